@@ -1,0 +1,174 @@
+"""Every error as one drawn tree. Each has a stable ``code``, says what happened and what to do next.
+
+    JobsError
+    ├── ConfigurationError        a setting, a module or a file named in one
+    │   └── LedgerMissing         no ledger here, and none is made behind your back
+    ├── DefinitionError           a Job class that cannot be what it says
+    ├── ArgumentsRefused          arguments that cannot be stored or do not fit their job
+    ├── EnqueueRefused            an option of enqueue, or a session, that cannot serve
+    │   └── KeyConflict           the key is held by a run with other arguments
+    ├── NotFound                  no such run, kind, queue, worker
+    ├── Ambiguous                 a short id that more than one run has
+    ├── Conflict                  the state of things does not allow it
+    ├── LeaseLost                 another attempt has the run, or it has ended
+    ├── ServiceDown               a server does not answer, or refuses us
+    │   └── LedgerBusy            the ledger is locked for longer than the time limit
+    └── SchemaMismatch            the tables are not those this release runs on
+
+    Steering                      raised by a job about its own run; not an error
+    ├── RetryAfter                try again after this long; charged
+    ├── Snooze                    try again after this long; not charged
+    ├── GiveUp                    dead at once
+    └── Cancel                    cancelled at once
+
+    Interrupt (BaseException)     raised in a job by the worker
+    ├── TimeLimitExceeded         the attempt's time is over
+    └── Cancelled                 somebody cancelled the run
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import ClassVar
+
+
+class JobsError(Exception):
+    """Root of every error of ours. ``code`` is stable and public; ``hint`` says what to do."""
+
+    code: ClassVar[str] = "error"
+
+    def __init__(self, message: str, *, hint: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+    def __str__(self) -> str:
+        return f"{self.message} {self.hint}" if self.hint else self.message
+
+
+class ConfigurationError(JobsError):
+    code = "configuration"
+
+
+class LedgerMissing(ConfigurationError):
+    code = "ledger_missing"
+
+
+class DefinitionError(JobsError):
+    code = "definition"
+
+
+class ArgumentsRefused(JobsError):
+    """Arguments were refused before anything was written. ``field`` names the one, if it was one."""
+
+    code = "bad_arguments"
+
+    def __init__(self, message: str, *, field: str | None = None, hint: str | None = None) -> None:
+        super().__init__(message, hint=hint)
+        self.field = field
+
+
+class EnqueueRefused(JobsError):
+    code = "enqueue_refused"
+
+
+class KeyConflict(EnqueueRefused):
+    """The key is held by a run whose arguments differ."""
+
+    code = "key_conflict"
+
+    def __init__(self, message: str, *, key: str, run_id: str, hint: str | None = None) -> None:
+        super().__init__(message, hint=hint)
+        self.key = key
+        self.run_id = run_id
+
+
+class NotFound(JobsError):
+    code = "not_found"
+
+
+class Ambiguous(JobsError):
+    """A short id that several runs share; ``matches`` are their full ids."""
+
+    code = "ambiguous"
+
+    def __init__(self, message: str, *, matches: tuple[str, ...], hint: str | None = None) -> None:
+        super().__init__(message, hint=hint)
+        self.matches = matches
+
+
+class Conflict(JobsError):
+    code = "conflict"
+
+
+class LeaseLost(JobsError):
+    """The lease is not ours any more: roll back and forget the result."""
+
+    code = "lease_lost"
+
+
+class ServiceDown(JobsError):
+    code = "service_down"
+
+
+class LedgerBusy(ServiceDown):
+    code = "ledger_busy"
+
+
+class SchemaMismatch(JobsError):
+    code = "schema"
+
+
+class Steering(Exception):
+    """What a job raises to steer its own run."""
+
+
+class RetryAfter(Steering):
+    """Fail this attempt and try again after ``delay``. Charged to the budget; the delay is not capped."""
+
+    def __init__(self, delay: timedelta, reason: str = "") -> None:
+        super().__init__(reason or f"retry after {delay}")
+        self.delay = _wait(delay, "RetryAfter")
+
+
+class Snooze(Steering):
+    """Try again after ``delay``, uncharged; with ``give_up_after``, dead once the run is older than that."""
+
+    def __init__(self, delay: timedelta, *, give_up_after: timedelta | None = None, reason: str = "") -> None:
+        super().__init__(reason or f"snoozed for {delay}")
+        self.delay = _wait(delay, "Snooze")
+        self.give_up_after = give_up_after
+
+
+class GiveUp(Steering):
+    """Stop trying: the run is dead with the cause ``gave_up``."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+class Cancel(Steering):
+    """End the run as cancelled."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+class Interrupt(BaseException):
+    """Raised in a job by the worker. A BaseException, so that ``except Exception`` does not eat it."""
+
+
+class TimeLimitExceeded(Interrupt):
+    """The attempt's time is over."""
+
+
+class Cancelled(Interrupt):
+    """Somebody cancelled the run."""
+
+
+def _wait(delay: timedelta, name: str) -> timedelta:
+    if not isinstance(delay, timedelta) or delay < timedelta(0):
+        raise ValueError(f"{name} takes a timedelta of zero or more, got {delay!r}")
+    return delay

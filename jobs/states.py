@@ -1,0 +1,69 @@
+"""The life of a run. Moves are data: code, CHECK constraints, tests and documentation read this one.
+
+            enqueue                    expired before its first start
+               v      claim            +---------------------------> DEAD ------- replay -> QUEUED
+  replay -> QUEUED ----------> RUNNING |
+    ^          |  <----------     |  \\-- done ---------------------> SUCCEEDED
+    |          |   retry, snooze, |  \\-- gave up, budget spent -----> DEAD
+    |          |   release, rescue|  \\-- cancelled ----------------> CANCELLED -- replay -> QUEUED
+    |          +--- cancel --------------------------------------> CANCELLED
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+
+class RunState(StrEnum):
+    QUEUED = "queued"
+    RUNNING = "running"
+    SUCCEEDED = "succeeded"
+    DEAD = "dead"
+    CANCELLED = "cancelled"
+
+
+MOVES: dict[RunState, frozenset[RunState]] = {
+    RunState.QUEUED: frozenset({RunState.RUNNING, RunState.CANCELLED, RunState.DEAD}),
+    RunState.RUNNING: frozenset({RunState.SUCCEEDED, RunState.QUEUED, RunState.DEAD, RunState.CANCELLED}),
+    RunState.DEAD: frozenset({RunState.QUEUED}),
+    RunState.CANCELLED: frozenset({RunState.QUEUED}),
+    RunState.SUCCEEDED: frozenset(),
+}
+"""From each state, where a run may go. Replay is what leaves DEAD and CANCELLED."""
+
+FINAL = frozenset({RunState.SUCCEEDED, RunState.DEAD, RunState.CANCELLED})
+LIVE = frozenset(RunState) - FINAL
+
+
+class Outcome(StrEnum):
+    """How an attempt ended."""
+
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    TIMED_OUT = "timed_out"
+    CRASHED = "crashed"
+    OUT_OF_MEMORY = "out_of_memory"
+    GAVE_UP = "gave_up"
+    SNOOZED = "snoozed"
+    RELEASED = "released"
+    ABANDONED = "abandoned"
+    CANCELLED = "cancelled"
+
+
+CHARGED = frozenset({Outcome.FAILED, Outcome.TIMED_OUT, Outcome.CRASHED, Outcome.OUT_OF_MEMORY})
+"""Outcomes that spend the retry budget. Interruption is not failure."""
+
+CRASHES = frozenset({Outcome.CRASHED, Outcome.OUT_OF_MEMORY})
+"""Outcomes that took their process with them: counted towards poison."""
+
+
+class Cause(StrEnum):
+    """Why a run is dead."""
+
+    EXHAUSTED = "exhausted"
+    GAVE_UP = "gave_up"
+    POISON = "poison"
+    UNKNOWN_KIND = "unknown_kind"
+    BAD_ARGUMENTS = "bad_arguments"
+    EXPIRED = "expired"
+    UNKNOWN_EFFECT = "unknown_effect"
