@@ -1,4 +1,4 @@
-"""When to try again. Pure: an attempt, its error and a generator go in; a delay, or None to give up, comes out."""
+"""When to try again. Pure: failures, an error and a generator go in; a delay comes out, or None to give up."""
 
 from __future__ import annotations
 

@@ -1,0 +1,31 @@
+"""App: what one process works with. It holds, and does not do."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from jobs.clock import Clock, SystemClock
+from jobs.database import Database
+from jobs.events import Events
+from jobs.ready.protocol import ReadyIndex
+from jobs.settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class App:
+    """Settings, database, ready index, clock and events of this process.
+
+    ``ready`` is None where the ledger itself is the index.
+    """
+
+    settings: Settings
+    database: Database
+    ready: ReadyIndex | None = None
+    clock: Clock = field(default_factory=SystemClock)
+    events: Events = field(default_factory=Events)
+
+    def close(self) -> None:
+        """Close every connection."""
+        self.database.close()
+        if self.ready is not None:
+            self.ready.close()

@@ -1,0 +1,169 @@
+"""A job's arguments on their way into the ledger and out of it: JSON that comes back equal, or a refusal."""
+
+from __future__ import annotations
+
+import json
+import re
+from datetime import datetime, time
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ValidationError
+from pydantic_core import PydanticSerializationError
+
+from jobs.errors import ArgumentsRefused
+
+MAX_DEPTH = 64
+"""Deeper JSON is refused: parsers give up on it. Source: decision; readers we tried stop between 100 and 1,000."""
+MAX_INT = 2**63 - 1
+"""Whole numbers beyond 64 bits are refused: databases and other readers of the JSON cannot hold them."""
+
+_LONG_NUMBER = re.compile(r"\d{19}")
+M = TypeVar("M", bound=BaseModel)
+
+
+def write_arguments(job: BaseModel, *, kind: str, max_bytes: int) -> str:
+    """The arguments of ``job`` as JSON that reads back equal.
+
+    Raises:
+        ArgumentsRefused: they do not; ``field`` names the one at fault.
+    """
+    for name in type(job).model_fields:
+        _refuse_naive(getattr(job, name), kind, name)
+    try:
+        text = job.model_dump_json(round_trip=True, warnings=False)
+    except (PydanticSerializationError, UnicodeEncodeError, ValueError, RecursionError) as error:
+        raise _refusal(kind, _field_at_fault(job), f"cannot be written as JSON: {_first_line(error)}") from None
+    check_json(text, what=f"Arguments of {kind}", max_bytes=max_bytes)
+    try:
+        back = type(job).model_validate_json(text)
+        is_equal = bool(back == job)
+    except (ValidationError, ValueError, RecursionError):
+        back, is_equal = None, False
+    if not is_equal:
+        raise _refusal(
+            kind,
+            _changed_field(job, back),
+            "does not come back from JSON as it went in",
+            "Use a type that JSON can carry whole: text, numbers, dates, lists, nested models of one type.",
+        )
+    return text
+
+
+def read_arguments(cls: type[M], text: str, *, kind: str) -> M:
+    """The job that stored arguments make.
+
+    Raises:
+        ArgumentsRefused: they do not fit the class any more.
+    """
+    try:
+        return cls.model_validate_json(text)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False, include_context=False)[0]
+        field = ".".join(map(str, first["loc"])) or None
+        raise ArgumentsRefused(
+            f"Arguments of {kind} do not fit: {field or 'they'}: {first['msg']}.", field=field
+        ) from None
+
+
+def check_json(text: str, *, what: str, max_bytes: int) -> None:
+    """Refuse JSON that the ledger cannot hold: too large, too deep, NUL, lone surrogates, numbers out of range.
+
+    Raises:
+        ArgumentsRefused: it is one of these.
+    """
+    try:
+        size = len(text.encode())
+    except UnicodeEncodeError:
+        raise ArgumentsRefused(f"{what} hold half a character (a lone surrogate).", hint="Send whole text.") from None
+    if size > max_bytes:
+        raise ArgumentsRefused(
+            f"{what} are {size:,} bytes, and {max_bytes:,} are allowed.",
+            hint="Store the data and enqueue where it is; or raise JOBS_MAX_ARGUMENT_BYTES.",
+        )
+    if "\\u0000" in text and re.search(r"(?<!\\)(\\\\)*\\u0000", text):
+        raise ArgumentsRefused(f"{what} hold a NUL character, which databases refuse.", hint="Take it out.")
+    if re.search(r"(?<!\\)(?:\\\\)*\\u[dD][89a-fA-F]", text) and _has_lone_surrogate(text):
+        raise ArgumentsRefused(f"{what} hold half a character (a lone surrogate).", hint="Send whole text.")
+    if text.count("[") + text.count("{") > MAX_DEPTH and _depth(text) > MAX_DEPTH:
+        raise ArgumentsRefused(f"{what} are nested more than {MAX_DEPTH} deep.", hint="Flatten them.")
+    if _LONG_NUMBER.search(text):
+        _refuse_long_numbers(text, what)
+
+
+def _depth(text: str) -> int:
+    deepest = depth = 0
+    for part in re.finditer(r'"(?:[^"\\]|\\.)*"|[\[{]|[\]}]', text):
+        sign = part.group()
+        if sign in "[{":
+            depth += 1
+            deepest = max(deepest, depth)
+        elif sign in "]}":
+            depth -= 1
+    return deepest
+
+
+def _has_lone_surrogate(text: str) -> bool:
+    try:
+        json.dumps(json.loads(text), ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        return True
+    return False
+
+
+def _refuse_long_numbers(text: str, what: str) -> None:
+    def whole(digits: str) -> int:
+        if len(digits) > 20 or abs(int(digits)) > MAX_INT:
+            raise ArgumentsRefused(f"{what} hold a whole number beyond 64 bits.", hint="Send it as text.")
+        return int(digits)
+
+    json.loads(text, parse_int=whole)
+
+
+def _refuse_naive(value: Any, kind: str, field: str) -> None:
+    if isinstance(value, datetime | time):
+        if isinstance(value, datetime) and value.tzinfo is None:
+            raise _refusal(
+                kind, field, "is a datetime without a time zone", "Make it aware: datetime.now(UTC), say."
+            )
+    elif isinstance(value, dict):
+        for one in value.values():
+            _refuse_naive(one, kind, field)
+    elif isinstance(value, list | tuple | set | frozenset):
+        for one in value:
+            _refuse_naive(one, kind, field)
+    elif isinstance(value, BaseModel):
+        for name in type(value).model_fields:
+            _refuse_naive(getattr(value, name), kind, f"{field}.{name}")
+
+
+def _field_at_fault(job: BaseModel) -> str | None:
+    for name in type(job).model_fields:
+        try:
+            job.model_dump_json(include={name}, round_trip=True, warnings=False)
+        except Exception:
+            return name
+    return None
+
+
+def _changed_field(job: BaseModel, back: BaseModel | None) -> str | None:
+    if back is not None:
+        for name in type(job).model_fields:
+            if getattr(back, name) != getattr(job, name):
+                return name
+        return None
+    try:
+        type(job).model_validate_json(job.model_dump_json(round_trip=True, warnings=False))
+    except ValidationError as error:
+        return ".".join(map(str, error.errors()[0]["loc"])) or None
+    except ValueError:
+        return None
+    return None
+
+
+def _refusal(kind: str, field: str | None, why: str, hint: str | None = None) -> ArgumentsRefused:
+    where = f"Argument {field!r}" if field else "An argument"
+    return ArgumentsRefused(f"{where} of {kind} {why}.", field=field, hint=hint)
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0][:200]

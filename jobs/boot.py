@@ -1,0 +1,79 @@
+"""Boot: from settings to the App of this process. One App a process, made at first use, dropped after a fork."""
+
+from __future__ import annotations
+
+import os
+import threading
+from pathlib import Path
+from typing import Any
+
+from jobs.app import App
+from jobs.clock import Clock, SystemClock
+from jobs.database import Database
+from jobs.errors import LedgerMissing
+from jobs.settings import Settings
+
+EMBEDDED_FILE = "jobs.db"
+"""The ledger of the embedded mode, in the current folder."""
+
+_app: App | None = None
+_making = threading.Lock()
+
+
+def current() -> App:
+    """The App of this process, made from the environment at first use.
+
+    Raises:
+        ConfigurationError: settings that cannot be.
+        LedgerMissing: no database is named, and no ``jobs.db`` was made here.
+    """
+    global _app
+    if _app is None:
+        with _making:
+            if _app is None:
+                _app = build(Settings.read())
+    return _app
+
+
+def configure(app: App | None = None, /, **settings: Any) -> App:
+    """Replace the App of this process: by ``app``, or by one made of these settings over the environment's.
+
+    >>> jobs.configure(database_url="postgresql://app@db/app")
+    """
+    global _app
+    new = app if app is not None else build(Settings.read(**settings))
+    with _making:
+        old, _app = _app, new
+    if old is not None and old is not new:
+        old.close()
+    return new
+
+
+def build(settings: Settings, *, clock: Clock | None = None) -> App:
+    """An App for these settings. Opens no connection yet.
+
+    Raises:
+        LedgerMissing: no database is named, and no ``jobs.db`` was made here.
+    """
+    url = settings.database_url
+    if url is None:
+        if not Path(EMBEDDED_FILE).is_file():
+            raise LedgerMissing(
+                f"There is no ledger: JOBS_DATABASE_URL is not set, and {Path.cwd()} holds no {EMBEDDED_FILE}.",
+                hint="Set JOBS_DATABASE_URL, or make one here with: jobledger migrate up.",
+            )
+        url = f"sqlite:///{EMBEDDED_FILE}"
+    clock = clock or SystemClock()
+    return App(settings=settings, database=Database(url, settings, clock), clock=clock)
+
+
+def _forget_after_fork() -> None:
+    # A child must not share its parent's sockets: it makes an App of its own at first use.
+    global _app, _making
+    _making = threading.Lock()
+    if _app is not None:
+        _app.database.forget()
+        _app = None
+
+
+os.register_at_fork(after_in_child=_forget_after_fork)

@@ -1,0 +1,239 @@
+"""The way to the ledger's database: engine, pool, transactions and their time limits, per dialect.
+
+SQLite: WAL, ``synchronous=FULL``, every writing transaction ``BEGIN IMMEDIATE``, writers of one host in a
+queue (``sqlite_queue``). PostgreSQL: a pool, time limits on statements and locks.
+"""
+
+from __future__ import annotations
+
+import logging
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
+from sqlalchemy.exc import ArgumentError, DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy.orm import Session
+
+from jobs.clock import Clock, SystemClock, new_token
+from jobs.errors import ConfigurationError, JobsError, LedgerBusy, LedgerMissing, ServiceDown
+from jobs.models import write_moment
+from jobs.settings import Settings, hide_password
+from jobs.sqlite_queue import WriteQueue
+
+log = logging.getLogger("jobs.database")
+
+WRITES = "jobs_writes"
+"""Execution option of a connection whose transaction will write."""
+
+
+class Database:
+    """One database, and how this process reaches it. Opens nothing until it is used."""
+
+    def __init__(self, url: str, settings: Settings, clock: Clock | None = None) -> None:
+        self.url = _parse(url)
+        self.dialect = self.url.get_backend_name()
+        self.schema = settings.database_schema
+        self._settings = settings
+        self._clock = clock or SystemClock()
+        self.engine = self._make_engine()
+        self._queue: WriteQueue | None = None
+        if self.dialect == "sqlite":
+            assert self.url.database
+            self._queue = WriteQueue(Path(self.url.database))
+
+    @property
+    def shown(self) -> str:
+        """The URL without its password."""
+        return hide_password(self.url.render_as_string(hide_password=False))
+
+    @contextmanager
+    def write(self, *, urgent: bool = False) -> Iterator[Connection]:
+        """A transaction that may write; commits at the end, rolls back on an error.
+
+        Args:
+            urgent: on SQLite, go before the batches (lease renewals, single enqueues).
+
+        Raises:
+            ServiceDown: the database does not answer, or refuses us.
+            LedgerBusy: another writer held it for longer than the time limit.
+        """
+        with self.translated(), self._turn(urgent), self.engine.connect() as plain:
+            connection = plain.execution_options(**{WRITES: True})
+            with connection.begin():
+                yield connection
+
+    @contextmanager
+    def read(self) -> Iterator[Connection]:
+        """A transaction that only reads."""
+        with self.translated(), self.engine.connect() as connection, connection.begin():
+            yield connection
+
+    @contextmanager
+    def session(self) -> Iterator[Session]:
+        """A Session in a writing transaction, for what an application writes; commits at the end."""
+        with self.translated(), self._turn(False), self.engine.connect() as plain:
+            connection = plain.execution_options(**{WRITES: True})
+            with connection.begin(), Session(connection, join_transaction_mode="create_savepoint") as session:
+                yield session
+
+    def close(self) -> None:
+        self.engine.dispose()
+
+    def forget(self) -> None:
+        """After a fork: drop the pool without closing the parent's connections."""
+        self.engine.dispose(close=False)
+
+    @contextmanager
+    def translated(self) -> Iterator[None]:
+        """Driver errors leave here as ours; what the database says of data stays as it is."""
+        try:
+            yield
+        except (OperationalError, InterfaceError, PoolTimeout) as error:
+            raise self.translate(error) from error
+        except DBAPIError as error:
+            if error.connection_invalidated:
+                raise self.translate(error) from error
+            raise
+
+    def translate(self, error: Exception) -> JobsError:
+        """What a driver's error means to us; never shows a password."""
+        reason = str(getattr(error, "orig", error) or error).strip().splitlines()[0]
+        if "no such table" in reason:
+            return LedgerMissing(f"There is no ledger in {self.shown}.", hint="Make one: jobledger migrate up.")
+        if "locked" in reason or "lock timeout" in reason or "QueuePool" in reason:
+            return LedgerBusy(f"The ledger at {self.shown} is busy: {reason}.", hint="Try again.")
+        return ServiceDown(
+            f"The ledger at {self.shown} does not serve us: {reason}.",
+            hint="Check that it runs and that JOBS_DATABASE_URL is right.",
+        )
+
+    def _turn(self, urgent: bool) -> Any:
+        limit = self._settings.lock_timeout.total_seconds()
+        return self._queue.turn(urgent=urgent, limit_seconds=limit) if self._queue else nullcontext()
+
+    def _make_engine(self) -> Engine:
+        if self.dialect == "sqlite":
+            engine = create_engine(
+                self.url,
+                pool_size=self._settings.pool_size,
+                max_overflow=10,
+                connect_args={
+                    "timeout": self._settings.lock_timeout.total_seconds(),
+                    "check_same_thread": False,
+                },
+            )
+            event.listen(engine, "connect", self._on_sqlite_connect)
+            event.listen(engine, "begin", _on_sqlite_begin)
+        else:
+            engine = create_engine(
+                self.url,
+                pool_size=self._settings.pool_size,
+                max_overflow=10,
+                pool_timeout=self._settings.connect_timeout.total_seconds(),
+                pool_pre_ping=False,
+                connect_args=self._postgresql_options(),
+            )
+        if self._settings.database_schema:
+            engine = engine.execution_options(schema_translate_map={None: self._settings.database_schema})
+        _warn_of_slow_statements(engine, self._settings.slow_statement, self._clock)
+        return engine
+
+    def _on_sqlite_connect(self, connection: Any, record: Any) -> None:
+        # The driver must not begin transactions of its own: _on_sqlite_begin does.
+        connection.isolation_level = None
+        register_sqlite_functions(connection, self._clock)
+        cursor = connection.cursor()
+        mode = cursor.execute("PRAGMA journal_mode=WAL").fetchone()[0]
+        if mode != "wal":
+            raise ConfigurationError(
+                f"SQLite cannot use its write-ahead log here (it answered {mode}).",
+                hint="Put the ledger on a local disk, not a network file system.",
+            )
+        cursor.execute("PRAGMA synchronous=FULL")
+        cursor.close()
+
+    def _postgresql_options(self) -> dict[str, Any]:
+        milliseconds = {
+            "statement_timeout": self._settings.statement_timeout,
+            "lock_timeout": self._settings.lock_timeout,
+        }
+        options = " ".join(f"-c {name}={int(span.total_seconds() * 1000)}" for name, span in milliseconds.items())
+        return {
+            "connect_timeout": max(1, round(self._settings.connect_timeout.total_seconds())),
+            "application_name": "jobledger",
+            "options": options,
+        }
+
+
+def register_sqlite_functions(connection: sqlite3.Connection, clock: Clock) -> None:
+    """The functions that ``jobs.sql`` calls; needed on any connection that our statements run on."""
+    connection.create_function("jobs_now", 0, lambda: write_moment(clock.now()))
+    connection.create_function("jobs_plus", 2, _plus, deterministic=True)
+    connection.create_function("jobs_between", 2, _between, deterministic=True)
+    connection.create_function("jobs_token", 0, lambda: new_token().hex)
+
+
+def _plus(moment: str | None, seconds: float | None) -> str | None:
+    if moment is None or seconds is None:
+        return None
+    later = datetime.fromisoformat(moment) + timedelta(seconds=seconds)
+    return later.isoformat(sep=" ", timespec="microseconds")
+
+
+def _between(earlier: str | None, later: str | None) -> float | None:
+    if earlier is None or later is None:
+        return None
+    return (datetime.fromisoformat(later) - datetime.fromisoformat(earlier)).total_seconds()
+
+
+def _parse(url: str) -> URL:
+    plain = url.replace("postgres://", "postgresql://", 1) if url.startswith("postgres://") else url
+    try:
+        parsed = make_url(plain)
+    except ArgumentError:
+        raise ConfigurationError(
+            f"JOBS_DATABASE_URL is not a database URL: {hide_password(url)}.",
+            hint="Write sqlite:///jobs.db or postgresql://user:password@host/database.",
+        ) from None
+    backend = parsed.get_backend_name()
+    if backend == "postgresql":
+        return parsed.set(drivername="postgresql+psycopg")
+    if backend != "sqlite":
+        raise ConfigurationError(
+            f"JOBS_DATABASE_URL names {backend}, which cannot hold a ledger.",
+            hint="Use sqlite:/// or postgresql://.",
+        )
+    if not parsed.database or parsed.database == ":memory:" or "mode=memory" in url:
+        raise ConfigurationError(
+            "A ledger in memory would be lost with its process.", hint="Name a file: sqlite:///jobs.db."
+        )
+    return parsed.set(drivername="sqlite+pysqlite", database=str(Path(parsed.database).absolute()))
+
+
+def _on_sqlite_begin(connection: Connection) -> None:
+    writes = connection.get_execution_options().get(WRITES)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+
+def _warn_of_slow_statements(engine: Engine, limit: timedelta, clock: Clock) -> None:
+    seconds = limit.total_seconds()
+
+    def before(connection: Connection, *rest: Any) -> None:
+        connection.info["jobs_began"] = clock.monotonic()
+
+    def after(connection: Connection, cursor: Any, statement: str, *rest: Any) -> None:
+        took = clock.monotonic() - connection.info.get("jobs_began", 0.0)
+        if took > seconds:
+            # The statement's text holds no values: they are always bound.
+            log.warning(
+                "A statement was slow.",
+                extra={"statement": statement[:500], "duration_ms": round(took * 1e3)},
+            )
+
+    event.listen(engine, "before_cursor_execute", before)
+    event.listen(engine, "after_cursor_execute", after)

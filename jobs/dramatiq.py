@@ -1,0 +1,93 @@
+"""LedgerBroker: dramatiq's broker over the ledger. Its consumer is the worker's."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import dramatiq
+from dramatiq.broker import Broker, Consumer, MessageProxy
+from dramatiq.errors import QueueNotFound
+from dramatiq.message import Message
+
+from jobs.app import App
+from jobs.ledger.records import Claim, Ending, Settled
+
+
+class Delivery(MessageProxy):
+    """A claimed run on its way through dramatiq's worker.
+
+    It carries its own ending: to dramatiq a message that a middleware skipped looks like one that succeeded,
+    so an ``ack`` without an ending releases the run.
+    """
+
+    def __init__(self, claim: Claim, claimed_monotonic: float) -> None:
+        self.failed = False
+        self.claim = claim
+        self.claimed_monotonic = claimed_monotonic
+        self.ending: Ending | None = None
+        self.settled: Settled | None = None
+        self.mark = -1
+        self.queue_name = claim.queue
+        self.actor_name = claim.kind
+        self.options: dict[str, Any] = {}
+        self.kwargs: dict[str, Any] = {}
+        self._exception = None
+
+    @property
+    def args(self) -> tuple[Any, ...]:  # type: ignore[override]
+        """What the actor is called with: this delivery."""
+        return (self,)
+
+    @property
+    def message_id(self) -> str:  # type: ignore[override]
+        return str(self.claim.run_id)
+
+    @property
+    def _message(self) -> Message[Any]:  # type: ignore[override]
+        # Built only for middleware that asks for the message itself.
+        return Message(
+            queue_name=self.queue_name,
+            actor_name=self.actor_name,
+            args=(),
+            kwargs={},
+            options=self.options,
+            message_id=self.message_id,
+            message_timestamp=int(self.claim.created_at.timestamp() * 1000),
+        )
+
+    # One delivery is one object: dramatiq's own comparison is by content.
+    __hash__ = object.__hash__
+
+    def __eq__(self, other: object) -> bool:
+        return self is other
+
+    def __str__(self) -> str:
+        # dramatiq logs this: no arguments.
+        return f"{self.actor_name} {self.message_id}"
+
+
+class LedgerBroker(Broker):
+    """Hands claimed runs to dramatiq's worker, and takes their endings back."""
+
+    def __init__(self, app: App, *, middleware: list[dramatiq.Middleware] | None = None) -> None:
+        super().__init__(middleware=middleware if middleware is not None else [])
+        self.app = app
+        self.intake: Any = None
+
+    def declare_queue(self, queue_name: str) -> None:
+        if queue_name not in self.queues:
+            self.emit_before("declare_queue", queue_name)
+            self.queues[queue_name] = None
+            self.emit_after("declare_queue", queue_name)
+
+    def consume(self, queue_name: str, prefetch: int = 1, timeout: int = 30000) -> Consumer:
+        """A consumer over this process's intake.
+
+        Raises:
+            QueueNotFound: the queue was never declared.
+        """
+        if queue_name not in self.queues:
+            raise QueueNotFound(queue_name)
+        from worker.consumer import LedgerConsumer
+
+        return LedgerConsumer(self.intake)

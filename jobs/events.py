@@ -1,0 +1,123 @@
+"""What happened, as frozen facts. The core emits them once they are committed; ``observe`` subscribes.
+
+Names and fields here are public: changing one is a breaking change. No event carries a job's arguments.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, TypeVar
+from uuid import UUID
+
+from jobs.states import Cause, Outcome, RunState
+
+log = logging.getLogger("jobs.events")
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """A committed fact."""
+
+
+@dataclass(frozen=True, slots=True)
+class RunEnqueued(Event):
+    run_id: UUID
+    kind: str
+    queue: str
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptStarted(Event):
+    run_id: UUID
+    kind: str
+    queue: str
+    attempt: int
+    correlation_id: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptEnded(Event):
+    """An attempt was settled; ``state`` is where its run now is, ``error`` what was raised, if known here."""
+
+    run_id: UUID
+    kind: str
+    queue: str
+    attempt: int
+    outcome: Outcome
+    state: RunState
+    cause: Cause | None
+    started_at: datetime
+    elapsed_seconds: float
+    waited_seconds: float
+    correlation_id: str | None
+    retry_at: datetime | None = None
+    error_type: str | None = None
+    error_message: str | None = None
+    fingerprint: str | None = None
+    error: BaseException | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ResultRefused(Event):
+    """A result came from a holder whose lease was lost; it changed nothing."""
+
+    run_id: UUID
+    kind: str
+    attempt: int
+    outcome: Outcome
+
+
+@dataclass(frozen=True, slots=True)
+class BatchSettled(Event):
+    """One settle commit ended ``runs`` attempts."""
+
+    runs: int
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class RunsSwept(Event):
+    """Upkeep moved runs that nobody held: ``duty`` is rescue, expire, unknown_kind, reconcile or prune."""
+
+    duty: str
+    runs: int
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceFailed(Event):
+    """The ledger or the ready index did not answer; ``service`` is ``ledger`` or ``ready``."""
+
+    service: str
+    operation: str
+    error: str
+
+
+E = TypeVar("E", bound=Event)
+
+
+class Events:
+    """Who hears of what. A subscriber that fails is logged and breaks nothing."""
+
+    def __init__(self) -> None:
+        self._subscribers: dict[type[Event], list[Callable[[list[Any]], None]]] = {}
+
+    def subscribe(self, kind: type[E], hear: Callable[[list[E]], None]) -> None:
+        """Call ``hear`` with each batch of events of exactly this kind, on the thread that committed them."""
+        self._subscribers.setdefault(kind, []).append(hear)
+
+    def wants(self, kind: type[Event]) -> bool:
+        """Whether anybody listens: lets hot paths skip building events."""
+        return kind in self._subscribers
+
+    def emit(self, events: list[E]) -> None:
+        """Tell of a batch of events, all of one kind."""
+        if not events:
+            return
+        for hear in self._subscribers.get(type(events[0]), ()):
+            try:
+                hear(events)
+            except Exception:
+                log.exception("A subscriber failed.", extra={"event_type": type(events[0]).__name__})

@@ -1,0 +1,71 @@
+"""What an attempt raised, as the ledger keeps it: bounded, storable, and grouped by a stable fingerprint."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import traceback
+from types import TracebackType
+
+from jobs.ledger.records import Failure
+
+MAX_MESSAGE, MAX_TRACEBACK, MAX_TYPE = 2_000, 16_384, 200
+"""Characters kept. Source: decision; enough to see the cause, little enough for a million dead letters."""
+
+_OURS = tuple(
+    os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), part) + os.sep
+    for part in ("jobs", "worker")
+)
+
+
+def describe_failure(error: BaseException, *, kind: str) -> Failure:
+    """What is kept of ``error``. Never shows local variables; the message is the application's own words."""
+    try:
+        message = str(error)
+    except Exception:
+        message = "(its text cannot be read)"
+    frames = _frames(error.__traceback__)
+    lines = traceback.format_exception(error)
+    return Failure(
+        type=_name(type(error))[:MAX_TYPE],
+        message=storable(message)[:MAX_MESSAGE],
+        traceback=_tail(storable("".join(lines)), MAX_TRACEBACK),
+        fingerprint=fingerprint(kind, type(error), frames),
+    )
+
+
+def fingerprint(kind: str, error: type[BaseException], frames: list[tuple[str, str]]) -> str:
+    """Twelve hexadecimal digits that the same failure has each time.
+
+    Of the kind, the error's class and the innermost frame of the application, by module file and function:
+    not by line, which moves, nor by message, which holds ids.
+    """
+    place = frames[-1] if frames else ("", "")
+    text = "\0".join((kind, _name(error), *place))
+    return hashlib.blake2b(text.encode(errors="replace"), digest_size=6).hexdigest()
+
+
+def storable(text: str) -> str:
+    """``text`` without what databases refuse: NUL and lone surrogates become replacement characters."""
+    return text.replace("\0", "\ufffd").encode("utf-8", "replace").decode()
+
+
+def _frames(trace: TracebackType | None) -> list[tuple[str, str]]:
+    """The application's frames, outermost first, as (file, function); all frames if none is the application's."""
+    every: list[tuple[str, str]] = []
+    theirs: list[tuple[str, str]] = []
+    for frame, _ in traceback.walk_tb(trace):
+        path = frame.f_code.co_filename
+        one = (os.path.basename(path), frame.f_code.co_qualname)
+        every.append(one)
+        if not path.startswith(_OURS) and "site-packages" not in path and not path.startswith("<frozen"):
+            theirs.append(one)
+    return theirs or every
+
+
+def _name(cls: type) -> str:
+    return cls.__qualname__ if cls.__module__ == "builtins" else f"{cls.__module__}.{cls.__qualname__}"
+
+
+def _tail(text: str, longest: int) -> str:
+    return text if len(text) <= longest else "…" + text[-longest + 1 :]

@@ -1,0 +1,286 @@
+"""Claim: one statement takes many due runs; each gets a fresh random token, a lease and its next attempt."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from functools import cache
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import (
+    CTE,
+    ColumnElement,
+    Float,
+    Integer,
+    Row,
+    Select,
+    String,
+    Text,
+    Update,
+    Uuid,
+    and_,
+    bindparam,
+    case,
+    cast,
+    func,
+    literal_column,
+    or_,
+    select,
+    true,
+    update,
+)
+
+from jobs.ledger.records import Claim, Freed
+from jobs.models import JobQueue, JobRun, UtcDateTime
+from jobs.sql import Batch, Executor, dialect_of, ledger_now, plus_seconds, random_token
+from jobs.states import RunState
+
+_IDS = Batch("wanted", id=Uuid())
+_HELD = Batch("held", id=Uuid(), token=Uuid())
+_KINDS = Batch("known", kind=Text())
+
+
+def claim(
+    session: Executor,
+    run_ids: Sequence[UUID],
+    *,
+    kinds: Sequence[str],
+    worker: str,
+    lease: timedelta,
+    now: datetime | None = None,
+) -> list[Claim]:
+    """Claim those of ``run_ids`` that are due, of a known kind, and not paused; the rest are left as they are.
+
+    By primary key: a long transaction elsewhere, with the dead rows it pins, does not slow it.
+    """
+    if not run_ids:
+        return []
+    dialect = dialect_of(session)
+    rows = session.execute(
+        _claim_ids(dialect),
+        {
+            **_IDS.rows(dialect, [(one,) for one in sorted(run_ids)]),
+            **_KINDS.rows(dialect, [(kind,) for kind in kinds]),
+            **_values(worker, lease, now),
+        },
+    )
+    return _in_order(rows.all())
+
+
+def claim_due(
+    session: Executor,
+    queue: str,
+    *,
+    count: int,
+    kinds: Sequence[str],
+    worker: str,
+    lease: timedelta,
+    now: datetime | None = None,
+) -> list[Claim]:
+    """Claim up to ``count`` due runs of ``queue``, by priority, then in the order they became due.
+
+    Rows that another worker is claiming are passed over, not waited for.
+    """
+    dialect = dialect_of(session)
+    rows = session.execute(
+        _claim_queue(dialect),
+        {
+            "in_queue": queue,
+            "count": count,
+            **_KINDS.rows(dialect, [(kind,) for kind in kinds]),
+            **_values(worker, lease, now),
+        },
+    )
+    return _in_order(rows.all())
+
+
+def give_back(session: Executor, held: Sequence[tuple[UUID, UUID]], *, now: datetime | None = None) -> list[Freed]:
+    """Undo claims, by (run id, token), that were never started: the attempt's number goes back, nothing is charged.
+
+    Runs whose lease is lost meanwhile are left alone; a run that was cancelled ends as cancelled.
+    """
+    if not held:
+        return []
+    dialect = dialect_of(session)
+    rows = session.execute(_give_back(dialect), {**_HELD.rows(dialect, sorted(held)), "now": now})
+    return [Freed(row.id, row.queue, row.priority, row.run_at) for row in rows if row.state == RunState.QUEUED]
+
+
+def next_due_at(session: Executor, queue: str, *, now: datetime | None = None) -> datetime | None:
+    """When the next waiting run of ``queue`` that is not due yet will be; None when there is none."""
+    return session.scalar(_next_due(), {"in_queue": queue, "now": now})
+
+
+def _values(worker: str, lease: timedelta, now: datetime | None) -> dict[str, Any]:
+    return {"by_worker": worker, "lease_seconds": lease.total_seconds(), "now": now}
+
+
+def _is_due() -> ColumnElement[bool]:
+    return and_(
+        JobRun.state == literal_column("'queued'"),
+        JobRun.run_at <= ledger_now(),
+        # Once started, a run may finish: only its first start has a latest moment.
+        or_(JobRun.expires_at.is_(None), JobRun.expires_at > ledger_now(), JobRun.attempt > 0),
+    )
+
+
+def _is_paused() -> ColumnElement[bool]:
+    return (
+        select(JobQueue.name)
+        .where(
+            JobQueue.name == JobRun.queue,
+            JobQueue.paused_at.is_not(None),
+            or_(JobQueue.paused_until.is_(None), JobQueue.paused_until > ledger_now()),
+        )
+        .correlate(JobRun)
+        .exists()
+    )
+
+
+@cache
+def _claim_ids(dialect: str) -> Update:
+    wanted = _IDS.table(dialect)
+    known = select(_KINDS.table(dialect).c.kind)
+    locked = (
+        select(JobRun.id)
+        .where(JobRun.id.in_(select(wanted.c.id)), _is_due(), ~_is_paused(), JobRun.kind.in_(known))
+        .order_by(JobRun.id)
+        .with_for_update(skip_locked=True)
+        .cte("locked")
+    )
+    return _take(locked.c.id)
+
+
+def _levels() -> CTE:
+    """The priorities that the waiting runs of a queue have, smallest first; one index probe each."""
+    queued = _waits_in_queue()
+    first = select(JobRun.priority.label("priority")).where(queued).order_by(JobRun.priority).limit(1)
+    levels = select(first.subquery().c.priority).cte("levels", recursive=True)
+    following = (
+        select(JobRun.priority)
+        .where(queued, JobRun.priority > levels.c.priority)
+        .order_by(JobRun.priority)
+        .limit(1)
+        .correlate(levels)
+        .scalar_subquery()
+    )
+    return levels.union_all(select(following).where(levels.c.priority.is_not(None)))
+
+
+def _waits_in_queue() -> ColumnElement[bool]:
+    return and_(JobRun.queue == bindparam("in_queue", type_=String()), JobRun.state == literal_column("'queued'"))
+
+
+@cache
+def _claim_queue(dialect: str) -> Update:
+    """The due runs of a queue, a priority at a time.
+
+    One index scan a priority: within one, due runs come first, so that a million runs of a smaller priority
+    number that are not due yet are never walked.
+    """
+    count = bindparam("count", type_=Integer())
+    levels = _levels()
+    known = select(_KINDS.table(dialect).c.kind)
+    due = and_(
+        _waits_in_queue(),
+        JobRun.priority == levels.c.priority,
+        _is_due(),
+        ~_is_paused(),
+        JobRun.kind.in_(known),
+    )
+    if dialect == "postgresql":
+        level = (
+            select(JobRun.id)
+            .where(due)
+            .order_by(JobRun.run_at, JobRun.id)
+            .limit(count)
+            .with_for_update(skip_locked=True)
+            .correlate(levels)
+            .lateral("level")
+        )
+        taken = select(level.c.id).select_from(levels.join(level, true())).limit(count).cte("taken")
+    else:
+        # SQLite walks the joined tables in the order written here, each by its index: no sort, the limit stops it.
+        taken = select(JobRun.id).select_from(levels).join(JobRun, true()).where(due).limit(count).cte("taken")
+    return _take(taken.c.id)
+
+
+@cache
+def _next_due() -> Select[tuple[datetime]]:
+    levels = _levels()
+    earliest = (
+        select(JobRun.run_at)
+        .where(_waits_in_queue(), JobRun.priority == levels.c.priority, JobRun.run_at > ledger_now())
+        .order_by(JobRun.run_at)
+        .limit(1)
+        .correlate(levels)
+        .scalar_subquery()
+    )
+    return select(func.min(earliest, type_=UtcDateTime())).select_from(levels)
+
+
+def _take(ids: ColumnElement[UUID]) -> Update:
+    return (
+        update(JobRun)
+        .where(JobRun.id.in_(select(ids)), JobRun.state == RunState.QUEUED)
+        .values(
+            state=RunState.RUNNING.value,
+            token=random_token(),
+            lease_until=plus_seconds(ledger_now(), bindparam("lease_seconds", type_=Float())),
+            attempt=JobRun.attempt + 1,
+            worker=bindparam("by_worker", type_=String()),
+            started_at=ledger_now(),
+            state_at=ledger_now(),
+        )
+        .returning(
+            JobRun.id,
+            JobRun.token,
+            JobRun.kind,
+            JobRun.queue,
+            JobRun.priority,
+            JobRun.attempt,
+            JobRun.charged,
+            JobRun.crashes,
+            JobRun.abandonments,
+            JobRun.max_attempts,
+            cast(JobRun.arguments, Text).label("arguments"),
+            JobRun.arguments_version,
+            JobRun.run_at,
+            JobRun.created_at,
+            JobRun.started_at,
+            JobRun.correlation_id,
+            JobRun.parent_id,
+            JobRun.root_id,
+            JobRun.scheduled_for,
+        )
+        .execution_options(synchronize_session=False)
+    )
+
+
+@cache
+def _give_back(dialect: str) -> Update:
+    held = _HELD.table(dialect)
+    is_cancelled = JobRun.cancel_requested_at.is_not(None)
+    return (
+        update(JobRun)
+        .where(JobRun.id == held.c.id, JobRun.token == held.c.token)
+        .values(
+            state=case((is_cancelled, RunState.CANCELLED.value), else_=RunState.QUEUED.value),
+            finished_at=case((is_cancelled, ledger_now()), else_=None),
+            token=None,
+            lease_until=None,
+            worker=None,
+            attempt=JobRun.attempt - 1,
+            started_at=case((JobRun.attempt > 1, JobRun.started_at), else_=None),
+            state_at=ledger_now(),
+        )
+        .returning(JobRun.id, JobRun.queue, JobRun.priority, JobRun.run_at, JobRun.state)
+        .execution_options(synchronize_session=False)
+    )
+
+
+def _in_order(rows: Sequence[Row[Any]]) -> list[Claim]:
+    claims = [Claim(*row) for row in rows]
+    claims.sort(key=lambda one: (one.priority, one.run_at, one.run_id))
+    return claims

@@ -1,0 +1,279 @@
+"""End: the one way out of running. Many attempts in one transaction, each with its own outcome.
+
+The token alone says whether an ending is ours to record; ``state = 'running'`` is left out of the predicate
+on purpose: with it the planner takes the small partial index on leases and goes quadratic.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cache
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import (
+    Case,
+    Float,
+    Insert,
+    Integer,
+    Row,
+    Text,
+    Update,
+    Uuid,
+    and_,
+    bindparam,
+    case,
+    cast,
+    insert,
+    or_,
+    select,
+    update,
+)
+
+from jobs.ledger.records import Failure, Settled
+from jobs.models import JobAttempt, JobRun, JsonText
+from jobs.sql import Batch, Executor, dialect_of, ledger_now, plus_seconds
+from jobs.states import CHARGED, CRASHES, Cause, Outcome, RunState
+
+_ENDED = Batch(
+    "ended",
+    id=Uuid(),
+    token=Uuid(),
+    outcome=Text(),
+    is_charged=Integer(),
+    is_crash=Integer(),
+    is_loss=Integer(),
+    delay_seconds=Float(),
+    cause=Text(),
+    result=Text(),
+    error_type=Text(),
+    error_message=Text(),
+    fingerprint=Text(),
+    ago_seconds=Float(),
+    elapsed_seconds=Float(),
+)
+_ATTEMPTS = Batch(
+    "tried",
+    run_id=Uuid(),
+    attempt=Integer(),
+    token=Uuid(),
+    outcome=Text(),
+    worker=Text(),
+    error_type=Text(),
+    error_message=Text(),
+    traceback=Text(),
+    fingerprint=Text(),
+    ago_seconds=Float(),
+    elapsed_seconds=Float(),
+    delay_seconds=Float(),
+)
+_REFUSED = Batch("refused", run_id=Uuid(), token=Uuid(), outcome=Text())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class End:
+    """The end of an attempt, by whoever ends it.
+
+    ``delay_seconds`` is when to try again; ``cause``, where there is one, says why there is no further try.
+    ``ago_seconds`` is how long ago it ended, ``elapsed_seconds`` how long it took.
+    """
+
+    run_id: UUID
+    token: UUID
+    attempt: int
+    outcome: Outcome
+    worker: str | None
+    ago_seconds: float = 0.0
+    elapsed_seconds: float = 0.0
+    delay_seconds: float = 0.0
+    cause: Cause | None = None
+    result: str | None = None
+    failure: Failure | None = None
+
+
+def end(
+    session: Executor, ends: Sequence[End], *, poison_after: int, now: datetime | None = None
+) -> tuple[list[Settled], list[End]]:
+    """End the attempts of ``ends``; returns those that ended, and those refused because the lease is lost.
+
+    Where each run goes is decided here, in SQL: cancel wins on every exit from running; then success; then
+    poison, a cause that the job or its policy gave, and the budget; whatever is left goes back to its queue.
+    """
+    if not ends:
+        return [], []
+    dialect = dialect_of(session)
+    # In the order of ids, so that two processes that end the same runs do not lock each other out.
+    ordered = sorted(ends, key=lambda one: one.run_id)
+    values = {
+        **_ENDED.rows(dialect, [_row(one) for one in ordered]),
+        "poison_after": poison_after,
+        "now": now,
+    }
+    moved = {row.id: row for row in session.execute(_end(dialect), values)}
+    ended, refused, tried = [], [], []
+    for one in ordered:
+        row = moved.get(one.run_id)
+        if row is None or row.attempt != one.attempt:
+            refused.append(one)
+            continue
+        outcome = one.outcome
+        if row.state == RunState.CANCELLED and outcome is Outcome.SUCCEEDED:
+            outcome = Outcome.CANCELLED
+        is_queued = row.state == RunState.QUEUED
+        tried.append(_attempt(one, outcome, is_queued=is_queued))
+        ended.append(_settled(row, outcome))
+    if tried:
+        session.execute(_record(dialect), {**_ATTEMPTS.rows(dialect, tried), "now": now})
+    if refused:
+        notes = [(one.run_id, one.token, one.outcome.value) for one in refused]
+        session.execute(_refuse(dialect), {**_REFUSED.rows(dialect, notes), "now": now})
+    return ended, refused
+
+
+def _settled(row: Row[Any], outcome: Outcome) -> Settled:
+    return Settled(
+        run_id=row.id,
+        kind=row.kind,
+        queue=row.queue,
+        priority=row.priority,
+        state=RunState(row.state),
+        cause=Cause(row.cause) if row.cause else None,
+        outcome=outcome,
+        attempt=row.attempt,
+        started_at=row.started_at,
+        finished_at=row.state_at,
+        retry_at=row.run_at if row.state == RunState.QUEUED else None,
+    )
+
+
+def _row(one: End) -> tuple[Any, ...]:
+    failure = one.failure
+    return (
+        one.run_id,
+        one.token,
+        one.outcome.value,
+        int(one.outcome in CHARGED),
+        int(one.outcome in CRASHES),
+        int(one.outcome is Outcome.ABANDONED),
+        one.delay_seconds,
+        one.cause.value if one.cause else None,
+        one.result,
+        failure.type if failure else None,
+        failure.message if failure else None,
+        failure.fingerprint if failure else None,
+        one.ago_seconds,
+        one.elapsed_seconds,
+    )
+
+
+def _attempt(one: End, outcome: Outcome, *, is_queued: bool) -> tuple[Any, ...]:
+    failure = one.failure
+    return (
+        one.run_id,
+        one.attempt,
+        one.token,
+        outcome.value,
+        one.worker,
+        failure.type if failure else None,
+        failure.message if failure else None,
+        failure.traceback if failure else None,
+        failure.fingerprint if failure else None,
+        one.ago_seconds,
+        one.elapsed_seconds,
+        one.delay_seconds if is_queued else None,
+    )
+
+
+@cache
+def _end(dialect: str) -> Update:
+    ended = _ENDED.table(dialect).c
+    state, cause = _where_to(ended)
+    is_queued = state == RunState.QUEUED.value
+    has_failed = ended.error_type.is_not(None)
+    return (
+        update(JobRun)
+        .where(JobRun.id == ended.id, JobRun.token == ended.token)
+        .values(
+            state=state,
+            cause=cause,
+            token=None,
+            lease_until=None,
+            charged=JobRun.charged + ended.is_charged,
+            crashes=JobRun.crashes + ended.is_crash,
+            abandonments=JobRun.abandonments + ended.is_loss,
+            run_at=case((is_queued, plus_seconds(ledger_now(), ended.delay_seconds)),
+                        else_=JobRun.run_at),
+            started_at=plus_seconds(ledger_now(), -(ended.ago_seconds + ended.elapsed_seconds)),
+            finished_at=case((is_queued, None), else_=ledger_now()),
+            state_at=ledger_now(),
+            result=case((state == RunState.SUCCEEDED.value, cast(ended.result, JsonText)), else_=JobRun.result),
+            error_type=case((has_failed, ended.error_type), else_=JobRun.error_type),
+            error_message=case((has_failed, ended.error_message), else_=JobRun.error_message),
+            fingerprint=case((has_failed, ended.fingerprint), else_=JobRun.fingerprint),
+        )
+        .returning(
+            JobRun.id, JobRun.kind, JobRun.attempt, JobRun.state, JobRun.cause, JobRun.started_at, JobRun.state_at,
+            JobRun.run_at, JobRun.queue, JobRun.priority,
+        )
+        .execution_options(synchronize_session=False)
+    )  # fmt: skip
+
+
+def _where_to(ended: Any) -> tuple[Case[str], Case[str | None]]:
+    """The state a run goes to from running, and the cause if it is dead."""
+    poison_after = bindparam("poison_after", type_=Integer())
+    is_poison = or_(
+        and_(ended.is_crash == 1, JobRun.crashes + 1 >= poison_after),
+        and_(ended.is_loss == 1, JobRun.abandonments + 1 >= poison_after),
+    )
+    is_spent = and_(ended.is_charged == 1, JobRun.charged + 1 >= JobRun.max_attempts)
+    alive = case(
+        (JobRun.cancel_requested_at.is_not(None), RunState.CANCELLED.value),
+        (ended.outcome == Outcome.CANCELLED.value, RunState.CANCELLED.value),
+        (ended.outcome == Outcome.SUCCEEDED.value, RunState.SUCCEEDED.value),
+        (is_poison, RunState.DEAD.value),
+        (ended.cause.is_not(None), RunState.DEAD.value),
+        (is_spent, RunState.DEAD.value),
+        else_=RunState.QUEUED.value,
+    )
+    why = case(
+        (alive != RunState.DEAD.value, None),
+        (is_poison, Cause.POISON.value),
+        (ended.cause.is_not(None), ended.cause),
+        else_=Cause.EXHAUSTED.value,
+    )
+    return alive, why
+
+
+@cache
+def _record(dialect: str) -> Insert:
+    tried = _ATTEMPTS.table(dialect).c
+    finished_at = plus_seconds(ledger_now(), -tried.ago_seconds)
+    columns = {
+        name: tried[name]
+        for name in ("run_id", "attempt", "token", "outcome", "worker", "error_type", "error_message",
+                     "traceback", "fingerprint")
+    } | {
+        "started_at": plus_seconds(ledger_now(), -(tried.ago_seconds + tried.elapsed_seconds)),
+        "finished_at": finished_at,
+        "retry_at": plus_seconds(ledger_now(), tried.delay_seconds),
+    }  # fmt: skip
+    return insert(JobAttempt).from_select(list(columns), select(*columns.values()), include_defaults=False)
+
+
+@cache
+def _refuse(dialect: str) -> Update:
+    """A refused ending is noted on the row of its attempt, if whoever ended that attempt wrote one."""
+    refused = _REFUSED.table(dialect).c
+    return (
+        update(JobAttempt)
+        .where(
+            JobAttempt.run_id == refused.run_id,
+            JobAttempt.token == refused.token,
+            JobAttempt.refused_at.is_(None),
+        )
+        .values(refused_at=ledger_now(), refused_outcome=refused.outcome)
+        .execution_options(synchronize_session=False)
+    )

@@ -1,0 +1,110 @@
+"""Find: runs and their attempts, as records. Every list is keyset-paged and limited."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import fields
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Select, String, cast, func, or_, select
+
+from jobs.errors import Ambiguous, NotFound
+from jobs.ledger.records import AttemptRecord, RunRecord
+from jobs.models import JobAttempt, JobRun
+from jobs.sql import Executor, dialect_of
+from jobs.states import Cause, Outcome, RunState
+
+MAX_PAGE = 1000
+MIN_SHORT_ID = 6
+
+_RUN_COLUMNS = tuple(getattr(JobRun, field.name) for field in fields(RunRecord))
+_ATTEMPT_COLUMNS = tuple(getattr(JobAttempt, field.name) for field in fields(AttemptRecord))
+
+
+def find_run(session: Executor, run_id: UUID) -> RunRecord | None:
+    """The run with this id, purged or not; None when there is none."""
+    row = session.execute(select(*_RUN_COLUMNS).where(JobRun.id == run_id)).one_or_none()
+    return _run(row) if row is not None else None
+
+
+def list_runs(
+    session: Executor,
+    *,
+    kind: str | None = None,
+    queue: str | None = None,
+    states: Sequence[RunState] = (),
+    before: UUID | None = None,
+    limit: int = 50,
+) -> list[RunRecord]:
+    """Runs, newest first, purged ones left out; ``before`` is the id that the last page ended with."""
+    query: Select[Any] = select(*_RUN_COLUMNS).where(JobRun.deleted_at.is_(None))
+    if kind is not None:
+        query = query.where(JobRun.kind == kind)
+    if queue is not None:
+        query = query.where(JobRun.queue == queue)
+    if states:
+        query = query.where(JobRun.state.in_(list(states)))
+    if before is not None:
+        query = query.where(JobRun.id < before)
+    rows = session.execute(query.order_by(JobRun.id.desc()).limit(min(limit, MAX_PAGE)))
+    return [_run(row) for row in rows]
+
+
+def list_attempts(session: Executor, run_id: UUID, *, limit: int = 1000) -> list[AttemptRecord]:
+    """The attempts of a run, first to last; of more than ``limit``, the last ones."""
+    rows = session.execute(
+        select(*_ATTEMPT_COLUMNS).where(JobAttempt.run_id == run_id).order_by(JobAttempt.attempt.desc()).limit(limit)
+    )
+    return [_attempt(row) for row in rows][::-1]
+
+
+def resolve_id(session: Executor, text: str) -> UUID:
+    """The run that ``text`` means: a whole id, or any head or tail of six characters or more that is unique.
+
+    Raises:
+        NotFound: no run has it, or it is no id.
+        Ambiguous: several have it.
+    """
+    plain = text.strip().lower().replace("-", "")
+    if len(plain) > 32 or len(plain) < MIN_SHORT_ID or set(plain) - set("0123456789abcdef"):
+        raise NotFound(
+            f"{text!r} is not a run id.", hint=f"Give a whole id, or its last {MIN_SHORT_ID} to 8 characters."
+        )
+    if len(plain) == 32:
+        whole = UUID(plain)
+        if session.execute(select(JobRun.id).where(JobRun.id == whole)).one_or_none() is None:
+            raise NotFound(f"There is no run {text}.", hint="jobs list shows those there are.")
+        return whole
+    head = (JobRun.id >= UUID(plain.ljust(32, "0"))) & (JobRun.id <= UUID(plain.ljust(32, "f")))
+    digits = (
+        func.replace(cast(JobRun.id, String), "-", "")
+        if dialect_of(session) == "postgresql"
+        else cast(JobRun.id, String)
+    )
+    tail = func.substr(digits, 33 - len(plain)) == plain
+    found = session.scalars(select(JobRun.id).where(or_(head, tail)).limit(11)).all()
+    if not found:
+        raise NotFound(f"There is no run {text}.", hint="jobs list shows those there are.")
+    if len(found) > 1:
+        some = ", ".join(str(one) for one in found[:10])
+        raise Ambiguous(
+            f"{text} means more than one run: {some}.",
+            matches=tuple(map(str, found)),
+            hint="Give more of it.",
+        )
+    return found[0]
+
+
+def _run(row: Any) -> RunRecord:
+    values = row._asdict()
+    values["state"] = RunState(values["state"])
+    values["cause"] = Cause(values["cause"]) if values["cause"] else None
+    return RunRecord(**values)
+
+
+def _attempt(row: Any) -> AttemptRecord:
+    values = row._asdict()
+    values["outcome"] = Outcome(values["outcome"])
+    values["refused_outcome"] = Outcome(values["refused_outcome"]) if values["refused_outcome"] else None
+    return AttemptRecord(**values)

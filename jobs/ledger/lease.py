@@ -1,0 +1,74 @@
+"""Leases: renewed by their holder, and what holders must hear of."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from functools import cache
+from uuid import UUID
+
+from sqlalchemy import Float, Select, Update, Uuid, bindparam, select, update
+
+from jobs.models import JobRun
+from jobs.sql import Batch, Executor, dialect_of, ledger_now, plus_seconds
+
+_HELD = Batch("held", id=Uuid(), token=Uuid())
+_IDS = Batch("wanted", id=Uuid())
+
+
+def renew(
+    session: Executor, held: Sequence[tuple[UUID, UUID]], *, lease: timedelta, now: datetime | None = None
+) -> set[UUID]:
+    """Renew the leases of ``held`` runs, by (run id, token). Returns the tokens that are still ours.
+
+    A row that is being settled just now is passed over, and counts as ours: its end decides.
+    """
+    if not held:
+        return set()
+    dialect = dialect_of(session)
+    rows = _HELD.rows(dialect, sorted(held))
+    renewed = session.execute(_renew(dialect), {**rows, "lease_seconds": lease.total_seconds(), "now": now})
+    ours = {row.token for row in renewed}
+    missing = [pair for pair in held if pair[1] not in ours]
+    if missing:
+        ours |= {row.token for row in session.execute(_still(dialect), _HELD.rows(dialect, sorted(missing)))}
+    return ours
+
+
+def cancelled_among(session: Executor, run_ids: Sequence[UUID]) -> set[UUID]:
+    """Those of ``run_ids`` that somebody asked to cancel. One read by primary key."""
+    if not run_ids:
+        return set()
+    dialect = dialect_of(session)
+    return set(session.scalars(_cancelled(dialect), _IDS.rows(dialect, [(one,) for one in run_ids])))
+
+
+@cache
+def _renew(dialect: str) -> Update:
+    held = _HELD.table(dialect).c
+    free = (
+        select(JobRun.id)
+        .where(JobRun.id == held.id, JobRun.token == held.token)
+        .order_by(JobRun.id)
+        .with_for_update(skip_locked=True, of=JobRun)
+        .cte("free")
+    )
+    return (
+        update(JobRun)
+        .where(JobRun.id.in_(select(free.c.id)))
+        .values(lease_until=plus_seconds(ledger_now(), bindparam("lease_seconds", type_=Float())))
+        .returning(JobRun.token)
+        .execution_options(synchronize_session=False)
+    )
+
+
+@cache
+def _still(dialect: str) -> Select[tuple[UUID | None]]:
+    held = _HELD.table(dialect).c
+    return select(JobRun.token).where(JobRun.id == held.id, JobRun.token == held.token)
+
+
+@cache
+def _cancelled(dialect: str) -> Select[tuple[UUID]]:
+    wanted = _IDS.table(dialect).c
+    return select(JobRun.id).where(JobRun.id.in_(select(wanted.id)), JobRun.cancel_requested_at.is_not(None))

@@ -1,0 +1,183 @@
+"""What travels between the ledger and the rest: frozen, plain, no SQL."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from jobs.states import Cause, Outcome, RunState
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewRun:
+    """A run that is to be inserted. ``arguments`` and ``tags`` are JSON text, already checked."""
+
+    id: UUID
+    kind: str
+    queue: str
+    arguments: str
+    max_attempts: int
+    priority: int = 0
+    arguments_version: int = 1
+    delay_seconds: float = 0.0
+    run_at: datetime | None = None
+    expires_at: datetime | None = None
+    expires_seconds: float | None = None
+    tags: str | None = None
+    correlation_id: str | None = None
+    trace_context: str | None = None
+    enqueued_by: str | None = None
+    parent_id: UUID | None = None
+    root_id: UUID | None = None
+    replayed_from: UUID | None = None
+    scheduled_for: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A worker's right to perform a run, until its lease is over; the token is what proves it."""
+
+    run_id: UUID
+    token: UUID
+    kind: str
+    queue: str
+    priority: int
+    attempt: int
+    charged: int
+    crashes: int
+    abandonments: int
+    max_attempts: int
+    arguments: str
+    arguments_version: int
+    run_at: datetime
+    created_at: datetime
+    claimed_at: datetime
+    correlation_id: str | None
+    parent_id: UUID | None
+    root_id: UUID | None
+    scheduled_for: datetime | None
+
+    @property
+    def age(self) -> timedelta:
+        """Since the run was enqueued, by the ledger's clock, when it was claimed."""
+        return self.claimed_at - self.created_at
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """What an attempt raised, as it is kept: sanitised and bounded."""
+
+    type: str
+    message: str
+    traceback: str | None
+    fingerprint: str
+
+
+@dataclass(slots=True, kw_only=True)
+class Ending:
+    """How an attempt ended, to be settled. The ledger decides where its run goes.
+
+    ``delay_seconds`` is when to try again; ``cause``, where there is one, says why there is no further try.
+    ``ended_monotonic`` is when, by this process's monotonic clock; the ledger's moments are reckoned from it.
+    """
+
+    claim: Claim
+    outcome: Outcome
+    elapsed_seconds: float
+    ended_monotonic: float
+    delay_seconds: float = 0.0
+    cause: Cause | None = None
+    result: str | None = None
+    failure: Failure | None = None
+    error: BaseException | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """Where a run now is, after one of its attempts ended."""
+
+    run_id: UUID
+    kind: str
+    queue: str
+    priority: int
+    state: RunState
+    cause: Cause | None
+    outcome: Outcome
+    attempt: int
+    started_at: datetime
+    finished_at: datetime
+    retry_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Freed:
+    """A run that went back to its queue, for the ready index."""
+
+    run_id: UUID
+    queue: str
+    priority: int
+    run_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunRecord:
+    """A run, as read."""
+
+    id: UUID
+    kind: str
+    queue: str
+    priority: int
+    state: RunState
+    cause: Cause | None
+    attempt: int
+    charged: int
+    crashes: int
+    abandonments: int
+    max_attempts: int
+    run_at: datetime
+    expires_at: datetime | None
+    key: str | None
+    worker: str | None
+    lease_until: datetime | None
+    cancel_requested_at: datetime | None
+    cancel_reason: str | None
+    created_at: datetime
+    started_at: datetime | None
+    finished_at: datetime | None
+    state_at: datetime
+    arguments: Any
+    arguments_version: int
+    result: Any
+    progress: Any
+    error_type: str | None
+    error_message: str | None
+    fingerprint: str | None
+    tags: Any
+    correlation_id: str | None
+    enqueued_by: str | None
+    parent_id: UUID | None
+    root_id: UUID | None
+    replayed_from: UUID | None
+    scheduled_for: datetime | None
+    deleted_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AttemptRecord:
+    """An attempt, as read."""
+
+    run_id: UUID
+    attempt: int
+    outcome: Outcome
+    worker: str | None
+    started_at: datetime
+    finished_at: datetime
+    retry_at: datetime | None
+    error_type: str | None
+    error_message: str | None
+    traceback: str | None
+    fingerprint: str | None
+    refused_at: datetime | None
+    refused_outcome: Outcome | None

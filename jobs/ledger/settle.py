@@ -1,0 +1,49 @@
+"""Settle: what a worker's attempts came to, many in one transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from jobs.ledger.end import End, end
+from jobs.ledger.records import Ending, Settled
+from jobs.sql import Executor
+
+
+def settle(
+    session: Executor,
+    endings: Sequence[Ending],
+    *,
+    worker: str,
+    poison_after: int,
+    monotonic: float,
+    now: datetime | None = None,
+) -> tuple[list[tuple[Ending, Settled]], list[Ending]]:
+    """End the attempts that ``endings`` tell of. Returns those settled, and those refused: their lease is lost.
+
+    Args:
+        monotonic: this process's monotonic clock, now; with ``Ending.ended_monotonic`` it says how long ago
+            each attempt ended, so that stored moments are the ledger's whatever this machine's clock says.
+    """
+    # By token: a run may be here twice, once for a lease that was lost.
+    by_token = {one.claim.token: one for one in endings}
+    ends = [
+        End(
+            run_id=one.claim.run_id,
+            token=one.claim.token,
+            attempt=one.claim.attempt,
+            outcome=one.outcome,
+            worker=worker,
+            ago_seconds=max(0.0, monotonic - one.ended_monotonic),
+            elapsed_seconds=one.elapsed_seconds,
+            delay_seconds=one.delay_seconds,
+            cause=one.cause,
+            result=one.result,
+            failure=one.failure,
+        )
+        for one in endings
+    ]
+    ended, refused = end(session, ends, poison_after=poison_after, now=now)
+    lost = {one.token for one in refused}
+    by_run = {one.claim.run_id: one for token, one in by_token.items() if token not in lost}
+    return [(by_run[one.run_id], one) for one in ended], [by_token[one.token] for one in refused]

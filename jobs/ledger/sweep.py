@@ -1,0 +1,159 @@
+"""Sweep: what any process may do for runs that nobody holds. Each verb takes a limit and skips locked rows."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import (
+    ColumnElement,
+    Float,
+    Integer,
+    Select,
+    Text,
+    and_,
+    bindparam,
+    literal_column,
+    select,
+    update,
+)
+
+from jobs.ledger.claim import give_back
+from jobs.ledger.end import End, end
+from jobs.ledger.records import Failure, Freed, Settled
+from jobs.models import JobRun
+from jobs.sql import Batch, Executor, dialect_of, ledger_now, plus_seconds, seconds_between
+from jobs.states import Cause, Outcome, RunState
+
+_KINDS = Batch("known", kind=Text())
+_QUEUED = JobRun.state == literal_column("'queued'")
+_RUNNING = JobRun.state == literal_column("'running'")
+
+CRASH_DELAY = timedelta(seconds=1)
+"""The wait after a crash, doubled for each further one. Source: decision; three crashes end within a minute."""
+
+
+def rescue(session: Executor, *, poison_after: int, limit: int = 500, now: datetime | None = None) -> list[Settled]:
+    """End attempts whose lease is over as ``abandoned``: their machine is gone.
+
+    Goes by the lease, never by age. Not charged, but counted: at ``poison_after`` losses the run is dead.
+    """
+    lost = session.execute(_leased(JobRun.lease_until < ledger_now()), {"limit": limit, "now": now})
+    ends = [_end_of(row, Outcome.ABANDONED) for row in lost]
+    return end(session, ends, poison_after=poison_after, now=now)[0]
+
+
+def end_orphans(
+    session: Executor,
+    worker: str,
+    *,
+    performing: Sequence[UUID],
+    ended: Sequence[UUID],
+    why: str,
+    poison_after: int,
+    limit: int = 500,
+    now: datetime | None = None,
+) -> tuple[list[Settled], list[Freed]]:
+    """End what a dead process held: what it was performing has crashed, the rest is released at once.
+
+    Call again until it returns nothing: a batch is limited.
+
+    Args:
+        performing: runs it was performing; charged.
+        ended: runs it had performed but not settled; not charged, but on record.
+        why: how the process ended, for the record ("signal 9").
+    """
+    held = session.execute(_leased(JobRun.worker == worker), {"limit": limit, "now": now}).all()
+    failure = Failure("ProcessDied", f"its worker process died: {why}", None, "")
+    crashed, done = set(performing), set(ended)
+    ends = []
+    for row in held:
+        if row.id in crashed:
+            delay = CRASH_DELAY.total_seconds() * 2.0 ** min(row.crashes, 10)
+            ends.append(_end_of(row, Outcome.CRASHED, failure=failure, delay_seconds=delay))
+        elif row.id in done:
+            ends.append(_end_of(row, Outcome.RELEASED))
+    settled, _ = end(session, ends, poison_after=poison_after, now=now)
+    started = crashed | done
+    freed = give_back(session, [(row.id, row.token) for row in held if row.id not in started], now=now)
+    return settled, freed
+
+
+def expire(session: Executor, *, limit: int = 500, now: datetime | None = None) -> int:
+    """Bury runs that expired before their first start."""
+    expired = and_(JobRun.expires_at.is_not(None), JobRun.expires_at <= ledger_now(), JobRun.attempt == 0)
+    return _bury(session, expired, Cause.EXPIRED, {"limit": limit, "now": now})
+
+
+def bury_unknown_kinds(
+    session: Executor, known: Sequence[str], *, wait: timedelta, limit: int = 500, now: datetime | None = None
+) -> int:
+    """Bury runs of kinds that are not ``known`` to any live worker and were due more than ``wait`` ago."""
+    dialect = dialect_of(session)
+    overdue_since = plus_seconds(ledger_now(), -bindparam("wait_seconds", type_=Float()))
+    unknown = and_(JobRun.run_at <= overdue_since, JobRun.kind.not_in(select(_KINDS.table(dialect).c.kind)))
+    values = {**_KINDS.rows(dialect, [(kind,) for kind in known]), "wait_seconds": wait.total_seconds()}
+    return _bury(session, unknown, Cause.UNKNOWN_KIND, {**values, "limit": limit, "now": now})
+
+
+def overdue(
+    session: Executor, queue: str, *, after: timedelta, limit: int = 1000, now: datetime | None = None
+) -> list[Freed]:
+    """Due runs of ``queue`` that nobody has claimed for longer than ``after``, in the order they would be taken."""
+    rows = session.execute(
+        select(JobRun.id, JobRun.queue, JobRun.priority, JobRun.run_at)
+        .where(
+            JobRun.queue == queue,
+            _QUEUED,
+            JobRun.run_at <= plus_seconds(ledger_now(), -bindparam("after_seconds", type_=Float())),
+        )
+        .order_by(JobRun.priority, JobRun.run_at, JobRun.id)
+        .limit(limit),
+        {"after_seconds": after.total_seconds(), "now": now},
+    )
+    return [Freed(*row) for row in rows]
+
+
+def _leased(which: ColumnElement[bool]) -> Select[Any]:
+    took = seconds_between(JobRun.started_at, ledger_now()).label("took")
+    return (
+        select(JobRun.id, JobRun.token, JobRun.attempt, JobRun.worker, JobRun.crashes, took)
+        .where(_RUNNING, which)
+        .order_by(JobRun.id)
+        .limit(bindparam("limit", type_=Integer()))
+        .with_for_update(skip_locked=True)
+    )
+
+
+def _end_of(row: Any, outcome: Outcome, *, failure: Failure | None = None, delay_seconds: float = 0.0) -> End:
+    return End(
+        run_id=row.id,
+        token=row.token,
+        attempt=row.attempt,
+        outcome=outcome,
+        worker=row.worker,
+        elapsed_seconds=max(0.0, row.took or 0.0),
+        delay_seconds=delay_seconds,
+        failure=failure,
+    )
+
+
+def _bury(session: Executor, which: ColumnElement[bool], cause: Cause, values: dict[str, Any]) -> int:
+    chosen = (
+        select(JobRun.id)
+        .where(_QUEUED, which)
+        .limit(bindparam("limit", type_=Integer()))
+        .with_for_update(skip_locked=True)
+        .cte("chosen")
+    )
+    buried = session.execute(
+        update(JobRun)
+        .where(JobRun.id.in_(select(chosen.c.id)), JobRun.state == RunState.QUEUED)
+        .values(state=RunState.DEAD.value, cause=cause.value, finished_at=ledger_now(), state_at=ledger_now())
+        .returning(JobRun.id)
+        .execution_options(synchronize_session=False),
+        values,
+    )
+    return len(buried.all())

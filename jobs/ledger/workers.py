@@ -1,0 +1,123 @@
+"""Worker processes: who is alive, what it serves and which kinds it knows."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from sqlalchemy import ColumnElement, Float, Integer, Text, bindparam, cast, delete, insert, select, update
+
+from jobs.models import JobWorker
+from jobs.sql import Executor, ledger_now, plus_seconds
+
+LIVE_FOR = timedelta(seconds=60)
+"""A worker not seen for so long is not live. Source: six missed sightings of 10 s."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkerRecord:
+    """A worker process, as read."""
+
+    name: str
+    host: str
+    pid: int
+    version: str
+    queues: tuple[str, ...]
+    kinds: tuple[str, ...]
+    threads: int
+    busy: int
+    started_at: datetime
+    seen_at: datetime
+    stopped_at: datetime | None
+
+
+def register(
+    session: Executor,
+    name: str,
+    *,
+    host: str,
+    pid: int,
+    version: str,
+    queues: Sequence[str],
+    kinds: Sequence[str],
+    threads: int,
+    now: datetime | None = None,
+) -> None:
+    """Write that a worker process has started."""
+    session.execute(
+        insert(JobWorker).values(
+            name=name,
+            host=host,
+            pid=pid,
+            version=version,
+            queues=json.dumps(list(queues)),
+            kinds=json.dumps(list(kinds)),
+            threads=threads,
+            busy=0,
+            started_at=ledger_now(),
+            seen_at=ledger_now(),
+        ),
+        {"now": now},
+    )
+
+
+def see(session: Executor, name: str, *, busy: int, now: datetime | None = None) -> None:
+    """Write that a worker process is alive, with so many threads busy."""
+    session.execute(
+        update(JobWorker).where(JobWorker.name == name).values(seen_at=ledger_now(), busy=busy)
+        .execution_options(synchronize_session=False),
+        {"now": now},
+    )  # fmt: skip
+
+
+def sign_off(session: Executor, name: str, *, now: datetime | None = None) -> None:
+    """Write that a worker process has stopped."""
+    session.execute(
+        update(JobWorker).where(JobWorker.name == name).values(stopped_at=ledger_now(), seen_at=ledger_now(), busy=0)
+        .execution_options(synchronize_session=False),
+        {"now": now},
+    )  # fmt: skip
+
+
+def live(
+    session: Executor, *, within: timedelta = LIVE_FOR, limit: int = 1000, now: datetime | None = None
+) -> list[WorkerRecord]:
+    """Worker processes seen ``within`` the span that have not stopped, latest first."""
+    rows = session.execute(
+        select(*JobWorker.__table__.columns)
+        .where(_seen_within(), JobWorker.stopped_at.is_(None))
+        .order_by(JobWorker.started_at.desc())
+        .limit(limit),
+        {"within_seconds": within.total_seconds(), "now": now},
+    )
+    return [WorkerRecord(**{**row._mapping, "queues": tuple(row.queues), "kinds": tuple(row.kinds)}) for row in rows]
+
+
+def kinds_known(session: Executor, *, within: timedelta, now: datetime | None = None) -> set[str]:
+    """The kinds that any worker process seen ``within`` the span knows, stopped ones included."""
+    rows = session.execute(
+        select(cast(JobWorker.kinds, Text)).where(_seen_within()).distinct().limit(1000),
+        {"within_seconds": within.total_seconds(), "now": now},
+    )
+    return {kind for (kinds,) in rows for kind in json.loads(kinds)}
+
+
+def forget_old(session: Executor, *, after: timedelta, limit: int = 500, now: datetime | None = None) -> int:
+    """Delete rows of worker processes last seen longer ago than ``after``."""
+    old = (
+        select(JobWorker.name)
+        .where(JobWorker.seen_at < plus_seconds(ledger_now(), -bindparam("after_seconds", type_=Float())))
+        .limit(bindparam("limit", type_=Integer()))
+    )
+    gone = session.execute(
+        delete(JobWorker).where(JobWorker.name.in_(old)).returning(JobWorker.name)
+        .execution_options(synchronize_session=False),
+        {"after_seconds": after.total_seconds(), "limit": limit, "now": now},
+    )  # fmt: skip
+    return len(gone.all())
+
+
+def _seen_within() -> ColumnElement[bool]:
+    return JobWorker.seen_at >= plus_seconds(ledger_now(), -bindparam("within_seconds", type_=Float()))

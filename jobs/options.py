@@ -1,0 +1,99 @@
+"""What a job class says of itself in its keywords: checked when the class is made, inherited by its subclasses."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from dataclasses import dataclass, fields, replace
+from datetime import timedelta
+from typing import Any
+
+from jobs.errors import DefinitionError
+from jobs.models import MAX_PRIORITY, MIN_PRIORITY
+from jobs.retry import Retry
+
+NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.:\-]*")
+MAX_KIND, MAX_QUEUE = 200, 100
+DEFAULT_TIMEOUT = timedelta(minutes=10)
+"""Source: decision; long enough for what people put in background jobs, short enough to notice a hang."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """A job's class keywords.
+
+    kind: the name its runs are recorded under; the class's own name unless said. Never inherited.
+    aliases: former kinds, still performed. Never inherited.
+    queue: where its runs wait.
+    priority: smaller first, from -1000 to 1000.
+    timeout: the soft time limit of an attempt; None is none.
+    retry: when failed attempts are tried again.
+    version: of its arguments; raise it when their shape changes.
+    """
+
+    kind: str = ""
+    aliases: tuple[str, ...] = ()
+    queue: str = "default"
+    priority: int = 0
+    timeout: timedelta | None = DEFAULT_TIMEOUT
+    retry: Retry = Retry()  # noqa: RUF009
+    version: int = 1
+
+
+NOT_INHERITED = {"kind": "", "aliases": ()}
+
+
+def derive(parent: Options, given: dict[str, Any], *, name: str, place: str) -> Options:
+    """The options of a class: its parent's, with what its own keywords say.
+
+    Raises:
+        DefinitionError: an unknown keyword, with the nearest; or a value that cannot be.
+    """
+    known = [field.name for field in fields(Options)]
+    for keyword in given:
+        if keyword not in known:
+            near = difflib.get_close_matches(keyword, known, n=1)
+            raise DefinitionError(
+                f"Unknown option {keyword!r} of job {place}.",
+                hint=f"Did you mean {near[0]!r}?" if near else f"There are: {', '.join(known)}.",
+            )
+    values = {**NOT_INHERITED, "kind": name, **given}
+    if isinstance(values["aliases"], list):
+        values["aliases"] = tuple(values["aliases"])
+    options = replace(parent, **values)
+    _check(options, place)
+    return options
+
+
+def check_name(value: Any, *, what: str, longest: int) -> str:
+    """``value``, if it can name a kind or a queue.
+
+    Raises:
+        DefinitionError: it cannot.
+    """
+    if not isinstance(value, str) or not NAME.fullmatch(value) or len(value) > longest:
+        raise DefinitionError(
+            f"{value!r} cannot name a {what}.",
+            hint=f"Use letters, digits and _ . : - , at most {longest}.",
+        )
+    return value
+
+
+def _check(options: Options, place: str) -> None:
+    def refuse(name: str, wanted: str) -> None:
+        raise DefinitionError(f"Option {name} of job {place} takes {wanted}, got {getattr(options, name)!r}.")
+
+    check_name(options.kind, what="kind", longest=MAX_KIND)
+    check_name(options.queue, what="queue", longest=MAX_QUEUE)
+    if not isinstance(options.aliases, tuple):
+        refuse("aliases", "a tuple of kinds")
+    for alias in options.aliases:
+        check_name(alias, what="kind", longest=MAX_KIND)
+    if type(options.priority) is not int or not MIN_PRIORITY <= options.priority <= MAX_PRIORITY:
+        refuse("priority", f"a whole number from {MIN_PRIORITY} to {MAX_PRIORITY}")
+    if options.timeout is not None and (not isinstance(options.timeout, timedelta) or options.timeout <= timedelta(0)):
+        refuse("timeout", "a timedelta above zero, or None")
+    if not isinstance(options.retry, Retry):
+        refuse("retry", "a Retry(…)")
+    if type(options.version) is not int or options.version < 1:
+        refuse("version", "a whole number from 1")

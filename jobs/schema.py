@@ -1,0 +1,93 @@
+"""The tables' revision: which one this release runs on, and how to get there.
+
+Migrations expand, then contract. Revisions are named ``EPOCH_NUMBER``: within one epoch they only add, so a
+ledger that is ahead in the same epoch serves this release too (a warning); a new epoch does not.
+"""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from sqlalchemy import Connection, column, inspect, select, table
+
+from jobs.errors import LedgerMissing, SchemaMismatch
+
+if TYPE_CHECKING:
+    from alembic.config import Config
+
+    from jobs.database import Database
+
+log = logging.getLogger("jobs.schema")
+
+REVISION = "1_0001"
+"""The revision that this release needs."""
+VERSION_TABLE = "jobs_alembic_version"
+MIGRATIONS = Path(__file__).resolve().parent.parent / "migrations"
+
+
+def current(database: Database) -> str | None:
+    """The revision of the ledger, or None where there is none."""
+    with database.read() as connection:
+        return _revision(connection, database)
+
+
+def check(database: Database) -> None:
+    """Refuse a ledger that this release cannot run on.
+
+    Raises:
+        LedgerMissing: there are no tables.
+        SchemaMismatch: they are behind, or of a later epoch.
+    """
+    found = current(database)
+    if found is None:
+        raise LedgerMissing(f"There is no ledger in {database.shown}.", hint="Make one: jobledger migrate up.")
+    if found == REVISION:
+        return
+    if found < REVISION:
+        raise SchemaMismatch(
+            f"The ledger's tables are at revision {found}, and this release needs {REVISION}.",
+            hint="Bring them up: jobledger migrate up.",
+        )
+    if found.partition("_")[0] != REVISION.partition("_")[0]:
+        raise SchemaMismatch(
+            f"The ledger's tables are at revision {found}, which this release ({REVISION}) does not know.",
+            hint="Upgrade jobledger.",
+        )
+    log.warning("The ledger's tables are ahead of this release, and compatible.", extra={"revision": found})
+
+
+def upgrade(database: Database, revision: str = "head") -> None:
+    """Bring the tables up to ``revision``."""
+    from alembic import command
+
+    with database.write() as connection:
+        command.upgrade(alembic_config(connection, database), revision)
+
+
+def downgrade(database: Database, revision: str) -> None:
+    """Take the tables down to ``revision``: what later revisions hold is destroyed."""
+    from alembic import command
+
+    with database.write() as connection:
+        command.downgrade(alembic_config(connection, database), revision)
+
+
+def alembic_config(connection: Connection, database: Database) -> Config:
+    """Alembic's own configuration, over an open connection."""
+    from alembic.config import Config
+
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
+    config.attributes["connection"] = connection
+    config.attributes["version_table"] = VERSION_TABLE
+    config.attributes["schema"] = database.schema
+    return config
+
+
+def _revision(connection: Connection, database: Database) -> str | None:
+    if VERSION_TABLE not in inspect(connection).get_table_names(schema=database.schema):
+        return None
+    versions = table(VERSION_TABLE, column("version_num"), schema=database.schema)
+    return connection.execute(select(versions.c.version_num)).scalar()

@@ -1,0 +1,169 @@
+"""Settings: what the environment says, read once, checked whole.
+
+Each setting is an environment variable with the prefix ``JOBS_``; secrets may instead be files, named by a
+twin with the suffix ``_FILE``. Code below ``boot`` receives values and never reads the environment.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+from datetime import timedelta
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BeforeValidator, Field, PlainSerializer, ValidationError
+from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
+
+from jobs.duration import format_duration, parse_duration
+from jobs.errors import ConfigurationError
+
+PREFIX = "JOBS_"
+SECRETS = frozenset({"database_url", "redis_url", "sentry_dsn"})
+"""Settings that may carry a password; shown hidden, and read from ``JOBS_…_FILE`` too."""
+
+
+def _span(value: Any) -> Any:
+    return parse_duration(value) if isinstance(value, str) else value
+
+
+def _words(value: Any) -> Any:
+    if isinstance(value, str):
+        return tuple(word.strip() for word in value.split(",") if word.strip())
+    return value
+
+
+Span = Annotated[
+    timedelta,
+    BeforeValidator(_span),
+    PlainSerializer(lambda span: f"{span.total_seconds()}s", when_used="json"),
+]
+Words = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_words)]
+
+
+class Settings(BaseSettings):
+    """Everything that can be set. Spans are written as 30s, 5m, 1h; a bare number is seconds."""
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="ignore", env_ignore_empty=True)
+
+    database_url: str | None = Field(None, description="Where the ledger is: sqlite:///… or postgresql://…")
+    database_schema: str | None = Field(None, description="PostgreSQL schema that holds our tables.")
+    redis_url: str | None = Field(None, description="Redis or Valkey for the ready index; unset: the ledger itself.")
+    redis_prefix: str = Field("jobs", description="What our Redis keys start with.", min_length=1, max_length=100)
+    imports: Words = Field((), description="Modules that define jobs, separated by commas.")
+    queues: Words = Field((), description="Queues a worker serves; unset: those of the kinds it imported.")
+    processes: int = Field(1, ge=1, le=256, description="Worker processes.")
+    threads: int = Field(8, ge=1, le=512, description="Threads a worker process.")
+    async_concurrency: int = Field(500, ge=1, le=10000, description="Coroutines a worker process at once.")
+    shutdown: Span = Field(timedelta(seconds=25), description="How long a stopping worker may finish its runs.")
+    lease: Span = Field(timedelta(seconds=30), description="How long a claim holds if nobody renews it.")
+    hard_after: Span = Field(timedelta(seconds=10), description="From the soft time limit to the hard one.")
+    poison_after: int = Field(3, ge=1, le=100, description="Crashes, or losses, after which a run is dead as poison.")
+    unknown_kind_wait: Span = Field(
+        timedelta(minutes=15), description="How long a run may wait for a worker that knows its kind."
+    )
+    overdue_after: Span = Field(timedelta(seconds=5), description="A due run unclaimed for so long is indexed again.")
+    max_argument_bytes: int = Field(262_144, ge=1, le=64 * 2**20, description="Largest arguments, as JSON.")
+    max_result_bytes: int = Field(262_144, ge=1, le=64 * 2**20, description="Largest result or step, as JSON.")
+    pool_size: int = Field(
+        5, ge=1, le=500, description="Database connections a process keeps for its jobs and callers."
+    )
+    connect_timeout: Span = Field(timedelta(seconds=5), description="Time limit of a connection to a server.")
+    statement_timeout: Span = Field(timedelta(seconds=30), description="Time limit of a statement.")
+    lock_timeout: Span = Field(timedelta(seconds=5), description="Time limit of a wait for a lock.")
+    slow_statement: Span = Field(timedelta(seconds=1), description="Statements that take longer are logged.")
+    log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="The least level logged.")
+    log_format: Literal["auto", "json", "console"] = Field(
+        "auto", description="auto: readable on a terminal, else JSON."
+    )
+    log_starts: bool = Field(False, description="Log the start of each attempt too.")
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        return init_settings, env_settings, _FileTwins(settings_cls)
+
+    @classmethod
+    def read(cls, **given: Any) -> Self:
+        """The settings of this process; ``given`` (from command-line options) wins, None means not given.
+
+        Raises:
+            ConfigurationError: every mistake of the environment, together.
+        """
+        try:
+            return cls(**{name: value for name, value in given.items() if value is not None})
+        except ValidationError as error:
+            mistakes = "; ".join(_mistake(one, given) for one in error.errors(include_url=False, include_input=False))
+            raise ConfigurationError(f"Settings: {mistakes}.") from None
+
+
+class _FileTwins(PydanticBaseSettingsSource):
+    """``JOBS_DATABASE_URL_FILE=/run/secrets/db`` gives ``database_url`` the file's content."""
+
+    def get_field_value(self, field: Any, field_name: str) -> tuple[Any, str, bool]:
+        return None, field_name, False
+
+    def __call__(self) -> dict[str, Any]:
+        found: dict[str, Any] = {}
+        for name in SECRETS & set(self.settings_cls.model_fields):
+            variable = f"{PREFIX}{name.upper()}"
+            path = os.environ.get(f"{variable}_FILE")
+            if not path:
+                continue
+            if os.environ.get(variable):
+                raise ConfigurationError(f"{variable} and {variable}_FILE are both set.", hint="Unset one of them.")
+            try:
+                found[name] = Path(path).read_text().strip()
+            except (OSError, UnicodeDecodeError) as error:
+                reason = error.strerror if isinstance(error, OSError) else "not text"
+                raise ConfigurationError(f"{variable}_FILE names {path}, which cannot be read: {reason}.") from None
+        return found
+
+
+def unknown_variables() -> list[str]:
+    """One line for each ``JOBS_`` variable that is no setting, with the nearest name."""
+    known = {f"{PREFIX}{name.upper()}" for name in Settings.model_fields}
+    known |= {f"{PREFIX}{name.upper()}_FILE" for name in SECRETS} | {"JOBS_ACTOR", "JOBS_TEST_DATABASE_URL"}
+    lines = []
+    for name in sorted(os.environ):
+        if name.startswith(PREFIX) and name not in known and not name.startswith("JOBS_TEST_"):
+            near = difflib.get_close_matches(name, sorted(known), n=1)
+            lines.append(f"{name} is no setting." + (f" Did you mean {near[0]}?" if near else ""))
+    return lines
+
+
+def show(name: str, value: Any) -> str:
+    """A setting's value as text, secrets hidden."""
+    if value is None:
+        return "unset"
+    if name in SECRETS:
+        return hide_password(str(value))
+    if isinstance(value, timedelta):
+        return format_duration(value)
+    return ",".join(value) if isinstance(value, tuple) else str(value)
+
+
+def hide_password(url: str) -> str:
+    """``url`` with its password, and the secret parts of its query, shown as stars."""
+    scheme, sep, rest = url.partition("://")
+    if not sep:
+        return "***"
+    body, _, query = rest.partition("?")
+    authority, slash, path = body.partition("/")
+    user, at, host = authority.rpartition("@")
+    if at:
+        name, colon, _ = user.partition(":")
+        authority = f"{name}:***@{host}" if colon else f"***@{host}"
+    return f"{scheme}://{authority}{slash}{path}" + ("?***" if query else "")
+
+
+def _mistake(error: Any, given: dict[str, Any]) -> str:
+    name = str(error["loc"][0]) if error["loc"] else "?"
+    where = f"--{name.replace('_', '-')}" if given.get(name) is not None else f"{PREFIX}{name.upper()}"
+    return f"{where}: {error['msg'].removeprefix('Value error, ')}"

@@ -1,0 +1,169 @@
+"""The dialect seam: the few expressions that PostgreSQL and SQLite spell differently."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Connection, Float, FromClause, Text, bindparam, column, func, literal_column, select
+from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.orm import Session
+from sqlalchemy.sql import ColumnElement
+from sqlalchemy.sql.functions import FunctionElement
+from sqlalchemy.types import TypeEngine, Uuid
+
+from jobs.models import UtcDateTime, write_moment
+
+Executor = Session | Connection
+"""What a verb runs on: the caller's session or connection, whose transaction the caller owns."""
+
+
+class ledger_now(FunctionElement[Any]):  # noqa: N801
+    """The moment: the bound ``now`` when a test gives one, else the database's own clock.
+
+    The start of the statement, not of the transaction: a caller's transaction may be minutes old.
+    """
+
+    type = UtcDateTime()
+    inherit_cache = True
+    name = "ledger_now"
+
+    def __init__(self) -> None:
+        super().__init__(bindparam("now", None, type_=UtcDateTime()))
+
+
+@compiles(ledger_now, "postgresql")
+def _now_postgresql(element: ledger_now, compiler: Any, **kw: Any) -> str:
+    return f"coalesce({compiler.process(element.clauses, **kw)}, statement_timestamp())"
+
+
+@compiles(ledger_now, "sqlite")
+def _now_sqlite(element: ledger_now, compiler: Any, **kw: Any) -> str:
+    # In a subquery, so that SQLite calls the function once a statement and can use it to bound an index.
+    return f"coalesce({compiler.process(element.clauses, **kw)}, (select jobs_now()))"
+
+
+class plus_seconds(FunctionElement[Any]):  # noqa: N801
+    """A moment so many seconds after another; the seconds may be negative or a fraction."""
+
+    type = UtcDateTime()
+    inherit_cache = True
+    name = "plus_seconds"
+
+    def __init__(self, moment: ColumnElement[Any], seconds: ColumnElement[Any]) -> None:
+        super().__init__(moment, seconds)
+
+
+@compiles(plus_seconds, "postgresql")
+def _plus_postgresql(element: plus_seconds, compiler: Any, **kw: Any) -> str:
+    moment, seconds = (compiler.process(one, **kw) for one in element.clauses)
+    return f"({moment} + make_interval(secs => {seconds}))"
+
+
+@compiles(plus_seconds, "sqlite")
+def _plus_sqlite(element: plus_seconds, compiler: Any, **kw: Any) -> str:
+    moment, seconds = (compiler.process(one, **kw) for one in element.clauses)
+    return f"jobs_plus({moment}, {seconds})"
+
+
+class seconds_between(FunctionElement[float]):  # noqa: N801
+    """Seconds from the first moment to the second."""
+
+    type = Float()
+    inherit_cache = True
+    name = "seconds_between"
+
+    def __init__(self, earlier: ColumnElement[Any], later: ColumnElement[Any]) -> None:
+        super().__init__(earlier, later)
+
+
+@compiles(seconds_between, "postgresql")
+def _between_postgresql(element: seconds_between, compiler: Any, **kw: Any) -> str:
+    earlier, later = (compiler.process(one, **kw) for one in element.clauses)
+    return f"extract(epoch from ({later} - {earlier}))::float8"
+
+
+@compiles(seconds_between, "sqlite")
+def _between_sqlite(element: seconds_between, compiler: Any, **kw: Any) -> str:
+    earlier, later = (compiler.process(one, **kw) for one in element.clauses)
+    return f"jobs_between({earlier}, {later})"
+
+
+class random_token(FunctionElement[UUID]):  # noqa: N801
+    """A fresh random token for each row."""
+
+    type = Uuid()
+    inherit_cache = False
+    name = "random_token"
+
+
+@compiles(random_token, "postgresql")
+def _token_postgresql(element: random_token, compiler: Any, **kw: Any) -> str:
+    return "gen_random_uuid()"
+
+
+@compiles(random_token, "sqlite")
+def _token_sqlite(element: random_token, compiler: Any, **kw: Any) -> str:
+    return "jobs_token()"
+
+
+class Batch:
+    """Many rows handed to one statement: ``unnest`` of arrays on PostgreSQL, ``json_each`` on SQLite.
+
+    >>> ended = Batch("ended", id=Uuid(), outcome=Text())
+    >>> statement = update(JobRun).where(JobRun.id == ended.table(dialect).c.id)...
+    >>> session.execute(statement, ended.rows(dialect, [(run_id, "failed")]))
+    """
+
+    def __init__(self, name: str, **columns: TypeEngine[Any]) -> None:
+        self.name = name
+        self.columns = columns
+
+    def table(self, dialect: str) -> FromClause:
+        """The rows as something to select from or join."""
+        if dialect == "postgresql":
+            arrays = [bindparam(f"{self.name}_{name}", type_=ARRAY(kind)) for name, kind in self.columns.items()]
+            names = [column(name, kind) for name, kind in self.columns.items()]
+            return func.unnest(*arrays).table_valued(*names).render_derived(name=self.name)
+        each = func.json_each(bindparam(self.name, type_=Text())).table_valued("value", name=f"{self.name}_each")
+        return select(
+            *(
+                func.json_extract(each.c.value, literal_column(f"'$[{place}]'"), type_=kind).label(name)
+                for place, (name, kind) in enumerate(self.columns.items())
+            )
+        ).subquery(self.name)
+
+    def rows(self, dialect: str, rows: Sequence[tuple[Any, ...]]) -> dict[str, Any]:
+        """The parameters that carry ``rows``, each in the order of the columns."""
+        if dialect == "postgresql":
+            turned = zip(*rows, strict=True) if rows else [()] * len(self.columns)
+            return {
+                f"{self.name}_{name}": _array(kind, values)
+                for (name, kind), values in zip(self.columns.items(), turned, strict=True)
+            }
+        return {self.name: json.dumps(rows, default=_plain)}
+
+
+def dialect_of(executor: Executor) -> str:
+    """``postgresql`` or ``sqlite``."""
+    bind = executor.get_bind() if isinstance(executor, Session) else executor
+    return bind.dialect.name
+
+
+def _array(kind: TypeEngine[Any], values: Sequence[Any]) -> list[Any]:
+    # An array holds one type: a whole number among floats would be refused.
+    if isinstance(kind, Float):
+        return [None if value is None else float(value) for value in values]
+    return list(values)
+
+
+def _plain(value: Any) -> str:
+    if isinstance(value, UUID):
+        return value.hex
+    if isinstance(value, datetime):
+        return write_moment(value)
+    raise TypeError(f"{value!r} does not travel in a batch")

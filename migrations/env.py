@@ -1,0 +1,27 @@
+"""Alembic's entry. Imports nothing of ours: the caller hands in the connection and the names."""
+
+from alembic import context
+
+config = context.config
+connection = config.attributes.get("connection")
+if connection is None and not context.is_offline_mode():
+    raise SystemExit("Run these migrations with: jobledger migrate up")
+
+options = {
+    "version_table": config.attributes.get("version_table", "jobs_alembic_version"),
+    "version_table_schema": config.attributes.get("schema"),
+    "target_metadata": None,
+    "transactional_ddl": True,
+}
+
+if context.is_offline_mode():
+    context.configure(
+        dialect_name=config.attributes.get("dialect", "postgresql"),
+        literal_binds=True,
+        as_sql=True,
+        **options,
+    )
+else:
+    context.configure(connection=connection, **options)
+with context.begin_transaction():
+    context.run_migrations()

@@ -1,0 +1,198 @@
+"""Settler: group commit. Many endings, one transaction, on a thread of its own that no interrupt can hit.
+
+It commits whenever it is free, and never waits to fill a batch. While the ledger is away it keeps what it has
+and tries again; the leases are renewed meanwhile, and the token decides in the end.
+"""
+
+from __future__ import annotations
+
+import logging
+import queue
+import threading
+from collections.abc import Callable
+
+from sqlalchemy.exc import DBAPIError
+
+from jobs.app import App
+from jobs.dramatiq import Delivery
+from jobs.errors import JobsError
+from jobs.events import AttemptEnded, BatchSettled, ResultRefused, ServiceFailed
+from jobs.ledger.claim import give_back
+from jobs.ledger.records import Ending, Failure, Freed, Settled
+from jobs.ledger.settle import settle
+from jobs.ready.protocol import ReadyEntry
+from jobs.states import Outcome, RunState
+from worker.holdings import Holdings
+from worker.marks import Marks
+from worker.pace import Pace
+
+log = logging.getLogger("jobs.worker")
+
+MAX_BATCH = 500
+_STOP = None
+
+
+class Settler(threading.Thread):
+    """Ends attempts in the ledger, and gives back claims that were never started."""
+
+    def __init__(self, app: App, holdings: Holdings, pace: Pace, marks: Marks, *, worker: str) -> None:
+        super().__init__(name="jobs-settler", daemon=True)
+        self._app = app
+        self._holdings = holdings
+        self._pace = pace
+        self._marks = marks
+        self._worker = worker
+        self._queue: queue.SimpleQueue[Delivery | None] = queue.SimpleQueue()
+        self._quitting = threading.Event()
+        self.on_failure: Callable[[BaseException], None] = lambda error: None
+
+    @property
+    def backlog(self) -> int:
+        """Deliveries that wait to be settled."""
+        return self._queue.qsize()
+
+    def put(self, delivery: Delivery) -> None:
+        """Settle this delivery's ending. Never waits, never fails."""
+        self._queue.put(delivery)
+
+    def give_back(self, delivery: Delivery) -> None:
+        """Give this claim back, uncharged and without a record: it was never started."""
+        delivery.ending = None
+        self._queue.put(delivery)
+
+    def stop(self, seconds: float) -> bool:
+        """Settle what has come, for at most so long. Whether all of it is settled."""
+        self._queue.put(_STOP)
+        self.join(seconds)
+        self._quitting.set()
+        return not self.is_alive()
+
+    def run(self) -> None:
+        try:
+            while True:
+                batch, is_last = self._next_batch()
+                if batch:
+                    self._settle_until_done(batch)
+                if is_last or self._quitting.is_set():
+                    return
+        except BaseException as error:
+            log.critical("The settler thread failed.", exc_info=True)
+            self.on_failure(error)
+
+    def _next_batch(self) -> tuple[list[Delivery], bool]:
+        batch: list[Delivery] = []
+        try:
+            one = self._queue.get()
+            while True:
+                if one is _STOP:
+                    return batch, True
+                batch.append(one)
+                if len(batch) >= MAX_BATCH:
+                    return batch, False
+                one = self._queue.get_nowait()
+        except queue.Empty:
+            return batch, False
+
+    def _settle_until_done(self, batch: list[Delivery]) -> None:
+        failures = 0
+        while not self._quitting.is_set():
+            try:
+                self._settle(batch)
+                return
+            except JobsError as error:
+                failures += 1
+                self._app.events.emit([ServiceFailed("ledger", "settle", str(error))])
+                pause = min(2.0, 0.05 * 2.0 ** min(failures, 8)) * (0.5 + self._app.clock.rng.random())
+                self._quitting.wait(pause)
+            except DBAPIError:
+                # The database refuses what one of them holds. One by one, and that one without its words.
+                log.exception("The ledger refused a batch of endings.")
+                if len(batch) == 1:
+                    self._strip(batch[0])
+                else:
+                    for delivery in batch:
+                        self._settle_until_done([delivery])
+                    return
+
+    def _settle(self, batch: list[Delivery]) -> None:
+        app = self._app
+        began = app.clock.monotonic()
+        endings = {one.ending.claim.token: one for one in batch if one.ending is not None and one.settled is None}
+        unstarted = [(one.claim.run_id, one.claim.token) for one in batch if one.ending is None]
+        settled: list[tuple[Ending, Settled]] = []
+        refused: list[Ending] = []
+        freed: list[Freed] = []
+        if endings or unstarted:
+            with app.database.write() as connection:
+                settled, refused = settle(
+                    connection,
+                    [one.ending for one in endings.values() if one.ending is not None],
+                    worker=self._worker,
+                    poison_after=app.settings.poison_after,
+                    monotonic=began,
+                )
+                freed = give_back(connection, unstarted)
+        # Committed. From here on nothing may fail the batch.
+        for delivery in batch:
+            self._holdings.drop(delivery.claim.token)
+            self._marks.clear(delivery.mark)
+            if delivery.settled is not None and delivery.ending is not None:
+                settled.append((delivery.ending, delivery.settled))
+        self._tell(settled, refused, freed, app.clock.monotonic() - began)
+
+    def _tell(
+        self, settled: list[tuple[Ending, Settled]], refused: list[Ending], freed: list[Freed], seconds: float
+    ) -> None:
+        app = self._app
+        for ending, _ in settled:
+            self._pace.note(ending.claim.queue, ending.claim.kind, ending.elapsed_seconds)
+        if app.ready is not None:
+            back = [
+                ReadyEntry(one.run_id, one.queue, one.priority, one.retry_at)
+                for _, one in settled
+                if one.state is RunState.QUEUED
+            ] + [ReadyEntry(one.run_id, one.queue, one.priority, one.run_at) for one in freed]
+            if back:
+                try:
+                    app.ready.add(back)
+                except JobsError as error:
+                    app.events.emit([ServiceFailed("ready", "add", str(error))])
+        app.events.emit([BatchSettled(len(settled), seconds)])
+        if settled and app.events.wants(AttemptEnded):
+            app.events.emit([_event(ending, one) for ending, one in settled])
+        if refused:
+            app.events.emit(
+                [ResultRefused(one.claim.run_id, one.claim.kind, one.claim.attempt, one.outcome) for one in refused]
+            )
+
+    def _strip(self, delivery: Delivery) -> None:
+        ending = delivery.ending
+        if ending is None:
+            return
+        if ending.outcome is Outcome.SUCCEEDED:
+            ending.result = None
+        else:
+            kept = "the ledger could not hold what was raised; the log has it"
+            ending.failure = Failure("Unrecordable", kept, None, ending.failure.fingerprint if ending.failure else "")
+
+
+def _event(ending: Ending, settled: Settled) -> AttemptEnded:
+    claim, failure = ending.claim, ending.failure
+    return AttemptEnded(
+        run_id=settled.run_id,
+        kind=settled.kind,
+        queue=settled.queue,
+        attempt=settled.attempt,
+        outcome=settled.outcome,
+        state=settled.state,
+        cause=settled.cause,
+        started_at=settled.started_at,
+        elapsed_seconds=ending.elapsed_seconds,
+        waited_seconds=max(0.0, (settled.started_at - claim.run_at).total_seconds()),
+        correlation_id=claim.correlation_id,
+        retry_at=settled.retry_at,
+        error_type=failure.type if failure else None,
+        error_message=failure.message if failure else None,
+        fingerprint=failure.fingerprint if failure else None,
+        error=ending.error,
+    )

@@ -1,0 +1,115 @@
+"""Source: where claims come from. Waits for work without asking the ledger more often than it must."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Protocol
+
+from jobs.app import App
+from jobs.ledger.claim import claim_due, next_due_at
+from jobs.ledger.records import Claim
+from jobs.sqlite_watch import DataVersion
+
+
+class Source(Protocol):
+    """Something that claims due runs."""
+
+    def queues(self) -> Sequence[str]:
+        """The queues served, in order."""
+        ...
+
+    def claim(self, count: int, *, wait_seconds: float) -> list[Claim]:
+        """Up to ``count`` claims, waiting for the first at most so long.
+
+        Raises:
+            ServiceDown: the ledger does not answer.
+        """
+        ...
+
+    def close(self) -> None: ...
+
+
+class Bell(Protocol):
+    """Something that hears when the ledger changes."""
+
+    def wait_for_change(self, seconds: float) -> bool: ...
+
+
+class LedgerSource:
+    """Claims from the ledger itself. When there is nothing, waits for a change or for the next due moment."""
+
+    def __init__(self, app: App, *, queues: Sequence[str], kinds: Sequence[str], worker: str, bell: Bell) -> None:
+        self._app = app
+        self._queues = tuple(queues)
+        self._kinds = tuple(kinds)
+        self._worker = worker
+        self._bell = bell
+        self._is_dry = False
+        self._next_due: datetime | None = None
+
+    def queues(self) -> Sequence[str]:
+        return self._queues
+
+    def claim(self, count: int, *, wait_seconds: float) -> list[Claim]:
+        if self._is_dry and not self._is_time(wait_seconds):
+            return []
+        claims: list[Claim] = []
+        with self._app.database.write() as connection:
+            for queue in self._queues:
+                claims += claim_due(
+                    connection,
+                    queue,
+                    count=count - len(claims),
+                    kinds=self._kinds,
+                    worker=self._worker,
+                    lease=self._app.settings.lease,
+                )
+                if len(claims) >= count:
+                    break
+            self._is_dry = not claims
+            if self._is_dry:
+                moments = [next_due_at(connection, queue) for queue in self._queues]
+                self._next_due = min((one for one in moments if one is not None), default=None)
+        return claims
+
+    def close(self) -> None:
+        pass
+
+    def _is_time(self, wait_seconds: float) -> bool:
+        """Wait for a change, or for the next due moment; whether one of them came."""
+        if self._next_due is not None:
+            until_due = (self._next_due - self._app.clock.now()).total_seconds()
+            if until_due <= wait_seconds:
+                self._bell.wait_for_change(max(0.0, until_due))
+                return True
+        return self._bell.wait_for_change(wait_seconds)
+
+
+class SqliteBell:
+    """Hears of commits by other connections of the same file, this process's own among them."""
+
+    def __init__(self, app: App) -> None:
+        self._connection = app.database.engine.connect()
+        raw = self._connection.connection.driver_connection
+        assert raw is not None
+        self._version = DataVersion(
+            lambda: int(raw.execute("PRAGMA data_version").fetchone()[0]), clock=app.clock
+        )
+
+    def wait_for_change(self, seconds: float) -> bool:
+        return self._version.wait_for_change(seconds)
+
+
+class PollingBell:
+    """Cannot hear: says that it may be time, seldom while nothing happens."""
+
+    def __init__(self, app: App, *, longest: float = 1.0) -> None:
+        self._app = app
+        self._longest = longest
+        self._pause = 0.02
+
+    def wait_for_change(self, seconds: float) -> bool:
+        self._app.clock.sleep(min(self._pause, seconds))
+        self._pause = min(self._longest, self._pause * 1.5)
+        return True
