@@ -1,0 +1,135 @@
+"""What a worker process is given at birth, and what it is told of those that died before it."""
+
+from __future__ import annotations
+
+import json
+import socket
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from worker.marks import Marks
+
+TARGET = "worker.process:serve"
+"""What a worker process calls with its assignment; returns its exit code."""
+
+
+@dataclass(frozen=True, slots=True)
+class Orphan:
+    """A process that died, whose attempts a living one ends in the ledger.
+
+    It may be told twice (the first teller's answer was lost with the process that gave it), so ending must be
+    harmless when it has been done. Runs that the ledger says ``name`` has and that are in neither list were
+    only held: they are released. Say ``{"say": "buried", "name": name}`` when it is committed.
+
+    Attributes:
+        name: the dead process, as the ledger knows it.
+        performing: what it was in the middle of.
+        ended: what it had performed; whether the settlement committed, only the ledger knows.
+        cause: ``signal 9``, ``exit 1``, ``killed: did not answer``, ``killed: shutdown limit``, ``its zygote
+            died``.
+    """
+
+    name: str
+    performing: tuple[UUID, ...]
+    ended: tuple[UUID, ...]
+    cause: str
+
+    def as_message(self) -> dict[str, object]:
+        return {
+            "name": self.name,
+            "performing": [str(run) for run in self.performing],
+            "ended": [str(run) for run in self.ended],
+            "cause": self.cause,
+        }
+
+    @classmethod
+    def from_message(cls, message: Mapping[str, Any]) -> Orphan:
+        return cls(
+            name=message["name"],
+            performing=tuple(UUID(run) for run in message["performing"]),
+            ended=tuple(UUID(run) for run in message["ended"]),
+            cause=message["cause"],
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Assignment:
+    """All that a worker process gets from its supervisor.
+
+    Attributes:
+        name: the process's identity in the ledger; unique for ever, at most 100 characters.
+        slot: its region of the marks; no living process has the same.
+        generation: the generation of code it runs; starts at 1.
+        imports: the application's modules, imported already.
+        settings: the settings as JSON; opaque here.
+        marks: where it marks what it performs.
+        control: its line to the supervisor; wrap it in ``Control``. End of file means that the supervisor is
+            gone: leave at once (on Linux the kernel has killed the process before it can read that).
+        orphans: dead processes whose attempts to end first thing, before saying ``ready``.
+        target: ``module:function`` that was called.
+    """
+
+    name: str
+    slot: int
+    generation: int
+    imports: tuple[str, ...]
+    settings: str
+    marks: Marks
+    control: socket.socket
+    orphans: tuple[Orphan, ...] = ()
+    target: str = TARGET
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """An assignment as it travels: everything but the descriptors."""
+
+    name: str
+    slot: int
+    generation: int
+    imports: tuple[str, ...]
+    settings: str
+    orphans: tuple[Orphan, ...] = ()
+    target: str = TARGET
+
+    def to_json(self) -> str:
+        return json.dumps(
+            {
+                "name": self.name,
+                "slot": self.slot,
+                "generation": self.generation,
+                "imports": self.imports,
+                "settings": self.settings,
+                "orphans": [orphan.as_message() for orphan in self.orphans],
+                "target": self.target,
+            }
+        )
+
+    @classmethod
+    def from_json(cls, text: str) -> Order:
+        told = json.loads(text)
+        return cls(
+            name=told["name"],
+            slot=told["slot"],
+            generation=told["generation"],
+            imports=tuple(told["imports"]),
+            settings=told["settings"],
+            orphans=tuple(Orphan.from_message(orphan) for orphan in told["orphans"]),
+            target=told["target"],
+        )
+
+    def assign(self, *, marks_fd: int, control: socket.socket) -> Assignment:
+        """The assignment, in the process that it is for."""
+        return Assignment(
+            name=self.name,
+            slot=self.slot,
+            generation=self.generation,
+            imports=self.imports,
+            settings=self.settings,
+            marks=Marks(marks_fd, self.slot),
+            control=control,
+            orphans=self.orphans,
+            target=self.target,
+        )

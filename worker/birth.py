@@ -1,0 +1,96 @@
+"""The first moments of a worker process, forked or spawned, until it serves; and how it dies with its
+parent.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import os
+import signal
+import socket
+import sys
+import traceback
+from collections.abc import Callable
+from importlib import import_module
+from typing import Any, NoReturn
+
+from worker.assignment import Assignment, Order
+from worker.imports import import_application
+
+_PR_SET_PDEATHSIG = 1
+_PR_SET_NAME = 15
+_QUIET = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+_libc: Any = None
+if sys.platform == "linux":
+    _libc = ctypes.CDLL(None)  # Loaded before any fork: a child only calls it.
+
+
+def die_with_parent(parent: int) -> None:
+    """On Linux, the kernel kills this process when its parent dies. Elsewhere it must watch its socket for
+    the end.
+
+    Args:
+        parent: the parent's process id, known beforehand: it may have died already.
+    """
+    if _libc is not None:
+        _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent:
+        os._exit(1)
+
+
+def name_process(name: str) -> None:
+    """What ``ps`` and ``top`` show, on Linux: the first 15 characters."""
+    if _libc is not None:
+        _libc.prctl(_PR_SET_NAME, name.encode()[:15])
+
+
+def leave_signals_to_the_supervisor() -> None:
+    """Let Ctrl-C and a service manager's signal to the whole group pass: the supervisor tells us what to do.
+
+    Handlers that do nothing, not SIG_IGN: ignored signals stay ignored in programs that a job starts, which
+    could then not be terminated.
+    """
+    for one in _QUIET:
+        signal.signal(one, _let_pass)
+
+
+def serve_and_exit(order: Order, *, marks_fd: int, control: socket.socket) -> NoReturn:
+    """Call the target and leave with its code, without the parent's exit handlers; a bug leaves with 1."""
+    code = 1
+    try:
+        name_process(f"jobs worker {order.slot}")
+        code = _target(order.target)(order.assign(marks_fd=marks_fd, control=control)) or 0
+    except SystemExit as left:
+        code = left.code if isinstance(left.code, int) else 1
+    except BaseException:
+        traceback.print_exc()
+    finally:
+        for stream in (sys.stdout, sys.stderr):
+            with contextlib.suppress(Exception):
+                stream.flush()
+        os._exit(code)
+
+
+def main(payload: dict[str, Any]) -> NoReturn:
+    """A spawned process: a fresh interpreter that imports the application for itself."""
+    die_with_parent(payload["parent"])
+    leave_signals_to_the_supervisor()
+    order = Order.from_json(payload["order"])
+    try:
+        import_application([order.target.partition(":")[0], *order.imports])
+    except Exception as error:
+        sys.stderr.write(f"error: {error}\n")
+        os._exit(2)
+    serve_and_exit(order, marks_fd=payload["marks_fd"], control=socket.socket(fileno=payload["control_fd"]))
+
+
+def _target(path: str) -> Callable[[Assignment], int | None]:
+    module, _, function = path.partition(":")
+    found: Callable[[Assignment], int | None] = getattr(import_module(module), function)
+    return found
+
+
+def _let_pass(number: int, frame: object) -> None:
+    pass

@@ -1,0 +1,111 @@
+"""Importing the application: one clear line when that fails, and what it left behind when it worked."""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+import traceback
+from collections.abc import Iterable
+from importlib import import_module
+from pathlib import Path
+
+from jobs.errors import ConfigurationError
+
+OURS = frozenset({"jobs", "worker", "scheduler", "admin_cli", "migrations"})
+
+
+def import_application(modules: Iterable[str]) -> list[str]:
+    """Import the modules, in order; what each left behind that a fork would break, in words.
+
+    A thread does not survive a fork, and a connection would be shared by every process forked after it.
+
+    Raises:
+        ConfigurationError: one could not be imported; ``__cause__`` is why, for those who debug.
+    """
+    left = []
+    for name in modules:
+        threads, sockets = _threads(), _sockets()
+        _import_one(name)
+        left += [f"{name} left the thread {thread!r} running" for thread in sorted(_threads() - threads)]
+        opened = len(_sockets() - sockets)
+        if opened:
+            left.append(f"{name} left {opened} connection{'s' * (opened > 1)} open")
+    return left
+
+
+def _import_one(name: str) -> None:
+    if name.endswith(".py") or "/" in name:
+        dotted = name.removesuffix(".py").strip("./").replace("/", ".")
+        raise ConfigurationError(
+            f"Cannot import {name!r}: that is a file.", hint=f"Name the module: {dotted}."
+        )
+    head = name.partition(".")[0]
+    here = next((path for path in (Path(f"{head}.py"), Path(head, "__init__.py")) if path.exists()), None)
+    if head in OURS and here is not None and not _is_ours(here, head):
+        raise ConfigurationError(
+            f"Cannot import {name!r}: {here} has the name of a package of ours.", hint="Rename it."
+        )
+    try:
+        import_module(name)
+    except BaseException as error:
+        message, hint = _explain(name, error)
+        raise ConfigurationError(
+            f"Cannot import {name!r}: {' '.join(message.split())}.", hint=hint
+        ) from error
+
+
+def _is_ours(path: Path, head: str) -> bool:
+    loaded = sys.modules.get(head)
+    folders = [str(folder) for folder in getattr(loaded, "__path__", [])]
+    return path.name == "__init__.py" and str(path.resolve().parent) in folders
+
+
+def _explain(name: str, error: BaseException) -> tuple[str, str | None]:
+    if isinstance(error, SyntaxError):
+        return f"syntax error in {error.filename}, line {error.lineno}: {error.msg}", None
+    if isinstance(error, ModuleNotFoundError) and error.name is not None:
+        if name == error.name or name.startswith(error.name + "."):
+            hint = "Start in the application's folder or install it, and check --import or JOBS_IMPORTS."
+            return f"there is no module {error.name!r} in this folder or on Python's path", hint
+        return f"it needs the module {error.name!r}, which is not installed{_place(error)}", None
+    if isinstance(error, SystemExit):
+        return (
+            f"it called sys.exit({error.code!r}){_place(error)}",
+            'Guard it with if __name__ == "__main__".',
+        )
+    return f"{type(error).__name__}: {error}{_place(error)}", None
+
+
+def _place(error: BaseException) -> str:
+    """Where in the application it was raised: the last frame that belongs neither to us nor to the
+    importer.
+    """
+    ours = str(Path(__file__).parent)
+    frames = [
+        frame
+        for frame in traceback.extract_tb(error.__traceback__)
+        if not frame.filename.startswith((ours, "<frozen"))
+        and os.sep + "importlib" + os.sep not in frame.filename
+    ]
+    return f" ({frames[-1].filename}, line {frames[-1].lineno})" if frames else ""
+
+
+def _threads() -> set[str]:
+    return {thread.name for thread in threading.enumerate()}
+
+
+def _sockets() -> set[str]:
+    """Open sockets by the kernel's names for them; none where there is no /proc."""
+    found = set()
+    try:
+        for fd in os.listdir("/proc/self/fd"):
+            try:
+                target = os.readlink(f"/proc/self/fd/{fd}")
+            except OSError:
+                continue  # The listing's own descriptor, closed by now.
+            if target.startswith("socket:"):
+                found.add(target)
+    except OSError:
+        return set()
+    return found

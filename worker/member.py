@@ -1,0 +1,57 @@
+"""What the supervisor knows of one worker process."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+from worker.control import Control
+from worker.generation import Generation
+
+
+class Stage(StrEnum):
+    STARTING = "starting"
+    READY = "ready"
+    DRAINING = "draining"
+    """It asked to be replaced, and finishes what it has."""
+    STOPPING = "stopping"
+    """It was told to stop."""
+
+
+@dataclass(slots=True, eq=False)
+class Member:
+    """One process, from before it is born until it is buried. Moments are monotonic seconds."""
+
+    name: str
+    slot: int
+    seat: int
+    generation: Generation
+    control: Control
+    started: float
+    stage: Stage = Stage.STARTING
+    pid: int | None = None
+    ready: float | None = None
+    """When it first said so."""
+    heard: float | None = None
+    """When it last said anything."""
+    asked: float | None = None
+    """The first ping that it has not answered."""
+    why_draining: str = ""
+    kill_at: float | None = None
+    killed: str = ""
+    """Why we killed it."""
+    given_up: float | None = None
+    """Its zygote died: when we stop waiting for a sign of its death."""
+    progress: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def is_leaving(self) -> bool:
+        return self.stage in (Stage.DRAINING, Stage.STOPPING)
+
+    def lived(self, now: float) -> float:
+        """Seconds since it was ready; 0 if it never was."""
+        return 0.0 if self.ready is None else now - self.ready
+
+    def kill_no_later_than(self, moment: float) -> None:
+        self.kill_at = moment if self.kill_at is None else min(self.kill_at, moment)

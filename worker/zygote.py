@@ -1,0 +1,123 @@
+"""The process that worker processes are forked from: single-threaded, with the application imported once.
+
+One for each generation of code. It takes ``{"do": "fork", "name": ...}`` with two descriptors (the process's
+line to the supervisor, and its order) and says ``imported`` or ``failed``, then ``forked``, ``not_forked``
+and ``exited``. It dies with the supervisor, and its children die with it.
+"""
+
+from __future__ import annotations
+
+import gc
+import json
+import os
+import select
+import signal
+import socket
+import traceback
+from collections import deque
+from typing import Any, NoReturn
+
+from worker.assignment import Order
+from worker.birth import die_with_parent, leave_signals_to_the_supervisor, name_process, serve_and_exit
+from worker.imports import import_application
+
+_MAX_FDS = 64
+
+
+class Zygote:
+    def __init__(self, line: socket.socket, marks_fd: int) -> None:
+        self._line = line
+        self._marks_fd = marks_fd
+        self._children: dict[int, str] = {}
+        self._unread = b""
+        self._fds: deque[int] = deque()
+        self._wake, self._waker = socket.socketpair()
+        for end in (self._wake, self._waker):
+            end.setblocking(False)
+
+    def serve(self) -> NoReturn:
+        """Fork on command and report exits, until the supervisor is gone."""
+        signal.signal(signal.SIGCHLD, lambda number, frame: None)
+        signal.set_wakeup_fd(self._waker.fileno(), warn_on_full_buffer=False)
+        while True:
+            ready, _, _ = select.select([self._line, self._wake], [], [])
+            if self._wake in ready:
+                self._wake.recv(4096)
+            if self._line in ready:
+                self._obey()
+            self._reap()
+
+    def say(self, **message: object) -> None:
+        try:
+            self._line.sendall(json.dumps(message).encode() + b"\n")
+        except OSError:
+            os._exit(0)
+
+    def _obey(self) -> None:
+        data, fds, _, _ = socket.recv_fds(self._line, 65536, _MAX_FDS)
+        # Descriptors come in the order of the commands they belong to, however the kernel cuts the stream.
+        self._fds.extend(fds)
+        for fd in fds:
+            os.set_inheritable(fd, False)  # A program that a job starts must not hold the line open.
+        if not data:
+            os._exit(0)
+        *lines, self._unread = (self._unread + data).split(b"\n")
+        for line in lines:
+            self._fork(json.loads(line)["name"], self._fds.popleft(), self._fds.popleft())
+
+    def _fork(self, name: str, control_fd: int, order_fd: int) -> None:
+        parent = os.getpid()
+        try:
+            pid = os.fork()
+        except OSError as error:
+            self.say(say="not_forked", name=name, why=str(error))
+        else:
+            if pid == 0:
+                self._become_worker(parent, control_fd, order_fd)
+            self._children[pid] = name
+            self.say(say="forked", name=name, pid=pid)
+        os.close(control_fd)
+        os.close(order_fd)
+
+    def _become_worker(self, parent: int, control_fd: int, order_fd: int) -> NoReturn:
+        try:
+            signal.set_wakeup_fd(-1)
+            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+            die_with_parent(parent)
+            for end in (self._line, self._wake, self._waker):
+                end.close()
+            for fd in self._fds:
+                os.close(fd)
+            with open(order_fd, "rb") as file:
+                order = Order.from_json(file.read().decode())
+        except BaseException:
+            traceback.print_exc()
+            os._exit(1)
+        serve_and_exit(order, marks_fd=self._marks_fd, control=socket.socket(fileno=control_fd))
+
+    def _reap(self) -> None:
+        # Ours only: a program that the application's import started is for the application to wait for.
+        for pid, name in list(self._children.items()):
+            found, status = os.waitpid(pid, os.WNOHANG)
+            if found:
+                del self._children[pid]
+                self.say(say="exited", name=name, pid=pid, status=os.waitstatus_to_exitcode(status))
+
+
+def main(payload: dict[str, Any]) -> NoReturn:
+    """Import, say how that went, and serve."""
+    die_with_parent(payload["parent"])
+    leave_signals_to_the_supervisor()
+    name_process("jobs zygote")
+    zygote = Zygote(socket.socket(fileno=payload["line_fd"]), payload["marks_fd"])
+    try:
+        target = payload["target"].partition(":")[0]
+        left = import_application([target, *payload["imports"]])
+    except Exception as error:
+        zygote.say(say="failed", line=str(error), traceback="".join(traceback.format_exception(error)))
+        os._exit(2)
+    # What is here now is shared by all processes, as long as no collector writes to it.
+    gc.collect()
+    gc.freeze()
+    zygote.say(say="imported", left=left)
+    zygote.serve()
