@@ -15,7 +15,7 @@ from tests.servers import NamedServer, PostgresServer, RedisServer
 S = TypeVar("S", bound=Server | NamedServer)
 
 pytest_plugins = ["pytester"]
-pytest.register_assert_rewrite("tests.contract")
+pytest.register_assert_rewrite("tests.contract.ready")
 
 
 @pytest.fixture(scope="session")

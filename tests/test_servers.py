@@ -6,8 +6,6 @@ import os
 import signal
 import subprocess as sp
 import sys
-import time
-from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
@@ -16,6 +14,7 @@ import pytest
 import redis
 
 from tests.servers import NamedServer, PostgresServer, RedisServer
+from tests.waiting import wait_until
 
 HOLD_TWO_SERVERS = """
 import sys, time
@@ -26,13 +25,6 @@ for server in servers:
     print(server.process.pid, server.folder, flush=True)
 time.sleep(600)
 """
-
-
-def wait_until(fact: Callable[[], bool], *, seconds: float) -> bool:
-    deadline = time.monotonic() + seconds
-    while not (met := fact()) and time.monotonic() < deadline:
-        time.sleep(0.02)
-    return met
 
 
 def is_running(pid: int) -> bool:
