@@ -1,0 +1,130 @@
+"""The connections to Redis: every wait limited, nothing tried twice, one kind of error, safe after a fork."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.resources import files
+from typing import Any
+
+from redis import ConnectionPool, exceptions
+from redis.backoff import NoBackoff
+from redis.connection import Connection, ConnectionInterface
+from redis.retry import Retry
+
+from jobs.errors import ConfigurationError, JobsError, ServiceDown
+from jobs.ready.url import connection_options, safe_url
+
+CONNECT_WITHIN_SECONDS = 2.0
+ANSWER_WITHIN_SECONDS = 1.0
+"""Beyond this a server counts as down. Source: decision; an answer takes well under a millisecond."""
+
+_LIMITS = {
+    "socket_connect_timeout": CONNECT_WITHIN_SECONDS,
+    "socket_timeout": ANSWER_WITHIN_SECONDS,
+    "socket_keepalive": True,
+}
+
+
+class Script:
+    """A Lua script of this package, known to the server by its digest."""
+
+    def __init__(self, name: str) -> None:
+        self.text = files("jobs.ready").joinpath(name).read_bytes()
+        self.digest = hashlib.sha1(self.text, usedforsecurity=False).hexdigest()
+
+
+class Connections:
+    """Commands to one server. Connects when first used; after an error, and after a fork, connects anew."""
+
+    def __init__(self, url: str) -> None:
+        self.shown = safe_url(url)
+        options = connection_options(url)
+        is_socket = "path" in options
+        limits = {name: value for name, value in _LIMITS.items() if not (is_socket and "keepalive" in name)}
+        # The library would try a command ten times when an answer is late: a take whose answer was lost would
+        # take twice.
+        fixed = {"retry": Retry(NoBackoff(), 0), "retry_on_timeout": False, "retry_on_error": []}
+        # No CLIENT SETINFO on connecting: a user with few rights could not.
+        fixed |= {"protocol": 2, "decode_responses": False, "driver_info": None}
+        options = {"connection_class": Connection, **limits, **options, **fixed}
+        try:
+            self._pool = ConnectionPool(**options)
+            self._pool.make_connection()
+        except (TypeError, ValueError, exceptions.RedisError):
+            hint = "Options after ? must be ones that redis-py knows, such as ssl_ca_certs=/path."
+            raise ConfigurationError(f"{self.shown} has an option that cannot serve.", hint=hint) from None
+
+    def call(self, *command: Any) -> Any:
+        """The server's answer to one command.
+
+        Raises:
+            ServiceDown: there is none, or it refuses.
+        """
+        with self.pending(*command) as connection:
+            return connection.read_response()
+
+    def run(self, script: Script, keys: list[bytes], arguments: list[Any]) -> Any:
+        """The answer of ``script``, which is sent in full when the server does not know it (any more)."""
+        try:
+            return self.call("EVALSHA", script.digest, len(keys), *keys, *arguments)
+        except ServiceDown as down:
+            if not isinstance(down.__cause__, exceptions.NoScriptError):
+                raise
+        return self.call("EVAL", script.text, len(keys), *keys, *arguments)
+
+    @contextmanager
+    def pending(self, *command: Any) -> Iterator[ConnectionInterface]:
+        """Send a command; the caller reads its answer. Left without reading, the connection is dropped."""
+        connection = None
+        try:
+            connection = self._pool.get_connection()
+            connection.send_command(*command)  # type: ignore[no-untyped-call]
+            yield connection
+        except exceptions.ResponseError as err:
+            raise self._translate(err) from err  # an answer: the connection is as good as before
+        except (exceptions.RedisError, OSError) as err:
+            self._drop(connection)
+            raise self._translate(err) from err
+        except BaseException:
+            self._drop(connection)
+            raise
+        finally:
+            if connection is not None:
+                self._pool.release(connection)
+
+    def close(self) -> None:
+        self._pool.disconnect()
+
+    def _drop(self, connection: ConnectionInterface | None) -> None:
+        if connection is not None:
+            connection.disconnect()  # type: ignore[no-untyped-call]
+        self._pool.disconnect(inuse_connections=False)  # whatever broke one has broken the idle ones
+
+    def _translate(self, err: Exception) -> JobsError:
+        what, hint = _reason(err)
+        return ServiceDown(f"Redis at {self.shown} {what}.", hint=hint)
+
+
+def _reason(err: Exception) -> tuple[str, str]:
+    refused = (exceptions.AuthenticationError, exceptions.NoPermissionError)
+    text = str(err)
+    if isinstance(err, refused) or text.startswith(("NOAUTH", "WRONGPASS", "NOPERM")):
+        return f"refuses us: {text}", "Check user, password and rights in JOBS_REDIS_URL; see `jobs check`."
+    if isinstance(err, exceptions.TimeoutError):
+        return "does not answer in time", "Is it overloaded, frozen, or behind a firewall? The runs are safe."
+    if isinstance(err, exceptions.OutOfMemoryError):
+        return "is at its memory limit", "Raise its maxmemory, or find what fills it. The runs are safe."
+    if isinstance(err, (exceptions.ReadOnlyError, exceptions.AskError, exceptions.ClusterError)):
+        hint = "Name the primary, or a proxy or service address that leads to it."
+        return f"is a replica or part of a Cluster, which is not supported: {text}", hint
+    if isinstance(err, exceptions.ResponseError):
+        return (
+            f"refuses a command: {text}",
+            "It must be Redis 6.2 or newer, or Valkey, and the key prefix ours.",
+        )
+    return (
+        f"cannot be reached: {text}",
+        "Check that it runs and that JOBS_REDIS_URL names it. The runs are safe.",
+    )

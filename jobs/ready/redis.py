@@ -1,0 +1,178 @@
+"""The ready index in Redis or Valkey: per queue a sorted set of ready ids and one of later ids; two scripts.
+
+An id becomes ready by Redis's own clock, so that no worker's clock matters; that, too, is a hint, for the
+claim asks the ledger's. All keys of a prefix carry one hash tag and so live in one slot: a script may touch
+them all behind a proxy that shards. A snapshot restored with its mark but without the last ids looks intact:
+what it lost comes back by the sweep of overdue runs.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from jobs.clock import Clock, SystemClock
+from jobs.errors import ConfigurationError
+from jobs.ready.connection import ANSWER_WITHIN_SECONDS, Connections, Script
+from jobs.ready.protocol import ReadyEntry, Taken
+
+LOOK_EVERY_SECONDS = 1.0
+"""How often a taker asks for the mark and the next due moment. Source: a wiped index is back within 2 s."""
+INSTANT_SECONDS = 0.002
+"""A blocking pop that answers within this did not block: more is likely to wait. Source: measured 0.2 ms."""
+TICK_SECONDS = 0.1
+"""How late an idle server ends a blocking wait. Source: ``hz 10``, the default; measured."""
+MAX_MOVES = 1000
+"""Ids that become ready, or are added, in one call of a script. Source: Lua unpacks at most 8,000 values."""
+_MAX_PRIORITY = 1000
+_LOOK = b"look"
+
+
+class RedisReadyIndex:
+    """A ``ReadyIndex`` in one Redis server. ``add`` and the rest serve any thread, ``take`` one at a time."""
+
+    def __init__(self, url: str, *, prefix: str = "jobs:", clock: Clock | None = None) -> None:
+        if not prefix or len(prefix) > 100 or "{" in prefix or "}" in prefix or not prefix.isprintable():
+            raise ConfigurationError(
+                f"{prefix!r} cannot be a prefix of keys in Redis.",
+                hint="Use 1 to 100 printable characters without braces, such as 'jobs:'.",
+            )
+        self._server = Connections(url)
+        self._clock = clock or SystemClock()
+        self._base = f"{prefix}{{ready}}:".encode()
+        self._add, self._take = Script("add.lua"), Script("take.lua")
+        self._looked_for: frozenset[str] = frozenset()
+        self._look_at = 0.0
+        self._due_at = math.inf
+        self._more_is_likely = False
+        self._is_intact = False
+
+    def add(self, entries: Sequence[ReadyEntry], *, now: datetime | None = None) -> None:
+        for start in range(0, len(entries), MAX_MOVES):
+            by_queue: dict[str, list[Any]] = {}
+            for entry in entries[start : start + MAX_MOVES]:
+                priority = max(-_MAX_PRIORITY, min(_MAX_PRIORITY, entry.priority))
+                due = "" if entry.run_at is None else _milliseconds(entry.run_at)
+                by_queue.setdefault(entry.queue, []).extend((entry.run_id.hex, priority, due))
+            keys = [key for queue in by_queue for key in (self._key("now", queue), self._key("later", queue))]
+            arguments: list[Any] = ["" if now is None else _milliseconds(now)]
+            for ids in by_queue.values():
+                arguments += [len(ids) // 3, *ids]
+            self._server.run(self._add, keys, arguments)
+
+    def take(self, queues: Sequence[str], count: int, *, wait_seconds: float) -> Taken:
+        """As promised by the protocol; on an idle server a wait may last a tenth of a second longer."""
+        names = tuple(dict.fromkeys(queues))
+        if count < 1:
+            raise ValueError(f"count must be 1 or more, got {count}")
+        if not names:  # every queue is paused
+            self._clock.sleep(max(0.0, wait_seconds))
+            return Taken((), self._is_intact)
+        until = self._clock.monotonic() + wait_seconds
+        runs: list[tuple[UUID, str]] = []
+        if self._more_is_likely or wait_seconds <= 0 or self._must_look(names):
+            runs = self._look(names, count)
+        while not runs and self._clock.monotonic() < until:
+            runs = self._pop(names, count, until=until)
+            if not runs and self._must_look(names):
+                runs = self._look(names, count)
+        return Taken(tuple(runs), self._is_intact)
+
+    def forget(self, runs: Iterable[tuple[UUID, str]]) -> None:
+        by_queue: dict[str, list[str]] = {}
+        for run_id, queue in runs:
+            by_queue.setdefault(queue, []).append(run_id.hex)
+        for queue, ids in by_queue.items():
+            for start in range(0, len(ids), MAX_MOVES):
+                for place in ("now", "later"):
+                    self._server.call("ZREM", self._key(place, queue), *ids[start : start + MAX_MOVES])
+
+    def is_intact(self) -> bool:
+        return bool(self._server.call("EXISTS", self._key("intact")))
+
+    def mark_intact(self) -> bool:
+        return self._server.call("SET", self._key("intact"), "1", "NX") is not None
+
+    def wipe(self) -> None:
+        """Remove every key of the prefix; what others add meanwhile may stay."""
+        cursor, pattern = b"0", _literal(self._base) + b"*"
+        while True:
+            cursor, keys = self._server.call("SCAN", cursor, "MATCH", pattern, "COUNT", 1000)
+            if keys:
+                self._server.call("UNLINK", *keys)
+            if cursor == b"0":
+                return
+
+    def close(self) -> None:
+        self._server.close()
+
+    def _must_look(self, names: tuple[str, ...]) -> bool:
+        look_at = min(self._look_at, self._due_at)
+        return self._clock.monotonic() >= look_at or self._looked_for != frozenset(names)
+
+    def _look(self, names: tuple[str, ...], count: int) -> list[tuple[UUID, str]]:
+        """Move what is due, take, and learn when to look again and whether the mark is there."""
+        self._look_at = 0.0  # should this fail, the next take looks again
+        keys = [self._key("intact")]
+        for name in names:
+            keys += (self._key("now", name), self._key("later", name))
+        is_intact, next_due, *taken = self._server.run(self._take, keys, [count, MAX_MOVES])
+        until_due = math.inf if next_due < 0 else next_due / 1000
+        self._look_at = self._clock.monotonic() + LOOK_EVERY_SECONDS
+        self._due_at = self._clock.monotonic() + until_due
+        self._looked_for, self._is_intact = frozenset(names), bool(is_intact)
+        runs = [
+            (run_id, names[number - 1]) for number, *ids in taken for run_id in map(_run_id, ids) if run_id
+        ]
+        self._more_is_likely = bool(runs)
+        return runs
+
+    def _pop(self, names: tuple[str, ...], count: int, *, until: float) -> list[tuple[UUID, str]]:
+        """Wait for one id. When something falls due first, move it, and return with that as well."""
+        queue_of = {self._key("now", name): name for name in names}
+        started = self._clock.monotonic()
+        runs: list[tuple[UUID, str]] = []
+        seconds = max(0.001, min(until, self._due_at - INSTANT_SECONDS) - started)
+        with self._server.pending("BZPOPMIN", *queue_of, seconds) as connection:
+            # An idle server ends a blocking wait up to a tick late. A look from a second connection is in
+            # time and makes it end: with an id that the look left for it, or with nothing.
+            is_near = self._due_at < until + TICK_SECONDS
+            if is_near and not connection.can_read(max(0.001, self._due_at - started)):
+                runs = self._look(names, count - 1)
+            answer = connection.read_response(timeout=seconds + ANSWER_WITHIN_SECONDS)
+        if answer is None:
+            return runs
+        key, member, _ = answer
+        self._more_is_likely = self._more_is_likely or self._clock.monotonic() - started < INSTANT_SECONDS
+        if member == _LOOK:  # somebody added an id that is due sooner than all that we knew
+            self._look_at = 0.0
+        elif run_id := _run_id(member):
+            runs.append((run_id, queue_of[key]))
+        return runs
+
+    def _key(self, place: str, queue: str = "") -> bytes:
+        # A queue's name comes last, so that nothing in it can make it another key.
+        return self._base + f"{place}:{queue}".encode("utf-8", "surrogatepass")
+
+
+def _milliseconds(moment: datetime) -> int:
+    """Since 1970, rounded up: never early."""
+    if moment.tzinfo is None:
+        raise ValueError(f"a moment needs a time zone, got {moment!r}")
+    return math.ceil(moment.timestamp() * 1000)
+
+
+def _run_id(member: bytes) -> UUID | None:
+    """The run a member names; None for what others may have put there."""
+    try:
+        return UUID(hex=member.decode("ascii"))
+    except ValueError:
+        return None
+
+
+def _literal(pattern: bytes) -> bytes:
+    """``pattern`` for MATCH, to mean itself."""
+    return b"".join(b"\\" + bytes([byte]) if byte in b"*?[]\\^-" else bytes([byte]) for byte in pattern)
