@@ -93,5 +93,3 @@ def _stopped(text: str) -> str:
 
 def _debug_line() -> str:
     return f"{program_name()} --debug …"
-
-
