@@ -26,7 +26,7 @@ class Column:
             then hidden; 0 is never hidden.
         min_width: the fewest cells that still say something.
         paint: raw value -> a rich style ("red", "dim"), or None.
-        heading: the header's text, if not the name.
+        heading: the header of a terminal's table, if not the name (``AGE`` over what is ``created_at``).
     """
 
     name: str
@@ -40,7 +40,7 @@ class Column:
 
     @property
     def header(self) -> str:
-        return (self.heading or self.name).upper()
+        return self.name.upper()
 
     def of(self, row: Row) -> object:
         """The raw value of this column in ``row``."""

@@ -6,7 +6,7 @@ A list::
         Column("id", is_id=True),
         Column("kind", gives=2),
         Column("state", paint=paint_state),
-        Column("created_at", heading="age"),
+        Column("created_at", heading="AGE"),
         Column("error", gives=3, is_wide=True),
     )
 

@@ -1,7 +1,8 @@
 """A table that fits: widths are measured in terminal cells, and the least telling columns give way.
 
-Too wide, it takes from the column with the highest ``gives`` first, down to its ``min_width``; then hides
-whole columns in the same order; and at last cuts what is left. A row is always one line.
+Too wide, it takes from the column with the highest ``gives`` first, down to its ``min_width``; where even
+that is too wide, it hides whole columns in the same order, and cuts what may not be hidden. A row is
+one line.
 """
 
 from __future__ import annotations
@@ -39,9 +40,11 @@ def draw_table(
         ]
         for line in values
     ]
+    # A heading like AGE fits ages only.
+    heads = [column.header if is_wide or utc else column.heading or column.header for column in columns]
     natural = [
-        max([cell_len(line[index]) for line in texts] + [cell_len(column.header) if headers else 0])
-        for index, column in enumerate(columns)
+        max([cell_len(line[index]) for line in texts] + [cell_len(head) if headers else 0])
+        for index, head in enumerate(heads)
     ]
     widths = fit(columns, natural, width)
     is_number = [
@@ -65,7 +68,7 @@ def draw_table(
         return text
 
     if headers:
-        yield line_of([column.header for column in columns], ["bold"] * len(columns))
+        yield line_of(heads, ["bold"] * len(columns))
     for raw, line in zip(values, texts, strict=True):
         styles = [
             column.paint(value) if column.paint else None for column, value in zip(columns, raw, strict=True)
@@ -78,28 +81,29 @@ def fit(columns: Sequence[Column], natural: Sequence[int], width: int | None) ->
     widths = list(natural)
     if width is None:
         return widths
-
-    def excess() -> int:
-        shown = [cells for cells in widths if cells > 0]
-        return sum(shown) + GAP * (len(shown) - 1) - width
-
+    floors = [
+        min(cells, column.min_width) if column.gives else cells
+        for column, cells in zip(columns, natural, strict=True)
+    ]
     # Equal `gives`: the rightmost gives first, as the eye reads from the left.
     giving = sorted(range(len(columns)), key=lambda index: (columns[index].gives, index), reverse=True)
     giving = [index for index in giving if columns[index].gives > 0]
+    # Hidden first, so that what stays shares the room of what went.
     for index in giving:
-        if excess() <= 0:
-            break
-        floor = min(widths[index], columns[index].min_width)
-        widths[index] = max(floor, widths[index] - excess())
+        if _excess(floors, width) > 0:
+            floors[index] = widths[index] = 0
     for index in giving:
-        if excess() <= 0:
-            break
-        widths[index] = 0
-    while excess() > 0 and max(widths) > 1:
+        widths[index] = max(floors[index], widths[index] - max(0, _excess(widths, width)))
+    while _excess(widths, width) > 0 and max(widths) > 1:
         # What may not be hidden is cut, the widest first.
         widest = max(range(len(widths)), key=lambda index: widths[index])
         widths[widest] -= 1
     return widths
+
+
+def _excess(widths: Sequence[int], width: int) -> int:
+    shown = [cells for cells in widths if cells > 0]
+    return sum(shown) + GAP * (len(shown) - 1) - width
 
 
 def cut(text: str, width: int, *, ellipsis: str = "…") -> str:
