@@ -25,9 +25,9 @@ class Exit(IntEnum):
 MEANINGS: dict[Exit, str] = {
     Exit.DONE: "done",
     Exit.FAILED: "failed, or the ledger's tables are not this release's (migrate)",
-    Exit.USAGE: "usage: an argument, an option, a setting; or a question not answered yes",
+    Exit.USAGE: "usage: argument, option or setting; or a question not answered yes",
     Exit.NOT_FOUND: "not found",
-    Exit.CONFLICT: "conflict: the state of things does not allow it, or an id is ambiguous",
+    Exit.CONFLICT: "conflict: the state does not allow it, or an id is ambiguous",
     Exit.SERVICE_DOWN: "a service is down: database or Redis",
     Exit.UNHEALTHY: "unhealthy, as asked with --fail-on or check",
     Exit.RUN_DEAD: "the run waited for is dead or cancelled",

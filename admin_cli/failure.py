@@ -53,8 +53,8 @@ def _judge(error: BaseException) -> tuple[Exit, str]:
     if isinstance(error, Exception) and (code := exit_code_for(error)) is not None:
         return code, _own(error)
     if isinstance(error, OSError) and error.strerror:
-        place = f" {error.filename}" if error.filename else ""
-        return Exit.FAILED, one_line(f"{error.strerror}:{place}. To see where: {_debug_line()}")
+        what = f"{error.strerror}: {error.filename}" if error.filename else error.strerror
+        return Exit.FAILED, f"{_stopped(one_line(what))} To see where: {_debug_line()}"
     what = one_line(f"{type(error).__name__}: {error}".rstrip(": "))
     return Exit.FAILED, f"{_stopped(what)} This is a bug of ours; to see where: {_debug_line()}"
 

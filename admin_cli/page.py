@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator, Sequence
 from datetime import datetime
+from itertools import zip_longest
 
 from rich.cells import cell_len
 from rich.text import Text
@@ -50,16 +51,18 @@ def _draw_pairs(
     block: Block, paper: Paper, *, indent: str, width: int, now: datetime, utc: bool
 ) -> Iterator[Text]:
     names = [visible(name) for name, _ in block.pairs]
-    name_width = max((cell_len(name) for name in names), default=0)
+    # A name may be as long as whoever wrote it liked; it gets half the line, and wraps like a value.
+    name_width = min(max((cell_len(name) for name in names), default=0), width // 2)
     room = max(width - name_width - GAP, MIN_VALUE_WIDTH)
     for name, (_, value) in zip(names, block.pairs, strict=True):
+        labels = _wrap(name, paper, name_width)
         parts = _wrap(_value(value, now=now, utc=utc), paper, room)
-        for place, part in enumerate(parts):
-            label = name if place == 0 else ""
+        for label, part in zip_longest(labels, parts, fillvalue=Text()):
             line = Text(indent)
-            line.append(label, style="dim")
-            line.append(" " * (name_width - cell_len(label) + GAP))
+            line.append(label.plain, style="dim")
+            line.append(" " * (name_width - label.cell_len + GAP))
             line.append_text(part)
+            line.rstrip()
             yield line
 
 
@@ -71,4 +74,7 @@ def _value(value: object, *, now: datetime, utc: bool) -> str:
 def _wrap(text: str, paper: Paper, width: int) -> list[Text]:
     if cell_len(text) <= width:
         return [Text(text)]
-    return list(Text(text).wrap(paper.console, width))
+    lines = list(Text(text).wrap(paper.console, width))
+    for line in lines:
+        line.rstrip()
+    return lines
