@@ -49,21 +49,29 @@ def environment(tmp_path: Path, extra: Mapping[str, str] | None = None) -> dict[
 
 
 def run_on_terminal(
-    command: Sequence[str], *, env: Mapping[str, str], columns: int = 80, typed: str = ""
+    command: Sequence[str], *, env: Mapping[str, str], columns: int = 80, typed: str = "", after: str = ""
 ) -> Ended:
-    """Run ``command`` with a terminal as stdin, stdout and stderr; ``typed`` is its input."""
+    """Run ``command`` on a terminal of its own; ``typed`` is typed once it has shown ``after``."""
     leader, follower = pty.openpty()
     fcntl.ioctl(follower, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
     child = subprocess.Popen(
-        command, stdin=follower, stdout=follower, stderr=follower, env=dict(env), start_new_session=True
+        command,
+        stdin=follower,
+        stdout=follower,
+        stderr=follower,
+        env=dict(env),
+        start_new_session=True,
+        # Its controlling terminal, or Ctrl-C would signal nobody and a shell have no job control.
+        preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
     )
     os.close(follower)
-    if typed:
-        os.write(leader, typed.encode())
     seen = bytearray()
     deadline = time.monotonic() + LIMIT
     try:
         while time.monotonic() < deadline:
+            if typed and after.encode() in seen:
+                os.write(leader, typed.encode())
+                typed = ""
             if not select.select([leader], [], [], 0.2)[0]:
                 if child.poll() is not None:
                     break
@@ -89,9 +97,12 @@ def run_on_terminal(
 def on_terminal(tmp_path: Path) -> Callable[..., Ended]:
     """``on_terminal("sample-list", columns=80, env={...})``: the sample program on a pty."""
 
-    def run(*args: str, columns: int = 80, env: Mapping[str, str] | None = None, typed: str = "") -> Ended:
+    def run(
+        *args: str, columns: int = 80, env: Mapping[str, str] | None = None, typed: str = "", after: str = ""
+    ) -> Ended:
         command = [sys.executable, str(SAMPLE), *args]
-        return run_on_terminal(command, env=environment(tmp_path, env), columns=columns, typed=typed)
+        ours = environment(tmp_path, env)
+        return run_on_terminal(command, env=ours, columns=columns, typed=typed, after=after)
 
     return run
 
@@ -109,5 +120,19 @@ def piped(tmp_path: Path) -> Callable[..., Ended]:
             timeout=LIMIT,
         )
         return Ended(ended.returncode, ended.stdout.decode(), ended.stderr.decode())
+
+    return run
+
+
+@pytest.fixture
+def on_shell_terminal(tmp_path: Path) -> Callable[..., str]:
+    """``on_shell_terminal(["bash", "-i"], home, "jobs\\nexit\\n")``: an interactive shell on a pty."""
+
+    def run(command: Sequence[str], home: Path, typed: str) -> str:
+        path = f"{home}/bin:{os.environ['PATH']}"
+        # No JOBLEDGER_SHELL_INIT from us: the start file has to set it.
+        env = {**environment(tmp_path), "HOME": str(home), "PATH": path, "SHELL": "/bin/bash"}
+        del env["JOBLEDGER_SHELL_INIT"]
+        return run_on_terminal(command, env=env, typed=typed, columns=200).out.replace("\r\n", "\n")
 
     return run
