@@ -59,7 +59,7 @@ def completion(shell: str) -> None:
 
     \b
     Examples:
-      jobledger completion bash > ~/.local/share/bash-completion/completions/jobledger
+      eval "$(jobledger completion bash)"
       jobledger completion fish > ~/.config/fish/completions/jobledger.fish
     """
     streams.write(completion_script(shell))

@@ -68,7 +68,7 @@ def test_every_command_answers_help_within_80_columns(capsys) -> None:
     for name in COMMANDS:
         assert run([name, "--help"]) == 0
 
-        assert max(map(len, capsys.readouterr().out.splitlines())) <= 100
+        assert max(map(len, capsys.readouterr().out.splitlines())) <= 80
 
 
 def test_bare_call_shows_the_help(capsys) -> None:

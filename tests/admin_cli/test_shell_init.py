@@ -99,7 +99,9 @@ def test_job_numbers_and_substitutions_go_on_working_in_bash(shell: Shell) -> No
 
 
 def test_the_long_options_of_fishs_own_jobs_stay_its_own(shell: Shell) -> None:
-    shown = shell("fish", f"{INIT['fish']}\nsleep 30 &\njobs --pid\njobs --query; echo $status\nkill $last_pid")
+    shown = shell(
+        "fish", f"{INIT['fish']}\nsleep 30 &\njobs --pid\njobs --query; echo $status\nkill $last_pid"
+    )
 
     assert "error:" not in shown
     assert "0" in shown.splitlines()
