@@ -1,0 +1,125 @@
+"""The command `jobledger` (and `jobs`): finds the command, runs it, and turns every ending into an exit code.
+
+Nothing heavy is imported here: help and completion answer from the table in ``commands``.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import NoReturn
+
+import click
+
+from admin_cli import streams
+from admin_cli.commands import COMMANDS
+from admin_cli.exits import MEANINGS
+from admin_cli.failure import report
+from admin_cli.hint import hint_once
+from admin_cli.lazy import LazyGroup
+from admin_cli.names import COMPLETE_VARIABLE, PROGRAM, program_name
+from admin_cli.options import DURATION, Globals, time_limit
+
+EPILOG = "\b\nExit codes:\n" + "\n".join(f"  {code.value:>3}  {text}" for code, text in MEANINGS.items())
+
+
+def _show_version(ctx: click.Context, param: click.Parameter, is_asked: bool) -> None:
+    if not is_asked or ctx.resilient_parsing:
+        return
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        number = version(PROGRAM)
+    except PackageNotFoundError:
+        number = "(not installed: running from a checkout)"
+    click.echo(f"{PROGRAM} {number}")
+    ctx.exit()
+
+
+@click.group(
+    cls=LazyGroup,
+    entries=COMMANDS,
+    epilog=EPILOG,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
+@click.option("--database-url", metavar="URL", help="The ledger, instead of JOBS_DATABASE_URL.")
+@click.option("--redis-url", metavar="URL", help="The ready index, instead of JOBS_REDIS_URL.")
+@click.option(
+    "--timeout", type=DURATION, metavar="DURATION", help="Stop after this long (10s, 5m): exit 124."
+)
+@click.option("--debug", is_flag=True, help="Show the traceback of an error.")
+@click.option(
+    "--version",
+    is_flag=True,
+    is_eager=True,
+    expose_value=False,
+    callback=_show_version,
+    help="Show the version.",
+)
+@click.pass_context
+def cli(
+    ctx: click.Context,
+    database_url: str | None,
+    redis_url: str | None,
+    timeout: timedelta | None,
+    debug: bool,
+) -> None:
+    """Background jobs you can account for.
+
+    Options that every command shares stand before it: jobledger --timeout 10s COMMAND.
+    """
+    ctx.obj = Globals(database_url=database_url, redis_url=redis_url, timeout=timeout, debug=debug)
+    ctx.with_resource(time_limit(timeout))
+
+
+def main() -> NoReturn:
+    """The console scripts' entry."""
+    streams.hold_standard_streams()
+    question = os.environ.get(COMPLETE_VARIABLE)
+    if question:
+        from click.shell_completion import shell_complete
+
+        sys.exit(shell_complete(cli, {}, PROGRAM, COMPLETE_VARIABLE, question))
+    args = sys.argv[1:]
+    code = run(args)
+    hint_once(args)
+    sys.exit(code)
+
+
+def run(args: Sequence[str]) -> int:
+    """Run one command line and give its exit code; never raises but for ``SystemExit``.
+
+    Not ``cli.main``: it prints usage errors in several lines and exits 1 on a closed pipe.
+    """
+    debug = "--debug" in args
+    try:
+        try:
+            with cli.make_context(program_name(), list(args)) as ctx:
+                cli.invoke(ctx)
+        except click.exceptions.Exit as ending:
+            streams.flush()
+            return ending.exit_code
+        streams.flush()
+    except SystemExit:
+        raise
+    except BaseException as error:
+        return _reported(error, debug=debug)
+    return 0
+
+
+def _reported(error: BaseException, *, debug: bool) -> int:
+    """Report it; what stdout still holds is written first, and its loss does not hide the error."""
+    try:
+        streams.flush()
+        code = report(error, debug=debug)
+        streams.flush()
+    except (BrokenPipeError, streams.OutputLost):
+        streams.abandon_stdout()
+        return report(error, debug=debug)
+    return code
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,138 @@
+"""The program run as people run it: on a terminal (a pty), and with its output piped."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import pty
+import select
+import struct
+import subprocess
+import sys
+import termios
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+SAMPLE = Path(__file__).with_name("sample.py")
+LIMIT = 60.0
+"""Seconds after which a child is taken for hung."""
+
+
+@dataclass(frozen=True)
+class Ended:
+    code: int
+    out: str
+    err: str = ""
+
+    @property
+    def lines(self) -> list[str]:
+        return self.out.replace("\r\n", "\n").splitlines()
+
+
+def environment(tmp_path: Path, extra: Mapping[str, str] | None = None) -> dict[str, str]:
+    """Ours, without what this machine's own settings would change; a home of its own."""
+    kept = {name: os.environ[name] for name in ("PATH", "LANG", "LC_ALL") if name in os.environ}
+    ours = {
+        "HOME": str(tmp_path),
+        "TERM": "xterm-256color",
+        "TZ": "UTC",
+        "PYTHONPATH": str(ROOT),
+        "PYTHONUTF8": "1",
+        "JOBLEDGER_SHELL_INIT": "bash",
+    }
+    return {**kept, **ours, **(extra or {})}
+
+
+def run_on_terminal(
+    command: Sequence[str], *, env: Mapping[str, str], columns: int = 80, typed: str = "", after: str = ""
+) -> Ended:
+    """Run ``command`` on a terminal of its own; ``typed`` is typed once it has shown ``after``."""
+    leader, follower = pty.openpty()
+    fcntl.ioctl(follower, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
+    child = subprocess.Popen(
+        command,
+        stdin=follower,
+        stdout=follower,
+        stderr=follower,
+        env=dict(env),
+        start_new_session=True,
+        # Its controlling terminal, or Ctrl-C would signal nobody and a shell have no job control.
+        preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
+    )
+    os.close(follower)
+    seen = bytearray()
+    deadline = time.monotonic() + LIMIT
+    try:
+        while time.monotonic() < deadline:
+            if typed and after.encode() in seen:
+                os.write(leader, typed.encode())
+                typed = ""
+            if not select.select([leader], [], [], 0.2)[0]:
+                if child.poll() is not None:
+                    break
+                continue
+            try:
+                block = os.read(leader, 65536)
+            except OSError:
+                # Linux says EIO when the last follower is closed.
+                break
+            if not block:
+                break
+            seen += block
+        code = child.wait(timeout=max(0.1, deadline - time.monotonic()))
+    finally:
+        if child.poll() is None:
+            child.kill()
+            child.wait()
+        os.close(leader)
+    return Ended(code, seen.decode())
+
+
+@pytest.fixture
+def on_terminal(tmp_path: Path) -> Callable[..., Ended]:
+    """``on_terminal("sample-list", columns=80, env={...})``: the sample program on a pty."""
+
+    def run(
+        *args: str, columns: int = 80, env: Mapping[str, str] | None = None, typed: str = "", after: str = ""
+    ) -> Ended:
+        command = [sys.executable, str(SAMPLE), *args]
+        ours = environment(tmp_path, env)
+        return run_on_terminal(command, env=ours, columns=columns, typed=typed, after=after)
+
+    return run
+
+
+@pytest.fixture
+def piped(tmp_path: Path) -> Callable[..., Ended]:
+    """``piped("sample-list")``: the sample program with stdin, stdout and stderr as pipes."""
+
+    def run(*args: str, env: Mapping[str, str] | None = None, typed: str = "") -> Ended:
+        ended = subprocess.run(
+            [sys.executable, str(SAMPLE), *args],
+            input=typed.encode(),
+            capture_output=True,
+            env=environment(tmp_path, env),
+            timeout=LIMIT,
+        )
+        return Ended(ended.returncode, ended.stdout.decode(), ended.stderr.decode())
+
+    return run
+
+
+@pytest.fixture
+def on_shell_terminal(tmp_path: Path) -> Callable[..., str]:
+    """``on_shell_terminal(["bash", "-i"], home, "jobs\\nexit\\n")``: an interactive shell on a pty."""
+
+    def run(command: Sequence[str], home: Path, typed: str) -> str:
+        path = f"{home}/bin:{os.environ['PATH']}"
+        # No JOBLEDGER_SHELL_INIT from us: the start file has to set it.
+        env = {**environment(tmp_path), "HOME": str(home), "PATH": path, "SHELL": "/bin/bash"}
+        del env["JOBLEDGER_SHELL_INIT"]
+        return run_on_terminal(command, env=env, typed=typed, columns=200).out.replace("\r\n", "\n")
+
+    return run
