@@ -1,29 +1,29 @@
 """Every error as one drawn tree. Each has a stable ``code``, says what happened and what to do next.
 
-    JobsError
-    ├── ConfigurationError        a setting, a module or a file named in one
-    │   └── LedgerMissing         no ledger here, and none is made behind your back
-    ├── DefinitionError           a Job class that cannot be what it says
-    ├── ArgumentsRefused          arguments that cannot be stored or do not fit their job
-    ├── EnqueueRefused            an option of enqueue, or a session, that cannot serve
-    │   └── KeyConflict           the key is held by a run with other arguments
-    ├── NotFound                  no such run, kind, queue, worker
-    ├── Ambiguous                 a short id that more than one run has
-    ├── Conflict                  the state of things does not allow it
-    ├── LeaseLost                 another attempt has the run, or it has ended
-    ├── ServiceDown               a server does not answer, or refuses us
-    │   └── LedgerBusy            the ledger is locked for longer than the time limit
-    └── SchemaMismatch            the tables are not those this release runs on
+JobsError
+├── ConfigurationError        a setting, a module or a file named in one
+│   └── LedgerMissing         no ledger here, and none is made behind your back
+├── DefinitionError           a Job class that cannot be what it says
+├── ArgumentsRefused          arguments that cannot be stored or do not fit their job
+├── EnqueueRefused            an option of enqueue, or a session, that cannot serve
+│   └── KeyConflict           the key is held by a run with other arguments
+├── NotFound                  no such run, kind, queue, worker
+├── Ambiguous                 a short id that more than one run has
+├── Conflict                  the state of things does not allow it
+├── LeaseLost                 another attempt has the run, or it has ended
+├── ServiceDown               a server does not answer, or refuses us
+│   └── LedgerBusy            the ledger is locked for longer than the time limit
+└── SchemaMismatch            the tables are not those this release runs on
 
-    Steering                      raised by a job about its own run; not an error
-    ├── RetryAfter                try again after this long; charged
-    ├── Snooze                    try again after this long; not charged
-    ├── GiveUp                    dead at once
-    └── Cancel                    cancelled at once
+Steering                      raised by a job about its own run; not an error
+├── RetryAfter                try again after this long; charged
+├── Snooze                    try again after this long; not charged
+├── GiveUp                    dead at once
+└── Cancel                    cancelled at once
 
-    Interrupt (BaseException)     raised in a job by the worker
-    ├── TimeLimitExceeded         the attempt's time is over
-    └── Cancelled                 somebody cancelled the run
+Interrupt (BaseException)     raised in a job by the worker
+├── TimeLimitExceeded         the attempt's time is over
+└── Cancelled                 somebody cancelled the run
 """
 
 from __future__ import annotations

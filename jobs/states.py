@@ -1,12 +1,12 @@
 """The life of a run. Moves are data: code, CHECK constraints, tests and documentation read this one.
 
-            enqueue                    expired before its first start
-               v      claim            +---------------------------> DEAD ------- replay -> QUEUED
-  replay -> QUEUED ----------> RUNNING |
-    ^          |  <----------     |  \\-- done ---------------------> SUCCEEDED
-    |          |   retry, snooze, |  \\-- gave up, budget spent -----> DEAD
-    |          |   release, rescue|  \\-- cancelled ----------------> CANCELLED -- replay -> QUEUED
-    |          +--- cancel --------------------------------------> CANCELLED
+          enqueue                    expired before its first start
+             v      claim            +---------------------------> DEAD ------- replay -> QUEUED
+replay -> QUEUED ----------> RUNNING |
+  ^          |  <----------     |  \\-- done ---------------------> SUCCEEDED
+  |          |   retry, snooze, |  \\-- gave up, budget spent -----> DEAD
+  |          |   release, rescue|  \\-- cancelled ----------------> CANCELLED -- replay -> QUEUED
+  |          +--- cancel --------------------------------------> CANCELLED
 """
 
 from __future__ import annotations

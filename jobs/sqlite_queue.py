@@ -1,0 +1,283 @@
+"""Writers of one SQLite file take turns, across the threads and processes of one host.
+
+SQLite lets one writer in at a time and makes the others sleep and try again, in no order: with four processes
+one got 200 of 20,000 runs. Here they stand in a queue on two lock files beside the database, and only then
+``BEGIN IMMEDIATE``:
+
+    ordinary   gate ── write ── BEGIN IMMEDIATE … COMMIT      a batch: claim, settle, bulk insert
+    urgent             write ── BEGIN IMMEDIATE … COMMIT      a lease renewal, a cancel, a single enqueue
+
+Whoever is urgent passes the gate by and meets nobody in the queue but the one who writes now.
+
+The locks give order, not safety: SQLite's own locks still guard the data, against writers that know nothing
+of this queue and when somebody deletes the lock files. The kernel frees a lock when its holder dies.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+import threading
+import weakref
+from collections.abc import Iterator
+from pathlib import Path
+
+from jobs.clock import Clock, SystemClock
+from jobs.errors import ConfigurationError, Conflict, LedgerBusy
+from jobs.sqlite_file import refuse_network_file_system
+
+if sys.platform != "win32":
+    import fcntl
+
+    def _lock(file: int, *, wait: bool) -> None:
+        fcntl.flock(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+
+    def _unlock(file: int) -> None:
+        fcntl.flock(file, fcntl.LOCK_UN)
+else:  # Windows has no flock: threads queue, and processes are left to SQLite's busy time limit.
+
+    def _lock(file: int, *, wait: bool) -> None: ...
+
+    def _unlock(file: int) -> None: ...
+
+
+_held = threading.local()
+_open_files: set[int] = set()
+_opening = threading.Lock()
+"""Held while ``_open_files`` changes, so that no fork carries off a file that is not in it."""
+
+
+class WriteQueue:
+    """The queue of those who want to write to one SQLite file. One for each process and file will do.
+
+    Opens nothing until the first turn, so a process that only reads leaves no lock files. A forked child
+    opens its own, for a lock that it inherited would outlive the parent that holds it; a turn in which the
+    fork came stays the parent's.
+    """
+
+    def __init__(self, database_path: str | os.PathLike[str], *, clock: Clock | None = None) -> None:
+        self.path = Path(database_path).absolute()
+        self._clock: Clock = clock or SystemClock()
+        self.start_afresh()
+        _queues.add(self)
+
+    @contextlib.contextmanager
+    def turn(self, urgent: bool = False, limit_seconds: float = 5.0) -> Iterator[None]:
+        """Hold the turn while the block runs: begin, write and commit inside it, and nothing else.
+
+        Args:
+            urgent: pass the queue by; for short writes that others depend on, never for batches.
+            limit_seconds: the longest wait for the turn, above zero; it does not limit the block.
+
+        Raises:
+            LedgerBusy: others kept the turn for the whole time limit.
+            Conflict: this thread has the turn already; a second transaction would wait for itself.
+            ConfigurationError: the lock files cannot be opened for writing, or their file system has no locks.
+        """
+        if not limit_seconds > 0:
+            raise ValueError(f"limit_seconds must be above zero, got {limit_seconds!r}")
+        mine: set[Path] = _held.__dict__.setdefault("paths", set())
+        if self.path in mine:
+            raise Conflict(
+                f"This thread is already writing to {self.path}, and SQLite has one writer at a time.",
+                hint="Use the transaction that is open: pass its session (session=…).",
+            )
+        line = self._urgent if urgent else self._ordinary
+        line.join(limit_seconds, self._clock)
+        try:
+            mine.add(self.path)
+            yield
+        finally:
+            mine.discard(self.path)
+            line.leave()
+
+    def close(self) -> None:
+        """Close the lock files, when nobody holds a turn. A later turn opens them again."""
+        self._ordinary.close()
+        self._urgent.close()
+
+    def start_afresh(self) -> None:
+        """Forget every turn, without ending it: for a forked child, whose parent has them."""
+        self._ordinary = _Line(self.path, ("-gate", "-write"))
+        self._urgent = _Line(self.path, ("-write",))
+
+
+class _Line:
+    """Threads of one process that want the same locks; one of them at a time goes to the files.
+
+    A lock belongs to an open file, not to a thread: ordinary and urgent writers of one process have open
+    files of their own and exclude each other as two processes do.
+    """
+
+    def __init__(self, database: Path, suffixes: tuple[str, ...]) -> None:
+        self._database = database
+        self._paths = [database.with_name(database.name + suffix) for suffix in suffixes]
+        self._first = threading.Lock()
+        self._files: list[int] = []
+
+    def join(self, limit_seconds: float, clock: Clock) -> None:
+        """Wait for every lock of this line, in order.
+
+        Raises:
+            LedgerBusy: not within ``limit_seconds``.
+        """
+        until = clock.monotonic() + limit_seconds
+        if not self._first.acquire(timeout=limit_seconds):
+            raise self._busy(limit_seconds, "this process")
+        try:
+            if not self._files:
+                self._files = _open_all(self._database, self._paths)
+            if not self._lock_at_once() and not self._wait(until - clock.monotonic()):
+                raise self._busy(limit_seconds, "another process")
+        except BaseException:
+            self.leave()
+            raise
+
+    def leave(self) -> None:
+        """Give the turn to the next. The write lock first: those who are urgent then come before the gate."""
+        for file in reversed(self._files):
+            _unlock(file)
+        self._first.release()
+
+    def close(self) -> None:
+        files, self._files = self._files, []
+        _close_all(files)
+
+    def _lock_at_once(self) -> bool:
+        """Take every lock that is free, in order; False at the first that is not. What was taken is kept."""
+        try:
+            for file in self._files:
+                _lock(file, wait=False)
+        except BlockingIOError:
+            return False
+        except OSError as err:
+            raise ConfigurationError(
+                f"The file system of {self._database} cannot lock files: {err.strerror}.",
+                hint="Keep the ledger on a local disk, or use PostgreSQL.",
+            ) from err
+        return True
+
+    def _wait(self, limit_seconds: float) -> bool:
+        """Wait in the kernel's queue; False when the time is over, and the place in the queue is given up."""
+        waiter = _Waiter(self._files)
+        is_locked = False
+        try:
+            is_locked = waiter.locked_within(limit_seconds)
+        finally:
+            # Also when an interrupt lands here: a thread that still waits for a lock keeps the files.
+            if not is_locked and not waiter.give_up():
+                self._files = []
+        return is_locked
+
+    def _busy(self, limit_seconds: float, who: str) -> LedgerBusy:
+        return LedgerBusy(
+            f"The ledger {self._database} was kept locked by {who} for {limit_seconds:g} s.",
+            hint="Try again; if that does not help, look for a process that stands still in mid-transaction.",
+        )
+
+
+class _Waiter(threading.Thread):
+    """Waits for locks where the kernel keeps the order, on a thread of its own: flock knows no time limit.
+
+    Trying again and again needs no thread, but is served by luck, and lets a batch go before a renewal.
+    """
+
+    def __init__(self, files: list[int]) -> None:
+        super().__init__(name="jobs-sqlite-queue", daemon=True)
+        self._files = files
+        self._done = threading.Event()
+        self._deciding = threading.Lock()
+        self._is_given_up = False
+
+    def locked_within(self, seconds: float) -> bool:
+        """Whether every lock is held before the time is over.
+
+        Raises:
+            LedgerBusy: no thread can be started to wait, as while the interpreter ends.
+        """
+        try:
+            self.start()
+        except RuntimeError as err:
+            raise LedgerBusy(f"The ledger is locked, and nothing can wait for it here: {err}.") from err
+        return self._done.wait(max(seconds, 0))
+
+    def give_up(self) -> bool:
+        """True if the files are the caller's again; False if this thread keeps them, and closes them."""
+        with self._deciding:
+            self._is_given_up = not self._done.is_set() and self.ident is not None
+            return not self._is_given_up
+
+    def run(self) -> None:
+        for file in self._files:
+            _lock(file, wait=True)
+            if self._is_given_up:
+                break
+        with self._deciding:
+            if not self._is_given_up:
+                self._done.set()
+                return
+        _close_all(self._files)
+
+
+def _open_all(database: Path, paths: list[Path]) -> list[int]:
+    refuse_network_file_system(database)
+    # As root every access is granted; anybody else who may not write the database has no business here.
+    if database.exists() and not os.access(database, os.W_OK):
+        raise ConfigurationError(
+            f"The ledger {database} cannot be written by this user.",
+            hint="Run as the user that owns it, or give this user the right to write it and its folder.",
+        )
+    files: list[int] = []
+    try:
+        with _opening:
+            for path in paths:
+                files.append(_open_like(database, path))
+                _open_files.add(files[-1])
+    except OSError as err:
+        _close_all(files)
+        raise ConfigurationError(
+            f"The lock file {err.filename} beside the ledger cannot be opened: {err.strerror}.",
+            hint="Its folder must exist, and the user that writes the ledger must be able to write there.",
+        ) from err
+    return files
+
+
+def _open_like(database: Path, path: Path) -> int:
+    """Open a lock file; a new one gets the database's mode and owner, as SQLite's own side files do."""
+    with contextlib.suppress(FileNotFoundError):
+        return os.open(path, os.O_RDWR)
+    file = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+    with contextlib.suppress(OSError, AttributeError):
+        owner = database.stat()
+        os.fchmod(file, owner.st_mode & 0o666)
+        os.fchown(file, owner.st_uid, owner.st_gid)
+    return file
+
+
+def _close_all(files: list[int]) -> None:
+    with _opening:
+        for file in files:
+            if file in _open_files:
+                _open_files.discard(file)
+                os.close(file)
+
+
+_queues: weakref.WeakSet[WriteQueue] = weakref.WeakSet()
+
+
+def _forget_the_parent() -> None:
+    """In a forked child: close the parent's files, without unlocking them, and start with empty queues."""
+    global _held
+    _opening.release()
+    for queue in _queues:
+        queue.close()
+        queue.start_afresh()
+    _close_all(list(_open_files))
+    _held = threading.local()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(
+        before=_opening.acquire, after_in_parent=_opening.release, after_in_child=_forget_the_parent
+    )
