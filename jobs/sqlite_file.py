@@ -15,14 +15,18 @@ from jobs.errors import ConfigurationError
 MOUNTS = Path("/proc/self/mounts")
 
 NETWORK = frozenset(
-    "nfs nfs3 nfs4 cifs smb smb2 smb3 smbfs ncpfs afs coda ceph glusterfs lustre beegfs gpfs ocfs2 gfs2 davfs "
-    "vboxsf prl_fs vmhgfs fuse.sshfs fuse.glusterfs fuse.ceph fuse.ceph-fuse fuse.rclone fuse.s3fs fuse.gcsfuse "
-    "fuse.goofys fuse.mount-s3 fuse.juicefs fuse.davfs2 fuse.vmhgfs-fuse fuse.grpcfuse".split()
+    {
+        *("nfs", "nfs3", "nfs4", "cifs", "smb", "smb2", "smb3", "smbfs", "ncpfs", "afs", "coda", "davfs"),
+        *("ceph", "glusterfs", "lustre", "beegfs", "gpfs", "ocfs2", "gfs2"),
+        *("vboxsf", "prl_fs", "vmhgfs", "fuse.vmhgfs-fuse", "fuse.grpcfuse"),
+        *("fuse.sshfs", "fuse.glusterfs", "fuse.ceph", "fuse.ceph-fuse", "fuse.juicefs", "fuse.davfs2"),
+        *("fuse.rclone", "fuse.s3fs", "fuse.gcsfuse", "fuse.goofys", "fuse.mount-s3"),
+    }
 )
-"""File systems that more than one kernel may write. Source: sqlite.org/wal.html, "does not work over a network"."""
+"""File systems that more than one kernel may write. Source: sqlite.org/wal.html, *not over a network*."""
 
 _SHARED_9P = re.compile(r"\b(drvfs|trans=(tcp|virtio|rdma|xen))\b")
-"""9p is a share of another kernel (WSL's drives, QEMU), but also how some sandboxes mount a root all their own."""
+"""9p is a share of another kernel (WSL's drives, QEMU), but also how some sandboxes mount their own root."""
 
 
 def refuse_network_file_system(path: str | os.PathLike[str]) -> None:
@@ -34,7 +38,7 @@ def refuse_network_file_system(path: str | os.PathLike[str]) -> None:
     kind = network_file_system(path)
     if kind is not None:
         raise ConfigurationError(
-            f"The SQLite ledger {os.fspath(path)} is on a network file system ({kind}), which would damage it.",
+            f"The ledger {os.fspath(path)} would be damaged where it is: on a network file system ({kind}).",
             hint="Put it on a local disk, or use PostgreSQL: JOBS_DATABASE_URL=postgresql://…",
         )
 

@@ -1,13 +1,14 @@
 """Writers of one SQLite file take turns, across the threads and processes of one host.
 
 SQLite lets one writer in at a time and makes the others sleep and try again, in no order: with four processes
-one got 200 of 20,000 runs. Here they stand in a queue on two lock files beside the database, and only then
+one got 200 of 20,000 runs. Here they stand in a queue on lock files beside the database, and only then
 ``BEGIN IMMEDIATE``:
 
-    ordinary   gate ── write ── BEGIN IMMEDIATE … COMMIT      a batch: claim, settle, bulk insert
-    urgent             write ── BEGIN IMMEDIATE … COMMIT      a lease renewal, a cancel, a single enqueue
+    ordinary   gate ── nobody urgent? ── write ── BEGIN IMMEDIATE … COMMIT    a batch: claim, settle
+    urgent          ── urgent         ── write ── BEGIN IMMEDIATE … COMMIT    a lease renewal, a cancel
 
-Whoever is urgent passes the gate by and meets nobody in the queue but the one who writes now.
+Who waits at the gate waits for the whole turn of the one before. Who is urgent passes the gate by, meets only
+the one who writes now, and is waited for by the next from the gate, though not for ever.
 
 The locks give order, not safety: SQLite's own locks still guard the data, against writers that know nothing
 of this queue and when somebody deletes the lock files. The kernel frees a lock when its holder dies.
@@ -30,17 +31,23 @@ from jobs.sqlite_file import refuse_network_file_system
 if sys.platform != "win32":
     import fcntl
 
-    def _lock(file: int, *, wait: bool) -> None:
-        fcntl.flock(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+    def _lock(file: int, *, wait: bool, shared: bool = False) -> None:
+        kind = fcntl.LOCK_SH if shared else fcntl.LOCK_EX
+        fcntl.flock(file, kind if wait else kind | fcntl.LOCK_NB)
 
     def _unlock(file: int) -> None:
         fcntl.flock(file, fcntl.LOCK_UN)
 else:  # Windows has no flock: threads queue, and processes are left to SQLite's busy time limit.
 
-    def _lock(file: int, *, wait: bool) -> None: ...
+    def _lock(file: int, *, wait: bool, shared: bool = False) -> None: ...
 
     def _unlock(file: int) -> None: ...
 
+
+GATE, URGENT, WRITE = range(3)
+SUFFIXES = ("-gate", "-urgent", "-write")
+POLITE_LOOKS, LOOK_SECONDS = 100, 0.0002
+"""A batch lets urgent writers go first for about 30 ms, lest a stream of them starve it. Source: decision."""
 
 _held = threading.local()
 _open_files: set[int] = set()
@@ -73,7 +80,7 @@ class WriteQueue:
         Raises:
             LedgerBusy: others kept the turn for the whole time limit.
             Conflict: this thread has the turn already; a second transaction would wait for itself.
-            ConfigurationError: the lock files cannot be opened for writing, or their file system has no locks.
+            ConfigurationError: the lock files cannot be opened for writing, or the file system has no locks.
         """
         if not limit_seconds > 0:
             raise ValueError(f"limit_seconds must be above zero, got {limit_seconds!r}")
@@ -99,8 +106,8 @@ class WriteQueue:
 
     def start_afresh(self) -> None:
         """Forget every turn, without ending it: for a forked child, whose parent has them."""
-        self._ordinary = _Line(self.path, ("-gate", "-write"))
-        self._urgent = _Line(self.path, ("-write",))
+        self._ordinary = _Line(self.path, is_urgent=False)
+        self._urgent = _Line(self.path, is_urgent=True)
 
 
 class _Line:
@@ -110,9 +117,9 @@ class _Line:
     files of their own and exclude each other as two processes do.
     """
 
-    def __init__(self, database: Path, suffixes: tuple[str, ...]) -> None:
+    def __init__(self, database: Path, *, is_urgent: bool) -> None:
         self._database = database
-        self._paths = [database.with_name(database.name + suffix) for suffix in suffixes]
+        self._is_urgent = is_urgent
         self._first = threading.Lock()
         self._files: list[int] = []
 
@@ -127,7 +134,7 @@ class _Line:
             raise self._busy(limit_seconds, "this process")
         try:
             if not self._files:
-                self._files = _open_all(self._database, self._paths)
+                self._files = _open_all(self._database)
             if not self._lock_at_once() and not self._wait(until - clock.monotonic()):
                 raise self._busy(limit_seconds, "another process")
         except BaseException:
@@ -135,7 +142,7 @@ class _Line:
             raise
 
     def leave(self) -> None:
-        """Give the turn to the next. The write lock first: those who are urgent then come before the gate."""
+        """Give the turn to the next."""
         for file in reversed(self._files):
             _unlock(file)
         self._first.release()
@@ -145,10 +152,9 @@ class _Line:
         _close_all(files)
 
     def _lock_at_once(self) -> bool:
-        """Take every lock that is free, in order; False at the first that is not. What was taken is kept."""
+        """Whether the turn is free and now ours; if not, some of its locks may be held already."""
         try:
-            for file in self._files:
-                _lock(file, wait=False)
+            _take(self._files, is_urgent=self._is_urgent, wait=False)
         except BlockingIOError:
             return False
         except OSError as err:
@@ -160,7 +166,7 @@ class _Line:
 
     def _wait(self, limit_seconds: float) -> bool:
         """Wait in the kernel's queue; False when the time is over, and the place in the queue is given up."""
-        waiter = _Waiter(self._files)
+        waiter = _Waiter(self._files, is_urgent=self._is_urgent)
         is_locked = False
         try:
             is_locked = waiter.locked_within(limit_seconds)
@@ -183,9 +189,10 @@ class _Waiter(threading.Thread):
     Trying again and again needs no thread, but is served by luck, and lets a batch go before a renewal.
     """
 
-    def __init__(self, files: list[int]) -> None:
+    def __init__(self, files: list[int], *, is_urgent: bool) -> None:
         super().__init__(name="jobs-sqlite-queue", daemon=True)
         self._files = files
+        self._is_urgent = is_urgent
         self._done = threading.Event()
         self._deciding = threading.Lock()
         self._is_given_up = False
@@ -209,10 +216,7 @@ class _Waiter(threading.Thread):
             return not self._is_given_up
 
     def run(self) -> None:
-        for file in self._files:
-            _lock(file, wait=True)
-            if self._is_given_up:
-                break
+        _take(self._files, is_urgent=self._is_urgent, wait=True)
         with self._deciding:
             if not self._is_given_up:
                 self._done.set()
@@ -220,10 +224,38 @@ class _Waiter(threading.Thread):
         _close_all(self._files)
 
 
-def _open_all(database: Path, paths: list[Path]) -> list[int]:
+def _take(files: list[int], *, is_urgent: bool, wait: bool) -> None:
+    """Take the locks of a turn, in order.
+
+    Raises:
+        BlockingIOError: one is not free, and not to ``wait`` was asked; those before it are held.
+    """
+    if is_urgent:
+        # Announced only while it waits: without a wait there is nobody to go before.
+        if wait:
+            _lock(files[URGENT], wait=True, shared=True)
+        _lock(files[WRITE], wait=wait)
+        _unlock(files[URGENT])
+        return
+    _lock(files[GATE], wait=wait)
+    nobody = threading.Event()
+    for _ in range(POLITE_LOOKS):
+        try:
+            _lock(files[URGENT], wait=False)
+            _unlock(files[URGENT])
+            break
+        except BlockingIOError:
+            if not wait:
+                raise
+            nobody.wait(LOOK_SECONDS)
+    _lock(files[WRITE], wait=wait)
+
+
+def _open_all(database: Path) -> list[int]:
     refuse_network_file_system(database)
     # As root every access is granted; anybody else who may not write the database has no business here.
-    if database.exists() and not os.access(database, os.W_OK):
+    as_effective = os.access in os.supports_effective_ids
+    if database.exists() and not os.access(database, os.W_OK, effective_ids=as_effective):
         raise ConfigurationError(
             f"The ledger {database} cannot be written by this user.",
             hint="Run as the user that owns it, or give this user the right to write it and its folder.",
@@ -231,8 +263,8 @@ def _open_all(database: Path, paths: list[Path]) -> list[int]:
     files: list[int] = []
     try:
         with _opening:
-            for path in paths:
-                files.append(_open_like(database, path))
+            for suffix in SUFFIXES:
+                files.append(_open_like(database, database.with_name(database.name + suffix)))
                 _open_files.add(files[-1])
     except OSError as err:
         _close_all(files)
