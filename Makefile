@@ -45,11 +45,13 @@ clean: ## remove the environment and whatever was made
 # One environment, with more in it as more is asked. A stamp is as old as the pyproject.toml it was made from.
 $(VENV)/.installed: EXTRA :=
 $(VENV)/.installed-test: EXTRA := [test]
+$(VENV)/.installed-test: HOLDS := $(VENV)/.installed
 $(VENV)/.installed-check: EXTRA := [test,check]
+$(VENV)/.installed-check: HOLDS := $(VENV)/.installed $(VENV)/.installed-test
 $(VENV)/.installed $(VENV)/.installed-test $(VENV)/.installed-check: pyproject.toml $(PLACE)
 	@echo "environment: installing the project$(EXTRA) and what it needs into $(VENV)"
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.$(EXTRA)'
-	@touch $@
+	@touch $@ $(HOLDS)
 
 # A shim that is on the path may stand for a Python that is not there, so each is run before it is believed.
 $(PLACE): $(if $(findstring |$(CURDIR)|,|$(MADE_IN)|),,moved)

@@ -66,6 +66,7 @@ class WriteQueue:
     def __init__(self, database_path: str | os.PathLike[str], *, clock: Clock | None = None) -> None:
         self.path = Path(database_path).absolute()
         self._clock: Clock = clock or SystemClock()
+        self._lines: tuple[_Line, ...] = ()
         self.start_afresh()
         _queues.add(self)
 
@@ -90,7 +91,7 @@ class WriteQueue:
                 f"This thread is already writing to {self.path}, and SQLite has one writer at a time.",
                 hint="Use the transaction that is open: pass its session (session=…).",
             )
-        line = self._urgent if urgent else self._ordinary
+        line = self._lines[urgent]
         line.join(limit_seconds, self._clock)
         try:
             mine.add(self.path)
@@ -101,13 +102,14 @@ class WriteQueue:
 
     def close(self) -> None:
         """Close the lock files, when nobody holds a turn. A later turn opens them again."""
-        self._ordinary.close()
-        self._urgent.close()
+        for line in self._lines:
+            line.close()
 
     def start_afresh(self) -> None:
         """Forget every turn, without ending it: for a forked child, whose parent has them."""
-        self._ordinary = _Line(self.path, is_urgent=False)
-        self._urgent = _Line(self.path, is_urgent=True)
+        for line in self._lines:
+            line.forget()
+        self._lines = (_Line(self.path, is_urgent=False), _Line(self.path, is_urgent=True))
 
 
 class _Line:
@@ -122,6 +124,7 @@ class _Line:
         self._is_urgent = is_urgent
         self._first = threading.Lock()
         self._files: list[int] = []
+        self._waiter: _Waiter | None = None
 
     def join(self, limit_seconds: float, clock: Clock) -> None:
         """Wait for every lock of this line, in order.
@@ -135,7 +138,9 @@ class _Line:
         try:
             if not self._files:
                 self._files = _open_all(self._database)
-            if not self._lock_at_once() and not self._wait(until - clock.monotonic()):
+            if not self._is_waiting() and self._lock_at_once():
+                return
+            if not self._wait(until - clock.monotonic()):
                 raise self._busy(limit_seconds, "another process")
         except BaseException:
             self.leave()
@@ -143,13 +148,26 @@ class _Line:
 
     def leave(self) -> None:
         """Give the turn to the next."""
-        for file in reversed(self._files):
-            _unlock(file)
+        if self._waiter is None:
+            _free(self._files)
         self._first.release()
 
     def close(self) -> None:
-        files, self._files = self._files, []
-        _close_all(files)
+        waiter, files = self._waiter, self._files
+        self.forget()
+        if waiter is None or not waiter.closes(files):
+            _close_all(files)
+
+    def forget(self) -> None:
+        """Drop the files without unlocking or closing them."""
+        self._files = []
+        self._waiter = None
+
+    def _is_waiting(self) -> bool:
+        """Whether a wait that was given up still goes on; then it is ours, with its place in the queue."""
+        if self._waiter is not None and not self._waiter.is_taken_up():
+            self._waiter = None
+        return self._waiter is not None
 
     def _lock_at_once(self) -> bool:
         """Whether the turn is free and now ours; if not, some of its locks may be held already."""
@@ -165,16 +183,17 @@ class _Line:
         return True
 
     def _wait(self, limit_seconds: float) -> bool:
-        """Wait in the kernel's queue; False when the time is over, and the place in the queue is given up."""
-        waiter = _Waiter(self._files, is_urgent=self._is_urgent)
-        is_locked = False
+        """Wait in the kernel's queue; False when the time is over, and the place left to the next of us."""
+        if self._waiter is None:
+            self._waiter = _Waiter(self._files, is_urgent=self._is_urgent)
         try:
-            is_locked = waiter.locked_within(limit_seconds)
+            self._waiter.wait(limit_seconds)
         finally:
-            # Also when an interrupt lands here: a thread that still waits for a lock keeps the files.
-            if not is_locked and not waiter.give_up():
-                self._files = []
-        return is_locked
+            # Also when an interrupt lands here: while a thread still waits for the locks, they are its own.
+            has_ended = self._waiter.give_up()
+            if has_ended:
+                self._waiter = None
+        return has_ended
 
     def _busy(self, limit_seconds: float, who: str) -> LedgerBusy:
         return LedgerBusy(
@@ -186,40 +205,60 @@ class _Line:
 class _Waiter(threading.Thread):
     """Waits for locks where the kernel keeps the order, on a thread of its own: flock knows no time limit.
 
-    Trying again and again needs no thread, but is served by luck, and lets a batch go before a renewal.
+    Trying again and again needs no thread, but is served by luck, and lets a batch go before a renewal. One
+    that is given up goes on: a writer that hangs for hours costs others one thread, not one a try.
     """
 
     def __init__(self, files: list[int], *, is_urgent: bool) -> None:
         super().__init__(name="jobs-sqlite-queue", daemon=True)
         self._files = files
         self._is_urgent = is_urgent
-        self._done = threading.Event()
+        self._locked = threading.Event()
         self._deciding = threading.Lock()
-        self._is_given_up = False
+        self._is_wanted = True
+        self._is_over = False
+        self._closes = False
 
-    def locked_within(self, seconds: float) -> bool:
-        """Whether every lock is held before the time is over.
+    def wait(self, seconds: float) -> None:
+        """Return when every lock is held, or the time is over.
 
         Raises:
             LedgerBusy: no thread can be started to wait, as while the interpreter ends.
         """
-        try:
-            self.start()
-        except RuntimeError as err:
-            raise LedgerBusy(f"The ledger is locked, and nothing can wait for it here: {err}.") from err
-        return self._done.wait(max(seconds, 0))
+        if self.ident is None:
+            try:
+                self.start()
+            except RuntimeError as err:
+                raise LedgerBusy(f"The ledger is locked, and nothing can wait for it here: {err}.") from err
+        self._locked.wait(max(seconds, 0))
 
     def give_up(self) -> bool:
-        """True if the files are the caller's again; False if this thread keeps them, and closes them."""
+        """True if the locks are the caller's, or were never waited for; False if the thread waits on."""
         with self._deciding:
-            self._is_given_up = not self._done.is_set() and self.ident is not None
-            return not self._is_given_up
+            self._is_wanted = self._locked.is_set() or self.ident is None
+            return self._is_wanted
+
+    def is_taken_up(self) -> bool:
+        """Whether the wait still goes on, now for the caller."""
+        with self._deciding:
+            self._is_wanted = not self._is_over
+            return self._is_wanted
+
+    def closes(self, files: list[int]) -> bool:
+        """Whether the wait still goes on, and will close ``files`` in the end."""
+        with self._deciding:
+            self._closes = not self._is_over and files is self._files
+            return self._closes
 
     def run(self) -> None:
         _take(self._files, is_urgent=self._is_urgent, wait=True)
         with self._deciding:
-            if not self._is_given_up:
-                self._done.set()
+            self._is_over = True
+            if self._is_wanted:
+                self._locked.set()
+                return
+            _free(self._files)
+            if not self._closes:
                 return
         _close_all(self._files)
 
@@ -228,7 +267,7 @@ def _take(files: list[int], *, is_urgent: bool, wait: bool) -> None:
     """Take the locks of a turn, in order.
 
     Raises:
-        BlockingIOError: one is not free, and not to ``wait`` was asked; those before it are held.
+        BlockingIOError: one is not free, and we were told not to ``wait``; those before it are held.
     """
     if is_urgent:
         # Announced only while it waits: without a wait there is nobody to go before.
@@ -238,7 +277,6 @@ def _take(files: list[int], *, is_urgent: bool, wait: bool) -> None:
         _unlock(files[URGENT])
         return
     _lock(files[GATE], wait=wait)
-    nobody = threading.Event()
     for _ in range(POLITE_LOOKS):
         try:
             _lock(files[URGENT], wait=False)
@@ -247,8 +285,13 @@ def _take(files: list[int], *, is_urgent: bool, wait: bool) -> None:
         except BlockingIOError:
             if not wait:
                 raise
-            nobody.wait(LOOK_SECONDS)
+            threading.Event().wait(LOOK_SECONDS)
     _lock(files[WRITE], wait=wait)
+
+
+def _free(files: list[int]) -> None:
+    for file in reversed(files):
+        _unlock(file)
 
 
 def _open_all(database: Path) -> list[int]:
@@ -303,7 +346,6 @@ def _forget_the_parent() -> None:
     global _held
     _opening.release()
     for queue in _queues:
-        queue.close()
         queue.start_afresh()
     _close_all(list(_open_files))
     _held = threading.local()

@@ -175,6 +175,41 @@ def queue_in_thread(queue: WriteQueue) -> Iterator[None]:
     yield
 
 
+@pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="open files are counted in /proc")
+def test_a_writer_that_hangs_costs_the_others_one_thread_and_no_more_files(database: Path) -> None:
+    queue = WriteQueue(database)
+    with held_elsewhere(database) as child:
+        os.kill(child.pid, signal.SIGSTOP)
+        files = []
+        for _ in range(10):
+            with pytest.raises(LedgerBusy), queue.turn(limit_seconds=0.01):
+                pass
+            files.append(len(os.listdir("/proc/self/fd")))
+            assert sum(thread.name == "jobs-sqlite-queue" for thread in threading.enumerate()) == 1
+        assert len(set(files)) == 1
+
+        waiting = threading.Timer(0.05, child.kill)
+        waiting.start()
+        with queue.turn(limit_seconds=10):
+            assert is_locked(database.with_name("jobs.db-write"))
+
+    assert not is_locked(database.with_name("jobs.db-write"))
+    assert not is_locked(database.with_name("jobs.db-gate"))
+
+
+def test_a_queue_closed_while_a_wait_goes_on_leaves_nothing_open_or_locked(database: Path) -> None:
+    files = len(os.listdir("/proc/self/fd")) if Path("/proc/self/fd").exists() else None
+    queue = WriteQueue(database)
+    with held_elsewhere(database):
+        with pytest.raises(LedgerBusy), queue.turn(limit_seconds=0.01):
+            pass
+        queue.close()
+
+    wait_until(lambda: not [t for t in threading.enumerate() if t.name == "jobs-sqlite-queue"])
+    assert not is_locked(database.with_name("jobs.db-write"))
+    assert files is None or len(os.listdir("/proc/self/fd")) == files
+
+
 def test_somebody_urgent_goes_before_the_batches_that_wait(database: Path) -> None:
     queue, order = WriteQueue(database), []
 
