@@ -18,7 +18,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import sys
 import threading
 import weakref
 from collections.abc import Iterator
@@ -26,33 +25,9 @@ from pathlib import Path
 
 from jobs.clock import Clock, SystemClock
 from jobs.errors import ConfigurationError, Conflict, LedgerBusy
-from jobs.sqlite_file import refuse_network_file_system
-
-if sys.platform != "win32":
-    import fcntl
-
-    def _lock(file: int, *, wait: bool, shared: bool = False) -> None:
-        kind = fcntl.LOCK_SH if shared else fcntl.LOCK_EX
-        fcntl.flock(file, kind if wait else kind | fcntl.LOCK_NB)
-
-    def _unlock(file: int) -> None:
-        fcntl.flock(file, fcntl.LOCK_UN)
-else:  # Windows has no flock: threads queue, and processes are left to SQLite's busy time limit.
-
-    def _lock(file: int, *, wait: bool, shared: bool = False) -> None: ...
-
-    def _unlock(file: int) -> None: ...
-
-
-GATE, URGENT, WRITE = range(3)
-SUFFIXES = ("-gate", "-urgent", "-write")
-POLITE_LOOKS, LOOK_SECONDS = 100, 0.0002
-"""A batch lets urgent writers go first for about 30 ms, lest a stream of them starve it. Source: decision."""
+from jobs.sqlite_locks import close_locks, free_turn, open_locks, take_turn
 
 _held = threading.local()
-_open_files: set[int] = set()
-_opening = threading.Lock()
-"""Held while ``_open_files`` changes, so that no fork carries off a file that is not in it."""
 
 
 class WriteQueue:
@@ -137,7 +112,7 @@ class _Line:
             raise self._busy(limit_seconds, "this process")
         try:
             if not self._files:
-                self._files = _open_all(self._database)
+                self._files = open_locks(self._database)
             if not self._is_waiting() and self._lock_at_once():
                 return
             if not self._wait(until - clock.monotonic()):
@@ -149,14 +124,14 @@ class _Line:
     def leave(self) -> None:
         """Give the turn to the next."""
         if self._waiter is None:
-            _free(self._files)
+            free_turn(self._files)
         self._first.release()
 
     def close(self) -> None:
         waiter, files = self._waiter, self._files
         self.forget()
         if waiter is None or not waiter.closes(files):
-            _close_all(files)
+            close_locks(files)
 
     def forget(self) -> None:
         """Drop the files without unlocking or closing them."""
@@ -172,7 +147,7 @@ class _Line:
     def _lock_at_once(self) -> bool:
         """Whether the turn is free and now ours; if not, some of its locks may be held already."""
         try:
-            _take(self._files, is_urgent=self._is_urgent, wait=False)
+            take_turn(self._files, is_urgent=self._is_urgent, wait=False)
         except BlockingIOError:
             return False
         except OSError as err:
@@ -251,107 +226,28 @@ class _Waiter(threading.Thread):
             return self._closes
 
     def run(self) -> None:
-        _take(self._files, is_urgent=self._is_urgent, wait=True)
+        take_turn(self._files, is_urgent=self._is_urgent, wait=True)
         with self._deciding:
             self._is_over = True
             if self._is_wanted:
                 self._locked.set()
                 return
-            _free(self._files)
+            free_turn(self._files)
             if not self._closes:
                 return
-        _close_all(self._files)
-
-
-def _take(files: list[int], *, is_urgent: bool, wait: bool) -> None:
-    """Take the locks of a turn, in order.
-
-    Raises:
-        BlockingIOError: one is not free, and we were told not to ``wait``; those before it are held.
-    """
-    if is_urgent:
-        # Announced only while it waits: without a wait there is nobody to go before.
-        if wait:
-            _lock(files[URGENT], wait=True, shared=True)
-        _lock(files[WRITE], wait=wait)
-        _unlock(files[URGENT])
-        return
-    _lock(files[GATE], wait=wait)
-    for _ in range(POLITE_LOOKS):
-        try:
-            _lock(files[URGENT], wait=False)
-            _unlock(files[URGENT])
-            break
-        except BlockingIOError:
-            if not wait:
-                raise
-            threading.Event().wait(LOOK_SECONDS)
-    _lock(files[WRITE], wait=wait)
-
-
-def _free(files: list[int]) -> None:
-    for file in reversed(files):
-        _unlock(file)
-
-
-def _open_all(database: Path) -> list[int]:
-    refuse_network_file_system(database)
-    # As root every access is granted; anybody else who may not write the database has no business here.
-    as_effective = os.access in os.supports_effective_ids
-    if database.exists() and not os.access(database, os.W_OK, effective_ids=as_effective):
-        raise ConfigurationError(
-            f"The ledger {database} cannot be written by this user.",
-            hint="Run as the user that owns it, or give this user the right to write it and its folder.",
-        )
-    files: list[int] = []
-    try:
-        with _opening:
-            for suffix in SUFFIXES:
-                files.append(_open_like(database, database.with_name(database.name + suffix)))
-                _open_files.add(files[-1])
-    except OSError as err:
-        _close_all(files)
-        raise ConfigurationError(
-            f"The lock file {err.filename} beside the ledger cannot be opened: {err.strerror}.",
-            hint="Its folder must exist, and the user that writes the ledger must be able to write there.",
-        ) from err
-    return files
-
-
-def _open_like(database: Path, path: Path) -> int:
-    """Open a lock file; a new one gets the database's mode and owner, as SQLite's own side files do."""
-    with contextlib.suppress(FileNotFoundError):
-        return os.open(path, os.O_RDWR)
-    file = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
-    with contextlib.suppress(OSError, AttributeError):
-        owner = database.stat()
-        os.fchmod(file, owner.st_mode & 0o666)
-        os.fchown(file, owner.st_uid, owner.st_gid)
-    return file
-
-
-def _close_all(files: list[int]) -> None:
-    with _opening:
-        for file in files:
-            if file in _open_files:
-                _open_files.discard(file)
-                os.close(file)
+        close_locks(self._files)
 
 
 _queues: weakref.WeakSet[WriteQueue] = weakref.WeakSet()
 
 
 def _forget_the_parent() -> None:
-    """In a forked child: close the parent's files, without unlocking them, and start with empty queues."""
+    """In a forked child, whose lock files are closed already: start with empty queues."""
     global _held
-    _opening.release()
     for queue in _queues:
         queue.start_afresh()
-    _close_all(list(_open_files))
     _held = threading.local()
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(
-        before=_opening.acquire, after_in_parent=_opening.release, after_in_child=_forget_the_parent
-    )
+    os.register_at_fork(after_in_child=_forget_the_parent)

@@ -14,7 +14,9 @@ LAYERS: tuple[frozenset[str], ...] = (
     frozenset({"jobs.errors", "jobs.states", "jobs.clock", "jobs.duration"}),
     frozenset({"jobs.retry", "jobs.schedule", "jobs.settings", "jobs.events"}),
     frozenset({"jobs.models"}),
-    frozenset({"jobs.database", "jobs.sqlite_file", "jobs.sqlite_queue", "jobs.sqlite_watch"}),
+    frozenset(
+        {"jobs.database", "jobs.sqlite_file", "jobs.sqlite_locks", "jobs.sqlite_queue", "jobs.sqlite_watch"}
+    ),
     frozenset({"jobs.ledger", "jobs.ready"}),
     frozenset({"jobs.app", "jobs.registry"}),
     frozenset({"jobs.run", "jobs.enqueue", "jobs.operations", "jobs.upkeep", "jobs.observe", "jobs.boot"}),
