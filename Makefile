@@ -1,0 +1,68 @@
+# `make` says what can be made. Needs Python 3.11 or later (named by PYTHON=, or found) and make; nothing else.
+SHELL := /bin/sh
+.DEFAULT_GOAL := help
+.PHONY: help demo test check faults bench clean
+
+VENV := .venv
+BIN := $(VENV)/bin
+# Where the environment was made. It is made again when it was moved, or when its Python is gone.
+PLACE := $(VENV)/.place
+MADE_IN := $(shell $(BIN)/python -c 'print(open("$(PLACE)").read())' 2>/dev/null)
+WORKERS ?= 2
+
+help: ## say what can be made
+	@echo "make TARGET, where TARGET is one of:"
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  \1	\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 12
+
+demo: $(VENV)/.installed ## run thousands of jobs over real files, and check the ledger against them
+	@echo "demo: running jobs over the files of Python's standard library; needs no service"
+	$(BIN)/jobledger demo $(ARGS)
+
+test: $(VENV)/.installed-test ## run every test (WORKERS=2 at a time; ARGS= goes to pytest)
+	@echo "test: running every test, $(WORKERS) at a time"
+	$(BIN)/python -m pytest -n $(WORKERS) $(ARGS)
+
+check: $(VENV)/.installed-check ## lint, format and types: ruff and mypy --strict
+	@echo "check: ruff check, ruff format --check, mypy --strict"
+	$(BIN)/python -m ruff check .
+	$(BIN)/python -m ruff format --check .
+	$(BIN)/python -m mypy
+
+faults: $(VENV)/.installed-test ## kill, freeze and flush real processes and servers; takes minutes
+	@echo "faults: the whole fault suite, one test at a time"
+	$(BIN)/python -m pytest -m faults --timeout 600 $(ARGS)
+
+bench: $(VENV)/.installed-test ## measure; figures, not tests
+	@echo "bench: every program of benchmarks/, one after another"
+	@for program in benchmarks/*.py; do \
+		echo "== $$program"; $(BIN)/python "$$program" $(ARGS) || exit 1; \
+	done
+
+clean: ## remove the environment and whatever was made
+	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis artifacts
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# One environment, with more in it as more is asked. A stamp is as old as the pyproject.toml it was made from.
+$(VENV)/.installed: EXTRA :=
+$(VENV)/.installed-test: EXTRA := [test]
+$(VENV)/.installed-test: HOLDS := $(VENV)/.installed
+$(VENV)/.installed-check: EXTRA := [test,check]
+$(VENV)/.installed-check: HOLDS := $(VENV)/.installed $(VENV)/.installed-test
+$(VENV)/.installed $(VENV)/.installed-test $(VENV)/.installed-check: pyproject.toml $(PLACE)
+	@echo "environment: installing the project$(EXTRA) and what it needs into $(VENV)"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.$(EXTRA)'
+	@touch $@ $(HOLDS)
+
+# A shim that is on the path may stand for a Python that is not there, so each is run before it is believed.
+$(PLACE): $(if $(findstring |$(CURDIR)|,|$(MADE_IN)|),,moved)
+	@for python in $(PYTHON) python3.13 python3.12 python3.11 python3 python; do \
+		if "$$python" -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then \
+			echo "environment: making $(VENV) with $$("$$python" --version) ($$python)"; \
+			"$$python" -m venv --clear $(VENV) && printf '%s' "$(CURDIR)" > $(PLACE) && exit 0; \
+			echo "environment: $$python could not make $(VENV)" >&2; exit 1; \
+		fi; \
+	done; \
+	echo "No Python 3.11 or later with venv was found. Install one, or name it: make $(MAKECMDGOALS) PYTHON=/path/to/python3" >&2; \
+	exit 1
+
+.PHONY: moved

@@ -1,0 +1,232 @@
+"""The house of DESIGN §3: imports go down only, and each dependency has one door."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.layers import LAYERS, PACKAGES, application_faults, faults, modules
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def build(folder: Path, **files: str) -> Path:
+    """A small house: ``jobs__errors="import x"`` is jobs/errors.py with that text."""
+    for name, text in files.items():
+        path = folder / (name.replace("__", "/").replace("INIT", "__init__") + ".py")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    return folder
+
+
+def test_the_house_stands_as_drawn() -> None:
+    assert faults(ROOT) == []
+
+
+def test_the_house_was_really_read() -> None:
+    assert len(list(modules(ROOT, "jobs"))) > 5
+    assert {path.name for path in ROOT.iterdir() if (path / "__init__.py").exists()} - {"tests"} <= set(
+        PACKAGES
+    )
+
+
+def test_no_entry_of_the_drawing_is_in_two_layers() -> None:
+    entries = [entry for layer in LAYERS for entry in layer]
+    assert len(entries) == len(set(entries))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "import jobs.app",
+        "from jobs.app import App",
+        "from jobs import app",
+        "from . import app",
+        "from .app import App",
+        "def late():\n    from jobs.app import App",
+        "async def late():\n    import jobs.app",
+        "class A:\n    import jobs.app",
+        "try:\n    import jobs.app\nexcept ImportError: ...",
+        "import importlib\nimportlib.import_module('jobs.app')",
+        "__import__('jobs.app')",
+        "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    from jobs.app import App",
+    ],
+)
+def test_an_upward_import_is_found_however_it_is_written(tmp_path: Path, text: str) -> None:
+    house = build(tmp_path, jobs__errors=text, jobs__app="class App: ...")
+
+    (fault,) = faults(house)
+
+    assert fault.startswith("jobs/errors.py:")
+    assert "jobs.errors imports jobs.app, which is in a layer above it" in fault
+
+
+def test_an_upward_import_of_the_public_names_is_found(tmp_path: Path) -> None:
+    house = build(tmp_path, jobs__INIT="class Job: ...", jobs__retry="from jobs import Job")
+
+    assert faults(house) == ["jobs/retry.py:1: jobs.retry imports jobs, which is in a layer above it"]
+
+
+def test_an_import_down_is_welcome(tmp_path: Path) -> None:
+    house = build(
+        tmp_path,
+        jobs__errors="import json",
+        jobs__ledger__claim="from jobs import errors\nfrom . import find",
+        jobs__ledger__find="from ..errors import LeaseLost",
+        jobs__INIT="from jobs.errors import LeaseLost",
+        worker__main="import jobs\nfrom jobs.ledger.claim import claim",
+    )
+
+    assert faults(house) == []
+
+
+def test_a_module_in_no_layer_is_found(tmp_path: Path) -> None:
+    assert faults(build(tmp_path, jobs__utils="")) == [
+        "jobs/utils.py: jobs.utils is in no layer; give it a place in tests/layers.py"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "count"), [("import worker.main", 1), ("def go():\n    import worker.main", 0)]
+)
+def test_a_named_exception_holds_for_late_imports_only(tmp_path: Path, text: str, count: int) -> None:
+    assert len(faults(build(tmp_path, admin_cli__main=text, worker__main=""))) == count
+
+
+@pytest.mark.parametrize("late", ["worker.process", "scheduler.loop"])
+def test_programs_do_not_import_each_other_not_even_late(tmp_path: Path, late: str) -> None:
+    house = build(
+        tmp_path, admin_cli__main=f"def go():\n    import {late}", worker__process="", scheduler__loop=""
+    )
+
+    (fault,) = faults(house)
+
+    assert "programs never import each other" in fault
+
+
+def test_a_circle_is_found_between_modules_and_between_packages(tmp_path: Path) -> None:
+    modules_in_a_circle = build(
+        tmp_path / "a", jobs__ledger__a="import jobs.ledger.b", jobs__ledger__b="import jobs.ledger.a"
+    )
+    packages_in_a_circle = build(
+        tmp_path / "b",
+        jobs__ledger__a="import jobs.ready.a",
+        jobs__ready__a="",
+        jobs__ready__b="import jobs.ledger.b",
+        jobs__ledger__b="",
+    )
+
+    assert ["circle" in fault for fault in faults(modules_in_a_circle)] == [True]
+    assert ["circle" in fault for fault in faults(packages_in_a_circle)] == [True]
+
+
+@pytest.mark.parametrize(
+    ("where", "text", "door"),
+    [
+        ("jobs__enqueue", "from sqlalchemy import text", "sqlalchemy"),
+        ("jobs__enqueue", "import sqlalchemy.orm as orm", "sqlalchemy"),
+        ("worker__heartbeat", "import sqlite3", "sqlite3"),
+        ("jobs__enqueue", "def late():\n    import redis", "redis"),
+        ("worker__main", "import click", "click"),
+        ("jobs__job", "import dramatiq", "dramatiq"),
+        ("worker__main", "import sentry_sdk", "sentry_sdk"),
+        ("worker__main", "from prometheus_client import Counter", "prometheus_client"),
+        ("jobs__app", "from opentelemetry import trace", "opentelemetry"),
+        ("jobs__app", "import os\nos.environ['X']", "os.environ"),
+        ("jobs__app", "from os import environ", "os.environ"),
+        ("jobs__app", "import os as o\no.getenv('X')", "os.getenv"),
+        ("jobs__app", "from time import monotonic", "time"),
+        ("jobs__retry", "import random\nrandom.random()", "random"),
+        ("jobs__retry", "import random\ndef f(rng=random.Random(1)): ...", "random"),
+        ("jobs__retry", "from random import choice", "random"),
+        ("jobs__app", "from datetime import UTC, datetime\ndatetime.now(UTC)", "datetime.datetime.now"),
+        ("jobs__app", "import datetime as dt\ndt.datetime.utcnow()", "datetime.datetime.utcnow"),
+        ("jobs__app", "from datetime import date as D\nD.today()", "datetime.date.today"),
+        ("jobs__app", "from datetime import datetime\nnow = datetime.now", "datetime.datetime.now"),
+        ("jobs__app", "from uuid import uuid4", "uuid.uuid4"),
+    ],
+)
+def test_a_second_door_is_found(tmp_path: Path, where: str, text: str, door: str) -> None:
+    (fault,) = faults(build(tmp_path, **{where: text}))
+
+    assert f"the door of {door} is" in fault
+
+
+@pytest.mark.parametrize(
+    ("where", "text"),
+    [
+        (
+            "jobs__enqueue",
+            "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    from sqlalchemy.orm import Session",
+        ),
+        ("jobs__ledger__claim", "import sqlalchemy"),
+        ("jobs__app", "from datetime import datetime, time\ndef f(clock):\n    return clock.now()"),
+        ("jobs__app", "from uuid import UUID"),
+        ("jobs__clock", "import time, random\nrandom.random()"),
+        ("jobs__retry", "import random\ndef f(rng: random.Random) -> random.Random: ..."),
+        ("worker__main", "import os\nos.environ"),
+    ],
+)
+def test_what_uses_the_door_is_left_alone(tmp_path: Path, where: str, text: str) -> None:
+    assert faults(build(tmp_path, **{where: text})) == []
+
+
+def test_what_stands_after_a_type_checking_block_is_not_taken_for_types(tmp_path: Path) -> None:
+    text = "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    pass\nelse:\n    import redis"
+
+    assert len(faults(build(tmp_path, jobs__enqueue=text))) == 1
+
+
+def test_examples_import_public_names_only(tmp_path: Path) -> None:
+    assert application_faults(ROOT / "examples") == []
+
+    planted = build(
+        tmp_path, good="from jobs import Job, testing\nimport jobs.dramatiq", bad="import jobs.ledger"
+    )
+    assert application_faults(planted) == ["bad.py:1: imports jobs.ledger, which is not public"]
+
+
+def test_released_migrations_import_nothing_of_ours() -> None:
+    ours = [
+        f"{path.name}: {line}"
+        for path in (ROOT / "migrations" / "versions").glob("*.py")
+        for line in path.read_text().splitlines()
+        if line.lstrip().startswith(
+            tuple(f"{word} {package}" for word in ("import", "from") for package in PACKAGES)
+        )
+    ]
+    assert ours == []
+
+
+OPENED = """
+import sys, threading
+opened = []
+def hear(event, arguments):
+    if event in ("socket.connect", "socket.bind", "sqlite3.connect", "subprocess.Popen", "os.fork"):
+        opened.append(event)
+    elif event == "open" and isinstance(arguments[1], str) and set(arguments[1]) & set("wax+"):
+        if "__pycache__" not in str(arguments[0]):
+            opened.append(f"open {arguments[0]} {arguments[1]}")
+sys.addaudithook(hear)
+import jobs
+optional = ["redis", "dramatiq", "click", "rich", "sentry_sdk", "prometheus_client", "opentelemetry",
+            "alembic", "psycopg", "aiosqlite", "worker", "scheduler", "admin_cli", "admin_api"]
+print([name for name in optional if name in sys.modules], opened, threading.active_count())
+"""
+
+
+def test_importing_jobs_opens_nothing_and_imports_no_optional_package(tmp_path: Path) -> None:
+    answer = subprocess.run(
+        [sys.executable, "-c", OPENED],
+        cwd=tmp_path,
+        env={"PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+
+    assert (answer.stdout.strip(), answer.returncode) == ("[] [] 1", 0), answer.stderr
+    assert list(tmp_path.iterdir()) == []
