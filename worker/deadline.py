@@ -24,7 +24,7 @@ from collections.abc import Callable
 from typing import NoReturn, TypeVar
 
 from jobs.errors import Cancelled, Interrupt, TimeLimitExceeded
-from worker.interrupt import clear, find_place, require_cpython, send
+from worker.interrupt import clear, find_place, require_cpython, seek_place, send
 
 T = TypeVar("T")
 
@@ -64,7 +64,7 @@ class Deadlines:
     """The limits of all that this process performs. One a process, made after the fork.
 
     The watchdog is a daemon thread that starts with the first limit and sleeps until the nearest one it
-    knows; whoever brings a nearer one wakes it. So a limit is met within milliseconds and idling costs nothing.
+    knows; whoever brings a nearer one wakes it. A limit is met within milliseconds, and idling costs nothing.
 
     Args:
         monotonic: the default is bound when this module is imported, so that a test that freezes time does
@@ -221,6 +221,8 @@ class Deadlines:
         step = self._step
         error = Cancelled if ticket.cancel_requested else TimeLimitExceeded
         place = find_place(thread, above=_PERFORM)
+        if place is None and ticket.looks:
+            place = seek_place(thread, above=_PERFORM)
         if place is None:
             return False
         if not _take(ticket.may_interrupt):
