@@ -113,7 +113,7 @@ class Run:
         """For the worker: commit what ``transaction()`` wrote."""
         if self._stack is not None:
             self._stack.close()
-            self.session = None
+        self.session = None
 
     def rollback(self) -> None:
         """For the worker: undo what ``transaction()`` wrote, if anything."""

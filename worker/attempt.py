@@ -61,6 +61,14 @@ class Attempts:
             _reset(outer)
         return ending, run
 
+    def undo(self, ending: Ending, error: BaseException) -> None:
+        """What was to be a success could not be committed: the attempt failed with ``error`` instead."""
+        cls: type[Job] = registry.get(ending.claim.kind)
+        now = self._app.clock.monotonic()
+        failed = self._failed(ending.claim, cls.options.retry, now - ending.elapsed_seconds, error)
+        ending.outcome, ending.delay_seconds, ending.cause = failed.outcome, failed.delay_seconds, failed.cause
+        ending.result, ending.failure, ending.error = None, failed.failure, error
+
     def _call(self, cls: type[Job], job: Job) -> Callable[[], Any]:
         runs_async = self._is_async.get(cls)
         if runs_async is None:

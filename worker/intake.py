@@ -16,7 +16,8 @@ from jobs.app import App
 from jobs.dramatiq import Delivery
 from jobs.errors import JobsError
 from jobs.events import ServiceFailed
-from jobs.ledger.records import Claim
+from jobs.ledger.records import Claim, Ending
+from jobs.states import Outcome
 from worker.holdings import Holdings
 from worker.pace import MAX_BATCH, Pace
 from worker.settler import Settler
@@ -125,6 +126,19 @@ class Intake(threading.Thread):
         left += [one for one in list(self._ahead) if self._ahead.pop(one, self) is not self]
         for delivery in left:
             self._settler.give_back(delivery)
+
+    def abandon_busy(self) -> None:
+        """The shutdown limit is over: release what is still performed, uncharged but on record."""
+        for delivery in list(self._busy):
+            if self._busy.pop(delivery, self) is not self and delivery.ending is None:
+                now = self._app.clock.monotonic()
+                delivery.ending = Ending(
+                    claim=delivery.claim,
+                    outcome=Outcome.RELEASED,
+                    elapsed_seconds=now - delivery.claimed_monotonic,
+                    ended_monotonic=now,
+                )
+                self._settler.put(delivery)
 
     def _can_hand_over(self) -> bool:
         return bool(self._heap) and len(self._ahead) < self._max_ahead and not self._stopping.is_set()

@@ -1,0 +1,1 @@
+"""Subscribers of the core's events: logs, metrics, error reports."""

@@ -1,0 +1,87 @@
+"""Heartbeat: renews the leases of a process, says that it lives, and hears of cancellations.
+
+A thread of its own, on a connection of its own: what jobs and batches do cannot hold it up.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Sequence
+from uuid import UUID
+
+from jobs.app import App
+from jobs.errors import JobsError
+from jobs.events import ServiceFailed
+from jobs.ledger import workers
+from jobs.ledger.lease import cancelled_among, renew
+from worker.holdings import Holdings
+
+log = logging.getLogger("jobs.worker")
+
+LOOK_SECONDS = 2.0
+"""How often cancellations are read while something is performed. Source: design."""
+
+
+class Heartbeat(threading.Thread):
+    """One renewal statement a process every third of a lease; one read of cancellations every 2 s."""
+
+    def __init__(
+        self,
+        app: App,
+        holdings: Holdings,
+        *,
+        worker: str,
+        performing: Callable[[], Sequence[UUID]],
+        cancel: Callable[[UUID], None],
+        lose: Callable[[UUID], None],
+    ) -> None:
+        super().__init__(name="jobs-heartbeat", daemon=True)
+        self._app = app
+        self._holdings = holdings
+        self._worker = worker
+        self._performing = performing
+        self._cancel = cancel
+        self._lose = lose
+        self._stopping = threading.Event()
+        self.beat_at = app.clock.monotonic()
+
+    def run(self) -> None:
+        every = self._app.settings.lease.total_seconds() / 3
+        clock = self._app.clock
+        renew_at = clock.monotonic() + every
+        while not self._stopping.wait(min(LOOK_SECONDS, every)):
+            try:
+                if clock.monotonic() >= renew_at:
+                    self._renew()
+                    renew_at = clock.monotonic() + every
+                self._hear_cancellations()
+                self.beat_at = clock.monotonic()
+            except JobsError as error:
+                self._app.events.emit([ServiceFailed("ledger", "renew", str(error))])
+            except Exception:
+                log.exception("The heartbeat failed; it goes on.")
+
+    def stop(self) -> None:
+        self._stopping.set()
+        self.join(5)
+
+    def _renew(self) -> None:
+        claims = self._holdings.all()
+        with self._app.database.write(urgent=True) as connection:
+            pairs = [(one.run_id, one.token) for one in claims]
+            ours = renew(connection, pairs, lease=self._app.settings.lease)
+            workers.see(connection, self._worker, busy=len(self._performing()))
+        for claim in claims:
+            if claim.token not in ours and self._holdings.drop(claim.token) is not None:
+                log.warning("A lease was lost.", extra={"run_id": str(claim.run_id), "kind": claim.kind})
+                self._lose(claim.run_id)
+
+    def _hear_cancellations(self) -> None:
+        performing = list(self._performing())
+        if not performing:
+            return
+        with self._app.database.read() as connection:
+            cancelled = cancelled_among(connection, performing)
+        for run_id in cancelled:
+            self._cancel(run_id)
