@@ -1,0 +1,109 @@
+"""A schedule as columns of a row, and in words. ``from_data(to_data(s))`` equals ``s``, but for its job."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import MISSING, fields
+from datetime import datetime, timedelta
+from typing import Any
+
+from cronsim.explain import explain
+
+from jobs.cron import spelled_out
+from jobs.duration import format_duration
+from jobs.errors import DefinitionError
+from jobs.schedule import At, Cron, Every, Schedule
+
+_TYPES: dict[str, type[Cron] | type[Every] | type[At]] = {"cron": Cron, "every": Every, "at": At}
+_SPANS = {
+    "interval": "interval_seconds",
+    "catch_up_window": "catch_up_window_seconds",
+    "jitter": "jitter_seconds",
+}
+_MOMENTS = ("anchor", "moment", "start", "end")
+COLUMNS = (
+    "type",
+    "name",
+    "expression",
+    "timezone",
+    "interval_seconds",
+    "anchor",
+    "moment",
+    "catch_up",
+    "max_catch_up",
+    "catch_up_window_seconds",
+    "overlap",
+    "jitter_seconds",
+    "start",
+    "end",
+)
+"""The keys of a schedule's data: always all of them, None where a type has no such thing."""
+
+
+def to_data(schedule: Schedule) -> dict[str, Any]:
+    """The schedule as JSON: text, numbers, None; spans in seconds, moments in ISO 8601. Without its job."""
+    data: dict[str, Any] = dict.fromkeys(COLUMNS)
+    data["type"] = next(name for name, kind in _TYPES.items() if isinstance(schedule, kind))
+    for one in fields(schedule):
+        value = getattr(schedule, one.name)
+        if one.name == "job":
+            continue
+        if isinstance(value, timedelta):
+            value = value.total_seconds()
+        elif isinstance(value, datetime):
+            value = value.isoformat()
+        data[_SPANS.get(one.name, one.name)] = value
+    return data
+
+
+def from_data(data: Mapping[str, Any], *, job: Any = None) -> Schedule:
+    """The schedule that ``data`` describes; what is absent or None takes its default.
+
+    Raises:
+        DefinitionError: an unknown type or key, one that this type has not, a missing or a wrong value.
+    """
+    kind = _TYPES.get(str(data.get("type")))
+    if kind is None:
+        raise DefinitionError(f"A schedule's type is cron, every or at, got {data.get('type')!r}.")
+    known = {_SPANS.get(one.name, one.name): one for one in fields(kind) if one.name != "job"}
+    given: dict[str, Any] = {}
+    for key, value in data.items():
+        if key == "type" or (value is None and key in COLUMNS):
+            continue
+        if key not in known:
+            raise DefinitionError(
+                f"A schedule of type {data['type']} has no {key!r}; it has {', '.join(known)}."
+            )
+        given[known[key].name] = _value(key, known[key].name, value)
+    for key, one in known.items():
+        if one.default is MISSING and one.name not in given:
+            raise DefinitionError(f"A schedule of type {data['type']} needs {key!r}.")
+    return kind(job=job, **given)
+
+
+def describe(schedule: Schedule) -> str:
+    """When the schedule is due, in words: ``At 03:00 every day (Europe/Paris)``."""
+    match schedule:
+        case Cron():
+            words = f"{explain(spelled_out(schedule.expression))} ({schedule.timezone})"
+        case Every():
+            words = f"Every {format_duration(schedule.interval)}"
+            words += f", counted from {_plain(schedule.anchor)}" if schedule.anchor else ""
+        case At():
+            words = f"Once, at {_plain(schedule.moment)}"
+    words += f", from {_plain(schedule.start)}" if schedule.start else ""
+    words += f", until {_plain(schedule.end)}" if schedule.end else ""
+    return words + (f", spread over {format_duration(schedule.jitter)}" if schedule.jitter else "")
+
+
+def _value(key: str, name: str, value: Any) -> Any:
+    try:
+        if name in _SPANS:
+            return timedelta(seconds=value)
+        return datetime.fromisoformat(value) if name in _MOMENTS else value
+    except (TypeError, ValueError, OverflowError) as error:
+        raise DefinitionError(f"A schedule's {key} cannot be {value!r}: {error}.") from None
+
+
+def _plain(moment: datetime) -> str:
+    return moment.replace(tzinfo=None).isoformat(" ") + " UTC"
