@@ -97,7 +97,7 @@ class random_token(FunctionElement[UUID]):  # noqa: N801
     """A fresh random token for each row."""
 
     type = Uuid()
-    inherit_cache = False
+    inherit_cache = True
     name = "random_token"
 
 
