@@ -11,8 +11,6 @@ from admin_cli.lazy import Entry
 SETUP = "Set up"
 
 COMMANDS: dict[str, Entry] = {
-    "shell-init": Entry(
-        "admin_cli.shell_init:shell_init", "Print what makes `jobs WORD` work in your shell.", SETUP
-    ),
+    "shell-init": Entry("admin_cli.shell_init:shell_init", "Print what makes `jobs WORD` work in your shell.", SETUP),
     "completion": Entry("admin_cli.completion:completion", "Print the completion script of a shell.", SETUP),
 }

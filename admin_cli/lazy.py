@@ -73,9 +73,7 @@ class LazyGroup(click.Group):
         from click.shell_completion import CompletionItem
 
         named = [
-            CompletionItem(name, help=entry.help)
-            for name, entry in self.entries.items()
-            if name.startswith(incomplete)
+            CompletionItem(name, help=entry.help) for name, entry in self.entries.items() if name.startswith(incomplete)
         ]
         # click.Group's own would import every command; click.Command's adds the options.
         return named + click.Command.shell_complete(self, ctx, incomplete)

@@ -46,9 +46,7 @@ def _show_version(ctx: click.Context, param: click.Parameter, is_asked: bool) ->
 )
 @click.option("--database-url", metavar="URL", help="The ledger, instead of JOBS_DATABASE_URL.")
 @click.option("--redis-url", metavar="URL", help="The ready index, instead of JOBS_REDIS_URL.")
-@click.option(
-    "--timeout", type=DURATION, metavar="DURATION", help="Stop after this long (10s, 5m): exit 124."
-)
+@click.option("--timeout", type=DURATION, metavar="DURATION", help="Stop after this long (10s, 5m): exit 124.")
 @click.option("--debug", is_flag=True, help="Show the traceback of an error.")
 @click.option(
     "--version",

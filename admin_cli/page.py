@@ -38,18 +38,14 @@ def _draw(block: Block, paper: Paper, *, now: datetime, utc: bool) -> Iterator[T
     width = (paper.width or ENDLESS) - len(indent)
     yield from _draw_pairs(block, paper, indent=indent, width=width, now=now, utc=utc)
     if block.rows:
-        for line in draw_table(
-            block.columns, block.rows, width=width, now=now, utc=utc, ellipsis=paper.ellipsis
-        ):
+        for line in draw_table(block.columns, block.rows, width=width, now=now, utc=utc, ellipsis=paper.ellipsis):
             yield Text(indent) + line
     for plain in visible_lines(block.text) if block.text else ():
         for part in _wrap(plain, paper, max(width, MIN_VALUE_WIDTH)):
             yield Text(indent) + part
 
 
-def _draw_pairs(
-    block: Block, paper: Paper, *, indent: str, width: int, now: datetime, utc: bool
-) -> Iterator[Text]:
+def _draw_pairs(block: Block, paper: Paper, *, indent: str, width: int, now: datetime, utc: bool) -> Iterator[Text]:
     names = [visible(name) for name, _ in block.pairs]
     # A name may be as long as whoever wrote it liked; it gets half the line, and wraps like a value.
     name_width = min(max((cell_len(name) for name in names), default=0), width // 2)

@@ -47,9 +47,7 @@ def write_rows(
         streams.say(f"more: --cursor {next_cursor}")
 
 
-def envelope(
-    data: object, *, next_cursor: str | None = None, meta: Mapping[str, object] | None = None
-) -> str:
+def envelope(data: object, *, next_cursor: str | None = None, meta: Mapping[str, object] | None = None) -> str:
     """The API's answer: ``{data, error, meta, pagination}``; ``pagination`` is null for one thing."""
     is_list = isinstance(data, list)
     whole = {

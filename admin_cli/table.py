@@ -70,9 +70,7 @@ def draw_table(
     if headers:
         yield line_of(heads, ["bold"] * len(columns))
     for raw, line in zip(values, texts, strict=True):
-        styles = [
-            column.paint(value) if column.paint else None for column, value in zip(columns, raw, strict=True)
-        ]
+        styles = [column.paint(value) if column.paint else None for column, value in zip(columns, raw, strict=True)]
         yield line_of(line, styles)
 
 
@@ -82,8 +80,7 @@ def fit(columns: Sequence[Column], natural: Sequence[int], width: int | None) ->
     if width is None:
         return widths
     floors = [
-        min(cells, column.min_width) if column.gives else cells
-        for column, cells in zip(columns, natural, strict=True)
+        min(cells, column.min_width) if column.gives else cells for column, cells in zip(columns, natural, strict=True)
     ]
     # Equal `gives`: the rightmost gives first, as the eye reads from the left.
     giving = sorted(range(len(columns)), key=lambda index: (columns[index].gives, index), reverse=True)

@@ -37,9 +37,7 @@ def connect(path: str) -> sqlite3.Connection:
 
 
 @contextlib.contextmanager
-def transaction(
-    connection: sqlite3.Connection, queue: WriteQueue | None, urgent: bool = False
-) -> Iterator[None]:
+def transaction(connection: sqlite3.Connection, queue: WriteQueue | None, urgent: bool = False) -> Iterator[None]:
     with queue.turn(urgent, limit_seconds=20) if queue else contextlib.nullcontext():
         connection.execute("BEGIN IMMEDIATE")
         yield
@@ -96,9 +94,7 @@ def measure(processes: int, is_queued: bool, seconds: float) -> None:
             "CREATE TABLE leases (id INTEGER PRIMARY KEY, until INTEGER); INSERT INTO leases VALUES (1, 0);"
         )
         connection.execute("BEGIN")
-        connection.executemany(
-            "INSERT INTO runs (state) VALUES (?)", [("queued",)] * int(40_000 * (seconds + 1))
-        )
+        connection.executemany("INSERT INTO runs (state) VALUES (?)", [("queued",)] * int(40_000 * (seconds + 1)))
         connection.execute("COMMIT")
         connection.close()
         context = multiprocessing.get_context("fork")

@@ -122,9 +122,7 @@ def _refuse_long_numbers(text: str, what: str) -> None:
 def _refuse_naive(value: Any, kind: str, field: str) -> None:
     if isinstance(value, datetime | time):
         if isinstance(value, datetime) and value.tzinfo is None:
-            raise _refusal(
-                kind, field, "is a datetime without a time zone", "Make it aware: datetime.now(UTC), say."
-            )
+            raise _refusal(kind, field, "is a datetime without a time zone", "Make it aware: datetime.now(UTC), say.")
     elif isinstance(value, dict):
         for one in value.values():
             _refuse_naive(one, kind, field)

@@ -19,8 +19,8 @@ from jobs.context import correlation_id, current_run
 from jobs.enqueue import Enqueued, enqueue_runs, enqueuer
 from jobs.errors import ArgumentsRefused, DefinitionError, EnqueueRefused
 from jobs.ledger.records import NewRun
-from jobs.options import MAX_QUEUE, Options, check_name, derive
 from jobs.models import MAX_PRIORITY, MIN_PRIORITY
+from jobs.options import MAX_QUEUE, Options, check_name, derive
 from jobs.run import Run
 from jobs.tags import write_tags
 
@@ -123,9 +123,7 @@ class Job(BaseModel, metaclass=_JobMeta):
             ServiceDown: the ledger does not answer; nothing was enqueued.
         """
         app = boot.current()
-        run = self._new_run(
-            app, queue=queue, delay=delay, at=at, priority=priority, expires=expires, tags=tags
-        )
+        run = self._new_run(app, queue=queue, delay=delay, at=at, priority=priority, expires=expires, tags=tags)
         return enqueue_runs(app, [run], session=session)[0]
 
     def _new_run(
@@ -141,7 +139,9 @@ class Job(BaseModel, metaclass=_JobMeta):
     ) -> NewRun:
         options = self.options
         if self.perform.__func__ is Job.perform:  # type: ignore[attr-defined]
-            raise EnqueueRefused(f"{type(self).__name__} does not say how to perform.", hint="Give it a perform method.")
+            raise EnqueueRefused(
+                f"{type(self).__name__} does not say how to perform.", hint="Give it a perform method."
+            )
         parent = current_run.get()
         return NewRun(
             id=new_run_id(),
@@ -215,7 +215,9 @@ def _queue_name(queue: str) -> str:
 
 def _priority(priority: int) -> int:
     if type(priority) is not int or not MIN_PRIORITY <= priority <= MAX_PRIORITY:
-        raise EnqueueRefused(f"priority must be a whole number from {MIN_PRIORITY} to {MAX_PRIORITY}, got {priority!r}.")
+        raise EnqueueRefused(
+            f"priority must be a whole number from {MIN_PRIORITY} to {MAX_PRIORITY}, got {priority!r}."
+        )
     return priority
 
 
@@ -247,5 +249,3 @@ def _moment(value: datetime, name: str) -> datetime:
     if value.tzinfo is None or value.utcoffset() is None:
         raise EnqueueRefused(f"{name}= takes an aware datetime, and {value!r} has no time zone.", hint="Say which.")
     return value
-
-

@@ -7,7 +7,6 @@ from collections.abc import Iterable
 
 from jobs.errors import DefinitionError, NotFound
 
-
 _classes: dict[str, type] = {}
 _aliases: dict[str, str] = {}
 

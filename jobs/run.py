@@ -100,9 +100,7 @@ class Run:
             Conflict: this attempt has had its transaction.
         """
         if self._stack is not None:
-            raise Conflict(
-                "This attempt has had its transaction.", hint="Do all that belongs together in one block."
-            )
+            raise Conflict("This attempt has had its transaction.", hint="Do all that belongs together in one block.")
         with ExitStack() as stack:
             self.session = stack.enter_context(self.app.database.session())
             yield self.session

@@ -92,14 +92,8 @@ class _Schedule:
             if chosen not in allowed:
                 raise DefinitionError(f"{of}({option}=…) is one of {', '.join(allowed)}, got {chosen!r}.")
         # A bool is an int to Python, and `max_catch_up=True` is a slip.
-        if (
-            isinstance(self.max_catch_up, bool)
-            or not isinstance(self.max_catch_up, int)
-            or self.max_catch_up < 1
-        ):
-            raise DefinitionError(
-                f"{of}(max_catch_up=…) is a whole number of 1 or more, got {self.max_catch_up!r}."
-            )
+        if isinstance(self.max_catch_up, bool) or not isinstance(self.max_catch_up, int) or self.max_catch_up < 1:
+            raise DefinitionError(f"{of}(max_catch_up=…) is a whole number of 1 or more, got {self.max_catch_up!r}.")
         for option in ("catch_up_window", "jitter"):
             if getattr(self, option) is not None:
                 _check_span(getattr(self, option), f"{of}({option}=…)", least=timedelta(microseconds=1))
@@ -186,9 +180,7 @@ def _moment(moment: object, what: str) -> datetime:
             hint="Write datetime(…, tzinfo=UTC), or tzinfo=ZoneInfo('Europe/Paris').",
         )
     if not FIRST_YEAR < moment.year < LAST_YEAR:
-        raise DefinitionError(
-            f"{what}: the year must be from {FIRST_YEAR + 1} to {LAST_YEAR - 1}, got {moment.year}."
-        )
+        raise DefinitionError(f"{what}: the year must be from {FIRST_YEAR + 1} to {LAST_YEAR - 1}, got {moment.year}.")
     return moment.astimezone(UTC)
 
 

@@ -71,9 +71,7 @@ def from_data(data: Mapping[str, Any], *, job: Any = None) -> Schedule:
         if key == "type" or (value is None and key in COLUMNS):
             continue
         if key not in known:
-            raise DefinitionError(
-                f"A schedule of type {data['type']} has no {key!r}; it has {', '.join(known)}."
-            )
+            raise DefinitionError(f"A schedule of type {data['type']} has no {key!r}; it has {', '.join(known)}.")
         given[known[key].name] = _value(key, known[key].name, value)
     for key, one in known.items():
         if one.default is MISSING and one.name not in given:

@@ -97,9 +97,7 @@ def _nearest(name: object) -> str:
     plain = {known.casefold(): known for known in names()}
     asked = str(name).strip().replace(" ", "_").casefold()
     exact = plain.get(asked) or next((plain[one] for one in sorted(plain) if one.endswith(f"/{asked}")), None)
-    near = (
-        [exact] if exact else [plain[one] for one in difflib.get_close_matches(asked, plain, n=3, cutoff=0.6)]
-    )
+    near = [exact] if exact else [plain[one] for one in difflib.get_close_matches(asked, plain, n=3, cutoff=0.6)]
     if near:
         return f"Did you mean {' or '.join(near)}?"
     return "Name a zone of the IANA database, such as UTC or Europe/Paris."

@@ -39,9 +39,7 @@ def fill_template() -> Callable[[str], None]:
 
 
 @pytest.fixture(scope="session")
-def migrated_template(
-    pg_server: PostgresServer | NamedServer, fill_template: Callable[[str], None]
-) -> Iterator[str]:
+def migrated_template(pg_server: PostgresServer | NamedServer, fill_template: Callable[[str], None]) -> Iterator[str]:
     """The URL of the database that each test's own is a copy of."""
     url = pg_server.create_database()
     fill_template(url)

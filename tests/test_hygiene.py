@@ -39,9 +39,7 @@ def _faults_of(node: ast.AST) -> Iterator[str]:
         if called in RUNS_TEXT or called.removeprefix("builtins.") in RUNS_TEXT:
             yield f"{called}() runs text"
         for keyword in node.keywords:
-            if keyword.arg == "shell" and not (
-                isinstance(keyword.value, ast.Constant) and not keyword.value.value
-            ):
+            if keyword.arg == "shell" and not (isinstance(keyword.value, ast.Constant) and not keyword.value.value):
                 yield f"{called}(shell=…) runs text"
         if called.rpartition(".")[2] in TAKES_SQL and any(_is_built(argument) for argument in node.args[:1]):
             yield f"{called}() is given a string that was built"
@@ -55,8 +53,7 @@ def _is_built(node: ast.AST) -> bool:
         return any(isinstance(part, ast.FormattedValue) for part in node.values)
     if isinstance(node, ast.BinOp) and isinstance(node.op, (ast.Mod, ast.Add)):
         return any(
-            isinstance(part, ast.JoinedStr) or _is_text(part) or _is_built(part)
-            for part in (node.left, node.right)
+            isinstance(part, ast.JoinedStr) or _is_text(part) or _is_built(part) for part in (node.left, node.right)
         )
     return (
         isinstance(node, ast.Call)

@@ -28,9 +28,7 @@ def test_the_house_stands_as_drawn() -> None:
 
 def test_the_house_was_really_read() -> None:
     assert len(list(modules(ROOT, "jobs"))) > 5
-    assert {path.name for path in ROOT.iterdir() if (path / "__init__.py").exists()} - {"tests"} <= set(
-        PACKAGES
-    )
+    assert {path.name for path in ROOT.iterdir() if (path / "__init__.py").exists()} - {"tests"} <= set(PACKAGES)
 
 
 def test_no_entry_of_the_drawing_is_in_two_layers() -> None:
@@ -89,18 +87,14 @@ def test_a_module_in_no_layer_is_found(tmp_path: Path) -> None:
     ]
 
 
-@pytest.mark.parametrize(
-    ("text", "count"), [("import worker.main", 1), ("def go():\n    import worker.main", 0)]
-)
+@pytest.mark.parametrize(("text", "count"), [("import worker.main", 1), ("def go():\n    import worker.main", 0)])
 def test_a_named_exception_holds_for_late_imports_only(tmp_path: Path, text: str, count: int) -> None:
     assert len(faults(build(tmp_path, admin_cli__main=text, worker__main=""))) == count
 
 
 @pytest.mark.parametrize("late", ["worker.process", "scheduler.loop"])
 def test_programs_do_not_import_each_other_not_even_late(tmp_path: Path, late: str) -> None:
-    house = build(
-        tmp_path, admin_cli__main=f"def go():\n    import {late}", worker__process="", scheduler__loop=""
-    )
+    house = build(tmp_path, admin_cli__main=f"def go():\n    import {late}", worker__process="", scheduler__loop="")
 
     (fault,) = faults(house)
 
@@ -183,9 +177,7 @@ def test_what_stands_after_a_type_checking_block_is_not_taken_for_types(tmp_path
 def test_examples_import_public_names_only(tmp_path: Path) -> None:
     assert application_faults(ROOT / "examples") == []
 
-    planted = build(
-        tmp_path, good="from jobs import Job, testing\nimport jobs.dramatiq", bad="import jobs.ledger"
-    )
+    planted = build(tmp_path, good="from jobs import Job, testing\nimport jobs.dramatiq", bad="import jobs.ledger")
     assert application_faults(planted) == ["bad.py:1: imports jobs.ledger, which is not public"]
 
 
@@ -194,9 +186,7 @@ def test_released_migrations_import_nothing_of_ours() -> None:
         f"{path.name}: {line}"
         for path in (ROOT / "migrations" / "versions").glob("*.py")
         for line in path.read_text().splitlines()
-        if line.lstrip().startswith(
-            tuple(f"{word} {package}" for word in ("import", "from") for package in PACKAGES)
-        )
+        if line.lstrip().startswith(tuple(f"{word} {package}" for word in ("import", "from") for package in PACKAGES))
     ]
     assert ours == []
 

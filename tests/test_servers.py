@@ -107,8 +107,7 @@ def test_settings_reach_postgresql():
         server.start()
         with psycopg.connect(server.url) as connection:
             shown = [
-                connection.execute(f"SHOW {name}").fetchone()[0]
-                for name in ("fsync", "work_mem", "max_connections")
+                connection.execute(f"SHOW {name}").fetchone()[0] for name in ("fsync", "work_mem", "max_connections")
             ]
 
     assert shown == ["on", "9MB", "17"]

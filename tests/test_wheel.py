@@ -44,20 +44,14 @@ def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     python = place / "bin" / "python"
     pip: list[str | Path] = [sys.executable, "-m", "pip", "--python", python, "--disable-pip-version-check"]
     run(*pip, "install", "--quiet", "--no-deps", "--no-index", wheel, cwd=place.parent)
-    site = Path(
-        run(python, "-c", "import sysconfig; print(sysconfig.get_path('purelib'))", cwd=place).strip()
-    )
+    site = Path(run(python, "-c", "import sysconfig; print(sysconfig.get_path('purelib'))", cwd=place).strip())
     lent = {sysconfig.get_path("purelib"), sysconfig.get_path("platlib")}
     (site / "lent.pth").write_text("\n".join(sorted(lent)) + "\n")
     return place
 
 
 def in_checkout(folder: str, pattern: str) -> set[str]:
-    return {
-        str(path.relative_to(ROOT))
-        for path in (ROOT / folder).rglob(pattern)
-        if "__pycache__" not in path.parts
-    }
+    return {str(path.relative_to(ROOT)) for path in (ROOT / folder).rglob(pattern) if "__pycache__" not in path.parts}
 
 
 def test_the_wheel_holds_every_module_of_the_packages_and_says_that_they_are_typed(wheel: Path) -> None:
@@ -108,9 +102,7 @@ def test_the_wheel_says_what_it_needs_and_brings_one_program_under_two_names(whe
 def test_installed_the_packages_come_from_the_wheel_and_import_in_an_empty_folder(
     installed: Path, tmp_path: Path
 ) -> None:
-    program = (
-        f"import {', '.join(PACKAGES)}; print(*[p.__path__[0] for p in ({', '.join(PACKAGES)},)], sep='\\n')"
-    )
+    program = f"import {', '.join(PACKAGES)}; print(*[p.__path__[0] for p in ({', '.join(PACKAGES)},)], sep='\\n')"
 
     places = run(installed / "bin" / "python", "-c", program, cwd=tmp_path).splitlines()
 
@@ -122,9 +114,7 @@ def test_installed_the_packages_come_from_the_wheel_and_import_in_an_empty_folde
     not (ROOT / "admin_cli" / "main.py").exists(), reason="admin_cli/main.py is not written yet", strict=True
 )
 @pytest.mark.parametrize("name", ["jobledger", "jobs"])
-def test_installed_the_command_says_its_version_in_an_empty_folder(
-    installed: Path, tmp_path: Path, name: str
-) -> None:
+def test_installed_the_command_says_its_version_in_an_empty_folder(installed: Path, tmp_path: Path, name: str) -> None:
     said = run(installed / "bin" / name, "--version", cwd=tmp_path)
 
     assert PROJECT["version"] in said

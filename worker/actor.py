@@ -49,9 +49,7 @@ class Actors:
         """Give ``broker`` an actor for each kind that this process knows."""
         for kind in registry.names():
             queue = registry.get(kind).options.queue
-            dramatiq.Actor(
-                self.perform, broker=broker, actor_name=kind, queue_name=queue, priority=0, options={}
-            )
+            dramatiq.Actor(self.perform, broker=broker, actor_name=kind, queue_name=queue, priority=0, options={})
 
     def perform(self, delivery: Delivery) -> None:
         """Perform what was claimed. Raises nothing: how it ended is on the delivery."""

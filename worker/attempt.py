@@ -95,7 +95,9 @@ class Attempts:
         if isinstance(error, TimeLimitExceeded):
             outcome, judged = Outcome.TIMED_OUT, None
         elif not isinstance(error, Exception):
-            log.warning("A job raised what is not an Exception.", extra={"kind": kind, "error_type": type(error).__name__})
+            log.warning(
+                "A job raised what is not an Exception.", extra={"kind": kind, "error_type": type(error).__name__}
+            )
             judged = None
         delay = retry.delay(claim.charged + 1, error=judged, age=claim.age, rng=self._app.clock.rng)
         if delay is None:

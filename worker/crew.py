@@ -175,9 +175,7 @@ class Crew:
         limit = self._plan.start_limit if member.heard is None else self._plan.answer_limit
         if limit is not None and member.asked is not None and now - member.asked > limit:
             if not member.killed:
-                _log.error(
-                    "process does not answer", extra={**_who(member), "seconds": round(now - member.asked)}
-                )
+                _log.error("process does not answer", extra={**_who(member), "seconds": round(now - member.asked)})
             self.kill(member, "killed: did not answer")
 
     def _hand_out_orphans(self) -> None:

@@ -37,9 +37,7 @@ def import_application(modules: Iterable[str]) -> list[str]:
 def _import_one(name: str) -> None:
     if name.endswith(".py") or "/" in name:
         dotted = name.removesuffix(".py").strip("./").replace("/", ".")
-        raise ConfigurationError(
-            f"Cannot import {name!r}: that is a file.", hint=f"Name the module: {dotted}."
-        )
+        raise ConfigurationError(f"Cannot import {name!r}: that is a file.", hint=f"Name the module: {dotted}.")
     head = name.partition(".")[0]
     here = next((path for path in (Path(f"{head}.py"), Path(head, "__init__.py")) if path.exists()), None)
     if head in OURS and here is not None and not _is_ours(here, head):
@@ -50,9 +48,7 @@ def _import_one(name: str) -> None:
         import_module(name)
     except BaseException as error:
         message, hint = _explain(name, error)
-        raise ConfigurationError(
-            f"Cannot import {name!r}: {' '.join(message.split())}.", hint=hint
-        ) from error
+        raise ConfigurationError(f"Cannot import {name!r}: {' '.join(message.split())}.", hint=hint) from error
 
 
 def _is_ours(path: Path, head: str) -> bool:
@@ -85,8 +81,7 @@ def _place(error: BaseException) -> str:
     frames = [
         frame
         for frame in traceback.extract_tb(error.__traceback__)
-        if not frame.filename.startswith((ours, "<frozen"))
-        and os.sep + "importlib" + os.sep not in frame.filename
+        if not frame.filename.startswith((ours, "<frozen")) and os.sep + "importlib" + os.sep not in frame.filename
     ]
     return f" ({frames[-1].filename}, line {frames[-1].lineno})" if frames else ""
 

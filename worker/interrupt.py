@@ -142,9 +142,7 @@ def seek_place(thread: int, *, above: CodeType) -> Place | None:
     return None
 
 
-def send(
-    thread: int, place: Place, error: type[Interrupt], *, before: Callable[[], None] | None = None
-) -> bool:
+def send(thread: int, place: Place, error: type[Interrupt], *, before: Callable[[], None] | None = None) -> bool:
     """Raise ``error`` in ``thread`` if it is still at ``place``; say whether that was done.
 
     ``before`` is for tests: called between the look and the sending, which nothing else can come between.

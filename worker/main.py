@@ -34,13 +34,9 @@ def main(
         ConfigurationError: fewer than one process, or a limit below zero.
     """
     if processes < 1:
-        raise ConfigurationError(
-            f"A worker needs 1 process or more, not {processes}.", hint="Set JOBS_PROCESSES."
-        )
+        raise ConfigurationError(f"A worker needs 1 process or more, not {processes}.", hint="Set JOBS_PROCESSES.")
     if shutdown_seconds < 0 or (answer_limit_seconds is not None and answer_limit_seconds <= 0):
-        raise ConfigurationError(
-            "A time limit of the worker is below zero.", hint="Set JOBS_SHUTDOWN, in seconds."
-        )
+        raise ConfigurationError("A time limit of the worker is below zero.", hint="Set JOBS_SHUTDOWN, in seconds.")
     plan = Plan(
         imports=imports,
         settings=settings_json or "{}",

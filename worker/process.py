@@ -68,9 +68,7 @@ class Process:
         self._settler = Settler(app, self._holdings, pace, marks, worker=name)
         self._intake = Intake(app, self._source, self._settler, self._holdings, pace, threads=settings.threads)
         self._deadlines = Deadlines()
-        self._actors = Actors(
-            app, self._intake, marks, self._deadlines, worker=name, stopping=self._stopping
-        )
+        self._actors = Actors(app, self._intake, marks, self._deadlines, worker=name, stopping=self._stopping)
         self._heartbeat = Heartbeat(
             app,
             self._holdings,
@@ -206,5 +204,3 @@ def _version() -> str:
         return version("jobledger")
     except PackageNotFoundError:
         return "source"
-
-

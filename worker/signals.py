@@ -11,9 +11,7 @@ from typing import Any, Self
 class Signals:
     """A context in which the signals are counted, and wake whoever polls ``fileno``. Main thread only."""
 
-    def __init__(
-        self, *, stop: tuple[signal.Signals, ...], roll: signal.Signals, wake: signal.Signals
-    ) -> None:
+    def __init__(self, *, stop: tuple[signal.Signals, ...], roll: signal.Signals, wake: signal.Signals) -> None:
         self._stop = stop
         self._roll = roll
         self._wake = wake

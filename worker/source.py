@@ -93,9 +93,7 @@ class SqliteBell:
         self._connection = app.database.engine.connect()
         raw = self._connection.connection.driver_connection
         assert raw is not None
-        self._version = DataVersion(
-            lambda: int(raw.execute("PRAGMA data_version").fetchone()[0]), clock=app.clock
-        )
+        self._version = DataVersion(lambda: int(raw.execute("PRAGMA data_version").fetchone()[0]), clock=app.clock)
 
     def wait_for_change(self, seconds: float) -> bool:
         return self._version.wait_for_change(seconds)

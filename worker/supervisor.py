@@ -41,9 +41,7 @@ class Supervisor:
         self._plan = plan
         self._clock = clock
         self._debug = debug
-        self._crew = Crew(
-            plan, clock, on_ready=self._on_ready, on_leaving=self._on_leaving, on_gone=self._on_gone
-        )
+        self._crew = Crew(plan, clock, on_ready=self._on_ready, on_leaving=self._on_leaving, on_gone=self._on_gone)
         self._seats = [Seat(number, BackOff(clock.rng)) for number in range(plan.processes)]
         self._generations: list[Generation] = []
         self._numbered = 0
@@ -58,9 +56,7 @@ class Supervisor:
 
     def run(self) -> int:
         """Serve until stopped. In the main thread, for it takes the signals."""
-        with Signals(
-            stop=(signal.SIGTERM, signal.SIGINT), roll=signal.SIGHUP, wake=signal.SIGCHLD
-        ) as signals:
+        with Signals(stop=(signal.SIGTERM, signal.SIGINT), roll=signal.SIGHUP, wake=signal.SIGCHLD) as signals:
             self._current = self._new_generation()
             while self._exit_code is None:
                 self._wait(signals)

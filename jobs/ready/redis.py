@@ -124,9 +124,7 @@ class RedisReadyIndex:
         self._look_at = self._clock.monotonic() + LOOK_EVERY_SECONDS
         self._due_at = self._clock.monotonic() + until_due
         self._looked_for, self._is_intact = frozenset(names), bool(is_intact)
-        runs = [
-            (run_id, names[number - 1]) for number, *ids in taken for run_id in map(_run_id, ids) if run_id
-        ]
+        runs = [(run_id, names[number - 1]) for number, *ids in taken for run_id in map(_run_id, ids) if run_id]
         self._more_is_likely = bool(runs)
         return runs
 

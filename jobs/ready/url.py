@@ -55,7 +55,5 @@ def connection_options(url: str) -> dict[str, Any]:
     if scheme == "unix" and not options.get("path"):
         raise ConfigurationError(f"{safe_url(url)!r} names no socket.", hint="Write unix:///path/to/socket.")
     if scheme != "unix" and (not parts.hostname or not re.fullmatch(r"/?\d*", parts.path)):
-        raise ConfigurationError(
-            f"{safe_url(url)!r} lacks a host or has a database that is no number.", hint=_FORMS
-        )
+        raise ConfigurationError(f"{safe_url(url)!r} lacks a host or has a database that is no number.", hint=_FORMS)
     return options

@@ -69,9 +69,7 @@ def test_each_class_of_error_is_one_line_and_its_exit_code(error, code, failing,
 
 
 def test_every_error_of_the_tree_is_tried_above() -> None:
-    tree = {
-        kind for _, kind in inspect.getmembers(errors, inspect.isclass) if issubclass(kind, errors.JobsError)
-    }
+    tree = {kind for _, kind in inspect.getmembers(errors, inspect.isclass) if issubclass(kind, errors.JobsError)}
 
     assert tree <= {type(error) for error, _ in ERRORS}
     assert exit_code_for(ValueError("not ours")) is None

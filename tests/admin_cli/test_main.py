@@ -96,9 +96,7 @@ def test_a_table_into_a_pipe_that_closed_is_no_error_either(tmp_path) -> None:
 
 
 @pytest.mark.parametrize("where", [">&-", ">/dev/full"])
-@pytest.mark.parametrize(
-    "command", ["sample-list", "sample-list -o json", "sample-list -o table", "sample-show"]
-)
+@pytest.mark.parametrize("command", ["sample-list", "sample-list -o json", "sample-list -o table", "sample-show"])
 def test_output_that_cannot_be_written_is_a_failure_in_one_line(command, where, tmp_path) -> None:
     if where == ">/dev/full" and not Path("/dev/full").exists():
         pytest.skip("no /dev/full on this system")

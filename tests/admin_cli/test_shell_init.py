@@ -99,9 +99,7 @@ def test_job_numbers_and_substitutions_go_on_working_in_bash(shell: Shell) -> No
 
 
 def test_the_long_options_of_fishs_own_jobs_stay_its_own(shell: Shell) -> None:
-    shown = shell(
-        "fish", f"{INIT['fish']}\nsleep 30 &\njobs --pid\njobs --query; echo $status\nkill $last_pid"
-    )
+    shown = shell("fish", f"{INIT['fish']}\nsleep 30 &\njobs --pid\njobs --query; echo $status\nkill $last_pid")
 
     assert "error:" not in shown
     assert "0" in shown.splitlines()
@@ -156,9 +154,7 @@ def test_zsh_registers_both_names(shell: Shell) -> None:
 
 @SHELLS
 def test_completion_alone_can_be_loaded(name: str, shell: Shell) -> None:
-    source = {"fish": "jobledger completion fish | source"}.get(
-        name, f'eval "$(jobledger completion {name})"'
-    )
+    source = {"fish": "jobledger completion fish | source"}.get(name, f'eval "$(jobledger completion {name})"')
 
     assert shell(name, f"{source}\necho loaded") == "loaded\n"
 

@@ -47,9 +47,7 @@ def test_a_preview_says_what_the_clocks_do(
 ) -> None:
     start = utc(after)
 
-    planned = preview(
-        Cron(expression, timezone=zone), after=start, until=start + timedelta(days=900), limit=2
-    )
+    planned = preview(Cron(expression, timezone=zone), after=start, until=start + timedelta(days=900), limit=2)
 
     assert [(one.local.strftime("%H:%M%z"), one.note) for one in planned] == shown
     assert all(one.local.astimezone(UTC) == one.slot == one.run_at for one in planned)

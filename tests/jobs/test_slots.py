@@ -195,9 +195,7 @@ def test_a_day_fires_at(expression: str, zone: str, day: str, fires: list[str]) 
     midnight = datetime.fromisoformat(day).replace(tzinfo=info)
     until = (datetime.fromisoformat(day) + timedelta(days=1)).replace(tzinfo=info) - MINUTE / 60
 
-    found = slots(
-        Cron(expression, timezone=zone), after=midnight.astimezone(UTC) - MINUTE / 60, until=until, limit=ALL
-    )
+    found = slots(Cron(expression, timezone=zone), after=midnight.astimezone(UTC) - MINUTE / 60, until=until, limit=ALL)
 
     assert found == [datetime.fromisoformat(one) for one in fires]
     assert all(one.tzinfo is UTC for one in found)

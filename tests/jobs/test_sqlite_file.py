@@ -25,16 +25,12 @@ def mount(place: Path, *rows: str) -> None:
 def test_a_network_file_system_is_refused_with_its_name_and_the_way_out(mounted: Path, kind: str) -> None:
     mount(mounted, "/dev/sda / ext4 rw", f"server:/x HERE {kind} rw")
 
-    with pytest.raises(
-        ConfigurationError, match=rf"network file system \({kind}\)\. .*local disk.*PostgreSQL"
-    ):
+    with pytest.raises(ConfigurationError, match=rf"network file system \({kind}\)\. .*local disk.*PostgreSQL"):
         refuse_network_file_system(mounted / "not" / "there" / "yet.db")
 
 
 def test_the_deepest_mount_decides_and_of_two_in_one_place_the_later(mounted: Path) -> None:
-    mount(
-        mounted, "s:/x / nfs rw", "/dev/sda HERE ext4 rw", "s:/x HERE/deep nfs rw", "none HERE/deep tmpfs rw"
-    )
+    mount(mounted, "s:/x / nfs rw", "/dev/sda HERE ext4 rw", "s:/x HERE/deep nfs rw", "none HERE/deep tmpfs rw")
 
     assert network_file_system(mounted / "jobs.db") is None
     assert network_file_system(mounted / "deep" / "jobs.db") is None

@@ -70,9 +70,7 @@ def test_a_commit_of_another_connection_to_a_real_file_is_seen(tmp_path: Path) -
     writer.execute("PRAGMA journal_mode=WAL")
     writer.execute("CREATE TABLE t (x)")
     watcher = sqlite3.connect(tmp_path / "jobs.db", isolation_level=None)
-    watch = DataVersion(
-        lambda: int(watcher.execute("PRAGMA data_version").fetchone()[0]), clock=SystemClock()
-    )
+    watch = DataVersion(lambda: int(watcher.execute("PRAGMA data_version").fetchone()[0]), clock=SystemClock())
     assert watch.wait_for_change(0) is False
 
     writer.execute("INSERT INTO t VALUES (1)")

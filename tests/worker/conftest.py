@@ -55,9 +55,7 @@ def is_alive(pid: int) -> bool:
 class Tree:
     """A running supervisor, seen from outside."""
 
-    def __init__(
-        self, folder: Path, imports: list[str], does: dict[str, Any], options: dict[str, Any]
-    ) -> None:
+    def __init__(self, folder: Path, imports: list[str], does: dict[str, Any], options: dict[str, Any]) -> None:
         self.log = folder / "log.jsonl"
         self._errors = folder / "stderr"
         told = {
@@ -87,11 +85,7 @@ class Tree:
     def notes(self, what: str, **like: object) -> list[dict[str, Any]]:
         lines = self.log.read_text().splitlines() if self.log.exists() else []
         notes = [json.loads(line) for line in lines]
-        return [
-            note
-            for note in notes
-            if note["what"] == what and all(note[key] == is_ for key, is_ in like.items())
-        ]
+        return [note for note in notes if note["what"] == what and all(note[key] == is_ for key, is_ in like.items())]
 
     def wait_for_notes(self, what: str, count: int = 1, *, seconds: float = 10.0) -> list[dict[str, Any]]:
         return wait_for(

@@ -414,9 +414,7 @@ def test_code_of_ours_is_not_interrupted_but_what_it_calls_back_is(deadlines: De
 
 def test_a_job_that_is_ours_is_interrupted(deadlines: Deadlines) -> None:
     ours: dict[str, object] = {"__name__": "jobs.demo", "time": time}
-    exec(
-        "def perform():\n    until = time.monotonic() + 10\n    while time.monotonic() < until: pass\n", ours
-    )
+    exec("def perform():\n    until = time.monotonic() + 10\n    while time.monotonic() < until: pass\n", ours)
 
     with pytest.raises(TimeLimitExceeded):
         deadlines.perform(ours["perform"], ticket=Ticket(), soft_seconds=0.02)  # type: ignore[arg-type]

@@ -107,9 +107,7 @@ def test_runs_that_end_at_their_limit_end_once(step: Callable[[str], None] | Non
             endings = []
             try:
                 try:
-                    deadlines.perform(
-                        partial(job, seconds), ticket=ticket, soft_seconds=limit, hard_seconds=60
-                    )
+                    deadlines.perform(partial(job, seconds), ticket=ticket, soft_seconds=limit, hard_seconds=60)
                     endings.append("done")
                 except Boom:
                     endings.append("raised")
@@ -221,9 +219,7 @@ def jobs_that_lock(log: logging.Logger, tmp_path: Path) -> dict[str, Callable[[]
 
 @pytest.mark.parametrize("kind", ["logs", "queues", "imports", "selects", "sqlite", "locks"])
 @pytest.mark.timeout(200)
-def test_limits_in_jobs_that_lock_leave_no_lock_held(
-    jobs_that_lock: dict[str, Callable[[], None]], kind: str
-) -> None:
+def test_limits_in_jobs_that_lock_leave_no_lock_held(jobs_that_lock: dict[str, Callable[[], None]], kind: str) -> None:
     threads = 4
     each = (500 if FULL else 40) // threads
     deadlines = Deadlines()

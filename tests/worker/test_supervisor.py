@@ -92,9 +92,7 @@ def test_a_killed_zygote_is_made_again_and_its_processes_orphans_are_delivered(s
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_stop_tells_each_process_its_limit_and_ends_with_0(
-    start_tree: StartTree, number: signal.Signals
-) -> None:
+def test_a_stop_tells_each_process_its_limit_and_ends_with_0(start_tree: StartTree, number: signal.Signals) -> None:
     tree = start_tree(processes=2, shutdown_seconds=20, does={"finish": 0.3})
     tree.wait_for_notes("ready", 2)
 
@@ -269,16 +267,13 @@ def test_a_module_that_is_not_there_is_named_with_what_to_do(start_tree: StartTr
     ("app", "named"),
     [
         (
-            "from threading import Event, Thread\n"
-            "Thread(target=Event().wait, name='poller', daemon=True).start()\n",
+            "from threading import Event, Thread\nThread(target=Event().wait, name='poller', daemon=True).start()\n",
             "app left the thread 'poller' running",
         ),
         ("import socket\nleft = socket.socket()\n", "app left 1 connection open"),
     ],
 )
-def test_an_application_that_cannot_be_forked_is_named_and_spawned(
-    start_tree: StartTree, app: str, named: str
-) -> None:
+def test_an_application_that_cannot_be_forked_is_named_and_spawned(start_tree: StartTree, app: str, named: str) -> None:
     tree = start_tree(app=app, processes=2, does={"perform": RUNS[:1]})
     victim, _ = tree.wait_for_notes("ready", 2)
 
@@ -323,9 +318,7 @@ def test_the_supervisor_imports_neither_the_application_nor_heavy_libraries(star
     assert imported.isdisjoint({"app", "tests", "sqlalchemy", "dramatiq", "pydantic", "redis", "psycopg"})
 
 
-def test_an_applications_worker_module_does_not_stand_before_ours(
-    start_tree: StartTree, tmp_path: Path
-) -> None:
+def test_an_applications_worker_module_does_not_stand_before_ours(start_tree: StartTree, tmp_path: Path) -> None:
     (tmp_path / "worker.py").write_text("raise SystemExit('the application\\'s')\n")
 
     def stops(tree: Tree) -> int:
