@@ -10,9 +10,10 @@ import logging
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sqlalchemy import Connection, column, inspect, select, table
+from sqlalchemy import Connection, column, func, inspect, select, table
 
 from jobs.errors import LedgerMissing, SchemaMismatch
+from jobs.models import Base
 
 if TYPE_CHECKING:
     from alembic.config import Config
@@ -72,6 +73,17 @@ def downgrade(database: Database, revision: str) -> None:
 
     with database.write() as connection:
         command.downgrade(alembic_config(connection, database), revision)
+
+
+def rows_lost_below(database: Database, revision: str) -> dict[str, int]:
+    """The tables that going down to ``revision`` would drop, and how many rows each holds; at the base, all."""
+    if revision != "base":
+        return {}
+    with database.read() as connection:
+        names = sorted(set(inspect(connection).get_table_names(schema=database.schema)) & set(Base.metadata.tables))
+        return {
+            name: connection.scalar(select(func.count()).select_from(Base.metadata.tables[name])) or 0 for name in names
+        }
 
 
 def alembic_config(connection: Connection, database: Database) -> Config:

@@ -1,0 +1,88 @@
+"""`jobs enqueue`: record a run from the command line."""
+
+from __future__ import annotations
+
+import json
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, TextIO
+
+import click
+
+from admin_cli import streams
+from admin_cli.app import open_app
+from admin_cli.options import DURATION, Globals, pass_globals
+from admin_cli.worker import IMPORT
+
+if TYPE_CHECKING:
+    from jobs.job import Job
+
+
+@click.command("enqueue")
+@click.argument("kind")
+@click.option("-a", "--argument", "pairs", metavar="NAME=VALUE", multiple=True, help="An argument of the job.")
+@click.option("--args", "file", type=click.File("r"), help="All arguments: a JSON object in a file, or - for stdin.")
+@click.option("--queue", help="Instead of the job's.")
+@click.option("--priority", type=int, help="Instead of the job's; smaller first.")
+@click.option("--in", "delay", type=DURATION, metavar="DURATION", help="Not before this long from now.")
+@click.option("--tag", "tags", multiple=True, help="A word to find the run by.")
+@IMPORT
+@pass_globals
+def enqueue(
+    options: Globals,
+    kind: str,
+    pairs: tuple[str, ...],
+    file: TextIO | None,
+    queue: str | None,
+    priority: int | None,
+    delay: timedelta | None,
+    tags: tuple[str, ...],
+    imports: tuple[str, ...],
+) -> None:
+    """Record a run of KIND, and print its id.
+
+    \b
+    Example:
+      jobledger enqueue SendInvoice -a order_id=7 --in 10m --import shop.jobs
+    """
+    from jobs import registry
+
+    app = open_app(options, imports=imports)
+    cls: type[Job] = registry.get(kind)
+    job = cls(**_arguments(pairs, file))
+    done = job.enqueue(queue=queue, priority=priority, delay=delay, tags=tags)
+    app.close()
+    streams.write(f"{done.id}\n")
+
+
+def _arguments(pairs: tuple[str, ...], file: TextIO | None) -> dict[str, Any]:
+    if file is not None and pairs:
+        raise click.UsageError("-a and --args both give arguments: use one of them.")
+    if file is not None:
+        return _object(file)
+    given = {}
+    for pair in pairs:
+        name, sign, value = pair.partition("=")
+        if not sign or not name:
+            raise click.UsageError(f"-a {pair!r} is not NAME=VALUE.")
+        given[name] = _value(name, value)
+    return given
+
+
+def _object(file: TextIO) -> dict[str, Any]:
+    try:
+        given = json.load(file)
+    except (ValueError, RecursionError) as error:
+        raise click.UsageError(f"{file.name} holds no JSON: {error}.") from None
+    if not isinstance(given, dict):
+        raise click.UsageError(f"{file.name} holds {type(given).__name__}, not a JSON object of arguments.")
+    return given
+
+
+def _value(name: str, text: str) -> Any:
+    """Words stay words, for the job's own types to read; lists, objects, quoted text and null are JSON."""
+    if text[:1] in ("[", "{", '"') or text == "null":
+        try:
+            return json.loads(text)
+        except (ValueError, RecursionError) as error:
+            raise click.UsageError(f"-a {name}: begins as JSON, and is not: {error}.") from None
+    return text

@@ -1,0 +1,76 @@
+"""`jobs migrate`: the ledger's tables."""
+
+from __future__ import annotations
+
+import click
+
+from admin_cli import streams
+from admin_cli.app import embedded, read_settings
+from admin_cli.exits import CommandFailed, Exit
+from admin_cli.options import Globals, pass_globals
+from admin_cli.prompt import confirm
+
+
+@click.group("migrate")
+def migrate() -> None:
+    """Make, move and show the ledger's tables.
+
+    \b
+    Example:
+      jobledger migrate up
+    """
+
+
+@migrate.command("up")
+@pass_globals
+def up(options: Globals) -> None:
+    """Bring the tables up to this release; makes jobs.db here if no database is named."""
+    from jobs import schema
+    from jobs.database import Database
+
+    settings = read_settings(embedded(options))
+    database = Database(settings.database_url or "", settings)
+    before = schema.current(database)
+    schema.upgrade(database)
+    after = schema.current(database)
+    moved = "already at" if before == after else f"from {before or 'nothing'} to"
+    streams.say(f"{database.shown}: {moved} {after}")
+
+
+@migrate.command("down")
+@click.argument("revision")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@pass_globals
+def down(options: Globals, revision: str, yes: bool) -> None:
+    """Take the tables down to REVISION ("base" is none): what later revisions hold is destroyed."""
+    from alembic.util import CommandError
+
+    from jobs import schema
+    from jobs.database import Database
+
+    settings = read_settings(embedded(options))
+    database = Database(settings.database_url or "", settings)
+    lost = schema.rows_lost_below(database, revision)
+    for table, rows in lost.items():
+        streams.say(f"would destroy {table}: {rows:,} rows")
+    confirm(len(lost), "destroy", yes=yes, noun="table")
+    try:
+        schema.downgrade(database, revision)
+    except CommandError as error:
+        raise CommandFailed(f"{error}.", exit_code=Exit.USAGE, hint="migrate current shows where it is.") from None
+    streams.say(f"{database.shown}: now at {schema.current(database) or 'nothing'}")
+
+
+@migrate.command("current")
+@pass_globals
+def current(options: Globals) -> None:
+    """Show the tables' revision, and the one this release needs."""
+    from jobs import schema
+    from jobs.database import Database
+
+    settings = read_settings(embedded(options))
+    database = Database(settings.database_url or "", settings)
+    found = schema.current(database)
+    streams.write(f"{found or 'none'}\n")
+    if found != schema.REVISION:
+        schema.check(database)

@@ -1,0 +1,89 @@
+"""`jobs worker` and `jobs dev`: perform runs until told to stop."""
+
+from __future__ import annotations
+
+import sys
+from datetime import timedelta
+
+import click
+
+from admin_cli.app import embedded, in_child, open_app, read_settings
+from admin_cli.options import DURATION, Globals, pass_globals
+
+IMPORT = click.option(
+    "--import", "imports", metavar="MODULE", multiple=True, help="A module with jobs; JOBS_IMPORTS otherwise."
+)
+
+
+@click.command("worker")
+@IMPORT
+@click.option("-q", "--queue", "queues", multiple=True, help="A queue to serve; those of the jobs otherwise.")
+@click.option("--processes", type=click.IntRange(1, 256), help="Worker processes (JOBS_PROCESSES).")
+@click.option("--threads", type=click.IntRange(1, 512), help="Threads a process (JOBS_THREADS).")
+@click.option("--shutdown", type=DURATION, metavar="DURATION", help="To finish in, when stopped (JOBS_SHUTDOWN).")
+@pass_globals
+def worker(
+    options: Globals,
+    imports: tuple[str, ...],
+    queues: tuple[str, ...],
+    processes: int | None,
+    threads: int | None,
+    shutdown: timedelta | None,
+) -> None:
+    """Perform runs, in processes that are each restarted when they die.
+
+    \b
+    Example:
+      jobledger worker --import shop.jobs --queue mail --processes 4
+    """
+    _serve(options, imports=imports, queues=queues, processes=processes, threads=threads, shutdown=shutdown)
+
+
+@click.command("dev")
+@IMPORT
+@click.option("-q", "--queue", "queues", multiple=True, help="A queue to serve; those of the jobs otherwise.")
+@click.option("--threads", type=click.IntRange(1, 512), help="Threads (JOBS_THREADS).")
+@pass_globals
+def dev(options: Globals, imports: tuple[str, ...], queues: tuple[str, ...], threads: int | None) -> None:
+    """Perform runs from jobs.db in this folder, which it makes: one process, a line for every start and end.
+
+    \b
+    Example:
+      jobledger dev --import shop.jobs
+    """
+    options = embedded(options)
+    code = in_child(lambda: _migrate(options), debug=options.debug)
+    if code:
+        sys.exit(code)
+    _serve(options, imports=imports, queues=queues, threads=threads, log_starts=True)
+
+
+def _serve(options: Globals, **given: object) -> None:
+    settings = read_settings(options, **given)
+    if not settings.imports:
+        raise click.UsageError(
+            "No module with jobs is named. Say --import my.module, or set JOBS_IMPORTS.",
+        )
+    # The supervisor lives long and must stay small: a child looks whether the ledger serves.
+    code = in_child(lambda: open_app(options), debug=options.debug)
+    if code:
+        sys.exit(code)
+    from worker.main import main
+
+    sys.exit(
+        main(
+            imports=settings.imports,
+            settings_json=settings.model_dump_json(),
+            processes=settings.processes,
+            shutdown_seconds=settings.shutdown.total_seconds(),
+            debug=options.debug,
+        )
+    )
+
+
+def _migrate(options: Globals) -> None:
+    from jobs import schema
+    from jobs.database import Database
+
+    settings = read_settings(options)
+    schema.upgrade(Database(settings.database_url or "", settings))
