@@ -63,12 +63,12 @@ def _renew(dialect: str) -> Update:
 
 
 @cache
-def _still(dialect: str) -> Select[tuple[UUID | None]]:
+def _still(dialect: str) -> Select[UUID | None]:
     held = _HELD.table(dialect).c
     return select(JobRun.token).where(JobRun.id == held.id, JobRun.token == held.token)
 
 
 @cache
-def _cancelled(dialect: str) -> Select[tuple[UUID]]:
+def _cancelled(dialect: str) -> Select[UUID]:
     wanted = _IDS.table(dialect).c
     return select(JobRun.id).where(JobRun.id.in_(select(wanted.id)), JobRun.cancel_requested_at.is_not(None))
