@@ -14,17 +14,15 @@ SETUP = "Set up"
 COMMANDS: dict[str, Entry] = {
     "demo": Entry(
         "admin_cli.demo:demo",
-        "Run a job for every file below FOLDER (Python's own library), and check the ledger against them.",
+        "Run a job for each file of a folder, and check the ledger.",
         RUN,
     ),
     "dev": Entry(
         "admin_cli.worker:dev",
-        "Perform runs from jobs.db in this folder, which it makes: one process, a line for every start and end.",
+        "Perform runs from this folder's jobs.db, which it makes.",
         RUN,
     ),
-    "worker": Entry(
-        "admin_cli.worker:worker", "Perform runs, in processes that are each restarted when they die.", RUN
-    ),
+    "worker": Entry("admin_cli.worker:worker", "Perform runs, in processes restarted when they die.", RUN),
     "enqueue": Entry("admin_cli.enqueue:enqueue", "Record a run of KIND, and print its id.", RUN),
     "kinds": Entry("admin_cli.kinds:kinds", "The kinds of job that the application defines.", RUN),
     "migrate": Entry("admin_cli.migrate:migrate", "Make, move and show the ledger's tables.", SETUP),

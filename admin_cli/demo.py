@@ -37,10 +37,11 @@ INVENTORY = "demo.InspectFile"
 @click.option("--keep", type=click.Path(dir_okay=False), help="Keep the ledger in this file; again, go on with it.")
 @pass_globals
 def demo(options: Globals, folder: str | None, keep: str | None) -> None:
-    """Run a job for every file below FOLDER (Python's own library), and check the ledger against them.
+    """Run a job for each file of a folder, and check the ledger.
 
-    Two worker processes on SQLite; beside the files a job that fails twice, one that always fails and one that
-    is due in two seconds. Ctrl-C leaves a ledger that the same --keep goes on with.
+    FOLDER is Python's own library unless named. Two worker processes on SQLite; beside the files a job that
+    fails twice, one that always fails and one that is due in two seconds. Ctrl-C leaves a ledger that the same
+    --keep goes on with.
 
     \b
     Example:

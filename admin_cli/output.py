@@ -36,7 +36,7 @@ from admin_cli import streams
 from admin_cli.columns import FORMATS, Column, Format, Row, SortKey, pick_columns, sort_keys, sort_rows
 
 if TYPE_CHECKING:
-    from admin_cli.record import Block
+    from admin_cli.block import Block
 
 P = ParamSpec("P")
 R = TypeVar("R")

@@ -10,9 +10,9 @@ from itertools import zip_longest
 from rich.cells import cell_len
 from rich.text import Text
 
+from admin_cli.block import Block
 from admin_cli.cells import age, table_cell
 from admin_cli.paper import ENDLESS, Paper
-from admin_cli.record import Block
 from admin_cli.sanitize import visible, visible_lines
 from admin_cli.table import GAP, draw_table
 

@@ -17,35 +17,16 @@ copies them from.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import datetime
-from typing import TYPE_CHECKING
 
 from admin_cli import streams
-from admin_cli.columns import Column, Row
+from admin_cli.block import Asked
+from admin_cli.block import Block as Block
 from admin_cli.sanitize import visible, visible_lines
-
-if TYPE_CHECKING:
-    from admin_cli.output import Output
-
-
-@dataclass(frozen=True, slots=True)
-class Block:
-    """A titled part of a page: pairs, or a table, or text of several lines. Values are raw, as in a list."""
-
-    title: str = ""
-    pairs: Sequence[tuple[str, object]] = ()
-    columns: Sequence[Column] = ()
-    rows: Sequence[Row] = field(default=())
-    text: str | None = None
-
-    @property
-    def is_empty(self) -> bool:
-        return not self.pairs and not self.rows and not self.text
 
 
 def write_record(
-    out: Output,
+    out: Asked,
     blocks: Sequence[Block],
     *,
     data: Mapping[str, object],

@@ -5,20 +5,17 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING
 
 from admin_cli import streams
+from admin_cli.block import Asked
 from admin_cli.cells import json_text, jsonable, tsv_cell
 from admin_cli.columns import Column, Row
-
-if TYPE_CHECKING:
-    from admin_cli.output import Output
 
 AsJson = Callable[[Row], Mapping[str, object]]
 
 
 def write_rows(
-    out: Output,
+    out: Asked,
     rows: Iterable[Row],
     *,
     next_cursor: str | None,
@@ -73,7 +70,7 @@ def _write_names(columns: Sequence[Column], rows: Iterable[Row]) -> None:
         streams.write(tsv_cell(named.of(row), utc=True) + "\n")
 
 
-def _write_table(out: Output, rows: list[Row], *, empty: str, now: datetime | None) -> None:
+def _write_table(out: Asked, rows: list[Row], *, empty: str, now: datetime | None) -> None:
     if not rows:
         streams.say(f"{empty}.")
         return

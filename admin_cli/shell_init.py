@@ -14,7 +14,7 @@ from admin_cli.completion import SHELLS, completion_script
 from admin_cli.names import NAME_VARIABLE, SHELL_INIT_VARIABLE
 
 _POSIX_FUNCTION = """\
-export {variable}={shell}
+export {variable}={which}
 unalias jobs 2>/dev/null || :
 function jobs {{
     case "${{1-}}" in
@@ -43,7 +43,7 @@ end
 def shell_script(shell: str) -> str:
     """What ``shell`` (one of ``SHELLS``) evaluates: the function, then completion for both names."""
     template = _FISH_FUNCTION if shell == "fish" else _POSIX_FUNCTION
-    function = template.format(variable=SHELL_INIT_VARIABLE, name=NAME_VARIABLE, shell=shell)
+    function = template.format(variable=SHELL_INIT_VARIABLE, name=NAME_VARIABLE, which=shell)
     return function + "\n" + completion_script(shell)
 
 

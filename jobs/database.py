@@ -20,7 +20,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm import Session
 
 from jobs.clock import Clock, SystemClock, new_token
-from jobs.errors import ConfigurationError, JobsError, LedgerBusy, LedgerMissing, ServiceDown
+from jobs.errors import ConfigurationError, JobsError, LedgerBusy, LedgerMissing, LedgerRefused, ServiceDown
 from jobs.models import write_moment
 from jobs.settings import Settings, hide_password
 from jobs.sqlite_queue import WriteQueue
@@ -39,7 +39,7 @@ class Database:
         self.dialect = self.url.get_backend_name()
         self.schema = settings.database_schema
         self._settings = settings
-        self._clock = clock or SystemClock()
+        self.clock = clock or SystemClock()
         self.engine = self._make_engine()
         self._queue: WriteQueue | None = None
         if self.dialect == "sqlite":
@@ -76,7 +76,8 @@ class Database:
     @contextmanager
     def session(self) -> Iterator[Session]:
         """A Session in a writing transaction, for what an application writes; commits at the end."""
-        with self.translated(), self._turn(False), self.engine.connect() as plain:
+        # Not translated: what the application's own statements raise is for its own retry policy to judge.
+        with self._turn(False), self.engine.connect() as plain:
             connection = plain.execution_options(**{WRITES: True})
             with connection.begin(), Session(connection, join_transaction_mode="create_savepoint") as session:
                 yield session
@@ -90,7 +91,7 @@ class Database:
 
     @contextmanager
     def translated(self) -> Iterator[None]:
-        """Driver errors leave here as ours; what the database says of data stays as it is."""
+        """Driver errors leave here as ours."""
         try:
             yield
         except (OperationalError, InterfaceError, PoolTimeout) as error:
@@ -98,7 +99,8 @@ class Database:
         except DBAPIError as error:
             if error.connection_invalidated:
                 raise self.translate(error) from error
-            raise
+            reason = str(error.orig).strip().splitlines()[0]
+            raise LedgerRefused(f"The ledger refuses what it was given: {reason}.") from error
 
     def translate(self, error: Exception) -> JobsError:
         """What a driver's error means to us; never shows a password."""
@@ -140,13 +142,13 @@ class Database:
             )
         if self._settings.database_schema:
             engine = engine.execution_options(schema_translate_map={None: self._settings.database_schema})
-        _warn_of_slow_statements(engine, self._settings.slow_statement, self._clock)
+        _warn_of_slow_statements(engine, self._settings.slow_statement, self.clock)
         return engine
 
     def _on_sqlite_connect(self, connection: Any, record: Any) -> None:
         # The driver must not begin transactions of its own: _on_sqlite_begin does.
         connection.isolation_level = None
-        register_sqlite_functions(connection, self._clock)
+        register_sqlite_functions(connection, self.clock)
         cursor = connection.cursor()
         mode = cursor.execute("PRAGMA journal_mode=WAL").fetchone()[0]
         if mode != "wal":

@@ -91,7 +91,7 @@ class LedgerBroker(Broker):
             QueueNotFound: the queue was never declared.
         """
         if queue_name not in self.queues:
-            raise QueueNotFound(queue_name)
+            raise QueueNotFound(queue_name)  # type: ignore[no-untyped-call]
         from worker.consumer import LedgerConsumer
 
         return LedgerConsumer(self.intake)

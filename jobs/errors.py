@@ -11,6 +11,7 @@ JobsError
 ├── Ambiguous                 a short id that more than one run has
 ├── Conflict                  the state of things does not allow it
 ├── LeaseLost                 another attempt has the run, or it has ended
+├── LedgerRefused             the database refuses what it was given to hold
 ├── ServiceDown               a server does not answer, or refuses us
 │   └── LedgerBusy            the ledger is locked for longer than the time limit
 └── SchemaMismatch            the tables are not those this release runs on
@@ -105,6 +106,10 @@ class LeaseLost(JobsError):
     """The lease is not ours any more: roll back and forget the result."""
 
     code = "lease_lost"
+
+
+class LedgerRefused(JobsError):
+    code = "ledger_refused"
 
 
 class ServiceDown(JobsError):

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
-from typing import Any, ClassVar, dataclass_transform
+from typing import TYPE_CHECKING, Any, ClassVar, dataclass_transform
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic._internal._model_construction import ModelMetaclass
 from pydantic.fields import Field, PrivateAttr
-from sqlalchemy.orm import Session
 
 from jobs import boot, registry
 from jobs.app import App
@@ -24,15 +23,18 @@ from jobs.options import MAX_QUEUE, Options, check_name, derive
 from jobs.run import Run
 from jobs.tags import write_tags
 
+if TYPE_CHECKING:
+    from sqlalchemy.orm import Session
+
 
 @dataclass_transform(kw_only_default=True, frozen_default=True, field_specifiers=(Field, PrivateAttr))
 class _JobMeta(ModelMetaclass):
     """Takes a class's keywords as job options. Pydantic would take its own from among them (``frozen=False``)."""
 
-    def __new__(mcs, name: str, bases: tuple[type, ...], namespace: dict[str, Any], **keywords: Any) -> type:
-        cls = super().__new__(mcs, name, bases, namespace)
+    def __new__(mcs, name: str, bases: tuple[type, ...], namespace: dict[str, Any], **keywords: Any) -> Any:
+        cls: Any = super().__new__(mcs, name, bases, namespace)
         place = registry.place_of(cls)
-        parent = next((base.options for base in bases if isinstance(base, _JobMeta)), None)
+        parent: Options | None = next((vars(base).get("options") for base in bases if isinstance(base, _JobMeta)), None)
         if parent is None:
             return cls
         for field in cls.model_fields:

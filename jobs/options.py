@@ -85,7 +85,8 @@ def _check(options: Options, place: str) -> None:
 
     check_name(options.kind, what="kind", longest=MAX_KIND)
     check_name(options.queue, what="queue", longest=MAX_QUEUE)
-    if not isinstance(options.aliases, tuple):
+    given: dict[str, Any] = {name: getattr(options, name) for name in ("aliases", "retry")}
+    if not isinstance(given["aliases"], tuple):
         refuse("aliases", "a tuple of kinds")
     for alias in options.aliases:
         check_name(alias, what="kind", longest=MAX_KIND)
@@ -93,7 +94,7 @@ def _check(options: Options, place: str) -> None:
         refuse("priority", f"a whole number from {MIN_PRIORITY} to {MAX_PRIORITY}")
     if options.timeout is not None and (not isinstance(options.timeout, timedelta) or options.timeout <= timedelta(0)):
         refuse("timeout", "a timedelta above zero, or None")
-    if not isinstance(options.retry, Retry):
+    if not isinstance(given["retry"], Retry):
         refuse("retry", "a Retry(…)")
     if type(options.version) is not int or options.version < 1:
         refuse("version", "a whole number from 1")

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
+from typing import Any
 
 from jobs.errors import DefinitionError, NotFound
 
-_classes: dict[str, type] = {}
+_classes: dict[str, Any] = {}
 _aliases: dict[str, str] = {}
 
 
@@ -29,12 +30,12 @@ def register(cls: type, *, kind: str, aliases: Iterable[str] = ()) -> None:
         _aliases[alias] = kind
 
 
-def find(kind: str) -> type | None:
+def find(kind: str) -> Any | None:
     """The class that performs ``kind``, by its name or a former one; None when this process knows none."""
     return _classes.get(kind) or _classes.get(_aliases.get(kind, ""))
 
 
-def get(kind: str) -> type:
+def get(kind: str) -> Any:
     """The class that performs ``kind``.
 
     Raises:

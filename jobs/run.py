@@ -6,13 +6,15 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from datetime import datetime, timedelta
 from threading import Event
+from typing import TYPE_CHECKING
 from uuid import UUID
-
-from sqlalchemy.orm import Session
 
 from jobs.app import App
 from jobs.errors import Conflict
 from jobs.ledger.records import Claim
+
+if TYPE_CHECKING:
+    from sqlalchemy.orm import Session
 
 
 class Run:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import Connection, column, func, inspect, select, table
 
-from jobs.errors import LedgerMissing, SchemaMismatch
+from jobs.errors import ConfigurationError, LedgerMissing, SchemaMismatch
 from jobs.models import Base
 
 if TYPE_CHECKING:
@@ -68,11 +68,19 @@ def upgrade(database: Database, revision: str = "head") -> None:
 
 
 def downgrade(database: Database, revision: str) -> None:
-    """Take the tables down to ``revision``: what later revisions hold is destroyed."""
-    from alembic import command
+    """Take the tables down to ``revision``: what later revisions hold is destroyed.
 
-    with database.write() as connection:
-        command.downgrade(alembic_config(connection, database), revision)
+    Raises:
+        ConfigurationError: there is no such revision.
+    """
+    from alembic import command
+    from alembic.util import CommandError
+
+    try:
+        with database.write() as connection:
+            command.downgrade(alembic_config(connection, database), revision)
+    except CommandError as error:
+        raise ConfigurationError(f"{error}.", hint="jobledger migrate current shows where the tables are.") from None
 
 
 def rows_lost_below(database: Database, revision: str) -> dict[str, int]:

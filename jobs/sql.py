@@ -25,7 +25,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.ext.compiler import compiles
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import QueryableAttribute, Session
 from sqlalchemy.sql import ColumnElement
 from sqlalchemy.sql.functions import FunctionElement
 from sqlalchemy.types import TypeEngine, Uuid
@@ -34,6 +34,9 @@ from jobs.models import UtcDateTime, write_moment
 
 Executor = Session | Connection
 """What a verb runs on: the caller's session or connection, whose transaction the caller owns."""
+
+
+_Moment = ColumnElement[Any] | QueryableAttribute[Any]
 
 
 class ledger_now(FunctionElement[Any]):  # noqa: N801
@@ -68,7 +71,7 @@ class plus_seconds(FunctionElement[Any]):  # noqa: N801
     inherit_cache = True
     name = "plus_seconds"
 
-    def __init__(self, moment: ColumnElement[Any], seconds: ColumnElement[Any]) -> None:
+    def __init__(self, moment: _Moment, seconds: ColumnElement[Any]) -> None:
         super().__init__(moment, seconds)
 
 
@@ -91,7 +94,7 @@ class seconds_between(FunctionElement[float]):  # noqa: N801
     inherit_cache = True
     name = "seconds_between"
 
-    def __init__(self, earlier: ColumnElement[Any], later: ColumnElement[Any]) -> None:
+    def __init__(self, earlier: _Moment, later: _Moment) -> None:
         super().__init__(earlier, later)
 
 

@@ -212,7 +212,7 @@ def test_importing_jobs_opens_nothing_and_imports_no_optional_package(tmp_path: 
     answer = subprocess.run(
         [sys.executable, "-c", OPENED],
         cwd=tmp_path,
-        env={"PYTHONPATH": str(ROOT)},
+        env={"PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1"},
         capture_output=True,
         text=True,
         timeout=60,

@@ -11,11 +11,9 @@ import queue
 import threading
 from collections.abc import Callable
 
-from sqlalchemy.exc import DBAPIError
-
 from jobs.app import App
 from jobs.dramatiq import Delivery
-from jobs.errors import JobsError
+from jobs.errors import JobsError, LedgerRefused
 from jobs.events import AttemptEnded, BatchSettled, ResultRefused, ServiceFailed
 from jobs.ledger.claim import give_back
 from jobs.ledger.records import Ending, Failure, Freed, Settled
@@ -99,13 +97,8 @@ class Settler(threading.Thread):
             try:
                 self._settle(batch)
                 return
-            except JobsError as error:
-                failures += 1
-                self._app.events.emit([ServiceFailed("ledger", "settle", str(error))])
-                pause = min(2.0, 0.05 * 2.0 ** min(failures, 8)) * (0.5 + self._app.clock.rng.random())
-                self._quitting.wait(pause)
-            except DBAPIError:
-                # The database refuses what one of them holds. One by one, and that one without its words.
+            except LedgerRefused:
+                # One by one, and the one that is refused without its words.
                 log.exception("The ledger refused a batch of endings.")
                 if len(batch) == 1:
                     self._strip(batch[0])
@@ -113,6 +106,11 @@ class Settler(threading.Thread):
                     for delivery in batch:
                         self._settle_until_done([delivery])
                     return
+            except JobsError as error:
+                failures += 1
+                self._app.events.emit([ServiceFailed("ledger", "settle", str(error))])
+                pause = min(2.0, 0.05 * 2.0 ** min(failures, 8)) * (0.5 + self._app.clock.rng.random())
+                self._quitting.wait(pause)
 
     def _settle(self, batch: list[Delivery]) -> None:
         app = self._app

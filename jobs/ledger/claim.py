@@ -207,7 +207,7 @@ def _claim_queue(dialect: str) -> Update:
 
 
 @cache
-def _next_due() -> Select[tuple[datetime]]:
+def _next_due() -> Select[datetime]:
     levels = _levels()
     earliest = (
         select(JobRun.run_at)
@@ -282,6 +282,6 @@ def _give_back(dialect: str) -> Update:
 
 
 def _in_order(rows: Sequence[Row[Any]]) -> list[Claim]:
-    claims = [Claim(*row) for row in rows]
+    claims = [Claim(*tuple(row)) for row in rows]
     claims.sort(key=lambda one: (one.priority, one.run_at, one.run_id))
     return claims

@@ -63,7 +63,7 @@ def _renew(dialect: str) -> Update:
 
 
 @cache
-def _still(dialect: str) -> Select[tuple[UUID | None]]:
+def _still(dialect: str) -> Select[UUID | None]:
     held = _HELD.table(dialect).c
     return select(JobRun.token).where(
         JobRun.id == held.id, JobRun.token == held.token, _HELD.among(dialect, JobRun.id, "id")
@@ -71,7 +71,7 @@ def _still(dialect: str) -> Select[tuple[UUID | None]]:
 
 
 @cache
-def _cancelled(dialect: str) -> Select[tuple[UUID]]:
+def _cancelled(dialect: str) -> Select[UUID]:
     wanted = _IDS.table(dialect).c
     return select(JobRun.id).where(
         one_of(dialect, JobRun.id, select(wanted.id)), JobRun.cancel_requested_at.is_not(None)

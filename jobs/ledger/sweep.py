@@ -11,7 +11,6 @@ from sqlalchemy import (
     ColumnElement,
     Float,
     Integer,
-    Select,
     Text,
     and_,
     bindparam,
@@ -116,7 +115,7 @@ def overdue(
     return [Freed(*row) for row in rows]
 
 
-def _leased(which: ColumnElement[bool]) -> Select[Any]:
+def _leased(which: ColumnElement[bool]) -> Any:
     took = seconds_between(JobRun.started_at, ledger_now()).label("took")
     return (
         select(JobRun.id, JobRun.token, JobRun.attempt, JobRun.worker, JobRun.crashes, took)

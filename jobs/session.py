@@ -1,0 +1,89 @@
+"""An application's own session: whether our statements may run in it, and what to do once it has committed."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from sqlalchemy import event
+from sqlalchemy.exc import OperationalError
+from sqlalchemy.orm import Session
+
+from jobs.database import Database, register_sqlite_functions
+from jobs.errors import EnqueueRefused
+
+_PENDING = "jobs_pending"
+
+
+@contextmanager
+def borrowed(session: Session, database: Database) -> Iterator[Session]:
+    """Run our statements in the caller's transaction.
+
+    Raises:
+        EnqueueRefused: it is on another database than the ledger, or its transaction cannot write.
+    """
+    _refuse_stranger(session, database)
+    if database.dialect == "sqlite":
+        register_sqlite_functions(_driver_connection(session), database.clock)
+    try:
+        yield session
+    except OperationalError as error:
+        if "locked" in str(error.orig):
+            raise EnqueueRefused(
+                "The session's transaction began by reading, and SQLite will not let it write now.",
+                hint="Begin it with BEGIN IMMEDIATE: see docs/sqlite.md, or enqueue before you read.",
+            ) from error
+        raise database.translate(error) from error
+
+
+def after_commit(session: Session, items: Sequence[Any], tell: Callable[[list[Any]], None]) -> None:
+    """Call ``tell`` with ``items``, and with what else this transaction collects, once its commit is done.
+
+    A rollback forgets them. A SAVEPOINT's release does not count as a commit.
+    """
+    if _PENDING not in session.info:
+        session.info[_PENDING] = []
+        event.listen(session, "after_commit", lambda done: _on_commit(done, tell))
+        event.listen(session, "after_soft_rollback", _on_rollback)
+    session.info[_PENDING].extend(items)
+
+
+def _on_commit(session: Session, tell: Callable[[list[Any]], None]) -> None:
+    # This fires for a released SAVEPOINT too; only the outer commit makes rows real.
+    if session.in_nested_transaction():
+        return
+    items, session.info[_PENDING] = session.info[_PENDING], []
+    if items:
+        tell(items)
+
+
+def _on_rollback(session: Session, previous: Any) -> None:
+    # A SAVEPOINT that is rolled back may leave ids here that are no runs: announcing them does no harm.
+    if not previous.nested:
+        session.info[_PENDING] = []
+
+
+def _refuse_stranger(session: Session, database: Database) -> None:
+    """A row in another database would be committed there, and no worker would ever see it."""
+    theirs, ours = session.get_bind().engine.url, database.url
+    is_ours = theirs.get_backend_name() == ours.get_backend_name() and (
+        _same_file(theirs.database, ours.database)
+        if database.dialect == "sqlite"
+        else (theirs.database or "") == (ours.database or "")
+    )
+    if not is_ours:
+        raise EnqueueRefused(
+            f"The session is on another database ({theirs.render_as_string(hide_password=True)}) "
+            f"than the ledger ({database.shown}).",
+            hint="Point JOBS_DATABASE_URL at the application's own database, or enqueue without session=.",
+        )
+
+
+def _same_file(theirs: str | None, ours: str | None) -> bool:
+    return bool(theirs and ours) and os.path.realpath(str(theirs)) == os.path.realpath(str(ours))
+
+
+def _driver_connection(session: Session) -> Any:
+    return session.connection().connection.driver_connection
