@@ -132,7 +132,7 @@ def end(
 
 def _settled(row: Row[Any], outcome: Outcome) -> Settled:
     # By place, in the order of _end's returning: a name costs a look-up, and this is done for every run.
-    run_id, kind, attempt, state, cause, started_at, state_at, run_at, queue, priority = row
+    run_id, kind, attempt, state, cause, started_at, state_at, run_at, queue, priority = tuple(row)
     state = _STATES[state]
     if state is RunState.CANCELLED and outcome is Outcome.SUCCEEDED:
         outcome = Outcome.CANCELLED
