@@ -7,13 +7,14 @@ import os
 import socket
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from functools import cache
 from typing import TYPE_CHECKING
 from uuid import UUID
 
+from jobs.announce import announce
 from jobs.app import App
-from jobs.errors import JobsError
-from jobs.events import RunEnqueued, ServiceFailed
+from jobs.events import RunEnqueued
 from jobs.ledger.insert import insert_runs
 from jobs.ledger.records import NewRun
 from jobs.ready.protocol import ReadyEntry
@@ -79,9 +80,13 @@ def _insert_in(app: App, session: Session, runs: Sequence[NewRun]) -> None:
 def _announce(app: App, runs: Sequence[NewRun]) -> None:
     """Tell the ready index and the subscribers. The rows are committed: nothing here may fail the caller."""
     if app.ready is not None:
-        try:
-            app.ready.add([ReadyEntry(run.id, run.queue, run.priority, run.run_at) for run in runs])
-        except JobsError as error:
-            app.events.emit([ServiceFailed("ready", "add", str(error))])
+        now = app.clock.now()
+        announce(app, [ReadyEntry(run.id, run.queue, run.priority, _run_at(run, now)) for run in runs], now=now)
     if app.events.wants(RunEnqueued):
         app.events.emit([RunEnqueued(run.id, run.kind, run.queue) for run in runs])
+
+
+def _run_at(run: NewRun, now: datetime) -> datetime | None:
+    if run.run_at is not None:
+        return run.run_at
+    return now + timedelta(seconds=run.delay_seconds) if run.delay_seconds else None

@@ -28,7 +28,9 @@ LAYERS: tuple[frozenset[str], ...] = (
     ),
     frozenset({"jobs.ledger", "jobs.ready", "jobs.schema"}),
     frozenset({"jobs.app", "jobs.registry"}),
-    frozenset({"jobs.run", "jobs.enqueue", "jobs.operations", "jobs.upkeep", "jobs.observe", "jobs.boot"})
+    frozenset(
+        {"jobs.run", "jobs.announce", "jobs.enqueue", "jobs.operations", "jobs.upkeep", "jobs.observe", "jobs.boot"}
+    )
     | {"jobs.context", "jobs.lookup", "jobs.failure"},
     frozenset({"jobs.job"}),
     frozenset({"jobs", "jobs.dramatiq", "jobs.testing"}),

@@ -11,6 +11,7 @@ import queue
 import threading
 from collections.abc import Callable
 
+from jobs.announce import announce
 from jobs.app import App
 from jobs.dramatiq import Delivery
 from jobs.errors import JobsError, LedgerRefused
@@ -152,11 +153,7 @@ class Settler(threading.Thread):
                 for _, one in settled
                 if one.state is RunState.QUEUED
             ] + [ReadyEntry(one.run_id, one.queue, one.priority, one.run_at) for one in freed]
-            if back:
-                try:
-                    app.ready.add(back)
-                except JobsError as error:
-                    app.events.emit([ServiceFailed("ready", "add", str(error))])
+            announce(app, back)
         app.events.emit([BatchSettled(len(settled), seconds)])
         if settled and app.events.wants(AttemptEnded):
             app.events.emit([_event(ending, one) for ending, one in settled])
