@@ -104,6 +104,12 @@ def end(
     """
     if not ends:
         return [], []
+    once = {one.run_id: one for one in ends}
+    if len(once) < len(ends):
+        # A run claimed anew while its lost attempt still told its end: a statement ends one attempt of a run.
+        batches = [*once.values()], [one for one in ends if once[one.run_id] is not one]
+        parts = [end(session, batch, poison_after=poison_after, now=now) for batch in batches]
+        return parts[0][0] + parts[1][0], parts[0][1] + parts[1][1]
     dialect = dialect_of(session)
     # In the order of ids, so that two processes that end the same runs do not lock each other out.
     ordered = sorted(ends, key=lambda one: one.run_id)
