@@ -32,10 +32,11 @@ from sqlalchemy import (
     update,
 )
 
-from jobs.ledger.records import Failure, Settled
+from jobs.ledger.follow import follow
+from jobs.ledger.records import Failure, Freed, Settled
 from jobs.models import JobAttempt, JobRun, JsonText
 from jobs.sql import Batch, Executor, dialect_of, ledger_now, plus_seconds
-from jobs.states import CHARGED, CRASHES, Cause, Outcome, RunState
+from jobs.states import CHARGED, CRASHES, FINAL, Cause, Outcome, RunState
 
 _ENDED = Batch(
     "ended",
@@ -112,6 +113,7 @@ def end(
         "now": now,
     }
     moved = {row.id: row for row in session.execute(_end(dialect), values)}
+    followed = follow(session, [row.id for row in moved.values() if row.has_followups and row.state in FINAL], now=now)
     ended, refused, tried = [], [], []
     for one in ordered:
         row = moved.get(one.run_id)
@@ -123,7 +125,7 @@ def end(
             outcome = Outcome.CANCELLED
         is_queued = row.state == RunState.QUEUED
         tried.append(_attempt(one, outcome, is_queued=is_queued))
-        ended.append(_settled(row, outcome))
+        ended.append(_settled(row, outcome, followed.get(row.id, ())))
     if tried:
         session.execute(_record(dialect), {**_ATTEMPTS.rows(dialect, tried), "now": now})
     if refused:
@@ -132,7 +134,7 @@ def end(
     return ended, refused
 
 
-def _settled(row: Row[Any], outcome: Outcome) -> Settled:
+def _settled(row: Row[Any], outcome: Outcome, followed_by: Sequence[Freed]) -> Settled:
     return Settled(
         run_id=row.id,
         kind=row.kind,
@@ -145,6 +147,7 @@ def _settled(row: Row[Any], outcome: Outcome) -> Settled:
         started_at=row.started_at,
         finished_at=row.state_at,
         retry_at=row.run_at if row.state == RunState.QUEUED else None,
+        followed_by=tuple(followed_by),
     )
 
 
@@ -215,7 +218,7 @@ def _end(dialect: str) -> Update:
         )
         .returning(
             JobRun.id, JobRun.kind, JobRun.attempt, JobRun.state, JobRun.cause, JobRun.started_at, JobRun.state_at,
-            JobRun.run_at, JobRun.queue, JobRun.priority,
+            JobRun.run_at, JobRun.queue, JobRun.priority, JobRun.has_followups,
         )
         .execution_options(synchronize_session=False)
     )  # fmt: skip
