@@ -88,7 +88,7 @@ def _check(options: Options, place: str) -> None:
 
     check_name(options.kind, what="kind", longest=MAX_KIND)
     check_name(options.queue, what="queue", longest=MAX_QUEUE)
-    given: dict[str, Any] = {name: getattr(options, name) for name in ("aliases", "retry")}
+    given: dict[str, Any] = {name: getattr(options, name) for name in ("aliases", "retry", "unique")}
     if not isinstance(given["aliases"], tuple):
         refuse("aliases", "a tuple of kinds")
     for alias in options.aliases:

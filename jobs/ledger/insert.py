@@ -9,7 +9,6 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import (
-    Boolean,
     Float,
     Insert,
     Integer,
@@ -55,7 +54,7 @@ _GIVEN: dict[str, TypeEngine[Any]] = {
     "expires_at": UtcDateTime(),
     "scheduled_for": UtcDateTime(),
 }
-_KEYED: dict[str, TypeEngine[Any]] = {"key": String(), "arguments_hash": String(), "has_followups": Boolean()}
+_KEYED: dict[str, TypeEngine[Any]] = {"key": String(), "arguments_hash": String(), "has_followups": Integer()}
 _JSON = frozenset({"arguments", "tags"})
 _BATCH = Batch("new", **_PLAIN, **_GIVEN)
 _KEYED_BATCH = Batch("new", **_PLAIN, **_KEYED, **_GIVEN)
@@ -117,6 +116,8 @@ def _free(dialect: str) -> Any:
 
 def _columns(new: Any, plain: Mapping[str, Any]) -> dict[str, Any]:
     columns = {name: cast(new[name], JsonText) if name in _JSON else new[name] for name in plain}
+    if "has_followups" in columns:
+        columns["has_followups"] = new["has_followups"] == 1
     return columns | _moments({name: new[name] for name in _GIVEN})
 
 

@@ -43,8 +43,8 @@ class NewRun:
     followups: tuple[FollowUp, ...] = ()
 
     @property
-    def has_followups(self) -> bool:
-        return bool(self.followups)
+    def has_followups(self) -> int:
+        return int(bool(self.followups))
 
 
 @dataclass(frozen=True, slots=True)
