@@ -10,6 +10,7 @@ from uuid import UUID
 
 from sqlalchemy import (
     JSON,
+    Boolean,
     CheckConstraint,
     DateTime,
     Dialect,
@@ -20,6 +21,7 @@ from sqlalchemy import (
     String,
     Text,
     Uuid,
+    false,
 )
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 from sqlalchemy.sql import text
@@ -103,6 +105,10 @@ def _one_of(column: str, values: Any) -> str:
     return f"{column} in ({', '.join(sorted(repr(str(value)) for value in values))})"
 
 
+LIVE_KEY = "key is not null and state in ('queued', 'running')"
+"""Which runs hold their key, whatever its scope: the predicate of a unique index."""
+
+
 class JobRun(Base):
     """One enqueued call of a job: a row is written before any message, and what it says is true."""
 
@@ -147,6 +153,7 @@ class JobRun(Base):
     root_id: Mapped[UUID | None] = mapped_column(Uuid)
     replayed_from: Mapped[UUID | None] = mapped_column(Uuid)
     scheduled_for: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    has_followups: Mapped[bool] = mapped_column(Boolean, server_default=false())
     deleted_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
 
     __table_args__ = (
@@ -169,6 +176,9 @@ class JobRun(Base):
         Index("ix_job_runs_expiring", "expires_at",
               postgresql_where=text("state = 'queued' and expires_at is not null"),
               sqlite_where=text("state = 'queued' and expires_at is not null")),
+        # ledger/keys.py, one live run a key.
+        Index("uq_job_runs_live_key", "kind", "key", unique=True,
+              postgresql_where=text(LIVE_KEY), sqlite_where=text(LIVE_KEY)),
     )  # fmt: skip
 
 
@@ -196,6 +206,58 @@ class JobAttempt(Base):
         CheckConstraint(_one_of("outcome", Outcome), name="outcome"),
         CheckConstraint("attempt > 0", name="attempt_from_one"),
         CheckConstraint("(refused_at is null) = (refused_outcome is null)", name="refusal_whole"),
+    )
+
+
+class JobKey(Base):
+    """A key that is held for longer than its run is live. It outlives its run, and is left when runs are pruned."""
+
+    __tablename__ = "job_keys"
+
+    kind: Mapped[str] = mapped_column(String(200), primary_key=True)
+    key: Mapped[str] = mapped_column(String(255), primary_key=True)
+    run_id: Mapped[UUID] = mapped_column(Uuid)
+    arguments_hash: Mapped[str] = mapped_column(String(32))
+    held_until: Mapped[datetime | None] = mapped_column(UtcDateTime)
+
+    # ledger/keys.py, keys that nobody holds any more.
+    __table_args__ = (Index("ix_job_keys_held_until", "held_until"),)
+
+
+class JobStep(Base):
+    """A named part of a run, kept across attempts: an effect with its intent and its end, or a cursor."""
+
+    __tablename__ = "job_steps"
+
+    run_id: Mapped[UUID] = mapped_column(Uuid, primary_key=True)
+    name: Mapped[str] = mapped_column(String(200), primary_key=True)
+    form: Mapped[str] = mapped_column(String(10))
+    token: Mapped[UUID] = mapped_column(Uuid)
+    attempt: Mapped[int] = mapped_column(Integer)
+    started_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    finished_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    result: Mapped[Any | None] = mapped_column(JsonText)
+
+    __table_args__ = (CheckConstraint("form in ('cursor', 'effect')", name="form"),)
+
+
+class JobFollowup(Base):
+    """A run that is to be enqueued in the transaction that ends another. ``id`` is the id it will have."""
+
+    __tablename__ = "job_followups"
+
+    id: Mapped[UUID] = mapped_column(Uuid, primary_key=True)
+    run_id: Mapped[UUID] = mapped_column(Uuid)
+    on_state: Mapped[str] = mapped_column(String(10))
+    kind: Mapped[str] = mapped_column(String(200))
+    run: Mapped[Any] = mapped_column(JsonText)
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    enqueued_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+
+    __table_args__ = (
+        CheckConstraint("on_state in ('cancelled', 'dead', 'ended', 'succeeded')", name="on_state"),
+        # ledger/followups.py, those of runs that end.
+        Index("ix_job_followups_run", "run_id"),
     )
 
 
