@@ -25,6 +25,11 @@ COMMANDS: dict[str, Entry] = {
     "worker": Entry(
         "admin_cli.worker:worker", "Perform runs, in processes that are each restarted when they die.", RUN
     ),
+    "scheduler": Entry(
+        "admin_cli.scheduler:scheduler",
+        "Make runs of what schedules say is due. Start as many as you like: each slot fires once.",
+        RUN,
+    ),
     "enqueue": Entry("admin_cli.enqueue:enqueue", "Record a run of KIND, and print its id.", RUN),
     "kinds": Entry("admin_cli.kinds:kinds", "The kinds of job that the application defines.", RUN),
     "migrate": Entry("admin_cli.migrate:migrate", "Make, move and show the ledger's tables.", SETUP),

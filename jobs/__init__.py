@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from jobs.job import Job, enqueue_many
     from jobs.lookup import attempts, cancel, find
     from jobs.retry import Retry
+    from jobs.schedule import At, Cron, Every
     from jobs.states import Cause, Outcome, RunState
 
 _HOMES = {
@@ -50,18 +51,22 @@ _HOMES = {
     "job": ("Job", "enqueue_many"),
     "lookup": ("attempts", "cancel", "find"),
     "retry": ("Retry",),
+    "schedule": ("At", "Cron", "Every"),
     "states": ("Cause", "Outcome", "RunState"),
 }
 _HOME_OF = {name: f"jobs.{home}" for home, names in _HOMES.items() for name in names}
 
 __all__ = [
     "ArgumentsRefused",
+    "At",
     "Cancel",
     "Cancelled",
     "Cause",
+    "Cron",
     "DefinitionError",
     "EnqueueRefused",
     "Enqueued",
+    "Every",
     "GiveUp",
     "Job",
     "JobsError",

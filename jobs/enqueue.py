@@ -49,7 +49,7 @@ def enqueue_runs(app: App, runs: Sequence[NewRun], *, session: Session | None = 
         with app.database.write(urgent=len(runs) == 1) as connection:
             for chunk in _chunks(runs):
                 insert_runs(connection, chunk)
-        _announce(app, runs)
+        announce(app, runs)
     else:
         _insert_in(app, session, runs)
     return [Enqueued(run.id) for run in runs]
@@ -73,10 +73,10 @@ def _insert_in(app: App, session: Session, runs: Sequence[NewRun]) -> None:
     with borrowed(session, app.database):
         for chunk in _chunks(runs):
             insert_runs(session, chunk)
-    after_commit(session, runs, lambda committed: _announce(app, committed))
+    after_commit(session, runs, lambda committed: announce(app, committed))
 
 
-def _announce(app: App, runs: Sequence[NewRun]) -> None:
+def announce(app: App, runs: Sequence[NewRun]) -> None:
     """Tell the ready index and the subscribers. The rows are committed: nothing here may fail the caller."""
     if app.ready is not None:
         try:

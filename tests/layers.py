@@ -30,7 +30,7 @@ LAYERS: tuple[frozenset[str], ...] = (
     frozenset({"jobs.app", "jobs.registry"}),
     frozenset({"jobs.run", "jobs.enqueue", "jobs.operations", "jobs.upkeep", "jobs.observe", "jobs.boot"})
     | {"jobs.context", "jobs.lookup", "jobs.failure"},
-    frozenset({"jobs.job"}),
+    frozenset({"jobs.job", "jobs.declared"}),
     frozenset({"jobs", "jobs.dramatiq", "jobs.testing"}),
     frozenset({"worker", "scheduler", "admin_cli", "admin_api"}),
 )

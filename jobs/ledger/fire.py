@@ -33,6 +33,7 @@ KEEP = 1000
 """Rows that one schedule's backlog may get at once; older slots are counted in the oldest row. Source: decision;
 a month of missed seconds is one number, not two million rows."""
 INSERT = 500
+PAUSED = "the schedule was paused"
 
 _MOVED = Batch(
     "moved",
@@ -126,6 +127,20 @@ def pass_over(
     ]
     record_slots(session, new, now=now)
     return len(new) + due.cut
+
+
+def close_books(
+    session: Executor, record: ScheduleRecord, moment: datetime, *, by: str, now: datetime | None = None
+) -> Round:
+    """Settle every slot of a locked schedule up to ``moment``, the ledger's, before its definition or pause changes.
+
+    What came due before a pause is decided as ever; what came due during it is skipped.
+    """
+    if record.paused_at is None:
+        return decide_until(session, record, moment, by=by, now=now)
+    done = decide_until(session, record, min(record.paused_at, moment), by=by, now=now)
+    pass_over(session, record, after=max(record.paused_at, record.decided_until), until=moment, why=PAUSED, now=now)
+    return done
 
 
 def new_run(record: ScheduleRecord, slot: datetime, *, by: str, run_at: datetime | None = None) -> NewRun:

@@ -9,13 +9,14 @@ from functools import lru_cache
 from typing import Any, Literal
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Select, Text, cast, delete, exists, func, insert, literal_column, select, update
+from sqlalchemy import ColumnElement, Select, Text, cast, delete, exists, func, literal_column, select, update
+from sqlalchemy.dialects import postgresql, sqlite
 
 from jobs.errors import NotFound
 from jobs.models import DUE, HELD, LIVE_OF_SCHEDULE, SUCCESS_OF_SCHEDULE, JobRun, JobSchedule, JsonText, UtcDateTime
 from jobs.schedule import Schedule
 from jobs.schedule_data import parse_data
-from jobs.sql import Executor, ledger_now
+from jobs.sql import Executor, dialect_of, ledger_now
 
 Owner = Literal["code", "operator"]
 
@@ -156,13 +157,16 @@ def list_schedules(
     return _records(session, query, now=None)
 
 
-def add(session: Executor, values: Mapping[str, Any], *, next_slot_at: datetime | None, now: datetime) -> None:
-    """Insert a schedule; its slots count from ``now``, the ledger's moment."""
-    session.execute(
-        insert(JobSchedule).values(
-            **_as_json(values), created_at=now, changed_at=now, decided_until=now, next_slot_at=next_slot_at
-        )
+def add(session: Executor, values: Mapping[str, Any], *, next_slot_at: datetime | None, now: datetime) -> bool:
+    """Insert a schedule whose slots count from ``now``, the ledger's moment; False when its name is taken."""
+    make = postgresql.insert if dialect_of(session) == "postgresql" else sqlite.insert
+    added = session.execute(
+        make(JobSchedule)
+        .values(**_as_json(values), created_at=now, changed_at=now, decided_until=now, next_slot_at=next_slot_at)
+        .on_conflict_do_nothing()
+        .returning(JobSchedule.name)
     )
+    return added.first() is not None
 
 
 def change(session: Executor, name: str, values: Mapping[str, Any], *, now: datetime) -> None:
