@@ -16,7 +16,9 @@ from admin_cli.worker import IMPORT
 @click.option("--once", is_flag=True, help="Fire what is due now and end: for a machine's own cron.")
 @pass_globals
 def scheduler(options: Globals, imports: tuple[str, ...], once: bool) -> None:
-    """Make runs of what schedules say is due. Start as many as you like: each slot fires once.
+    """Make runs of what schedules say is due.
+
+    Start as many as you like: one leads, the others stand by, and each slot fires once.
 
     \b
     Example:

@@ -30,7 +30,7 @@ def worker(
     threads: int | None,
     shutdown: timedelta | None,
 ) -> None:
-    """Perform runs, in processes that are each restarted when they die.
+    """Perform runs, in processes restarted when they die.
 
     \b
     Example:
@@ -45,7 +45,9 @@ def worker(
 @click.option("--threads", type=click.IntRange(1, 512), help="Threads (JOBS_THREADS).")
 @pass_globals
 def dev(options: Globals, imports: tuple[str, ...], queues: tuple[str, ...], threads: int | None) -> None:
-    """Perform runs from jobs.db in this folder, which it makes: one process, a line for every start and end.
+    """Perform runs from this folder's jobs.db, which it makes.
+
+    One process, and a log line for every start and end.
 
     \b
     Example:

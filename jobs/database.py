@@ -165,6 +165,8 @@ class Database:
             "lock_timeout": self._settings.lock_timeout,
         }
         options = " ".join(f"-c {name}={int(span.total_seconds() * 1000)}" for name, span in milliseconds.items())
+        # A plan made for an empty ledger would be kept for a full one; and its hot pages are in memory.
+        options += " -c plan_cache_mode=force_custom_plan -c random_page_cost=1.1"
         return {
             "connect_timeout": max(1, round(self._settings.connect_timeout.total_seconds())),
             "application_name": "jobledger",

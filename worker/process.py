@@ -63,7 +63,7 @@ class Process:
         self.kinds = registry.names()
         self.queues = list(queues or settings.queues or _queues_of(self.kinds))
         self._holdings = Holdings()
-        pace = Pace(settings.threads)
+        pace = Pace(settings.threads, app.clock)
         self._source = self._make_source()
         self._settler = Settler(app, self._holdings, pace, marks, worker=name)
         self._intake = Intake(app, self._source, self._settler, self._holdings, pace, threads=settings.threads)

@@ -142,8 +142,10 @@ class Settler(threading.Thread):
         self, settled: list[tuple[Ending, Settled]], refused: list[Ending], freed: list[Freed], seconds: float
     ) -> None:
         app = self._app
+        took: dict[tuple[str, str], list[float]] = {}
         for ending, _ in settled:
-            self._pace.note(ending.claim.queue, ending.claim.kind, ending.elapsed_seconds)
+            took.setdefault((ending.claim.queue, ending.claim.kind), []).append(ending.elapsed_seconds)
+        self._pace.note(took)
         if app.ready is not None:
             back = [
                 ReadyEntry(one.run_id, one.queue, one.priority, one.retry_at)

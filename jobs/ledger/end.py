@@ -69,6 +69,7 @@ _ATTEMPTS = Batch(
     elapsed_seconds=Float(),
     delay_seconds=Float(),
 )
+_STATES = {state.value: state for state in RunState}
 _REFUSED = Batch("refused", run_id=Uuid(), token=Uuid(), outcome=Text())
 
 
@@ -111,19 +112,16 @@ def end(
         "poison_after": poison_after,
         "now": now,
     }
-    moved = {row.id: row for row in session.execute(_end(dialect), values)}
+    moved = {row[0]: row for row in session.execute(_end(dialect), values).all()}
     ended, refused, tried = [], [], []
     for one in ordered:
         row = moved.get(one.run_id)
-        if row is None or row.attempt != one.attempt:
+        if row is None or row[2] != one.attempt:
             refused.append(one)
             continue
-        outcome = one.outcome
-        if row.state == RunState.CANCELLED and outcome is Outcome.SUCCEEDED:
-            outcome = Outcome.CANCELLED
-        is_queued = row.state == RunState.QUEUED
-        tried.append(_attempt(one, outcome, is_queued=is_queued))
-        ended.append(_settled(row, outcome))
+        settled = _settled(row, one.outcome)
+        tried.append(_attempt(one, settled))
+        ended.append(settled)
     if tried:
         session.execute(_record(dialect), {**_ATTEMPTS.rows(dialect, tried), "now": now})
     if refused:
@@ -133,18 +131,23 @@ def end(
 
 
 def _settled(row: Row[Any], outcome: Outcome) -> Settled:
+    # By place, in the order of _end's returning: a name costs a look-up, and this is done for every run.
+    run_id, kind, attempt, state, cause, started_at, state_at, run_at, queue, priority = tuple(row)
+    state = _STATES[state]
+    if state is RunState.CANCELLED and outcome is Outcome.SUCCEEDED:
+        outcome = Outcome.CANCELLED
     return Settled(
-        run_id=row.id,
-        kind=row.kind,
-        queue=row.queue,
-        priority=row.priority,
-        state=RunState(row.state),
-        cause=Cause(row.cause) if row.cause else None,
-        outcome=outcome,
-        attempt=row.attempt,
-        started_at=row.started_at,
-        finished_at=row.state_at,
-        retry_at=row.run_at if row.state == RunState.QUEUED else None,
+        run_id,
+        kind,
+        queue,
+        priority,
+        state,
+        Cause(cause) if cause else None,
+        outcome,
+        attempt,
+        started_at,
+        state_at,
+        run_at if state is RunState.QUEUED else None,
     )
 
 
@@ -168,13 +171,13 @@ def _row(one: End) -> tuple[Any, ...]:
     )
 
 
-def _attempt(one: End, outcome: Outcome, *, is_queued: bool) -> tuple[Any, ...]:
+def _attempt(one: End, settled: Settled) -> tuple[Any, ...]:
     failure = one.failure
     return (
         one.run_id,
         one.attempt,
         one.token,
-        outcome.value,
+        settled.outcome.value,
         one.worker,
         failure.type if failure else None,
         failure.message if failure else None,
@@ -182,7 +185,7 @@ def _attempt(one: End, outcome: Outcome, *, is_queued: bool) -> tuple[Any, ...]:
         failure.fingerprint if failure else None,
         one.ago_seconds,
         one.elapsed_seconds,
-        one.delay_seconds if is_queued else None,
+        one.delay_seconds if settled.state is RunState.QUEUED else None,
     )
 
 
@@ -194,7 +197,7 @@ def _end(dialect: str) -> Update:
     has_failed = ended.error_type.is_not(None)
     return (
         update(JobRun)
-        .where(JobRun.id == ended.id, JobRun.token == ended.token)
+        .where(JobRun.id == ended.id, JobRun.token == ended.token, _ENDED.among(dialect, JobRun.id, "id"))
         .values(
             state=state,
             cause=cause,

@@ -22,12 +22,14 @@ from jobs.events import (
     SlotFired,
     SlotPassed,
 )
+from jobs.observe.lines import Lines
 from jobs.settings import Settings
 from jobs.states import RunState
 
 attempts = logging.getLogger("jobs.attempt")
 ledger = logging.getLogger("jobs.ledger")
 scheduler = logging.getLogger("jobs.scheduler")
+_lines: Lines | None = None
 
 
 def configure_logging(settings: Settings, *, stream: TextIO | None = None) -> None:
@@ -54,6 +56,8 @@ def configure_logging(settings: Settings, *, stream: TextIO | None = None) -> No
     )
     root = logging.getLogger()
     root.handlers[:] = [handler]
+    global _lines
+    _lines = Lines(handler) if as_json else None
     root.setLevel(settings.log_level.upper())
     # dramatiq tells of each message and of each exception; we do that, with less.
     logging.getLogger("dramatiq").setLevel(max(logging.WARNING, root.level))
@@ -74,6 +78,11 @@ def subscribe(events: Events) -> None:
 
 
 def _log_ends(batch: list[AttemptEnded]) -> None:
+    if _lines is not None and _lines.serves(attempts):
+        least = attempts.getEffectiveLevel()
+        leveled = [(_level(one), one) for one in batch]
+        _lines.write([(_NAMES[level], _EVENT[one.state], one) for level, one in leveled if level >= least])
+        return
     for one in batch:
         level = _level(one)
         if not attempts.isEnabledFor(level):
@@ -105,6 +114,9 @@ _EVENT = {
     RunState.DEAD: "Run is dead.",
     RunState.CANCELLED: "Run was cancelled.",
 }
+
+
+_NAMES = {level: logging.getLevelName(level).lower() for level in (logging.INFO, logging.WARNING, logging.ERROR)}
 
 
 def _level(one: AttemptEnded) -> int:
