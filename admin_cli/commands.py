@@ -24,6 +24,7 @@ COMMANDS: dict[str, Entry] = {
         RUN,
     ),
     "worker": Entry("admin_cli.worker:worker", "Perform runs, in processes restarted when they die.", RUN),
+    "scheduler": Entry("admin_cli.scheduler:scheduler", "Make runs of what schedules say is due.", RUN),
     "enqueue": Entry("admin_cli.enqueue:enqueue", "Record a run of KIND, and print its id.", RUN),
     "status": Entry("admin_cli.status:status", "Show what is wrong now, the queues and the live workers.", LOOK),
     "list": Entry("admin_cli.list:list_runs", "List runs, newest first.", LOOK),

@@ -60,7 +60,7 @@ def enqueue_runs(app: App, runs: Sequence[NewRun], *, session: Session | None = 
     if session is None:
         with app.database.write(urgent=len(runs) == 1) as connection:
             admitted = _insert(connection, runs)
-        _announce(app, [one.run for one in admitted])
+        announce_runs(app, [one.run for one in admitted])
     else:
         admitted = _insert_in(app, session, runs)
     return [Enqueued(one.run.id, one.created) for one in admitted]
@@ -111,7 +111,7 @@ def _insert_in(app: App, session: Session, runs: Sequence[NewRun]) -> list[Admit
     with borrowed(session, app.database):
         is_keyed = any(run.key is not None for run in runs)
         admitted = _admit_in(app, session, runs) if is_keyed else _insert(session, runs)
-    after_commit(session, [one.run for one in admitted], lambda committed: _announce(app, committed))
+    after_commit(session, [one.run for one in admitted], lambda committed: announce_runs(app, committed))
     return admitted
 
 
@@ -125,7 +125,7 @@ def _admit_in(app: App, session: Session, runs: Sequence[NewRun]) -> list[Admitt
     return admitted
 
 
-def _announce(app: App, runs: Sequence[NewRun]) -> None:
+def announce_runs(app: App, runs: Sequence[NewRun]) -> None:
     """Tell the ready index and the subscribers. The rows are committed: nothing here may fail the caller."""
     if app.ready is not None:
         now = app.clock.now()
