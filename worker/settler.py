@@ -152,7 +152,9 @@ class Settler(threading.Thread):
                 ReadyEntry(one.run_id, one.queue, one.priority, one.retry_at)
                 for _, one in settled
                 if one.state is RunState.QUEUED
-            ] + [ReadyEntry(one.run_id, one.queue, one.priority, one.run_at) for one in freed]
+            ]
+            followed = [after for _, one in settled for after in one.followed_by]
+            back += [ReadyEntry(one.run_id, one.queue, one.priority, one.run_at) for one in [*freed, *followed]]
             announce(app, back)
         app.events.emit([BatchSettled(len(settled), seconds)])
         if settled and app.events.wants(AttemptEnded):

@@ -21,6 +21,7 @@ from sqlalchemy import (
 
 from jobs.ledger.claim import give_back
 from jobs.ledger.end import End, end
+from jobs.ledger.follow import follow
 from jobs.ledger.records import Failure, Freed, Settled
 from jobs.models import JobRun
 from jobs.sql import Batch, Executor, dialect_of, ledger_now, plus_seconds, seconds_between
@@ -102,7 +103,8 @@ def _leased(which: ColumnElement[bool]) -> Any:
     return (
         select(JobRun.id, JobRun.token, JobRun.attempt, JobRun.worker, JobRun.crashes, took)
         .where(_RUNNING, which)
-        .order_by(JobRun.id)
+        # The order of the small index on leases: by id, SQLite would walk the whole table instead.
+        .order_by(JobRun.lease_until)
         .limit(bindparam("limit", type_=Integer()))
         .with_for_update(skip_locked=True)
     )
@@ -133,8 +135,9 @@ def _bury(session: Executor, which: ColumnElement[bool], cause: Cause, values: d
         update(JobRun)
         .where(JobRun.id.in_(select(chosen.c.id)), JobRun.state == RunState.QUEUED)
         .values(state=RunState.DEAD.value, cause=cause.value, finished_at=ledger_now(), state_at=ledger_now())
-        .returning(JobRun.id)
+        .returning(JobRun.id, JobRun.has_followups)
         .execution_options(synchronize_session=False),
         values,
-    )
-    return len(buried.all())
+    ).all()
+    follow(session, [row.id for row in buried if row.has_followups], now=values["now"])
+    return len(buried)

@@ -89,9 +89,7 @@ def test_a_run_of_a_kind_unknown_here_goes_back_for_others(source, app):
     enqueued = SourceForeign().enqueue()
 
     assert source.claim(5, wait_seconds=0.3) == []
-    assert wait_until(lambda: app.ready.take(["notes"], 5, wait_seconds=0).runs, seconds=4) == (
-        (enqueued.id, "notes"),
-    )
+    assert wait_until(lambda: app.ready.take(["notes"], 5, wait_seconds=0).runs, seconds=4) == ((enqueued.id, "notes"),)
 
 
 def test_an_id_of_a_run_that_another_has_is_forgotten(source, app):
