@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from jobs.job import Job, enqueue_many, enqueue_many_async
     from jobs.lookup import attempts, attempts_async, cancel, cancel_async, find, find_async, steps, wait, wait_async
     from jobs.retry import Retry
+    from jobs.schedule import At, Cron, Every
     from jobs.states import Cause, Outcome, RunState
     from jobs.unique import FOREVER, WHILE_LIVE, Within
 
@@ -79,6 +80,11 @@ _HOMES = {
         "wait_async",
     ),
     "retry": ("Retry",),
+    "schedule": (
+        "At",
+        "Cron",
+        "Every",
+    ),
     "states": (
         "Cause",
         "Outcome",
@@ -96,12 +102,15 @@ __all__ = [
     "FOREVER",
     "WHILE_LIVE",
     "ArgumentsRefused",
+    "At",
     "Cancel",
     "Cancelled",
     "Cause",
+    "Cron",
     "DefinitionError",
     "EnqueueRefused",
     "Enqueued",
+    "Every",
     "GiveUp",
     "Job",
     "JobsError",

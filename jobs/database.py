@@ -51,7 +51,8 @@ class Database:
     @property
     def shown(self) -> str:
         """The URL without its password."""
-        return hide_password(self.url.render_as_string(hide_password=False))
+        plain = self.url.set(drivername=self.url.get_backend_name())
+        return hide_password(plain.render_as_string(hide_password=False))
 
     @contextmanager
     def write(self, *, urgent: bool = False) -> Iterator[Connection]:
@@ -104,6 +105,10 @@ class Database:
             if error.connection_invalidated:
                 raise self.translate(error) from error
             reason = str(error.orig).strip().splitlines()[0]
+            if "file is not a database" in reason:
+                raise ConfigurationError(
+                    f"{self.shown} is no SQLite database.", hint="Name another file in JOBS_DATABASE_URL."
+                ) from error
             raise LedgerRefused(f"The ledger refuses what it was given: {reason}.") from error
 
     def translate(self, error: Exception) -> JobsError:

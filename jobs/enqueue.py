@@ -7,14 +7,15 @@ import os
 import socket
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from functools import cache
 from typing import TYPE_CHECKING
 from uuid import UUID
 
+from jobs.announce import announce
 from jobs.app import App
 from jobs.context import current_run
-from jobs.errors import JobsError
-from jobs.events import RunEnqueued, ServiceFailed
+from jobs.events import RunEnqueued
 from jobs.ledger.insert import insert_runs
 from jobs.ledger.keys import admit, limit_wait, set_wait
 from jobs.ledger.records import Admitted, NewRun
@@ -59,7 +60,7 @@ def enqueue_runs(app: App, runs: Sequence[NewRun], *, session: Session | None = 
     if session is None:
         with app.database.write(urgent=len(runs) == 1) as connection:
             admitted = _insert(connection, runs)
-        _announce(app, [one.run for one in admitted])
+        announce_runs(app, [one.run for one in admitted])
     else:
         admitted = _insert_in(app, session, runs)
     return [Enqueued(one.run.id, one.created) for one in admitted]
@@ -110,7 +111,7 @@ def _insert_in(app: App, session: Session, runs: Sequence[NewRun]) -> list[Admit
     with borrowed(session, app.database):
         is_keyed = any(run.key is not None for run in runs)
         admitted = _admit_in(app, session, runs) if is_keyed else _insert(session, runs)
-    after_commit(session, [one.run for one in admitted], lambda committed: _announce(app, committed))
+    after_commit(session, [one.run for one in admitted], lambda committed: announce_runs(app, committed))
     return admitted
 
 
@@ -124,12 +125,16 @@ def _admit_in(app: App, session: Session, runs: Sequence[NewRun]) -> list[Admitt
     return admitted
 
 
-def _announce(app: App, runs: Sequence[NewRun]) -> None:
+def announce_runs(app: App, runs: Sequence[NewRun]) -> None:
     """Tell the ready index and the subscribers. The rows are committed: nothing here may fail the caller."""
     if app.ready is not None:
-        try:
-            app.ready.add([ReadyEntry(run.id, run.queue, run.priority, run.run_at) for run in runs])
-        except JobsError as error:
-            app.events.emit([ServiceFailed("ready", "add", str(error))])
+        now = app.clock.now()
+        announce(app, [ReadyEntry(run.id, run.queue, run.priority, _run_at(run, now)) for run in runs], now=now)
     if app.events.wants(RunEnqueued):
         app.events.emit([RunEnqueued(run.id, run.kind, run.queue) for run in runs])
+
+
+def _run_at(run: NewRun, now: datetime) -> datetime | None:
+    if run.run_at is not None:
+        return run.run_at
+    return now + timedelta(seconds=run.delay_seconds) if run.delay_seconds else None

@@ -73,6 +73,8 @@ class _JobMeta(ModelMetaclass):
                     hint=f"Call it {field}_value, say.",
                 )
         cls.options = derive(parent, keywords, name=name, place=place)
+        if cls.options.schedule is not None:
+            _check_can_be_scheduled(cls, place)
         if cls.perform is not Job.perform:
             registry.register(cls, kind=cls.options.kind, aliases=cls.options.aliases)
         return cls
@@ -303,6 +305,20 @@ def is_async(cls: type[Job]) -> bool:
     import inspect
 
     return inspect.iscoroutinefunction(cls.perform)
+
+
+def _check_can_be_scheduled(cls: type[Job], place: str) -> None:
+    """A scheduler makes the job without arguments."""
+    if cls.perform is Job.perform:
+        raise DefinitionError(
+            f"Job {place} has a schedule, and does not say how to perform.", hint="Give it a perform method."
+        )
+    for name, field in cls.model_fields.items():
+        if field.is_required():
+            raise DefinitionError(
+                f"Job {place} has a schedule, and its field {name!r} has no default.",
+                hint=f"Give it one, or list the schedule in the module: schedules = [Cron(…, job={cls.__name__}(…))].",
+            )
 
 
 def _unfit(cls: type[Job], error: ValidationError) -> ArgumentsRefused:

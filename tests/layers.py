@@ -28,9 +28,11 @@ LAYERS: tuple[frozenset[str], ...] = (
     ),
     frozenset({"jobs.ledger", "jobs.ready", "jobs.schema"}),
     frozenset({"jobs.app", "jobs.registry"}),
-    frozenset({"jobs.run", "jobs.enqueue", "jobs.operations", "jobs.upkeep", "jobs.observe", "jobs.boot"})
+    frozenset(
+        {"jobs.run", "jobs.announce", "jobs.enqueue", "jobs.operations", "jobs.upkeep", "jobs.observe", "jobs.boot"}
+    )
     | {"jobs.context", "jobs.lookup", "jobs.failure", "jobs.steps", "jobs.cursor", "jobs.transaction"},
-    frozenset({"jobs.job"}),
+    frozenset({"jobs.job", "jobs.declared"}),
     frozenset({"jobs", "jobs.dramatiq", "jobs.testing", "jobs.pytest_plugin"}),
     frozenset({"worker", "scheduler", "admin_cli", "admin_api"}),
 )

@@ -104,6 +104,12 @@ def end(
     """
     if not ends:
         return [], []
+    once = {one.run_id: one for one in ends}
+    if len(once) < len(ends):
+        # A run claimed anew while its lost attempt still told its end: a statement ends one attempt of a run.
+        batches = [*once.values()], [one for one in ends if once[one.run_id] is not one]
+        parts = [end(session, batch, poison_after=poison_after, now=now) for batch in batches]
+        return parts[0][0] + parts[1][0], parts[0][1] + parts[1][1]
     dialect = dialect_of(session)
     # In the order of ids, so that two processes that end the same runs do not lock each other out.
     ordered = sorted(ends, key=lambda one: one.run_id)
@@ -134,7 +140,7 @@ def end(
 
 def _settled(row: Sequence[Any], outcome: Outcome, followed_by: Sequence[Freed]) -> Settled:
     # By place, in the order of _end's returning: a name costs a look-up, and this is done for every run.
-    run_id, kind, attempt, state, cause, started_at, state_at, run_at, queue, priority, _ = row
+    run_id, kind, attempt, state, cause, started_at, state_at, run_at, queue, priority, _ = tuple(row)
     state = _STATES[state]
     if state is RunState.CANCELLED and outcome is Outcome.SUCCEEDED:
         outcome = Outcome.CANCELLED

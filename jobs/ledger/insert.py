@@ -45,6 +45,7 @@ _PLAIN: dict[str, TypeEngine[Any]] = {
     "parent_id": Uuid(),
     "root_id": Uuid(),
     "replayed_from": Uuid(),
+    "schedule": String(),
 }
 _GIVEN: dict[str, TypeEngine[Any]] = {
     "delay_seconds": Float(),

@@ -35,6 +35,7 @@ class NewRun:
     parent_id: UUID | None = None
     root_id: UUID | None = None
     replayed_from: UUID | None = None
+    schedule: str | None = None
     scheduled_for: datetime | None = None
     key: str | None = None
     arguments_hash: str | None = None
@@ -190,6 +191,7 @@ class RunRecord:
     parent_id: UUID | None
     root_id: UUID | None
     replayed_from: UUID | None
+    schedule: str | None
     scheduled_for: datetime | None
     deleted_at: datetime | None
 

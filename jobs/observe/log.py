@@ -10,13 +10,25 @@ from typing import Any, TextIO
 import structlog
 
 from jobs.context import correlation_id, current_run
-from jobs.events import AttemptEnded, AttemptStarted, Events, ResultRefused, RunsSwept, ServiceFailed
+from jobs.events import (
+    AttemptEnded,
+    AttemptStarted,
+    Events,
+    LeadChanged,
+    ResultRefused,
+    RunsSwept,
+    ScheduleBroken,
+    ServiceFailed,
+    SlotFired,
+    SlotPassed,
+)
 from jobs.observe.lines import Lines
 from jobs.settings import Settings
 from jobs.states import RunState
 
 attempts = logging.getLogger("jobs.attempt")
 ledger = logging.getLogger("jobs.ledger")
+scheduler = logging.getLogger("jobs.scheduler")
 _lines: Lines | None = None
 
 
@@ -59,6 +71,10 @@ def subscribe(events: Events) -> None:
     events.subscribe(ResultRefused, _log_refusals)
     events.subscribe(ServiceFailed, _log_failures)
     events.subscribe(RunsSwept, _log_sweeps)
+    events.subscribe(SlotFired, _log_fired)
+    events.subscribe(SlotPassed, _log_passed)
+    events.subscribe(ScheduleBroken, _log_broken)
+    events.subscribe(LeadChanged, _log_lead)
 
 
 def _log_ends(batch: list[AttemptEnded]) -> None:
@@ -141,6 +157,46 @@ def _log_failures(batch: list[ServiceFailed]) -> None:
 def _log_sweeps(batch: list[RunsSwept]) -> None:
     for one in batch:
         ledger.info("Runs were swept.", extra={"duty": one.duty, "runs": one.runs})
+
+
+def _log_fired(batch: list[SlotFired]) -> None:
+    for one in batch:
+        scheduler.info(
+            "Slot fired.",
+            extra={
+                "schedule": one.schedule,
+                "kind": one.kind,
+                "slot_at": one.slot_at.isoformat(),
+                "run_id": str(one.run_id),
+                "late_ms": round(one.lateness_seconds * 1000),
+            },
+        )
+
+
+def _log_passed(batch: list[SlotPassed]) -> None:
+    for one in batch:
+        scheduler.log(
+            logging.WARNING if one.state == "missed" else logging.INFO,
+            "Slot made no run.",
+            extra={
+                "schedule": one.schedule,
+                "kind": one.kind,
+                "slot_at": one.slot_at.isoformat(),
+                "state": one.state,
+                "why": one.why,
+                "older_missed": one.older_missed,
+            },
+        )
+
+
+def _log_broken(batch: list[ScheduleBroken]) -> None:
+    for one in batch:
+        scheduler.error("A schedule cannot be read.", extra={"schedule": one.schedule, "problem": one.problem})
+
+
+def _log_lead(batch: list[LeadChanged]) -> None:
+    for one in batch:
+        scheduler.info("Leading." if one.is_leading else "Standing by.", extra={"scheduler": one.holder})
 
 
 def _add_context(logger: Any, name: str, fields: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
