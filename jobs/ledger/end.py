@@ -18,7 +18,6 @@ from sqlalchemy import (
     Float,
     Insert,
     Integer,
-    Row,
     Text,
     Update,
     Uuid,
@@ -139,7 +138,7 @@ def end(
     return ended, refused
 
 
-def _settled(row: Row[Any], outcome: Outcome, followed_by: Sequence[Freed]) -> Settled:
+def _settled(row: Sequence[Any], outcome: Outcome, followed_by: Sequence[Freed]) -> Settled:
     # By place, in the order of _end's returning: a name costs a look-up, and this is done for every run.
     run_id, kind, attempt, state, cause, started_at, state_at, run_at, queue, priority, _ = tuple(row)
     state = _STATES[state]
