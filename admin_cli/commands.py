@@ -29,6 +29,7 @@ COMMANDS: dict[str, Entry] = {
     "status": Entry("admin_cli.status:status", "Show what is wrong now, the queues and the live workers.", LOOK),
     "list": Entry("admin_cli.list:list_runs", "List runs, newest first.", LOOK),
     "show": Entry("admin_cli.show:show", "Show a run and its attempts.", LOOK),
+    "schedules": Entry("admin_cli.schedules:schedules", "When runs are made, and what became of each slot.", LOOK),
     "kinds": Entry("admin_cli.kinds:kinds", "The kinds of job that the application defines.", LOOK),
     "migrate": Entry("admin_cli.migrate:migrate", "Make, move and show the ledger's tables.", SETUP),
     "shell-init": Entry("admin_cli.shell_init:shell_init", "Print what makes `jobs WORD` work in your shell.", SETUP),
