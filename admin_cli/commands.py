@@ -9,9 +9,18 @@ from __future__ import annotations
 from admin_cli.lazy import Entry
 
 RUN = "Run"
+LOOK = "Look"
+ACT = "Act"
 SETUP = "Set up"
 
 COMMANDS: dict[str, Entry] = {
+    "status": Entry("admin_cli.status:status", "Show what is going on: queues, workers, dead letters.", LOOK),
+    "list": Entry("admin_cli.list:list_command", "List runs, those that changed last first.", LOOK),
+    "show": Entry(
+        "admin_cli.show:show", "Show a run: where it stands, its attempts, its arguments, what was done to it.", LOOK
+    ),
+    "attempts": Entry("admin_cli.show:attempts", "List the attempts of a run, first to last.", LOOK),
+    "diff": Entry("admin_cli.show:diff", "Show what changed between two attempts, A and B, of a run.", LOOK),
     "demo": Entry(
         "admin_cli.demo:demo",
         "Run a job for each file of a folder, and check the ledger.",

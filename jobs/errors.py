@@ -7,6 +7,8 @@ JobsError
 ├── ArgumentsRefused          arguments that cannot be stored or do not fit their job
 ├── EnqueueRefused            an option of enqueue, or a session, that cannot serve
 │   └── KeyConflict           the key is held by a run with other arguments
+├── SelectorRefused           a selector or a value in one that cannot be read
+├── Forbidden                 the operator may not do this
 ├── NotFound                  no such run, kind, queue, worker
 ├── Ambiguous                 a short id that more than one run has
 ├── Conflict                  the state of things does not allow it
@@ -82,6 +84,20 @@ class KeyConflict(EnqueueRefused):
         super().__init__(message, hint=hint)
         self.key = key
         self.run_id = run_id
+
+
+class SelectorRefused(JobsError):
+    """What was asked for cannot be read. ``pointer`` shows the place: the text, and a caret below it."""
+
+    code = "selector"
+
+    def __init__(self, message: str, *, pointer: tuple[str, ...] = (), hint: str | None = None) -> None:
+        super().__init__(message, hint=hint)
+        self.pointer = pointer
+
+
+class Forbidden(JobsError):
+    code = "forbidden"
 
 
 class NotFound(JobsError):
