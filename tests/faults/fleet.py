@@ -191,7 +191,9 @@ class Fleet:
         since = max(self.last_fault_at, time.monotonic())
         start = self.last_fault_at
         until(lambda: self.left() == 0, seconds=DRAINED_WITHIN * 4, every=0.1)
-        assert self.left() == 0, f"{self.left()} runs are not final {time.monotonic() - since:.0f} s later: {self.open()}"
+        assert self.left() == 0, (
+            f"{self.left()} runs are not final {time.monotonic() - since:.0f} s later: {self.open()}"
+        )
         return time.monotonic() - start
 
     def left(self) -> int:
@@ -225,7 +227,9 @@ class Fleet:
             "failures": self.value("select count(*) from job_attempts where outcome in ('failed', 'timed_out')"),
             "attempts": self.value("select count(*) from job_attempts"),
             "numbered": self.value("select coalesce(sum(attempt), 0) from job_runs"),
-            "refused": self.value("select count(*) from job_attempts where refused_at is not None".replace("None", "null")),
+            "refused": self.value(
+                "select count(*) from job_attempts where refused_at is not None".replace("None", "null")
+            ),
             "kills": self.kills,
             "zombies": self.zombies,
             "drained_seconds": round(drained, 1),
