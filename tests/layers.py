@@ -31,7 +31,7 @@ LAYERS: tuple[frozenset[str], ...] = (
     frozenset(
         {"jobs.run", "jobs.announce", "jobs.enqueue", "jobs.operations", "jobs.upkeep", "jobs.observe", "jobs.boot"}
     )
-    | {"jobs.context", "jobs.lookup", "jobs.failure", "jobs.steps", "jobs.cursor", "jobs.transaction"},
+    | {"jobs.context", "jobs.lookup", "jobs.failure", "jobs.once", "jobs.cursor", "jobs.transaction"},
     frozenset({"jobs.job", "jobs.declared"}),
     frozenset({"jobs", "jobs.dramatiq", "jobs.testing", "jobs.pytest_plugin"}),
     frozenset({"worker", "scheduler", "admin_cli", "admin_api"}),
