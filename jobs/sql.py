@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Any
+from typing import cast as cast_type
 from uuid import UUID
 
 from sqlalchemy import (
@@ -14,6 +15,7 @@ from sqlalchemy import (
     FromClause,
     Select,
     SQLColumnExpression,
+    Table,
     Text,
     any_,
     bindparam,
@@ -127,6 +129,11 @@ def _token_postgresql(element: random_token, compiler: Any, **kw: Any) -> str:
 @compiles(random_token, "sqlite")
 def _token_sqlite(element: random_token, compiler: Any, **kw: Any) -> str:
     return "jobs_token()"
+
+
+def table_of(entity: type[DeclarativeBase]) -> Table:
+    """The table itself, for an insert from rows: given the class, a Session takes the parameters for columns."""
+    return cast_type(Table, entity.__table__)
 
 
 def one_of(dialect: str, this: SQLColumnExpression[Any], ids: Select[Any]) -> ColumnElement[bool]:

@@ -35,7 +35,7 @@ from sqlalchemy import (
 from jobs.ledger.follow import follow
 from jobs.ledger.records import Failure, Freed, Settled
 from jobs.models import JobAttempt, JobRun, JsonText
-from jobs.sql import Batch, Executor, dialect_of, ledger_now, plus_seconds
+from jobs.sql import Batch, Executor, dialect_of, ledger_now, plus_seconds, table_of
 from jobs.states import CHARGED, CRASHES, FINAL, Cause, Outcome, RunState
 
 _ENDED = Batch(
@@ -273,7 +273,7 @@ def _record(dialect: str) -> Insert:
         "finished_at": finished_at,
         "retry_at": plus_seconds(ledger_now(), tried.delay_seconds),
     }  # fmt: skip
-    return insert(JobAttempt).from_select(list(columns), select(*columns.values()), include_defaults=False)
+    return insert(table_of(JobAttempt)).from_select(list(columns), select(*columns.values()), include_defaults=False)
 
 
 @cache

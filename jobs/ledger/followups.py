@@ -17,7 +17,7 @@ from sqlalchemy import Insert, String, Text, Uuid, cast, delete, insert, select,
 
 from jobs.ledger.records import FollowUp, NewRun
 from jobs.models import JobFollowup, JobRun, JsonText
-from jobs.sql import Batch, Executor, dialect_of, ledger_now
+from jobs.sql import Batch, Executor, dialect_of, ledger_now, table_of
 from jobs.states import RunState
 
 ENDED = "ended"
@@ -103,4 +103,4 @@ def _note(dialect: str) -> Insert:
         "run": cast(new.run, JsonText),
         "created_at": ledger_now(),
     }
-    return insert(JobFollowup).from_select(list(columns), select(*columns.values()), include_defaults=False)
+    return insert(table_of(JobFollowup)).from_select(list(columns), select(*columns.values()), include_defaults=False)

@@ -70,7 +70,7 @@ class Fleet:
             connection.execute(text("create table sent (n integer primary key)"))
         self.kills = 0
         self.zombies = 0
-        self.last_fault_at = time.monotonic()
+        self.last_fault_at = self.loaded_at = time.monotonic()
         self.log = self.folder() / f"fleet-{os.getpid()}-{load.seed}.log"
         self.supervisor: subprocess.Popen[bytes] | None = None
 
@@ -182,6 +182,7 @@ class Fleet:
             yield
         finally:
             sender.join()
+            self.loaded_at = time.monotonic()
         assert not failed, failed
 
     # What must hold
@@ -191,7 +192,9 @@ class Fleet:
         since = max(self.last_fault_at, time.monotonic())
         start = self.last_fault_at
         until(lambda: self.left() == 0, seconds=DRAINED_WITHIN * 4, every=0.1)
-        assert self.left() == 0, f"{self.left()} runs are not final {time.monotonic() - since:.0f} s later: {self.open()}"
+        assert self.left() == 0, (
+            f"{self.left()} runs are not final {time.monotonic() - since:.0f} s later: {self.open()}"
+        )
         return time.monotonic() - start
 
     def left(self) -> int:
@@ -202,8 +205,8 @@ class Fleet:
             return -1
 
     def open(self) -> list[Any]:
-        query = "select id, kind, state, attempt, run_at, lease_until, worker from job_runs where state in ('queued','running') limit 5"
-        return self.rows(query)
+        columns = "id, kind, state, attempt, run_at, lease_until, worker"
+        return self.rows(f"select {columns} from job_runs where state in ('queued', 'running') limit 5")
 
     def value(self, query: str) -> Any:
         return self.rows(query)[0][0]
@@ -225,7 +228,7 @@ class Fleet:
             "failures": self.value("select count(*) from job_attempts where outcome in ('failed', 'timed_out')"),
             "attempts": self.value("select count(*) from job_attempts"),
             "numbered": self.value("select coalesce(sum(attempt), 0) from job_runs"),
-            "refused": self.value("select count(*) from job_attempts where refused_at is not None".replace("None", "null")),
+            "refused": self.value("select count(*) from job_attempts where refused_at is not null"),
             "kills": self.kills,
             "zombies": self.zombies,
             "drained_seconds": round(drained, 1),
