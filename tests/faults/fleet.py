@@ -33,7 +33,15 @@ _SUPERVISE = """
 import sys
 from worker.main import main
 if __name__ == "__main__":
-    sys.exit(main(imports=("tests.faults.work",), settings_json=sys.argv[1], processes=int(sys.argv[2])))
+    limit = float(sys.argv[3]) or None
+    sys.exit(
+        main(
+            imports=("tests.faults.work",),
+            settings_json=sys.argv[1],
+            processes=int(sys.argv[2]),
+            answer_limit_seconds=limit,
+        )
+    )
 """
 
 
@@ -55,8 +63,17 @@ class Load:
 class Fleet:
     """Worker processes under their supervisor, and the ledger they work on."""
 
-    def __init__(self, url: str, load: Load, *, redis_url: str | None = None, **settings: Any) -> None:
+    def __init__(
+        self,
+        url: str,
+        load: Load,
+        *,
+        redis_url: str | None = None,
+        answer_limit_seconds: float | None = 15.0,
+        **settings: Any,
+    ) -> None:
         self.load = load
+        self.answer_limit_seconds = answer_limit_seconds
         self.settings = Settings(
             database_url=url, redis_url=redis_url, threads=load.threads, log_level="warning", log_format="json",
             **settings,
@@ -85,7 +102,8 @@ class Fleet:
         environment = {name: value for name, value in os.environ.items() if not name.startswith("JOBS_")}
         with self.log.open("ab") as out:
             self.supervisor = subprocess.Popen(
-                [sys.executable, "-c", _SUPERVISE, self.settings.model_dump_json(), str(count)],
+                [sys.executable, "-c", _SUPERVISE, self.settings.model_dump_json(), str(count),
+                 str(self.answer_limit_seconds or 0)],
                 cwd=ROOT, env={**environment, "PYTHONPATH": str(ROOT), **(env or {})}, stdout=out, stderr=out,
             )  # fmt: skip
         assert until(lambda: len(self.workers()) >= count, seconds=30), self.log.read_text()[-3000:]
