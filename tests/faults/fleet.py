@@ -33,7 +33,15 @@ _SUPERVISE = """
 import sys
 from worker.main import main
 if __name__ == "__main__":
-    sys.exit(main(imports=("tests.faults.work",), settings_json=sys.argv[1], processes=int(sys.argv[2])))
+    limit = float(sys.argv[3]) or None
+    sys.exit(
+        main(
+            imports=("tests.faults.work",),
+            settings_json=sys.argv[1],
+            processes=int(sys.argv[2]),
+            answer_limit_seconds=limit,
+        )
+    )
 """
 
 
@@ -55,8 +63,17 @@ class Load:
 class Fleet:
     """Worker processes under their supervisor, and the ledger they work on."""
 
-    def __init__(self, url: str, load: Load, *, redis_url: str | None = None, **settings: Any) -> None:
+    def __init__(
+        self,
+        url: str,
+        load: Load,
+        *,
+        redis_url: str | None = None,
+        answer_limit_seconds: float | None = 15.0,
+        **settings: Any,
+    ) -> None:
         self.load = load
+        self.answer_limit_seconds = answer_limit_seconds
         self.settings = Settings(
             database_url=url, redis_url=redis_url, threads=load.threads, log_level="warning", log_format="json",
             **settings,
@@ -70,7 +87,7 @@ class Fleet:
             connection.execute(text("create table sent (n integer primary key)"))
         self.kills = 0
         self.zombies = 0
-        self.last_fault_at = time.monotonic()
+        self.last_fault_at = self.loaded_at = time.monotonic()
         self.log = self.folder() / f"fleet-{os.getpid()}-{load.seed}.log"
         self.supervisor: subprocess.Popen[bytes] | None = None
 
@@ -85,7 +102,8 @@ class Fleet:
         environment = {name: value for name, value in os.environ.items() if not name.startswith("JOBS_")}
         with self.log.open("ab") as out:
             self.supervisor = subprocess.Popen(
-                [sys.executable, "-c", _SUPERVISE, self.settings.model_dump_json(), str(count)],
+                [sys.executable, "-c", _SUPERVISE, self.settings.model_dump_json(), str(count),
+                 str(self.answer_limit_seconds or 0)],
                 cwd=ROOT, env={**environment, "PYTHONPATH": str(ROOT), **(env or {})}, stdout=out, stderr=out,
             )  # fmt: skip
         assert until(lambda: len(self.workers()) >= count, seconds=30), self.log.read_text()[-3000:]
@@ -182,6 +200,7 @@ class Fleet:
             yield
         finally:
             sender.join()
+            self.loaded_at = time.monotonic()
         assert not failed, failed
 
     # What must hold
@@ -204,8 +223,8 @@ class Fleet:
             return -1
 
     def open(self) -> list[Any]:
-        query = "select id, kind, state, attempt, run_at, lease_until, worker from job_runs where state in ('queued','running') limit 5"
-        return self.rows(query)
+        columns = "id, kind, state, attempt, run_at, lease_until, worker"
+        return self.rows(f"select {columns} from job_runs where state in ('queued', 'running') limit 5")
 
     def value(self, query: str) -> Any:
         return self.rows(query)[0][0]
@@ -227,9 +246,7 @@ class Fleet:
             "failures": self.value("select count(*) from job_attempts where outcome in ('failed', 'timed_out')"),
             "attempts": self.value("select count(*) from job_attempts"),
             "numbered": self.value("select coalesce(sum(attempt), 0) from job_runs"),
-            "refused": self.value(
-                "select count(*) from job_attempts where refused_at is not None".replace("None", "null")
-            ),
+            "refused": self.value("select count(*) from job_attempts where refused_at is not null"),
             "kills": self.kills,
             "zombies": self.zombies,
             "drained_seconds": round(drained, 1),
