@@ -9,6 +9,7 @@ from __future__ import annotations
 from admin_cli.lazy import Entry
 
 RUN = "Run"
+WATCH = "Watch"
 SETUP = "Set up"
 
 COMMANDS: dict[str, Entry] = {
@@ -25,6 +26,9 @@ COMMANDS: dict[str, Entry] = {
     "worker": Entry("admin_cli.worker:worker", "Perform runs, in processes restarted when they die.", RUN),
     "enqueue": Entry("admin_cli.enqueue:enqueue", "Record a run of KIND, and print its id.", RUN),
     "kinds": Entry("admin_cli.kinds:kinds", "The kinds of job that the application defines.", RUN),
+    "check": Entry("admin_cli.check:check", "Say whether all is well: exit 0, or 6.", WATCH),
+    "metrics": Entry("admin_cli.metrics:metrics", "The ledger's metrics, for Prometheus.", WATCH),
+    "config": Entry("admin_cli.config:config", "The settings, and where each comes from.", SETUP),
     "migrate": Entry("admin_cli.migrate:migrate", "Make, move and show the ledger's tables.", SETUP),
     "shell-init": Entry("admin_cli.shell_init:shell_init", "Print what makes `jobs WORD` work in your shell.", SETUP),
     "completion": Entry("admin_cli.completion:completion", "Print the completion script of a shell.", SETUP),
