@@ -9,7 +9,7 @@ from __future__ import annotations
 from admin_cli.lazy import Entry
 
 RUN = "Run"
-WATCH = "Watch"
+LOOK = "Look"
 SETUP = "Set up"
 
 COMMANDS: dict[str, Entry] = {
@@ -24,10 +24,14 @@ COMMANDS: dict[str, Entry] = {
         RUN,
     ),
     "worker": Entry("admin_cli.worker:worker", "Perform runs, in processes restarted when they die.", RUN),
+    "scheduler": Entry("admin_cli.scheduler:scheduler", "Make runs of what schedules say is due.", RUN),
     "enqueue": Entry("admin_cli.enqueue:enqueue", "Record a run of KIND, and print its id.", RUN),
-    "kinds": Entry("admin_cli.kinds:kinds", "The kinds of job that the application defines.", RUN),
-    "check": Entry("admin_cli.check:check", "Say whether all is well: exit 0, or 6.", WATCH),
-    "metrics": Entry("admin_cli.metrics:metrics", "The ledger's metrics, for Prometheus.", WATCH),
+    "status": Entry("admin_cli.status:status", "Show what is wrong now, the queues and the live workers.", LOOK),
+    "list": Entry("admin_cli.list:list_runs", "List runs, newest first.", LOOK),
+    "show": Entry("admin_cli.show:show", "Show a run and its attempts.", LOOK),
+    "kinds": Entry("admin_cli.kinds:kinds", "The kinds of job that the application defines.", LOOK),
+    "check": Entry("admin_cli.check:check", "Say whether all is well: exit 0, or 6.", LOOK),
+    "metrics": Entry("admin_cli.metrics:metrics", "The ledger's metrics, for Prometheus.", LOOK),
     "config": Entry("admin_cli.config:config", "The settings, and where each comes from.", SETUP),
     "migrate": Entry("admin_cli.migrate:migrate", "Make, move and show the ledger's tables.", SETUP),
     "shell-init": Entry("admin_cli.shell_init:shell_init", "Print what makes `jobs WORD` work in your shell.", SETUP),

@@ -110,6 +110,55 @@ class ServiceFailed(Event):
     error: str
 
 
+@dataclass(frozen=True, slots=True)
+class SlotFired(Event):
+    """A slot made a run; ``lateness_seconds`` is how long after its moment."""
+
+    schedule: str
+    kind: str
+    slot_at: datetime
+    run_id: UUID
+    lateness_seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class SlotPassed(Event):
+    """A slot made no run; ``state`` is skipped or missed, ``older_missed`` how many older ones it stands for."""
+
+    schedule: str
+    kind: str
+    slot_at: datetime
+    state: str
+    why: str
+    older_missed: int
+
+
+@dataclass(frozen=True, slots=True)
+class ScheduleTicked(Event):
+    """The leading scheduler decided what was due; ``next_slot_at`` is the earliest slot to come."""
+
+    schedules: int
+    fired: int
+    seconds: float
+    next_slot_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class ScheduleBroken(Event):
+    """A schedule cannot be read by this release: it makes no runs until it is changed."""
+
+    schedule: str
+    problem: str
+
+
+@dataclass(frozen=True, slots=True)
+class LeadChanged(Event):
+    """This scheduler began to lead, or ceased to."""
+
+    holder: str
+    is_leading: bool
+
+
 E = TypeVar("E", bound=Event)
 
 

@@ -13,6 +13,7 @@ from sqlalchemy import (
     Float,
     FromClause,
     Select,
+    SQLColumnExpression,
     Text,
     any_,
     bindparam,
@@ -128,7 +129,7 @@ def _token_sqlite(element: random_token, compiler: Any, **kw: Any) -> str:
     return "jobs_token()"
 
 
-def one_of(dialect: str, this: ColumnElement[Any], ids: Select[Any]) -> ColumnElement[bool]:
+def one_of(dialect: str, this: SQLColumnExpression[Any], ids: Select[Any]) -> ColumnElement[bool]:
     """Whether ``this`` is among what ``ids`` selects. On PostgreSQL an array, found before: joined to a select,
     the planner may walk the table instead of the index of ``this``."""
     if dialect == "postgresql":
@@ -165,7 +166,7 @@ class Batch:
             )
         ).subquery(self.name)
 
-    def among(self, dialect: str, this: ColumnElement[Any], name: str) -> ColumnElement[bool]:
+    def among(self, dialect: str, this: SQLColumnExpression[Any], name: str) -> ColumnElement[bool]:
         """Whether ``this`` is in the rows' column ``name``: beside a join on it, so that PostgreSQL goes by the
         index of ``this``, whatever its statistics say of the table."""
         if dialect == "postgresql":

@@ -13,6 +13,7 @@ from pathlib import Path
 from dramatiq.worker import Worker
 
 from jobs import boot, registry
+from jobs.announce import announce
 from jobs.app import App
 from jobs.dramatiq import LedgerBroker
 from jobs.ended import ended_events
@@ -35,6 +36,7 @@ from worker.holdings import Holdings
 from worker.intake import Intake
 from worker.marks import Marks
 from worker.pace import Pace
+from worker.ready_source import ReadySource
 from worker.settler import Settler
 from worker.source import LedgerSource, PollingBell, Source, SqliteBell
 from worker.starts import Starts
@@ -73,6 +75,7 @@ class Process:
         self.queues = list(queues or settings.queues or _queues_of(self.kinds))
         self._holdings = Holdings()
         pace = Pace(settings.threads, app.clock)
+        self._upkeep = Upkeep(app)
         self._pulse = Pulse(app.clock, app.events)
         self._source = self._make_source()
         self._settler = Settler(app, self._holdings, pace, marks, worker=name)
@@ -90,7 +93,6 @@ class Process:
         self._intake.on_turn = self._pulse.turned
         self._intake.on_claim = self._heartbeat.on_renewed = self._pulse.answered
         self._starts = Starts(app, self._intake.performing)
-        self._upkeep = Upkeep(app)
         self._settler.on_failure = self._intake.on_failure = lambda error: self.failed.set()
         self._broker = LedgerBroker(app)
         self._broker.intake = self._intake
@@ -132,6 +134,7 @@ class Process:
         self._upkeep.stop()
         self._heartbeat.stop()
         try:
+            self._source.close()
             with self.app.database.write(urgent=True) as connection:
                 workers.sign_off(connection, self.name)
         except JobsError as error:
@@ -193,12 +196,10 @@ class Process:
                 poison_after=self.app.settings.poison_after,
             )
             workers.sign_off(connection, orphan.name)
-        if self.app.ready is not None:
-            back = [one for one in settled if one.state is RunState.QUEUED]
-            self.app.ready.add(
-                [ReadyEntry(one.run_id, one.queue, one.priority, one.retry_at) for one in back]
-                + [ReadyEntry(one.run_id, one.queue, one.priority, one.run_at) for one in freed]
-            )
+        back = [one for one in settled if one.state is RunState.QUEUED]
+        entries = [ReadyEntry(one.run_id, one.queue, one.priority, one.retry_at) for one in back]
+        freed += [after for one in settled for after in one.followed_by]
+        announce(self.app, entries + [ReadyEntry(one.run_id, one.queue, one.priority, one.run_at) for one in freed])
         self.app.events.emit(
             ended_events(settled, error_type="ProcessDied", why=f"its worker process died: {orphan.cause}")
         )
@@ -211,7 +212,12 @@ class Process:
 
     def _make_source(self) -> Source:
         bell = SqliteBell(self.app) if self.app.database.dialect == "sqlite" else PollingBell(self.app)
-        return LedgerSource(self.app, queues=self.queues, kinds=self.kinds, worker=self.name, bell=bell)
+        ledger = LedgerSource(self.app, queues=self.queues, kinds=self.kinds, worker=self.name, bell=bell)
+        if self.app.ready is None:
+            return ledger
+        return ReadySource(
+            self.app, self.app.ready, ledger, kinds=self.kinds, worker=self.name, on_loss=self._upkeep.hurry
+        )
 
 
 def _queues_of(kinds: Sequence[str]) -> list[str]:

@@ -54,7 +54,7 @@ def _targets(session: Executor) -> dict[str, float]:
         .where(JobQueue.latency_target_seconds.is_not(None))
         .limit(1000)
     )
-    return {name: float(seconds) for name, seconds in rows}
+    return {name: float(seconds) for name, seconds in rows if seconds is not None}
 
 
 def _leases_expired(session: Executor, *, now: datetime | None) -> int:

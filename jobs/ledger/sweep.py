@@ -21,6 +21,7 @@ from sqlalchemy import (
 
 from jobs.ledger.claim import give_back
 from jobs.ledger.end import End, end
+from jobs.ledger.follow import follow
 from jobs.ledger.records import Buried, Failure, Freed, Settled
 from jobs.models import JobRun
 from jobs.sql import Batch, Executor, dialect_of, ledger_now, plus_seconds, seconds_between
@@ -97,30 +98,13 @@ def bury_unknown_kinds(
     return _bury(session, unknown, Cause.UNKNOWN_KIND, {**values, "limit": limit, "now": now})
 
 
-def overdue(
-    session: Executor, queue: str, *, after: timedelta, limit: int = 1000, now: datetime | None = None
-) -> list[Freed]:
-    """Due runs of ``queue`` that nobody has claimed for longer than ``after``, in the order they would be taken."""
-    rows = session.execute(
-        select(JobRun.id, JobRun.queue, JobRun.priority, JobRun.run_at)
-        .where(
-            JobRun.queue == queue,
-            _QUEUED,
-            JobRun.run_at <= plus_seconds(ledger_now(), -bindparam("after_seconds", type_=Float())),
-        )
-        .order_by(JobRun.priority, JobRun.run_at, JobRun.id)
-        .limit(limit),
-        {"after_seconds": after.total_seconds(), "now": now},
-    )
-    return [Freed(*row) for row in rows]
-
-
 def _leased(which: ColumnElement[bool]) -> Any:
     took = seconds_between(JobRun.started_at, ledger_now()).label("took")
     return (
         select(JobRun.id, JobRun.token, JobRun.attempt, JobRun.worker, JobRun.crashes, took)
         .where(_RUNNING, which)
-        .order_by(JobRun.id)
+        # The order of the small index on leases: by id, SQLite would walk the whole table instead.
+        .order_by(JobRun.lease_until)
         .limit(bindparam("limit", type_=Integer()))
         .with_for_update(skip_locked=True)
     )
@@ -151,8 +135,9 @@ def _bury(session: Executor, which: ColumnElement[bool], cause: Cause, values: d
         update(JobRun)
         .where(JobRun.id.in_(select(chosen.c.id)), JobRun.state == RunState.QUEUED)
         .values(state=RunState.DEAD.value, cause=cause.value, finished_at=ledger_now(), state_at=ledger_now())
-        .returning(JobRun.id, JobRun.kind, JobRun.queue)
+        .returning(JobRun.id, JobRun.kind, JobRun.queue, JobRun.has_followups)
         .execution_options(synchronize_session=False),
         values,
-    )
-    return [Buried(*row) for row in buried]
+    ).all()
+    follow(session, [row.id for row in buried if row.has_followups], now=values["now"])
+    return [Buried(row.id, row.kind, row.queue) for row in buried]

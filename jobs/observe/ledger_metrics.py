@@ -21,12 +21,13 @@ from jobs.errors import JobsError
 from jobs.ledger.gauges import Gauges, read_gauges
 from jobs.observe import catalogue
 from jobs.observe.endpoint import Answer, Endpoint, Route, as_json
+from jobs.observe.schedule_gauges import schedule_gauges
 from jobs.schema import REVISION
 
 log = logging.getLogger("jobs.metrics")
 
 MoreGauges = Callable[[], Iterable[tuple[catalogue.Metric, Sequence[str], float]]]
-"""Further gauges of the ledger, such as the scheduler's: metric, labels, value. It may read the ledger."""
+"""Further gauges of the ledger: metric, labels, value. It reads the ledger."""
 
 
 class LedgerMetrics(Collector):
@@ -35,9 +36,9 @@ class LedgerMetrics(Collector):
     One read goes on at a time, however many ask.
     """
 
-    def __init__(self, app: App, *, more: MoreGauges | None = None) -> None:
+    def __init__(self, app: App) -> None:
         self._app = app
-        self._more = more or (lambda: ())
+        self._more: MoreGauges = schedule_gauges(app)
         self._asking = threading.Lock()
         self._reading: threading.Thread | None = None
         self._kept: list[Metric] | None = None
@@ -101,19 +102,17 @@ def serve_ledger(
     *,
     host: str,
     port: int,
-    more: MoreGauges | None = None,
     progress: Callable[[], list[str]] | None = None,
 ) -> Endpoint:
     """Serve the ledger's metrics, ``/healthz`` and ``/readyz``, for ``jobs metrics serve`` and the scheduler.
 
     Args:
-        more: further gauges.
         progress: what keeps this process from its work, in words; none when it goes on.
 
     Raises:
         ConfigurationError: it cannot listen there.
     """
-    metrics = LedgerMetrics(app, more=more)
+    metrics = LedgerMetrics(app)
     stuck = progress or list
 
     def healthz() -> Answer:

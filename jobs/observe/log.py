@@ -12,13 +12,26 @@ import structlog
 from jobs import registry
 from jobs.clock import SystemClock
 from jobs.context import correlation_id, current_run
-from jobs.events import AttemptEnded, AttemptStarted, Events, ResultRefused, RunBuried, RunsSwept, ServiceFailed
+from jobs.events import (
+    AttemptEnded,
+    AttemptStarted,
+    Events,
+    LeadChanged,
+    ResultRefused,
+    RunBuried,
+    RunsSwept,
+    ScheduleBroken,
+    ServiceFailed,
+    SlotFired,
+    SlotPassed,
+)
 from jobs.observe.lines import JsonLines, line, moment, success_line
 from jobs.settings import Settings
 from jobs.states import RunState
 
 attempts = logging.getLogger("jobs.attempt")
 ledger = logging.getLogger("jobs.ledger")
+scheduler = logging.getLogger("jobs.scheduler")
 
 SLOW_SHARE = 0.8
 """An attempt that took more than this share of its time limit is warned of. Source: decision."""
@@ -81,6 +94,10 @@ def subscribe(events: Events) -> None:
     events.subscribe(ResultRefused, _log_refusals)
     events.subscribe(ServiceFailed, _log_failures)
     events.subscribe(RunsSwept, _log_sweeps)
+    events.subscribe(SlotFired, _log_fired)
+    events.subscribe(SlotPassed, _log_passed)
+    events.subscribe(ScheduleBroken, _log_broken)
+    events.subscribe(LeadChanged, _log_lead)
 
 
 def _log_ends(batch: list[AttemptEnded]) -> None:
@@ -197,6 +214,46 @@ def _log_failures(batch: list[ServiceFailed]) -> None:
 def _log_sweeps(batch: list[RunsSwept]) -> None:
     for one in batch:
         ledger.info("Runs were swept.", extra={"duty": one.duty, "runs": one.runs})
+
+
+def _log_fired(batch: list[SlotFired]) -> None:
+    for one in batch:
+        scheduler.info(
+            "Slot fired.",
+            extra={
+                "schedule": one.schedule,
+                "kind": one.kind,
+                "slot_at": one.slot_at.isoformat(),
+                "run_id": str(one.run_id),
+                "late_ms": round(one.lateness_seconds * 1000),
+            },
+        )
+
+
+def _log_passed(batch: list[SlotPassed]) -> None:
+    for one in batch:
+        scheduler.log(
+            logging.WARNING if one.state == "missed" else logging.INFO,
+            "Slot made no run.",
+            extra={
+                "schedule": one.schedule,
+                "kind": one.kind,
+                "slot_at": one.slot_at.isoformat(),
+                "state": one.state,
+                "why": one.why,
+                "older_missed": one.older_missed,
+            },
+        )
+
+
+def _log_broken(batch: list[ScheduleBroken]) -> None:
+    for one in batch:
+        scheduler.error("A schedule cannot be read.", extra={"schedule": one.schedule, "problem": one.problem})
+
+
+def _log_lead(batch: list[LeadChanged]) -> None:
+    for one in batch:
+        scheduler.info("Leading." if one.is_leading else "Standing by.", extra={"scheduler": one.holder})
 
 
 def _add_context(logger: Any, name: str, fields: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
