@@ -45,6 +45,14 @@ class WorkerProcess:
     def series(self) -> Series:
         return parse(self.get("/metrics")[1])
 
+    def folder(self) -> str:
+        """Where its processes count."""
+        for fd in Path(f"/proc/{self.process.pid}/fd").iterdir():
+            target = os.readlink(fd)
+            if "/jobs-metrics-" in target:
+                return target
+        raise LookupError("no folder of counts")
+
     def ready_pids(self) -> list[int]:
         """Worker processes that live, as far as the log says."""
         pids = [int(line["worker_pid"]) for line in self.lines() if line["event"] == "process ready"]
