@@ -7,7 +7,7 @@ from datetime import timedelta
 
 import click
 
-from admin_cli.app import embedded, in_child, open_app, read_settings
+from admin_cli.app import embedded, in_child, open_app, read_dotenv, read_settings
 from admin_cli.options import DURATION, Globals, pass_globals
 
 IMPORT = click.option(
@@ -63,6 +63,7 @@ def dev(options: Globals, imports: tuple[str, ...], queues: tuple[str, ...], thr
     Example:
       jobledger dev --import shop.jobs
     """
+    read_dotenv()
     options = embedded(options)
     code = in_child(lambda: _migrate(options), debug=options.debug)
     if code:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import difflib
 import os
 import re
+from collections.abc import Container, Mapping
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
@@ -135,13 +136,18 @@ class Settings(BaseSettings):
         """The settings of this process; ``given`` (from command-line options) wins, None means not given.
 
         Raises:
-            ConfigurationError: every mistake of the environment, together.
+            ConfigurationError: every mistake, together.
         """
+        said = {name: value for name, value in given.items() if value is not None}
+        _, mistakes = read_twins(cls.model_fields)
+        settings = None
         try:
-            return cls(**{name: value for name, value in given.items() if value is not None})
+            settings = cls(**said)
         except ValidationError as error:
-            mistakes = "; ".join(_mistake(one, given) for one in error.errors(include_url=False, include_input=False))
-            raise ConfigurationError(f"Settings: {mistakes}.") from None
+            mistakes += [_mistake(one, said) for one in error.errors(include_url=False, include_input=False)]
+        if mistakes or settings is None:
+            raise ConfigurationError(f"Settings: {'; '.join(mistakes)}.")
+        return settings
 
 
 class _FileTwins(PydanticBaseSettingsSource):
@@ -151,20 +157,42 @@ class _FileTwins(PydanticBaseSettingsSource):
         return None, field_name, False
 
     def __call__(self) -> dict[str, Any]:
-        found: dict[str, Any] = {}
-        for name in SECRETS & set(self.settings_cls.model_fields):
-            variable = f"{PREFIX}{name.upper()}"
-            path = os.environ.get(f"{variable}_FILE")
-            if not path:
-                continue
-            if os.environ.get(variable):
-                raise ConfigurationError(f"{variable} and {variable}_FILE are both set.", hint="Unset one of them.")
-            try:
-                found[name] = Path(path).read_text().strip()
-            except (OSError, UnicodeDecodeError) as error:
-                reason = error.strerror if isinstance(error, OSError) else "not text"
-                raise ConfigurationError(f"{variable}_FILE names {path}, which cannot be read: {reason}.") from None
-        return found
+        return read_twins(self.settings_cls.model_fields)[0]
+
+
+def read_twins(names: Container[str]) -> tuple[dict[str, str], list[str]]:
+    """What the files say that ``_FILE`` variables name, and what is wrong with the others."""
+    found: dict[str, str] = {}
+    mistakes = []
+    for name in sorted(SECRETS):
+        variable = f"{PREFIX}{name.upper()}"
+        path = os.environ.get(f"{variable}_FILE")
+        if not path or name not in names:
+            continue
+        if os.environ.get(variable):
+            mistakes.append(f"{variable} and {variable}_FILE are both set: unset one of them")
+            continue
+        try:
+            found[name] = Path(path).read_text().strip()
+        except (OSError, UnicodeDecodeError) as error:
+            reason = error.strerror if isinstance(error, OSError) else "not text"
+            mistakes.append(f"{variable}_FILE names {path}, which cannot be read: {reason}")
+    return found, mistakes
+
+
+def origins(given: Mapping[str, Any]) -> dict[str, str]:
+    """Where each setting that is not at its default comes from, in words."""
+    twins = read_twins(Settings.model_fields)[0]
+    found = {}
+    for name in Settings.model_fields:
+        variable = f"{PREFIX}{name.upper()}"
+        if given.get(name) is not None:
+            found[name] = f"option --{name.replace('_', '-')}"
+        elif os.environ.get(variable):
+            found[name] = f"environment {variable}"
+        elif name in twins:
+            found[name] = f"file {os.environ[f'{variable}_FILE']}"
+    return found
 
 
 def unknown_variables() -> list[str]:
