@@ -11,9 +11,12 @@ from typing import Any
 from jobs.errors import DefinitionError
 from jobs.models import MAX_PRIORITY, MIN_PRIORITY
 from jobs.retry import Retry
+from jobs.size import parse_size
 
 NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.:\-]*")
 MAX_KIND, MAX_QUEUE = 200, 100
+MIN_MEMORY = 16 * 2**20
+"""Source: decision; with less a process cannot even say what happened."""
 DEFAULT_TIMEOUT = timedelta(minutes=10)
 """Source: decision; long enough for what people put in background jobs, short enough to notice a hang."""
 
@@ -29,6 +32,8 @@ class Options:
     timeout: the soft time limit of an attempt; None is none.
     retry: when failed attempts are tried again.
     version: of its arguments; raise it when their shape changes.
+    isolated: perform in a child process, which may crash, leak or block.
+    memory: what an attempt may take ("512M", or bytes); more is ``out_of_memory``. Implies ``isolated``.
     """
 
     kind: str = ""
@@ -38,6 +43,8 @@ class Options:
     timeout: timedelta | None = DEFAULT_TIMEOUT
     retry: Retry = Retry()  # noqa: RUF009
     version: int = 1
+    isolated: bool = False
+    memory: int | None = None
 
 
 NOT_INHERITED = {"kind": "", "aliases": ()}
@@ -60,6 +67,11 @@ def derive(parent: Options, given: dict[str, Any], *, name: str, place: str) -> 
     values = {**NOT_INHERITED, "kind": name, **given}
     if isinstance(values["aliases"], list):
         values["aliases"] = tuple(values["aliases"])
+    if isinstance(values.get("memory"), str):
+        try:
+            values["memory"] = parse_size(values["memory"])
+        except ValueError as error:
+            raise DefinitionError(f"Option memory of job {place}: {error}") from None
     options = replace(parent, **values)
     _check(options, place)
     return options
@@ -85,7 +97,7 @@ def _check(options: Options, place: str) -> None:
 
     check_name(options.kind, what="kind", longest=MAX_KIND)
     check_name(options.queue, what="queue", longest=MAX_QUEUE)
-    given: dict[str, Any] = {name: getattr(options, name) for name in ("aliases", "retry")}
+    given: dict[str, Any] = {name: getattr(options, name) for name in ("aliases", "retry", "isolated")}
     if not isinstance(given["aliases"], tuple):
         refuse("aliases", "a tuple of kinds")
     for alias in options.aliases:
@@ -98,3 +110,7 @@ def _check(options: Options, place: str) -> None:
         refuse("retry", "a Retry(…)")
     if type(options.version) is not int or options.version < 1:
         refuse("version", "a whole number from 1")
+    if not isinstance(given["isolated"], bool):
+        refuse("isolated", "True or False")
+    if options.memory is not None and (type(options.memory) is not int or options.memory < MIN_MEMORY):
+        refuse("memory", 'an amount from 16M ("512M", or bytes), or None')

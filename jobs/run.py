@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from datetime import datetime, timedelta
-from threading import Event
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 from uuid import UUID
 
 from jobs.app import App
@@ -15,6 +14,12 @@ from jobs.ledger.records import Claim
 
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session
+
+
+class StopSign(Protocol):
+    """Says whether the job should come to an end."""
+
+    def is_set(self) -> bool: ...
 
 
 class Run:
@@ -30,7 +35,7 @@ class Run:
 
     __slots__ = ("_claim", "_deadline", "_stack", "_stop", "app", "session")
 
-    def __init__(self, app: App, claim: Claim, *, deadline: float | None = None, stop: Event | None = None) -> None:
+    def __init__(self, app: App, claim: Claim, *, deadline: float | None = None, stop: StopSign | None = None) -> None:
         self.app = app
         self.session: Session | None = None
         self._claim = claim
@@ -81,7 +86,7 @@ class Run:
 
     @property
     def should_stop(self) -> bool:
-        """Whether the worker is stopping: a loop may save what it has and raise ``Snooze``."""
+        """Whether the worker is stopping or the run was cancelled: a loop may save what it has and raise ``Snooze``."""
         return self._stop is not None and self._stop.is_set()
 
     @property
@@ -108,6 +113,10 @@ class Run:
             yield self.session
             self.session.flush()
             self._stack = stack.pop_all()
+
+    def set_deadline(self, deadline: float) -> None:
+        """For the worker: when the time limit is, on the monotonic clock."""
+        self._deadline = deadline
 
     def commit(self) -> None:
         """For the worker: commit what ``transaction()`` wrote."""

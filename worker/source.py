@@ -19,8 +19,10 @@ class Source(Protocol):
         """The queues served, in order."""
         ...
 
-    def claim(self, count: int, *, wait_seconds: float) -> list[Claim]:
-        """Up to ``count`` claims, waiting for the first at most so long.
+    def claim(self, count: int, *, wait_seconds: float, kinds: Sequence[str] | None = None) -> list[Claim]:
+        """Up to ``count`` claims of these kinds (None: all it knows), waiting for the first at most so long.
+
+        One without a wait, after one that found none of these kinds, does nothing until something has changed.
 
         Raises:
             ServiceDown: the ledger does not answer.
@@ -45,15 +47,17 @@ class LedgerSource:
         self._kinds = tuple(kinds)
         self._worker = worker
         self._bell = bell
-        self._is_dry = False
+        self._dry: set[Sequence[str] | None] = set()
         self._next_due: datetime | None = None
 
     def queues(self) -> Sequence[str]:
         return self._queues
 
-    def claim(self, count: int, *, wait_seconds: float) -> list[Claim]:
-        if self._is_dry and not self._is_time(wait_seconds):
-            return []
+    def claim(self, count: int, *, wait_seconds: float, kinds: Sequence[str] | None = None) -> list[Claim]:
+        if kinds in self._dry:
+            if wait_seconds <= 0 or not self._is_time(wait_seconds):
+                return []
+            self._dry.clear()
         claims: list[Claim] = []
         with self._app.database.write() as connection:
             for queue in self._queues:
@@ -61,14 +65,14 @@ class LedgerSource:
                     connection,
                     queue,
                     count=count - len(claims),
-                    kinds=self._kinds,
+                    kinds=self._kinds if kinds is None else kinds,
                     worker=self._worker,
                     lease=self._app.settings.lease,
                 )
                 if len(claims) >= count:
                     break
-            self._is_dry = not claims
-            if self._is_dry:
+            if not claims:
+                self._dry.add(kinds)
                 moments = [next_due_at(connection, queue) for queue in self._queues]
                 self._next_due = min((one for one in moments if one is not None), default=None)
         return claims
