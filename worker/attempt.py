@@ -22,6 +22,7 @@ from jobs.errors import ArgumentsRefused, Cancel, Cancelled, GiveUp, RetryAfter,
 from jobs.failure import describe_failure, storable
 from jobs.job import Job
 from jobs.ledger.records import Claim, Ending
+from jobs.ledger.sweep import CRASH_DELAY
 from jobs.retry import Retry
 from jobs.run import Run, StopSign
 from jobs.states import Cause, Outcome
@@ -91,7 +92,7 @@ class Attempts:
         ending = self._failed(claim, cls.options.retry, now - elapsed_seconds, TimeLimitExceeded(why))
         frame = sys._current_frames().get(thread) if thread is not None else None
         if frame is not None and ending.failure is not None:
-            where = storable("".join(traceback.format_stack(frame, limit=-20)))
+            where = storable("".join(traceback.format_stack(frame, limit=20)))
             ending.failure = replace(ending.failure, traceback=f"It was here:\n{where}")
         return ending
 
@@ -143,6 +144,7 @@ class Attempts:
             outcome, judged = Outcome.TIMED_OUT, None
         elif isinstance(error, MemoryError):
             outcome, judged = Outcome.OUT_OF_MEMORY, None
+            error.args = error.args or ("It needed more memory than it may have.",)
         elif not isinstance(error, Exception):
             log.warning(
                 "A job raised what is not an Exception.", extra={"kind": kind, "error_type": type(error).__name__}
@@ -153,6 +155,8 @@ class Attempts:
             is_fatal = judged is not None and retry.is_fatal(judged)
             cause = Cause.GAVE_UP if is_fatal else Cause.EXHAUSTED
             return self._ended(claim, started, outcome, cause=cause, error=error)
+        if outcome is Outcome.OUT_OF_MEMORY:
+            delay = CRASH_DELAY * 2.0 ** min(claim.crashes, 10)
         return self._ended(claim, started, outcome, delay=delay, error=error)
 
     def _ended(

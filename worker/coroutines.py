@@ -269,6 +269,6 @@ class Coroutines:
                 "kind": claim.kind,
                 "run_id": str(claim.run_id),
                 "seconds": round(seconds, 1),
-                "where": "".join(traceback.format_stack(frame, limit=-3)) if frame is not None else "",
+                "where": "".join(traceback.format_stack(frame, limit=3)) if frame is not None else "",
             },
         )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from jobs.clock import SystemClock
 from jobs.errors import ConfigurationError
 from worker.assignment import TARGET
@@ -16,6 +18,7 @@ def main(
     processes: int = 1,
     shutdown_seconds: float = 25.0,
     answer_limit_seconds: float | None = 15.0,
+    watch: Sequence[str] = (),
     target: str = TARGET,
     debug: bool = False,
 ) -> int:
@@ -27,6 +30,7 @@ def main(
         processes: 1 or more.
         shutdown_seconds: how long runs may go on after the first SIGTERM or SIGINT.
         answer_limit_seconds: a process silent for so long is killed; None: never.
+        watch: folders; when a source file below them changes, the processes are replaced by ones of new code.
         target: what each process calls.
         debug: show the traceback of an import that fails.
 
@@ -45,6 +49,7 @@ def main(
         answer_limit=answer_limit_seconds,
         # At least four chances within the limit.
         ping_every=min(PING_SECONDS, (answer_limit_seconds or 60.0) / 4),
+        watch=tuple(watch),
         target=target,
     )
     return Supervisor(plan, SystemClock(), debug=debug).run()

@@ -24,6 +24,7 @@ from worker.restart import BackOff
 from worker.rolling import RollingRestart
 from worker.seat import Seat
 from worker.signals import Signals
+from worker.watch import LOOK_SECONDS, Watch
 
 _log = logging.getLogger("jobs.supervisor")
 
@@ -59,6 +60,8 @@ class Supervisor:
         self._roll_again = False
         self._restarts = 0
         self._replaced = 0
+        self._watch = Watch(plan.watch) if plan.watch else None
+        self._watch_at = 0.0
         self._stops = 0
         self._exit_code: int | None = None
 
@@ -73,7 +76,7 @@ class Supervisor:
                     self._crew.hear(member)
                 for _ in range(signals.stops_asked()):
                     self._stop()
-                if signals.roll_asked():
+                if signals.roll_asked() or self._has_new_code():
                     self._roll()
                 self._crew.look_after()
                 self._fill_seats()
@@ -297,6 +300,13 @@ class Supervisor:
             return
         _log.info("rolling restart", extra={"processes": self._plan.processes})
         self._rolling = RollingRestart(self._new_generation(), self._seats)
+
+    def _has_new_code(self) -> bool:
+        now = self._clock.monotonic()
+        if self._watch is None or now < self._watch_at:
+            return False
+        self._watch_at = now + LOOK_SECONDS
+        return self._watch.has_changed()
 
     def _step_rolling(self) -> None:
         if self._rolling is None:
