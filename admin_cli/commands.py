@@ -9,24 +9,28 @@ from __future__ import annotations
 from admin_cli.lazy import Entry
 
 RUN = "Run"
+LOOK = "Look"
 SETUP = "Set up"
 
 COMMANDS: dict[str, Entry] = {
     "demo": Entry(
         "admin_cli.demo:demo",
-        "Run a job for every file below FOLDER (Python's own library), and check the ledger against them.",
+        "Run a job for each file of a folder, and check the ledger.",
         RUN,
     ),
     "dev": Entry(
         "admin_cli.worker:dev",
-        "Perform runs from jobs.db in this folder, which it makes: one process, a line for every start and end.",
+        "Perform runs from this folder's jobs.db, which it makes.",
         RUN,
     ),
-    "worker": Entry(
-        "admin_cli.worker:worker", "Perform runs, in processes that are each restarted when they die.", RUN
-    ),
+    "worker": Entry("admin_cli.worker:worker", "Perform runs, in processes restarted when they die.", RUN),
+    "scheduler": Entry("admin_cli.scheduler:scheduler", "Make runs of what schedules say is due.", RUN),
     "enqueue": Entry("admin_cli.enqueue:enqueue", "Record a run of KIND, and print its id.", RUN),
-    "kinds": Entry("admin_cli.kinds:kinds", "The kinds of job that the application defines.", RUN),
+    "status": Entry("admin_cli.status:status", "Show what is wrong now, the queues and the live workers.", LOOK),
+    "list": Entry("admin_cli.list:list_runs", "List runs, newest first.", LOOK),
+    "show": Entry("admin_cli.show:show", "Show a run and its attempts.", LOOK),
+    "schedules": Entry("admin_cli.schedules:schedules", "When runs are made, and what became of each slot.", LOOK),
+    "kinds": Entry("admin_cli.kinds:kinds", "The kinds of job that the application defines.", LOOK),
     "migrate": Entry("admin_cli.migrate:migrate", "Make, move and show the ledger's tables.", SETUP),
     "shell-init": Entry("admin_cli.shell_init:shell_init", "Print what makes `jobs WORD` work in your shell.", SETUP),
     "completion": Entry("admin_cli.completion:completion", "Print the completion script of a shell.", SETUP),

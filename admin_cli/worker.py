@@ -24,6 +24,7 @@ IMPORT = click.option(
 @click.option("--max-runs", type=click.IntRange(1), help="Replace a process after so many runs (JOBS_MAX_RUNS).")
 @click.option("--max-memory", metavar="SIZE", help="Replace a process above this, 512M say (JOBS_MAX_MEMORY).")
 @click.option("--async-concurrency", type=click.IntRange(1, 10000), help="Coroutines (JOBS_ASYNC_CONCURRENCY).")
+@click.option("--metrics-port", type=click.IntRange(0, 65535), help="Serve metrics and health (JOBS_METRICS_PORT).")
 @click.option("--shutdown", type=DURATION, metavar="DURATION", help="To finish in, when stopped (JOBS_SHUTDOWN).")
 @pass_globals
 def worker(
@@ -35,9 +36,10 @@ def worker(
     max_runs: int | None,
     max_memory: str | None,
     async_concurrency: int | None,
+    metrics_port: int | None,
     shutdown: timedelta | None,
 ) -> None:
-    """Perform runs, in processes that are each restarted when they die.
+    """Perform runs, in processes restarted when they die.
 
     \b
     Example:
@@ -52,6 +54,7 @@ def worker(
         max_runs=max_runs,
         max_memory=max_memory,
         async_concurrency=async_concurrency,
+        metrics_port=metrics_port,
         shutdown=shutdown,
     )
 
@@ -63,7 +66,9 @@ def worker(
 @click.option("--reload", is_flag=True, help="Take up code below this folder as soon as it is written.")
 @pass_globals
 def dev(options: Globals, imports: tuple[str, ...], queues: tuple[str, ...], threads: int | None, reload: bool) -> None:
-    """Perform runs from jobs.db in this folder, which it makes: one process, a line for every start and end.
+    """Perform runs from this folder's jobs.db, which it makes.
+
+    One process, and a log line for every start and end.
 
     \b
     Example:
@@ -87,7 +92,10 @@ def _serve(options: Globals, *, watch: tuple[str, ...] = (), **given: object) ->
     code = in_child(lambda: open_app(options), debug=options.debug)
     if code:
         sys.exit(code)
+    from jobs.observe.log import configure_logging
     from worker.main import main
+
+    configure_logging(settings)
 
     sys.exit(
         main(
@@ -96,6 +104,8 @@ def _serve(options: Globals, *, watch: tuple[str, ...] = (), **given: object) ->
             processes=settings.processes,
             shutdown_seconds=settings.shutdown.total_seconds(),
             watch=watch,
+            metrics_host=settings.metrics_host,
+            metrics_port=settings.metrics_port,
             debug=options.debug,
         )
     )

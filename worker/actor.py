@@ -21,7 +21,7 @@ from worker.halt import Halt
 from worker.intake import Intake
 from worker.limits import Limits, limits_of
 from worker.marks import NEVER, Marks
-from worker.transaction import commit
+from worker.starts import tell_start
 
 OnStuck = Callable[[threading.Thread], None]
 """Told of a thread that hangs in a job whose attempt has been ended; its slot must come back."""
@@ -67,6 +67,8 @@ class Actors:
         """Perform what was claimed. Raises nothing: how it ended is on the delivery."""
         if not self._intake.begin(delivery):
             return
+        if self._app.settings.log_starts:
+            tell_start(self._app, delivery)
         if performs_alone(delivery.claim):
             self._perform_alone(delivery)
         else:
@@ -97,7 +99,7 @@ class Actors:
             del self._cancels[claim.run_id]
         self._marks.ended(delivery.mark)
         if run.session is not None:
-            delivery.settled = commit(self._app, self._attempts, ending, run, worker=self._worker)
+            delivery.settled = self._attempts.commit(ending, run, worker=self._worker)
         delivery.ending = ending
         if ticket.interrupted:
             self._on_interrupted(claim.kind)

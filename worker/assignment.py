@@ -94,6 +94,7 @@ class Assignment:
         orphans: dead processes whose attempts to end first thing, before saying ``ready``.
         nursery: a line to the zygote, for children of its own; None where it was not forked.
         target: ``module:function`` that was called.
+        metrics_folder: where it counts what it does; empty: it does not.
     """
 
     name: str
@@ -106,6 +107,7 @@ class Assignment:
     orphans: tuple[Orphan, ...] = ()
     nursery: socket.socket | None = None
     target: str = TARGET
+    metrics_folder: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +121,7 @@ class Order:
     settings: str
     orphans: tuple[Orphan, ...] = ()
     target: str = TARGET
+    metrics_folder: str = ""
 
     def to_json(self) -> str:
         return json.dumps(
@@ -130,6 +133,7 @@ class Order:
                 "settings": self.settings,
                 "orphans": [orphan.as_message() for orphan in self.orphans],
                 "target": self.target,
+                "metrics_folder": self.metrics_folder,
             }
         )
 
@@ -144,6 +148,7 @@ class Order:
             settings=told["settings"],
             orphans=tuple(Orphan.from_message(orphan) for orphan in told["orphans"]),
             target=told["target"],
+            metrics_folder=told["metrics_folder"],
         )
 
     def assign(self, *, marks_fd: int, control: socket.socket, nursery: socket.socket | None = None) -> Assignment:
@@ -159,4 +164,5 @@ class Order:
             orphans=self.orphans,
             nursery=nursery,
             target=self.target,
+            metrics_folder=self.metrics_folder,
         )

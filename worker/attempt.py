@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import inspect
 import json
 import logging
 import sys
@@ -18,18 +20,30 @@ from jobs import registry
 from jobs.app import App
 from jobs.arguments import read_arguments
 from jobs.context import correlation_id, current_run
-from jobs.errors import ArgumentsRefused, Cancel, Cancelled, GiveUp, RetryAfter, Snooze, TimeLimitExceeded
+from jobs.errors import (
+    ArgumentsRefused,
+    Cancel,
+    Cancelled,
+    GiveUp,
+    RetryAfter,
+    Snooze,
+    TimeLimitExceeded,
+)
 from jobs.failure import describe_failure, storable
 from jobs.job import Job
-from jobs.ledger.records import Claim, Ending
+from jobs.ledger.records import Claim, Ending, Settled
+from jobs.ledger.settle import settle
 from jobs.ledger.sweep import CRASH_DELAY
 from jobs.retry import Retry
 from jobs.run import Run, StopSign
-from jobs.states import Cause, Outcome
+from jobs.states import Cause, Outcome, RunState
 from worker.deadline import TooLate
 from worker.prepare import NotPrepared, Preparations
 
 log = logging.getLogger("jobs.worker")
+
+NEWER_WAIT = timedelta(seconds=5)
+"""Before a run whose arguments are of a later version is looked at again."""
 
 Perform = Callable[[Callable[[], Any]], Any]
 """Calls a function under a run's limits."""
@@ -56,7 +70,8 @@ class Attempts:
         with _within(run):
             try:
                 self.preparations.make_ready(cls)
-                job = self._read(cls, claim, run)
+                job = self._read(cls, claim)
+                job.bind(run)
                 started = self._start(run, cls)
                 value = perform(job.perform)
                 return self._ended(claim, started, Outcome.SUCCEEDED, result=self._result(claim, value)), run
@@ -77,7 +92,8 @@ class Attempts:
         with _within(run):
             try:
                 await prepare(cls)
-                job = self._read(cls, claim, run)
+                job = self._read(cls, claim)
+                job.bind(run)
                 started = self._start(run, cls)
                 value = await perform(job.perform())
                 return self._ended(claim, started, Outcome.SUCCEEDED, result=self._result(claim, value)), run
@@ -96,6 +112,32 @@ class Attempts:
             ending.failure = replace(ending.failure, traceback=f"It was here:\n{where}")
         return ending
 
+    def commit(self, ending: Ending, run: Run, *, worker: str) -> Settled | None:
+        """Record the success in the job's own transaction: its writes and its end are one commit, or none.
+
+        None when that was not to be, and ``ending`` is to be settled apart: the lease is lost or the run was
+        cancelled (the writes are undone), or the commit failed (and so has the attempt).
+        """
+        session = run.session
+        assert session is not None
+        try:
+            with self._app.database.translated():
+                settled, _ = settle(
+                    session,
+                    [ending],
+                    worker=worker,
+                    poison_after=self._app.settings.poison_after,
+                    monotonic=self._app.clock.monotonic(),
+                )
+                if settled and settled[0][1].state is RunState.SUCCEEDED:
+                    run.commit()
+                    return settled[0][1]
+            run.rollback()
+        except BaseException as error:
+            run.rollback()
+            self.undo(ending, error)
+        return None
+
     def undo(self, ending: Ending, error: BaseException) -> None:
         """What was to be a success could not be committed: the attempt failed with ``error`` instead."""
         cls: type[Job] = registry.get(ending.claim.kind)
@@ -109,10 +151,16 @@ class Attempts:
         deadline = started + timeout.total_seconds() if timeout is not None else None
         return Run(self._app, claim, deadline=deadline, stop=stop)
 
-    def _read(self, cls: type[Job], claim: Claim, run: Run) -> Job:
-        job: Job = read_arguments(cls, claim.arguments, kind=claim.kind)
-        job.bind(run)
-        return job
+    def _read(self, cls: type[Job], claim: Claim) -> Job:
+        version, stored = cls.options.version, claim.arguments_version
+        upcast = (lambda old: cls.upcast(old, stored)) if stored < version else None
+        try:
+            return read_arguments(cls, claim.arguments, kind=claim.kind, upcast=upcast)
+        except ArgumentsRefused:
+            # A later release enqueued it: during a deploy its own worker will come.
+            if stored > version and claim.age < self._app.settings.unknown_kind_wait:
+                raise Snooze(NEWER_WAIT, reason="its arguments are of a later version") from None
+            raise
 
     def _start(self, run: Run, cls: type[Job]) -> float:
         """The moment from which its time counts: what ``prepare`` took is not the run's."""
@@ -206,6 +254,13 @@ def _is_reading(error: ArgumentsRefused) -> bool:
     while trace is not None and trace.tb_next is not None:
         trace = trace.tb_next
     return trace is not None and trace.tb_frame.f_code is read_arguments.__code__
+
+
+def without_loop(perform: Callable[[], Any]) -> Callable[[], Any]:
+    """A job's ``perform`` as a plain function; a coroutine gets a loop of its own."""
+    if inspect.iscoroutinefunction(perform):
+        return lambda: asyncio.run(perform())
+    return perform
 
 
 @contextmanager

@@ -31,7 +31,6 @@ from worker.imports import import_application
 from worker.limited import Limited
 from worker.limits import limits_of
 from worker.memory import limit_growth
-from worker.transaction import commit
 from worker.verdict import CLAIM, VERDICT, Line, Verdict
 
 
@@ -109,7 +108,7 @@ class _Child:
         self._cancel = cancel
         ending, run = self._attempts.attempt(claim, partial(self._within_limits, claim, ticket, limited), stop=halt)
         self._cancel = lambda: None
-        settled = commit(self._app, self._attempts, ending, run, worker=self._worker) if run.session else None
+        settled = self._attempts.commit(ending, run, worker=self._worker) if run.session else None
         return Verdict.of(ending, settled, was_interrupted=ticket.interrupted)
 
     def _within_limits(self, claim: Claim, ticket: Ticket, limited: Limited, perform: Callable[[], Any]) -> Any:

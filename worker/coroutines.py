@@ -29,7 +29,7 @@ from worker.limited import Limited
 from worker.limits import limits_of
 from worker.marks import NEVER, Marks
 from worker.settler import Settler
-from worker.transaction import commit
+from worker.starts import tell_start
 
 log = logging.getLogger("jobs.worker")
 
@@ -155,6 +155,8 @@ class Coroutines:
 
     async def _perform(self, live: _Live) -> None:
         claim, marks = live.delivery.claim, self._marks
+        if self._app.settings.log_starts:
+            tell_start(self._app, live.delivery)
 
         async def within_limits(job: object) -> object:
             limits = limits_of(claim.kind, self._app.settings)
@@ -169,7 +171,7 @@ class Coroutines:
             return
         marks.ended(live.delivery.mark)
         if run.session is not None:
-            live.delivery.settled = commit(self._app, self._attempts, ending, run, worker=self._worker)
+            live.delivery.settled = self._attempts.commit(ending, run, worker=self._worker)
         self._end(live, ending)
 
     async def _prepare(self, cls: type[Job]) -> None:

@@ -29,6 +29,11 @@ log = logging.getLogger("jobs.worker")
 STALE_SECONDS = 0.25
 """A claimed run that no thread has started by then goes back: another process may be idle. Source: design."""
 AHEAD_OF_A_THREAD = 2
+MOST_AHEAD_OF_A_THREAD = 16
+"""Handed over ahead of each thread: two, and more of runs so short that all of it is done in milliseconds."""
+LANE_STEP = 32
+"""Runs for the lane in one claim, where a source knows a run's kind only once it is claimed: those that turn out
+to need a thread go back. Source: decision."""
 LONGEST_TAKE = 0.2
 """Seconds that a take waits. Source: design; a stopping process waits for it."""
 
@@ -81,6 +86,7 @@ class Intake(threading.Thread):
         self._takes_thread = takes_thread
         self._not_now = not_now
         self._max_ahead = threads * AHEAD_OF_A_THREAD
+        self._low_ahead = threads
         self._heap: list[tuple[int, int, Delivery]] = []
         self._order = itertools.count()
         self._lock = threading.Lock()
@@ -93,6 +99,8 @@ class Intake(threading.Thread):
         self._wanted = threading.Event()
         self._stopping = threading.Event()
         self.on_failure: Callable[[BaseException], None] = lambda error: None
+        self.on_turn: Callable[[], None] = lambda: None
+        self.on_claim: Callable[[], None] = lambda: None
 
     @property
     def busy(self) -> int:
@@ -103,12 +111,17 @@ class Intake(threading.Thread):
         """Whether a thread performs it, and nobody has ended it meanwhile."""
         return delivery in self._busy
 
+    def performing(self) -> list[Delivery]:
+        """What threads perform just now."""
+        return list(self._busy)
+
     def run(self) -> None:
         failures = 0
         while not self._stopping.is_set():
             try:
                 self._give_back_stale()
                 self._refill()
+                self.on_turn()
                 failures = 0
             except JobsError as error:
                 failures += 1
@@ -138,7 +151,7 @@ class Intake(threading.Thread):
         if self._ahead.pop(delivery, self) is self:
             return False
         self._busy[delivery] = None
-        if len(self._ahead) <= self._threads and not self._room.is_set():
+        if len(self._ahead) <= self._low_ahead and not self._room.is_set():
             self._room.set()
         return True
 
@@ -203,7 +216,12 @@ class Intake(threading.Thread):
     def _refill(self) -> None:
         """Claim what is missing, or wait until something is."""
         idle = max(0, self._threads - len(self._busy))
-        target = min(MAX_BATCH, idle + self._pace.ahead(self._source.queues()))
+        ahead = self._pace.ahead(self._source.queues())
+        self._max_ahead = self._threads * max(
+            AHEAD_OF_A_THREAD, min(MOST_AHEAD_OF_A_THREAD, ahead // 2 // self._threads)
+        )
+        self._low_ahead = self._max_ahead // 2
+        target = min(MAX_BATCH, idle + ahead)
         missing = target - len(self._heap) - len(self._ahead)
         room = 0 if self._lane is None else min(MAX_BATCH, self._lane.room())
         # A batch is worth its statement when half of the target is missing.
@@ -217,6 +235,7 @@ class Intake(threading.Thread):
         for count, kinds, wait in self._wants(0 if is_full else missing, room):
             claims = self._source.claim(count, wait_seconds=wait, kinds=kinds)
             if claims:
+                self.on_claim()
                 self._keep(claims)
 
     def _wants(self, missing: int, room: int) -> list[tuple[int, tuple[str, ...] | None, float]]:
@@ -224,9 +243,11 @@ class Intake(threading.Thread):
         not_now = frozenset(self._not_now())
         if self._lane is None and not not_now:
             return [(missing, None, LONGEST_TAKE)]
+        if missing and room and not self._source.knows_kinds and not not_now:
+            return [(missing + min(room, max(missing, LANE_STEP)), None, LONGEST_TAKE)]
         asked = [
             (missing, tuple(kind for kind in self._kinds if kind not in not_now)),
-            (room, tuple(sorted(self._lane_kinds - not_now))),
+            (room if self._source.knows_kinds else min(room, LANE_STEP), tuple(sorted(self._lane_kinds - not_now))),
         ]
         wants = [(count, kinds) for count, kinds in asked if count and kinds]
         if not wants:

@@ -26,6 +26,7 @@ class Plan:
         start_limit: likewise for one that has never said anything; None: never.
         watch: folders; when a source file below them changes, a rolling restart.
         target: ``module:function`` that a process calls.
+        metrics_folder: where its processes count; empty: they do not.
     """
 
     imports: tuple[str, ...] = ()
@@ -39,3 +40,4 @@ class Plan:
     start_limit: float | None = 120.0
     watch: tuple[str, ...] = ()
     target: str = TARGET
+    metrics_folder: str = ""

@@ -13,7 +13,13 @@ from jobs.sqlite_watch import DataVersion
 
 
 class Source(Protocol):
-    """Something that claims due runs."""
+    """Something that claims due runs.
+
+    Attributes:
+        knows_kinds: whether it can look for runs of some kinds only; else it finds others too, and puts them back.
+    """
+
+    knows_kinds: bool
 
     def queues(self) -> Sequence[str]:
         """The queues served, in order."""
@@ -37,9 +43,15 @@ class Bell(Protocol):
 
     def wait_for_change(self, seconds: float) -> bool: ...
 
+    def found(self) -> None:
+        """There was work."""
+        ...
+
 
 class LedgerSource:
     """Claims from the ledger itself. When there is nothing, waits for a change or for the next due moment."""
+
+    knows_kinds = True
 
     def __init__(self, app: App, *, queues: Sequence[str], kinds: Sequence[str], worker: str, bell: Bell) -> None:
         self._app = app
@@ -71,7 +83,9 @@ class LedgerSource:
                 )
                 if len(claims) >= count:
                     break
-            if not claims:
+            if claims:
+                self._bell.found()
+            else:
                 self._dry.add(kinds)
                 moments = [next_due_at(connection, queue) for queue in self._queues]
                 self._next_due = min((one for one in moments if one is not None), default=None)
@@ -102,16 +116,30 @@ class SqliteBell:
     def wait_for_change(self, seconds: float) -> bool:
         return self._version.wait_for_change(seconds)
 
+    def found(self) -> None:
+        pass
+
 
 class PollingBell:
-    """Cannot hear: says that it may be time, seldom while nothing happens."""
+    """Cannot hear: says that it may be time, seldom while nothing happens, and often after something did."""
 
-    def __init__(self, app: App, *, longest: float = 1.0) -> None:
+    def __init__(self, app: App, *, shortest: float = 0.02, longest: float = 1.0) -> None:
         self._app = app
+        self._shortest = shortest
         self._longest = longest
-        self._pause = 0.02
+        self._pause = shortest
+        self._look_at = 0.0
 
     def wait_for_change(self, seconds: float) -> bool:
-        self._app.clock.sleep(min(self._pause, seconds))
+        clock = self._app.clock
+        clock.sleep(max(0.0, min(self._look_at - clock.monotonic(), seconds)))
+        if clock.monotonic() < self._look_at:
+            return False
+        self._look_at = clock.monotonic() + self._pause * (0.75 + clock.rng.random() / 2)
         self._pause = min(self._longest, self._pause * 1.5)
         return True
+
+    def found(self) -> None:
+        """There was work: more may come soon."""
+        self._pause = self._shortest
+        self._look_at = 0.0
