@@ -8,8 +8,7 @@ import json
 import logging
 from collections.abc import Awaitable, Callable, Iterable, Iterator
 from datetime import datetime, timedelta
-from threading import Event
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 from uuid import UUID
 
 from jobs.app import App
@@ -28,6 +27,12 @@ log = logging.getLogger("jobs.run")
 T = TypeVar("T")
 TELL_SECONDS = 1.0
 """Between two writes of progress. Source: design; a job that tells of each row must not pay for each."""
+
+
+class StopSign(Protocol):
+    """Says whether the job should come to an end."""
+
+    def is_set(self) -> bool: ...
 
 
 class Run:
@@ -54,7 +59,7 @@ class Run:
         "written",
     )
 
-    def __init__(self, app: App, claim: Claim, *, deadline: float | None = None, stop: Event | None = None) -> None:
+    def __init__(self, app: App, claim: Claim, *, deadline: float | None = None, stop: StopSign | None = None) -> None:
         self.app = app
         self.written: Written | None = None
         self.chunk: Written | None = None
@@ -109,7 +114,7 @@ class Run:
 
     @property
     def should_stop(self) -> bool:
-        """Whether the worker is stopping: a loop may save what it has and raise ``Snooze``."""
+        """Whether the worker is stopping or the run was cancelled: a loop may save what it has and raise ``Snooze``."""
         return self._stop is not None and self._stop.is_set()
 
     @property
@@ -226,6 +231,10 @@ class Run:
             raise Conflict(
                 f"{what} was called while the run's transaction is open.", hint="Do it before the block begins."
             )
+
+    def set_deadline(self, deadline: float) -> None:
+        """For the worker: when the time limit is, on the monotonic clock."""
+        self._deadline = deadline
 
     def commit(self) -> None:
         """For the worker: commit what ``transaction()`` wrote."""
