@@ -107,5 +107,9 @@ def undo_action(options: Globals, out: Output, action: str, reason: str | None, 
     show_report(out, undo(app, operator, found, reason=reason))
 
 
+def _pairs(action: dict[str, Any]) -> list[tuple[str, object]]:
+    return [(name.replace("_", " "), _plain(value)) for name, value in action.items() if value is not None]
+
+
 def _plain(value: Any) -> Any:
     return str(value) if isinstance(value, UUID) else value

@@ -107,7 +107,7 @@ dlq.add_command(show, "show")
 @IMPORT
 @record_options()
 @pass_globals
-def replay_dead(options: Globals, out: Output, asked: Asked, how: dict[str, Any], **given: Any) -> None:
+def replay_dead(options: Globals, /, out: Output, asked: Asked, how: dict[str, Any], **given: Any) -> None:
     """Replay dead letters, with a fresh budget: as `replay`, of dead runs only."""
     replay_runs(options, out, _dead(asked), how, **given)
 

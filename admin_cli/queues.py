@@ -88,7 +88,7 @@ def _pause_options(command: Callable[..., R]) -> Callable[..., R]:
 @click.argument("name", metavar="QUEUE", shell_complete=complete_queues)
 @_pause_options
 @pass_globals
-def pause_queue(options: Globals, name: str, **how: Any) -> None:
+def pause_queue(options: Globals, /, name: str, **how: Any) -> None:
     """Pause a queue: nothing of it is started; what runs goes on."""
     pause(options, "queue", name, **how)
 
@@ -106,7 +106,7 @@ def resume_queue(options: Globals, name: str, reason: str | None) -> None:
 @click.argument("name", metavar="KIND", shell_complete=complete_kinds)
 @_pause_options
 @pass_globals
-def pause_kind(options: Globals, name: str, **how: Any) -> None:
+def pause_kind(options: Globals, /, name: str, **how: Any) -> None:
     """Pause a kind: no run of it is started; what runs goes on."""
     pause(options, "kind", name, **how)
 

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 @IMPORT
 @record_options()
 @pass_globals
-def replay(options: Globals, out: Output, asked: Asked, how: dict[str, Any], **given: Any) -> None:
+def replay(options: Globals, /, out: Output, asked: Asked, how: dict[str, Any], **given: Any) -> None:
     """Replay dead runs, with a fresh budget.
 
     A dead or cancelled run is reopened and keeps its id. With --set or --edit, and for a run that succeeded
