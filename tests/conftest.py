@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Callable, Iterator
-from typing import TypeVar
+from pathlib import Path
+from typing import Any, TypeVar
 
 import pytest
 import redis
 
+from jobs import boot, schema
+from jobs.app import App
+from jobs.clock import Clock
+from jobs.database import Database
+from jobs.settings import Settings
 from tests.server_process import Server
 from tests.servers import NamedServer, PostgresServer, RedisServer
 
@@ -16,6 +23,8 @@ S = TypeVar("S", bound=Server | NamedServer)
 
 pytest_plugins = ["pytester"]
 pytest.register_assert_rewrite("tests.contract.ready")
+
+MakeApp = Callable[..., App]
 
 
 @pytest.fixture(scope="session")
@@ -35,7 +44,7 @@ def redis_server() -> Iterator[RedisServer | NamedServer]:
 @pytest.fixture(scope="session")
 def fill_template() -> Callable[[str], None]:
     """What makes the tables in the database at a URL, once a session; it leaves no connection behind."""
-    return lambda url: None
+    return migrate
 
 
 @pytest.fixture(scope="session")
@@ -65,6 +74,64 @@ def redis_url(redis_server: RedisServer | NamedServer) -> str:
     with redis.Redis.from_url(redis_server.url) as client:
         client.flushdb()
     return redis_server.url
+
+
+@pytest.fixture(scope="session")
+def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The SQLite file that each test's own is a copy of: migrated, empty, nobody connected."""
+    path = tmp_path_factory.mktemp("ledger") / "template.db"
+    migrate(f"sqlite:///{path}")
+    return path
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def ledger_url(request: pytest.FixtureRequest) -> str:
+    """The URL of a migrated, empty ledger of this test's own, once on each dialect; `-k sqlite` is the quick half."""
+    url: str = request.getfixturevalue("sqlite_url" if request.param == "sqlite" else "pg_database")
+    return url
+
+
+@pytest.fixture
+def sqlite_url(tmp_path: Path, sqlite_template: Path) -> str:
+    """The URL of a migrated, empty SQLite ledger of this test's own."""
+    return f"sqlite:///{shutil.copy(sqlite_template, tmp_path / 'jobs.db')}"
+
+
+@pytest.fixture
+def make_app(monkeypatch: pytest.MonkeyPatch) -> Iterator[MakeApp]:
+    """Makes Apps: ``make_app(url, clock=…, threads=2, …)``. The environment has no say; each is closed at the end."""
+    for name in [name for name in os.environ if name.startswith("JOBS_") and not name.startswith("JOBS_TEST_")]:
+        monkeypatch.delenv(name)
+    made: list[App] = []
+
+    def make(url: str, *, clock: Clock | None = None, **settings: Any) -> App:
+        made.append(boot.build(Settings.read(database_url=url, **settings), clock=clock))
+        return made[-1]
+
+    yield make
+    for app in made:
+        app.close()
+
+
+@pytest.fixture
+def app(ledger_url: str, make_app: MakeApp, monkeypatch: pytest.MonkeyPatch) -> App:
+    """An App on a migrated, empty ledger, once on each dialect. It is the current one: ``job.enqueue()`` uses it."""
+    made = make_app(ledger_url)
+    monkeypatch.setattr(boot, "_app", made)
+    return made
+
+
+@pytest.fixture
+def database(app: App) -> Database:
+    """The database of ``app``; verbs run in ``with database.write() as connection``."""
+    return app.database
+
+
+def migrate(url: str) -> None:
+    """Make the tables in the database at ``url``; leaves no connection behind."""
+    database = Database(url, Settings(database_url=url))
+    schema.upgrade(database)
+    database.close()
 
 
 def _started(server: S) -> Iterator[S]:

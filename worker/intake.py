@@ -28,6 +28,8 @@ log = logging.getLogger("jobs.worker")
 STALE_SECONDS = 0.25
 """A claimed run that no thread has started by then goes back: another process may be idle. Source: design."""
 AHEAD_OF_A_THREAD = 2
+MOST_AHEAD_OF_A_THREAD = 16
+"""Handed over ahead of each thread: two, and more of runs so short that all of it is done in milliseconds."""
 LONGEST_TAKE = 0.2
 """Seconds that a take waits. Source: design; a stopping process waits for it."""
 
@@ -46,6 +48,7 @@ class Intake(threading.Thread):
         self._pace = pace
         self._threads = threads
         self._max_ahead = threads * AHEAD_OF_A_THREAD
+        self._low_ahead = threads
         self._heap: list[tuple[int, int, Delivery]] = []
         self._order = itertools.count()
         self._lock = threading.Lock()
@@ -58,11 +61,17 @@ class Intake(threading.Thread):
         self._wanted = threading.Event()
         self._stopping = threading.Event()
         self.on_failure: Callable[[BaseException], None] = lambda error: None
+        self.on_turn: Callable[[], None] = lambda: None
+        self.on_claim: Callable[[], None] = lambda: None
 
     @property
     def busy(self) -> int:
         """Threads that perform a run just now."""
         return len(self._busy)
+
+    def performing(self) -> list[Delivery]:
+        """What threads perform just now."""
+        return list(self._busy)
 
     def run(self) -> None:
         failures = 0
@@ -70,6 +79,7 @@ class Intake(threading.Thread):
             try:
                 self._give_back_stale()
                 self._refill()
+                self.on_turn()
                 failures = 0
             except JobsError as error:
                 failures += 1
@@ -99,7 +109,7 @@ class Intake(threading.Thread):
         if self._ahead.pop(delivery, self) is self:
             return False
         self._busy[delivery] = None
-        if len(self._ahead) <= self._threads and not self._room.is_set():
+        if len(self._ahead) <= self._low_ahead and not self._room.is_set():
             self._room.set()
         return True
 
@@ -150,7 +160,12 @@ class Intake(threading.Thread):
     def _refill(self) -> None:
         """Claim what is missing, or wait until something is."""
         idle = max(0, self._threads - len(self._busy))
-        target = min(MAX_BATCH, idle + self._pace.ahead(self._source.queues()))
+        ahead = self._pace.ahead(self._source.queues())
+        self._max_ahead = self._threads * max(
+            AHEAD_OF_A_THREAD, min(MOST_AHEAD_OF_A_THREAD, ahead // 2 // self._threads)
+        )
+        self._low_ahead = self._max_ahead // 2
+        target = min(MAX_BATCH, idle + ahead)
         missing = target - len(self._heap) - len(self._ahead)
         # A batch is worth its statement when half of the target is missing.
         if missing < max(1, target // 2) or self._settler.backlog > 4 * MAX_BATCH:
@@ -161,6 +176,7 @@ class Intake(threading.Thread):
             return
         claims = self._source.claim(missing, wait_seconds=LONGEST_TAKE)
         if claims:
+            self.on_claim()
             self._keep(claims)
 
     def _keep(self, claims: list[Claim]) -> None:

@@ -9,9 +9,9 @@ from jobs.app import App
 from jobs.duration import format_duration
 from jobs.errors import NotFound
 from jobs.ledger import audit, find, queues, workers
+from jobs.ledger.ahead import runs_before
 from jobs.ledger.records import AttemptRecord, RunRecord
 from jobs.ledger.versions import key_holders
-from jobs.ledger.waiting import runs_before
 from jobs.operations.operator import Operator, Permission
 from jobs.sql import Executor
 from jobs.states import Cause, Outcome, RunState
