@@ -9,13 +9,14 @@ from types import TracebackType
 from typing import TYPE_CHECKING
 
 from jobs.errors import Conflict
+from jobs.performing import Performing
 from jobs.session import own, tell_committed
 
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session
 
     from jobs.app import App
-    from jobs.run import Run
+
 
 log = logging.getLogger("jobs.run")
 
@@ -54,7 +55,7 @@ class RunTransaction:
     long statement belongs in ``asyncio.to_thread``.
     """
 
-    def __init__(self, run: Run) -> None:
+    def __init__(self, run: Performing) -> None:
         self._run = run
 
     def __enter__(self) -> Session:
@@ -91,7 +92,7 @@ class RunTransaction:
         await asyncio.to_thread(self.__exit__, kind, error, trace)
 
 
-def warn_if_late(run: Run) -> None:
+def warn_if_late(run: Performing) -> None:
     """Say that a job went on working after its transaction, which stayed open for it."""
     late = run.app.clock.monotonic() - run.left_monotonic if run.left_monotonic is not None else 0.0
     if late > LATE_SECONDS:
