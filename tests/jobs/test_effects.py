@@ -556,7 +556,7 @@ def test_children_know_their_parent_and_the_root_of_it_all(ledger: Ledger) -> No
     assert {run.correlation_id for run in leaves} == {"request-1"}
 
 
-def test_arguments_of_an_earlier_version_are_brought_up(ledger: Ledger) -> None:
+def test_arguments_of_an_earlier_version_are_brought_up(ledger: Ledger, request: pytest.FixtureRequest) -> None:
     class Greet(Job):
         name: str
 
@@ -564,6 +564,7 @@ def test_arguments_of_an_earlier_version_are_brought_up(ledger: Ledger) -> None:
 
     Greet(name="Ada Lovelace").enqueue()
     registry.forget("Greet")
+    request.addfinalizer(lambda: registry.forget("Greeting"))
 
     class Greeting(Job, kind="Greeting", aliases=("Greet",), version=2):
         first: str
