@@ -18,6 +18,7 @@ from worker.attempt import Attempts
 from worker.deadline import Deadlines, Ticket
 from worker.intake import Intake
 from worker.marks import Marks
+from worker.starts import tell_start
 
 
 class Actors:
@@ -52,6 +53,8 @@ class Actors:
         if not self._intake.begin(delivery):
             return
         delivery.mark = self._marks.start(delivery.claim.run_id)
+        if self._app.settings.log_starts:
+            tell_start(self._app, delivery)
         ending, run = self._attempts.attempt(delivery.claim)
         self._marks.ended(delivery.mark)
         if run.session is not None:

@@ -152,6 +152,15 @@ class Freed:
     run_at: datetime | None
 
 
+@dataclass(frozen=True, slots=True)
+class Buried:
+    """A run that nobody held and that is dead now."""
+
+    run_id: UUID
+    kind: str
+    queue: str
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunRecord:
     """A run, as read."""

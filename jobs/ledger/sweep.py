@@ -22,7 +22,7 @@ from sqlalchemy import (
 from jobs.ledger.claim import give_back
 from jobs.ledger.end import End, end
 from jobs.ledger.follow import follow
-from jobs.ledger.records import Failure, Freed, Settled
+from jobs.ledger.records import Buried, Failure, Freed, Settled
 from jobs.models import JobRun
 from jobs.sql import Batch, Executor, dialect_of, ledger_now, plus_seconds, seconds_between
 from jobs.states import Cause, Outcome, RunState
@@ -81,7 +81,7 @@ def end_orphans(
     return settled, freed
 
 
-def expire(session: Executor, *, limit: int = 500, now: datetime | None = None) -> int:
+def expire(session: Executor, *, limit: int = 500, now: datetime | None = None) -> list[Buried]:
     """Bury runs that expired before their first start."""
     expired = and_(JobRun.expires_at.is_not(None), JobRun.expires_at <= ledger_now(), JobRun.attempt == 0)
     return _bury(session, expired, Cause.EXPIRED, {"limit": limit, "now": now})
@@ -89,7 +89,7 @@ def expire(session: Executor, *, limit: int = 500, now: datetime | None = None) 
 
 def bury_unknown_kinds(
     session: Executor, known: Sequence[str], *, wait: timedelta, limit: int = 500, now: datetime | None = None
-) -> int:
+) -> list[Buried]:
     """Bury runs of kinds that are not ``known`` to any live worker and were due more than ``wait`` ago."""
     dialect = dialect_of(session)
     overdue_since = plus_seconds(ledger_now(), -bindparam("wait_seconds", type_=Float()))
@@ -123,7 +123,7 @@ def _end_of(row: Any, outcome: Outcome, *, failure: Failure | None = None, delay
     )
 
 
-def _bury(session: Executor, which: ColumnElement[bool], cause: Cause, values: dict[str, Any]) -> int:
+def _bury(session: Executor, which: ColumnElement[bool], cause: Cause, values: dict[str, Any]) -> list[Buried]:
     chosen = (
         select(JobRun.id)
         .where(_QUEUED, which)
@@ -135,9 +135,9 @@ def _bury(session: Executor, which: ColumnElement[bool], cause: Cause, values: d
         update(JobRun)
         .where(JobRun.id.in_(select(chosen.c.id)), JobRun.state == RunState.QUEUED)
         .values(state=RunState.DEAD.value, cause=cause.value, finished_at=ledger_now(), state_at=ledger_now())
-        .returning(JobRun.id, JobRun.has_followups)
+        .returning(JobRun.id, JobRun.kind, JobRun.queue, JobRun.has_followups)
         .execution_options(synchronize_session=False),
         values,
     ).all()
     follow(session, [row.id for row in buried if row.has_followups], now=values["now"])
-    return len(buried)
+    return [Buried(row.id, row.kind, row.queue) for row in buried]
