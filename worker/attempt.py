@@ -66,9 +66,11 @@ class Attempts:
             job = self._read(cls, claim)
             job.bind(run)
             value = self._perform(self._call(cls, job), claim, timeout)
+            run.tell_progress()
             ending = self._ended(claim, started, Outcome.SUCCEEDED, result=self._result(claim, value))
         except BaseException as error:
             run.rollback()
+            run.tell_progress()
             ending = self._failed(claim, cls.options.retry, started, error)
         finally:
             _reset(outer)
