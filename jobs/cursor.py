@@ -11,12 +11,10 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from jobs.errors import Snooze
 from jobs.ledger import cursors
 from jobs.once import write_result
-from jobs.performing import Performing
-from jobs.transaction import Written
+from jobs.transaction import Performing, Written
 
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session
-
 
 T = TypeVar("T")
 SAVE_EVERY = timedelta(seconds=1)

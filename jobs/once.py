@@ -11,7 +11,7 @@ from pydantic_core import to_json
 from jobs.arguments import check_json
 from jobs.errors import ArgumentsRefused, EnqueueRefused, Steering, StepRefused, StepRepeated, UnknownEffect
 from jobs.ledger import steps
-from jobs.performing import Performing
+from jobs.transaction import Performing
 
 MAX_NAME = 200
 

@@ -6,17 +6,16 @@ import asyncio
 import logging
 from contextlib import ExitStack
 from types import TracebackType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
+from uuid import UUID
 
 from jobs.errors import Conflict
-from jobs.performing import Performing
 from jobs.session import own, tell_committed
 
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session
 
     from jobs.app import App
-
 
 log = logging.getLogger("jobs.run")
 
@@ -46,6 +45,30 @@ class Written:
             self._stack.__exit__(Undo, Undo(), None)
         except Undo:
             pass
+
+
+class Performing(Protocol):
+    """What the parts of a run (its transaction, steps and cursors) need of the whole; ``jobs.run.Run`` is one."""
+
+    app: App
+    written: Written | None
+    chunk: Written | None
+    had_transaction: bool
+    left_monotonic: float | None
+    step_names: set[str]
+
+    @property
+    def id(self) -> UUID: ...
+    @property
+    def kind(self) -> str: ...
+    @property
+    def token(self) -> UUID: ...
+    @property
+    def attempt(self) -> int: ...
+    @property
+    def should_stop(self) -> bool: ...
+    def refuse_inside(self, what: str) -> None: ...
+    def rollback(self) -> None: ...
 
 
 class RunTransaction:
