@@ -26,7 +26,10 @@ def read_settings(options: Globals, **given: Any) -> Settings:
 
     for line in unknown_variables():
         say(f"warning: {line}")
-    return Settings.read(**options.overrides(), **{name: value for name, value in given.items() if value})
+    return Settings.read(
+        **options.overrides(),
+        **{name: value for name, value in given.items() if value or (value == 0 and value is not False)},
+    )
 
 
 def open_app(options: Globals, *, imports: Sequence[str] | None = None, **given: Any) -> App:

@@ -20,6 +20,7 @@ IMPORT = click.option(
 @click.option("-q", "--queue", "queues", multiple=True, help="A queue to serve; those of the jobs otherwise.")
 @click.option("--processes", type=click.IntRange(1, 256), help="Worker processes (JOBS_PROCESSES).")
 @click.option("--threads", type=click.IntRange(1, 512), help="Threads a process (JOBS_THREADS).")
+@click.option("--metrics-port", type=click.IntRange(0, 65535), help="Serve metrics and health (JOBS_METRICS_PORT).")
 @click.option("--shutdown", type=DURATION, metavar="DURATION", help="To finish in, when stopped (JOBS_SHUTDOWN).")
 @pass_globals
 def worker(
@@ -28,6 +29,7 @@ def worker(
     queues: tuple[str, ...],
     processes: int | None,
     threads: int | None,
+    metrics_port: int | None,
     shutdown: timedelta | None,
 ) -> None:
     """Perform runs, in processes restarted when they die.
@@ -36,7 +38,15 @@ def worker(
     Example:
       jobledger worker --import shop.jobs --queue mail --processes 4
     """
-    _serve(options, imports=imports, queues=queues, processes=processes, threads=threads, shutdown=shutdown)
+    _serve(
+        options,
+        imports=imports,
+        queues=queues,
+        processes=processes,
+        threads=threads,
+        metrics_port=metrics_port,
+        shutdown=shutdown,
+    )
 
 
 @click.command("dev")
@@ -70,7 +80,10 @@ def _serve(options: Globals, **given: object) -> None:
     code = in_child(lambda: open_app(options), debug=options.debug)
     if code:
         sys.exit(code)
+    from jobs.observe.log import configure_logging
     from worker.main import main
+
+    configure_logging(settings)
 
     sys.exit(
         main(
@@ -78,6 +91,8 @@ def _serve(options: Globals, **given: object) -> None:
             settings_json=settings.model_dump_json(),
             processes=settings.processes,
             shutdown_seconds=settings.shutdown.total_seconds(),
+            metrics_host=settings.metrics_host,
+            metrics_port=settings.metrics_port,
             debug=options.debug,
         )
     )

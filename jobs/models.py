@@ -10,6 +10,7 @@ from uuid import UUID
 
 from sqlalchemy import (
     JSON,
+    Boolean,
     CheckConstraint,
     DateTime,
     Dialect,
@@ -20,9 +21,12 @@ from sqlalchemy import (
     String,
     Text,
     Uuid,
+    false,
 )
+from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 from sqlalchemy.sql import text
+from sqlalchemy.sql.functions import FunctionElement
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
 from jobs.states import FINAL, Cause, Outcome, RunState
@@ -95,6 +99,24 @@ class JsonText(TypeDecorator[Any]):
         return read
 
 
+class id_tail(FunctionElement[str]):  # noqa: N801
+    """The last six characters of an id, as people give it."""
+
+    type = String()
+    inherit_cache = True
+    name = "id_tail"
+
+
+@compiles(id_tail, "postgresql")
+def _tail_postgresql(element: id_tail, compiler: Any, **kw: Any) -> str:
+    return f'"right"({compiler.process(element.clauses, **kw)}::text, 6)'
+
+
+@compiles(id_tail, "sqlite")
+def _tail_sqlite(element: id_tail, compiler: Any, **kw: Any) -> str:
+    return f"substr({compiler.process(element.clauses, **kw)}, -6)"
+
+
 class Base(DeclarativeBase):
     metadata = MetaData(naming_convention=CONVENTION)
 
@@ -108,6 +130,12 @@ HELD = "held_slot_at is not null and paused_at is null"
 
 def _one_of(column: str, values: Any) -> str:
     return f"{column} in ({', '.join(sorted(repr(str(value)) for value in values))})"
+
+
+LIVE_KEY = "key is not null and state in ('queued', 'running')"
+"""Which runs hold their key, whatever its scope: the predicate of a unique index."""
+ENDED = "finished_at is not null"
+"""Which runs have ended, in the words of the indexes: SQLite matches those of a query to them."""
 
 
 class JobRun(Base):
@@ -155,6 +183,7 @@ class JobRun(Base):
     replayed_from: Mapped[UUID | None] = mapped_column(Uuid)
     schedule: Mapped[str | None] = mapped_column(String(200))
     scheduled_for: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    has_followups: Mapped[bool] = mapped_column(Boolean, server_default=false())
     deleted_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
 
     __table_args__ = (
@@ -177,13 +206,33 @@ class JobRun(Base):
         Index("ix_job_runs_expiring", "expires_at",
               postgresql_where=text("state = 'queued' and expires_at is not null"),
               sqlite_where=text("state = 'queued' and expires_at is not null")),
+        # ledger/keys.py, one live run a key.
+        Index("uq_job_runs_live_key", "kind", "key", unique=True,
+              postgresql_where=text(LIVE_KEY), sqlite_where=text(LIVE_KEY)),
         # ledger/schedules.py, the live runs of a schedule.
         Index("ix_job_runs_of_schedule", "schedule", postgresql_where=text(LIVE_OF_SCHEDULE),
               sqlite_where=text(LIVE_OF_SCHEDULE)),
         # ledger/schedules.py, the last success of a schedule.
         Index("ix_job_runs_schedule_success", "schedule", "finished_at", postgresql_where=text(SUCCESS_OF_SCHEDULE),
               sqlite_where=text(SUCCESS_OF_SCHEDULE)),
+        # ledger/selectors.py, runs that have ended, by state, queue and kind, in the order in which they did.
+        # One entry a run, written when it ends: claims and new runs do not touch it.
+        Index("ix_job_runs_ended", "state", "queue", "kind", "state_at", "id",
+              postgresql_where=text(ENDED), sqlite_where=text(ENDED)),
+        # ledger/selectors.py, the runs of an error group.
+        Index("ix_job_runs_fingerprint", "fingerprint", "state_at", "id",
+              postgresql_where=text("fingerprint is not null"), sqlite_where=text("fingerprint is not null")),
+        # ledger/selectors.py, runs by key, ended ones too.
+        Index("ix_job_runs_key", "key", postgresql_where=text("key is not null"),
+              sqlite_where=text("key is not null")),
+        # ledger/selectors.py, what a run enqueued.
+        Index("ix_job_runs_parent", "parent_id", postgresql_where=text("parent_id is not null"),
+              sqlite_where=text("parent_id is not null")),
     )  # fmt: skip
+
+
+# ledger/find.py, short ids of runs that have ended; those of live ones are found in the index of their state.
+Index("ix_job_runs_tail", id_tail(JobRun.id), postgresql_where=text(ENDED), sqlite_where=text(ENDED))
 
 
 class JobAttempt(Base):
@@ -210,6 +259,58 @@ class JobAttempt(Base):
         CheckConstraint(_one_of("outcome", Outcome), name="outcome"),
         CheckConstraint("attempt > 0", name="attempt_from_one"),
         CheckConstraint("(refused_at is null) = (refused_outcome is null)", name="refusal_whole"),
+    )
+
+
+class JobKey(Base):
+    """A key that is held for longer than its run is live. It outlives its run, and is left when runs are pruned."""
+
+    __tablename__ = "job_keys"
+
+    kind: Mapped[str] = mapped_column(String(200), primary_key=True)
+    key: Mapped[str] = mapped_column(String(255), primary_key=True)
+    run_id: Mapped[UUID] = mapped_column(Uuid)
+    arguments_hash: Mapped[str] = mapped_column(String(32))
+    held_until: Mapped[datetime | None] = mapped_column(UtcDateTime)
+
+    # ledger/keys.py, keys that nobody holds any more.
+    __table_args__ = (Index("ix_job_keys_held_until", "held_until"),)
+
+
+class JobStep(Base):
+    """A named part of a run, kept across attempts: an effect with its intent and its end, or a cursor."""
+
+    __tablename__ = "job_steps"
+
+    run_id: Mapped[UUID] = mapped_column(Uuid, primary_key=True)
+    name: Mapped[str] = mapped_column(String(200), primary_key=True)
+    form: Mapped[str] = mapped_column(String(10))
+    token: Mapped[UUID] = mapped_column(Uuid)
+    attempt: Mapped[int] = mapped_column(Integer)
+    started_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    finished_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    result: Mapped[Any | None] = mapped_column(JsonText)
+
+    __table_args__ = (CheckConstraint("form in ('cursor', 'effect')", name="form"),)
+
+
+class JobFollowup(Base):
+    """A run that is to be enqueued in the transaction that ends another. ``id`` is the id it will have."""
+
+    __tablename__ = "job_followups"
+
+    id: Mapped[UUID] = mapped_column(Uuid, primary_key=True)
+    run_id: Mapped[UUID] = mapped_column(Uuid)
+    on_state: Mapped[str] = mapped_column(String(10))
+    kind: Mapped[str] = mapped_column(String(200))
+    run: Mapped[Any] = mapped_column(JsonText)
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    enqueued_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+
+    __table_args__ = (
+        CheckConstraint("on_state in ('cancelled', 'dead', 'ended', 'succeeded')", name="on_state"),
+        # ledger/followups.py, those of runs that end.
+        Index("ix_job_followups_run", "run_id"),
     )
 
 
@@ -322,3 +423,48 @@ class JobLeader(Base):
     since: Mapped[datetime] = mapped_column(UtcDateTime)
     lease_until: Mapped[datetime] = mapped_column(UtcDateTime)
     ticked_at: Mapped[datetime] = mapped_column(UtcDateTime)
+
+
+class OperatorAction(Base):
+    """What an operator did: who, when, to which runs, why, and how many."""
+
+    __tablename__ = "operator_actions"
+
+    id: Mapped[UUID] = mapped_column(Uuid, primary_key=True)
+    verb: Mapped[str] = mapped_column(String(20))
+    actor: Mapped[str] = mapped_column(String(200))
+    target: Mapped[str] = mapped_column(Text)
+    selector: Mapped[Any | None] = mapped_column(JsonText)
+    options: Mapped[Any | None] = mapped_column(JsonText)
+    reason: Mapped[str | None] = mapped_column(String(500))
+    state: Mapped[str] = mapped_column(String(12))
+    started_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    finished_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    expected: Mapped[int] = mapped_column(Integer, default=0)
+    done: Mapped[int] = mapped_column(Integer, default=0)
+    skipped: Mapped[int] = mapped_column(Integer, default=0)
+    before: Mapped[Any | None] = mapped_column(JsonText)
+    after: Mapped[Any | None] = mapped_column(JsonText)
+    undoes: Mapped[UUID | None] = mapped_column(Uuid)
+    undone_by: Mapped[UUID | None] = mapped_column(Uuid)
+
+    __table_args__ = (
+        CheckConstraint("state in ('failed', 'finished', 'interrupted', 'running')", name="state"),
+        CheckConstraint("(state = 'running') = (finished_at is null)", name="finished_exactly_when_over"),
+    )
+
+
+class OperatorActionRun(Base):
+    """What an action did to one run, or why it did nothing: the run's moving parts before and after."""
+
+    __tablename__ = "operator_action_runs"
+
+    action_id: Mapped[UUID] = mapped_column(Uuid, primary_key=True)
+    run_id: Mapped[UUID] = mapped_column(Uuid, primary_key=True)
+    skipped: Mapped[str | None] = mapped_column(String(200))
+    new_run_id: Mapped[UUID | None] = mapped_column(Uuid)
+    before: Mapped[Any | None] = mapped_column(JsonText)
+    after: Mapped[Any | None] = mapped_column(JsonText)
+
+    # ledger/audit.py, what was done to a run.
+    __table_args__ = (Index("ix_operator_action_runs_run", "run_id"),)

@@ -12,6 +12,7 @@ from jobs.errors import DefinitionError
 from jobs.models import MAX_PRIORITY, MIN_PRIORITY
 from jobs.retry import Retry
 from jobs.schedule import At, Cron, Every, Schedule
+from jobs.unique import Unique
 
 NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.:\-]*")
 MAX_KIND, MAX_QUEUE = 200, 100
@@ -29,7 +30,8 @@ class Options:
     priority: smaller first, from -1000 to 1000.
     timeout: the soft time limit of an attempt; None is none.
     retry: when failed attempts are tried again.
-    version: of its arguments; raise it when their shape changes.
+    version: of its arguments; raise it when their shape changes, and say in ``upcast`` what became of them.
+    unique: for how long a key is held; ``WHILE_LIVE`` unless said.
     schedule: when runs of it are made by a scheduler; one or several. Never inherited.
     """
 
@@ -40,6 +42,7 @@ class Options:
     timeout: timedelta | None = DEFAULT_TIMEOUT
     retry: Retry = Retry()  # noqa: RUF009
     version: int = 1
+    unique: Unique | None = None
     schedule: Schedule | tuple[Schedule, ...] | None = None
 
     @property
@@ -96,7 +99,7 @@ def _check(options: Options, place: str) -> None:
 
     check_name(options.kind, what="kind", longest=MAX_KIND)
     check_name(options.queue, what="queue", longest=MAX_QUEUE)
-    given: dict[str, Any] = {name: getattr(options, name) for name in ("aliases", "retry")}
+    given: dict[str, Any] = {name: getattr(options, name) for name in ("aliases", "retry", "unique")}
     own_schedules: tuple[Any, ...] = options.schedules
     if not isinstance(given["aliases"], tuple):
         refuse("aliases", "a tuple of kinds")
@@ -110,6 +113,8 @@ def _check(options: Options, place: str) -> None:
         refuse("retry", "a Retry(…)")
     if type(options.version) is not int or options.version < 1:
         refuse("version", "a whole number from 1")
+    if given["unique"] is not None and not isinstance(given["unique"], Unique):
+        refuse("unique", "WHILE_LIVE, Within(timedelta) or FOREVER")
     for own in own_schedules:
         if not isinstance(own, Cron | Every | At):
             refuse("schedule", "a Cron(…), Every(…) or At(…), or a list of them")

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import difflib
 import os
+import re
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BeforeValidator, Field, PlainSerializer, ValidationError
+from pydantic import BeforeValidator, Field, PlainSerializer, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
 
 from jobs.duration import format_duration, parse_duration
@@ -39,6 +40,7 @@ Span = Annotated[
     PlainSerializer(lambda span: f"{span.total_seconds()}s", when_used="json"),
 ]
 Words = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_words)]
+Numbers = Annotated[tuple[float, ...], NoDecode, BeforeValidator(_words)]
 
 
 class Settings(BaseSettings):
@@ -77,6 +79,45 @@ class Settings(BaseSettings):
         "auto", description="auto: readable on a terminal, else JSON."
     )
     log_starts: bool = Field(False, description="Log the start of each attempt too.")
+
+    metrics_host: str = Field("127.0.0.1", description="Where metrics and health are served; 0.0.0.0 is everybody.")
+    metrics_port: int | None = Field(
+        None, ge=0, le=65535, description="Port of the worker's metrics and health; 0: any free one; unset: none."
+    )
+    ledger_metrics_port: int | None = Field(
+        None, ge=0, le=65535, description="Port of the ledger's metrics and the scheduler's health; unset: none."
+    )
+    metrics_buckets: Numbers = Field(
+        (), description="Upper bounds of the histograms, in seconds, rising; unset: 5 ms to 1 h."
+    )
+    metrics_timeout: Span = Field(timedelta(seconds=5), description="Longest read of the ledger for its metrics.")
+    metrics_cache: Span = Field(timedelta(seconds=5), description="How old the ledger's metrics may be.")
+    latency_target: Span = Field(
+        timedelta(minutes=5), description="How old a queue's oldest ready run may be, unless the queue says."
+    )
+    sentry_dsn: str | None = Field(None, description="Where Sentry hears of errors; unset: nowhere.")
+    sentry_environment: str | None = Field(None, description="Sentry's environment.")
+    sentry_retry_level: Literal["off", "debug", "info", "warning", "error"] = Field(
+        "warning", description="Level of errors that are tried again; deaths are always errors."
+    )
+    sentry_traces: float = Field(0.0, ge=0.0, le=1.0, description="Share of the attempts sent as transactions.")
+    sentry_arguments: bool = Field(False, description="Send a failed run's arguments too, scrubbed.")
+    tracing: bool = Field(False, description="Trace runs with OpenTelemetry; needs the extra otel.")
+
+    @field_validator("metrics_buckets")
+    @classmethod
+    def _check_buckets(cls, bounds: tuple[float, ...]) -> tuple[float, ...]:
+        if any(not 0 < one < float("inf") for one in bounds) or list(bounds) != sorted(set(bounds)):
+            raise ValueError("bounds must be above zero and rise: 0.1,1,10")
+        return bounds
+
+    @field_validator("sentry_dsn")
+    @classmethod
+    def _check_dsn(cls, dsn: str | None) -> str | None:
+        # Sentry's own error would show it.
+        if dsn is not None and not re.fullmatch(r"https?://[^@/:\s]+(:[^@/\s]*)?@[^/\s]+/(\S*/)?\d+", dsn):
+            raise ValueError("is no Sentry DSN: https://KEY@HOST/PROJECT")
+        return dsn
 
     @classmethod
     def settings_customise_sources(
@@ -146,7 +187,7 @@ def show(name: str, value: Any) -> str:
         return hide_password(str(value))
     if isinstance(value, timedelta):
         return format_duration(value)
-    return ",".join(value) if isinstance(value, tuple) else str(value)
+    return ",".join(map(str, value)) if isinstance(value, tuple) else str(value)
 
 
 def hide_password(url: str) -> str:

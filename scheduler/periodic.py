@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from jobs.app import App
-from jobs.enqueue import announce, enqueuer
+from jobs.enqueue import announce_runs, enqueuer
 from jobs.events import ScheduleBroken, ScheduleTicked, SlotFired, SlotPassed
 from jobs.ledger.fire import BATCH, Round, fire_due, fire_released
 from jobs.ledger.leader import limit_idle
@@ -89,7 +89,7 @@ def seconds_until(moment: datetime | None, now: datetime) -> float:
 
 def tell(app: App, done: Round) -> None:
     """Tell the ready index and the subscribers of what was committed."""
-    announce(app, [one.run for one in done.decided if one.run is not None])
+    announce_runs(app, [one.run for one in done.decided if one.run is not None])
     fired, passed = [], []
     for one in done.decided:
         slot = one.slot

@@ -13,15 +13,12 @@ import dramatiq
 from jobs import registry
 from jobs.app import App
 from jobs.dramatiq import Delivery, LedgerBroker
-from jobs.errors import LeaseLost
-from jobs.ledger.records import Claim, Ending
-from jobs.ledger.settle import settle
-from jobs.run import Run
-from jobs.states import RunState
+from jobs.ledger.records import Claim
 from worker.attempt import Attempts
 from worker.deadline import Deadlines, Ticket
 from worker.intake import Intake
 from worker.marks import Marks
+from worker.starts import tell_start
 
 
 class Actors:
@@ -56,10 +53,12 @@ class Actors:
         if not self._intake.begin(delivery):
             return
         delivery.mark = self._marks.start(delivery.claim.run_id)
+        if self._app.settings.log_starts:
+            tell_start(self._app, delivery)
         ending, run = self._attempts.attempt(delivery.claim)
         self._marks.ended(delivery.mark)
         if run.session is not None:
-            self._commit(delivery, ending, run)
+            delivery.settled = self._attempts.commit(ending, run, worker=self._worker)
         delivery.ending = ending
 
     def performing(self) -> list[UUID]:
@@ -80,29 +79,3 @@ class Actors:
             )
         finally:
             del self._tickets[claim.run_id]
-
-    def _commit(self, delivery: Delivery, ending: Ending, run: Run) -> None:
-        """Record the success in the job's own transaction: its writes and its end are one commit, or none.
-
-        When the lease is lost or the run was cancelled, the writes are undone and the settler tells the rest.
-        """
-        session = run.session
-        assert session is not None
-        try:
-            with self._app.database.translated():
-                settled, _ = settle(
-                    session,
-                    [ending],
-                    worker=self._worker,
-                    poison_after=self._app.settings.poison_after,
-                    monotonic=self._app.clock.monotonic(),
-                )
-                if not settled or settled[0][1].state is not RunState.SUCCEEDED:
-                    raise LeaseLost(f"The lease of run {run.id} is lost.")
-                run.commit()
-            delivery.settled = settled[0][1]
-        except LeaseLost:
-            run.rollback()
-        except BaseException as error:
-            run.rollback()
-            self._attempts.undo(ending, error)

@@ -69,6 +69,7 @@ class Assignment:
             gone: leave at once (on Linux the kernel has killed the process before it can read that).
         orphans: dead processes whose attempts to end first thing, before saying ``ready``.
         target: ``module:function`` that was called.
+        metrics_folder: where it counts what it does; empty: it does not.
     """
 
     name: str
@@ -80,6 +81,7 @@ class Assignment:
     control: socket.socket
     orphans: tuple[Orphan, ...] = ()
     target: str = TARGET
+    metrics_folder: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +95,7 @@ class Order:
     settings: str
     orphans: tuple[Orphan, ...] = ()
     target: str = TARGET
+    metrics_folder: str = ""
 
     def to_json(self) -> str:
         return json.dumps(
@@ -104,6 +107,7 @@ class Order:
                 "settings": self.settings,
                 "orphans": [orphan.as_message() for orphan in self.orphans],
                 "target": self.target,
+                "metrics_folder": self.metrics_folder,
             }
         )
 
@@ -118,6 +122,7 @@ class Order:
             settings=told["settings"],
             orphans=tuple(Orphan.from_message(orphan) for orphan in told["orphans"]),
             target=told["target"],
+            metrics_folder=told["metrics_folder"],
         )
 
     def assign(self, *, marks_fd: int, control: socket.socket) -> Assignment:
@@ -132,4 +137,5 @@ class Order:
             control=control,
             orphans=self.orphans,
             target=self.target,
+            metrics_folder=self.metrics_folder,
         )

@@ -17,15 +17,28 @@ from jobs import registry
 from jobs.app import App
 from jobs.arguments import read_arguments
 from jobs.context import correlation_id, current_run
-from jobs.errors import ArgumentsRefused, Cancel, Cancelled, GiveUp, RetryAfter, Snooze, TimeLimitExceeded
+from jobs.errors import (
+    ArgumentsRefused,
+    Cancel,
+    Cancelled,
+    GiveUp,
+    RetryAfter,
+    Snooze,
+    TimeLimitExceeded,
+    UnknownEffect,
+)
 from jobs.failure import describe_failure, storable
 from jobs.job import Job, is_async
-from jobs.ledger.records import Claim, Ending
+from jobs.ledger.records import Claim, Ending, Settled
+from jobs.ledger.settle import settle
 from jobs.retry import Retry
 from jobs.run import Run
-from jobs.states import Cause, Outcome
+from jobs.states import Cause, Outcome, RunState
 
 log = logging.getLogger("jobs.worker")
+
+NEWER_WAIT = timedelta(seconds=5)
+"""Before a run whose arguments are of a later version is looked at again."""
 
 Perform = Callable[[Callable[[], Any], Claim, timedelta | None], Any]
 """Calls a function under a run's time limit."""
@@ -50,7 +63,7 @@ class Attempts:
         run = Run(self._app, claim, deadline=deadline, stop=self._stopping)
         outer = current_run.set(run), correlation_id.set(claim.correlation_id or str(claim.run_id))
         try:
-            job = read_arguments(cls, claim.arguments, kind=claim.kind)
+            job = self._read(cls, claim)
             job.bind(run)
             value = self._perform(self._call(cls, job), claim, timeout)
             ending = self._ended(claim, started, Outcome.SUCCEEDED, result=self._result(claim, value))
@@ -61,6 +74,32 @@ class Attempts:
             _reset(outer)
         return ending, run
 
+    def commit(self, ending: Ending, run: Run, *, worker: str) -> Settled | None:
+        """Record the success in the job's own transaction: its writes and its end are one commit, or none.
+
+        None when that was not to be, and ``ending`` is to be settled apart: the lease is lost or the run was
+        cancelled (the writes are undone), or the commit failed (and so has the attempt).
+        """
+        session = run.session
+        assert session is not None
+        try:
+            with self._app.database.translated():
+                settled, _ = settle(
+                    session,
+                    [ending],
+                    worker=worker,
+                    poison_after=self._app.settings.poison_after,
+                    monotonic=self._app.clock.monotonic(),
+                )
+                if settled and settled[0][1].state is RunState.SUCCEEDED:
+                    run.commit()
+                    return settled[0][1]
+            run.rollback()
+        except BaseException as error:
+            run.rollback()
+            self.undo(ending, error)
+        return None
+
     def undo(self, ending: Ending, error: BaseException) -> None:
         """What was to be a success could not be committed: the attempt failed with ``error`` instead."""
         cls: type[Job] = registry.get(ending.claim.kind)
@@ -68,6 +107,17 @@ class Attempts:
         failed = self._failed(ending.claim, cls.options.retry, now - ending.elapsed_seconds, error)
         ending.outcome, ending.delay_seconds, ending.cause = failed.outcome, failed.delay_seconds, failed.cause
         ending.result, ending.failure, ending.error = None, failed.failure, error
+
+    def _read(self, cls: type[Job], claim: Claim) -> Job:
+        version, stored = cls.options.version, claim.arguments_version
+        upcast = (lambda old: cls.upcast(old, stored)) if stored < version else None
+        try:
+            return read_arguments(cls, claim.arguments, kind=claim.kind, upcast=upcast)
+        except ArgumentsRefused:
+            # A later release enqueued it: during a deploy its own worker will come.
+            if stored > version and claim.age < self._app.settings.unknown_kind_wait:
+                raise Snooze(NEWER_WAIT, reason="its arguments are of a later version") from None
+            raise
 
     def _call(self, cls: type[Job], job: Job) -> Callable[[], Any]:
         runs_async = self._is_async.get(cls)
@@ -80,6 +130,8 @@ class Attempts:
         kind = claim.kind
         if isinstance(error, ArgumentsRefused) and error.__traceback__ is not None and _is_reading(error):
             return self._ended(claim, started, Outcome.FAILED, cause=Cause.BAD_ARGUMENTS, error=error)
+        if isinstance(error, UnknownEffect):
+            return self._ended(claim, started, Outcome.GAVE_UP, cause=Cause.UNKNOWN_EFFECT, error=error)
         if isinstance(error, Snooze):
             if error.give_up_after is not None and claim.age >= error.give_up_after:
                 return self._ended(claim, started, Outcome.GAVE_UP, cause=Cause.GAVE_UP, error=error)

@@ -79,6 +79,7 @@ class Crew:
             settings=self._plan.settings,
             orphans=self.orphans.take(name) if none_can_bury else (),
             target=generation.target,
+            metrics_folder=self._plan.metrics_folder,
         )
         ours, theirs = socket.socketpair()
         with theirs:

@@ -45,6 +45,7 @@ class Heartbeat(threading.Thread):
         self._lose = lose
         self._stopping = threading.Event()
         self.beat_at = app.clock.monotonic()
+        self.on_renewed: Callable[[], None] = lambda: None
 
     def run(self) -> None:
         every = self._app.settings.lease.total_seconds() / 3
@@ -72,6 +73,7 @@ class Heartbeat(threading.Thread):
             pairs = [(one.run_id, one.token) for one in claims]
             ours = renew(connection, pairs, lease=self._app.settings.lease)
             workers.see(connection, self._worker, busy=len(self._performing()))
+        self.on_renewed()
         for claim in claims:
             if claim.token not in ours and self._holdings.drop(claim.token) is not None:
                 log.warning("A lease was lost.", extra={"run_id": str(claim.run_id), "kind": claim.kind})

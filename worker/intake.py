@@ -61,11 +61,17 @@ class Intake(threading.Thread):
         self._wanted = threading.Event()
         self._stopping = threading.Event()
         self.on_failure: Callable[[BaseException], None] = lambda error: None
+        self.on_turn: Callable[[], None] = lambda: None
+        self.on_claim: Callable[[], None] = lambda: None
 
     @property
     def busy(self) -> int:
         """Threads that perform a run just now."""
         return len(self._busy)
+
+    def performing(self) -> list[Delivery]:
+        """What threads perform just now."""
+        return list(self._busy)
 
     def run(self) -> None:
         failures = 0
@@ -73,6 +79,7 @@ class Intake(threading.Thread):
             try:
                 self._give_back_stale()
                 self._refill()
+                self.on_turn()
                 failures = 0
             except JobsError as error:
                 failures += 1
@@ -169,6 +176,7 @@ class Intake(threading.Thread):
             return
         claims = self._source.claim(missing, wait_seconds=LONGEST_TAKE)
         if claims:
+            self.on_claim()
             self._keep(claims)
 
     def _keep(self, claims: list[Claim]) -> None:

@@ -25,6 +25,7 @@ class Plan:
         answer_limit: a process silent for so long is killed; None: never.
         start_limit: likewise for one that has never said anything; None: never.
         target: ``module:function`` that a process calls.
+        metrics_folder: where its processes count; empty: they do not.
     """
 
     imports: tuple[str, ...] = ()
@@ -37,3 +38,4 @@ class Plan:
     answer_limit: float | None = 15.0
     start_limit: float | None = 120.0
     target: str = TARGET
+    metrics_folder: str = ""

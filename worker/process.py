@@ -8,16 +8,20 @@ import platform
 import threading
 from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 
 from dramatiq.worker import Worker
 
 from jobs import boot, registry
+from jobs.announce import announce
 from jobs.app import App
 from jobs.dramatiq import LedgerBroker
+from jobs.ended import ended_events
 from jobs.errors import JobsError
 from jobs.ledger import workers
 from jobs.ledger.sweep import end_orphans
-from jobs.observe.log import configure_logging, subscribe
+from jobs.observe import watch
+from jobs.observe.log import configure_logging
 from jobs.ready.protocol import ReadyEntry
 from jobs.settings import Settings
 from jobs.states import RunState
@@ -26,13 +30,16 @@ from worker.actor import Actors
 from worker.assignment import Assignment, Orphan
 from worker.control import Control
 from worker.deadline import Deadlines
+from worker.health import Pulse
 from worker.heartbeat import Heartbeat
 from worker.holdings import Holdings
 from worker.intake import Intake
 from worker.marks import Marks
 from worker.pace import Pace
+from worker.ready_source import ReadySource
 from worker.settler import Settler
 from worker.source import LedgerSource, PollingBell, Source, SqliteBell
+from worker.starts import Starts
 
 log = logging.getLogger("jobs.worker")
 
@@ -46,9 +53,13 @@ def serve(assignment: Assignment) -> int:
     settings = Settings.model_validate_json(assignment.settings)
     configure_logging(settings)
     app = boot.configure(boot.build(settings))
-    subscribe(app.events)
+    folder = assignment.metrics_folder
+    close = watch(app, metrics_folder=Path(folder) if folder else None)
     process = Process(app, assignment.name, assignment.marks)
-    return process.serve(Control(assignment.control), assignment.orphans)
+    try:
+        return process.serve(Control(assignment.control), assignment.orphans)
+    finally:
+        close()
 
 
 class Process:
@@ -64,6 +75,8 @@ class Process:
         self.queues = list(queues or settings.queues or _queues_of(self.kinds))
         self._holdings = Holdings()
         pace = Pace(settings.threads, app.clock)
+        self._upkeep = Upkeep(app)
+        self._pulse = Pulse(app.clock, app.events)
         self._source = self._make_source()
         self._settler = Settler(app, self._holdings, pace, marks, worker=name)
         self._intake = Intake(app, self._source, self._settler, self._holdings, pace, threads=settings.threads)
@@ -77,7 +90,9 @@ class Process:
             cancel=self._actors.cancel,
             lose=self._actors.cancel,
         )
-        self._upkeep = Upkeep(app)
+        self._intake.on_turn = self._pulse.turned
+        self._intake.on_claim = self._heartbeat.on_renewed = self._pulse.answered
+        self._starts = Starts(app, self._intake.performing)
         self._settler.on_failure = self._intake.on_failure = lambda error: self.failed.set()
         self._broker = LedgerBroker(app)
         self._broker.intake = self._intake
@@ -119,6 +134,7 @@ class Process:
         self._upkeep.stop()
         self._heartbeat.stop()
         try:
+            self._source.close()
             with self.app.database.write(urgent=True) as connection:
                 workers.sign_off(connection, self.name)
         except JobsError as error:
@@ -144,10 +160,13 @@ class Process:
         control.send(say="ready")
         while not control.closed:
             self._bury_and_say(control, waiting)
+            self._starts.look()
             for message in control.receive(LOOK_SECONDS):
                 match message.get("do"):
                     case "ping":
-                        control.send(say="pong", busy=self._intake.busy, held=len(self._holdings))
+                        control.send(
+                            say="pong", busy=self._intake.busy, held=len(self._holdings), **self._pulse.report()
+                        )
                     case "stop":
                         self.stop(float(message.get("seconds", 0)))
                         return 0
@@ -177,12 +196,13 @@ class Process:
                 poison_after=self.app.settings.poison_after,
             )
             workers.sign_off(connection, orphan.name)
-        if self.app.ready is not None:
-            back = [one for one in settled if one.state is RunState.QUEUED]
-            self.app.ready.add(
-                [ReadyEntry(one.run_id, one.queue, one.priority, one.retry_at) for one in back]
-                + [ReadyEntry(one.run_id, one.queue, one.priority, one.run_at) for one in freed]
-            )
+        back = [one for one in settled if one.state is RunState.QUEUED]
+        entries = [ReadyEntry(one.run_id, one.queue, one.priority, one.retry_at) for one in back]
+        freed += [after for one in settled for after in one.followed_by]
+        announce(self.app, entries + [ReadyEntry(one.run_id, one.queue, one.priority, one.run_at) for one in freed])
+        self.app.events.emit(
+            ended_events(settled, error_type="ProcessDied", why=f"its worker process died: {orphan.cause}")
+        )
         if settled or freed:
             log.warning(
                 "Ended what a dead process held.",
@@ -192,7 +212,12 @@ class Process:
 
     def _make_source(self) -> Source:
         bell = SqliteBell(self.app) if self.app.database.dialect == "sqlite" else PollingBell(self.app)
-        return LedgerSource(self.app, queues=self.queues, kinds=self.kinds, worker=self.name, bell=bell)
+        ledger = LedgerSource(self.app, queues=self.queues, kinds=self.kinds, worker=self.name, bell=bell)
+        if self.app.ready is None:
+            return ledger
+        return ReadySource(
+            self.app, self.app.ready, ledger, kinds=self.kinds, worker=self.name, on_loss=self._upkeep.hurry
+        )
 
 
 def _queues_of(kinds: Sequence[str]) -> list[str]:

@@ -11,6 +11,7 @@ import queue
 import threading
 from collections.abc import Callable
 
+from jobs.announce import announce
 from jobs.app import App
 from jobs.dramatiq import Delivery
 from jobs.errors import JobsError, LedgerRefused
@@ -151,12 +152,10 @@ class Settler(threading.Thread):
                 ReadyEntry(one.run_id, one.queue, one.priority, one.retry_at)
                 for _, one in settled
                 if one.state is RunState.QUEUED
-            ] + [ReadyEntry(one.run_id, one.queue, one.priority, one.run_at) for one in freed]
-            if back:
-                try:
-                    app.ready.add(back)
-                except JobsError as error:
-                    app.events.emit([ServiceFailed("ready", "add", str(error))])
+            ]
+            followed = [after for _, one in settled for after in one.followed_by]
+            back += [ReadyEntry(one.run_id, one.queue, one.priority, one.run_at) for one in [*freed, *followed]]
+            announce(app, back)
         app.events.emit([BatchSettled(len(settled), seconds)])
         if settled and app.events.wants(AttemptEnded):
             app.events.emit([_event(ending, one) for ending, one in settled])

@@ -35,6 +35,10 @@ class Bell(Protocol):
 
     def wait_for_change(self, seconds: float) -> bool: ...
 
+    def found(self) -> None:
+        """There was work."""
+        ...
+
 
 class LedgerSource:
     """Claims from the ledger itself. When there is nothing, waits for a change or for the next due moment."""
@@ -68,7 +72,9 @@ class LedgerSource:
                 if len(claims) >= count:
                     break
             self._is_dry = not claims
-            if self._is_dry:
+            if claims:
+                self._bell.found()
+            else:
                 moments = [next_due_at(connection, queue) for queue in self._queues]
                 self._next_due = min((one for one in moments if one is not None), default=None)
         return claims
@@ -98,16 +104,30 @@ class SqliteBell:
     def wait_for_change(self, seconds: float) -> bool:
         return self._version.wait_for_change(seconds)
 
+    def found(self) -> None:
+        pass
+
 
 class PollingBell:
-    """Cannot hear: says that it may be time, seldom while nothing happens."""
+    """Cannot hear: says that it may be time, seldom while nothing happens, and often after something did."""
 
-    def __init__(self, app: App, *, longest: float = 1.0) -> None:
+    def __init__(self, app: App, *, shortest: float = 0.02, longest: float = 1.0) -> None:
         self._app = app
+        self._shortest = shortest
         self._longest = longest
-        self._pause = 0.02
+        self._pause = shortest
+        self._look_at = 0.0
 
     def wait_for_change(self, seconds: float) -> bool:
-        self._app.clock.sleep(min(self._pause, seconds))
+        clock = self._app.clock
+        clock.sleep(max(0.0, min(self._look_at - clock.monotonic(), seconds)))
+        if clock.monotonic() < self._look_at:
+            return False
+        self._look_at = clock.monotonic() + self._pause * (0.75 + clock.rng.random() / 2)
         self._pause = min(self._longest, self._pause * 1.5)
         return True
+
+    def found(self) -> None:
+        """There was work: more may come soon."""
+        self._pause = self._shortest
+        self._look_at = 0.0

@@ -53,6 +53,7 @@ class Supervisor:
         self._restarts = 0
         self._stops = 0
         self._exit_code: int | None = None
+        self._looked = clock.monotonic()
 
     def run(self) -> int:
         """Serve until stopped. In the main thread, for it takes the signals."""
@@ -60,6 +61,7 @@ class Supervisor:
             self._current = self._new_generation()
             while self._exit_code is None:
                 self._wait(signals)
+                self._looked = self._clock.monotonic()
                 self._hear_generations()
                 for member in self._crew:
                     self._crew.hear(member)
@@ -76,11 +78,12 @@ class Supervisor:
         return self._exit_code
 
     def state(self) -> dict[str, object]:
-        """What a health or metrics endpoint shows: plain data, no run's arguments, ages in seconds."""
+        """What a health endpoint shows: plain data, no run's arguments, ages in seconds. From any thread."""
         now = self._clock.monotonic()
         ready = [member for member in self._crew if member.ready is not None and not member.is_leaving]
         return {
             "processes": self._plan.processes,
+            "looked_seconds_ago": now - self._looked,
             "ready": len(ready),
             "restarts": self._restarts,
             "crash_looping": sum(seat.back_off.is_looping for seat in self._seats),

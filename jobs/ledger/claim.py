@@ -31,6 +31,7 @@ from sqlalchemy import (
     update,
 )
 
+from jobs.ledger.follow import follow
 from jobs.ledger.records import Claim, Freed
 from jobs.models import JobQueue, JobRun, UtcDateTime
 from jobs.sql import Batch, Executor, dialect_of, ledger_now, one_of, plus_seconds, random_token
@@ -103,7 +104,8 @@ def give_back(session: Executor, held: Sequence[tuple[UUID, UUID]], *, now: date
     if not held:
         return []
     dialect = dialect_of(session)
-    rows = session.execute(_give_back(dialect), {**_HELD.rows(dialect, sorted(held)), "now": now})
+    rows = session.execute(_give_back(dialect), {**_HELD.rows(dialect, sorted(held)), "now": now}).all()
+    follow(session, [row.id for row in rows if row.has_followups and row.state == RunState.CANCELLED], now=now)
     return [Freed(row.id, row.queue, row.priority, row.run_at) for row in rows if row.state == RunState.QUEUED]
 
 
@@ -254,6 +256,7 @@ def _take(dialect: str, ids: Select[tuple[UUID]]) -> Update:
             JobRun.parent_id,
             JobRun.root_id,
             JobRun.scheduled_for,
+            JobRun.key,
         )
         .execution_options(synchronize_session=False)
     )
@@ -276,7 +279,7 @@ def _give_back(dialect: str) -> Update:
             started_at=case((JobRun.attempt > 1, JobRun.started_at), else_=None),
             state_at=ledger_now(),
         )
-        .returning(JobRun.id, JobRun.queue, JobRun.priority, JobRun.run_at, JobRun.state)
+        .returning(JobRun.id, JobRun.queue, JobRun.priority, JobRun.run_at, JobRun.state, JobRun.has_followups)
         .execution_options(synchronize_session=False)
     )
 

@@ -16,9 +16,7 @@ from uuid import UUID
 from sqlalchemy import (
     Case,
     Float,
-    Insert,
     Integer,
-    Row,
     Text,
     Update,
     Uuid,
@@ -26,16 +24,16 @@ from sqlalchemy import (
     bindparam,
     case,
     cast,
-    insert,
     or_,
     select,
     update,
 )
 
-from jobs.ledger.records import Failure, Settled
+from jobs.ledger.follow import follow
+from jobs.ledger.records import Failure, Freed, Settled
 from jobs.models import JobAttempt, JobRun, JsonText
-from jobs.sql import Batch, Executor, dialect_of, ledger_now, plus_seconds
-from jobs.states import CHARGED, CRASHES, Cause, Outcome, RunState
+from jobs.sql import Batch, Executor, dialect_of, insert_into, ledger_now, plus_seconds
+from jobs.states import CHARGED, CRASHES, FINAL, Cause, Outcome, RunState
 
 _ENDED = Batch(
     "ended",
@@ -104,6 +102,12 @@ def end(
     """
     if not ends:
         return [], []
+    once = {one.run_id: one for one in ends}
+    if len(once) < len(ends):
+        # A run claimed anew while its lost attempt still told its end: a statement ends one attempt of a run.
+        batches = [*once.values()], [one for one in ends if once[one.run_id] is not one]
+        parts = [end(session, batch, poison_after=poison_after, now=now) for batch in batches]
+        return parts[0][0] + parts[1][0], parts[0][1] + parts[1][1]
     dialect = dialect_of(session)
     # In the order of ids, so that two processes that end the same runs do not lock each other out.
     ordered = sorted(ends, key=lambda one: one.run_id)
@@ -113,13 +117,15 @@ def end(
         "now": now,
     }
     moved = {row[0]: row for row in session.execute(_end(dialect), values).all()}
+    # row[10]: it has follow-ups.
+    followed = follow(session, [row[0] for row in moved.values() if row[10] and row[3] in FINAL], now=now)
     ended, refused, tried = [], [], []
     for one in ordered:
         row = moved.get(one.run_id)
         if row is None or row[2] != one.attempt:
             refused.append(one)
             continue
-        settled = _settled(row, one.outcome)
+        settled = _settled(row, one.outcome, followed.get(one.run_id, ()))
         tried.append(_attempt(one, settled))
         ended.append(settled)
     if tried:
@@ -130,9 +136,9 @@ def end(
     return ended, refused
 
 
-def _settled(row: Row[Any], outcome: Outcome) -> Settled:
+def _settled(row: Sequence[Any], outcome: Outcome, followed_by: Sequence[Freed]) -> Settled:
     # By place, in the order of _end's returning: a name costs a look-up, and this is done for every run.
-    run_id, kind, attempt, state, cause, started_at, state_at, run_at, queue, priority = tuple(row)
+    run_id, kind, attempt, state, cause, started_at, state_at, run_at, queue, priority, _ = tuple(row)
     state = _STATES[state]
     if state is RunState.CANCELLED and outcome is Outcome.SUCCEEDED:
         outcome = Outcome.CANCELLED
@@ -148,6 +154,7 @@ def _settled(row: Row[Any], outcome: Outcome) -> Settled:
         started_at,
         state_at,
         run_at if state is RunState.QUEUED else None,
+        tuple(followed_by),
     )
 
 
@@ -218,7 +225,7 @@ def _end(dialect: str) -> Update:
         )
         .returning(
             JobRun.id, JobRun.kind, JobRun.attempt, JobRun.state, JobRun.cause, JobRun.started_at, JobRun.state_at,
-            JobRun.run_at, JobRun.queue, JobRun.priority,
+            JobRun.run_at, JobRun.queue, JobRun.priority, JobRun.has_followups,
         )
         .execution_options(synchronize_session=False)
     )  # fmt: skip
@@ -251,7 +258,7 @@ def _where_to(ended: Any) -> tuple[Case[str], Case[str | None]]:
 
 
 @cache
-def _record(dialect: str) -> Insert:
+def _record(dialect: str) -> Any:
     tried = _ATTEMPTS.table(dialect).c
     finished_at = plus_seconds(ledger_now(), -tried.ago_seconds)
     columns = {
@@ -263,7 +270,9 @@ def _record(dialect: str) -> Insert:
         "finished_at": finished_at,
         "retry_at": plus_seconds(ledger_now(), tried.delay_seconds),
     }  # fmt: skip
-    return insert(JobAttempt).from_select(list(columns), select(*columns.values()), include_defaults=False)
+    return insert_into(dialect, JobAttempt).from_select(
+        list(columns), select(*columns.values()), include_defaults=False
+    )
 
 
 @cache

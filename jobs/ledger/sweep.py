@@ -21,7 +21,8 @@ from sqlalchemy import (
 
 from jobs.ledger.claim import give_back
 from jobs.ledger.end import End, end
-from jobs.ledger.records import Failure, Freed, Settled
+from jobs.ledger.follow import follow
+from jobs.ledger.records import Buried, Failure, Freed, Settled
 from jobs.models import JobRun
 from jobs.sql import Batch, Executor, dialect_of, ledger_now, plus_seconds, seconds_between
 from jobs.states import Cause, Outcome, RunState
@@ -80,7 +81,7 @@ def end_orphans(
     return settled, freed
 
 
-def expire(session: Executor, *, limit: int = 500, now: datetime | None = None) -> int:
+def expire(session: Executor, *, limit: int = 500, now: datetime | None = None) -> list[Buried]:
     """Bury runs that expired before their first start."""
     expired = and_(JobRun.expires_at.is_not(None), JobRun.expires_at <= ledger_now(), JobRun.attempt == 0)
     return _bury(session, expired, Cause.EXPIRED, {"limit": limit, "now": now})
@@ -88,7 +89,7 @@ def expire(session: Executor, *, limit: int = 500, now: datetime | None = None) 
 
 def bury_unknown_kinds(
     session: Executor, known: Sequence[str], *, wait: timedelta, limit: int = 500, now: datetime | None = None
-) -> int:
+) -> list[Buried]:
     """Bury runs of kinds that are not ``known`` to any live worker and were due more than ``wait`` ago."""
     dialect = dialect_of(session)
     overdue_since = plus_seconds(ledger_now(), -bindparam("wait_seconds", type_=Float()))
@@ -97,30 +98,13 @@ def bury_unknown_kinds(
     return _bury(session, unknown, Cause.UNKNOWN_KIND, {**values, "limit": limit, "now": now})
 
 
-def overdue(
-    session: Executor, queue: str, *, after: timedelta, limit: int = 1000, now: datetime | None = None
-) -> list[Freed]:
-    """Due runs of ``queue`` that nobody has claimed for longer than ``after``, in the order they would be taken."""
-    rows = session.execute(
-        select(JobRun.id, JobRun.queue, JobRun.priority, JobRun.run_at)
-        .where(
-            JobRun.queue == queue,
-            _QUEUED,
-            JobRun.run_at <= plus_seconds(ledger_now(), -bindparam("after_seconds", type_=Float())),
-        )
-        .order_by(JobRun.priority, JobRun.run_at, JobRun.id)
-        .limit(limit),
-        {"after_seconds": after.total_seconds(), "now": now},
-    )
-    return [Freed(*row) for row in rows]
-
-
 def _leased(which: ColumnElement[bool]) -> Any:
     took = seconds_between(JobRun.started_at, ledger_now()).label("took")
     return (
         select(JobRun.id, JobRun.token, JobRun.attempt, JobRun.worker, JobRun.crashes, took)
         .where(_RUNNING, which)
-        .order_by(JobRun.id)
+        # The order of the small index on leases: by id, SQLite would walk the whole table instead.
+        .order_by(JobRun.lease_until)
         .limit(bindparam("limit", type_=Integer()))
         .with_for_update(skip_locked=True)
     )
@@ -139,7 +123,7 @@ def _end_of(row: Any, outcome: Outcome, *, failure: Failure | None = None, delay
     )
 
 
-def _bury(session: Executor, which: ColumnElement[bool], cause: Cause, values: dict[str, Any]) -> int:
+def _bury(session: Executor, which: ColumnElement[bool], cause: Cause, values: dict[str, Any]) -> list[Buried]:
     chosen = (
         select(JobRun.id)
         .where(_QUEUED, which)
@@ -151,8 +135,9 @@ def _bury(session: Executor, which: ColumnElement[bool], cause: Cause, values: d
         update(JobRun)
         .where(JobRun.id.in_(select(chosen.c.id)), JobRun.state == RunState.QUEUED)
         .values(state=RunState.DEAD.value, cause=cause.value, finished_at=ledger_now(), state_at=ledger_now())
-        .returning(JobRun.id)
+        .returning(JobRun.id, JobRun.kind, JobRun.queue, JobRun.has_followups)
         .execution_options(synchronize_session=False),
         values,
-    )
-    return len(buried.all())
+    ).all()
+    follow(session, [row.id for row in buried if row.has_followups], now=values["now"])
+    return [Buried(row.id, row.kind, row.queue) for row in buried]

@@ -1,72 +1,73 @@
-"""Lines of JSON for attempts that ended: a batch is one write. The usual way through ``logging`` costs more than
-the run itself (130 µs a line; these cost 4)."""
+"""Lines: JSON log lines built and written a batch at a time.
+
+A record that goes through ``logging`` and structlog costs 40 µs, as much as all the rest of a run. These cost 4.
+They look like the others, and go to the same stream, under the same handler's lock.
+"""
 
 from __future__ import annotations
 
-import json
 import logging
-from collections.abc import Sequence
-from functools import lru_cache
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from json.encoder import encode_basestring_ascii as quote
 
-from jobs.clock import Clock, SystemClock
-from jobs.events import AttemptEnded
+ATOMIC_BYTES = 4096
+"""What one write to a pipe keeps together, whoever else writes to it. Source: POSIX, PIPE_BUF on Linux."""
+
+_NAMES = {level: logging.getLevelName(level).lower() for level in (10, 20, 30, 40, 50)}
 
 
-class Lines:
-    """Writes to a handler's stream what its formatter would have made of each attempt."""
+class JsonLines:
+    """Writes many lines at once to a handler's stream."""
 
-    def __init__(self, handler: logging.StreamHandler, clock: Clock | None = None) -> None:  # type: ignore[type-arg]
+    def __init__(self, handler: logging.StreamHandler) -> None:  # type: ignore[type-arg]
         self._handler = handler
-        self._clock = clock or SystemClock()
 
-    def serves(self, logger: logging.Logger) -> bool:
-        """Whether nobody but the handler would hear what ``logger`` is told; else its records must be made."""
-        above = logger.parent
-        while above is not None and above.parent is not None:
-            if above.handlers or above.filters or not above.propagate:
-                return False
-            above = above.parent
-        root = logging.getLogger()
-        is_plain = not logger.handlers and not logger.filters and logger.propagate and logger.disabled is False
-        return is_plain and root.handlers == [self._handler] and not self._handler.filters
-
-    def write(self, lines: Sequence[tuple[str, str, AttemptEnded]]) -> None:
-        """One line each for (level, message, attempt)."""
-        if not lines:
-            return
-        at = self._clock.now().isoformat().replace("+00:00", "Z")
-        text = "".join([_line(level, message, one, at) for level, message, one in lines])
-        self._handler.acquire()
-        try:
-            self._handler.stream.write(text)
-            self._handler.flush()
-        except Exception:
-            self._handler.handleError(logging.LogRecord("jobs.attempt", logging.INFO, "", 0, "", None, None))
-        finally:
-            self._handler.release()
+    def write(self, lines: Iterable[str]) -> None:
+        """Write lines, each whole; a failure is the handler's to tell of."""
+        handler = self._handler
+        with handler.lock if handler.lock is not None else _Open():
+            try:
+                for piece in _pieces(lines):
+                    handler.stream.write(piece)
+                    handler.stream.flush()
+            except Exception:
+                handler.handleError(logging.makeLogRecord({"msg": "attempt lines", "name": "jobs.attempt"}))
 
 
-def _line(level: str, message: str, one: AttemptEnded, at: str) -> str:
-    run_id = str(one.run_id)
-    more = ""
-    if one.cause:
-        more += f', "cause": "{one.cause.value}"'
-    if one.retry_at:
-        more += f', "retry_at": "{one.retry_at.isoformat()}"'
-    if one.error_type:
-        more += (
-            f', "error_type": {json.dumps(one.error_type)}, "error_message": {json.dumps(one.error_message)}'
-            f', "fingerprint": {json.dumps(one.fingerprint)}'
-        )
-    correlation = f'"{run_id}"' if one.correlation_id is None else json.dumps(one.correlation_id)
-    return (
-        f'{{"event": "{message}", "level": "{level}", "run_id": "{run_id}", "kind": {_word(one.kind)}, '
-        f'"queue": {_word(one.queue)}, "attempt": {one.attempt}, "outcome": "{one.outcome.value}", '
-        f'"state": "{one.state.value}", "duration_ms": {round(one.elapsed_seconds * 1000, 1)}, '
-        f'"correlation_id": {correlation}{more}, "timestamp": "{at}"}}\n'
-    )
+def line(level: int, event: str, fields: Iterable[tuple[str, str | int | float | None]], *, now: str) -> str:
+    """One line of JSON. Everything outside ASCII, and every control character, is escaped.
+
+    ``now`` is as ``moment`` writes it.
+    """
+    parts = [f'{{"event": {quote(event)}, "level": "{_NAMES[level]}", "timestamp": "{now}"']
+    for name, value in fields:
+        if value is None:
+            continue
+        parts.append(f'"{name}": {quote(value) if isinstance(value, str) else value}')
+    return ", ".join(parts) + "}\n"
 
 
-@lru_cache(maxsize=1000)
-def _word(text: str) -> str:
-    return json.dumps(text)
+def moment(when: datetime) -> str:
+    """As structlog writes it: UTC, ending in Z."""
+    return when.astimezone(UTC).replace(tzinfo=None).isoformat() + "Z"
+
+
+def _pieces(lines: Iterable[str]) -> Iterable[str]:
+    """The lines joined, as many at a time as one write keeps whole. They are ASCII: a character is a byte."""
+    held: list[str] = []
+    size = 0
+    for one in lines:
+        if held and size + len(one) > ATOMIC_BYTES:
+            yield "".join(held)
+            held, size = [], 0
+        held.append(one)
+        size += len(one)
+    if held:
+        yield "".join(held)
+
+
+class _Open:
+    def __enter__(self) -> None: ...
+
+    def __exit__(self, *rest: object) -> None: ...

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import logging
 import sys
-from collections.abc import MutableMapping
+from collections.abc import Iterator, MutableMapping
 from typing import Any, TextIO
 
 import structlog
 
+from jobs import registry
+from jobs.clock import SystemClock
 from jobs.context import correlation_id, current_run
 from jobs.events import (
     AttemptEnded,
@@ -16,24 +18,35 @@ from jobs.events import (
     Events,
     LeadChanged,
     ResultRefused,
+    RunBuried,
     RunsSwept,
     ScheduleBroken,
     ServiceFailed,
     SlotFired,
     SlotPassed,
 )
-from jobs.observe.lines import Lines
+from jobs.observe.lines import JsonLines, line, moment
 from jobs.settings import Settings
 from jobs.states import RunState
 
 attempts = logging.getLogger("jobs.attempt")
 ledger = logging.getLogger("jobs.ledger")
 scheduler = logging.getLogger("jobs.scheduler")
-_lines: Lines | None = None
+
+SLOW_SHARE = 0.8
+"""An attempt that took more than this share of its time limit is warned of. Source: decision."""
+
+_clock = SystemClock()
+
+Field = tuple[str, str | int | float | None]
+
+_json: JsonLines | None = None
+"""Where attempt lines are written at once; None where they go through ``logging`` one by one."""
 
 
 def configure_logging(settings: Settings, *, stream: TextIO | None = None) -> None:
     """Send every log line of this process, the application's too, to ``stream`` (stderr) in one form."""
+    global _json
     out = stream if stream is not None else sys.stderr
     as_json = settings.log_format == "json" or (settings.log_format == "auto" and not out.isatty())
     shared: list[Any] = [
@@ -42,10 +55,18 @@ def configure_logging(settings: Settings, *, stream: TextIO | None = None) -> No
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         _add_context,
     ]
+    # Local variables hold arguments: no traceback shows them.
+    tracebacks = structlog.processors.ExceptionRenderer(
+        structlog.tracebacks.ExceptionDictTransformer(show_locals=False)
+    )
     last: list[Any] = (
-        [structlog.processors.dict_tracebacks, structlog.processors.JSONRenderer(default=str)]
+        [tracebacks, structlog.processors.JSONRenderer(default=str)]
         if as_json
-        else [_one_line, structlog.dev.ConsoleRenderer(colors=out.isatty(), pad_event_to=0)]
+        else [
+            structlog.processors.format_exc_info,
+            _one_line,
+            structlog.dev.ConsoleRenderer(colors=out.isatty(), pad_event_to=0),
+        ]
     )
     handler = logging.StreamHandler(out)
     handler.setFormatter(
@@ -56,9 +77,8 @@ def configure_logging(settings: Settings, *, stream: TextIO | None = None) -> No
     )
     root = logging.getLogger()
     root.handlers[:] = [handler]
-    global _lines
-    _lines = Lines(handler) if as_json else None
     root.setLevel(settings.log_level.upper())
+    _json = JsonLines(handler) if as_json else None
     # dramatiq tells of each message and of each exception; we do that, with less.
     logging.getLogger("dramatiq").setLevel(max(logging.WARNING, root.level))
     logging.getLogger("alembic").setLevel(logging.WARNING)
@@ -68,6 +88,7 @@ def subscribe(events: Events) -> None:
     """Log what happens."""
     events.subscribe(AttemptEnded, _log_ends)
     events.subscribe(AttemptStarted, _log_starts)
+    events.subscribe(RunBuried, _log_burials)
     events.subscribe(ResultRefused, _log_refusals)
     events.subscribe(ServiceFailed, _log_failures)
     events.subscribe(RunsSwept, _log_sweeps)
@@ -78,34 +99,41 @@ def subscribe(events: Events) -> None:
 
 
 def _log_ends(batch: list[AttemptEnded]) -> None:
-    if _lines is not None and _lines.serves(attempts):
-        least = attempts.getEffectiveLevel()
-        leveled = [(_level(one), one) for one in batch]
-        _lines.write([(_NAMES[level], _EVENT[one.state], one) for level, one in leveled if level >= least])
+    entries = [entry for one in batch for entry in _entries(one) if attempts.isEnabledFor(entry[0])]
+    # Somebody may have put handlers or filters of their own in the way: then each line goes the way of all.
+    if _json is not None and attempts.propagate and not attempts.handlers and not attempts.filters:
+        now = moment(_clock.now())
+        _json.write(line(level, event, fields, now=now) for level, event, fields in entries)
         return
-    for one in batch:
-        level = _level(one)
-        if not attempts.isEnabledFor(level):
-            continue
-        fields: dict[str, Any] = {
-            "run_id": str(one.run_id),
-            "kind": one.kind,
-            "queue": one.queue,
-            "attempt": one.attempt,
-            "outcome": one.outcome.value,
-            "state": one.state.value,
-            "duration_ms": round(one.elapsed_seconds * 1000, 1),
-            "correlation_id": one.correlation_id or str(one.run_id),
-        }
-        if one.cause:
-            fields["cause"] = one.cause.value
-        if one.retry_at:
-            fields["retry_at"] = one.retry_at.isoformat()
-        if one.error_type:
-            fields["error_type"] = one.error_type
-            fields["error_message"] = one.error_message
-            fields["fingerprint"] = one.fingerprint
-        attempts.log(level, _EVENT[one.state], extra=fields)
+    for level, event, fields in entries:
+        attempts.log(level, event, extra={name: value for name, value in fields if value is not None})
+
+
+def _entries(one: AttemptEnded) -> Iterator[tuple[int, str, list[Field]]]:
+    fields: list[Field] = [
+        ("run_id", str(one.run_id)),
+        ("kind", one.kind),
+        ("queue", one.queue),
+        ("attempt", one.attempt),
+        ("outcome", one.outcome.value),
+        ("state", one.state.value),
+        ("started_at", one.started_at.isoformat()),
+        ("duration_ms", round(one.elapsed_seconds * 1000, 1)),
+        ("correlation_id", one.correlation_id or str(one.run_id)),
+        ("cause", one.cause.value if one.cause else None),
+        ("retry_at", one.retry_at.isoformat() if one.retry_at else None),
+    ]
+    if one.error_type:
+        fields += [
+            ("error_type", one.error_type),
+            ("error_message", one.error_message),
+            ("fingerprint", one.fingerprint),
+        ]
+    yield _level(one), _EVENT[one.state], fields
+    limit = _limit_seconds(one.kind)
+    if limit is not None and one.elapsed_seconds > limit * SLOW_SHARE:
+        slow = [*fields[:4], ("limit_ms", limit * 1000), *fields[7:9]]
+        yield logging.WARNING, "An attempt took most of its time limit.", slow
 
 
 _EVENT = {
@@ -116,26 +144,37 @@ _EVENT = {
 }
 
 
-_NAMES = {level: logging.getLevelName(level).lower() for level in (logging.INFO, logging.WARNING, logging.ERROR)}
-
-
 def _level(one: AttemptEnded) -> int:
     if one.state is RunState.DEAD:
         return logging.ERROR
     return logging.WARNING if one.state is RunState.QUEUED and one.error_type else logging.INFO
 
 
+def _limit_seconds(kind: str) -> float | None:
+    options = getattr(registry.find(kind), "options", None)
+    limit = options.timeout if options is not None else None
+    return limit.total_seconds() if limit is not None else None
+
+
 def _log_starts(batch: list[AttemptStarted]) -> None:
     for one in batch:
-        attempts.info(
-            "Attempt started.",
-            extra={
-                "run_id": str(one.run_id),
-                "kind": one.kind,
-                "queue": one.queue,
-                "attempt": one.attempt,
-                "correlation_id": one.correlation_id or str(one.run_id),
-            },
+        fields: dict[str, object] = {
+            "run_id": str(one.run_id),
+            "kind": one.kind,
+            "queue": one.queue,
+            "attempt": one.attempt,
+            "correlation_id": one.correlation_id or str(one.run_id),
+        }
+        if one.going_seconds:
+            fields["going_seconds"] = round(one.going_seconds, 1)
+        attempts.info("Attempt still goes on." if one.going_seconds else "Attempt started.", extra=fields)
+
+
+def _log_burials(batch: list[RunBuried]) -> None:
+    for one in batch:
+        attempts.error(
+            "Run is dead.",
+            extra={"run_id": str(one.run_id), "kind": one.kind, "queue": one.queue, "cause": one.cause.value},
         )
 
 
@@ -213,6 +252,12 @@ def _add_context(logger: Any, name: str, fields: MutableMapping[str, Any]) -> Mu
 def _one_line(logger: Any, name: str, fields: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
     """What comes from data cannot begin a line of its own, nor steer the terminal."""
     for key, value in fields.items():
-        if isinstance(value, str) and key != "exception" and not value.isprintable():
-            fields[key] = value.encode("unicode_escape").decode()
+        if isinstance(value, str) and not value.isprintable():
+            # A traceback keeps its lines, each set back: none looks like a line of the log.
+            lines = [f"  {_escaped(part)}" for part in value.split("\n")]
+            fields[key] = "\n".join(lines) if key == "exception" else _escaped(value)
     return fields
+
+
+def _escaped(text: str) -> str:
+    return "".join(one if one.isprintable() else one.encode("unicode_escape").decode() for one in text)

@@ -14,7 +14,7 @@ from uuid import UUID
 
 from jobs.app import App
 from jobs.catch_up import SlotState
-from jobs.enqueue import announce, enqueuer
+from jobs.enqueue import announce_runs, enqueuer
 from jobs.errors import Conflict, DefinitionError
 from jobs.ledger import schedules
 from jobs.ledger.fire import close_books, new_run
@@ -143,7 +143,7 @@ def edit_schedule(
         before = {"definition": record.definition}
         note(connection, "schedules.edit", by, target=name, reason=reason, before=before, after=dict(changes))
         (view,) = _views(connection, [schedules.find_schedule(connection, name)])
-    announce(app, [one.run for one in decided.decided if one.run is not None])
+    announce_runs(app, [one.run for one in decided.decided if one.run is not None])
     return view
 
 
@@ -202,7 +202,7 @@ def resume_schedule(app: App, name: str, *, by: Operator, reason: str | None = N
             values["next_slot_at"] = next_slot(record.schedule, after)
         schedules.change(connection, name, values, now=moment)
         note(connection, "schedules.resume", by, target=name, reason=reason, after={"catches_up": catches_up})
-    announce(app, runs)
+    announce_runs(app, runs)
     return True
 
 
@@ -219,7 +219,7 @@ def run_schedule(
         run = new_run(record, moment or schedules.ledger_moment(connection), by=by.name[:200])
         insert_runs(connection, [run])
         note(connection, "schedules.run", by, target=name, reason=reason, after={"run_id": str(run.id)})
-    announce(app, [run])
+    announce_runs(app, [run])
     return run.id
 
 
@@ -268,7 +268,7 @@ def backfill_schedule(
                 insert_runs(connection, fresh)
             span = {"from": moments[start].isoformat(), "to": moments[start : start + BATCH][-1].isoformat()}
             note(connection, "schedules.backfill", by, target=name, reason=reason, after=span, count=len(fresh))
-        announce(app, fresh)
+        announce_runs(app, fresh)
         made += len(fresh)
     return made
 

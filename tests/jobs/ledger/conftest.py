@@ -1,0 +1,53 @@
+"""The verbs are tested on each dialect, over a book whose time the test steps.
+
+One database a dialect serves all of them, emptied for each: a database of its own would take most of a test's time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from jobs import boot
+from jobs.app import App
+from jobs.database import Database
+from jobs.settings import Settings
+from tests.book import Book
+from tests.databases import Databases
+
+
+@pytest.fixture(scope="session")
+def shared_app(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, fill_template: Callable[[str], None]
+) -> Iterator[Callable[[str], App]]:
+    made: dict[str, App] = {}
+
+    def app_on(dialect: str) -> App:
+        if dialect not in made:
+            if dialect == "sqlite":
+                folder: Path = tmp_path_factory.mktemp("shared")
+                url = f"sqlite:///{folder / 'jobs.db'}"
+            else:
+                server: Databases = request.getfixturevalue("pg_server")
+                url = server.create_database()
+            fill_template(url)
+            made[dialect] = boot.build(Settings(database_url=url))
+        return made[dialect]
+
+    yield app_on
+    for app in made.values():
+        app.close()
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def app(request: pytest.FixtureRequest, shared_app: Callable[[str], App]) -> App:
+    app = shared_app(request.param)
+    Book(app.database).wipe()
+    return app
+
+
+@pytest.fixture
+def book(database: Database) -> Book:
+    return Book(database)

@@ -1,0 +1,131 @@
+"""How the statements of the hot path reach their rows: by an index, and only the rows they need."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from sqlalchemy import Connection, event
+
+from jobs.ledger import claim as claiming
+from jobs.ledger import settle as settling
+from jobs.ledger import sweep
+from jobs.ledger.lease import renew
+from jobs.states import Outcome
+from tests.book import LEASE, SECOND, Book, ending, new_run
+
+MANY = 1000
+WALKS = re.compile(r"SCAN job_runs(?! USING INDEX ix_job_runs_leased)|SEARCH job_runs .* \(queue=\? AND priority=\?\)")
+"""What SQLite says of a plan that reads a whole table, or all runs of a priority, due or not."""
+
+
+@pytest.fixture
+def full(book: Book) -> Book:
+    """A ledger where most runs are of no concern to what is asked."""
+    later = book.now + 3600 * SECOND
+    book.insert([new_run(priority=-5, run_at=later) for _ in range(MANY)])
+    book.insert([new_run(priority=n % 3, queue="other") for n in range(MANY)])
+    book.insert([new_run(max_attempts=1) for _ in range(MANY)])
+    book.settle(*(ending(held, Outcome.SUCCEEDED) for held in book.claim_due(MANY)))
+    book.insert([new_run(priority=n % 3) for n in range(60)])
+    with book.database.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        connection.exec_driver_sql("ANALYZE")
+    return book
+
+
+def rows_read(connection: Connection, verb: Callable[[], Any]) -> int:
+    """How many rows of job_runs the statements of ``verb`` read, by the database's own account.
+
+    SQLite keeps no such account: there, all of them when its plan walks.
+    """
+    statements: list[tuple[str, Any]] = []
+
+    def note(conn: Any, cursor: Any, statement: str, parameters: Any, *rest: Any) -> None:
+        if "job_runs" in statement:
+            statements.append((statement, parameters))
+
+    event.listen(connection, "before_cursor_execute", note)
+    with connection.begin_nested() as savepoint:
+        verb()
+        savepoint.rollback()
+    event.remove(connection, "before_cursor_execute", note)
+    assert statements
+    read = 0
+    for statement, parameters in statements:
+        if connection.dialect.name == "sqlite":
+            rows = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", parameters).all()
+            read += 3 * MANY * any(WALKS.match(row.detail) for row in rows)
+        else:
+            plan = connection.exec_driver_sql(f"EXPLAIN (ANALYZE, FORMAT JSON) {statement}", parameters).scalar_one()
+            root = (json.loads(plan) if isinstance(plan, str) else plan)[0]["Plan"]
+            read += sum(_rows(node) for node in _nodes(root) if node.get("Relation Name") == "job_runs")
+    return read
+
+
+def _rows(node: dict[str, Any]) -> int:
+    if node["Node Type"] == "ModifyTable":
+        return 0
+    return round((node["Actual Rows"] + node.get("Rows Removed by Filter", 0)) * node["Actual Loops"])
+
+
+def _nodes(node: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    yield node
+    for child in node.get("Plans", ()):
+        yield from _nodes(child)
+
+
+def test_a_claim_does_not_walk_runs_of_a_smaller_priority_that_are_not_due(full):
+    with full.crash_before_commit() as connection:
+        claims: list[Any] = []
+
+        def verb() -> None:
+            claims[:] = claiming.claim_due(
+                connection, "default", count=5, kinds=["Mail"], worker="w1", lease=LEASE, now=full.now
+            )
+
+        read = rows_read(connection, verb)
+
+    assert len(claims) == 5
+    assert [one.priority for one in claims] == [0] * 5
+    assert read < MANY / 4
+
+
+def test_the_next_due_moment_is_found_by_a_probe_a_priority(full):
+    with full.crash_before_commit() as connection:
+        read = rows_read(connection, lambda: claiming.next_due_at(connection, "default", now=full.now))
+
+    assert read < MANY / 4
+
+
+def test_settling_and_renewing_read_the_rows_they_are_about(full):
+    claims = full.claim_due(20)
+    pairs = [(one.run_id, one.token) for one in claims]
+    endings = [ending(one, Outcome.SUCCEEDED) for one in claims]
+    with full.crash_before_commit() as connection:
+        renewing = rows_read(connection, lambda: renew(connection, pairs, lease=LEASE, now=full.now))
+        ending_ = rows_read(
+            connection,
+            lambda: settling.settle(connection, endings, worker="w1", poison_after=3, monotonic=0.0, now=full.now),
+        )
+
+    assert renewing < MANY / 4
+    assert ending_ < MANY / 4
+
+
+@pytest.mark.parametrize("duty", ["rescue", "end_orphans", "expire"])
+def test_a_sweep_that_finds_nothing_reads_next_to_nothing(full, duty):
+    full.claim_due(20)
+    with full.crash_before_commit() as connection:
+        verb = {
+            "rescue": lambda: sweep.rescue(connection, poison_after=3, now=full.now),
+            "end_orphans": lambda: sweep.end_orphans(
+                connection, "dead", performing=[], ended=[], why="", poison_after=3, now=full.now
+            ),
+            "expire": lambda: sweep.expire(connection, now=full.now),
+        }[duty]
+        read = rows_read(connection, verb)
+
+    assert read < MANY / 20

@@ -1,0 +1,221 @@
+"""Sweep: what any process does for runs that nobody holds."""
+
+from __future__ import annotations
+
+from uuid import uuid4
+
+import pytest
+
+from jobs.ledger import sweep
+from jobs.states import Cause, Outcome, RunState
+from tests.book import SECOND, new_run
+
+Q, D, C = RunState.QUEUED, RunState.DEAD, RunState.CANCELLED
+
+
+class TestRescue:
+    def test_an_expired_lease_ends_the_attempt_as_abandoned_uncharged(self, book):
+        held = book.start()
+        book.step(30.001)
+
+        (settled,) = book.rescue()
+
+        run = book.run(held.run_id)
+        assert (settled.run_id, settled.state, settled.outcome) == (held.run_id, Q, Outcome.ABANDONED)
+        assert (run.state, run.charged, run.abandonments, run.attempt) == (Q, 0, 1, 1)
+        (attempt,) = book.attempts(held.run_id)
+        assert (attempt.outcome, attempt.worker) == (Outcome.ABANDONED, "w1")
+        assert attempt.started_at == held.claimed_at
+        assert attempt.finished_at == book.now
+
+    def test_it_goes_by_the_lease_never_by_age(self, book):
+        held = book.start()
+        for _ in range(20):
+            book.step(20)
+            book.renew(held)
+
+        assert book.rescue() == []
+
+    def test_it_works_in_limited_batches(self, book):
+        book.insert([new_run() for _ in range(5)])
+        book.claim_due(5)
+        book.step(31)
+
+        assert [len(book.rescue(limit=2)) for _ in range(4)] == [2, 2, 1, 0]
+
+    def test_the_third_loss_is_poison(self, book):
+        (held,) = book.claim(run_id := book.enqueue(max_attempts=1))
+        for _ in range(2):
+            book.step(31)
+            assert book.rescue()[0].state is Q
+            book.claim(run_id)
+        book.step(31)
+
+        assert (book.rescue()[0].state, book.run(run_id).cause) == (D, Cause.POISON)
+        assert held.attempt == 1
+        assert book.run(run_id).charged == 0
+
+    def test_a_cancelled_run_that_is_rescued_ends_as_cancelled(self, book):
+        held = book.start()
+        book.cancel(held.run_id)
+        book.step(31)
+
+        assert book.rescue()[0].state is C
+
+    def test_runs_that_a_rescuer_works_on_are_passed_over_by_another(self, app, book):
+        if app.database.dialect == "sqlite":
+            pytest.skip("SQLite has one writer at a time")
+        book.start()
+        book.step(31)
+        with book.database.write() as first:
+            mine = sweep.rescue(first, poison_after=3, now=book.now)
+            theirs = book.rescue()
+
+        assert (len(mine), theirs) == (1, [])
+
+    @pytest.mark.parametrize("state", sorted(set(RunState) - {RunState.RUNNING}))
+    def test_a_run_that_is_not_running_is_not_rescued(self, book, state):
+        run_id, _ = book.bring(state)
+        before = book.run(run_id)
+        book.step(1000)
+
+        assert book.rescue() == []
+        assert book.run(run_id) == before
+
+
+class TestOrphans:
+    def test_what_was_performed_crashed_and_what_was_held_is_released(self, book):
+        crashed, done, held = (book.start(worker="dead") for _ in range(3))
+        other = book.start(worker="alive")
+
+        settled, freed = book.end_orphans("dead", performing=[crashed.run_id], ended=[done.run_id])
+
+        assert {one.run_id: one.outcome for one in settled} == {
+            crashed.run_id: Outcome.CRASHED,
+            done.run_id: Outcome.RELEASED,
+        }
+        assert [one.run_id for one in freed] == [held.run_id]
+        runs = {name: book.run(one.run_id) for name, one in (("crashed", crashed), ("done", done), ("held", held))}
+        assert {name: (run.state, run.attempt, run.charged, run.crashes) for name, run in runs.items()} == {
+            "crashed": (Q, 1, 1, 1),
+            "done": (Q, 1, 0, 0),
+            "held": (Q, 0, 0, 0),
+        }
+        assert "signal 9" in (runs["crashed"].error_message or "")
+        assert book.attempts(held.run_id) == []
+        assert book.run(other.run_id).state is RunState.RUNNING
+
+    def test_ending_it_again_is_harmless(self, book):
+        held = book.start(worker="dead")
+        book.end_orphans("dead", performing=[held.run_id])
+        before = book.run(held.run_id)
+
+        assert book.end_orphans("dead", performing=[held.run_id]) == ([], [])
+        assert book.run(held.run_id) == before
+
+    def test_a_run_that_another_worker_has_since_claimed_is_left_alone(self, book):
+        held = book.start(worker="dead")
+        book.step(31)
+        book.rescue()
+        book.claim(held.run_id, worker="heir")
+
+        assert book.end_orphans("dead", performing=[held.run_id]) == ([], [])
+        assert book.run(held.run_id).worker == "heir"
+
+    def test_the_wait_after_a_crash_doubles(self, book):
+        (held,) = book.claim(run_id := book.enqueue(), worker="dead")
+        waits = []
+        for _ in range(2):
+            book.end_orphans("dead", performing=[run_id])
+            waits.append(book.run(run_id).run_at - book.now)
+            book.step(60)
+            (held,) = book.claim(run_id, worker="dead")
+
+        assert waits == [SECOND, 2 * SECOND]
+        assert held.crashes == 2
+        assert book.end_orphans("dead", performing=[run_id])[0][0].cause in (Cause.POISON, Cause.EXHAUSTED)
+
+    def test_a_cancelled_run_ends_as_cancelled_whatever_its_process_did(self, book):
+        claims = [book.start(worker="dead") for _ in range(3)]
+        for held in claims:
+            book.cancel(held.run_id)
+
+        book.end_orphans("dead", performing=[claims[0].run_id], ended=[claims[1].run_id])
+
+        assert {book.run(held.run_id).state for held in claims} == {C}
+
+    def test_it_works_in_limited_batches(self, book):
+        book.insert([new_run() for _ in range(5)])
+        book.claim_due(5, worker="dead")
+
+        sizes = [len(book.end_orphans("dead", limit=2)[1]) for _ in range(4)]
+
+        assert sizes == [2, 2, 1, 0]
+
+    def test_ids_that_are_no_runs_of_its_are_no_matter(self, book):
+        assert book.end_orphans("nobody", performing=[uuid4()], ended=[uuid4()]) == ([], [])
+
+
+class TestExpiry:
+    def test_a_run_that_was_never_started_dies_at_its_moment(self, book):
+        run_id = book.enqueue(expires_seconds=5)
+
+        book.step(4.999)
+        assert book.expire() == 0
+        book.step(0.001)
+        assert book.expire() == 1
+        run = book.run(run_id)
+        assert (run.state, run.cause, run.finished_at, run.attempt) == (D, Cause.EXPIRED, book.now, 0)
+
+    def test_a_run_that_was_started_is_spared(self, book):
+        run_id, _ = book.bring(Q, expires_seconds=5)
+        running, _ = book.bring(RunState.RUNNING, expires_seconds=5)
+        book.step(100)
+
+        assert book.expire() == 0
+        assert book.run(run_id).state is Q
+        assert book.run(running).state is RunState.RUNNING
+
+    def test_it_works_in_limited_batches(self, book):
+        book.insert([new_run(expires_seconds=1) for _ in range(5)])
+        book.step(2)
+
+        assert [book.expire(limit=2) for _ in range(4)] == [2, 2, 1, 0]
+
+
+class TestUnknownKinds:
+    def test_a_kind_that_nobody_knows_is_buried_after_the_wait(self, book):
+        unknown, known = book.enqueue(kind="Gone"), book.enqueue(kind="Mail")
+        book.step(59.9)
+        assert book.bury_unknown("Mail") == 0
+        book.step(0.1)
+
+        assert book.bury_unknown("Mail") == 1
+        run = book.run(unknown)
+        assert (run.state, run.cause, run.finished_at) == (D, Cause.UNKNOWN_KIND, book.now)
+        assert book.run(known).state is Q
+
+    def test_the_wait_begins_when_the_run_is_due(self, book):
+        book.enqueue(kind="Gone", delay_seconds=100)
+        book.step(100)
+
+        assert book.bury_unknown("Mail") == 0
+
+    def test_a_running_run_is_never_buried(self, book):
+        held = book.start()
+        book.step(1000)
+
+        assert book.bury_unknown("Other") == 0
+        assert book.run(held.run_id).state is RunState.RUNNING
+
+
+def test_overdue_runs_come_in_the_order_they_would_be_taken(book):
+    late = [new_run(priority=p, run_at=book.now - s * SECOND) for p, s in [(1, 60), (0, 10), (0, 30), (-1, 9)]]
+    book.insert([*late, new_run(run_at=book.now - SECOND), new_run(queue="other", run_at=book.now - 60 * SECOND)])
+
+    with book.database.read() as connection:
+        found = sweep.overdue(connection, "default", after=5 * SECOND, now=book.now)
+        two = sweep.overdue(connection, "default", after=5 * SECOND, limit=2, now=book.now)
+
+    assert [one.run_id for one in found] == [late[n].id for n in (3, 2, 1, 0)]
+    assert two == found[:2]
