@@ -14,7 +14,7 @@ from jobs.app import App
 from jobs.declared import Declared
 from jobs.ledger import schedules, slots
 from jobs.operations import schedules as operations
-from jobs.operations.note import Operator
+from jobs.operations.operator import Operator
 from jobs.schedule import Schedule
 from scheduler.sync import Synced, sync
 

@@ -12,7 +12,7 @@ from jobs.errors import Conflict, DefinitionError, NotFound
 from jobs.ledger import schedules, slots
 from jobs.ledger.fire import fire_due
 from jobs.operations import schedules as operations
-from jobs.operations.note import Operator
+from jobs.operations.operator import Operator
 from jobs.schedule import Every, Schedule
 from jobs.schedule_data import write_data
 from jobs.slots import next_slot
