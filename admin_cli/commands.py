@@ -10,9 +10,17 @@ from admin_cli.lazy import Entry
 
 RUN = "Run"
 LOOK = "Look"
+ACT = "Act"
 SETUP = "Set up"
 
 COMMANDS: dict[str, Entry] = {
+    "status": Entry("admin_cli.status:status", "Show what is going on: queues, workers, dead letters.", LOOK),
+    "list": Entry("admin_cli.list:list_command", "List runs, those that changed last first.", LOOK),
+    "show": Entry(
+        "admin_cli.show:show", "Show a run: where it stands, its attempts, its arguments, what was done to it.", LOOK
+    ),
+    "attempts": Entry("admin_cli.show:attempts", "List the attempts of a run, first to last.", LOOK),
+    "diff": Entry("admin_cli.show:diff", "Show what changed between two attempts, A and B, of a run.", LOOK),
     "demo": Entry(
         "admin_cli.demo:demo",
         "Run a job for each file of a folder, and check the ledger.",
@@ -26,9 +34,7 @@ COMMANDS: dict[str, Entry] = {
     "worker": Entry("admin_cli.worker:worker", "Perform runs, in processes restarted when they die.", RUN),
     "scheduler": Entry("admin_cli.scheduler:scheduler", "Make runs of what schedules say is due.", RUN),
     "enqueue": Entry("admin_cli.enqueue:enqueue", "Record a run of KIND, and print its id.", RUN),
-    "status": Entry("admin_cli.status:status", "Show what is wrong now, the queues and the live workers.", LOOK),
-    "list": Entry("admin_cli.list:list_runs", "List runs, newest first.", LOOK),
-    "show": Entry("admin_cli.show:show", "Show a run and its attempts.", LOOK),
+    "schedules": Entry("admin_cli.schedules:schedules", "When runs are made, and what became of each slot.", LOOK),
     "kinds": Entry("admin_cli.kinds:kinds", "The kinds of job that the application defines.", LOOK),
     "migrate": Entry("admin_cli.migrate:migrate", "Make, move and show the ledger's tables.", SETUP),
     "shell-init": Entry("admin_cli.shell_init:shell_init", "Print what makes `jobs WORD` work in your shell.", SETUP),

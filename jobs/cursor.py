@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from jobs.errors import Snooze
 from jobs.ledger import cursors
-from jobs.steps import write_result
+from jobs.once import write_result
 from jobs.transaction import Written
 
 if TYPE_CHECKING:

@@ -17,7 +17,7 @@ from jobs.cursor import SAVE_EVERY, Cursor, checkpointed
 from jobs.errors import Conflict, JobsError
 from jobs.ledger.cursors import write_progress
 from jobs.ledger.records import Claim
-from jobs.steps import IfUnknown, once, take_name
+from jobs.once import IfUnknown, once, take_name
 from jobs.transaction import RunTransaction, Written, warn_if_late
 
 if TYPE_CHECKING:

@@ -125,14 +125,13 @@ class Reporter(threading.Thread):
         contexts: dict[str, Any] = {"job": facts}
         if self._settings.sentry_arguments:
             contexts["arguments"] = self._arguments(run_id)
-        self._client.capture_event(
-            {
-                **event,
-                "transaction": kind,
-                "tags": {"kind": kind, "queue": queue_name, "run_id": str(run_id), **tags},
-                "contexts": contexts,
-            }  # type: ignore[arg-type]
-        )
+        whole: Any = {
+            **event,
+            "transaction": kind,
+            "tags": {"kind": kind, "queue": queue_name, "run_id": str(run_id), **tags},
+            "contexts": contexts,
+        }
+        self._client.capture_event(whole)
 
     def _arguments(self, run_id: UUID) -> dict[str, Any]:
         """The run's arguments, scrubbed; events carry none, so the ledger is asked."""

@@ -7,7 +7,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "1_0004"
-down_revision = "1_0002"
+down_revision = "1_0003"
 branch_labels = None
 depends_on = None
 
