@@ -87,7 +87,7 @@ def _one() -> Insert:
         name: cast(bindparam(name, type_=Text()), JsonText) if name in _JSON else bindparam(name, type_=kind)
         for name, kind in _PLAIN.items()
     }
-    return insert(table_of(JobRun)).values(
+    return insert(JobRun).values(
         **values, **_moments({name: bindparam(name, type_=kind) for name, kind in _GIVEN.items()})
     )
 
