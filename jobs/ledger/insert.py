@@ -27,7 +27,7 @@ from sqlalchemy.types import TypeEngine
 
 from jobs.ledger.records import NewRun
 from jobs.models import JobRun, JsonText, UtcDateTime
-from jobs.sql import Batch, Executor, dialect_of, insert_into, ledger_now, plus_seconds, table_of
+from jobs.sql import Batch, Executor, dialect_of, insert_into, ledger_now, plus_seconds
 from jobs.states import RunState
 
 _PLAIN: dict[str, TypeEngine[Any]] = {
