@@ -69,6 +69,7 @@ class Process:
         self.app = app
         self.name = name
         self.failed = threading.Event()
+        self.stop_asked = threading.Event()
         self._stopping = threading.Event()
         settings = app.settings
         self.kinds = registry.names()
@@ -92,6 +93,7 @@ class Process:
         )
         self._intake.on_turn = self._pulse.turned
         self._intake.on_claim = self._heartbeat.on_renewed = self._pulse.answered
+        self._heartbeat.on_stop_asked = self.stop_asked.set
         self._starts = Starts(app, self._intake.performing)
         self._settler.on_failure = self._intake.on_failure = lambda error: self.failed.set()
         self._broker = LedgerBroker(app)
@@ -175,6 +177,10 @@ class Process:
                         return 0
                     case "bury":
                         waiting += [Orphan.from_message(one) for one in message["orphans"]]
+            if self.stop_asked.is_set():
+                log.info("An operator asked this process to stop: it finishes what it has.")
+                self.stop(self._app.settings.shutdown.total_seconds())
+                return 0
             if self.failed.is_set():
                 log.critical("A thread of the worker failed: the process ends, to be replaced.")
                 return 1
