@@ -84,6 +84,7 @@ class Process:
         self.app = app
         self.name = name
         self.failed = threading.Event()
+        self.stop_asked = threading.Event()
         self._stopping = threading.Event()
         settings = app.settings
         self.kinds = registry.names()
@@ -147,6 +148,7 @@ class Process:
         )
         self._intake.on_turn = self._pulse.turned
         self._intake.on_claim = self._heartbeat.on_renewed = self._pulse.answered
+        self._heartbeat.on_stop_asked = self.stop_asked.set
         self._starts = Starts(app, self._intake.performing)
         self._settler.on_failure = self._intake.on_failure = lambda error: self.failed.set()
         self._broker = LedgerBroker(app)
@@ -229,6 +231,10 @@ class Process:
                 control.send(say="ready")
             self._starts.look()
             seconds = self._hear(control, waiting, LOOK_SECONDS)
+            if seconds is None and self.stop_asked.is_set():
+                log.info("An operator asked this process to stop: it finishes what it has.")
+                control.send(say="draining", why="an operator asked for it")
+                seconds = self.app.settings.shutdown.total_seconds()
             wrong = self._watchdog.fault() if self._is_started else None
             if wrong is not None:
                 log.critical("The worker is stuck: the process ends, to be replaced.", extra={"reason": wrong})
