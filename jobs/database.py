@@ -81,6 +81,8 @@ class Database:
             connection = plain.execution_options(**{WRITES: True})
             with connection.begin(), Session(connection, join_transaction_mode="create_savepoint") as session:
                 yield session
+                # The session has a SAVEPOINT of its own, which closing it would roll back.
+                session.commit()
 
     def close(self) -> None:
         self.engine.dispose()

@@ -33,7 +33,7 @@ from sqlalchemy import (
 )
 
 from jobs.ledger.records import Failure, Settled
-from jobs.models import JobAttempt, JobRun, JsonText
+from jobs.models import Base, JobAttempt, JobRun, JsonText
 from jobs.sql import Batch, Executor, dialect_of, ledger_now, plus_seconds
 from jobs.states import CHARGED, CRASHES, Cause, Outcome, RunState
 
@@ -266,7 +266,10 @@ def _record(dialect: str) -> Insert:
         "finished_at": finished_at,
         "retry_at": plus_seconds(ledger_now(), tried.delay_seconds),
     }  # fmt: skip
-    return insert(JobAttempt).from_select(list(columns), select(*columns.values()), include_defaults=False)
+    # Into the table, not the class: with a Session the latter would be an ORM bulk insert, with other rules.
+    return insert(Base.metadata.tables[JobAttempt.__tablename__]).from_select(
+        list(columns), select(*columns.values()), include_defaults=False
+    )
 
 
 @cache

@@ -24,7 +24,7 @@ from sqlalchemy import (
 from sqlalchemy.types import TypeEngine
 
 from jobs.ledger.records import NewRun
-from jobs.models import JobRun, JsonText, UtcDateTime
+from jobs.models import Base, JobRun, JsonText, UtcDateTime
 from jobs.sql import Batch, Executor, dialect_of, ledger_now, plus_seconds
 from jobs.states import RunState
 
@@ -52,6 +52,8 @@ _GIVEN: dict[str, TypeEngine[Any]] = {
     "scheduled_for": UtcDateTime(),
 }
 _JSON = frozenset({"arguments", "tags"})
+# The table, not the class: with a Session the latter would make an ORM bulk insert, with other rules.
+_RUNS = Base.metadata.tables[JobRun.__tablename__]
 _BATCH = Batch("new", **_PLAIN, **_GIVEN)
 
 
@@ -70,7 +72,7 @@ def _one() -> Insert:
         name: cast(bindparam(name, type_=Text()), JsonText) if name in _JSON else bindparam(name, type_=kind)
         for name, kind in _PLAIN.items()
     }
-    return insert(JobRun).values(
+    return insert(_RUNS).values(
         **values, **_moments({name: bindparam(name, type_=kind) for name, kind in _GIVEN.items()})
     )
 
@@ -80,7 +82,7 @@ def _many(dialect: str) -> Insert:
     new = _BATCH.table(dialect)
     columns: dict[str, Any] = {name: cast(new.c[name], JsonText) if name in _JSON else new.c[name] for name in _PLAIN}
     columns |= _moments(dict(new.c))
-    return insert(JobRun).from_select(list(columns), select(*columns.values()), include_defaults=False)
+    return insert(_RUNS).from_select(list(columns), select(*columns.values()), include_defaults=False)
 
 
 def _moments(given: Mapping[str, Any]) -> dict[str, Any]:
