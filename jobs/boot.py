@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -48,6 +50,19 @@ def configure(app: App | None = None, /, **settings: Any) -> App:
     if old is not None and old is not new:
         old.close()
     return new
+
+
+@contextmanager
+def used(app: App) -> Iterator[None]:
+    """Let ``app`` be the App of this process inside the block; the one before comes back, still open."""
+    global _app
+    with _making:
+        before, _app = _app, app
+    try:
+        yield
+    finally:
+        with _making:
+            _app = before
 
 
 def build(settings: Settings, *, clock: Clock | None = None) -> App:

@@ -10,6 +10,8 @@ JobsError
 ├── StepRepeated              two steps of an attempt have one name
 ├── StepRefused               what a step gave back cannot be kept
 ├── UnknownEffect             an effect began in an earlier attempt, and nobody knows whether it took place
+├── SelectorRefused           a selector or a value in one that cannot be read
+├── Forbidden                 the operator may not do this
 ├── NotFound                  no such run, kind, queue, worker
 ├── Ambiguous                 a short id that more than one run has
 ├── Conflict                  the state of things does not allow it
@@ -103,6 +105,20 @@ class UnknownEffect(JobsError):
     """An intent without an end, of a step that must not be repeated. The run is dead as ``unknown_effect``."""
 
     code = "unknown_effect"
+
+
+class SelectorRefused(JobsError):
+    """What was asked for cannot be read. ``pointer`` shows the place: the text, and a caret below it."""
+
+    code = "selector"
+
+    def __init__(self, message: str, *, pointer: tuple[str, ...] = (), hint: str | None = None) -> None:
+        super().__init__(message, hint=hint)
+        self.pointer = pointer
+
+
+class Forbidden(JobsError):
+    code = "forbidden"
 
 
 class NotFound(JobsError):

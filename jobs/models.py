@@ -23,8 +23,10 @@ from sqlalchemy import (
     Uuid,
     false,
 )
+from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 from sqlalchemy.sql import text
+from sqlalchemy.sql.functions import FunctionElement
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
 from jobs.states import FINAL, Cause, Outcome, RunState
@@ -97,6 +99,24 @@ class JsonText(TypeDecorator[Any]):
         return read
 
 
+class id_tail(FunctionElement[str]):  # noqa: N801
+    """The last six characters of an id, as people give it."""
+
+    type = String()
+    inherit_cache = True
+    name = "id_tail"
+
+
+@compiles(id_tail, "postgresql")
+def _tail_postgresql(element: id_tail, compiler: Any, **kw: Any) -> str:
+    return f'"right"({compiler.process(element.clauses, **kw)}::text, 6)'
+
+
+@compiles(id_tail, "sqlite")
+def _tail_sqlite(element: id_tail, compiler: Any, **kw: Any) -> str:
+    return f"substr({compiler.process(element.clauses, **kw)}, -6)"
+
+
 class Base(DeclarativeBase):
     metadata = MetaData(naming_convention=CONVENTION)
 
@@ -114,6 +134,8 @@ def _one_of(column: str, values: Any) -> str:
 
 LIVE_KEY = "key is not null and state in ('queued', 'running')"
 """Which runs hold their key, whatever its scope: the predicate of a unique index."""
+ENDED = "finished_at is not null"
+"""Which runs have ended, in the words of the indexes: SQLite matches those of a query to them."""
 
 
 class JobRun(Base):
@@ -193,7 +215,24 @@ class JobRun(Base):
         # ledger/schedules.py, the last success of a schedule.
         Index("ix_job_runs_schedule_success", "schedule", "finished_at", postgresql_where=text(SUCCESS_OF_SCHEDULE),
               sqlite_where=text(SUCCESS_OF_SCHEDULE)),
+        # ledger/selectors.py, runs that have ended, by state, queue and kind, in the order in which they did.
+        # One entry a run, written when it ends: claims and new runs do not touch it.
+        Index("ix_job_runs_ended", "state", "queue", "kind", "state_at", "id",
+              postgresql_where=text(ENDED), sqlite_where=text(ENDED)),
+        # ledger/selectors.py, the runs of an error group.
+        Index("ix_job_runs_fingerprint", "fingerprint", "state_at", "id",
+              postgresql_where=text("fingerprint is not null"), sqlite_where=text("fingerprint is not null")),
+        # ledger/selectors.py, runs by key, ended ones too.
+        Index("ix_job_runs_key", "key", postgresql_where=text("key is not null"),
+              sqlite_where=text("key is not null")),
+        # ledger/selectors.py, what a run enqueued.
+        Index("ix_job_runs_parent", "parent_id", postgresql_where=text("parent_id is not null"),
+              sqlite_where=text("parent_id is not null")),
     )  # fmt: skip
+
+
+# ledger/find.py, short ids of runs that have ended; those of live ones are found in the index of their state.
+Index("ix_job_runs_tail", id_tail(JobRun.id), postgresql_where=text(ENDED), sqlite_where=text(ENDED))
 
 
 class JobAttempt(Base):
@@ -288,6 +327,18 @@ class JobQueue(Base):
     latency_target_seconds: Mapped[int | None] = mapped_column(Integer)
 
 
+class JobKind(Base):
+    """What operators say of a kind. A kind without a row is not paused."""
+
+    __tablename__ = "job_kinds"
+
+    name: Mapped[str] = mapped_column(String(200), primary_key=True)
+    paused_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    paused_until: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    paused_by: Mapped[str | None] = mapped_column(String(200))
+    pause_reason: Mapped[str | None] = mapped_column(String(500))
+
+
 class JobWorker(Base):
     """A worker process, what it serves and knows, and when it was last seen."""
 
@@ -304,6 +355,7 @@ class JobWorker(Base):
     started_at: Mapped[datetime] = mapped_column(UtcDateTime)
     seen_at: Mapped[datetime] = mapped_column(UtcDateTime)
     stopped_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    stop_requested_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
 
     # ledger/workers.py, live workers.
     __table_args__ = (Index("ix_job_workers_seen", "seen_at"),)
@@ -384,3 +436,48 @@ class JobLeader(Base):
     since: Mapped[datetime] = mapped_column(UtcDateTime)
     lease_until: Mapped[datetime] = mapped_column(UtcDateTime)
     ticked_at: Mapped[datetime] = mapped_column(UtcDateTime)
+
+
+class OperatorAction(Base):
+    """What an operator did: who, when, to which runs, why, and how many."""
+
+    __tablename__ = "operator_actions"
+
+    id: Mapped[UUID] = mapped_column(Uuid, primary_key=True)
+    verb: Mapped[str] = mapped_column(String(20))
+    actor: Mapped[str] = mapped_column(String(200))
+    target: Mapped[str] = mapped_column(Text)
+    selector: Mapped[Any | None] = mapped_column(JsonText)
+    options: Mapped[Any | None] = mapped_column(JsonText)
+    reason: Mapped[str | None] = mapped_column(String(500))
+    state: Mapped[str] = mapped_column(String(12))
+    started_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    finished_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    expected: Mapped[int] = mapped_column(Integer, default=0)
+    done: Mapped[int] = mapped_column(Integer, default=0)
+    skipped: Mapped[int] = mapped_column(Integer, default=0)
+    before: Mapped[Any | None] = mapped_column(JsonText)
+    after: Mapped[Any | None] = mapped_column(JsonText)
+    undoes: Mapped[UUID | None] = mapped_column(Uuid)
+    undone_by: Mapped[UUID | None] = mapped_column(Uuid)
+
+    __table_args__ = (
+        CheckConstraint("state in ('failed', 'finished', 'interrupted', 'running')", name="state"),
+        CheckConstraint("(state = 'running') = (finished_at is null)", name="finished_exactly_when_over"),
+    )
+
+
+class OperatorActionRun(Base):
+    """What an action did to one run, or why it did nothing: the run's moving parts before and after."""
+
+    __tablename__ = "operator_action_runs"
+
+    action_id: Mapped[UUID] = mapped_column(Uuid, primary_key=True)
+    run_id: Mapped[UUID] = mapped_column(Uuid, primary_key=True)
+    skipped: Mapped[str | None] = mapped_column(String(200))
+    new_run_id: Mapped[UUID | None] = mapped_column(Uuid)
+    before: Mapped[Any | None] = mapped_column(JsonText)
+    after: Mapped[Any | None] = mapped_column(JsonText)
+
+    # ledger/audit.py, what was done to a run.
+    __table_args__ = (Index("ix_operator_action_runs_run", "run_id"),)

@@ -19,6 +19,7 @@ from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource
 
 from jobs.duration import format_duration, parse_duration
 from jobs.errors import ConfigurationError
+from jobs.size import format_size, parse_size
 
 PREFIX = "JOBS_"
 SECRETS = frozenset({"database_url", "redis_url", "sentry_dsn"})
@@ -39,6 +40,11 @@ Span = Annotated[
     timedelta,
     BeforeValidator(_span),
     PlainSerializer(lambda span: f"{span.total_seconds()}s", when_used="json"),
+]
+Size = Annotated[
+    int,
+    BeforeValidator(lambda value: parse_size(value) if isinstance(value, str) else value),
+    PlainSerializer(format_size, when_used="json"),
 ]
 Words = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_words)]
 Numbers = Annotated[tuple[float, ...], NoDecode, BeforeValidator(_words)]
@@ -61,6 +67,8 @@ class Settings(BaseSettings):
     shutdown: Span = Field(timedelta(seconds=25), description="How long a stopping worker may finish its runs.")
     lease: Span = Field(timedelta(seconds=30), description="How long a claim holds if nobody renews it.")
     hard_after: Span = Field(timedelta(seconds=10), description="From the soft time limit to the hard one.")
+    max_runs: int | None = Field(None, ge=1, description="Runs after which a worker process is replaced.")
+    max_memory: Size | None = Field(None, ge=1, description="Memory (512M, 2G) above which a process is replaced.")
     poison_after: int = Field(3, ge=1, le=100, description="Crashes, or losses, after which a run is dead as poison.")
     unknown_kind_wait: Span = Field(
         timedelta(minutes=15), description="How long a run may wait for a worker that knows its kind."
@@ -75,6 +83,7 @@ class Settings(BaseSettings):
     statement_timeout: Span = Field(timedelta(seconds=30), description="Time limit of a statement.")
     lock_timeout: Span = Field(timedelta(seconds=5), description="Time limit of a wait for a lock.")
     slow_statement: Span = Field(timedelta(seconds=1), description="Statements that take longer are logged.")
+    require_reason: bool = Field(False, description="Operators must say why: --reason.")
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="The least level logged.")
     log_format: Literal["auto", "json", "console"] = Field(
         "auto", description="auto: readable on a terminal, else JSON."

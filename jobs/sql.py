@@ -3,30 +3,36 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import datetime
 from typing import Any
+from typing import cast as cast_type
 from uuid import UUID
 
 from sqlalchemy import (
     Connection,
+    Engine,
     Float,
     FromClause,
     Select,
     SQLColumnExpression,
+    Table,
     Text,
     any_,
     bindparam,
     cast,
     column,
+    event,
     func,
     literal_column,
     select,
     true,
 )
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.ext.compiler import compiles
-from sqlalchemy.orm import QueryableAttribute, Session
+from sqlalchemy.orm import DeclarativeBase, QueryableAttribute, Session
 from sqlalchemy.sql import ColumnElement
 from sqlalchemy.sql.functions import FunctionElement
 from sqlalchemy.types import TypeEngine, Uuid
@@ -129,12 +135,24 @@ def _token_sqlite(element: random_token, compiler: Any, **kw: Any) -> str:
     return "jobs_token()"
 
 
+def table_of(entity: type[DeclarativeBase]) -> Table:
+    """The table itself, for an insert from rows: given the class, a Session takes the parameters for columns."""
+    return cast_type(Table, entity.__table__)
+
+
 def one_of(dialect: str, this: SQLColumnExpression[Any], ids: Select[Any]) -> ColumnElement[bool]:
     """Whether ``this`` is among what ``ids`` selects. On PostgreSQL an array, found before: joined to a select,
     the planner may walk the table instead of the index of ``this``."""
     if dialect == "postgresql":
         return this == any_(func.array(ids.scalar_subquery()))
     return this.in_(ids)
+
+
+def insert_into(dialect: str, model: type[Any]) -> Any:
+    """An INSERT that knows ON CONFLICT, in the dialect's own spelling. Into the table, not the model: in a Session
+    it is one statement then, and not the ORM's."""
+    make = postgresql.insert if dialect == "postgresql" else sqlite.insert
+    return make(model.__table__)
 
 
 class Batch:
@@ -219,3 +237,20 @@ def _plain(value: Any) -> str:
     if isinstance(value, datetime):
         return write_moment(value)
     raise TypeError(f"{value!r} does not travel in a batch")
+
+
+@contextmanager
+def pinned_now(read: Callable[[], datetime]) -> Iterator[None]:
+    """For tests: statements that would ask PostgreSQL for the moment get what ``read`` says. SQLite asks its App's
+    clock anyway."""
+
+    def bind(connection: Any, cursor: Any, statement: str, parameters: Any, *rest: Any) -> tuple[str, Any]:
+        if isinstance(parameters, dict) and "now" in parameters and parameters["now"] is None:
+            parameters = {**parameters, "now": read()}
+        return statement, parameters
+
+    event.listen(Engine, "before_cursor_execute", bind, retval=True)
+    try:
+        yield
+    finally:
+        event.remove(Engine, "before_cursor_execute", bind)

@@ -62,6 +62,8 @@ def serve(app: App, stop: Stop, progress: Progress) -> None:
         try:
             if leadership.keep():
                 wait = periodic.beat(goes_on=lambda: not stop.is_asked and leadership.keep())
+            else:
+                periodic.help_out()
         except JobsError as error:
             app.events.emit([ServiceFailed("ledger", "schedule", str(error))])
         stop.wait(wait)

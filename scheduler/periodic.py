@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from jobs.app import App
 from jobs.enqueue import announce_runs, enqueuer
@@ -15,6 +15,10 @@ from jobs.ledger.schedules import Outlook, outlook
 
 BEAT_SECONDS = 1.0
 """The longest wait between two looks. Source: decision; what an operator changes is seen within it."""
+
+
+OVERDUE = timedelta(seconds=2)
+"""A slot undecided for so long is anybody's, leader or not. Source: decision; two looks of a leader that lives."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +42,13 @@ class Periodic:
             self.tick(look, goes_on=goes_on)
             look = self._look()
         return seconds_until(look.next_slot_at, look.now)
+
+    def help_out(self) -> Ticked:
+        """For those who stand by: decide what the leader should have. It may be dead, frozen, or have too much."""
+        look = self._look()
+        if look.next_slot_at is None or look.now - look.next_slot_at < OVERDUE:
+            return Ticked()
+        return self.tick(look)
 
     def tick(self, look: Outlook | None = None, *, goes_on: Callable[[], bool] = lambda: True) -> Ticked:
         """Decide what is due, in batches, each a transaction of its own, while ``goes_on`` says so."""

@@ -11,7 +11,7 @@ from pathlib import Path
 PACKAGES = ("jobs", "worker", "scheduler", "admin_cli", "admin_api")
 
 LAYERS: tuple[frozenset[str], ...] = (
-    frozenset({"jobs.errors", "jobs.states", "jobs.clock", "jobs.duration", "jobs.unique"}),
+    frozenset({"jobs.errors", "jobs.states", "jobs.clock", "jobs.duration", "jobs.size", "jobs.unique"}),
     frozenset({"jobs.retry", "jobs.settings", "jobs.events", "jobs.tags", "jobs.arguments"})
     | {
         f"jobs.{part}"
@@ -34,7 +34,16 @@ LAYERS: tuple[frozenset[str], ...] = (
     frozenset(
         {"jobs.run", "jobs.announce", "jobs.enqueue", "jobs.operations", "jobs.upkeep", "jobs.observe", "jobs.boot"}
     )
-    | {"jobs.context", "jobs.ended", "jobs.lookup", "jobs.failure", "jobs.steps", "jobs.cursor", "jobs.transaction"},
+    | {
+        "jobs.context",
+        "jobs.ended",
+        "jobs.lookup",
+        "jobs.failure",
+        "jobs.performing",
+        "jobs.once",
+        "jobs.cursor",
+        "jobs.transaction",
+    },
     frozenset({"jobs.job", "jobs.declared"}),
     frozenset({"jobs", "jobs.dramatiq", "jobs.testing", "jobs.pytest_plugin"}),
     frozenset({"worker", "scheduler", "admin_cli", "admin_api"}),
@@ -54,7 +63,8 @@ LATE = frozenset(
     }
 )
 """What may be imported against the order, inside a function only: the CLI starts the processes by their
-``main``, and ``LedgerBroker.consume`` loads the worker's consumer when a worker first asks."""
+``main``, ``LedgerBroker.consume`` loads the worker's consumer when a worker first asks, and ``jobs.testing``
+makes attempts as a worker does."""
 
 SQL = frozenset({"jobs.models", "jobs.sql", "jobs.database", "jobs.session", "jobs.schema", "jobs.ledger"})
 MAINS = frozenset({"worker.main", "scheduler.main", "admin_cli", "admin_api.main"})
@@ -66,6 +76,7 @@ DOORS: dict[str, frozenset[str]] = {
     "psycopg": SQL,
     "alembic": frozenset({"jobs.schema"}),
     "redis": frozenset({"jobs.ready"}),
+    "pytest": frozenset({"jobs.pytest_plugin"}),
     "dramatiq": frozenset({"jobs.dramatiq", "worker"}),
     "click": frozenset({"admin_cli"}),
     "rich": frozenset({"admin_cli"}),

@@ -8,12 +8,11 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import Integer, String, Text, Uuid, bindparam, cast, literal, select, update
-from sqlalchemy.dialects import postgresql, sqlite
 
 from jobs.errors import LeaseLost
 from jobs.ledger.steps import CURSOR
 from jobs.models import JobRun, JobStep, JsonText
-from jobs.sql import Executor, dialect_of, ledger_now
+from jobs.sql import Executor, dialect_of, insert_into, ledger_now
 
 
 def read_cursor(session: Executor, run_id: UUID, name: str) -> tuple[Any] | None:
@@ -52,7 +51,6 @@ def write_progress(session: Executor, run_id: UUID, token: UUID, progress: str) 
 
 @cache
 def _move(dialect: str) -> Any:
-    make = postgresql.insert if dialect == "postgresql" else sqlite.insert
     run_id, token = bindparam("of_run", type_=Uuid()), bindparam("by_token", type_=Uuid())
     columns = {
         "run_id": JobRun.id,
@@ -64,7 +62,9 @@ def _move(dialect: str) -> Any:
         "result": cast(bindparam("gave", type_=Text()), JsonText),
     }
     ours = select(*columns.values()).where(JobRun.id == run_id, JobRun.token == token)
-    rows = make(JobStep).from_select(list(columns), ours.with_for_update(read=True, of=JobRun), include_defaults=False)
+    rows = insert_into(dialect, JobStep).from_select(
+        list(columns), ours.with_for_update(read=True, of=JobRun), include_defaults=False
+    )
     return rows.on_conflict_do_update(
         index_elements=["run_id", "name"],
         set_={name: rows.excluded[name] for name in ("token", "attempt", "result")},

@@ -23,12 +23,11 @@ from sqlalchemy import (
     select,
     text,
 )
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.types import TypeEngine
 
 from jobs.ledger.records import NewRun
 from jobs.models import JobRun, JsonText, UtcDateTime
-from jobs.sql import Batch, Executor, dialect_of, ledger_now, plus_seconds
+from jobs.sql import Batch, Executor, dialect_of, insert_into, ledger_now, plus_seconds, table_of
 from jobs.states import RunState
 
 _PLAIN: dict[str, TypeEngine[Any]] = {
@@ -88,27 +87,26 @@ def _one() -> Insert:
         name: cast(bindparam(name, type_=Text()), JsonText) if name in _JSON else bindparam(name, type_=kind)
         for name, kind in _PLAIN.items()
     }
-    return insert(JobRun).values(
+    return insert(table_of(JobRun)).values(
         **values, **_moments({name: bindparam(name, type_=kind) for name, kind in _GIVEN.items()})
     )
 
 
 @cache
-def _many(dialect: str) -> Insert:
+def _many(dialect: str) -> Any:
     new = _BATCH.table(dialect)
     columns = _columns(new.c, _PLAIN)
-    return insert(JobRun).from_select(list(columns), select(*columns.values()), include_defaults=False)
+    return insert_into(dialect, JobRun).from_select(list(columns), select(*columns.values()), include_defaults=False)
 
 
 @cache
 def _free(dialect: str) -> Any:
     new = _KEYED_BATCH.table(dialect)
     columns = _columns(new.c, {**_PLAIN, **_KEYED})
-    make = postgresql.insert if dialect == "postgresql" else sqlite.insert
     # SQLite cannot tell the select's end from ON CONFLICT without a WHERE.
     rows = select(*columns.values()).where(text("true"))
     return (
-        make(JobRun)
+        insert_into(dialect, JobRun)
         .from_select(list(columns), rows, include_defaults=False)
         .on_conflict_do_nothing()
         .returning(JobRun.id)

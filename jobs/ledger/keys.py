@@ -16,7 +16,6 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import Float, String, Update, Uuid, and_, bindparam, delete, func, literal, or_, select, text, update
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import OperationalError
 
 from jobs.errors import KeyBusy, KeyConflict
@@ -24,7 +23,7 @@ from jobs.ledger.followups import note_followups, succeed_with
 from jobs.ledger.insert import insert_free
 from jobs.ledger.records import Admitted, NewRun
 from jobs.models import JobKey, JobRun, JobStep, UtcDateTime
-from jobs.sql import Batch, Executor, dialect_of, ledger_now, plus_seconds
+from jobs.sql import Batch, Executor, dialect_of, insert_into, ledger_now, plus_seconds
 from jobs.states import LIVE, RunState
 
 TRIES = 10
@@ -190,8 +189,7 @@ def _take(dialect: str) -> Any:
         "arguments_hash": wanted.arguments_hash,
         "held_until": plus_seconds(ledger_now(), wanted.hold_seconds),
     }
-    make = postgresql.insert if dialect == "postgresql" else sqlite.insert
-    rows = make(JobKey).from_select(list(columns), select(*columns.values()).where(text("true")))
+    rows = insert_into(dialect, JobKey).from_select(list(columns), select(*columns.values()).where(text("true")))
     return rows.on_conflict_do_update(
         index_elements=["kind", "key"],
         set_={name: rows.excluded[name] for name in ("run_id", "arguments_hash", "held_until")},

@@ -13,11 +13,10 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import Integer, String, Text, Update, Uuid, bindparam, cast, delete, literal, select, update
-from sqlalchemy.dialects import postgresql, sqlite
 
 from jobs.errors import LeaseLost
 from jobs.models import JobRun, JobStep, JsonText
-from jobs.sql import Executor, dialect_of, ledger_now
+from jobs.sql import Executor, dialect_of, insert_into, ledger_now
 
 EFFECT, CURSOR = "effect", "cursor"
 
@@ -135,7 +134,6 @@ def holder() -> Any:
 
 @cache
 def _begin(dialect: str) -> Any:
-    make = postgresql.insert if dialect == "postgresql" else sqlite.insert
     columns = {
         "run_id": JobRun.id,
         "name": _NAME,
@@ -147,7 +145,7 @@ def _begin(dialect: str) -> Any:
     ours = (
         select(*columns.values()).where(JobRun.id == _RUN, JobRun.token == _TOKEN).with_for_update(read=True, of=JobRun)
     )
-    rows = make(JobStep).from_select(list(columns), ours, include_defaults=False)
+    rows = insert_into(dialect, JobStep).from_select(list(columns), ours, include_defaults=False)
     return rows.on_conflict_do_nothing().returning(JobStep.name)
 
 

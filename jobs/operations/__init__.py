@@ -1,1 +1,1 @@
-"""What operators do: services that hold the rules; the CLI and the API only parse and print."""
+"""What operators do. Each service checks its permission, and what changes something leaves an audit row."""

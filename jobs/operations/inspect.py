@@ -1,92 +1,142 @@
-"""Inspect: what is there, and what is wrong now. Reads only."""
+"""Inspect: lists of runs, one run with its attempts, and what the ledger looks like now."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from itertools import islice
 from uuid import UUID
 
 from jobs.app import App
-from jobs.errors import NotFound
-from jobs.ledger.find import find_run, list_attempts, list_runs, resolve_id
+from jobs.errors import NotFound, SelectorRefused
+from jobs.ledger import find, reports, workers
 from jobs.ledger.records import AttemptRecord, RunRecord
-from jobs.ledger.reports import QueueCount, queue_counts
-from jobs.ledger.workers import WorkerRecord, live
+from jobs.ledger.selectors import Place, Selector, places
+from jobs.operations.operator import Operator, Permission
 from jobs.states import RunState
+
+HIDDEN = "(hidden)"
 
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """Runs, newest first, and where the next page begins."""
+    """Runs, latest first by when they entered their state; ``next_cursor`` begins the next page."""
 
     runs: list[RunRecord]
     next_cursor: str | None
 
 
-@dataclass(frozen=True, slots=True)
+def list_runs(app: App, operator: Operator, selector: Selector, *, limit: int = 50, cursor: str | None = None) -> Page:
+    """A page of the runs that match; an empty selector lists all.
+
+    Raises:
+        SelectorRefused: ``cursor`` is none of ours.
+    """
+    operator.need(Permission.RUNS_READ)
+    after = read_cursor(cursor) if cursor else None
+    with app.database.read() as connection:
+        found = list(
+            islice(
+                places(connection, replace(selector, limit=None), after=after, newest_first=True, page=limit + 1),
+                limit + 1,
+            )
+        )
+        page = found[:limit]
+        by_id = find.find_runs(connection, [run_id for _, run_id in page])
+    runs = [_shown(by_id[run_id], operator) for _, run_id in page if run_id in by_id]
+    return Page(runs, write_cursor(page[-1]) if len(found) > limit else None)
+
+
+def find_run(app: App, operator: Operator, text: str) -> tuple[RunRecord, list[AttemptRecord]]:
+    """The run that ``text`` names, and its attempts.
+
+    Raises:
+        NotFound, Ambiguous: it names none, or several.
+    """
+    operator.need(Permission.RUNS_READ)
+    with app.database.read() as connection:
+        run_id = find.resolve_id(connection, text)
+        run = find.find_run(connection, run_id)
+        attempts = find.list_attempts(connection, run_id)
+    if run is None:
+        raise NotFound(f"There is no run {text}.", hint="jobledger list shows those there are.")
+    return _shown(run, operator), attempts
+
+
+def related(app: App, operator: Operator, run_id: UUID, *, limit: int = 20) -> list[RunRecord]:
+    """The runs that this one enqueued."""
+    return list_runs(app, operator, Selector(parents=(run_id,)), limit=limit).runs
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Status:
-    """What an operator must know first; ``problems`` are sentences, worst first."""
+    """The ledger at a glance: what waits, what is wrong, and who works."""
 
-    queues: list[QueueCount]
-    workers: list[WorkerRecord]
-    problems: list[str]
+    queues: list[reports.QueueCount]
+    workers: list[workers.WorkerRecord]
+    groups: list[reports.DeadGroup]
+    ended_in_5m: dict[RunState, int]
+
+    def total(self, name: str) -> int:
+        return sum(getattr(queue, name) for queue in self.queues)
+
+    @property
+    def oldest_seconds(self) -> float:
+        """How long the oldest ready run of a queue that is not paused has waited."""
+        return max((queue.oldest_seconds or 0.0 for queue in self.queues if not queue.is_paused), default=0.0)
 
 
-def find_runs(
-    app: App,
-    *,
-    kind: str | None = None,
-    queue: str | None = None,
-    states: Sequence[RunState] = (),
-    cursor: str | None = None,
-    limit: int = 50,
-) -> Page:
-    """A page of runs.
+def status(app: App, operator: Operator, *, groups: int = 5) -> Status:
+    """What is going on now."""
+    operator.need(Permission.RUNS_READ)
+    with app.database.read() as connection:
+        return Status(
+            queues=reports.queue_counts(connection),
+            workers=workers.live(connection),
+            groups=reports.dead_groups(connection, limit=groups),
+            ended_in_5m=reports.ended_since(connection, app.clock.now() - timedelta(minutes=5)),
+        )
+
+
+def state_word(run: RunRecord, *, now: datetime) -> str:
+    """``ready``, ``scheduled`` or ``retrying`` for a queued run; else its state."""
+    if run.state is not RunState.QUEUED:
+        return run.state.value
+    if run.run_at <= now:
+        return "ready"
+    return "retrying" if run.attempt else "scheduled"
+
+
+def write_cursor(place: Place) -> str:
+    moment, run_id = place
+    microseconds = (moment - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(microseconds=1)
+    return f"{microseconds:x}-{run_id.hex}"
+
+
+def read_cursor(text: str) -> Place:
+    """Where a list goes on.
 
     Raises:
-        NotFound: the cursor is not one that a page gave.
+        SelectorRefused: no cursor of ours.
     """
-    with app.database.read() as connection:
-        runs = list_runs(connection, kind=kind, queue=queue, states=states, before=_cursor(cursor), limit=limit + 1)
-    return Page(runs[:limit], str(runs[limit - 1].id) if len(runs) > limit else None)
-
-
-def show_run(app: App, short_id: str) -> tuple[RunRecord, list[AttemptRecord]]:
-    """The run that a whole or short id means, and its attempts.
-
-    Raises:
-        NotFound, Ambiguous: it means none, or several.
-    """
-    with app.database.read() as connection:
-        run_id = resolve_id(connection, short_id)
-        run = find_run(connection, run_id)
-        if run is None:
-            raise NotFound(f"There is no run {short_id}.")
-        return run, list_attempts(connection, run_id)
-
-
-def status(app: App) -> Status:
-    """The queues, the live workers, and what is wrong."""
-    with app.database.read() as connection:
-        queues, workers = queue_counts(connection), live(connection)
-    return Status(queues, workers, _problems(queues, workers))
-
-
-def _problems(queues: list[QueueCount], workers: list[WorkerRecord]) -> list[str]:
-    served = {queue for worker in workers for queue in worker.queues}
-    problems = [
-        f"queue {one.queue} has {one.ready:,} ready runs and no live worker"
-        for one in queues
-        if one.ready and one.queue not in served
-    ]
-    problems += [f"queue {one.queue} is paused with {one.ready:,} ready runs" for one in queues if one.is_paused]
-    return problems + [f"queue {one.queue} has {one.dead:,} dead letters" for one in queues if one.dead]
-
-
-def _cursor(text: str | None) -> UUID | None:
-    if text is None:
-        return None
+    head, _, tail = text.partition("-")
     try:
-        return UUID(text)
-    except ValueError:
-        raise NotFound(f"{text!r} is not a cursor.", hint="Use the one that the page before ended with.") from None
+        return datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=int(head, 16)), UUID(tail)
+    except (ValueError, OverflowError):
+        raise SelectorRefused(f"{text!r} is no cursor.", hint="Take it from the end of the last page.") from None
+
+
+def _shown(run: RunRecord, operator: Operator) -> RunRecord:
+    if operator.may(Permission.ARGUMENTS_READ):
+        return run
+    return replace(run, arguments=HIDDEN, result=HIDDEN, progress=HIDDEN)
+
+
+def changed(
+    earlier: Sequence[tuple[str, object]], later: Sequence[tuple[str, object]]
+) -> list[tuple[str, object, object]]:
+    """The names whose values differ, with both."""
+    old, new = dict(earlier), dict(later)
+    names = list(dict.fromkeys([*old, *new]))
+    return [(name, old.get(name), new.get(name)) for name in names if old.get(name) != new.get(name)]

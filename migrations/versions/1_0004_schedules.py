@@ -1,13 +1,13 @@
 """Schedules, their slots, who leads; and which schedule made a run.
 
-Revision: 1_0004, after 1_0001.
+Revision: 1_0004, after 1_0003.
 """
 
 import sqlalchemy as sa
 from alembic import op
 
 revision = "1_0004"
-down_revision = "1_0002"
+down_revision = "1_0003"
 branch_labels = None
 depends_on = None
 

@@ -12,10 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from jobs import boot, schema
+from jobs import boot
 from jobs.app import App
-from jobs.database import Database
-from jobs.settings import Settings
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -39,44 +37,25 @@ class MovedClock:
         self.ahead += timedelta(seconds=seconds)
 
 
-@pytest.fixture(scope="session")
-def fill_template() -> Callable[[str], None]:
-    def migrate(url: str) -> None:
-        database = Database(url, Settings(database_url=url))
-        schema.upgrade(database)
-        database.close()
-
-    return migrate
-
-
-@pytest.fixture(params=["sqlite", "postgresql"])
-def url(request: pytest.FixtureRequest, tmp_path: Path, fill_template: Callable[[str], None]) -> str:
-    """A ledger of this test's own, migrated and empty."""
-    if request.param == "postgresql":
-        return str(request.getfixturevalue("pg_database"))
-    url = f"sqlite:///{tmp_path / 'jobs.db'}"
-    fill_template(url)
-    return url
-
-
 @pytest.fixture
 def clock() -> MovedClock:
     return MovedClock()
 
 
 @pytest.fixture
-def app(url: str, clock: MovedClock) -> Iterator[App]:
-    app = boot.build(Settings(database_url=url), clock=clock)
-    yield app
-    app.close()
+def app(ledger_url: str, make_app: Callable[..., App], clock: MovedClock, monkeypatch: pytest.MonkeyPatch) -> App:
+    """An App whose clock, and on SQLite the ledger's, is the test's."""
+    made = make_app(ledger_url, clock=clock)
+    monkeypatch.setattr(boot, "_app", made)
+    return made
 
 
 @pytest.fixture
-def spawn(url: str, tmp_path: Path) -> Iterator[Callable[..., subprocess.Popen[bytes]]]:
+def spawn(ledger_url: str, tmp_path: Path) -> Iterator[Callable[..., subprocess.Popen[bytes]]]:
     """``spawn("scheduler", "--import", "shop")``: the program, in a folder of the test's own; killed at its end."""
     started: list[subprocess.Popen[bytes]] = []
     environment = {name: value for name, value in os.environ.items() if not name.startswith("JOBS_")}
-    environment |= {"JOBS_DATABASE_URL": url, "PYTHONPATH": str(ROOT), "JOBS_LOG_LEVEL": "warning"}
+    environment |= {"JOBS_DATABASE_URL": ledger_url, "PYTHONPATH": str(ROOT), "JOBS_LOG_LEVEL": "warning"}
 
     def start(*args: str) -> subprocess.Popen[bytes]:
         with (tmp_path / "scheduler.log").open("ab") as log:
