@@ -48,7 +48,6 @@ class Reporter(threading.Thread):
             default_integrations=False,
             auto_enabling_integrations=False,
             include_local_variables=False,
-            send_default_pii=False,
             max_request_body_size="never",
             auto_session_tracking=False,
             shutdown_timeout=CLOSE_SECONDS,
@@ -147,10 +146,16 @@ class Reporter(threading.Thread):
 def subscribe(app: App) -> Callable[[], None]:
     """Report what fails to Sentry; what to call before the process ends."""
     reporter = Reporter(app)
+    logging.getLogger("urllib3.connectionpool").addFilter(_is_not_sentrys)
     app.events.subscribe(AttemptEnded, reporter.hear_ends)
     app.events.subscribe(RunBuried, reporter.hear_burials)
     reporter.start()
     return reporter.close
+
+
+def _is_not_sentrys(record: logging.LogRecord) -> bool:
+    """A Sentry that is away would fill the log with the retries of its client."""
+    return not (record.threadName or "").startswith("sentry-sdk")
 
 
 def _tags(one: AttemptEnded) -> dict[str, str]:
