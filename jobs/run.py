@@ -13,7 +13,7 @@ from uuid import UUID
 
 from jobs.app import App
 from jobs.cursor import SAVE_EVERY, Cursor, checkpointed
-from jobs.errors import Conflict, JobsError
+from jobs.errors import Conflict
 from jobs.ledger.cursors import write_progress
 from jobs.ledger.records import Claim
 from jobs.once import IfUnknown, once, take_name
@@ -51,6 +51,7 @@ class Run:
         "_deadline",
         "_stop",
         "_told_monotonic",
+        "_untold",
         "app",
         "chunk",
         "had_transaction",
@@ -67,6 +68,7 @@ class Run:
         self.left_monotonic: float | None = None
         self.step_names: set[str] = set()
         self._told_monotonic = float("-inf")
+        self._untold: str | None = None
         self._claim = claim
         self._deadline = deadline
         self._stop = stop
@@ -211,18 +213,34 @@ class Run:
         return checkpointed(self, items, name, every)
 
     def progress(self, done: float, total: float | None = None, message: str | None = None) -> None:
-        """Say how far the job has come, for whoever asks: ``jobs.find(id).progress``. Written once a second at
-        most, and at the end; a ledger that does not answer just now is no reason to fail."""
+        """Say how far the job has come, for whoever asks: ``jobs.find(id).progress``.
+
+        Written once a second at most, and when the attempt ends; a ledger that does not answer just now is no
+        reason to fail.
+        """
+        self._untold = json.dumps({"done": done, "total": total, "message": message[:500] if message else None})
         now = self.app.clock.monotonic()
-        is_last = total is not None and done >= total
-        if self.open_session is not None or (not is_last and now - self._told_monotonic < TELL_SECONDS):
+        if self.open_session is None and now - self._told_monotonic >= TELL_SECONDS:
+            self._told_monotonic = now
+            self.tell_progress()
+
+    @property
+    def has_untold_progress(self) -> bool:
+        """For the worker: whether there is progress to write."""
+        return self._untold is not None
+
+    def tell_progress(self) -> None:
+        """For the worker: write the progress that has not been written, if any."""
+        text, self._untold = self._untold, None
+        if text is None:
             return
-        self._told_monotonic = now
-        text = json.dumps({"done": done, "total": total, "message": message[:500] if message else None})
         try:
+            if self.session is not None:
+                write_progress(self.session, self.id, self.token, text)
+                return
             with self.app.database.write() as connection:
                 write_progress(connection, self.id, self.token, text)
-        except JobsError as error:
+        except Exception as error:  # whatever it is: progress is told, not promised
             log.warning("Progress was not written.", extra={"kind": self.kind, "reason": str(error)})
 
     def refuse_inside(self, what: str) -> None:

@@ -34,7 +34,16 @@ LAYERS: tuple[frozenset[str], ...] = (
     frozenset(
         {"jobs.run", "jobs.announce", "jobs.enqueue", "jobs.operations", "jobs.upkeep", "jobs.observe", "jobs.boot"}
     )
-    | {"jobs.context", "jobs.ended", "jobs.lookup", "jobs.failure", "jobs.once", "jobs.cursor", "jobs.transaction"},
+    | {
+        "jobs.context",
+        "jobs.ended",
+        "jobs.lookup",
+        "jobs.failure",
+        "jobs.performing",
+        "jobs.once",
+        "jobs.cursor",
+        "jobs.transaction",
+    },
     frozenset({"jobs.job", "jobs.declared"}),
     frozenset({"jobs", "jobs.dramatiq", "jobs.testing", "jobs.pytest_plugin"}),
     frozenset({"worker", "scheduler", "admin_cli", "admin_api"}),

@@ -74,12 +74,14 @@ class Attempts:
                 job.bind(run)
                 started = self._start(run, cls)
                 value = perform(job.perform)
+                run.tell_progress()
                 return self._ended(claim, started, Outcome.SUCCEEDED, result=self._result(claim, value)), run
             except TooLate:
                 run.rollback()
                 raise
             except BaseException as error:
                 run.rollback()
+                run.tell_progress()
                 return self._failed(claim, cls.options.retry, started, error), run
 
     async def attempt_async(
@@ -96,6 +98,8 @@ class Attempts:
                 job.bind(run)
                 started = self._start(run, cls)
                 value = await perform(job.perform())
+                if run.has_untold_progress:
+                    await asyncio.to_thread(run.tell_progress)
                 return self._ended(claim, started, Outcome.SUCCEEDED, result=self._result(claim, value)), run
             except BaseException as error:
                 run.rollback()

@@ -100,6 +100,7 @@ class Intake(threading.Thread):
         self._stopping = threading.Event()
         self.on_failure: Callable[[BaseException], None] = lambda error: None
         self.on_turn: Callable[[], None] = lambda: None
+        self.turned_at = app.clock.monotonic()
         self.on_claim: Callable[[], None] = lambda: None
 
     @property
@@ -118,6 +119,7 @@ class Intake(threading.Thread):
     def run(self) -> None:
         failures = 0
         while not self._stopping.is_set():
+            self.turned_at = self._app.clock.monotonic()
             try:
                 self._give_back_stale()
                 self._refill()

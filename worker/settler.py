@@ -44,6 +44,8 @@ class Settler(threading.Thread):
         self._queue: queue.SimpleQueue[Delivery | None] = queue.SimpleQueue()
         self._quitting = threading.Event()
         self.on_failure: Callable[[BaseException], None] = lambda error: None
+        self.busy_since: float | None = None
+        """When it last began to settle a batch, or began again; None while it waits for one."""
 
     @property
     def backlog(self) -> int:
@@ -95,8 +97,10 @@ class Settler(threading.Thread):
     def _settle_until_done(self, batch: list[Delivery]) -> None:
         failures = 0
         while not self._quitting.is_set():
+            self.busy_since = self._app.clock.monotonic()
             try:
                 self._settle(batch)
+                self.busy_since = None
                 return
             except LedgerRefused:
                 # One by one, and the one that is refused without its words.

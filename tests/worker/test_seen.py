@@ -63,7 +63,7 @@ def test_with_kills_the_metrics_are_never_above_the_ledger_nor_go_back(many: App
     with worker(tmp_path, many.settings.database_url or "", JOBS_PROCESSES="2", JOBS_POISON_AFTER="50") as it:
         while kills < 4:
             seen = total(before, "jobs_attempts_total")
-            assert wait_until(lambda: it.ready_pids() != [], seconds=30)  # noqa: B023
+            assert wait_until(lambda: it.ready_pids() != [], seconds=30)
             os.kill(it.ready_pids()[0], signal.SIGKILL)
             kills += 1
             enqueue_many([Fine(n=n) for n in range(300)] + [Slowish() for _ in range(20)])
