@@ -46,8 +46,8 @@ def main() -> None:
         rows.append(row(kind))
         print(rows[-1], file=sys.stderr)
     made = (
-        f"Python {platform.python_version()}, SQLite, one process of two threads; limit 2 s, hard limit 3 s later; from "
-        f"the start of the attempt. The test suite allows {RECORDED_SECONDS:.0f} s and {SLOT_SECONDS:.0f} s."
+        f"Python {platform.python_version()}, SQLite, one process of two threads; limit 2 s, hard limit 3 s later; "
+        f"from the start of the attempt. The test suite allows {RECORDED_SECONDS:.0f} s and {SLOT_SECONDS:.0f} s."
     )
     before, _, rest = PAGE.read_text().partition(BEGIN)
     after = rest.partition(END)[2]

@@ -46,13 +46,20 @@ class Live:
 
     def __init__(self, folder: Path, url: str, app: str, options: dict[str, Any], **settings: object) -> None:
         self.folder = folder
-        (folder / "app.py").write_text("import jobs\nfrom jobs import Job\nfrom datetime import timedelta\n" + app)
+        self.write_app(app)
         told = {"database_url": url, "imports": "app", "log_format": "json", **settings}
         self._environment = {f"JOBS_{name.upper()}": str(value) for name, value in told.items()}
         self.ledger: App = boot.build(Settings(database_url=url))
         self._options = options
         self._errors = folder / "stderr"
         self.processes: list[subprocess.Popen[bytes]] = []
+
+    def write_app(self, app: str) -> None:
+        """The application's code, from the next start of a zygote on."""
+        text = "import jobs\nfrom jobs import Job\nfrom datetime import timedelta\n" + app
+        fresh = self.folder / "app.py.new"
+        fresh.write_text(text)
+        fresh.rename(self.folder / "app.py")
 
     def start(self) -> subprocess.Popen[bytes]:
         with open(self._errors, "ab") as errors:
@@ -68,10 +75,24 @@ class Live:
         return self.processes[-1]
 
     def enqueue(
-        self, kind: str, count: int = 1, *, queue: str = "default", max_attempts: int = 5, **arguments: Any
+        self,
+        kind: str,
+        count: int = 1,
+        *,
+        queue: str = "default",
+        max_attempts: int = 5,
+        arguments_version: int = 1,
+        **arguments: Any,
     ) -> list[UUID]:
         runs = [
-            NewRun(id=new_run_id(), kind=kind, queue=queue, arguments=json.dumps(arguments), max_attempts=max_attempts)
+            NewRun(
+                id=new_run_id(),
+                kind=kind,
+                queue=queue,
+                arguments=json.dumps(arguments),
+                arguments_version=arguments_version,
+                max_attempts=max_attempts,
+            )
             for _ in range(count)
         ]
         return [one.id for one in enqueue_runs(self.ledger, runs)]
