@@ -13,10 +13,10 @@ from sqlalchemy.dialects import postgresql, sqlite
 from jobs.models import JobLeader
 from jobs.sql import Executor, dialect_of, ledger_now, plus_seconds
 
-LEASE = timedelta(seconds=5)
+LEASE = timedelta(seconds=4)
 """How long a leader that says nothing still leads. Source: decision; with a look a second by those who stand
-by, a dead leader is replaced within 7 s, and 10 are promised."""
-IDLE_LIMIT = timedelta(seconds=3)
+by, a dead leader is replaced within 6 s, and 10 are promised to machines that are busy."""
+IDLE_LIMIT = timedelta(seconds=2)
 """How long a frozen leader's transaction may hold its locks. Source: less than the lease."""
 
 
