@@ -16,7 +16,7 @@ from admin_cli.columns import Column
 from admin_cli.list import show_runs
 from admin_cli.options import DURATION, Globals, pass_globals
 from admin_cli.output import Output, output_options, record_options
-from admin_cli.replay import replay_runs
+from admin_cli.replay import STEPS, replay_runs
 from admin_cli.run_columns import RUN_COLUMNS, run_json
 from admin_cli.selecting import selector_of, selector_options
 from admin_cli.show import show
@@ -103,6 +103,7 @@ dlq.add_command(show, "show")
 @click.option("--in", "delay", type=DURATION, metavar="DURATION", help="Not before this long from now.")
 @click.option("--to-queue", metavar="TEXT", help="Into another queue.")
 @click.option("--priority", type=int, metavar="N", help="With another priority; smaller first.")
+@STEPS
 @bulk_options
 @IMPORT
 @record_options()

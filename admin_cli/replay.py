@@ -22,6 +22,15 @@ if TYPE_CHECKING:
     from jobs.operations.selector import Asked
 
 
+STEPS = click.option(
+    "--steps",
+    type=click.Choice(["keep", "reset"]),
+    default="keep",
+    show_default=True,
+    help="Keep what steps have done, or do them again.",
+)
+
+
 @click.command("replay")
 @selector_options
 @click.option("--set", "sets", metavar="NAME=VALUE", multiple=True, help="An argument; makes a new run of each.")
@@ -29,6 +38,7 @@ if TYPE_CHECKING:
 @click.option("--in", "delay", type=DURATION, metavar="DURATION", help="Not before this long from now.")
 @click.option("--to-queue", metavar="TEXT", help="Into another queue.")
 @click.option("--priority", type=int, metavar="N", help="With another priority; smaller first.")
+@STEPS
 @bulk_options
 @IMPORT
 @record_options()
@@ -57,6 +67,7 @@ def replay_runs(
     sets: tuple[str, ...],
     edit: bool,
     delay: timedelta | None,
+    steps: str,
     to_queue: str | None,
     priority: int | None,
     imports: tuple[str, ...],
@@ -74,6 +85,7 @@ def replay_runs(
         queue=to_queue,
         priority=priority,
         delay_seconds=delay.total_seconds() if delay else None,
+        reset_steps=steps == "reset",
     )
 
     def check(plan: Plan) -> None:

@@ -13,7 +13,7 @@ from uuid import UUID
 
 from jobs.app import App
 from jobs.cursor import SAVE_EVERY, Cursor, checkpointed
-from jobs.errors import Conflict, JobsError
+from jobs.errors import Conflict
 from jobs.ledger.cursors import write_progress
 from jobs.ledger.records import Claim
 from jobs.once import IfUnknown, once, take_name
@@ -240,7 +240,7 @@ class Run:
                 return
             with self.app.database.write() as connection:
                 write_progress(connection, self.id, self.token, text)
-        except JobsError as error:
+        except Exception as error:  # whatever it is: progress is told, not promised
             log.warning("Progress was not written.", extra={"kind": self.kind, "reason": str(error)})
 
     def refuse_inside(self, what: str) -> None:

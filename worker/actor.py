@@ -110,13 +110,14 @@ class Actors:
         self._cancels[claim.run_id] = stopper.cancel
         limits = self._limits_of(claim.kind)
         delivery.mark = self._marks.start(claim.run_id)
+        # Not this process's doing, whatever it does: should the process die of another run, this one is innocent.
+        self._marks.ended(delivery.mark)
         try:
             ending, settled = self._children.perform(
                 claim, limits, stopper, is_ours=partial(self._intake.is_busy, delivery)
             )
         finally:
             del self._cancels[claim.run_id]
-        self._marks.ended(delivery.mark)
         if ending is not None:
             delivery.settled, delivery.ending = settled, ending
 

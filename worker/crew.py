@@ -24,7 +24,7 @@ from worker.plan import Plan
 
 _log = logging.getLogger("jobs.supervisor")
 
-LATE_SECONDS = 0.75
+LATE_SECONDS = 0.5
 """A run marked as performing so long after its hard limit has outlived its process's watchdog. Source: decision;
 the watchdog is late by milliseconds."""
 MARKS_SECONDS = 0.25

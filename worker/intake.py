@@ -94,12 +94,15 @@ class Intake(threading.Thread):
         # starts it, or this one that gives it back. A dict, because its pop is atomic and needs no lock.
         self._ahead: dict[Delivery, None] = {}
         self._busy: dict[Delivery, None] = {}
+        # Claims went stale and no attempt has ended since: to claim ahead again would only churn the ledger.
+        self._is_stalled = False
         self._low = threads
         self._room = threading.Event()
         self._wanted = threading.Event()
         self._stopping = threading.Event()
         self.on_failure: Callable[[BaseException], None] = lambda error: None
         self.on_turn: Callable[[], None] = lambda: None
+        self.turned_at = app.clock.monotonic()
         self.on_claim: Callable[[], None] = lambda: None
 
     @property
@@ -118,6 +121,7 @@ class Intake(threading.Thread):
     def run(self) -> None:
         failures = 0
         while not self._stopping.is_set():
+            self.turned_at = self._app.clock.monotonic()
             try:
                 self._give_back_stale()
                 self._refill()
@@ -159,6 +163,7 @@ class Intake(threading.Thread):
         """dramatiq is done with a delivery: its ending goes to the settler; one without an ending is released."""
         if self._busy.pop(delivery, self) is self and self._ahead.pop(delivery, self) is self:
             return  # Given back already.
+        self._is_stalled = False
         if delivery.ending is None:
             self._settler.give_back(delivery)
         else:
@@ -216,7 +221,7 @@ class Intake(threading.Thread):
     def _refill(self) -> None:
         """Claim what is missing, or wait until something is."""
         idle = max(0, self._threads - len(self._busy))
-        ahead = self._pace.ahead(self._source.queues())
+        ahead = 0 if self._is_stalled else self._pace.ahead(self._source.queues())
         self._max_ahead = self._threads * max(
             AHEAD_OF_A_THREAD, min(MOST_AHEAD_OF_A_THREAD, ahead // 2 // self._threads)
         )
@@ -283,6 +288,8 @@ class Intake(threading.Thread):
         for delivery in list(self._ahead):
             if delivery.claimed_monotonic < oldest and self._ahead.pop(delivery, self) is not self:
                 stale.append(delivery)
+        if stale:
+            self._is_stalled = True
         for delivery in stale:
             self._settler.give_back(delivery)
 

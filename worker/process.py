@@ -18,7 +18,8 @@ from jobs.announce import announce
 from jobs.app import App
 from jobs.dramatiq import LedgerBroker
 from jobs.ended import ended_events
-from jobs.errors import JobsError
+from jobs.errors import JobsError, ServiceDown
+from jobs.events import ServiceFailed
 from jobs.job import is_async
 from jobs.ledger import workers
 from jobs.ledger.sweep import end_orphans
@@ -46,6 +47,7 @@ from worker.ready_source import ReadySource
 from worker.settler import Settler
 from worker.source import LedgerSource, PollingBell, Source, SqliteBell
 from worker.starts import Starts
+from worker.watchdog import Watchdog
 from worker.wear import Wear
 
 log = logging.getLogger("jobs.worker")
@@ -82,6 +84,7 @@ class Process:
         self.app = app
         self.name = name
         self.failed = threading.Event()
+        self.stop_asked = threading.Event()
         self._stopping = threading.Event()
         settings = app.settings
         self.kinds = registry.names()
@@ -145,11 +148,15 @@ class Process:
         )
         self._intake.on_turn = self._pulse.turned
         self._intake.on_claim = self._heartbeat.on_renewed = self._pulse.answered
+        self._heartbeat.on_stop_asked = self.stop_asked.set
         self._starts = Starts(app, self._intake.performing)
         self._settler.on_failure = self._intake.on_failure = lambda error: self.failed.set()
         self._broker = LedgerBroker(app)
         self._broker.intake = self._intake
         self._worker = Worker(self._broker, queues=set(self.queues), worker_threads=settings.threads)
+        self._watchdog = self._make_watchdog()
+        self._sign_on_at = 0.0
+        self._is_started = False
 
     @property
     def busy(self) -> int:
@@ -166,10 +173,11 @@ class Process:
         self._coroutines.cancel(run_id)
 
     def start(self) -> None:
-        """Sign on and start every thread; from then on runs are claimed."""
-        for queue in self.queues:
-            self._broker.declare_queue(queue)
-        self._actors.declare(self._broker)
+        """Sign on and start every thread; from then on runs are claimed.
+
+        Raises:
+            ServiceDown: the ledger does not answer; nothing was started, and it may be tried again.
+        """
         with self.app.database.write(urgent=True) as connection:
             workers.register(
                 connection,
@@ -181,13 +189,19 @@ class Process:
                 kinds=self.kinds,
                 threads=self.app.settings.threads,
             )
+        for queue in self.queues:
+            self._broker.declare_queue(queue)
+        self._actors.declare(self._broker)
         for thread in (self._settler, self._heartbeat, self._upkeep):
             thread.start()
         self._worker.start()
         self._intake.start()
+        self._is_started = True
 
     def stop(self, seconds: float) -> None:
         """Claim nothing more; finish what is performed within ``seconds``; settle; give back the rest."""
+        if not self._is_started:
+            return
         clock = self.app.clock
         until = clock.monotonic() + seconds
         self._stopping.set()
@@ -211,16 +225,25 @@ class Process:
     def serve(self, control: Control, orphans: Sequence[Orphan] = ()) -> int:
         """Obey the supervisor until it says stop."""
         waiting = list(orphans)
-        self._bury_and_say(control, waiting)
-        self.start()
-        control.send(say="ready")
         while not control.closed:
             self._bury_and_say(control, waiting)
+            if not self._is_started and self._try_to_start():
+                control.send(say="ready")
             self._starts.look()
             seconds = self._hear(control, waiting, LOOK_SECONDS)
+            if seconds is None and self.stop_asked.is_set():
+                log.info("An operator asked this process to stop: it finishes what it has.")
+                control.send(say="draining", why="an operator asked for it")
+                seconds = self.app.settings.shutdown.total_seconds()
+            wrong = self._watchdog.fault() if self._is_started else None
+            if wrong is not None:
+                log.critical("The worker is stuck: the process ends, to be replaced.", extra={"reason": wrong})
+                return 1
             if self.failed.is_set():
                 log.critical("A thread of the worker failed: the process ends, to be replaced.")
                 return 1
+            if seconds is not None and not self._is_started:
+                return 0
             if seconds is not None:
                 return self._leave(control, waiting, seconds)
             if self._wear.is_out:
@@ -291,6 +314,33 @@ class Process:
             stuck.running = False
             self._worker._add_worker()
         self._wear.out("a job did not end at its hard limit")
+
+    def _try_to_start(self) -> bool:
+        """Whether it has started now; a ledger that is down is asked again, at the pace of a crowd."""
+        clock = self.app.clock
+        if clock.monotonic() < self._sign_on_at:
+            return False
+        try:
+            self.start()
+        except ServiceDown as error:
+            self.app.events.emit([ServiceFailed("ledger", "sign_on", str(error))])
+            self._sign_on_at = clock.monotonic() + 0.25 + 0.5 * clock.rng.random()
+            return False
+        return True
+
+    def _make_watchdog(self) -> Watchdog:
+        settings = self.app.settings
+        ours = (self._settler, self._heartbeat, self._upkeep, self._intake)
+        longest = max(settings.lease, 2 * settings.statement_timeout + settings.connect_timeout)
+        watchdog = Watchdog(
+            self.app.clock,
+            lambda: [*ours, *self._worker.workers, *self._worker.consumers.values()],
+            limit_seconds=longest.total_seconds() + 10,
+        )
+        watchdog.watch("heartbeat", lambda: self._heartbeat.turned_at)
+        watchdog.watch("settler", lambda: self._settler.busy_since)
+        watchdog.watch("intake", lambda: self._intake.turned_at)
+        return watchdog
 
     def _bury_and_say(self, control: Control, waiting: list[Orphan]) -> None:
         for name in self.bury(waiting):

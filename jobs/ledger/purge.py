@@ -8,6 +8,8 @@ from uuid import UUID
 
 from sqlalchemy import Text, cast, literal, update
 
+from jobs.ledger.followups import forget_followups
+from jobs.ledger.steps import forget_steps
 from jobs.models import JobAttempt, JobRun, JsonText
 from jobs.sql import Executor, ledger_now
 
@@ -63,6 +65,8 @@ def erase(session: Executor, run_ids: Sequence[UUID], *, now: datetime | None = 
             {"now": now},
         )
     )
+    forget_steps(session, sorted(erased))
+    forget_followups(session, sorted(erased))
     session.execute(
         update(JobAttempt)
         .where(JobAttempt.run_id.in_(sorted(erased)))

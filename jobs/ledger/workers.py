@@ -64,13 +64,15 @@ def register(
     )
 
 
-def see(session: Executor, name: str, *, busy: int, now: datetime | None = None) -> None:
-    """Write that a worker process is alive, with so many threads busy."""
-    session.execute(
+def see(session: Executor, name: str, *, busy: int, now: datetime | None = None) -> bool:
+    """Write that a worker process is alive, with so many threads busy. Whether an operator asked it to stop."""
+    asked = session.scalar(
         update(JobWorker).where(JobWorker.name == name).values(seen_at=ledger_now(), busy=busy)
+        .returning(JobWorker.stop_requested_at.is_not(None))
         .execution_options(synchronize_session=False),
         {"now": now},
     )  # fmt: skip
+    return bool(asked)
 
 
 def request_stop(session: Executor, names: Sequence[str], *, now: datetime | None = None) -> list[str]:

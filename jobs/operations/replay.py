@@ -15,10 +15,11 @@ from jobs.clock import new_run_id
 from jobs.errors import ArgumentsRefused, SelectorRefused
 from jobs.ledger import find
 from jobs.ledger.audit import Note
-from jobs.ledger.insert import insert_runs
+from jobs.ledger.insert import insert_free
 from jobs.ledger.move import arguments_text, move
 from jobs.ledger.records import NewRun, RunRecord
 from jobs.ledger.replay import REPLAYABLE, reopen
+from jobs.ledger.steps import forget_steps
 from jobs.ledger.versions import Version, key_holders
 from jobs.models import MAX_PRIORITY, MIN_PRIORITY
 from jobs.operations.bulk import Step
@@ -42,6 +43,7 @@ class Replay:
     queue: str | None = None
     priority: int | None = None
     delay_seconds: float | None = None
+    reset_steps: bool = False
 
     verb = "replay"
     permission = Permission.RUNS_REPLAY
@@ -59,6 +61,7 @@ class Replay:
             "queue": self.queue,
             "priority": self.priority,
             "in_seconds": self.delay_seconds,
+            "steps": "reset" if self.reset_steps else None,
         }
         return {name: value for name, value in said.items() if value is not None}
 
@@ -78,7 +81,8 @@ class Replay:
             else:
                 anew.append(run_id)
         self._reopen(session, reopened, step)
-        self._make_new(session, anew, step)
+        if anew:
+            self._make_new(session, anew, step, set(before))
         return step
 
     def _reopen(self, session: Executor, run_ids: list[UUID], step: Step) -> None:
@@ -86,6 +90,8 @@ class Replay:
             return
         freed = reopen(session, run_ids)
         moved = {one.run_id for one in freed}
+        if self.reset_steps:
+            forget_steps(session, sorted(moved))
         if moved and (self.queue is not None or self.priority is not None or self.delay_seconds is not None):
             freed = move(
                 session,
@@ -105,9 +111,7 @@ class Replay:
                 why = f"its key is held by {str(holder)[-8:]}" if holder else "it has moved meanwhile"
                 step.notes.append(Note(run_id, skipped=why))
 
-    def _make_new(self, session: Executor, run_ids: list[UUID], step: Step) -> None:
-        if not run_ids:
-            return
+    def _make_new(self, session: Executor, run_ids: list[UUID], step: Step, before: set[UUID]) -> None:
         found, texts = find.find_runs(session, run_ids), arguments_text(session, run_ids)
         fresh: list[NewRun] = []
         for run_id in run_ids:
@@ -119,8 +123,15 @@ class Replay:
             fresh.append(new)
             step.notes.append(Note(run_id, new_run_id=new.id))
             step.ready.append(ReadyEntry(new.id, new.queue, new.priority, None))
-        if fresh:
-            insert_runs(session, fresh)
+        made = insert_free(session, fresh)
+        # Somebody took a key between our look and our write.
+        step.notes = [
+            Note(one.run_id, skipped="its key is held by another run")
+            if one.new_run_id is not None and one.new_run_id not in made
+            else one
+            for one in step.notes
+        ]
+        step.ready = [one for one in step.ready if one.run_id in made or one.run_id in before]
 
     def _new_run(self, old: RunRecord, text: str) -> NewRun:
         return NewRun(
@@ -138,6 +149,7 @@ class Replay:
             parent_id=old.parent_id,
             root_id=old.root_id,
             replayed_from=old.id,
+            key=old.key,
         )
 
     def _arguments(self, old: RunRecord, text: str) -> str:

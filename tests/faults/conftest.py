@@ -22,7 +22,7 @@ def is_full(request: pytest.FixtureRequest) -> bool:
 
 @pytest.fixture
 def load(is_full: bool) -> Load:
-    return Load(runs=10_000, seconds=60.0) if is_full else Load(runs=1_000, seconds=8.0, processes=2)
+    return Load(runs=10_000, seconds=60.0) if is_full else Load(runs=600, seconds=8.0, processes=2)
 
 
 @pytest.fixture(scope="session")
