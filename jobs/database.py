@@ -131,6 +131,8 @@ class Database:
         if self.dialect == "sqlite":
             engine = create_engine(
                 self.url,
+                # What is bound holds arguments and results, and errors are logged.
+                hide_parameters=True,
                 pool_size=self._settings.pool_size,
                 max_overflow=10,
                 connect_args={
@@ -143,6 +145,8 @@ class Database:
         else:
             engine = create_engine(
                 self.url,
+                # What is bound holds arguments and results, and errors are logged.
+                hide_parameters=True,
                 pool_size=self._settings.pool_size,
                 max_overflow=10,
                 pool_timeout=self._settings.connect_timeout.total_seconds(),

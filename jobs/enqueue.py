@@ -54,6 +54,10 @@ def enqueue_runs(app: App, runs: Sequence[NewRun], *, session: Session | None = 
     """
     if not runs:
         return []
+    if app.settings.tracing:
+        from jobs.observe.trace import carry
+
+        runs = carry(runs)
     performing = current_run.get()
     if session is None and performing is not None and performing.app is app:
         session = performing.open_session

@@ -34,6 +34,7 @@ from jobs.job import Job
 from jobs.ledger.records import Claim, Ending, Settled
 from jobs.ledger.settle import settle
 from jobs.ledger.sweep import CRASH_DELAY
+from jobs.observe.trace import consumer
 from jobs.retry import Retry
 from jobs.run import Run, StopSign
 from jobs.states import Cause, Outcome, RunState
@@ -57,6 +58,7 @@ class Attempts:
     def __init__(self, app: App) -> None:
         self._app = app
         self.preparations = Preparations(app)
+        self._traced = consumer(app.settings)
 
     def attempt(self, claim: Claim, perform: Perform, *, stop: StopSign) -> tuple[Ending, Run]:
         """Perform the run; how it ended, and its run with whatever transaction it left open.
@@ -67,7 +69,7 @@ class Attempts:
         cls: type[Job] = registry.get(claim.kind)
         started = self._app.clock.monotonic()
         run = self._run(claim, cls, started, stop)
-        with _within(run):
+        with _within(run), self._traced(claim) as note:
             try:
                 self.preparations.make_ready(cls)
                 job = self._read(cls, claim)
@@ -75,14 +77,14 @@ class Attempts:
                 started = self._start(run, cls)
                 value = perform(job.perform)
                 run.tell_progress()
-                return self._ended(claim, started, Outcome.SUCCEEDED, result=self._result(claim, value)), run
+                return note(self._ended(claim, started, Outcome.SUCCEEDED, result=self._result(claim, value))), run
             except TooLate:
                 run.rollback()
                 raise
             except BaseException as error:
                 run.rollback()
                 run.tell_progress()
-                return self._failed(claim, cls.options.retry, started, error), run
+                return note(self._failed(claim, cls.options.retry, started, error)), run
 
     async def attempt_async(
         self, claim: Claim, perform: PerformAsync, *, stop: StopSign, prepare: Callable[[type[Job]], Awaitable[None]]
@@ -91,7 +93,7 @@ class Attempts:
         cls: type[Job] = registry.get(claim.kind)
         started = self._app.clock.monotonic()
         run = self._run(claim, cls, started, stop)
-        with _within(run):
+        with _within(run), self._traced(claim) as note:
             try:
                 await prepare(cls)
                 job = self._read(cls, claim)
@@ -100,10 +102,10 @@ class Attempts:
                 value = await perform(job.perform())
                 if run.has_untold_progress:
                     await asyncio.to_thread(run.tell_progress)
-                return self._ended(claim, started, Outcome.SUCCEEDED, result=self._result(claim, value)), run
+                return note(self._ended(claim, started, Outcome.SUCCEEDED, result=self._result(claim, value))), run
             except BaseException as error:
                 run.rollback()
-                return self._failed(claim, cls.options.retry, started, error), run
+                return note(self._failed(claim, cls.options.retry, started, error)), run
 
     def over(self, claim: Claim, elapsed_seconds: float, *, thread: int | None = None, why: str) -> Ending:
         """The end of an attempt that did not end by itself at its hard limit; ``thread`` is where it hangs."""
