@@ -22,7 +22,7 @@ from jobs.operations.pause import pause, resume
 from jobs.operations.purge import Purge, Restore
 from jobs.operations.replay import Replay, check_changes
 from jobs.operations.undo import plan_undo, undo
-from jobs.states import Outcome, RunState
+from jobs.states import Cause, Outcome, RunState
 from tests.book import Book
 
 EVERYTHING = Selector(is_all=True)
@@ -141,7 +141,8 @@ def test_batches_are_short_and_a_stopped_action_goes_on_where_it_was(
         progress=lambda one: seen.append(one.done),
     )
 
-    assert stopped.is_interrupted and seen == [2, 4]
+    assert stopped.is_interrupted
+    assert seen == [2, 4]
     assert action_of(app, stopped)["state"] == "interrupted"
     rest = act_on(app, ada, replay(app, ada), EVERYTHING, resume=stopped.action_id)
     assert (rest.done, rest.action_id) == (1, stopped.action_id)
@@ -158,7 +159,7 @@ def test_what_dies_again_during_the_action_is_not_taken_twice(
     def die_again(report: Report) -> None:
         book.step(3600)
         for held in book.claim_due():
-            book.end(held, Outcome.GAVE_UP, cause="gave_up")
+            book.end(held, Outcome.GAVE_UP, cause=Cause.GAVE_UP)
 
     report = act_on(app, ada, replay(app, ada), EVERYTHING, progress=die_again)
 
@@ -187,7 +188,8 @@ def test_with_changes_a_new_run_names_the_old_which_stays(app: App, ada: Operato
 
     assert (report.done, report.skipped) == (1, 1)
     ((named, new),) = report.new_runs
-    assert named == old and book.run(old).state is RunState.DEAD
+    assert named == old
+    assert book.run(old).state is RunState.DEAD
     assert book.run(new).arguments == {"order_id": 7, "card": "ok"}
     assert book.run(new).replayed_from == old
     assert book.run(new).enqueued_by == "ada@desk"
@@ -242,10 +244,7 @@ def test_purge_hides_restore_brings_back_and_erase_blanks(app: App, ada: Operato
 
 @pytest.mark.parametrize("verb", ["replay", "cancel", "purge"])
 def test_undo_takes_back_what_has_not_moved_and_lists_what_has(app: App, ada: Operator, book: Book, verb: str) -> None:
-    if verb == "cancel":
-        runs = [book.enqueue(delay_seconds=60.0) for _ in range(3)]
-    else:
-        runs = dead_runs(book, 3)
+    runs = [book.enqueue(delay_seconds=60.0) for _ in range(3)] if verb == "cancel" else dead_runs(book, 3)
     before = [book.run(one) for one in runs]
     acts: dict[str, Act] = {"replay": replay(app, ada), "cancel": Cancel(), "purge": Purge()}
     report = act_on(app, ada, acts[verb], Selector(ids=tuple(runs)))

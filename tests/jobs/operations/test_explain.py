@@ -63,7 +63,8 @@ def test_its_kind_is_paused(app: App, ada: Operator, book: Book, ask: Ask) -> No
 
 def test_it_is_not_due(book: Book, ask: Ask) -> None:
     found = ask(book.enqueue(delay_seconds=7200.0))
-    assert found.code == "not_due" and "1h59m" in found.sentence
+    assert found.code == "not_due"
+    assert "1h59m" in found.sentence
 
 
 def test_it_tries_again_after_an_error(book: Book, ask: Ask) -> None:
@@ -90,7 +91,8 @@ def test_workers_serve_the_queue_and_know_the_kind_but_never_both(app: App, book
     start_worker(app, "a", queues=("lonely",), kinds=("Other",))
     start_worker(app, "b")
     found = ask(book.enqueue(queue="lonely"))
-    assert found.code == "unknown_kind" and "do not know" in found.sentence
+    assert found.code == "unknown_kind"
+    assert "do not know" in found.sentence
 
 
 def test_it_waits_behind_others(app: App, book: Book, ask: Ask) -> None:
@@ -113,7 +115,8 @@ def test_it_is_next(app: App, book: Book, ask: Ask) -> None:
 
 def test_a_worker_has_it(book: Book, ask: Ask) -> None:
     found = ask(book.start(worker="w7").run_id)
-    assert found.code == "leased" and found.sentence.startswith("w7 has performed attempt 1")
+    assert found.code == "leased"
+    assert found.sentence.startswith("w7 has performed attempt 1")
 
 
 def test_its_worker_is_lost(book: Book, ask: Ask) -> None:
@@ -141,7 +144,8 @@ def test_it_is_dead_by_cause(book: Book, ask: Ask, cause: Cause) -> None:
     found = ask(held.run_id)
 
     assert found.code == f"dead_{cause}"
-    assert found.sentence.startswith("It is dead because ") and "ValueError: boom" in found.sentence
+    assert found.sentence.startswith("It is dead because ")
+    assert "ValueError: boom" in found.sentence
 
 
 def test_losses_and_crashes_are_evidence(book: Book, ask: Ask) -> None:

@@ -109,7 +109,7 @@ def test_a_head_that_several_have_is_ambiguous_and_names_them(app: App, ada: Ope
 def test_a_wrong_word_names_the_nearest(app: App) -> None:
     with pytest.raises(SelectorRefused, match="Did you mean 'dead'"):
         make_selector(app, Asked(states=("ded",)))
-    with pytest.raises(SelectorRefused, match="column 14: no cause 'poisson'. Did you mean 'poison'"):
+    with pytest.raises(SelectorRefused, match=r"column 14: no cause 'poisson'\. Did you mean 'poison'"):
         make_selector(app, Asked(where="kind:x cause:poisson"))
     with pytest.raises(SelectorRefused, match="no moment"):
         make_selector(app, Asked(since="yesterday"))
@@ -179,7 +179,8 @@ def test_no_list_scans_the_ledger(app: App, ada: Operator, monkeypatch: pytest.M
 
     event.listen(app.database.engine, "before_cursor_execute", listen)
     try:
-        for name, make in QUERIES.items():
+        for word, make in QUERIES.items():
+            name = word
             for selector in (make(run_id), replace(make(run_id), since=datetime.now(UTC) - timedelta(minutes=5))):
                 list_runs(app, ada, selector)
         name = "short id"
@@ -188,10 +189,8 @@ def test_no_list_scans_the_ledger(app: App, ada: Operator, monkeypatch: pytest.M
     finally:
         event.remove(app.database.engine, "before_cursor_execute", listen)
 
-    scans = [
-        (which, plan) for which, plan in plans
-        if "Seq Scan on job_runs" in plan or "SCAN job_runs'" in plan or "SCAN job_runs USING INDEX ix_job_runs_e" in plan
-    ]  # fmt: skip
+    bad = ("Seq Scan on job_runs", "SCAN job_runs'", "SCAN job_runs USING INDEX ix_job_runs_e")
+    scans = [(which, plan) for which, plan in plans if any(word in plan for word in bad)]
     assert len(plans) > len(QUERIES)
     assert not scans, scans[0]
     assert module.PAGE == 500
