@@ -11,7 +11,7 @@ import pytest
 
 from tests.admin_cli import conftest as terminals
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(400)]
 
 ROOT = Path(__file__).parents[2]
 TOUR = ROOT / "docs" / "operating.md"

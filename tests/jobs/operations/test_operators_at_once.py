@@ -5,15 +5,17 @@ from __future__ import annotations
 import random
 import threading
 from datetime import timedelta
+from functools import partial
 
 import pytest
 from sqlalchemy import func, select
 
 from jobs.app import App
 from jobs.ledger import audit, claim, insert, settle
+from jobs.ledger.records import Claim, Ending
 from jobs.ledger.selectors import Selector
 from jobs.models import JobAttempt, JobRun, OperatorAction
-from jobs.operations.bulk import Act, Report, carry_out, plan
+from jobs.operations.bulk import Act, Report, carry_out, patiently, plan
 from jobs.operations.cancel import Cancel
 from jobs.operations.operator import Operator
 from jobs.operations.purge import Purge
@@ -21,7 +23,7 @@ from jobs.operations.replay import Replay
 from jobs.states import Cause, Outcome
 from tests.book import Book, ending, new_run
 
-ROUNDS = 6
+ROUNDS = 4
 
 
 @pytest.mark.slow
@@ -33,23 +35,27 @@ def test_five_operators_during_load_break_nothing(app: App, book: Book) -> None:
     wrong: list[BaseException] = []
     refused: list[object] = []
 
+    def take(worker: str) -> list[Claim]:
+        with app.database.write() as connection:
+            lease = timedelta(seconds=300)
+            return claim.claim_due(connection, "default", count=20, kinds=["Mail"], worker=worker, lease=lease)
+
+    def finish(worker: str, endings: list[Ending]) -> list[Ending]:
+        with app.database.write() as connection:
+            return settle.settle(connection, endings, worker=worker, poison_after=3, monotonic=0.0)[1]
+
     def work(seed: int) -> None:
         rng = random.Random(seed)
         try:
             while not over.is_set():
-                with app.database.write() as connection:
-                    held = claim.claim_due(
-                        connection, "default", count=20, kinds=["Mail"], worker=f"w{seed}", lease=timedelta(seconds=60)
-                    )
+                held = patiently(partial(take, f"w{seed}"))
                 endings = [
                     ending(one, Outcome.SUCCEEDED)
                     if rng.random() < 0.3
                     else ending(one, Outcome.GAVE_UP, cause=Cause.GAVE_UP)
                     for one in held
                 ]
-                with app.database.write() as connection:
-                    _, lost = settle.settle(connection, endings, worker=f"w{seed}", poison_after=3, monotonic=0.0)
-                refused.extend(lost)
+                refused.extend(patiently(partial(finish, f"w{seed}", endings)))
         except BaseException as error:
             wrong.append(error)
 
@@ -62,7 +68,8 @@ def test_five_operators_during_load_break_nothing(app: App, book: Book) -> None:
                 act = rng.choice(acts)
                 states = ("dead", "cancelled") if isinstance(act, Replay) else ()
                 selector = Selector(is_all=True, limit=rng.randint(1, 200), states=states)
-                report = carry_out(app, ada, act, plan(app, ada, act, selector))
+                planned = plan(app, ada, act, selector)
+                report = carry_out(app, ada, act, planned)
                 if report.done or report.skipped or report.expected:
                     reports.append(report)
         except BaseException as error:
