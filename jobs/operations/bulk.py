@@ -9,13 +9,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from functools import partial
 from itertools import islice
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 from uuid import UUID
 
 from jobs.app import App
 from jobs.clock import new_run_id
-from jobs.errors import Conflict, JobsError, SelectorRefused
+from jobs.errors import Conflict, JobsError, LedgerBusy, SelectorRefused
 from jobs.events import ServiceFailed
 from jobs.ledger import audit, find
 from jobs.ledger.audit import Note
@@ -29,6 +30,9 @@ from jobs.sql import Executor
 
 BATCH = 500
 """Runs a transaction. Source: measured; a batch takes 20 to 150 ms, far below a second."""
+PATIENCE = 5
+"""Times that a busy ledger is tried again. Source: decision; each waits for the lock time limit."""
+T = TypeVar("T")
 SHOWN = 20
 """Skipped and new runs kept for the answer; the audit has them all."""
 
@@ -157,9 +161,18 @@ def carry_out(
         state, report.is_interrupted = "interrupted", True
         raise
     finally:
-        with app.database.write(urgent=True) as connection:
-            audit.finish(connection, report.action_id, state)
+        patiently(partial(_finish, app, report.action_id, state))
     return report
+
+
+def patiently(do: Callable[[], T]) -> T:
+    """Do it again where the ledger was busy: nothing of a batch has happened then."""
+    for _ in range(PATIENCE):
+        try:
+            return do()
+        except LedgerBusy:
+            continue
+    return do()
 
 
 def check_reason(app: App, reason: str | None) -> None:
@@ -181,6 +194,11 @@ def tell_ready(app: App, step: Step) -> None:
             app.ready.add(step.ready)
     except JobsError as error:
         app.events.emit([ServiceFailed("ready", "add", str(error))])
+
+
+def _finish(app: App, action_id: UUID, state: str) -> None:
+    with app.database.write(urgent=True) as connection:
+        audit.finish(connection, action_id, state)
 
 
 def _whole(act: Act, selector: Selector) -> Selector:
@@ -233,7 +251,7 @@ def _batches(
         if is_stopped():
             report.is_interrupted = True
             return
-        step = _one_batch(app, act, report.action_id, run_ids)
+        step = patiently(partial(_one_batch, app, act, report.action_id, run_ids))
         _add_up(report, step)
         progress(report)
         dealt += len(run_ids)

@@ -42,6 +42,8 @@ def explain(app: App, operator: Operator, text: str) -> Explanation:
             raise NotFound(f"There is no run {text}.")
         now = audit.moment(connection)
         code, sentence, evidence = _explain(connection, run, now)
+    named = {name for name, _ in evidence}
+    evidence += [(name, value) for name, value in _losses(run) if name not in named]
     if run.deleted_at is not None:
         evidence.append(("purged", run.deleted_at))
     return Explanation(run, code, sentence, evidence)

@@ -171,7 +171,7 @@ def _split(given: Sequence[str]) -> list[str]:
 
 def _word(text: str, known: Sequence[str], what: str) -> str:
     if text not in set(known):
-        near = difflib.get_close_matches(text, list(known), n=1)
+        near = difflib.get_close_matches(text, list(map(str, known)), n=1)
         hint = f"Did you mean {near[0]!r}?" if near else f"One of: {', '.join(known)}."
         raise SelectorRefused(f"no {what} {text!r}.", hint=hint)
     return str(text)

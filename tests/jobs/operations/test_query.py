@@ -44,7 +44,8 @@ def test_a_mistake_is_pointed_at(text: str, column: int, word: str) -> None:
     assert word in str(caught.value)
     assert f"column {column}:" in caught.value.message
     assert line == text
-    assert len(caret) == column and caret.strip() == "^"
+    assert len(caret) == column
+    assert caret.strip() == "^"
 
 
 def test_a_long_query_is_cut_around_its_mistake() -> None:

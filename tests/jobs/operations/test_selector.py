@@ -32,13 +32,15 @@ def cast(book: Book) -> dict[str, UUID]:
     runs: dict[str, UUID] = {}
     runs["ready"] = book.enqueue(kind="Mail", arguments={"order_id": 42, "card": {"no": "x%y"}, "vip": True})
     runs["scheduled"] = book.enqueue(kind="Mail", queue="slow", delay_seconds=3600.0, tags='["eu", "new"]')
-    held = book.start(kind="Mail", key="order:1")
+    held = book.start(kind="Mail")
+    book.change(held.run_id, key="order:1")
     book.end(held, Outcome.FAILED, failure=BOOM, delay=600.0)
     runs["retrying"] = held.run_id
     runs["running"] = book.start(kind="Mail", parent_id=runs["ready"]).run_id
     for state in (RunState.SUCCEEDED, RunState.DEAD, RunState.CANCELLED):
         runs[state.value], _ = book.bring(state, kind="Mail", arguments={"order_id": 7})
-    held = book.start(kind="Mail", queue="pay_ments", key="a[1]")
+    held = book.start(kind="Mail", queue="pay_ments")
+    book.change(held.run_id, key="a[1]")
     failure = Failure("shop.errors.Timeout", "no answer after 30s", None, "ffff00001111")
     book.end(held, Outcome.GAVE_UP, cause=Cause.BAD_ARGUMENTS, failure=failure)
     runs["timeout"] = held.run_id
@@ -107,7 +109,7 @@ def test_a_head_that_several_have_is_ambiguous_and_names_them(app: App, ada: Ope
 def test_a_wrong_word_names_the_nearest(app: App) -> None:
     with pytest.raises(SelectorRefused, match="Did you mean 'dead'"):
         make_selector(app, Asked(states=("ded",)))
-    with pytest.raises(SelectorRefused, match="column 14: no cause 'poisson'. Did you mean 'poison'"):
+    with pytest.raises(SelectorRefused, match=r"column 14: no cause 'poisson'\. Did you mean 'poison'"):
         make_selector(app, Asked(where="kind:x cause:poisson"))
     with pytest.raises(SelectorRefused, match="no moment"):
         make_selector(app, Asked(since="yesterday"))
@@ -177,7 +179,8 @@ def test_no_list_scans_the_ledger(app: App, ada: Operator, monkeypatch: pytest.M
 
     event.listen(app.database.engine, "before_cursor_execute", listen)
     try:
-        for name, make in QUERIES.items():
+        for word, make in QUERIES.items():
+            name = word
             for selector in (make(run_id), replace(make(run_id), since=datetime.now(UTC) - timedelta(minutes=5))):
                 list_runs(app, ada, selector)
         name = "short id"
@@ -186,10 +189,8 @@ def test_no_list_scans_the_ledger(app: App, ada: Operator, monkeypatch: pytest.M
     finally:
         event.remove(app.database.engine, "before_cursor_execute", listen)
 
-    scans = [
-        (which, plan) for which, plan in plans
-        if "Seq Scan on job_runs" in plan or "SCAN job_runs'" in plan or "SCAN job_runs\"" in plan
-    ]  # fmt: skip
+    bad = ("Seq Scan on job_runs", "SCAN job_runs'", "SCAN job_runs USING INDEX ix_job_runs_e")
+    scans = [(which, plan) for which, plan in plans if any(word in plan for word in bad)]
     assert len(plans) > len(QUERIES)
     assert not scans, scans[0]
     assert module.PAGE == 500
