@@ -37,10 +37,11 @@ INVENTORY = "demo.InspectFile"
 @click.option("--keep", type=click.Path(dir_okay=False), help="Keep the ledger in this file; again, go on with it.")
 @pass_globals
 def demo(options: Globals, folder: str | None, keep: str | None) -> None:
-    """Run a job for every file below FOLDER (Python's own library), and check the ledger against them.
+    """Run a job for each file of a folder, and check the ledger.
 
-    Two worker processes on SQLite; beside the files a job that fails twice, one that always fails and one that
-    is due in two seconds. Ctrl-C leaves a ledger that the same --keep goes on with.
+    FOLDER is Python's own library unless named. Two worker processes on SQLite; beside the files a job that
+    fails twice, one that always fails and one that is due in two seconds. Ctrl-C leaves a ledger that the same
+    --keep goes on with.
 
     \b
     Example:
@@ -54,8 +55,8 @@ def demo(options: Globals, folder: str | None, keep: str | None) -> None:
         expected = _enqueue(app, root)
         streams.say(f"{expected:,} files below {one_line(root)}, {PROCESSES} worker processes, ledger {path}")
         try:
-            with _worker(path):
-                _watch(app, expected + 3)
+            with _worker(path) as worker:
+                _watch(app, expected + 3, worker, log=_log_of(path))
         except KeyboardInterrupt:
             if keep:
                 streams.say(f"stopped; go on with: {command_line(f'demo --keep {keep}')}")
@@ -111,7 +112,7 @@ def _enqueue(app: App, root: str) -> int:
 
 
 @contextmanager
-def _worker(path: Path) -> Iterator[None]:
+def _worker(path: Path) -> Iterator[subprocess.Popen[bytes]]:
     """A real `jobs worker`, stopped at the end."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith("JOBS_")}
     environment |= {
@@ -119,15 +120,14 @@ def _worker(path: Path) -> Iterator[None]:
         "JOBS_LOG_LEVEL": "error",
         "JOBS_LOG_FORMAT": "json",
     }
-    log = path.with_name(path.name + ".log")
     command = [sys.executable, "-m", "admin_cli.main", "worker", "--import", "admin_cli.inventory"]
-    with log.open("ab") as file:
+    with _log_of(path).open("ab") as file:
         worker = subprocess.Popen(
             [*command, "--processes", str(PROCESSES)],
             env=environment, stdin=subprocess.DEVNULL, stdout=file, stderr=file, start_new_session=True,
         )  # fmt: skip
     try:
-        yield
+        yield worker
     finally:
         worker.send_signal(signal.SIGTERM)
         with suppress(subprocess.TimeoutExpired):
@@ -136,8 +136,16 @@ def _worker(path: Path) -> Iterator[None]:
             worker.kill()
 
 
-def _watch(app: App, total: int) -> None:
-    """Until every run has ended. A live line on a terminal, silence in a pipe."""
+def _log_of(ledger: Path) -> Path:
+    return ledger.with_name(ledger.name + ".log")
+
+
+def _watch(app: App, total: int, worker: subprocess.Popen[bytes], *, log: Path) -> None:
+    """Until every run has ended. A live line on a terminal, silence in a pipe.
+
+    Raises:
+        CommandFailed: the worker is gone, or takes too long.
+    """
     from jobs.ledger.reports import count_by_state
     from jobs.states import FINAL
 
@@ -154,6 +162,9 @@ def _watch(app: App, total: int) -> None:
             sys.stderr.flush()
         if done >= sum(counts.values()):
             break
+        if worker.poll() is not None:
+            last = log.read_text(errors="replace").strip().splitlines()[-1:]
+            raise CommandFailed(f"the worker ended with {worker.returncode}: {one_line(''.join(last))}")
         if took > PATIENCE:
             raise CommandFailed(f"{sum(counts.values()) - done} runs have not ended after {PATIENCE:.0f} s.")
         app.clock.sleep(0.1)

@@ -48,13 +48,18 @@ def enqueue(
 
     app = open_app(options, imports=imports)
     cls: type[Job] = registry.get(kind)
-    job = cls(**_arguments(pairs, file))
+    job = cls(**read_arguments(pairs, file))
     done = job.enqueue(queue=queue, priority=priority, delay=delay, tags=tags)
     app.close()
     streams.write(f"{done.id}\n")
 
 
-def _arguments(pairs: tuple[str, ...], file: TextIO | None) -> dict[str, Any]:
+def read_arguments(pairs: tuple[str, ...], file: TextIO | None) -> dict[str, Any]:
+    """The arguments that ``-a`` or ``--args`` give.
+
+    Raises:
+        click.UsageError: both, or what cannot be read.
+    """
     if file is not None and pairs:
         raise click.UsageError("-a and --args both give arguments: use one of them.")
     if file is not None:

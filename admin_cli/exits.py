@@ -65,6 +65,7 @@ def exit_code_for(error: Exception) -> Exit | None:
         errors.DefinitionError: Exit.USAGE,
         errors.ArgumentsRefused: Exit.USAGE,
         errors.EnqueueRefused: Exit.USAGE,
+        errors.SelectorRefused: Exit.USAGE,
         errors.KeyConflict: Exit.CONFLICT,
         errors.NotFound: Exit.NOT_FOUND,
         errors.Ambiguous: Exit.CONFLICT,

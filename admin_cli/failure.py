@@ -16,7 +16,7 @@ from admin_cli import streams
 from admin_cli.exits import Exit, exit_code_for
 from admin_cli.names import command_line, program_name
 from admin_cli.options import OutOfTime
-from admin_cli.sanitize import one_line
+from admin_cli.sanitize import one_line, visible
 
 GLOBAL_OPTIONS = ("--database-url", "--redis-url", "--timeout", "--debug", "--version")
 
@@ -34,6 +34,8 @@ def report(error: BaseException, *, debug: bool) -> int:
     if debug and not isinstance(error, click.ClickException):
         streams.say("".join(traceback.format_exception(error)).rstrip())
     streams.say(f"error: {message}")
+    for line in getattr(error, "pointer", ()):
+        streams.say(f"  {visible(line)}")
     if isinstance(error, streams.OutputLost):
         streams.abandon_stdout()
     return code

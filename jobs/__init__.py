@@ -18,16 +18,25 @@ if TYPE_CHECKING:
         EnqueueRefused,
         GiveUp,
         JobsError,
+        KeyBusy,
+        KeyConflict,
+        LeaseLost,
+        NotEnded,
         NotFound,
         RetryAfter,
         ServiceDown,
         Snooze,
+        StepRefused,
+        StepRepeated,
         TimeLimitExceeded,
+        UnknownEffect,
     )
-    from jobs.job import Job, enqueue_many
-    from jobs.lookup import attempts, cancel, find
+    from jobs.job import Job, enqueue_many, enqueue_many_async
+    from jobs.lookup import attempts, attempts_async, cancel, cancel_async, find, find_async, steps, wait, wait_async
     from jobs.retry import Retry
+    from jobs.schedule import At, Cron, Every
     from jobs.states import Cause, Outcome, RunState
+    from jobs.unique import FOREVER, WHILE_LIVE, Within
 
 _HOMES = {
     "boot": ("configure",),
@@ -41,30 +50,74 @@ _HOMES = {
         "EnqueueRefused",
         "GiveUp",
         "JobsError",
+        "KeyBusy",
+        "KeyConflict",
+        "LeaseLost",
+        "NotEnded",
         "NotFound",
         "RetryAfter",
         "ServiceDown",
         "Snooze",
+        "StepRefused",
+        "StepRepeated",
         "TimeLimitExceeded",
+        "UnknownEffect",
     ),
-    "job": ("Job", "enqueue_many"),
-    "lookup": ("attempts", "cancel", "find"),
+    "job": (
+        "Job",
+        "enqueue_many",
+        "enqueue_many_async",
+    ),
+    "lookup": (
+        "attempts",
+        "attempts_async",
+        "cancel",
+        "cancel_async",
+        "find",
+        "find_async",
+        "steps",
+        "wait",
+        "wait_async",
+    ),
     "retry": ("Retry",),
-    "states": ("Cause", "Outcome", "RunState"),
+    "schedule": (
+        "At",
+        "Cron",
+        "Every",
+    ),
+    "states": (
+        "Cause",
+        "Outcome",
+        "RunState",
+    ),
+    "unique": (
+        "FOREVER",
+        "WHILE_LIVE",
+        "Within",
+    ),
 }
 _HOME_OF = {name: f"jobs.{home}" for home, names in _HOMES.items() for name in names}
 
 __all__ = [
+    "FOREVER",
+    "WHILE_LIVE",
     "ArgumentsRefused",
+    "At",
     "Cancel",
     "Cancelled",
     "Cause",
+    "Cron",
     "DefinitionError",
     "EnqueueRefused",
     "Enqueued",
+    "Every",
     "GiveUp",
     "Job",
     "JobsError",
+    "KeyBusy",
+    "KeyConflict",
+    "LeaseLost",
+    "NotEnded",
     "NotFound",
     "Outcome",
     "Retry",
@@ -72,13 +125,24 @@ __all__ = [
     "RunState",
     "ServiceDown",
     "Snooze",
+    "StepRefused",
+    "StepRepeated",
     "TimeLimitExceeded",
+    "UnknownEffect",
+    "Within",
     "attempts",
+    "attempts_async",
     "cancel",
+    "cancel_async",
     "configure",
     "correlate",
     "enqueue_many",
+    "enqueue_many_async",
     "find",
+    "find_async",
+    "steps",
+    "wait",
+    "wait_async",
 ]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Callable
 from datetime import datetime, time
 from typing import Any, TypeVar
 
@@ -49,20 +50,28 @@ def write_arguments(job: BaseModel, *, kind: str, max_bytes: int) -> str:
     return text
 
 
-def read_arguments(cls: type[M], text: str, *, kind: str) -> M:
-    """The job that stored arguments make.
+def read_arguments(cls: type[M], text: str, *, kind: str, upcast: Callable[[dict[str, Any]], Any] | None = None) -> M:
+    """The job that stored arguments make; ``upcast`` brings those of an earlier version up to this one.
 
     Raises:
-        ArgumentsRefused: they do not fit the class any more.
+        ArgumentsRefused: they do not fit the class any more; ``field`` names the one.
     """
     try:
+        if upcast is not None:
+            text = json.dumps(upcast(json.loads(text)))
         return cls.model_validate_json(text)
+    except ArgumentsRefused as error:
+        raise ArgumentsRefused(error.message, field=error.field) from error
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False, include_context=False)[0]
         field = ".".join(map(str, first["loc"])) or None
         raise ArgumentsRefused(
             f"Arguments of {kind} do not fit: {field or 'they'}: {first['msg']}.", field=field
         ) from None
+    except Exception as error:
+        raise ArgumentsRefused(
+            f"Arguments of {kind} could not be brought up to this version: {type(error).__name__}: {error}."
+        ) from error
 
 
 def check_json(text: str, *, what: str, max_bytes: int) -> None:

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import os
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from jobs.app import App
 from jobs.clock import Clock, SystemClock
 from jobs.database import Database
-from jobs.errors import LedgerMissing
+from jobs.errors import ConfigurationError, LedgerMissing
+from jobs.ready.protocol import ReadyIndex
 from jobs.settings import Settings
 
 EMBEDDED_FILE = "jobs.db"
@@ -49,6 +52,19 @@ def configure(app: App | None = None, /, **settings: Any) -> App:
     return new
 
 
+@contextmanager
+def used(app: App) -> Iterator[None]:
+    """Let ``app`` be the App of this process inside the block; the one before comes back, still open."""
+    global _app
+    with _making:
+        before, _app = _app, app
+    try:
+        yield
+    finally:
+        with _making:
+            _app = before
+
+
 def build(settings: Settings, *, clock: Clock | None = None) -> App:
     """An App for these settings. Opens no connection yet.
 
@@ -64,7 +80,23 @@ def build(settings: Settings, *, clock: Clock | None = None) -> App:
             )
         url = f"sqlite:///{EMBEDDED_FILE}"
     clock = clock or SystemClock()
-    return App(settings=settings, database=Database(url, settings, clock), clock=clock)
+    database = Database(url, settings, clock)
+    return App(settings=settings, database=database, ready=_ready(settings, database, clock), clock=clock)
+
+
+def _ready(settings: Settings, database: Database, clock: Clock) -> ReadyIndex | None:
+    if settings.redis_url is None:
+        return None
+    if database.dialect == "sqlite":
+        raise ConfigurationError(
+            "JOBS_REDIS_URL is set, and a ledger in SQLite has no use for it: it serves one machine.",
+            hint="Unset it, or keep the ledger in PostgreSQL.",
+        )
+    from jobs.ready.guard import GuardedIndex
+    from jobs.ready.redis import RedisReadyIndex
+
+    index = RedisReadyIndex(settings.redis_url, prefix=f"{settings.redis_prefix}:", clock=clock)
+    return GuardedIndex(index, clock)
 
 
 def _forget_after_fork() -> None:

@@ -27,6 +27,8 @@ from jobs.sqlite_queue import WriteQueue
 
 log = logging.getLogger("jobs.database")
 
+_BUSY = ("locked", "lock timeout", "QueuePool", "deadlock detected", "could not serialize")
+"""What databases say when others are in the way: a later try may succeed."""
 WRITES = "jobs_writes"
 """Execution option of a connection whose transaction will write."""
 
@@ -49,7 +51,8 @@ class Database:
     @property
     def shown(self) -> str:
         """The URL without its password."""
-        return hide_password(self.url.render_as_string(hide_password=False))
+        plain = self.url.set(drivername=self.url.get_backend_name())
+        return hide_password(plain.render_as_string(hide_password=False))
 
     @contextmanager
     def write(self, *, urgent: bool = False) -> Iterator[Connection]:
@@ -81,7 +84,7 @@ class Database:
             connection = plain.execution_options(**{WRITES: True})
             with connection.begin(), Session(connection, join_transaction_mode="create_savepoint") as session:
                 yield session
-                # The session has a SAVEPOINT of its own, which closing it would roll back.
+                # Releases the session's SAVEPOINT; the connection's own commit follows.
                 session.commit()
 
     def close(self) -> None:
@@ -102,6 +105,10 @@ class Database:
             if error.connection_invalidated:
                 raise self.translate(error) from error
             reason = str(error.orig).strip().splitlines()[0]
+            if "file is not a database" in reason:
+                raise ConfigurationError(
+                    f"{self.shown} is no SQLite database.", hint="Name another file in JOBS_DATABASE_URL."
+                ) from error
             raise LedgerRefused(f"The ledger refuses what it was given: {reason}.") from error
 
     def translate(self, error: Exception) -> JobsError:
@@ -109,7 +116,7 @@ class Database:
         reason = str(getattr(error, "orig", error) or error).strip().splitlines()[0]
         if "no such table" in reason:
             return LedgerMissing(f"There is no ledger in {self.shown}.", hint="Make one: jobledger migrate up.")
-        if "locked" in reason or "lock timeout" in reason or "QueuePool" in reason:
+        if any(sign in reason for sign in _BUSY):
             return LedgerBusy(f"The ledger at {self.shown} is busy: {reason}.", hint="Try again.")
         return ServiceDown(
             f"The ledger at {self.shown} does not serve us: {reason}.",
@@ -167,6 +174,8 @@ class Database:
             "lock_timeout": self._settings.lock_timeout,
         }
         options = " ".join(f"-c {name}={int(span.total_seconds() * 1000)}" for name, span in milliseconds.items())
+        # A plan made for an empty ledger would be kept for a full one; and its hot pages are in memory.
+        options += " -c plan_cache_mode=force_custom_plan -c random_page_cost=1.1"
         return {
             "connect_timeout": max(1, round(self._settings.connect_timeout.total_seconds())),
             "application_name": "jobledger",

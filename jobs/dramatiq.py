@@ -27,6 +27,7 @@ class Delivery(MessageProxy):
         self.ending: Ending | None = None
         self.settled: Settled | None = None
         self.mark = -1
+        self._message_id: str | None = None
         self.queue_name = claim.queue
         self.actor_name = claim.kind
         self.options: dict[str, Any] = {}
@@ -40,7 +41,10 @@ class Delivery(MessageProxy):
 
     @property
     def message_id(self) -> str:  # type: ignore[override]
-        return str(self.claim.run_id)
+        # dramatiq asks four times for each message that it hands over.
+        if self._message_id is None:
+            self._message_id = str(self.claim.run_id)
+        return self._message_id
 
     @property
     def _message(self) -> Message[Any]:  # type: ignore[override]

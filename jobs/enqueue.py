@@ -7,20 +7,25 @@ import os
 import socket
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from functools import cache
 from typing import TYPE_CHECKING
 from uuid import UUID
 
+from jobs.announce import announce
 from jobs.app import App
-from jobs.errors import JobsError
-from jobs.events import RunEnqueued, ServiceFailed
+from jobs.context import current_run
+from jobs.events import RunEnqueued
 from jobs.ledger.insert import insert_runs
-from jobs.ledger.records import NewRun
+from jobs.ledger.keys import admit, limit_wait, set_wait
+from jobs.ledger.records import Admitted, NewRun
 from jobs.ready.protocol import ReadyEntry
-from jobs.session import after_commit, borrowed
+from jobs.session import after_commit, begin_writing, borrowed
 
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session
+
+    from jobs.sql import Executor
 
 log = logging.getLogger("jobs.enqueue")
 
@@ -39,20 +44,26 @@ class Enqueued:
 def enqueue_runs(app: App, runs: Sequence[NewRun], *, session: Session | None = None) -> list[Enqueued]:
     """Insert ``runs``; in ``session`` they exist when, and only when, its owner commits.
 
+    Without ``session``, what a job enqueues while its ``transaction()`` or ``advance()`` is open belongs to that.
+
     Raises:
         ServiceDown: the ledger does not answer; nothing was enqueued.
+        KeyConflict: a key is held by a run with other arguments; nothing was enqueued.
+        KeyBusy: a key is being enqueued by another transaction that does not end in time.
         EnqueueRefused: ``session`` cannot serve.
     """
     if not runs:
         return []
+    performing = current_run.get()
+    if session is None and performing is not None and performing.app is app:
+        session = performing.open_session
     if session is None:
         with app.database.write(urgent=len(runs) == 1) as connection:
-            for chunk in _chunks(runs):
-                insert_runs(connection, chunk)
-        _announce(app, runs)
+            admitted = _insert(connection, runs)
+        announce_runs(app, [one.run for one in admitted])
     else:
-        _insert_in(app, session, runs)
-    return [Enqueued(run.id) for run in runs]
+        admitted = _insert_in(app, session, runs)
+    return [Enqueued(one.run.id, one.created) for one in admitted]
 
 
 @cache
@@ -69,19 +80,61 @@ def _chunks(runs: Sequence[NewRun]) -> Iterator[Sequence[NewRun]]:
         yield runs[start : start + CHUNK]
 
 
-def _insert_in(app: App, session: Session, runs: Sequence[NewRun]) -> None:
+def _insert(executor: Executor, runs: Sequence[NewRun]) -> list[Admitted]:
+    """Insert plain runs as they are; those with a key or follow-ups if their key is free."""
+    careful = [run for run in runs if run.key is not None or run.followups]
+    plain = [run for run in runs if run.key is None and not run.followups] if careful else runs
+    for chunk in _chunks(plain):
+        insert_runs(executor, chunk)
+    if not careful:
+        return [Admitted(run, created=True) for run in runs]
+    # In the order of keys throughout, so that two callers with the same keys cannot wait for each other.
+    found: dict[UUID, Admitted] = {}
+    groups = sorted(careful, key=lambda run: (run.kind, run.key or ""))
+    for chunk in _whole_keys(groups):
+        found |= {run.id: one for run, one in zip(chunk, admit(executor, chunk), strict=True)}
+    return [found.get(run.id) or Admitted(run, created=True) for run in runs]
+
+
+def _whole_keys(runs: Sequence[NewRun]) -> Iterator[Sequence[NewRun]]:
+    """``runs``, sorted by key, in chunks; runs with one key stay together."""
+    chunk: list[NewRun] = []
+    for run in runs:
+        if len(chunk) >= CHUNK and (run.key is None or run.key != chunk[-1].key or run.kind != chunk[-1].kind):
+            yield chunk
+            chunk = []
+        chunk.append(run)
+    yield chunk
+
+
+def _insert_in(app: App, session: Session, runs: Sequence[NewRun]) -> list[Admitted]:
     with borrowed(session, app.database):
-        for chunk in _chunks(runs):
-            insert_runs(session, chunk)
-    after_commit(session, runs, lambda committed: _announce(app, committed))
+        is_keyed = any(run.key is not None for run in runs)
+        admitted = _admit_in(app, session, runs) if is_keyed else _insert(session, runs)
+    after_commit(session, [one.run for one in admitted], lambda committed: announce_runs(app, committed))
+    return admitted
 
 
-def _announce(app: App, runs: Sequence[NewRun]) -> None:
+def _admit_in(app: App, session: Session, runs: Sequence[NewRun]) -> list[Admitted]:
+    """Within a SAVEPOINT: a key that is held, or waited for in vain, leaves the caller's transaction usable."""
+    begin_writing(session)
+    with session.begin_nested():
+        before = limit_wait(session, app.settings.lock_timeout.total_seconds())
+        admitted = _insert(session, runs)
+        set_wait(session, before)
+    return admitted
+
+
+def announce_runs(app: App, runs: Sequence[NewRun]) -> None:
     """Tell the ready index and the subscribers. The rows are committed: nothing here may fail the caller."""
     if app.ready is not None:
-        try:
-            app.ready.add([ReadyEntry(run.id, run.queue, run.priority, run.run_at) for run in runs])
-        except JobsError as error:
-            app.events.emit([ServiceFailed("ready", "add", str(error))])
+        now = app.clock.now()
+        announce(app, [ReadyEntry(run.id, run.queue, run.priority, _run_at(run, now)) for run in runs], now=now)
     if app.events.wants(RunEnqueued):
         app.events.emit([RunEnqueued(run.id, run.kind, run.queue) for run in runs])
+
+
+def _run_at(run: NewRun, now: datetime) -> datetime | None:
+    if run.run_at is not None:
+        return run.run_at
+    return now + timedelta(seconds=run.delay_seconds) if run.delay_seconds else None

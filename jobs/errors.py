@@ -7,6 +7,11 @@ JobsError
 ├── ArgumentsRefused          arguments that cannot be stored or do not fit their job
 ├── EnqueueRefused            an option of enqueue, or a session, that cannot serve
 │   └── KeyConflict           the key is held by a run with other arguments
+├── StepRepeated              two steps of an attempt have one name
+├── StepRefused               what a step gave back cannot be kept
+├── UnknownEffect             an effect began in an earlier attempt, and nobody knows whether it took place
+├── SelectorRefused           a selector or a value in one that cannot be read
+├── Forbidden                 the operator may not do this
 ├── NotFound                  no such run, kind, queue, worker
 ├── Ambiguous                 a short id that more than one run has
 ├── Conflict                  the state of things does not allow it
@@ -14,6 +19,8 @@ JobsError
 ├── LedgerRefused             the database refuses what it was given to hold
 ├── ServiceDown               a server does not answer, or refuses us
 │   └── LedgerBusy            the ledger is locked for longer than the time limit
+│       └── KeyBusy           another transaction holds the key, and has not committed in time
+├── NotEnded                  a run that was waited for has not ended in time
 └── SchemaMismatch            the tables are not those this release runs on
 
 Steering                      raised by a job about its own run; not an error
@@ -84,6 +91,36 @@ class KeyConflict(EnqueueRefused):
         self.run_id = run_id
 
 
+class StepRepeated(JobsError):
+    """A name stands for one step of a run; two with one name would answer for each other."""
+
+    code = "step_repeated"
+
+
+class StepRefused(JobsError):
+    code = "step_refused"
+
+
+class UnknownEffect(JobsError):
+    """An intent without an end, of a step that must not be repeated. The run is dead as ``unknown_effect``."""
+
+    code = "unknown_effect"
+
+
+class SelectorRefused(JobsError):
+    """What was asked for cannot be read. ``pointer`` shows the place: the text, and a caret below it."""
+
+    code = "selector"
+
+    def __init__(self, message: str, *, pointer: tuple[str, ...] = (), hint: str | None = None) -> None:
+        super().__init__(message, hint=hint)
+        self.pointer = pointer
+
+
+class Forbidden(JobsError):
+    code = "forbidden"
+
+
 class NotFound(JobsError):
     code = "not_found"
 
@@ -118,6 +155,18 @@ class ServiceDown(JobsError):
 
 class LedgerBusy(ServiceDown):
     code = "ledger_busy"
+
+
+class KeyBusy(LedgerBusy):
+    """Another transaction has enqueued with the key and has not committed in time."""
+
+    code = "key_busy"
+
+
+class NotEnded(JobsError):
+    """A run that was waited for has not ended in time; it goes on."""
+
+    code = "not_ended"
 
 
 class SchemaMismatch(JobsError):

@@ -36,11 +36,16 @@ class AttemptStarted(Event):
     queue: str
     attempt: int
     correlation_id: str | None
+    going_seconds: float = 0.0
+    """Told late, of one that goes on and on."""
 
 
 @dataclass(frozen=True, slots=True)
 class AttemptEnded(Event):
-    """An attempt was settled; ``state`` is where its run now is, ``error`` what was raised, if known here."""
+    """An attempt was settled; ``state`` is where its run now is, ``error`` what was raised, if known here.
+
+    ``waited_seconds`` is from when the run was due; None where the attempt's worker did not live to tell.
+    """
 
     run_id: UUID
     kind: str
@@ -51,13 +56,23 @@ class AttemptEnded(Event):
     cause: Cause | None
     started_at: datetime
     elapsed_seconds: float
-    waited_seconds: float
+    waited_seconds: float | None
     correlation_id: str | None
     retry_at: datetime | None = None
     error_type: str | None = None
     error_message: str | None = None
     fingerprint: str | None = None
     error: BaseException | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RunBuried(Event):
+    """A run that nobody held is dead: it expired, or nobody knows its kind."""
+
+    run_id: UUID
+    kind: str
+    queue: str
+    cause: Cause
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +108,55 @@ class ServiceFailed(Event):
     service: str
     operation: str
     error: str
+
+
+@dataclass(frozen=True, slots=True)
+class SlotFired(Event):
+    """A slot made a run; ``lateness_seconds`` is how long after its moment."""
+
+    schedule: str
+    kind: str
+    slot_at: datetime
+    run_id: UUID
+    lateness_seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class SlotPassed(Event):
+    """A slot made no run; ``state`` is skipped or missed, ``older_missed`` how many older ones it stands for."""
+
+    schedule: str
+    kind: str
+    slot_at: datetime
+    state: str
+    why: str
+    older_missed: int
+
+
+@dataclass(frozen=True, slots=True)
+class ScheduleTicked(Event):
+    """The leading scheduler decided what was due; ``next_slot_at`` is the earliest slot to come."""
+
+    schedules: int
+    fired: int
+    seconds: float
+    next_slot_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class ScheduleBroken(Event):
+    """A schedule cannot be read by this release: it makes no runs until it is changed."""
+
+    schedule: str
+    problem: str
+
+
+@dataclass(frozen=True, slots=True)
+class LeadChanged(Event):
+    """This scheduler began to lead, or ceased to."""
+
+    holder: str
+    is_leading: bool
 
 
 E = TypeVar("E", bound=Event)

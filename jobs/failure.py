@@ -25,7 +25,7 @@ def describe_failure(error: BaseException, *, kind: str) -> Failure:
     except Exception:
         message = "(its text cannot be read)"
     frames = _frames(error.__traceback__)
-    lines = traceback.format_exception(error)
+    lines = traceback.format_exception(type(error), error, _from_theirs(error.__traceback__))
     return Failure(
         type=_name(type(error))[:MAX_TYPE],
         message=storable(message)[:MAX_MESSAGE],
@@ -61,6 +61,14 @@ def _frames(trace: TracebackType | None) -> list[tuple[str, str]]:
         if not path.startswith(_OURS) and "site-packages" not in path and not path.startswith("<frozen"):
             theirs.append(one)
     return theirs or every
+
+
+def _from_theirs(trace: TracebackType | None) -> TracebackType | None:
+    """The traceback from the application's first frame on: how we got there explains nothing."""
+    one = trace
+    while one is not None and one.tb_frame.f_code.co_filename.startswith(_OURS):
+        one = one.tb_next
+    return one or trace
 
 
 def _name(cls: type) -> str:

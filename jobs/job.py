@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any, ClassVar, dataclass_transform
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypedDict, Unpack, dataclass_transform
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic._internal._model_construction import ModelMetaclass
@@ -17,14 +18,42 @@ from jobs.clock import new_run_id
 from jobs.context import correlation_id, current_run
 from jobs.enqueue import Enqueued, enqueue_runs, enqueuer
 from jobs.errors import ArgumentsRefused, DefinitionError, EnqueueRefused
-from jobs.ledger.records import NewRun
-from jobs.models import MAX_PRIORITY, MIN_PRIORITY
-from jobs.options import MAX_QUEUE, Options, check_name, derive
+from jobs.ledger.records import FollowUp, NewRun
+from jobs.options import Options, derive
 from jobs.run import Run
 from jobs.tags import write_tags
+from jobs.terms import admission, lapse, priority_of, queue_name, when
 
 if TYPE_CHECKING:
+    from sqlalchemy.ext.asyncio import AsyncSession
     from sqlalchemy.orm import Session
+
+OnConflict = Literal["keep", "replace"]
+
+
+class ManyTerms(TypedDict, total=False):
+    """What ``enqueue_many_async`` takes, as ``enqueue_many`` does."""
+
+    spread: timedelta | None
+    delay: timedelta | None
+    on_conflict: OnConflict
+    tags: Sequence[str]
+
+
+class Terms(TypedDict, total=False):
+    """What ``enqueue_async`` takes, as ``enqueue`` does."""
+
+    queue: str | None
+    delay: timedelta | None
+    at: datetime | None
+    priority: int | None
+    key: str | None
+    on_conflict: OnConflict
+    expires: timedelta | datetime | None
+    tags: Sequence[str]
+    on_success: Sequence[Job]
+    on_dead: Sequence[Job]
+    on_cancelled: Sequence[Job]
 
 
 @dataclass_transform(kw_only_default=True, frozen_default=True, field_specifiers=(Field, PrivateAttr))
@@ -44,6 +73,8 @@ class _JobMeta(ModelMetaclass):
                     hint=f"Call it {field}_value, say.",
                 )
         cls.options = derive(parent, keywords, name=name, place=place)
+        if cls.options.schedule is not None:
+            _check_can_be_scheduled(cls, place)
         if cls.perform is not Job.perform:
             registry.register(cls, kind=cls.options.kind, aliases=cls.options.aliases)
         return cls
@@ -83,6 +114,14 @@ class Job(BaseModel, metaclass=_JobMeta):
         """Do the work. May return a JSON value, kept as the run's result; may be ``async``."""
         raise NotImplementedError(f"{type(self).__name__} does not say how to perform.")
 
+    @classmethod
+    def prepare(cls) -> None:
+        """Make ready what every run of this kind needs: load a model, open a client. May be overridden.
+
+        Called once a process, before the kind's first run there, outside its time limit. When it fails, the
+        run waits uncharged, and it is called again after a while.
+        """
+
     @property
     def run(self) -> Run:
         """The run that is being performed.
@@ -110,8 +149,13 @@ class Job(BaseModel, metaclass=_JobMeta):
         delay: timedelta | None = None,
         at: datetime | None = None,
         priority: int | None = None,
+        key: str | None = None,
+        on_conflict: OnConflict = "keep",
         expires: timedelta | datetime | None = None,
         tags: Sequence[str] = (),
+        on_success: Sequence[Job] = (),
+        on_dead: Sequence[Job] = (),
+        on_cancelled: Sequence[Job] = (),
     ) -> Enqueued:
         """Record a run of this job, to be performed by a worker.
 
@@ -119,17 +163,51 @@ class Job(BaseModel, metaclass=_JobMeta):
             session: enqueue in this session's transaction: the run exists when its owner commits.
             queue, priority: instead of the class's.
             delay, at: not before this long from now, or this aware moment.
+            key: instead of ``idempotency_key()``: while it is held, no second run of the kind is made.
+            on_conflict: what happens when the key is held. ``keep``: equal arguments are answered with the run
+                that holds it. ``replace``: a waiting run takes these arguments and this time; on a running one
+                a successor follows when it has ended, and the answer is the running one.
             expires: dead as ``expired`` if it has not started by then.
             tags: words to find it by.
+            on_success, on_dead, on_cancelled: jobs that are enqueued in the transaction that ends the run.
 
         Raises:
             ArgumentsRefused: arguments that cannot be stored.
             EnqueueRefused: an option that cannot be.
+            KeyConflict: the key is held by a run with other arguments; the session's transaction goes on.
+            KeyBusy: another transaction with the key has not ended within ``lock_timeout``.
             ServiceDown: the ledger does not answer; nothing was enqueued.
         """
         app = boot.current()
-        run = self._new_run(app, queue=queue, delay=delay, at=at, priority=priority, expires=expires, tags=tags)
+        followups = _followups(app, succeeded=on_success, dead=on_dead, cancelled=on_cancelled)
+        run = self._new_run(
+            app,
+            queue=queue,
+            delay=delay,
+            at=at,
+            priority=priority,
+            key=key,
+            on_conflict=on_conflict,
+            expires=expires,
+            tags=tags,
+            followups=followups,
+        )
         return enqueue_runs(app, [run], session=session)[0]
+
+    async def enqueue_async(self, *, session: AsyncSession | None = None, **terms: Unpack[Terms]) -> Enqueued:
+        """``enqueue`` for async callers: in an ``AsyncSession``'s transaction, or without holding up the loop."""
+        if session is None:
+            return await asyncio.to_thread(self.enqueue, **terms)
+        return await session.run_sync(lambda plain: self.enqueue(session=plain, **terms))
+
+    def idempotency_key(self) -> str | None:
+        """What this job is about, for ``unique``: two runs of the kind with one key are not wanted. None: no key."""
+        return None
+
+    @classmethod
+    def upcast(cls, arguments: dict[str, Any], version: int) -> dict[str, Any]:
+        """Arguments stored by an earlier ``version`` of this job, as this one takes them. Override it."""
+        return arguments
 
     def _new_run(
         self,
@@ -139,8 +217,11 @@ class Job(BaseModel, metaclass=_JobMeta):
         delay: timedelta | None = None,
         at: datetime | None = None,
         priority: int | None = None,
+        key: str | None = None,
+        on_conflict: OnConflict = "keep",
         expires: timedelta | datetime | None = None,
         tags: Sequence[str] = (),
+        followups: tuple[FollowUp, ...] = (),
     ) -> NewRun:
         options = self.options
         if self.perform.__func__ is Job.perform:  # type: ignore[attr-defined]
@@ -148,16 +229,20 @@ class Job(BaseModel, metaclass=_JobMeta):
                 f"{type(self).__name__} does not say how to perform.", hint="Give it a perform method."
             )
         parent = current_run.get()
+        arguments = write_arguments(self, kind=options.kind, max_bytes=app.settings.max_argument_bytes)
+        key = self.idempotency_key() if key is None else key
         return NewRun(
             id=new_run_id(),
             kind=options.kind,
-            queue=options.queue if queue is None else _queue_name(queue),
-            priority=options.priority if priority is None else _priority(priority),
-            arguments=write_arguments(self, kind=options.kind, max_bytes=app.settings.max_argument_bytes),
+            queue=options.queue if queue is None else queue_name(queue),
+            priority=options.priority if priority is None else priority_of(priority),
+            arguments=arguments,
             arguments_version=options.version,
             max_attempts=options.retry.max_attempts,
-            **_when(delay, at),
-            **_lapse(expires),
+            **when(delay, at),
+            **lapse(expires),
+            **admission(options.kind, key, options.unique, on_conflict, arguments),
+            followups=followups,
             tags=write_tags(tags) if tags else None,
             correlation_id=correlation_id.get(),
             enqueued_by=enqueuer(),
@@ -179,22 +264,51 @@ def enqueue_many(
     session: Session | None = None,
     spread: timedelta | None = None,
     delay: timedelta | None = None,
+    on_conflict: OnConflict = "keep",
     tags: Sequence[str] = (),
 ) -> list[Enqueued]:
     """Record a run of each job, all in one transaction; answers in their order.
 
     Args:
         spread: let them become due evenly over this span, instead of all at once.
+        on_conflict: as of ``Job.enqueue``, for jobs that have a key.
 
     Raises:
         ArgumentsRefused: a job's arguments; nothing was enqueued.
+        KeyConflict: a key is held by a run with other arguments; nothing was enqueued.
         ServiceDown: the ledger does not answer; nothing was enqueued.
     """
     app = boot.current()
     first = delay or timedelta(0)
     step = (spread / len(many)) if spread and many else timedelta(0)
-    runs = [job._new_run(app, delay=first + place * step, tags=tags) for place, job in enumerate(many)]
+    runs = [
+        job._new_run(app, delay=first + place * step, on_conflict=on_conflict if _has_key(job) else "keep", tags=tags)
+        for place, job in enumerate(many)
+    ]
     return enqueue_runs(app, runs, session=session)
+
+
+async def enqueue_many_async(
+    many: Sequence[Job], *, session: AsyncSession | None = None, **terms: Unpack[ManyTerms]
+) -> list[Enqueued]:
+    """``enqueue_many`` for async callers: in an ``AsyncSession``'s transaction, or without holding up the loop."""
+    if session is None:
+        return await asyncio.to_thread(enqueue_many, many, **terms)
+    return await session.run_sync(lambda plain: enqueue_many(many, session=plain, **terms))
+
+
+def _has_key(job: Job) -> bool:
+    return type(job).idempotency_key is not Job.idempotency_key
+
+
+def _followups(app: App, **by_state: Sequence[Job]) -> tuple[FollowUp, ...]:
+    found = []
+    for state, many in by_state.items():
+        for job in many:
+            if not isinstance(job, Job):
+                raise EnqueueRefused(f"A follow-up is a job, got {job!r}.", hint="on_success=[SendMail(order_id=7)]")
+            found.append(FollowUp(state, job._new_run(app)))
+    return tuple(found)
 
 
 def is_async(cls: type[Job]) -> bool:
@@ -204,53 +318,22 @@ def is_async(cls: type[Job]) -> bool:
     return inspect.iscoroutinefunction(cls.perform)
 
 
+def _check_can_be_scheduled(cls: type[Job], place: str) -> None:
+    """A scheduler makes the job without arguments."""
+    if cls.perform is Job.perform:
+        raise DefinitionError(
+            f"Job {place} has a schedule, and does not say how to perform.", hint="Give it a perform method."
+        )
+    for name, field in cls.model_fields.items():
+        if field.is_required():
+            raise DefinitionError(
+                f"Job {place} has a schedule, and its field {name!r} has no default.",
+                hint=f"Give it one, or list the schedule in the module: schedules = [Cron(…, job={cls.__name__}(…))].",
+            )
+
+
 def _unfit(cls: type[Job], error: ValidationError) -> ArgumentsRefused:
     mistakes = error.errors(include_url=False, include_input=False, include_context=False)
     said = "; ".join(f"{'.'.join(map(str, one['loc'])) or cls.__name__}: {one['msg']}" for one in mistakes[:5])
     field = ".".join(map(str, mistakes[0]["loc"])) or None
     return ArgumentsRefused(f"Arguments of {cls.options.kind} do not fit: {said}.", field=field)
-
-
-def _queue_name(queue: str) -> str:
-    try:
-        return check_name(queue, what="queue", longest=MAX_QUEUE)
-    except DefinitionError as error:
-        raise EnqueueRefused(error.message, hint=error.hint) from None
-
-
-def _priority(priority: int) -> int:
-    if type(priority) is not int or not MIN_PRIORITY <= priority <= MAX_PRIORITY:
-        raise EnqueueRefused(
-            f"priority must be a whole number from {MIN_PRIORITY} to {MAX_PRIORITY}, got {priority!r}."
-        )
-    return priority
-
-
-def _when(delay: timedelta | None, at: datetime | None) -> dict[str, Any]:
-    if delay is not None and at is not None:
-        raise EnqueueRefused("delay= and at= say the same thing twice.", hint="Give one of them.")
-    if at is not None:
-        return {"run_at": _moment(at, "at")}
-    if delay is None:
-        return {}
-    if not isinstance(delay, timedelta) or delay < timedelta(0):
-        raise EnqueueRefused(f"delay= takes a timedelta of zero or more, got {delay!r}.")
-    return {"delay_seconds": delay.total_seconds()}
-
-
-def _lapse(expires: timedelta | datetime | None) -> dict[str, Any]:
-    if expires is None:
-        return {}
-    if isinstance(expires, timedelta):
-        if expires <= timedelta(0):
-            raise EnqueueRefused(f"expires= takes a timedelta above zero, got {expires!r}.")
-        return {"expires_seconds": expires.total_seconds()}
-    return {"expires_at": _moment(expires, "expires")}
-
-
-def _moment(value: datetime, name: str) -> datetime:
-    if not isinstance(value, datetime):
-        raise EnqueueRefused(f"{name}= takes an aware datetime, got {value!r}.")
-    if value.tzinfo is None or value.utcoffset() is None:
-        raise EnqueueRefused(f"{name}= takes an aware datetime, and {value!r} has no time zone.", hint="Say which.")
-    return value

@@ -10,6 +10,7 @@ from uuid import UUID
 
 from sqlalchemy import (
     JSON,
+    Boolean,
     CheckConstraint,
     DateTime,
     Dialect,
@@ -20,9 +21,12 @@ from sqlalchemy import (
     String,
     Text,
     Uuid,
+    false,
 )
+from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 from sqlalchemy.sql import text
+from sqlalchemy.sql.functions import FunctionElement
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
 from jobs.states import FINAL, Cause, Outcome, RunState
@@ -44,6 +48,14 @@ def write_moment(moment: datetime) -> str:
     return moment.astimezone(UTC).replace(tzinfo=None).isoformat(sep=" ", timespec="microseconds")
 
 
+def _read_moment(value: datetime | str | None) -> datetime | None:
+    if value is None:
+        return None
+    if isinstance(value, str):
+        return datetime.fromisoformat(value).replace(tzinfo=UTC)
+    return value if value.tzinfo is UTC else value.astimezone(UTC)
+
+
 class UtcDateTime(TypeDecorator[datetime]):
     """An aware moment, always UTC. SQLite keeps it as fixed-width text, which sorts as time does."""
 
@@ -57,10 +69,8 @@ class UtcDateTime(TypeDecorator[datetime]):
             raise ValueError(f"{value!r} has no time zone")
         return value.astimezone(UTC)
 
-    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
-        if value is None:
-            return None
-        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+    def result_processor(self, dialect: Dialect, coltype: object) -> Callable[[Any], datetime | None]:
+        return _read_moment
 
 
 class JsonText(TypeDecorator[Any]):
@@ -89,12 +99,43 @@ class JsonText(TypeDecorator[Any]):
         return read
 
 
+class id_tail(FunctionElement[str]):  # noqa: N801
+    """The last six characters of an id, as people give it."""
+
+    type = String()
+    inherit_cache = True
+    name = "id_tail"
+
+
+@compiles(id_tail, "postgresql")
+def _tail_postgresql(element: id_tail, compiler: Any, **kw: Any) -> str:
+    return f'"right"({compiler.process(element.clauses, **kw)}::text, 6)'
+
+
+@compiles(id_tail, "sqlite")
+def _tail_sqlite(element: id_tail, compiler: Any, **kw: Any) -> str:
+    return f"substr({compiler.process(element.clauses, **kw)}, -6)"
+
+
 class Base(DeclarativeBase):
     metadata = MetaData(naming_convention=CONVENTION)
 
 
+LIVE_OF_SCHEDULE = "schedule is not null and state in ('queued', 'running')"
+SUCCESS_OF_SCHEDULE = "schedule is not null and state = 'succeeded'"
+DUE = "next_slot_at is not null and paused_at is null"
+HELD = "held_slot_at is not null and paused_at is null"
+"""Written out in queries too: SQLite takes a partial index only where it reads the same words."""
+
+
 def _one_of(column: str, values: Any) -> str:
     return f"{column} in ({', '.join(sorted(repr(str(value)) for value in values))})"
+
+
+LIVE_KEY = "key is not null and state in ('queued', 'running')"
+"""Which runs hold their key, whatever its scope: the predicate of a unique index."""
+ENDED = "finished_at is not null"
+"""Which runs have ended, in the words of the indexes: SQLite matches those of a query to them."""
 
 
 class JobRun(Base):
@@ -140,7 +181,9 @@ class JobRun(Base):
     parent_id: Mapped[UUID | None] = mapped_column(Uuid)
     root_id: Mapped[UUID | None] = mapped_column(Uuid)
     replayed_from: Mapped[UUID | None] = mapped_column(Uuid)
+    schedule: Mapped[str | None] = mapped_column(String(200))
     scheduled_for: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    has_followups: Mapped[bool] = mapped_column(Boolean, server_default=false())
     deleted_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
 
     __table_args__ = (
@@ -163,7 +206,33 @@ class JobRun(Base):
         Index("ix_job_runs_expiring", "expires_at",
               postgresql_where=text("state = 'queued' and expires_at is not null"),
               sqlite_where=text("state = 'queued' and expires_at is not null")),
+        # ledger/keys.py, one live run a key.
+        Index("uq_job_runs_live_key", "kind", "key", unique=True,
+              postgresql_where=text(LIVE_KEY), sqlite_where=text(LIVE_KEY)),
+        # ledger/schedules.py, the live runs of a schedule.
+        Index("ix_job_runs_of_schedule", "schedule", postgresql_where=text(LIVE_OF_SCHEDULE),
+              sqlite_where=text(LIVE_OF_SCHEDULE)),
+        # ledger/schedules.py, the last success of a schedule.
+        Index("ix_job_runs_schedule_success", "schedule", "finished_at", postgresql_where=text(SUCCESS_OF_SCHEDULE),
+              sqlite_where=text(SUCCESS_OF_SCHEDULE)),
+        # ledger/selectors.py, runs that have ended, by state, queue and kind, in the order in which they did.
+        # One entry a run, written when it ends: claims and new runs do not touch it.
+        Index("ix_job_runs_ended", "state", "queue", "kind", "state_at", "id",
+              postgresql_where=text(ENDED), sqlite_where=text(ENDED)),
+        # ledger/selectors.py, the runs of an error group.
+        Index("ix_job_runs_fingerprint", "fingerprint", "state_at", "id",
+              postgresql_where=text("fingerprint is not null"), sqlite_where=text("fingerprint is not null")),
+        # ledger/selectors.py, runs by key, ended ones too.
+        Index("ix_job_runs_key", "key", postgresql_where=text("key is not null"),
+              sqlite_where=text("key is not null")),
+        # ledger/selectors.py, what a run enqueued.
+        Index("ix_job_runs_parent", "parent_id", postgresql_where=text("parent_id is not null"),
+              sqlite_where=text("parent_id is not null")),
     )  # fmt: skip
+
+
+# ledger/find.py, short ids of runs that have ended; those of live ones are found in the index of their state.
+Index("ix_job_runs_tail", id_tail(JobRun.id), postgresql_where=text(ENDED), sqlite_where=text(ENDED))
 
 
 class JobAttempt(Base):
@@ -193,6 +262,58 @@ class JobAttempt(Base):
     )
 
 
+class JobKey(Base):
+    """A key that is held for longer than its run is live. It outlives its run, and is left when runs are pruned."""
+
+    __tablename__ = "job_keys"
+
+    kind: Mapped[str] = mapped_column(String(200), primary_key=True)
+    key: Mapped[str] = mapped_column(String(255), primary_key=True)
+    run_id: Mapped[UUID] = mapped_column(Uuid)
+    arguments_hash: Mapped[str] = mapped_column(String(32))
+    held_until: Mapped[datetime | None] = mapped_column(UtcDateTime)
+
+    # ledger/keys.py, keys that nobody holds any more.
+    __table_args__ = (Index("ix_job_keys_held_until", "held_until"),)
+
+
+class JobStep(Base):
+    """A named part of a run, kept across attempts: an effect with its intent and its end, or a cursor."""
+
+    __tablename__ = "job_steps"
+
+    run_id: Mapped[UUID] = mapped_column(Uuid, primary_key=True)
+    name: Mapped[str] = mapped_column(String(200), primary_key=True)
+    form: Mapped[str] = mapped_column(String(10))
+    token: Mapped[UUID] = mapped_column(Uuid)
+    attempt: Mapped[int] = mapped_column(Integer)
+    started_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    finished_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    result: Mapped[Any | None] = mapped_column(JsonText)
+
+    __table_args__ = (CheckConstraint("form in ('cursor', 'effect')", name="form"),)
+
+
+class JobFollowup(Base):
+    """A run that is to be enqueued in the transaction that ends another. ``id`` is the id it will have."""
+
+    __tablename__ = "job_followups"
+
+    id: Mapped[UUID] = mapped_column(Uuid, primary_key=True)
+    run_id: Mapped[UUID] = mapped_column(Uuid)
+    on_state: Mapped[str] = mapped_column(String(10))
+    kind: Mapped[str] = mapped_column(String(200))
+    run: Mapped[Any] = mapped_column(JsonText)
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    enqueued_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+
+    __table_args__ = (
+        CheckConstraint("on_state in ('cancelled', 'dead', 'ended', 'succeeded')", name="on_state"),
+        # ledger/followups.py, those of runs that end.
+        Index("ix_job_followups_run", "run_id"),
+    )
+
+
 class JobQueue(Base):
     """What operators say of a queue. A queue without a row is not paused."""
 
@@ -204,6 +325,18 @@ class JobQueue(Base):
     paused_by: Mapped[str | None] = mapped_column(String(200))
     pause_reason: Mapped[str | None] = mapped_column(String(500))
     latency_target_seconds: Mapped[int | None] = mapped_column(Integer)
+
+
+class JobKind(Base):
+    """What operators say of a kind. A kind without a row is not paused."""
+
+    __tablename__ = "job_kinds"
+
+    name: Mapped[str] = mapped_column(String(200), primary_key=True)
+    paused_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    paused_until: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    paused_by: Mapped[str | None] = mapped_column(String(200))
+    pause_reason: Mapped[str | None] = mapped_column(String(500))
 
 
 class JobWorker(Base):
@@ -222,6 +355,129 @@ class JobWorker(Base):
     started_at: Mapped[datetime] = mapped_column(UtcDateTime)
     seen_at: Mapped[datetime] = mapped_column(UtcDateTime)
     stopped_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    stop_requested_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
 
     # ledger/workers.py, live workers.
     __table_args__ = (Index("ix_job_workers_seen", "seen_at"),)
+
+
+class JobSchedule(Base):
+    """When runs of a job are made. ``next_slot_at`` is what a tick looks at; None: no slot will come.
+
+    Slots up to ``decided_until`` are decided: each has its row. ``held_slot_at`` is the one slot that
+    ``overlap=queue_one`` lets wait for an earlier run to end.
+    """
+
+    __tablename__ = "job_schedules"
+
+    name: Mapped[str] = mapped_column(String(200), primary_key=True)
+    owner: Mapped[str] = mapped_column(String(10))
+    module: Mapped[str | None] = mapped_column(String(300))
+    place: Mapped[str | None] = mapped_column(String(500))
+    kind: Mapped[str] = mapped_column(String(200))
+    queue: Mapped[str] = mapped_column(String(100))
+    priority: Mapped[int] = mapped_column(SmallInteger)
+    arguments: Mapped[Any] = mapped_column(JsonText)
+    arguments_version: Mapped[int] = mapped_column(Integer)
+    max_attempts: Mapped[int] = mapped_column(Integer)
+    definition: Mapped[Any] = mapped_column(JsonText)
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    changed_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    paused_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    paused_by: Mapped[str | None] = mapped_column(String(200))
+    pause_reason: Mapped[str | None] = mapped_column(String(500))
+    decided_until: Mapped[datetime] = mapped_column(UtcDateTime)
+    next_slot_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    held_slot_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    last_slot_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    last_fired_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    last_run_id: Mapped[UUID | None] = mapped_column(Uuid)
+    problem: Mapped[str | None] = mapped_column(String(500))
+
+    __table_args__ = (
+        CheckConstraint("owner in ('code', 'operator')", name="owner"),
+        CheckConstraint("(owner = 'code') = (module is not null)", name="module_exactly_when_code"),
+        CheckConstraint("paused_at is not null or (paused_by is null and pause_reason is null)", name="pause_whole"),
+        CheckConstraint("(last_slot_at is null) = (last_fired_at is null)", name="last_whole"),
+        # ledger/schedules.py, what is due: a tick costs that, not what exists.
+        Index("ix_job_schedules_due", "next_slot_at", postgresql_where=text(DUE), sqlite_where=text(DUE)),
+        # ledger/schedules.py, held slots.
+        Index("ix_job_schedules_held", "name", postgresql_where=text(HELD), sqlite_where=text(HELD)),
+    )
+
+
+class JobScheduleSlot(Base):
+    """What became of one slot: written once, with the run that it made, in one transaction: the proof."""
+
+    __tablename__ = "job_schedule_slots"
+
+    schedule: Mapped[str] = mapped_column(String(200), primary_key=True)
+    slot_at: Mapped[datetime] = mapped_column(UtcDateTime, primary_key=True)
+    state: Mapped[str] = mapped_column(String(10))
+    why: Mapped[str] = mapped_column(String(200))
+    run_id: Mapped[UUID | None] = mapped_column(Uuid)
+    decided_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    older_missed: Mapped[int] = mapped_column(Integer, default=0)
+
+    __table_args__ = (
+        CheckConstraint("state in ('backfilled', 'fired', 'missed', 'skipped')", name="state"),
+        CheckConstraint("(state in ('backfilled', 'fired')) = (run_id is not null)", name="run_exactly_when_fired"),
+        CheckConstraint("older_missed >= 0", name="older_missed_from_zero"),
+    )
+
+
+class JobLeader(Base):
+    """Who leads, by the database's clock. It saves effort and guards nothing."""
+
+    __tablename__ = "job_leaders"
+
+    role: Mapped[str] = mapped_column(String(40), primary_key=True)
+    holder: Mapped[str] = mapped_column(String(200))
+    since: Mapped[datetime] = mapped_column(UtcDateTime)
+    lease_until: Mapped[datetime] = mapped_column(UtcDateTime)
+    ticked_at: Mapped[datetime] = mapped_column(UtcDateTime)
+
+
+class OperatorAction(Base):
+    """What an operator did: who, when, to which runs, why, and how many."""
+
+    __tablename__ = "operator_actions"
+
+    id: Mapped[UUID] = mapped_column(Uuid, primary_key=True)
+    verb: Mapped[str] = mapped_column(String(20))
+    actor: Mapped[str] = mapped_column(String(200))
+    target: Mapped[str] = mapped_column(Text)
+    selector: Mapped[Any | None] = mapped_column(JsonText)
+    options: Mapped[Any | None] = mapped_column(JsonText)
+    reason: Mapped[str | None] = mapped_column(String(500))
+    state: Mapped[str] = mapped_column(String(12))
+    started_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    finished_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    expected: Mapped[int] = mapped_column(Integer, default=0)
+    done: Mapped[int] = mapped_column(Integer, default=0)
+    skipped: Mapped[int] = mapped_column(Integer, default=0)
+    before: Mapped[Any | None] = mapped_column(JsonText)
+    after: Mapped[Any | None] = mapped_column(JsonText)
+    undoes: Mapped[UUID | None] = mapped_column(Uuid)
+    undone_by: Mapped[UUID | None] = mapped_column(Uuid)
+
+    __table_args__ = (
+        CheckConstraint("state in ('failed', 'finished', 'interrupted', 'running')", name="state"),
+        CheckConstraint("(state = 'running') = (finished_at is null)", name="finished_exactly_when_over"),
+    )
+
+
+class OperatorActionRun(Base):
+    """What an action did to one run, or why it did nothing: the run's moving parts before and after."""
+
+    __tablename__ = "operator_action_runs"
+
+    action_id: Mapped[UUID] = mapped_column(Uuid, primary_key=True)
+    run_id: Mapped[UUID] = mapped_column(Uuid, primary_key=True)
+    skipped: Mapped[str | None] = mapped_column(String(200))
+    new_run_id: Mapped[UUID | None] = mapped_column(Uuid)
+    before: Mapped[Any | None] = mapped_column(JsonText)
+    after: Mapped[Any | None] = mapped_column(JsonText)
+
+    # ledger/audit.py, what was done to a run.
+    __table_args__ = (Index("ix_operator_action_runs_run", "run_id"),)

@@ -11,9 +11,14 @@ from typing import Any
 from jobs.errors import DefinitionError
 from jobs.models import MAX_PRIORITY, MIN_PRIORITY
 from jobs.retry import Retry
+from jobs.schedule import At, Cron, Every, Schedule
+from jobs.size import parse_size
+from jobs.unique import Unique
 
 NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.:\-]*")
 MAX_KIND, MAX_QUEUE = 200, 100
+MIN_MEMORY = 16 * 2**20
+"""Source: decision; with less a process cannot even say what happened."""
 DEFAULT_TIMEOUT = timedelta(minutes=10)
 """Source: decision; long enough for what people put in background jobs, short enough to notice a hang."""
 
@@ -28,7 +33,11 @@ class Options:
     priority: smaller first, from -1000 to 1000.
     timeout: the soft time limit of an attempt; None is none.
     retry: when failed attempts are tried again.
-    version: of its arguments; raise it when their shape changes.
+    version: of its arguments; raise it when their shape changes, and say in ``upcast`` what became of them.
+    unique: for how long a key is held; ``WHILE_LIVE`` unless said.
+    schedule: when runs of it are made by a scheduler; one or several. Never inherited.
+    isolated: perform in a child process, which may crash, leak or block.
+    memory: what an attempt may take ("512M", or bytes); more is ``out_of_memory``. Implies ``isolated``.
     """
 
     kind: str = ""
@@ -38,9 +47,20 @@ class Options:
     timeout: timedelta | None = DEFAULT_TIMEOUT
     retry: Retry = Retry()  # noqa: RUF009
     version: int = 1
+    isolated: bool = False
+    memory: int | None = None
+    unique: Unique | None = None
+    schedule: Schedule | tuple[Schedule, ...] | None = None
+
+    @property
+    def schedules(self) -> tuple[Schedule, ...]:
+        """The job's own schedules."""
+        if self.schedule is None:
+            return ()
+        return self.schedule if isinstance(self.schedule, tuple) else (self.schedule,)
 
 
-NOT_INHERITED = {"kind": "", "aliases": ()}
+NOT_INHERITED = {"kind": "", "aliases": (), "schedule": None}
 
 
 def derive(parent: Options, given: dict[str, Any], *, name: str, place: str) -> Options:
@@ -58,8 +78,14 @@ def derive(parent: Options, given: dict[str, Any], *, name: str, place: str) -> 
                 hint=f"Did you mean {near[0]!r}?" if near else f"There are: {', '.join(known)}.",
             )
     values = {**NOT_INHERITED, "kind": name, **given}
-    if isinstance(values["aliases"], list):
-        values["aliases"] = tuple(values["aliases"])
+    for option in ("aliases", "schedule"):
+        if isinstance(values[option], list):
+            values[option] = tuple(values[option])
+    if isinstance(values.get("memory"), str):
+        try:
+            values["memory"] = parse_size(values["memory"])
+        except ValueError as error:
+            raise DefinitionError(f"Option memory of job {place}: {error}") from None
     options = replace(parent, **values)
     _check(options, place)
     return options
@@ -85,7 +111,8 @@ def _check(options: Options, place: str) -> None:
 
     check_name(options.kind, what="kind", longest=MAX_KIND)
     check_name(options.queue, what="queue", longest=MAX_QUEUE)
-    given: dict[str, Any] = {name: getattr(options, name) for name in ("aliases", "retry")}
+    given: dict[str, Any] = {name: getattr(options, name) for name in ("aliases", "retry", "unique", "isolated")}
+    own_schedules: tuple[Any, ...] = options.schedules
     if not isinstance(given["aliases"], tuple):
         refuse("aliases", "a tuple of kinds")
     for alias in options.aliases:
@@ -98,3 +125,14 @@ def _check(options: Options, place: str) -> None:
         refuse("retry", "a Retry(…)")
     if type(options.version) is not int or options.version < 1:
         refuse("version", "a whole number from 1")
+    if not isinstance(given["isolated"], bool):
+        refuse("isolated", "True or False")
+    if options.memory is not None and (type(options.memory) is not int or options.memory < MIN_MEMORY):
+        refuse("memory", 'an amount from 16M ("512M", or bytes), or None')
+    if given["unique"] is not None and not isinstance(given["unique"], Unique):
+        refuse("unique", "WHILE_LIVE, Within(timedelta) or FOREVER")
+    for own in own_schedules:
+        if not isinstance(own, Cron | Every | At):
+            refuse("schedule", "a Cron(…), Every(…) or At(…), or a list of them")
+        if own.job is not None:
+            refuse("schedule", "schedules without job=, for the class is the job")

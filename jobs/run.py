@@ -2,19 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+import asyncio
+import hashlib
+import json
+import logging
+from collections.abc import Awaitable, Callable, Iterable, Iterator
 from datetime import datetime, timedelta
-from threading import Event
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 from uuid import UUID
 
 from jobs.app import App
+from jobs.cursor import SAVE_EVERY, Cursor, checkpointed
 from jobs.errors import Conflict
+from jobs.ledger.cursors import write_progress
 from jobs.ledger.records import Claim
+from jobs.once import IfUnknown, once, take_name
+from jobs.transaction import RunTransaction, Written, warn_if_late
 
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session
+
+log = logging.getLogger("jobs.run")
+
+T = TypeVar("T")
+TELL_SECONDS = 1.0
+"""Between two writes of progress. Source: design; a job that tells of each row must not pay for each."""
+
+
+class StopSign(Protocol):
+    """Says whether the job should come to an end."""
+
+    def is_set(self) -> bool: ...
 
 
 class Run:
@@ -28,15 +46,32 @@ class Run:
         scheduled_for: the moment of its slot, if a schedule made it.
     """
 
-    __slots__ = ("_claim", "_deadline", "_stack", "_stop", "app", "session")
+    __slots__ = (
+        "_claim",
+        "_deadline",
+        "_stop",
+        "_told_monotonic",
+        "_untold",
+        "app",
+        "chunk",
+        "had_transaction",
+        "left_monotonic",
+        "step_names",
+        "written",
+    )
 
-    def __init__(self, app: App, claim: Claim, *, deadline: float | None = None, stop: Event | None = None) -> None:
+    def __init__(self, app: App, claim: Claim, *, deadline: float | None = None, stop: StopSign | None = None) -> None:
         self.app = app
-        self.session: Session | None = None
+        self.written: Written | None = None
+        self.chunk: Written | None = None
+        self.had_transaction = False
+        self.left_monotonic: float | None = None
+        self.step_names: set[str] = set()
+        self._told_monotonic = float("-inf")
+        self._untold: str | None = None
         self._claim = claim
         self._deadline = deadline
         self._stop = stop
-        self._stack: ExitStack | None = None
 
     @property
     def id(self) -> UUID:
@@ -81,7 +116,7 @@ class Run:
 
     @property
     def should_stop(self) -> bool:
-        """Whether the worker is stopping: a loop may save what it has and raise ``Snooze``."""
+        """Whether the worker is stopping or the run was cancelled: a loop may save what it has and raise ``Snooze``."""
         return self._stop is not None and self._stop.is_set()
 
     @property
@@ -91,40 +126,147 @@ class Run:
             return None
         return timedelta(seconds=max(0.0, self._deadline - self.app.clock.monotonic()))
 
-    @contextmanager
-    def transaction(self) -> Iterator[Session]:
+    @property
+    def key(self) -> str | None:
+        return self._claim.key
+
+    @property
+    def token(self) -> UUID:
+        """For the ledger: what proves that this attempt has the run."""
+        return self._claim.token
+
+    @property
+    def session(self) -> Session | None:
+        """The session of ``transaction()``, from its block until the attempt has ended."""
+        return self.written.session if self.written is not None else None
+
+    @property
+    def open_session(self) -> Session | None:
+        """The transaction that what this run enqueues now belongs to: ``transaction()`` or ``advance()``."""
+        return self.chunk.session if self.chunk is not None else self.session
+
+    def transaction(self) -> RunTransaction:
         """A session whose writes commit together with this run's success, or not at all.
 
-        Leaving the block flushes; the commit comes when ``perform`` returns. Make it the job's last act: on
-        SQLite it holds the only write lock. Once an attempt.
+            with self.run.transaction() as session:
+                session.add(Payment(...))
+
+        Leaving the block flushes; the commit comes when ``perform`` has returned. What this run enqueues from
+        the block on is enqueued by that commit. Make it the job's last act: on SQLite it holds the only write
+        lock. Once an attempt; ``async with`` in async jobs.
 
         Raises:
             Conflict: this attempt has had its transaction.
         """
-        if self._stack is not None:
-            raise Conflict("This attempt has had its transaction.", hint="Do all that belongs together in one block.")
-        with ExitStack() as stack:
-            self.session = stack.enter_context(self.app.database.session())
-            yield self.session
-            self.session.flush()
-            self._stack = stack.pop_all()
+        return RunTransaction(self)
+
+    def once(self, name: str, fn: Callable[[], Any], *, if_unknown: IfUnknown = "repeat") -> Any:
+        """Call ``fn`` in one attempt only; later attempts get what it gave back, as JSON gives it back.
+
+        An intent is committed before the call and its end after. When a process dies in between, nobody knows
+        whether the effect took place: a later attempt repeats it, or, with ``if_unknown="stop"``, the run is
+        dead as ``unknown_effect``. An error that ``fn`` raises leaves that open too; a steering signal
+        (``RetryAfter``, ``Snooze``, …) says that it did not take place. Give the other side
+        ``effect_key(name)``, and a repeated call does no harm.
+
+        Raises:
+            StepRepeated: the name was used in this attempt.
+            StepRefused: what it gave back is no JSON, or larger than ``max_result_bytes``.
+            LeaseLost: another attempt has the run.
+        """
+        return once(self, name, fn, if_unknown)
+
+    async def once_async(self, name: str, fn: Callable[[], Awaitable[Any]], *, if_unknown: IfUnknown = "repeat") -> Any:
+        """``once`` for async jobs: ``fn`` is awaited."""
+        loop = asyncio.get_running_loop()
+
+        def call() -> Any:
+            return asyncio.run_coroutine_threadsafe(_awaited(fn), loop).result()
+
+        return await asyncio.to_thread(once, self, name, call, if_unknown)
+
+    def effect_key(self, name: str) -> str:
+        """A key for a step's effect, for the other side to know a repeated call by.
+
+        The same in every attempt and after a replay; another when the run's arguments were replaced.
+        """
+        digest = hashlib.blake2b(self._claim.arguments.encode(), digest_size=6).hexdigest()
+        return f"{self.id}:{digest}:{name}"
+
+    def cursor(self, name: str, start: Any = 0) -> Cursor:
+        """How far this run has come under ``name``: ``start``, or what an earlier attempt committed.
+
+        Raises:
+            StepRepeated: the name was used in this attempt.
+        """
+        take_name(self, name)
+        return Cursor(self, name, start)
+
+    def checkpointed(self, items: Iterable[T], *, name: str = "items", every: timedelta = SAVE_EVERY) -> Iterator[T]:
+        """The items of ``items`` that no earlier attempt has finished; they must come in the same order each time.
+
+        How far the loop has come is saved once in ``every``, at its end, and when the worker stops: the run then
+        goes back to its queue, uncharged. What was done since the last save may be done again: at least once.
+        For exactly once, use ``cursor``.
+        """
+        take_name(self, name)
+        return checkpointed(self, items, name, every)
+
+    def progress(self, done: float, total: float | None = None, message: str | None = None) -> None:
+        """Say how far the job has come, for whoever asks: ``jobs.find(id).progress``.
+
+        Written once a second at most, and when the attempt ends; a ledger that does not answer just now is no
+        reason to fail.
+        """
+        self._untold = json.dumps({"done": done, "total": total, "message": message[:500] if message else None})
+        now = self.app.clock.monotonic()
+        if self.open_session is None and now - self._told_monotonic >= TELL_SECONDS:
+            self._told_monotonic = now
+            self.tell_progress()
+
+    @property
+    def has_untold_progress(self) -> bool:
+        """For the worker: whether there is progress to write."""
+        return self._untold is not None
+
+    def tell_progress(self) -> None:
+        """For the worker: write the progress that has not been written, if any."""
+        text, self._untold = self._untold, None
+        if text is None:
+            return
+        try:
+            if self.session is not None:
+                write_progress(self.session, self.id, self.token, text)
+                return
+            with self.app.database.write() as connection:
+                write_progress(connection, self.id, self.token, text)
+        except Exception as error:  # whatever it is: progress is told, not promised
+            log.warning("Progress was not written.", extra={"kind": self.kind, "reason": str(error)})
+
+    def refuse_inside(self, what: str) -> None:
+        """For steps: they commit on their own, and would wait for a transaction that is open here."""
+        if self.open_session is not None:
+            raise Conflict(
+                f"{what} was called while the run's transaction is open.", hint="Do it before the block begins."
+            )
+
+    def set_deadline(self, deadline: float) -> None:
+        """For the worker: when the time limit is, on the monotonic clock."""
+        self._deadline = deadline
 
     def commit(self) -> None:
         """For the worker: commit what ``transaction()`` wrote."""
-        if self._stack is not None:
-            self._stack.close()
-        self.session = None
+        warn_if_late(self)
+        written, self.written = self.written, None
+        if written is not None:
+            written.commit()
 
     def rollback(self) -> None:
         """For the worker: undo what ``transaction()`` wrote, if anything."""
-        if self._stack is not None and self.session is not None:
-            self.session = None
-            error = _Undo()
-            try:
-                self._stack.__exit__(_Undo, error, None)
-            except _Undo:
-                pass
+        written, self.written = self.written, None
+        if written is not None:
+            written.rollback()
 
 
-class _Undo(Exception):
-    """Makes an open transaction roll back."""
+async def _awaited(fn: Callable[[], Awaitable[Any]]) -> Any:
+    return await fn()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import MISSING, fields
 from datetime import datetime, timedelta
@@ -77,6 +78,23 @@ def from_data(data: Mapping[str, Any], *, job: Any = None) -> Schedule:
         if one.default is MISSING and one.name not in given:
             raise DefinitionError(f"A schedule of type {data['type']} needs {key!r}.")
     return kind(job=job, **given)
+
+
+def write_data(schedule: Schedule) -> str:
+    """``to_data`` as JSON text, always the same for equal schedules."""
+    return json.dumps(to_data(schedule), sort_keys=True, ensure_ascii=False)
+
+
+def parse_data(text: str) -> Schedule:
+    """The schedule that ``write_data`` wrote.
+
+    Raises:
+        DefinitionError: as ``from_data``.
+    """
+    data = json.loads(text)
+    if not isinstance(data, dict):
+        raise DefinitionError(f"A schedule's definition is a JSON object, got {text[:100]!r}.")
+    return from_data(data)
 
 
 def describe(schedule: Schedule) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, cast
 
 from sqlalchemy import event
 from sqlalchemy.exc import OperationalError
@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 from jobs.database import Database, register_sqlite_functions
 from jobs.errors import EnqueueRefused
 
-_PENDING = "jobs_pending"
+_PENDING, _OWN = "jobs_pending", "jobs_own"
 
 
 @contextmanager
@@ -26,7 +26,7 @@ def borrowed(session: Session, database: Database) -> Iterator[Session]:
     """
     _refuse_stranger(session, database)
     if database.dialect == "sqlite":
-        register_sqlite_functions(_driver_connection(session), database.clock)
+        register_sqlite_functions(cast(Any, session.connection().connection.dbapi_connection), database.clock)
     try:
         yield session
     except OperationalError as error:
@@ -41,13 +41,36 @@ def borrowed(session: Session, database: Database) -> Iterator[Session]:
 def after_commit(session: Session, items: Sequence[Any], tell: Callable[[list[Any]], None]) -> None:
     """Call ``tell`` with ``items``, and with what else this transaction collects, once its commit is done.
 
-    A rollback forgets them. A SAVEPOINT's release does not count as a commit.
+    A rollback forgets them. A SAVEPOINT's release does not count as a commit. In a session of ours they wait
+    for ``tell_committed``.
     """
+    if _OWN in session.info:
+        session.info[_OWN].append((items, tell))
+        return
     if _PENDING not in session.info:
         session.info[_PENDING] = []
         event.listen(session, "after_commit", lambda done: _on_commit(done, tell))
         event.listen(session, "after_soft_rollback", _on_rollback)
     session.info[_PENDING].extend(items)
+
+
+def own(session: Session) -> None:
+    """Mark a session of ours, whose commit is not its own but its connection's."""
+    session.info[_OWN] = []
+
+
+def tell_committed(session: Session) -> None:
+    """A session of ours has been committed: tell what it collected. A rolled-back part of it does no harm."""
+    collected, session.info[_OWN] = session.info[_OWN], []
+    for items, tell in collected:
+        tell(list(items))
+
+
+def begin_writing(session: Session) -> None:
+    """SQLite: begin the caller's transaction before a SAVEPOINT does, whose release would then commit it."""
+    connection = session.connection()
+    if connection.dialect.name == "sqlite" and not _driver_connection(session).in_transaction:
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
 
 
 def _on_commit(session: Session, tell: Callable[[list[Any]], None]) -> None:

@@ -8,15 +8,18 @@ from __future__ import annotations
 
 import difflib
 import os
+import re
+from collections.abc import Container, Mapping
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BeforeValidator, Field, PlainSerializer, ValidationError
+from pydantic import BeforeValidator, Field, PlainSerializer, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
 
 from jobs.duration import format_duration, parse_duration
 from jobs.errors import ConfigurationError
+from jobs.size import format_size, parse_size
 
 PREFIX = "JOBS_"
 SECRETS = frozenset({"database_url", "redis_url", "sentry_dsn"})
@@ -38,7 +41,13 @@ Span = Annotated[
     BeforeValidator(_span),
     PlainSerializer(lambda span: f"{span.total_seconds()}s", when_used="json"),
 ]
+Size = Annotated[
+    int,
+    BeforeValidator(lambda value: parse_size(value) if isinstance(value, str) else value),
+    PlainSerializer(format_size, when_used="json"),
+]
 Words = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_words)]
+Numbers = Annotated[tuple[float, ...], NoDecode, BeforeValidator(_words)]
 
 
 class Settings(BaseSettings):
@@ -58,6 +67,8 @@ class Settings(BaseSettings):
     shutdown: Span = Field(timedelta(seconds=25), description="How long a stopping worker may finish its runs.")
     lease: Span = Field(timedelta(seconds=30), description="How long a claim holds if nobody renews it.")
     hard_after: Span = Field(timedelta(seconds=10), description="From the soft time limit to the hard one.")
+    max_runs: int | None = Field(None, ge=1, description="Runs after which a worker process is replaced.")
+    max_memory: Size | None = Field(None, ge=1, description="Memory (512M, 2G) above which a process is replaced.")
     poison_after: int = Field(3, ge=1, le=100, description="Crashes, or losses, after which a run is dead as poison.")
     unknown_kind_wait: Span = Field(
         timedelta(minutes=15), description="How long a run may wait for a worker that knows its kind."
@@ -72,11 +83,51 @@ class Settings(BaseSettings):
     statement_timeout: Span = Field(timedelta(seconds=30), description="Time limit of a statement.")
     lock_timeout: Span = Field(timedelta(seconds=5), description="Time limit of a wait for a lock.")
     slow_statement: Span = Field(timedelta(seconds=1), description="Statements that take longer are logged.")
+    require_reason: bool = Field(False, description="Operators must say why: --reason.")
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="The least level logged.")
     log_format: Literal["auto", "json", "console"] = Field(
         "auto", description="auto: readable on a terminal, else JSON."
     )
     log_starts: bool = Field(False, description="Log the start of each attempt too.")
+
+    metrics_host: str = Field("127.0.0.1", description="Where metrics and health are served; 0.0.0.0 is everybody.")
+    metrics_port: int | None = Field(
+        None, ge=0, le=65535, description="Port of the worker's metrics and health; 0: any free one; unset: none."
+    )
+    ledger_metrics_port: int | None = Field(
+        None, ge=0, le=65535, description="Port of the ledger's metrics and the scheduler's health; unset: none."
+    )
+    metrics_buckets: Numbers = Field(
+        (), description="Upper bounds of the histograms, in seconds, rising; unset: 5 ms to 1 h."
+    )
+    metrics_timeout: Span = Field(timedelta(seconds=5), description="Longest read of the ledger for its metrics.")
+    metrics_cache: Span = Field(timedelta(seconds=5), description="How old the ledger's metrics may be.")
+    latency_target: Span = Field(
+        timedelta(minutes=5), description="How old a queue's oldest ready run may be, unless the queue says."
+    )
+    sentry_dsn: str | None = Field(None, description="Where Sentry hears of errors; unset: nowhere.")
+    sentry_environment: str | None = Field(None, description="Sentry's environment.")
+    sentry_retry_level: Literal["off", "debug", "info", "warning", "error"] = Field(
+        "warning", description="Level of errors that are tried again; deaths are always errors."
+    )
+    sentry_traces: float = Field(0.0, ge=0.0, le=1.0, description="Share of the attempts sent as transactions.")
+    sentry_arguments: bool = Field(False, description="Send a failed run's arguments too, scrubbed.")
+    tracing: bool = Field(False, description="Trace runs with OpenTelemetry; needs the extra otel.")
+
+    @field_validator("metrics_buckets")
+    @classmethod
+    def _check_buckets(cls, bounds: tuple[float, ...]) -> tuple[float, ...]:
+        if any(not 0 < one < float("inf") for one in bounds) or list(bounds) != sorted(set(bounds)):
+            raise ValueError("bounds must be above zero and rise: 0.1,1,10")
+        return bounds
+
+    @field_validator("sentry_dsn")
+    @classmethod
+    def _check_dsn(cls, dsn: str | None) -> str | None:
+        # Sentry's own error would show it.
+        if dsn is not None and not re.fullmatch(r"https?://[^@/:\s]+(:[^@/\s]*)?@[^/\s]+/(\S*/)?\d+", dsn):
+            raise ValueError("is no Sentry DSN: https://KEY@HOST/PROJECT")
+        return dsn
 
     @classmethod
     def settings_customise_sources(
@@ -94,13 +145,18 @@ class Settings(BaseSettings):
         """The settings of this process; ``given`` (from command-line options) wins, None means not given.
 
         Raises:
-            ConfigurationError: every mistake of the environment, together.
+            ConfigurationError: every mistake, together.
         """
+        said = {name: value for name, value in given.items() if value is not None}
+        _, mistakes = read_twins(cls.model_fields)
+        settings = None
         try:
-            return cls(**{name: value for name, value in given.items() if value is not None})
+            settings = cls(**said)
         except ValidationError as error:
-            mistakes = "; ".join(_mistake(one, given) for one in error.errors(include_url=False, include_input=False))
-            raise ConfigurationError(f"Settings: {mistakes}.") from None
+            mistakes += [_mistake(one, said) for one in error.errors(include_url=False, include_input=False)]
+        if mistakes or settings is None:
+            raise ConfigurationError(f"Settings: {'; '.join(mistakes)}.")
+        return settings
 
 
 class _FileTwins(PydanticBaseSettingsSource):
@@ -110,20 +166,42 @@ class _FileTwins(PydanticBaseSettingsSource):
         return None, field_name, False
 
     def __call__(self) -> dict[str, Any]:
-        found: dict[str, Any] = {}
-        for name in SECRETS & set(self.settings_cls.model_fields):
-            variable = f"{PREFIX}{name.upper()}"
-            path = os.environ.get(f"{variable}_FILE")
-            if not path:
-                continue
-            if os.environ.get(variable):
-                raise ConfigurationError(f"{variable} and {variable}_FILE are both set.", hint="Unset one of them.")
-            try:
-                found[name] = Path(path).read_text().strip()
-            except (OSError, UnicodeDecodeError) as error:
-                reason = error.strerror if isinstance(error, OSError) else "not text"
-                raise ConfigurationError(f"{variable}_FILE names {path}, which cannot be read: {reason}.") from None
-        return found
+        return read_twins(self.settings_cls.model_fields)[0]
+
+
+def read_twins(names: Container[str]) -> tuple[dict[str, str], list[str]]:
+    """What the files say that ``_FILE`` variables name, and what is wrong with the others."""
+    found: dict[str, str] = {}
+    mistakes = []
+    for name in sorted(SECRETS):
+        variable = f"{PREFIX}{name.upper()}"
+        path = os.environ.get(f"{variable}_FILE")
+        if not path or name not in names:
+            continue
+        if os.environ.get(variable):
+            mistakes.append(f"{variable} and {variable}_FILE are both set: unset one of them")
+            continue
+        try:
+            found[name] = Path(path).read_text().strip()
+        except (OSError, UnicodeDecodeError) as error:
+            reason = error.strerror if isinstance(error, OSError) else "not text"
+            mistakes.append(f"{variable}_FILE names {path}, which cannot be read: {reason}")
+    return found, mistakes
+
+
+def origins(given: Mapping[str, Any]) -> dict[str, str]:
+    """Where each setting that is not at its default comes from, in words."""
+    twins = read_twins(Settings.model_fields)[0]
+    found = {}
+    for name in Settings.model_fields:
+        variable = f"{PREFIX}{name.upper()}"
+        if given.get(name) is not None:
+            found[name] = f"option --{name.replace('_', '-')}"
+        elif os.environ.get(variable):
+            found[name] = f"environment {variable}"
+        elif name in twins:
+            found[name] = f"file {os.environ[f'{variable}_FILE']}"
+    return found
 
 
 def unknown_variables() -> list[str]:
@@ -146,7 +224,7 @@ def show(name: str, value: Any) -> str:
         return hide_password(str(value))
     if isinstance(value, timedelta):
         return format_duration(value)
-    return ",".join(value) if isinstance(value, tuple) else str(value)
+    return ",".join(map(str, value)) if isinstance(value, tuple) else str(value)
 
 
 def hide_password(url: str) -> str:

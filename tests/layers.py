@@ -11,10 +11,13 @@ from pathlib import Path
 PACKAGES = ("jobs", "worker", "scheduler", "admin_cli", "admin_api")
 
 LAYERS: tuple[frozenset[str], ...] = (
-    frozenset({"jobs.errors", "jobs.states", "jobs.clock", "jobs.duration"}),
+    frozenset({"jobs.errors", "jobs.states", "jobs.clock", "jobs.duration", "jobs.size", "jobs.unique"}),
     frozenset({"jobs.retry", "jobs.settings", "jobs.events", "jobs.tags", "jobs.arguments"})
-    | {f"jobs.{part}" for part in ("zones", "cron", "schedule", "slots", "catch_up", "schedule_data", "preview")},
-    frozenset({"jobs.models", "jobs.options"}),
+    | {
+        f"jobs.{part}"
+        for part in ("zones", "cron", "schedule", "slots", "catch_up", "schedule_data", "preview", "settings_page")
+    },
+    frozenset({"jobs.models", "jobs.options", "jobs.terms"}),
     frozenset(
         {
             "jobs.sql",
@@ -28,10 +31,21 @@ LAYERS: tuple[frozenset[str], ...] = (
     ),
     frozenset({"jobs.ledger", "jobs.ready", "jobs.schema"}),
     frozenset({"jobs.app", "jobs.registry"}),
-    frozenset({"jobs.run", "jobs.enqueue", "jobs.operations", "jobs.upkeep", "jobs.observe", "jobs.boot"})
-    | {"jobs.context", "jobs.lookup", "jobs.failure"},
-    frozenset({"jobs.job"}),
-    frozenset({"jobs", "jobs.dramatiq", "jobs.testing"}),
+    frozenset(
+        {"jobs.run", "jobs.announce", "jobs.enqueue", "jobs.operations", "jobs.upkeep", "jobs.observe", "jobs.boot"}
+    )
+    | {
+        "jobs.context",
+        "jobs.ended",
+        "jobs.lookup",
+        "jobs.failure",
+        "jobs.performing",
+        "jobs.once",
+        "jobs.cursor",
+        "jobs.transaction",
+    },
+    frozenset({"jobs.job", "jobs.declared"}),
+    frozenset({"jobs", "jobs.dramatiq", "jobs.testing", "jobs.pytest_plugin"}),
     frozenset({"worker", "scheduler", "admin_cli", "admin_api"}),
 )
 """From the ground up. A module imports from layers below its own, or from its own if that makes no circle."""
@@ -45,10 +59,12 @@ LATE = frozenset(
         ("admin_cli", "worker.imports"),
         ("admin_cli", "scheduler.main"),
         ("jobs.dramatiq", "worker.consumer"),
+        ("jobs.testing", "worker.attempt"),
     }
 )
 """What may be imported against the order, inside a function only: the CLI starts the processes by their
-``main``, and ``LedgerBroker.consume`` loads the worker's consumer when a worker first asks."""
+``main``, ``LedgerBroker.consume`` loads the worker's consumer when a worker first asks, and ``jobs.testing``
+makes attempts as a worker does."""
 
 SQL = frozenset({"jobs.models", "jobs.sql", "jobs.database", "jobs.session", "jobs.schema", "jobs.ledger"})
 MAINS = frozenset({"worker.main", "scheduler.main", "admin_cli", "admin_api.main"})
@@ -60,6 +76,7 @@ DOORS: dict[str, frozenset[str]] = {
     "psycopg": SQL,
     "alembic": frozenset({"jobs.schema"}),
     "redis": frozenset({"jobs.ready"}),
+    "pytest": frozenset({"jobs.pytest_plugin"}),
     "dramatiq": frozenset({"jobs.dramatiq", "worker"}),
     "click": frozenset({"admin_cli"}),
     "rich": frozenset({"admin_cli"}),

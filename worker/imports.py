@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 import threading
 import traceback
 from collections.abc import Iterable
@@ -52,9 +51,8 @@ def _import_one(name: str) -> None:
 
 
 def _is_ours(path: Path, head: str) -> bool:
-    loaded = sys.modules.get(head)
-    folders = [str(folder) for folder in getattr(loaded, "__path__", [])]
-    return path.name == "__init__.py" and str(path.resolve().parent) in folders
+    """Whether it is the package itself, as in a checkout. It need not be loaded yet."""
+    return path.resolve().parent == Path(__file__).resolve().parent.parent / head
 
 
 def _explain(name: str, error: BaseException) -> tuple[str, str | None]:

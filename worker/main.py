@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Sequence
+from typing import Any
+
 from jobs.clock import SystemClock
 from jobs.errors import ConfigurationError
 from worker.assignment import TARGET
+from worker.health import serving
 from worker.plan import PING_SECONDS, Plan
 from worker.supervisor import Supervisor
+
+log = logging.getLogger("jobs.supervisor")
 
 
 def main(
@@ -16,7 +23,10 @@ def main(
     processes: int = 1,
     shutdown_seconds: float = 25.0,
     answer_limit_seconds: float | None = 15.0,
+    watch: Sequence[str] = (),
     target: str = TARGET,
+    metrics_host: str = "127.0.0.1",
+    metrics_port: int | None = None,
     debug: bool = False,
 ) -> int:
     """Serve until told to stop; the exit code. Call it in the main thread: it takes the signals.
@@ -27,24 +37,41 @@ def main(
         processes: 1 or more.
         shutdown_seconds: how long runs may go on after the first SIGTERM or SIGINT.
         answer_limit_seconds: a process silent for so long is killed; None: never.
+        watch: folders; when a source file below them changes, the processes are replaced by ones of new code.
         target: what each process calls.
+        metrics_host, metrics_port: where metrics and health are served; None: nowhere, and 0: any free port.
         debug: show the traceback of an import that fails.
 
     Raises:
-        ConfigurationError: fewer than one process, or a limit below zero.
+        ConfigurationError: fewer than one process, a limit below zero, or a port that is taken.
     """
     if processes < 1:
         raise ConfigurationError(f"A worker needs 1 process or more, not {processes}.", hint="Set JOBS_PROCESSES.")
     if shutdown_seconds < 0 or (answer_limit_seconds is not None and answer_limit_seconds <= 0):
         raise ConfigurationError("A time limit of the worker is below zero.", hint="Set JOBS_SHUTDOWN, in seconds.")
-    plan = Plan(
-        imports=imports,
-        settings=settings_json or "{}",
-        processes=processes,
-        shutdown=shutdown_seconds,
-        answer_limit=answer_limit_seconds,
-        # At least four chances within the limit.
-        ping_every=min(PING_SECONDS, (answer_limit_seconds or 60.0) / 4),
-        target=target,
-    )
-    return Supervisor(plan, SystemClock(), debug=debug).run()
+    supervisor: Supervisor | None = None
+
+    def state() -> dict[str, Any]:
+        return supervisor.state() if supervisor is not None else {**_NOT_YET, "processes": processes}
+
+    with serving(metrics_host, metrics_port, state) as served:
+        if served is not None:
+            log.info("metrics and health are served", extra={"url": served[0]})
+        plan = Plan(
+            imports=imports,
+            settings=settings_json or "{}",
+            processes=processes,
+            shutdown=shutdown_seconds,
+            answer_limit=answer_limit_seconds,
+            # At least four chances within the limit.
+            ping_every=min(PING_SECONDS, (answer_limit_seconds or 60.0) / 4),
+            watch=tuple(watch),
+            target=target,
+            metrics_folder=str(served[1]) if served is not None else "",
+        )
+        supervisor = Supervisor(plan, SystemClock(), debug=debug)
+        return supervisor.run()
+
+
+_NOT_YET: dict[str, Any] = {"looked_seconds_ago": 0.0, "members": [], "is_stopping": False, "crash_looping": 0}
+"""The state of a supervisor that is about to be."""

@@ -3,29 +3,42 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+
+from jobs.clock import Clock
 
 AHEAD_SECONDS = 0.1
 """Work claimed ahead. Source: design; short jobs go in large batches, long ones one a thread."""
 MAX_BATCH = 500
 """Source: measured; larger batches gain nothing and hold locks longer."""
+SHORT_SECONDS = 0.05
+"""A kind whose p95 is below this is short: what many threads finish together says more than how long one took,
+most of which may be waiting for the interpreter. Source: measured; noops take up to 10 ms beside seven others."""
 _SAMPLES = 64
+_WINDOW = 0.5
 
 
 class Pace:
-    """Recent durations by queue and kind. Written by the settler, read by the intake."""
+    """Recent durations by queue and kind, and how many ended. Written by the settler, read by the intake."""
 
-    def __init__(self, threads: int) -> None:
+    def __init__(self, threads: int, clock: Clock) -> None:
         self._threads = threads
+        self._clock = clock
         self._recent: dict[str, dict[str, deque[float]]] = {}
+        self._ended: deque[tuple[float, int]] = deque()
 
-    def note(self, queue: str, kind: str, seconds: float) -> None:
-        """An attempt of ``kind`` took so long."""
-        kinds = self._recent.setdefault(queue, {})
-        samples = kinds.get(kind)
-        if samples is None:
-            samples = kinds[kind] = deque(maxlen=_SAMPLES)
-        samples.append(seconds)
+    def note(self, took: Mapping[tuple[str, str], Sequence[float]]) -> None:
+        """Attempts ended, by queue and kind, having taken so many seconds each."""
+        now = self._clock.monotonic()
+        self._ended.append((now, sum(map(len, took.values()))))
+        while self._ended[0][0] < now - _WINDOW:
+            self._ended.popleft()
+        for (queue, kind), seconds in took.items():
+            kinds = self._recent.setdefault(queue, {})
+            samples = kinds.get(kind)
+            if samples is None:
+                samples = kinds[kind] = deque(maxlen=_SAMPLES)
+            samples.extend(seconds[-_SAMPLES:])
 
     def ahead(self, queues: Sequence[str]) -> int:
         """How many runs of these queues to hold beyond one for each idle thread; none while they are unknown."""
@@ -35,4 +48,13 @@ class Pace:
             for samples in list(kinds.values()) if kinds else ():
                 ordered = sorted(samples)
                 slowest = max(slowest, ordered[int(len(ordered) * 0.95)])
-        return int(self._threads * AHEAD_SECONDS / slowest) if slowest > 0 else 0
+        if slowest <= 0:
+            return 0
+        by_duration = self._threads * AHEAD_SECONDS / slowest
+        by_rate = self._rate() * AHEAD_SECONDS if slowest < SHORT_SECONDS else 0.0
+        return int(max(by_duration, by_rate))
+
+    def _rate(self) -> float:
+        """Attempts that ended a second, of late."""
+        since = self._clock.monotonic() - _WINDOW
+        return sum(count for at, count in list(self._ended) if at >= since) / _WINDOW

@@ -11,6 +11,7 @@ import queue
 import threading
 from collections.abc import Callable
 
+from jobs.announce import announce
 from jobs.app import App
 from jobs.dramatiq import Delivery
 from jobs.errors import JobsError, LedgerRefused
@@ -44,6 +45,8 @@ class Settler(threading.Thread):
         self._queue: queue.SimpleQueue[Delivery | None] = queue.SimpleQueue()
         self._quitting = threading.Event()
         self.on_failure: Callable[[BaseException], None] = lambda error: None
+        self.busy_since: float | None = None
+        """When it last began to settle a batch, or began again; None while it waits for one."""
 
     @property
     def backlog(self) -> int:
@@ -95,8 +98,10 @@ class Settler(threading.Thread):
     def _settle_until_done(self, batch: list[Delivery]) -> None:
         failures = 0
         while not self._quitting.is_set():
+            self.busy_since = self._app.clock.monotonic()
             try:
                 self._settle(batch)
+                self.busy_since = None
                 return
             except LedgerRefused:
                 # One by one, and the one that is refused without its words.
@@ -145,19 +150,19 @@ class Settler(threading.Thread):
         self, settled: list[tuple[Ending, Settled]], refused: list[Ending], freed: list[Freed], seconds: float
     ) -> None:
         app = self._app
+        took: dict[tuple[str, str], list[float]] = {}
         for ending, _ in settled:
-            self._pace.note(ending.claim.queue, ending.claim.kind, ending.elapsed_seconds)
+            took.setdefault((ending.claim.queue, ending.claim.kind), []).append(ending.elapsed_seconds)
+        self._pace.note(took)
         if app.ready is not None:
             back = [
                 ReadyEntry(one.run_id, one.queue, one.priority, one.retry_at)
                 for _, one in settled
                 if one.state is RunState.QUEUED
-            ] + [ReadyEntry(one.run_id, one.queue, one.priority, one.run_at) for one in freed]
-            if back:
-                try:
-                    app.ready.add(back)
-                except JobsError as error:
-                    app.events.emit([ServiceFailed("ready", "add", str(error))])
+            ]
+            followed = [after for _, one in settled for after in one.followed_by]
+            back += [ReadyEntry(one.run_id, one.queue, one.priority, one.run_at) for one in [*freed, *followed]]
+            announce(app, back)
         app.events.emit([BatchSettled(len(settled), seconds)])
         if settled and app.events.wants(AttemptEnded):
             app.events.emit([_event(ending, one) for ending, one in settled])

@@ -13,14 +13,22 @@ from jobs.sqlite_watch import DataVersion
 
 
 class Source(Protocol):
-    """Something that claims due runs."""
+    """Something that claims due runs.
+
+    Attributes:
+        knows_kinds: whether it can look for runs of some kinds only; else it finds others too, and puts them back.
+    """
+
+    knows_kinds: bool
 
     def queues(self) -> Sequence[str]:
         """The queues served, in order."""
         ...
 
-    def claim(self, count: int, *, wait_seconds: float) -> list[Claim]:
-        """Up to ``count`` claims, waiting for the first at most so long.
+    def claim(self, count: int, *, wait_seconds: float, kinds: Sequence[str] | None = None) -> list[Claim]:
+        """Up to ``count`` claims of these kinds (None: all it knows), waiting for the first at most so long.
+
+        One without a wait, after one that found none of these kinds, does nothing until something has changed.
 
         Raises:
             ServiceDown: the ledger does not answer.
@@ -35,9 +43,15 @@ class Bell(Protocol):
 
     def wait_for_change(self, seconds: float) -> bool: ...
 
+    def found(self) -> None:
+        """There was work."""
+        ...
+
 
 class LedgerSource:
     """Claims from the ledger itself. When there is nothing, waits for a change or for the next due moment."""
+
+    knows_kinds = True
 
     def __init__(self, app: App, *, queues: Sequence[str], kinds: Sequence[str], worker: str, bell: Bell) -> None:
         self._app = app
@@ -45,15 +59,17 @@ class LedgerSource:
         self._kinds = tuple(kinds)
         self._worker = worker
         self._bell = bell
-        self._is_dry = False
+        self._dry: set[Sequence[str] | None] = set()
         self._next_due: datetime | None = None
 
     def queues(self) -> Sequence[str]:
         return self._queues
 
-    def claim(self, count: int, *, wait_seconds: float) -> list[Claim]:
-        if self._is_dry and not self._is_time(wait_seconds):
-            return []
+    def claim(self, count: int, *, wait_seconds: float, kinds: Sequence[str] | None = None) -> list[Claim]:
+        if kinds in self._dry:
+            if wait_seconds <= 0 or not self._is_time(wait_seconds):
+                return []
+            self._dry.clear()
         claims: list[Claim] = []
         with self._app.database.write() as connection:
             for queue in self._queues:
@@ -61,14 +77,16 @@ class LedgerSource:
                     connection,
                     queue,
                     count=count - len(claims),
-                    kinds=self._kinds,
+                    kinds=self._kinds if kinds is None else kinds,
                     worker=self._worker,
                     lease=self._app.settings.lease,
                 )
                 if len(claims) >= count:
                     break
-            self._is_dry = not claims
-            if self._is_dry:
+            if claims:
+                self._bell.found()
+            else:
+                self._dry.add(kinds)
                 moments = [next_due_at(connection, queue) for queue in self._queues]
                 self._next_due = min((one for one in moments if one is not None), default=None)
         return claims
@@ -98,16 +116,30 @@ class SqliteBell:
     def wait_for_change(self, seconds: float) -> bool:
         return self._version.wait_for_change(seconds)
 
+    def found(self) -> None:
+        pass
+
 
 class PollingBell:
-    """Cannot hear: says that it may be time, seldom while nothing happens."""
+    """Cannot hear: says that it may be time, seldom while nothing happens, and often after something did."""
 
-    def __init__(self, app: App, *, longest: float = 1.0) -> None:
+    def __init__(self, app: App, *, shortest: float = 0.02, longest: float = 1.0) -> None:
         self._app = app
+        self._shortest = shortest
         self._longest = longest
-        self._pause = 0.02
+        self._pause = shortest
+        self._look_at = 0.0
 
     def wait_for_change(self, seconds: float) -> bool:
-        self._app.clock.sleep(min(self._pause, seconds))
+        clock = self._app.clock
+        clock.sleep(max(0.0, min(self._look_at - clock.monotonic(), seconds)))
+        if clock.monotonic() < self._look_at:
+            return False
+        self._look_at = clock.monotonic() + self._pause * (0.75 + clock.rng.random() / 2)
         self._pause = min(self._longest, self._pause * 1.5)
         return True
+
+    def found(self) -> None:
+        """There was work: more may come soon."""
+        self._pause = self._shortest
+        self._look_at = 0.0

@@ -7,6 +7,7 @@ from uuid import UUID
 
 from sqlalchemy import case, update
 
+from jobs.ledger.follow import follow
 from jobs.models import JobRun
 from jobs.sql import Executor, ledger_now
 from jobs.states import LIVE, RunState
@@ -17,7 +18,7 @@ def cancel(
 ) -> RunState | None:
     """Cancel a live run. Returns where it now is (``cancelled``, or ``running`` until its worker hears), or None."""
     is_queued = JobRun.state == RunState.QUEUED
-    state = session.scalar(
+    moved = session.execute(
         update(JobRun)
         .where(JobRun.id == run_id, JobRun.state.in_(sorted(LIVE)))
         .values(
@@ -27,8 +28,12 @@ def cancel(
             cancel_requested_at=ledger_now(),
             cancel_reason=reason,
         )
-        .returning(JobRun.state)
+        .returning(JobRun.state, JobRun.has_followups)
         .execution_options(synchronize_session=False),
         {"now": now},
-    )
-    return RunState(state) if state is not None else None
+    ).one_or_none()
+    if moved is None:
+        return None
+    if moved.has_followups and moved.state == RunState.CANCELLED:
+        follow(session, [run_id], now=now)
+    return RunState(moved.state)

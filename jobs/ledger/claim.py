@@ -31,9 +31,10 @@ from sqlalchemy import (
     update,
 )
 
+from jobs.ledger.follow import follow
 from jobs.ledger.records import Claim, Freed
-from jobs.models import JobQueue, JobRun, UtcDateTime
-from jobs.sql import Batch, Executor, dialect_of, ledger_now, plus_seconds, random_token
+from jobs.models import JobKind, JobQueue, JobRun, UtcDateTime
+from jobs.sql import Batch, Executor, dialect_of, ledger_now, one_of, plus_seconds, random_token
 from jobs.states import RunState
 
 _IDS = Batch("wanted", id=Uuid())
@@ -103,7 +104,8 @@ def give_back(session: Executor, held: Sequence[tuple[UUID, UUID]], *, now: date
     if not held:
         return []
     dialect = dialect_of(session)
-    rows = session.execute(_give_back(dialect), {**_HELD.rows(dialect, sorted(held)), "now": now})
+    rows = session.execute(_give_back(dialect), {**_HELD.rows(dialect, sorted(held)), "now": now}).all()
+    follow(session, [row.id for row in rows if row.has_followups and row.state == RunState.CANCELLED], now=now)
     return [Freed(row.id, row.queue, row.priority, row.run_at) for row in rows if row.state == RunState.QUEUED]
 
 
@@ -126,12 +128,16 @@ def _is_due() -> ColumnElement[bool]:
 
 
 def _is_paused() -> ColumnElement[bool]:
+    return or_(_has_pause(JobQueue, JobRun.queue), _has_pause(JobKind, JobRun.kind))
+
+
+def _has_pause(table: type[JobQueue] | type[JobKind], name: Any) -> ColumnElement[bool]:
     return (
-        select(JobQueue.name)
+        select(table.name)
         .where(
-            JobQueue.name == JobRun.queue,
-            JobQueue.paused_at.is_not(None),
-            or_(JobQueue.paused_until.is_(None), JobQueue.paused_until > ledger_now()),
+            table.name == name,
+            table.paused_at.is_not(None),
+            or_(table.paused_until.is_(None), table.paused_until > ledger_now()),
         )
         .correlate(JobRun)
         .exists()
@@ -144,12 +150,12 @@ def _claim_ids(dialect: str) -> Update:
     known = select(_KINDS.table(dialect).c.kind)
     locked = (
         select(JobRun.id)
-        .where(JobRun.id.in_(select(wanted.c.id)), _is_due(), ~_is_paused(), JobRun.kind.in_(known))
+        .where(one_of(dialect, JobRun.id, select(wanted.c.id)), _is_due(), ~_is_paused(), JobRun.kind.in_(known))
         .order_by(JobRun.id)
         .with_for_update(skip_locked=True)
         .cte("locked")
     )
-    return _take(locked.c.id)
+    return _take(dialect, select(locked.c.id))
 
 
 def _levels() -> CTE:
@@ -203,7 +209,7 @@ def _claim_queue(dialect: str) -> Update:
     else:
         # SQLite walks the joined tables in the order written here, each by its index: no sort, the limit stops it.
         taken = select(JobRun.id).select_from(levels).join(JobRun, true()).where(due).limit(count).cte("taken")
-    return _take(taken.c.id)
+    return _take(dialect, select(taken.c.id))
 
 
 @cache
@@ -220,10 +226,11 @@ def _next_due() -> Select[datetime]:
     return select(func.min(earliest, type_=UtcDateTime())).select_from(levels)
 
 
-def _take(ids: ColumnElement[UUID]) -> Update:
+def _take(dialect: str, ids: Select[tuple[UUID]]) -> Update:
+    # They are queued, and locked: to ask for the state again would lead the planner to the index of all that is.
     return (
         update(JobRun)
-        .where(JobRun.id.in_(select(ids)), JobRun.state == RunState.QUEUED)
+        .where(one_of(dialect, JobRun.id, ids))
         .values(
             state=RunState.RUNNING.value,
             token=random_token(),
@@ -253,6 +260,7 @@ def _take(ids: ColumnElement[UUID]) -> Update:
             JobRun.parent_id,
             JobRun.root_id,
             JobRun.scheduled_for,
+            JobRun.key,
         )
         .execution_options(synchronize_session=False)
     )
@@ -264,7 +272,7 @@ def _give_back(dialect: str) -> Update:
     is_cancelled = JobRun.cancel_requested_at.is_not(None)
     return (
         update(JobRun)
-        .where(JobRun.id == held.c.id, JobRun.token == held.c.token)
+        .where(JobRun.id == held.c.id, JobRun.token == held.c.token, _HELD.among(dialect, JobRun.id, "id"))
         .values(
             state=case((is_cancelled, RunState.CANCELLED.value), else_=RunState.QUEUED.value),
             finished_at=case((is_cancelled, ledger_now()), else_=None),
@@ -275,7 +283,7 @@ def _give_back(dialect: str) -> Update:
             started_at=case((JobRun.attempt > 1, JobRun.started_at), else_=None),
             state_at=ledger_now(),
         )
-        .returning(JobRun.id, JobRun.queue, JobRun.priority, JobRun.run_at, JobRun.state)
+        .returning(JobRun.id, JobRun.queue, JobRun.priority, JobRun.run_at, JobRun.state, JobRun.has_followups)
         .execution_options(synchronize_session=False)
     )
 

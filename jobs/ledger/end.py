@@ -16,9 +16,7 @@ from uuid import UUID
 from sqlalchemy import (
     Case,
     Float,
-    Insert,
     Integer,
-    Row,
     Text,
     Update,
     Uuid,
@@ -26,16 +24,16 @@ from sqlalchemy import (
     bindparam,
     case,
     cast,
-    insert,
     or_,
     select,
     update,
 )
 
-from jobs.ledger.records import Failure, Settled
-from jobs.models import Base, JobAttempt, JobRun, JsonText
-from jobs.sql import Batch, Executor, dialect_of, ledger_now, plus_seconds
-from jobs.states import CHARGED, CRASHES, Cause, Outcome, RunState
+from jobs.ledger.follow import follow
+from jobs.ledger.records import Failure, Freed, Settled
+from jobs.models import JobAttempt, JobRun, JsonText
+from jobs.sql import Batch, Executor, dialect_of, insert_into, ledger_now, plus_seconds
+from jobs.states import CHARGED, CRASHES, FINAL, Cause, Outcome, RunState
 
 _ENDED = Batch(
     "ended",
@@ -69,6 +67,7 @@ _ATTEMPTS = Batch(
     elapsed_seconds=Float(),
     delay_seconds=Float(),
 )
+_STATES = {state.value: state for state in RunState}
 _REFUSED = Batch("refused", run_id=Uuid(), token=Uuid(), outcome=Text())
 
 
@@ -117,19 +116,18 @@ def end(
         "poison_after": poison_after,
         "now": now,
     }
-    moved = {row.id: row for row in session.execute(_end(dialect), values)}
+    moved = {row[0]: row for row in session.execute(_end(dialect), values).all()}
+    # row[10]: it has follow-ups.
+    followed = follow(session, [row[0] for row in moved.values() if row[10] and row[3] in FINAL], now=now)
     ended, refused, tried = [], [], []
     for one in ordered:
         row = moved.get(one.run_id)
-        if row is None or row.attempt != one.attempt:
+        if row is None or row[2] != one.attempt:
             refused.append(one)
             continue
-        outcome = one.outcome
-        if row.state == RunState.CANCELLED and outcome is Outcome.SUCCEEDED:
-            outcome = Outcome.CANCELLED
-        is_queued = row.state == RunState.QUEUED
-        tried.append(_attempt(one, outcome, is_queued=is_queued))
-        ended.append(_settled(row, outcome))
+        settled = _settled(row, one.outcome, followed.get(one.run_id, ()))
+        tried.append(_attempt(one, settled))
+        ended.append(settled)
     if tried:
         session.execute(_record(dialect), {**_ATTEMPTS.rows(dialect, tried), "now": now})
     if refused:
@@ -138,19 +136,25 @@ def end(
     return ended, refused
 
 
-def _settled(row: Row[Any], outcome: Outcome) -> Settled:
+def _settled(row: Sequence[Any], outcome: Outcome, followed_by: Sequence[Freed]) -> Settled:
+    # By place, in the order of _end's returning: a name costs a look-up, and this is done for every run.
+    run_id, kind, attempt, state, cause, started_at, state_at, run_at, queue, priority, _ = tuple(row)
+    state = _STATES[state]
+    if state is RunState.CANCELLED and outcome is Outcome.SUCCEEDED:
+        outcome = Outcome.CANCELLED
     return Settled(
-        run_id=row.id,
-        kind=row.kind,
-        queue=row.queue,
-        priority=row.priority,
-        state=RunState(row.state),
-        cause=Cause(row.cause) if row.cause else None,
-        outcome=outcome,
-        attempt=row.attempt,
-        started_at=row.started_at,
-        finished_at=row.state_at,
-        retry_at=row.run_at if row.state == RunState.QUEUED else None,
+        run_id,
+        kind,
+        queue,
+        priority,
+        state,
+        Cause(cause) if cause else None,
+        outcome,
+        attempt,
+        started_at,
+        state_at,
+        run_at if state is RunState.QUEUED else None,
+        tuple(followed_by),
     )
 
 
@@ -174,13 +178,13 @@ def _row(one: End) -> tuple[Any, ...]:
     )
 
 
-def _attempt(one: End, outcome: Outcome, *, is_queued: bool) -> tuple[Any, ...]:
+def _attempt(one: End, settled: Settled) -> tuple[Any, ...]:
     failure = one.failure
     return (
         one.run_id,
         one.attempt,
         one.token,
-        outcome.value,
+        settled.outcome.value,
         one.worker,
         failure.type if failure else None,
         failure.message if failure else None,
@@ -188,7 +192,7 @@ def _attempt(one: End, outcome: Outcome, *, is_queued: bool) -> tuple[Any, ...]:
         failure.fingerprint if failure else None,
         one.ago_seconds,
         one.elapsed_seconds,
-        one.delay_seconds if is_queued else None,
+        one.delay_seconds if settled.state is RunState.QUEUED else None,
     )
 
 
@@ -200,7 +204,7 @@ def _end(dialect: str) -> Update:
     has_failed = ended.error_type.is_not(None)
     return (
         update(JobRun)
-        .where(JobRun.id == ended.id, JobRun.token == ended.token)
+        .where(JobRun.id == ended.id, JobRun.token == ended.token, _ENDED.among(dialect, JobRun.id, "id"))
         .values(
             state=state,
             cause=cause,
@@ -221,7 +225,7 @@ def _end(dialect: str) -> Update:
         )
         .returning(
             JobRun.id, JobRun.kind, JobRun.attempt, JobRun.state, JobRun.cause, JobRun.started_at, JobRun.state_at,
-            JobRun.run_at, JobRun.queue, JobRun.priority,
+            JobRun.run_at, JobRun.queue, JobRun.priority, JobRun.has_followups,
         )
         .execution_options(synchronize_session=False)
     )  # fmt: skip
@@ -254,7 +258,7 @@ def _where_to(ended: Any) -> tuple[Case[str], Case[str | None]]:
 
 
 @cache
-def _record(dialect: str) -> Insert:
+def _record(dialect: str) -> Any:
     tried = _ATTEMPTS.table(dialect).c
     finished_at = plus_seconds(ledger_now(), -tried.ago_seconds)
     columns = {
@@ -266,8 +270,7 @@ def _record(dialect: str) -> Insert:
         "finished_at": finished_at,
         "retry_at": plus_seconds(ledger_now(), tried.delay_seconds),
     }  # fmt: skip
-    # Into the table, not the class: with a Session the latter would be an ORM bulk insert, with other rules.
-    return insert(Base.metadata.tables[JobAttempt.__tablename__]).from_select(
+    return insert_into(dialect, JobAttempt).from_select(
         list(columns), select(*columns.values()), include_defaults=False
     )
 

@@ -7,11 +7,11 @@ from dataclasses import fields
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Select, String, cast, func, or_, select
+from sqlalchemy import ColumnElement, Select, String, and_, cast, func, literal_column, select
 
 from jobs.errors import Ambiguous, NotFound
 from jobs.ledger.records import AttemptRecord, RunRecord
-from jobs.models import JobAttempt, JobRun
+from jobs.models import JobAttempt, JobRun, id_tail
 from jobs.sql import Executor, dialect_of
 from jobs.states import Cause, Outcome, RunState
 
@@ -26,6 +26,15 @@ def find_run(session: Executor, run_id: UUID) -> RunRecord | None:
     """The run with this id, purged or not; None when there is none."""
     row = session.execute(select(*_RUN_COLUMNS).where(JobRun.id == run_id)).one_or_none()
     return _run(row) if row is not None else None
+
+
+def find_runs(session: Executor, run_ids: Sequence[UUID]) -> dict[UUID, RunRecord]:
+    """The runs with these ids, purged or not; those that there are."""
+    found: dict[UUID, RunRecord] = {}
+    for start in range(0, len(run_ids), MAX_PAGE):
+        some = list(run_ids[start : start + MAX_PAGE])
+        found |= {row.id: _run(row) for row in session.execute(select(*_RUN_COLUMNS).where(JobRun.id.in_(some)))}
+    return found
 
 
 def list_runs(
@@ -76,14 +85,7 @@ def resolve_id(session: Executor, text: str) -> UUID:
         if session.execute(select(JobRun.id).where(JobRun.id == whole)).one_or_none() is None:
             raise NotFound(f"There is no run {text}.", hint="jobs list shows those there are.")
         return whole
-    head = (JobRun.id >= UUID(plain.ljust(32, "0"))) & (JobRun.id <= UUID(plain.ljust(32, "f")))
-    digits = (
-        func.replace(cast(JobRun.id, String), "-", "")
-        if dialect_of(session) == "postgresql"
-        else cast(JobRun.id, String)
-    )
-    tail = func.substr(digits, 33 - len(plain)) == plain
-    found = session.scalars(select(JobRun.id).where(or_(head, tail)).limit(11)).all()
+    found = _by_part(session, plain)
     if not found:
         raise NotFound(f"There is no run {text}.", hint="jobs list shows those there are.")
     if len(found) > 1:
@@ -94,6 +96,25 @@ def resolve_id(session: Executor, text: str) -> UUID:
             hint="Give more of it.",
         )
     return found[0]
+
+
+def _by_part(session: Executor, plain: str) -> list[UUID]:
+    """At most 11 runs whose id begins or ends so."""
+    lowest, highest = UUID(plain.ljust(32, "0")), UUID(plain.ljust(32, "f"))
+    digits: ColumnElement[str] = cast(JobRun.id, String)
+    if dialect_of(session) == "postgresql":
+        digits = func.replace(digits, "-", "")
+    ends_so = func.substr(digits, 33 - len(plain)) == plain
+    searches = (
+        JobRun.id.between(lowest, highest),
+        and_(JobRun.finished_at.is_not(None), id_tail(JobRun.id) == plain[-MIN_SHORT_ID:], ends_so),
+        and_(JobRun.state == literal_column("'queued'"), ends_so),
+        and_(JobRun.state == literal_column("'running'"), ends_so),
+    )
+    found: dict[UUID, None] = {}
+    for search in searches:
+        found |= dict.fromkeys(session.scalars(select(JobRun.id).where(search).limit(11)))
+    return list(found)[:11]
 
 
 def _run(row: Any) -> RunRecord:

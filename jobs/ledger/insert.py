@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from functools import cache
 from typing import Any
+from uuid import UUID
 
 from sqlalchemy import (
     Float,
@@ -20,12 +21,13 @@ from sqlalchemy import (
     insert,
     literal,
     select,
+    text,
 )
 from sqlalchemy.types import TypeEngine
 
 from jobs.ledger.records import NewRun
-from jobs.models import Base, JobRun, JsonText, UtcDateTime
-from jobs.sql import Batch, Executor, dialect_of, ledger_now, plus_seconds
+from jobs.models import JobRun, JsonText, UtcDateTime
+from jobs.sql import Batch, Executor, dialect_of, insert_into, ledger_now, plus_seconds
 from jobs.states import RunState
 
 _PLAIN: dict[str, TypeEngine[Any]] = {
@@ -43,6 +45,7 @@ _PLAIN: dict[str, TypeEngine[Any]] = {
     "parent_id": Uuid(),
     "root_id": Uuid(),
     "replayed_from": Uuid(),
+    "schedule": String(),
 }
 _GIVEN: dict[str, TypeEngine[Any]] = {
     "delay_seconds": Float(),
@@ -51,19 +54,31 @@ _GIVEN: dict[str, TypeEngine[Any]] = {
     "expires_at": UtcDateTime(),
     "scheduled_for": UtcDateTime(),
 }
+_KEYED: dict[str, TypeEngine[Any]] = {"key": String(), "arguments_hash": String(), "has_followups": Integer()}
 _JSON = frozenset({"arguments", "tags"})
-# The table, not the class: with a Session the latter would make an ORM bulk insert, with other rules.
-_RUNS = Base.metadata.tables[JobRun.__tablename__]
 _BATCH = Batch("new", **_PLAIN, **_GIVEN)
+_KEYED_BATCH = Batch("new", **_PLAIN, **_KEYED, **_GIVEN)
 
 
 def insert_runs(session: Executor, runs: Sequence[NewRun], *, now: datetime | None = None) -> None:
-    """Insert ``runs`` as queued, in one statement."""
+    """Insert ``runs`` as queued, in one statement. Their keys and follow-ups are not looked at."""
     if len(runs) == 1:
         session.execute(_one(), {**{name: getattr(runs[0], name) for name in _BATCH.columns}, "now": now})
         return
     dialect = dialect_of(session)
-    session.execute(_many(dialect), {**_BATCH.rows(dialect, [_row(run) for run in runs]), "now": now})
+    session.execute(_many(dialect), {**_BATCH.rows(dialect, _rows(_BATCH, runs)), "now": now})
+
+
+def insert_free(session: Executor, runs: Sequence[NewRun], *, now: datetime | None = None) -> set[UUID]:
+    """Insert those of ``runs`` whose key no live run holds, in one statement. Returns the ids of those inserted.
+
+    On PostgreSQL it waits for another's uncommitted run with the same key, as long as the lock time limit.
+    """
+    if not runs:
+        return set()
+    dialect = dialect_of(session)
+    values = {**_KEYED_BATCH.rows(dialect, _rows(_KEYED_BATCH, runs)), "now": now}
+    return set(session.scalars(_free(dialect), values))
 
 
 @cache
@@ -72,17 +87,37 @@ def _one() -> Insert:
         name: cast(bindparam(name, type_=Text()), JsonText) if name in _JSON else bindparam(name, type_=kind)
         for name, kind in _PLAIN.items()
     }
-    return insert(_RUNS).values(
+    return insert(JobRun).values(
         **values, **_moments({name: bindparam(name, type_=kind) for name, kind in _GIVEN.items()})
     )
 
 
 @cache
-def _many(dialect: str) -> Insert:
+def _many(dialect: str) -> Any:
     new = _BATCH.table(dialect)
-    columns: dict[str, Any] = {name: cast(new.c[name], JsonText) if name in _JSON else new.c[name] for name in _PLAIN}
-    columns |= _moments(dict(new.c))
-    return insert(_RUNS).from_select(list(columns), select(*columns.values()), include_defaults=False)
+    columns = _columns(new.c, _PLAIN)
+    return insert_into(dialect, JobRun).from_select(list(columns), select(*columns.values()), include_defaults=False)
+
+
+@cache
+def _free(dialect: str) -> Any:
+    new = _KEYED_BATCH.table(dialect)
+    columns = _columns(new.c, {**_PLAIN, **_KEYED})
+    # SQLite cannot tell the select's end from ON CONFLICT without a WHERE.
+    rows = select(*columns.values()).where(text("true"))
+    return (
+        insert_into(dialect, JobRun)
+        .from_select(list(columns), rows, include_defaults=False)
+        .on_conflict_do_nothing()
+        .returning(JobRun.id)
+    )
+
+
+def _columns(new: Any, plain: Mapping[str, Any]) -> dict[str, Any]:
+    columns = {name: cast(new[name], JsonText) if name in _JSON else new[name] for name in plain}
+    if "has_followups" in columns:
+        columns["has_followups"] = new["has_followups"] == 1
+    return columns | _moments({name: new[name] for name in _GIVEN})
 
 
 def _moments(given: Mapping[str, Any]) -> dict[str, Any]:
@@ -100,5 +135,5 @@ def _moments(given: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _row(run: NewRun) -> tuple[Any, ...]:
-    return tuple(getattr(run, name) for name in _BATCH.columns)
+def _rows(batch: Batch, runs: Sequence[NewRun]) -> list[tuple[Any, ...]]:
+    return [tuple(getattr(run, name) for name in batch.columns) for run in runs]

@@ -10,7 +10,7 @@ from uuid import UUID
 from sqlalchemy import Float, Select, Update, Uuid, bindparam, select, update
 
 from jobs.models import JobRun
-from jobs.sql import Batch, Executor, dialect_of, ledger_now, plus_seconds
+from jobs.sql import Batch, Executor, dialect_of, ledger_now, one_of, plus_seconds
 
 _HELD = Batch("held", id=Uuid(), token=Uuid())
 _IDS = Batch("wanted", id=Uuid())
@@ -48,14 +48,14 @@ def _renew(dialect: str) -> Update:
     held = _HELD.table(dialect).c
     free = (
         select(JobRun.id)
-        .where(JobRun.id == held.id, JobRun.token == held.token)
+        .where(JobRun.id == held.id, JobRun.token == held.token, _HELD.among(dialect, JobRun.id, "id"))
         .order_by(JobRun.id)
         .with_for_update(skip_locked=True, of=JobRun)
         .cte("free")
     )
     return (
         update(JobRun)
-        .where(JobRun.id.in_(select(free.c.id)))
+        .where(one_of(dialect, JobRun.id, select(free.c.id)))
         .values(lease_until=plus_seconds(ledger_now(), bindparam("lease_seconds", type_=Float())))
         .returning(JobRun.token)
         .execution_options(synchronize_session=False)
@@ -65,10 +65,14 @@ def _renew(dialect: str) -> Update:
 @cache
 def _still(dialect: str) -> Select[UUID | None]:
     held = _HELD.table(dialect).c
-    return select(JobRun.token).where(JobRun.id == held.id, JobRun.token == held.token)
+    return select(JobRun.token).where(
+        JobRun.id == held.id, JobRun.token == held.token, _HELD.among(dialect, JobRun.id, "id")
+    )
 
 
 @cache
 def _cancelled(dialect: str) -> Select[UUID]:
     wanted = _IDS.table(dialect).c
-    return select(JobRun.id).where(JobRun.id.in_(select(wanted.id)), JobRun.cancel_requested_at.is_not(None))
+    return select(JobRun.id).where(
+        one_of(dialect, JobRun.id, select(wanted.id)), JobRun.cancel_requested_at.is_not(None)
+    )

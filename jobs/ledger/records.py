@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, Literal
 from uuid import UUID
 
 from jobs.states import Cause, Outcome, RunState
@@ -12,7 +12,10 @@ from jobs.states import Cause, Outcome, RunState
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewRun:
-    """A run that is to be inserted. ``arguments`` and ``tags`` are JSON text, already checked."""
+    """A run that is to be inserted. ``arguments`` and ``tags`` are JSON text, already checked.
+
+    ``hold_seconds`` is how long its key is held from now on, beyond the run's own life; None is for ever.
+    """
 
     id: UUID
     kind: str
@@ -32,7 +35,33 @@ class NewRun:
     parent_id: UUID | None = None
     root_id: UUID | None = None
     replayed_from: UUID | None = None
+    schedule: str | None = None
     scheduled_for: datetime | None = None
+    key: str | None = None
+    arguments_hash: str | None = None
+    hold_seconds: float | None = 0.0
+    on_conflict: Literal["keep", "replace"] = "keep"
+    followups: tuple[FollowUp, ...] = ()
+
+    @property
+    def has_followups(self) -> int:
+        return int(bool(self.followups))
+
+
+@dataclass(frozen=True, slots=True)
+class FollowUp:
+    """A run to be enqueued when another comes to ``on_state``: a final state, or ``ended`` for any of them."""
+
+    on_state: str
+    run: NewRun
+
+
+@dataclass(frozen=True, slots=True)
+class Admitted:
+    """What became of a run that was to be enqueued: ``run`` as it now is, and whether it was made now."""
+
+    run: NewRun
+    created: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +87,7 @@ class Claim:
     parent_id: UUID | None
     root_id: UUID | None
     scheduled_for: datetime | None
+    key: str | None = None
 
     @property
     def age(self) -> timedelta:
@@ -109,16 +139,26 @@ class Settled:
     started_at: datetime
     finished_at: datetime
     retry_at: datetime | None
+    followed_by: tuple[Freed, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Freed:
-    """A run that went back to its queue, for the ready index."""
+    """A run that now waits in its queue, for the ready index. ``run_at`` None: now."""
 
     run_id: UUID
     queue: str
     priority: int
-    run_at: datetime
+    run_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Buried:
+    """A run that nobody held and that is dead now."""
+
+    run_id: UUID
+    kind: str
+    queue: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -160,6 +200,7 @@ class RunRecord:
     parent_id: UUID | None
     root_id: UUID | None
     replayed_from: UUID | None
+    schedule: str | None
     scheduled_for: datetime | None
     deleted_at: datetime | None
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, and_, case, func, or_, select
+from sqlalchemy import ColumnElement, and_, case, func, literal_column, or_, select
 
+from jobs.ledger.selectors import ended_strands
 from jobs.models import JobAttempt, JobQueue, JobRun
 from jobs.sql import Executor, ledger_now, seconds_between
 from jobs.states import RunState
@@ -27,44 +28,123 @@ class QueueCount:
 
 
 def queue_counts(session: Executor, *, limit: int = 1000, now: datetime | None = None) -> list[QueueCount]:
-    """One row a queue that has a run which is not finished, or a dead one."""
-    is_queued = JobRun.state == RunState.QUEUED
+    """One row a queue that has a run which is not finished, or a dead one; or that is paused.
+
+    Three statements, one a state, each of which a partial index answers: a million succeeded runs are not read.
+    """
     is_due = JobRun.run_at <= ledger_now()
-    ready = and_(is_queued, is_due)
-
-    def count(which: ColumnElement[bool]) -> ColumnElement[int]:
-        return func.sum(case((which, 1), else_=0))
-
-    rows = session.execute(
+    waiting = session.execute(
         select(
             JobRun.queue,
-            count(ready).label("ready"),
-            count(and_(is_queued, ~is_due, JobRun.attempt == 0)).label("scheduled"),
-            count(and_(is_queued, ~is_due, JobRun.attempt > 0)).label("retrying"),
-            count(JobRun.state == RunState.RUNNING).label("running"),
-            count(JobRun.state == RunState.DEAD).label("dead"),
-            func.max(case((ready, seconds_between(JobRun.run_at, ledger_now())))).label("oldest"),
+            _count(is_due).label("ready"),
+            _count(and_(~is_due, JobRun.attempt == 0)).label("scheduled"),
+            _count(and_(~is_due, JobRun.attempt > 0)).label("retrying"),
+            func.max(case((is_due, seconds_between(JobRun.run_at, ledger_now())))).label("oldest"),
         )
-        .where(JobRun.state.in_([RunState.QUEUED, RunState.RUNNING, RunState.DEAD]), JobRun.deleted_at.is_(None))
-        .group_by(JobRun.queue)
-        .order_by(JobRun.queue)
-        .limit(limit),
+        .where(JobRun.state == literal_column("'queued'"), JobRun.deleted_at.is_(None))
+        .group_by(JobRun.queue),
         {"now": now},
     ).all()
+    running = _by_queue(session, JobRun.state == literal_column("'running'"))
+    dead = _by_queue(session, and_(JobRun.state == literal_column("'dead'"), JobRun.finished_at.is_not(None)))
     paused = paused_queues(session, now=now)
+    by_queue = {row.queue: row for row in waiting}
+    counts = []
+    for queue in sorted({*by_queue, *running, *dead, *paused})[:limit]:
+        row = by_queue.get(queue)
+        counts.append(
+            QueueCount(
+                queue=queue,
+                ready=row.ready if row else 0,
+                scheduled=row.scheduled if row else 0,
+                retrying=row.retrying if row else 0,
+                running=running.get(queue, 0),
+                dead=dead.get(queue, 0),
+                oldest_seconds=row.oldest if row else None,
+                is_paused=queue in paused,
+            )
+        )
+    return counts
+
+
+def _count(which: ColumnElement[bool]) -> ColumnElement[int]:
+    return func.sum(case((which, 1), else_=0))
+
+
+def _by_queue(session: Executor, which: ColumnElement[bool]) -> dict[str, int]:
+    rows = session.execute(
+        select(JobRun.queue, func.count()).where(which, JobRun.deleted_at.is_(None)).group_by(JobRun.queue)
+    )
+    return {row[0]: row[1] for row in rows}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeadGroup:
+    """Dead runs of one kind with one error: what an operator decides about at once."""
+
+    fingerprint: str | None
+    kind: str
+    cause: str | None
+    error_type: str | None
+    error_message: str | None
+    count: int
+    first_at: datetime
+    last_at: datetime
+
+
+def dead_groups(
+    session: Executor, *, since: datetime | None = None, limit: int = 100, now: datetime | None = None
+) -> list[DeadGroup]:
+    """Dead runs by kind, cause and error, the largest group first. The message is one of the group's."""
+    query = select(
+        JobRun.fingerprint,
+        JobRun.kind,
+        JobRun.cause,
+        func.max(JobRun.error_type),
+        func.max(JobRun.error_message),
+        func.count().label("number"),
+        func.min(JobRun.state_at),
+        func.max(JobRun.state_at),
+    ).where(JobRun.state == literal_column("'dead'"), JobRun.finished_at.is_not(None), JobRun.deleted_at.is_(None))
+    if since is not None:
+        query = query.where(JobRun.state_at >= since)
+    rows = session.execute(
+        query.group_by(JobRun.fingerprint, JobRun.kind, JobRun.cause)
+        .order_by(func.count().desc(), JobRun.kind, JobRun.fingerprint)
+        .limit(limit),
+        {"now": now},
+    )
     return [
-        QueueCount(
-            queue=row.queue,
-            ready=row.ready,
-            scheduled=row.scheduled,
-            retrying=row.retrying,
-            running=row.running,
-            dead=row.dead,
-            oldest_seconds=row.oldest,
-            is_paused=row.queue in paused,
+        DeadGroup(
+            fingerprint=row[0],
+            kind=row[1],
+            cause=row[2],
+            error_type=row[3],
+            error_message=row[4],
+            count=row[5],
+            first_at=row[6],
+            last_at=row[7],
         )
         for row in rows
     ]
+
+
+def ended_since(session: Executor, since: datetime) -> dict[RunState, int]:
+    """How many runs came to each final state since then. One range of an index for each queue and kind."""
+    counted: dict[RunState, int] = {}
+    for state in (RunState.SUCCEEDED, RunState.DEAD, RunState.CANCELLED):
+        for queue, kind in ended_strands(session, state):
+            number = session.scalar(
+                select(func.count()).where(
+                    JobRun.state == literal_column(f"'{state.value}'"),
+                    JobRun.finished_at.is_not(None),
+                    JobRun.queue == queue,
+                    JobRun.kind == kind,
+                    JobRun.state_at >= since,
+                )
+            )
+            counted[state] = counted.get(state, 0) + (number or 0)
+    return counted
 
 
 def paused_queues(session: Executor, *, now: datetime | None = None) -> set[str]:

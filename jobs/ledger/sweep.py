@@ -21,7 +21,8 @@ from sqlalchemy import (
 
 from jobs.ledger.claim import give_back
 from jobs.ledger.end import End, end
-from jobs.ledger.records import Failure, Freed, Settled
+from jobs.ledger.follow import follow
+from jobs.ledger.records import Buried, Failure, Freed, Settled
 from jobs.models import JobRun
 from jobs.sql import Batch, Executor, dialect_of, ledger_now, plus_seconds, seconds_between
 from jobs.states import Cause, Outcome, RunState
@@ -30,6 +31,12 @@ _KINDS = Batch("known", kind=Text())
 _QUEUED = JobRun.state == literal_column("'queued'")
 _RUNNING = JobRun.state == literal_column("'running'")
 
+_TIMED_OUT = Failure(
+    "TimeLimitExceeded",
+    "The attempt was over its hard limit, and held up its whole process, which was killed.",
+    None,
+    "",
+)
 CRASH_DELAY = timedelta(seconds=1)
 """The wait after a crash, doubled for each further one. Source: decision; three crashes end within a minute."""
 
@@ -51,6 +58,8 @@ def end_orphans(
     performing: Sequence[UUID],
     ended: Sequence[UUID],
     why: str,
+    blame: Outcome = Outcome.CRASHED,
+    over: Sequence[UUID] = (),
     poison_after: int,
     limit: int = 500,
     now: datetime | None = None,
@@ -60,27 +69,33 @@ def end_orphans(
     Call again until it returns nothing: a batch is limited.
 
     Args:
-        performing: runs it was performing; charged.
+        performing: runs it was performing; they end with the outcome ``blame``.
+        over: those of them that were over their hard limit; they have timed out.
         ended: runs it had performed but not settled; not charged, but on record.
         why: how the process ended, for the record ("signal 9").
     """
     held = session.execute(_leased(JobRun.worker == worker), {"limit": limit, "now": now}).all()
     failure = Failure("ProcessDied", f"its worker process died: {why}", None, "")
-    crashed, done = set(performing), set(ended)
+    blamed, late, done = set(performing), set(over), set(ended)
     ends = []
     for row in held:
-        if row.id in crashed:
+        if row.id in late:
+            delay = CRASH_DELAY.total_seconds()
+            ends.append(_end_of(row, Outcome.TIMED_OUT, failure=_TIMED_OUT, delay_seconds=delay))
+        elif row.id in blamed and blame is Outcome.CRASHED:
             delay = CRASH_DELAY.total_seconds() * 2.0 ** min(row.crashes, 10)
-            ends.append(_end_of(row, Outcome.CRASHED, failure=failure, delay_seconds=delay))
+            ends.append(_end_of(row, blame, failure=failure, delay_seconds=delay))
+        elif row.id in blamed:
+            ends.append(_end_of(row, blame, failure=None if blame is Outcome.RELEASED else failure))
         elif row.id in done:
             ends.append(_end_of(row, Outcome.RELEASED))
     settled, _ = end(session, ends, poison_after=poison_after, now=now)
-    started = crashed | done
+    started = blamed | done
     freed = give_back(session, [(row.id, row.token) for row in held if row.id not in started], now=now)
     return settled, freed
 
 
-def expire(session: Executor, *, limit: int = 500, now: datetime | None = None) -> int:
+def expire(session: Executor, *, limit: int = 500, now: datetime | None = None) -> list[Buried]:
     """Bury runs that expired before their first start."""
     expired = and_(JobRun.expires_at.is_not(None), JobRun.expires_at <= ledger_now(), JobRun.attempt == 0)
     return _bury(session, expired, Cause.EXPIRED, {"limit": limit, "now": now})
@@ -88,31 +103,13 @@ def expire(session: Executor, *, limit: int = 500, now: datetime | None = None) 
 
 def bury_unknown_kinds(
     session: Executor, known: Sequence[str], *, wait: timedelta, limit: int = 500, now: datetime | None = None
-) -> int:
+) -> list[Buried]:
     """Bury runs of kinds that are not ``known`` to any live worker and were due more than ``wait`` ago."""
     dialect = dialect_of(session)
     overdue_since = plus_seconds(ledger_now(), -bindparam("wait_seconds", type_=Float()))
     unknown = and_(JobRun.run_at <= overdue_since, JobRun.kind.not_in(select(_KINDS.table(dialect).c.kind)))
     values = {**_KINDS.rows(dialect, [(kind,) for kind in known]), "wait_seconds": wait.total_seconds()}
     return _bury(session, unknown, Cause.UNKNOWN_KIND, {**values, "limit": limit, "now": now})
-
-
-def overdue(
-    session: Executor, queue: str, *, after: timedelta, limit: int = 1000, now: datetime | None = None
-) -> list[Freed]:
-    """Due runs of ``queue`` that nobody has claimed for longer than ``after``, in the order they would be taken."""
-    rows = session.execute(
-        select(JobRun.id, JobRun.queue, JobRun.priority, JobRun.run_at)
-        .where(
-            JobRun.queue == queue,
-            _QUEUED,
-            JobRun.run_at <= plus_seconds(ledger_now(), -bindparam("after_seconds", type_=Float())),
-        )
-        .order_by(JobRun.priority, JobRun.run_at, JobRun.id)
-        .limit(limit),
-        {"after_seconds": after.total_seconds(), "now": now},
-    )
-    return [Freed(*row) for row in rows]
 
 
 def _leased(which: ColumnElement[bool]) -> Any:
@@ -140,7 +137,7 @@ def _end_of(row: Any, outcome: Outcome, *, failure: Failure | None = None, delay
     )
 
 
-def _bury(session: Executor, which: ColumnElement[bool], cause: Cause, values: dict[str, Any]) -> int:
+def _bury(session: Executor, which: ColumnElement[bool], cause: Cause, values: dict[str, Any]) -> list[Buried]:
     chosen = (
         select(JobRun.id)
         .where(_QUEUED, which)
@@ -152,8 +149,9 @@ def _bury(session: Executor, which: ColumnElement[bool], cause: Cause, values: d
         update(JobRun)
         .where(JobRun.id.in_(select(chosen.c.id)), JobRun.state == RunState.QUEUED)
         .values(state=RunState.DEAD.value, cause=cause.value, finished_at=ledger_now(), state_at=ledger_now())
-        .returning(JobRun.id)
+        .returning(JobRun.id, JobRun.kind, JobRun.queue, JobRun.has_followups)
         .execution_options(synchronize_session=False),
         values,
-    )
-    return len(buried.all())
+    ).all()
+    follow(session, [row.id for row in buried if row.has_followups], now=values["now"])
+    return [Buried(row.id, row.kind, row.queue) for row in buried]

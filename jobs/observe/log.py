@@ -4,22 +4,51 @@ from __future__ import annotations
 
 import logging
 import sys
-from collections.abc import MutableMapping
+from collections.abc import Iterator, MutableMapping
 from typing import Any, TextIO
 
 import structlog
 
+from jobs import registry
+from jobs.clock import SystemClock
 from jobs.context import correlation_id, current_run
-from jobs.events import AttemptEnded, AttemptStarted, Events, ResultRefused, RunsSwept, ServiceFailed
+from jobs.events import (
+    AttemptEnded,
+    AttemptStarted,
+    Events,
+    LeadChanged,
+    ResultRefused,
+    RunBuried,
+    RunsSwept,
+    ScheduleBroken,
+    ServiceFailed,
+    SlotFired,
+    SlotPassed,
+)
+from jobs.observe.lines import JsonLines, line, moment, success_line
 from jobs.settings import Settings
 from jobs.states import RunState
 
 attempts = logging.getLogger("jobs.attempt")
 ledger = logging.getLogger("jobs.ledger")
+scheduler = logging.getLogger("jobs.scheduler")
+
+SLOW_SHARE = 0.8
+"""An attempt that took more than this share of its time limit is warned of. Source: decision."""
+SHORTEST_SLOW_SECONDS = 0.05
+"""What is over sooner is never called slow: nobody sets limits so short, and not to look saves time."""
+
+_clock = SystemClock()
+
+Field = tuple[str, str | int | float | None]
+
+_json: JsonLines | None = None
+"""Where attempt lines are written at once; None where they go through ``logging`` one by one."""
 
 
 def configure_logging(settings: Settings, *, stream: TextIO | None = None) -> None:
     """Send every log line of this process, the application's too, to ``stream`` (stderr) in one form."""
+    global _json
     out = stream if stream is not None else sys.stderr
     as_json = settings.log_format == "json" or (settings.log_format == "auto" and not out.isatty())
     shared: list[Any] = [
@@ -28,10 +57,18 @@ def configure_logging(settings: Settings, *, stream: TextIO | None = None) -> No
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         _add_context,
     ]
+    # Local variables hold arguments: no traceback shows them.
+    tracebacks = structlog.processors.ExceptionRenderer(
+        structlog.tracebacks.ExceptionDictTransformer(show_locals=False)
+    )
     last: list[Any] = (
-        [structlog.processors.dict_tracebacks, structlog.processors.JSONRenderer(default=str)]
+        [tracebacks, structlog.processors.JSONRenderer(default=str)]
         if as_json
-        else [_one_line, structlog.dev.ConsoleRenderer(colors=out.isatty(), pad_event_to=0)]
+        else [
+            structlog.processors.format_exc_info,
+            _one_line,
+            structlog.dev.ConsoleRenderer(colors=out.isatty(), pad_event_to=0),
+        ]
     )
     handler = logging.StreamHandler(out)
     handler.setFormatter(
@@ -43,6 +80,7 @@ def configure_logging(settings: Settings, *, stream: TextIO | None = None) -> No
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(settings.log_level.upper())
+    _json = JsonLines(handler) if as_json else None
     # dramatiq tells of each message and of each exception; we do that, with less.
     logging.getLogger("dramatiq").setLevel(max(logging.WARNING, root.level))
     logging.getLogger("alembic").setLevel(logging.WARNING)
@@ -52,35 +90,61 @@ def subscribe(events: Events) -> None:
     """Log what happens."""
     events.subscribe(AttemptEnded, _log_ends)
     events.subscribe(AttemptStarted, _log_starts)
+    events.subscribe(RunBuried, _log_burials)
     events.subscribe(ResultRefused, _log_refusals)
     events.subscribe(ServiceFailed, _log_failures)
     events.subscribe(RunsSwept, _log_sweeps)
+    events.subscribe(SlotFired, _log_fired)
+    events.subscribe(SlotPassed, _log_passed)
+    events.subscribe(ScheduleBroken, _log_broken)
+    events.subscribe(LeadChanged, _log_lead)
 
 
 def _log_ends(batch: list[AttemptEnded]) -> None:
+    # Somebody may have put handlers or filters of their own in the way: then each line goes the way of all.
+    if _json is None or not attempts.propagate or attempts.handlers or attempts.filters:
+        for one in batch:
+            for level, event, fields in _entries(one):
+                attempts.log(level, event, extra={name: value for name, value in fields if value is not None})
+        return
+    now = moment(_clock.now())
+    wants_info = attempts.isEnabledFor(logging.INFO)
+    lines = []
     for one in batch:
-        level = _level(one)
-        if not attempts.isEnabledFor(level):
+        if one.state is RunState.SUCCEEDED and not _is_slow(one):
+            if wants_info:
+                lines.append(success_line(one, now=now))
             continue
-        fields: dict[str, Any] = {
-            "run_id": str(one.run_id),
-            "kind": one.kind,
-            "queue": one.queue,
-            "attempt": one.attempt,
-            "outcome": one.outcome.value,
-            "state": one.state.value,
-            "duration_ms": round(one.elapsed_seconds * 1000, 1),
-            "correlation_id": one.correlation_id or str(one.run_id),
-        }
-        if one.cause:
-            fields["cause"] = one.cause.value
-        if one.retry_at:
-            fields["retry_at"] = one.retry_at.isoformat()
-        if one.error_type:
-            fields["error_type"] = one.error_type
-            fields["error_message"] = one.error_message
-            fields["fingerprint"] = one.fingerprint
-        attempts.log(level, _EVENT[one.state], extra=fields)
+        entries = (entry for entry in _entries(one) if attempts.isEnabledFor(entry[0]))
+        lines += [line(level, event, fields, now=now) for level, event, fields in entries]
+    _json.write(lines)
+
+
+def _entries(one: AttemptEnded) -> Iterator[tuple[int, str, list[Field]]]:
+    fields: list[Field] = [
+        ("run_id", str(one.run_id)),
+        ("kind", one.kind),
+        ("queue", one.queue),
+        ("attempt", one.attempt),
+        ("outcome", one.outcome.value),
+        ("state", one.state.value),
+        ("started_at", one.started_at.isoformat()),
+        ("duration_ms", round(one.elapsed_seconds * 1000, 1)),
+        ("correlation_id", one.correlation_id or str(one.run_id)),
+        ("cause", one.cause.value if one.cause else None),
+        ("retry_at", one.retry_at.isoformat() if one.retry_at else None),
+    ]
+    if one.error_type:
+        fields += [
+            ("error_type", one.error_type),
+            ("error_message", one.error_message),
+            ("fingerprint", one.fingerprint),
+        ]
+    yield _level(one), _EVENT[one.state], fields
+    if _is_slow(one):
+        limit = _limit_seconds(one.kind) or 0.0
+        slow = [*fields[:4], ("limit_ms", limit * 1000), *fields[7:9]]
+        yield logging.WARNING, "An attempt took most of its time limit.", slow
 
 
 _EVENT = {
@@ -97,17 +161,38 @@ def _level(one: AttemptEnded) -> int:
     return logging.WARNING if one.state is RunState.QUEUED and one.error_type else logging.INFO
 
 
+def _is_slow(one: AttemptEnded) -> bool:
+    if one.elapsed_seconds < SHORTEST_SLOW_SECONDS:
+        return False
+    limit = _limit_seconds(one.kind)
+    return limit is not None and one.elapsed_seconds > limit * SLOW_SHARE
+
+
+def _limit_seconds(kind: str) -> float | None:
+    options = getattr(registry.find(kind), "options", None)
+    limit = options.timeout if options is not None else None
+    return limit.total_seconds() if limit is not None else None
+
+
 def _log_starts(batch: list[AttemptStarted]) -> None:
     for one in batch:
-        attempts.info(
-            "Attempt started.",
-            extra={
-                "run_id": str(one.run_id),
-                "kind": one.kind,
-                "queue": one.queue,
-                "attempt": one.attempt,
-                "correlation_id": one.correlation_id or str(one.run_id),
-            },
+        fields: dict[str, object] = {
+            "run_id": str(one.run_id),
+            "kind": one.kind,
+            "queue": one.queue,
+            "attempt": one.attempt,
+            "correlation_id": one.correlation_id or str(one.run_id),
+        }
+        if one.going_seconds:
+            fields["going_seconds"] = round(one.going_seconds, 1)
+        attempts.info("Attempt still goes on." if one.going_seconds else "Attempt started.", extra=fields)
+
+
+def _log_burials(batch: list[RunBuried]) -> None:
+    for one in batch:
+        attempts.error(
+            "Run is dead.",
+            extra={"run_id": str(one.run_id), "kind": one.kind, "queue": one.queue, "cause": one.cause.value},
         )
 
 
@@ -131,6 +216,46 @@ def _log_sweeps(batch: list[RunsSwept]) -> None:
         ledger.info("Runs were swept.", extra={"duty": one.duty, "runs": one.runs})
 
 
+def _log_fired(batch: list[SlotFired]) -> None:
+    for one in batch:
+        scheduler.info(
+            "Slot fired.",
+            extra={
+                "schedule": one.schedule,
+                "kind": one.kind,
+                "slot_at": one.slot_at.isoformat(),
+                "run_id": str(one.run_id),
+                "late_ms": round(one.lateness_seconds * 1000),
+            },
+        )
+
+
+def _log_passed(batch: list[SlotPassed]) -> None:
+    for one in batch:
+        scheduler.log(
+            logging.WARNING if one.state == "missed" else logging.INFO,
+            "Slot made no run.",
+            extra={
+                "schedule": one.schedule,
+                "kind": one.kind,
+                "slot_at": one.slot_at.isoformat(),
+                "state": one.state,
+                "why": one.why,
+                "older_missed": one.older_missed,
+            },
+        )
+
+
+def _log_broken(batch: list[ScheduleBroken]) -> None:
+    for one in batch:
+        scheduler.error("A schedule cannot be read.", extra={"schedule": one.schedule, "problem": one.problem})
+
+
+def _log_lead(batch: list[LeadChanged]) -> None:
+    for one in batch:
+        scheduler.info("Leading." if one.is_leading else "Standing by.", extra={"scheduler": one.holder})
+
+
 def _add_context(logger: Any, name: str, fields: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
     run = current_run.get()
     if run is not None:
@@ -145,6 +270,12 @@ def _add_context(logger: Any, name: str, fields: MutableMapping[str, Any]) -> Mu
 def _one_line(logger: Any, name: str, fields: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
     """What comes from data cannot begin a line of its own, nor steer the terminal."""
     for key, value in fields.items():
-        if isinstance(value, str) and key != "exception" and not value.isprintable():
-            fields[key] = value.encode("unicode_escape").decode()
+        if isinstance(value, str) and not value.isprintable():
+            # A traceback keeps its lines, each set back: none looks like a line of the log.
+            lines = [f"  {_escaped(part)}" for part in value.split("\n")]
+            fields[key] = "\n".join(lines) if key == "exception" else _escaped(value)
     return fields
+
+
+def _escaped(text: str) -> str:
+    return "".join(one if one.isprintable() else one.encode("unicode_escape").decode() for one in text)

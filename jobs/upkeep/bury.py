@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from jobs.app import App
+from jobs.ended import buried_events
 from jobs.ledger import workers
 from jobs.ledger.sweep import bury_unknown_kinds
 from jobs.ready.protocol import ReadyEntry
+from jobs.states import Cause
 
 
 def bury_unknown(app: App) -> tuple[int, list[ReadyEntry]]:
@@ -13,6 +15,7 @@ def bury_unknown(app: App) -> tuple[int, list[ReadyEntry]]:
     wait = app.settings.unknown_kind_wait
     with app.database.write() as connection:
         known = workers.kinds_known(connection, within=wait)
-        buried = bury_unknown_kinds(connection, sorted(known), wait=wait) if known else 0
+        buried = bury_unknown_kinds(connection, sorted(known), wait=wait) if known else []
         workers.forget_old(connection, after=10 * wait)
-    return buried, []
+    app.events.emit(buried_events(buried, Cause.UNKNOWN_KIND))
+    return len(buried), []

@@ -5,12 +5,15 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable
+from functools import partial
 
+from jobs.announce import announce
 from jobs.app import App
 from jobs.errors import JobsError
 from jobs.events import RunsSwept, ServiceFailed
 from jobs.ready.protocol import ReadyEntry
 from jobs.upkeep.bury import bury_unknown
+from jobs.upkeep.reconcile import reconcile
 from jobs.upkeep.rescue import expire_waiting, rescue_abandoned
 
 log = logging.getLogger("jobs.upkeep")
@@ -23,20 +26,38 @@ Duty = Callable[[App], tuple[int, list[ReadyEntry]]]
 
 
 class Upkeep(threading.Thread):
-    """Rescue, expiry and burial for as long as the process lives. A duty that fails is tried in the next round."""
+    """Rescue, expiry, burial and the ready index, for as long as the process lives.
+
+    A duty that fails is tried again in the next round.
+    """
 
     def __init__(self, app: App) -> None:
         super().__init__(name="jobs-upkeep", daemon=True)
         self._app = app
         self._stopping = threading.Event()
+        self._wake = threading.Event()
         self._since = app.clock.monotonic()
 
     def run(self) -> None:
-        while not self._stopping.wait(EVERY_SECONDS * (0.75 + self._app.clock.rng.random() / 2)):
-            self.round()
+        clock = self._app.clock
+        next_at = clock.monotonic()
+        while not self._stopping.is_set():
+            hurried = self._wake.wait(max(0.0, next_at - clock.monotonic()))
+            self._wake.clear()
+            if self._stopping.is_set():
+                return
+            self._try("reconcile", lambda: reconcile(self._app))
+            if not hurried or clock.monotonic() >= next_at:
+                self.round()
+                next_at = clock.monotonic() + EVERY_SECONDS * (0.75 + clock.rng.random() / 2)
+
+    def hurry(self) -> None:
+        """Look at the ready index now: it has lost what it held. Any thread may call it."""
+        self._wake.set()
 
     def stop(self) -> None:
         self._stopping.set()
+        self._wake.set()
         self.join(5)
 
     def round(self) -> None:
@@ -47,18 +68,20 @@ class Upkeep(threading.Thread):
         if waited >= self._app.settings.unknown_kind_wait.total_seconds():
             duties.append(("unknown_kind", bury_unknown))
         for name, duty in duties:
-            try:
-                self._do(name, duty)
-            except JobsError as error:
-                self._app.events.emit([ServiceFailed("ledger", name, str(error))])
-            except Exception:
-                log.exception("An upkeep duty failed; it is tried again.", extra={"duty": name})
+            self._try(name, partial(self._do, name, duty))
+
+    def _try(self, name: str, do: Callable[[], None]) -> None:
+        try:
+            do()
+        except JobsError as error:
+            self._app.events.emit([ServiceFailed("ledger", name, str(error))])
+        except Exception:
+            log.exception("An upkeep duty failed; it is tried again.", extra={"duty": name})
 
     def _do(self, name: str, duty: Duty) -> None:
         while not self._stopping.is_set():
             moved, entries = duty(self._app)
-            if entries and self._app.ready is not None:
-                self._app.ready.add(entries)
+            announce(self._app, entries)
             if not moved:
                 return
             self._app.events.emit([RunsSwept(name, moved)])

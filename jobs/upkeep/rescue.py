@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from jobs.app import App
+from jobs.ended import buried_events, ended_events
 from jobs.ledger.sweep import expire, rescue
 from jobs.ready.protocol import ReadyEntry
-from jobs.states import RunState
+from jobs.states import Cause, RunState
 
 
 def rescue_abandoned(app: App) -> tuple[int, list[ReadyEntry]]:
     """End attempts whose lease is over; their runs go back to their queues, or are dead as poison."""
     with app.database.write() as connection:
         settled = rescue(connection, poison_after=app.settings.poison_after)
+    app.events.emit(ended_events(settled))
     back = [one for one in settled if one.state is RunState.QUEUED]
     return len(settled), [ReadyEntry(one.run_id, one.queue, one.priority, one.retry_at) for one in back]
 
@@ -19,4 +21,6 @@ def rescue_abandoned(app: App) -> tuple[int, list[ReadyEntry]]:
 def expire_waiting(app: App) -> tuple[int, list[ReadyEntry]]:
     """Bury runs that expired before their first start."""
     with app.database.write() as connection:
-        return expire(connection), []
+        buried = expire(connection)
+    app.events.emit(buried_events(buried, Cause.EXPIRED))
+    return len(buried), []

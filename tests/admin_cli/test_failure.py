@@ -29,6 +29,7 @@ ERRORS: list[tuple[Exception, int]] = [
     (errors.Conflict("The run is running."), 4),
     (errors.LeaseLost("The lease is lost."), 4),
     (errors.ServiceDown("PostgreSQL does not answer."), 5),
+    (errors.LedgerRefused("The ledger refuses what it was given: value too long."), 1),
     (errors.LedgerBusy("The ledger is locked."), 5),
     (errors.SchemaMismatch("The tables are old.", hint="Run: jobledger migrate up"), 1),
     (CommandFailed("2 queues are late", exit_code=Exit.UNHEALTHY), 6),

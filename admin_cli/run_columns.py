@@ -1,0 +1,87 @@
+"""What lists of runs and of attempts show, and how a run looks as JSON."""
+
+from __future__ import annotations
+
+import dataclasses
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from admin_cli.columns import Column, paint_state
+
+if TYPE_CHECKING:
+    from jobs.ledger.records import AttemptRecord, RunRecord
+
+
+def word_of(run: RunRecord) -> str:
+    """``ready``, ``scheduled`` or ``retrying`` for a queued run; else its state."""
+    from jobs.clock import SystemClock
+    from jobs.operations.inspect import state_word
+
+    return state_word(run, now=SystemClock().now())
+
+
+def _took(run: RunRecord) -> timedelta | None:
+    if run.started_at is None:
+        return None
+    ended = run.finished_at if run.finished_at is not None else None
+    return ended - run.started_at if ended is not None and ended >= run.started_at else None
+
+
+def error_of(row: RunRecord | AttemptRecord) -> str | None:
+    """``Class: first line of the message``."""
+    if not row.error_type:
+        return None
+    first = (row.error_message or "").strip().partition("\n")[0]
+    return f"{row.error_type}: {first}" if first else row.error_type
+
+
+RUN_COLUMNS = (
+    Column("id", is_id=True),
+    Column("kind", gives=2, min_width=12),
+    Column("queue", gives=4, min_width=6),
+    Column("state", word_of, paint=paint_state),
+    Column("attempt", lambda run: f"{run.attempt}/{run.max_attempts}", heading="TRIES", gives=3),
+    Column("state_at", heading="SINCE", gives=1),
+    Column("error", error_of, gives=5, min_width=14),
+    Column("cause", is_wide=True),
+    Column("key", is_wide=True),
+    Column("priority", is_wide=True),
+    Column("run_at", is_wide=True),
+    Column("created_at", is_wide=True),
+    Column("finished_at", is_wide=True),
+    Column("took", _took, is_wide=True),
+    Column("worker", is_wide=True),
+    Column("tags", is_wide=True),
+    Column("fingerprint", is_wide=True),
+)
+
+ATTEMPT_COLUMNS = (
+    Column("attempt", heading="#"),
+    Column("outcome", gives=1, min_width=6),
+    Column("started_at", heading="STARTED", gives=2),
+    Column("took", lambda row: row.finished_at - row.started_at, gives=3),
+    Column("error", error_of, gives=5, min_width=16),
+    Column("retry_at", heading="AGAIN", gives=6),
+    Column("worker", is_wide=True, gives=4),
+    Column("fingerprint", is_wide=True),
+    Column("refused_outcome", is_wide=True),
+)
+
+
+def run_json(run: RunRecord) -> dict[str, Any]:
+    """Every field of the run, and ``word``: its state with the parts of ``queued``."""
+    return {**_fields(run), "word": word_of(run)}
+
+
+def attempt_json(attempt: AttemptRecord) -> dict[str, Any]:
+    return {**_fields(attempt), "took": attempt.finished_at - attempt.started_at}
+
+
+def _fields(record: Any) -> dict[str, Any]:
+    return {field.name: getattr(record, field.name) for field in dataclasses.fields(record)}
+
+
+def now() -> datetime:
+    from jobs.clock import SystemClock
+
+    return SystemClock().now().astimezone(UTC)

@@ -1,0 +1,160 @@
+"""`jobs schedules create` and `edit`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, TextIO
+
+import click
+
+from admin_cli import streams
+from admin_cli.actor import this_operator
+from admin_cli.app import open_app
+from admin_cli.enqueue import read_arguments
+from admin_cli.options import Globals, pass_globals
+from admin_cli.sanitize import one_line
+from admin_cli.schedule_options import REASON, schedule_options
+from admin_cli.worker import IMPORT
+
+if TYPE_CHECKING:
+    from jobs.job import Job
+    from jobs.operations.schedules import ScheduleView
+
+_ARGUMENT = click.option("-a", "--argument", "pairs", metavar="NAME=VALUE", multiple=True, help="An argument.")
+_ARGS = click.option("--args", "file", type=click.File("r"), help="All arguments: a JSON object, or - for stdin.")
+_QUEUE = click.option("--queue", help="Instead of the job's.")
+_PRIORITY = click.option("--priority", type=click.IntRange(-1000, 1000), help="Instead of the job's.")
+
+
+@click.command("create")
+@click.argument("name")
+@click.argument("kind")
+@schedule_options
+@_ARGUMENT
+@_ARGS
+@_QUEUE
+@_PRIORITY
+@REASON
+@IMPORT
+@pass_globals
+def create(
+    options: Globals,
+    name: str,
+    kind: str,
+    data: dict[str, Any],
+    pairs: tuple[str, ...],
+    file: TextIO | None,
+    queue: str | None,
+    priority: int | None,
+    reason: str | None,
+    imports: tuple[str, ...],
+) -> None:
+    """Add a schedule.
+
+    NAME is its own, KIND that of the job it makes runs of, whose module is imported to check the arguments.
+
+    \b
+    Example:
+      jobledger schedules create eu-report Report --cron "0 9 * * *" --timezone Europe/Paris -a region=eu
+    """
+    from jobs import registry
+    from jobs.declared import columns_of
+    from jobs.operations.schedules import create_schedule
+    from jobs.schedule_data import from_data
+
+    if "type" not in data:
+        raise click.UsageError("Say when: --cron, --every or --at.")
+    app = open_app(options, imports=imports)
+    cls: type[Job] = registry.get(kind)
+    job = cls(**read_arguments(pairs, file))
+    schedule = from_data({**data, "name": name})
+    columns = columns_of(job, schedule, name, max_bytes=app.settings.max_argument_bytes)
+    view = create_schedule(app, {**columns, **_row(queue, priority)}, schedule, by=this_operator(), reason=reason)
+    app.close()
+    _say(view)
+
+
+@click.command("edit")
+@click.argument("name")
+@schedule_options
+@click.option("--clear", multiple=True, metavar="OPTION", help="Take an option back to its default, as in end.")
+@_ARGUMENT
+@_ARGS
+@_QUEUE
+@_PRIORITY
+@REASON
+@IMPORT
+@pass_globals
+def edit(
+    options: Globals,
+    name: str,
+    data: dict[str, Any],
+    clear: tuple[str, ...],
+    pairs: tuple[str, ...],
+    file: TextIO | None,
+    queue: str | None,
+    priority: int | None,
+    reason: str | None,
+    imports: tuple[str, ...],
+) -> None:
+    """Change a schedule that was created here.
+
+    Only what is given changes; -a replaces all arguments. Slots due by now are settled as it was before.
+
+    \b
+    Example:
+      jobledger schedules edit eu-report --cron "0 8 * * *" --clear jitter
+    """
+    from jobs import registry
+    from jobs.arguments import write_arguments
+    from jobs.operations.schedules import edit_schedule, show_schedule
+
+    app = open_app(options, imports=imports if pairs or file else None)
+    columns = _row(queue, priority)
+    if pairs or file:
+        view, _, _ = show_schedule(app, name, limit=0)
+        cls: type[Job] = registry.get(view.record.kind)
+        job = cls(**read_arguments(pairs, file))
+        kind = cls.options.kind
+        columns["arguments"] = write_arguments(job, kind=kind, max_bytes=app.settings.max_argument_bytes)
+        columns["arguments_version"] = cls.options.version
+    changes = {**_cleared(clear), **data}
+    if not changes and not columns:
+        raise click.UsageError("Nothing to change was given.")
+    view = edit_schedule(app, name, changes, columns=columns, by=this_operator(), reason=reason)
+    app.close()
+    _say(view)
+
+
+def _row(queue: str | None, priority: int | None) -> dict[str, Any]:
+    from jobs.options import MAX_QUEUE, check_name
+
+    values: dict[str, Any] = {}
+    if queue is not None:
+        values["queue"] = check_name(queue, what="queue", longest=MAX_QUEUE)
+    if priority is not None:
+        values["priority"] = priority
+    return values
+
+
+def _cleared(names: tuple[str, ...]) -> dict[str, None]:
+    known = {
+        "start": "start",
+        "end": "end",
+        "jitter": "jitter_seconds",
+        "anchor": "anchor",
+        "timezone": "timezone",
+        "overlap": "overlap",
+        "catch-up": "catch_up",
+        "max-catch-up": "max_catch_up",
+        "catch-up-window": "catch_up_window_seconds",
+    }
+    for name in names:
+        if name.removeprefix("--") not in known:
+            raise click.UsageError(f"--clear {name!r}: there are {', '.join(known)}.")
+    return {known[name.removeprefix("--")]: None for name in names}
+
+
+def _say(view: ScheduleView) -> None:
+    record = view.record
+    first = f"; next {record.next_slot_at.isoformat()}" if record.next_slot_at else ""
+    streams.say(f"{one_line(record.name)}: {one_line(view.when)}{first}")

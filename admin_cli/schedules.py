@@ -1,0 +1,345 @@
+"""`jobs schedules`: when runs are made, and what became of each slot."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from admin_cli import streams
+from admin_cli.actor import this_operator
+from admin_cli.app import open_app
+from admin_cli.block import Block
+from admin_cli.columns import Column
+from admin_cli.lazy import Entry, LazyGroup
+from admin_cli.options import Globals, pass_globals
+from admin_cli.output import Output, output_options, record_options
+from admin_cli.prompt import confirm
+from admin_cli.sanitize import one_line
+from admin_cli.schedule_options import MOMENT, REASON, in_zone, timing_options, zone_of
+
+if TYPE_CHECKING:
+    from jobs.ledger.schedules import Owner
+    from jobs.operations.schedules import ScheduleView
+    from jobs.preview import Planned
+    from jobs.schedule import Schedule
+
+STATE_STYLES = {"active": "green", "paused": "yellow", "broken": "red", "ended": "dim"}
+
+
+def paint(value: object) -> str | None:
+    return STATE_STYLES.get(str(value))
+
+
+COLUMNS = (
+    Column("name", gives=1, min_width=12),
+    Column("state", paint=paint),
+    Column("next_at", heading="NEXT"),
+    Column("last_at", heading="LAST"),
+    Column("kind", gives=2),
+    Column("when", gives=3, min_width=12),
+    Column("owner", is_wide=True),
+    Column("overlap", is_wide=True),
+    Column("catch_up", is_wide=True),
+    Column("last_success_at", is_wide=True),
+    Column("late", is_wide=True),
+    Column("paused_by", is_wide=True),
+    Column("place", is_wide=True, gives=2),
+)
+SLOTS = (
+    Column("slot_at", heading="SLOT"),
+    Column("state"),
+    Column("run_id", heading="RUN"),
+    Column("why", gives=1),
+    Column("decided_at", is_wide=True),
+    Column("older_missed", is_wide=True),
+)
+PREVIEW = (
+    Column("slot", heading="SLOT (UTC)", value=lambda row: _plain(row.slot)),
+    Column("local", value=lambda row: f"{_plain(row.local)} {row.local:%Z}"),
+    Column("run_at", is_wide=True),
+    Column("note", gives=1),
+)
+
+ENTRIES = {
+    "list": Entry("admin_cli.schedules:list_command", "List schedules by name."),
+    "show": Entry("admin_cli.schedules:show", "Show a schedule, its latest slots and those to come."),
+    "preview": Entry("admin_cli.schedules:preview", "Show when a schedule fires, before or after it is saved."),
+    "run": Entry("admin_cli.schedules:run", "Make a run of a schedule now, and print its id."),
+    "pause": Entry("admin_cli.schedules:pause", "Make no runs of schedules until they are resumed."),
+    "resume": Entry("admin_cli.schedules:resume", "Make runs of paused schedules again."),
+    "create": Entry("admin_cli.schedule_edit:create", "Add a schedule."),
+    "edit": Entry("admin_cli.schedule_edit:edit", "Change a schedule that was created here."),
+    "delete": Entry("admin_cli.schedules:delete", "Delete a schedule; its slots stay on record."),
+    "backfill": Entry("admin_cli.schedules:backfill", "Make the runs of slots that made none."),
+}
+
+
+@click.group("schedules", cls=LazyGroup, entries=ENTRIES)
+def schedules() -> None:
+    """When runs are made, and what became of each slot.
+
+    \b
+    Example:
+      jobledger schedules preview --cron "30 2 * * *" --timezone Europe/Paris
+    """
+
+
+@click.command("list")
+@click.option("-k", "--kind", help="Only schedules of this kind.")
+@click.option("--owner", type=click.Choice(["code", "operator"]), help="Only those of the code, or of operators.")
+@click.option("-s", "--state", type=click.Choice(list(STATE_STYLES)), help="Only schedules in this state.")
+@click.option("-n", "--limit", type=click.IntRange(1, 10_000), default=1000, show_default=True, help="At most so many.")
+@click.option("--cursor", help="Go on after this name.")
+@output_options(COLUMNS)
+@pass_globals
+def list_command(
+    options: Globals,
+    out: Output,
+    kind: str | None,
+    owner: Owner | None,
+    state: str | None,
+    limit: int,
+    cursor: str | None,
+) -> None:
+    """List schedules by name."""
+    from jobs.operations.schedules import list_schedules
+
+    app = open_app(options)
+    found = list_schedules(app, kind=kind, owner=owner, state=state, after=cursor, limit=limit)
+    out.rows(
+        [row_of(view) for view in found],
+        next_cursor=found[-1].record.name if len(found) == limit else None,
+        empty="no schedule matches; those of the code are written when a scheduler starts",
+    )
+    app.close()
+
+
+@click.command("show")
+@click.argument("name")
+@click.option("-n", "--limit", type=click.IntRange(0, 1000), default=10, show_default=True, help="Slots to show.")
+@record_options()
+@pass_globals
+def show(options: Globals, out: Output, name: str, limit: int) -> None:
+    """Show a schedule, its latest slots and those to come."""
+    from jobs.operations.schedules import show_schedule
+
+    app = open_app(options)
+    view, past, coming = show_schedule(app, name, limit=limit)
+    record = view.record
+    row = row_of(view)
+    definition = json.loads(record.definition)
+    pairs = [(key, value) for key, value in row.items() if value not in (None, "")]
+    pairs += [(key, value) for key, value in definition.items() if value is not None and key not in row]
+    pairs += [("queue", record.queue), ("problem", record.problem), ("pause_reason", record.pause_reason)]
+    out.record(
+        [
+            Block(pairs=[(key, value) for key, value in pairs if value is not None]),
+            Block("Arguments", text=record.arguments if record.arguments != "{}" else None),
+            Block("Coming", columns=PREVIEW, rows=coming),
+            Block("Slots", columns=SLOTS[:4], rows=past),
+        ],
+        data={
+            **row,
+            "definition": definition,
+            "arguments": json.loads(record.arguments),
+            "queue": record.queue,
+            "problem": record.problem,
+            "coming": coming,
+            "slots": past,
+        },
+    )
+    app.close()
+
+
+@click.command("preview")
+@click.argument("name", required=False)
+@click.option("--from", "since", type=MOMENT, metavar="MOMENT", help="From when; now otherwise.")
+@click.option("--to", "until", type=MOMENT, metavar="MOMENT", help="Until when; ten years on otherwise.")
+@click.option("-n", "--limit", type=click.IntRange(1, 10_000), default=10, show_default=True, help="At most so many.")
+@timing_options
+@output_options(PREVIEW)
+@pass_globals
+def preview(
+    options: Globals,
+    out: Output,
+    name: str | None,
+    since: datetime | None,
+    until: datetime | None,
+    limit: int,
+    data: dict[str, Any],
+) -> None:
+    """Show when a schedule fires, before or after it is saved.
+
+    Of a NAME in the ledger, or of --cron, --every or --at as they are given. With what the clocks do to it.
+
+    \b
+    Example:
+      jobledger schedules preview --cron "30 2 * * *" --timezone Europe/Paris --from 2027-03-27 -n 3
+    """
+    from jobs.clock import SystemClock
+    from jobs.operations.schedules import preview_schedule
+    from jobs.preview import preview as preview_of
+    from jobs.schedule_data import from_data
+
+    if (name is None) == ("type" not in data):
+        raise click.UsageError("Give the NAME of a schedule, or one of --cron, --every and --at.")
+    zone = zone_of(data.get("timezone"))
+    begin = in_zone(since, zone) if since else None
+    end = in_zone(until, zone) if until else (begin or SystemClock().now()) + timedelta(days=3653)
+    planned: list[Planned]
+    if name is not None:
+        app = open_app(options)
+        planned = preview_schedule(app, name, since=begin, until=end, limit=limit)
+        app.close()
+    else:
+        schedule: Schedule = from_data(data)
+        after = begin - timedelta(microseconds=1) if begin else SystemClock().now()
+        planned = preview_of(schedule, after=after, until=end, limit=limit)
+    out.rows(planned, empty="it does not fire in that time", is_sorted=False)
+
+
+@click.command("run")
+@click.argument("name")
+@click.option("--for", "moment", type=MOMENT, metavar="MOMENT", help="Its scheduled_for; now otherwise. Naive is UTC.")
+@REASON
+@pass_globals
+def run(options: Globals, name: str, moment: datetime | None, reason: str | None) -> None:
+    """Make a run of a schedule now, and print its id.
+
+    Beside its slots: paused or not, and whatever its overlap policy says.
+    """
+    from jobs.operations.schedules import run_schedule
+
+    app = open_app(options)
+    wanted = in_zone(moment, UTC) if moment else None
+    run_id = run_schedule(app, name, by=this_operator(), moment=wanted, reason=reason)
+    app.close()
+    streams.write(f"{run_id}\n")
+
+
+@click.command("pause")
+@click.argument("names", metavar="NAME...", nargs=-1, required=True)
+@REASON
+@pass_globals
+def pause(options: Globals, names: tuple[str, ...], reason: str | None) -> None:
+    """Make no runs of schedules until they are resumed.
+
+    Runs that exist go on. A deploy does not resume what was paused.
+    """
+    from jobs.operations.schedules import pause_schedule
+
+    app = open_app(options)
+    for name in names:
+        moved = pause_schedule(app, name, by=this_operator(), reason=reason)
+        streams.say(f"{one_line(name)}: {'paused' if moved else 'was paused already'}")
+    app.close()
+
+
+@click.command("resume")
+@click.argument("names", metavar="NAME...", nargs=-1, required=True)
+@click.option("--catch-up", "catches_up", is_flag=True, help="Treat slots of the pause as missed ones, by its policy.")
+@REASON
+@pass_globals
+def resume(options: Globals, names: tuple[str, ...], catches_up: bool, reason: str | None) -> None:
+    """Make runs of paused schedules again.
+
+    Slots of the pause are skipped, unless --catch-up says otherwise.
+    """
+    from jobs.operations.schedules import resume_schedule
+
+    app = open_app(options)
+    for name in names:
+        moved = resume_schedule(app, name, by=this_operator(), reason=reason, catches_up=catches_up)
+        streams.say(f"{one_line(name)}: {'resumed' if moved else 'was not paused'}")
+    app.close()
+
+
+@click.command("delete")
+@click.argument("name")
+@click.option("--force", is_flag=True, help="Even one of the code; a scheduler whose code has it writes it again.")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@REASON
+@pass_globals
+def delete(options: Globals, name: str, force: bool, yes: bool, reason: str | None) -> None:
+    """Delete a schedule; its slots stay on record."""
+    from jobs.operations.schedules import delete_schedule, list_schedules
+
+    app = open_app(options)
+    is_there = any(one.record.name == name for one in list_schedules(app))
+    confirm(int(is_there), "delete", yes=yes, noun="schedule")
+    delete_schedule(app, name, by=this_operator(), reason=reason, is_forced=force)
+    app.close()
+    streams.say(f"{one_line(name)}: deleted")
+
+
+@click.command("backfill")
+@click.argument("name")
+@click.option("--from", "since", type=MOMENT, metavar="MOMENT", required=True, help="The first moment.")
+@click.option("--to", "until", type=MOMENT, metavar="MOMENT", help="The last moment; now otherwise.")
+@click.option("--timezone", help="What naive moments are in; UTC otherwise.")
+@click.option("--dry-run", is_flag=True, help="Only show the slots.")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@REASON
+@pass_globals
+def backfill(
+    options: Globals,
+    name: str,
+    since: datetime,
+    until: datetime | None,
+    timezone: str | None,
+    dry_run: bool,
+    yes: bool,
+    reason: str | None,
+) -> None:
+    """Make the runs of slots that made none.
+
+    Slots that were missed, skipped, or before the schedule was made; all due at once, each with its own
+    scheduled_for. Asked for again, it makes only those that are still without a run.
+
+    \b
+    Example:
+      jobledger schedules backfill nightly --from 2026-11-01 --to 2026-11-07
+    """
+    from jobs.operations.schedules import backfill_schedule, plan_backfill
+
+    app = open_app(options)
+    zone = zone_of(timezone)
+    end = in_zone(until, zone) if until else app.clock.now()
+    moments = plan_backfill(app, name, since=in_zone(since, zone), until=end)
+    if dry_run:
+        for moment in moments:
+            streams.write(f"{moment.isoformat()}\n")
+        streams.say(f"would make {len(moments)} runs")
+    else:
+        confirm(len(moments), "backfill", yes=yes, noun="slot")
+        made = backfill_schedule(app, name, moments, by=this_operator(), reason=reason)
+        streams.say(f"{one_line(name)}: made {made} runs")
+    app.close()
+
+
+def row_of(view: ScheduleView) -> dict[str, object]:
+    """A schedule as a row of a list."""
+    record = view.record
+    definition = json.loads(record.definition)
+    return {
+        "name": record.name,
+        "state": record.state,
+        "next_at": None if record.paused_at else record.held_slot_at or record.next_slot_at,
+        "last_at": record.last_slot_at,
+        "kind": record.kind,
+        "when": view.when,
+        "owner": record.owner,
+        "overlap": definition.get("overlap"),
+        "catch_up": definition.get("catch_up"),
+        "last_success_at": view.last_success_at,
+        "late": timedelta(seconds=view.late_seconds) if view.late_seconds else None,
+        "paused_by": record.paused_by,
+        "place": record.place,
+    }
+
+
+def _plain(moment: datetime) -> str:
+    return moment.replace(tzinfo=None).isoformat(" ", "seconds")

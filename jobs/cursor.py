@@ -1,0 +1,85 @@
+"""Cursor: a long job remembers how far it has come, so that a later attempt goes on from there."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from jobs.errors import Snooze
+from jobs.ledger import cursors
+from jobs.once import write_result
+from jobs.transaction import Performing, Written
+
+if TYPE_CHECKING:
+    from sqlalchemy.orm import Session
+
+T = TypeVar("T")
+SAVE_EVERY = timedelta(seconds=1)
+
+
+class Cursor:
+    """How far a run has come, under a name. ``value`` is what the last ``advance`` set, in whatever attempt."""
+
+    def __init__(self, run: Performing, name: str, start: Any) -> None:
+        self._run = run
+        self.name = name
+        with run.app.database.read() as connection:
+            found = cursors.read_cursor(connection, run.id, name)
+        self.value: Any = found[0] if found is not None else start
+
+    @contextmanager
+    def advance(self, *, to: Any) -> Iterator[Session]:
+        """Commit what the block writes together with the cursor's move, without ending the run.
+
+        Runs enqueued in the block are enqueued by that commit.
+
+        Raises:
+            LeaseLost: another attempt has the run: nothing of the block is kept.
+            Conflict: a transaction is open already.
+        """
+        run = self._run
+        run.refuse_inside("advance()")
+        text = write_result(to, what=f"Cursor {self.name!r}", max_bytes=run.app.settings.max_result_bytes)
+        with run.app.database.translated():
+            written = run.chunk = Written(run.app)
+            try:
+                yield written.session
+                written.session.flush()
+                cursors.move_cursor(written.session, run.id, run.token, self.name, attempt=run.attempt, to=text)
+            except BaseException:
+                written.rollback()
+                raise
+            finally:
+                run.chunk = None
+            written.commit()
+        self.value = json.loads(text)
+
+
+def checkpointed(run: Performing, items: Iterable[T], name: str, every: timedelta) -> Iterator[T]:
+    """The items that no earlier attempt has finished; see ``Run.checkpointed``."""
+    cursor = Cursor(run, name, 0)
+    clock = run.app.clock
+    done = saved = int(cursor.value)
+    saved_at = clock.monotonic()
+
+    def save() -> None:
+        nonlocal saved, saved_at
+        if done > saved:
+            with cursor.advance(to=done):
+                pass
+            saved, saved_at = done, clock.monotonic()
+
+    for place, item in enumerate(items):
+        if place < done:
+            continue
+        yield item
+        done = place + 1
+        if run.should_stop:
+            save()
+            raise Snooze(timedelta(0), reason="the worker is stopping; the rest is done from here")
+        if clock.monotonic() - saved_at >= every.total_seconds():
+            save()
+    save()

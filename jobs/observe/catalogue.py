@@ -1,0 +1,105 @@
+"""Every metric by name, with its labels: what the endpoints export, and what alerts and dashboards may ask for.
+
+Names and labels are public: changing one is a breaking change. No label ever holds an id, a message or a name
+that a caller made up.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600, 1800, 3600)
+"""Upper bounds of the histograms, in seconds. Source: decision; jobs take from 5 ms to 1 h."""
+
+
+@dataclass(frozen=True, slots=True)
+class Metric:
+    """One metric. ``name`` is as it is exported; a histogram adds ``_bucket``, ``_sum`` and ``_count``."""
+
+    name: str
+    type: Literal["counter", "histogram", "gauge"]
+    labels: tuple[str, ...]
+    help: str
+
+    @property
+    def family(self) -> str:
+        """The name in the exposition's TYPE line of a multiprocess file: a counter without its ``_total``."""
+        return self.name.removesuffix("_total")
+
+    @property
+    def samples(self) -> tuple[str, ...]:
+        """The names of its series."""
+        if self.type == "histogram":
+            return tuple(f"{self.name}_{part}" for part in ("bucket", "sum", "count"))
+        return (self.name,)
+
+
+ENQUEUED = Metric("jobs_enqueued_total", "counter", ("queue", "kind"), "Runs that worker processes enqueued.")
+ATTEMPTS = Metric("jobs_attempts_total", "counter", ("queue", "kind", "outcome"), "Attempts that ended.")
+FINISHED = Metric("jobs_runs_finished_total", "counter", ("queue", "kind", "state"), "Runs that ended for good.")
+RETRIES = Metric("jobs_retries_total", "counter", ("queue", "kind"), "Attempts after which the run waits for another.")
+WAIT = Metric("jobs_wait_seconds", "histogram", ("queue",), "From when a run was due to when its attempt started.")
+RUN = Metric("jobs_run_seconds", "histogram", ("queue", "kind"), "How long an attempt took.")
+FENCED = Metric("jobs_fenced_total", "counter", ("kind",), "Results refused because the lease was lost.")
+SETTLED = Metric("jobs_settled_total", "counter", (), "Attempts ended by the settler.")
+COMMITS = Metric("jobs_settle_commits_total", "counter", (), "Commits of the settler that ended attempts.")
+READY_ERRORS = Metric("jobs_ready_errors_total", "counter", ("operation",), "Failures of the ready index.")
+LEDGER_ERRORS = Metric("jobs_ledger_errors_total", "counter", ("operation",), "Failures of the ledger.")
+
+WORKER = (
+    ENQUEUED,
+    ATTEMPTS,
+    FINISHED,
+    RETRIES,
+    WAIT,
+    RUN,
+    FENCED,
+    SETTLED,
+    COMMITS,
+    READY_ERRORS,
+    LEDGER_ERRORS,
+)
+"""What the worker endpoint exports: counters and histograms only, which survive their processes."""
+
+
+def _gauge(name: str, help: str, *labels: str) -> Metric:
+    return Metric(name, "gauge", labels, help)
+
+
+LEDGER_UP = _gauge("jobs_ledger_up", "1 if the ledger answered within the time limit.")
+BUILD_INFO = _gauge("jobs_build_info", "Always 1; the labels say what runs here.", "version", "schema")
+QUEUE_RUNS = _gauge("jobs_queue_runs", "Runs by queue and state.", "queue", "state")
+OLDEST_AGE = _gauge("jobs_queue_oldest_age_seconds", "Since the oldest ready run was due.", "queue", "paused")
+LATENCY_TARGET = _gauge("jobs_queue_latency_target_seconds", "How old the oldest ready run may be.", "queue")
+QUEUE_WORKERS = _gauge("jobs_queue_workers", "Live worker processes that serve the queue.", "queue")
+DEAD_LETTERS = _gauge("jobs_dead_letters", "Dead runs that nobody has replayed or purged.", "queue")
+LEASES_EXPIRED = _gauge("jobs_leases_expired", "Running runs whose lease is over and that nobody has rescued.")
+THREADS = _gauge("jobs_worker_threads", "Threads of live worker processes.")
+THREADS_BUSY = _gauge("jobs_worker_threads_busy", "Threads that perform a run; up to 10 s old.")
+LAST_TICK = _gauge("jobs_scheduler_last_tick_timestamp_seconds", "When the leading scheduler last looked.")
+LATENESS = _gauge("jobs_schedule_lateness_seconds", "Since the schedule's next slot was due.", "schedule")
+LAST_SUCCESS = _gauge(
+    "jobs_schedule_last_success_timestamp_seconds", "When a run of the schedule last succeeded.", "schedule"
+)
+NEXT_RUN = _gauge("jobs_schedule_next_run_timestamp_seconds", "The schedule's next slot.", "schedule")
+
+LEDGER = (
+    LEDGER_UP,
+    BUILD_INFO,
+    QUEUE_RUNS,
+    OLDEST_AGE,
+    LATENCY_TARGET,
+    QUEUE_WORKERS,
+    DEAD_LETTERS,
+    LEASES_EXPIRED,
+    THREADS,
+    THREADS_BUSY,
+    LAST_TICK,
+    LATENESS,
+    LAST_SUCCESS,
+    NEXT_RUN,
+)
+"""What the ledger endpoint exports: read from the ledger, and so the same whichever process is asked."""
+
+ALL = WORKER + LEDGER

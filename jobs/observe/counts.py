@@ -1,0 +1,83 @@
+"""Counts: this process's counters, in files that outlive it, in the format of prometheus_client.
+
+Written with prometheus_client's own files but without its metric classes: those take their folder from an
+environment variable, which programs that a job starts would inherit and count into; and they cost several
+times as much. An application's own use of prometheus_client is not touched.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from bisect import bisect_left
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from prometheus_client.mmap_dict import MmapedDict, mmap_key
+from prometheus_client.utils import floatToGoString
+
+from jobs.clock import new_token
+from jobs.observe.catalogue import Metric
+
+
+class Counts:
+    """Counters and histograms of one process; safe from several threads.
+
+    Args:
+        folder: where the files are; the supervisor reads them.
+        buckets: upper bounds of every histogram, rising, without infinity.
+    """
+
+    def __init__(self, folder: Path, *, buckets: Sequence[float]) -> None:
+        name = f"{os.getpid()}-{new_token().hex[:8]}"  # Process ids come again; this name does not.
+        self._files = {kind: MmapedDict(str(folder / f"{kind}_{name}.db")) for kind in ("counter", "histogram")}
+        self._bounds = [float(one) for one in buckets]
+        self._edges = [floatToGoString(one) for one in (*self._bounds, float("inf"))]
+        self._values: dict[str, float] = {}
+        self._keys: dict[tuple[str, tuple[str, ...], str], str] = {}
+        self._lock = threading.Lock()
+
+    def add(self, metric: Metric, labels: tuple[str, ...], amount: float = 1.0) -> None:
+        """Raise a counter; by zero, to make it be there."""
+        with self._lock:
+            self._raise("counter", self._key(metric, labels), amount)
+
+    def observe(self, metric: Metric, labels: tuple[str, ...], seconds: Iterable[float]) -> None:
+        """Take many values into a histogram at once; none, to make it be there."""
+        hits = [0] * len(self._edges)
+        total = 0.0
+        for value in seconds:
+            hits[bisect_left(self._bounds, value)] += 1
+            total += value
+        with self._lock:
+            for edge, hit in zip(self._edges, hits, strict=True):
+                if hit or not total:
+                    self._raise("histogram", self._key(metric, labels, edge), hit)
+            self._raise("histogram", self._key(metric, labels, "sum"), total)
+
+    def close(self) -> None:
+        """Let the files go; what they hold stays."""
+        with self._lock:
+            for file in self._files.values():
+                file.close()
+
+    def _raise(self, kind: str, key: str, amount: float) -> None:
+        value = self._values[key] = self._values.get(key, 0.0) + amount
+        self._files[kind].write_value(key, value, 0.0)
+
+    def _key(self, metric: Metric, labels: tuple[str, ...], part: str = "") -> str:
+        known = self._keys.get((metric.name, labels, part))
+        if known is None:
+            known = self._keys[metric.name, labels, part] = _write_key(metric, labels, part)
+        return known
+
+
+def _write_key(metric: Metric, labels: tuple[str, ...], part: str) -> str:
+    if metric.type == "counter":
+        key = mmap_key(metric.family, metric.name, [*metric.labels], [*labels], metric.help)
+    elif part == "sum":
+        key = mmap_key(metric.name, f"{metric.name}_sum", [*metric.labels], [*labels], metric.help)
+    else:
+        names, values = [*metric.labels, "le"], [*labels, part]
+        key = mmap_key(metric.name, f"{metric.name}_bucket", names, values, metric.help)
+    return str(key)

@@ -1,0 +1,124 @@
+"""Metrics: counts what was committed, batch by batch, for the worker's endpoint."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from jobs import registry
+from jobs.app import App
+from jobs.events import (
+    AttemptEnded,
+    BatchSettled,
+    ResultRefused,
+    RunBuried,
+    RunEnqueued,
+    ServiceFailed,
+)
+from jobs.observe import catalogue
+from jobs.observe.counts import Counts
+from jobs.states import CHARGED, FINAL, Outcome, RunState
+
+UNKNOWN = "unknown"
+"""The label of a kind that this process does not know: a made-up one cannot make a series."""
+OTHER = "other"
+MAX_QUEUES = 200
+"""Queues that a process tells apart. Source: decision; a queue may be named at enqueue, so they need a bound."""
+
+
+class Meter:
+    """Counts the events of one process."""
+
+    def __init__(self, counts: Counts) -> None:
+        self._counts = counts
+        self._kinds: dict[str, str] = {}
+        self._queues: set[str] = set()
+
+    def begin_at_zero(self, kinds: Sequence[str]) -> None:
+        """Make the series of these kinds be there: a counter that appears at 1 has no rate."""
+        for kind in kinds:
+            queue = self._queue(registry.get(kind).options.queue)
+            for outcome in (Outcome.SUCCEEDED, Outcome.FAILED):
+                self._counts.add(catalogue.ATTEMPTS, (queue, kind, outcome.value), 0)
+            for state in sorted(FINAL):
+                self._counts.add(catalogue.FINISHED, (queue, kind, state.value), 0)
+            self._counts.add(catalogue.RETRIES, (queue, kind), 0)
+            self._counts.observe(catalogue.RUN, (queue, kind), ())
+            self._counts.observe(catalogue.WAIT, (queue,), ())
+        for metric in (catalogue.SETTLED, catalogue.COMMITS):
+            self._counts.add(metric, (), 0)
+
+    def count_ends(self, batch: list[AttemptEnded]) -> None:
+        ends: Counter[tuple[str, str, Outcome, RunState]] = Counter()
+        waits: dict[str, list[float]] = defaultdict(list)
+        runs: dict[tuple[str, str], list[float]] = defaultdict(list)
+        for one in batch:
+            queue, kind = self._queue(one.queue), self._kind(one.kind)
+            ends[queue, kind, one.outcome, one.state] += 1
+            runs[queue, kind].append(one.elapsed_seconds)
+            if one.waited_seconds is not None:
+                waits[queue].append(one.waited_seconds)
+        for (queue, kind, outcome, state), number in ends.items():
+            self._counts.add(catalogue.ATTEMPTS, (queue, kind, outcome.value), number)
+            if state in FINAL:
+                self._counts.add(catalogue.FINISHED, (queue, kind, state.value), number)
+            elif outcome in CHARGED:
+                self._counts.add(catalogue.RETRIES, (queue, kind), number)
+        for queue, seconds in waits.items():
+            self._counts.observe(catalogue.WAIT, (queue,), seconds)
+        for labels, seconds in runs.items():
+            self._counts.observe(catalogue.RUN, labels, seconds)
+
+    def count_enqueued(self, batch: list[RunEnqueued]) -> None:
+        for (queue, kind), number in Counter((one.queue, one.kind) for one in batch).items():
+            self._counts.add(catalogue.ENQUEUED, (self._queue(queue), self._kind(kind)), number)
+
+    def count_buried(self, batch: list[RunBuried]) -> None:
+        for one in batch:
+            self._counts.add(catalogue.FINISHED, (self._queue(one.queue), self._kind(one.kind), RunState.DEAD.value))
+
+    def count_refused(self, batch: list[ResultRefused]) -> None:
+        for one in batch:
+            self._counts.add(catalogue.FENCED, (self._kind(one.kind),))
+
+    def count_settled(self, batch: list[BatchSettled]) -> None:
+        for one in batch:
+            if one.runs:
+                self._counts.add(catalogue.SETTLED, (), one.runs)
+                self._counts.add(catalogue.COMMITS, ())
+
+    def count_failed(self, batch: list[ServiceFailed]) -> None:
+        for one in batch:
+            metric = catalogue.READY_ERRORS if one.service == "ready" else catalogue.LEDGER_ERRORS
+            self._counts.add(metric, (one.operation,))
+
+    def _kind(self, kind: str) -> str:
+        known = self._kinds.get(kind)
+        if known is None:
+            known = kind if registry.find(kind) is not None else UNKNOWN
+            if known is kind:  # What is unknown may become known, and there is no end of it.
+                self._kinds[kind] = kind
+        return known
+
+    def _queue(self, queue: str) -> str:
+        if queue in self._queues:
+            return queue
+        if len(self._queues) >= MAX_QUEUES:
+            return OTHER
+        self._queues.add(queue)
+        return queue
+
+
+def subscribe(app: App, folder: Path, *, kinds: Sequence[str] = ()) -> Callable[[], None]:
+    """Count what happens into files in ``folder``; what to call when no more will."""
+    counts = Counts(folder, buckets=app.settings.metrics_buckets or catalogue.BUCKETS)
+    meter = Meter(counts)
+    meter.begin_at_zero(kinds)
+    app.events.subscribe(AttemptEnded, meter.count_ends)
+    app.events.subscribe(RunEnqueued, meter.count_enqueued)
+    app.events.subscribe(RunBuried, meter.count_buried)
+    app.events.subscribe(ResultRefused, meter.count_refused)
+    app.events.subscribe(BatchSettled, meter.count_settled)
+    app.events.subscribe(ServiceFailed, meter.count_failed)
+    return lambda: None

@@ -1,0 +1,191 @@
+"""Sentry: hears of errors, grouped as the ledger groups them. Off without a DSN.
+
+A client of our own: it takes no part in the application's use of Sentry, and hooks into nothing. What leaves:
+kind, queue, run id, attempt, the error's class, message and frames (without local variables, which hold
+arguments). The message is the application's own words. Arguments leave only when asked for, and then scrubbed.
+"""
+
+from __future__ import annotations
+
+import logging
+import queue
+import threading
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+import sentry_sdk
+from sentry_sdk.utils import event_from_exception
+
+from jobs.app import App
+from jobs.clock import new_token
+from jobs.errors import JobsError
+from jobs.events import AttemptEnded, RunBuried
+from jobs.ledger.find import find_run
+from jobs.observe.scrub import scrub
+from jobs.states import RunState
+
+log = logging.getLogger("jobs.sentry")
+
+MAX_WAITING = 1000
+"""Reports that wait to be sent; more are dropped and counted. Source: decision; about 0.3 s of work."""
+CLOSE_SECONDS = 2.0
+
+
+class Reporter(threading.Thread):
+    """Builds and sends reports on a thread of its own: one costs as much as several runs."""
+
+    def __init__(self, app: App) -> None:
+        super().__init__(name="jobs-sentry", daemon=True)
+        self._app = app
+        self._settings = app.settings
+        self._waiting: queue.Queue[AttemptEnded | RunBuried | None] = queue.Queue(MAX_WAITING)
+        self._dropped = 0
+        self._client = sentry_sdk.Client(
+            dsn=self._settings.sentry_dsn,
+            environment=self._settings.sentry_environment,
+            default_integrations=False,
+            auto_enabling_integrations=False,
+            include_local_variables=False,
+            max_request_body_size="never",
+            auto_session_tracking=False,
+            shutdown_timeout=CLOSE_SECONDS,
+        )
+
+    def hear_ends(self, batch: list[AttemptEnded]) -> None:
+        rate, rng = self._settings.sentry_traces, self._app.clock.rng
+        for one in batch:
+            if self._level(one) is not None or (rate and rng.random() < rate):
+                self._put(one)
+
+    def hear_burials(self, batch: list[RunBuried]) -> None:
+        for one in batch:
+            self._put(one)
+
+    def run(self) -> None:
+        while (one := self._waiting.get()) is not None:
+            try:
+                self._report(one)
+            except Exception:
+                log.exception("A report to Sentry failed.")
+
+    def close(self) -> None:
+        """Send what waits, for a moment at most."""
+        try:
+            self._waiting.put(None, timeout=CLOSE_SECONDS)
+            self.join(CLOSE_SECONDS)
+        except queue.Full:
+            pass
+        self._client.close(timeout=CLOSE_SECONDS)
+
+    def _put(self, one: AttemptEnded | RunBuried) -> None:
+        try:
+            self._waiting.put_nowait(one)
+        except queue.Full:
+            self._dropped += 1
+            if self._dropped & (self._dropped - 1) == 0:  # At 1, 2, 4, 8: a storm of errors is no storm of lines.
+                log.warning("Errors come faster than Sentry takes them.", extra={"dropped": self._dropped})
+
+    def _level(self, one: AttemptEnded) -> str | None:
+        """At which level an attempt is reported; None: it is not."""
+        if one.state is RunState.DEAD:
+            return "error"
+        level = self._settings.sentry_retry_level
+        is_failure = one.state is RunState.QUEUED and (one.error is not None or one.error_type is not None)
+        return level if is_failure and level != "off" else None
+
+    def _report(self, one: AttemptEnded | RunBuried) -> None:
+        if isinstance(one, RunBuried):
+            event = {"message": f"Run is dead: {one.cause.value}", "fingerprint": [one.kind, one.cause.value]}
+            self._send(one.run_id, one.kind, one.queue, {**event, "level": "error"}, tags={"cause": one.cause.value})
+            return
+        level = self._level(one)
+        if level is not None:
+            self._send(one.run_id, one.kind, one.queue, self._error(one, level), tags=_tags(one))
+        else:
+            self._client.capture_event(_transaction(one))
+
+    def _error(self, one: AttemptEnded, level: str) -> dict[str, Any]:
+        event: dict[str, Any] = {}
+        if one.error is not None:
+            built, _ = event_from_exception(
+                one.error, client_options=self._client.options, mechanism={"type": "jobledger", "handled": False}
+            )
+            event = dict(built)
+        else:
+            event["message"] = one.error_message or f"Run is {one.state.value}: {one.cause or one.outcome}"
+        event["level"] = level
+        event["fingerprint"] = [one.fingerprint or f"{one.kind}:{one.error_type or one.outcome.value}"]
+        return event
+
+    def _send(self, run_id: UUID, kind: str, queue_name: str, event: dict[str, Any], *, tags: dict[str, str]) -> None:
+        facts: dict[str, Any] = {"run_id": str(run_id), "kind": kind, "queue": queue_name, **tags}
+        contexts: dict[str, Any] = {"job": facts}
+        if self._settings.sentry_arguments:
+            contexts["arguments"] = self._arguments(run_id)
+        report: Any = {
+            **event,
+            "transaction": kind,
+            "tags": {"kind": kind, "queue": queue_name, "run_id": str(run_id), **tags},
+            "contexts": contexts,
+        }
+        self._client.capture_event(report)
+
+    def _arguments(self, run_id: UUID) -> dict[str, Any]:
+        """The run's arguments, scrubbed; events carry none, so the ledger is asked."""
+        try:
+            with self._app.database.read() as connection:
+                run = find_run(connection, run_id)
+        except JobsError:
+            return {}
+        found = scrub(run.arguments) if run is not None else {}
+        return found if isinstance(found, dict) else {}
+
+
+def subscribe(app: App) -> Callable[[], None]:
+    """Report what fails to Sentry; what to call before the process ends."""
+    reporter = Reporter(app)
+    logging.getLogger("urllib3.connectionpool").addFilter(_is_not_sentrys)
+    app.events.subscribe(AttemptEnded, reporter.hear_ends)
+    app.events.subscribe(RunBuried, reporter.hear_burials)
+    reporter.start()
+    return reporter.close
+
+
+def _is_not_sentrys(record: logging.LogRecord) -> bool:
+    """A Sentry that is away would fill the log with the retries of its client."""
+    return not (record.threadName or "").startswith("sentry-sdk")
+
+
+def _tags(one: AttemptEnded) -> dict[str, str]:
+    tags = {
+        "attempt": str(one.attempt),
+        "outcome": one.outcome.value,
+        "state": one.state.value,
+        "correlation_id": one.correlation_id or str(one.run_id),
+    }
+    return {**tags, "cause": one.cause.value} if one.cause else tags
+
+
+def _transaction(one: AttemptEnded) -> Any:
+    """An attempt as a performance sample, made afterwards: an attempt that is not sampled costs nothing."""
+    status = "ok" if one.state is RunState.SUCCEEDED else "cancelled"
+    ended_at = one.started_at + timedelta(seconds=one.elapsed_seconds)
+    trace = {
+        "trace_id": new_token().hex,
+        "span_id": new_token().hex[:16],
+        "op": "queue.process",
+        "status": status,
+        "origin": "auto.queue.jobledger",
+    }
+    return {
+        "type": "transaction",
+        "transaction": one.kind,
+        "transaction_info": {"source": "task"},
+        "start_timestamp": one.started_at,
+        "timestamp": ended_at,
+        "tags": {"kind": one.kind, "queue": one.queue, "run_id": str(one.run_id), **_tags(one)},
+        "contexts": {"trace": trace},
+        "spans": [],
+    }

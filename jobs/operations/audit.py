@@ -1,0 +1,38 @@
+"""Audit: who did what, to which runs, why, and how many."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID
+
+from jobs.app import App
+from jobs.ledger import audit
+from jobs.ledger.audit import Note
+from jobs.operations.operator import Operator, Permission
+
+
+def list_actions(app: App, operator: Operator, *, before: UUID | None = None, limit: int = 50) -> list[dict[str, Any]]:
+    """Actions, latest first."""
+    operator.need(Permission.AUDIT_READ)
+    with app.database.read() as connection:
+        return audit.list_actions(connection, before=before, limit=limit)
+
+
+def find_action(app: App, operator: Operator, text: str, *, limit: int = 100) -> tuple[dict[str, Any], list[Note]]:
+    """An action, and what it did to the first runs, by id.
+
+    Raises:
+        NotFound, Ambiguous: ``text`` names none, or several.
+    """
+    operator.need(Permission.AUDIT_READ)
+    with app.database.read() as connection:
+        action = audit.find_action(connection, text)
+        return action, audit.notes_of(connection, action["id"], limit=limit)
+
+
+def of_run(app: App, operator: Operator, run_id: UUID, *, limit: int = 20) -> list[dict[str, Any]]:
+    """What was done to a run, latest first; nothing for whom the audit is closed."""
+    if not operator.may(Permission.AUDIT_READ):
+        return []
+    with app.database.read() as connection:
+        return audit.list_actions(connection, run_id=run_id, limit=limit)

@@ -1,0 +1,142 @@
+"""Inspect: lists of runs, one run with its attempts, and what the ledger looks like now."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from itertools import islice
+from uuid import UUID
+
+from jobs.app import App
+from jobs.errors import NotFound, SelectorRefused
+from jobs.ledger import find, reports, workers
+from jobs.ledger.records import AttemptRecord, RunRecord
+from jobs.ledger.selectors import Place, Selector, places
+from jobs.operations.operator import Operator, Permission
+from jobs.states import RunState
+
+HIDDEN = "(hidden)"
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Runs, latest first by when they entered their state; ``next_cursor`` begins the next page."""
+
+    runs: list[RunRecord]
+    next_cursor: str | None
+
+
+def list_runs(app: App, operator: Operator, selector: Selector, *, limit: int = 50, cursor: str | None = None) -> Page:
+    """A page of the runs that match; an empty selector lists all.
+
+    Raises:
+        SelectorRefused: ``cursor`` is none of ours.
+    """
+    operator.need(Permission.RUNS_READ)
+    after = read_cursor(cursor) if cursor else None
+    with app.database.read() as connection:
+        found = list(
+            islice(
+                places(connection, replace(selector, limit=None), after=after, newest_first=True, page=limit + 1),
+                limit + 1,
+            )
+        )
+        page = found[:limit]
+        by_id = find.find_runs(connection, [run_id for _, run_id in page])
+    runs = [_shown(by_id[run_id], operator) for _, run_id in page if run_id in by_id]
+    return Page(runs, write_cursor(page[-1]) if len(found) > limit else None)
+
+
+def find_run(app: App, operator: Operator, text: str) -> tuple[RunRecord, list[AttemptRecord]]:
+    """The run that ``text`` names, and its attempts.
+
+    Raises:
+        NotFound, Ambiguous: it names none, or several.
+    """
+    operator.need(Permission.RUNS_READ)
+    with app.database.read() as connection:
+        run_id = find.resolve_id(connection, text)
+        run = find.find_run(connection, run_id)
+        attempts = find.list_attempts(connection, run_id)
+    if run is None:
+        raise NotFound(f"There is no run {text}.", hint="jobledger list shows those there are.")
+    return _shown(run, operator), attempts
+
+
+def related(app: App, operator: Operator, run_id: UUID, *, limit: int = 20) -> list[RunRecord]:
+    """The runs that this one enqueued."""
+    return list_runs(app, operator, Selector(parents=(run_id,)), limit=limit).runs
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Status:
+    """The ledger at a glance: what waits, what is wrong, and who works."""
+
+    queues: list[reports.QueueCount]
+    workers: list[workers.WorkerRecord]
+    groups: list[reports.DeadGroup]
+    ended_in_5m: dict[RunState, int]
+
+    def total(self, name: str) -> int:
+        return sum(getattr(queue, name) for queue in self.queues)
+
+    @property
+    def oldest_seconds(self) -> float:
+        """How long the oldest ready run of a queue that is not paused has waited."""
+        return max((queue.oldest_seconds or 0.0 for queue in self.queues if not queue.is_paused), default=0.0)
+
+
+def status(app: App, operator: Operator, *, groups: int = 5) -> Status:
+    """What is going on now."""
+    operator.need(Permission.RUNS_READ)
+    with app.database.read() as connection:
+        return Status(
+            queues=reports.queue_counts(connection),
+            workers=workers.live(connection),
+            groups=reports.dead_groups(connection, limit=groups),
+            ended_in_5m=reports.ended_since(connection, app.clock.now() - timedelta(minutes=5)),
+        )
+
+
+def state_word(run: RunRecord, *, now: datetime) -> str:
+    """``ready``, ``scheduled`` or ``retrying`` for a queued run; else its state."""
+    if run.state is not RunState.QUEUED:
+        return run.state.value
+    if run.run_at <= now:
+        return "ready"
+    return "retrying" if run.attempt else "scheduled"
+
+
+def write_cursor(place: Place) -> str:
+    moment, run_id = place
+    microseconds = (moment - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(microseconds=1)
+    return f"{microseconds:x}-{run_id.hex}"
+
+
+def read_cursor(text: str) -> Place:
+    """Where a list goes on.
+
+    Raises:
+        SelectorRefused: no cursor of ours.
+    """
+    head, _, tail = text.partition("-")
+    try:
+        return datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=int(head, 16)), UUID(tail)
+    except (ValueError, OverflowError):
+        raise SelectorRefused(f"{text!r} is no cursor.", hint="Take it from the end of the last page.") from None
+
+
+def _shown(run: RunRecord, operator: Operator) -> RunRecord:
+    if operator.may(Permission.ARGUMENTS_READ):
+        return run
+    return replace(run, arguments=HIDDEN, result=HIDDEN, progress=HIDDEN)
+
+
+def changed(
+    earlier: Sequence[tuple[str, object]], later: Sequence[tuple[str, object]]
+) -> list[tuple[str, object, object]]:
+    """The names whose values differ, with both."""
+    old, new = dict(earlier), dict(later)
+    names = list(dict.fromkeys([*old, *new]))
+    return [(name, old.get(name), new.get(name)) for name in names if old.get(name) != new.get(name)]

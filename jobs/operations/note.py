@@ -1,0 +1,31 @@
+"""Note: one row of the audit for what was done to a schedule, in the transaction that does it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from jobs.clock import new_run_id
+from jobs.ledger import audit
+from jobs.operations.operator import Operator
+from jobs.sql import Executor
+
+
+def note(
+    connection: Executor,
+    verb: str,
+    by: Operator,
+    *,
+    target: str,
+    reason: str | None = None,
+    before: Mapping[str, Any] | None = None,
+    after: Mapping[str, Any] | None = None,
+    count: int = 1,
+) -> None:
+    """Record one finished action; ``count`` is how many things it did."""
+    action = new_run_id()
+    shown = f"schedule {target}"
+    audit.begin(
+        connection, action, verb=verb, actor=by.name, target=shown, reason=reason, expected=count, before=before
+    )
+    audit.finish(connection, action, "finished", after=after, done=count)

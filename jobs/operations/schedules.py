@@ -1,0 +1,336 @@
+"""Schedules: what operators see of them and do to them. Every change is audited in the transaction that makes it.
+
+Code owns what it declares: its definition changes in the code only. Pausing, running, backfilling are an
+operator's for every schedule.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from jobs.app import App
+from jobs.catch_up import SlotState
+from jobs.enqueue import announce_runs, enqueuer
+from jobs.errors import Conflict, DefinitionError
+from jobs.ledger import schedules
+from jobs.ledger.fire import close_books, new_run
+from jobs.ledger.insert import insert_runs
+from jobs.ledger.records import NewRun
+from jobs.ledger.schedules import Owner, ScheduleRecord
+from jobs.ledger.slots import NewSlot, SlotRecord, fired_among, list_slots, overwrite_unfired, record_slots
+from jobs.operations.note import note
+from jobs.operations.operator import Operator, Permission
+from jobs.preview import Planned, preview
+from jobs.schedule import MAX_NAME, Schedule
+from jobs.schedule_data import describe, from_data, to_data, write_data
+from jobs.slots import next_slot, slots
+from jobs.sql import Executor
+
+MAX_BACKFILL = 10_000
+"""Slots of one backfill. Source: decision; more is a migration, to be done in parts that one can watch."""
+BATCH = 500
+_TICK = timedelta(microseconds=1)
+_TIMING = ("type", "expression", "timezone", "interval_seconds", "anchor", "moment")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScheduleView:
+    """A schedule as people see it. ``late_seconds`` is how long its earliest undecided slot has waited."""
+
+    record: ScheduleRecord
+    when: str
+    last_success_at: datetime | None
+    late_seconds: float
+
+
+def list_schedules(
+    app: App,
+    *,
+    kind: str | None = None,
+    owner: Owner | None = None,
+    state: str | None = None,
+    after: str | None = None,
+    limit: int = 1000,
+) -> list[ScheduleView]:
+    """Schedules by name; ``after`` is the name that the last page ended with."""
+    with app.database.read() as connection:
+        found = schedules.list_schedules(connection, kind=kind, owner=owner, after=after, limit=limit)
+        return _views(connection, [one for one in found if state in (None, one.state)])
+
+
+def show_schedule(app: App, name: str, *, limit: int = 20) -> tuple[ScheduleView, list[SlotRecord], list[Planned]]:
+    """A schedule, what became of its latest slots, and the slots to come.
+
+    Raises:
+        NotFound: there is none of this name.
+    """
+    with app.database.read() as connection:
+        record = schedules.find_schedule(connection, name)
+        past = list_slots(connection, name, limit=limit)
+        (view,) = _views(connection, [record])
+    coming = [] if record.problem or record.paused_at else _coming(record, limit=5)
+    return view, past, coming
+
+
+def preview_schedule(app: App, name: str, *, since: datetime | None, until: datetime, limit: int) -> list[Planned]:
+    """When the schedule would fire in ``since <= slot <= until`` (from now, if None)."""
+    with app.database.read() as connection:
+        record = schedules.find_schedule(connection, name)
+        after = since - _TICK if since is not None else schedules.ledger_moment(connection)
+    return preview(record.schedule, after=after, until=until, limit=limit, name=name)
+
+
+def create_schedule(
+    app: App, columns: Mapping[str, Any], schedule: Schedule, *, by: Operator, reason: str | None = None
+) -> ScheduleView:
+    """Add an operator's schedule; ``columns`` are those of ``jobs.declared.columns_of``.
+
+    Raises:
+        Conflict: the name is taken.
+        DefinitionError: no slot would ever come.
+    """
+    by.need(Permission.SCHEDULES_WRITE)
+    name = str(columns["name"])
+    if not name or len(name) > MAX_NAME or not name.isprintable() or name != name.strip():
+        raise DefinitionError(f"A schedule's name is 1 to {MAX_NAME} printable characters, got {name!r}.")
+    with app.database.write() as connection:
+        moment = schedules.ledger_moment(connection)
+        first = _first(schedule, moment)
+        if not schedules.add(connection, {**columns, "owner": "operator"}, next_slot_at=first, now=moment):
+            raise Conflict(f"There is a schedule {name!r} already.", hint=f"Change it: jobs schedules edit {name}.")
+        note(connection, "schedules.create", by, target=name, reason=reason, after=dict(columns))
+        (view,) = _views(connection, [schedules.find_schedule(connection, name)])
+    return view
+
+
+def edit_schedule(
+    app: App,
+    name: str,
+    changes: Mapping[str, Any],
+    *,
+    columns: Mapping[str, Any] | None = None,
+    by: Operator,
+    reason: str | None = None,
+) -> ScheduleView:
+    """Change an operator's schedule. Slots due by now are settled as it was; the new definition counts from now.
+
+    Args:
+        changes: keys of ``jobs.schedule_data``; None takes an option back to its default.
+        columns: what else changes in the row: queue, priority, arguments.
+
+    Raises:
+        NotFound: there is none of this name.
+        Conflict: the code owns it.
+        DefinitionError: what it would be cannot be, or no slot would ever come.
+    """
+    by.need(Permission.SCHEDULES_WRITE)
+    with app.database.write() as connection:
+        record = schedules.lock(connection, name)
+        _refuse_code(record, "edited")
+        moment = schedules.ledger_moment(connection)
+        schedule = _changed(record, changes)
+        first = _first(schedule, max(moment, record.decided_until))
+        decided = close_books(connection, record, moment, by=enqueuer())
+        values = {
+            **(columns or {}),
+            "definition": write_data(schedule),
+            "decided_until": max(moment, record.decided_until),
+            "next_slot_at": first,
+            "problem": None,
+        }
+        schedules.change(connection, name, values, now=moment)
+        before = {"definition": record.definition}
+        note(connection, "schedules.edit", by, target=name, reason=reason, before=before, after=dict(changes))
+        (view,) = _views(connection, [schedules.find_schedule(connection, name)])
+    announce_runs(app, [one.run for one in decided.decided if one.run is not None])
+    return view
+
+
+def delete_schedule(app: App, name: str, *, by: Operator, reason: str | None = None, is_forced: bool = False) -> None:
+    """Remove a schedule; what became of its slots stays on record. ``is_forced``: even if the code owns it.
+
+    Raises:
+        NotFound: there is none of this name.
+        Conflict: the code owns it.
+    """
+    by.need(Permission.SCHEDULES_WRITE)
+    with app.database.write() as connection:
+        record = schedules.lock(connection, name)
+        if not is_forced:
+            _refuse_code(record, "deleted")
+        if record.held_slot_at is not None:
+            gone = NewSlot(
+                schedule=name, slot_at=record.held_slot_at, state=SlotState.SKIPPED, why="the schedule was deleted"
+            )
+            record_slots(connection, [gone])
+        schedules.drop(connection, [name])
+        before = {"definition": record.definition, "kind": record.kind}
+        note(connection, "schedules.delete", by, target=name, reason=reason, before=before)
+
+
+def pause_schedule(app: App, name: str, *, by: Operator, reason: str | None = None) -> bool:
+    """Make no runs until resumed; False when it was paused already. Runs that exist go on."""
+    by.need(Permission.SCHEDULES_WRITE)
+    with app.database.write() as connection:
+        record = schedules.lock(connection, name)
+        if record.paused_at is not None:
+            return False
+        moment = schedules.ledger_moment(connection)
+        values = {"paused_at": moment, "paused_by": by.name[:200], "pause_reason": reason[:500] if reason else None}
+        schedules.change(connection, name, values, now=moment)
+        note(connection, "schedules.pause", by, target=name, reason=reason)
+    return True
+
+
+def resume_schedule(app: App, name: str, *, by: Operator, reason: str | None = None, catches_up: bool = False) -> bool:
+    """Make runs again; False when it was not paused.
+
+    Slots of the pause are skipped, or with ``catches_up`` treated by its catch-up policy as after a downtime.
+    """
+    by.need(Permission.SCHEDULES_WRITE)
+    runs: list[NewRun] = []
+    with app.database.write() as connection:
+        record = schedules.lock(connection, name)
+        if record.paused_at is None:
+            return False
+        moment = schedules.ledger_moment(connection)
+        after = record.decided_until
+        if not catches_up and not record.problem:
+            done = close_books(connection, record, moment, by=enqueuer())
+            runs = [one.run for one in done.decided if one.run is not None]
+            after = max(moment, after)
+        values: dict[str, Any] = {"paused_at": None, "paused_by": None, "pause_reason": None, "decided_until": after}
+        if not record.problem:
+            values["next_slot_at"] = next_slot(record.schedule, after)
+        schedules.change(connection, name, values, now=moment)
+        note(connection, "schedules.resume", by, target=name, reason=reason, after={"catches_up": catches_up})
+    announce_runs(app, runs)
+    return True
+
+
+def run_schedule(
+    app: App, name: str, *, by: Operator, moment: datetime | None = None, reason: str | None = None
+) -> UUID:
+    """Make a run now, beside the schedule's slots; paused or not, whatever its overlap policy.
+
+    Args:
+        moment: its ``scheduled_for``; the ledger's moment if None.
+    """
+    by.need(Permission.SCHEDULES_WRITE)
+    with app.database.write(urgent=True) as connection:
+        record = schedules.find_schedule(connection, name)
+        run = new_run(record, moment or schedules.ledger_moment(connection), by=by.name[:200])
+        insert_runs(connection, [run])
+        note(connection, "schedules.run", by, target=name, reason=reason, after={"run_id": str(run.id)})
+    announce_runs(app, [run])
+    return run.id
+
+
+def plan_backfill(app: App, name: str, *, since: datetime, until: datetime) -> list[datetime]:
+    """The slots of ``since <= slot <= until`` that made no run, up to what is decided.
+
+    Raises:
+        NotFound: there is none of this name.
+        Conflict: there are more than ``MAX_BACKFILL``.
+    """
+    with app.database.read() as connection:
+        record = schedules.find_schedule(connection, name)
+        last = min(until, record.decided_until)
+        found = slots(record.schedule, after=since - _TICK, until=last, limit=MAX_BACKFILL + 1)
+        if len(found) > MAX_BACKFILL:
+            raise Conflict(
+                f"There are more than {MAX_BACKFILL:,} slots of {name!r} from {since.isoformat()}.",
+                hint="Backfill a shorter span.",
+            )
+        fired: set[datetime] = set()
+        for start in range(0, len(found), BATCH):
+            fired |= fired_among(connection, name, found[start : start + BATCH])
+    return [one for one in found if one not in fired]
+
+
+def backfill_schedule(
+    app: App, name: str, moments: Sequence[datetime], *, by: Operator, reason: str | None = None
+) -> int:
+    """Make the runs of these slots, due now; how many. A slot that has a run by now is left alone.
+
+    In batches, each a transaction: broken off, it may be asked for again.
+    """
+    by.need(Permission.SCHEDULES_WRITE)
+    made = 0
+    for start in range(0, len(moments), BATCH):
+        with app.database.write() as connection:
+            record = schedules.lock(connection, name)
+            runs = {one: new_run(record, one, by=by.name[:200]) for one in moments[start : start + BATCH]}
+            why = f"backfilled by {by.name}"[:200]
+            new = [
+                NewSlot(schedule=name, slot_at=one, state=SlotState.BACKFILLED, why=why, run_id=run.id)
+                for one, run in runs.items()
+            ]
+            written = overwrite_unfired(connection, new)
+            fresh = [run for one, run in runs.items() if (name, one) in written]
+            if fresh:
+                insert_runs(connection, fresh)
+            span = {"from": moments[start].isoformat(), "to": moments[start : start + BATCH][-1].isoformat()}
+            note(connection, "schedules.backfill", by, target=name, reason=reason, after=span, count=len(fresh))
+        announce_runs(app, fresh)
+        made += len(fresh)
+    return made
+
+
+def _views(connection: Executor, records: Sequence[ScheduleRecord]) -> list[ScheduleView]:
+    moment = schedules.ledger_moment(connection)
+    successes = schedules.last_successes(connection, [one.name for one in records])
+    return [
+        ScheduleView(
+            record=one,
+            when=_when(one),
+            last_success_at=successes.get(one.name),
+            late_seconds=_late_seconds(one, moment),
+        )
+        for one in records
+    ]
+
+
+def _late_seconds(record: ScheduleRecord, moment: datetime) -> float:
+    if record.paused_at is not None or record.next_slot_at is None:
+        return 0.0
+    return max(0.0, (moment - record.next_slot_at).total_seconds())
+
+
+def _when(record: ScheduleRecord) -> str:
+    try:
+        return describe(record.schedule)
+    except DefinitionError as error:
+        return str(error)
+
+
+def _coming(record: ScheduleRecord, *, limit: int) -> list[Planned]:
+    after = record.decided_until
+    return preview(record.schedule, after=after, until=after + timedelta(days=3660), limit=limit, name=record.name)
+
+
+def _changed(record: ScheduleRecord, changes: Mapping[str, Any]) -> Schedule:
+    data = to_data(record.schedule) if record.problem is None else {"name": record.name}
+    if changes.get("type") not in (None, data.get("type")):
+        # Another type: what said when does not carry over, the policies do.
+        data |= dict.fromkeys(_TIMING)
+    return from_data({**data, **changes})
+
+
+def _first(schedule: Schedule, after: datetime) -> datetime:
+    first = next_slot(schedule, after)
+    if first is None:
+        raise DefinitionError("This schedule would never fire: its last slot is over.", hint="Look at --end and --at.")
+    return first
+
+
+def _refuse_code(record: ScheduleRecord, done: str) -> None:
+    if record.owner == "code":
+        raise Conflict(
+            f"The schedule {record.name!r} is declared in the code at {record.place} and cannot be {done} here.",
+            hint="Change it there; or pause it: that is yours.",
+        )

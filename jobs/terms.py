@@ -1,0 +1,89 @@
+"""What a caller says when it enqueues, checked: each refusal names the argument."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from datetime import datetime, timedelta
+from typing import Any
+
+from jobs.errors import DefinitionError, EnqueueRefused
+from jobs.models import MAX_PRIORITY, MIN_PRIORITY
+from jobs.options import MAX_QUEUE, check_name
+from jobs.unique import WHILE_LIVE, Unique
+
+MAX_KEY = 255
+
+
+def admission(kind: str, key: str | None, unique: Unique | None, on_conflict: str, arguments: str) -> dict[str, Any]:
+    """How a run is admitted once: its key, for how long it is held, and what happens when it is held."""
+    if on_conflict not in ("keep", "replace"):
+        raise EnqueueRefused(f"on_conflict= is 'keep' or 'replace', got {on_conflict!r}.")
+    if key is None:
+        if unique is None and on_conflict == "keep":
+            return {}
+        said = f"{kind} is unique" if unique is not None else "on_conflict='replace' was given"
+        raise EnqueueRefused(f"{said}, and there is no key.", hint="Define idempotency_key(), or give key=.")
+    if not isinstance(key, str) or not key or len(key) > MAX_KEY or not key.isprintable():
+        raise EnqueueRefused(f"{key!r} cannot be a key.", hint=f"Use printable text of 1 to {MAX_KEY} characters.")
+    return {
+        "key": key,
+        "hold_seconds": (unique or WHILE_LIVE).hold_seconds,
+        "arguments_hash": _digest(arguments),
+        "on_conflict": on_conflict,
+    }
+
+
+def _digest(arguments: str) -> str:
+    """The same for equal arguments, whatever the order of their names."""
+    whole = json.dumps(json.loads(arguments), sort_keys=True, separators=(",", ":"))
+    return hashlib.blake2b(whole.encode(), digest_size=16).hexdigest()
+
+
+def queue_name(queue: str) -> str:
+    """A queue, if it can be one."""
+    try:
+        return check_name(queue, what="queue", longest=MAX_QUEUE)
+    except DefinitionError as error:
+        raise EnqueueRefused(error.message, hint=error.hint) from None
+
+
+def priority_of(priority: int) -> int:
+    """A priority, if it is in range."""
+    if type(priority) is not int or not MIN_PRIORITY <= priority <= MAX_PRIORITY:
+        raise EnqueueRefused(
+            f"priority must be a whole number from {MIN_PRIORITY} to {MAX_PRIORITY}, got {priority!r}."
+        )
+    return priority
+
+
+def when(delay: timedelta | None, at: datetime | None) -> dict[str, Any]:
+    """When a run becomes due."""
+    if delay is not None and at is not None:
+        raise EnqueueRefused("delay= and at= say the same thing twice.", hint="Give one of them.")
+    if at is not None:
+        return {"run_at": _moment(at, "at")}
+    if delay is None:
+        return {}
+    if not isinstance(delay, timedelta) or delay < timedelta(0):
+        raise EnqueueRefused(f"delay= takes a timedelta of zero or more, got {delay!r}.")
+    return {"delay_seconds": delay.total_seconds()}
+
+
+def lapse(expires: timedelta | datetime | None) -> dict[str, Any]:
+    """When a run that has not started is no longer wanted."""
+    if expires is None:
+        return {}
+    if isinstance(expires, timedelta):
+        if expires <= timedelta(0):
+            raise EnqueueRefused(f"expires= takes a timedelta above zero, got {expires!r}.")
+        return {"expires_seconds": expires.total_seconds()}
+    return {"expires_at": _moment(expires, "expires")}
+
+
+def _moment(value: datetime, name: str) -> datetime:
+    if not isinstance(value, datetime):
+        raise EnqueueRefused(f"{name}= takes an aware datetime, got {value!r}.")
+    if value.tzinfo is None or value.utcoffset() is None:
+        raise EnqueueRefused(f"{name}= takes an aware datetime, and {value!r} has no time zone.", hint="Say which.")
+    return value

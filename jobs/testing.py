@@ -1,0 +1,324 @@
+"""What applications test with: a ledger of their own, jobs performed in the test's own thread, a clock to advance.
+
+    def test_an_order_is_charged_once(jobs_ledger):
+        jobs_ledger.crash(ChargeCard)
+        ChargeCard(order_id=7).enqueue()
+
+        jobs_ledger.drain(advance=timedelta(hours=1))
+
+        assert gateway.charges == [7]
+
+No server, no worker process: everything goes through the same ledger, the same attempts and the same verbs as in
+production, one run at a time. Also on PostgreSQL, given its URL; there the clock holds for this process only.
+"""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+import threading
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any, Self
+from uuid import UUID
+
+from jobs import boot, registry, schema
+from jobs.app import App
+from jobs.clock import SystemClock
+from jobs.database import Database
+from jobs.errors import Conflict, TimeLimitExceeded
+from jobs.job import Job
+from jobs.ledger import claim as claiming
+from jobs.ledger import find as finding
+from jobs.ledger import reports, sweep
+from jobs.ledger.records import Claim, RunRecord
+from jobs.ledger.settle import settle
+from jobs.settings import Settings
+from jobs.sql import pinned_now
+from jobs.states import Outcome
+
+WORKER = "testing"
+MAX_PERFORMED = 10_000
+"""Attempts after which ``drain`` gives up: something enqueues itself for ever."""
+
+
+class Crash(BaseException):
+    """Raised in a job under test, the process dies there: nothing after it happens, nothing is recorded by it."""
+
+
+class TestClock(SystemClock):
+    """The machine's clock (or freezegun's), ahead by what the test has advanced it."""
+
+    __test__ = False
+
+    def __init__(self) -> None:
+        super().__init__(seed=0)
+        self.ahead = timedelta(0)
+
+    def now(self) -> datetime:
+        return super().now() + self.ahead
+
+
+@dataclass(frozen=True, slots=True)
+class Performed:
+    """One attempt: its run as it is now, how the attempt ended, and what the job raised, if anything."""
+
+    run: RunRecord
+    outcome: Outcome
+    error: BaseException | None
+
+    def result(self) -> Any:
+        """What the job gave back; raises what it raised."""
+        if self.error is not None:
+            raise self.error
+        return self.run.result
+
+
+Plan = Callable[[Callable[[], Any]], Any]
+
+
+class Ledger:
+    """A ledger for one test, and what performs its runs. Use it as a context manager: it is the current App then.
+
+    Args:
+        url: a ledger to use, migrated if it is not; None makes a SQLite file that goes with the test.
+        settings: as ``jobs.configure`` takes them.
+    """
+
+    def __init__(self, url: str | None = None, **settings: Any) -> None:
+        self._stack = ExitStack()
+        if url is None:
+            folder = self._stack.enter_context(tempfile.TemporaryDirectory(prefix="jobs-testing-"))
+            url = f"sqlite:///{shutil.copy(_template(), Path(folder) / 'jobs.db')}"
+        self.clock = TestClock()
+        self.app: App = boot.build(Settings.read(database_url=url, **settings), clock=self.clock)
+        self.stopping = threading.Event()
+        self._plans: dict[str, list[Plan]] = {}
+
+    def __enter__(self) -> Self:
+        self._stack.callback(self.app.close)
+        self._stack.enter_context(pinned_now(self.clock.now))
+        self._stack.enter_context(boot.used(self.app))
+        if schema.current(self.app.database) != schema.REVISION:
+            schema.upgrade(self.app.database)
+        return self
+
+    def __exit__(self, *error: Any) -> None:
+        self._stack.close()
+
+    def advance(self, span: timedelta) -> None:
+        """Let time pass: what becomes due meanwhile is due from now on."""
+        self.clock.ahead += span
+
+    def perform(self, job: Job | UUID) -> Performed:
+        """Make one attempt at a job (enqueued for it) or at a run that is due.
+
+        Raises:
+            Conflict: the run is not due, not waiting, or its kind is unknown here.
+        """
+        run_id = job.enqueue().id if isinstance(job, Job) else job
+        with self.app.database.write() as connection:
+            claims = claiming.claim(
+                connection, [run_id], kinds=registry.names(), worker=WORKER, lease=timedelta(days=365)
+            )
+        if not claims:
+            raise Conflict(
+                f"Run {run_id} cannot be performed now.", hint="It is not due (advance the clock), or it has ended."
+            )
+        return self._attempt(claims[0])
+
+    def drain(self, *, advance: timedelta = timedelta(0)) -> list[Performed]:
+        """Perform everything that is due, and what it enqueues, until nothing is.
+
+        Args:
+            advance: let so much time pass on the way, always up to the next run that falls due within it.
+
+        Raises:
+            Conflict: there is no end to it.
+        """
+        until = self.clock.now() + advance
+        performed: list[Performed] = []
+        while True:
+            claims = self._claim_due()
+            performed += [self._attempt(claim) for claim in claims]
+            if len(performed) > MAX_PERFORMED:
+                raise Conflict(f"Still not drained after {MAX_PERFORMED} attempts.", hint="Does a job enqueue itself?")
+            if claims:
+                continue
+            following = self._next_due()
+            if following is None or following > until:
+                break
+            self.advance(following - self.clock.now() + timedelta(microseconds=1))
+        self.advance(max(timedelta(0), until - self.clock.now()) if advance else timedelta(0))
+        self._expire()
+        return performed
+
+    def fail(self, kind: type[Job], error: BaseException | None = None, *, times: int = 1) -> None:
+        """Let the next attempts at this kind raise ``error`` instead of performing."""
+
+        def plan(fn: Callable[[], Any]) -> Any:
+            raise error if error is not None else RuntimeError("failed on demand")
+
+        self._plan(kind, plan, times)
+
+    def time_out(self, kind: type[Job], *, times: int = 1, late: bool = False) -> None:
+        """Let the next attempts at this kind exceed their time limit; ``late``: after all their work."""
+
+        def plan(fn: Callable[[], Any]) -> Any:
+            if late:
+                fn()
+            raise TimeLimitExceeded("timed out on demand")
+
+        self._plan(kind, plan, times)
+
+    def crash(self, kind: type[Job], *, times: int = 1, late: bool = False) -> None:
+        """Let the process die in the next attempts at this kind; ``late``: after all their work, before its record."""
+
+        def plan(fn: Callable[[], Any]) -> Any:
+            if late:
+                fn()
+            raise Crash("crashed on demand")
+
+        self._plan(kind, plan, times)
+
+    def runs(self, kind: type[Job] | None = None) -> list[RunRecord]:
+        """The runs there are, in the order in which they were enqueued; of one kind, or all. At most 1,000."""
+        with self.app.database.read() as connection:
+            found = finding.list_runs(connection, kind=kind.options.kind if kind else None, limit=1000)
+        return found[::-1]
+
+    def assert_enqueued(
+        self,
+        kind: type[Job],
+        *,
+        key: str | None = None,
+        queue: str | None = None,
+        at: datetime | None = None,
+        delay: timedelta | None = None,
+        **arguments: Any,
+    ) -> RunRecord:
+        """The one run of ``kind`` that has all of this; whatever has become of it since.
+
+        Args:
+            at, delay: when it is due, to the second; ``delay`` from now.
+
+        Raises:
+            AssertionError: there is none, or more than one; it names those of the kind.
+        """
+        if delay is not None:
+            at = self.clock.now() + delay
+        every = self.runs(kind)
+        found = [run for run in every if _has(run, key=key, queue=queue, at=at, arguments=arguments)]
+        if len(found) != 1:
+            there = "\n  ".join(f"{run.arguments} key={run.key} queue={run.queue} at={run.run_at}" for run in every)
+            raise AssertionError(
+                f"{len(found)} runs of {kind.options.kind} are as asserted, not 1. Of {len(every)}:\n  {there}"
+            )
+        return found[0]
+
+    def assert_not_enqueued(self, kind: type[Job]) -> None:
+        """No run of ``kind`` was ever enqueued.
+
+        Raises:
+            AssertionError: some were.
+        """
+        every = self.runs(kind)
+        if every:
+            raise AssertionError(f"{len(every)} runs of {kind.options.kind} were enqueued.")
+
+    def _attempt(self, claim: Claim) -> Performed:
+        from worker.attempt import Attempts, without_loop
+
+        attempts = Attempts(self.app)
+        ending, run = attempts.attempt(claim, lambda fn: self._perform(without_loop(fn), claim), stop=self.stopping)
+        outcome = ending.outcome
+        if isinstance(ending.error, Crash):
+            run.rollback()
+            outcome = Outcome.CRASHED
+            self._bury(claim.run_id)
+        elif run.session is None or attempts.commit(ending, run, worker=WORKER) is None:
+            with self.app.database.write() as connection:
+                settle(
+                    connection,
+                    [ending],
+                    worker=WORKER,
+                    poison_after=self.app.settings.poison_after,
+                    monotonic=self.clock.monotonic(),
+                )
+            outcome = ending.outcome
+        with self.app.database.read() as connection:
+            record = finding.find_run(connection, claim.run_id)
+        assert record is not None
+        return Performed(record, outcome, ending.error)
+
+    def _perform(self, fn: Callable[[], Any], claim: Claim) -> Any:
+        plans = self._plans.get(registry.get(claim.kind).options.kind)
+        return plans.pop(0)(fn) if plans else fn()
+
+    def _plan(self, kind: type[Job], plan: Plan, times: int) -> None:
+        self._plans.setdefault(kind.options.kind, []).extend([plan] * times)
+
+    def _bury(self, run_id: UUID) -> None:
+        with self.app.database.write() as connection:
+            sweep.end_orphans(
+                connection,
+                WORKER,
+                performing=[run_id],
+                ended=[],
+                why="crash on demand",
+                poison_after=self.app.settings.poison_after,
+            )
+
+    def _claim_due(self) -> list[Claim]:
+        """The next due run of the first queue that has one, or none."""
+        self._expire()
+        for queue in self._queues():
+            with self.app.database.write() as connection:
+                claims = claiming.claim_due(
+                    connection, queue, count=1, kinds=registry.names(), worker=WORKER, lease=timedelta(days=365)
+                )
+            if claims:
+                return claims
+        return []
+
+    def _expire(self) -> None:
+        with self.app.database.write() as connection:
+            sweep.expire(connection)
+
+    def _queues(self) -> list[str]:
+        with self.app.database.read() as connection:
+            return [one.queue for one in reports.queue_counts(connection) if not one.is_paused]
+
+    def _next_due(self) -> datetime | None:
+        with self.app.database.read() as connection:
+            moments = [claiming.next_due_at(connection, queue) for queue in self._queues()]
+        return min((moment for moment in moments if moment is not None), default=None)
+
+
+def _has(run: RunRecord, *, key: str | None, queue: str | None, at: datetime | None, arguments: dict[str, Any]) -> bool:
+    if key is not None and run.key != key:
+        return False
+    if queue is not None and run.queue != queue:
+        return False
+    if at is not None and abs(run.run_at - at) > timedelta(seconds=1):
+        return False
+    job = registry.get(run.kind).model_validate(run.arguments, strict=False)
+    return all(getattr(job, name, job) == value for name, value in arguments.items())
+
+
+_made: tempfile.TemporaryDirectory[str] | None = None
+
+
+def _template() -> Path:
+    """An empty, migrated SQLite ledger, made once a process."""
+    global _made
+    if _made is None:
+        _made = tempfile.TemporaryDirectory(prefix="jobs-testing-")
+        url = f"sqlite:///{_made.name}/template.db"
+        database = Database(url, Settings.read(database_url=url))
+        schema.upgrade(database)
+        database.close()
+    return Path(_made.name) / "template.db"

@@ -1,0 +1,55 @@
+"""Reconcile: the ready index learns again what it has lost. Of many processes, any may do it, as often as it likes."""
+
+from __future__ import annotations
+
+from jobs.announce import announce
+from jobs.app import App
+from jobs.errors import JobsError
+from jobs.events import RunsSwept, ServiceFailed
+from jobs.ledger.records import Freed
+from jobs.ledger.waiting import overdue, waiting
+from jobs.ready.protocol import ReadyEntry
+
+OVERDUE_BATCH = 1000
+"""Overdue runs added again at once, of each queue and priority. Adding what is there changes nothing."""
+REBUILD_BATCH = 1000
+
+
+def reconcile(app: App) -> None:
+    """Rebuild the index if it has lost its mark; else add the runs that are overdue, as they may have been lost."""
+    if app.ready is None:
+        return
+    try:
+        if not app.ready.is_intact() and app.ready.mark_intact():
+            rebuild(app)
+            return
+    except JobsError as error:
+        app.events.emit([ServiceFailed("ready", "reconcile", str(error))])
+        return
+    with app.database.read() as connection:
+        late = overdue(connection, after=app.settings.overdue_after, limit=OVERDUE_BATCH)
+    announce(app, _entries(late))
+
+
+def rebuild(app: App) -> int:
+    """Add every waiting run to an index just marked; how many there were.
+
+    If this cannot be finished, what is missing comes back once it is overdue.
+    """
+    last: Freed | None = None
+    count = 0
+    while True:
+        with app.database.read() as connection:
+            batch = waiting(connection, after=last, limit=REBUILD_BATCH)
+        if batch and not announce(app, _entries(batch)):
+            return count
+        count += len(batch)
+        if len(batch) < REBUILD_BATCH:
+            break
+        last = batch[-1]
+    app.events.emit([RunsSwept("reconcile", count)])
+    return count
+
+
+def _entries(runs: list[Freed]) -> list[ReadyEntry]:
+    return [ReadyEntry(one.run_id, one.queue, one.priority, one.run_at) for one in runs]

@@ -1,0 +1,75 @@
+"""``jobs scheduler``: fire what is due until told to stop; or once, where something else keeps time."""
+
+from __future__ import annotations
+
+import logging
+
+from jobs.app import App
+from jobs.declared import Declared, declared
+from jobs.errors import JobsError
+from jobs.events import ServiceFailed
+from jobs.observe import watch
+from jobs.observe.log import configure_logging
+from jobs.upkeep.loop import Upkeep
+from scheduler.health import Progress, serving
+from scheduler.leader import Leadership
+from scheduler.periodic import BEAT_SECONDS, Periodic
+from scheduler.stop import Stop
+from scheduler.sync import sync
+
+log = logging.getLogger("jobs.scheduler")
+
+
+def main(app: App, *, once: bool = False) -> int:
+    """Serve until told to stop, or once; the exit code. The application's modules are imported already.
+
+    Call it in the main thread: it takes the signals.
+
+    Raises:
+        DefinitionError: a schedule in the code cannot be; its place is named.
+        ServiceDown: the ledger does not answer at the start, or to ``once``.
+    """
+    wanted = declared()
+    configure_logging(app.settings)
+    close = watch(app)
+    try:
+        if once:
+            run_once(app, wanted)
+            return 0
+        with Stop() as stop, serving(app) as progress:
+            sync(app, wanted)
+            serve(app, stop, progress)
+        return 0
+    finally:
+        close()
+
+
+def run_once(app: App, wanted: list[Declared]) -> None:
+    """Write the code's schedules, fire what is due, keep up: for a machine's cron. Needs no lead."""
+    sync(app, wanted)
+    Periodic(app).tick()
+    Upkeep(app).round()
+
+
+def serve(app: App, stop: Stop, progress: Progress) -> None:
+    """Lead or stand by, until asked to stop. A ledger that does not answer is asked again."""
+    leadership, periodic, upkeep = Leadership(app), Periodic(app), Upkeep(app)
+    upkeep.start()
+    log.info("Scheduler started.", extra={"scheduler": leadership.holder})
+    while not stop.is_asked:
+        wait = BEAT_SECONDS
+        progress.turned()
+        try:
+            if leadership.keep():
+                wait = periodic.beat(goes_on=lambda: not stop.is_asked and leadership.keep())
+            else:
+                periodic.help_out()
+        except JobsError as error:
+            app.events.emit([ServiceFailed("ledger", "schedule", str(error))])
+        stop.wait(wait)
+    upkeep.stop()
+    try:
+        leadership.resign()
+    except JobsError as error:
+        log.warning("Could not resign; another leads when the lease is over.", extra={"reason": str(error)})
+    log.info("Scheduler stopped.", extra={"scheduler": leadership.holder})

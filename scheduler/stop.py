@@ -1,0 +1,48 @@
+"""Stop: SIGTERM and SIGINT as a fact to wait for. Handlers do nothing that could be interrupted."""
+
+from __future__ import annotations
+
+import select
+import signal
+import socket
+from types import FrameType
+from typing import Any, Self
+
+SIGNALS = (signal.SIGTERM, signal.SIGINT)
+
+
+class Stop:
+    """A context in which the signals are noted, and end a wait. Main thread only."""
+
+    def __init__(self) -> None:
+        self.is_asked = False
+        self._awake, self._waker = socket.socketpair()
+        self._before: dict[signal.Signals, Any] = {}
+        for end in (self._awake, self._waker):
+            end.setblocking(False)
+
+    def __enter__(self) -> Self:
+        # Not an Event: its lock may be held by the very wait that the handler interrupts.
+        self._wakeup_before = signal.set_wakeup_fd(self._waker.fileno(), warn_on_full_buffer=False)
+        for one in SIGNALS:
+            self._before[one] = signal.signal(one, self._note)
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        for one, handler in self._before.items():
+            signal.signal(one, handler)
+        signal.set_wakeup_fd(self._wakeup_before)
+        self._awake.close()
+        self._waker.close()
+
+    def wait(self, seconds: float) -> bool:
+        """Wait so long, or until asked to stop; whether we are."""
+        if not self.is_asked and select.select([self._awake], [], [], seconds)[0]:
+            try:
+                self._awake.recv(4096)
+            except BlockingIOError:
+                pass
+        return self.is_asked
+
+    def _note(self, number: int, frame: FrameType | None) -> None:
+        self.is_asked = True

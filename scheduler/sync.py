@@ -1,0 +1,94 @@
+"""Sync: what the code declares becomes rows. Code wins only over what it owns."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from jobs.app import App
+from jobs.declared import Declared, columns_of
+from jobs.enqueue import enqueuer
+from jobs.ledger import schedules
+from jobs.ledger.fire import Round, close_books
+from jobs.ledger.leader import limit_idle
+from jobs.slots import next_slot
+from jobs.sql import Executor
+from scheduler.periodic import tell
+
+MAX_OF_CODE = 100_000
+"""Schedules of code that are looked through for retired ones. Source: decision; far above what code declares."""
+
+log = logging.getLogger("jobs.scheduler")
+
+
+@dataclass(slots=True)
+class Synced:
+    """The names of schedules that were added, changed and retired; ``left`` belong to an operator."""
+
+    added: list[str] = field(default_factory=list)
+    changed: list[str] = field(default_factory=list)
+    retired: list[str] = field(default_factory=list)
+    left: list[str] = field(default_factory=list)
+
+
+def sync(app: App, declared: Sequence[Declared]) -> Synced:
+    """Make the ledger's code-owned schedules those of ``declared``; each in a transaction of its own.
+
+    A schedule that its module no longer declares is retired, if that module is imported here: those of modules
+    that this process does not know are another application's.
+    """
+    done = Synced()
+    for one in declared:
+        values = columns_of(one.job, one.schedule, one.name, max_bytes=app.settings.max_argument_bytes)
+        values |= {"owner": "code", "module": one.module, "place": one.place}
+        with app.database.write() as connection:
+            limit_idle(connection)
+            decided = _sync_one(connection, one, values, done)
+        if decided is not None:
+            tell(app, decided)
+    _retire(app, {one.name for one in declared}, done)
+    for name in done.left:
+        log.warning("An operator's schedule has the name of one in the code, and stays.", extra={"schedule": name})
+    if done.added or done.changed or done.retired:
+        log.info(
+            "Schedules of the code were written.",
+            extra={"added": done.added, "changed": done.changed, "retired": done.retired},
+        )
+    return done
+
+
+def _sync_one(connection: Executor, one: Declared, values: dict[str, Any], done: Synced) -> Round | None:
+    moment = schedules.ledger_moment(connection)
+    if schedules.add(connection, values, next_slot_at=next_slot(one.schedule, moment), now=moment):
+        done.added.append(one.name)
+        return None
+    record = schedules.lock(connection, one.name)
+    if record.owner != "code":
+        done.left.append(one.name)
+        return None
+    if record.problem is None and all(getattr(record, name) == value for name, value in values.items()):
+        return None
+    done.changed.append(one.name)
+    # By the clock once the row is ours: another scheduler may have decided slots meanwhile.
+    moment = schedules.ledger_moment(connection)
+    decided, after = None, record.decided_until
+    if record.definition != values["definition"] and record.problem is None:
+        # Slots of the new definition count from now; those before it were the old one's.
+        decided, after = close_books(connection, record, moment, by=enqueuer()), max(moment, after)
+    values |= {"decided_until": after, "next_slot_at": next_slot(one.schedule, after), "problem": None}
+    schedules.change(connection, one.name, values, now=moment)
+    return decided
+
+
+def _retire(app: App, names: set[str], done: Synced) -> None:
+    with app.database.write() as connection:
+        gone = [
+            one.name
+            for one in schedules.list_schedules(connection, owner="code", limit=MAX_OF_CODE)
+            if one.name not in names and one.module in sys.modules
+        ]
+        schedules.drop(connection, gone)
+    done.retired += gone

@@ -1,0 +1,69 @@
+"""Servers of the fault suite's own, which it may kill; and the load, in full only for `make faults`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing
+from typing import Any
+
+import pytest
+
+from tests.faults.fleet import Fleet, Load
+from tests.servers import PostgresServer, RedisServer
+
+MakeFleet = Callable[..., Fleet]
+
+
+@pytest.fixture
+def is_full(request: pytest.FixtureRequest) -> bool:
+    """Whether this is `make faults`; in `make test` every test is a short one."""
+    return "faults" in (request.config.option.markexpr or "")
+
+
+@pytest.fixture
+def load(is_full: bool) -> Load:
+    return Load(runs=10_000, seconds=60.0) if is_full else Load(runs=600, seconds=8.0, processes=2)
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[PostgresServer]:
+    with closing(PostgresServer(fsync=False)) as server:
+        server.start()
+        yield server
+
+
+@pytest.fixture(scope="session")
+def valkey() -> Iterator[RedisServer]:
+    with closing(RedisServer()) as server:
+        server.start()
+        yield server
+
+
+@pytest.fixture
+def make_fleet(postgres: PostgresServer, valkey: RedisServer, load: Load) -> Iterator[MakeFleet]:
+    """Makes a started fleet: on PostgreSQL and Redis, unless told of another URL."""
+    with ExitStack() as stack:
+
+        def make(url: str | None = None, *, redis: bool = True, start: bool = True, **settings: Any) -> Fleet:
+            if url is None:
+                postgres.start()
+                url = postgres.create_database()
+                stack.callback(postgres.drop_database, url)
+                stack.callback(postgres.start)
+            if redis:
+                valkey.start()
+                _flush(valkey)
+            fleet = Fleet(url, load, redis_url=valkey.url if redis else None, **settings)
+            stack.callback(fleet.close)
+            if start:
+                fleet.start()
+            return fleet
+
+        yield make
+
+
+def _flush(server: RedisServer) -> None:
+    import redis
+
+    with redis.Redis.from_url(server.url) as client:
+        client.flushall()

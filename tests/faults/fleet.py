@@ -1,0 +1,293 @@
+"""The harness of the fault suite: a fleet of real processes on real servers, its load, and what must hold after."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import create_engine, text
+
+from jobs import boot, schema
+from jobs.app import App
+from jobs.database import Database
+from jobs.errors import JobsError
+from jobs.settings import Settings
+from tests.faults.work import CREATE_EFFECTS, Effect
+
+ROOT = Path(__file__).resolve().parents[2]
+RESULTS = ROOT / "artifacts" / "faults.jsonl"
+DRAINED_WITHIN = 15.0
+
+_SUPERVISE = """
+import sys
+from worker.main import main
+if __name__ == "__main__":
+    limit = float(sys.argv[3]) or None
+    sys.exit(
+        main(
+            imports=("tests.faults.work",),
+            settings_json=sys.argv[1],
+            processes=int(sys.argv[2]),
+            answer_limit_seconds=limit,
+        )
+    )
+"""
+
+
+@dataclass
+class Load:
+    """How many runs come in how many seconds, and the chance that decides which fail and who is killed."""
+
+    runs: int
+    seconds: float
+    processes: int = 4
+    threads: int = 4
+    seed: int = field(default_factory=lambda: random.SystemRandom().randrange(10**6))
+
+    def __post_init__(self) -> None:
+        print(f"\nseed {self.seed}: {self.runs} runs in {self.seconds:g} s, {self.processes} x {self.threads}")
+        self.rng = random.Random(self.seed)
+
+
+class Fleet:
+    """Worker processes under their supervisor, and the ledger they work on."""
+
+    def __init__(
+        self,
+        url: str,
+        load: Load,
+        *,
+        redis_url: str | None = None,
+        answer_limit_seconds: float | None = 15.0,
+        **settings: Any,
+    ) -> None:
+        self.load = load
+        self.answer_limit_seconds = answer_limit_seconds
+        self.settings = Settings(
+            database_url=url, redis_url=redis_url, threads=load.threads, log_level="warning", log_format="json",
+            **settings,
+        )  # fmt: skip
+        schema.upgrade(Database(url, self.settings))
+        self.app: App = boot.configure(boot.build(self.settings))
+        # Its own engine: what the checks read does not go the way that is tested.
+        self.engine = create_engine(self.app.database.url, pool_pre_ping=True)
+        with self.engine.begin() as connection:
+            connection.execute(text(CREATE_EFFECTS))
+            connection.execute(text("create table sent (n integer primary key)"))
+        self.kills = 0
+        self.zombies = 0
+        self.last_fault_at = self.loaded_at = time.monotonic()
+        self.log = self.folder() / f"fleet-{os.getpid()}-{load.seed}.log"
+        self.supervisor: subprocess.Popen[bytes] | None = None
+
+    @staticmethod
+    def folder() -> Path:
+        RESULTS.parent.mkdir(exist_ok=True)
+        return RESULTS.parent
+
+    def start(self, *, processes: int | None = None, env: dict[str, str] | None = None) -> None:
+        """Start the supervisor and wait until every process performs."""
+        count = self.load.processes if processes is None else processes
+        environment = {name: value for name, value in os.environ.items() if not name.startswith("JOBS_")}
+        with self.log.open("ab") as out:
+            self.supervisor = subprocess.Popen(
+                [sys.executable, "-c", _SUPERVISE, self.settings.model_dump_json(), str(count),
+                 str(self.answer_limit_seconds or 0)],
+                cwd=ROOT, env={**environment, "PYTHONPATH": str(ROOT), **(env or {})}, stdout=out, stderr=out,
+            )  # fmt: skip
+        assert until(lambda: len(self.workers()) >= count, seconds=30), self.log.read_text()[-3000:]
+
+    def stop(self, *, seconds: float = 40.0) -> int:
+        """Ask the supervisor to stop; its exit code."""
+        assert self.supervisor is not None
+        self.supervisor.send_signal(signal.SIGTERM)
+        return self.supervisor.wait(seconds)
+
+    def close(self) -> None:
+        if self.supervisor is not None and self.supervisor.poll() is None:
+            for pid in self.workers():
+                _send(pid, signal.SIGCONT)
+            self.supervisor.kill()
+            self.supervisor.wait(10)
+        self.engine.dispose()
+        self.app.close()
+        boot._app = None
+
+    def workers(self) -> list[int]:
+        """The pids of worker processes: the children of the supervisor's zygotes."""
+        assert self.supervisor is not None
+        return [pid for zygote in children(self.supervisor.pid) for pid in children(zygote)]
+
+    # Faults. Each notes when it was, so that the drain is measured from the last.
+
+    def kill_one(self) -> None:
+        """SIGKILL a random worker process."""
+        pids = self.workers()
+        if pids:
+            _send(self.load.rng.choice(pids), signal.SIGKILL)
+            self.kills += 1
+        self.fault()
+
+    def freeze_one(self, seconds: float) -> None:
+        """Freeze a random worker process for so long, then thaw it: a zombie, if that is beyond its lease."""
+        pids = self.workers()
+        if not pids:
+            return
+        pid = self.load.rng.choice(pids)
+        _send(pid, signal.SIGSTOP)
+        self.zombies += 1
+        self.fault()
+        time.sleep(seconds)
+        _send(pid, signal.SIGCONT)
+        self.fault()
+
+    def fault(self) -> None:
+        self.last_fault_at = time.monotonic()
+
+    # Load
+
+    def enqueue_all(self, *, batch: int = 1) -> None:
+        """Enqueue the load at its pace, whatever the servers do: each number once, tried until it is in."""
+        started = time.monotonic()
+        load = self.load
+        for first in range(0, load.runs, batch):
+            due = started + load.seconds * first / load.runs
+            time.sleep(max(0.0, due - time.monotonic()))
+            for n in range(first, min(first + batch, load.runs)):
+                self.enqueue_surely(n)
+
+    def enqueue_surely(self, n: int) -> None:
+        """As an application must: in a transaction of its own that can be told to have been committed."""
+        until_ = time.monotonic() + 60
+        while True:
+            try:
+                with self.app.database.session() as session:
+                    if session.execute(text("select 1 from sent where n = :n"), {"n": n}).first():
+                        return
+                    session.execute(text("insert into sent (n) values (:n)"), {"n": n})
+                    Effect(n=n, seed=self.load.seed).enqueue(session=session)
+                return
+            except JobsError:
+                if time.monotonic() > until_:
+                    raise
+                time.sleep(0.1)
+
+    @contextmanager
+    def under_load(self, **how: Any) -> Iterator[None]:
+        """The load comes in while the block runs; leaving waits until all of it is in."""
+        failed: list[BaseException] = []
+
+        def send() -> None:
+            try:
+                self.enqueue_all(**how)
+            except BaseException as error:
+                failed.append(error)
+
+        sender = threading.Thread(target=send, name="load")
+        sender.start()
+        try:
+            yield
+        finally:
+            sender.join()
+            self.loaded_at = time.monotonic()
+        assert not failed, failed
+
+    # What must hold
+
+    def drained(self) -> float:
+        """Wait until every run is final; seconds from the last fault, or the last of the load, until then."""
+        since = max(self.last_fault_at, time.monotonic())
+        start = self.last_fault_at
+        until(lambda: self.left() == 0, seconds=DRAINED_WITHIN * 4, every=0.1)
+        assert self.left() == 0, (
+            f"{self.left()} runs are not final {time.monotonic() - since:.0f} s later: {self.open()}"
+        )
+        return time.monotonic() - start
+
+    def left(self) -> int:
+        query = "select count(*) from job_runs where state in ('queued', 'running')"
+        try:
+            return int(self.value(query))
+        except Exception:
+            return -1
+
+    def open(self) -> list[Any]:
+        columns = "id, kind, state, attempt, run_at, lease_until, worker"
+        return self.rows(f"select {columns} from job_runs where state in ('queued', 'running') limit 5")
+
+    def value(self, query: str) -> Any:
+        return self.rows(query)[0][0]
+
+    def rows(self, query: str) -> list[Any]:
+        with self.engine.connect() as connection:
+            return list(connection.execute(text(query)).all())
+
+    def check(self, name: str, *, drained: float, extra_allowed: int | None = None, **facts: Any) -> dict[str, Any]:
+        """All that the issue asks of a load; what was found, kept for the table."""
+        load = self.load
+        found: dict[str, Any] = {
+            "test": name,
+            "seed": load.seed,
+            "runs": self.value("select count(*) from job_runs where kind = 'Effect'"),
+            "effects": self.value("select count(*) from effects"),
+            "distinct": self.value("select count(distinct n) from effects"),
+            "succeeded": self.value("select count(*) from job_runs where kind = 'Effect' and state = 'succeeded'"),
+            "failures": self.value("select count(*) from job_attempts where outcome in ('failed', 'timed_out')"),
+            "attempts": self.value("select count(*) from job_attempts"),
+            "numbered": self.value("select coalesce(sum(attempt), 0) from job_runs"),
+            "refused": self.value("select count(*) from job_attempts where refused_at is not null"),
+            "kills": self.kills,
+            "zombies": self.zombies,
+            "drained_seconds": round(drained, 1),
+            **facts,
+        }
+        all_runs = self.value("select count(*) from job_runs")
+        found["extra"] = found["attempts"] - all_runs
+        allowed = found["failures"] + (self.kills + self.zombies) * load.threads
+        allowed += extra_allowed or 0
+        found["extra_allowed"] = allowed
+        print(json.dumps(found))
+        assert found["runs"] == load.runs
+        assert found["effects"] == found["distinct"] == load.runs, "an effect is missing or double"
+        assert found["succeeded"] == load.runs
+        assert found["attempts"] == found["numbered"], "an attempt is not on record"
+        assert found["extra"] <= allowed, "more attempts were started than faults explain"
+        assert drained <= DRAINED_WITHIN, f"drained only {drained:.1f} s after the last fault"
+        with (self.folder() / RESULTS.name).open("a") as file:
+            file.write(json.dumps(found) + "\n")
+        return found
+
+
+def until(fact: Callable[[], Any], *, seconds: float, every: float = 0.02) -> Any:
+    """What ``fact`` says once it is true, or at last."""
+    deadline = time.monotonic() + seconds
+    while not (met := fact()) and time.monotonic() < deadline:
+        time.sleep(every)
+    return met
+
+
+def children(pid: int) -> list[int]:
+    """The pids of a process's children."""
+    try:
+        tasks = list(Path(f"/proc/{pid}/task").iterdir())
+        return [int(child) for task in tasks for child in (task / "children").read_text().split()]
+    except (FileNotFoundError, ProcessLookupError):
+        return []
+
+
+def _send(pid: int, sig: signal.Signals) -> None:
+    try:
+        os.kill(pid, sig)
+    except ProcessLookupError:
+        pass

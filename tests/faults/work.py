@@ -1,0 +1,57 @@
+"""The load of the fault suite: jobs that each write one row in their run's own transaction, some of which fail."""
+
+from __future__ import annotations
+
+import ctypes
+import random
+import time
+from datetime import timedelta
+
+from sqlalchemy import text
+
+from jobs import Job, Retry
+
+SOON = Retry(max_attempts=20, first=timedelta(seconds=0.2), cap=timedelta(seconds=1))
+"""So many that faults alone never use them up, and soon, so that the drain shows the product's own delays."""
+
+CREATE_EFFECTS = "create table effects (n integer not null, run_id varchar(36) not null, attempt integer not null)"
+EFFECT = text("insert into effects (n, run_id, attempt) values (:n, :run_id, :attempt)")
+
+
+class Effect(Job, queue="load", retry=SOON):
+    """Write one row. Raises in ``failing`` of its attempts, before or after it has written."""
+
+    n: int
+    seed: int
+    failing: float = 0.02
+    sleep_seconds: float = 0.0
+
+    def perform(self) -> None:
+        chance = random.Random(f"{self.seed}:{self.n}:{self.run.attempt}")
+        fails, early = chance.random() < self.failing, chance.random() < 0.5
+        if self.sleep_seconds:
+            time.sleep(self.sleep_seconds)
+        if fails and early:
+            raise OSError("the fault suite's own, before the write")
+        with self.run.transaction() as session:
+            session.execute(EFFECT, {"n": self.n, "run_id": str(self.run.id), "attempt": self.run.attempt})
+        if fails:
+            raise OSError("the fault suite's own, after the write")
+
+
+class Segfault(Job, queue="load", retry=SOON):
+    """Take its process down."""
+
+    def perform(self) -> None:
+        ctypes.string_at(0)
+
+
+class EatMemory(Job, queue="load", retry=SOON):
+    """Take all the memory its process may have, and go down with it."""
+
+    def perform(self) -> None:
+        import os
+        import signal
+
+        # The kernel's own way out: what an out-of-memory killer sends.
+        os.kill(os.getpid(), signal.SIGKILL)

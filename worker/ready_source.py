@@ -1,0 +1,130 @@
+"""ReadySource: claims what the ready index names, and the ledger's own runs while the index is down."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from jobs.announce import announce
+from jobs.app import App
+from jobs.errors import ServiceDown
+from jobs.events import ServiceFailed
+from jobs.ledger.claim import claim
+from jobs.ledger.records import Claim
+from jobs.ledger.reports import paused_queues
+from jobs.ledger.waiting import Unclaimed, unclaimed
+from jobs.ready.protocol import ReadyEntry, ReadyIndex
+from worker.source import LedgerSource
+
+UNKNOWN_KIND_PAUSE = timedelta(seconds=2)
+"""How long a run of a kind that is unknown here stays away, so that a worker that knows it finds it first."""
+LOCKED_PAUSE = timedelta(seconds=0.2)
+PAUSED_LOOK_SECONDS = 2.0
+"""How often a worker asks whether a paused queue goes on; only while one of its queues is paused."""
+
+_A_LOOK = 0.001
+"""Seconds: hardly a wait, but a new look at the ledger."""
+
+
+class ReadySource:
+    """Takes ids from the index and claims them by primary key.
+
+    What a take named and a claim did not take is given back to the index if it still waits. What was taken
+    and not yet claimed, because the ledger did not answer, is kept and claimed first.
+
+    Args:
+        ledger: claims while the index does not answer, and until it finds nothing after the index is back.
+        on_loss: called when the index has lost what it held.
+    """
+
+    knows_kinds = False
+
+    def __init__(
+        self,
+        app: App,
+        index: ReadyIndex,
+        ledger: LedgerSource,
+        *,
+        kinds: Sequence[str],
+        worker: str,
+        on_loss: Callable[[], None],
+    ) -> None:
+        self._app = app
+        self._index = index
+        self._ledger = ledger
+        self._kinds = tuple(kinds)
+        self._worker = worker
+        self._on_loss = on_loss
+        self._taken: list[UUID] = []
+        self._paused: set[str] = set()
+        self._look_at_paused = 0.0
+        self._is_catching_up = False
+
+    def queues(self) -> Sequence[str]:
+        return self._ledger.queues()
+
+    def claim(self, count: int, *, wait_seconds: float, kinds: Sequence[str] | None = None) -> list[Claim]:
+        if self._taken:
+            return self._claim_taken(kinds)
+        if self._is_catching_up:
+            claims = self._ledger.claim(count, wait_seconds=_A_LOOK, kinds=kinds)
+            if claims:
+                return claims
+        try:
+            taken = self._index.take(self._open_queues(), count, wait_seconds=wait_seconds)
+        except ServiceDown as error:
+            if not self._is_catching_up:
+                self._app.events.emit([ServiceFailed("ready", "take", str(error))])
+            self._is_catching_up = True
+            return self._ledger.claim(count, wait_seconds=wait_seconds, kinds=kinds)
+        self._is_catching_up = False
+        if not taken.is_intact:
+            self._on_loss()
+        self._taken = [run_id for run_id, _ in taken.runs]
+        return self._claim_taken(kinds) if self._taken else []
+
+    def close(self) -> None:
+        """Give back to the index what was taken and never claimed."""
+        if self._taken:
+            with self._app.database.read() as connection:
+                self._return(unclaimed(connection, self._taken))
+            self._taken = []
+
+    def _claim_taken(self, kinds: Sequence[str] | None) -> list[Claim]:
+        with self._app.database.write() as connection:
+            claims = claim(
+                connection,
+                self._taken,
+                kinds=self._kinds if kinds is None else kinds,
+                worker=self._worker,
+                lease=self._app.settings.lease,
+            )
+            claimed = {one.run_id for one in claims}
+            passed_over = unclaimed(connection, [one for one in self._taken if one not in claimed])
+        self._taken = []
+        self._return(passed_over)
+        return claims
+
+    def _return(self, runs: Sequence[Unclaimed]) -> None:
+        if not runs:
+            return
+        paused = {one.queue for one in runs if one.is_paused}
+        if paused:
+            self._paused |= paused
+            self._look_at_paused = self._app.clock.monotonic() + PAUSED_LOOK_SECONDS
+        entries = [ReadyEntry(one.run_id, one.queue, one.priority, self._again_at(one)) for one in runs]
+        # With the ledger's moment, by which they are due: the index waits for the difference.
+        announce(self._app, entries, now=runs[0].now)
+
+    def _again_at(self, one: Unclaimed) -> datetime:
+        if one.run_at > one.now or one.is_paused:
+            return one.run_at
+        return one.now + (LOCKED_PAUSE if one.kind in self._kinds else UNKNOWN_KIND_PAUSE)
+
+    def _open_queues(self) -> list[str]:
+        if self._paused and self._app.clock.monotonic() >= self._look_at_paused:
+            with self._app.database.read() as connection:
+                self._paused = paused_queues(connection)
+            self._look_at_paused = self._app.clock.monotonic() + PAUSED_LOOK_SECONDS
+        return [queue for queue in self.queues() if queue not in self._paused]
