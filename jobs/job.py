@@ -97,7 +97,10 @@ class Job(BaseModel, metaclass=_JobMeta):
     idempotent, or write through ``self.run.transaction()``.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, validate_default=True)
+    # No protected namespaces: the metaclass itself refuses what has the name of a member, and says so in our words.
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", allow_inf_nan=False, validate_default=True, protected_namespaces=()
+    )
     options: ClassVar[Options] = Options()
     __slots__ = ("_bound_run",)
 
