@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from datetime import timedelta
+from typing import Any
 
 import click
 
@@ -77,7 +78,7 @@ def _serve(options: Globals, **given: object) -> None:
             "No module with jobs is named. Say --import my.module, or set JOBS_IMPORTS.",
         )
     # The supervisor lives long and must stay small: a child looks whether the ledger serves.
-    code = in_child(lambda: open_app(options), debug=options.debug)
+    code = in_child(lambda: _look(options, given), debug=options.debug)
     if code:
         sys.exit(code)
     from jobs.observe.log import configure_logging
@@ -96,6 +97,16 @@ def _serve(options: Globals, **given: object) -> None:
             debug=options.debug,
         )
     )
+
+
+def _look(options: Globals, given: dict[str, Any]) -> None:
+    """Whether the ledger serves, and has connections for so many processes."""
+    app = open_app(options, **given)
+    if app.database.dialect == "postgresql":
+        from jobs.postgres import check_connections
+
+        with app.database.read() as connection:
+            check_connections(connection, app.settings)
 
 
 def _migrate(options: Globals) -> None:
