@@ -111,6 +111,14 @@ class Job(BaseModel, metaclass=_JobMeta):
         """Do the work. May return a JSON value, kept as the run's result; may be ``async``."""
         raise NotImplementedError(f"{type(self).__name__} does not say how to perform.")
 
+    @classmethod
+    def prepare(cls) -> None:
+        """Make ready what every run of this kind needs: load a model, open a client. May be overridden.
+
+        Called once a process, before the kind's first run there, outside its time limit. When it fails, the
+        run waits uncharged, and it is called again after a while.
+        """
+
     @property
     def run(self) -> Run:
         """The run that is being performed.

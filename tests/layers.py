@@ -11,9 +11,12 @@ from pathlib import Path
 PACKAGES = ("jobs", "worker", "scheduler", "admin_cli", "admin_api")
 
 LAYERS: tuple[frozenset[str], ...] = (
-    frozenset({"jobs.errors", "jobs.states", "jobs.clock", "jobs.duration", "jobs.unique"}),
+    frozenset({"jobs.errors", "jobs.states", "jobs.clock", "jobs.duration", "jobs.size", "jobs.unique"}),
     frozenset({"jobs.retry", "jobs.settings", "jobs.events", "jobs.tags", "jobs.arguments"})
-    | {f"jobs.{part}" for part in ("zones", "cron", "schedule", "slots", "catch_up", "schedule_data", "preview")},
+    | {
+        f"jobs.{part}"
+        for part in ("zones", "cron", "schedule", "slots", "catch_up", "schedule_data", "preview", "settings_page")
+    },
     frozenset({"jobs.models", "jobs.options", "jobs.terms"}),
     frozenset(
         {
@@ -32,7 +35,16 @@ LAYERS: tuple[frozenset[str], ...] = (
     frozenset(
         {"jobs.run", "jobs.announce", "jobs.enqueue", "jobs.operations", "jobs.upkeep", "jobs.observe", "jobs.boot"}
     )
-    | {"jobs.context", "jobs.lookup", "jobs.failure", "jobs.once", "jobs.cursor", "jobs.transaction"},
+    | {
+        "jobs.context",
+        "jobs.ended",
+        "jobs.lookup",
+        "jobs.failure",
+        "jobs.performing",
+        "jobs.once",
+        "jobs.cursor",
+        "jobs.transaction",
+    },
     frozenset({"jobs.job", "jobs.declared"}),
     frozenset({"jobs", "jobs.dramatiq", "jobs.testing", "jobs.pytest_plugin"}),
     frozenset({"worker", "scheduler", "admin_cli", "admin_api"}),

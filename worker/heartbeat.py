@@ -46,6 +46,7 @@ class Heartbeat(threading.Thread):
         self._stopping = threading.Event()
         self.beat_at = self.turned_at = app.clock.monotonic()
         self.on_renewed: Callable[[], None] = lambda: None
+        self.on_stop_asked: Callable[[], None] = lambda: None
 
     def run(self) -> None:
         every = self._app.settings.lease.total_seconds() / 3
@@ -73,7 +74,9 @@ class Heartbeat(threading.Thread):
         with self._app.database.write(urgent=True) as connection:
             pairs = [(one.run_id, one.token) for one in claims]
             ours = renew(connection, pairs, lease=self._app.settings.lease)
-            workers.see(connection, self._worker, busy=len(self._performing()))
+            is_asked_to_stop = workers.see(connection, self._worker, busy=len(self._performing()))
+        if is_asked_to_stop:
+            self.on_stop_asked()
         self.on_renewed()
         for claim in claims:
             if claim.token not in ours and self._holdings.drop(claim.token) is not None:

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from functools import cache
 from typing import Any
 
-from sqlalchemy import Float, String, bindparam, case, or_, select, text, update
+from sqlalchemy import Float, String, bindparam, case, func, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from jobs.models import JobLeader
@@ -72,8 +72,8 @@ def limit_idle(session: Executor, limit: timedelta = IDLE_LIMIT) -> None:
     SQLite cannot: there a process frozen while it writes holds the ledger until it goes on.
     """
     if dialect_of(session) == "postgresql":
-        milliseconds = int(limit.total_seconds() * 1000)
-        session.execute(text(f"SET LOCAL idle_in_transaction_session_timeout = {milliseconds}"))
+        milliseconds = str(int(limit.total_seconds() * 1000))
+        session.execute(select(func.set_config("idle_in_transaction_session_timeout", milliseconds, True)))
 
 
 def _is_over() -> Any:
