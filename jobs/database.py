@@ -88,6 +88,21 @@ class Database:
                 # Releases the session's SAVEPOINT; the connection's own commit follows.
                 session.commit()
 
+    def ring(self, connection: Session | Connection) -> None:
+        """Wake idle workers once this transaction has committed, where there is no ready index to do it."""
+        if self._rings:
+            postgres.ring(connection)
+
+    def listener(self) -> postgres.Listener | None:
+        """What hears ``ring``; None where nobody rings."""
+        return postgres.Listener(self.url, self._settings) if self._rings else None
+
+    @property
+    def _rings(self) -> bool:
+        settings = self._settings
+        can = self.dialect == "postgresql" and not settings.pgbouncer
+        return can and settings.notify and settings.redis_url is None
+
     def close(self) -> None:
         self.engine.dispose()
 

@@ -5,13 +5,16 @@ from __future__ import annotations
 import logging
 from typing import Any
 
-from sqlalchemy import Connection, text
+import psycopg
+from sqlalchemy import URL, Connection, text
+from sqlalchemy.orm import Session
 
 from jobs.errors import ConfigurationError
 from jobs.settings import Settings
 
 log = logging.getLogger("jobs.database")
 
+Executor = Session | Connection
 OLDEST = 130000
 """PostgreSQL 13 or newer: gen_random_uuid() is built in from there on."""
 OWN_CONNECTIONS = 5
@@ -53,6 +56,46 @@ def connect_options(settings: Settings) -> dict[str, Any]:
 def most_connections(settings: Settings) -> int:
     """What one process may have at once: a thread's job one, and ours beside them."""
     return max(settings.pool_size + 10, settings.threads + OWN_CONNECTIONS)
+
+
+CHANNEL = "jobs_ready"
+
+
+def ring(connection: Executor) -> None:
+    """Wake the workers that listen, once this transaction has committed."""
+    connection.execute(text(f"select pg_notify('{CHANNEL}', '')"))
+
+
+class Listener:
+    """A connection of its own that hears ``ring``; made when first asked, and again after it broke."""
+
+    def __init__(self, url: URL, settings: Settings) -> None:
+        plain = url.set(drivername="postgresql").render_as_string(hide_password=False)
+        options = connect_options(settings)
+        options.pop("options", None)
+        self._plain, self._options = plain, options
+        self._connection: psycopg.Connection[Any] | None = None
+
+    def heard(self, seconds: float) -> bool:
+        """Wait for a ring at most so long; whether there was one, or the connection is new and may have missed it.
+
+        Raises:
+            OSError: the server does not let us listen.
+        """
+        try:
+            if self._connection is None:
+                self._connection = psycopg.connect(self._plain, autocommit=True, **self._options)
+                self._connection.execute(f"listen {CHANNEL}")
+                return True
+            return any(True for _ in self._connection.notifies(timeout=seconds, stop_after=1))
+        except psycopg.Error as error:
+            self.close()
+            raise OSError(str(error)) from error
+
+    def close(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.close()
 
 
 def sqlstate(error: Exception) -> str:
