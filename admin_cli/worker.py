@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from datetime import timedelta
+from typing import Any
 
 import click
 
@@ -90,7 +91,7 @@ def _serve(options: Globals, *, watch: tuple[str, ...] = (), **given: object) ->
             "No module with jobs is named. Say --import my.module, or set JOBS_IMPORTS.",
         )
     # The supervisor lives long and must stay small: a child looks whether the ledger serves.
-    code = in_child(lambda: open_app(options), debug=options.debug)
+    code = in_child(lambda: _look(options, given), debug=options.debug)
     if code:
         sys.exit(code)
     from jobs.observe.log import configure_logging
@@ -110,6 +111,16 @@ def _serve(options: Globals, *, watch: tuple[str, ...] = (), **given: object) ->
             debug=options.debug,
         )
     )
+
+
+def _look(options: Globals, given: dict[str, Any]) -> None:
+    """Whether the ledger serves, and has connections for so many processes."""
+    app = open_app(options, **given)
+    if app.database.dialect == "postgresql":
+        from jobs.postgres import check_connections
+
+        with app.database.read() as connection:
+            check_connections(connection, app.settings)
 
 
 def _migrate(options: Globals) -> None:

@@ -79,6 +79,12 @@ class Settings(BaseSettings):
     pool_size: int = Field(
         5, ge=1, le=500, description="Database connections a process keeps for its jobs and callers."
     )
+    pgbouncer: bool = Field(
+        False, description="PostgreSQL is behind pgbouncer in transaction mode: nothing is prepared or set there."
+    )
+    notify: bool = Field(
+        True, description="PostgreSQL without Redis: wake idle workers by NOTIFY, which takes turns at commit."
+    )
     connect_timeout: Span = Field(timedelta(seconds=5), description="Time limit of a connection to a server.")
     statement_timeout: Span = Field(timedelta(seconds=30), description="Time limit of a statement.")
     lock_timeout: Span = Field(timedelta(seconds=5), description="Time limit of a wait for a lock.")

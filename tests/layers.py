@@ -21,6 +21,7 @@ LAYERS: tuple[frozenset[str], ...] = (
     frozenset(
         {
             "jobs.sql",
+            "jobs.postgres",
             "jobs.database",
             "jobs.session",
             "jobs.sqlite_file",
@@ -66,7 +67,9 @@ LATE = frozenset(
 ``main``, ``LedgerBroker.consume`` loads the worker's consumer when a worker first asks, and ``jobs.testing``
 makes attempts as a worker does."""
 
-SQL = frozenset({"jobs.models", "jobs.sql", "jobs.database", "jobs.session", "jobs.schema", "jobs.ledger"})
+SQL = frozenset(
+    {"jobs.models", "jobs.sql", "jobs.database", "jobs.session", "jobs.schema", "jobs.ledger", "jobs.postgres"}
+)
 MAINS = frozenset({"worker.main", "scheduler.main", "admin_cli", "admin_api.main"})
 
 DOORS: dict[str, frozenset[str]] = {

@@ -45,7 +45,7 @@ from worker.nursery import Nursery, SpawnNursery, ZygoteNursery
 from worker.pace import Pace
 from worker.ready_source import ReadySource
 from worker.settler import Settler
-from worker.source import LedgerSource, PollingBell, Source, SqliteBell
+from worker.source import Bell, LedgerSource, ListeningBell, PollingBell, Source, SqliteBell
 from worker.starts import Starts
 from worker.watchdog import Watchdog
 from worker.wear import Wear
@@ -375,7 +375,12 @@ class Process:
         return bool(settled or freed)
 
     def _make_source(self) -> Source:
-        bell = SqliteBell(self.app) if self.app.database.dialect == "sqlite" else PollingBell(self.app)
+        listener = self.app.database.listener()
+        bell: Bell
+        if self.app.database.dialect == "sqlite":
+            bell = SqliteBell(self.app)
+        else:
+            bell = PollingBell(self.app) if listener is None else ListeningBell(self.app, listener)
         ledger = LedgerSource(self.app, queues=self.queues, kinds=self.kinds, worker=self.name, bell=bell)
         if self.app.ready is None:
             return ledger

@@ -138,6 +138,8 @@ class Settler(threading.Thread):
                     monotonic=began,
                 )
                 freed = give_back(connection, unstarted)
+                if freed or any(one.state is RunState.QUEUED or one.followed_by for _, one in settled):
+                    app.database.ring(connection)
         # Committed. From here on nothing may fail the batch.
         for delivery in batch:
             self._holdings.drop(delivery.claim.token)

@@ -7,8 +7,10 @@ from datetime import datetime
 from typing import Protocol
 
 from jobs.app import App
+from jobs.events import ServiceFailed
 from jobs.ledger.claim import claim_due, next_due_at
 from jobs.ledger.records import Claim
+from jobs.postgres import Listener
 from jobs.sqlite_watch import DataVersion
 
 
@@ -143,3 +145,36 @@ class PollingBell:
         """There was work: more may come soon."""
         self._pause = self._shortest
         self._look_at = 0.0
+
+
+class ListeningBell:
+    """Hears of enqueues and retries by NOTIFY, and polls beside it: seldom, and often while it cannot listen."""
+
+    POLL_SECONDS = 4.0
+    """Source: decision; what nobody rang for (a rescue, a replay by an older release) is that late at most."""
+    AGAIN_SECONDS = 5.0
+
+    def __init__(self, app: App, listener: Listener) -> None:
+        self._app = app
+        self._listener = listener
+        self._polling = PollingBell(app)
+        self._listen_at = 0.0
+        self._poll_at = 0.0
+
+    def wait_for_change(self, seconds: float) -> bool:
+        clock = self._app.clock
+        if clock.monotonic() < self._listen_at:
+            return self._polling.wait_for_change(seconds)
+        try:
+            heard = self._listener.heard(seconds)
+        except OSError as error:
+            self._listen_at = clock.monotonic() + self.AGAIN_SECONDS * (0.75 + clock.rng.random() / 2)
+            self._app.events.emit([ServiceFailed("ledger", "listen", str(error).splitlines()[0])])
+            return True
+        if heard or clock.monotonic() >= self._poll_at:
+            self._poll_at = clock.monotonic() + self.POLL_SECONDS * (0.75 + clock.rng.random() / 2)
+            return True
+        return False
+
+    def found(self) -> None:
+        self._polling.found()
