@@ -24,7 +24,7 @@ class Fine(Job):
 
 class Grows(Job):
     kept = []
-    def perform(self): HELD.append(bytearray(os.urandom(1)) * (64 << 20))
+    def perform(self): HELD.append(bytearray(os.urandom(1)) * (32 << 20))
 
 HELD = []
 CALLS = "prepared"
@@ -86,7 +86,7 @@ def test_a_worn_process_is_replaced_without_a_gap(tmp_path: Path, kind: str, lim
         worker.wait_for(lambda: len(worker.logged("process is to be replaced")) >= 2, "two replacements")
         runs = stream.stop()
 
-        assert worker.wait_until_final(runs) == {"succeeded": len(runs)}
+        assert worker.wait_until_final(runs, seconds=60) == {"succeeded": len(runs)}
         # Each run once: nothing was released, lost or charged.
         assert {worker.run(run).attempt for run in runs[:: max(1, len(runs) // 100)]} == {1}
         assert not worker.logged("process died")
@@ -106,7 +106,7 @@ def test_a_rolling_restart_loses_and_charges_nothing(tmp_path: Path) -> None:
             worker.wait_for(lambda g=generation: len(worker.logged("rolling restart done")) == g - 1, "rolled")
         runs = stream.stop()
 
-        assert worker.wait_until_final(runs) == {"succeeded": len(runs)}
+        assert worker.wait_until_final(runs, seconds=60) == {"succeeded": len(runs)}
         assert {worker.run(run).attempt for run in runs} == {1}
         assert {len(worker.attempts(run)) for run in runs} == {1}
         assert not worker.logged("process died")
