@@ -21,6 +21,21 @@ COMMANDS: dict[str, Entry] = {
     ),
     "attempts": Entry("admin_cli.show:attempts", "List the attempts of a run, first to last.", LOOK),
     "diff": Entry("admin_cli.show:diff", "Show what changed between two attempts, A and B, of a run.", LOOK),
+    "why": Entry("admin_cli.why:why", "Say why a run is not running, or why it ended.", LOOK),
+    "wait": Entry("admin_cli.why:wait", "Wait until runs have ended: exit 0 if all succeeded, 7 if one did not.", LOOK),
+    "errors": Entry("admin_cli.dlq:errors", "Group what fails by error, the most frequent first.", LOOK),
+    "dlq": Entry("admin_cli.dlq:dlq", "Dead letters: runs that gave up, alone and in groups.", ACT),
+    "replay": Entry("admin_cli.replay:replay", "Replay dead runs, with a fresh budget.", ACT),
+    "cancel": Entry(
+        "admin_cli.cancel:cancel", "Cancel runs: at once if they wait; if they run, their jobs are interrupted.", ACT
+    ),
+    "purge": Entry(
+        "admin_cli.cancel:purge", "Hide runs that have ended; restore brings them back until they are pruned.", ACT
+    ),
+    "restore": Entry("admin_cli.cancel:restore", "Bring purged runs back.", ACT),
+    "queues": Entry("admin_cli.queues:queues", "Queues: what waits in them, and pausing them.", ACT),
+    "workers": Entry("admin_cli.workers:workers", "Worker processes: who is live, and stopping one.", ACT),
+    "audit": Entry("admin_cli.audit:audit", "What operators did: who, when, to which runs, why.", ACT),
     "demo": Entry(
         "admin_cli.demo:demo",
         "Run a job for each file of a folder, and check the ledger.",
@@ -36,6 +51,9 @@ COMMANDS: dict[str, Entry] = {
     "enqueue": Entry("admin_cli.enqueue:enqueue", "Record a run of KIND, and print its id.", RUN),
     "schedules": Entry("admin_cli.schedules:schedules", "When runs are made, and what became of each slot.", LOOK),
     "kinds": Entry("admin_cli.kinds:kinds", "The kinds of job that the application defines.", LOOK),
+    "check": Entry("admin_cli.check:check", "Say whether all is well: exit 0, or 6.", LOOK),
+    "metrics": Entry("admin_cli.metrics:metrics", "The ledger's metrics, for Prometheus.", LOOK),
+    "config": Entry("admin_cli.config:config", "The settings, and where each comes from.", SETUP),
     "migrate": Entry("admin_cli.migrate:migrate", "Make, move and show the ledger's tables.", SETUP),
     "shell-init": Entry("admin_cli.shell_init:shell_init", "Print what makes `jobs WORD` work in your shell.", SETUP),
     "completion": Entry("admin_cli.completion:completion", "Print the completion script of a shell.", SETUP),

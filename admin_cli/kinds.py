@@ -10,6 +10,7 @@ from admin_cli.app import import_modules, read_settings
 from admin_cli.columns import Column
 from admin_cli.options import Globals, pass_globals
 from admin_cli.output import Output, output_options
+from admin_cli.queues import pause_kind, resume_kind
 from admin_cli.worker import IMPORT
 
 if TYPE_CHECKING:
@@ -51,6 +52,10 @@ def list_kinds(options: Globals, out: Output, imports: tuple[str, ...]) -> None:
         [_row(registry.get(kind)) for kind in registry.kinds()],
         empty="No kind is known: name a module with --import, or set JOBS_IMPORTS.",
     )
+
+
+kinds.add_command(pause_kind, "pause")
+kinds.add_command(resume_kind, "resume")
 
 
 def _row(cls: type[Job]) -> dict[str, Any]:

@@ -61,7 +61,7 @@ def _quietly(ctx: click.Context) -> tuple[App, Any]:
     from jobs.settings import Settings
 
     root = ctx.find_root()
-    options = Globals(**{name: root.params.get(name) for name in ("database_url", "redis_url")})
+    options = Globals(database_url=root.params.get("database_url"), redis_url=root.params.get("redis_url"))
     return boot.build(Settings.read(**options.overrides())), this_operator()
 
 

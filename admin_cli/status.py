@@ -48,7 +48,7 @@ WORKER_COLUMNS = (
 )
 
 
-def group_error(group: DeadGroup) -> str:
+def group_error(group: DeadGroup) -> str | None:
     if not group.error_type:
         return group.cause
     first = (group.error_message or "").strip().partition("\n")[0]

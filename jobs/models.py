@@ -327,6 +327,18 @@ class JobQueue(Base):
     latency_target_seconds: Mapped[int | None] = mapped_column(Integer)
 
 
+class JobKind(Base):
+    """What operators say of a kind. A kind without a row is not paused."""
+
+    __tablename__ = "job_kinds"
+
+    name: Mapped[str] = mapped_column(String(200), primary_key=True)
+    paused_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    paused_until: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    paused_by: Mapped[str | None] = mapped_column(String(200))
+    pause_reason: Mapped[str | None] = mapped_column(String(500))
+
+
 class JobWorker(Base):
     """A worker process, what it serves and knows, and when it was last seen."""
 
@@ -343,6 +355,7 @@ class JobWorker(Base):
     started_at: Mapped[datetime] = mapped_column(UtcDateTime)
     seen_at: Mapped[datetime] = mapped_column(UtcDateTime)
     stopped_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    stop_requested_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
 
     # ledger/workers.py, live workers.
     __table_args__ = (Index("ix_job_workers_seen", "seen_at"),)

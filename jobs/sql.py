@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from typing import Any
-from typing import cast as cast_type
 from uuid import UUID
 
 from sqlalchemy import (
@@ -17,7 +16,6 @@ from sqlalchemy import (
     FromClause,
     Select,
     SQLColumnExpression,
-    Table,
     Text,
     any_,
     bindparam,
@@ -32,7 +30,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.ext.compiler import compiles
-from sqlalchemy.orm import DeclarativeBase, QueryableAttribute, Session
+from sqlalchemy.orm import QueryableAttribute, Session
 from sqlalchemy.sql import ColumnElement
 from sqlalchemy.sql.functions import FunctionElement
 from sqlalchemy.types import TypeEngine, Uuid
@@ -133,11 +131,6 @@ def _token_postgresql(element: random_token, compiler: Any, **kw: Any) -> str:
 @compiles(random_token, "sqlite")
 def _token_sqlite(element: random_token, compiler: Any, **kw: Any) -> str:
     return "jobs_token()"
-
-
-def table_of(entity: type[DeclarativeBase]) -> Table:
-    """The table itself, for an insert from rows: given the class, a Session takes the parameters for columns."""
-    return cast_type(Table, entity.__table__)
 
 
 def one_of(dialect: str, this: SQLColumnExpression[Any], ids: Select[Any]) -> ColumnElement[bool]:

@@ -44,14 +44,16 @@ class Heartbeat(threading.Thread):
         self._cancel = cancel
         self._lose = lose
         self._stopping = threading.Event()
-        self.beat_at = app.clock.monotonic()
+        self.beat_at = self.turned_at = app.clock.monotonic()
         self.on_renewed: Callable[[], None] = lambda: None
+        self.on_stop_asked: Callable[[], None] = lambda: None
 
     def run(self) -> None:
         every = self._app.settings.lease.total_seconds() / 3
         clock = self._app.clock
         renew_at = clock.monotonic() + every
         while not self._stopping.wait(min(LOOK_SECONDS, every)):
+            self.turned_at = clock.monotonic()
             try:
                 if clock.monotonic() >= renew_at:
                     self._renew()
@@ -72,7 +74,9 @@ class Heartbeat(threading.Thread):
         with self._app.database.write(urgent=True) as connection:
             pairs = [(one.run_id, one.token) for one in claims]
             ours = renew(connection, pairs, lease=self._app.settings.lease)
-            workers.see(connection, self._worker, busy=len(self._performing()))
+            is_asked_to_stop = workers.see(connection, self._worker, busy=len(self._performing()))
+        if is_asked_to_stop:
+            self.on_stop_asked()
         self.on_renewed()
         for claim in claims:
             if claim.token not in ours and self._holdings.drop(claim.token) is not None:

@@ -217,3 +217,10 @@ def _insert(dialect: str) -> Insert:
 
 def _text(value: Mapping[str, Any] | None) -> str | None:
     return None if value is None else json.dumps(value, default=str, ensure_ascii=False)
+
+
+def moment(session: Executor) -> datetime:
+    """This moment, by the ledger's clock."""
+    found = session.scalar(select(ledger_now()), {"now": None})
+    assert isinstance(found, datetime)
+    return found

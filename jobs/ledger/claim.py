@@ -33,7 +33,7 @@ from sqlalchemy import (
 
 from jobs.ledger.follow import follow
 from jobs.ledger.records import Claim, Freed
-from jobs.models import JobQueue, JobRun, UtcDateTime
+from jobs.models import JobKind, JobQueue, JobRun, UtcDateTime
 from jobs.sql import Batch, Executor, dialect_of, ledger_now, one_of, plus_seconds, random_token
 from jobs.states import RunState
 
@@ -128,12 +128,16 @@ def _is_due() -> ColumnElement[bool]:
 
 
 def _is_paused() -> ColumnElement[bool]:
+    return or_(_has_pause(JobQueue, JobRun.queue), _has_pause(JobKind, JobRun.kind))
+
+
+def _has_pause(table: type[JobQueue] | type[JobKind], name: Any) -> ColumnElement[bool]:
     return (
-        select(JobQueue.name)
+        select(table.name)
         .where(
-            JobQueue.name == JobRun.queue,
-            JobQueue.paused_at.is_not(None),
-            or_(JobQueue.paused_until.is_(None), JobQueue.paused_until > ledger_now()),
+            table.name == name,
+            table.paused_at.is_not(None),
+            or_(table.paused_until.is_(None), table.paused_until > ledger_now()),
         )
         .correlate(JobRun)
         .exists()
@@ -257,6 +261,7 @@ def _take(dialect: str, ids: Select[tuple[UUID]]) -> Update:
             JobRun.root_id,
             JobRun.scheduled_for,
             JobRun.key,
+            JobRun.trace_context,
         )
         .execution_options(synchronize_session=False)
     )

@@ -7,7 +7,7 @@ from dataclasses import fields
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Select, String, and_, cast, func, literal_column, select
+from sqlalchemy import ColumnElement, Select, String, and_, cast, func, literal_column, select
 
 from jobs.errors import Ambiguous, NotFound
 from jobs.ledger.records import AttemptRecord, RunRecord
@@ -101,7 +101,7 @@ def resolve_id(session: Executor, text: str) -> UUID:
 def _by_part(session: Executor, plain: str) -> list[UUID]:
     """At most 11 runs whose id begins or ends so."""
     lowest, highest = UUID(plain.ljust(32, "0")), UUID(plain.ljust(32, "f"))
-    digits = cast(JobRun.id, String)
+    digits: ColumnElement[str] = cast(JobRun.id, String)
     if dialect_of(session) == "postgresql":
         digits = func.replace(digits, "-", "")
     ends_so = func.substr(digits, 33 - len(plain)) == plain

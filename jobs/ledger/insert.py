@@ -27,7 +27,7 @@ from sqlalchemy.types import TypeEngine
 
 from jobs.ledger.records import NewRun
 from jobs.models import JobRun, JsonText, UtcDateTime
-from jobs.sql import Batch, Executor, dialect_of, insert_into, ledger_now, plus_seconds, table_of
+from jobs.sql import Batch, Executor, dialect_of, insert_into, ledger_now, plus_seconds
 from jobs.states import RunState
 
 _PLAIN: dict[str, TypeEngine[Any]] = {
@@ -87,7 +87,7 @@ def _one() -> Insert:
         name: cast(bindparam(name, type_=Text()), JsonText) if name in _JSON else bindparam(name, type_=kind)
         for name, kind in _PLAIN.items()
     }
-    return insert(table_of(JobRun)).values(
+    return insert(JobRun).values(
         **values, **_moments({name: bindparam(name, type_=kind) for name, kind in _GIVEN.items()})
     )
 

@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import insert, literal_column, or_, select, update
+from sqlalchemy import ColumnElement, and_, insert, literal_column, or_, select, update
 from sqlalchemy.exc import IntegrityError
 
 from jobs.ledger.selectors import ended_strands
 from jobs.ledger.workers import live
-from jobs.models import JobQueue, JobRun
-from jobs.sql import Executor, ledger_now, plus_seconds
+from jobs.models import JobKind, JobQueue, JobRun
+from jobs.sql import Executor, ledger_now
 from jobs.states import FINAL
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pause:
-    """A pause, as read."""
+    """A pause of a queue or a kind, as read."""
 
     name: str
     paused_at: datetime
@@ -26,62 +28,66 @@ class Pause:
     pause_reason: str | None
 
 
-_COLUMNS = (JobQueue.name, JobQueue.paused_at, JobQueue.paused_until, JobQueue.paused_by, JobQueue.pause_reason)
+_TABLES: dict[str, type[JobQueue] | type[JobKind]] = {"queue": JobQueue, "kind": JobKind}
+_PAUSE = ("paused_at", "paused_until", "paused_by", "pause_reason")
 
 
-def pauses(session: Executor, *, now: datetime | None = None, limit: int = 10_000) -> dict[str, Pause]:
-    """The pauses that hold at this moment, by queue."""
-    still = or_(JobQueue.paused_until.is_(None), JobQueue.paused_until > ledger_now())
-    rows = session.execute(select(*_COLUMNS).where(JobQueue.paused_at.is_not(None), still).limit(limit), {"now": now})
+def pauses(
+    session: Executor, what: str = "queue", *, now: datetime | None = None, limit: int = 10_000
+) -> dict[str, Pause]:
+    """The pauses of queues or kinds that hold at this moment, by name."""
+    table = _TABLES[what]
+    rows = session.execute(
+        select(table.name, *(getattr(table, name) for name in _PAUSE)).where(is_paused(table)).limit(limit),
+        {"now": now},
+    )
     return {row.name: Pause(**row._mapping) for row in rows}
 
 
-def pause(
-    session: Executor,
-    queue: str,
-    *,
-    by: str,
-    reason: str | None,
-    seconds: float | None = None,
-    now: datetime | None = None,
-) -> None:
-    """Pause a queue, or pause it anew: nothing of it is claimed until it is resumed, or the time is over."""
-    known = session.scalar(select(JobQueue.name).where(JobQueue.name == queue))
-    if known is None:
+def is_paused(table: type[JobQueue] | type[JobKind]) -> ColumnElement[bool]:
+    """Whether the pause of a row holds at this moment."""
+    return and_(table.paused_at.is_not(None), or_(table.paused_until.is_(None), table.paused_until > ledger_now()))
+
+
+def pause_of(session: Executor, what: str, name: str) -> dict[str, Any] | None:
+    """The pause of a queue or kind as plain values, over or not; None where there is none."""
+    table = _TABLES[what]
+    row = session.execute(select(*(getattr(table, one) for one in _PAUSE)).where(table.name == name)).one_or_none()
+    if row is None or row.paused_at is None:
+        return None
+    return {
+        one: value.isoformat(timespec="microseconds") if isinstance(value, datetime) else value
+        for one, value in row._mapping.items()
+    }
+
+
+def set_pause(session: Executor, what: str, name: str, pause: Mapping[str, Any] | None) -> None:
+    """Make the pause of a queue or kind this one; None ends it. Nothing of it is claimed while it holds."""
+    table = _TABLES[what]
+    if session.scalar(select(table.name).where(table.name == name)) is None:
+        if pause is None:
+            return
         try:
             with session.begin_nested():
-                session.execute(insert(JobQueue).values(name=queue))
+                session.execute(insert(table).values(name=name))
         except IntegrityError:
             # Another operator wrote the row between our look and our insert.
             pass
-    until = None if seconds is None else plus_seconds(ledger_now(), literal_column(repr(float(seconds))))
+    values = {one: None if pause is None else _read(pause[one], one) for one in _PAUSE}
     session.execute(
-        update(JobQueue)
-        .where(JobQueue.name == queue)
-        .values(paused_at=ledger_now(), paused_until=until, paused_by=by, pause_reason=reason)
-        .execution_options(synchronize_session=False),
-        {"now": now},
+        update(table).where(table.name == name).values(**values).execution_options(synchronize_session=False)
     )
 
 
-def resume(session: Executor, queue: str) -> bool:
-    """End a pause. Whether there was one."""
-    row = session.execute(
-        update(JobQueue)
-        .where(JobQueue.name == queue, JobQueue.paused_at.is_not(None))
-        .values(paused_at=None, paused_until=None, paused_by=None, pause_reason=None)
-        .returning(JobQueue.name)
-        .execution_options(synchronize_session=False)
-    ).one_or_none()
-    return row is not None
+def _read(value: Any, name: str) -> Any:
+    return datetime.fromisoformat(value) if value is not None and name in ("paused_at", "paused_until") else value
 
 
 def names_in_use(session: Executor, *, now: datetime | None = None) -> tuple[set[str], set[str]]:
     """Every queue and every kind that a run has, or that a live worker serves or knows; paused queues too."""
-    queues: set[str] = set(pauses(session, now=now))
-    kinds: set[str] = set()
-    for state in FINAL:
-        for queue, kind in ended_strands(session, state):
+    queues, kinds = set(pauses(session, now=now)), set(pauses(session, "kind", now=now))
+    for final in FINAL:
+        for queue, kind in ended_strands(session, final):
             queues.add(queue)
             kinds.add(kind)
     for state in ("queued", "running"):

@@ -75,7 +75,7 @@ def _by_queue(session: Executor, which: ColumnElement[bool]) -> dict[str, int]:
     rows = session.execute(
         select(JobRun.queue, func.count()).where(which, JobRun.deleted_at.is_(None)).group_by(JobRun.queue)
     )
-    return {queue: number for queue, number in rows}
+    return {row[0]: row[1] for row in rows}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,7 +84,7 @@ class DeadGroup:
 
     fingerprint: str | None
     kind: str
-    cause: str
+    cause: str | None
     error_type: str | None
     error_message: str | None
     count: int

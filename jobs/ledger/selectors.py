@@ -2,8 +2,9 @@
 
 A selector is walked in *strands*, each of which one index answers in the order of ``state_at``: the ids, the
 fingerprints, keys or parents that were named, else the runs of each state; those that have ended lie by
-(state, queue, kind). The strands are merged, so that a million succeeded runs are never read to find ten dead ones.
-``tags``, ``arguments``, ``errors`` and patterns in keys are looked at row by row within the strands that the rest names.
+(state, queue, kind). The strands are merged, so that a million succeeded runs are never read to find ten
+dead ones. ``tags``, ``arguments``, ``errors`` and patterns in keys are looked at row by row within the strands
+that the rest names.
 """
 
 from __future__ import annotations
@@ -16,11 +17,25 @@ from fnmatch import fnmatchcase
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Select, Text, and_, case, cast, func, literal, literal_column, or_, select, tuple_
+from sqlalchemy import (
+    ColumnElement,
+    Select,
+    Text,
+    Uuid,
+    and_,
+    case,
+    cast,
+    func,
+    literal,
+    literal_column,
+    or_,
+    select,
+    tuple_,
+)
 from sqlalchemy import String as SaString
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
-from jobs.models import JobRun, UtcDateTime, Uuid
+from jobs.models import JobRun, UtcDateTime
 from jobs.sql import Executor, dialect_of, ledger_now
 from jobs.states import FINAL, RunState
 
@@ -138,7 +153,7 @@ def _walk(
 
 def _page_of(
     strand: Sequence[ColumnElement[bool]], after: Place | None, newest_first: bool, page: int
-) -> Select[tuple[datetime, UUID]]:
+) -> Select[datetime, UUID]:
     query = select(JobRun.state_at, JobRun.id).where(*strand)
     here = tuple_(JobRun.state_at, JobRun.id)
     if after is not None:

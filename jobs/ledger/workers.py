@@ -31,6 +31,7 @@ class WorkerRecord:
     started_at: datetime
     seen_at: datetime
     stopped_at: datetime | None
+    stop_requested_at: datetime | None
 
 
 def register(
@@ -63,13 +64,28 @@ def register(
     )
 
 
-def see(session: Executor, name: str, *, busy: int, now: datetime | None = None) -> None:
-    """Write that a worker process is alive, with so many threads busy."""
-    session.execute(
+def see(session: Executor, name: str, *, busy: int, now: datetime | None = None) -> bool:
+    """Write that a worker process is alive, with so many threads busy. Whether an operator asked it to stop."""
+    asked = session.scalar(
         update(JobWorker).where(JobWorker.name == name).values(seen_at=ledger_now(), busy=busy)
+        .returning(JobWorker.stop_requested_at.is_not(None))
         .execution_options(synchronize_session=False),
         {"now": now},
     )  # fmt: skip
+    return bool(asked)
+
+
+def request_stop(session: Executor, names: Sequence[str], *, now: datetime | None = None) -> list[str]:
+    """Ask worker processes to finish what they have and end. Returns those that had not stopped."""
+    asked = session.scalars(
+        update(JobWorker)
+        .where(JobWorker.name.in_(list(names)), JobWorker.stopped_at.is_(None))
+        .values(stop_requested_at=ledger_now())
+        .returning(JobWorker.name)
+        .execution_options(synchronize_session=False),
+        {"now": now},
+    )
+    return sorted(asked)
 
 
 def sign_off(session: Executor, name: str, *, now: datetime | None = None) -> None:

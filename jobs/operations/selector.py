@@ -141,11 +141,15 @@ def _with(executor: Executor, selector: Selector, term: Term, now: datetime) -> 
             return replace(selector, attempts=(*selector.attempts, (term.sign, _number(term.values[0]))))
         case "age":
             moment = read_moment(term.values[0], what="age", now=now)
-            return replace(selector, **{"until" if term.sign in (">", ">=") else "since": moment})
-        case "since" | "until":
-            return replace(selector, **{term.field: read_moment(term.values[0], what=term.field, now=now)})
+            older = term.sign in (">", ">=")
+            return replace(selector, until=moment) if older else replace(selector, since=moment)
+        case "since":
+            return replace(selector, since=read_moment(term.values[0], what="since", now=now))
+        case "until":
+            return replace(selector, until=read_moment(term.values[0], what="until", now=now))
     name = _PLAIN[term.field]
-    return replace(selector, **{name: getattr(selector, name) + term.values})
+    changed: dict[str, Any] = {name: getattr(selector, name) + term.values}
+    return replace(selector, **changed)
 
 
 def _ids(executor: Executor, given: Sequence[str]) -> tuple[UUID, ...]:
@@ -167,7 +171,7 @@ def _split(given: Sequence[str]) -> list[str]:
 
 def _word(text: str, known: Sequence[str], what: str) -> str:
     if text not in set(known):
-        near = difflib.get_close_matches(text, list(known), n=1)
+        near = difflib.get_close_matches(text, list(map(str, known)), n=1)
         hint = f"Did you mean {near[0]!r}?" if near else f"One of: {', '.join(known)}."
         raise SelectorRefused(f"no {what} {text!r}.", hint=hint)
     return str(text)

@@ -53,6 +53,16 @@ def upgrade() -> None:
         sa.Column("after", JSON, nullable=True),
         sa.PrimaryKeyConstraint("action_id", "run_id", name=op.f("pk_operator_action_runs")),
     )
+    op.create_table(
+        "job_kinds",
+        sa.Column("name", sa.String(length=200), nullable=False),
+        sa.Column("paused_at", MOMENT, nullable=True),
+        sa.Column("paused_until", MOMENT, nullable=True),
+        sa.Column("paused_by", sa.String(length=200), nullable=True),
+        sa.Column("pause_reason", sa.String(length=500), nullable=True),
+        sa.PrimaryKeyConstraint("name", name=op.f("pk_job_kinds")),
+    )
+    op.add_column("job_workers", sa.Column("stop_requested_at", MOMENT, nullable=True))
     op.create_index("ix_operator_action_runs_run", "operator_action_runs", ["run_id"])
     _index("ix_job_runs_ended", ["state", "queue", "kind", "state_at", "id"], ENDED)
     _index("ix_job_runs_fingerprint", ["fingerprint", "state_at", "id"], "fingerprint is not null")
@@ -66,6 +76,8 @@ def downgrade() -> None:
     for name in ("tail", "parent", "key", "fingerprint", "ended"):
         op.drop_index(f"ix_job_runs_{name}", table_name="job_runs")
     op.drop_index("ix_operator_action_runs_run", table_name="operator_action_runs")
+    op.drop_column("job_workers", "stop_requested_at")
+    op.drop_table("job_kinds")
     op.drop_table("operator_action_runs")
     op.drop_table("operator_actions")
 

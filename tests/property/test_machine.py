@@ -223,7 +223,9 @@ class Machine(RuleBasedStateMachine):
     @precondition(lambda self: self.held)
     @rule(data=st.data(), crash=CRASH)
     def give_back(self, data: st.DataObject, crash: str) -> None:
-        held = self.holder(data)
+        self._give_back(self.holder(data), crash)
+
+    def _give_back(self, held: Claim, crash: str) -> None:
         run = self.runs[held.run_id]
         freed = self.commit(crash, lambda c: claim.give_back(c, [(held.run_id, held.token)], now=self.now))
         if freed is None:
@@ -244,6 +246,21 @@ class Machine(RuleBasedStateMachine):
         for run in self.runs.values():
             if run.token in expected:
                 run.lease_until = self.now + LEASE
+
+    @precondition(lambda self: self.fenced())
+    @rule(data=st.data(), does=st.sampled_from(["succeeds", "fails", "gives back", "renews"]))
+    def zombie(self, data: st.DataObject, does: str) -> None:
+        """A worker that lost a run, which another now performs, does not know it yet."""
+        held = data.draw(st.sampled_from(self.fenced()), label="claim")
+        if does == "gives back":
+            self._give_back(held, NO_CRASH)
+        elif does == "renews":
+            assert self.book.renew(held) == set()
+        else:
+            self._settle(ending(held, Outcome.SUCCEEDED if does == "succeeds" else Outcome.FAILED), NO_CRASH)
+
+    def fenced(self) -> list[Claim]:
+        return [one for one in self.held if self.runs[one.run_id].token not in (None, one.token)]
 
     @rule(seconds=st.sampled_from([1, 16, 31]))
     def time_passes(self, seconds: float) -> None:

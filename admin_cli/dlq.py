@@ -1,0 +1,163 @@
+"""`jobs dlq` and `jobs errors`: dead letters, and what fails."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from admin_cli import streams
+from admin_cli.actor import this_operator
+from admin_cli.app import open_app
+from admin_cli.bulk import act_on, bulk_options
+from admin_cli.cells import json_text
+from admin_cli.columns import Column
+from admin_cli.list import show_runs
+from admin_cli.options import DURATION, Globals, pass_globals
+from admin_cli.output import Output, output_options, record_options
+from admin_cli.replay import STEPS, replay_runs
+from admin_cli.run_columns import RUN_COLUMNS, run_json
+from admin_cli.selecting import selector_of, selector_options
+from admin_cli.show import show
+from admin_cli.status import GROUP_COLUMNS, group_error
+from admin_cli.worker import IMPORT
+
+if TYPE_CHECKING:
+    from jobs.operations.selector import Asked
+
+ERROR_COLUMNS = (
+    Column("fingerprint", heading="GROUP"),
+    Column("count"),
+    Column("dead"),
+    Column("share", lambda group: f"{group.share:.0%}"),
+    Column("kinds", heading="KIND", gives=2, min_width=10),
+    Column("error", lambda group: f"{group.error_type}: {group.error_message or ''}".rstrip(": "), gives=3,
+           min_width=14),
+    Column("first_at", heading="FIRST", gives=4),
+    Column("last_at", heading="LAST"),
+)  # fmt: skip
+
+
+@click.group("dlq")
+def dlq() -> None:
+    """Dead letters: runs that gave up, alone and in groups.
+
+    \b
+    Example:
+      jobledger dlq groups
+    """
+
+
+def _dead(asked: Asked) -> Asked:
+    return replace(asked, states=("dead",))
+
+
+@dlq.command("list")
+@selector_options
+@click.option("-n", "--limit", type=click.IntRange(1, 1000), default=50, show_default=True, help="Runs a page.")
+@click.option("--cursor", metavar="TEXT", help="Go on where a page ended.")
+@output_options(RUN_COLUMNS)
+@pass_globals
+def list_dead(options: Globals, out: Output, asked: Asked, limit: int, cursor: str | None) -> None:
+    """List dead letters, the latest first."""
+    show_runs(open_app(options), out, _dead(asked), limit=limit, cursor=cursor)
+
+
+@dlq.command("groups")
+@click.option("--since", metavar="WHEN", help="Dead since: 1h (ago), 2026-11-01.")
+@click.option("-n", "--limit", type=click.IntRange(1, 1000), default=100, show_default=True, help="Groups.")
+@output_options(GROUP_COLUMNS)
+@pass_globals
+def groups(options: Globals, out: Output, since: str | None, limit: int) -> None:
+    """Group dead letters by kind and error, the largest group first."""
+    from jobs.operations.letters import dead_groups
+    from jobs.operations.selector import read_moment
+
+    app = open_app(options)
+    moment = None if since is None else read_moment(since, what="--since", now=app.clock.now())
+    out.rows(
+        dead_groups(app, this_operator(), since=moment, limit=limit),
+        as_json=lambda group: {
+            "fingerprint": group.fingerprint,
+            "kind": group.kind,
+            "cause": group.cause,
+            "error_type": group.error_type,
+            "error_message": group.error_message,
+            "error": group_error(group),
+            "count": group.count,
+            "first_at": group.first_at,
+            "last_at": group.last_at,
+        },
+        empty="no run is dead",
+    )
+
+
+dlq.add_command(show, "show")
+
+
+@dlq.command("replay")
+@selector_options
+@click.option("--set", "sets", metavar="NAME=VALUE", multiple=True, help="An argument; makes a new run of each.")
+@click.option("--edit", is_flag=True, help="Edit the arguments of one run in $EDITOR; makes a new run.")
+@click.option("--in", "delay", type=DURATION, metavar="DURATION", help="Not before this long from now.")
+@click.option("--to-queue", metavar="TEXT", help="Into another queue.")
+@click.option("--priority", type=int, metavar="N", help="With another priority; smaller first.")
+@STEPS
+@bulk_options
+@IMPORT
+@record_options()
+@pass_globals
+def replay_dead(options: Globals, /, out: Output, asked: Asked, how: dict[str, Any], **given: Any) -> None:
+    """Replay dead letters, with a fresh budget: as `replay`, of dead runs only."""
+    replay_runs(options, out, _dead(asked), how, **given)
+
+
+@dlq.command("purge")
+@selector_options
+@bulk_options
+@record_options()
+@pass_globals
+def purge_dead(options: Globals, out: Output, asked: Asked, how: dict[str, Any]) -> None:
+    """Hide dead letters: as `purge`, of dead runs only."""
+    from jobs.operations.purge import Purge
+
+    act_on(open_app(options), out, Purge(), _dead(asked), how)
+
+
+@dlq.command("export")
+@selector_options
+@pass_globals
+def export(options: Globals, asked: Asked) -> None:
+    """Write every dead letter that matches as a line of JSON, the latest first."""
+    from jobs.operations.inspect import list_runs
+
+    app, operator = open_app(options), this_operator()
+    selector, cursor = selector_of(app, _dead(asked)), None
+    while True:
+        page = list_runs(app, operator, selector, limit=500, cursor=cursor)
+        for run in page.runs:
+            streams.write(json_text(run_json(run)) + "\n")
+        cursor = page.next_cursor
+        if cursor is None:
+            return
+
+
+@click.command("errors")
+@click.option("--since", metavar="WHEN", default="1d", show_default=True, help="Since: 1h (ago), 2026-11-01.")
+@click.option("-n", "--limit", type=click.IntRange(1, 1000), default=50, show_default=True, help="Groups.")
+@output_options(ERROR_COLUMNS)
+@pass_globals
+def errors(options: Globals, out: Output, since: str, limit: int) -> None:
+    """Group what fails by error, the most frequent first.
+
+    \b
+    Example:
+      jobledger errors --since 1h
+    """
+    from jobs.operations.letters import error_groups
+    from jobs.operations.selector import read_moment
+
+    app = open_app(options)
+    moment = read_moment(since, what="--since", now=app.clock.now())
+    out.rows(error_groups(app, this_operator(), since=moment, limit=limit), empty="nothing failed")

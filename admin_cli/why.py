@@ -1,0 +1,86 @@
+"""`jobs why` and `jobs wait`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from admin_cli import streams
+from admin_cli.actor import this_operator
+from admin_cli.app import open_app
+from admin_cli.cells import short_id
+from admin_cli.exits import CommandFailed, Exit
+from admin_cli.names import command_line
+from admin_cli.options import Globals, pass_globals
+from admin_cli.output import Output, output_options, record_options
+from admin_cli.record import Block
+from admin_cli.run_columns import RUN_COLUMNS, error_of, run_json, word_of
+from admin_cli.sanitize import visible
+from admin_cli.selecting import complete_ids
+
+if TYPE_CHECKING:
+    from jobs.ledger.records import RunRecord
+
+
+@click.command("why")
+@click.argument("run", metavar="ID", shell_complete=complete_ids)
+@record_options()
+@pass_globals
+def why(options: Globals, out: Output, run: str) -> None:
+    """Say why a run is not running, or why it ended.
+
+    \b
+    Example:
+      jobledger why c9165be1
+    """
+    from jobs.operations.explain import explain
+
+    found = explain(open_app(options), this_operator(), run)
+    head = f"{found.run.kind} {short_id(found.run.id)} is {word_of(found.run)}. {found.sentence}"
+    evidence = [(name, value) for name, value in found.evidence if value is not None]
+    out.record(
+        [Block(text=head) if out.format == "table" else Block("Why", text=head), Block("Evidence", pairs=evidence)],
+        data={
+            "id": found.run.id,
+            "kind": found.run.kind,
+            "state": word_of(found.run),
+            "code": found.code,
+            "sentence": found.sentence,
+            "evidence": dict(evidence),
+        },
+    )
+
+
+@click.command("wait")
+@click.argument("runs", metavar="ID...", nargs=-1, required=True, shell_complete=complete_ids)
+@output_options(RUN_COLUMNS)
+@pass_globals
+def wait(options: Globals, out: Output, runs: tuple[str, ...]) -> None:
+    """Wait until runs have ended: exit 0 if all succeeded, 7 if one did not.
+
+    \b
+    Example:
+      jobledger --timeout 1m wait c9165be1
+    """
+    from jobs.operations.selector import Asked, make_selector
+    from jobs.operations.wait import wait_for
+
+    app, operator = open_app(options), this_operator()
+    ids = make_selector(app, Asked(ids=runs)).ids
+    ended = wait_for(app, operator, ids, moved=_say)
+    out.rows(ended, as_json=run_json)
+    lost = [run for run in ended if run.state != "succeeded"]
+    if lost:
+        first = short_id(lost[0].id)
+        raise CommandFailed(
+            f"run {first} is {lost[0].state}" + (f", and {len(lost) - 1} more" if len(lost) > 1 else ""),
+            exit_code=Exit.RUN_DEAD,
+            hint=f"See it: {command_line(f'show {first}')}.",
+        )
+
+
+def _say(run: RunRecord) -> None:
+    error = error_of(run)
+    said = f"{short_id(run.id)} {run.kind} {word_of(run)} attempt {run.attempt}" + (f"  {error}" if error else "")
+    streams.say(visible(said))

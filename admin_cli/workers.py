@@ -1,0 +1,69 @@
+"""`jobs workers`: the processes that perform runs."""
+
+from __future__ import annotations
+
+import dataclasses
+from datetime import timedelta
+
+import click
+
+from admin_cli import streams
+from admin_cli.actor import this_operator
+from admin_cli.app import open_app
+from admin_cli.options import DURATION, Globals, pass_globals
+from admin_cli.output import Output, output_options, record_options
+from admin_cli.prompt import confirm
+from admin_cli.record import Block
+from admin_cli.sanitize import visible
+from admin_cli.status import WORKER_COLUMNS
+
+
+@click.group("workers")
+def workers() -> None:
+    """Worker processes: who is live, and stopping one.
+
+    \b
+    Example:
+      jobledger workers list
+    """
+
+
+@workers.command("list")
+@click.option("--within", type=DURATION, default="1m", show_default=True, help="Seen within this span.")
+@output_options(WORKER_COLUMNS)
+@pass_globals
+def list_workers(options: Globals, out: Output, within: timedelta) -> None:
+    """List live worker processes, the latest first."""
+    from jobs.operations import workforce
+
+    out.rows(workforce.list_workers(open_app(options), this_operator(), within=within), empty="no worker is live")
+
+
+@workers.command("show")
+@click.argument("name")
+@record_options()
+@pass_globals
+def show_worker(options: Globals, out: Output, name: str) -> None:
+    """Show a worker process."""
+    from jobs.operations import workforce
+
+    worker = workforce.find_worker(open_app(options), this_operator(), name)
+    fields = {field.name: getattr(worker, field.name) for field in dataclasses.fields(worker)}
+    shown = {**fields, "queues": ", ".join(worker.queues), "kinds": ", ".join(worker.kinds)}
+    out.record([Block(pairs=[(key.replace("_", " "), value) for key, value in shown.items()])], data=fields)
+
+
+@workers.command("stop")
+@click.argument("name")
+@click.option("--reason", metavar="TEXT", help="Why; kept in the audit.")
+@click.option("-y", "--yes", is_flag=True, help="Do not ask.")
+@pass_globals
+def stop_worker(options: Globals, name: str, reason: str | None, yes: bool) -> None:
+    """Ask a worker process to finish what it has and end; its supervisor starts another."""
+    from jobs.operations import workforce
+
+    app, operator = open_app(options), this_operator()
+    found = workforce.find_worker(app, operator, name)
+    confirm(1, "stop", yes=yes, noun=f"worker process, {found.name}")
+    worker = workforce.stop_worker(app, operator, found.name, reason=reason)
+    streams.say(visible(f"worker {worker.name} was asked to stop."))

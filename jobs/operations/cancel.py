@@ -1,0 +1,45 @@
+"""Cancel: live runs, at once if they wait; if they run, their jobs are interrupted."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from jobs.ledger import cancel as cancelling
+from jobs.ledger.audit import Note
+from jobs.ledger.versions import Version
+from jobs.operations.bulk import Step
+from jobs.operations.operator import Permission
+from jobs.sql import Executor
+from jobs.states import LIVE, RunState
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cancel:
+    """Cancel runs. The lease of a running one is not touched: its worker hears, and ends it."""
+
+    reason: str | None = None
+
+    verb = "cancel"
+    permission = Permission.RUNS_CANCEL
+    states = tuple(sorted(state.value for state in LIVE))
+    purged = False
+
+    def options(self) -> dict[str, Any]:
+        return {}
+
+    def apply(self, session: Executor, before: dict[UUID, Version]) -> Step:
+        step = Step()
+        for run_id, version in before.items():
+            if version["state"] in LIVE and version["cancel_requested_at"] is not None:
+                step.notes.append(Note(run_id, skipped="it is being cancelled already"))
+                continue
+            state = cancelling.cancel(session, run_id, reason=self.reason)
+            if state is None:
+                step.notes.append(Note(run_id, skipped=f"it is {version['state']}"))
+                continue
+            step.notes.append(Note(run_id))
+            if state is RunState.CANCELLED:
+                step.forgotten.append((run_id, version["queue"]))
+        return step

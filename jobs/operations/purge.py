@@ -1,0 +1,64 @@
+"""Purge: hide runs that have ended; restore brings them back; erase blanks what they hold about people."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from jobs.ledger import purge as purging
+from jobs.ledger.audit import Note
+from jobs.ledger.versions import Version
+from jobs.operations.bulk import Step
+from jobs.operations.operator import Permission
+from jobs.sql import Executor
+from jobs.states import FINAL, LIVE
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Purge:
+    """Hide runs that have ended, until the pruner deletes them; with ``erase``, blank their data for good."""
+
+    erase: bool = False
+
+    permission = Permission.RUNS_PURGE
+    states = tuple(sorted(state.value for state in FINAL))
+    purged = False
+
+    @property
+    def verb(self) -> str:
+        return "erase" if self.erase else "purge"
+
+    def options(self) -> dict[str, Any]:
+        return {}
+
+    def apply(self, session: Executor, before: dict[UUID, Version]) -> Step:
+        step = Step()
+        gone = (purging.erase if self.erase else purging.hide)(session, sorted(before))
+        for run_id, version in before.items():
+            if run_id in gone:
+                step.notes.append(Note(run_id))
+            else:
+                why = f"it is {version['state']}" if version["state"] in LIVE else "it is purged already"
+                step.notes.append(Note(run_id, skipped=why))
+        return step
+
+
+@dataclass(frozen=True, slots=True)
+class Restore:
+    """Bring purged runs back."""
+
+    verb = "restore"
+    permission = Permission.RUNS_PURGE
+    states = ()
+    purged = True
+
+    def options(self) -> dict[str, Any]:
+        return {}
+
+    def apply(self, session: Executor, before: dict[UUID, Version]) -> Step:
+        step = Step()
+        back = purging.unhide(session, sorted(before))
+        for run_id in before:
+            step.notes.append(Note(run_id) if run_id in back else Note(run_id, skipped="it is not purged"))
+        return step

@@ -1,0 +1,68 @@
+"""The tour of docs/operating.md, run word for word on a terminal of 80 columns."""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.admin_cli import conftest as terminals
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(400)]
+
+ROOT = Path(__file__).parents[2]
+TOUR = ROOT / "docs" / "operating.md"
+MARK = "@@next@@"
+
+
+def steps() -> list[tuple[str, str]]:
+    """Each command of the tour, and what it should print."""
+    found: list[tuple[str, str]] = []
+    for block in re.findall(r"```console\n(.*?)```", TOUR.read_text(), re.S):
+        for part in block.split("$ ")[1:] if block.startswith("$ ") else ():
+            command, _, output = part.partition("\n")
+            if found and not command:
+                continue
+            found.append((command, output))
+    return found
+
+
+def plain(text: str) -> str:
+    """What may differ between two runs of the tour made the same: ids, moments, ages, and so the columns' widths."""
+    text = re.sub(r"\x1b\[[0-9;]*m", "", text.replace("\r\n", "\n"))
+    text = re.sub(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d \(\S+ ago\)|\(now\)", "MOMENT", text)
+    text = re.sub(r"\b(\d+[smh])+ ago\b|\bnow\b", "AGE", text)
+    ids: dict[str, str] = {}
+    text = re.sub(r"\b[0-9a-f]{12}\b", "GROUP", text)
+    text = re.sub(r"\b(?=\S*\d)[0-9a-f]{8}\b", lambda one: ids.setdefault(one[0], f"ID{len(ids)}"), text)
+    # A column that gives way to a longer age is cut elsewhere.
+    text = re.sub(r"ValueError: card[^\n]*…", "ERROR…", text)
+    return re.sub(r"[ \t]+", " ", text).strip()
+
+
+def test_the_tour_goes_as_it_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (source,) = re.findall(r"```python\n(.*?)```", TOUR.read_text(), re.S)
+    (tmp_path / "charges.py").write_text(source)
+    program = tmp_path / "bin" / "jobledger"
+    program.parent.mkdir()
+    program.write_text(f'#!/bin/sh\nexec {sys.executable} -m admin_cli.main "$@"\n')
+    program.chmod(0o755)
+    monkeypatch.setattr(terminals, "LIMIT", 240.0)
+    script = "\n".join(f"echo '{MARK}'\n{command}" for command, _ in steps())
+    script = f"cd {tmp_path}\n{script}\necho '{MARK}'\nkill %1 2>/dev/null || kill $!\nwait\n"
+    env = terminals.environment(
+        tmp_path,
+        {"PATH": f"{program.parent}:{os.environ['PATH']}", "JOBS_ACTOR": "ada@desk", "NO_COLOR": "1"},
+    )
+
+    ended = terminals.run_on_terminal(["sh", "-c", script], env=env, columns=80)
+
+    printed = ended.out.replace("\r\n", "\n").split(MARK + "\n")[1:]
+    said = [plain(part) for part in printed[: len(steps())]]
+    wanted = [plain(output) for _, output in steps()]
+    for (command, _), got, want in zip(steps(), said, wanted, strict=True):
+        assert got == want, command
+    assert max(len(line) for part in printed for line in part.split("\n")) <= 80
