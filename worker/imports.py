@@ -75,11 +75,13 @@ def _place(error: BaseException) -> str:
     """Where in the application it was raised: the last frame that belongs neither to us nor to the
     importer.
     """
-    ours = str(Path(__file__).parent)
+    house = Path(__file__).parent.parent
+    # A mistake in a definition is raised by us, and made where the application wrote it.
+    ours = tuple(f"{house / name}{os.sep}" for name in sorted(OURS))
     frames = [
         frame
         for frame in traceback.extract_tb(error.__traceback__)
-        if not frame.filename.startswith((ours, "<frozen")) and os.sep + "importlib" + os.sep not in frame.filename
+        if not frame.filename.startswith((*ours, "<")) and os.sep + "importlib" + os.sep not in frame.filename
     ]
     return f" ({frames[-1].filename}, line {frames[-1].lineno})" if frames else ""
 
