@@ -179,7 +179,7 @@ class Process:
                         waiting += [Orphan.from_message(one) for one in message["orphans"]]
             if self.stop_asked.is_set():
                 log.info("An operator asked this process to stop: it finishes what it has.")
-                self.stop(self._app.settings.shutdown.total_seconds())
+                self.stop(self.app.settings.shutdown.total_seconds())
                 return 0
             if self.failed.is_set():
                 log.critical("A thread of the worker failed: the process ends, to be replaced.")
