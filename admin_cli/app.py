@@ -26,10 +26,17 @@ def read_settings(options: Globals, **given: Any) -> Settings:
 
     for line in unknown_variables():
         say(f"warning: {line}")
-    return Settings.read(
-        **options.overrides(),
-        **{name: value for name, value in given.items() if value or (value == 0 and value is not False)},
-    )
+    said = {name: value for name, value in given.items() if value or (value == 0 and value is not False)}
+    return Settings.read(**options.overrides(), **said)
+
+
+def read_dotenv() -> None:
+    """For ``dev``: take the ``JOBS_`` variables of ``.env`` in this folder into the environment, which wins."""
+    from dotenv import dotenv_values
+
+    for name, value in dotenv_values(".env").items():
+        if name.startswith("JOBS_") and value is not None:
+            os.environ.setdefault(name, value)
 
 
 def open_app(options: Globals, *, imports: Sequence[str] | None = None, **given: Any) -> App:

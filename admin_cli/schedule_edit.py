@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Any, TextIO
 import click
 
 from admin_cli import streams
+from admin_cli.actor import this_operator
 from admin_cli.app import open_app
 from admin_cli.enqueue import read_arguments
 from admin_cli.options import Globals, pass_globals
 from admin_cli.sanitize import one_line
-from admin_cli.schedule_options import REASON, operator, schedule_options
+from admin_cli.schedule_options import REASON, schedule_options
 from admin_cli.worker import IMPORT
 
 if TYPE_CHECKING:
@@ -67,7 +68,7 @@ def create(
     job = cls(**read_arguments(pairs, file))
     schedule = from_data({**data, "name": name})
     columns = columns_of(job, schedule, name, max_bytes=app.settings.max_argument_bytes)
-    view = create_schedule(app, {**columns, **_row(queue, priority)}, schedule, by=operator(), reason=reason)
+    view = create_schedule(app, {**columns, **_row(queue, priority)}, schedule, by=this_operator(), reason=reason)
     app.close()
     _say(view)
 
@@ -119,7 +120,7 @@ def edit(
     changes = {**_cleared(clear), **data}
     if not changes and not columns:
         raise click.UsageError("Nothing to change was given.")
-    view = edit_schedule(app, name, changes, columns=columns, by=operator(), reason=reason)
+    view = edit_schedule(app, name, changes, columns=columns, by=this_operator(), reason=reason)
     app.close()
     _say(view)
 

@@ -3,18 +3,13 @@
 from __future__ import annotations
 
 import functools
-import getpass
-import socket
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta, tzinfo
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 import click
 
 from admin_cli.options import DURATION
-
-if TYPE_CHECKING:
-    from jobs.operations.note import Operator
 
 R = TypeVar("R")
 
@@ -85,17 +80,6 @@ def zone_of(name: str | None) -> tzinfo:
     from jobs.zones import zone
 
     return zone(name) if name else UTC
-
-
-def operator() -> Operator:
-    """Who types this."""
-    from jobs.operations.note import Operator
-
-    try:
-        user = getpass.getuser()
-    except (KeyError, OSError):
-        user = "unknown"
-    return Operator(f"{user}@{socket.gethostname()}")
 
 
 def _collected(command: Callable[..., R], options: tuple[Any, ...]) -> Callable[..., R]:

@@ -13,9 +13,12 @@ from admin_cli.worker import IMPORT
 
 @click.command("scheduler")
 @IMPORT
+@click.option(
+    "--metrics-port", type=click.IntRange(0, 65535), help="Serve metrics and health (JOBS_LEDGER_METRICS_PORT)."
+)
 @click.option("--once", is_flag=True, help="Fire what is due now and end: for a machine's own cron.")
 @pass_globals
-def scheduler(options: Globals, imports: tuple[str, ...], once: bool) -> None:
+def scheduler(options: Globals, imports: tuple[str, ...], metrics_port: int | None, once: bool) -> None:
     """Make runs of what schedules say is due.
 
     Start as many as you like: one leads, the others stand by, and each slot fires once.
@@ -26,7 +29,7 @@ def scheduler(options: Globals, imports: tuple[str, ...], once: bool) -> None:
     """
     from scheduler.main import main
 
-    app = open_app(options, imports=imports)
+    app = open_app(options, imports=imports, ledger_metrics_port=metrics_port)
     code = main(app, once=once)
     app.close()
     sys.exit(code)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from admin_cli import streams
+from admin_cli.actor import this_operator
 from admin_cli.app import open_app
 from admin_cli.block import Block
 from admin_cli.columns import Column
@@ -17,7 +18,7 @@ from admin_cli.options import Globals, pass_globals
 from admin_cli.output import Output, output_options, record_options
 from admin_cli.prompt import confirm
 from admin_cli.sanitize import one_line
-from admin_cli.schedule_options import MOMENT, REASON, in_zone, operator, timing_options, zone_of
+from admin_cli.schedule_options import MOMENT, REASON, in_zone, timing_options, zone_of
 
 if TYPE_CHECKING:
     from jobs.ledger.schedules import Owner
@@ -214,7 +215,7 @@ def run(options: Globals, name: str, moment: datetime | None, reason: str | None
 
     app = open_app(options)
     wanted = in_zone(moment, UTC) if moment else None
-    run_id = run_schedule(app, name, by=operator(), moment=wanted, reason=reason)
+    run_id = run_schedule(app, name, by=this_operator(), moment=wanted, reason=reason)
     app.close()
     streams.write(f"{run_id}\n")
 
@@ -232,7 +233,7 @@ def pause(options: Globals, names: tuple[str, ...], reason: str | None) -> None:
 
     app = open_app(options)
     for name in names:
-        moved = pause_schedule(app, name, by=operator(), reason=reason)
+        moved = pause_schedule(app, name, by=this_operator(), reason=reason)
         streams.say(f"{one_line(name)}: {'paused' if moved else 'was paused already'}")
     app.close()
 
@@ -251,7 +252,7 @@ def resume(options: Globals, names: tuple[str, ...], catches_up: bool, reason: s
 
     app = open_app(options)
     for name in names:
-        moved = resume_schedule(app, name, by=operator(), reason=reason, catches_up=catches_up)
+        moved = resume_schedule(app, name, by=this_operator(), reason=reason, catches_up=catches_up)
         streams.say(f"{one_line(name)}: {'resumed' if moved else 'was not paused'}")
     app.close()
 
@@ -269,7 +270,7 @@ def delete(options: Globals, name: str, force: bool, yes: bool, reason: str | No
     app = open_app(options)
     is_there = any(one.record.name == name for one in list_schedules(app))
     confirm(int(is_there), "delete", yes=yes, noun="schedule")
-    delete_schedule(app, name, by=operator(), reason=reason, is_forced=force)
+    delete_schedule(app, name, by=this_operator(), reason=reason, is_forced=force)
     app.close()
     streams.say(f"{one_line(name)}: deleted")
 
@@ -314,7 +315,7 @@ def backfill(
         streams.say(f"would make {len(moments)} runs")
     else:
         confirm(len(moments), "backfill", yes=yes, noun="slot")
-        made = backfill_schedule(app, name, moments, by=operator(), reason=reason)
+        made = backfill_schedule(app, name, moments, by=this_operator(), reason=reason)
         streams.say(f"{one_line(name)}: made {made} runs")
     app.close()
 

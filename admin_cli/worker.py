@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from datetime import timedelta
+from typing import Any
 
 import click
 
-from admin_cli.app import embedded, in_child, open_app, read_settings
+from admin_cli.app import embedded, in_child, open_app, read_dotenv, read_settings
 from admin_cli.options import DURATION, Globals, pass_globals
 
 IMPORT = click.option(
@@ -20,6 +22,9 @@ IMPORT = click.option(
 @click.option("-q", "--queue", "queues", multiple=True, help="A queue to serve; those of the jobs otherwise.")
 @click.option("--processes", type=click.IntRange(1, 256), help="Worker processes (JOBS_PROCESSES).")
 @click.option("--threads", type=click.IntRange(1, 512), help="Threads a process (JOBS_THREADS).")
+@click.option("--max-runs", type=click.IntRange(1), help="Replace a process after so many runs (JOBS_MAX_RUNS).")
+@click.option("--max-memory", metavar="SIZE", help="Replace a process above this, 512M say (JOBS_MAX_MEMORY).")
+@click.option("--async-concurrency", type=click.IntRange(1, 10000), help="Coroutines (JOBS_ASYNC_CONCURRENCY).")
 @click.option("--metrics-port", type=click.IntRange(0, 65535), help="Serve metrics and health (JOBS_METRICS_PORT).")
 @click.option("--shutdown", type=DURATION, metavar="DURATION", help="To finish in, when stopped (JOBS_SHUTDOWN).")
 @pass_globals
@@ -29,6 +34,9 @@ def worker(
     queues: tuple[str, ...],
     processes: int | None,
     threads: int | None,
+    max_runs: int | None,
+    max_memory: str | None,
+    async_concurrency: int | None,
     metrics_port: int | None,
     shutdown: timedelta | None,
 ) -> None:
@@ -44,6 +52,9 @@ def worker(
         queues=queues,
         processes=processes,
         threads=threads,
+        max_runs=max_runs,
+        max_memory=max_memory,
+        async_concurrency=async_concurrency,
         metrics_port=metrics_port,
         shutdown=shutdown,
     )
@@ -53,8 +64,9 @@ def worker(
 @IMPORT
 @click.option("-q", "--queue", "queues", multiple=True, help="A queue to serve; those of the jobs otherwise.")
 @click.option("--threads", type=click.IntRange(1, 512), help="Threads (JOBS_THREADS).")
+@click.option("--reload", is_flag=True, help="Take up code below this folder as soon as it is written.")
 @pass_globals
-def dev(options: Globals, imports: tuple[str, ...], queues: tuple[str, ...], threads: int | None) -> None:
+def dev(options: Globals, imports: tuple[str, ...], queues: tuple[str, ...], threads: int | None, reload: bool) -> None:
     """Perform runs from this folder's jobs.db, which it makes.
 
     One process, and a log line for every start and end.
@@ -63,21 +75,23 @@ def dev(options: Globals, imports: tuple[str, ...], queues: tuple[str, ...], thr
     Example:
       jobledger dev --import shop.jobs
     """
+    read_dotenv()
     options = embedded(options)
     code = in_child(lambda: _migrate(options), debug=options.debug)
     if code:
         sys.exit(code)
-    _serve(options, imports=imports, queues=queues, threads=threads, log_starts=True)
+    watch = (os.getcwd(),) if reload else ()
+    _serve(options, watch=watch, imports=imports, queues=queues, threads=threads, log_starts=True)
 
 
-def _serve(options: Globals, **given: object) -> None:
+def _serve(options: Globals, *, watch: tuple[str, ...] = (), **given: object) -> None:
     settings = read_settings(options, **given)
     if not settings.imports:
         raise click.UsageError(
             "No module with jobs is named. Say --import my.module, or set JOBS_IMPORTS.",
         )
     # The supervisor lives long and must stay small: a child looks whether the ledger serves.
-    code = in_child(lambda: open_app(options), debug=options.debug)
+    code = in_child(lambda: _look(options, given), debug=options.debug)
     if code:
         sys.exit(code)
     from jobs.observe.log import configure_logging
@@ -91,11 +105,22 @@ def _serve(options: Globals, **given: object) -> None:
             settings_json=settings.model_dump_json(),
             processes=settings.processes,
             shutdown_seconds=settings.shutdown.total_seconds(),
+            watch=watch,
             metrics_host=settings.metrics_host,
             metrics_port=settings.metrics_port,
             debug=options.debug,
         )
     )
+
+
+def _look(options: Globals, given: dict[str, Any]) -> None:
+    """Whether the ledger serves, and has connections for so many processes."""
+    app = open_app(options, **given)
+    if app.database.dialect == "postgresql":
+        from jobs.postgres import check_connections
+
+        with app.database.read() as connection:
+            check_connections(connection, app.settings)
 
 
 def _migrate(options: Globals) -> None:

@@ -10,13 +10,11 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from jobs.errors import Snooze
 from jobs.ledger import cursors
-from jobs.steps import write_result
-from jobs.transaction import Written
+from jobs.once import write_result
+from jobs.transaction import Performing, Written
 
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session
-
-    from jobs.run import Run
 
 T = TypeVar("T")
 SAVE_EVERY = timedelta(seconds=1)
@@ -25,7 +23,7 @@ SAVE_EVERY = timedelta(seconds=1)
 class Cursor:
     """How far a run has come, under a name. ``value`` is what the last ``advance`` set, in whatever attempt."""
 
-    def __init__(self, run: Run, name: str, start: Any) -> None:
+    def __init__(self, run: Performing, name: str, start: Any) -> None:
         self._run = run
         self.name = name
         with run.app.database.read() as connection:
@@ -60,7 +58,7 @@ class Cursor:
         self.value = json.loads(text)
 
 
-def checkpointed(run: Run, items: Iterable[T], name: str, every: timedelta) -> Iterator[T]:
+def checkpointed(run: Performing, items: Iterable[T], name: str, every: timedelta) -> Iterator[T]:
     """The items that no earlier attempt has finished; see ``Run.checkpointed``."""
     cursor = Cursor(run, name, 0)
     clock = run.app.clock

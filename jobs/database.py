@@ -19,6 +19,7 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, InterfaceError, Operationa
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm import Session
 
+from jobs import postgres
 from jobs.clock import Clock, SystemClock, new_token
 from jobs.errors import ConfigurationError, JobsError, LedgerBusy, LedgerMissing, LedgerRefused, ServiceDown
 from jobs.models import write_moment
@@ -87,6 +88,21 @@ class Database:
                 # Releases the session's SAVEPOINT; the connection's own commit follows.
                 session.commit()
 
+    def ring(self, connection: Session | Connection) -> None:
+        """Wake idle workers once this transaction has committed, where there is no ready index to do it."""
+        if self._rings:
+            postgres.ring(connection)
+
+    def listener(self) -> postgres.Listener | None:
+        """What hears ``ring``; None where nobody rings."""
+        return postgres.Listener(self.url, self._settings) if self._rings else None
+
+    @property
+    def _rings(self) -> bool:
+        settings = self._settings
+        can = self.dialect == "postgresql" and not settings.pgbouncer
+        return can and settings.notify and settings.redis_url is None
+
     def close(self) -> None:
         self.engine.dispose()
 
@@ -102,7 +118,7 @@ class Database:
         except (OperationalError, InterfaceError, PoolTimeout) as error:
             raise self.translate(error) from error
         except DBAPIError as error:
-            if error.connection_invalidated:
+            if error.connection_invalidated or postgres.is_outage(error):
                 raise self.translate(error) from error
             reason = str(error.orig).strip().splitlines()[0]
             if "file is not a database" in reason:
@@ -114,13 +130,13 @@ class Database:
     def translate(self, error: Exception) -> JobsError:
         """What a driver's error means to us; never shows a password."""
         reason = str(getattr(error, "orig", error) or error).strip().splitlines()[0]
-        if "no such table" in reason:
+        if "no such table" in reason or postgres.sqlstate(error) == postgres.UNDEFINED_TABLE:
             return LedgerMissing(f"There is no ledger in {self.shown}.", hint="Make one: jobledger migrate up.")
         if any(sign in reason for sign in _BUSY):
             return LedgerBusy(f"The ledger at {self.shown} is busy: {reason}.", hint="Try again.")
         return ServiceDown(
-            f"The ledger at {self.shown} does not serve us: {reason}.",
-            hint="Check that it runs and that JOBS_DATABASE_URL is right.",
+            f"The ledger at {self.shown} does not serve us: {reason.rstrip('.')}.",
+            hint=postgres.hint(error, reason) or "Check that it runs and that JOBS_DATABASE_URL is right.",
         )
 
     def _turn(self, urgent: bool) -> Any:
@@ -131,6 +147,8 @@ class Database:
         if self.dialect == "sqlite":
             engine = create_engine(
                 self.url,
+                # What is bound holds arguments and results, and errors are logged.
+                hide_parameters=True,
                 pool_size=self._settings.pool_size,
                 max_overflow=10,
                 connect_args={
@@ -143,11 +161,14 @@ class Database:
         else:
             engine = create_engine(
                 self.url,
+                # What is bound holds arguments and results, and errors are logged.
+                hide_parameters=True,
                 pool_size=self._settings.pool_size,
-                max_overflow=10,
+                # A thread of a worker may hold one in its job, and four of ours work beside them.
+                max_overflow=postgres.most_connections(self._settings) - self._settings.pool_size,
                 pool_timeout=self._settings.connect_timeout.total_seconds(),
                 pool_pre_ping=False,
-                connect_args=self._postgresql_options(),
+                connect_args=postgres.connect_options(self._settings),
             )
         if self._settings.database_schema:
             engine = engine.execution_options(schema_translate_map={None: self._settings.database_schema})
@@ -167,20 +188,6 @@ class Database:
             )
         cursor.execute("PRAGMA synchronous=FULL")
         cursor.close()
-
-    def _postgresql_options(self) -> dict[str, Any]:
-        milliseconds = {
-            "statement_timeout": self._settings.statement_timeout,
-            "lock_timeout": self._settings.lock_timeout,
-        }
-        options = " ".join(f"-c {name}={int(span.total_seconds() * 1000)}" for name, span in milliseconds.items())
-        # A plan made for an empty ledger would be kept for a full one; and its hot pages are in memory.
-        options += " -c plan_cache_mode=force_custom_plan -c random_page_cost=1.1"
-        return {
-            "connect_timeout": max(1, round(self._settings.connect_timeout.total_seconds())),
-            "application_name": "jobledger",
-            "options": options,
-        }
 
 
 def register_sqlite_functions(connection: sqlite3.Connection, clock: Clock) -> None:

@@ -6,7 +6,7 @@ import re
 from datetime import timedelta
 
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0}
-_PART = re.compile(r"(\d+(?:\.\d+)?)(ms|[smhdw])")
+_PART = re.compile(r"([0-9]+(?:\.[0-9]+)?)(ms|[smhdw])")
 MAX_DURATION = timedelta(days=36500)
 """A hundred years. Source: decision; longer spans overflow dates before they mean anything."""
 
@@ -19,7 +19,7 @@ def parse_duration(text: str) -> timedelta:
     """
     plain = text.strip().lower()
     try:
-        seconds = float(plain) if re.fullmatch(r"\d+(\.\d+)?", plain) else _sum_of_parts(plain)
+        seconds = float(plain) if re.fullmatch(r"[0-9]+(\.[0-9]+)?", plain) else _sum_of_parts(plain)
         span = timedelta(seconds=seconds)
     except (ValueError, OverflowError):
         raise ValueError(f"{text!r} is not a duration: write 30s, 5m, 1h30m or 7d") from None

@@ -54,12 +54,17 @@ def enqueue_runs(app: App, runs: Sequence[NewRun], *, session: Session | None = 
     """
     if not runs:
         return []
+    if app.settings.tracing:
+        from jobs.observe.trace import carry
+
+        runs = carry(runs)
     performing = current_run.get()
     if session is None and performing is not None and performing.app is app:
         session = performing.open_session
     if session is None:
         with app.database.write(urgent=len(runs) == 1) as connection:
             admitted = _insert(connection, runs)
+            app.database.ring(connection)
         announce_runs(app, [one.run for one in admitted])
     else:
         admitted = _insert_in(app, session, runs)
@@ -111,6 +116,7 @@ def _insert_in(app: App, session: Session, runs: Sequence[NewRun]) -> list[Admit
     with borrowed(session, app.database):
         is_keyed = any(run.key is not None for run in runs)
         admitted = _admit_in(app, session, runs) if is_keyed else _insert(session, runs)
+        app.database.ring(session)
     after_commit(session, [one.run for one in admitted], lambda committed: announce_runs(app, committed))
     return admitted
 

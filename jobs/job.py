@@ -97,7 +97,10 @@ class Job(BaseModel, metaclass=_JobMeta):
     idempotent, or write through ``self.run.transaction()``.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, validate_default=True)
+    # No protected namespaces: the metaclass itself refuses what has the name of a member, and says so in our words.
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", allow_inf_nan=False, validate_default=True, protected_namespaces=()
+    )
     options: ClassVar[Options] = Options()
     __slots__ = ("_bound_run",)
 
@@ -110,6 +113,14 @@ class Job(BaseModel, metaclass=_JobMeta):
     def perform(self) -> Any:
         """Do the work. May return a JSON value, kept as the run's result; may be ``async``."""
         raise NotImplementedError(f"{type(self).__name__} does not say how to perform.")
+
+    @classmethod
+    def prepare(cls) -> None:
+        """Make ready what every run of this kind needs: load a model, open a client. May be overridden.
+
+        Called once a process, before the kind's first run there, outside its time limit. When it fails, the
+        run waits uncharged, and it is called again after a while.
+        """
 
     @property
     def run(self) -> Run:

@@ -12,10 +12,13 @@ from jobs.errors import DefinitionError
 from jobs.models import MAX_PRIORITY, MIN_PRIORITY
 from jobs.retry import Retry
 from jobs.schedule import At, Cron, Every, Schedule
+from jobs.size import parse_size
 from jobs.unique import Unique
 
 NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.:\-]*")
 MAX_KIND, MAX_QUEUE = 200, 100
+MIN_MEMORY = 16 * 2**20
+"""Source: decision; with less a process cannot even say what happened."""
 DEFAULT_TIMEOUT = timedelta(minutes=10)
 """Source: decision; long enough for what people put in background jobs, short enough to notice a hang."""
 
@@ -33,6 +36,8 @@ class Options:
     version: of its arguments; raise it when their shape changes, and say in ``upcast`` what became of them.
     unique: for how long a key is held; ``WHILE_LIVE`` unless said.
     schedule: when runs of it are made by a scheduler; one or several. Never inherited.
+    isolated: perform in a child process, which may crash, leak or block.
+    memory: what an attempt may take ("512M", or bytes); more is ``out_of_memory``. Implies ``isolated``.
     """
 
     kind: str = ""
@@ -42,6 +47,8 @@ class Options:
     timeout: timedelta | None = DEFAULT_TIMEOUT
     retry: Retry = Retry()  # noqa: RUF009
     version: int = 1
+    isolated: bool = False
+    memory: int | None = None
     unique: Unique | None = None
     schedule: Schedule | tuple[Schedule, ...] | None = None
 
@@ -74,6 +81,11 @@ def derive(parent: Options, given: dict[str, Any], *, name: str, place: str) -> 
     for option in ("aliases", "schedule"):
         if isinstance(values[option], list):
             values[option] = tuple(values[option])
+    if isinstance(values.get("memory"), str):
+        try:
+            values["memory"] = parse_size(values["memory"])
+        except ValueError as error:
+            raise DefinitionError(f"Option memory of job {place}: {error}") from None
     options = replace(parent, **values)
     _check(options, place)
     return options
@@ -99,7 +111,7 @@ def _check(options: Options, place: str) -> None:
 
     check_name(options.kind, what="kind", longest=MAX_KIND)
     check_name(options.queue, what="queue", longest=MAX_QUEUE)
-    given: dict[str, Any] = {name: getattr(options, name) for name in ("aliases", "retry", "unique")}
+    given: dict[str, Any] = {name: getattr(options, name) for name in ("aliases", "retry", "unique", "isolated")}
     own_schedules: tuple[Any, ...] = options.schedules
     if not isinstance(given["aliases"], tuple):
         refuse("aliases", "a tuple of kinds")
@@ -113,6 +125,10 @@ def _check(options: Options, place: str) -> None:
         refuse("retry", "a Retry(…)")
     if type(options.version) is not int or options.version < 1:
         refuse("version", "a whole number from 1")
+    if not isinstance(given["isolated"], bool):
+        refuse("isolated", "True or False")
+    if options.memory is not None and (type(options.memory) is not int or options.memory < MIN_MEMORY):
+        refuse("memory", 'an amount from 16M ("512M", or bytes), or None')
     if given["unique"] is not None and not isinstance(given["unique"], Unique):
         refuse("unique", "WHILE_LIVE, Within(timedelta) or FOREVER")
     for own in own_schedules:

@@ -8,16 +8,15 @@ import json
 import logging
 from collections.abc import Awaitable, Callable, Iterable, Iterator
 from datetime import datetime, timedelta
-from threading import Event
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 from uuid import UUID
 
 from jobs.app import App
 from jobs.cursor import SAVE_EVERY, Cursor, checkpointed
-from jobs.errors import Conflict, JobsError
+from jobs.errors import Conflict
 from jobs.ledger.cursors import write_progress
 from jobs.ledger.records import Claim
-from jobs.steps import IfUnknown, once, take_name
+from jobs.once import IfUnknown, once, take_name
 from jobs.transaction import RunTransaction, Written, warn_if_late
 
 if TYPE_CHECKING:
@@ -28,6 +27,12 @@ log = logging.getLogger("jobs.run")
 T = TypeVar("T")
 TELL_SECONDS = 1.0
 """Between two writes of progress. Source: design; a job that tells of each row must not pay for each."""
+
+
+class StopSign(Protocol):
+    """Says whether the job should come to an end."""
+
+    def is_set(self) -> bool: ...
 
 
 class Run:
@@ -46,6 +51,7 @@ class Run:
         "_deadline",
         "_stop",
         "_told_monotonic",
+        "_untold",
         "app",
         "chunk",
         "had_transaction",
@@ -54,7 +60,7 @@ class Run:
         "written",
     )
 
-    def __init__(self, app: App, claim: Claim, *, deadline: float | None = None, stop: Event | None = None) -> None:
+    def __init__(self, app: App, claim: Claim, *, deadline: float | None = None, stop: StopSign | None = None) -> None:
         self.app = app
         self.written: Written | None = None
         self.chunk: Written | None = None
@@ -62,6 +68,7 @@ class Run:
         self.left_monotonic: float | None = None
         self.step_names: set[str] = set()
         self._told_monotonic = float("-inf")
+        self._untold: str | None = None
         self._claim = claim
         self._deadline = deadline
         self._stop = stop
@@ -109,7 +116,7 @@ class Run:
 
     @property
     def should_stop(self) -> bool:
-        """Whether the worker is stopping: a loop may save what it has and raise ``Snooze``."""
+        """Whether the worker is stopping or the run was cancelled: a loop may save what it has and raise ``Snooze``."""
         return self._stop is not None and self._stop.is_set()
 
     @property
@@ -206,18 +213,34 @@ class Run:
         return checkpointed(self, items, name, every)
 
     def progress(self, done: float, total: float | None = None, message: str | None = None) -> None:
-        """Say how far the job has come, for whoever asks: ``jobs.find(id).progress``. Written once a second at
-        most, and at the end; a ledger that does not answer just now is no reason to fail."""
+        """Say how far the job has come, for whoever asks: ``jobs.find(id).progress``.
+
+        Written once a second at most, and when the attempt ends; a ledger that does not answer just now is no
+        reason to fail.
+        """
+        self._untold = json.dumps({"done": done, "total": total, "message": message[:500] if message else None})
         now = self.app.clock.monotonic()
-        is_last = total is not None and done >= total
-        if self.open_session is not None or (not is_last and now - self._told_monotonic < TELL_SECONDS):
+        if self.open_session is None and now - self._told_monotonic >= TELL_SECONDS:
+            self._told_monotonic = now
+            self.tell_progress()
+
+    @property
+    def has_untold_progress(self) -> bool:
+        """For the worker: whether there is progress to write."""
+        return self._untold is not None
+
+    def tell_progress(self) -> None:
+        """For the worker: write the progress that has not been written, if any."""
+        text, self._untold = self._untold, None
+        if text is None:
             return
-        self._told_monotonic = now
-        text = json.dumps({"done": done, "total": total, "message": message[:500] if message else None})
         try:
+            if self.session is not None:
+                write_progress(self.session, self.id, self.token, text)
+                return
             with self.app.database.write() as connection:
                 write_progress(connection, self.id, self.token, text)
-        except JobsError as error:
+        except Exception as error:  # whatever it is: progress is told, not promised
             log.warning("Progress was not written.", extra={"kind": self.kind, "reason": str(error)})
 
     def refuse_inside(self, what: str) -> None:
@@ -226,6 +249,10 @@ class Run:
             raise Conflict(
                 f"{what} was called while the run's transaction is open.", hint="Do it before the block begins."
             )
+
+    def set_deadline(self, deadline: float) -> None:
+        """For the worker: when the time limit is, on the monotonic clock."""
+        self._deadline = deadline
 
     def commit(self) -> None:
         """For the worker: commit what ``transaction()`` wrote."""

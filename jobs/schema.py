@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import Connection, column, func, inspect, select, table
 
+from jobs import postgres
 from jobs.errors import ConfigurationError, LedgerMissing, SchemaMismatch
 from jobs.models import Base
 
@@ -41,6 +42,9 @@ def check(database: Database) -> None:
         LedgerMissing: there are no tables.
         SchemaMismatch: they are behind, or of a later epoch.
     """
+    if database.dialect == "postgresql":
+        with database.read() as connection:
+            postgres.check_server(connection, shown=database.shown)
     found = current(database)
     if found is None:
         raise LedgerMissing(f"There is no ledger in {database.shown}.", hint="Make one: jobledger migrate up.")
@@ -64,6 +68,7 @@ def upgrade(database: Database, revision: str = "head") -> None:
     from alembic import command
 
     with database.write() as connection:
+        _use_schema(connection, database)
         command.upgrade(alembic_config(connection, database), revision)
 
 
@@ -104,6 +109,17 @@ def alembic_config(connection: Connection, database: Database) -> Config:
     config.attributes["version_table"] = VERSION_TABLE
     config.attributes["schema"] = database.schema
     return config
+
+
+def _use_schema(connection: Connection, database: Database) -> None:
+    """Make the schema that our tables are moved to, if it is not there, and let the migrations mean it."""
+    if database.dialect != "postgresql" or database.schema is None:
+        return
+    quoted = connection.dialect.identifier_preparer.quote_identifier(database.schema)
+    if connection.execute(select(func.to_regnamespace(quoted))).scalar() is None:
+        connection.exec_driver_sql(f"create schema {quoted}".replace("%", "%%"))
+    # For this transaction: an ALTER in a migration names no schema.
+    connection.exec_driver_sql(f"set local search_path to {quoted}".replace("%", "%%"))
 
 
 def _revision(connection: Connection, database: Database) -> str | None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import difflib
 import os
 import re
+from collections.abc import Container, Mapping
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
@@ -18,6 +19,7 @@ from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource
 
 from jobs.duration import format_duration, parse_duration
 from jobs.errors import ConfigurationError
+from jobs.size import format_size, parse_size
 
 PREFIX = "JOBS_"
 SECRETS = frozenset({"database_url", "redis_url", "sentry_dsn"})
@@ -38,6 +40,11 @@ Span = Annotated[
     timedelta,
     BeforeValidator(_span),
     PlainSerializer(lambda span: f"{span.total_seconds()}s", when_used="json"),
+]
+Size = Annotated[
+    int,
+    BeforeValidator(lambda value: parse_size(value) if isinstance(value, str) else value),
+    PlainSerializer(format_size, when_used="json"),
 ]
 Words = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_words)]
 Numbers = Annotated[tuple[float, ...], NoDecode, BeforeValidator(_words)]
@@ -60,6 +67,8 @@ class Settings(BaseSettings):
     shutdown: Span = Field(timedelta(seconds=25), description="How long a stopping worker may finish its runs.")
     lease: Span = Field(timedelta(seconds=30), description="How long a claim holds if nobody renews it.")
     hard_after: Span = Field(timedelta(seconds=10), description="From the soft time limit to the hard one.")
+    max_runs: int | None = Field(None, ge=1, description="Runs after which a worker process is replaced.")
+    max_memory: Size | None = Field(None, ge=1, description="Memory (512M, 2G) above which a process is replaced.")
     poison_after: int = Field(3, ge=1, le=100, description="Crashes, or losses, after which a run is dead as poison.")
     unknown_kind_wait: Span = Field(
         timedelta(minutes=15), description="How long a run may wait for a worker that knows its kind."
@@ -69,6 +78,12 @@ class Settings(BaseSettings):
     max_result_bytes: int = Field(262_144, ge=1, le=64 * 2**20, description="Largest result or step, as JSON.")
     pool_size: int = Field(
         5, ge=1, le=500, description="Database connections a process keeps for its jobs and callers."
+    )
+    pgbouncer: bool = Field(
+        False, description="PostgreSQL is behind pgbouncer in transaction mode: nothing is prepared or set there."
+    )
+    notify: bool = Field(
+        True, description="PostgreSQL without Redis: wake idle workers by NOTIFY, which takes turns at commit."
     )
     connect_timeout: Span = Field(timedelta(seconds=5), description="Time limit of a connection to a server.")
     statement_timeout: Span = Field(timedelta(seconds=30), description="Time limit of a statement.")
@@ -136,13 +151,18 @@ class Settings(BaseSettings):
         """The settings of this process; ``given`` (from command-line options) wins, None means not given.
 
         Raises:
-            ConfigurationError: every mistake of the environment, together.
+            ConfigurationError: every mistake, together.
         """
+        said = {name: value for name, value in given.items() if value is not None}
+        _, mistakes = read_twins(cls.model_fields)
+        settings = None
         try:
-            return cls(**{name: value for name, value in given.items() if value is not None})
+            settings = cls(**said)
         except ValidationError as error:
-            mistakes = "; ".join(_mistake(one, given) for one in error.errors(include_url=False, include_input=False))
-            raise ConfigurationError(f"Settings: {mistakes}.") from None
+            mistakes += [_mistake(one, said) for one in error.errors(include_url=False, include_input=False)]
+        if mistakes or settings is None:
+            raise ConfigurationError(f"Settings: {'; '.join(mistakes)}.")
+        return settings
 
 
 class _FileTwins(PydanticBaseSettingsSource):
@@ -152,20 +172,42 @@ class _FileTwins(PydanticBaseSettingsSource):
         return None, field_name, False
 
     def __call__(self) -> dict[str, Any]:
-        found: dict[str, Any] = {}
-        for name in SECRETS & set(self.settings_cls.model_fields):
-            variable = f"{PREFIX}{name.upper()}"
-            path = os.environ.get(f"{variable}_FILE")
-            if not path:
-                continue
-            if os.environ.get(variable):
-                raise ConfigurationError(f"{variable} and {variable}_FILE are both set.", hint="Unset one of them.")
-            try:
-                found[name] = Path(path).read_text().strip()
-            except (OSError, UnicodeDecodeError) as error:
-                reason = error.strerror if isinstance(error, OSError) else "not text"
-                raise ConfigurationError(f"{variable}_FILE names {path}, which cannot be read: {reason}.") from None
-        return found
+        return read_twins(self.settings_cls.model_fields)[0]
+
+
+def read_twins(names: Container[str]) -> tuple[dict[str, str], list[str]]:
+    """What the files say that ``_FILE`` variables name, and what is wrong with the others."""
+    found: dict[str, str] = {}
+    mistakes = []
+    for name in sorted(SECRETS):
+        variable = f"{PREFIX}{name.upper()}"
+        path = os.environ.get(f"{variable}_FILE")
+        if not path or name not in names:
+            continue
+        if os.environ.get(variable):
+            mistakes.append(f"{variable} and {variable}_FILE are both set: unset one of them")
+            continue
+        try:
+            found[name] = Path(path).read_text().strip()
+        except (OSError, UnicodeDecodeError) as error:
+            reason = error.strerror if isinstance(error, OSError) else "not text"
+            mistakes.append(f"{variable}_FILE names {path}, which cannot be read: {reason}")
+    return found, mistakes
+
+
+def origins(given: Mapping[str, Any]) -> dict[str, str]:
+    """Where each setting that is not at its default comes from, in words."""
+    twins = read_twins(Settings.model_fields)[0]
+    found = {}
+    for name in Settings.model_fields:
+        variable = f"{PREFIX}{name.upper()}"
+        if given.get(name) is not None:
+            found[name] = f"option --{name.replace('_', '-')}"
+        elif os.environ.get(variable):
+            found[name] = f"environment {variable}"
+        elif name in twins:
+            found[name] = f"file {os.environ[f'{variable}_FILE']}"
+    return found
 
 
 def unknown_variables() -> list[str]:

@@ -230,10 +230,10 @@ class Ledger:
             raise AssertionError(f"{len(every)} runs of {kind.options.kind} were enqueued.")
 
     def _attempt(self, claim: Claim) -> Performed:
-        from worker.attempt import Attempts
+        from worker.attempt import Attempts, without_loop
 
-        attempts = Attempts(self.app, self._perform, stopping=self.stopping)
-        ending, run = attempts.attempt(claim)
+        attempts = Attempts(self.app)
+        ending, run = attempts.attempt(claim, lambda fn: self._perform(without_loop(fn), claim), stop=self.stopping)
         outcome = ending.outcome
         if isinstance(ending.error, Crash):
             run.rollback()
@@ -254,7 +254,7 @@ class Ledger:
         assert record is not None
         return Performed(record, outcome, ending.error)
 
-    def _perform(self, fn: Callable[[], Any], claim: Claim, timeout: timedelta | None) -> Any:
+    def _perform(self, fn: Callable[[], Any], claim: Claim) -> Any:
         plans = self._plans.get(registry.get(claim.kind).options.kind)
         return plans.pop(0)(fn) if plans else fn()
 

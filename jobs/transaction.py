@@ -6,7 +6,8 @@ import asyncio
 import logging
 from contextlib import ExitStack
 from types import TracebackType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
+from uuid import UUID
 
 from jobs.errors import Conflict
 from jobs.session import own, tell_committed
@@ -15,7 +16,6 @@ if TYPE_CHECKING:
     from sqlalchemy.orm import Session
 
     from jobs.app import App
-    from jobs.run import Run
 
 log = logging.getLogger("jobs.run")
 
@@ -47,6 +47,30 @@ class Written:
             pass
 
 
+class Performing(Protocol):
+    """What the parts of a run (its transaction, steps and cursors) need of the whole; ``jobs.run.Run`` is one."""
+
+    app: App
+    written: Written | None
+    chunk: Written | None
+    had_transaction: bool
+    left_monotonic: float | None
+    step_names: set[str]
+
+    @property
+    def id(self) -> UUID: ...
+    @property
+    def kind(self) -> str: ...
+    @property
+    def token(self) -> UUID: ...
+    @property
+    def attempt(self) -> int: ...
+    @property
+    def should_stop(self) -> bool: ...
+    def refuse_inside(self, what: str) -> None: ...
+    def rollback(self) -> None: ...
+
+
 class RunTransaction:
     """The block of ``run.transaction()``: ``with`` in jobs, ``async with`` in async ones.
 
@@ -54,7 +78,7 @@ class RunTransaction:
     long statement belongs in ``asyncio.to_thread``.
     """
 
-    def __init__(self, run: Run) -> None:
+    def __init__(self, run: Performing) -> None:
         self._run = run
 
     def __enter__(self) -> Session:
@@ -91,7 +115,7 @@ class RunTransaction:
         await asyncio.to_thread(self.__exit__, kind, error, trace)
 
 
-def warn_if_late(run: Run) -> None:
+def warn_if_late(run: Performing) -> None:
     """Say that a job went on working after its transaction, which stayed open for it."""
     late = run.app.clock.monotonic() - run.left_monotonic if run.left_monotonic is not None else 0.0
     if late > LATE_SECONDS:

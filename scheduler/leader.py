@@ -9,8 +9,8 @@ from jobs.events import LeadChanged
 from jobs.ledger import leader
 
 ROLE = "scheduler"
-RENEW_SECONDS = 1.5
-"""A leader renews its lease this often. Source: three chances within the lease."""
+RENEW_SECONDS = 1.0
+"""A leader renews its lease this often. Source: three chances within the lease and one to spare."""
 
 
 class Leadership:

@@ -8,8 +8,10 @@ from jobs.app import App
 from jobs.declared import Declared, declared
 from jobs.errors import JobsError
 from jobs.events import ServiceFailed
-from jobs.observe.log import configure_logging, subscribe
+from jobs.observe import watch
+from jobs.observe.log import configure_logging
 from jobs.upkeep.loop import Upkeep
+from scheduler.health import Progress, serving
 from scheduler.leader import Leadership
 from scheduler.periodic import BEAT_SECONDS, Periodic
 from scheduler.stop import Stop
@@ -29,14 +31,17 @@ def main(app: App, *, once: bool = False) -> int:
     """
     wanted = declared()
     configure_logging(app.settings)
-    subscribe(app.events)
-    if once:
-        run_once(app, wanted)
+    close = watch(app)
+    try:
+        if once:
+            run_once(app, wanted)
+            return 0
+        with Stop() as stop, serving(app) as progress:
+            sync(app, wanted)
+            serve(app, stop, progress)
         return 0
-    with Stop() as stop:
-        sync(app, wanted)
-        serve(app, stop)
-    return 0
+    finally:
+        close()
 
 
 def run_once(app: App, wanted: list[Declared]) -> None:
@@ -46,13 +51,14 @@ def run_once(app: App, wanted: list[Declared]) -> None:
     Upkeep(app).round()
 
 
-def serve(app: App, stop: Stop) -> None:
+def serve(app: App, stop: Stop, progress: Progress) -> None:
     """Lead or stand by, until asked to stop. A ledger that does not answer is asked again."""
     leadership, periodic, upkeep = Leadership(app), Periodic(app), Upkeep(app)
     upkeep.start()
     log.info("Scheduler started.", extra={"scheduler": leadership.holder})
     while not stop.is_asked:
         wait = BEAT_SECONDS
+        progress.turned()
         try:
             if leadership.keep():
                 wait = periodic.beat(goes_on=lambda: not stop.is_asked and leadership.keep())

@@ -11,13 +11,17 @@ from pathlib import Path
 PACKAGES = ("jobs", "worker", "scheduler", "admin_cli", "admin_api")
 
 LAYERS: tuple[frozenset[str], ...] = (
-    frozenset({"jobs.errors", "jobs.states", "jobs.clock", "jobs.duration", "jobs.unique"}),
+    frozenset({"jobs.errors", "jobs.states", "jobs.clock", "jobs.duration", "jobs.size", "jobs.unique"}),
     frozenset({"jobs.retry", "jobs.settings", "jobs.events", "jobs.tags", "jobs.arguments"})
-    | {f"jobs.{part}" for part in ("zones", "cron", "schedule", "slots", "catch_up", "schedule_data", "preview")},
+    | {
+        f"jobs.{part}"
+        for part in ("zones", "cron", "schedule", "slots", "catch_up", "schedule_data", "preview", "settings_page")
+    },
     frozenset({"jobs.models", "jobs.options", "jobs.terms"}),
     frozenset(
         {
             "jobs.sql",
+            "jobs.postgres",
             "jobs.database",
             "jobs.session",
             "jobs.sqlite_file",
@@ -31,7 +35,16 @@ LAYERS: tuple[frozenset[str], ...] = (
     frozenset(
         {"jobs.run", "jobs.announce", "jobs.enqueue", "jobs.operations", "jobs.upkeep", "jobs.observe", "jobs.boot"}
     )
-    | {"jobs.context", "jobs.lookup", "jobs.failure", "jobs.steps", "jobs.cursor", "jobs.transaction"},
+    | {
+        "jobs.context",
+        "jobs.ended",
+        "jobs.lookup",
+        "jobs.failure",
+        "jobs.performing",
+        "jobs.once",
+        "jobs.cursor",
+        "jobs.transaction",
+    },
     frozenset({"jobs.job", "jobs.declared"}),
     frozenset({"jobs", "jobs.dramatiq", "jobs.testing", "jobs.pytest_plugin"}),
     frozenset({"worker", "scheduler", "admin_cli", "admin_api"}),
@@ -54,7 +67,9 @@ LATE = frozenset(
 ``main``, ``LedgerBroker.consume`` loads the worker's consumer when a worker first asks, and ``jobs.testing``
 makes attempts as a worker does."""
 
-SQL = frozenset({"jobs.models", "jobs.sql", "jobs.database", "jobs.session", "jobs.schema", "jobs.ledger"})
+SQL = frozenset(
+    {"jobs.models", "jobs.sql", "jobs.database", "jobs.session", "jobs.schema", "jobs.ledger", "jobs.postgres"}
+)
 MAINS = frozenset({"worker.main", "scheduler.main", "admin_cli", "admin_api.main"})
 
 DOORS: dict[str, frozenset[str]] = {

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from datetime import timedelta
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -13,12 +13,18 @@ import dramatiq
 from jobs import registry
 from jobs.app import App
 from jobs.dramatiq import Delivery, LedgerBroker
-from jobs.ledger.records import Claim
+from jobs.run import StopSign
 from worker.attempt import Attempts
-from worker.deadline import Deadlines, Ticket
+from worker.children import Children, performs_alone
+from worker.deadline import Deadlines, Ticket, TooLate
+from worker.halt import Halt
 from worker.intake import Intake
-from worker.marks import Marks
+from worker.limits import Limits, limits_of
+from worker.marks import NEVER, Marks
 from worker.starts import tell_start
+
+OnStuck = Callable[[threading.Thread], None]
+"""Told of a thread that hangs in a job whose attempt has been ended; its slot must come back."""
 
 
 class Actors:
@@ -30,17 +36,26 @@ class Actors:
         intake: Intake,
         marks: Marks,
         deadlines: Deadlines,
+        attempts: Attempts,
+        children: Children,
         *,
         worker: str,
-        stopping: threading.Event,
+        stopping: StopSign,
+        on_stuck: OnStuck,
+        on_interrupted: Callable[[str], None],
     ) -> None:
         self._app = app
         self._intake = intake
         self._marks = marks
         self._deadlines = deadlines
+        self._attempts = attempts
+        self._children = children
         self._worker = worker
-        self._attempts = Attempts(app, self._within_limits, stopping=stopping)
-        self._tickets: dict[UUID, Ticket] = {}
+        self._stopping = stopping
+        self._on_stuck = on_stuck
+        self._on_interrupted = on_interrupted
+        self._cancels: dict[UUID, Callable[[], None]] = {}
+        self._limits: dict[str, Limits] = {}
 
     def declare(self, broker: LedgerBroker) -> None:
         """Give ``broker`` an actor for each kind that this process knows."""
@@ -52,30 +67,85 @@ class Actors:
         """Perform what was claimed. Raises nothing: how it ended is on the delivery."""
         if not self._intake.begin(delivery):
             return
-        delivery.mark = self._marks.start(delivery.claim.run_id)
         if self._app.settings.log_starts:
             tell_start(self._app, delivery)
-        ending, run = self._attempts.attempt(delivery.claim)
+        if performs_alone(delivery.claim):
+            self._perform_alone(delivery)
+        else:
+            self._perform_here(delivery)
+
+    def performing(self) -> list[UUID]:
+        """The runs that threads perform just now."""
+        return list(self._cancels)
+
+    def cancel(self, run_id: UUID) -> None:
+        """Interrupt the job of this run, if it is performed here."""
+        cancel = self._cancels.get(run_id)
+        if cancel is not None:
+            cancel()
+
+    def _perform_here(self, delivery: Delivery) -> None:
+        claim = delivery.claim
+        halt = Halt(self._stopping)
+        began = self._app.clock.monotonic()
+        ticket = Ticket(partial(self._over_hard, delivery, threading.current_thread(), began))
+        self._cancels[claim.run_id] = partial(self._cancel, ticket, halt)
+        try:
+            ending, run = self._attempts.attempt(claim, partial(self._within_limits, delivery, ticket), stop=halt)
+        except TooLate:
+            # Ended by the watchdog, and not ours any more: not the run, not its mark.
+            return
+        finally:
+            del self._cancels[claim.run_id]
         self._marks.ended(delivery.mark)
         if run.session is not None:
             delivery.settled = self._attempts.commit(ending, run, worker=self._worker)
         delivery.ending = ending
+        if ticket.interrupted:
+            self._on_interrupted(claim.kind)
 
-    def performing(self) -> list[UUID]:
-        """The runs that threads perform just now."""
-        return list(self._tickets)
-
-    def cancel(self, run_id: UUID) -> None:
-        """Interrupt the job of this run, if it is performed here."""
-        ticket = self._tickets.get(run_id)
-        if ticket is not None:
-            self._deadlines.cancel(ticket)
-
-    def _within_limits(self, fn: Callable[[], Any], claim: Claim, timeout: timedelta | None) -> Any:
-        ticket = self._tickets[claim.run_id] = Ticket()
+    def _perform_alone(self, delivery: Delivery) -> None:
+        claim = delivery.claim
+        stopper = self._children.stopper()
+        self._cancels[claim.run_id] = stopper.cancel
+        limits = self._limits_of(claim.kind)
+        delivery.mark = self._marks.start(claim.run_id)
+        # Not this process's doing, whatever it does: should the process die of another run, this one is innocent.
+        self._marks.ended(delivery.mark)
         try:
-            return self._deadlines.perform(
-                fn, ticket=ticket, soft_seconds=timeout.total_seconds() if timeout is not None else None
+            ending, settled = self._children.perform(
+                claim, limits, stopper, is_ours=partial(self._intake.is_busy, delivery)
             )
         finally:
-            del self._tickets[claim.run_id]
+            del self._cancels[claim.run_id]
+        if ending is not None:
+            delivery.settled, delivery.ending = settled, ending
+
+    def _within_limits(self, delivery: Delivery, ticket: Ticket, fn: Callable[[], Any]) -> Any:
+        claim = delivery.claim
+        limits = self._limits_of(claim.kind)
+        until = NEVER if limits.hard is None else self._app.clock.monotonic() + limits.hard
+        delivery.mark = self._marks.start(claim.run_id, until)
+        return self._deadlines.perform(fn, ticket=ticket, soft_seconds=limits.soft, hard_seconds=limits.hard)
+
+    def _limits_of(self, kind: str) -> Limits:
+        found = self._limits.get(kind)
+        if found is None:
+            found = self._limits[kind] = limits_of(kind, self._app.settings)
+        return found
+
+    def _cancel(self, ticket: Ticket, halt: Halt) -> None:
+        halt.set()
+        self._deadlines.cancel(ticket)
+
+    def _over_hard(self, delivery: Delivery, thread: threading.Thread, began: float) -> None:
+        """On the watchdog's thread: end the attempt that does not end, and give its slot back."""
+        claim = delivery.claim
+        ending = self._attempts.over(
+            claim,
+            self._app.clock.monotonic() - began,
+            thread=thread.ident,
+            why="The attempt did not end at its time limit, nor at the hard limit after it.",
+        )
+        if self._intake.end(delivery, ending):
+            self._on_stuck(thread)

@@ -9,10 +9,18 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
+from jobs.states import Outcome
 from worker.marks import Marks
 
 TARGET = "worker.process:serve"
 """What a worker process calls with its assignment; returns its exit code."""
+
+
+KILLED = "killed: "
+SILENT = KILLED + "did not answer"
+OVER_LIMIT = KILLED + "over a time limit"
+SHUTDOWN_LIMIT = KILLED + "shutdown limit"
+ZYGOTE_DIED = "its zygote died"
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,15 +34,29 @@ class Orphan:
     Attributes:
         name: the dead process, as the ledger knows it.
         performing: what it was in the middle of.
+        over: those of them that were over their hard limit.
         ended: what it had performed; whether the settlement committed, only the ledger knows.
-        cause: ``signal 9``, ``exit 1``, ``killed: did not answer``, ``killed: shutdown limit``, ``its zygote
-            died``.
+        cause: ``signal 9``, ``exit 1``, ``killed: did not answer``, ``killed: over a time limit``, ``killed:
+            shutdown limit``, ``killed: third signal``, ``its zygote died``.
     """
 
     name: str
     performing: tuple[UUID, ...]
     ended: tuple[UUID, ...]
     cause: str
+    over: tuple[UUID, ...] = ()
+
+    @property
+    def blame(self) -> Outcome:
+        """How the attempts end that it was performing and that were not over their limit.
+
+        It died by itself: any of them may have done it, so all have crashed. We killed it for one that was over
+        its limit, or to stop: the others are innocent, and released. It fell silent and none was over its limit:
+        nobody knows whose fault it was, so none is charged, but it counts towards poison, lest it goes on for ever.
+        """
+        if self.cause in (SILENT, ZYGOTE_DIED):
+            return Outcome.RELEASED if self.over else Outcome.ABANDONED
+        return Outcome.RELEASED if self.cause.startswith(KILLED) else Outcome.CRASHED
 
     def as_message(self) -> dict[str, object]:
         return {
@@ -42,6 +64,7 @@ class Orphan:
             "performing": [str(run) for run in self.performing],
             "ended": [str(run) for run in self.ended],
             "cause": self.cause,
+            "over": [str(run) for run in self.over],
         }
 
     @classmethod
@@ -51,6 +74,7 @@ class Orphan:
             performing=tuple(UUID(run) for run in message["performing"]),
             ended=tuple(UUID(run) for run in message["ended"]),
             cause=message["cause"],
+            over=tuple(UUID(run) for run in message.get("over", ())),
         )
 
 
@@ -68,6 +92,7 @@ class Assignment:
         control: its line to the supervisor; wrap it in ``Control``. End of file means that the supervisor is
             gone: leave at once (on Linux the kernel has killed the process before it can read that).
         orphans: dead processes whose attempts to end first thing, before saying ``ready``.
+        nursery: a line to the zygote, for children of its own; None where it was not forked.
         target: ``module:function`` that was called.
         metrics_folder: where it counts what it does; empty: it does not.
     """
@@ -80,6 +105,7 @@ class Assignment:
     marks: Marks
     control: socket.socket
     orphans: tuple[Orphan, ...] = ()
+    nursery: socket.socket | None = None
     target: str = TARGET
     metrics_folder: str = ""
 
@@ -125,7 +151,7 @@ class Order:
             metrics_folder=told["metrics_folder"],
         )
 
-    def assign(self, *, marks_fd: int, control: socket.socket) -> Assignment:
+    def assign(self, *, marks_fd: int, control: socket.socket, nursery: socket.socket | None = None) -> Assignment:
         """The assignment, in the process that it is for."""
         return Assignment(
             name=self.name,
@@ -136,6 +162,7 @@ class Order:
             marks=Marks(marks_fd, self.slot),
             control=control,
             orphans=self.orphans,
+            nursery=nursery,
             target=self.target,
             metrics_folder=self.metrics_folder,
         )

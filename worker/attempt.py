@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 import json
 import logging
-import threading
-from collections.abc import Callable
-from contextvars import Token
+import sys
+import traceback
+from collections.abc import Awaitable, Callable, Coroutine, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -25,54 +28,95 @@ from jobs.errors import (
     RetryAfter,
     Snooze,
     TimeLimitExceeded,
-    UnknownEffect,
 )
 from jobs.failure import describe_failure, storable
-from jobs.job import Job, is_async
+from jobs.job import Job
 from jobs.ledger.records import Claim, Ending, Settled
 from jobs.ledger.settle import settle
+from jobs.ledger.sweep import CRASH_DELAY
+from jobs.observe.trace import consumer
 from jobs.retry import Retry
-from jobs.run import Run
+from jobs.run import Run, StopSign
 from jobs.states import Cause, Outcome, RunState
+from worker.deadline import TooLate
+from worker.prepare import NotPrepared, Preparations
 
 log = logging.getLogger("jobs.worker")
 
 NEWER_WAIT = timedelta(seconds=5)
 """Before a run whose arguments are of a later version is looked at again."""
 
-Perform = Callable[[Callable[[], Any], Claim, timedelta | None], Any]
-"""Calls a function under a run's time limit."""
+Perform = Callable[[Callable[[], Any]], Any]
+"""Calls a function under a run's limits."""
+PerformAsync = Callable[[Coroutine[Any, Any, Any]], Awaitable[Any]]
+"""Awaits a coroutine under a run's limits."""
 
 
 class Attempts:
-    """Performs the runs of a process, on whatever thread asks."""
+    """Performs the runs of a process, on whatever thread or loop asks."""
 
-    def __init__(self, app: App, perform: Perform, *, stopping: threading.Event) -> None:
+    def __init__(self, app: App) -> None:
         self._app = app
-        self._perform = perform
-        self._stopping = stopping
-        self._is_async: dict[type, bool] = {}
+        self.preparations = Preparations(app)
+        self._traced = consumer(app.settings)
 
-    def attempt(self, claim: Claim) -> tuple[Ending, Run]:
-        """Perform the run; how it ended, and its run with whatever transaction it left open."""
-        clock = self._app.clock
-        started = clock.monotonic()
+    def attempt(self, claim: Claim, perform: Perform, *, stop: StopSign) -> tuple[Ending, Run]:
+        """Perform the run; how it ended, and its run with whatever transaction it left open.
+
+        Raises:
+            TooLate: the hard limit ended the attempt; nothing is left to settle.
+        """
         cls: type[Job] = registry.get(claim.kind)
-        timeout = cls.options.timeout
-        deadline = started + timeout.total_seconds() if timeout is not None else None
-        run = Run(self._app, claim, deadline=deadline, stop=self._stopping)
-        outer = current_run.set(run), correlation_id.set(claim.correlation_id or str(claim.run_id))
-        try:
-            job = self._read(cls, claim)
-            job.bind(run)
-            value = self._perform(self._call(cls, job), claim, timeout)
-            ending = self._ended(claim, started, Outcome.SUCCEEDED, result=self._result(claim, value))
-        except BaseException as error:
-            run.rollback()
-            ending = self._failed(claim, cls.options.retry, started, error)
-        finally:
-            _reset(outer)
-        return ending, run
+        started = self._app.clock.monotonic()
+        run = self._run(claim, cls, started, stop)
+        with _within(run), self._traced(claim) as note:
+            try:
+                self.preparations.make_ready(cls)
+                job = self._read(cls, claim)
+                job.bind(run)
+                started = self._start(run, cls)
+                value = perform(job.perform)
+                run.tell_progress()
+                return note(self._ended(claim, started, Outcome.SUCCEEDED, result=self._result(claim, value))), run
+            except TooLate:
+                run.rollback()
+                raise
+            except BaseException as error:
+                run.rollback()
+                run.tell_progress()
+                return note(self._failed(claim, cls.options.retry, started, error)), run
+
+    async def attempt_async(
+        self, claim: Claim, perform: PerformAsync, *, stop: StopSign, prepare: Callable[[type[Job]], Awaitable[None]]
+    ) -> tuple[Ending, Run]:
+        """The same for a job that performs as a coroutine, in a task of its own."""
+        cls: type[Job] = registry.get(claim.kind)
+        started = self._app.clock.monotonic()
+        run = self._run(claim, cls, started, stop)
+        with _within(run), self._traced(claim) as note:
+            try:
+                await prepare(cls)
+                job = self._read(cls, claim)
+                job.bind(run)
+                started = self._start(run, cls)
+                value = await perform(job.perform())
+                if run.has_untold_progress:
+                    await asyncio.to_thread(run.tell_progress)
+                return note(self._ended(claim, started, Outcome.SUCCEEDED, result=self._result(claim, value))), run
+            except BaseException as error:
+                run.rollback()
+                return note(self._failed(claim, cls.options.retry, started, error)), run
+
+    def over(self, claim: Claim, elapsed_seconds: float, *, thread: int | None = None, why: str) -> Ending:
+        """The end of an attempt that did not end by itself at its hard limit; ``thread`` is where it hangs."""
+        cls: type[Job] = registry.get(claim.kind)
+        now = self._app.clock.monotonic()
+        ending = self._failed(claim, cls.options.retry, now - elapsed_seconds, TimeLimitExceeded(why))
+        frame = sys._current_frames().get(thread) if thread is not None else None
+        if frame is not None and ending.failure is not None:
+            where = storable("".join(traceback.format_stack(frame, limit=20)))
+            ending.failure = replace(ending.failure, traceback=f"It was here:\n{where}")
+        return ending
 
     def commit(self, ending: Ending, run: Run, *, worker: str) -> Settled | None:
         """Record the success in the job's own transaction: its writes and its end are one commit, or none.
@@ -108,6 +152,11 @@ class Attempts:
         ending.outcome, ending.delay_seconds, ending.cause = failed.outcome, failed.delay_seconds, failed.cause
         ending.result, ending.failure, ending.error = None, failed.failure, error
 
+    def _run(self, claim: Claim, cls: type[Job], started: float, stop: StopSign) -> Run:
+        timeout = cls.options.timeout
+        deadline = started + timeout.total_seconds() if timeout is not None else None
+        return Run(self._app, claim, deadline=deadline, stop=stop)
+
     def _read(self, cls: type[Job], claim: Claim) -> Job:
         version, stored = cls.options.version, claim.arguments_version
         upcast = (lambda old: cls.upcast(old, stored)) if stored < version else None
@@ -119,19 +168,20 @@ class Attempts:
                 raise Snooze(NEWER_WAIT, reason="its arguments are of a later version") from None
             raise
 
-    def _call(self, cls: type[Job], job: Job) -> Callable[[], Any]:
-        runs_async = self._is_async.get(cls)
-        if runs_async is None:
-            runs_async = self._is_async[cls] = is_async(cls)
-        return (lambda: asyncio.run(job.perform())) if runs_async else job.perform
+    def _start(self, run: Run, cls: type[Job]) -> float:
+        """The moment from which its time counts: what ``prepare`` took is not the run's."""
+        started = self._app.clock.monotonic()
+        if cls.options.timeout is not None:
+            run.set_deadline(started + cls.options.timeout.total_seconds())
+        return started
 
     def _failed(self, claim: Claim, retry: Retry, started: float, error: BaseException) -> Ending:
         """Where an error sends the run: what steers first, then what we raised, then the retry policy."""
         kind = claim.kind
         if isinstance(error, ArgumentsRefused) and error.__traceback__ is not None and _is_reading(error):
             return self._ended(claim, started, Outcome.FAILED, cause=Cause.BAD_ARGUMENTS, error=error)
-        if isinstance(error, UnknownEffect):
-            return self._ended(claim, started, Outcome.GAVE_UP, cause=Cause.UNKNOWN_EFFECT, error=error)
+        if isinstance(error, NotPrepared):
+            return self._ended(claim, started, Outcome.SNOOZED, delay=error.delay, error=error)
         if isinstance(error, Snooze):
             if error.give_up_after is not None and claim.age >= error.give_up_after:
                 return self._ended(claim, started, Outcome.GAVE_UP, cause=Cause.GAVE_UP, error=error)
@@ -146,6 +196,9 @@ class Attempts:
         judged: BaseException | None = error
         if isinstance(error, TimeLimitExceeded):
             outcome, judged = Outcome.TIMED_OUT, None
+        elif isinstance(error, MemoryError):
+            outcome, judged = Outcome.OUT_OF_MEMORY, None
+            error.args = error.args or ("It needed more memory than it may have.",)
         elif not isinstance(error, Exception):
             log.warning(
                 "A job raised what is not an Exception.", extra={"kind": kind, "error_type": type(error).__name__}
@@ -156,6 +209,8 @@ class Attempts:
             is_fatal = judged is not None and retry.is_fatal(judged)
             cause = Cause.GAVE_UP if is_fatal else Cause.EXHAUSTED
             return self._ended(claim, started, outcome, cause=cause, error=error)
+        if outcome is Outcome.OUT_OF_MEMORY:
+            delay = CRASH_DELAY * 2.0 ** min(claim.crashes, 10)
         return self._ended(claim, started, outcome, delay=delay, error=error)
 
     def _ended(
@@ -207,6 +262,19 @@ def _is_reading(error: ArgumentsRefused) -> bool:
     return trace is not None and trace.tb_frame.f_code is read_arguments.__code__
 
 
-def _reset(outer: tuple[Token[Any], Token[Any]]) -> None:
-    current_run.reset(outer[0])
-    correlation_id.reset(outer[1])
+def without_loop(perform: Callable[[], Any]) -> Callable[[], Any]:
+    """A job's ``perform`` as a plain function; a coroutine gets a loop of its own."""
+    if inspect.iscoroutinefunction(perform):
+        return lambda: asyncio.run(perform())
+    return perform
+
+
+@contextmanager
+def _within(run: Run) -> Iterator[None]:
+    """Code in the block, and what it awaits, sees this run as the one it performs."""
+    outer = current_run.set(run), correlation_id.set(run.correlation_id or str(run.id))
+    try:
+        yield
+    finally:
+        current_run.reset(outer[0])
+        correlation_id.reset(outer[1])

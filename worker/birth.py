@@ -56,12 +56,14 @@ def leave_signals_to_the_supervisor() -> None:
         signal.signal(one, _let_pass)
 
 
-def serve_and_exit(order: Order, *, marks_fd: int, control: socket.socket) -> NoReturn:
+def serve_and_exit(
+    order: Order, *, marks_fd: int, control: socket.socket, nursery: socket.socket | None = None
+) -> NoReturn:
     """Call the target and leave with its code, without the parent's exit handlers; a bug leaves with 1."""
     code = 1
     try:
         name_process(f"jobs worker {order.slot}")
-        code = _target(order.target)(order.assign(marks_fd=marks_fd, control=control)) or 0
+        code = _target(order.target)(order.assign(marks_fd=marks_fd, control=control, nursery=nursery)) or 0
     except SystemExit as left:
         code = left.code if isinstance(left.code, int) else 1
     except BaseException:

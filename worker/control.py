@@ -1,8 +1,9 @@
 """One end of the line between a supervisor and a process: JSON lines over a socket, both ways.
 
 Supervisor to process: ``{"do": "ping"}``, ``{"do": "stop", "seconds": 25.0}``, ``{"do": "stop_now"}``,
-``{"do": "bury", "orphans": [...]}``. Process to supervisor: ``{"say": "ready"}``, ``{"say": "pong"}``,
-``{"say": "progress", ...}``, ``{"say": "draining", "why": ...}``, ``{"say": "buried", "name": ...}``.
+``{"do": "drain"}``, ``{"do": "bury", "orphans": [...]}``. Process to supervisor: ``{"say": "ready"}``, ``{"say":
+"pong"}``, ``{"say": "progress", ...}``, ``{"say": "buried", "name": ...}``, ``{"say": "draining", "why": ...}`` (it
+leaves, replace it now) and ``{"say": "replace", "why": ...}`` (it serves until its successor is ready).
 
 Neither end ever blocks on the other: what the peer does not read is kept here up to ``MAX_BYTES``, and then
 refused.

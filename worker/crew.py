@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 
 from jobs.clock import Clock
-from worker.assignment import Order, Orphan
+from worker.assignment import OVER_LIMIT, SHUTDOWN_LIMIT, SILENT, ZYGOTE_DIED, Order, Orphan
 from worker.control import Control
 from worker.generation import Born, Exited, Generation
 from worker.marks import MarksTable
@@ -24,6 +24,11 @@ from worker.plan import Plan
 
 _log = logging.getLogger("jobs.supervisor")
 
+LATE_SECONDS = 0.5
+"""A run marked as performing so long after its hard limit has outlived its process's watchdog. Source: decision;
+the watchdog is late by milliseconds."""
+MARKS_SECONDS = 0.25
+"""How often the marks are looked at for such runs; some 20 µs a process."""
 LAST_SIGN_SECONDS = 2.0
 """How long a process whose zygote died may take to be seen dead, after we have killed it."""
 ASLEEP_SECONDS = 5.0
@@ -40,12 +45,14 @@ class Crew:
         *,
         on_ready: Callable[[Member], None],
         on_leaving: Callable[[Member], None],
+        on_worn: Callable[[Member], None],
         on_gone: Callable[[Member, str | None], None],
     ) -> None:
         self._plan = plan
         self._clock = clock
         self._on_ready = on_ready
         self._on_leaving = on_leaving
+        self._on_worn = on_worn
         self._on_gone = on_gone
         # Room for a second set while the first is replaced, and for those that take long to leave.
         self.marks = MarksTable(max(16, plan.processes * 4))
@@ -55,6 +62,7 @@ class Crew:
         self._host = "".join(c for c in socket.gethostname() if c.isalnum() or c in "-._")[:48] or "host"
         self._next_ping = clock.monotonic() + plan.ping_every
         self._looked = clock.monotonic()
+        self._next_marks = self._looked
 
     def __iter__(self) -> Iterator[Member]:
         return iter(list(self.members.values()))
@@ -94,7 +102,7 @@ class Crew:
 
     def hear(self, member: Member) -> None:
         """Take in what the process has said."""
-        before = member.stage
+        before, was_worn = member.stage, member.worn
         self._listen(member)
         if before is Stage.STARTING and member.ready is not None:
             _log.info("process ready", extra=_who(member))
@@ -102,6 +110,10 @@ class Crew:
         if member.stage is Stage.DRAINING and before is not Stage.DRAINING:
             _log.info("process is to be replaced", extra={**_who(member), "why": member.why_draining})
             self._on_leaving(member)
+
+        if member.worn and not was_worn:
+            _log.info("process is to be replaced", extra={**_who(member), "why": member.worn})
+            self._on_worn(member)
 
     def learn(self, generation: Generation) -> None:
         """Take in what the generation has seen of its processes."""
@@ -118,13 +130,18 @@ class Crew:
         for member in self:
             if member.generation is generation and member.given_up is None:
                 member.given_up = self._clock.monotonic() + LAST_SIGN_SECONDS
-                self.kill(member, "its zygote died")
+                self.kill(member, ZYGOTE_DIED)
 
     def stop(self, member: Member, seconds: float) -> None:
         """Tell it to finish what it has within so many seconds; kill it a little later."""
         member.stage = Stage.STOPPING
         member.control.send(do="stop", seconds=seconds)
         member.kill_no_later_than(self._clock.monotonic() + seconds + self._plan.kill_after)
+
+    def drain(self, member: Member) -> None:
+        """Tell it to finish what it has, in its own time, and leave."""
+        member.stage = Stage.DRAINING
+        member.control.send(do="drain")
 
     def stop_now(self, member: Member) -> None:
         member.stage = Stage.STOPPING
@@ -149,14 +166,21 @@ class Crew:
                 if member.asked is None or slept:
                     member.asked = now
                 member.control.send(do="ping")
+        look_at_marks = now >= self._next_marks and not slept
+        if look_at_marks or slept:
+            self._next_marks = now + MARKS_SECONDS
         for member in self:
             member.control.flush()
+            if look_at_marks and self.marks.over(member.slot, now - LATE_SECONDS):
+                if not member.killed:
+                    _log.error("process cannot end a run that is over its limit", extra=_who(member))
+                self.kill(member, OVER_LIMIT)
             self._see_to(member, now)
         self._hand_out_orphans()
 
     def next_look(self) -> float:
         """When ``look_after`` has to be called again: a monotonic moment."""
-        moments = [self._next_ping]
+        moments = [self._next_ping, self._next_marks]
         for member in self:
             if member.given_up is not None or member.control.has_unsent:
                 return self._clock.monotonic() + 0.02
@@ -167,17 +191,17 @@ class Crew:
     def _see_to(self, member: Member, now: float) -> None:
         if member.given_up is not None:
             if self._shows_no_life(member) or now >= member.given_up:
-                self._gone(member, "its zygote died", None)
+                self._gone(member, ZYGOTE_DIED, None)
             return
         if member.kill_at is not None and now >= member.kill_at:
             member.kill_at = now + 1.0  # Once more, should its id have come too late for this one.
-            self.kill(member, "killed: shutdown limit")
+            self.kill(member, SHUTDOWN_LIMIT)
             return
         limit = self._plan.start_limit if member.heard is None else self._plan.answer_limit
         if limit is not None and member.asked is not None and now - member.asked > limit:
             if not member.killed:
                 _log.error("process does not answer", extra={**_who(member), "seconds": round(now - member.asked)})
-            self.kill(member, "killed: did not answer")
+            self.kill(member, SILENT)
 
     def _hand_out_orphans(self) -> None:
         if not len(self.orphans):
@@ -198,9 +222,10 @@ class Crew:
         if not clean:
             cause = member.killed or cause
             performing, ended = self.marks.read(member.slot)
+            over = self.marks.over(member.slot, self._clock.monotonic())
             # One that was never ready has claimed nothing, so that a crash loop piles up no orphans.
             if member.ready is not None or performing or ended:
-                self.orphans.add(Orphan(member.name, tuple(performing), tuple(ended), cause))
+                self.orphans.add(Orphan(member.name, tuple(performing), tuple(ended), cause, tuple(over)))
         self._on_gone(member, None if clean else cause)
 
     def _listen(self, member: Member) -> None:
@@ -213,6 +238,8 @@ class Crew:
                         member.stage = Stage.READY
                 case {"say": "draining", "why": why} if not member.is_leaving:
                     member.stage, member.why_draining = Stage.DRAINING, str(why)
+                case {"say": "replace", "why": why}:
+                    member.worn = str(why)
                 case {"say": "buried", "name": str(name)}:
                     self.orphans.buried(name)
                 case {"say": "pong" | "progress", **progress}:

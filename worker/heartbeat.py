@@ -44,7 +44,7 @@ class Heartbeat(threading.Thread):
         self._cancel = cancel
         self._lose = lose
         self._stopping = threading.Event()
-        self.beat_at = app.clock.monotonic()
+        self.beat_at = self.turned_at = app.clock.monotonic()
         self.on_renewed: Callable[[], None] = lambda: None
         self.on_stop_asked: Callable[[], None] = lambda: None
 
@@ -53,6 +53,7 @@ class Heartbeat(threading.Thread):
         clock = self._app.clock
         renew_at = clock.monotonic() + every
         while not self._stopping.wait(min(LOOK_SECONDS, every)):
+            self.turned_at = clock.monotonic()
             try:
                 if clock.monotonic() >= renew_at:
                     self._renew()

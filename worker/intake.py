@@ -10,7 +10,8 @@ import heapq
 import itertools
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import Protocol
 
 from jobs.app import App
 from jobs.dramatiq import Delivery
@@ -30,15 +31,47 @@ STALE_SECONDS = 0.25
 AHEAD_OF_A_THREAD = 2
 MOST_AHEAD_OF_A_THREAD = 16
 """Handed over ahead of each thread: two, and more of runs so short that all of it is done in milliseconds."""
+LANE_STEP = 32
+"""Runs for the lane in one claim, where a source knows a run's kind only once it is claimed: those that turn out
+to need a thread go back. Source: decision."""
 LONGEST_TAKE = 0.2
 """Seconds that a take waits. Source: design; a stopping process waits for it."""
 
 
+class Lane(Protocol):
+    """Where runs go that take no thread."""
+
+    def room(self) -> int:
+        """How many more it would take."""
+        ...
+
+    def start(self, deliveries: Sequence[Delivery]) -> None:
+        """Perform them."""
+        ...
+
+
 class Intake(threading.Thread):
-    """Claims, buffers and hands over."""
+    """Claims, buffers and hands over. Runs of the ``lane_kinds`` go to the ``lane``, by its own capacity.
+
+    Args:
+        not_now: the kinds that are not to be claimed just now.
+        takes_thread: whether a run of such a kind needs a thread all the same.
+    """
 
     def __init__(
-        self, app: App, source: Source, settler: Settler, holdings: Holdings, pace: Pace, *, threads: int
+        self,
+        app: App,
+        source: Source,
+        settler: Settler,
+        holdings: Holdings,
+        pace: Pace,
+        *,
+        threads: int,
+        kinds: Sequence[str] = (),
+        lane: Lane | None = None,
+        lane_kinds: Sequence[str] = (),
+        takes_thread: Callable[[Claim], bool] = lambda claim: False,
+        not_now: Callable[[], Sequence[str]] = tuple,
     ) -> None:
         super().__init__(name="jobs-intake", daemon=True)
         self._app = app
@@ -47,6 +80,11 @@ class Intake(threading.Thread):
         self._holdings = holdings
         self._pace = pace
         self._threads = threads
+        self._kinds = [kind for kind in kinds if kind not in lane_kinds]
+        self._lane = lane
+        self._lane_kinds = frozenset(lane_kinds)
+        self._takes_thread = takes_thread
+        self._not_now = not_now
         self._max_ahead = threads * AHEAD_OF_A_THREAD
         self._low_ahead = threads
         self._heap: list[tuple[int, int, Delivery]] = []
@@ -56,18 +94,25 @@ class Intake(threading.Thread):
         # starts it, or this one that gives it back. A dict, because its pop is atomic and needs no lock.
         self._ahead: dict[Delivery, None] = {}
         self._busy: dict[Delivery, None] = {}
+        # Claims went stale and no attempt has ended since: to claim ahead again would only churn the ledger.
+        self._is_stalled = False
         self._low = threads
         self._room = threading.Event()
         self._wanted = threading.Event()
         self._stopping = threading.Event()
         self.on_failure: Callable[[BaseException], None] = lambda error: None
         self.on_turn: Callable[[], None] = lambda: None
+        self.turned_at = app.clock.monotonic()
         self.on_claim: Callable[[], None] = lambda: None
 
     @property
     def busy(self) -> int:
         """Threads that perform a run just now."""
         return len(self._busy)
+
+    def is_busy(self, delivery: Delivery) -> bool:
+        """Whether a thread performs it, and nobody has ended it meanwhile."""
+        return delivery in self._busy
 
     def performing(self) -> list[Delivery]:
         """What threads perform just now."""
@@ -76,6 +121,7 @@ class Intake(threading.Thread):
     def run(self) -> None:
         failures = 0
         while not self._stopping.is_set():
+            self.turned_at = self._app.clock.monotonic()
             try:
                 self._give_back_stale()
                 self._refill()
@@ -117,11 +163,26 @@ class Intake(threading.Thread):
         """dramatiq is done with a delivery: its ending goes to the settler; one without an ending is released."""
         if self._busy.pop(delivery, self) is self and self._ahead.pop(delivery, self) is self:
             return  # Given back already.
+        self._is_stalled = False
         if delivery.ending is None:
             self._settler.give_back(delivery)
         else:
             self._settler.put(delivery)
         self._want_more()
+
+    def end(self, delivery: Delivery, ending: Ending) -> bool:
+        """End a delivery that a thread performs and will not give back; False if it is not that thread's any more."""
+        if self._busy.pop(delivery, self) is self:
+            return False
+        delivery.ending = ending
+        self._settler.put(delivery)
+        self._want_more()
+        return True
+
+    def want(self) -> None:
+        """The lane has room again."""
+        if not self._wanted.is_set():
+            self._wanted.set()
 
     def stop_claiming(self) -> None:
         """Claim nothing more, and hand nothing more over."""
@@ -160,31 +221,61 @@ class Intake(threading.Thread):
     def _refill(self) -> None:
         """Claim what is missing, or wait until something is."""
         idle = max(0, self._threads - len(self._busy))
-        ahead = self._pace.ahead(self._source.queues())
+        ahead = 0 if self._is_stalled else self._pace.ahead(self._source.queues())
         self._max_ahead = self._threads * max(
             AHEAD_OF_A_THREAD, min(MOST_AHEAD_OF_A_THREAD, ahead // 2 // self._threads)
         )
         self._low_ahead = self._max_ahead // 2
         target = min(MAX_BATCH, idle + ahead)
         missing = target - len(self._heap) - len(self._ahead)
+        room = 0 if self._lane is None else min(MAX_BATCH, self._lane.room())
         # A batch is worth its statement when half of the target is missing.
-        if missing < max(1, target // 2) or self._settler.backlog > 4 * MAX_BATCH:
+        is_full = missing < max(1, target // 2)
+        if (is_full and not room) or self._settler.backlog > 4 * MAX_BATCH:
             self._low = target // 2
             self._wanted.clear()
             if len(self._heap) + len(self._ahead) > self._low or idle == 0:
                 self._wanted.wait(0.05)
             return
-        claims = self._source.claim(missing, wait_seconds=LONGEST_TAKE)
-        if claims:
-            self.on_claim()
-            self._keep(claims)
+        for count, kinds, wait in self._wants(0 if is_full else missing, room):
+            claims = self._source.claim(count, wait_seconds=wait, kinds=kinds)
+            if claims:
+                self.on_claim()
+                self._keep(claims)
+
+    def _wants(self, missing: int, room: int) -> list[tuple[int, tuple[str, ...] | None, float]]:
+        """What to claim: how many, of which kinds (None: of all), and how long to wait for the first."""
+        not_now = frozenset(self._not_now())
+        if self._lane is None and not not_now:
+            return [(missing, None, LONGEST_TAKE)]
+        if missing and room and not self._source.knows_kinds and not not_now:
+            return [(missing + min(room, max(missing, LANE_STEP)), None, LONGEST_TAKE)]
+        asked = [
+            (missing, tuple(kind for kind in self._kinds if kind not in not_now)),
+            (room if self._source.knows_kinds else min(room, LANE_STEP), tuple(sorted(self._lane_kinds - not_now))),
+        ]
+        wants = [(count, kinds) for count, kinds in asked if count and kinds]
+        if not wants:
+            self._stopping.wait(LONGEST_TAKE)
+        # Only the last one waits: what the others wait for ends that wait too. But not the end of a thread's run.
+        longest = LONGEST_TAKE if missing else LONGEST_TAKE / 2
+        return [
+            (count, kinds, longest if place == len(wants) - 1 else 0.0) for place, (count, kinds) in enumerate(wants)
+        ]
 
     def _keep(self, claims: list[Claim]) -> None:
         self._holdings.add(claims)
         now = self._app.clock.monotonic()
+        lane, to_lane = self._lane, []
         with self._lock:
             for claim in claims:
-                heapq.heappush(self._heap, (claim.priority, next(self._order), Delivery(claim, now)))
+                delivery = Delivery(claim, now)
+                if lane is not None and claim.kind in self._lane_kinds and not self._takes_thread(claim):
+                    to_lane.append(delivery)
+                else:
+                    heapq.heappush(self._heap, (claim.priority, next(self._order), delivery))
+        if lane is not None and to_lane:
+            lane.start(to_lane)
         self._room.set()
 
     def _give_back_stale(self) -> None:
@@ -197,6 +288,8 @@ class Intake(threading.Thread):
         for delivery in list(self._ahead):
             if delivery.claimed_monotonic < oldest and self._ahead.pop(delivery, self) is not self:
                 stale.append(delivery)
+        if stale:
+            self._is_stalled = True
         for delivery in stale:
             self._settler.give_back(delivery)
 

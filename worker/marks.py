@@ -5,7 +5,7 @@ inherits by descriptor. Each process has a region of its own, of ``ENTRIES`` ent
 
     bytes 0-15  the run's id
     byte  16    0 free, 1 performing, 2 ended: perform is over, its settlement has not committed
-    bytes 17-31 unused
+    bytes 24-31 when its hard limit is, by the monotonic clock that all processes of a machine share
 
 The id is written before the state, and an entry is free before it is used again: whatever instant a process
 dies at, no run is shown as performing that was not.
@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import mmap
 import os
+import struct
 import tempfile
 from collections import deque
 from uuid import UUID
@@ -25,6 +26,9 @@ ENTRIES = 4096
 _ENTRY = 32
 _STATE = 16
 _REGION = ENTRIES * _ENTRY  # 128 KiB: a multiple of every page size, as mmap's offset must be.
+_UNTIL = 24
+_MOMENT = struct.Struct("<d")
+NEVER = float("inf")
 _FREE, _PERFORMING, _ENDED = 0, 1, 2
 
 
@@ -36,9 +40,9 @@ class Marks:
         # A deque's pop and append are atomic: no lock that an interrupt could leave held.
         self._unused = deque(range(ENTRIES))
 
-    def start(self, run_id: UUID) -> int:
-        """Mark the run as performing; its entry's number, or -1 if the table is full (then it is not
-        marked).
+    def start(self, run_id: UUID, until: float = NEVER) -> int:
+        """Mark the run as performing, at most until this moment; its entry's number, or -1 if the table is full
+        (then it is not marked).
         """
         try:
             entry = self._unused.pop()
@@ -46,6 +50,7 @@ class Marks:
             return -1
         at = entry * _ENTRY
         self._map[at : at + _STATE] = run_id.bytes
+        _MOMENT.pack_into(self._map, at + _UNTIL, until)
         self._map[at + _STATE] = _PERFORMING
         return entry
 
@@ -87,6 +92,19 @@ class MarksTable:
                 found = UUID(bytes=self._map[at : at + _STATE])
                 (performing if state == _PERFORMING else ended).append(found)
         return performing, ended
+
+    def over(self, slot: int, now: float) -> list[UUID]:
+        """The runs that a process performs though their hard limit was before ``now``: its watchdog would have
+        ended them, so it cannot run.
+        """
+        base = slot * _REGION
+        found = []
+        for entry, state in enumerate(self._map[base + _STATE : base + _REGION : _ENTRY]):
+            if state == _PERFORMING:
+                at = base + entry * _ENTRY
+                if _MOMENT.unpack_from(self._map, at + _UNTIL)[0] < now:
+                    found.append(UUID(bytes=self._map[at : at + _STATE]))
+        return found
 
     def reset(self, slot: int) -> None:
         """Forget everything in the region, before another process gets it."""

@@ -38,6 +38,8 @@ class Member:
     asked: float | None = None
     """The first ping that it has not answered."""
     why_draining: str = ""
+    worn: str = ""
+    """Why it wants to be replaced; until its successor is ready it serves."""
     kill_at: float | None = None
     killed: str = ""
     """Why we killed it."""

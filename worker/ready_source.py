@@ -23,6 +23,9 @@ LOCKED_PAUSE = timedelta(seconds=0.2)
 PAUSED_LOOK_SECONDS = 2.0
 """How often a worker asks whether a paused queue goes on; only while one of its queues is paused."""
 
+_A_LOOK = 0.001
+"""Seconds: hardly a wait, but a new look at the ledger."""
+
 
 class ReadySource:
     """Takes ids from the index and claims them by primary key.
@@ -34,6 +37,8 @@ class ReadySource:
         ledger: claims while the index does not answer, and until it finds nothing after the index is back.
         on_loss: called when the index has lost what it held.
     """
+
+    knows_kinds = False
 
     def __init__(
         self,
@@ -59,11 +64,11 @@ class ReadySource:
     def queues(self) -> Sequence[str]:
         return self._ledger.queues()
 
-    def claim(self, count: int, *, wait_seconds: float) -> list[Claim]:
+    def claim(self, count: int, *, wait_seconds: float, kinds: Sequence[str] | None = None) -> list[Claim]:
         if self._taken:
-            return self._claim_taken()
+            return self._claim_taken(kinds)
         if self._is_catching_up:
-            claims = self._ledger.claim(count, wait_seconds=0.0)
+            claims = self._ledger.claim(count, wait_seconds=_A_LOOK, kinds=kinds)
             if claims:
                 return claims
         try:
@@ -72,12 +77,12 @@ class ReadySource:
             if not self._is_catching_up:
                 self._app.events.emit([ServiceFailed("ready", "take", str(error))])
             self._is_catching_up = True
-            return self._ledger.claim(count, wait_seconds=wait_seconds)
+            return self._ledger.claim(count, wait_seconds=wait_seconds, kinds=kinds)
         self._is_catching_up = False
         if not taken.is_intact:
             self._on_loss()
         self._taken = [run_id for run_id, _ in taken.runs]
-        return self._claim_taken() if self._taken else []
+        return self._claim_taken(kinds) if self._taken else []
 
     def close(self) -> None:
         """Give back to the index what was taken and never claimed."""
@@ -86,10 +91,14 @@ class ReadySource:
                 self._return(unclaimed(connection, self._taken))
             self._taken = []
 
-    def _claim_taken(self) -> list[Claim]:
+    def _claim_taken(self, kinds: Sequence[str] | None) -> list[Claim]:
         with self._app.database.write() as connection:
             claims = claim(
-                connection, self._taken, kinds=self._kinds, worker=self._worker, lease=self._app.settings.lease
+                connection,
+                self._taken,
+                kinds=self._kinds if kinds is None else kinds,
+                worker=self._worker,
+                lease=self._app.settings.lease,
             )
             claimed = {one.run_id for one in claims}
             passed_over = unclaimed(connection, [one for one in self._taken if one not in claimed])

@@ -29,6 +29,7 @@ log = logging.getLogger("jobs.worker")
 
 MAX_BATCH = 500
 _STOP = None
+_UNRECORDABLE = Failure("Unrecordable", "the ledger could not hold what was raised; the log has it", None, "")
 
 
 class Settler(threading.Thread):
@@ -44,6 +45,8 @@ class Settler(threading.Thread):
         self._queue: queue.SimpleQueue[Delivery | None] = queue.SimpleQueue()
         self._quitting = threading.Event()
         self.on_failure: Callable[[BaseException], None] = lambda error: None
+        self.busy_since: float | None = None
+        """When it last began to settle a batch, or began again; None while it waits for one."""
 
     @property
     def backlog(self) -> int:
@@ -95,14 +98,18 @@ class Settler(threading.Thread):
     def _settle_until_done(self, batch: list[Delivery]) -> None:
         failures = 0
         while not self._quitting.is_set():
+            self.busy_since = self._app.clock.monotonic()
             try:
                 self._settle(batch)
+                self.busy_since = None
                 return
             except LedgerRefused:
                 # One by one, and the one that is refused without its words.
                 log.exception("The ledger refused a batch of endings.")
                 if len(batch) == 1:
-                    self._strip(batch[0])
+                    if not self._strip(batch[0]):
+                        self._let_go(batch[0])
+                        return
                 else:
                     for delivery in batch:
                         self._settle_until_done([delivery])
@@ -131,6 +138,8 @@ class Settler(threading.Thread):
                     monotonic=began,
                 )
                 freed = give_back(connection, unstarted)
+                if freed or any(one.state is RunState.QUEUED or one.followed_by for _, one in settled):
+                    app.database.ring(connection)
         # Committed. From here on nothing may fail the batch.
         for delivery in batch:
             self._holdings.drop(delivery.claim.token)
@@ -164,15 +173,23 @@ class Settler(threading.Thread):
                 [ResultRefused(one.claim.run_id, one.claim.kind, one.claim.attempt, one.outcome) for one in refused]
             )
 
-    def _strip(self, delivery: Delivery) -> None:
+    def _strip(self, delivery: Delivery) -> bool:
+        """Take from an ending what the ledger may be unable to hold. Whether there was anything to take."""
         ending = delivery.ending
-        if ending is None:
-            return
+        if ending is None or ending.failure == _UNRECORDABLE:
+            return False
         if ending.outcome is Outcome.SUCCEEDED:
-            ending.result = None
-        else:
-            kept = "the ledger could not hold what was raised; the log has it"
-            ending.failure = Failure("Unrecordable", kept, None, ending.failure.fingerprint if ending.failure else "")
+            had, ending.result = ending.result, None
+            return had is not None
+        ending.failure = _UNRECORDABLE
+        return True
+
+    def _let_go(self, delivery: Delivery) -> None:
+        """Its bare ending is refused too: the lease runs out, and upkeep ends the attempt as abandoned."""
+        claim = delivery.claim
+        log.critical("An ending cannot be recorded.", extra={"run_id": str(claim.run_id), "kind": claim.kind})
+        self._holdings.drop(claim.token)
+        self._marks.clear(delivery.mark)
 
 
 def _event(ending: Ending, settled: Settled) -> AttemptEnded:

@@ -7,20 +7,30 @@ from datetime import datetime
 from typing import Protocol
 
 from jobs.app import App
+from jobs.events import ServiceFailed
 from jobs.ledger.claim import claim_due, next_due_at
 from jobs.ledger.records import Claim
+from jobs.postgres import Listener
 from jobs.sqlite_watch import DataVersion
 
 
 class Source(Protocol):
-    """Something that claims due runs."""
+    """Something that claims due runs.
+
+    Attributes:
+        knows_kinds: whether it can look for runs of some kinds only; else it finds others too, and puts them back.
+    """
+
+    knows_kinds: bool
 
     def queues(self) -> Sequence[str]:
         """The queues served, in order."""
         ...
 
-    def claim(self, count: int, *, wait_seconds: float) -> list[Claim]:
-        """Up to ``count`` claims, waiting for the first at most so long.
+    def claim(self, count: int, *, wait_seconds: float, kinds: Sequence[str] | None = None) -> list[Claim]:
+        """Up to ``count`` claims of these kinds (None: all it knows), waiting for the first at most so long.
+
+        One without a wait, after one that found none of these kinds, does nothing until something has changed.
 
         Raises:
             ServiceDown: the ledger does not answer.
@@ -43,21 +53,25 @@ class Bell(Protocol):
 class LedgerSource:
     """Claims from the ledger itself. When there is nothing, waits for a change or for the next due moment."""
 
+    knows_kinds = True
+
     def __init__(self, app: App, *, queues: Sequence[str], kinds: Sequence[str], worker: str, bell: Bell) -> None:
         self._app = app
         self._queues = tuple(queues)
         self._kinds = tuple(kinds)
         self._worker = worker
         self._bell = bell
-        self._is_dry = False
+        self._dry: set[Sequence[str] | None] = set()
         self._next_due: datetime | None = None
 
     def queues(self) -> Sequence[str]:
         return self._queues
 
-    def claim(self, count: int, *, wait_seconds: float) -> list[Claim]:
-        if self._is_dry and not self._is_time(wait_seconds):
-            return []
+    def claim(self, count: int, *, wait_seconds: float, kinds: Sequence[str] | None = None) -> list[Claim]:
+        if kinds in self._dry:
+            if wait_seconds <= 0 or not self._is_time(wait_seconds):
+                return []
+            self._dry.clear()
         claims: list[Claim] = []
         with self._app.database.write() as connection:
             for queue in self._queues:
@@ -65,16 +79,16 @@ class LedgerSource:
                     connection,
                     queue,
                     count=count - len(claims),
-                    kinds=self._kinds,
+                    kinds=self._kinds if kinds is None else kinds,
                     worker=self._worker,
                     lease=self._app.settings.lease,
                 )
                 if len(claims) >= count:
                     break
-            self._is_dry = not claims
             if claims:
                 self._bell.found()
             else:
+                self._dry.add(kinds)
                 moments = [next_due_at(connection, queue) for queue in self._queues]
                 self._next_due = min((one for one in moments if one is not None), default=None)
         return claims
@@ -131,3 +145,36 @@ class PollingBell:
         """There was work: more may come soon."""
         self._pause = self._shortest
         self._look_at = 0.0
+
+
+class ListeningBell:
+    """Hears of enqueues and retries by NOTIFY, and polls beside it: seldom, and often while it cannot listen."""
+
+    POLL_SECONDS = 4.0
+    """Source: decision; what nobody rang for (a rescue, a replay by an older release) is that late at most."""
+    AGAIN_SECONDS = 5.0
+
+    def __init__(self, app: App, listener: Listener) -> None:
+        self._app = app
+        self._listener = listener
+        self._polling = PollingBell(app)
+        self._listen_at = 0.0
+        self._poll_at = 0.0
+
+    def wait_for_change(self, seconds: float) -> bool:
+        clock = self._app.clock
+        if clock.monotonic() < self._listen_at:
+            return self._polling.wait_for_change(seconds)
+        try:
+            heard = self._listener.heard(seconds)
+        except OSError as error:
+            self._listen_at = clock.monotonic() + self.AGAIN_SECONDS * (0.75 + clock.rng.random() / 2)
+            self._app.events.emit([ServiceFailed("ledger", "listen", str(error).splitlines()[0])])
+            return True
+        if heard or clock.monotonic() >= self._poll_at:
+            self._poll_at = clock.monotonic() + self.POLL_SECONDS * (0.75 + clock.rng.random() / 2)
+            return True
+        return False
+
+    def found(self) -> None:
+        self._polling.found()

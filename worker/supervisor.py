@@ -24,6 +24,7 @@ from worker.restart import BackOff
 from worker.rolling import RollingRestart
 from worker.seat import Seat
 from worker.signals import Signals
+from worker.watch import LOOK_SECONDS, Watch
 
 _log = logging.getLogger("jobs.supervisor")
 
@@ -41,7 +42,14 @@ class Supervisor:
         self._plan = plan
         self._clock = clock
         self._debug = debug
-        self._crew = Crew(plan, clock, on_ready=self._on_ready, on_leaving=self._on_leaving, on_gone=self._on_gone)
+        self._crew = Crew(
+            plan,
+            clock,
+            on_ready=self._on_ready,
+            on_leaving=self._on_leaving,
+            on_worn=self._on_worn,
+            on_gone=self._on_gone,
+        )
         self._seats = [Seat(number, BackOff(clock.rng)) for number in range(plan.processes)]
         self._generations: list[Generation] = []
         self._numbered = 0
@@ -51,6 +59,9 @@ class Supervisor:
         self._rolling: RollingRestart | None = None
         self._roll_again = False
         self._restarts = 0
+        self._replaced = 0
+        self._watch = Watch(plan.watch) if plan.watch else None
+        self._watch_at = 0.0
         self._stops = 0
         self._exit_code: int | None = None
         self._looked = clock.monotonic()
@@ -67,7 +78,7 @@ class Supervisor:
                     self._crew.hear(member)
                 for _ in range(signals.stops_asked()):
                     self._stop()
-                if signals.roll_asked():
+                if signals.roll_asked() or self._has_new_code():
                     self._roll()
                 self._crew.look_after()
                 self._fill_seats()
@@ -86,6 +97,7 @@ class Supervisor:
             "looked_seconds_ago": now - self._looked,
             "ready": len(ready),
             "restarts": self._restarts,
+            "replaced": self._replaced,
             "crash_looping": sum(seat.back_off.is_looping for seat in self._seats),
             "generation": self._current.number if self._current else None,
             "is_rolling": self._rolling is not None,
@@ -215,7 +227,13 @@ class Supervisor:
                 seat.take_over()
             if self._is_due(seat) and self._current is not None:
                 seat.member = self._start(seat, self._current)
+            elif self._rolling is None and self._is_worn(seat) and self._current is not None:
+                seat.successor = self._start(seat, self._current)
         self._step_rolling()
+
+    def _is_worn(self, seat: Seat) -> bool:
+        is_worn = seat.member is not None and bool(seat.member.worn) and seat.successor is None
+        return is_worn and self._current is not None and self._current.can_start
 
     def _start(self, seat: Seat, generation: Generation) -> Member | None:
         member = None
@@ -235,7 +253,14 @@ class Supervisor:
         if seat.successor is member:
             before = seat.take_over()
             if before is not None:
-                self._crew.stop(before, self._plan.shutdown)
+                # Worn is not in a hurry: what it performs may take its time.
+                if before.worn and before.generation is member.generation:
+                    self._crew.drain(before)
+                else:
+                    self._crew.stop(before, self._plan.shutdown)
+
+    def _on_worn(self, member: Member) -> None:
+        self._replaced += 1
 
     def _on_leaving(self, member: Member) -> None:
         seat = self._seats[member.seat]
@@ -278,6 +303,13 @@ class Supervisor:
             return
         _log.info("rolling restart", extra={"processes": self._plan.processes})
         self._rolling = RollingRestart(self._new_generation(), self._seats)
+
+    def _has_new_code(self) -> bool:
+        now = self._clock.monotonic()
+        if self._watch is None or now < self._watch_at:
+            return False
+        self._watch_at = now + LOOK_SECONDS
+        return self._watch.has_changed()
 
     def _step_rolling(self) -> None:
         if self._rolling is None:

@@ -3,6 +3,9 @@
 One for each generation of code. It takes ``{"do": "fork", "name": ...}`` with two descriptors (the process's
 line to the supervisor, and its order) and says ``imported`` or ``failed``, then ``forked``, ``not_forked``
 and ``exited``. It dies with the supervisor, and its children die with it.
+
+Each worker process has a line here too, its nursery: ``{"do": "fork", "name": ...}`` with one descriptor gives
+it a child of its own, killed when the worker process dies.
 """
 
 from __future__ import annotations
@@ -15,6 +18,8 @@ import signal
 import socket
 import traceback
 from collections import deque
+from contextlib import suppress
+from importlib import import_module
 from typing import Any, NoReturn
 
 from worker.assignment import Order
@@ -24,11 +29,26 @@ from worker.imports import import_application
 _MAX_FDS = 64
 
 
+class _Nursery:
+    """A worker process's line for children of its own."""
+
+    def __init__(self, line: socket.socket) -> None:
+        self.line = line
+        self.children: dict[int, str] = {}
+        self.unread = b""
+        self.fds: deque[int] = deque()
+
+    def say(self, **message: object) -> None:
+        with suppress(OSError):  # The worker process is dying; its children are then killed.
+            self.line.sendall(json.dumps(message).encode() + b"\n")
+
+
 class Zygote:
     def __init__(self, line: socket.socket, marks_fd: int) -> None:
         self._line = line
         self._marks_fd = marks_fd
         self._children: dict[int, str] = {}
+        self._nurseries: dict[int, _Nursery] = {}
         self._unread = b""
         self._fds: deque[int] = deque()
         self._wake, self._waker = socket.socketpair()
@@ -40,11 +60,15 @@ class Zygote:
         signal.signal(signal.SIGCHLD, lambda number, frame: None)
         signal.set_wakeup_fd(self._waker.fileno(), warn_on_full_buffer=False)
         while True:
-            ready, _, _ = select.select([self._line, self._wake], [], [])
+            lines = {one.line: one for one in self._nurseries.values() if one.line.fileno() >= 0}
+            ready, _, _ = select.select([self._line, self._wake, *lines], [], [])
             if self._wake in ready:
                 self._wake.recv(4096)
             if self._line in ready:
                 self._obey()
+            for line, nursery in lines.items():
+                if line in ready:
+                    self._obey_worker(nursery)
             self._reap()
 
     def say(self, **message: object) -> None:
@@ -67,33 +91,77 @@ class Zygote:
 
     def _fork(self, name: str, control_fd: int, order_fd: int) -> None:
         parent = os.getpid()
+        ours, theirs = socket.socketpair()
         try:
             pid = os.fork()
         except OSError as error:
+            ours.close()
             self.say(say="not_forked", name=name, why=str(error))
         else:
             if pid == 0:
-                self._become_worker(parent, control_fd, order_fd)
+                ours.close()
+                self._become_worker(parent, control_fd, order_fd, theirs)
             self._children[pid] = name
+            self._nurseries[pid] = _Nursery(ours)
             self.say(say="forked", name=name, pid=pid)
+        theirs.close()
         os.close(control_fd)
         os.close(order_fd)
 
-    def _become_worker(self, parent: int, control_fd: int, order_fd: int) -> NoReturn:
+    def _obey_worker(self, nursery: _Nursery) -> None:
         try:
-            signal.set_wakeup_fd(-1)
-            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-            die_with_parent(parent)
-            for end in (self._line, self._wake, self._waker):
-                end.close()
-            for fd in self._fds:
-                os.close(fd)
+            data, fds, _, _ = socket.recv_fds(nursery.line, 65536, _MAX_FDS)
+        except OSError:
+            data, fds = b"", []
+        nursery.fds.extend(fds)
+        if not data:
+            nursery.line.close()
+            return
+        *lines, nursery.unread = (nursery.unread + data).split(b"\n")
+        for line in lines:
+            self._fork_child(nursery, json.loads(line)["name"], nursery.fds.popleft())
+
+    def _fork_child(self, nursery: _Nursery, name: str, line_fd: int) -> None:
+        parent = os.getpid()
+        try:
+            pid = os.fork()
+        except OSError as error:
+            nursery.say(say="not_forked", name=name, why=str(error))
+        else:
+            if pid == 0:
+                self._become_child(parent, line_fd)
+            nursery.children[pid] = name
+            nursery.say(say="forked", name=name, pid=pid)
+        os.close(line_fd)
+
+    def _become_child(self, parent: int, line_fd: int) -> NoReturn:
+        try:
+            self._forget_being_zygote(parent)
+            os.set_inheritable(line_fd, False)
+            name_process("jobs child")
+            import_module("worker.child").serve(socket.socket(fileno=line_fd))
+        except BaseException:
+            traceback.print_exc()
+        os._exit(1)
+
+    def _forget_being_zygote(self, parent: int) -> None:
+        signal.set_wakeup_fd(-1)
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        die_with_parent(parent)
+        for end in (self._line, self._wake, self._waker, *(one.line for one in self._nurseries.values())):
+            end.close()
+        for fd in self._fds:
+            os.close(fd)
+
+    def _become_worker(self, parent: int, control_fd: int, order_fd: int, nursery: socket.socket) -> NoReturn:
+        try:
+            self._forget_being_zygote(parent)
             with open(order_fd, "rb") as file:
                 order = Order.from_json(file.read().decode())
         except BaseException:
             traceback.print_exc()
             os._exit(1)
-        serve_and_exit(order, marks_fd=self._marks_fd, control=socket.socket(fileno=control_fd))
+        serve_and_exit(order, marks_fd=self._marks_fd, control=socket.socket(fileno=control_fd), nursery=nursery)
 
     def _reap(self) -> None:
         # Ours only: a program that the application's import started is for the application to wait for.
@@ -101,7 +169,22 @@ class Zygote:
             found, status = os.waitpid(pid, os.WNOHANG)
             if found:
                 del self._children[pid]
+                self._orphan(self._nurseries[pid])
                 self.say(say="exited", name=name, pid=pid, status=os.waitstatus_to_exitcode(status))
+        for worker, nursery in list(self._nurseries.items()):
+            for pid, name in list(nursery.children.items()):
+                found, status = os.waitpid(pid, os.WNOHANG)
+                if found:
+                    del nursery.children[pid]
+                    nursery.say(say="exited", name=name, status=os.waitstatus_to_exitcode(status))
+            if worker not in self._children and not nursery.children:
+                nursery.line.close()
+                del self._nurseries[worker]
+
+    def _orphan(self, nursery: _Nursery) -> None:
+        """The worker process is dead: so must its children be."""
+        for pid in nursery.children:
+            os.kill(pid, signal.SIGKILL)
 
 
 def main(payload: dict[str, Any]) -> NoReturn:

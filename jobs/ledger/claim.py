@@ -261,6 +261,7 @@ def _take(dialect: str, ids: Select[tuple[UUID]]) -> Update:
             JobRun.root_id,
             JobRun.scheduled_for,
             JobRun.key,
+            JobRun.trace_context,
         )
         .execution_options(synchronize_session=False)
     )

@@ -16,7 +16,6 @@ from uuid import UUID
 from sqlalchemy import (
     Case,
     Float,
-    Insert,
     Integer,
     Text,
     Update,
@@ -25,7 +24,6 @@ from sqlalchemy import (
     bindparam,
     case,
     cast,
-    insert,
     or_,
     select,
     update,
@@ -34,7 +32,7 @@ from sqlalchemy import (
 from jobs.ledger.follow import follow
 from jobs.ledger.records import Failure, Freed, Settled
 from jobs.models import JobAttempt, JobRun, JsonText
-from jobs.sql import Batch, Executor, dialect_of, ledger_now, plus_seconds
+from jobs.sql import Batch, Executor, dialect_of, insert_into, ledger_now, plus_seconds
 from jobs.states import CHARGED, CRASHES, FINAL, Cause, Outcome, RunState
 
 _ENDED = Batch(
@@ -260,7 +258,7 @@ def _where_to(ended: Any) -> tuple[Case[str], Case[str | None]]:
 
 
 @cache
-def _record(dialect: str) -> Insert:
+def _record(dialect: str) -> Any:
     tried = _ATTEMPTS.table(dialect).c
     finished_at = plus_seconds(ledger_now(), -tried.ago_seconds)
     columns = {
@@ -272,7 +270,9 @@ def _record(dialect: str) -> Insert:
         "finished_at": finished_at,
         "retry_at": plus_seconds(ledger_now(), tried.delay_seconds),
     }  # fmt: skip
-    return insert(JobAttempt).from_select(list(columns), select(*columns.values()), include_defaults=False)
+    return insert_into(dialect, JobAttempt).from_select(
+        list(columns), select(*columns.values()), include_defaults=False
+    )
 
 
 @cache

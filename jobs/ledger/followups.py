@@ -13,11 +13,11 @@ from functools import cache
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Insert, String, Text, Uuid, cast, delete, insert, select, update
+from sqlalchemy import String, Text, Uuid, cast, delete, select, update
 
 from jobs.ledger.records import FollowUp, NewRun
 from jobs.models import JobFollowup, JobRun, JsonText
-from jobs.sql import Batch, Executor, dialect_of, ledger_now
+from jobs.sql import Batch, Executor, dialect_of, insert_into, ledger_now
 from jobs.states import RunState
 
 ENDED = "ended"
@@ -93,7 +93,7 @@ def _spec(run: NewRun) -> str:
 
 
 @cache
-def _note(dialect: str) -> Insert:
+def _note(dialect: str) -> Any:
     new = _NEW.table(dialect).c
     columns = {
         "id": new.id,
@@ -103,4 +103,6 @@ def _note(dialect: str) -> Insert:
         "run": cast(new.run, JsonText),
         "created_at": ledger_now(),
     }
-    return insert(JobFollowup).from_select(list(columns), select(*columns.values()), include_defaults=False)
+    return insert_into(dialect, JobFollowup).from_select(
+        list(columns), select(*columns.values()), include_defaults=False
+    )

@@ -93,10 +93,10 @@ def _one() -> Insert:
 
 
 @cache
-def _many(dialect: str) -> Insert:
+def _many(dialect: str) -> Any:
     new = _BATCH.table(dialect)
     columns = _columns(new.c, _PLAIN)
-    return insert(JobRun).from_select(list(columns), select(*columns.values()), include_defaults=False)
+    return insert_into(dialect, JobRun).from_select(list(columns), select(*columns.values()), include_defaults=False)
 
 
 @cache

@@ -7,16 +7,16 @@ from datetime import datetime, timedelta
 from functools import cache
 from typing import Any
 
-from sqlalchemy import Float, String, bindparam, case, or_, select, text, update
+from sqlalchemy import Float, String, bindparam, case, func, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from jobs.models import JobLeader
 from jobs.sql import Executor, dialect_of, ledger_now, plus_seconds
 
-LEASE = timedelta(seconds=5)
+LEASE = timedelta(seconds=4)
 """How long a leader that says nothing still leads. Source: decision; with a look a second by those who stand
-by, a dead leader is replaced within 7 s, and 10 are promised."""
-IDLE_LIMIT = timedelta(seconds=3)
+by, a dead leader is replaced within 6 s, and 10 are promised to machines that are busy."""
+IDLE_LIMIT = timedelta(seconds=2)
 """How long a frozen leader's transaction may hold its locks. Source: less than the lease."""
 
 
@@ -72,8 +72,8 @@ def limit_idle(session: Executor, limit: timedelta = IDLE_LIMIT) -> None:
     SQLite cannot: there a process frozen while it writes holds the ledger until it goes on.
     """
     if dialect_of(session) == "postgresql":
-        milliseconds = int(limit.total_seconds() * 1000)
-        session.execute(text(f"SET LOCAL idle_in_transaction_session_timeout = {milliseconds}"))
+        milliseconds = str(int(limit.total_seconds() * 1000))
+        session.execute(select(func.set_config("idle_in_transaction_session_timeout", milliseconds, True)))
 
 
 def _is_over() -> Any:

@@ -88,6 +88,7 @@ class Claim:
     root_id: UUID | None
     scheduled_for: datetime | None
     key: str | None = None
+    trace_context: str | None = None
 
     @property
     def age(self) -> timedelta:

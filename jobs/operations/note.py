@@ -1,22 +1,14 @@
-"""Note: who did what to a schedule, and why. The one place that writes it."""
+"""Note: one row of the audit for what was done to a schedule, in the transaction that does it."""
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
+from jobs.clock import new_run_id
+from jobs.ledger import audit
+from jobs.operations.operator import Operator
 from jobs.sql import Executor
-
-log = logging.getLogger("jobs.audit")
-
-
-@dataclass(frozen=True, slots=True)
-class Operator:
-    """A person or program that acts. ``name`` is what the audit says."""
-
-    name: str
 
 
 def note(
@@ -30,5 +22,10 @@ def note(
     after: Mapping[str, Any] | None = None,
     count: int = 1,
 ) -> None:
-    """Record one action, in the transaction that does it."""
-    log.info("An operator acted.", extra={"verb": verb, "actor": by.name, "target": target, "reason": reason})
+    """Record one finished action; ``count`` is how many things it did."""
+    action = new_run_id()
+    shown = f"schedule {target}"
+    audit.begin(
+        connection, action, verb=verb, actor=by.name, target=shown, reason=reason, expected=count, before=before
+    )
+    audit.finish(connection, action, "finished", after=after, done=count)

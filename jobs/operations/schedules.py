@@ -22,7 +22,8 @@ from jobs.ledger.insert import insert_runs
 from jobs.ledger.records import NewRun
 from jobs.ledger.schedules import Owner, ScheduleRecord
 from jobs.ledger.slots import NewSlot, SlotRecord, fired_among, list_slots, overwrite_unfired, record_slots
-from jobs.operations.note import Operator, note
+from jobs.operations.note import note
+from jobs.operations.operator import Operator, Permission
 from jobs.preview import Planned, preview
 from jobs.schedule import MAX_NAME, Schedule
 from jobs.schedule_data import describe, from_data, to_data, write_data
@@ -92,6 +93,7 @@ def create_schedule(
         Conflict: the name is taken.
         DefinitionError: no slot would ever come.
     """
+    by.need(Permission.SCHEDULES_WRITE)
     name = str(columns["name"])
     if not name or len(name) > MAX_NAME or not name.isprintable() or name != name.strip():
         raise DefinitionError(f"A schedule's name is 1 to {MAX_NAME} printable characters, got {name!r}.")
@@ -125,6 +127,7 @@ def edit_schedule(
         Conflict: the code owns it.
         DefinitionError: what it would be cannot be, or no slot would ever come.
     """
+    by.need(Permission.SCHEDULES_WRITE)
     with app.database.write() as connection:
         record = schedules.lock(connection, name)
         _refuse_code(record, "edited")
@@ -154,6 +157,7 @@ def delete_schedule(app: App, name: str, *, by: Operator, reason: str | None = N
         NotFound: there is none of this name.
         Conflict: the code owns it.
     """
+    by.need(Permission.SCHEDULES_WRITE)
     with app.database.write() as connection:
         record = schedules.lock(connection, name)
         if not is_forced:
@@ -170,6 +174,7 @@ def delete_schedule(app: App, name: str, *, by: Operator, reason: str | None = N
 
 def pause_schedule(app: App, name: str, *, by: Operator, reason: str | None = None) -> bool:
     """Make no runs until resumed; False when it was paused already. Runs that exist go on."""
+    by.need(Permission.SCHEDULES_WRITE)
     with app.database.write() as connection:
         record = schedules.lock(connection, name)
         if record.paused_at is not None:
@@ -186,6 +191,7 @@ def resume_schedule(app: App, name: str, *, by: Operator, reason: str | None = N
 
     Slots of the pause are skipped, or with ``catches_up`` treated by its catch-up policy as after a downtime.
     """
+    by.need(Permission.SCHEDULES_WRITE)
     runs: list[NewRun] = []
     with app.database.write() as connection:
         record = schedules.lock(connection, name)
@@ -214,6 +220,7 @@ def run_schedule(
     Args:
         moment: its ``scheduled_for``; the ledger's moment if None.
     """
+    by.need(Permission.SCHEDULES_WRITE)
     with app.database.write(urgent=True) as connection:
         record = schedules.find_schedule(connection, name)
         run = new_run(record, moment or schedules.ledger_moment(connection), by=by.name[:200])
@@ -252,6 +259,7 @@ def backfill_schedule(
 
     In batches, each a transaction: broken off, it may be asked for again.
     """
+    by.need(Permission.SCHEDULES_WRITE)
     made = 0
     for start in range(0, len(moments), BATCH):
         with app.database.write() as connection:

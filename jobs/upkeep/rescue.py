@@ -15,7 +15,9 @@ def rescue_abandoned(app: App) -> tuple[int, list[ReadyEntry]]:
         settled = rescue(connection, poison_after=app.settings.poison_after)
     app.events.emit(ended_events(settled))
     back = [one for one in settled if one.state is RunState.QUEUED]
-    return len(settled), [ReadyEntry(one.run_id, one.queue, one.priority, one.retry_at) for one in back]
+    followed = [after for one in settled for after in one.followed_by]
+    entries = [ReadyEntry(one.run_id, one.queue, one.priority, one.retry_at) for one in back]
+    return len(settled), entries + [ReadyEntry(one.run_id, one.queue, one.priority, one.run_at) for one in followed]
 
 
 def expire_waiting(app: App) -> tuple[int, list[ReadyEntry]]:

@@ -1,6 +1,6 @@
 """Schedules, their slots, who leads; and which schedule made a run.
 
-Revision: 1_0004, after 1_0001.
+Revision: 1_0004, after 1_0003.
 """
 
 import sqlalchemy as sa

@@ -22,7 +22,10 @@ def is_full(request: pytest.FixtureRequest) -> bool:
 
 @pytest.fixture
 def load(is_full: bool) -> Load:
-    return Load(runs=10_000, seconds=60.0) if is_full else Load(runs=1_000, seconds=8.0, processes=2)
+    if is_full:
+        return Load(runs=10_000, seconds=60.0)
+    # Beside other tests: how soon it is drained says how busy the machine is.
+    return Load(runs=500, seconds=6.0, processes=2, drained_within=60.0)
 
 
 @pytest.fixture(scope="session")

@@ -9,7 +9,7 @@ from datetime import timedelta
 
 from sqlalchemy import text
 
-from jobs import Job, Retry
+from jobs import FOREVER, Job, Retry
 
 SOON = Retry(max_attempts=20, first=timedelta(seconds=0.2), cap=timedelta(seconds=1))
 """So many that faults alone never use them up, and soon, so that the drain shows the product's own delays."""
@@ -18,7 +18,7 @@ CREATE_EFFECTS = "create table effects (n integer not null, run_id varchar(36) n
 EFFECT = text("insert into effects (n, run_id, attempt) values (:n, :run_id, :attempt)")
 
 
-class Effect(Job, queue="load", retry=SOON):
+class Effect(Job, queue="load", retry=SOON, unique=FOREVER):
     """Write one row. Raises in ``failing`` of its attempts, before or after it has written."""
 
     n: int

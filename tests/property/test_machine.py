@@ -15,7 +15,14 @@ from uuid import UUID
 import pytest
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
 from sqlalchemy import Column, Connection, MetaData, Table, Uuid, delete, event, insert, select
 
 from jobs.database import Database
@@ -135,6 +142,11 @@ class Machine(RuleBasedStateMachine):
 
     # --- what may happen ---
 
+    @initialize()
+    def begin(self) -> None:
+        self.enqueue(3, 0, None, 0)
+        self.claim("w1", 1, False, NO_CRASH)
+
     @precondition(lambda self: len(self.runs) < 2)
     @rule(
         max_attempts=st.integers(1, 3),
@@ -211,7 +223,9 @@ class Machine(RuleBasedStateMachine):
     @precondition(lambda self: self.held)
     @rule(data=st.data(), crash=CRASH)
     def give_back(self, data: st.DataObject, crash: str) -> None:
-        held = self.holder(data)
+        self._give_back(self.holder(data), crash)
+
+    def _give_back(self, held: Claim, crash: str) -> None:
         run = self.runs[held.run_id]
         freed = self.commit(crash, lambda c: claim.give_back(c, [(held.run_id, held.token)], now=self.now))
         if freed is None:
@@ -224,14 +238,29 @@ class Machine(RuleBasedStateMachine):
             self.held.remove(held)
 
     @precondition(lambda self: self.held)
-    @rule(worker=st.sampled_from(WORKERS))
-    def renew(self, worker: str) -> None:
-        ours = self.book.renew(*self.held)
-        expected = {one.token for one in self.held if self.runs[one.run_id].token == one.token}
-        assert ours == expected
+    @rule(data=st.data())
+    def renew(self, data: st.DataObject) -> None:
+        some = data.draw(st.lists(st.sampled_from(self.held), min_size=1, unique=True), label="claims")
+        expected = {one.token for one in some if self.runs[one.run_id].token == one.token}
+        assert self.book.renew(*some) == expected
         for run in self.runs.values():
             if run.token in expected:
                 run.lease_until = self.now + LEASE
+
+    @precondition(lambda self: self.fenced())
+    @rule(data=st.data(), does=st.sampled_from(["succeeds", "fails", "gives back", "renews"]))
+    def zombie(self, data: st.DataObject, does: str) -> None:
+        """A worker that lost a run, which another now performs, does not know it yet."""
+        held = data.draw(st.sampled_from(self.fenced()), label="claim")
+        if does == "gives back":
+            self._give_back(held, NO_CRASH)
+        elif does == "renews":
+            assert self.book.renew(held) == set()
+        else:
+            self._settle(ending(held, Outcome.SUCCEEDED if does == "succeeds" else Outcome.FAILED), NO_CRASH)
+
+    def fenced(self) -> list[Claim]:
+        return [one for one in self.held if self.runs[one.run_id].token not in (None, one.token)]
 
     @rule(seconds=st.sampled_from([1, 16, 31]))
     def time_passes(self, seconds: float) -> None:
@@ -259,6 +288,14 @@ class Machine(RuleBasedStateMachine):
             run.charged = run.crashes = run.abandonments = 0
             run.run_at, run.worker = self.now, None
         assert bool(self.book.reopen(run.id)) is moves
+
+    @precondition(lambda self: any(run.state is RunState.RUNNING for run in self.runs.values()))
+    @rule(worker=st.sampled_from(WORKERS))
+    def takeover(self, worker: str) -> None:
+        """Leases run out and another worker has the runs: whoever held them is a zombie now."""
+        self.book.step(31)
+        self.rescue()
+        self.claim(worker, 2, False, NO_CRASH)
 
     @rule()
     def rescue(self) -> None:

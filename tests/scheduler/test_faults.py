@@ -23,6 +23,8 @@ COUNT = 50
 SECOND = timedelta(seconds=1)
 REPLACED_WITHIN = 10 * SECOND
 LATE = 5 * SECOND
+STARTS_IN = 5.0
+"""Seconds in which a scheduler surely stands by; a busy machine imports slowly."""
 
 SHOP = f"""
 from datetime import timedelta
@@ -67,22 +69,39 @@ class Fleet:
 
     start: Callable[[], subprocess.Popen[bytes]]
     members: list[subprocess.Popen[bytes]] = field(default_factory=list)
+    born: dict[int, float] = field(default_factory=dict)
+    frozen: set[int] = field(default_factory=set)
 
     def fill(self, count: int) -> None:
         self.members = [one for one in self.members if one.poll() is None]
-        self.members += [self.start() for _ in range(count - len(self.members))]
+        for _ in range(count - len(self.members)):
+            self.members.append(self.start())
+            self.born[self.members[-1].pid] = time.monotonic()
+
+    def has_standby(self, leader_pid: int) -> bool:
+        """Whether another stands by: not frozen, and started long enough ago to have begun."""
+        return any(
+            one.pid != leader_pid and one.pid not in self.frozen and time.monotonic() - self.born[one.pid] > STARTS_IN
+            for one in self.members
+        )
 
     def send(self, pid: int, sig: signal.Signals) -> None:
         (member,) = [one for one in self.members if one.pid == pid]
         member.send_signal(sig)
         if sig is signal.SIGKILL:
             member.wait()
+        elif sig is signal.SIGSTOP:
+            self.frozen.add(pid)
+        elif sig is signal.SIGCONT:
+            self.frozen.discard(pid)
 
     def stop(self) -> None:
         for one in self.members:
             one.send_signal(signal.SIGTERM)
-        for one in self.members:
-            assert one.wait(20) == 0
+        # One that was started just now may not have heard of signals yet.
+        codes = [one.wait(20) for one in self.members]
+        assert 0 in codes
+        assert set(codes) <= {0, -signal.SIGTERM}
 
 
 def moment(app: App) -> datetime:
@@ -112,24 +131,33 @@ def test_every_slot_fires_once_however_leaders_die(
     begin = moment(app).replace(microsecond=0) + SECOND
     disturbed = disturb(app, fleet, leaders, until=begin + seconds * SECOND, frozen_for=frozen_for)
     end = moment(app).replace(microsecond=0)
+    gone = max(at for at, _ in disturbed)
     assert wait_until(
-        lambda: bool(leaders.look()) and min(one.decided_until for one in all_schedules(app)) > end, seconds=40
+        lambda: (
+            leaders.look() is not None
+            and leaders.since[-1] > gone
+            and min(one.decided_until for one in all_schedules(app)) > end
+        ),
+        seconds=60,
     )
     fleet.stop()
 
     check_each_slot_made_one_run(app, begin, end)
-    for at in disturbed:
-        later = [one for one in leaders.since if one > at]
-        assert later, f"nobody led after {at}"
-        assert later[0] - at <= REPLACED_WITHIN
+    gaps = [next(one for one in leaders.since if one > at) - at for at, has_standby in disturbed if has_standby]
+    assert gaps
+    assert max(gaps) <= REPLACED_WITHIN
     late = lateness_under_a_leader(app, begin, end, leaders.since)
-    print(f"{len(disturbed)} disturbances, {(end - begin).seconds * COUNT} slots, latest {late}")
+    print(
+        f"{len(disturbed)} disturbances, {(end - begin).seconds * COUNT} slots, latest {late}, longest gap {max(gaps)}"
+    )
     assert late <= LATE
 
 
-def disturb(app: App, fleet: Fleet, leaders: Leaders, *, until: datetime, frozen_for: int) -> list[datetime]:
-    """Kill the leader every five seconds, but once freeze it instead; the moments at which it was gone."""
-    disturbed: list[datetime] = []
+def disturb(
+    app: App, fleet: Fleet, leaders: Leaders, *, until: datetime, frozen_for: int
+) -> list[tuple[datetime, bool]]:
+    """Kill the leader every five seconds, but once freeze it instead; when it was gone, and was there a standby."""
+    disturbed: list[tuple[datetime, bool]] = []
     frozen: tuple[int, float] | None = None
     next_at = time.monotonic() + 2
     while moment(app) < until or frozen:
@@ -139,13 +167,16 @@ def disturb(app: App, fleet: Fleet, leaders: Leaders, *, until: datetime, frozen
             frozen = None
         if current is not None and time.monotonic() > next_at and moment(app) < until:
             next_at = time.monotonic() + 5
-            if not disturbed:
-                frozen = (leaders.pid, time.monotonic() + frozen_for)
-                fleet.send(leaders.pid, signal.SIGSTOP)
-            elif not frozen or frozen[0] != leaders.pid:
-                fleet.send(leaders.pid, signal.SIGKILL)
+            pid = leaders.pid
+            if frozen and frozen[0] == pid:
+                continue
+            disturbed.append((moment(app), fleet.has_standby(pid)))
+            if len(disturbed) == 1:
+                frozen = (pid, time.monotonic() + frozen_for)
+                fleet.send(pid, signal.SIGSTOP)
+            else:
+                fleet.send(pid, signal.SIGKILL)
                 fleet.fill(3)
-            disturbed.append(moment(app))
         time.sleep(0.05)
     return disturbed
 

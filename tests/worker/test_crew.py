@@ -76,6 +76,7 @@ class Stage:
             self.clock,
             on_ready=ignore,
             on_leaving=ignore,
+            on_worn=ignore,
             on_gone=lambda member, cause: self.gone.append((member.name, cause)),
         )
 
@@ -191,7 +192,7 @@ def test_an_orphan_goes_to_one_that_stays_and_is_kept_until_it_is_buried(stage: 
     assert [said["do"] for said in crew.told(leaving)] == ["stop"]
     (bury,) = crew.told(staying)
     assert bury["orphans"] == [
-        {"name": victim.name, "performing": [str(UUID(int=5))], "ended": [], "cause": "signal 11"}
+        {"name": victim.name, "performing": [str(UUID(int=5))], "ended": [], "cause": "signal 11", "over": []}
     ]
     assert len(crew.crew.orphans) == 1
     crew.say(staying, say="buried", name=victim.name)

@@ -117,3 +117,19 @@ def test_marking_a_run_costs_a_few_microseconds_at_most(table: MarksTable) -> No
         best = min(best, (time.process_time() - began) / 2000)
 
     assert best < 5e-6, f"{best * 1e6:.2f} µs for all three"
+
+
+def test_a_run_is_over_its_limit_from_that_moment_on_and_until_it_has_ended() -> None:
+    table = MarksTable(2)
+    marks = Marks(table.fd, 1)
+    late = marks.start(UUID(int=1), 10.0)
+    marks.start(UUID(int=2), 20.0)
+    marks.start(UUID(int=3))
+
+    assert table.over(1, 9.9) == []
+    assert table.over(1, 15.0) == [UUID(int=1)]
+    assert table.over(0, 15.0) == []
+    marks.ended(late)
+    assert table.over(1, 15.0) == []
+    marks.close()
+    table.close()

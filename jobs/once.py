@@ -4,23 +4,21 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 from pydantic_core import to_json
 
 from jobs.arguments import check_json
 from jobs.errors import ArgumentsRefused, EnqueueRefused, Steering, StepRefused, StepRepeated, UnknownEffect
 from jobs.ledger import steps
-
-if TYPE_CHECKING:
-    from jobs.run import Run
+from jobs.transaction import Performing
 
 MAX_NAME = 200
 
 IfUnknown = Literal["repeat", "stop"]
 
 
-def once(run: Run, name: str, fn: Callable[[], Any], if_unknown: IfUnknown) -> Any:
+def once(run: Performing, name: str, fn: Callable[[], Any], if_unknown: IfUnknown) -> Any:
     """See ``Run.once``."""
     if if_unknown not in ("repeat", "stop"):
         raise EnqueueRefused(f"if_unknown= is 'repeat' or 'stop', got {if_unknown!r}.")
@@ -51,7 +49,7 @@ def once(run: Run, name: str, fn: Callable[[], Any], if_unknown: IfUnknown) -> A
     return json.loads(text)
 
 
-def take_name(run: Run, name: str) -> None:
+def take_name(run: Performing, name: str) -> None:
     """Use a step's name in this attempt.
 
     Raises:

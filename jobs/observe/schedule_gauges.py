@@ -1,0 +1,39 @@
+"""The scheduler's part of the ledger's metrics: when it last looked, and how each schedule stands."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+
+from jobs.app import App
+from jobs.ledger import leader, schedules
+from jobs.observe import catalogue
+
+ROLE = "scheduler"
+MAX_SCHEDULES = 1000
+"""Schedules that are told of, by name. Source: decision; a series each for three metrics."""
+
+Sample = tuple[catalogue.Metric, Sequence[str], float]
+
+
+def schedule_gauges(app: App) -> Callable[[], Iterator[Sample]]:
+    """What reads them. Without a scheduler that ever led there is no last tick: absent, not zero."""
+
+    def read() -> Iterator[Sample]:
+        with app.database.read() as connection:
+            current = leader.leader(connection, ROLE)
+            now = schedules.ledger_moment(connection)
+            known = schedules.list_schedules(connection, limit=MAX_SCHEDULES)
+            successes = schedules.last_successes(connection, [one.name for one in known])
+        if current is not None:
+            yield catalogue.LAST_TICK, (), current.ticked_at.timestamp()
+        for one in known:
+            late = 0.0
+            if one.next_slot_at is not None:
+                yield catalogue.NEXT_RUN, (one.name,), one.next_slot_at.timestamp()
+                if one.paused_at is None:
+                    late = max(0.0, (now - one.next_slot_at).total_seconds())
+            yield catalogue.LATENESS, (one.name,), late
+            if one.name in successes:
+                yield catalogue.LAST_SUCCESS, (one.name,), successes[one.name].timestamp()
+
+    return read

@@ -1,0 +1,112 @@
+"""Traces: enqueueing and performing as linked spans, by OpenTelemetry's messaging conventions. Off unless asked for.
+
+Needs the API alone (the extra ``otel``); the application sets up what exports. The conventions are not settled
+yet, so their names stand in this module only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager as Context
+from contextlib import contextmanager, nullcontext
+from dataclasses import replace
+from importlib import import_module
+from typing import Any
+
+from jobs.errors import ConfigurationError
+from jobs.ledger.records import Claim, Ending, NewRun
+from jobs.settings import Settings
+from jobs.states import CHARGED
+
+Note = Callable[[Ending], Ending]
+"""Takes an attempt's ending down in its span, and gives it back."""
+
+MAX_CONTEXT = 200
+"""Characters that the ledger keeps of a trace context."""
+
+
+def carry(runs: Sequence[NewRun]) -> Sequence[NewRun]:
+    """The runs, each with the context of a span that says it was sent.
+
+    Raises:
+        ConfigurationError: tracing is on, and OpenTelemetry is not installed.
+    """
+    trace, propagation = _api()
+    tracer = trace.get_tracer("jobledger")
+    carried = []
+    for run in runs:
+        attributes = _attributes("send", run.queue, run.kind, str(run.id), run.correlation_id)
+        with tracer.start_as_current_span(f"send {run.queue}", kind=trace.SpanKind.PRODUCER, attributes=attributes):
+            context: dict[str, str] = {}
+            propagation.TraceContextTextMapPropagator().inject(context)
+        parent = context.get("traceparent", "")
+        carried.append(replace(run, trace_context=parent) if 0 < len(parent) <= MAX_CONTEXT else run)
+    return carried
+
+
+def consumer(settings: Settings) -> Callable[[Claim], Context[Note]]:
+    """What opens the span of an attempt; one that does nothing when tracing is off."""
+    if not settings.tracing:
+        off: Context[Note] = nullcontext(_as_it_is)
+        return lambda claim: off
+    trace, propagation = _api()
+
+    @contextmanager
+    def process(claim: Claim) -> Iterator[Note]:
+        attributes = _attributes("process", claim.queue, claim.kind, str(claim.run_id), claim.correlation_id)
+        attributes["jobs.attempt"] = claim.attempt
+        with trace.get_tracer("jobledger").start_as_current_span(
+            f"process {claim.queue}",
+            kind=trace.SpanKind.CONSUMER,
+            attributes=attributes,
+            links=_links(trace, propagation, claim),
+        ) as span:
+            yield lambda ending: _note(trace, span, ending)
+
+    return process
+
+
+def _links(trace: Any, propagation: Any, claim: Claim) -> list[Any]:
+    """A link, not a parent: a run may be performed long after, and many times."""
+    if not claim.trace_context:
+        return []
+    found = propagation.TraceContextTextMapPropagator().extract({"traceparent": claim.trace_context})
+    context = trace.get_current_span(found).get_span_context()
+    return [trace.Link(context)] if context.is_valid else []
+
+
+def _note(trace: Any, span: Any, ending: Ending) -> Ending:
+    span.set_attribute("jobs.outcome", ending.outcome.value)
+    if ending.outcome in CHARGED:
+        # The class alone: messages are the application's words, and spans go far.
+        span.set_attribute("error.type", ending.failure.type if ending.failure else ending.outcome.value)
+        span.set_status(trace.Status(trace.StatusCode.ERROR))
+    return ending
+
+
+def _as_it_is(ending: Ending) -> Ending:
+    return ending
+
+
+def _attributes(operation: str, queue: str, kind: str, run_id: str, correlation_id: str | None) -> dict[str, Any]:
+    found: dict[str, Any] = {
+        "messaging.system": "jobs",
+        "messaging.operation.name": operation,
+        "messaging.operation.type": operation,
+        "messaging.destination.name": queue,
+        "messaging.message.id": run_id,
+        "jobs.kind": kind,
+    }
+    if correlation_id is not None:
+        found["messaging.message.conversation_id"] = correlation_id
+    return found
+
+
+def _api() -> tuple[Any, Any]:
+    try:
+        return import_module("opentelemetry.trace"), import_module("opentelemetry.trace.propagation.tracecontext")
+    except ModuleNotFoundError:
+        raise ConfigurationError(
+            "JOBS_TRACING is on, and OpenTelemetry is not installed.",
+            hint="Install jobledger[otel], or unset JOBS_TRACING.",
+        ) from None

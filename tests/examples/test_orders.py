@@ -1,0 +1,125 @@
+"""examples/orders: whatever the gateway does and whoever dies, each order is charged once and compensated once."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import random
+import signal
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import select
+
+from jobs import RunState, registry
+from jobs.app import App
+from jobs.ledger import reports, workers
+from jobs.testing import Ledger
+from tests.waiting import wait_until
+
+ROOT = Path(__file__).resolve().parents[2]
+FOLDER = ROOT / "examples" / "orders"
+STOCK = 1_000_000
+
+
+@pytest.fixture
+def shop(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    """The example's modules, as its own folder has them."""
+    monkeypatch.syspath_prepend(str(FOLDER))
+    known = set(registry.kinds())
+    yield importlib.import_module("orders"), importlib.import_module("place")
+    for name in ("orders", "place"):
+        del sys.modules[name]
+    for kind in set(registry.kinds()) - known:
+        registry.forget(kind)
+
+
+@pytest.fixture
+def book(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    """A gateway that runs, and its book."""
+    monkeypatch.syspath_prepend(str(FOLDER))
+    gateway = importlib.import_module("gateway")
+    book = gateway.Book(seed=1)
+    server = gateway.serve(book)
+    monkeypatch.setenv("GATEWAY_URL", f"http://127.0.0.1:{server.server_port}")
+    yield book
+    server.shutdown()
+    server.server_close()
+    del sys.modules["gateway"]
+
+
+def check(app: App, orders: Any, book: Any, count: int) -> None:
+    """Every order has come to its one end, in the gateway's book and in ours."""
+    declined = {n for n in range(1, count + 1) if n % 5 == 0}
+    refunded = {n for n in range(1, count + 1) if n % 7 == 0} - declined
+    charged = set(range(1, count + 1)) - declined
+    assert Counter(book.done) == Counter([("charge", n) for n in charged] + [("refund", n) for n in refunded])
+    with app.database.read() as connection:
+        payments = connection.execute(select(orders.Payment.order_id, orders.Payment.receipt)).all()
+        states = {row.id: row.state for row in connection.execute(select(orders.Order.id, orders.Order.state))}
+        left = connection.scalar(select(orders.Stock.left))
+    wanted = [(n, f"charge-{n}") for n in charged] + [(n, f"refund-{n}") for n in refunded]
+    assert Counter(map(tuple, payments)) == Counter(wanted)
+    assert {n for n, state in states.items() if state == "declined"} == declined
+    assert {n for n, state in states.items() if state == "refunded"} == refunded
+    assert {n for n, state in states.items() if state == "shipped"} == charged - refunded
+    assert left == STOCK - len(charged - refunded)
+
+
+def test_every_order_comes_to_its_one_end(ledger_url: str, shop: Any, book: Any, monkeypatch: Any) -> None:
+    orders, place = shop
+    monkeypatch.setenv("JOBS_DATABASE_URL", ledger_url)
+    with Ledger(ledger_url) as ledger:
+        for kind in (orders.Charge, orders.Ship, orders.Refund, orders.Release):
+            ledger.crash(kind, late=True, times=2)
+        place.main(35)
+        ledger.drain(advance=timedelta(days=1))
+
+        check(ledger.app, orders, book, 35)
+
+
+@pytest.mark.faults
+@pytest.mark.slow
+@pytest.mark.timeout(240)
+def test_every_order_comes_to_its_one_end_under_random_kills(
+    app: App, ledger_url: str, shop: Any, book: Any, monkeypatch: Any, tmp_path: Path
+) -> None:
+    count, chance = 300, random.Random(4)
+    orders, place = shop
+    monkeypatch.setenv("JOBS_DATABASE_URL", ledger_url)
+    environment = {**os.environ, "PYTHONPATH": f"{ROOT}:{FOLDER}", "JOBS_POISON_AFTER": "50"}
+    command = [sys.executable, "-m", "admin_cli.main", "worker", "--import", "orders", "--processes", "3"]
+    with (tmp_path / "worker.log").open("w") as log:
+        worker = subprocess.Popen(command, cwd=FOLDER, env=environment, stdout=log, stderr=log)
+    kills = 0
+    try:
+        place.main(count)
+
+        def is_done() -> bool:
+            with app.database.read() as connection:
+                by_state = reports.count_by_state(connection)
+            return not by_state.get(RunState.QUEUED) and not by_state.get(RunState.RUNNING)
+
+        for _ in range(150):
+            if wait_until(is_done, seconds=chance.uniform(0.2, 0.8)):
+                break
+            with app.database.read() as connection:
+                pids = [one.pid for one in workers.live(connection)]
+            if pids and kills < 40:
+                try:
+                    os.kill(chance.choice(pids), signal.SIGKILL)
+                    kills += 1
+                except ProcessLookupError:
+                    pass
+        assert is_done()
+    finally:
+        worker.terminate()
+        worker.wait(40)
+    assert kills > 3
+    check(app, orders, book, count)

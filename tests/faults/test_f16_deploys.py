@@ -1,0 +1,93 @@
+"""F16: one deploy after another under load, old and new code side by side (shortened: four, 2 s to stop in)."""
+
+from __future__ import annotations
+
+import signal
+from pathlib import Path
+from threading import Event, Thread
+from uuid import UUID
+
+import pytest
+
+from tests.worker.live import Live, live_worker
+
+pytestmark = [pytest.mark.slow, pytest.mark.faults]
+
+DEPLOYS = 4
+
+FIRST = """
+import time
+
+class Short(Job):
+    def perform(self): time.sleep(0.005)
+
+class Long(Job):
+    def perform(self): time.sleep(2.5)
+
+class Grown(Job, version={version}):
+    {fields}
+
+    @classmethod
+    def upcast(cls, arguments, version):
+        return {{**{{f"field_{{n}}": n for n in range(version, cls.options.version)}}, **arguments}}
+
+    def perform(self): return self.options.version
+"""
+
+
+def code(deploy: int) -> str:
+    """The application as of this deploy: each adds a kind, and a field to a job that there is."""
+    fields = "\n    ".join(f"field_{n}: int" for n in range(deploy + 1))
+    kinds = "".join(f"\nclass New{n}(Job):\n    def perform(self): pass\n" for n in range(1, deploy + 1))
+    return FIRST.format(version=deploy + 1, fields=fields) + kinds
+
+
+class Load:
+    """Enqueues what the code of now enqueues, until told to stop."""
+
+    def __init__(self, worker: Live) -> None:
+        self.worker = worker
+        self.deploy = 0
+        self.runs: list[UUID] = []
+        self._over = Event()
+        self._thread = Thread(target=self._enqueue)
+        self._thread.start()
+
+    def _enqueue(self) -> None:
+        while not self._over.wait(0.1):
+            deploy = self.deploy
+            fields = {f"field_{n}": n for n in range(deploy + 1)}
+            self.runs += self.worker.enqueue("Short", 10)
+            self.runs += self.worker.enqueue("Grown", 2, arguments_version=deploy + 1, **fields)
+            self.runs += self.worker.enqueue(f"New{deploy}", 2) if deploy else []
+
+    def stop(self) -> list[UUID]:
+        self._over.set()
+        self._thread.join()
+        return self.runs
+
+
+def test_deploys_under_load_lose_nothing_and_bury_nothing(tmp_path: Path) -> None:
+    settings = {"processes": 2, "threads": 4, "shutdown": "2s"}
+    with live_worker(tmp_path, app=code(0), **settings) as worker:
+        old = worker.processes[0]
+        new = worker.start()
+        worker.wait_for(lambda: len(worker.logged("process ready")) >= 4, "both workers")
+        load = Load(worker)
+        long = worker.enqueue("Long", 6)
+        for deploy in range(1, DEPLOYS + 1):
+            # What enqueues is deployed first: for a moment no worker knows the kind, nor the new field.
+            load.deploy = deploy
+            worker.write_app(code(deploy))
+            new.send_signal(signal.SIGHUP)
+            worker.wait_for(lambda d=deploy: len(worker.logged("rolling restart done")) >= d, "the deploy")
+        # The old worker never knew the new kinds; it follows at last.
+        old.send_signal(signal.SIGHUP)
+        worker.wait_for(lambda: len(worker.logged("rolling restart done")) > DEPLOYS, "the last deploy")
+        runs = load.stop() + long
+
+        assert worker.wait_until_final(runs, seconds=60) == {"succeeded": len(runs)}
+        assert {worker.run(run).charged for run in runs} == {0}
+        outcomes = {outcome for run in runs for outcome in worker.outcomes(run)}
+        assert outcomes <= {"succeeded", "released", "snoozed"}
+        assert not worker.logged("process died")

@@ -1,0 +1,148 @@
+"""The ledger's metrics, over HTTP: right, cached, and never hanging."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+
+import pytest
+from sqlalchemy import update
+
+from jobs import boot, enqueue_many
+from jobs.app import App
+from jobs.errors import ConfigurationError
+from jobs.ledger import workers
+from jobs.ledger.claim import claim_due
+from jobs.models import JobQueue, JobRun
+from jobs.observe import ledger_metrics
+from jobs.observe.catalogue import LEDGER
+from jobs.observe.endpoint import Endpoint
+from jobs.observe.ledger_metrics import serve_ledger
+from tests.conftest import MakeApp
+from tests.seen_app import Fine, Slowish
+from tests.servers import NamedServer, PostgresServer
+from tests.worker_process import Series, get, parse, total
+
+
+@contextmanager
+def _serving(app: App) -> Iterator[Endpoint]:
+    endpoint = serve_ledger(app, host="127.0.0.1", port=0)
+    try:
+        yield endpoint
+    finally:
+        endpoint.close()
+
+
+def _scrape(app: App) -> Series:
+    with _serving(app) as endpoint:
+        return parse(get(f"{endpoint.url}/metrics")[1])
+
+
+def test_queues_are_counted_by_state(app: App) -> None:
+    enqueue_many([Fine(n=n) for n in range(5)])
+    enqueue_many([Slowish() for _ in range(3)], delay=timedelta(hours=1))
+    with app.database.write() as connection:
+        workers.register(
+            connection, "me", host="h", pid=1, version="1", queues=["default", "idle"], kinds=["Fine"], threads=8
+        )
+        workers.see(connection, "me", busy=3)
+        claim_due(connection, "default", count=2, kinds=["Fine"], worker="me", lease=timedelta(seconds=30))
+
+    series = _scrape(app)
+
+    assert total(series, "jobs_ledger_up") == 1
+    for state, number in {"ready": 3, "scheduled": 3, "retrying": 0, "running": 2, "dead": 0}.items():
+        assert total(series, "jobs_queue_runs", queue="default", state=state) == number
+    assert total(series, "jobs_queue_workers", queue="default") == 1
+    assert total(series, "jobs_queue_workers", queue="idle") == 1
+    assert (total(series, "jobs_worker_threads"), total(series, "jobs_worker_threads_busy")) == (8, 3)
+    assert total(series, "jobs_queue_latency_target_seconds", queue="default") == 300
+    assert total(series, "jobs_queue_oldest_age_seconds", queue="default", paused="false") > 0
+    assert total(series, "jobs_leases_expired") == 0
+    assert {name for name, _ in series} <= {metric.name for metric in LEDGER}
+
+
+def test_dead_letters_expired_leases_and_a_queues_own_target_are_told(app: App) -> None:
+    enqueue_many([Fine(n=n) for n in range(4)])
+    with app.database.write() as connection:
+        claim_due(connection, "default", count=4, kinds=["Fine"], worker="me", lease=timedelta(seconds=30))
+        connection.execute(update(JobRun).values(lease_until=app.clock.now() - timedelta(seconds=5)))
+        connection.execute(JobQueue.__table__.insert().values(name="default", latency_target_seconds=7))  # type: ignore[attr-defined]
+
+    series = _scrape(app)
+
+    assert total(series, "jobs_leases_expired") == 4
+    assert total(series, "jobs_queue_latency_target_seconds", queue="default") == 7
+
+
+def test_a_scrape_soon_after_another_asks_nothing_of_the_ledger(app: App, monkeypatch: pytest.MonkeyPatch) -> None:
+    reads = []
+    read = ledger_metrics.read_gauges
+    monkeypatch.setattr(ledger_metrics, "read_gauges", lambda connection: (reads.append(1), read(connection))[1])
+
+    with _serving(app) as endpoint:
+        for _ in range(5):
+            assert "jobs_ledger_up 1.0" in get(f"{endpoint.url}/metrics")[1]
+
+    assert len(reads) == 1
+
+
+def test_a_ledger_that_hangs_is_said_to_be_down_in_time(
+    make_app: MakeApp, sqlite_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    app = make_app(sqlite_url, metrics_timeout="0.3s")
+    release = threading.Event()
+    read = ledger_metrics.read_gauges
+    started = []
+
+    def hang(connection: object) -> object:
+        started.append(1)
+        release.wait(30)
+        return read(connection)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(ledger_metrics, "read_gauges", hang)
+    began = app.clock.monotonic()
+    with _serving(app) as endpoint:
+        pages = [get(f"{endpoint.url}/metrics")[1] for _ in range(3)]
+        took = app.clock.monotonic() - began
+        status, ready = get(f"{endpoint.url}/readyz")
+        alive, _ = get(f"{endpoint.url}/healthz")
+        release.set()
+
+    assert all("jobs_ledger_up 0.0" in page and "jobs_queue_runs" not in page for page in pages)
+    assert took < 5
+    assert len(started) == 1  # However often it is asked, one read waits.
+    assert (status, alive) == (503, 200)
+    assert json.loads(ready)["problems"][0]["what"] == "database"
+
+
+def test_a_database_that_is_gone_is_zero_and_back_is_one(
+    pg_database: str, pg_server: PostgresServer | NamedServer, make_app: MakeApp
+) -> None:
+    app = make_app(pg_database, metrics_cache="0s", connect_timeout="2s")
+    with _serving(app) as endpoint:
+        assert "jobs_ledger_up 1.0" in get(f"{endpoint.url}/metrics")[1]
+        pg_server.stop()
+        try:
+            assert "jobs_ledger_up 0.0" in get(f"{endpoint.url}/metrics")[1]
+        finally:
+            pg_server.start()
+
+        assert "jobs_ledger_up 1.0" in get(f"{endpoint.url}/metrics")[1]
+
+
+def test_a_taken_port_is_said_in_one_line(app: App) -> None:
+    with _serving(app) as endpoint:
+        port = int(endpoint.url.rpartition(":")[2])
+
+        with pytest.raises(ConfigurationError, match=f"Cannot serve metrics and health on 127.0.0.1:{port}"):
+            serve_ledger(app, host="127.0.0.1", port=port)
+
+
+@pytest.fixture(autouse=True)
+def _forget(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    yield
+    monkeypatch.setattr(boot, "_app", None)

@@ -1,0 +1,58 @@
+"""One leads by the ledger's clock; the next takes over when its lease is over, and not before."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+from jobs.app import App
+from jobs.ledger import leader
+from jobs.ledger.leader import LEASE
+from scheduler.leader import Leadership
+
+NOW = datetime(2026, 5, 1, tzinfo=UTC)
+SECOND = timedelta(seconds=1)
+
+
+def lead(app: App, holder: str, after: timedelta) -> bool:
+    with app.database.write() as connection:
+        return leader.lead(connection, "scheduler", holder, now=NOW + after)
+
+
+def test_a_lead_is_kept_by_renewing_and_taken_when_it_is_over(app: App) -> None:
+    assert lead(app, "a", 0 * SECOND)
+    assert not lead(app, "b", LEASE)
+    assert lead(app, "a", LEASE - SECOND)
+    assert not lead(app, "b", LEASE + SECOND)
+    assert lead(app, "b", 2 * LEASE)
+    assert not lead(app, "a", 2 * LEASE + SECOND)
+
+
+def test_a_lease_from_before_the_clock_was_set_back_does_not_hold_for_hours(app: App) -> None:
+    assert lead(app, "a", timedelta(hours=2))
+
+    assert lead(app, "b", 0 * SECOND)
+
+
+def test_who_resigns_is_followed_at_once(app: App) -> None:
+    first, second = Leadership(app), Leadership(app)
+    assert first.keep()
+    assert not second.keep()
+
+    first.resign()
+
+    assert second.keep()
+    assert not first.is_leading
+
+
+def test_the_leader_is_on_record(app: App) -> None:
+    lead(app, "a", 0 * SECOND)
+    lead(app, "a", SECOND)
+
+    with app.database.read() as connection:
+        record = leader.leader(connection, "scheduler", now=NOW + 2 * SECOND)
+        later = leader.leader(connection, "scheduler", now=NOW + 2 * LEASE)
+
+    assert record is not None
+    assert later is not None
+    assert (record.holder, record.since, record.ticked_at) == ("a", NOW, NOW + SECOND)
+    assert (record.is_live, later.is_live) == (True, False)

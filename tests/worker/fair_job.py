@@ -1,0 +1,30 @@
+"""A worker process for the fairness test: performs until it is told to stop, by the end of its input."""
+
+from __future__ import annotations
+
+import sys
+
+import jobs
+from jobs import boot
+from jobs.settings import Settings
+from worker.marks import Marks, MarksTable
+from worker.process import Process
+
+
+class Tick(jobs.Job, kind="fair.Tick"):
+    n: int = 0
+
+    def perform(self) -> None: ...
+
+
+def main(url: str, name: str) -> None:
+    app = boot.configure(boot.build(Settings(database_url=url, threads=4, log_level="error")))
+    process = Process(app, name, Marks(MarksTable(1).fd, 0), queues=["default"])
+    process.start()
+    print("ready", flush=True)
+    sys.stdin.read()
+    process.stop(5)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

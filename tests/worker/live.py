@@ -1,0 +1,173 @@
+"""A real worker (supervisor, zygote, processes) over a real ledger, seen from outside."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import select
+
+from jobs import boot, schema
+from jobs.app import App
+from jobs.clock import new_run_id
+from jobs.enqueue import enqueue_runs
+from jobs.ledger.cancel import cancel
+from jobs.ledger.records import NewRun
+from jobs.models import JobAttempt, JobRun
+from jobs.settings import Settings
+from tests.worker.conftest import wait_for
+
+ROOT = Path(__file__).parents[2]
+SCRIPT = """
+import json, sys
+from jobs.settings import Settings
+from jobs.observe.log import configure_logging
+from worker.main import main
+if __name__ == "__main__":
+    settings = Settings.read()
+    configure_logging(settings)
+    sys.exit(main(imports=settings.imports, settings_json=settings.model_dump_json(),
+                  processes=settings.processes, shutdown_seconds=settings.shutdown.total_seconds(),
+                  **json.loads(sys.argv[1])))
+"""
+FINAL = ("succeeded", "dead", "cancelled")
+
+
+class Live:
+    """A worker and the ledger that it serves."""
+
+    def __init__(self, folder: Path, url: str, app: str, options: dict[str, Any], **settings: object) -> None:
+        self.folder = folder
+        self.write_app(app)
+        told = {"database_url": url, "imports": "app", "log_format": "json", **settings}
+        self._environment = {f"JOBS_{name.upper()}": str(value) for name, value in told.items()}
+        self.ledger: App = boot.build(Settings(database_url=url))
+        self._options = options
+        self._errors = folder / "stderr"
+        self.processes: list[subprocess.Popen[bytes]] = []
+
+    def write_app(self, app: str) -> None:
+        """The application's code, from the next start of a zygote on."""
+        text = "import jobs\nfrom jobs import Job\nfrom datetime import timedelta\n" + app
+        fresh = self.folder / "app.py.new"
+        fresh.write_text(text)
+        fresh.rename(self.folder / "app.py")
+
+    def start(self) -> subprocess.Popen[bytes]:
+        with open(self._errors, "ab") as errors:
+            self.processes.append(
+                subprocess.Popen(
+                    [sys.executable, "-P", "-c", SCRIPT, json.dumps(self._options)],
+                    cwd=self.folder,
+                    env={**os.environ, **self._environment, "PYTHONPATH": str(ROOT)},
+                    stderr=errors,
+                    start_new_session=True,
+                )
+            )
+        return self.processes[-1]
+
+    def enqueue(
+        self,
+        kind: str,
+        count: int = 1,
+        *,
+        queue: str = "default",
+        max_attempts: int = 5,
+        arguments_version: int = 1,
+        **arguments: Any,
+    ) -> list[UUID]:
+        runs = [
+            NewRun(
+                id=new_run_id(),
+                kind=kind,
+                queue=queue,
+                arguments=json.dumps(arguments),
+                arguments_version=arguments_version,
+                max_attempts=max_attempts,
+            )
+            for _ in range(count)
+        ]
+        return [one.id for one in enqueue_runs(self.ledger, runs)]
+
+    def run(self, run_id: UUID) -> Any:
+        with self.ledger.database.read() as connection:
+            return connection.execute(select(JobRun.__table__).where(JobRun.id == run_id)).one()
+
+    def states(self, run_ids: list[UUID]) -> dict[str, int]:
+        with self.ledger.database.read() as connection:
+            found = dict(connection.execute(select(JobRun.id, JobRun.state).where(JobRun.id.in_(run_ids))).all())
+        counts: dict[str, int] = {}
+        for state in found.values():
+            counts[str(state)] = counts.get(str(state), 0) + 1
+        return counts
+
+    def attempts(self, run_id: UUID) -> list[Any]:
+        with self.ledger.database.read() as connection:
+            wanted = select(JobAttempt.__table__).where(JobAttempt.run_id == run_id).order_by(JobAttempt.attempt)
+            return list(connection.execute(wanted))
+
+    def outcomes(self, run_id: UUID) -> list[str]:
+        return [str(one.outcome) for one in self.attempts(run_id)]
+
+    def cancel(self, run_id: UUID) -> None:
+        with self.ledger.database.write() as connection:
+            cancel(connection, run_id)
+
+    def wait_for(self, fact: Callable[[], Any], what: str, *, seconds: float = 20.0) -> Any:
+        try:
+            return wait_for(fact, what, seconds=seconds)
+        except AssertionError:
+            raise AssertionError(f"never saw: {what}; the worker said:\n{self.said()[-4000:]}") from None
+
+    def wait_until_final(self, run_ids: list[UUID], *, seconds: float = 30.0) -> dict[str, int]:
+        self.wait_for(
+            lambda: sum(count for state, count in self.states(run_ids).items() if state in FINAL) == len(run_ids),
+            f"{len(run_ids)} runs final: {self.states(run_ids)}",
+            seconds=seconds,
+        )
+        return self.states(run_ids)
+
+    def wait_until_running(self, run_id: UUID) -> None:
+        self.wait_for(lambda: self.run(run_id).state == "running", "the run running")
+
+    def said(self) -> str:
+        return self._errors.read_text() if self._errors.exists() else ""
+
+    def logged(self, event: str) -> list[dict[str, Any]]:
+        lines = [line for line in self.said().splitlines() if line.startswith("{")]
+        return [one for one in map(json.loads, lines) if one["event"] == event]
+
+    def close(self) -> None:
+        for process in self.processes:
+            if process.poll() is None:
+                process.send_signal(signal.SIGTERM)
+        for process in self.processes:
+            try:
+                process.wait(20)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+        self.ledger.close()
+
+
+@contextmanager
+def live_worker(
+    folder: Path, *, app: str, url: str | None = None, options: dict[str, Any] | None = None, **settings: object
+) -> Iterator[Live]:
+    """A started worker for the jobs in ``app``, with a new ledger (SQLite, unless an empty one is named)."""
+    url = url or f"sqlite:///{folder / 'jobs.db'}"
+    worker = Live(folder, url, app, options or {}, **{"shutdown": "5s", **settings})
+    schema.upgrade(worker.ledger.database)
+    worker.start()
+    try:
+        yield worker
+    finally:
+        worker.close()

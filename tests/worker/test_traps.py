@@ -1,0 +1,465 @@
+"""dramatiq's traps, each on a real process's threads: nothing is lost, doubled, hoarded or held up."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from datetime import timedelta
+from typing import Any
+
+import dramatiq
+import pytest
+from dramatiq.middleware import SkipMessage
+from sqlalchemy import update
+
+import jobs
+from jobs.app import App
+from jobs.dramatiq import Delivery
+from jobs.events import AttemptEnded, BatchSettled, ServiceFailed
+from jobs.ledger import find, reports
+from jobs.ledger.claim import claim_due
+from jobs.ledger.records import Failure
+from jobs.models import JobAttempt, JobRun
+from jobs.states import Outcome, RunState
+from tests.waiting import wait_until
+from worker.marks import Marks, MarksTable
+from worker.process import Process
+
+SOON = 10.0
+"""The limit of every wait here, in seconds."""
+
+
+class Stage:
+    """What the jobs of these tests did, and what they wait for."""
+
+    def __init__(self) -> None:
+        self.began: list[Any] = []
+        self.gate = threading.Event()
+
+    def clear(self) -> None:
+        self.__init__()  # type: ignore[misc]
+
+
+STAGE = Stage()
+
+
+class Note(jobs.Job, kind="traps.Note"):
+    """Notes that it was performed."""
+
+    n: int = 0
+
+    def perform(self) -> int:
+        STAGE.began.append(self.n)
+        return self.n
+
+
+class Hold(jobs.Job, kind="traps.Hold"):
+    """Performs until the gate opens."""
+
+    n: int = 0
+
+    def perform(self) -> None:
+        STAGE.began.append(self.n)
+        assert STAGE.gate.wait(30)
+
+
+class Slow(jobs.Job, kind="traps.Slow"):
+    n: int = 0
+
+    def perform(self) -> None:
+        time.sleep(0.15)
+        STAGE.began.append(self.n)
+
+
+StartProcess = Callable[..., Process]
+
+
+@pytest.fixture
+def start(app: App) -> Iterator[StartProcess]:
+    """Starts worker processes' threads in this process: ``start(name="w1", queues=[…])``."""
+    STAGE.clear()
+    started: list[Process] = []
+
+    def begin(
+        name: str = "w1",
+        *,
+        on: App | None = None,
+        before: Callable[[Process], None] | None = None,
+        queues: Sequence[str] = ("default",),
+    ) -> Process:
+        process = Process(on or app, name, _marks(), queues=queues)
+        if before is not None:
+            before(process)
+        started.append(process)
+        process.start()
+        return process
+
+    yield begin
+    STAGE.gate.set()
+    for process in started:
+        process.stop(5)
+
+
+def _marks() -> Marks:
+    return Marks(MarksTable(1).fd, 0)
+
+
+@pytest.fixture
+def heard(app: App) -> dict[type, list[Any]]:
+    events: dict[type, list[Any]] = {kind: [] for kind in (AttemptEnded, BatchSettled, ServiceFailed)}
+    for kind, sink in events.items():
+        app.events.subscribe(kind, sink.extend)
+    return events
+
+
+def counts(app: App) -> dict[RunState, int]:
+    with app.database.read() as connection:
+        return reports.count_by_state(connection)
+
+
+def all_succeeded(app: App, number: int) -> bool:
+    return wait_until(lambda: counts(app) == {RunState.SUCCEEDED: number}, seconds=SOON)
+
+
+def attempts(app: App, run_id: Any) -> list[Any]:
+    with app.database.read() as connection:
+        return find.list_attempts(connection, run_id)
+
+
+def test_a_message_that_a_middleware_skips_is_released_uncharged(app, start):
+    skipped: list[str] = []
+
+    class SkipOnce(dramatiq.Middleware):
+        def before_process_message(self, broker: Any, message: Any) -> None:
+            if message.message_id not in skipped:
+                skipped.append(message.message_id)
+                raise SkipMessage
+
+    run_id = Note(n=1).enqueue().id
+    start(before=lambda process: process._broker.add_middleware(SkipOnce()))
+
+    assert all_succeeded(app, 1)
+    run = jobs.find(run_id)
+    assert skipped == [str(run_id)]
+    assert STAGE.began == [1]
+    assert (run.attempt, run.charged) == (1, 0)
+    assert [one.outcome for one in attempts(app, run_id)] == [Outcome.SUCCEEDED]
+
+
+def test_a_stop_claims_nothing_more_and_finishes_what_is_performed(app, start):
+    process = start()
+    Hold(n=0).enqueue()
+    assert wait_until(lambda: STAGE.began == [0], seconds=SOON)
+
+    stopping = threading.Thread(target=process.stop, args=(20,))
+    stopping.start()
+    assert wait_until(process._stopping.is_set, seconds=SOON)
+    jobs.enqueue_many([Note(n=n) for n in range(1, 50)])
+    assert not wait_until(lambda: len(STAGE.began) > 1, seconds=0.7)
+    STAGE.gate.set()
+    stopping.join(SOON)
+
+    assert not stopping.is_alive()
+    assert STAGE.began == [0]
+    assert counts(app) == {RunState.SUCCEEDED: 1, RunState.QUEUED: 49}
+    with app.database.read() as connection:
+        assert {one.attempt for one in find.list_runs(connection, states=[RunState.QUEUED])} == {0}
+
+
+def test_what_is_still_performed_after_the_shutdown_limit_is_released_uncharged(app, start):
+    process = start()
+    run_id = Hold().enqueue().id
+    assert wait_until(lambda: STAGE.began == [0], seconds=SOON)
+
+    process.stop(0.2)
+
+    run = jobs.find(run_id)
+    assert (run.state, run.charged, run.attempt) == (RunState.QUEUED, 0, 1)
+    assert [one.outcome for one in attempts(app, run_id)] == [Outcome.RELEASED]
+
+
+def test_a_consumer_that_dramatiq_restarts_drops_nothing(app, start):
+    process = start()
+    broken = threading.Event()
+    hand_over = process._intake.hand_over
+
+    def break_often(wait_seconds: float) -> Delivery | None:
+        delivery = hand_over(wait_seconds)
+        if delivery is not None and delivery.claim.arguments.endswith("0}") and not broken.is_set():
+            broken.set()
+            with process._intake._lock:  # As if it had never been handed over: the consumer failed before.
+                process._intake._ahead.pop(delivery)
+                process._intake._heap.append((0, -1, delivery))
+            raise dramatiq.errors.ConnectionFailed("the consumer breaks")
+        return delivery
+
+    process._intake.hand_over = break_often
+    jobs.enqueue_many([Note(n=n) for n in range(100)])
+
+    assert all_succeeded(app, 100)
+    assert broken.is_set()
+    assert sorted(STAGE.began) == list(range(100))
+
+
+def test_fifty_queues_make_one_fetch_thread(app, start):
+    queues = [f"queue{n}" for n in range(50)]
+    start(queues=queues)
+    for n, queue in enumerate(queues):
+        Note(n=n).enqueue(queue=queue)
+
+    assert all_succeeded(app, 50)
+    assert sorted(STAGE.began) == list(range(50))
+    assert [one.name for one in threading.enumerate()].count("jobs-intake") == 1
+
+
+def test_a_runs_own_priority_is_honoured(make_app, ledger_url, app, start):
+    single = make_app(ledger_url, threads=1)
+    order = [5, -5, 0, 900, -900, 3]
+    for priority in order:
+        Note(n=priority).enqueue(priority=priority)
+    start(on=single)
+
+    assert all_succeeded(app, len(order))
+    assert STAGE.began == sorted(order)
+
+
+def test_an_urgent_run_overtakes_those_that_wait(make_app, ledger_url, app, start):
+    single = make_app(ledger_url, threads=1)
+    Hold(n=0).enqueue(priority=-1000)
+    for n in range(1, 31):
+        Note(n=n).enqueue()
+    start(on=single)
+    assert wait_until(lambda: STAGE.began == [0], seconds=SOON)
+    Note(n=999).enqueue(priority=-1000)
+    # What was handed over before it came may go first: two for the thread.
+    assert wait_until(lambda: counts(app).get(RunState.QUEUED, 0) >= 29, seconds=SOON)
+    STAGE.gate.set()
+
+    assert all_succeeded(app, 32)
+    assert STAGE.began.index(999) <= 3
+
+
+def test_group_commits_happen_on_the_settlers_thread_alone(app, start, heard):
+    threads = set()
+    app.events.subscribe(BatchSettled, lambda events: threads.add(threading.current_thread().name))
+    start()
+    jobs.enqueue_many([Note(n=n) for n in range(300)])
+
+    assert all_succeeded(app, 300)
+    assert threads == {"jobs-settler"}
+    assert wait_until(lambda: sum(one.runs for one in heard[BatchSettled]) == 300, seconds=SOON)
+    assert len([one for one in heard[BatchSettled] if one.runs]) < 150, "many endings are one commit"
+
+
+def test_long_jobs_are_not_hoarded(make_app, ledger_url, app, start):
+    """While one process performs long jobs, an idle one gets the rest."""
+    small = make_app(ledger_url, threads=2)
+    start("busy", on=small)
+    for n in range(20):
+        Hold(n=n).enqueue()
+    assert wait_until(lambda: len(STAGE.began) == 2, seconds=SOON)
+    start("idle", on=make_app(ledger_url, threads=18))
+
+    assert wait_until(lambda: len(STAGE.began) == 20, seconds=SOON)
+
+
+def test_a_claim_that_no_thread_has_started_is_given_back_soon(make_app, ledger_url, app, start):
+    for n in range(30):
+        Note(n=n).enqueue()
+    single = make_app(ledger_url, threads=1)
+
+    def hurry(process: Process) -> None:
+        for _ in range(64):
+            process._settler._pace.note("default", "traps.Note", 0.001)  # Many are claimed ahead.
+
+    Hold(n=-1).enqueue(priority=-1000)
+    start(on=single, before=hurry)
+    assert wait_until(lambda: STAGE.began == [-1], seconds=SOON)
+
+    def held() -> int:
+        return counts(app).get(RunState.RUNNING, 0)
+
+    assert wait_until(lambda: held() == 31, seconds=SOON)
+    assert wait_until(lambda: held() == 1, seconds=1), "all but what is performed go back"
+    assert not wait_until(lambda: held() > 1, seconds=1), "and are not claimed again until a thread is free"
+    with app.database.read() as connection:
+        assert {one.attempt for one in find.list_runs(connection, states=[RunState.QUEUED])} == {0}
+    STAGE.gate.set()
+    assert all_succeeded(app, 31)
+    assert sorted(STAGE.began) == list(range(-1, 30))
+
+
+def test_an_ending_that_the_ledger_refuses_is_recorded_without_its_words(app, start):
+    process = start()
+    bad = Hold(n=0).enqueue().id
+    assert wait_until(lambda: STAGE.began == [0], seconds=SOON)
+    settle = process._settler._settle
+
+    def refuse(batch: list[Delivery]) -> None:
+        for one in batch:
+            if one.claim.run_id == bad and one.ending is not None and one.ending.failure is None:
+                one.ending.outcome = Outcome.FAILED
+                one.ending.failure = Failure("E" * 300, "too long for its column", None, "f" * 40)
+        settle(batch)
+
+    process._settler._settle = refuse
+    jobs.enqueue_many([Note(n=n) for n in range(1, 40)])
+    STAGE.gate.set()
+
+    assert wait_until(lambda: counts(app).get(RunState.SUCCEEDED, 0) == 39, seconds=SOON)
+    assert wait_until(lambda: jobs.find(bad).state is not RunState.RUNNING, seconds=SOON)
+    assert not process.failed.is_set()
+    assert jobs.find(bad).error_type is not None
+
+
+def test_an_ending_that_never_fits_does_not_hold_up_the_others(app, start):
+    """The row of its attempt is there already: the run is left to its lease, and everything else is settled."""
+    process = start()
+    bad = Hold(n=0).enqueue().id
+    assert wait_until(lambda: STAGE.began == [0], seconds=SOON)
+    row = {"run_id": bad, "attempt": 1, "token": bad, "outcome": "failed"}
+    with app.database.write() as connection:
+        moments = {"started_at": app.clock.now(), "finished_at": app.clock.now()}
+        connection.execute(JobAttempt.__table__.insert().values(**row, **moments))
+    jobs.enqueue_many([Note(n=n) for n in range(1, 40)])
+    STAGE.gate.set()
+
+    assert wait_until(lambda: counts(app).get(RunState.SUCCEEDED, 0) == 39, seconds=SOON)
+    assert wait_until(lambda: len(process._holdings) == 0, seconds=SOON)
+    assert jobs.find(bad).state is RunState.RUNNING
+    assert not process.failed.is_set()
+
+
+def test_a_run_whose_lease_was_lost_is_refused_and_performed_by_its_heir(app, start, heard):
+    start("slow")
+    run_id = Hold().enqueue().id
+    assert wait_until(lambda: STAGE.began == [0], seconds=SOON)
+    with app.database.write() as connection:
+        lost = {"state": "queued", "token": None, "lease_until": None}
+        connection.execute(update(JobRun).where(JobRun.id == run_id).values(**lost))
+        (heir,) = claim_due(
+            connection, "default", count=1, kinds=["traps.Hold"], worker="heir", lease=timedelta(seconds=60)
+        )
+    STAGE.gate.set()
+
+    assert not wait_until(lambda: jobs.find(run_id).state is not RunState.RUNNING, seconds=0.5)
+    assert (jobs.find(run_id).worker, heir.attempt) == ("heir", 2)
+
+
+class TestAnEffect:
+    """Applied once: what a job writes in its run's transaction is there exactly when its run succeeded."""
+
+    @pytest.fixture(autouse=True)
+    def _table(self, app: App) -> None:
+        from sqlalchemy import Column, Integer, MetaData, Table
+
+        type(self).table = Table("effects", MetaData(), Column("n", Integer))
+        with app.database.write() as connection:
+            type(self).table.create(connection)
+
+    def effects(self, app: App) -> list[int]:
+        from sqlalchemy import select
+
+        with app.database.read() as connection:
+            return list(connection.scalars(select(type(self).table.c.n)))
+
+    def test_it_commits_with_the_success(self, app, start):
+        run_id = Effect(n=7).enqueue().id
+        start()
+
+        assert all_succeeded(app, 1)
+        assert self.effects(app) == [7]
+        assert jobs.find(run_id).result == "kept"
+        assert [one.outcome for one in attempts(app, run_id)] == [Outcome.SUCCEEDED]
+
+    def test_an_error_after_the_block_undoes_it(self, app, start):
+        run_id = Effect(n=7, fails=True).enqueue().id
+        start()
+
+        assert wait_until(lambda: jobs.find(run_id).state is RunState.DEAD, seconds=SOON)
+        assert self.effects(app) == []
+
+    def test_a_cancelled_run_has_none(self, app, start):
+        run_id = Effect(n=7, cancels=True).enqueue().id
+        start()
+
+        assert wait_until(lambda: jobs.find(run_id).state is RunState.CANCELLED, seconds=SOON)
+        assert self.effects(app) == []
+
+
+class Effect(jobs.Job, kind="traps.Effect", retry=jobs.Retry(max_attempts=1)):
+    n: int
+    fails: bool = False
+    cancels: bool = False
+
+    def perform(self) -> str:
+        if self.cancels:
+            jobs.cancel(self.run.id)
+        with self.run.transaction() as session:
+            session.execute(TestAnEffect.table.insert().values(n=self.n))
+        if self.fails:
+            raise ValueError("after the block")
+        return "kept"
+
+
+class TestTheLedgerIsAway:
+    @pytest.mark.slow
+    def test_what_was_performed_meanwhile_is_settled_when_it_is_back(
+        self, pg_server, pg_database, make_app, monkeypatch, request
+    ):
+        from jobs import boot
+
+        app = make_app(pg_database, threads=4)
+        monkeypatch.setattr(boot, "_app", app)
+        STAGE.clear()
+        process = Process(app, "w1", _marks(), queues=["default"])
+        process.start()
+        try:
+            jobs.enqueue_many([Hold(n=n) for n in range(4)])
+            assert wait_until(lambda: len(STAGE.began) == 4, seconds=SOON)
+            pg_server.stop()
+            STAGE.gate.set()
+            assert wait_until(lambda: process._intake.busy == 0, seconds=SOON)
+            pg_server.start()
+
+            assert wait_until(lambda: counts(app) == {RunState.SUCCEEDED: 4}, seconds=20)
+            with app.database.read() as connection:
+                assert {one.attempt for one in find.list_runs(connection)} == {1}
+            assert not process.failed.is_set()
+        finally:
+            STAGE.gate.set()
+            pg_server.start()
+            process.stop(5)
+
+
+@pytest.mark.parametrize("absent", ["sqlalchemy", "dramatiq", "redis", "psycopg", "click", "sentry_sdk", "alembic"])
+def test_importing_jobs_loads_no(absent):
+    code = f"import sys, jobs; sys.exit({absent!r} in sys.modules)"
+
+    assert subprocess.run([sys.executable, "-c", code], timeout=60).returncode == 0
+
+
+def test_importing_jobs_opens_nothing_and_starts_no_thread(tmp_path):
+    code = """
+import os, sys, threading
+before = set(os.listdir("/proc/self/fd")) if os.path.isdir("/proc/self/fd") else set()
+import jobs
+after = set(os.listdir("/proc/self/fd")) if os.path.isdir("/proc/self/fd") else set()
+sys.exit(f"{after} {threading.enumerate()}" if len(after) > len(before) or threading.active_count() > 1 else 0)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, env=_env(), capture_output=True, text=True, timeout=60
+    )
+
+    assert done.returncode == 0, done.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+def _env() -> dict[str, str]:
+    import os
+    from pathlib import Path
+
+    return {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}

@@ -1,0 +1,118 @@
+"""A child of a worker process: performs one run after another, each alone, and may crash, leak or hang.
+
+It has an App of its own and settles what its job writes in ``transaction()``. Its leases are renewed by its
+parent, which also sees to the hard limit: it kills.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import os
+import queue
+import socket
+import sys
+import threading
+from collections.abc import Callable
+from functools import partial
+from typing import Any, NoReturn
+
+from jobs import boot
+from jobs.app import App
+from jobs.errors import Cancelled
+from jobs.ledger.records import Claim
+from jobs.observe.log import configure_logging
+from jobs.settings import Settings
+from worker.attempt import Attempts
+from worker.birth import die_with_parent, leave_signals_to_the_supervisor, name_process
+from worker.deadline import Deadlines, Ticket
+from worker.halt import Halt
+from worker.imports import import_application
+from worker.limited import Limited
+from worker.limits import limits_of
+from worker.memory import limit_growth
+from worker.verdict import CLAIM, VERDICT, Line, Verdict
+
+
+def serve(socket_: socket.socket) -> NoReturn:
+    """Perform what the parent sends, until it is gone."""
+    line = Line(socket_)
+    try:
+        begin = line.receive()
+        assert begin is not None
+        settings = Settings.model_validate_json(begin["settings"])
+        configure_logging(settings)
+        _Child(line, boot.configure(boot.build(settings)), worker=begin["worker"]).serve(begin["memory"])
+    except EOFError:
+        os._exit(0)
+    os._exit(1)
+
+
+def main(payload: dict[str, Any]) -> NoReturn:
+    """A spawned child: a fresh interpreter that imports the application for itself."""
+    die_with_parent(payload["parent"])
+    leave_signals_to_the_supervisor()
+    name_process("jobs child")
+    try:
+        import_application(payload["imports"])
+    except Exception as error:
+        sys.stderr.write(f"error: {error}\n")
+        os._exit(2)
+    serve(socket.socket(fileno=payload["line_fd"]))
+
+
+class _Child:
+    def __init__(self, line: Line, app: App, *, worker: str) -> None:
+        self._line = line
+        self._app = app
+        self._worker = worker
+        self._attempts = Attempts(app)
+        self._deadlines = Deadlines()
+        self._stopping = threading.Event()
+        self._claims: queue.SimpleQueue[Claim] = queue.SimpleQueue()
+        self._cancel: Callable[[], None] = lambda: None
+
+    def serve(self, memory: int | None) -> NoReturn:
+        threading.Thread(target=self._listen, name="jobs-child-line", daemon=True).start()
+        self._deadlines.start()
+        if memory is not None:
+            limit_growth(memory)
+        while True:
+            verdict = self._perform(self._claims.get())
+            if not self._line.send(say="ended", verdict=VERDICT.dump_python(verdict, mode="json")):
+                os._exit(0)
+
+    def _listen(self) -> None:
+        try:
+            while True:
+                told = self._line.receive()
+                match told:
+                    case {"do": "perform", "claim": claim}:
+                        self._claims.put(CLAIM.validate_python(claim))
+                    case {"do": "cancel"}:
+                        self._cancel()
+                    case {"do": "stop"}:
+                        self._stopping.set()
+        finally:
+            os._exit(0)  # The parent is gone; whatever the job does, its lease will be lost.
+
+    def _perform(self, claim: Claim) -> Verdict:
+        halt, ticket, limited = Halt(self._stopping), Ticket(), Limited()
+
+        def cancel() -> None:
+            halt.set()
+            limited.interrupt_soon(Cancelled)
+            if not limited.has_begun:
+                self._deadlines.cancel(ticket)
+
+        self._cancel = cancel
+        ending, run = self._attempts.attempt(claim, partial(self._within_limits, claim, ticket, limited), stop=halt)
+        self._cancel = lambda: None
+        settled = self._attempts.commit(ending, run, worker=self._worker) if run.session else None
+        return Verdict.of(ending, settled, was_interrupted=ticket.interrupted)
+
+    def _within_limits(self, claim: Claim, ticket: Ticket, limited: Limited, perform: Callable[[], Any]) -> Any:
+        soft = limits_of(claim.kind, self._app.settings).soft
+        if inspect.iscoroutinefunction(perform):
+            return asyncio.run(limited.perform(perform(), soft))
+        return self._deadlines.perform(perform, ticket=ticket, soft_seconds=soft)

@@ -1,0 +1,276 @@
+"""Coroutines: async jobs, many at once on one loop, on a thread of its own; they take no thread of the pool.
+
+Each is a task with its own context. Its soft limit and its cancellation cancel the task. A watcher thread sees
+to what the loop itself cannot when a coroutine blocks it: it names the coroutine, and ends attempts at their
+hard limit.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import sys
+import threading
+import traceback
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from uuid import UUID
+
+from jobs.app import App
+from jobs.dramatiq import Delivery
+from jobs.errors import Cancelled
+from jobs.job import Job
+from jobs.ledger.records import Ending
+from jobs.run import StopSign
+from jobs.states import Outcome
+from worker.attempt import Attempts
+from worker.halt import Halt
+from worker.limited import Limited
+from worker.limits import limits_of
+from worker.marks import NEVER, Marks
+from worker.settler import Settler
+from worker.starts import tell_start
+
+log = logging.getLogger("jobs.worker")
+
+LOOK_SECONDS = 0.1
+"""How often the watcher looks, while anything performs."""
+BLOCKED_SECONDS = 0.5
+"""A loop that has not run for so long is blocked. Source: decision; neighbours notice well before."""
+
+
+class _Live:
+    """One attempt. Whoever takes its ``may_end`` ends it; a pop is atomic."""
+
+    def __init__(self, delivery: Delivery, halt: Halt, began: float) -> None:
+        self.delivery = delivery
+        self.halt = halt
+        self.began = began
+        self.hard_until = NEVER
+        self.limited = Limited()
+        self.task: asyncio.Task[None] | None = None
+        self.may_end = [None]
+
+    def take_end(self) -> bool:
+        try:
+            self.may_end.pop()
+        except IndexError:
+            return False
+        return True
+
+
+class Coroutines:
+    """The async lane of a process. The loop starts with the first run.
+
+    Args:
+        on_room: told, from the loop, that a run has ended.
+        on_stuck: told, from the watcher, that an attempt was ended whose coroutine has not; and whether it
+            blocks the loop.
+    """
+
+    def __init__(
+        self,
+        app: App,
+        attempts: Attempts,
+        settler: Settler,
+        marks: Marks,
+        *,
+        capacity: int,
+        worker: str,
+        stopping: StopSign,
+        on_room: Callable[[], None],
+        on_stuck: Callable[[bool], None],
+    ) -> None:
+        self._app = app
+        self._attempts = attempts
+        self._settler = settler
+        self._marks = marks
+        self._capacity = capacity
+        self._worker = worker
+        self._stopping = stopping
+        self._on_room = on_room
+        self._on_stuck = on_stuck
+        self._live: dict[UUID, _Live] = {}
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._loop_thread: threading.Thread | None = None
+        self._ticked = 0.0
+        self._warned: _Live | None = None
+        self._closed = threading.Event()
+        self._work = threading.Event()
+
+    def __len__(self) -> int:
+        return len(self._live)
+
+    def room(self) -> int:
+        """How many more runs it would take."""
+        return max(0, self._capacity - len(self._live))
+
+    def start(self, deliveries: Sequence[Delivery]) -> None:
+        """Perform these. From one thread."""
+        now = self._app.clock.monotonic()
+        lives = [_Live(one, Halt(self._stopping), now) for one in deliveries]
+        for live in lives:
+            self._live[live.delivery.claim.token] = live
+        self._running_loop().call_soon_threadsafe(self._begin, lives)
+        self._work.set()
+
+    def performing(self) -> list[UUID]:
+        """The runs that coroutines perform just now."""
+        return [live.delivery.claim.run_id for live in list(self._live.values())]
+
+    def cancel(self, run_id: UUID) -> None:
+        """Cancel the coroutine of this run, if it is performed here."""
+        for live in list(self._live.values()):
+            if live.delivery.claim.run_id == run_id:
+                live.halt.set()
+                live.limited.interrupt_soon(Cancelled)
+
+    def release_all(self) -> None:
+        """The shutdown limit is over: release what is still performed, uncharged but on record."""
+        for live in list(self._live.values()):
+            if live.take_end():
+                self._end(live, self._ending(live, Outcome.RELEASED))
+                if self._loop is not None and live.task is not None:
+                    with suppress(RuntimeError):
+                        self._loop.call_soon_threadsafe(live.task.cancel)
+
+    def close(self) -> None:
+        """Stop the loop; a thread that it blocks is left behind."""
+        self._closed.set()
+        self._work.set()
+        if self._loop is not None and self._loop_thread is not None:
+            with suppress(RuntimeError):
+                self._loop.call_soon_threadsafe(self._loop.stop)
+            self._loop_thread.join(1.0)
+
+    # On the loop
+
+    def _begin(self, lives: list[_Live]) -> None:
+        for live in lives:
+            claim = live.delivery.claim
+            if live.may_end:
+                live.task = asyncio.get_running_loop().create_task(
+                    self._perform(live), name=f"{claim.kind} {claim.run_id}"
+                )
+
+    async def _perform(self, live: _Live) -> None:
+        claim, marks = live.delivery.claim, self._marks
+        if self._app.settings.log_starts:
+            tell_start(self._app, live.delivery)
+
+        async def within_limits(job: object) -> object:
+            limits = limits_of(claim.kind, self._app.settings)
+            if limits.hard is not None:
+                live.hard_until = self._app.clock.monotonic() + limits.hard
+            live.delivery.mark = marks.start(claim.run_id, live.hard_until)
+            return await live.limited.perform(job, limits.soft)  # type: ignore[arg-type]
+
+        ending, run = await self._attempts.attempt_async(claim, within_limits, stop=live.halt, prepare=self._prepare)
+        if not live.take_end():
+            run.rollback()
+            return
+        marks.ended(live.delivery.mark)
+        if run.session is not None:
+            live.delivery.settled = self._attempts.commit(ending, run, worker=self._worker)
+        self._end(live, ending)
+
+    async def _prepare(self, cls: type[Job]) -> None:
+        if cls.prepare.__func__ is not Job.prepare.__func__:  # type: ignore[attr-defined]
+            await asyncio.get_running_loop().run_in_executor(None, self._attempts.preparations.make_ready, cls)
+
+    def _tick(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._ticked = self._app.clock.monotonic()
+        # Only while something performs: an idle process must not wake.
+        if self._live:
+            loop.call_later(LOOK_SECONDS, self._tick, loop)
+        else:
+            self._ticked = 0.0
+
+    # From any thread
+
+    def _end(self, live: _Live, ending: Ending) -> None:
+        live.delivery.ending = ending
+        self._live.pop(live.delivery.claim.token, None)
+        self._settler.put(live.delivery)
+        self._on_room()
+
+    def _ending(self, live: _Live, outcome: Outcome) -> Ending:
+        now = self._app.clock.monotonic()
+        return Ending(claim=live.delivery.claim, outcome=outcome, elapsed_seconds=now - live.began, ended_monotonic=now)
+
+    def _running_loop(self) -> asyncio.AbstractEventLoop:
+        if self._loop is None:
+            self._loop = asyncio.new_event_loop()
+            self._loop_thread = threading.Thread(target=self._run, name="jobs-coroutines", daemon=True)
+            self._loop_thread.start()
+            threading.Thread(target=self._watch, name="jobs-coroutines-watch", daemon=True).start()
+        return self._loop
+
+    def _run(self) -> None:
+        loop = self._loop
+        assert loop is not None
+        asyncio.set_event_loop(loop)
+        loop.run_forever()
+
+    # The watcher
+
+    def _watch(self) -> None:
+        loop = self._loop
+        assert loop is not None
+        while not self._closed.is_set():
+            self._work.wait()
+            self._work.clear()
+            while self._live and not self._closed.is_set():
+                if not self._ticked:
+                    self._ticked = self._app.clock.monotonic()
+                    loop.call_soon_threadsafe(self._tick, loop)
+                try:
+                    self._look(loop)
+                except Exception:
+                    log.exception("Watching the coroutines failed; it goes on.")
+                self._closed.wait(LOOK_SECONDS)
+
+    def _look(self, loop: asyncio.AbstractEventLoop) -> None:
+        now = self._app.clock.monotonic()
+        ticked = self._ticked
+        blocker = self._current(loop) if ticked and now - ticked > BLOCKED_SECONDS else None
+        if blocker is not None and blocker is not self._warned:
+            self._warned = blocker
+            self._report(blocker, now - ticked)
+        late = [live for live in list(self._live.values()) if now >= live.hard_until]
+        if not late:
+            return
+        # While one blocks the loop the others cannot end: the fault is its alone, and they are released.
+        guilty = late if blocker is None else [blocker]
+        for live in guilty:
+            if live.take_end():
+                why = (
+                    "The coroutine did not end when it was cancelled at its time limit, nor by the hard limit."
+                    if blocker is None
+                    else "The coroutine blocked the event loop: neither it nor its neighbours could go on."
+                )
+                thread = self._loop_thread.ident if blocker is not None and self._loop_thread else None
+                ending = self._attempts.over(live.delivery.claim, now - live.began, thread=thread, why=why)
+                self._marks.ended(live.delivery.mark)
+                self._end(live, ending)
+        if blocker is not None:
+            self.release_all()
+        self._on_stuck(blocker is not None)
+
+    def _current(self, loop: asyncio.AbstractEventLoop) -> _Live | None:
+        task = asyncio.current_task(loop)
+        return next((live for live in list(self._live.values()) if live.task is task), None) if task else None
+
+    def _report(self, live: _Live, seconds: float) -> None:
+        thread = self._loop_thread.ident if self._loop_thread is not None else None
+        frame = sys._current_frames().get(thread) if thread is not None else None
+        claim = live.delivery.claim
+        log.warning(
+            "A coroutine blocks the event loop, and all other async jobs of its process.",
+            extra={
+                "kind": claim.kind,
+                "run_id": str(claim.run_id),
+                "seconds": round(seconds, 1),
+                "where": "".join(traceback.format_stack(frame, limit=3)) if frame is not None else "",
+            },
+        )

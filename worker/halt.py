@@ -1,0 +1,21 @@
+"""What ``self.run.should_stop`` looks at: the whole process is stopping, or this one run is to end."""
+
+from __future__ import annotations
+
+from jobs.run import StopSign
+
+
+class Halt:
+    """One run's sign. ``set`` is for this run alone."""
+
+    __slots__ = ("_is_set", "_process")
+
+    def __init__(self, process: StopSign) -> None:
+        self._process = process
+        self._is_set = False
+
+    def set(self) -> None:
+        self._is_set = True
+
+    def is_set(self) -> bool:
+        return self._is_set or self._process.is_set()
