@@ -122,16 +122,16 @@ def tally(session: Executor, selector: Selector, *, now: datetime | None = None)
 
 def ended_strands(session: Executor, state: RunState) -> Iterator[tuple[str, str]]:
     """Each (queue, kind) that has a run in this final state; one probe of the index for each."""
-    last: tuple[str, str] | None = None
-    while True:
-        query = select(JobRun.queue, JobRun.kind).where(*_ended(state))
-        if last is not None:
-            query = query.where(tuple_(JobRun.queue, JobRun.kind) > tuple_(literal(last[0]), literal(last[1])))
-        row = session.execute(query.order_by(JobRun.queue, JobRun.kind).limit(1)).one_or_none()
+    # Equality and one range a probe: a comparison of pairs would read every run of the queue on SQLite.
+    here = (JobRun.queue, JobRun.kind)
+    probe = select(*here).where(*_ended(state)).order_by(*here).limit(1)
+    row = session.execute(probe).one_or_none()
+    while row is not None:
+        queue, kind = row[0], row[1]
+        yield queue, kind
+        row = session.execute(probe.where(JobRun.queue == queue, JobRun.kind > kind)).one_or_none()
         if row is None:
-            return
-        last = (row[0], row[1])
-        yield last
+            row = session.execute(probe.where(JobRun.queue > queue)).one_or_none()
 
 
 def _walk(
