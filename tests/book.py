@@ -119,11 +119,11 @@ class Book:
 
     def expire(self, *, limit: int = 500) -> int:
         with self.database.write() as connection:
-            return sweep.expire(connection, limit=limit, now=self.now)
+            return len(sweep.expire(connection, limit=limit, now=self.now))
 
     def bury_unknown(self, *known: str, wait: timedelta = 60 * SECOND) -> int:
         with self.database.write() as connection:
-            return sweep.bury_unknown_kinds(connection, known, wait=wait, now=self.now)
+            return len(sweep.bury_unknown_kinds(connection, known, wait=wait, now=self.now))
 
     def pause(self, queue: str, *, until: datetime | None = None) -> None:
         with self.database.write() as connection:

@@ -272,8 +272,8 @@ def test_a_claim_that_no_thread_has_started_is_given_back_soon(make_app, ledger_
     single = make_app(ledger_url, threads=1)
 
     def hurry(process: Process) -> None:
-        for _ in range(64):
-            process._settler._pace.note("default", "traps.Note", 0.001)  # Many are claimed ahead.
+        # Many are claimed ahead.
+        process._settler._pace.note({("default", "traps.Note"): [0.001] * 64})
 
     Hold(n=-1).enqueue(priority=-1000)
     start(on=single, before=hurry)

@@ -207,15 +207,3 @@ class TestUnknownKinds:
 
         assert book.bury_unknown("Other") == 0
         assert book.run(held.run_id).state is RunState.RUNNING
-
-
-def test_overdue_runs_come_in_the_order_they_would_be_taken(book):
-    late = [new_run(priority=p, run_at=book.now - s * SECOND) for p, s in [(1, 60), (0, 10), (0, 30), (-1, 9)]]
-    book.insert([*late, new_run(run_at=book.now - SECOND), new_run(queue="other", run_at=book.now - 60 * SECOND)])
-
-    with book.database.read() as connection:
-        found = sweep.overdue(connection, "default", after=5 * SECOND, now=book.now)
-        two = sweep.overdue(connection, "default", after=5 * SECOND, limit=2, now=book.now)
-
-    assert [one.run_id for one in found] == [late[n].id for n in (3, 2, 1, 0)]
-    assert two == found[:2]
