@@ -18,9 +18,8 @@ exception anywhere), and ``structlog``, ``prometheus_client`` and ``sentry_sdk``
 plain locks, and their decorators stay on the stack of what they wrap for as long as it takes).
 
 This is a strong reduction, not a proof. A Python lock of another library, taken by ``acquire()`` outside
-``with``, can be left held. And an interrupt that lands in a callback of the garbage collector is swallowed
-there by Python (seen in a few of 80,000 runs, and only with late sending): the job goes on until it ends, as
-timed out, or the hard limit comes.
+``with``, can be left held. C code that calls Python back and clears its errors (a function registered with
+SQLite) swallows an interrupt unseen: the job goes on until it ends, as timed out, or the hard limit comes.
 """
 
 from __future__ import annotations

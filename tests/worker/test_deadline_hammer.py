@@ -24,10 +24,6 @@ import sqlalchemy as sa
 from jobs.errors import TimeLimitExceeded
 from worker.deadline import Deadlines, Ticket
 
-# With late sending, a few in 80,000 land in a weakref callback of the garbage collector. Python reports
-# them as ignored and the attempt ends as timed out: counted below like every other.
-pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
-
 FULL = bool(os.environ.get("JOBS_HAMMER"))
 THREADS = 8
 PATIENCE = 150 if FULL else 20
