@@ -13,51 +13,40 @@ interrupt lands inside ``Deadlines.perform`` or not at all.
 
 Who wins: what a job returned or raised before the interrupt landed, counts. Once it has landed in the job,
 the attempt ends by it, also if the job swallowed it or turned it into another error: the time was over.
+One that landed where Python swallows it (``__del__``, a weakref's callback) is sent anew.
 """
 
 from __future__ import annotations
 
+import sys
 import threading
 import time
 from _thread import allocate_lock, get_ident
 from collections.abc import Callable
-from typing import NoReturn, TypeVar
+from typing import TypeVar
 
 from jobs.errors import Cancelled, Interrupt, TimeLimitExceeded
-from worker.interrupt import clear, find_place, require_cpython, seek_place, send
+from worker.interrupt import find_place, require_cpython, seek_place, send
+from worker.ticket import (
+    NEVER,
+    Ticket,
+    TooLate,
+    cancelled_before,
+    give_back,
+    raise_interrupt,
+    shut,
+    take,
+    wait_for_interrupt,
+)
+
+__all__ = ["Deadlines", "Ticket", "TooLate"]
 
 T = TypeVar("T")
 
-NEVER = float("inf")
 FIRST_RETRY = 0.001
 LAST_RETRY = 0.02
 """Seconds between looks at a thread that must not be interrupted just now; the wait grows by the first."""
 LONGEST_WAIT = 3600.0  # a lock cannot be waited for without end and with a limit; waking once an hour is free
-
-
-class TooLate(BaseException):
-    """The hard limit came first: the attempt has been ended by ``on_hard``, and nothing may end it again."""
-
-
-class Ticket:
-    """One attempt under its limits: made for one ``perform``, used once.
-
-    ``on_hard`` is called at most once, on the watchdog's thread, when the hard limit comes before the job's
-    end. It must be quick (other limits wait for it).
-    """
-
-    soft_until = NEVER
-    hard_until = NEVER
-    cancel_requested = False
-    sent: type[Interrupt] | None = None
-    interrupted = False
-    """Whether an interrupt has landed in the job; a lock of its libraries may then never be released."""
-    looks = 0
-
-    def __init__(self, on_hard: Callable[[], object] = lambda: None) -> None:
-        self.on_hard = on_hard
-        self.may_interrupt = [None]
-        self.may_end = [None]
 
 
 class Deadlines:
@@ -91,6 +80,7 @@ class Deadlines:
         self._starting = allocate_lock()
         self._watchdog: threading.Thread | None = None
         self._stopping = False
+        self._report_unraisable = sys.unraisablehook
 
     def start(self) -> None:
         """Start the watchdog, unless it runs."""
@@ -98,6 +88,8 @@ class Deadlines:
             if self._watchdog is None:
                 self._stopping = False
                 self._watchdog = threading.Thread(target=self._watch, name="jobs-deadlines", daemon=True)
+                self._report_unraisable = sys.unraisablehook
+                sys.unraisablehook = self._unraisable
                 self._watchdog.start()
 
     def stop(self) -> None:
@@ -105,6 +97,8 @@ class Deadlines:
         with self._starting:
             watchdog, self._watchdog = self._watchdog, None
             self._stopping = True
+            if sys.unraisablehook == self._unraisable:
+                sys.unraisablehook = self._report_unraisable
         if watchdog is not None:
             self._ring()
             watchdog.join()
@@ -112,6 +106,7 @@ class Deadlines:
     def cancel(self, ticket: Ticket) -> None:
         """Raise ``Cancelled`` in the job of ``ticket``, from any thread; at once if it has not begun yet."""
         ticket.cancel_requested = True
+        self.start()
         self._wake(0.0)
 
     def perform(
@@ -139,6 +134,8 @@ class Deadlines:
             raise RuntimeError("A ticket is for one perform, and a thread performs one job at a time.")
         first = NEVER
         if soft_seconds is not None or hard_seconds is not None:
+            if self._watchdog is None:
+                self.start()
             now = self._monotonic()
             if hard_seconds is not None:
                 first = ticket.hard_until = now + hard_seconds
@@ -154,7 +151,7 @@ class Deadlines:
             if first < self._wakes_at:
                 self._wake(first)
             if ticket.cancel_requested:
-                fn = _cancelled_before
+                fn = cancelled_before
             try:
                 value = fn()
             except BaseException as raised:
@@ -163,14 +160,14 @@ class Deadlines:
             try:
                 ticket.may_interrupt.pop()
             except IndexError:
-                ticket.interrupted = _wait_for_interrupt(ticket, thread)
+                ticket.interrupted = wait_for_interrupt(ticket, thread)
             # The window is closed.
         except Interrupt as landed:  # here, but outside fn
             if not ended and error is None:
                 error = landed
                 ticket.interrupted = True
         except BaseException:  # not ours: a signal handler's, in the main thread
-            _shut(ticket, thread)
+            shut(ticket, thread)
             self._performing[thread] = None
             ticket.may_end.clear()
             raise
@@ -180,7 +177,7 @@ class Deadlines:
         except IndexError:
             raise TooLate from error
         if ticket.interrupted:
-            _raise_interrupt(ticket, error)
+            raise_interrupt(ticket, error)
         if error is not None:
             try:
                 raise error
@@ -204,7 +201,7 @@ class Deadlines:
     def _attend(self, thread: int, ticket: Ticket, now: float) -> float:
         """Do what is due for one ticket; return when to look at it again."""
         if now >= ticket.hard_until:
-            if _take(ticket.may_end):
+            if take(ticket.may_end):
                 _call(ticket.on_hard)
             return NEVER
         if not ticket.may_interrupt:
@@ -225,7 +222,7 @@ class Deadlines:
             place = seek_place(thread, above=_PERFORM)
         if place is None:
             return False
-        if not _take(ticket.may_interrupt):
+        if not take(ticket.may_interrupt):
             return True
         if step is not None:
             step("won")
@@ -238,10 +235,17 @@ class Deadlines:
         ticket.sent = error
         return True
 
+    def _unraisable(self, swallowed: sys.UnraisableHookArgs) -> None:
+        """Python swallowed an exception, in ``__del__`` or a weakref's callback; send ours anew."""
+        ticket = self._performing.get(get_ident())
+        if ticket is not None and issubclass(swallowed.exc_type, Interrupt):
+            give_back(ticket)
+            self._wake(0.0)
+        else:
+            self._report_unraisable(swallowed)
+
     def _wake(self, at: float) -> None:
         self._wakes_at = at
-        if self._watchdog is None:
-            self.start()
         self._ring()
 
     def _ring(self) -> None:
@@ -258,55 +262,6 @@ class Deadlines:
 _PERFORM = Deadlines.perform.__code__
 
 
-def _take(token: list[None]) -> bool:
-    try:
-        token.pop()
-    except IndexError:
-        return False
-    return True
-
-
-def _wait_for_interrupt(ticket: Ticket, thread: int) -> bool:
-    """The watchdog has the token: wait until nothing can arrive any more. Did it land in the job?
-
-    If it had not, it arrives here, as an exception: one that is pending is raised at the next call.
-    """
-    while ticket.sent is None:
-        if _take(ticket.may_interrupt):
-            return False
-        time.sleep(0)
-    for _ in range(3):
-        time.sleep(0)
-    clear(thread)
-    return True
-
-
-def _shut(ticket: Ticket, thread: int) -> None:
-    try:
-        if not _take(ticket.may_interrupt):
-            _wait_for_interrupt(ticket, thread)
-    except Interrupt:
-        pass
-
-
-def _raise_interrupt(ticket: Ticket, error: BaseException | None) -> NoReturn:
-    """Raise what landed in the job: itself, with a message, or anew if the job swallowed it."""
-    cancelled = ticket.sent is Cancelled or isinstance(error, Cancelled)
-    kind, message = (
-        (Cancelled, "The run was cancelled while it was performed.")
-        if cancelled
-        else (TimeLimitExceeded, "The attempt was over its time limit.")
-    )
-    if not isinstance(error, kind):
-        raise kind(message) from error
-    if not error.args:
-        error.args = (message,)
-    try:
-        raise error
-    finally:
-        del error
-
-
 def _call(on_hard: Callable[[], object]) -> None:
     try:
         on_hard()
@@ -315,7 +270,3 @@ def _call(on_hard: Callable[[], object]) -> None:
         threading.excepthook(
             threading.ExceptHookArgs((type(error), error, error.__traceback__, threading.current_thread()))
         )
-
-
-def _cancelled_before() -> NoReturn:
-    raise Cancelled("The run was cancelled before it began.")

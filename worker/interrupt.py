@@ -10,14 +10,16 @@ is safe at every point; code that takes one inside a Python function (``Handler.
 * anywhere above a frame of ``HOLDING``: modules with such locks, most of them shared by the whole process;
 * in code of ours that the application has called. What ours calls back (the function given to ``run.once``)
   is the application's again, and what of ours lies below the application's first frame is the worker's own
-  path to ``perform``, which must hold no lock.
+  path to ``perform``, which must hold no lock;
+* at an instruction from which an exception would pass a ``with`` or ``finally`` by (``bare_places.py``).
 
 Not in ``HOLDING``, on purpose: ``asyncio`` (a loop belongs to its run, and its own clean-up expects an
 exception anywhere), and ``structlog``, ``prometheus_client`` and ``sentry_sdk`` (they lock with ``with`` on
 plain locks, and their decorators stay on the stack of what they wrap for as long as it takes).
 
-This is a strong reduction, not a proof: a Python lock of another library, taken by ``acquire()`` outside
-``with``, can be left held.
+This is a strong reduction, not a proof. A Python lock of another library, taken by ``acquire()`` outside
+``with``, can be left held. C code that calls Python back and clears its errors (a function registered with
+SQLite) swallows an interrupt unseen: the job goes on until it ends, as timed out, or the hard limit comes.
 """
 
 from __future__ import annotations
@@ -32,6 +34,7 @@ from types import CodeType, FrameType
 from typing import NamedTuple
 
 from jobs.errors import ConfigurationError, Interrupt
+from worker.bare_places import bare_places
 
 _LIBRARY = (
     "logging",
@@ -84,16 +87,20 @@ def require_cpython() -> None:
         )
 
 
-def find_place(thread: int, *, above: CodeType) -> Place | None:
+def find_place(thread: int, *, above: CodeType, admit_waits: bool = True) -> Place | None:
     """Where an interrupt may land in ``thread`` now, or None while it must be put off.
 
-    ``above`` is the code of the frame that performs; what lies below it is not looked at.
+    Args:
+        above: the code of the frame that performs; what lies below it is not looked at.
+        admit_waits: whether ``Condition.wait`` may be interrupted where it waits.
     """
     top = sys._current_frames().get(thread)
     if top is None:
         return None
     place = Place(top, top.f_lasti)
-    waits = top.f_code is threading.Condition.wait.__code__ and place.instruction in _WAITS
+    if place.instruction in bare_places(top.f_code):
+        return None
+    waits = admit_waits and top.f_code is threading.Condition.wait.__code__ and place.instruction in _WAITS
     innermost_is_ours: bool | None = None
     application_seen = False
     frame: FrameType | None = top
@@ -130,7 +137,8 @@ def seek_place(thread: int, *, above: CodeType) -> Place | None:
         sys.setswitchinterval(1e-6)
         time.sleep(2e-5)
         sys.setswitchinterval(interval)
-        place = find_place(thread, above=above)
+        # A wait has been looked for, and here it might be over and only wait for the global lock.
+        place = find_place(thread, above=above, admit_waits=False)
         top = sys._current_frames().get(thread)
         if place is not None or top is None:
             return place

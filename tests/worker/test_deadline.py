@@ -8,6 +8,7 @@ import queue
 import sys
 import threading
 import time
+import weakref
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -468,6 +469,61 @@ def test_an_idle_watchdog_uses_no_time(deadlines: Deadlines) -> None:
 
     assert seen <= 10
     assert len(looks) <= seen + 1
+
+
+class Node:
+    itself: object = None
+
+
+class Grave:
+    def __del__(self) -> None:
+        spin(0.002)
+
+
+def test_an_interrupt_that_python_swallows_in_a_callback_is_sent_anew(deadlines: Deadlines) -> None:
+    references: list[weakref.ref[Node]] = []
+
+    def callback(reference: weakref.ref[Node]) -> None:
+        spin(0.002)
+
+    def in_callbacks() -> None:
+        while True:
+            node = Node()
+            references.append(weakref.ref(node, callback))
+            del node
+            references.clear()
+            spin(0.002)
+
+    def in_finalizers() -> None:
+        while True:
+            Grave()
+            spin(0.002)
+
+    for _ in range(10):
+        for job in (in_callbacks, in_finalizers):
+            ticket = Ticket()
+            with pytest.raises(TimeLimitExceeded):
+                deadlines.perform(job, ticket=ticket, soft_seconds=0.005, hard_seconds=LIMIT)
+            assert ticket.interrupted
+    nothing_is_pending()
+
+
+def test_what_python_swallows_otherwise_is_reported_as_before(monkeypatch: pytest.MonkeyPatch) -> None:
+    reported: list[object] = []
+    monkeypatch.setattr(sys, "unraisablehook", lambda args: reported.append(args.exc_type))
+    hook = sys.unraisablehook
+
+    class Bad:
+        def __del__(self) -> None:
+            raise KeyError
+
+    deadlines = Deadlines()
+    deadlines.start()
+    deadlines.perform(lambda: Bad() and None, ticket=Ticket(), soft_seconds=LIMIT)
+    deadlines.stop()
+
+    assert reported == [KeyError]
+    assert sys.unraisablehook is hook
 
 
 def test_a_ticket_is_for_one_perform(deadlines: Deadlines) -> None:

@@ -85,6 +85,16 @@ def pause_when(*names: str) -> Callable[[str], None]:
     return lambda name: time.sleep(0.0003) if name in names else None
 
 
+@pytest.fixture
+def quick_switches() -> Iterator[None]:
+    """At the usual 5 ms the watchdog comes long after most runs have ended."""
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-4)
+    yield
+    sys.setswitchinterval(before)
+
+
+@pytest.mark.usefixtures("quick_switches")
 @pytest.mark.parametrize(
     "step",
     [None, pause_when("won"), pause_when("sending"), pause_when("sent")],
