@@ -32,14 +32,10 @@ def bare_places(code: CodeType) -> frozenset[int]:
         return next((entry.target for entry in entries if entry.start <= offset < entry.end), None)
 
     bare = {
-        step.offset
-        for step in steps
-        if "JUMP_BACKWARD" in step.opname and handler(step.offset) != handler(step.argval)
+        step.offset for step in steps if "JUMP_BACKWARD" in step.opname and handler(step.offset) != handler(step.argval)
     }
     if LANDS_LATE:
-        exits = {
-            steps[at].offset for at in range(3, len(steps)) if _calls_exit(steps[at - 3 : at], steps[at])
-        }
+        exits = {steps[at].offset for at in range(3, len(steps)) if _calls_exit(steps[at - 3 : at], steps[at])}
         bare |= _leading_to(bare | exits, steps)
     return frozenset(bare)
 

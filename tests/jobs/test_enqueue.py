@@ -178,7 +178,7 @@ class TestOptions:
             ({"tags": [f"t{n}" for n in range(21)]}, "at most 20"),
             ({"tags": [3]}, "tag"),
         ],
-        ids=str,
+        ids=lambda value: "-".join(value) if isinstance(value, dict) else value,
     )
     def test_one_that_cannot_be_is_refused_and_nothing_is_written(self, sqlite_app, given, said):
         with pytest.raises(EnqueueRefused, match=said):
