@@ -6,7 +6,7 @@ import logging
 from typing import Any
 
 import psycopg
-from sqlalchemy import URL, Connection, text
+from sqlalchemy import URL, Connection, func, select, text
 from sqlalchemy.orm import Session
 
 from jobs.errors import ConfigurationError
@@ -59,11 +59,12 @@ def most_connections(settings: Settings) -> int:
 
 
 CHANNEL = "jobs_ready"
+"""What ``ring`` notifies and ``Listener`` listens to, by the same word."""
 
 
 def ring(connection: Executor) -> None:
     """Wake the workers that listen, once this transaction has committed."""
-    connection.execute(text(f"select pg_notify('{CHANNEL}', '')"))
+    connection.execute(select(func.pg_notify(CHANNEL, "")))
 
 
 class Listener:
@@ -85,7 +86,7 @@ class Listener:
         try:
             if self._connection is None:
                 self._connection = psycopg.connect(self._plain, autocommit=True, **self._options)
-                self._connection.execute(f"listen {CHANNEL}")
+                self._connection.execute("listen jobs_ready")
                 return True
             return any(True for _ in self._connection.notifies(timeout=seconds, stop_after=1))
         except psycopg.Error as error:

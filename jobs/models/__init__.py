@@ -1,0 +1,51 @@
+"""The tables of the ledger. Each constraint has a name; each partial index names the query it serves."""
+
+from jobs.models.effects import JobFollowup, JobKey, JobStep
+from jobs.models.fleet import JobKind, JobQueue, JobWorker
+from jobs.models.operators import OperatorAction, OperatorActionRun
+from jobs.models.runs import JobAttempt, JobRun
+from jobs.models.schedules import JobLeader, JobSchedule, JobScheduleSlot
+from jobs.models.types import (
+    DUE,
+    ENDED,
+    HELD,
+    LIVE_KEY,
+    LIVE_OF_SCHEDULE,
+    MAX_PRIORITY,
+    MIN_PRIORITY,
+    SUCCESS_OF_SCHEDULE,
+    Base,
+    JsonText,
+    UtcDateTime,
+    id_tail,
+    write_moment,
+)
+
+__all__ = [
+    "DUE",
+    "ENDED",
+    "HELD",
+    "LIVE_KEY",
+    "LIVE_OF_SCHEDULE",
+    "MAX_PRIORITY",
+    "MIN_PRIORITY",
+    "SUCCESS_OF_SCHEDULE",
+    "Base",
+    "JobAttempt",
+    "JobFollowup",
+    "JobKey",
+    "JobKind",
+    "JobLeader",
+    "JobQueue",
+    "JobRun",
+    "JobSchedule",
+    "JobScheduleSlot",
+    "JobStep",
+    "JobWorker",
+    "JsonText",
+    "OperatorAction",
+    "OperatorActionRun",
+    "UtcDateTime",
+    "id_tail",
+    "write_moment",
+]

@@ -1,0 +1,68 @@
+"""What operators did."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import (
+    CheckConstraint,
+    Index,
+    Integer,
+    String,
+    Text,
+    Uuid,
+)
+from sqlalchemy.orm import Mapped, mapped_column
+
+from jobs.models.types import (
+    Base,
+    JsonText,
+    UtcDateTime,
+)
+
+
+class OperatorAction(Base):
+    """What an operator did: who, when, to which runs, why, and how many."""
+
+    __tablename__ = "operator_actions"
+
+    id: Mapped[UUID] = mapped_column(Uuid, primary_key=True)
+    verb: Mapped[str] = mapped_column(String(20))
+    actor: Mapped[str] = mapped_column(String(200))
+    target: Mapped[str] = mapped_column(Text)
+    selector: Mapped[Any | None] = mapped_column(JsonText)
+    options: Mapped[Any | None] = mapped_column(JsonText)
+    reason: Mapped[str | None] = mapped_column(String(500))
+    state: Mapped[str] = mapped_column(String(12))
+    started_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    finished_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    expected: Mapped[int] = mapped_column(Integer, default=0)
+    done: Mapped[int] = mapped_column(Integer, default=0)
+    skipped: Mapped[int] = mapped_column(Integer, default=0)
+    before: Mapped[Any | None] = mapped_column(JsonText)
+    after: Mapped[Any | None] = mapped_column(JsonText)
+    undoes: Mapped[UUID | None] = mapped_column(Uuid)
+    undone_by: Mapped[UUID | None] = mapped_column(Uuid)
+
+    __table_args__ = (
+        CheckConstraint("state in ('failed', 'finished', 'interrupted', 'running')", name="state"),
+        CheckConstraint("(state = 'running') = (finished_at is null)", name="finished_exactly_when_over"),
+    )
+
+
+class OperatorActionRun(Base):
+    """What an action did to one run, or why it did nothing: the run's moving parts before and after."""
+
+    __tablename__ = "operator_action_runs"
+
+    action_id: Mapped[UUID] = mapped_column(Uuid, primary_key=True)
+    run_id: Mapped[UUID] = mapped_column(Uuid, primary_key=True)
+    skipped: Mapped[str | None] = mapped_column(String(200))
+    new_run_id: Mapped[UUID | None] = mapped_column(Uuid)
+    before: Mapped[Any | None] = mapped_column(JsonText)
+    after: Mapped[Any | None] = mapped_column(JsonText)
+
+    # ledger/audit.py, what was done to a run.
+    __table_args__ = (Index("ix_operator_action_runs_run", "run_id"),)

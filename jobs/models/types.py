@@ -1,0 +1,127 @@
+"""What the tables are made of: moments, JSON, names of constraints, and the words of partial indexes."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import (
+    JSON,
+    DateTime,
+    Dialect,
+    MetaData,
+    String,
+    Text,
+)
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.orm import DeclarativeBase
+from sqlalchemy.sql.functions import FunctionElement
+from sqlalchemy.types import TypeDecorator, TypeEngine
+
+MIN_PRIORITY, MAX_PRIORITY = -1000, 1000
+"""Smaller first. Source: decision; priority and a millisecond moment must fit the 53 bits of a Redis score."""
+
+CONVENTION = {
+    "pk": "pk_%(table_name)s",
+    "fk": "fk_%(table_name)s_%(column_0_name)s",
+    "uq": "uq_%(table_name)s_%(column_0_name)s",
+    "ix": "ix_%(table_name)s_%(column_0_name)s",
+    "ck": "ck_%(table_name)s_%(constraint_name)s",
+}
+
+
+def write_moment(moment: datetime) -> str:
+    """A moment as SQLite keeps it: UTC, of fixed width, so that text sorts as time does."""
+    return moment.astimezone(UTC).replace(tzinfo=None).isoformat(sep=" ", timespec="microseconds")
+
+
+def _read_moment(value: datetime | str | None) -> datetime | None:
+    if value is None:
+        return None
+    if isinstance(value, str):
+        return datetime.fromisoformat(value).replace(tzinfo=UTC)
+    return value if value.tzinfo is UTC else value.astimezone(UTC)
+
+
+class UtcDateTime(TypeDecorator[datetime]):
+    """An aware moment, always UTC. SQLite keeps it as fixed-width text, which sorts as time does."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            raise ValueError(f"{value!r} has no time zone")
+        return value.astimezone(UTC)
+
+    def result_processor(self, dialect: Dialect, coltype: object) -> Callable[[Any], datetime | None]:
+        return _read_moment
+
+
+class JsonText(TypeDecorator[Any]):
+    """JSON that is written as text already checked, and read as Python values.
+
+    PostgreSQL keeps it as ``json``, not ``jsonb``: what comes back is what went in, to the last digit.
+    SQLite keeps it as text: a column declared JSON there would turn the text ``1.0`` into the number 1.
+    """
+
+    impl = JSON(none_as_null=True)
+    cache_ok = True
+
+    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
+        return dialect.type_descriptor(Text() if dialect.name == "sqlite" else JSON(none_as_null=True))
+
+    def bind_processor(self, dialect: Dialect) -> Callable[[Any], Any]:
+        def bind(value: str | None) -> str | None:
+            return value
+
+        return bind
+
+    def result_processor(self, dialect: Dialect, coltype: object) -> Callable[[Any], Any]:
+        def read(value: Any) -> Any:
+            return json.loads(value) if isinstance(value, str) and dialect.name == "sqlite" else value
+
+        return read
+
+
+class id_tail(FunctionElement[str]):  # noqa: N801
+    """The last six characters of an id, as people give it."""
+
+    type = String()
+    inherit_cache = True
+    name = "id_tail"
+
+
+@compiles(id_tail, "postgresql")
+def _tail_postgresql(element: id_tail, compiler: Any, **kw: Any) -> str:
+    return f'"right"({compiler.process(element.clauses, **kw)}::text, 6)'
+
+
+@compiles(id_tail, "sqlite")
+def _tail_sqlite(element: id_tail, compiler: Any, **kw: Any) -> str:
+    return f"substr({compiler.process(element.clauses, **kw)}, -6)"
+
+
+class Base(DeclarativeBase):
+    metadata = MetaData(naming_convention=CONVENTION)
+
+
+LIVE_OF_SCHEDULE = "schedule is not null and state in ('queued', 'running')"
+SUCCESS_OF_SCHEDULE = "schedule is not null and state = 'succeeded'"
+DUE = "next_slot_at is not null and paused_at is null"
+HELD = "held_slot_at is not null and paused_at is null"
+"""Written out in queries too: SQLite takes a partial index only where it reads the same words."""
+
+
+def one_of(column: str, values: Any) -> str:
+    return f"{column} in ({', '.join(sorted(repr(str(value)) for value in values))})"
+
+
+LIVE_KEY = "key is not null and state in ('queued', 'running')"
+"""Which runs hold their key, whatever its scope: the predicate of a unique index."""
+ENDED = "finished_at is not null"
+"""Which runs have ended, in the words of the indexes: SQLite matches those of a query to them."""
