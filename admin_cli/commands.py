@@ -17,12 +17,12 @@ COMMANDS: dict[str, Entry] = {
     "status": Entry("admin_cli.status:status", "Show what is going on: queues, workers, dead letters.", LOOK),
     "list": Entry("admin_cli.list:list_command", "List runs, those that changed last first.", LOOK),
     "show": Entry(
-        "admin_cli.show:show", "Show a run: where it stands, its attempts, its arguments, what was done to it.", LOOK
+        "admin_cli.show:show", "Show a run: where it stands, its attempts, its arguments.", LOOK
     ),
     "attempts": Entry("admin_cli.show:attempts", "List the attempts of a run, first to last.", LOOK),
     "diff": Entry("admin_cli.show:diff", "Show what changed between two attempts, A and B, of a run.", LOOK),
     "why": Entry("admin_cli.why:why", "Say why a run is not running, or why it ended.", LOOK),
-    "wait": Entry("admin_cli.why:wait", "Wait until runs have ended: exit 0 if all succeeded, 7 if one did not.", LOOK),
+    "wait": Entry("admin_cli.why:wait", "Wait until runs have ended: exit 7 if one did not succeed.", LOOK),
     "errors": Entry("admin_cli.dlq:errors", "Group what fails by error, the most frequent first.", LOOK),
     "dlq": Entry("admin_cli.dlq:dlq", "Dead letters: runs that gave up, alone and in groups.", ACT),
     "replay": Entry("admin_cli.replay:replay", "Replay dead runs, with a fresh budget.", ACT),

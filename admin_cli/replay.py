@@ -53,7 +53,7 @@ def replay(options: Globals, /, out: Output, asked: Asked, how: dict[str, Any], 
     Examples:
       jobledger replay c9165be1
       jobledger replay --fingerprint c41d9e2a77b0 --dry-run
-      jobledger replay --kind ChargeCard --set card=ok --reason "card fixed" --import shop.jobs
+      jobledger replay --kind ChargeCard --set card=ok --import shop.jobs
     """
     replay_runs(options, out, asked, how, **given)
 

@@ -177,7 +177,7 @@ def preview(
 
     \b
     Example:
-      jobledger schedules preview --cron "30 2 * * *" --timezone Europe/Paris --from 2027-03-27 -n 3
+      jobledger schedules preview --cron "30 2 * * *" --timezone Europe/Paris
     """
     from jobs.clock import SystemClock
     from jobs.operations.schedules import preview_schedule

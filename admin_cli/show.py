@@ -35,7 +35,7 @@ ACTION_COLUMNS = (
 @record_options()
 @pass_globals
 def show(options: Globals, out: Output, run: str) -> None:
-    """Show a run: where it stands, its attempts, its arguments, what was done to it.
+    """Show a run: where it stands, its attempts, its arguments.
 
     \b
     Example:

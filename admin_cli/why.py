@@ -57,7 +57,7 @@ def why(options: Globals, out: Output, run: str) -> None:
 @output_options(RUN_COLUMNS)
 @pass_globals
 def wait(options: Globals, out: Output, runs: tuple[str, ...]) -> None:
-    """Wait until runs have ended: exit 0 if all succeeded, 7 if one did not.
+    """Wait until runs have ended: exit 7 if one did not succeed.
 
     \b
     Example:
