@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 @record_options()
 @pass_globals
 def cancel(options: Globals, out: Output, asked: Asked, how: dict[str, Any]) -> None:
-    """Cancel runs: at once if they wait; if they run, their jobs are interrupted.
+    """Cancel runs; the jobs of those that run are interrupted.
 
     \b
     Examples:
@@ -41,7 +41,7 @@ def cancel(options: Globals, out: Output, asked: Asked, how: dict[str, Any]) -> 
 @record_options()
 @pass_globals
 def purge(options: Globals, out: Output, asked: Asked, how: dict[str, Any], erase: bool) -> None:
-    """Hide runs that have ended; restore brings them back until they are pruned.
+    """Hide runs that have ended; restore brings them back.
 
     \b
     Examples:

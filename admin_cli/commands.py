@@ -27,10 +27,10 @@ COMMANDS: dict[str, Entry] = {
     "dlq": Entry("admin_cli.dlq:dlq", "Dead letters: runs that gave up, alone and in groups.", ACT),
     "replay": Entry("admin_cli.replay:replay", "Replay dead runs, with a fresh budget.", ACT),
     "cancel": Entry(
-        "admin_cli.cancel:cancel", "Cancel runs: at once if they wait; if they run, their jobs are interrupted.", ACT
+        "admin_cli.cancel:cancel", "Cancel runs; the jobs of those that run are interrupted.", ACT
     ),
     "purge": Entry(
-        "admin_cli.cancel:purge", "Hide runs that have ended; restore brings them back until they are pruned.", ACT
+        "admin_cli.cancel:purge", "Hide runs that have ended; restore brings them back.", ACT
     ),
     "restore": Entry("admin_cli.cancel:restore", "Bring purged runs back.", ACT),
     "queues": Entry("admin_cli.queues:queues", "Queues: what waits in them, and pausing them.", ACT),
