@@ -16,9 +16,7 @@ SETUP = "Set up"
 COMMANDS: dict[str, Entry] = {
     "status": Entry("admin_cli.status:status", "Show what is going on: queues, workers, dead letters.", LOOK),
     "list": Entry("admin_cli.list:list_command", "List runs, those that changed last first.", LOOK),
-    "show": Entry(
-        "admin_cli.show:show", "Show a run: where it stands, its attempts, its arguments.", LOOK
-    ),
+    "show": Entry("admin_cli.show:show", "Show a run: where it stands, its attempts, its arguments.", LOOK),
     "attempts": Entry("admin_cli.show:attempts", "List the attempts of a run, first to last.", LOOK),
     "diff": Entry("admin_cli.show:diff", "Show what changed between two attempts, A and B, of a run.", LOOK),
     "why": Entry("admin_cli.why:why", "Say why a run is not running, or why it ended.", LOOK),
@@ -26,12 +24,8 @@ COMMANDS: dict[str, Entry] = {
     "errors": Entry("admin_cli.dlq:errors", "Group what fails by error, the most frequent first.", LOOK),
     "dlq": Entry("admin_cli.dlq:dlq", "Dead letters: runs that gave up, alone and in groups.", ACT),
     "replay": Entry("admin_cli.replay:replay", "Replay dead runs, with a fresh budget.", ACT),
-    "cancel": Entry(
-        "admin_cli.cancel:cancel", "Cancel runs; the jobs of those that run are interrupted.", ACT
-    ),
-    "purge": Entry(
-        "admin_cli.cancel:purge", "Hide runs that have ended; restore brings them back.", ACT
-    ),
+    "cancel": Entry("admin_cli.cancel:cancel", "Cancel runs; the jobs of those that run are interrupted.", ACT),
+    "purge": Entry("admin_cli.cancel:purge", "Hide runs that have ended; restore brings them back.", ACT),
     "restore": Entry("admin_cli.cancel:restore", "Bring purged runs back.", ACT),
     "queues": Entry("admin_cli.queues:queues", "Queues: what waits in them, and pausing them.", ACT),
     "workers": Entry("admin_cli.workers:workers", "Worker processes: who is live, and stopping one.", ACT),

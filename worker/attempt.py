@@ -28,6 +28,7 @@ from jobs.errors import (
     RetryAfter,
     Snooze,
     TimeLimitExceeded,
+    UnknownEffect,
 )
 from jobs.failure import describe_failure, storable
 from jobs.job import Job
@@ -190,6 +191,8 @@ class Attempts:
             return self._ended(claim, started, Outcome.FAILED, delay=error.delay, error=error)
         if isinstance(error, GiveUp):
             return self._ended(claim, started, Outcome.GAVE_UP, cause=Cause.GAVE_UP, error=error)
+        if isinstance(error, UnknownEffect):
+            return self._ended(claim, started, Outcome.GAVE_UP, cause=Cause.UNKNOWN_EFFECT, error=error)
         if isinstance(error, Cancel | Cancelled):
             return self._ended(claim, started, Outcome.CANCELLED, error=error)
         outcome = Outcome.FAILED

@@ -165,10 +165,10 @@ def test_an_interactive_bash_with_it_in_its_start_file(home: Path, on_shell_term
     shown = on_shell_terminal(
         ["bash", "-i"],
         home,
-        "jobs --version\nsleep 30 &\njobs\njobs -l\njobs %1\nkill %1; wait\njobs lst\nexit 0\n",
+        "jobs --version\nsleep 30 &\njobs\njobs -l\njobs %1\nkill %1; wait\njobs xyzzy\nexit 0\n",
     )
 
     assert "jobledger (" in shown or "jobledger 0" in shown
     assert shown.count("Running") >= 3
-    assert "error: No such command 'lst'. See: jobs --help" in shown
+    assert "error: No such command 'xyzzy'. See: jobs --help" in shown
     assert "hint:" not in shown

@@ -26,6 +26,9 @@ class Effect(Job, queue="load", retry=SOON, unique=FOREVER):
     failing: float = 0.02
     sleep_seconds: float = 0.0
 
+    def idempotency_key(self) -> str:
+        return f"{self.seed}:{self.n}"
+
     def perform(self) -> None:
         chance = random.Random(f"{self.seed}:{self.n}:{self.run.attempt}")
         fails, early = chance.random() < self.failing, chance.random() < 0.5

@@ -72,7 +72,7 @@ class Note(Job):
     def perform(self) -> None: ...
 
 
-class Charge(Job):
+class Charge(Job, kind="effects.Charge"):
     if_unknown: str = "repeat"
 
     def perform(self) -> Any:
@@ -320,7 +320,7 @@ def claim(ledger: Ledger, run_id: Any) -> Any:
     from jobs.ledger.claim import claim as verb
 
     with ledger.app.database.write() as connection:
-        [one] = verb(connection, [run_id], kinds=["Charge"], worker="w", lease=HOUR)
+        [one] = verb(connection, [run_id], kinds=["effects.Charge"], worker="w", lease=HOUR)
     return one
 
 

@@ -142,7 +142,8 @@ class Live:
         return self._errors.read_text() if self._errors.exists() else ""
 
     def logged(self, event: str) -> list[dict[str, Any]]:
-        lines = [line for line in self.said().splitlines() if line.startswith("{")]
+        # The last line may be half written just now.
+        lines = [line for line in self.said().splitlines(keepends=True) if line.startswith("{") and line.endswith("\n")]
         return [one for one in map(json.loads, lines) if one["event"] == event]
 
     def close(self) -> None:
