@@ -65,4 +65,3 @@ def test_the_tour_goes_as_it_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     wanted = [plain(output) for _, output in steps()]
     for (command, _), got, want in zip(steps(), said, wanted, strict=True):
         assert got == want, command
-    assert max(len(line) for part in printed[: len(steps())] for line in part.split("\n")) <= 80
