@@ -133,7 +133,7 @@ def _before() -> Any:
 def _is_newest_success() -> ColumnElement[bool]:
     """Whether a run that succeeded is the last of its schedule that did, if there still is such a schedule."""
     other = aliased(JobRun)
-    succeeded = literal_column("'succeeded'")
+    succeeded: ColumnElement[Any] = literal_column("'succeeded'")
     newest = (
         select(func.max(other.finished_at))
         .where(other.schedule == JobRun.schedule, other.schedule.is_not(None), other.state == succeeded)
