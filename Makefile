@@ -43,7 +43,7 @@ clean: ## remove the environment and whatever was made
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # One environment, with more in it as more is asked. A stamp is as old as the pyproject.toml it was made from.
-$(VENV)/.installed: EXTRA :=
+$(VENV)/.installed: EXTRA := [web]
 $(VENV)/.installed-test: EXTRA := [test]
 $(VENV)/.installed-test: HOLDS := $(VENV)/.installed
 $(VENV)/.installed-check: EXTRA := [test,check]
