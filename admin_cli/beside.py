@@ -6,7 +6,6 @@ import os
 import select
 import signal
 import sys
-import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
@@ -76,11 +75,14 @@ def _start(serve: Callable[[], int], line: int) -> int:
 
 
 def _stop(child: int) -> None:
-    until = time.monotonic() + STOP_SECONDS
+    from jobs.clock import SystemClock
+
+    clock = SystemClock()
+    until = clock.monotonic() + STOP_SECONDS
     os.kill(child, signal.SIGTERM)  # Its id is its own until it is waited for.
     while os.waitpid(child, os.WNOHANG)[0] == 0:
-        if time.monotonic() > until:
+        if clock.monotonic() > until:
             os.kill(child, signal.SIGKILL)
             os.waitpid(child, 0)
             return
-        time.sleep(0.02)
+        clock.sleep(0.02)
