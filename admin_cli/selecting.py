@@ -43,6 +43,17 @@ def complete_queues(ctx: click.Context, param: click.Parameter, incomplete: str)
     return _complete_names(ctx, incomplete, "queue")
 
 
+def complete_workers(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    from jobs.operations.workforce import list_workers
+
+    try:
+        app, operator = _quietly(ctx)
+        names = [one.name for one in list_workers(app, operator)]
+    except Exception:
+        return []
+    return [CompletionItem(name) for name in names if name.startswith(incomplete)]
+
+
 def _complete_names(ctx: click.Context, incomplete: str, what: str) -> list[CompletionItem]:
     from jobs.operations.names import known_names
 

@@ -7,6 +7,7 @@ import os
 import platform
 import threading
 from collections.abc import Sequence
+from datetime import datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from uuid import UUID
@@ -85,6 +86,7 @@ class Process:
         self.name = name
         self.failed = threading.Event()
         self.stop_asked = threading.Event()
+        self._roll_asked: datetime | None = None
         self._stopping = threading.Event()
         settings = app.settings
         self.kinds = registry.names()
@@ -149,6 +151,7 @@ class Process:
         self._intake.on_turn = self._pulse.turned
         self._intake.on_claim = self._heartbeat.on_renewed = self._pulse.answered
         self._heartbeat.on_stop_asked = self.stop_asked.set
+        self._heartbeat.on_roll_asked = self._ask_for_roll
         self._starts = Starts(app, self._intake.performing)
         self._settler.on_failure = self._intake.on_failure = lambda error: self.failed.set()
         self._broker = LedgerBroker(app)
@@ -230,6 +233,9 @@ class Process:
             if not self._is_started and self._try_to_start():
                 control.send(say="ready")
             self._starts.look()
+            if self._roll_asked is not None:
+                control.send(say="roll", asked=self._roll_asked.isoformat())
+                self._roll_asked = None
             seconds = self._hear(control, waiting, LOOK_SECONDS)
             if seconds is None and self.stop_asked.is_set():
                 log.info("An operator asked this process to stop: it finishes what it has.")
@@ -285,6 +291,10 @@ class Process:
                 until = min(until, clock.monotonic() + sooner)
         self._finish()
         return 0
+
+    def _ask_for_roll(self, moment: datetime) -> None:
+        # Said at each heartbeat, for the supervisor to know it again: a word may be lost with its process.
+        self._roll_asked = moment
 
     def _stop_claiming(self) -> None:
         self._intake.stop_claiming()
