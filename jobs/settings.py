@@ -41,6 +41,12 @@ Span = Annotated[
     BeforeValidator(_span),
     PlainSerializer(lambda span: f"{span.total_seconds()}s", when_used="json"),
 ]
+Keep = Annotated[
+    timedelta | None,
+    BeforeValidator(lambda value: None if value == "never" else _span(value)),
+    PlainSerializer(lambda span: None if span is None else f"{span.total_seconds()}s", when_used="json"),
+]
+"""How long something is kept; None, written ``never``: it is never deleted."""
 Size = Annotated[
     int,
     BeforeValidator(lambda value: parse_size(value) if isinstance(value, str) else value),
@@ -89,6 +95,18 @@ class Settings(BaseSettings):
     statement_timeout: Span = Field(timedelta(seconds=30), description="Time limit of a statement.")
     lock_timeout: Span = Field(timedelta(seconds=5), description="Time limit of a wait for a lock.")
     slow_statement: Span = Field(timedelta(seconds=1), description="Statements that take longer are logged.")
+    retain_succeeded: Keep = Field(timedelta(days=7), description="Succeeded runs are deleted after so long, or never.")
+    retain_cancelled: Keep = Field(
+        timedelta(days=30), description="Cancelled runs are deleted after so long, or never."
+    )
+    retain_dead: Keep = Field(None, description="Dead runs are deleted after so long, or never.")
+    retain_purged: Keep = Field(
+        timedelta(days=7), description="Purged runs are deleted so long after the purge, if not before, or never."
+    )
+    retain_slots: Keep = Field(
+        timedelta(days=90), description="What became of a schedule's slots is deleted after so long, or never."
+    )
+    retain_audit: Keep = Field(None, description="What operators did is deleted after so long, or never.")
     require_reason: bool = Field(False, description="Operators must say why: --reason.")
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="The least level logged.")
     log_format: Literal["auto", "json", "console"] = Field(
@@ -225,7 +243,7 @@ def unknown_variables() -> list[str]:
 def show(name: str, value: Any) -> str:
     """A setting's value as text, secrets hidden."""
     if value is None:
-        return "unset"
+        return "never" if name.startswith("retain_") else "unset"
     if name in SECRETS:
         return hide_password(str(value))
     if isinstance(value, timedelta):

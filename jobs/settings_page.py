@@ -45,6 +45,12 @@ _READ_BY = {
     "poison_after": "workers",
     "unknown_kind_wait": "workers",
     "overdue_after": "workers",
+    "retain_succeeded": "workers, scheduler",
+    "retain_cancelled": "workers, scheduler",
+    "retain_dead": "workers, scheduler",
+    "retain_purged": "workers, scheduler",
+    "retain_slots": "workers, scheduler",
+    "retain_audit": "workers, scheduler",
     "max_argument_bytes": "who enqueues",
     "max_result_bytes": "workers",
     "log_starts": "workers",
@@ -84,7 +90,7 @@ def _row(name: str, field: FieldInfo) -> str:
 
 
 def _default(name: str, value: Any) -> str:
-    if value is None or value == ():
+    if value == () or (value is None and not name.startswith("retain_")):
         return "unset"
     return f"`{int(value)}`" if isinstance(value, bool) else f"`{show(name, value)}`"
 

@@ -26,6 +26,7 @@ from jobs.models.types import (
     LIVE_OF_SCHEDULE,
     MAX_PRIORITY,
     MIN_PRIORITY,
+    PURGED,
     SUCCESS_OF_SCHEDULE,
     Base,
     JsonText,
@@ -123,6 +124,8 @@ class JobRun(Base):
         # ledger/selectors.py, runs by key, ended ones too.
         Index("ix_job_runs_key", "key", postgresql_where=text("key is not null"),
               sqlite_where=text("key is not null")),
+        # ledger/prune.py, purged runs, the oldest purge first.
+        Index("ix_job_runs_purged", "deleted_at", postgresql_where=text(PURGED), sqlite_where=text(PURGED)),
         # ledger/selectors.py, what a run enqueued.
         Index("ix_job_runs_parent", "parent_id", postgresql_where=text("parent_id is not null"),
               sqlite_where=text("parent_id is not null")),

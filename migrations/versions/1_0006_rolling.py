@@ -1,13 +1,13 @@
 """When an operator asked a worker's supervisor to replace its processes one by one.
 
-Revision: 1_0005, after 1_0004.
+Revision: 1_0006, after 1_0005.
 """
 
 import sqlalchemy as sa
 from alembic import op
 
-revision = "1_0005"
-down_revision = "1_0004"
+revision = "1_0006"
+down_revision = "1_0005"
 branch_labels = None
 depends_on = None
 
