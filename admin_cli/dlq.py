@@ -17,7 +17,7 @@ from admin_cli.list import show_runs
 from admin_cli.options import DURATION, Globals, pass_globals
 from admin_cli.output import Output, output_options, record_options
 from admin_cli.replay import STEPS, replay_runs
-from admin_cli.run_columns import RUN_COLUMNS, run_json
+from admin_cli.run_columns import RUN_COLUMNS, fields_of, run_json
 from admin_cli.selecting import selector_of, selector_options
 from admin_cli.show import show
 from admin_cli.status import GROUP_COLUMNS, group_error
@@ -185,4 +185,8 @@ def errors(options: Globals, out: Output, since: str, limit: int) -> None:
 
     app = open_app(options)
     moment = read_moment(since, what="--since", now=app.clock.now())
-    out.rows(error_groups(app, this_operator(), since=moment, limit=limit), empty="nothing failed")
+    out.rows(
+        error_groups(app, this_operator(), since=moment, limit=limit),
+        as_json=lambda group: {**fields_of(group), "kinds": group.kinds.split(", ")},
+        empty="nothing failed",
+    )

@@ -53,7 +53,7 @@ def definition_of(cls: type[Job]) -> dict[str, Any]:
     }
 
 
-def fields_of(cls: type[Job]) -> list[dict[str, object]]:
+def arguments_of(cls: type[Job]) -> list[dict[str, object]]:
     """The job's arguments as rows: ``name``, ``type``, ``default`` and ``about``."""
     return [
         {

@@ -11,7 +11,7 @@ from admin_cli.actor import this_operator
 from admin_cli.app import import_modules, open_app, read_settings
 from admin_cli.block import Block
 from admin_cli.columns import Column
-from admin_cli.kind import FIELD_COLUMNS, definition_of, fields_of
+from admin_cli.kind import FIELD_COLUMNS, arguments_of, definition_of
 from admin_cli.options import Globals, pass_globals
 from admin_cli.output import Output, output_options, record_options
 from admin_cli.queues import pause_kind, pause_pairs, resume_kind
@@ -66,6 +66,7 @@ def list_kinds(options: Globals, out: Output, imports: tuple[str, ...]) -> None:
     import_modules(settings.imports)
     out.rows(
         [_row(registry.get(kind)) for kind in registry.kinds()],
+        as_json=lambda row: definition_of(registry.get(row["kind"])),
         empty="No kind is known: name a module with --import, or set JOBS_IMPORTS.",
     )
 
@@ -101,7 +102,7 @@ def show_kind(options: Globals, out: Output, kind: str, imports: tuple[str, ...]
         [
             Block(pairs=_said({key: shown.get(key) for key in _SHOWN})),
             Block("Retry", pairs=_said(shown.get("retry"))),
-            Block("Arguments", columns=FIELD_COLUMNS, rows=fields_of(cls) if cls is not None else ()),
+            Block("Arguments", columns=FIELD_COLUMNS, rows=arguments_of(cls) if cls is not None else ()),
             Block("In the ledger", pairs=[("runs", runs or "none"), ("workers", ", ".join(seen.workers) or "none")]),
             Block("Paused", pairs=pause_pairs(seen.pause)),
         ],

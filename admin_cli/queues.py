@@ -15,6 +15,7 @@ from admin_cli.cells import age
 from admin_cli.options import DURATION, Globals, pass_globals
 from admin_cli.output import Output, output_options, record_options
 from admin_cli.record import Block
+from admin_cli.run_columns import fields_of
 from admin_cli.sanitize import visible
 from admin_cli.selecting import complete_kinds, complete_queues
 from admin_cli.status import QUEUE_COLUMNS
@@ -48,7 +49,7 @@ def list_queues(options: Globals, out: Output) -> None:
     from jobs.operations.inspect import status
 
     seen = status(open_app(options), this_operator())
-    out.rows(seen.queues, empty="no queue has a run that is not over")
+    out.rows(seen.queues, as_json=fields_of, empty="no queue has a run that is not over")
 
 
 @queues.command("show")

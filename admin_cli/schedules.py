@@ -14,6 +14,7 @@ from admin_cli.columns import Column
 from admin_cli.lazy import Entry, LazyGroup
 from admin_cli.options import Globals, pass_globals
 from admin_cli.output import Output, output_options, record_options
+from admin_cli.run_columns import fields_of
 from admin_cli.schedule_options import MOMENT, in_zone, timing_options, zone_of
 
 if TYPE_CHECKING:
@@ -204,7 +205,7 @@ def preview(
         schedule: Schedule = from_data(data)
         after = begin - timedelta(microseconds=1) if begin else SystemClock().now()
         planned = preview_of(schedule, after=after, until=end, limit=limit)
-    out.rows(planned, empty="it does not fire in that time", is_sorted=False)
+    out.rows(planned, as_json=fields_of, empty="it does not fire in that time")
 
 
 def row_of(view: ScheduleView) -> dict[str, object]:

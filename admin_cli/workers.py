@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from datetime import timedelta
 
 import click
@@ -14,6 +13,7 @@ from admin_cli.options import DURATION, Globals, pass_globals
 from admin_cli.output import Output, output_options, record_options
 from admin_cli.prompt import confirm
 from admin_cli.record import Block
+from admin_cli.run_columns import fields_of
 from admin_cli.sanitize import visible
 from admin_cli.selecting import complete_workers
 from admin_cli.status import WORKER_COLUMNS
@@ -42,7 +42,8 @@ def list_workers(options: Globals, out: Output, within: timedelta) -> None:
     """
     from jobs.operations import workforce
 
-    out.rows(workforce.list_workers(open_app(options), this_operator(), within=within), empty="no worker is live")
+    found = workforce.list_workers(open_app(options), this_operator(), within=within)
+    out.rows(found, as_json=fields_of, empty="no worker is live")
 
 
 @workers.command("show")
@@ -59,7 +60,7 @@ def show_worker(options: Globals, out: Output, name: str) -> None:
     from jobs.operations import workforce
 
     worker = workforce.find_worker(open_app(options), this_operator(), name)
-    fields = {field.name: getattr(worker, field.name) for field in dataclasses.fields(worker)}
+    fields = fields_of(worker)
     shown = {**fields, "queues": ", ".join(worker.queues), "kinds": ", ".join(worker.kinds)}
     out.record([Block(pairs=[(key.replace("_", " "), value) for key, value in shown.items()])], data=fields)
 

@@ -158,24 +158,36 @@ class Program:
 
 
 @pytest.fixture
-def program(
-    app: App, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> Iterator[Program]:
-    """``program("list", "-o", "json")``: on each dialect, in the world of ``world.py``, piped."""
+def in_shop(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Iterator[Callable[[App], Program]]:
+    """``in_shop(app)``: the program over a ledger that is filled as ``world.py`` says, piped."""
     (tmp_path / "shop").mkdir()
     (tmp_path / "shop" / "jobs.py").write_text(world.SHOP)
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("JOBS_DATABASE_URL", app.settings.database_url or "")
     monkeypatch.setenv("JOBS_ACTOR", "ada@desk")
+    monkeypatch.setenv("TZ", "UTC")
     monkeypatch.setattr(sys, "path", list(sys.path))
+    # The App of the test stays the current one.
     monkeypatch.setattr(boot, "configure", lambda made: made)
     known = set(registry.kinds())
-    world.build(app)
-    program = Program(tmp_path, capsys)
-    made = program("schedules", "create", "nightly", "Report", "--cron", "0 3 * * *", "--import", "shop.jobs")
-    assert made.code == 0, made.err
-    yield program
+
+    def make(app: App) -> Program:
+        monkeypatch.setenv("JOBS_DATABASE_URL", app.settings.database_url or "")
+        world.build(app)
+        program = Program(tmp_path, capsys)
+        made = program("schedules", "create", "nightly", "Report", "--cron", "0 3 * * *", "--import", "shop.jobs")
+        assert made.code == 0, made.err
+        return program
+
+    yield make
     for kind in set(registry.kinds()) - known:
         registry.forget(kind)
     for name in ("shop.jobs", "shop"):
         sys.modules.pop(name, None)
+
+
+@pytest.fixture
+def program(in_shop: Callable[[App], Program], app: App) -> Program:
+    """``program("list", "-o", "json")``: on each dialect."""
+    return in_shop(app)

@@ -52,7 +52,7 @@ class Report(Job):
 def build(app: App) -> Book:
     """Fill the ledger of ``app``."""
     book, ada = Book(app.database, now=datetime.now(UTC)), Operator("ada@desk")
-    book.step(-600)
+    book.step(-609)
     _die(book, DEAD, order_id=42, card="declined")
     _die(book, _id(0x11), order_id=43, card="declined")
     replayed = _die(book, _id(0x12), order_id=44, card="declined")
@@ -84,7 +84,7 @@ def _die(book: Book, run_id: UUID, **arguments: object) -> UUID:
             Outcome.FAILED,
             failure=DECLINED,
             cause=Cause.EXHAUSTED if is_last else None,
-            elapsed=0.25,
+            elapsed=0.25 * attempt,
             delay=0.0,
         )
         book.step(1)
