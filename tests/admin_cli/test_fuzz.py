@@ -22,7 +22,8 @@ BAD = (
     "*", "?", "..", "/etc/passwd",
     "2026-99-99", "1e999", "nan",
     "a=b=c", "=", "a=", "=b", ",", ":", "where:", "\udce9",
-    "null", "true", "-", "--", "0x10", "a b", "\u202e", "1.5", "@", "$(id)", "id,id", "-id", "args.:1", "age:>", "\n", "\t",
+    "null", "true", "-", "--", "0x10", "a b", "\u202e", "1.5", "@", "$(id)", "id,id", "-id", "args.:1", "age:>",
+    "\n", "\t",
 )  # fmt: skip
 EACH = 2
 """Values tried for each; of a seed that is always the same. The whole list is a matter of a minute."""
