@@ -24,20 +24,22 @@ PLAIN = re.compile(r"[^\x00-\x1f\x7f-\x9f\u200b-\u200f\u202a-\u202e\u2066-\u2069
 
 def masked(text: str) -> str:
     """Without what two worlds differ in: moments, ages, spans, ids in the order they come, the ledger's place."""
-    text = re.sub(r"(sqlite|postgresql)\S*://\S+", "LEDGER", text)
+    # A long place is wrapped under itself.
+    text = re.sub(r"(sqlite|postgresql)\S*://\S+(\n {16}\S+$)*", "LEDGER", text, flags=re.M)
     text = re.sub(r"--cursor \S+", "--cursor CURSOR", text)
     text = re.sub(r'"next": "[^"]+"', '"next": "CURSOR"', text)
-    text = re.sub(
-        r"\d{4}-\d\d-\d\d[ T]\d\d:\d\d(:\d\d)?(\.\d+)?(Z|\+00:00| UTC)?( \((in )?\w+( ago)?\))?", "MOMENT", text
-    )
-    text = re.sub(r"\b(in )?(\d+(ms|d|h|m|s))+( ago)?\b|\bnow\b", "SPAN", text)
-    text = re.sub(r"\b\d+\.\d+\b", "NUMBER", text)
     ids: dict[str, str] = {}
 
     def numbered(found: re.Match[str]) -> str:
         return ids.setdefault(found[0][-8:], f"ID{len(ids)}")
 
+    # First, for an id may hold what looks like a span.
     text = re.sub(r"\b[0-9a-f]{8}-[0-9a-f-]{27}\b|\b(?=[0-9a-f]*\d)[0-9a-f]{8}\b", numbered, text)
+    text = re.sub(
+        r"\d{4}-\d\d-\d\d[ T]\d\d:\d\d(:\d\d)?(\.\d+)?(Z|\+00:00| UTC)?( \((in )?\w+( ago)?\))?", "MOMENT", text
+    )
+    text = re.sub(r"\b(in )?(\d+(\.\d+)?(ms|d|h|m|s))+( ago)?\b|\bnow\b", "SPAN", text)
+    text = re.sub(r"\b\d+\.\d+\b", "NUMBER", text)
     # Columns are as wide as the ages in them.
     return re.sub(r" {2,}", "  ", text)
 
@@ -69,14 +71,12 @@ def test_both_dialects_give_the_same_answers(
         monkeypatch.setattr(boot, "_app", app)
         told.append(session(in_shop(app)))
 
-    for on_sqlite, on_postgres in zip(*told, strict=True):
-        assert on_sqlite == on_postgres
+    assert [pair for pair in zip(*told, strict=True) if pair[0] != pair[1]] == []
     codes = {line: code for line, code, _, _ in told[0]}
     assert {codes[line] for line in READS} == {0}
-    assert {codes[line] for line in REFUSED} == {1, 2, 3, 4} - {1}
-    assert not [
-        line for line, _, out, err in told[0] if "Traceback" in out.replace("Traceback …", "") or "bug of ours" in err
-    ]
+    assert {codes[line] for line in REFUSED} == {2, 3, 4}
+    # On stdout a run's own traceback is shown; ours would be on stderr.
+    assert [line for line, _, _, err in told[0] if "Traceback" in err or "bug of ours" in err] == []
 
 
 @pytest.fixture
@@ -107,8 +107,9 @@ def test_data_cannot_move_the_cursor(sqlite_program: Program, sqlite_url: str, m
     book = Book(app.database)
     book.change(
         world.DEAD, error_type=HOSTILE, error_message=HOSTILE, key=HOSTILE, correlation_id=HOSTILE,
-        tags=[HOSTILE], arguments={HOSTILE: HOSTILE, "order_id": 42, "card": HOSTILE}, result=json.dumps([HOSTILE]),
-        worker=HOSTILE, enqueued_by=HOSTILE, progress={HOSTILE: HOSTILE},
+        tags=json.dumps([HOSTILE]), arguments=json.dumps({HOSTILE: HOSTILE, "order_id": 42, "card": HOSTILE}),
+            result=json.dumps([HOSTILE]),
+        worker=HOSTILE, enqueued_by=HOSTILE, progress=json.dumps({HOSTILE: HOSTILE}),
     )  # fmt: skip
     assert sqlite_program("kinds", "pause", "Mail", "--reason", HOSTILE).code == 0
 
