@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import socket
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cache
@@ -54,10 +54,7 @@ def enqueue_runs(app: App, runs: Sequence[NewRun], *, session: Session | None = 
     """
     if not runs:
         return []
-    if app.settings.tracing:
-        from jobs.observe.trace import carry
-
-        runs = carry(runs)
+    runs = carrier(app)(runs)
     performing = current_run.get()
     if session is None and performing is not None and performing.app is app:
         session = performing.open_session
@@ -69,6 +66,15 @@ def enqueue_runs(app: App, runs: Sequence[NewRun], *, session: Session | None = 
     else:
         admitted = _insert_in(app, session, runs)
     return [Enqueued(one.run.id, one.created) for one in admitted]
+
+
+def carrier(app: App) -> Callable[[Sequence[NewRun]], Sequence[NewRun]]:
+    """What gives runs their trace context; when tracing is off it leaves them as they are, and imports nothing."""
+    if not app.settings.tracing:
+        return lambda runs: runs
+    from jobs.observe.trace import carry
+
+    return carry
 
 
 @cache
