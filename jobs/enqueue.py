@@ -21,6 +21,7 @@ from jobs.ledger.keys import admit, limit_wait, set_wait
 from jobs.ledger.records import Admitted, NewRun
 from jobs.ready.protocol import ReadyEntry
 from jobs.session import after_commit, begin_writing, borrowed
+from jobs.unserved import warn_if_unserved
 
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session
@@ -65,6 +66,7 @@ def enqueue_runs(app: App, runs: Sequence[NewRun], *, session: Session | None = 
         announce_runs(app, [one.run for one in admitted])
     else:
         admitted = _insert_in(app, session, runs)
+    warn_if_unserved(app, (run.queue for run in runs))
     return [Enqueued(one.run.id, one.created) for one in admitted]
 
 

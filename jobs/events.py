@@ -44,7 +44,8 @@ class AttemptStarted(Event):
 class AttemptEnded(Event):
     """An attempt was settled; ``state`` is where its run now is, ``error`` what was raised, if known here.
 
-    ``waited_seconds`` is from when the run was due; None where the attempt's worker did not live to tell.
+    ``waited_seconds`` is from when the run was due; None where the attempt's worker did not live to tell, and then
+    ``schedule``, which made the run, is not told either.
     """
 
     run_id: UUID
@@ -63,6 +64,7 @@ class AttemptEnded(Event):
     error_message: str | None = None
     fingerprint: str | None = None
     error: BaseException | None = None
+    schedule: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -262,6 +262,7 @@ def _take(dialect: str, ids: Select[tuple[UUID]]) -> Update:
             JobRun.scheduled_for,
             JobRun.key,
             JobRun.trace_context,
+            JobRun.schedule,
         )
         .execution_options(synchronize_session=False)
     )

@@ -89,6 +89,7 @@ class Claim:
     scheduled_for: datetime | None
     key: str | None = None
     trace_context: str | None = None
+    schedule: str | None = None
 
     @property
     def age(self) -> timedelta:
