@@ -206,10 +206,11 @@ def _event(ending: Ending, settled: Settled) -> AttemptEnded:
         elapsed_seconds=ending.elapsed_seconds,
         waited_seconds=max(0.0, (settled.started_at - claim.run_at).total_seconds()),
         correlation_id=claim.correlation_id,
-        schedule=claim.schedule,
         retry_at=settled.retry_at,
         error_type=failure.type if failure else None,
         error_message=failure.message if failure else None,
         fingerprint=failure.fingerprint if failure else None,
         error=ending.error,
+        schedule=claim.schedule,
+        scheduled_for=claim.scheduled_for,
     )
