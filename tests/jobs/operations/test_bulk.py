@@ -338,7 +338,7 @@ def test_what_names_a_run_that_was_pruned_stays_sane(app: App, ada: Operator, bo
     assert inspect.related(app, ada, child) == []
     with pytest.raises(NotFound):
         inspect.find_run(app, ada, str(parent))
-    again = act_on(app, ada, replay(app, ada), Selector(ids=(child, parent)))
+    again = act_on(app, ada, replay(app, ada), Selector(ids=(child, parent), states=("cancelled",)))
     assert again.done == 1
     undone = undo(app, ada, action_of(app, purged))
     assert (undone.done, undone.skipped) == (0, 1)
