@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 
 from jobs.app import App
 from jobs.catch_up import SlotState
-from jobs.enqueue import announce_runs
+from jobs.enqueue import announce_runs, carrier
 from jobs.errors import Conflict
 from jobs.ledger import schedules
 from jobs.ledger.fire import new_run
@@ -66,7 +66,7 @@ def backfill_schedule(
             written = overwrite_unfired(connection, new)
             fresh = [run for one, run in runs.items() if (name, one) in written]
             if fresh:
-                insert_runs(connection, fresh)
+                insert_runs(connection, carrier(app)(fresh))
             span = {"from": moments[start].isoformat(), "to": moments[start : start + BATCH][-1].isoformat()}
             note(connection, "schedules.backfill", by, target=name, reason=reason, after=span, count=len(fresh))
         announce_runs(app, fresh)

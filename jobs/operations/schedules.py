@@ -14,7 +14,7 @@ from uuid import UUID
 
 from jobs.app import App
 from jobs.catch_up import SlotState
-from jobs.enqueue import announce_runs, enqueuer
+from jobs.enqueue import announce_runs, carrier, enqueuer
 from jobs.errors import Conflict, DefinitionError
 from jobs.ledger import schedules
 from jobs.ledger.fire import close_books, new_run
@@ -221,7 +221,7 @@ def run_schedule(
     with app.database.write(urgent=True) as connection:
         record = schedules.find_schedule(connection, name)
         run = new_run(record, moment or schedules.ledger_moment(connection), by=by.name[:200])
-        insert_runs(connection, [run])
+        insert_runs(connection, carrier(app)([run]))
         note(connection, "schedules.run", by, target=name, reason=reason, after={"run_id": str(run.id)})
     announce_runs(app, [run])
     return run.id
