@@ -35,7 +35,7 @@ faults: $(VENV)/.installed-test ## kill, freeze and flush real processes and ser
 bench: $(VENV)/.installed-test ## measure; figures, not tests
 	@echo "bench: every program of benchmarks/, one after another"
 	@for program in benchmarks/*.py; do \
-		echo "== $$program"; $(BIN)/python "$$program" $(ARGS) || exit 1; \
+		echo "== $$program"; $(BIN)/python -m "benchmarks.$$(basename "$$program" .py)" $(ARGS) || exit 1; \
 	done
 
 clean: ## remove the environment and whatever was made

@@ -37,6 +37,7 @@ LAYERS: tuple[frozenset[str], ...] = (
     )
     | {
         "jobs.context",
+        "jobs.unserved",
         "jobs.ended",
         "jobs.lookup",
         "jobs.failure",
@@ -58,6 +59,7 @@ LATE = frozenset(
     {
         ("admin_cli", "worker.main"),
         ("admin_cli", "worker.imports"),
+        ("admin_cli", "worker.watch"),
         ("admin_cli", "scheduler.main"),
         ("admin_cli", "admin_api.main"),
         ("admin_cli", "admin_api.reference"),
