@@ -10,7 +10,7 @@ from starlette.types import ASGIApp
 from admin_api import failing
 from admin_api.guard import Guard
 from admin_api.house import House
-from admin_api.routes import health
+from admin_api.routes import health, sessions
 from jobs.app import App
 from jobs.clock import new_secret
 
@@ -37,7 +37,8 @@ def make_routes(app: App) -> FastAPI:
     )
     api.state.house = House(app, app.settings.api_secret or new_secret())
     failing.install(api)
-    api.include_router(health.router)
+    for part in (health, sessions):
+        api.include_router(part.router)
     return api
 
 

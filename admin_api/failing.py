@@ -23,6 +23,7 @@ STATUS: dict[type[errors.JobsError], int] = {
     errors.SelectorRefused: 422,
     errors.LedgerRefused: 422,
     errors.DefinitionError: 422,
+    errors.CredentialRefused: 422,
     errors.Unauthenticated: 401,
     errors.Forbidden: 403,
     errors.NotFound: 404,

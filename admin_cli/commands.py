@@ -48,6 +48,8 @@ COMMANDS: dict[str, Entry] = {
     "kinds": Entry("admin_cli.kinds:kinds", "The kinds of job that the application defines.", LOOK),
     "check": Entry("admin_cli.check:check", "Say whether all is well: exit 0, or 6.", LOOK),
     "metrics": Entry("admin_cli.metrics:metrics", "The ledger's metrics, for Prometheus.", LOOK),
+    "users": Entry("admin_cli.users:users", "Who may use the API and its pages.", SETUP),
+    "tokens": Entry("admin_cli.users:tokens", "Tokens, with which programs use the API.", SETUP),
     "config": Entry("admin_cli.config:config", "The settings, and where each comes from.", SETUP),
     "migrate": Entry("admin_cli.migrate:migrate", "Make, move and show the ledger's tables.", SETUP),
     "shell-init": Entry("admin_cli.shell_init:shell_init", "Print what makes `jobs WORD` work in your shell.", SETUP),

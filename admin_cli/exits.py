@@ -68,6 +68,7 @@ def exit_code_for(error: Exception) -> Exit | None:
         errors.SelectorRefused: Exit.USAGE,
         errors.KeyConflict: Exit.CONFLICT,
         errors.Forbidden: Exit.FAILED,
+        errors.CredentialRefused: Exit.USAGE,
         errors.Unauthenticated: Exit.FAILED,
         errors.TooManyTries: Exit.FAILED,
         errors.NotEnded: Exit.TIMED_OUT,

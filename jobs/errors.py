@@ -11,6 +11,7 @@ JobsError
 ├── StepRefused               what a step gave back cannot be kept
 ├── UnknownEffect             an effect began in an earlier attempt, and nobody knows whether it took place
 ├── SelectorRefused           a selector or a value in one that cannot be read
+├── CredentialRefused         a name, a password or a token that cannot be
 ├── Unauthenticated           nobody knows who asks
 ├── TooManyTries              signing in was tried too often
 ├── Forbidden                 the operator may not do this
@@ -117,6 +118,12 @@ class SelectorRefused(JobsError):
     def __init__(self, message: str, *, pointer: tuple[str, ...] = (), hint: str | None = None) -> None:
         super().__init__(message, hint=hint)
         self.pointer = pointer
+
+
+class CredentialRefused(JobsError):
+    """A user's name, password or role, or a token's terms, that cannot be."""
+
+    code = "bad_credential"
 
 
 class Unauthenticated(JobsError):

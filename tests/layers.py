@@ -17,7 +17,7 @@ LAYERS: tuple[frozenset[str], ...] = (
         f"jobs.{part}"
         for part in ("zones", "cron", "schedule", "slots", "catch_up", "schedule_data", "preview", "settings_page")
     },
-    frozenset({"jobs.models", "jobs.options", "jobs.terms"}),
+    frozenset({"jobs.models", "jobs.options", "jobs.terms", "jobs.credentials"}),
     frozenset(
         {
             "jobs.sql",

@@ -1,5 +1,14 @@
 """The tables of the ledger. Each constraint has a name; each partial index names the query it serves."""
 
+from jobs.models.access import (
+    ROLE_NAMES,
+    OperatorLimit,
+    OperatorRefresh,
+    OperatorRequest,
+    OperatorSession,
+    OperatorToken,
+    OperatorUser,
+)
 from jobs.models.effects import JobFollowup, JobKey, JobStep
 from jobs.models.fleet import JobKind, JobQueue, JobWorker
 from jobs.models.operators import OperatorAction, OperatorActionRun
@@ -31,6 +40,7 @@ __all__ = [
     "MAX_PRIORITY",
     "MIN_PRIORITY",
     "PURGED",
+    "ROLE_NAMES",
     "SUCCESS_OF_SCHEDULE",
     "Base",
     "JobAttempt",
@@ -47,6 +57,12 @@ __all__ = [
     "JsonText",
     "OperatorAction",
     "OperatorActionRun",
+    "OperatorLimit",
+    "OperatorRefresh",
+    "OperatorRequest",
+    "OperatorSession",
+    "OperatorToken",
+    "OperatorUser",
     "UtcDateTime",
     "id_tail",
     "write_moment",

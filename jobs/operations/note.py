@@ -1,4 +1,4 @@
-"""Note: one row of the audit for what was done to a schedule, in the transaction that does it."""
+"""Note: one row of the audit for what was done to a schedule, a user or a token, in the transaction that does it."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ def note(
     by: Operator,
     *,
     target: str,
+    what: str = "schedule",
     reason: str | None = None,
     before: Mapping[str, Any] | None = None,
     after: Mapping[str, Any] | None = None,
@@ -24,7 +25,7 @@ def note(
 ) -> None:
     """Record one finished action; ``count`` is how many things it did."""
     action = new_run_id()
-    shown = f"schedule {target}"
+    shown = f"{what} {target}"
     audit.begin(
         connection, action, verb=verb, actor=by.name, target=shown, reason=reason, expected=count, before=before
     )

@@ -13,9 +13,11 @@ MAX_NAME = 200
 class Permission(StrEnum):
     RUNS_READ = "runs:read"
     ARGUMENTS_READ = "arguments:read"
+    RUNS_ENQUEUE = "runs:enqueue"
     RUNS_REPLAY = "runs:replay"
     RUNS_CANCEL = "runs:cancel"
     RUNS_PURGE = "runs:purge"
+    RUNS_ERASE = "runs:erase"
     QUEUES_WRITE = "queues:write"
     WORKERS_WRITE = "workers:write"
     SCHEDULES_WRITE = "schedules:write"
@@ -24,6 +26,17 @@ class Permission(StrEnum):
 
 
 EVERYTHING = frozenset(Permission)
+READS = frozenset({Permission.RUNS_READ, Permission.ARGUMENTS_READ, Permission.AUDIT_READ})
+"""What changes nothing."""
+
+ROLES: dict[str, frozenset[Permission]] = {
+    # Arguments, results and the audit hold personal data: not for whoever only watches.
+    "viewer": frozenset({Permission.RUNS_READ}),
+    # What can be taken back.
+    "operator": EVERYTHING - {Permission.RUNS_ERASE, Permission.WORKERS_WRITE, Permission.USERS_WRITE},
+    "admin": EVERYTHING,
+}
+"""A role is a set of permissions. Source: decision."""
 
 
 @dataclass(frozen=True, slots=True)

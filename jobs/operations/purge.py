@@ -21,9 +21,12 @@ class Purge:
 
     erase: bool = False
 
-    permission = Permission.RUNS_PURGE
     states = tuple(sorted(state.value for state in FINAL))
     purged = False
+
+    @property
+    def permission(self) -> Permission:
+        return Permission.RUNS_ERASE if self.erase else Permission.RUNS_PURGE
 
     @property
     def verb(self) -> str:

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from datetime import datetime, timedelta
 
 import pytest
 from starlette.testclient import TestClient
 
 from admin_api.app import make_api
-from jobs import boot
+from jobs import boot, credentials
 from jobs.app import App
+from jobs.clock import SystemClock
+from jobs.operations.operator import Operator
+from jobs.operations.users import create_user
 from tests.conftest import MakeApp
 
 BASE = "https://localhost"
@@ -17,9 +21,9 @@ MakeClient = Callable[..., TestClient]
 
 
 @pytest.fixture
-def app(sqlite_url: str, make_app: MakeApp, monkeypatch: pytest.MonkeyPatch) -> App:
+def app(sqlite_url: str, make_app: MakeApp, clock: StepClock, monkeypatch: pytest.MonkeyPatch) -> App:
     """What the API serves: SQLite, for what is tested here is the API and not the SQL."""
-    made = make_app(sqlite_url)
+    made = make_app(sqlite_url, clock=clock)
     monkeypatch.setattr(boot, "_app", made)
     return made
 
@@ -46,3 +50,60 @@ def make_client(app: App) -> Iterator[MakeClient]:
 def anyone(make_client: MakeClient) -> TestClient:
     """A client without credentials."""
     return make_client()
+
+
+PASSWORD = "a long enough password"
+ROLES = ("viewer", "operator", "admin")
+
+
+class StepClock(SystemClock):
+    """The real time, and as much later as a test says."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.later = timedelta()
+
+    def now(self) -> datetime:
+        return super().now() + self.later
+
+    def step(self, span: timedelta) -> None:
+        self.later += span
+
+
+@pytest.fixture
+def clock() -> StepClock:
+    return StepClock()
+
+
+@pytest.fixture(autouse=True)
+def cheap_passwords(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Hashing as it is, at the least cost that argon2 knows."""
+    monkeypatch.setattr(credentials, "COST", {"time_cost": 1, "memory_cost": 8, "parallelism": 1})
+    monkeypatch.setattr(credentials, "_nobody", [])
+
+
+@pytest.fixture
+def shell() -> Operator:
+    """The one at the command line."""
+    return Operator("root@desk")
+
+
+@pytest.fixture
+def users(app: App, shell: Operator) -> dict[str, str]:
+    """A user of each role: role -> name."""
+    for role in ROLES:
+        create_user(app, shell, f"the-{role}", password=PASSWORD, role=role)
+    return {role: f"the-{role}" for role in ROLES}
+
+
+@pytest.fixture
+def sign_in(anyone: TestClient, users: dict[str, str]) -> Callable[[str], dict[str, str]]:
+    """``sign_in("viewer")``: what signing in answers to the user of that role."""
+
+    def signed(role: str) -> dict[str, str]:
+        answer = anyone.post("/v1/sessions", json={"name": users[role], "password": PASSWORD})
+        assert answer.status_code == 201, answer.text
+        data: dict[str, str] = answer.json()["data"]
+        return data
+
+    return signed

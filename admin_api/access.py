@@ -1,0 +1,96 @@
+"""Access: who asks. A bearer's access token (a JWT of 15 minutes) or machine token, or a page's cookie.
+
+The JWT says which session; whether that still holds, and what its user may, the ledger is asked each time, so
+that what is revoked is so at once.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Annotated
+from uuid import UUID
+
+import jwt
+from fastapi import Depends, Request
+from fastapi.security import HTTPBearer
+
+from admin_api.house import House, house_of
+from jobs.credentials import TOKEN_PREFIX
+from jobs.errors import Unauthenticated
+from jobs.operations import sign_in
+from jobs.operations.operator import Operator
+from jobs.operations.sign_in import Identity
+
+ACCESS_LASTS = timedelta(minutes=15)
+ALGORITHM, ISSUER = "HS256", "jobledger"
+bearer = HTTPBearer(auto_error=False, description="An access token from POST /v1/sessions, or a machine token.")
+
+
+def write_access(house: House, identity: Identity) -> str:
+    """An access token for a session."""
+    now = house.app.clock.now()
+    claims = {
+        "iss": ISSUER,
+        "sub": identity.operator.name,
+        "sid": str(identity.session_id),
+        "iat": now,
+        "exp": now + ACCESS_LASTS,
+    }
+    return jwt.encode(claims, house.signing_key, algorithm=ALGORITHM)
+
+
+def read_access(house: House, token: str) -> UUID:
+    """The session that an access token is for.
+
+    Raises:
+        Unauthenticated: it is none of ours, was changed, or is over.
+    """
+    try:
+        claims = jwt.decode(
+            token, house.signing_key, algorithms=[ALGORITHM], issuer=ISSUER,
+            options={"require": ["exp", "iat", "sub", "sid"], "verify_exp": False, "verify_iat": False},
+        )  # fmt: skip
+        session_id, until = UUID(str(claims["sid"])), float(claims["exp"])
+    except (jwt.InvalidTokenError, ValueError, TypeError, OverflowError):
+        raise Unauthenticated("The access token does not serve.", hint="Sign in, or refresh.") from None
+    # By the App's clock, as everything else.
+    if house.app.clock.now().timestamp() >= until:
+        raise Unauthenticated("The access token is over.", hint="Refresh it: POST /v1/sessions/refreshes.")
+    return session_id
+
+
+def identify(request: Request, given: Annotated[object, Depends(bearer)] = None) -> Identity:
+    """Who asks the API.
+
+    Raises:
+        Unauthenticated: nobody known.
+    """
+    house = house_of(request)
+    # Not what the scheme parsed: a header that comes twice is refused, not chosen from.
+    headers = request.headers.getlist("authorization")
+    if len(headers) != 1:
+        raise Unauthenticated("Say who you are.", hint="Authorization: Bearer TOKEN.")
+    scheme, _, secret = headers[0].partition(" ")
+    if scheme.lower() != "bearer" or not secret.strip():
+        raise Unauthenticated("Say who you are.", hint="Authorization: Bearer TOKEN.")
+    secret = secret.strip()
+    if secret.startswith(TOKEN_PREFIX):
+        identity = sign_in.by_token(house.app, secret)
+    else:
+        identity = sign_in.by_session(house.app, read_access(house, secret))
+    request.state.operator = identity.operator
+    return identity
+
+
+def operator_of(identity: Annotated[Identity, Depends(identify)]) -> Operator:
+    return identity.operator
+
+
+def address_of(request: Request) -> str | None:
+    """Where the request comes from; behind a proxy that is believed, what it says."""
+    return request.client.host if request.client is not None else None
+
+
+Who = Annotated[Identity, Depends(identify)]
+By = Annotated[Operator, Depends(operator_of)]
+Address = Annotated[str | None, Depends(address_of)]

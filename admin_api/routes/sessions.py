@@ -1,0 +1,76 @@
+"""Sessions: signing in to the API, refreshing, signing out, and who one is."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from fastapi import APIRouter, Depends, Response
+from pydantic import BaseModel, Field
+
+from admin_api.access import ACCESS_LASTS, Address, Who, write_access
+from admin_api.envelope import Envelope
+from admin_api.failing import answers
+from admin_api.house import House, house_of
+from jobs.operations import sign_in
+from jobs.operations.sign_in import Opened
+
+router = APIRouter(prefix="/v1/sessions", tags=["sessions"])
+TheHouse = Annotated[House, Depends(house_of)]
+
+
+class SignIn(BaseModel):
+    name: str = Field(max_length=200, examples=["ada"])
+    password: str = Field(max_length=1000, examples=["correct horse battery staple"])
+
+
+class Refresh(BaseModel):
+    refresh_token: str = Field(max_length=200, examples=["kT3J0…"])
+
+
+class Session(BaseModel):
+    """What a program holds: an access token for each request, and a refresh token for the next pair."""
+
+    access_token: str
+    token_type: Literal["Bearer"] = "Bearer"  # noqa: S105
+    expires_in: int = Field(description="Seconds that the access token holds.", examples=[900])
+    refresh_token: str = Field(description="Serves once.")
+
+
+class Me(BaseModel):
+    name: str = Field(examples=["ada"])
+    permissions: list[str] = Field(examples=[["runs:read"]])
+
+
+@router.post("", status_code=201, summary="Sign in", responses=answers(429))
+def create_session(house: TheHouse, address: Address, body: SignIn) -> Envelope[Session]:
+    """Five failed tries an account, or an address, within 15 minutes, and it answers 429 for a while."""
+    return _opened(house, sign_in.sign_in(house.app, body.name, body.password, kind="api", address=address))
+
+
+@router.post("/refreshes", status_code=201, summary="Refresh", responses=answers())
+def refresh_session(house: TheHouse, body: Refresh) -> Envelope[Session]:
+    """The next pair of tokens. A refresh token that comes a second time ends the whole session."""
+    return _opened(house, sign_in.refresh(house.app, body.refresh_token))
+
+
+@router.get("/current", summary="Who am I?", responses=answers())
+def read_session(who: Who) -> Envelope[Me]:
+    return Envelope(data=Me(name=who.operator.name, permissions=sorted(who.operator.permissions)))
+
+
+@router.delete("/current", status_code=204, summary="Sign out", responses=answers())
+def delete_session(house: TheHouse, who: Who) -> Response:
+    """Ends the session of the access token, with all its refresh tokens. A machine token is not ended by this."""
+    if who.session_id is not None:
+        sign_in.sign_out(house.app, who.session_id)
+    return Response(status_code=204)
+
+
+def _opened(house: House, opened: Opened) -> Envelope[Session]:
+    return Envelope(
+        data=Session(
+            access_token=write_access(house, opened.identity),
+            expires_in=int(ACCESS_LASTS.total_seconds()),
+            refresh_token=opened.secret,
+        )
+    )

@@ -1,0 +1,177 @@
+"""Sessions: sign-ins of pages and of the API, their refresh tokens, and links that sign in once.
+
+A user who is disabled has no session, whatever the rows say.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from sqlalchemy import ColumnElement, case, delete, insert, literal, or_, select, update
+
+from jobs.models import OperatorRefresh, OperatorSession, OperatorUser
+from jobs.sql import Executor, ledger_now, plus_seconds
+
+SWEPT = 200
+"""Rows that one sign-in clears away at most."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SessionRecord:
+    """A session that holds now; ``role`` is its user's of this moment."""
+
+    id: UUID
+    kind: str
+    user_id: UUID | None
+    actor: str
+    role: str
+    seen_at: datetime
+    expires_at: datetime
+
+
+_HOLDS = (
+    OperatorSession.revoked_at.is_(None),
+    OperatorSession.expires_at > ledger_now(),
+    or_(OperatorSession.user_id.is_(None), OperatorUser.disabled_at.is_(None)),
+)
+
+
+def open_session(
+    session: Executor,
+    session_id: UUID,
+    *,
+    kind: str,
+    user_id: UUID | None,
+    actor: str,
+    role: str,
+    secret_hash: str,
+    lasts: timedelta,
+    address: str | None = None,
+) -> None:
+    session.execute(
+        insert(OperatorSession).values(
+            id=session_id, kind=kind, user_id=user_id, actor=actor, role=role, secret_hash=secret_hash,
+            created_at=ledger_now(), seen_at=ledger_now(), expires_at=_in(lasts), address=address,
+        ),
+        {"now": None},
+    )  # fmt: skip
+
+
+def by_secret(session: Executor, secret_hash: str, *, kind: str, idle: timedelta) -> SessionRecord | None:
+    """The session of a cookie, if it holds and was seen within ``idle``."""
+    return _one(
+        session,
+        OperatorSession.secret_hash == secret_hash,
+        OperatorSession.kind == kind,
+        OperatorSession.seen_at > _in(-idle),
+    )
+
+
+def by_id(session: Executor, session_id: UUID) -> SessionRecord | None:
+    """The session of an access token, if it holds."""
+    return _one(session, OperatorSession.id == session_id, OperatorSession.kind == "api")
+
+
+def see(session: Executor, session_id: UUID) -> None:
+    """Note that a session is in use."""
+    session.execute(
+        update(OperatorSession).where(OperatorSession.id == session_id).values(seen_at=ledger_now())
+        .execution_options(synchronize_session=False),
+        {"now": None},
+    )  # fmt: skip
+
+
+def use_link(session: Executor, secret_hash: str) -> SessionRecord | None:
+    """Take a link that signs in once; None where it does not hold, or was taken."""
+    found = _one(session, OperatorSession.secret_hash == secret_hash, OperatorSession.kind == "link")
+    return found if found is not None and revoke(session, found.id) else None
+
+
+def revoke(session: Executor, session_id: UUID) -> bool:
+    """End a session. False: it had ended."""
+    return bool(_revoke(session, OperatorSession.id == session_id))
+
+
+def revoke_user(session: Executor, user_id: UUID) -> int:
+    """End every session of a user; how many."""
+    return _revoke(session, OperatorSession.user_id == user_id)
+
+
+def add_refresh(session: Executor, secret_hash: str, session_id: UUID, *, lasts: timedelta) -> None:
+    session.execute(
+        insert(OperatorRefresh).values(secret_hash=secret_hash, session_id=session_id, expires_at=_in(lasts)),
+        {"now": None},
+    )
+
+
+def use_refresh(session: Executor, secret_hash: str) -> tuple[UUID | None, bool]:
+    """Use a refresh token up: its session, and whether it had been used before. (None, False): no such token."""
+    moved = session.scalar(
+        update(OperatorRefresh)
+        .where(
+            OperatorRefresh.secret_hash == secret_hash,
+            OperatorRefresh.used_at.is_(None),
+            OperatorRefresh.expires_at > ledger_now(),
+        )
+        .values(used_at=ledger_now())
+        .returning(OperatorRefresh.session_id)
+        .execution_options(synchronize_session=False),
+        {"now": None},
+    )
+    if moved is not None:
+        return moved, False
+    used = session.scalar(
+        select(OperatorRefresh.session_id).where(
+            OperatorRefresh.secret_hash == secret_hash, OperatorRefresh.used_at.is_not(None)
+        )
+    )
+    return used, used is not None
+
+
+def sweep(session: Executor) -> None:
+    """Clear away some of what is over."""
+    over = list(
+        session.scalars(
+            select(OperatorSession.id).where(OperatorSession.expires_at < ledger_now()).limit(SWEPT), {"now": None}
+        )
+    )
+    if over:
+        session.execute(delete(OperatorRefresh).where(OperatorRefresh.session_id.in_(over)))
+        session.execute(delete(OperatorSession).where(OperatorSession.id.in_(over)))
+
+
+def _one(session: Executor, *where: ColumnElement[bool]) -> SessionRecord | None:
+    role = case((OperatorSession.user_id.is_(None), OperatorSession.role), else_=OperatorUser.role)
+    row = session.execute(
+        select(
+            OperatorSession.id,
+            OperatorSession.kind,
+            OperatorSession.user_id,
+            OperatorSession.actor,
+            role.label("role"),
+            OperatorSession.seen_at,
+            OperatorSession.expires_at,
+        )
+        .outerjoin(OperatorUser, OperatorUser.id == OperatorSession.user_id)
+        .where(*where, *_HOLDS),
+        {"now": None},
+    ).one_or_none()
+    return None if row is None else SessionRecord(**row._mapping)
+
+
+def _revoke(session: Executor, where: ColumnElement[bool]) -> int:
+    ended = session.execute(
+        update(OperatorSession)
+        .where(where, OperatorSession.revoked_at.is_(None))
+        .values(revoked_at=ledger_now())
+        .returning(OperatorSession.id)
+        .execution_options(synchronize_session=False),
+        {"now": None},
+    )
+    return len(ended.all())
+
+
+def _in(span: timedelta) -> ColumnElement[datetime]:
+    return plus_seconds(ledger_now(), literal(span.total_seconds()))

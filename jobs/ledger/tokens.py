@@ -1,0 +1,115 @@
+"""Tokens: what programs sign in with."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import insert, literal, select, update
+
+from jobs.models import OperatorToken, OperatorUser
+from jobs.sql import Executor, ledger_now, plus_seconds
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Token:
+    """A token as read, without its secret, which nobody has kept."""
+
+    id: UUID
+    user: str
+    role: str
+    name: str
+    permissions: tuple[str, ...]
+    created_at: datetime
+    expires_at: datetime
+    revoked_at: datetime | None
+    used_at: datetime | None
+
+
+_QUERY = select(
+    OperatorToken.id,
+    OperatorUser.name.label("user"),
+    OperatorUser.role,
+    OperatorToken.name,
+    OperatorToken.permissions,
+    OperatorToken.created_at,
+    OperatorToken.expires_at,
+    OperatorToken.revoked_at,
+    OperatorToken.used_at,
+).join(OperatorUser, OperatorUser.id == OperatorToken.user_id)
+
+
+def insert_token(
+    session: Executor, token_id: UUID, *, user_id: UUID, name: str, secret_hash: str, permissions: Sequence[str],
+    lasts: timedelta,
+) -> None:  # fmt: skip
+    session.execute(
+        insert(OperatorToken).values(
+            id=token_id, user_id=user_id, name=name, secret_hash=secret_hash,
+            permissions=json.dumps(sorted(permissions)), created_at=ledger_now(),
+            expires_at=plus_seconds(ledger_now(), literal(lasts.total_seconds())),
+        ),
+        {"now": None},
+    )  # fmt: skip
+
+
+def by_secret(session: Executor, secret_hash: str) -> Token | None:
+    """The token with this secret, if it holds and its user may sign in."""
+    found = session.execute(
+        _QUERY.where(
+            OperatorToken.secret_hash == secret_hash,
+            OperatorToken.revoked_at.is_(None),
+            OperatorToken.expires_at > ledger_now(),
+            OperatorUser.disabled_at.is_(None),
+        ),
+        {"now": None},
+    ).one_or_none()
+    return None if found is None else _token(found)
+
+
+def find_token(session: Executor, token_id: UUID) -> Token | None:
+    found = session.execute(_QUERY.where(OperatorToken.id == token_id)).one_or_none()
+    return None if found is None else _token(found)
+
+
+def list_tokens(
+    session: Executor, *, user: str | None = None, before: UUID | None = None, limit: int = 50
+) -> list[Token]:
+    """Tokens, the newest first."""
+    query = _QUERY.order_by(OperatorToken.id.desc()).limit(limit)
+    if user is not None:
+        query = query.where(OperatorUser.name == user)
+    if before is not None:
+        query = query.where(OperatorToken.id < before)
+    return [_token(row) for row in session.execute(query)]
+
+
+def see(session: Executor, token_id: UUID) -> None:
+    """Note that a token is in use."""
+    _set(session, token_id, used_at=ledger_now())
+
+
+def revoke(session: Executor, token_id: UUID) -> bool:
+    """End a token. False: there is none, or it had ended."""
+    return _set(session, token_id, revoked_at=ledger_now())
+
+
+def _set(session: Executor, token_id: UUID, **values: Any) -> bool:
+    moved = session.scalar(
+        update(OperatorToken)
+        .where(OperatorToken.id == token_id, OperatorToken.revoked_at.is_(None))
+        .values(**values)
+        .returning(OperatorToken.id)
+        .execution_options(synchronize_session=False),
+        {"now": None},
+    )
+    return moved is not None
+
+
+def _token(row: Any) -> Token:
+    found = dict(row._mapping)
+    return Token(**{**found, "permissions": tuple(found["permissions"])})

@@ -1,0 +1,115 @@
+"""Tokens: what programs sign in with. Each belongs to a user, may do part of what they may, ends by a date."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import timedelta
+from uuid import UUID
+
+from jobs.app import App
+from jobs.clock import new_run_id
+from jobs.credentials import hash_secret, new_token_secret
+from jobs.duration import format_duration
+from jobs.errors import CredentialRefused, Forbidden, NotFound
+from jobs.ledger import tokens, users
+from jobs.ledger.tokens import Token
+from jobs.operations.bulk import check_reason
+from jobs.operations.note import note
+from jobs.operations.operator import ROLES, Operator, Permission
+from jobs.sql import Executor
+
+LONGEST = timedelta(days=366)
+"""Source: decision; nothing is for ever."""
+
+
+def create_token(
+    app: App,
+    operator: Operator,
+    *,
+    user: str,
+    name: str,
+    permissions: Sequence[str],
+    lasts: timedelta,
+    reason: str | None = None,
+    session: Executor | None = None,
+) -> tuple[Token, str]:
+    """Make a token of ``user``; the secret is told here, and never again.
+
+    Args:
+        session: make it in this transaction.
+
+    Raises:
+        Forbidden: it is another's, and the operator does not see to users; or it would allow more than one may.
+        CredentialRefused: a permission, a name or a span that cannot be.
+    """
+    if session is None:
+        with app.database.write(urgent=True) as connection:
+            return create_token(
+                app, operator, user=user, name=name, permissions=permissions, lasts=lasts, reason=reason,
+                session=connection,
+            )  # fmt: skip
+    check_reason(app, reason)
+    _check_owner(operator, user)
+    wanted = _read(permissions)
+    owner = users.find_user(session, user)
+    if owner is None or owner.is_disabled:
+        raise NotFound(f"There is no user {user} who may sign in.")
+    beyond = sorted(one for one in wanted if one not in ROLES[owner.role] or not operator.may(one))
+    if beyond:
+        raise Forbidden(f"A token of {user} cannot allow {', '.join(beyond)}.", hint="Neither may its user, or you.")
+    if not timedelta(0) < lasts <= LONGEST:
+        raise CredentialRefused(f"A token lasts up to {format_duration(LONGEST)}, not {format_duration(lasts)}.")
+    if not 1 <= len(name.strip()) <= 100 or not name.isprintable():
+        raise CredentialRefused("A token has a name of 1 to 100 characters, by which it is known.")
+    secret, token_id = new_token_secret(), new_run_id()
+    tokens.insert_token(
+        session, token_id, user_id=owner.id, name=name.strip(), secret_hash=hash_secret(secret),
+        permissions=sorted(wanted), lasts=lasts,
+    )  # fmt: skip
+    said = {"user": user, "name": name.strip(), "permissions": sorted(wanted)}
+    note(session, "create", operator, target=str(token_id), what="token", reason=reason, after=said)
+    made = tokens.find_token(session, token_id)
+    assert made is not None
+    return made, secret
+
+
+def revoke_token(app: App, operator: Operator, token_id: UUID, *, reason: str | None = None) -> Token:
+    """End a token at once. One that has ended stays so, and that is no error.
+
+    Raises:
+        NotFound: there is none, or none that the operator may see.
+    """
+    check_reason(app, reason)
+    with app.database.write(urgent=True) as connection:
+        token = tokens.find_token(connection, token_id)
+        if token is None or not (token.user == operator.name or operator.may(Permission.USERS_WRITE)):
+            raise NotFound(f"There is no token {token_id}.")
+        if tokens.revoke(connection, token_id):
+            note(connection, "revoke", operator, target=str(token_id), what="token", reason=reason)
+        found = tokens.find_token(connection, token_id)
+    assert found is not None
+    return found
+
+
+def list_tokens(
+    app: App, operator: Operator, *, user: str | None = None, before: UUID | None = None, limit: int = 50
+) -> list[Token]:
+    """Tokens, the newest first: all of them for who sees to users, else one's own."""
+    if not operator.may(Permission.USERS_WRITE):
+        user = operator.name
+    with app.database.read() as connection:
+        return tokens.list_tokens(connection, user=user, before=before, limit=limit)
+
+
+def _check_owner(operator: Operator, user: str) -> None:
+    if user != operator.name:
+        operator.need(Permission.USERS_WRITE)
+
+
+def _read(permissions: Sequence[str]) -> frozenset[Permission]:
+    known = {one.value for one in Permission}
+    unknown = sorted(set(permissions) - known)
+    if unknown or not permissions:
+        what = f"There is no permission {unknown[0]!r}." if unknown else "A token without a permission can do nothing."
+        raise CredentialRefused(what, hint=f"Permissions: {', '.join(sorted(known))}.")
+    return frozenset(Permission(one) for one in permissions)
