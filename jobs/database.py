@@ -13,6 +13,7 @@ from contextlib import contextmanager, nullcontext
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
+from weakref import WeakKeyDictionary
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, InterfaceError, OperationalError
@@ -44,6 +45,8 @@ class Database:
         self._settings = settings
         self.clock = clock or SystemClock()
         self.engine = self._make_engine()
+        self.strangers: WeakKeyDictionary[Engine, bool] = WeakKeyDictionary()
+        """Applications' engines, and whether they are on another server; asked once each."""
         self._queue: WriteQueue | None = None
         if self.dialect == "sqlite":
             assert self.url.database
@@ -96,6 +99,12 @@ class Database:
     def listener(self) -> postgres.Listener | None:
         """What hears ``ring``; None where nobody rings."""
         return postgres.Listener(self.url, self._settings) if self._rings else None
+
+    def is_same_server(self, session: Session) -> bool:
+        """Whether a session is on the database that holds the ledger, whatever its URL calls it."""
+        theirs = postgres.identity(session)
+        with self.read() as connection:
+            return postgres.identity(connection) == theirs
 
     @property
     def _rings(self) -> bool:
@@ -170,6 +179,7 @@ class Database:
                 pool_pre_ping=False,
                 connect_args=postgres.connect_options(self._settings),
             )
+            event.listen(engine, "checkout", postgres.refuse_stale)
         if self._settings.database_schema:
             engine = engine.execution_options(schema_translate_map={None: self._settings.database_schema})
         _warn_of_slow_statements(engine, self._settings.slow_statement, self.clock)

@@ -24,4 +24,9 @@ if context.is_offline_mode():
 else:
     context.configure(connection=connection, **options)
 with context.begin_transaction():
+    schema = config.attributes.get("schema")
+    if context.is_offline_mode() and schema and config.attributes.get("dialect") == "postgresql":
+        quoted = '"' + schema.replace('"', '""') + '"'
+        context.execute(f"CREATE SCHEMA IF NOT EXISTS {quoted}")
+        context.execute(f"SET LOCAL search_path TO {quoted}")
     context.run_migrations()

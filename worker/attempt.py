@@ -17,7 +17,7 @@ from pydantic_core import to_json
 
 from jobs import registry
 from jobs.app import App
-from jobs.arguments import read_arguments
+from jobs.arguments import holds_nul, read_arguments
 from jobs.context import correlation_id, current_run
 from jobs.errors import (
     ArgumentsRefused,
@@ -250,9 +250,10 @@ class Attempts:
         except (ValueError, RecursionError) as error:
             why = type(error).__name__
         else:
-            if len(text) <= self._app.settings.max_result_bytes and "\\u0000" not in text:
+            has_nul = holds_nul(text)
+            if len(text) <= self._app.settings.max_result_bytes and not has_nul:
                 return text
-            why = "too large" if "\\u0000" not in text else "holds NUL"
+            why = "holds NUL" if has_nul else "too large"
         log.warning("A result could not be kept.", extra={"kind": claim.kind, "run_id": str(claim.run_id), "why": why})
         return None
 
