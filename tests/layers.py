@@ -58,6 +58,7 @@ LATE = frozenset(
     {
         ("admin_cli", "worker.main"),
         ("admin_cli", "worker.imports"),
+        ("admin_cli", "worker.watch"),
         ("admin_cli", "scheduler.main"),
         ("jobs.dramatiq", "worker.consumer"),
         ("jobs.testing", "worker.attempt"),

@@ -48,6 +48,8 @@ class Bell(Protocol):
         """There was work."""
         ...
 
+    def close(self) -> None: ...
+
 
 class LedgerSource:
     """Claims from the ledger itself. When there is nothing, waits for a change or for the next due moment."""
@@ -95,7 +97,7 @@ class LedgerSource:
         return claims
 
     def close(self) -> None:
-        pass
+        self._bell.close()
 
     def _is_time(self, wait_seconds: float) -> bool:
         """Wait for a change, or for the next due moment; whether one of them came."""
@@ -122,6 +124,9 @@ class SqliteBell:
     def found(self) -> None:
         pass
 
+    def close(self) -> None:
+        self._connection.close()
+
 
 class PollingBell:
     """Cannot hear: says that it may be time, seldom while nothing happens, and often after something did."""
@@ -146,6 +151,9 @@ class PollingBell:
         """There was work: more may come soon."""
         self._pause = self._shortest
         self._look_at = 0.0
+
+    def close(self) -> None:
+        pass
 
 
 class ListeningBell:
@@ -179,3 +187,6 @@ class ListeningBell:
 
     def found(self) -> None:
         self._polling.found()
+
+    def close(self) -> None:
+        self._listener.close()
