@@ -65,8 +65,9 @@ def refuse_stale(connection: Any, record: Any, proxy: Any) -> None:
         DisconnectionError: to the pool, which then makes another.
     """
     waiting = select_module.poll()
-    waiting.register(connection.fileno(), select_module.POLLIN)
-    if waiting.poll(0):
+    if not connection.closed:
+        waiting.register(connection.fileno(), select_module.POLLIN)
+    if connection.closed or waiting.poll(0):
         raise DisconnectionError("A connection has ended while it was not used.")
 
 
