@@ -58,6 +58,9 @@ def make_fleet(postgres: PostgresServer, valkey: RedisServer, load: Load) -> Ite
             if redis:
                 valkey.start()
                 _flush(valkey)
+            if not load.is_timed:
+                # On a machine that is slow enough, faults meet one run again and again.
+                rest.setdefault("poison_after", 20)
             fleet = Fleet(url, load, redis_url=(redis_url or valkey.url) if redis else None, **rest)
             stack.callback(fleet.close)
             if start:
