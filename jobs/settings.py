@@ -135,6 +135,7 @@ class Settings(BaseSettings):
         "warning", description="Level of errors that are tried again; deaths are always errors."
     )
     sentry_traces: float = Field(0.0, ge=0.0, le=1.0, description="Share of the attempts sent as transactions.")
+    sentry_crons: bool = Field(False, description="Send check-ins of schedules' runs to Sentry's monitors.")
     sentry_arguments: bool = Field(False, description="Send a failed run's arguments too, scrubbed.")
     tracing: bool = Field(False, description="Trace runs with OpenTelemetry; needs the extra otel.")
 

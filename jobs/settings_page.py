@@ -61,10 +61,11 @@ _READ_BY = {
     "metrics_cache": "scheduler, metrics serve",
     "latency_target": "scheduler, metrics serve",
     "metrics_host": "workers, scheduler, metrics serve",
-    "sentry_dsn": "workers",
-    "sentry_environment": "workers",
-    "sentry_retry_level": "workers",
+    "sentry_dsn": "workers, scheduler",
+    "sentry_environment": "workers, scheduler",
+    "sentry_retry_level": "workers, scheduler",
     "sentry_traces": "workers",
+    "sentry_crons": "workers, scheduler",
     "sentry_arguments": "workers",
 }
 """Who reads a setting; what is not here is read by every process."""

@@ -37,6 +37,7 @@ LAYERS: tuple[frozenset[str], ...] = (
     )
     | {
         "jobs.context",
+        "jobs.unserved",
         "jobs.ended",
         "jobs.lookup",
         "jobs.failure",

@@ -14,7 +14,7 @@ from uuid import UUID
 
 from jobs.app import App
 from jobs.catch_up import SlotState
-from jobs.enqueue import announce_runs, enqueuer
+from jobs.enqueue import announce_runs, carrier, enqueuer
 from jobs.errors import Conflict, DefinitionError
 from jobs.ledger import schedules
 from jobs.ledger.fire import close_books, new_run
@@ -224,7 +224,7 @@ def run_schedule(
     with app.database.write(urgent=True) as connection:
         record = schedules.find_schedule(connection, name)
         run = new_run(record, moment or schedules.ledger_moment(connection), by=by.name[:200])
-        insert_runs(connection, [run])
+        insert_runs(connection, carrier(app)([run]))
         note(connection, "schedules.run", by, target=name, reason=reason, after={"run_id": str(run.id)})
     announce_runs(app, [run])
     return run.id
@@ -273,7 +273,7 @@ def backfill_schedule(
             written = overwrite_unfired(connection, new)
             fresh = [run for one, run in runs.items() if (name, one) in written]
             if fresh:
-                insert_runs(connection, fresh)
+                insert_runs(connection, carrier(app)(fresh))
             span = {"from": moments[start].isoformat(), "to": moments[start : start + BATCH][-1].isoformat()}
             note(connection, "schedules.backfill", by, target=name, reason=reason, after=span, count=len(fresh))
         announce_runs(app, fresh)
