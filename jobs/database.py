@@ -23,7 +23,7 @@ from sqlalchemy.orm import Session
 from jobs import postgres
 from jobs.clock import Clock, SystemClock, new_token
 from jobs.errors import ConfigurationError, JobsError, LedgerBusy, LedgerMissing, LedgerRefused, ServiceDown
-from jobs.models import write_moment
+from jobs.models import read_json, write_moment
 from jobs.settings import Settings, hide_password
 from jobs.sqlite_queue import WriteQueue
 
@@ -177,6 +177,7 @@ class Database:
                 max_overflow=postgres.most_connections(self._settings) - self._settings.pool_size,
                 pool_timeout=self._settings.connect_timeout.total_seconds(),
                 pool_pre_ping=False,
+                json_deserializer=read_json,
                 connect_args=postgres.connect_options(self._settings),
             )
             event.listen(engine, "checkout", postgres.refuse_stale)

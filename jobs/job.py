@@ -243,7 +243,7 @@ class Job(BaseModel, metaclass=_JobMeta):
             **lapse(expires),
             **admission(options.kind, key, options.unique, on_conflict, arguments),
             followups=followups,
-            tags=write_tags(tags) if tags else None,
+            tags=write_tags(tags),
             correlation_id=correlation_id.get(),
             enqueued_by=enqueuer(),
             parent_id=parent.id if parent else None,

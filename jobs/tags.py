@@ -10,12 +10,14 @@ from jobs.errors import EnqueueRefused, shown
 MAX_TAGS, MAX_TAG = 20, 100
 
 
-def write_tags(tags: Sequence[str]) -> str:
-    """``tags`` as JSON, each once, in their order.
+def write_tags(tags: Sequence[str] | None) -> str | None:
+    """``tags`` as JSON, each once, in their order; None if there are none.
 
     Raises:
         EnqueueRefused: too many, too long, or not text.
     """
+    if tags is None:
+        return None
     if isinstance(tags, str):
         raise EnqueueRefused(
             f"tags= takes a list of words, got the text {shown(tags)}.", hint=f"Write tags=[{shown(tags)}]."
@@ -30,4 +32,4 @@ def write_tags(tags: Sequence[str]) -> str:
     once = list(dict.fromkeys(tags))
     if len(once) > MAX_TAGS:
         raise EnqueueRefused(f"A run has at most {MAX_TAGS} tags, got {len(once)}.")
-    return json.dumps(once, ensure_ascii=False)
+    return json.dumps(once, ensure_ascii=False) if once else None

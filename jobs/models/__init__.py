@@ -19,6 +19,7 @@ from jobs.models.types import (
     JsonText,
     UtcDateTime,
     id_tail,
+    read_json,
     write_moment,
 )
 
@@ -49,5 +50,6 @@ __all__ = [
     "OperatorActionRun",
     "UtcDateTime",
     "id_tail",
+    "read_json",
     "write_moment",
 ]

@@ -63,7 +63,8 @@ def small_volume(server: PostgresServer) -> Iterator[Path]:
         subprocess.run(["cp", "-a", data, volume / "data"], check=True)
         shutil.rmtree(data)
         data.symlink_to(volume / "data")
-        shutil.move(volume / "data" / "pg_wal", server.folder / "wal")
+        subprocess.run(["cp", "-a", volume / "data" / "pg_wal", server.folder / "wal"], check=True)
+        shutil.rmtree(volume / "data" / "pg_wal")
         (volume / "data" / "pg_wal").symlink_to(server.folder / "wal")
         yield volume
     finally:

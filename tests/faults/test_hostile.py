@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import unicodedata
 from collections import Counter
 from typing import Any
 
@@ -105,7 +106,7 @@ def _is_kept(fleet: Any, run_id: Any, terms: dict[str, Any]) -> bool:
     """An option that was taken is on the record as it was given."""
     with fleet.engine.connect() as connection:
         row = connection.execute(text("select * from job_runs where id = :id"), {"id": run_id}).one()
-    kept = {"queue": row.queue, "key": row.key, "priority": row.priority, "tags": row.tags}
+    kept = {"queue": row.queue, "key": row.key, "priority": row.priority, "tags": row.tags or []}
     return all(
         hostile.is_same(kept[name], list(dict.fromkeys(given)) if name == "tags" else given)
         for name, given in terms.items()
@@ -118,8 +119,14 @@ def _check_terminal(fleet: Any, run_ids: list[Any], monkeypatch: Any, capsys: An
     monkeypatch.setenv("JOBS_DATABASE_URL", fleet.settings.database_url)
     capsys.readouterr()
     for arguments in [["list", "--limit", "300"], *(["show", str(one)] for one in run_ids)]:
-        assert command(arguments) == 0
-        shown = capsys.readouterr().out
-        acting = [sign for sign in shown if not sign.isprintable() and sign not in "\n\t"]
+        code, said = command(["--debug", *arguments]), capsys.readouterr()
+        assert code == 0, said.err
+        shown = said.out
         assert shown
-        assert not acting
+        assert not [sign for sign in shown if _acts(sign)]
+
+
+def _acts(sign: str) -> bool:
+    """Whether a terminal does something at this character but show it: controls, breaks of lines, turned directions."""
+    is_turn = unicodedata.bidirectional(sign) in ("LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI")
+    return sign not in "\n\t" and (is_turn or unicodedata.category(sign) in ("Cc", "Zl", "Zp", "Cs"))
