@@ -59,12 +59,12 @@ LATE = frozenset(
         ("admin_cli", "worker.main"),
         ("admin_cli", "worker.imports"),
         ("admin_cli", "scheduler.main"),
-        ("jobs.dramatiq", "worker.consumer"),
+        ("jobs.dramatiq", "worker.guest"),
         ("jobs.testing", "worker.attempt"),
     }
 )
 """What may be imported against the order, inside a function only: the CLI starts the processes by their
-``main``, ``LedgerBroker.consume`` loads the worker's consumer when a worker first asks, and ``jobs.testing``
+``main``, ``LedgerBroker.consume`` loads what serves a plain dramatiq worker when one first asks, and ``jobs.testing``
 makes attempts as a worker does."""
 
 SQL = frozenset(
