@@ -59,6 +59,8 @@ class Duty:
             if not process.is_started and self._try_to_start():
                 control.send(say="ready")
             process.look_for_long_runs()
+            if (asked := process.roll_asked()) is not None:
+                control.send(say="roll", asked=asked.isoformat())
             seconds = self._hear(LOOK_SECONDS)
             if seconds is None and process.stop_asked.is_set():
                 log.info("An operator asked this process to stop: it finishes what it has.")

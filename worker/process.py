@@ -7,6 +7,7 @@ import os
 import platform
 import threading
 from collections.abc import Sequence
+from datetime import datetime
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 from uuid import UUID
@@ -59,6 +60,7 @@ class Process:
         self.name = name
         self.failed = threading.Event()
         self.stop_asked = threading.Event()
+        self._roll_asked: datetime | None = None
         self.stopping = threading.Event()
         settings = app.settings
         self.kinds = registry.names()
@@ -123,6 +125,7 @@ class Process:
         self._intake.on_turn = self._pulse.turned
         self._intake.on_claim = self._heartbeat.on_renewed = self._pulse.answered
         self._heartbeat.on_stop_asked = self.stop_asked.set
+        self._heartbeat.on_roll_asked = self._hear_roll
         self._starts = Starts(app, self._intake.performing)
         self._settler.on_failure = self._intake.on_failure = lambda error: self.failed.set()
         self._forward = Forward(brokers_of(app))
@@ -196,6 +199,14 @@ class Process:
         while self.busy and clock.monotonic() < until and not self.failed.is_set():
             clock.sleep(0.02)
         self.finish()
+
+    def roll_asked(self) -> datetime | None:
+        """When an operator asked for a rolling restart; said once a heartbeat, for a word may be lost."""
+        asked, self._roll_asked = self._roll_asked, None
+        return asked
+
+    def _hear_roll(self, moment: datetime) -> None:
+        self._roll_asked = moment
 
     def stop_claiming(self) -> None:
         """Claim nothing more, and give back what no thread has started."""

@@ -270,6 +270,7 @@ def _take(dialect: str, ids: Select[tuple[UUID]]) -> Update:
             JobRun.parent_id,
             JobRun.root_id,
             JobRun.scheduled_for,
+            JobRun.schedule,
             JobRun.key,
             JobRun.trace_context,
         )
