@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from dramatiq import Actor
+from dramatiq import Actor, Broker
 from dramatiq.middleware import Retries, TimeLimit
 from dramatiq.middleware import TimeLimitExceeded as ActorTimeLimitExceeded
 
@@ -18,13 +18,10 @@ from jobs.job import Job
 from jobs.ledger.records import Claim
 from jobs.retry import Retry
 
-if TYPE_CHECKING:
-    from jobs.dramatiq.broker import LedgerBroker
-
 MAX_ATTEMPTS = 32_767
 """Of a message whose retries no number limits. Source: the column, a smallint."""
 
-brokers: dict[str, LedgerBroker] = {}
+brokers: dict[str, Any] = {}
 """By the actor's name, the broker that it is declared on."""
 
 
@@ -32,7 +29,7 @@ class TimeOver(TimeLimitExceeded, ActorTimeLimitExceeded):
     """Raised in an actor when its time is over: the worker's error, and the one that dramatiq's actors catch."""
 
 
-def register(broker: LedgerBroker, actor: Actor[Any, Any]) -> None:
+def register(broker: Broker, actor: Actor[Any, Any]) -> None:
     """Let workers perform the runs of ``actor``. An actor declared anew replaces the one before.
 
     Raises:

@@ -162,7 +162,7 @@ class LedgerBroker(Broker):
             eta = int(self.app.clock.now().timestamp() * 1000) + delay
             message = message.copy(queue_name=dq_name(q_name(message.queue_name)), options={"eta": eta})
         self.emit_before("enqueue", message, delay)
-        run = new_run(self, message)
+        run = new_run(self.app, self, message)
         if message.actor_name not in self.actors:
             self.strangers.add(message.actor_name)
         if ending is not None:

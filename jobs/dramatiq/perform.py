@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from dramatiq.broker import Broker
 from dramatiq.errors import RateLimitExceeded, Retry
 from dramatiq.middleware import SkipMessage
 from dramatiq.worker import has_results_middleware
 
 from jobs.dramatiq.proxy import LedgerMessage
 
-if TYPE_CHECKING:
-    from jobs.dramatiq.broker import LedgerBroker
-
 Call = Callable[[Callable[[], Any]], Any]
 
 
-def process(broker: LedgerBroker, message: LedgerMessage, call: Call) -> None:
+def process(broker: Broker, message: LedgerMessage, call: Call) -> None:
     """Run the hooks and the actor. Raises nothing: what came of it is on ``message``."""
     log = broker.logger
     actor = None
@@ -49,7 +47,7 @@ def process(broker: LedgerBroker, message: LedgerMessage, call: Call) -> None:
         broker.emit_after("process_message", message, exception=error)
 
 
-def acknowledge(broker: LedgerBroker, message: LedgerMessage) -> None:
+def acknowledge(broker: Broker, message: LedgerMessage) -> None:
     """The hooks around an ``ack`` or ``nack``. Both come before the commit."""
     signal = "nack" if message.failed else "ack"
     broker.emit_before(signal, message)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from dramatiq.broker import Broker
 from dramatiq.common import q_name
 from dramatiq.message import Message
 
+from jobs.app import App
 from jobs.clock import new_run_id
 from jobs.context import correlation_id, current_run
 from jobs.dramatiq.actor_job import max_attempts
@@ -17,11 +19,8 @@ from jobs.errors import EnqueueRefused
 from jobs.ledger.records import NewRun
 from jobs.options import MAX_KIND, MAX_QUEUE, check_name
 
-if TYPE_CHECKING:
-    from jobs.dramatiq.broker import LedgerBroker
 
-
-def new_run(broker: LedgerBroker, message: Message[Any]) -> NewRun:
+def new_run(app: App, broker: Broker, message: Message[Any]) -> NewRun:
     """The run of ``message``: kind and priority are its actor's, and an ``eta`` is when it is due.
 
     Raises:
@@ -41,7 +40,7 @@ def new_run(broker: LedgerBroker, message: Message[Any]) -> NewRun:
         kind=check_name(message.actor_name, what="kind", longest=MAX_KIND),
         queue=queue,
         priority=actor.priority if actor is not None else 0,
-        arguments=write_message(stored, max_bytes=broker.app.settings.max_argument_bytes),
+        arguments=write_message(stored, max_bytes=app.settings.max_argument_bytes),
         max_attempts=max_attempts(broker, declared, options),
         run_at=_moment(eta),
         correlation_id=correlation_id.get(),
