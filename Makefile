@@ -35,7 +35,7 @@ faults: $(VENV)/.installed-test ## kill, freeze and flush real processes and ser
 bench: $(VENV)/.installed-test ## measure; figures, not tests
 	@echo "bench: every program of benchmarks/, one after another"
 	@for program in benchmarks/*.py; do \
-		echo "== $$program"; $(BIN)/python "$$program" $(ARGS) || exit 1; \
+		echo "== $$program"; $(BIN)/python -m "benchmarks.$$(basename "$$program" .py)" $(ARGS) || exit 1; \
 	done
 
 clean: ## remove the environment and whatever was made
@@ -43,7 +43,7 @@ clean: ## remove the environment and whatever was made
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # One environment, with more in it as more is asked. A stamp is as old as the pyproject.toml it was made from.
-$(VENV)/.installed: EXTRA :=
+$(VENV)/.installed: EXTRA := [web]
 $(VENV)/.installed-test: EXTRA := [test]
 $(VENV)/.installed-test: HOLDS := $(VENV)/.installed
 $(VENV)/.installed-check: EXTRA := [test,check]

@@ -134,7 +134,7 @@ def backfill(
     Example:
       jobledger schedules backfill nightly --from 2026-11-01 --to 2026-11-07
     """
-    from jobs.operations.schedules import backfill_schedule, plan_backfill
+    from jobs.operations.backfill import backfill_schedule, plan_backfill
 
     app = open_app(options)
     zone = zone_of(timezone)

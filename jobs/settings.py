@@ -22,7 +22,7 @@ from jobs.errors import ConfigurationError
 from jobs.size import format_size, parse_size
 
 PREFIX = "JOBS_"
-SECRETS = frozenset({"database_url", "redis_url", "sentry_dsn"})
+SECRETS = frozenset({"database_url", "redis_url", "sentry_dsn", "api_secret"})
 """Settings that may carry a password; shown hidden, and read from ``JOBS_…_FILE`` too."""
 
 
@@ -138,6 +138,16 @@ class Settings(BaseSettings):
     sentry_crons: bool = Field(False, description="Send check-ins of schedules' runs to Sentry's monitors.")
     sentry_arguments: bool = Field(False, description="Send a failed run's arguments too, scrubbed.")
     tracing: bool = Field(False, description="Trace runs with OpenTelemetry; needs the extra otel.")
+
+    api_host: str = Field("127.0.0.1", description="Where the API and its pages listen.")
+    api_port: int = Field(9180, ge=0, le=65535, description="Port of the API and its pages; 0: any free one.")
+    api_behind_tls: bool = Field(False, description="TLS ends before the API: it may listen on other addresses too.")
+    api_hosts: Words = Field((), description="Host names that the API answers to, besides localhost.")
+    api_proxies: Words = Field((), description="Addresses of proxies whose X-Forwarded-For the API believes.")
+    api_secret: str | None = Field(
+        None, min_length=32, description="Signs access tokens; the same for every API process. Unset: one a process."
+    )
+    api_read_only: bool = Field(False, description="The API and its pages show, and change nothing.")
 
     @field_validator("metrics_buckets")
     @classmethod

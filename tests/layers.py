@@ -61,12 +61,15 @@ LATE = frozenset(
         ("admin_cli", "worker.imports"),
         ("admin_cli", "worker.watch"),
         ("admin_cli", "scheduler.main"),
+        ("jobs.dramatiq", "worker.guest"),
+        ("admin_cli", "admin_api.main"),
+        ("admin_cli", "admin_api.reference"),
         ("jobs.dramatiq", "worker.consumer"),
         ("jobs.testing", "worker.attempt"),
     }
 )
 """What may be imported against the order, inside a function only: the CLI starts the processes by their
-``main``, ``LedgerBroker.consume`` loads the worker's consumer when a worker first asks, and ``jobs.testing``
+``main``, ``LedgerBroker.consume`` loads what serves a plain dramatiq worker when one first asks, and ``jobs.testing``
 makes attempts as a worker does."""
 
 SQL = frozenset(
@@ -85,6 +88,8 @@ DOORS: dict[str, frozenset[str]] = {
     "dramatiq": frozenset({"jobs.dramatiq", "worker"}),
     "click": frozenset({"admin_cli"}),
     "rich": frozenset({"admin_cli"}),
+    **{name: frozenset({"admin_api"}) for name in ("fastapi", "starlette", "uvicorn", "jinja2", "markupsafe", "jwt")},
+    "argon2": frozenset({"jobs.credentials"}),
     "sentry_sdk": frozenset({"jobs.observe"}),
     "prometheus_client": frozenset({"jobs.observe"}),
     "opentelemetry": frozenset({"jobs.observe"}),

@@ -113,6 +113,13 @@ def test_a_rolling_restart_loses_and_charges_nothing(tmp_path: Path) -> None:
         assert {worker.run(run).attempt for run in runs} == {1}
         assert {len(worker.attempts(run)) for run in runs} == {1}
         assert not worker.logged("process died")
+        worker.wait_for(lambda: len(worker.logged("process stopped")) == 4, "the old ones gone")
+        moves = [
+            1 if '"process ready"' in line else -1
+            for line in worker.said().splitlines()
+            if '"process ready"' in line or '"process stopped"' in line
+        ]
+        assert min(sum(moves[:end]) for end in range(2, len(moves) + 1)) >= 2 - 1
 
 
 def test_an_operator_asks_for_a_rolling_restart_through_the_ledger(tmp_path: Path) -> None:
