@@ -102,6 +102,14 @@ class TestTheStatements:
         assert command(["migrate", "sql"]) == 0
         assert capsys.readouterr().out == ""
 
+    def test_they_make_the_schema_that_holds_our_tables(self, make_app, pg_server):
+        url = pg_server.create_database()
+        database = make_app(url, database_schema="Back office").database
+        _apply(database, schema.sql(database, since=None))
+
+        schema.check(database)
+        pg_server.drop_database(url)
+
     def test_an_unknown_revision_is_refused(self, empty):
         with pytest.raises(ConfigurationError, match="nonsense"):
             schema.sql(empty(), since="nonsense")
