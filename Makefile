@@ -18,9 +18,9 @@ demo: $(VENV)/.installed ## run thousands of jobs over real files, and check the
 	@echo "demo: running jobs over the files of Python's standard library; needs no service"
 	$(BIN)/jobledger demo $(ARGS)
 
-test: $(VENV)/.installed-test ## run every test but the faults (WORKERS=2 at a time; ARGS= goes to pytest)
-	@echo "test: running every test but the fault suite (make faults), $(WORKERS) at a time"
-	$(BIN)/python -m pytest -n $(WORKERS) -m "not faults" $(ARGS)
+test: $(VENV)/.installed-test ## run every test, of the fault suite a short part (WORKERS=2 at a time; ARGS= goes to pytest)
+	@echo "test: running every test, and the short part of the fault suite (make faults), $(WORKERS) at a time"
+	$(BIN)/python -m pytest -n $(WORKERS) -m "not faults or short" $(ARGS)
 
 check: $(VENV)/.installed-check ## lint, format and types: ruff and mypy --strict
 	@echo "check: ruff check, ruff format --check, mypy --strict"
@@ -29,13 +29,13 @@ check: $(VENV)/.installed-check ## lint, format and types: ruff and mypy --stric
 	$(BIN)/python -m mypy
 
 faults: $(VENV)/.installed-test ## kill, freeze and flush real processes and servers; takes minutes
-	@echo "faults: the whole fault suite, one test at a time"
+	@echo "faults: the whole fault suite, one test at a time; python -m tests.faults.table then writes its table"
 	$(BIN)/python -m pytest -m faults --timeout 600 $(ARGS)
 
 bench: $(VENV)/.installed-test ## measure; figures, not tests
 	@echo "bench: every program of benchmarks/, one after another"
 	@for program in benchmarks/*.py; do \
-		echo "== $$program"; $(BIN)/python "$$program" $(ARGS) || exit 1; \
+		echo "== $$program"; $(BIN)/python -m "benchmarks.$$(basename "$$program" .py)" $(ARGS) || exit 1; \
 	done
 
 clean: ## remove the environment and whatever was made
@@ -43,7 +43,7 @@ clean: ## remove the environment and whatever was made
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # One environment, with more in it as more is asked. A stamp is as old as the pyproject.toml it was made from.
-$(VENV)/.installed: EXTRA :=
+$(VENV)/.installed: EXTRA := [web]
 $(VENV)/.installed-test: EXTRA := [test]
 $(VENV)/.installed-test: HOLDS := $(VENV)/.installed
 $(VENV)/.installed-check: EXTRA := [test,check]

@@ -21,7 +21,7 @@ COLUMNS = (
     Column("started_at", heading="WHEN"),
     Column("actor", gives=1),
     Column("verb"),
-    Column("target", gives=3, min_width=6),
+    Column("target", gives=3, min_width=16),
     Column("done"),
     Column("skipped", gives=4),
     Column("state", gives=5),
@@ -56,7 +56,12 @@ def audit() -> None:
 @output_options(COLUMNS)
 @pass_globals
 def list_actions(options: Globals, out: Output, limit: int, cursor: str | None) -> None:
-    """List actions, the latest first."""
+    """List actions, the latest first.
+
+    \b
+    Example:
+      jobledger audit list --columns actor,verb,target,reason
+    """
     from jobs.operations import audit as auditing
 
     try:
@@ -74,7 +79,12 @@ def list_actions(options: Globals, out: Output, limit: int, cursor: str | None) 
 @record_options()
 @pass_globals
 def show_action(options: Globals, out: Output, action: str, limit: int) -> None:
-    """Show an action, and each run before and after it."""
+    """Show an action, and each run before and after it.
+
+    \b
+    Example:
+      jobledger audit show 110f1ec2
+    """
     from jobs.operations import audit as auditing
 
     found, notes = auditing.find_action(open_app(options), this_operator(), action, limit=limit)
@@ -96,7 +106,14 @@ def show_action(options: Globals, out: Output, action: str, limit: int) -> None:
 @record_options()
 @pass_globals
 def undo_action(options: Globals, out: Output, action: str, reason: str | None, yes: bool) -> None:
-    """Take an action back, where each run is still as it left it; the others are listed."""
+    """Take an action back, where its runs are as it left them.
+
+    The others are listed, and left as they are.
+
+    \b
+    Example:
+      jobledger audit undo 110f1ec2 --yes
+    """
     from jobs.operations.undo import plan_undo, undo
 
     app, operator = open_app(options), this_operator()
@@ -105,10 +122,6 @@ def undo_action(options: Globals, out: Output, action: str, reason: str | None, 
         found["done"], f"undo the {found['verb']} of", yes=yes, noun="run" if found["target"] == "runs" else "queue"
     )
     show_report(out, undo(app, operator, found, reason=reason))
-
-
-def _pairs(action: dict[str, Any]) -> list[tuple[str, object]]:
-    return [(name.replace("_", " "), _plain(value)) for name, value in action.items() if value is not None]
 
 
 def _plain(value: Any) -> Any:

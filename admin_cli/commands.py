@@ -42,6 +42,7 @@ COMMANDS: dict[str, Entry] = {
     ),
     "worker": Entry("admin_cli.worker:worker", "Perform runs, in processes restarted when they die.", RUN),
     "scheduler": Entry("admin_cli.scheduler:scheduler", "Make runs of what schedules say is due.", RUN),
+    "api": Entry("admin_cli.api:api", "The HTTP API and its pages.", RUN),
     "enqueue": Entry("admin_cli.enqueue:enqueue", "Record a run of KIND, and print its id.", RUN),
     "schedules": Entry("admin_cli.schedules:schedules", "When runs are made, and what became of each slot.", LOOK),
     "kinds": Entry("admin_cli.kinds:kinds", "The kinds of job that the application defines.", LOOK),

@@ -56,7 +56,12 @@ def show_config(options: Globals, origin: bool, set_only: bool, out: Output) -> 
 
 @click.command("reference")
 def reference() -> None:
-    """Every setting, as the page docs/configuration.md."""
+    """Every setting, as the page docs/configuration.md.
+
+    \b
+    Example:
+      jobledger config reference > configuration.md
+    """
     from admin_cli import streams
     from jobs.settings_page import settings_page
 

@@ -17,7 +17,7 @@ from admin_cli.list import show_runs
 from admin_cli.options import DURATION, Globals, pass_globals
 from admin_cli.output import Output, output_options, record_options
 from admin_cli.replay import STEPS, replay_runs
-from admin_cli.run_columns import RUN_COLUMNS, run_json
+from admin_cli.run_columns import RUN_COLUMNS, fields_of, run_json
 from admin_cli.selecting import selector_of, selector_options
 from admin_cli.show import show
 from admin_cli.status import GROUP_COLUMNS, group_error
@@ -60,7 +60,12 @@ def _dead(asked: Asked) -> Asked:
 @output_options(RUN_COLUMNS)
 @pass_globals
 def list_dead(options: Globals, out: Output, asked: Asked, limit: int, cursor: str | None) -> None:
-    """List dead letters, the latest first."""
+    """List dead letters, the latest first.
+
+    \b
+    Example:
+      jobledger dlq list --kind 'Charge*' --since 1d
+    """
     show_runs(open_app(options), out, _dead(asked), limit=limit, cursor=cursor)
 
 
@@ -70,7 +75,12 @@ def list_dead(options: Globals, out: Output, asked: Asked, limit: int, cursor: s
 @output_options(GROUP_COLUMNS)
 @pass_globals
 def groups(options: Globals, out: Output, since: str | None, limit: int) -> None:
-    """Group dead letters by kind and error, the largest group first."""
+    """Group dead letters by kind and error, the largest group first.
+
+    \b
+    Example:
+      jobledger dlq groups --since 1h
+    """
     from jobs.operations.letters import dead_groups
     from jobs.operations.selector import read_moment
 
@@ -109,7 +119,12 @@ dlq.add_command(show, "show")
 @record_options()
 @pass_globals
 def replay_dead(options: Globals, /, out: Output, asked: Asked, how: dict[str, Any], **given: Any) -> None:
-    """Replay dead letters, with a fresh budget: as `replay`, of dead runs only."""
+    """Replay dead letters: as `replay`, of dead runs only.
+
+    \b
+    Example:
+      jobledger dlq replay --fingerprint c41d9e2a77b0 --rate 50/s --yes
+    """
     replay_runs(options, out, _dead(asked), how, **given)
 
 
@@ -119,7 +134,12 @@ def replay_dead(options: Globals, /, out: Output, asked: Asked, how: dict[str, A
 @record_options()
 @pass_globals
 def purge_dead(options: Globals, out: Output, asked: Asked, how: dict[str, Any]) -> None:
-    """Hide dead letters: as `purge`, of dead runs only."""
+    """Hide dead letters: as `purge`, of dead runs only.
+
+    \b
+    Example:
+      jobledger dlq purge --until 30d --reason "too old to matter" --yes
+    """
     from jobs.operations.purge import Purge
 
     act_on(open_app(options), out, Purge(), _dead(asked), how)
@@ -129,7 +149,12 @@ def purge_dead(options: Globals, out: Output, asked: Asked, how: dict[str, Any])
 @selector_options
 @pass_globals
 def export(options: Globals, asked: Asked) -> None:
-    """Write every dead letter that matches as a line of JSON, the latest first."""
+    """Write dead letters as lines of JSON, the latest first.
+
+    \b
+    Example:
+      jobledger dlq export --since 7d > dead.jsonl
+    """
     from jobs.operations.inspect import list_runs
 
     app, operator = open_app(options), this_operator()
@@ -160,4 +185,8 @@ def errors(options: Globals, out: Output, since: str, limit: int) -> None:
 
     app = open_app(options)
     moment = read_moment(since, what="--since", now=app.clock.now())
-    out.rows(error_groups(app, this_operator(), since=moment, limit=limit), empty="nothing failed")
+    out.rows(
+        error_groups(app, this_operator(), since=moment, limit=limit),
+        as_json=lambda group: {**fields_of(group), "kinds": group.kinds.split(", ")},
+        empty="nothing failed",
+    )

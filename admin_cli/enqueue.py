@@ -44,9 +44,10 @@ def enqueue(
     Example:
       jobledger enqueue SendInvoice -a order_id=7 --in 10m --import shop.jobs
     """
-    from jobs import registry
+    from jobs import registry, unserved
 
     app = open_app(options, imports=imports)
+    unserved.trust(app)
     cls: type[Job] = registry.get(kind)
     job = cls(**read_arguments(pairs, file))
     done = job.enqueue(queue=queue, priority=priority, delay=delay, tags=tags)

@@ -68,6 +68,8 @@ def exit_code_for(error: Exception) -> Exit | None:
         errors.SelectorRefused: Exit.USAGE,
         errors.KeyConflict: Exit.CONFLICT,
         errors.Forbidden: Exit.FAILED,
+        errors.Unauthenticated: Exit.FAILED,
+        errors.TooManyTries: Exit.FAILED,
         errors.NotEnded: Exit.TIMED_OUT,
         errors.KeyBusy: Exit.CONFLICT,
         errors.StepRepeated: Exit.USAGE,

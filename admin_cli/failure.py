@@ -81,7 +81,7 @@ def _usage(error: click.ClickException) -> str:
 
 
 def _answer_no_arguments(error: click.exceptions.NoArgsIsHelpError) -> int:
-    """Bare ``jobledger`` asks what there is, and is told; a group without its command is a mistake."""
+    """Bare ``jobledger`` where there is no ledger is told what there is; a group without its command is a mistake."""
     if error.ctx.parent is None:
         streams.write(error.ctx.get_help() + "\n")
         return Exit.DONE

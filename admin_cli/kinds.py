@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from admin_cli.app import import_modules, read_settings
+from admin_cli.actor import this_operator
+from admin_cli.app import import_modules, open_app, read_settings
+from admin_cli.block import Block
 from admin_cli.columns import Column
+from admin_cli.kind import FIELD_COLUMNS, arguments_of, definition_of
 from admin_cli.options import Globals, pass_globals
-from admin_cli.output import Output, output_options
-from admin_cli.queues import pause_kind, resume_kind
+from admin_cli.output import Output, output_options, record_options
+from admin_cli.queues import pause_kind, pause_pairs, resume_kind
+from admin_cli.selecting import complete_kinds
 from admin_cli.worker import IMPORT
 
 if TYPE_CHECKING:
@@ -28,6 +33,12 @@ COLUMNS = (
 )
 
 
+_SHOWN = (
+    "kind", "definition", "doc", "aliases", "queue", "priority", "timeout", "unique", "schedules", "version",
+    "isolated", "memory", "place",
+)  # fmt: skip
+
+
 @click.group("kinds", invoke_without_command=False)
 def kinds() -> None:
     """The kinds of job that the application defines.
@@ -43,15 +54,67 @@ def kinds() -> None:
 @output_options(COLUMNS)
 @pass_globals
 def list_kinds(options: Globals, out: Output, imports: tuple[str, ...]) -> None:
-    """List the kinds that the imported modules define."""
+    """List the kinds that the imported modules define.
+
+    \b
+    Example:
+      jobledger kinds list --import shop.jobs
+    """
     from jobs import registry
 
     settings = read_settings(options, imports=imports)
     import_modules(settings.imports)
     out.rows(
         [_row(registry.get(kind)) for kind in registry.kinds()],
+        as_json=lambda row: definition_of(registry.get(row["kind"])),
         empty="No kind is known: name a module with --import, or set JOBS_IMPORTS.",
     )
+
+
+@kinds.command("show")
+@click.argument("kind", metavar="KIND", shell_complete=complete_kinds)
+@IMPORT
+@record_options()
+@pass_globals
+def show_kind(options: Globals, out: Output, kind: str, imports: tuple[str, ...]) -> None:
+    """Show a kind: its job's definition, its runs and its pause.
+
+    The definition is that of the imported modules; without them, only what the ledger knows is shown.
+
+    \b
+    Example:
+      jobledger kinds show SendInvoice --import shop.jobs
+    """
+    from jobs import registry
+    from jobs.operations.queue import look_at_kind
+
+    app = open_app(options, imports=imports)
+    cls = registry.find(kind)
+    name = cls.options.kind if cls is not None else kind
+    seen = look_at_kind(app, this_operator(), name)
+    if cls is None and seen.is_empty:
+        # Says which is nearest, and how to import its module.
+        registry.get(kind)
+    definition = definition_of(cls) if cls is not None else None
+    shown = definition or {"kind": name, "definition": "not known here: name its module with --import"}
+    runs = ", ".join(f"{number:,} {state.value}" for state, number in seen.runs.items() if number)
+    out.record(
+        [
+            Block(pairs=_said({key: shown.get(key) for key in _SHOWN})),
+            Block("Retry", pairs=_said(shown.get("retry"))),
+            Block("Arguments", columns=FIELD_COLUMNS, rows=arguments_of(cls) if cls is not None else ()),
+            Block("In the ledger", pairs=[("runs", runs or "none"), ("workers", ", ".join(seen.workers) or "none")]),
+            Block("Paused", pairs=pause_pairs(seen.pause)),
+        ],
+        data={
+            "kind": name,
+            "definition": definition,
+            "runs": {state.value: number for state, number in seen.runs.items()},
+            "workers": seen.workers,
+            "pause": seen.pause,
+        },
+    )
+    app.close()
 
 
 kinds.add_command(pause_kind, "pause")
@@ -72,3 +135,13 @@ def _row(cls: type[Job]) -> dict[str, Any]:
         "version": options.version,
         "place": place_of(cls),
     }
+
+
+def _said(values: Mapping[str, Any] | None) -> list[tuple[str, object]]:
+    """What is said of something, as a part of a page: without what is not."""
+    found = []
+    for name, value in (values or {}).items():
+        if value is None or value is False or value == []:
+            continue
+        found.append((name.replace("_", " "), ", ".join(map(str, value)) if isinstance(value, list) else value))
+    return found

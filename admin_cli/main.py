@@ -86,6 +86,25 @@ def main() -> NoReturn:
     sys.exit(code)
 
 
+def check_text(args: Sequence[str]) -> None:
+    """Refuse what is no text before it reaches a database that cannot store it.
+
+    Raises:
+        click.UsageError: bytes that are not of the locale's encoding.
+    """
+    for one in args:
+        try:
+            one.encode()
+        except UnicodeEncodeError:
+            raise click.UsageError(f"{one!r} is no text in {sys.getfilesystemencoding()}.") from None
+
+
+def has_ledger() -> bool:
+    """Whether a ledger is named, or this folder has one: then bare ``jobledger`` is ``jobledger status``."""
+    named = ("JOBS_DATABASE_URL", "JOBS_DATABASE_URL_FILE")
+    return any(os.environ.get(name) for name in named) or os.path.isfile("jobs.db")
+
+
 def run(args: Sequence[str]) -> int:
     """Run one command line and give its exit code; never raises but for ``SystemExit``.
 
@@ -94,7 +113,9 @@ def run(args: Sequence[str]) -> int:
     debug = "--debug" in args
     try:
         try:
-            with cli.make_context(program_name(), list(args)) as ctx:
+            check_text(args)
+            words = list(args) or (["status"] if has_ledger() else [])
+            with cli.make_context(program_name(), words) as ctx:
                 cli.invoke(ctx)
         except click.exceptions.Exit as ending:
             streams.flush()

@@ -51,7 +51,12 @@ def serve(options: Globals, host: str | None, port: int | None) -> None:
 
 @click.command("names")
 def names() -> None:
-    """Every metric, its labels and what it says."""
+    """Every metric, its labels and what it says.
+
+    \b
+    Example:
+      jobledger metrics names
+    """
     from admin_cli import streams
     from jobs.observe.catalogue import ALL
 

@@ -23,7 +23,14 @@ def migrate() -> None:
 @migrate.command("up")
 @pass_globals
 def up(options: Globals) -> None:
-    """Bring the tables up to this release; makes jobs.db here if no database is named."""
+    """Bring the tables up to this release; may make jobs.db.
+
+    Where no database is named, it makes jobs.db in this folder.
+
+    \b
+    Example:
+      jobledger migrate up
+    """
     from jobs import schema
     from jobs.database import Database
 
@@ -41,7 +48,14 @@ def up(options: Globals) -> None:
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @pass_globals
 def down(options: Globals, revision: str, yes: bool) -> None:
-    """Take the tables down to REVISION ("base" is none): what later revisions hold is destroyed."""
+    """Take the tables down to REVISION, destroying what is later.
+
+    "base" is none at all: everything goes.
+
+    \b
+    Example:
+      jobledger migrate down 1_0003 --yes
+    """
     from jobs import schema
     from jobs.database import Database
 
@@ -58,7 +72,12 @@ def down(options: Globals, revision: str, yes: bool) -> None:
 @migrate.command("current")
 @pass_globals
 def current(options: Globals) -> None:
-    """Show the tables' revision, and the one this release needs."""
+    """Show the tables' revision, and the one this release needs.
+
+    \b
+    Example:
+      jobledger migrate current
+    """
     from jobs import schema
     from jobs.database import Database
 

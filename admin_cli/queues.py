@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import timedelta
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
@@ -15,9 +15,13 @@ from admin_cli.cells import age
 from admin_cli.options import DURATION, Globals, pass_globals
 from admin_cli.output import Output, output_options, record_options
 from admin_cli.record import Block
+from admin_cli.run_columns import fields_of
 from admin_cli.sanitize import visible
 from admin_cli.selecting import complete_kinds, complete_queues
 from admin_cli.status import QUEUE_COLUMNS
+
+if TYPE_CHECKING:
+    from jobs.ledger.queues import Pause
 
 R = TypeVar("R")
 
@@ -36,11 +40,16 @@ def queues() -> None:
 @output_options(QUEUE_COLUMNS)
 @pass_globals
 def list_queues(options: Globals, out: Output) -> None:
-    """List the queues that have waiting, running or dead runs, or are paused."""
+    """List the queues that hold runs, or are paused.
+
+    \b
+    Example:
+      jobledger queues list
+    """
     from jobs.operations.inspect import status
 
     seen = status(open_app(options), this_operator())
-    out.rows(seen.queues, empty="no queue has a run that is not over")
+    out.rows(seen.queues, as_json=fields_of, empty="no queue has a run that is not over")
 
 
 @queues.command("show")
@@ -48,7 +57,12 @@ def list_queues(options: Globals, out: Output) -> None:
 @record_options()
 @pass_globals
 def show_queue(options: Globals, out: Output, name: str) -> None:
-    """Show a queue: what waits, who serves it, whether it is paused."""
+    """Show a queue: what waits, who serves it, whether it is paused.
+
+    \b
+    Example:
+      jobledger queues show mail
+    """
     from jobs.operations.queue import look_at
 
     seen = look_at(open_app(options), this_operator(), name)
@@ -60,18 +74,22 @@ def show_queue(options: Globals, out: Output, name: str) -> None:
         ("workers", ", ".join(seen.workers) or "none serves it"),
         ("kinds", ", ".join(seen.kinds) or None),
     ]
-    paused: list[tuple[str, object]] = []
-    if pause is not None:
-        paused = [
-            ("by", pause.paused_by),
-            ("since", pause.paused_at),
-            ("until", pause.paused_until or "it is resumed"),
-            ("reason", pause.pause_reason),
-        ]
     out.record(
-        [Block(pairs=pairs), Block("Paused", pairs=paused)],
+        [Block(pairs=pairs), Block("Paused", pairs=pause_pairs(pause))],
         data={"queue": name, "runs": count, "workers": seen.workers, "kinds": seen.kinds, "pause": pause},
     )
+
+
+def pause_pairs(pause: Pause | None) -> list[tuple[str, object]]:
+    """A pause as a part of a page; empty for none."""
+    if pause is None:
+        return []
+    return [
+        ("by", pause.paused_by),
+        ("since", pause.paused_at),
+        ("until", pause.paused_until or "it is resumed"),
+        ("reason", pause.pause_reason),
+    ]
 
 
 def _pause_options(command: Callable[..., R]) -> Callable[..., R]:
@@ -89,7 +107,12 @@ def _pause_options(command: Callable[..., R]) -> Callable[..., R]:
 @_pause_options
 @pass_globals
 def pause_queue(options: Globals, /, name: str, **how: Any) -> None:
-    """Pause a queue: nothing of it is started; what runs goes on."""
+    """Pause a queue: nothing of it is started; what runs goes on.
+
+    \b
+    Example:
+      jobledger queues pause mail --for 1h --reason "provider is down"
+    """
     pause(options, "queue", name, **how)
 
 
@@ -98,7 +121,12 @@ def pause_queue(options: Globals, /, name: str, **how: Any) -> None:
 @click.option("--reason", metavar="TEXT", help="Why; kept in the audit.")
 @pass_globals
 def resume_queue(options: Globals, name: str, reason: str | None) -> None:
-    """Resume a paused queue."""
+    """Resume a paused queue.
+
+    \b
+    Example:
+      jobledger queues resume mail
+    """
     resume(options, "queue", name, reason=reason)
 
 
@@ -107,7 +135,12 @@ def resume_queue(options: Globals, name: str, reason: str | None) -> None:
 @_pause_options
 @pass_globals
 def pause_kind(options: Globals, /, name: str, **how: Any) -> None:
-    """Pause a kind: no run of it is started; what runs goes on."""
+    """Pause a kind: no run of it is started; what runs goes on.
+
+    \b
+    Example:
+      jobledger kinds pause SendInvoice --reason "wrong template"
+    """
     pause(options, "kind", name, **how)
 
 
@@ -116,7 +149,12 @@ def pause_kind(options: Globals, /, name: str, **how: Any) -> None:
 @click.option("--reason", metavar="TEXT", help="Why; kept in the audit.")
 @pass_globals
 def resume_kind(options: Globals, name: str, reason: str | None) -> None:
-    """Resume a paused kind."""
+    """Resume a paused kind.
+
+    \b
+    Example:
+      jobledger kinds resume SendInvoice
+    """
     resume(options, "kind", name, reason=reason)
 
 

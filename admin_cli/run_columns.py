@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from admin_cli.columns import Column, paint_state
@@ -70,18 +70,13 @@ ATTEMPT_COLUMNS = (
 
 def run_json(run: RunRecord) -> dict[str, Any]:
     """Every field of the run, and ``word``: its state with the parts of ``queued``."""
-    return {**_fields(run), "word": word_of(run)}
+    return {**fields_of(run), "word": word_of(run)}
 
 
 def attempt_json(attempt: AttemptRecord) -> dict[str, Any]:
-    return {**_fields(attempt), "took": attempt.finished_at - attempt.started_at}
+    return {**fields_of(attempt), "took": attempt.finished_at - attempt.started_at}
 
 
-def _fields(record: Any) -> dict[str, Any]:
+def fields_of(record: Any) -> dict[str, Any]:
+    """A dataclass of the operations as JSON has it: every field, under its own name."""
     return {field.name: getattr(record, field.name) for field in dataclasses.fields(record)}
-
-
-def now() -> datetime:
-    from jobs.clock import SystemClock
-
-    return SystemClock().now().astimezone(UTC)

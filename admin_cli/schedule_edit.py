@@ -54,7 +54,7 @@ def create(
 
     \b
     Example:
-      jobledger schedules create eu-report Report --cron "0 9 * * *" -a eu=1
+      jobledger schedules create eu-report Report --cron "0 9 * * *" -a eu=1 --import shop.jobs
     """
     from jobs import registry
     from jobs.declared import columns_of

@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from admin_cli import streams
-from admin_cli.actor import this_operator
 from admin_cli.app import open_app
 from admin_cli.block import Block
 from admin_cli.columns import Column
 from admin_cli.lazy import Entry, LazyGroup
 from admin_cli.options import Globals, pass_globals
 from admin_cli.output import Output, output_options, record_options
-from admin_cli.prompt import confirm
-from admin_cli.sanitize import one_line
-from admin_cli.schedule_options import MOMENT, REASON, in_zone, timing_options, zone_of
+from admin_cli.run_columns import fields_of
+from admin_cli.schedule_options import MOMENT, in_zone, timing_options, zone_of
 
 if TYPE_CHECKING:
     from jobs.ledger.schedules import Owner
@@ -67,13 +64,13 @@ ENTRIES = {
     "list": Entry("admin_cli.schedules:list_command", "List schedules by name."),
     "show": Entry("admin_cli.schedules:show", "Show a schedule, its latest slots and those to come."),
     "preview": Entry("admin_cli.schedules:preview", "Show when a schedule fires, before or after it is saved."),
-    "run": Entry("admin_cli.schedules:run", "Make a run of a schedule now, and print its id."),
-    "pause": Entry("admin_cli.schedules:pause", "Make no runs of schedules until they are resumed."),
-    "resume": Entry("admin_cli.schedules:resume", "Make runs of paused schedules again."),
+    "run": Entry("admin_cli.schedule_act:run", "Make a run of a schedule now, and print its id."),
+    "pause": Entry("admin_cli.schedule_act:pause", "Make no runs of schedules until they are resumed."),
+    "resume": Entry("admin_cli.schedule_act:resume", "Make runs of paused schedules again."),
     "create": Entry("admin_cli.schedule_edit:create", "Add a schedule."),
     "edit": Entry("admin_cli.schedule_edit:edit", "Change a schedule that was created here."),
-    "delete": Entry("admin_cli.schedules:delete", "Delete a schedule; its slots stay on record."),
-    "backfill": Entry("admin_cli.schedules:backfill", "Make the runs of slots that made none."),
+    "delete": Entry("admin_cli.schedule_act:delete", "Delete a schedule; its slots stay on record."),
+    "backfill": Entry("admin_cli.schedule_act:backfill", "Make the runs of slots that made none."),
 }
 
 
@@ -104,7 +101,12 @@ def list_command(
     limit: int,
     cursor: str | None,
 ) -> None:
-    """List schedules by name."""
+    """List schedules by name.
+
+    \b
+    Example:
+      jobledger schedules list --state paused
+    """
     from jobs.operations.schedules import list_schedules
 
     app = open_app(options)
@@ -123,7 +125,12 @@ def list_command(
 @record_options()
 @pass_globals
 def show(options: Globals, out: Output, name: str, limit: int) -> None:
-    """Show a schedule, its latest slots and those to come."""
+    """Show a schedule, its latest slots and those to come.
+
+    \b
+    Example:
+      jobledger schedules show nightly
+    """
     from jobs.operations.schedules import show_schedule
 
     app = open_app(options)
@@ -198,126 +205,7 @@ def preview(
         schedule: Schedule = from_data(data)
         after = begin - timedelta(microseconds=1) if begin else SystemClock().now()
         planned = preview_of(schedule, after=after, until=end, limit=limit)
-    out.rows(planned, empty="it does not fire in that time", is_sorted=False)
-
-
-@click.command("run")
-@click.argument("name")
-@click.option("--for", "moment", type=MOMENT, metavar="MOMENT", help="Its scheduled_for; now otherwise. Naive is UTC.")
-@REASON
-@pass_globals
-def run(options: Globals, name: str, moment: datetime | None, reason: str | None) -> None:
-    """Make a run of a schedule now, and print its id.
-
-    Beside its slots: paused or not, and whatever its overlap policy says.
-    """
-    from jobs.operations.schedules import run_schedule
-
-    app = open_app(options)
-    wanted = in_zone(moment, UTC) if moment else None
-    run_id = run_schedule(app, name, by=this_operator(), moment=wanted, reason=reason)
-    app.close()
-    streams.write(f"{run_id}\n")
-
-
-@click.command("pause")
-@click.argument("names", metavar="NAME...", nargs=-1, required=True)
-@REASON
-@pass_globals
-def pause(options: Globals, names: tuple[str, ...], reason: str | None) -> None:
-    """Make no runs of schedules until they are resumed.
-
-    Runs that exist go on. A deploy does not resume what was paused.
-    """
-    from jobs.operations.schedules import pause_schedule
-
-    app = open_app(options)
-    for name in names:
-        moved = pause_schedule(app, name, by=this_operator(), reason=reason)
-        streams.say(f"{one_line(name)}: {'paused' if moved else 'was paused already'}")
-    app.close()
-
-
-@click.command("resume")
-@click.argument("names", metavar="NAME...", nargs=-1, required=True)
-@click.option("--catch-up", "catches_up", is_flag=True, help="Treat slots of the pause as missed ones, by its policy.")
-@REASON
-@pass_globals
-def resume(options: Globals, names: tuple[str, ...], catches_up: bool, reason: str | None) -> None:
-    """Make runs of paused schedules again.
-
-    Slots of the pause are skipped, unless --catch-up says otherwise.
-    """
-    from jobs.operations.schedules import resume_schedule
-
-    app = open_app(options)
-    for name in names:
-        moved = resume_schedule(app, name, by=this_operator(), reason=reason, catches_up=catches_up)
-        streams.say(f"{one_line(name)}: {'resumed' if moved else 'was not paused'}")
-    app.close()
-
-
-@click.command("delete")
-@click.argument("name")
-@click.option("--force", is_flag=True, help="Even one of the code; a scheduler whose code has it writes it again.")
-@click.option("--yes", is_flag=True, help="Do not ask.")
-@REASON
-@pass_globals
-def delete(options: Globals, name: str, force: bool, yes: bool, reason: str | None) -> None:
-    """Delete a schedule; its slots stay on record."""
-    from jobs.operations.schedules import delete_schedule, list_schedules
-
-    app = open_app(options)
-    is_there = any(one.record.name == name for one in list_schedules(app))
-    confirm(int(is_there), "delete", yes=yes, noun="schedule")
-    delete_schedule(app, name, by=this_operator(), reason=reason, is_forced=force)
-    app.close()
-    streams.say(f"{one_line(name)}: deleted")
-
-
-@click.command("backfill")
-@click.argument("name")
-@click.option("--from", "since", type=MOMENT, metavar="MOMENT", required=True, help="The first moment.")
-@click.option("--to", "until", type=MOMENT, metavar="MOMENT", help="The last moment; now otherwise.")
-@click.option("--timezone", help="What naive moments are in; UTC otherwise.")
-@click.option("--dry-run", is_flag=True, help="Only show the slots.")
-@click.option("--yes", is_flag=True, help="Do not ask.")
-@REASON
-@pass_globals
-def backfill(
-    options: Globals,
-    name: str,
-    since: datetime,
-    until: datetime | None,
-    timezone: str | None,
-    dry_run: bool,
-    yes: bool,
-    reason: str | None,
-) -> None:
-    """Make the runs of slots that made none.
-
-    Slots that were missed, skipped, or before the schedule was made; all due at once, each with its own
-    scheduled_for. Asked for again, it makes only those that are still without a run.
-
-    \b
-    Example:
-      jobledger schedules backfill nightly --from 2026-11-01 --to 2026-11-07
-    """
-    from jobs.operations.schedules import backfill_schedule, plan_backfill
-
-    app = open_app(options)
-    zone = zone_of(timezone)
-    end = in_zone(until, zone) if until else app.clock.now()
-    moments = plan_backfill(app, name, since=in_zone(since, zone), until=end)
-    if dry_run:
-        for moment in moments:
-            streams.write(f"{moment.isoformat()}\n")
-        streams.say(f"would make {len(moments)} runs")
-    else:
-        confirm(len(moments), "backfill", yes=yes, noun="slot")
-        made = backfill_schedule(app, name, moments, by=this_operator(), reason=reason)
-        streams.say(f"{one_line(name)}: made {made} runs")
-    app.close()
+    out.rows(planned, as_json=fields_of, empty="it does not fire in that time")
 
 
 def row_of(view: ScheduleView) -> dict[str, object]:

@@ -43,6 +43,30 @@ def complete_queues(ctx: click.Context, param: click.Parameter, incomplete: str)
     return _complete_names(ctx, incomplete, "queue")
 
 
+def complete_states(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    from jobs.states import RunState
+
+    words = [*(one.value for one in RunState), "ready", "scheduled", "retrying"]
+    return [CompletionItem(word) for word in words if word.startswith(incomplete)]
+
+
+def complete_causes(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    from jobs.states import Cause
+
+    return [CompletionItem(one.value) for one in Cause if one.value.startswith(incomplete)]
+
+
+def complete_workers(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    from jobs.operations.workforce import list_workers
+
+    try:
+        app, operator = _quietly(ctx)
+        names = [one.name for one in list_workers(app, operator)]
+    except Exception:
+        return []
+    return [CompletionItem(name) for name in names if name.startswith(incomplete)]
+
+
 def _complete_names(ctx: click.Context, incomplete: str, what: str) -> list[CompletionItem]:
     from jobs.operations.names import known_names
 
@@ -69,9 +93,10 @@ _OPTIONS: tuple[Callable[[Any], Any], ...] = (
     click.argument("ids", nargs=-1, metavar="[ID]...", shell_complete=complete_ids),
     click.option("-k", "--kind", "kinds", **MANY, shell_complete=complete_kinds, help="Kind; * and ? match."),
     click.option("-q", "--queue", "queues", **MANY, shell_complete=complete_queues, help="Queue; * and ? match."),
-    click.option("-s", "--state", "states", **MANY,
+    click.option("-s", "--state", "states", **MANY, shell_complete=complete_states,
                  help="queued, ready, scheduled, retrying, running, succeeded, dead or cancelled."),
-    click.option("--cause", "causes", **MANY, help="Why dead: exhausted, gave_up, poison, expired …"),
+    click.option("--cause", "causes", **MANY, shell_complete=complete_causes,
+                 help="Why dead: exhausted, gave_up, poison, expired …"),
     click.option("-g", "--fingerprint", "fingerprints", **MANY, help="Error group, from: dlq groups."),
     click.option("-e", "--error", "errors", **MANY, help="Error class, or a part of its message; * and ? match."),
     click.option("--key", "keys", **MANY, help="Idempotency key."),

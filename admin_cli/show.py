@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -19,6 +20,8 @@ from admin_cli.selecting import complete_ids
 
 if TYPE_CHECKING:
     from jobs.ledger.records import AttemptRecord, RunRecord
+
+MILLISECOND = timedelta(milliseconds=1)
 
 ACTION_COLUMNS = (
     Column("id", is_id=True),
@@ -124,7 +127,8 @@ def _parts(attempt: AttemptRecord) -> list[tuple[str, object]]:
     place = next((line.strip() for line in reversed(lines) if line.strip().startswith("File ")), None)
     return [
         ("outcome", attempt.outcome.value),
-        ("took", attempt.finished_at - attempt.started_at),
+        # In the unit that is shown, or it would differ from itself.
+        ("took", timedelta(milliseconds=round((attempt.finished_at - attempt.started_at) / MILLISECOND))),
         ("worker", attempt.worker),
         ("error", error_of(attempt)),
         ("place", place),

@@ -10,11 +10,15 @@ from typing import Any
 import click
 
 from admin_cli.app import embedded, in_child, open_app, read_dotenv, read_settings
+from admin_cli.beside import beside
 from admin_cli.options import DURATION, Globals, pass_globals
 
 IMPORT = click.option(
     "--import", "imports", metavar="MODULE", multiple=True, help="A module with jobs; JOBS_IMPORTS otherwise."
 )
+
+
+NO_MODULE = click.UsageError("No module with jobs is named. Say --import my.module, or set JOBS_IMPORTS.")
 
 
 @click.command("worker")
@@ -67,9 +71,9 @@ def worker(
 @click.option("--reload", is_flag=True, help="Take up code below this folder as soon as it is written.")
 @pass_globals
 def dev(options: Globals, imports: tuple[str, ...], queues: tuple[str, ...], threads: int | None, reload: bool) -> None:
-    """Perform runs from this folder's jobs.db, which it makes.
+    """Perform runs from this folder's jobs.db, which it makes, and those that schedules make due.
 
-    One process, and a log line for every start and end.
+    One process and a scheduler beside it, and a log line for every start and end.
 
     \b
     Example:
@@ -81,15 +85,17 @@ def dev(options: Globals, imports: tuple[str, ...], queues: tuple[str, ...], thr
     if code:
         sys.exit(code)
     watch = (os.getcwd(),) if reload else ()
-    _serve(options, watch=watch, imports=imports, queues=queues, threads=threads, log_starts=True)
+    settings = read_settings(options, imports=imports)
+    if not settings.imports:
+        raise NO_MODULE
+    with beside(lambda: _schedule(options, settings.imports), watch=watch):
+        _serve(options, watch=watch, imports=imports, queues=queues, threads=threads, log_starts=True)
 
 
 def _serve(options: Globals, *, watch: tuple[str, ...] = (), **given: object) -> None:
     settings = read_settings(options, **given)
     if not settings.imports:
-        raise click.UsageError(
-            "No module with jobs is named. Say --import my.module, or set JOBS_IMPORTS.",
-        )
+        raise NO_MODULE
     # The supervisor lives long and must stay small: a child looks whether the ledger serves.
     code = in_child(lambda: _look(options, given), debug=options.debug)
     if code:
@@ -111,6 +117,17 @@ def _serve(options: Globals, *, watch: tuple[str, ...] = (), **given: object) ->
             debug=options.debug,
         )
     )
+
+
+def _schedule(options: Globals, imports: tuple[str, ...]) -> int:
+    """Be the scheduler of ``jobs dev``; the exit code."""
+    from admin_cli.failure import report
+    from scheduler.main import main
+
+    try:
+        return main(open_app(options, imports=imports))
+    except BaseException as error:
+        return report(error, debug=options.debug)
 
 
 def _look(options: Globals, given: dict[str, Any]) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from datetime import timedelta
 
 import click
@@ -14,7 +13,9 @@ from admin_cli.options import DURATION, Globals, pass_globals
 from admin_cli.output import Output, output_options, record_options
 from admin_cli.prompt import confirm
 from admin_cli.record import Block
+from admin_cli.run_columns import fields_of
 from admin_cli.sanitize import visible
+from admin_cli.selecting import complete_workers
 from admin_cli.status import WORKER_COLUMNS
 
 
@@ -33,36 +34,70 @@ def workers() -> None:
 @output_options(WORKER_COLUMNS)
 @pass_globals
 def list_workers(options: Globals, out: Output, within: timedelta) -> None:
-    """List live worker processes, the latest first."""
+    """List live worker processes, the latest first.
+
+    \b
+    Example:
+      jobledger workers list -o wide
+    """
     from jobs.operations import workforce
 
-    out.rows(workforce.list_workers(open_app(options), this_operator(), within=within), empty="no worker is live")
+    found = workforce.list_workers(open_app(options), this_operator(), within=within)
+    out.rows(found, as_json=fields_of, empty="no worker is live")
 
 
 @workers.command("show")
-@click.argument("name")
+@click.argument("name", metavar="WORKER", shell_complete=complete_workers)
 @record_options()
 @pass_globals
 def show_worker(options: Globals, out: Output, name: str) -> None:
-    """Show a worker process."""
+    """Show a worker process.
+
+    \b
+    Example:
+      jobledger workers show desk/4711/0
+    """
     from jobs.operations import workforce
 
     worker = workforce.find_worker(open_app(options), this_operator(), name)
-    fields = {field.name: getattr(worker, field.name) for field in dataclasses.fields(worker)}
+    fields = fields_of(worker)
     shown = {**fields, "queues": ", ".join(worker.queues), "kinds": ", ".join(worker.kinds)}
     out.record([Block(pairs=[(key.replace("_", " "), value) for key, value in shown.items()])], data=fields)
 
 
 @workers.command("stop")
-@click.argument("name")
+@click.argument("name", metavar="[WORKER]", required=False, shell_complete=complete_workers)
+@click.option(
+    "--rolling", is_flag=True, help="Replace the processes of its supervisor one by one; of all without WORKER."
+)
 @click.option("--reason", metavar="TEXT", help="Why; kept in the audit.")
 @click.option("-y", "--yes", is_flag=True, help="Do not ask.")
 @pass_globals
-def stop_worker(options: Globals, name: str, reason: str | None, yes: bool) -> None:
-    """Ask a worker process to finish what it has and end; its supervisor starts another."""
+def stop_worker(options: Globals, name: str | None, rolling: bool, reason: str | None, yes: bool) -> None:
+    """Let a worker process finish what it has, and replace it.
+
+    It claims nothing more, ends, and its supervisor starts another. With --rolling, every process of its
+    supervisor is replaced by one with the code of now, one after another, as on SIGHUP: WORKER is then a process,
+    or its supervisor (HOST/PID). They hear of it at their next heartbeat, within 10s, whichever machine asks.
+
+    \b
+    Examples:
+      jobledger workers stop desk/4711/0 --reason "leaks memory"
+      jobledger workers stop --rolling --yes
+    """
     from jobs.operations import workforce
 
     app, operator = open_app(options), this_operator()
+    if rolling:
+        whose = workforce.supervised_by(app, operator, name)
+        count = sum(map(len, whose.values()))
+        confirm(count, "replace, one by one,", yes=yes, noun="worker process", plural="worker processes")
+        told = workforce.roll_workers(app, operator, list(whose), reason=reason)
+        several = "process was" if told == 1 else "processes were"
+        streams.say(visible(f"{told} worker {several} told: {', '.join(whose)} will replace them one by one."))
+        return
+    if name is None:
+        raise click.UsageError("Name a WORKER, or say --rolling.")
     found = workforce.find_worker(app, operator, name)
     confirm(1, "stop", yes=yes, noun=f"worker process, {found.name}")
     worker = workforce.stop_worker(app, operator, found.name, reason=reason)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import secrets
 import time
 from datetime import UTC, datetime
 from typing import Protocol
@@ -52,3 +53,8 @@ def new_run_id() -> UUID:
 def new_token() -> UUID:
     """A random token for a claim: never a counter, for a lost claim commit must not repeat one."""
     return compat.uuid4()
+
+
+def new_secret() -> str:
+    """256 bits that nobody can guess, as text that fits a header or an address."""
+    return secrets.token_urlsafe(32)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from functools import cached_property
+from types import MappingProxyType
 from typing import Any
 
 import dramatiq
@@ -21,18 +24,23 @@ class Delivery(MessageProxy):
     """
 
     def __init__(self, claim: Claim, claimed_monotonic: float) -> None:
-        self.failed = False
         self.claim = claim
         self.claimed_monotonic = claimed_monotonic
-        self.ending: Ending | None = None
-        self.settled: Settled | None = None
-        self.mark = -1
-        self._message_id: str | None = None
         self.queue_name = claim.queue
         self.actor_name = claim.kind
-        self.options: dict[str, Any] = {}
-        self.kwargs: dict[str, Any] = {}
-        self._exception = None
+
+    # What most deliveries never have otherwise is the class's: one is made for every run.
+    failed = False
+    ending: Ending | None = None
+    settled: Settled | None = None
+    mark = -1
+    kwargs: Mapping[str, Any] = MappingProxyType({})  # type: ignore[assignment]
+    _message_id: str | None = None
+    _exception = None
+
+    @cached_property
+    def options(self) -> dict[str, Any]:  # type: ignore[override]
+        return {}
 
     @property
     def args(self) -> tuple[Any, ...]:  # type: ignore[override]

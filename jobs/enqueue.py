@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import socket
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cache
@@ -21,6 +21,7 @@ from jobs.ledger.keys import admit, limit_wait, set_wait
 from jobs.ledger.records import Admitted, NewRun
 from jobs.ready.protocol import ReadyEntry
 from jobs.session import after_commit, begin_writing, borrowed
+from jobs.unserved import warn_if_unserved
 
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session
@@ -54,10 +55,7 @@ def enqueue_runs(app: App, runs: Sequence[NewRun], *, session: Session | None = 
     """
     if not runs:
         return []
-    if app.settings.tracing:
-        from jobs.observe.trace import carry
-
-        runs = carry(runs)
+    runs = carrier(app)(runs)
     performing = current_run.get()
     if session is None and performing is not None and performing.app is app:
         session = performing.open_session
@@ -68,7 +66,17 @@ def enqueue_runs(app: App, runs: Sequence[NewRun], *, session: Session | None = 
         announce_runs(app, [one.run for one in admitted])
     else:
         admitted = _insert_in(app, session, runs)
+    warn_if_unserved(app, (run.queue for run in runs))
     return [Enqueued(one.run.id, one.created) for one in admitted]
+
+
+def carrier(app: App) -> Callable[[Sequence[NewRun]], Sequence[NewRun]]:
+    """What gives runs their trace context; when tracing is off it leaves them as they are, and imports nothing."""
+    if not app.settings.tracing:
+        return lambda runs: runs
+    from jobs.observe.trace import carry
+
+    return carry
 
 
 @cache

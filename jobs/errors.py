@@ -11,6 +11,8 @@ JobsError
 ├── StepRefused               what a step gave back cannot be kept
 ├── UnknownEffect             an effect began in an earlier attempt, and nobody knows whether it took place
 ├── SelectorRefused           a selector or a value in one that cannot be read
+├── Unauthenticated           nobody knows who asks
+├── TooManyTries              signing in was tried too often
 ├── Forbidden                 the operator may not do this
 ├── NotFound                  no such run, kind, queue, worker
 ├── Ambiguous                 a short id that more than one run has
@@ -115,6 +117,22 @@ class SelectorRefused(JobsError):
     def __init__(self, message: str, *, pointer: tuple[str, ...] = (), hint: str | None = None) -> None:
         super().__init__(message, hint=hint)
         self.pointer = pointer
+
+
+class Unauthenticated(JobsError):
+    """No credentials, or wrong, expired or revoked ones. The message does not say which of a name and a password."""
+
+    code = "unauthenticated"
+
+
+class TooManyTries(JobsError):
+    """Signing in was tried too often; ``retry_after_seconds`` says when it may be tried again."""
+
+    code = "too_many_tries"
+
+    def __init__(self, message: str, *, retry_after_seconds: int, hint: str | None = None) -> None:
+        super().__init__(message, hint=hint)
+        self.retry_after_seconds = retry_after_seconds
 
 
 class Forbidden(JobsError):

@@ -45,6 +45,8 @@ class AttemptEnded(Event):
     """An attempt was settled; ``state`` is where its run now is, ``error`` what was raised, if known here.
 
     ``waited_seconds`` is from when the run was due; None where the attempt's worker did not live to tell.
+    ``schedule`` and ``scheduled_for`` are those of the run's slot, if a schedule made it and its worker lived: with
+    ``SlotFired``, all that a check-in of a cron monitor needs.
     """
 
     run_id: UUID
@@ -63,6 +65,8 @@ class AttemptEnded(Event):
     error_message: str | None = None
     fingerprint: str | None = None
     error: BaseException | None = None
+    schedule: str | None = None
+    scheduled_for: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +99,8 @@ class BatchSettled(Event):
 
 @dataclass(frozen=True, slots=True)
 class RunsSwept(Event):
-    """Upkeep moved runs that nobody held: ``duty`` is rescue, expire, unknown_kind, reconcile or prune."""
+    """Upkeep moved runs that nobody held: ``duty`` is rescue, expire, unknown_kind, reconcile or
+    prune; of prune_keys, prune_slots, prune_workers and prune_audit ``runs`` are other rows."""
 
     duty: str
     runs: int

@@ -22,7 +22,7 @@ from jobs.errors import ConfigurationError
 from jobs.size import format_size, parse_size
 
 PREFIX = "JOBS_"
-SECRETS = frozenset({"database_url", "redis_url", "sentry_dsn"})
+SECRETS = frozenset({"database_url", "redis_url", "sentry_dsn", "api_secret"})
 """Settings that may carry a password; shown hidden, and read from ``JOBS_…_FILE`` too."""
 
 
@@ -41,6 +41,12 @@ Span = Annotated[
     BeforeValidator(_span),
     PlainSerializer(lambda span: f"{span.total_seconds()}s", when_used="json"),
 ]
+Keep = Annotated[
+    timedelta | None,
+    BeforeValidator(lambda value: None if value == "never" else _span(value)),
+    PlainSerializer(lambda span: None if span is None else f"{span.total_seconds()}s", when_used="json"),
+]
+"""How long something is kept; None, written ``never``: it is never deleted."""
 Size = Annotated[
     int,
     BeforeValidator(lambda value: parse_size(value) if isinstance(value, str) else value),
@@ -89,6 +95,18 @@ class Settings(BaseSettings):
     statement_timeout: Span = Field(timedelta(seconds=30), description="Time limit of a statement.")
     lock_timeout: Span = Field(timedelta(seconds=5), description="Time limit of a wait for a lock.")
     slow_statement: Span = Field(timedelta(seconds=1), description="Statements that take longer are logged.")
+    retain_succeeded: Keep = Field(timedelta(days=7), description="Succeeded runs are deleted after so long, or never.")
+    retain_cancelled: Keep = Field(
+        timedelta(days=30), description="Cancelled runs are deleted after so long, or never."
+    )
+    retain_dead: Keep = Field(None, description="Dead runs are deleted after so long, or never.")
+    retain_purged: Keep = Field(
+        timedelta(days=7), description="Purged runs are deleted so long after the purge, if not before, or never."
+    )
+    retain_slots: Keep = Field(
+        timedelta(days=90), description="What became of a schedule's slots is deleted after so long, or never."
+    )
+    retain_audit: Keep = Field(None, description="What operators did is deleted after so long, or never.")
     require_reason: bool = Field(False, description="Operators must say why: --reason.")
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="The least level logged.")
     log_format: Literal["auto", "json", "console"] = Field(
@@ -117,8 +135,19 @@ class Settings(BaseSettings):
         "warning", description="Level of errors that are tried again; deaths are always errors."
     )
     sentry_traces: float = Field(0.0, ge=0.0, le=1.0, description="Share of the attempts sent as transactions.")
+    sentry_crons: bool = Field(False, description="Send check-ins of schedules' runs to Sentry's monitors.")
     sentry_arguments: bool = Field(False, description="Send a failed run's arguments too, scrubbed.")
     tracing: bool = Field(False, description="Trace runs with OpenTelemetry; needs the extra otel.")
+
+    api_host: str = Field("127.0.0.1", description="Where the API and its pages listen.")
+    api_port: int = Field(9180, ge=0, le=65535, description="Port of the API and its pages; 0: any free one.")
+    api_behind_tls: bool = Field(False, description="TLS ends before the API: it may listen on other addresses too.")
+    api_hosts: Words = Field((), description="Host names that the API answers to, besides localhost.")
+    api_proxies: Words = Field((), description="Addresses of proxies whose X-Forwarded-For the API believes.")
+    api_secret: str | None = Field(
+        None, min_length=32, description="Signs access tokens; the same for every API process. Unset: one a process."
+    )
+    api_read_only: bool = Field(False, description="The API and its pages show, and change nothing.")
 
     @field_validator("metrics_buckets")
     @classmethod
@@ -225,7 +254,7 @@ def unknown_variables() -> list[str]:
 def show(name: str, value: Any) -> str:
     """A setting's value as text, secrets hidden."""
     if value is None:
-        return "unset"
+        return "never" if name.startswith("retain_") else "unset"
     if name in SECRETS:
         return hide_password(str(value))
     if isinstance(value, timedelta):

@@ -45,20 +45,34 @@ _READ_BY = {
     "poison_after": "workers",
     "unknown_kind_wait": "workers",
     "overdue_after": "workers",
+    "retain_succeeded": "workers, scheduler",
+    "retain_cancelled": "workers, scheduler",
+    "retain_dead": "workers, scheduler",
+    "retain_purged": "workers, scheduler",
+    "retain_slots": "workers, scheduler",
+    "retain_audit": "workers, scheduler",
     "max_argument_bytes": "who enqueues",
     "max_result_bytes": "workers",
     "log_starts": "workers",
     "metrics_port": "workers",
+    "api_host": "api",
+    "api_port": "api",
+    "api_behind_tls": "api",
+    "api_hosts": "api",
+    "api_proxies": "api",
+    "api_secret": "api",
+    "api_read_only": "api",
     "metrics_buckets": "workers",
     "ledger_metrics_port": "scheduler, metrics serve",
     "metrics_timeout": "scheduler, metrics serve",
     "metrics_cache": "scheduler, metrics serve",
     "latency_target": "scheduler, metrics serve",
     "metrics_host": "workers, scheduler, metrics serve",
-    "sentry_dsn": "workers",
-    "sentry_environment": "workers",
-    "sentry_retry_level": "workers",
+    "sentry_dsn": "workers, scheduler",
+    "sentry_environment": "workers, scheduler",
+    "sentry_retry_level": "workers, scheduler",
     "sentry_traces": "workers",
+    "sentry_crons": "workers, scheduler",
     "sentry_arguments": "workers",
 }
 """Who reads a setting; what is not here is read by every process."""
@@ -84,7 +98,7 @@ def _row(name: str, field: FieldInfo) -> str:
 
 
 def _default(name: str, value: Any) -> str:
-    if value is None or value == ():
+    if value == () or (value is None and not name.startswith("retain_")):
         return "unset"
     return f"`{int(value)}`" if isinstance(value, bool) else f"`{show(name, value)}`"
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from jobs.app import App
-from jobs.enqueue import announce_runs, enqueuer
+from jobs.enqueue import announce_runs, carrier, enqueuer
 from jobs.events import ScheduleBroken, ScheduleTicked, SlotFired, SlotPassed
 from jobs.ledger.fire import BATCH, Round, fire_due, fire_released
 from jobs.ledger.leader import limit_idle
@@ -60,7 +60,7 @@ class Periodic:
             while True:
                 with self._app.database.write() as connection:
                     limit_idle(connection)
-                    done = verb(connection, by=enqueuer())
+                    done = verb(connection, by=enqueuer(), carry=carrier(self._app))
                 tell(self._app, done)
                 looked_at += done.looked_at
                 fired += sum(one.run is not None for one in done.decided)

@@ -37,6 +37,7 @@ LAYERS: tuple[frozenset[str], ...] = (
     )
     | {
         "jobs.context",
+        "jobs.unserved",
         "jobs.ended",
         "jobs.lookup",
         "jobs.failure",
@@ -58,7 +59,10 @@ LATE = frozenset(
     {
         ("admin_cli", "worker.main"),
         ("admin_cli", "worker.imports"),
+        ("admin_cli", "worker.watch"),
         ("admin_cli", "scheduler.main"),
+        ("admin_cli", "admin_api.main"),
+        ("admin_cli", "admin_api.reference"),
         ("jobs.dramatiq", "worker.consumer"),
         ("jobs.testing", "worker.attempt"),
     }
@@ -83,6 +87,8 @@ DOORS: dict[str, frozenset[str]] = {
     "dramatiq": frozenset({"jobs.dramatiq", "worker"}),
     "click": frozenset({"admin_cli"}),
     "rich": frozenset({"admin_cli"}),
+    **{name: frozenset({"admin_api"}) for name in ("fastapi", "starlette", "uvicorn", "jinja2", "markupsafe", "jwt")},
+    "argon2": frozenset({"jobs.credentials"}),
     "sentry_sdk": frozenset({"jobs.observe"}),
     "prometheus_client": frozenset({"jobs.observe"}),
     "opentelemetry": frozenset({"jobs.observe"}),

@@ -51,11 +51,12 @@ class Keeper(jobs.Job, retry=Retry(max_attempts=2, first=timedelta(milliseconds=
 
     password: str
     note: str = ""
+    says: str = ""
     fails: bool = False
 
     def perform(self) -> dict[str, str]:
         held = self.password
         logging.getLogger("shop").info("keeping")
         if self.fails:
-            raise RuntimeError("could not keep it")
+            raise RuntimeError(f"could not keep it {self.says}")
         return {"kept": held}

@@ -21,11 +21,14 @@ START_WITHIN_SECONDS = 30.0
 
 # The server's own shell writes the pid: there is no moment at which it runs and its reaper does not know it.
 _LAUNCH = 'echo $$ >pid && exec "$@"'
+# A killed PostgreSQL's own children write into the folder until they see that it is dead, so it is removed
+# until it is gone.
 _REAP = """cat >/dev/null; read pid <pid
 if [ -n "$pid" ]; then
   kill -CONT "$pid"; kill -INT "$pid"; n=0
   while kill -0 "$pid" && [ $n -lt 20 ]; do sleep 0.1; n=$((n+1)); done; kill -KILL "$pid"
-fi; cd /; rm -rf "$1" """
+fi; cd /; n=0
+while [ -e "$1" ] && [ $n -lt 100 ]; do rm -rf "$1" || sleep 0.1; n=$((n+1)); done"""
 
 
 class Server:

@@ -15,7 +15,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-PACKAGES = ("jobs", "worker", "scheduler", "admin_cli")
+PACKAGES = ("jobs", "worker", "scheduler", "admin_cli", "admin_api")
 
 pytestmark = pytest.mark.slow
 

@@ -12,7 +12,7 @@ from uuid import UUID
 from jobs.states import Outcome
 from worker.marks import Marks
 
-TARGET = "worker.process:serve"
+TARGET = "worker.duty:serve"
 """What a worker process calls with its assignment; returns its exit code."""
 
 

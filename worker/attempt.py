@@ -6,7 +6,6 @@ import asyncio
 import inspect
 import json
 import logging
-import sys
 import traceback
 from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from contextlib import contextmanager
@@ -40,6 +39,7 @@ from jobs.retry import Retry
 from jobs.run import Run, StopSign
 from jobs.states import Cause, Outcome, RunState
 from worker.deadline import TooLate
+from worker.frames import frame_of
 from worker.prepare import NotPrepared, Preparations
 
 log = logging.getLogger("jobs.worker")
@@ -113,7 +113,7 @@ class Attempts:
         cls: type[Job] = registry.get(claim.kind)
         now = self._app.clock.monotonic()
         ending = self._failed(claim, cls.options.retry, now - elapsed_seconds, TimeLimitExceeded(why))
-        frame = sys._current_frames().get(thread) if thread is not None else None
+        frame = frame_of(thread) if thread is not None else None
         if frame is not None and ending.failure is not None:
             where = storable("".join(traceback.format_stack(frame, limit=20)))
             ending.failure = replace(ending.failure, traceback=f"It was here:\n{where}")

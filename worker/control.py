@@ -3,7 +3,8 @@
 Supervisor to process: ``{"do": "ping"}``, ``{"do": "stop", "seconds": 25.0}``, ``{"do": "stop_now"}``,
 ``{"do": "drain"}``, ``{"do": "bury", "orphans": [...]}``. Process to supervisor: ``{"say": "ready"}``, ``{"say":
 "pong"}``, ``{"say": "progress", ...}``, ``{"say": "buried", "name": ...}``, ``{"say": "draining", "why": ...}`` (it
-leaves, replace it now) and ``{"say": "replace", "why": ...}`` (it serves until its successor is ready).
+leaves, replace it now) ``{"say": "replace", "why": ...}`` (it serves until its successor is ready) and
+``{"say": "roll", "asked": moment}`` (an operator asks, in the ledger, for a rolling restart).
 
 Neither end ever blocks on the other: what the peer does not read is kept here up to ``MAX_BYTES``, and then
 refused.

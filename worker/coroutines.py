@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import sys
 import threading
 import traceback
 from collections.abc import Callable, Sequence
@@ -24,6 +23,7 @@ from jobs.ledger.records import Ending
 from jobs.run import StopSign
 from jobs.states import Outcome
 from worker.attempt import Attempts
+from worker.frames import frame_of
 from worker.halt import Halt
 from worker.limited import Limited
 from worker.limits import limits_of
@@ -263,7 +263,7 @@ class Coroutines:
 
     def _report(self, live: _Live, seconds: float) -> None:
         thread = self._loop_thread.ident if self._loop_thread is not None else None
-        frame = sys._current_frames().get(thread) if thread is not None else None
+        frame = frame_of(thread) if thread is not None else None
         claim = live.delivery.claim
         log.warning(
             "A coroutine blocks the event loop, and all other async jobs of its process.",

@@ -240,6 +240,8 @@ class Crew:
                     member.stage, member.why_draining = Stage.DRAINING, str(why)
                 case {"say": "replace", "why": why}:
                     member.worn = str(why)
+                case {"say": "roll", "asked": str(moment)}:
+                    member.roll_asked = max(member.roll_asked, moment)
                 case {"say": "buried", "name": str(name)}:
                     self.orphans.buried(name)
                 case {"say": "pong" | "progress", **progress}:

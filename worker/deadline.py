@@ -93,7 +93,7 @@ class Deadlines:
                 self._watchdog.start()
 
     def stop(self) -> None:
-        """Stop the watchdog and wait for it; limits of what still performs are no longer met."""
+        """Stop the watchdog and wait for it, 5 s at most; limits of what still performs are no longer met."""
         with self._starting:
             watchdog, self._watchdog = self._watchdog, None
             self._stopping = True
@@ -101,7 +101,7 @@ class Deadlines:
                 sys.unraisablehook = self._report_unraisable
         if watchdog is not None:
             self._ring()
-            watchdog.join()
+            watchdog.join(5)
 
     def cancel(self, ticket: Ticket) -> None:
         """Raise ``Cancelled`` in the job of ``ticket``, from any thread; at once if it has not begun yet."""

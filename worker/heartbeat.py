@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable, Sequence
+from datetime import datetime
 from uuid import UUID
 
 from jobs.app import App
@@ -47,6 +48,7 @@ class Heartbeat(threading.Thread):
         self.beat_at = self.turned_at = app.clock.monotonic()
         self.on_renewed: Callable[[], None] = lambda: None
         self.on_stop_asked: Callable[[], None] = lambda: None
+        self.on_roll_asked: Callable[[datetime], None] = lambda moment: None
 
     def run(self) -> None:
         every = self._app.settings.lease.total_seconds() / 3
@@ -74,8 +76,10 @@ class Heartbeat(threading.Thread):
         with self._app.database.write(urgent=True) as connection:
             pairs = [(one.run_id, one.token) for one in claims]
             ours = renew(connection, pairs, lease=self._app.settings.lease)
-            is_asked_to_stop = workers.see(connection, self._worker, busy=len(self._performing()))
-        if is_asked_to_stop:
+            asked = workers.see(connection, self._worker, busy=len(self._performing()))
+        if asked.roll_at is not None:
+            self.on_roll_asked(asked.roll_at)
+        if asked.stop_at is not None:
             self.on_stop_asked()
         self.on_renewed()
         for claim in claims:

@@ -28,12 +28,16 @@ log = logging.getLogger("jobs.worker")
 
 STALE_SECONDS = 0.25
 """A claimed run that no thread has started by then goes back: another process may be idle. Source: design."""
+STALE_LOOK_SECONDS = 0.02
+"""How often to look for such, for a look goes through all that is claimed. Source: decision."""
 AHEAD_OF_A_THREAD = 2
 MOST_AHEAD_OF_A_THREAD = 16
 """Handed over ahead of each thread: two, and more of runs so short that all of it is done in milliseconds."""
 LANE_STEP = 32
 """Runs for the lane in one claim, where a source knows a run's kind only once it is claimed: those that turn out
 to need a thread go back. Source: decision."""
+BACKLOG_WAIT = 0.01
+"""Seconds until the intake looks again whether the settler has caught up. Source: a batch of its takes longer."""
 LONGEST_TAKE = 0.2
 """Seconds that a take waits. Source: design; a stopping process waits for it."""
 
@@ -96,6 +100,7 @@ class Intake(threading.Thread):
         self._busy: dict[Delivery, None] = {}
         # Claims went stale and no attempt has ended since: to claim ahead again would only churn the ledger.
         self._is_stalled = False
+        self._looked_for_stale = app.clock.monotonic()
         self._low = threads
         self._room = threading.Event()
         self._wanted = threading.Event()
@@ -229,9 +234,13 @@ class Intake(threading.Thread):
         target = min(MAX_BATCH, idle + ahead)
         missing = target - len(self._heap) - len(self._ahead)
         room = 0 if self._lane is None else min(MAX_BATCH, self._lane.room())
+        if self._settler.backlog > 4 * MAX_BATCH:
+            # Not to claim is not enough: a thread that asks and asks takes the interpreter from the settler.
+            self._stopping.wait(BACKLOG_WAIT)
+            return
         # A batch is worth its statement when half of the target is missing.
         is_full = missing < max(1, target // 2)
-        if (is_full and not room) or self._settler.backlog > 4 * MAX_BATCH:
+        if is_full and not room:
             self._low = target // 2
             self._wanted.clear()
             if len(self._heap) + len(self._ahead) > self._low or idle == 0:
@@ -279,7 +288,11 @@ class Intake(threading.Thread):
         self._room.set()
 
     def _give_back_stale(self) -> None:
-        oldest = self._app.clock.monotonic() - STALE_SECONDS
+        now = self._app.clock.monotonic()
+        if now - self._looked_for_stale < STALE_LOOK_SECONDS:
+            return
+        self._looked_for_stale = now
+        oldest = now - STALE_SECONDS
         with self._lock:
             stale = [entry[2] for entry in self._heap if entry[2].claimed_monotonic < oldest]
             if stale:

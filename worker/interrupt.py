@@ -35,6 +35,7 @@ from typing import NamedTuple
 
 from jobs.errors import ConfigurationError, Interrupt
 from worker.bare_places import bare_places
+from worker.frames import Uncollected, frame_of
 
 _LIBRARY = (
     "logging",
@@ -94,7 +95,7 @@ def find_place(thread: int, *, above: CodeType, admit_waits: bool = True) -> Pla
         above: the code of the frame that performs; what lies below it is not looked at.
         admit_waits: whether ``Condition.wait`` may be interrupted where it waits.
     """
-    top = sys._current_frames().get(thread)
+    top = frame_of(thread)
     if top is None:
         return None
     place = Place(top, top.f_lasti)
@@ -139,7 +140,7 @@ def seek_place(thread: int, *, above: CodeType) -> Place | None:
         sys.setswitchinterval(interval)
         # A wait has been looked for, and here it might be over and only wait for the global lock.
         place = find_place(thread, above=above, admit_waits=False)
-        top = sys._current_frames().get(thread)
+        top = frame_of(thread)
         if place is not None or top is None:
             return place
         here = (id(top), top.f_lasti)
@@ -155,14 +156,15 @@ def send(thread: int, place: Place, error: type[Interrupt], *, before: Callable[
 
     ``before`` is for tests: called between the look and the sending, which nothing else can come between.
     """
-    frame = sys._current_frames().get(thread)
-    # No line from here to the sending calls Python or jumps back, so the global lock is not given away:
-    # the thread cannot move on from the place we see into one where the interrupt would leave a lock held.
-    if frame is place.frame and frame.f_lasti == place.instruction:
-        if before is not None:
-            before()
-        _set_async_exc(thread, error)
-        return True
+    with Uncollected():
+        frame = sys._current_frames().get(thread)
+        # No line from here to the sending calls Python or jumps back, so the global lock is not given away:
+        # the thread cannot move on from the place we see into one where the interrupt would leave a lock held.
+        if frame is place.frame and frame.f_lasti == place.instruction:
+            if before is not None:
+                before()
+            _set_async_exc(thread, error)
+            return True
     return False
 
 

@@ -38,6 +38,8 @@ class Member:
     asked: float | None = None
     """The first ping that it has not answered."""
     why_draining: str = ""
+    roll_asked: str = ""
+    """The latest moment, ISO-8601 in UTC, at which the ledger says that an operator asked for a rolling restart."""
     worn: str = ""
     """Why it wants to be replaced; until its successor is ready it serves."""
     kill_at: float | None = None

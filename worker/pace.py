@@ -16,6 +16,8 @@ SHORT_SECONDS = 0.05
 most of which may be waiting for the interpreter. Source: measured; noops take up to 10 ms beside seven others."""
 _SAMPLES = 64
 _WINDOW = 0.5
+_HOLDS = 0.02
+"""Seconds for which an answer is given again: the intake asks at every turn, thousands of times a second."""
 
 
 class Pace:
@@ -26,6 +28,8 @@ class Pace:
         self._clock = clock
         self._recent: dict[str, dict[str, deque[float]]] = {}
         self._ended: deque[tuple[float, int]] = deque()
+        self._answer = 0
+        self._asked_at = -_HOLDS
 
     def note(self, took: Mapping[tuple[str, str], Sequence[float]]) -> None:
         """Attempts ended, by queue and kind, having taken so many seconds each."""
@@ -41,7 +45,16 @@ class Pace:
             samples.extend(seconds[-_SAMPLES:])
 
     def ahead(self, queues: Sequence[str]) -> int:
-        """How many runs of these queues to hold beyond one for each idle thread; none while they are unknown."""
+        """How many runs of these queues to hold beyond one for each idle thread; none while they are unknown.
+
+        A long run that has just ended is heard of within ``_HOLDS``.
+        """
+        now = self._clock.monotonic()
+        if now - self._asked_at >= _HOLDS or not self._answer:
+            self._asked_at, self._answer = now, self._reckon(queues)
+        return self._answer
+
+    def _reckon(self, queues: Sequence[str]) -> int:
         slowest = 0.0
         for queue in queues:
             kinds = self._recent.get(queue)

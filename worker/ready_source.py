@@ -90,6 +90,7 @@ class ReadySource:
             with self._app.database.read() as connection:
                 self._return(unclaimed(connection, self._taken))
             self._taken = []
+        self._ledger.close()
 
     def _claim_taken(self, kinds: Sequence[str] | None) -> list[Claim]:
         with self._app.database.write() as connection:

@@ -211,4 +211,6 @@ def _event(ending: Ending, settled: Settled) -> AttemptEnded:
         error_message=failure.message if failure else None,
         fingerprint=failure.fingerprint if failure else None,
         error=ending.error,
+        schedule=claim.schedule,
+        scheduled_for=claim.scheduled_for,
     )

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
 from typing import Protocol
 
 from jobs.app import App
 from jobs.events import ServiceFailed
-from jobs.ledger.claim import claim_due, next_due_at
+from jobs.ledger.claim import claim_due, seconds_until_due
 from jobs.ledger.records import Claim
 from jobs.postgres import Listener
 from jobs.sqlite_watch import DataVersion
@@ -49,6 +48,8 @@ class Bell(Protocol):
         """There was work."""
         ...
 
+    def close(self) -> None: ...
+
 
 class LedgerSource:
     """Claims from the ledger itself. When there is nothing, waits for a change or for the next due moment."""
@@ -62,7 +63,7 @@ class LedgerSource:
         self._worker = worker
         self._bell = bell
         self._dry: set[Sequence[str] | None] = set()
-        self._next_due: datetime | None = None
+        self._due_at: float | None = None
 
     def queues(self) -> Sequence[str]:
         return self._queues
@@ -89,17 +90,19 @@ class LedgerSource:
                 self._bell.found()
             else:
                 self._dry.add(kinds)
-                moments = [next_due_at(connection, queue) for queue in self._queues]
-                self._next_due = min((one for one in moments if one is not None), default=None)
+                spans = [seconds_until_due(connection, queue) for queue in self._queues]
+                until_due = min((one for one in spans if one is not None), default=None)
+                # By the ledger's clock, kept on a monotonic one: this machine's may be hours off.
+                self._due_at = None if until_due is None else self._app.clock.monotonic() + until_due
         return claims
 
     def close(self) -> None:
-        pass
+        self._bell.close()
 
     def _is_time(self, wait_seconds: float) -> bool:
         """Wait for a change, or for the next due moment; whether one of them came."""
-        if self._next_due is not None:
-            until_due = (self._next_due - self._app.clock.now()).total_seconds()
+        if self._due_at is not None:
+            until_due = self._due_at - self._app.clock.monotonic()
             if until_due <= wait_seconds:
                 self._bell.wait_for_change(max(0.0, until_due))
                 return True
@@ -120,6 +123,9 @@ class SqliteBell:
 
     def found(self) -> None:
         pass
+
+    def close(self) -> None:
+        self._connection.close()
 
 
 class PollingBell:
@@ -145,6 +151,9 @@ class PollingBell:
         """There was work: more may come soon."""
         self._pause = self._shortest
         self._look_at = 0.0
+
+    def close(self) -> None:
+        pass
 
 
 class ListeningBell:
@@ -178,3 +187,6 @@ class ListeningBell:
 
     def found(self) -> None:
         self._polling.found()
+
+    def close(self) -> None:
+        self._listener.close()

@@ -4,8 +4,8 @@ application.
     run ─ poll ─ generations' news ─ processes' words ─ signals ─ what time demands ─┐
            └──────────────────────────────────────────────────────────────────────── ┘
 
-SIGTERM and SIGINT: graceful stop; a second one: now; a third: kill. SIGHUP: rolling restart with the code of
-now.
+SIGTERM and SIGINT: graceful stop; a second one: now; a third: kill. SIGHUP, or an operator's request in the
+ledger, which its processes hear of: rolling restart with the code of now.
 """
 
 from __future__ import annotations
@@ -58,6 +58,7 @@ class Supervisor:
         self._zygote_back_off = BackOff(clock.rng)
         self._rolling: RollingRestart | None = None
         self._roll_again = False
+        self._rolled_for = ""
         self._restarts = 0
         self._replaced = 0
         self._watch = Watch(plan.watch) if plan.watch else None
@@ -78,7 +79,7 @@ class Supervisor:
                     self._crew.hear(member)
                 for _ in range(signals.stops_asked()):
                     self._stop()
-                if signals.roll_asked() or self._has_new_code():
+                if signals.roll_asked() or self._has_new_code() or self._is_asked_in_the_ledger():
                     self._roll()
                 self._crew.look_after()
                 self._fill_seats()
@@ -310,6 +311,12 @@ class Supervisor:
             return False
         self._watch_at = now + LOOK_SECONDS
         return self._watch.has_changed()
+
+    def _is_asked_in_the_ledger(self) -> bool:
+        """Whether a process has heard of a request newer than the last; of one request several may hear."""
+        latest = max((member.roll_asked for member in self._crew), default="")
+        is_new, self._rolled_for = latest > self._rolled_for, max(latest, self._rolled_for)
+        return is_new
 
     def _step_rolling(self) -> None:
         if self._rolling is None:

@@ -34,7 +34,7 @@ from sqlalchemy import (
 from jobs.ledger.follow import follow
 from jobs.ledger.records import Claim, Freed
 from jobs.models import JobKind, JobQueue, JobRun, UtcDateTime
-from jobs.sql import Batch, Executor, dialect_of, ledger_now, one_of, plus_seconds, random_token
+from jobs.sql import Batch, Executor, dialect_of, ledger_now, one_of, plus_seconds, random_token, seconds_between
 from jobs.states import RunState
 
 _IDS = Batch("wanted", id=Uuid())
@@ -112,6 +112,11 @@ def give_back(session: Executor, held: Sequence[tuple[UUID, UUID]], *, now: date
 def next_due_at(session: Executor, queue: str, *, now: datetime | None = None) -> datetime | None:
     """When the next waiting run of ``queue`` that is not due yet will be; None when there is none."""
     return session.scalar(_next_due(), {"in_queue": queue, "now": now})
+
+
+def seconds_until_due(session: Executor, queue: str, *, now: datetime | None = None) -> float | None:
+    """How long it is until ``next_due_at``, by the ledger's clock: the caller's may be hours off."""
+    return session.scalar(_until_due(), {"in_queue": queue, "now": now})
 
 
 def _values(worker: str, lease: timedelta, now: datetime | None) -> dict[str, Any]:
@@ -226,6 +231,11 @@ def _next_due() -> Select[datetime]:
     return select(func.min(earliest, type_=UtcDateTime())).select_from(levels)
 
 
+@cache
+def _until_due() -> Select[float]:
+    return select(seconds_between(ledger_now(), _next_due().scalar_subquery()))
+
+
 def _take(dialect: str, ids: Select[tuple[UUID]]) -> Update:
     # They are queued, and locked: to ask for the state again would lead the planner to the index of all that is.
     return (
@@ -260,6 +270,7 @@ def _take(dialect: str, ids: Select[tuple[UUID]]) -> Update:
             JobRun.parent_id,
             JobRun.root_id,
             JobRun.scheduled_for,
+            JobRun.schedule,
             JobRun.key,
             JobRun.trace_context,
         )

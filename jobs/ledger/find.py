@@ -86,11 +86,11 @@ def resolve_id(session: Executor, text: str) -> UUID:
     if len(plain) == 32:
         whole = UUID(plain)
         if session.execute(select(JobRun.id).where(JobRun.id == whole)).one_or_none() is None:
-            raise NotFound(f"There is no run {text}.", hint="jobs list shows those there are.")
+            raise NotFound(f"There is no run {text}.", hint="jobledger list shows those there are.")
         return whole
     found = _by_part(session, plain)
     if not found:
-        raise NotFound(f"There is no run {text}.", hint="jobs list shows those there are.")
+        raise NotFound(f"There is no run {text}.", hint="jobledger list shows those there are.")
     if len(found) > 1:
         some = ", ".join(str(one) for one in found[:10])
         raise Ambiguous(

@@ -6,7 +6,7 @@ that two schedulers, a frozen one that wakes, or a schedule made anew cannot fir
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cache
@@ -81,18 +81,30 @@ class _Plan:
     problem: str | None = None
 
 
-def fire_due(session: Executor, *, by: str, limit: int = BATCH, now: datetime | None = None) -> Round:
+Carry = Callable[[Sequence[NewRun]], Sequence[NewRun]]
+
+
+def _as_they_are(runs: Sequence[NewRun]) -> Sequence[NewRun]:
+    return runs
+
+
+def fire_due(
+    session: Executor, *, by: str, limit: int = BATCH, carry: Carry = _as_they_are, now: datetime | None = None
+) -> Round:
     """Decide the due slots of up to ``limit`` schedules. Call again until it has looked at none.
 
     Args:
         by: who decides, for the runs' ``enqueued_by``.
+        carry: gives the runs that are made their trace context.
     """
-    return _decide(session, lock_due(session, limit=limit, now=now), by=by, now=now)
+    return _decide(session, lock_due(session, limit=limit, now=now), by=by, carry=carry, now=now)
 
 
-def fire_released(session: Executor, *, by: str, limit: int = BATCH, now: datetime | None = None) -> Round:
+def fire_released(
+    session: Executor, *, by: str, limit: int = BATCH, carry: Carry = _as_they_are, now: datetime | None = None
+) -> Round:
     """Fire held slots whose earlier run has ended."""
-    return _decide(session, lock_released(session, limit=limit, now=now), by=by, now=now)
+    return _decide(session, lock_released(session, limit=limit, now=now), by=by, carry=carry, now=now)
 
 
 def decide_until(
@@ -166,6 +178,7 @@ def _decide(
     *,
     by: str,
     until: datetime | None = None,
+    carry: Carry = _as_they_are,
     now: datetime | None = None,
 ) -> Round:
     if not records:
@@ -174,7 +187,7 @@ def _decide(
     moment = ledger_moment(session, now=now)
     live = live_runs(session, [one.name for one in records])
     plans = [_plan(one, until or moment, moment, live.get(one.name, 0)) for one in records]
-    decided = _write(session, plans, moment, by=by, now=now)
+    decided = _write(session, plans, moment, by=by, carry=carry, now=now)
     _advance(session, plans, decided, now=now)
     return Round(len(records), decided, {one.record.name: one.problem for one in plans if one.problem})
 
@@ -211,7 +224,7 @@ def _keep(schedule: Schedule) -> int:
 
 
 def _write(
-    session: Executor, plans: Sequence[_Plan], moment: datetime, *, by: str, now: datetime | None
+    session: Executor, plans: Sequence[_Plan], moment: datetime, *, by: str, carry: Carry, now: datetime | None
 ) -> list[Decided]:
     decided = []
     for plan in plans:
@@ -239,7 +252,7 @@ def _write(
     decided = [one for one in decided if (one.slot.schedule, one.slot.slot_at) in written]
     runs = [one.run for one in decided if one.run is not None]
     for start in range(0, len(runs), INSERT):
-        insert_runs(session, runs[start : start + INSERT], now=now)
+        insert_runs(session, carry(runs[start : start + INSERT]), now=now)
     return decided
 
 

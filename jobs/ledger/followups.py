@@ -27,7 +27,7 @@ _NEW = Batch("followups", id=Uuid(), run_id=Uuid(), on_state=String(), kind=Stri
 _KEPT = frozenset(field.name for field in fields(NewRun)) & frozenset(
     {
         "kind", "queue", "priority", "arguments", "arguments_version", "arguments_hash", "key", "hold_seconds",
-        "max_attempts", "delay_seconds", "expires_seconds", "tags", "enqueued_by",
+        "max_attempts", "delay_seconds", "expires_seconds", "tags", "enqueued_by", "trace_context",
     }
 )  # fmt: skip
 

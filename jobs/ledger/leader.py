@@ -48,8 +48,10 @@ def resign(session: Executor, role: str, holder: str, *, now: datetime | None = 
     )
 
 
-def leader(session: Executor, role: str, *, now: datetime | None = None) -> LeaderRecord | None:
-    """Who leads, or last led; None when nobody ever did."""
+def leader(
+    session: Executor, role: str, *, lease: timedelta = LEASE, now: datetime | None = None
+) -> LeaderRecord | None:
+    """Who leads, or last led; None when nobody ever did. ``lease`` is how long those who lead take it for."""
     row = session.execute(
         select(
             JobLeader.holder,
@@ -58,7 +60,7 @@ def leader(session: Executor, role: str, *, now: datetime | None = None) -> Lead
             JobLeader.ticked_at,
             _is_over().label("is_over"),
         ).where(JobLeader.role == role),
-        {"now": now, "lease_seconds": LEASE.total_seconds()},
+        {"now": now, "lease_seconds": lease.total_seconds()},
     ).first()
     if row is None:
         return None

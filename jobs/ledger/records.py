@@ -87,6 +87,7 @@ class Claim:
     parent_id: UUID | None
     root_id: UUID | None
     scheduled_for: datetime | None
+    schedule: str | None = None
     key: str | None = None
     trace_context: str | None = None
 

@@ -211,7 +211,7 @@ def _records(session: Executor, query: Select[Any], *, now: datetime | None) -> 
 
 def _only(found: Sequence[ScheduleRecord], name: str) -> ScheduleRecord:
     if not found:
-        raise NotFound(f"There is no schedule {name!r}.", hint="jobs schedules list shows those there are.")
+        raise NotFound(f"There is no schedule {name!r}.", hint="jobledger schedules list shows those there are.")
     return found[0]
 
 

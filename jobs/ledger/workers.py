@@ -6,6 +6,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 from sqlalchemy import ColumnElement, Float, Integer, Text, bindparam, cast, delete, insert, select, update
 
@@ -32,6 +33,20 @@ class WorkerRecord:
     seen_at: datetime
     stopped_at: datetime | None
     stop_requested_at: datetime | None
+    roll_requested_at: datetime | None
+
+    @property
+    def supervisor(self) -> str:
+        """``host/pid`` of the supervisor that started it."""
+        return self.name.rpartition("/")[0]
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What operators ask of a worker process, and through it of its supervisor; None: nothing."""
+
+    stop_at: datetime | None = None
+    roll_at: datetime | None = None
 
 
 def register(
@@ -64,23 +79,35 @@ def register(
     )
 
 
-def see(session: Executor, name: str, *, busy: int, now: datetime | None = None) -> bool:
-    """Write that a worker process is alive, with so many threads busy. Whether an operator asked it to stop."""
-    asked = session.scalar(
+def see(session: Executor, name: str, *, busy: int, now: datetime | None = None) -> Asked:
+    """Write that a worker process is alive, with so many threads busy. What operators ask of it."""
+    row = session.execute(
         update(JobWorker).where(JobWorker.name == name).values(seen_at=ledger_now(), busy=busy)
-        .returning(JobWorker.stop_requested_at.is_not(None))
+        .returning(JobWorker.stop_requested_at, JobWorker.roll_requested_at)
         .execution_options(synchronize_session=False),
         {"now": now},
-    )  # fmt: skip
-    return bool(asked)
+    ).one_or_none()  # fmt: skip
+    return Asked(*row) if row is not None else Asked()
 
 
 def request_stop(session: Executor, names: Sequence[str], *, now: datetime | None = None) -> list[str]:
     """Ask worker processes to finish what they have and end. Returns those that had not stopped."""
+    return _request(session, names, now=now, stop_requested_at=ledger_now())
+
+
+def request_roll(session: Executor, names: Sequence[str], *, now: datetime | None = None) -> list[str]:
+    """Ask the supervisors of worker processes for a rolling restart. Returns those that had not stopped.
+
+    Each process hands it on; a supervisor that hears of one request from several rolls once.
+    """
+    return _request(session, names, now=now, roll_requested_at=ledger_now())
+
+
+def _request(session: Executor, names: Sequence[str], *, now: datetime | None, **values: Any) -> list[str]:
     asked = session.scalars(
         update(JobWorker)
         .where(JobWorker.name.in_(list(names)), JobWorker.stopped_at.is_(None))
-        .values(stop_requested_at=ledger_now())
+        .values(values)
         .returning(JobWorker.name)
         .execution_options(synchronize_session=False),
         {"now": now},

@@ -61,6 +61,7 @@ class JobWorker(Base):
     seen_at: Mapped[datetime] = mapped_column(UtcDateTime)
     stopped_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     stop_requested_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    roll_requested_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
 
     # ledger/workers.py, live workers.
     __table_args__ = (Index("ix_job_workers_seen", "seen_at"),)

@@ -49,6 +49,8 @@ class OperatorAction(Base):
     __table_args__ = (
         CheckConstraint("state in ('failed', 'finished', 'interrupted', 'running')", name="state"),
         CheckConstraint("(state = 'running') = (finished_at is null)", name="finished_exactly_when_over"),
+        # ledger/prune.py, old actions.
+        Index("ix_operator_actions_finished", "finished_at"),
     )
 
 

@@ -26,6 +26,7 @@ from jobs.models.types import (
     LIVE_OF_SCHEDULE,
     MAX_PRIORITY,
     MIN_PRIORITY,
+    PURGED,
     SHOWN,
     SUCCESS_OF_SCHEDULE,
     Base,
@@ -122,14 +123,15 @@ class JobRun(Base):
         Index("ix_job_runs_ended", "state", "queue", "kind", "state_at", "id",
               postgresql_where=text(SHOWN), sqlite_where=text(SHOWN)),
         # ledger/strands.py, purged runs.
-        Index("ix_job_runs_purged", "state_at", "id", postgresql_where=text("deleted_at is not null"),
-              sqlite_where=text("deleted_at is not null")),
+        Index("ix_job_runs_purged_list", "state_at", "id", postgresql_where=text(PURGED), sqlite_where=text(PURGED)),
         # ledger/strands.py, the runs of an error group.
         Index("ix_job_runs_fingerprint", "fingerprint", "state_at", "id",
               postgresql_where=text("fingerprint is not null"), sqlite_where=text("fingerprint is not null")),
         # ledger/strands.py, runs by key, ended ones too.
         Index("ix_job_runs_key", "key", postgresql_where=text("key is not null"),
               sqlite_where=text("key is not null")),
+        # ledger/prune.py, purged runs, the oldest purge first.
+        Index("ix_job_runs_purged", "deleted_at", postgresql_where=text(PURGED), sqlite_where=text(PURGED)),
         # ledger/strands.py, what a run enqueued.
         Index("ix_job_runs_parent", "parent_id", postgresql_where=text("parent_id is not null"),
               sqlite_where=text("parent_id is not null")),

@@ -88,6 +88,8 @@ class JobScheduleSlot(Base):
         CheckConstraint("state in ('backfilled', 'fired', 'missed', 'skipped')", name="state"),
         CheckConstraint("(state in ('backfilled', 'fired')) = (run_id is not null)", name="run_exactly_when_fired"),
         CheckConstraint("older_missed >= 0", name="older_missed_from_zero"),
+        # ledger/slots.py, old slots.
+        Index("ix_job_schedule_slots_decided", "decided_at"),
     )
 
 

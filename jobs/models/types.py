@@ -123,6 +123,7 @@ def one_of(column: str, values: Any) -> str:
 
 LIVE_KEY = "key is not null and state in ('queued', 'running')"
 """Which runs hold their key, whatever its scope: the predicate of a unique index."""
+PURGED = "deleted_at is not null"
 ENDED = "finished_at is not null"
 """Which runs have ended, in the words of the indexes: SQLite matches those of a query to them."""
 SHOWN = f"{ENDED} and deleted_at is null"

@@ -12,6 +12,7 @@ import queue
 import threading
 from collections.abc import Callable
 from datetime import timedelta
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -21,10 +22,13 @@ from sentry_sdk.utils import event_from_exception
 from jobs.app import App
 from jobs.clock import new_token
 from jobs.errors import JobsError
-from jobs.events import AttemptEnded, RunBuried
+from jobs.events import AttemptEnded, RunBuried, SlotFired
 from jobs.ledger.find import find_run
+from jobs.ledger.records import RunRecord
+from jobs.ledger.schedules import find_schedule
+from jobs.observe import check_ins
 from jobs.observe.scrub import scrub
-from jobs.states import RunState
+from jobs.states import FINAL, RunState
 
 log = logging.getLogger("jobs.sentry")
 
@@ -40,7 +44,7 @@ class Reporter(threading.Thread):
         super().__init__(name="jobs-sentry", daemon=True)
         self._app = app
         self._settings = app.settings
-        self._waiting: queue.Queue[AttemptEnded | RunBuried | None] = queue.Queue(MAX_WAITING)
+        self._waiting: queue.Queue[Callable[[], None] | None] = queue.Queue(MAX_WAITING)
         self._dropped = 0
         self._client = sentry_sdk.Client(
             dsn=self._settings.sentry_dsn,
@@ -56,17 +60,28 @@ class Reporter(threading.Thread):
     def hear_ends(self, batch: list[AttemptEnded]) -> None:
         rate, rng = self._settings.sentry_traces, self._app.clock.rng
         for one in batch:
-            if self._level(one) is not None or (rate and rng.random() < rate):
-                self._put(one)
+            level = self._level(one)
+            if level is not None:
+                self._put(partial(self._report, one, level))
+            elif rate and rng.random() < rate:
+                self._put(partial(self._client.capture_event, _transaction(one)))
+            if self._settings.sentry_crons and _may_end_a_check_in(one):
+                self._put(partial(self._end_check_in, one))
 
     def hear_burials(self, batch: list[RunBuried]) -> None:
         for one in batch:
-            self._put(one)
+            self._put(partial(self._report_burial, one))
+            if self._settings.sentry_crons:
+                self._put(partial(self._end_check_in, one))
+
+    def hear_slots(self, batch: list[SlotFired]) -> None:
+        for one in batch:
+            self._put(partial(self._begin_check_in, one))
 
     def run(self) -> None:
-        while (one := self._waiting.get()) is not None:
+        while (send := self._waiting.get()) is not None:
             try:
-                self._report(one)
+                send()
             except Exception:
                 log.exception("A report to Sentry failed.")
 
@@ -79,9 +94,9 @@ class Reporter(threading.Thread):
             pass
         self._client.close(timeout=CLOSE_SECONDS)
 
-    def _put(self, one: AttemptEnded | RunBuried) -> None:
+    def _put(self, send: Callable[[], Any]) -> None:
         try:
-            self._waiting.put_nowait(one)
+            self._waiting.put_nowait(send)
         except queue.Full:
             self._dropped += 1
             if self._dropped & (self._dropped - 1) == 0:  # At 1, 2, 4, 8: a storm of errors is no storm of lines.
@@ -95,16 +110,30 @@ class Reporter(threading.Thread):
         is_failure = one.state is RunState.QUEUED and (one.error is not None or one.error_type is not None)
         return level if is_failure and level != "off" else None
 
-    def _report(self, one: AttemptEnded | RunBuried) -> None:
-        if isinstance(one, RunBuried):
-            event = {"message": f"Run is dead: {one.cause.value}", "fingerprint": [one.kind, one.cause.value]}
-            self._send(one.run_id, one.kind, one.queue, {**event, "level": "error"}, tags={"cause": one.cause.value})
-            return
-        level = self._level(one)
-        if level is not None:
-            self._send(one.run_id, one.kind, one.queue, self._error(one, level), tags=_tags(one))
-        else:
-            self._client.capture_event(_transaction(one))
+    def _report(self, one: AttemptEnded, level: str) -> None:
+        self._send(one.run_id, one.kind, one.queue, self._error(one, level), tags=_tags(one))
+
+    def _report_burial(self, one: RunBuried) -> None:
+        event = {"message": f"Run is dead: {one.cause.value}", "fingerprint": [one.kind, one.cause.value]}
+        self._send(one.run_id, one.kind, one.queue, {**event, "level": "error"}, tags={"cause": one.cause.value})
+
+    def _begin_check_in(self, one: SlotFired) -> None:
+        with self._app.database.read() as connection:
+            schedule = find_schedule(connection, one.schedule).schedule
+        self._check_in(check_ins.begun(one.schedule, one.run_id, schedule))
+
+    def _end_check_in(self, one: AttemptEnded | RunBuried) -> None:
+        name = one.schedule if isinstance(one, AttemptEnded) else None
+        if name is None:
+            run = self._find(one.run_id)
+            name = run.schedule if run is not None else None
+        if name is not None:
+            state = one.state if isinstance(one, AttemptEnded) else RunState.DEAD
+            self._check_in(check_ins.ended(name, one.run_id, state))
+
+    def _check_in(self, told: dict[str, Any]) -> None:
+        event: Any = {**told, "environment": self._settings.sentry_environment}
+        self._client.capture_event(event)
 
     def _error(self, one: AttemptEnded, level: str) -> dict[str, Any]:
         event: dict[str, Any] = {}
@@ -134,13 +163,16 @@ class Reporter(threading.Thread):
 
     def _arguments(self, run_id: UUID) -> dict[str, Any]:
         """The run's arguments, scrubbed; events carry none, so the ledger is asked."""
-        try:
-            with self._app.database.read() as connection:
-                run = find_run(connection, run_id)
-        except JobsError:
-            return {}
+        run = self._find(run_id)
         found = scrub(run.arguments) if run is not None else {}
         return found if isinstance(found, dict) else {}
+
+    def _find(self, run_id: UUID) -> RunRecord | None:
+        try:
+            with self._app.database.read() as connection:
+                return find_run(connection, run_id)
+        except JobsError:
+            return None
 
 
 def subscribe(app: App) -> Callable[[], None]:
@@ -149,6 +181,8 @@ def subscribe(app: App) -> Callable[[], None]:
     logging.getLogger("urllib3.connectionpool").addFilter(_is_not_sentrys)
     app.events.subscribe(AttemptEnded, reporter.hear_ends)
     app.events.subscribe(RunBuried, reporter.hear_burials)
+    if app.settings.sentry_crons:
+        app.events.subscribe(SlotFired, reporter.hear_slots)
     reporter.start()
     return reporter.close
 
@@ -156,6 +190,12 @@ def subscribe(app: App) -> Callable[[], None]:
 def _is_not_sentrys(record: logging.LogRecord) -> bool:
     """A Sentry that is away would fill the log with the retries of its client."""
     return not (record.threadName or "").startswith("sentry-sdk")
+
+
+def _may_end_a_check_in(one: AttemptEnded) -> bool:
+    """Its run has ended, and a schedule made it, or may have: of an end that its worker did not tell, the ledger
+    knows."""
+    return one.state in FINAL and (one.schedule is not None or one.waited_seconds is None)
 
 
 def _tags(one: AttemptEnded) -> dict[str, str]:

@@ -40,8 +40,14 @@ def carry(runs: Sequence[NewRun]) -> Sequence[NewRun]:
             context: dict[str, str] = {}
             propagation.TraceContextTextMapPropagator().inject(context)
         parent = context.get("traceparent", "")
-        carried.append(replace(run, trace_context=parent) if 0 < len(parent) <= MAX_CONTEXT else run)
+        carried.append(_with(run, parent) if 0 < len(parent) <= MAX_CONTEXT else run)
     return carried
+
+
+def _with(run: NewRun, context: str) -> NewRun:
+    """The run with the context of its sending; what follows on it was asked for there too."""
+    followups = tuple(replace(one, run=_with(one.run, context)) for one in run.followups)
+    return replace(run, trace_context=context, followups=followups)
 
 
 def consumer(settings: Settings) -> Callable[[Claim], Context[Note]]:

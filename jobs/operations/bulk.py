@@ -147,7 +147,8 @@ def carry_out(
     check_reason(app, reason)
     if expect is not None and expect != planned.count:
         raise Conflict(
-            f"{planned.count:,} runs match, and {expect:,} were expected; nothing was done.",
+            f"{planned.count:,} {'run matches' if planned.count == 1 else 'runs match'}, and {expect:,} "
+            f"{'was' if expect == 1 else 'were'} expected; nothing was done.",
             hint="Look again with --dry-run.",
         )
     report = Report(action_id=resume or new_run_id(), verb=act.verb, expected=planned.count)

@@ -1,4 +1,4 @@
-"""One queue: what waits in it, who serves it, whether it is paused."""
+"""One queue or kind: what the ledger has of it, who serves it, whether it is paused."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from jobs.errors import NotFound
 from jobs.ledger import queues, reports, workers
 from jobs.operations.names import known_names
 from jobs.operations.operator import Operator, Permission
+from jobs.states import RunState
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,3 +38,27 @@ def look_at(app: App, operator: Operator, name: str) -> QueueView:
     return QueueView(
         count, pause, [one.name for one in serving], sorted({kind for one in serving for kind in one.kinds})
     )
+
+
+@dataclass(frozen=True, slots=True)
+class KindView:
+    """What the ledger has of a kind now: runs by state, its pause, the live workers that know it."""
+
+    runs: dict[RunState, int]
+    pause: queues.Pause | None
+    workers: list[str]
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing in the ledger has its name."""
+        return not (any(self.runs.values()) or self.pause or self.workers)
+
+
+def look_at_kind(app: App, operator: Operator, name: str) -> KindView:
+    """The kind of this name in the ledger, whether or not this process knows its job."""
+    operator.need(Permission.RUNS_READ)
+    with app.database.read() as connection:
+        runs = reports.count_by_state(connection, kind=name)
+        pause = queues.pauses(connection, "kind").get(name)
+        knowing = [one.name for one in workers.live(connection) if name in one.kinds]
+    return KindView(runs, pause, knowing)

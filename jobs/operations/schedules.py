@@ -14,25 +14,22 @@ from uuid import UUID
 
 from jobs.app import App
 from jobs.catch_up import SlotState
-from jobs.enqueue import announce_runs, enqueuer
+from jobs.enqueue import announce_runs, carrier, enqueuer
 from jobs.errors import Conflict, DefinitionError
 from jobs.ledger import schedules
 from jobs.ledger.fire import close_books, new_run
 from jobs.ledger.insert import insert_runs
 from jobs.ledger.records import NewRun
 from jobs.ledger.schedules import Owner, ScheduleRecord
-from jobs.ledger.slots import NewSlot, SlotRecord, fired_among, list_slots, overwrite_unfired, record_slots
+from jobs.ledger.slots import NewSlot, SlotRecord, list_slots, record_slots
 from jobs.operations.note import note
 from jobs.operations.operator import Operator, Permission
 from jobs.preview import Planned, preview
 from jobs.schedule import MAX_NAME, Schedule
 from jobs.schedule_data import describe, from_data, to_data, write_data
-from jobs.slots import next_slot, slots
+from jobs.slots import next_slot
 from jobs.sql import Executor
 
-MAX_BACKFILL = 10_000
-"""Slots of one backfill. Source: decision; more is a migration, to be done in parts that one can watch."""
-BATCH = 500
 _TICK = timedelta(microseconds=1)
 _TIMING = ("type", "expression", "timezone", "interval_seconds", "anchor", "moment")
 
@@ -224,61 +221,10 @@ def run_schedule(
     with app.database.write(urgent=True) as connection:
         record = schedules.find_schedule(connection, name)
         run = new_run(record, moment or schedules.ledger_moment(connection), by=by.name[:200])
-        insert_runs(connection, [run])
+        insert_runs(connection, carrier(app)([run]))
         note(connection, "schedules.run", by, target=name, reason=reason, after={"run_id": str(run.id)})
     announce_runs(app, [run])
     return run.id
-
-
-def plan_backfill(app: App, name: str, *, since: datetime, until: datetime) -> list[datetime]:
-    """The slots of ``since <= slot <= until`` that made no run, up to what is decided.
-
-    Raises:
-        NotFound: there is none of this name.
-        Conflict: there are more than ``MAX_BACKFILL``.
-    """
-    with app.database.read() as connection:
-        record = schedules.find_schedule(connection, name)
-        last = min(until, record.decided_until)
-        found = slots(record.schedule, after=since - _TICK, until=last, limit=MAX_BACKFILL + 1)
-        if len(found) > MAX_BACKFILL:
-            raise Conflict(
-                f"There are more than {MAX_BACKFILL:,} slots of {name!r} from {since.isoformat()}.",
-                hint="Backfill a shorter span.",
-            )
-        fired: set[datetime] = set()
-        for start in range(0, len(found), BATCH):
-            fired |= fired_among(connection, name, found[start : start + BATCH])
-    return [one for one in found if one not in fired]
-
-
-def backfill_schedule(
-    app: App, name: str, moments: Sequence[datetime], *, by: Operator, reason: str | None = None
-) -> int:
-    """Make the runs of these slots, due now; how many. A slot that has a run by now is left alone.
-
-    In batches, each a transaction: broken off, it may be asked for again.
-    """
-    by.need(Permission.SCHEDULES_WRITE)
-    made = 0
-    for start in range(0, len(moments), BATCH):
-        with app.database.write() as connection:
-            record = schedules.lock(connection, name)
-            runs = {one: new_run(record, one, by=by.name[:200]) for one in moments[start : start + BATCH]}
-            why = f"backfilled by {by.name}"[:200]
-            new = [
-                NewSlot(schedule=name, slot_at=one, state=SlotState.BACKFILLED, why=why, run_id=run.id)
-                for one, run in runs.items()
-            ]
-            written = overwrite_unfired(connection, new)
-            fresh = [run for one, run in runs.items() if (name, one) in written]
-            if fresh:
-                insert_runs(connection, fresh)
-            span = {"from": moments[start].isoformat(), "to": moments[start : start + BATCH][-1].isoformat()}
-            note(connection, "schedules.backfill", by, target=name, reason=reason, after=span, count=len(fresh))
-        announce_runs(app, fresh)
-        made += len(fresh)
-    return made
 
 
 def _views(connection: Executor, records: Sequence[ScheduleRecord]) -> list[ScheduleView]:

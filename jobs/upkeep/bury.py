@@ -16,6 +16,5 @@ def bury_unknown(app: App) -> tuple[int, list[ReadyEntry]]:
     with app.database.write() as connection:
         known = workers.kinds_known(connection, within=wait)
         buried = bury_unknown_kinds(connection, sorted(known), wait=wait) if known else []
-        workers.forget_old(connection, after=10 * wait)
     app.events.emit(buried_events(buried, Cause.UNKNOWN_KIND))
     return len(buried), []

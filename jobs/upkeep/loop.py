@@ -13,6 +13,7 @@ from jobs.errors import JobsError
 from jobs.events import RunsSwept, ServiceFailed
 from jobs.ready.protocol import ReadyEntry
 from jobs.upkeep.bury import bury_unknown
+from jobs.upkeep.prune import TURN_SECONDS, Pruner
 from jobs.upkeep.reconcile import reconcile
 from jobs.upkeep.rescue import expire_waiting, rescue_abandoned
 
@@ -26,7 +27,7 @@ Duty = Callable[[App], tuple[int, list[ReadyEntry]]]
 
 
 class Upkeep(threading.Thread):
-    """Rescue, expiry, burial and the ready index, for as long as the process lives.
+    """Rescue, expiry, burial, pruning and the ready index, for as long as the process lives.
 
     A duty that fails is tried again in the next round.
     """
@@ -37,6 +38,8 @@ class Upkeep(threading.Thread):
         self._stopping = threading.Event()
         self._wake = threading.Event()
         self._since = app.clock.monotonic()
+        self._pruner = Pruner(app)
+        self._prunes_on = False
 
     def run(self) -> None:
         clock = self._app.clock
@@ -49,7 +52,9 @@ class Upkeep(threading.Thread):
             self._try("reconcile", lambda: reconcile(self._app))
             if not hurried or clock.monotonic() >= next_at:
                 self.round()
-                next_at = clock.monotonic() + EVERY_SECONDS * (0.75 + clock.rng.random() / 2)
+                # With more to delete it rests as long as it has worked.
+                pause = TURN_SECONDS if self._prunes_on else EVERY_SECONDS * (0.75 + clock.rng.random() / 2)
+                next_at = clock.monotonic() + pause
 
     def hurry(self) -> None:
         """Look at the ready index now: it has lost what it held. Any thread may call it."""
@@ -69,6 +74,11 @@ class Upkeep(threading.Thread):
             duties.append(("unknown_kind", bury_unknown))
         for name, duty in duties:
             self._try(name, partial(self._do, name, duty))
+        self._prunes_on = False
+        self._try("prune", self._prune)
+
+    def _prune(self) -> None:
+        self._prunes_on = self._pruner.turn()
 
     def _try(self, name: str, do: Callable[[], None]) -> None:
         try:

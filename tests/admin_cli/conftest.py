@@ -11,11 +11,15 @@ import subprocess
 import sys
 import termios
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+
+from jobs import boot, registry
+from jobs.app import App
+from tests.admin_cli import world
 
 ROOT = Path(__file__).parents[2]
 SAMPLE = Path(__file__).with_name("sample.py")
@@ -136,3 +140,54 @@ def on_shell_terminal(tmp_path: Path) -> Callable[..., str]:
         return run_on_terminal(command, env=env, typed=typed, columns=200).out.replace("\r\n", "\n")
 
     return run
+
+
+@dataclass(frozen=True)
+class Program:
+    """The program in this process, in a folder of its own with ``shop/jobs.py`` and a ledger that is filled."""
+
+    folder: Path
+    capsys: pytest.CaptureFixture[str]
+
+    def __call__(self, *args: str) -> Ended:
+        from admin_cli.main import run
+
+        self.capsys.readouterr()
+        code = run(args)
+        return Ended(code, *self.capsys.readouterr())
+
+
+@pytest.fixture
+def in_shop(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Iterator[Callable[[App], Program]]:
+    """``in_shop(app)``: the program over a ledger that is filled as ``world.py`` says, piped."""
+    (tmp_path / "shop").mkdir()
+    (tmp_path / "shop" / "jobs.py").write_text(world.SHOP)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("JOBS_ACTOR", "ada@desk")
+    monkeypatch.setenv("TZ", "UTC")
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    # The App of the test stays the current one.
+    monkeypatch.setattr(boot, "configure", lambda made: made)
+    known = set(registry.kinds())
+
+    def make(app: App) -> Program:
+        monkeypatch.setenv("JOBS_DATABASE_URL", app.settings.database_url or "")
+        world.build(app)
+        program = Program(tmp_path, capsys)
+        made = program("schedules", "create", "nightly", "Report", "--cron", "0 3 * * *", "--import", "shop.jobs")
+        assert made.code == 0, made.err
+        return program
+
+    yield make
+    for kind in set(registry.kinds()) - known:
+        registry.forget(kind)
+    for name in ("shop.jobs", "shop"):
+        sys.modules.pop(name, None)
+
+
+@pytest.fixture
+def program(in_shop: Callable[[App], Program], app: App) -> Program:
+    """``program("list", "-o", "json")``: on each dialect."""
+    return in_shop(app)

@@ -71,9 +71,19 @@ def test_every_command_answers_help_within_80_columns(capsys) -> None:
         assert max(map(len, capsys.readouterr().out.splitlines())) <= 80
 
 
-def test_bare_call_shows_the_help(capsys) -> None:
+def test_bare_call_shows_the_help_where_there_is_no_ledger(capsys, tmp_path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("JOBS_DATABASE_URL", raising=False)
+
     assert run([]) == 0
     assert capsys.readouterr().out.startswith("Usage: jobledger")
+
+
+def test_bare_call_shows_the_status_once_there_is_a_ledger(sqlite_url, tmp_path) -> None:
+    ended = sh("cd $HOME && $JL", tmp_path)
+
+    assert ended.returncode == 0
+    assert ended.stdout.startswith("ledger\tsqlite://")
 
 
 def test_version_names_the_program(capsys) -> None:

@@ -128,6 +128,30 @@ def test_dev_reads_a_dotenv_file_and_the_environment_wins(tmp_path: Path) -> Non
     process.wait(40)
 
 
+@pytest.mark.slow
+def test_dev_schedules_too_and_its_scheduler_ends_with_it_whatever_the_end(tmp_path: Path) -> None:
+    (tmp_path / "shop.py").write_text(
+        "from datetime import timedelta\nfrom jobs import Every, Job\n"
+        "class Tick(Job, schedule=Every(timedelta(seconds=1))):\n"
+        "    def perform(self): pass\n"
+    )
+    log = tmp_path / "log"
+    with log.open("wb") as file:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "admin_cli.main", "dev", "--import", "shop"],
+            cwd=tmp_path,
+            env=_environment(JOBS_LOG_FORMAT="json"),
+            stderr=file,
+        )
+    try:
+        assert wait_until(lambda: "Run succeeded." in log.read_text(), seconds=40), log.read_text()
+    finally:
+        process.kill()
+        process.wait()
+
+    assert wait_until(lambda: "Scheduler stopped." in log.read_text(), seconds=20), log.read_text()
+
+
 def test_every_metric_is_listed(tmp_path: Path) -> None:
     ended = _run("metrics", "names", cwd=tmp_path)
 

@@ -10,6 +10,7 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
+import promql_parser
 import pytest
 import yaml
 
@@ -118,6 +119,17 @@ def test_labels_in_queries_are_labels_we_have() -> None:
             assert set(re.findall(r"(\w+)\s*=", inside)) <= labels, expr
         for by in re.findall(r"\bby \(([^)]*)\)", expr):
             assert {one.strip() for one in by.split(",")} <= labels, expr
+
+
+def test_every_expression_is_promql() -> None:
+    """By a parser that comes with the tests: what promtool says too, where it can be had."""
+    queries = [re.sub(r"\$__\w+|\$\w+", lambda m: "5m" if m[0].startswith("$__") else ".*", one) for one in _queries()]
+
+    for expr in [rule["expr"] for rule in _alerts()] + queries:
+        assert promql_parser.parse(expr) is not None
+
+    with pytest.raises(ValueError, match="parenthesis"):
+        promql_parser.parse("sum(jobs_dead_letters")
 
 
 def test_the_dashboards_queries_parse(promtool: str, tmp_path: Path) -> None:

@@ -5,14 +5,13 @@ Limit 2 s, hard limit 3 s later: recorded within 7 s, the slot back within 10 s,
 
 from __future__ import annotations
 
-import shutil
-import subprocess
 import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.faults.compiled import compile_shared
 from tests.worker.live import live_worker
 
 pytestmark = [pytest.mark.slow, pytest.mark.faults]
@@ -92,11 +91,8 @@ STUCK = [
 
 def compile_loop(folder: Path) -> None:
     """A C function that never returns, in ``loop.so``; called through PyDLL it keeps the GIL."""
-    compiler = shutil.which("cc") or shutil.which("gcc")
-    if compiler is None:
-        pytest.skip("no C compiler")
     (folder / "loop.c").write_text("volatile int go = 1; void forever(void) { while (go) { } }\n")
-    subprocess.run([compiler, "-shared", "-fPIC", "-o", str(folder / "loop.so"), str(folder / "loop.c")], check=True)
+    compile_shared(folder / "loop.c", folder / "loop.so")
 
 
 def measure(folder: Path, kind: str, *, url: str | None = None) -> dict[str, Any]:
@@ -111,7 +107,7 @@ def measure(folder: Path, kind: str, *, url: str | None = None) -> dict[str, Any
         (stuck,) = worker.enqueue(kind, max_attempts=1)
         worker.wait_until_running(stuck)
         began = time.monotonic()
-        worker.wait_until_final([stuck], seconds=15)
+        worker.wait_until_final([stuck], seconds=60)
         recorded = time.monotonic() - began
         fine = worker.enqueue("Fine", 2)
         worker.wait_until_final(fine)
@@ -130,13 +126,18 @@ def measure(folder: Path, kind: str, *, url: str | None = None) -> dict[str, Any
         }
 
 
-@pytest.mark.parametrize("kind", STUCK)
-def test_stuck_code_is_recorded_and_its_slot_comes_back(tmp_path: Path, kind: str) -> None:
+SHORT = {"Receives", "HoldsTheGil", "BlocksTheLoop"}
+"""One that a soft limit cannot reach, one that stops its process, one that stops its loop."""
+
+
+@pytest.mark.parametrize("kind", [pytest.param(one, marks=[pytest.mark.short] * (one in SHORT)) for one in STUCK])
+def test_stuck_code_is_recorded_and_its_slot_comes_back(tmp_path: Path, kind: str, is_full: bool) -> None:
     seen = measure(tmp_path, kind)
 
     assert seen["outcomes"] == ["timed_out"]
-    assert seen["recorded"] < RECORDED_SECONDS
-    assert seen["slot"] < SLOT_SECONDS
+    if is_full:  # Else beside other tests, on any machine.
+        assert seen["recorded"] < RECORDED_SECONDS
+        assert seen["slot"] < SLOT_SECONDS
     assert seen["neighbour"].state == "succeeded"
     assert seen["neighbour"].charged == 0
     assert len(seen["neighbour_outcomes"]) <= 2

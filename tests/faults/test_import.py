@@ -1,4 +1,7 @@
-"""F1 for a long job: its process is killed again and again, and each of a million rows is there once."""
+"""F1 for a long job: its process is killed again and again, and each of a million rows is there once.
+
+By itself: ``make faults ARGS="-k long_import"``; ``JOBS_TEST_IMPORT_ROWS=200000`` makes it shorter.
+"""
 
 from __future__ import annotations
 

@@ -18,6 +18,7 @@ def kill_every_second(fleet: Fleet, seconds: float) -> None:
         fleet.kill_one()
 
 
+@pytest.mark.short
 def test_f1_a_worker_process_is_killed_every_second(make_fleet, load):
     fleet = make_fleet()
 
@@ -25,7 +26,7 @@ def test_f1_a_worker_process_is_killed_every_second(make_fleet, load):
         kill_every_second(fleet, load.seconds)
 
     fleet.check("F1", drained=fleet.drained())
-    assert fleet.kills >= load.seconds * 0.8
+    assert fleet.kills >= load.seconds * 0.5
     assert fleet.stop() == 0
 
 

@@ -9,12 +9,14 @@ from datetime import timedelta
 import pytest
 import redis
 
+from jobs.errors import JobsError
 from tests.faults.fleet import until
 from tests.faults.work import Effect
 
 pytestmark = [pytest.mark.faults, pytest.mark.slow, pytest.mark.timeout(240)]
 
 
+@pytest.mark.short
 def test_f2_redis_is_flushed_and_killed_three_times_each(make_fleet, load, valkey):
     fleet = make_fleet()
     back = []
@@ -26,7 +28,7 @@ def test_f2_redis_is_flushed_and_killed_three_times_each(make_fleet, load, valke
                 client.flushall()
             fleet.fault()
             wiped_at = time.monotonic()
-            assert until(fleet.app.ready.is_intact, seconds=5)
+            assert until(lambda: is_intact(fleet), seconds=load.within(5))
             back.append(time.monotonic() - wiped_at)
         for _ in range(3):
             time.sleep(load.seconds / 8)
@@ -35,10 +37,11 @@ def test_f2_redis_is_flushed_and_killed_three_times_each(make_fleet, load, valke
             fleet.fault()
 
     fleet.check("F2", drained=fleet.drained(), back_seconds=round(max(back), 2))
-    assert max(back) < 2.0
+    assert max(back) < load.within(2)
     assert fleet.stop() == 0
 
 
+@pytest.mark.short
 def test_f3_postgres_is_stopped_at_once_and_started_twice(make_fleet, load, postgres):
     fleet = make_fleet()
     back = []
@@ -52,11 +55,11 @@ def test_f3_postgres_is_stopped_at_once_and_started_twice(make_fleet, load, post
             fleet.fault()
             started_at = time.monotonic()
             done = effects(fleet)
-            assert until(lambda done=done: effects(fleet) > done, seconds=10)
+            assert until(lambda done=done: effects(fleet) > done, seconds=load.within(10))
             back.append(time.monotonic() - started_at)
 
     fleet.check("F3", drained=fleet.drained(), back_seconds=round(max(back), 2), extra_allowed=2 * 16)
-    assert max(back) < 5.0
+    assert max(back) < load.within(5)
     assert fleet.stop() == 0
 
 
@@ -103,8 +106,16 @@ def test_f13_redis_at_its_memory_limit_loses_nothing(make_fleet, load, valkey):
 
     load.runs += 10
     fleet.check("F13", drained=fleet.drained(), slowest_enqueue_seconds=round(slowest, 3))
-    assert slowest < 2.0
+    assert slowest < load.within(2)
     assert fleet.stop() == 0
+
+
+def is_intact(fleet) -> bool:
+    """Whether Redis has its mark; not, while it is thought to be down."""
+    try:
+        return bool(fleet.app.ready.is_intact())
+    except JobsError:
+        return False
 
 
 def effects(fleet) -> int:

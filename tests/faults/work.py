@@ -14,8 +14,12 @@ from jobs import FOREVER, Job, Retry
 SOON = Retry(max_attempts=20, first=timedelta(seconds=0.2), cap=timedelta(seconds=1))
 """So many that faults alone never use them up, and soon, so that the drain shows the product's own delays."""
 
-CREATE_EFFECTS = "create table effects (n integer not null, run_id varchar(36) not null, attempt integer not null)"
-EFFECT = text("insert into effects (n, run_id, attempt) values (:n, :run_id, :attempt)")
+CREATE_EFFECTS = """create table effects (
+    n integer not null, run_id varchar(36) not null, attempt integer not null,
+    at timestamp with time zone not null default current_timestamp, node_time double precision not null
+)"""
+"""``at`` is by the database's clock, ``node_time`` (seconds since 1970) by that of the machine that performed."""
+EFFECT = text("insert into effects (n, run_id, attempt, node_time) values (:n, :run_id, :attempt, :node_time)")
 
 
 class Effect(Job, queue="load", retry=SOON, unique=FOREVER):
@@ -37,7 +41,10 @@ class Effect(Job, queue="load", retry=SOON, unique=FOREVER):
         if fails and early:
             raise OSError("the fault suite's own, before the write")
         with self.run.transaction() as session:
-            session.execute(EFFECT, {"n": self.n, "run_id": str(self.run.id), "attempt": self.run.attempt})
+            session.execute(
+                EFFECT,
+                {"n": self.n, "run_id": str(self.run.id), "attempt": self.run.attempt, "node_time": time.time()},
+            )
         if fails:
             raise OSError("the fault suite's own, after the write")
 
@@ -49,12 +56,21 @@ class Segfault(Job, queue="load", retry=SOON):
         ctypes.string_at(0)
 
 
-class EatMemory(Job, queue="load", retry=SOON):
-    """Take all the memory its process may have, and go down with it."""
+class EatMemory(Job, queue="load", retry=SOON, memory="128M"):
+    """Take more and more memory, and keep it, until there is none left to have."""
 
     def perform(self) -> None:
-        import os
-        import signal
+        kept = []
+        while True:
+            kept.append(b"x" * (8 << 20))
 
-        # The kernel's own way out: what an out-of-memory killer sends.
-        os.kill(os.getpid(), signal.SIGKILL)
+
+class Later(Job, queue="load", retry=SOON):
+    """Enqueue an effect for later, by the clock of wherever this is performed."""
+
+    n: int
+    seed: int
+    seconds: float
+
+    def perform(self) -> None:
+        Effect(n=self.n, seed=self.seed).enqueue(delay=timedelta(seconds=self.seconds))

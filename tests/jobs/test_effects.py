@@ -622,6 +622,9 @@ def test_waiting_for_a_run_has_a_limit(ledger: Ledger) -> None:
     ledger.drain()
     assert jobs.wait(run_id, limit=timedelta(seconds=1)).state is RunState.SUCCEEDED
     assert asyncio.run(jobs.wait_async(run_id, limit=HOUR)).id == run_id
+    assert [one.attempt for one in asyncio.run(jobs.attempts_async(run_id))] == [1]
+    waiting = Note(n=2).enqueue(delay=HOUR).id
+    assert asyncio.run(jobs.cancel_async(waiting, reason="enough")) is RunState.CANCELLED
 
 
 def test_an_async_session_enqueues_with_its_own_commit(ledger: Ledger, tmp_path: Path) -> None:

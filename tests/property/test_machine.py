@@ -26,7 +26,7 @@ from hypothesis.stateful import (
 from sqlalchemy import Column, Connection, MetaData, Table, Uuid, delete, event, insert, select
 
 from jobs.database import Database
-from jobs.ledger import claim, settle
+from jobs.ledger import claim, keys, settle
 from jobs.ledger.records import Claim, Ending
 from jobs.models import JobAttempt, JobRun
 from jobs.states import CHARGED, CRASHES, FINAL, Cause, Outcome, RunState
@@ -36,6 +36,7 @@ EFFECTS = Table("effects", MetaData(), Column("run_id", Uuid, nullable=False))
 """What the application's own table holds: a row for each time that a job's work took effect."""
 
 WORKERS = ("w1", "w2", "w3")
+KEY = "order:1"
 NO_CRASH, BEFORE, AFTER = "no crash", "crash before the commit", "crash after the commit"
 CRASH = st.sampled_from([NO_CRASH, NO_CRASH, NO_CRASH, BEFORE, AFTER])
 
@@ -61,6 +62,7 @@ class Expected:
     is_cancelled: bool = False
     attempts: list[tuple[int, UUID, Outcome, Outcome | None]] = field(default_factory=list)
     effects: int = 0
+    key: str | None = None
 
     def is_claimable(self, now: datetime) -> bool:
         lives = self.expires_at is None or self.expires_at > now or self.attempt > 0
@@ -160,6 +162,33 @@ class Machine(RuleBasedStateMachine):
         lapse = None if expires is None else self.now + timedelta(seconds=expires)
         due = self.now + timedelta(seconds=delay)
         self.runs[run.id] = Expected(run.id, max_attempts, due, lapse, priority)
+
+    @precondition(lambda self: len(self.runs) < 2 or self.holder_of_key() is not None)
+    @rule(max_attempts=st.integers(1, 3), delay=st.sampled_from([0, 0, 20]), replaces=st.booleans(), crash=CRASH)
+    def enqueue_with_key(self, max_attempts: int, delay: float, replaces: bool, crash: str) -> None:
+        """Both runs may have one key: while a live one holds it, it answers; a waiting one may be replaced."""
+        holder = self.holder_of_key()
+        rewrites = replaces and holder is not None and holder.state is RunState.QUEUED
+        run = new_run(
+            max_attempts=max_attempts,
+            delay_seconds=delay,
+            key=KEY,
+            arguments_hash="same",
+            on_conflict="replace" if rewrites else "keep",
+        )
+        answers = self.commit(crash, lambda connection: keys.admit(connection, [run], now=self.now))
+        if answers is None:
+            return
+        assert [(one.run.id, one.created) for one in answers] == [(holder.id, False) if holder else (run.id, True)]
+        due = self.now + timedelta(seconds=delay)
+        if holder is None:
+            self.runs[run.id] = Expected(run.id, max_attempts, due, None, 0, key=KEY)
+        elif rewrites:
+            holder.max_attempts, holder.run_at = max_attempts, due
+            holder.charged = holder.crashes = holder.abandonments = 0
+
+    def holder_of_key(self) -> Expected | None:
+        return next((run for run in self.runs.values() if run.key is not None and run.state not in FINAL), None)
 
     @rule(worker=st.sampled_from(WORKERS), count=st.integers(1, 2), by_id=st.booleans(), crash=CRASH)
     def claim(self, worker: str, count: int, by_id: bool, crash: str) -> None:
@@ -281,7 +310,9 @@ class Machine(RuleBasedStateMachine):
     @rule(data=st.data())
     def replay(self, data: st.DataObject) -> None:
         run = self.some_run(data)
-        moves = run.state in (RunState.DEAD, RunState.CANCELLED)
+        # Its key is its own again, unless the other run has it now.
+        is_held = run.key is not None and self.holder_of_key() is not None
+        moves = run.state in (RunState.DEAD, RunState.CANCELLED) and not is_held
         if moves:
             self.replayed.add(run.id)
             run.state, run.cause, run.is_cancelled, run.expires_at = RunState.QUEUED, None, False, None
@@ -347,6 +378,8 @@ class Machine(RuleBasedStateMachine):
             tried = list(connection.execute(select(JobAttempt.__table__).order_by(JobAttempt.attempt)))
             effects = list(connection.scalars(select(EFFECTS.c.run_id)))
         assert rows.keys() == self.runs.keys()
+        live = [row.id for row in rows.values() if row.key == KEY and row.state not in FINAL]
+        assert len(live) <= 1, "one live run a key"
         for run in self.runs.values():
             row = rows[run.id]
             is_running = run.state is RunState.RUNNING

@@ -3,7 +3,8 @@
 Settings: ``log`` (a file of JSON lines), ``perform`` and ``ended`` (run ids to mark), ``finish`` (seconds
 from ``stop`` to the exit), ``crash`` (a status: leave at once; so does an app of VERSION ``crash``),
 ``deaf`` (never answer a ping), ``bury`` (false: never say buried), ``drain`` (a file: say draining once it
-exists), ``slow`` (seconds before ready).
+exists), ``roll`` (a file: say, once it exists, that an operator asked for a rolling restart), ``slow``
+(seconds before ready).
 """
 
 from __future__ import annotations
@@ -54,6 +55,10 @@ class _StandIn:
                 drained, leave_at = True, time.monotonic() + 0.3
                 self.control.send(say="draining", why="asked by the test")
                 self.note("draining")
+            roll = self.does.get("roll")
+            if roll and os.path.exists(roll):
+                # At each heartbeat, as long as it lives.
+                self.control.send(say="roll", asked="2026-11-25T03:00:00+00:00")
             for told in self.control.receive(0.05):
                 match told["do"]:
                     case "ping" if not self.does.get("deaf"):

@@ -22,6 +22,8 @@ from tests.worker_process import ROOT, worker
 pytestmark = pytest.mark.slow
 
 CANARY = "canary" + uuid4().hex
+WORDS = "words" + uuid4().hex
+"""A secret that the application wrote into an exception's message: its own words go where messages go."""
 
 
 @pytest.fixture
@@ -30,7 +32,7 @@ def receiver() -> Receiver:
 
 
 def test_a_secret_argument_result_or_variable_leaves_by_no_door(app: App, receiver: Receiver, tmp_path: Path) -> None:
-    enqueue_many([Keeper(password=CANARY), Keeper(password=CANARY, fails=True)])
+    enqueue_many([Keeper(password=CANARY), Keeper(password=CANARY, says=WORDS, fails=True)])
 
     with worker(
         tmp_path,
@@ -53,6 +55,26 @@ def test_a_secret_argument_result_or_variable_leaves_by_no_door(app: App, receiv
     assert "could not keep it" in told  # Messages of exceptions are the application's own words.
     assert "[Filtered]" in told
     assert CANARY not in told
+    assert WORDS in log.read_text()
+    assert WORDS in b"".join(receiver.raw).decode()
+    assert WORDS not in "".join(pages)
+
+
+def test_an_argument_that_is_refused_is_not_shown(sqlite_url: str, tmp_path: Path) -> None:
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "JOBS_DATABASE_URL": sqlite_url}
+    command = ["enqueue", "Keeper", "-a", f"password={CANARY}", "-a", f"fails={CANARY}", "--import", "tests.seen_app"]
+
+    ended = subprocess.run(
+        [sys.executable, "-m", "admin_cli.main", *command],
+        cwd=tmp_path,
+        env=environment,
+        capture_output=True,
+        text=True,
+    )
+
+    assert ended.returncode == 2
+    assert "fails" in ended.stderr
+    assert CANARY not in ended.stdout + ended.stderr
 
 
 @pytest.mark.parametrize(

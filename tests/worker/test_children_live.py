@@ -34,6 +34,11 @@ class Leaves(Job, isolated=True):
 class Eats(Job, memory="64M"):
     def perform(self): return len(bytearray(2 << 30))
 
+class Asks(Job):
+    def perform(self):
+        if self.run.attempt == 1: bytearray(1 << 60)
+        return [os.getpid(), os.getppid()]
+
 class Fits(Job, memory="64M"):
     def perform(self): return len(bytearray(16 << 20))
 
@@ -68,6 +73,21 @@ def test_isolated_runs_share_a_warm_child_and_not_their_worker(tmp_path: Path) -
 
         assert len(pids) == 1
         assert worker.run(fine).result not in {pid for pid, _ in pids}
+
+
+def test_where_the_application_cannot_be_forked_the_children_are_fresh_interpreters(tmp_path: Path) -> None:
+    keeps_a_thread = "import threading\nthreading.Thread(target=threading.Event().wait, daemon=True).start()\n"
+    with live_worker(tmp_path, app=keeps_a_thread + APP, threads=1) as worker:
+        alone, breaks = worker.enqueue("Alone", 2), worker.enqueue("Breaks", max_attempts=1)
+        fine = worker.enqueue("Fine")
+
+        assert worker.wait_until_final(alone + fine + breaks, seconds=60) == {"succeeded": 3, "dead": 1}
+        assert worker.logged("application cannot be forked, each process imports it for itself")
+        # A child of the worker process itself, for its zygote has been sent away.
+        (pid,) = {tuple(worker.run(run).result) for run in alone}
+        assert pid[1] == worker.run(fine[0]).result != pid[0]
+        assert worker.outcomes(breaks[0])[0] == "crashed"
+        assert not worker.logged("process died")
 
 
 def test_a_child_is_replaced_after_max_runs(tmp_path: Path) -> None:
@@ -105,6 +125,19 @@ def test_what_takes_more_memory_than_its_limit_is_out_of_memory(tmp_path: Path) 
         assert worker.wait_until_final([eats, fits]) == {"dead": 1, "succeeded": 1}
         assert worker.outcomes(eats) == ["out_of_memory"] * 3
         assert worker.run(eats).cause == "poison"
+
+
+def test_memory_that_a_job_on_a_thread_cannot_have_is_recorded_and_tried_again_alone(tmp_path: Path) -> None:
+    with live_worker(tmp_path, app=APP) as worker:
+        (asks,) = worker.enqueue("Asks", max_attempts=2)
+
+        assert worker.wait_until_final([asks]) == {"succeeded": 1}
+        assert worker.outcomes(asks) == ["out_of_memory", "succeeded"]
+        pid, parent = worker.run(asks).result
+        (fine,) = worker.enqueue("Fine")
+        worker.wait_until_final([fine])
+        assert worker.run(fine).result not in (pid, parent)
+        assert not worker.logged("process died")
 
 
 def test_a_child_that_does_not_end_at_its_limit_is_killed(tmp_path: Path) -> None:

@@ -10,6 +10,9 @@ from threading import Event, Thread
 
 import pytest
 
+from jobs.ledger import audit
+from jobs.operations.operator import Operator
+from jobs.operations.workforce import roll_workers, supervised_by
 from tests.worker.live import Live, live_worker
 
 pytestmark = pytest.mark.slow
@@ -110,6 +113,33 @@ def test_a_rolling_restart_loses_and_charges_nothing(tmp_path: Path) -> None:
         assert {worker.run(run).attempt for run in runs} == {1}
         assert {len(worker.attempts(run)) for run in runs} == {1}
         assert not worker.logged("process died")
+        worker.wait_for(lambda: len(worker.logged("process stopped")) == 4, "the old ones gone")
+        moves = [
+            1 if '"process ready"' in line else -1
+            for line in worker.said().splitlines()
+            if '"process ready"' in line or '"process stopped"' in line
+        ]
+        assert min(sum(moves[:end]) for end in range(2, len(moves) + 1)) >= 2 - 1
+
+
+def test_an_operator_asks_for_a_rolling_restart_through_the_ledger(tmp_path: Path) -> None:
+    with live_worker(tmp_path, app=APP, processes=2, threads=2, lease="3s") as worker:
+        stream = Stream(worker, "Fine", a_second=50)
+        worker.wait_for(lambda: len(worker.logged("process ready")) == 2, "two processes")
+        ada = Operator("ada@desk")
+        (supervisor,) = supervised_by(worker.ledger, ada, None)
+
+        assert roll_workers(worker.ledger, ada, [supervisor], reason="new code") == 2
+
+        worker.wait_for(lambda: len(worker.logged("process stopped")) == 2, "both replaced")
+        runs = stream.stop()
+        assert worker.wait_until_final(runs, seconds=60) == {"succeeded": len(runs)}
+        assert {worker.run(run).attempt for run in runs} == {1}
+        assert len(worker.logged("rolling restart")) == 1
+        assert len(worker.logged("process ready")) == 4
+        with worker.ledger.database.read() as connection:
+            (action,) = audit.list_actions(connection)
+        assert (action["verb"], action["target"], action["done"]) == ("roll", f"worker:{supervisor}", 2)
 
 
 def test_five_hundred_coroutines_of_a_second_take_less_than_three(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ import os
 import signal
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -14,11 +15,12 @@ from sqlalchemy import func, select
 from jobs import boot, enqueue_many
 from jobs.app import App
 from jobs.models import JobAttempt, JobRun
+from jobs.observe.ledger_metrics import serve_ledger
 from jobs.states import CHARGED, FINAL
 from tests.conftest import MakeApp
 from tests.seen_app import Fine, Flaky, Hopeless, Parent, Quitter, Slowish
 from tests.waiting import wait_until
-from tests.worker_process import Series, WorkerProcess, get, total, worker
+from tests.worker_process import Series, WorkerProcess, get, parse, total, worker
 
 pytestmark = pytest.mark.slow
 
@@ -60,7 +62,9 @@ def test_without_kills_the_metrics_equal_the_ledger(many: App, tmp_path: Path) -
 def test_with_kills_the_metrics_are_never_above_the_ledger_nor_go_back(many: App, tmp_path: Path) -> None:
     kills = 0
     before: Series = {}
-    with worker(tmp_path, many.settings.database_url or "", JOBS_PROCESSES="2", JOBS_POISON_AFTER="50") as it:
+    url = many.settings.database_url or ""
+    ledgers = serve_ledger(many, host="127.0.0.1", port=0)
+    with closing(ledgers), worker(tmp_path, url, JOBS_PROCESSES="2", JOBS_POISON_AFTER="50") as it:
         while kills < 4:
             seen = total(before, "jobs_attempts_total")
             assert wait_until(lambda: it.ready_pids() != [], seconds=30)
@@ -69,10 +73,17 @@ def test_with_kills_the_metrics_are_never_above_the_ledger_nor_go_back(many: App
             enqueue_many([Fine(n=n) for n in range(300)] + [Slowish() for _ in range(20)])
             assert wait_until(lambda: total(it.series(), "jobs_attempts_total") > seen, seconds=30)  # noqa: B023
             before = _checked(it, before, many)
+            assert total(parse(get(f"{ledgers.url}/metrics")[1]), "jobs_ledger_up") == 1
         assert wait_until(lambda: not _live(many), seconds=90)
         it_settled = lambda: sum(_deficit(it.series(), many).values()) <= kills * MAX_BATCH  # noqa: E731
         assert wait_until(it_settled, seconds=10)
         _checked(it, before, many)
+        dead = Counter(
+            {kind: n for (what, kind, state), n in _recorded(many).items() if (what, state) == ("run", "dead")}
+        )
+        gauges = lambda: parse(get(f"{ledgers.url}/metrics")[1])  # noqa: E731
+        assert wait_until(lambda: total(gauges(), "jobs_queue_runs") == dead.total(), seconds=20)
+        assert total(gauges(), "jobs_dead_letters") == dead.total()
         restarts = len([line for line in it.lines() if line["event"] == "process died"])
         files = list(Path(it.folder()).glob("counter_*-*.db"))
 

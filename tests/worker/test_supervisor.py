@@ -156,6 +156,22 @@ def test_a_rolling_restart_brings_new_code_and_never_fewer_ready_than_all_but_on
     assert tree.exit_code() == 0
 
 
+def test_a_request_in_the_ledger_is_a_rolling_restart_once_however_many_hear_of_it(
+    start_tree: StartTree, tmp_path: Path
+) -> None:
+    tree = start_tree(processes=3, does={"roll": str(tmp_path / "roll"), "finish": 0.5})
+    tree.wait_for_notes("ready", 3)
+
+    (tmp_path / "roll").touch()
+
+    wait_for(lambda: tree.logged("rolling restart done"), "the end of the rolling restart")
+    wait_for(lambda: len(tree.notes("left")) == 3, "the leaving of the old")
+    tree.signal(signal.SIGTERM)
+    assert tree.exit_code() == 0
+    assert len(tree.logged("rolling restart")) == 1
+    assert [note["generation"] for note in tree.notes("born")] == [1, 1, 1, 2, 2, 2]
+
+
 def test_new_code_that_cannot_be_imported_leaves_the_old_running(start_tree: StartTree) -> None:
     tree = start_tree(processes=2)
     tree.wait_for_notes("ready", 2)

@@ -156,7 +156,7 @@ def test_a_stop_claims_nothing_more_and_finishes_what_is_performed(app, start):
 
     stopping = threading.Thread(target=process.stop, args=(20,))
     stopping.start()
-    assert wait_until(process._stopping.is_set, seconds=SOON)
+    assert wait_until(process.stopping.is_set, seconds=SOON)
     jobs.enqueue_many([Note(n=n) for n in range(1, 50)])
     assert not wait_until(lambda: len(STAGE.began) > 1, seconds=0.7)
     STAGE.gate.set()
@@ -167,6 +167,42 @@ def test_a_stop_claims_nothing_more_and_finishes_what_is_performed(app, start):
     assert counts(app) == {RunState.SUCCEEDED: 1, RunState.QUEUED: 49}
     with app.database.read() as connection:
         assert {one.attempt for one in find.list_runs(connection, states=[RunState.QUEUED])} == {0}
+
+
+def test_a_stopped_process_leaves_no_thread_behind(app, start):
+    before = set(threading.enumerate())
+    process = start()
+    jobs.enqueue_many([Note(n=n) for n in range(20)])
+    assert all_succeeded(app, 20)
+
+    process.stop(5)
+
+    assert {thread.name for thread in set(threading.enumerate()) - before} == set()
+
+
+def test_a_stop_leaves_behind_only_the_thread_that_hangs(app, start):
+    before = set(threading.enumerate())
+    process = start()
+    Hold(n=0).enqueue()
+    assert wait_until(lambda: STAGE.began == [0], seconds=SOON)
+
+    process.stop(0)
+
+    assert len(set(threading.enumerate()) - before) == 1
+
+
+def test_a_middleware_hears_of_the_stop(app, start):
+    heard: list[str] = []
+
+    class Hears(dramatiq.Middleware):
+        def after_worker_shutdown(self, broker: Any, worker: Any) -> None:
+            heard.append("after_worker_shutdown")
+
+    process = start(before=lambda process: process._broker.add_middleware(Hears()))
+
+    process.stop(5)
+
+    assert heard == ["after_worker_shutdown"]
 
 
 def test_what_is_still_performed_after_the_shutdown_limit_is_released_uncharged(app, start):

@@ -198,6 +198,8 @@ def test_the_next_due_moment_is_that_of_the_earliest_later_run_of_the_queue(book
         assert claiming.next_due_at(connection, "default", now=book.now) == book.now + 30 * SECOND
         assert claiming.next_due_at(connection, "default", now=book.now + 50 * SECOND) is None
         assert claiming.next_due_at(connection, "nothing", now=book.now) is None
+        assert claiming.seconds_until_due(connection, "default", now=book.now) == 30
+        assert claiming.seconds_until_due(connection, "nothing", now=book.now) is None
 
 
 class TestGivingBack:

@@ -202,6 +202,28 @@ class TestWorkers:
 
         assert self.live(book) == ["w1"]
 
+    def test_a_worker_hears_what_operators_ask_of_it_and_of_its_supervisor(self, book):
+        for name in ("h/1/0.1-a", "h/1/1.2-b", "h/2/0.1-c"):
+            self.register(book, name)
+        with book.database.write() as connection:
+            assert workers.request_roll(connection, ["h/1/0.1-a", "h/1/1.2-b", "gone"], now=book.now) == [
+                "h/1/0.1-a",
+                "h/1/1.2-b",
+            ]
+            assert workers.request_stop(connection, ["h/2/0.1-c"], now=book.now) == ["h/2/0.1-c"]
+
+            heard = {
+                name: workers.see(connection, name, busy=0, now=book.now)
+                for name in ("h/1/0.1-a", "h/1/1.2-b", "h/2/0.1-c")
+            }
+            assert {name: one.roll_at for name, one in heard.items()} == {
+                "h/1/0.1-a": book.now,
+                "h/1/1.2-b": book.now,
+                "h/2/0.1-c": None,
+            }
+            assert heard["h/2/0.1-c"].stop_at == book.now
+            assert workers.see(connection, "gone", busy=0, now=book.now) == workers.Asked()
+
     def test_a_worker_that_signed_off_does_not_live_and_its_kinds_are_remembered(self, book):
         self.register(book, "w1", kinds=["Mail", "Other"])
         self.register(book, "w2", kinds=["Third"])

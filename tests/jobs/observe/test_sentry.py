@@ -6,18 +6,23 @@ import gzip
 import json
 import threading
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from uuid import uuid4
 
 import pytest
 
-from jobs.events import AttemptEnded, RunBuried
+from jobs.events import AttemptEnded, RunBuried, SlotFired
 from jobs.failure import describe_failure
+from jobs.ledger import schedules
+from jobs.ledger.insert import insert_runs
 from jobs.observe import sentry, watch
 from jobs.observe.scrub import scrub
+from jobs.schedule import Cron, Every
+from jobs.schedule_data import write_data
 from jobs.states import Cause, Outcome, RunState
+from tests.book import new_run
 from tests.conftest import MakeApp
 from tests.seen_app import Keeper
 
@@ -151,6 +156,76 @@ def test_arguments_leave_only_when_asked_for_and_then_scrubbed(
     assert event["contexts"].get("arguments", {}).get("note") == ("order 7" if asked else None)
     assert event["contexts"].get("arguments", {}).get("password") == ("[Filtered]" if asked else None)
     assert CANARY not in b"".join(receiver.raw).decode()
+
+
+@pytest.mark.parametrize(
+    ("schedule", "config"),
+    [
+        (
+            Cron("0 3 * * *", timezone="Europe/Paris"),
+            {"schedule": {"type": "crontab", "value": "0 3 * * *"}, "timezone": "Europe/Paris"},
+        ),
+        (Every(timedelta(hours=2)), {"schedule": {"type": "interval", "value": 2, "unit": "hour"}}),
+        (Every(timedelta(seconds=90)), None),
+    ],
+    ids=["cron", "every", "seconds"],
+)
+def test_a_slot_that_fires_begins_a_check_in_and_its_runs_end_ends_it(
+    schedule: Any, config: Any, receiver: Receiver, make_app: MakeApp, sqlite_url: str
+) -> None:
+    app = make_app(sqlite_url, sentry_dsn=receiver.dsn, sentry_crons=True)
+    row = {
+        "name": "Nightly report", "owner": "operator", "kind": "Keeper", "queue": "mail", "priority": 0,
+        "arguments": "{}", "arguments_version": 1, "max_attempts": 3, "definition": write_data(schedule),
+    }  # fmt: skip
+    with app.database.write() as connection:
+        schedules.add(connection, row, next_slot_at=None, now=app.clock.now())
+    close = sentry.subscribe(app)
+    run_id = uuid4()
+
+    app.events.emit([SlotFired("Nightly report", "Keeper", app.clock.now(), run_id, 0.1)])
+    app.events.emit([_ended(Outcome.FAILED, RunState.QUEUED, run_id=run_id, schedule="Nightly report")])
+    app.events.emit([_ended(Outcome.SUCCEEDED, RunState.SUCCEEDED, run_id=run_id, schedule="Nightly report")])
+    app.events.emit([_ended(Outcome.GAVE_UP, RunState.DEAD, schedule="other")])
+    app.events.emit([_ended(Outcome.SUCCEEDED, RunState.SUCCEEDED)])
+    close()
+
+    told = receiver.items("check_in")
+    assert [(one["monitor_slug"], one["status"]) for one in told] == [
+        ("nightly-report", "in_progress"),
+        ("nightly-report", "ok"),
+        ("other", "error"),
+    ]
+    assert {one["check_in_id"] for one in told[:2]} == {run_id.hex}
+    assert [one.get("monitor_config") for one in told] == [config, None, None]
+
+
+def test_a_scheduled_run_that_a_dead_process_held_ends_its_check_in_too(
+    receiver: Receiver, make_app: MakeApp, sqlite_url: str
+) -> None:
+    app = make_app(sqlite_url, sentry_dsn=receiver.dsn, sentry_crons=True, sentry_retry_level="off")
+    close = sentry.subscribe(app)
+    made, other = new_run(schedule="nightly"), new_run()
+    with app.database.write() as connection:
+        insert_runs(connection, [made, other])
+
+    for run in (made, other):
+        app.events.emit([_ended(Outcome.CRASHED, RunState.DEAD, run_id=run.id, waited_seconds=None)])
+    app.events.emit([RunBuried(made.id, "Mail", "default", Cause.UNKNOWN_KIND)])
+    close()
+
+    assert [(one["monitor_slug"], one["status"]) for one in receiver.items("check_in")] == [("nightly", "error")] * 2
+
+
+def test_check_ins_are_sent_only_when_asked_for(receiver: Receiver, make_app: MakeApp, sqlite_url: str) -> None:
+    app = make_app(sqlite_url, sentry_dsn=receiver.dsn)
+    close = sentry.subscribe(app)
+
+    app.events.emit([SlotFired("nightly", "Keeper", app.clock.now(), uuid4(), 0.1)])
+    app.events.emit([_ended(Outcome.SUCCEEDED, RunState.SUCCEEDED, schedule="nightly")])
+    close()
+
+    assert receiver.raw == []
 
 
 def test_local_variables_do_not_leave(receiver: Receiver, make_app: MakeApp, sqlite_url: str) -> None:

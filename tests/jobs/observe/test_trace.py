@@ -19,11 +19,17 @@ import jobs
 from jobs import boot
 from jobs.app import App
 from jobs.errors import ConfigurationError
+from jobs.ledger import schedules
 from jobs.ledger.claim import claim_due
 from jobs.ledger.records import Claim, Ending, Failure
+from jobs.ledger.settle import settle
 from jobs.observe import trace as tracing
+from jobs.schedule import Every
+from jobs.schedule_data import write_data
 from jobs.settings import Settings
+from jobs.slots import next_slot
 from jobs.states import Outcome
+from scheduler.periodic import Periodic
 from tests.conftest import MakeApp
 from tests.seen_app import Fine
 from tests.worker_process import ROOT
@@ -73,6 +79,39 @@ def test_an_attempt_is_linked_to_its_enqueueing_through_the_ledger(traced: App, 
     assert attributes["jobs.kind"] == "Fine"
     assert attributes["jobs.attempt"] == 1
     assert attributes["jobs.outcome"] == "succeeded"
+
+
+def test_what_follows_on_a_run_is_linked_to_where_it_was_asked_for(traced: App, spans: InMemorySpanExporter) -> None:
+    Fine().enqueue(on_success=[Fine(n=2)])
+    claim = _claim(traced)
+    with traced.database.write() as connection:
+        settle(connection, [_ending(claim, Outcome.SUCCEEDED)], worker="me", poison_after=3, monotonic=0.0)
+
+    follow_up = _claim(traced)
+    with tracing.consumer(traced.settings)(follow_up):
+        pass
+
+    assert follow_up.run_id != claim.run_id
+    sent, process = _named(spans, "send default"), _named(spans, "process default")
+    assert [link.context.span_id for link in process.links] == [sent.context.span_id]
+
+
+def test_a_run_that_a_schedule_makes_is_sent_too(traced: App, spans: InMemorySpanExporter) -> None:
+    every = Every(timedelta(seconds=5))
+    row = {
+        "name": "often", "owner": "operator", "kind": "Fine", "queue": "default", "priority": 0, "arguments": "{}",
+        "arguments_version": 1, "max_attempts": 3, "definition": write_data(every),
+    }  # fmt: skip
+    with traced.database.write() as connection:
+        began = schedules.ledger_moment(connection) - timedelta(minutes=1)
+        schedules.add(connection, row, next_slot_at=next_slot(every, began), now=began)
+
+    assert Periodic(traced).tick().fired > 0
+    claim = _claim(traced)
+
+    assert claim.trace_context is not None
+    sent = [span for span in spans.get_finished_spans() if span.name == "send default"]
+    assert claim.trace_context.split("-")[2] in {f"{span.context.span_id:016x}" for span in sent}
 
 
 def test_a_failure_marks_its_span_by_its_class_alone(traced: App, spans: InMemorySpanExporter) -> None:

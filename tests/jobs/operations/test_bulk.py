@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
@@ -11,8 +12,8 @@ from sqlalchemy import event
 
 from jobs import registry
 from jobs.app import App
-from jobs.errors import Conflict, Forbidden, JobsError, SelectorRefused
-from jobs.ledger import audit
+from jobs.errors import Conflict, Forbidden, JobsError, NotFound, SelectorRefused
+from jobs.ledger import audit, prune
 from jobs.ledger.selectors import Selector
 from jobs.operations import bulk, inspect
 from jobs.operations.bulk import Act, Report, carry_out, plan
@@ -102,6 +103,8 @@ def test_a_setting_requires_a_reason(app: App, ada: Operator, book: Book) -> Non
 
 
 def test_a_limit_takes_the_oldest(app: App, ada: Operator, book: Book) -> None:
+    # In the past: an action leaves what entered its state after it began.
+    book.step(-1)
     dead = []
     # Well before the ledger's own moment: what dies after an action has begun is none of its business.
     book.step(-60)
@@ -325,3 +328,22 @@ def test_no_transaction_of_a_large_replay_is_long(app: App, ada: Operator, book:
 
     assert report.done == 3_000
     assert 0 < longest < 5.0
+
+
+def test_what_names_a_run_that_was_pruned_stays_sane(app: App, ada: Operator, book: Book) -> None:
+    parent, _ = book.bring(RunState.DEAD)
+    child = book.enqueue(parent_id=parent, root_id=parent)
+    act_on(app, ada, Cancel(), Selector(ids=(child,)))
+    purged = act_on(app, ada, Purge(), Selector(ids=(parent,)))
+    with app.database.write() as connection:
+        assert prune.prune_purged(connection, after=timedelta(seconds=-60)) == 1
+
+    assert inspect.find_run(app, ada, str(child))[0].parent_id == parent
+    assert inspect.related(app, ada, child) == []
+    with pytest.raises(NotFound):
+        inspect.find_run(app, ada, str(parent))
+    again = act_on(app, ada, replay(app, ada), Selector(ids=(child, parent), states=("cancelled",)))
+    assert again.done == 1
+    undone = undo(app, ada, action_of(app, purged))
+    assert (undone.done, undone.skipped) == (0, 1)
+    assert book.run(child).state is RunState.QUEUED

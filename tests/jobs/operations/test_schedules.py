@@ -11,6 +11,7 @@ from jobs.app import App
 from jobs.errors import Conflict, DefinitionError, NotFound
 from jobs.ledger import schedules, slots
 from jobs.ledger.fire import fire_due
+from jobs.operations import backfill
 from jobs.operations import schedules as operations
 from jobs.operations.operator import Operator
 from jobs.schedule import Every, Schedule
@@ -165,19 +166,19 @@ def test_backfill_makes_the_runs_of_slots_that_made_none_and_only_once(app: App)
     assert became(app, made) == [(1, "missed"), (2, "missed"), (3, "missed"), (4, "fired")]
 
     # From before the schedule was made.
-    planned = operations.plan_backfill(app, "hourly", since=made - 2 * HOUR, until=moment(app))
+    planned = backfill.plan_backfill(app, "hourly", since=made - 2 * HOUR, until=moment(app))
     assert [(one - made) // HOUR for one in planned] == [-2, -1, 0, 1, 2, 3]
-    assert operations.backfill_schedule(app, "hourly", planned, by=ANN) == 6
+    assert backfill.backfill_schedule(app, "hourly", planned, by=ANN) == 6
 
     assert became(app, made) == [(n, "backfilled") for n in range(-2, 4)] + [(4, "fired")]
-    assert operations.backfill_schedule(app, "hourly", planned, by=ANN) == 0
-    assert operations.plan_backfill(app, "hourly", since=made - 2 * HOUR, until=moment(app)) == []
+    assert backfill.backfill_schedule(app, "hourly", planned, by=ANN) == 0
+    assert backfill.plan_backfill(app, "hourly", since=made - 2 * HOUR, until=moment(app)) == []
 
 
 def test_backfill_never_takes_a_slot_to_come(app: App) -> None:
     made = hourly(app, since=2 * HOUR + MINUTE, catch_up="all")
 
-    planned = operations.plan_backfill(app, "hourly", since=made + SECOND, until=made + 100 * HOUR)
+    planned = backfill.plan_backfill(app, "hourly", since=made + SECOND, until=made + 100 * HOUR)
 
     # Nothing is decided yet: the scheduler will fire what is due.
     assert planned == []
@@ -187,7 +188,7 @@ def test_too_much_to_backfill_is_refused(app: App) -> None:
     made = hourly(app, since=MINUTE)
 
     with pytest.raises(Conflict, match="10,000"):
-        operations.plan_backfill(app, "hourly", since=made - 10_001 * HOUR, until=moment(app))
+        backfill.plan_backfill(app, "hourly", since=made - 10_001 * HOUR, until=moment(app))
 
 
 def test_a_run_by_hand_stands_beside_the_slots(app: App) -> None:

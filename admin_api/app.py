@@ -1,0 +1,48 @@
+"""The API as an ASGI application: its routes, its guard, and how it fails."""
+
+from __future__ import annotations
+
+from importlib.metadata import PackageNotFoundError, version
+
+from fastapi import FastAPI
+from starlette.types import ASGIApp
+
+from admin_api import failing
+from admin_api.guard import Guard
+from admin_api.house import House
+from admin_api.routes import health
+from jobs.app import App
+from jobs.clock import new_secret
+
+
+def make_api(app: App) -> ASGIApp:
+    """The whole, guarded: what a server runs."""
+    settings = app.settings
+    return Guard(
+        make_routes(app), hosts=settings.api_hosts, is_behind_tls=settings.api_behind_tls, clock=app.clock
+    )  # fmt: skip
+
+
+def make_routes(app: App) -> FastAPI:
+    """The routes alone; ``openapi()`` of it is the API's description."""
+    api = FastAPI(
+        title="jobledger",
+        summary="Background jobs you can account for.",
+        version=_version(),
+        # Their pages load scripts from elsewhere.
+        docs_url=None,
+        redoc_url=None,
+        openapi_url="/v1/openapi.json",
+        redirect_slashes=False,
+    )
+    api.state.house = House(app, app.settings.api_secret or new_secret())
+    failing.install(api)
+    api.include_router(health.router)
+    return api
+
+
+def _version() -> str:
+    try:
+        return version("jobledger")
+    except PackageNotFoundError:
+        return "0"

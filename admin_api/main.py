@@ -1,0 +1,105 @@
+"""Main: `jobledger api serve`. Listens on this machine only, unless told that TLS ends before it."""
+
+from __future__ import annotations
+
+import ipaddress
+import logging
+import socket
+from collections.abc import Callable
+
+import uvicorn
+
+from admin_api.app import make_api
+from jobs.app import App
+from jobs.errors import ConfigurationError
+from jobs.settings import Settings
+
+log = logging.getLogger("jobs.api")
+
+KEEP_ALIVE_SECONDS, GRACE_SECONDS = 30, 10
+MAX_HEADER_BYTES = 32_768
+
+
+def check_place(settings: Settings) -> None:
+    """Refuse to listen where passwords would travel in clear.
+
+    Raises:
+        ConfigurationError: what to set.
+    """
+    if _is_loopback(settings.api_host):
+        return
+    if not settings.api_behind_tls:
+        raise ConfigurationError(
+            f"The API would listen on {settings.api_host} without TLS.",
+            hint="Let TLS end before it and say --behind-tls (JOBS_API_BEHIND_TLS=1), or listen on 127.0.0.1.",
+        )
+    if settings.api_secret is None:
+        raise ConfigurationError(
+            "An API that others reach needs JOBS_API_SECRET, which signs its access tokens.",
+            hint="Make one: python -c 'import secrets; print(secrets.token_urlsafe(48))'.",
+        )
+    if not settings.api_hosts:
+        raise ConfigurationError(
+            "An API that others reach must know by which name.", hint="Name it in JOBS_API_HOSTS: jobs.example.org."
+        )
+
+
+def serve(app: App, *, ready: Callable[[str], None] = lambda url: None) -> None:
+    """Serve until told to stop by SIGTERM or SIGINT. ``ready`` hears the URL once it listens.
+
+    Raises:
+        ConfigurationError: it must not, or cannot, listen there.
+    """
+    settings = app.settings
+    check_place(settings)
+    listener = listen(settings.api_host, settings.api_port)
+    server = make_server(app)
+    ready(url_of(listener))
+    with listener:
+        server.run(sockets=[listener])
+
+
+def make_server(app: App) -> uvicorn.Server:
+    """The server for ``app``; it listens where it is told when it runs."""
+    settings = app.settings
+    config = uvicorn.Config(
+        make_api(app),
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=bool(settings.api_proxies),
+        forwarded_allow_ips=list(settings.api_proxies) or None,
+        timeout_keep_alive=KEEP_ALIVE_SECONDS,
+        timeout_graceful_shutdown=GRACE_SECONDS,
+        h11_max_incomplete_event_size=MAX_HEADER_BYTES,
+        http="h11",
+        ws="none",
+    )
+    return uvicorn.Server(config)
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """A socket that listens there; port 0 takes any free one."""
+    try:
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        return socket.create_server((host, port), family=family, backlog=128)
+    except (OSError, OverflowError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise ConfigurationError(
+            f"The API cannot listen on {host}:{port}: {reason}.",
+            hint="Choose another with --host and --port (JOBS_API_HOST, JOBS_API_PORT); port 0 takes any free one.",
+        ) from error
+
+
+def url_of(listener: socket.socket) -> str:
+    host, port = listener.getsockname()[:2]
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False

@@ -1,0 +1,1 @@
+"""Handlers: each validates, calls one service, and says what it answers."""

@@ -1,0 +1,74 @@
+"""Backfill: makes the runs of slots that made none. Audited, each batch in the transaction that makes it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+from jobs.app import App
+from jobs.catch_up import SlotState
+from jobs.enqueue import announce_runs, carrier
+from jobs.errors import Conflict
+from jobs.ledger import schedules
+from jobs.ledger.fire import new_run
+from jobs.ledger.insert import insert_runs
+from jobs.ledger.slots import NewSlot, fired_among, overwrite_unfired
+from jobs.operations.note import note
+from jobs.operations.operator import Operator, Permission
+from jobs.slots import slots
+
+MAX_BACKFILL = 10_000
+"""Slots of one backfill. Source: decision; more is a migration, to be done in parts that one can watch."""
+BATCH = 500
+_TICK = timedelta(microseconds=1)
+
+
+def plan_backfill(app: App, name: str, *, since: datetime, until: datetime) -> list[datetime]:
+    """The slots of ``since <= slot <= until`` that made no run, up to what is decided.
+
+    Raises:
+        NotFound: there is none of this name.
+        Conflict: there are more than ``MAX_BACKFILL``.
+    """
+    with app.database.read() as connection:
+        record = schedules.find_schedule(connection, name)
+        last = min(until, record.decided_until)
+        found = slots(record.schedule, after=since - _TICK, until=last, limit=MAX_BACKFILL + 1)
+        if len(found) > MAX_BACKFILL:
+            raise Conflict(
+                f"There are more than {MAX_BACKFILL:,} slots of {name!r} from {since.isoformat()}.",
+                hint="Backfill a shorter span.",
+            )
+        fired: set[datetime] = set()
+        for start in range(0, len(found), BATCH):
+            fired |= fired_among(connection, name, found[start : start + BATCH])
+    return [one for one in found if one not in fired]
+
+
+def backfill_schedule(
+    app: App, name: str, moments: Sequence[datetime], *, by: Operator, reason: str | None = None
+) -> int:
+    """Make the runs of these slots, due now; how many. A slot that has a run by now is left alone.
+
+    In batches, each a transaction: broken off, it may be asked for again.
+    """
+    by.need(Permission.SCHEDULES_WRITE)
+    made = 0
+    for start in range(0, len(moments), BATCH):
+        with app.database.write() as connection:
+            record = schedules.lock(connection, name)
+            runs = {one: new_run(record, one, by=by.name[:200]) for one in moments[start : start + BATCH]}
+            why = f"backfilled by {by.name}"[:200]
+            new = [
+                NewSlot(schedule=name, slot_at=one, state=SlotState.BACKFILLED, why=why, run_id=run.id)
+                for one, run in runs.items()
+            ]
+            written = overwrite_unfired(connection, new)
+            fresh = [run for one, run in runs.items() if (name, one) in written]
+            if fresh:
+                insert_runs(connection, carrier(app)(fresh))
+            span = {"from": moments[start].isoformat(), "to": moments[start : start + BATCH][-1].isoformat()}
+            note(connection, "schedules.backfill", by, target=name, reason=reason, after=span, count=len(fresh))
+        announce_runs(app, fresh)
+        made += len(fresh)
+    return made

@@ -1,0 +1,101 @@
+"""Prune: what has been kept for long enough is deleted for good, a small batch at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+
+from jobs.app import App
+from jobs.clock import new_token
+from jobs.enqueue import enqueuer
+from jobs.events import RunsSwept
+from jobs.ledger import leader, prune
+from jobs.ledger.keys import forget_lapsed
+from jobs.ledger.slots import prune_slots
+from jobs.ledger.workers import forget_old
+from jobs.sql import Executor
+from jobs.states import RunState
+
+ROLE = "pruner"
+LEASE = timedelta(minutes=3)
+"""How long a pruner that says nothing is still the one. Source: three looks."""
+LOOK_SECONDS = 60.0
+"""Between two looks for something to delete, spread by a quarter either way. Source: decision; retention is days."""
+TURN_SECONDS = 1.0
+"""How long a turn may go on, so that the other duties have theirs. Source: decision."""
+WORKERS_KEPT = timedelta(days=1)
+"""How long the row of a worker process that is gone is kept, at the least. Source: decision."""
+
+Batch = Callable[[Executor], int]
+"""Deletes one limited batch; how many rows."""
+
+
+class Pruner:
+    """This process's part in it: one of many does the work, to save effort; batches would pass each other by too."""
+
+    def __init__(self, app: App) -> None:
+        self._app = app
+        self._holder = f"{enqueuer()}/{new_token().hex[:8]}"
+        self._look_at = app.clock.monotonic()
+
+    def turn(self) -> bool:
+        """Delete for a second at most, each batch in a transaction of its own; whether there is more to delete.
+
+        Raises:
+            ServiceDown: the ledger does not answer.
+        """
+        clock = self._app.clock
+        began = clock.monotonic()
+        if began < self._look_at or not self._leads():
+            return False
+        for name, batch in self._batches():
+            gone = 0
+            while (deleted := self._delete(batch)) and clock.monotonic() - began < TURN_SECONDS:
+                gone += deleted
+            if gone + deleted:
+                self._app.events.emit([RunsSwept(name, gone + deleted)])
+            if deleted:
+                return True
+        self._look_at = clock.monotonic() + LOOK_SECONDS * (0.75 + clock.rng.random() / 2)
+        return False
+
+    def _leads(self) -> bool:
+        """Whether this process is the one; who is not looks again in a minute."""
+        clock = self._app.clock
+        with self._app.database.read() as connection:
+            current = leader.leader(connection, ROLE, lease=LEASE)
+        leads = current is None or not current.is_live or current.holder == self._holder
+        if leads:
+            with self._app.database.write() as connection:
+                leads = leader.lead(connection, ROLE, self._holder, lease=LEASE)
+        if not leads:
+            self._look_at = clock.monotonic() + LOOK_SECONDS * (0.75 + clock.rng.random() / 2)
+        return leads
+
+    def _delete(self, batch: Batch) -> int:
+        with self._app.database.write() as connection:
+            return batch(connection)
+
+    def _batches(self) -> Iterator[tuple[str, Batch]]:
+        settings = self._app.settings
+        kept = (
+            (RunState.SUCCEEDED, settings.retain_succeeded),
+            (RunState.CANCELLED, settings.retain_cancelled),
+            (RunState.DEAD, settings.retain_dead),
+        )
+        for state, span in kept:
+            if span is not None:
+                yield "prune", _of_state(state, span)
+        if (purged := settings.retain_purged) is not None:
+            yield "prune", lambda session: prune.prune_purged(session, after=purged)
+        yield "prune_keys", forget_lapsed
+        if (slots := settings.retain_slots) is not None:
+            yield "prune_slots", lambda session: prune_slots(session, after=slots)
+        gone = max(WORKERS_KEPT, 10 * settings.unknown_kind_wait)
+        yield "prune_workers", lambda session: forget_old(session, after=gone)
+        if (audit := settings.retain_audit) is not None:
+            yield "prune_audit", lambda session: prune.prune_audit(session, after=audit)
+
+
+def _of_state(state: RunState, span: timedelta) -> Batch:
+    return lambda session: prune.prune_ended(session, state, after=span)

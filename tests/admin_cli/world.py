@@ -1,0 +1,112 @@
+"""A small application with its ledger, in which every command has something to answer, and every help's example works.
+
+Ids, names and fingerprints are those that the helps and docs use. Moments are real ones.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from uuid import UUID
+
+from jobs.app import App
+from jobs.ledger import workers
+from jobs.ledger.records import Failure
+from jobs.ledger.selectors import Selector
+from jobs.operations import bulk
+from jobs.operations.operator import Operator
+from jobs.operations.pause import pause
+from jobs.operations.purge import Purge
+from jobs.operations.replay import Replay
+from jobs.states import Cause, Outcome, RunState
+from tests.book import Book
+
+DEAD = UUID("019ab000-0000-7000-8000-0000c9165be1")
+ACTION = UUID("019ab000-0000-7000-8000-0000110f1ec2")
+FINGERPRINT = "c41d9e2a77b0"
+DECLINED = Failure(
+    "CardDeclined", "insufficient funds on the card of the customer, says the bank", "Traceback …", FINGERPRINT
+)
+WORKER = "desk/4711/0.1-c0ffee00"
+SHOP = '''
+from datetime import timedelta
+from jobs import Cron, Job, Retry
+
+class ChargeCard(Job, queue="payments", timeout=timedelta(seconds=30), retry=Retry(max_attempts=3)):
+    """Charge an order's card once."""
+    order_id: int
+    card: str = "declined"
+    def idempotency_key(self): return f"order:{self.order_id}"
+    def perform(self): pass
+
+class SendInvoice(Job, queue="mail"):
+    """Send an order's invoice."""
+    order_id: int
+    def perform(self): pass
+
+class Report(Job):
+    eu: bool = False
+    def perform(self): pass
+'''
+
+
+def build(app: App) -> Book:
+    """Fill the ledger of ``app``."""
+    book, ada = Book(app.database, now=datetime.now(UTC)), Operator("ada@desk")
+    book.step(-609)
+    _die(book, DEAD, order_id=42, card="declined")
+    _die(book, _id(0x11), order_id=43, card="declined")
+    replayed = _die(book, _id(0x12), order_id=44, card="declined")
+    book.bring(RunState.SUCCEEDED, id=_id(0x21), kind="Mail", queue="mail")
+    book.bring(RunState.CANCELLED, id=_id(0x22), kind="Mail", queue="mail")
+    hidden, _ = book.bring(RunState.SUCCEEDED, id=_id(0x23), kind="Mail", queue="mail")
+    book.step(600)
+    _start_worker(app)
+    book.enqueue(id=_id(0x31), kind="SendInvoice", queue="mail", arguments={"order_id": 7}, tags='["eu", "vip"]')
+    book.enqueue(id=_id(0x32), kind="SendInvoice", queue="mail", arguments={"order_id": 8}, delay_seconds=7200.0)
+    book.start(id=_id(0x33), kind="Mail", queue="mail", worker=WORKER)
+    book.start(id=_id(0x34), kind="Mail", queue="mail", worker=WORKER)
+    pause(app, ada, "queue", "payments", reason="provider is down")
+    act = Replay(app=app, operator=ada)
+    _do(app, ada, act, replayed, ACTION)
+    _do(app, ada, Purge(), hidden, _id(0x91))
+    return book
+
+
+def _die(book: Book, run_id: UUID, **arguments: object) -> UUID:
+    book.enqueue(
+        id=run_id, kind="ChargeCard", queue="payments", arguments=arguments, key=f"order:{arguments['order_id']}"
+    )
+    for attempt in (1, 2, 3):
+        (held,) = book.claim(run_id, kinds=["ChargeCard"], worker=WORKER)
+        is_last = attempt == 3
+        book.end(
+            held,
+            Outcome.FAILED,
+            failure=DECLINED,
+            cause=Cause.EXHAUSTED if is_last else None,
+            elapsed=0.25 * attempt,
+            delay=0.0,
+        )
+        book.step(1)
+    assert book.run(run_id).state is RunState.DEAD
+    return run_id
+
+
+def _start_worker(app: App) -> None:
+    with app.database.write() as connection:
+        workers.register(
+            connection, WORKER, host="desk", pid=4712, version="0.1.0", queues=["mail", "payments"],
+            kinds=["ChargeCard", "SendInvoice", "Report"], threads=4,
+        )  # fmt: skip
+
+
+def _do(app: App, ada: Operator, act: bulk.Act, run_id: UUID, action_id: UUID) -> None:
+    made, bulk.new_run_id = bulk.new_run_id, lambda: action_id
+    try:
+        bulk.carry_out(app, ada, act, bulk.plan(app, ada, act, Selector(ids=(run_id,))), reason="card fixed")
+    finally:
+        bulk.new_run_id = made
+
+
+def _id(number: int) -> UUID:
+    return UUID(int=0x019AB000_0000_7000_8000_000000000000 + 0xA0000000 + number * 0x1001)

@@ -1,0 +1,125 @@
+"""docs/json.md: every command that takes ``-o json`` is on the page, and answers in the shape that it gives."""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+from collections.abc import Callable
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import pytest
+
+from jobs import boot
+from jobs.app import App
+from tests.admin_cli.conftest import Program
+from tests.admin_cli.conftest import in_shop as in_shop
+from tests.admin_cli.test_examples import commands
+from tests.conftest import MakeApp
+
+PAGE = (Path(__file__).parents[2] / "docs" / "json.md").read_text()
+HEAD, _, COMMANDS = PAGE.partition("## Commands")
+SHAPES = {
+    name: json.loads(shape)
+    for name, shape in re.findall(r"^`(\w+)`:[^\n]*(?:\n[^\n]+)*\n\n```json\n(.*?)```", HEAD, re.S | re.M)
+}
+GIVEN = {
+    "list": "list --limit 3",
+    "wait ID": "wait c9165be1",
+    "show ID": "show c9165be1",
+    "dlq show ID": "dlq show c9165be1",
+    "attempts ID": "attempts c9165be1",
+    "diff ID A B": "diff c9165be1 1 2",
+    "why ID": "why c9165be1",
+    "queues show QUEUE": "queues show payments",
+    "kinds list": "kinds list --import shop.jobs",
+    "kinds show KIND": "kinds show ChargeCard --import shop.jobs",
+    "workers show WORKER": "workers show desk/4711/0",
+    "audit show ACTION": "audit show 110f1ec2",
+    "schedules show SCHEDULE": "schedules show nightly",
+    "schedules preview SCHEDULE": "schedules preview nightly -n 2",
+    "replay --dry-run": "replay --all --dry-run",
+    "cancel --dry-run": "cancel -q mail --dry-run",
+    "purge --dry-run": "purge --state dead --dry-run",
+    "restore --dry-run": "restore --all --dry-run",
+    "replay": "replay --kind ChargeCard --set card=ok --import shop.jobs --yes",
+    "cancel": "cancel -q mail --state scheduled --yes",
+    "purge": "purge --state cancelled --yes",
+    "restore": "restore --all --yes",
+    "audit undo ACTION": "audit undo 110f1ec2 --yes",
+}
+
+
+def entries() -> list[tuple[list[str], str | None, Any]]:
+    """Each entry of the page: its commands, the shape that its own adds to, and its own."""
+    found = []
+    for part in COMMANDS.split("\n### ")[1:]:
+        title, _, text = part.partition("\n")
+        (block,) = re.findall(r"```json\n(.*?)```", text, re.S)
+        base = re.search(r"An? `(\w+)`, and:", text)
+        found.append((re.findall(r"`([^`]+)`", title), base[1] if base else None, json.loads(block)))
+    return found
+
+
+def wrong(value: Any, shape: Any, at: str = "data") -> list[str]:
+    """What of ``value`` is not as ``shape`` says."""
+    if isinstance(shape, list):
+        if not isinstance(value, list):
+            return [f"{at} is no list"]
+        return [one for index, inner in enumerate(value) for one in wrong(inner, shape[0], f"{at}[{index}]")]
+    if isinstance(shape, dict):
+        if not isinstance(value, dict):
+            return [f"{at} is no object"]
+        if "…" in shape:
+            return [one for name, inner in value.items() for one in wrong(inner, shape["…"], f"{at}.{name}")]
+        if set(shape) != set(value):
+            return [f"{at} has {sorted(set(shape) ^ set(value))} in one of page and answer"]
+        return [one for name in shape for one in wrong(value[name], shape[name], f"{at}.{name}")]
+    word, _, null = shape.partition(" | ")
+    if value is None and (null == "null" or word == "any"):
+        return []
+    if word in SHAPES:
+        return wrong(value, SHAPES[word], at)
+    return [] if _TYPES[word](value) else [f"{at} is {value!r}, not {shape}"]
+
+
+_TYPES: dict[str, Callable[[Any], bool]] = {
+    "any": lambda value: True,
+    "text": lambda value: isinstance(value, str),
+    "boolean": lambda value: isinstance(value, bool),
+    "integer": lambda value: isinstance(value, int) and not isinstance(value, bool),
+    "number": lambda value: isinstance(value, (int, float)) and not isinstance(value, bool),
+    "seconds": lambda value: isinstance(value, (int, float)) and not isinstance(value, bool),
+    "id": lambda value: str(UUID(value)) == value,
+    "moment": lambda value: value.endswith("Z") and datetime.fromisoformat(value).tzinfo is not None,
+}
+
+
+def test_every_command_answers_in_its_shape(
+    in_shop: Callable[[App], Program], make_app: MakeApp, sqlite_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    app = make_app(sqlite_url)
+    monkeypatch.setattr(boot, "_app", app)
+    program = in_shop(app)
+
+    for names, base, own in entries():
+        for name in names:
+            ended = program(*shlex.split(GIVEN.get(name, name)), "-o", "json")
+
+            assert ended.code in (0, 4, 7), (name, ended.err)
+            answer = json.loads(ended.out)
+            assert set(answer) == {"data", "error", "meta", "pagination"}
+            assert (answer["pagination"] is not None) == isinstance(answer["data"], list)
+            shape = {**SHAPES[base], **own} if base else own
+            assert wrong(answer["data"], shape) == [], name
+            assert answer["data"], name
+
+
+def test_no_command_that_takes_json_is_left_out() -> None:
+    takes = {path for path, command in commands() if any(one.name == "output" for one in command.params)}
+    told = {re.split(r" [A-Z-]", name)[0] for names, _, _ in entries() for name in names}
+
+    assert takes - {"dlq replay", "dlq purge"} == told

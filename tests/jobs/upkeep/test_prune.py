@@ -1,0 +1,81 @@
+"""One of many processes prunes, a batch at a time, what the settings say; references to what is gone stay sane."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from jobs import RunState
+from jobs.app import App
+from jobs.events import RunsSwept
+from jobs.ledger import reports
+from jobs.upkeep import prune as pruning
+from jobs.upkeep.prune import Pruner
+from tests.book import Book
+
+
+@pytest.fixture
+def old_book(app: App) -> Book:
+    """A book whose now is so long ago that what ends in it is old."""
+    return Book(app.database, now=datetime.now(UTC) - timedelta(days=365))
+
+
+def swept(app: App) -> list[RunsSwept]:
+    seen: list[RunsSwept] = []
+    app.events.subscribe(RunsSwept, seen.extend)
+    return seen
+
+
+def test_by_default_succeeded_and_cancelled_runs_go_and_dead_ones_stay(app: App, old_book: Book) -> None:
+    seen = swept(app)
+    for state in RunState:
+        old_book.bring(state, queue=state.value)
+
+    assert Pruner(app).turn() is False
+
+    with app.database.read() as connection:
+        assert set(reports.count_by_state(connection)) == {RunState.QUEUED, RunState.RUNNING, RunState.DEAD}
+    assert [(one.duty, one.runs) for one in seen] == [("prune", 1), ("prune", 1)]
+
+
+@pytest.mark.parametrize("state", ["succeeded", "cancelled", "dead"])
+def test_each_state_is_kept_for_as_long_as_is_set(ledger_url: str, make_app: Callable[..., App], state: str) -> None:
+    never = {f"retain_{one}": "never" for one in ("succeeded", "cancelled", "dead") if one != state}
+    app = make_app(ledger_url, **never, **{f"retain_{state}": "10d"})
+    for days in (11, 9):
+        book = Book(app.database, now=datetime.now(UTC) - timedelta(days=days))
+        for each in ("succeeded", "cancelled", "dead"):
+            book.bring(RunState(each), queue=each)
+
+    Pruner(app).turn()
+
+    with app.database.read() as connection:
+        counts = reports.count_by_state(connection)
+    assert counts.pop(RunState(state)) == 1
+    assert set(counts.values()) == {2}
+
+
+def test_only_one_of_two_prunes_while_it_lives(app: App, old_book: Book) -> None:
+    seen = swept(app)
+    first, second = Pruner(app), Pruner(app)
+    first.turn()
+    old_book.bring(RunState.SUCCEEDED)
+
+    assert second.turn() is False
+
+    assert seen == []
+
+
+def test_a_turn_ends_in_time_and_the_next_goes_on(app: App, old_book: Book, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pruning, "TURN_SECONDS", -1.0)
+    for _ in range(3):
+        old_book.bring(RunState.SUCCEEDED)
+    seen = swept(app)
+    pruner = Pruner(app)
+
+    assert pruner.turn() is True
+    assert pruner.turn() is False
+
+    assert sum(one.runs for one in seen) == 3
