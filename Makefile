@@ -20,7 +20,7 @@ demo: $(VENV)/.installed ## run thousands of jobs over real files, and check the
 
 test: $(VENV)/.installed-test ## run every test, of the fault suite a short part (WORKERS=2 at a time; ARGS= goes to pytest)
 	@echo "test: running every test, and the short part of the fault suite (make faults), $(WORKERS) at a time"
-	$(BIN)/python -m pytest -n $(WORKERS) -m "not faults or short" $(ARGS)
+	$(BIN)/python -m pytest -n $(WORKERS) -m "short or not (faults or long)" $(ARGS)
 
 check: $(VENV)/.installed-check ## lint, format and types: ruff and mypy --strict
 	@echo "check: ruff check, ruff format --check, mypy --strict"

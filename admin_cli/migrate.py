@@ -87,3 +87,20 @@ def current(options: Globals) -> None:
     streams.write(f"{found or 'none'}\n")
     if found != schema.REVISION:
         schema.check(database)
+
+
+@migrate.command("sql")
+@click.option("--from", "since", metavar="REVISION", help="Where the tables are; base: nowhere. Asks no database.")
+@pass_globals
+def sql(options: Globals, since: str | None) -> None:
+    """Print the statements that "migrate up" would run, for who applies them by hand."""
+    from jobs import schema
+    from jobs.database import Database
+
+    settings = read_settings(embedded(options))
+    database = Database(settings.database_url or "", settings)
+    at = schema.current(database) if since is None else None if since == "base" else since
+    if at == schema.REVISION:
+        streams.say(f"{database.shown}: already at {at}; nothing is to be run")
+        return
+    streams.write(schema.sql(database, since=at))

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from jobs.lookup import attempts, attempts_async, cancel, cancel_async, find, find_async, steps, wait, wait_async
     from jobs.retry import Retry
     from jobs.schedule import At, Cron, Every
+    from jobs.schema import include_name
     from jobs.states import Cause, Outcome, RunState
     from jobs.unique import FOREVER, WHILE_LIVE, Within
 
@@ -85,6 +86,7 @@ _HOMES = {
         "Cron",
         "Every",
     ),
+    "schema": ("include_name",),
     "states": (
         "Cause",
         "Outcome",
@@ -140,6 +142,7 @@ __all__ = [
     "enqueue_many_async",
     "find",
     "find_async",
+    "include_name",
     "steps",
     "wait",
     "wait_async",

@@ -29,7 +29,10 @@ def write_arguments(job: BaseModel, *, kind: str, max_bytes: int) -> str:
         ArgumentsRefused: they do not; ``field`` names the one at fault.
     """
     for name in type(job).model_fields:
-        _refuse_naive(getattr(job, name), kind, name)
+        try:
+            _refuse_naive(getattr(job, name), kind, name)
+        except RecursionError:
+            raise _refusal(kind, name, "is nested too deep, or holds itself") from None
     try:
         text = job.model_dump_json(round_trip=True, warnings=False)
     except (PydanticSerializationError, UnicodeEncodeError, ValueError, RecursionError) as error:
@@ -89,7 +92,7 @@ def check_json(text: str, *, what: str, max_bytes: int) -> None:
             f"{what} are {size:,} bytes, and {max_bytes:,} are allowed.",
             hint="Store the data and enqueue where it is; or raise JOBS_MAX_ARGUMENT_BYTES.",
         )
-    if "\\u0000" in text and re.search(r"(?<!\\)(\\\\)*\\u0000", text):
+    if holds_nul(text):
         raise ArgumentsRefused(f"{what} hold a NUL character, which databases refuse.", hint="Take it out.")
     if re.search(r"(?<!\\)(?:\\\\)*\\u[dD][89a-fA-F]", text) and _has_lone_surrogate(text):
         raise ArgumentsRefused(f"{what} hold half a character (a lone surrogate).", hint="Send whole text.")
@@ -97,6 +100,11 @@ def check_json(text: str, *, what: str, max_bytes: int) -> None:
         raise ArgumentsRefused(f"{what} are nested more than {MAX_DEPTH} deep.", hint="Flatten them.")
     if _LONG_NUMBER.search(text):
         _refuse_long_numbers(text, what)
+
+
+def holds_nul(text: str) -> bool:
+    """Whether JSON has an escaped NUL; an escaped backslash before ``u0000`` makes none."""
+    return "\\u0000" in text and re.search(r"(?<!\\)(\\\\)*\\u0000", text) is not None
 
 
 def _depth(text: str) -> int:

@@ -38,6 +38,11 @@ def current() -> App:
     return _app
 
 
+def existing() -> App | None:
+    """The App of this process, if it has one by now."""
+    return _app
+
+
 def configure(app: App | None = None, /, **settings: Any) -> App:
     """Replace the App of this process: by ``app``, or by one made of these settings over the environment's.
 

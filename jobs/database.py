@@ -13,6 +13,7 @@ from contextlib import contextmanager, nullcontext
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
+from weakref import WeakKeyDictionary
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, InterfaceError, OperationalError
@@ -22,7 +23,7 @@ from sqlalchemy.orm import Session
 from jobs import postgres
 from jobs.clock import Clock, SystemClock, new_token
 from jobs.errors import ConfigurationError, JobsError, LedgerBusy, LedgerMissing, LedgerRefused, ServiceDown
-from jobs.models import write_moment
+from jobs.models import read_json, write_moment
 from jobs.settings import Settings, hide_password
 from jobs.sqlite_queue import WriteQueue
 
@@ -44,6 +45,8 @@ class Database:
         self._settings = settings
         self.clock = clock or SystemClock()
         self.engine = self._make_engine()
+        self.strangers: WeakKeyDictionary[Engine, bool] = WeakKeyDictionary()
+        """Applications' engines, and whether they are on another server; asked once each."""
         self._queue: WriteQueue | None = None
         if self.dialect == "sqlite":
             assert self.url.database
@@ -96,6 +99,12 @@ class Database:
     def listener(self) -> postgres.Listener | None:
         """What hears ``ring``; None where nobody rings."""
         return postgres.Listener(self.url, self._settings) if self._rings else None
+
+    def is_same_server(self, session: Session) -> bool:
+        """Whether a session is on the database that holds the ledger, whatever its URL calls it."""
+        theirs = postgres.identity(session)
+        with self.read() as connection:
+            return postgres.identity(connection) == theirs
 
     @property
     def _rings(self) -> bool:
@@ -168,8 +177,10 @@ class Database:
                 max_overflow=postgres.most_connections(self._settings) - self._settings.pool_size,
                 pool_timeout=self._settings.connect_timeout.total_seconds(),
                 pool_pre_ping=False,
+                json_deserializer=read_json,
                 connect_args=postgres.connect_options(self._settings),
             )
+            event.listen(engine, "checkout", postgres.refuse_stale)
         if self._settings.database_schema:
             engine = engine.execution_options(schema_translate_map={None: self._settings.database_schema})
         _warn_of_slow_statements(engine, self._settings.slow_statement, self.clock)

@@ -40,7 +40,7 @@ Interrupt (BaseException)     raised in a job by the worker
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import ClassVar
+from typing import Any, ClassVar
 
 
 class JobsError(Exception):
@@ -55,6 +55,22 @@ class JobsError(Exception):
 
     def __str__(self) -> str:
         return f"{self.message} {self.hint}" if self.hint else self.message
+
+
+MAX_SHOWN = 80
+"""Characters of a value that a message repeats."""
+
+
+def shown(value: Any) -> str:
+    """A value as a message may repeat it: on one line, cut, and whatever it is."""
+    try:
+        text = repr(value)
+    except Exception as error:  # A number of 5,000 digits, or what the value's own class says.
+        return f"<{type(value).__name__} that cannot be shown: {type(error).__name__}>"
+    text = "".join(
+        one if one.isprintable() else one.encode("unicode_escape", "backslashreplace").decode() for one in text
+    )
+    return text if len(text) <= MAX_SHOWN else f"{text[:MAX_SHOWN]}…"
 
 
 class ConfigurationError(JobsError):

@@ -17,7 +17,7 @@ from jobs.arguments import write_arguments
 from jobs.clock import new_run_id
 from jobs.context import correlation_id, current_run
 from jobs.enqueue import Enqueued, enqueue_runs, enqueuer
-from jobs.errors import ArgumentsRefused, DefinitionError, EnqueueRefused
+from jobs.errors import ArgumentsRefused, DefinitionError, EnqueueRefused, shown
 from jobs.ledger.records import FollowUp, NewRun
 from jobs.options import Options, derive
 from jobs.run import Run
@@ -243,7 +243,7 @@ class Job(BaseModel, metaclass=_JobMeta):
             **lapse(expires),
             **admission(options.kind, key, options.unique, on_conflict, arguments),
             followups=followups,
-            tags=write_tags(tags) if tags else None,
+            tags=write_tags(tags),
             correlation_id=correlation_id.get(),
             enqueued_by=enqueuer(),
             parent_id=parent.id if parent else None,
@@ -306,7 +306,9 @@ def _followups(app: App, **by_state: Sequence[Job]) -> tuple[FollowUp, ...]:
     for state, many in by_state.items():
         for job in many:
             if not isinstance(job, Job):
-                raise EnqueueRefused(f"A follow-up is a job, got {job!r}.", hint="on_success=[SendMail(order_id=7)]")
+                raise EnqueueRefused(
+                    f"A follow-up is a job, got {shown(job)}.", hint="on_success=[SendMail(order_id=7)]"
+                )
             found.append(FollowUp(state, job._new_run(app)))
     return tuple(found)
 

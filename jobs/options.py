@@ -8,7 +8,7 @@ from dataclasses import dataclass, fields, replace
 from datetime import timedelta
 from typing import Any
 
-from jobs.errors import DefinitionError
+from jobs.errors import DefinitionError, shown
 from jobs.models import MAX_PRIORITY, MIN_PRIORITY
 from jobs.retry import Retry
 from jobs.schedule import At, Cron, Every, Schedule
@@ -99,7 +99,7 @@ def check_name(value: Any, *, what: str, longest: int) -> str:
     """
     if not isinstance(value, str) or not NAME.fullmatch(value) or len(value) > longest:
         raise DefinitionError(
-            f"{value!r} cannot name a {what}.",
+            f"{shown(value)} cannot name a {what}.",
             hint=f"Use letters, digits and _ . : - , at most {longest}.",
         )
     return value

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import logging
+import select as select_module
+from datetime import datetime
 from typing import Any
 
 import psycopg
 from sqlalchemy import URL, Connection, func, select, text
+from sqlalchemy.exc import DisconnectionError
 from sqlalchemy.orm import Session
 
 from jobs.errors import ConfigurationError
@@ -51,6 +54,21 @@ def connect_options(settings: Settings) -> dict[str, Any]:
     # A plan made for an empty ledger would be kept for a full one; and its hot pages are in memory.
     said += ["-c plan_cache_mode=force_custom_plan", "-c random_page_cost=1.1"]
     return {**options, "options": " ".join(said)}
+
+
+def refuse_stale(connection: Any, record: Any, proxy: Any) -> None:
+    """As a connection leaves the pool: another is made, if the server has ended this one or said what nobody asked.
+
+    So the first use after a restart of the server does not fail, and a doubled reply cannot answer what comes next.
+
+    Raises:
+        DisconnectionError: to the pool, which then makes another.
+    """
+    waiting = select_module.poll()
+    if not connection.closed:
+        waiting.register(connection.fileno(), select_module.POLLIN)
+    if connection.closed or waiting.poll(0):
+        raise DisconnectionError("A connection has ended while it was not used.")
 
 
 def most_connections(settings: Settings) -> int:
@@ -111,6 +129,8 @@ def is_outage(error: Exception) -> bool:
 
 def hint(error: Exception, reason: str) -> str | None:
     """What to do about a driver's error, where that is known."""
+    if "unsupported startup parameter" in reason:
+        return "It is pgbouncer: set JOBS_PGBOUNCER=1."
     if "password authentication failed" in reason or "no password supplied" in reason:
         return "Check user and password in JOBS_DATABASE_URL."
     if "does not exist" in reason and "database" in reason:
@@ -118,6 +138,19 @@ def hint(error: Exception, reason: str) -> str | None:
     if "too many clients" in reason or "remaining connection slots" in reason:
         return _HINTS["53300"]
     return _HINTS.get(sqlstate(error))
+
+
+Server = tuple[datetime, int]
+
+
+def identity(executor: Executor) -> Server:
+    """Which server, and which of its databases, this is: no two servers began at the same microsecond."""
+    started, database = executor.execute(
+        text(
+            "select pg_postmaster_start_time(), (select oid::int8 from pg_database where datname = current_database())"
+        )
+    ).one()
+    return started, database
 
 
 def check_server(connection: Connection, *, shown: str) -> None:

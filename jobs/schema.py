@@ -7,6 +7,8 @@ ledger that is ahead in the same epoch serves this release too (a warning); a ne
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
+from io import StringIO
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,7 +25,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("jobs.schema")
 
-REVISION = "1_0006"
+REVISION = "1_0007"
 """The revision that this release needs."""
 VERSION_TABLE = "jobs_alembic_version"
 MIGRATIONS = Path(__file__).resolve().parent.parent / "migrations"
@@ -50,26 +52,53 @@ def check(database: Database) -> None:
         raise LedgerMissing(f"There is no ledger in {database.shown}.", hint="Make one: jobledger migrate up.")
     if found == REVISION:
         return
+    if _is_ahead(found):
+        log.warning("The ledger's tables are ahead of this release, and compatible.", extra={"revision": found})
+        return
     if found < REVISION:
         raise SchemaMismatch(
             f"The ledger's tables are at revision {found}, and this release needs {REVISION}.",
             hint="Bring them up: jobledger migrate up.",
         )
-    if found.partition("_")[0] != REVISION.partition("_")[0]:
-        raise SchemaMismatch(
-            f"The ledger's tables are at revision {found}, which this release ({REVISION}) does not know.",
-            hint="Upgrade jobledger.",
-        )
-    log.warning("The ledger's tables are ahead of this release, and compatible.", extra={"revision": found})
+    raise SchemaMismatch(
+        f"The ledger's tables are at revision {found}, which this release ({REVISION}) does not know.",
+        hint="Upgrade jobledger.",
+    )
 
 
 def upgrade(database: Database, revision: str = "head") -> None:
     """Bring the tables up to ``revision``."""
     from alembic import command
 
+    if revision == "head" and _is_ahead(current(database)):
+        # A release that was rolled back brings up nothing: what is there serves it.
+        check(database)
+        return
     with database.write() as connection:
         _use_schema(connection, database)
         command.upgrade(alembic_config(connection, database), revision)
+
+
+def sql(database: Database, *, since: str | None) -> str:
+    """The statements that ``upgrade`` would run on tables at revision ``since`` (None: there are none yet).
+
+    Asks no database. Transactions and the version table's rows are part of it.
+
+    Raises:
+        ConfigurationError: there is no such revision.
+    """
+    from alembic import command
+    from alembic.util import CommandError
+
+    said = StringIO()
+    config = alembic_config(None, database)
+    config.output_buffer = said
+    config.attributes["dialect"] = database.dialect
+    try:
+        command.upgrade(config, f"{since}:head" if since else "head", sql=True)
+    except CommandError as error:
+        raise ConfigurationError(f"{error}.", hint="jobledger migrate current shows where the tables are.") from None
+    return said.getvalue()
 
 
 def downgrade(database: Database, revision: str) -> None:
@@ -99,8 +128,8 @@ def rows_lost_below(database: Database, revision: str) -> dict[str, int]:
         }
 
 
-def alembic_config(connection: Connection, database: Database) -> Config:
-    """Alembic's own configuration, over an open connection."""
+def alembic_config(connection: Connection | None, database: Database) -> Config:
+    """Alembic's own configuration, over an open connection; without one it can only write statements."""
     from alembic.config import Config
 
     config = Config()
@@ -109,6 +138,19 @@ def alembic_config(connection: Connection, database: Database) -> Config:
     config.attributes["version_table"] = VERSION_TABLE
     config.attributes["schema"] = database.schema
     return config
+
+
+def include_name(name: str | None, kind: str, parents: Mapping[str, str | None]) -> bool:
+    """For an application's own Alembic environment: leave our tables out of its autogenerate.
+
+    >>> context.configure(..., include_name=jobs.include_name)
+    """
+    return kind != "table" or name not in {VERSION_TABLE, *Base.metadata.tables}
+
+
+def _is_ahead(found: str | None) -> bool:
+    """Whether tables are at a later revision of our epoch than this release knows."""
+    return found is not None and found > REVISION and found.partition("_")[0] == REVISION.partition("_")[0]
 
 
 def _use_schema(connection: Connection, database: Database) -> None:

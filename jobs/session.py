@@ -90,18 +90,29 @@ def _on_rollback(session: Session, previous: Any) -> None:
 
 def _refuse_stranger(session: Session, database: Database) -> None:
     """A row in another database would be committed there, and no worker would ever see it."""
-    theirs, ours = session.get_bind().engine.url, database.url
-    is_ours = theirs.get_backend_name() == ours.get_backend_name() and (
-        _same_file(theirs.database, ours.database)
-        if database.dialect == "sqlite"
-        else (theirs.database or "") == (ours.database or "")
-    )
-    if not is_ours:
+    if not _is_ours(session, database):
+        theirs = session.get_bind().engine.url
         raise EnqueueRefused(
             f"The session is on another database ({theirs.render_as_string(hide_password=True)}) "
             f"than the ledger ({database.shown}).",
             hint="Point JOBS_DATABASE_URL at the application's own database, or enqueue without session=.",
         )
+
+
+def _is_ours(session: Session, database: Database) -> bool:
+    engine, ours = session.get_bind().engine, database.url
+    theirs = engine.url
+    if theirs.get_backend_name() != ours.get_backend_name():
+        return False
+    if database.dialect == "sqlite":
+        return _same_file(theirs.database, ours.database)
+    if (theirs.host, theirs.port or 5432) == (ours.host, ours.port or 5432) and theirs.database == ours.database:
+        return True
+    # One server has many names (a socket, an alias, pgbouncer), and a database of one name is on many servers.
+    known = database.strangers
+    if engine not in known:
+        known[engine] = not database.is_same_server(session)
+    return not known[engine]
 
 
 def _same_file(theirs: str | None, ours: str | None) -> bool:

@@ -7,25 +7,27 @@ import json
 from datetime import datetime, timedelta
 from typing import Any
 
-from jobs.errors import DefinitionError, EnqueueRefused
+from jobs.errors import DefinitionError, EnqueueRefused, shown
 from jobs.models import MAX_PRIORITY, MIN_PRIORITY
 from jobs.options import MAX_QUEUE, check_name
 from jobs.unique import WHILE_LIVE, Unique
 
 MAX_KEY = 255
+MAX_WAIT = timedelta(days=36525)
+"""A hundred years: what is further off is a mistake, and moments end with the year 9999. Source: decision."""
 
 
 def admission(kind: str, key: str | None, unique: Unique | None, on_conflict: str, arguments: str) -> dict[str, Any]:
     """How a run is admitted once: its key, for how long it is held, and what happens when it is held."""
     if on_conflict not in ("keep", "replace"):
-        raise EnqueueRefused(f"on_conflict= is 'keep' or 'replace', got {on_conflict!r}.")
+        raise EnqueueRefused(f"on_conflict= is 'keep' or 'replace', got {shown(on_conflict)}.")
     if key is None:
         if unique is None and on_conflict == "keep":
             return {}
         said = f"{kind} is unique" if unique is not None else "on_conflict='replace' was given"
         raise EnqueueRefused(f"{said}, and there is no key.", hint="Define idempotency_key(), or give key=.")
     if not isinstance(key, str) or not key or len(key) > MAX_KEY or not key.isprintable():
-        raise EnqueueRefused(f"{key!r} cannot be a key.", hint=f"Use printable text of 1 to {MAX_KEY} characters.")
+        raise EnqueueRefused(f"{shown(key)} cannot be a key.", hint=f"Use printable text of 1 to {MAX_KEY} characters.")
     return {
         "key": key,
         "hold_seconds": (unique or WHILE_LIVE).hold_seconds,
@@ -52,7 +54,7 @@ def priority_of(priority: int) -> int:
     """A priority, if it is in range."""
     if type(priority) is not int or not MIN_PRIORITY <= priority <= MAX_PRIORITY:
         raise EnqueueRefused(
-            f"priority must be a whole number from {MIN_PRIORITY} to {MAX_PRIORITY}, got {priority!r}."
+            f"priority must be a whole number from {MIN_PRIORITY} to {MAX_PRIORITY}, got {shown(priority)}."
         )
     return priority
 
@@ -65,8 +67,8 @@ def when(delay: timedelta | None, at: datetime | None) -> dict[str, Any]:
         return {"run_at": _moment(at, "at")}
     if delay is None:
         return {}
-    if not isinstance(delay, timedelta) or delay < timedelta(0):
-        raise EnqueueRefused(f"delay= takes a timedelta of zero or more, got {delay!r}.")
+    if not isinstance(delay, timedelta) or not timedelta(0) <= delay <= MAX_WAIT:
+        raise EnqueueRefused(f"delay= takes a timedelta from zero to a hundred years, got {shown(delay)}.")
     return {"delay_seconds": delay.total_seconds()}
 
 
@@ -75,15 +77,19 @@ def lapse(expires: timedelta | datetime | None) -> dict[str, Any]:
     if expires is None:
         return {}
     if isinstance(expires, timedelta):
-        if expires <= timedelta(0):
-            raise EnqueueRefused(f"expires= takes a timedelta above zero, got {expires!r}.")
+        if not timedelta(0) < expires <= MAX_WAIT:
+            raise EnqueueRefused(
+                f"expires= takes a timedelta above zero and up to a hundred years, got {shown(expires)}."
+            )
         return {"expires_seconds": expires.total_seconds()}
     return {"expires_at": _moment(expires, "expires")}
 
 
 def _moment(value: datetime, name: str) -> datetime:
     if not isinstance(value, datetime):
-        raise EnqueueRefused(f"{name}= takes an aware datetime, got {value!r}.")
+        raise EnqueueRefused(f"{name}= takes an aware datetime, got {shown(value)}.")
     if value.tzinfo is None or value.utcoffset() is None:
-        raise EnqueueRefused(f"{name}= takes an aware datetime, and {value!r} has no time zone.", hint="Say which.")
+        raise EnqueueRefused(
+            f"{name}= takes an aware datetime, and {shown(value)} has no time zone.", hint="Say which."
+        )
     return value

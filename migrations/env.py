@@ -1,6 +1,8 @@
 """Alembic's entry. Imports nothing of ours: the caller hands in the connection and the names."""
 
 from alembic import context
+from sqlalchemy import func, select
+from sqlalchemy.schema import CreateSchema
 
 config = context.config
 connection = config.attributes.get("connection")
@@ -24,4 +26,9 @@ if context.is_offline_mode():
 else:
     context.configure(connection=connection, **options)
 with context.begin_transaction():
+    schema = config.attributes.get("schema")
+    if context.is_offline_mode() and schema and config.attributes.get("dialect") == "postgresql":
+        quoted = context.get_context().dialect.identifier_preparer.quote_identifier(schema)
+        context.execute(CreateSchema(schema, if_not_exists=True))
+        context.execute(select(func.set_config("search_path", quoted, True)))
     context.run_migrations()

@@ -61,6 +61,7 @@ LATE = frozenset(
         ("admin_cli", "worker.imports"),
         ("admin_cli", "worker.watch"),
         ("admin_cli", "scheduler.main"),
+        ("jobs.dramatiq", "worker.guest"),
         ("admin_cli", "admin_api.main"),
         ("admin_cli", "admin_api.reference"),
         ("jobs.dramatiq", "worker.consumer"),
@@ -68,7 +69,7 @@ LATE = frozenset(
     }
 )
 """What may be imported against the order, inside a function only: the CLI starts the processes by their
-``main``, ``LedgerBroker.consume`` loads the worker's consumer when a worker first asks, and ``jobs.testing``
+``main``, ``LedgerBroker.consume`` loads what serves a plain dramatiq worker when one first asks, and ``jobs.testing``
 makes attempts as a worker does."""
 
 SQL = frozenset(

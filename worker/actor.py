@@ -12,14 +12,15 @@ import dramatiq
 
 from jobs import registry
 from jobs.app import App
-from jobs.dramatiq import Delivery, LedgerBroker
+from jobs.dramatiq import Delivery, SeamBroker, actor_job
+from jobs.ledger.records import Claim
 from jobs.run import StopSign
 from worker.attempt import Attempts
 from worker.children import Children, performs_alone
 from worker.deadline import Deadlines, Ticket, TooLate
 from worker.halt import Halt
 from worker.intake import Intake
-from worker.limits import Limits, limits_of
+from worker.limits import Limits, limits_for
 from worker.marks import NEVER, Marks
 from worker.starts import tell_start
 
@@ -57,7 +58,7 @@ class Actors:
         self._cancels: dict[UUID, Callable[[], None]] = {}
         self._limits: dict[str, Limits] = {}
 
-    def declare(self, broker: LedgerBroker) -> None:
+    def declare(self, broker: SeamBroker) -> None:
         """Give ``broker`` an actor for each kind that this process knows."""
         for kind in registry.names():
             queue = registry.get(kind).options.queue
@@ -108,7 +109,7 @@ class Actors:
         claim = delivery.claim
         stopper = self._children.stopper()
         self._cancels[claim.run_id] = stopper.cancel
-        limits = self._limits_of(claim.kind)
+        limits = self._limits_of(claim)
         delivery.mark = self._marks.start(claim.run_id)
         # Not this process's doing, whatever it does: should the process die of another run, this one is innocent.
         self._marks.ended(delivery.mark)
@@ -123,15 +124,18 @@ class Actors:
 
     def _within_limits(self, delivery: Delivery, ticket: Ticket, fn: Callable[[], Any]) -> Any:
         claim = delivery.claim
-        limits = self._limits_of(claim.kind)
+        limits = self._limits_of(claim)
         until = NEVER if limits.hard is None else self._app.clock.monotonic() + limits.hard
         delivery.mark = self._marks.start(claim.run_id, until)
+        ticket.limit_error = limits.error
         return self._deadlines.perform(fn, ticket=ticket, soft_seconds=limits.soft, hard_seconds=limits.hard)
 
-    def _limits_of(self, kind: str) -> Limits:
-        found = self._limits.get(kind)
+    def _limits_of(self, claim: Claim) -> Limits:
+        found = self._limits.get(claim.kind)
         if found is None:
-            found = self._limits[kind] = limits_of(kind, self._app.settings)
+            found = limits_for(claim, self._app.settings)
+            if claim.kind not in actor_job.brokers:
+                self._limits[claim.kind] = found
         return found
 
     def _cancel(self, ticket: Ticket, halt: Halt) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-import json
 import logging
 import traceback
 from collections.abc import Awaitable, Callable, Coroutine, Iterator
@@ -13,12 +12,11 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
-from pydantic_core import to_json
-
 from jobs import registry
 from jobs.app import App
 from jobs.arguments import read_arguments
 from jobs.context import correlation_id, current_run
+from jobs.dramatiq.verdict import Ended
 from jobs.errors import (
     ArgumentsRefused,
     Cancel,
@@ -40,6 +38,7 @@ from jobs.run import Run, StopSign
 from jobs.states import Cause, Outcome, RunState
 from worker.deadline import TooLate
 from worker.frames import frame_of
+from worker.outcome import ending_of, result_text
 from worker.prepare import NotPrepared, Preparations
 
 log = logging.getLogger("jobs.worker")
@@ -78,7 +77,9 @@ class Attempts:
                 started = self._start(run, cls)
                 value = perform(job.perform)
                 run.tell_progress()
-                return note(self._ended(claim, started, Outcome.SUCCEEDED, result=self._result(claim, value))), run
+                return note(
+                    self._ended(claim, started, Outcome.SUCCEEDED, result=result_text(self._app, claim, value))
+                ), run
             except TooLate:
                 run.rollback()
                 raise
@@ -103,7 +104,9 @@ class Attempts:
                 value = await perform(job.perform())
                 if run.has_untold_progress:
                     await asyncio.to_thread(run.tell_progress)
-                return note(self._ended(claim, started, Outcome.SUCCEEDED, result=self._result(claim, value))), run
+                return note(
+                    self._ended(claim, started, Outcome.SUCCEEDED, result=result_text(self._app, claim, value))
+                ), run
             except BaseException as error:
                 run.rollback()
                 return note(self._failed(claim, cls.options.retry, started, error)), run
@@ -179,6 +182,10 @@ class Attempts:
     def _failed(self, claim: Claim, retry: Retry, started: float, error: BaseException) -> Ending:
         """Where an error sends the run: what steers first, then what we raised, then the retry policy."""
         kind = claim.kind
+        # An actor that was interrupted has come to a verdict all the same.
+        ended = error if isinstance(error, Ended) else error.__cause__
+        if isinstance(ended, Ended):
+            return ending_of(self._app, claim, started, ended.verdict)
         if isinstance(error, ArgumentsRefused) and error.__traceback__ is not None and _is_reading(error):
             return self._ended(claim, started, Outcome.FAILED, cause=Cause.BAD_ARGUMENTS, error=error)
         if isinstance(error, NotPrepared):
@@ -239,22 +246,6 @@ class Attempts:
             failure=describe_failure(error, kind=claim.kind) if error is not None else None,
             error=error,
         )
-
-    def _result(self, claim: Claim, value: Any) -> str | None:
-        """A returned value as JSON. The work is done: what cannot be kept is warned of, and does not undo it."""
-        if value is None:
-            return None
-        try:
-            text = storable(to_json(value, inf_nan_mode="null").decode())
-            json.loads(text)
-        except (ValueError, RecursionError) as error:
-            why = type(error).__name__
-        else:
-            if len(text) <= self._app.settings.max_result_bytes and "\\u0000" not in text:
-                return text
-            why = "too large" if "\\u0000" not in text else "holds NUL"
-        log.warning("A result could not be kept.", extra={"kind": claim.kind, "run_id": str(claim.run_id), "why": why})
-        return None
 
 
 def _is_reading(error: ArgumentsRefused) -> bool:

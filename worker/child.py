@@ -26,10 +26,11 @@ from jobs.settings import Settings
 from worker.attempt import Attempts
 from worker.birth import die_with_parent, leave_signals_to_the_supervisor, name_process
 from worker.deadline import Deadlines, Ticket
+from worker.forward import Forward, brokers_of
 from worker.halt import Halt
 from worker.imports import import_application
 from worker.limited import Limited
-from worker.limits import limits_of
+from worker.limits import limits_for
 from worker.memory import limit_growth
 from worker.verdict import CLAIM, VERDICT, Line, Verdict
 
@@ -71,6 +72,9 @@ class _Child:
         self._stopping = threading.Event()
         self._claims: queue.SimpleQueue[Claim] = queue.SimpleQueue()
         self._cancel: Callable[[], None] = lambda: None
+        forward = Forward(brokers_of(app))
+        forward.boot()
+        forward.before_worker_boot(None, self)
 
     def serve(self, memory: int | None) -> NoReturn:
         threading.Thread(target=self._listen, name="jobs-child-line", daemon=True).start()
@@ -112,7 +116,8 @@ class _Child:
         return Verdict.of(ending, settled, was_interrupted=ticket.interrupted)
 
     def _within_limits(self, claim: Claim, ticket: Ticket, limited: Limited, perform: Callable[[], Any]) -> Any:
-        soft = limits_of(claim.kind, self._app.settings).soft
+        limits = limits_for(claim, self._app.settings)
+        soft, ticket.limit_error = limits.soft, limits.error
         if inspect.iscoroutinefunction(perform):
             return asyncio.run(limited.perform(perform(), soft))
         return self._deadlines.perform(perform, ticket=ticket, soft_seconds=soft)

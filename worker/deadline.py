@@ -25,7 +25,7 @@ from _thread import allocate_lock, get_ident
 from collections.abc import Callable
 from typing import TypeVar
 
-from jobs.errors import Cancelled, Interrupt, TimeLimitExceeded
+from jobs.errors import Cancelled, Interrupt
 from worker.interrupt import find_place, require_cpython, seek_place, send
 from worker.ticket import (
     NEVER,
@@ -216,7 +216,7 @@ class Deadlines:
     def _interrupt(self, thread: int, ticket: Ticket) -> bool:
         """Send the interrupt that is due; False to put it off."""
         step = self._step
-        error = Cancelled if ticket.cancel_requested else TimeLimitExceeded
+        error = Cancelled if ticket.cancel_requested else ticket.limit_error
         place = find_place(thread, above=_PERFORM)
         if place is None and ticket.looks:
             place = seek_place(thread, above=_PERFORM)

@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from jobs import registry
+from jobs.dramatiq import actor_job
+from jobs.errors import TimeLimitExceeded
+from jobs.ledger.records import Claim
 from jobs.settings import Settings
 
 ALONE_AFTER_ABANDONMENTS = 2
@@ -17,6 +20,7 @@ class Limits:
 
     soft: float | None
     hard: float | None
+    error: type[TimeLimitExceeded] = TimeLimitExceeded
 
 
 def limits_of(kind: str, settings: Settings) -> Limits:
@@ -26,3 +30,11 @@ def limits_of(kind: str, settings: Settings) -> Limits:
         return Limits(None, None)
     soft = timeout.total_seconds()
     return Limits(soft, soft + settings.hard_after.total_seconds())
+
+
+def limits_for(claim: Claim, settings: Settings) -> Limits:
+    """What this attempt may take: by its kind, or, for a dramatiq message, as its own options say."""
+    if claim.kind not in actor_job.brokers:
+        return limits_of(claim.kind, settings)
+    soft = actor_job.limit_of(claim)
+    return Limits(soft, None if soft is None else soft + settings.hard_after.total_seconds(), actor_job.TimeOver)

@@ -10,7 +10,7 @@ from typing import Any
 
 from dramatiq.worker import Worker, _WorkQueueItem
 
-from jobs.dramatiq import LedgerBroker
+from jobs.dramatiq import SeamBroker
 
 STOP_SECONDS = 0.5
 """What the threads may take to end, all together; one that hangs in a job is left behind. Source: decision."""
@@ -19,7 +19,7 @@ STOP_SECONDS = 0.5
 class Pool(Worker):
     """A thread for each run that is performed at once, and one for each queue, which hands over."""
 
-    def __init__(self, broker: LedgerBroker, *, queues: Sequence[str], threads: int) -> None:
+    def __init__(self, broker: SeamBroker, *, queues: Sequence[str], threads: int) -> None:
         super().__init__(broker, queues=set(queues), worker_threads=threads)
         self.work_queue = self._waiting = _WorkQueue()
 

@@ -14,7 +14,7 @@ from uuid import UUID
 
 from jobs import registry
 from jobs.app import App
-from jobs.dramatiq import LedgerBroker
+from jobs.dramatiq import SeamBroker
 from jobs.errors import JobsError
 from jobs.job import is_async
 from jobs.ledger import workers
@@ -24,6 +24,7 @@ from worker.attempt import Attempts
 from worker.children import Children, performs_alone
 from worker.coroutines import Coroutines
 from worker.deadline import Deadlines
+from worker.forward import Forward, brokers_of
 from worker.health import Pulse
 from worker.heartbeat import Heartbeat
 from worker.holdings import Holdings
@@ -127,7 +128,8 @@ class Process:
         self._heartbeat.on_roll_asked = self._hear_roll
         self._starts = Starts(app, self._intake.performing)
         self._settler.on_failure = self._intake.on_failure = lambda error: self.failed.set()
-        self._broker = LedgerBroker(app)
+        self._forward = Forward(brokers_of(app))
+        self._broker = SeamBroker(app, middleware=[self._forward] if self._forward.brokers else [])
         self._broker.intake = self._intake
         self._pool = Pool(self._broker, queues=self.queues, threads=settings.threads)
         self._watchdog = self._make_watchdog()
@@ -181,6 +183,7 @@ class Process:
         self._actors.declare(self._broker)
         for thread in (self._settler, self._heartbeat, self._upkeep):
             thread.start()
+        self._forward.boot()
         self._pool.start()
         self._intake.start()
         self.is_started = True
@@ -209,6 +212,7 @@ class Process:
         """Claim nothing more, and give back what no thread has started."""
         self._intake.stop_claiming()
         self._pool.stop_handing_over()
+        self._forward.shut_down(self._pool)
         self._intake.join(2)
         self._intake.give_back_all()
 

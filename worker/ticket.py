@@ -26,6 +26,8 @@ class Ticket:
     soft_until = NEVER
     hard_until = NEVER
     cancel_requested = False
+    limit_error: type[TimeLimitExceeded] = TimeLimitExceeded
+    """What is raised when the time is over: an actor of dramatiq catches its own."""
     sent: type[Interrupt] | None = None
     interrupted = False
     """Whether an interrupt has landed in the job; a lock of its libraries may then never be released."""

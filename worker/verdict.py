@@ -15,7 +15,7 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
-from jobs.ledger.records import Claim, Ending, Failure, Settled
+from jobs.ledger.records import Claim, Ending, Failure, NewRun, Settled
 from jobs.states import Cause, Outcome
 
 
@@ -31,6 +31,8 @@ class Verdict:
     failure: Failure | None
     settled: Settled | None
     was_interrupted: bool = False
+    then: tuple[NewRun, ...] = ()
+    arguments: str | None = None
 
     @classmethod
     def of(cls, ending: Ending, settled: Settled | None, *, was_interrupted: bool) -> Verdict:
@@ -43,6 +45,8 @@ class Verdict:
             failure=ending.failure,
             settled=settled,
             was_interrupted=was_interrupted,
+            then=tuple(ending.then),
+            arguments=ending.arguments,
         )
 
     def ending(self, claim: Claim, now: float) -> Ending:
@@ -56,6 +60,8 @@ class Verdict:
             cause=self.cause,
             result=self.result,
             failure=self.failure,
+            then=self.then,
+            arguments=self.arguments,
         )
 
 

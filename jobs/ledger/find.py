@@ -60,11 +60,14 @@ def list_runs(
     return [_run(row) for row in rows]
 
 
-def list_attempts(session: Executor, run_id: UUID, *, limit: int = 1000) -> list[AttemptRecord]:
-    """The attempts of a run, first to last; of more than ``limit``, the last ones."""
-    rows = session.execute(
-        select(*_ATTEMPT_COLUMNS).where(JobAttempt.run_id == run_id).order_by(JobAttempt.attempt.desc()).limit(limit)
-    )
+def list_attempts(
+    session: Executor, run_id: UUID, *, before: int | None = None, limit: int = 1000
+) -> list[AttemptRecord]:
+    """The attempts of a run, first to last; of more than ``limit``, the last ones ``before`` that number."""
+    query = select(*_ATTEMPT_COLUMNS).where(JobAttempt.run_id == run_id)
+    if before is not None:
+        query = query.where(JobAttempt.attempt < before)
+    rows = session.execute(query.order_by(JobAttempt.attempt.desc()).limit(limit))
     return [_attempt(row) for row in rows][::-1]
 
 

@@ -62,14 +62,16 @@ def succeed_with(session: Executor, run_id: UUID, successor: NewRun, *, now: dat
     return True
 
 
-def list_followups(session: Executor, run_id: UUID, *, limit: int = 100) -> list[dict[str, Any]]:
-    """What follows on a run: the id it has or will have, its kind, on which state, and when it was enqueued."""
-    rows = session.execute(
-        select(JobFollowup.id, JobFollowup.kind, JobFollowup.on_state, JobFollowup.enqueued_at)
-        .where(JobFollowup.run_id == run_id)
-        .order_by(JobFollowup.id)
-        .limit(limit)
-    )
+def list_followups(
+    session: Executor, run_id: UUID, *, after: UUID | None = None, limit: int = 100
+) -> list[dict[str, Any]]:
+    """What follows on a run: the id it has or will have, its kind, on which state, and when it was enqueued. By id;
+    ``after`` is the one that the last page ended with."""
+    query = select(JobFollowup.id, JobFollowup.kind, JobFollowup.on_state, JobFollowup.enqueued_at)
+    query = query.where(JobFollowup.run_id == run_id)
+    if after is not None:
+        query = query.where(JobFollowup.id > after)
+    rows = session.execute(query.order_by(JobFollowup.id).limit(limit))
     return [dict(row._mapping) for row in rows]
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -23,7 +23,6 @@ from sqlalchemy import (
 from sqlalchemy.orm import aliased
 
 from jobs.ledger.followups import forget_followups
-from jobs.ledger.selectors import ended_strands
 from jobs.ledger.steps import forget_steps
 from jobs.models import (
     JobAttempt,
@@ -39,13 +38,13 @@ from jobs.states import RunState
 def prune_ended(
     session: Executor, state: RunState, *, after: timedelta, limit: int = 500, now: datetime | None = None
 ) -> int:
-    """Delete runs that have been in the final ``state`` for longer than ``after``, the oldest of each queue and
-    kind first, with all that is theirs; how many. A batch may be short though there are more: 0 says there are none.
+    """Delete runs that have been in the final ``state`` for longer than ``after``, the oldest first, purged ones
+    last, with all that is theirs; how many. A batch may be short though there are more: 0 says there are none.
 
     The newest success of a schedule stays: metrics and alerts go by it.
     """
     gone = 0
-    for strand in _ended_of(session, state):
+    for strand in _ended_of(state):
         which = [*strand, ~_is_newest_success()]
         gone += _delete(session, which, JobRun.state_at, after=after, limit=limit - gone, now=now)
         if gone >= limit:
@@ -88,15 +87,10 @@ def prune_audit(session: Executor, *, after: timedelta, limit: int = 500, now: d
     return len(actions)
 
 
-def _ended_of(session: Executor, state: RunState) -> Iterator[list[ColumnElement[bool]]]:
-    """One index range a queue and kind, oldest first: the order in which lists and selectors have them too."""
-    for queue, kind in ended_strands(session, state):
-        yield [
-            JobRun.state == literal_column(f"'{state.value}'"),
-            JobRun.finished_at.is_not(None),
-            JobRun.queue == queue,
-            JobRun.kind == kind,
-        ]
+def _ended_of(state: RunState) -> list[list[ColumnElement[bool]]]:
+    """Two ranges of indexes, each oldest first: those that lists show, and the purged ones."""
+    here = [JobRun.state == literal_column(f"'{state.value}'"), JobRun.finished_at.is_not(None)]
+    return [[*here, JobRun.deleted_at.is_(None)], [*here, JobRun.deleted_at.is_not(None)]]
 
 
 def _delete(

@@ -10,11 +10,10 @@ from typing import Any
 from sqlalchemy import ColumnElement, and_, insert, literal_column, or_, select, update
 from sqlalchemy.exc import IntegrityError
 
-from jobs.ledger.selectors import ended_strands
+from jobs.ledger.strands import ended_names
 from jobs.ledger.workers import live
 from jobs.models import JobKind, JobQueue, JobRun
 from jobs.sql import Executor, ledger_now
-from jobs.states import FINAL
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,10 +85,9 @@ def _read(value: Any, name: str) -> Any:
 def names_in_use(session: Executor, *, now: datetime | None = None) -> tuple[set[str], set[str]]:
     """Every queue and every kind that a run has, or that a live worker serves or knows; paused queues too."""
     queues, kinds = set(pauses(session, now=now)), set(pauses(session, "kind", now=now))
-    for final in FINAL:
-        for queue, kind in ended_strands(session, final):
-            queues.add(queue)
-            kinds.add(kind)
+    for _, queue, kind in ended_names(session):
+        queues.add(queue)
+        kinds.add(kind)
     for state in ("queued", "running"):
         here = select(JobRun.queue, JobRun.kind).where(JobRun.state == literal_column(f"'{state}'")).distinct()
         for queue, kind in session.execute(here.limit(10_000)):

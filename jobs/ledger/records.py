@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Literal
@@ -112,6 +113,8 @@ class Ending:
     """How an attempt ended, to be settled. The ledger decides where its run goes.
 
     ``delay_seconds`` is when to try again; ``cause``, where there is one, says why there is no further try.
+    ``then`` are runs that are enqueued with it, unless it is refused or the run was cancelled; ``arguments`` are
+    what the next attempt is to read, if there is one.
     ``ended_monotonic`` is when, by this process's monotonic clock; the ledger's moments are reckoned from it.
     """
 
@@ -124,6 +127,8 @@ class Ending:
     result: str | None = None
     failure: Failure | None = None
     error: BaseException | None = field(default=None, repr=False)
+    then: Sequence[NewRun] = ()
+    arguments: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

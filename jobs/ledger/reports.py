@@ -7,7 +7,6 @@ from datetime import datetime
 
 from sqlalchemy import ColumnElement, and_, case, func, literal_column, or_, select
 
-from jobs.ledger.selectors import ended_strands
 from jobs.models import JobAttempt, JobQueue, JobRun
 from jobs.sql import Executor, ledger_now, seconds_between
 from jobs.states import RunState
@@ -130,21 +129,45 @@ def dead_groups(
 
 
 def ended_since(session: Executor, since: datetime) -> dict[RunState, int]:
-    """How many runs came to each final state since then. One range of an index for each queue and kind."""
+    """How many runs came to each final state since then; purged ones left out. One range of an index a state."""
     counted: dict[RunState, int] = {}
     for state in (RunState.SUCCEEDED, RunState.DEAD, RunState.CANCELLED):
-        for queue, kind in ended_strands(session, state):
-            number = session.scalar(
-                select(func.count()).where(
-                    JobRun.state == literal_column(f"'{state.value}'"),
-                    JobRun.finished_at.is_not(None),
-                    JobRun.queue == queue,
-                    JobRun.kind == kind,
-                    JobRun.state_at >= since,
-                )
+        number = session.scalar(
+            select(func.count()).where(
+                JobRun.state == literal_column(f"'{state.value}'"),
+                JobRun.finished_at.is_not(None),
+                JobRun.deleted_at.is_(None),
+                JobRun.state_at >= since,
             )
-            counted[state] = counted.get(state, 0) + (number or 0)
+        )
+        counted[state] = number or 0
     return counted
+
+
+def oldest_ready(session: Executor, *, now: datetime | None = None) -> dict[str, float]:
+    """Seconds since the oldest ready run was due, by queue. Reads the waiting runs."""
+    age = func.max(seconds_between(JobRun.run_at, ledger_now()))
+    rows = session.execute(
+        select(JobRun.queue, age)
+        .where(JobRun.state == literal_column("'queued'"), JobRun.deleted_at.is_(None), JobRun.run_at <= ledger_now())
+        .group_by(JobRun.queue),
+        {"now": now},
+    )
+    return {row[0]: row[1] for row in rows}
+
+
+def oldest_running(session: Executor, *, now: datetime | None = None) -> float | None:
+    """Seconds since the run started that has run longest."""
+    age = seconds_between(func.min(JobRun.started_at), ledger_now())
+    return session.scalar(select(age).where(JobRun.state == literal_column("'running'")), {"now": now})
+
+
+def oldest_dead(session: Executor, *, now: datetime | None = None) -> float | None:
+    """Seconds since the oldest dead letter died. One probe of an index."""
+    first = select(JobRun.state_at).where(
+        JobRun.state == literal_column("'dead'"), JobRun.finished_at.is_not(None), JobRun.deleted_at.is_(None)
+    ).order_by(JobRun.state_at).limit(1).scalar_subquery()  # fmt: skip
+    return session.scalar(select(seconds_between(first, ledger_now())), {"now": now})
 
 
 def paused_queues(session: Executor, *, now: datetime | None = None) -> set[str]:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from jobs.ledger.end import End, end
+from jobs.ledger.hand_on import hand_on
 from jobs.ledger.records import Ending, Settled
 from jobs.sql import Executor
 
@@ -46,4 +47,7 @@ def settle(
     ended, refused = end(session, ends, poison_after=poison_after, now=now)
     lost = {one.token for one in refused}
     by_run = {one.claim.run_id: one for token, one in by_token.items() if token not in lost}
-    return [(by_run[one.run_id], one) for one in ended], [by_token[one.token] for one in refused]
+    settled = [(by_run[one.run_id], one) for one in ended]
+    if any(one.then or one.arguments is not None for one in endings):
+        settled = hand_on(session, settled, now=now)
+    return settled, [by_token[one.token] for one in refused]

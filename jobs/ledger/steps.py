@@ -12,7 +12,7 @@ from functools import cache
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Integer, String, Text, Update, Uuid, bindparam, cast, delete, literal, select, update
+from sqlalchemy import Integer, String, Text, Update, Uuid, and_, bindparam, cast, delete, literal, or_, select, update
 
 from jobs.errors import LeaseLost
 from jobs.models import JobRun, JobStep, JsonText
@@ -104,11 +104,13 @@ def withdraw_effect(session: Executor, run_id: UUID, token: UUID, name: str) -> 
     )
 
 
-def list_steps(session: Executor, run_id: UUID, *, limit: int = 1000) -> list[StepRecord]:
-    """The steps and cursors of a run, in the order in which they began."""
-    rows = session.execute(
-        select(*_COLUMNS).where(JobStep.run_id == run_id).order_by(JobStep.started_at, JobStep.name).limit(limit)
-    )
+def list_steps(session: Executor, run_id: UUID, *, after: str | None = None, limit: int = 1000) -> list[StepRecord]:
+    """The steps and cursors of a run, in the order in which they began; ``after`` the one of that name."""
+    query = select(*_COLUMNS).where(JobStep.run_id == run_id)
+    if after is not None:
+        last = select(JobStep.started_at).where(JobStep.run_id == run_id, JobStep.name == after).scalar_subquery()
+        query = query.where(or_(JobStep.started_at > last, and_(JobStep.started_at == last, JobStep.name > after)))
+    rows = session.execute(query.order_by(JobStep.started_at, JobStep.name).limit(limit))
     return [StepRecord(**row._mapping) for row in rows]
 
 

@@ -28,6 +28,7 @@ from jobs.models.types import (
     JsonText,
     UtcDateTime,
     id_tail,
+    read_json,
     write_moment,
 )
 
@@ -65,5 +66,6 @@ __all__ = [
     "OperatorUser",
     "UtcDateTime",
     "id_tail",
+    "read_json",
     "write_moment",
 ]

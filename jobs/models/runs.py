@@ -27,6 +27,7 @@ from jobs.models.types import (
     MAX_PRIORITY,
     MIN_PRIORITY,
     PURGED,
+    SHOWN,
     SUCCESS_OF_SCHEDULE,
     Base,
     JsonText,
@@ -114,21 +115,29 @@ class JobRun(Base):
         # ledger/schedules.py, the last success of a schedule.
         Index("ix_job_runs_schedule_success", "schedule", "finished_at", postgresql_where=text(SUCCESS_OF_SCHEDULE),
               sqlite_where=text(SUCCESS_OF_SCHEDULE)),
-        # ledger/selectors.py, runs that have ended, by state, queue and kind, in the order in which they did.
-        # One entry a run, written when it ends: claims and new runs do not touch it.
+        # ledger/strands.py, runs that have ended and are shown, in the order in which they did. Like the next one, an
+        # entry a run, written when it ends: claims and new runs do not touch it.
+        Index("ix_job_runs_ended_at", "state", "state_at", "id",
+              postgresql_where=text(SHOWN), sqlite_where=text(SHOWN)),
+        # ledger/strands.py, the same by queue and kind; counts of them, which read nothing but the index.
         Index("ix_job_runs_ended", "state", "queue", "kind", "state_at", "id",
-              postgresql_where=text(ENDED), sqlite_where=text(ENDED)),
-        # ledger/selectors.py, the runs of an error group.
+              postgresql_where=text(SHOWN), sqlite_where=text(SHOWN)),
+        # ledger/strands.py, purged runs.
+        Index("ix_job_runs_purged_list", "state_at", "id", postgresql_where=text(PURGED), sqlite_where=text(PURGED)),
+        # ledger/strands.py, the runs of an error group.
         Index("ix_job_runs_fingerprint", "fingerprint", "state_at", "id",
               postgresql_where=text("fingerprint is not null"), sqlite_where=text("fingerprint is not null")),
-        # ledger/selectors.py, runs by key, ended ones too.
+        # ledger/strands.py, runs by key, ended ones too.
         Index("ix_job_runs_key", "key", postgresql_where=text("key is not null"),
               sqlite_where=text("key is not null")),
         # ledger/prune.py, purged runs, the oldest purge first.
         Index("ix_job_runs_purged", "deleted_at", postgresql_where=text(PURGED), sqlite_where=text(PURGED)),
-        # ledger/selectors.py, what a run enqueued.
+        # ledger/strands.py, what a run enqueued.
         Index("ix_job_runs_parent", "parent_id", postgresql_where=text("parent_id is not null"),
               sqlite_where=text("parent_id is not null")),
+        # ledger/lineage.py, what was replayed from a run.
+        Index("ix_job_runs_replayed_from", "replayed_from", postgresql_where=text("replayed_from is not null"),
+              sqlite_where=text("replayed_from is not null")),
     )  # fmt: skip
 
 
@@ -160,4 +169,6 @@ class JobAttempt(Base):
         CheckConstraint(one_of("outcome", Outcome), name="outcome"),
         CheckConstraint("attempt > 0", name="attempt_from_one"),
         CheckConstraint("(refused_at is null) = (refused_outcome is null)", name="refusal_whole"),
+        # ledger/series.py, what ended minute by minute: attempts end in about the order in which they are written.
+        Index("ix_job_attempts_finished", "finished_at", "outcome"),
     )

@@ -62,6 +62,17 @@ class UtcDateTime(TypeDecorator[datetime]):
         return _read_moment
 
 
+def read_json(text: str | bytes) -> Any:
+    """A stored JSON value; as its text where Python cannot read it (a number of 5,000 digits, say).
+
+    Such a row was not written by us, and must not keep others from being read with it.
+    """
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return text.decode(errors="replace") if isinstance(text, bytes) else text
+
+
 class JsonText(TypeDecorator[Any]):
     """JSON that is written as text already checked, and read as Python values.
 
@@ -83,7 +94,7 @@ class JsonText(TypeDecorator[Any]):
 
     def result_processor(self, dialect: Dialect, coltype: object) -> Callable[[Any], Any]:
         def read(value: Any) -> Any:
-            return json.loads(value) if isinstance(value, str) and dialect.name == "sqlite" else value
+            return read_json(value) if isinstance(value, str) and dialect.name == "sqlite" else value
 
         return read
 
@@ -126,3 +137,5 @@ LIVE_KEY = "key is not null and state in ('queued', 'running')"
 PURGED = "deleted_at is not null"
 ENDED = "finished_at is not null"
 """Which runs have ended, in the words of the indexes: SQLite matches those of a query to them."""
+SHOWN = f"{ENDED} and deleted_at is null"
+"""Which runs have ended and are not purged: what lists show and counts count."""

@@ -21,8 +21,9 @@ from jobs.events import ServiceFailed
 from jobs.ledger import audit, find
 from jobs.ledger.audit import Note
 from jobs.ledger.records import RunRecord
-from jobs.ledger.selectors import Place, Selector, places, tally
+from jobs.ledger.selectors import Selector
 from jobs.ledger.versions import Version, versions
+from jobs.ledger.walk import Place, places, tally
 from jobs.operations.operator import Operator, Permission
 from jobs.operations.selector import describe
 from jobs.ready.protocol import ReadyEntry

@@ -12,7 +12,8 @@ from jobs.app import App
 from jobs.errors import NotFound, SelectorRefused
 from jobs.ledger import find, reports, workers
 from jobs.ledger.records import AttemptRecord, RunRecord
-from jobs.ledger.selectors import Place, Selector, places
+from jobs.ledger.selectors import Selector
+from jobs.ledger.walk import Place, places
 from jobs.operations.operator import Operator, Permission
 from jobs.states import RunState
 
@@ -44,7 +45,7 @@ def list_runs(app: App, operator: Operator, selector: Selector, *, limit: int = 
         )
         page = found[:limit]
         by_id = find.find_runs(connection, [run_id for _, run_id in page])
-    runs = [_shown(by_id[run_id], operator) for _, run_id in page if run_id in by_id]
+    runs = [shown(by_id[run_id], operator) for _, run_id in page if run_id in by_id]
     return Page(runs, write_cursor(page[-1]) if len(found) > limit else None)
 
 
@@ -61,7 +62,7 @@ def find_run(app: App, operator: Operator, text: str) -> tuple[RunRecord, list[A
         attempts = find.list_attempts(connection, run_id)
     if run is None:
         raise NotFound(f"There is no run {text}.", hint="jobledger list shows those there are.")
-    return _shown(run, operator), attempts
+    return shown(run, operator), attempts
 
 
 def related(app: App, operator: Operator, run_id: UUID, *, limit: int = 20) -> list[RunRecord]:
@@ -127,7 +128,8 @@ def read_cursor(text: str) -> Place:
         raise SelectorRefused(f"{text!r} is no cursor.", hint="Take it from the end of the last page.") from None
 
 
-def _shown(run: RunRecord, operator: Operator) -> RunRecord:
+def shown(run: RunRecord, operator: Operator) -> RunRecord:
+    """The run as this operator may see it."""
     if operator.may(Permission.ARGUMENTS_READ):
         return run
     return replace(run, arguments=HIDDEN, result=HIDDEN, progress=HIDDEN)

@@ -47,7 +47,9 @@ def make_fleet(postgres: PostgresServer, valkey: RedisServer, load: Load) -> Ite
     """Makes a started fleet: on PostgreSQL and Redis, unless told of another URL."""
     with ExitStack() as stack:
 
-        def make(url: str | None = None, *, redis: bool = True, start: bool = True, **settings: Any) -> Fleet:
+        def make(
+            url: str | None = None, *, redis: bool = True, redis_url: str | None = None, start: bool = True, **rest: Any
+        ) -> Fleet:
             if url is None:
                 postgres.start()
                 url = postgres.create_database()
@@ -56,7 +58,10 @@ def make_fleet(postgres: PostgresServer, valkey: RedisServer, load: Load) -> Ite
             if redis:
                 valkey.start()
                 _flush(valkey)
-            fleet = Fleet(url, load, redis_url=valkey.url if redis else None, **settings)
+            if not load.is_timed:
+                # On a machine that is slow enough, faults meet one run again and again.
+                rest.setdefault("poison_after", 20)
+            fleet = Fleet(url, load, redis_url=(redis_url or valkey.url) if redis else None, **rest)
             stack.callback(fleet.close)
             if start:
                 fleet.start()

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import create_engine, text
+from sqlalchemy import URL, create_engine, text
 
 from jobs import boot, schema
 from jobs.app import App
@@ -75,6 +75,7 @@ class Fleet:
         load: Load,
         *,
         redis_url: str | None = None,
+        direct_url: str | None = None,
         answer_limit_seconds: float | None = 15.0,
         **settings: Any,
     ) -> None:
@@ -87,7 +88,8 @@ class Fleet:
         schema.upgrade(Database(url, self.settings))
         self.app: App = boot.configure(boot.build(self.settings))
         # Its own engine: what the checks read does not go the way that is tested.
-        self.engine = create_engine(self.app.database.url, pool_pre_ping=True)
+        direct = Database(direct_url or url, self.settings).url
+        self.engine = create_engine(direct, pool_pre_ping=True, connect_args=_named(direct))
         with self.engine.begin() as connection:
             connection.execute(text(CREATE_EFFECTS))
         self.kills = 0
@@ -121,6 +123,7 @@ class Fleet:
         return max(node.wait(self.load.within(seconds)) for node in self.supervisors)
 
     def close(self) -> None:
+        """End it, at once. Again, it does nothing."""
         for node in self.supervisors:
             if node.poll() is None:
                 for pid in workers_of(node):
@@ -273,6 +276,10 @@ class Fleet:
             assert drained <= DRAINED_WITHIN, f"drained only {drained:.1f} s after the last fault"
             record(found)
         return found
+
+
+def _named(url: URL) -> dict[str, Any]:
+    return {"application_name": "faults"} if url.get_backend_name() == "postgresql" else {}
 
 
 def record(found: dict[str, Any]) -> None:

@@ -14,7 +14,7 @@ import pytest
 from tests.faults.compiled import compile_shared
 from tests.worker.live import live_worker
 
-pytestmark = [pytest.mark.slow, pytest.mark.faults]
+pytestmark = [pytest.mark.slow, pytest.mark.faults, pytest.mark.timeout(240)]
 
 RECORDED_SECONDS, SLOT_SECONDS = 7.0, 10.0
 

@@ -41,7 +41,7 @@ def test_f5_a_worker_frozen_for_three_leases_is_refused(make_fleet, load):
 @pytest.mark.short
 def test_f6_what_kills_its_process_is_poison_and_takes_no_other_with_it(make_fleet, load):
     load.runs, load.seconds = 200, 10.0
-    fleet = make_fleet()
+    fleet = make_fleet(poison_after=3)
     segfault, eater = Segfault().enqueue().id, EatMemory().enqueue().id
     started = time.monotonic()
 

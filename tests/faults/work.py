@@ -6,6 +6,7 @@ import ctypes
 import random
 import time
 from datetime import timedelta
+from typing import Any
 
 from sqlalchemy import text
 
@@ -47,6 +48,15 @@ class Effect(Job, queue="load", retry=SOON, unique=FOREVER):
             )
         if fails:
             raise OSError("the fault suite's own, after the write")
+
+
+class Hostile(Job, queue="load", retry=SOON):
+    """Give back what it was given."""
+
+    value: Any
+
+    def perform(self) -> Any:
+        return self.value
 
 
 class Segfault(Job, queue="load", retry=SOON):

@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
+import socket
+import time
 from contextlib import closing
+from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
 import psycopg
 import pytest
+from sqlalchemy import create_engine
+from sqlalchemy.orm import Session
 
-from jobs import boot, schema
+from jobs import boot, postgres, schema
 from jobs.database import Database
-from jobs.errors import ConfigurationError, LedgerMissing, ServiceDown
+from jobs.errors import ConfigurationError, EnqueueRefused, LedgerMissing, ServiceDown
 from jobs.job import Job
 from jobs.postgres import check_connections
 from jobs.settings import Settings
+from tests.conftest import migrate
 from tests.server_process import free_port
+from tests.servers import PostgresServer
+from tests.waiting import wait_until
 
 
 class PostgresNote(Job):
@@ -96,6 +104,81 @@ def test_a_read_only_server_is_an_outage_not_a_refusal(make_database, pg_databas
         connection.exec_driver_sql("delete from job_runs")
 
 
+def test_the_first_use_after_the_server_ended_its_connections_does_not_fail(make_database, pg_database):
+    database = make_database(pg_database)
+    with database.read() as one, database.read() as other:
+        assert one.exec_driver_sql("select 1").scalar() == other.exec_driver_sql("select 1").scalar() == 1
+    with psycopg.connect(pg_database, autocommit=True) as operator:
+        ended = operator.execute(
+            "select count(pg_terminate_backend(pid, 5000)) from pg_stat_activity"
+            " where application_name = 'jobledger' and datname = current_database()"
+        ).fetchone()
+
+    assert ended == (2,)
+    for _ in range(3):
+        with database.write() as connection:
+            connection.exec_driver_sql("select 1")
+
+
+def test_a_wrong_password_is_one_line_without_it(make_database, pg_database, pg_server):
+    if not pg_server.is_ours:
+        pytest.skip("needs a server whose pg_hba.conf is ours")
+    with psycopg.connect(pg_database, autocommit=True) as connection:
+        connection.execute("drop role if exists jobs_secret")
+        connection.execute("create role jobs_secret login password 'right'")
+        rules = Path(connection.execute("show hba_file").fetchone()[0])
+        before = rules.read_text()
+        rules.write_text("host all jobs_secret 127.0.0.1/32 scram-sha-256\n" + before)
+        connection.execute("select pg_reload_conf()")
+    parts = urlsplit(pg_database)
+    database = make_database(swap(pg_database, netloc=f"jobs_secret:wr0ng@{parts.hostname}:{parts.port}"))
+    try:
+        assert wait_until(lambda: "password" in refusal(database), seconds=20)
+        said = refusal(database)
+    finally:
+        rules.write_text(before)
+        with psycopg.connect(pg_database, autocommit=True) as connection:
+            connection.execute("select pg_reload_conf()")
+
+    assert "Check user and password in JOBS_DATABASE_URL" in said
+    assert "\n" not in said
+    assert "wr0ng" not in said
+
+
+def test_a_server_that_never_answers_is_given_up_within_the_time_limit(make_database):
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        database = make_database(f"postgresql://app:s3cret@127.0.0.1:{silent.getsockname()[1]}/x", connect_timeout=2)
+        started = time.monotonic()
+        said = refusal(database)
+
+    assert time.monotonic() - started < 30
+    assert "\n" not in said
+    assert "s3cret" not in said
+
+
+def test_a_host_that_is_not_there_is_one_line(make_database):
+    said = refusal(make_database("postgresql://app:s3cret@no-such-host.invalid/x"))
+
+    assert "no-such-host.invalid" in said
+    assert "\n" not in said
+
+
+def test_an_old_server_is_refused(make_database, pg_database, monkeypatch):
+    monkeypatch.setattr(postgres, "OLDEST", 999999)
+
+    with pytest.raises(ConfigurationError, match=r"PostgreSQL \d.* is too old"):
+        schema.check(make_database(pg_database))
+
+
+def refusal(database) -> str:
+    """What is said of a database that cannot be reached; nothing if it can."""
+    try:
+        schema.check(database)
+    except ServiceDown as error:
+        return str(error)
+    return ""
+
+
 def test_more_processes_than_connections_are_refused(make_database, pg_database):
     with make_database(pg_database).read() as connection:
         with pytest.raises(ConfigurationError, match="JOBS_PROCESSES"):
@@ -112,6 +195,46 @@ def test_behind_pgbouncer_nothing_is_prepared_or_set(make_app, pg_database, monk
     with app.database.read() as connection:
         assert connection.exec_driver_sql("select count(*) from pg_prepared_statements").scalar() == 0
         assert connection.exec_driver_sql("show plan_cache_mode").scalar() == "auto"
+
+
+class TestASessionOnAnotherServer:
+    """A database of the same name is on many servers, and one server has many names."""
+
+    def test_it_is_refused_by_what_the_server_says_and_not_by_its_name(self, make_app, pg_server, monkeypatch):
+        if not pg_server.is_ours:
+            pytest.skip("a server of one's own is stopped with the test")
+        url = pg_server.create_database()
+        with closing(PostgresServer()) as stranger:
+            stranger.start()
+            theirs = stranger.create_database()
+            name = urlsplit(url).path[1:]
+            with psycopg.connect(stranger.url, autocommit=True) as connection:
+                connection.execute(f"alter database {urlsplit(theirs).path[1:]} rename to {name}")
+            app = make_app(url)
+            schema.upgrade(app.database)
+            migrate(swap(stranger.url, path=f"/{name}"))
+            monkeypatch.setattr(boot, "_app", app)
+            engine = create_engine(swap(stranger.url, path=f"/{name}", scheme="postgresql+psycopg"))
+            with Session(engine) as session, pytest.raises(EnqueueRefused, match="another database"):
+                PostgresNote().enqueue(session=session)
+            engine.dispose()
+        app.close()
+        pg_server.drop_database(url)
+
+    def test_another_name_of_the_same_server_serves(self, make_app, pg_database, monkeypatch):
+        app = make_app(pg_database)
+        monkeypatch.setattr(boot, "_app", app)
+        alias = swap(
+            pg_database, netloc=f"postgres@localhost:{urlsplit(pg_database).port}", scheme="postgresql+psycopg"
+        )
+        engine = create_engine(alias)
+        with Session(engine) as session:
+            PostgresNote().enqueue(session=session)
+            session.commit()
+        engine.dispose()
+
+        with app.database.read() as connection:
+            assert connection.exec_driver_sql("select count(*) from job_runs").scalar() == 1
 
 
 def test_everything_works_in_a_schema_of_its_own(make_app, pg_server, monkeypatch):

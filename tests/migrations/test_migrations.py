@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,35 +12,12 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, MetaData, func, inspect, select
 
 from jobs import schema
-from jobs.app import App
 from jobs.database import Database
 from jobs.errors import ConfigurationError, LedgerMissing, SchemaMismatch
 from jobs.models import Base, JobRun
 from tests.book import Book, new_run
 
 OURS = {*Base.metadata.tables, schema.VERSION_TABLE}
-
-
-@pytest.fixture(params=["sqlite", "postgresql"])
-def empty(
-    request: pytest.FixtureRequest, tmp_path: Path, make_app: Callable[..., App]
-) -> Iterator[Callable[[], Database]]:
-    """Makes databases without a table."""
-    made: list[Any] = []
-
-    def make() -> Database:
-        if request.param == "sqlite":
-            made.append(f"sqlite:///{tmp_path / f'{len(made)}.db'}")
-            return make_app(made[-1]).database
-        server = request.getfixturevalue("pg_server")
-        server.start()
-        made.append(server.create_database())
-        return make_app(made[-1]).database
-
-    yield make
-    if request.param == "postgresql":
-        for url in made:
-            request.getfixturevalue("pg_server").drop_database(url)
 
 
 def described(connection: Connection) -> dict[str, Any]:

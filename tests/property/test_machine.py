@@ -507,8 +507,7 @@ def test_the_ledger_keeps_its_invariants_through_random_histories(machine: type[
     run_machine(machine, examples=examples, steps=40)
 
 
-@pytest.mark.slow
-@pytest.mark.faults
+@pytest.mark.long
 @pytest.mark.timeout(3600)
 def test_the_ledger_keeps_its_invariants_through_many_long_histories(machine: type[Machine]) -> None:
     run_machine(machine, examples=2000 if machine.database.dialect == "sqlite" else 500, steps=60)

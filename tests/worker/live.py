@@ -121,13 +121,13 @@ class Live:
         with self.ledger.database.write() as connection:
             cancel(connection, run_id)
 
-    def wait_for(self, fact: Callable[[], Any], what: str, *, seconds: float = 20.0) -> Any:
+    def wait_for(self, fact: Callable[[], Any], what: str, *, seconds: float = 60.0) -> Any:
         try:
             return wait_for(fact, what, seconds=seconds)
         except AssertionError:
             raise AssertionError(f"never saw: {what}; the worker said:\n{self.said()[-4000:]}") from None
 
-    def wait_until_final(self, run_ids: list[UUID], *, seconds: float = 30.0) -> dict[str, int]:
+    def wait_until_final(self, run_ids: list[UUID], *, seconds: float = 60.0) -> dict[str, int]:
         self.wait_for(
             lambda: sum(count for state, count in self.states(run_ids).items() if state in FINAL) == len(run_ids),
             f"{len(run_ids)} runs final: {self.states(run_ids)}",

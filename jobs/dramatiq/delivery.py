@@ -1,4 +1,4 @@
-"""LedgerBroker: dramatiq's broker over the ledger. Its consumer is the worker's."""
+"""The seam between the worker and its own dramatiq threads: what they hand over, and the broker they ask."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ class Delivery(MessageProxy):
         return f"{self.actor_name} {self.message_id}"
 
 
-class LedgerBroker(Broker):
+class SeamBroker(Broker):
     """Hands claimed runs to dramatiq's worker, and takes their endings back."""
 
     def __init__(self, app: App, *, middleware: list[dramatiq.Middleware] | None = None) -> None:

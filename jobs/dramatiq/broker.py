@@ -1,0 +1,288 @@
+"""LedgerBroker: dramatiq's broker over the ledger. A message is a run from the moment it is enqueued."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections import defaultdict
+from collections.abc import Sequence
+from functools import partial
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
+
+from dramatiq import Actor
+from dramatiq.broker import Broker, Consumer, MessageProxy
+from dramatiq.common import compute_backoff, dq_name, q_name
+from dramatiq.errors import ConnectionFailed, QueueJoinTimeout, QueueNotFound, Retry
+from dramatiq.message import Message
+from dramatiq.middleware import Middleware, Retries, TimeLimit
+
+from jobs import boot
+from jobs.app import App
+from jobs.dramatiq import actor_job
+from jobs.dramatiq.limits import LedgerTimeLimit
+from jobs.dramatiq.proxy import LedgerMessage
+from jobs.dramatiq.runs import new_run
+from jobs.enqueue import enqueue_runs
+from jobs.errors import ConfigurationError, ServiceDown
+from jobs.ledger import messages
+from jobs.settings import Settings
+
+if TYPE_CHECKING:
+    from jobs.ledger.records import NewRun
+
+JOIN_SECONDS = 0.02
+MAX_REMEMBERED = 1000
+
+
+class LedgerBroker(Broker):
+    """Put it in place of ``RedisBroker``: delays, retries and dead letters then live in the ledger.
+
+    >>> dramatiq.set_broker(LedgerBroker())
+
+    Args:
+        url: where the ledger is; without it ``JOBS_DATABASE_URL`` says, as for every job.
+        redis_url: of the ready index, beside ``url``.
+        middleware: as of every broker; without it, dramatiq's defaults.
+        fail_fast_default: whether ``join`` raises what a message died of while this process worked on it.
+
+    ``TimeLimit`` is kept by the worker itself; every other middleware is called as it is, in dramatiq's order.
+    """
+
+    def __init__(
+        self,
+        url: str | None = None,
+        *,
+        redis_url: str | None = None,
+        middleware: list[Middleware] | None = None,
+        fail_fast_default: bool = False,
+    ) -> None:
+        self._url = url
+        self._redis_url = redis_url
+        self._app: App | None = None
+        self._app_pid = 0
+        self._app_lock = threading.Lock()
+        self._processing = threading.local()
+        self._guest: Any = None
+        self.strangers: set[str] = set()
+        """Actors that messages were sent to here and that nobody has declared: a worker in this process buries them."""
+        self.fail_fast_default = fail_fast_default
+        self.dead_letters_by_queue: defaultdict[str, list[MessageProxy]] = defaultdict(list)
+        super().__init__(middleware)
+
+    @property
+    def app(self) -> App:
+        """What this process works with: the jobs' own App, or one for the broker's ``url``."""
+        if self._url is None:
+            return boot.current()
+        shared = boot.existing()
+        if shared is not None and shared.settings.database_url == self._url:
+            return shared
+        # A child must not share its parent's connections.
+        if self._app is None or self._app_pid != os.getpid():
+            with self._app_lock:
+                given = {"database_url": self._url, "redis_url": self._redis_url}
+                self._app, self._app_pid = boot.build(Settings.read(**given)), os.getpid()
+        return self._app
+
+    def serves(self, app: App) -> None:
+        """A worker over ``app`` performs this broker's messages.
+
+        Raises:
+            ConfigurationError: the broker writes to another ledger.
+        """
+        if self._url is not None and app.settings.database_url != self._url:
+            raise ConfigurationError(
+                "A LedgerBroker of this application was given a url that is not the worker's JOBS_DATABASE_URL.",
+                hint="Set JOBS_DATABASE_URL to it, or leave the url out.",
+            )
+
+    def add_middleware(self, middleware: Middleware, **where: Any) -> None:
+        if type(middleware) is TimeLimit:
+            middleware = LedgerTimeLimit(time_limit=middleware.time_limit)
+        super().add_middleware(middleware, **where)
+
+    def emit_after(self, signal: str, *args: Any, **kwargs: Any) -> None:
+        message = args[0] if args else None
+        if signal == "worker_thread_boot" and args[0].broker is self:
+            # A plain dramatiq worker's thread: our messages, under our time limits.
+            args[0].process_message = partial(self._process, args[0])
+        if not isinstance(message, LedgerMessage) or signal not in ("process_message", "skip_message"):
+            return super().emit_after(signal, *args, **kwargs)
+        if signal == "skip_message":
+            message.is_skipped = True
+        elif kwargs.get("exception") is None:
+            message.is_processed, message.result = True, kwargs.get("result")
+        else:
+            message.error = kwargs["exception"]
+        # What the hooks enqueue now belongs to the end of this attempt.
+        self._processing.message = message
+        try:
+            super().emit_after(signal, *args, **kwargs)
+        finally:
+            self._processing.message = None
+
+    def declare_actor(self, actor: Actor[Any, Any]) -> None:
+        """Declare an actor.
+
+        Raises:
+            DefinitionError: a name, queue or priority that the ledger cannot hold, or a job of that name.
+        """
+        self.emit_before("declare_actor", actor)
+        self.declare_queue(actor.queue_name)
+        actor_job.register(self, actor)
+        self.actors[actor.actor_name] = actor
+        self.strangers.discard(actor.actor_name)
+        self.emit_after("declare_actor", actor)
+
+    def declare_queue(self, queue_name: str) -> None:
+        if queue_name in self.queues:
+            return
+        self.emit_before("declare_queue", queue_name)
+        self.queues[queue_name] = queue_name
+        self.emit_after("declare_queue", queue_name)
+        delayed = dq_name(queue_name)
+        self.delay_queues.add(delayed)
+        self.emit_after("declare_delay_queue", delayed)
+
+    def enqueue(self, message: Message[Any], *, delay: int | None = None) -> Message[Any]:
+        """Record a message as a run; delayed ones wait in the ledger, for as long as it takes.
+
+        Raises:
+            QueueNotFound: the queue was never declared.
+            ArgumentsRefused: arguments that the ledger cannot hold.
+            ConnectionFailed: the ledger does not answer; nothing was enqueued.
+        """
+        if q_name(message.queue_name) not in self.queues:
+            raise QueueNotFound(message.queue_name)  # type: ignore[no-untyped-call]
+        ending: LedgerMessage | None = getattr(self._processing, "message", None)
+        if isinstance(ending, LedgerMessage) and id(message) == id(ending):
+            return self._retry(ending, delay)
+        if delay is not None:
+            eta = int(self.app.clock.now().timestamp() * 1000) + delay
+            message = message.copy(queue_name=dq_name(q_name(message.queue_name)), options={"eta": eta})
+        self.emit_before("enqueue", message, delay)
+        run = new_run(self.app, self, message)
+        if message.actor_name not in self.actors:
+            self.strangers.add(message.actor_name)
+        if ending is not None:
+            ending.then.append(run)
+        else:
+            self._record([run])
+        self.emit_after("enqueue", message, delay)
+        return message
+
+    def consume(self, queue_name: str, prefetch: int = 1, timeout: int = 30000) -> Consumer:
+        """For a plain dramatiq worker: claims runs of the queue.
+
+        Raises:
+            QueueNotFound: the queue was never declared.
+        """
+        from worker.guest import Guest
+
+        if q_name(queue_name) not in self.queues:
+            raise QueueNotFound(queue_name)  # type: ignore[no-untyped-call]
+        with self._app_lock:
+            if self._guest is None:
+                self._guest = Guest(self, self.app)
+        consumer: Consumer = self._guest.consumer(queue_name, prefetch, timeout / 1000)
+        return consumer
+
+    def close(self) -> None:
+        with self._app_lock:
+            guest, self._guest = self._guest, None
+            app, self._app = self._app, None
+        if guest is not None:
+            guest.stop()
+        if app is not None:
+            app.close()
+
+    def flush(self, queue_name: str) -> None:
+        """Cancel every message that waits in the queue. What is performed just now goes on.
+
+        Raises:
+            QueueNotFound: the queue was never declared.
+        """
+        if q_name(queue_name) not in self.queues:
+            raise QueueNotFound(queue_name)  # type: ignore[no-untyped-call]
+        with self.app.database.write() as connection:
+            messages.cancel_waiting(connection, q_name(queue_name))
+
+    def flush_all(self) -> None:
+        """Cancel every message that waits in a declared queue. Dead letters stay in the ledger."""
+        for queue_name in self.get_declared_queues():
+            self.flush(queue_name)
+        self.dead_letters_by_queue.clear()
+
+    def join(self, queue_name: str, *, timeout: int | None = None, fail_fast: bool | None = None) -> None:
+        """Wait until no message of the queue waits or is performed, retries and delays included; for tests.
+
+        Raises:
+            QueueNotFound: the queue was never declared.
+            QueueJoinTimeout: not within ``timeout`` milliseconds.
+        """
+        if queue_name not in self.queues:
+            raise QueueNotFound(queue_name)  # type: ignore[no-untyped-call]
+        clock = self.app.clock
+        until = None if timeout is None else clock.monotonic() + timeout / 1000
+        while True:
+            with self.app.database.read() as connection:
+                if not messages.has_unfinished(connection, queue_name):
+                    break
+            if until is not None and clock.monotonic() >= until:
+                raise QueueJoinTimeout(queue_name)  # type: ignore[no-untyped-call]
+            clock.sleep(JOIN_SECONDS)
+        if self.fail_fast_default if fail_fast is None else fail_fast:
+            for message in self.dead_letters_by_queue[queue_name]:
+                raise (message._exception or Exception("Message failed with unknown error")) from None
+
+    @property
+    def dead_letters(self) -> list[MessageProxy]:
+        """Messages that a dramatiq worker in this process has dead-lettered, the last thousand of each queue.
+
+        The ledger has them all: ``jobs dlq list``.
+        """
+        return [message for many in self.dead_letters_by_queue.values() for message in many]
+
+    def get_queue_message_counts(self, queue_name: str) -> tuple[int, int, int]:
+        """Messages of the queue that wait for a worker, that wait for their time, and dead letters."""
+        with self.app.database.read() as connection:
+            return messages.counts(connection, q_name(queue_name))
+
+    def buried(self, message: LedgerMessage) -> None:
+        """A worker in this process has dead-lettered it."""
+        dead = self.dead_letters_by_queue[message.queue_name]
+        dead.append(message)
+        del dead[:-MAX_REMEMBERED]
+
+    def _process(self, thread: Any, message: Any) -> None:
+        self._guest.process(thread, message)
+
+    def _retry(self, message: LedgerMessage, delay: int | None) -> Message[Any]:
+        """A hook puts the very message back that it is called for: a retry of the run."""
+        message.retry_seconds = max(0, self._uncapped(message, delay or 0)) / 1000
+        copy = message._message.copy(queue_name=dq_name(message.queue_name))
+        self.emit_before("enqueue", copy, delay)
+        self.emit_after("enqueue", copy, delay)
+        return copy
+
+    def _uncapped(self, message: LedgerMessage, delay: int) -> int:
+        """dramatiq cuts its back-off at seven days, for its queues hold no longer; the ledger does."""
+        if isinstance(message.error, Retry) and message.error.delay is not None:
+            return delay
+        retries = next((one for one in self.middleware if isinstance(one, Retries)), None)
+        actor = self.actors.get(message.actor_name)
+        if retries is None or actor is None:
+            return delay
+        longest = message.options.get("max_backoff", actor.options.get("max_backoff", retries.max_backoff))
+        if longest <= 7 * 86_400_000:
+            return delay
+        first = message.options.get("min_backoff", actor.options.get("min_backoff", retries.min_backoff))
+        tried = message.options.get("retries", 1) - 1
+        return int(compute_backoff(tried, factor=first, max_backoff=longest)[1])
+
+    def _record(self, runs: Sequence[NewRun]) -> list[UUID]:
+        try:
+            return [one.id for one in enqueue_runs(self.app, runs)]
+        except ServiceDown as error:
+            raise ConnectionFailed(str(error)) from error  # type: ignore[no-untyped-call]

@@ -1,0 +1,59 @@
+"""From a message to the run that it is recorded as."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+from dramatiq.broker import Broker
+from dramatiq.common import q_name
+from dramatiq.message import Message
+
+from jobs.app import App
+from jobs.clock import new_run_id
+from jobs.context import correlation_id, current_run
+from jobs.dramatiq.actor_job import max_attempts
+from jobs.dramatiq.stored import write_message
+from jobs.enqueue import enqueuer
+from jobs.errors import EnqueueRefused
+from jobs.ledger.records import NewRun
+from jobs.options import MAX_KIND, MAX_QUEUE, check_name
+
+
+def new_run(app: App, broker: Broker, message: Message[Any]) -> NewRun:
+    """The run of ``message``: kind and priority are its actor's, and an ``eta`` is when it is due.
+
+    Raises:
+        TypeError: dramatiq's own error, for arguments that are not JSON.
+        ArgumentsRefused: arguments that the ledger cannot hold.
+        EnqueueRefused: an ``eta`` that is no moment.
+    """
+    actor = broker.actors.get(message.actor_name)
+    declared = actor.options if actor is not None else {}
+    options = dict(message.options)
+    eta = options.pop("eta", None)
+    queue = check_name(q_name(message.queue_name), what="queue", longest=MAX_QUEUE)
+    stored: Message[Any] = Message(**{**message.asdict(), "queue_name": queue, "options": options})
+    parent = current_run.get()
+    return NewRun(
+        id=new_run_id(),
+        kind=check_name(message.actor_name, what="kind", longest=MAX_KIND),
+        queue=queue,
+        priority=actor.priority if actor is not None else 0,
+        arguments=write_message(stored, max_bytes=app.settings.max_argument_bytes),
+        max_attempts=max_attempts(broker, declared, options),
+        run_at=_moment(eta),
+        correlation_id=correlation_id.get(),
+        enqueued_by=enqueuer(),
+        parent_id=parent.id if parent else None,
+        root_id=parent.root_id if parent else None,
+    )
+
+
+def _moment(eta: Any) -> datetime | None:
+    if eta is None:
+        return None
+    try:
+        return datetime.fromtimestamp(eta / 1000, UTC)
+    except (TypeError, ValueError, OverflowError, OSError):
+        raise EnqueueRefused(f"An eta is milliseconds since 1970, got {eta!r}.") from None

@@ -1,0 +1,51 @@
+"""A dramatiq message as a run's arguments, and back."""
+
+from __future__ import annotations
+
+import base64
+import json
+from typing import Any
+
+from dramatiq.encoder import JSONEncoder
+from dramatiq.message import Message, get_encoder
+
+from jobs.arguments import check_json
+
+_PARTS = ("args", "kwargs", "options", "message_id", "message_timestamp")
+
+
+def write_message(message: Message[Any], *, max_bytes: int) -> str:
+    """The message as JSON. What a custom encoder makes of it is kept whole, in base64, under ``encoded``.
+
+    Raises:
+        TypeError: dramatiq's own error, for arguments that are not JSON.
+        ArgumentsRefused: JSON that the ledger cannot hold.
+    """
+    data = message.encode()
+    if isinstance(get_encoder(), JSONEncoder):
+        whole = json.loads(data)
+        text = json.dumps({part: whole[part] for part in _PARTS}, separators=(",", ":"), ensure_ascii=False)
+    else:
+        text = json.dumps({"encoded": base64.b64encode(data).decode(), "message_id": message.message_id})
+    check_json(text, what=f"Arguments of {message.actor_name}", max_bytes=max_bytes)
+    return text
+
+
+def read_message(text: str, *, queue: str, actor: str) -> Message[Any]:
+    """The message that a run was made of.
+
+    Raises:
+        DecodeError: a custom encoder made it, and another one is set here.
+    """
+    stored = json.loads(text)
+    if "encoded" in stored:
+        return Message.decode(base64.b64decode(stored["encoded"]))
+    return Message(
+        queue_name=queue,
+        actor_name=actor,
+        args=tuple(stored["args"]),
+        kwargs=stored["kwargs"],
+        options=stored["options"],
+        message_id=stored["message_id"],
+        message_timestamp=stored["message_timestamp"],
+    )

@@ -1,0 +1,89 @@
+"""A TCP proxy before a server, whose replies it drops, delays, sends twice and cuts."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections import Counter
+from random import Random
+from urllib.parse import urlsplit, urlunsplit
+
+DELAY_SECONDS = 3.0
+SILENT_SECONDS = 5.0
+"""How long a connection whose reply was dropped stays silent before it is cut. TCP itself loses no bytes: what
+drops packets makes a connection silent, and then ends it."""
+FAULTS = ("drop", "delay", "duplicate", "cut")
+
+
+class FaultyProxy:
+    """Passes bytes on; while ``is_faulty``, one reply in ``1 / chance`` meets one of the four faults."""
+
+    def __init__(self, url: str, rng: Random, *, chance: float = 0.01) -> None:
+        parts = urlsplit(url)
+        self._target = (parts.hostname, parts.port)
+        self._rng, self._chance = rng, chance
+        self.is_faulty = False
+        self.made: Counter[str] = Counter()
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, name="proxy", daemon=True)
+        self._thread.start()
+        self._server = self._do(self._listen())
+        port = self._server.sockets[0].getsockname()[1]
+        user = f"{parts.username}@" if parts.username else ""
+        self.url = urlunsplit(parts._replace(netloc=f"{user}127.0.0.1:{port}"))
+
+    def close(self) -> None:
+        self._do(self._end())
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join(10)
+        self._loop.close()
+
+    def _do(self, what):
+        return asyncio.run_coroutine_threadsafe(what, self._loop).result(10)
+
+    async def _listen(self) -> asyncio.Server:
+        return await asyncio.start_server(self._serve, "127.0.0.1", 0)
+
+    async def _end(self) -> None:
+        self._server.close()
+        others = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
+        for task in others:
+            task.cancel()
+        await asyncio.gather(*others, return_exceptions=True)
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            server_reader, server_writer = await asyncio.open_connection(*self._target)
+        except OSError:
+            writer.close()
+            return
+        ways = [
+            asyncio.ensure_future(self._pass(reader, server_writer, is_reply=False)),
+            asyncio.ensure_future(self._pass(server_reader, writer, is_reply=True)),
+        ]
+        try:
+            await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for way in ways:
+                way.cancel()
+            await asyncio.gather(*ways, return_exceptions=True)
+            for end in (writer, server_writer):
+                end.close()
+
+    async def _pass(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, *, is_reply: bool) -> None:
+        while data := await reader.read(65536):
+            fault = None
+            if is_reply and self.is_faulty and self._rng.random() < self._chance:
+                fault = self._rng.choice(FAULTS)
+                self.made[fault] += 1
+            if fault == "drop":
+                await asyncio.sleep(SILENT_SECONDS)
+                return
+            if fault == "delay":
+                await asyncio.sleep(DELAY_SECONDS)
+            writer.write(data[: len(data) // 2] if fault == "cut" else data)
+            if fault == "duplicate":
+                writer.write(data)
+            await writer.drain()
+            if fault == "cut":
+                return

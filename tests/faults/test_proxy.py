@@ -1,0 +1,40 @@
+"""F11: between us and each server stands what drops, delays, duplicates and cuts replies."""
+
+from __future__ import annotations
+
+import time
+from contextlib import closing
+from random import Random
+
+import pytest
+
+from tests.faults.proxy import FAULTS, FaultyProxy
+
+pytestmark = [pytest.mark.faults, pytest.mark.slow, pytest.mark.timeout(400)]
+
+
+def test_f11_replies_are_dropped_delayed_doubled_and_cut(make_fleet, load, postgres, valkey, is_full):
+    load.seconds = 120.0 if is_full else 12.0
+    chance = 0.01 if is_full else 0.05
+    url = postgres.create_database()
+    try:
+        with (
+            closing(FaultyProxy(url, Random(load.seed), chance=chance)) as to_ledger,
+            closing(FaultyProxy(valkey.url, Random(load.seed + 1), chance=chance)) as to_redis,
+        ):
+            fleet = make_fleet(to_ledger.url, redis_url=to_redis.url, direct_url=url)
+            with fleet.under_load():
+                to_ledger.is_faulty = to_redis.is_faulty = True
+                time.sleep(load.seconds)
+            to_ledger.is_faulty = to_redis.is_faulty = False
+            fleet.fault()
+
+            drained = fleet.drained()
+            made = {name: to_ledger.made[name] + to_redis.made[name] for name in FAULTS}
+            # Each may have made one process lose what it performed.
+            fleet.check("F11", drained=drained, extra_allowed=sum(made.values()) * load.threads, made=made)
+            assert all(made[name] for name in FAULTS) or not is_full
+            assert fleet.stop() == 0
+            fleet.close()
+    finally:
+        postgres.drop_database(url)

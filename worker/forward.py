@@ -1,0 +1,80 @@
+"""Forward: tells the middleware of the application's LedgerBrokers how this process and its threads come and go."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from dramatiq import Middleware
+
+from jobs.app import App
+from jobs.dramatiq import LedgerBroker, actor_job
+from jobs.errors import ConfigurationError
+
+
+def brokers_of(app: App) -> list[LedgerBroker]:
+    """The brokers whose messages this process performs.
+
+    Raises:
+        ConfigurationError: one of them writes to another ledger, or needs processes that only dramatiq starts.
+    """
+    found: list[LedgerBroker] = []
+    for broker in actor_job.brokers.values():
+        if broker not in found:
+            broker.serves(app)
+            found.append(broker)
+    for broker in found:
+        for middleware in broker.middleware:
+            if middleware.forks:
+                raise ConfigurationError(
+                    f"{type(middleware).__name__} wants a process of its own, which only dramatiq's command starts.",
+                    hint="Leave it out (jobs worker serves metrics itself), or run the application by that command.",
+                )
+    return found
+
+
+class Forward(Middleware):
+    """On the worker's own broker, for those of the application. Messages have their hooks around ``perform``."""
+
+    def __init__(self, brokers: list[LedgerBroker]) -> None:
+        self.brokers = brokers
+
+    def boot(self) -> None:
+        """This process has started."""
+        for broker in self.brokers:
+            broker.emit_after("process_boot")
+
+    def before_worker_boot(self, broker: Any, worker: Any) -> None:
+        self._before("worker_boot", worker)
+
+    def after_worker_boot(self, broker: Any, worker: Any) -> None:
+        self._after("worker_boot", worker)
+
+    def before_worker_shutdown(self, broker: Any, worker: Any) -> None:
+        pass  # It comes late here, when the jobs have ended; ``shut_down`` tells of it when it begins.
+
+    def shut_down(self, worker: Any) -> None:
+        """This process begins to stop: actors that asked for it are told."""
+        self._before("worker_shutdown", worker)
+
+    def after_worker_shutdown(self, broker: Any, worker: Any) -> None:
+        self._after("worker_shutdown", worker)
+
+    def after_consumer_thread_boot(self, broker: Any, thread: Any) -> None:
+        self._after("consumer_thread_boot", thread)
+
+    def before_consumer_thread_shutdown(self, broker: Any, thread: Any) -> None:
+        self._before("consumer_thread_shutdown", thread)
+
+    def after_worker_thread_boot(self, broker: Any, thread: Any) -> None:
+        self._after("worker_thread_boot", thread)
+
+    def before_worker_thread_shutdown(self, broker: Any, thread: Any) -> None:
+        self._before("worker_thread_shutdown", thread)
+
+    def _before(self, signal: str, *args: Any) -> None:
+        for broker in self.brokers:
+            broker.emit_before(signal, *args)
+
+    def _after(self, signal: str, *args: Any) -> None:
+        for broker in self.brokers:
+            broker.emit_after(signal, *args)

@@ -1,0 +1,230 @@
+"""Guest: runs for a plain dramatiq worker: its threads, and ours beside them (settler, heartbeat, upkeep)."""
+
+from __future__ import annotations
+
+import os
+import platform
+import threading
+from collections import deque
+from collections.abc import Callable, Iterable
+from functools import partial
+from typing import Any
+
+from dramatiq.broker import Consumer, MessageProxy
+from dramatiq.common import q_name
+from dramatiq.worker import WorkerThread
+
+from jobs.app import App
+from jobs.clock import new_run_id
+from jobs.dramatiq.actor_job import TimeOver, limit_of
+from jobs.dramatiq.broker import LedgerBroker
+from jobs.dramatiq.delivery import Delivery
+from jobs.dramatiq.perform import process
+from jobs.dramatiq.proxy import LedgerMessage
+from jobs.dramatiq.verdict import verdict_of
+from jobs.errors import ServiceDown
+from jobs.events import ServiceFailed
+from jobs.ledger import workers
+from jobs.ledger.records import Claim
+from jobs.upkeep.loop import Upkeep
+from worker.deadline import Deadlines, Ticket
+from worker.heartbeat import Heartbeat
+from worker.holdings import Holdings
+from worker.marks import Marks, MarksTable
+from worker.outcome import ending_of
+from worker.pace import Pace
+from worker.ready_source import ReadySource
+from worker.settler import Settler
+from worker.source import LedgerSource, PollingBell, Source
+
+LONGEST_WAIT = 0.2
+STOP_SECONDS = 10.0
+
+
+class GuestMessage(LedgerMessage):
+    """A claimed run on its way through a plain dramatiq worker."""
+
+    def __init__(self, claim: Claim, now: float) -> None:
+        super().__init__(claim)
+        self.delivery = Delivery(claim, now)
+
+
+class Guest:
+    """What one process has for its broker's consumers; made when the first is asked for."""
+
+    def __init__(self, broker: LedgerBroker, app: App) -> None:
+        self.broker = broker
+        self.app = app
+        self.name = f"dramatiq-{platform.node()}-{os.getpid()}-{str(new_run_id())[-8:]}"
+        self.holdings = Holdings()
+        self._table = MarksTable(1)
+        self.settler = Settler(app, self.holdings, Pace(1, app.clock), Marks(self._table.fd, 0), worker=self.name)
+        self._tickets: dict[Any, Ticket] = {}
+        self._deadlines = Deadlines()
+        self._upkeep = Upkeep(app)
+        self._heartbeat = Heartbeat(
+            app, self.holdings, worker=self.name, performing=lambda: list(self._tickets), cancel=self._cancel,
+            lose=self._cancel,
+        )  # fmt: skip
+        self._lock = threading.Lock()
+        self._is_started = False
+
+    def consumer(self, queue_name: str, prefetch: int, timeout: float) -> Consumer:
+        """A consumer of one queue. dramatiq asks for those of delay queues too: in the ledger nothing is in them."""
+        self._start()
+        if queue_name != q_name(queue_name):
+            return NoConsumer(self.app, min(timeout, 1.0))
+        return GuestConsumer(self, queue_name, prefetch, min(timeout, LONGEST_WAIT))
+
+    def source(self, queue_name: str, kinds: Callable[[], tuple[str, ...]]) -> Source:
+        """Where runs of one queue come from."""
+        ledger = LedgerSource(
+            self.app, queues=[queue_name], kinds=kinds(), worker=self.name, bell=PollingBell(self.app, longest=0.2)
+        )
+        if self.app.ready is None:
+            return ledger
+        return ReadySource(
+            self.app, self.app.ready, ledger, kinds=kinds(), worker=self.name, on_loss=self._upkeep.hurry
+        )
+
+    def stop(self) -> None:
+        """Settle what has come, and sign off."""
+        if not self._is_started:
+            return
+        self.settler.stop(STOP_SECONDS)
+        self._upkeep.stop()
+        self._heartbeat.stop()
+        self._deadlines.stop()
+        with self.app.database.write(urgent=True) as connection:
+            workers.sign_off(connection, self.name)
+
+    def _start(self) -> None:
+        with self._lock:
+            if self._is_started:
+                return
+            with self.app.database.write(urgent=True) as connection:
+                workers.register(
+                    connection,
+                    self.name,
+                    host=platform.node(),
+                    pid=os.getpid(),
+                    version="dramatiq",
+                    queues=sorted(self.broker.queues),
+                    kinds=sorted(self.broker.actors),
+                    threads=1,
+                )
+            for thread in (self.settler, self._heartbeat, self._upkeep):
+                thread.start()
+            self._is_started = True
+
+    def _cancel(self, run_id: Any) -> None:
+        ticket = self._tickets.get(run_id)
+        if ticket is not None:
+            self._deadlines.cancel(ticket)
+
+    def process(self, thread: WorkerThread, message: GuestMessage) -> None:
+        """What dramatiq's thread does with a message, in place of its own way."""
+        message.started_monotonic = self.app.clock.monotonic()
+        try:
+            process(self.broker, message, partial(self._within_limit, message))
+        finally:
+            consumer = thread.consumers[message.queue_name]
+            consumer.post_process_message(message)
+            thread.work_queue.task_done()
+
+    def _within_limit(self, message: GuestMessage, fn: Callable[[], Any]) -> Any:
+        claim = message.claim
+        ticket = self._tickets[claim.run_id] = Ticket()
+        ticket.limit_error = TimeOver
+        try:
+            return self._deadlines.perform(fn, ticket=ticket, soft_seconds=limit_of(claim))
+        finally:
+            del self._tickets[claim.run_id]
+
+
+class GuestConsumer(Consumer):
+    """Claims runs of one queue, at most ``prefetch`` ahead of their ends. Nothing in it fails an ``ack``."""
+
+    def __init__(self, guest: Guest, queue_name: str, prefetch: int, wait_seconds: float) -> None:
+        self._guest = guest
+        self._queue = queue_name
+        self._prefetch = prefetch
+        self._wait = wait_seconds
+        self._out: dict[GuestMessage, None] = {}
+        self._buffer: deque[GuestMessage] = deque()
+        self._kinds: tuple[str, ...] = ()
+        self._source: Source | None = None
+
+    def __next__(self) -> MessageProxy | None:
+        if not self._buffer:
+            self._fetch()
+        return self._buffer.popleft() if self._buffer else None
+
+    def ack(self, message: MessageProxy) -> None:
+        if not isinstance(message, GuestMessage):
+            return
+        self._out.pop(message, None)
+        guest, delivery = self._guest, message.delivery
+        if message.started_monotonic is None and not message.failed:
+            guest.settler.give_back(delivery)
+            return
+        started = message.started_monotonic or guest.app.clock.monotonic()
+        verdict = verdict_of(message, max_bytes=guest.app.settings.max_argument_bytes)
+        delivery.ending = ending_of(guest.app, message.claim, started, verdict)
+        guest.settler.put(delivery)
+
+    def nack(self, message: MessageProxy) -> None:
+        self.ack(message)
+        if isinstance(message, GuestMessage):
+            self._guest.broker.buried(message)
+
+    def requeue(self, messages: Iterable[MessageProxy]) -> None:
+        for message in messages:
+            if isinstance(message, GuestMessage):
+                self._out.pop(message, None)
+                self._guest.settler.give_back(message.delivery)
+
+    def close(self) -> None:
+        self.requeue(list(self._buffer))
+        self._buffer.clear()
+        if self._source is not None:
+            self._source.close()
+            self._source = None
+
+    def _fetch(self) -> None:
+        app = self._guest.app
+        missing = self._prefetch - len(self._out)
+        if missing <= 0:
+            app.clock.sleep(min(self._wait, 0.005))
+            return
+        kinds = self._known()
+        if self._source is None or kinds != self._kinds:
+            self.close()
+            self._kinds, self._source = kinds, self._guest.source(self._queue, lambda: kinds)
+        try:
+            claims = self._source.claim(missing, wait_seconds=self._wait)
+        except ServiceDown as error:
+            app.events.emit([ServiceFailed("ledger", "claim", str(error))])
+            app.clock.sleep(self._wait)
+            return
+        self._guest.holdings.add(claims)
+        now = app.clock.monotonic()
+        for claim in claims:
+            message = GuestMessage(claim, now)
+            self._out[message] = None
+            self._buffer.append(message)
+
+    def _known(self) -> tuple[str, ...]:
+        broker = self._guest.broker
+        return tuple(sorted({*broker.actors, *broker.strangers}))
+
+
+class NoConsumer(Consumer):
+    """Of a delay queue: what waits for its time waits in the ledger."""
+
+    def __init__(self, app: App, wait_seconds: float) -> None:
+        self._app = app
+        self._wait = wait_seconds
+
+    def __next__(self) -> None:
+        self._app.clock.sleep(min(self._wait, LONGEST_WAIT))

@@ -1,0 +1,54 @@
+"""What an attempt came to, in the ledger's words: a returned value as JSON, and an actor's verdict as an ending."""
+
+from __future__ import annotations
+
+import json
+import logging
+from typing import Any
+
+from pydantic_core import to_json
+
+from jobs.app import App
+from jobs.arguments import holds_nul
+from jobs.dramatiq.verdict import Verdict
+from jobs.failure import describe_failure, storable
+from jobs.ledger.records import Claim, Ending
+
+log = logging.getLogger("jobs.worker")
+
+
+def ending_of(app: App, claim: Claim, started: float, verdict: Verdict) -> Ending:
+    """The ending that a processed message asks for; ``started`` is when, by the monotonic clock."""
+    now = app.clock.monotonic()
+    error = verdict.error
+    return Ending(
+        claim=claim,
+        outcome=verdict.outcome,
+        elapsed_seconds=now - started,
+        ended_monotonic=now,
+        delay_seconds=verdict.delay_seconds,
+        cause=verdict.cause,
+        result=result_text(app, claim, verdict.value),
+        failure=describe_failure(error, kind=claim.kind) if error is not None else None,
+        error=error,
+        then=verdict.then,
+        arguments=verdict.arguments,
+    )
+
+
+def result_text(app: App, claim: Claim, value: Any) -> str | None:
+    """A returned value as JSON. The work is done: what cannot be kept is warned of, and does not undo it."""
+    if value is None:
+        return None
+    try:
+        text = storable(to_json(value, inf_nan_mode="null").decode())
+        json.loads(text)
+    except (ValueError, RecursionError) as error:
+        why = type(error).__name__
+    else:
+        has_nul = holds_nul(text)
+        if len(text) <= app.settings.max_result_bytes and not has_nul:
+            return text
+        why = "holds NUL" if has_nul else "too large"
+    log.warning("A result could not be kept.", extra={"kind": claim.kind, "run_id": str(claim.run_id), "why": why})
+    return None
