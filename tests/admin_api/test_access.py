@@ -233,7 +233,7 @@ def test_in_read_only_mode_nobody_may_change_anything(
     assert said["permissions"] == ["arguments:read", "audit:read", "runs:read"]
 
 
-def test_the_body_is_read_only_so_far(anyone: TestClient) -> None:
+def test_a_body_that_does_not_say_its_length_is_read_only_so_far(anyone: TestClient) -> None:
     endless = iter([b"x" * 65536] * 17)
 
     assert anyone.post("/v1/sessions", content=endless).status_code == 413

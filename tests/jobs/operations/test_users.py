@@ -89,8 +89,8 @@ def test_a_token_never_allows_more_than_its_user_or_its_maker_may(app: App, ada:
 
     with pytest.raises(Forbidden, match="users:write"):
         create_token(app, ada, user="bob", name="x", permissions=["users:write"], lasts=timedelta(days=1))
+    few = Operator("eve", ROLES["viewer"])
     with pytest.raises(Forbidden):
-        few = Operator("eve", ROLES["viewer"])
         create_token(app, few, user="eve", name="x", permissions=["runs:purge"], lasts=timedelta(days=1))
     with pytest.raises(Forbidden):
         create_token(

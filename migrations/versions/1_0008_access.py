@@ -1,13 +1,13 @@
 """Who may do what: users, sessions, refresh tokens, machine tokens, tries at signing in, requests done once.
 
-Revision: 1_0006, after 1_0005.
+Revision: 1_0008, after 1_0007.
 """
 
 import sqlalchemy as sa
 from alembic import op
 
-revision = "1_0006"
-down_revision = "1_0005"
+revision = "1_0008"
+down_revision = "1_0007"
 branch_labels = None
 depends_on = None
 
