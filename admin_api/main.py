@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import ipaddress
 import logging
+import signal
 import socket
 from collections.abc import Callable
+from types import FrameType
 
 import uvicorn
 
@@ -59,6 +61,14 @@ def serve(app: App, *, ready: Callable[[str], None] = lambda url: None) -> None:
         server.run(sockets=[listener])
 
 
+class Server(uvicorn.Server):
+    """uvicorn's, which ends well when it is told to stop: its own raises the signal again, and exits with 130 or 143."""
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        self.force_exit = self.should_exit and sig == signal.SIGINT
+        self.should_exit = True
+
+
 def make_server(app: App) -> uvicorn.Server:
     """The server for ``app``; it listens where it is told when it runs."""
     settings = app.settings
@@ -75,7 +85,7 @@ def make_server(app: App) -> uvicorn.Server:
         http="h11",
         ws="none",
     )
-    return uvicorn.Server(config)
+    return Server(config)
 
 
 def listen(host: str, port: int) -> socket.socket:

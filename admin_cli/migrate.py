@@ -93,7 +93,12 @@ def current(options: Globals) -> None:
 @click.option("--from", "since", metavar="REVISION", help="Where the tables are; base: nowhere. Asks no database.")
 @pass_globals
 def sql(options: Globals, since: str | None) -> None:
-    """Print the statements that "migrate up" would run, for who applies them by hand."""
+    """Print the statements that "migrate up" would run, for who applies them by hand.
+
+    \b
+    Example:
+      jobledger migrate sql --from base
+    """
     from jobs import schema
     from jobs.database import Database
 

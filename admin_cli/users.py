@@ -55,7 +55,12 @@ def users() -> None:
 @REASON
 @pass_globals
 def create(options: Globals, name: str, role: str, password_stdin: bool, reason: str | None) -> None:
-    """Add a user; the password is asked for, and shown nowhere."""
+    """Add a user; the password is asked for, and shown nowhere.
+
+    \b
+    Example:
+      jobledger users create ada --role admin --password-stdin < password.txt
+    """
     need_web()
     app = open_app(options)
     from jobs.operations.users import create_user
@@ -71,7 +76,12 @@ def create(options: Globals, name: str, role: str, password_stdin: bool, reason:
 @output_options(USER_COLUMNS)
 @pass_globals
 def list_users(options: Globals, out: Output, limit: int) -> None:
-    """List the users, by name."""
+    """List the users, by name.
+
+    \b
+    Example:
+      jobledger users list
+    """
     from jobs.operations import users as service
 
     found = service.list_users(open_app(options), this_operator(), limit=limit)
@@ -84,7 +94,12 @@ def list_users(options: Globals, out: Output, limit: int) -> None:
 @REASON
 @pass_globals
 def reset(options: Globals, name: str, password_stdin: bool, reason: str | None) -> None:
-    """Give a user another password; every session of theirs ends."""
+    """Give a user another password; every session of theirs ends.
+
+    \b
+    Example:
+      jobledger users reset ada --password-stdin < password.txt
+    """
     need_web()
     app = open_app(options)
     from jobs.operations.users import reset_password
@@ -98,7 +113,12 @@ def reset(options: Globals, name: str, password_stdin: bool, reason: str | None)
 @REASON
 @pass_globals
 def disable(options: Globals, name: str, reason: str | None) -> None:
-    """Let a user in no more; sessions and tokens end at once."""
+    """Let a user in no more; sessions and tokens end at once.
+
+    \b
+    Example:
+      jobledger users disable ada --reason "left"
+    """
     from jobs.operations.users import disable_user
 
     user = disable_user(open_app(options), this_operator(), name, reason=reason)
@@ -110,7 +130,12 @@ def disable(options: Globals, name: str, reason: str | None) -> None:
 @REASON
 @pass_globals
 def enable(options: Globals, name: str, reason: str | None) -> None:
-    """Let a disabled user in again."""
+    """Let a disabled user in again.
+
+    \b
+    Example:
+      jobledger users enable ada
+    """
     from jobs.operations.users import disable_user
 
     user = disable_user(open_app(options), this_operator(), name, is_disabled=False, reason=reason)
@@ -123,7 +148,12 @@ def enable(options: Globals, name: str, reason: str | None) -> None:
 @REASON
 @pass_globals
 def role(options: Globals, name: str, role: str, reason: str | None) -> None:
-    """Give a user another role; it holds at once."""
+    """Give a user another role; it holds at once.
+
+    \b
+    Example:
+      jobledger users role ada operator
+    """
     from jobs.operations.users import change_role
 
     user = change_role(open_app(options), this_operator(), name, role=role, reason=reason)
@@ -150,7 +180,12 @@ def tokens() -> None:
 def create_token(
     options: Globals, name: str, user: str, permissions: tuple[str, ...], lasts: timedelta, reason: str | None
 ) -> None:
-    """Make a token, and print it: it is shown this once."""
+    """Make a token, and print it: it is shown this once.
+
+    \b
+    Example:
+      jobledger tokens create deploys --user ada --allow runs:read --for 90d
+    """
     from jobs.operations.tokens import create_token as create
 
     token, secret = create(
@@ -166,7 +201,12 @@ def create_token(
 @output_options(TOKEN_COLUMNS)
 @pass_globals
 def list_tokens(options: Globals, out: Output, user: str | None, limit: int) -> None:
-    """List tokens, the newest first; never their secrets."""
+    """List tokens, the newest first; never their secrets.
+
+    \b
+    Example:
+      jobledger tokens list --user ada
+    """
     from jobs.operations import tokens as service
 
     found = service.list_tokens(open_app(options), this_operator(), user=user, limit=limit)
@@ -178,7 +218,12 @@ def list_tokens(options: Globals, out: Output, user: str | None, limit: int) -> 
 @REASON
 @pass_globals
 def revoke(options: Globals, token_id: object, reason: str | None) -> None:
-    """End a token at once."""
+    """End a token at once.
+
+    \b
+    Example:
+      jobledger tokens revoke 01a210b9-fac2-7008-bf7d-498ef04305be
+    """
     from uuid import UUID
 
     from jobs.operations.tokens import revoke_token

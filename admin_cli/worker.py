@@ -71,7 +71,9 @@ def worker(
 @click.option("--reload", is_flag=True, help="Take up code below this folder as soon as it is written.")
 @pass_globals
 def dev(options: Globals, imports: tuple[str, ...], queues: tuple[str, ...], threads: int | None, reload: bool) -> None:
-    """Perform runs from this folder's jobs.db, which it makes, and those that schedules make due.
+    """Perform runs from this folder's jobs.db, and fire schedules.
+
+    It makes that file where there is none.
 
     One process and a scheduler beside it, and a log line for every start and end.
 

@@ -21,7 +21,7 @@ from jobs.events import ServiceFailed
 from jobs.ledger import audit, find
 from jobs.ledger.audit import Note
 from jobs.ledger.records import RunRecord
-from jobs.ledger.selectors import Selector
+from jobs.ledger.selectors import WAITING, Selector
 from jobs.ledger.versions import Version, versions
 from jobs.ledger.walk import Place, places, tally
 from jobs.operations.operator import Operator, Permission
@@ -247,13 +247,14 @@ def _batches(
 ) -> None:
     size = BATCH if rate is None else max(1, min(BATCH, int(rate)))
     started, dealt = app.clock.monotonic(), 0
+    states = frozenset("queued" if one in WAITING else str(one) for one in selector.states)
     # What the action itself moves enters its new state later than this, and is not met again.
     until = moment if selector.until is None else min(selector.until, moment)
     for run_ids in _pages(app, replace(selector, until=until), size):
         if is_stopped():
             report.is_interrupted = True
             return
-        step = patiently(partial(_one_batch, app, act, report.action_id, run_ids))
+        step = patiently(partial(_one_batch, app, act, report.action_id, run_ids, states))
         _add_up(report, step)
         progress(report)
         dealt += len(run_ids)
@@ -285,11 +286,19 @@ def _pages(app: App, selector: Selector, size: int) -> Iterator[list[UUID]]:
             left = None if left is None else left - len(page)
 
 
-def _one_batch(app: App, act: Act, action_id: UUID, run_ids: list[UUID]) -> Step:
+def _one_batch(app: App, act: Act, action_id: UUID, run_ids: list[UUID], states: frozenset[str]) -> Step:
     with app.database.write() as connection:
         dealt_with = audit.noted(connection, action_id, run_ids)
-        before = versions(connection, [one for one in run_ids if one not in dealt_with], lock=True)
+        found = versions(connection, [one for one in run_ids if one not in dealt_with], lock=True)
+        # Between the look and the lock a run may have moved on: to act on a state that nobody selected would make
+        # a new run of one that has succeeded meanwhile.
+        before = {run_id: one for run_id, one in found.items() if not states or one["state"] in states}
         step = act.apply(connection, before)
+        step.notes += [
+            Note(run_id, skipped=f"it is {one['state']} meanwhile")
+            for run_id, one in found.items()
+            if run_id not in before
+        ]
         moved = versions(connection, [one.run_id for one in step.notes if one.skipped is None])
         step.notes = [
             one if one.skipped is not None else replace(one, before=before[one.run_id], after=moved.get(one.run_id))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import json
 import shlex
 import signal
 import socket
@@ -24,10 +26,14 @@ SERVES = {
     "worker": "process ready",
     "scheduler": "Scheduler started.",
     "metrics serve": "serving http",
+    "api serve": "serving http",
 }
 """Commands that go on until they are stopped, and what they say when they serve."""
-ELSEWHERE = {"demo", "shell-init", "completion", "check"}
-"""Run by test_demo, by test_shell_init (in the shells themselves) and with the worker below."""
+PEOPLE = ("users create", "users list", "users role", "users reset", "users disable", "users enable")
+PROGRAMS = ("tokens create", "tokens list", "tokens revoke")
+ELSEWHERE = {"demo", "shell-init", "completion", "check", *PEOPLE, *PROGRAMS}
+"""Run by test_demo, by test_shell_init (in the shells themselves), with the worker below, and one after another by
+``test_the_examples_of_users_and_tokens_work``."""
 EXPECTED = {
     "jobledger status --watch": Exit.TIMED_OUT,
     "jobledger --timeout 1m wait c9165be1": Exit.RUN_DEAD,
@@ -78,6 +84,23 @@ def test_every_example_works(program: Program) -> None:
         assert ended.code == EXPECTED.get(line, Exit.DONE), (line, ended.err)
 
 
+def test_the_examples_of_users_and_tokens_work(program: Program, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("argon2")
+    told = {path: examples(command)[0] for path, command in commands()}
+    token = ""
+
+    for path in (*PEOPLE, *PROGRAMS):
+        monkeypatch.setattr(sys, "stdin", io.StringIO("correct horse battery staple\n"))
+        words = shlex.split(told[path].partition(" < ")[0])[1:]
+        if path == "tokens revoke":
+            words[-1] = token
+        ended = program(*words)
+
+        assert ended.code == Exit.DONE, (told[path], ended.err)
+        if path == "tokens create":
+            token = json.loads(program("tokens", "list", "-o", "json").out)["data"][0]["id"]
+
+
 def test_what_serves_does_as_its_example_says_and_check_finds_it(tmp_path: Path) -> None:
     (tmp_path / "shop").mkdir()
     (tmp_path / "shop" / "jobs.py").write_text(world.SHOP)
@@ -93,6 +116,7 @@ def test_what_serves_does_as_its_example_says_and_check_finds_it(tmp_path: Path)
         for path in ("worker", "dev", "scheduler"):
             started[path] = _program(tmp_path, told[path], serving if path == "worker" else env)
         started["metrics serve"] = _program(tmp_path, told["metrics serve"].replace("9192", "0"), env)
+        started["api serve"] = _program(tmp_path, told["api serve"] + " --port 0", env)
 
         for path, says in SERVES.items():
             said = tmp_path / f"{started[path].pid}.log"

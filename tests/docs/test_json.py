@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import io
 import json
 import re
 import shlex
+import sys
 from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
@@ -104,6 +106,9 @@ def test_every_command_answers_in_its_shape(
     app = make_app(sqlite_url)
     monkeypatch.setattr(boot, "_app", app)
     program = in_shop(app)
+    monkeypatch.setattr(sys, "stdin", io.StringIO("correct horse battery staple\n"))
+    assert program("users", "create", "ada", "--role", "admin", "--password-stdin").code == 0
+    assert program("tokens", "create", "deploys", "--user", "ada", "--allow", "runs:read", "--for", "90d").code == 0
 
     for names, base, own in entries():
         for name in names:

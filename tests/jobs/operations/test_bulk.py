@@ -117,6 +117,24 @@ def test_a_limit_takes_the_oldest(app: App, ada: Operator, book: Book) -> None:
     assert [book.run(one).state.value for one in dead] == ["queued", "queued", "dead", "dead"]
 
 
+def test_a_run_that_left_the_selected_state_before_it_was_locked_is_skipped(
+    app: App, ada: Operator, book: Book, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    moved, dead = dead_runs(book, 2)
+    look = bulk.versions
+
+    def succeeds_first(connection: Any, run_ids: list[UUID], *, lock: bool = False) -> Any:
+        found = look(connection, run_ids, lock=lock)
+        return {one: {**version, "state": "succeeded"} if one == moved else version for one, version in found.items()}
+
+    monkeypatch.setattr(bulk, "versions", succeeds_first)
+    report = act_on(app, ada, replay(app, ada), EVERYTHING)
+
+    assert (report.done, report.some_skipped) == (1, [(moved, "it is succeeded meanwhile")])
+    assert not report.new_runs
+    assert book.run(dead).state is RunState.QUEUED
+
+
 def test_a_run_whose_key_is_held_is_skipped_and_the_rest_goes_on(app: App, ada: Operator, book: Book) -> None:
     dead = dead_runs(book, 3)
     holder = book.enqueue()
