@@ -62,7 +62,7 @@ def serve(app: App, *, ready: Callable[[str], None] = lambda url: None) -> None:
 
 
 class Server(uvicorn.Server):
-    """uvicorn's, which ends well when it is told to stop: its own raises the signal again, and exits with 130 or 143."""
+    """Ends well when it is told to stop: uvicorn itself raises the signal again, and exits with 130 or 143."""
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         self.force_exit = self.should_exit and sig == signal.SIGINT
