@@ -64,7 +64,8 @@ def test_both_dialects_give_the_same_answers(
     in_shop: Callable[[App], Program], make_app: MakeApp, sqlite_url: str, pg_database: str,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
-    monkeypatch.setenv("COLUMNS", "80")
+    # Wide enough that no cell gives way to a longer age.
+    monkeypatch.setenv("COLUMNS", "300")
     told = []
     for url in (sqlite_url, pg_database):
         app = make_app(url)
