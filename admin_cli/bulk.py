@@ -26,7 +26,8 @@ from admin_cli.run_columns import RUN_COLUMNS, run_json
 
 if TYPE_CHECKING:
     from jobs.app import App
-    from jobs.operations.bulk import Act, Plan, Report
+    from jobs.operations.batches import Act, Report
+    from jobs.operations.bulk import Plan
     from jobs.operations.selector import Asked
 
 R = TypeVar("R")

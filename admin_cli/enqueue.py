@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import json
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import Any, TextIO
 
 import click
 
 from admin_cli import streams
+from admin_cli.actor import this_operator
 from admin_cli.app import open_app
 from admin_cli.options import DURATION, Globals, pass_globals
 from admin_cli.worker import IMPORT
-
-if TYPE_CHECKING:
-    from jobs.job import Job
 
 
 @click.command("enqueue")
@@ -25,6 +23,7 @@ if TYPE_CHECKING:
 @click.option("--priority", type=int, help="Instead of the job's; smaller first.")
 @click.option("--in", "delay", type=DURATION, metavar="DURATION", help="Not before this long from now.")
 @click.option("--tag", "tags", multiple=True, help="A word to find the run by.")
+@click.option("--reason", metavar="TEXT", help="Why; kept in the audit.")
 @IMPORT
 @pass_globals
 def enqueue(
@@ -36,6 +35,7 @@ def enqueue(
     priority: int | None,
     delay: timedelta | None,
     tags: tuple[str, ...],
+    reason: str | None,
     imports: tuple[str, ...],
 ) -> None:
     """Record a run of KIND, and print its id.
@@ -44,13 +44,15 @@ def enqueue(
     Example:
       jobledger enqueue SendInvoice -a order_id=7 --in 10m --import shop.jobs
     """
-    from jobs import registry, unserved
+    from jobs import unserved
+    from jobs.operations.enqueue import enqueue_run
 
     app = open_app(options, imports=imports)
     unserved.trust(app)
-    cls: type[Job] = registry.get(kind)
-    job = cls(**read_arguments(pairs, file))
-    done = job.enqueue(queue=queue, priority=priority, delay=delay, tags=tags)
+    done = enqueue_run(
+        app, this_operator(), kind, read_arguments(pairs, file),
+        queue=queue, priority=priority, delay=delay, tags=tags, reason=reason,
+    )  # fmt: skip
     app.close()
     streams.write(f"{done.id}\n")
 

@@ -11,7 +11,6 @@ from admin_cli.actor import this_operator
 from admin_cli.app import import_modules, open_app, read_settings
 from admin_cli.block import Block
 from admin_cli.columns import Column
-from admin_cli.kind import FIELD_COLUMNS, arguments_of, definition_of
 from admin_cli.options import Globals, pass_globals
 from admin_cli.output import Output, output_options, record_options
 from admin_cli.queues import pause_kind, pause_pairs, resume_kind
@@ -31,8 +30,12 @@ COLUMNS = (
     Column("version", is_wide=True),
     Column("place", is_wide=True, gives=2),
 )
-
-
+FIELD_COLUMNS = (
+    Column("name", heading="ARGUMENT", gives=1, min_width=12),
+    Column("type", gives=3, min_width=10),
+    Column("default", gives=2, min_width=8),
+    Column("about", gives=4, min_width=12),
+)
 _SHOWN = (
     "kind", "definition", "doc", "aliases", "queue", "priority", "timeout", "unique", "schedules", "version",
     "isolated", "memory", "place",
@@ -61,6 +64,7 @@ def list_kinds(options: Globals, out: Output, imports: tuple[str, ...]) -> None:
       jobledger kinds list --import shop.jobs
     """
     from jobs import registry
+    from jobs.operations.kinds import definition_of
 
     settings = read_settings(options, imports=imports)
     import_modules(settings.imports)
@@ -86,6 +90,7 @@ def show_kind(options: Globals, out: Output, kind: str, imports: tuple[str, ...]
       jobledger kinds show SendInvoice --import shop.jobs
     """
     from jobs import registry
+    from jobs.operations.kinds import arguments_of, definition_of
     from jobs.operations.queue import look_at_kind
 
     app = open_app(options, imports=imports)

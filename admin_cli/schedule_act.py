@@ -99,7 +99,7 @@ def delete(options: Globals, name: str, force: bool, yes: bool, reason: str | No
     from jobs.operations.schedules import delete_schedule, list_schedules
 
     app = open_app(options)
-    is_there = any(one.record.name == name for one in list_schedules(app))
+    is_there = any(one.record.name == name for one in list_schedules(app, this_operator()))
     confirm(int(is_there), "delete", yes=yes, noun="schedule")
     delete_schedule(app, name, by=this_operator(), reason=reason, is_forced=force)
     app.close()
@@ -139,7 +139,7 @@ def backfill(
     app = open_app(options)
     zone = zone_of(timezone)
     end = in_zone(until, zone) if until else app.clock.now()
-    moments = plan_backfill(app, name, since=in_zone(since, zone), until=end)
+    moments = plan_backfill(app, this_operator(), name, since=in_zone(since, zone), until=end)
     if dry_run:
         for moment in moments:
             streams.write(f"{moment.isoformat()}\n")

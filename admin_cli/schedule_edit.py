@@ -111,7 +111,7 @@ def edit(
     app = open_app(options, imports=imports if pairs or file else None)
     columns = _row(queue, priority)
     if pairs or file:
-        view, _, _ = show_schedule(app, name, limit=0)
+        view, _, _ = show_schedule(app, this_operator(), name, limit=0)
         cls: type[Job] = registry.get(view.record.kind)
         job = cls(**read_arguments(pairs, file))
         kind = cls.options.kind

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from admin_cli.actor import this_operator
 from admin_cli.app import open_app
 from admin_cli.block import Block
 from admin_cli.columns import Column
@@ -110,7 +111,7 @@ def list_command(
     from jobs.operations.schedules import list_schedules
 
     app = open_app(options)
-    found = list_schedules(app, kind=kind, owner=owner, state=state, after=cursor, limit=limit)
+    found = list_schedules(app, this_operator(), kind=kind, owner=owner, state=state, after=cursor, limit=limit)
     out.rows(
         [row_of(view) for view in found],
         next_cursor=found[-1].record.name if len(found) == limit else None,
@@ -134,7 +135,7 @@ def show(options: Globals, out: Output, name: str, limit: int) -> None:
     from jobs.operations.schedules import show_schedule
 
     app = open_app(options)
-    view, past, coming = show_schedule(app, name, limit=limit)
+    view, past, coming = show_schedule(app, this_operator(), name, limit=limit)
     record = view.record
     row = row_of(view)
     definition = json.loads(record.definition)
@@ -199,7 +200,7 @@ def preview(
     planned: list[Planned]
     if name is not None:
         app = open_app(options)
-        planned = preview_schedule(app, name, since=begin, until=end, limit=limit)
+        planned = preview_schedule(app, this_operator(), name, since=begin, until=end, limit=limit)
         app.close()
     else:
         schedule: Schedule = from_data(data)

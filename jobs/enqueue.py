@@ -61,7 +61,7 @@ def enqueue_runs(app: App, runs: Sequence[NewRun], *, session: Session | None = 
         session = performing.open_session
     if session is None:
         with app.database.write(urgent=len(runs) == 1) as connection:
-            admitted = _insert(connection, runs)
+            admitted = write_runs(connection, runs)
             app.database.ring(connection)
         announce_runs(app, [one.run for one in admitted])
     else:
@@ -93,7 +93,7 @@ def _chunks(runs: Sequence[NewRun]) -> Iterator[Sequence[NewRun]]:
         yield runs[start : start + CHUNK]
 
 
-def _insert(executor: Executor, runs: Sequence[NewRun]) -> list[Admitted]:
+def write_runs(executor: Executor, runs: Sequence[NewRun]) -> list[Admitted]:
     """Insert plain runs as they are; those with a key or follow-ups if their key is free."""
     careful = [run for run in runs if run.key is not None or run.followups]
     plain = [run for run in runs if run.key is None and not run.followups] if careful else runs
@@ -123,7 +123,7 @@ def _whole_keys(runs: Sequence[NewRun]) -> Iterator[Sequence[NewRun]]:
 def _insert_in(app: App, session: Session, runs: Sequence[NewRun]) -> list[Admitted]:
     with borrowed(session, app.database):
         is_keyed = any(run.key is not None for run in runs)
-        admitted = _admit_in(app, session, runs) if is_keyed else _insert(session, runs)
+        admitted = _admit_in(app, session, runs) if is_keyed else write_runs(session, runs)
         app.database.ring(session)
     after_commit(session, [one.run for one in admitted], lambda committed: announce_runs(app, committed))
     return admitted
@@ -134,7 +134,7 @@ def _admit_in(app: App, session: Session, runs: Sequence[NewRun]) -> list[Admitt
     begin_writing(session)
     with session.begin_nested():
         before = limit_wait(session, app.settings.lock_timeout.total_seconds())
-        admitted = _insert(session, runs)
+        admitted = write_runs(session, runs)
         set_wait(session, before)
     return admitted
 

@@ -44,6 +44,7 @@ def begin(
     expected: int = 0,
     before: Mapping[str, Any] | None = None,
     undoes: UUID | None = None,
+    request_id: str | None = None,
     now: datetime | None = None,
 ) -> None:
     """Write that an action has begun."""
@@ -63,6 +64,8 @@ def begin(
             skipped=0,
             before=_text(before),
             undoes=undoes,
+            seen_at=ledger_now(),
+            request_id=request_id,
         ),
         {"now": now},
     )
@@ -82,8 +85,10 @@ def note(session: Executor, action_id: UUID, notes: Sequence[Note]) -> None:
         .values(
             done=OperatorAction.done + (len(notes) - skipped),
             skipped=OperatorAction.skipped + skipped,
+            seen_at=ledger_now(),
         )
-        .execution_options(synchronize_session=False)
+        .execution_options(synchronize_session=False),
+        {"now": None},
     )
 
 
@@ -114,9 +119,28 @@ def resume(session: Executor, action_id: UUID) -> bool:
     row = session.execute(
         update(OperatorAction)
         .where(OperatorAction.id == action_id, OperatorAction.state != "finished")
-        .values(state="running", finished_at=None)
+        .values(state="running", finished_at=None, seen_at=ledger_now())
         .returning(OperatorAction.id)
-        .execution_options(synchronize_session=False)
+        .execution_options(synchronize_session=False),
+        {"now": None},
+    ).one_or_none()
+    return row is not None
+
+
+def is_running(session: Executor, action_id: UUID) -> bool:
+    """Whether an action has begun and nobody has ended or stopped it."""
+    return session.scalar(select(OperatorAction.state).where(OperatorAction.id == action_id)) == "running"
+
+
+def stop(session: Executor, action_id: UUID) -> bool:
+    """Write that an action is to go no further. False: it is over already."""
+    row = session.execute(
+        update(OperatorAction)
+        .where(OperatorAction.id == action_id, OperatorAction.state == "running")
+        .values(state="interrupted", finished_at=ledger_now())
+        .returning(OperatorAction.id)
+        .execution_options(synchronize_session=False),
+        {"now": None},
     ).one_or_none()
     return row is not None
 
@@ -134,10 +158,17 @@ def mark_undone(session: Executor, action_id: UUID, *, by: UUID) -> bool:
 
 
 def list_actions(
-    session: Executor, *, before: UUID | None = None, limit: int = 50, run_id: UUID | None = None
+    session: Executor,
+    *,
+    before: UUID | None = None,
+    limit: int = 50,
+    run_id: UUID | None = None,
+    verbs: Sequence[str] = (),
 ) -> list[dict[str, Any]]:
-    """Actions, latest first; with ``run_id``, those done to that run."""
+    """Actions, latest first; with ``run_id``, those done to that run; with ``verbs``, those on runs that did one."""
     query = select(*_COLUMNS)
+    if verbs:
+        query = query.where(OperatorAction.verb.in_(list(verbs)), OperatorAction.target == "runs")
     if run_id is not None:
         query = query.join(OperatorActionRun, OperatorActionRun.action_id == OperatorAction.id).where(
             OperatorActionRun.run_id == run_id
@@ -155,6 +186,8 @@ def find_action(session: Executor, text: str) -> dict[str, Any]:
         NotFound, Ambiguous: none, or several.
     """
     plain = text.strip().lower().replace("-", "")
+    if len(plain) == 32:
+        return _action(session, plain)
     if len(plain) < 6 or set(plain) - set("0123456789abcdef"):
         raise NotFound(f"{text!r} is no id of an action.", hint="jobledger audit list shows them.")
     digits = cast(OperatorAction.id, String)
@@ -168,7 +201,15 @@ def find_action(session: Executor, text: str) -> dict[str, Any]:
         raise NotFound(f"There is no action {text}.", hint="jobledger audit list shows them.")
     if len(found) > 1:
         raise Ambiguous(f"{text} means more than one action.", matches=tuple(map(str, found)), hint="Give more of it.")
-    row = session.execute(select(*_COLUMNS).where(OperatorAction.id == found[0])).one()
+    return _action(session, found[0].hex)
+
+
+def _action(session: Executor, digits: str) -> dict[str, Any]:
+    row = None
+    if not set(digits) - set("0123456789abcdef"):
+        row = session.execute(select(*_COLUMNS).where(OperatorAction.id == UUID(digits))).one_or_none()
+    if row is None:
+        raise NotFound(f"There is no action {digits}.", hint="jobledger audit list shows them.")
     return dict(row._mapping)
 
 

@@ -45,6 +45,9 @@ class OperatorAction(Base):
     after: Mapped[Any | None] = mapped_column(JsonText)
     undoes: Mapped[UUID | None] = mapped_column(Uuid)
     undone_by: Mapped[UUID | None] = mapped_column(Uuid)
+    # When a batch of it was last done: one that runs and has not been seen for long has lost its process.
+    seen_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    request_id: Mapped[str | None] = mapped_column(String(100))
 
     __table_args__ = (
         CheckConstraint("state in ('failed', 'finished', 'interrupted', 'running')", name="state"),

@@ -23,13 +23,14 @@ BATCH = 500
 _TICK = timedelta(microseconds=1)
 
 
-def plan_backfill(app: App, name: str, *, since: datetime, until: datetime) -> list[datetime]:
+def plan_backfill(app: App, operator: Operator, name: str, *, since: datetime, until: datetime) -> list[datetime]:
     """The slots of ``since <= slot <= until`` that made no run, up to what is decided.
 
     Raises:
         NotFound: there is none of this name.
         Conflict: there are more than ``MAX_BACKFILL``.
     """
+    operator.need(Permission.RUNS_READ)
     with app.database.read() as connection:
         record = schedules.find_schedule(connection, name)
         last = min(until, record.decided_until)

@@ -13,7 +13,7 @@ from jobs.ledger import find, followups, lineage, steps
 from jobs.ledger.records import AttemptRecord, RunRecord
 from jobs.ledger.steps import StepRecord
 from jobs.operations import audit
-from jobs.operations.inspect import HIDDEN, shown
+from jobs.operations.inspect import HIDDEN, shown, shown_attempts
 from jobs.operations.operator import Operator, Permission
 
 T = TypeVar("T")
@@ -86,7 +86,7 @@ def attempts_of(
     operator.need(Permission.RUNS_READ)
     with app.database.read() as connection:
         found = find.list_attempts(connection, run_id, before=after, limit=limit + 1)[::-1]
-    return _part(found, limit, lambda one: one.attempt)
+    return _part(shown_attempts(found, operator), limit, lambda one: one.attempt)
 
 
 def steps_of(

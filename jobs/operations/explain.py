@@ -12,6 +12,7 @@ from jobs.ledger import audit, find, queues, workers
 from jobs.ledger.ahead import runs_before
 from jobs.ledger.records import AttemptRecord, RunRecord
 from jobs.ledger.versions import key_holders
+from jobs.operations.inspect import shown
 from jobs.operations.operator import Operator, Permission
 from jobs.sql import Executor
 from jobs.states import Cause, Outcome, RunState
@@ -40,6 +41,7 @@ def explain(app: App, operator: Operator, text: str) -> Explanation:
         run = find.find_run(connection, find.resolve_id(connection, text))
         if run is None:
             raise NotFound(f"There is no run {text}.")
+        run = shown(run, operator)
         now = audit.moment(connection)
         code, sentence, evidence = _explain(connection, run, now)
     named = {name for name, _ in evidence}

@@ -35,6 +35,7 @@ def list_runs(app: App, operator: Operator, selector: Selector, *, limit: int = 
         SelectorRefused: ``cursor`` is none of ours.
     """
     operator.need(Permission.RUNS_READ)
+    check_words(selector, operator)
     after = read_cursor(cursor) if cursor else None
     with app.database.read() as connection:
         found = list(
@@ -62,7 +63,7 @@ def find_run(app: App, operator: Operator, text: str) -> tuple[RunRecord, list[A
         attempts = find.list_attempts(connection, run_id)
     if run is None:
         raise NotFound(f"There is no run {text}.", hint="jobledger list shows those there are.")
-    return shown(run, operator), attempts
+    return shown(run, operator), shown_attempts(attempts, operator)
 
 
 def related(app: App, operator: Operator, run_id: UUID, *, limit: int = 20) -> list[RunRecord]:
@@ -95,7 +96,7 @@ def status(app: App, operator: Operator, *, groups: int = 5) -> Status:
         return Status(
             queues=reports.queue_counts(connection),
             workers=workers.live(connection),
-            groups=reports.dead_groups(connection, limit=groups),
+            groups=[_shown_group(one, operator) for one in reports.dead_groups(connection, limit=groups)],
             ended_in_5m=reports.ended_since(connection, app.clock.now() - timedelta(minutes=5)),
         )
 
@@ -132,7 +133,34 @@ def shown(run: RunRecord, operator: Operator) -> RunRecord:
     """The run as this operator may see it."""
     if operator.may(Permission.ARGUMENTS_READ):
         return run
-    return replace(run, arguments=HIDDEN, result=HIDDEN, progress=HIDDEN)
+    said = None if run.error_message is None else HIDDEN
+    return replace(run, arguments=HIDDEN, result=HIDDEN, progress=HIDDEN, error_message=said)
+
+
+def shown_attempts(attempts: Sequence[AttemptRecord], operator: Operator) -> list[AttemptRecord]:
+    """The attempts as this operator may see them: what went wrong may be told in words that hold personal data."""
+    if operator.may(Permission.ARGUMENTS_READ):
+        return list(attempts)
+    return [
+        replace(one, error_message=HIDDEN, traceback=HIDDEN) if one.error_message or one.traceback else one
+        for one in attempts
+    ]
+
+
+def _shown_group(group: reports.DeadGroup, operator: Operator) -> reports.DeadGroup:
+    if operator.may(Permission.ARGUMENTS_READ) or group.error_message is None:
+        return group
+    return replace(group, error_message=HIDDEN)
+
+
+def check_words(selector: Selector, operator: Operator) -> None:
+    """Refuse to look for what may not be seen: a list by an argument tells the argument.
+
+    Raises:
+        Forbidden: it selects by arguments, or by errors' messages.
+    """
+    if selector.arguments or selector.errors:
+        operator.need(Permission.ARGUMENTS_READ)
 
 
 def changed(

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime, timedelta
+from typing import TypeVar
 
 from jobs.app import App
 from jobs.ledger import errors, reports
+from jobs.operations.inspect import HIDDEN
 from jobs.operations.operator import Operator, Permission
 
 A_DAY = timedelta(days=1)
+G = TypeVar("G", reports.DeadGroup, errors.ErrorGroup)
 
 
 def dead_groups(
@@ -17,7 +21,8 @@ def dead_groups(
     """Dead runs by kind, cause and error, the largest group first."""
     operator.need(Permission.RUNS_READ)
     with app.database.read() as connection:
-        return reports.dead_groups(connection, since=since, limit=limit)
+        found = reports.dead_groups(connection, since=since, limit=limit)
+    return _shown(found, operator)
 
 
 def error_groups(
@@ -26,4 +31,12 @@ def error_groups(
     """What failed since then (a day ago unless said), by fingerprint, the most frequent first."""
     operator.need(Permission.RUNS_READ)
     with app.database.read() as connection:
-        return errors.error_groups(connection, since=since or app.clock.now() - A_DAY, limit=limit)
+        found = errors.error_groups(connection, since=since or app.clock.now() - A_DAY, limit=limit)
+    return _shown(found, operator)
+
+
+def _shown(groups: list[G], operator: Operator) -> list[G]:
+    """Groups as this operator may see them: without the words of an error, which may hold personal data."""
+    if operator.may(Permission.ARGUMENTS_READ):
+        return groups
+    return [replace(one, error_message=None if one.error_message is None else HIDDEN) for one in groups]

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from jobs.clock import new_run_id
+from jobs.context import correlation_id
 from jobs.ledger import audit
 from jobs.operations.operator import Operator
 from jobs.sql import Executor
@@ -27,6 +28,7 @@ def note(
     action = new_run_id()
     shown = f"{what} {target}"
     audit.begin(
-        connection, action, verb=verb, actor=by.name, target=shown, reason=reason, expected=count, before=before
-    )
+        connection, action, verb=verb, actor=by.name, target=shown, reason=reason, expected=count, before=before,
+        request_id=correlation_id.get(),
+    )  # fmt: skip
     audit.finish(connection, action, "finished", after=after, done=count)

@@ -13,6 +13,7 @@ from jobs.app import App
 from jobs.ledger import audit, reports, series
 from jobs.ledger.selectors import STATE_WORDS, Selector
 from jobs.ledger.walk import Count, count_up_to
+from jobs.operations.inspect import check_words
 from jobs.operations.operator import Operator, Permission
 
 MOST = 10_000
@@ -24,6 +25,7 @@ MAX_SPAN = timedelta(days=7)
 def count(app: App, operator: Operator, selector: Selector, *, most: int = MOST) -> Count:
     """How many runs match, counted to ``most``: ``str()`` of it is ``1,234`` or ``10,000+``."""
     operator.need(Permission.RUNS_READ)
+    check_words(selector, operator)
     with app.database.read() as connection:
         return count_up_to(connection, selector, most=most)
 

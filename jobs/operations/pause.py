@@ -7,6 +7,7 @@ from typing import Any
 
 from jobs.app import App
 from jobs.clock import new_run_id
+from jobs.context import correlation_id
 from jobs.errors import Conflict, NotFound
 from jobs.ledger import audit, queues
 from jobs.operations.bulk import check_reason
@@ -90,6 +91,6 @@ def _record(
     action_id = new_run_id()
     audit.begin(
         connection, action_id, verb=verb, actor=operator.name, target=f"{what}:{name}", reason=reason, expected=1,
-        before=before,
+        before=before, request_id=correlation_id.get(),
     )  # fmt: skip
     audit.finish(connection, action_id, "finished", after=after, done=1)

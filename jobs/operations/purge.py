@@ -9,7 +9,7 @@ from uuid import UUID
 from jobs.ledger import purge as purging
 from jobs.ledger.audit import Note
 from jobs.ledger.versions import Version
-from jobs.operations.bulk import Step
+from jobs.operations.batches import Step
 from jobs.operations.operator import Permission
 from jobs.sql import Executor
 from jobs.states import FINAL, LIVE

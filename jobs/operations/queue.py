@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from jobs.app import App
@@ -16,6 +17,7 @@ from jobs.states import RunState
 class QueueView:
     """A queue now; ``count`` is None where it has no run that is not over."""
 
+    name: str
     count: reports.QueueCount | None
     pause: queues.Pause | None
     workers: list[str]
@@ -34,10 +36,26 @@ def look_at(app: App, operator: Operator, name: str) -> QueueView:
     with app.database.read() as connection:
         count = next((one for one in reports.queue_counts(connection) if one.queue == name), None)
         pause = queues.pauses(connection).get(name)
-        serving = [one for one in workers.live(connection) if name in one.queues]
-    return QueueView(
-        count, pause, [one.name for one in serving], sorted({kind for one in serving for kind in one.kinds})
-    )
+        live = workers.live(connection)
+    return _view(name, count, pause, live)
+
+
+def list_queues(app: App, operator: Operator, *, after: str = "", limit: int = 50) -> list[QueueView]:
+    """Every queue that holds a run, is served or is paused, by name; those after ``after``."""
+    operator.need(Permission.RUNS_READ)
+    names = [one for one in known_names(app, operator, "queue") if one > after][:limit]
+    with app.database.read() as connection:
+        counted = {one.queue: one for one in reports.queue_counts(connection)}
+        paused, live = queues.pauses(connection), workers.live(connection)
+    return [_view(name, counted.get(name), paused.get(name), live) for name in names]
+
+
+def _view(
+    name: str, count: reports.QueueCount | None, pause: queues.Pause | None, live: Sequence[workers.WorkerRecord]
+) -> QueueView:
+    serving = [one for one in live if name in one.queues]
+    kinds = sorted({kind for one in serving for kind in one.kinds})
+    return QueueView(name, count, pause, [one.name for one in serving], kinds)
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,7 +22,7 @@ from jobs.ledger.replay import REPLAYABLE, reopen
 from jobs.ledger.steps import forget_steps
 from jobs.ledger.versions import Version, key_holders
 from jobs.models import MAX_PRIORITY, MIN_PRIORITY
-from jobs.operations.bulk import Step
+from jobs.operations.batches import Step
 from jobs.operations.operator import Operator, Permission
 from jobs.ready.protocol import ReadyEntry
 from jobs.sql import Executor

@@ -6,8 +6,9 @@ operator's for every schedule.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -22,6 +23,7 @@ from jobs.ledger.insert import insert_runs
 from jobs.ledger.records import NewRun
 from jobs.ledger.schedules import Owner, ScheduleRecord
 from jobs.ledger.slots import NewSlot, SlotRecord, list_slots, record_slots
+from jobs.operations.inspect import HIDDEN
 from jobs.operations.note import note
 from jobs.operations.operator import Operator, Permission
 from jobs.preview import Planned, preview
@@ -46,6 +48,7 @@ class ScheduleView:
 
 def list_schedules(
     app: App,
+    operator: Operator,
     *,
     kind: str | None = None,
     owner: Owner | None = None,
@@ -54,27 +57,53 @@ def list_schedules(
     limit: int = 1000,
 ) -> list[ScheduleView]:
     """Schedules by name; ``after`` is the name that the last page ended with."""
+    operator.need(Permission.RUNS_READ)
+    found: list[ScheduleRecord] = []
     with app.database.read() as connection:
-        found = schedules.list_schedules(connection, kind=kind, owner=owner, after=after, limit=limit)
-        return _views(connection, [one for one in found if state in (None, one.state)])
+        while True:
+            page = schedules.list_schedules(connection, kind=kind, owner=owner, after=after, limit=limit)
+            found += [one for one in page if state in (None, one.state)]
+            if len(page) < limit or len(found) >= limit:
+                return _views(connection, [_shown(one, operator) for one in found[:limit]])
+            after = page[-1].name
 
 
-def show_schedule(app: App, name: str, *, limit: int = 20) -> tuple[ScheduleView, list[SlotRecord], list[Planned]]:
+def show_schedule(
+    app: App, operator: Operator, name: str, *, limit: int = 20
+) -> tuple[ScheduleView, list[SlotRecord], list[Planned]]:
     """A schedule, what became of its latest slots, and the slots to come.
 
     Raises:
         NotFound: there is none of this name.
     """
+    operator.need(Permission.RUNS_READ)
     with app.database.read() as connection:
         record = schedules.find_schedule(connection, name)
         past = list_slots(connection, name, limit=limit)
-        (view,) = _views(connection, [record])
+        (view,) = _views(connection, [_shown(record, operator)])
     coming = [] if record.problem or record.paused_at else _coming(record, limit=5)
     return view, past, coming
 
 
-def preview_schedule(app: App, name: str, *, since: datetime | None, until: datetime, limit: int) -> list[Planned]:
+def slots_of(
+    app: App, operator: Operator, name: str, *, before: datetime | None = None, limit: int = 50
+) -> list[SlotRecord]:
+    """What became of a schedule's slots, newest first; ``before`` is the moment that the last page ended with.
+
+    Raises:
+        NotFound: there is none of this name.
+    """
+    operator.need(Permission.RUNS_READ)
+    with app.database.read() as connection:
+        schedules.find_schedule(connection, name)
+        return list_slots(connection, name, before=before, limit=limit)
+
+
+def preview_schedule(
+    app: App, operator: Operator, name: str, *, since: datetime | None, until: datetime, limit: int
+) -> list[Planned]:
     """When the schedule would fire in ``since <= slot <= until`` (from now, if None)."""
+    operator.need(Permission.RUNS_READ)
     with app.database.read() as connection:
         record = schedules.find_schedule(connection, name)
         after = since - _TICK if since is not None else schedules.ledger_moment(connection)
@@ -239,6 +268,12 @@ def _views(connection: Executor, records: Sequence[ScheduleRecord]) -> list[Sche
         )
         for one in records
     ]
+
+
+def _shown(record: ScheduleRecord, operator: Operator) -> ScheduleRecord:
+    if operator.may(Permission.ARGUMENTS_READ):
+        return record
+    return replace(record, arguments=json.dumps(HIDDEN))
 
 
 def _late_seconds(record: ScheduleRecord, moment: datetime) -> float:

@@ -8,12 +8,14 @@ from uuid import UUID
 
 from jobs.app import App
 from jobs.clock import new_run_id
+from jobs.context import correlation_id
 from jobs.errors import Conflict
 from jobs.ledger import audit, find, queues
 from jobs.ledger import cancel as cancelling
 from jobs.ledger.audit import Note
 from jobs.ledger.versions import put_back, versions
-from jobs.operations.bulk import BATCH, Report, Step, _add_up, check_reason, tell_ready
+from jobs.operations.batches import BATCH, Report, Step, add_up, tell_ready
+from jobs.operations.bulk import check_reason
 from jobs.operations.operator import Operator, Permission
 from jobs.ready.protocol import ReadyEntry
 from jobs.sql import Executor
@@ -55,6 +57,15 @@ def undo(app: App, operator: Operator, action: dict[str, Any], *, reason: str | 
     Raises:
         Conflict: another operator undid it first.
     """
+    return go_on(app, operator, action, begin_undo(app, operator, action, reason=reason))
+
+
+def begin_undo(app: App, operator: Operator, action: dict[str, Any], *, reason: str | None = None) -> Report:
+    """Put it on record that ``action`` is taken back; ``go_on`` does it. A pause is put back here and now.
+
+    Raises:
+        Conflict: another operator undid it first.
+    """
     operator.need(_NEEDS[action["verb"]])
     check_reason(app, reason)
     report = Report(action_id=new_run_id(), verb="undo", expected=action["done"])
@@ -70,9 +81,15 @@ def undo(app: App, operator: Operator, action: dict[str, Any], *, reason: str | 
             reason=reason,
             expected=action["done"],
             undoes=action["id"],
+            request_id=correlation_id.get(),
         )
         if action["target"] != "runs":
             _put_pause_back(connection, action, report)
+    return report
+
+
+def go_on(app: App, operator: Operator, action: dict[str, Any], report: Report) -> Report:
+    """Take back what ``begin_undo`` put on record, batch by batch; its row says how it ended."""
     state = "failed"
     try:
         if action["target"] == "runs":
@@ -96,7 +113,7 @@ def _undo_runs(app: App, operator: Operator, action: dict[str, Any], report: Rep
             step = _undo_batch(connection, operator, notes)
             audit.note(connection, report.action_id, step.notes)
         tell_ready(app, step)
-        _add_up(report, step)
+        add_up(report, step)
         after = notes[-1].run_id
 
 

@@ -7,6 +7,7 @@ from datetime import timedelta
 
 from jobs.app import App
 from jobs.clock import new_run_id
+from jobs.context import correlation_id
 from jobs.errors import Ambiguous, Conflict, NotFound
 from jobs.ledger import audit, workers
 from jobs.ledger.workers import WorkerRecord
@@ -73,6 +74,7 @@ def roll_workers(app: App, operator: Operator, supervisors: Sequence[str], *, re
         action_id = new_run_id()
         audit.begin(
             connection, action_id, verb="roll", actor=operator.name, reason=reason, expected=len(told),
+            request_id=correlation_id.get(),
             target=f"worker:{supervisors[0]}" if len(supervisors) == 1 else f"{len(supervisors)} workers",
         )  # fmt: skip
         audit.finish(connection, action_id, "finished", done=len(told))
@@ -95,7 +97,7 @@ def stop_worker(app: App, operator: Operator, name: str, *, reason: str | None =
         action_id = new_run_id()
         audit.begin(
             connection, action_id, verb="stop", actor=operator.name, target=f"worker:{worker.name}", reason=reason,
-            expected=1,
+            expected=1, request_id=correlation_id.get(),
         )  # fmt: skip
         audit.finish(connection, action_id, "finished", done=1)
     return worker

@@ -15,8 +15,9 @@ from jobs.app import App
 from jobs.errors import Conflict, Forbidden, JobsError, NotFound, SelectorRefused
 from jobs.ledger import audit, prune
 from jobs.ledger.selectors import Selector
-from jobs.operations import bulk, inspect
-from jobs.operations.bulk import Act, Report, carry_out, plan
+from jobs.operations import batches, inspect
+from jobs.operations.batches import Act, Report
+from jobs.operations.bulk import carry_out, plan
 from jobs.operations.cancel import Cancel
 from jobs.operations.operator import Operator, Permission
 from jobs.operations.pause import pause, resume
@@ -121,13 +122,13 @@ def test_a_run_that_left_the_selected_state_before_it_was_locked_is_skipped(
     app: App, ada: Operator, book: Book, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     moved, dead = dead_runs(book, 2)
-    look = bulk.versions
+    look = batches.versions
 
     def succeeds_first(connection: Any, run_ids: list[UUID], *, lock: bool = False) -> Any:
         found = look(connection, run_ids, lock=lock)
         return {one: {**version, "state": "succeeded"} if one == moved else version for one, version in found.items()}
 
-    monkeypatch.setattr(bulk, "versions", succeeds_first)
+    monkeypatch.setattr(batches, "versions", succeeds_first)
     report = act_on(app, ada, replay(app, ada), EVERYTHING)
 
     assert (report.done, report.some_skipped) == (1, [(moved, "it is succeeded meanwhile")])
@@ -151,7 +152,7 @@ def test_a_run_whose_key_is_held_is_skipped_and_the_rest_goes_on(app: App, ada: 
 def test_batches_are_short_and_a_stopped_action_goes_on_where_it_was(
     app: App, ada: Operator, book: Book, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(bulk, "BATCH", 2)
+    monkeypatch.setattr(batches, "BATCH", 2)
     dead = dead_runs(book, 5)
     seen: list[int] = []
     planned = plan(app, ada, replay(app, ada), EVERYTHING)
@@ -176,7 +177,7 @@ def test_batches_are_short_and_a_stopped_action_goes_on_where_it_was(
 def test_what_dies_again_during_the_action_is_not_taken_twice(
     app: App, ada: Operator, book: Book, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(bulk, "BATCH", 1)
+    monkeypatch.setattr(batches, "BATCH", 1)
     dead_runs(book, 3)
 
     def die_again(report: Report) -> None:

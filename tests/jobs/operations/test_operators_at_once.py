@@ -15,7 +15,8 @@ from jobs.ledger import audit, claim, insert, settle
 from jobs.ledger.records import Claim, Ending
 from jobs.ledger.selectors import Selector
 from jobs.models import JobAttempt, JobRun, OperatorAction
-from jobs.operations.bulk import Act, Report, carry_out, patiently, plan
+from jobs.operations.batches import Act, Report, patiently
+from jobs.operations.bulk import carry_out, plan
 from jobs.operations.cancel import Cancel
 from jobs.operations.operator import Operator
 from jobs.operations.purge import Purge

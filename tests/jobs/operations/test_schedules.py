@@ -149,7 +149,7 @@ def test_what_the_code_owns_is_paused_here_and_changed_there(app: App) -> None:
     assert operations.pause_schedule(app, "hourly", by=ANN)
     operations.delete_schedule(app, "hourly", by=ANN, is_forced=True)
     with pytest.raises(NotFound):
-        operations.show_schedule(app, "hourly")
+        operations.show_schedule(app, ANN, "hourly")
 
 
 def test_a_name_is_given_once(app: App) -> None:
@@ -166,19 +166,19 @@ def test_backfill_makes_the_runs_of_slots_that_made_none_and_only_once(app: App)
     assert became(app, made) == [(1, "missed"), (2, "missed"), (3, "missed"), (4, "fired")]
 
     # From before the schedule was made.
-    planned = backfill.plan_backfill(app, "hourly", since=made - 2 * HOUR, until=moment(app))
+    planned = backfill.plan_backfill(app, ANN, "hourly", since=made - 2 * HOUR, until=moment(app))
     assert [(one - made) // HOUR for one in planned] == [-2, -1, 0, 1, 2, 3]
     assert backfill.backfill_schedule(app, "hourly", planned, by=ANN) == 6
 
     assert became(app, made) == [(n, "backfilled") for n in range(-2, 4)] + [(4, "fired")]
     assert backfill.backfill_schedule(app, "hourly", planned, by=ANN) == 0
-    assert backfill.plan_backfill(app, "hourly", since=made - 2 * HOUR, until=moment(app)) == []
+    assert backfill.plan_backfill(app, ANN, "hourly", since=made - 2 * HOUR, until=moment(app)) == []
 
 
 def test_backfill_never_takes_a_slot_to_come(app: App) -> None:
     made = hourly(app, since=2 * HOUR + MINUTE, catch_up="all")
 
-    planned = backfill.plan_backfill(app, "hourly", since=made + SECOND, until=made + 100 * HOUR)
+    planned = backfill.plan_backfill(app, ANN, "hourly", since=made + SECOND, until=made + 100 * HOUR)
 
     # Nothing is decided yet: the scheduler will fire what is due.
     assert planned == []
@@ -188,7 +188,7 @@ def test_too_much_to_backfill_is_refused(app: App) -> None:
     made = hourly(app, since=MINUTE)
 
     with pytest.raises(Conflict, match="10,000"):
-        backfill.plan_backfill(app, "hourly", since=made - 10_001 * HOUR, until=moment(app))
+        backfill.plan_backfill(app, ANN, "hourly", since=made - 10_001 * HOUR, until=moment(app))
 
 
 def test_a_run_by_hand_stands_beside_the_slots(app: App) -> None:
@@ -196,7 +196,7 @@ def test_a_run_by_hand_stands_beside_the_slots(app: App) -> None:
 
     run_id = operations.run_schedule(app, "hourly", by=ANN)
 
-    _, past, _ = operations.show_schedule(app, "hourly")
+    _, past, _ = operations.show_schedule(app, ANN, "hourly")
     assert past == []
     with app.database.read() as connection:
         assert slots.live_runs(connection, ["hourly"]) == {"hourly": 1}

@@ -1,0 +1,48 @@
+"""Enqueue: an operator records a run of a kind, with arguments that its job checks. On record, as all they do."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from jobs import registry
+from jobs.app import App
+from jobs.enqueue import Enqueued, announce_runs, carrier, write_runs
+from jobs.operations.bulk import check_reason
+from jobs.operations.note import note
+from jobs.operations.operator import Operator, Permission
+from jobs.unserved import warn_if_unserved
+
+
+def enqueue_run(
+    app: App,
+    operator: Operator,
+    kind: str,
+    arguments: Mapping[str, Any],
+    *,
+    reason: str | None = None,
+    **terms: Any,
+) -> Enqueued:
+    """Record a run of ``kind``; ``terms`` are those of ``Job.enqueue``. Its audit row is in the same transaction.
+
+    Raises:
+        NotFound: this process does not know the kind: its module is not imported.
+        ArgumentsRefused: they do not fit the job.
+        EnqueueRefused, KeyConflict, KeyBusy: as ``Job.enqueue``.
+    """
+    operator.need(Permission.RUNS_ENQUEUE)
+    check_reason(app, reason)
+    cls = registry.get(kind)
+    # Of the job's own, though not its public: an application enqueues by ``enqueue``.
+    run = replace(cls(**arguments)._new_run(app, **terms), enqueued_by=operator.name[:200])
+    with app.database.write(urgent=True) as connection:
+        (admitted,) = write_runs(connection, carrier(app)([run]))
+        app.database.ring(connection)
+        note(
+            connection, "enqueue", operator, target=run.kind, what="kind", reason=reason,
+            after={"run_id": str(admitted.run.id), "queue": run.queue}, count=int(admitted.created),
+        )  # fmt: skip
+    announce_runs(app, [admitted.run])
+    warn_if_unserved(app, [run.queue])
+    return Enqueued(admitted.run.id, admitted.created)

@@ -1,0 +1,128 @@
+"""Figures: counted once for all who ask, never older than their time, dropped on writes, and shown by permission."""
+
+from __future__ import annotations
+
+import threading
+from datetime import UTC, datetime
+
+import pytest
+
+from jobs.app import App
+from jobs.clock import SystemClock
+from jobs.errors import Forbidden
+from jobs.ledger.records import Failure
+from jobs.ledger.selectors import Selector
+from jobs.operations import overview
+from jobs.operations.figures import MOST_KEPT, Figures
+from jobs.operations.inspect import HIDDEN
+from jobs.operations.operator import Operator, Permission
+from jobs.states import Outcome
+from tests.book import Book
+from tests.conftest import MakeApp
+
+VIEWER = Operator("viewer", frozenset({Permission.RUNS_READ}))
+
+
+class Hands(SystemClock):
+    """A clock whose spans pass when the test says so."""
+
+    at = 0.0
+
+    def monotonic(self) -> float:
+        return self.at
+
+
+@pytest.fixture
+def clock() -> Hands:
+    return Hands()
+
+
+@pytest.fixture
+def figures(sqlite_url: str, make_app: MakeApp, clock: Hands) -> Figures:
+    return Figures(make_app(sqlite_url, clock=clock))
+
+
+@pytest.fixture
+def book(figures: Figures) -> Book:
+    return Book(figures._app.database, now=datetime.now(UTC))
+
+
+def test_a_figure_is_kept_for_its_time_and_no_longer(figures: Figures, book: Book, clock: Hands, ada: Operator) -> None:
+    assert figures.counts(ada)["queued"].number == 0
+    book.enqueue()
+
+    clock.at = 1.9
+    assert figures.counts(ada)["queued"].number == 0
+    clock.at = 2.1
+    assert figures.counts(ada)["queued"].number == 1
+
+
+def test_who_writes_drops_it_even_while_it_is_counted(
+    figures: Figures, book: Book, ada: Operator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    figures.counts(ada)
+    book.enqueue()
+    figures.drop()
+    assert figures.counts(ada)["queued"].number == 1
+
+    count = overview.counts
+
+    def slow(app: App, operator: Operator) -> object:
+        found = count(app, operator)
+        book.enqueue()
+        figures.drop()
+        return found
+
+    figures.drop()
+    monkeypatch.setattr(overview, "counts", slow)
+    figures.counts(ada)
+    monkeypatch.setattr(overview, "counts", count)
+    assert figures.counts(ada)["queued"].number == 2
+
+
+def test_each_question_is_kept_for_itself_and_not_without_bound(figures: Figures, book: Book, ada: Operator) -> None:
+    book.enqueue(queue="mail")
+
+    assert figures.count(ada, Selector(queues=("mail",))).number == 1
+    assert figures.count(ada, Selector(queues=("other",))).number == 0
+    for number in range(MOST_KEPT + 10):
+        figures.count(ada, Selector(queues=(f"queue{number}",)))
+    assert len(figures._kept) == MOST_KEPT
+
+
+def test_what_is_kept_for_one_is_not_shown_to_another_who_may_not_see_it(
+    figures: Figures, book: Book, ada: Operator
+) -> None:
+    held = book.start(max_attempts=1)
+    book.end(held, Outcome.FAILED, failure=Failure("ValueError", "card 4242", None, "ab12"))
+
+    said = [one.error_message for one in figures.dead_groups(ada)]
+    hidden = [one.error_message for one in figures.dead_groups(VIEWER)]
+
+    assert said == ["card 4242"]
+    assert hidden == [HIDDEN]
+    with pytest.raises(Forbidden):
+        figures.dead_groups(Operator("nobody", frozenset()))
+    with pytest.raises(Forbidden):
+        figures.count(VIEWER, Selector(arguments=(("card", "1"),)))
+
+
+def test_many_who_ask_at_once_count_once(figures: Figures, ada: Operator, monkeypatch: pytest.MonkeyPatch) -> None:
+    counted: list[int] = []
+    go = threading.Event()
+    count = overview.counts
+
+    def slow(app: App, operator: Operator) -> object:
+        counted.append(1)
+        assert go.wait(10)
+        return count(app, operator)
+
+    monkeypatch.setattr(overview, "counts", slow)
+    asking = [threading.Thread(target=figures.counts, args=(ada,)) for _ in range(8)]
+    for one in asking:
+        one.start()
+    go.set()
+    for one in asking:
+        one.join(10)
+
+    assert counted == [1]
