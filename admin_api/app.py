@@ -10,6 +10,7 @@ from starlette.types import ASGIApp
 from admin_api import failing
 from admin_api.guard import Guard
 from admin_api.house import House
+from admin_api.pages import site
 from admin_api.routes import health, sessions
 from jobs.app import App
 from jobs.clock import new_secret
@@ -39,6 +40,7 @@ def make_routes(app: App) -> FastAPI:
     failing.install(api)
     for part in (health, sessions):
         api.include_router(part.router)
+    site.install(api)
     return api
 
 

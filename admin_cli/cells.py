@@ -12,8 +12,8 @@ from enum import Enum
 from typing import Any
 from uuid import UUID
 
-from admin_cli.sanitize import visible
 from jobs.duration import format_duration
+from jobs.visible import visible
 
 SHORT_ID = 8
 """Characters of a short id: the last ones, for ids made in a row share their heads."""

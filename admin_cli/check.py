@@ -12,7 +12,7 @@ from admin_cli import streams
 from admin_cli.app import open_app, read_settings
 from admin_cli.exits import CommandFailed, Exit
 from admin_cli.options import Globals, pass_globals
-from admin_cli.sanitize import one_line
+from jobs.visible import one_line
 
 SECONDS = 5.0
 """How long an endpoint may take. Source: decision; above its own time limit for the ledger."""

@@ -21,7 +21,7 @@ from admin_cli import census, streams
 from admin_cli.exits import CommandFailed, Exit
 from admin_cli.names import command_line
 from admin_cli.options import Globals, pass_globals
-from admin_cli.sanitize import one_line
+from jobs.visible import one_line
 
 if TYPE_CHECKING:
     from jobs.app import App

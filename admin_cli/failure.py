@@ -16,7 +16,7 @@ from admin_cli import streams
 from admin_cli.exits import Exit, exit_code_for
 from admin_cli.names import command_line, program_name
 from admin_cli.options import OutOfTime
-from admin_cli.sanitize import one_line, visible
+from jobs.visible import one_line, visible
 
 GLOBAL_OPTIONS = ("--database-url", "--redis-url", "--timeout", "--debug", "--version")
 

@@ -13,8 +13,8 @@ from rich.text import Text
 from admin_cli.block import Block
 from admin_cli.cells import age, table_cell
 from admin_cli.paper import ENDLESS, Paper
-from admin_cli.sanitize import visible, visible_lines
 from admin_cli.table import GAP, draw_table
+from jobs.visible import visible, visible_lines
 
 INDENT = 2
 MIN_VALUE_WIDTH = 20

@@ -8,7 +8,7 @@ import click
 
 from admin_cli import streams
 from admin_cli.exits import CommandFailed, Exit
-from admin_cli.sanitize import visible
+from jobs.visible import visible
 
 MAX_BY_YES = 100
 """Above this many, the count itself must be typed. Source: decision; `y` is typed before it is read."""

@@ -16,9 +16,9 @@ from admin_cli.options import DURATION, Globals, pass_globals
 from admin_cli.output import Output, output_options, record_options
 from admin_cli.record import Block
 from admin_cli.run_columns import fields_of
-from admin_cli.sanitize import visible
 from admin_cli.selecting import complete_kinds, complete_queues
 from admin_cli.status import QUEUE_COLUMNS
+from jobs.visible import visible
 
 if TYPE_CHECKING:
     from jobs.ledger.queues import Pause

@@ -22,7 +22,7 @@ from datetime import datetime
 from admin_cli import streams
 from admin_cli.block import Asked
 from admin_cli.block import Block as Block
-from admin_cli.sanitize import visible, visible_lines
+from jobs.visible import visible, visible_lines
 
 
 def write_record(

@@ -11,8 +11,8 @@ from admin_cli.actor import this_operator
 from admin_cli.app import open_app
 from admin_cli.options import Globals, pass_globals
 from admin_cli.prompt import confirm
-from admin_cli.sanitize import one_line
 from admin_cli.schedule_options import MOMENT, REASON, in_zone, zone_of
+from jobs.visible import one_line
 
 
 @click.command("run")

@@ -14,7 +14,7 @@ from admin_cli.app import open_app
 from admin_cli.columns import Column
 from admin_cli.options import DURATION, Globals, pass_globals
 from admin_cli.output import Output, output_options
-from admin_cli.sanitize import visible
+from jobs.visible import visible
 
 ROLE = click.Choice(["viewer", "operator", "admin"])
 REASON = click.option("--reason", metavar="TEXT", help="Why; kept in the audit.")

@@ -16,8 +16,8 @@ from admin_cli.options import Globals, pass_globals
 from admin_cli.output import Output, output_options, record_options
 from admin_cli.record import Block
 from admin_cli.run_columns import RUN_COLUMNS, error_of, run_json, word_of
-from admin_cli.sanitize import visible
 from admin_cli.selecting import complete_ids
+from jobs.visible import visible
 
 if TYPE_CHECKING:
     from jobs.ledger.records import RunRecord

@@ -14,9 +14,9 @@ from admin_cli.output import Output, output_options, record_options
 from admin_cli.prompt import confirm
 from admin_cli.record import Block
 from admin_cli.run_columns import fields_of
-from admin_cli.sanitize import visible
 from admin_cli.selecting import complete_workers
 from admin_cli.status import WORKER_COLUMNS
+from jobs.visible import visible
 
 
 @click.group("workers")

@@ -11,7 +11,9 @@ from pathlib import Path
 PACKAGES = ("jobs", "worker", "scheduler", "admin_cli", "admin_api")
 
 LAYERS: tuple[frozenset[str], ...] = (
-    frozenset({"jobs.errors", "jobs.states", "jobs.clock", "jobs.duration", "jobs.size", "jobs.unique"}),
+    frozenset(
+        {"jobs.errors", "jobs.states", "jobs.clock", "jobs.duration", "jobs.size", "jobs.unique", "jobs.visible"}
+    ),
     frozenset({"jobs.retry", "jobs.settings", "jobs.events", "jobs.tags", "jobs.arguments"})
     | {
         f"jobs.{part}"

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from admin_cli.sanitize import MAX_COMBINING, one_line, visible, visible_lines
+from jobs.visible import MAX_COMBINING, one_line, visible, visible_lines
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,7 @@
-"""Text that came from data, made harmless for a terminal and for tab-separated columns.
+"""Text that came from data, made harmless for a terminal, for tab-separated columns and for a page.
 
 Kinds, error messages, tags and arguments are written by whoever enqueues; an operator's terminal obeys
-control characters. Whatever goes to stdout or stderr and was not written by us passes ``visible`` first.
+control characters, and a browser bidi marks. Whatever is shown and was not written by us passes ``visible`` first.
 """
 
 from __future__ import annotations

@@ -1,0 +1,97 @@
+"""Audit: what operators did, to which runs, and taking it back."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from fastapi import APIRouter, Request
+from fastapi.responses import RedirectResponse, Response
+
+from admin_api.house import Ledger
+from admin_api.pages import words
+from admin_api.pages.door import Form, Visitor
+from admin_api.pages.render import page
+from jobs.errors import Forbidden, JobsError
+from jobs.ledger.audit import Note
+from jobs.operations import audit, undo
+
+router = APIRouter()
+A_PAGE = 50
+NOTES = 100
+
+
+@router.get("/audit")
+def show_audit(request: Request, app: Ledger, visitor: Visitor, before: UUID | None = None) -> Response:
+    found = audit.list_actions(app, visitor.operator, before=before, limit=A_PAGE + 1)
+    return page(
+        request,
+        "audit.html",
+        identity=visitor,
+        actions=found[:A_PAGE],
+        is_first=before is None,
+        following=found[A_PAGE - 1]["id"] if len(found) > A_PAGE else None,
+    )
+
+
+@router.get("/audit/{text}")
+def show_action(request: Request, app: Ledger, visitor: Visitor, text: str) -> Response:
+    action, notes = audit.find_action(app, visitor.operator, text, limit=NOTES + 1)
+    return page(
+        request,
+        "action.html",
+        identity=visitor,
+        action=action,
+        notes=[(one, _moves(one)) for one in notes[:NOTES]],
+        is_cut=len(notes) > NOTES,
+        can_undo=_can_undo(request, app, visitor, text),
+        facts=_facts(action),
+        refreshes=action["state"] == "running",
+    )
+
+
+@router.get("/audit/{text}/undo")
+def ask_undo(request: Request, app: Ledger, visitor: Visitor, text: str) -> Response:
+    action = undo.plan_undo(app, visitor.operator, text)
+    return page(request, "undo.html", identity=visitor, action=action, refreshes=False)
+
+
+@router.post("/audit/{text}/undo")
+def undo_now(app: Ledger, visitor: Visitor, text: str, form: Form) -> Response:
+    action = undo.plan_undo(app, visitor.operator, text)
+    report = undo.undo(app, visitor.operator, action, reason=str(form.get("reason", "")).strip() or None)
+    return RedirectResponse(f"/audit/{report.action_id}", 303)
+
+
+def _can_undo(request: Request, app: Ledger, visitor: Visitor, text: str) -> bool:
+    try:
+        undo.plan_undo(app, visitor.operator, text)
+    except (JobsError, Forbidden):
+        return False
+    return True
+
+
+def _moves(note: Note) -> list[tuple[str, object, object]]:
+    """What changed of a run, in the words that people know."""
+    before, after = dict(note.before or {}), dict(note.after or {})
+    names = [name for name in ("state", "queue", "priority", "run_at") if before.get(name) != after.get(name)]
+    return [(name, before.get(name), after.get(name)) for name in names]
+
+
+def _facts(action: dict[str, object]) -> list[tuple[str, object]]:
+    started, finished = action["started_at"], action["finished_at"]
+    every: list[tuple[str, object]] = [
+        ("id", str(action["id"])),
+        ("by", action["actor"]),
+        ("target", action["target"]),
+        ("reason", action["reason"]),
+        ("started", words.stamp(started) if started else None),  # type: ignore[arg-type]
+        ("finished", words.stamp(finished) if finished else None),  # type: ignore[arg-type]
+        ("selector", words.inline(action["selector"]) if action["selector"] else None),
+        ("options", words.inline(action["options"]) if action["options"] else None),
+        ("expected", action["expected"]),
+        ("done", action["done"]),
+        ("skipped", action["skipped"] or None),
+    ]
+    if action["target"] != "runs":
+        every += [(name, words.inline(action[name])) for name in ("before", "after") if action[name]]
+    return [(name, value) for name, value in every if value not in (None, "")]

@@ -1,0 +1,97 @@
+"""The door: whose browser it is (a cookie), and whether it was our page that sent a form.
+
+Behind TLS the cookie is ``__Host-jobledger``: this host's alone, on TLS alone. On plain HTTP, which is only served on
+this machine, browsers take no such cookie, and it is ``jobledger-session``, without ``Secure``.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated
+from urllib.parse import urlsplit
+
+from fastapi import Depends, Request
+from starlette.datastructures import FormData
+from starlette.responses import Response
+
+from admin_api.house import House, house_of
+from jobs.errors import Forbidden, Unauthenticated
+from jobs.operations import sign_in
+from jobs.operations.operator import Operator
+from jobs.operations.sign_in import PAGE_LASTS, Identity, Opened
+
+MAX_FIELDS = 2000
+"""Source: decision; a page of 500 runs, all of them ticked, with room."""
+
+
+def cookie_name(house: House) -> str:
+    return "__Host-jobledger" if house.app.settings.api_behind_tls else "jobledger-session"
+
+
+def remember(response: Response, house: House, opened: Opened) -> None:
+    """Let the browser keep the session."""
+    response.set_cookie(
+        cookie_name(house), opened.secret, max_age=int(PAGE_LASTS.total_seconds()), path="/", httponly=True,
+        samesite="lax", secure=house.app.settings.api_behind_tls,
+    )  # fmt: skip
+
+
+def forget(response: Response, house: House) -> None:
+    response.delete_cookie(
+        cookie_name(house), path="/", httponly=True, samesite="lax", secure=house.app.settings.api_behind_tls
+    )  # fmt: skip
+
+
+def visitor(request: Request) -> Identity:
+    """Who looks.
+
+    Raises:
+        Unauthenticated: nobody who is signed in.
+    """
+    house = house_of(request)
+    secret = request.cookies.get(cookie_name(house))
+    if not secret:
+        raise Unauthenticated("Sign in first.")
+    identity = sign_in.by_cookie(house.app, secret)
+    request.state.operator = identity.operator
+    return identity
+
+
+def is_ours(request: Request) -> bool:
+    """Whether a page of this very origin sent it: what the browser says, which a page of another site cannot forge."""
+    site, origin = request.headers.get("sec-fetch-site"), request.headers.get("origin")
+    if site is not None and site != "same-origin":
+        return False
+    if origin is not None and (origin != "null" or site is None):
+        return urlsplit(origin).netloc.lower() == request.headers.get("host", "").lower()
+    return site is not None
+
+
+def from_us(request: Request) -> None:
+    """Stands before every handler that changes something.
+
+    Raises:
+        Forbidden: a page of another site, or no browser, sent it.
+    """
+    if not is_ours(request):
+        raise Forbidden("This did not come from a page of ours.", hint="Programs use the API: /v1, with a token.")
+
+
+async def read_form(request: Request, ours: Annotated[None, Depends(from_us)]) -> FormData:
+    """What a form sent, if it was ours."""
+    return await request.form(max_fields=MAX_FIELDS, max_files=0)
+
+
+def local_path(given: str | None) -> str:
+    """Where to go on: an address on this server; the overview, if it is none."""
+    text = given or "/"
+    is_local = text.startswith("/") and text[1:2] not in ("/", "\\") and text.isascii() and text.isprintable()
+    return text if is_local and " " not in text else "/"
+
+
+def operator_of(identity: Annotated[Identity, Depends(visitor)]) -> Operator:
+    return identity.operator
+
+
+Visitor = Annotated[Identity, Depends(visitor)]
+Form = Annotated[FormData, Depends(read_form)]
+TheHouse = Annotated[House, Depends(house_of)]

@@ -1,0 +1,59 @@
+"""The overview: what is wrong now, and how much work there is, is done and fails."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter, Request
+from fastapi.responses import Response
+
+from admin_api.house import Ledger
+from admin_api.pages.asking import term
+from admin_api.pages.bars import draw_minutes
+from admin_api.pages.door import Visitor
+from admin_api.pages.render import link, page, part
+from jobs.operations import overview
+from jobs.operations.trouble import Trouble, troubles
+
+router = APIRouter()
+KINDS_SHOWN = 10
+
+
+@router.get("/")
+def show_overview(request: Request, app: Ledger, visitor: Visitor) -> Response:
+    operator = visitor.operator
+    series = overview.throughput(app, operator)
+    latencies = overview.latencies(app, operator)
+    return page(
+        request,
+        "overview.html",
+        identity=visitor,
+        troubles=[(one, _place(one)) for one in troubles(app, operator)],
+        counts=overview.counts(app, operator),
+        oldest=overview.oldest(app, operator),
+        chart=draw_minutes(series.minutes),
+        is_capped=series.is_capped,
+        succeeded=sum(one.succeeded for one in series.minutes),
+        failed=sum(one.failed for one in series.minutes),
+        latencies=latencies[:KINDS_SHOWN],
+        more_latencies=max(0, len(latencies) - KINDS_SHOWN),
+    )
+
+
+def _place(one: Trouble) -> str:
+    """Where a page shows more of it."""
+    subject = one.subject or ""
+    match one.code:
+        case "no_worker":
+            return "/workers"
+        case "unserved" | "late":
+            return link("/runs", where=term("queue", subject), state="ready")
+        case "dead":
+            return link("/runs", where=f"fingerprint:{subject}", state="dead") if subject else "/dead"
+        case "lost":
+            return link("/runs", state="running")
+        case "broken_schedule":
+            return f"/schedules/{part(subject)}"
+        case "no_scheduler":
+            return "/schedules"
+        case "paused":
+            return "/kinds" if one.command.startswith("kinds") else "/queues"
+    return "/"

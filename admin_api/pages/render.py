@@ -1,0 +1,116 @@
+"""Render: a template and what it shows as an answer. A refresh asks for the part that changes, and is given that."""
+
+from __future__ import annotations
+
+import hashlib
+from functools import cache
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote, urlencode
+
+from fastapi import Request
+from fastapi.responses import HTMLResponse
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from admin_api.house import house_of
+from admin_api.pages import words
+from jobs.operations.operator import Operator, Permission
+from jobs.operations.sign_in import Identity
+
+HERE = Path(__file__).resolve().parent.parent
+STATIC, TEMPLATES = HERE / "static", HERE / "templates"
+THEMES = ("auto", "light", "dark")
+THEME_COOKIE = "jobledger-theme"
+PLACES = (
+    ("/", "Overview"),
+    ("/runs", "Runs"),
+    ("/dead", "Dead letters"),
+    ("/errors", "Errors"),
+    ("/queues", "Queues"),
+    ("/workers", "Workers"),
+    ("/schedules", "Schedules"),
+    ("/kinds", "Kinds"),
+    ("/audit", "Audit"),
+    ("/health", "Health"),
+    ("/users", "Users"),
+)
+_NEEDS = {"/audit": Permission.AUDIT_READ, "/users": Permission.USERS_WRITE}
+
+
+def page(
+    request: Request, template: str, *, identity: Identity | None = None, status: int = 200, **shown: Any
+) -> HTMLResponse:
+    """The answer. ``shown`` is what the template names; ``identity`` is who looks, where they are signed in."""
+    app = house_of(request).app
+    now = app.clock.now()
+    operator = identity.operator if identity is not None else None
+    theme = request.cookies.get(THEME_COOKIE, "auto")
+    text = environment().get_template(template).render(
+        {
+            "now": now,
+            "ago": lambda moment: words.ago(moment, now),
+            "word_of": lambda run: words.word_of(run, now),
+            "operator": operator,
+            "may": (lambda permission: operator is not None and operator.may(Permission(permission))),
+            "places": _places(operator),
+            "here": "/" + request.url.path.strip("/").partition("/")[0],
+            "address": address_of(request),
+            "theme": theme if theme in THEMES else "auto",
+            "is_read_only": app.settings.api_read_only,
+            "is_part": request.headers.get("hx-request") == "true",
+            "refreshes": True,
+            "needs_reason": app.settings.require_reason,
+            "status": status,
+            **shown,
+        }
+    )  # fmt: skip
+    # Else a form would send no Origin, by which a page of another site is told from ours.
+    headers = {"Referrer-Policy": "same-origin", "Vary": "HX-Request, Cookie"}
+    return HTMLResponse(text, status, headers)
+
+
+def address_of(request: Request) -> str:
+    """The path and query of this page, as a link."""
+    query = request.url.query
+    return quote(request.url.path) + (f"?{query}" if query else "")
+
+
+def link(path: str, **given: Any) -> str:
+    """``path`` with a query of what is given; None and empty are left out, lists repeated."""
+    said = {name: value for name, value in given.items() if value not in (None, "", [], ())}
+    query = urlencode(said, doseq=True)
+    return f"{path}?{query}" if query else path
+
+
+def part(text: str) -> str:
+    """A name as one part of a path."""
+    return quote(text, safe="")
+
+
+@cache
+def environment() -> Environment:
+    made = Environment(
+        loader=FileSystemLoader(TEMPLATES),
+        autoescape=True,
+        undefined=StrictUndefined,
+        finalize=words.plain,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        auto_reload=False,
+    )
+    made.filters.update(words.FILTERS, part=part)
+    made.globals.update(link=link, static=_static)
+    return made
+
+
+@cache
+def _static(name: str) -> str:
+    """The address of a static file, another one when its content is another."""
+    digest = hashlib.sha256((STATIC / name).read_bytes()).hexdigest()[:12]
+    return f"/static/{name}?v={digest}"
+
+
+def _places(operator: Operator | None) -> list[tuple[str, str]]:
+    if operator is None:
+        return []
+    return [one for one in PLACES if one[0] not in _NEEDS or operator.may(_NEEDS[one[0]])]

@@ -1,0 +1,79 @@
+"""The list of runs: the query box, the states, a page at a time, and acting on what is ticked or on all of it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from fastapi import APIRouter, Request
+from fastapi.responses import Response
+
+from admin_api.house import Ledger
+from admin_api.pages.asking import Choice, read_choice
+from admin_api.pages.door import Visitor
+from admin_api.pages.render import link, page
+from jobs.errors import JobsError, SelectorRefused
+from jobs.ledger.selectors import Selector
+from jobs.operations import inspect, overview
+from jobs.operations.operator import Operator
+from jobs.operations.query import FIELDS
+from jobs.operations.selector import make_selector
+
+router = APIRouter()
+A_PAGE = 50
+STATES = ("ready", "running", "retrying", "scheduled", "dead", "succeeded", "cancelled")
+
+
+@router.get("/runs")
+def show_runs(request: Request, app: Ledger, visitor: Visitor, cursor: str | None = None) -> Response:
+    operator = visitor.operator
+    choice = replace(read_choice(request.query_params), ids=())
+    problem: JobsError | None = None
+    found = inspect.Page([], None)
+    counts: dict[str, Any] = {}
+    try:
+        selector = make_selector(app, choice.asked)
+        found = inspect.list_runs(app, operator, selector, limit=A_PAGE, cursor=cursor)
+        counts = _counts(app, operator, choice, selector)
+    except JobsError as error:
+        if not isinstance(error, SelectorRefused) and error.code not in ("not_found", "ambiguous"):
+            raise
+        problem = error
+    return page(
+        request,
+        "runs.html",
+        identity=visitor,
+        status=200 if problem is None else 422,
+        choice=choice,
+        states=[(word, _chip(choice, word), counts.get(word)) for word in STATES],
+        matching=counts.get("all"),
+        runs=found.runs,
+        problem=problem,
+        pointer=problem.pointer if isinstance(problem, SelectorRefused) else None,
+        is_first=cursor is None,
+        first=link("/runs", where=choice.where, state=choice.states),
+        following=link("/runs", where=choice.where, state=choice.states, cursor=found.next_cursor)
+        if found.next_cursor
+        else None,
+        words=(*FIELDS, "args.NAME"),
+        command=choice.command("list") if choice.where or choice.states else "list",
+        refreshes=problem is None,
+    )
+
+
+def _chip(choice: Choice, word: str) -> str:
+    """The same list, with this state alone; without it, where it is chosen."""
+    states = () if choice.states == (word,) else (word,)
+    return link("/runs", where=choice.where, state=states)
+
+
+def _counts(app: Any, operator: Operator, choice: Choice, selector: Selector) -> dict[str, Any]:
+    """How many runs are in each state; with a query, how many match it. What would look at each run is not counted."""
+    if not choice.where:
+        counts: dict[str, Any] = dict(overview.counts(app, operator))
+        if len(choice.states) == 1:
+            counts["all"] = counts.get(choice.states[0])
+        return counts
+    if selector.is_slow:
+        return {}
+    return {"all": overview.count(app, operator, selector)}

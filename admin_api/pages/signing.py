@@ -1,0 +1,87 @@
+"""Signing in with a password or with a link, and out."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter, Request
+from fastapi.responses import RedirectResponse, Response
+
+from admin_api.access import Address
+from admin_api.pages.door import Form, TheHouse, Visitor, cookie_name, forget, local_path, remember
+from admin_api.pages.render import THEME_COOKIE, THEMES, page
+from jobs.errors import JobsError, TooManyTries, Unauthenticated
+from jobs.operations import sign_in
+
+router = APIRouter()
+A_YEAR = 365 * 86400
+
+
+@router.get("/sign-in")
+def show_sign_in(request: Request, house: TheHouse, next: str | None = None) -> Response:
+    return _sign_in_page(request, next=next)
+
+
+@router.post("/sign-in")
+def sign_in_here(request: Request, house: TheHouse, address: Address, form: Form) -> Response:
+    """Where one wanted to go, with a session; or the page again, with what is wrong."""
+    name, following = str(form.get("name", "")), str(form.get("next", "/"))
+    try:
+        opened = sign_in.sign_in(house.app, name, str(form.get("password", "")), kind="page", address=address)
+    except (Unauthenticated, TooManyTries) as error:
+        status = 429 if isinstance(error, TooManyTries) else 401
+        answer = _sign_in_page(request, next=following, error=error, name=name, status=status)
+        if isinstance(error, TooManyTries):
+            answer.headers["Retry-After"] = str(error.retry_after_seconds)
+        return answer
+    return _into(house, opened, local_path(following))
+
+
+@router.get("/link")
+def show_link(request: Request, key: str = "") -> Response:
+    """Asks before it uses the link: what only looks at addresses, as chat programs do, does not use it up."""
+    return page(request, "link.html", key=key, refreshes=False)
+
+
+@router.post("/link")
+def use_link(request: Request, house: TheHouse, address: Address, form: Form) -> Response:
+    try:
+        opened = sign_in.sign_in_by_link(house.app, str(form.get("key", "")), address=address)
+    except Unauthenticated as error:
+        return _sign_in_page(request, error=error, status=401)
+    return _into(house, opened, "/")
+
+
+@router.post("/sign-out")
+def sign_out(request: Request, house: TheHouse, visitor: Visitor, form: Form) -> Response:
+    if visitor.session_id is not None:
+        sign_in.sign_out(house.app, visitor.session_id)
+    answer = RedirectResponse("/sign-in", 303)
+    forget(answer, house)
+    return answer
+
+
+@router.post("/theme")
+def choose_theme(house: TheHouse, form: Form) -> Response:
+    chosen = str(form.get("theme", "auto"))
+    answer = RedirectResponse(local_path(str(form.get("back", "/"))), 303)
+    answer.set_cookie(
+        THEME_COOKIE, chosen if chosen in THEMES else "auto", max_age=A_YEAR, path="/", samesite="lax",
+        httponly=True, secure=house.app.settings.api_behind_tls,
+    )  # fmt: skip
+    return answer
+
+
+def _into(house: TheHouse, opened: sign_in.Opened, where: str) -> Response:
+    answer = RedirectResponse(where, 303)
+    remember(answer, house, opened)
+    return answer
+
+
+def _sign_in_page(
+    request: Request, *, next: str | None = None, error: JobsError | None = None, name: str = "", status: int = 200
+) -> Response:
+    return page(
+        request, "sign_in.html", status=status, next=local_path(next), error=error, name=name, refreshes=False
+    )  # fmt: skip
+
+
+__all__ = ["cookie_name", "router"]

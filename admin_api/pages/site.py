@@ -1,0 +1,30 @@
+"""The site: every page, the static files, and how pages fail, put on the API's application."""
+
+from __future__ import annotations
+
+from fastapi import FastAPI
+from starlette.responses import Response
+from starlette.staticfiles import StaticFiles
+
+from admin_api.pages import actions, audit, failing, groups, overview, run, runs, signing, workers
+from admin_api.pages.render import STATIC
+
+PAGES = (signing, overview, runs, actions, run, groups, workers, audit)
+A_YEAR = 365 * 86400
+
+
+class _Static(StaticFiles):
+    """Files whose address holds what they hold, so that a browser keeps them."""
+
+    def file_response(self, *args: object, **kwargs: object) -> Response:
+        answer = super().file_response(*args, **kwargs)  # type: ignore[arg-type]
+        answer.headers["Cache-Control"] = f"public, max-age={A_YEAR}, immutable"
+        return answer
+
+
+def install(api: FastAPI) -> None:
+    """Put the pages on ``api``; its description does not name them."""
+    failing.install(api)
+    for one in PAGES:
+        api.include_router(one.router, include_in_schema=False)
+    api.mount("/static", _Static(directory=STATIC), name="static")

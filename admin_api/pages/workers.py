@@ -1,0 +1,42 @@
+"""Workers: the processes that perform runs, and letting one be replaced."""
+
+from __future__ import annotations
+
+from itertools import groupby
+
+from fastapi import APIRouter, Request
+from fastapi.responses import RedirectResponse, Response
+
+from admin_api.house import Ledger
+from admin_api.pages.door import Form, Visitor
+from admin_api.pages.render import page
+from jobs.operations import workforce
+
+router = APIRouter()
+
+
+@router.get("/workers")
+def show_workers(request: Request, app: Ledger, visitor: Visitor) -> Response:
+    live = sorted(workforce.list_workers(app, visitor.operator), key=lambda one: (one.supervisor, one.name))
+    return page(
+        request,
+        "workers.html",
+        identity=visitor,
+        supervisors=[(name, list(some)) for name, some in groupby(live, key=lambda one: one.supervisor)],
+        threads=sum(one.threads for one in live),
+        busy=sum(one.busy for one in live),
+        count=len(live),
+    )
+
+
+@router.get("/stops/new")
+def ask_stop(request: Request, app: Ledger, visitor: Visitor, name: str) -> Response:
+    worker = workforce.find_worker(app, visitor.operator, name)
+    return page(request, "stop.html", identity=visitor, worker=worker, refreshes=False)
+
+
+@router.post("/stops")
+def stop(app: Ledger, visitor: Visitor, form: Form) -> Response:
+    reason = str(form.get("reason", "")).strip() or None
+    workforce.stop_worker(app, visitor.operator, str(form.get("name", "")), reason=reason)
+    return RedirectResponse("/workers", 303)

@@ -1,0 +1,30 @@
+"""Pages over a ledger of the test's own, as a browser asks for them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from starlette.testclient import TestClient
+
+from jobs.app import App
+from jobs.operations import sign_in as signing
+from tests.admin_api.conftest import BASE, PASSWORD, MakeClient
+
+Browse = Callable[..., TestClient]
+OURS = {"Sec-Fetch-Site": "same-origin", "Origin": BASE}
+
+
+@pytest.fixture
+def browse(app: App, make_client: MakeClient, users: dict[str, str]) -> Browse:
+    """``browse("operator")``: a client with that role's cookie, which sends what a browser sends from our pages."""
+
+    def browser(role: str | None = "admin", *, over: App | None = None) -> TestClient:
+        client = make_client(over=over)
+        client.headers.update({"Accept": "text/html", **OURS})
+        if role is not None:
+            opened = signing.sign_in(app, users[role], PASSWORD, kind="page")
+            client.cookies.set("jobledger-session", opened.secret)
+        return client
+
+    return browser
