@@ -20,7 +20,7 @@ from jobs import registry
 from jobs.app import App
 from jobs.errors import JobsError
 from jobs.operations import bulk
-from jobs.operations.bulk import Act
+from jobs.operations.batches import Act
 from jobs.operations.cancel import Cancel
 from jobs.operations.detail import detail
 from jobs.operations.operator import Operator

@@ -6,10 +6,10 @@ from fastapi import FastAPI
 from starlette.responses import Response
 from starlette.staticfiles import StaticFiles
 
-from admin_api.pages import actions, audit, failing, groups, overview, run, runs, signing, workers
+from admin_api.pages import actions, audit, failing, groups, overview, queues, run, runs, signing, workers
 from admin_api.pages.render import STATIC
 
-PAGES = (signing, overview, runs, actions, run, groups, workers, audit)
+PAGES = (signing, overview, runs, actions, run, groups, queues, workers, audit)
 A_YEAR = 365 * 86400
 
 

@@ -11,7 +11,7 @@ from jobs.app import App
 from tests.admin_api.pages.conftest import Browse
 from tests.admin_cli import world
 
-PAGES = ["/", "/runs", "/dead", "/errors", "/workers"]
+PAGES = ["/", "/runs", "/dead", "/errors", "/queues", "/workers"]
 
 
 @pytest.mark.parametrize("path", PAGES)
