@@ -46,15 +46,18 @@ def check_place(settings: Settings) -> None:
         )
 
 
-def serve(app: App, *, ready: Callable[[str], None] = lambda url: None) -> None:
+def serve(app: App, *, ready: Callable[[str], None] = lambda url: None, port: int | None = None) -> None:
     """Serve until told to stop by SIGTERM or SIGINT. ``ready`` hears the URL once it listens.
+
+    Args:
+        port: instead of the settings'.
 
     Raises:
         ConfigurationError: it must not, or cannot, listen there.
     """
     settings = app.settings
     check_place(settings)
-    listener = listen(settings.api_host, settings.api_port)
+    listener = listen(settings.api_host, settings.api_port if port is None else port)
     server = make_server(app)
     ready(url_of(listener))
     with listener:

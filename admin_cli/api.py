@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import click
 
 from admin_cli.app import open_app
-from admin_cli.exits import CommandFailed, Exit
 from admin_cli.lazy import Entry, LazyGroup
+from admin_cli.local_pages import LASTS, link_to, need_web
 from admin_cli.options import Globals, pass_globals
-from admin_cli.streams import say
+from admin_cli.streams import say, write
 from admin_cli.worker import IMPORT
+
+if TYPE_CHECKING:
+    from jobs.app import App
 
 ENTRIES = {
     "serve": Entry("admin_cli.api:serve", "Serve the API and its pages, until told to stop."),
+    "link": Entry("admin_cli.api:link", "Print a link that signs you in to the pages, once."),
 }
 
 
@@ -26,18 +32,25 @@ def api() -> None:
 @click.option("--port", type=click.IntRange(0, 65535), help="Port (JOBS_API_PORT): 9180; 0: any free one.")
 @click.option("--behind-tls", is_flag=True, help="TLS ends before it (JOBS_API_BEHIND_TLS).")
 @click.option("--read-only", is_flag=True, help="Show, and change nothing (JOBS_API_READ_ONLY).")
+@click.option("--link", "gives_link", is_flag=True, help="Say a link that signs you in once, too.")
 @IMPORT
 @pass_globals
 def serve(
-    options: Globals, host: str | None, port: int | None, behind_tls: bool, read_only: bool, imports: tuple[str, ...]
+    options: Globals,
+    host: str | None,
+    port: int | None,
+    behind_tls: bool,
+    read_only: bool,
+    gives_link: bool,
+    imports: tuple[str, ...],
 ) -> None:
     """Serve the API and its pages, until told to stop.
 
-    Make the first user with: jobledger users create NAME --role admin.
+    Make the first user with: jobledger users create NAME --role admin; or look in at once with --link.
 
     \b
     Example:
-      jobledger api serve --import shop.jobs
+      jobledger api serve --import shop.jobs --link
     """
     need_web()
     app = open_app(
@@ -52,18 +65,37 @@ def serve(
     from jobs.observe.log import configure_logging
 
     configure_logging(app.settings)
-    serve_api(app, ready=lambda url: say(f"serving {url}"))
+
+    def tell(url: str) -> None:
+        say(f"serving {url}")
+        if gives_link:
+            say(f"sign in, once, within {LASTS}: {link_to(app, url)}")
+
+    serve_api(app, ready=tell)
     app.close()
 
 
-def need_web() -> None:
-    """Raises CommandFailed: what the API is made of is not installed."""
-    from importlib.util import find_spec
+@click.command("link")
+@click.option("--url", metavar="URL", help="Where the pages are served; else by the settings.")
+@pass_globals
+def link(options: Globals, url: str | None) -> None:
+    """Print a link that signs you in to the pages, once.
 
-    missing = [name for name in ("fastapi", "uvicorn", "jinja2", "argon2", "jwt") if find_spec(name) is None]
-    if missing:
-        raise CommandFailed(
-            f"The API needs {', '.join(missing)}, which this installation has not.",
-            hint="Install it: pip install 'jobledger[web]'.",
-            exit_code=Exit.USAGE,
-        )
+    As an admin, under your name at this shell, within ten minutes. Whoever can run this can do everything anyway.
+
+    \b
+    Example:
+      jobledger api link
+    """
+    need_web()
+    app = open_app(options)
+    write(link_to(app, url.rstrip("/") if url else _usual(app)) + "\n")
+    app.close()
+
+
+def _usual(app: App) -> str:
+    """Where the settings say that pages are served."""
+    settings = app.settings
+    if settings.api_behind_tls and settings.api_hosts:
+        return f"https://{settings.api_hosts[0]}"
+    return f"http://{settings.api_host}:{settings.api_port}"

@@ -37,7 +37,7 @@ COMMANDS: dict[str, Entry] = {
     ),
     "dev": Entry(
         "admin_cli.worker:dev",
-        "Perform runs from this folder's jobs.db, and fire schedules.",
+        "Perform runs from jobs.db here, fire schedules, serve the pages.",
         RUN,
     ),
     "worker": Entry("admin_cli.worker:worker", "Perform runs, in processes restarted when they die.", RUN),

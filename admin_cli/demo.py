@@ -19,6 +19,7 @@ import click
 
 from admin_cli import census, streams
 from admin_cli.exits import CommandFailed, Exit
+from admin_cli.local_pages import need_web
 from admin_cli.names import command_line
 from admin_cli.options import Globals, pass_globals
 from jobs.visible import one_line
@@ -35,8 +36,9 @@ INVENTORY = "demo.InspectFile"
 @click.command("demo")
 @click.argument("folder", required=False)
 @click.option("--keep", type=click.Path(dir_okay=False), help="Keep the ledger in this file; again, go on with it.")
+@click.option("--serve", is_flag=True, help="Then show all of it in a browser, until Ctrl-C.")
 @pass_globals
-def demo(options: Globals, folder: str | None, keep: str | None) -> None:
+def demo(options: Globals, folder: str | None, keep: str | None, serve: bool) -> None:
     """Run a job for each file of a folder, and check the ledger.
 
     FOLDER is Python's own library unless named. Two worker processes on SQLite; beside the files a job that
@@ -44,9 +46,12 @@ def demo(options: Globals, folder: str | None, keep: str | None) -> None:
     --keep goes on with.
 
     \b
-    Example:
+    Examples:
       jobledger demo --keep demo.db
+      jobledger demo --serve
     """
+    if serve:
+        need_web()
     root = os.path.realpath(folder or sysconfig.get_path("stdlib"))
     if not os.path.isdir(root):
         raise CommandFailed(f"{one_line(root)} is no folder.", exit_code=Exit.USAGE)
@@ -68,7 +73,10 @@ def demo(options: Globals, folder: str | None, keep: str | None) -> None:
         if mistakes:
             raise CommandFailed(f"the ledger and the files differ in {len(mistakes)} places.")
         streams.write("the ledger adds up: one succeeded run for each file, and the same size, hash and lines\n")
-        _suggest(app, path if keep else None)
+        if serve:
+            _serve(app, path)
+        else:
+            _suggest(app, path if keep else None)
         app.close()
 
 
@@ -172,6 +180,14 @@ def _watch(app: App, total: int, worker: subprocess.Popen[bytes], *, log: Path) 
         sys.stderr.write("\r\x1b[K")
 
 
+def _serve(app: App, path: Path) -> None:
+    """Show it in a browser until told to stop, with a worker for what is replayed there."""
+    from admin_cli.local_pages import serve_here
+
+    with _worker(path):
+        serve_here(app)
+
+
 def _summarise(app: App) -> None:
     from jobs.ledger.reports import attempt_figures, count_by_state
 
@@ -243,11 +259,16 @@ def _suggest(app: App, path: Path | None) -> None:
     from jobs.states import RunState
 
     if path is None:
-        streams.write(f"try next: {command_line('demo --keep demo.db')}, which keeps the ledger to look into\n")
+        streams.write("try next:\n")
+        for line, why in (
+            ("--serve", "shows all of it in a browser"),
+            ("--keep demo.db", "keeps the ledger to look into"),
+        ):
+            streams.write(f"  {command_line(f'demo {line}'):32} {why}\n")
         return
     with app.database.read() as connection:
         dead = list_runs(connection, states=[RunState.DEAD], limit=1)
     url = f"--database-url sqlite:///{path}"
     streams.write("try next:\n")
-    for line in ("status", "list -n 5", *(f"show {str(run.id)[-8:]}" for run in dead)):
+    for line in ("status", "list -n 5", *(f"show {str(run.id)[-8:]}" for run in dead), "api serve --link"):
         streams.write(f"  {command_line(f'{url} {line}')}\n")

@@ -9,9 +9,9 @@ import click
 
 from admin_cli import streams
 from admin_cli.actor import this_operator
-from admin_cli.api import need_web
 from admin_cli.app import open_app
 from admin_cli.columns import Column
+from admin_cli.local_pages import need_web
 from admin_cli.options import DURATION, Globals, pass_globals
 from admin_cli.output import Output, output_options
 from jobs.visible import visible

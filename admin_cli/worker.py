@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from contextlib import ExitStack
 from datetime import timedelta
 from typing import Any
 
@@ -11,6 +12,7 @@ import click
 
 from admin_cli.app import embedded, in_child, open_app, read_dotenv, read_settings
 from admin_cli.beside import beside
+from admin_cli.local_pages import has_web, serve_pages
 from admin_cli.options import DURATION, Globals, pass_globals
 
 IMPORT = click.option(
@@ -69,13 +71,16 @@ def worker(
 @click.option("-q", "--queue", "queues", multiple=True, help="A queue to serve; those of the jobs otherwise.")
 @click.option("--threads", type=click.IntRange(1, 512), help="Threads (JOBS_THREADS).")
 @click.option("--reload", is_flag=True, help="Take up code below this folder as soon as it is written.")
+@click.option("--pages/--no-pages", default=True, help="Serve the pages too, on this machine alone.")
 @pass_globals
-def dev(options: Globals, imports: tuple[str, ...], queues: tuple[str, ...], threads: int | None, reload: bool) -> None:
-    """Perform runs from this folder's jobs.db, and fire schedules.
+def dev(
+    options: Globals, imports: tuple[str, ...], queues: tuple[str, ...], threads: int | None, reload: bool, pages: bool
+) -> None:
+    """Perform runs from jobs.db here, fire schedules, serve the pages.
 
-    It makes that file where there is none.
+    It makes that file where there is none. It prints a link that signs you in to the pages once.
 
-    One process and a scheduler beside it, and a log line for every start and end.
+    One process, a scheduler and the pages beside it, and a log line for every start and end.
 
     \b
     Example:
@@ -90,7 +95,10 @@ def dev(options: Globals, imports: tuple[str, ...], queues: tuple[str, ...], thr
     settings = read_settings(options, imports=imports)
     if not settings.imports:
         raise NO_MODULE
-    with beside(lambda: _schedule(options, settings.imports), watch=watch):
+    with ExitStack() as stack:
+        stack.enter_context(beside(lambda: _schedule(options, settings.imports), watch=watch))
+        if pages and has_web():
+            stack.enter_context(beside(lambda: serve_pages(options, settings.imports), watch=watch))
         _serve(options, watch=watch, imports=imports, queues=queues, threads=threads, log_starts=True)
 
 

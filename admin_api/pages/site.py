@@ -6,10 +6,27 @@ from fastapi import FastAPI
 from starlette.responses import Response
 from starlette.staticfiles import StaticFiles
 
-from admin_api.pages import actions, audit, failing, groups, overview, queues, run, runs, signing, workers
+from admin_api.pages import (
+    actions,
+    audit,
+    failing,
+    groups,
+    health,
+    kinds,
+    overview,
+    queues,
+    run,
+    runs,
+    schedules,
+    signing,
+    users,
+    workers,
+)
 from admin_api.pages.render import STATIC
 
-PAGES = (signing, overview, runs, actions, run, groups, queues, workers, audit)
+PAGES = (
+    signing, overview, runs, actions, run, groups, queues, workers, schedules, kinds, audit, health, users,
+)  # fmt: skip
 A_YEAR = 365 * 86400
 
 

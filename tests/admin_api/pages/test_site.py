@@ -11,7 +11,9 @@ from jobs.app import App
 from tests.admin_api.pages.conftest import Browse
 from tests.admin_cli import world
 
-PAGES = ["/", "/runs", "/dead", "/errors", "/queues", "/workers"]
+PAGES = ["/", "/runs", "/dead", "/errors", "/queues", "/workers", "/schedules"]
+KEPT_FROM = {"/audit": ("viewer",), "/users": ("viewer", "operator"), "/kinds": (), "/health": ()}
+"""Pages, and the roles that may not see them."""
 
 
 @pytest.mark.parametrize("path", PAGES)
@@ -22,6 +24,16 @@ def test_a_page_of_an_empty_ledger_says_what_to_do(browse: Browse, role: str, pa
     assert answer.status_code == 200
     assert "<!doctype html>" in answer.text
     assert 'class="empty"' in answer.text
+
+
+@pytest.mark.parametrize("path", KEPT_FROM)
+@pytest.mark.parametrize("role", ["viewer", "operator", "admin"])
+def test_a_page_is_shown_and_named_to_those_who_may_see_it(browse: Browse, role: str, path: str) -> None:
+    client = browse(role)
+    is_kept = role in KEPT_FROM[path]
+
+    assert client.get(path).status_code == (403 if is_kept else 200)
+    assert (f'href="{path}"' in client.get("/runs").text) is not is_kept
 
 
 def test_a_refresh_answers_the_part_that_changes(browse: Browse) -> None:
@@ -37,7 +49,7 @@ def test_no_page_has_a_script_or_a_style_of_its_own(app: App, browse: Browse) ->
     world.build(app)
     client = browse()
 
-    for path in PAGES:
+    for path in (*PAGES, *KEPT_FROM, f"/runs/{world.DEAD}", "/schedules"):
         text = client.get(path).text
         assert not re.search(r"<script(?![^>]*\bsrc=)[^>]*>|<style|\sstyle=|\son\w+=|javascript:", text), path
         assert set(re.findall(r'(?:src|href)="(https?:[^"]*)"', text)) == set(), path

@@ -1,0 +1,90 @@
+"""Health: whether what a ledger needs is there and does its work, for people: one look at each part."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from jobs import schema
+from jobs.app import App
+from jobs.errors import JobsError
+from jobs.ledger import audit, leader, workers
+from jobs.operations.operator import Operator, Permission
+
+ROLE = "scheduler"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Part:
+    """One part. ``is_well`` is None where there is none of it, and none is needed."""
+
+    name: str
+    is_well: bool | None
+    says: str
+    facts: tuple[tuple[str, object], ...] = ()
+
+
+def look(app: App, operator: Operator) -> list[Part]:
+    """The ledger, the ready index, the workers and the scheduler.
+
+    Raises:
+        ServiceDown: the ledger itself does not answer; there is nobody to ask then.
+    """
+    operator.need(Permission.RUNS_READ)
+    return [_ledger(app), _index(app), _workers(app), _scheduler(app)]
+
+
+def _ledger(app: App) -> Part:
+    found = schema.current(app.database)
+    try:
+        schema.check(app.database)
+        is_well, says = True, f"It answers, with this release's tables ({app.database.dialect})."
+    except JobsError as error:
+        is_well, says = False, f"{error.message} {error.hint or ''}".strip()
+    with app.database.read() as connection:
+        now = audit.moment(connection)
+    drift = abs((app.clock.now() - now).total_seconds())
+    facts: list[tuple[str, object]] = [
+        ("database", app.database.shown),
+        ("tables", f"revision {found}, needed {schema.REVISION}"),
+        ("clock", "as this server's" if drift < 1 else f"differs from this server's by {drift:.0f} s"),
+    ]
+    return Part(name="Ledger", is_well=is_well, says=says, facts=tuple(facts))
+
+
+def _index(app: App) -> Part:
+    if app.ready is None:
+        return Part(name="Ready index", is_well=None, says="The ledger itself is the index.")
+    try:
+        is_well = app.ready.is_intact()
+    except JobsError as error:
+        return Part(name="Ready index", is_well=False, says=f"It does not answer: {error.message}")
+    says = "It answers, and is whole." if is_well else "It was wiped, and is being filled again from the ledger."
+    return Part(name="Ready index", is_well=is_well, says=says)
+
+
+def _workers(app: App) -> Part:
+    with app.database.read() as connection:
+        live = workers.live(connection)
+    if not live:
+        return Part(name="Workers", is_well=False, says="No worker is live: nothing is performed.")
+    seen: datetime = max(one.seen_at for one in live)
+    number = len(live)
+    facts: list[tuple[str, object]] = [
+        ("threads", f"{sum(one.busy for one in live)} of {sum(one.threads for one in live)} busy"),
+        ("releases", ", ".join(sorted({one.version for one in live}))),
+        ("last seen", seen),
+    ]
+    says = f"{number:,} {'process is' if number == 1 else 'processes are'} live."
+    return Part(name="Workers", is_well=True, says=says, facts=tuple(facts))
+
+
+def _scheduler(app: App) -> Part:
+    with app.database.read() as connection:
+        leads = leader.leader(connection, ROLE)
+    if leads is None:
+        return Part(name="Scheduler", is_well=None, says="None has ever led here; schedules need one.")
+    facts: tuple[tuple[str, object], ...] = (("leader", leads.holder), ("last tick", leads.ticked_at))
+    if not leads.is_live:
+        return Part(name="Scheduler", is_well=False, says="The one that led is gone, and none took over.", facts=facts)
+    return Part(name="Scheduler", is_well=True, says="One leads, and does its work.", facts=facts)
