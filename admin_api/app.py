@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from importlib.metadata import PackageNotFoundError, version
 
 from fastapi import FastAPI
+from fastapi.concurrency import run_in_threadpool
 from starlette.types import ASGIApp
 
 from admin_api import failing
 from admin_api.guard import Guard
 from admin_api.house import House
 from admin_api.pages import site
-from admin_api.routes import health, sessions
+from admin_api.routes import actions, audit, fleet, health, letters, people, runs, schedules, sessions, statistics
 from jobs.app import App
-from jobs.clock import new_secret
 
 
 def make_api(app: App) -> ASGIApp:
@@ -26,6 +28,13 @@ def make_api(app: App) -> ASGIApp:
 
 def make_routes(app: App) -> FastAPI:
     """The routes alone; ``openapi()`` of it is the API's description."""
+    house = House.over(app)
+
+    @asynccontextmanager
+    async def lifespan(api: FastAPI) -> AsyncIterator[None]:
+        yield
+        await run_in_threadpool(house.desk.close)
+
     api = FastAPI(
         title="jobledger",
         summary="Background jobs you can account for.",
@@ -35,10 +44,11 @@ def make_routes(app: App) -> FastAPI:
         redoc_url=None,
         openapi_url="/v1/openapi.json",
         redirect_slashes=False,
+        lifespan=lifespan,
     )
-    api.state.house = House(app, app.settings.api_secret or new_secret())
+    api.state.house = house
     failing.install(api)
-    for part in (health, sessions):
+    for part in (health, sessions, runs, actions, letters, fleet, schedules, audit, statistics, people):
         api.include_router(part.router)
     site.install(api)
     return api

@@ -62,11 +62,6 @@ ANSWERS: dict[int | str, dict[str, Any]] = {
 """For OpenAPI: what any route may answer when it does not go well."""
 
 
-def answers(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    """The bad answers of a route: those given, and those that every route has."""
-    return {status: ANSWERS[status] for status in sorted({400, 401, 403, 422, 500, 503, *statuses})}
-
-
 def request_id(request: Request) -> str:
     return str(getattr(request.state, "request_id", ""))
 

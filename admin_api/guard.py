@@ -15,6 +15,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from admin_api.envelope import failure
 from jobs.clock import Clock, new_token
+from jobs.context import correlate
 
 log = logging.getLogger("jobs.api")
 
@@ -75,7 +76,8 @@ class _Visit:
             elif self._said_length() > MAX_BODY_BYTES:
                 await self._fail(413, "too_large", f"The request is larger than {MAX_BODY_BYTES:,} bytes.")
             else:
-                await self._guard._inner(self._scope, self._receive, self._send)
+                with correlate(self._id):
+                    await self._guard._inner(self._scope, self._receive, self._send)
         except Exception:
             log.exception("A request met a bug.", extra={"request_id": self._id})
             await self._fail(500, "bug", "This is a bug of ours.", hint="Look for the request id in the log.")

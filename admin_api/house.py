@@ -7,15 +7,27 @@ from typing import Annotated
 
 from fastapi import Depends, Request
 
+from admin_api.desk import Desk
 from jobs.app import App
+from jobs.clock import new_secret
+from jobs.observe.ledger_metrics import LedgerMetrics
+from jobs.operations.figures import Figures
 
 
 @dataclass(frozen=True, slots=True)
 class House:
-    """The App of this process, and the key that signs its access tokens."""
+    """The App of this process, the key that signs its access tokens, what it keeps of figures, what it does in the
+    background, and the ledger's metrics."""
 
     app: App
     signing_key: str
+    figures: Figures
+    desk: Desk
+    metrics: LedgerMetrics
+
+    @classmethod
+    def over(cls, app: App) -> House:
+        return cls(app, app.settings.api_secret or new_secret(), Figures(app), Desk(), LedgerMetrics(app))
 
 
 def house_of(request: Request) -> House:
@@ -28,3 +40,4 @@ def ledger_of(request: Request) -> App:
 
 
 Ledger = Annotated[App, Depends(ledger_of)]
+TheHouse = Annotated[House, Depends(house_of)]

@@ -16,7 +16,6 @@ from admin_cli.worker import IMPORT
 from jobs.visible import one_line
 
 if TYPE_CHECKING:
-    from jobs.job import Job
     from jobs.operations.schedules import ScheduleView
 
 _ARGUMENT = click.option("-a", "--argument", "pairs", metavar="NAME=VALUE", multiple=True, help="An argument.")
@@ -56,19 +55,15 @@ def create(
     Example:
       jobledger schedules create eu-report Report --cron "0 9 * * *" -a eu=1 --import shop.jobs
     """
-    from jobs import registry
-    from jobs.declared import columns_of
-    from jobs.operations.schedules import create_schedule
-    from jobs.schedule_data import from_data
+    from jobs.operations.schedule_edit import new_schedule
 
     if "type" not in data:
         raise click.UsageError("Say when: --cron, --every or --at.")
     app = open_app(options, imports=imports)
-    cls: type[Job] = registry.get(kind)
-    job = cls(**read_arguments(pairs, file))
-    schedule = from_data({**data, "name": name})
-    columns = columns_of(job, schedule, name, max_bytes=app.settings.max_argument_bytes)
-    view = create_schedule(app, {**columns, **_row(queue, priority)}, schedule, by=this_operator(), reason=reason)
+    arguments = read_arguments(pairs, file)
+    view = new_schedule(
+        app, name, kind, arguments, data, queue=queue, priority=priority, by=this_operator(), reason=reason
+    )  # fmt: skip
     app.close()
     _say(view)
 
@@ -104,36 +99,18 @@ def edit(
     Example:
       jobledger schedules edit eu-report --cron "0 8 * * *" --clear jitter
     """
-    from jobs import registry
-    from jobs.arguments import write_arguments
-    from jobs.operations.schedules import edit_schedule, show_schedule
+    from jobs.operations.schedule_edit import change_schedule
 
     app = open_app(options, imports=imports if pairs or file else None)
-    columns = _row(queue, priority)
-    if pairs or file:
-        view, _, _ = show_schedule(app, this_operator(), name, limit=0)
-        cls: type[Job] = registry.get(view.record.kind)
-        job = cls(**read_arguments(pairs, file))
-        kind = cls.options.kind
-        columns["arguments"] = write_arguments(job, kind=kind, max_bytes=app.settings.max_argument_bytes)
-        columns["arguments_version"] = cls.options.version
+    arguments = read_arguments(pairs, file) if pairs or file else None
     changes = {**_cleared(clear), **data}
-    if not changes and not columns:
+    if not changes and arguments is None and queue is None and priority is None:
         raise click.UsageError("Nothing to change was given.")
-    view = edit_schedule(app, name, changes, columns=columns, by=this_operator(), reason=reason)
+    view = change_schedule(
+        app, name, changes, arguments=arguments, queue=queue, priority=priority, by=this_operator(), reason=reason
+    )  # fmt: skip
     app.close()
     _say(view)
-
-
-def _row(queue: str | None, priority: int | None) -> dict[str, Any]:
-    from jobs.options import MAX_QUEUE, check_name
-
-    values: dict[str, Any] = {}
-    if queue is not None:
-        values["queue"] = check_name(queue, what="queue", longest=MAX_QUEUE)
-    if priority is not None:
-        values["priority"] = priority
-    return values
 
 
 def _cleared(names: tuple[str, ...]) -> dict[str, None]:

@@ -22,8 +22,8 @@ from sqlalchemy import event, text
 
 from jobs import Every, Job, boot, schema
 from jobs.app import App
-from jobs.declared import columns_of
 from jobs.ledger import schedules
+from jobs.operations.schedule_rows import columns_of
 from jobs.settings import Settings
 from scheduler.periodic import Periodic
 from tests.servers import PostgresServer

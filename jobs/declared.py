@@ -11,16 +11,14 @@ import ast
 import inspect
 import sys
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from types import ModuleType
 from typing import Any
 
 from jobs import registry
-from jobs.arguments import write_arguments
 from jobs.errors import DefinitionError, JobsError
 from jobs.job import Job
 from jobs.schedule import At, Cron, Every, Schedule
-from jobs.schedule_data import write_data
 
 COLLECTION = "schedules"
 """The name of a module's list of schedules."""
@@ -62,26 +60,6 @@ def declared() -> list[Declared]:
                 hint="Give one of them another name: Cron(…, name='…').",
             )
     return [found[name] for name in sorted(found)]
-
-
-def columns_of(job: Job, schedule: Schedule, name: str, *, max_bytes: int) -> dict[str, Any]:
-    """What the ledger keeps of a schedule: its definition, and the runs that it makes.
-
-    Raises:
-        ArgumentsRefused: arguments that cannot be stored.
-    """
-    options = job.options
-    return {
-        "name": name,
-        "kind": options.kind,
-        "queue": options.queue,
-        "priority": options.priority,
-        "arguments": write_arguments(job, kind=options.kind, max_bytes=max_bytes),
-        "arguments_version": options.version,
-        "max_attempts": options.retry.max_attempts,
-        # With its name, which spreads its jitter.
-        "definition": write_data(replace(schedule, name=name, job=None)),
-    }
 
 
 def _of_classes() -> Iterator[Declared]:

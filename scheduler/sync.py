@@ -9,11 +9,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from jobs.app import App
-from jobs.declared import Declared, columns_of
+from jobs.declared import Declared
 from jobs.enqueue import enqueuer
 from jobs.ledger import schedules
 from jobs.ledger.fire import Round, close_books
 from jobs.ledger.leader import limit_idle
+from jobs.operations.schedule_rows import columns_of
 from jobs.slots import next_slot
 from jobs.sql import Executor
 from scheduler.periodic import tell

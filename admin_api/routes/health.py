@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from typing import Literal
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Response
 from pydantic import BaseModel
 
+from admin_api.access import By
 from admin_api.envelope import Envelope
 from admin_api.failing import ANSWERS
-from admin_api.house import Ledger
+from admin_api.house import Ledger, TheHouse
 from jobs import schema
+from jobs.observe.endpoint import METRICS_TYPE
+from jobs.operations.operator import Permission
 
 router = APIRouter(tags=["health"])
 
@@ -30,3 +33,18 @@ def readyz(app: Ledger) -> Envelope[Health]:
     """Answers 200 when the ledger answers and its tables are those of this release; else 503."""
     schema.check(app.database)
     return Envelope(data=Health())
+
+
+@router.get(
+    "/metrics",
+    summary="The ledger's metrics",
+    response_class=Response,
+    responses={
+        200: {"content": {METRICS_TYPE: {"schema": {"type": "string"}}}, "description": "As Prometheus reads them."},
+        **{status: ANSWERS[status] for status in (401, 403, 500, 503)},
+    },
+)
+def read_metrics(house: TheHouse, by: By) -> Response:
+    """Asks for a token, as the rest does, for it names queues and kinds. Read from the ledger, seconds old at most."""
+    by.need(Permission.RUNS_READ)
+    return Response(house.metrics.page(), media_type=METRICS_TYPE)

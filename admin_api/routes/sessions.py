@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Literal
 
-from fastapi import APIRouter, Depends, Response
+from fastapi import APIRouter, Response
 from pydantic import BaseModel, Field
 
 from admin_api.access import ACCESS_LASTS, Address, Who, write_access
 from admin_api.envelope import Envelope
-from admin_api.failing import answers
-from admin_api.house import House, house_of
+from admin_api.failing import ANSWERS
+from admin_api.house import House, TheHouse
+from admin_api.route import Route
 from jobs.operations import sign_in
 from jobs.operations.sign_in import Opened
 
-router = APIRouter(prefix="/v1/sessions", tags=["sessions"])
-TheHouse = Annotated[House, Depends(house_of)]
+router = APIRouter(prefix="/v1/sessions", tags=["sessions"], route_class=Route)
 
 
 class SignIn(BaseModel):
@@ -41,24 +41,24 @@ class Me(BaseModel):
     permissions: list[str] = Field(examples=[["runs:read"]])
 
 
-@router.post("", status_code=201, summary="Sign in", responses=answers(429))
+@router.post("", status_code=201, summary="Sign in", responses={429: ANSWERS[429]})
 def create_session(house: TheHouse, address: Address, body: SignIn) -> Envelope[Session]:
     """Five failed tries an account, or an address, within 15 minutes, and it answers 429 for a while."""
     return _opened(house, sign_in.sign_in(house.app, body.name, body.password, kind="api", address=address))
 
 
-@router.post("/refreshes", status_code=201, summary="Refresh", responses=answers())
+@router.post("/refreshes", status_code=201, summary="Refresh")
 def refresh_session(house: TheHouse, body: Refresh) -> Envelope[Session]:
     """The next pair of tokens. A refresh token that comes a second time ends the whole session."""
     return _opened(house, sign_in.refresh(house.app, body.refresh_token))
 
 
-@router.get("/current", summary="Who am I?", responses=answers())
+@router.get("/current", summary="Who am I?")
 def read_session(who: Who) -> Envelope[Me]:
     return Envelope(data=Me(name=who.operator.name, permissions=sorted(who.operator.permissions)))
 
 
-@router.delete("/current", status_code=204, summary="Sign out", responses=answers())
+@router.delete("/current", status_code=204, summary="Sign out")
 def delete_session(house: TheHouse, who: Who) -> Response:
     """Ends the session of the access token, with all its refresh tokens. A machine token is not ended by this."""
     if who.session_id is not None:

@@ -111,7 +111,7 @@ class OperatorLimit(Base):
 
 
 class OperatorRequest(Base):
-    """A request with an Idempotency-Key, and its answer; written in the transaction that did it."""
+    """A request with an Idempotency-Key, and its answer; without one while nobody knows how it ended."""
 
     __tablename__ = "operator_requests"
 

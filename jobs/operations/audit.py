@@ -6,20 +6,29 @@ from typing import Any
 from uuid import UUID
 
 from jobs.app import App
-from jobs.ledger import audit
+from jobs.ledger import audit, find
 from jobs.ledger.audit import Note
 from jobs.operations.operator import Operator, Permission
 
 
-def list_actions(app: App, operator: Operator, *, before: UUID | None = None, limit: int = 50) -> list[dict[str, Any]]:
-    """Actions, latest first."""
+def list_actions(
+    app: App, operator: Operator, *, before: UUID | None = None, limit: int = 50, run: str | None = None
+) -> list[dict[str, Any]]:
+    """Actions, latest first; with ``run``, those done to the run that it names.
+
+    Raises:
+        NotFound, Ambiguous: it names none, or several.
+    """
     operator.need(Permission.AUDIT_READ)
     with app.database.read() as connection:
-        return audit.list_actions(connection, before=before, limit=limit)
+        run_id = None if run is None else find.resolve_id(connection, run)
+        return audit.list_actions(connection, before=before, limit=limit, run_id=run_id)
 
 
-def find_action(app: App, operator: Operator, text: str, *, limit: int = 100) -> tuple[dict[str, Any], list[Note]]:
-    """An action, and what it did to the first runs, by id.
+def find_action(
+    app: App, operator: Operator, text: str, *, after: UUID | None = None, limit: int = 100
+) -> tuple[dict[str, Any], list[Note]]:
+    """An action, and what it did to runs, by their id: the first of those after ``after``.
 
     Raises:
         NotFound, Ambiguous: ``text`` names none, or several.
@@ -27,7 +36,7 @@ def find_action(app: App, operator: Operator, text: str, *, limit: int = 100) ->
     operator.need(Permission.AUDIT_READ)
     with app.database.read() as connection:
         action = audit.find_action(connection, text)
-        return action, audit.notes_of(connection, action["id"], limit=limit)
+        return action, audit.notes_of(connection, action["id"], after=after, limit=limit)
 
 
 def of_run(app: App, operator: Operator, run_id: UUID, *, limit: int = 20) -> list[dict[str, Any]]:

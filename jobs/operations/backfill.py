@@ -46,6 +46,30 @@ def plan_backfill(app: App, operator: Operator, name: str, *, since: datetime, u
     return [one for one in found if one not in fired]
 
 
+def backfill(
+    app: App,
+    name: str,
+    *,
+    since: datetime,
+    until: datetime,
+    by: Operator,
+    reason: str | None = None,
+    expect: int | None = None,
+    dry_run: bool = False,
+) -> tuple[list[datetime], int]:
+    """The slots of this span that made no run, and how many of them made theirs now.
+
+    Raises:
+        NotFound, Conflict: as ``plan_backfill``; or the slots are not as many as expected, and nothing was done.
+    """
+    by.need(Permission.SCHEDULES_WRITE)
+    moments = plan_backfill(app, Operator(by.name), name, since=since, until=until)
+    if expect is not None and expect != len(moments):
+        raise Conflict(f"{len(moments):,} slots are without a run, and {expect:,} were expected; nothing was done.")
+    made = 0 if dry_run else backfill_schedule(app, name, moments, by=by, reason=reason)
+    return moments, made
+
+
 def backfill_schedule(
     app: App, name: str, moments: Sequence[datetime], *, by: Operator, reason: str | None = None
 ) -> int:

@@ -34,6 +34,13 @@ def state_of(action: dict[str, Any], now: datetime) -> str:
     return str(action["state"])
 
 
+def action_of(app: App, action_id: UUID) -> tuple[dict[str, Any], str]:
+    """An action that the caller has just begun, and its state."""
+    with app.database.read() as connection:
+        action, now = audit.find_action(connection, str(action_id)), audit.moment(connection)
+    return action, state_of(action, now)
+
+
 def find_progress(app: App, operator: Operator, verbs: Sequence[str], action_id: UUID) -> tuple[dict[str, Any], str]:
     """The action of one of these verbs, and its state.
 
@@ -41,11 +48,10 @@ def find_progress(app: App, operator: Operator, verbs: Sequence[str], action_id:
         NotFound: there is none.
     """
     _need_any(operator, verbs)
-    with app.database.read() as connection:
-        action, now = audit.find_action(connection, str(action_id)), audit.moment(connection)
+    action, state = action_of(app, action_id)
     if action["verb"] not in verbs:
         raise NotFound(f"There is no {verbs[0]} {action_id}.")
-    return action, state_of(action, now)
+    return action, state
 
 
 def list_progress(
@@ -68,6 +74,8 @@ def stop(app: App, operator: Operator, verbs: Sequence[str], action_id: UUID) ->
         NotFound: there is none of these verbs.
         Conflict: it is over.
     """
+    if not any(operator.may(VERBS[verb]) for verb in verbs):
+        operator.need(VERBS[verbs[0]])
     action, _ = find_progress(app, operator, verbs, action_id)
     operator.need(VERBS[action["verb"]])
     with app.database.write(urgent=True) as connection:

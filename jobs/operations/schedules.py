@@ -113,7 +113,7 @@ def preview_schedule(
 def create_schedule(
     app: App, columns: Mapping[str, Any], schedule: Schedule, *, by: Operator, reason: str | None = None
 ) -> ScheduleView:
-    """Add an operator's schedule; ``columns`` are those of ``jobs.declared.columns_of``.
+    """Add an operator's schedule; ``columns`` are those of ``jobs.operations.schedule_rows``.
 
     Raises:
         Conflict: the name is taken.

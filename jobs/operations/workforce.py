@@ -90,7 +90,8 @@ def stop_worker(app: App, operator: Operator, name: str, *, reason: str | None =
     """
     operator.need(Permission.WORKERS_WRITE)
     check_reason(app, reason)
-    worker = find_worker(app, operator, name)
+    # Who may stop one may find it.
+    worker = find_worker(app, Operator(operator.name), name)
     with app.database.write(urgent=True) as connection:
         if not workers.request_stop(connection, [worker.name]):
             raise Conflict(f"Worker {worker.name} has stopped already.")

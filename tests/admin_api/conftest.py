@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from datetime import datetime, timedelta
 
 import pytest
@@ -31,19 +32,18 @@ def app(sqlite_url: str, make_app: MakeApp, clock: StepClock, monkeypatch: pytes
 @pytest.fixture
 def make_client(app: App) -> Iterator[MakeClient]:
     """``make_client(token)`` or ``make_client()``: a client; errors of the server are answers."""
-    opened: list[TestClient] = []
+    opened = ExitStack()
 
     def make(token: str | None = None, *, over: App | None = None) -> TestClient:
         headers = {"Authorization": f"Bearer {token}"} if token else {}
         client = TestClient(
             make_api(over or app), base_url=BASE, headers=headers, raise_server_exceptions=False, follow_redirects=False
         )
-        opened.append(client)
-        return client
+        # Entered, it keeps one loop for all its requests, and ends what goes on in the background.
+        return opened.enter_context(client)
 
     yield make
-    for one in opened:
-        one.close()
+    opened.close()
 
 
 @pytest.fixture

@@ -1,0 +1,90 @@
+"""Bulk actions as resources: begun by POST, looked after by GET, stopped by DELETE. Each is a row of the audit."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Annotated, Any
+from uuid import UUID
+
+from fastapi import APIRouter, Query, Response
+
+from admin_api.access import By
+from admin_api.envelope import Envelope
+from admin_api.house import Ledger, TheHouse
+from admin_api.paging import Paging, page
+from admin_api.route import Route
+from admin_api.shapes.actions import Action, NewCancellation, NewPurge, NewReplay, NewRestoration, Plan
+from admin_api.starting import start
+from jobs.operations import progress
+from jobs.operations.cancel import Cancel
+from jobs.operations.purge import Purge, Restore
+from jobs.operations.replay import Replay
+
+router = APIRouter(tags=["actions"], route_class=Route)
+Pages = Annotated[Paging, Query()]
+Begun = Envelope[Action | Plan]
+BEGUN: dict[str, Any] = {
+    "status_code": 202,
+    "responses": {200: {"model": Envelope[Plan], "description": "A dry run."}},
+}
+
+
+@router.post("/v1/replays", summary="Replay runs", **BEGUN)
+def create_replay(house: TheHouse, by: By, body: NewReplay, response: Response) -> Begun:
+    """Dead runs unless `state` says others. 202: it has begun; `Location` tells how far it is."""
+    act = Replay(
+        app=house.app, operator=by, changes=body.set, queue=body.queue, priority=body.priority,
+        delay_seconds=body.delay_seconds, reset_steps=body.reset_steps,
+    )  # fmt: skip
+    return start(house, by, act, body, response, at="/v1/replays")
+
+
+@router.post("/v1/cancellations", summary="Cancel runs", **BEGUN)
+def create_cancellation(house: TheHouse, by: By, body: NewCancellation, response: Response) -> Begun:
+    """Live runs. 202: it has begun; `Location` tells how far it is."""
+    return start(house, by, Cancel(reason=body.reason), body, response, at="/v1/cancellations")
+
+
+@router.post("/v1/purges", summary="Purge runs", **BEGUN)
+def create_purge(house: TheHouse, by: By, body: NewPurge, response: Response) -> Begun:
+    """Runs that have ended. 202: it has begun; `Location` tells how far it is."""
+    return start(house, by, Purge(erase=body.erase), body, response, at="/v1/purges")
+
+
+@router.post("/v1/restorations", summary="Restore purged runs", **BEGUN)
+def create_restoration(house: TheHouse, by: By, body: NewRestoration, response: Response) -> Begun:
+    """Purged runs. 202: it has begun; `Location` tells how far it is."""
+    return start(house, by, Restore(), body, response, at="/v1/restorations")
+
+
+def _looked_after(place: str, verbs: tuple[str, ...]) -> None:
+    """Add the routes that list, show and stop actions of these verbs."""
+    what = place.removesuffix("s")
+
+    def list_actions(app: Ledger, by: By, paging: Pages) -> Envelope[list[Action]]:
+        """The latest first."""
+        found = progress.list_progress(app, by, verbs, before=paging.after_id, limit=paging.more)
+        return page(found, paging, lambda one: Action.of(*one), place=lambda one: one[0]["id"])
+
+    def read_action(app: Ledger, by: By, id: UUID) -> Envelope[Action]:
+        """How far it is: `done` and `skipped` of `expected`. What it did to each run: `/v1/audit-entries/{id}/runs`."""
+        return Envelope(data=Action.of(*progress.find_progress(app, by, verbs, id)))
+
+    def stop_action(app: Ledger, by: By, id: UUID) -> Response:
+        """It ends the batch that it is at; what it did stays done. Undo takes it back, `resume` goes on."""
+        progress.stop(app, by, verbs, id)
+        return Response(status_code=204)
+
+    add: Callable[..., Any] = router.add_api_route
+    add(f"/v1/{place}", list_actions, summary=f"List {place}", operation_id=f"list_{place}")
+    add(f"/v1/{place}/{{id}}", read_action, summary=f"Show a {what}", operation_id=f"read_{what}")
+    add(
+        f"/v1/{place}/{{id}}", stop_action, methods=["DELETE"], status_code=204, summary=f"Stop a {what}",
+        operation_id=f"stop_{what}",
+    )  # fmt: skip
+
+
+_looked_after("replays", ("replay",))
+_looked_after("cancellations", ("cancel",))
+_looked_after("purges", ("purge", "erase"))
+_looked_after("restorations", ("restore",))

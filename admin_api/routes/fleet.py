@@ -1,0 +1,100 @@
+"""Queues, kinds and workers: what there is, pausing, and asking a worker to stop."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from enum import Enum
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Response
+
+from admin_api.access import By
+from admin_api.envelope import Envelope
+from admin_api.house import Ledger, TheHouse
+from admin_api.paging import Paging, page
+from admin_api.route import Route
+from admin_api.shapes.base import Because
+from admin_api.shapes.fleet import Kind, KindDetail, NewPause, Pause, Queue, Worker, WorkerStop
+from jobs.operations import kinds, pause, queue, workforce
+
+router = APIRouter(prefix="/v1", route_class=Route)
+Pages = Annotated[Paging, Query()]
+QUEUES: list[str | Enum] = ["queues"]
+KINDS: list[str | Enum] = ["kinds"]
+WORKERS: list[str | Enum] = ["workers"]
+
+
+@router.get("/queues", summary="List queues", tags=QUEUES)
+def list_queues(house: TheHouse, by: By, paging: Pages) -> Envelope[list[Queue]]:
+    """Every queue that holds a run, is served or is paused, by name."""
+    found = [one for one in house.figures.queues(by) if one.name > (paging.after_text or "")]
+    return page(found, paging, Queue.of, place=lambda one: one.name)
+
+
+@router.get("/queues/{name}", summary="Show a queue", tags=QUEUES)
+def read_queue(app: Ledger, by: By, name: str) -> Envelope[Queue]:
+    return Envelope(data=Queue.of(queue.look_at(app, by, name)))
+
+
+@router.put("/queues/{name}/pause", summary="Pause a queue", tags=QUEUES)
+def pause_queue(app: Ledger, by: By, name: str, body: NewPause) -> Envelope[Pause]:
+    """Nothing of it is started; what runs goes on."""
+    return Envelope(data=_pause(app, by, "queue", name, body))
+
+
+@router.delete("/queues/{name}/pause", summary="Resume a queue", status_code=204, tags=QUEUES)
+def resume_queue(app: Ledger, by: By, name: str, because: Annotated[Because, Query()]) -> Response:
+    """409 where it is not paused."""
+    pause.resume(app, by, "queue", name, reason=because.reason)
+    return Response(status_code=204)
+
+
+@router.get("/kinds", summary="List kinds", tags=KINDS)
+def list_kinds(app: Ledger, by: By, paging: Pages) -> Envelope[list[Kind]]:
+    """Every kind that this process, a run, a live worker or a pause knows, by name; with its arguments' schema."""
+    found = kinds.list_kinds(app, by, after=paging.after_text or "", limit=paging.more)
+    return page(found, paging, Kind.of, place=lambda one: one.name)
+
+
+@router.get("/kinds/{name}", summary="Show a kind", tags=KINDS)
+def read_kind(app: Ledger, by: By, name: str) -> Envelope[KindDetail]:
+    return Envelope(data=KindDetail.whole(kinds.find_kind(app, by, name)))
+
+
+@router.put("/kinds/{name}/pause", summary="Pause a kind", tags=KINDS)
+def pause_kind(app: Ledger, by: By, name: str, body: NewPause) -> Envelope[Pause]:
+    """No run of it is started; what runs goes on."""
+    return Envelope(data=_pause(app, by, "kind", name, body))
+
+
+@router.delete("/kinds/{name}/pause", summary="Resume a kind", status_code=204, tags=KINDS)
+def resume_kind(app: Ledger, by: By, name: str, because: Annotated[Because, Query()]) -> Response:
+    """409 where it is not paused."""
+    pause.resume(app, by, "kind", name, reason=because.reason)
+    return Response(status_code=204)
+
+
+@router.get("/workers", summary="List workers", tags=WORKERS)
+def list_workers(app: Ledger, by: By, paging: Pages) -> Envelope[list[Worker]]:
+    """Live worker processes, by name."""
+    live = sorted(workforce.list_workers(app, by), key=lambda one: one.name)
+    found = [one for one in live if one.name > (paging.after_text or "")]
+    return page(found, paging, Worker.model_validate, place=lambda one: one.name)
+
+
+@router.post("/workers/stops", summary="Stop a worker", status_code=202, tags=WORKERS)
+def stop_worker(app: Ledger, by: By, body: WorkerStop) -> Envelope[Worker]:
+    """Asks it to finish what it has and end; its supervisor starts another in its place."""
+    return Envelope(data=Worker.model_validate(workforce.stop_worker(app, by, body.name, reason=body.reason)))
+
+
+@router.get("/workers/{name:path}", summary="Show a worker", tags=WORKERS)
+def read_worker(app: Ledger, by: By, name: str) -> Envelope[Worker]:
+    """`name` holds slashes, written as they are or as `%2F`; or is how only this one's begins."""
+    return Envelope(data=Worker.model_validate(workforce.find_worker(app, by, name)))
+
+
+def _pause(app: Ledger, by: By, what: str, name: str, body: NewPause) -> Pause:
+    span = None if body.for_seconds is None else timedelta(seconds=body.for_seconds)
+    made = pause.pause(app, by, what, name, reason=body.reason, span=span, is_new=body.is_new)
+    return Pause.model_validate(made)

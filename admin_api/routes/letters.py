@@ -1,0 +1,59 @@
+"""Dead letters, one by one and in groups; and what fails, in groups."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query
+from pydantic import Field
+
+from admin_api.access import By
+from admin_api.asking import RunQuery
+from admin_api.envelope import Envelope
+from admin_api.house import House, TheHouse
+from admin_api.paging import Paging, page
+from admin_api.route import Route
+from admin_api.routes.runs import MISSED, runs_page
+from admin_api.shapes.fleet import DeadGroup, ErrorGroup
+from admin_api.shapes.runs import Run
+from jobs.operations.selector import read_moment
+
+router = APIRouter(prefix="/v1", tags=["dead letters"], route_class=Route)
+
+
+class Since(Paging):
+    since: str | None = Field(None, max_length=100, description="`1h` (ago), `2026-11-01`.")
+
+    def moment(self, house: House) -> datetime | None:
+        return None if self.since is None else read_moment(self.since, what="since", now=house.app.clock.now())
+
+
+Sinces = Annotated[Since, Query()]
+
+
+@router.get("/dead-letters", summary="List dead letters", responses=MISSED)
+def list_dead_letters(house: TheHouse, by: By, query: Annotated[RunQuery, Query()]) -> Envelope[list[Run]]:
+    """Runs that gave up, the latest first: `/v1/runs` with `state=dead`."""
+    return runs_page(house, by, query, states=("dead",))
+
+
+@router.get("/dead-letter-groups", summary="List dead letters in groups")
+def list_dead_letter_groups(house: TheHouse, by: By, query: Sinces) -> Envelope[list[DeadGroup]]:
+    """By kind, cause and error; the largest first. What `fingerprint` selects."""
+    found = house.figures.dead_groups(by, since=query.moment(house))
+    return _numbered(found, query, DeadGroup.model_validate)
+
+
+@router.get("/errors", summary="List what fails")
+def list_errors(house: TheHouse, by: By, query: Sinces) -> Envelope[list[ErrorGroup]]:
+    """By error, the most frequent first; since a day ago unless said."""
+    found = house.figures.error_groups(by, since=query.moment(house))
+    return _numbered(found, query, ErrorGroup.model_validate)
+
+
+def _numbered(found: list[Any], query: Paging, show: Any) -> Envelope[list[Any]]:
+    """A page of a list in the order of counts, which has no other place to go on from than its number."""
+    begin = query.after_number or 0
+    numbered = list(enumerate(found[begin : begin + query.more], start=begin + 1))
+    return page(numbered, query, lambda one: show(one[1]), place=lambda one: one[0])

@@ -1,0 +1,140 @@
+"""Runs: lists, one with all that belongs to it, and recording one."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query, Response
+
+from admin_api.access import By
+from admin_api.asking import RunQuery
+from admin_api.envelope import Envelope
+from admin_api.failing import ANSWERS
+from admin_api.house import House, Ledger, TheHouse
+from admin_api.paging import Paging, page, whole
+from admin_api.route import Route
+from admin_api.shapes.actions import Action
+from admin_api.shapes.base import Count
+from admin_api.shapes.runs import Attempt, Enqueued, FollowUp, Lineage, NewRun, Run, Step, Why
+from jobs.app import App
+from jobs.operations import audit, detail, inspect
+from jobs.operations.enqueue import enqueue_run
+from jobs.operations.explain import explain
+from jobs.operations.operator import Operator
+from jobs.operations.progress import state_of
+from jobs.operations.selector import make_selector
+
+router = APIRouter(prefix="/v1/runs", tags=["runs"], route_class=Route)
+Asked = Annotated[RunQuery, Query()]
+Pages = Annotated[Paging, Query()]
+MISSED: dict[int | str, dict[str, Any]] = {status: ANSWERS[status] for status in (404, 409)}
+"""What a list answers that names a run which is not there, or a short id that several have."""
+
+
+@router.get("", summary="List runs", responses=MISSED)
+def list_runs(house: TheHouse, by: By, query: Asked) -> Envelope[list[Run]]:
+    """The runs that match, the latest to enter its state first; without a word, all. `where` is the command line's."""
+    return runs_page(house, by, query)
+
+
+@router.post("", summary="Record a run", status_code=201, responses={200: {"model": Envelope[Enqueued]}})
+def create_run(app: Ledger, by: By, body: NewRun, response: Response) -> Envelope[Enqueued]:
+    """201 where the run was made now; 200 where its key is held by a run with the same arguments, which it answers."""
+    made = enqueue_run(app, by, body.kind, body.arguments, reason=body.reason, **_terms(body))
+    response.status_code = 201 if made.created else 200
+    response.headers["Location"] = f"/v1/runs/{made.id}"
+    return Envelope(data=Enqueued.model_validate(made))
+
+
+@router.get("/{id}", summary="Show a run")
+def read_run(app: Ledger, by: By, id: str) -> Envelope[Run]:
+    """`id` is the whole, its last eight characters, or any head or tail of it that no other run has."""
+    run, _ = inspect.find_run(app, by, id)
+    return Envelope(data=Run.of(run, app.clock.now()))
+
+
+@router.get("/{id}/attempts", summary="List a run's attempts")
+def list_attempts(app: Ledger, by: By, id: str, paging: Pages) -> Envelope[list[Attempt]]:
+    """The latest first."""
+    run, _ = inspect.find_run(app, by, id)
+    found = detail.attempts_of(app, by, run.id, after=paging.after_number, limit=paging.more)
+    return page(found.items, paging, Attempt.model_validate, place=lambda one: one.attempt)
+
+
+@router.get("/{id}/steps", summary="List a run's steps")
+def list_steps(app: Ledger, by: By, id: str, paging: Pages) -> Envelope[list[Step]]:
+    """Steps and cursors, in the order in which they began."""
+    run, _ = inspect.find_run(app, by, id)
+    found = detail.steps_of(app, by, run.id, after=paging.after_text, limit=paging.more)
+    return page(found.items, paging, Step.model_validate, place=lambda one: one.name)
+
+
+@router.get("/{id}/children", summary="List the runs that a run enqueued")
+def list_children(app: Ledger, by: By, id: str, paging: Pages) -> Envelope[list[Run]]:
+    """First to last."""
+    run, _ = inspect.find_run(app, by, id)
+    now = app.clock.now()
+    found = detail.children_of(app, by, run.id, after=paging.after_id, limit=paging.more)
+    return page(found.items, paging, lambda one: Run.of(one, now), place=lambda one: one.id)
+
+
+@router.get("/{id}/replays", summary="List the new runs that replayed a run")
+def list_replays(app: Ledger, by: By, id: str, paging: Pages) -> Envelope[list[Run]]:
+    """First to last. A run that was reopened keeps its id, and is not among them."""
+    run, _ = inspect.find_run(app, by, id)
+    now = app.clock.now()
+    found = detail.replays_of(app, by, run.id, after=paging.after_id, limit=paging.more)
+    return page(found.items, paging, lambda one: Run.of(one, now), place=lambda one: one.id)
+
+
+@router.get("/{id}/followups", summary="List what follows a run")
+def list_followups(app: Ledger, by: By, id: str, paging: Pages) -> Envelope[list[FollowUp]]:
+    """What follows when it ends, or has followed."""
+    run, _ = inspect.find_run(app, by, id)
+    found = detail.followups_of(app, by, run.id, after=paging.after_id, limit=paging.more)
+    return page(found.items, paging, FollowUp.model_validate, place=lambda one: one["id"])
+
+
+@router.get("/{id}/lineage", summary="Show where a run comes from, and what comes from it")
+def read_lineage(app: Ledger, by: By, id: str) -> Envelope[Lineage]:
+    """The first twenty of each."""
+    return Envelope(data=Lineage.of(detail.detail(app, by, id), app.clock.now()))
+
+
+@router.get("/{id}/explanation", summary="Why is a run where it is?")
+def read_explanation(app: Ledger, by: By, id: str) -> Envelope[Why]:
+    """One sentence, with what the ledger says for it."""
+    return Envelope(data=Why.of(explain(app, by, id)))
+
+
+@router.get("/{id}/audit-entries", summary="List what operators did to a run")
+def list_actions(app: Ledger, by: By, id: str, paging: Pages) -> Envelope[list[Action]]:
+    """The latest first."""
+    found = audit.list_actions(app, by, run=id, before=paging.after_id, limit=paging.more)
+    now = app.clock.now()
+    return page(found, paging, lambda one: Action.of(one, state_of(one, now)), place=lambda one: one["id"])
+
+
+def runs_page(house: House, by: Operator, query: RunQuery, **more: Any) -> Envelope[list[Run]]:
+    """A page of runs, for whoever lists them; ``more`` are words that the address says."""
+    app: App = house.app
+    selector = make_selector(app, replace(query.asked(), **more))
+    found = inspect.list_runs(app, by, selector, limit=query.limit, cursor=query.cursor)
+    now = app.clock.now()
+    meta = {"count": Count.of(house.figures.count(by, selector)).model_dump()} if query.count else {}
+    return whole([Run.of(one, now) for one in found.runs], query, found.next_cursor, **meta)
+
+
+def _terms(body: NewRun) -> dict[str, object]:
+    return {
+        "queue": body.queue,
+        "priority": body.priority,
+        "delay": None if body.delay_seconds is None else timedelta(seconds=body.delay_seconds),
+        "at": body.at,
+        "key": body.key,
+        "on_conflict": body.on_conflict,
+        "expires": None if body.expires_seconds is None else timedelta(seconds=body.expires_seconds),
+        "tags": body.tags,
+    }

@@ -1,0 +1,191 @@
+"""Queues, kinds, workers, dead letters, errors, and the figures of the whole."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from pydantic import Field
+
+from admin_api.shapes.base import Because, Count, Seconds, Shape
+from jobs.operations.kinds import KindFigures, KindSummary
+from jobs.operations.queue import QueueView
+
+
+class Pause(Shape):
+    paused_at: datetime
+    paused_until: datetime | None
+    paused_by: str | None
+    pause_reason: str | None
+
+
+class NewPause(Because):
+    """A pause: nothing is started, and what runs goes on."""
+
+    for_seconds: float | None = Field(None, gt=0, le=3e8, description="Resume by itself after so long.")
+    is_new: bool = Field(False, description="Also if nothing is known by this name.")
+
+
+class QueueCount(Shape):
+    ready: int = 0
+    scheduled: int = 0
+    retrying: int = 0
+    running: int = 0
+    dead: int = 0
+    oldest_seconds: float | None = Field(None, description="Since its oldest ready run was due.")
+
+
+class Queue(Shape):
+    name: str = Field(examples=["payments"])
+    counts: QueueCount
+    pause: Pause | None
+    workers: list[str]
+    kinds: list[str] = Field(description="Kinds that its workers know.")
+
+    @classmethod
+    def of(cls, queue: QueueView) -> Queue:
+        counts = QueueCount.model_validate(queue.count or {})
+        pause = None if queue.pause is None else Pause.model_validate(queue.pause)
+        return cls(name=queue.name, counts=counts, pause=pause, workers=queue.workers, kinds=queue.kinds)
+
+
+class RetryPolicy(Shape):
+    max_attempts: int
+    first: Seconds
+    factor: float
+    cap: Seconds
+    jitter: Any
+    within: Seconds | None
+    retry_on: list[str]
+    give_up_on: list[str]
+
+
+class Definition(Shape):
+    """What a job's class says of itself; spans in seconds."""
+
+    kind: str
+    doc: str | None
+    aliases: list[str]
+    queue: str
+    priority: int
+    timeout: Seconds | None
+    unique: str | None
+    schedules: list[str]
+    version: int
+    isolated: bool
+    memory: int | None
+    place: str
+    retry: RetryPolicy
+    arguments: dict[str, Any] = Field(description="A JSON Schema.")
+
+
+class Kind(Shape):
+    """A kind. `definition` is null where this process has not imported the job's module (`--import`)."""
+
+    name: str = Field(examples=["ChargeCard"])
+    definition: Definition | None
+    pause: Pause | None
+    workers: list[str] = Field(description="Live workers that know it.")
+
+    @classmethod
+    def of(cls, kind: KindSummary) -> Kind:
+        return cls.model_validate(kind)
+
+
+class KindDetail(Kind):
+    runs: dict[str, Count] = Field(description="By state, counted to 10,000.")
+
+    @classmethod
+    def whole(cls, found: KindFigures) -> KindDetail:
+        runs = {state.value: Count.of(count) for state, count in found.runs.items()}
+        return cls(**Kind.of(found.summary).model_dump(), runs=runs)
+
+
+class Worker(Shape):
+    name: str = Field(examples=["web-1/4711/0"])
+    host: str
+    pid: int
+    supervisor: str
+    version: str
+    queues: list[str]
+    kinds: list[str]
+    threads: int
+    busy: int
+    started_at: datetime
+    seen_at: datetime
+    stopped_at: datetime | None
+    stop_requested_at: datetime | None
+    roll_requested_at: datetime | None
+
+
+class WorkerStop(Because):
+    name: str = Field(min_length=1, max_length=300, description="Its name, or how only it begins.")
+
+
+class DeadGroup(Shape):
+    """Dead runs of one kind with one error."""
+
+    fingerprint: str | None
+    kind: str
+    cause: str | None
+    error_type: str | None
+    error_message: str | None
+    count: int
+    first_at: datetime
+    last_at: datetime
+
+
+class ErrorGroup(Shape):
+    """Runs whose last error is of one kind; `share` is of all that failed in the period."""
+
+    fingerprint: str
+    kinds: str
+    error_type: str | None
+    error_message: str | None
+    count: int
+    dead: int
+    share: float
+    first_at: datetime
+    last_at: datetime
+
+
+class Minute(Shape):
+    at: datetime
+    succeeded: int
+    failed: int
+    other: int
+
+
+class Latency(Shape):
+    """Seconds, of the latest attempts."""
+
+    kind: str
+    queue: str
+    attempts: int
+    wait_p50: float | None
+    wait_p95: float | None
+    took_p50: float
+    took_p95: float
+
+
+class Oldest(Shape):
+    """Ages in seconds."""
+
+    ready: float | None
+    ready_paused: float | None
+    running: float | None
+    dead: float | None
+
+
+class Statistics(Shape):
+    """The ledger now, and its last hour. Figures may be a few seconds old."""
+
+    counts: dict[str, Count] = Field(description="Runs by state, and by the parts of `queued`; counted to 10,000.")
+    oldest: Oldest
+    ended_in_5m: dict[str, int]
+    workers: int = Field(description="Live worker processes.")
+    threads: int
+    busy: int
+    throughput: list[Minute]
+    throughput_is_capped: bool = Field(description="There were too many attempts to read: the series begins later.")
+    latencies: list[Latency]

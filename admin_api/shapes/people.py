@@ -1,0 +1,65 @@
+"""Users and tokens."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Literal
+from uuid import UUID
+
+from pydantic import Field
+
+from admin_api.shapes.base import Because, Name, Shape
+
+Role = Literal["viewer", "operator", "admin"]
+
+
+class User(Shape):
+    id: UUID
+    name: str = Field(examples=["ada"])
+    role: str = Field(examples=["operator"])
+    created_at: datetime
+    created_by: str
+    password_set_at: datetime
+    disabled_at: datetime | None
+
+
+class NewUser(Because):
+    name: str = Field(max_length=200, examples=["ada"])
+    role: Role
+    password: str = Field(max_length=1000, examples=["correct horse battery staple"])
+
+
+class NewRole(Because):
+    role: Role
+
+
+class NewPassword(Because):
+    password: str = Field(max_length=1000)
+
+
+class Disabled(Because):
+    is_disabled: bool
+
+
+class Token(Shape):
+    id: UUID
+    user: str
+    name: str = Field(examples=["deploys"])
+    permissions: list[str]
+    created_at: datetime
+    expires_at: datetime
+    revoked_at: datetime | None
+    used_at: datetime | None
+
+
+class TokenMade(Token):
+    secret: str | None = Field(description="Told once: null when the same request comes again.", examples=["jl_k3…"])
+
+
+class NewToken(Because):
+    """A program's token, of a user, with part of what the user may."""
+
+    user: Name = Field(examples=["ada"])
+    name: str = Field(max_length=100, examples=["deploys"])
+    permissions: list[str] = Field(max_length=50, examples=[["runs:read", "runs:replay"]])
+    lasts_days: float = Field(gt=0, le=366, examples=[90])

@@ -1,0 +1,159 @@
+"""Runs, and all that belongs to one."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any, Literal
+from uuid import UUID
+
+from pydantic import AwareDatetime, Field
+
+from admin_api.shapes.base import Given, Name, Reason, Shape, values_of
+from jobs.ledger.records import RunRecord
+from jobs.operations.detail import Detail
+from jobs.operations.explain import Explanation
+from jobs.operations.inspect import state_word
+
+AN_ID = "0199f4c2-a7d8-7b3c-9a52-3f1de0c9165b"
+
+
+class Run(Shape):
+    """A run. Arguments, result, progress and the words of its error are `(hidden)` without `arguments:read`."""
+
+    id: UUID = Field(examples=[AN_ID])
+    kind: str = Field(examples=["ChargeCard"])
+    queue: str = Field(examples=["payments"])
+    priority: int = Field(description="Smaller first.")
+    state: str = Field(description="`queued`, `running`, `succeeded`, `dead` or `cancelled`.", examples=["dead"])
+    word: str = Field(description="The state, or of `queued` its part: `ready`, `scheduled`, `retrying`.")
+    cause: str | None = Field(description="Why it is dead.", examples=["exhausted"])
+    attempt: int = Field(description="Attempts begun; 0: never tried.")
+    charged: int = Field(description="Attempts that its budget has paid for.")
+    crashes: int
+    abandonments: int = Field(description="Times that its worker was gone.")
+    max_attempts: int
+    run_at: datetime = Field(description="When it is, or was, due.")
+    expires_at: datetime | None
+    key: str | None
+    worker: str | None
+    lease_until: datetime | None
+    cancel_requested_at: datetime | None
+    cancel_reason: str | None
+    created_at: datetime
+    started_at: datetime | None
+    finished_at: datetime | None
+    state_at: datetime = Field(description="When it entered its present state.")
+    arguments: Any = Field(examples=[{"order_id": 7}])
+    arguments_version: int
+    result: Any
+    progress: Any
+    error_type: str | None = Field(examples=["shop.CardDeclined"])
+    error_message: str | None
+    fingerprint: str | None = Field(description="The group of its error.")
+    tags: Any
+    correlation_id: str | None
+    enqueued_by: str | None
+    parent_id: UUID | None
+    root_id: UUID | None
+    replayed_from: UUID | None
+    schedule: str | None
+    scheduled_for: datetime | None
+    deleted_at: datetime | None = Field(description="When it was purged.")
+
+    @classmethod
+    def of(cls, run: RunRecord, now: datetime) -> Run:
+        return cls.model_construct(**values_of(run, cls.model_fields), word=state_word(run, now=now))
+
+
+class Attempt(Shape):
+    run_id: UUID
+    attempt: int
+    outcome: str = Field(examples=["failed"])
+    worker: str | None
+    started_at: datetime
+    finished_at: datetime
+    retry_at: datetime | None
+    error_type: str | None
+    error_message: str | None
+    traceback: str | None
+    fingerprint: str | None
+    refused_at: datetime | None = Field(description="When a late result of it was refused.")
+    refused_outcome: str | None
+
+
+class Step(Shape):
+    run_id: UUID
+    name: str
+    form: str = Field(description="`effect` or `cursor`.")
+    attempt: int
+    started_at: datetime
+    finished_at: datetime | None
+    result: Any
+
+
+class FollowUp(Shape):
+    id: UUID
+    kind: str
+    on_state: str
+    enqueued_at: datetime | None
+
+
+class Lineage(Shape):
+    """Where a run comes from, and what comes from it: the first of each."""
+
+    parent: Run | None = None
+    root: Run | None = None
+    replayed_from: Run | None = None
+    children: list[Run]
+    replays: list[Run]
+    followups: list[FollowUp]
+
+    @classmethod
+    def of(cls, detail: Detail, now: datetime) -> Lineage:
+        return cls(
+            **{name: Run.of(run, now) for name, run in detail.origins.items()},
+            children=[Run.of(one, now) for one in detail.children.items],
+            replays=[Run.of(one, now) for one in detail.replays.items],
+            followups=[FollowUp.model_validate(one) for one in detail.followups.items],
+        )
+
+
+class Evidence(Shape):
+    name: str
+    value: Any
+
+
+class Why(Shape):
+    """Why a run is where it is."""
+
+    code: str = Field(description="Stable.", examples=["queue_paused"])
+    sentence: str = Field(examples=["Its queue payments is paused by ada: provider is down."])
+    evidence: list[Evidence]
+
+    @classmethod
+    def of(cls, found: Explanation) -> Why:
+        evidence = [Evidence(name=name, value=value) for name, value in found.evidence]
+        return cls(code=found.code, sentence=found.sentence, evidence=evidence)
+
+
+class NewRun(Given):
+    """A run to be recorded. Its arguments are checked by the kind's job: see `/v1/kinds/{name}`."""
+
+    kind: Name = Field(examples=["ChargeCard"])
+    arguments: dict[str, Any] = Field({}, examples=[{"order_id": 7}])
+    queue: str | None = Field(None, max_length=100, description="Instead of the job's.")
+    priority: int | None = Field(None, ge=-1000, le=1000, description="Instead of the job's; smaller first.")
+    delay_seconds: float | None = Field(None, ge=0, le=3e9, description="Not before so long from now.")
+    at: AwareDatetime | None = Field(None, description="Not before this moment.")
+    key: str | None = Field(None, max_length=255, description="While it is held, there is no second run of the kind.")
+    on_conflict: Literal["keep", "replace"] = "keep"
+    expires_seconds: float | None = Field(None, gt=0, le=3e9, description="Dead as `expired`, if not started by then.")
+    tags: list[str] = Field([], max_length=100)
+    reason: Reason = None
+
+
+class Enqueued(Shape):
+    """What became of it: the run, and whether it was made now or has the key already."""
+
+    id: UUID = Field(examples=[AN_ID])
+    created: bool

@@ -1,0 +1,63 @@
+"""Once: a request that comes again with its Idempotency-Key is answered as it was, and not done again.
+
+Only what did something is kept, for a day, by operator. The key is taken in a transaction before the work and the
+answer written in one after it: should the process die between the two, nobody knows how the request ended, and that is
+what its key answers then.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+from jobs.app import App
+from jobs.errors import Conflict
+from jobs.ledger import requests
+from jobs.operations.operator import Operator
+
+KEPT = timedelta(days=1)
+"""Source: decision; longer than any client tries again."""
+AT_WORK = timedelta(minutes=1)
+"""How long a request without an answer may still be at work. Source: twice the time limit of a statement."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """How a request was answered before."""
+
+    status: int
+    text: str
+
+
+def begin(app: App, operator: Operator, key: str, fingerprint: str) -> Answered | None:
+    """Take the key; None: do it, then call ``end``. Else its answer.
+
+    Raises:
+        Conflict: another request has the key, or this one is being done, or nobody knows how it ended.
+    """
+    now = app.clock.now()
+    with app.database.write(urgent=True) as connection:
+        found = requests.claim(connection, operator.name, key, fingerprint, now=now, kept=KEPT)
+        if found is None:
+            requests.sweep(connection, before=now - KEPT)
+    if found is None:
+        return None
+    if found.fingerprint != fingerprint:
+        raise Conflict("The Idempotency-Key was used for another request.", hint="Make a new key for each request.")
+    if found.status is None:
+        if now - found.created_at < AT_WORK:
+            raise Conflict("The request with this Idempotency-Key is being done.", hint="Ask again in a moment.")
+        raise Conflict(
+            "A request with this Idempotency-Key began, and nobody knows how it ended.",
+            hint="Look into the audit; then, if it did nothing, use another key.",
+        )
+    return Answered(found.status, found.answer or "")
+
+
+def end(app: App, operator: Operator, key: str, answered: Answered | None) -> None:
+    """Keep the answer; None: it did nothing, and the key is free again."""
+    with app.database.write(urgent=True) as connection:
+        if answered is None:
+            requests.forget(connection, operator.name, key)
+        else:
+            requests.answer(connection, operator.name, key, status=answered.status, text=answered.text)
