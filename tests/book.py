@@ -74,6 +74,10 @@ class Book:
         with self.database.write() as connection:
             return claim.give_back(connection, [(one.run_id, one.token) for one in claims], now=self.now)
 
+    def release_strays(self, *known: Claim, worker: str = "w1") -> list[Freed]:
+        with self.database.write() as connection:
+            return sweep.release_strays(connection, worker, held={one.token for one in known}, now=self.now)
+
     def settle(self, *endings: Ending, worker: str = "w1") -> tuple[list[tuple[Ending, Settled]], list[Ending]]:
         with self.database.write() as connection:
             return settle.settle(

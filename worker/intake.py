@@ -59,6 +59,7 @@ class Intake(threading.Thread):
 
     Args:
         not_now: the kinds that are not to be claimed just now.
+        on_doubt: called before the next claim when one has failed: the ledger may have made it all the same.
         takes_thread: whether a run of such a kind needs a thread all the same.
     """
 
@@ -76,6 +77,7 @@ class Intake(threading.Thread):
         lane_kinds: Sequence[str] = (),
         takes_thread: Callable[[Claim], bool] = lambda claim: False,
         not_now: Callable[[], Sequence[str]] = tuple,
+        on_doubt: Callable[[], None] = lambda: None,
     ) -> None:
         super().__init__(name="jobs-intake", daemon=True)
         self._app = app
@@ -89,6 +91,7 @@ class Intake(threading.Thread):
         self._lane_kinds = frozenset(lane_kinds)
         self._takes_thread = takes_thread
         self._not_now = not_now
+        self._on_doubt = on_doubt
         self._max_ahead = threads * AHEAD_OF_A_THREAD
         self._low_ahead = threads
         self._heap: list[tuple[int, int, Delivery]] = []
@@ -129,6 +132,8 @@ class Intake(threading.Thread):
             self.turned_at = self._app.clock.monotonic()
             try:
                 self._give_back_stale()
+                if failures:
+                    self._on_doubt()
                 self._refill()
                 self.on_turn()
                 failures = 0

@@ -37,6 +37,7 @@ from worker.ready_source import ReadySource
 from worker.settler import Settler
 from worker.source import Bell, LedgerSource, ListeningBell, PollingBell, Source, SqliteBell
 from worker.starts import Starts
+from worker.strays import Strays
 from worker.watchdog import Watchdog
 from worker.wear import Wear
 
@@ -106,6 +107,7 @@ class Process:
             lane_kinds=lane_kinds,
             takes_thread=performs_alone,
             not_now=self._attempts.preparations.failing,
+            on_doubt=Strays(app, self._holdings, worker=name).release,
         )
         self._actors = Actors(
             app,

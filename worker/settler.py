@@ -188,7 +188,7 @@ class Settler(threading.Thread):
         """Its bare ending is refused too: the lease runs out, and upkeep ends the attempt as abandoned."""
         claim = delivery.claim
         log.critical("An ending cannot be recorded.", extra={"run_id": str(claim.run_id), "kind": claim.kind})
-        self._holdings.drop(claim.token)
+        self._holdings.leave(claim.token)
         self._marks.clear(delivery.mark)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -93,6 +93,18 @@ def end_orphans(
     started = blamed | done
     freed = give_back(session, [(row.id, row.token) for row in held if row.id not in started], now=now)
     return settled, freed
+
+
+def release_strays(
+    session: Executor, worker: str, *, held: Collection[UUID], limit: int = 500, now: datetime | None = None
+) -> list[Freed]:
+    """Give back what a living worker has by the ledger and, by the tokens it knows, does not have.
+
+    Claims whose commit was not answered: committed, perhaps, but nobody knows their tokens, and their leases would
+    have to run out. Only for the one thread that claims for this worker, while it does not.
+    """
+    claimed = session.execute(_leased(JobRun.worker == worker), {"limit": limit, "now": now}).all()
+    return give_back(session, [(row.id, row.token) for row in claimed if row.token not in held], now=now)
 
 
 def expire(session: Executor, *, limit: int = 500, now: datetime | None = None) -> list[Buried]:

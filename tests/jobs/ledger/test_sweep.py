@@ -207,3 +207,28 @@ class TestUnknownKinds:
 
         assert book.bury_unknown("Other") == 0
         assert book.run(held.run_id).state is RunState.RUNNING
+
+
+class TestReleaseStrays:
+    def test_a_claim_that_its_worker_does_not_know_is_given_back_without_a_trace(self, book):
+        known, stray = book.start(), book.start()
+
+        (freed,) = book.release_strays(known)
+
+        assert freed.run_id == stray.run_id
+        run = book.run(stray.run_id)
+        assert (run.state, run.attempt, run.charged, run.abandonments) == (Q, 0, 0, 0)
+        assert book.attempts(stray.run_id) == []
+        assert book.run(known.run_id).state is RunState.RUNNING
+
+    def test_what_other_workers_hold_is_theirs(self, book):
+        book.start(worker="w2")
+
+        assert book.release_strays(worker="w1") == []
+
+    def test_a_stray_that_was_cancelled_ends_as_cancelled(self, book):
+        stray = book.start()
+        book.cancel(stray.run_id)
+
+        assert book.release_strays() == []
+        assert book.run(stray.run_id).state is C
