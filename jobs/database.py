@@ -38,11 +38,14 @@ WRITES = "jobs_writes"
 class Database:
     """One database, and how this process reaches it. Opens nothing until it is used."""
 
-    def __init__(self, url: str, settings: Settings, clock: Clock | None = None) -> None:
+    def __init__(
+        self, url: str, settings: Settings, clock: Clock | None = None, *, most_connections: int | None = None
+    ) -> None:
         self.url = _parse(url)
         self.dialect = self.url.get_backend_name()
         self.schema = settings.database_schema
         self._settings = settings
+        self._most_connections = most_connections or postgres.pool_limit(settings)
         self.clock = clock or SystemClock()
         self.engine = self._make_engine()
         self.strangers: WeakKeyDictionary[Engine, bool] = WeakKeyDictionary()
@@ -112,6 +115,17 @@ class Database:
         can = self.dialect == "postgresql" and not settings.pgbouncer
         return can and settings.notify and settings.redis_url is None
 
+    def apart(self, *, limit: timedelta) -> Database:
+        """The same database by one connection that nobody else has, whose statements take at most ``limit``.
+
+        Jobs may use up the pool, and keep it. A SQLite ledger is this one: its writers are in one queue.
+        """
+        if self.dialect == "sqlite":
+            return self
+        limits = {name: min(limit, getattr(self._settings, name)) for name in ("statement_timeout", "connect_timeout")}
+        settings = self._settings.model_copy(update={**limits, "pool_size": 1})
+        return Database(self.url.render_as_string(hide_password=False), settings, self.clock, most_connections=1)
+
     def close(self) -> None:
         self.engine.dispose()
 
@@ -173,18 +187,21 @@ class Database:
                 # What is bound holds arguments and results, and errors are logged.
                 hide_parameters=True,
                 pool_size=self._settings.pool_size,
-                # A thread of a worker may hold one in its job, and four of ours work beside them.
-                max_overflow=postgres.most_connections(self._settings) - self._settings.pool_size,
+                max_overflow=self._most_connections - self._settings.pool_size,
                 pool_timeout=self._settings.connect_timeout.total_seconds(),
                 pool_pre_ping=False,
                 json_deserializer=read_json,
                 connect_args=postgres.connect_options(self._settings),
             )
+            event.listen(engine, "do_connect", self._connect_to_postgres)
             event.listen(engine, "checkout", postgres.refuse_stale)
         if self._settings.database_schema:
             engine = engine.execution_options(schema_translate_map={None: self._settings.database_schema})
         _warn_of_slow_statements(engine, self._settings.slow_statement, self.clock)
         return engine
+
+    def _connect_to_postgres(self, dialect: Any, record: Any, arguments: list[Any], options: dict[str, Any]) -> Any:
+        return postgres.connect(self._settings, *arguments, **options)
 
     def _on_sqlite_connect(self, connection: Any, record: Any) -> None:
         # The driver must not begin transactions of its own: _on_sqlite_begin does.

@@ -13,6 +13,7 @@ from sqlalchemy.exc import DisconnectionError
 from sqlalchemy.orm import Session
 
 from jobs.errors import ConfigurationError
+from jobs.postgres_connection import LimitedConnection
 from jobs.settings import Settings
 
 log = logging.getLogger("jobs.database")
@@ -21,7 +22,8 @@ Executor = Session | Connection
 OLDEST = 130000
 """PostgreSQL 13 or newer: gen_random_uuid() is built in from there on."""
 OWN_CONNECTIONS = 5
-"""Threads of a worker process that use the ledger beside its jobs: intake, settler, heartbeat, upkeep, control."""
+"""Threads of a worker process that use the ledger beside its jobs: intake, settler, upkeep, control; and the
+heartbeat, on a connection that is not the pool's."""
 UNDEFINED_TABLE = "42P01"
 _NO_RIGHTS = "42501"
 _OUTAGES = ("08", "53", "57", "58", "25006", "40001", "40P01", "55P03", _NO_RIGHTS, UNDEFINED_TABLE)
@@ -56,6 +58,19 @@ def connect_options(settings: Settings) -> dict[str, Any]:
     return {**options, "options": " ".join(said)}
 
 
+SILENCE_SECONDS = 2.0
+"""How long after the time limit of a statement its connection is given up, or a fifth of a short limit: a server that
+is there has ended it."""
+
+
+def connect(settings: Settings, *arguments: Any, **options: Any) -> LimitedConnection:
+    """A connection that is given up when the server says nothing for longer than a statement may take."""
+    connection = LimitedConnection.connect(*arguments, **options)
+    limit = settings.statement_timeout.total_seconds()
+    connection.silence_seconds = limit + min(SILENCE_SECONDS, limit / 5)
+    return connection
+
+
 def refuse_stale(connection: Any, record: Any, proxy: Any) -> None:
     """As a connection leaves the pool: another is made, if the server has ended this one or said what nobody asked.
 
@@ -71,9 +86,15 @@ def refuse_stale(connection: Any, record: Any, proxy: Any) -> None:
         raise DisconnectionError("A connection has ended while it was not used.")
 
 
+def pool_limit(settings: Settings) -> int:
+    """What the pool of one process may hold at once: a thread's job one, and ours beside them."""
+    return max(settings.pool_size + 10, settings.threads + OWN_CONNECTIONS) - 1
+
+
 def most_connections(settings: Settings) -> int:
-    """What one process may have at once: a thread's job one, and ours beside them."""
-    return max(settings.pool_size + 10, settings.threads + OWN_CONNECTIONS)
+    """What one process may have at once: its pool, its heartbeat's own, and what it listens on, if it does."""
+    listens = settings.notify and settings.redis_url is None and not settings.pgbouncer
+    return pool_limit(settings) + 1 + int(listens)
 
 
 CHANNEL = "jobs_ready"
@@ -92,8 +113,8 @@ class Listener:
         plain = url.set(drivername="postgresql").render_as_string(hide_password=False)
         options = connect_options(settings)
         options.pop("options", None)
-        self._plain, self._options = plain, options
-        self._connection: psycopg.Connection[Any] | None = None
+        self._plain, self._options, self._settings = plain, options, settings
+        self._connection: LimitedConnection | None = None
 
     def heard(self, seconds: float) -> bool:
         """Wait for a ring at most so long; whether there was one, or the connection is new and may have missed it.
@@ -103,7 +124,7 @@ class Listener:
         """
         try:
             if self._connection is None:
-                self._connection = psycopg.connect(self._plain, autocommit=True, **self._options)
+                self._connection = connect(self._settings, self._plain, autocommit=True, **self._options)
                 self._connection.execute("listen jobs_ready")
                 return True
             return any(True for _ in self._connection.notifies(timeout=seconds, stop_after=1))

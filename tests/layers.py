@@ -24,6 +24,7 @@ LAYERS: tuple[frozenset[str], ...] = (
         {
             "jobs.sql",
             "jobs.postgres",
+            "jobs.postgres_connection",
             "jobs.database",
             "jobs.session",
             "jobs.sqlite_file",
@@ -75,7 +76,8 @@ LATE = frozenset(
 makes attempts as a worker does."""
 
 SQL = frozenset(
-    {"jobs.models", "jobs.sql", "jobs.database", "jobs.session", "jobs.schema", "jobs.ledger", "jobs.postgres"}
+    {"jobs.models", "jobs.sql", "jobs.database", "jobs.session", "jobs.schema", "jobs.ledger"}
+    | {"jobs.postgres", "jobs.postgres_connection"}
 )
 MAINS = frozenset({"worker.main", "scheduler.main", "admin_cli", "admin_api.main"})
 

@@ -39,6 +39,9 @@ class Heartbeat(threading.Thread):
     ) -> None:
         super().__init__(name="jobs-heartbeat", daemon=True)
         self._app = app
+        # Should its connection be dead and nobody say so, there is time for another try before the lease is over.
+        self._database = app.database.apart(limit=app.settings.lease / 4)
+        self._suspects: set[UUID] = set()
         self._holdings = holdings
         self._worker = worker
         self._performing = performing
@@ -57,8 +60,9 @@ class Heartbeat(threading.Thread):
         while not self._stopping.wait(min(LOOK_SECONDS, every)):
             self.turned_at = clock.monotonic()
             try:
+                self.let_go_of_lost()
                 if clock.monotonic() >= renew_at:
-                    self._renew()
+                    self.renew()
                     renew_at = clock.monotonic() + every
                 self._hear_cancellations()
                 self.beat_at = clock.monotonic()
@@ -70,10 +74,13 @@ class Heartbeat(threading.Thread):
     def stop(self) -> None:
         self._stopping.set()
         self.join(5)
+        if self._database is not self._app.database:
+            self._database.close()
 
-    def _renew(self) -> None:
+    def renew(self) -> None:
+        """Renew every lease that is held, and say that this process lives."""
         claims = self._holdings.all()
-        with self._app.database.write(urgent=True) as connection:
+        with self._database.write(urgent=True) as connection:
             pairs = [(one.run_id, one.token) for one in claims]
             ours = renew(connection, pairs, lease=self._app.settings.lease)
             asked = workers.see(connection, self._worker, busy=len(self._performing()))
@@ -82,8 +89,15 @@ class Heartbeat(threading.Thread):
         if asked.stop_at is not None:
             self.on_stop_asked()
         self.on_renewed()
-        for claim in claims:
-            if claim.token not in ours and self._holdings.drop(claim.token) is not None:
+        self._suspects = {claim.token for claim in claims if claim.token not in ours}
+
+    def let_go_of_lost(self) -> None:
+        """What was not ours at the renewal before and is held still: its lease is lost, for what we have ended
+        ourselves is held no longer by now.
+        """
+        suspects, self._suspects = self._suspects, set()
+        for claim in self._holdings.all() if suspects else ():
+            if claim.token in suspects and self._holdings.drop(claim.token) is not None:
                 log.warning("A lease was lost.", extra={"run_id": str(claim.run_id), "kind": claim.kind})
                 self._lose(claim.run_id)
 
@@ -91,7 +105,7 @@ class Heartbeat(threading.Thread):
         performing = list(self._performing())
         if not performing:
             return
-        with self._app.database.read() as connection:
+        with self._database.read() as connection:
             cancelled = cancelled_among(connection, performing)
         for run_id in cancelled:
             self._cancel(run_id)

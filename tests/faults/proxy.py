@@ -1,4 +1,4 @@
-"""A TCP proxy before a server, whose replies it drops, delays, sends twice and cuts."""
+"""A TCP proxy before a server, whose replies it drops, delays, sends twice and cuts; or it forgets connections."""
 
 from __future__ import annotations
 
@@ -24,6 +24,8 @@ class FaultyProxy:
         self._rng, self._chance = rng, chance
         self.is_faulty = False
         self.made: Counter[str] = Counter()
+        self._forgotten = 0
+        """Connections that began before the so-many-th time are open, and nothing passes."""
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="proxy", daemon=True)
         self._thread.start()
@@ -31,6 +33,10 @@ class FaultyProxy:
         port = self._server.sockets[0].getsockname()[1]
         user = f"{parts.username}@" if parts.username else ""
         self.url = urlunsplit(parts._replace(netloc=f"{user}127.0.0.1:{port}"))
+
+    def forget(self) -> None:
+        """As a firewall that lost its memory: what is connected hears nothing any more, and is not told."""
+        self._forgotten += 1
 
     def close(self) -> None:
         self._do(self._end())
@@ -57,9 +63,10 @@ class FaultyProxy:
         except OSError:
             writer.close()
             return
+        since = self._forgotten
         ways = [
-            asyncio.ensure_future(self._pass(reader, server_writer, is_reply=False)),
-            asyncio.ensure_future(self._pass(server_reader, writer, is_reply=True)),
+            asyncio.ensure_future(self._pass(reader, server_writer, since, is_reply=False)),
+            asyncio.ensure_future(self._pass(server_reader, writer, since, is_reply=True)),
         ]
         try:
             await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
@@ -70,8 +77,12 @@ class FaultyProxy:
             for end in (writer, server_writer):
                 end.close()
 
-    async def _pass(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, *, is_reply: bool) -> None:
+    async def _pass(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, since: int, *, is_reply: bool
+    ) -> None:
         while data := await reader.read(65536):
+            if self._forgotten != since:
+                await asyncio.Event().wait()
             fault = None
             if is_reply and self.is_faulty and self._rng.random() < self._chance:
                 fault = self._rng.choice(FAULTS)
