@@ -298,8 +298,19 @@ def until(fact: Callable[[], Any], *, seconds: float, every: float = 0.02) -> An
 
 
 def workers_of(node: subprocess.Popen[bytes]) -> list[int]:
-    """The pids of a node's worker processes: the children of its supervisor's zygotes."""
-    return [pid for zygote in children(node.pid) for pid in children(zygote)]
+    """The pids of a node's worker processes: the children of its supervisor's zygotes.
+
+    Not those that perform one run alone, after a crash: whoever kills such a one three times makes the run poison.
+    """
+    return [pid for zygote in children(node.pid) for pid in children(zygote) if name_of(pid).startswith("jobs worker")]
+
+
+def name_of(pid: int) -> str:
+    """What a process calls itself; nothing, once it has ended."""
+    try:
+        return Path(f"/proc/{pid}/comm").read_text()
+    except (FileNotFoundError, ProcessLookupError):
+        return ""
 
 
 def children(pid: int) -> list[int]:
