@@ -26,6 +26,7 @@ from jobs.events import (
     SlotPassed,
 )
 from jobs.observe.lines import JsonLines, line, moment, success_line
+from jobs.observe.outages import Outages
 from jobs.settings import Settings
 from jobs.states import RunState
 
@@ -92,7 +93,7 @@ def subscribe(events: Events) -> None:
     events.subscribe(AttemptStarted, _log_starts)
     events.subscribe(RunBuried, _log_burials)
     events.subscribe(ResultRefused, _log_refusals)
-    events.subscribe(ServiceFailed, _log_failures)
+    events.subscribe(ServiceFailed, Outages(_clock).log)
     events.subscribe(RunsSwept, _log_sweeps)
     events.subscribe(SlotFired, _log_fired)
     events.subscribe(SlotPassed, _log_passed)
@@ -201,13 +202,6 @@ def _log_refusals(batch: list[ResultRefused]) -> None:
         ledger.warning(
             "A result was refused: the lease was lost.",
             extra={"run_id": str(one.run_id), "kind": one.kind, "attempt": one.attempt, "outcome": one.outcome.value},
-        )
-
-
-def _log_failures(batch: list[ServiceFailed]) -> None:
-    for one in batch:
-        ledger.warning(
-            "A service failed.", extra={"service": one.service, "operation": one.operation, "reason": one.error}
         )
 
 

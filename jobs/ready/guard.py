@@ -21,6 +21,8 @@ log = logging.getLogger("jobs.ready")
 
 FIRST_PAUSE, LONGEST_PAUSE = 0.25, 2.0
 """Seconds between two questions to an index that is down. Source: decision; workers are back within 3 s."""
+SETTLED_SECONDS = 5.0
+"""Down again within this, the index answers a question and does not do its work: it is asked less and less often."""
 T = TypeVar("T")
 
 
@@ -33,6 +35,9 @@ class GuardedIndex:
         self._down: ServiceDown | None = None
         self._lock = threading.Lock()
         self._closed = threading.Event()
+        self._pause = FIRST_PAUSE
+        self._opened_at = -SETTLED_SECONDS
+        self._is_untold = False
 
     @property
     def is_down(self) -> bool:
@@ -66,20 +71,26 @@ class GuardedIndex:
         if down is not None:
             raise ServiceDown(down.message, hint=down.hint)
         try:
-            return ask()
+            answer = ask()
         except ServiceDown as error:
             self._shut(error)
             raise
+        if self._is_untold:
+            self._is_untold = False
+            log.info("The ready index answers again.")
+        return answer
 
     def _shut(self, error: ServiceDown) -> None:
         with self._lock:
             if self._down is not None or self._closed.is_set():
                 return
             self._down = error
+            is_again = self._clock.monotonic() - self._opened_at < SETTLED_SECONDS
+            self._pause = min(LONGEST_PAUSE, self._pause * 2) if is_again else FIRST_PAUSE
         threading.Thread(target=self._ask_until_answered, name="jobs-ready-probe", daemon=True).start()
 
     def _ask_until_answered(self) -> None:
-        pause = FIRST_PAUSE
+        pause = self._pause
         while not self._closed.wait(pause * (0.5 + self._clock.rng.random())):
             try:
                 self._index.is_intact()
@@ -87,6 +98,6 @@ class GuardedIndex:
                 self._down = error
                 pause = min(LONGEST_PAUSE, pause * 2)
             else:
+                self._opened_at, self._is_untold = self._clock.monotonic(), True
                 self._down = None
-                log.info("The ready index answers again.")
                 return

@@ -7,6 +7,7 @@ import json
 import logging
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
 from typing import Any
 from uuid import uuid4
 
@@ -14,9 +15,10 @@ import pytest
 
 import jobs
 from jobs import registry
-from jobs.events import AttemptEnded, AttemptStarted, Events
+from jobs.events import AttemptEnded, AttemptStarted, Events, ServiceFailed
 from jobs.observe import log
 from jobs.observe.lines import line, moment, success_line
+from jobs.observe.outages import Outages
 from jobs.settings import Settings
 from jobs.states import Cause, Outcome, RunState
 
@@ -202,3 +204,17 @@ def test_a_start_and_a_run_that_goes_on_are_told_apart() -> None:
 
     assert [said["event"] for said in _lines(stream)] == ["Attempt started.", "Attempt still goes on."]
     assert _lines(stream)[1]["going_seconds"] == 6.0
+
+
+def test_an_outage_is_a_line_at_once_and_then_one_in_ten_seconds_that_counts() -> None:
+    clock = SimpleNamespace(monotonic=lambda: clock.at, at=100.0)
+    _, stream = _listen(log_format="json")
+    outages = Outages(clock)  # type: ignore[arg-type]
+    for second in range(25):
+        clock.at = 100.0 + second
+        outages.log([ServiceFailed("ready", "add", "It is down.")] * 100)
+    outages.log([ServiceFailed("ledger", "claim", "It is down.")])
+
+    lines = [(one["operation"], one.get("repeats", 0)) for one in _lines(stream)]
+
+    assert lines == [("add", 0), ("add", 999), ("add", 999), ("claim", 0)]

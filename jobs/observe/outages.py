@@ -1,0 +1,36 @@
+"""Log lines of services that fail: the first at once, then one in ten seconds that counts, however many calls fail."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+
+from jobs.clock import Clock
+from jobs.events import ServiceFailed
+
+log = logging.getLogger("jobs.ledger")
+
+EVERY_SECONDS = 10.0
+"""Source: decision; without Redis, each enqueue would write a line, a thousand a second."""
+
+
+class Outages:
+    """Subscribes to ``ServiceFailed``. For any thread: a line more or less is no matter."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._told: dict[tuple[str, str], tuple[float, int]] = {}
+
+    def log(self, batch: Sequence[ServiceFailed]) -> None:
+        for one in batch:
+            about, now = (one.service, one.operation), self._clock.monotonic()
+            told_at, unsaid = self._told.get(about, (now - EVERY_SECONDS, 0))
+            if now - told_at < EVERY_SECONDS:
+                self._told[about] = told_at, unsaid + 1
+                continue
+            self._told[about] = now, 0
+            more = {"repeats": unsaid} if unsaid else {}
+            log.warning(
+                "A service failed.",
+                extra={"service": one.service, "operation": one.operation, "reason": one.error, **more},
+            )
