@@ -41,10 +41,13 @@ class Written:
         tell_committed(self.session)
 
     def rollback(self) -> None:
+        """Undo it. Raises nothing: what cannot be told to roll back has lost its connection, and is rolled back."""
         try:
             self._stack.__exit__(Undo, Undo(), None)
         except Undo:
             pass
+        except Exception:
+            log.debug("A transaction ended with its connection.", exc_info=True)
 
 
 class Performing(Protocol):

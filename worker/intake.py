@@ -170,10 +170,16 @@ class Intake(threading.Thread):
         return True
 
     def take_back(self, delivery: Delivery) -> None:
-        """dramatiq is done with a delivery: its ending goes to the settler; one without an ending is released."""
-        if self._busy.pop(delivery, self) is self and self._ahead.pop(delivery, self) is self:
+        """dramatiq is done with a delivery: its ending goes to the settler; one without an ending is released.
+
+        One that no thread has begun leaves no trace; one that was begun, and told nothing of its end, is on record.
+        """
+        was_begun = self._busy.pop(delivery, self) is not self
+        if not was_begun and self._ahead.pop(delivery, self) is self:
             return  # Given back already.
         self._is_stalled = False
+        if delivery.ending is None and was_begun:
+            delivery.ending = self._released(delivery)
         if delivery.ending is None:
             self._settler.give_back(delivery)
         else:
@@ -212,14 +218,17 @@ class Intake(threading.Thread):
         """The shutdown limit is over: release what is still performed, uncharged but on record."""
         for delivery in list(self._busy):
             if self._busy.pop(delivery, self) is not self and delivery.ending is None:
-                now = self._app.clock.monotonic()
-                delivery.ending = Ending(
-                    claim=delivery.claim,
-                    outcome=Outcome.RELEASED,
-                    elapsed_seconds=now - delivery.claimed_monotonic,
-                    ended_monotonic=now,
-                )
+                delivery.ending = self._released(delivery)
                 self._settler.put(delivery)
+
+    def _released(self, delivery: Delivery) -> Ending:
+        now = self._app.clock.monotonic()
+        return Ending(
+            claim=delivery.claim,
+            outcome=Outcome.RELEASED,
+            elapsed_seconds=now - delivery.claimed_monotonic,
+            ended_monotonic=now,
+        )
 
     def _can_hand_over(self) -> bool:
         return bool(self._heap) and len(self._ahead) < self._max_ahead and not self._stopping.is_set()

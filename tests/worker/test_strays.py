@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
-
 import pytest
 from sqlalchemy import select
 
@@ -13,8 +11,7 @@ from jobs.errors import ServiceDown
 from jobs.job import Job
 from jobs.models import JobRun
 from tests.waiting import wait_until
-from worker.marks import Marks, MarksTable
-from worker.process import Process
+from tests.worker.one_process import started
 from worker.source import LedgerSource
 
 pytestmark = pytest.mark.slow
@@ -23,18 +20,6 @@ pytestmark = pytest.mark.slow
 class StrayNote(Job, queue="strays"):
     def perform(self) -> None:
         pass
-
-
-@contextmanager
-def started(app):
-    table = MarksTable(1)
-    process = Process(app, "w1", Marks(table.fd, 0), queues=["strays"])
-    process.start()
-    try:
-        yield process
-    finally:
-        process.stop(5)
-        table.close()
 
 
 def test_runs_whose_claim_was_committed_and_not_answered_are_performed_at_once(app, monkeypatch):
@@ -51,7 +36,7 @@ def test_runs_whose_claim_was_committed_and_not_answered_are_performed_at_once(a
     monkeypatch.setattr(LedgerSource, "claim", lose_the_first_answer)
     ids = [one.id for one in enqueue_many([StrayNote() for _ in range(5)])]
 
-    with started(app):
+    with started(app, "strays"):
         # Well within the lease of 30 s.
         assert wait_until(lambda: all(jobs.find(one).state is RunState.SUCCEEDED for one in ids), seconds=10)
 
