@@ -266,7 +266,13 @@ class Process:
         if self.app.ready is None:
             return ledger
         return ReadySource(
-            self.app, self.app.ready, ledger, kinds=self.kinds, worker=self.name, on_loss=self._upkeep.hurry
+            self.app,
+            self.app.ready,
+            ledger,
+            kinds=self.kinds,
+            worker=self.name,
+            on_loss=self._upkeep.hurry,
+            on_nothing=self._upkeep.found_nothing,
         )
 
 

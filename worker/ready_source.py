@@ -36,6 +36,7 @@ class ReadySource:
     Args:
         ledger: claims while the index does not answer, and until it finds nothing after the index is back.
         on_loss: called when the index has lost what it held.
+        on_nothing: called when a take found nothing.
     """
 
     knows_kinds = False
@@ -49,6 +50,7 @@ class ReadySource:
         kinds: Sequence[str],
         worker: str,
         on_loss: Callable[[], None],
+        on_nothing: Callable[[], None] = lambda: None,
     ) -> None:
         self._app = app
         self._index = index
@@ -56,6 +58,7 @@ class ReadySource:
         self._kinds = tuple(kinds)
         self._worker = worker
         self._on_loss = on_loss
+        self._on_nothing = on_nothing
         self._taken: list[UUID] = []
         self._paused: set[str] = set()
         self._look_at_paused = 0.0
@@ -82,7 +85,10 @@ class ReadySource:
         if not taken.is_intact:
             self._on_loss()
         self._taken = [run_id for run_id, _ in taken.runs]
-        return self._claim_taken(kinds) if self._taken else []
+        if not self._taken:
+            self._on_nothing()
+            return []
+        return self._claim_taken(kinds)
 
     def close(self) -> None:
         """Give back to the index what was taken and never claimed."""

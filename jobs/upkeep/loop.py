@@ -40,6 +40,7 @@ class Upkeep(threading.Thread):
         self._since = app.clock.monotonic()
         self._pruner = Pruner(app)
         self._prunes_on = False
+        self._is_behind = False
 
     def run(self) -> None:
         clock = self._app.clock
@@ -49,7 +50,7 @@ class Upkeep(threading.Thread):
             self._wake.clear()
             if self._stopping.is_set():
                 return
-            self._try("reconcile", lambda: reconcile(self._app))
+            self._try("reconcile", self._reconcile)
             if not hurried or clock.monotonic() >= next_at:
                 self.round()
                 # With more to delete it rests as long as it has worked.
@@ -59,6 +60,11 @@ class Upkeep(threading.Thread):
     def hurry(self) -> None:
         """Look at the ready index now: it has lost what it held. Any thread may call it."""
         self._wake.set()
+
+    def found_nothing(self) -> None:
+        """The ready index had nothing for a worker: if overdue runs were left to add, add them now."""
+        if self._is_behind and not self._wake.is_set():
+            self._wake.set()
 
     def stop(self) -> None:
         self._stopping.set()
@@ -76,6 +82,10 @@ class Upkeep(threading.Thread):
             self._try(name, partial(self._do, name, duty))
         self._prunes_on = False
         self._try("prune", self._prune)
+
+    def _reconcile(self) -> None:
+        self._is_behind = False
+        self._is_behind = reconcile(self._app)
 
     def _prune(self) -> None:
         self._prunes_on = self._pruner.turn()

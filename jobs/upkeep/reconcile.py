@@ -15,20 +15,25 @@ OVERDUE_BATCH = 1000
 REBUILD_BATCH = 1000
 
 
-def reconcile(app: App) -> None:
-    """Rebuild the index if it has lost its mark; else add the runs that are overdue, as they may have been lost."""
+def reconcile(app: App) -> bool:
+    """Rebuild the index if it has lost its mark; else add the runs that are overdue, as they may have been lost.
+
+    Returns whether more may be overdue: a batch was full. A backlog looks the same, so there is no hurry unless
+    workers find the index empty: then an old state of it has come back, with its mark.
+    """
     if app.ready is None:
-        return
+        return False
     try:
         if not app.ready.is_intact() and app.ready.mark_intact():
             rebuild(app)
-            return
+            return False
     except JobsError as error:
         app.events.emit([ServiceFailed("ready", "reconcile", str(error))])
-        return
+        return False
     with app.database.read() as connection:
         late = overdue(connection, after=app.settings.overdue_after, limit=OVERDUE_BATCH)
     announce(app, _entries(late))
+    return len(late) >= OVERDUE_BATCH
 
 
 def rebuild(app: App) -> int:
