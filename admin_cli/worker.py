@@ -141,12 +141,13 @@ def _schedule(options: Globals, imports: tuple[str, ...]) -> int:
 
 
 def _look(options: Globals, given: dict[str, Any]) -> None:
-    """Whether the ledger serves, and has connections for so many processes."""
+    """Whether the ledger serves, lets us write, and has connections for so many processes."""
     app = open_app(options, **given)
     if app.database.dialect == "postgresql":
-        from jobs.postgres import check_connections
+        from jobs.postgres_server import check_connections, check_rights
 
         with app.database.read() as connection:
+            check_rights(connection, schema=app.database.schema)
             check_connections(connection, app.settings)
 
 

@@ -16,11 +16,11 @@ from typing import Any
 from weakref import WeakKeyDictionary
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
-from sqlalchemy.exc import ArgumentError, DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import ArgumentError, DBAPIError, InterfaceError, OperationalError, ResourceClosedError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm import Session
 
-from jobs import postgres
+from jobs import postgres, postgres_server
 from jobs.clock import Clock, SystemClock, new_token
 from jobs.errors import ConfigurationError, JobsError, LedgerBusy, LedgerMissing, LedgerRefused, ServiceDown
 from jobs.models import read_json, write_moment
@@ -105,9 +105,9 @@ class Database:
 
     def is_same_server(self, session: Session) -> bool:
         """Whether a session is on the database that holds the ledger, whatever its URL calls it."""
-        theirs = postgres.identity(session)
+        theirs = postgres_server.identity(session)
         with self.read() as connection:
-            return postgres.identity(connection) == theirs
+            return postgres_server.identity(connection) == theirs
 
     @property
     def _rings(self) -> bool:
@@ -140,6 +140,9 @@ class Database:
             yield
         except (OperationalError, InterfaceError, PoolTimeout) as error:
             raise self.translate(error) from error
+        except ResourceClosedError as error:
+            # A statement that answers with rows had an answer without: it was another statement's.
+            raise ServiceDown(f"The ledger at {self.shown} answers out of step.", hint="Try again.") from error
         except DBAPIError as error:
             if error.connection_invalidated or postgres.is_outage(error):
                 raise self.translate(error) from error
@@ -147,6 +150,10 @@ class Database:
             if "file is not a database" in reason:
                 raise ConfigurationError(
                     f"{self.shown} is no SQLite database.", hint="Name another file in JOBS_DATABASE_URL."
+                ) from error
+            if "invalid connection option" in reason:
+                raise ConfigurationError(
+                    f"JOBS_DATABASE_URL has an {reason}.", hint="What follows ? must be an option of libpq."
                 ) from error
             raise LedgerRefused(f"The ledger refuses what it was given: {reason}.") from error
 
@@ -243,7 +250,7 @@ def _parse(url: str) -> URL:
     plain = url.replace("postgres://", "postgresql://", 1) if url.startswith("postgres://") else url
     try:
         parsed = make_url(plain)
-    except ArgumentError:
+    except (ArgumentError, ValueError):
         raise ConfigurationError(
             f"JOBS_DATABASE_URL is not a database URL: {hide_password(url)}.",
             hint="Write sqlite:///jobs.db or postgresql://user:password@host/database.",

@@ -1,26 +1,19 @@
-"""PostgreSQL's own details: how to connect, what its errors mean, whether a server and its limits will do."""
+"""PostgreSQL's own details: how to connect, how to ring and listen, what its errors mean."""
 
 from __future__ import annotations
 
-import logging
 import select as select_module
-from datetime import datetime
 from typing import Any
 
 import psycopg
-from sqlalchemy import URL, Connection, func, select, text
+from sqlalchemy import URL, Connection, func, select
 from sqlalchemy.exc import DisconnectionError
 from sqlalchemy.orm import Session
 
-from jobs.errors import ConfigurationError
 from jobs.postgres_connection import LimitedConnection
 from jobs.settings import Settings
 
-log = logging.getLogger("jobs.database")
-
 Executor = Session | Connection
-OLDEST = 130000
-"""PostgreSQL 13 or newer: gen_random_uuid() is built in from there on."""
 OWN_CONNECTIONS = 5
 """Threads of a worker process that use the ledger beside its jobs: intake, settler, upkeep, control; and the
 heartbeat, on a connection that is not the pool's."""
@@ -43,6 +36,8 @@ def connect_options(settings: Settings) -> dict[str, Any]:
     options: dict[str, Any] = {
         "connect_timeout": max(1, round(seconds)),
         "application_name": "jobledger",
+        # Whatever the environment, the role or a database without an encoding of its own would have it be.
+        "client_encoding": "UTF8",
         # A server that vanished without a word is noticed within half a minute.
         "keepalives_idle": 10,
         "keepalives_interval": 5,
@@ -145,6 +140,8 @@ def sqlstate(error: Exception) -> str:
 
 def is_outage(error: Exception) -> bool:
     """Whether a driver's error says something of the server, and nothing of what it was given."""
+    if type(getattr(error, "orig", None)) in (psycopg.DatabaseError, psycopg.InternalError) and not sqlstate(error):
+        return True  # libpq's own: what came was no answer.
     return sqlstate(error).startswith(_OUTAGES)
 
 
@@ -154,67 +151,18 @@ def hint(error: Exception, reason: str) -> str | None:
         return "It is pgbouncer: set JOBS_PGBOUNCER=1."
     if "password authentication failed" in reason or "no password supplied" in reason:
         return "Check user and password in JOBS_DATABASE_URL."
+    if "does not exist" in reason and "FATAL:  role" in reason:
+        return "Create the role, or name another user in JOBS_DATABASE_URL."
     if "does not exist" in reason and "database" in reason:
         return "Create the database, or name another in JOBS_DATABASE_URL."
+    if "pg_hba.conf" in reason:
+        return "The server's pg_hba.conf must let this user in from here."
+    if "SSL" in reason:
+        return "Check sslmode and what follows it in JOBS_DATABASE_URL against what the server offers."
+    if "unable to open database file" in reason:
+        return "Its folder must be there, and we must be able to write to it."
+    if sqlstate(error) == _NO_RIGHTS and ("for schema" in reason or "for database" in reason):
+        return "Grant the role CREATE there, or migrate with the role that owns it."
     if "too many clients" in reason or "remaining connection slots" in reason:
         return _HINTS["53300"]
     return _HINTS.get(sqlstate(error))
-
-
-Server = tuple[datetime, int]
-
-
-def identity(executor: Executor) -> Server:
-    """Which server, and which of its databases, this is: no two servers began at the same microsecond."""
-    started, database = executor.execute(
-        text(
-            "select pg_postmaster_start_time(), (select oid::int8 from pg_database where datname = current_database())"
-        )
-    ).one()
-    return started, database
-
-
-def check_server(connection: Connection, *, shown: str) -> None:
-    """Refuse a server that cannot hold a ledger.
-
-    Raises:
-        ConfigurationError: too old, or its encoding cannot hold every text.
-    """
-    number, version, encoding = connection.execute(
-        text(
-            "select current_setting('server_version_num')::int, current_setting('server_version'),"
-            " pg_encoding_to_char(encoding) from pg_database where datname = current_database()"
-        )
-    ).one()
-    if number < OLDEST:
-        raise ConfigurationError(f"PostgreSQL {version} at {shown} is too old.", hint="Use 13 or newer.")
-    if encoding != "UTF8":
-        raise ConfigurationError(
-            f"The database at {shown} is encoded as {encoding}, and a ledger holds any text.",
-            hint="Create it with ENCODING 'UTF8'.",
-        )
-
-
-def check_connections(connection: Connection, settings: Settings) -> None:
-    """Compare what the worker's processes may open with what the server has; warn, or refuse what cannot work.
-
-    Raises:
-        ConfigurationError: not even the processes' own threads would all be served.
-    """
-    served = connection.execute(
-        text(
-            "select sum(setting::int * case name when 'max_connections' then 1 else -1 end) from pg_settings"
-            " where name in ('max_connections', 'superuser_reserved_connections', 'reserved_connections')"
-        )
-    ).scalar_one()
-    least, most = settings.processes * OWN_CONNECTIONS, settings.processes * most_connections(settings)
-    if least > served:
-        raise ConfigurationError(
-            f"{settings.processes} processes need {least} connections or more, and the server has {served}.",
-            hint="Lower JOBS_PROCESSES, raise max_connections, or put pgbouncer between (JOBS_PGBOUNCER=1).",
-        )
-    facts = {"most": most, "served": served}
-    if most > served:
-        log.warning("The worker may open more connections than the server has.", extra=facts)
-    else:
-        log.info("Connections that the worker may open, and that the server has.", extra=facts)

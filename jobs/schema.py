@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import Connection, column, func, inspect, select, table
 
-from jobs import postgres
+from jobs import postgres_server
 from jobs.errors import ConfigurationError, LedgerMissing, SchemaMismatch
 from jobs.models import Base
 
@@ -44,9 +44,7 @@ def check(database: Database) -> None:
         LedgerMissing: there are no tables.
         SchemaMismatch: they are behind, or of a later epoch.
     """
-    if database.dialect == "postgresql":
-        with database.read() as connection:
-            postgres.check_server(connection, shown=database.shown)
+    _check_server(database)
     found = current(database)
     if found is None:
         raise LedgerMissing(f"There is no ledger in {database.shown}.", hint="Make one: jobledger migrate up.")
@@ -67,9 +65,14 @@ def check(database: Database) -> None:
 
 
 def upgrade(database: Database, revision: str = "head") -> None:
-    """Bring the tables up to ``revision``."""
+    """Bring the tables up to ``revision``.
+
+    Raises:
+        ConfigurationError: the server cannot hold a ledger.
+    """
     from alembic import command
 
+    _check_server(database)
     if revision == "head" and _is_ahead(current(database)):
         # A release that was rolled back brings up nothing: what is there serves it.
         check(database)
@@ -146,6 +149,12 @@ def include_name(name: str | None, kind: str, parents: Mapping[str, str | None])
     >>> context.configure(..., include_name=jobs.include_name)
     """
     return kind != "table" or name not in {VERSION_TABLE, *Base.metadata.tables}
+
+
+def _check_server(database: Database) -> None:
+    if database.dialect == "postgresql":
+        with database.read() as connection:
+            postgres_server.check_server(connection, shown=database.shown)
 
 
 def _is_ahead(found: str | None) -> bool:

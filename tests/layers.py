@@ -25,6 +25,7 @@ LAYERS: tuple[frozenset[str], ...] = (
             "jobs.sql",
             "jobs.postgres",
             "jobs.postgres_connection",
+            "jobs.postgres_server",
             "jobs.database",
             "jobs.session",
             "jobs.sqlite_file",
@@ -77,7 +78,7 @@ makes attempts as a worker does."""
 
 SQL = frozenset(
     {"jobs.models", "jobs.sql", "jobs.database", "jobs.session", "jobs.schema", "jobs.ledger"}
-    | {"jobs.postgres", "jobs.postgres_connection"}
+    | {"jobs.postgres", "jobs.postgres_connection", "jobs.postgres_server"}
 )
 MAINS = frozenset({"worker.main", "scheduler.main", "admin_cli", "admin_api.main"})
 

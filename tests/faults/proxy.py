@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections import Counter
+from collections.abc import Sequence
 from random import Random
 from urllib.parse import urlsplit, urlunsplit
 
@@ -18,10 +19,10 @@ FAULTS = ("drop", "delay", "duplicate", "cut")
 class FaultyProxy:
     """Passes bytes on; while ``is_faulty``, one reply in ``1 / chance`` meets one of the four faults."""
 
-    def __init__(self, url: str, rng: Random, *, chance: float = 0.01) -> None:
+    def __init__(self, url: str, rng: Random, *, chance: float = 0.01, faults: Sequence[str] = FAULTS) -> None:
         parts = urlsplit(url)
         self._target = (parts.hostname, parts.port)
-        self._rng, self._chance = rng, chance
+        self._rng, self._chance, self._faults = rng, chance, faults
         self.is_faulty = False
         self.made: Counter[str] = Counter()
         self._forgotten = 0
@@ -70,6 +71,8 @@ class FaultyProxy:
         ]
         try:
             await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
+        except asyncio.CancelledError:
+            pass  # It is closed: what asyncio would print of each connection tells nobody anything.
         finally:
             for way in ways:
                 way.cancel()
@@ -85,7 +88,7 @@ class FaultyProxy:
                 await asyncio.Event().wait()
             fault = None
             if is_reply and self.is_faulty and self._rng.random() < self._chance:
-                fault = self._rng.choice(FAULTS)
+                fault = self._rng.choice(self._faults)
                 self.made[fault] += 1
             if fault == "drop":
                 await asyncio.sleep(SILENT_SECONDS)

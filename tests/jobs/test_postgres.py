@@ -13,11 +13,11 @@ import pytest
 from sqlalchemy import create_engine
 from sqlalchemy.orm import Session
 
-from jobs import boot, postgres, schema
+from jobs import boot, postgres_server, schema
 from jobs.database import Database
 from jobs.errors import ConfigurationError, EnqueueRefused, LedgerMissing, ServiceDown
 from jobs.job import Job
-from jobs.postgres import check_connections
+from jobs.postgres_server import check_connections
 from jobs.settings import Settings
 from tests.conftest import migrate
 from tests.server_process import free_port
@@ -72,17 +72,76 @@ def test_a_database_without_tables_names_the_command(make_database, pg_server):
         pg_server.drop_database(url)
 
 
-def test_a_database_that_cannot_hold_every_text_is_refused(make_database, pg_server):
+@pytest.mark.parametrize("encoding", ["LATIN1", "SQL_ASCII"])
+@pytest.mark.parametrize("do", [schema.check, schema.upgrade], ids=["check", "upgrade"])
+def test_a_database_that_cannot_hold_every_text_is_refused(make_database, pg_server, encoding, do):
+    name = f"jobs_{encoding.lower()}"
     with psycopg.connect(pg_server.url, autocommit=True) as connection:
         connection.execute(
-            "create database jobs_latin encoding 'LATIN1' template template0 lc_collate 'C' lc_ctype 'C'"
+            f"create database {name} encoding '{encoding}' template template0 lc_collate 'C' lc_ctype 'C'"
         )
-    url = swap(pg_server.url, path="/jobs_latin")
+    url = swap(pg_server.url, path=f"/{name}")
     try:
-        with pytest.raises(ConfigurationError, match="LATIN1"):
-            schema.check(make_database(url))
+        with pytest.raises(ConfigurationError, match=encoding):
+            do(make_database(url))
     finally:
         pg_server.drop_database(url)
+
+
+@pytest.mark.parametrize(
+    ("url", "said"),
+    [
+        ("postgresql://app:s3cret@127.0.0.1:port/shop", "is not a database URL"),
+        ("postgresql://app:s3cret@127.0.0.1/shop?nonsense=1", 'invalid connection option "nonsense"'),
+    ],
+)
+def test_a_url_that_cannot_be_meant_is_one_line_without_the_password(make_database, url, said):
+    with pytest.raises(ConfigurationError, match=said) as caught:
+        schema.check(make_database(url))
+
+    assert "s3cret" not in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_role_that_may_not_make_tables_is_told_so(make_database, pg_server):
+    url = pg_server.create_database()
+    try:
+        with psycopg.connect(url, autocommit=True) as connection:
+            connection.execute("drop role if exists jobs_maker")
+            connection.execute("create role jobs_maker login")
+        parts = urlsplit(url)
+
+        with pytest.raises(ServiceDown, match="Grant the role CREATE"):
+            schema.upgrade(make_database(swap(url, netloc=f"jobs_maker@{parts.hostname}:{parts.port}")))
+    finally:
+        pg_server.drop_database(url)
+
+
+def test_a_role_that_may_only_read_is_told_the_statement_that_helps(make_database, pg_database):
+    with psycopg.connect(pg_database, autocommit=True) as connection:
+        connection.execute("drop role if exists jobs_reader")
+        connection.execute("create role jobs_reader login")
+        connection.execute("grant select on all tables in schema public to jobs_reader")
+    parts = urlsplit(pg_database)
+    database = make_database(swap(pg_database, netloc=f"jobs_reader@{parts.hostname}:{parts.port}"))
+
+    with database.read() as reading, pytest.raises(ServiceDown, match="may not write") as caught:
+        postgres_server.check_rights(reading, schema=None)
+
+    with psycopg.connect(pg_database, autocommit=True) as connection:
+        connection.execute(caught.value.hint)
+    with database.read() as reading:
+        postgres_server.check_rights(reading, schema=None)
+    with psycopg.connect(pg_database, autocommit=True) as connection:
+        connection.execute("drop owned by jobs_reader")
+        connection.execute("drop role jobs_reader")
+
+
+def test_a_server_that_is_too_old_is_refused(make_database, pg_database, monkeypatch):
+    monkeypatch.setattr(postgres_server, "OLDEST", 990000)
+
+    with pytest.raises(ConfigurationError, match="is too old"):
+        schema.check(make_database(pg_database))
 
 
 def test_a_role_without_rights_is_told_what_to_grant(make_database, pg_database):
@@ -164,7 +223,7 @@ def test_a_host_that_is_not_there_is_one_line(make_database):
 
 
 def test_an_old_server_is_refused(make_database, pg_database, monkeypatch):
-    monkeypatch.setattr(postgres, "OLDEST", 999999)
+    monkeypatch.setattr(postgres_server, "OLDEST", 999999)
 
     with pytest.raises(ConfigurationError, match=r"PostgreSQL \d.* is too old"):
         schema.check(make_database(pg_database))

@@ -8,6 +8,7 @@ from contextlib import closing
 from datetime import timedelta
 from random import Random
 
+import psycopg
 import pytest
 
 from jobs.database import Database
@@ -86,3 +87,30 @@ def test_a_statement_within_its_limit_is_waited_for(database):
 def test_the_server_s_own_limit_comes_first(database):
     with pytest.raises(ServiceDown, match="statement timeout"), database.read() as connection:
         connection.exec_driver_sql("select pg_sleep(30)")
+
+
+@pytest.mark.parametrize("chance", [0.1, 1.0])
+def test_what_is_read_and_committed_is_true_though_replies_come_twice(pg_database, chance):
+    with psycopg.connect(pg_database, autocommit=True) as direct:
+        direct.execute("create table seen (n integer primary key)")
+        with (
+            closing(FaultyProxy(pg_database, Random(3), chance=chance, faults=("duplicate",))) as proxy,
+            closing(Database(proxy.url, Settings(database_url=proxy.url, statement_timeout=LIMIT))) as database,
+        ):
+            with database.read() as connection:
+                connection.exec_driver_sql("select 1")
+            said, failed = [], 0
+            proxy.is_faulty = True
+            for n in range(200):
+                try:
+                    with database.write() as connection:
+                        made = connection.exec_driver_sql("insert into seen values (%s) returning n", (n,)).scalar()
+                        counted = connection.exec_driver_sql("select max(n) from seen").scalar()
+                    assert (made, counted) == (n, n)
+                    said.append(n)
+                except ServiceDown:
+                    failed += 1
+
+        assert failed
+        assert {n for (n,) in direct.execute("select n from seen")} >= set(said)
+        assert len(said) > 50 or chance == 1.0
