@@ -216,8 +216,7 @@ class Fleet:
 
     def drained(self) -> float:
         """Wait until every run is final; seconds from the last fault, or the last of the load, until then."""
-        since = max(self.last_fault_at, time.monotonic())
-        start = self.last_fault_at
+        since, start = time.monotonic(), max(self.last_fault_at, self.loaded_at)
         until(lambda: self.left() == 0, seconds=self.load.within(60), every=0.1)
         assert self.left() == 0, (
             f"{self.left()} runs are not final {time.monotonic() - since:.0f} s later: {self.open()}"

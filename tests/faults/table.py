@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Iterable
 from typing import Any
 
 from tests.faults.fleet import RESULTS, ROOT
@@ -20,6 +21,7 @@ FAULTS = {
     "F4": "Redis is frozen, with delayed runs waiting",
     "F5": "a worker is frozen for three leases, then thawed",
     "F6": "one run segfaults and one eats all memory, among innocents",
+    "F7": "code that does not end in time, of nine kinds; limit 2 s, hard limit 3 s later: the slowest",
     "F8": "the nodes' clocks are two hours off, either way, and step",
     "F8 (no Redis)": "the same, with the ledger alone",
     "F9": "F1, F2, F3, F4 and zombies together",
@@ -29,6 +31,7 @@ FAULTS = {
     "F14": "PostgreSQL has no connection left, then is read only for a minute",
     "F14 (disk)": "PostgreSQL's volume is full",
     "F15": "hostile arguments, options, rows and ready ids",
+    "F16": "one deploy after another, old and new code side by side",
     "F17": "a transaction stays open over a large dead tail",
     "F17 (no Redis)": "the same, with the ledger alone",
     "F20": "F1 on SQLite",
@@ -45,10 +48,7 @@ def main() -> int:
     if not RESULTS.exists():
         print("There are no results. Run: make faults", file=sys.stderr)
         return 1
-    last: dict[str, dict[str, Any]] = {}
-    for line in RESULTS.read_text().splitlines():
-        result = json.loads(line)
-        last[result["test"]] = result
+    last = last_of(json.loads(line) for line in RESULTS.read_text().splitlines())
     text = DOCUMENT.read_text()
     before, _, rest = text.partition(BEGIN)
     _, found, after = rest.partition(END)
@@ -57,6 +57,21 @@ def main() -> int:
         return 1
     DOCUMENT.write_text(f"{before}{BEGIN}\n{table(last)}\n{END}{after}")
     return 0
+
+
+def last_of(results: Iterable[dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    """The last result of each test; of a test with cases, the worst of each figure over their last results."""
+    last = {(one["test"], one.get("case", "")): one for one in results}
+    tests: dict[str, dict[str, Any]] = {}
+    for (name, case), one in last.items():
+        if not case:
+            tests[name] = one
+            continue
+        worst = tests.setdefault(name, {"test": name, "cases": 0})
+        worst["cases"] += 1
+        for fact in one.keys() - {"test", "case"}:
+            worst[fact] = max(worst.get(fact, one[fact]), one[fact])
+    return tests
 
 
 def table(last: dict[str, dict[str, Any]]) -> str:

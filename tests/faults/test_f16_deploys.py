@@ -10,6 +10,7 @@ from uuid import UUID
 
 import pytest
 
+from tests.faults.fleet import record
 from tests.worker.live import Live, live_worker
 
 pytestmark = [pytest.mark.slow, pytest.mark.faults]
@@ -93,3 +94,10 @@ def test_deploys_under_load_lose_nothing_and_bury_nothing(tmp_path: Path, is_ful
         outcomes = {outcome for run in runs for outcome in worker.outcomes(run)}
         assert outcomes <= {"succeeded", "released", "snoozed"}
         assert not worker.logged("process died")
+        if is_full:
+            record(
+                {
+                    "test": "F16", "runs": len(runs), "succeeded": len(runs), "deploys": deploys,
+                    "released": sum("released" in worker.outcomes(run) for run in long),
+                }
+            )  # fmt: skip

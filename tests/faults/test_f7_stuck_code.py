@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from tests.faults.compiled import compile_shared
+from tests.faults.fleet import record
 from tests.worker.live import live_worker
 
 pytestmark = [pytest.mark.slow, pytest.mark.faults, pytest.mark.timeout(240)]
@@ -138,6 +139,8 @@ def test_stuck_code_is_recorded_and_its_slot_comes_back(tmp_path: Path, kind: st
     if is_full:  # Else beside other tests, on any machine.
         assert seen["recorded"] < RECORDED_SECONDS
         assert seen["slot"] < SLOT_SECONDS
+        facts = {"recorded_seconds": round(seen["recorded"], 1), "slot_back_seconds": round(seen["slot"], 1)}
+        record({"test": "F7", "case": kind, "neighbour_attempts": len(seen["neighbour_outcomes"]), **facts})
     assert seen["neighbour"].state == "succeeded"
     assert seen["neighbour"].charged == 0
     assert len(seen["neighbour_outcomes"]) <= 2
