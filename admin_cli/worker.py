@@ -14,6 +14,7 @@ from admin_cli.app import embedded, in_child, open_app, read_dotenv, read_settin
 from admin_cli.beside import beside
 from admin_cli.local_pages import has_web, serve_pages
 from admin_cli.options import DURATION, Globals, pass_globals
+from admin_cli.streams import say
 
 IMPORT = click.option(
     "--import", "imports", metavar="MODULE", multiple=True, help="A module with jobs; JOBS_IMPORTS otherwise."
@@ -141,7 +142,9 @@ def _schedule(options: Globals, imports: tuple[str, ...]) -> int:
 
 
 def _look(options: Globals, given: dict[str, Any]) -> None:
-    """Whether the ledger serves, lets us write, and has connections for so many processes."""
+    """Whether the ledger serves, lets us write, and has connections for so many processes. Warns of a ready index
+    that does not serve: without it runs are performed too.
+    """
     app = open_app(options, **given)
     if app.database.dialect == "postgresql":
         from jobs.postgres_server import check_connections, check_rights
@@ -149,6 +152,13 @@ def _look(options: Globals, given: dict[str, Any]) -> None:
         with app.database.read() as connection:
             check_rights(connection, schema=app.database.schema)
             check_connections(connection, app.settings)
+    if app.ready is not None:
+        from jobs.errors import ServiceDown
+
+        try:
+            app.ready.is_intact()
+        except ServiceDown as down:
+            say(f"warning: {down} Until it serves, workers ask the ledger.")
 
 
 def _migrate(options: Globals) -> None:

@@ -48,6 +48,8 @@ def connect_options(settings: Settings) -> dict[str, Any]:
         return {**options, "prepare_threshold": None}
     limits = {"statement_timeout": settings.statement_timeout, "lock_timeout": settings.lock_timeout}
     said = [f"-c {name}={int(span.total_seconds() * 1000)}" for name, span in limits.items()]
+    # And one of us that vanished is noticed by the server, which else keeps its transactions and their locks for hours.
+    said += ["-c tcp_keepalives_idle=10", "-c tcp_keepalives_interval=5", "-c tcp_keepalives_count=3"]
     # A plan made for an empty ledger would be kept for a full one; and its hot pages are in memory.
     said += ["-c plan_cache_mode=force_custom_plan", "-c random_page_cost=1.1"]
     return {**options, "options": " ".join(said)}

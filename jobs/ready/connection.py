@@ -104,14 +104,14 @@ class Connections:
 
     def _translate(self, err: Exception) -> JobsError:
         what, hint = _reason(err)
-        return ServiceDown(f"Redis at {self.shown} {what}.", hint=hint)
+        return ServiceDown(f"Redis at {self.shown} {what.rstrip('.')}.", hint=hint)
 
 
 def _reason(err: Exception) -> tuple[str, str]:
     refused = (exceptions.AuthenticationError, exceptions.NoPermissionError)
     text = str(err)
     if isinstance(err, refused) or text.startswith(("NOAUTH", "WRONGPASS", "NOPERM")):
-        return f"refuses us: {text}", "Check user, password and rights in JOBS_REDIS_URL; see `jobs check`."
+        return f"refuses us: {text}", "Check user, password and rights in JOBS_REDIS_URL; see jobledger check."
     if isinstance(err, exceptions.TimeoutError):
         return "does not answer in time", "Is it overloaded, frozen, or behind a firewall? The runs are safe."
     if isinstance(err, exceptions.OutOfMemoryError):

@@ -36,7 +36,10 @@ class FaultyProxy:
         self.url = urlunsplit(parts._replace(netloc=f"{user}127.0.0.1:{port}"))
 
     def forget(self) -> None:
-        """As a firewall that lost its memory: what is connected hears nothing any more, and is not told."""
+        """As a firewall that lost its memory: what is connected hears nothing any more, and is not told.
+
+        What it has sent just now does not arrive either. The server notices after a while, for it probes its peers.
+        """
         self._forgotten += 1
 
     def close(self) -> None:
@@ -85,7 +88,7 @@ class FaultyProxy:
     ) -> None:
         while data := await reader.read(65536):
             if self._forgotten != since:
-                await asyncio.Event().wait()
+                break
             fault = None
             if is_reply and self.is_faulty and self._rng.random() < self._chance:
                 fault = self._rng.choice(self._faults)
@@ -101,3 +104,9 @@ class FaultyProxy:
             await writer.drain()
             if fault == "cut":
                 return
+        if self._forgotten != since:
+            if not is_reply:
+                # The server asks its peer from time to time, and hears nothing.
+                await asyncio.sleep(SILENT_SECONDS)
+                writer.close()
+            await asyncio.Event().wait()

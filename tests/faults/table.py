@@ -27,6 +27,7 @@ FAULTS = {
     "F9": "F1, F2, F3, F4 and zombies together",
     "F10": "the enqueuing program exits hard at nine points around its own commit",
     "F11": "a proxy before each server drops, delays, doubles and cuts replies",
+    "F11 (forgotten)": "every connection to both servers is forgotten on the way, three times, and nobody is told",
     "F13": "Redis is at its memory limit",
     "F14": "PostgreSQL has no connection left, then is read only for a minute",
     "F14 (disk)": "PostgreSQL's volume is full",
