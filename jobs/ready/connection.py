@@ -84,7 +84,7 @@ class Connections:
             yield connection
         except exceptions.ResponseError as err:
             raise self._translate(err) from err  # an answer: the connection is as good as before
-        except (exceptions.RedisError, OSError) as err:
+        except (exceptions.RedisError, OSError, ValueError) as err:  # ValueError: closed while it was read
             self._drop(connection)
             raise self._translate(err) from err
         except BaseException:

@@ -97,6 +97,11 @@ class GuardedIndex:
             except ServiceDown as error:
                 self._down = error
                 pause = min(LONGEST_PAUSE, pause * 2)
+            except Exception:
+                # Whatever it is, nobody else asks: should this thread end, the door would stay shut for ever.
+                if not self._closed.is_set():
+                    log.exception("The ready index could not be asked; it is asked again.")
+                pause = min(LONGEST_PAUSE, pause * 2)
             else:
                 self._opened_at, self._is_untold = self._clock.monotonic(), True
                 self._down = None

@@ -89,3 +89,21 @@ def test_one_that_answers_questions_and_does_no_work_is_asked_less_and_less_ofte
 
     assert wait_until(lambda: serves(guarded), seconds=5)
     assert [record.message for record in caplog.records] == ["The ready index answers again."]
+
+
+def test_a_question_that_fails_in_a_way_nobody_knows_is_asked_again(guarded, index):
+    index.is_up = False
+    refused(guarded)
+    asked = []
+
+    def is_intact():
+        asked.append(1)
+        if len(asked) == 1:
+            raise RuntimeError("nobody thought of this")
+        return True
+
+    index.is_intact = is_intact
+    index.is_up = True
+
+    assert wait_until(lambda: serves(guarded), seconds=5)
+    assert len(asked) == 2
