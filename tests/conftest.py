@@ -23,7 +23,7 @@ from tests.servers import NamedServer, PostgresServer, RedisServer
 S = TypeVar("S", bound=Server | NamedServer)
 
 pytest_plugins = ["pytester"]
-pytest.register_assert_rewrite("tests.contract.ready")
+pytest.register_assert_rewrite("tests.contract.ready", "tests.contract.source")
 
 MakeApp = Callable[..., App]
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 import time
-from datetime import timedelta
 
 import pytest
 
@@ -55,17 +54,6 @@ def test_an_enqueue_wakes_an_idle_worker(source):
 
     assert run_id == sent[0][0]
     assert claimed_at - sent[0][1] < 1.0
-
-
-def test_a_delayed_run_is_claimed_when_it_is_due(source):
-    first_claim(source, seconds=0.5)
-    enqueued = ListenedNote().enqueue(delay=timedelta(seconds=0.8))
-    at = time.monotonic()
-
-    run_id, claimed_at = first_claim(source, seconds=4)
-
-    assert run_id == enqueued.id
-    assert 0.7 < claimed_at - at < 1.8
 
 
 def test_an_idle_worker_asks_seldom(source, app):

@@ -60,20 +60,6 @@ def claim_all(source, count, *, seconds=5.0):
     return [one.run_id for one in claims]
 
 
-def test_what_is_enqueued_is_claimed(source):
-    ids = [one.id for one in enqueue_many([SourceNote() for _ in range(20)])]
-
-    assert sorted(claim_all(source, 20)) == sorted(ids)
-
-
-def test_a_delayed_run_is_claimed_once_it_is_due(source):
-    enqueued = SourceNote().enqueue(delay=timedelta(seconds=0.5))
-    started = time.monotonic()
-
-    assert claim_all(source, 1) == [enqueued.id]
-    assert time.monotonic() - started > 0.45
-
-
 def test_an_id_named_too_early_goes_back_until_it_is_due(source, app):
     enqueued = SourceNote().enqueue(delay=timedelta(seconds=0.7))
     app.ready.wipe()
