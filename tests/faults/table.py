@@ -6,8 +6,12 @@
 from __future__ import annotations
 
 import json
+import os
+import platform
 import sys
+import textwrap
 from collections.abc import Iterable
+from datetime import date
 from typing import Any
 
 from tests.faults.fleet import RESULTS, ROOT
@@ -56,7 +60,7 @@ def main() -> int:
     if not found:
         print(f"{DOCUMENT} has no place for the table: {BEGIN} … {END}", file=sys.stderr)
         return 1
-    DOCUMENT.write_text(f"{before}{BEGIN}\n{table(last)}\n{END}{after}")
+    DOCUMENT.write_text(f"{before}{BEGIN}\n{table(last)}\n\n{caption(last)}\n{END}{after}")
     return 0
 
 
@@ -93,6 +97,14 @@ def table(last: dict[str, dict[str, Any]]) -> str:
         ]  # fmt: skip
         rows.append("| " + " | ".join(str(cell) for cell in cells) + " |")
     return "\n".join(rows)
+
+
+def caption(last: dict[str, dict[str, Any]]) -> str:
+    """When and on what the results were made, and with which seeds."""
+    made = date.fromtimestamp(RESULTS.stat().st_mtime)
+    seeds = ", ".join(f"{name} {one['seed']}" for name, one in sorted(last.items()) if "seed" in one)
+    said = f"Made on {made} with Python {platform.python_version()} on {os.cpu_count()} cores. Seeds: {seeds}."
+    return textwrap.fill(said, 118)
 
 
 def _number(one: dict[str, Any], name: str) -> str:
