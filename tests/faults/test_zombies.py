@@ -97,7 +97,7 @@ def test_f9_kills_wipes_stops_freezes_and_zombies_together(make_fleet, load, pos
         every(part * 3, flush),
         every(part * 4, kill_redis),
         every(part * 5, stop_postgres),
-        every(part * 5.5, lambda: fleet.freeze_one(7)),
+        every(part * 2.5, lambda: fleet.freeze_one(7)),
     ]
     with fleet.under_load():
         for thread in threads:
