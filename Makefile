@@ -1,7 +1,7 @@
 # `make` says what can be made. Needs Python 3.11 or later (named by PYTHON=, or found) and make; nothing else.
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help demo test check faults bench clean
+.PHONY: help demo test check browser faults bench clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -27,6 +27,16 @@ check: $(VENV)/.installed-check ## lint, format and types: ruff and mypy --stric
 	$(BIN)/python -m ruff check .
 	$(BIN)/python -m ruff format --check .
 	$(BIN)/python -m mypy
+
+browser: ## install Chromium, for the tests of the pages, where it is missing (Debian, as root)
+	@if command -v chromium >/dev/null || command -v chromium-browser >/dev/null; then \
+		echo "browser: Chromium is here"; \
+	elif [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+		echo "browser: installing Chromium with apt-get"; \
+		apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium fonts-liberation >/dev/null; \
+	else \
+		echo "browser: Chromium is missing, and cannot be installed here: as root on Debian, apt-get install chromium" >&2; exit 1; \
+	fi
 
 faults: $(VENV)/.installed-test ## kill, freeze and flush real processes and servers; takes minutes
 	@echo "faults: the whole fault suite, one test at a time; python -m tests.faults.table then writes its table"

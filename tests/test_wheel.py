@@ -69,6 +69,16 @@ def test_the_wheel_holds_the_data_that_the_packages_read(wheel: Path) -> None:
     assert {name for package in PACKAGES for name in in_checkout(package, "*.lua")} - names == set()
 
 
+@pytest.mark.parametrize(
+    ("pattern", "least"), [("*.html", 20), ("*.css", 1), ("*.js", 2), ("*.svg", 1), ("*.LICENSE", 1)]
+)
+def test_the_wheel_holds_what_pages_are_made_of(wheel: Path, pattern: str, least: int) -> None:
+    wanted = in_checkout("admin_api", pattern)
+
+    assert len(wanted) >= least
+    assert wanted - set(zipfile.ZipFile(wheel).namelist()) == set()
+
+
 def test_the_wheel_holds_every_migration_as_data_and_not_as_a_package_of_its_own(wheel: Path) -> None:
     names = zipfile.ZipFile(wheel).namelist()
 

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import json
 import shlex
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 from fastapi import APIRouter, HTTPException, Request
 from fastapi.responses import RedirectResponse, Response
 from starlette.datastructures import FormData, QueryParams
 
-from admin_api.house import Ledger
+from admin_api.house import House, Ledger, TheHouse
 from admin_api.pages.asking import read_choice
 from admin_api.pages.door import Form, Visitor
 from admin_api.pages.fields import MISTAKES, read_fields
@@ -20,7 +21,7 @@ from jobs import registry
 from jobs.app import App
 from jobs.errors import JobsError
 from jobs.operations import bulk
-from jobs.operations.batches import Act
+from jobs.operations.batches import BATCH, Act
 from jobs.operations.cancel import Cancel
 from jobs.operations.detail import detail
 from jobs.operations.operator import Operator
@@ -55,21 +56,26 @@ def show_changed_plan(request: Request, app: Ledger, visitor: Visitor, form: For
 
 
 @router.post("/actions")
-def act_now(request: Request, app: Ledger, visitor: Visitor, form: Form) -> Response:
-    """Does what was shown, if it is still so many runs."""
-    operator = visitor.operator
+def act_now(request: Request, house: TheHouse, visitor: Visitor, form: Form) -> Response:
+    """Does what was shown, if it is still so many runs. Many are done in the background; the audit shows how far."""
+    app, operator = house.app, visitor.operator
     verb, reason = str(form.get("verb", "")), str(form.get("reason", "")).strip()
     changes = _changes(form)
     try:
         act = _act(app, operator, verb, changes, reason)
         planned = bulk.plan(app, operator, act, make_selector(app, read_choice(form).asked))
-        report = bulk.carry_out(
+        house.desk.check_room()
+        begun = bulk.begin(
             app, operator, act, planned, reason=reason or None, expect=_number(form.get("expect"))
         )  # fmt: skip
     except JobsError as error:
         if error.code not in ("conflict", "selector_refused"):
             raise
         return _plan_page(request, app, visitor, verb, form, changes, problem=error, reason=reason)
+    if planned.count > BATCH:
+        house.desk.take(partial(_go_on, house, begun))
+        return RedirectResponse(f"/audit/{begun.report.action_id}", 303)
+    report = bulk.go_on(app, begun)
     if report.new_runs and report.expected == 1:
         return RedirectResponse(f"/runs/{report.new_runs[0][1]}", 303)
     if report.done == 1 and report.expected == 1 and not report.skipped and planned.sample:
@@ -114,6 +120,11 @@ def read_edit(request: Request, app: Ledger, visitor: Visitor, run_id: str, form
         )  # fmt: skip
     asked = QueryParams([("id", str(run.id)), ("state", run.state.value)])
     return _plan_page(request, app, visitor, "replay", asked, changes)
+
+
+def _go_on(house: House, begun: bulk.Begun, is_stopped: Callable[[], bool]) -> None:
+    bulk.go_on(house.app, begun, is_stopped=is_stopped)
+    house.figures.drop()
 
 
 def _plan_page(

@@ -6,6 +6,7 @@ this machine, browsers take no such cookie, and it is ``jobledger-session``, wit
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
 from typing import Annotated
 from urllib.parse import urlsplit
 
@@ -76,9 +77,12 @@ def from_us(request: Request) -> None:
         raise Forbidden("This did not come from a page of ours.", hint="Programs use the API: /v1, with a token.")
 
 
-async def read_form(request: Request, ours: Annotated[None, Depends(from_us)]) -> FormData:
-    """What a form sent, if it was ours."""
-    return await request.form(max_fields=MAX_FIELDS, max_files=0)
+async def read_form(request: Request, ours: Annotated[None, Depends(from_us)]) -> AsyncIterator[FormData]:
+    """What a form sent, if it was ours. Figures that are kept are dropped after it: it may have changed them."""
+    try:
+        yield await request.form(max_fields=MAX_FIELDS, max_files=0)
+    finally:
+        house_of(request).figures.drop()
 
 
 def local_path(given: str | None) -> str:
@@ -93,5 +97,5 @@ def operator_of(identity: Annotated[Identity, Depends(visitor)]) -> Operator:
 
 
 Visitor = Annotated[Identity, Depends(visitor)]
-Form = Annotated[FormData, Depends(read_form)]
-TheHouse = Annotated[House, Depends(house_of)]
+# Over before the answer is sent: whoever follows it sees what was done.
+Form = Annotated[FormData, Depends(read_form, scope="function")]

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
-from admin_api.house import Ledger
+from admin_api.house import House, TheHouse
 from admin_api.pages.asking import terms
 from admin_api.pages.door import Visitor
 from admin_api.pages.render import link, page
-from jobs.operations import letters
 from jobs.operations.selector import read_moment
 
 router = APIRouter()
@@ -20,9 +20,9 @@ SPANS = (("1h", "hour"), ("1d", "day"), ("7d", "week"))
 
 
 @router.get("/dead")
-def show_dead(request: Request, app: Ledger, visitor: Visitor, since: str | None = None) -> Response:
-    moment = read_moment(since, what="since", now=app.clock.now()) if since else None
-    groups = letters.dead_groups(app, visitor.operator, since=moment, limit=MOST)
+def show_dead(request: Request, house: TheHouse, visitor: Visitor, since: str | None = None) -> Response:
+    moment = _moment(house, since) if since else None
+    groups = house.figures.dead_groups(visitor.operator, since=moment, limit=MOST)
     return page(
         request,
         "dead.html",
@@ -36,9 +36,9 @@ def show_dead(request: Request, app: Ledger, visitor: Visitor, since: str | None
 
 
 @router.get("/errors")
-def show_errors(request: Request, app: Ledger, visitor: Visitor, since: str = "1d") -> Response:
-    moment = read_moment(since, what="since", now=app.clock.now())
-    groups = letters.error_groups(app, visitor.operator, since=moment, limit=MOST)
+def show_errors(request: Request, house: TheHouse, visitor: Visitor, since: str = "1d") -> Response:
+    moment = _moment(house, since)
+    groups = house.figures.error_groups(visitor.operator, since=moment, limit=MOST)
     return page(
         request,
         "errors.html",
@@ -50,6 +50,12 @@ def show_errors(request: Request, app: Ledger, visitor: Visitor, since: str = "1
         since=since,
         spans=SPANS,
     )
+
+
+def _moment(house: House, since: str) -> datetime:
+    """The moment that is meant, to ten seconds: figures are kept by it, and would never be found again."""
+    now = house.app.clock.now()
+    return read_moment(since, what="since", now=now.replace(second=now.second // 10 * 10, microsecond=0))
 
 
 def _where(kind: str, cause: Any, fingerprint: str | None) -> str:

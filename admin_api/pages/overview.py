@@ -5,30 +5,29 @@ from __future__ import annotations
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
-from admin_api.house import Ledger
+from admin_api.house import TheHouse
 from admin_api.pages.asking import term
 from admin_api.pages.bars import draw_minutes
 from admin_api.pages.door import Visitor
 from admin_api.pages.render import link, page, part
-from jobs.operations import overview
-from jobs.operations.trouble import Trouble, troubles
+from jobs.operations.trouble import Trouble
 
 router = APIRouter()
 KINDS_SHOWN = 10
 
 
 @router.get("/")
-def show_overview(request: Request, app: Ledger, visitor: Visitor) -> Response:
-    operator = visitor.operator
-    series = overview.throughput(app, operator)
-    latencies = overview.latencies(app, operator)
+def show_overview(request: Request, house: TheHouse, visitor: Visitor) -> Response:
+    operator, figures = visitor.operator, house.figures
+    series = figures.throughput(operator)
+    latencies = figures.latencies(operator)
     return page(
         request,
         "overview.html",
         identity=visitor,
-        troubles=[(one, _place(one)) for one in troubles(app, operator)],
-        counts=overview.counts(app, operator),
-        oldest=overview.oldest(app, operator),
+        troubles=[(one, _place(one)) for one in figures.troubles(operator)],
+        counts=figures.counts(operator),
+        oldest=figures.oldest(operator),
         chart=draw_minutes(series.minutes),
         is_capped=series.is_capped,
         succeeded=sum(one.succeeded for one in series.minutes),

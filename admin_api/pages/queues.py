@@ -7,21 +7,20 @@ from datetime import timedelta
 from fastapi import APIRouter, HTTPException, Request
 from fastapi.responses import RedirectResponse, Response
 
-from admin_api.house import Ledger
+from admin_api.house import Ledger, TheHouse
 from admin_api.pages.asking import term
 from admin_api.pages.door import Form, Visitor, local_path
 from admin_api.pages.render import page
 from jobs.duration import parse_duration
 from jobs.operations import pause as pausing
-from jobs.operations.queue import list_queues
 
 router = APIRouter()
 MOST = 200
 
 
 @router.get("/queues")
-def show_queues(request: Request, app: Ledger, visitor: Visitor, after: str = "") -> Response:
-    found = list_queues(app, visitor.operator, after=after, limit=MOST)
+def show_queues(request: Request, house: TheHouse, visitor: Visitor, after: str = "") -> Response:
+    found = [one for one in house.figures.queues(visitor.operator) if one.name > after][:MOST]
     return page(
         request,
         "queues.html",

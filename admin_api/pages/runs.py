@@ -8,13 +8,14 @@ from typing import Any
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
-from admin_api.house import Ledger
+from admin_api.house import TheHouse
 from admin_api.pages.asking import Choice, read_choice
 from admin_api.pages.door import Visitor
 from admin_api.pages.render import link, page
 from jobs.errors import JobsError, SelectorRefused
 from jobs.ledger.selectors import Selector
-from jobs.operations import inspect, overview
+from jobs.operations import inspect
+from jobs.operations.figures import Figures
 from jobs.operations.operator import Operator
 from jobs.operations.query import FIELDS
 from jobs.operations.selector import make_selector
@@ -25,8 +26,8 @@ STATES = ("ready", "running", "retrying", "scheduled", "dead", "succeeded", "can
 
 
 @router.get("/runs")
-def show_runs(request: Request, app: Ledger, visitor: Visitor, cursor: str | None = None) -> Response:
-    operator = visitor.operator
+def show_runs(request: Request, house: TheHouse, visitor: Visitor, cursor: str | None = None) -> Response:
+    app, operator = house.app, visitor.operator
     choice = replace(read_choice(request.query_params), ids=())
     problem: JobsError | None = None
     found = inspect.Page([], None)
@@ -34,7 +35,7 @@ def show_runs(request: Request, app: Ledger, visitor: Visitor, cursor: str | Non
     try:
         selector = make_selector(app, choice.asked)
         found = inspect.list_runs(app, operator, selector, limit=A_PAGE, cursor=cursor)
-        counts = _counts(app, operator, choice, selector)
+        counts = _counts(house.figures, operator, choice, selector)
     except JobsError as error:
         if not isinstance(error, SelectorRefused) and error.code not in ("not_found", "ambiguous"):
             raise
@@ -67,13 +68,13 @@ def _chip(choice: Choice, word: str) -> str:
     return link("/runs", where=choice.where, state=states)
 
 
-def _counts(app: Any, operator: Operator, choice: Choice, selector: Selector) -> dict[str, Any]:
+def _counts(figures: Figures, operator: Operator, choice: Choice, selector: Selector) -> dict[str, Any]:
     """How many runs are in each state; with a query, how many match it. What would look at each run is not counted."""
     if not choice.where:
-        counts: dict[str, Any] = dict(overview.counts(app, operator))
+        counts: dict[str, Any] = dict(figures.counts(operator))
         if len(choice.states) == 1:
             counts["all"] = counts.get(choice.states[0])
         return counts
     if selector.is_slow:
         return {}
-    return {"all": overview.count(app, operator, selector)}
+    return {"all": figures.count(operator, selector)}

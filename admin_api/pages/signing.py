@@ -6,7 +6,8 @@ from fastapi import APIRouter, Request
 from fastapi.responses import RedirectResponse, Response
 
 from admin_api.access import Address
-from admin_api.pages.door import Form, TheHouse, Visitor, cookie_name, forget, local_path, remember
+from admin_api.house import TheHouse
+from admin_api.pages.door import Form, Visitor, forget, local_path, remember
 from admin_api.pages.render import THEME_COOKIE, THEMES, page
 from jobs.errors import JobsError, TooManyTries, Unauthenticated
 from jobs.operations import sign_in
@@ -82,6 +83,3 @@ def _sign_in_page(
     return page(
         request, "sign_in.html", status=status, next=local_path(next), error=error, name=name, refreshes=False
     )  # fmt: skip
-
-
-__all__ = ["cookie_name", "router"]

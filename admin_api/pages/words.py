@@ -74,7 +74,7 @@ def ago(moment: datetime | None, now: datetime) -> Markup:
     seconds = (now - moment).total_seconds()
     text = "now"
     if abs(seconds) >= 1:
-        text = f"{span(abs(seconds))} ago" if seconds > 0 else f"in {span(abs(seconds))}"
+        text = f"{span(int(abs(seconds)))} ago" if seconds > 0 else f"in {span(int(abs(seconds)))}"
     return Markup('<time datetime="{}" title="{} UTC">{}</time>').format(_iso(moment), when(moment), text)
 
 

@@ -23,6 +23,7 @@ from jobs.operations.inspect import Status
 from jobs.operations.operator import Operator, Permission
 from jobs.operations.overview import Oldest
 from jobs.operations.queue import QueueView
+from jobs.operations.trouble import Trouble, troubles
 
 FRESH = timedelta(seconds=2)
 """How old a figure may be. Source: decision; what a page that refreshes every few seconds cannot tell from now."""
@@ -104,6 +105,10 @@ class Figures:
             operator, ("errors", since, limit), SLOW_FRESH,
             lambda: letters.error_groups(self._app, operator, since=since, limit=limit),
         )  # fmt: skip
+
+    def troubles(self, operator: Operator) -> list[Trouble]:
+        """As ``trouble.troubles``."""
+        return self._get(operator, ("troubles",), FRESH, lambda: troubles(self._app, operator))
 
     def _get(self, operator: Operator, key: Hashable, fresh: timedelta, make: Callable[[], T]) -> T:
         """What is kept, if it is fresh and the operator may see it; else what ``make`` gives, kept from now on."""

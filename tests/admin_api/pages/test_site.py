@@ -84,7 +84,7 @@ def test_a_query_that_cannot_be_read_is_marked_where_it_is_wrong(app: App, brows
     answer = browse().get("/runs", params={"where": "kind:A stat:dead"})
 
     assert answer.status_code == 422
-    assert "column 8" in answer.text
+    assert "Column 8" in answer.text
     assert "kind:A stat:dead\n       ^</pre>" in answer.text
     assert "state" in answer.text
 

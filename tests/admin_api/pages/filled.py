@@ -1,0 +1,150 @@
+"""Ledgers for pages to show: one as a shop has it on a bad night, and one that means harm."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from jobs import registry
+from jobs.app import App
+from jobs.clock import new_run_id
+from jobs.declared import columns_of
+from jobs.ledger import workers
+from jobs.ledger.records import Failure
+from jobs.operations.operator import Operator
+from jobs.operations.pause import pause
+from jobs.operations.schedules import create_schedule
+from jobs.operations.tokens import create_token
+from jobs.operations.users import create_user
+from jobs.schedule_data import from_data
+from jobs.states import Cause, Outcome
+from tests.admin_api.conftest import PASSWORD
+from tests.admin_cli import world
+from tests.book import Book
+
+HOSTILE = {
+    "script": "<script>window.harmed=1;alert(1)</script>",
+    "attribute": "\"><img src=x onerror=\"window.harmed=1;alert(2)\"> ' onmouseover='alert(3)' x='",
+    "rtl": "invoice\u202etxt.exe\u202c \u2066hidden\u2069 \u200f\u061c",
+    "ansi": "\x1b[31mred\x1b[0m \x1b]0;title\x07 \x9b2J \x00".replace("\x00", ""),
+    "long": "W" * 300 + "_" * 60,
+    "template": "{{ 7*7 }} {% include '/etc/passwd' %} ${7*7} #{7*7} <%= 7*7 %>",
+    "closing": "</title></textarea></select></svg></main><h1>forged</h1><style>*{display:none}</style>",
+    "url": "javascript:alert(4)//https://evil.example/?q=%0aSet-Cookie:x",
+    "zalgo": "Z" + "\u0301" * 80 + " \u200b\ufeff end",
+    "svg": "<svg/onload=alert(5)><a href='javascript:alert(6)'>x</a>",
+}
+"""What an enqueuer may write anywhere: each must be shown as the text that it is."""
+
+
+@dataclass(frozen=True)
+class Places:
+    """What a test looks at by name."""
+
+    run: UUID
+    known: UUID
+    family: UUID
+    action: UUID
+    schedule: str
+    kind: str
+    user: str
+
+
+def fill(app: App) -> Places:
+    """As a shop has it on a bad night: something of everything."""
+    world.build(app)
+    book, ada = Book(app.database, now=datetime.now(UTC)), Operator("ada@desk")
+    parent = _family(book)
+    from tests.admin_api.pages.shop import ChargeCard
+
+    registry.register(ChargeCard, kind="shop.ChargeCard")
+    dead = _die(book)
+    for minute in range(50, 0, -2):
+        book.now = datetime.now(UTC) - timedelta(minutes=minute)
+        for _ in range(1 + minute * 7 % 6):
+            _perform(book, kind="SendInvoice", queue="mail")
+    book.now = datetime.now(UTC)
+    for name, data in {
+        "nightly report": {"type": "cron", "expression": "0 3 * * *", "timezone": "Europe/Paris"},
+        "every half hour": {"type": "cron", "expression": "*/30 * * * *"},
+        "heartbeat": {"type": "every", "interval_seconds": 60},
+    }.items():
+        schedule = from_data({**data, "name": name})
+        columns = columns_of(ChargeCard(order_id=7), schedule, name, max_bytes=1000)
+        create_schedule(app, columns, schedule, by=ada, reason="asked for by finance")
+    create_user(app, ada, "grace", password=PASSWORD, role="operator")
+    create_token(app, ada, user="grace", name="deploys", permissions=["runs:read"], lasts=timedelta(days=90))
+    return Places(world.DEAD, dead, parent, world.ACTION, "nightly report", "shop.ChargeCard", "grace")
+
+
+def _die(book: Book) -> UUID:
+    """A dead run of a kind that the server knows."""
+    book.now = datetime.now(UTC) - timedelta(minutes=20)
+    arguments = {"order_id": 77, "card": "declined", "currency": "EUR", "express": True, "notes": ["call first"]}
+    run_id = book.enqueue(kind="shop.ChargeCard", queue="cards", arguments=arguments, max_attempts=2)
+    for cause in (None, Cause.EXHAUSTED):
+        (held,) = book.claim(run_id, kinds=["shop.ChargeCard"], worker=world.WORKER)
+        book.end(held, Outcome.FAILED, failure=world.DECLINED, cause=cause, elapsed=1.5, delay=0.0)
+        book.step(30)
+    return run_id
+
+
+def _family(book: Book) -> UUID:
+    root, parent = new_run_id(), new_run_id()
+    book.enqueue(id=root, kind="Report", queue="reports", delay_seconds=3600.0)
+    book.enqueue(id=parent, kind="Report", queue="reports", parent_id=root, root_id=root, arguments={"eu": True})
+    book.claim(parent, kinds=["Report"], worker=world.WORKER)
+    for _ in range(4):
+        _perform(book, kind="SendInvoice", queue="mail", parent_id=parent, root_id=root)
+    return parent
+
+
+def _perform(book: Book, *, kind: str, **given: Any) -> None:
+    run_id = book.enqueue(kind=kind, **given)
+    (held,) = book.claim(run_id, kinds=[kind], worker=world.WORKER)
+    book.end(held, Outcome.SUCCEEDED, elapsed=0.2)
+
+
+def harm(app: App) -> Places:
+    """Names, arguments, errors, tags and reasons that mean harm, wherever somebody can write them."""
+    book, villain = Book(app.database, now=datetime.now(UTC)), Operator(HOSTILE["attribute"][:200])
+    book.step(-300)
+    last = world.DEAD
+    for number, (word, text) in enumerate(HOSTILE.items()):
+        kind, queue = text[:200], text[:100]
+        run_id = new_run_id()
+        book.enqueue(
+            id=run_id, kind=kind, queue=queue, key=text[:200], arguments={text[:200]: [text, {word: text}]},
+            tags=json.dumps([text[:100]]), enqueued_by=text[:200], correlation_id=text[:100], max_attempts=1,
+        )  # fmt: skip
+        failure = Failure(text[:200], f"{text}\n{text}", f"Traceback\n  File {text}\n{text}", f"{number:012x}")
+        (held,) = book.claim(run_id, kinds=[kind], worker=text[:200])
+        book.end(held, Outcome.FAILED, failure=failure, cause=Cause.EXHAUSTED, elapsed=0.5, delay=0.0)
+        book.step(1)
+        book.enqueue(kind=kind, queue=queue, arguments={}, parent_id=run_id, root_id=run_id)
+        pause(app, villain, "queue", queue, reason=text[:500])
+        pause(app, villain, "kind", kind, reason=text[:500])
+        with app.database.write() as connection:
+            workers.register(
+                connection, f"{text[:150]}/{number}/0.1-aa", host=text[:200], pid=number + 1, version=text[:50],
+                queues=[queue], kinds=[kind], threads=4,
+            )  # fmt: skip
+        last = run_id
+    action = _replayed(app, villain, last)
+    return Places(last, last, last, action, "none", HOSTILE["svg"][:200], "none")
+
+
+def _replayed(app: App, villain: Operator, run_id: UUID) -> UUID:
+    from jobs.ledger.selectors import Selector
+    from jobs.operations import bulk
+    from jobs.operations.purge import Purge
+
+    planned = bulk.plan(app, villain, Purge(), Selector(ids=(run_id,)))
+    report = bulk.carry_out(app, villain, Purge(), planned, reason=HOSTILE["closing"])
+    from jobs.operations.purge import Restore
+
+    bulk.carry_out(app, villain, Restore(), bulk.plan(app, villain, Restore(), Selector(ids=(run_id,))), reason="x")
+    return report.action_id

@@ -1,0 +1,232 @@
+"""Every page as it looks: at both widths and in both themes, over a full ledger; kept as pictures, checked for access.
+
+The pictures are in ``artifacts/pages``.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import quote
+
+import pytest
+from playwright.sync_api import Browser, expect
+
+from jobs import boot, registry
+from jobs.app import App
+from jobs.operations.operator import Operator
+from jobs.operations.sign_in import make_link
+from jobs.settings import Settings
+from tests.admin_api.pages.chromium import (
+    ARTIFACTS,
+    Watch,
+    a_browser,
+    a_context,
+    faults_of_access,
+    needs_chromium,
+    overflow,
+    served,
+    sign_in,
+)
+from tests.admin_api.pages.filled import HOSTILE, Places, fill, harm
+from tests.conftest import MakeApp
+
+pytestmark = [pytest.mark.slow, needs_chromium]
+WIDTHS, THEMES = (1440, 375), ("light", "dark")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def kinds_as_they_were() -> Iterator[None]:
+    known = set(registry.kinds())
+    yield
+    for kind in set(registry.kinds()) - known:
+        registry.forget(kind)
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with a_browser() as made:
+        yield made
+
+
+@dataclass(frozen=True)
+class Full:
+    """A ledger that is filled, and where things are in it."""
+
+    url: str
+    places: Places
+
+
+@pytest.fixture(scope="module")
+def full(sqlite_template: Path, tmp_path_factory: pytest.TempPathFactory) -> Full:
+    return _made(sqlite_template, tmp_path_factory.mktemp("full"), fill)
+
+
+@pytest.fixture(scope="module")
+def harmful(sqlite_template: Path, tmp_path_factory: pytest.TempPathFactory) -> Full:
+    return _made(sqlite_template, tmp_path_factory.mktemp("harmful"), harm)
+
+
+def _made(template: Path, folder: Path, build: Callable[[App], Places]) -> Full:
+    url = f"sqlite:///{shutil.copy(template, folder / 'jobs.db')}"
+    app = boot.build(Settings(database_url=url))
+    try:
+        return Full(url, build(app))
+    finally:
+        app.close()
+
+
+def pages(places: Places) -> dict[str, str]:
+    """Every page by a name for its picture."""
+    return {
+        "overview": "/",
+        "runs": "/runs",
+        "runs-mistake": "/runs?where=" + quote("kind:ChargeCard stat:dead"),
+        "runs-none": "/runs?where=kind:Nothing",
+        "run": f"/runs/{places.run}",
+        "run-family": f"/runs/{places.family}",
+        "plan": "/actions/new?verb=replay&state=dead",
+        "dead": "/dead",
+        "errors": "/errors?since=7d",
+        "queues": "/queues",
+        "pause": "/pauses/new?what=queue&name=" + quote(HOSTILE["closing"][:100] if places.user == "none" else "mail"),
+        "workers": "/workers",
+        "schedules": "/schedules",
+        "kinds": "/kinds",
+        "kind": "/kinds/" + quote(places.kind, safe=""),
+        "audit": "/audit",
+        "action": f"/audit/{places.action}",
+        "health": "/health",
+        "users": "/users",
+        "no-page": "/nothing",
+        **({} if places.user == "none" else {
+            "edit": f"/runs/{places.known}/replay",
+            "schedule": "/schedules/" + quote(places.schedule),
+            "user": f"/users/{places.user}",
+        }),
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("theme", THEMES)
+@pytest.mark.parametrize("width", WIDTHS)
+def test_every_page_fits_its_window_and_is_open_to_all(
+    browser: Browser, full: Full, make_app: MakeApp, width: int, theme: str
+) -> None:
+    app, places = make_app(full.url), full.places
+    ARTIFACTS.mkdir(parents=True, exist_ok=True)
+    faults: list[str] = []
+    with served(app) as base, a_context(browser, width=width, theme=theme) as context:
+        page = context.new_page()
+        watch = Watch(page)
+        page.goto(f"{base}/sign-in")
+        page.screenshot(path=ARTIFACTS / f"sign-in-{width}-{theme}.png")
+        faults += [f"sign-in: {one}" for one in faults_of_access(page)]
+        sign_in(page, app, base)
+        for name, path in pages(places).items():
+            page.goto(base + path)
+            page.screenshot(path=ARTIFACTS / f"{name}-{width}-{theme}.png", full_page=True)
+            # Colours differ by theme, and what is shown by width: each once.
+            if (width, theme) in ((1440, "light"), (375, "dark")):
+                faults += [f"{name}: {one}" for one in faults_of_access(page)]
+            faults += [f"{name}: {overflow(page)} pixels too wide"] if overflow(page) else []
+
+    assert faults == []
+    # What Chromium itself tells of answers that are meant to be 404 and 422.
+    assert [one for one in watch.seen if "status of 4" not in one] == []
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+def test_nothing_that_an_enqueuer_writes_runs_or_forges_a_page(
+    browser: Browser, harmful: Full, make_app: MakeApp, width: int
+) -> None:
+    app, places = make_app(harmful.url), harmful.places
+    faults: list[str] = []
+    ARTIFACTS.mkdir(parents=True, exist_ok=True)
+    with served(app) as base, a_context(browser, width=width, theme="light") as context:
+        page = context.new_page()
+        watch = Watch(page)
+        sign_in(page, app, base)
+        paths = pages(places) | {
+            f"kind-{word}": "/kinds/" + quote(text[:200], safe="") for word, text in HOSTILE.items() if word == "script"
+        }
+        for name, path in paths.items():
+            page.goto(base + path)
+            page.screenshot(path=ARTIFACTS / f"hostile-{name}-{width}.png")
+            faults += [f"{name}: {overflow(page)} pixels too wide"] if overflow(page) else []
+            faults += [f"{name}: {one}" for one in _forged(page)]
+        page.goto(f"{base}/runs/{places.run}")
+        expect(page.locator("pre[aria-label=Arguments]")).to_contain_text("<svg/onload=alert(5)>")
+
+    assert faults == []
+    assert [one for one in watch.seen if "status of 4" not in one] == []
+
+
+_FORGED = """() => {
+  const found = [];
+  const made = "script:not([src]), style, iframe, object, [onerror], [onload], [onmouseover]";
+  const hidden = /[\\u202a-\\u202e\\u2066-\\u2069\\u200b\\u200e\\u200f\\u061c\\ufeff\\u001b\\u0007\\u009b]/;
+  if (window.harmed) found.push("a script ran");
+  if (document.querySelectorAll("h1").length > 1) found.push("a second heading");
+  for (const one of document.querySelectorAll(made)) found.push("made an element: " + one.outerHTML.slice(0, 80));
+  for (const one of document.querySelectorAll("a[href]")) {
+    const where = new URL(one.getAttribute("href"), location.href);
+    if (where.origin !== location.origin) found.push("made a link: " + where.href.slice(0, 80));
+  }
+  if (hidden.test(document.body.innerText)) found.push("a control reaches the page");
+  if (/(^|[^.\\d])49([^.\\d]|$)/.test(document.title)) found.push("a template ran");
+  return found;
+}"""
+
+
+def _forged(page: object) -> list[str]:
+    """What the texts made of the page, if anything."""
+    found: list[str] = page.evaluate(_FORGED)  # type: ignore[attr-defined]
+    return found
+
+
+def test_a_page_is_read_without_scripts(browser: Browser, full: Full, make_app: MakeApp) -> None:
+    app, places = make_app(full.url), full.places
+    with served(app) as base, a_context(browser, scripts=False) as context:
+        page = context.new_page()
+        page.goto(f"{base}/link?key={make_link(app, Operator('ada@desk'))}")
+        page.get_by_role("button", name="Sign in").click()
+        page.wait_for_url(f"{base}/")
+        for path in pages(places).values():
+            page.goto(base + path)
+            expect(page.locator("h1")).to_have_count(1)
+        page.goto(f"{base}/runs?state=dead")
+        page.get_by_role("link", name="ChargeCard").first.click()
+        expect(page.get_by_text("It is dead because")).to_be_visible()
+        assert page.locator(".copy").count() == 0, "no button that needs a script is there without one"
+
+
+def test_keys_move_about_and_the_page_keeps_its_place(browser: Browser, full: Full, make_app: MakeApp) -> None:
+    app = make_app(full.url)
+    with served(app) as base, a_context(browser) as context:
+        page = context.new_page()
+        sign_in(page, app, base)
+        page.goto(f"{base}/runs")
+        page.keyboard.press("/")
+        expect(page.locator("[data-query]")).to_be_focused()
+        page.keyboard.press("Escape")
+        page.keyboard.press("j")
+        page.keyboard.press("j")
+        at = page.locator("tr.at").get_attribute("data-key")
+        assert at == page.locator("#live tr[data-key]").nth(1).get_attribute("data-key")
+
+        with page.expect_response(lambda answer: answer.request.headers.get("hx-request") == "true"):
+            page.keyboard.press("r")
+        expect(page.locator(f'tr.at[data-key="{at}"]')).to_have_count(1)
+        page.keyboard.press("x")
+        expect(page.locator("[data-ticked]")).to_have_text("1 ticked")
+        page.keyboard.press("?")
+        expect(page.get_by_role("dialog")).to_be_visible()
+        page.keyboard.press("Escape")
+        page.keyboard.press("k")
+        page.keyboard.press("Enter")
+        page.wait_for_url(lambda url: "/runs/" in url)
+        page.keyboard.press("g")
+        page.keyboard.press("q")
+        page.wait_for_url(f"{base}/queues")
