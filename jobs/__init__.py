@@ -31,8 +31,9 @@ if TYPE_CHECKING:
         TimeLimitExceeded,
         UnknownEffect,
     )
-    from jobs.job import Job, enqueue_many, enqueue_many_async
+    from jobs.job import Job
     from jobs.lookup import attempts, attempts_async, cancel, cancel_async, find, find_async, steps, wait, wait_async
+    from jobs.many import enqueue_many, enqueue_many_async
     from jobs.retry import Retry
     from jobs.schedule import At, Cron, Every
     from jobs.schema import include_name
@@ -64,11 +65,7 @@ _HOMES = {
         "TimeLimitExceeded",
         "UnknownEffect",
     ),
-    "job": (
-        "Job",
-        "enqueue_many",
-        "enqueue_many_async",
-    ),
+    "job": ("Job",),
     "lookup": (
         "attempts",
         "attempts_async",
@@ -80,6 +77,7 @@ _HOMES = {
         "wait",
         "wait_async",
     ),
+    "many": ("enqueue_many", "enqueue_many_async"),
     "retry": ("Retry",),
     "schedule": (
         "At",

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable
-from datetime import datetime, time
+from collections import deque
+from collections.abc import Callable, Mapping, Set
+from dataclasses import fields, is_dataclass
+from datetime import datetime
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
@@ -28,19 +30,20 @@ def write_arguments(job: BaseModel, *, kind: str, max_bytes: int) -> str:
     Raises:
         ArgumentsRefused: they do not; ``field`` names the one at fault.
     """
-    for name in type(job).model_fields:
+    for name, value in _values(job).items():
         try:
-            _refuse_naive(getattr(job, name), kind, name)
+            _refuse_naive(value, kind, name)
         except RecursionError:
             raise _refusal(kind, name, "is nested too deep, or holds itself") from None
     try:
-        text = job.model_dump_json(round_trip=True, warnings=False)
+        text = _dump(job)
     except (PydanticSerializationError, UnicodeEncodeError, ValueError, RecursionError) as error:
         raise _refusal(kind, _field_at_fault(job), f"cannot be written as JSON: {_first_line(error)}") from None
     check_json(text, what=f"Arguments of {kind}", max_bytes=max_bytes)
     try:
-        back = type(job).model_validate_json(text)
-        is_equal = bool(back == job)
+        back = _load(type(job), text)
+        # Not by ==, which compares private attributes too: they are the object's own, and not stored.
+        is_equal = bool(_values(back) == _values(job))
     except (ValidationError, ValueError, RecursionError):
         back, is_equal = None, False
     if not is_equal:
@@ -62,7 +65,7 @@ def read_arguments(cls: type[M], text: str, *, kind: str, upcast: Callable[[dict
     try:
         if upcast is not None:
             text = json.dumps(upcast(json.loads(text)))
-        return cls.model_validate_json(text)
+        return _load(cls, text)
     except ArgumentsRefused as error:
         raise ArgumentsRefused(error.message, field=error.field) from error
     except ValidationError as error:
@@ -136,25 +139,46 @@ def _refuse_long_numbers(text: str, what: str) -> None:
     json.loads(text, parse_int=whole)
 
 
+def _dump(job: BaseModel, **only: Any) -> str:
+    """By the fields' own names, whatever aliases they have: that is what operators see and select by."""
+    return job.model_dump_json(round_trip=True, by_alias=False, warnings=False, **only)
+
+
+def _load(cls: type[M], text: str) -> M:
+    """With aliases too, so that an old name (``AliasChoices``) still serves what was stored under it."""
+    return cls.model_validate_json(text, by_name=True, by_alias=True)
+
+
+def _values(job: BaseModel) -> dict[str, Any]:
+    """The fields, and what ``extra="allow"`` let in."""
+    return {**{name: getattr(job, name) for name in type(job).model_fields}, **(job.model_extra or {})}
+
+
 def _refuse_naive(value: Any, kind: str, field: str) -> None:
-    if isinstance(value, datetime | time):
-        if isinstance(value, datetime) and value.tzinfo is None:
+    if isinstance(value, str | int | float | None):
+        return
+    if isinstance(value, datetime):
+        if value.tzinfo is None:
             raise _refusal(kind, field, "is a datetime without a time zone", "Make it aware: datetime.now(UTC), say.")
-    elif isinstance(value, dict):
-        for one in value.values():
+    elif isinstance(value, Mapping):
+        for key, one in value.items():
+            _refuse_naive(key, kind, field)
             _refuse_naive(one, kind, field)
-    elif isinstance(value, list | tuple | set | frozenset):
+    elif isinstance(value, list | tuple | Set | deque):
         for one in value:
             _refuse_naive(one, kind, field)
     elif isinstance(value, BaseModel):
-        for name in type(value).model_fields:
-            _refuse_naive(getattr(value, name), kind, f"{field}.{name}")
+        for name, one in _values(value).items():
+            _refuse_naive(one, kind, f"{field}.{name}")
+    elif is_dataclass(value) and not isinstance(value, type):
+        for part in fields(value):
+            _refuse_naive(getattr(value, part.name, None), kind, f"{field}.{part.name}")
 
 
 def _field_at_fault(job: BaseModel) -> str | None:
     for name in type(job).model_fields:
         try:
-            job.model_dump_json(include={name}, round_trip=True, warnings=False)
+            _dump(job, include={name})
         except Exception:
             return name
     return None
@@ -162,12 +186,10 @@ def _field_at_fault(job: BaseModel) -> str | None:
 
 def _changed_field(job: BaseModel, back: BaseModel | None) -> str | None:
     if back is not None:
-        for name in type(job).model_fields:
-            if getattr(back, name) != getattr(job, name):
-                return name
-        return None
+        now, then = _values(back), _values(job)
+        return next((name for name in then if name not in now or now[name] != then[name]), None)
     try:
-        type(job).model_validate_json(job.model_dump_json(round_trip=True, warnings=False))
+        _load(type(job), _dump(job))
     except ValidationError as error:
         return ".".join(map(str, error.errors()[0]["loc"])) or None
     except ValueError:

@@ -20,12 +20,16 @@ _OURS = tuple(
 
 def describe_failure(error: BaseException, *, kind: str) -> Failure:
     """What is kept of ``error``. Never shows local variables; the message is the application's own words."""
+    # Its text and its notes are the application's code, and may raise anything: KeyboardInterrupt, say.
     try:
         message = str(error)
-    except Exception:
+    except BaseException:
         message = "(its text cannot be read)"
     frames = _frames(error.__traceback__)
-    lines = traceback.format_exception(type(error), error, _from_theirs(error.__traceback__))
+    try:
+        lines = traceback.format_exception(type(error), error, _from_theirs(error.__traceback__))
+    except BaseException:
+        lines = traceback.format_tb(_from_theirs(error.__traceback__))
     return Failure(
         type=_name(type(error))[:MAX_TYPE],
         message=storable(message)[:MAX_MESSAGE],

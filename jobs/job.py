@@ -16,8 +16,9 @@ from jobs.app import App
 from jobs.arguments import write_arguments
 from jobs.clock import new_run_id
 from jobs.context import correlation_id, current_run
+from jobs.definition import PYDANTIC_KEYWORDS, check_can_be_scheduled, check_fields, check_perform, is_filled_in
 from jobs.enqueue import Enqueued, enqueue_runs, enqueuer
-from jobs.errors import ArgumentsRefused, DefinitionError, EnqueueRefused, shown
+from jobs.errors import ArgumentsRefused, EnqueueRefused, shown
 from jobs.ledger.records import FollowUp, NewRun
 from jobs.options import Options, derive
 from jobs.run import Run
@@ -29,15 +30,6 @@ if TYPE_CHECKING:
     from sqlalchemy.orm import Session
 
 OnConflict = Literal["keep", "replace"]
-
-
-class ManyTerms(TypedDict, total=False):
-    """What ``enqueue_many_async`` takes, as ``enqueue_many`` does."""
-
-    spread: timedelta | None
-    delay: timedelta | None
-    on_conflict: OnConflict
-    tags: Sequence[str]
 
 
 class Terms(TypedDict, total=False):
@@ -61,21 +53,22 @@ class _JobMeta(ModelMetaclass):
     """Takes a class's keywords as job options. Pydantic would take its own from among them (``frozen=False``)."""
 
     def __new__(mcs, name: str, bases: tuple[type, ...], namespace: dict[str, Any], **keywords: Any) -> Any:
-        cls: Any = super().__new__(mcs, name, bases, namespace)
+        theirs = {key: keywords.pop(key) for key in PYDANTIC_KEYWORDS & keywords.keys()}
+        cls: Any = super().__new__(mcs, name, bases, namespace, **theirs)
         place = registry.place_of(cls)
         parent: Options | None = next((vars(base).get("options") for base in bases if isinstance(base, _JobMeta)), None)
         if parent is None:
             return cls
-        for field in cls.model_fields:
-            if field in _RESERVED:
-                raise DefinitionError(
-                    f"Field {field!r} of job {place} has the name of something every job has.",
-                    hint=f"Call it {field}_value, say.",
-                )
+        check_fields(cls, _RESERVED, place)
+        if is_filled_in(cls):
+            cls.options = parent
+            return cls
         cls.options = derive(parent, keywords, name=name, place=place)
+        can_perform = cls.perform is not Job.perform and not getattr(cls.perform, "__isabstractmethod__", False)
         if cls.options.schedule is not None:
-            _check_can_be_scheduled(cls, place)
-        if cls.perform is not Job.perform:
+            check_can_be_scheduled(cls, place, can_perform=can_perform)
+        if can_perform:
+            check_perform(cls, place)
             registry.register(cls, kind=cls.options.kind, aliases=cls.options.aliases)
         return cls
 
@@ -98,8 +91,15 @@ class Job(BaseModel, metaclass=_JobMeta):
     """
 
     # No protected namespaces: the metaclass itself refuses what has the name of a member, and says so in our words.
+    # A field with an alias may be given by its name too, which is what the ledger stores it under.
     model_config = ConfigDict(
-        frozen=True, extra="forbid", allow_inf_nan=False, validate_default=True, protected_namespaces=()
+        frozen=True,
+        extra="forbid",
+        allow_inf_nan=False,
+        validate_default=True,
+        validate_by_name=True,
+        validate_by_alias=True,
+        protected_namespaces=(),
     )
     options: ClassVar[Options] = Options()
     __slots__ = ("_bound_run",)
@@ -180,7 +180,7 @@ class Job(BaseModel, metaclass=_JobMeta):
         """
         app = boot.current()
         followups = _followups(app, succeeded=on_success, dead=on_dead, cancelled=on_cancelled)
-        run = self._new_run(
+        run = self.new_run(
             app,
             queue=queue,
             delay=delay,
@@ -209,7 +209,7 @@ class Job(BaseModel, metaclass=_JobMeta):
         """Arguments stored by an earlier ``version`` of this job, as this one takes them. Override it."""
         return arguments
 
-    def _new_run(
+    def new_run(
         self,
         app: App,
         *,
@@ -223,10 +223,16 @@ class Job(BaseModel, metaclass=_JobMeta):
         tags: Sequence[str] = (),
         followups: tuple[FollowUp, ...] = (),
     ) -> NewRun:
+        """For enqueueing: the row that this job becomes."""
         options = self.options
-        if self.perform.__func__ is Job.perform:  # type: ignore[attr-defined]
+        if type(self).perform is Job.perform:
             raise EnqueueRefused(
                 f"{type(self).__name__} does not say how to perform.", hint="Give it a perform method."
+            )
+        if is_filled_in(type(self)):
+            raise EnqueueRefused(
+                f"{type(self).__name__} has no kind that a worker could know it by.",
+                hint="Give it a name: class ExportOrders(Export[Order]): ….",
             )
         parent = current_run.get()
         arguments = write_arguments(self, kind=options.kind, max_bytes=app.settings.max_argument_bytes)
@@ -258,49 +264,6 @@ class Job(BaseModel, metaclass=_JobMeta):
 _RESERVED = frozenset(dir(Job)) | {"run"}
 
 
-def enqueue_many(
-    many: Sequence[Job],
-    *,
-    session: Session | None = None,
-    spread: timedelta | None = None,
-    delay: timedelta | None = None,
-    on_conflict: OnConflict = "keep",
-    tags: Sequence[str] = (),
-) -> list[Enqueued]:
-    """Record a run of each job, all in one transaction; answers in their order.
-
-    Args:
-        spread: let them become due evenly over this span, instead of all at once.
-        on_conflict: as of ``Job.enqueue``, for jobs that have a key.
-
-    Raises:
-        ArgumentsRefused: a job's arguments; nothing was enqueued.
-        KeyConflict: a key is held by a run with other arguments; nothing was enqueued.
-        ServiceDown: the ledger does not answer; nothing was enqueued.
-    """
-    app = boot.current()
-    first = delay or timedelta(0)
-    step = (spread / len(many)) if spread and many else timedelta(0)
-    runs = [
-        job._new_run(app, delay=first + place * step, on_conflict=on_conflict if _has_key(job) else "keep", tags=tags)
-        for place, job in enumerate(many)
-    ]
-    return enqueue_runs(app, runs, session=session)
-
-
-async def enqueue_many_async(
-    many: Sequence[Job], *, session: AsyncSession | None = None, **terms: Unpack[ManyTerms]
-) -> list[Enqueued]:
-    """``enqueue_many`` for async callers: in an ``AsyncSession``'s transaction, or without holding up the loop."""
-    if session is None:
-        return await asyncio.to_thread(enqueue_many, many, **terms)
-    return await session.run_sync(lambda plain: enqueue_many(many, session=plain, **terms))
-
-
-def _has_key(job: Job) -> bool:
-    return type(job).idempotency_key is not Job.idempotency_key
-
-
 def _followups(app: App, **by_state: Sequence[Job]) -> tuple[FollowUp, ...]:
     found = []
     for state, many in by_state.items():
@@ -309,29 +272,8 @@ def _followups(app: App, **by_state: Sequence[Job]) -> tuple[FollowUp, ...]:
                 raise EnqueueRefused(
                     f"A follow-up is a job, got {shown(job)}.", hint="on_success=[SendMail(order_id=7)]"
                 )
-            found.append(FollowUp(state, job._new_run(app)))
+            found.append(FollowUp(state, job.new_run(app)))
     return tuple(found)
-
-
-def is_async(cls: type[Job]) -> bool:
-    """Whether a job performs as a coroutine."""
-    import inspect
-
-    return inspect.iscoroutinefunction(cls.perform)
-
-
-def _check_can_be_scheduled(cls: type[Job], place: str) -> None:
-    """A scheduler makes the job without arguments."""
-    if cls.perform is Job.perform:
-        raise DefinitionError(
-            f"Job {place} has a schedule, and does not say how to perform.", hint="Give it a perform method."
-        )
-    for name, field in cls.model_fields.items():
-        if field.is_required():
-            raise DefinitionError(
-                f"Job {place} has a schedule, and its field {name!r} has no default.",
-                hint=f"Give it one, or list the schedule in the module: schedules = [Cron(…, job={cls.__name__}(…))].",
-            )
 
 
 def _unfit(cls: type[Job], error: ValidationError) -> ArgumentsRefused:

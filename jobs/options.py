@@ -19,6 +19,8 @@ NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.:\-]*")
 MAX_KIND, MAX_QUEUE = 200, 100
 MIN_MEMORY = 16 * 2**20
 """Source: decision; with less a process cannot even say what happened."""
+MAX_MEMORY = 2**60
+"""More than any machine has; beyond it the system's limits overflow."""
 DEFAULT_TIMEOUT = timedelta(minutes=10)
 """Source: decision; long enough for what people put in background jobs, short enough to notice a hang."""
 
@@ -127,7 +129,9 @@ def _check(options: Options, place: str) -> None:
         refuse("version", "a whole number from 1")
     if not isinstance(given["isolated"], bool):
         refuse("isolated", "True or False")
-    if options.memory is not None and (type(options.memory) is not int or options.memory < MIN_MEMORY):
+    if options.memory is not None and (
+        type(options.memory) is not int or not MIN_MEMORY <= options.memory <= MAX_MEMORY
+    ):
         refuse("memory", 'an amount from 16M ("512M", or bytes), or None')
     if given["unique"] is not None and not isinstance(given["unique"], Unique):
         refuse("unique", "WHILE_LIVE, Within(timedelta) or FOREVER")

@@ -305,7 +305,7 @@ def _has(run: RunRecord, *, key: str | None, queue: str | None, at: datetime | N
         return False
     if at is not None and abs(run.run_at - at) > timedelta(seconds=1):
         return False
-    job = registry.get(run.kind).model_validate(run.arguments, strict=False)
+    job = registry.get(run.kind).model_validate(run.arguments, strict=False, by_name=True, by_alias=True)
     return all(getattr(job, name, job) == value for name, value in arguments.items())
 
 

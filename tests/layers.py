@@ -19,7 +19,7 @@ LAYERS: tuple[frozenset[str], ...] = (
         f"jobs.{part}"
         for part in ("zones", "cron", "schedule", "slots", "catch_up", "schedule_data", "preview", "settings_page")
     },
-    frozenset({"jobs.models", "jobs.options", "jobs.terms", "jobs.credentials"}),
+    frozenset({"jobs.models", "jobs.options", "jobs.definition", "jobs.terms", "jobs.credentials"}),
     frozenset(
         {
             "jobs.sql",
@@ -50,7 +50,7 @@ LAYERS: tuple[frozenset[str], ...] = (
         "jobs.cursor",
         "jobs.transaction",
     },
-    frozenset({"jobs.job", "jobs.declared"}),
+    frozenset({"jobs.job", "jobs.many", "jobs.declared"}),
     frozenset({"jobs", "jobs.dramatiq", "jobs.testing", "jobs.pytest_plugin"}),
     frozenset({"worker", "scheduler", "admin_cli", "admin_api"}),
 )

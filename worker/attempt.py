@@ -5,17 +5,20 @@ from __future__ import annotations
 import asyncio
 import inspect
 import logging
+import os
 import traceback
 from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 from jobs import registry
 from jobs.app import App
 from jobs.arguments import read_arguments
 from jobs.context import correlation_id, current_run
+from jobs.definition import is_async
 from jobs.dramatiq.verdict import Ended
 from jobs.errors import (
     ArgumentsRefused,
@@ -59,6 +62,7 @@ class Attempts:
         self._app = app
         self.preparations = Preparations(app)
         self._traced = consumer(app.settings)
+        self._pid = os.getpid()
 
     def attempt(self, claim: Claim, perform: Perform, *, stop: StopSign) -> tuple[Ending, Run]:
         """Perform the run; how it ended, and its run with whatever transaction it left open.
@@ -75,15 +79,18 @@ class Attempts:
                 job = self._read(cls, claim)
                 job.bind(run)
                 started = self._start(run, cls)
-                value = perform(job.perform)
+                value = perform(job.perform if is_async(cls) else partial(_to_end, job.perform))
+                self._leave_if_forked(claim)
                 run.tell_progress()
                 return note(
                     self._ended(claim, started, Outcome.SUCCEEDED, result=result_text(self._app, claim, value))
                 ), run
             except TooLate:
+                self._leave_if_forked(claim)
                 run.rollback()
                 raise
             except BaseException as error:
+                self._leave_if_forked(claim, error)
                 run.rollback()
                 run.tell_progress()
                 return note(self._failed(claim, cls.options.retry, started, error)), run
@@ -102,12 +109,14 @@ class Attempts:
                 job.bind(run)
                 started = self._start(run, cls)
                 value = await perform(job.perform())
+                self._leave_if_forked(claim)
                 if run.has_untold_progress:
                     await asyncio.to_thread(run.tell_progress)
                 return note(
                     self._ended(claim, started, Outcome.SUCCEEDED, result=result_text(self._app, claim, value))
                 ), run
             except BaseException as error:
+                self._leave_if_forked(claim, error)
                 run.rollback()
                 return note(self._failed(claim, cls.options.retry, started, error)), run
 
@@ -155,6 +164,17 @@ class Attempts:
         failed = self._failed(ending.claim, cls.options.retry, now - ending.elapsed_seconds, error)
         ending.outcome, ending.delay_seconds, ending.cause = failed.outcome, failed.delay_seconds, failed.cause
         ending.result, ending.failure, ending.error = None, failed.failure, error
+
+    def _leave_if_forked(self, claim: Claim, error: BaseException | None = None) -> None:
+        """A job that forks may come back twice. The second time it is a copy of the worker without its threads,
+        on the same connections: it ends here, before it touches one.
+        """
+        if os.getpid() == self._pid:
+            return
+        if isinstance(error, SystemExit):
+            os._exit(error.code if isinstance(error.code, int) else error.code is not None)
+        log.warning("A process that a job forked came back from perform; it is ended.", extra={"kind": claim.kind})
+        os._exit(error is not None)
 
     def _run(self, claim: Claim, cls: type[Job], started: float, stop: StopSign) -> Run:
         timeout = cls.options.timeout
@@ -254,6 +274,12 @@ def _is_reading(error: ArgumentsRefused) -> bool:
     while trace is not None and trace.tb_next is not None:
         trace = trace.tb_next
     return trace is not None and trace.tb_frame.f_code is read_arguments.__code__
+
+
+def _to_end(perform: Callable[[], Any]) -> Any:
+    """Call a plain ``perform``. What a decorator made of an async one gives back a coroutine, still to be performed."""
+    value = perform()
+    return asyncio.run(value) if inspect.iscoroutine(value) else value
 
 
 def without_loop(perform: Callable[[], Any]) -> Callable[[], Any]:

@@ -210,7 +210,12 @@ class Coroutines:
         loop = self._loop
         assert loop is not None
         asyncio.set_event_loop(loop)
-        loop.run_forever()
+        while not self._closed.is_set():
+            # It is shared: a job that stops it, or whose task raises SystemExit through it, must not end it for all.
+            try:
+                loop.run_forever()
+            except BaseException as error:
+                log.warning("A task of a job stopped the event loop.", extra={"error_type": type(error).__name__})
 
     # The watcher
 

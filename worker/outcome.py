@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+from collections.abc import Iterator
 from typing import Any
 
 from pydantic_core import to_json
@@ -41,9 +42,11 @@ def result_text(app: App, claim: Claim, value: Any) -> str | None:
     if value is None:
         return None
     try:
+        if isinstance(value, Iterator):
+            raise TypeError("reading it would be work, and the job has ended")
         text = storable(to_json(value, inf_nan_mode="null").decode())
         json.loads(text)
-    except (ValueError, RecursionError) as error:
+    except Exception as error:
         why = type(error).__name__
     else:
         has_nul = holds_nul(text)

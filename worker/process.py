@@ -14,9 +14,9 @@ from uuid import UUID
 
 from jobs import registry
 from jobs.app import App
+from jobs.definition import is_async
 from jobs.dramatiq import SeamBroker
 from jobs.errors import JobsError
-from jobs.job import is_async
 from jobs.ledger import workers
 from jobs.upkeep.loop import Upkeep
 from worker.actor import Actors

@@ -14,7 +14,7 @@ from uuid import UUID
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from pydantic import BaseModel, SecretStr
+from pydantic import AliasChoices, BaseModel, ConfigDict, Field, PrivateAttr, SecretStr
 
 import jobs
 from jobs.arguments import MAX_DEPTH, check_json, read_arguments, write_arguments
@@ -70,6 +70,34 @@ class Nested(jobs.Job, kind="arguments.Nested"):
     def perform(self) -> None: ...
 
 
+class Aliased(jobs.Job, kind="arguments.Aliased"):
+    order_id: int = Field(alias="orderId")
+    customer: int = Field(validation_alias=AliasChoices("customer", "client"))
+    note: str = Field("", serialization_alias="remark")
+
+    def perform(self) -> None: ...
+
+
+class Private(jobs.Job, kind="arguments.Private"):
+    n: int
+    _lock: object = PrivateAttr(default_factory=object)
+
+    def perform(self) -> None: ...
+
+
+@dataclass
+class Moment:
+    at: datetime
+
+
+class Open(jobs.Job, kind="arguments.Open"):
+    model_config = ConfigDict(extra="allow", arbitrary_types_allowed=True)
+    moment: Moment | None = None
+    by_moment: dict[datetime, int] = Field({})
+
+    def perform(self) -> None: ...
+
+
 class Secret(jobs.Job, kind="arguments.Secret"):
     password: SecretStr
 
@@ -84,6 +112,33 @@ def test_typed_arguments_come_back_equal():
     job = Typed()
 
     assert read_arguments(Typed, write(job), kind="Typed") == job
+
+
+def test_fields_with_aliases_are_stored_by_name_and_read_by_either():
+    job = Aliased(orderId=1, client=2, note="x")
+
+    assert json.loads(write(job)) == {"order_id": 1, "customer": 2, "note": "x"}
+    assert read_arguments(Aliased, write(job), kind="Aliased") == Aliased(order_id=1, customer=2, note="x") == job
+    assert read_arguments(Aliased, '{"orderId": 1, "client": 2, "note": "x"}', kind="Aliased") == job
+
+
+def test_private_attributes_are_the_objects_own_and_not_stored():
+    assert write(Private(n=1)) == '{"n":1}'
+
+
+@pytest.mark.parametrize(
+    ("arguments", "field"),
+    [
+        ({"moment": Moment(datetime(2026, 1, 1))}, "moment.at"),
+        ({"by_moment": {datetime(2026, 1, 1): 1}}, "by_moment"),
+        ({"more": datetime(2026, 1, 1)}, "more"),
+    ],
+)
+def test_a_naive_datetime_is_found_wherever_it_hides(arguments, field):
+    with pytest.raises(ArgumentsRefused, match="without a time zone") as caught:
+        write(Open(**arguments))
+
+    assert caught.value.field == field
 
 
 def deep(levels: int) -> Any:

@@ -107,3 +107,16 @@ def test_storable_text_is_unchanged_unless_it_must_be(text):
     assert "\0" not in kept
     if "\0" not in text and not any("\ud800" <= sign <= "\udfff" for sign in text):
         assert kept == text
+
+
+@pytest.mark.parametrize("raised", [RuntimeError, KeyboardInterrupt, SystemExit])
+def test_an_error_whose_text_cannot_be_read_is_kept_all_the_same(raised):
+    class Mute(Exception):
+        def __str__(self) -> str:
+            raise raised
+
+    kept = describe_failure(failing("def perform():\n    raise Mute", Mute=Mute), kind="K")
+
+    assert kept.message == "(its text cannot be read)"
+    assert kept.traceback is not None
+    assert "tasks.py" in kept.traceback

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import abc
+import asyncio
+import functools
 import re
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import date, timedelta
+from functools import partialmethod
+from typing import Generic, TypeVar
 
 import pytest
 
@@ -117,7 +122,7 @@ def test_a_base_without_perform_is_no_kind_and_cannot_be_enqueued():
 
     assert registry.find("Abstract") is None
     with pytest.raises(EnqueueRefused, match="does not say how to perform"):
-        Abstract(n=1)._new_run(None)
+        Abstract(n=1).new_run(None)
 
 
 class Order(jobs.Job, kind="test_job.Order"):
@@ -152,3 +157,92 @@ def test_a_job_is_frozen_and_its_repr_shows_no_argument():
 def test_outside_perform_a_job_has_no_run():
     with pytest.raises(EnqueueRefused, match="not being performed"):
         _ = Order(order_id=1).run
+
+
+async def _async_yields(self):
+    yield 1
+
+
+def _yields(self):
+    yield 1
+
+
+@pytest.mark.parametrize(
+    ("perform", "said"),
+    [
+        (_yields, "yields"),
+        (_async_yields, "yields"),
+        (lambda self, order_id: None, "takes arguments"),
+        (lambda: None, "takes arguments"),
+        (classmethod(lambda cls, order_id: None), "takes arguments"),
+    ],
+    ids=["generator", "async generator", "one too many", "one too few", "classmethod"],
+)
+def test_a_perform_that_would_do_nothing_when_called_is_refused(perform, said):
+    with pytest.raises(DefinitionError, match=said):
+        type(jobs.Job)("Made", (jobs.Job,), {"__module__": "m", "__qualname__": "Made", "perform": perform})
+
+    assert registry.find("Made") is None
+
+
+@pytest.mark.parametrize(
+    "perform",
+    [
+        staticmethod(lambda: 7),
+        classmethod(lambda cls: 7),
+        partialmethod(lambda self, n: n, 7),
+        lambda self, n=7: n,
+        lambda *args, **kwargs: 7,
+    ],
+    ids=["staticmethod", "classmethod", "partialmethod", "a default", "anything"],
+)
+def test_perform_may_be_whatever_can_be_called_without_arguments(jobs_ledger, perform):
+    made = type(jobs.Job)("Made", (jobs.Job,), {"__module__": "m", "__qualname__": "Made", "perform": perform})
+
+    assert jobs_ledger.perform(made()).result() == 7
+
+
+def test_an_abstract_perform_makes_no_kind():
+    class Base(jobs.Job):
+        @abc.abstractmethod
+        def perform(self) -> None: ...
+
+    class Made(Base):
+        def perform(self) -> None: ...
+
+    assert registry.find("Base") is None
+    assert registry.get("Made") is Made
+
+
+def test_a_generic_base_is_filled_in_by_a_class_with_a_name(jobs_ledger):
+    item = TypeVar("item")
+
+    class Export(jobs.Job, Generic[item], queue="exports"):
+        what: item
+
+        def perform(self) -> str:
+            return type(self.what).__name__
+
+    class ExportDay(Export[date]): ...
+
+    assert jobs_ledger.perform(ExportDay(what=date(2026, 1, 2))).result() == "date"
+    assert ExportDay.options.queue == "exports"
+    with pytest.raises(EnqueueRefused, match="has no kind"):
+        Export[date](what=date(2026, 1, 2)).enqueue()
+
+
+def test_what_a_decorator_makes_of_an_async_perform_is_performed(jobs_ledger):
+    def counted(fn):
+        @functools.wraps(fn)
+        def call(self):
+            return fn(self)
+
+        return call
+
+    class Wrapped(jobs.Job):
+        @counted
+        async def perform(self) -> int:
+            await asyncio.sleep(0)
+            return self.run.attempt
+
+    assert jobs_ledger.perform(Wrapped()).result() == 1

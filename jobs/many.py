@@ -1,0 +1,68 @@
+"""Many jobs enqueued at once: one transaction, answers in their order."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import TYPE_CHECKING, TypedDict, Unpack
+
+from jobs import boot
+from jobs.enqueue import Enqueued, enqueue_runs
+from jobs.job import Job, OnConflict
+
+if TYPE_CHECKING:
+    from sqlalchemy.ext.asyncio import AsyncSession
+    from sqlalchemy.orm import Session
+
+
+class ManyTerms(TypedDict, total=False):
+    """What ``enqueue_many_async`` takes, as ``enqueue_many`` does."""
+
+    spread: timedelta | None
+    delay: timedelta | None
+    on_conflict: OnConflict
+    tags: Sequence[str]
+
+
+def enqueue_many(
+    many: Sequence[Job],
+    *,
+    session: Session | None = None,
+    spread: timedelta | None = None,
+    delay: timedelta | None = None,
+    on_conflict: OnConflict = "keep",
+    tags: Sequence[str] = (),
+) -> list[Enqueued]:
+    """Record a run of each job, all in one transaction; answers in their order.
+
+    Args:
+        spread: let them become due evenly over this span, instead of all at once.
+        on_conflict: as of ``Job.enqueue``, for jobs that have a key.
+
+    Raises:
+        ArgumentsRefused: a job's arguments; nothing was enqueued.
+        KeyConflict: a key is held by a run with other arguments; nothing was enqueued.
+        ServiceDown: the ledger does not answer; nothing was enqueued.
+    """
+    app = boot.current()
+    first = delay or timedelta(0)
+    step = (spread / len(many)) if spread and many else timedelta(0)
+    runs = [
+        job.new_run(app, delay=first + place * step, on_conflict=on_conflict if _has_key(job) else "keep", tags=tags)
+        for place, job in enumerate(many)
+    ]
+    return enqueue_runs(app, runs, session=session)
+
+
+async def enqueue_many_async(
+    many: Sequence[Job], *, session: AsyncSession | None = None, **terms: Unpack[ManyTerms]
+) -> list[Enqueued]:
+    """``enqueue_many`` for async callers: in an ``AsyncSession``'s transaction, or without holding up the loop."""
+    if session is None:
+        return await asyncio.to_thread(enqueue_many, many, **terms)
+    return await session.run_sync(lambda plain: enqueue_many(many, session=plain, **terms))
+
+
+def _has_key(job: Job) -> bool:
+    return type(job).idempotency_key is not Job.idempotency_key
