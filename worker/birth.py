@@ -56,6 +56,24 @@ def leave_signals_to_the_supervisor() -> None:
         signal.signal(one, _let_pass)
 
 
+def let_forked_be_terminated() -> None:
+    """What a job forks (``multiprocessing``) would inherit the handlers; it ends by SIGTERM all the same.
+
+    Also by one that is sent as soon as ``fork`` returns: it waits until the handler is gone.
+    """
+    terminate = {signal.SIGTERM}
+
+    def in_child() -> None:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, terminate)
+
+    os.register_at_fork(
+        before=lambda: signal.pthread_sigmask(signal.SIG_BLOCK, terminate),
+        after_in_parent=lambda: signal.pthread_sigmask(signal.SIG_UNBLOCK, terminate),
+        after_in_child=in_child,
+    )
+
+
 def serve_and_exit(
     order: Order, *, marks_fd: int, control: socket.socket, nursery: socket.socket | None = None
 ) -> NoReturn:
@@ -63,6 +81,7 @@ def serve_and_exit(
     code = 1
     try:
         name_process(f"jobs worker {order.slot}")
+        let_forked_be_terminated()
         code = _target(order.target)(order.assign(marks_fd=marks_fd, control=control, nursery=nursery)) or 0
     except SystemExit as left:
         code = left.code if isinstance(left.code, int) else 1

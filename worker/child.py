@@ -24,7 +24,12 @@ from jobs.ledger.records import Claim
 from jobs.observe.log import configure_logging
 from jobs.settings import Settings
 from worker.attempt import Attempts
-from worker.birth import die_with_parent, leave_signals_to_the_supervisor, name_process
+from worker.birth import (
+    die_with_parent,
+    leave_signals_to_the_supervisor,
+    let_forked_be_terminated,
+    name_process,
+)
 from worker.deadline import Deadlines, Ticket
 from worker.forward import Forward, brokers_of
 from worker.halt import Halt
@@ -38,6 +43,7 @@ from worker.verdict import CLAIM, VERDICT, Line, Verdict
 def serve(socket_: socket.socket) -> NoReturn:
     """Perform what the parent sends, until it is gone."""
     line = Line(socket_)
+    let_forked_be_terminated()
     try:
         begin = line.receive()
         assert begin is not None

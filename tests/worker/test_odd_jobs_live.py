@@ -12,7 +12,7 @@ from tests.worker.live import live_worker
 pytestmark = pytest.mark.slow
 
 APP = """
-import asyncio, os, sys, time
+import asyncio, multiprocessing, os, signal, sys, time
 
 class Nap(Job):
     async def perform(self):
@@ -56,6 +56,24 @@ class ForksInTransaction(Job):
 class AsyncForks(Job):
     async def perform(self):
         return os.fork()
+
+class Terminates(Job):
+    def perform(self):
+        child = multiprocessing.get_context("fork").Process(target=time.sleep, args=(60,))
+        child.start()
+        child.terminate()
+        child.join(10)
+        return child.exitcode
+
+class TerminatesAlone(Terminates, isolated=True): pass
+
+class SignalsItself(Job):
+    def perform(self):
+        for one in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP): os.kill(os.getpid(), one)
+        time.sleep(0.1)
+        return "lives"
+
+class SignalsItselfAlone(SignalsItself, isolated=True): pass
 
 class Endless(Job):
     def perform(self):
@@ -102,6 +120,22 @@ def test_a_process_that_a_job_forked_does_not_go_on_as_a_worker(tmp_path: Path, 
             assert worker.outcomes(odd) == ["succeeded"]
         # What the children shared with their parent still serves.
         assert worker.wait_until_final(worker.enqueue("Fine", 20)) == {"succeeded": 20}
+
+
+def test_what_a_job_forks_can_be_terminated(tmp_path: Path) -> None:
+    with live_worker(tmp_path, app=APP) as worker:
+        runs = [*worker.enqueue("Terminates"), *worker.enqueue("TerminatesAlone")]
+
+        assert worker.wait_until_final(runs) == {"succeeded": 2}
+        assert [worker.run(run).result for run in runs] == [-15, -15]
+
+
+def test_signals_meant_for_the_supervisor_do_not_end_its_processes(tmp_path: Path) -> None:
+    with live_worker(tmp_path, app=APP) as worker:
+        runs = [*worker.enqueue("SignalsItself"), *worker.enqueue("SignalsItselfAlone")]
+
+        assert worker.wait_until_final(runs) == {"succeeded": 2}
+        assert {run_id: worker.outcomes(run_id) for run_id in runs} == {run_id: ["succeeded"] for run_id in runs}
 
 
 def test_a_result_that_never_ends_is_not_read(tmp_path: Path) -> None:
