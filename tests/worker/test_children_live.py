@@ -143,6 +143,7 @@ def test_memory_that_a_job_on_a_thread_cannot_have_is_recorded_and_tried_again_a
 def test_a_child_that_does_not_end_at_its_limit_is_killed(tmp_path: Path) -> None:
     with live_worker(tmp_path, app=APP, hard_after="0.5s") as worker:
         (hangs,) = worker.enqueue("Hangs", max_attempts=1)
+        worker.wait_until_running(hangs)
 
         assert worker.wait_until_final([hangs], seconds=6) == {"dead": 1}
         assert worker.outcomes(hangs) == ["timed_out"]
