@@ -35,7 +35,7 @@ def enqueue_run(
     check_reason(app, reason)
     cls = registry.get(kind)
     # Of the job's own, though not its public: an application enqueues by ``enqueue``.
-    run = replace(cls(**arguments)._new_run(app, **terms), enqueued_by=operator.name[:200])
+    run = replace(cls(**arguments).new_run(app, **terms), enqueued_by=operator.name[:200])
     with app.database.write(urgent=True) as connection:
         (admitted,) = write_runs(connection, carrier(app)([run]))
         app.database.ring(connection)
