@@ -73,7 +73,7 @@ def _can_undo(request: Request, app: Ledger, visitor: Visitor, text: str) -> boo
 def _moves(note: Note) -> list[tuple[str, object, object]]:
     """What changed of a run, in the words that people know."""
     before, after = dict(note.before or {}), dict(note.after or {})
-    names = [name for name in ("state", "queue", "priority", "run_at") if before.get(name) != after.get(name)]
+    names = [name for name in ("state", "queue", "priority") if before.get(name) != after.get(name)]
     return [(name, before.get(name), after.get(name)) for name in names]
 
 

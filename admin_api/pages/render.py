@@ -53,7 +53,7 @@ def page(
             "operator": operator,
             "may": (lambda permission: operator is not None and operator.may(Permission(permission))),
             "places": _places(operator),
-            "here": "/" + request.url.path.strip("/").partition("/")[0],
+            "here": _here(request.url.path),
             "address": address_of(request),
             "theme": theme if theme in THEMES else "auto",
             "is_read_only": app.settings.api_read_only,
@@ -67,6 +67,12 @@ def page(
     # Else a form would send no Origin, by which a page of another site is told from ours.
     headers = {"Referrer-Policy": "same-origin", "Vary": "HX-Request, Cookie"}
     return HTMLResponse(text, status, headers)
+
+
+def _here(path: str) -> str:
+    """Which of the places a page belongs to."""
+    first = "/" + path.strip("/").partition("/")[0]
+    return {"/actions": "/runs", "/pauses": "/queues", "/stops": "/workers"}.get(first, first)
 
 
 def address_of(request: Request) -> str:

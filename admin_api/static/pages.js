@@ -130,7 +130,7 @@
   function dress() {
     for (const one of document.querySelectorAll("[data-copy]:not([data-dressed])")) {
       one.dataset.dressed = "";
-      const text = one.textContent;
+      const text = one.textContent.trim();
       const button = document.createElement("button");
       button.type = "button";
       button.className = "copy";

@@ -11,15 +11,13 @@ from uuid import UUID
 from jobs import registry
 from jobs.app import App
 from jobs.clock import new_run_id
-from jobs.declared import columns_of
 from jobs.ledger import workers
 from jobs.ledger.records import Failure
 from jobs.operations.operator import Operator
 from jobs.operations.pause import pause
-from jobs.operations.schedules import create_schedule
+from jobs.operations.schedule_edit import new_schedule
 from jobs.operations.tokens import create_token
 from jobs.operations.users import create_user
-from jobs.schedule_data import from_data
 from jobs.states import Cause, Outcome
 from tests.admin_api.conftest import PASSWORD
 from tests.admin_cli import world
@@ -72,9 +70,9 @@ def fill(app: App) -> Places:
         "every half hour": {"type": "cron", "expression": "*/30 * * * *"},
         "heartbeat": {"type": "every", "interval_seconds": 60},
     }.items():
-        schedule = from_data({**data, "name": name})
-        columns = columns_of(ChargeCard(order_id=7), schedule, name, max_bytes=1000)
-        create_schedule(app, columns, schedule, by=ada, reason="asked for by finance")
+        new_schedule(
+            app, name, "shop.ChargeCard", {"order_id": 7}, data, by=ada, reason="asked for by finance"
+        )  # fmt: skip
     create_user(app, ada, "grace", password=PASSWORD, role="operator")
     create_token(app, ada, user="grace", name="deploys", permissions=["runs:read"], lasts=timedelta(days=90))
     return Places(world.DEAD, dead, parent, world.ACTION, "nightly report", "shop.ChargeCard", "grace")
