@@ -102,7 +102,7 @@ def _open(path: Path) -> App:
 
 def _enqueue(app: App, root: str) -> int:
     """Enqueue everything in one transaction, unless an earlier demo did; how many files there are."""
-    from admin_cli.inventory import AlwaysFail, DueLater, FailTwice, InspectFile
+    from admin_cli.inventory import AlwaysFail, DueLater, FailTwice, InspectFile, name_of
     from jobs import enqueue_many
     from jobs.ledger.reports import count_by_state
 
@@ -115,7 +115,7 @@ def _enqueue(app: App, root: str) -> int:
     FailTwice().enqueue()
     AlwaysFail().enqueue()
     DueLater().enqueue(delay=timedelta(seconds=2))
-    enqueue_many([InspectFile(path=path) for path in paths])
+    enqueue_many([InspectFile(path=name_of(path)) for path in paths])
     return len(paths)
 
 
@@ -206,13 +206,14 @@ def _summarise(app: App) -> None:
 
 def _mistakes(app: App, root: str) -> list[str]:
     """Where the ledger and the files differ; the files are read again by another process."""
+    from admin_cli.inventory import name_of
     from jobs.ledger.find import list_runs
     from jobs.states import RunState
 
     counted = subprocess.run(
         [sys.executable, "-I", census.__file__, root], capture_output=True, text=True, timeout=PATIENCE, check=True
     )
-    files: dict[str, list[Any]] = json.loads(counted.stdout)
+    files: dict[str, list[Any]] = {name_of(path): found for path, found in json.loads(counted.stdout).items()}
     mistakes, before = [], None
     while True:
         with app.database.read() as connection:

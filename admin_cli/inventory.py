@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import tokenize
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote_to_bytes
 
 from jobs import Job, Retry
 
@@ -19,14 +21,15 @@ class InspectFile(Job, kind="demo.InspectFile", queue="files"):
     path: str
 
     def perform(self) -> dict[str, Any]:
-        data = Path(self.path).read_bytes()
+        path = path_of(self.path)
+        data = path.read_bytes()
         lines = data.splitlines()
         return {
             "size": len(data),
             "sha256": hashlib.sha256(data).hexdigest(),
             "lines": len(lines),
             "longest_line": max(map(len, lines), default=0),
-            "encoding": detect_encoding(Path(self.path), data),
+            "encoding": detect_encoding(path, data),
         }
 
 
@@ -51,6 +54,20 @@ class DueLater(Job, kind="demo.DueLater", queue="files"):
 
     def perform(self) -> str:
         return "in its time"
+
+
+def name_of(path: str) -> str:
+    """A path as an argument can hold it: itself, or a file: URL where its bytes are no text."""
+    try:
+        path.encode()
+    except UnicodeEncodeError:
+        return Path(path).as_uri()
+    return path
+
+
+def path_of(name: str) -> Path:
+    """What ``name_of`` was given."""
+    return Path(os.fsdecode(unquote_to_bytes(name.removeprefix("file://"))) if name.startswith("file://") else name)
 
 
 def detect_encoding(path: Path, data: bytes) -> str:

@@ -145,7 +145,11 @@ def _look(options: Globals, given: dict[str, Any]) -> None:
     """Whether the ledger serves, lets us write, and has connections for so many processes. Warns of a ready index
     that does not serve: without it runs are performed too.
     """
+    from jobs.terms import queue_name
+
     app = open_app(options, **given)
+    for queue in app.settings.queues:
+        queue_name(queue)
     if app.database.dialect == "postgresql":
         from jobs.postgres_server import check_connections, check_rights
 

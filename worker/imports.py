@@ -37,6 +37,8 @@ def _import_one(name: str) -> None:
     if name.endswith(".py") or "/" in name:
         dotted = name.removesuffix(".py").strip("./").replace("/", ".")
         raise ConfigurationError(f"Cannot import {name!r}: that is a file.", hint=f"Name the module: {dotted}.")
+    if not all(part.isidentifier() for part in name.split(".")):
+        raise ConfigurationError(f"Cannot import {name!r}: that is no module's name.", hint="Write my.module.")
     head = name.partition(".")[0]
     here = next((path for path in (Path(f"{head}.py"), Path(head, "__init__.py")) if path.exists()), None)
     if head in OURS and here is not None and not _is_ours(here, head):
@@ -57,7 +59,8 @@ def _is_ours(path: Path, head: str) -> bool:
 
 def _explain(name: str, error: BaseException) -> tuple[str, str | None]:
     if isinstance(error, SyntaxError):
-        return f"syntax error in {error.filename}, line {error.lineno}: {error.msg}", None
+        where = f" in {error.filename}, line {error.lineno}" if error.filename else ""
+        return f"syntax error{where}: {error.msg}", None
     if isinstance(error, ModuleNotFoundError) and error.name is not None:
         if name == error.name or name.startswith(error.name + "."):
             hint = "Start in the application's folder or install it, and check --import or JOBS_IMPORTS."

@@ -11,13 +11,18 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 
-GOOD = "import jobs\nclass Hi(jobs.Job):\n    name: str = 'x'\n    def perform(self): ...\n"
+GOOD = "import datetime, jobs\nclass Hi(jobs.Job):\n    name: str = 'x'\n    def perform(self): ...\n"
+GOOD += "class When(jobs.Job):\n    at: datetime.datetime\n    def perform(self): ...\n"
 FILES = {
     "ok.py": GOOD,
     "broken.py": "import jobs\nclass A(jobs.Job:\n",
     "missing.py": "import nothere_\n",
     "boom.py": "raise ValueError('boom')\n",
     "x.json": "{",
+    "nul.json": '{"name": "\\u0000"}',
+    "half.json": '{"name": "\\ud800"}',
+    "big.json": f'{{"name": "{"x" * 300_000}"}}',
+    "bytes_.py": "\0",
 }
 NO_LEDGER = {"JOBS_DATABASE_URL": "sqlite:////nonexistent/x.db"}
 
@@ -29,11 +34,18 @@ CASES = [
     (["worker", "--import", "boom"], "made", 2, "boom.py, line 1"),
     (["worker", "--import", "ok.py"], "made", 2, "Name the module: ok"),
     (["worker", "--import", "nope"], "made", 2, "no module 'nope'"),
+    (["worker", "--import", ""], "made", 2, "no module's name"),
+    (["worker", "--import", "ok", "--queue", "bad queue"], "made", 2, "'bad queue'"),
+    (["worker", "--import", "bytes_"], "made", 2, "syntax error"),
     (["enqueue", "Hii", "--import", "ok"], "made", 3, "Did you mean 'Hi'?"),
     (["enqueue", "Hi", "-a", "nme=3", "--import", "ok"], "made", 2, "nme"),
     (["enqueue", "Hi", "-a", "name", "--import", "ok"], "made", 2, "NAME=VALUE"),
     (["enqueue", "Hi", "--args", "nofile", "--import", "ok"], "made", 2, "nofile"),
     (["enqueue", "Hi", "--args", "x.json", "--import", "ok"], "made", 2, "x.json holds no JSON"),
+    (["enqueue", "Hi", "--args", "nul.json", "--import", "ok"], "made", 2, "NUL"),
+    (["enqueue", "Hi", "--args", "half.json", "--import", "ok"], "made", 2, "'name'"),
+    (["enqueue", "Hi", "--args", "big.json", "--import", "ok"], "made", 2, "262,144 are allowed"),
+    (["enqueue", "When", "-a", "at=2026-01-01T00:00:00", "--import", "ok"], "made", 2, "without a time zone"),
     (["enqueue", "Hi", "--queue", "bad queue", "--import", "ok"], "made", 2, "'bad queue'"),
     (["list"], {"JOBS_THREADS": "abc", "JOBS_LEASE": "-3"}, 2, "JOBS_LEASE"),
     (["list"], {"JOBS_DATABASE_URL": "foo"}, 2, "JOBS_DATABASE_URL"),
