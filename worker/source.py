@@ -159,7 +159,7 @@ class PollingBell:
 class ListeningBell:
     """Hears of enqueues and retries by NOTIFY, and polls beside it: seldom, and often while it cannot listen."""
 
-    POLL_SECONDS = 4.0
+    POLL_SECONDS = 5.0
     """Source: decision; what nobody rang for (a rescue, a replay by an older release) is that late at most."""
     AGAIN_SECONDS = 5.0
 

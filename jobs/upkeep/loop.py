@@ -37,10 +37,11 @@ class Upkeep(threading.Thread):
         self._app = app
         self._stopping = threading.Event()
         self._wake = threading.Event()
-        self._since = app.clock.monotonic()
         self._pruner = Pruner(app)
         self._prunes_on = False
         self._is_behind = False
+        self._rounds = 0
+        self._bury_at = app.clock.monotonic() + app.settings.unknown_kind_wait.total_seconds()
 
     def run(self) -> None:
         clock = self._app.clock
@@ -72,11 +73,15 @@ class Upkeep(threading.Thread):
         self.join(5)
 
     def round(self) -> None:
-        """Every duty once, each until it finds nothing more."""
-        duties: list[tuple[str, Duty]] = [("rescue", rescue_abandoned), ("expire", expire_waiting)]
-        waited = self._app.clock.monotonic() - self._since
+        """Every duty once, each until it finds nothing more; those that are in no hurry every other time."""
+        duties: list[tuple[str, Duty]] = [("rescue", rescue_abandoned)]
+        # An idle process asks little: what has expired is not claimed anyway, buried or not.
+        if self._rounds % 2 == 0:
+            duties.append(("expire", expire_waiting))
+        self._rounds += 1
         # Only who has been up for the whole wait can say that nobody knew a kind for so long.
-        if waited >= self._app.settings.unknown_kind_wait.total_seconds():
+        if self._app.clock.monotonic() >= self._bury_at:
+            self._bury_at = self._app.clock.monotonic() + self._app.settings.unknown_kind_wait.total_seconds() / 10
             duties.append(("unknown_kind", bury_unknown))
         for name, duty in duties:
             self._try(name, partial(self._do, name, duty))
