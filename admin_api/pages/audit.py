@@ -7,13 +7,15 @@ from uuid import UUID
 from fastapi import APIRouter, Request
 from fastapi.responses import RedirectResponse, Response
 
-from admin_api.house import Ledger
+from admin_api.house import Ledger, TheHouse
 from admin_api.pages import words
 from admin_api.pages.door import Form, Visitor
 from admin_api.pages.render import page
 from jobs.errors import Forbidden, JobsError
 from jobs.ledger.audit import Note
-from jobs.operations import audit, undo
+from jobs.operations import audit, progress, undo
+from jobs.operations.batches import BATCH
+from jobs.operations.operator import Permission
 
 router = APIRouter()
 A_PAGE = 50
@@ -41,6 +43,8 @@ def show_action(request: Request, app: Ledger, visitor: Visitor, text: str) -> R
         "action.html",
         identity=visitor,
         action=action,
+        state=progress.state_of(action, app.clock.now()),
+        may_stop=visitor.operator.may(progress.VERBS.get(action["verb"], Permission.USERS_WRITE)),
         notes=[(one, _moves(one)) for one in notes[:NOTES]],
         is_cut=len(notes) > NOTES,
         can_undo=_can_undo(request, app, visitor, text),
@@ -56,10 +60,24 @@ def ask_undo(request: Request, app: Ledger, visitor: Visitor, text: str) -> Resp
 
 
 @router.post("/audit/{text}/undo")
-def undo_now(app: Ledger, visitor: Visitor, text: str, form: Form) -> Response:
-    action = undo.plan_undo(app, visitor.operator, text)
-    report = undo.undo(app, visitor.operator, action, reason=str(form.get("reason", "")).strip() or None)
+def undo_now(house: TheHouse, visitor: Visitor, text: str, form: Form) -> Response:
+    """Takes it back; many runs in the background."""
+    app, operator = house.app, visitor.operator
+    action = undo.plan_undo(app, operator, text)
+    house.desk.check_room()
+    report = undo.begin_undo(app, operator, action, reason=str(form.get("reason", "")).strip() or None)
+    if action["done"] > BATCH:
+        house.desk.take(lambda is_stopped: undo.go_on(app, operator, action, report))
+    else:
+        undo.go_on(app, operator, action, report)
     return RedirectResponse(f"/audit/{report.action_id}", 303)
+
+
+@router.post("/audit/{action_id}/stop")
+def stop_now(app: Ledger, visitor: Visitor, action_id: UUID, form: Form) -> Response:
+    """Lets an action go no further than the batch that it is at."""
+    progress.stop(app, visitor.operator, tuple(progress.VERBS), action_id)
+    return RedirectResponse(f"/audit/{action_id}", 303)
 
 
 def _can_undo(request: Request, app: Ledger, visitor: Visitor, text: str) -> bool:

@@ -23,13 +23,19 @@
 
   function tick() {
     const why = busy();
+    if (why) say(why === "none" ? "" : "paused: " + why);
+    else refresh();
+  }
+
+  // What stands at the top while what one sees is not from now.
+  function say(text) {
     const pulse = document.getElementById("pulse");
-    if (pulse) {
-      pulse.hidden = !why || why === "none";
-      const text = why && why !== "none" ? "paused: " + why : "";
-      if (pulse.textContent !== text) pulse.textContent = text;
-    }
-    if (!why) refresh();
+    if (!pulse) return;
+    pulse.hidden = !text;
+    if (pulse.textContent !== text) pulse.textContent = text;
+  }
+  for (const name of ["htmx:sendError", "htmx:timeout"]) {
+    document.addEventListener(name, () => say("the server does not answer; this is from before"));
   }
 
   function refresh() {
@@ -40,7 +46,12 @@
   document.addEventListener("htmx:beforeSwap", (event) => {
     if (event.detail.target.id !== "live") return;
     // A page that failed keeps what it showed.
-    if (event.detail.xhr.status >= 400) { event.detail.shouldSwap = false; return; }
+    if (event.detail.xhr.status >= 400) {
+      event.detail.shouldSwap = false;
+      say("the server answers " + event.detail.xhr.status + "; this is from before");
+      return;
+    }
+    say("");
     const focus = document.activeElement;
     kept = {
       open: [...live().querySelectorAll("details[open][id]")].map((one) => one.id),
@@ -104,7 +115,7 @@
       r: refresh,
       g: () => { going = Date.now(); },
       Enter: () => {
-        if (event.target === document.body || event.target.id === "main") current()?.querySelector("a[href]")?.click();
+        if (!event.target.closest("a, button, summary, input")) current()?.querySelector("a[href]")?.click();
       },
     };
     if (!keys[event.key]) return;

@@ -248,3 +248,23 @@ def test_a_viewer_sees_no_arguments_results_or_words_of_errors(app: App, full: f
         assert "insufficient funds" not in text, path
         assert "declined&#34;" not in text, path
     assert "Your role does not show arguments" in client.get(f"/runs/{full.run}").text
+
+
+def test_an_action_that_goes_on_is_stopped_from_its_page(app: App, browse: Browse) -> None:
+    from uuid import uuid4
+
+    from jobs.ledger import audit
+
+    action_id = uuid4()
+    with app.database.write() as connection:
+        audit.begin(connection, action_id, verb="cancel", actor="ada", target="runs", expected=1000)
+    client = browse("operator")
+    page = client.get(f"/audit/{action_id}").text
+    assert "<progress" in page
+    assert f'action="/audit/{action_id}/stop"' in page
+
+    answer = client.post(f"/audit/{action_id}/stop", data={"x": "1"})
+
+    assert answer.status_code == 303
+    assert find_action(app, ROOT, str(action_id))[0]["state"] == "interrupted"
+    assert client.post(f"/audit/{action_id}/stop", data={"x": "1"}).status_code == 409

@@ -21,6 +21,7 @@ from jobs.operations.sign_in import make_link
 from jobs.settings import Settings
 from tests.admin_api.pages.chromium import (
     ARTIFACTS,
+    PATIENCE_MS,
     Watch,
     a_browser,
     a_context,
@@ -210,6 +211,7 @@ def test_keys_move_about_and_the_page_keeps_its_place(browser: Browser, full: Fu
         page.goto(f"{base}/runs")
         page.keyboard.press("/")
         expect(page.locator("[data-query]")).to_be_focused()
+        expect(page.get_by_role("status")).to_have_text("paused: you are typing", timeout=PATIENCE_MS)
         page.keyboard.press("Escape")
         page.keyboard.press("j")
         page.keyboard.press("j")
@@ -224,7 +226,9 @@ def test_keys_move_about_and_the_page_keeps_its_place(browser: Browser, full: Fu
         page.keyboard.press("?")
         expect(page.get_by_role("dialog")).to_be_visible()
         page.keyboard.press("Escape")
+        expect(page.get_by_role("dialog")).to_be_hidden()
         page.keyboard.press("k")
+        expect(page.locator("tr.at")).to_have_count(1)
         page.keyboard.press("Enter")
         page.wait_for_url(lambda url: "/runs/" in url)
         page.keyboard.press("g")
