@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 ENTRIES = {
     "serve": Entry("admin_cli.api:serve", "Serve the API and its pages, until told to stop."),
+    "reference": Entry("admin_cli.api:reference", "The API described, as the page docs/api.md."),
     "link": Entry("admin_cli.api:link", "Print a link that signs you in to the pages, once."),
 }
 
@@ -73,6 +74,20 @@ def serve(
 
     serve_api(app, ready=tell)
     app.close()
+
+
+@click.command("reference")
+def reference() -> None:
+    """The API described, as the page docs/api.md.
+
+    \b
+    Example:
+      jobledger api reference > api.md
+    """
+    need_web()
+    from admin_api.reference import reference as page
+
+    write(page())
 
 
 @click.command("link")

@@ -12,18 +12,19 @@ from admin_api.envelope import Envelope
 from admin_api.failing import ANSWERS
 from admin_api.house import House, TheHouse
 from admin_api.route import Route
+from admin_api.shapes.base import Given
 from jobs.operations import sign_in
 from jobs.operations.sign_in import Opened
 
 router = APIRouter(prefix="/v1/sessions", tags=["sessions"], route_class=Route)
 
 
-class SignIn(BaseModel):
+class SignIn(Given):
     name: str = Field(max_length=200, examples=["ada"])
     password: str = Field(max_length=1000, examples=["correct horse battery staple"])
 
 
-class Refresh(BaseModel):
+class Refresh(Given):
     refresh_token: str = Field(max_length=200, examples=["kT3J0…"])
 
 

@@ -21,10 +21,24 @@ class Shape(BaseModel):
     model_config = ConfigDict(from_attributes=True)
 
 
-class Given(BaseModel):
-    """The body of a request."""
+PARTS: dict[str, Any] = {
+    "selector": {"state": ["dead"], "kind": ["ChargeCard"], "since": "1h"},
+    "when": {"type": "cron", "expression": "0 9 * * *", "timezone": "Europe/Paris"},
+}
+"""Examples of fields that are shapes themselves."""
 
-    model_config = ConfigDict(extra="forbid")
+
+def _example(schema: dict[str, Any]) -> None:
+    """A body's example, from its fields'."""
+    said = {name: PARTS[name] for name, says in schema["properties"].items() if name in PARTS and "$ref" in says}
+    said |= {name: says["examples"][0] for name, says in schema["properties"].items() if "examples" in says}
+    schema["examples"] = [said]
+
+
+class Given(BaseModel):
+    """The body of a request. A field that must be given has an example."""
+
+    model_config = ConfigDict(extra="forbid", json_schema_extra=_example)
 
 
 class Because(Given):

@@ -119,7 +119,9 @@ class Worker(Shape):
 
 
 class WorkerStop(Because):
-    name: str = Field(min_length=1, max_length=300, description="Its name, or how only it begins.")
+    name: str = Field(
+        min_length=1, max_length=300, examples=["web-1/4711/0"], description="Its name, or how only it begins."
+    )
 
 
 class DeadGroup(Shape):

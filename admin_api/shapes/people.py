@@ -25,20 +25,20 @@ class User(Shape):
 
 class NewUser(Because):
     name: str = Field(max_length=200, examples=["ada"])
-    role: Role
+    role: Role = Field(examples=["operator"])
     password: str = Field(max_length=1000, examples=["correct horse battery staple"])
 
 
 class NewRole(Because):
-    role: Role
+    role: Role = Field(examples=["viewer"])
 
 
 class NewPassword(Because):
-    password: str = Field(max_length=1000)
+    password: str = Field(max_length=1000, examples=["another correct horse battery"])
 
 
 class Disabled(Because):
-    is_disabled: bool
+    is_disabled: bool = Field(examples=[True])
 
 
 class Token(Shape):

@@ -66,8 +66,8 @@ class ScheduleRun(Because):
 class Backfill(Because):
     """Makes the runs of slots that made none."""
 
-    since: AwareDatetime
-    until: AwareDatetime
+    since: AwareDatetime = Field(examples=["2026-11-01T00:00:00Z"])
+    until: AwareDatetime = Field(examples=["2026-11-07T00:00:00Z"])
     dry_run: bool = Field(False, description="Only show the slots.")
     expect: int | None = Field(None, ge=0, description="Refuse unless exactly so many slots are without a run.")
 
