@@ -17,7 +17,8 @@ from jobs.app import App
 from jobs.context import current_run
 from jobs.events import RunEnqueued
 from jobs.ledger.insert import insert_runs
-from jobs.ledger.keys import admit, limit_wait, set_wait
+from jobs.ledger.key_waits import limit_wait, set_wait
+from jobs.ledger.keys import admit
 from jobs.ledger.records import Admitted, NewRun
 from jobs.ready.protocol import ReadyEntry
 from jobs.session import after_commit, begin_writing, borrowed

@@ -13,7 +13,7 @@ from sqlalchemy import Connection, delete, select, update
 
 from jobs.clock import new_run_id
 from jobs.database import Database
-from jobs.ledger import cancel, claim, find, insert, lease, replay, settle, sweep
+from jobs.ledger import cancel, claim, find, give_back, insert, lease, replay, settle, sweep
 from jobs.ledger.records import AttemptRecord, Claim, Ending, Failure, Freed, NewRun, RunRecord, Settled
 from jobs.models import Base, JobQueue, JobRun
 from jobs.states import Cause, Outcome, RunState
@@ -72,7 +72,7 @@ class Book:
 
     def give_back(self, *claims: Claim) -> list[Freed]:
         with self.database.write() as connection:
-            return claim.give_back(connection, [(one.run_id, one.token) for one in claims], now=self.now)
+            return give_back.give_back(connection, [(one.run_id, one.token) for one in claims], now=self.now)
 
     def release_strays(self, *known: Claim, worker: str = "w1") -> list[Freed]:
         with self.database.write() as connection:

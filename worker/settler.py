@@ -16,7 +16,7 @@ from jobs.app import App
 from jobs.dramatiq import Delivery
 from jobs.errors import JobsError, LedgerRefused
 from jobs.events import AttemptEnded, BatchSettled, ResultRefused, ServiceFailed
-from jobs.ledger.claim import give_back
+from jobs.ledger.give_back import give_back
 from jobs.ledger.records import Ending, Failure, Freed, Settled
 from jobs.ledger.settle import settle
 from jobs.ready.protocol import ReadyEntry

@@ -21,7 +21,6 @@ from sqlalchemy import (
     Uuid,
     and_,
     bindparam,
-    case,
     cast,
     func,
     literal_column,
@@ -31,14 +30,12 @@ from sqlalchemy import (
     update,
 )
 
-from jobs.ledger.follow import follow
-from jobs.ledger.records import Claim, Freed
+from jobs.ledger.records import Claim
 from jobs.models import JobKind, JobQueue, JobRun, UtcDateTime
 from jobs.sql import Batch, Executor, dialect_of, ledger_now, one_of, plus_seconds, random_token, seconds_between
 from jobs.states import RunState
 
 _IDS = Batch("wanted", id=Uuid())
-_HELD = Batch("held", id=Uuid(), token=Uuid())
 _KINDS = Batch("known", kind=Text())
 
 
@@ -94,19 +91,6 @@ def claim_due(
         },
     )
     return _in_order(rows.all())
-
-
-def give_back(session: Executor, held: Sequence[tuple[UUID, UUID]], *, now: datetime | None = None) -> list[Freed]:
-    """Undo claims, by (run id, token), that were never started: the attempt's number goes back, nothing is charged.
-
-    Runs whose lease is lost meanwhile are left alone; a run that was cancelled ends as cancelled.
-    """
-    if not held:
-        return []
-    dialect = dialect_of(session)
-    rows = session.execute(_give_back(dialect), {**_HELD.rows(dialect, sorted(held)), "now": now}).all()
-    follow(session, [row.id for row in rows if row.has_followups and row.state == RunState.CANCELLED], now=now)
-    return [Freed(row.id, row.queue, row.priority, row.run_at) for row in rows if row.state == RunState.QUEUED]
 
 
 def next_due_at(session: Executor, queue: str, *, now: datetime | None = None) -> datetime | None:
@@ -274,28 +258,6 @@ def _take(dialect: str, ids: Select[tuple[UUID]]) -> Update:
             JobRun.key,
             JobRun.trace_context,
         )
-        .execution_options(synchronize_session=False)
-    )
-
-
-@cache
-def _give_back(dialect: str) -> Update:
-    held = _HELD.table(dialect)
-    is_cancelled = JobRun.cancel_requested_at.is_not(None)
-    return (
-        update(JobRun)
-        .where(JobRun.id == held.c.id, JobRun.token == held.c.token, _HELD.among(dialect, JobRun.id, "id"))
-        .values(
-            state=case((is_cancelled, RunState.CANCELLED.value), else_=RunState.QUEUED.value),
-            finished_at=case((is_cancelled, ledger_now()), else_=None),
-            token=None,
-            lease_until=None,
-            worker=None,
-            attempt=JobRun.attempt - 1,
-            started_at=case((JobRun.attempt > 1, JobRun.started_at), else_=None),
-            state_at=ledger_now(),
-        )
-        .returning(JobRun.id, JobRun.queue, JobRun.priority, JobRun.run_at, JobRun.state, JobRun.has_followups)
         .execution_options(synchronize_session=False)
     )
 

@@ -7,8 +7,7 @@ to commit, and then finds the holder; the order of keys keeps two batches from w
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cache
@@ -16,11 +15,11 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import Float, String, Update, Uuid, and_, bindparam, delete, func, literal, or_, select, text, update
-from sqlalchemy.exc import OperationalError
 
 from jobs.errors import KeyBusy, KeyConflict
 from jobs.ledger.followups import note_followups, succeed_with
 from jobs.ledger.insert import insert_free
+from jobs.ledger.key_waits import key_waits
 from jobs.ledger.records import Admitted, NewRun
 from jobs.models import JobKey, JobRun, JobStep, UtcDateTime
 from jobs.sql import Batch, Executor, dialect_of, insert_into, ledger_now, plus_seconds
@@ -54,7 +53,7 @@ def admit(session: Executor, runs: Sequence[NewRun], *, now: datetime | None = N
         KeyConflict: a holder has other arguments, and the run does not replace them. Roll back.
         KeyBusy: another transaction has the key and does not end in time, or the key changes hands again and again.
     """
-    with _key_waits():
+    with key_waits():
         return _admit(session, runs, now)
 
 
@@ -77,35 +76,6 @@ def forget_lapsed(session: Executor, *, limit: int = 1000, now: datetime | None 
         {"now": now},
     )
     return len(gone.all())
-
-
-def limit_wait(session: Executor, seconds: float) -> str | None:
-    """PostgreSQL: let this transaction wait for another's key so long at most. Returns the limit before."""
-    if dialect_of(session) != "postgresql":
-        return None
-    before = session.scalar(select(func.current_setting("lock_timeout")))
-    set_wait(session, f"{max(1, int(seconds * 1000))}ms")
-    return str(before)
-
-
-def set_wait(session: Executor, limit: str | None) -> None:
-    """Set back what ``limit_wait`` changed; None does nothing."""
-    if limit is not None:
-        session.execute(select(func.set_config("lock_timeout", limit, True)))
-
-
-@contextmanager
-def _key_waits() -> Iterator[None]:
-    """PostgreSQL: a wait for a key that was too long leaves here as ``KeyBusy``."""
-    try:
-        yield
-    except OperationalError as error:
-        if "lock timeout" not in str(error.orig):
-            raise
-        raise KeyBusy(
-            "Another transaction has enqueued with the same key, and has not ended in time.",
-            hint="Try again; keep transactions that enqueue short.",
-        ) from error
 
 
 def _admit(session: Executor, runs: Sequence[NewRun], now: datetime | None) -> list[Admitted]:

@@ -19,9 +19,9 @@ from sqlalchemy import (
     update,
 )
 
-from jobs.ledger.claim import give_back
 from jobs.ledger.end import End, end
 from jobs.ledger.follow import follow
+from jobs.ledger.give_back import give_back
 from jobs.ledger.records import Buried, Failure, Freed, Settled
 from jobs.models import JobRun
 from jobs.sql import Batch, Executor, dialect_of, ledger_now, plus_seconds, seconds_between

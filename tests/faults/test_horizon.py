@@ -14,7 +14,8 @@ from jobs import enqueue_many
 from jobs.clock import new_run_id
 from jobs.errors import JobsError
 from jobs.ledger.cancel import cancel
-from jobs.ledger.claim import claim, claim_due, give_back
+from jobs.ledger.claim import claim, claim_due
+from jobs.ledger.give_back import give_back
 from jobs.ledger.insert import insert_runs
 from jobs.ledger.records import NewRun
 from tests.faults.fleet import Fleet, record, until

@@ -472,7 +472,7 @@ def test_a_follow_up_comes_when_a_waiting_run_is_cancelled(ledger: Ledger) -> No
 
 def test_a_follow_up_comes_when_a_claimed_run_that_was_cancelled_is_given_back(ledger: Ledger) -> None:
     from jobs.ledger.claim import claim as verb
-    from jobs.ledger.claim import give_back
+    from jobs.ledger.give_back import give_back
 
     run_id = Order().enqueue(**FOLLOW).id  # type: ignore[arg-type]
     with ledger.app.database.write() as connection:

@@ -26,7 +26,7 @@ from hypothesis.stateful import (
 from sqlalchemy import Column, Connection, MetaData, Table, Uuid, delete, event, insert, select
 
 from jobs.database import Database
-from jobs.ledger import claim, keys, settle
+from jobs.ledger import claim, give_back, keys, settle
 from jobs.ledger.records import Claim, Ending
 from jobs.models import JobAttempt, JobRun
 from jobs.states import CHARGED, CRASHES, FINAL, Cause, Outcome, RunState
@@ -256,7 +256,7 @@ class Machine(RuleBasedStateMachine):
 
     def _give_back(self, held: Claim, crash: str) -> None:
         run = self.runs[held.run_id]
-        freed = self.commit(crash, lambda c: claim.give_back(c, [(held.run_id, held.token)], now=self.now))
+        freed = self.commit(crash, lambda c: give_back.give_back(c, [(held.run_id, held.token)], now=self.now))
         if freed is None:
             return
         was_ours = run.token == held.token
