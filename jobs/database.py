@@ -62,18 +62,22 @@ class Database:
         return hide_password(plain.render_as_string(hide_password=False))
 
     @contextmanager
-    def write(self, *, urgent: bool = False) -> Iterator[Connection]:
+    def write(self, *, urgent: bool = False, alone: bool = False) -> Iterator[Connection]:
         """A transaction that may write; commits at the end, rolls back on an error.
 
         Args:
             urgent: on SQLite, go before the batches (lease renewals, single enqueues).
+            alone: the block writes by one statement. On PostgreSQL it commits by itself then: one question to the
+                server instead of three.
 
         Raises:
             ServiceDown: the database does not answer, or refuses us.
             LedgerBusy: another writer held it for longer than the time limit.
         """
         with self.translated(), self._turn(urgent), self.engine.connect() as plain:
-            connection = plain.execution_options(**{WRITES: True})
+            commits_itself = alone and self.dialect == "postgresql"
+            options: dict[str, Any] = {"isolation_level": "AUTOCOMMIT"} if commits_itself else {}
+            connection = plain.execution_options(**{WRITES: True}, **options)
             with connection.begin():
                 yield connection
 
@@ -96,12 +100,12 @@ class Database:
 
     def ring(self, connection: Session | Connection) -> None:
         """Wake idle workers once this transaction has committed, where there is no ready index to do it."""
-        if self._rings:
+        if self.rings:
             postgres.ring(connection)
 
     def listener(self) -> postgres.Listener | None:
         """What hears ``ring``; None where nobody rings."""
-        return postgres.Listener(self.url, self._settings) if self._rings else None
+        return postgres.Listener(self.url, self._settings) if self.rings else None
 
     def is_same_server(self, session: Session) -> bool:
         """Whether a session is on the database that holds the ledger, whatever its URL calls it."""
@@ -110,7 +114,8 @@ class Database:
             return postgres_server.identity(connection) == theirs
 
     @property
-    def _rings(self) -> bool:
+    def rings(self) -> bool:
+        """Whether a commit is told to workers that listen."""
         settings = self._settings
         can = self.dialect == "postgresql" and not settings.pgbouncer
         return can and settings.notify and settings.redis_url is None

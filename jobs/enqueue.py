@@ -61,7 +61,10 @@ def enqueue_runs(app: App, runs: Sequence[NewRun], *, session: Session | None = 
     if session is None and performing is not None and performing.app is app:
         session = performing.open_session
     if session is None:
-        with app.database.write(urgent=len(runs) == 1) as connection:
+        is_one = len(runs) == 1
+        # Plain, it is one statement; a ring beside it must not be heard before it is there.
+        alone = is_one and runs[0].key is None and not runs[0].followups and not app.database.rings
+        with app.database.write(urgent=is_one, alone=alone) as connection:
             admitted = write_runs(connection, runs)
             app.database.ring(connection)
         announce_runs(app, [one.run for one in admitted])

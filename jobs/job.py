@@ -75,6 +75,15 @@ class _JobMeta(ModelMetaclass):
     def __init__(cls, name: str, bases: tuple[type, ...], namespace: dict[str, Any], **keywords: Any) -> None:
         super().__init__(name, bases, namespace)
 
+    if not TYPE_CHECKING:  # Type checkers go by the fields.
+
+        def __call__(cls, *positional: Any, **arguments: Any) -> Any:
+            # Here and not in __init__: pydantic would call one of ours for each job that is read, and check it twice.
+            try:
+                return super().__call__(*positional, **arguments)
+            except ValidationError as error:
+                raise _unfit(cls, error) from None
+
 
 class Job(BaseModel, metaclass=_JobMeta):
     """Subclass it: fields are arguments, class keywords are options, ``perform`` is the work.
@@ -103,12 +112,6 @@ class Job(BaseModel, metaclass=_JobMeta):
     )
     options: ClassVar[Options] = Options()
     __slots__ = ("_bound_run",)
-
-    def __init__(self, /, **arguments: Any) -> None:
-        try:
-            super().__init__(**arguments)
-        except ValidationError as error:
-            raise _unfit(type(self), error) from None
 
     def perform(self) -> Any:
         """Do the work. May return a JSON value, kept as the run's result; may be ``async``."""

@@ -51,7 +51,8 @@ def connect_options(settings: Settings) -> dict[str, Any]:
     # And one of us that vanished is noticed by the server, which else keeps its transactions and their locks for hours.
     said += ["-c tcp_keepalives_idle=10", "-c tcp_keepalives_interval=5", "-c tcp_keepalives_count=3"]
     # A plan made for an empty ledger would be kept for a full one; and its hot pages are in memory.
-    said += ["-c plan_cache_mode=force_custom_plan", "-c random_page_cost=1.1"]
+    # Moments then come in UTC, as they are kept here, and need not be turned.
+    said += ["-c plan_cache_mode=force_custom_plan", "-c random_page_cost=1.1", "-c timezone=UTC"]
     return {**options, "options": " ".join(said)}
 
 

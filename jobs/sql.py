@@ -203,10 +203,15 @@ def _array(values: Sequence[Any]) -> str:
     if not values:
         return "{}"
     first = values[0]
-    if values.count(first) == len(values) and (first is None or type(first) in (str, int, float)):
-        return "{" + ",".join([_ELEMENT[type(first)](first)] * len(values)) + "}"
-    if isinstance(first, UUID) and None not in values:
-        return "{" + ",".join(["%032x" % one.int for one in values]) + "}"  # noqa: UP031, twice as fast
+    kind = type(first)
+    if isinstance(first, UUID):
+        # Not compared: that costs more than writing them all.
+        if all(values):
+            return "{" + ",".join(["%032x" % one.int for one in values]) + "}"  # noqa: UP031, twice as fast
+    elif (first is None or kind in (str, int, float)) and values.count(first) == len(values):
+        return "{" + ",".join([_ELEMENT[kind](first)] * len(values)) + "}"
+    elif kind in (int, float) and len(set(map(type, values))) == 1:
+        return "{" + ",".join(map(repr, values)) + "}"
     return "{" + ",".join([_ELEMENT[type(one)](one) for one in values]) + "}"
 
 

@@ -14,7 +14,13 @@ from __future__ import annotations
 from enum import StrEnum
 
 
-class RunState(StrEnum):
+class _Word(StrEnum):
+    """A word that is stored, and hashes as one: an Enum's own hash is computed in Python, many times a run."""
+
+    __hash__ = str.__hash__
+
+
+class RunState(_Word):
     QUEUED = "queued"
     RUNNING = "running"
     SUCCEEDED = "succeeded"
@@ -35,7 +41,7 @@ FINAL = frozenset({RunState.SUCCEEDED, RunState.DEAD, RunState.CANCELLED})
 LIVE = frozenset(RunState) - FINAL
 
 
-class Outcome(StrEnum):
+class Outcome(_Word):
     """How an attempt ended."""
 
     SUCCEEDED = "succeeded"
@@ -57,7 +63,7 @@ CRASHES = frozenset({Outcome.CRASHED, Outcome.OUT_OF_MEMORY})
 """Outcomes that took their process with them: counted towards poison."""
 
 
-class Cause(StrEnum):
+class Cause(_Word):
     """Why a run is dead."""
 
     EXHAUSTED = "exhausted"

@@ -7,8 +7,7 @@ import inspect
 import logging
 import os
 import traceback
-from collections.abc import Awaitable, Callable, Coroutine, Iterator
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import replace
 from datetime import timedelta
 from functools import partial
@@ -73,7 +72,7 @@ class Attempts:
         cls: type[Job] = registry.get(claim.kind)
         started = self._app.clock.monotonic()
         run = self._run(claim, cls, started, stop)
-        with _within(run), self._traced(claim) as note:
+        with _Within(run), self._traced(claim) as note:
             try:
                 self.preparations.make_ready(cls)
                 job = self._read(cls, claim)
@@ -102,7 +101,7 @@ class Attempts:
         cls: type[Job] = registry.get(claim.kind)
         started = self._app.clock.monotonic()
         run = self._run(claim, cls, started, stop)
-        with _within(run), self._traced(claim) as note:
+        with _Within(run), self._traced(claim) as note:
             try:
                 await prepare(cls)
                 job = self._read(cls, claim)
@@ -289,12 +288,18 @@ def without_loop(perform: Callable[[], Any]) -> Callable[[], Any]:
     return perform
 
 
-@contextmanager
-def _within(run: Run) -> Iterator[None]:
+class _Within:
     """Code in the block, and what it awaits, sees this run as the one it performs."""
-    outer = current_run.set(run), correlation_id.set(run.correlation_id or str(run.id))
-    try:
-        yield
-    finally:
-        current_run.reset(outer[0])
-        correlation_id.reset(outer[1])
+
+    __slots__ = ("_correlation", "_outer", "_run")
+
+    def __init__(self, run: Run) -> None:
+        self._run = run
+
+    def __enter__(self) -> None:
+        self._outer = current_run.set(self._run)
+        self._correlation = correlation_id.set(self._run.correlation_id or str(self._run.id))
+
+    def __exit__(self, *raised: object) -> None:
+        current_run.reset(self._outer)
+        correlation_id.reset(self._correlation)

@@ -1,13 +1,13 @@
-"""The seam to dramatiq: fetch hands over what the intake has claimed, ack hands endings to the settler.
+"""The seam to dramatiq's threads of the queues: they hand nothing over, and take back what they are given.
 
-Nothing here can fail, and nothing waits long: dramatiq answers an error in ``ack`` by sleeping 5 s and
-trying for ever, throws a consumer away with what it buffers on any error, and looks whether it must stop
-only between two messages.
+A thread that performs asks the intake itself (``pool``): a hop from thread to thread costs as much as a short
+job, and dramatiq throws a consumer away with what it buffers on any error. What a consumer does here cannot fail
+and does not wait long: dramatiq answers an error in ``ack`` by sleeping 5 s and trying for ever, and looks whether
+it must stop only between two messages.
 """
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterable
 
 from dramatiq.broker import Consumer, MessageProxy
@@ -15,10 +15,8 @@ from dramatiq.broker import Consumer, MessageProxy
 from jobs.dramatiq import Delivery
 from worker.intake import Intake
 
-log = logging.getLogger("jobs.worker")
-
-LONGEST_WAIT = 0.2
-"""Seconds that a fetch waits. Source: dramatiq's ``stop`` and ``pause`` wait for it."""
+LONGEST_WAIT = 5.0
+"""Seconds that a fetch waits, unless the process stops. Source: decision; an idle process should sleep."""
 
 
 class LedgerConsumer(Consumer):
@@ -28,7 +26,8 @@ class LedgerConsumer(Consumer):
         self._intake = intake
 
     def __next__(self) -> MessageProxy | None:
-        return self._intake.hand_over(LONGEST_WAIT)
+        self._intake.wait_for_end(LONGEST_WAIT)
+        return None
 
     def ack(self, message: MessageProxy) -> None:
         if isinstance(message, Delivery):

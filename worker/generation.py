@@ -52,7 +52,9 @@ class Exited:
 class Generation:
     """Starts processes and says what becomes of them; ``news`` never blocks."""
 
-    def __init__(self, number: int, *, imports: tuple[str, ...], target: str, marks_fd: int) -> None:
+    def __init__(
+        self, number: int, *, imports: tuple[str, ...], target: str, marks_fd: int, settings: str = "{}"
+    ) -> None:
         self.number = number
         self.imports = imports
         self.target = target
@@ -73,6 +75,7 @@ class Generation:
                 marks_fd=marks_fd,
                 imports=imports,
                 target=target,
+                settings=settings,
             )
         self._line = ours
         self.control = Control(ours)

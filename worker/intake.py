@@ -1,7 +1,11 @@
 """Intake: the one fetch thread of a process. It claims for all queues, ahead of its threads but not far ahead.
 
-Claimed runs live here, not in a consumer, whose buffer dramatiq drops when it restarts. They are handed over
-by the run's own priority, a few ahead of each free thread; what no thread has started soon is given back.
+Claimed runs live here, not in a consumer, whose buffer dramatiq drops when it restarts. A thread that is free
+takes the next by the run's own priority; what no thread has started soon is given back.
+
+Threads that wait are woken as they are needed, the last that fell asleep first: of runs that take microseconds
+one thread does hundreds before another would have the interpreter, and eight that ask for it keep it from the
+threads that claim and settle.
 """
 
 from __future__ import annotations
@@ -9,6 +13,7 @@ from __future__ import annotations
 import heapq
 import itertools
 import logging
+import math
 import threading
 from collections.abc import Callable, Sequence
 from typing import Protocol
@@ -22,6 +27,7 @@ from jobs.states import Outcome
 from worker.holdings import Holdings
 from worker.pace import MAX_BATCH, Pace
 from worker.settler import Settler
+from worker.sleepers import Sleepers
 from worker.source import Source
 
 log = logging.getLogger("jobs.worker")
@@ -30,9 +36,12 @@ STALE_SECONDS = 0.25
 """A claimed run that no thread has started by then goes back: another process may be idle. Source: design."""
 STALE_LOOK_SECONDS = 0.02
 """How often to look for such, for a look goes through all that is claimed. Source: decision."""
-AHEAD_OF_A_THREAD = 2
-MOST_AHEAD_OF_A_THREAD = 16
-"""Handed over ahead of each thread: two, and more of runs so short that all of it is done in milliseconds."""
+WORTH_A_THREAD = 0.01
+"""Seconds of work that another thread is woken for. Source: twice the time for which Python lets a thread run."""
+STALL_LOOK_SECONDS = 0.005
+"""While runs and threads wait: how often to look whether runs are begun. If none was, a thread more is woken."""
+WAITED_LONG = 0.1
+"""A run that waits for so long beside a sleeping thread wakes it. Source: what is claimed ahead takes as long."""
 LANE_STEP = 32
 """Runs for the lane in one claim, where a source knows a run's kind only once it is claimed: those that turn out
 to need a thread go back. Source: decision."""
@@ -92,12 +101,10 @@ class Intake(threading.Thread):
         self._takes_thread = takes_thread
         self._not_now = not_now
         self._on_doubt = on_doubt
-        self._max_ahead = threads * AHEAD_OF_A_THREAD
-        self._low_ahead = threads
         self._heap: list[tuple[int, int, Delivery]] = []
         self._order = itertools.count()
         self._lock = threading.Lock()
-        # Handed to dramatiq and not started. Taking a delivery out of it decides who has it: a thread that
+        # Handed to a thread and not started. Taking a delivery out of it decides who has it: the thread that
         # starts it, or this one that gives it back. A dict, because its pop is atomic and needs no lock.
         self._ahead: dict[Delivery, None] = {}
         self._busy: dict[Delivery, None] = {}
@@ -105,7 +112,8 @@ class Intake(threading.Thread):
         self._is_stalled = False
         self._looked_for_stale = app.clock.monotonic()
         self._low = threads
-        self._room = threading.Event()
+        self._sleepers = Sleepers()
+        self._handed_over = self._seen_handed_over = 0
         self._wanted = threading.Event()
         self._stopping = threading.Event()
         self.on_failure: Callable[[BaseException], None] = lambda error: None
@@ -147,26 +155,23 @@ class Intake(threading.Thread):
                 return
 
     def hand_over(self, wait_seconds: float) -> Delivery | None:
-        """The next run for a thread; None if there is none in time, or no thread is near free."""
-        if not self._can_hand_over():
-            self._room.clear()
-            if not self._can_hand_over():
-                self._room.wait(wait_seconds)
-        with self._lock:
-            if not self._can_hand_over():
-                return None
-            delivery = heapq.heappop(self._heap)[2]
-            self._ahead[delivery] = None
-        self._want_more()
-        return delivery
+        """The next run for a thread that has nothing to do; None if there is none in time."""
+        return self._next() or self._sleepers.wait(wait_seconds, self._next)
+
+    def wait_for_end(self, seconds: float) -> None:
+        """Until nothing is handed over any more, at most so long; not at once, for whoever asks may ask again."""
+        if self._stopping.wait(seconds):
+            self._app.clock.sleep(BACKLOG_WAIT)
+
+    def close(self) -> None:
+        """There will be nothing more: whoever waits is told at once."""
+        self._sleepers.close()
 
     def begin(self, delivery: Delivery) -> bool:
         """A thread wants to start what was handed over; False if it has been given back meanwhile."""
         if self._ahead.pop(delivery, self) is self:
             return False
         self._busy[delivery] = None
-        if len(self._ahead) <= self._low_ahead and not self._room.is_set():
-            self._room.set()
         return True
 
     def take_back(self, delivery: Delivery) -> None:
@@ -203,7 +208,6 @@ class Intake(threading.Thread):
     def stop_claiming(self) -> None:
         """Claim nothing more, and hand nothing more over."""
         self._stopping.set()
-        self._room.set()
         self._wanted.set()
 
     def give_back_all(self) -> None:
@@ -230,8 +234,30 @@ class Intake(threading.Thread):
             ended_monotonic=now,
         )
 
-    def _can_hand_over(self) -> bool:
-        return bool(self._heap) and len(self._ahead) < self._max_ahead and not self._stopping.is_set()
+    def _next(self) -> Delivery | None:
+        with self._lock:
+            if not self._heap or self._stopping.is_set():
+                return None
+            delivery = heapq.heappop(self._heap)[2]
+            self._ahead[delivery] = None
+            self._handed_over += 1
+        self._want_more()
+        return delivery
+
+    def _wake_for(self, waiting: int) -> None:
+        """Wake as many threads as so many runs are worth."""
+        worth = math.ceil(waiting * self._pace.typical_seconds(self._source.queues()) / WORTH_A_THREAD)
+        self._sleepers.wake(min(waiting, max(1, worth)))
+
+    def _wake_if_stalled(self) -> None:
+        """Wake a thread more if what waits does not move, or has waited for long: it looked shorter than it is."""
+        handed_over, self._seen_handed_over = self._seen_handed_over, self._handed_over
+        with self._lock:
+            if not self._heap or not self._sleepers:
+                return
+            waited = self._app.clock.monotonic() - self._heap[0][2].claimed_monotonic
+        if handed_over == self._handed_over or waited > WAITED_LONG:
+            self._sleepers.wake(1)
 
     def _want_more(self) -> None:
         if len(self._heap) + len(self._ahead) <= self._low and not self._wanted.is_set():
@@ -241,10 +267,6 @@ class Intake(threading.Thread):
         """Claim what is missing, or wait until something is."""
         idle = max(0, self._threads - len(self._busy))
         ahead = 0 if self._is_stalled else self._pace.ahead(self._source.queues())
-        self._max_ahead = self._threads * max(
-            AHEAD_OF_A_THREAD, min(MOST_AHEAD_OF_A_THREAD, ahead // 2 // self._threads)
-        )
-        self._low_ahead = self._max_ahead // 2
         target = min(MAX_BATCH, idle + ahead)
         missing = target - len(self._heap) - len(self._ahead)
         room = 0 if self._lane is None else min(MAX_BATCH, self._lane.room())
@@ -258,7 +280,8 @@ class Intake(threading.Thread):
             self._low = target // 2
             self._wanted.clear()
             if len(self._heap) + len(self._ahead) > self._low or idle == 0:
-                self._wanted.wait(0.05)
+                self._wanted.wait(STALL_LOOK_SECONDS if self._heap and self._sleepers else 0.05)
+            self._wake_if_stalled()
             return
         for count, kinds, wait in self._wants(0 if is_full else missing, room):
             claims = self._source.claim(count, wait_seconds=wait, kinds=kinds)
@@ -297,9 +320,10 @@ class Intake(threading.Thread):
                     to_lane.append(delivery)
                 else:
                     heapq.heappush(self._heap, (claim.priority, next(self._order), delivery))
+            waiting = len(self._heap)
+        self._wake_for(waiting)
         if lane is not None and to_lane:
             lane.start(to_lane)
-        self._room.set()
 
     def _give_back_stale(self) -> None:
         now = self._app.clock.monotonic()

@@ -14,6 +14,8 @@ MAX_BATCH = 500
 SHORT_SECONDS = 0.05
 """A kind whose p95 is below this is short: what many threads finish together says more than how long one took,
 most of which may be waiting for the interpreter. Source: measured; noops take up to 10 ms beside seven others."""
+UNKNOWN_SECONDS = 1.0
+"""What runs are taken to last until some have ended. Source: decision; every thread is worth waking for that."""
 _SAMPLES = 64
 _WINDOW = 0.5
 _HOLDS = 0.02
@@ -29,6 +31,7 @@ class Pace:
         self._recent: dict[str, dict[str, deque[float]]] = {}
         self._ended: deque[tuple[float, int]] = deque()
         self._answer = 0
+        self._typical = UNKNOWN_SECONDS
         self._asked_at = -_HOLDS
 
     def note(self, took: Mapping[tuple[str, str], Sequence[float]]) -> None:
@@ -54,13 +57,20 @@ class Pace:
             self._asked_at, self._answer = now, self._reckon(queues)
         return self._answer
 
+    def typical_seconds(self, queues: Sequence[str]) -> float:
+        """What most runs of these queues' slowest kind take at most; much, while they are unknown."""
+        self.ahead(queues)
+        return self._typical
+
     def _reckon(self, queues: Sequence[str]) -> int:
-        slowest = 0.0
+        slowest = typical = 0.0
         for queue in queues:
             kinds = self._recent.get(queue)
             for samples in list(kinds.values()) if kinds else ():
                 ordered = sorted(samples)
                 slowest = max(slowest, ordered[int(len(ordered) * 0.95)])
+                typical = max(typical, ordered[len(ordered) // 2])
+        self._typical = typical or UNKNOWN_SECONDS
         if slowest <= 0:
             return 0
         by_duration = self._threads * AHEAD_SECONDS / slowest

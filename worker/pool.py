@@ -1,27 +1,42 @@
-"""Pool: dramatiq's threads in one worker process, and how they end at once rather than within their second."""
+"""Pool: dramatiq's threads in one worker process. They ask the intake for work, and end at once when told."""
 
 from __future__ import annotations
 
-import sys
+import logging
 import threading
 from collections.abc import Sequence
-from queue import Empty, PriorityQueue
+from queue import Empty
 from typing import Any
 
-from dramatiq.worker import Worker, _WorkQueueItem
+from dramatiq.broker import MessageProxy
+from dramatiq.worker import Worker, WorkerThread
 
-from jobs.dramatiq import SeamBroker
+from jobs.dramatiq import Delivery, SeamBroker
+from worker.forward import Forward
+from worker.intake import Intake
+
+log = logging.getLogger("jobs.worker")
 
 STOP_SECONDS = 0.5
 """What the threads may take to end, all together; one that hangs in a job is left behind. Source: decision."""
+LONGEST_WAIT = 60.0
+"""Seconds that a thread sleeps unless it is woken: for ever cannot be interrupted. Source: decision."""
 
 
 class Pool(Worker):
-    """A thread for each run that is performed at once, and one for each queue, which hands over."""
+    """A thread for each run that is performed at once, and one for each queue, which dramatiq wants to have."""
 
-    def __init__(self, broker: SeamBroker, *, queues: Sequence[str], threads: int) -> None:
+    def __init__(self, broker: SeamBroker, intake: Intake, *, queues: Sequence[str], threads: int) -> None:
         super().__init__(broker, queues=set(queues), worker_threads=threads)
-        self.work_queue = self._waiting = _WorkQueue()
+        self._intake = intake
+        self.work_queue = _Handover(intake)  # type: ignore[assignment]
+        self._has_hooks = True
+
+    def start(self) -> None:
+        super().start()
+        # Forward hears of threads only. dramatiq's own, which is always there, of queues.
+        theirs = [one for one in self.broker.middleware if type(one) is not Forward]
+        self._has_hooks = any(type(one).__module__ != "dramatiq.worker" for one in theirs)
 
     def threads(self) -> list[threading.Thread]:
         """All that should be alive."""
@@ -44,21 +59,55 @@ class Pool(Worker):
     def stop(self, timeout: int = int(STOP_SECONDS * 1000)) -> None:
         for thread in self.workers:
             thread.stop()
-        self._waiting.close()
+        self._intake.close()
         super().stop(timeout)
 
+    def process(self, thread: WorkerThread, delivery: Any) -> None:
+        """Perform a delivery, with dramatiq's hooks around it where there are any to call."""
+        if self._has_hooks:
+            WorkerThread.process_message(thread, delivery)
+            return
+        try:
+            self.broker.actors[delivery.actor_name].fn(delivery)
+        except BaseException:
+            log.error("Performing failed outside the job.", exc_info=True, extra={"run_id": delivery.message_id})
+        finally:
+            self._intake.take_back(delivery)
 
-class _WorkQueue(PriorityQueue["_WorkQueueItem"]):
-    """Once it is closed, whoever waits for an item is told at once that there is none."""
+    def _add_worker(self) -> None:
+        thread = _Thread(self)
+        thread.start()
+        self.workers.append(thread)
 
-    _LAST: Any = _WorkQueueItem(sys.maxsize, None)  # type: ignore[arg-type]
 
-    def close(self) -> None:
-        self.put(self._LAST)
+class _Thread(WorkerThread):
+    def __init__(self, pool: Pool) -> None:
+        super().__init__(
+            broker=pool.broker,
+            consumers=pool.consumers,
+            work_queue=pool.work_queue,
+            worker_timeout=int(LONGEST_WAIT * 1000),
+        )
+        self._pool = pool
 
-    def get(self, block: bool = True, timeout: float | None = None) -> _WorkQueueItem:
-        item = super().get(block, timeout)
-        if item is self._LAST:
-            self.put(item)
+    def process_message(self, message: MessageProxy) -> None:
+        self._pool.process(self, message)
+
+
+class _Handover:
+    """What dramatiq's threads take for their queue."""
+
+    def __init__(self, intake: Intake) -> None:
+        self._intake = intake
+
+    def get(self, block: bool = True, timeout: float = LONGEST_WAIT) -> Delivery:
+        delivery = self._intake.hand_over(timeout if block else 0.0)
+        if delivery is None:
             raise Empty
-        return item
+        return delivery
+
+    def get_nowait(self) -> Delivery:
+        return self.get(block=False)
+
+    def task_done(self) -> None:
+        """Nobody waits for it."""

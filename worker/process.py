@@ -133,7 +133,7 @@ class Process:
         self._forward = Forward(brokers_of(app))
         self._broker = SeamBroker(app, middleware=[self._forward] if self._forward.brokers else [])
         self._broker.intake = self._intake
-        self._pool = Pool(self._broker, queues=self.queues, threads=settings.threads)
+        self._pool = Pool(self._broker, self._intake, queues=self.queues, threads=settings.threads)
         self._watchdog = self._make_watchdog()
         self.is_started = False
 

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from jobs.announce import announce
 from jobs.app import App
-from jobs.errors import ServiceDown
+from jobs.errors import JobsError, ServiceDown
 from jobs.events import ServiceFailed
 from jobs.ledger.claim import claim
 from jobs.ledger.records import Claim
@@ -99,7 +99,7 @@ class ReadySource:
         self._ledger.close()
 
     def _claim_taken(self, kinds: Sequence[str] | None) -> list[Claim]:
-        with self._app.database.write() as connection:
+        with self._app.database.write(alone=True) as connection:
             claims = claim(
                 connection,
                 self._taken,
@@ -107,11 +107,25 @@ class ReadySource:
                 worker=self._worker,
                 lease=self._app.settings.lease,
             )
+        left: list[UUID] = []
+        if len(claims) < len(self._taken):
             claimed = {one.run_id for one in claims}
-            passed_over = unclaimed(connection, [one for one in self._taken if one not in claimed])
+            left = [one for one in self._taken if one not in claimed]
         self._taken = []
-        self._return(passed_over)
+        if left:
+            self._look_at(left)
         return claims
+
+    def _look_at(self, left: Sequence[UUID]) -> None:
+        """Give back to the index what still waits. The claims beside it are committed: this must not fail them."""
+        try:
+            with self._app.database.read() as connection:
+                passed_over = unclaimed(connection, left)
+        except JobsError as error:
+            # They are found again once they are overdue.
+            self._app.events.emit([ServiceFailed("ledger", "claim", str(error))])
+            return
+        self._return(passed_over)
 
     def _return(self, runs: Sequence[Unclaimed]) -> None:
         if not runs:

@@ -74,7 +74,8 @@ class LedgerSource:
                 return []
             self._dry.clear()
         claims: list[Claim] = []
-        with self._app.database.write() as connection:
+        # Of several queues in one transaction: what one has given is not to be lost if the next does not answer.
+        with self._app.database.write(alone=len(self._queues) == 1) as connection:
             for queue in self._queues:
                 claims += claim_due(
                     connection,

@@ -147,6 +147,7 @@ class Supervisor:
             self._numbered,
             imports=self._plan.imports,
             target=self._plan.target,
+            settings=self._plan.settings,
             marks_fd=self._crew.marks.fd,
         )
         self._generations.append(generation)

@@ -25,6 +25,7 @@ from typing import Any, NoReturn
 from worker.assignment import Order
 from worker.birth import die_with_parent, leave_signals_to_the_supervisor, name_process, serve_and_exit
 from worker.imports import import_application
+from worker.preload import preload
 
 _MAX_FDS = 64
 
@@ -196,6 +197,7 @@ def main(payload: dict[str, Any]) -> NoReturn:
     try:
         target = payload["target"].partition(":")[0]
         left = import_application([target, *payload["imports"]])
+        preload(payload["settings"])
     except Exception as error:
         zygote.say(say="failed", line=str(error), traceback="".join(traceback.format_exception(error)))
         os._exit(2)

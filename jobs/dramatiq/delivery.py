@@ -43,6 +43,11 @@ class Delivery(MessageProxy):
         return {}
 
     @property
+    def message(self) -> Delivery:
+        """For dramatiq's threads, whose queue gives items that hold a message."""
+        return self
+
+    @property
     def args(self) -> tuple[Any, ...]:  # type: ignore[override]
         """What the actor is called with: this delivery."""
         return (self,)

@@ -29,7 +29,7 @@ def hand_on(
             mine = [replace(run, parent_id=one.run_id, root_id=root) for run in ending.then]
             runs += mine
             freed = tuple(Freed(run.id, run.queue, run.priority, run.run_at) for run in mine)
-            one = replace(one, followed_by=one.followed_by + freed)
+            one = one._replace(followed_by=one.followed_by + freed)
         if ending.arguments is not None and one.state is RunState.QUEUED:
             session.execute(_rewrite(), {"run": one.run_id, "new_arguments": ending.arguments})
         found.append((ending, one))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 from uuid import UUID
 
 from jobs.states import Cause, Outcome, RunState
@@ -65,9 +65,11 @@ class Admitted:
     created: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Claim:
-    """A worker's right to perform a run, until its lease is over; the token is what proves it."""
+class Claim(NamedTuple):
+    """A worker's right to perform a run, until its lease is over; the token is what proves it.
+
+    A named tuple, for one is made of every row that a claim returns: a frozen dataclass costs five times as much.
+    """
 
     run_id: UUID
     token: UUID
@@ -131,8 +133,7 @@ class Ending:
     arguments: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Settled:
+class Settled(NamedTuple):
     """Where a run now is, after one of its attempts ended."""
 
     run_id: UUID

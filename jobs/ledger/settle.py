@@ -26,28 +26,30 @@ def settle(
         monotonic: this process's monotonic clock, now; with ``Ending.ended_monotonic`` it says how long ago
             each attempt ended, so that stored moments are the ledger's whatever this machine's clock says.
     """
-    # By token: a run may be here twice, once for a lease that was lost.
-    by_token = {one.claim.token: one for one in endings}
     ends = [
         End(
-            run_id=one.claim.run_id,
-            token=one.claim.token,
-            attempt=one.claim.attempt,
-            outcome=one.outcome,
-            worker=worker,
-            ago_seconds=max(0.0, monotonic - one.ended_monotonic),
-            elapsed_seconds=one.elapsed_seconds,
-            delay_seconds=one.delay_seconds,
-            cause=one.cause,
-            result=one.result,
-            failure=one.failure,
+            one.claim.run_id,
+            one.claim.token,
+            one.claim.attempt,
+            one.outcome,
+            worker,
+            max(0.0, monotonic - one.ended_monotonic),
+            one.elapsed_seconds,
+            one.delay_seconds,
+            one.cause,
+            one.result,
+            one.failure,
         )
         for one in endings
     ]
     ended, refused = end(session, ends, poison_after=poison_after, now=now)
+    # By token where some were refused: a run may be here twice, once for a lease that was lost.
     lost = {one.token for one in refused}
-    by_run = {one.claim.run_id: one for token, one in by_token.items() if token not in lost}
-    settled = [(by_run[one.run_id], one) for one in ended]
+    by_run = {one.claim.run_id.int: one for one in endings if not lost or one.claim.token not in lost}
+    settled = [(by_run[one.run_id.int], one) for one in ended]
     if any(one.then or one.arguments is not None for one in endings):
         settled = hand_on(session, settled, now=now)
+    if not refused:
+        return settled, []
+    by_token = {one.claim.token: one for one in endings}
     return settled, [by_token[one.token] for one in refused]

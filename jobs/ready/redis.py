@@ -166,7 +166,7 @@ def _milliseconds(moment: datetime) -> int:
 def _run_id(member: bytes) -> UUID | None:
     """The run a member names; None for what others may have put there."""
     try:
-        return UUID(hex=member.decode("ascii"))
+        return UUID(int=int(member, 16)) if len(member) == 32 else None
     except ValueError:
         return None
 

@@ -25,6 +25,7 @@ from jobs.ledger.records import Failure
 from jobs.models import JobAttempt, JobRun
 from jobs.states import Outcome, RunState
 from tests.waiting import wait_until
+from worker.intake import Intake
 from worker.marks import Marks, MarksTable
 from worker.process import Process
 
@@ -217,26 +218,23 @@ def test_what_is_still_performed_after_the_shutdown_limit_is_released_uncharged(
     assert [one.outcome for one in attempts(app, run_id)] == [Outcome.RELEASED]
 
 
-def test_a_consumer_that_dramatiq_restarts_drops_nothing(app, start):
-    process = start()
+def test_a_consumer_that_dramatiq_restarts_drops_nothing(app, start, monkeypatch):
     broken = threading.Event()
-    hand_over = process._intake.hand_over
+    wait_for_end = Intake.wait_for_end
 
-    def break_often(wait_seconds: float) -> Delivery | None:
-        delivery = hand_over(wait_seconds)
-        if delivery is not None and delivery.claim.arguments.endswith("0}") and not broken.is_set():
+    def break_once(intake: Intake, seconds: float) -> None:
+        # While a run is performed whose thread dramatiq would have given back to this consumer.
+        if not broken.is_set() and wait_until(lambda: bool(STAGE.began), seconds=SOON):
             broken.set()
-            with process._intake._lock:  # As if it had never been handed over: the consumer failed before.
-                process._intake._ahead.pop(delivery)
-                process._intake._heap.append((0, -1, delivery))
             raise dramatiq.errors.ConnectionFailed("the consumer breaks")
-        return delivery
+        wait_for_end(intake, seconds)
 
-    process._intake.hand_over = break_often
+    monkeypatch.setattr(Intake, "wait_for_end", break_once)
+    start()
     jobs.enqueue_many([Note(n=n) for n in range(100)])
 
     assert all_succeeded(app, 100)
-    assert broken.is_set()
+    assert wait_until(broken.is_set, seconds=SOON)
     assert sorted(STAGE.began) == list(range(100))
 
 
