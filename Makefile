@@ -42,11 +42,9 @@ faults: $(VENV)/.installed-test ## kill, freeze and flush real processes and ser
 	@echo "faults: the whole fault suite, one test at a time; python -m tests.faults.table then writes its table"
 	$(BIN)/python -m pytest -m faults --timeout 600 $(ARGS)
 
-bench: $(VENV)/.installed-test ## measure; figures, not tests
-	@echo "bench: every program of benchmarks/, one after another"
-	@for program in benchmarks/*.py; do \
-		echo "== $$program"; $(BIN)/python -m "benchmarks.$$(basename "$$program" .py)" $(ARGS) || exit 1; \
-	done
+bench: $(VENV)/.installed-test ## measure; figures, not tests (ARGS="drain --repeats 1" for a part)
+	@echo "bench: every program that docs/performance.md is made of, one after another; JSON lines in artifacts/"
+	$(BIN)/python -m benchmarks $(ARGS)
 
 clean: ## remove the environment and whatever was made
 	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis artifacts

@@ -1,88 +1,47 @@
-"""What an idle worker process costs: statements, Redis calls and processor time a minute.
-
-    python benchmarks/idle.py [--seconds 60]
-
-The aim: under 60 statements and 400 Redis calls a minute, and under 1 % of a core.
-"""
+"""What an idle fleet costs: memory and processor time of a worker of two processes and a scheduler, whole trees."""
 
 from __future__ import annotations
 
 import argparse
-import os
-import sys
 import time
-from collections import Counter
-from contextlib import closing
-from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT))
+from benchmarks.kit.figures import Figures, program
+from benchmarks.kit.modes import MODES
+from benchmarks.kit.places import Place, places, wait_for
+from benchmarks.kit.processes import cpu_seconds, pss_megabytes, tree
 
-
-def measure(url: str, redis_url: str | None, seconds: float) -> dict[str, float]:
-    """Of one process that serves one queue with nothing in it; a minute's worth."""
-    import redis
-    from sqlalchemy import Engine, event
-
-    from jobs import Job, boot, schema
-    from jobs.settings import Settings
-    from worker.marks import Marks, MarksTable
-    from worker.process import Process
-
-    class Idle(Job):
-        def perform(self) -> None:
-            pass
-
-    app = boot.configure(boot.build(Settings(database_url=url, redis_url=redis_url, log_level="error")))
-    schema.upgrade(app.database)
-    if app.ready is not None:
-        app.ready.mark_intact()
-    counts: Counter[str] = Counter()
-    # Of every engine: the heartbeat has one of its own.
-    event.listen(Engine, "before_cursor_execute", lambda *a: counts.update(["statements"]))
-    process = Process(app, "idle", Marks(MarksTable(1).fd, 0))
-    process.start()
-    time.sleep(5)  # not the first looks, which are many
-    counts.clear()
-    before = _calls(redis, redis_url)
-    began, cpu = time.monotonic(), time.process_time()
-    time.sleep(seconds)
-    minutes = (time.monotonic() - began) / 60
-    cpu = time.process_time() - cpu
-    calls = _calls(redis, redis_url) - before
-    process.stop(1)
-    return {
-        "statements_a_minute": round(counts["statements"] / minutes),
-        "redis_calls_a_minute": round(calls / minutes),
-        "percent_of_a_core": round(cpu / minutes / 60 * 100, 2),
-    }
+WORKERS = "select count(*) from job_workers"
+SETTLE_SECONDS = 5.0
+"""Until the first looks, which are many, are over."""
 
 
-def _calls(redis, url: str | None) -> int:  # type: ignore[no-untyped-def]
-    if url is None:
-        return 0
-    with redis.Redis.from_url(url) as client:
-        stats = client.info("commandstats")
-        # What a client sent; the commands that a script makes inside the server are no calls.
-        return sum(int(stats.get(f"cmdstat_{name}", {}).get("calls", 0)) for name in ("bzpopmin", "evalsha", "eval"))
+def measure(place: Place, given: argparse.Namespace, figures: Figures) -> None:
+    with (
+        place.worker(JOBS_PROCESSES="2") as worker,
+        place.command("scheduler", "--import", "benchmarks.kit.work") as scheduler,
+    ):
+        wait_for(lambda: int(place.sql(WORKERS)[0]) >= 2)
+        time.sleep(SETTLE_SECONDS)
+        pids = {"worker": tree(worker.pid), "scheduler": tree(scheduler.pid)}
+        before = {name: cpu_seconds(some) for name, some in pids.items()}
+        served, began = place.server_seconds(), time.monotonic()
+        time.sleep(given.seconds)
+        seconds = time.monotonic() - began
+        used = {name: (cpu_seconds(some) - before[name]) / seconds * 100 for name, some in pids.items()}
+        served = (place.server_seconds() - served) / seconds * 100
+        figures.add("idle worker of 2 processes, memory (PSS)", place.mode, "MB", pss_megabytes(pids["worker"]))
+        figures.add("idle scheduler, memory (PSS)", place.mode, "MB", pss_megabytes(pids["scheduler"]))
+        figures.add("idle worker and scheduler, processor", place.mode, "% of a core", sum(used.values()))
+        figures.add("their servers, processor", place.mode, "% of a core", served)
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("--seconds", type=float, default=60.0)
-    given = parser.parse_args()
-    from tests.servers import PostgresServer, RedisServer
-
-    with closing(PostgresServer()) as postgres, closing(RedisServer()) as redis:
-        postgres.start()
-        redis.start()
-        for name, redis_url in (("PostgreSQL and Redis", redis.url), ("PostgreSQL alone", None)):
-            pid = os.fork()
-            if pid == 0:
-                print(f"{name:22}", measure(postgres.create_database(), redis_url, given.seconds), flush=True)
-                os._exit(0)
-            os.waitpid(pid, 0)
+def run(given: argparse.Namespace, figures: Figures) -> None:
+    with places() as there:
+        for _ in range(given.repeats):
+            for mode in MODES:
+                with there.ledger(mode) as place:
+                    measure(place, given, figures)
 
 
 if __name__ == "__main__":
-    main()
+    program("idle", run, seconds=(15.0, "to watch"))

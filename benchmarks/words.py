@@ -1,0 +1,69 @@
+"""What docs/performance.md says between its figures."""
+
+from __future__ import annotations
+
+INTRODUCTION = """
+# Performance
+
+What this page says was measured by the programs in `benchmarks/`, and the page is made from their figures:
+
+    make bench                                       # every program; a table each, and JSON lines in artifacts/
+    python -m benchmarks.drain --repeats 3           # one of them
+
+**Method.** Each program starts its own PostgreSQL (fsync on) and Valkey, on this machine, and its own workers, by the
+command and with the settings that a user has: 8 threads, `synchronous_commit` on for what is enqueued and for what has
+ended, JSON logs of every attempt to a file. Systems take turns within a round, and the table gives the median of the
+rounds and their range. What is compared is compared within a round, for a machine's mood lasts longer than one.
+
+**Yardstick.** Stock dramatiq on the same Valkey, in the same round, started by its own command with as many threads and
+`dramatiq_queue_prefetch=256`, its fastest setting. It records nothing: when its Redis is lost, so are the jobs. A run
+of ours is a row from before `enqueue` returns, a lease while it is performed, and a row for its attempt. For enqueueing
+there is a second yardstick, which bounds what any ledger could do: the same row inserted by psycopg itself, with
+nothing checked.
+
+**The job** does nothing. It has one number and a text of 100 characters. Of jobs that do something, take the time they
+need and add what stands here.
+"""
+
+MEANINGS = {
+    "drain": """Draining a backlog
+*Runs a second* is from the start of the first attempt to the end of the last, as the ledger has them: claimed,
+performed and settled, with the attempt on record. *Processor time* is what the worker's whole tree, or all processes
+of the servers, used for a run, the start of the worker included (about a second, so 50 µs a run here). *Write-ahead
+log* is what PostgreSQL writes to disk for a run after it was enqueued. *Statements and commits* were counted in the
+worker, in a round of its own.""",
+    "backlog": """A long backlog
+The same number of runs, taken from a queue of 20,000 and from one of a million. A worker that sorts, counts or walks
+what waits would show it here.""",
+    "enqueue": """Enqueueing
+One by one, each call returns when its row is committed to disk and its id is in the ready index: the disk's own time
+for a commit is most of it. *Many* is `enqueue_many`, in one call (one transaction) and 100 a call.""",
+    "latency": """Latency
+From the call of `enqueue` to the first line of `perform`. The call's commit is part of it, for nothing is enqueued
+before; stock dramatiq waits for no disk.""",
+    "lateness": """Due runs and retries
+How long after their moment they begin: from `run_at`, or the attempt's `retry_at`, to the start of the attempt.""",
+    "idle": """Doing nothing
+Memory is the proportional set size of the whole tree: supervisor, the process that forks, and two worker processes.
+What they share is counted once. Processor time is over 15 s, of all threads.""",
+    "coroutines": """Coroutines
+`async` jobs that sleep for a second, all in one process with the default `JOBS_ASYNC_CONCURRENCY`.""",
+    "mixed": """Long jobs beside short ones
+A process claims what its threads will have done within 100 ms, and gives back what it has not started in time. So a
+second worker has its share at once, and a short job waits for a thread and not for a batch.""",
+    "held": """A transaction that somebody holds open
+While it is open, PostgreSQL can remove no row that has died since. Claims by id (with Redis) do not meet the dead ones;
+claims from the queue's index (without) walk past them.""",
+    "fairness": """Processes that share one SQLite file
+SQLite lets one connection write at a time. Ours stand in a queue for it; without, the fastest takes all.""",
+}
+
+PROFILE = """
+Where the time goes
+Processor time of one worker process that drains a backlog in fleet mode, by thread and by the innermost module of ours,
+or library, that it was in; sampled every 10 ms. The settler's and the intake's work is per batch but for what every run
+must bring with it: its arguments and its row on the way in, its moments, its event and its log line on the way out.
+"""
+
+SHORTFALLS: dict[str, str] = {}
+"""By the name of a goal: why it falls short of its *at least*, where it does."""
