@@ -82,11 +82,11 @@ def identify(request: Request, given: Annotated[object, Depends(bearer)] = None)
     return identity
 
 
-def operator_of(identity: Annotated[Identity, Depends(identify)]) -> Operator:
+async def operator_of(identity: Annotated[Identity, Depends(identify)]) -> Operator:
     return identity.operator
 
 
-def address_of(request: Request) -> str | None:
+async def address_of(request: Request) -> str | None:
     """Where the request comes from; behind a proxy that is believed, what it says."""
     return request.client.host if request.client is not None else None
 

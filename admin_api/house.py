@@ -35,9 +35,14 @@ def house_of(request: Request) -> House:
     return house
 
 
-def ledger_of(request: Request) -> App:
+# Async, for what takes no time is not worth a thread of the pool.
+async def _house(request: Request) -> House:
+    return house_of(request)
+
+
+async def _ledger(request: Request) -> App:
     return house_of(request).app
 
 
-Ledger = Annotated[App, Depends(ledger_of)]
-TheHouse = Annotated[House, Depends(house_of)]
+Ledger = Annotated[App, Depends(_ledger)]
+TheHouse = Annotated[House, Depends(_house)]

@@ -34,7 +34,7 @@ KEY_PATTERN = r"^[!-~]{1,100}$"
 """Printable ASCII without spaces."""
 
 
-def idempotency_key(
+async def idempotency_key(
     key: Annotated[
         str | None,
         Header(

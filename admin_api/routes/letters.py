@@ -26,7 +26,11 @@ class Since(Paging):
     since: str | None = Field(None, max_length=100, description="`1h` (ago), `2026-11-01`.")
 
     def moment(self, house: House) -> datetime | None:
-        return None if self.since is None else read_moment(self.since, what="since", now=house.app.clock.now())
+        """The moment that is meant, to ten seconds: figures are kept by it, and would never be found again."""
+        if self.since is None:
+            return None
+        now = house.app.clock.now()
+        return read_moment(self.since, what="since", now=now.replace(second=now.second // 10 * 10, microsecond=0))
 
 
 Sinces = Annotated[Since, Query()]
