@@ -1,5 +1,6 @@
-"""How long the API and its pages let one wait on a ledger of a million runs while workers run at full load, and what
-that costs the workers.
+"""How long the API lets one wait over a million runs while a worker runs at full load, and what that costs it.
+
+``benchmarks.web`` does the same for the pages.
 
     python -m benchmarks.api [--runs 1000000] [--seconds 20] [--rate 20] [--url postgresql://…]
 
@@ -41,10 +42,6 @@ LISTS = (
     "schedules", "audit-entries", "statistics", "users", "tokens", "replays", "cancellations", "purges", "restorations",
     "runs/{run}", "runs/{run}/attempts", "runs/{run}/steps", "runs/{run}/children", "runs/{run}/replays",
     "runs/{run}/followups", "runs/{run}/lineage", "runs/{run}/explanation", "runs/{waiting}/explanation",
-)  # fmt: skip
-PAGES = (
-    "/", "/runs", "/runs?where=" + quote("state:dead"), "/runs/{run}", "/dead", "/errors", "/queues", "/workers",
-    "/schedules", "/kinds", "/kinds/Kind3", "/audit", "/health", "/users",
 )  # fmt: skip
 
 
@@ -139,15 +136,14 @@ def serving(url: str, redis_url: str) -> Iterator[str]:
         child.wait()
 
 
-def ask(base: str, path: str, headers: dict[str, str], took: dict[str, list[float]]) -> None:
-    """One request on a connection of its thread's own."""
+def ask(base: str, path: str, headers: dict[str, str], due: float, took: dict[str, list[float]]) -> None:
+    """One request, timed from when it was due: a client that falls behind does not flatter the server."""
     place = urlsplit(base)
     connection = http.client.HTTPConnection(place.hostname or "", place.port, timeout=30)
-    began = time.perf_counter()
     connection.request("GET", path, headers=headers)
     answer = connection.getresponse()
     body = answer.read()
-    took.setdefault(path, []).append((time.perf_counter() - began) * 1000)
+    took.setdefault(path, []).append((time.monotonic() - due) * 1000)
     connection.close()
     if answer.status != 200:
         raise SystemExit(f"{path}: {answer.status} {body[:300]!r}")
@@ -158,11 +154,12 @@ def press(
 ) -> dict[str, list[float]]:
     """Ask for each in turn, ``rate`` a second whether or not the last has been answered; milliseconds by path."""
     took: dict[str, list[float]] = {}
-    waiting: queue.Queue[str | None] = queue.Queue()
+    waiting: queue.Queue[tuple[str, float] | None] = queue.Queue()
 
     def serve() -> None:
-        while (path := waiting.get()) is not None:
-            ask(base, path, headers, took)
+        while (one := waiting.get()) is not None:
+            path, due = one
+            ask(base, path, headers, due, took)
 
     threads = [threading.Thread(target=serve) for _ in range(16)]
     for one in threads:
@@ -173,7 +170,7 @@ def press(
         if due - begin > seconds:
             break
         time.sleep(max(0.0, due - time.monotonic()))
-        waiting.put(path)
+        waiting.put((path, due))
     for _ in threads:
         waiting.put(None)
     for one in threads:
@@ -203,30 +200,26 @@ def main() -> None:
         base = stack.enter_context(serving(url, redis.url))
         pulse = stack.enter_context(closing(Pulse(url, redis.url)))
         pulse.warm()
-        named = {"{run}": run, "{waiting}": waiting}
-        for what, paths in (("lists", tuple(f"/v1/{one}" for one in LISTS)), ("pages", PAGES)):
-            asked = [one.replace("{run}", named["{run}"]).replace("{waiting}", waiting) for one in paths]
-            press(base, asked, headers, rate=given.rate, seconds=len(asked) / given.rate)
-            alone = pulse.rate(given.seconds / 2)
-            took: dict[str, list[float]] = {}
-            asking = threading.Thread(
-                target=lambda asked=asked, took=took: took.update(
-                    press(base, asked, headers, rate=given.rate, seconds=given.seconds + 2)
-                )
-            )
-            asking.start()
-            beside = pulse.rate(given.seconds)
-            asking.join()
-            alone = (alone + pulse.rate(given.seconds / 2)) / 2
-            show(what, took, alone, beside, given)
+        asked = [f"/v1/{one}".replace("{run}", run).replace("{waiting}", waiting) for one in LISTS]
+        press(base, asked, headers, rate=given.rate, seconds=len(asked) / given.rate)
+        alone = pulse.rate(given.seconds / 2)
+        took: dict[str, list[float]] = {}
+        asking = threading.Thread(
+            target=lambda: took.update(press(base, asked, headers, rate=given.rate, seconds=given.seconds + 2))
+        )
+        asking.start()
+        beside = pulse.rate(given.seconds)
+        asking.join()
+        alone = (alone + pulse.rate(given.seconds / 2)) / 2
+        show(took, alone, beside, given)
 
 
 def prepare(url: str, runs: int) -> tuple[dict[str, str], str, str]:
-    """Fill the ledger; the headers of an admin, signed in both as program and as browser; a dead run, a waiting one."""
+    """Fill the ledger; an admin's headers, a dead run and a waiting one."""
     from benchmarks.fill import fill_ledger
     from jobs import boot, schema
     from jobs.ledger.selectors import Selector
-    from jobs.operations import inspect, sign_in
+    from jobs.operations import inspect
     from jobs.operations.operator import Operator, Permission
     from jobs.operations.tokens import create_token
     from jobs.operations.users import create_user
@@ -242,17 +235,15 @@ def prepare(url: str, runs: int) -> tuple[dict[str, str], str, str]:
     _, secret = create_token(
         app, shell, user="ada", name="bench", permissions=sorted(Permission), lasts=timedelta(days=1)
     )
-    cookie = sign_in.sign_in(app, "ada", "a long enough password", kind="page").secret
     dead = inspect.list_runs(app, shell, Selector(states=("dead",)), limit=1).runs[0]
     waits = inspect.list_runs(app, shell, Selector(states=("queued",)), limit=1).runs[0]
     app.close()
-    headers = {"Authorization": f"Bearer {secret}", "Cookie": f"jobledger-session={cookie}", "Accept": "text/html"}
-    return headers, str(dead.id), str(waits.id)
+    return {"Authorization": f"Bearer {secret}"}, str(dead.id), str(waits.id)
 
 
-def show(what: str, took: dict[str, list[float]], alone: float, beside: float, given: argparse.Namespace) -> None:
+def show(took: dict[str, list[float]], alone: float, beside: float, given: argparse.Namespace) -> None:
     every = sorted(one for each in took.values() for one in each)
-    print(f"\n{what}: {len(every)} requests at {given.rate:g}/s; load average {os.getloadavg()[0]:.1f}")
+    print(f"{len(every)} requests at {given.rate:g}/s; load average {os.getloadavg()[0]:.1f}")
     for path, each in sorted(took.items(), key=lambda one: -max(one[1])):
         print(f"  {path[:70]:70} median {sorted(each)[len(each) // 2]:7.1f} ms   slowest {max(each):7.1f} ms")
     p95 = every[int(len(every) * 0.95)]
