@@ -100,7 +100,7 @@ class BatchSettled(Event):
 @dataclass(frozen=True, slots=True)
 class RunsSwept(Event):
     """Upkeep moved runs that nobody held: ``duty`` is rescue, expire, unknown_kind, reconcile or
-    prune; of prune_keys, prune_slots, prune_workers and prune_audit ``runs`` are other rows."""
+    prune; of prune_keys, prune_groups, prune_slots, prune_workers and prune_audit ``runs`` are other rows."""
 
     duty: str
     runs: int

@@ -78,9 +78,9 @@ class _Child:
         self._stopping = threading.Event()
         self._claims: queue.SimpleQueue[Claim] = queue.SimpleQueue()
         self._cancel: Callable[[], None] = lambda: None
-        forward = Forward(brokers_of(app))
-        forward.boot()
-        forward.before_worker_boot(None, self)
+        self._forward = Forward(brokers_of(app))
+        self._forward.boot()
+        self._forward.before_worker_boot(None, self)
 
     def serve(self, memory: int | None) -> NoReturn:
         threading.Thread(target=self._listen, name="jobs-child-line", daemon=True).start()
@@ -103,6 +103,7 @@ class _Child:
                         self._cancel()
                     case {"do": "stop"}:
                         self._stopping.set()
+                        self._forward.shut_down(self)
         finally:
             os._exit(0)  # The parent is gone; whatever the job does, its lease will be lost.
 

@@ -33,6 +33,7 @@ def ending_of(app: App, claim: Claim, started: float, verdict: Verdict) -> Endin
         failure=describe_failure(error, kind=claim.kind) if error is not None else None,
         error=error,
         then=verdict.then,
+        completes=verdict.completes,
         arguments=verdict.arguments,
     )
 

@@ -15,7 +15,7 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
-from jobs.ledger.records import Claim, Ending, Failure, NewRun, Settled
+from jobs.ledger.records import Claim, Completion, Ending, Failure, NewRun, Settled
 from jobs.states import Cause, Outcome
 
 
@@ -32,6 +32,7 @@ class Verdict:
     settled: Settled | None
     was_interrupted: bool = False
     then: tuple[NewRun, ...] = ()
+    completes: tuple[Completion, ...] = ()
     arguments: str | None = None
 
     @classmethod
@@ -46,6 +47,7 @@ class Verdict:
             settled=settled,
             was_interrupted=was_interrupted,
             then=tuple(ending.then),
+            completes=tuple(ending.completes),
             arguments=ending.arguments,
         )
 
@@ -61,6 +63,7 @@ class Verdict:
             result=self.result,
             failure=self.failure,
             then=self.then,
+            completes=self.completes,
             arguments=self.arguments,
         )
 

@@ -110,13 +110,22 @@ class Failure:
     fingerprint: str
 
 
+@dataclass(frozen=True, slots=True)
+class Completion:
+    """A message of a group that is done, by its own id; ``then`` is enqueued with the last of the group."""
+
+    group_id: UUID
+    message_id: str
+    then: tuple[NewRun, ...]
+
+
 @dataclass(slots=True, kw_only=True)
 class Ending:
     """How an attempt ended, to be settled. The ledger decides where its run goes.
 
     ``delay_seconds`` is when to try again; ``cause``, where there is one, says why there is no further try.
-    ``then`` are runs that are enqueued with it, unless it is refused or the run was cancelled; ``arguments`` are
-    what the next attempt is to read, if there is one.
+    ``then`` are runs that are enqueued with it, unless it is refused or an operator cancelled the run; ``completes``
+    are groups that its success counts in; ``arguments`` are what the next attempt is to read, if there is one.
     ``ended_monotonic`` is when, by this process's monotonic clock; the ledger's moments are reckoned from it.
     """
 
@@ -130,6 +139,7 @@ class Ending:
     failure: Failure | None = None
     error: BaseException | None = field(default=None, repr=False)
     then: Sequence[NewRun] = ()
+    completes: Sequence[Completion] = ()
     arguments: str | None = None
 
 

@@ -47,7 +47,7 @@ def settle(
     lost = {one.token for one in refused}
     by_run = {one.claim.run_id.int: one for one in endings if not lost or one.claim.token not in lost}
     settled = [(by_run[one.run_id.int], one) for one in ended]
-    if any(one.then or one.arguments is not None for one in endings):
+    if any(one.then or one.completes or one.arguments is not None for one in endings):
         settled = hand_on(session, settled, now=now)
     if not refused:
         return settled, []

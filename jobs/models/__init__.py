@@ -9,7 +9,7 @@ from jobs.models.access import (
     OperatorToken,
     OperatorUser,
 )
-from jobs.models.effects import JobFollowup, JobKey, JobStep
+from jobs.models.effects import JobFollowup, JobGroup, JobGroupMember, JobKey, JobStep
 from jobs.models.fleet import JobKind, JobQueue, JobWorker
 from jobs.models.operators import OperatorAction, OperatorActionRun
 from jobs.models.runs import JobAttempt, JobRun
@@ -46,6 +46,8 @@ __all__ = [
     "Base",
     "JobAttempt",
     "JobFollowup",
+    "JobGroup",
+    "JobGroupMember",
     "JobKey",
     "JobKind",
     "JobLeader",

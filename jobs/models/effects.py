@@ -1,4 +1,4 @@
-"""What runs rely on: keys, steps and cursors, follow-ups."""
+"""What runs rely on: keys, steps and cursors, follow-ups, groups."""
 
 from __future__ import annotations
 
@@ -72,3 +72,32 @@ class JobFollowup(Base):
         # ledger/followups.py, those of runs that end.
         Index("ix_job_followups_run", "run_id"),
     )
+
+
+class JobGroup(Base):
+    """A group of dramatiq messages whose last completion enqueues something: how many there are, how many are done."""
+
+    __tablename__ = "job_groups"
+
+    id: Mapped[UUID] = mapped_column(Uuid, primary_key=True)
+    size: Mapped[int] = mapped_column(Integer)
+    done: Mapped[int] = mapped_column(Integer, default=0)
+    changed_at: Mapped[datetime] = mapped_column(UtcDateTime)
+
+    __table_args__ = (
+        CheckConstraint("done between 0 and size", name="done"),
+        # ledger/groups.py, those that nothing happened to for long.
+        Index("ix_job_groups_changed", "changed_at"),
+    )
+
+
+class JobGroupMember(Base):
+    """A message of a group that is done; ``id`` is made of both, so that it is counted once."""
+
+    __tablename__ = "job_group_members"
+
+    id: Mapped[UUID] = mapped_column(Uuid, primary_key=True)
+    group_id: Mapped[UUID] = mapped_column(Uuid)
+
+    # ledger/groups.py, those of groups that are deleted.
+    __table_args__ = (Index("ix_job_group_members_group", "group_id"),)

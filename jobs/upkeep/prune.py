@@ -10,6 +10,7 @@ from jobs.clock import new_token
 from jobs.enqueue import enqueuer
 from jobs.events import RunsSwept
 from jobs.ledger import leader, prune
+from jobs.ledger.groups import prune_groups
 from jobs.ledger.keys import forget_lapsed
 from jobs.ledger.slots import prune_slots
 from jobs.ledger.workers import forget_old
@@ -25,6 +26,8 @@ TURN_SECONDS = 1.0
 """How long a turn may go on, so that the other duties have theirs. Source: decision."""
 WORKERS_KEPT = timedelta(days=1)
 """How long the row of a worker process that is gone is kept, at the least. Source: decision."""
+GROUPS_KEPT = timedelta(days=730)
+"""How long a group that nothing happens to is kept: its messages may wait long. Source: decision; a row is small."""
 
 Batch = Callable[[Executor], int]
 """Deletes one limited batch; how many rows."""
@@ -89,6 +92,7 @@ class Pruner:
         if (purged := settings.retain_purged) is not None:
             yield "prune", lambda session: prune.prune_purged(session, after=purged)
         yield "prune_keys", forget_lapsed
+        yield "prune_groups", lambda session: prune_groups(session, after=GROUPS_KEPT)
         if (slots := settings.retain_slots) is not None:
             yield "prune_slots", lambda session: prune_slots(session, after=slots)
         gone = max(WORKERS_KEPT, 10 * settings.unknown_kind_wait)
