@@ -52,6 +52,9 @@ COMMANDS: dict[str, Entry] = {
     "tokens": Entry("admin_cli.users:tokens", "Tokens, with which programs use the API.", SETUP),
     "config": Entry("admin_cli.config:config", "The settings, and where each comes from.", SETUP),
     "migrate": Entry("admin_cli.migrate:migrate", "Make, move and show the ledger's tables.", SETUP),
+    "import-dramatiq": Entry(
+        "admin_cli.import_dramatiq:import_dramatiq", "Move a dramatiq RedisBroker's messages here.", SETUP
+    ),
     "shell-init": Entry("admin_cli.shell_init:shell_init", "Print what makes `jobs WORD` work in your shell.", SETUP),
     "completion": Entry("admin_cli.completion:completion", "Print the completion script of a shell.", SETUP),
 }

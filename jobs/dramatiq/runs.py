@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from typing import Any
+from uuid import UUID
 
 from dramatiq.broker import Broker
 from dramatiq.common import q_name
@@ -20,7 +21,7 @@ from jobs.ledger.records import NewRun
 from jobs.options import MAX_KIND, MAX_QUEUE, check_name
 
 
-def new_run(app: App, broker: Broker, message: Message[Any]) -> NewRun:
+def new_run(app: App, broker: Broker, message: Message[Any], *, run_id: UUID | None = None) -> NewRun:
     """The run of ``message``: kind and priority are its actor's, and an ``eta`` is when it is due.
 
     Raises:
@@ -36,13 +37,13 @@ def new_run(app: App, broker: Broker, message: Message[Any]) -> NewRun:
     stored: Message[Any] = Message(**{**message.asdict(), "queue_name": queue, "options": options})
     parent = current_run.get()
     return NewRun(
-        id=new_run_id(),
+        id=run_id or new_run_id(),
         kind=check_name(message.actor_name, what="kind", longest=MAX_KIND),
         queue=queue,
         priority=actor.priority if actor is not None else 0,
         arguments=write_message(stored, max_bytes=app.settings.max_argument_bytes),
-        max_attempts=max_attempts(broker, declared, options),
-        run_at=_moment(eta),
+        max_attempts=max_attempts(broker, declared, options, crashes=app.settings.poison_after - 1),
+        run_at=_moment(eta, message, broker),
         correlation_id=correlation_id.get(),
         enqueued_by=enqueuer(),
         parent_id=parent.id if parent else None,
@@ -50,10 +51,16 @@ def new_run(app: App, broker: Broker, message: Message[Any]) -> NewRun:
     )
 
 
-def _moment(eta: Any) -> datetime | None:
+def _moment(eta: Any, message: Message[Any], broker: Broker) -> datetime | None:
+    """When a message is due. dramatiq's worker takes an ``eta`` that is no number for now, and says so."""
     if eta is None:
+        return None
+    if not isinstance(eta, int | float):
+        broker.logger.warning(
+            "Invalid eta value for message %r: %r. Setting eta to current_millis().", message.message_id, eta
+        )
         return None
     try:
         return datetime.fromtimestamp(eta / 1000, UTC)
-    except (TypeError, ValueError, OverflowError, OSError):
+    except (ValueError, OverflowError, OSError):
         raise EnqueueRefused(f"An eta is milliseconds since 1970, got {eta!r}.") from None

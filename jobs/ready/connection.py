@@ -36,10 +36,15 @@ class Script:
 
 
 class Connections:
-    """Commands to one server. Connects when first used; after an error, and after a fork, connects anew."""
+    """Commands to one server. Connects when first used; after an error, and after a fork, connects anew.
 
-    def __init__(self, url: str) -> None:
+    Args:
+        named_by: where people wrote the URL, for what errors say.
+    """
+
+    def __init__(self, url: str, *, named_by: str = "JOBS_REDIS_URL") -> None:
         self.shown = safe_url(url)
+        self._named_by = named_by
         options = connection_options(url)
         is_socket = "path" in options
         limits = {name: value for name, value in _LIMITS.items() if not (is_socket and "keepalive" in name)}
@@ -104,6 +109,7 @@ class Connections:
 
     def _translate(self, err: Exception) -> JobsError:
         what, hint = _reason(err)
+        hint = hint.replace("JOBS_REDIS_URL", self._named_by)
         return ServiceDown(f"Redis at {self.shown} {what.rstrip('.')}.", hint=hint)
 
 

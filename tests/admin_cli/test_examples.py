@@ -31,9 +31,9 @@ SERVES = {
 """Commands that go on until they are stopped, and what they say when they serve."""
 PEOPLE = ("users create", "users list", "users role", "users reset", "users disable", "users enable")
 PROGRAMS = ("tokens create", "tokens list", "tokens revoke")
-ELSEWHERE = {"demo", "shell-init", "completion", "check", *PEOPLE, *PROGRAMS}
-"""Run by test_demo, by test_shell_init (in the shells themselves), with the worker below, and one after another by
-``test_the_examples_of_users_and_tokens_work``."""
+ELSEWHERE = {"demo", "shell-init", "completion", "check", "import-dramatiq", *PEOPLE, *PROGRAMS}
+"""Run by test_demo, by tests/jobs/broker/test_importing.py, by test_shell_init (in the shells
+themselves), with the worker below, and one after another by ``test_the_examples_of_users_and_tokens_work``."""
 EXPECTED = {
     "jobledger status --watch": Exit.TIMED_OUT,
     "jobledger --timeout 1m wait c9165be1": Exit.RUN_DEAD,

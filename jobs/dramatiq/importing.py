@@ -1,0 +1,207 @@
+"""Importing: moves what dramatiq's RedisBroker holds into the ledger, so that an application may change its broker.
+
+A message is set aside in Redis, where no dramatiq worker finds it any more; recorded, under an id made of its own;
+and only then forgotten there. Killed at any point and started anew, an import goes on, and records nothing twice.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+
+import dramatiq.broker
+from dramatiq.broker import Broker
+from dramatiq.common import q_name
+from dramatiq.errors import DecodeError
+from dramatiq.message import Message
+
+from jobs.app import App
+from jobs.dramatiq.broker import LedgerBroker
+from jobs.dramatiq.runs import new_run
+from jobs.dramatiq.stored import RETRIED
+from jobs.enqueue import announce_runs
+from jobs.errors import JobsError
+from jobs.failure import MAX_MESSAGE, MAX_TYPE, storable
+from jobs.ledger.imported import ImportedLetter, insert_imported, insert_letters
+from jobs.ledger.records import NewRun
+from jobs.operations.note import note
+from jobs.operations.operator import Operator, Permission
+from jobs.ready.old_queues import OldQueue, OldQueues
+from jobs.states import Cause
+
+BATCH = 500
+"""Messages recorded in one transaction."""
+
+
+@dataclass(slots=True)
+class Imported:
+    """What an import did, or would do: by queue, and by actor nobody declared; ``refused`` stay where they were."""
+
+    messages: Counter[str] = field(default_factory=Counter)
+    delayed: Counter[str] = field(default_factory=Counter)
+    dead: Counter[str] = field(default_factory=Counter)
+    fetched: Counter[str] = field(default_factory=Counter)
+    unknown_actors: Counter[str] = field(default_factory=Counter)
+    known_already: int = 0
+    refused: list[dict[str, str]] = field(default_factory=list)
+
+    @property
+    def total(self) -> int:
+        return sum(sum(one.values()) for one in (self.messages, self.delayed, self.dead))
+
+
+def broker_of() -> Broker:
+    """The application's broker, whichever it is by now; without one, a LedgerBroker that knows no actor."""
+    return dramatiq.broker.global_broker or LedgerBroker()
+
+
+def import_queues(app: App, broker: Broker, old: OldQueues, operator: Operator, *, dry_run: bool = False) -> Imported:
+    """Move every message of ``old`` into the ledger; ``broker`` has the application's actors and their options.
+
+    Args:
+        dry_run: only look; nothing is moved, and each message is read as it would be.
+
+    Raises:
+        Forbidden: the operator may not enqueue.
+        ServiceDown: Redis or the ledger does not answer; what has been recorded stays, and the next import goes on.
+    """
+    operator.need(Permission.RUNS_ENQUEUE)
+    done = Imported()
+    if not dry_run:
+        old.take_back(now=app.clock.now())
+    for queue in old.queues():
+        if queue.fetched:
+            done.fetched[queue.name] += queue.fetched
+        move = _Move(app, broker, old, queue, done, dry_run)
+        move.waiting()
+        if queue.dead:
+            move.letters()
+    if done.total and not dry_run:
+        with app.database.write() as connection:
+            note(connection, "import", operator, what="broker", target=f"{old.shown} {old.namespace}", count=done.total)
+    return done
+
+
+class _Move:
+    """One queue's move."""
+
+    def __init__(
+        self, app: App, broker: Broker, old: OldQueues, queue: OldQueue, done: Imported, dry_run: bool
+    ) -> None:
+        self._app, self._broker, self._old, self._queue, self._done = app, broker, old, queue, done
+        self._dry_run = dry_run
+
+    def waiting(self) -> None:
+        name, counted = self._queue.name, self._done.delayed if self._queue.is_delayed else self._done.messages
+        read = self._old.look if self._dry_run else self._old.take
+        skip = 0
+        while batch := read(name, skip=skip, count=BATCH):
+            runs: dict[bytes, NewRun] = {}
+            for old_id, data in batch:
+                message = self._decoded(old_id, data)
+                run = None if message is None else self._run(old_id, message)
+                if run is not None:
+                    runs[old_id] = run
+            made = self._record(list(runs.values()))
+            counted[q_name(name)] += len(made)
+            self._done.known_already += len(runs) - len(made)
+            if self._dry_run:
+                skip += len(batch)
+                continue
+            # Those refused, and those that have gone, stay aside and are passed over.
+            gone = [old_id for old_id, data in batch if data is None]
+            self._old.drop(name, [*runs, *gone])
+            skip += len(batch) - len(runs) - len(gone)
+        if not self._dry_run:
+            self._old.give_back(name)
+
+    def letters(self) -> None:
+        name, skip = self._queue.name, 0
+        while batch := self._old.dead(name, skip=skip, count=BATCH):
+            letters = dict(self._letters(batch))
+            if self._dry_run:
+                made = {one.run.id for one in letters.values()}
+                skip += len(batch)
+            else:
+                with self._app.database.write() as connection:
+                    made = insert_letters(connection, list(letters.values()))
+                gone = [old_id for old_id, data, _ in batch if data is None]
+                self._old.drop_dead(name, [*letters, *gone])
+                skip += len(batch) - len(letters) - len(gone)
+            self._done.dead[name] += len(made)
+            self._done.known_already += len(letters) - len(made)
+
+    def _letters(self, batch: list[tuple[bytes, bytes | None, float]]) -> Iterator[tuple[bytes, ImportedLetter]]:
+        for old_id, data, died in batch:
+            message = self._decoded(old_id, data)
+            if message is None:
+                continue
+            trace = message.options.get("traceback")
+            # A replay begins with a fresh budget.
+            options = {name: value for name, value in message.options.items() if name not in (*RETRIED, "eta")}
+            run = self._run(old_id, message._replace(options=options))
+            if run is not None:
+                cause = Cause.EXHAUSTED if trace else Cause.GAVE_UP
+                died_at = datetime.fromtimestamp(died / 1000, UTC)
+                yield old_id, ImportedLetter(run, cause, died_at, *_error(run.kind, trace))
+
+    def _record(self, runs: list[NewRun]) -> set[UUID]:
+        if self._dry_run or not runs:
+            return {one.id for one in runs}
+        with self._app.database.write() as connection:
+            made = insert_imported(connection, runs)
+            self._app.database.ring(connection)
+        announce_runs(self._app, [one for one in runs if one.id in made])
+        return made
+
+    def _decoded(self, old_id: bytes, data: bytes | None) -> Message[Any] | None:
+        if data is None:
+            return None
+        try:
+            message: Message[Any] = Message.decode(data)
+            if not isinstance(message.options, dict) or not isinstance(message.actor_name, str):
+                raise TypeError("not a message of dramatiq")
+        except (DecodeError, TypeError, ValueError, KeyError, AttributeError) as error:
+            self._refuse(old_id, f"It cannot be read with the encoder that is set here: {str(error).rstrip('.')}.")
+            return None
+        return message
+
+    def _run(self, old_id: bytes, message: Message[Any]) -> NewRun | None:
+        options = {name: value for name, value in message.options.items() if name != "redis_message_id"}
+        name = f"{self._old.namespace}\0{self._queue.name}\0".encode() + old_id
+        try:
+            run = new_run(self._app, self._broker, message._replace(options=options), run_id=_id_of(name, message))
+        except (JobsError, TypeError, ValueError) as error:
+            self._refuse(old_id, str(error))
+            return None
+        if message.actor_name not in self._broker.actors:
+            self._done.unknown_actors[message.actor_name] += 1
+        return run
+
+    def _refuse(self, old_id: bytes, why: str) -> None:
+        one = {"queue": self._queue.name, "id": old_id.decode(errors="replace"), "why": " ".join(why.split())}
+        self._done.refused.append(one)
+
+
+def _id_of(name: bytes, message: Message[Any]) -> UUID:
+    """A uuid7 that the same message has each time: its own moment, and a digest in place of chance."""
+    digest = int.from_bytes(hashlib.blake2b(name, digest_size=10).digest(), "big")
+    stamp = message.message_timestamp
+    moment = min(max(int(stamp), 0), 2**48 - 1) if isinstance(stamp, int | float) else 0
+    high = (moment << 16) | 0x7000 | (digest >> 62 & 0xFFF)
+    return UUID(int=high << 64 | 2 << 62 | digest & (2**62 - 1))
+
+
+def _error(kind: str, trace: Any) -> tuple[str | None, str | None, str | None]:
+    """Type, message and fingerprint, from the traceback that dramatiq keeps as text."""
+    lines = [line for line in str(trace or "").splitlines() if line and not line[0].isspace()]
+    if not lines:
+        return None, None, None
+    name, _, text = lines[-1].partition(": ")
+    digest = hashlib.blake2b(f"{kind}\0{name}".encode(errors="replace"), digest_size=6).hexdigest()
+    return storable(name)[:MAX_TYPE], storable(text)[:MAX_MESSAGE], digest
