@@ -28,6 +28,7 @@ from jobs.ledger import workers
 from jobs.ledger.records import Claim
 from jobs.upkeep.loop import Upkeep
 from worker.deadline import Deadlines, Ticket
+from worker.guest_bell import Bells
 from worker.heartbeat import Heartbeat
 from worker.holdings import Holdings
 from worker.marks import Marks, MarksTable
@@ -35,7 +36,7 @@ from worker.outcome import ending_of
 from worker.pace import Pace
 from worker.ready_source import ReadySource
 from worker.settler import Settler
-from worker.source import LedgerSource, PollingBell, Source
+from worker.source import LedgerSource, Source
 
 LONGEST_WAIT = 0.2
 STOP_SECONDS = 10.0
@@ -46,7 +47,8 @@ class GuestMessage(LedgerMessage):
 
     def __init__(self, claim: Claim, now: float) -> None:
         super().__init__(claim)
-        self.delivery = Delivery(claim, now)
+        self.delivery: Delivery | None = Delivery(claim, now)
+        """Until its ack: an error's frames hold the message, and its delivery the error."""
 
 
 class Guest:
@@ -61,6 +63,7 @@ class Guest:
         self.settler = Settler(app, self.holdings, Pace(1, app.clock), Marks(self._table.fd, 0), worker=self.name)
         self._tickets: dict[Any, Ticket] = {}
         self._deadlines = Deadlines()
+        self._bells = Bells(app)
         self._upkeep = Upkeep(app)
         self._heartbeat = Heartbeat(
             app, self.holdings, worker=self.name, performing=lambda: list(self._tickets), cancel=self._cancel,
@@ -78,9 +81,7 @@ class Guest:
 
     def source(self, queue_name: str, kinds: Callable[[], tuple[str, ...]]) -> Source:
         """Where runs of one queue come from."""
-        ledger = LedgerSource(
-            self.app, queues=[queue_name], kinds=kinds(), worker=self.name, bell=PollingBell(self.app, longest=0.2)
-        )
+        ledger = LedgerSource(self.app, queues=[queue_name], kinds=kinds(), worker=self.name, bell=self._bells.make())
         if self.app.ready is None:
             return ledger
         return ReadySource(
@@ -131,6 +132,9 @@ class Guest:
             consumer = thread.consumers[message.queue_name]
             consumer.post_process_message(message)
             thread.work_queue.task_done()
+            if not message.failed:
+                # Those that died hold a copy without frames.
+                message.clear_exception()
 
     def _within_limit(self, message: GuestMessage, fn: Callable[[], Any]) -> Any:
         claim = message.claim
@@ -161,10 +165,10 @@ class GuestConsumer(Consumer):
         return self._buffer.popleft() if self._buffer else None
 
     def ack(self, message: MessageProxy) -> None:
-        if not isinstance(message, GuestMessage):
+        if not isinstance(message, GuestMessage) or (delivery := message.delivery) is None:
             return
         self._out.pop(message, None)
-        guest, delivery = self._guest, message.delivery
+        guest, message.delivery = self._guest, None
         if message.started_monotonic is None and not message.failed:
             guest.settler.give_back(delivery)
             return
@@ -176,13 +180,16 @@ class GuestConsumer(Consumer):
     def nack(self, message: MessageProxy) -> None:
         self.ack(message)
         if isinstance(message, GuestMessage):
-            self._guest.broker.buried(message)
+            error = message.error
+            message.clear_exception()
+            self._guest.broker.buried(message, error)
 
     def requeue(self, messages: Iterable[MessageProxy]) -> None:
         for message in messages:
-            if isinstance(message, GuestMessage):
+            if isinstance(message, GuestMessage) and message.delivery is not None:
                 self._out.pop(message, None)
                 self._guest.settler.give_back(message.delivery)
+                message.delivery = None
 
     def close(self) -> None:
         self.requeue(list(self._buffer))

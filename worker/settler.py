@@ -147,6 +147,10 @@ class Settler(threading.Thread):
             if delivery.settled is not None and delivery.ending is not None:
                 settled.append((delivery.ending, delivery.settled))
         self._tell(settled, refused, freed, app.clock.monotonic() - began)
+        for delivery in batch:
+            if delivery.ending is not None:
+                # Its frames hold what the job held, and this thread holds its last batch until the next.
+                delivery.ending.error = None
 
     def _tell(
         self, settled: list[tuple[Ending, Settled]], refused: list[Ending], freed: list[Freed], seconds: float

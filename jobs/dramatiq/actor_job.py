@@ -73,13 +73,16 @@ def time_limit(broker: Any, name: str, declared: dict[str, Any], options: dict[s
     return None if not limit or limit == float("inf") else limit / 1000
 
 
-def max_attempts(broker: Any, declared: dict[str, Any], options: dict[str, Any]) -> int:
-    """What the ledger counts to. The middleware decides first; this holds when a worker dies instead of failing."""
+def max_attempts(broker: Any, declared: dict[str, Any], options: dict[str, Any], *, crashes: int = 0) -> int:
+    """What the ledger counts to: the retries, the first attempt, and the ``crashes`` that a run may survive.
+
+    The middleware decides before it, by the retries: a worker that dies spends none, as anywhere in dramatiq.
+    """
     middleware = next((one for one in broker.middleware if isinstance(one, Retries)), None)
     if middleware is None or declared.get("retry_when", middleware.retry_when) is not None:
         return MAX_ATTEMPTS
     retries = options.get("max_retries", declared.get("max_retries", middleware.max_retries))
-    return MAX_ATTEMPTS if retries is None else min(max(int(retries), 0) + 1, MAX_ATTEMPTS)
+    return MAX_ATTEMPTS if retries is None else min(max(int(retries), 0) + 1 + crashes, MAX_ATTEMPTS)
 
 
 def _read(cls: type[Job], /, text: str, **how: Any) -> Job:
@@ -93,4 +96,6 @@ def _perform(self: Job) -> None:
     message = LedgerMessage(claim)
     process(broker, message, lambda fn: fn())
     acknowledge(broker, message)
-    raise Ended(verdict_of(message, max_bytes=broker.app.settings.max_argument_bytes))
+    verdict = verdict_of(message, max_bytes=broker.app.settings.max_argument_bytes)
+    message.clear_exception()
+    raise Ended(verdict)

@@ -12,16 +12,20 @@ from uuid import UUID
 
 from dramatiq import Actor
 from dramatiq.broker import Broker, Consumer, MessageProxy
-from dramatiq.common import compute_backoff, dq_name, q_name
-from dramatiq.errors import ConnectionFailed, QueueJoinTimeout, QueueNotFound, Retry
+from dramatiq.common import dq_name, q_name
+from dramatiq.errors import ConnectionFailed, QueueJoinTimeout, QueueNotFound
 from dramatiq.message import Message
-from dramatiq.middleware import Middleware, Retries, TimeLimit
+from dramatiq.middleware import GroupCallbacks, Middleware, TimeLimit
+from dramatiq.threading import is_gevent_active
 
 from jobs import boot
 from jobs.app import App
 from jobs.dramatiq import actor_job
+from jobs.dramatiq.backoff import uncapped
+from jobs.dramatiq.groups import LedgerGroupCallbacks
 from jobs.dramatiq.limits import LedgerTimeLimit
 from jobs.dramatiq.proxy import LedgerMessage
+from jobs.dramatiq.queue_view import QueueView
 from jobs.dramatiq.runs import new_run
 from jobs.enqueue import enqueue_runs
 from jobs.errors import ConfigurationError, ServiceDown
@@ -31,7 +35,7 @@ from jobs.settings import Settings
 if TYPE_CHECKING:
     from jobs.ledger.records import NewRun
 
-JOIN_SECONDS = 0.02
+JOIN_INTERVAL = 20
 MAX_REMEMBERED = 1000
 
 
@@ -46,7 +50,8 @@ class LedgerBroker(Broker):
         middleware: as of every broker; without it, dramatiq's defaults.
         fail_fast_default: whether ``join`` raises what a message died of while this process worked on it.
 
-    ``TimeLimit`` is kept by the worker itself; every other middleware is called as it is, in dramatiq's order.
+    ``TimeLimit`` is kept by the worker itself, and what ``GroupCallbacks`` counts by the ledger; every other
+    middleware is called as it is, in dramatiq's order.
     """
 
     def __init__(
@@ -100,7 +105,17 @@ class LedgerBroker(Broker):
     def add_middleware(self, middleware: Middleware, **where: Any) -> None:
         if type(middleware) is TimeLimit:
             middleware = LedgerTimeLimit(time_limit=middleware.time_limit)
+        elif type(middleware) is GroupCallbacks:
+            middleware = LedgerGroupCallbacks(self, middleware)
         super().add_middleware(middleware, **where)
+
+    def emit_before(self, signal: str, *args: Any, **kwargs: Any) -> None:
+        if signal == "worker_boot" and is_gevent_active():  # type: ignore[no-untyped-call]
+            raise ConfigurationError(
+                "A worker of the ledger does not run under gevent.",
+                hint="Start it by `dramatiq`, not `dramatiq-gevent`.",
+            )
+        super().emit_before(signal, *args, **kwargs)
 
     def emit_after(self, signal: str, *args: Any, **kwargs: Any) -> None:
         message = args[0] if args else None
@@ -139,7 +154,7 @@ class LedgerBroker(Broker):
         if queue_name in self.queues:
             return
         self.emit_before("declare_queue", queue_name)
-        self.queues[queue_name] = queue_name
+        self.queues[queue_name] = QueueView(self, queue_name)
         self.emit_after("declare_queue", queue_name)
         delayed = dq_name(queue_name)
         self.delay_queues.add(delayed)
@@ -170,7 +185,18 @@ class LedgerBroker(Broker):
         else:
             self._record([run])
         self.emit_after("enqueue", message, delay)
+        if run.run_at is not None and run.run_at > self.app.clock.now():
+            self.emit_before("delay_message", message)
         return message
+
+    def record(self, message: Message[Any]) -> None:
+        """Record a message as it is, for no hook to see.
+
+        Raises:
+            ArgumentsRefused: arguments that the ledger cannot hold.
+            ConnectionFailed: the ledger does not answer; nothing was enqueued.
+        """
+        self._record([new_run(self.app, self, message)])
 
     def consume(self, queue_name: str, prefetch: int = 1, timeout: int = 30000) -> Consumer:
         """For a plain dramatiq worker: claims runs of the queue.
@@ -212,10 +238,22 @@ class LedgerBroker(Broker):
         """Cancel every message that waits in a declared queue. Dead letters stay in the ledger."""
         for queue_name in self.get_declared_queues():
             self.flush(queue_name)
-        self.dead_letters_by_queue.clear()
+        for dead in self.dead_letters_by_queue.values():
+            dead.clear()
 
-    def join(self, queue_name: str, *, timeout: int | None = None, fail_fast: bool | None = None) -> None:
+    def join(
+        self,
+        queue_name: str,
+        *,
+        timeout: int | None = None,
+        fail_fast: bool | None = None,
+        interval: int = JOIN_INTERVAL,
+    ) -> None:
         """Wait until no message of the queue waits or is performed, retries and delays included; for tests.
+
+        Args:
+            timeout: milliseconds; so is ``interval``, between two looks.
+            fail_fast: raise what a message died of while a dramatiq worker of this process worked on it.
 
         Raises:
             QueueNotFound: the queue was never declared.
@@ -231,7 +269,7 @@ class LedgerBroker(Broker):
                     break
             if until is not None and clock.monotonic() >= until:
                 raise QueueJoinTimeout(queue_name)  # type: ignore[no-untyped-call]
-            clock.sleep(JOIN_SECONDS)
+            clock.sleep(interval / 1000)
         if self.fail_fast_default if fail_fast is None else fail_fast:
             for message in self.dead_letters_by_queue[queue_name]:
                 raise (message._exception or Exception("Message failed with unknown error")) from None
@@ -249,8 +287,9 @@ class LedgerBroker(Broker):
         with self.app.database.read() as connection:
             return messages.counts(connection, q_name(queue_name))
 
-    def buried(self, message: LedgerMessage) -> None:
+    def buried(self, message: LedgerMessage, error: BaseException | None) -> None:
         """A worker in this process has dead-lettered it."""
+        message.remember_exception(error)
         dead = self.dead_letters_by_queue[message.queue_name]
         dead.append(message)
         del dead[:-MAX_REMEMBERED]
@@ -260,26 +299,11 @@ class LedgerBroker(Broker):
 
     def _retry(self, message: LedgerMessage, delay: int | None) -> Message[Any]:
         """A hook puts the very message back that it is called for: a retry of the run."""
-        message.retry_seconds = max(0, self._uncapped(message, delay or 0)) / 1000
+        message.retry_seconds = max(0, uncapped(self, message, delay or 0)) / 1000
         copy = message._message.copy(queue_name=dq_name(message.queue_name))
         self.emit_before("enqueue", copy, delay)
         self.emit_after("enqueue", copy, delay)
         return copy
-
-    def _uncapped(self, message: LedgerMessage, delay: int) -> int:
-        """dramatiq cuts its back-off at seven days, for its queues hold no longer; the ledger does."""
-        if isinstance(message.error, Retry) and message.error.delay is not None:
-            return delay
-        retries = next((one for one in self.middleware if isinstance(one, Retries)), None)
-        actor = self.actors.get(message.actor_name)
-        if retries is None or actor is None:
-            return delay
-        longest = message.options.get("max_backoff", actor.options.get("max_backoff", retries.max_backoff))
-        if longest <= 7 * 86_400_000:
-            return delay
-        first = message.options.get("min_backoff", actor.options.get("min_backoff", retries.min_backoff))
-        tried = message.options.get("retries", 1) - 1
-        return int(compute_backoff(tried, factor=first, max_backoff=longest)[1])
 
     def _record(self, runs: Sequence[NewRun]) -> list[UUID]:
         try:

@@ -1,4 +1,7 @@
-"""Perform: process one message as dramatiq's worker thread does, hooks in its order, with ``call`` in the middle."""
+"""Perform: process one message as dramatiq's worker thread does, hooks in its order, with ``call`` in the middle.
+
+What is logged is in dramatiq's words too: people look for them.
+"""
 
 from __future__ import annotations
 
@@ -14,13 +17,20 @@ from jobs.dramatiq.proxy import LedgerMessage
 
 Call = Callable[[Callable[[], Any]], Any]
 
+RETURNED = (
+    "Actor '%s' returned a value that is not None, which the ledger keeps; but Message.get_result will not find it. "
+    "Consider adding the Results middleware to your broker or piping the result into another actor."
+)
+
 
 def process(broker: Broker, message: LedgerMessage, call: Call) -> None:
     """Run the hooks and the actor. Raises nothing: what came of it is on ``message``."""
     log = broker.logger
+    # In place of the message itself, which would show its arguments.
+    shown = f"{message.actor_name} {message.message_id}"
     actor = None
     try:
-        log.debug("Received message %s with id %r.", message, message.message_id)
+        log.debug("Received message %s.", shown)
         broker.emit_before("process_message", message)
         result = None
         if not message.failed:
@@ -28,22 +38,22 @@ def process(broker: Broker, message: LedgerMessage, call: Call) -> None:
             fn = actor
             result = call(lambda: fn(*message.args, **message.kwargs))
             if result is not None and message.options.get("pipe_target") is None and not has_results_middleware(broker):
-                log.debug("Actor %r returned a value; the ledger keeps it.", actor.actor_name)
+                log.warning(RETURNED, actor.actor_name)
         broker.emit_after("process_message", message, result=result)
     except SkipMessage as error:
         if message.failed:
             message.stuff_exception(error)
-        log.warning("Message %s was skipped.", message.message_id)
+        log.warning("Message %s was skipped.", shown)
         broker.emit_after("skip_message", message)
     except BaseException as error:
         message.stuff_exception(error)
         throws = message.options.get("throws") or (actor and actor.options.get("throws"))
         if isinstance(error, RateLimitExceeded):
-            log.debug("Rate limit exceeded in message %s: %s.", message.message_id, error)
+            log.debug("Rate limit exceeded in message %s: %s.", shown, error)
         elif throws and isinstance(error, throws):
-            log.info("Message %s raised what its actor may raise: %s.", message.message_id, type(error).__name__)
+            log.info("Failed to process message %s with expected exception %s.", shown, type(error).__name__)
         elif not isinstance(error, Retry):
-            log.error("Failed to process message %s with unhandled exception.", message.message_id, exc_info=True)
+            log.error("Failed to process message %s with unhandled exception.", shown, exc_info=True)
         broker.emit_after("process_message", message, exception=error)
 
 

@@ -7,33 +7,43 @@ from typing import Any
 from dramatiq.broker import MessageProxy
 
 from jobs.dramatiq.stored import read_message
-from jobs.ledger.records import Claim, NewRun
+from jobs.ledger.records import Claim, Completion, NewRun
 
 
 class LedgerMessage(MessageProxy):
     """What dramatiq's middleware sees of a claimed run.
 
     ``then`` are the messages that its hooks enqueued when it had been processed: callbacks, the next of a
-    pipeline. They are recorded in the transaction that ends the attempt, or not at all.
+    pipeline. They are recorded in the transaction that ends the attempt, or not at all; so is what it ``completes``.
     """
 
     def __init__(self, claim: Claim) -> None:
-        message = read_message(claim.arguments, queue=claim.queue, actor=claim.kind)
+        message, self.retries = read_message(
+            claim.arguments, queue=claim.queue, actor=claim.kind, is_fresh=claim.charged == 0
+        )
         super().__init__(message)
         self.claim = claim
         self.then: list[NewRun] = []
+        self.completes: list[Completion] = []
         self.retry_seconds: float | None = None
         self.result: Any = None
         self.error: BaseException | None = None
         self.is_processed = False
         self.is_skipped = False
         self.started_monotonic: float | None = None
-        if claim.charged:
-            # Crashes count as retries here: the ledger charges them.
-            message.options["retries"] = max(claim.charged, message.options.get("retries") or 0)
 
     __hash__ = object.__hash__
 
     def stuff_exception(self, exception: BaseException) -> None:
         super().stuff_exception(exception)
         self.error = exception
+
+    def clear_exception(self) -> None:
+        super().clear_exception()
+        self.error = None
+
+    def remember_exception(self, error: BaseException | None) -> None:
+        """Keep what it died of, for those who ask in this process; without the frames that the original holds."""
+        if error is not None:
+            self._exception = type(error).__new__(type(error), *error.args)
+            self._exception.__dict__.update(error.__dict__)

@@ -14,8 +14,15 @@ from jobs.arguments import check_json
 _PARTS = ("args", "kwargs", "options", "message_id", "message_timestamp")
 
 
-def write_message(message: Message[Any], *, max_bytes: int) -> str:
+RETRIED = ("retries", "traceback", "requeue_timestamp")
+"""What dramatiq's ``Retries`` notes in a message's options."""
+
+
+def write_message(message: Message[Any], *, max_bytes: int, retried: bool = False, retries: int | None = None) -> str:
     """The message as JSON. What a custom encoder makes of it is kept whole, in base64, under ``encoded``.
+
+    Args:
+        retried: it is written for its next attempt; ``retries`` is what it was sent with, for a replay begins anew.
 
     Raises:
         TypeError: dramatiq's own error, for arguments that are not JSON.
@@ -27,17 +34,35 @@ def write_message(message: Message[Any], *, max_bytes: int) -> str:
         text = json.dumps({part: whole[part] for part in _PARTS}, separators=(",", ":"), ensure_ascii=False)
     else:
         text = json.dumps({"encoded": base64.b64encode(data).decode(), "message_id": message.message_id})
+    if retried:
+        text = f'{text[:-1]},"retried":{{"from":{json.dumps(retries)}}}}}'
     check_json(text, what=f"Arguments of {message.actor_name}", max_bytes=max_bytes)
     return text
 
 
-def read_message(text: str, *, queue: str, actor: str) -> Message[Any]:
-    """The message that a run was made of.
+def read_message(text: str, *, queue: str, actor: str, is_fresh: bool = False) -> tuple[Message[Any], int | None]:
+    """The message that a run was made of, and the retries that it was sent with.
+
+    Args:
+        is_fresh: nothing is charged to the run: if it has been retried before, it has been replayed since.
 
     Raises:
         DecodeError: a custom encoder made it, and another one is set here.
     """
     stored = json.loads(text)
+    message = _decoded(stored, queue, actor)
+    if "retried" not in stored:
+        return message, message.options.get("retries")
+    retries = stored["retried"]["from"]
+    if is_fresh:
+        for name in RETRIED:
+            message.options.pop(name, None)
+        if retries is not None:
+            message.options["retries"] = retries
+    return message, retries
+
+
+def _decoded(stored: dict[str, Any], queue: str, actor: str) -> Message[Any]:
     if "encoded" in stored:
         return Message.decode(base64.b64decode(stored["encoded"]))
     return Message(

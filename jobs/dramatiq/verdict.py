@@ -10,7 +10,7 @@ from dramatiq.middleware import TimeLimitExceeded
 
 from jobs.dramatiq.proxy import LedgerMessage
 from jobs.dramatiq.stored import write_message
-from jobs.ledger.records import NewRun
+from jobs.ledger.records import Completion, NewRun
 from jobs.states import Cause, Outcome
 
 AGE_LIMIT = "Message age limit exceeded"
@@ -27,6 +27,7 @@ class Verdict:
     value: Any = None
     error: BaseException | None = None
     then: tuple[NewRun, ...] = ()
+    completes: tuple[Completion, ...] = ()
     arguments: str | None = None
 
 
@@ -52,7 +53,7 @@ def verdict_of(message: LedgerMessage, *, max_bytes: int) -> Verdict:
         is_spent = "traceback" in message.options
         return Verdict(failed, Cause.EXHAUSTED if is_spent else Cause.GAVE_UP, error=error, then=then)
     if message.retry_seconds is not None:
-        arguments = write_message(message._message, max_bytes=max_bytes)
+        arguments = write_message(message._message, max_bytes=max_bytes, retried=True, retries=message.retries)
         return Verdict(failed, None, message.retry_seconds, error=error, arguments=arguments, then=then)
     if message.is_skipped:
         return Verdict(Outcome.CANCELLED, error=error, then=then)
@@ -60,4 +61,4 @@ def verdict_of(message: LedgerMessage, *, max_bytes: int) -> Verdict:
         return Verdict(failed, Cause.GAVE_UP, error=error, then=then)
     if not message.is_processed:
         return Verdict(Outcome.RELEASED)
-    return Verdict(Outcome.SUCCEEDED, value=message.result, then=then)
+    return Verdict(Outcome.SUCCEEDED, value=message.result, then=then, completes=tuple(message.completes))

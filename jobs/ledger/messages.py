@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import datetime
 
 from sqlalchemy import and_, func, or_, select, update
@@ -28,6 +29,35 @@ def has_unfinished(session: Executor, queue: str) -> bool:
     """Whether a run of ``queue`` waits or is performed."""
     live = or_(_WAITS, JobRun.state == RunState.RUNNING.value)
     return bool(session.scalar(select(select(JobRun.id).where(JobRun.queue == queue, live).exists())))
+
+
+def unfinished(session: Executor, queue: str) -> int:
+    """How many runs of ``queue`` wait or are performed."""
+    live = or_(_WAITS, JobRun.state == RunState.RUNNING.value)
+    return int(session.scalar(select(func.count()).where(JobRun.queue == queue, live)) or 0)
+
+
+def take_next(session: Executor, queue: str, *, now: datetime | None = None) -> tuple[str, str] | None:
+    """Cancel the run that would be next in ``queue``; its kind and its arguments, None if there is none."""
+    next_one = (
+        select(JobRun.id)
+        .where(JobRun.queue == queue, _WAITS, JobRun.run_at <= ledger_now())
+        .order_by(JobRun.priority, JobRun.run_at, JobRun.id)
+        .limit(1)
+        .with_for_update(skip_locked=True)
+    )
+    run_id = session.scalar(next_one, {"now": now})
+    if run_id is None:
+        return None
+    row = session.execute(
+        update(JobRun)
+        .where(JobRun.id == run_id, _WAITS)
+        .values(state=RunState.CANCELLED.value, finished_at=ledger_now(), state_at=ledger_now())
+        .returning(JobRun.kind, JobRun.arguments)
+        .execution_options(synchronize_session=False),
+        {"now": now},
+    ).one()
+    return row.kind, json.dumps(row.arguments)
 
 
 def counts(session: Executor, queue: str, *, now: datetime | None = None) -> tuple[int, int, int]:

@@ -1,0 +1,67 @@
+"""QueueView: a queue of a LedgerBroker, as tests look at those of dramatiq's StubBroker."""
+
+from __future__ import annotations
+
+from queue import Empty
+from typing import Any, Protocol
+
+from dramatiq.message import Message
+
+from jobs.app import App
+from jobs.dramatiq.stored import read_message
+from jobs.ledger import messages
+
+LOOK_SECONDS = 0.02
+
+
+class Recorder(Protocol):
+    """A LedgerBroker, as far as it is needed here."""
+
+    @property
+    def app(self) -> App: ...
+
+    def record(self, message: Message[Any]) -> None: ...
+
+
+class QueueView:
+    """What ``broker.queues`` has under a queue's name. It holds nothing: each call asks the ledger."""
+
+    def __init__(self, broker: Recorder, name: str) -> None:
+        self._broker = broker
+        self.name = name
+
+    def qsize(self) -> int:
+        """Messages that wait for a worker now; those that wait for their time are not among them."""
+        with self._broker.app.database.read() as connection:
+            return messages.counts(connection, self.name)[0]
+
+    def empty(self) -> bool:
+        return self.qsize() == 0
+
+    @property
+    def unfinished_tasks(self) -> int:
+        """Messages that wait or are performed."""
+        with self._broker.app.database.read() as connection:
+            return messages.unfinished(connection, self.name)
+
+    def put(self, data: bytes) -> None:
+        """Record an encoded message, past the hooks of ``enqueue``."""
+        self._broker.record(Message.decode(data))
+
+    def get(self, block: bool = True, timeout: float | None = None) -> bytes:
+        """Take the next message away: its run is cancelled.
+
+        Raises:
+            queue.Empty: there was none in time.
+        """
+        clock = self._broker.app.clock
+        until = None if timeout is None else clock.monotonic() + timeout
+        while True:
+            with self._broker.app.database.write() as connection:
+                taken = messages.take_next(connection, self.name)
+            if taken is not None:
+                kind, arguments = taken
+                return read_message(arguments, queue=self.name, actor=kind)[0].encode()
+            if not block or (until is not None and clock.monotonic() >= until):
+                raise Empty
+            clock.sleep(LOOK_SECONDS)
