@@ -1,0 +1,137 @@
+"""docs/from-*.md: the blocks are run, and do what the pages say; the commands they name are ours."""
+
+from __future__ import annotations
+
+import re
+import sys
+import types
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import dramatiq
+import pytest
+from click.testing import CliRunner
+from dramatiq.broker import global_broker, set_broker
+from sqlalchemy import select, text
+from sqlalchemy.orm import Session
+
+import jobs
+from admin_cli.main import cli
+from jobs import RunState, registry
+from jobs.app import App
+from jobs.dramatiq import actor_job
+from jobs.models import JobRun
+from jobs.testing import Ledger
+from tests.waiting import wait_until
+
+FOLDER = Path(__file__).resolve().parents[2] / "docs"
+PAGES = ("from-dramatiq.md", "from-celery.md", "from-rq.md")
+
+
+@contextmanager
+def run_page(name: str, **world: Any) -> Iterator[Any]:
+    """The page's blocks, run in their order as one module with ``world`` around them."""
+    known, before = set(registry.kinds()), global_broker
+    module = types.ModuleType("docs_page")
+    module.__dict__.update(world)
+    sys.modules["docs_page"] = module
+    try:
+        for block in re.findall(r"^```python\n(.*?)^```", (FOLDER / name).read_text(), re.DOTALL | re.MULTILINE):
+            exec(compile(block, name, "exec", dont_inherit=True), module.__dict__)
+        yield module
+    finally:
+        del sys.modules["docs_page"]
+        set_broker(before)  # type: ignore[arg-type]
+        for kind in set(registry.kinds()) - known:
+            registry.forget(kind)
+            actor_job.brokers.pop(kind, None)
+
+
+class Shop:
+    """What the jobs of the pages call."""
+
+    def __init__(self) -> None:
+        self.done: list[Any] = []
+        self.published = 0
+
+    def __getattr__(self, name: str) -> Any:
+        def act(order: int) -> None:
+            if name == "charge":
+                raise OSError("declined")
+            self.done.append((name, order))
+
+        return act
+
+
+class Web:
+    def get(self, url: str) -> str:
+        return "four words and more"
+
+    def crawl(self, site: str) -> list[str]:
+        return ["index.html", "about.html"]
+
+
+def test_from_dramatiq(app: App, capsys: pytest.CaptureFixture[str]) -> None:
+    delivered: list[str] = []
+
+    def wait_until_delivered(to: str) -> None:
+        assert wait_until(lambda: f"mail to {to}" in (delivered.append(capsys.readouterr().out) or "".join(delivered)),
+                          seconds=20)  # fmt: skip
+
+    with run_page("from-dramatiq.md", wait_until_delivered=wait_until_delivered) as page:
+        with app.database.read() as connection:
+            waits = connection.scalars(select(JobRun.run_at - JobRun.created_at) if False else select(JobRun.run_at))
+            latest = max(waits)
+        assert latest - app.clock.now() > timedelta(days=29)
+        assert registry.get("NightlyMail").options.schedule is not None or page.NightlyMail
+        dramatiq.get_broker().close()
+
+
+def test_from_celery(ledger_url: str) -> None:
+    with Ledger(ledger_url) as ledger, ledger.app.database.engine.begin() as connection:
+        connection.execute(text("create table pictures (missing int)"))
+        connection.execute(text("insert into pictures values (2)"))
+    shop = Shop()
+    with (
+        Ledger(ledger_url) as ledger,
+        Session(ledger.app.database.engine) as session,
+        run_page("from-celery.md", session=session, mailer=shop, shop=shop) as page,
+    ):
+        ledger.drain(advance=timedelta(days=1))
+
+        assert sorted(shop.done) == [("reserve", 7), ("scale", 300), ("scale", 600), ("send", 7)]
+        assert shop.published == 1
+        assert jobs.find(page.invoice.id).state is RunState.SUCCEEDED
+        (charged,) = ledger.runs(page.Charge)
+        assert (charged.state, charged.attempt) == (RunState.DEAD, 2)
+
+
+def test_from_rq(ledger_url: str) -> None:
+    with Ledger(ledger_url) as ledger, run_page("from-rq.md", web=Web()) as page:
+        ledger.drain(advance=timedelta(days=1))
+
+        assert jobs.find(page.counted.id).result == 4
+        assert jobs.find(page.crawled.id).progress["done"] == 2
+        (indexed,) = ledger.runs(page.Index)
+        assert indexed.result == "example.com indexed"
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_every_command_on_the_page_exists(name: str) -> None:
+    words = set(re.findall(r"jobledger ([a-z-]+)", (FOLDER / name).read_text()))
+
+    assert words
+    for word in words:
+        assert CliRunner().invoke(cli, [word, "--help"]).exit_code == 0, word
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_every_setting_on_the_page_exists(name: str) -> None:
+    from jobs.settings import Settings
+
+    named = set(re.findall(r"JOBS_([A-Z_]+)", (FOLDER / name).read_text()))
+
+    assert {one.lower() for one in named} <= set(Settings.model_fields)
