@@ -11,7 +11,7 @@ from sqlalchemy import text
 from tests.faults.exiting import POINTS, ROLLED_BACK, UNKNOWN
 from tests.faults.fleet import ROOT, record, until
 
-pytestmark = [pytest.mark.faults, pytest.mark.slow, pytest.mark.timeout(240), pytest.mark.short]
+pytestmark = [pytest.mark.faults, pytest.mark.slow, pytest.mark.timeout(500), pytest.mark.short]
 
 
 def test_f10_what_a_program_committed_is_performed_once_wherever_it_exits(make_fleet, load, is_full):
@@ -22,7 +22,7 @@ def test_f10_what_a_program_committed_is_performed_once_wherever_it_exits(make_f
 
     tried = subprocess.run(
         [sys.executable, "-m", "tests.faults.exiting", fleet.settings.model_dump_json(), "0", str(times), "7"],
-        cwd=ROOT, capture_output=True, text=True, timeout=load.within(120),
+        cwd=ROOT, capture_output=True, text=True, timeout=400,  # 900 processes, on any machine
     )  # fmt: skip
     fleet.fault()
 
