@@ -11,7 +11,7 @@ from pathlib import Path
 
 from jobs.errors import ConfigurationError
 
-OURS = frozenset({"jobs", "worker", "scheduler", "admin_cli", "migrations"})
+OURS = frozenset({"jobs", "worker", "scheduler", "admin_cli", "admin_api", "migrations"})
 
 
 def import_application(modules: Iterable[str]) -> list[str]:

@@ -1,6 +1,7 @@
 """F1 for a long job: its process is killed again and again, and each of a million rows is there once.
 
 By itself: ``make faults ARGS="-k long_import"``; ``JOBS_TEST_IMPORT_ROWS=200000`` makes it shorter.
+Each time another seed decides about the kills; ``JOBS_TEST_IMPORT_SEED=7`` takes that of a failure again.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from tests.waiting import wait_until
 pytestmark = [pytest.mark.faults, pytest.mark.slow, pytest.mark.timeout(500)]
 
 ROOT = Path(__file__).resolve().parents[2]
+SEED = int(os.environ.get("JOBS_TEST_IMPORT_SEED") or random.SystemRandom().randrange(10**6))
 TOTAL = int(os.environ.get("JOBS_TEST_IMPORT_ROWS", "1000000"))
 
 
@@ -35,7 +37,8 @@ def test_each_row_of_a_long_import_is_there_once_however_often_its_process_is_ki
     run_id = ImportRows(total=TOTAL, size=5000).enqueue().id
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "JOBS_DATABASE_URL": ledger_url, "JOBS_POISON_AFTER": "100"}
     command = [sys.executable, "-m", "admin_cli.main", "worker", "--import", "tests.faults.importing"]
-    chance, kills = random.Random(7), 0
+    print(f"JOBS_TEST_IMPORT_SEED={SEED}")
+    chance, kills = random.Random(SEED), 0
     with (tmp_path / "worker.log").open("w") as log:
         worker = subprocess.Popen([*command, "--processes", "2"], cwd=ROOT, env=environment, stdout=log, stderr=log)
     try:
