@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypedDict, Unpack, dataclass_transform
 
@@ -270,7 +270,7 @@ _RESERVED = frozenset(dir(Job)) | {"run"}
 def _followups(app: App, **by_state: Sequence[Job]) -> tuple[FollowUp, ...]:
     found = []
     for state, many in by_state.items():
-        for job in many:
+        for job in many if isinstance(many, Iterable) else [many]:
             if not isinstance(job, Job):
                 raise EnqueueRefused(
                     f"A follow-up is a job, got {shown(job)}.", hint="on_success=[SendMail(order_id=7)]"

@@ -111,5 +111,5 @@ async def wait_async(run_id: UUID | str, *, limit: timedelta) -> RunRecord:
 def _uuid(value: UUID | str) -> UUID:
     try:
         return value if isinstance(value, UUID) else UUID(value)
-    except ValueError:
+    except (ValueError, TypeError, AttributeError):
         raise NotFound(f"{value!r} is not a run id.") from None

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import timedelta
-from typing import TYPE_CHECKING, TypedDict, Unpack
+from typing import TYPE_CHECKING, Any, TypedDict, Unpack
 
 from jobs import boot
 from jobs.enqueue import Enqueued, enqueue_runs
+from jobs.errors import EnqueueRefused, shown
 from jobs.job import Job, OnConflict
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ class ManyTerms(TypedDict, total=False):
 
 
 def enqueue_many(
-    many: Sequence[Job],
+    many: Iterable[Job],
     *,
     session: Session | None = None,
     spread: timedelta | None = None,
@@ -42,10 +43,16 @@ def enqueue_many(
 
     Raises:
         ArgumentsRefused: a job's arguments; nothing was enqueued.
+        EnqueueRefused: what is no job, or an option that cannot be; nothing was enqueued.
         KeyConflict: a key is held by a run with other arguments; nothing was enqueued.
         ServiceDown: the ledger does not answer; nothing was enqueued.
     """
     app = boot.current()
+    many = _all_jobs(many)
+    if spread is not None and (not isinstance(spread, timedelta) or spread < timedelta(0)):
+        raise EnqueueRefused(f"spread= takes a timedelta of zero or more, got {shown(spread)}.")
+    if delay is not None and not isinstance(delay, timedelta):
+        raise EnqueueRefused(f"delay= takes a timedelta, got {shown(delay)}.")
     first = delay or timedelta(0)
     step = (spread / len(many)) if spread and many else timedelta(0)
     runs = [
@@ -56,12 +63,23 @@ def enqueue_many(
 
 
 async def enqueue_many_async(
-    many: Sequence[Job], *, session: AsyncSession | None = None, **terms: Unpack[ManyTerms]
+    many: Iterable[Job], *, session: AsyncSession | None = None, **terms: Unpack[ManyTerms]
 ) -> list[Enqueued]:
     """``enqueue_many`` for async callers: in an ``AsyncSession``'s transaction, or without holding up the loop."""
     if session is None:
         return await asyncio.to_thread(enqueue_many, many, **terms)
     return await session.run_sync(lambda plain: enqueue_many(many, session=plain, **terms))
+
+
+def _all_jobs(many: Any) -> list[Job]:
+    # A job is iterable too: over its fields.
+    found = list(many) if isinstance(many, Iterable) and not isinstance(many, Job) else None
+    for job in [many] if found is None else found:
+        if found is None or not isinstance(job, Job):
+            raise EnqueueRefused(
+                f"enqueue_many takes a list of jobs, got {shown(job)}.", hint="enqueue_many([SendMail(order_id=7)])"
+            )
+    return found or []
 
 
 def _has_key(job: Job) -> bool:

@@ -90,6 +90,11 @@ def _on_rollback(session: Session, previous: Any) -> None:
 
 def _refuse_stranger(session: Session, database: Database) -> None:
     """A row in another database would be committed there, and no worker would ever see it."""
+    if not isinstance(session, Session):
+        raise EnqueueRefused(
+            f"session= takes a SQLAlchemy Session, got {type(session).__name__}.",
+            hint="With an AsyncSession: await job.enqueue_async(session=session).",
+        )
     if not _is_ours(session, database):
         theirs = session.get_bind().engine.url
         raise EnqueueRefused(

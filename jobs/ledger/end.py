@@ -33,6 +33,7 @@ from jobs.ledger.records import Failure, Freed, Settled
 from jobs.models import JobAttempt, JobRun, JsonText
 from jobs.sql import Batch, Executor, dialect_of, insert_into, ledger_now, plus_seconds
 from jobs.states import CHARGED, CRASHES, FINAL, Cause, Outcome, RunState
+from jobs.terms import MAX_WAIT
 
 _ENDED = Batch(
     "ended",
@@ -171,7 +172,7 @@ def _row(one: End) -> tuple[Any, ...]:
         int(one.outcome in CHARGED),
         int(one.outcome in CRASHES),
         int(one.outcome is Outcome.ABANDONED),
-        one.delay_seconds,
+        _delay_seconds(one),
         one.cause.value if one.cause else None,
         one.result,
         failure.type if failure else None,
@@ -196,8 +197,13 @@ def _attempt(one: End, settled: Settled) -> tuple[Any, ...]:
         failure.fingerprint if failure else None,
         one.ago_seconds,
         one.elapsed_seconds,
-        one.delay_seconds if settled.state is RunState.QUEUED else None,
+        _delay_seconds(one) if settled.state is RunState.QUEUED else None,
     )
+
+
+def _delay_seconds(one: End) -> float:
+    """A job may ask for any wait (``timedelta.max``), and moments end with the year 9999."""
+    return min(one.delay_seconds, MAX_WAIT.total_seconds())
 
 
 @cache

@@ -11,9 +11,11 @@ from sqlalchemy.orm import Session
 
 import jobs
 from jobs.app import App
-from jobs.errors import ArgumentsRefused, EnqueueRefused
+from jobs.errors import ArgumentsRefused, EnqueueRefused, NotFound
 from jobs.events import RunEnqueued
 from jobs.ledger import find
+
+SECOND = timedelta(seconds=1)
 
 
 class Send(jobs.Job, kind="enqueue.Send"):
@@ -245,3 +247,39 @@ class TestReadingBack:
 
         with pytest.raises(jobs.NotFound, match="no live run"):
             jobs.cancel(one.id)
+
+
+@pytest.mark.parametrize(
+    ("many", "terms"),
+    [
+        ([object()], {}),
+        ([Send], {}),
+        (Send(n=1), {}),
+        (None, {}),
+        ([Send(n=1)], {"spread": -SECOND}),
+        ([Send(n=1)], {"spread": 3}),
+        ([Send(n=1)], {"delay": 3}),
+    ],
+    ids=["no job", "a class", "one job", "None", "spread below zero", "spread of 3", "delay of 3"],
+)
+def test_what_cannot_be_enqueued_in_a_list_is_refused_in_words(app, many, terms):
+    with pytest.raises(EnqueueRefused):
+        jobs.enqueue_many(many, **terms)
+
+
+def test_many_may_come_from_a_generator(app):
+    found = jobs.enqueue_many((Send(n=n) for n in range(3)), spread=SECOND)
+
+    assert [one.created for one in found] == [True] * 3
+
+
+@pytest.mark.parametrize("terms", [{"session": 5}, {"on_success": Send(n=1)}, {"on_dead": [7]}, {"on_dead": None}])
+def test_what_is_no_session_and_no_list_of_jobs_is_refused_in_words(app, terms):
+    with pytest.raises(EnqueueRefused):
+        Send(n=1).enqueue(**terms)
+
+
+@pytest.mark.parametrize("run_id", ["x", 5, None, b"x"])
+def test_what_is_no_run_id_names_no_run(app, run_id):
+    with pytest.raises(NotFound, match="is not a run id"):
+        jobs.find(run_id)

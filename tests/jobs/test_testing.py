@@ -41,6 +41,16 @@ def test_one_job_is_performed_with_a_real_run(ledger: Ledger) -> None:
     assert [one.attempt for one in jobs.attempts(performed.run.id)] == [1]
 
 
+@pytest.mark.parametrize("error", [jobs.RetryAfter(timedelta.max), jobs.Snooze(timedelta.max)])
+def test_a_wait_beyond_all_dates_is_a_hundred_years(ledger: Ledger, error: Exception) -> None:
+    ledger.fail(Send, error)
+
+    run = ledger.perform(Send(to="a")).run
+
+    assert run.state is RunState.QUEUED
+    assert timedelta(days=36524) < run.run_at - ledger.clock.now() < timedelta(days=36526)
+
+
 def test_what_a_job_raised_is_raised_by_its_result(ledger: Ledger) -> None:
     ledger.fail(Send, ValueError("no such address"))
 
