@@ -10,7 +10,7 @@ from sqlalchemy import text
 from benchmarks.kit.figures import Figures, percentile, program
 from benchmarks.kit.modes import MODES, SQLITE
 from benchmarks.kit.places import Place, places, wait_for
-from benchmarks.kit.work import Fails, Noop
+from benchmarks.kit.work import Fails, Late, Noop
 
 LEFT = "select 1 from job_runs where state in ('queued', 'running') limit 1"
 DUE = "select {late} from job_runs r join job_attempts a on a.run_id = r.id where r.kind = 'Noop'"
@@ -28,6 +28,9 @@ def milliseconds(place: Place, due: str) -> str:
 
 def measure(place: Place, given: argparse.Namespace, figures: Figures) -> None:
     with place.worker():
+        # It must be up before anything falls due.
+        Late(sent=0.0).enqueue()
+        wait_for(lambda: place.sql("select 1 from job_runs where kind = 'Late' and state = 'succeeded'"))
         for number in range(given.runs):
             delay = timedelta(seconds=1 + given.seconds * number / given.runs)
             Noop(a=number).enqueue(delay=delay)
