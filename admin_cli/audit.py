@@ -9,7 +9,7 @@ import click
 
 from admin_cli.actor import this_operator
 from admin_cli.app import open_app
-from admin_cli.bulk import show_report
+from admin_cli.bulk import say_progress, show_report, stopping_between_batches
 from admin_cli.columns import Column
 from admin_cli.options import Globals, pass_globals
 from admin_cli.output import Output, output_options, record_options
@@ -108,7 +108,7 @@ def show_action(options: Globals, out: Output, action: str, limit: int) -> None:
 def undo_action(options: Globals, out: Output, action: str, reason: str | None, yes: bool) -> None:
     """Take an action back, where its runs are as it left them.
 
-    The others are listed, and left as they are.
+    The others are listed, and left as they are. An undo that was stopped goes on when it is asked for again.
 
     \b
     Example:
@@ -121,7 +121,9 @@ def undo_action(options: Globals, out: Output, action: str, reason: str | None, 
     confirm(
         found["done"], f"undo the {found['verb']} of", yes=yes, noun="run" if found["target"] == "runs" else "queue"
     )
-    show_report(out, undo(app, operator, found, reason=reason))
+    with stopping_between_batches() as is_stopped:
+        report = undo(app, operator, found, reason=reason, is_stopped=is_stopped, progress=say_progress)
+    show_report(out, report, again="The same command goes on.")
 
 
 def _plain(value: Any) -> Any:

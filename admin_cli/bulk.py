@@ -105,7 +105,7 @@ def act_on(
     resumed = _action(app, how["resume"])
     if how["expect"] is None or how["expect"] == plan.count:
         confirm(plan.count, act.verb, yes=how["yes"])
-    with _stopping_between_batches() as is_stopped:
+    with stopping_between_batches() as is_stopped:
         report = bulk.carry_out(
             app,
             operator,
@@ -115,14 +115,17 @@ def act_on(
             expect=how["expect"],
             rate=rate,
             is_stopped=is_stopped,
-            progress=_progress,
+            progress=say_progress,
             resume=resumed,
         )
     show_report(out, report)
 
 
-def show_report(out: Output, report: Report) -> None:
-    """Say what was done, and end with exit 4 where runs were skipped, 130 where it was stopped."""
+def show_report(out: Output, report: Report, *, again: str | None = None) -> None:
+    """Say what was done, and end with exit 4 where runs were skipped, 130 where it was stopped.
+
+    ``again`` is how to go on then; the command with ``--resume`` unless said.
+    """
     what = f"{report.done:,} of {report.expected:,} {'run' if report.expected == 1 else 'runs'} {DONE[report.verb]}"
     pairs: list[tuple[str, object]] = [("done", what)]
     if report.done or report.skipped:
@@ -148,7 +151,7 @@ def show_report(out: Output, report: Report) -> None:
         raise CommandFailed(
             f"stopped after {report.done + report.skipped:,} of {report.expected:,} runs.",
             exit_code=Exit.INTERRUPTED,
-            hint=f"The same command with --resume {short_id(report.action_id)} goes on.",
+            hint=again or f"The same command with --resume {short_id(report.action_id)} goes on.",
         )
     if report.skipped:
         raise CommandFailed(
@@ -201,13 +204,14 @@ def _action(app: App, text: str | None) -> UUID | None:
     return found
 
 
-def _progress(report: Report) -> None:
+def say_progress(report: Report) -> None:
+    """How far it is, where it takes more than a moment."""
     if report.expected > 1000:
         streams.say(f"{report.done + report.skipped:,} of {report.expected:,}")
 
 
 @contextmanager
-def _stopping_between_batches() -> Iterator[Callable[[], bool]]:
+def stopping_between_batches() -> Iterator[Callable[[], bool]]:
     """The first Ctrl-C lets the batch end; the second does not wait."""
     stopped: list[int] = []
 

@@ -114,17 +114,19 @@ def finish(
     )  # fmt: skip
 
 
-def resume(session: Executor, action_id: UUID) -> bool:
-    """Take up an action that was interrupted or failed, or that died without a word. Whether it could be."""
-    row = session.execute(
+def resume(session: Executor, action_id: UUID) -> datetime | None:
+    """Take up an action that was interrupted or failed, or that died without a word.
+
+    Returns when it began; None if it was finished.
+    """
+    return session.execute(
         update(OperatorAction)
         .where(OperatorAction.id == action_id, OperatorAction.state != "finished")
         .values(state="running", finished_at=None, seen_at=ledger_now())
-        .returning(OperatorAction.id)
+        .returning(OperatorAction.started_at)
         .execution_options(synchronize_session=False),
         {"now": None},
-    ).one_or_none()
-    return row is not None
+    ).scalar_one_or_none()
 
 
 def is_running(session: Executor, action_id: UUID) -> bool:

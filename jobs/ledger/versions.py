@@ -8,15 +8,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from functools import cache
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, select, update
+from sqlalchemy import Update, Uuid, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import aliased
 
+from jobs.ledger.audit import Note
 from jobs.models import JobRun, UtcDateTime
-from jobs.sql import Executor
+from jobs.sql import Batch, Executor, dialect_of
 from jobs.states import LIVE, RunState
 
 _PARTS = (
@@ -28,6 +30,7 @@ _VERSION = (
 )  # fmt: skip
 _COLUMNS = {name: getattr(JobRun, name) for name in _PARTS}
 _MOMENTS = frozenset(name for name, column in _COLUMNS.items() if isinstance(column.type, UtcDateTime))
+_BACK = Batch("back", id=Uuid(), **{name: column.type for name, column in _COLUMNS.items()})
 
 Version = Mapping[str, Any]
 """The moving parts of a run as plain values: moments as ISO text, in UTC."""
@@ -42,30 +45,70 @@ def versions(session: Executor, run_ids: Sequence[UUID], *, lock: bool = False) 
     return {row.id: {name: _written(getattr(row, name)) for name in _PARTS} for row in session.execute(query)}
 
 
-def put_back(session: Executor, run_id: UUID, *, before: Version, after: Version) -> str | None:
-    """Make a run what it was ``before``, if it is still what the action left. None, or why it is not.
+def put_back(session: Executor, notes: Sequence[Note], held: Mapping[UUID, Version]) -> dict[UUID, str | None]:
+    """Make each run what it was before, if it is still what the action left. By run: None, or why it is not.
 
-    Never touches a lease: a run that is running keeps running, and only loses a request to cancel it.
+    ``held`` is how the runs stand, locked. Never touches a lease: a run that is running keeps running, and only
+    loses a request to cancel it.
     """
-    is_running = before["state"] == RunState.RUNNING
-    if is_running:
-        values: dict[str, Any] = {"cancel_requested_at": None, "cancel_reason": None}
-    else:
-        values = {name: _read(name, before[name]) for name in _PARTS}
-    still: list[ColumnElement[bool]] = [
-        _COLUMNS[name].is_not_distinct_from(_read(name, after[name])) for name in _VERSION
-    ]
-    if is_running and after["state"] != RunState.RUNNING:
-        return "it was running, and has been stopped"
-    try:
-        with session.begin_nested():
-            moved = session.execute(
-                update(JobRun).where(JobRun.id == run_id, *still).values(**values).returning(JobRun.id)
-                .execution_options(synchronize_session=False)
-            ).one_or_none()  # fmt: skip
-    except IntegrityError:
-        return "its key is held by another run now"
-    return None if moved is not None else "it has moved since"
+    found: dict[UUID, str | None] = {}
+    moved: list[Note] = []
+    running: list[UUID] = []
+    for one in notes:
+        now = held.get(one.run_id)
+        if one.before is None or one.after is None or now is None:
+            found[one.run_id] = "it is gone"
+        elif any(now[name] != one.after[name] for name in _VERSION):
+            found[one.run_id] = "it has moved since"
+        elif one.before["state"] != RunState.RUNNING:
+            moved.append(one)
+        elif one.after["state"] != RunState.RUNNING:
+            found[one.run_id] = "it was running, and has been stopped"
+        else:
+            running.append(one.run_id)
+            found[one.run_id] = None
+    if running:
+        session.execute(
+            update(JobRun).where(JobRun.id.in_(running)).values(cancel_requested_at=None, cancel_reason=None)
+            .execution_options(synchronize_session=False)
+        )  # fmt: skip
+    return found | _write_back(session, moved)
+
+
+def _write_back(session: Executor, notes: Sequence[Note]) -> dict[UUID, str | None]:
+    """In one statement; where a key is held by another run, without that run; one by one where that is not all."""
+    busy = key_holders(session, [one.run_id for one in notes if one.before and one.before["state"] in LIVE])
+    found: dict[UUID, str | None] = dict.fromkeys(busy, "its key is held by another run now")
+    free = [one for one in notes if one.run_id not in busy]
+    if not free:
+        return found
+    dialect = dialect_of(session)
+    for batch in (free, *([one] for one in free)):
+        left = [one for one in batch if one.run_id not in found]
+        if not left:
+            continue
+        rows = [(one.run_id, *(_read(name, (one.before or {})[name]) for name in _PARTS)) for one in left]
+        try:
+            with session.begin_nested():
+                session.execute(_back(dialect), _BACK.rows(dialect, rows))
+        except IntegrityError:
+            # Somebody enqueued with a key between our look and our write: each by itself, then.
+            if len(batch) == 1:
+                found[batch[0].run_id] = "its key is held by another run now"
+        else:
+            found.update((one.run_id, None) for one in left)
+    return found
+
+
+@cache
+def _back(dialect: str) -> Update:
+    back = _BACK.table(dialect).c
+    return (
+        update(JobRun)
+        .where(JobRun.id == back.id, _BACK.among(dialect, JobRun.id, "id"))
+        .values({name: back[name] for name in _PARTS})
+        .execution_options(synchronize_session=False)
+    )
 
 
 def key_holders(session: Executor, run_ids: Sequence[UUID]) -> dict[UUID, UUID]:

@@ -28,6 +28,8 @@ BATCH = 500
 """Runs a transaction. Source: measured; a batch takes 20 to 150 ms, far below a second."""
 PATIENCE = 5
 """Times that a busy ledger is tried again. Source: decision; each waits for the lock time limit."""
+HEARS = 0.2
+"""Seconds after which a wait for the rate hears that it is to stop. Source: decision; at once, for people."""
 T = TypeVar("T")
 SHOWN = 20
 """Skipped and new runs kept for the answer; the audit has them all."""
@@ -115,17 +117,18 @@ def run_batches(
     # What the action itself moves enters its new state later than this, and is not met again.
     until = moment if selector.until is None else min(selector.until, moment)
     for run_ids in _pages(app, replace(selector, until=until), size):
-        if is_stopped() or not _goes_on(app, report.action_id):
+        while rate is not None and not is_stopped():
+            ahead = dealt / rate - (app.clock.monotonic() - started)
+            if ahead <= 0:
+                break
+            app.clock.sleep(min(ahead, HEARS))
+        if is_stopped() or not goes_on(app, report.action_id):
             report.is_interrupted = True
             return
         step = patiently(partial(_one_batch, app, act, report.action_id, run_ids, states))
         add_up(report, step)
         progress(report)
         dealt += len(run_ids)
-        if rate is not None:
-            ahead = dealt / rate - (app.clock.monotonic() - started)
-            if ahead > 0:
-                app.clock.sleep(ahead)
 
 
 def _pages(app: App, selector: Selector, size: int) -> Iterator[list[UUID]]:
@@ -152,8 +155,9 @@ def _pages(app: App, selector: Selector, size: int) -> Iterator[list[UUID]]:
 
 def _one_batch(app: App, act: Act, action_id: UUID, run_ids: list[UUID], states: frozenset[str]) -> Step:
     with app.database.write() as connection:
-        dealt_with = audit.noted(connection, action_id, run_ids)
-        found = versions(connection, [one for one in run_ids if one not in dealt_with], lock=True)
+        found = versions(connection, run_ids, lock=True)
+        for run_id in audit.noted(connection, action_id, run_ids):
+            found.pop(run_id, None)
         # Between the look and the lock a run may have moved on: to act on a state that nobody selected would make
         # a new run of one that has succeeded meanwhile.
         before = {run_id: one for run_id, one in found.items() if not states or one["state"] in states}
@@ -185,7 +189,7 @@ def add_up(report: Report, step: Step) -> None:
             report.new_runs.append((one.run_id, one.new_run_id))
 
 
-def _goes_on(app: App, action_id: UUID) -> bool:
+def goes_on(app: App, action_id: UUID) -> bool:
     """Whether nobody, in whatever process, has stopped the action."""
     with app.database.read() as connection:
         return audit.is_running(connection, action_id)

@@ -199,6 +199,9 @@ def _begin(
                 expected=planned.count,
                 request_id=correlation_id.get(),
             )
-        elif not audit.resume(connection, report.action_id):
+            return audit.moment(connection)
+        began = audit.resume(connection, report.action_id)
+        if began is None:
             raise Conflict(f"Action {report.action_id} was finished.", hint="Nothing of it is left to do.")
-        return audit.moment(connection)
+        # Not this moment: new runs that the action made before it stopped would be met as if they were old ones.
+        return began

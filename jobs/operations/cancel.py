@@ -31,15 +31,17 @@ class Cancel:
 
     def apply(self, session: Executor, before: dict[UUID, Version]) -> Step:
         step = Step()
+        asked = [
+            run_id for run_id, one in before.items() if one["cancel_requested_at"] is None or one["state"] not in LIVE
+        ]
+        states = cancelling.cancel_runs(session, asked, reason=self.reason)
         for run_id, version in before.items():
-            if version["state"] in LIVE and version["cancel_requested_at"] is not None:
-                step.notes.append(Note(run_id, skipped="it is being cancelled already"))
+            if run_id in states:
+                step.notes.append(Note(run_id))
+                if states[run_id] is RunState.CANCELLED:
+                    step.forgotten.append((run_id, version["queue"]))
                 continue
-            state = cancelling.cancel(session, run_id, reason=self.reason)
-            if state is None:
-                step.notes.append(Note(run_id, skipped=f"it is {version['state']}"))
-                continue
-            step.notes.append(Note(run_id))
-            if state is RunState.CANCELLED:
-                step.forgotten.append((run_id, version["queue"]))
+            is_asked = version["state"] in LIVE and version["cancel_requested_at"] is not None
+            why = "it is being cancelled already" if is_asked else f"it is {version['state']}"
+            step.notes.append(Note(run_id, skipped=why))
         return step
