@@ -9,9 +9,7 @@ from jobs.ledger.records import Buried, Settled
 from jobs.states import Cause
 
 
-def ended_events(
-    settled: Sequence[Settled], *, error_type: str | None = None, why: str | None = None
-) -> list[AttemptEnded]:
+def ended_events(settled: Sequence[Settled]) -> list[AttemptEnded]:
     """The ends of attempts whose process or machine is gone; emit them once they are committed."""
     return [
         AttemptEnded(
@@ -25,10 +23,11 @@ def ended_events(
             started_at=one.started_at,
             elapsed_seconds=max(0.0, (one.finished_at - one.started_at).total_seconds()),
             waited_seconds=None,
-            correlation_id=None,
+            correlation_id=one.correlation_id,
             retry_at=one.retry_at,
-            error_type=error_type,
-            error_message=why,
+            error_type=one.failure.type if one.failure else None,
+            error_message=one.failure.message if one.failure else None,
+            fingerprint=one.failure.fingerprint if one.failure else None,
         )
         for one in settled
     ]
@@ -36,4 +35,4 @@ def ended_events(
 
 def buried_events(buried: Sequence[Buried], cause: Cause) -> list[RunBuried]:
     """Runs that died without an attempt; emit them once that is committed."""
-    return [RunBuried(one.run_id, one.kind, one.queue, cause) for one in buried]
+    return [RunBuried(one.run_id, one.kind, one.queue, cause, one.correlation_id) for one in buried]

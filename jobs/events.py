@@ -77,6 +77,7 @@ class RunBuried(Event):
     kind: str
     queue: str
     cause: Cause
+    correlation_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

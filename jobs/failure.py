@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import traceback
 from types import TracebackType
 
+from jobs.fingerprint import fingerprint_of
 from jobs.ledger.records import Failure
 
 MAX_MESSAGE, MAX_TRACEBACK, MAX_TYPE = 2_000, 16_384, 200
@@ -45,8 +45,7 @@ def fingerprint(kind: str, error: type[BaseException], frames: list[tuple[str, s
     not by line, which moves, nor by message, which holds ids.
     """
     place = frames[-1] if frames else ("", "")
-    text = "\0".join((kind, _name(error), *place))
-    return hashlib.blake2b(text.encode(errors="replace"), digest_size=6).hexdigest()
+    return fingerprint_of(kind, _name(error), *place)
 
 
 def storable(text: str) -> str:

@@ -19,7 +19,7 @@ LAYERS: tuple[frozenset[str], ...] = (
         f"jobs.{part}"
         for part in ("zones", "cron", "schedule", "slots", "catch_up", "schedule_data", "preview", "settings_page")
     },
-    frozenset({"jobs.models", "jobs.options", "jobs.definition", "jobs.terms", "jobs.credentials"}),
+    frozenset({"jobs.models", "jobs.options", "jobs.definition", "jobs.terms", "jobs.credentials", "jobs.fingerprint"}),
     frozenset(
         {
             "jobs.sql",

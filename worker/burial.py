@@ -48,7 +48,7 @@ def _bury_some(app: App, orphan: Orphan) -> bool:
     entries = [ReadyEntry(one.run_id, one.queue, one.priority, one.retry_at) for one in back]
     freed += [after for one in settled for after in one.followed_by]
     announce(app, entries + [ReadyEntry(one.run_id, one.queue, one.priority, one.run_at) for one in freed])
-    app.events.emit(ended_events(settled, error_type="ProcessDied", why=f"its worker process died: {orphan.cause}"))
+    app.events.emit(ended_events(settled))
     if settled or freed:
         log.warning(
             "Ended what a dead process held.",

@@ -96,7 +96,7 @@ class Children:
             child = self._take(claim)
         except OSError as error:
             log.error("A child process could not be started.", extra={"reason": str(error)})
-            failure = Failure("ChildNotStarted", str(error), None, "")
+            failure = Failure.told(claim.kind, "ChildNotStarted", str(error))
             return self._ending(claim, began, Outcome.SNOOZED, failure, NOT_BORN_DELAY.total_seconds()), None
         child.line.send(do="perform", claim=CLAIM.dump_python(claim, mode="json"))
         killed: Outcome | None = None
@@ -155,12 +155,12 @@ class Children:
                 claim, took, why="The attempt did not end at its time limit, so its process was killed."
             )
         if killed is Outcome.CANCELLED:
-            failure = Failure(
-                "Cancelled", "The run did not end when it was cancelled; its process was killed.", None, ""
+            failure = Failure.told(
+                claim.kind, "Cancelled", "The run did not end when it was cancelled; its process was killed."
             )
             return self._ending(claim, began, killed, failure)
         how = "in an unknown way" if status is None else f"signal {-status}" if status < 0 else f"exit {status}"
-        failure = Failure("ProcessDied", f"its process died: {how}", None, "")
+        failure = Failure.told(claim.kind, "ProcessDied", f"its worker process died: {how}")
         delay = CRASH_DELAY.total_seconds() * 2.0 ** min(claim.crashes, 10)
         return self._ending(claim, began, Outcome.CRASHED, failure, delay)
 

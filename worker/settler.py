@@ -29,7 +29,7 @@ log = logging.getLogger("jobs.worker")
 
 MAX_BATCH = 500
 _STOP = None
-_UNRECORDABLE = Failure("Unrecordable", "the ledger could not hold what was raised; the log has it", None, "")
+_UNRECORDABLE = "the ledger could not hold what was raised; the log has it"
 
 
 class Settler(threading.Thread):
@@ -180,12 +180,12 @@ class Settler(threading.Thread):
     def _strip(self, delivery: Delivery) -> bool:
         """Take from an ending what the ledger may be unable to hold. Whether there was anything to take."""
         ending = delivery.ending
-        if ending is None or ending.failure == _UNRECORDABLE:
+        if ending is None or (ending.failure and ending.failure.message == _UNRECORDABLE):
             return False
         if ending.outcome is Outcome.SUCCEEDED:
             had, ending.result = ending.result, None
             return had is not None
-        ending.failure = _UNRECORDABLE
+        ending.failure = Failure.told(delivery.claim.kind, "Unrecordable", _UNRECORDABLE)
         return True
 
     def _let_go(self, delivery: Delivery) -> None:

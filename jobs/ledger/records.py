@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from typing import Any, Literal, NamedTuple
 from uuid import UUID
 
+from jobs.fingerprint import fingerprint_of
 from jobs.states import Cause, Outcome, RunState
 
 
@@ -109,6 +110,11 @@ class Failure:
     traceback: str | None
     fingerprint: str
 
+    @classmethod
+    def told(cls, kind: str, type: str, message: str) -> Failure:
+        """One that nothing raised: told of an attempt by who saw it end."""
+        return cls(type, message, None, fingerprint_of(kind, type))
+
 
 @dataclass(frozen=True, slots=True)
 class Completion:
@@ -158,6 +164,10 @@ class Settled(NamedTuple):
     finished_at: datetime
     retry_at: datetime | None
     followed_by: tuple[Freed, ...] = ()
+    correlation_id: str | None = None
+    """Known where the attempt was ended by somebody else than its worker."""
+    failure: Failure | None = None
+    """Likewise."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,6 +187,7 @@ class Buried:
     run_id: UUID
     kind: str
     queue: str
+    correlation_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -31,12 +32,7 @@ _KINDS = Batch("known", kind=Text())
 _QUEUED = JobRun.state == literal_column("'queued'")
 _RUNNING = JobRun.state == literal_column("'running'")
 
-_TIMED_OUT = Failure(
-    "TimeLimitExceeded",
-    "The attempt was over its hard limit, and held up its whole process, which was killed.",
-    None,
-    "",
-)
+_TIMED_OUT = "The attempt was over its hard limit, and held up its whole process, which was killed."
 CRASH_DELAY = timedelta(seconds=1)
 """The wait after a crash, doubled for each further one. Source: decision; three crashes end within a minute."""
 
@@ -46,9 +42,9 @@ def rescue(session: Executor, *, poison_after: int, limit: int = 500, now: datet
 
     Goes by the lease, never by age. Not charged, but counted: at ``poison_after`` losses the run is dead.
     """
-    lost = session.execute(_leased(JobRun.lease_until < ledger_now()), {"limit": limit, "now": now})
+    lost = session.execute(_leased(JobRun.lease_until < ledger_now()), {"limit": limit, "now": now}).all()
     ends = [_end_of(row, Outcome.ABANDONED) for row in lost]
-    return end(session, ends, poison_after=poison_after, now=now)[0]
+    return _told(end(session, ends, poison_after=poison_after, now=now)[0], lost, ends)
 
 
 def end_orphans(
@@ -75,13 +71,14 @@ def end_orphans(
         why: how the process ended, for the record ("signal 9").
     """
     held = session.execute(_leased(JobRun.worker == worker), {"limit": limit, "now": now}).all()
-    failure = Failure("ProcessDied", f"its worker process died: {why}", None, "")
     blamed, late, done = set(performing), set(over), set(ended)
     ends = []
     for row in held:
+        failure = Failure.told(row.kind, "ProcessDied", f"its worker process died: {why}")
         if row.id in late:
             delay = CRASH_DELAY.total_seconds()
-            ends.append(_end_of(row, Outcome.TIMED_OUT, failure=_TIMED_OUT, delay_seconds=delay))
+            over_time = Failure.told(row.kind, "TimeLimitExceeded", _TIMED_OUT)
+            ends.append(_end_of(row, Outcome.TIMED_OUT, failure=over_time, delay_seconds=delay))
         elif row.id in blamed and blame is Outcome.CRASHED:
             delay = CRASH_DELAY.total_seconds() * 2.0 ** min(row.crashes, 10)
             ends.append(_end_of(row, blame, failure=failure, delay_seconds=delay))
@@ -92,7 +89,14 @@ def end_orphans(
     settled, _ = end(session, ends, poison_after=poison_after, now=now)
     started = blamed | done
     freed = give_back(session, [(row.id, row.token) for row in held if row.id not in started], now=now)
-    return settled, freed
+    return _told(settled, held, ends), freed
+
+
+def _told(settled: Sequence[Settled], rows: Sequence[Any], ends: Sequence[End]) -> list[Settled]:
+    """With what a worker would have told of its own runs, for logs and error reports."""
+    of_run = {row.id: row.correlation_id for row in rows}
+    failures = {one.run_id: one.failure for one in ends}
+    return [replace(one, correlation_id=of_run[one.run_id], failure=failures[one.run_id]) for one in settled]
 
 
 def release_strays(
@@ -127,7 +131,16 @@ def bury_unknown_kinds(
 def _leased(which: ColumnElement[bool]) -> Any:
     took = seconds_between(JobRun.started_at, ledger_now()).label("took")
     return (
-        select(JobRun.id, JobRun.token, JobRun.attempt, JobRun.worker, JobRun.crashes, took)
+        select(
+            JobRun.id,
+            JobRun.kind,
+            JobRun.token,
+            JobRun.attempt,
+            JobRun.worker,
+            JobRun.crashes,
+            JobRun.correlation_id,
+            took,
+        )
         .where(_RUNNING, which)
         # The order of the small index on leases: by id, SQLite would walk the whole table instead.
         .order_by(JobRun.lease_until)
@@ -161,9 +174,9 @@ def _bury(session: Executor, which: ColumnElement[bool], cause: Cause, values: d
         update(JobRun)
         .where(JobRun.id.in_(select(chosen.c.id)), JobRun.state == RunState.QUEUED)
         .values(state=RunState.DEAD.value, cause=cause.value, finished_at=ledger_now(), state_at=ledger_now())
-        .returning(JobRun.id, JobRun.kind, JobRun.queue, JobRun.has_followups)
+        .returning(JobRun.id, JobRun.kind, JobRun.queue, JobRun.correlation_id, JobRun.has_followups)
         .execution_options(synchronize_session=False),
         values,
     ).all()
     follow(session, [row.id for row in buried if row.has_followups], now=values["now"])
-    return [Buried(row.id, row.kind, row.queue) for row in buried]
+    return [Buried(row.id, row.kind, row.queue, row.correlation_id) for row in buried]

@@ -193,7 +193,13 @@ def _log_burials(batch: list[RunBuried]) -> None:
     for one in batch:
         attempts.error(
             "Run is dead.",
-            extra={"run_id": str(one.run_id), "kind": one.kind, "queue": one.queue, "cause": one.cause.value},
+            extra={
+                "run_id": str(one.run_id),
+                "kind": one.kind,
+                "queue": one.queue,
+                "cause": one.cause.value,
+                "correlation_id": one.correlation_id or str(one.run_id),
+            },
         )
 
 

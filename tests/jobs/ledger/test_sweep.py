@@ -6,6 +6,7 @@ from uuid import uuid4
 
 import pytest
 
+from jobs.ended import ended_events
 from jobs.ledger import sweep
 from jobs.states import Cause, Outcome, RunState
 from tests.book import SECOND, new_run
@@ -104,6 +105,17 @@ class TestOrphans:
         assert "signal 9" in (runs["crashed"].error_message or "")
         assert book.attempts(held.run_id) == []
         assert book.run(other.run_id).state is RunState.RUNNING
+
+    def test_a_crash_has_a_group_and_its_event_tells_as_much_as_a_worker_would(self, book):
+        one, other = (book.start(worker="dead", kind="Mail", correlation_id="req-7") for _ in range(2))
+        (stranger,) = book.claim(book.enqueue(kind="Other"), kinds=["Other"], worker="dead")
+
+        settled, _ = book.end_orphans("dead", performing=[one.run_id, other.run_id, stranger.run_id])
+
+        told = {event.run_id: event for event in ended_events(settled)}
+        assert told[one.run_id].fingerprint == told[other.run_id].fingerprint == book.run(one.run_id).fingerprint
+        assert told[stranger.run_id].fingerprint not in (None, "", told[one.run_id].fingerprint)
+        assert (told[one.run_id].correlation_id, told[one.run_id].error_type) == ("req-7", "ProcessDied")
 
     def test_ending_it_again_is_harmless(self, book):
         held = book.start(worker="dead")
