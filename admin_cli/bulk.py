@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from jobs.app import App
     from jobs.operations.batches import Act, Report
     from jobs.operations.bulk import Plan
+    from jobs.operations.rehearse import Rehearsal
     from jobs.operations.selector import Asked
 
 R = TypeVar("R")
@@ -43,6 +44,11 @@ SKIPPED_COLUMNS = (
 NEW_COLUMNS = (
     Column("id", lambda row: row[1], is_id=True),
     Column("replays", lambda row: row[0], is_id=True),
+)
+CHANGE_COLUMNS = (
+    Column("what", lambda row: row[0]),
+    Column("from", lambda row: row[1], gives=1, min_width=8),
+    Column("to", lambda row: row[2], gives=2, min_width=8),
 )
 DONE = {
     "replay": "replayed",
@@ -91,6 +97,7 @@ def act_on(
 ) -> None:
     """Plan, ask, do, and say what was done; exit 4 where runs were skipped."""
     from jobs.operations import bulk
+    from jobs.operations.rehearse import rehearse
     from jobs.operations.selector import make_selector
 
     operator = this_operator()
@@ -99,7 +106,7 @@ def act_on(
     plan = bulk.plan(app, operator, act, make_selector(app, asked))
     check(plan)
     if how["dry_run"]:
-        _show_plan(out, plan)
+        _show_plan(out, plan, rehearse(app, operator, act, plan))
         return
     bulk.check_reason(app, how["reason"])
     resumed = _action(app, how["resume"])
@@ -175,19 +182,31 @@ def read_rate(text: str | None) -> float | None:
     return rate
 
 
-def _show_plan(out: Output, plan: Plan) -> None:
-    would = f"would {plan.verb} {plan.count:,} {'run' if plan.count == 1 else 'runs'}; nothing was changed"
+def _show_plan(out: Output, plan: Plan, found: Rehearsal) -> None:
+    runs = f"{plan.count:,} {'run' if plan.count == 1 else 'runs'}"
+    left = f"{plan.count - found.skipped:,} of {runs} and skip {found.skipped:,}" if found.skipped else runs
+    would = f"would {plan.verb} {left}; nothing was changed"
     out.record(
         [
             Block(pairs=[("dry run", would)]),
             Block("By kind", columns=GROUP_COLUMNS, rows=plan.groups),
             Block("The oldest", columns=RUN_COLUMNS[:7], rows=plan.sample),
+            Block(
+                f"Would change, of {short_id(found.example)}" if found.example else "",
+                columns=CHANGE_COLUMNS,
+                rows=found.changes,
+            ),
+            Block("Would be skipped", columns=SKIPPED_COLUMNS, rows=found.some_skipped),
         ],
         data={
             "verb": plan.verb,
             "matched": plan.count,
             "groups": [{"kind": kind, "state": state, "count": count} for kind, state, count in plan.groups],
             "sample": [run_json(run) for run in plan.sample],
+            "skipped": found.skipped,
+            "skipped_runs": [{"id": run_id, "why": why} for run_id, why in found.some_skipped],
+            "example": found.example,
+            "changes": [{"what": what, "from": old, "to": new} for what, old, new in found.changes],
             "dry_run": True,
         },
     )

@@ -24,12 +24,18 @@ def short_id(identifier: object) -> str:
 
 
 def age(moment: datetime, *, now: datetime) -> str:
-    """``3s ago``, ``in 5m``, ``now``: the largest unit alone, for a column."""
+    """``3s`` (ago), ``in 5m``, ``now``: short, for a column whose heading says that it is an age."""
     seconds = (now - moment).total_seconds()
     if abs(seconds) < 1:
         return "now"
     span = format_duration(_coarse(abs(seconds)))
-    return f"{span} ago" if seconds > 0 else f"in {span}"
+    return span if seconds > 0 else f"in {span}"
+
+
+def aged(moment: datetime, *, now: datetime) -> str:
+    """``3s ago``, ``in 5m``, ``now``: among words."""
+    span = age(moment, now=now)
+    return f"{span} ago" if moment < now and span != "now" else span
 
 
 def table_cell(value: object, *, now: datetime, is_id: bool, is_wide: bool, utc: bool) -> str:

@@ -17,7 +17,7 @@ from admin_cli.list import show_runs
 from admin_cli.options import DURATION, Globals, pass_globals
 from admin_cli.output import Output, output_options, record_options
 from admin_cli.replay import STEPS, replay_runs
-from admin_cli.run_columns import RUN_COLUMNS, fields_of, run_json
+from admin_cli.run_columns import RUN_COLUMNS, error_of, fields_of, run_json
 from admin_cli.selecting import selector_of, selector_options
 from admin_cli.show import show
 from admin_cli.status import GROUP_COLUMNS, group_error
@@ -32,11 +32,10 @@ ERROR_COLUMNS = (
     Column("dead"),
     Column("share", lambda group: f"{group.share:.0%}"),
     Column("kinds", heading="KIND", gives=2, min_width=10),
-    Column("error", lambda group: f"{group.error_type}: {group.error_message or ''}".rstrip(": "), gives=3,
-           min_width=14),
+    Column("error", error_of, gives=3, min_width=14),
     Column("first_at", heading="FIRST", gives=4),
     Column("last_at", heading="LAST"),
-)  # fmt: skip
+)
 
 
 @click.group("dlq")

@@ -11,7 +11,7 @@ from rich.cells import cell_len
 from rich.text import Text
 
 from admin_cli.block import Block
-from admin_cli.cells import age, table_cell
+from admin_cli.cells import aged, table_cell
 from admin_cli.paper import ENDLESS, Paper
 from admin_cli.table import GAP, draw_table
 from jobs.visible import visible, visible_lines
@@ -64,7 +64,7 @@ def _draw_pairs(block: Block, paper: Paper, *, indent: str, width: int, now: dat
 
 def _value(value: object, *, now: datetime, utc: bool) -> str:
     text = table_cell(value, now=now, is_id=False, is_wide=True, utc=utc)
-    return f"{text} ({age(value, now=now)})" if isinstance(value, datetime) else text
+    return f"{text} ({aged(value, now=now)})" if isinstance(value, datetime) else text
 
 
 def _wrap(text: str, paper: Paper, width: int) -> list[Text]:

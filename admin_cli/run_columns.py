@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Any
 from admin_cli.columns import Column, paint_state
 
 if TYPE_CHECKING:
+    from jobs.ledger.errors import ErrorGroup
     from jobs.ledger.records import AttemptRecord, RunRecord
+    from jobs.ledger.reports import DeadGroup
 
 
 def word_of(run: RunRecord) -> str:
@@ -27,12 +29,23 @@ def _took(run: RunRecord) -> timedelta | None:
     return ended - run.started_at if ended is not None and ended >= run.started_at else None
 
 
-def error_of(row: RunRecord | AttemptRecord) -> str | None:
-    """``Class: first line of the message``."""
+def error_of(row: RunRecord | AttemptRecord | DeadGroup | ErrorGroup) -> str | None:
+    """``Class: first line of the message``, without the class's modules, which would leave no room; JSON has them."""
     if not row.error_type:
         return None
     first = (row.error_message or "").strip().partition("\n")[0]
-    return f"{row.error_type}: {first}" if first else row.error_type
+    name = row.error_type.rpartition(".")[2] or row.error_type
+    return f"{name}: {first}" if first else name
+
+
+def tries_of(run: RunRecord) -> str:
+    """``2/10``: attempts so far, and the number of the last that the budget allows.
+
+    Attempts that cost nothing (snoozed, released) and those before a replay are beside the budget.
+    """
+    is_open = (run.finished_at is not None and run.cause not in ("exhausted", "poison")) or run.state == "running"
+    free = max(0, run.attempt - run.charged - (1 if is_open else 0))
+    return f"{run.attempt}/{run.max_attempts + free}"
 
 
 RUN_COLUMNS = (
@@ -40,7 +53,7 @@ RUN_COLUMNS = (
     Column("kind", gives=2, min_width=12),
     Column("queue", gives=4, min_width=6),
     Column("state", word_of, paint=paint_state),
-    Column("attempt", lambda run: f"{run.attempt}/{run.max_attempts}", heading="TRIES", gives=3),
+    Column("attempt", tries_of, heading="TRIES", gives=3),
     Column("state_at", heading="SINCE", gives=1),
     Column("error", error_of, gives=5, min_width=14),
     Column("cause", is_wide=True),

@@ -15,7 +15,7 @@ from admin_cli.names import command_line
 from admin_cli.options import Globals, pass_globals
 from admin_cli.output import Output, output_options, record_options
 from admin_cli.record import Block
-from admin_cli.run_columns import ATTEMPT_COLUMNS, RUN_COLUMNS, attempt_json, error_of, run_json, word_of
+from admin_cli.run_columns import ATTEMPT_COLUMNS, RUN_COLUMNS, attempt_json, error_of, fields_of, run_json, word_of
 from admin_cli.selecting import complete_ids
 
 if TYPE_CHECKING:
@@ -29,7 +29,14 @@ ACTION_COLUMNS = (
     Column("actor", gives=1),
     Column("started_at", heading="WHEN"),
     Column("reason", gives=2),
-    Column("skipped", gives=3),
+    Column("skipped", lambda action: action["run_skipped"], gives=3),
+)
+STEP_COLUMNS = (
+    Column("name", gives=1, min_width=10),
+    Column("form"),
+    Column("attempt"),
+    Column("finished_at", heading="DONE"),
+    Column("result", gives=2),
 )
 
 
@@ -44,12 +51,13 @@ def show(options: Globals, out: Output, run: str) -> None:
     Example:
       jobledger show c9165be1
     """
-    from jobs.operations import audit, inspect
+    from jobs.operations import audit, detail, inspect
 
     app, operator = open_app(options), this_operator()
     found, attempts = inspect.find_run(app, operator, run)
     children = inspect.related(app, operator, found.id)
     actions = audit.of_run(app, operator, found.id)
+    steps = detail.steps_of(app, operator, found.id).items
     last = next((one for one in reversed(attempts) if one.traceback), None)
     out.record(
         [
@@ -57,8 +65,11 @@ def show(options: Globals, out: Output, run: str) -> None:
             Block("Arguments", pairs=_named(found.arguments)),
             Block("Result", text=_json(found.result)),
             Block("Progress", text=_json(found.progress)),
+            Block("Steps", columns=STEP_COLUMNS, rows=steps),
             Block("Attempts", columns=ATTEMPT_COLUMNS[:6], rows=attempts),
-            Block(f"Traceback of attempt {last.attempt}" if last else "", text=last.traceback if last else None),
+            Block(
+                f"Traceback of attempt {last.attempt}" if last else "", text=_readable(last.traceback) if last else None
+            ),
             Block("Enqueued by it", columns=RUN_COLUMNS[:6], rows=children),
             Block("Done to it", columns=ACTION_COLUMNS, rows=actions),
             Block("Next", text=_next(found)),
@@ -66,6 +77,7 @@ def show(options: Globals, out: Output, run: str) -> None:
         data={
             **run_json(found),
             "attempts": [attempt_json(one) for one in attempts],
+            "steps": [fields_of(one) for one in steps],
             "children": [child.id for child in children],
             "actions": [{"id": one["id"], "verb": one["verb"], "actor": one["actor"]} for one in actions],
         },
@@ -110,6 +122,11 @@ def diff(options: Globals, out: Output, run: str, first: int, second: int) -> No
         [{"what": name, "first": earlier, "second": later} for name, earlier, later in rows],
         empty=f"attempts {first} and {second} differ in nothing",
     )
+
+
+def _readable(traceback: str | None) -> str:
+    """Without the lines of carets, which point nowhere once a long line is wrapped."""
+    return "\n".join(line for line in (traceback or "").splitlines() if line.strip(" ^~") or not line.strip())
 
 
 def _attempt(tries: list[AttemptRecord], number: int, run: str) -> AttemptRecord:
@@ -190,7 +207,8 @@ def _next(run: RunRecord) -> str | None:
     if run.deleted_at is not None:
         return command_line(f"restore {short}")
     if run.state in ("dead", "cancelled"):
-        return command_line(f"replay {short}") + "\n" + command_line(f"why {short}")
+        others = [f"dlq list -g {run.fingerprint}"] if run.state == "dead" and run.fingerprint else []
+        return "\n".join(command_line(line) for line in (f"why {short}", *others, f"replay {short} --dry-run"))
     if run.finished_at is None:
         return command_line(f"why {short}") + "\n" + command_line(f"cancel {short}")
     return None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -15,11 +16,13 @@ from admin_cli.names import command_line
 from admin_cli.options import Globals, pass_globals
 from admin_cli.output import Output, record_options
 from admin_cli.record import Block
+from admin_cli.run_columns import error_of
 from admin_cli.watch import repeat, watch_option
 
 if TYPE_CHECKING:
     from jobs.ledger.reports import DeadGroup, QueueCount
     from jobs.operations.inspect import Status
+    from jobs.operations.trouble import Trouble
 
 
 def _oldest(queue: QueueCount) -> timedelta | None:
@@ -49,10 +52,7 @@ WORKER_COLUMNS = (
 
 
 def group_error(group: DeadGroup) -> str | None:
-    if not group.error_type:
-        return group.cause
-    first = (group.error_message or "").strip().partition("\n")[0]
-    return f"{group.error_type}: {first}" if first else group.error_type
+    return error_of(group) or group.cause
 
 
 GROUP_COLUMNS = (
@@ -72,7 +72,7 @@ GROUP_COLUMNS = (
 @record_options()
 @pass_globals
 def status(options: Globals, out: Output, watch: timedelta | None, fail_on: str | None) -> None:
-    """Show what is going on: queues, workers, dead letters.
+    """Show what is going on, and what is wrong: queues, workers, schedules, pauses, dead letters.
 
     \b
     Examples:
@@ -84,9 +84,11 @@ def status(options: Globals, out: Output, watch: timedelta | None, fail_on: str 
 
     def show() -> None:
         from jobs.operations.inspect import status as look
+        from jobs.operations.trouble import troubles
 
         seen = look(app, operator)
-        out.record(_blocks(seen, app.database.shown), data=_data(seen))
+        wrong = troubles(app, operator)
+        out.record(_blocks(seen, wrong, app.database.shown), data=_data(seen, wrong))
         over = _over(seen, limits)
         if over:
             raise CommandFailed(f"unhealthy: {'; '.join(over)}.", exit_code=Exit.UNHEALTHY)
@@ -132,10 +134,12 @@ def _over(seen: Status, limits: dict[str, float]) -> list[str]:
     return found
 
 
-def _blocks(seen: Status, ledger: str) -> list[Block]:
+def _blocks(seen: Status, wrong: Sequence[Trouble], ledger: str) -> list[Block]:
     ended = ", ".join(f"{number:,} {state}" for state, number in seen.ended_in_5m.items() if number)
     shown: list[Block] = [
-        Block(pairs=[("ledger", ledger), ("last 5 minutes", ended or "nothing ended"), *_trouble(seen)]),
+        Block(pairs=[("ledger", ledger), ("last 5 minutes", ended or "nothing ended")]),
+        # Dead letters have a table of their own, below.
+        Block("Wrong", pairs=[(_label(one), _told(one)) for one in wrong if one.code != "dead"]),
         Block("Queues", columns=QUEUE_COLUMNS, rows=seen.queues),
         Block("Workers", columns=WORKER_COLUMNS[:5], rows=seen.workers),
         Block("Dead letters", columns=GROUP_COLUMNS[:6], rows=seen.groups),
@@ -143,17 +147,15 @@ def _blocks(seen: Status, ledger: str) -> list[Block]:
     return shown
 
 
-def _trouble(seen: Status) -> list[tuple[str, object]]:
-    found: list[tuple[str, object]] = []
-    waiting, running = seen.total("ready"), seen.total("running")
-    if not seen.workers:
-        found.append(("workers", f"none is live; {waiting:,} ready, {running:,} running"))
-    if seen.total("dead"):
-        found.append(("dead", f"{seen.total('dead'):,}, see: {command_line('dlq groups')}"))
-    return found
+def _label(one: Trouble) -> str:
+    return one.code.replace("_", " ")
 
 
-def _data(seen: Status) -> dict[str, object]:
+def _told(one: Trouble) -> str:
+    return f"{one.sentence} See: {command_line(one.command)}"
+
+
+def _data(seen: Status, wrong: Sequence[Trouble]) -> dict[str, object]:
     return {
         "queues": seen.queues,
         "workers": seen.workers,
@@ -161,4 +163,5 @@ def _data(seen: Status) -> dict[str, object]:
         "ended_in_5m": {state.value: number for state, number in seen.ended_in_5m.items()},
         "totals": {name: seen.total(name) for name in ("ready", "scheduled", "retrying", "running", "dead")},
         "oldest_seconds": seen.oldest_seconds,
+        "trouble": wrong,
     }

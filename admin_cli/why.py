@@ -21,6 +21,7 @@ from jobs.visible import visible
 
 if TYPE_CHECKING:
     from jobs.ledger.records import RunRecord
+    from jobs.operations.explain import Explanation
 
 
 @click.command("why")
@@ -37,7 +38,7 @@ def why(options: Globals, out: Output, run: str) -> None:
     from jobs.operations.explain import explain
 
     found = explain(open_app(options), this_operator(), run)
-    head = f"{found.run.kind} {short_id(found.run.id)} is {word_of(found.run)}. {found.sentence}"
+    head = _head(found)
     evidence = [(name, value) for name, value in found.evidence if value is not None]
     out.record(
         [Block(text=head) if out.format == "table" else Block("Why", text=head), Block("Evidence", pairs=evidence)],
@@ -50,6 +51,14 @@ def why(options: Globals, out: Output, run: str) -> None:
             "evidence": dict(evidence),
         },
     )
+
+
+def _head(found: Explanation) -> str:
+    """One sentence where the run has ended; what it is and why it waits where it has not."""
+    named = f"{found.run.kind} {short_id(found.run.id)}"
+    if found.run.finished_at is not None and found.sentence.startswith("It "):
+        return named + found.sentence.removeprefix("It")
+    return f"{named} is {word_of(found.run)}. {found.sentence}"
 
 
 @click.command("wait")

@@ -167,13 +167,18 @@ def list_actions(
     run_id: UUID | None = None,
     verbs: Sequence[str] = (),
 ) -> list[dict[str, Any]]:
-    """Actions, latest first; with ``run_id``, those done to that run; with ``verbs``, those on runs that did one."""
+    """Actions, latest first; with ``verbs``, those on runs that did one of them.
+
+    With ``run_id``, those done to that run, and ``run_skipped``: why it was passed over.
+    """
     query = select(*_COLUMNS)
     if verbs:
         query = query.where(OperatorAction.verb.in_(list(verbs)), OperatorAction.target == "runs")
     if run_id is not None:
-        query = query.join(OperatorActionRun, OperatorActionRun.action_id == OperatorAction.id).where(
-            OperatorActionRun.run_id == run_id
+        query = (
+            select(*_COLUMNS, OperatorActionRun.skipped.label("run_skipped"))
+            .join(OperatorActionRun, OperatorActionRun.action_id == OperatorAction.id)
+            .where(OperatorActionRun.run_id == run_id)
         )
     if before is not None:
         query = query.where(OperatorAction.id < before)

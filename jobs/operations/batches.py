@@ -17,6 +17,7 @@ from jobs.errors import JobsError, LedgerBusy
 from jobs.events import ServiceFailed
 from jobs.ledger import audit
 from jobs.ledger.audit import Note
+from jobs.ledger.records import RunRecord
 from jobs.ledger.selectors import WAITING, Selector
 from jobs.ledger.versions import Version, versions
 from jobs.ledger.walk import Place, places
@@ -57,6 +58,14 @@ class Act(Protocol):
     def purged(self) -> bool: ...
     def options(self) -> dict[str, Any]:
         """What the operator asked for beside the selector, for the audit."""
+        ...
+
+    def refusals(self, session: Executor, before: dict[UUID, Version]) -> dict[UUID, str]:
+        """Those of these runs that it would skip, and why."""
+        ...
+
+    def changes_to(self, run: RunRecord) -> list[tuple[str, object, object]]:
+        """What it would change of a run that it does not skip: what, from, to."""
         ...
 
     def apply(self, session: Executor, before: dict[UUID, Version]) -> Step:
@@ -116,7 +125,7 @@ def run_batches(
     states = frozenset("queued" if one in WAITING else str(one) for one in selector.states)
     # What the action itself moves enters its new state later than this, and is not met again.
     until = moment if selector.until is None else min(selector.until, moment)
-    for run_ids in _pages(app, replace(selector, until=until), size):
+    for run_ids in pages(app, replace(selector, until=until), size):
         while rate is not None and not is_stopped():
             ahead = dealt / rate - (app.clock.monotonic() - started)
             if ahead <= 0:
@@ -131,7 +140,7 @@ def run_batches(
         dealt += len(run_ids)
 
 
-def _pages(app: App, selector: Selector, size: int) -> Iterator[list[UUID]]:
+def pages(app: App, selector: Selector, size: int) -> Iterator[list[UUID]]:
     """Batches of ids, the oldest first; no transaction is open between two of them."""
     left = selector.limit
     parts: Sequence[Selector] = [selector]

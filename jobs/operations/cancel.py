@@ -8,6 +8,7 @@ from uuid import UUID
 
 from jobs.ledger import cancel as cancelling
 from jobs.ledger.audit import Note
+from jobs.ledger.records import RunRecord
 from jobs.ledger.versions import Version
 from jobs.operations.batches import Step
 from jobs.operations.operator import Permission
@@ -29,19 +30,26 @@ class Cancel:
     def options(self) -> dict[str, Any]:
         return {}
 
+    def refusals(self, session: Executor, before: dict[UUID, Version]) -> dict[UUID, str]:
+        return {
+            run_id: f"it is {one['state']}" if one["state"] not in LIVE else "it is being cancelled already"
+            for run_id, one in before.items()
+            if one["state"] not in LIVE or one["cancel_requested_at"] is not None
+        }
+
+    def changes_to(self, run: RunRecord) -> list[tuple[str, object, object]]:
+        after = "running, asked to stop" if run.state is RunState.RUNNING else RunState.CANCELLED.value
+        return [("state", run.state.value, after)]
+
     def apply(self, session: Executor, before: dict[UUID, Version]) -> Step:
         step = Step()
-        asked = [
-            run_id for run_id, one in before.items() if one["cancel_requested_at"] is None or one["state"] not in LIVE
-        ]
-        states = cancelling.cancel_runs(session, asked, reason=self.reason)
+        refused = self.refusals(session, before)
+        states = cancelling.cancel_runs(session, [one for one in before if one not in refused], reason=self.reason)
         for run_id, version in before.items():
-            if run_id in states:
-                step.notes.append(Note(run_id))
-                if states[run_id] is RunState.CANCELLED:
-                    step.forgotten.append((run_id, version["queue"]))
+            if run_id not in states:
+                step.notes.append(Note(run_id, skipped=refused.get(run_id, "it has moved meanwhile")))
                 continue
-            is_asked = version["state"] in LIVE and version["cancel_requested_at"] is not None
-            why = "it is being cancelled already" if is_asked else f"it is {version['state']}"
-            step.notes.append(Note(run_id, skipped=why))
+            step.notes.append(Note(run_id))
+            if states[run_id] is RunState.CANCELLED:
+                step.forgotten.append((run_id, version["queue"]))
         return step

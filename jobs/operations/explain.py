@@ -152,7 +152,7 @@ def _running(run: RunRecord, now: datetime) -> tuple[str, str, Evidence]:
 _DEAD = {
     Cause.EXHAUSTED: "its budget of {max} attempts is spent",
     Cause.GAVE_UP: "its job, or its retry policy, gave up at attempt {attempt}",
-    Cause.POISON: "it took its worker process with it {crashes} times, and was lost {losses} times",
+    Cause.POISON: "it {took}",
     Cause.UNKNOWN_KIND: "no worker knew the kind {kind} for too long",
     Cause.BAD_ARGUMENTS: "its arguments do not fit its job",
     Cause.EXPIRED: "it expired before anybody started it",
@@ -165,8 +165,7 @@ def _dead(session: Executor, run: RunRecord, now: datetime) -> tuple[str, str, E
     why = _DEAD[run.cause].format(
         max=run.max_attempts,
         attempt=run.attempt,
-        crashes=run.crashes,
-        losses=run.abandonments,
+        took=_took(run),
         kind=run.kind,
     )
     error = _error(run)
@@ -177,6 +176,15 @@ def _dead(session: Executor, run: RunRecord, now: datetime) -> tuple[str, str, E
         evidence.append(("group", run.fingerprint))
     evidence += _key(session, run)
     return f"dead_{run.cause}", f"It is dead because {why}{f': {error}' if error else ''}.", evidence
+
+
+def _took(run: RunRecord) -> str:
+    parts = []
+    if run.crashes:
+        parts.append(f"took its worker process with it {run.crashes} {_plural(run.crashes, 'time', 'times')}")
+    if run.abandonments:
+        parts.append(f"was lost with its worker {run.abandonments} {_plural(run.abandonments, 'time', 'times')}")
+    return ", and ".join(parts) or "endangers its worker process"
 
 
 def _cancelled(session: Executor, run: RunRecord, now: datetime) -> tuple[str, str, Evidence]:
@@ -219,7 +227,8 @@ def _error(run: RunRecord) -> str | None:
     if not run.error_type:
         return None
     first = (run.error_message or "").strip().partition("\n")[0].rstrip(".")
-    return f"{run.error_type}: {first}" if first else run.error_type
+    name = run.error_type.rpartition(".")[2]
+    return f"{name}: {first}" if first else name
 
 
 _OUTCOMES = {Outcome.TIMED_OUT: "ran out of time", Outcome.OUT_OF_MEMORY: "ran out of memory"}

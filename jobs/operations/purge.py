@@ -8,6 +8,7 @@ from uuid import UUID
 
 from jobs.ledger import purge as purging
 from jobs.ledger.audit import Note
+from jobs.ledger.records import RunRecord
 from jobs.ledger.versions import Version
 from jobs.operations.batches import Step
 from jobs.operations.operator import Permission
@@ -35,15 +36,28 @@ class Purge:
     def options(self) -> dict[str, Any]:
         return {}
 
+    def refusals(self, session: Executor, before: dict[UUID, Version]) -> dict[UUID, str]:
+        return {
+            run_id: f"it is {one['state']}" if one["state"] in LIVE else "it is purged already"
+            for run_id, one in before.items()
+            if one["state"] in LIVE or (one["deleted_at"] is not None and not self.erase)
+        }
+
+    def changes_to(self, run: RunRecord) -> list[tuple[str, object, object]]:
+        hidden: list[tuple[str, object, object]] = [("in lists", "yes", "no, until it is restored or pruned")]
+        if not self.erase:
+            return hidden
+        return [*hidden, ("arguments, result, errors, steps, tags", "kept", "blanked, for good")]
+
     def apply(self, session: Executor, before: dict[UUID, Version]) -> Step:
         step = Step()
+        refused = self.refusals(session, before)
         gone = (purging.erase if self.erase else purging.hide)(session, sorted(before))
-        for run_id, version in before.items():
+        for run_id in before:
             if run_id in gone:
                 step.notes.append(Note(run_id))
             else:
-                why = f"it is {version['state']}" if version["state"] in LIVE else "it is purged already"
-                step.notes.append(Note(run_id, skipped=why))
+                step.notes.append(Note(run_id, skipped=refused.get(run_id, "it has moved meanwhile")))
         return step
 
 
@@ -58,6 +72,12 @@ class Restore:
 
     def options(self) -> dict[str, Any]:
         return {}
+
+    def refusals(self, session: Executor, before: dict[UUID, Version]) -> dict[UUID, str]:
+        return {run_id: "it is not purged" for run_id, one in before.items() if one["deleted_at"] is None}
+
+    def changes_to(self, run: RunRecord) -> list[tuple[str, object, object]]:
+        return [("in lists", "no", "yes")]
 
     def apply(self, session: Executor, before: dict[UUID, Version]) -> Step:
         step = Step()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
@@ -12,6 +13,7 @@ from jobs import registry
 from jobs.app import App
 from jobs.arguments import read_arguments, write_arguments
 from jobs.clock import new_run_id
+from jobs.duration import format_duration
 from jobs.errors import ArgumentsRefused, SelectorRefused
 from jobs.ledger import find
 from jobs.ledger.audit import Note
@@ -65,17 +67,58 @@ class Replay:
         }
         return {name: value for name, value in said.items() if value is not None}
 
-    def apply(self, session: Executor, before: dict[UUID, Version]) -> Step:
-        step = Step()
-        reopened, anew = [], []
+    def refusals(self, session: Executor, before: dict[UUID, Version]) -> dict[UUID, str]:
+        refused = self._refusals(session, before)
+        if self.changes:
+            left = [run_id for run_id in before if run_id not in refused]
+            found, texts = find.find_runs(session, left), arguments_text(session, left)
+            for run_id in left:
+                try:
+                    self._arguments(found[run_id], texts[run_id])
+                except ArgumentsRefused as error:
+                    refused[run_id] = error.message[:200]
+        return refused
+
+    def _refusals(self, session: Executor, before: dict[UUID, Version]) -> dict[UUID, str]:
+        """Whatever the arguments are."""
+        refused: dict[UUID, str] = {}
         holders = key_holders(session, list(before))
         for run_id, version in before.items():
             if version["deleted_at"] is not None:
-                step.notes.append(Note(run_id, skipped="it is purged: restore it first"))
+                refused[run_id] = "it is purged: restore it first"
             elif version["state"] in LIVE:
-                step.notes.append(Note(run_id, skipped=f"it is {version['state']}"))
+                refused[run_id] = f"it is {version['state']}"
             elif run_id in holders:
-                step.notes.append(Note(run_id, skipped=f"its key is held by {str(holders[run_id])[-8:]}"))
+                refused[run_id] = f"its key is held by {str(holders[run_id])[-8:]}"
+        return refused
+
+    def changes_to(self, run: RunRecord) -> list[tuple[str, object, object]]:
+        if run.state in REPLAYABLE and not self.changes:
+            changed: list[tuple[str, object, object]] = [
+                ("state", run.state.value, RunState.QUEUED.value),
+                ("charged attempts", f"{run.charged} of {run.max_attempts}", f"0 of {run.max_attempts}"),
+            ]
+        else:
+            changed = [("run", "stays as it is", "a new run that names it")]
+        given = run.arguments if isinstance(run.arguments, dict) else {}
+        changed += [(f"argument {path}", _inner(given, path), value) for path, value in self.changes.items()]
+        if self.queue is not None:
+            changed.append(("queue", run.queue, self.queue))
+        if self.priority is not None:
+            changed.append(("priority", run.priority, self.priority))
+        if self.delay_seconds is not None:
+            changed.append(("due", run.run_at, f"in {format_duration(timedelta(seconds=self.delay_seconds))}"))
+        if self.reset_steps:
+            changed.append(("steps", "kept", "done again"))
+        return changed
+
+    def apply(self, session: Executor, before: dict[UUID, Version]) -> Step:
+        step = Step()
+        reopened, anew = [], []
+        refused = self._refusals(session, before)
+        for run_id, version in before.items():
+            if run_id in refused:
+                step.notes.append(Note(run_id, skipped=refused[run_id]))
             elif version["state"] in REPLAYABLE and not self.changes:
                 reopened.append(run_id)
             else:
@@ -163,6 +206,12 @@ class Replay:
             _set(given, path, value, cls)
         job = read_arguments(cls, json.dumps(given), kind=old.kind)
         return write_arguments(job, kind=old.kind, max_bytes=self.app.settings.max_argument_bytes)
+
+
+def _inner(given: Any, path: str) -> object:
+    for part in path.split("."):
+        given = given.get(part) if isinstance(given, dict) else None
+    return given
 
 
 def check_changes(changes: Mapping[str, Any], kinds: list[str]) -> None:
