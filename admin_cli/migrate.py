@@ -45,7 +45,7 @@ def up(options: Globals) -> None:
 
 @migrate.command("down")
 @click.argument("revision")
-@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.option("-y", "--yes", is_flag=True, help="Do not ask.")
 @pass_globals
 def down(options: Globals, revision: str, yes: bool) -> None:
     """Take the tables down to REVISION, destroying what is later.

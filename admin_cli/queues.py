@@ -11,7 +11,7 @@ import click
 from admin_cli import streams
 from admin_cli.actor import this_operator
 from admin_cli.app import open_app
-from admin_cli.cells import age
+from admin_cli.cells import aged
 from admin_cli.options import DURATION, Globals, pass_globals
 from admin_cli.output import Output, output_options, record_options
 from admin_cli.record import Block
@@ -163,7 +163,7 @@ def pause(options: Globals, what: str, name: str, *, reason: str | None, span: t
 
     app = open_app(options)
     done = pausing.pause(app, this_operator(), what, name, reason=reason, span=span, is_new=is_new)
-    until = f" until {done['paused_until'][:16]} UTC" if done["paused_until"] else ""
+    until = f" until {done['paused_until'][:16].replace('T', ' ')} UTC" if done["paused_until"] else ""
     streams.say(visible(f"{what} {name} is paused{until}; what runs goes on."))
 
 
@@ -174,5 +174,5 @@ def resume(options: Globals, what: str, name: str, *, reason: str | None) -> Non
 
     app = open_app(options)
     before = pausing.resume(app, this_operator(), what, name, reason=reason)
-    since = age(datetime.fromisoformat(before["paused_at"]), now=app.clock.now())
+    since = aged(datetime.fromisoformat(before["paused_at"]), now=app.clock.now())
     streams.say(visible(f"{what} {name} is resumed; it was paused {since} by {before['paused_by'] or 'somebody'}."))

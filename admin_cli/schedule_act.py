@@ -86,7 +86,7 @@ def resume(options: Globals, names: tuple[str, ...], catches_up: bool, reason: s
 @click.command("delete")
 @click.argument("name")
 @click.option("--force", is_flag=True, help="Even one of the code; a scheduler whose code has it writes it again.")
-@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.option("-y", "--yes", is_flag=True, help="Do not ask.")
 @REASON
 @pass_globals
 def delete(options: Globals, name: str, force: bool, yes: bool, reason: str | None) -> None:
@@ -96,11 +96,11 @@ def delete(options: Globals, name: str, force: bool, yes: bool, reason: str | No
     Example:
       jobledger schedules delete eu-report --yes
     """
-    from jobs.operations.schedules import delete_schedule, list_schedules
+    from jobs.operations.schedules import delete_schedule, show_schedule
 
     app = open_app(options)
-    is_there = any(one.record.name == name for one in list_schedules(app, this_operator()))
-    confirm(int(is_there), "delete", yes=yes, noun="schedule")
+    show_schedule(app, this_operator(), name, limit=0)
+    confirm(1, "delete", yes=yes, noun="schedule")
     delete_schedule(app, name, by=this_operator(), reason=reason, is_forced=force)
     app.close()
     streams.say(f"{one_line(name)}: deleted")
@@ -112,7 +112,7 @@ def delete(options: Globals, name: str, force: bool, yes: bool, reason: str | No
 @click.option("--to", "until", type=MOMENT, metavar="MOMENT", help="The last moment; now otherwise.")
 @click.option("--timezone", help="What naive moments are in; UTC otherwise.")
 @click.option("--dry-run", is_flag=True, help="Only show the slots.")
-@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.option("-y", "--yes", is_flag=True, help="Do not ask.")
 @REASON
 @pass_globals
 def backfill(

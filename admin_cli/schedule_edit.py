@@ -133,5 +133,5 @@ def _cleared(names: tuple[str, ...]) -> dict[str, None]:
 
 def _say(view: ScheduleView) -> None:
     record = view.record
-    first = f"; next {record.next_slot_at.isoformat()}" if record.next_slot_at else ""
+    first = f"; next {record.next_slot_at:%Y-%m-%d %H:%M:%S} UTC" if record.next_slot_at else ""
     streams.say(f"{one_line(record.name)}: {one_line(view.when)}{first}")

@@ -144,7 +144,7 @@ def show(options: Globals, out: Output, name: str, limit: int) -> None:
     pairs += [("queue", record.queue), ("problem", record.problem), ("pause_reason", record.pause_reason)]
     out.record(
         [
-            Block(pairs=[(key, value) for key, value in pairs if value is not None]),
+            Block(pairs=[(_label(key), value) for key, value in pairs if value is not None]),
             Block("Arguments", text=record.arguments if record.arguments != "{}" else None),
             Block("Coming", columns=PREVIEW, rows=coming),
             Block("Slots", columns=SLOTS[:4], rows=past),
@@ -228,6 +228,10 @@ def row_of(view: ScheduleView) -> dict[str, object]:
         "paused_by": record.paused_by,
         "place": record.place,
     }
+
+
+def _label(key: str) -> str:
+    return key.removesuffix("_at").replace("_", " ")
 
 
 def _plain(moment: datetime) -> str:

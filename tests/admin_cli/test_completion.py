@@ -57,6 +57,52 @@ def test_a_tabulator_in_an_interactive_bash_completes(
         assert f"{whole} " in shown or f"{whole}'" in shown, (line, shown)
 
 
+ZSH = """PS1='> '
+fpath+=(/usr/share/zsh/functions/Completion)
+autoload -Uz compinit
+compinit -u -d $HOME/.zcompdump
+eval "$(jobledger shell-init zsh)"
+echo load''ed
+"""
+
+
+@pytest.mark.parametrize("shell", ["zsh", "fish"])
+def test_names_from_the_ledger_are_completed_in_other_shells(
+    shell: str,
+    in_shop: Callable[[App], Program],
+    make_app: MakeApp,
+    sqlite_url: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    if shutil.which(shell) is None:
+        pytest.skip(f"{shell} is not installed")
+    app = make_app(sqlite_url)
+    monkeypatch.setattr(boot, "_app", app)
+    in_shop(app)
+    program = tmp_path / "bin" / "jobledger"
+    program.parent.mkdir()
+    program.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m admin_cli.main "$@"\n')
+    program.chmod(0o755)
+    env = environment(tmp_path, {"PATH": f"{program.parent}:/usr/bin:/bin", "JOBS_DATABASE_URL": sqlite_url})
+    asked = {line: whole for line, whole in ASKED.items() if not line.endswith((" de", " que"))}
+
+    if shell == "fish":
+        told = "".join(f"complete -C '{line}'\n" for line in asked)
+        script = f"jobledger shell-init fish | source\n{told}"
+        shown = subprocess.run(
+            ["fish", "--no-config", "-c", script], env=env, capture_output=True, text=True, timeout=60
+        ).stdout
+        words = {line.split("\t")[0] for line in shown.splitlines()}
+        assert {whole.split()[-1] for whole in asked.values()} <= words
+        return
+    (tmp_path / ".zshrc").write_text(ZSH)
+    typed = "".join(f"{line}\t\x01: \x05\n" for line in asked) + "exit\n"
+    shown = run_on_terminal(["zsh", "-i"], env=env, columns=200, typed=typed, after="loaded").out
+    for line, whole in asked.items():
+        assert whole in shown, (line, shown)
+
+
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
 def test_a_script_for_each_shell_is_one_it_can_read(shell: str, tmp_path: Path) -> None:
     if shutil.which(shell) is None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import sys
 from pathlib import Path
 
@@ -41,7 +42,7 @@ def plain(text: str) -> str:
     text = bare(text)
     # On an idle machine less than a second passes between two commands: (now).
     text = re.sub(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d \((\S+ ago|now)\)", "MOMENT", text)
-    text = re.sub(r"\b(\d+[smh])+ ago\b|\bnow\b", "AGE", text)
+    text = re.sub(r"\b(\d+[smh])+( ago)?\b|\bnow\b", "AGE", text)
     ids: dict[str, str] = {}
     text = re.sub(r"\b[0-9a-f]{12}\b", "GROUP", text)
     text = re.sub(r"\b(?=\S*\d)[0-9a-f]{8}\b", lambda one: ids.setdefault(one[0], f"ID{len(ids)}"), text)
@@ -50,27 +51,40 @@ def plain(text: str) -> str:
     return re.sub(r"[ \t]+", " ", text).strip()
 
 
-def test_the_tour_goes_as_it_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("shell", ["sh", "bash"])
+def test_the_tour_goes_as_it_says(shell: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Through ``sh -c``; and in an interactive bash with ``shell-init``, where the program is called ``jobs``."""
+    if shutil.which(shell) is None:
+        pytest.skip(f"{shell} is not installed")
+    name = "jobs" if shell == "bash" else "jobledger"
+    tour = [(called(command, name), called(output, name)) for command, output in steps()]
     (source,) = re.findall(r"```python\n(.*?)```", TOUR.read_text(), re.S)
     (tmp_path / "charges.py").write_text(source)
     program = tmp_path / "bin" / "jobledger"
     program.parent.mkdir()
     program.write_text(f'#!/bin/sh\nexec {sys.executable} -m admin_cli.main "$@"\n')
     program.chmod(0o755)
+    (tmp_path / ".bashrc").write_text('eval "$(jobledger shell-init bash)"\n')
     monkeypatch.setattr(terminals, "LIMIT", 240.0)
-    script = "\n".join(f"echo '{MARK}'\n{command}" for command, _ in steps())
+    script = "\n".join(f"echo '{MARK}'\n{command}" for command, _ in tour)
     script = f"cd {tmp_path}\n{script}\necho '{MARK}'\nkill %1 2>/dev/null || kill $!\nwait\n"
     env = terminals.environment(
         tmp_path,
         {"PATH": f"{program.parent}:{os.environ['PATH']}", "JOBS_ACTOR": "ada@desk", "NO_COLOR": "1"},
     )
 
-    ended = terminals.run_on_terminal(["sh", "-c", script], env=env, columns=80)
+    flags = ["-i", "-c"] if shell == "bash" else ["-c"]
+    ended = terminals.run_on_terminal([shell, *flags, script], env=env, columns=80)
 
     printed = ended.out.replace("\r\n", "\n").split(MARK + "\n")[1:]
-    said = [plain(part) for part in printed[: len(steps())]]
-    wanted = [plain(output) for _, output in steps()]
-    for (command, _), got, want in zip(steps(), said, wanted, strict=True):
+    # An interactive shell says which job it put in the background.
+    said = [plain(re.sub(r"^\[1\] \d+\n", "", part)) for part in printed[: len(tour)]]
+    wanted = [plain(output) for _, output in tour]
+    for (command, _), got, want in zip(tour, said, wanted, strict=True):
         assert got == want, command
     shown = [line for part in printed for line in bare(part).splitlines()]
     assert max(map(cell_len, shown)) <= 80
+
+
+def called(text: str, name: str) -> str:
+    return re.sub(r"\bjobledger\b", name, text)

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import timedelta
 
 import pytest
-from sqlalchemy import update
+from sqlalchemy import text, update
 
 from jobs import boot, enqueue_many
 from jobs.app import App
@@ -24,6 +26,7 @@ from jobs.observe.ledger_metrics import serve_ledger
 from tests.conftest import MakeApp
 from tests.seen_app import Fine, Slowish
 from tests.servers import NamedServer, PostgresServer
+from tests.waiting import wait_until
 from tests.worker_process import Series, get, parse, total
 
 
@@ -146,3 +149,43 @@ def test_a_taken_port_is_said_in_one_line(app: App) -> None:
 def _forget(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     yield
     monkeypatch.setattr(boot, "_app", None)
+
+
+@pytest.mark.slow
+def test_a_frozen_database_is_said_to_be_down_and_back_when_it_goes_on(
+    pg_database: str, pg_server: PostgresServer | NamedServer, make_app: MakeApp
+) -> None:
+    app = make_app(pg_database, metrics_cache="0s", metrics_timeout="1s", connect_timeout="2s", statement_timeout="2s")
+    with _serving(app) as endpoint:
+        assert "jobs_ledger_up 1.0" in get(f"{endpoint.url}/metrics")[1]
+        with _frozen(pg_server, app):
+            began = app.clock.monotonic()
+            pages = [get(f"{endpoint.url}{path}") for path in ("/metrics", "/readyz", "/healthz", "/metrics")]
+            took = app.clock.monotonic() - began
+
+        assert wait_until(lambda: "jobs_ledger_up 1.0" in get(f"{endpoint.url}/metrics")[1], seconds=20)
+
+    assert [status for status, _ in pages] == [200, 503, 200, 200]
+    assert all("jobs_ledger_up 0.0" in page for _, page in (pages[0], pages[3]))
+    assert took < 10
+
+
+@contextmanager
+def _frozen(server: PostgresServer | NamedServer, app: App) -> Iterator[None]:
+    """The server with the processes that serve its connections: frozen alone, it would leave those at work."""
+    if isinstance(server, NamedServer):
+        pytest.skip("needs a server that it may freeze: unset JOBS_TEST_DATABASE_URL")
+    with app.database.read() as connection:
+        serving = list(
+            connection.scalars(text("select pid from pg_stat_activity where backend_type = 'client backend'"))
+        )
+    server.send(signal.SIGSTOP)
+    try:
+        for pid in serving:
+            os.kill(pid, signal.SIGSTOP)
+        yield
+    finally:
+        for pid in serving:
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGCONT)
+        server.send(signal.SIGCONT)

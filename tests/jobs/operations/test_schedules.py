@@ -201,3 +201,18 @@ def test_a_run_by_hand_stands_beside_the_slots(app: App) -> None:
     with app.database.read() as connection:
         assert slots.live_runs(connection, ["hourly"]) == {"hourly": 1}
     assert run_id
+
+
+def test_a_state_is_looked_for_beyond_the_first_page(app: App) -> None:
+    now = moment(app)
+    with app.database.write() as connection:
+        for number in range(9):
+            values = {**columns(f"n{number}", Every(HOUR, anchor=now)), "owner": "operator"}
+            schedules.add(connection, values, next_slot_at=now + HOUR, now=now)
+    for name in ("n5", "n7", "n8"):
+        operations.pause_schedule(app, name, by=ANN)
+
+    first = operations.list_schedules(app, ANN, state="paused", limit=2)
+    second = operations.list_schedules(app, ANN, state="paused", limit=2, after=first[-1].record.name)
+
+    assert [one.record.name for one in first + second] == ["n5", "n7", "n8"]
