@@ -14,7 +14,7 @@ ACT = "Act"
 SETUP = "Set up"
 
 COMMANDS: dict[str, Entry] = {
-    "status": Entry("admin_cli.status:status", "Show what is going on: queues, workers, dead letters.", LOOK),
+    "status": Entry("admin_cli.status:status", "Show what is going on, and what is wrong.", LOOK),
     "list": Entry("admin_cli.list:list_command", "List runs, those that changed last first.", LOOK),
     "show": Entry("admin_cli.show:show", "Show a run: where it stands, its attempts, its arguments.", LOOK),
     "attempts": Entry("admin_cli.show:attempts", "List the attempts of a run, first to last.", LOOK),

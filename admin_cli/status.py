@@ -72,7 +72,9 @@ GROUP_COLUMNS = (
 @record_options()
 @pass_globals
 def status(options: Globals, out: Output, watch: timedelta | None, fail_on: str | None) -> None:
-    """Show what is going on, and what is wrong: queues, workers, schedules, pauses, dead letters.
+    """Show what is going on, and what is wrong.
+
+    Queues, workers, schedules, pauses and dead letters.
 
     \b
     Examples:
