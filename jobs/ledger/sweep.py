@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -96,7 +95,7 @@ def _told(settled: Sequence[Settled], rows: Sequence[Any], ends: Sequence[End]) 
     """With what a worker would have told of its own runs, for logs and error reports."""
     of_run = {row.id: row.correlation_id for row in rows}
     failures = {one.run_id: one.failure for one in ends}
-    return [replace(one, correlation_id=of_run[one.run_id], failure=failures[one.run_id]) for one in settled]
+    return [one._replace(correlation_id=of_run[one.run_id], failure=failures[one.run_id]) for one in settled]
 
 
 def release_strays(
