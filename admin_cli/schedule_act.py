@@ -96,7 +96,8 @@ def delete(options: Globals, name: str, force: bool, yes: bool, reason: str | No
     Example:
       jobledger schedules delete eu-report --yes
     """
-    from jobs.operations.schedules import delete_schedule, show_schedule
+    from jobs.operations.schedule_views import show_schedule
+    from jobs.operations.schedules import delete_schedule
 
     app = open_app(options)
     show_schedule(app, this_operator(), name, limit=0)

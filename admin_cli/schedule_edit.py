@@ -16,7 +16,7 @@ from admin_cli.worker import IMPORT
 from jobs.visible import one_line
 
 if TYPE_CHECKING:
-    from jobs.operations.schedules import ScheduleView
+    from jobs.operations.schedule_views import ScheduleView
 
 _ARGUMENT = click.option("-a", "--argument", "pairs", metavar="NAME=VALUE", multiple=True, help="An argument.")
 _ARGS = click.option("--args", "file", type=click.File("r"), help="All arguments: a JSON object, or - for stdin.")

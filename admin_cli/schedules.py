@@ -20,7 +20,7 @@ from admin_cli.schedule_options import MOMENT, in_zone, timing_options, zone_of
 
 if TYPE_CHECKING:
     from jobs.ledger.schedules import Owner
-    from jobs.operations.schedules import ScheduleView
+    from jobs.operations.schedule_views import ScheduleView
     from jobs.preview import Planned
     from jobs.schedule import Schedule
 
@@ -108,7 +108,7 @@ def list_command(
     Example:
       jobledger schedules list --state paused
     """
-    from jobs.operations.schedules import list_schedules
+    from jobs.operations.schedule_views import list_schedules
 
     app = open_app(options)
     found = list_schedules(app, this_operator(), kind=kind, owner=owner, state=state, after=cursor, limit=limit)
@@ -132,7 +132,7 @@ def show(options: Globals, out: Output, name: str, limit: int) -> None:
     Example:
       jobledger schedules show nightly
     """
-    from jobs.operations.schedules import show_schedule
+    from jobs.operations.schedule_views import show_schedule
 
     app = open_app(options)
     view, past, coming = show_schedule(app, this_operator(), name, limit=limit)
@@ -188,7 +188,7 @@ def preview(
       jobledger schedules preview --cron "30 2 * * *" --timezone Europe/Paris
     """
     from jobs.clock import SystemClock
-    from jobs.operations.schedules import preview_schedule
+    from jobs.operations.schedule_views import preview_schedule
     from jobs.preview import preview as preview_of
     from jobs.schedule_data import from_data
 

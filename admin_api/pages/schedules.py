@@ -10,8 +10,8 @@ from admin_api.pages import words
 from admin_api.pages.door import Form, Visitor
 from admin_api.pages.render import page, part
 from admin_api.pages.slot_line import draw_day, draw_story
-from jobs.operations import schedules
-from jobs.operations.schedules import ScheduleView
+from jobs.operations import schedule_views, schedules
+from jobs.operations.schedule_views import ScheduleView
 
 router = APIRouter()
 A_PAGE = 50
@@ -24,7 +24,7 @@ VERBS = {
 
 @router.get("/schedules")
 def show_schedules(request: Request, app: Ledger, visitor: Visitor, after: str | None = None) -> Response:
-    found = schedules.list_schedules(app, visitor.operator, after=after, limit=A_PAGE + 1)
+    found = schedule_views.list_schedules(app, visitor.operator, after=after, limit=A_PAGE + 1)
     now = app.clock.now()
     return page(
         request,
@@ -40,7 +40,7 @@ def show_schedules(request: Request, app: Ledger, visitor: Visitor, after: str |
 def ask_act(request: Request, app: Ledger, visitor: Visitor, name: str, verb: str) -> Response:
     if verb not in VERBS:
         raise HTTPException(404)
-    view, _, _ = schedules.show_schedule(app, visitor.operator, name, limit=1)
+    view, _, _ = schedule_views.show_schedule(app, visitor.operator, name, limit=1)
     return page(
         request, "schedule_act.html", identity=visitor, view=view, verb=verb, says=VERBS[verb], refreshes=False
     )  # fmt: skip
@@ -64,7 +64,7 @@ def act(app: Ledger, visitor: Visitor, name: str, verb: str, form: Form) -> Resp
 
 @router.get("/schedules/{name:path}")
 def show_schedule(request: Request, app: Ledger, visitor: Visitor, name: str) -> Response:
-    view, past, coming = schedules.show_schedule(app, visitor.operator, name)
+    view, past, coming = schedule_views.show_schedule(app, visitor.operator, name)
     return page(
         request,
         "schedule.html",

@@ -26,7 +26,7 @@ from admin_api.shapes.schedules import (
     Slot,
     When,
 )
-from jobs.operations import backfill, schedule_edit, schedules
+from jobs.operations import backfill, schedule_edit, schedule_views, schedules
 from jobs.operations.schedule_edit import FAR
 
 router = APIRouter(prefix="/v1/schedules", tags=["schedules"], route_class=Route)
@@ -60,7 +60,7 @@ class Deleted(Because):
 @router.get("", summary="List schedules")
 def list_schedules(app: Ledger, by: By, query: Annotated[ScheduleQuery, Query()]) -> Envelope[list[Schedule]]:
     """By name."""
-    found = schedules.list_schedules(
+    found = schedule_views.list_schedules(
         app, by, kind=query.kind, owner=query.owner, state=query.state, after=query.after_text, limit=query.more
     )
     return page(found, query, Schedule.of, place=lambda one: one.record.name)
@@ -84,7 +84,7 @@ def preview_new(app: Ledger, by: By, body: When, query: Annotated[PreviewQuery, 
 
 @router.get("/{name}", summary="Show a schedule")
 def read_schedule(app: Ledger, by: By, name: str) -> Envelope[Schedule]:
-    view, _, _ = schedules.show_schedule(app, by, name, limit=0)
+    view, _, _ = schedule_views.show_schedule(app, by, name, limit=0)
     return Envelope(data=Schedule.of(view))
 
 
@@ -108,7 +108,7 @@ def delete_schedule(app: Ledger, by: By, name: str, how: Annotated[Deleted, Quer
 @router.get("/{name}/slots", summary="List a schedule's slots")
 def list_slots(app: Ledger, by: By, name: str, paging: Pages) -> Envelope[list[Slot]]:
     """What became of each, the latest first."""
-    found = schedules.slots_of(app, by, name, before=paging.after_moment, limit=paging.more)
+    found = schedule_views.slots_of(app, by, name, before=paging.after_moment, limit=paging.more)
     return page(found, paging, Slot.model_validate, place=lambda one: one.slot_at)
 
 
@@ -116,7 +116,7 @@ def list_slots(app: Ledger, by: By, name: str, paging: Pages) -> Envelope[list[S
 def list_previews(app: Ledger, by: By, name: str, query: Annotated[PreviewQuery, Query()]) -> Envelope[list[Planned]]:
     """The slots to come, with what the clocks do to them."""
     until = query.until or (query.since or app.clock.now()) + FAR
-    found = schedules.preview_schedule(app, by, name, since=query.since, until=until, limit=query.limit)
+    found = schedule_views.preview_schedule(app, by, name, since=query.since, until=until, limit=query.limit)
     return Envelope(data=[Planned.model_validate(one) for one in found])
 
 

@@ -10,7 +10,7 @@ from uuid import UUID
 from pydantic import AwareDatetime, Field
 
 from admin_api.shapes.base import Because, Given, Name, Reason, Shape, values_of
-from jobs.operations.schedules import ScheduleView
+from jobs.operations.schedule_views import ScheduleView
 
 
 class When(Given):

@@ -9,7 +9,8 @@ from typing import Any
 from jobs.app import App
 from jobs.operations.operator import Operator, Permission
 from jobs.operations.schedule_rows import argument_columns, new_columns, place_columns
-from jobs.operations.schedules import ScheduleView, create_schedule, edit_schedule, show_schedule
+from jobs.operations.schedule_views import ScheduleView, show_schedule
+from jobs.operations.schedules import create_schedule, edit_schedule
 from jobs.preview import Planned, preview
 from jobs.schedule_data import from_data
 

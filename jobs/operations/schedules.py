@@ -1,4 +1,4 @@
-"""Schedules: what operators see of them and do to them. Every change is audited in the transaction that makes it.
+"""Schedules: what operators do to them. Every change is audited in the transaction that makes it.
 
 Code owns what it declares: its definition changes in the code only. Pausing, running, backfilling are an
 operator's for every schedule.
@@ -6,10 +6,8 @@ operator's for every schedule.
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from collections.abc import Mapping
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -21,93 +19,16 @@ from jobs.ledger import schedules
 from jobs.ledger.fire import close_books, new_run
 from jobs.ledger.insert import insert_runs
 from jobs.ledger.records import NewRun
-from jobs.ledger.schedules import Owner, ScheduleRecord
-from jobs.ledger.slots import NewSlot, SlotRecord, list_slots, record_slots
-from jobs.operations.inspect import HIDDEN
+from jobs.ledger.schedules import ScheduleRecord
+from jobs.ledger.slots import NewSlot, record_slots
 from jobs.operations.note import note
 from jobs.operations.operator import Operator, Permission
-from jobs.preview import Planned, preview
+from jobs.operations.schedule_views import ScheduleView, views
 from jobs.schedule import MAX_NAME, Schedule
-from jobs.schedule_data import describe, from_data, to_data, write_data
+from jobs.schedule_data import from_data, to_data, write_data
 from jobs.slots import next_slot
-from jobs.sql import Executor
 
-_TICK = timedelta(microseconds=1)
 _TIMING = ("type", "expression", "timezone", "interval_seconds", "anchor", "moment")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ScheduleView:
-    """A schedule as people see it. ``late_seconds`` is how long its earliest undecided slot has waited."""
-
-    record: ScheduleRecord
-    when: str
-    last_success_at: datetime | None
-    late_seconds: float
-
-
-def list_schedules(
-    app: App,
-    operator: Operator,
-    *,
-    kind: str | None = None,
-    owner: Owner | None = None,
-    state: str | None = None,
-    after: str | None = None,
-    limit: int = 1000,
-) -> list[ScheduleView]:
-    """Schedules by name; ``after`` is the name that the last page ended with."""
-    operator.need(Permission.RUNS_READ)
-    found: list[ScheduleRecord] = []
-    with app.database.read() as connection:
-        while True:
-            page = schedules.list_schedules(connection, kind=kind, owner=owner, after=after, limit=limit)
-            found += [one for one in page if state in (None, one.state)]
-            if len(page) < limit or len(found) >= limit:
-                return _views(connection, [_shown(one, operator) for one in found[:limit]])
-            after = page[-1].name
-
-
-def show_schedule(
-    app: App, operator: Operator, name: str, *, limit: int = 20
-) -> tuple[ScheduleView, list[SlotRecord], list[Planned]]:
-    """A schedule, what became of its latest slots, and the slots to come.
-
-    Raises:
-        NotFound: there is none of this name.
-    """
-    operator.need(Permission.RUNS_READ)
-    with app.database.read() as connection:
-        record = schedules.find_schedule(connection, name)
-        past = list_slots(connection, name, limit=limit)
-        (view,) = _views(connection, [_shown(record, operator)])
-    coming = [] if record.problem or record.paused_at else _coming(record, limit=5)
-    return view, past, coming
-
-
-def slots_of(
-    app: App, operator: Operator, name: str, *, before: datetime | None = None, limit: int = 50
-) -> list[SlotRecord]:
-    """What became of a schedule's slots, newest first; ``before`` is the moment that the last page ended with.
-
-    Raises:
-        NotFound: there is none of this name.
-    """
-    operator.need(Permission.RUNS_READ)
-    with app.database.read() as connection:
-        schedules.find_schedule(connection, name)
-        return list_slots(connection, name, before=before, limit=limit)
-
-
-def preview_schedule(
-    app: App, operator: Operator, name: str, *, since: datetime | None, until: datetime, limit: int
-) -> list[Planned]:
-    """When the schedule would fire in ``since <= slot <= until`` (from now, if None)."""
-    operator.need(Permission.RUNS_READ)
-    with app.database.read() as connection:
-        record = schedules.find_schedule(connection, name)
-        after = since - _TICK if since is not None else schedules.ledger_moment(connection)
-    return preview(record.schedule, after=after, until=until, limit=limit, name=name)
 
 
 def create_schedule(
@@ -129,7 +50,7 @@ def create_schedule(
         if not schedules.add(connection, {**columns, "owner": "operator"}, next_slot_at=first, now=moment):
             raise Conflict(f"There is a schedule {name!r} already.", hint=f"Change it: jobs schedules edit {name}.")
         note(connection, "schedules.create", by, target=name, reason=reason, after=dict(columns))
-        (view,) = _views(connection, [schedules.find_schedule(connection, name)])
+        (view,) = views(connection, [schedules.find_schedule(connection, name)])
     return view
 
 
@@ -171,7 +92,7 @@ def edit_schedule(
         schedules.change(connection, name, values, now=moment)
         before = {"definition": record.definition}
         note(connection, "schedules.edit", by, target=name, reason=reason, before=before, after=dict(changes))
-        (view,) = _views(connection, [schedules.find_schedule(connection, name)])
+        (view,) = views(connection, [schedules.find_schedule(connection, name)])
     announce_runs(app, [one.run for one in decided.decided if one.run is not None])
     return view
 
@@ -254,44 +175,6 @@ def run_schedule(
         note(connection, "schedules.run", by, target=name, reason=reason, after={"run_id": str(run.id)})
     announce_runs(app, [run])
     return run.id
-
-
-def _views(connection: Executor, records: Sequence[ScheduleRecord]) -> list[ScheduleView]:
-    moment = schedules.ledger_moment(connection)
-    successes = schedules.last_successes(connection, [one.name for one in records])
-    return [
-        ScheduleView(
-            record=one,
-            when=_when(one),
-            last_success_at=successes.get(one.name),
-            late_seconds=_late_seconds(one, moment),
-        )
-        for one in records
-    ]
-
-
-def _shown(record: ScheduleRecord, operator: Operator) -> ScheduleRecord:
-    if operator.may(Permission.ARGUMENTS_READ):
-        return record
-    return replace(record, arguments=json.dumps(HIDDEN))
-
-
-def _late_seconds(record: ScheduleRecord, moment: datetime) -> float:
-    if record.paused_at is not None or record.next_slot_at is None:
-        return 0.0
-    return max(0.0, (moment - record.next_slot_at).total_seconds())
-
-
-def _when(record: ScheduleRecord) -> str:
-    try:
-        return describe(record.schedule)
-    except DefinitionError as error:
-        return str(error)
-
-
-def _coming(record: ScheduleRecord, *, limit: int) -> list[Planned]:
-    after = record.decided_until
-    return preview(record.schedule, after=after, until=after + timedelta(days=3660), limit=limit, name=record.name)
 
 
 def _changed(record: ScheduleRecord, changes: Mapping[str, Any]) -> Schedule:

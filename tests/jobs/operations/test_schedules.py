@@ -11,7 +11,7 @@ from jobs.app import App
 from jobs.errors import Conflict, DefinitionError, NotFound
 from jobs.ledger import schedules, slots
 from jobs.ledger.fire import fire_due
-from jobs.operations import backfill
+from jobs.operations import backfill, schedule_views
 from jobs.operations import schedules as operations
 from jobs.operations.operator import Operator
 from jobs.schedule import Every, Schedule
@@ -149,7 +149,7 @@ def test_what_the_code_owns_is_paused_here_and_changed_there(app: App) -> None:
     assert operations.pause_schedule(app, "hourly", by=ANN)
     operations.delete_schedule(app, "hourly", by=ANN, is_forced=True)
     with pytest.raises(NotFound):
-        operations.show_schedule(app, ANN, "hourly")
+        schedule_views.show_schedule(app, ANN, "hourly")
 
 
 def test_a_name_is_given_once(app: App) -> None:
@@ -196,7 +196,7 @@ def test_a_run_by_hand_stands_beside_the_slots(app: App) -> None:
 
     run_id = operations.run_schedule(app, "hourly", by=ANN)
 
-    _, past, _ = operations.show_schedule(app, ANN, "hourly")
+    _, past, _ = schedule_views.show_schedule(app, ANN, "hourly")
     assert past == []
     with app.database.read() as connection:
         assert slots.live_runs(connection, ["hourly"]) == {"hourly": 1}
@@ -212,7 +212,7 @@ def test_a_state_is_looked_for_beyond_the_first_page(app: App) -> None:
     for name in ("n5", "n7", "n8"):
         operations.pause_schedule(app, name, by=ANN)
 
-    first = operations.list_schedules(app, ANN, state="paused", limit=2)
-    second = operations.list_schedules(app, ANN, state="paused", limit=2, after=first[-1].record.name)
+    first = schedule_views.list_schedules(app, ANN, state="paused", limit=2)
+    second = schedule_views.list_schedules(app, ANN, state="paused", limit=2, after=first[-1].record.name)
 
     assert [one.record.name for one in first + second] == ["n5", "n7", "n8"]
