@@ -12,22 +12,9 @@ from functools import cache
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import (
-    Case,
-    Float,
-    Integer,
-    Text,
-    Update,
-    Uuid,
-    and_,
-    bindparam,
-    case,
-    cast,
-    or_,
-    select,
-    update,
-)
+from sqlalchemy import Float, Integer, Text, Update, Uuid, case, cast, select, update
 
+from jobs.ledger.exits import where_to
 from jobs.ledger.follow import follow
 from jobs.ledger.records import Failure, Freed, Settled
 from jobs.models import JobAttempt, JobRun, JsonText
@@ -96,8 +83,7 @@ def end(
 ) -> tuple[list[Settled], list[End]]:
     """End the attempts of ``ends``; returns those that ended, and those refused because the lease is lost.
 
-    Where each run goes is decided here, in SQL: cancel wins on every exit from running; then success; then
-    poison, a cause that the job or its policy gave, and the budget; whatever is left goes back to its queue.
+    Where each run goes is decided in the statement, by ``exits``.
     """
     if not ends:
         return [], []
@@ -209,7 +195,7 @@ def _delay_seconds(one: End) -> float:
 @cache
 def _end(dialect: str) -> Update:
     ended = _ENDED.table(dialect).c
-    state, cause = _where_to(ended)
+    state, cause = where_to(ended)
     is_queued = state == RunState.QUEUED.value
     has_failed = ended.error_type.is_not(None)
     return (
@@ -239,32 +225,6 @@ def _end(dialect: str) -> Update:
         )
         .execution_options(synchronize_session=False)
     )  # fmt: skip
-
-
-def _where_to(ended: Any) -> tuple[Case[str], Case[str | None]]:
-    """The state a run goes to from running, and the cause if it is dead."""
-    poison_after = bindparam("poison_after", type_=Integer())
-    is_poison = or_(
-        and_(ended.is_crash == 1, JobRun.crashes + 1 >= poison_after),
-        and_(ended.is_loss == 1, JobRun.abandonments + 1 >= poison_after),
-    )
-    is_spent = and_(ended.is_charged == 1, JobRun.charged + 1 >= JobRun.max_attempts)
-    alive = case(
-        (JobRun.cancel_requested_at.is_not(None), RunState.CANCELLED.value),
-        (ended.outcome == Outcome.CANCELLED.value, RunState.CANCELLED.value),
-        (ended.outcome == Outcome.SUCCEEDED.value, RunState.SUCCEEDED.value),
-        (is_poison, RunState.DEAD.value),
-        (ended.cause.is_not(None), RunState.DEAD.value),
-        (is_spent, RunState.DEAD.value),
-        else_=RunState.QUEUED.value,
-    )
-    why = case(
-        (alive != RunState.DEAD.value, None),
-        (is_poison, Cause.POISON.value),
-        (ended.cause.is_not(None), ended.cause),
-        else_=Cause.EXHAUSTED.value,
-    )
-    return alive, why
 
 
 @cache
