@@ -18,30 +18,19 @@ from jobs.app import App
 from jobs.arguments import read_arguments
 from jobs.context import correlation_id, current_run
 from jobs.definition import is_async
-from jobs.dramatiq.verdict import Ended
-from jobs.errors import (
-    ArgumentsRefused,
-    Cancel,
-    Cancelled,
-    GiveUp,
-    RetryAfter,
-    Snooze,
-    TimeLimitExceeded,
-    UnknownEffect,
-)
-from jobs.failure import describe_failure, storable
+from jobs.errors import ArgumentsRefused, Snooze, TimeLimitExceeded
+from jobs.failure import storable
 from jobs.job import Job
 from jobs.ledger.records import Claim, Ending, Settled
 from jobs.ledger.settle import settle
-from jobs.ledger.sweep import CRASH_DELAY
 from jobs.observe.trace import consumer
-from jobs.retry import Retry
 from jobs.run import Run, StopSign
-from jobs.states import Cause, Outcome, RunState
+from jobs.states import Outcome, RunState
 from worker.deadline import TooLate
 from worker.frames import frame_of
-from worker.outcome import ending_of, result_text
-from worker.prepare import NotPrepared, Preparations
+from worker.judge import judge
+from worker.outcome import ended, result_text
+from worker.prepare import Preparations
 
 log = logging.getLogger("jobs.worker")
 
@@ -82,7 +71,7 @@ class Attempts:
                 self._leave_if_forked(claim)
                 run.tell_progress()
                 return note(
-                    self._ended(claim, started, Outcome.SUCCEEDED, result=result_text(self._app, claim, value))
+                    ended(self._app, claim, started, Outcome.SUCCEEDED, result=result_text(self._app, claim, value))
                 ), run
             except TooLate:
                 self._leave_if_forked(claim)
@@ -92,7 +81,7 @@ class Attempts:
                 self._leave_if_forked(claim, error)
                 run.rollback()
                 run.tell_progress()
-                return note(self._failed(claim, cls.options.retry, started, error)), run
+                return note(judge(self._app, claim, cls.options.retry, started, error)), run
 
     async def attempt_async(
         self, claim: Claim, perform: PerformAsync, *, stop: StopSign, prepare: Callable[[type[Job]], Awaitable[None]]
@@ -112,18 +101,18 @@ class Attempts:
                 if run.has_untold_progress:
                     await asyncio.to_thread(run.tell_progress)
                 return note(
-                    self._ended(claim, started, Outcome.SUCCEEDED, result=result_text(self._app, claim, value))
+                    ended(self._app, claim, started, Outcome.SUCCEEDED, result=result_text(self._app, claim, value))
                 ), run
             except BaseException as error:
                 self._leave_if_forked(claim, error)
                 run.rollback()
-                return note(self._failed(claim, cls.options.retry, started, error)), run
+                return note(judge(self._app, claim, cls.options.retry, started, error)), run
 
     def over(self, claim: Claim, elapsed_seconds: float, *, thread: int | None = None, why: str) -> Ending:
         """The end of an attempt that did not end by itself at its hard limit; ``thread`` is where it hangs."""
         cls: type[Job] = registry.get(claim.kind)
         now = self._app.clock.monotonic()
-        ending = self._failed(claim, cls.options.retry, now - elapsed_seconds, TimeLimitExceeded(why))
+        ending = judge(self._app, claim, cls.options.retry, now - elapsed_seconds, TimeLimitExceeded(why))
         frame = frame_of(thread) if thread is not None else None
         if frame is not None and ending.failure is not None:
             where = storable("".join(traceback.format_stack(frame, limit=20)))
@@ -160,7 +149,7 @@ class Attempts:
         """What was to be a success could not be committed: the attempt failed with ``error`` instead."""
         cls: type[Job] = registry.get(ending.claim.kind)
         now = self._app.clock.monotonic()
-        failed = self._failed(ending.claim, cls.options.retry, now - ending.elapsed_seconds, error)
+        failed = judge(self._app, ending.claim, cls.options.retry, now - ending.elapsed_seconds, error)
         ending.outcome, ending.delay_seconds, ending.cause = failed.outcome, failed.delay_seconds, failed.cause
         ending.result, ending.failure, ending.error = None, failed.failure, error
 
@@ -197,82 +186,6 @@ class Attempts:
         if cls.options.timeout is not None:
             run.set_deadline(started + cls.options.timeout.total_seconds())
         return started
-
-    def _failed(self, claim: Claim, retry: Retry, started: float, error: BaseException) -> Ending:
-        """Where an error sends the run: what steers first, then what we raised, then the retry policy."""
-        kind = claim.kind
-        # An actor that was interrupted has come to a verdict all the same.
-        ended = error if isinstance(error, Ended) else error.__cause__
-        if isinstance(ended, Ended):
-            return ending_of(self._app, claim, started, ended.verdict)
-        if isinstance(error, ArgumentsRefused) and error.__traceback__ is not None and _is_reading(error):
-            return self._ended(claim, started, Outcome.FAILED, cause=Cause.BAD_ARGUMENTS, error=error)
-        if isinstance(error, NotPrepared):
-            return self._ended(claim, started, Outcome.SNOOZED, delay=error.delay, error=error)
-        if isinstance(error, Snooze):
-            if error.give_up_after is not None and claim.age >= error.give_up_after:
-                return self._ended(claim, started, Outcome.GAVE_UP, cause=Cause.GAVE_UP, error=error)
-            return self._ended(claim, started, Outcome.SNOOZED, delay=error.delay)
-        if isinstance(error, RetryAfter):
-            return self._ended(claim, started, Outcome.FAILED, delay=error.delay, error=error)
-        if isinstance(error, GiveUp):
-            return self._ended(claim, started, Outcome.GAVE_UP, cause=Cause.GAVE_UP, error=error)
-        if isinstance(error, UnknownEffect):
-            return self._ended(claim, started, Outcome.GAVE_UP, cause=Cause.UNKNOWN_EFFECT, error=error)
-        if isinstance(error, Cancel | Cancelled):
-            return self._ended(claim, started, Outcome.CANCELLED, error=error)
-        outcome = Outcome.FAILED
-        judged: BaseException | None = error
-        if isinstance(error, TimeLimitExceeded):
-            outcome, judged = Outcome.TIMED_OUT, None
-        elif isinstance(error, MemoryError):
-            outcome, judged = Outcome.OUT_OF_MEMORY, None
-            error.args = error.args or ("It needed more memory than it may have.",)
-        elif not isinstance(error, Exception):
-            log.warning(
-                "A job raised what is not an Exception.", extra={"kind": kind, "error_type": type(error).__name__}
-            )
-            judged = None
-        delay = retry.delay(claim.charged + 1, error=judged, age=claim.age, rng=self._app.clock.rng)
-        if delay is None:
-            is_fatal = judged is not None and retry.is_fatal(judged)
-            cause = Cause.GAVE_UP if is_fatal else Cause.EXHAUSTED
-            return self._ended(claim, started, outcome, cause=cause, error=error)
-        if outcome is Outcome.OUT_OF_MEMORY:
-            delay = CRASH_DELAY * 2.0 ** min(claim.crashes, 10)
-        return self._ended(claim, started, outcome, delay=delay, error=error)
-
-    def _ended(
-        self,
-        claim: Claim,
-        started: float,
-        outcome: Outcome,
-        *,
-        delay: timedelta | None = None,
-        cause: Cause | None = None,
-        result: str | None = None,
-        error: BaseException | None = None,
-    ) -> Ending:
-        now = self._app.clock.monotonic()
-        return Ending(
-            claim=claim,
-            outcome=outcome,
-            elapsed_seconds=now - started,
-            ended_monotonic=now,
-            delay_seconds=delay.total_seconds() if delay is not None else 0.0,
-            cause=cause,
-            result=result,
-            failure=describe_failure(error, kind=claim.kind) if error is not None else None,
-            error=error,
-        )
-
-
-def _is_reading(error: ArgumentsRefused) -> bool:
-    """Whether the refusal comes from reading this run's own arguments, not from what the job enqueued."""
-    trace = error.__traceback__
-    while trace is not None and trace.tb_next is not None:
-        trace = trace.tb_next
-    return trace is not None and trace.tb_frame.f_code is read_arguments.__code__
 
 
 def _to_end(perform: Callable[[], Any]) -> Any:

@@ -1,10 +1,11 @@
-"""What an attempt came to, in the ledger's words: a returned value as JSON, and an actor's verdict as an ending."""
+"""What an attempt came to, in the ledger's words: its ending, also by an actor's verdict, and its result as JSON."""
 
 from __future__ import annotations
 
 import json
 import logging
 from collections.abc import Iterator
+from datetime import timedelta
 from typing import Any
 
 from pydantic_core import to_json
@@ -14,6 +15,7 @@ from jobs.arguments import holds_nul
 from jobs.dramatiq.verdict import Verdict
 from jobs.failure import describe_failure, storable
 from jobs.ledger.records import Claim, Ending
+from jobs.states import Cause, Outcome
 
 log = logging.getLogger("jobs.worker")
 
@@ -35,6 +37,32 @@ def ending_of(app: App, claim: Claim, started: float, verdict: Verdict) -> Endin
         then=verdict.then,
         completes=verdict.completes,
         arguments=verdict.arguments,
+    )
+
+
+def ended(
+    app: App,
+    claim: Claim,
+    started: float,
+    outcome: Outcome,
+    *,
+    delay: timedelta | None = None,
+    cause: Cause | None = None,
+    result: str | None = None,
+    error: BaseException | None = None,
+) -> Ending:
+    """The ending of an attempt that ends now; ``started`` is when it began, by the monotonic clock."""
+    now = app.clock.monotonic()
+    return Ending(
+        claim=claim,
+        outcome=outcome,
+        elapsed_seconds=now - started,
+        ended_monotonic=now,
+        delay_seconds=delay.total_seconds() if delay is not None else 0.0,
+        cause=cause,
+        result=result,
+        failure=describe_failure(error, kind=claim.kind) if error is not None else None,
+        error=error,
     )
 
 
