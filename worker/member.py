@@ -57,5 +57,18 @@ class Member:
         """Seconds since it was ready; 0 if it never was."""
         return 0.0 if self.ready is None else now - self.ready
 
+    def state(self, now: float) -> dict[str, object]:
+        """What a health endpoint shows of it at this monotonic moment: plain data, ages in seconds."""
+        return {
+            "name": self.name,
+            "pid": self.pid,
+            "seat": self.seat,
+            "stage": self.stage.value,
+            "generation": self.generation.number,
+            "age_seconds": now - self.started,
+            "heard_seconds_ago": None if self.heard is None else now - self.heard,
+            "progress": dict(self.progress),
+        }
+
     def kill_no_later_than(self, moment: float) -> None:
         self.kill_at = moment if self.kill_at is None else min(self.kill_at, moment)

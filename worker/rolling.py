@@ -8,11 +8,14 @@ be imported, or whose first process cannot become ready, changes nothing.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
+from jobs.clock import Clock
 from worker.generation import Generation
 from worker.member import Member
+from worker.plan import Plan
 from worker.seat import Seat
+from worker.watch import LOOK_SECONDS, Watch
 
 _log = logging.getLogger("jobs.supervisor")
 
@@ -61,3 +64,30 @@ class RollingRestart:
             "rolling restart given up, old code goes on",
             extra={"generation": self.generation.number, "why": why},
         )
+
+
+class RollRequests:
+    """What asks for a rolling restart, besides a signal: files that have changed, and operators in the ledger."""
+
+    def __init__(self, plan: Plan, clock: Clock) -> None:
+        self._clock = clock
+        self._watch = Watch(plan.watch) if plan.watch else None
+        self._watch_at = 0.0
+        self._rolled_for = ""
+
+    def has_new(self, members: Iterable[Member]) -> bool:
+        """Whether something asks that has not been answered for yet."""
+        return self._has_new_code() or self._is_asked_in_the_ledger(members)
+
+    def _has_new_code(self) -> bool:
+        now = self._clock.monotonic()
+        if self._watch is None or now < self._watch_at:
+            return False
+        self._watch_at = now + LOOK_SECONDS
+        return self._watch.has_changed()
+
+    def _is_asked_in_the_ledger(self, members: Iterable[Member]) -> bool:
+        """Whether a process has heard of a request newer than the last; of one request several may hear."""
+        latest = max((member.roll_asked for member in members), default="")
+        is_new, self._rolled_for = latest > self._rolled_for, max(latest, self._rolled_for)
+        return is_new

@@ -18,13 +18,13 @@ import sys
 from jobs.clock import Clock
 from worker.crew import Crew
 from worker.generation import Generation, Stage
+from worker.generations import Generations
 from worker.member import Member
 from worker.plan import Plan
 from worker.restart import BackOff
-from worker.rolling import RollingRestart
+from worker.rolling import RollingRestart, RollRequests
 from worker.seat import Seat
 from worker.signals import Signals
-from worker.watch import LOOK_SECONDS, Watch
 
 _log = logging.getLogger("jobs.supervisor")
 
@@ -51,18 +51,12 @@ class Supervisor:
             on_gone=self._on_gone,
         )
         self._seats = [Seat(number, BackOff(clock.rng)) for number in range(plan.processes)]
-        self._generations: list[Generation] = []
-        self._numbered = 0
-        self._current: Generation | None = None
-        self._current_at = 0.0
-        self._zygote_back_off = BackOff(clock.rng)
+        self._generations = Generations(plan, clock, self._crew)
         self._rolling: RollingRestart | None = None
         self._roll_again = False
-        self._rolled_for = ""
+        self._roll_requests = RollRequests(plan, clock)
         self._restarts = 0
         self._replaced = 0
-        self._watch = Watch(plan.watch) if plan.watch else None
-        self._watch_at = 0.0
         self._stops = 0
         self._exit_code: int | None = None
         self._looked = clock.monotonic()
@@ -70,7 +64,7 @@ class Supervisor:
     def run(self) -> int:
         """Serve until stopped. In the main thread, for it takes the signals."""
         with Signals(stop=(signal.SIGTERM, signal.SIGINT), roll=signal.SIGHUP, wake=signal.SIGCHLD) as signals:
-            self._current = self._new_generation()
+            self._generations.current = self._generations.make()
             while self._exit_code is None:
                 self._wait(signals)
                 self._looked = self._clock.monotonic()
@@ -79,11 +73,11 @@ class Supervisor:
                     self._crew.hear(member)
                 for _ in range(signals.stops_asked()):
                     self._stop()
-                if signals.roll_asked() or self._has_new_code() or self._is_asked_in_the_ledger():
+                if signals.roll_asked() or self._roll_requests.has_new(self._crew):
                     self._roll()
                 self._crew.look_after()
                 self._fill_seats()
-                self._let_old_generations_go()
+                self._generations.let_go(but=self._rolling.generation if self._rolling else None)
                 if self._stops and not len(self._crew):
                     self._exit_code = 0
         self._close()
@@ -91,7 +85,7 @@ class Supervisor:
 
     def state(self) -> dict[str, object]:
         """What a health endpoint shows: plain data, no run's arguments, ages in seconds. From any thread."""
-        now = self._clock.monotonic()
+        now, current = self._clock.monotonic(), self._generations.current
         ready = [member for member in self._crew if member.ready is not None and not member.is_leaving]
         return {
             "processes": self._plan.processes,
@@ -100,23 +94,11 @@ class Supervisor:
             "restarts": self._restarts,
             "replaced": self._replaced,
             "crash_looping": sum(seat.back_off.is_looping for seat in self._seats),
-            "generation": self._current.number if self._current else None,
+            "generation": current.number if current else None,
             "is_rolling": self._rolling is not None,
             "is_stopping": self._stops > 0,
             "orphans": len(self._crew.orphans),
-            "members": [
-                {
-                    "name": member.name,
-                    "pid": member.pid,
-                    "seat": member.seat,
-                    "stage": member.stage.value,
-                    "generation": member.generation.number,
-                    "age_seconds": now - member.started,
-                    "heard_seconds_ago": None if member.heard is None else now - member.heard,
-                    "progress": dict(member.progress),
-                }
-                for member in self._crew
-            ],
+            "members": [member.state(now) for member in self._crew],
         }
 
     # Waiting
@@ -135,48 +117,20 @@ class Supervisor:
         moments = [self._crew.next_look()]
         if not self._stops:
             moments += [seat.start_at for seat in self._seats if self._is_due(seat, at_any_time=True)]
-            if self._current is None:
-                moments.append(self._current_at)
+            if self._generations.current is None:
+                moments.append(self._generations.current_at)
         return min(moments)
 
     # Generations of code
 
-    def _new_generation(self) -> Generation:
-        self._numbered += 1
-        generation = Generation(
-            self._numbered,
-            imports=self._plan.imports,
-            target=self._plan.target,
-            settings=self._plan.settings,
-            marks_fd=self._crew.marks.fd,
-        )
-        self._generations.append(generation)
-        return generation
-
     def _hear_generations(self) -> None:
-        for generation in list(self._generations):
-            was = generation.stage
-            self._crew.learn(generation)
-            if generation.stage is was:
-                continue
+        for generation in self._generations.hear():
             if generation.can_start:
-                self._imported(generation)
+                self._generations.imported(generation)
             elif generation.stage is Stage.FAILED:
                 self._import_failed(generation)
             else:
                 self._zygote_died(generation)
-
-    def _imported(self, generation: Generation) -> None:
-        facts = {"generation": generation.number, "modules": list(generation.imports)}
-        if generation.left:
-            _log.warning(
-                "application cannot be forked, each process imports it for itself",
-                extra={**facts, "because": generation.left},
-            )
-        else:
-            _log.info("application imported", extra=facts)
-        if generation is self._current:
-            self._current_at = self._clock.monotonic()
 
     def _import_failed(self, generation: Generation) -> None:
         if self._stops:
@@ -190,52 +144,44 @@ class Supervisor:
         elif generation.number == 1:
             self._exit_code = IMPORT_FAILED
         else:
-            self._try_again_later("application cannot be imported any more", lived=0.0)
+            self._generations.lost("application cannot be imported any more", lived=0.0)
 
     def _zygote_died(self, generation: Generation) -> None:
         self._crew.give_up(generation)
         if self._rolling is not None and generation is self._rolling.generation:
             self._rolling.fail("its zygote died")
-        if generation is self._current:
-            self._try_again_later("zygote died", lived=self._clock.monotonic() - self._current_at)
-
-    def _try_again_later(self, what: str, *, lived: float) -> None:
-        wait = self._zygote_back_off.died(lived)
-        self._current, self._current_at = None, self._clock.monotonic() + wait
-        _log.error(what, extra={"restart_in_seconds": round(wait, 2)})
-
-    def _let_old_generations_go(self) -> None:
-        wanted = {self._current, self._rolling.generation if self._rolling else None}
-        used = {member.generation for member in self._crew}
-        for generation in list(self._generations):
-            if generation not in wanted and generation not in used:
-                generation.close()
-                self._generations.remove(generation)
+        if generation is self._generations.current:
+            self._generations.lost("zygote died", lived=self._clock.monotonic() - self._generations.current_at)
 
     # Seats
 
     def _is_due(self, seat: Seat, *, at_any_time: bool = False) -> bool:
-        if seat.member is not None or self._current is None or not self._current.can_start:
+        if seat.member is not None or not self._can_start():
             return False
         return at_any_time or self._clock.monotonic() >= seat.start_at
 
     def _fill_seats(self) -> None:
         if self._stops:
             return
-        if self._current is None and self._clock.monotonic() >= self._current_at:
-            self._current = self._new_generation()
+        self._generations.renew()
         for seat in self._seats:
             if seat.member is None and seat.successor is not None:
                 seat.take_over()
-            if self._is_due(seat) and self._current is not None:
-                seat.member = self._start(seat, self._current)
-            elif self._rolling is None and self._is_worn(seat) and self._current is not None:
-                seat.successor = self._start(seat, self._current)
+            current = self._generations.current
+            if self._is_due(seat) and current is not None:
+                seat.member = self._start(seat, current)
+            elif self._rolling is None and self._is_worn(seat) and current is not None:
+                seat.successor = self._start(seat, current)
         self._step_rolling()
 
     def _is_worn(self, seat: Seat) -> bool:
         is_worn = seat.member is not None and bool(seat.member.worn) and seat.successor is None
-        return is_worn and self._current is not None and self._current.can_start
+        return is_worn and self._can_start()
+
+    def _can_start(self) -> bool:
+        """Whether the current code has been imported."""
+        current = self._generations.current
+        return current is not None and current.can_start
 
     def _start(self, seat: Seat, generation: Generation) -> Member | None:
         member = None
@@ -250,7 +196,7 @@ class Supervisor:
             return
         if self._rolling is not None and member.generation is self._rolling.generation:
             self._rolling.is_proved = True
-            self._current = member.generation
+            self._generations.current = member.generation
         seat = self._seats[member.seat]
         if seat.successor is member:
             before = seat.take_over()
@@ -304,20 +250,7 @@ class Supervisor:
             self._roll_again = True
             return
         _log.info("rolling restart", extra={"processes": self._plan.processes})
-        self._rolling = RollingRestart(self._new_generation(), self._seats)
-
-    def _has_new_code(self) -> bool:
-        now = self._clock.monotonic()
-        if self._watch is None or now < self._watch_at:
-            return False
-        self._watch_at = now + LOOK_SECONDS
-        return self._watch.has_changed()
-
-    def _is_asked_in_the_ledger(self) -> bool:
-        """Whether a process has heard of a request newer than the last; of one request several may hear."""
-        latest = max((member.roll_asked for member in self._crew), default="")
-        is_new, self._rolled_for = latest > self._rolled_for, max(latest, self._rolled_for)
-        return is_new
+        self._rolling = RollingRestart(self._generations.make(), self._seats)
 
     def _step_rolling(self) -> None:
         if self._rolling is None:
@@ -349,8 +282,7 @@ class Supervisor:
                 self._crew.kill(member, "killed: third signal")
 
     def _close(self) -> None:
-        for generation in self._generations:
-            generation.close()
+        self._generations.close()
         if len(self._crew.orphans):
             _log.warning(
                 "attempts of dead processes are left to their leases",
