@@ -28,6 +28,7 @@ from worker.halt import Halt
 from worker.limited import Limited
 from worker.limits import limits_of
 from worker.marks import NEVER, Marks
+from worker.outcome import ended
 from worker.settler import Settler
 from worker.starts import tell_start
 
@@ -129,7 +130,7 @@ class Coroutines:
         """The shutdown limit is over: release what is still performed, uncharged but on record."""
         for live in list(self._live.values()):
             if live.take_end():
-                self._end(live, self._ending(live, Outcome.RELEASED))
+                self._end(live, ended(self._app, live.delivery.claim, live.began, Outcome.RELEASED))
                 if self._loop is not None and live.task is not None:
                     with suppress(RuntimeError):
                         self._loop.call_soon_threadsafe(live.task.cancel)
@@ -193,10 +194,6 @@ class Coroutines:
         self._live.pop(live.delivery.claim.token, None)
         self._settler.put(live.delivery)
         self._on_room()
-
-    def _ending(self, live: _Live, outcome: Outcome) -> Ending:
-        now = self._app.clock.monotonic()
-        return Ending(claim=live.delivery.claim, outcome=outcome, elapsed_seconds=now - live.began, ended_monotonic=now)
 
     def _running_loop(self) -> asyncio.AbstractEventLoop:
         if self._loop is None:

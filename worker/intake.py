@@ -13,10 +13,8 @@ from __future__ import annotations
 import heapq
 import itertools
 import logging
-import math
 import threading
 from collections.abc import Callable, Sequence
-from typing import Protocol
 
 from jobs.app import App
 from jobs.dramatiq import Delivery
@@ -25,10 +23,12 @@ from jobs.events import ServiceFailed
 from jobs.ledger.records import Claim, Ending
 from jobs.states import Outcome
 from worker.holdings import Holdings
+from worker.outcome import ended
 from worker.pace import MAX_BATCH, Pace
 from worker.settler import Settler
 from worker.sleepers import Sleepers
 from worker.source import Source
+from worker.wants import LONGEST_TAKE, Lane, Wants
 
 log = logging.getLogger("jobs.worker")
 
@@ -36,31 +36,12 @@ STALE_SECONDS = 0.25
 """A claimed run that no thread has started by then goes back: another process may be idle. Source: design."""
 STALE_LOOK_SECONDS = 0.02
 """How often to look for such, for a look goes through all that is claimed. Source: decision."""
-WORTH_A_THREAD = 0.01
-"""Seconds of work that another thread is woken for. Source: twice the time for which Python lets a thread run."""
 STALL_LOOK_SECONDS = 0.005
 """While runs and threads wait: how often to look whether runs are begun. If none was, a thread more is woken."""
 WAITED_LONG = 0.1
 """A run that waits for so long beside a sleeping thread wakes it. Source: what is claimed ahead takes as long."""
-LANE_STEP = 32
-"""Runs for the lane in one claim, where a source knows a run's kind only once it is claimed: those that turn out
-to need a thread go back. Source: decision."""
 BACKLOG_WAIT = 0.01
 """Seconds until the intake looks again whether the settler has caught up. Source: a batch of its takes longer."""
-LONGEST_TAKE = 0.2
-"""Seconds that a take waits. Source: design; a stopping process waits for it."""
-
-
-class Lane(Protocol):
-    """Where runs go that take no thread."""
-
-    def room(self) -> int:
-        """How many more it would take."""
-        ...
-
-    def start(self, deliveries: Sequence[Delivery]) -> None:
-        """Perform them."""
-        ...
 
 
 class Intake(threading.Thread):
@@ -95,11 +76,10 @@ class Intake(threading.Thread):
         self._holdings = holdings
         self._pace = pace
         self._threads = threads
-        self._kinds = [kind for kind in kinds if kind not in lane_kinds]
         self._lane = lane
         self._lane_kinds = frozenset(lane_kinds)
         self._takes_thread = takes_thread
-        self._not_now = not_now
+        self._wants = Wants(source, kinds, self._lane_kinds, not_now=not_now)
         self._on_doubt = on_doubt
         self._heap: list[tuple[int, int, Delivery]] = []
         self._order = itertools.count()
@@ -184,7 +164,7 @@ class Intake(threading.Thread):
             return  # Given back already.
         self._is_stalled = False
         if delivery.ending is None and was_begun:
-            delivery.ending = self._released(delivery)
+            delivery.ending = ended(self._app, delivery.claim, delivery.claimed_monotonic, Outcome.RELEASED)
         if delivery.ending is None:
             self._settler.give_back(delivery)
         else:
@@ -222,17 +202,8 @@ class Intake(threading.Thread):
         """The shutdown limit is over: release what is still performed, uncharged but on record."""
         for delivery in list(self._busy):
             if self._busy.pop(delivery, self) is not self and delivery.ending is None:
-                delivery.ending = self._released(delivery)
+                delivery.ending = ended(self._app, delivery.claim, delivery.claimed_monotonic, Outcome.RELEASED)
                 self._settler.put(delivery)
-
-    def _released(self, delivery: Delivery) -> Ending:
-        now = self._app.clock.monotonic()
-        return Ending(
-            claim=delivery.claim,
-            outcome=Outcome.RELEASED,
-            elapsed_seconds=now - delivery.claimed_monotonic,
-            ended_monotonic=now,
-        )
 
     def _next(self) -> Delivery | None:
         with self._lock:
@@ -243,11 +214,6 @@ class Intake(threading.Thread):
             self._handed_over += 1
         self._want_more()
         return delivery
-
-    def _wake_for(self, waiting: int) -> None:
-        """Wake as many threads as so many runs are worth."""
-        worth = math.ceil(waiting * self._pace.typical_seconds(self._source.queues()) / WORTH_A_THREAD)
-        self._sleepers.wake(min(waiting, max(1, worth)))
 
     def _wake_if_stalled(self) -> None:
         """Wake a thread more if what waits does not move, or has waited for long: it looked shorter than it is."""
@@ -283,31 +249,14 @@ class Intake(threading.Thread):
                 self._wanted.wait(STALL_LOOK_SECONDS if self._heap and self._sleepers else 0.05)
             self._wake_if_stalled()
             return
-        for count, kinds, wait in self._wants(0 if is_full else missing, room):
+        wants = self._wants.of(0 if is_full else missing, room)
+        if not wants:
+            self._stopping.wait(LONGEST_TAKE)
+        for count, kinds, wait in wants:
             claims = self._source.claim(count, wait_seconds=wait, kinds=kinds)
             if claims:
                 self.on_claim()
                 self._keep(claims)
-
-    def _wants(self, missing: int, room: int) -> list[tuple[int, tuple[str, ...] | None, float]]:
-        """What to claim: how many, of which kinds (None: of all), and how long to wait for the first."""
-        not_now = frozenset(self._not_now())
-        if self._lane is None and not not_now:
-            return [(missing, None, LONGEST_TAKE)]
-        if missing and room and not self._source.knows_kinds and not not_now:
-            return [(missing + min(room, max(missing, LANE_STEP)), None, LONGEST_TAKE)]
-        asked = [
-            (missing, tuple(kind for kind in self._kinds if kind not in not_now)),
-            (room if self._source.knows_kinds else min(room, LANE_STEP), tuple(sorted(self._lane_kinds - not_now))),
-        ]
-        wants = [(count, kinds) for count, kinds in asked if count and kinds]
-        if not wants:
-            self._stopping.wait(LONGEST_TAKE)
-        # Only the last one waits: what the others wait for ends that wait too. But not the end of a thread's run.
-        longest = LONGEST_TAKE if missing else LONGEST_TAKE / 2
-        return [
-            (count, kinds, longest if place == len(wants) - 1 else 0.0) for place, (count, kinds) in enumerate(wants)
-        ]
 
     def _keep(self, claims: list[Claim]) -> None:
         self._holdings.add(claims)
@@ -321,7 +270,7 @@ class Intake(threading.Thread):
                 else:
                     heapq.heappush(self._heap, (claim.priority, next(self._order), delivery))
             waiting = len(self._heap)
-        self._wake_for(waiting)
+        self._sleepers.wake(self._pace.threads_for(waiting, self._source.queues()))
         if lane is not None and to_lane:
             lane.start(to_lane)
 

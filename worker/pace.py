@@ -1,7 +1,10 @@
-"""How much to claim: what a queue's slowest recent kinds would finish in 100 ms, so that nothing is hoarded."""
+"""How much to claim: what a queue's slowest recent kinds would finish in 100 ms, so that nothing is hoarded. And how
+many threads so much is worth.
+"""
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from collections.abc import Mapping, Sequence
 
@@ -14,6 +17,8 @@ MAX_BATCH = 500
 SHORT_SECONDS = 0.05
 """A kind whose p95 is below this is short: what many threads finish together says more than how long one took,
 most of which may be waiting for the interpreter. Source: measured; noops take up to 10 ms beside seven others."""
+WORTH_A_THREAD = 0.01
+"""Seconds of work that another thread is woken for. Source: twice the time for which Python lets a thread run."""
 UNKNOWN_SECONDS = 1.0
 """What runs are taken to last until some have ended. Source: decision; every thread is worth waking for that."""
 _SAMPLES = 64
@@ -61,6 +66,11 @@ class Pace:
         """What most runs of these queues' slowest kind take at most; much, while they are unknown."""
         self.ahead(queues)
         return self._typical
+
+    def threads_for(self, waiting: int, queues: Sequence[str]) -> int:
+        """How many threads so many runs of these queues are worth; 1 or more, if any run waits."""
+        worth = math.ceil(waiting * self.typical_seconds(queues) / WORTH_A_THREAD)
+        return min(waiting, max(1, worth))
 
     def _reckon(self, queues: Sequence[str]) -> int:
         slowest = typical = 0.0
