@@ -1,0 +1,122 @@
+"""Requests to `jobledger api serve` at a steady rate while a worker runs at full load, and what either costs the other.
+
+An open loop: a late answer holds up no other request, and each is timed from when it was due.
+"""
+
+from __future__ import annotations
+
+import http.client
+import itertools
+import os
+import queue
+import statistics
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from urllib.parse import urlsplit
+
+from benchmarks.fill import fill_ledger
+from benchmarks.kit.figures import percentile, stopwatch
+from benchmarks.kit.places import Place, wait_for
+from tests.server_process import free_port
+
+AIM_MS, AIM_LOSS = 150.0, 0.05
+"""What a 95th percentile stays below, and the most of its speed that the worker loses."""
+AT_ONCE = 16
+"""Requests that may be under way; those that wait for a place are late by as much."""
+
+Took = dict[str, list[float]]
+"""Milliseconds, by the name of what was asked for."""
+
+
+def fill(place: Place, runs: int) -> None:
+    """Put so many runs into the ledger, and say how long it took."""
+    with stopwatch() as took:
+        fill_ledger(place.app.database, runs)
+    print(f"filled {runs:,} runs in {took():.0f} s", flush=True)
+
+
+@contextmanager
+def serving(place: Place) -> Iterator[str]:
+    """The API and the pages over the ledger, in a process of their own; their URL."""
+    base = f"http://127.0.0.1:{free_port()}"
+    with place.command("api", "serve", "--port", str(urlsplit(base).port), JOBS_LOG_LEVEL="warning"):
+        wait_for(lambda: _answers(base))
+        yield base
+
+
+def press(base: str, paths: Mapping[str, str], headers: Mapping[str, str], *, rate: float, seconds: float) -> Took:
+    """Ask for each in turn, ``rate`` a second whether or not the last has been answered.
+
+    Args:
+        paths: by their names in what is given back.
+
+    Raises:
+        SystemExit: an answer was not 200.
+    """
+    took: Took = {name: [] for name in paths}
+    failed: list[str] = []
+    waiting: queue.Queue[tuple[str, float] | None] = queue.Queue()
+
+    def serve() -> None:
+        while (one := waiting.get()) is not None:
+            name, due = one
+            try:
+                _ask(base, paths[name], headers)
+            except (OSError, http.client.HTTPException, ValueError) as error:
+                failed.append(f"{paths[name]}: {error}")
+            else:
+                took[name].append((time.monotonic() - due) * 1000)
+
+    threads = [threading.Thread(target=serve) for _ in range(AT_ONCE)]
+    for one in threads:
+        one.start()
+    began = time.monotonic()
+    for number, name in enumerate(itertools.cycle(paths)):
+        due = began + number / rate
+        if due - began > seconds:
+            break
+        time.sleep(max(0.0, due - time.monotonic()))
+        waiting.put((name, due))
+    for _ in threads:
+        waiting.put(None)
+    for one in threads:
+        one.join()
+    if failed:
+        raise SystemExit("\n".join([f"{len(failed)} requests failed:", *failed[:10]]))
+    return took
+
+
+def show(took: Took, *, alone: float, beside: float) -> None:
+    """How long they took, the slowest first, and the worker's runs a second ``alone`` and ``beside`` them."""
+    asked = {name: each for name, each in took.items() if each}
+    every = [one for each in asked.values() for one in each]
+    print(f"{'milliseconds':64} {'n':>5} {'median':>8} {'p95':>8} {'most':>8}")
+    for name, each in [*sorted(asked.items(), key=lambda one: -percentile(one[1], 0.95)), ("all", every)]:
+        figures = (statistics.median(each), percentile(each, 0.95), max(each))
+        print(f"{name[:64]:64} {len(each):5} " + " ".join(f"{one:8.1f}" for one in figures))
+    print(f"the aim is a p95 of {AIM_MS:.0f}; load average {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores")
+    print(
+        f"worker {alone:,.0f} runs/s alone, {beside:,.0f} beside: {1 - beside / alone:.1%} less (aim: {AIM_LOSS:.0%})"
+    )
+
+
+def _ask(base: str, path: str, headers: Mapping[str, str]) -> None:
+    connection = http.client.HTTPConnection(urlsplit(base).netloc, timeout=30)
+    try:
+        connection.request("GET", path, headers=dict(headers))
+        answer = connection.getresponse()
+        body = answer.read()
+    finally:
+        connection.close()
+    if answer.status != 200:
+        raise ValueError(f"{answer.status} {body[:300]!r}")
+
+
+def _answers(base: str) -> bool:
+    try:
+        _ask(base, "/healthz", {})
+    except OSError:
+        return False
+    return True
