@@ -45,7 +45,6 @@ LAYERS: tuple[frozenset[str], ...] = (
         "jobs.ended",
         "jobs.lookup",
         "jobs.failure",
-        "jobs.performing",
         "jobs.once",
         "jobs.cursor",
         "jobs.transaction",

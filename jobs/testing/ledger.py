@@ -1,16 +1,4 @@
-"""What applications test with: a ledger of their own, jobs performed in the test's own thread, a clock to advance.
-
-    def test_an_order_is_charged_once(jobs_ledger):
-        jobs_ledger.crash(ChargeCard)
-        ChargeCard(order_id=7).enqueue()
-
-        jobs_ledger.drain(advance=timedelta(hours=1))
-
-        assert gateway.charges == [7]
-
-No server, no worker process: everything goes through the same ledger, the same attempts and the same verbs as in
-production, one run at a time. Also on PostgreSQL, given its URL; there the clock holds for this process only.
-"""
+"""A ledger for a test: its runs performed on demand, its clock advanced by hand."""
 
 from __future__ import annotations
 
@@ -19,7 +7,6 @@ import tempfile
 import threading
 from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Self
@@ -28,25 +15,19 @@ from uuid import UUID
 from jobs import boot, registry, schema
 from jobs.app import App
 from jobs.clock import SystemClock
-from jobs.database import Database
 from jobs.errors import Conflict, TimeLimitExceeded
 from jobs.job import Job
 from jobs.ledger import claim as claiming
 from jobs.ledger import find as finding
 from jobs.ledger import reports, sweep
 from jobs.ledger.records import Claim, RunRecord
-from jobs.ledger.settle import settle
 from jobs.settings import Settings
 from jobs.sql import pinned_now
-from jobs.states import Outcome
+from jobs.testing.attempts import WORKER, Crash, Performed, PlannedAttempts
+from jobs.testing.template import template
 
-WORKER = "testing"
 MAX_PERFORMED = 10_000
 """Attempts after which ``drain`` gives up: something enqueues itself for ever."""
-
-
-class Crash(BaseException):
-    """Raised in a job under test, the process dies there: nothing after it happens, nothing is recorded by it."""
 
 
 class TestClock(SystemClock):
@@ -62,24 +43,6 @@ class TestClock(SystemClock):
         return super().now() + self.ahead
 
 
-@dataclass(frozen=True, slots=True)
-class Performed:
-    """One attempt: its run as it is now, how the attempt ended, and what the job raised, if anything."""
-
-    run: RunRecord
-    outcome: Outcome
-    error: BaseException | None
-
-    def result(self) -> Any:
-        """What the job gave back; raises what it raised."""
-        if self.error is not None:
-            raise self.error
-        return self.run.result
-
-
-Plan = Callable[[Callable[[], Any]], Any]
-
-
 class Ledger:
     """A ledger for one test, and what performs its runs. Use it as a context manager: it is the current App then.
 
@@ -92,11 +55,11 @@ class Ledger:
         self._stack = ExitStack()
         if url is None:
             folder = self._stack.enter_context(tempfile.TemporaryDirectory(prefix="jobs-testing-"))
-            url = f"sqlite:///{shutil.copy(_template(), Path(folder) / 'jobs.db')}"
+            url = f"sqlite:///{shutil.copy(template(), Path(folder) / 'jobs.db')}"
         self.clock = TestClock()
         self.app: App = boot.build(Settings.read(database_url=url, **settings), clock=self.clock)
         self.stopping = threading.Event()
-        self._plans: dict[str, list[Plan]] = {}
+        self._attempts = PlannedAttempts(self.app, stopping=self.stopping)
 
     def __enter__(self) -> Self:
         self._stack.callback(self.app.close)
@@ -128,7 +91,7 @@ class Ledger:
             raise Conflict(
                 f"Run {run_id} cannot be performed now.", hint="It is not due (advance the clock), or it has ended."
             )
-        return self._attempt(claims[0])
+        return self._attempts.make(claims[0])
 
     def drain(self, *, advance: timedelta = timedelta(0)) -> list[Performed]:
         """Perform everything that is due, and what it enqueues, until nothing is.
@@ -143,7 +106,7 @@ class Ledger:
         performed: list[Performed] = []
         while True:
             claims = self._claim_due()
-            performed += [self._attempt(claim) for claim in claims]
+            performed += [self._attempts.make(claim) for claim in claims]
             if len(performed) > MAX_PERFORMED:
                 raise Conflict(f"Still not drained after {MAX_PERFORMED} attempts.", hint="Does a job enqueue itself?")
             if claims:
@@ -162,7 +125,7 @@ class Ledger:
         def plan(fn: Callable[[], Any]) -> Any:
             raise error if error is not None else RuntimeError("failed on demand")
 
-        self._plan(kind, plan, times)
+        self._attempts.plan(kind, plan, times)
 
     def time_out(self, kind: type[Job], *, times: int = 1, late: bool = False) -> None:
         """Let the next attempts at this kind exceed their time limit; ``late``: after all their work."""
@@ -172,7 +135,7 @@ class Ledger:
                 fn()
             raise TimeLimitExceeded("timed out on demand")
 
-        self._plan(kind, plan, times)
+        self._attempts.plan(kind, plan, times)
 
     def crash(self, kind: type[Job], *, times: int = 1, late: bool = False) -> None:
         """Let the process die in the next attempts at this kind; ``late``: after all their work, before its record."""
@@ -182,7 +145,7 @@ class Ledger:
                 fn()
             raise Crash("crashed on demand")
 
-        self._plan(kind, plan, times)
+        self._attempts.plan(kind, plan, times)
 
     def runs(self, kind: type[Job] | None = None) -> list[RunRecord]:
         """The runs there are, in the order in which they were enqueued; of one kind, or all. At most 1,000."""
@@ -229,49 +192,6 @@ class Ledger:
         if every:
             raise AssertionError(f"{len(every)} runs of {kind.options.kind} were enqueued.")
 
-    def _attempt(self, claim: Claim) -> Performed:
-        from worker.attempt import Attempts, without_loop
-
-        attempts = Attempts(self.app)
-        ending, run = attempts.attempt(claim, lambda fn: self._perform(without_loop(fn), claim), stop=self.stopping)
-        outcome = ending.outcome
-        if isinstance(ending.error, Crash):
-            run.rollback()
-            outcome = Outcome.CRASHED
-            self._bury(claim.run_id)
-        elif run.session is None or attempts.commit(ending, run, worker=WORKER) is None:
-            with self.app.database.write() as connection:
-                settle(
-                    connection,
-                    [ending],
-                    worker=WORKER,
-                    poison_after=self.app.settings.poison_after,
-                    monotonic=self.clock.monotonic(),
-                )
-            outcome = ending.outcome
-        with self.app.database.read() as connection:
-            record = finding.find_run(connection, claim.run_id)
-        assert record is not None
-        return Performed(record, outcome, ending.error)
-
-    def _perform(self, fn: Callable[[], Any], claim: Claim) -> Any:
-        plans = self._plans.get(registry.get(claim.kind).options.kind)
-        return plans.pop(0)(fn) if plans else fn()
-
-    def _plan(self, kind: type[Job], plan: Plan, times: int) -> None:
-        self._plans.setdefault(kind.options.kind, []).extend([plan] * times)
-
-    def _bury(self, run_id: UUID) -> None:
-        with self.app.database.write() as connection:
-            sweep.end_orphans(
-                connection,
-                WORKER,
-                performing=[run_id],
-                ended=[],
-                why="crash on demand",
-                poison_after=self.app.settings.poison_after,
-            )
-
     def _claim_due(self) -> list[Claim]:
         """The next due run of the first queue that has one, or none."""
         self._expire()
@@ -307,18 +227,3 @@ def _has(run: RunRecord, *, key: str | None, queue: str | None, at: datetime | N
         return False
     job = registry.get(run.kind).model_validate(run.arguments, strict=False, by_name=True, by_alias=True)
     return all(getattr(job, name, job) == value for name, value in arguments.items())
-
-
-_made: tempfile.TemporaryDirectory[str] | None = None
-
-
-def _template() -> Path:
-    """An empty, migrated SQLite ledger, made once a process."""
-    global _made
-    if _made is None:
-        _made = tempfile.TemporaryDirectory(prefix="jobs-testing-")
-        url = f"sqlite:///{_made.name}/template.db"
-        database = Database(url, Settings.read(database_url=url))
-        schema.upgrade(database)
-        database.close()
-    return Path(_made.name) / "template.db"

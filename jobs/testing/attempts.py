@@ -1,0 +1,97 @@
+"""Attempts in the test's own thread, made as a worker makes them; the next of a kind end as the test has planned."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from jobs import registry
+from jobs.app import App
+from jobs.job import Job
+from jobs.ledger import find as finding
+from jobs.ledger import sweep
+from jobs.ledger.records import Claim, RunRecord
+from jobs.ledger.settle import settle
+from jobs.states import Outcome
+
+WORKER = "testing"
+
+
+class Crash(BaseException):
+    """Raised in a job under test, the process dies there: nothing after it happens, nothing is recorded by it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Performed:
+    """One attempt: its run as it is now, how the attempt ended, and what the job raised, if anything."""
+
+    run: RunRecord
+    outcome: Outcome
+    error: BaseException | None
+
+    def result(self) -> Any:
+        """What the job gave back; raises what it raised."""
+        if self.error is not None:
+            raise self.error
+        return self.run.result
+
+
+Plan = Callable[[Callable[[], Any]], Any]
+"""What an attempt does with a function that would perform its job."""
+
+
+class PlannedAttempts:
+    """Makes the attempts of one ledger under test."""
+
+    def __init__(self, app: App, *, stopping: threading.Event) -> None:
+        self._app = app
+        self._stopping = stopping
+        self._plans: dict[str, list[Plan]] = {}
+
+    def plan(self, kind: type[Job], plan: Plan, times: int) -> None:
+        """Let the next so many attempts at this kind call ``plan`` with what would be performed."""
+        self._plans.setdefault(kind.options.kind, []).extend([plan] * times)
+
+    def make(self, claim: Claim) -> Performed:
+        """Perform the run, once, and record how that ended."""
+        from worker.attempt import Attempts, without_loop
+
+        attempts = Attempts(self._app)
+        ending, run = attempts.attempt(claim, lambda fn: self._perform(without_loop(fn), claim), stop=self._stopping)
+        outcome = ending.outcome
+        if isinstance(ending.error, Crash):
+            run.rollback()
+            outcome = Outcome.CRASHED
+            self._bury(claim.run_id)
+        elif run.session is None or attempts.commit(ending, run, worker=WORKER) is None:
+            with self._app.database.write() as connection:
+                settle(
+                    connection,
+                    [ending],
+                    worker=WORKER,
+                    poison_after=self._app.settings.poison_after,
+                    monotonic=self._app.clock.monotonic(),
+                )
+            outcome = ending.outcome
+        with self._app.database.read() as connection:
+            record = finding.find_run(connection, claim.run_id)
+        assert record is not None
+        return Performed(record, outcome, ending.error)
+
+    def _perform(self, fn: Callable[[], Any], claim: Claim) -> Any:
+        plans = self._plans.get(registry.get(claim.kind).options.kind)
+        return plans.pop(0)(fn) if plans else fn()
+
+    def _bury(self, run_id: UUID) -> None:
+        with self._app.database.write() as connection:
+            sweep.end_orphans(
+                connection,
+                WORKER,
+                performing=[run_id],
+                ended=[],
+                why="crash on demand",
+                poison_after=self._app.settings.poison_after,
+            )
