@@ -13,7 +13,9 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
+import dramatiq
 import pytest
+from dramatiq.brokers.redis import RedisBroker
 
 from jobs import boot
 from jobs.app import App
@@ -52,6 +54,7 @@ GIVEN = {
     "purge": "purge --state cancelled --yes",
     "restore": "restore --all --yes",
     "audit undo ACTION": "audit undo 110f1ec2 --yes",
+    "import-dramatiq REDIS_URL": "import-dramatiq REDIS_URL --yes",
 }
 
 
@@ -101,7 +104,11 @@ _TYPES: dict[str, Callable[[Any], bool]] = {
 
 
 def test_every_command_answers_in_its_shape(
-    in_shop: Callable[[App], Program], make_app: MakeApp, sqlite_url: str, monkeypatch: pytest.MonkeyPatch
+    in_shop: Callable[[App], Program],
+    make_app: MakeApp,
+    sqlite_url: str,
+    redis_url: str,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     app = make_app(sqlite_url)
     monkeypatch.setattr(boot, "_app", app)
@@ -110,9 +117,13 @@ def test_every_command_answers_in_its_shape(
     assert program("users", "create", "ada", "--role", "admin", "--password-stdin").code == 0
     assert program("tokens", "create", "deploys", "--user", "ada", "--allow", "runs:read", "--for", "90d").code == 0
 
+    greet = dramatiq.actor(lambda: None, actor_name="greet", queue_name="mail", broker=RedisBroker(url=redis_url))
+    greet.send()
+
     for names, base, own in entries():
         for name in names:
-            ended = program(*shlex.split(GIVEN.get(name, name)), "-o", "json")
+            line = GIVEN.get(name, name).replace("REDIS_URL", redis_url)
+            ended = program(*shlex.split(line), "-o", "json")
 
             assert ended.code in (0, 4, 7), (name, ended.err)
             answer = json.loads(ended.out)

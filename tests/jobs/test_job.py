@@ -217,18 +217,18 @@ def test_an_abstract_perform_makes_no_kind():
 def test_a_generic_base_is_filled_in_by_a_class_with_a_name(jobs_ledger):
     item = TypeVar("item")
 
-    class Export(jobs.Job, Generic[item], queue="exports"):
+    class ExportOf(jobs.Job, Generic[item], queue="exports"):
         what: item
 
         def perform(self) -> str:
             return type(self.what).__name__
 
-    class ExportDay(Export[date]): ...
+    class ExportDay(ExportOf[date]): ...
 
     assert jobs_ledger.perform(ExportDay(what=date(2026, 1, 2))).result() == "date"
     assert ExportDay.options.queue == "exports"
     with pytest.raises(EnqueueRefused, match="has no kind"):
-        Export[date](what=date(2026, 1, 2)).enqueue()
+        ExportOf[date](what=date(2026, 1, 2)).enqueue()
 
 
 def test_what_a_decorator_makes_of_an_async_perform_is_performed(jobs_ledger):
