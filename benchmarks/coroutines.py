@@ -6,8 +6,7 @@ import argparse
 
 from benchmarks.drain import LEFT, SPAN
 from benchmarks.kit.figures import Figures, program
-from benchmarks.kit.modes import MODES
-from benchmarks.kit.places import Place, places, wait_for
+from benchmarks.kit.places import Place, in_turns, wait_for
 from benchmarks.kit.work import Waits
 from jobs import enqueue_many
 
@@ -23,11 +22,7 @@ def measure(place: Place, runs: int, figures: Figures) -> None:
 
 
 def run(given: argparse.Namespace, figures: Figures) -> None:
-    with places() as there:
-        for _ in range(given.repeats):
-            for mode in MODES:
-                with there.ledger(mode) as place:
-                    measure(place, given.runs, figures)
+    in_turns(given.repeats, lambda place: measure(place, given.runs, figures))
 
 
 if __name__ == "__main__":

@@ -6,8 +6,7 @@ import argparse
 import time
 
 from benchmarks.kit.figures import Figures, program
-from benchmarks.kit.modes import MODES
-from benchmarks.kit.places import Place, places, wait_for
+from benchmarks.kit.places import Place, in_turns, wait_for
 from benchmarks.kit.processes import cpu_seconds, pss_megabytes, tree
 
 WORKERS = "select count(*) from job_workers"
@@ -36,11 +35,7 @@ def measure(place: Place, given: argparse.Namespace, figures: Figures) -> None:
 
 
 def run(given: argparse.Namespace, figures: Figures) -> None:
-    with places() as there:
-        for _ in range(given.repeats):
-            for mode in MODES:
-                with there.ledger(mode) as place:
-                    measure(place, given, figures)
+    in_turns(given.repeats, lambda place: measure(place, given, figures))
 
 
 if __name__ == "__main__":

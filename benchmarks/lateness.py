@@ -8,8 +8,8 @@ from datetime import timedelta
 from sqlalchemy import text
 
 from benchmarks.kit.figures import Figures, percentile, program
-from benchmarks.kit.modes import MODES, SQLITE
-from benchmarks.kit.places import Place, places, wait_for
+from benchmarks.kit.modes import SQLITE
+from benchmarks.kit.places import Place, in_turns, wait_for
 from benchmarks.kit.work import Fails, Late, Noop
 
 LEFT = "select 1 from job_runs where state in ('queued', 'running') limit 1"
@@ -46,11 +46,7 @@ def measure(place: Place, given: argparse.Namespace, figures: Figures) -> None:
 
 
 def run(given: argparse.Namespace, figures: Figures) -> None:
-    with places() as there:
-        for _ in range(given.repeats):
-            for mode in MODES:
-                with there.ledger(mode) as place:
-                    measure(place, given, figures)
+    in_turns(given.repeats, lambda place: measure(place, given, figures))
 
 
 if __name__ == "__main__":

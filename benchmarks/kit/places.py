@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from benchmarks.kit.modes import FLEET, SQLITE
+from benchmarks.kit.modes import FLEET, MODES, SQLITE
 from benchmarks.kit.processes import cpu_seconds, tree
 from jobs import boot, schema
 from jobs.app import App
@@ -122,6 +122,15 @@ def places(**postgres: str | int) -> Iterator[Places]:
     """Servers for a program: PostgreSQL with fsync on, and Valkey."""
     with ExitStack() as stack:
         yield Places(stack, **postgres)
+
+
+def in_turns(repeats: int, measure: Callable[[Place], None]) -> None:
+    """Measure each mode on a ledger of its own, all of them in each round."""
+    with places() as there:
+        for _ in range(repeats):
+            for mode in MODES:
+                with there.ledger(mode) as place:
+                    measure(place)
 
 
 def wait_for(fact: Callable[[], Any], *, seconds: float = 120.0, every: float = 0.05) -> None:
