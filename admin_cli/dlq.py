@@ -14,14 +14,13 @@ from admin_cli.bulk import act_on, bulk_options
 from admin_cli.cells import json_text
 from admin_cli.columns import Column
 from admin_cli.list import show_runs
-from admin_cli.options import DURATION, Globals, pass_globals
+from admin_cli.options import Globals, pass_globals
 from admin_cli.output import Output, output_options, record_options
-from admin_cli.replay import STEPS, replay_runs
+from admin_cli.replay import replay_options, replay_runs
 from admin_cli.run_columns import RUN_COLUMNS, error_of, fields_of, run_json
 from admin_cli.selecting import selector_of, selector_options
 from admin_cli.show import show
 from admin_cli.status import GROUP_COLUMNS, group_error
-from admin_cli.worker import IMPORT
 
 if TYPE_CHECKING:
     from jobs.operations.selector import Asked
@@ -106,16 +105,7 @@ dlq.add_command(show, "show")
 
 
 @dlq.command("replay")
-@selector_options
-@click.option("--set", "sets", metavar="NAME=VALUE", multiple=True, help="An argument; makes a new run of each.")
-@click.option("--edit", is_flag=True, help="Edit the arguments of one run in $EDITOR; makes a new run.")
-@click.option("--in", "delay", type=DURATION, metavar="DURATION", help="Not before this long from now.")
-@click.option("--to-queue", metavar="TEXT", help="Into another queue.")
-@click.option("--priority", type=int, metavar="N", help="With another priority; smaller first.")
-@STEPS
-@bulk_options
-@IMPORT
-@record_options()
+@replay_options
 @pass_globals
 def replay_dead(options: Globals, /, out: Output, asked: Asked, how: dict[str, Any], **given: Any) -> None:
     """Replay dead letters: as `replay`, of dead runs only.

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
@@ -22,26 +23,37 @@ if TYPE_CHECKING:
     from jobs.operations.selector import Asked
 
 
-STEPS = click.option(
-    "--steps",
-    type=click.Choice(["keep", "reset"]),
-    default="keep",
-    show_default=True,
-    help="Keep what steps have done, or do them again.",
+R = TypeVar("R")
+
+_OPTIONS: tuple[Callable[[Any], Any], ...] = (
+    selector_options,
+    click.option("--set", "sets", metavar="NAME=VALUE", multiple=True, help="An argument; makes a new run of each."),
+    click.option("--edit", is_flag=True, help="Edit the arguments of one run in $EDITOR; makes a new run."),
+    click.option("--in", "delay", type=DURATION, metavar="DURATION", help="Not before this long from now."),
+    click.option("--to-queue", metavar="TEXT", help="Into another queue."),
+    click.option("--priority", type=int, metavar="N", help="With another priority; smaller first."),
+    click.option(
+        "--steps",
+        type=click.Choice(["keep", "reset"]),
+        default="keep",
+        show_default=True,
+        help="Keep what steps have done, or do them again.",
+    ),
+    bulk_options,
+    IMPORT,
+    record_options(),
 )
 
 
+def replay_options(command: Callable[..., R]) -> Callable[..., R]:
+    """Give a command the options of a replay: which runs, how, and what ``replay_runs`` takes besides."""
+    for option in reversed(_OPTIONS):
+        command = option(command)
+    return command
+
+
 @click.command("replay")
-@selector_options
-@click.option("--set", "sets", metavar="NAME=VALUE", multiple=True, help="An argument; makes a new run of each.")
-@click.option("--edit", is_flag=True, help="Edit the arguments of one run in $EDITOR; makes a new run.")
-@click.option("--in", "delay", type=DURATION, metavar="DURATION", help="Not before this long from now.")
-@click.option("--to-queue", metavar="TEXT", help="Into another queue.")
-@click.option("--priority", type=int, metavar="N", help="With another priority; smaller first.")
-@STEPS
-@bulk_options
-@IMPORT
-@record_options()
+@replay_options
 @pass_globals
 def replay(options: Globals, /, out: Output, asked: Asked, how: dict[str, Any], **given: Any) -> None:
     """Replay dead runs, with a fresh budget.
