@@ -520,13 +520,13 @@ def test_what_ends_in_a_transaction_that_rolls_back_has_no_follow_up(ledger: Led
 def test_progress_is_read_by_whoever_asks(ledger: Ledger) -> None:
     seen: list[Any] = []
 
-    class Export(Job):
+    class Exporting(Job):
         def perform(self) -> None:
             for n in range(1, 101):
                 self.run.progress(n, 100, "rows")
                 seen.append(jobs.find(self.run.id).progress)
 
-    performed = ledger.perform(Export())
+    performed = ledger.perform(Exporting())
 
     assert seen[0] == {"done": 1, "total": 100, "message": "rows"}
     assert seen[1] == seen[0]
