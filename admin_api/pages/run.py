@@ -15,7 +15,7 @@ from admin_api.pages.render import page
 from admin_api.pages.tries import draw_tries
 from jobs.ledger.records import RunRecord
 from jobs.operations.detail import detail
-from jobs.operations.explain import explain
+from jobs.operations.explain import explain_run
 from jobs.operations.inspect import HIDDEN
 from jobs.states import LIVE, RunState
 
@@ -29,7 +29,7 @@ def show_run(request: Request, app: Ledger, visitor: Visitor, text: str) -> Resp
     run = seen.run
     if text != str(run.id):
         return RedirectResponse(f"/runs/{run.id}", 303)
-    why = explain(app, operator, str(run.id))
+    why = explain_run(app, operator, run)
     now = app.clock.now()
     return page(
         request,

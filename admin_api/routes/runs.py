@@ -51,49 +51,48 @@ def create_run(app: Ledger, by: By, body: NewRun, response: Response) -> Envelop
 @router.get("/{id}", summary="Show a run")
 def read_run(app: Ledger, by: By, id: str) -> Envelope[Run]:
     """`id` is the whole, its last eight characters, or any head or tail of it that no other run has."""
-    run, _ = inspect.find_run(app, by, id)
-    return Envelope(data=Run.of(run, app.clock.now()))
+    return Envelope(data=Run.of(inspect.look_at(app, by, id), app.clock.now()))
 
 
 @router.get("/{id}/attempts", summary="List a run's attempts")
 def list_attempts(app: Ledger, by: By, id: str, paging: Pages) -> Envelope[list[Attempt]]:
     """The latest first."""
-    run, _ = inspect.find_run(app, by, id)
-    found = detail.attempts_of(app, by, run.id, after=paging.after_number, limit=paging.more)
+    run_id = inspect.id_of(app, by, id)
+    found = detail.attempts_of(app, by, run_id, after=paging.after_number, limit=paging.more)
     return page(found.items, paging, Attempt.model_validate, place=lambda one: one.attempt)
 
 
 @router.get("/{id}/steps", summary="List a run's steps")
 def list_steps(app: Ledger, by: By, id: str, paging: Pages) -> Envelope[list[Step]]:
     """Steps and cursors, in the order in which they began."""
-    run, _ = inspect.find_run(app, by, id)
-    found = detail.steps_of(app, by, run.id, after=paging.after_text, limit=paging.more)
+    run_id = inspect.id_of(app, by, id)
+    found = detail.steps_of(app, by, run_id, after=paging.after_text, limit=paging.more)
     return page(found.items, paging, Step.model_validate, place=lambda one: one.name)
 
 
 @router.get("/{id}/children", summary="List the runs that a run enqueued")
 def list_children(app: Ledger, by: By, id: str, paging: Pages) -> Envelope[list[Run]]:
     """First to last."""
-    run, _ = inspect.find_run(app, by, id)
+    run_id = inspect.id_of(app, by, id)
     now = app.clock.now()
-    found = detail.children_of(app, by, run.id, after=paging.after_id, limit=paging.more)
+    found = detail.children_of(app, by, run_id, after=paging.after_id, limit=paging.more)
     return page(found.items, paging, lambda one: Run.of(one, now), place=lambda one: one.id)
 
 
 @router.get("/{id}/replays", summary="List the new runs that replayed a run")
 def list_replays(app: Ledger, by: By, id: str, paging: Pages) -> Envelope[list[Run]]:
     """First to last. A run that was reopened keeps its id, and is not among them."""
-    run, _ = inspect.find_run(app, by, id)
+    run_id = inspect.id_of(app, by, id)
     now = app.clock.now()
-    found = detail.replays_of(app, by, run.id, after=paging.after_id, limit=paging.more)
+    found = detail.replays_of(app, by, run_id, after=paging.after_id, limit=paging.more)
     return page(found.items, paging, lambda one: Run.of(one, now), place=lambda one: one.id)
 
 
 @router.get("/{id}/followups", summary="List what follows a run")
 def list_followups(app: Ledger, by: By, id: str, paging: Pages) -> Envelope[list[FollowUp]]:
     """What follows when it ends, or has followed."""
-    run, _ = inspect.find_run(app, by, id)
-    found = detail.followups_of(app, by, run.id, after=paging.after_id, limit=paging.more)
+    run_id = inspect.id_of(app, by, id)
+    found = detail.followups_of(app, by, run_id, after=paging.after_id, limit=paging.more)
     return page(found.items, paging, FollowUp.model_validate, place=lambda one: one["id"])
 
 

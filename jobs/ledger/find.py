@@ -4,37 +4,69 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import fields
+from functools import cache
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Select, String, and_, cast, func, literal_column, select
+from sqlalchemy import ColumnElement, Integer, Select, String, Uuid, and_, bindparam, cast, func, literal_column, select
 
 from jobs.errors import Ambiguous, NotFound
 from jobs.ledger.records import AttemptRecord, RunRecord
 from jobs.models import JobAttempt, JobRun, id_tail
-from jobs.sql import Executor, dialect_of
+from jobs.sql import Batch, Executor, dialect_of, one_of
 from jobs.states import Cause, Outcome, RunState
 
 MAX_PAGE = 1000
 MIN_SHORT_ID = 6
 
+_IDS = Batch("wanted", id=Uuid())
+_DIGITS = set("0123456789abcdef")
 _RUN_COLUMNS = tuple(getattr(JobRun, field.name) for field in fields(RunRecord))
+_ONE = select(*_RUN_COLUMNS).where(JobRun.id == bindparam("run_id", type_=Uuid()))
+_IS_THERE = select(JobRun.id).where(JobRun.id == bindparam("run_id", type_=Uuid()))
 _ATTEMPT_COLUMNS = tuple(getattr(JobAttempt, field.name) for field in fields(AttemptRecord))
+_ATTEMPTS = (
+    select(*_ATTEMPT_COLUMNS)
+    .where(JobAttempt.run_id == bindparam("run_id", type_=Uuid()))
+    .order_by(JobAttempt.attempt.desc())
+    .limit(bindparam("limit", type_=Integer()))
+)
+_ATTEMPTS_BEFORE = _ATTEMPTS.where(JobAttempt.attempt < bindparam("before", type_=Integer()))
 
 
 def find_run(session: Executor, run_id: UUID) -> RunRecord | None:
     """The run with this id, purged or not; None when there is none."""
-    row = session.execute(select(*_RUN_COLUMNS).where(JobRun.id == run_id)).one_or_none()
+    row = session.execute(_ONE, {"run_id": run_id}).one_or_none()
     return _run(row) if row is not None else None
+
+
+def find_named(session: Executor, text: str) -> RunRecord:
+    """The run that ``text`` means, as ``resolve_id`` says; a whole id is asked for at once.
+
+    Raises:
+        NotFound, Ambiguous: it means none, or several.
+    """
+    plain = text.strip().lower().replace("-", "")
+    is_whole = len(plain) == 32 and not set(plain) - _DIGITS
+    run = find_run(session, UUID(plain) if is_whole else resolve_id(session, text))
+    if run is None:
+        raise _no_run(text)
+    return run
 
 
 def find_runs(session: Executor, run_ids: Sequence[UUID]) -> dict[UUID, RunRecord]:
     """The runs with these ids, purged or not; those that there are."""
     found: dict[UUID, RunRecord] = {}
+    dialect = dialect_of(session)
     for start in range(0, len(run_ids), MAX_PAGE):
-        some = list(run_ids[start : start + MAX_PAGE])
-        found |= {row.id: _run(row) for row in session.execute(select(*_RUN_COLUMNS).where(JobRun.id.in_(some)))}
+        some = [(one,) for one in run_ids[start : start + MAX_PAGE]]
+        found |= {row.id: _run(row) for row in session.execute(_these(dialect), _IDS.rows(dialect, some))}
     return found
+
+
+@cache
+def _these(dialect: str) -> Select[Any]:
+    return select(*_RUN_COLUMNS).where(one_of(dialect, JobRun.id, select(_IDS.table(dialect).c.id)))
 
 
 def list_runs(
@@ -64,10 +96,8 @@ def list_attempts(
     session: Executor, run_id: UUID, *, before: int | None = None, limit: int = 1000
 ) -> list[AttemptRecord]:
     """The attempts of a run, first to last; of more than ``limit``, the last ones ``before`` that number."""
-    query = select(*_ATTEMPT_COLUMNS).where(JobAttempt.run_id == run_id)
-    if before is not None:
-        query = query.where(JobAttempt.attempt < before)
-    rows = session.execute(query.order_by(JobAttempt.attempt.desc()).limit(limit))
+    given = {"run_id": run_id, "limit": limit, "before": before}
+    rows = session.execute(_ATTEMPTS if before is None else _ATTEMPTS_BEFORE, given)
     return [_attempt(row) for row in rows][::-1]
 
 
@@ -79,18 +109,18 @@ def resolve_id(session: Executor, text: str) -> UUID:
         Ambiguous: several have it.
     """
     plain = text.strip().lower().replace("-", "")
-    if len(plain) > 32 or len(plain) < MIN_SHORT_ID or set(plain) - set("0123456789abcdef"):
+    if len(plain) > 32 or len(plain) < MIN_SHORT_ID or set(plain) - _DIGITS:
         raise NotFound(
             f"{text!r} is not a run id.", hint=f"Give a whole id, or its last {MIN_SHORT_ID} to 8 characters."
         )
     if len(plain) == 32:
         whole = UUID(plain)
-        if session.execute(select(JobRun.id).where(JobRun.id == whole)).one_or_none() is None:
-            raise NotFound(f"There is no run {text}.", hint="jobledger list shows those there are.")
+        if session.execute(_IS_THERE, {"run_id": whole}).one_or_none() is None:
+            raise _no_run(text)
         return whole
     found = _by_part(session, plain)
     if not found:
-        raise NotFound(f"There is no run {text}.", hint="jobledger list shows those there are.")
+        raise _no_run(text)
     if len(found) > 1:
         some = ", ".join(str(one) for one in found[:10])
         raise Ambiguous(
@@ -99,6 +129,10 @@ def resolve_id(session: Executor, text: str) -> UUID:
             hint="Give more of it.",
         )
     return found[0]
+
+
+def _no_run(text: str) -> NotFound:
+    return NotFound(f"There is no run {text}.", hint="jobledger list shows those there are.")
 
 
 def _by_part(session: Executor, plain: str) -> list[UUID]:

@@ -8,6 +8,7 @@ ones. Tags, arguments, errors and patterns in keys are looked at row by row with
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from functools import cache
 from typing import Any
@@ -26,26 +27,52 @@ IDS = 500
 """Ids a strand. Source: decision; well below what either dialect binds in one statement."""
 
 
+@dataclass(frozen=True, slots=True)
+class Bundle:
+    """Strands that differ in their queue and kind alone: those ``names``, of ``state``. One strand, where there is no
+    state."""
+
+    conditions: Strand
+    state: RunState | None = None
+    names: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def strands(self) -> list[Strand]:
+        if self.state is None:
+            return [self.conditions]
+        return [[*self.conditions, JobRun.queue == queue, JobRun.kind == kind] for queue, kind in self.names]
+
+
 def strands_of(session: Executor, chosen: Selector) -> list[Strand]:
     """The strands of a selector; no run is in two of them."""
+    return [strand for bundle in bundles_of(session, chosen) for strand in bundle.strands]
+
+
+def bundles_of(session: Executor, chosen: Selector) -> list[Bundle]:
+    """The same, those together that one statement can walk side by side."""
     dialect = dialect_of(session)
     rest = of_the_rest(chosen, dialect)
     heads = _named(session, chosen)
     if heads is not None:
-        return [[head, *of_names(chosen, dialect), *of_states(chosen), *rest] for head in heads]
-    ended = [state for state in states_of(chosen) if state in FINAL]
-    strands = [
-        [is_state(state), *of_parts_in(chosen, state), *of_names(chosen, dialect), *rest]
+        return [Bundle([head, *of_names(chosen, dialect), *of_states(chosen), *rest]) for head in heads]
+    names = of_names(chosen, dialect)
+    bundles = [
+        Bundle([is_state(state), *of_parts_in(chosen, state), *names, *rest])
         for state in states_of(chosen)
         if state not in FINAL
     ]
-    if not chosen.kinds and not chosen.queues:
-        return strands + [[is_state(state), JobRun.finished_at.is_not(None), *rest] for state in ended]
-    for state, queue, kind in ended_names(session) if ended else ():
-        if state in ended and _matches(queue, chosen.queues) and _matches(kind, chosen.kinds):
-            here = [JobRun.queue == queue, JobRun.kind == kind]
-            strands.append([is_state(state), JobRun.finished_at.is_not(None), *here, *rest])
-    return strands
+    ended = [state for state in states_of(chosen) if state in FINAL]
+    there = ended_names(session) if ended and names else []
+    for state in ended:
+        here = [is_state(state), JobRun.finished_at.is_not(None), *rest]
+        every = [(queue, kind) for one, queue, kind in there if one is state]
+        meant = [one for one in every if _matches(one[0], chosen.queues) and _matches(one[1], chosen.kinds)]
+        if meant == every:
+            # Whoever walks the state meets no run that is not meant.
+            bundles.append(Bundle([*here, *names]))
+        elif meant:
+            bundles.append(Bundle(here, state, tuple(meant)))
+    return bundles
 
 
 def of_parts_in(chosen: Selector, state: RunState) -> Strand:

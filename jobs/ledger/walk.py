@@ -3,20 +3,37 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Select, Uuid, func, literal, select, tuple_
+from sqlalchemy import (
+    FromClause,
+    Select,
+    String,
+    Uuid,
+    func,
+    literal,
+    literal_column,
+    select,
+    true,
+    tuple_,
+    union_all,
+)
 
 from jobs.ledger.selectors import Selector
-from jobs.ledger.strands import Strand, strands_of
+from jobs.ledger.strands import Bundle, Strand, bundles_of, strands_of
 from jobs.models import JobRun, UtcDateTime
-from jobs.sql import Executor
+from jobs.sql import Batch, Executor, dialect_of
 
 PAGE = 500
 """Keys read at once from a strand. Source: decision; constant memory, and a fraction of a second."""
+
+TERMS = 20
+"""Strands, or bundles of them, that one statement asks for. Source: decision; SQLite's limit is 500."""
+_NAMES = Batch("named", state=String(), queue=String(), kind=String())
 
 Place = tuple[datetime, UUID]
 """Where a run stands in a list: when it entered its state, and its id."""
@@ -38,6 +55,18 @@ def places(
         if selector.limit is not None and number >= selector.limit:
             return
         yield place
+
+
+def newest(
+    session: Executor, selector: Selector, *, after: Place | None = None, limit: int, now: datetime | None = None
+) -> list[Place]:
+    """The ``limit`` latest places of the runs that match, or those after ``after``: by one statement, as a rule."""
+    found: list[Place] = []
+    for some in _in_turn(session, selector):
+        every = _together([_term(one, after, limit) for one in some])
+        query = select(every.c.state_at, every.c.id).order_by(every.c.state_at.desc(), every.c.id.desc()).limit(limit)
+        found += [(row[0], row[1]) for row in session.execute(query, {**_names_of(some), "now": now})]
+    return sorted(found, reverse=True)[:limit]
 
 
 def tally(session: Executor, selector: Selector, *, now: datetime | None = None) -> dict[tuple[str, str, str], int]:
@@ -70,12 +99,46 @@ def count_up_to(session: Executor, selector: Selector, *, most: int, now: dateti
     """How many runs match, counted to ``most`` and no further: the cost is that of ``most`` rows at worst, but for
     words that look at each run."""
     number = 0
-    for strand in strands_of(session, selector):
-        some = select(JobRun.id).where(*strand).limit(most + 1 - number).subquery()
-        number += session.scalar(select(func.count()).select_from(some), {"now": now}) or 0
+    for some in _in_turn(session, selector):
+        every = _together([_term(one, None, most + 1, is_ordered=False) for one in some])
+        counted = select(every.c.id).limit(most + 1 - number).subquery()
+        given = {**_names_of(some), "now": now}
+        number += session.scalar(select(func.count()).select_from(counted), given) or 0
         if number > most:
             return Count(most, True)
     return Count(number)
+
+
+def _in_turn(session: Executor, selector: Selector) -> Iterator[list[Bundle]]:
+    """The bundles of a selector, as many at a time as one statement takes."""
+    bundles = bundles_of(session, selector)
+    if dialect_of(session) == "sqlite":
+        # Which has no LATERAL.
+        bundles = [Bundle(strand) for bundle in bundles for strand in bundle.strands]
+    for start in range(0, len(bundles), TERMS):
+        yield bundles[start : start + TERMS]
+
+
+def _together(terms: Sequence[Select[datetime, UUID]]) -> FromClause:
+    return (terms[0] if len(terms) == 1 else union_all(*terms)).subquery("every")
+
+
+def _term(bundle: Bundle, after: Place | None, limit: int, *, is_ordered: bool = True) -> Select[datetime, UUID]:
+    """The first ``limit`` places of each strand of a bundle, in a form that a union takes."""
+    if bundle.state is None:
+        each = _page_of(bundle.conditions, after, True, limit, is_ordered).subquery()
+        return select(each.c.state_at, each.c.id)
+    names = _NAMES.table("postgresql")
+    strand = [*bundle.conditions, JobRun.queue == names.c.queue, JobRun.kind == names.c.kind]
+    one = _page_of(strand, after, True, limit, is_ordered).correlate(names).lateral()
+    return select(one.c.state_at, one.c.id).select_from(names.join(one, true())).where(
+        names.c.state == literal_column(f"'{bundle.state.value}'")
+    )  # fmt: skip
+
+
+def _names_of(bundles: Sequence[Bundle]) -> dict[str, Any]:
+    rows = [(one.state.value, *name) for one in bundles if one.state is not None for name in one.names]
+    return _NAMES.rows("postgresql", rows) if rows else {}
 
 
 def _walk(
@@ -90,12 +153,16 @@ def _walk(
         after = (rows[-1][0], rows[-1][1])
 
 
-def _page_of(strand: Strand, after: Place | None, newest_first: bool, page: int) -> Select[datetime, UUID]:
+def _page_of(
+    strand: Strand, after: Place | None, newest_first: bool, page: int, is_ordered: bool = True
+) -> Select[datetime, UUID]:
     query = select(JobRun.state_at, JobRun.id).where(*strand)
     here = tuple_(JobRun.state_at, JobRun.id)
     if after is not None:
         there = tuple_(literal(after[0], UtcDateTime()), literal(after[1], Uuid()))
         query = query.where(here < there if newest_first else here > there)
+    if not is_ordered:
+        return query.limit(page)
     if newest_first:
         return query.order_by(JobRun.state_at.desc(), JobRun.id.desc()).limit(page)
     return query.order_by(JobRun.state_at, JobRun.id).limit(page)

@@ -8,7 +8,6 @@ from typing import Any, Generic, TypeVar
 from uuid import UUID
 
 from jobs.app import App
-from jobs.errors import NotFound
 from jobs.ledger import find, followups, lineage, steps
 from jobs.ledger.records import AttemptRecord, RunRecord
 from jobs.ledger.steps import StepRecord
@@ -62,10 +61,8 @@ def detail(app: App, operator: Operator, text: str, *, limit: int = FIRST) -> De
     """
     operator.need(Permission.RUNS_READ)
     with app.database.read() as connection:
-        run_id = find.resolve_id(connection, text)
-        run = find.find_run(connection, run_id)
-        if run is None:
-            raise NotFound(f"There is no run {text}.", hint="jobledger list shows those there are.")
+        run = find.find_named(connection, text)
+        run_id = run.id
         origins = lineage.origins(connection, run)
     return Detail(
         run=shown(run, operator),

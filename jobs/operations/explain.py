@@ -7,7 +7,6 @@ from datetime import datetime
 
 from jobs.app import App
 from jobs.duration import format_duration
-from jobs.errors import NotFound
 from jobs.ledger import audit, find, queues, workers
 from jobs.ledger.ahead import runs_before
 from jobs.ledger.records import AttemptRecord, RunRecord
@@ -38,12 +37,19 @@ def explain(app: App, operator: Operator, text: str) -> Explanation:
     """
     operator.need(Permission.RUNS_READ)
     with app.database.read() as connection:
-        run = find.find_run(connection, find.resolve_id(connection, text))
-        if run is None:
-            raise NotFound(f"There is no run {text}.")
-        run = shown(run, operator)
-        now = audit.moment(connection)
-        code, sentence, evidence = _explain(connection, run, now)
+        return _explained(connection, shown(find.find_named(connection, text), operator))
+
+
+def explain_run(app: App, operator: Operator, run: RunRecord) -> Explanation:
+    """The same of a run as ``detail`` gave it."""
+    operator.need(Permission.RUNS_READ)
+    with app.database.read() as connection:
+        return _explained(connection, run)
+
+
+def _explained(session: Executor, run: RunRecord) -> Explanation:
+    now = audit.moment(session)
+    code, sentence, evidence = _explain(session, run, now)
     named = {name for name, _ in evidence}
     evidence += [(name, value) for name, value in _losses(run) if name not in named]
     if run.deleted_at is not None:

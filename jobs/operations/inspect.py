@@ -5,15 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
-from itertools import islice
 from uuid import UUID
 
 from jobs.app import App
-from jobs.errors import NotFound, SelectorRefused
+from jobs.errors import SelectorRefused
 from jobs.ledger import find, reports, workers
 from jobs.ledger.records import AttemptRecord, RunRecord
 from jobs.ledger.selectors import Selector
-from jobs.ledger.walk import Place, places
+from jobs.ledger.walk import Place, newest
 from jobs.operations.operator import Operator, Permission
 from jobs.states import RunState
 
@@ -38,12 +37,7 @@ def list_runs(app: App, operator: Operator, selector: Selector, *, limit: int = 
     check_words(selector, operator)
     after = read_cursor(cursor) if cursor else None
     with app.database.read() as connection:
-        found = list(
-            islice(
-                places(connection, replace(selector, limit=None), after=after, newest_first=True, page=limit + 1),
-                limit + 1,
-            )
-        )
+        found = newest(connection, selector, after=after, limit=limit + 1)
         page = found[:limit]
         by_id = find.find_runs(connection, [run_id for _, run_id in page])
     runs = [shown(by_id[run_id], operator) for _, run_id in page if run_id in by_id]
@@ -58,12 +52,31 @@ def find_run(app: App, operator: Operator, text: str) -> tuple[RunRecord, list[A
     """
     operator.need(Permission.RUNS_READ)
     with app.database.read() as connection:
-        run_id = find.resolve_id(connection, text)
-        run = find.find_run(connection, run_id)
-        attempts = find.list_attempts(connection, run_id)
-    if run is None:
-        raise NotFound(f"There is no run {text}.", hint="jobledger list shows those there are.")
+        run = find.find_named(connection, text)
+        attempts = find.list_attempts(connection, run.id)
     return shown(run, operator), shown_attempts(attempts, operator)
+
+
+def look_at(app: App, operator: Operator, text: str) -> RunRecord:
+    """The run that ``text`` names, alone.
+
+    Raises:
+        NotFound, Ambiguous: it names none, or several.
+    """
+    operator.need(Permission.RUNS_READ)
+    with app.database.read() as connection:
+        return shown(find.find_named(connection, text), operator)
+
+
+def id_of(app: App, operator: Operator, text: str) -> UUID:
+    """The id of the run that ``text`` names.
+
+    Raises:
+        NotFound, Ambiguous: it names none, or several.
+    """
+    operator.need(Permission.RUNS_READ)
+    with app.database.read() as connection:
+        return find.resolve_id(connection, text)
 
 
 def related(app: App, operator: Operator, run_id: UUID, *, limit: int = 20) -> list[RunRecord]:

@@ -1,0 +1,83 @@
+"""Walk: a page of a list is what the walk in order begins with, and costs one statement for its places."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from sqlalchemy import event
+
+from jobs.ledger import walk
+from jobs.ledger.selectors import Selector
+from jobs.ledger.walk import Count, count_up_to, newest, places
+from jobs.states import Cause, Outcome, RunState
+from tests.book import Book
+
+SELECTORS = {
+    "everything": Selector(),
+    "a state": Selector(states=("dead",)),
+    "parts of queued": Selector(states=("ready", "retrying")),
+    "states": Selector(states=("succeeded", "dead", "queued")),
+    "a kind": Selector(kinds=("Mail",)),
+    "a pattern": Selector(kinds=("M*",)),
+    "a pattern that all match": Selector(kinds=("*",), states=("dead",)),
+    "a pattern and a queue": Selector(kinds=("?a*",), queues=("b",)),
+    "a name that nobody has": Selector(kinds=("Nobody",)),
+    "a cause": Selector(causes=("gave_up",), queues=("a*",)),
+    "a key": Selector(keys=("key-1", "key-2")),
+    "purged": Selector(purged=True),
+}
+
+ENDS = ((Outcome.SUCCEEDED, None), (Outcome.GAVE_UP, Cause.GAVE_UP), (Outcome.CANCELLED, None))
+
+
+@pytest.fixture
+def mixed(book: Book) -> Book:
+    """Runs of each state, in two queues and three kinds; some with keys, and one purged."""
+    every = [(queue, kind) for queue in ("a", "b") for kind in ("Mail", "Map", "Other")] * 2
+    for queue, kind in every:
+        for outcome, cause in ENDS:
+            book.step(1)
+            (held,) = book.claim(book.enqueue(queue=queue, kind=kind), kinds=[kind])
+            book.end(held, outcome, cause=cause)
+    run_id, _ = book.bring(RunState.DEAD, queue="a", kind="Mail")
+    book.change(run_id, deleted_at=book.now)
+    for number, (queue, kind) in enumerate(every):
+        book.step(1)
+        book.enqueue(queue=queue, kind=kind, key=f"key-{number}")
+    return book
+
+
+@pytest.mark.parametrize("chosen", SELECTORS.values(), ids=SELECTORS)
+@pytest.mark.parametrize("terms", [walk.TERMS, 2])
+def test_pages_of_the_newest_are_the_walk_in_order(
+    mixed: Book, chosen: Selector, terms: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(walk, "TERMS", terms)
+    with mixed.database.read() as connection:
+        whole = list(places(connection, chosen, newest_first=True, now=mixed.now))
+        paged: list[walk.Place] = []
+        while some := newest(connection, chosen, after=paged[-1] if paged else None, limit=5, now=mixed.now):
+            paged += some
+        counted = count_up_to(connection, chosen, most=1000, now=mixed.now)
+        capped = count_up_to(connection, chosen, most=3, now=mixed.now)
+
+    assert paged == whole
+    assert counted == Count(len(whole))
+    assert capped == Count(min(3, len(whole)), len(whole) > 3)
+
+
+def test_a_pattern_costs_one_statement_for_names_and_one_for_places(mixed: Book) -> None:
+    asked: list[str] = []
+
+    def note(connection: Any, cursor: Any, statement: str, *rest: Any) -> None:
+        asked.append(statement)
+
+    with mixed.database.read() as connection:
+        event.listen(connection, "before_cursor_execute", note)
+        newest(connection, Selector(kinds=("M*",)), limit=5)
+        by_pattern = len(asked)
+        newest(connection, Selector(), limit=5)
+
+    assert by_pattern <= (2 if mixed.database.dialect == "postgresql" else 3)
+    assert len(asked) - by_pattern == 1
