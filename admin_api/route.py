@@ -9,6 +9,8 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Coroutine
+from functools import wraps
+from inspect import iscoroutinefunction
 from typing import Annotated, Any
 from urllib.parse import urlsplit
 
@@ -20,6 +22,7 @@ from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
 
 from admin_api.access import identify
+from admin_api.envelope import Envelope
 from admin_api.failing import ANSWERS
 from admin_api.house import house_of
 from jobs.errors import Forbidden, JobsError, LedgerBusy, SelectorRefused, ServiceDown
@@ -56,11 +59,27 @@ class Route(APIRoute):
         once_only = Depends(idempotency_key)
         if "POST" in methods and not path.startswith(SIGNING_IN) and once_only not in (given.get("dependencies") or []):
             given["dependencies"] = [*(given.get("dependencies") or []), once_only]
-        super().__init__(path, endpoint, **given)
+        super().__init__(path, _written(endpoint) if methods <= READS else endpoint, **given)
 
     def get_route_handler(self) -> Handler:
         inner = super().get_route_handler()
         return _reading(inner) if _methods(self) <= READS else _writing(inner, has_keys=_has_keys(self))
+
+
+def _written(endpoint: Callable[..., Any]) -> Callable[..., Any]:
+    """The handler, whose envelope is written as JSON on the handler's own thread: its shapes are made by us, and the
+    framework would look at each again, on another thread."""
+    if iscoroutinefunction(endpoint):
+        return endpoint
+
+    @wraps(endpoint)
+    def handler(*args: Any, **given: Any) -> Any:
+        found = endpoint(*args, **given)
+        if not isinstance(found, Envelope):
+            return found
+        return Response(found.__pydantic_serializer__.to_json(found), media_type="application/json")
+
+    return handler
 
 
 def _has_keys(route: APIRoute) -> bool:

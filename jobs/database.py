@@ -83,9 +83,13 @@ class Database:
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
-        """A transaction that only reads."""
-        with self.translated(), self.engine.connect() as connection, connection.begin():
-            yield connection
+        """A block that only reads. On PostgreSQL each statement is by itself: at READ COMMITTED each sees what is
+        committed when it begins, transaction or not, and BEGIN and COMMIT are two questions to the server more."""
+        with self.translated(), self.engine.connect() as plain:
+            itself = self.dialect == "postgresql"
+            connection = plain.execution_options(isolation_level="AUTOCOMMIT") if itself else plain
+            with connection.begin():
+                yield connection
 
     @contextmanager
     def session(self) -> Iterator[Session]:

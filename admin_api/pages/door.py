@@ -17,7 +17,6 @@ from starlette.responses import Response
 from admin_api.house import House, house_of
 from jobs.errors import Forbidden, Unauthenticated
 from jobs.operations import sign_in
-from jobs.operations.operator import Operator
 from jobs.operations.sign_in import PAGE_LASTS, Identity, Opened
 
 MAX_FIELDS = 2000
@@ -90,10 +89,6 @@ def local_path(given: str | None) -> str:
     text = given or "/"
     is_local = text.startswith("/") and text[1:2] not in ("/", "\\") and text.isascii() and text.isprintable()
     return text if is_local and " " not in text else "/"
-
-
-def operator_of(identity: Annotated[Identity, Depends(visitor)]) -> Operator:
-    return identity.operator
 
 
 Visitor = Annotated[Identity, Depends(visitor)]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field, PlainSerializer
 
@@ -20,7 +20,19 @@ class Shape(BaseModel):
 
     model_config = ConfigDict(from_attributes=True)
 
+    @classmethod
+    def of_values(cls, values: dict[str, Any]) -> Self:
+        """Of values for every field, which are right: a record's. ``model_construct`` looks for what is missing, and
+        takes five times as long."""
+        one = cls.__new__(cls)
+        set_slot(one, "__dict__", values)
+        set_slot(one, "__pydantic_fields_set__", set(values))
+        set_slot(one, "__pydantic_extra__", None)
+        set_slot(one, "__pydantic_private__", None)
+        return one
 
+
+set_slot = object.__setattr__
 PARTS: dict[str, Any] = {
     "selector": {"state": ["dead"], "kind": ["ChargeCard"], "since": "1h"},
     "when": {"type": "cron", "expression": "0 9 * * *", "timezone": "Europe/Paris"},

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from datetime import datetime
+from operator import attrgetter
 from typing import Any, Literal
 from uuid import UUID
 
 from pydantic import AwareDatetime, Field
 
-from admin_api.shapes.base import Given, Name, Reason, Shape, values_of
+from admin_api.shapes.base import Given, Name, Reason, Shape
 from jobs.ledger.records import RunRecord
 from jobs.operations.detail import Detail
 from jobs.operations.explain import Explanation
@@ -62,7 +63,11 @@ class Run(Shape):
 
     @classmethod
     def of(cls, run: RunRecord, now: datetime) -> Run:
-        return cls.model_construct(**values_of(run, cls.model_fields), word=state_word(run, now=now))
+        return cls.of_values({**dict(zip(_OF_RECORD, _values(run), strict=True)), "word": state_word(run, now=now)})
+
+
+_OF_RECORD = tuple(name for name in Run.model_fields if name != "word")
+_values = attrgetter(*_OF_RECORD)
 
 
 class Attempt(Shape):

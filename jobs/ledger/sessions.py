@@ -7,9 +7,24 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, case, delete, insert, literal, or_, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Float,
+    Select,
+    String,
+    Uuid,
+    bindparam,
+    case,
+    delete,
+    insert,
+    literal,
+    or_,
+    select,
+    update,
+)
 
 from jobs.models import OperatorRefresh, OperatorSession, OperatorUser
 from jobs.sql import Executor, ledger_now, plus_seconds
@@ -31,10 +46,31 @@ class SessionRecord:
     expires_at: datetime
 
 
-_HOLDS = (
-    OperatorSession.revoked_at.is_(None),
-    OperatorSession.expires_at > ledger_now(),
-    or_(OperatorSession.user_id.is_(None), OperatorUser.disabled_at.is_(None)),
+# Made once: every request asks one of them.
+_HELD = (
+    select(
+        OperatorSession.id,
+        OperatorSession.kind,
+        OperatorSession.user_id,
+        OperatorSession.actor,
+        case((OperatorSession.user_id.is_(None), OperatorSession.role), else_=OperatorUser.role).label("role"),
+        OperatorSession.seen_at,
+        OperatorSession.expires_at,
+    )
+    .outerjoin(OperatorUser, OperatorUser.id == OperatorSession.user_id)
+    .where(
+        OperatorSession.revoked_at.is_(None),
+        OperatorSession.expires_at > ledger_now(),
+        or_(OperatorSession.user_id.is_(None), OperatorUser.disabled_at.is_(None)),
+    )
+)
+_HAS_SECRET = OperatorSession.secret_hash == bindparam("secret_hash", type_=String())
+_BY_ID = _HELD.where(OperatorSession.id == bindparam("id", type_=Uuid()), OperatorSession.kind == "api")
+_LINK = _HELD.where(_HAS_SECRET, OperatorSession.kind == "link")
+_BY_COOKIE = _HELD.where(
+    _HAS_SECRET,
+    OperatorSession.kind == bindparam("kind", type_=String()),
+    OperatorSession.seen_at > plus_seconds(ledger_now(), bindparam("idle_seconds", type_=Float())),
 )
 
 
@@ -61,17 +97,12 @@ def open_session(
 
 def by_secret(session: Executor, secret_hash: str, *, kind: str, idle: timedelta) -> SessionRecord | None:
     """The session of a cookie, if it holds and was seen within ``idle``."""
-    return _one(
-        session,
-        OperatorSession.secret_hash == secret_hash,
-        OperatorSession.kind == kind,
-        OperatorSession.seen_at > _in(-idle),
-    )
+    return _one(session, _BY_COOKIE, secret_hash=secret_hash, kind=kind, idle_seconds=-idle.total_seconds())
 
 
 def by_id(session: Executor, session_id: UUID) -> SessionRecord | None:
     """The session of an access token, if it holds."""
-    return _one(session, OperatorSession.id == session_id, OperatorSession.kind == "api")
+    return _one(session, _BY_ID, id=session_id)
 
 
 def see(session: Executor, session_id: UUID) -> None:
@@ -85,7 +116,7 @@ def see(session: Executor, session_id: UUID) -> None:
 
 def use_link(session: Executor, secret_hash: str) -> SessionRecord | None:
     """Take a link that signs in once; None where it does not hold, or was taken."""
-    found = _one(session, OperatorSession.secret_hash == secret_hash, OperatorSession.kind == "link")
+    found = _one(session, _LINK, secret_hash=secret_hash)
     return found if found is not None and revoke(session, found.id) else None
 
 
@@ -142,22 +173,8 @@ def sweep(session: Executor) -> None:
         session.execute(delete(OperatorSession).where(OperatorSession.id.in_(over)))
 
 
-def _one(session: Executor, *where: ColumnElement[bool]) -> SessionRecord | None:
-    role = case((OperatorSession.user_id.is_(None), OperatorSession.role), else_=OperatorUser.role)
-    row = session.execute(
-        select(
-            OperatorSession.id,
-            OperatorSession.kind,
-            OperatorSession.user_id,
-            OperatorSession.actor,
-            role.label("role"),
-            OperatorSession.seen_at,
-            OperatorSession.expires_at,
-        )
-        .outerjoin(OperatorUser, OperatorUser.id == OperatorSession.user_id)
-        .where(*where, *_HOLDS),
-        {"now": None},
-    ).one_or_none()
+def _one(session: Executor, query: Select[Any], **given: Any) -> SessionRecord | None:
+    row = session.execute(query, {**given, "now": None}).one_or_none()
     return None if row is None else SessionRecord(**row._mapping)
 
 

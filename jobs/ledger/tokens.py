@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import insert, literal, select, update
+from sqlalchemy import String, bindparam, insert, literal, select, update
 
 from jobs.models import OperatorToken, OperatorUser
 from jobs.sql import Executor, ledger_now, plus_seconds
@@ -20,6 +20,7 @@ class Token:
     """A token as read, without its secret, which nobody has kept."""
 
     id: UUID
+    user_id: UUID
     user: str
     role: str
     name: str
@@ -32,6 +33,7 @@ class Token:
 
 _QUERY = select(
     OperatorToken.id,
+    OperatorToken.user_id,
     OperatorUser.name.label("user"),
     OperatorUser.role,
     OperatorToken.name,
@@ -41,6 +43,15 @@ _QUERY = select(
     OperatorToken.revoked_at,
     OperatorToken.used_at,
 ).join(OperatorUser, OperatorUser.id == OperatorToken.user_id)
+
+
+_BY_SECRET = _QUERY.where(
+    OperatorToken.secret_hash == bindparam("secret_hash", type_=String()),
+    OperatorToken.revoked_at.is_(None),
+    OperatorToken.expires_at > ledger_now(),
+    OperatorUser.disabled_at.is_(None),
+)
+"""Made once: every request of a program asks it."""
 
 
 def insert_token(
@@ -59,15 +70,7 @@ def insert_token(
 
 def by_secret(session: Executor, secret_hash: str) -> Token | None:
     """The token with this secret, if it holds and its user may sign in."""
-    found = session.execute(
-        _QUERY.where(
-            OperatorToken.secret_hash == secret_hash,
-            OperatorToken.revoked_at.is_(None),
-            OperatorToken.expires_at > ledger_now(),
-            OperatorUser.disabled_at.is_(None),
-        ),
-        {"now": None},
-    ).one_or_none()
+    found = session.execute(_BY_SECRET, {"secret_hash": secret_hash, "now": None}).one_or_none()
     return None if found is None else _token(found)
 
 

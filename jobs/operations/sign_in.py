@@ -164,14 +164,13 @@ def by_token(app: App, secret: str) -> Identity:
     """
     with app.database.read() as connection:
         found = tokens.by_secret(connection, hash_secret(secret))
-        user = None if found is None else users.find_user(connection, found.user)
-    if found is None or user is None:
+    if found is None:
         raise Unauthenticated("The token does not serve.")
     if found.used_at is None or app.clock.now() - found.used_at > SEEN_EVERY:
         with app.database.write(urgent=True) as connection:
             tokens.see(connection, found.id)
     allowed = frozenset(Permission(one) for one in found.permissions if one in set(Permission))
-    return Identity(_operator(app, user.name, ROLES[user.role] & allowed), user.id)
+    return Identity(_operator(app, found.user, ROLES[found.role] & allowed), found.user_id)
 
 
 def sign_out(app: App, session_id: UUID) -> None:
