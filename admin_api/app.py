@@ -34,6 +34,7 @@ def make_routes(app: App) -> FastAPI:
     async def lifespan(api: FastAPI) -> AsyncIterator[None]:
         yield
         await run_in_threadpool(house.desk.close)
+        await run_in_threadpool(house.figures.close)
 
     api = FastAPI(
         title="jobledger",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import logging
+import os
 import signal
 import socket
 from collections.abc import Callable
@@ -20,6 +21,9 @@ log = logging.getLogger("jobs.api")
 
 KEEP_ALIVE_SECONDS, GRACE_SECONDS = 30, 10
 MAX_HEADER_BYTES = 32_768
+NICE = 5
+"""How far this process gives way to others of its machine. Source: decision; where workers share it, runs come first,
+and a page that waits its turn is still below what people notice."""
 
 
 def check_place(settings: Settings) -> None:
@@ -57,6 +61,7 @@ def serve(app: App, *, ready: Callable[[str], None] = lambda url: None, port: in
     """
     settings = app.settings
     check_place(settings)
+    _give_way()
     listener = listen(settings.api_host, settings.api_port if port is None else port)
     server = make_server(app)
     ready(url_of(listener))
@@ -107,6 +112,14 @@ def listen(host: str, port: int) -> socket.socket:
 def url_of(listener: socket.socket) -> str:
     host, port = listener.getsockname()[:2]
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+def _give_way() -> None:
+    try:
+        os.nice(NICE)
+    except (AttributeError, OSError):
+        # Windows has no such thing, and a sandbox may refuse it.
+        log.debug("The process keeps its priority.", exc_info=True)
 
 
 def _is_loopback(host: str) -> bool:

@@ -15,7 +15,7 @@ from admin_api.paging import Paging, page
 from admin_api.route import Route
 from admin_api.shapes.base import Because
 from admin_api.shapes.fleet import Kind, KindDetail, NewPause, Pause, Queue, Worker, WorkerStop
-from jobs.operations import kinds, pause, queue, workforce
+from jobs.operations import kinds, pause, workforce
 
 router = APIRouter(prefix="/v1", route_class=Route)
 Pages = Annotated[Paging, Query()]
@@ -32,8 +32,8 @@ def list_queues(house: TheHouse, by: By, paging: Pages) -> Envelope[list[Queue]]
 
 
 @router.get("/queues/{name}", summary="Show a queue", tags=QUEUES)
-def read_queue(app: Ledger, by: By, name: str) -> Envelope[Queue]:
-    return Envelope(data=Queue.of(queue.look_at(app, by, name)))
+def read_queue(house: TheHouse, by: By, name: str) -> Envelope[Queue]:
+    return Envelope(data=Queue.of(house.figures.queue(by, name)))
 
 
 @router.put("/queues/{name}/pause", summary="Pause a queue", tags=QUEUES)
@@ -50,15 +50,16 @@ def resume_queue(app: Ledger, by: By, name: str, because: Annotated[Because, Que
 
 
 @router.get("/kinds", summary="List kinds", tags=KINDS)
-def list_kinds(app: Ledger, by: By, paging: Pages) -> Envelope[list[Kind]]:
+def list_kinds(house: TheHouse, by: By, paging: Pages) -> Envelope[list[Kind]]:
     """Every kind that this process, a run, a live worker or a pause knows, by name; with its arguments' schema."""
-    found = kinds.list_kinds(app, by, after=paging.after_text or "", limit=paging.more)
+    known = house.figures.kind_names(by)
+    found = kinds.list_kinds(house.app, by, after=paging.after_text or "", limit=paging.more, known=known)
     return page(found, paging, Kind.of, place=lambda one: one.name)
 
 
 @router.get("/kinds/{name}", summary="Show a kind", tags=KINDS)
-def read_kind(app: Ledger, by: By, name: str) -> Envelope[KindDetail]:
-    return Envelope(data=KindDetail.whole(kinds.find_kind(app, by, name)))
+def read_kind(house: TheHouse, by: By, name: str) -> Envelope[KindDetail]:
+    return Envelope(data=KindDetail.whole(house.figures.kind(by, name)))
 
 
 @router.put("/kinds/{name}/pause", summary="Pause a kind", tags=KINDS)

@@ -10,6 +10,7 @@ from admin_api.house import TheHouse
 from admin_api.route import Route
 from admin_api.shapes.base import Count
 from admin_api.shapes.fleet import Latency, Minute, Oldest, Statistics
+from jobs.operations import workforce
 
 router = APIRouter(prefix="/v1/statistics", tags=["statistics"], route_class=Route)
 
@@ -18,15 +19,15 @@ router = APIRouter(prefix="/v1/statistics", tags=["statistics"], route_class=Rou
 def read_statistics(house: TheHouse, by: By) -> Envelope[Statistics]:
     """Counts by state, the oldest of each, throughput minute by minute, latencies by kind."""
     figures = house.figures
-    status, series = figures.status(by), figures.throughput(by)
+    series, live = figures.throughput(by), workforce.list_workers(house.app, by)
     return Envelope(
         data=Statistics(
             counts={word: Count.of(count) for word, count in figures.counts(by).items()},
             oldest=Oldest.model_validate(figures.oldest(by)),
-            ended_in_5m={state.value: number for state, number in status.ended_in_5m.items()},
-            workers=len(status.workers),
-            threads=sum(one.threads for one in status.workers),
-            busy=sum(one.busy for one in status.workers),
+            ended_in_5m={state.value: number for state, number in figures.ended(by).items()},
+            workers=len(live),
+            threads=sum(one.threads for one in live),
+            busy=sum(one.busy for one in live),
             throughput=[Minute.model_validate(one) for one in series.minutes],
             throughput_is_capped=series.is_capped,
             latencies=[Latency.model_validate(one) for one in figures.latencies(by)],

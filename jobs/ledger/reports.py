@@ -7,6 +7,7 @@ from datetime import datetime
 
 from sqlalchemy import ColumnElement, and_, case, func, literal_column, or_, select
 
+from jobs.ledger.waiting import queued_levels
 from jobs.models import JobAttempt, JobQueue, JobRun
 from jobs.sql import Executor, ledger_now, seconds_between
 from jobs.states import RunState
@@ -145,13 +146,20 @@ def ended_since(session: Executor, since: datetime) -> dict[RunState, int]:
 
 
 def oldest_ready(session: Executor, *, now: datetime | None = None) -> dict[str, float]:
-    """Seconds since the oldest ready run was due, by queue. Reads the waiting runs."""
-    age = func.max(seconds_between(JobRun.run_at, ledger_now()))
+    """Seconds since the oldest ready run was due, by queue. One probe of an index a queue and priority."""
+    levels = queued_levels()
+    first = (
+        select(func.min(JobRun.run_at))
+        .where(
+            JobRun.state == literal_column("'queued'"), JobRun.deleted_at.is_(None),
+            JobRun.queue == levels.c.queue, JobRun.priority == levels.c.priority,
+        )
+        .correlate(levels).scalar_subquery().label("first")
+    )  # fmt: skip
+    each = select(levels.c.queue, first).where(levels.c.queue.is_not(None)).subquery("each_level")
+    age = func.max(seconds_between(each.c.first, ledger_now()))
     rows = session.execute(
-        select(JobRun.queue, age)
-        .where(JobRun.state == literal_column("'queued'"), JobRun.deleted_at.is_(None), JobRun.run_at <= ledger_now())
-        .group_by(JobRun.queue),
-        {"now": now},
+        select(each.c.queue, age).where(each.c.first <= ledger_now()).group_by(each.c.queue), {"now": now}
     )
     return {row[0]: row[1] for row in rows}
 

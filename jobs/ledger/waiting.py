@@ -103,7 +103,7 @@ def _unclaimed(dialect: str) -> Select[*tuple[Any, ...]]:
 
 @cache
 def _overdue(dialect: str) -> Select[*tuple[Any, ...]]:
-    levels = _levels()
+    levels = queued_levels()
     since = plus_seconds(ledger_now(), -bindparam("after_seconds", type_=Float()))
     found = (
         select(JobRun.id, JobRun.queue, JobRun.priority, JobRun.run_at)
@@ -123,7 +123,7 @@ def _overdue(dialect: str) -> Select[*tuple[Any, ...]]:
     )
 
 
-def _levels() -> CTE:
+def queued_levels() -> CTE:
     """The queues and priorities that waiting runs have, in order; one index probe each."""
     place = JobRun.queue, JobRun.priority
 

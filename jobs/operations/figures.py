@@ -1,34 +1,49 @@
 """Figures: what many look at and what is dear to count, kept for a moment. Cache-aside; whoever writes drops it.
 
 A figure is kept under everything that changes it: its name, what was asked, and whether who asks may read the words of
-errors. Nothing is kept for longer than its time, nor more than so many; one thread counts, and the others wait for it.
+errors. One that is no longer fresh is still shown, up to ``STALE`` times that age, while one thread counts it anew
+behind; so whoever looks again waits for nothing. Beyond that, one thread counts and the others wait for it. Nothing is
+kept for longer, nor more than so many; and what is dear to count stays fresh for longer, so that all looking together
+costs the ledger little.
 """
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Callable, Hashable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, TypeVar, cast
 
 from jobs.app import App
+from jobs.errors import JobsError
 from jobs.ledger.errors import ErrorGroup
 from jobs.ledger.reports import DeadGroup
 from jobs.ledger.selectors import Selector
 from jobs.ledger.series import Latency, Series
 from jobs.ledger.walk import Count
-from jobs.operations import inspect, letters, names, overview, queue
-from jobs.operations.inspect import Status
+from jobs.operations import inspect, kinds, letters, names, overview, queue
+from jobs.operations.kinds import KindFigures
 from jobs.operations.operator import Operator, Permission
 from jobs.operations.overview import Oldest
 from jobs.operations.queue import QueueView
 from jobs.operations.trouble import Trouble, troubles
+from jobs.states import RunState
+
+log = logging.getLogger("jobs.api")
 
 FRESH = timedelta(seconds=2)
 """How old a figure may be. Source: decision; what a page that refreshes every few seconds cannot tell from now."""
 SLOW_FRESH = timedelta(seconds=10)
 """The same for groups and percentiles, which change slowly and cost most."""
+STALE = 3
+"""Until so many times the age at which it is no longer fresh, a figure is shown and renewed behind. Source: decision;
+counts are 6 s old at most, and groups half a minute."""
+SHARE, MOST_FRESH = 40, timedelta(seconds=30)
+"""A figure is fresh for at least so many times as long as it took to count, up to that. Source: decision; counting one
+over and over then takes a fortieth of a thread."""
 MOST_KEPT = 256
 T = TypeVar("T")
 
@@ -36,6 +51,7 @@ T = TypeVar("T")
 @dataclass(frozen=True, slots=True)
 class _Kept:
     value: Any
+    fresh_until: float
     until: float
 
 
@@ -48,6 +64,15 @@ class Figures:
         self._asking: dict[Hashable, threading.Lock] = {}
         self._lock = threading.Lock()
         self._drops = 0
+        self._renewing: set[Hashable] = set()
+        self._behind: ThreadPoolExecutor | None = None
+
+    def close(self) -> None:
+        """Count nothing anew behind any more; return when the thread has ended."""
+        with self._lock:
+            behind, self._behind = self._behind, None
+        if behind is not None:
+            behind.shutdown(wait=True, cancel_futures=True)
 
     def drop(self) -> None:
         """Forget all: something was changed."""
@@ -65,17 +90,26 @@ class Figures:
         inspect.check_words(selector, operator)
         return self._get(operator, ("count", selector), FRESH, lambda: overview.count(self._app, operator, selector))
 
-    def status(self, operator: Operator) -> Status:
-        """As ``inspect.status``."""
-        return self._get(operator, ("status",), FRESH, lambda: inspect.status(self._app, operator))
-
     def queues(self, operator: Operator) -> list[QueueView]:
         """All of ``queue.list_queues``."""
         return self._get(operator, ("queues",), FRESH, lambda: queue.list_queues(self._app, operator, limit=10_000))
 
+    def queue(self, operator: Operator, name: str) -> QueueView:
+        """One of ``queues``; as ``queue.look_at`` where it is not among them."""
+        found = next((one for one in self.queues(operator) if one.name == name), None)
+        return found or queue.look_at(self._app, operator, name)
+
     def kind_names(self, operator: Operator) -> list[str]:
         """The kinds of ``names.known_names``."""
         return self._get(operator, ("kinds",), FRESH, lambda: names.known_names(self._app, operator, "kind"))
+
+    def kind(self, operator: Operator, name: str) -> KindFigures:
+        """As ``kinds.find_kind``."""
+        return self._get(operator, ("kind", name), FRESH, lambda: kinds.find_kind(self._app, operator, name))
+
+    def ended(self, operator: Operator) -> dict[RunState, int]:
+        """As ``overview.ended``."""
+        return self._get(operator, ("ended",), FRESH, lambda: overview.ended(self._app, operator))
 
     def oldest(self, operator: Operator) -> Oldest:
         """As ``overview.oldest``."""
@@ -114,32 +148,58 @@ class Figures:
         """What is kept, if it is fresh and the operator may see it; else what ``make`` gives, kept from now on."""
         operator.need(Permission.RUNS_READ)
         whole = (key, operator.may(Permission.ARGUMENTS_READ))
-        found = self._fresh(whole)
+        found = self._kept_now(whole)
         if found is None:
             with self._lock:
                 asking = self._asking.setdefault(whole, threading.Lock())
             try:
                 with asking:
-                    found = self._fresh(whole)
-                    if found is None:
-                        drops = self._drops
-                        found = self._keep(whole, make(), fresh, drops)
+                    found = self._kept_now(whole) or self._count(whole, fresh, make)
             finally:
                 with self._lock:
                     self._asking.pop(whole, None)
+        elif found.fresh_until <= self._app.clock.monotonic():
+            self._renew(whole, fresh, make)
         return cast(T, found.value)
 
-    def _fresh(self, key: Hashable) -> _Kept | None:
+    def _kept_now(self, key: Hashable) -> _Kept | None:
         found = self._kept.get(key)
         return found if found is not None and found.until > self._app.clock.monotonic() else None
 
-    def _keep(self, key: Hashable, value: object, fresh: timedelta, drops: int) -> _Kept:
-        """Keep it, unless something was changed while it was counted."""
-        now = self._app.clock.monotonic()
-        kept = _Kept(value, now + fresh.total_seconds())
+    def _renew(self, key: Hashable, fresh: timedelta, make: Callable[[], object]) -> None:
+        """Count it anew behind, unless that goes on."""
+        with self._lock:
+            if key in self._renewing:
+                return
+            self._renewing.add(key)
+            if self._behind is None:
+                self._behind = ThreadPoolExecutor(1, thread_name_prefix="jobs-figures")
+            self._behind.submit(self._renewed, key, fresh, make)
+
+    def _renewed(self, key: Hashable, fresh: timedelta, make: Callable[[], object]) -> None:
+        try:
+            self._count(key, fresh, make)
+        except JobsError as error:
+            # Whoever asks when the old one is over is told.
+            log.warning("A figure could not be counted anew: %s", error)
+        except Exception:
+            log.exception("Counting a figure anew met a bug.")
+        finally:
+            with self._lock:
+                self._renewing.discard(key)
+
+    def _count(self, key: Hashable, fresh: timedelta, make: Callable[[], object]) -> _Kept:
+        """Count it, and keep it unless something was changed meanwhile."""
+        clock, drops = self._app.clock, self._drops
+        began = clock.monotonic()
+        value = make()
+        now = clock.monotonic()
+        spared = min(MOST_FRESH.total_seconds(), SHARE * (now - began))
+        age = max(fresh.total_seconds(), spared)
+        kept = _Kept(value, now + age, now + STALE * age)
         with self._lock:
             if len(self._kept) >= MOST_KEPT:
                 self._kept = {one: other for one, other in self._kept.items() if other.until > now}
-            if len(self._kept) < MOST_KEPT and drops == self._drops:
+            if (key in self._kept or len(self._kept) < MOST_KEPT) and drops == self._drops:
                 self._kept[key] = kept
         return kept

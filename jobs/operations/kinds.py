@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -39,10 +40,13 @@ class KindFigures:
     runs: dict[RunState, Count]
 
 
-def list_kinds(app: App, operator: Operator, *, after: str = "", limit: int = 50) -> list[KindSummary]:
-    """Every kind that this process, a run, a live worker or a pause knows, by name; those after ``after``."""
+def list_kinds(
+    app: App, operator: Operator, *, after: str = "", limit: int = 50, known: Sequence[str] | None = None
+) -> list[KindSummary]:
+    """Every kind that this process, a run, a live worker or a pause knows, by name; those after ``after``. ``known``
+    are the ledger's, where they have been read."""
     operator.need(Permission.RUNS_READ)
-    names = sorted({*known_names(app, operator, "kind"), *registry.kinds()})
+    names = sorted({*(known_names(app, operator, "kind") if known is None else known), *registry.kinds()})
     return _summaries(app, [one for one in names if one > after][:limit])
 
 

@@ -15,6 +15,7 @@ from jobs.ledger.selectors import STATE_WORDS, Selector
 from jobs.ledger.walk import Count, count_up_to
 from jobs.operations.inspect import check_words
 from jobs.operations.operator import Operator, Permission
+from jobs.states import RunState
 
 MOST = 10_000
 """Where counts stop, unless said. Source: decision; beyond it nobody reads the number, and a page must not wait."""
@@ -36,6 +37,13 @@ def counts(app: App, operator: Operator, *, most: int = MOST) -> dict[str, Count
     operator.need(Permission.RUNS_READ)
     with app.database.read() as connection:
         return {word: count_up_to(connection, Selector(states=(word,)), most=most) for word in STATE_WORDS}
+
+
+def ended(app: App, operator: Operator, *, within: timedelta = timedelta(minutes=5)) -> dict[RunState, int]:
+    """How many runs came to each final state of late."""
+    operator.need(Permission.RUNS_READ)
+    with app.database.read() as connection:
+        return reports.ended_since(connection, app.clock.now() - within)
 
 
 def throughput(

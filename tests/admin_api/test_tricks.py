@@ -280,12 +280,12 @@ def test_who_is_answered_the_request_id_finds_it_in_the_log(
 def test_a_bug_is_an_envelope_with_the_request_id_and_the_log_has_the_rest(
     admin: TestClient, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    from admin_api.routes import fleet
+    from jobs.operations import queue
 
     def bug(*args: Any) -> None:
         raise KeyError("secret of ours")
 
-    monkeypatch.setattr(fleet.queue, "look_at", bug)
+    monkeypatch.setattr(queue, "look_at", bug)
     answer = admin.get("/v1/queues/mail", headers={"X-Request-ID": "order-7.check"})
 
     assert (answer.status_code, answer.json()["error"]["code"]) == (500, "bug")

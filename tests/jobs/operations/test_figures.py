@@ -9,11 +9,11 @@ import pytest
 
 from jobs.app import App
 from jobs.clock import SystemClock
-from jobs.errors import Forbidden
+from jobs.errors import Forbidden, ServiceDown
 from jobs.ledger.records import Failure
 from jobs.ledger.selectors import Selector
 from jobs.operations import overview
-from jobs.operations.figures import MOST_KEPT, Figures
+from jobs.operations.figures import MOST_KEPT, SHARE, STALE, Figures
 from jobs.operations.inspect import HIDDEN
 from jobs.operations.operator import Operator, Permission
 from jobs.states import Outcome
@@ -53,7 +53,73 @@ def test_a_figure_is_kept_for_its_time_and_no_longer(figures: Figures, book: Boo
 
     clock.at = 1.9
     assert figures.counts(ada)["queued"].number == 0
+    clock.at = 6.1
+    assert figures.counts(ada)["queued"].number == 1
+
+
+def test_one_that_is_no_longer_fresh_is_shown_while_it_is_counted_anew_behind(
+    figures: Figures, book: Book, clock: Hands, ada: Operator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    figures.counts(ada)
+    book.enqueue()
+    counted: list[str] = []
+    go, done = threading.Event(), threading.Event()
+    count = overview.counts
+
+    def slow(app: App, operator: Operator) -> object:
+        counted.append(threading.current_thread().name)
+        assert go.wait(10)
+        return count(app, operator)
+
+    keep = figures._renewed
+    monkeypatch.setattr(overview, "counts", slow)
+    monkeypatch.setattr(figures, "_renewed", lambda *given: (keep(*given), done.set()))
     clock.at = 2.1
+    assert [figures.counts(ada)["queued"].number for _ in range(5)] == [0] * 5
+    go.set()
+    assert done.wait(10)
+
+    assert figures.counts(ada)["queued"].number == 1
+    assert len(counted) == 1
+    assert counted[0] != threading.current_thread().name
+    figures.close()
+
+
+def test_one_that_cannot_be_counted_anew_is_shown_to_its_end_and_then_fails_aloud(
+    figures: Figures, clock: Hands, ada: Operator, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    figures.counts(ada)
+
+    def gone(app: App, operator: Operator) -> object:
+        raise ServiceDown("The ledger is away.")
+
+    monkeypatch.setattr(overview, "counts", gone)
+    clock.at = 2.1
+    assert figures.counts(ada)["queued"].number == 0
+    figures.close()
+    assert "could not be counted anew" in caplog.text
+    clock.at = 6.1
+    with pytest.raises(ServiceDown):
+        figures.counts(ada)
+
+
+def test_what_was_dear_to_count_stays_fresh_for_longer(
+    figures: Figures, book: Book, clock: Hands, ada: Operator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    count = overview.counts
+
+    def slow(app: App, operator: Operator) -> object:
+        clock.at += 0.2
+        return count(app, operator)
+
+    monkeypatch.setattr(overview, "counts", slow)
+    figures.counts(ada)
+    book.enqueue()
+
+    clock.at = 0.2 + 0.2 * SHARE - 0.1
+    assert figures.counts(ada)["queued"].number == 0
+    assert not figures._renewing
+    clock.at = 0.2 + STALE * 0.2 * SHARE + 0.1
     assert figures.counts(ada)["queued"].number == 1
 
 
