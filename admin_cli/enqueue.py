@@ -21,6 +21,7 @@ from admin_cli.worker import IMPORT
 @click.option("--args", "file", type=click.File("r"), help="All arguments: a JSON object in a file, or - for stdin.")
 @click.option("--queue", help="Instead of the job's.")
 @click.option("--priority", type=int, help="Instead of the job's; smaller first.")
+@click.option("--key", help="No second run while a run has this key.")
 @click.option("--in", "delay", type=DURATION, metavar="DURATION", help="Not before this long from now.")
 @click.option("--tag", "tags", multiple=True, help="A word to find the run by.")
 @click.option("--reason", metavar="TEXT", help="Why; kept in the audit.")
@@ -33,6 +34,7 @@ def enqueue(
     file: TextIO | None,
     queue: str | None,
     priority: int | None,
+    key: str | None,
     delay: timedelta | None,
     tags: tuple[str, ...],
     reason: str | None,
@@ -51,10 +53,12 @@ def enqueue(
     unserved.trust(app)
     done = enqueue_run(
         app, this_operator(), kind, read_arguments(pairs, file),
-        queue=queue, priority=priority, delay=delay, tags=tags, reason=reason,
+        queue=queue, priority=priority, key=key, delay=delay, tags=tags, reason=reason,
     )  # fmt: skip
     app.close()
     streams.write(f"{done.id}\n")
+    if not done.created:
+        streams.say("Its key is held by this run: none was made.")
 
 
 def read_arguments(pairs: tuple[str, ...], file: TextIO | None) -> dict[str, Any]:

@@ -127,6 +127,7 @@ kinds.add_command(resume_kind, "resume")
 
 
 def _row(cls: type[Job]) -> dict[str, Any]:
+    from jobs.operations.kinds import arguments_of
     from jobs.registry import place_of
 
     options = cls.options
@@ -135,7 +136,7 @@ def _row(cls: type[Job]) -> dict[str, Any]:
         "queue": options.queue,
         "timeout": options.timeout,
         "max_attempts": options.retry.max_attempts,
-        "arguments": ", ".join(cls.model_fields) or None,
+        "arguments": ", ".join(str(one["name"]) for one in arguments_of(cls)) or None,
         "priority": options.priority,
         "version": options.version,
         "place": place_of(cls),

@@ -3,6 +3,8 @@
 class NightlyReport(Job, schedule=Cron("0 3 * * *", timezone="Europe/Paris")): ...
 
 schedules = [Every(timedelta(minutes=5), job=Poll), Cron("0 9 * * *", job=Report(region="eu"), name="eu-report")]
+
+A dramatiq actor is scheduled by such a list too: ``Every(timedelta(minutes=5), job=poll.message("inbox"))``.
 """
 
 from __future__ import annotations
@@ -92,11 +94,28 @@ def _of_list(module: ModuleType, listed: Sequence[Any]) -> Iterator[Declared]:
         job = schedule.job
         if isinstance(job, type) and issubclass(job, Job):
             job = _made(job, where)
+        elif hasattr(job, "actor_name"):
+            job = _of_actor(job, where)
         if not isinstance(job, Job):
             raise DefinitionError(
                 f"{where}: a schedule in a list needs its job, got {job!r}.", hint="Write Cron(…, job=SomeJob(…))."
             )
         yield Declared(schedule.name or job.options.kind, schedule, job, module.__name__, line)
+
+
+def _of_actor(given: Any, where: str) -> Job:
+    """The job that a message of dramatiq, or an actor itself, is on the ledger."""
+    make = getattr(registry.find(given.actor_name), "_of_message", None)
+    if make is None:
+        raise DefinitionError(
+            f"{where}: {given.actor_name!r} is no actor of a LedgerBroker.",
+            hint="Set the broker before its module is imported: dramatiq.set_broker(LedgerBroker()).",
+        )
+    try:
+        job: Job = make(given)
+    except JobsError as error:
+        raise DefinitionError(f"{where}: {error.message}", hint=error.hint) from error
+    return job
 
 
 def _made(cls: type[Job], where: str) -> Job:

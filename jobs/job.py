@@ -111,6 +111,7 @@ class Job(BaseModel, metaclass=_JobMeta):
         protected_namespaces=(),
     )
     options: ClassVar[Options] = Options()
+    _write_own: ClassVar[Any] = None
     __slots__ = ("_bound_run",)
 
     def perform(self) -> Any:

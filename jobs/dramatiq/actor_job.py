@@ -10,6 +10,8 @@ from dramatiq import Actor, Broker
 from dramatiq.middleware import Retries, TimeLimit
 from dramatiq.middleware import TimeLimitExceeded as ActorTimeLimitExceeded
 
+from jobs.dramatiq.keys import check_options
+from jobs.dramatiq.operated import Operated
 from jobs.dramatiq.perform import acknowledge, process
 from jobs.dramatiq.proxy import LedgerMessage
 from jobs.dramatiq.verdict import Ended, verdict_of
@@ -20,6 +22,9 @@ from jobs.retry import Retry
 
 MAX_ATTEMPTS = 32_767
 """Of a message whose retries no number limits. Source: the column, a smallint."""
+
+CRASHES = 2
+"""Deaths of a worker that a run of a schedule may survive. Source: ``JOBS_POISON_AFTER``, unless it is set."""
 
 brokers: dict[str, Any] = {}
 """By the actor's name, the broker that it is declared on."""
@@ -35,23 +40,27 @@ def register(broker: Broker, actor: Actor[Any, Any]) -> None:
     Raises:
         DefinitionError: its name, queue or priority cannot be, or a job has its name.
     """
+    check_options(actor)
     limit = time_limit(broker, actor.actor_name, actor.options, {})
     body = {
         "__module__": "dramatiq",
         "__qualname__": f"actor.{actor.actor_name}",
+        "__doc__": actor.fn.__doc__,
+        "_actor": actor,
         "perform": _perform,
         "model_validate_json": classmethod(_read),
     }
     meta: Any = type(Job)
     meta(
         "Actor",
-        (Job,),
+        (Operated,),
         body,
         kind=actor.actor_name,
         queue=actor.queue_name,
         priority=actor.priority,
         timeout=None if limit is None else timedelta(seconds=limit),
-        retry=Retry(max_attempts=max_attempts(broker, actor.options, {})),
+        retry=Retry(max_attempts=max_attempts(broker, actor.options, {}, crashes=CRASHES)),
+        unique=actor.options.get("unique"),
     )
     brokers[actor.actor_name] = broker
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import threading
 from collections import defaultdict
-from collections.abc import Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
@@ -23,11 +22,12 @@ from jobs.app import App
 from jobs.dramatiq import actor_job
 from jobs.dramatiq.backoff import uncapped
 from jobs.dramatiq.groups import LedgerGroupCallbacks
+from jobs.dramatiq.keys import ACTOR_OPTIONS
 from jobs.dramatiq.limits import LedgerTimeLimit
 from jobs.dramatiq.proxy import LedgerMessage
 from jobs.dramatiq.queue_view import QueueView
 from jobs.dramatiq.runs import new_run
-from jobs.enqueue import enqueue_runs
+from jobs.enqueue import Enqueued, enqueue_runs
 from jobs.errors import ConfigurationError, ServiceDown
 from jobs.ledger import messages
 from jobs.settings import Settings
@@ -74,6 +74,7 @@ class LedgerBroker(Broker):
         self.fail_fast_default = fail_fast_default
         self.dead_letters_by_queue: defaultdict[str, list[MessageProxy]] = defaultdict(list)
         super().__init__(middleware)
+        self.actor_options |= ACTOR_OPTIONS
 
     @property
     def app(self) -> App:
@@ -163,9 +164,13 @@ class LedgerBroker(Broker):
     def enqueue(self, message: Message[Any], *, delay: int | None = None) -> Message[Any]:
         """Record a message as a run; delayed ones wait in the ledger, for as long as it takes.
 
+        A message whose key is held is not recorded: the answer is the message that holds it.
+
         Raises:
             QueueNotFound: the queue was never declared.
             ArgumentsRefused: arguments that the ledger cannot hold.
+            EnqueueRefused: a key that cannot be.
+            KeyConflict: its key is held by a message with other arguments.
             ConnectionFailed: the ledger does not answer; nothing was enqueued.
         """
         if q_name(message.queue_name) not in self.queues:
@@ -177,13 +182,15 @@ class LedgerBroker(Broker):
             eta = int(self.app.clock.now().timestamp() * 1000) + delay
             message = message.copy(queue_name=dq_name(q_name(message.queue_name)), options={"eta": eta})
         self.emit_before("enqueue", message, delay)
-        run = new_run(self.app, self, message)
+        run = new_run(self.app, self, message, is_keyed=ending is None)
         if message.actor_name not in self.actors:
             self.strangers.add(message.actor_name)
         if ending is not None:
             ending.then.append(run)
         else:
-            self._record([run])
+            done = self._record(run)
+            if not done.created:
+                return self._holder(done.id, message)
         self.emit_after("enqueue", message, delay)
         if run.run_at is not None and run.run_at > self.app.clock.now():
             self.emit_before("delay_message", message)
@@ -196,7 +203,7 @@ class LedgerBroker(Broker):
             ArgumentsRefused: arguments that the ledger cannot hold.
             ConnectionFailed: the ledger does not answer; nothing was enqueued.
         """
-        self._record([new_run(self.app, self, message)])
+        self._record(new_run(self.app, self, message))
 
     def consume(self, queue_name: str, prefetch: int = 1, timeout: int = 30000) -> Consumer:
         """For a plain dramatiq worker: claims runs of the queue.
@@ -208,9 +215,10 @@ class LedgerBroker(Broker):
 
         if q_name(queue_name) not in self.queues:
             raise QueueNotFound(queue_name)  # type: ignore[no-untyped-call]
+        app = self.app  # Before the lock, which it may take itself.
         with self._app_lock:
             if self._guest is None:
-                self._guest = Guest(self, self.app)
+                self._guest = Guest(self, app)
         consumer: Consumer = self._guest.consumer(queue_name, prefetch, timeout / 1000)
         return consumer
 
@@ -305,8 +313,14 @@ class LedgerBroker(Broker):
         self.emit_after("enqueue", copy, delay)
         return copy
 
-    def _record(self, runs: Sequence[NewRun]) -> list[UUID]:
+    def _holder(self, run_id: UUID, message: Message[Any]) -> Message[Any]:
+        """``message`` under the id of the one that holds its key, which its result is stored under."""
+        with self.app.database.read() as connection:
+            stored = messages.message_id(connection, run_id)
+        return message._replace(message_id=stored or str(run_id))
+
+    def _record(self, run: NewRun) -> Enqueued:
         try:
-            return [one.id for one in enqueue_runs(self.app, runs)]
+            return enqueue_runs(self.app, [run])[0]
         except ServiceDown as error:
             raise ConnectionFailed(str(error)) from error  # type: ignore[no-untyped-call]

@@ -87,7 +87,10 @@ class SeamBroker(Broker):
     """Hands claimed runs to dramatiq's worker, and takes their endings back."""
 
     def __init__(self, app: App, *, middleware: list[dramatiq.Middleware] | None = None) -> None:
-        super().__init__(middleware=middleware if middleware is not None else [])
+        given = middleware if middleware is not None else []
+        super().__init__(middleware=given)
+        # Integrations that patch Broker.__init__ (Sentry's) mean the application's brokers, where they are told.
+        self.middleware = [one for one in self.middleware if one in given]
         self.app = app
         self.intake: Any = None
 

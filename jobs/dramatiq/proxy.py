@@ -19,7 +19,12 @@ class LedgerMessage(MessageProxy):
 
     def __init__(self, claim: Claim) -> None:
         message, self.retries = read_message(
-            claim.arguments, queue=claim.queue, actor=claim.kind, is_fresh=claim.charged == 0
+            claim.arguments,
+            queue=claim.queue,
+            actor=claim.kind,
+            run_id=claim.run_id,
+            made_at=claim.created_at,
+            is_fresh=claim.charged == 0,
         )
         super().__init__(message)
         self.claim = claim

@@ -60,8 +60,10 @@ class QueueView:
             with self._broker.app.database.write() as connection:
                 taken = messages.take_next(connection, self.name)
             if taken is not None:
-                kind, arguments = taken
-                return read_message(arguments, queue=self.name, actor=kind)[0].encode()
+                message, _ = read_message(
+                    taken.arguments, queue=self.name, actor=taken.kind, run_id=taken.run_id, made_at=taken.created_at
+                )
+                return message.encode()
             if not block or (until is not None and clock.monotonic() >= until):
                 raise Empty
             clock.sleep(LOOK_SECONDS)

@@ -14,6 +14,7 @@ from jobs.app import App
 from jobs.clock import new_run_id
 from jobs.context import correlation_id, current_run
 from jobs.dramatiq.actor_job import max_attempts
+from jobs.dramatiq.keys import admission_of
 from jobs.dramatiq.stored import write_message
 from jobs.enqueue import enqueuer
 from jobs.errors import EnqueueRefused
@@ -21,13 +22,18 @@ from jobs.ledger.records import NewRun
 from jobs.options import MAX_KIND, MAX_QUEUE, check_name
 
 
-def new_run(app: App, broker: Broker, message: Message[Any], *, run_id: UUID | None = None) -> NewRun:
+def new_run(
+    app: App, broker: Broker, message: Message[Any], *, run_id: UUID | None = None, is_keyed: bool = False
+) -> NewRun:
     """The run of ``message``: kind and priority are its actor's, and an ``eta`` is when it is due.
+
+    Args:
+        is_keyed: its key is looked at. What a hook enqueues and what is imported has been admitted already.
 
     Raises:
         TypeError: dramatiq's own error, for arguments that are not JSON.
         ArgumentsRefused: arguments that the ledger cannot hold.
-        EnqueueRefused: an ``eta`` that is no moment.
+        EnqueueRefused: an ``eta`` that is no moment, a key that cannot be.
     """
     actor = broker.actors.get(message.actor_name)
     declared = actor.options if actor is not None else {}
@@ -46,6 +52,7 @@ def new_run(app: App, broker: Broker, message: Message[Any], *, run_id: UUID | N
         run_at=_moment(eta, message, broker),
         correlation_id=correlation_id.get(),
         enqueued_by=enqueuer(),
+        **(admission_of(actor, message) if is_keyed else {}),
         parent_id=parent.id if parent else None,
         root_id=parent.root_id if parent else None,
     )

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import base64
 import json
+from datetime import datetime
 from typing import Any
+from uuid import UUID
 
 from dramatiq.encoder import JSONEncoder
 from dramatiq.message import Message, get_encoder
@@ -40,10 +42,24 @@ def write_message(message: Message[Any], *, max_bytes: int, retried: bool = Fals
     return text
 
 
-def read_message(text: str, *, queue: str, actor: str, is_fresh: bool = False) -> tuple[Message[Any], int | None]:
+def write_call(message: Message[Any], *, max_bytes: int) -> str:
+    """The message as many runs may have it, those of a schedule: each has an id and a moment of its own.
+
+    Equal for equal calls, with encoders that are; raises as ``write_message``.
+    """
+    stored = json.loads(write_message(message._replace(message_id="", message_timestamp=0), max_bytes=max_bytes))
+    for part in ("message_id", "message_timestamp"):
+        stored.pop(part, None)
+    return json.dumps(stored, separators=(",", ":"), ensure_ascii=False)
+
+
+def read_message(
+    text: str, *, queue: str, actor: str, run_id: UUID, made_at: datetime, is_fresh: bool = False
+) -> tuple[Message[Any], int | None]:
     """The message that a run was made of, and the retries that it was sent with.
 
     Args:
+        run_id, made_at: of the run: its message's id and moment, if it was written as a call.
         is_fresh: nothing is charged to the run: if it has been retried before, it has been replayed since.
 
     Raises:
@@ -51,6 +67,9 @@ def read_message(text: str, *, queue: str, actor: str, is_fresh: bool = False) -
     """
     stored = json.loads(text)
     message = _decoded(stored, queue, actor)
+    if "message_id" not in stored:
+        moment = int(made_at.timestamp() * 1000)
+        message = message._replace(message_id=str(run_id), message_timestamp=moment)
     if "retried" not in stored:
         return message, message.options.get("retries")
     retries = stored["retried"]["from"]
@@ -71,6 +90,6 @@ def _decoded(stored: dict[str, Any], queue: str, actor: str) -> Message[Any]:
         args=tuple(stored["args"]),
         kwargs=stored["kwargs"],
         options=stored["options"],
-        message_id=stored["message_id"],
-        message_timestamp=stored["message_timestamp"],
+        message_id=stored.get("message_id", ""),
+        message_timestamp=stored.get("message_timestamp", 0),
     )

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 from datetime import datetime
+from typing import NamedTuple
+from uuid import UUID
 
 from sqlalchemy import and_, func, or_, select, update
 
@@ -12,6 +14,15 @@ from jobs.sql import Executor, ledger_now
 from jobs.states import RunState
 
 _WAITS = JobRun.state == RunState.QUEUED.value
+
+
+class Taken(NamedTuple):
+    """A run that was taken away from its queue."""
+
+    run_id: UUID
+    kind: str
+    arguments: str
+    created_at: datetime
 
 
 def cancel_waiting(session: Executor, queue: str, *, now: datetime | None = None) -> None:
@@ -37,8 +48,14 @@ def unfinished(session: Executor, queue: str) -> int:
     return int(session.scalar(select(func.count()).where(JobRun.queue == queue, live)) or 0)
 
 
-def take_next(session: Executor, queue: str, *, now: datetime | None = None) -> tuple[str, str] | None:
-    """Cancel the run that would be next in ``queue``; its kind and its arguments, None if there is none."""
+def message_id(session: Executor, run_id: UUID) -> str | None:
+    """The message's own id that a run was recorded with; None if it has none, or the run is gone."""
+    arguments = session.scalar(select(JobRun.arguments).where(JobRun.id == run_id))
+    return arguments.get("message_id") if isinstance(arguments, dict) else None
+
+
+def take_next(session: Executor, queue: str, *, now: datetime | None = None) -> Taken | None:
+    """Cancel the run that would be next in ``queue``; None if there is none."""
     next_one = (
         select(JobRun.id)
         .where(JobRun.queue == queue, _WAITS, JobRun.run_at <= ledger_now())
@@ -53,11 +70,11 @@ def take_next(session: Executor, queue: str, *, now: datetime | None = None) -> 
         update(JobRun)
         .where(JobRun.id == run_id, _WAITS)
         .values(state=RunState.CANCELLED.value, finished_at=ledger_now(), state_at=ledger_now())
-        .returning(JobRun.kind, JobRun.arguments)
+        .returning(JobRun.id, JobRun.kind, JobRun.arguments, JobRun.created_at)
         .execution_options(synchronize_session=False),
         {"now": now},
     ).one()
-    return row.kind, json.dumps(row.arguments)
+    return Taken(row.id, row.kind, json.dumps(row.arguments), row.created_at)
 
 
 def counts(session: Executor, queue: str, *, now: datetime | None = None) -> tuple[int, int, int]:

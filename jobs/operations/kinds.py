@@ -118,7 +118,7 @@ def definition_of(cls: Any) -> dict[str, Any]:
             "retry_on": [one.__name__ for one in retry.retry_on],
             "give_up_on": [one.__name__ for one in retry.give_up_on],
         },
-        "arguments": cls.model_json_schema(),
+        "arguments": _model(cls).model_json_schema(),
     }
 
 
@@ -126,13 +126,19 @@ def arguments_of(cls: Any) -> list[dict[str, object]]:
     """The job's arguments as rows: ``name``, ``type``, ``default`` and ``about``."""
     return [
         {
-            "name": name,
+            "name": field.alias or name,
             "type": _type(field.annotation),
             "default": "required" if field.is_required() else repr(field.get_default(call_default_factory=False)),
             "about": field.description,
         }
-        for name, field in cls.model_fields.items()
+        for name, field in _model(cls).model_fields.items()
     ]
+
+
+def _model(cls: Any) -> Any:
+    """What has a field for each argument: the job itself, unless it stands for a function with parameters."""
+    parameters = getattr(cls, "_parameters", None)
+    return cls if parameters is None else parameters()
 
 
 def _type(annotation: Any) -> str:

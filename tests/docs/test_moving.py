@@ -20,8 +20,9 @@ from sqlalchemy.orm import Session
 
 import jobs
 from admin_cli.main import cli
-from jobs import RunState, registry
+from jobs import RunState, Within, registry
 from jobs.app import App
+from jobs.declared import declared
 from jobs.dramatiq import actor_job
 from jobs.models import JobRun
 from jobs.testing import Ledger
@@ -85,8 +86,12 @@ def test_from_dramatiq(app: App, capsys: pytest.CaptureFixture[str]) -> None:
         with app.database.read() as connection:
             waits = connection.scalars(select(JobRun.run_at - JobRun.created_at) if False else select(JobRun.run_at))
             latest = max(waits)
+            keys = set(connection.scalars(select(JobRun.key).where(JobRun.key.is_not(None))))
         assert latest - app.clock.now() > timedelta(days=29)
-        assert registry.get("NightlyMail").options.schedule is not None or page.NightlyMail
+        assert keys == {"welcome-ann"}
+        (nightly,) = [one for one in declared() if one.module == "docs_page"]
+        assert (nightly.name, nightly.job.options.kind) == ("deliver", "deliver")
+        assert page.charge.options["unique"] == Within(timedelta(hours=1))
         dramatiq.get_broker().close()
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import dramatiq
 import pytest
-from dramatiq import group, pipeline
+from dramatiq import Broker, group, pipeline
 from dramatiq.errors import ActorNotFound, QueueNotFound
 from dramatiq.middleware import (
     AgeLimit,
@@ -29,7 +29,8 @@ from dramatiq.results import ResultMissing, Results
 from dramatiq.results.backends import RedisBackend, StubBackend
 from sqlalchemy import select
 
-from jobs.dramatiq import LedgerBroker
+from jobs import registry
+from jobs.dramatiq import LedgerBroker, SeamBroker, actor_job
 from jobs.errors import ConfigurationError
 from jobs.ledger.claim import claim_due
 from jobs.ledger.replay import reopen
@@ -558,3 +559,46 @@ def test_a_burst_is_performed_at_once_and_not_by_the_clock(broker: LedgerBroker,
 
     assert len(tries) == 11
     assert wait_until(lambda: runs(broker)[0]["state"] == "dead", seconds=5)
+
+
+def test_middleware_that_is_put_into_every_broker_stays_out_of_the_workers_own(
+    broker: LedgerBroker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # As Sentry's integration does: on the worker's own broker it would report each run a second time.
+    plain, note = Broker.__init__, Note()
+
+    def patched(self: Any, *args: Any, **how: Any) -> None:
+        given = how.pop("middleware", None) or (args[0] if args else None)
+        plain(self, middleware=[note, *(given or [])])
+
+    monkeypatch.setattr(Broker, "__init__", patched)
+
+    theirs = LedgerBroker(middleware=[])
+    ours = SeamBroker(broker.app, middleware=[given := Middleware()])
+
+    assert theirs.middleware == [note]
+    assert "noted" in theirs.actor_options
+    assert ours.middleware == [given]
+
+
+def test_a_broker_with_a_url_of_its_own_serves_a_dramatiq_worker(
+    broker: LedgerBroker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url = broker.app.settings.database_url
+    monkeypatch.setattr("jobs.boot._app", None)
+    alone = LedgerBroker(url)
+    done = threading.Event()
+    dramatiq.actor(done.set, actor_name="alone", broker=alone)
+    worker = dramatiq.Worker(alone, worker_timeout=50, worker_threads=1)
+
+    alone.get_actor("alone").send()
+    # Nobody has asked for the ledger yet in a worker's process, when its consumers start.
+    alone.close()
+    worker.start()
+
+    # Else the worker waits for itself, and would not stop either.
+    assert done.wait(20)
+    worker.stop()
+    alone.close()
+    registry.forget("alone")
+    actor_job.brokers.pop("alone")
