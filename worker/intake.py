@@ -28,7 +28,7 @@ from worker.pace import MAX_BATCH, Pace
 from worker.settler import Settler
 from worker.sleepers import Sleepers
 from worker.source import Source
-from worker.wants import LONGEST_TAKE, Lane, Wants
+from worker.wants import LANE_LOOK_SECONDS, Lane, Wants
 
 log = logging.getLogger("jobs.worker")
 
@@ -79,7 +79,7 @@ class Intake(threading.Thread):
         self._lane = lane
         self._lane_kinds = frozenset(lane_kinds)
         self._takes_thread = takes_thread
-        self._wants = Wants(source, kinds, self._lane_kinds, not_now=not_now)
+        self._wants = Wants(kinds, self._lane_kinds, not_now=not_now)
         self._on_doubt = on_doubt
         self._heap: list[tuple[int, int, Delivery]] = []
         self._order = itertools.count()
@@ -242,21 +242,41 @@ class Intake(threading.Thread):
             return
         # A batch is worth its statement when half of the target is missing.
         is_full = missing < max(1, target // 2)
-        if is_full and not room:
+        may_be_more = is_full or self._claim_for_threads(missing, room)
+        if room and may_be_more:
+            self._claim_for_lane(room)
+        if is_full:
             self._low = target // 2
             self._wanted.clear()
             if len(self._heap) + len(self._ahead) > self._low or idle == 0:
-                self._wanted.wait(STALL_LOOK_SECONDS if self._heap and self._sleepers else 0.05)
+                longest = LANE_LOOK_SECONDS if room else 0.05
+                self._wanted.wait(STALL_LOOK_SECONDS if self._heap and self._sleepers else longest)
             self._wake_if_stalled()
-            return
-        wants = self._wants.of(0 if is_full else missing, room)
-        if not wants:
-            self._stopping.wait(LONGEST_TAKE)
-        for count, kinds, wait in wants:
-            claims = self._source.claim(count, wait_seconds=wait, kinds=kinds)
-            if claims:
-                self.on_claim()
-                self._keep(claims)
+
+    def _claim_for_threads(self, missing: int, room: int) -> bool:
+        """Claim what threads wait for, and with it what the lane takes. Whether there may be more for the lane."""
+        count, kinds, wait = self._wants.for_threads(missing, room)
+        found = self._claim(count, kinds, wait)
+        if kinds is not None and not found:
+            self._wanted.clear()
+            self._wanted.wait(LANE_LOOK_SECONDS)
+        return found == count or kinds is not None
+
+    def _claim_for_lane(self, room: int) -> None:
+        """Claim what takes no thread, while the threads have what they need."""
+        began = self._app.clock.monotonic()
+        kinds = self._wants.for_lane(began)
+        if kinds and not self._claim(room, kinds, 0.0):
+            self._wants.found_none_for_lane(began, self._app.clock.monotonic())
+
+    def _claim(self, count: int, kinds: tuple[str, ...] | None, wait_seconds: float) -> int:
+        if kinds == ():
+            return 0
+        claims = self._source.claim(count, wait_seconds=wait_seconds, kinds=kinds)
+        if claims:
+            self.on_claim()
+            self._keep(claims)
+        return len(claims)
 
     def _keep(self, claims: list[Claim]) -> None:
         self._holdings.add(claims)

@@ -15,6 +15,7 @@ from jobs.ledger.records import Claim
 from jobs.ledger.reports import paused_queues
 from jobs.ledger.waiting import Unclaimed, unclaimed
 from jobs.ready.protocol import ReadyEntry, ReadyIndex
+from worker.glance import GLANCE, GLANCE_PAUSE, Glance
 from worker.source import LedgerSource
 
 UNKNOWN_KIND_PAUSE = timedelta(seconds=2)
@@ -28,7 +29,7 @@ _A_LOOK = 0.001
 
 
 class ReadySource:
-    """Takes ids from the index and claims them by primary key.
+    """Takes ids from the index and claims them by primary key. Asked for some kinds, it only looks into the index.
 
     What a take named and a claim did not take is given back to the index if it still waits. What was taken
     and not yet claimed, because the ledger did not answer, is kept and claimed first.
@@ -38,8 +39,6 @@ class ReadySource:
         on_loss: called when the index has lost what it held.
         on_nothing: called when a take found nothing.
     """
-
-    knows_kinds = False
 
     def __init__(
         self,
@@ -63,6 +62,7 @@ class ReadySource:
         self._paused: set[str] = set()
         self._look_at_paused = 0.0
         self._is_catching_up = False
+        self._glances: dict[tuple[str, ...], Glance] = {}
 
     def queues(self) -> Sequence[str]:
         return self._ledger.queues()
@@ -74,8 +74,12 @@ class ReadySource:
             claims = self._ledger.claim(count, wait_seconds=_A_LOOK, kinds=kinds)
             if claims:
                 return claims
+        glance = None if kinds is None else self._glances.setdefault(tuple(kinds), Glance(self._app.clock))
         try:
-            taken = self._index.take(self._open_queues(), count, wait_seconds=wait_seconds)
+            if glance is None:
+                taken = self._index.take(self._open_queues(), count, wait_seconds=wait_seconds)
+            else:
+                taken = self._index.peek(self._open_queues(), GLANCE, skip=glance.skip)
         except ServiceDown as error:
             if not self._is_catching_up:
                 self._app.events.emit([ServiceFailed("ready", "take", str(error))])
@@ -84,6 +88,12 @@ class ReadySource:
         self._is_catching_up = False
         if not taken.is_intact:
             self._on_loss()
+        if glance is not None and kinds is not None:
+            claims = self._claim_seen(glance.unknown(taken.runs), count, kinds, glance)
+            if not claims:
+                glance.go_on(len(taken.runs))
+                self._app.clock.sleep(min(wait_seconds, GLANCE_PAUSE))
+            return claims
         self._taken = [run_id for run_id, _ in taken.runs]
         if not self._taken:
             self._on_nothing()
@@ -98,15 +108,39 @@ class ReadySource:
             self._taken = []
         self._ledger.close()
 
-    def _claim_taken(self, kinds: Sequence[str] | None) -> list[Claim]:
+    def _claim_seen(
+        self, seen: Sequence[tuple[UUID, str]], count: int, kinds: Sequence[str], glance: Glance
+    ) -> list[Claim]:
+        """Claim the runs of these kinds among what is seen in the index, and leave the others where they are."""
+        if not seen:
+            return []
+        with self._app.database.read() as connection:
+            waiting = unclaimed(connection, [run_id for run_id, _ in seen])
+        wanted = {one.run_id for one in waiting if one.kind in kinds and not one.is_paused and one.run_at <= one.now}
+        glance.pass_over(run_id for run_id, _ in seen if run_id not in wanted)
+        first = [one for one in seen if one[0] in wanted][:count]
+        claims = self._claim([run_id for run_id, _ in first], kinds)
+        claimed = {one.run_id for one in claims}
+        glance.pass_over(run_id for run_id, _ in first if run_id not in claimed)
+        try:
+            self._index.forget([one for one in first if one[0] in claimed])
+        except ServiceDown as error:
+            # They are ours: whoever takes them from the index is refused.
+            self._app.events.emit([ServiceFailed("ready", "take", str(error))])
+        return claims
+
+    def _claim(self, run_ids: Sequence[UUID], kinds: Sequence[str] | None) -> list[Claim]:
         with self._app.database.write(alone=True) as connection:
-            claims = claim(
+            return claim(
                 connection,
-                self._taken,
+                run_ids,
                 kinds=self._kinds if kinds is None else kinds,
                 worker=self._worker,
                 lease=self._app.settings.lease,
             )
+
+    def _claim_taken(self, kinds: Sequence[str] | None) -> list[Claim]:
+        claims = self._claim(self._taken, kinds)
         left: list[UUID] = []
         if len(claims) < len(self._taken):
             claimed = {one.run_id for one in claims}

@@ -14,13 +14,7 @@ from jobs.sqlite_watch import DataVersion
 
 
 class Source(Protocol):
-    """Something that claims due runs.
-
-    Attributes:
-        knows_kinds: whether it can look for runs of some kinds only; else it finds others too, and puts them back.
-    """
-
-    knows_kinds: bool
+    """Something that claims due runs."""
 
     def queues(self) -> Sequence[str]:
         """The queues served, in order."""
@@ -29,7 +23,8 @@ class Source(Protocol):
     def claim(self, count: int, *, wait_seconds: float, kinds: Sequence[str] | None = None) -> list[Claim]:
         """Up to ``count`` claims of these kinds (None: all it knows), waiting for the first at most so long.
 
-        One without a wait, after one that found none of these kinds, does nothing until something has changed.
+        Runs of other kinds stay in their places. One that found nothing is followed by one that does next to
+        nothing until something has changed.
 
         Raises:
             ServiceDown: the ledger does not answer.
@@ -54,8 +49,6 @@ class Bell(Protocol):
 class LedgerSource:
     """Claims from the ledger itself. When there is nothing, waits for a change or for the next due moment."""
 
-    knows_kinds = True
-
     def __init__(self, app: App, *, queues: Sequence[str], kinds: Sequence[str], worker: str, bell: Bell) -> None:
         self._app = app
         self._queues = tuple(queues)
@@ -70,7 +63,7 @@ class LedgerSource:
 
     def claim(self, count: int, *, wait_seconds: float, kinds: Sequence[str] | None = None) -> list[Claim]:
         if kinds in self._dry:
-            if wait_seconds <= 0 or not self._is_time(wait_seconds):
+            if not self._is_time(wait_seconds):
                 return []
             self._dry.clear()
         claims: list[Claim] = []

@@ -6,11 +6,12 @@ from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from jobs.dramatiq import Delivery
-from worker.source import Source
 
-LANE_STEP = 32
-"""Runs for the lane in one claim, where a source knows a run's kind only once it is claimed: those that turn out
-to need a thread go back. Source: decision."""
+LANE_LOOK_SECONDS = 0.02
+"""While no thread needs a run: how often to look for those that take none. Source: decision; half of it late."""
+LANE_LOOK_PAUSES = 9
+"""A look that finds nothing may pass over a long queue: so many times as long as it took there is no other.
+Source: decision; a tenth of the intake's time."""
 LONGEST_TAKE = 0.2
 """Seconds that a take waits. Source: design; a stopping process waits for it."""
 
@@ -37,32 +38,35 @@ class Wants:
     """
 
     def __init__(
-        self, source: Source, kinds: Sequence[str], lane_kinds: frozenset[str], *, not_now: Callable[[], Sequence[str]]
+        self, kinds: Sequence[str], lane_kinds: frozenset[str], *, not_now: Callable[[], Sequence[str]]
     ) -> None:
-        self._source = source
         self._kinds = [kind for kind in kinds if kind not in lane_kinds]
         self._lane_kinds = lane_kinds
         self._not_now = not_now
+        self._look_for_lane_at = 0.0
 
-    def of(self, missing: int, room: int) -> list[tuple[int, tuple[str, ...] | None, float]]:
+    def for_threads(self, missing: int, room: int) -> tuple[int, tuple[str, ...] | None, float]:
         """What to claim: how many, of which kinds (None: of all), and how long to wait for the first.
+
+        Only an ask for all kinds waits in the source, for whatever comes ends it.
 
         Args:
             missing: how many runs the threads would take.
             room: how many the lane would take.
         """
         not_now = frozenset(self._not_now())
-        if not self._lane_kinds and not not_now:
-            return [(missing, None, LONGEST_TAKE)]
-        if missing and room and not self._source.knows_kinds and not not_now:
-            return [(missing + min(room, max(missing, LANE_STEP)), None, LONGEST_TAKE)]
-        asked = [
-            (missing, tuple(kind for kind in self._kinds if kind not in not_now)),
-            (room if self._source.knows_kinds else min(room, LANE_STEP), tuple(sorted(self._lane_kinds - not_now))),
-        ]
-        wants = [(count, kinds) for count, kinds in asked if count and kinds]
-        # Only the last one waits: what the others wait for ends that wait too. But not the end of a thread's run.
-        longest = LONGEST_TAKE if missing else LONGEST_TAKE / 2
-        return [
-            (count, kinds, longest if place == len(wants) - 1 else 0.0) for place, (count, kinds) in enumerate(wants)
-        ]
+        if not not_now and not self._lane_kinds:
+            return missing, None, LONGEST_TAKE
+        if not not_now and room >= max(1, missing // 2):
+            return min(missing, room), None, LONGEST_TAKE
+        return missing, tuple(kind for kind in self._kinds if kind not in not_now), 0.0
+
+    def for_lane(self, now: float) -> tuple[str, ...]:
+        """The kinds to look for while the threads have what they need; none if it is too soon for a look."""
+        if now < self._look_for_lane_at:
+            return ()
+        return tuple(sorted(self._lane_kinds.difference(self._not_now())))
+
+    def found_none_for_lane(self, began: float, ended: float) -> None:
+        """A look for the lane found nothing: the next is not so soon that the threads would notice."""
+        self._look_for_lane_at = ended + max(LANE_LOOK_SECONDS, LANE_LOOK_PAUSES * (ended - began))

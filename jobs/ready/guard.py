@@ -50,6 +50,9 @@ class GuardedIndex:
     def take(self, queues: Sequence[str], count: int, *, wait_seconds: float) -> Taken:
         return self._call(lambda: self._index.take(queues, count, wait_seconds=wait_seconds))
 
+    def peek(self, queues: Sequence[str], count: int, *, skip: int) -> Taken:
+        return self._call(lambda: self._index.peek(queues, count, skip=skip))
+
     def forget(self, runs: Iterable[tuple[UUID, str]]) -> None:
         self._call(lambda: self._index.forget(runs))
 

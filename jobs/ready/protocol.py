@@ -55,6 +55,13 @@ class ReadyIndex(Protocol):
         """
         ...
 
+    def peek(self, queues: Sequence[str], count: int, *, skip: int) -> Taken:
+        """Up to ``count`` runs that a take would bring, in its order but for the first ``skip``; they stay there.
+
+        Does not wait. For the thread that takes.
+        """
+        ...
+
     def forget(self, runs: Iterable[tuple[UUID, str]]) -> None:
         """Remove runs, named with their queues, that need not be performed any more."""
         ...

@@ -1,4 +1,4 @@
-"""The ready index in Redis or Valkey: per queue a sorted set of ready ids and one of later ids; two scripts.
+"""The ready index in Redis or Valkey: per queue a sorted set of ready ids and one of later ids; a few scripts.
 
 An id becomes ready by Redis's own clock, so that no worker's clock matters; that, too, is a hint, for the
 claim asks the ledger's. All keys of a prefix carry one hash tag and so live in one slot: a script may touch
@@ -32,7 +32,7 @@ _LOOK = b"look"
 
 
 class RedisReadyIndex:
-    """A ``ReadyIndex`` in one Redis server. ``add`` and the rest serve any thread, ``take`` one at a time."""
+    """A ``ReadyIndex`` in one Redis server. ``take`` and ``peek`` serve one thread, the rest any."""
 
     def __init__(self, url: str, *, prefix: str = "jobs:", clock: Clock | None = None) -> None:
         if not prefix or len(prefix) > 100 or "{" in prefix or "}" in prefix or not prefix.isprintable():
@@ -43,7 +43,7 @@ class RedisReadyIndex:
         self._server = Connections(url)
         self._clock = clock or SystemClock()
         self._base = f"{prefix}{{ready}}:".encode()
-        self._add, self._take = Script("add.lua"), Script("take.lua")
+        self._add, self._take, self._peek = Script("add.lua"), Script("take.lua"), Script("peek.lua")
         self._looked_for: frozenset[str] = frozenset()
         self._look_at = 0.0
         self._due_at = math.inf
@@ -79,6 +79,21 @@ class RedisReadyIndex:
             runs = self._pop(names, count, until=until)
             if not runs and self._must_look(names):
                 runs = self._look(names, count)
+        return Taken(tuple(runs), self._is_intact)
+
+    def peek(self, queues: Sequence[str], count: int, *, skip: int) -> Taken:
+        names = tuple(dict.fromkeys(queues))
+        if not names:
+            return Taken((), self._is_intact)
+        if self._must_look(names):
+            self._look(names, 0)
+        found = self._server.run(self._peek, [self._key("now", name) for name in names], [skip, count])
+        members = [(member, names[number - 1]) for number, *ids in found for member in ids]
+        if members and members[0][0] == _LOOK:  # left for whoever takes next
+            self._look_at = 0.0
+        # The look took nothing, and says nothing of how much a take would find.
+        self._more_is_likely = bool(members)
+        runs = [(run_id, name) for member, name in members if (run_id := _run_id(member))]
         return Taken(tuple(runs), self._is_intact)
 
     def forget(self, runs: Iterable[tuple[UUID, str]]) -> None:

@@ -10,6 +10,7 @@ import pytest
 
 from jobs.clock import new_run_id
 from jobs.ready import ReadyEntry, ReadyIndex
+from tests.waiting import wait_until
 
 SECOND = timedelta(seconds=1)
 
@@ -50,6 +51,25 @@ class ReadyContract:
         index.take(["mail"], 10, wait_seconds=0)
 
         assert index.take(["mail"], 10, wait_seconds=0).runs == ()
+
+    def test_a_peek_shows_what_takes_would_bring_and_leaves_it_there(self, index):
+        entries = [entry(queue, priority=n) for queue in ("mail", "films") for n in range(3)]
+        index.add(entries)
+        queues = ["mail", "films"]
+
+        assert index.peek(queues, 9, skip=0).runs == pairs(*entries)
+        assert index.peek(queues, 2, skip=2).runs == pairs(*entries[2:4])
+        assert index.peek(queues, 9, skip=4).runs == pairs(*entries[4:])
+        assert index.peek(queues, 9, skip=6).runs == index.peek([], 9, skip=0).runs == ()
+        assert take_all(index, queues, 6) == [one.run_id for one in entries]
+
+    def test_a_peek_shows_what_has_become_due(self, index):
+        later = entry(run_at=now() + 0.2 * SECOND)
+        index.add([later])
+
+        assert index.peek(["mail"], 9, skip=0).runs == ()
+        assert wait_until(lambda: index.peek(["mail"], 9, skip=0).runs, seconds=3) == pairs(later)
+        assert index.take(["mail"], 9, wait_seconds=0).runs == pairs(later)
 
     def test_a_take_returns_no_more_than_asked_for(self, index):
         entries = [entry(run_at=now() - (9 - n) * SECOND) for n in range(5)]

@@ -25,12 +25,20 @@ class SourceNote(Job, queue="notes"):
         pass
 
 
+class SourceLight(Job, queue="notes"):
+    """Looked for apart, as jobs are that take no thread."""
+
+    async def perform(self) -> None:
+        pass
+
+
 class SourceForeign(Job, queue="notes"):
     def perform(self) -> None:
         pass
 
 
 KINDS = ("SourceNote",)
+ALL = ("SourceNote", "SourceLight")
 
 
 @pytest.fixture
@@ -76,6 +84,37 @@ def test_a_run_of_a_kind_unknown_here_goes_back_for_others(source, app):
 
     assert source.claim(5, wait_seconds=0.3) == []
     assert wait_until(lambda: app.ready.take(["notes"], 5, wait_seconds=0).runs, seconds=4) == ((enqueued.id, "notes"),)
+
+
+def test_a_look_for_some_kinds_leaves_the_others_in_their_places(app):
+    """Taken and put back they would be away for a moment: a free thread elsewhere would take what comes after them."""
+    ledger = LedgerSource(app, queues=["notes"], kinds=ALL, worker="w", bell=PollingBell(app))
+    source = ReadySource(app, app.ready, ledger, kinds=ALL, worker="w", on_loss=lambda: None)
+    urgent = SourceNote().enqueue(priority=-10).id
+    others = [one.id for one in enqueue_many([SourceNote() for _ in range(1200)])]
+    light = [one.id for one in enqueue_many([SourceLight() for _ in range(5)])]
+
+    found = []
+
+    def look():
+        found.extend(one.run_id for one in source.claim(2, wait_seconds=0.0, kinds=("SourceLight",)))
+        return len(found) == 5
+
+    assert wait_until(look, seconds=5)
+    assert found == light
+    assert source.claim(9, wait_seconds=0.1, kinds=("SourceLight",)) == []
+    taken = app.ready.take(["notes"], 2000, wait_seconds=0).runs
+    assert [run_id for run_id, _ in taken] == [urgent, *others]
+
+
+def test_a_look_for_some_kinds_claims_no_more_than_asked_for(app):
+    ledger = LedgerSource(app, queues=["notes"], kinds=ALL, worker="w", bell=PollingBell(app))
+    source = ReadySource(app, app.ready, ledger, kinds=ALL, worker="w", on_loss=lambda: None)
+    light = [one.id for one in enqueue_many([SourceLight() for _ in range(9)])]
+
+    claimed = [[one.run_id for one in source.claim(4, wait_seconds=0.0, kinds=("SourceLight",))] for _ in range(3)]
+
+    assert claimed == [light[:4], light[4:8], light[8:]]
 
 
 def test_an_id_of_a_run_that_another_has_is_forgotten(source, app):

@@ -16,6 +16,7 @@ from dramatiq.middleware import SkipMessage
 from sqlalchemy import update
 
 import jobs
+from jobs import boot
 from jobs.app import App
 from jobs.dramatiq import Delivery
 from jobs.events import AttemptEnded, BatchSettled, ServiceFailed
@@ -23,6 +24,7 @@ from jobs.ledger import find, reports
 from jobs.ledger.claim import claim_due
 from jobs.ledger.records import Failure
 from jobs.models import JobAttempt, JobRun
+from jobs.ready.redis import RedisReadyIndex
 from jobs.states import Outcome, RunState
 from tests.waiting import wait_until
 from worker.intake import Intake
@@ -65,6 +67,13 @@ class Hold(jobs.Job, kind="traps.Hold"):
     def perform(self) -> None:
         STAGE.began.append(self.n)
         assert STAGE.gate.wait(30)
+
+
+class Light(jobs.Job, kind="traps.Light"):
+    """Takes no thread: every worker here looks for runs like it beside those for its threads."""
+
+    async def perform(self) -> None:
+        STAGE.began.append("light")
 
 
 class Slow(jobs.Job, kind="traps.Slow"):
@@ -298,6 +307,59 @@ def test_long_jobs_are_not_hoarded(make_app, ledger_url, app, start):
     start("idle", on=make_app(ledger_url, threads=18))
 
     assert wait_until(lambda: len(STAGE.began) == 20, seconds=SOON)
+
+
+def test_nothing_is_waited_for_while_runs_wait(app, start):
+    """That there is nothing for the coroutines keeps no thread idle."""
+    jobs.enqueue_many([Note(n=n) for n in range(1500)])
+    asks: list[tuple[float, int]] = []
+
+    def listen(process: Process) -> None:
+        claim = process._source.claim
+
+        def heard(count: int, *, wait_seconds: float, **kinds: Any) -> Any:
+            claims = claim(count, wait_seconds=wait_seconds, **kinds)
+            asks.append((wait_seconds, len(claims)))
+            return claims
+
+        process._intake._source.claim = heard
+
+    start(before=listen)
+
+    assert all_succeeded(app, 1500)
+    last = max(place for place, (_, found) in enumerate(asks) if found)
+    assert [wait for wait, found in asks[:last] if not found and wait] == []
+
+
+@pytest.fixture
+def fleet(app, ledger_url, redis_url, make_app, monkeypatch) -> App:
+    made = make_app(ledger_url, redis_url=redis_url, threads=2)
+    monkeypatch.setattr(boot, "_app", made)
+    made.ready.mark_intact()
+    return made
+
+
+@pytest.mark.parametrize("ledger_url", ["postgresql"], indirect=True)
+def test_what_a_busy_worker_has_no_thread_for_stays_in_its_place(fleet, redis_url, start):
+    """It looks for coroutines meanwhile, and takes nothing else away for a moment."""
+    jobs.enqueue_many([Hold(n=n) for n in range(10)])
+    start(on=fleet)
+    assert wait_until(lambda: len(STAGE.began) == 2, seconds=SOON)
+    urgent = Note(n=999).enqueue(priority=-10).id
+    assert wait_until(lambda: counts(fleet).get(RunState.RUNNING) == 2, seconds=SOON)
+
+    other = RedisReadyIndex(redis_url)
+    until = time.monotonic() + 0.5
+    while time.monotonic() < until:
+        waiting = [run_id for run_id, _ in other.peek(["default"], 20, skip=0).runs]
+        assert len(waiting) == 9
+        assert waiting[0] == urgent
+    other.close()
+    Light().enqueue()
+    assert wait_until(lambda: "light" in STAGE.began, seconds=1), "a coroutine waits for no thread"
+    STAGE.gate.set()
+    assert all_succeeded(fleet, 12)
+    assert STAGE.began.index(999) <= 4
 
 
 def test_a_claim_that_no_thread_has_started_is_given_back_soon(make_app, ledger_url, app, start):
