@@ -39,8 +39,8 @@ browser: ## install Chromium, for the tests of the pages, where it is missing (D
 	fi
 
 faults: $(VENV)/.installed-test ## kill, freeze and flush real processes and servers; takes minutes
-	@echo "faults: the whole fault suite, one test at a time; python -m tests.faults.table then writes its table"
-	$(BIN)/python -m pytest -m faults --timeout 600 $(ARGS)
+	@echo "faults: the whole fault suite, $(WORKERS) at a time; python -m tests.faults.table then writes its table"
+	$(BIN)/python -m pytest -n $(WORKERS) -m faults --timeout 600 $(ARGS)
 
 bench: $(VENV)/.installed-test ## measure; figures, not tests (ARGS="drain --repeats 1" for a part)
 	@echo "bench: every program that docs/performance.md is made of, one after another; JSON lines in artifacts/"
