@@ -147,7 +147,7 @@ class Database:
         """Driver errors leave here as ours."""
         try:
             yield
-        except (OperationalError, InterfaceError, PoolTimeout) as error:
+        except (OperationalError, InterfaceError, PoolTimeout, postgres.DriverError) as error:
             raise self.translate(error) from error
         except ResourceClosedError as error:
             # A statement that answers with rows had an answer without: it was another statement's.
@@ -211,6 +211,7 @@ class Database:
             )
             event.listen(engine, "do_connect", self._connect_to_postgres)
             event.listen(engine, "checkout", postgres.refuse_stale)
+            postgres.give_back_what_is_gone(engine)
         if self._settings.database_schema:
             engine = engine.execution_options(schema_translate_map={None: self._settings.database_schema})
         _warn_of_slow_statements(engine, self._settings.slow_statement, self.clock)

@@ -6,7 +6,8 @@ import select as select_module
 from typing import Any
 
 import psycopg
-from sqlalchemy import URL, Connection, func, select
+from sqlalchemy import URL, Connection, Engine, func, select
+from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import DisconnectionError
 from sqlalchemy.orm import Session
 
@@ -14,6 +15,7 @@ from jobs.postgres_connection import LimitedConnection
 from jobs.settings import Settings
 
 Executor = Session | Connection
+DriverError = psycopg.Error
 OWN_CONNECTIONS = 5
 """Threads of a worker process that use the ledger beside its jobs: intake, settler, upkeep, control; and the
 heartbeat, on a connection that is not the pool's."""
@@ -139,6 +141,23 @@ class Listener:
 def sqlstate(error: Exception) -> str:
     """The SQLSTATE of a driver's error; empty if there is none."""
     return str(getattr(getattr(error, "orig", error), "sqlstate", None) or "")
+
+
+def give_back_what_is_gone(engine: Engine) -> None:
+    """Let a connection be given back that has ended meanwhile: it is closed, and replaced when it is taken again.
+
+    SQLAlchemy takes a block's AUTOCOMMIT off as the connection comes back. What fails there leaves as the driver's
+    bare error, and the pool never gets its place back.
+    """
+    reset = engine.dialect.reset_isolation_level
+
+    def safely(dbapi_connection: DBAPIConnection) -> None:
+        try:
+            reset(dbapi_connection)
+        except DriverError:
+            dbapi_connection.close()
+
+    engine.dialect.reset_isolation_level = safely  # type: ignore[method-assign]
 
 
 def is_outage(error: Exception) -> bool:

@@ -93,6 +93,10 @@ def sql(database: Database, *, since: str | None) -> str:
     from alembic import command
     from alembic.util import CommandError
 
+    if since and ":" in since:
+        raise ConfigurationError(
+            f"{since!r} is no revision.", hint="jobledger migrate current shows where the tables are."
+        )
     said = StringIO()
     config = alembic_config(None, database)
     config.output_buffer = said

@@ -69,6 +69,8 @@ def run_on_terminal(
         preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
     )
     os.close(follower)
+    waiting = select.poll()
+    waiting.register(leader, select.POLLIN)
     seen = bytearray()
     deadline = time.monotonic() + LIMIT
     try:
@@ -76,7 +78,7 @@ def run_on_terminal(
             if typed and after.encode() in seen:
                 os.write(leader, typed.encode())
                 typed = ""
-            if not select.select([leader], [], [], 0.2)[0]:
+            if not waiting.poll(200):
                 if child.poll() is not None:
                     break
                 continue

@@ -10,13 +10,14 @@ from urllib.parse import urlsplit, urlunsplit
 
 import psycopg
 import pytest
-from sqlalchemy import create_engine
+from sqlalchemy import create_engine, text
 from sqlalchemy.orm import Session
 
 from jobs import boot, postgres_server, schema
 from jobs.database import Database
 from jobs.errors import ConfigurationError, EnqueueRefused, LedgerMissing, ServiceDown
 from jobs.job import Job
+from jobs.postgres_connection import LimitedConnection
 from jobs.postgres_server import check_connections
 from jobs.settings import Settings
 from tests.conftest import migrate
@@ -177,6 +178,23 @@ def test_the_first_use_after_the_server_ended_its_connections_does_not_fail(make
     for _ in range(3):
         with database.write() as connection:
             connection.exec_driver_sql("select 1")
+
+
+@pytest.mark.parametrize("writes", [False, True], ids=["read", "write"])
+def test_a_connection_that_ends_as_it_is_given_back_leaves_its_place(make_database, pg_database, monkeypatch, writes):
+    def end(connection, value):
+        raise psycopg.OperationalError("consuming input failed: server closed the connection unexpectedly")
+
+    database = make_database(pg_database)
+
+    with database.write(alone=True) if writes else database.read() as connection:
+        connection.execute(text("select 1"))
+        monkeypatch.setattr(LimitedConnection, "set_autocommit", end)
+    monkeypatch.undo()
+
+    assert database.engine.pool.checkedout() == 0
+    with database.read() as connection:
+        assert connection.scalar(text("select 1")) == 1
 
 
 def test_a_wrong_password_is_one_line_without_it(make_database, pg_database, pg_server):
