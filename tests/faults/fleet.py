@@ -92,6 +92,7 @@ class Fleet:
         self.engine = create_engine(direct, pool_pre_ping=True, connect_args=_named(direct))
         with self.engine.begin() as connection:
             connection.execute(text(CREATE_EFFECTS))
+        self._given_up = threading.Event()
         self.kills = 0
         self.zombies = 0
         self.last_fault_at = self.loaded_at = time.monotonic()
@@ -170,14 +171,19 @@ class Fleet:
 
     # Load
 
-    def enqueue_all(self, *, batch: int = 1) -> None:
-        """Enqueue the load at its pace, whatever the servers do: each number once, tried until it is in."""
+    def enqueue_all(self, *, batch: int = 1, part: int = 0, parts: int = 1) -> None:
+        """Enqueue the load at its pace, whatever the servers do: each number once, tried until it is in.
+
+        Of ``parts`` that do so at once, each takes its own share.
+        """
         started = time.monotonic()
         load = self.load
-        for first in range(0, load.runs, batch):
+        for first in range(part * batch, load.runs, parts * batch):
             due = started + load.seconds * first / load.runs
             time.sleep(max(0.0, due - time.monotonic()))
             for n in range(first, min(first + batch, load.runs)):
+                if self._given_up.is_set():
+                    return
                 self.enqueue_surely(n)
 
     def enqueue_surely(self, n: int) -> None:
@@ -193,23 +199,28 @@ class Fleet:
                 time.sleep(0.1)
 
     @contextmanager
-    def under_load(self, **how: Any) -> Iterator[None]:
-        """The load comes in while the block runs; leaving waits until all of it is in."""
+    def under_load(self, *, senders: int = 1, **how: Any) -> Iterator[None]:
+        """The load comes in, from so many threads, while the block runs; leaving waits until all of it is in."""
         failed: list[BaseException] = []
 
-        def send() -> None:
+        def send(part: int) -> None:
             try:
-                self.enqueue_all(**how)
+                self.enqueue_all(part=part, parts=senders, **how)
             except BaseException as error:
                 failed.append(error)
 
-        sender = threading.Thread(target=send, name="load")
-        sender.start()
+        threads = [threading.Thread(target=send, args=(part,), name="load") for part in range(senders)]
+        for one in threads:
+            one.start()
         try:
             yield
-        finally:
-            sender.join()
-            self.loaded_at = time.monotonic()
+            for one in threads:
+                one.join()
+        except BaseException:
+            # What goes on after its test would be another test's load.
+            self._given_up.set()
+            raise
+        self.loaded_at = time.monotonic()
         assert not failed, failed
 
     # What must hold
