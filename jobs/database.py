@@ -137,6 +137,8 @@ class Database:
 
     def close(self) -> None:
         self.engine.dispose()
+        if self._queue is not None:
+            self._queue.close()
 
     def forget(self) -> None:
         """After a fork: drop the pool without closing the parent's connections."""

@@ -76,7 +76,7 @@ class WriteQueue:
             line.leave()
 
     def close(self) -> None:
-        """Close the lock files, when nobody holds a turn. A later turn opens them again."""
+        """Close the lock files; those of a turn that is held or waited for stay. A later turn opens them again."""
         for line in self._lines:
             line.close()
 
@@ -128,10 +128,15 @@ class _Line:
         self._first.release()
 
     def close(self) -> None:
-        waiter, files = self._waiter, self._files
-        self.forget()
-        if waiter is None or not waiter.closes(files):
-            close_locks(files)
+        if not self._first.acquire(blocking=False):
+            return
+        try:
+            waiter, files = self._waiter, self._files
+            self.forget()
+            if waiter is None or not waiter.closes(files):
+                close_locks(files)
+        finally:
+            self._first.release()
 
     def forget(self) -> None:
         """Drop the files without unlocking or closing them."""

@@ -392,6 +392,15 @@ def test_a_closed_queue_leaves_no_open_file_and_opens_again(database: Path) -> N
         pass
 
 
+def test_a_queue_closed_in_mid_turn_leaves_the_turn_its_locks(database: Path) -> None:
+    queue = WriteQueue(database)
+    with queue.turn():
+        queue.close()
+        assert is_locked(database.with_name("jobs.db-write"))
+
+    assert not is_locked(database.with_name("jobs.db-write"))
+
+
 def test_a_folder_that_is_not_there_is_said_plainly(tmp_path: Path) -> None:
     turn = WriteQueue(tmp_path / "nowhere" / "jobs.db").turn()
     with pytest.raises(ConfigurationError, match=r"No such file.*folder must exist"), turn:
