@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import logging
 import sys
-from collections.abc import Iterator, MutableMapping
-from typing import Any, TextIO
-
-import structlog
+from collections.abc import Iterator
+from typing import TextIO
 
 from jobs import registry
 from jobs.clock import SystemClock
-from jobs.context import correlation_id, current_run
 from jobs.events import (
     AttemptEnded,
     AttemptStarted,
@@ -25,7 +22,8 @@ from jobs.events import (
     SlotFired,
     SlotPassed,
 )
-from jobs.observe.lines import JsonLines, line, moment, success_line
+from jobs.observe.form import direct_logging, is_json, moment
+from jobs.observe.lines import JsonLines, line, success_line
 from jobs.observe.outages import Outages
 from jobs.settings import Settings
 from jobs.states import RunState
@@ -51,40 +49,8 @@ def configure_logging(settings: Settings, *, stream: TextIO | None = None) -> No
     """Send every log line of this process, the application's too, to ``stream`` (stderr) in one form."""
     global _json
     out = stream if stream is not None else sys.stderr
-    as_json = settings.log_format == "json" or (settings.log_format == "auto" and not out.isatty())
-    shared: list[Any] = [
-        structlog.stdlib.add_log_level,
-        structlog.stdlib.ExtraAdder(),
-        structlog.processors.TimeStamper(fmt="iso", utc=True),
-        _add_context,
-    ]
-    # Local variables hold arguments: no traceback shows them.
-    tracebacks = structlog.processors.ExceptionRenderer(
-        structlog.tracebacks.ExceptionDictTransformer(show_locals=False)
-    )
-    last: list[Any] = (
-        [tracebacks, structlog.processors.JSONRenderer(default=str)]
-        if as_json
-        else [
-            structlog.processors.format_exc_info,
-            _one_line,
-            structlog.dev.ConsoleRenderer(colors=out.isatty(), pad_event_to=0),
-        ]
-    )
-    handler = logging.StreamHandler(out)
-    handler.setFormatter(
-        structlog.stdlib.ProcessorFormatter(
-            foreign_pre_chain=shared,
-            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *last],
-        )
-    )
-    root = logging.getLogger()
-    root.handlers[:] = [handler]
-    root.setLevel(settings.log_level.upper())
-    _json = JsonLines(handler) if as_json else None
-    # dramatiq tells of each message and of each exception; we do that, with less.
-    logging.getLogger("dramatiq").setLevel(max(logging.WARNING, root.level))
-    logging.getLogger("alembic").setLevel(logging.WARNING)
+    handler = direct_logging(log_level=settings.log_level, log_format=settings.log_format, stream=out)
+    _json = JsonLines(handler) if is_json(settings.log_format, out) else None
 
 
 def subscribe(events: Events) -> None:
@@ -254,28 +220,3 @@ def _log_broken(batch: list[ScheduleBroken]) -> None:
 def _log_lead(batch: list[LeadChanged]) -> None:
     for one in batch:
         scheduler.info("Leading." if one.is_leading else "Standing by.", extra={"scheduler": one.holder})
-
-
-def _add_context(logger: Any, name: str, fields: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-    run = current_run.get()
-    if run is not None:
-        fields.setdefault("run_id", str(run.id))
-        fields.setdefault("kind", run.kind)
-    value = correlation_id.get()
-    if value is not None:
-        fields.setdefault("correlation_id", value)
-    return fields
-
-
-def _one_line(logger: Any, name: str, fields: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-    """What comes from data cannot begin a line of its own, nor steer the terminal."""
-    for key, value in fields.items():
-        if isinstance(value, str) and not value.isprintable():
-            # A traceback keeps its lines, each set back: none looks like a line of the log.
-            lines = [f"  {_escaped(part)}" for part in value.split("\n")]
-            fields[key] = "\n".join(lines) if key == "exception" else _escaped(value)
-    return fields
-
-
-def _escaped(text: str) -> str:
-    return "".join(one if one.isprintable() else one.encode("unicode_escape").decode() for one in text)

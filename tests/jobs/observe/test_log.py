@@ -17,7 +17,8 @@ import jobs
 from jobs import registry
 from jobs.events import AttemptEnded, AttemptStarted, Events, ServiceFailed
 from jobs.observe import log
-from jobs.observe.lines import line, moment, success_line
+from jobs.observe.form import moment
+from jobs.observe.lines import line, success_line
 from jobs.observe.outages import Outages
 from jobs.settings import Settings
 from jobs.states import Cause, Outcome, RunState
