@@ -10,9 +10,11 @@ from typing import Any
 
 import click
 
+from admin_cli import streams
 from admin_cli.app import embedded, in_child, open_app, read_dotenv, read_settings
 from admin_cli.beside import beside
 from admin_cli.local_pages import has_web, serve_pages
+from admin_cli.names import program_name
 from admin_cli.options import DURATION, Globals, pass_globals
 from admin_cli.streams import say
 
@@ -55,6 +57,8 @@ def worker(
     """
     _serve(
         options,
+        # A time limit is this interpreter's own, and would be lost.
+        may_exec=options.timeout is None,
         imports=imports,
         queues=queues,
         processes=processes,
@@ -103,31 +107,35 @@ def dev(
         _serve(options, watch=watch, imports=imports, queues=queues, threads=threads, log_starts=True)
 
 
-def _serve(options: Globals, *, watch: tuple[str, ...] = (), **given: object) -> None:
+def _serve(options: Globals, *, watch: tuple[str, ...] = (), may_exec: bool = False, **given: object) -> None:
     settings = read_settings(options, **given)
     if not settings.imports:
         raise NO_MODULE
-    # The supervisor lives long and must stay small: a child looks whether the ledger serves.
+    # A child looks whether the ledger serves: the supervisor must hold no connection.
     code = in_child(lambda: _look(options, given), debug=options.debug)
     if code:
         sys.exit(code)
+    work: dict[str, Any] = {
+        "imports": settings.imports,
+        "settings_json": settings.model_dump_json(),
+        "processes": settings.processes,
+        "shutdown_seconds": settings.shutdown.total_seconds(),
+        "watch": watch,
+        "metrics_host": settings.metrics_host,
+        "metrics_port": settings.metrics_port,
+        "debug": options.debug,
+    }
+    if may_exec:
+        from worker.launch import become
+
+        log = {"log_level": settings.log_level, "log_format": settings.log_format}
+        streams.flush()
+        become("admin_cli.supervisor", title=[program_name(), *sys.argv[1:]], log=log, work=work)
     from jobs.observe.log import configure_logging
     from worker.main import main
 
     configure_logging(settings)
-
-    sys.exit(
-        main(
-            imports=settings.imports,
-            settings_json=settings.model_dump_json(),
-            processes=settings.processes,
-            shutdown_seconds=settings.shutdown.total_seconds(),
-            watch=watch,
-            metrics_host=settings.metrics_host,
-            metrics_port=settings.metrics_port,
-            debug=options.debug,
-        )
-    )
+    sys.exit(main(**work))
 
 
 def _schedule(options: Globals, imports: tuple[str, ...]) -> int:

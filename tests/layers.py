@@ -61,6 +61,7 @@ PROGRAMS = LAYERS[-1]
 LATE = frozenset(
     {
         ("admin_cli", "worker.main"),
+        ("admin_cli", "worker.launch"),
         ("admin_cli", "worker.imports"),
         ("admin_cli", "worker.watch"),
         ("admin_cli", "scheduler.main"),

@@ -1,17 +1,22 @@
-"""Starts fresh interpreters: zygotes, and workers of an application that cannot be forked."""
+"""Starts fresh interpreters: zygotes, workers of an application that cannot be forked, and the supervisor, in place
+of the command that has read what it is to do."""
 
 from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import NoReturn
 
 from worker.marks import nameless_file
 
 _BOOT = str(Path(__file__).with_name("boot.py"))
+HELD_BACK = frozenset({signal.SIGTERM, signal.SIGINT, signal.SIGHUP})
+"""Signals that wait while a process becomes another interpreter, which would die of them."""
 
 
 def launch(module: str, *, fds: Sequence[int], **payload: object) -> subprocess.Popen[bytes]:
@@ -20,17 +25,41 @@ def launch(module: str, *, fds: Sequence[int], **payload: object) -> subprocess.
 
     Its output is ours. It is in a session of its own, so that Ctrl-C reaches the supervisor alone.
     """
-    told = {**payload, "module": module, "path": import_path(), "parent": os.getpid(), "fds": list(fds)}
-    note = nameless_note(json.dumps(told))
+    note = _note(module, fds, payload)
     try:
         return subprocess.Popen(
-            [sys.executable, "-P", _BOOT, module.rpartition(".")[2], str(note)],
+            _command(module, note),
             pass_fds=[*fds, note],
             stdin=subprocess.DEVNULL,
             start_new_session=True,
         )
     finally:
         os.close(note)
+
+
+def become(module: str, *, title: Sequence[str], **payload: object) -> NoReturn:
+    """Turn this process into ``module.main(payload)``, in a fresh interpreter: same id, parent and streams.
+
+    Args:
+        title: what ``ps`` and ``pgrep -f`` show of what it was called.
+
+    Signals that ask it to stop meanwhile are held back: ``Signals`` lets them through.
+    Flush the streams before. Nothing of the ``with`` and ``finally`` around the call is executed.
+    """
+    note = _note(module, [], payload)
+    os.set_inheritable(note, True)
+    signal.pthread_sigmask(signal.SIG_BLOCK, HELD_BACK)
+    command = [*_command(module, note), *title]
+    os.execv(command[0], command)  # noqa: S606
+
+
+def _note(module: str, fds: Sequence[int], payload: Mapping[str, object]) -> int:
+    told = {**payload, "module": module, "path": import_path(), "parent": os.getpid(), "fds": list(fds)}
+    return nameless_note(json.dumps(told))
+
+
+def _command(module: str, note: int) -> list[str]:
+    return [sys.executable, "-P", _BOOT, module.rpartition(".")[2], str(note)]
 
 
 def import_path() -> list[str]:

@@ -27,6 +27,7 @@ class Signals:
         for one in (*self._stop, self._roll, self._wake):
             self._before[one] = signal.signal(one, self._count)
         self._wakeup_before = signal.set_wakeup_fd(self._waker.fileno(), warn_on_full_buffer=False)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, self._before)  # They were held back while nobody listened.
         return self
 
     def __exit__(self, *error: object) -> None:
