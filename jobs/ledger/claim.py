@@ -182,7 +182,8 @@ def _claim_queue(dialect: str) -> Update:
         JobRun.priority == levels.c.priority,
         _is_due(),
         ~_is_paused(),
-        JobRun.kind.in_(known),
+        # Hidden: a planner whose figures are old might take the index of names, and sort all that waits.
+        (JobRun.kind + literal_column("''")).in_(known),
     )
     if dialect == "postgresql":
         level = (

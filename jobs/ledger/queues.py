@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, and_, insert, literal_column, or_, select, update
 from sqlalchemy.exc import IntegrityError
 
-from jobs.ledger.strands import ended_names
+from jobs.ledger.strands import ended_names, waiting_names
 from jobs.ledger.workers import live
 from jobs.models import JobKind, JobQueue, JobRun
 from jobs.sql import Executor, ledger_now
@@ -88,11 +88,10 @@ def names_in_use(session: Executor, *, now: datetime | None = None) -> tuple[set
     for _, queue, kind in ended_names(session):
         queues.add(queue)
         kinds.add(kind)
-    for state in ("queued", "running"):
-        here = select(JobRun.queue, JobRun.kind).where(JobRun.state == literal_column(f"'{state}'")).distinct()
-        for queue, kind in session.execute(here.limit(10_000)):
-            queues.add(queue)
-            kinds.add(kind)
+    running = select(JobRun.kind, JobRun.queue).where(JobRun.state == literal_column("'running'")).distinct()
+    for kind, queue in [*waiting_names(session), *((row[0], row[1]) for row in session.execute(running.limit(10_000)))]:
+        queues.add(queue)
+        kinds.add(kind)
     for worker in live(session, now=now):
         queues |= set(worker.queues)
         kinds |= set(worker.kinds)

@@ -30,37 +30,40 @@ class QueueCount:
 def queue_counts(session: Executor, *, limit: int = 1000, now: datetime | None = None) -> list[QueueCount]:
     """One row a queue that has a run which is not finished, or a dead one; or that is paused.
 
-    Three statements, one a state, each of which a partial index answers: a million succeeded runs are not read.
+    A million succeeded runs are not read; of those that are due, nothing but the index that claims take.
     """
-    is_due = JobRun.run_at <= ledger_now()
-    waiting = session.execute(
-        select(
-            JobRun.queue,
-            _count(is_due).label("ready"),
-            _count(and_(~is_due, JobRun.attempt == 0)).label("scheduled"),
-            _count(and_(~is_due, JobRun.attempt > 0)).label("retrying"),
-            func.max(case((is_due, seconds_between(JobRun.run_at, ledger_now())))).label("oldest"),
-        )
-        .where(JobRun.state == literal_column("'queued'"), JobRun.deleted_at.is_(None))
+    moment = select(ledger_now()).scalar_subquery()
+    # Purged runs have ended: whoever asks for more than the index has reads every run that waits.
+    queued = JobRun.state == literal_column("'queued'")
+    age = seconds_between(func.min(JobRun.run_at), moment)
+    ready = session.execute(
+        select(JobRun.queue, func.count().label("number"), age.label("age"))
+        .where(queued, JobRun.run_at <= moment)
         .group_by(JobRun.queue),
         {"now": now},
-    ).all()
+    )
+    later = session.execute(
+        select(JobRun.queue, func.count().label("number"), _count(JobRun.attempt > 0).label("retrying"))
+        .where(queued, JobRun.run_at > moment)
+        .group_by(JobRun.queue),
+        {"now": now},
+    )
+    due, waiting = ({row.queue: row for row in rows} for rows in (ready, later))
     running = _by_queue(session, JobRun.state == literal_column("'running'"))
     dead = _by_queue(session, and_(JobRun.state == literal_column("'dead'"), JobRun.finished_at.is_not(None)))
     paused = paused_queues(session, now=now)
-    by_queue = {row.queue: row for row in waiting}
     counts = []
-    for queue in sorted({*by_queue, *running, *dead, *paused})[:limit]:
-        row = by_queue.get(queue)
+    for queue in sorted({*due, *waiting, *running, *dead, *paused})[:limit]:
+        now_due, not_yet = due.get(queue), waiting.get(queue)
         counts.append(
             QueueCount(
                 queue=queue,
-                ready=row.ready if row else 0,
-                scheduled=row.scheduled if row else 0,
-                retrying=row.retrying if row else 0,
+                ready=now_due.number if now_due else 0,
+                scheduled=not_yet.number - not_yet.retrying if not_yet else 0,
+                retrying=not_yet.retrying if not_yet else 0,
                 running=running.get(queue, 0),
                 dead=dead.get(queue, 0),
-                oldest_seconds=row.oldest if row else None,
+                oldest_seconds=now_due.age if now_due else None,
                 is_paused=queue in paused,
             )
         )

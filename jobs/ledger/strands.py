@@ -1,8 +1,9 @@
 """Strands: a selector in parts, each of which one index answers in the order of ``state_at``.
 
-They are the ids, fingerprints, keys or parents that were named; else the runs of each state, and of those that have
-ended, each (queue, kind) where either was named. Merged, they never read a million succeeded runs to find ten dead
-ones. Tags, arguments, errors and patterns in keys are looked at row by row within the strands that the rest names.
+They are the ids, fingerprints, keys or parents that were named; else the runs of each state: of those that wait, each
+(queue, kind), and of those that have ended likewise where either was named. Merged, they never read a million
+succeeded runs to find ten dead ones. Tags, arguments, errors and patterns in keys are looked at row by row within the
+strands that the rest names.
 """
 
 from __future__ import annotations
@@ -13,7 +14,8 @@ from fnmatch import fnmatchcase
 from functools import cache
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, literal_column, select, union_all
+from sqlalchemy import CTE, ColumnElement, Select, select
+from sqlalchemy.orm import InstrumentedAttribute
 
 from jobs.ledger.conditions import is_state, of_names, of_parts, of_states, of_the_rest, states_of
 from jobs.ledger.selectors import Selector, is_pattern
@@ -23,6 +25,8 @@ from jobs.states import FINAL, RunState
 
 Strand = list[ColumnElement[bool]]
 """Conditions that all hold."""
+NAMES = 200
+"""Most names of waiting runs that are walked side by side; beyond, the database sorts what waits. Source: decision."""
 IDS = 500
 """Ids a strand. Source: decision; well below what either dialect binds in one statement."""
 
@@ -56,17 +60,18 @@ def bundles_of(session: Executor, chosen: Selector) -> list[Bundle]:
     if heads is not None:
         return [Bundle([head, *of_names(chosen, dialect), *of_states(chosen), *rest]) for head in heads]
     names = of_names(chosen, dialect)
-    bundles = [
-        Bundle([is_state(state), *of_parts_in(chosen, state), *names, *rest])
-        for state in states_of(chosen)
-        if state not in FINAL
-    ]
+    bundles = []
+    for state in states_of(chosen):
+        if state is RunState.QUEUED:
+            bundles += _of_waiting(session, chosen, [*names, *rest])
+        elif state not in FINAL:
+            bundles.append(Bundle([is_state(state), *names, *rest]))
     ended = [state for state in states_of(chosen) if state in FINAL]
     there = ended_names(session) if ended and names else []
     for state in ended:
         here = [is_state(state), JobRun.finished_at.is_not(None), *rest]
         every = [(queue, kind) for one, queue, kind in there if one is state]
-        meant = [one for one in every if _matches(one[0], chosen.queues) and _matches(one[1], chosen.kinds)]
+        meant = [one for one in every if _is_meant(chosen, *one)]
         if meant == every:
             # Whoever walks the state meets no run that is not meant.
             bundles.append(Bundle([*here, *names]))
@@ -75,9 +80,13 @@ def bundles_of(session: Executor, chosen: Selector) -> list[Bundle]:
     return bundles
 
 
-def of_parts_in(chosen: Selector, state: RunState) -> Strand:
-    """The parts of ``queued`` that are meant, where this is the state."""
-    return of_parts(chosen) if state is RunState.QUEUED else []
+def _of_waiting(session: Executor, chosen: Selector, rest: Strand) -> list[Bundle]:
+    """The waiting runs that are meant: a strand a name, for the one index of them begins with names."""
+    here = [is_state(RunState.QUEUED), *of_parts(chosen), *rest]
+    meant = [(queue, kind) for kind, queue in waiting_names(session) if _is_meant(chosen, queue, kind)]
+    if len(meant) > NAMES:
+        return [Bundle(here)]
+    return [Bundle(here, RunState.QUEUED, tuple(meant))] if meant else []
 
 
 def ended_names(session: Executor) -> list[tuple[RunState, str, str]]:
@@ -85,33 +94,44 @@ def ended_names(session: Executor) -> list[tuple[RunState, str, str]]:
     return [(RunState(row[0]), row[1], row[2]) for row in session.execute(_ended_names())]
 
 
+def waiting_names(session: Executor) -> list[tuple[str, str]]:
+    """Each (kind, queue) that a waiting run has. One probe of an index for each."""
+    return [(row[0], row[1]) for row in session.execute(_waiting_names())]
+
+
 @cache
-def _ended_names() -> Select[str, str, str]:
-    """From name to next name in the index: no run is read but the first of each."""
+def _ended_names() -> Select[Any]:
     shown = (JobRun.finished_at.is_not(None), JobRun.deleted_at.is_(None))
+    return _distinct((JobRun.state, JobRun.queue, JobRun.kind), *shown)
 
-    def first(column: Any, *which: ColumnElement[bool]) -> ColumnElement[str]:
-        query = select(column).where(*shown, *which).order_by(column).limit(1)
-        return query.correlate_except(JobRun).scalar_subquery()
 
-    each: list[Any] = [select(literal_column(f"'{state.value}'").label("state")) for state in sorted(FINAL)]
-    states = union_all(*each).cte("states")
-    queues = select(
-        states.c.state, first(JobRun.queue, JobRun.state == states.c.state).label("queue")
-    ).cte("queues", recursive=True)  # fmt: skip
-    beyond = first(JobRun.queue, JobRun.state == queues.c.state, JobRun.queue > queues.c.queue)
-    queues = queues.union_all(select(queues.c.state, beyond).where(queues.c.queue.is_not(None)))
-    same = (JobRun.state == queues.c.state, JobRun.queue == queues.c.queue)
-    names = (
-        select(queues.c.state, queues.c.queue, first(JobRun.kind, *same).label("kind"))
-        .where(queues.c.queue.is_not(None))
-        .cte("names", recursive=True)
-    )
-    following = first(
-        JobRun.kind, JobRun.state == names.c.state, JobRun.queue == names.c.queue, JobRun.kind > names.c.kind
-    )
-    names = names.union_all(select(names.c.state, names.c.queue, following).where(names.c.kind.is_not(None)))
-    return select(names.c.state, names.c.queue, names.c.kind).where(names.c.kind.is_not(None))
+@cache
+def _waiting_names() -> Select[Any]:
+    return _distinct((JobRun.kind, JobRun.queue), is_state(RunState.QUEUED))
+
+
+def _distinct(columns: Sequence[InstrumentedAttribute[Any]], *which: ColumnElement[bool]) -> Select[Any]:
+    """Each combination of values, from one to the next in an index that begins with them: no run is read but the
+    first of each."""
+
+    def first(column: Any, *more: ColumnElement[bool]) -> ColumnElement[Any]:
+        query = select(column).where(*which, *more).order_by(column).limit(1)
+        return query.correlate_except(JobRun).scalar_subquery().label(column.key)
+
+    found: CTE | None = None
+    for column in columns:
+        given = list(found.c) if found is not None else []
+        same = [getattr(JobRun, one.key) == one for one in given]
+        query = select(*given, first(column, *same))
+        if given:
+            query = query.where(given[-1].is_not(None))
+        walk = query.cte(f"each_{column.key}", recursive=True)
+        before = list(walk.c)
+        same = [getattr(JobRun, one.key) == one for one in before[:-1]]
+        following = select(*before[:-1], first(column, *same, column > before[-1]))
+        found = walk.union_all(following.where(before[-1].is_not(None)))
+    assert found is not None
+    return select(*found.c).where(list(found.c)[-1].is_not(None))
 
 
 def _named(session: Executor, chosen: Selector) -> list[ColumnElement[bool]] | None:
@@ -132,6 +152,10 @@ def _fingerprints(session: Executor, given: str) -> list[str]:
     """The fingerprints that begin so."""
     ends = JobRun.fingerprint.between(given, given + "g")
     return [one for one in session.scalars(select(JobRun.fingerprint).where(ends).distinct().limit(100)) if one]
+
+
+def _is_meant(chosen: Selector, queue: str, kind: str) -> bool:
+    return _matches(queue, chosen.queues) and _matches(kind, chosen.kinds)
 
 
 def _matches(name: str, patterns: Sequence[str]) -> bool:

@@ -99,6 +99,10 @@ class JobRun(Base):
         # ledger/claim.py, due runs of a queue; upkeep/reconcile.py, overdue ones.
         Index("ix_job_runs_ready", "queue", "priority", "run_at", "id", postgresql_where=text("state = 'queued'"),
               sqlite_where=text("state = 'queued'")),
+        # ledger/strands.py, waiting runs by name, the latest first. An entry a run, written where the last one was.
+        # The kind comes first so that no claim, which has a queue and hides its kinds, is led here.
+        Index("ix_job_runs_waiting", "kind", "queue", "state_at", "id", postgresql_where=text("state = 'queued'"),
+              sqlite_where=text("state = 'queued'")),
         # ledger/sweep.py, expired leases; what a dead process held.
         Index("ix_job_runs_leased", "lease_until", "worker", postgresql_where=text("state = 'running'"),
               sqlite_where=text("state = 'running'")),

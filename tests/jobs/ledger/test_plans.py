@@ -8,12 +8,16 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from sqlalchemy import Connection, event
+from sqlalchemy import Connection, event, select
 
 from jobs.ledger import claim as claiming
 from jobs.ledger import settle as settling
 from jobs.ledger import sweep
 from jobs.ledger.lease import renew
+from jobs.ledger.selectors import Selector
+from jobs.ledger.strands import strands_of
+from jobs.ledger.walk import newest
+from jobs.models import JobRun
 from jobs.states import Outcome
 from tests.book import LEASE, SECOND, Book, ending, new_run
 
@@ -129,3 +133,40 @@ def test_a_sweep_that_finds_nothing_reads_next_to_nothing(full, duty):
         read = rows_read(connection, verb)
 
     assert read < MANY / 20
+
+
+def test_a_claim_keeps_to_its_index_where_the_planners_figures_are_of_an_empty_queue(book):
+    book.insert([new_run(max_attempts=1) for _ in range(2 * MANY)])
+    while claims := book.claim_due(MANY):
+        book.settle(*(ending(held, Outcome.SUCCEEDED) for held in claims))
+    with book.database.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        connection.exec_driver_sql("VACUUM ANALYZE" if book.database.dialect == "postgresql" else "ANALYZE")
+    book.insert([new_run() for _ in range(MANY)])
+    with book.crash_before_commit() as connection:
+        read = rows_read(
+            connection,
+            lambda: claiming.claim_due(
+                connection, "default", count=10, kinds=["Mail"], worker="w1", lease=LEASE, now=book.now
+            ),
+        )
+
+    assert read < MANY / 4
+
+
+def test_a_list_reads_no_more_of_a_backlog_than_a_page_of_each_name(full):
+    with full.crash_before_commit() as connection:
+        if connection.dialect.name == "postgresql":
+            read = rows_read(connection, lambda: newest(connection, Selector(), limit=10))
+            assert read < 100
+        else:
+            # Of the parts of the union: the union itself is sorted, and as short as its parts are.
+            strand = strands_of(connection, Selector(states=("queued",)))[0]
+            query = select(JobRun.id).where(*strand).order_by(JobRun.state_at.desc(), JobRun.id.desc()).limit(10)
+            plan = _plan(connection, query)
+            assert any("ix_job_runs_waiting" in row for row in plan)
+            assert not any("TEMP B-TREE" in row for row in plan)
+
+
+def _plan(connection: Connection, query: Any) -> list[str]:
+    text = query.compile(connection, compile_kwargs={"literal_binds": True})
+    return [row.detail for row in connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {text}")]

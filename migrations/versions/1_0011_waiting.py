@@ -1,0 +1,28 @@
+"""An index of waiting runs by name, for lists and what names there are. On a large backlog it takes a while to build.
+
+Revision: 1_0011, after 1_0010.
+"""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "1_0011"
+down_revision = "1_0010"
+branch_labels = None
+depends_on = None
+
+WAITS = sa.text("state = 'queued'")
+
+
+def upgrade() -> None:
+    op.create_index(
+        "ix_job_runs_waiting",
+        "job_runs",
+        ["kind", "queue", "state_at", "id"],
+        postgresql_where=WAITS,
+        sqlite_where=WAITS,
+    )
+
+
+def downgrade() -> None:
+    op.drop_index("ix_job_runs_waiting", table_name="job_runs")
