@@ -9,13 +9,12 @@ from __future__ import annotations
 import difflib
 import os
 import re
-from collections.abc import Container, Mapping
+from collections.abc import Container, Iterable, Mapping
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BeforeValidator, Field, PlainSerializer, ValidationError, field_validator
-from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, ValidationError, field_validator
 
 from jobs.duration import format_duration, parse_duration
 from jobs.errors import ConfigurationError
@@ -52,14 +51,17 @@ Size = Annotated[
     BeforeValidator(lambda value: parse_size(value) if isinstance(value, str) else value),
     PlainSerializer(format_size, when_used="json"),
 ]
-Words = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_words)]
-Numbers = Annotated[tuple[float, ...], NoDecode, BeforeValidator(_words)]
+Words = Annotated[tuple[str, ...], BeforeValidator(_words)]
+Numbers = Annotated[tuple[float, ...], BeforeValidator(_words)]
 
 
-class Settings(BaseSettings):
-    """Everything that can be set. Spans are written as 30s, 5m, 1h; a bare number is seconds."""
+class Settings(BaseModel):
+    """Everything that can be set. Spans are written as 30s, 5m, 1h; a bare number is seconds.
 
-    model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="ignore", env_ignore_empty=True)
+    ``read`` looks at the environment; made in any other way they are what they are given, and defaults.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
 
     database_url: str | None = Field(None, description="Where the ledger is: sqlite:///… or postgresql://…")
     database_schema: str | None = Field(None, description="PostgreSQL schema that holds our tables.")
@@ -165,17 +167,6 @@ class Settings(BaseSettings):
         return dsn
 
     @classmethod
-    def settings_customise_sources(
-        cls,
-        settings_cls: type[BaseSettings],
-        init_settings: PydanticBaseSettingsSource,
-        env_settings: PydanticBaseSettingsSource,
-        dotenv_settings: PydanticBaseSettingsSource,
-        file_secret_settings: PydanticBaseSettingsSource,
-    ) -> tuple[PydanticBaseSettingsSource, ...]:
-        return init_settings, env_settings, _FileTwins(settings_cls)
-
-    @classmethod
     def read(cls, **given: Any) -> Self:
         """The settings of this process; ``given`` (from command-line options) wins, None means not given.
 
@@ -183,10 +174,10 @@ class Settings(BaseSettings):
             ConfigurationError: every mistake, together.
         """
         said = {name: value for name, value in given.items() if value is not None}
-        _, mistakes = read_twins(cls.model_fields)
+        found, mistakes = read_twins(cls.model_fields)
         settings = None
         try:
-            settings = cls(**said)
+            settings = cls(**{**found, **_read_variables(cls.model_fields), **said})
         except ValidationError as error:
             mistakes += [_mistake(one, said) for one in error.errors(include_url=False, include_input=False)]
         if mistakes or settings is None:
@@ -194,14 +185,11 @@ class Settings(BaseSettings):
         return settings
 
 
-class _FileTwins(PydanticBaseSettingsSource):
-    """``JOBS_DATABASE_URL_FILE=/run/secrets/db`` gives ``database_url`` the file's content."""
-
-    def get_field_value(self, field: Any, field_name: str) -> tuple[Any, str, bool]:
-        return None, field_name, False
-
-    def __call__(self) -> dict[str, Any]:
-        return read_twins(self.settings_cls.model_fields)[0]
+def _read_variables(names: Iterable[str]) -> dict[str, str]:
+    """What the environment says. An empty variable says nothing; small letters in its name are as good as capitals."""
+    variables = {variable.upper(): value for variable, value in os.environ.items()}
+    found = {name: variables.get(f"{PREFIX}{name.upper()}") for name in names}
+    return {name: value for name, value in found.items() if value}
 
 
 def read_twins(names: Container[str]) -> tuple[dict[str, str], list[str]]:

@@ -98,7 +98,6 @@ DOORS: dict[str, frozenset[str]] = {
     "sentry_sdk": frozenset({"jobs.observe"}),
     "prometheus_client": frozenset({"jobs.observe"}),
     "opentelemetry": frozenset({"jobs.observe"}),
-    "pydantic_settings": frozenset({"jobs.settings"}),
     # The time limits read it where nothing may stand between; a test that freezes time must not stop them.
     "time": frozenset({"jobs.clock", "worker.deadline", "worker.interrupt", "worker.ticket"}),
     "random": frozenset({"jobs.clock"}),

@@ -108,3 +108,20 @@ def test_the_page_names_every_setting_and_its_default() -> None:
     for name, field in Settings.model_fields.items():
         assert f"| `JOBS_{name.upper()}` |" in page
         assert field.description
+
+
+def test_an_empty_variable_says_nothing_and_small_letters_are_as_good(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("JOBS_THREADS", "")
+    monkeypatch.setenv("jobs_processes", "3")
+    monkeypatch.setenv("JOBS_QUEUES", "mail, reports")
+
+    settings = Settings.read()
+
+    assert (settings.threads, settings.processes, settings.queues) == (8, 3, ("mail", "reports"))
+
+
+def test_only_reading_looks_at_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("JOBS_THREADS", "3")
+
+    assert Settings().threads == 8
+    assert Settings.model_validate_json("{}").threads == 8
