@@ -70,12 +70,22 @@ def used(app: App) -> Iterator[None]:
             _app = before
 
 
-def build(settings: Settings, *, clock: Clock | None = None) -> App:
+def build(settings: Settings, *, clock: Clock | None = None, database: Database | None = None) -> App:
     """An App for these settings. Opens no connection yet.
+
+    Args:
+        database: the one to take, which these settings made; one is made otherwise.
 
     Raises:
         LedgerMissing: no database is named, and no ``jobs.db`` was made here.
     """
+    clock = clock or SystemClock()
+    database = database or open_database(settings, clock)
+    return App(settings=settings, database=database, ready=_ready(settings, database, clock), clock=clock)
+
+
+def open_database(settings: Settings, clock: Clock) -> Database:
+    """The database that these settings name; nothing is opened yet. Raises as ``build`` does."""
     url = settings.database_url
     if url is None:
         if not Path(EMBEDDED_FILE).is_file():
@@ -84,9 +94,7 @@ def build(settings: Settings, *, clock: Clock | None = None) -> App:
                 hint="Set JOBS_DATABASE_URL, or make one here with: jobledger migrate up.",
             )
         url = f"sqlite:///{EMBEDDED_FILE}"
-    clock = clock or SystemClock()
-    database = Database(url, settings, clock)
-    return App(settings=settings, database=database, ready=_ready(settings, database, clock), clock=clock)
+    return Database(url, settings, clock)
 
 
 def _ready(settings: Settings, database: Database, clock: Clock) -> ReadyIndex | None:

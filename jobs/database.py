@@ -50,6 +50,7 @@ class Database:
         self.engine = self._make_engine()
         self.strangers: WeakKeyDictionary[Engine, bool] = WeakKeyDictionary()
         """Applications' engines, and whether they are on another server; asked once each."""
+        self._apart: dict[timedelta, Database] = {}
         self._queue: WriteQueue | None = None
         if self.dialect == "sqlite":
             assert self.url.database
@@ -127,10 +128,16 @@ class Database:
     def apart(self, *, limit: timedelta) -> Database:
         """The same database by one connection that nobody else has, whose statements take at most ``limit``.
 
-        Jobs may use up the pool, and keep it. A SQLite ledger is this one: its writers are in one queue.
+        Jobs may use up the pool, and keep it. A SQLite ledger is this one: its writers are in one queue. The same
+        for each time that a limit is asked for.
         """
         if self.dialect == "sqlite":
             return self
+        if limit not in self._apart:
+            self._apart[limit] = self._make_apart(limit)
+        return self._apart[limit]
+
+    def _make_apart(self, limit: timedelta) -> Database:
         limits = {name: min(limit, getattr(self._settings, name)) for name in ("statement_timeout", "connect_timeout")}
         settings = self._settings.model_copy(update={**limits, "pool_size": 1})
         return Database(self.url.render_as_string(hide_password=False), settings, self.clock, most_connections=1)

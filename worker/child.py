@@ -37,6 +37,7 @@ from worker.imports import import_application
 from worker.limited import Limited
 from worker.limits import limits_for
 from worker.memory import limit_growth
+from worker.rehearsal import rehearsed
 from worker.verdict import CLAIM, VERDICT, Line, Verdict
 
 
@@ -49,7 +50,8 @@ def serve(socket_: socket.socket) -> NoReturn:
         assert begin is not None
         settings = Settings.model_validate_json(begin["settings"])
         configure_logging(settings)
-        _Child(line, boot.configure(boot.build(settings)), worker=begin["worker"]).serve(begin["memory"])
+        app = boot.configure(boot.build(settings, database=rehearsed(settings)))
+        _Child(line, app, worker=begin["worker"]).serve(begin["memory"])
     except EOFError:
         os._exit(0)
     os._exit(1)

@@ -17,6 +17,7 @@ from worker.burial import bury
 from worker.control import Control
 from worker.nursery import ZygoteNursery
 from worker.process import Process
+from worker.rehearsal import rehearsed
 
 log = logging.getLogger("jobs.worker")
 
@@ -30,7 +31,7 @@ def serve(assignment: Assignment) -> int:
     """Perform runs until the supervisor says stop. 0 after a stop; 1 when a thread of ours failed."""
     settings = Settings.model_validate_json(assignment.settings)
     configure_logging(settings)
-    app = boot.configure(boot.build(settings))
+    app = boot.configure(boot.build(settings, database=rehearsed(settings)))
     folder = assignment.metrics_folder
     close = watch(app, metrics_folder=Path(folder) if folder else None)
     nursery = ZygoteNursery(assignment.nursery) if assignment.nursery is not None else None

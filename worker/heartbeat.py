@@ -12,16 +12,26 @@ from datetime import datetime
 from uuid import UUID
 
 from jobs.app import App
+from jobs.database import Database
 from jobs.errors import JobsError
 from jobs.events import ServiceFailed
 from jobs.ledger import workers
 from jobs.ledger.lease import cancelled_among, renew
+from jobs.settings import Settings
 from worker.holdings import Holdings
 
 log = logging.getLogger("jobs.worker")
 
 LOOK_SECONDS = 2.0
 """How often cancellations are read while something is performed. Source: design."""
+
+
+def own_database(database: Database, settings: Settings) -> Database:
+    """The ledger by a heartbeat's own connection.
+
+    Should it be dead and nobody say so, there is time for another try before the lease is over.
+    """
+    return database.apart(limit=settings.lease / 4)
 
 
 class Heartbeat(threading.Thread):
@@ -39,8 +49,7 @@ class Heartbeat(threading.Thread):
     ) -> None:
         super().__init__(name="jobs-heartbeat", daemon=True)
         self._app = app
-        # Should its connection be dead and nobody say so, there is time for another try before the lease is over.
-        self._database = app.database.apart(limit=app.settings.lease / 4)
+        self._database = own_database(app.database, app.settings)
         self._suspects: set[UUID] = set()
         self._holdings = holdings
         self._worker = worker

@@ -22,7 +22,7 @@ from contextlib import suppress
 from importlib import import_module
 from typing import Any, NoReturn
 
-from worker.assignment import Order
+from worker.assignment import TARGET, Order
 from worker.birth import die_with_parent, leave_signals_to_the_supervisor, name_process, serve_and_exit
 from worker.imports import import_application
 from worker.preload import preload
@@ -201,6 +201,8 @@ def main(payload: dict[str, Any]) -> NoReturn:
     except Exception as error:
         zygote.say(say="failed", line=str(error), traceback="".join(traceback.format_exception(error)))
         os._exit(2)
+    if payload["target"] == TARGET and not left:
+        import_module("worker.rehearsal").rehearse(payload["settings"])
     # What is here now is shared by all processes, as long as no collector writes to it.
     gc.collect()
     gc.freeze()
