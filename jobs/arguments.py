@@ -20,7 +20,9 @@ MAX_DEPTH = 64
 MAX_INT = 2**63 - 1
 """Whole numbers beyond 64 bits are refused: databases and other readers of the JSON cannot hold them."""
 
-_LONG_NUMBER = re.compile(r"\d{19}")
+_PLAIN = (str, int, float, type(None))
+_LONG_NUMBER = re.compile(r"[0-9]{19}")
+_SURROGATE = re.compile(r"(?<!\\)(?:\\\\)*\\u[dD][89a-fA-F]")
 M = TypeVar("M", bound=BaseModel)
 
 
@@ -34,7 +36,8 @@ def write_arguments(job: BaseModel, *, kind: str, max_bytes: int) -> str:
     if own is not None:
         # A dramatiq message has a form of its own.
         return str(own(job, max_bytes))
-    for name, value in _values(job).items():
+    values = _values(job)
+    for name, value in values.items():
         try:
             _refuse_naive(value, kind, name)
         except RecursionError:
@@ -47,7 +50,7 @@ def write_arguments(job: BaseModel, *, kind: str, max_bytes: int) -> str:
     try:
         back = _load(type(job), text)
         # Not by ==, which compares private attributes too: they are the object's own, and not stored.
-        is_equal = bool(_values(back) == _values(job))
+        is_equal = bool(_values(back) == values)
     except (ValidationError, ValueError, RecursionError):
         back, is_equal = None, False
     if not is_equal:
@@ -101,7 +104,7 @@ def check_json(text: str, *, what: str, max_bytes: int) -> None:
         )
     if holds_nul(text):
         raise ArgumentsRefused(f"{what} hold a NUL character, which databases refuse.", hint="Take it out.")
-    if re.search(r"(?<!\\)(?:\\\\)*\\u[dD][89a-fA-F]", text) and _has_lone_surrogate(text):
+    if "\\u" in text and _SURROGATE.search(text) and _has_lone_surrogate(text):
         raise ArgumentsRefused(f"{what} hold half a character (a lone surrogate).", hint="Send whole text.")
     if text.count("[") + text.count("{") > MAX_DEPTH and _depth(text) > MAX_DEPTH:
         raise ArgumentsRefused(f"{what} are nested more than {MAX_DEPTH} deep.", hint="Flatten them.")
@@ -155,11 +158,12 @@ def _load(cls: type[M], text: str) -> M:
 
 def _values(job: BaseModel) -> dict[str, Any]:
     """The fields, and what ``extra="allow"`` let in."""
-    return {**{name: getattr(job, name) for name in type(job).model_fields}, **(job.model_extra or {})}
+    values = {name: getattr(job, name) for name in type(job).__pydantic_fields__}
+    return {**values, **job.model_extra} if job.model_extra else values
 
 
 def _refuse_naive(value: Any, kind: str, field: str) -> None:
-    if isinstance(value, str | int | float | None):
+    if isinstance(value, _PLAIN):
         return
     if isinstance(value, datetime):
         if value.tzinfo is None:

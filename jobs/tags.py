@@ -16,7 +16,7 @@ def write_tags(tags: Sequence[str] | None) -> str | None:
     Raises:
         EnqueueRefused: too many, too long, or not text.
     """
-    if tags is None:
+    if tags is None or tags == ():
         return None
     if isinstance(tags, str):
         raise EnqueueRefused(

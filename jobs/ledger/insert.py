@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from functools import cache
+from operator import attrgetter
 from typing import Any
 from uuid import UUID
 
@@ -136,4 +137,4 @@ def _moments(given: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _rows(batch: Batch, runs: Sequence[NewRun]) -> list[tuple[Any, ...]]:
-    return [tuple(getattr(run, name) for name in batch.columns) for run in runs]
+    return list(map(attrgetter(*batch.columns), runs))

@@ -12,11 +12,12 @@ from jobs.fingerprint import fingerprint_of
 from jobs.states import Cause, Outcome, RunState
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class NewRun:
     """A run that is to be inserted. ``arguments`` and ``tags`` are JSON text, already checked.
 
-    ``hold_seconds`` is how long its key is held from now on, beyond the run's own life; None is for ever.
+    ``hold_seconds`` is how long its key is held from now on, beyond the run's own life; None is for ever. Nobody
+    changes one; it is not frozen, for to make a frozen one costs three times as much.
     """
 
     id: UUID
@@ -58,8 +59,7 @@ class FollowUp:
     run: NewRun
 
 
-@dataclass(frozen=True, slots=True)
-class Admitted:
+class Admitted(NamedTuple):
     """What became of a run that was to be enqueued: ``run`` as it now is, and whether it was made now."""
 
     run: NewRun

@@ -2,7 +2,7 @@
 --
 -- KEYS     per queue: ready, later
 -- ARGV[1]  the caller's present moment (ms), or '' to go by this server's clock
--- ARGV     per queue: how many ids; then for each: id, priority, due (ms, or '' for now)
+-- ARGV     per queue: 'id priority due;' for each, due in ms, or nothing for now
 --
 -- Scores are whole numbers below 2^53, which a double holds exactly (due < 2^42, |priority| <= 1000):
 --   ready  priority * 2^42 + due         the order in which to take
@@ -10,16 +10,15 @@
 local clock = redis.call('TIME')
 local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
 local ahead = ARGV[1] == '' and 0 or now - ARGV[1]
-local at = 2
 
 for k = 1, #KEYS, 2 do
   local ready, later = KEYS[k], KEYS[k + 1]
   local now_scored, now_ids, later_scored, later_ids = {}, {}, {}, {}
   local earliest = math.huge
-  for _ = 1, tonumber(ARGV[at]) do
-    local id, priority, due = ARGV[at + 1], tonumber(ARGV[at + 2]), now
-    if ARGV[at + 3] ~= '' then
-      due = math.max(0, math.min(ARGV[at + 3] + ahead, 2 ^ 42 - 1))
+  for id, level, given in string.gmatch(ARGV[(k + 3) / 2], '(%x+) (-?%d+) (-?%d*);') do
+    local priority, due = tonumber(level), now
+    if given ~= '' then
+      due = math.max(0, math.min(given + ahead, 2 ^ 42 - 1))
     end
     if due > now then
       local score = due * 2048 + priority + 1000
@@ -32,9 +31,7 @@ for k = 1, #KEYS, 2 do
       now_scored[#now_scored + 1] = id
       now_ids[#now_ids + 1] = id
     end
-    at = at + 3
   end
-  at = at + 1
   -- A set is written before the other is cleared: at the memory limit nothing is lost.
   if #now_ids > 0 then
     -- LT: an id that is added again keeps its earlier place.

@@ -9,12 +9,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol
+from typing import NamedTuple, Protocol
 from uuid import UUID
 
 
-@dataclass(frozen=True, slots=True)
-class ReadyEntry:
+class ReadyEntry(NamedTuple):
     """A run that is ready at ``run_at`` (None: now). The smaller ``priority``, -1000 to 1000, goes first."""
 
     run_id: UUID
