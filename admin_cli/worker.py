@@ -120,6 +120,8 @@ def _serve(options: Globals, *, watch: tuple[str, ...] = (), may_exec: bool = Fa
         "settings_json": settings.model_dump_json(),
         "processes": settings.processes,
         "shutdown_seconds": settings.shutdown.total_seconds(),
+        # A hard limit is so long after a soft one.
+        "shortest_limit_seconds": settings.hard_after.total_seconds(),
         "watch": watch,
         "metrics_host": settings.metrics_host,
         "metrics_port": settings.metrics_port,

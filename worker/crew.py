@@ -17,7 +17,7 @@ from jobs.clock import Clock
 from worker.assignment import OVER_LIMIT, SHUTDOWN_LIMIT, SILENT, ZYGOTE_DIED, Order, Orphan
 from worker.control import Control
 from worker.generation import Born, Exited, Generation
-from worker.marks import MarksTable
+from worker.marks import NEVER, MarksTable
 from worker.member import Member, Stage
 from worker.orphans import Orphans
 from worker.plan import Plan
@@ -28,7 +28,9 @@ LATE_SECONDS = 0.5
 """A run marked as performing so long after its hard limit has outlived its process's watchdog. Source: decision;
 the watchdog is late by milliseconds."""
 MARKS_SECONDS = 0.25
-"""How often the marks are looked at for such runs; some 20 µs a process."""
+"""How often the marks are looked at for such runs while one is near; some 20 µs a process."""
+MARKS_REST_SECONDS = 2.0
+"""How often while none is. Source: decision; that of the pings."""
 LAST_SIGN_SECONDS = 2.0
 """How long a process whose zygote died may take to be seen dead, after we have killed it."""
 ASLEEP_SECONDS = 5.0
@@ -168,7 +170,7 @@ class Crew:
                 member.control.send(do="ping")
         look_at_marks = now >= self._next_marks and not slept
         if look_at_marks or slept:
-            self._next_marks = now + MARKS_SECONDS
+            self._next_marks = now + self._marks_rest(now)
         for member in self:
             member.control.flush()
             if look_at_marks and self.marks.over(member.slot, now - LATE_SECONDS):
@@ -177,6 +179,12 @@ class Crew:
                 self.kill(member, OVER_LIMIT)
             self._see_to(member, now)
         self._hand_out_orphans()
+
+    def _marks_rest(self, now: float) -> float:
+        """For how long no run can be over its limit: none that is performed, and none that begins meanwhile."""
+        limits = [self.marks.nearest(member.slot) for member in self]
+        until_late = min(limits, default=NEVER) + LATE_SECONDS - now
+        return max(MARKS_SECONDS, min(MARKS_REST_SECONDS, self._plan.shortest_limit, until_late))
 
     def next_look(self) -> float:
         """When ``look_after`` has to be called again: a monotonic moment."""

@@ -23,6 +23,7 @@ def main(
     processes: int = 1,
     shutdown_seconds: float = 25.0,
     answer_limit_seconds: float | None = 15.0,
+    shortest_limit_seconds: float = 0.0,
     watch: Sequence[str] = (),
     target: str = TARGET,
     metrics_host: str = "127.0.0.1",
@@ -37,6 +38,7 @@ def main(
         processes: 1 or more.
         shutdown_seconds: how long runs may go on after the first SIGTERM or SIGINT.
         answer_limit_seconds: a process silent for so long is killed; None: never.
+        shortest_limit_seconds: no run has a hard limit nearer than this when it begins.
         watch: folders; when a source file below them changes, the processes are replaced by ones of new code.
         target: what each process calls.
         metrics_host, metrics_port: where metrics and health are served; None: nowhere, and 0: any free port.
@@ -65,6 +67,7 @@ def main(
             answer_limit=answer_limit_seconds,
             # At least four chances within the limit.
             ping_every=min(PING_SECONDS, (answer_limit_seconds or 60.0) / 4),
+            shortest_limit=shortest_limit_seconds,
             watch=tuple(watch),
             target=target,
             metrics_folder=str(served[1]) if served is not None else "",

@@ -106,6 +106,17 @@ class MarksTable:
                     found.append(UUID(bytes=self._map[at : at + _STATE]))
         return found
 
+    def nearest(self, slot: int) -> float:
+        """The nearest hard limit of what a process performs; ``NEVER`` if there is none."""
+        base = slot * _REGION
+        states = self._map[base + _STATE : base + _REGION : _ENTRY]
+        limits = (
+            _MOMENT.unpack_from(self._map, base + entry * _ENTRY + _UNTIL)[0]
+            for entry, state in enumerate(states)
+            if state == _PERFORMING
+        )
+        return min(limits, default=NEVER)
+
     def reset(self, slot: int) -> None:
         """Forget everything in the region, before another process gets it."""
         base = slot * _REGION

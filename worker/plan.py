@@ -24,6 +24,7 @@ class Plan:
         ping_every: how often each process is asked for a sign of life.
         answer_limit: a process silent for so long is killed; None: never.
         start_limit: likewise for one that has never said anything; None: never.
+        shortest_limit: no run has a hard limit nearer than this when it begins.
         watch: folders; when a source file below them changes, a rolling restart.
         target: ``module:function`` that a process calls.
         metrics_folder: where its processes count; empty: they do not.
@@ -38,6 +39,7 @@ class Plan:
     ping_every: float = PING_SECONDS
     answer_limit: float | None = 15.0
     start_limit: float | None = 120.0
+    shortest_limit: float = 0.0
     watch: tuple[str, ...] = ()
     target: str = TARGET
     metrics_folder: str = ""

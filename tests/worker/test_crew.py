@@ -253,3 +253,43 @@ def test_names_are_unique_and_fit_the_ledger(stage: SimpleNamespace) -> None:
     assert len(names) == 16
     assert all(0 < len(name) <= 100 for name in names)
     assert crew.crew.start(0, crew.generation) is None, "every region of the marks is taken"
+
+
+def _next_look(crew: Stage) -> float:
+    crew.crew.look_after()
+    return crew.crew.next_look() - crew.clock.monotonic()
+
+
+def test_marks_are_looked_at_seldom_while_no_limit_is_near(stage: SimpleNamespace) -> None:
+    crew = stage.make(shortest_limit=10.0, ping_every=60.0)
+    member = crew.start()
+    marks = Marks(crew.crew.marks.fd, member.slot)
+
+    crew.clock.sleep(2.0)
+    idle = _next_look(crew)
+    marks.start(UUID(int=5), crew.clock.monotonic() + 10.0)
+    crew.clock.sleep(2.0)
+    far = _next_look(crew)
+    for _ in range(3):
+        crew.clock.sleep(2.0)
+        near = _next_look(crew)
+    crew.clock.sleep(near)
+    on_time = _next_look(crew)
+
+    assert (idle, far) == (2.0, 2.0)
+    assert near == pytest.approx(2.0), "8 s of 10 are over"
+    assert on_time == pytest.approx(0.5), "its limit is now, and half a second later it is late"
+    assert member.killed == ""
+    crew.clock.sleep(0.51)
+    crew.crew.look_after()
+    assert member.killed == "killed: over a time limit"
+    marks.close()
+
+
+def test_where_limits_may_be_short_marks_are_looked_at_as_often(stage: SimpleNamespace) -> None:
+    some, none = (stage.make(shortest_limit=limit, ping_every=60.0) for limit in (1.0, 0.0))
+    for crew in (some, none):
+        crew.start()
+        crew.clock.sleep(2.0)
+
+    assert (_next_look(some), _next_look(none)) == (1.0, 0.25)

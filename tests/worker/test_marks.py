@@ -9,7 +9,7 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from worker.marks import ENTRIES, Marks, MarksTable
+from worker.marks import ENTRIES, NEVER, Marks, MarksTable
 
 
 @pytest.fixture
@@ -131,5 +131,19 @@ def test_a_run_is_over_its_limit_from_that_moment_on_and_until_it_has_ended() ->
     assert table.over(0, 15.0) == []
     marks.ended(late)
     assert table.over(1, 15.0) == []
+    marks.close()
+    table.close()
+
+
+def test_the_nearest_limit_is_that_of_what_is_performed() -> None:
+    table = MarksTable(1)
+    marks = Marks(table.fd, 0)
+    nothing = table.nearest(0)
+
+    marks.start(UUID(int=1))
+    marks.start(UUID(int=2), 30.0)
+    marks.ended(marks.start(UUID(int=3), 10.0))
+
+    assert (nothing, table.nearest(0)) == (NEVER, 30.0)
     marks.close()
     table.close()
