@@ -56,8 +56,8 @@ class Leadership:
         return current is None or not current.is_live or current.holder == self.holder
 
     def _take(self) -> bool:
-        with self._app.database.write(urgent=True) as connection:
-            leader.limit_idle(connection)
+        # A statement by itself: frozen here, we hold no lock.
+        with self._app.database.write(urgent=True, alone=True) as connection:
             return leader.lead(connection, ROLE, self.holder)
 
     def _change(self, leads: bool) -> None:

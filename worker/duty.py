@@ -22,6 +22,8 @@ from worker.rehearsal import rehearsed
 log = logging.getLogger("jobs.worker")
 
 LOOK_SECONDS = 0.2
+IDLE_LOOK_SECONDS = 1.0
+"""How often it looks at itself while nothing is performed. What the supervisor says is heard at once."""
 LEAVING_LOOK_SECONDS = 0.02
 DRAIN_SECONDS = 600.0
 """How long a process that is replaced may finish what it has. Source: the default time limit of a job."""
@@ -62,7 +64,8 @@ class Duty:
             process.look_for_long_runs()
             if (asked := process.roll_asked()) is not None:
                 control.send(say="roll", asked=asked.isoformat())
-            seconds = self._hear(LOOK_SECONDS)
+            is_idle = process.is_started and not process.busy and not self._orphans
+            seconds = self._hear(IDLE_LOOK_SECONDS if is_idle else LOOK_SECONDS)
             if seconds is None and process.stop_asked.is_set():
                 log.info("An operator asked this process to stop: it finishes what it has.")
                 control.send(say="draining", why="an operator asked for it")

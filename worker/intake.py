@@ -28,7 +28,7 @@ from worker.pace import MAX_BATCH, Pace
 from worker.settler import Settler
 from worker.sleepers import Sleepers
 from worker.source import Source
-from worker.wants import LANE_LOOK_SECONDS, Lane, Wants
+from worker.wants import IDLE_TAKE, LANE_LOOK_SECONDS, Lane, Wants
 
 log = logging.getLogger("jobs.worker")
 
@@ -256,6 +256,8 @@ class Intake(threading.Thread):
     def _claim_for_threads(self, missing: int, room: int) -> bool:
         """Claim what threads wait for, and with it what the lane takes. Whether there may be more for the lane."""
         count, kinds, wait = self._wants.for_threads(missing, room)
+        if wait and not (self._heap or self._ahead or self._busy):
+            wait = IDLE_TAKE
         found = self._claim(count, kinds, wait)
         if kinds is not None and not found:
             self._wanted.clear()

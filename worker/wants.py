@@ -16,6 +16,10 @@ LONGEST_TAKE = 0.2
 """Seconds that a take waits. Source: design; a stopping process waits for it."""
 
 
+IDLE_TAKE = 0.5
+"""Likewise, in a process that has nothing to do. Source: decision."""
+
+
 class Lane(Protocol):
     """Where runs go that take no thread."""
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from datetime import datetime
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import Any, Literal
 from uuid import UUID
 
@@ -98,13 +98,15 @@ def ledger_moment(session: Executor, *, now: datetime | None = None) -> datetime
 
 def outlook(session: Executor, *, now: datetime | None = None) -> Outlook:
     """What a scheduler must know to wait: three index probes, however many schedules there are."""
+    return Outlook(*session.execute(_outlook(), {"now": now}).one())
+
+
+@cache
+def _outlook() -> Select[*tuple[Any, ...]]:
     earliest = (
         select(JobSchedule.next_slot_at).where(_IS_DUE_EVER).order_by(JobSchedule.next_slot_at).limit(1)
     ).scalar_subquery()
-    row = session.execute(
-        select(ledger_now(), earliest, exists(select(JobSchedule.name).where(_IS_HELD))), {"now": now}
-    )
-    return Outlook(*row.one())
+    return select(ledger_now(), earliest, exists(select(JobSchedule.name).where(_IS_HELD)))
 
 
 def lock_due(session: Executor, *, limit: int, now: datetime | None = None) -> list[ScheduleRecord]:
