@@ -116,7 +116,8 @@ class SqliteBell:
         return self._version.wait_for_change(seconds)
 
     def found(self) -> None:
-        pass
+        """There was work: more may come soon."""
+        self._version.note_activity()
 
     def close(self) -> None:
         self._connection.close()
