@@ -21,7 +21,8 @@ MIN_SHORT_ID = 6
 
 _IDS = Batch("wanted", id=Uuid())
 _DIGITS = set("0123456789abcdef")
-_RUN_COLUMNS = tuple(getattr(JobRun, field.name) for field in fields(RunRecord))
+_RUN_NAMES = tuple(field.name for field in fields(RunRecord))
+_RUN_COLUMNS = tuple(getattr(JobRun, name) for name in _RUN_NAMES)
 _ONE = select(*_RUN_COLUMNS).where(JobRun.id == bindparam("run_id", type_=Uuid()))
 _IS_THERE = select(JobRun.id).where(JobRun.id == bindparam("run_id", type_=Uuid()))
 _ATTEMPT_COLUMNS = tuple(getattr(JobAttempt, field.name) for field in fields(AttemptRecord))
@@ -60,7 +61,8 @@ def find_runs(session: Executor, run_ids: Sequence[UUID]) -> dict[UUID, RunRecor
     dialect = dialect_of(session)
     for start in range(0, len(run_ids), MAX_PAGE):
         some = [(one,) for one in run_ids[start : start + MAX_PAGE]]
-        found |= {row.id: _run(row) for row in session.execute(_these(dialect), _IDS.rows(dialect, some))}
+        runs = map(_run, session.execute(_these(dialect), _IDS.rows(dialect, some)).all())
+        found |= {run.id: run for run in runs}
     return found
 
 
@@ -89,7 +91,7 @@ def list_runs(
     if before is not None:
         query = query.where(JobRun.id < before)
     rows = session.execute(query.order_by(JobRun.id.desc()).limit(min(limit, MAX_PAGE)))
-    return [_run(row) for row in rows]
+    return [_run(row) for row in rows.all()]
 
 
 def list_attempts(
@@ -155,7 +157,7 @@ def _by_part(session: Executor, plain: str) -> list[UUID]:
 
 
 def _run(row: Any) -> RunRecord:
-    values = row._asdict()
+    values: dict[str, Any] = dict(zip(_RUN_NAMES, row, strict=True))
     values["state"] = RunState(values["state"])
     values["cause"] = Cause(values["cause"]) if values["cause"] else None
     return RunRecord(**values)

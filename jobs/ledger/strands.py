@@ -33,8 +33,8 @@ IDS = 500
 
 @dataclass(frozen=True, slots=True)
 class Bundle:
-    """Strands that differ in their queue and kind alone: those ``names``, of ``state``. One strand, where there is no
-    state."""
+    """Strands of one ``state`` that differ in their queue and kind alone: those ``names``; or one strand, where there
+    are no names. One of runs that were named otherwise has no state."""
 
     conditions: Strand
     state: RunState | None = None
@@ -42,7 +42,7 @@ class Bundle:
 
     @property
     def strands(self) -> list[Strand]:
-        if self.state is None:
+        if not self.names:
             return [self.conditions]
         return [[*self.conditions, JobRun.queue == queue, JobRun.kind == kind] for queue, kind in self.names]
 
@@ -65,7 +65,7 @@ def bundles_of(session: Executor, chosen: Selector) -> list[Bundle]:
         if state is RunState.QUEUED:
             bundles += _of_waiting(session, chosen, [*names, *rest])
         elif state not in FINAL:
-            bundles.append(Bundle([is_state(state), *names, *rest]))
+            bundles.append(Bundle([is_state(state), *names, *rest], state))
     ended = [state for state in states_of(chosen) if state in FINAL]
     there = ended_names(session) if ended and names else []
     for state in ended:
@@ -74,7 +74,7 @@ def bundles_of(session: Executor, chosen: Selector) -> list[Bundle]:
         meant = [one for one in every if _is_meant(chosen, *one)]
         if meant == every:
             # Whoever walks the state meets no run that is not meant.
-            bundles.append(Bundle([*here, *names]))
+            bundles.append(Bundle([*here, *names], state))
         elif meant:
             bundles.append(Bundle(here, state, tuple(meant)))
     return bundles
@@ -85,7 +85,7 @@ def _of_waiting(session: Executor, chosen: Selector, rest: Strand) -> list[Bundl
     here = [is_state(RunState.QUEUED), *of_parts(chosen), *rest]
     meant = [(queue, kind) for kind, queue in waiting_names(session) if _is_meant(chosen, queue, kind)]
     if len(meant) > NAMES:
-        return [Bundle(here)]
+        return [Bundle(here, RunState.QUEUED)]
     return [Bundle(here, RunState.QUEUED, tuple(meant))] if meant else []
 
 

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Hashable, Iterator, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
+from functools import lru_cache
 from typing import Any
 from uuid import UUID
 
 from sqlalchemy import (
+    ColumnElement,
     FromClause,
     Select,
     String,
     Uuid,
+    bindparam,
     func,
     literal,
     literal_column,
@@ -37,6 +40,8 @@ _NAMES = Batch("named", state=String(), queue=String(), kind=String())
 
 Place = tuple[datetime, UUID]
 """Where a run stands in a list: when it entered its state, and its id."""
+After = tuple[ColumnElement[datetime], ColumnElement[UUID]]
+"""The same, for a statement."""
 
 
 def places(
@@ -62,11 +67,29 @@ def newest(
 ) -> list[Place]:
     """The ``limit`` latest places of the runs that match, or those after ``after``: by one statement, as a rule."""
     found: list[Place] = []
-    for some in _in_turn(session, selector):
-        every = _together([_term(one, after, limit) for one in some])
-        query = select(every.c.state_at, every.c.id).order_by(every.c.state_at.desc(), every.c.id.desc()).limit(limit)
-        found += [(row[0], row[1]) for row in session.execute(query, {**_names_of(some), "now": now})]
+    beyond = {"after_at": after[0], "after_id": after[1]} if after else {}
+    for shape in _in_turn(session, selector):
+        build = _newest if shape.key is not None else _newest.__wrapped__
+        query = build(shape, limit, after is not None)
+        rows = session.execute(query, {**_names_of(shape.bundles), **beyond, "now": now}).all()
+        found += [(row[0], row[1]) for row in rows]
     return sorted(found, reverse=True)[:limit]
+
+
+@dataclass(frozen=True, slots=True)
+class _Shape:
+    """Bundles that one statement asks for: of equal keys the statement is one, whatever their names are."""
+
+    key: Hashable | None
+    bundles: list[Bundle] = field(compare=False)
+
+
+@lru_cache(maxsize=256)
+def _newest(shape: _Shape, limit: int, goes_on: bool) -> Select[datetime, UUID]:
+    """Kept: to build it takes longer than the database takes to answer."""
+    after = (bindparam("after_at", type_=UtcDateTime()), bindparam("after_id", type_=Uuid())) if goes_on else None
+    every = _together([_term(one, after, limit) for one in shape.bundles])
+    return select(every.c.state_at, every.c.id).order_by(every.c.state_at.desc(), every.c.id.desc()).limit(limit)
 
 
 def tally(session: Executor, selector: Selector, *, now: datetime | None = None) -> dict[tuple[str, str, str], int]:
@@ -99,35 +122,41 @@ def count_up_to(session: Executor, selector: Selector, *, most: int, now: dateti
     """How many runs match, counted to ``most`` and no further: the cost is that of ``most`` rows at worst, but for
     words that look at each run."""
     number = 0
-    for some in _in_turn(session, selector):
-        every = _together([_term(one, None, most + 1, is_ordered=False) for one in some])
+    for shape in _in_turn(session, selector):
+        every = _together([_term(one, None, most + 1, is_ordered=False) for one in shape.bundles])
         counted = select(every.c.id).limit(most + 1 - number).subquery()
-        given = {**_names_of(some), "now": now}
+        given = {**_names_of(shape.bundles), "now": now}
         number += session.scalar(select(func.count()).select_from(counted), given) or 0
         if number > most:
             return Count(most, True)
     return Count(number)
 
 
-def _in_turn(session: Executor, selector: Selector) -> Iterator[list[Bundle]]:
+def _in_turn(session: Executor, selector: Selector) -> Iterator[_Shape]:
     """The bundles of a selector, as many at a time as one statement takes."""
     bundles = bundles_of(session, selector)
-    if dialect_of(session) == "sqlite":
+    dialect = dialect_of(session)
+    if dialect == "sqlite":
         # Which has no LATERAL.
         bundles = [Bundle(strand) for bundle in bundles for strand in bundle.strands]
     for start in range(0, len(bundles), TERMS):
-        yield bundles[start : start + TERMS]
+        some = bundles[start : start + TERMS]
+        parts = tuple((one.state, bool(one.names)) for one in some)
+        # Where a part is not told by its state, its conditions hold what was found in the ledger.
+        is_told = all(state is not None for state, _ in parts)
+        yield _Shape((selector, parts) if is_told else None, some)
 
 
 def _together(terms: Sequence[Select[datetime, UUID]]) -> FromClause:
     return (terms[0] if len(terms) == 1 else union_all(*terms)).subquery("every")
 
 
-def _term(bundle: Bundle, after: Place | None, limit: int, *, is_ordered: bool = True) -> Select[datetime, UUID]:
+def _term(bundle: Bundle, after: After | None, limit: int, *, is_ordered: bool = True) -> Select[datetime, UUID]:
     """The first ``limit`` places of each strand of a bundle, in a form that a union takes."""
-    if bundle.state is None:
+    if not bundle.names:
         each = _page_of(bundle.conditions, after, True, limit, is_ordered).subquery()
         return select(each.c.state_at, each.c.id)
+    assert bundle.state is not None
     names = _NAMES.table("postgresql")
     strand = [*bundle.conditions, JobRun.queue == names.c.queue, JobRun.kind == names.c.kind]
     one = _page_of(strand, after, True, limit, is_ordered).correlate(names).lateral()
@@ -137,7 +166,7 @@ def _term(bundle: Bundle, after: Place | None, limit: int, *, is_ordered: bool =
 
 
 def _names_of(bundles: Sequence[Bundle]) -> dict[str, Any]:
-    rows = [(one.state.value, *name) for one in bundles if one.state is not None for name in one.names]
+    rows = [(one.state.value, *name) for one in bundles if one.state for name in one.names]
     return _NAMES.rows("postgresql", rows) if rows else {}
 
 
@@ -145,7 +174,8 @@ def _walk(
     session: Executor, strand: Strand, after: Place | None, newest_first: bool, page: int, now: datetime | None
 ) -> Iterator[Place]:
     while True:
-        rows = session.execute(_page_of(strand, after, newest_first, page), {"now": now}).all()
+        there = (literal(after[0], UtcDateTime()), literal(after[1], Uuid())) if after else None
+        rows = session.execute(_page_of(strand, there, newest_first, page), {"now": now}).all()
         for row in rows:
             yield (row[0], row[1])
         if len(rows) < page:
@@ -154,12 +184,12 @@ def _walk(
 
 
 def _page_of(
-    strand: Strand, after: Place | None, newest_first: bool, page: int, is_ordered: bool = True
+    strand: Strand, after: After | None, newest_first: bool, page: int, is_ordered: bool = True
 ) -> Select[datetime, UUID]:
     query = select(JobRun.state_at, JobRun.id).where(*strand)
     here = tuple_(JobRun.state_at, JobRun.id)
     if after is not None:
-        there = tuple_(literal(after[0], UtcDateTime()), literal(after[1], Uuid()))
+        there = tuple_(*after)
         query = query.where(here < there if newest_first else here > there)
     if not is_ordered:
         return query.limit(page)

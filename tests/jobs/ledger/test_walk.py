@@ -67,6 +67,21 @@ def test_pages_of_the_newest_are_the_walk_in_order(
     assert capped == Count(min(3, len(whole)), len(whole) > 3)
 
 
+def test_a_list_that_is_asked_again_has_what_came_meanwhile(mixed: Book) -> None:
+    with mixed.database.read() as connection:
+        before = newest(connection, Selector(kinds=("M*",)), limit=1000, now=mixed.now)
+    mixed.step(1)
+    run_id = mixed.enqueue(queue="c", kind="Mix")
+
+    with mixed.database.read() as connection:
+        after = newest(connection, Selector(kinds=("M*",)), limit=1000, now=mixed.now)
+        others = newest(connection, Selector(kinds=("O*",)), limit=1000, now=mixed.now)
+
+    assert [place for _, place in after[:1]] == [run_id]
+    assert after[1:] == before
+    assert not {place for _, place in others} & {place for _, place in after}
+
+
 def test_a_pattern_costs_two_statements_for_names_and_one_for_places(mixed: Book) -> None:
     asked: list[str] = []
 
