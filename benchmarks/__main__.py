@@ -16,7 +16,8 @@ from pathlib import Path
 from benchmarks import page
 
 PROGRAMS = (
-    "drain", "backlog", "enqueue", "latency", "lateness", "idle", "coroutines", "mixed", "held", "fairness", "profile",
+    "drain", "backlog", "enqueue", "latency", "lateness", "idle", "coroutines", "mixed", "held", "fairness", "api",
+    "web", "profile",
 )  # fmt: skip
 
 

@@ -2,11 +2,8 @@
 
 ``benchmarks.web`` does the same for the pages.
 
-    python -m benchmarks.api [--runs 1000000] [--seconds 20] [--rate 20]
-
-PostgreSQL with fsync on and the API in a process of its own, as `jobledger api serve` runs it; one worker process of 8
-threads on Redis drains runs that do nothing. First the worker alone, then while requests come at the rate, then alone
-again. The aims: each 95th percentile below 150 ms, and at most 5 % of the worker's speed.
+The API is a process of its own, as `jobledger api serve` runs it; one worker process of 8 threads drains runs that do
+nothing. First the worker alone, then while requests come at the rate, then alone again.
 """
 
 from __future__ import annotations
@@ -17,14 +14,14 @@ import subprocess
 import sys
 import threading
 import time
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from datetime import timedelta
 from urllib.parse import quote
 
+from benchmarks.kit.figures import Figures, program
 from benchmarks.kit.modes import FLEET
 from benchmarks.kit.places import Place, places
-from benchmarks.kit.requests import fill, press, serving, show
+from benchmarks.kit.requests import fill, measure, serving
 from jobs import Job, boot, enqueue_many
 from jobs.app import App
 from jobs.events import BatchSettled
@@ -91,7 +88,7 @@ class Pulse:
     def __init__(self, place: Place) -> None:
         assert place.redis_url is not None
         self._child = subprocess.Popen(
-            [sys.executable, "-m", "benchmarks.api", "--worker", place.database_url, place.redis_url],
+            [sys.executable, "-m", "benchmarks.api", "worker", place.database_url, place.redis_url],
             env=place.env(), stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
         )  # fmt: skip
         self._said: list[tuple[float, int]] = []
@@ -120,28 +117,13 @@ class Pulse:
             self._said.append((said["at"], said["ended"]))
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("--runs", type=int, default=1_000_000)
-    parser.add_argument("--seconds", type=float, default=20)
-    parser.add_argument("--rate", type=float, default=20)
-    parser.add_argument("--worker", nargs=2, help=argparse.SUPPRESS)
-    given = parser.parse_args()
-    if given.worker:
-        worker(*given.worker)
-        return
-    with places() as there, there.ledger(FLEET) as place, ThreadPoolExecutor(1) as pool:
+def run(given: argparse.Namespace, figures: Figures) -> None:
+    with places() as there, there.ledger(FLEET) as place:
         fill(place, given.runs)
         headers, paths = prepare(place.app)
         with serving(place) as base, closing(Pulse(place)) as pulse:
             pulse.warm()
-            press(base, paths, headers, rate=given.rate, seconds=len(paths) / given.rate)
-            alone = pulse.rate(given.seconds / 2)
-            asking = pool.submit(press, base, paths, headers, rate=given.rate, seconds=given.seconds + 2)
-            beside = pulse.rate(given.seconds)
-            took = asking.result()
-            alone = (alone + pulse.rate(given.seconds / 2)) / 2
-    show(took, alone=alone, beside=beside)
+            measure("lists of the API", place, base, paths, headers, pulse.rate, given, figures)
 
 
 def prepare(app: App) -> tuple[dict[str, str], dict[str, str]]:
@@ -158,4 +140,13 @@ def prepare(app: App) -> tuple[dict[str, str], dict[str, str]]:
 
 
 if __name__ == "__main__":
-    main()
+    if sys.argv[1:2] == ["worker"]:
+        worker(*sys.argv[2:])
+    else:
+        program(
+            "api",
+            run,
+            runs=(1_000_000, "in the ledger"),
+            rate=(20.0, "requests a second"),
+            seconds=(25.0, "of requests in each round"),
+        )

@@ -58,6 +58,7 @@ def worst(*readings: Callable[[Found], float]) -> Callable[[Found], float]:
 
 
 ONE, TWO = "drain, 1 process", "drain, 2 processes"
+PAGES = (("lists of the API", FLEET), ("pages", POSTGRESQL))
 ENQUEUE, MANY = "enqueue one", "enqueue many, in one call"
 GOALS = (
     Goal("drain, 1 process, against dramatiq", "×", 2.0, 3.0, ratio(ONE, FLEET, to=(ONE, STOCK))),
@@ -103,5 +104,13 @@ GOALS = (
     Goal(
         "retries and due runs begin late by, p99", "ms", 250.0, 250.0,
         worst(*(value(f"lateness of {what}, p99", FLEET) for what in ("due runs", "retries"))), less_is_better=True,
+    ),
+    Goal(
+        "the slowest list or page over 1,000,000 runs, beside a busy worker, p95", "ms", 150.0, 150.0,
+        worst(*(value(f"{what}: the slowest address, p95", mode) for what, mode in PAGES)), less_is_better=True,
+    ),
+    Goal(
+        "what that worker loses to 20 requests/s", "%", 5.0, 5.0,
+        worst(*(value(f"{what}: what the worker loses", mode) for what, mode in PAGES)), less_is_better=True,
     ),
 )  # fmt: skip

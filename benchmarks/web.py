@@ -2,27 +2,23 @@
 
 ``benchmarks.api`` does the same for the API's lists.
 
-    python -m benchmarks.web [--runs 1000000] [--rate 20] [--seconds 40] [--rounds 2]
-
-PostgreSQL with fsync on, a worker of one process on queue ``bench``, and `jobledger api serve`, each a process of its
-own. First the worker alone, then with so many requests a second, each page in its turn. The aim is a p95 under 150 ms
-for each, and a worker that loses at most 5 %.
+A worker of one process on queue ``bench``, and `jobledger api serve`, each a process of its own. First the worker
+alone, then with so many requests a second, each page in its turn, then alone again.
 """
 
 from __future__ import annotations
 
 import argparse
 import http.client
-import statistics
 import time
-from collections import defaultdict
-from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from urllib.parse import urlencode, urlsplit
 
 import jobs
+from benchmarks.kit.figures import Figures, program
 from benchmarks.kit.modes import POSTGRESQL
 from benchmarks.kit.places import places
-from benchmarks.kit.requests import Took, fill, press, serving, show
+from benchmarks.kit.requests import fill, measure, serving
 from jobs import enqueue_many
 from jobs.app import App
 from jobs.ledger.selectors import Selector
@@ -45,30 +41,16 @@ class Noop(jobs.Job, queue="bench", kind="bench.Noop"):
         pass
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("--runs", type=int, default=1_000_000)
-    parser.add_argument("--rate", type=float, default=20.0)
-    parser.add_argument("--seconds", type=float, default=40.0)
-    parser.add_argument("--rounds", type=int, default=2)
-    given = parser.parse_args()
-    alone, beside = [], []
-    took: Took = defaultdict(list)
-    with places() as there, there.ledger(POSTGRESQL) as place, ThreadPoolExecutor(1) as pool:
+def run(given: argparse.Namespace, figures: Figures) -> None:
+    with places() as there, there.ledger(POSTGRESQL) as place:
         fill(place, given.runs)
         with serving(place) as base:
             headers = {"Cookie": _sign_in(place.app, base), "Accept": "text/html"}
-            paths = _paths(place.app)
+            _feed(given.waiting)
             with place.command("worker", "--import", "benchmarks.web", JOBS_LOG_LEVEL="warning"):
-                _feed()
                 _speed(place.app, 5.0)
-                for _ in range(given.rounds):
-                    alone.append(_speed(place.app, given.seconds / 2))
-                    asking = pool.submit(press, base, paths, headers, rate=given.rate, seconds=given.seconds)
-                    beside.append(_speed(place.app, given.seconds))
-                    for name, each in asking.result().items():
-                        took[name] += each
-    show(took, alone=statistics.mean(alone), beside=statistics.mean(beside))
+                speed = partial(_speed, place.app)
+                measure("pages", place, base, _paths(place.app), headers, speed, given, figures)
 
 
 def _sign_in(app: App, base: str) -> str:
@@ -87,9 +69,9 @@ def _paths(app: App) -> dict[str, str]:
     return {one: f"/runs/{dead.id}" if one == "RUN" else one for one in LISTS}
 
 
-def _feed() -> None:
+def _feed(count: int) -> None:
     """More than the worker can do in the time."""
-    for start in range(0, 400_000, 20_000):
+    for start in range(0, count, 20_000):
         enqueue_many([Noop(a=number) for number in range(start, start + 20_000)])
 
 
@@ -102,10 +84,17 @@ def _speed(app: App, seconds: float) -> float:
 
 def _done(app: App) -> int:
     with app.database.read() as connection:
-        left = count_up_to(connection, Selector(queues=("bench",), states=("queued",)), most=1_000_000)
-    assert left.number > 1000, "the worker has run out of work: feed it more"
+        left = count_up_to(connection, Selector(queues=("bench",), states=("queued",)), most=10_000_000)
+    assert left.number > 1000, "the worker has run out of work: --waiting"
     return -left.number
 
 
 if __name__ == "__main__":
-    main()
+    program(
+        "web",
+        run,
+        runs=(1_000_000, "in the ledger"),
+        waiting=(1_200_000, "more, for the worker"),
+        rate=(20.0, "requests a second"),
+        seconds=(15.0, "of requests in each round"),
+    )

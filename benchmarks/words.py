@@ -54,6 +54,13 @@ second worker has its share at once, and a short job waits for a thread and not 
     "held": """A transaction that somebody holds open
 While it is open, PostgreSQL can remove no row that has died since. Claims by id (with Redis) do not meet the dead ones;
 claims from the queue's index (without) walk past them.""",
+    "api": """The API over a million runs
+`jobledger api serve` beside one worker process at full load, in a ledger of 1,000,000 runs, of which 990 in a thousand
+have succeeded: 20 requests a second, each list in its turn, timed from when the request was due, so that one that waits
+for another is late by as much. The worker is measured alone before and after.""",
+    "web": """Pages over a million runs
+The same of the pages, without Redis, and with as many runs again that wait for the worker: whoever lists what waits
+must find its way among them.""",
     "fairness": """Processes that share one SQLite file
 SQLite lets one connection write at a time. Ours stand in a queue for it; without, the fastest takes all.""",
 }

@@ -5,24 +5,23 @@ An open loop: a late answer holds up no other request, and each is timed from wh
 
 from __future__ import annotations
 
+import argparse
 import http.client
 import itertools
-import os
 import queue
 import statistics
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from urllib.parse import urlsplit
 
 from benchmarks.fill import fill_ledger
-from benchmarks.kit.figures import percentile, stopwatch
+from benchmarks.kit.figures import Figures, percentile, stopwatch
 from benchmarks.kit.places import Place, wait_for
 from tests.server_process import free_port
 
-AIM_MS, AIM_LOSS = 150.0, 0.05
-"""What a 95th percentile stays below, and the most of its speed that the worker loses."""
 AT_ONCE = 16
 """Requests that may be under way; those that wait for a place are late by as much."""
 
@@ -88,18 +87,51 @@ def press(base: str, paths: Mapping[str, str], headers: Mapping[str, str], *, ra
     return took
 
 
-def show(took: Took, *, alone: float, beside: float) -> None:
-    """How long they took, the slowest first, and the worker's runs a second ``alone`` and ``beside`` them."""
-    asked = {name: each for name, each in took.items() if each}
-    every = [one for each in asked.values() for one in each]
+def measure(
+    what: str,
+    place: Place,
+    base: str,
+    paths: Mapping[str, str],
+    headers: Mapping[str, str],
+    speed: Callable[[float], float],
+    given: argparse.Namespace,
+    figures: Figures,
+) -> None:
+    """Ask for all of ``paths`` while a worker runs, in rounds: the worker alone, beside the requests, alone again.
+
+    Args:
+        what: how the figures are called.
+        speed: the worker's runs a second over the next so many seconds.
+    """
+    # The first answer of each builds its statements and its template.
+    press(base, paths, headers, rate=given.rate, seconds=len(paths) / given.rate)
+    took: Took = {name: [] for name in paths}
+    with ThreadPoolExecutor(1) as pool:
+        for _ in range(given.repeats):
+            alone = speed(given.seconds / 2)
+            asking = pool.submit(press, base, paths, headers, rate=given.rate, seconds=given.seconds + 1)
+            beside = speed(given.seconds)
+            for name, each in asking.result().items():
+                took[name] += each
+            alone = (alone + speed(given.seconds / 2)) / 2
+            print(f"worker {alone:,.0f} runs/s alone, {beside:,.0f} beside", flush=True)
+            figures.add(f"{what}: the worker alone", place.mode, "runs/s", alone)
+            figures.add(f"{what}: what the worker loses", place.mode, "%", (1 - beside / alone) * 100)
+    every = [one for each in took.values() for one in each]
+    slowest = max(took, key=lambda name: percentile(took[name], 0.95))
+    figures.add(f"{what}: all answers, p50", place.mode, "ms", statistics.median(every))
+    figures.add(f"{what}: all answers, p95", place.mode, "ms", percentile(every, 0.95))
+    worst = percentile(took[slowest], 0.95)
+    figures.add(f"{what}: the slowest address, p95", place.mode, "ms", worst, address=slowest)
+    _show(took)
+
+
+def _show(took: Took) -> None:
+    """How long they took, the slowest first."""
     print(f"{'milliseconds':64} {'n':>5} {'median':>8} {'p95':>8} {'most':>8}")
-    for name, each in [*sorted(asked.items(), key=lambda one: -percentile(one[1], 0.95)), ("all", every)]:
-        figures = (statistics.median(each), percentile(each, 0.95), max(each))
-        print(f"{name[:64]:64} {len(each):5} " + " ".join(f"{one:8.1f}" for one in figures))
-    print(f"the aim is a p95 of {AIM_MS:.0f}; load average {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores")
-    print(
-        f"worker {alone:,.0f} runs/s alone, {beside:,.0f} beside: {1 - beside / alone:.1%} less (aim: {AIM_LOSS:.0%})"
-    )
+    for name, each in sorted(took.items(), key=lambda one: -percentile(one[1], 0.95)):
+        found = (statistics.median(each), percentile(each, 0.95), max(each))
+        print(f"{name[:64]:64} {len(each):5} " + " ".join(f"{one:8.1f}" for one in found))
 
 
 def _ask(base: str, path: str, headers: Mapping[str, str]) -> None:
