@@ -8,7 +8,9 @@ BIN := $(VENV)/bin
 # Where the environment was made. It is made again when it was moved, or when its Python is gone.
 PLACE := $(VENV)/.place
 MADE_IN := $(shell $(BIN)/python -c 'print(open("$(PLACE)").read())' 2>/dev/null)
-WORKERS ?= 2
+# How many tests run at a time; many of them wait for processes that they started.
+TESTS := $(or $(WORKERS),3)
+FAULTS := $(or $(WORKERS),2)
 
 help: ## say what can be made
 	@echo "make TARGET, where TARGET is one of:"
@@ -18,9 +20,9 @@ demo: $(VENV)/.installed ## run thousands of jobs over real files, and check the
 	@echo "demo: running jobs over the files of Python's standard library; needs no service"
 	$(BIN)/jobledger demo $(ARGS)
 
-test: $(VENV)/.installed-test ## run every test, of the fault suite a short part (WORKERS=2 at a time; ARGS= goes to pytest)
-	@echo "test: running every test, and the short part of the fault suite (make faults), $(WORKERS) at a time"
-	$(BIN)/python -m pytest -n $(WORKERS) -m "short or not (faults or long)" $(ARGS)
+test: $(VENV)/.installed-test ## run every test, of the fault suite a short part (WORKERS=3 at a time; ARGS= goes to pytest)
+	@echo "test: running every test, and the short part of the fault suite (make faults), $(TESTS) at a time"
+	$(BIN)/python -m pytest -n $(TESTS) -m "short or not (faults or long)" $(ARGS)
 
 check: $(VENV)/.installed-check ## lint, format and types: ruff and mypy --strict
 	@echo "check: ruff check, ruff format --check, mypy --strict"
@@ -39,8 +41,8 @@ browser: ## install Chromium, for the tests of the pages, where it is missing (D
 	fi
 
 faults: $(VENV)/.installed-test ## kill, freeze and flush real processes and servers; takes minutes
-	@echo "faults: the whole fault suite, $(WORKERS) at a time; python -m tests.faults.table then writes its table"
-	$(BIN)/python -m pytest -n $(WORKERS) -m faults --timeout 600 $(ARGS)
+	@echo "faults: the whole fault suite, $(FAULTS) at a time; python -m tests.faults.table then writes its table"
+	$(BIN)/python -m pytest -n $(FAULTS) -m faults --timeout 600 $(ARGS)
 
 bench: $(VENV)/.installed-test ## measure; figures, not tests (ARGS="drain --repeats 1" for a part)
 	@echo "bench: every program that docs/performance.md is made of, one after another; JSON lines in artifacts/"
