@@ -59,7 +59,7 @@ claims from the queue's index (without) walk past them.""",
 have succeeded: 20 requests a second, each list in its turn, timed from when the request was due, so that one that waits
 for another is late by as much. The worker is measured alone before and after.""",
     "web": """Pages over a million runs
-The same of the pages, without Redis, and with as many runs again that wait for the worker: whoever lists what waits
+The same of the pages, without Redis, and with 1,200,000 more that wait for the worker: whoever lists what waits
 must find its way among them.""",
     "fairness": """Processes that share one SQLite file
 SQLite lets one connection write at a time. Ours stand in a queue for it; without, the fastest takes all.""",
@@ -93,13 +93,13 @@ _OF_LATENCY = (
     " is one script in the ready index, one claim, whose commit does not wait for the disk, and one wake-up."
 )
 _OF_MEMORY = (
-    "the supervisor has 31 MB of its own, though it imports no application; the process that forks has 58 MB, most"
-    " of it SQLAlchemy, pydantic and their like; and each worker process makes about 25 MB of that its own within"
-    " seconds, for Python writes a reference count into whatever it touches."
+    "the supervisor has 16 MB; the process that forks has some 60 MB, most of it SQLAlchemy, pydantic and their like;"
+    " and each worker process makes about 17 MB of that its own within seconds, for Python writes a reference count"
+    " into whatever it touches."
 )
 _OF_IDLING = (
-    "each worker process ends a blocking wait five times a second (0.17 %), looks after leases and the index (0.14 %)"
-    " and for its supervisor's word (0.09 %); the supervisor takes 0.2 % and the scheduler 0.4 %."
+    "each worker process ends a blocking wait twice a second and looks after leases, the index and its supervisor's"
+    " word about once a second; the scheduler renews its lead and looks for what is due once a second."
 )
 SHORTFALLS = {
     "drain, 1 process, against dramatiq": _OF_DRAINING,
