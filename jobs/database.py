@@ -7,10 +7,9 @@ queue (``sqlite_queue``). PostgreSQL: a pool, time limits on statements and lock
 from __future__ import annotations
 
 import logging
-import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
-from datetime import datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -20,19 +19,19 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, InterfaceError, Operationa
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm import Session
 
-from jobs import postgres, postgres_server
-from jobs.clock import Clock, SystemClock, new_token
+from jobs import postgres, postgres_server, sqlite_connection
+from jobs.clock import Clock, SystemClock
 from jobs.errors import ConfigurationError, JobsError, LedgerBusy, LedgerMissing, LedgerRefused, ServiceDown
-from jobs.models import read_json, write_moment
+from jobs.models import read_json
 from jobs.settings import Settings, hide_password
+from jobs.slow import warn_of_slow_statements
+from jobs.sqlite_connection import WRITES
 from jobs.sqlite_queue import WriteQueue
 
 log = logging.getLogger("jobs.database")
 
 _BUSY = ("locked", "lock timeout", "QueuePool", "deadlock detected", "could not serialize")
 """What databases say when others are in the way: a later try may succeed."""
-WRITES = "jobs_writes"
-"""Execution option of a connection whose transaction will write."""
 
 
 class Database:
@@ -204,8 +203,10 @@ class Database:
                     "check_same_thread": False,
                 },
             )
-            event.listen(engine, "connect", self._on_sqlite_connect)
-            event.listen(engine, "begin", _on_sqlite_begin)
+            event.listen(
+                engine, "connect", lambda connection, record: sqlite_connection.prepare(connection, self.clock)
+            )
+            event.listen(engine, "begin", sqlite_connection.begin)
         else:
             engine = create_engine(
                 self.url,
@@ -223,46 +224,11 @@ class Database:
             postgres.give_back_what_is_gone(engine)
         if self._settings.database_schema:
             engine = engine.execution_options(schema_translate_map={None: self._settings.database_schema})
-        _warn_of_slow_statements(engine, self._settings.slow_statement, self.clock)
+        warn_of_slow_statements(engine, self._settings.slow_statement, self.clock)
         return engine
 
     def _connect_to_postgres(self, dialect: Any, record: Any, arguments: list[Any], options: dict[str, Any]) -> Any:
         return postgres.connect(self._settings, *arguments, **options)
-
-    def _on_sqlite_connect(self, connection: Any, record: Any) -> None:
-        # The driver must not begin transactions of its own: _on_sqlite_begin does.
-        connection.isolation_level = None
-        register_sqlite_functions(connection, self.clock)
-        cursor = connection.cursor()
-        mode = cursor.execute("PRAGMA journal_mode=WAL").fetchone()[0]
-        if mode != "wal":
-            raise ConfigurationError(
-                f"SQLite cannot use its write-ahead log here (it answered {mode}).",
-                hint="Put the ledger on a local disk, not a network file system.",
-            )
-        cursor.execute("PRAGMA synchronous=FULL")
-        cursor.close()
-
-
-def register_sqlite_functions(connection: sqlite3.Connection, clock: Clock) -> None:
-    """The functions that ``jobs.sql`` calls; needed on any connection that our statements run on."""
-    connection.create_function("jobs_now", 0, lambda: write_moment(clock.now()))
-    connection.create_function("jobs_plus", 2, _plus, deterministic=True)
-    connection.create_function("jobs_between", 2, _between, deterministic=True)
-    connection.create_function("jobs_token", 0, lambda: new_token().hex)
-
-
-def _plus(moment: str | None, seconds: float | None) -> str | None:
-    if moment is None or seconds is None:
-        return None
-    later = datetime.fromisoformat(moment) + timedelta(seconds=seconds)
-    return later.isoformat(sep=" ", timespec="microseconds")
-
-
-def _between(earlier: str | None, later: str | None) -> float | None:
-    if earlier is None or later is None:
-        return None
-    return (datetime.fromisoformat(later) - datetime.fromisoformat(earlier)).total_seconds()
 
 
 def _parse(url: str) -> URL:
@@ -287,27 +253,3 @@ def _parse(url: str) -> URL:
             "A ledger in memory would be lost with its process.", hint="Name a file: sqlite:///jobs.db."
         )
     return parsed.set(drivername="sqlite+pysqlite", database=str(Path(parsed.database).absolute()))
-
-
-def _on_sqlite_begin(connection: Connection) -> None:
-    writes = connection.get_execution_options().get(WRITES)
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
-
-
-def _warn_of_slow_statements(engine: Engine, limit: timedelta, clock: Clock) -> None:
-    seconds = limit.total_seconds()
-
-    def before(connection: Connection, *rest: Any) -> None:
-        connection.info["jobs_began"] = clock.monotonic()
-
-    def after(connection: Connection, cursor: Any, statement: str, *rest: Any) -> None:
-        took = clock.monotonic() - connection.info.get("jobs_began", 0.0)
-        if took > seconds:
-            # The statement's text holds no values: they are always bound.
-            log.warning(
-                "A statement was slow.",
-                extra={"statement": statement[:500], "duration_ms": round(took * 1e3)},
-            )
-
-    event.listen(engine, "before_cursor_execute", before)
-    event.listen(engine, "after_cursor_execute", after)

@@ -11,8 +11,9 @@ from sqlalchemy import event
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
-from jobs.database import Database, register_sqlite_functions
+from jobs.database import Database
 from jobs.errors import EnqueueRefused
+from jobs.sqlite_connection import register_sqlite_functions
 
 _PENDING, _OWN = "jobs_pending", "jobs_own"
 

@@ -12,7 +12,7 @@ from uuid import UUID
 from dramatiq import Actor
 from dramatiq.broker import Broker, Consumer, MessageProxy
 from dramatiq.common import dq_name, q_name
-from dramatiq.errors import ConnectionFailed, QueueJoinTimeout, QueueNotFound
+from dramatiq.errors import ConnectionFailed, QueueNotFound
 from dramatiq.message import Message
 from dramatiq.middleware import GroupCallbacks, Middleware, TimeLimit
 from dramatiq.threading import is_gevent_active
@@ -22,6 +22,7 @@ from jobs.app import App
 from jobs.dramatiq import actor_job
 from jobs.dramatiq.backoff import uncapped
 from jobs.dramatiq.groups import LedgerGroupCallbacks
+from jobs.dramatiq.joining import wait_for_queue
 from jobs.dramatiq.keys import ACTOR_OPTIONS
 from jobs.dramatiq.limits import LedgerTimeLimit
 from jobs.dramatiq.proxy import LedgerMessage
@@ -269,15 +270,7 @@ class LedgerBroker(Broker):
         """
         if queue_name not in self.queues:
             raise QueueNotFound(queue_name)  # type: ignore[no-untyped-call]
-        clock = self.app.clock
-        until = None if timeout is None else clock.monotonic() + timeout / 1000
-        while True:
-            with self.app.database.read() as connection:
-                if not messages.has_unfinished(connection, queue_name):
-                    break
-            if until is not None and clock.monotonic() >= until:
-                raise QueueJoinTimeout(queue_name)  # type: ignore[no-untyped-call]
-            clock.sleep(interval / 1000)
+        wait_for_queue(self.app, queue_name, timeout=timeout, interval=interval)
         if self.fail_fast_default if fail_fast is None else fail_fast:
             for message in self.dead_letters_by_queue[queue_name]:
                 raise (message._exception or Exception("Message failed with unknown error")) from None

@@ -1,0 +1,25 @@
+"""Joining: wait until nothing of a queue is left to do."""
+
+from __future__ import annotations
+
+from dramatiq.errors import QueueJoinTimeout
+
+from jobs.app import App
+from jobs.ledger import messages
+
+
+def wait_for_queue(app: App, queue_name: str, *, timeout: int | None, interval: int) -> None:
+    """Return when no run of the queue waits or is performed; ``timeout`` and ``interval`` in milliseconds.
+
+    Raises:
+        QueueJoinTimeout: not within ``timeout``.
+    """
+    clock = app.clock
+    until = None if timeout is None else clock.monotonic() + timeout / 1000
+    while True:
+        with app.database.read() as connection:
+            if not messages.has_unfinished(connection, queue_name):
+                return
+        if until is not None and clock.monotonic() >= until:
+            raise QueueJoinTimeout(queue_name)  # type: ignore[no-untyped-call]
+        clock.sleep(interval / 1000)
