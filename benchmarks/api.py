@@ -58,7 +58,7 @@ def worker(url: str, redis_url: str) -> None:
         def perform(self) -> None:
             pass
 
-    settings = Settings(database_url=url, redis_url=redis_url, log_format="json", queues=("default",))
+    settings = Settings.read(database_url=url, redis_url=redis_url, log_format="json", queues=("default",))
     app = boot.configure(boot.build(settings))
     configure_logging(settings)
     subscribe(app.events)

@@ -80,7 +80,7 @@ def ago(moment: datetime | None, now: datetime) -> Markup:
 
 def when(moment: datetime | None) -> str:
     """To the second, in UTC."""
-    return "" if moment is None else moment.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S")
+    return "" if moment is None else moment.astimezone(UTC).isoformat(" ", "seconds")[:-6]
 
 
 def stamp(moment: datetime | None) -> Markup:
