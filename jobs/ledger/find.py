@@ -22,8 +22,9 @@ MIN_SHORT_ID = 6
 _IDS = Batch("wanted", id=Uuid())
 _DIGITS = set("0123456789abcdef")
 _RUN_NAMES = tuple(field.name for field in fields(RunRecord))
-_RUN_COLUMNS = tuple(getattr(JobRun, name) for name in _RUN_NAMES)
-_ONE = select(*_RUN_COLUMNS).where(JobRun.id == bindparam("run_id", type_=Uuid()))
+RUN_COLUMNS = tuple(getattr(JobRun, name) for name in _RUN_NAMES)
+"""What ``run_of`` makes a record of."""
+_ONE = select(*RUN_COLUMNS).where(JobRun.id == bindparam("run_id", type_=Uuid()))
 _IS_THERE = select(JobRun.id).where(JobRun.id == bindparam("run_id", type_=Uuid()))
 _ATTEMPT_COLUMNS = tuple(getattr(JobAttempt, field.name) for field in fields(AttemptRecord))
 _ATTEMPTS = (
@@ -38,7 +39,7 @@ _ATTEMPTS_BEFORE = _ATTEMPTS.where(JobAttempt.attempt < bindparam("before", type
 def find_run(session: Executor, run_id: UUID) -> RunRecord | None:
     """The run with this id, purged or not; None when there is none."""
     row = session.execute(_ONE, {"run_id": run_id}).one_or_none()
-    return _run(row) if row is not None else None
+    return run_of(row) if row is not None else None
 
 
 def find_named(session: Executor, text: str) -> RunRecord:
@@ -61,14 +62,14 @@ def find_runs(session: Executor, run_ids: Sequence[UUID]) -> dict[UUID, RunRecor
     dialect = dialect_of(session)
     for start in range(0, len(run_ids), MAX_PAGE):
         some = [(one,) for one in run_ids[start : start + MAX_PAGE]]
-        runs = map(_run, session.execute(_these(dialect), _IDS.rows(dialect, some)).all())
+        runs = map(run_of, session.execute(_these(dialect), _IDS.rows(dialect, some)).all())
         found |= {run.id: run for run in runs}
     return found
 
 
 @cache
 def _these(dialect: str) -> Select[Any]:
-    return select(*_RUN_COLUMNS).where(one_of(dialect, JobRun.id, select(_IDS.table(dialect).c.id)))
+    return select(*RUN_COLUMNS).where(one_of(dialect, JobRun.id, select(_IDS.table(dialect).c.id)))
 
 
 def list_runs(
@@ -81,7 +82,7 @@ def list_runs(
     limit: int = 50,
 ) -> list[RunRecord]:
     """Runs, newest first, purged ones left out; ``before`` is the id that the last page ended with."""
-    query: Select[Any] = select(*_RUN_COLUMNS).where(JobRun.deleted_at.is_(None))
+    query: Select[Any] = select(*RUN_COLUMNS).where(JobRun.deleted_at.is_(None))
     if kind is not None:
         query = query.where(JobRun.kind == kind)
     if queue is not None:
@@ -91,7 +92,7 @@ def list_runs(
     if before is not None:
         query = query.where(JobRun.id < before)
     rows = session.execute(query.order_by(JobRun.id.desc()).limit(min(limit, MAX_PAGE)))
-    return [_run(row) for row in rows.all()]
+    return [run_of(row) for row in rows.all()]
 
 
 def list_attempts(
@@ -156,7 +157,8 @@ def _by_part(session: Executor, plain: str) -> list[UUID]:
     return list(found)[:11]
 
 
-def _run(row: Any) -> RunRecord:
+def run_of(row: Any) -> RunRecord:
+    """The record of a row of ``RUN_COLUMNS``."""
     values: dict[str, Any] = dict(zip(_RUN_NAMES, row, strict=True))
     values["state"] = RunState(values["state"])
     values["cause"] = Cause(values["cause"]) if values["cause"] else None

@@ -26,6 +26,8 @@ from sqlalchemy import (
     union_all,
 )
 
+from jobs.ledger.find import RUN_COLUMNS, run_of
+from jobs.ledger.records import RunRecord
 from jobs.ledger.selectors import Selector
 from jobs.ledger.strands import Bundle, Strand, bundles_of, strands_of
 from jobs.models import JobRun, UtcDateTime
@@ -64,16 +66,20 @@ def places(
 
 def newest(
     session: Executor, selector: Selector, *, after: Place | None = None, limit: int, now: datetime | None = None
-) -> list[Place]:
-    """The ``limit`` latest places of the runs that match, or those after ``after``: by one statement, as a rule."""
-    found: list[Place] = []
+) -> list[RunRecord]:
+    """The ``limit`` latest of the runs that match, or of those after ``after``: by one statement, as a rule."""
+    found: list[RunRecord] = []
     beyond = {"after_at": after[0], "after_id": after[1]} if after else {}
     for shape in _in_turn(session, selector):
         build = _newest if shape.key is not None else _newest.__wrapped__
         query = build(shape, limit, after is not None)
-        rows = session.execute(query, {**_names_of(shape.bundles), **beyond, "now": now}).all()
-        found += [(row[0], row[1]) for row in rows]
-    return sorted(found, reverse=True)[:limit]
+        found += map(run_of, session.execute(query, {**_names_of(shape.bundles), **beyond, "now": now}).all())
+    return sorted(found, key=place_of, reverse=True)[:limit]
+
+
+def place_of(run: RunRecord) -> Place:
+    """Where it stands in a list."""
+    return run.state_at, run.id
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,11 +91,14 @@ class _Shape:
 
 
 @lru_cache(maxsize=256)
-def _newest(shape: _Shape, limit: int, goes_on: bool) -> Select[datetime, UUID]:
+def _newest(shape: _Shape, limit: int, goes_on: bool) -> Select[Any]:
     """Kept: to build it takes longer than the database takes to answer."""
     after = (bindparam("after_at", type_=UtcDateTime()), bindparam("after_id", type_=Uuid())) if goes_on else None
     every = _together([_term(one, after, limit) for one in shape.bundles])
-    return select(every.c.state_at, every.c.id).order_by(every.c.state_at.desc(), every.c.id.desc()).limit(limit)
+    latest = every.c.state_at.desc(), every.c.id.desc()
+    page = select(every.c.state_at, every.c.id).order_by(*latest).limit(limit).subquery("page")
+    rows = select(*RUN_COLUMNS).join_from(page, JobRun, JobRun.id == page.c.id)
+    return rows.order_by(page.c.state_at.desc(), page.c.id.desc())
 
 
 def tally(session: Executor, selector: Selector, *, now: datetime | None = None) -> dict[tuple[str, str, str], int]:

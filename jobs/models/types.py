@@ -7,6 +7,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
+from pydantic_core import from_json
 from sqlalchemy import (
     JSON,
     DateTime,
@@ -30,6 +31,10 @@ CONVENTION = {
     "ix": "ix_%(table_name)s_%(column_0_name)s",
     "ck": "ck_%(table_name)s_%(constraint_name)s",
 }
+
+
+MAX_QUICK = 4000
+"""Shorter JSON is read by the quicker parser, for no number in it is too long for Python to write again."""
 
 
 def write_moment(moment: datetime) -> str:
@@ -68,6 +73,11 @@ def read_json(text: str | bytes) -> Any:
 
     Such a row was not written by us, and must not keep others from being read with it.
     """
+    if len(text) < MAX_QUICK:
+        try:
+            return from_json(text)
+        except (ValueError, RecursionError):
+            pass
     try:
         return json.loads(text)
     except (ValueError, RecursionError):
@@ -93,11 +103,10 @@ class JsonText(TypeDecorator[Any]):
 
         return bind
 
-    def result_processor(self, dialect: Dialect, coltype: object) -> Callable[[Any], Any]:
-        def read(value: Any) -> Any:
-            return read_json(value) if isinstance(value, str) and dialect.name == "sqlite" else value
-
-        return read
+    def result_processor(self, dialect: Dialect, coltype: object) -> Callable[[Any], Any] | None:
+        if dialect.name != "sqlite":
+            return None  # The driver has read it.
+        return lambda value: read_json(value) if isinstance(value, str) else value
 
 
 class id_tail(FunctionElement[str]):  # noqa: N801

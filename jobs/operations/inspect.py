@@ -12,7 +12,7 @@ from jobs.errors import SelectorRefused
 from jobs.ledger import find, reports, workers
 from jobs.ledger.records import AttemptRecord, RunRecord
 from jobs.ledger.selectors import Selector
-from jobs.ledger.walk import Place, newest
+from jobs.ledger.walk import Place, newest, place_of
 from jobs.operations.operator import Operator, Permission
 from jobs.states import RunState
 
@@ -38,10 +38,8 @@ def list_runs(app: App, operator: Operator, selector: Selector, *, limit: int = 
     after = read_cursor(cursor) if cursor else None
     with app.database.read() as connection:
         found = newest(connection, selector, after=after, limit=limit + 1)
-        page = found[:limit]
-        by_id = find.find_runs(connection, [run_id for _, run_id in page])
-    runs = [shown(by_id[run_id], operator) for _, run_id in page if run_id in by_id]
-    return Page(runs, write_cursor(page[-1]) if len(found) > limit else None)
+    runs = [shown(run, operator) for run in found[:limit]]
+    return Page(runs, write_cursor(place_of(found[limit - 1])) if len(found) > limit else None)
 
 
 def find_run(app: App, operator: Operator, text: str) -> tuple[RunRecord, list[AttemptRecord]]:

@@ -1,4 +1,4 @@
-"""Walk: a page of a list is what the walk in order begins with, and costs one statement for its places."""
+"""Walk: a page of a list is what the walk in order begins with, and costs one statement."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from sqlalchemy import event
 
 from jobs.ledger import walk
 from jobs.ledger.selectors import Selector
-from jobs.ledger.walk import Count, count_up_to, newest, places
+from jobs.ledger.walk import Count, count_up_to, newest, place_of, places
 from jobs.states import Cause, Outcome, RunState
 from tests.book import Book
 
@@ -58,7 +58,7 @@ def test_pages_of_the_newest_are_the_walk_in_order(
         whole = list(places(connection, chosen, newest_first=True, now=mixed.now))
         paged: list[walk.Place] = []
         while some := newest(connection, chosen, after=paged[-1] if paged else None, limit=5, now=mixed.now):
-            paged += some
+            paged += map(place_of, some)
         counted = count_up_to(connection, chosen, most=1000, now=mixed.now)
         capped = count_up_to(connection, chosen, most=3, now=mixed.now)
 
@@ -77,12 +77,12 @@ def test_a_list_that_is_asked_again_has_what_came_meanwhile(mixed: Book) -> None
         after = newest(connection, Selector(kinds=("M*",)), limit=1000, now=mixed.now)
         others = newest(connection, Selector(kinds=("O*",)), limit=1000, now=mixed.now)
 
-    assert [place for _, place in after[:1]] == [run_id]
+    assert after[0].id == run_id
     assert after[1:] == before
-    assert not {place for _, place in others} & {place for _, place in after}
+    assert not {run.id for run in others} & {run.id for run in after}
 
 
-def test_a_pattern_costs_two_statements_for_names_and_one_for_places(mixed: Book) -> None:
+def test_a_pattern_costs_two_statements_for_names_and_one_for_runs(mixed: Book) -> None:
     asked: list[str] = []
 
     def note(connection: Any, cursor: Any, statement: str, *rest: Any) -> None:
@@ -95,5 +95,5 @@ def test_a_pattern_costs_two_statements_for_names_and_one_for_places(mixed: Book
         newest(connection, Selector(), limit=5)
 
     assert by_pattern <= (3 if mixed.database.dialect == "postgresql" else 4)
-    # The names of what waits, and the places.
+    # The names of what waits, and the runs.
     assert len(asked) - by_pattern == 2
