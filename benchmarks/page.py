@@ -46,13 +46,17 @@ def _figure(line: dict[str, Any]) -> Figure:
 
 
 def _facts(lines: list[dict[str, Any]]) -> Iterator[str]:
-    first, last = lines[0], lines[-1]
+    first = lines[0]
     machine, versions = first["machine"], first["versions"]
+    moments, rounds = sorted(line["at"] for line in lines), sorted(line["settings"]["repeats"] for line in lines)
+    said = (
+        f"{rounds[0]} to {rounds[-1]} rounds" if rounds[0] < rounds[-1] else f"{rounds[0]} round{'s' * (rounds[0] > 1)}"
+    )
     yield ""
     yield (
-        f"Measured {first['at']} to {last['at']} on {machine['cores']} cores ({machine['processor']}), "
+        f"Measured {moments[0]} to {moments[-1]} on {machine['cores']} cores ({machine['processor']}), "
         f"{machine['system']}, shared by workers, PostgreSQL and Valkey; "
-        f"{first['repeats']} round{'s' * (first['repeats'] > 1)}; one fsync takes {machine['fsync_ms']:.1f} ms here. "
+        f"{said}; one fsync takes {machine['fsync_ms']:.1f} ms here. "
         + ", ".join(f"{name} {one}" for name, one in versions.items())
         + "."
     )
