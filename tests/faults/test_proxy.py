@@ -10,7 +10,7 @@ import pytest
 
 from tests.faults.proxy import FAULTS, FaultyProxy
 
-pytestmark = [pytest.mark.faults, pytest.mark.slow, pytest.mark.timeout(400)]
+pytestmark = [pytest.mark.faults, pytest.mark.alone, pytest.mark.slow, pytest.mark.timeout(400)]
 SENDERS = 16
 
 
