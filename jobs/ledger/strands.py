@@ -63,7 +63,7 @@ def bundles_of(session: Executor, chosen: Selector) -> list[Bundle]:
     bundles = []
     for state in states_of(chosen):
         if state is RunState.QUEUED:
-            bundles += _of_waiting(session, chosen, [*names, *rest])
+            bundles += _of_waiting(session, chosen, names, rest)
         elif state not in FINAL:
             bundles.append(Bundle([is_state(state), *names, *rest], state))
     ended = [state for state in states_of(chosen) if state in FINAL]
@@ -80,12 +80,12 @@ def bundles_of(session: Executor, chosen: Selector) -> list[Bundle]:
     return bundles
 
 
-def _of_waiting(session: Executor, chosen: Selector, rest: Strand) -> list[Bundle]:
+def _of_waiting(session: Executor, chosen: Selector, names: Strand, rest: Strand) -> list[Bundle]:
     """The waiting runs that are meant: a strand a name, for the one index of them begins with names."""
     here = [is_state(RunState.QUEUED), *of_parts(chosen), *rest]
     meant = [(queue, kind) for kind, queue in waiting_names(session) if _is_meant(chosen, queue, kind)]
     if len(meant) > NAMES:
-        return [Bundle(here, RunState.QUEUED)]
+        return [Bundle([*here, *names], RunState.QUEUED)]
     return [Bundle(here, RunState.QUEUED, tuple(meant))] if meant else []
 
 
