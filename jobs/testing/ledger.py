@@ -121,31 +121,15 @@ class Ledger:
 
     def fail(self, kind: type[Job], error: BaseException | None = None, *, times: int = 1) -> None:
         """Let the next attempts at this kind raise ``error`` instead of performing."""
-
-        def plan(fn: Callable[[], Any]) -> Any:
-            raise error if error is not None else RuntimeError("failed on demand")
-
-        self._attempts.plan(kind, plan, times)
+        self._break(kind, lambda: error if error is not None else RuntimeError("failed on demand"), times)
 
     def time_out(self, kind: type[Job], *, times: int = 1, late: bool = False) -> None:
         """Let the next attempts at this kind exceed their time limit; ``late``: after all their work."""
-
-        def plan(fn: Callable[[], Any]) -> Any:
-            if late:
-                fn()
-            raise TimeLimitExceeded("timed out on demand")
-
-        self._attempts.plan(kind, plan, times)
+        self._break(kind, lambda: TimeLimitExceeded("timed out on demand"), times, late)
 
     def crash(self, kind: type[Job], *, times: int = 1, late: bool = False) -> None:
         """Let the process die in the next attempts at this kind; ``late``: after all their work, before its record."""
-
-        def plan(fn: Callable[[], Any]) -> Any:
-            if late:
-                fn()
-            raise Crash("crashed on demand")
-
-        self._attempts.plan(kind, plan, times)
+        self._break(kind, lambda: Crash("crashed on demand"), times, late)
 
     def runs(self, kind: type[Job] | None = None) -> list[RunRecord]:
         """The runs there are, in the order in which they were enqueued; of one kind, or all. At most 1,000."""
@@ -203,6 +187,14 @@ class Ledger:
             if claims:
                 return claims
         return []
+
+    def _break(self, kind: type[Job], error: Callable[[], BaseException], times: int, late: bool = False) -> None:
+        def plan(fn: Callable[[], Any]) -> Any:
+            if late:
+                fn()
+            raise error()
+
+        self._attempts.plan(kind, plan, times)
 
     def _expire(self) -> None:
         with self.app.database.write() as connection:
