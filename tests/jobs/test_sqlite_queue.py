@@ -18,6 +18,7 @@ import pytest
 
 from jobs.errors import ConfigurationError, Conflict, LedgerBusy
 from jobs.sqlite_queue import WriteQueue
+from tests.open_files import needs_proc, opened_in
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -175,16 +176,7 @@ def queue_in_thread(queue: WriteQueue) -> Iterator[None]:
     yield
 
 
-def open_files() -> list[str]:
-    """What this process has open, by path; what is closed meanwhile is left out."""
-    found = []
-    for one in Path("/proc/self/fd").iterdir():
-        with contextlib.suppress(OSError):
-            found.append(str(one.readlink()))
-    return found
-
-
-@pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="open files are counted in /proc")
+@needs_proc
 def test_a_writer_that_hangs_costs_the_others_one_thread_and_no_more_files(database: Path) -> None:
     queue = WriteQueue(database)
     with held_elsewhere(database) as child:
@@ -193,7 +185,7 @@ def test_a_writer_that_hangs_costs_the_others_one_thread_and_no_more_files(datab
         for _ in range(10):
             with pytest.raises(LedgerBusy), queue.turn(limit_seconds=0.01):
                 pass
-            files.append(len([one for one in open_files() if one.startswith(str(database.parent))]))
+            files.append(len(opened_in(database.parent)))
             assert sum(thread.name == "jobs-sqlite-queue" for thread in threading.enumerate()) == 1
         assert len(set(files)) == 1
 
@@ -387,7 +379,7 @@ def test_a_closed_queue_leaves_no_open_file_and_opens_again(database: Path) -> N
     queue.close()
 
     if Path("/proc/self/fd").exists():
-        assert [one for one in open_files() if one.startswith(str(database.parent))] == []
+        assert opened_in(database.parent) == []
     with queue.turn():
         pass
 
