@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from sqlalchemy import event
 
-from jobs.ledger import walk
+from jobs.ledger import strands, walk
 from jobs.ledger.selectors import Selector
 from jobs.ledger.walk import Count, count_up_to, newest, place_of, places
 from jobs.states import Cause, Outcome, RunState
@@ -80,6 +80,20 @@ def test_a_list_that_is_asked_again_has_what_came_meanwhile(mixed: Book) -> None
     assert after[0].id == run_id
     assert after[1:] == before
     assert not {run.id for run in others} & {run.id for run in after}
+
+
+def test_very_many_names_of_waiting_runs_are_one_strand_with_the_same_runs(
+    mixed: Book, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    chosen = [Selector(), Selector(kinds=("M*",), queues=("a",)), Selector(states=("ready",), kinds=("Mail",))]
+    with mixed.database.read() as connection:
+        before = [newest(connection, one, limit=1000, now=mixed.now) for one in chosen]
+        monkeypatch.setattr(strands, "NAMES", 0)
+        assert len(strands.strands_of(connection, chosen[2])) == 1
+        after = [newest(connection, one, limit=1000, now=mixed.now) for one in chosen]
+
+    assert all(before)
+    assert after == before
 
 
 def test_a_pattern_costs_two_statements_for_names_and_one_for_runs(mixed: Book) -> None:
