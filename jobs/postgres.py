@@ -55,6 +55,8 @@ def connect_options(settings: Settings) -> dict[str, Any]:
     # A plan made for an empty ledger would be kept for a full one; and its hot pages are in memory.
     # Moments then come in UTC, as they are kept here, and need not be turned.
     said += ["-c plan_cache_mode=force_custom_plan", "-c random_page_cost=1.1", "-c timezone=UTC"]
+    # To compile a plan takes longer than any of ours, and claims beside a great backlog look dear enough for it.
+    said += ["-c jit=off"]
     return {**options, "options": " ".join(said)}
 
 

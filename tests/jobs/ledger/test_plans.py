@@ -35,8 +35,7 @@ def full(book: Book) -> Book:
     book.insert([new_run(max_attempts=1) for _ in range(MANY)])
     book.settle(*(ending(held, Outcome.SUCCEEDED) for held in book.claim_due(MANY)))
     book.insert([new_run(priority=n % 3) for n in range(60)])
-    with book.database.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-        connection.exec_driver_sql("ANALYZE")
+    _analyze(book)
     return book
 
 
@@ -135,22 +134,43 @@ def test_a_sweep_that_finds_nothing_reads_next_to_nothing(full, duty):
     assert read < MANY / 20
 
 
-def test_a_claim_keeps_to_its_index_where_the_planners_figures_are_of_an_empty_queue(book):
+@pytest.mark.parametrize("count", [10, 500])
+def test_a_claim_keeps_to_its_index_where_the_planners_figures_are_of_an_empty_queue(book, count):
     book.insert([new_run(max_attempts=1) for _ in range(2 * MANY)])
     while claims := book.claim_due(MANY):
         book.settle(*(ending(held, Outcome.SUCCEEDED) for held in claims))
+    _analyze(book)
+    book.insert([new_run() for _ in range(10 * MANY)])
+
+    assert _read_to_claim(book, count) < 3 * count + MANY / 4
+
+
+@pytest.mark.parametrize("count", [10, 500])
+def test_a_claim_keeps_to_its_index_where_the_planners_figures_are_of_a_great_backlog(book, count):
+    book.insert([new_run(kind=f"Kind{n % 3}" if n % 2 else "Mail") for n in range(20 * MANY)])
+    _analyze(book)
+
+    assert _read_to_claim(book, count) < 6 * count + MANY / 4
+
+
+def _analyze(book: Book) -> None:
     with book.database.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
         connection.exec_driver_sql("VACUUM ANALYZE" if book.database.dialect == "postgresql" else "ANALYZE")
-    book.insert([new_run() for _ in range(MANY)])
-    with book.crash_before_commit() as connection:
-        read = rows_read(
-            connection,
-            lambda: claiming.claim_due(
-                connection, "default", count=10, kinds=["Mail"], worker="w1", lease=LEASE, now=book.now
-            ),
-        )
 
-    assert read < MANY / 4
+
+def _read_to_claim(book: Book, count: int) -> int:
+    """How many rows are read to claim so many."""
+    claims: list[Any] = []
+    with book.crash_before_commit() as connection:
+
+        def verb() -> None:
+            claims[:] = claiming.claim_due(
+                connection, "default", count=count, kinds=["Mail"], worker="w1", lease=LEASE, now=book.now
+            )
+
+        read = rows_read(connection, verb)
+    assert len(claims) == count
+    return read
 
 
 def test_a_list_reads_no_more_of_a_backlog_than_a_page_of_each_name(full):
