@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from functools import cache
 from uuid import UUID
 
-from sqlalchemy import Float, Select, Update, Uuid, bindparam, select, update
+from sqlalchemy import Float, Select, Update, Uuid, bindparam, select, true, update
 
 from jobs.models import JobRun
 from jobs.sql import Batch, Executor, dialect_of, ledger_now, one_of, plus_seconds
@@ -45,17 +45,16 @@ def cancelled_among(session: Executor, run_ids: Sequence[UUID]) -> set[UUID]:
 
 @cache
 def _renew(dialect: str) -> Update:
-    held = _HELD.table(dialect).c
-    free = (
-        select(JobRun.id)
-        .where(JobRun.id == held.id, JobRun.token == held.token, _HELD.among(dialect, JobRun.id, "id"))
-        .order_by(JobRun.id)
-        .with_for_update(skip_locked=True, of=JobRun)
-        .cte("free")
-    )
+    held = _HELD.table(dialect)
+    free = select(JobRun.id).where(JobRun.id == held.c.id, JobRun.token == held.c.token)
+    if dialect == "postgresql":
+        # Each locked by itself. Were they locked together, then for each that is settled between the look and the lock
+        # the whole look would be had again: on a busy worker for most of them, and that for seconds.
+        one = free.with_for_update(skip_locked=True).correlate(held).lateral("one")
+        free = select(one.c.id).select_from(held.join(one, true()))
     return (
         update(JobRun)
-        .where(one_of(dialect, JobRun.id, select(free.c.id)))
+        .where(one_of(dialect, JobRun.id, select(free.cte("free").c.id)))
         .values(lease_until=plus_seconds(ledger_now(), bindparam("lease_seconds", type_=Float())))
         .returning(JobRun.token)
         .execution_options(synchronize_session=False)

@@ -118,6 +118,28 @@ def test_settling_and_renewing_read_the_rows_they_are_about(full):
     assert ending_ < MANY / 4
 
 
+@pytest.mark.parametrize("few", [False, True])
+def test_a_renewal_judges_each_row_by_itself(full, few):
+    if full.database.dialect == "sqlite":
+        pytest.skip("SQLite has one writer: no row changes between a look and a lock")
+    pairs = [(one.run_id, one.token) for one in full.claim_due(2 if few else 40)]
+    plans: list[Any] = []
+
+    with full.crash_before_commit() as connection:
+
+        def note(conn: Any, cursor: Any, statement: str, parameters: Any, *rest: Any) -> None:
+            if "FOR UPDATE" in statement and not statement.startswith("EXPLAIN"):
+                plans.append(conn.exec_driver_sql(f"EXPLAIN (FORMAT JSON) {statement}", parameters).scalar_one())
+
+        event.listen(connection, "before_cursor_execute", note)
+        assert renew(connection, pairs, lease=LEASE, now=full.now) == {token for _, token in pairs}
+
+    locking = [node for plan in plans for node in _nodes(plan[0]["Plan"]) if node["Node Type"] == "LockRows"]
+    assert len(locking) == 1
+    # Else the join is made again for each row that is settled between the look and the lock.
+    assert not [node for node in _nodes(locking[0]) if "Join" in node["Node Type"] or "Loop" in node["Node Type"]]
+
+
 @pytest.mark.parametrize("duty", ["rescue", "end_orphans", "expire"])
 def test_a_sweep_that_finds_nothing_reads_next_to_nothing(full, duty):
     full.claim_due(20)
