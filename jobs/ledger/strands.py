@@ -11,10 +11,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any
 
-from sqlalchemy import CTE, ColumnElement, Select, select
+from sqlalchemy import CTE, ColumnElement, Select, bindparam, select
 from sqlalchemy.orm import InstrumentedAttribute
 
 from jobs.ledger.conditions import is_state, of_names, of_parts, of_states, of_the_rest, states_of
@@ -25,6 +25,8 @@ from jobs.states import FINAL, RunState
 
 Strand = list[ColumnElement[bool]]
 """Conditions that all hold."""
+EVERY = Selector()
+"""Nothing is said, so all is meant."""
 NAMES = 200
 """Most names of waiting runs that are walked side by side; beyond, the database sorts what waits. Source: decision."""
 IDS = 500
@@ -55,80 +57,104 @@ def strands_of(session: Executor, chosen: Selector) -> list[Strand]:
 def bundles_of(session: Executor, chosen: Selector) -> list[Bundle]:
     """The same, those together that one statement can walk side by side."""
     dialect = dialect_of(session)
-    rest = of_the_rest(chosen, dialect)
     heads = _named(session, chosen)
     if heads is not None:
-        return [Bundle([head, *of_names(chosen, dialect), *of_states(chosen), *rest]) for head in heads]
-    names = of_names(chosen, dialect)
+        here = [*of_names(chosen, dialect), *of_states(chosen), *of_the_rest(chosen, dialect)]
+        return [Bundle([head, *here]) for head in heads]
+    names, here_of = _conditions(chosen, dialect)
     bundles = []
-    for state in states_of(chosen):
+    for state, here in here_of.items():
         if state is RunState.QUEUED:
-            bundles += _of_waiting(session, chosen, names, rest)
+            bundles += _of_waiting(session, chosen, names, here)
         elif state not in FINAL:
-            bundles.append(Bundle([is_state(state), *names, *rest], state))
-    ended = [state for state in states_of(chosen) if state in FINAL]
-    there = ended_names(session) if ended and names else []
+            bundles.append(Bundle([*here, *names], state))
+    ended = [state for state in here_of if state in FINAL]
+    there = ended_names(session, chosen) if ended and names else []
     for state in ended:
-        here = [is_state(state), JobRun.finished_at.is_not(None), *rest]
         every = [(queue, kind) for one, queue, kind in there if one is state]
         meant = [one for one in every if _is_meant(chosen, *one)]
-        if meant == every:
+        if meant == every and not _kinds_of(chosen):
             # Whoever walks the state meets no run that is not meant.
-            bundles.append(Bundle([*here, *names], state))
+            bundles.append(Bundle([*here_of[state], *names], state))
         elif meant:
-            bundles.append(Bundle(here, state, tuple(meant)))
+            bundles.append(Bundle(here_of[state], state, tuple(meant)))
     return bundles
 
 
-def _of_waiting(session: Executor, chosen: Selector, names: Strand, rest: Strand) -> list[Bundle]:
+@lru_cache(maxsize=256)
+def _conditions(chosen: Selector, dialect: str) -> tuple[Strand, dict[RunState, Strand]]:
+    """Those of its names, and those of each of its states without the names. Kept: to write them takes as long as to
+    ask the database."""
+    rest = of_the_rest(chosen, dialect)
+    here_of: dict[RunState, Strand] = {}
+    for state in states_of(chosen):
+        own = of_parts(chosen) if state is RunState.QUEUED else []
+        own = [JobRun.finished_at.is_not(None)] if state in FINAL else own
+        here_of[state] = [is_state(state), *own, *rest]
+    return of_names(chosen, dialect), here_of
+
+
+def _of_waiting(session: Executor, chosen: Selector, names: Strand, here: Strand) -> list[Bundle]:
     """The waiting runs that are meant: a strand a name, for the one index of them begins with names."""
-    here = [is_state(RunState.QUEUED), *of_parts(chosen), *rest]
-    meant = [(queue, kind) for kind, queue in waiting_names(session) if _is_meant(chosen, queue, kind)]
+    meant = [(queue, kind) for kind, queue in waiting_names(session, chosen) if _is_meant(chosen, queue, kind)]
     if len(meant) > NAMES:
         return [Bundle([*here, *names], RunState.QUEUED)]
     return [Bundle(here, RunState.QUEUED, tuple(meant))] if meant else []
 
 
-def ended_names(session: Executor) -> list[tuple[RunState, str, str]]:
-    """Each (state, queue, kind) that a run has which ended and is not purged. One probe of an index for each."""
-    return [(RunState(row[0]), row[1], row[2]) for row in session.execute(_ended_names())]
+def ended_names(session: Executor, chosen: Selector = EVERY) -> list[tuple[RunState, str, str]]:
+    """Each (state, queue, kind) that a run has which ended and is not purged, of the kinds that ``chosen`` says in
+    full. One probe of an index for each."""
+    kinds = _kinds_of(chosen)
+    rows = session.execute(_ended_names(bool(kinds)), {"kinds": kinds} if kinds else {})
+    return [(RunState(row[0]), row[1], row[2]) for row in rows]
 
 
-def waiting_names(session: Executor) -> list[tuple[str, str]]:
-    """Each (kind, queue) that a waiting run has. One probe of an index for each."""
-    return [(row[0], row[1]) for row in session.execute(_waiting_names())]
+def waiting_names(session: Executor, chosen: Selector = EVERY) -> list[tuple[str, str]]:
+    """Each (kind, queue) that a waiting run has, of the same kinds. One probe of an index for each."""
+    kinds = _kinds_of(chosen)
+    rows = session.execute(_waiting_names(bool(kinds)), {"kinds": kinds} if kinds else {})
+    return [(row[0], row[1]) for row in rows]
+
+
+def _kinds_of(chosen: Selector) -> tuple[str, ...]:
+    """The kinds that it says in full; none where it leaves them open, or says a pattern."""
+    return () if any(map(is_pattern, chosen.kinds)) else chosen.kinds
 
 
 @cache
-def _ended_names() -> Select[Any]:
+def _ended_names(has_kinds: bool) -> Select[Any]:
     shown = (JobRun.finished_at.is_not(None), JobRun.deleted_at.is_(None))
-    return _distinct((JobRun.state, JobRun.queue, JobRun.kind), *shown)
+    return _distinct((JobRun.state, JobRun.queue, JobRun.kind), *shown, has_kinds=has_kinds)
 
 
 @cache
-def _waiting_names() -> Select[Any]:
-    return _distinct((JobRun.kind, JobRun.queue), is_state(RunState.QUEUED))
+def _waiting_names(has_kinds: bool) -> Select[Any]:
+    return _distinct((JobRun.kind, JobRun.queue), is_state(RunState.QUEUED), has_kinds=has_kinds)
 
 
-def _distinct(columns: Sequence[InstrumentedAttribute[Any]], *which: ColumnElement[bool]) -> Select[Any]:
-    """Each combination of values, from one to the next in an index that begins with them: no run is read but the
-    first of each."""
+def _distinct(
+    columns: Sequence[InstrumentedAttribute[Any]], *which: ColumnElement[bool], has_kinds: bool
+) -> Select[Any]:
+    """Each combination of values, from one to the one before it in an index that begins with them: no run is read but
+    the latest of each. The earliest are where claims and pruning leave entries of rows that are gone."""
 
-    def first(column: Any, *more: ColumnElement[bool]) -> ColumnElement[Any]:
-        query = select(column).where(*which, *more).order_by(column).limit(1)
+    def last(column: Any, *more: ColumnElement[bool]) -> ColumnElement[Any]:
+        asked = [JobRun.kind.in_(bindparam("kinds", expanding=True))] if has_kinds and column is JobRun.kind else []
+        query = select(column).where(*which, *asked, *more).order_by(column.desc()).limit(1)
         return query.correlate_except(JobRun).scalar_subquery().label(column.key)
 
     found: CTE | None = None
     for column in columns:
         given = list(found.c) if found is not None else []
         same = [getattr(JobRun, one.key) == one for one in given]
-        query = select(*given, first(column, *same))
+        query = select(*given, last(column, *same))
         if given:
             query = query.where(given[-1].is_not(None))
         walk = query.cte(f"each_{column.key}", recursive=True)
         before = list(walk.c)
         same = [getattr(JobRun, one.key) == one for one in before[:-1]]
-        following = select(*before[:-1], first(column, *same, column > before[-1]))
+        following = select(*before[:-1], last(column, *same, column < before[-1]))
         found = walk.union_all(following.where(before[-1].is_not(None)))
     assert found is not None
     return select(*found.c).where(list(found.c)[-1].is_not(None))

@@ -111,3 +111,19 @@ def test_a_pattern_costs_two_statements_for_names_and_one_for_runs(mixed: Book) 
     assert by_pattern <= (3 if mixed.database.dialect == "postgresql" else 4)
     # The names of what waits, and the runs.
     assert len(asked) - by_pattern == 2
+
+
+def test_a_kind_said_in_full_has_its_names_alone_looked_for(mixed: Book) -> None:
+    mail, all_of_m = Selector(kinds=("Mail",)), Selector(kinds=("M*",))
+    with mixed.database.read() as connection:
+        ended, waiting = strands.ended_names(connection), strands.waiting_names(connection)
+        for chosen in (mail, Selector(kinds=("Mail", "Nobody"))):
+            assert strands.ended_names(connection, chosen) == [one for one in ended if one[2] == "Mail"]
+            assert strands.waiting_names(connection, chosen) == [one for one in waiting if one[0] == "Mail"]
+        assert strands.ended_names(connection, all_of_m) == ended
+        assert {run.kind for run in newest(connection, mail, limit=1000)} == {"Mail"}
+        every = newest(connection, Selector(), limit=1000)
+        assert newest(connection, mail, limit=1000) == [run for run in every if run.kind == "Mail"]
+        assert newest(connection, Selector(kinds=("Nobody",)), limit=1000) == []
+    assert len({kind for _, _, kind in ended}) > 1
+    assert any(kind == "Mail" for kind, _ in waiting)
