@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import socket
+from contextlib import closing
 from typing import Any
 
 import pytest
@@ -44,3 +46,11 @@ def test_a_port_that_is_taken_is_one_clear_error() -> None:
 
         with pytest.raises(ConfigurationError, match=f"cannot listen on 127.0.0.1:{port}"):
             listen("127.0.0.1", port)
+
+
+def test_no_answer_waits_for_its_head_to_be_acknowledged() -> None:
+    with closing(listen("127.0.0.1", 0)) as listener:
+        with closing(socket.create_connection(listener.getsockname()[:2], timeout=5)):
+            accepted, _ = listener.accept()
+        with closing(accepted):
+            assert accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
