@@ -215,6 +215,8 @@ class Database:
                 pool_size=self._settings.pool_size,
                 max_overflow=self._most_connections - self._settings.pool_size,
                 pool_timeout=self._settings.connect_timeout.total_seconds(),
+                # The connection that was used last has its statements prepared and its caches warm.
+                pool_use_lifo=True,
                 pool_pre_ping=False,
                 json_deserializer=read_json,
                 connect_args=postgres.connect_options(self._settings),

@@ -41,9 +41,9 @@ SLOW_FRESH = timedelta(seconds=10)
 STALE = 3
 """Until so many times the age at which it is no longer fresh, a figure is shown and renewed behind. Source: decision;
 counts are 6 s old at most, and groups half a minute."""
-SHARE, MOST_FRESH = 100, timedelta(seconds=30)
+SHARE, MOST_FRESH = 200, timedelta(seconds=30)
 """A figure is fresh for at least so many times as long as it took to count, up to that. Source: decision; counting one
-over and over then takes a hundredth of a core: beside a million waiting runs, that is every ten seconds."""
+over and over then takes half a hundredth of a core: where it takes a tenth of a second, that is every twenty."""
 MOST_KEPT = 256
 T = TypeVar("T")
 

@@ -109,17 +109,17 @@ def test_what_was_dear_to_count_stays_fresh_for_longer(
     count = overview.counts
 
     def slow(app: App, operator: Operator) -> object:
-        clock.at += 0.2
+        clock.at += 0.1
         return count(app, operator)
 
     monkeypatch.setattr(overview, "counts", slow)
     figures.counts(ada)
     book.enqueue()
 
-    clock.at = 0.2 + 0.2 * SHARE - 0.1
+    clock.at = 0.1 + 0.1 * SHARE - 0.1
     assert figures.counts(ada)["queued"].number == 0
     assert not figures._renewing
-    clock.at = 0.2 + STALE * 0.2 * SHARE + 0.1
+    clock.at = 0.1 + STALE * 0.1 * SHARE + 0.1
     assert figures.counts(ada)["queued"].number == 1
 
 
