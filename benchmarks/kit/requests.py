@@ -13,18 +13,23 @@ import queue
 import statistics
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from urllib.parse import urlsplit
 
 from benchmarks.fill import fill_ledger
+from benchmarks.kit.drainer import Drainer
 from benchmarks.kit.figures import Figures, percentile, stopwatch
 from benchmarks.kit.places import Place, wait_for
 from tests.server_process import free_port
 
 AT_ONCE = 16
 """Requests that may be under way; those that wait for a place are late by as much."""
+TURNS = 5
+"""How often the worker is beside requests in a round."""
+LONGER = 1.2
+"""Seconds that requests go on for, beyond what is measured beside them: the worker says half a second late."""
 
 Took = dict[str, list[float]]
 """Milliseconds, by the name of what was asked for."""
@@ -47,11 +52,20 @@ def serving(place: Place) -> Iterator[str]:
         yield base
 
 
-def press(base: str, paths: Mapping[str, str], headers: Mapping[str, str], *, rate: float, seconds: float) -> Took:
+def press(
+    base: str,
+    paths: Mapping[str, str],
+    headers: Mapping[str, str],
+    *,
+    rate: float,
+    seconds: float,
+    names: Iterator[str] | None = None,
+) -> Took:
     """Ask for each in turn, ``rate`` a second whether or not the last has been answered.
 
     Args:
         paths: by their names in what is given back.
+        names: whose turn it is, where not that of the first.
 
     Raises:
         SystemExit: an answer was not 200.
@@ -76,12 +90,11 @@ def press(base: str, paths: Mapping[str, str], headers: Mapping[str, str], *, ra
     for one in threads:
         one.start()
     began = time.monotonic()
-    for number, name in enumerate(itertools.cycle(paths)):
+    names = names or itertools.cycle(paths)
+    for number in range(int(seconds * rate)):
         due = began + number / rate
-        if due - began > seconds:
-            break
         time.sleep(max(0.0, due - time.monotonic()))
-        waiting.put((name, due))
+        waiting.put((next(names), due))
     for _ in threads:
         waiting.put(None)
     for one in threads:
@@ -97,30 +110,36 @@ def measure(
     base: str,
     paths: Mapping[str, str],
     headers: Mapping[str, str],
-    speed: Callable[[float], float],
+    drainer: Drainer,
     given: argparse.Namespace,
     figures: Figures,
 ) -> None:
-    """Ask for all of ``paths`` while a worker runs, in rounds: the worker alone, beside the requests, alone again.
+    """Ask for all of ``paths`` while a worker runs, in rounds. In each the worker is alone, beside requests and alone
+    again, several times: a machine's pace changes over a round.
 
     Args:
         what: how the figures are called.
-        speed: the worker's runs a second over the next so many seconds.
     """
-    # The first answer of each builds its statements and its template.
-    press(base, paths, headers, rate=given.rate, seconds=len(paths) / given.rate)
+    # The first answers of each build its statements and its template.
+    press(base, paths, headers, rate=given.rate, seconds=3 * len(paths) / given.rate)
     took: Took = {name: [] for name in paths}
+    names, seconds = itertools.cycle(paths), given.seconds / TURNS
     with ThreadPoolExecutor(1) as pool:
         for _ in range(given.repeats):
-            alone = speed(given.seconds / 2)
-            asking = pool.submit(press, base, paths, headers, rate=given.rate, seconds=given.seconds + 1)
-            beside = speed(given.seconds)
-            for name, each in asking.result().items():
-                took[name] += each
-            alone = (alone + speed(given.seconds / 2)) / 2
-            print(f"worker {alone:,.0f} runs/s alone, {beside:,.0f} beside", flush=True)
-            figures.add(f"{what}: the worker alone", place.mode, "runs/s", alone)
-            figures.add(f"{what}: what the worker loses", place.mode, "%", (1 - beside / alone) * 100)
+            alone, beside = [], []
+            for _ in range(TURNS):
+                alone.append(drainer.rate(seconds / 2))
+                asking = pool.submit(
+                    press, base, paths, headers, rate=given.rate, seconds=seconds + LONGER, names=names
+                )  # fmt: skip
+                beside.append(drainer.rate(seconds))
+                for name, each in asking.result().items():
+                    took[name] += each
+                alone.append(drainer.rate(seconds / 2))
+            loss = (1 - statistics.mean(beside) / statistics.mean(alone)) * 100
+            print(f"worker {statistics.mean(alone):,.0f} runs/s alone, {loss:.1f} % less beside", flush=True)
+            figures.add(f"{what}: the worker alone", place.mode, "runs/s", statistics.mean(alone))
+            figures.add(f"{what}: what the worker loses", place.mode, "%", loss)
     every = [one for each in took.values() for one in each]
     slowest = max(took, key=lambda name: percentile(took[name], 0.95))
     figures.add(f"{what}: all answers, p50", place.mode, "ms", statistics.median(every))

@@ -1,0 +1,112 @@
+"""A worker at full load beside what is measured: one process of 8 threads that ends runs which do nothing.
+
+It enqueues what it drains, so that enough waits at any time, and says twice a second how many runs it has ended.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import threading
+import time
+
+from benchmarks.kit.places import Place, wait_for
+from jobs import Job, boot, enqueue_many
+from jobs.events import BatchSettled
+from jobs.observe.log import configure_logging, subscribe
+from jobs.settings import Settings
+from worker.marks import Marks, MarksTable
+from worker.process import Process
+
+MORE = 5_000
+"""Runs that are enqueued at once, where fewer than should wait."""
+STARTED = 20_000
+"""Runs after which its pools, plans and caches are warm."""
+
+
+class Drainer:
+    """That worker, from here until it is closed.
+
+    Args:
+        waiting: runs that wait for it at any time.
+    """
+
+    def __init__(self, place: Place, *, waiting: int) -> None:
+        self._child = subprocess.Popen(
+            [sys.executable, "-m", "benchmarks.kit.drainer", str(waiting)],
+            env=place.env(), stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
+        )  # fmt: skip
+        self._said: list[tuple[float, int]] = [(0.0, 0)]
+        threading.Thread(target=self._listen, daemon=True).start()
+
+    def close(self) -> None:
+        self._child.kill()
+        self._child.wait()
+
+    def wait_until_warm(self) -> None:
+        wait_for(lambda: self._said[-1][1] >= STARTED, seconds=600)
+
+    def rate(self, seconds: float) -> float:
+        """Runs a second that it ends over the next so many."""
+        first = self._next()
+        time.sleep(seconds)
+        last = self._next()
+        return (last[1] - first[1]) / (last[0] - first[0])
+
+    def _next(self) -> tuple[float, int]:
+        """What it says next."""
+        heard = len(self._said)
+        wait_for(lambda: len(self._said) > heard, every=0.01)
+        return self._said[-1]
+
+    def _listen(self) -> None:
+        assert self._child.stdout is not None
+        for line in self._child.stdout:
+            said = json.loads(line)
+            self._said.append((said["at"], said["ended"]))
+
+
+def drain(waiting: int) -> None:
+    """Drain for ever, as the environment says where."""
+
+    class Noop(Job):
+        a: int
+
+        def perform(self) -> None:
+            pass
+
+    settings = Settings.read(log_format="json", queues=("default",))
+    app = boot.configure(boot.build(settings))
+    configure_logging(settings)
+    subscribe(app.events)
+    if app.ready is not None:
+        app.ready.mark_intact()
+    ended = [0]
+    app.events.subscribe(
+        BatchSettled, lambda batch: ended.__setitem__(0, ended[0] + sum(one.runs for one in batch))
+    )  # fmt: skip
+    made = 0
+
+    def feed(least: int) -> int:
+        """Enqueue until so many wait."""
+        more = 0
+        while made + more - ended[0] < least:
+            enqueue_many([Noop(a=number) for number in range(MORE)])
+            more += MORE
+        return more
+
+    made += feed(waiting)
+    process = Process(app, "bench", Marks(MarksTable(1).fd, 0))
+    process.start()
+    said = 0.0
+    while True:
+        made += feed(waiting - MORE)
+        if time.monotonic() - said > 0.5:
+            said = time.monotonic()
+            print(json.dumps({"at": said, "ended": ended[0]}), flush=True)
+        time.sleep(0.02)
+
+
+if __name__ == "__main__":
+    drain(int(sys.argv[1]))
