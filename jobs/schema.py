@@ -37,8 +37,8 @@ def current(database: Database) -> str | None:
         return _revision(connection, database)
 
 
-def check(database: Database) -> None:
-    """Refuse a ledger that this release cannot run on.
+def check(database: Database) -> str:
+    """Refuse a ledger that this release cannot run on. Gives its revision.
 
     Raises:
         LedgerMissing: there are no tables.
@@ -49,10 +49,10 @@ def check(database: Database) -> None:
     if found is None:
         raise LedgerMissing(f"There is no ledger in {database.shown}.", hint="Make one: jobledger migrate up.")
     if found == REVISION:
-        return
+        return found
     if _is_ahead(found):
         log.warning("The ledger's tables are ahead of this release, and compatible.", extra={"revision": found})
-        return
+        return found
     if found < REVISION:
         raise SchemaMismatch(
             f"The ledger's tables are at revision {found}, and this release needs {REVISION}.",

@@ -9,7 +9,7 @@ from typing import Any
 from fastapi import APIRouter, HTTPException, Request
 from fastapi.responses import RedirectResponse, Response
 
-from admin_api.house import Ledger
+from admin_api.house import Ledger, TheHouse
 from admin_api.pages import words
 from admin_api.pages.asking import term
 from admin_api.pages.door import Form, Visitor
@@ -27,8 +27,9 @@ SHOWN = ("queue", "priority", "timeout", "unique", "version", "isolated", "memor
 
 
 @router.get("/kinds")
-def show_kinds(request: Request, app: Ledger, visitor: Visitor, after: str = "") -> Response:
-    found = kinds.list_kinds(app, visitor.operator, after=after, limit=A_PAGE + 1)
+def show_kinds(request: Request, house: TheHouse, visitor: Visitor, after: str = "") -> Response:
+    known = house.figures.kind_names(visitor.operator)
+    found = kinds.list_kinds(house.app, visitor.operator, after=after, limit=A_PAGE + 1, known=known)
     return page(
         request,
         "kinds.html",

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, insert, literal_column, or_, select, update
+from sqlalchemy import ColumnElement, Integer, Select, and_, bindparam, insert, literal_column, or_, select, update
 from sqlalchemy.exc import IntegrityError
 
 from jobs.ledger.strands import ended_names, waiting_names
@@ -35,12 +36,15 @@ def pauses(
     session: Executor, what: str = "queue", *, now: datetime | None = None, limit: int = 10_000
 ) -> dict[str, Pause]:
     """The pauses of queues or kinds that hold at this moment, by name."""
-    table = _TABLES[what]
-    rows = session.execute(
-        select(table.name, *(getattr(table, name) for name in _PAUSE)).where(is_paused(table)).limit(limit),
-        {"now": now},
-    )
+    rows = session.execute(_pauses(what), {"most": limit, "now": now})
     return {row.name: Pause(**row._mapping) for row in rows}
+
+
+@cache
+def _pauses(what: str) -> Select[Any]:
+    table = _TABLES[what]
+    columns = (getattr(table, name) for name in _PAUSE)
+    return select(table.name, *columns).where(is_paused(table)).limit(bindparam("most", type_=Integer()))
 
 
 def is_paused(table: type[JobQueue] | type[JobKind]) -> ColumnElement[bool]:

@@ -12,7 +12,7 @@ from functools import cache
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Update, Uuid, select, update
+from sqlalchemy import Select, Update, Uuid, bindparam, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import aliased
 
@@ -113,13 +113,16 @@ def _back(dialect: str) -> Update:
 
 def key_holders(session: Executor, run_ids: Sequence[UUID]) -> dict[UUID, UUID]:
     """For each run whose key another live run holds: that run."""
+    return {row[0]: row[1] for row in session.execute(_key_holders(), {"run_ids": list(run_ids)})}
+
+
+@cache
+def _key_holders() -> Select[UUID, UUID]:
     other = aliased(JobRun)
-    rows = session.execute(
-        select(JobRun.id, other.id)
-        .join(other, (other.kind == JobRun.kind) & (other.key == JobRun.key) & (other.id != JobRun.id))
-        .where(JobRun.id.in_(list(run_ids)), JobRun.key.is_not(None), other.state.in_(sorted(LIVE)))
-    )
-    return {row[0]: row[1] for row in rows}
+    has_same_key = (other.kind == JobRun.kind) & (other.key == JobRun.key) & (other.id != JobRun.id)
+    asked = JobRun.id.in_(bindparam("run_ids", expanding=True))
+    keyed = select(JobRun.id, other.id).join(other, has_same_key).where(asked, JobRun.key.is_not(None))
+    return keyed.where(other.state.in_(sorted(LIVE)))
 
 
 def _written(value: Any) -> Any:

@@ -6,9 +6,10 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import cache
 from typing import Any
 
-from sqlalchemy import ColumnElement, Float, Integer, Text, bindparam, cast, delete, insert, select, update
+from sqlalchemy import ColumnElement, Float, Integer, Select, Text, bindparam, cast, delete, insert, select, update
 
 from jobs.models import JobWorker
 from jobs.sql import Executor, ledger_now, plus_seconds
@@ -128,14 +129,16 @@ def live(
     session: Executor, *, within: timedelta = LIVE_FOR, limit: int = 1000, now: datetime | None = None
 ) -> list[WorkerRecord]:
     """Worker processes seen ``within`` the span that have not stopped, latest first."""
-    rows = session.execute(
-        select(*JobWorker.__table__.columns)
-        .where(_seen_within(), JobWorker.stopped_at.is_(None))
-        .order_by(JobWorker.started_at.desc())
-        .limit(limit),
-        {"within_seconds": within.total_seconds(), "now": now},
-    )
+    rows = session.execute(_live(), {"within_seconds": within.total_seconds(), "most": limit, "now": now})
     return [WorkerRecord(**{**row._mapping, "queues": tuple(row.queues), "kinds": tuple(row.kinds)}) for row in rows]
+
+
+@cache
+def _live() -> Select[Any]:
+    columns = JobWorker.__table__.columns
+    latest = JobWorker.started_at.desc()
+    live = select(*columns).where(_seen_within(), JobWorker.stopped_at.is_(None)).order_by(latest)
+    return live.limit(bindparam("most", type_=Integer()))
 
 
 def kinds_known(session: Executor, *, within: timedelta, now: datetime | None = None) -> set[str]:

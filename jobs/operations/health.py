@@ -35,11 +35,11 @@ def look(app: App, operator: Operator) -> list[Part]:
 
 
 def _ledger(app: App) -> Part:
-    found = schema.current(app.database)
     try:
-        schema.check(app.database)
+        found: str | None = schema.check(app.database)
         is_well, says = True, f"It answers, with this release's tables ({app.database.dialect})."
     except JobsError as error:
+        found = schema.current(app.database)
         is_well, says = False, f"{error.message} {error.hint or ''}".strip()
     with app.database.read() as connection:
         now = audit.moment(connection)
