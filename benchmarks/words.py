@@ -59,7 +59,7 @@ claims from the queue's index (without) walk past them.""",
 have succeeded: 20 requests a second, each list in its turn, timed from when the request was due, so that one that waits
 for another is late by as much. The worker is measured alone before and after.""",
     "web": """Pages over a million runs
-The same of the pages, without Redis, and with 1,200,000 more that wait for the worker: whoever lists what waits
+The same of the pages, without Redis, and with 1,000,000 more that wait for the worker: whoever lists what waits
 must find its way among them.""",
     "fairness": """Processes that share one SQLite file
 SQLite lets one connection write at a time. Ours stand in a queue for it; without, the fastest takes all.""",
@@ -107,9 +107,9 @@ _OF_LISTS = (
     " records; beside a worker at full load it waits for a core at each step, and what comes behind it waits too."
 )
 _OF_LOSSES = (
-    "a page takes some 9 ms of processor in the API, of which 4 are the web framework's for any answer at all, and 4 in"
-    " PostgreSQL: at 20 a second a quarter of a core, of the two that the worker and its database share. It gives way"
-    " (`nice` 5), but what it asks of PostgreSQL does not."
+    "a request takes 6 to 9 ms of processor in the API where a worker has its caches (3 to 6 alone), and 3 to 4 in"
+    " PostgreSQL, half of what it did: at 20 a second a quarter of a core, of the two that worker, database and"
+    " requests share. On a day on which the machine was twice as fast, the older code lost 7 to 8 %."
 )
 SHORTFALLS = {
     "drain, 1 process, against dramatiq": _OF_DRAINING,

@@ -156,20 +156,22 @@ def test_a_sweep_that_finds_nothing_reads_next_to_nothing(full, duty):
     assert read < MANY / 20
 
 
+@pytest.mark.parametrize("few", [0, 300])
 @pytest.mark.parametrize("count", [10, 500])
-def test_a_claim_keeps_to_its_index_where_the_planners_figures_are_of_an_empty_queue(book, count):
+def test_a_claim_keeps_to_its_index_where_the_planners_figures_are_of_a_nearly_empty_queue(book, count, few):
     book.insert([new_run(max_attempts=1) for _ in range(2 * MANY)])
     while claims := book.claim_due(MANY):
         book.settle(*(ending(held, Outcome.SUCCEEDED) for held in claims))
+    book.insert([new_run() for _ in range(few)])
     _analyze(book)
-    book.insert([new_run() for _ in range(10 * MANY)])
+    book.insert([new_run() for _ in range(5 * MANY)])
 
     assert _read_to_claim(book, count) < 3 * count + MANY / 4
 
 
 @pytest.mark.parametrize("count", [10, 500])
 def test_a_claim_keeps_to_its_index_where_the_planners_figures_are_of_a_great_backlog(book, count):
-    book.insert([new_run(kind=f"Kind{n % 3}" if n % 2 else "Mail") for n in range(20 * MANY)])
+    book.insert([new_run(kind=f"Kind{n % 3}" if n % 2 else "Mail") for n in range(8 * MANY)])
     _analyze(book)
 
     assert _read_to_claim(book, count) < 6 * count + MANY / 4
