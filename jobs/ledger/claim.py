@@ -147,10 +147,9 @@ def _is_known(dialect: str) -> ColumnElement[bool]:
 @cache
 def _claim_ids(dialect: str) -> Update:
     wanted = _IDS.table(dialect)
-    known = select(_KINDS.table(dialect).c.kind)
     locked = (
         select(JobRun.id)
-        .where(one_of(dialect, JobRun.id, select(wanted.c.id)), _is_due(), ~_is_paused(), JobRun.kind.in_(known))
+        .where(one_of(dialect, JobRun.id, select(wanted.c.id)), _is_due(), ~_is_paused(), _is_known(dialect))
         .order_by(JobRun.id)
         .with_for_update(skip_locked=True)
         .cte("locked")
