@@ -8,15 +8,13 @@ The API is a process of its own, as `jobledger api serve` runs it. The worker al
 from __future__ import annotations
 
 import argparse
-from contextlib import closing
 from datetime import timedelta
 from urllib.parse import quote
 
-from benchmarks.kit.drainer import Drainer
 from benchmarks.kit.figures import Figures, program
 from benchmarks.kit.modes import FLEET
 from benchmarks.kit.places import places
-from benchmarks.kit.requests import fill, measure, serving
+from benchmarks.kit.requests import OPTIONS, fill, measure, serving
 from jobs.app import App
 from jobs.ledger.selectors import Selector
 from jobs.operations import inspect
@@ -39,9 +37,8 @@ def run(given: argparse.Namespace, figures: Figures) -> None:
     with places() as there, there.ledger(FLEET) as place:
         fill(place, given.runs)
         headers, paths = prepare(place.app)
-        with serving(place) as base, closing(Drainer(place, waiting=given.waiting)) as drainer:
-            drainer.wait_until_warm()
-            measure("lists of the API", place, base, paths, headers, drainer, given, figures)
+        with serving(place) as base:
+            measure("lists of the API", place, base, paths, headers, given, figures)
 
 
 def prepare(app: App) -> tuple[dict[str, str], dict[str, str]]:
@@ -58,11 +55,4 @@ def prepare(app: App) -> tuple[dict[str, str], dict[str, str]]:
 
 
 if __name__ == "__main__":
-    program(
-        "api",
-        run,
-        runs=(1_000_000, "in the ledger"),
-        waiting=(40_000, "more, for the worker"),
-        rate=(20.0, "requests a second"),
-        seconds=(30.0, "of requests in each round"),
-    )
+    program("api", run, waiting=(40_000, "more, for the worker"), **OPTIONS)

@@ -10,14 +10,12 @@ from __future__ import annotations
 
 import argparse
 import http.client
-from contextlib import closing
 from urllib.parse import urlencode, urlsplit
 
-from benchmarks.kit.drainer import Drainer
 from benchmarks.kit.figures import Figures, program
 from benchmarks.kit.modes import POSTGRESQL
 from benchmarks.kit.places import places
-from benchmarks.kit.requests import fill, measure, serving
+from benchmarks.kit.requests import OPTIONS, fill, measure, serving
 from jobs.app import App
 from jobs.ledger.selectors import Selector
 from jobs.operations import inspect
@@ -36,9 +34,7 @@ def run(given: argparse.Namespace, figures: Figures) -> None:
         fill(place, given.runs)
         with serving(place) as base:
             headers = {"Cookie": _sign_in(place.app, base), "Accept": "text/html"}
-            with closing(Drainer(place, waiting=given.waiting)) as drainer:
-                drainer.wait_until_warm()
-                measure("pages", place, base, _paths(place.app), headers, drainer, given, figures)
+            measure("pages", place, base, _paths(place.app), headers, given, figures)
 
 
 def _sign_in(app: App, base: str) -> str:
@@ -58,11 +54,4 @@ def _paths(app: App) -> dict[str, str]:
 
 
 if __name__ == "__main__":
-    program(
-        "web",
-        run,
-        runs=(1_000_000, "in the ledger"),
-        waiting=(1_000_000, "more, for the worker"),
-        rate=(20.0, "requests a second"),
-        seconds=(30.0, "of requests in each round"),
-    )
+    program("web", run, waiting=(1_000_000, "more, for the worker"), **OPTIONS)

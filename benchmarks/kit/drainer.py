@@ -12,7 +12,8 @@ import threading
 import time
 
 from benchmarks.kit.places import Place, wait_for
-from jobs import Job, boot, enqueue_many
+from benchmarks.kit.work import Noop
+from jobs import boot, enqueue_many
 from jobs.events import BatchSettled
 from jobs.observe.log import configure_logging, subscribe
 from jobs.settings import Settings
@@ -69,13 +70,6 @@ class Drainer:
 
 def drain(waiting: int) -> None:
     """Drain for ever, as the environment says where."""
-
-    class Noop(Job):
-        a: int
-
-        def perform(self) -> None:
-            pass
-
     settings = Settings.read(log_format="json", queues=("default",))
     app = boot.configure(boot.build(settings))
     configure_logging(settings)
@@ -87,25 +81,23 @@ def drain(waiting: int) -> None:
         BatchSettled, lambda batch: ended.__setitem__(0, ended[0] + sum(one.runs for one in batch))
     )  # fmt: skip
     made = 0
-
-    def feed(least: int) -> int:
-        """Enqueue until so many wait."""
-        more = 0
-        while made + more - ended[0] < least:
-            enqueue_many([Noop(a=number) for number in range(MORE)])
-            more += MORE
-        return more
-
-    made += feed(waiting)
+    for _ in range(0, waiting, MORE):
+        made += _enqueue_more()
     process = Process(app, "bench", Marks(MarksTable(1).fd, 0))
     process.start()
     said = 0.0
     while True:
-        made += feed(waiting - MORE)
+        while made - ended[0] < waiting - MORE:
+            made += _enqueue_more()
         if time.monotonic() - said > 0.5:
             said = time.monotonic()
             print(json.dumps({"at": said, "ended": ended[0]}), flush=True)
         time.sleep(0.02)
+
+
+def _enqueue_more() -> int:
+    """Enqueue some, and say how many."""
+    return len(enqueue_many([Noop(a=number, b="") for number in range(MORE)]))
 
 
 if __name__ == "__main__":

@@ -16,6 +16,7 @@ import time
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
+from functools import partial
 from urllib.parse import urlsplit
 
 from benchmarks.fill import fill_ledger
@@ -30,6 +31,12 @@ TURNS = 5
 """How often the worker is beside requests in a round."""
 LONGER = 1.2
 """Seconds that requests go on for, beyond what is measured beside them: the worker says half a second late."""
+OPTIONS = {
+    "runs": (1_000_000, "in the ledger"),
+    "rate": (20.0, "requests a second"),
+    "seconds": (30.0, "of requests in each round"),
+}
+"""What each program of requests can be told."""
 
 Took = dict[str, list[float]]
 """Milliseconds, by the name of what was asked for."""
@@ -59,13 +66,13 @@ def press(
     *,
     rate: float,
     seconds: float,
-    names: Iterator[str] | None = None,
+    names: Iterator[str],
 ) -> Took:
     """Ask for each in turn, ``rate`` a second whether or not the last has been answered.
 
     Args:
         paths: by their names in what is given back.
-        names: whose turn it is, where not that of the first.
+        names: of those, whose turn it is.
 
     Raises:
         SystemExit: an answer was not 200.
@@ -90,7 +97,6 @@ def press(
     for one in threads:
         one.start()
     began = time.monotonic()
-    names = names or itertools.cycle(paths)
     for number in range(int(seconds * rate)):
         due = began + number / rate
         time.sleep(max(0.0, due - time.monotonic()))
@@ -110,7 +116,6 @@ def measure(
     base: str,
     paths: Mapping[str, str],
     headers: Mapping[str, str],
-    drainer: Drainer,
     given: argparse.Namespace,
     figures: Figures,
 ) -> None:
@@ -120,18 +125,18 @@ def measure(
     Args:
         what: how the figures are called.
     """
-    # The first answers of each build its statements and its template.
-    press(base, paths, headers, rate=given.rate, seconds=3 * len(paths) / given.rate)
     took: Took = {name: [] for name in paths}
-    names, seconds = itertools.cycle(paths), given.seconds / TURNS
-    with ThreadPoolExecutor(1) as pool:
+    seconds = given.seconds / TURNS
+    ask = partial(press, base, paths, headers, rate=given.rate, names=itertools.cycle(paths))
+    with closing(Drainer(place, waiting=given.waiting)) as drainer, ThreadPoolExecutor(1) as pool:
+        drainer.wait_until_warm()
+        # The first answers of each build its statements and its template.
+        ask(seconds=3 * len(paths) / given.rate)
         for _ in range(given.repeats):
             alone, beside = [], []
             for _ in range(TURNS):
                 alone.append(drainer.rate(seconds / 2))
-                asking = pool.submit(
-                    press, base, paths, headers, rate=given.rate, seconds=seconds + LONGER, names=names
-                )  # fmt: skip
+                asking = pool.submit(ask, seconds=seconds + LONGER)
                 beside.append(drainer.rate(seconds))
                 for name, each in asking.result().items():
                     took[name] += each
