@@ -69,7 +69,7 @@ def serve(app: App, *, ready: Callable[[str], None] = lambda url: None, port: in
     _give_way()
     listener = listen(settings.api_host, settings.api_port if port is None else port)
     server = make_server(app)
-    _settle()
+    _spare_what_is_loaded()
     ready(url_of(listener))
     with listener:
         server.run(sockets=[listener])
@@ -131,7 +131,7 @@ def _give_way() -> None:
         log.debug("The process keeps its priority.", exc_info=True)
 
 
-def _settle() -> None:
+def _spare_what_is_loaded() -> None:
     """Look for garbage among what requests leave, not again and again among all that was loaded to serve them."""
     gc.collect()
     gc.freeze()

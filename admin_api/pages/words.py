@@ -75,9 +75,7 @@ def ago(moment: datetime | None, now: datetime) -> Markup:
     text = "now"
     if abs(seconds) >= 1:
         text = f"{span(int(abs(seconds)))} ago" if seconds > 0 else f"in {span(int(abs(seconds)))}"
-    exact = _iso(moment)
-    # A page has a hundred of them, and to escape what we have written ourselves takes longer than to write it.
-    return Markup(f'<time datetime="{exact}" title="{exact[:10]} {exact[11:19]} UTC">{text}</time>')  # noqa: S704
+    return _time(moment, f"{when(moment)} UTC", text)
 
 
 def when(moment: datetime | None) -> str:
@@ -89,7 +87,7 @@ def stamp(moment: datetime | None) -> Markup:
     """The moment itself."""
     if moment is None:
         return Markup("")
-    return Markup('<time datetime="{}" title="UTC">{}</time>').format(_iso(moment), when(moment))
+    return _time(moment, "UTC", when(moment))
 
 
 def pretty(value: Any) -> Markup:
@@ -135,6 +133,12 @@ def jsonable(value: Any) -> Any:
     if isinstance(value, (UUID, Enum)):
         return str(value)
     return value if value is None or isinstance(value, (bool, int, float, str)) else str(value)
+
+
+def _time(moment: datetime, title: str, text: str) -> Markup:
+    """``title`` and ``text`` are of our own writing: a page has a hundred, and to escape them takes longer than they
+    take to write."""
+    return Markup(f'<time datetime="{_iso(moment)}" title="{title}">{text}</time>')  # noqa: S704
 
 
 def _iso(moment: datetime) -> str:

@@ -88,9 +88,11 @@ def _conditions(chosen: Selector, dialect: str) -> tuple[Strand, dict[RunState, 
     rest = of_the_rest(chosen, dialect)
     here_of: dict[RunState, Strand] = {}
     for state in states_of(chosen):
-        own = of_parts(chosen) if state is RunState.QUEUED else []
-        own = [JobRun.finished_at.is_not(None)] if state in FINAL else own
-        here_of[state] = [is_state(state), *own, *rest]
+        here_of[state] = [is_state(state), *rest]
+        if state is RunState.QUEUED:
+            here_of[state] += of_parts(chosen)
+        elif state in FINAL:
+            here_of[state].append(JobRun.finished_at.is_not(None))
     return of_names(chosen, dialect), here_of
 
 
@@ -106,14 +108,14 @@ def ended_names(session: Executor, chosen: Selector = EVERY) -> list[tuple[RunSt
     """Each (state, queue, kind) that a run has which ended and is not purged, of the kinds that ``chosen`` says in
     full. One probe of an index for each."""
     kinds = _kinds_of(chosen)
-    rows = session.execute(_ended_names(bool(kinds)), {"kinds": kinds} if kinds else {})
+    rows = session.execute(_ended_names(bool(kinds)), {"kinds": kinds})
     return [(RunState(row[0]), row[1], row[2]) for row in rows]
 
 
 def waiting_names(session: Executor, chosen: Selector = EVERY) -> list[tuple[str, str]]:
     """Each (kind, queue) that a waiting run has, of the same kinds. One probe of an index for each."""
     kinds = _kinds_of(chosen)
-    rows = session.execute(_waiting_names(bool(kinds)), {"kinds": kinds} if kinds else {})
+    rows = session.execute(_waiting_names(bool(kinds)), {"kinds": kinds})
     return [(row[0], row[1]) for row in rows]
 
 

@@ -44,6 +44,19 @@ def rows_read(connection: Connection, verb: Callable[[], Any]) -> int:
 
     SQLite keeps no such account: there, all of them when its plan walks.
     """
+    read = 0
+    for statement, parameters in _asked(connection, verb):
+        if connection.dialect.name == "sqlite":
+            rows = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", parameters).all()
+            read += 3 * MANY * any(WALKS.match(row.detail) for row in rows)
+        else:
+            nodes = _explained(connection, statement, parameters)
+            read += sum(_rows(node) for node in nodes if node.get("Relation Name") == "job_runs")
+    return read
+
+
+def _asked(connection: Connection, verb: Callable[[], Any]) -> list[tuple[str, Any]]:
+    """The statements of ``verb`` about runs, with their parameters; what it did is taken back."""
     statements: list[tuple[str, Any]] = []
 
     def note(conn: Any, cursor: Any, statement: str, parameters: Any, *rest: Any) -> None:
@@ -56,16 +69,14 @@ def rows_read(connection: Connection, verb: Callable[[], Any]) -> int:
         savepoint.rollback()
     event.remove(connection, "before_cursor_execute", note)
     assert statements
-    read = 0
-    for statement, parameters in statements:
-        if connection.dialect.name == "sqlite":
-            rows = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", parameters).all()
-            read += 3 * MANY * any(WALKS.match(row.detail) for row in rows)
-        else:
-            plan = connection.exec_driver_sql(f"EXPLAIN (ANALYZE, FORMAT JSON) {statement}", parameters).scalar_one()
-            root = (json.loads(plan) if isinstance(plan, str) else plan)[0]["Plan"]
-            read += sum(_rows(node) for node in _nodes(root) if node.get("Relation Name") == "job_runs")
-    return read
+    return statements
+
+
+def _explained(connection: Connection, statement: str, parameters: Any) -> list[dict[str, Any]]:
+    """The nodes of PostgreSQL's plan of a statement, which is carried out for it."""
+    plan = connection.exec_driver_sql(f"EXPLAIN (ANALYZE, FORMAT JSON) {statement}", parameters).scalar_one()
+    root = (json.loads(plan) if isinstance(plan, str) else plan)[0]["Plan"]
+    return list(_nodes(root))
 
 
 def _rows(node: dict[str, Any]) -> int:
@@ -123,18 +134,13 @@ def test_a_renewal_judges_each_row_by_itself(full, few):
     if full.database.dialect == "sqlite":
         pytest.skip("SQLite has one writer: no row changes between a look and a lock")
     pairs = [(one.run_id, one.token) for one in full.claim_due(2 if few else 40)]
-    plans: list[Any] = []
-
+    ours: set[Any] = set()
     with full.crash_before_commit() as connection:
+        asked = _asked(connection, lambda: ours.update(renew(connection, pairs, lease=LEASE, now=full.now)))
+        nodes = [node for one in asked for node in _explained(connection, *one)]
 
-        def note(conn: Any, cursor: Any, statement: str, parameters: Any, *rest: Any) -> None:
-            if "FOR UPDATE" in statement and not statement.startswith("EXPLAIN"):
-                plans.append(conn.exec_driver_sql(f"EXPLAIN (FORMAT JSON) {statement}", parameters).scalar_one())
-
-        event.listen(connection, "before_cursor_execute", note)
-        assert renew(connection, pairs, lease=LEASE, now=full.now) == {token for _, token in pairs}
-
-    locking = [node for plan in plans for node in _nodes(plan[0]["Plan"]) if node["Node Type"] == "LockRows"]
+    assert ours == {token for _, token in pairs}
+    locking = [node for node in nodes if node["Node Type"] == "LockRows"]
     assert len(locking) == 1
     # Else the join is made again for each row that is settled between the look and the lock.
     assert not [node for node in _nodes(locking[0]) if "Join" in node["Node Type"] or "Loop" in node["Node Type"]]
