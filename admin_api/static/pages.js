@@ -24,7 +24,7 @@
   function tick() {
     const why = busy();
     if (why) say(why === "none" ? "" : "paused: " + why);
-    else refresh();
+    else refresh(false);
   }
 
   // What stands at the top while what one sees is not from now.
@@ -38,8 +38,8 @@
     document.addEventListener(name, () => say("the server does not answer; this is from before"));
   }
 
-  function refresh() {
-    if (window.htmx && live()) window.htmx.trigger(live(), "refresh");
+  function refresh(asked) {
+    if (window.htmx && live()) window.htmx.trigger(live(), "refresh", { asked });
   }
 
   let kept = null;
@@ -51,10 +51,18 @@
       say("the server answers " + event.detail.xhr.status + "; this is from before");
       return;
     }
+    // What the reader began while the answer was on its way goes before it.
+    const why = event.detail.requestConfig.triggeringEvent?.detail?.asked ? "" : busy();
+    if (why) {
+      event.detail.shouldSwap = false;
+      say("paused: " + why);
+      return;
+    }
     say("");
     const focus = document.activeElement;
     kept = {
       open: [...live().querySelectorAll("details[open][id]")].map((one) => one.id),
+      ticked: new Set([...live().querySelectorAll("input[name=id]:checked")].map((one) => one.value)),
       scrolled: [...live().querySelectorAll(".scroll, pre")].map((one) => [one.scrollLeft, one.scrollTop]),
       focus: focus && live().contains(focus) ? focus.id || focus.getAttribute("href") : null,
       y: window.scrollY,
@@ -63,6 +71,7 @@
   document.addEventListener("htmx:afterSwap", () => {
     if (!kept) return;
     for (const id of kept.open) document.getElementById(id)?.setAttribute("open", "");
+    for (const one of live().querySelectorAll("input[name=id]")) one.checked = kept.ticked.has(one.value);
     [...live().querySelectorAll(".scroll, pre")].forEach((one, n) => {
       if (kept.scrolled[n]) [one.scrollLeft, one.scrollTop] = kept.scrolled[n];
     });
@@ -112,10 +121,12 @@
       j: () => move(1),
       k: () => move(-1),
       x: () => current()?.querySelector("input[type=checkbox]")?.click(),
-      r: refresh,
+      r: () => refresh(true),
       g: () => { going = Date.now(); },
       Enter: () => {
-        if (!event.target.closest("a, button, summary, input")) current()?.querySelector("a[href]")?.click();
+        // The button of a list of keys that was closed this instant has the focus still.
+        const held = event.target.closest("a, button, summary, input");
+        if (!held || held.closest("dialog:not([open])")) current()?.querySelector("a[href]")?.click();
       },
     };
     if (!keys[event.key]) return;
@@ -132,6 +143,7 @@
   });
   function tally() {
     const ticked = document.querySelectorAll("#live input[name=id]:checked").length;
+    for (const one of document.querySelectorAll("[data-all]")) one.checked = ticked > 0 && ticked === rows().length;
     for (const one of document.querySelectorAll("[data-ticked]")) {
       one.textContent = ticked ? ticked + " ticked" : "all that match";
     }

@@ -12,7 +12,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 import pytest
-from playwright.sync_api import Browser, expect
+from playwright.sync_api import Browser, Request, Response, Route, expect
 
 from jobs import boot, registry
 from jobs.app import App
@@ -218,7 +218,7 @@ def test_keys_move_about_and_the_page_keeps_its_place(browser: Browser, full: Fu
         at = page.locator("tr.at").get_attribute("data-key")
         assert at == page.locator("#live tr[data-key]").nth(1).get_attribute("data-key")
 
-        with page.expect_response(lambda answer: answer.request.headers.get("hx-request") == "true"):
+        with page.expect_response(is_refresh):
             page.keyboard.press("r")
         expect(page.locator(f'tr.at[data-key="{at}"]')).to_have_count(1)
         page.keyboard.press("x")
@@ -234,3 +234,44 @@ def test_keys_move_about_and_the_page_keeps_its_place(browser: Browser, full: Fu
         page.keyboard.press("g")
         page.keyboard.press("q")
         page.wait_for_url(f"{base}/queues")
+
+
+def test_what_the_reader_begins_while_a_refresh_is_on_its_way_stands(
+    browser: Browser, full: Full, make_app: MakeApp
+) -> None:
+    app = make_app(full.url)
+    with served(app) as base, a_context(browser) as context:
+        page = context.new_page()
+        sign_in(page, app, base)
+        page.goto(f"{base}/runs")
+        held: list[Route] = []
+        page.route(lambda _: True, lambda route: held.append(route) if is_refresh(route) else route.continue_())
+        before = page.locator("#live[data-before]")
+
+        # One that was asked for brings the new rows, and the tick stays on its own.
+        with page.expect_request(is_refresh):
+            page.keyboard.press("r")
+        page.keyboard.press("j")
+        page.keyboard.press("x")
+        expect(page.locator("[data-ticked]")).to_have_text("1 ticked")
+        page.evaluate("document.getElementById('live').dataset.before = ''")
+        held.pop().continue_()
+        expect(before).to_have_count(0)
+        expect(page.locator("tr.at input[name=id]")).to_be_checked()
+        expect(page.locator("[data-ticked]")).to_have_text("1 ticked")
+        page.keyboard.press("x")
+        expect(page.locator("[data-ticked]")).to_have_text("all that match")
+
+        # One that came by itself goes away again.
+        with page.expect_request(is_refresh):
+            page.evaluate("document.getElementById('live').dataset.before = ''")
+        page.keyboard.press("/")
+        held.pop().continue_()
+        expect(page.get_by_role("status")).to_have_text("paused: you are typing", timeout=PATIENCE_MS)
+        expect(before).to_have_count(1)
+
+
+def is_refresh(what: Route | Request | Response) -> bool:
+    """Whether the page asks for itself anew."""
+    request = what if isinstance(what, Request) else what.request
+    return request.headers.get("hx-request") == "true"
