@@ -8,6 +8,7 @@ from typing import Annotated
 from fastapi import Depends, Request
 
 from admin_api.desk import Desk
+from admin_api.kept import Kept
 from jobs.app import App
 from jobs.clock import new_secret
 from jobs.observe.ledger_metrics import LedgerMetrics
@@ -16,18 +17,26 @@ from jobs.operations.figures import Figures
 
 @dataclass(frozen=True, slots=True)
 class House:
-    """The App of this process, the key that signs its access tokens, what it keeps of figures, what it does in the
-    background, and the ledger's metrics."""
+    """The App of this process, the key that signs its access tokens, what it keeps of figures and of pages, what it
+    does in the background, and the ledger's metrics."""
 
     app: App
     signing_key: str
     figures: Figures
+    kept: Kept
     desk: Desk
     metrics: LedgerMetrics
 
     @classmethod
     def over(cls, app: App) -> House:
-        return cls(app, app.settings.api_secret or new_secret(), Figures(app), Desk(), LedgerMetrics(app))
+        return cls(
+            app, app.settings.api_secret or new_secret(), Figures(app), Kept(app.clock), Desk(), LedgerMetrics(app)
+        )  # fmt: skip
+
+    def drop(self) -> None:
+        """Forget what is kept of the ledger: it was changed."""
+        self.figures.drop()
+        self.kept.drop()
 
 
 def house_of(request: Request) -> House:

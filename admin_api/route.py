@@ -127,7 +127,7 @@ def _writing(inner: Handler, *, has_keys: bool) -> Handler:
         key = request.headers.get("idempotency-key") if has_keys else None
         response = await (inner(request) if key is None else _once(request, key, inner))
         if response.status_code < 400:
-            house_of(request).figures.drop()
+            house_of(request).drop()
         return response
 
     return handler

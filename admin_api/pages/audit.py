@@ -10,6 +10,7 @@ from fastapi.responses import RedirectResponse, Response
 from admin_api.house import Ledger, TheHouse
 from admin_api.pages import words
 from admin_api.pages.door import Form, Visitor
+from admin_api.pages.keep import keep
 from admin_api.pages.render import page
 from jobs.errors import Forbidden, JobsError
 from jobs.ledger.audit import Note
@@ -23,8 +24,9 @@ NOTES = 100
 
 
 @router.get("/audit")
-def show_audit(request: Request, app: Ledger, visitor: Visitor, before: UUID | None = None) -> Response:
-    found = audit.list_actions(app, visitor.operator, before=before, limit=A_PAGE + 1)
+@keep
+def show_audit(request: Request, house: TheHouse, visitor: Visitor, before: UUID | None = None) -> Response:
+    found = audit.list_actions(house.app, visitor.operator, before=before, limit=A_PAGE + 1)
     return page(
         request,
         "audit.html",

@@ -77,11 +77,11 @@ def from_us(request: Request) -> None:
 
 
 async def read_form(request: Request, ours: Annotated[None, Depends(from_us)]) -> AsyncIterator[FormData]:
-    """What a form sent, if it was ours. Figures that are kept are dropped after it: it may have changed them."""
+    """What a form sent, if it was ours. What is kept is dropped after it: it may have changed."""
     try:
         yield await request.form(max_fields=MAX_FIELDS, max_files=0)
     finally:
-        house_of(request).figures.drop()
+        house_of(request).drop()
 
 
 def local_path(given: str | None) -> str:

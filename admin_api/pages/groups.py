@@ -11,6 +11,7 @@ from fastapi.responses import Response
 from admin_api.house import House, TheHouse
 from admin_api.pages.asking import terms
 from admin_api.pages.door import Visitor
+from admin_api.pages.keep import keep
 from admin_api.pages.render import link, page
 from jobs.operations.selector import read_moment
 
@@ -20,6 +21,7 @@ SPANS = (("1h", "hour"), ("1d", "day"), ("7d", "week"))
 
 
 @router.get("/dead")
+@keep
 def show_dead(request: Request, house: TheHouse, visitor: Visitor, since: str | None = None) -> Response:
     moment = _moment(house, since) if since else None
     groups = house.figures.dead_groups(visitor.operator, since=moment, limit=MOST)
@@ -36,6 +38,7 @@ def show_dead(request: Request, house: TheHouse, visitor: Visitor, since: str | 
 
 
 @router.get("/errors")
+@keep
 def show_errors(request: Request, house: TheHouse, visitor: Visitor, since: str = "1d") -> Response:
     moment = _moment(house, since)
     groups = house.figures.error_groups(visitor.operator, since=moment, limit=MOST)

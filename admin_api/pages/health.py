@@ -5,8 +5,9 @@ from __future__ import annotations
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
-from admin_api.house import Ledger
+from admin_api.house import TheHouse
 from admin_api.pages.door import Visitor
+from admin_api.pages.keep import keep
 from admin_api.pages.render import page
 from jobs.operations.health import look
 from jobs.operations.operator import Permission
@@ -16,7 +17,9 @@ router = APIRouter()
 
 
 @router.get("/health")
-def show_health(request: Request, app: Ledger, visitor: Visitor) -> Response:
+@keep
+def show_health(request: Request, house: TheHouse, visitor: Visitor) -> Response:
+    app = house.app
     settings = app.settings
     # Where things are is for those who run them.
     shown = (

@@ -14,6 +14,7 @@ from admin_api.pages import words
 from admin_api.pages.asking import term
 from admin_api.pages.door import Form, Visitor
 from admin_api.pages.fields import Field, arguments_of, read_fields
+from admin_api.pages.keep import keep
 from admin_api.pages.render import page
 from jobs.app import App
 from jobs.duration import parse_duration
@@ -27,6 +28,7 @@ SHOWN = ("queue", "priority", "timeout", "unique", "version", "isolated", "memor
 
 
 @router.get("/kinds")
+@keep
 def show_kinds(request: Request, house: TheHouse, visitor: Visitor, after: str = "") -> Response:
     known = house.figures.kind_names(visitor.operator)
     found = kinds.list_kinds(house.app, visitor.operator, after=after, limit=A_PAGE + 1, known=known)

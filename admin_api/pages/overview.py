@@ -9,6 +9,7 @@ from admin_api.house import TheHouse
 from admin_api.pages.asking import term
 from admin_api.pages.bars import draw_minutes
 from admin_api.pages.door import Visitor
+from admin_api.pages.keep import keep
 from admin_api.pages.render import link, page, part
 from jobs.operations.trouble import Trouble
 
@@ -17,6 +18,7 @@ KINDS_SHOWN = 10
 
 
 @router.get("/")
+@keep
 def show_overview(request: Request, house: TheHouse, visitor: Visitor) -> Response:
     operator, figures = visitor.operator, house.figures
     series = figures.throughput(operator)

@@ -10,6 +10,7 @@ from fastapi.responses import RedirectResponse, Response
 from admin_api.house import Ledger, TheHouse
 from admin_api.pages.asking import term
 from admin_api.pages.door import Form, Visitor, local_path
+from admin_api.pages.keep import keep
 from admin_api.pages.render import page
 from jobs.duration import parse_duration
 from jobs.operations import pause as pausing
@@ -19,6 +20,7 @@ MOST = 200
 
 
 @router.get("/queues")
+@keep
 def show_queues(request: Request, house: TheHouse, visitor: Visitor, after: str = "") -> Response:
     found = [one for one in house.figures.queues(visitor.operator) if one.name > after][:MOST]
     return page(

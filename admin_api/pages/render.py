@@ -44,7 +44,6 @@ def page(
     app = house_of(request).app
     now = app.clock.now()
     operator = identity.operator if identity is not None else None
-    theme = request.cookies.get(THEME_COOKIE, "auto")
     text = environment().get_template(template).render(
         {
             "now": now,
@@ -55,9 +54,9 @@ def page(
             "places": _places(operator),
             "here": _here(request.url.path),
             "address": address_of(request),
-            "theme": theme if theme in THEMES else "auto",
+            "theme": theme_of(request),
             "is_read_only": app.settings.api_read_only,
-            "is_part": request.headers.get("hx-request") == "true",
+            "is_part": is_part(request),
             "refreshes": True,
             "needs_reason": app.settings.require_reason,
             "status": status,
@@ -73,6 +72,16 @@ def _here(path: str) -> str:
     """Which of the places a page belongs to."""
     first = "/" + path.strip("/").partition("/")[0]
     return {"/actions": "/runs", "/pauses": "/queues", "/stops": "/workers"}.get(first, first)
+
+
+def is_part(request: Request) -> bool:
+    """Whether a page asks for what changes of it, and not for the whole."""
+    return request.headers.get("hx-request") == "true"
+
+
+def theme_of(request: Request) -> str:
+    theme = request.cookies.get(THEME_COOKIE, "auto")
+    return theme if theme in THEMES else "auto"
 
 
 def address_of(request: Request) -> str:

@@ -7,10 +7,11 @@ import shlex
 from fastapi import APIRouter, Request
 from fastapi.responses import RedirectResponse, Response
 
-from admin_api.house import Ledger
+from admin_api.house import TheHouse
 from admin_api.pages import words
 from admin_api.pages.door import Visitor
 from admin_api.pages.family import draw_family
+from admin_api.pages.keep import keep
 from admin_api.pages.render import page
 from admin_api.pages.tries import draw_tries
 from jobs.ledger.records import RunRecord
@@ -23,8 +24,9 @@ router = APIRouter()
 
 
 @router.get("/runs/{text}")
-def show_run(request: Request, app: Ledger, visitor: Visitor, text: str) -> Response:
-    operator = visitor.operator
+@keep
+def show_run(request: Request, house: TheHouse, visitor: Visitor, text: str) -> Response:
+    app, operator = house.app, visitor.operator
     seen = detail(app, operator, text)
     run = seen.run
     if text != str(run.id):

@@ -11,6 +11,7 @@ from fastapi.responses import Response
 from admin_api.house import TheHouse
 from admin_api.pages.asking import Choice, read_choice
 from admin_api.pages.door import Visitor
+from admin_api.pages.keep import keep
 from admin_api.pages.render import link, page
 from jobs.errors import JobsError, SelectorRefused
 from jobs.ledger.selectors import Selector
@@ -26,6 +27,7 @@ STATES = ("ready", "running", "retrying", "scheduled", "dead", "succeeded", "can
 
 
 @router.get("/runs")
+@keep
 def show_runs(request: Request, house: TheHouse, visitor: Visitor, cursor: str | None = None) -> Response:
     app, operator = house.app, visitor.operator
     choice = replace(read_choice(request.query_params), ids=())

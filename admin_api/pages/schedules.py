@@ -5,9 +5,10 @@ from __future__ import annotations
 from fastapi import APIRouter, HTTPException, Request
 from fastapi.responses import RedirectResponse, Response
 
-from admin_api.house import Ledger
+from admin_api.house import Ledger, TheHouse
 from admin_api.pages import words
 from admin_api.pages.door import Form, Visitor
+from admin_api.pages.keep import keep
 from admin_api.pages.render import page, part
 from admin_api.pages.slot_line import draw_day, draw_story
 from jobs.operations import schedule_views, schedules
@@ -23,9 +24,10 @@ VERBS = {
 
 
 @router.get("/schedules")
-def show_schedules(request: Request, app: Ledger, visitor: Visitor, after: str | None = None) -> Response:
-    found = schedule_views.list_schedules(app, visitor.operator, after=after, limit=A_PAGE + 1)
-    now = app.clock.now()
+@keep
+def show_schedules(request: Request, house: TheHouse, visitor: Visitor, after: str | None = None) -> Response:
+    found = schedule_views.list_schedules(house.app, visitor.operator, after=after, limit=A_PAGE + 1)
+    now = house.app.clock.now()
     return page(
         request,
         "schedules.html",
@@ -63,7 +65,9 @@ def act(app: Ledger, visitor: Visitor, name: str, verb: str, form: Form) -> Resp
 
 
 @router.get("/schedules/{name:path}")
-def show_schedule(request: Request, app: Ledger, visitor: Visitor, name: str) -> Response:
+@keep
+def show_schedule(request: Request, house: TheHouse, visitor: Visitor, name: str) -> Response:
+    app = house.app
     view, past, coming = schedule_views.show_schedule(app, visitor.operator, name)
     return page(
         request,

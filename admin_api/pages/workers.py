@@ -7,8 +7,9 @@ from itertools import groupby
 from fastapi import APIRouter, Request
 from fastapi.responses import RedirectResponse, Response
 
-from admin_api.house import Ledger
+from admin_api.house import Ledger, TheHouse
 from admin_api.pages.door import Form, Visitor
+from admin_api.pages.keep import keep
 from admin_api.pages.render import page
 from jobs.operations import workforce
 
@@ -16,8 +17,9 @@ router = APIRouter()
 
 
 @router.get("/workers")
-def show_workers(request: Request, app: Ledger, visitor: Visitor) -> Response:
-    live = sorted(workforce.list_workers(app, visitor.operator), key=lambda one: (one.supervisor, one.name))
+@keep
+def show_workers(request: Request, house: TheHouse, visitor: Visitor) -> Response:
+    live = sorted(workforce.list_workers(house.app, visitor.operator), key=lambda one: (one.supervisor, one.name))
     return page(
         request,
         "workers.html",

@@ -1,0 +1,85 @@
+"""What is kept of pages: for a moment, until something changes, and nothing that failed or is too long."""
+
+from __future__ import annotations
+
+import pytest
+from fastapi.responses import HTMLResponse
+
+from admin_api import kept
+from admin_api.kept import MOST_BYTES, Kept
+from jobs.clock import SystemClock
+from jobs.operations.figures import FRESH
+
+
+class Still(SystemClock):
+    """Time that passes when a test says so."""
+
+    at = 100.0
+
+    def monotonic(self) -> float:
+        return self.at
+
+
+@pytest.fixture
+def clock() -> Still:
+    return Still()
+
+
+@pytest.fixture
+def pages(clock: Still) -> Kept:
+    return Kept(clock)
+
+
+def test_a_page_is_found_as_it_was_until_it_is_no_longer_fresh(pages: Kept, clock: Still) -> None:
+    pages.put("here", HTMLResponse("<p>made</p>", headers={"Vary": "Cookie"}), pages.begin())
+
+    found = pages.find("here")
+    assert found is not None
+    assert (found.body, found.headers["vary"]) == (b"<p>made</p>", "Cookie")
+    assert found.headers["content-type"] == "text/html; charset=utf-8"
+    assert found.headers["content-length"] == "11"
+    assert pages.find("there") is None
+    clock.at += FRESH.total_seconds()
+    assert pages.find("here") is None
+
+
+def test_its_age_is_counted_from_when_it_was_begun(pages: Kept, clock: Still) -> None:
+    begun = pages.begin()
+    clock.at += FRESH.total_seconds()
+
+    pages.put("here", HTMLResponse("slow"), begun)
+
+    assert pages.find("here") is None
+
+
+def test_a_change_drops_all_and_what_was_begun_before_it(pages: Kept) -> None:
+    pages.put("here", HTMLResponse("old"), pages.begin())
+    begun = pages.begin()
+    pages.drop()
+    pages.put("there", HTMLResponse("read before the change"), begun)
+
+    assert pages.find("here") is None
+    assert pages.find("there") is None
+
+
+@pytest.mark.parametrize(
+    "page", [HTMLResponse("no", 422), HTMLResponse("gone", 303), HTMLResponse("x" * (MOST_BYTES + 1))]
+)
+def test_what_failed_leads_elsewhere_or_is_long_is_not_kept(pages: Kept, page: HTMLResponse) -> None:
+    pages.put("here", page, pages.begin())
+
+    assert pages.find("here") is None
+
+
+def test_so_many_are_kept_and_room_is_made_of_what_is_over(
+    pages: Kept, clock: Still, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(kept, "MOST_KEPT", 2)
+    for name in ("a", "b", "c"):
+        pages.put(name, HTMLResponse(name), pages.begin())
+    assert [pages.find(name) is not None for name in ("a", "b", "c")] == [True, True, False]
+
+    clock.at += FRESH.total_seconds()
+    pages.put("c", HTMLResponse("c"), pages.begin())
+
+    assert pages.find("c") is not None
