@@ -89,6 +89,9 @@ class _Visit:
         return given.decode() if REQUEST_ID.fullmatch(given) else new_token().hex[:16]
 
     def _is_known_host(self) -> bool:
+        if sum(name == b"host" for name, _ in self._scope["headers"]) > 1:
+            # Whoever reads the first means another host than who reads the last.
+            return False
         given = self._given.get(b"host", b"").decode("latin-1").lower()
         name = given.rpartition(":")[0] if re.search(r":\d+$", given) else given
         return name in self._guard._hosts

@@ -14,6 +14,7 @@ from types import FrameType
 import uvicorn
 
 from admin_api.app import make_api
+from admin_api.protocol import LimitedProtocol
 from jobs.app import App
 from jobs.errors import ConfigurationError
 from jobs.settings import Settings
@@ -21,7 +22,6 @@ from jobs.settings import Settings
 log = logging.getLogger("jobs.api")
 
 KEEP_ALIVE_SECONDS, GRACE_SECONDS = 30, 10
-MAX_HEADER_BYTES = 32_768
 NICE = 5
 """How far this process gives way to others of its machine. Source: decision; where workers share it, runs come first,
 and a page that waits its turn is still below what people notice."""
@@ -95,8 +95,7 @@ def make_server(app: App) -> uvicorn.Server:
         forwarded_allow_ips=list(settings.api_proxies) or None,
         timeout_keep_alive=KEEP_ALIVE_SECONDS,
         timeout_graceful_shutdown=GRACE_SECONDS,
-        h11_max_incomplete_event_size=MAX_HEADER_BYTES,
-        http="h11",
+        http=LimitedProtocol,
         ws="none",
     )
     return Server(config)

@@ -169,8 +169,8 @@ def by_token(app: App, secret: str) -> Identity:
     if found.used_at is None or app.clock.now() - found.used_at > SEEN_EVERY:
         with app.database.write(urgent=True) as connection:
             tokens.see(connection, found.id)
-    allowed = frozenset(Permission(one) for one in found.permissions if one in set(Permission))
-    return Identity(_operator(app, found.user, ROLES[found.role] & allowed), found.user_id)
+    allowed = frozenset(one for one in ROLES[found.role] if one in found.permissions)
+    return Identity(_operator(app, found.user, allowed), found.user_id)
 
 
 def sign_out(app: App, session_id: UUID) -> None:
