@@ -5,6 +5,7 @@ from __future__ import annotations
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 MAX_HEADER_BYTES = 32_768
+"""Source: decision; the longest query that is taken, cookies and a token, several times over."""
 FRAMING = 16
 """What a body in chunks may bring along, beside what it is: a chunk of one byte has five of framing."""
 

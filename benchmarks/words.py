@@ -107,9 +107,8 @@ _OF_LISTS = (
     " records; beside a worker at full load it waits for a core at each step, and what comes behind it waits too."
 )
 _OF_LOSSES = (
-    "a request takes 6 to 9 ms of processor in the API where a worker has its caches (3 to 6 alone), and 3 to 4 in"
-    " PostgreSQL, half of what it did: at 20 a second a quarter of a core, of the two that worker, database and"
-    " requests share. On a day on which the machine was twice as fast, the older code lost 7 to 8 %."
+    "a request takes 4 to 6 ms of processor in the API and 1.5 to 2.5 in PostgreSQL: at 20 a second a seventh of a"
+    " core, of the two that worker, database and requests share. A third of it finds out who asks."
 )
 SHORTFALLS = {
     "drain, 1 process, against dramatiq": _OF_DRAINING,

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Coroutine, Hashable
 from functools import wraps
 from typing import Any
 
 from fastapi import Request
+from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import Response
 
 from admin_api.house import House
@@ -14,17 +15,18 @@ from admin_api.pages.render import address_of, is_part, theme_of
 from jobs.operations.sign_in import Identity
 
 
-def keep(handler: Callable[..., Response]) -> Callable[..., Response]:
+def keep(handler: Callable[..., Response]) -> Callable[..., Coroutine[Any, Any, Response]]:
     """Show the page as it was a moment ago, if it was. What it shows must follow from its address, from what its reader
     may see, and from the ledger alone."""
 
+    # Async: what is kept is found at once, and needs no thread.
     @wraps(handler)
-    def show(request: Request, house: House, visitor: Identity, **given: Any) -> Response:
+    async def show(request: Request, house: House, visitor: Identity, **given: Any) -> Response:
         key = _key(request, visitor)
         found = house.kept.find(key)
         if found is None:
             begun = house.kept.begin()
-            found = handler(request, house, visitor, **given)
+            found = await run_in_threadpool(handler, request, house, visitor, **given)
             house.kept.put(key, found, begun)
         return found
 
