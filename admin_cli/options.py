@@ -11,6 +11,7 @@ A command asks for them with ``@pass_globals``::
 from __future__ import annotations
 
 import signal
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -70,6 +71,10 @@ class OutOfTime(BaseException):
         self.limit = limit
 
 
+SOON_SECONDS = 0.01
+"""Until a command is told again that it is out of time, where Python lost the word."""
+
+
 @contextmanager
 def time_limit(limit: timedelta | None) -> Iterator[None]:
     """Raise ``OutOfTime`` in the block once ``limit`` is over; None is no limit. Main thread only.
@@ -83,6 +88,14 @@ def time_limit(limit: timedelta | None) -> Iterator[None]:
     def stop(signum: int, frame: FrameType | None) -> None:
         raise OutOfTime(limit)
 
+    def hear(lost: sys.UnraisableHookArgs) -> None:
+        # What is raised while an object is cleared away goes no further; without this the block went on for ever.
+        if isinstance(lost.exc_value, OutOfTime):
+            signal.setitimer(signal.ITIMER_REAL, SOON_SECONDS)
+        else:
+            unheard(lost)
+
+    unheard, sys.unraisablehook = sys.unraisablehook, hear
     before = signal.signal(signal.SIGALRM, stop)
     outer = signal.setitimer(signal.ITIMER_REAL, limit.total_seconds())
     try:
@@ -90,5 +103,6 @@ def time_limit(limit: timedelta | None) -> Iterator[None]:
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, before)
+        sys.unraisablehook = unheard
         # Whoever set an alarm around us (a test runner) gets it back, late by what we took.
         signal.setitimer(signal.ITIMER_REAL, *outer)
