@@ -31,7 +31,7 @@ class House:
     def over(cls, app: App) -> House:
         return cls(
             app, app.settings.api_secret or new_secret(), Figures(app), Kept(app.clock), Desk(), LedgerMetrics(app)
-        )  # fmt: skip
+        )
 
     def drop(self) -> None:
         """Forget what is kept of the ledger: it was changed."""

@@ -7,7 +7,6 @@ fresh, nor once anything was changed here.
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Hashable
 from dataclasses import dataclass
 
@@ -15,6 +14,7 @@ from fastapi.responses import Response
 
 from jobs.clock import Clock
 from jobs.operations.figures import FRESH
+from jobs.operations.shelf import Shelf
 
 MOST_KEPT, MOST_BYTES = 64, 262_144
 """Pages, and what one may be long. Source: decision; lists of 50 runs are some 45 kB, all together 3 MB."""
@@ -24,7 +24,6 @@ MOST_KEPT, MOST_BYTES = 64, 262_144
 class _Page:
     body: bytes
     headers: dict[str, str]
-    until: float
 
 
 class Kept:
@@ -32,26 +31,20 @@ class Kept:
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        self._pages: dict[Hashable, _Page] = {}
-        self._lock = threading.Lock()
-        self._drops = 0
+        self._pages: Shelf[_Page] = Shelf(clock, most=MOST_KEPT)
 
     def drop(self) -> None:
         """Forget all: something was changed."""
-        with self._lock:
-            self._pages.clear()
-            self._drops += 1
+        self._pages.drop()
 
     def find(self, key: Hashable) -> Response | None:
         """The page, if it is kept and fresh."""
-        found = self._pages.get(key)
-        if found is None or found.until <= self._clock.monotonic():
-            return None
-        return Response(found.body, headers=found.headers)
+        found = self._pages.find(key)
+        return None if found is None else Response(found.body, headers=found.headers)
 
     def begin(self) -> tuple[float, int]:
         """What ``put`` asks of a page that is made from now on."""
-        return self._clock.monotonic(), self._drops
+        return self._clock.monotonic(), self._pages.drops
 
     def put(self, key: Hashable, page: Response, begun: tuple[float, int]) -> None:
         """Keep a page, unless something was changed since it was begun."""
@@ -59,10 +52,4 @@ class Kept:
         if page.status_code != 200 or len(page.body) > MOST_BYTES:
             return
         headers = {name: value for name, value in page.headers.items() if name != "content-length"}
-        made = _Page(bytes(page.body), headers, at + FRESH.total_seconds())
-        with self._lock:
-            if len(self._pages) >= MOST_KEPT:
-                now = self._clock.monotonic()
-                self._pages = {one: other for one, other in self._pages.items() if other.until > now}
-            if len(self._pages) < MOST_KEPT and drops == self._drops:
-                self._pages[key] = made
+        self._pages.put(key, _Page(bytes(page.body), headers), until=at + FRESH.total_seconds(), drops=drops)

@@ -29,6 +29,7 @@ from jobs.operations.kinds import KindFigures
 from jobs.operations.operator import Operator, Permission
 from jobs.operations.overview import Oldest
 from jobs.operations.queue import QueueView
+from jobs.operations.shelf import Shelf
 from jobs.operations.trouble import Trouble, troubles
 from jobs.states import RunState
 
@@ -52,7 +53,6 @@ T = TypeVar("T")
 class _Kept:
     value: Any
     fresh_until: float
-    until: float
 
 
 class Figures:
@@ -60,10 +60,9 @@ class Figures:
 
     def __init__(self, app: App) -> None:
         self._app = app
-        self._kept: dict[Hashable, _Kept] = {}
+        self._kept: Shelf[_Kept] = Shelf(app.clock, most=MOST_KEPT)
         self._asking: dict[Hashable, threading.Lock] = {}
         self._lock = threading.Lock()
-        self._drops = 0
         self._renewing: set[Hashable] = set()
         self._behind: ThreadPoolExecutor | None = None
 
@@ -76,9 +75,7 @@ class Figures:
 
     def drop(self) -> None:
         """Forget all: something was changed."""
-        with self._lock:
-            self._kept.clear()
-            self._drops += 1
+        self._kept.drop()
 
     def counts(self, operator: Operator) -> dict[str, Count]:
         """As ``overview.counts``."""
@@ -148,23 +145,19 @@ class Figures:
         """What is kept, if it is fresh and the operator may see it; else what ``make`` gives, kept from now on."""
         operator.need(Permission.RUNS_READ)
         whole = (key, operator.may(Permission.ARGUMENTS_READ))
-        found = self._kept_now(whole)
+        found = self._kept.find(whole)
         if found is None:
             with self._lock:
                 asking = self._asking.setdefault(whole, threading.Lock())
             try:
                 with asking:
-                    found = self._kept_now(whole) or self._count(whole, fresh, make)
+                    found = self._kept.find(whole) or self._count(whole, fresh, make)
             finally:
                 with self._lock:
                     self._asking.pop(whole, None)
         elif found.fresh_until <= self._app.clock.monotonic():
             self._renew(whole, fresh, make)
         return cast(T, found.value)
-
-    def _kept_now(self, key: Hashable) -> _Kept | None:
-        found = self._kept.get(key)
-        return found if found is not None and found.until > self._app.clock.monotonic() else None
 
     def _renew(self, key: Hashable, fresh: timedelta, make: Callable[[], object]) -> None:
         """Count it anew behind, unless that goes on."""
@@ -190,16 +183,12 @@ class Figures:
 
     def _count(self, key: Hashable, fresh: timedelta, make: Callable[[], object]) -> _Kept:
         """Count it, and keep it unless something was changed meanwhile."""
-        clock, drops = self._app.clock, self._drops
+        clock, drops = self._app.clock, self._kept.drops
         began = clock.monotonic()
         value = make()
         now = clock.monotonic()
         spared = min(MOST_FRESH.total_seconds(), SHARE * (now - began))
         age = max(fresh.total_seconds(), spared)
-        kept = _Kept(value, now + age, now + STALE * age)
-        with self._lock:
-            if len(self._kept) >= MOST_KEPT:
-                self._kept = {one: other for one, other in self._kept.items() if other.until > now}
-            if (key in self._kept or len(self._kept) < MOST_KEPT) and drops == self._drops:
-                self._kept[key] = kept
+        kept = _Kept(value, now + age)
+        self._kept.put(key, kept, until=now + STALE * age, drops=drops)
         return kept

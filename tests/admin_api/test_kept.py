@@ -5,32 +5,22 @@ from __future__ import annotations
 import pytest
 from fastapi.responses import HTMLResponse
 
-from admin_api import kept
 from admin_api.kept import MOST_BYTES, Kept
-from jobs.clock import SystemClock
 from jobs.operations.figures import FRESH
-
-
-class Still(SystemClock):
-    """Time that passes when a test says so."""
-
-    at = 100.0
-
-    def monotonic(self) -> float:
-        return self.at
+from tests.hands import Hands
 
 
 @pytest.fixture
-def clock() -> Still:
-    return Still()
+def clock() -> Hands:
+    return Hands()
 
 
 @pytest.fixture
-def pages(clock: Still) -> Kept:
+def pages(clock: Hands) -> Kept:
     return Kept(clock)
 
 
-def test_a_page_is_found_as_it_was_until_it_is_no_longer_fresh(pages: Kept, clock: Still) -> None:
+def test_a_page_is_found_as_it_was_until_it_is_no_longer_fresh(pages: Kept, clock: Hands) -> None:
     pages.put("here", HTMLResponse("<p>made</p>", headers={"Vary": "Cookie"}), pages.begin())
 
     found = pages.find("here")
@@ -43,7 +33,7 @@ def test_a_page_is_found_as_it_was_until_it_is_no_longer_fresh(pages: Kept, cloc
     assert pages.find("here") is None
 
 
-def test_its_age_is_counted_from_when_it_was_begun(pages: Kept, clock: Still) -> None:
+def test_its_age_is_counted_from_when_it_was_begun(pages: Kept, clock: Hands) -> None:
     begun = pages.begin()
     clock.at += FRESH.total_seconds()
 
@@ -69,17 +59,3 @@ def test_what_failed_leads_elsewhere_or_is_long_is_not_kept(pages: Kept, page: H
     pages.put("here", page, pages.begin())
 
     assert pages.find("here") is None
-
-
-def test_so_many_are_kept_and_room_is_made_of_what_is_over(
-    pages: Kept, clock: Still, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(kept, "MOST_KEPT", 2)
-    for name in ("a", "b", "c"):
-        pages.put(name, HTMLResponse(name), pages.begin())
-    assert [pages.find(name) is not None for name in ("a", "b", "c")] == [True, True, False]
-
-    clock.at += FRESH.total_seconds()
-    pages.put("c", HTMLResponse("c"), pages.begin())
-
-    assert pages.find("c") is not None

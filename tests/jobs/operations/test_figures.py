@@ -8,7 +8,6 @@ from datetime import UTC, datetime
 import pytest
 
 from jobs.app import App
-from jobs.clock import SystemClock
 from jobs.errors import Forbidden, ServiceDown
 from jobs.ledger.records import Failure
 from jobs.ledger.selectors import Selector
@@ -19,17 +18,9 @@ from jobs.operations.operator import Operator, Permission
 from jobs.states import Outcome
 from tests.book import Book
 from tests.conftest import MakeApp
+from tests.hands import Hands
 
 VIEWER = Operator("viewer", frozenset({Permission.RUNS_READ}))
-
-
-class Hands(SystemClock):
-    """A clock whose spans pass when the test says so."""
-
-    at = 0.0
-
-    def monotonic(self) -> float:
-        return self.at
 
 
 @pytest.fixture
