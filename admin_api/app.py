@@ -10,7 +10,7 @@ from fastapi import FastAPI
 from fastapi.concurrency import run_in_threadpool
 from starlette.types import ASGIApp
 
-from admin_api import failing
+from admin_api import failing, prefix
 from admin_api.guard import Guard
 from admin_api.house import House
 from admin_api.pages import site
@@ -50,8 +50,8 @@ def make_routes(app: App) -> FastAPI:
     api.state.house = house
     failing.install(api)
     for part in (health, sessions, runs, actions, letters, fleet, schedules, audit, statistics, people):
-        api.include_router(part.router)
-    site.install(api)
+        prefix.install(api, part.router)
+    site.install(api, house)
     return api
 
 

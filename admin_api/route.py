@@ -25,6 +25,7 @@ from admin_api.access import identify
 from admin_api.envelope import Envelope
 from admin_api.failing import ANSWERS
 from admin_api.house import house_of
+from admin_api.prefix import PrefixRoute
 from jobs.errors import Forbidden, JobsError, LedgerBusy, SelectorRefused, ServiceDown
 from jobs.operations import once
 from jobs.operations.operator import Operator
@@ -50,7 +51,7 @@ async def idempotency_key(
     """Declares the header; ``Route`` reads it."""
 
 
-class Route(APIRoute):
+class Route(PrefixRoute):
     """A route of ours. Declares what any such route may answer."""
 
     def __init__(self, path: str, endpoint: Callable[..., Any], **given: Any) -> None:

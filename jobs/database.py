@@ -24,7 +24,7 @@ from jobs.clock import Clock, SystemClock
 from jobs.errors import ConfigurationError, JobsError, LedgerBusy, LedgerMissing, LedgerRefused, ServiceDown
 from jobs.models import read_json
 from jobs.settings import Settings, hide_password
-from jobs.slow import warn_of_slow_statements
+from jobs.slow import SlowStatements
 from jobs.sqlite_connection import WRITES
 from jobs.sqlite_queue import WriteQueue
 
@@ -226,7 +226,7 @@ class Database:
             postgres.give_back_what_is_gone(engine)
         if self._settings.database_schema:
             engine = engine.execution_options(schema_translate_map={None: self._settings.database_schema})
-        warn_of_slow_statements(engine, self._settings.slow_statement, self.clock)
+        SlowStatements(self._settings.slow_statement, self.clock).watch(engine)
         return engine
 
     def _connect_to_postgres(self, dialect: Any, record: Any, arguments: list[Any], options: dict[str, Any]) -> Any:

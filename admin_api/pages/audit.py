@@ -12,13 +12,14 @@ from admin_api.pages import words
 from admin_api.pages.door import Form, Visitor
 from admin_api.pages.keep import keep
 from admin_api.pages.render import page
+from admin_api.prefix import PrefixRoute
 from jobs.errors import Forbidden, JobsError
 from jobs.ledger.audit import Note
 from jobs.operations import audit, progress, undo
 from jobs.operations.batches import BATCH
 from jobs.operations.operator import Permission
 
-router = APIRouter()
+router = APIRouter(route_class=PrefixRoute, include_in_schema=False)
 A_PAGE = 50
 NOTES = 100
 

@@ -11,11 +11,12 @@ from typing import Annotated
 from urllib.parse import urlsplit
 
 from fastapi import Depends, Request
+from fastapi.concurrency import run_in_threadpool
 from starlette.datastructures import FormData
 from starlette.responses import Response
 
 from admin_api.house import House, house_of
-from jobs.errors import Forbidden, Unauthenticated
+from jobs.errors import Forbidden, JobsError, Unauthenticated
 from jobs.operations import sign_in
 from jobs.operations.sign_in import PAGE_LASTS, Identity, Opened
 
@@ -41,19 +42,34 @@ def forget(response: Response, house: House) -> None:
     )  # fmt: skip
 
 
-def visitor(request: Request) -> Identity:
-    """Who looks.
+async def look(request: Request, house: House) -> Identity:
+    """Who looks, by the cookie of their browser.
 
     Raises:
         Unauthenticated: nobody who is signed in.
     """
-    house = house_of(request)
     secret = request.cookies.get(cookie_name(house))
     if not secret:
         raise Unauthenticated("Sign in first.")
-    identity = sign_in.by_cookie(house.app, secret)
-    request.state.operator = identity.operator
-    return identity
+    return await run_in_threadpool(sign_in.by_cookie, house.app, secret)
+
+
+# Async, for what takes no time is not worth a thread of the pool.
+async def visitor(request: Request) -> Identity:
+    """Who looks, as ``Front`` found out.
+
+    Raises:
+        Unauthenticated: nobody who is signed in.
+    """
+    return found_by_front(request)
+
+
+def found_by_front(request: Request) -> Identity:
+    """The same, at once."""
+    found: Identity | JobsError = request.state.visitor
+    if isinstance(found, JobsError):
+        raise found
+    return found
 
 
 def is_ours(request: Request) -> bool:

@@ -12,12 +12,12 @@ from fastapi.responses import RedirectResponse, Response
 from starlette.exceptions import HTTPException
 
 from admin_api.failing import answer_error, request_id, status_of
-from admin_api.pages.door import visitor
+from admin_api.pages.door import found_by_front
+from admin_api.pages.front import is_page_path
 from admin_api.pages.render import address_of, link, page
 from jobs import errors
 
 Handler = Callable[[Request, Exception], Response | Awaitable[Response]]
-_NOT_PAGES = ("/v1/", "/static/", "/healthz", "/readyz", "/metrics")
 _PLAIN = {
     404: ("not_found", "There is no such page."),
     405: ("method_not_allowed", "This page does not take that."),
@@ -33,7 +33,7 @@ def install(api: FastAPI) -> None:
 
 
 def is_page(request: Request) -> bool:
-    if request.url.path.startswith(_NOT_PAGES) or request.url.path == "/v1":
+    if not is_page_path(request.url.path):
         return False
     return "text/html" in request.headers.get("accept", "") or request.headers.get("hx-request") == "true"
 
@@ -55,7 +55,7 @@ def _answer(request: Request, error: Exception) -> Response:
     identity = None
     if said["status"] < 500:
         try:
-            identity = visitor(request)
+            identity = found_by_front(request)
         except errors.JobsError:
             identity = None
     answer = page(request, "error.html", identity=identity, refreshes=False, request_id=request_id(request), **said)

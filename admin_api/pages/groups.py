@@ -13,9 +13,10 @@ from admin_api.pages.asking import terms
 from admin_api.pages.door import Visitor
 from admin_api.pages.keep import keep
 from admin_api.pages.render import link, page
+from admin_api.prefix import PrefixRoute
 from jobs.operations.selector import read_moment
 
-router = APIRouter()
+router = APIRouter(route_class=PrefixRoute, include_in_schema=False)
 MOST = 100
 SPANS = (("1h", "hour"), ("1d", "day"), ("7d", "week"))
 

@@ -9,11 +9,12 @@ from admin_api.house import TheHouse
 from admin_api.pages.door import Visitor
 from admin_api.pages.keep import keep
 from admin_api.pages.render import page
+from admin_api.prefix import PrefixRoute
 from jobs.operations.health import look
 from jobs.operations.operator import Permission
 from jobs.settings import Settings, show
 
-router = APIRouter()
+router = APIRouter(route_class=PrefixRoute, include_in_schema=False)
 
 
 @router.get("/health")

@@ -1,13 +1,12 @@
-"""Keep: the mark of a handler whose page is kept for a moment."""
+"""Keep: the mark of a handler whose page is kept for a moment; ``Front`` shows what is kept."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine, Hashable
+from collections.abc import Callable, Hashable
 from functools import wraps
 from typing import Any
 
 from fastapi import Request
-from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import Response
 
 from admin_api.house import House
@@ -15,25 +14,21 @@ from admin_api.pages.render import address_of, is_part, theme_of
 from jobs.operations.sign_in import Identity
 
 
-def keep(handler: Callable[..., Response]) -> Callable[..., Coroutine[Any, Any, Response]]:
-    """Show the page as it was a moment ago, if it was. What it shows must follow from its address, from what its reader
-    may see, and from the ledger alone."""
+def keep(handler: Callable[..., Response]) -> Callable[..., Response]:
+    """Keep what the handler makes. It must follow from its address, from what its reader may see, and from the ledger
+    alone."""
 
-    # Async: what is kept is found at once, and needs no thread.
     @wraps(handler)
-    async def show(request: Request, house: House, visitor: Identity, **given: Any) -> Response:
-        key = _key(request, visitor)
-        found = house.kept.find(key)
-        if found is None:
-            begun = house.kept.begin()
-            found = await run_in_threadpool(handler, request, house, visitor, **given)
-            house.kept.put(key, found, begun)
-        return found
+    def make(request: Request, house: House, visitor: Identity, **given: Any) -> Response:
+        begun = house.kept.begin()
+        made = handler(request, house, visitor, **given)
+        house.kept.put(key_of(request, visitor), made, begun, request.scope.get("route"))
+        return made
 
-    return show
+    return make
 
 
-def _key(request: Request, visitor: Identity) -> Hashable:
+def key_of(request: Request, visitor: Identity) -> Hashable:
     """Everything that the page follows from. The part that a refresh brings names nobody, so that all share it."""
     reader = None if is_part(request) else (visitor.operator.name, theme_of(request))
     return address_of(request), visitor.operator.permissions, reader

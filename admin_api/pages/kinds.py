@@ -16,13 +16,14 @@ from admin_api.pages.door import Form, Visitor
 from admin_api.pages.fields import Field, arguments_of, read_fields
 from admin_api.pages.keep import keep
 from admin_api.pages.render import page
+from admin_api.prefix import PrefixRoute
 from jobs.app import App
 from jobs.duration import parse_duration
 from jobs.errors import ArgumentsRefused, EnqueueRefused, JobsError, KeyConflict
 from jobs.operations import kinds
 from jobs.operations.enqueue import enqueue_run
 
-router = APIRouter()
+router = APIRouter(route_class=PrefixRoute, include_in_schema=False)
 A_PAGE = 100
 SHOWN = ("queue", "priority", "timeout", "unique", "version", "isolated", "memory", "aliases", "schedules", "place")
 

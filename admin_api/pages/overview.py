@@ -11,9 +11,10 @@ from admin_api.pages.bars import draw_minutes
 from admin_api.pages.door import Visitor
 from admin_api.pages.keep import keep
 from admin_api.pages.render import link, page, part
+from admin_api.prefix import PrefixRoute
 from jobs.operations.trouble import Trouble
 
-router = APIRouter()
+router = APIRouter(route_class=PrefixRoute, include_in_schema=False)
 KINDS_SHOWN = 10
 
 

@@ -12,10 +12,11 @@ from admin_api.pages.asking import term
 from admin_api.pages.door import Form, Visitor, local_path
 from admin_api.pages.keep import keep
 from admin_api.pages.render import page
+from admin_api.prefix import PrefixRoute
 from jobs.duration import parse_duration
 from jobs.operations import pause as pausing
 
-router = APIRouter()
+router = APIRouter(route_class=PrefixRoute, include_in_schema=False)
 MOST = 200
 
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote, urlencode
+from urllib.parse import quote, quote_plus
 
 from fastapi import Request
 from fastapi.responses import HTMLResponse
@@ -92,9 +92,17 @@ def address_of(request: Request) -> str:
 
 def link(path: str, **given: Any) -> str:
     """``path`` with a query of what is given; None and empty are left out, lists repeated."""
-    said = {name: value for name, value in given.items() if value not in (None, "", [], ())}
-    query = urlencode(said, doseq=True)
-    return f"{path}?{query}" if query else path
+    said = [
+        f"{name}={_quoted(str(one))}"
+        for name, value in given.items()
+        if value is not None
+        for one in (value if isinstance(value, (list, tuple)) else [value] if value != "" else [])
+    ]
+    return f"{path}?{'&'.join(said)}" if said else path
+
+
+# Kept: a list has hundreds of links of the same few values, and is shown again.
+_quoted = lru_cache(maxsize=1024)(quote_plus)
 
 
 def part(text: str) -> str:

@@ -14,13 +14,14 @@ from admin_api.pages.family import draw_family
 from admin_api.pages.keep import keep
 from admin_api.pages.render import page
 from admin_api.pages.tries import draw_tries
+from admin_api.prefix import PrefixRoute
 from jobs.ledger.records import RunRecord
 from jobs.operations.detail import detail
 from jobs.operations.explain import explain_run
 from jobs.operations.inspect import HIDDEN
 from jobs.states import LIVE, RunState
 
-router = APIRouter()
+router = APIRouter(route_class=PrefixRoute, include_in_schema=False)
 
 
 @router.get("/runs/{text}")

@@ -11,10 +11,11 @@ from admin_api.pages.door import Form, Visitor
 from admin_api.pages.keep import keep
 from admin_api.pages.render import page, part
 from admin_api.pages.slot_line import draw_day, draw_story
+from admin_api.prefix import PrefixRoute
 from jobs.operations import schedule_views, schedules
 from jobs.operations.schedule_views import ScheduleView
 
-router = APIRouter()
+router = APIRouter(route_class=PrefixRoute, include_in_schema=False)
 A_PAGE = 50
 VERBS = {
     "run": "A run is made now, beside the schedule's slots, paused or not.",

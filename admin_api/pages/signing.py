@@ -9,10 +9,11 @@ from admin_api.access import Address
 from admin_api.house import TheHouse
 from admin_api.pages.door import Form, Visitor, forget, local_path, remember
 from admin_api.pages.render import THEME_COOKIE, THEMES, page
+from admin_api.prefix import PrefixRoute
 from jobs.errors import JobsError, TooManyTries, Unauthenticated
 from jobs.operations import sign_in
 
-router = APIRouter()
+router = APIRouter(route_class=PrefixRoute, include_in_schema=False)
 A_YEAR = 365 * 86400
 
 

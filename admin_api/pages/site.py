@@ -6,6 +6,8 @@ from fastapi import FastAPI
 from starlette.responses import Response
 from starlette.staticfiles import StaticFiles
 
+from admin_api import prefix
+from admin_api.house import House
 from admin_api.pages import (
     actions,
     audit,
@@ -22,6 +24,7 @@ from admin_api.pages import (
     users,
     workers,
 )
+from admin_api.pages.front import Front
 from admin_api.pages.render import STATIC
 
 PAGES = (
@@ -39,9 +42,10 @@ class _Static(StaticFiles):
         return answer
 
 
-def install(api: FastAPI) -> None:
+def install(api: FastAPI, house: House) -> None:
     """Put the pages on ``api``; its description does not name them."""
     failing.install(api)
+    api.add_middleware(Front, house=house)
     for one in PAGES:
-        api.include_router(one.router, include_in_schema=False)
+        prefix.install(api, one.router)
     api.mount("/static", _Static(directory=STATIC), name="static")

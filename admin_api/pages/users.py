@@ -11,11 +11,12 @@ from fastapi.responses import RedirectResponse, Response
 from admin_api.house import Ledger
 from admin_api.pages.door import Form, Visitor
 from admin_api.pages.render import page
+from admin_api.prefix import PrefixRoute
 from jobs.errors import Conflict, CredentialRefused, Forbidden, JobsError, NotFound
 from jobs.operations import tokens, users
 from jobs.operations.operator import ROLES, Operator
 
-router = APIRouter()
+router = APIRouter(route_class=PrefixRoute, include_in_schema=False)
 A_PAGE = 50
 
 

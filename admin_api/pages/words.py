@@ -75,19 +75,21 @@ def ago(moment: datetime | None, now: datetime) -> Markup:
     text = "now"
     if abs(seconds) >= 1:
         text = f"{span(int(abs(seconds)))} ago" if seconds > 0 else f"in {span(int(abs(seconds)))}"
-    return _time(moment, f"{when(moment)} UTC", text)
+    iso = _iso(moment)
+    return _time(iso, f"{_to_the_second(iso)} UTC", text)
 
 
 def when(moment: datetime | None) -> str:
     """To the second, in UTC."""
-    return "" if moment is None else moment.astimezone(UTC).isoformat(" ", "seconds")[:-6]
+    return "" if moment is None else _to_the_second(_iso(moment))
 
 
 def stamp(moment: datetime | None) -> Markup:
     """The moment itself."""
     if moment is None:
         return Markup("")
-    return _time(moment, "UTC", when(moment))
+    iso = _iso(moment)
+    return _time(iso, "UTC", _to_the_second(iso))
 
 
 def pretty(value: Any) -> Markup:
@@ -135,14 +137,19 @@ def jsonable(value: Any) -> Any:
     return value if value is None or isinstance(value, (bool, int, float, str)) else str(value)
 
 
-def _time(moment: datetime, title: str, text: str) -> Markup:
-    """``title`` and ``text`` are of our own writing: a page has a hundred, and to escape them takes longer than they
-    take to write."""
-    return Markup(f'<time datetime="{_iso(moment)}" title="{title}">{text}</time>')  # noqa: S704
+def _time(iso: str, title: str, text: str) -> Markup:
+    """A moment, as ``_iso`` writes it. ``title`` and ``text`` are of our own writing: a page has a hundred, and to
+    escape them takes longer than they take to write."""
+    return Markup(f'<time datetime="{iso}" title="{title}">{text}</time>')  # noqa: S704
 
 
 def _iso(moment: datetime) -> str:
-    return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return f"{moment.astimezone(UTC).isoformat(timespec='milliseconds')[:-6]}Z"
+
+
+def _to_the_second(iso: str) -> str:
+    """``2026-01-31 09:00:00``, of what ``_iso`` writes."""
+    return f"{iso[:10]} {iso[11:19]}"
 
 
 def _coarse(seconds: float) -> float:

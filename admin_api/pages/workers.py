@@ -11,9 +11,10 @@ from admin_api.house import Ledger, TheHouse
 from admin_api.pages.door import Form, Visitor
 from admin_api.pages.keep import keep
 from admin_api.pages.render import page
+from admin_api.prefix import PrefixRoute
 from jobs.operations import workforce
 
-router = APIRouter()
+router = APIRouter(route_class=PrefixRoute, include_in_schema=False)
 
 
 @router.get("/workers")

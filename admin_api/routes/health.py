@@ -11,11 +11,12 @@ from admin_api.access import By
 from admin_api.envelope import Envelope
 from admin_api.failing import ANSWERS
 from admin_api.house import Ledger, TheHouse
+from admin_api.prefix import PrefixRoute
 from jobs import schema
 from jobs.observe.endpoint import METRICS_TYPE
 from jobs.operations.operator import Permission
 
-router = APIRouter(tags=["health"])
+router = APIRouter(tags=["health"], route_class=PrefixRoute)
 
 
 class Health(BaseModel):

@@ -20,8 +20,10 @@ from jobs.settings import Settings
 from worker.marks import Marks, MarksTable
 from worker.process import Process
 
-MORE = 5_000
-"""Runs that are enqueued at once, where fewer than should wait."""
+AT_ONCE = 5_000
+"""Runs that are enqueued at once, until enough wait."""
+MORE = 500
+"""Runs that are enqueued at once, once some of them have ended: a second holds many such pauses, not one or two."""
 STARTED = 20_000
 """Runs after which its pools, plans and caches are warm."""
 
@@ -81,23 +83,23 @@ def drain(waiting: int) -> None:
         BatchSettled, lambda batch: ended.__setitem__(0, ended[0] + sum(one.runs for one in batch))
     )  # fmt: skip
     made = 0
-    for _ in range(0, waiting, MORE):
-        made += _enqueue_more()
+    for _ in range(0, waiting, AT_ONCE):
+        made += _enqueue(AT_ONCE)
     process = Process(app, "bench", Marks(MarksTable(1).fd, 0))
     process.start()
     said = 0.0
     while True:
         while made - ended[0] < waiting - MORE:
-            made += _enqueue_more()
+            made += _enqueue(MORE)
         if time.monotonic() - said > 0.5:
             said = time.monotonic()
             print(json.dumps({"at": said, "ended": ended[0]}), flush=True)
         time.sleep(0.02)
 
 
-def _enqueue_more() -> int:
-    """Enqueue some, and say how many."""
-    return len(enqueue_many([Noop(a=number, b="") for number in range(MORE)]))
+def _enqueue(runs: int) -> int:
+    """Enqueue so many; how many it were."""
+    return len(enqueue_many([Noop(a=number, b="") for number in range(runs)]))
 
 
 if __name__ == "__main__":

@@ -7,7 +7,6 @@ open, as browsers and programs do.
 from __future__ import annotations
 
 import argparse
-import http.client
 import itertools
 import queue
 import statistics
@@ -20,6 +19,7 @@ from functools import partial
 from urllib.parse import urlsplit
 
 from benchmarks.fill import fill_ledger
+from benchmarks.kit.asker import Asker
 from benchmarks.kit.drainer import Drainer
 from benchmarks.kit.figures import Figures, percentile, stopwatch
 from benchmarks.kit.places import Place, wait_for
@@ -27,14 +27,14 @@ from tests.server_process import free_port
 
 AT_ONCE = 16
 """Requests that may be under way; those that wait for a place are late by as much."""
-TURNS = 5
+TURNS = 10
 """How often the worker is beside requests in a round."""
 LONGER = 1.2
 """Seconds that requests go on for, beyond what is measured beside them: the worker says half a second late."""
 OPTIONS = {
     "runs": (1_000_000, "in the ledger"),
     "rate": (20.0, "requests a second"),
-    "seconds": (30.0, "of requests in each round"),
+    "seconds": (60.0, "of requests in each round"),
 }
 """What each program of requests can be told."""
 
@@ -82,14 +82,13 @@ def press(
     waiting: queue.Queue[tuple[str, float] | None] = queue.Queue()
 
     def serve() -> None:
-        with closing(_connection(base)) as connection:
+        with closing(Asker(base, headers)) as asker:
             while (one := waiting.get()) is not None:
                 name, due = one
                 try:
-                    _ask(connection, paths[name], headers)
-                except (OSError, http.client.HTTPException, ValueError) as error:
+                    asker.ask(paths[name])
+                except (OSError, ValueError) as error:
                     failed.append(f"{paths[name]}: {error}")
-                    connection.close()
                 else:
                     took[name].append((time.monotonic() - due) * 1000)
 
@@ -162,23 +161,10 @@ def _show(took: Took) -> None:
         print(f"{name[:64]:64} {len(each):5} " + " ".join(f"{one:8.1f}" for one in found))
 
 
-def _connection(base: str) -> http.client.HTTPConnection:
-    """Kept open, as a browser's is; opened by the first request, and again after ``close``."""
-    return http.client.HTTPConnection(urlsplit(base).netloc, timeout=30)
-
-
-def _ask(connection: http.client.HTTPConnection, path: str, headers: Mapping[str, str]) -> None:
-    connection.request("GET", path, headers=dict(headers))
-    answer = connection.getresponse()
-    body = answer.read()
-    if answer.status != 200:
-        raise ValueError(f"{answer.status} {body[:300]!r}")
-
-
 def _answers(base: str) -> bool:
     try:
-        with closing(_connection(base)) as connection:
-            _ask(connection, "/healthz", {})
+        with closing(Asker(base, {})) as asker:
+            asker.ask("/healthz")
     except OSError:
         return False
     return True

@@ -13,7 +13,6 @@ from uuid import UUID
 from sqlalchemy import (
     ColumnElement,
     Float,
-    Select,
     String,
     Uuid,
     bindparam,
@@ -27,6 +26,7 @@ from sqlalchemy import (
 )
 
 from jobs.models import OperatorRefresh, OperatorSession, OperatorUser
+from jobs.prepared import Prepared
 from jobs.sql import Executor, ledger_now, plus_seconds
 
 SWEPT = 200
@@ -64,14 +64,13 @@ _HELD = (
         or_(OperatorSession.user_id.is_(None), OperatorUser.disabled_at.is_(None)),
     )
 )
-_HAS_SECRET = OperatorSession.secret_hash == bindparam("secret_hash", type_=String())
-_BY_ID = _HELD.where(OperatorSession.id == bindparam("id", type_=Uuid()), OperatorSession.kind == "api")
-_LINK = _HELD.where(_HAS_SECRET, OperatorSession.kind == "link")
-_BY_COOKIE = _HELD.where(
-    _HAS_SECRET,
-    OperatorSession.kind == bindparam("kind", type_=String()),
-    OperatorSession.seen_at > plus_seconds(ledger_now(), bindparam("idle_seconds", type_=Float())),
-)
+_FIELDS = tuple(_HELD.selected_columns.keys())
+_OF_KIND = _HELD.where(OperatorSession.kind == bindparam("kind", type_=String()))
+_WITH_SECRET = _OF_KIND.where(OperatorSession.secret_hash == bindparam("secret_hash", type_=String()))
+_SINCE = plus_seconds(ledger_now(), bindparam("idle_seconds", type_=Float()))
+_BY_ID = Prepared(_OF_KIND.where(OperatorSession.id == bindparam("id", type_=Uuid())))
+_LINK = Prepared(_WITH_SECRET)
+_BY_COOKIE = Prepared(_WITH_SECRET.where(OperatorSession.seen_at > _SINCE))
 
 
 def open_session(
@@ -102,7 +101,7 @@ def by_secret(session: Executor, secret_hash: str, *, kind: str, idle: timedelta
 
 def by_id(session: Executor, session_id: UUID) -> SessionRecord | None:
     """The session of an access token, if it holds."""
-    return _one(session, _BY_ID, id=session_id)
+    return _one(session, _BY_ID, id=session_id, kind="api")
 
 
 def see(session: Executor, session_id: UUID) -> None:
@@ -116,7 +115,7 @@ def see(session: Executor, session_id: UUID) -> None:
 
 def use_link(session: Executor, secret_hash: str) -> SessionRecord | None:
     """Take a link that signs in once; None where it does not hold, or was taken."""
-    found = _one(session, _LINK, secret_hash=secret_hash)
+    found = _one(session, _LINK, secret_hash=secret_hash, kind="link")
     return found if found is not None and revoke(session, found.id) else None
 
 
@@ -173,9 +172,9 @@ def sweep(session: Executor) -> None:
         session.execute(delete(OperatorSession).where(OperatorSession.id.in_(over)))
 
 
-def _one(session: Executor, query: Select[Any], **given: Any) -> SessionRecord | None:
-    row = session.execute(query, {**given, "now": None}).one_or_none()
-    return None if row is None else SessionRecord(**row._mapping)
+def _one(session: Executor, query: Prepared, **given: Any) -> SessionRecord | None:
+    row = query.one(session, **given, now=None)
+    return None if row is None else SessionRecord(**dict(zip(_FIELDS, row, strict=True)))
 
 
 def _revoke(session: Executor, where: ColumnElement[bool]) -> int:

@@ -12,6 +12,7 @@ from uuid import UUID
 from sqlalchemy import String, bindparam, insert, literal, select, update
 
 from jobs.models import OperatorToken, OperatorUser
+from jobs.prepared import Prepared
 from jobs.sql import Executor, ledger_now, plus_seconds
 
 
@@ -43,15 +44,16 @@ _QUERY = select(
     OperatorToken.revoked_at,
     OperatorToken.used_at,
 ).join(OperatorUser, OperatorUser.id == OperatorToken.user_id)
-
-
-_BY_SECRET = _QUERY.where(
-    OperatorToken.secret_hash == bindparam("secret_hash", type_=String()),
-    OperatorToken.revoked_at.is_(None),
-    OperatorToken.expires_at > ledger_now(),
-    OperatorUser.disabled_at.is_(None),
+_FIELDS = tuple(_QUERY.selected_columns.keys())
+_BY_SECRET = Prepared(
+    _QUERY.where(
+        OperatorToken.secret_hash == bindparam("secret_hash", type_=String()),
+        OperatorToken.revoked_at.is_(None),
+        OperatorToken.expires_at > ledger_now(),
+        OperatorUser.disabled_at.is_(None),
+    )
 )
-"""Made once: every request of a program asks it."""
+"""Every request of a program asks it."""
 
 
 def insert_token(
@@ -70,8 +72,8 @@ def insert_token(
 
 def by_secret(session: Executor, secret_hash: str) -> Token | None:
     """The token with this secret, if it holds and its user may sign in."""
-    found = session.execute(_BY_SECRET, {"secret_hash": secret_hash, "now": None}).one_or_none()
-    return None if found is None else _token(found)
+    row = _BY_SECRET.one(session, secret_hash=secret_hash, now=None)
+    return None if row is None else _token(row)
 
 
 def find_token(session: Executor, token_id: UUID) -> Token | None:
@@ -113,6 +115,6 @@ def _set(session: Executor, token_id: UUID, **values: Any) -> bool:
     return moved is not None
 
 
-def _token(row: Any) -> Token:
-    found = dict(row._mapping)
+def _token(row: Sequence[Any]) -> Token:
+    found = dict(zip(_FIELDS, row, strict=True))
     return Token(**{**found, "permissions": tuple(found["permissions"])})

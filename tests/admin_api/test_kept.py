@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from fastapi.responses import HTMLResponse
 
-from admin_api.kept import MOST_BYTES, Kept
+from admin_api.kept import MOST_BYTES, SHARE, Kept
 from jobs.operations.figures import FRESH
 from tests.hands import Hands
 
@@ -25,21 +25,26 @@ def test_a_page_is_found_as_it_was_until_it_is_no_longer_fresh(pages: Kept, cloc
 
     found = pages.find("here")
     assert found is not None
-    assert (found.body, found.headers["vary"]) == (b"<p>made</p>", "Cookie")
-    assert found.headers["content-type"] == "text/html; charset=utf-8"
-    assert found.headers["content-length"] == "11"
+    assert (found.body, dict(found.headers)) == (
+        b"<p>made</p>",
+        {b"vary": b"Cookie", b"content-type": b"text/html; charset=utf-8", b"content-length": b"11"},
+    )
     assert pages.find("there") is None
     clock.at += FRESH.total_seconds()
     assert pages.find("here") is None
 
 
-def test_its_age_is_counted_from_when_it_was_begun(pages: Kept, clock: Hands) -> None:
-    begun = pages.begin()
-    clock.at += FRESH.total_seconds()
+def test_what_is_dear_is_kept_for_longer_and_no_longer_than_an_open_page_waits(pages: Kept, clock: Hands) -> None:
+    for key, took in (("soon", 0.001), ("dear", 3 / SHARE), ("dearest", 1.0)):
+        clock.at = 0.0
+        begun = pages.begin()
+        clock.at = took
+        pages.put(key, HTMLResponse("made"), begun)
 
-    pages.put("here", HTMLResponse("slow"), begun)
-
-    assert pages.find("here") is None
+    # Each age is counted from when it was begun.
+    for at, left in ((1.9, 3), (2.1, 2), (2.9, 2), (3.1, 1), (4.9, 1), (5.0, 0)):
+        clock.at = at
+        assert sum(pages.find(key) is not None for key in ("soon", "dear", "dearest")) == left, at
 
 
 def test_a_change_drops_all_and_what_was_begun_before_it(pages: Kept) -> None:

@@ -1,0 +1,60 @@
+"""Prepared: a small statement that every request asks, written out once and asked of the driver itself.
+
+What SQLAlchemy does around a statement takes as long as the driver and the server together take for a small one. Only
+PostgreSQL's driver is asked so, which takes and gives values as we have them; SQLite's needs them turned.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import Select
+from sqlalchemy.exc import MultipleResultsFound
+from sqlalchemy.orm import Session
+
+from jobs.slow import SLOW, SlowStatements
+from jobs.sql import Executor
+
+
+class Prepared:
+    """A query of at most one row. Its columns and what it binds are texts, numbers, UUIDs and moments.
+
+    Runs in the transaction of the connection it is given, as any other statement.
+    """
+
+    def __init__(self, query: Select[Any]) -> None:
+        self._query = query
+        self._texts: dict[Any, str] = {}
+
+    def one(self, session: Executor, **given: Any) -> Sequence[Any] | None:
+        """Its row, or None.
+
+        Raises:
+            MultipleResultsFound: there are several.
+        """
+        connection = session.connection() if isinstance(session, Session) else session
+        if connection.dialect.name != "postgresql":
+            return connection.execute(self._query, given).one_or_none()
+        options = connection.get_execution_options()
+        slow: SlowStatements = options[SLOW]
+        schemas = options.get("schema_translate_map")
+        text = self._text(connection.dialect, schemas)
+        driver: Any = connection.connection.dbapi_connection
+        began = slow.begin()
+        rows = driver.execute(text, given).fetchall()
+        slow.look(began, text)
+        if len(rows) > 1:
+            raise MultipleResultsFound("a prepared query found several rows")
+        return rows[0] if rows else None
+
+    def _text(self, dialect: Any, schemas: Any) -> str:
+        schema = schemas[None] if schemas else None
+        if schema not in self._texts:
+            written = self._query.compile(
+                dialect=dialect, schema_translate_map=schemas, render_schema_translate=bool(schemas)
+            )
+            # What is not given each time would not be there.
+            assert all(value is None for value in written.params.values()), written.params
+            self._texts[schema] = str(written)
+        return self._texts[schema]
