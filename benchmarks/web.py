@@ -13,7 +13,7 @@ import http.client
 from urllib.parse import urlencode, urlsplit
 
 from benchmarks.kit.figures import Figures, program
-from benchmarks.kit.modes import POSTGRESQL
+from benchmarks.kit.modes import FLEET
 from benchmarks.kit.places import places
 from benchmarks.kit.requests import OPTIONS, fill, measure, serving
 from jobs.app import App
@@ -30,7 +30,7 @@ LISTS = (
 
 
 def run(given: argparse.Namespace, figures: Figures) -> None:
-    with places() as there, there.ledger(POSTGRESQL) as place:
+    with places() as there, there.ledger(FLEET) as place:
         fill(place, given.runs)
         with serving(place) as base:
             headers = {"Cookie": _sign_in(place.app, base), "Accept": "text/html"}

@@ -61,19 +61,13 @@ class LimitedConnection(psycopg.Connection[Any]):
             if self._is_out_of_step:
                 gen.close()
                 raise self._given_up("it answers what was not asked")
-        try:
-            wanted = next(gen)
-        except StopIteration as end:
-            # Most ask the server nothing: SQLAlchemy's turns of AUTOCOMMIT, a commit of what began no transaction.
-            nothing: T = end.value
-            return nothing
-        return super().wait(self._limited(gen, wanted), interval=interval)
+        return super().wait(self._limited(gen), interval=interval)
 
-    def _limited(self, gen: Generator[Any, Any, T], wanted: Any) -> Generator[Any, Any, T]:
-        """``gen``, begun, ended when nothing has come for too long. It is resumed every ``interval``, with 0 for
-        nothing."""
+    def _limited(self, gen: Generator[Any, Any, T]) -> Generator[Any, Any, T]:
+        """``gen``, ended when nothing has come for too long. It is resumed every ``interval``, with 0 for nothing."""
         heard_at = _CLOCK.monotonic()
         try:
+            wanted = next(gen)
             while True:
                 came = yield wanted
                 if came:

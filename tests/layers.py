@@ -28,6 +28,7 @@ LAYERS: tuple[frozenset[str], ...] = (
             "jobs.postgres_server",
             "jobs.database",
             "jobs.session",
+            "jobs.prepared",
             "jobs.slow",
             "jobs.sqlite_connection",
             "jobs.sqlite_file",
@@ -80,7 +81,8 @@ makes attempts as a worker does."""
 
 SQL = frozenset(
     {"jobs.models", "jobs.sql", "jobs.database", "jobs.session", "jobs.schema", "jobs.ledger"}
-    | {"jobs.postgres", "jobs.postgres_connection", "jobs.postgres_server", "jobs.slow", "jobs.sqlite_connection"}
+    | {"jobs.postgres", "jobs.postgres_connection", "jobs.postgres_server", "jobs.prepared"}
+    | {"jobs.slow", "jobs.sqlite_connection"}
 )
 MAINS = frozenset({"worker.main", "scheduler.main", "admin_cli", "admin_api.main"})
 

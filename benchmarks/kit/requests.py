@@ -27,10 +27,14 @@ from tests.server_process import free_port
 
 AT_ONCE = 16
 """Requests that may be under way; those that wait for a place are late by as much."""
-TURNS = 10
-"""How often the worker is beside requests in a round."""
+TURNS = 2
+"""How often the worker is beside requests in a round. Each time for as long as what is dearest to count stays fresh:
+else it would be counted for every few requests, or for none."""
+EARLIER = 5.0
+"""Seconds that requests go on for before the worker is measured beside them. Nobody asked for a while: all that is kept
+is over, and made at once."""
 LONGER = 1.2
-"""Seconds that requests go on for, beyond what is measured beside them: the worker says half a second late."""
+"""Seconds that they go on for afterwards: the worker says half a second late."""
 OPTIONS = {
     "runs": (1_000_000, "in the ledger"),
     "rate": (20.0, "requests a second"),
@@ -135,7 +139,8 @@ def measure(
             alone, beside = [], []
             for _ in range(TURNS):
                 alone.append(drainer.rate(seconds / 2))
-                asking = pool.submit(ask, seconds=seconds + LONGER)
+                asking = pool.submit(ask, seconds=EARLIER + seconds + LONGER)
+                time.sleep(EARLIER)
                 beside.append(drainer.rate(seconds))
                 for name, each in asking.result().items():
                     took[name] += each
