@@ -61,6 +61,9 @@ def _explain(name: str, error: BaseException) -> tuple[str, str | None]:
     if isinstance(error, SyntaxError):
         where = f" in {error.filename}, line {error.lineno}" if error.filename else ""
         return f"syntax error{where}: {error.msg}", None
+    if isinstance(error, ValueError) and "null bytes" in str(error):
+        # What Python before 3.11.4 calls that one.
+        return f"syntax error: {error}", None
     if isinstance(error, ModuleNotFoundError) and error.name is not None:
         if name == error.name or name.startswith(error.name + "."):
             hint = "Start in the application's folder or install it, and check --import or JOBS_IMPORTS."

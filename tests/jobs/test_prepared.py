@@ -56,12 +56,12 @@ def test_it_finds_one_row_none_or_complains_of_several(app: App) -> None:
             every.one(connection)
 
 
-def test_what_is_not_given_each_time_is_refused(app: App) -> None:
+def test_what_is_not_given_each_time_is_refused(pg_database: str) -> None:
+    database = Database(pg_database, Settings(database_url=pg_database))
     fixed = Prepared(select(OperatorSession.id).where(OperatorSession.actor == "ada"))
-    with app.database.read() as connection:
-        if app.database.dialect == "postgresql":
-            with pytest.raises(AssertionError, match="ada"):
-                fixed.one(connection)
+    with database.read() as connection, pytest.raises(AssertionError, match="ada"):
+        fixed.one(connection)
+    database.close()
 
 
 def test_a_slow_one_is_logged_without_its_values(
