@@ -16,7 +16,7 @@ from starlette.routing import BaseRoute
 
 from jobs.clock import Clock
 from jobs.operations.figures import FRESH
-from jobs.operations.shelf import Shelf
+from jobs.operations.shelf import Shelf, fresh_seconds
 
 MOST_KEPT, MOST_BYTES = 64, 262_144
 """Pages, and what one may be long. Source: decision; lists of 50 runs are some 45 kB, all together 3 MB."""
@@ -58,6 +58,5 @@ class Kept:
         at, drops = begun
         if page.status_code != 200 or len(page.body) > MOST_BYTES:
             return
-        dear = SHARE * (self._clock.monotonic() - at)
-        until = at + min(MOST_FRESH.total_seconds(), max(FRESH.total_seconds(), dear))
-        self._pages.put(key, Page(bytes(page.body), list(page.raw_headers), route), until=until, drops=drops)
+        age = fresh_seconds(self._clock.monotonic() - at, share=SHARE, least=FRESH, most=MOST_FRESH)
+        self._pages.put(key, Page(bytes(page.body), list(page.raw_headers), route), until=at + age, drops=drops)

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
-from fastapi import APIRouter, HTTPException, Request
+from fastapi import HTTPException, Request
 from fastapi.responses import RedirectResponse, Response
 from starlette.datastructures import FormData, QueryParams
 
@@ -17,7 +17,7 @@ from admin_api.pages.asking import read_choice
 from admin_api.pages.door import Form, Visitor
 from admin_api.pages.fields import MISTAKES, read_fields
 from admin_api.pages.render import link, page
-from admin_api.prefix import PrefixRoute
+from admin_api.pages.router import page_router
 from jobs import registry
 from jobs.app import App
 from jobs.errors import JobsError
@@ -30,7 +30,7 @@ from jobs.operations.purge import Purge, Restore
 from jobs.operations.replay import Replay, check_changes
 from jobs.operations.selector import make_selector
 
-router = APIRouter(route_class=PrefixRoute, include_in_schema=False)
+router = page_router()
 DONE = {"replay": "replayed", "cancel": "cancelled", "purge": "purged", "restore": "restored"}
 SAYS = {
     "replay": "Dead and cancelled runs are reopened with a fresh budget. Of runs that succeeded new runs are made.",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from uuid import UUID
 
-from fastapi import APIRouter, Request
+from fastapi import Request
 from fastapi.responses import RedirectResponse, Response
 
 from admin_api.house import Ledger, TheHouse
@@ -12,14 +12,14 @@ from admin_api.pages import words
 from admin_api.pages.door import Form, Visitor
 from admin_api.pages.keep import keep
 from admin_api.pages.render import page
-from admin_api.prefix import PrefixRoute
+from admin_api.pages.router import page_router
 from jobs.errors import Forbidden, JobsError
 from jobs.ledger.audit import Note
 from jobs.operations import audit, progress, undo
 from jobs.operations.batches import BATCH
 from jobs.operations.operator import Permission
 
-router = APIRouter(route_class=PrefixRoute, include_in_schema=False)
+router = page_router()
 A_PAGE = 50
 NOTES = 100
 

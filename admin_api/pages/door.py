@@ -61,11 +61,6 @@ async def visitor(request: Request) -> Identity:
     Raises:
         Unauthenticated: nobody who is signed in.
     """
-    return found_by_front(request)
-
-
-def found_by_front(request: Request) -> Identity:
-    """The same, at once."""
     found: Identity | JobsError = request.state.visitor
     if isinstance(found, JobsError):
         raise found

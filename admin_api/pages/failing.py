@@ -12,7 +12,7 @@ from fastapi.responses import RedirectResponse, Response
 from starlette.exceptions import HTTPException
 
 from admin_api.failing import answer_error, request_id, status_of
-from admin_api.pages.door import found_by_front
+from admin_api.pages.door import visitor
 from admin_api.pages.front import is_page_path
 from admin_api.pages.render import address_of, link, page
 from jobs import errors
@@ -41,21 +41,21 @@ def is_page(request: Request) -> bool:
 def _either(other: Handler) -> Handler:
     async def answer(request: Request, error: Exception) -> Response:
         if is_page(request):
-            return _answer(request, error)
+            return await _answer(request, error)
         found = other(request, error)
         return await found if isawaitable(found) else found
 
     return answer
 
 
-def _answer(request: Request, error: Exception) -> Response:
+async def _answer(request: Request, error: Exception) -> Response:
     if isinstance(error, errors.Unauthenticated) and request.url.path != "/sign-in":
         return _ask(request)
     said = _said(request, error)
     identity = None
     if said["status"] < 500:
         try:
-            identity = found_by_front(request)
+            identity = await visitor(request)
         except errors.JobsError:
             identity = None
     answer = page(request, "error.html", identity=identity, refreshes=False, request_id=request_id(request), **said)

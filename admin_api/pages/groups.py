@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from fastapi import APIRouter, Request
+from fastapi import Request
 from fastapi.responses import Response
 
 from admin_api.house import House, TheHouse
@@ -13,10 +13,10 @@ from admin_api.pages.asking import terms
 from admin_api.pages.door import Visitor
 from admin_api.pages.keep import keep
 from admin_api.pages.render import link, page
-from admin_api.prefix import PrefixRoute
+from admin_api.pages.router import page_router
 from jobs.operations.selector import read_moment
 
-router = APIRouter(route_class=PrefixRoute, include_in_schema=False)
+router = page_router()
 MOST = 100
 SPANS = (("1h", "hour"), ("1d", "day"), ("7d", "week"))
 

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter, Request
+from fastapi import Request
 from fastapi.responses import Response
 
 from admin_api.house import TheHouse
 from admin_api.pages.door import Visitor
 from admin_api.pages.keep import keep
 from admin_api.pages.render import page
-from admin_api.prefix import PrefixRoute
+from admin_api.pages.router import page_router
 from jobs.operations.health import look
 from jobs.operations.operator import Permission
 from jobs.settings import Settings, show
 
-router = APIRouter(route_class=PrefixRoute, include_in_schema=False)
+router = page_router()
 
 
 @router.get("/health")

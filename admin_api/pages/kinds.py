@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
 
-from fastapi import APIRouter, HTTPException, Request
+from fastapi import HTTPException, Request
 from fastapi.responses import RedirectResponse, Response
 
 from admin_api.house import Ledger, TheHouse
@@ -16,14 +16,14 @@ from admin_api.pages.door import Form, Visitor
 from admin_api.pages.fields import Field, arguments_of, read_fields
 from admin_api.pages.keep import keep
 from admin_api.pages.render import page
-from admin_api.prefix import PrefixRoute
+from admin_api.pages.router import page_router
 from jobs.app import App
 from jobs.duration import parse_duration
 from jobs.errors import ArgumentsRefused, EnqueueRefused, JobsError, KeyConflict
 from jobs.operations import kinds
 from jobs.operations.enqueue import enqueue_run
 
-router = APIRouter(route_class=PrefixRoute, include_in_schema=False)
+router = page_router()
 A_PAGE = 100
 SHOWN = ("queue", "priority", "timeout", "unique", "version", "isolated", "memory", "aliases", "schedules", "place")
 

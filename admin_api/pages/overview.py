@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter, Request
+from fastapi import Request
 from fastapi.responses import Response
 
 from admin_api.house import TheHouse
@@ -11,10 +11,10 @@ from admin_api.pages.bars import draw_minutes
 from admin_api.pages.door import Visitor
 from admin_api.pages.keep import keep
 from admin_api.pages.render import link, page, part
-from admin_api.prefix import PrefixRoute
+from admin_api.pages.router import page_router
 from jobs.operations.trouble import Trouble
 
-router = APIRouter(route_class=PrefixRoute, include_in_schema=False)
+router = page_router()
 KINDS_SHOWN = 10
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from fastapi import APIRouter, HTTPException, Request
+from fastapi import HTTPException, Request
 from fastapi.responses import RedirectResponse, Response
 
 from admin_api.house import Ledger, TheHouse
@@ -12,11 +12,11 @@ from admin_api.pages.asking import term
 from admin_api.pages.door import Form, Visitor, local_path
 from admin_api.pages.keep import keep
 from admin_api.pages.render import page
-from admin_api.prefix import PrefixRoute
+from admin_api.pages.router import page_router
 from jobs.duration import parse_duration
 from jobs.operations import pause as pausing
 
-router = APIRouter(route_class=PrefixRoute, include_in_schema=False)
+router = page_router()
 MOST = 200
 
 

@@ -6,7 +6,7 @@ import hashlib
 from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote, quote_plus
+from urllib.parse import quote, quote_plus, urlencode
 
 from fastapi import Request
 from fastapi.responses import HTMLResponse
@@ -92,13 +92,9 @@ def address_of(request: Request) -> str:
 
 def link(path: str, **given: Any) -> str:
     """``path`` with a query of what is given; None and empty are left out, lists repeated."""
-    said = [
-        f"{name}={_quoted(str(one))}"
-        for name, value in given.items()
-        if value is not None
-        for one in (value if isinstance(value, (list, tuple)) else [value] if value != "" else [])
-    ]
-    return f"{path}?{'&'.join(said)}" if said else path
+    said = {name: value for name, value in given.items() if value not in (None, "", [], ())}
+    query = urlencode(said, doseq=True, quote_via=_quoted)
+    return f"{path}?{query}" if query else path
 
 
 # Kept: a list has hundreds of links of the same few values, and is shown again.

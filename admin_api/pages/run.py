@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 
-from fastapi import APIRouter, Request
+from fastapi import Request
 from fastapi.responses import RedirectResponse, Response
 
 from admin_api.house import TheHouse
@@ -13,15 +13,15 @@ from admin_api.pages.door import Visitor
 from admin_api.pages.family import draw_family
 from admin_api.pages.keep import keep
 from admin_api.pages.render import page
+from admin_api.pages.router import page_router
 from admin_api.pages.tries import draw_tries
-from admin_api.prefix import PrefixRoute
 from jobs.ledger.records import RunRecord
 from jobs.operations.detail import detail
 from jobs.operations.explain import explain_run
 from jobs.operations.inspect import HIDDEN
 from jobs.states import LIVE, RunState
 
-router = APIRouter(route_class=PrefixRoute, include_in_schema=False)
+router = page_router()
 
 
 @router.get("/runs/{text}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from fastapi import APIRouter, Request
+from fastapi import Request
 from fastapi.responses import Response
 
 from admin_api.house import TheHouse
@@ -13,7 +13,7 @@ from admin_api.pages.asking import Choice, read_choice
 from admin_api.pages.door import Visitor
 from admin_api.pages.keep import keep
 from admin_api.pages.render import link, page
-from admin_api.prefix import PrefixRoute
+from admin_api.pages.router import page_router
 from jobs.errors import JobsError, SelectorRefused
 from jobs.ledger.selectors import Selector
 from jobs.operations import inspect
@@ -22,7 +22,7 @@ from jobs.operations.operator import Operator
 from jobs.operations.query import FIELDS
 from jobs.operations.selector import make_selector
 
-router = APIRouter(route_class=PrefixRoute, include_in_schema=False)
+router = page_router()
 A_PAGE = 50
 STATES = ("ready", "running", "retrying", "scheduled", "dead", "succeeded", "cancelled")
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter, HTTPException, Request
+from fastapi import HTTPException, Request
 from fastapi.responses import RedirectResponse, Response
 
 from admin_api.house import Ledger, TheHouse
@@ -10,12 +10,12 @@ from admin_api.pages import words
 from admin_api.pages.door import Form, Visitor
 from admin_api.pages.keep import keep
 from admin_api.pages.render import page, part
+from admin_api.pages.router import page_router
 from admin_api.pages.slot_line import draw_day, draw_story
-from admin_api.prefix import PrefixRoute
 from jobs.operations import schedule_views, schedules
 from jobs.operations.schedule_views import ScheduleView
 
-router = APIRouter(route_class=PrefixRoute, include_in_schema=False)
+router = page_router()
 A_PAGE = 50
 VERBS = {
     "run": "A run is made now, beside the schedule's slots, paused or not.",

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter, Request
+from fastapi import Request
 from fastapi.responses import RedirectResponse, Response
 
 from admin_api.access import Address
 from admin_api.house import TheHouse
 from admin_api.pages.door import Form, Visitor, forget, local_path, remember
 from admin_api.pages.render import THEME_COOKIE, THEMES, page
-from admin_api.prefix import PrefixRoute
+from admin_api.pages.router import page_router
 from jobs.errors import JobsError, TooManyTries, Unauthenticated
 from jobs.operations import sign_in
 
-router = APIRouter(route_class=PrefixRoute, include_in_schema=False)
+router = page_router()
 A_YEAR = 365 * 86400
 
 

@@ -5,18 +5,18 @@ from __future__ import annotations
 from datetime import timedelta
 from uuid import UUID
 
-from fastapi import APIRouter, HTTPException, Request
+from fastapi import HTTPException, Request
 from fastapi.responses import RedirectResponse, Response
 
 from admin_api.house import Ledger
 from admin_api.pages.door import Form, Visitor
 from admin_api.pages.render import page
-from admin_api.prefix import PrefixRoute
+from admin_api.pages.router import page_router
 from jobs.errors import Conflict, CredentialRefused, Forbidden, JobsError, NotFound
 from jobs.operations import tokens, users
 from jobs.operations.operator import ROLES, Operator
 
-router = APIRouter(route_class=PrefixRoute, include_in_schema=False)
+router = page_router()
 A_PAGE = 50
 
 

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from itertools import groupby
 
-from fastapi import APIRouter, Request
+from fastapi import Request
 from fastapi.responses import RedirectResponse, Response
 
 from admin_api.house import Ledger, TheHouse
 from admin_api.pages.door import Form, Visitor
 from admin_api.pages.keep import keep
 from admin_api.pages.render import page
-from admin_api.prefix import PrefixRoute
+from admin_api.pages.router import page_router
 from jobs.operations import workforce
 
-router = APIRouter(route_class=PrefixRoute, include_in_schema=False)
+router = page_router()
 
 
 @router.get("/workers")

@@ -29,7 +29,7 @@ from jobs.operations.kinds import KindFigures
 from jobs.operations.operator import Operator, Permission
 from jobs.operations.overview import Oldest
 from jobs.operations.queue import QueueView
-from jobs.operations.shelf import Shelf
+from jobs.operations.shelf import Shelf, fresh_seconds
 from jobs.operations.trouble import Trouble, troubles
 from jobs.states import RunState
 
@@ -187,8 +187,7 @@ class Figures:
         began = clock.monotonic()
         value = make()
         now = clock.monotonic()
-        spared = min(MOST_FRESH.total_seconds(), SHARE * (now - began))
-        age = max(fresh.total_seconds(), spared)
+        age = fresh_seconds(now - began, share=SHARE, least=fresh, most=MOST_FRESH)
         kept = _Kept(value, now + age)
         self._kept.put(key, kept, until=now + STALE * age, drops=drops)
         return kept

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Hashable
+from datetime import timedelta
 from typing import Generic, TypeVar
 
 from jobs.clock import Clock
@@ -51,3 +52,8 @@ class Shelf(Generic[V]):
                 self._kept = {one: other for one, other in self._kept.items() if other[1] > now}
             if (key in self._kept or len(self._kept) < self._most) and drops == self._drops:
                 self._kept[key] = value, until
+
+
+def fresh_seconds(took: float, *, share: float, least: timedelta, most: timedelta) -> float:
+    """How long a thing is fresh that took so many seconds to make: ``share`` times that, within bounds."""
+    return max(least.total_seconds(), min(most.total_seconds(), share * took))

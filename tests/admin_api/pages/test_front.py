@@ -4,12 +4,10 @@ was made."""
 from __future__ import annotations
 
 import logging
-from typing import Any
 
 import pytest
 from starlette.testclient import TestClient
 
-from admin_api.pages import door
 from jobs.app import App
 from jobs.errors import ServiceDown
 from jobs.operations import sign_in
@@ -27,16 +25,13 @@ def client(app: App, browse: Browse) -> TestClient:
 def asked(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Grows each time that the ledger is asked who looks."""
     secrets: list[str] = []
+    real = sign_in.by_cookie
 
     def by_cookie(app: App, secret: str) -> sign_in.Identity:
         secrets.append(secret)
-        return sign_in.by_cookie(app, secret)
+        return real(app, secret)
 
-    class Watched:
-        def __getattr__(self, name: str) -> Any:
-            return by_cookie if name == "by_cookie" else getattr(sign_in, name)
-
-    monkeypatch.setattr(door, "sign_in", Watched())
+    monkeypatch.setattr(sign_in, "by_cookie", by_cookie)
     return secrets
 
 
