@@ -6,24 +6,36 @@ scheduler is gone. Its schedules are whole minutes at the finest; others are tol
 
 from __future__ import annotations
 
+import hashlib
+import math
 import re
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
+from jobs.cron import spelled_out
+from jobs.retry import Retry
 from jobs.schedule import Cron, Every, Schedule
 from jobs.states import RunState
 
 MAX_SLUG = 50
 """Characters of a monitor's slug. Source: Sentry's documentation."""
+MAX_RUNTIME_MINUTES = 40_320
+"""The longest ``max_runtime`` that Sentry takes, 28 days. Source: MAX_TIMEOUT of its ``monitors/constants.py``."""
+_HASH = 8
+"""Hexadecimal digits that keep slugs apart. Source: decision; two of 1,000 names share them once in 8,000 ledgers."""
 _UNITS = (("day", timedelta(days=1)), ("hour", timedelta(hours=1)), ("minute", timedelta(minutes=1)))
 
 
-def begun(name: str, run_id: UUID, schedule: Schedule | None) -> dict[str, Any]:
-    """The check-in of a slot that made the run ``run_id``."""
+def begun(name: str, run_id: UUID, schedule: Schedule | None, *, longest: timedelta | None = None) -> dict[str, Any]:
+    """The check-in of a slot that made the run ``run_id``.
+
+    Args:
+        longest: how long the run may take, its retries included; None if nothing limits it.
+    """
     event = _check_in(name, run_id, "in_progress")
     config = _config(schedule)
-    return {**event, "monitor_config": config} if config is not None else event
+    return {**event, "monitor_config": {**config, "max_runtime": _minutes(longest)}} if config is not None else event
 
 
 def ended(name: str, run_id: UUID, state: RunState) -> dict[str, Any]:
@@ -32,8 +44,33 @@ def ended(name: str, run_id: UUID, state: RunState) -> dict[str, Any]:
 
 
 def slug(name: str) -> str:
-    """A schedule's name as Sentry names its monitor: small letters, digits, ``-`` and ``_``."""
-    return re.sub(r"[^a-z0-9_-]+", "-", name.lower()).strip("-")[:MAX_SLUG] or "schedule"
+    """A schedule's name as Sentry names its monitor: small letters, digits, ``-`` and ``_``; one for each name.
+
+    A name that is no slug is cleaned and cut, and ends with a few digits of its hash: names that differ in what
+    was lost have different monitors.
+    """
+    cleaned = re.sub(r"[^a-z0-9_-]+", "-", name.lower()).strip("-")
+    if cleaned == name and len(name) <= MAX_SLUG:
+        return name
+    digits = hashlib.blake2b(name.encode(), digest_size=_HASH // 2).hexdigest()
+    return f"{cleaned[: MAX_SLUG - _HASH - 1].strip('-') or 'schedule'}-{digits}"
+
+
+def longest_run(retry: Retry, *, timeout: timedelta | None, max_attempts: int, wait: timedelta) -> timedelta | None:
+    """From a slot to the last moment at which its run may end: every attempt takes its time limit, every wait its
+    longest. None without a time limit. What a queue makes it wait is not known, and not counted.
+
+    Args:
+        wait: how much later than the slot the run may start (the schedule's jitter).
+    """
+    if timeout is None:
+        return None
+    # In seconds, because a sum of timedeltas overflows before it is cut to what Sentry takes.
+    attempts = max_attempts * timeout.total_seconds()
+    waits = sum(retry.wait(failures).total_seconds() for failures in range(1, max_attempts))
+    if retry.within is not None:
+        attempts, waits = min(attempts + waits, retry.within.total_seconds() + timeout.total_seconds()), 0.0
+    return timedelta(seconds=min(wait.total_seconds() + attempts + waits, MAX_RUNTIME_MINUTES * 60.0))
 
 
 def _check_in(name: str, run_id: UUID, status: str) -> dict[str, Any]:
@@ -42,10 +79,22 @@ def _check_in(name: str, run_id: UUID, status: str) -> dict[str, Any]:
 
 
 def _config(schedule: Schedule | None) -> dict[str, Any] | None:
-    if isinstance(schedule, Cron) and len(schedule.expression.split()) == 5:
-        return {"schedule": {"type": "crontab", "value": schedule.expression}, "timezone": schedule.timezone}
+    if isinstance(schedule, Cron):
+        fields = spelled_out(schedule.expression).split()
+        # One second of the minute is as fine as Sentry's margin, a minute; several are too many for it.
+        if len(fields) == 6 and fields[0].isdigit():
+            fields = fields[1:]
+        if len(fields) == 5:
+            return {"schedule": {"type": "crontab", "value": " ".join(fields)}, "timezone": schedule.timezone}
     if isinstance(schedule, Every):
         for unit, span in _UNITS:
             if schedule.interval >= span and not schedule.interval % span:
                 return {"schedule": {"type": "interval", "value": schedule.interval // span, "unit": unit}}
     return None
+
+
+def _minutes(longest: timedelta | None) -> int:
+    """In whole minutes, as Sentry counts; its longest for a run that nothing limits."""
+    if longest is None:
+        return MAX_RUNTIME_MINUTES
+    return min(MAX_RUNTIME_MINUTES, max(1, math.ceil(longest / timedelta(minutes=1))))

@@ -19,15 +19,17 @@ from uuid import UUID
 import sentry_sdk
 from sentry_sdk.utils import event_from_exception
 
+from jobs import registry
 from jobs.app import App
 from jobs.clock import new_token
 from jobs.errors import JobsError
 from jobs.events import AttemptEnded, RunBuried, SlotFired
 from jobs.ledger.find import find_run
 from jobs.ledger.records import RunRecord
-from jobs.ledger.schedules import find_schedule
+from jobs.ledger.schedules import ScheduleRecord, find_schedule
 from jobs.observe import check_ins
 from jobs.observe.scrub import scrub
+from jobs.options import Options
 from jobs.states import FINAL, RunState
 
 log = logging.getLogger("jobs.sentry")
@@ -119,8 +121,8 @@ class Reporter(threading.Thread):
 
     def _begin_check_in(self, one: SlotFired) -> None:
         with self._app.database.read() as connection:
-            schedule = find_schedule(connection, one.schedule).schedule
-        self._check_in(check_ins.begun(one.schedule, one.run_id, schedule))
+            record = find_schedule(connection, one.schedule)
+        self._check_in(check_ins.begun(one.schedule, one.run_id, record.schedule, longest=_longest(record)))
 
     def _end_check_in(self, one: AttemptEnded | RunBuried) -> None:
         name = one.schedule if isinstance(one, AttemptEnded) else None
@@ -190,6 +192,14 @@ def subscribe(app: App) -> Callable[[], None]:
 def _is_not_sentrys(record: logging.LogRecord) -> bool:
     """A Sentry that is away would fill the log with the retries of its client."""
     return not (record.threadName or "").startswith("sentry-sdk")
+
+
+def _longest(record: ScheduleRecord) -> timedelta | None:
+    """How long a run of the schedule may take; by the defaults where this process does not know its kind."""
+    job = registry.find(record.kind)
+    options = job.options if job is not None else Options()
+    wait = record.schedule.jitter or timedelta(0)
+    return check_ins.longest_run(options.retry, timeout=options.timeout, max_attempts=record.max_attempts, wait=wait)
 
 
 def _may_end_a_check_in(one: AttemptEnded) -> bool:

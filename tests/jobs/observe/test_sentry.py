@@ -18,6 +18,7 @@ from jobs.failure import describe_failure
 from jobs.ledger import schedules
 from jobs.ledger.insert import insert_runs
 from jobs.observe import sentry, watch
+from jobs.observe.check_ins import slug
 from jobs.observe.scrub import scrub
 from jobs.schedule import Cron, Every
 from jobs.schedule_data import write_data
@@ -163,9 +164,12 @@ def test_arguments_leave_only_when_asked_for_and_then_scrubbed(
     [
         (
             Cron("0 3 * * *", timezone="Europe/Paris"),
-            {"schedule": {"type": "crontab", "value": "0 3 * * *"}, "timezone": "Europe/Paris"},
+            {"schedule": {"type": "crontab", "value": "0 3 * * *"}, "timezone": "Europe/Paris", "max_runtime": 31},
         ),
-        (Every(timedelta(hours=2)), {"schedule": {"type": "interval", "value": 2, "unit": "hour"}}),
+        (
+            Every(timedelta(hours=2)),
+            {"schedule": {"type": "interval", "value": 2, "unit": "hour"}, "max_runtime": 31},
+        ),
         (Every(timedelta(seconds=90)), None),
     ],
     ids=["cron", "every", "seconds"],
@@ -192,8 +196,8 @@ def test_a_slot_that_fires_begins_a_check_in_and_its_runs_end_ends_it(
 
     told = receiver.items("check_in")
     assert [(one["monitor_slug"], one["status"]) for one in told] == [
-        ("nightly-report", "in_progress"),
-        ("nightly-report", "ok"),
+        (slug("Nightly report"), "in_progress"),
+        (slug("Nightly report"), "ok"),
         ("other", "error"),
     ]
     assert {one["check_in_id"] for one in told[:2]} == {run_id.hex}
