@@ -16,7 +16,8 @@ from functools import lru_cache
 
 from cronsim import CronSim, CronSimError
 
-from jobs.errors import DefinitionError
+from jobs.cron_step import refuse_long_steps
+from jobs.errors import DefinitionError, shown
 from jobs.zones import changes, offset_at
 
 ALIASES = {
@@ -67,6 +68,8 @@ class Calendar:
     def __init__(self, expression: str) -> None:
         self._sim = _parse(expression)
         sim = self._sim
+        # Debian cron's rule: with two day fields that say something, a day that either names will do.
+        self.takes_either_day = not sim.day_and
         hours, minutes = sim.parts[2], sim.parts[1]
         # By the letter, as Debian's cron has it, and by the meaning where the letter hides it (0-23 is *).
         self.follows_the_clock = (
@@ -175,6 +178,7 @@ def _parse(expression: str) -> CronSim:
             hint="Write five (minute hour day-of-month month day-of-week) or six, seconds first;"
             f" or one of {', '.join(sorted(ALIASES))}.",
         )
+    refuse_long_steps(" ".join(fields))
     try:
         sim = CronSim(" ".join(fields), datetime(2000, 1, 1))  # noqa: DTZ001 - a wall time has no zone
     except CronSimError as error:
@@ -186,6 +190,9 @@ def _parse(expression: str) -> CronSim:
             f"Cron({expression!r}): {value!r} is no {name}.",
             hint=f"It takes {_FIELDS[name]}; lists 1,2, ranges 1-5 (low to high) and steps */2.",
         ) from None
+    except ValueError:
+        # Python reads no number of 5,000 digits.
+        raise DefinitionError(f"Cron({shown(expression)}) holds a number that no field has.") from None
     if next(copy.copy(sim), None) is None:
         raise DefinitionError(
             f"Cron({expression!r}) never comes: no day in fifty years is one it names.",

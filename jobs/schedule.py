@@ -113,8 +113,8 @@ class Cron(_Schedule):
     Args:
         expression: ``minute hour day-of-month month day-of-week``, or six fields with seconds first. Names
             (MON, JAN), lists, ranges, steps, ``L``, ``LW``, ``5L``, ``1#2``; aliases such as ``@daily``. As
-            in Debian's cron, day-of-month and day-of-week must both match if either starts with ``*``,
-            otherwise one will do.
+            in Debian's cron, day-of-month and day-of-week together mean either: ``0 9 1 * MON`` is the 1st
+            and every Monday. They must both match only if one of them starts with ``*``.
         timezone: an IANA name; UTC if none is given.
     """
 

@@ -10,7 +10,8 @@ from typing import Any
 
 from cronsim.explain import explain
 
-from jobs.cron import spelled_out
+from jobs.cron import calendar, spelled_out
+from jobs.cron_step import shorten_steps
 from jobs.duration import format_duration
 from jobs.errors import DefinitionError
 from jobs.schedule import At, Cron, Every, Schedule
@@ -86,7 +87,7 @@ def write_data(schedule: Schedule) -> str:
 
 
 def parse_data(text: str) -> Schedule:
-    """The schedule that ``write_data`` wrote.
+    """The schedule that ``write_data`` wrote, in this release or an earlier one.
 
     Raises:
         DefinitionError: as ``from_data``.
@@ -94,6 +95,10 @@ def parse_data(text: str) -> Schedule:
     data = json.loads(text)
     if not isinstance(data, dict):
         raise DefinitionError(f"A schedule's definition is a JSON object, got {text[:100]!r}.")
+    expression = data.get("expression")
+    if isinstance(expression, str) and len(expression.split()) in (5, 6):
+        # Earlier releases stored steps that are refused today; their schedules go on as they were.
+        data["expression"] = shorten_steps(expression)
     return from_data(data)
 
 
@@ -101,7 +106,9 @@ def describe(schedule: Schedule) -> str:
     """When the schedule is due, in words: ``At 03:00 every day (Europe/Paris)``."""
     match schedule:
         case Cron():
-            words = f"{explain(spelled_out(schedule.expression))} ({schedule.timezone})"
+            words = explain(spelled_out(schedule.expression))
+            words += "; either day will do" if calendar(schedule.expression).takes_either_day else ""
+            words += f" ({schedule.timezone})"
         case Every():
             words = f"Every {format_duration(schedule.interval)}"
             words += f", counted from {_plain(schedule.anchor)}" if schedule.anchor else ""

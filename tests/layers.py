@@ -17,7 +17,17 @@ LAYERS: tuple[frozenset[str], ...] = (
     frozenset({"jobs.retry", "jobs.settings", "jobs.events", "jobs.tags", "jobs.arguments"})
     | {
         f"jobs.{part}"
-        for part in ("zones", "cron", "schedule", "slots", "catch_up", "schedule_data", "preview", "settings_page")
+        for part in (
+            "zones",
+            "cron_step",
+            "cron",
+            "schedule",
+            "slots",
+            "catch_up",
+            "schedule_data",
+            "preview",
+            "settings_page",
+        )
     },
     frozenset({"jobs.models", "jobs.options", "jobs.definition", "jobs.terms", "jobs.credentials", "jobs.fingerprint"}),
     frozenset(

@@ -27,6 +27,8 @@ NEW_YEAR = datetime(2026, 1, 1, tzinfo=UTC)
         (lambda: Cron("*/0 * * * *"), "'*/0' is no minute"),
         (lambda: Cron("0 0 30 2 *"), "'30' is no day-of-month"),
         (lambda: Cron("0 0 */5 2 1#5"), "never comes"),
+        (lambda: Cron("9" * 5000 + " * * * *"), "a number that no field has"),
+        (lambda: Cron("0 0 * * MON#" + "9" * 5000), "a number that no field has"),
         (lambda: Cron("* * *"), "has 3 fields"),
         (lambda: Cron("0 0 0 1 1 * 2026"), "has 7 fields"),
         (lambda: Cron(""), "has 0 fields"),

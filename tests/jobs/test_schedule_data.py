@@ -80,6 +80,9 @@ def test_data_that_is_no_schedule_is_refused(data: dict[str, Any], said: str) ->
         (Every(timedelta(minutes=90)), "Every 1h30m"),
         (Every(timedelta(hours=1), anchor=NOON), "Every 1h, counted from 2026-06-01 12:00:00 UTC"),
         (At(NOON), "Once, at 2026-06-01 12:00:00 UTC"),
+        # K.18: cron's two day fields together mean either.
+        (Cron("0 9 1 * MON"), "At 09:00 on the first day of month and on Monday; either day will do (UTC)"),
+        (Cron("0 9 */2 * MON"), "At 09:00 on every second day of month if it's on Monday (UTC)"),
         (Cron("0 3 * * mon", start=NOON), "At 03:00 on Monday (UTC), from 2026-06-01 12:00:00 UTC"),
     ],
 )
