@@ -9,9 +9,8 @@ import click
 from admin_cli.app import open_app
 from admin_cli.lazy import Entry, LazyGroup
 from admin_cli.local_pages import LASTS, link_to, need_web
-from admin_cli.options import Globals, pass_globals
+from admin_cli.options import IMPORT, Globals, pass_globals
 from admin_cli.streams import say, write
-from admin_cli.worker import IMPORT
 
 if TYPE_CHECKING:
     from jobs.app import App

@@ -97,6 +97,7 @@ def act_on(
 ) -> None:
     """Plan, ask, do, and say what was done; exit 4 where runs were skipped."""
     from jobs.operations import bulk
+    from jobs.operations.note import check_reason
     from jobs.operations.rehearse import rehearse
     from jobs.operations.selector import make_selector
 
@@ -108,7 +109,7 @@ def act_on(
     if how["dry_run"]:
         _show_plan(out, plan, rehearse(app, operator, act, plan))
         return
-    bulk.check_reason(app, how["reason"])
+    check_reason(app, how["reason"])
     resumed = _action(app, how["resume"])
     if how["expect"] is None or how["expect"] == plan.count:
         confirm(plan.count, act.verb, yes=how["yes"])

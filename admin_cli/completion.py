@@ -37,12 +37,10 @@ def completion_script(shell: str) -> str:
     """The script to be sourced by ``shell`` (one of ``SHELLS``): completes ``jobledger`` and ``jobs``."""
     from click.shell_completion import get_completion_class
 
-    from admin_cli.main import cli
-
     complete = get_completion_class(shell)
     if complete is None:
         raise LookupError(f"click completes no {shell}")
-    script = complete(cli, {}, PROGRAM, COMPLETE_VARIABLE).source()
+    script = complete(click.get_current_context().find_root().command, {}, PROGRAM, COMPLETE_VARIABLE).source()
     if shell == "bash":
         return script + _BASH_JOBS
     if shell == "zsh":

@@ -17,10 +17,9 @@ from admin_cli.list import show_runs
 from admin_cli.options import Globals, pass_globals
 from admin_cli.output import Output, output_options, record_options
 from admin_cli.replay import replay_options, replay_runs
-from admin_cli.run_columns import RUN_COLUMNS, error_of, fields_of, run_json
+from admin_cli.run_columns import GROUP_COLUMNS, RUN_COLUMNS, error_of, fields_of, group_error, run_json
 from admin_cli.selecting import selector_of, selector_options
 from admin_cli.show import show
-from admin_cli.status import GROUP_COLUMNS, group_error
 
 if TYPE_CHECKING:
     from jobs.operations.selector import Asked

@@ -11,8 +11,7 @@ import click
 from admin_cli import streams
 from admin_cli.actor import this_operator
 from admin_cli.app import open_app
-from admin_cli.options import DURATION, Globals, pass_globals
-from admin_cli.worker import IMPORT
+from admin_cli.options import DURATION, IMPORT, Globals, pass_globals
 
 
 @click.command("enqueue")

@@ -11,10 +11,9 @@ from admin_cli.actor import this_operator
 from admin_cli.app import open_app
 from admin_cli.columns import Column
 from admin_cli.exits import CommandFailed, Exit
-from admin_cli.options import Globals, pass_globals
+from admin_cli.options import IMPORT, Globals, pass_globals
 from admin_cli.output import Output, output_options
 from admin_cli.prompt import confirm
-from admin_cli.worker import IMPORT
 from jobs.visible import visible
 
 if TYPE_CHECKING:

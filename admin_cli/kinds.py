@@ -11,11 +11,10 @@ from admin_cli.actor import this_operator
 from admin_cli.app import import_modules, open_app, read_settings
 from admin_cli.block import Block
 from admin_cli.columns import Column
-from admin_cli.options import Globals, pass_globals
+from admin_cli.options import IMPORT, Globals, pass_globals
 from admin_cli.output import Output, output_options, record_options
 from admin_cli.queues import pause_kind, pause_pairs, resume_kind
 from admin_cli.selecting import complete_kinds
-from admin_cli.worker import IMPORT
 
 if TYPE_CHECKING:
     from jobs.job import Job

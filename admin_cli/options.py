@@ -43,6 +43,10 @@ class DurationType(click.ParamType[timedelta]):
 
 DURATION = DurationType()
 
+IMPORT = click.option(
+    "--import", "imports", metavar="MODULE", multiple=True, help="A module with jobs; JOBS_IMPORTS otherwise."
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Globals:

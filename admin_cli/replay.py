@@ -12,10 +12,9 @@ import click
 from admin_cli.actor import this_operator
 from admin_cli.app import open_app
 from admin_cli.bulk import act_on, bulk_options
-from admin_cli.options import DURATION, Globals, pass_globals
+from admin_cli.options import DURATION, IMPORT, Globals, pass_globals
 from admin_cli.output import Output, record_options
 from admin_cli.selecting import selector_options
-from admin_cli.worker import IMPORT
 
 if TYPE_CHECKING:
     from jobs.app import App

@@ -93,3 +93,18 @@ def attempt_json(attempt: AttemptRecord) -> dict[str, Any]:
 def fields_of(record: Any) -> dict[str, Any]:
     """A dataclass of the operations as JSON has it: every field, under its own name."""
     return {field.name: getattr(record, field.name) for field in dataclasses.fields(record)}
+
+
+def group_error(group: DeadGroup) -> str | None:
+    return error_of(group) or group.cause
+
+
+GROUP_COLUMNS = (
+    Column("fingerprint", heading="GROUP"),
+    Column("count"),
+    Column("kind", gives=2, min_width=10),
+    Column("error", group_error, gives=3, min_width=16),
+    Column("first_at", heading="FIRST", gives=4),
+    Column("last_at", heading="LAST"),
+    Column("cause", is_wide=True),
+)

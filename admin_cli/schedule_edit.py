@@ -10,9 +10,8 @@ from admin_cli import streams
 from admin_cli.actor import this_operator
 from admin_cli.app import open_app
 from admin_cli.enqueue import read_arguments
-from admin_cli.options import Globals, pass_globals
+from admin_cli.options import IMPORT, Globals, pass_globals
 from admin_cli.schedule_options import REASON, schedule_options
-from admin_cli.worker import IMPORT
 from jobs.visible import one_line
 
 if TYPE_CHECKING:

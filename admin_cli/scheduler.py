@@ -7,8 +7,7 @@ import sys
 import click
 
 from admin_cli.app import open_app
-from admin_cli.options import Globals, pass_globals
-from admin_cli.worker import IMPORT
+from admin_cli.options import IMPORT, Globals, pass_globals
 
 
 @click.command("scheduler")

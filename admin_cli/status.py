@@ -16,11 +16,11 @@ from admin_cli.names import command_line
 from admin_cli.options import Globals, pass_globals
 from admin_cli.output import Output, record_options
 from admin_cli.record import Block
-from admin_cli.run_columns import error_of
+from admin_cli.run_columns import GROUP_COLUMNS
 from admin_cli.watch import repeat, watch_option
 
 if TYPE_CHECKING:
-    from jobs.ledger.reports import DeadGroup, QueueCount
+    from jobs.ledger.reports import QueueCount
     from jobs.operations.inspect import Status
     from jobs.operations.trouble import Trouble
 
@@ -48,21 +48,6 @@ WORKER_COLUMNS = (
     Column("seen_at", heading="SEEN"),
     Column("version", is_wide=True),
     Column("kinds", lambda worker: ", ".join(worker.kinds), is_wide=True),
-)
-
-
-def group_error(group: DeadGroup) -> str | None:
-    return error_of(group) or group.cause
-
-
-GROUP_COLUMNS = (
-    Column("fingerprint", heading="GROUP"),
-    Column("count"),
-    Column("kind", gives=2, min_width=10),
-    Column("error", group_error, gives=3, min_width=16),
-    Column("first_at", heading="FIRST", gives=4),
-    Column("last_at", heading="LAST"),
-    Column("cause", is_wide=True),
 )
 
 

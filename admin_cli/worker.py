@@ -15,13 +15,8 @@ from admin_cli.app import embedded, in_child, open_app, read_dotenv, read_settin
 from admin_cli.beside import beside
 from admin_cli.local_pages import has_web, serve_pages
 from admin_cli.names import program_name
-from admin_cli.options import DURATION, Globals, pass_globals
+from admin_cli.options import DURATION, IMPORT, Globals, pass_globals
 from admin_cli.streams import say
-
-IMPORT = click.option(
-    "--import", "imports", metavar="MODULE", multiple=True, help="A module with jobs; JOBS_IMPORTS otherwise."
-)
-
 
 NO_MODULE = click.UsageError("No module with jobs is named. Say --import my.module, or set JOBS_IMPORTS.")
 

@@ -81,7 +81,6 @@ LATE = frozenset(
         ("jobs.dramatiq", "worker.guest"),
         ("admin_cli", "admin_api.main"),
         ("admin_cli", "admin_api.reference"),
-        ("jobs.dramatiq", "worker.consumer"),
         ("jobs.testing", "worker.attempt"),
     }
 )

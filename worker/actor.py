@@ -12,17 +12,19 @@ import dramatiq
 
 from jobs import registry
 from jobs.app import App
-from jobs.dramatiq import Delivery, SeamBroker, actor_job
+from jobs.dramatiq import actor_job
 from jobs.ledger.records import Claim
 from jobs.run import StopSign
 from worker.attempt import Attempts
 from worker.children import Children, performs_alone
 from worker.deadline import Deadlines, Ticket, TooLate
+from worker.delivery import Delivery
 from worker.halt import Halt
 from worker.intake import Intake
 from worker.limits import Limits, limits_for
 from worker.marks import NEVER, Marks
 from worker.starts import tell_start
+from worker.thread_broker import SeamBroker
 
 OnStuck = Callable[[threading.Thread], None]
 """Told of a thread that hangs in a job whose attempt has been ended; its slot must come back."""

@@ -12,7 +12,7 @@ from collections.abc import Iterable
 
 from dramatiq.broker import Consumer, MessageProxy
 
-from jobs.dramatiq import Delivery
+from worker.delivery import Delivery
 from worker.intake import Intake
 
 LONGEST_WAIT = 5.0

@@ -16,13 +16,13 @@ from contextlib import suppress
 from uuid import UUID
 
 from jobs.app import App
-from jobs.dramatiq import Delivery
 from jobs.errors import Cancelled
 from jobs.job import Job
 from jobs.ledger.records import Ending
 from jobs.run import StopSign
 from jobs.states import Outcome
 from worker.attempt import Attempts
+from worker.delivery import Delivery
 from worker.frames import frame_of
 from worker.halt import Halt
 from worker.limited import Limited

@@ -7,17 +7,18 @@ from typing import Any
 from dramatiq import Middleware
 
 from jobs.app import App
-from jobs.dramatiq import LedgerBroker, actor_job
+from jobs.dramatiq import actor_job
+from jobs.dramatiq.served import ServedBroker
 from jobs.errors import ConfigurationError
 
 
-def brokers_of(app: App) -> list[LedgerBroker]:
+def brokers_of(app: App) -> list[ServedBroker]:
     """The brokers whose messages this process performs.
 
     Raises:
         ConfigurationError: one of them writes to another ledger, or needs processes that only dramatiq starts.
     """
-    found: list[LedgerBroker] = []
+    found: list[ServedBroker] = []
     for broker in actor_job.brokers.values():
         if broker not in found:
             broker.serves(app)
@@ -35,7 +36,7 @@ def brokers_of(app: App) -> list[LedgerBroker]:
 class Forward(Middleware):
     """On the worker's own broker, for those of the application. Messages have their hooks around ``perform``."""
 
-    def __init__(self, brokers: list[LedgerBroker]) -> None:
+    def __init__(self, brokers: list[ServedBroker]) -> None:
         self.brokers = brokers
 
     def boot(self) -> None:

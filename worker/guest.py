@@ -17,10 +17,9 @@ from dramatiq.worker import WorkerThread
 from jobs.app import App
 from jobs.clock import new_run_id
 from jobs.dramatiq.actor_job import TimeOver, limit_of
-from jobs.dramatiq.broker import LedgerBroker
-from jobs.dramatiq.delivery import Delivery
 from jobs.dramatiq.perform import process
 from jobs.dramatiq.proxy import LedgerMessage
+from jobs.dramatiq.served import ServedBroker
 from jobs.dramatiq.verdict import verdict_of
 from jobs.errors import ServiceDown
 from jobs.events import ServiceFailed
@@ -28,6 +27,7 @@ from jobs.ledger import workers
 from jobs.ledger.records import Claim
 from jobs.upkeep.loop import Upkeep
 from worker.deadline import Deadlines, Ticket
+from worker.delivery import Delivery
 from worker.guest_bell import Bells
 from worker.heartbeat import Heartbeat
 from worker.holdings import Holdings
@@ -54,7 +54,7 @@ class GuestMessage(LedgerMessage):
 class Guest:
     """What one process has for its broker's consumers; made when the first is asked for."""
 
-    def __init__(self, broker: LedgerBroker, app: App) -> None:
+    def __init__(self, broker: ServedBroker, app: App) -> None:
         self.broker = broker
         self.app = app
         self.name = f"dramatiq-{platform.node()}-{os.getpid()}-{str(new_run_id())[-8:]}"

@@ -17,11 +17,11 @@ import threading
 from collections.abc import Callable, Sequence
 
 from jobs.app import App
-from jobs.dramatiq import Delivery
 from jobs.errors import JobsError
 from jobs.events import ServiceFailed
 from jobs.ledger.records import Claim, Ending
 from jobs.states import Outcome
+from worker.delivery import Delivery
 from worker.holdings import Holdings
 from worker.outcome import ended
 from worker.pace import MAX_BATCH, Pace

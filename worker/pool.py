@@ -11,9 +11,10 @@ from typing import Any
 from dramatiq.broker import MessageProxy
 from dramatiq.worker import Worker, WorkerThread
 
-from jobs.dramatiq import Delivery, SeamBroker
+from worker.delivery import Delivery
 from worker.forward import Forward
 from worker.intake import Intake
+from worker.thread_broker import SeamBroker
 
 log = logging.getLogger("jobs.worker")
 

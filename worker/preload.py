@@ -9,7 +9,7 @@ from importlib import import_module
 def preload(settings: str) -> None:
     """Import what a worker process with these settings (as JSON) will want; 6 MB a process that it need not have."""
     wants = json.loads(settings)
-    modules = ["jobs.schema", "jobs.observe.metrics", "worker.consumer"]
+    modules = ["jobs.schema", "jobs.observe.metrics", "worker.thread_broker"]
     if wants.get("redis_url"):
         modules += ["jobs.ready.redis", "jobs.ready.guard", "encodings.idna"]
     if str(wants.get("database_url") or "").startswith("postgres"):

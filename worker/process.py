@@ -15,7 +15,6 @@ from uuid import UUID
 from jobs import registry
 from jobs.app import App
 from jobs.definition import is_async
-from jobs.dramatiq import SeamBroker
 from jobs.errors import JobsError
 from jobs.ledger import workers
 from jobs.upkeep.loop import Upkeep
@@ -38,6 +37,7 @@ from worker.settler import Settler
 from worker.source import Bell, LedgerSource, ListeningBell, PollingBell, Source, SqliteBell
 from worker.starts import Starts
 from worker.strays import Strays
+from worker.thread_broker import SeamBroker
 from worker.watchdog import Watchdog
 from worker.wear import Wear
 

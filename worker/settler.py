@@ -13,7 +13,6 @@ from collections.abc import Callable
 
 from jobs.announce import announce
 from jobs.app import App
-from jobs.dramatiq import Delivery
 from jobs.errors import JobsError, LedgerRefused
 from jobs.events import AttemptEnded, BatchSettled, ResultRefused, ServiceFailed
 from jobs.ledger.give_back import give_back
@@ -21,6 +20,7 @@ from jobs.ledger.records import Ending, Failure, Freed, Settled
 from jobs.ledger.settle import settle
 from jobs.ready.protocol import ReadyEntry
 from jobs.states import Outcome, RunState
+from worker.delivery import Delivery
 from worker.holdings import Holdings
 from worker.marks import Marks
 from worker.pace import Pace

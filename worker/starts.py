@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from jobs.app import App
-from jobs.dramatiq import Delivery
 from jobs.events import AttemptStarted
+from worker.delivery import Delivery
 
 LONG_SECONDS = 5.0
 """Only attempts that go on for so long are told of, unless all are: two lines a run cost two thirds of the speed."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
-from jobs.dramatiq import Delivery
+from worker.delivery import Delivery
 
 LANE_LOOK_SECONDS = 0.02
 """While no thread needs a run: how often to look for those that take none. Source: decision; half of it late."""

@@ -1,7 +1,6 @@
 """LedgerBroker: an application written with dramatiq gains the ledger by changing its broker."""
 
 from jobs.dramatiq.broker import LedgerBroker
-from jobs.dramatiq.delivery import Delivery, SeamBroker
 from jobs.dramatiq.verdict import Ended
 
-__all__ = ["Delivery", "Ended", "LedgerBroker", "SeamBroker"]
+__all__ = ["Ended", "LedgerBroker"]

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from dramatiq import Actor
-from dramatiq.broker import Broker, Consumer, MessageProxy
+from dramatiq.broker import Consumer, MessageProxy
 from dramatiq.common import dq_name, q_name
 from dramatiq.errors import ConnectionFailed, QueueNotFound
 from dramatiq.message import Message
@@ -28,6 +28,7 @@ from jobs.dramatiq.limits import LedgerTimeLimit
 from jobs.dramatiq.proxy import LedgerMessage
 from jobs.dramatiq.queue_view import QueueView
 from jobs.dramatiq.runs import new_run
+from jobs.dramatiq.served import ServedBroker
 from jobs.enqueue import Enqueued, enqueue_runs
 from jobs.errors import ConfigurationError, ServiceDown
 from jobs.ledger import messages
@@ -40,7 +41,7 @@ JOIN_INTERVAL = 20
 MAX_REMEMBERED = 1000
 
 
-class LedgerBroker(Broker):
+class LedgerBroker(ServedBroker):
     """Put it in place of ``RedisBroker``: delays, retries and dead letters then live in the ledger.
 
     >>> dramatiq.set_broker(LedgerBroker())
@@ -70,8 +71,7 @@ class LedgerBroker(Broker):
         self._app_lock = threading.Lock()
         self._processing = threading.local()
         self._guest: Any = None
-        self.strangers: set[str] = set()
-        """Actors that messages were sent to here and that nobody has declared: a worker in this process buries them."""
+        self.strangers = set()
         self.fail_fast_default = fail_fast_default
         self.dead_letters_by_queue: defaultdict[str, list[MessageProxy]] = defaultdict(list)
         super().__init__(middleware)

@@ -23,6 +23,7 @@ from jobs.ledger.selectors import Selector
 from jobs.ledger.walk import places, tally
 from jobs.operations.batches import SHOWN, Act, Report, patiently, run_batches
 from jobs.operations.inspect import check_words, shown
+from jobs.operations.note import check_reason
 from jobs.operations.operator import Operator
 from jobs.operations.selector import describe
 
@@ -156,14 +157,6 @@ def _check(app: App, planned: Plan, *, reason: str | None, expect: int | None) -
             f"{'was' if expect == 1 else 'were'} expected; nothing was done.",
             hint="Look again with --dry-run.",
         )
-
-
-def check_reason(app: App, reason: str | None) -> None:
-    """Raises SelectorRefused: the settings require a reason, and there is none; or it is too long."""
-    if app.settings.require_reason and not (reason or "").strip():
-        raise SelectorRefused("A reason is required here.", hint='Say why: --reason "card service was down".')
-    if reason is not None and len(reason) > 500:
-        raise SelectorRefused(f"The reason has {len(reason)} characters, and 500 are kept.", hint="Shorten it.")
 
 
 def _finish(app: App, action_id: UUID, state: str) -> None:

@@ -9,8 +9,7 @@ from typing import Any
 from jobs import registry
 from jobs.app import App
 from jobs.enqueue import Enqueued, announce_runs, carrier, write_runs
-from jobs.operations.bulk import check_reason
-from jobs.operations.note import note
+from jobs.operations.note import check_reason, note
 from jobs.operations.operator import Operator, Permission
 from jobs.unserved import warn_if_unserved
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from jobs.app import App
 from jobs.clock import new_run_id
 from jobs.context import correlation_id
+from jobs.errors import SelectorRefused
 from jobs.ledger import audit
 from jobs.operations.operator import Operator
 from jobs.sql import Executor
@@ -32,3 +34,11 @@ def note(
         request_id=correlation_id.get(),
     )  # fmt: skip
     audit.finish(connection, action, "finished", after=after, done=count)
+
+
+def check_reason(app: App, reason: str | None) -> None:
+    """Raises SelectorRefused: the settings require a reason, and there is none; or it is too long."""
+    if app.settings.require_reason and not (reason or "").strip():
+        raise SelectorRefused("A reason is required here.", hint='Say why: --reason "card service was down".')
+    if reason is not None and len(reason) > 500:
+        raise SelectorRefused(f"The reason has {len(reason)} characters, and 500 are kept.", hint="Shorten it.")

@@ -10,8 +10,8 @@ from jobs.clock import new_run_id
 from jobs.context import correlation_id
 from jobs.errors import Conflict, NotFound
 from jobs.ledger import audit, queues
-from jobs.operations.bulk import check_reason
 from jobs.operations.names import known_names
+from jobs.operations.note import check_reason
 from jobs.operations.operator import Operator, Permission
 
 

@@ -13,8 +13,7 @@ from jobs.duration import format_duration
 from jobs.errors import CredentialRefused, Forbidden, NotFound
 from jobs.ledger import tokens, users
 from jobs.ledger.tokens import Token
-from jobs.operations.bulk import check_reason
-from jobs.operations.note import note
+from jobs.operations.note import check_reason, note
 from jobs.operations.operator import ROLES, Operator, Permission
 from jobs.sql import Executor
 

@@ -20,7 +20,7 @@ from jobs.ledger import cancel as cancelling
 from jobs.ledger.audit import Note
 from jobs.ledger.versions import put_back, versions
 from jobs.operations.batches import BATCH, Report, Step, add_up, goes_on, patiently, tell_ready
-from jobs.operations.bulk import check_reason
+from jobs.operations.note import check_reason
 from jobs.operations.operator import Operator, Permission
 from jobs.ready.protocol import ReadyEntry
 from jobs.sql import Executor

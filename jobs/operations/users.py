@@ -12,8 +12,7 @@ from jobs.credentials import check_password, hash_password
 from jobs.errors import Conflict, CredentialRefused, NotFound
 from jobs.ledger import sessions, users
 from jobs.ledger.users import User
-from jobs.operations.bulk import check_reason
-from jobs.operations.note import note
+from jobs.operations.note import check_reason, note
 from jobs.operations.operator import ROLES, Operator, Permission
 from jobs.sql import Executor
 

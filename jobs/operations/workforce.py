@@ -11,7 +11,7 @@ from jobs.context import correlation_id
 from jobs.errors import Ambiguous, Conflict, NotFound
 from jobs.ledger import audit, workers
 from jobs.ledger.workers import WorkerRecord
-from jobs.operations.bulk import check_reason
+from jobs.operations.note import check_reason
 from jobs.operations.operator import Operator, Permission
 
 

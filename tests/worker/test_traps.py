@@ -18,7 +18,6 @@ from sqlalchemy import update
 import jobs
 from jobs import boot
 from jobs.app import App
-from jobs.dramatiq import Delivery
 from jobs.events import AttemptEnded, BatchSettled, ServiceFailed
 from jobs.ledger import find, reports
 from jobs.ledger.claim import claim_due
@@ -27,6 +26,7 @@ from jobs.models import JobAttempt, JobRun
 from jobs.ready.redis import RedisReadyIndex
 from jobs.states import Outcome, RunState
 from tests.waiting import wait_until
+from worker.delivery import Delivery
 from worker.intake import Intake
 from worker.marks import Marks, MarksTable
 from worker.process import Process

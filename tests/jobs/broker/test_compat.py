@@ -30,7 +30,7 @@ from dramatiq.results.backends import RedisBackend, StubBackend
 from sqlalchemy import select
 
 from jobs import registry
-from jobs.dramatiq import LedgerBroker, SeamBroker, actor_job
+from jobs.dramatiq import LedgerBroker, actor_job
 from jobs.errors import ConfigurationError
 from jobs.ledger.claim import claim_due
 from jobs.ledger.replay import reopen
@@ -39,6 +39,7 @@ from jobs.models import JobRun
 from jobs.states import Outcome
 from tests.jobs.broker.conftest import StartWorker
 from tests.waiting import wait_until
+from worker.thread_broker import SeamBroker
 
 JOIN = 20_000
 

@@ -1,4 +1,4 @@
-"""The seam between the worker and its own dramatiq threads: what they hand over, and the broker they ask."""
+"""Delivery: a claimed run on its way through the dramatiq threads of a worker process."""
 
 from __future__ import annotations
 
@@ -7,12 +7,9 @@ from functools import cached_property
 from types import MappingProxyType
 from typing import Any
 
-import dramatiq
-from dramatiq.broker import Broker, Consumer, MessageProxy
-from dramatiq.errors import QueueNotFound
+from dramatiq.broker import MessageProxy
 from dramatiq.message import Message
 
-from jobs.app import App
 from jobs.ledger.records import Claim, Ending, Settled
 
 
@@ -81,33 +78,3 @@ class Delivery(MessageProxy):
     def __str__(self) -> str:
         # dramatiq logs this: no arguments.
         return f"{self.actor_name} {self.message_id}"
-
-
-class SeamBroker(Broker):
-    """Hands claimed runs to dramatiq's worker, and takes their endings back."""
-
-    def __init__(self, app: App, *, middleware: list[dramatiq.Middleware] | None = None) -> None:
-        given = middleware if middleware is not None else []
-        super().__init__(middleware=given)
-        # Integrations that patch Broker.__init__ (Sentry's) mean the application's brokers, where they are told.
-        self.middleware = [one for one in self.middleware if one in given]
-        self.app = app
-        self.intake: Any = None
-
-    def declare_queue(self, queue_name: str) -> None:
-        if queue_name not in self.queues:
-            self.emit_before("declare_queue", queue_name)
-            self.queues[queue_name] = None
-            self.emit_after("declare_queue", queue_name)
-
-    def consume(self, queue_name: str, prefetch: int = 1, timeout: int = 30000) -> Consumer:
-        """A consumer over this process's intake.
-
-        Raises:
-            QueueNotFound: the queue was never declared.
-        """
-        if queue_name not in self.queues:
-            raise QueueNotFound(queue_name)  # type: ignore[no-untyped-call]
-        from worker.consumer import LedgerConsumer
-
-        return LedgerConsumer(self.intake)
