@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ValidationError
 from pydantic_core import PydanticSerializationError
 
+from jobs.equality import equal, in_order
 from jobs.errors import ArgumentsRefused
 
 MAX_DEPTH = 64
@@ -37,20 +38,23 @@ def write_arguments(job: BaseModel, *, kind: str, max_bytes: int) -> str:
         # A dramatiq message has a form of its own.
         return str(own(job, max_bytes))
     values = _values(job)
+    has_sets = False
     for name, value in values.items():
         try:
-            _refuse_naive(value, kind, name)
+            has_sets |= _looked_through(value, kind, name)
         except RecursionError:
             raise _refusal(kind, name, "is nested too deep, or holds itself") from None
     try:
         text = _dump(job)
+        if has_sets:
+            text = in_order(job, text)
     except (PydanticSerializationError, UnicodeEncodeError, ValueError, RecursionError) as error:
         raise _refusal(kind, _field_at_fault(job), f"cannot be written as JSON: {_first_line(error)}") from None
     check_json(text, what=f"Arguments of {kind}", max_bytes=max_bytes)
     try:
         back = _load(type(job), text)
         # Not by ==, which compares private attributes too: they are the object's own, and not stored.
-        is_equal = bool(_values(back) == values)
+        is_equal = equal(_values(back), values)
     except (ValidationError, ValueError, RecursionError):
         back, is_equal = None, False
     if not is_equal:
@@ -162,25 +166,33 @@ def _values(job: BaseModel) -> dict[str, Any]:
     return {**values, **job.model_extra} if job.model_extra else values
 
 
-def _refuse_naive(value: Any, kind: str, field: str) -> None:
+def _looked_through(value: Any, kind: str, field: str) -> bool:
+    """Whether there is a set in ``value``, which JSON writes in another order in each process.
+
+    Raises:
+        ArgumentsRefused: there is a datetime without a time zone.
+    """
     if isinstance(value, _PLAIN):
-        return
+        return False
     if isinstance(value, datetime):
         if value.tzinfo is None:
             raise _refusal(kind, field, "is a datetime without a time zone", "Make it aware: datetime.now(UTC), say.")
-    elif isinstance(value, Mapping):
+        return False
+    has_sets = isinstance(value, Set)
+    if isinstance(value, Mapping):
         for key, one in value.items():
-            _refuse_naive(key, kind, field)
-            _refuse_naive(one, kind, field)
+            has_sets |= _looked_through(key, kind, field) | _looked_through(one, kind, field)
     elif isinstance(value, list | tuple | Set | deque):
         for one in value:
-            _refuse_naive(one, kind, field)
+            if not isinstance(one, _PLAIN):
+                has_sets |= _looked_through(one, kind, field)
     elif isinstance(value, BaseModel):
         for name, one in _values(value).items():
-            _refuse_naive(one, kind, f"{field}.{name}")
+            has_sets |= _looked_through(one, kind, f"{field}.{name}")
     elif is_dataclass(value) and not isinstance(value, type):
         for part in fields(value):
-            _refuse_naive(getattr(value, part.name, None), kind, f"{field}.{part.name}")
+            has_sets |= _looked_through(getattr(value, part.name, None), kind, f"{field}.{part.name}")
+    return has_sets
 
 
 def _field_at_fault(job: BaseModel) -> str | None:
@@ -195,7 +207,7 @@ def _field_at_fault(job: BaseModel) -> str | None:
 def _changed_field(job: BaseModel, back: BaseModel | None) -> str | None:
     if back is not None:
         now, then = _values(back), _values(job)
-        return next((name for name in then if name not in now or now[name] != then[name]), None)
+        return next((name for name in then if name not in now or not equal(now[name], then[name])), None)
     try:
         _load(type(job), _dump(job))
     except ValidationError as error:

@@ -18,6 +18,7 @@ from jobs.clock import new_run_id
 from jobs.context import correlation_id, current_run
 from jobs.definition import PYDANTIC_KEYWORDS, check_can_be_scheduled, check_fields, check_perform, is_filled_in
 from jobs.enqueue import Enqueued, enqueue_runs, enqueuer
+from jobs.equality import canonical
 from jobs.errors import ArgumentsRefused, EnqueueRefused, shown
 from jobs.ledger.records import FollowUp, NewRun
 from jobs.options import Options, derive
@@ -241,6 +242,7 @@ class Job(BaseModel, metaclass=_JobMeta):
         parent = current_run.get()
         arguments = write_arguments(self, kind=options.kind, max_bytes=app.settings.max_argument_bytes)
         key = self.idempotency_key() if key is None else key
+        said = canonical(self, arguments) if key is not None else ""
         return NewRun(
             id=new_run_id(),
             kind=options.kind,
@@ -251,7 +253,7 @@ class Job(BaseModel, metaclass=_JobMeta):
             max_attempts=options.retry.max_attempts,
             **when(delay, at),
             **lapse(expires),
-            **admission(options.kind, key, options.unique, on_conflict, arguments),
+            **admission(options.kind, key, options.unique, on_conflict, said),
             followups=followups,
             tags=write_tags(tags),
             correlation_id=correlation_id.get(),

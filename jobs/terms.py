@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -17,29 +16,27 @@ MAX_WAIT = timedelta(days=36525)
 """A hundred years: what is further off is a mistake, and moments end with the year 9999. Source: decision."""
 
 
-def admission(kind: str, key: str | None, unique: Unique | None, on_conflict: str, arguments: str) -> dict[str, Any]:
-    """How a run is admitted once: its key, for how long it is held, and what happens when it is held."""
+def admission(kind: str, key: str | None, unique: Unique | None, on_conflict: str, said: str) -> dict[str, Any]:
+    """How a run is admitted once: its key, for how long it is held, and what happens when it is held.
+
+    Args:
+        said: the canonical text of the arguments (``jobs.equality``); without a key it is not looked at.
+    """
     if on_conflict not in ("keep", "replace"):
         raise EnqueueRefused(f"on_conflict= is 'keep' or 'replace', got {shown(on_conflict)}.")
     if key is None:
         if unique is None and on_conflict == "keep":
             return {}
-        said = f"{kind} is unique" if unique is not None else "on_conflict='replace' was given"
-        raise EnqueueRefused(f"{said}, and there is no key.", hint="Define idempotency_key(), or give key=.")
+        why = f"{kind} is unique" if unique is not None else "on_conflict='replace' was given"
+        raise EnqueueRefused(f"{why}, and there is no key.", hint="Define idempotency_key(), or give key=.")
     if not isinstance(key, str) or not key or len(key) > MAX_KEY or not key.isprintable():
         raise EnqueueRefused(f"{shown(key)} cannot be a key.", hint=f"Use printable text of 1 to {MAX_KEY} characters.")
     return {
         "key": key,
         "hold_seconds": (unique or WHILE_LIVE).hold_seconds,
-        "arguments_hash": _digest(arguments),
+        "arguments_hash": hashlib.blake2b(said.encode(), digest_size=16).hexdigest(),
         "on_conflict": on_conflict,
     }
-
-
-def _digest(arguments: str) -> str:
-    """The same for equal arguments, whatever the order of their names."""
-    whole = json.dumps(json.loads(arguments), sort_keys=True, separators=(",", ":"))
-    return hashlib.blake2b(whole.encode(), digest_size=16).hexdigest()
 
 
 def queue_name(queue: str) -> str:

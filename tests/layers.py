@@ -12,7 +12,16 @@ PACKAGES = ("jobs", "worker", "scheduler", "admin_cli", "admin_api")
 
 LAYERS: tuple[frozenset[str], ...] = (
     frozenset(
-        {"jobs.errors", "jobs.states", "jobs.clock", "jobs.duration", "jobs.size", "jobs.unique", "jobs.visible"}
+        {
+            "jobs.errors",
+            "jobs.states",
+            "jobs.clock",
+            "jobs.duration",
+            "jobs.size",
+            "jobs.unique",
+            "jobs.visible",
+            "jobs.equality",
+        }
     ),
     frozenset({"jobs.retry", "jobs.settings", "jobs.events", "jobs.tags", "jobs.arguments"})
     | {

@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import base64
 import json
+from collections.abc import Mapping, Set
 from typing import Any
 
 from dramatiq import Actor
-from dramatiq.encoder import JSONEncoder
+from dramatiq.encoder import Encoder, JSONEncoder
 from dramatiq.message import Message, get_encoder
 
 from jobs.dramatiq.parameters import bound_call
+from jobs.equality import canonical
 from jobs.errors import DefinitionError, EnqueueRefused
 from jobs.terms import admission
 
@@ -66,5 +68,16 @@ def _same(actor: Actor[Any, Any] | None, message: Message[Any]) -> str:
     data = {"args": args, "kwargs": kwargs, "options": options}
     encoder = get_encoder()
     if isinstance(encoder, JSONEncoder):
-        return encoder.encode(data).decode()
-    return json.dumps(base64.b64encode(encoder.encode(data)).decode())
+        return canonical(data, encoder.encode(data).decode())
+    return canonical(data, json.dumps(_as_json(data, encoder)))
+
+
+def _as_json(value: Any, encoder: Encoder) -> Any:
+    """``value`` in JSON's containers; what JSON has not, as the encoder writes it."""
+    if value is None or isinstance(value, str | int | float):
+        return value
+    if isinstance(value, Mapping):
+        return {str(key): _as_json(one, encoder) for key, one in value.items()}
+    if isinstance(value, list | tuple | Set):
+        return [_as_json(one, encoder) for one in value]
+    return base64.b64encode(encoder.encode({"value": value})).decode()

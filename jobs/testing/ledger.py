@@ -15,6 +15,7 @@ from uuid import UUID
 from jobs import boot, registry, schema
 from jobs.app import App
 from jobs.clock import SystemClock
+from jobs.equality import equal
 from jobs.errors import Conflict, TimeLimitExceeded
 from jobs.job import Job
 from jobs.ledger import claim as claiming
@@ -218,4 +219,4 @@ def _has(run: RunRecord, *, key: str | None, queue: str | None, at: datetime | N
     if at is not None and abs(run.run_at - at) > timedelta(seconds=1):
         return False
     job = registry.get(run.kind).model_validate(run.arguments, strict=False, by_name=True, by_alias=True)
-    return all(getattr(job, name, job) == value for name, value in arguments.items())
+    return all(equal(getattr(job, name, job), value) for name, value in arguments.items())
