@@ -25,7 +25,8 @@ def migrate() -> None:
 def up(options: Globals) -> None:
     """Bring the tables up to this release; may make jobs.db.
 
-    Where no database is named, it makes jobs.db in this folder.
+    Where no database is named, it makes jobs.db in this folder. On PostgreSQL workers may go on meanwhile; stopped
+    at any point, it goes on from there when it is run again.
 
     \b
     Example:
@@ -37,7 +38,7 @@ def up(options: Globals) -> None:
     settings = read_settings(embedded(options))
     database = Database(settings.database_url or "", settings)
     before = schema.current(database)
-    schema.upgrade(database)
+    schema.upgrade(database, say=streams.say)
     after = schema.current(database)
     moved = "already at" if before == after else f"from {before or 'nothing'} to"
     streams.say(f"{database.shown}: {moved} {after}")

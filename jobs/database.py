@@ -141,6 +141,17 @@ class Database:
         settings = self._settings.model_copy(update={**limits, "pool_size": 1})
         return Database(self.url.render_as_string(hide_password=False), settings, self.clock, most_connections=1)
 
+    def for_changes(self) -> Database:
+        """The same database for changes of its tables: two connections, and no time limit of statements."""
+        longer = {"statement_timeout": timedelta(0), "lock_timeout": timedelta(0), "slow_statement": timedelta(days=1)}
+        settings = self._settings.model_copy(update={**longer, "pool_size": 2})
+        return Database(self.url.render_as_string(hide_password=False), settings, self.clock, most_connections=2)
+
+    @property
+    def is_pooled_by_others(self) -> bool:
+        """Whether pgbouncer gives each transaction a connection that others use too."""
+        return self._settings.pgbouncer
+
     def close(self) -> None:
         self.engine.dispose()
         if self._queue is not None:

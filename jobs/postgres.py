@@ -25,6 +25,7 @@ _OUTAGES = ("08", "53", "57", "58", "25006", "40001", "40P01", "55P03", _NO_RIGH
 """SQLSTATEs, whole or their class, that say nothing of the data: no connection, no resources, shut down, input and
 output failed, read only, lost to another transaction, locked, forbidden, no table. What is tried again may pass."""
 _HINTS = {
+    "57014": "A statement took longer than JOBS_STATEMENT_TIMEOUT or the role's statement_timeout, or was cancelled.",
     "25006": "It is read only: a standby, or switched so. Name the primary, or wait.",
     "53100": "Its disk is full. The runs are safe.",
     "53300": "It has no connection left: raise max_connections, or lower JOBS_PROCESSES, JOBS_THREADS, JOBS_POOL_SIZE.",
@@ -69,7 +70,8 @@ def connect(settings: Settings, *arguments: Any, **options: Any) -> LimitedConne
     """A connection that is given up when the server says nothing for longer than a statement may take."""
     connection = LimitedConnection.connect(*arguments, **options)
     limit = settings.statement_timeout.total_seconds()
-    connection.silence_seconds = limit + min(SILENCE_SECONDS, limit / 5)
+    if limit:  # 0 is none, as the server reads it
+        connection.silence_seconds = limit + min(SILENCE_SECONDS, limit / 5)
     return connection
 
 

@@ -7,7 +7,8 @@ ledger that is ahead in the same epoch serves this release too (a warning); a ne
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from contextlib import nullcontext
 from io import StringIO
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -64,22 +65,28 @@ def check(database: Database) -> str:
     )
 
 
-def upgrade(database: Database, revision: str = "head") -> None:
-    """Bring the tables up to ``revision``.
+def upgrade(database: Database, revision: str = "head", *, say: Callable[[str], None] = log.info) -> None:
+    """Bring the tables up to ``revision``, beside whoever uses them; ``say`` hears what takes long.
+
+    A ledger that others use goes revision by revision. What an earlier try left half done is finished.
 
     Raises:
         ConfigurationError: the server cannot hold a ledger.
+        LedgerBusy: others held a lock, or migrated, for too long.
+        JobsError: the database refused; the error says where the tables are now.
     """
+    _check_server(database)
+    _move(database, lambda config: _up(config, database, revision), say)
+
+
+def _up(config: Config, database: Database, revision: str) -> None:
     from alembic import command
 
-    _check_server(database)
     if revision == "head" and _is_ahead(current(database)):
         # A release that was rolled back brings up nothing: what is there serves it.
         check(database)
         return
-    with database.write() as connection:
-        _use_schema(connection, database)
-        command.upgrade(alembic_config(connection, database), revision)
+    command.upgrade(config, revision)
 
 
 def sql(database: Database, *, since: str | None) -> str:
@@ -100,7 +107,7 @@ def sql(database: Database, *, since: str | None) -> str:
     said = StringIO()
     config = alembic_config(None, database)
     config.output_buffer = said
-    config.attributes["dialect"] = database.dialect
+    config.attributes.update(dialect=database.dialect, is_fresh=since is None)
     try:
         command.upgrade(config, f"{since}:head" if since else "head", sql=True)
     except CommandError as error:
@@ -118,10 +125,37 @@ def downgrade(database: Database, revision: str) -> None:
     from alembic.util import CommandError
 
     try:
-        with database.write() as connection:
-            command.downgrade(alembic_config(connection, database), revision)
+        _move(database, lambda config: command.downgrade(config, revision), log.info)
     except CommandError as error:
         raise ConfigurationError(f"{error}.", hint="jobledger migrate current shows where the tables are.") from None
+
+
+def _move(database: Database, run: Callable[[Config], None], say: Callable[[str], None]) -> None:
+    """Run Alembic on the database: at once where nobody else uses it, else by steps that stop nobody."""
+    if database.dialect == "sqlite":
+        with database.write() as connection:
+            run(alembic_config(connection, database, is_fresh=True))
+        return
+    from jobs.ddl import apply, indexes
+
+    changing = database.for_changes()
+    try:
+        with changing.translated(), apply.alone(changing, say=say) as beside:
+
+            def step(connection: Connection) -> None:
+                is_fresh = _revision(beside, database) is None
+                config = alembic_config(connection, database, is_fresh=is_fresh)
+                config.attributes.update(beside=beside, say=say)
+                with connection.begin() if is_fresh else nullcontext():
+                    run(config)
+
+            _make_schema(beside, database)
+            with apply.explained(changing, lambda: current(database)):
+                apply.with_patience(changing, beside, step, say=say)
+                if _revision(beside, database) == REVISION:
+                    indexes.mend(beside, schema=database.schema, say=say)
+    finally:
+        changing.close()
 
 
 def rows_lost_below(database: Database, revision: str) -> dict[str, int]:
@@ -135,15 +169,21 @@ def rows_lost_below(database: Database, revision: str) -> dict[str, int]:
         }
 
 
-def alembic_config(connection: Connection | None, database: Database) -> Config:
-    """Alembic's own configuration, over an open connection; without one it can only write statements."""
+def alembic_config(connection: Connection | None, database: Database, *, is_fresh: bool = False) -> Config:
+    """Alembic's own configuration, over an open connection; without one it can only write statements.
+
+    ``is_fresh``: nobody else uses the tables, so one transaction may hold them from its beginning to its end.
+    """
     from alembic.config import Config
+
+    import jobs.ddl.indexes  # noqa: F401  # the operations that migrations call
 
     config = Config()
     config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
     config.attributes["connection"] = connection
     config.attributes["version_table"] = VERSION_TABLE
     config.attributes["schema"] = database.schema
+    config.attributes["is_fresh"] = is_fresh
     return config
 
 
@@ -166,15 +206,13 @@ def _is_ahead(found: str | None) -> bool:
     return found is not None and found > REVISION and found.partition("_")[0] == REVISION.partition("_")[0]
 
 
-def _use_schema(connection: Connection, database: Database) -> None:
-    """Make the schema that our tables are moved to, if it is not there, and let the migrations mean it."""
-    if database.dialect != "postgresql" or database.schema is None:
+def _make_schema(connection: Connection, database: Database) -> None:
+    """Make the schema that our tables are moved to, if it is not there."""
+    if database.schema is None:
         return
     quoted = connection.dialect.identifier_preparer.quote_identifier(database.schema)
     if connection.execute(select(func.to_regnamespace(quoted))).scalar() is None:
         connection.exec_driver_sql(f"create schema {quoted}".replace("%", "%%"))
-    # For this transaction: an ALTER in a migration names no schema.
-    connection.exec_driver_sql(f"set local search_path to {quoted}".replace("%", "%%"))
 
 
 def _revision(connection: Connection, database: Database) -> str | None:

@@ -14,6 +14,8 @@ options = {
     "version_table_schema": config.attributes.get("schema"),
     "target_metadata": None,
     "transactional_ddl": True,
+    # On tables that others use each revision is by itself, and between its parts nobody waits.
+    "transaction_per_migration": not config.attributes.get("is_fresh", False),
 }
 
 if context.is_offline_mode():
@@ -27,8 +29,12 @@ else:
     context.configure(connection=connection, **options)
 with context.begin_transaction():
     schema = config.attributes.get("schema")
-    if context.is_offline_mode() and schema and config.attributes.get("dialect") == "postgresql":
-        quoted = context.get_context().dialect.identifier_preparer.quote_identifier(schema)
-        context.execute(CreateSchema(schema, if_not_exists=True))
-        context.execute(select(func.set_config("search_path", quoted, True)))
+    if context.is_offline_mode() and config.attributes.get("dialect") == "postgresql":
+        if not config.attributes.get("is_fresh"):
+            context.execute("SET statement_timeout = 0")
+            context.execute("SET lock_timeout = '1s'")
+        if schema:
+            quoted = context.get_context().dialect.identifier_preparer.quote_identifier(schema)
+            context.execute(CreateSchema(schema, if_not_exists=True))
+            context.execute(select(func.set_config("search_path", quoted, bool(config.attributes.get("is_fresh")))))
     context.run_migrations()

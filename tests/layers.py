@@ -56,7 +56,7 @@ LAYERS: tuple[frozenset[str], ...] = (
             "jobs.sqlite_watch",
         }
     ),
-    frozenset({"jobs.ledger", "jobs.ready", "jobs.schema"}),
+    frozenset({"jobs.ledger", "jobs.ready", "jobs.schema", "jobs.ddl"}),
     frozenset({"jobs.app", "jobs.registry"}),
     frozenset(
         {"jobs.run", "jobs.announce", "jobs.enqueue", "jobs.operations", "jobs.upkeep", "jobs.observe", "jobs.boot"}
@@ -98,7 +98,7 @@ LATE = frozenset(
 makes attempts as a worker does."""
 
 SQL = frozenset(
-    {"jobs.models", "jobs.sql", "jobs.database", "jobs.session", "jobs.schema", "jobs.ledger"}
+    {"jobs.models", "jobs.sql", "jobs.database", "jobs.session", "jobs.schema", "jobs.ddl", "jobs.ledger"}
     | {"jobs.postgres", "jobs.postgres_connection", "jobs.postgres_server", "jobs.prepared"}
     | {"jobs.slow", "jobs.sqlite_connection"}
 )
@@ -109,7 +109,7 @@ DOORS: dict[str, frozenset[str]] = {
     "sqlite3": SQL,
     "aiosqlite": SQL,
     "psycopg": SQL,
-    "alembic": frozenset({"jobs.schema"}),
+    "alembic": frozenset({"jobs.schema", "jobs.ddl"}),
     "redis": frozenset({"jobs.ready"}),
     "pytest": frozenset({"jobs.pytest_plugin"}),
     "dramatiq": frozenset({"jobs.dramatiq", "worker"}),

@@ -13,19 +13,12 @@ depends_on = None
 
 MOMENT = sa.DateTime(timezone=True)
 JSON = sa.JSON().with_variant(sa.Text(), "sqlite")
-LIVE_KEY = sa.text("key is not null and state in ('queued', 'running')")
+LIVE_KEY = "key is not null and state in ('queued', 'running')"
 
 
 def upgrade() -> None:
+    op.build_index("uq_job_runs_live_key", "job_runs", ["kind", "key"], where=LIVE_KEY, unique=True)
     op.add_column("job_runs", sa.Column("has_followups", sa.Boolean(), server_default=sa.false(), nullable=False))
-    op.create_index(
-        "uq_job_runs_live_key",
-        "job_runs",
-        ["kind", "key"],
-        unique=True,
-        postgresql_where=LIVE_KEY,
-        sqlite_where=LIVE_KEY,
-    )
     op.create_table(
         "job_keys",
         sa.Column("kind", sa.String(length=200), nullable=False),

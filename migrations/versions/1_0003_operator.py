@@ -16,6 +16,12 @@ ENDED = "finished_at is not null"
 
 
 def upgrade() -> None:
+    _index("ix_job_runs_ended", ["state", "queue", "kind", "state_at", "id"], ENDED)
+    _index("ix_job_runs_fingerprint", ["fingerprint", "state_at", "id"], "fingerprint is not null")
+    _index("ix_job_runs_key", ["key"], "key is not null")
+    _index("ix_job_runs_parent", ["parent_id"], "parent_id is not null")
+    is_postgresql = op.get_context().dialect.name == "postgresql"
+    _index("ix_job_runs_tail", [sa.text('"right"(id::text, 6)' if is_postgresql else "substr(id, -6)")], ENDED)
     op.create_table(
         "operator_actions",
         sa.Column("id", sa.Uuid(), nullable=False),
@@ -64,12 +70,6 @@ def upgrade() -> None:
     )
     op.add_column("job_workers", sa.Column("stop_requested_at", MOMENT, nullable=True))
     op.create_index("ix_operator_action_runs_run", "operator_action_runs", ["run_id"])
-    _index("ix_job_runs_ended", ["state", "queue", "kind", "state_at", "id"], ENDED)
-    _index("ix_job_runs_fingerprint", ["fingerprint", "state_at", "id"], "fingerprint is not null")
-    _index("ix_job_runs_key", ["key"], "key is not null")
-    _index("ix_job_runs_parent", ["parent_id"], "parent_id is not null")
-    is_postgresql = op.get_bind().dialect.name == "postgresql"
-    _index("ix_job_runs_tail", [sa.text('"right"(id::text, 6)' if is_postgresql else "substr(id, -6)")], ENDED)
 
 
 def downgrade() -> None:
@@ -83,4 +83,4 @@ def downgrade() -> None:
 
 
 def _index(name: str, columns: list[object], where: str) -> None:
-    op.create_index(name, "job_runs", columns, postgresql_where=sa.text(where), sqlite_where=sa.text(where))  # type: ignore[arg-type]
+    op.build_index(name, "job_runs", columns, where=where)

@@ -20,6 +20,12 @@ HELD = "held_slot_at is not null and paused_at is null"
 
 
 def upgrade() -> None:
+    # The indexes need the column, and what comes before a build is committed: a second try finds it there.
+    may_be_there = op.get_context().dialect.name == "postgresql"
+    schedule = sa.Column("schedule", sa.String(length=200), nullable=True)
+    op.add_column("job_runs", schedule, if_not_exists=may_be_there or None)
+    op.build_index("ix_job_runs_of_schedule", "job_runs", ["schedule"], where=LIVE)
+    op.build_index("ix_job_runs_schedule_success", "job_runs", ["schedule", "finished_at"], where=SUCCESS)
     op.create_table(
         "job_schedules",
         sa.Column("name", sa.String(length=200), nullable=False),
@@ -88,9 +94,6 @@ def upgrade() -> None:
         sa.Column("ticked_at", MOMENT, nullable=False),
         sa.PrimaryKeyConstraint("role", name=op.f("pk_job_leaders")),
     )
-    op.add_column("job_runs", sa.Column("schedule", sa.String(length=200), nullable=True))
-    _index("ix_job_runs_of_schedule", "job_runs", ["schedule"], LIVE)
-    _index("ix_job_runs_schedule_success", "job_runs", ["schedule", "finished_at"], SUCCESS)
 
 
 def downgrade() -> None:

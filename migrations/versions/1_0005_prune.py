@@ -3,7 +3,6 @@
 Revision: 1_0005, after 1_0004.
 """
 
-import sqlalchemy as sa
 from alembic import op
 
 revision = "1_0005"
@@ -11,13 +10,11 @@ down_revision = "1_0004"
 branch_labels = None
 depends_on = None
 
-PURGED = sa.text("deleted_at is not null")
-
 
 def upgrade() -> None:
-    op.create_index("ix_job_runs_purged", "job_runs", ["deleted_at"], postgresql_where=PURGED, sqlite_where=PURGED)
-    op.create_index("ix_operator_actions_finished", "operator_actions", ["finished_at"])
-    op.create_index("ix_job_schedule_slots_decided", "job_schedule_slots", ["decided_at"])
+    op.build_index("ix_job_runs_purged", "job_runs", ["deleted_at"], where="deleted_at is not null")
+    op.build_index("ix_operator_actions_finished", "operator_actions", ["finished_at"])
+    op.build_index("ix_job_schedule_slots_decided", "job_schedule_slots", ["decided_at"])
 
 
 def downgrade() -> None:

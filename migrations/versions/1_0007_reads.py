@@ -11,7 +11,6 @@ Revision: 1_0007, after 1_0006.
 
 from __future__ import annotations
 
-import sqlalchemy as sa
 from alembic import op
 
 revision = "1_0007"
@@ -25,20 +24,19 @@ BY_NAME = ["state", "queue", "kind", "state_at", "id"]
 
 
 def upgrade() -> None:
-    op.drop_index("ix_job_runs_ended", table_name="job_runs")
-    _index("ix_job_runs_ended", BY_NAME, SHOWN)
     _index("ix_job_runs_ended_at", ["state", "state_at", "id"], SHOWN)
     _index("ix_job_runs_purged_list", ["state_at", "id"], "deleted_at is not null")
     _index("ix_job_runs_replayed_from", ["replayed_from"], "replayed_from is not null")
-    op.create_index("ix_job_attempts_finished", "job_attempts", ["finished_at", "outcome"])
+    op.build_index("ix_job_attempts_finished", "job_attempts", ["finished_at", "outcome"])
+    op.replace_index("ix_job_runs_ended", "job_runs", BY_NAME, where=SHOWN)
 
 
 def downgrade() -> None:
+    op.replace_index("ix_job_runs_ended", "job_runs", BY_NAME, where=ENDED)
     op.drop_index("ix_job_attempts_finished", table_name="job_attempts")
-    for name in ("replayed_from", "purged_list", "ended_at", "ended"):
+    for name in ("replayed_from", "purged_list", "ended_at"):
         op.drop_index(f"ix_job_runs_{name}", table_name="job_runs")
-    _index("ix_job_runs_ended", BY_NAME, ENDED)
 
 
 def _index(name: str, columns: list[str], where: str) -> None:
-    op.create_index(name, "job_runs", columns, postgresql_where=sa.text(where), sqlite_where=sa.text(where))
+    op.build_index(name, "job_runs", columns, where=where)

@@ -3,7 +3,6 @@
 Revision: 1_0011, after 1_0010.
 """
 
-import sqlalchemy as sa
 from alembic import op
 
 revision = "1_0011"
@@ -11,17 +10,9 @@ down_revision = "1_0010"
 branch_labels = None
 depends_on = None
 
-WAITS = sa.text("state = 'queued'")
-
 
 def upgrade() -> None:
-    op.create_index(
-        "ix_job_runs_waiting",
-        "job_runs",
-        ["kind", "queue", "state_at", "id"],
-        postgresql_where=WAITS,
-        sqlite_where=WAITS,
-    )
+    op.build_index("ix_job_runs_waiting", "job_runs", ["kind", "queue", "state_at", "id"], where="state = 'queued'")
 
 
 def downgrade() -> None:

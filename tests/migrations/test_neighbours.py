@@ -146,4 +146,6 @@ def _apply(database: Database, statements: str) -> None:
             raw.executescript(statements)
         return
     with psycopg.connect(shown(database), autocommit=True) as connection:
-        connection.execute(statements.encode())
+        # One by one, as psql sends a file: an index that is built CONCURRENTLY is a statement by itself.
+        for statement in statements.split(";\n"):
+            connection.execute(statement.encode())
