@@ -57,7 +57,8 @@ class Actors:
         self._stopping = stopping
         self._on_stuck = on_stuck
         self._on_interrupted = on_interrupted
-        self._cancels: dict[UUID, Callable[[], None]] = {}
+        # By token: a run that was lost and claimed again may be performed twice at once.
+        self._performing: dict[UUID, tuple[Claim, Callable[[], None]]] = {}
         self._limits: dict[str, Limits] = {}
 
     def declare(self, broker: SeamBroker) -> None:
@@ -77,29 +78,29 @@ class Actors:
         else:
             self._perform_here(delivery)
 
-    def performing(self) -> list[UUID]:
-        """The runs that threads perform just now."""
-        return list(self._cancels)
+    def performing(self) -> list[Claim]:
+        """The claims that threads perform just now."""
+        return [claim for claim, _ in list(self._performing.values())]
 
-    def cancel(self, run_id: UUID) -> None:
-        """Interrupt the job of this run, if it is performed here."""
-        cancel = self._cancels.get(run_id)
-        if cancel is not None:
-            cancel()
+    def cancel(self, token: UUID) -> None:
+        """Interrupt the job of this attempt, if it is performed here."""
+        performed = self._performing.get(token)
+        if performed is not None:
+            performed[1]()
 
     def _perform_here(self, delivery: Delivery) -> None:
         claim = delivery.claim
         halt = Halt(self._stopping)
         began = self._app.clock.monotonic()
         ticket = Ticket(partial(self._over_hard, delivery, threading.current_thread(), began))
-        self._cancels[claim.run_id] = partial(self._cancel, ticket, halt)
+        self._performing[claim.token] = claim, partial(self._cancel, ticket, halt)
         try:
             ending, run = self._attempts.attempt(claim, partial(self._within_limits, delivery, ticket), stop=halt)
         except TooLate:
             # Ended by the watchdog, and not ours any more: not the run, not its mark.
             return
         finally:
-            del self._cancels[claim.run_id]
+            del self._performing[claim.token]
         self._marks.ended(delivery.mark)
         if run.session is not None:
             delivery.settled = self._attempts.commit(ending, run, worker=self._worker)
@@ -110,9 +111,9 @@ class Actors:
     def _perform_alone(self, delivery: Delivery) -> None:
         claim = delivery.claim
         stopper = self._children.stopper()
-        self._cancels[claim.run_id] = stopper.cancel
+        self._performing[claim.token] = claim, stopper.cancel
         limits = self._limits_of(claim)
-        delivery.mark = self._marks.start(claim.run_id)
+        delivery.mark = self._marks.start(claim.token)
         # Not this process's doing, whatever it does: should the process die of another run, this one is innocent.
         self._marks.ended(delivery.mark)
         try:
@@ -120,7 +121,7 @@ class Actors:
                 claim, limits, stopper, is_ours=partial(self._intake.is_busy, delivery)
             )
         finally:
-            del self._cancels[claim.run_id]
+            del self._performing[claim.token]
         if ending is not None:
             delivery.settled, delivery.ending = settled, ending
 
@@ -128,7 +129,7 @@ class Actors:
         claim = delivery.claim
         limits = self._limits_of(claim)
         until = NEVER if limits.hard is None else self._app.clock.monotonic() + limits.hard
-        delivery.mark = self._marks.start(claim.run_id, until)
+        delivery.mark = self._marks.start(claim.token, until)
         ticket.limit_error = limits.error
         return self._deadlines.perform(fn, ticket=ticket, soft_seconds=limits.soft, hard_seconds=limits.hard)
 

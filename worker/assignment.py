@@ -33,9 +33,9 @@ class Orphan:
 
     Attributes:
         name: the dead process, as the ledger knows it.
-        performing: what it was in the middle of.
+        performing: the attempts that it was in the middle of, by their tokens.
         over: those of them that were over their hard limit.
-        ended: what it had performed; whether the settlement committed, only the ledger knows.
+        ended: the attempts it had performed; whether the settlement committed, only the ledger knows.
         cause: ``signal 9``, ``exit 1``, ``killed: did not answer``, ``killed: over a time limit``, ``killed:
             shutdown limit``, ``killed: third signal``, ``its zygote died``.
     """
@@ -61,20 +61,20 @@ class Orphan:
     def as_message(self) -> dict[str, object]:
         return {
             "name": self.name,
-            "performing": [str(run) for run in self.performing],
-            "ended": [str(run) for run in self.ended],
+            "performing": [str(token) for token in self.performing],
+            "ended": [str(token) for token in self.ended],
             "cause": self.cause,
-            "over": [str(run) for run in self.over],
+            "over": [str(token) for token in self.over],
         }
 
     @classmethod
     def from_message(cls, message: Mapping[str, Any]) -> Orphan:
         return cls(
             name=message["name"],
-            performing=tuple(UUID(run) for run in message["performing"]),
-            ended=tuple(UUID(run) for run in message["ended"]),
+            performing=tuple(UUID(token) for token in message["performing"]),
+            ended=tuple(UUID(token) for token in message["ended"]),
             cause=message["cause"],
-            over=tuple(UUID(run) for run in message.get("over", ())),
+            over=tuple(UUID(token) for token in message.get("over", ())),
         )
 
 

@@ -16,12 +16,14 @@ import threading
 from collections.abc import Callable
 from functools import partial
 from typing import Any, NoReturn
+from uuid import UUID
 
 from jobs import boot
 from jobs.app import App
 from jobs.errors import Cancelled
 from jobs.ledger.records import Claim
 from jobs.observe.log import configure_logging
+from jobs.run import StopSign
 from jobs.settings import Settings
 from worker.attempt import Attempts
 from worker.birth import (
@@ -70,6 +72,22 @@ def main(payload: dict[str, Any]) -> NoReturn:
     serve(socket.socket(fileno=payload["line_fd"]))
 
 
+class _Attempt:
+    """One attempt, and what ends it early: a coroutine is cancelled, anything else is interrupted."""
+
+    def __init__(self, claim: Claim, stopping: StopSign) -> None:
+        self.claim = claim
+        self.halt = Halt(stopping)
+        self.ticket = Ticket()
+        self.limited = Limited()
+
+    def cancel(self, deadlines: Deadlines) -> None:
+        self.halt.set()
+        self.limited.interrupt_soon(Cancelled)
+        if not self.limited.has_begun:
+            deadlines.cancel(self.ticket)
+
+
 class _Child:
     def __init__(self, line: Line, app: App, *, worker: str) -> None:
         self._line = line
@@ -78,8 +96,8 @@ class _Child:
         self._attempts = Attempts(app)
         self._deadlines = Deadlines()
         self._stopping = threading.Event()
-        self._claims: queue.SimpleQueue[Claim] = queue.SimpleQueue()
-        self._cancel: Callable[[], None] = lambda: None
+        self._attempts_to_come: queue.SimpleQueue[_Attempt] = queue.SimpleQueue()
+        self._live: dict[UUID, _Attempt] = {}  # By token, from the message on: a cancellation may follow at once.
         self._forward = Forward(brokers_of(app))
         self._forward.boot()
         self._forward.before_worker_boot(None, self)
@@ -90,7 +108,7 @@ class _Child:
         if memory is not None:
             limit_growth(memory)
         while True:
-            verdict = self._perform(self._claims.get())
+            verdict = self._perform(self._attempts_to_come.get())
             if not self._line.send(say="ended", verdict=VERDICT.dump_python(verdict, mode="json")):
                 os._exit(0)
 
@@ -100,33 +118,29 @@ class _Child:
                 told = self._line.receive()
                 match told:
                     case {"do": "perform", "claim": claim}:
-                        self._claims.put(CLAIM.validate_python(claim))
-                    case {"do": "cancel"}:
-                        self._cancel()
+                        attempt = _Attempt(CLAIM.validate_python(claim), self._stopping)
+                        self._live[attempt.claim.token] = attempt
+                        self._attempts_to_come.put(attempt)
+                    case {"do": "cancel", "token": token}:
+                        if (asked := self._live.get(UUID(token))) is not None:
+                            asked.cancel(self._deadlines)
                     case {"do": "stop"}:
                         self._stopping.set()
                         self._forward.shut_down(self)
         finally:
             os._exit(0)  # The parent is gone; whatever the job does, its lease will be lost.
 
-    def _perform(self, claim: Claim) -> Verdict:
-        halt, ticket, limited = Halt(self._stopping), Ticket(), Limited()
-
-        def cancel() -> None:
-            halt.set()
-            limited.interrupt_soon(Cancelled)
-            if not limited.has_begun:
-                self._deadlines.cancel(ticket)
-
-        self._cancel = cancel
-        ending, run = self._attempts.attempt(claim, partial(self._within_limits, claim, ticket, limited), stop=halt)
-        self._cancel = lambda: None
+    def _perform(self, one: _Attempt) -> Verdict:
+        try:
+            ending, run = self._attempts.attempt(one.claim, partial(self._within_limits, one), stop=one.halt)
+        finally:
+            del self._live[one.claim.token]
         settled = self._attempts.commit(ending, run, worker=self._worker) if run.session else None
-        return Verdict.of(ending, settled, was_interrupted=ticket.interrupted)
+        return Verdict.of(ending, settled, was_interrupted=one.ticket.interrupted)
 
-    def _within_limits(self, claim: Claim, ticket: Ticket, limited: Limited, perform: Callable[[], Any]) -> Any:
-        limits = limits_for(claim, self._app.settings)
-        soft, ticket.limit_error = limits.soft, limits.error
+    def _within_limits(self, one: _Attempt, perform: Callable[[], Any]) -> Any:
+        limits = limits_for(one.claim, self._app.settings)
+        soft, one.ticket.limit_error = limits.soft, limits.error
         if inspect.iscoroutinefunction(perform):
-            return asyncio.run(limited.perform(perform(), soft))
-        return self._deadlines.perform(perform, ticket=ticket, soft_seconds=soft)
+            return asyncio.run(one.limited.perform(perform(), soft))
+        return self._deadlines.perform(perform, ticket=one.ticket, soft_seconds=soft)

@@ -40,7 +40,7 @@ def is_dangerous(claim: Claim) -> bool:
 
 
 class Stopper:
-    """Asks for the end of one run that a child performs."""
+    """Asks for the end of one attempt that a child performs."""
 
     def __init__(self) -> None:
         self.is_cancelled = False
@@ -101,7 +101,7 @@ class Children:
         child.line.send(do="perform", claim=CLAIM.dump_python(claim, mode="json"))
         killed: Outcome | None = None
         try:
-            verdict, killed = self._wait(child, limits, stopper, is_ours, began)
+            verdict, killed = self._wait(child, claim, limits, stopper, is_ours, began)
         except EOFError:
             verdict = None
         if verdict is None:
@@ -117,7 +117,13 @@ class Children:
             self._dismiss(child)
 
     def _wait(
-        self, child: _Child, limits: Limits, stopper: Stopper, is_ours: Callable[[], bool], began: float
+        self,
+        child: _Child,
+        claim: Claim,
+        limits: Limits,
+        stopper: Stopper,
+        is_ours: Callable[[], bool],
+        began: float,
     ) -> tuple[Verdict | None, Outcome | None]:
         """The child's verdict, or None and why it was killed."""
         clock = self._app.clock
@@ -128,7 +134,7 @@ class Children:
         while True:
             now = clock.monotonic()
             if stopper.is_cancelled and not told_cancel:
-                told_cancel = child.line.send(do="cancel") or True
+                told_cancel = child.line.send(do="cancel", token=str(claim.token)) or True
                 if now + hard_after < until:
                     until, on_time = now + hard_after, Outcome.CANCELLED
             if self._stopping.is_set() and not told_stop:

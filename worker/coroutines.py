@@ -18,7 +18,7 @@ from uuid import UUID
 from jobs.app import App
 from jobs.errors import Cancelled
 from jobs.job import Job
-from jobs.ledger.records import Ending
+from jobs.ledger.records import Claim, Ending
 from jobs.run import StopSign
 from jobs.states import Outcome
 from worker.attempt import Attempts
@@ -91,7 +91,7 @@ class Coroutines:
         self._stopping = stopping
         self._on_room = on_room
         self._on_stuck = on_stuck
-        self._live: dict[UUID, _Live] = {}
+        self._live: dict[UUID, _Live] = {}  # By token.
         self._loop: asyncio.AbstractEventLoop | None = None
         self._loop_thread: threading.Thread | None = None
         self._ticked = 0.0
@@ -115,16 +115,16 @@ class Coroutines:
         self._running_loop().call_soon_threadsafe(self._begin, lives)
         self._work.set()
 
-    def performing(self) -> list[UUID]:
-        """The runs that coroutines perform just now."""
-        return [live.delivery.claim.run_id for live in list(self._live.values())]
+    def performing(self) -> list[Claim]:
+        """The claims that coroutines perform just now."""
+        return [live.delivery.claim for live in list(self._live.values())]
 
-    def cancel(self, run_id: UUID) -> None:
-        """Cancel the coroutine of this run, if it is performed here."""
-        for live in list(self._live.values()):
-            if live.delivery.claim.run_id == run_id:
-                live.halt.set()
-                live.limited.interrupt_soon(Cancelled)
+    def cancel(self, token: UUID) -> None:
+        """Cancel the coroutine of this attempt, if it is performed here."""
+        live = self._live.get(token)
+        if live is not None:
+            live.halt.set()
+            live.limited.interrupt_soon(Cancelled)
 
     def release_all(self) -> None:
         """The shutdown limit is over: release what is still performed, uncharged but on record."""
@@ -163,7 +163,7 @@ class Coroutines:
             limits = limits_of(claim.kind, self._app.settings)
             if limits.hard is not None:
                 live.hard_until = self._app.clock.monotonic() + limits.hard
-            live.delivery.mark = marks.start(claim.run_id, live.hard_until)
+            live.delivery.mark = marks.start(claim.token, live.hard_until)
             return await live.limited.perform(job, limits.soft)  # type: ignore[arg-type]
 
         ending, run = await self._attempts.attempt_async(claim, within_limits, stop=live.halt, prepare=self._prepare)

@@ -9,6 +9,7 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Any
+from uuid import UUID
 
 from dramatiq.broker import Consumer, MessageProxy
 from dramatiq.common import q_name
@@ -61,14 +62,13 @@ class Guest:
         self.holdings = Holdings()
         self._table = MarksTable(1)
         self.settler = Settler(app, self.holdings, Pace(1, app.clock), Marks(self._table.fd, 0), worker=self.name)
-        self._tickets: dict[Any, Ticket] = {}
+        self._performing: dict[UUID, tuple[Claim, Ticket]] = {}  # By token.
         self._deadlines = Deadlines()
         self._bells = Bells(app)
         self._upkeep = Upkeep(app)
         self._heartbeat = Heartbeat(
-            app, self.holdings, worker=self.name, performing=lambda: list(self._tickets), cancel=self._cancel,
-            lose=self._cancel,
-        )  # fmt: skip
+            app, self.holdings, worker=self.name, performing=self._claims, cancel=self._cancel, lose=self._cancel
+        )
         self._lock = threading.Lock()
         self._is_started = False
 
@@ -118,10 +118,13 @@ class Guest:
                 thread.start()
             self._is_started = True
 
-    def _cancel(self, run_id: Any) -> None:
-        ticket = self._tickets.get(run_id)
-        if ticket is not None:
-            self._deadlines.cancel(ticket)
+    def _claims(self) -> list[Claim]:
+        return [claim for claim, _ in list(self._performing.values())]
+
+    def _cancel(self, token: UUID) -> None:
+        performed = self._performing.get(token)
+        if performed is not None:
+            self._deadlines.cancel(performed[1])
 
     def process(self, thread: WorkerThread, message: GuestMessage) -> None:
         """What dramatiq's thread does with a message, in place of its own way."""
@@ -138,12 +141,13 @@ class Guest:
 
     def _within_limit(self, message: GuestMessage, fn: Callable[[], Any]) -> Any:
         claim = message.claim
-        ticket = self._tickets[claim.run_id] = Ticket()
+        ticket = Ticket()
+        self._performing[claim.token] = claim, ticket
         ticket.limit_error = TimeOver
         try:
             return self._deadlines.perform(fn, ticket=ticket, soft_seconds=limit_of(claim))
         finally:
-            del self._tickets[claim.run_id]
+            del self._performing[claim.token]
 
 
 class GuestConsumer(Consumer):

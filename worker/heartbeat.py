@@ -17,6 +17,7 @@ from jobs.errors import JobsError
 from jobs.events import ServiceFailed
 from jobs.ledger import workers
 from jobs.ledger.lease import cancelled_among, renew
+from jobs.ledger.records import Claim
 from jobs.settings import Settings
 from worker.holdings import Holdings
 
@@ -35,7 +36,13 @@ def own_database(database: Database, settings: Settings) -> Database:
 
 
 class Heartbeat(threading.Thread):
-    """One renewal statement a process every third of a lease; one read of cancellations every 2 s."""
+    """One renewal statement a process every third of a lease; one read of cancellations every 2 s.
+
+    Args:
+        performing: the claims that are performed just now.
+        cancel: told of the token of an attempt that somebody asked to cancel.
+        lose: told of the token of an attempt whose lease is lost. Its run may be performed here again by then.
+    """
 
     def __init__(
         self,
@@ -43,7 +50,7 @@ class Heartbeat(threading.Thread):
         holdings: Holdings,
         *,
         worker: str,
-        performing: Callable[[], Sequence[UUID]],
+        performing: Callable[[], Sequence[Claim]],
         cancel: Callable[[UUID], None],
         lose: Callable[[UUID], None],
     ) -> None:
@@ -108,13 +115,13 @@ class Heartbeat(threading.Thread):
         for claim in self._holdings.all() if suspects else ():
             if claim.token in suspects and self._holdings.drop(claim.token) is not None:
                 log.warning("A lease was lost.", extra={"run_id": str(claim.run_id), "kind": claim.kind})
-                self._lose(claim.run_id)
+                self._lose(claim.token)
 
     def _hear_cancellations(self) -> None:
-        performing = list(self._performing())
+        performing = [(one.run_id, one.token) for one in self._performing()]
         if not performing:
             return
         with self._database.read() as connection:
             cancelled = cancelled_among(connection, performing)
-        for run_id in cancelled:
-            self._cancel(run_id)
+        for token in cancelled:
+            self._cancel(token)

@@ -18,6 +18,7 @@ class Limited:
     def __init__(self) -> None:
         self.sent: type[Interrupt] | None = None
         self.has_begun = False
+        self._asked: type[Interrupt] | None = None
         self._task: asyncio.Task[object] | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
 
@@ -27,11 +28,12 @@ class Limited:
         Raises:
             TimeLimitExceeded, Cancelled: it was cancelled for that.
         """
-        self._loop = asyncio.get_running_loop()
         self._task = asyncio.current_task()
         self.has_begun = True
-        if self.sent is not None and self._task is not None:  # Before it began.
-            self._task.cancel()
+        # First visible, then look, while ``interrupt_soon`` does the reverse: neither misses the other.
+        self._loop = asyncio.get_running_loop()
+        if self._asked is not None:
+            self.interrupt(self._asked)
         timer = None
         if soft_seconds is not None:
             timer = self._loop.call_later(soft_seconds, self.interrupt, TimeLimitExceeded)
@@ -56,7 +58,8 @@ class Limited:
                 self._task.cancel()
 
     def interrupt_soon(self, error: type[Interrupt]) -> None:
-        """The same, from any thread; nothing if it performs nowhere."""
+        """The same, from any thread; if it has not begun yet, as soon as it does."""
+        self._asked = error
         if self._loop is not None:
             with suppress(RuntimeError):  # The loop is closed: it has ended.
                 self._loop.call_soon_threadsafe(self.interrupt, error)

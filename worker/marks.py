@@ -1,14 +1,14 @@
-"""Which runs a process is performing, in memory that outlives it: what a supervisor reads of a dead process.
+"""Which attempts a process is performing, in memory that outlives it: what a supervisor reads of a dead process.
 
 A file without a name (nothing is left after ``kill -9``) that the supervisor makes and every process
 inherits by descriptor. Each process has a region of its own, of ``ENTRIES`` entries:
 
-    bytes 0-15  the run's id
+    bytes 0-15  the attempt's token: a run that was lost and claimed again has two attempts in one process
     byte  16    0 free, 1 performing, 2 ended: perform is over, its settlement has not committed
     bytes 24-31 when its hard limit is, by the monotonic clock that all processes of a machine share
 
-The id is written before the state, and an entry is free before it is used again: whatever instant a process
-dies at, no run is shown as performing that was not.
+The token is written before the state, and an entry is free before it is used again: whatever instant a process
+dies at, no attempt is shown as performing that was not.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from collections import deque
 from uuid import UUID
 
 ENTRIES = 4096
-"""Runs that one process can mark at once. Source: decision, eight times the default number of coroutines."""
+"""Attempts that one process can mark at once. Source: decision, eight times the default number of coroutines."""
 
 _ENTRY = 32
 _STATE = 16
@@ -40,8 +40,8 @@ class Marks:
         # A deque's pop and append are atomic: no lock that an interrupt could leave held.
         self._unused = deque(range(ENTRIES))
 
-    def start(self, run_id: UUID, until: float = NEVER) -> int:
-        """Mark the run as performing, at most until this moment; its entry's number, or -1 if the table is full
+    def start(self, token: UUID, until: float = NEVER) -> int:
+        """Mark the attempt as performing, at most until this moment; its entry's number, or -1 if the table is full
         (then it is not marked).
         """
         try:
@@ -49,7 +49,7 @@ class Marks:
         except IndexError:
             return -1
         at = entry * _ENTRY
-        self._map[at : at + _STATE] = run_id.bytes
+        self._map[at : at + _STATE] = token.bytes
         _MOMENT.pack_into(self._map, at + _UNTIL, until)
         self._map[at + _STATE] = _PERFORMING
         return entry
@@ -60,7 +60,7 @@ class Marks:
             self._map[entry * _ENTRY + _STATE] = _ENDED
 
     def clear(self, entry: int) -> None:
-        """The run is settled. Once for each ``start``."""
+        """The attempt is settled. Once for each ``start``."""
         if entry >= 0:
             self._map[entry * _ENTRY + _STATE] = _FREE
             self._unused.append(entry)
@@ -79,8 +79,8 @@ class MarksTable:
         self._map = mmap.mmap(self.fd, slots * _REGION)
 
     def read(self, slot: int) -> tuple[list[UUID], list[UUID]]:
-        """The runs that a process was performing, and those that had ended unsettled. Read when it is
-        dead.
+        """The attempts that a process was performing, and those that had ended unsettled, by their tokens. Read when
+        it is dead.
         """
         base = slot * _REGION
         states = self._map[base + _STATE : base + _REGION : _ENTRY]
@@ -94,7 +94,7 @@ class MarksTable:
         return performing, ended
 
     def over(self, slot: int, now: float) -> list[UUID]:
-        """The runs that a process performs though their hard limit was before ``now``: its watchdog would have
+        """The attempts that a process performs though their hard limit was before ``now``: its watchdog would have
         ended them, so it cannot run.
         """
         base = slot * _REGION

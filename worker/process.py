@@ -17,6 +17,7 @@ from jobs.app import App
 from jobs.definition import is_async
 from jobs.errors import JobsError
 from jobs.ledger import workers
+from jobs.ledger.records import Claim
 from jobs.upkeep.loop import Upkeep
 from worker.actor import Actors
 from worker.attempt import Attempts
@@ -154,14 +155,14 @@ class Process:
         """Tell of runs that have gone on for long."""
         self._starts.look()
 
-    def performing(self) -> list[UUID]:
-        """The runs that are performed here just now."""
+    def performing(self) -> list[Claim]:
+        """The claims that are performed here just now."""
         return self._actors.performing() + self._coroutines.performing()
 
-    def cancel(self, run_id: UUID) -> None:
-        """Interrupt the job of this run, if it is performed here."""
-        self._actors.cancel(run_id)
-        self._coroutines.cancel(run_id)
+    def cancel(self, token: UUID) -> None:
+        """Interrupt the job of this attempt, if it is performed here."""
+        self._actors.cancel(token)
+        self._coroutines.cancel(token)
 
     def start(self) -> None:
         """Sign on and start every thread; from then on runs are claimed.

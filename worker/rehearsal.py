@@ -119,7 +119,7 @@ def _beat(connection: Executor, lease: timedelta) -> None:
     """What its heartbeat asks, on a connection of its own."""
     renew(connection, [(new_run_id(), new_token())], lease=lease)
     workers.see(connection, NOBODY, busy=0)
-    cancelled_among(connection, [new_run_id()])
+    cancelled_among(connection, [(new_run_id(), new_token())])
 
 
 def _claim() -> Claim:

@@ -1,6 +1,6 @@
 """What travels between a worker process and the child that performs for it: JSON lines over a socket.
 
-Parent to child: ``begin`` once, then ``perform``, ``cancel`` and ``stop``. Child to parent: one ``Verdict``
+Parent to child: ``begin`` once, then ``perform``, ``cancel`` (of one attempt, by its token) and ``stop``. Child to parent: one ``Verdict``
 for each ``perform``. Arguments may be large, so a line has no limit but the settings'.
 """
 

@@ -13,7 +13,6 @@ from jobs.models import JobRun
 from jobs.sql import Batch, Executor, dialect_of, ledger_now, one_of, plus_seconds
 
 _HELD = Batch("held", id=Uuid(), token=Uuid())
-_IDS = Batch("wanted", id=Uuid())
 
 
 def renew(
@@ -35,12 +34,15 @@ def renew(
     return ours
 
 
-def cancelled_among(session: Executor, run_ids: Sequence[UUID]) -> set[UUID]:
-    """Those of ``run_ids`` that somebody asked to cancel. One read by primary key."""
-    if not run_ids:
+def cancelled_among(session: Executor, held: Sequence[tuple[UUID, UUID]]) -> set[UUID]:
+    """Those of ``held``, by (run id, token), that somebody asked to cancel: their tokens. One read by primary key.
+
+    An attempt that has lost its lease is not among them: what is asked of its run now is asked of another attempt.
+    """
+    if not held:
         return set()
     dialect = dialect_of(session)
-    return set(session.scalars(_cancelled(dialect), _IDS.rows(dialect, [(one,) for one in run_ids])))
+    return {row.token for row in session.execute(_cancelled(dialect), _HELD.rows(dialect, sorted(held)))}
 
 
 @cache
@@ -70,8 +72,5 @@ def _still(dialect: str) -> Select[UUID | None]:
 
 
 @cache
-def _cancelled(dialect: str) -> Select[UUID]:
-    wanted = _IDS.table(dialect).c
-    return select(JobRun.id).where(
-        one_of(dialect, JobRun.id, select(wanted.id)), JobRun.cancel_requested_at.is_not(None)
-    )
+def _cancelled(dialect: str) -> Select[UUID | None]:
+    return _still(dialect).where(JobRun.cancel_requested_at.is_not(None))

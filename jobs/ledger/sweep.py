@@ -61,12 +61,13 @@ def end_orphans(
 ) -> tuple[list[Settled], list[Freed]]:
     """End what a dead process held: what it was performing has crashed, the rest is released at once.
 
-    Call again until it returns nothing: a batch is limited.
+    Call again until it returns nothing: a batch is limited. Attempts are named by their tokens: what it was performing
+    of a run that it had lost says nothing of the attempt that it claimed since.
 
     Args:
-        performing: runs it was performing; they end with the outcome ``blame``.
+        performing: attempts it was performing; they end with the outcome ``blame``.
         over: those of them that were over their hard limit; they have timed out.
-        ended: runs it had performed but not settled; not charged, but on record.
+        ended: attempts it had performed but not settled; not charged, but on record.
         why: how the process ended, for the record ("signal 9").
     """
     held = session.execute(_leased(JobRun.worker == worker), {"limit": limit, "now": now}).all()
@@ -74,20 +75,20 @@ def end_orphans(
     ends = []
     for row in held:
         failure = Failure.told(row.kind, "ProcessDied", f"its worker process died: {why}")
-        if row.id in late:
+        if row.token in late:
             delay = CRASH_DELAY.total_seconds()
             over_time = Failure.told(row.kind, "TimeLimitExceeded", _TIMED_OUT)
             ends.append(_end_of(row, Outcome.TIMED_OUT, failure=over_time, delay_seconds=delay))
-        elif row.id in blamed and blame is Outcome.CRASHED:
+        elif row.token in blamed and blame is Outcome.CRASHED:
             delay = CRASH_DELAY.total_seconds() * 2.0 ** min(row.crashes, 10)
             ends.append(_end_of(row, blame, failure=failure, delay_seconds=delay))
-        elif row.id in blamed:
+        elif row.token in blamed:
             ends.append(_end_of(row, blame, failure=None if blame is Outcome.RELEASED else failure))
-        elif row.id in done:
+        elif row.token in done:
             ends.append(_end_of(row, Outcome.RELEASED))
     settled, _ = end(session, ends, poison_after=poison_after, now=now)
     started = blamed | done
-    freed = give_back(session, [(row.id, row.token) for row in held if row.id not in started], now=now)
+    freed = give_back(session, [(row.id, row.token) for row in held if row.token not in started], now=now)
     return _told(settled, held, ends), freed
 
 

@@ -65,7 +65,7 @@ class PlannedAttempts:
         if isinstance(ending.error, Crash):
             run.rollback()
             outcome = Outcome.CRASHED
-            self._bury(claim.run_id)
+            self._bury(claim.token)
         elif run.session is None or attempts.commit(ending, run, worker=WORKER) is None:
             with self._app.database.write() as connection:
                 settle(
@@ -85,12 +85,12 @@ class PlannedAttempts:
         plans = self._plans.get(registry.get(claim.kind).options.kind)
         return plans.pop(0)(fn) if plans else fn()
 
-    def _bury(self, run_id: UUID) -> None:
+    def _bury(self, token: UUID) -> None:
         with self._app.database.write() as connection:
             sweep.end_orphans(
                 connection,
                 WORKER,
-                performing=[run_id],
+                performing=[token],
                 ended=[],
                 why="crash on demand",
                 poison_after=self._app.settings.poison_after,

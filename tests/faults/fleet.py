@@ -166,6 +166,18 @@ class Fleet:
         _send(pid, signal.SIGCONT)
         self.fault()
 
+    def freeze_nodes(self, seconds: float) -> None:
+        """Freeze every process of every node for so long: a virtual machine that moves, a laptop that sleeps."""
+        pids = [pid for node in self.supervisors for pid in (node.pid, *descendants(node.pid))]
+        for pid in pids:
+            _send(pid, signal.SIGSTOP)
+        self.zombies += len(self.workers())
+        self.fault()
+        time.sleep(seconds)
+        for pid in pids:
+            _send(pid, signal.SIGCONT)
+        self.fault()
+
     def fault(self) -> None:
         self.last_fault_at = time.monotonic()
 
@@ -330,6 +342,11 @@ def children(pid: int) -> list[int]:
         return [int(child) for task in tasks for child in (task / "children").read_text().split()]
     except (FileNotFoundError, ProcessLookupError):
         return []
+
+
+def descendants(pid: int) -> list[int]:
+    """The pids of a process's children, and of theirs."""
+    return [one for child in children(pid) for one in (child, *descendants(child))]
 
 
 def _send(pid: int, sig: signal.Signals) -> None:

@@ -24,6 +24,7 @@ FAULTS = {
     "F3": "PostgreSQL is stopped at once and started, twice",
     "F4": "Redis is frozen, with delayed runs waiting",
     "F5": "a worker is frozen for three leases, then thawed",
+    "F5 (same worker)": "a worker, then a whole node, is frozen, loses its runs, and claims them again",
     "F6": "one run segfaults and one eats all memory, among innocents",
     "F7": "code that does not end in time, of nine kinds; limit 2 s, hard limit 3 s later: the slowest",
     "F8": "the nodes' clocks are two hours off, either way, and step",

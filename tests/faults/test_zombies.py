@@ -9,6 +9,7 @@ import time
 import pytest
 import redis
 
+from jobs.upkeep.loop import Upkeep
 from tests.faults.fleet import until
 from tests.faults.work import EatMemory, Effect, Segfault
 
@@ -35,6 +36,35 @@ def test_f5_a_worker_frozen_for_three_leases_is_refused(make_fleet, load):
     fleet.check("F5", drained=drained)
     assert refused >= 1
     assert fleet.value("select count(*) from job_attempts where outcome = 'abandoned'") >= 1
+    assert fleet.stop() == 0
+
+
+@pytest.mark.parametrize("whole_node", [False, True], ids=["process", "node"])
+def test_f5_a_worker_that_claims_again_what_it_lost_while_frozen_ends_only_the_lost_attempts(
+    make_fleet, load, whole_node
+):  # K.1
+    load.runs, load.seconds, load.processes = 4, 1.0, 1
+    # Alone, so that what it lost comes back to it. Somebody else sees to leases that are over.
+    fleet = make_fleet(lease=3, redis=False, **({} if whole_node else {"answer_limit_seconds": None}))
+    upkeep = Upkeep(fleet.app)
+    upkeep.start()
+    try:
+        for n in range(load.runs):
+            Effect(n=n, seed=load.seed, failing=0.0, steps=50).enqueue()
+        running = "select count(*) from job_runs where state = 'running'"
+        assert until(lambda: fleet.value(running) >= load.threads, seconds=load.within(10))
+
+        (fleet.freeze_nodes if whole_node else fleet.freeze_one)(12)
+
+        drained = fleet.drained()
+    finally:
+        upkeep.stop()
+    refused = fleet.value("select count(*) from job_attempts where refused_at is not null")
+    again = fleet.value("select count(distinct run_id) from job_attempts where attempt > 1")
+    fleet.check("F5 (same worker)", case="node" if whole_node else "process", drained=drained, claimed_again=again)
+    assert refused >= 1
+    assert fleet.value("select count(distinct worker) from job_attempts") == 1
+    assert "outside the job" not in fleet.said()
     assert fleet.stop() == 0
 
 

@@ -30,6 +30,8 @@ class Effect(Job, queue="load", retry=SOON, unique=FOREVER):
     seed: int
     failing: float = 0.02
     sleep_seconds: float = 0.0
+    steps: int = 0
+    """Tenths of a second of work that a frozen process has yet to do when it is thawed."""
 
     def idempotency_key(self) -> str:
         return f"{self.seed}:{self.n}"
@@ -39,6 +41,8 @@ class Effect(Job, queue="load", retry=SOON, unique=FOREVER):
         fails, early = chance.random() < self.failing, chance.random() < 0.5
         if self.sleep_seconds:
             time.sleep(self.sleep_seconds)
+        for _ in range(self.steps):
+            time.sleep(0.1)
         if fails and early:
             raise OSError("the fault suite's own, before the write")
         with self.run.transaction() as session:

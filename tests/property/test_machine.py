@@ -26,7 +26,7 @@ from hypothesis.stateful import (
 from sqlalchemy import Column, Connection, MetaData, Table, Uuid, delete, event, insert, select
 
 from jobs.database import Database
-from jobs.ledger import claim, give_back, keys, settle
+from jobs.ledger import claim, give_back, keys, lease, settle
 from jobs.ledger.records import Claim, Ending
 from jobs.models import JobAttempt, JobRun
 from jobs.states import CHARGED, CRASHES, FINAL, Cause, Outcome, RunState
@@ -120,6 +120,7 @@ class Machine(RuleBasedStateMachine):
         self.runs: dict[UUID, Expected] = {}
         self.held: list[Claim] = []
         self.tokens: set[UUID] = set()
+        self.of: dict[UUID, str] = {}
         self.was: dict[UUID, RunState] = {}
         self.replayed: set[UUID] = set()
 
@@ -213,6 +214,7 @@ class Machine(RuleBasedStateMachine):
             assert one.token not in self.tokens
             assert (one.attempt, one.charged, one.max_attempts) == (run.attempt, run.charged, run.max_attempts)
             self.tokens.add(one.token)
+            self.of[one.token] = worker
         if crash != AFTER:
             self.held += claims
 
@@ -328,6 +330,30 @@ class Machine(RuleBasedStateMachine):
         self.rescue()
         self.claim(worker, 2, False, NO_CRASH)
 
+    @precondition(lambda self: self.held)
+    @rule(data=st.data())
+    def claimed_again(self, data: st.DataObject) -> None:
+        """A worker freezes, loses a run, thaws, and claims the same run again: it has two attempts of it now."""
+        lost = self.holder(data)
+        self.book.step(31)
+        self.rescue()
+        worker = next((of for of in WORKERS if lost in self.held_by(of)), WORKERS[0])
+        self.claim(worker, 2, data.draw(st.booleans(), label="by id"), NO_CRASH)
+
+    @precondition(lambda self: self.held)
+    @rule(worker=st.sampled_from(WORKERS))
+    def hears_cancellations(self, worker: str) -> None:
+        """A worker asks for all that it holds, lost or not: it is told of tokens, and of none that it has lost."""
+        pairs = [(one.run_id, one.token) for one in self.held_by(worker)]
+        with self.database.read() as connection:
+            told = lease.cancelled_among(connection, pairs)
+        assert told == {
+            token for run_id, token in pairs if self.runs[run_id].is_cancelled and self.runs[run_id].token == token
+        }
+
+    def held_by(self, worker: str) -> list[Claim]:
+        return [one for one in self.held if self.of[one.token] == worker]
+
     @rule()
     def rescue(self) -> None:
         lost = {run.id for run in self.runs.values() if run.lease_until is not None and run.lease_until < self.now}
@@ -342,7 +368,11 @@ class Machine(RuleBasedStateMachine):
         fates = {run.id: data.draw(st.sampled_from(["performing", "ended", "held"]), label="fate") for run in of_worker}
         performing = [run_id for run_id, fate in fates.items() if fate == "performing"]
         ended = [run_id for run_id, fate in fates.items() if fate == "ended"]
-        settled, freed = self.book.end_orphans(worker, performing=performing, ended=ended)
+        # What it has lost it may be performing still. That is no fault of the attempts that it has.
+        zombies = [one.token for one in self.held_by(worker) if self.runs[one.run_id].token != one.token]
+        marked = [self.runs[run_id].token for run_id in performing]
+        done = [self.runs[run_id].token for run_id in ended]
+        settled, freed = self.book.end_orphans(worker, performing=[*marked, *zombies], ended=done)
         assert {one.run_id for one in settled} == {*performing, *ended}
         for run in of_worker:
             if fates[run.id] == "held":

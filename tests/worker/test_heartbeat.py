@@ -48,7 +48,7 @@ def holding_one(app, *, starts=True):
     holdings, lost = Holdings(), []
     holdings.add([held])
     beat = Heartbeat(
-        app, holdings, worker="w", performing=lambda: [held.run_id], cancel=lambda run_id: None, lose=lost.append
+        app, holdings, worker="w", performing=lambda: [held], cancel=lambda token: None, lose=lost.append
     )
     if starts:
         beat.start()
@@ -102,7 +102,7 @@ def test_a_lease_that_somebody_else_has_ended_is_lost(make, pg_database):
             connection.execute(JobRun.__table__.update().values(lease_until=held.claimed_at))
             assert len(rescue(connection, poison_after=3)) == 1
 
-        assert wait_until(lambda: lost == [held.run_id], seconds=8)
+        assert wait_until(lambda: lost == [held.token], seconds=8)
         assert len(holdings) == 0
 
 

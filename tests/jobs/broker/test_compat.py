@@ -239,7 +239,7 @@ class TestRetries:
                     now=broker.app.clock.now() + timedelta(hours=1),
                 )  # fmt: skip
                 end_orphans(
-                    connection, worker, performing=[held.run_id], ended=[], over=[], why="signal 9",
+                    connection, worker, performing=[held.token], ended=[], over=[], why="signal 9",
                     blame=Outcome.CRASHED, poison_after=3,
                 )  # fmt: skip
         with broker.app.database.write() as connection:

@@ -80,8 +80,20 @@ def test_the_cancelled_among_what_is_performed_are_told(book):
     book.cancel(waiting)
 
     with book.database.read() as connection:
-        assert cancelled_among(connection, [one.run_id, two.run_id]) == {two.run_id}
+        assert cancelled_among(connection, [(one.run_id, one.token), (two.run_id, two.token)]) == {two.token}
         assert cancelled_among(connection, []) == set()
+
+
+def test_a_lost_attempt_is_not_told_of_the_cancellation_of_the_next(book):  # K.1
+    lost = book.start()
+    book.step(31)
+    book.rescue()
+    (held,) = book.claim(lost.run_id)
+    book.cancel(held.run_id)
+
+    with book.database.read() as connection:
+        pairs = [(one.run_id, one.token) for one in (lost, held)]
+        assert cancelled_among(connection, pairs) == {held.token}
 
 
 def test_a_renewal_that_is_rolled_back_prolongs_nothing(book):

@@ -79,7 +79,7 @@ def test_a_final_run_is_moved_by_replay_alone(book, state):
         book.end(held, outcome)
     book.cancel(run_id)
     book.rescue()
-    book.end_orphans("w1", performing=[run_id], ended=[run_id])
+    book.end_orphans("w1", performing=[held.token], ended=[held.token])
     book.expire()
     book.bury_unknown("Other")
 

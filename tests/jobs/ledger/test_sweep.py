@@ -89,7 +89,7 @@ class TestOrphans:
         crashed, done, held = (book.start(worker="dead") for _ in range(3))
         other = book.start(worker="alive")
 
-        settled, freed = book.end_orphans("dead", performing=[crashed.run_id], ended=[done.run_id])
+        settled, freed = book.end_orphans("dead", performing=[crashed.token], ended=[done.token])
 
         assert {one.run_id: one.outcome for one in settled} == {
             crashed.run_id: Outcome.CRASHED,
@@ -110,7 +110,7 @@ class TestOrphans:
         one, other = (book.start(worker="dead", kind="Mail", correlation_id="req-7") for _ in range(2))
         (stranger,) = book.claim(book.enqueue(kind="Other"), kinds=["Other"], worker="dead")
 
-        settled, _ = book.end_orphans("dead", performing=[one.run_id, other.run_id, stranger.run_id])
+        settled, _ = book.end_orphans("dead", performing=[one.token, other.token, stranger.token])
 
         told = {event.run_id: event for event in ended_events(settled)}
         assert told[one.run_id].fingerprint == told[other.run_id].fingerprint == book.run(one.run_id).fingerprint
@@ -119,10 +119,10 @@ class TestOrphans:
 
     def test_ending_it_again_is_harmless(self, book):
         held = book.start(worker="dead")
-        book.end_orphans("dead", performing=[held.run_id])
+        book.end_orphans("dead", performing=[held.token])
         before = book.run(held.run_id)
 
-        assert book.end_orphans("dead", performing=[held.run_id]) == ([], [])
+        assert book.end_orphans("dead", performing=[held.token]) == ([], [])
         assert book.run(held.run_id) == before
 
     def test_a_run_that_another_worker_has_since_claimed_is_left_alone(self, book):
@@ -131,28 +131,40 @@ class TestOrphans:
         book.rescue()
         book.claim(held.run_id, worker="heir")
 
-        assert book.end_orphans("dead", performing=[held.run_id]) == ([], [])
+        assert book.end_orphans("dead", performing=[held.token]) == ([], [])
         assert book.run(held.run_id).worker == "heir"
+
+    def test_a_lost_attempt_of_the_same_worker_says_nothing_of_the_one_that_it_holds_now(self, book):  # K.1
+        lost = book.start(worker="dead")
+        book.step(31)
+        book.rescue()
+        (held,) = book.claim(lost.run_id, worker="dead")
+
+        settled, freed = book.end_orphans("dead", performing=[lost.token])
+
+        assert settled == []
+        assert [one.run_id for one in freed] == [held.run_id]
+        assert (book.run(held.run_id).crashes, book.run(held.run_id).charged) == (0, 0)
 
     def test_the_wait_after_a_crash_doubles(self, book):
         (held,) = book.claim(run_id := book.enqueue(), worker="dead")
         waits = []
         for _ in range(2):
-            book.end_orphans("dead", performing=[run_id])
+            book.end_orphans("dead", performing=[held.token])
             waits.append(book.run(run_id).run_at - book.now)
             book.step(60)
             (held,) = book.claim(run_id, worker="dead")
 
         assert waits == [SECOND, 2 * SECOND]
         assert held.crashes == 2
-        assert book.end_orphans("dead", performing=[run_id])[0][0].cause in (Cause.POISON, Cause.EXHAUSTED)
+        assert book.end_orphans("dead", performing=[held.token])[0][0].cause in (Cause.POISON, Cause.EXHAUSTED)
 
     def test_a_cancelled_run_ends_as_cancelled_whatever_its_process_did(self, book):
         claims = [book.start(worker="dead") for _ in range(3)]
         for held in claims:
             book.cancel(held.run_id)
 
-        book.end_orphans("dead", performing=[claims[0].run_id], ended=[claims[1].run_id])
+        book.end_orphans("dead", performing=[claims[0].token], ended=[claims[1].token])
 
         assert {book.run(held.run_id).state for held in claims} == {C}
 

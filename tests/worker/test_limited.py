@@ -1,0 +1,18 @@
+"""A coroutine under a time limit, that can be cancelled from any thread and at any moment."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from jobs.errors import Cancelled
+from worker.limited import Limited
+
+
+def test_who_is_cancelled_before_it_begins_is_cancelled_when_it_begins():  # K.1: an attempt is told once that it is lost
+    limited = Limited()
+    limited.interrupt_soon(Cancelled)
+
+    with pytest.raises(Cancelled):
+        asyncio.run(limited.perform(asyncio.sleep(5), None))
