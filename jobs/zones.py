@@ -10,6 +10,8 @@ from functools import lru_cache
 from importlib import resources
 from zoneinfo import ZoneInfo
 
+import tzdata
+
 from jobs.errors import DefinitionError
 
 FIRST_YEAR, LAST_YEAR = 1970, 9000
@@ -27,6 +29,11 @@ class Change:
     at: datetime
     before: timedelta
     after: timedelta
+
+
+def data_version() -> str:
+    """The version of the ``tzdata`` package that this process reads; it stays until the process ends."""
+    return str(tzdata.__version__)[:20]
 
 
 @lru_cache(maxsize=1)

@@ -16,6 +16,7 @@ from scheduler.leader import Leadership
 from scheduler.periodic import BEAT_SECONDS, Periodic
 from scheduler.stop import Stop
 from scheduler.sync import sync
+from scheduler.zone_data import ZoneData
 
 log = logging.getLogger("jobs.scheduler")
 
@@ -53,14 +54,16 @@ def run_once(app: App, wanted: list[Declared]) -> None:
 
 def serve(app: App, stop: Stop, progress: Progress) -> None:
     """Lead or stand by, until asked to stop. A ledger that does not answer is asked again."""
-    leadership, periodic, upkeep = Leadership(app), Periodic(app), Upkeep(app)
+    leadership, periodic, upkeep, zone_data = Leadership(app), Periodic(app), Upkeep(app), ZoneData(app)
     upkeep.start()
     log.info("Scheduler started.", extra={"scheduler": leadership.holder})
     while not stop.is_asked:
         wait = BEAT_SECONDS
         progress.turned()
         try:
-            if leadership.keep():
+            leads = leadership.keep()
+            zone_data.keep(leads=leads)
+            if leads:
                 wait = periodic.beat(goes_on=lambda: not stop.is_asked and leadership.keep())
             else:
                 periodic.help_out()

@@ -18,6 +18,7 @@ from jobs.operations.schedule_rows import columns_of
 from jobs.slots import next_slot
 from jobs.sql import Executor
 from scheduler.periodic import tell
+from scheduler.zone_data import compute_anew
 
 MAX_OF_CODE = 100_000
 """Schedules of code that are looked through for retired ones. Source: decision; far above what code declares."""
@@ -38,6 +39,8 @@ class Synced:
 def sync(app: App, declared: Sequence[Declared]) -> Synced:
     """Make the ledger's code-owned schedules those of ``declared``; each in a transaction of its own.
 
+    Slots to come that other zone data computed are computed anew, operators' too.
+
     A schedule that its module no longer declares is retired, if that module is imported here: those of modules
     that this process does not know are another application's.
     """
@@ -51,6 +54,7 @@ def sync(app: App, declared: Sequence[Declared]) -> Synced:
         if decided is not None:
             tell(app, decided)
     _retire(app, {one.name for one in declared}, done)
+    compute_anew(app)
     for name in done.left:
         log.warning("An operator's schedule has the name of one in the code, and stays.", extra={"schedule": name})
     if done.added or done.changed or done.retired:

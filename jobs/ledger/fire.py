@@ -13,7 +13,7 @@ from functools import cache
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Text, Uuid, case, func, update
+from sqlalchemy import Text, Uuid, bindparam, case, func, update
 
 from jobs.catch_up import ON_TIME, Decision, SlotState, decide
 from jobs.clock import new_run_id
@@ -26,6 +26,7 @@ from jobs.models import JobSchedule, UtcDateTime
 from jobs.schedule import MIN_INTERVAL, Schedule
 from jobs.slots import backlog, jittered, next_slot
 from jobs.sql import Batch, Executor, dialect_of, ledger_now
+from jobs.zones import data_version
 
 BATCH = 200
 """Schedules decided in one transaction. Source: as for enqueued runs, larger ones gain nothing."""
@@ -274,7 +275,7 @@ def _advance(session: Executor, plans: Sequence[_Plan], decided: Sequence[Decide
         )
         for plan in plans
     ]
-    session.execute(_advancing(dialect), {**_MOVED.rows(dialect, rows), "now": now})
+    session.execute(_advancing(dialect), {**_MOVED.rows(dialect, rows), "zone_data": data_version(), "now": now})
 
 
 @cache
@@ -286,6 +287,7 @@ def _advancing(dialect: str) -> Any:
         .values(
             decided_until=moved.decided_until,
             next_slot_at=moved.next_slot_at,
+            zone_data=bindparam("zone_data", type_=Text()),
             held_slot_at=moved.held_slot_at,
             last_slot_at=func.coalesce(moved.last_slot_at, JobSchedule.last_slot_at, type_=UtcDateTime()),
             last_fired_at=case((moved.last_slot_at.is_not(None), ledger_now()), else_=JobSchedule.last_fired_at),

@@ -16,7 +16,9 @@ from jobs.errors import NotFound
 from jobs.models import DUE, HELD, LIVE_OF_SCHEDULE, SUCCESS_OF_SCHEDULE, JobRun, JobSchedule, JsonText, UtcDateTime
 from jobs.schedule import Schedule
 from jobs.schedule_data import parse_data
+from jobs.slots import next_slot
 from jobs.sql import Executor, dialect_of, ledger_now
+from jobs.zones import data_version
 
 Owner = Literal["code", "operator"]
 
@@ -43,6 +45,7 @@ class ScheduleRecord:
     pause_reason: str | None
     decided_until: datetime
     next_slot_at: datetime | None
+    zone_data: str | None
     held_slot_at: datetime | None
     last_slot_at: datetime | None
     last_fired_at: datetime | None
@@ -121,6 +124,21 @@ def lock_released(session: Executor, *, limit: int, now: datetime | None = None)
     return _records(session, _locked().where(_IS_HELD, ~live).order_by(JobSchedule.name).limit(limit), now=now)
 
 
+def lock_computed_elsewhere(session: Executor, *, limit: int) -> list[ScheduleRecord]:
+    """Schedules whose next slot was computed by other zone data than this process has."""
+    query = _locked().where(JobSchedule.zone_data.is_distinct_from(data_version()))
+    return _records(session, query.order_by(JobSchedule.name).limit(limit), now=None)
+
+
+def next_slot_of(record: ScheduleRecord) -> datetime | None:
+    """Its next slot by this process's zone data: the first that is not decided.
+
+    Raises:
+        DefinitionError: this release cannot read it.
+    """
+    return next_slot(record.schedule, record.decided_until)
+
+
 def lock(session: Executor, name: str) -> ScheduleRecord:
     """The schedule of this name, held against schedulers until the transaction ends.
 
@@ -164,7 +182,14 @@ def add(session: Executor, values: Mapping[str, Any], *, next_slot_at: datetime 
     make = postgresql.insert if dialect_of(session) == "postgresql" else sqlite.insert
     added = session.execute(
         make(JobSchedule)
-        .values(**_as_json(values), created_at=now, changed_at=now, decided_until=now, next_slot_at=next_slot_at)
+        .values(
+            **_as_json(values),
+            created_at=now,
+            changed_at=now,
+            decided_until=now,
+            next_slot_at=next_slot_at,
+            zone_data=data_version(),
+        )
         .on_conflict_do_nothing()
         .returning(JobSchedule.name)
     )
@@ -173,6 +198,8 @@ def add(session: Executor, values: Mapping[str, Any], *, next_slot_at: datetime 
 
 def change(session: Executor, name: str, values: Mapping[str, Any], *, now: datetime) -> None:
     """Write these columns of a schedule that the caller has locked."""
+    if "next_slot_at" in values:
+        values = {**values, "zone_data": data_version()}
     session.execute(
         update(JobSchedule).where(JobSchedule.name == name).values(**_as_json(values), changed_at=now)
         .execution_options(synchronize_session=False)

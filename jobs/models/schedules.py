@@ -28,6 +28,7 @@ from jobs.models.types import (
 
 class JobSchedule(Base):
     """When runs of a job are made. ``next_slot_at`` is what a tick looks at; None: no slot will come.
+    ``zone_data`` is the version of the ``tzdata`` package that computed it; None: not known.
 
     Slots up to ``decided_until`` are decided: each has its row. ``held_slot_at`` is the one slot that
     ``overlap=queue_one`` lets wait for an earlier run to end.
@@ -53,6 +54,7 @@ class JobSchedule(Base):
     pause_reason: Mapped[str | None] = mapped_column(String(500))
     decided_until: Mapped[datetime] = mapped_column(UtcDateTime)
     next_slot_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    zone_data: Mapped[str | None] = mapped_column(String(20))
     held_slot_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     last_slot_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     last_fired_at: Mapped[datetime | None] = mapped_column(UtcDateTime)

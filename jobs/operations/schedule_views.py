@@ -17,6 +17,7 @@ from jobs.operations.operator import Operator, Permission
 from jobs.preview import Planned, preview
 from jobs.schedule_data import describe
 from jobs.sql import Executor
+from jobs.zones import data_version
 
 _TICK = timedelta(microseconds=1)
 
@@ -97,6 +98,7 @@ def preview_schedule(
 
 def views(connection: Executor, records: Sequence[ScheduleRecord]) -> list[ScheduleView]:
     """Their views, in the order of ``records``, in the caller's transaction."""
+    records = [_by_our_zones(one) for one in records]
     moment = schedules.ledger_moment(connection)
     successes = schedules.last_successes(connection, [one.name for one in records])
     return [
@@ -108,6 +110,16 @@ def views(connection: Executor, records: Sequence[ScheduleRecord]) -> list[Sched
         )
         for one in records
     ]
+
+
+def _by_our_zones(record: ScheduleRecord) -> ScheduleRecord:
+    """With the next slot by this process's zone data, as ``preview`` has it and a scheduler with it will write it."""
+    if record.zone_data == data_version() or record.problem:
+        return record
+    try:
+        return replace(record, next_slot_at=schedules.next_slot_of(record))
+    except DefinitionError:
+        return record
 
 
 def _shown(record: ScheduleRecord, operator: Operator) -> ScheduleRecord:

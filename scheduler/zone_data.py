@@ -1,0 +1,64 @@
+"""Zone data: slots to come that another version of ``tzdata`` computed are computed anew."""
+
+from __future__ import annotations
+
+import logging
+
+from jobs.app import App
+from jobs.ledger.leader import limit_idle
+from jobs.ledger.zone_moves import BATCH, Moved, is_computed_elsewhere, move_slots
+from jobs.zones import data_version
+
+LOOK_SECONDS = 60.0
+"""How often a leader looks for slots of other zone data: a command line or another scheduler may have other data.
+Source: decision; one look reads every schedule."""
+MAX_TOLD = 100
+"""Moved slots that have a log line of their own. Source: decision."""
+
+log = logging.getLogger("jobs.scheduler")
+
+
+class ZoneData:
+    """Keeps the next slots of all schedules, the code's and operators', those of this process's zone data."""
+
+    def __init__(self, app: App) -> None:
+        self._app = app
+        self._looked: float | None = None
+
+    def keep(self, *, leads: bool) -> None:
+        """Look once a minute while this process leads, and at once when it begins to.
+
+        Raises:
+            ServiceDown: the ledger does not answer.
+        """
+        now = self._app.clock.monotonic()
+        if not leads:
+            self._looked = None
+        elif self._looked is None or now - self._looked >= LOOK_SECONDS:
+            compute_anew(self._app)
+            self._looked = now
+
+
+def compute_anew(app: App) -> list[Moved]:
+    """Compute the slots that other zone data computed; those that moved, which the log names."""
+    with app.database.read() as connection:
+        if not is_computed_elsewhere(connection):
+            return []
+    moved: list[Moved] = []
+    while True:
+        with app.database.write() as connection:
+            limit_idle(connection)
+            looked_at, some = move_slots(connection)
+        moved += some
+        if looked_at < BATCH:
+            break
+    for one in moved[:MAX_TOLD]:
+        facts = {"schedule": one.name, "was": _text(one.was), "now": _text(one.now), "by": one.by or "unknown"}
+        log.warning("A slot moved: the zone data has changed.", extra={**facts, "tzdata": data_version()})
+    if len(moved) > MAX_TOLD:
+        log.warning("More slots moved.", extra={"more": len(moved) - MAX_TOLD, "tzdata": data_version()})
+    return moved
+
+
+def _text(moment: object) -> str | None:
+    return str(moment) if moment is not None else None
