@@ -14,16 +14,20 @@ from pathlib import Path
 from typing import Any
 from weakref import WeakKeyDictionary
 
-from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
-from sqlalchemy.exc import ArgumentError, DBAPIError, InterfaceError, OperationalError, ResourceClosedError
+from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy.engine import ExceptionContext
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError, ResourceClosedError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm import Session
 
-from jobs import postgres, postgres_server, sqlite_connection
+from jobs import postgres, postgres_connect, postgres_server, sqlite_connection
 from jobs.clock import Clock, SystemClock
+from jobs.database_url import parse_database_url, show_database_url
 from jobs.errors import ConfigurationError, JobsError, LedgerBusy, LedgerMissing, LedgerRefused, ServiceDown
 from jobs.models import read_json
-from jobs.settings import Settings, hide_password
+from jobs.postgres_connection import LimitedConnection
+from jobs.redact import mask
+from jobs.settings import Settings
 from jobs.slow import SlowStatements
 from jobs.sqlite_connection import WRITES
 from jobs.sqlite_queue import WriteQueue
@@ -40,7 +44,7 @@ class Database:
     def __init__(
         self, url: str, settings: Settings, clock: Clock | None = None, *, most_connections: int | None = None
     ) -> None:
-        self.url = _parse(url)
+        self.url = parse_database_url(url)
         self.dialect = self.url.get_backend_name()
         self.schema = settings.database_schema
         self._settings = settings
@@ -49,6 +53,10 @@ class Database:
         self.engine = self._make_engine()
         self.strangers: WeakKeyDictionary[Engine, bool] = WeakKeyDictionary()
         """Applications' engines, and whether they are on another server; asked once each."""
+        self._needs_blocks = False
+        """Whether a pooler gives us connections whose statements by themselves are not READ COMMITTED."""
+        self._moves = 0
+        """How often the server was found to serve us no more; connections made before lead nowhere."""
         self._apart: dict[timedelta, Database] = {}
         self._queue: WriteQueue | None = None
         if self.dialect == "sqlite":
@@ -57,9 +65,8 @@ class Database:
 
     @property
     def shown(self) -> str:
-        """The URL without its password."""
-        plain = self.url.set(drivername=self.url.get_backend_name())
-        return hide_password(plain.render_as_string(hide_password=False))
+        """The URL without its credentials."""
+        return show_database_url(self.url)
 
     @contextmanager
     def write(self, *, urgent: bool = False, alone: bool = False) -> Iterator[Connection]:
@@ -75,7 +82,7 @@ class Database:
             LedgerBusy: another writer held it for longer than the time limit.
         """
         with self.translated(), self._turn(urgent), self.engine.connect() as plain:
-            commits_itself = alone and self.dialect == "postgresql"
+            commits_itself = alone and self._statements_stand_alone
             options: dict[str, Any] = {"isolation_level": "AUTOCOMMIT"} if commits_itself else {}
             connection = plain.execution_options(**{WRITES: True}, **options)
             with connection.begin():
@@ -86,7 +93,7 @@ class Database:
         """A block that only reads. On PostgreSQL each statement is by itself: at READ COMMITTED each sees what is
         committed when it begins, transaction or not, and BEGIN and COMMIT are two questions to the server more."""
         with self.translated(), self.engine.connect() as plain:
-            itself = self.dialect == "postgresql"
+            itself = self._statements_stand_alone
             connection = plain.execution_options(isolation_level="AUTOCOMMIT") if itself else plain
             with connection.begin():
                 yield connection
@@ -109,13 +116,35 @@ class Database:
 
     def listener(self) -> postgres.Listener | None:
         """What hears ``ring``; None where nobody rings."""
-        return postgres.Listener(self.url, self._settings) if self.rings else None
+        if not self.rings:
+            return None
+        return postgres.Listener(self._connect_apart, translate=self.translate, moves=lambda: self._moves)
+
+    def refuse_read_only(self) -> None:
+        """Find out whether the server takes writes; one that does not is left, for another may by now.
+
+        Raises:
+            ServiceDown: it is read only.
+        """
+        if self.dialect == "sqlite":
+            return
+        with self.read() as connection:
+            is_read_only = postgres_server.is_read_only(connection)
+        if is_read_only:
+            self._moves += 1
+            self.engine.dispose()
+            raise ServiceDown(f"The ledger at {self.shown} does not serve us.", hint=postgres.READ_ONLY)
 
     def is_same_server(self, session: Session) -> bool:
         """Whether a session is on the database that holds the ledger, whatever its URL calls it."""
         theirs = postgres_server.identity(session)
         with self.read() as connection:
             return postgres_server.identity(connection) == theirs
+
+    @property
+    def _statements_stand_alone(self) -> bool:
+        """Whether a statement needs no transaction around it. Asked once a connection is there, which may know."""
+        return self.dialect == "postgresql" and not self._needs_blocks
 
     @property
     def rings(self) -> bool:
@@ -174,7 +203,7 @@ class Database:
         except DBAPIError as error:
             if error.connection_invalidated or postgres.is_outage(error):
                 raise self.translate(error) from error
-            reason = str(error.orig).strip().splitlines()[0]
+            reason = self._reason(error)
             if "file is not a database" in reason:
                 raise ConfigurationError(
                     f"{self.shown} is no SQLite database.", hint="Name another file in JOBS_DATABASE_URL."
@@ -187,15 +216,20 @@ class Database:
 
     def translate(self, error: Exception) -> JobsError:
         """What a driver's error means to us; never shows a password."""
-        reason = str(getattr(error, "orig", error) or error).strip().splitlines()[0]
+        reason = self._reason(error)
         if "no such table" in reason or postgres.sqlstate(error) == postgres.UNDEFINED_TABLE:
             return LedgerMissing(f"There is no ledger in {self.shown}.", hint="Make one: jobledger migrate up.")
-        if any(sign in reason for sign in _BUSY):
+        if any(sign in reason for sign in _BUSY) or postgres.sqlstate(error) in postgres.BUSY:
             return LedgerBusy(f"The ledger at {self.shown} is busy: {reason}.", hint="Try again.")
         return ServiceDown(
             f"The ledger at {self.shown} does not serve us: {reason.rstrip('.')}.",
             hint=postgres.hint(error, reason) or "Check that it runs and that JOBS_DATABASE_URL is right.",
         )
+
+    def _reason(self, error: Exception) -> str:
+        """The first line of what a driver says, without our password."""
+        lines = str(getattr(error, "orig", error) or error).strip().splitlines()
+        return mask(lines[0] if lines else type(error).__name__, self.url.password)
 
     def _turn(self, urgent: bool) -> Any:
         limit = self._settings.lock_timeout.total_seconds()
@@ -230,10 +264,10 @@ class Database:
                 pool_use_lifo=True,
                 pool_pre_ping=False,
                 json_deserializer=read_json,
-                connect_args=postgres.connect_options(self._settings),
             )
             event.listen(engine, "do_connect", self._connect_to_postgres)
             event.listen(engine, "checkout", postgres.refuse_stale)
+            event.listen(engine, "handle_error", self._drop_worthless)
             postgres.give_back_what_is_gone(engine)
         if self._settings.database_schema:
             engine = engine.execution_options(schema_translate_map={None: self._settings.database_schema})
@@ -241,28 +275,17 @@ class Database:
         return engine
 
     def _connect_to_postgres(self, dialect: Any, record: Any, arguments: list[Any], options: dict[str, Any]) -> Any:
-        return postgres.connect(self._settings, *arguments, **options)
+        connection = postgres_connect.connect(self._settings, *arguments, **options)
+        self._needs_blocks |= connection.needs_blocks
+        return connection
 
+    def _connect_apart(self) -> LimitedConnection:
+        """A connection outside the pool, made as the pool's are."""
+        arguments, options = self.engine.dialect.create_connect_args(self.url)
+        return postgres_connect.connect(self._settings, *arguments, **options)
 
-def _parse(url: str) -> URL:
-    plain = url.replace("postgres://", "postgresql://", 1) if url.startswith("postgres://") else url
-    try:
-        parsed = make_url(plain)
-    except (ArgumentError, ValueError):
-        raise ConfigurationError(
-            f"JOBS_DATABASE_URL is not a database URL: {hide_password(url)}.",
-            hint="Write sqlite:///jobs.db or postgresql://user:password@host/database.",
-        ) from None
-    backend = parsed.get_backend_name()
-    if backend == "postgresql":
-        return parsed.set(drivername="postgresql+psycopg")
-    if backend != "sqlite":
-        raise ConfigurationError(
-            f"JOBS_DATABASE_URL names {backend}, which cannot hold a ledger.",
-            hint="Use sqlite:/// or postgresql://.",
-        )
-    if not parsed.database or parsed.database == ":memory:" or "mode=memory" in url:
-        raise ConfigurationError(
-            "A ledger in memory would be lost with its process.", hint="Name a file: sqlite:///jobs.db."
-        )
-    return parsed.set(drivername="sqlite+pysqlite", database=str(Path(parsed.database).absolute()))
+    def _drop_worthless(self, context: ExceptionContext) -> None:
+        # With it go the pool's others: they lead to the same server.
+        if postgres_connect.is_worthless(context.original_exception):
+            context.is_disconnect = True
+            self._moves += 1

@@ -1,16 +1,18 @@
-"""PostgreSQL's own details: how to connect, how to ring and listen, what its errors mean."""
+"""PostgreSQL's own details: how to ring and listen, what its pool needs, what its errors mean."""
 
 from __future__ import annotations
 
 import select as select_module
+from collections.abc import Callable
 from typing import Any
 
 import psycopg
-from sqlalchemy import URL, Connection, Engine, func, select
+from sqlalchemy import Connection, Engine, func, select
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import DisconnectionError
 from sqlalchemy.orm import Session
 
+from jobs.errors import JobsError
 from jobs.postgres_connection import LimitedConnection
 from jobs.settings import Settings
 
@@ -20,59 +22,20 @@ OWN_CONNECTIONS = 5
 """Threads of a worker process that use the ledger beside its jobs: intake, settler, upkeep, control; and the
 heartbeat, on a connection that is not the pool's."""
 UNDEFINED_TABLE = "42P01"
+BUSY = ("40001", "40P01", "55P03")
+"""SQLSTATEs of what others are in the way of, in whatever language the server says it."""
 _NO_RIGHTS = "42501"
 _OUTAGES = ("08", "53", "57", "58", "25006", "40001", "40P01", "55P03", _NO_RIGHTS, UNDEFINED_TABLE)
 """SQLSTATEs, whole or their class, that say nothing of the data: no connection, no resources, shut down, input and
 output failed, read only, lost to another transaction, locked, forbidden, no table. What is tried again may pass."""
+READ_ONLY = "It is read only: a standby, or switched so. Name the primary, or wait."
 _HINTS = {
     "57014": "A statement took longer than JOBS_STATEMENT_TIMEOUT or the role's statement_timeout, or was cancelled.",
-    "25006": "It is read only: a standby, or switched so. Name the primary, or wait.",
+    "25006": READ_ONLY,
     "53100": "Its disk is full. The runs are safe.",
     "53300": "It has no connection left: raise max_connections, or lower JOBS_PROCESSES, JOBS_THREADS, JOBS_POOL_SIZE.",
     _NO_RIGHTS: "Grant the role SELECT, INSERT, UPDATE and DELETE on our tables, or migrate with the same role.",
 }
-
-
-def connect_options(settings: Settings) -> dict[str, Any]:
-    """What each connection is made with: time limits, and plans that fit the ledger as it is."""
-    seconds = settings.connect_timeout.total_seconds()
-    options: dict[str, Any] = {
-        "connect_timeout": max(1, round(seconds)),
-        "application_name": "jobledger",
-        # Whatever the environment, the role or a database without an encoding of its own would have it be.
-        "client_encoding": "UTF8",
-        # A server that vanished without a word is noticed within half a minute.
-        "keepalives_idle": 10,
-        "keepalives_interval": 5,
-        "keepalives_count": 3,
-    }
-    if settings.pgbouncer:
-        # A transaction may be on another server connection than the one before: nothing can be left there.
-        return {**options, "prepare_threshold": None}
-    limits = {"statement_timeout": settings.statement_timeout, "lock_timeout": settings.lock_timeout}
-    said = [f"-c {name}={int(span.total_seconds() * 1000)}" for name, span in limits.items()]
-    # And one of us that vanished is noticed by the server, which else keeps its transactions and their locks for hours.
-    said += ["-c tcp_keepalives_idle=10", "-c tcp_keepalives_interval=5", "-c tcp_keepalives_count=3"]
-    # A plan made for an empty ledger would be kept for a full one; and its hot pages are in memory.
-    # Moments then come in UTC, as they are kept here, and need not be turned.
-    said += ["-c plan_cache_mode=force_custom_plan", "-c random_page_cost=1.1", "-c timezone=UTC"]
-    # To compile a plan takes longer than any of ours, and claims beside a great backlog look dear enough for it.
-    said += ["-c jit=off"]
-    return {**options, "options": " ".join(said)}
-
-
-SILENCE_SECONDS = 2.0
-"""How long after the time limit of a statement its connection is given up, or a fifth of a short limit: a server that
-is there has ended it."""
-
-
-def connect(settings: Settings, *arguments: Any, **options: Any) -> LimitedConnection:
-    """A connection that is given up when the server says nothing for longer than a statement may take."""
-    connection = LimitedConnection.connect(*arguments, **options)
-    limit = settings.statement_timeout.total_seconds()
-    if limit:  # 0 is none, as the server reads it
-        connection.silence_seconds = limit + min(SILENCE_SECONDS, limit / 5)
-    return connection
 
 
 def refuse_stale(connection: Any, record: Any, proxy: Any) -> None:
@@ -111,30 +74,44 @@ def ring(connection: Executor) -> None:
 
 
 class Listener:
-    """A connection of its own that hears ``ring``; made when first asked, and again after it broke."""
+    """A connection of its own that hears ``ring``; made when first asked, and again after it broke.
 
-    def __init__(self, url: URL, settings: Settings) -> None:
-        plain = url.set(drivername="postgresql").render_as_string(hide_password=False)
-        options = connect_options(settings)
-        options.pop("options", None)
-        self._plain, self._options, self._settings = plain, options, settings
+    Args:
+        connect: makes the connection, as the pool's are made.
+        translate: what a driver's error means to us.
+        moves: how often the server was found to serve us no more; the connection is then made anew.
+    """
+
+    def __init__(
+        self,
+        connect: Callable[[], LimitedConnection],
+        *,
+        translate: Callable[[Exception], JobsError],
+        moves: Callable[[], int],
+    ) -> None:
+        self._connect, self._translate, self._moves = connect, translate, moves
         self._connection: LimitedConnection | None = None
+        self._made_at_move = 0
 
     def heard(self, seconds: float) -> bool:
         """Wait for a ring at most so long; whether there was one, or the connection is new and may have missed it.
 
         Raises:
-            OSError: the server does not let us listen.
+            ServiceDown: the server does not let us listen.
         """
+        if self._made_at_move != self._moves():
+            self.close()
         try:
             if self._connection is None:
-                self._connection = connect(self._settings, self._plain, autocommit=True, **self._options)
+                self._made_at_move = self._moves()
+                self._connection = self._connect()
+                self._connection.autocommit = True
                 self._connection.execute("listen jobs_ready")
                 return True
             return any(True for _ in self._connection.notifies(timeout=seconds, stop_after=1))
         except psycopg.Error as error:
             self.close()
-            raise OSError(str(error)) from error
+            raise self._translate(error) from error
 
     def close(self) -> None:
         connection, self._connection = self._connection, None

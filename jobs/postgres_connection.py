@@ -29,6 +29,8 @@ class LimitedConnection(psycopg.Connection[Any]):
     """
 
     silence_seconds: float = math.inf
+    needs_blocks = False
+    """Whether a statement by itself would run at another isolation level than READ COMMITTED."""
     _is_out_of_step = False
 
     def __init__(self, *arguments: Any, **options: Any) -> None:

@@ -30,6 +30,12 @@ def identity(executor: Executor) -> Server:
     return started, database
 
 
+def is_read_only(connection: Connection) -> bool:
+    """Whether transactions here may not write: a standby, or a server that was switched so."""
+    said: str = connection.execute(text("select current_setting('transaction_read_only')")).scalar_one()
+    return said == "on"
+
+
 def check_server(connection: Connection, *, shown: str) -> None:
     """Refuse a server that cannot hold a ledger.
 

@@ -12,6 +12,7 @@ from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
 from jobs.database import Database
+from jobs.database_url import show_database_url
 from jobs.errors import EnqueueRefused
 from jobs.sqlite_connection import register_sqlite_functions
 
@@ -99,8 +100,7 @@ def _refuse_stranger(session: Session, database: Database) -> None:
     if not _is_ours(session, database):
         theirs = session.get_bind().engine.url
         raise EnqueueRefused(
-            f"The session is on another database ({theirs.render_as_string(hide_password=True)}) "
-            f"than the ledger ({database.shown}).",
+            f"The session is on another database ({show_database_url(theirs)}) than the ledger ({database.shown}).",
             hint="Point JOBS_DATABASE_URL at the application's own database, or enqueue without session=.",
         )
 

@@ -18,6 +18,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSeriali
 
 from jobs.duration import format_duration, parse_duration
 from jobs.errors import ConfigurationError
+from jobs.redact import HIDDEN, redact_url
 from jobs.size import format_size, parse_size
 
 PREFIX = "JOBS_"
@@ -63,9 +64,11 @@ class Settings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
-    database_url: str | None = Field(None, description="Where the ledger is: sqlite:///… or postgresql://…")
+    database_url: str | None = Field(None, repr=False, description="Where the ledger is: sqlite:///… or postgresql://…")
     database_schema: str | None = Field(None, description="PostgreSQL schema that holds our tables.")
-    redis_url: str | None = Field(None, description="Redis or Valkey for the ready index; unset: the ledger itself.")
+    redis_url: str | None = Field(
+        None, repr=False, description="Redis or Valkey for the ready index; unset: the ledger itself."
+    )
     redis_prefix: str = Field("jobs", description="What our Redis keys start with.", min_length=1, max_length=100)
     imports: Words = Field((), description="Modules that define jobs, separated by commas.")
     queues: Words = Field((), description="Queues a worker serves; unset: those of the kinds it imported.")
@@ -88,7 +91,7 @@ class Settings(BaseModel):
         5, ge=1, le=500, description="Database connections a process keeps for its jobs and callers."
     )
     pgbouncer: bool = Field(
-        False, description="PostgreSQL is behind pgbouncer in transaction mode: nothing is prepared or set there."
+        False, description="PostgreSQL is behind pgbouncer in transaction mode: nothing is prepared there."
     )
     notify: bool = Field(
         True, description="PostgreSQL without Redis: wake idle workers by NOTIFY, which takes turns at commit."
@@ -131,7 +134,7 @@ class Settings(BaseModel):
     latency_target: Span = Field(
         timedelta(minutes=5), description="How old a queue's oldest ready run may be, unless the queue says."
     )
-    sentry_dsn: str | None = Field(None, description="Where Sentry hears of errors; unset: nowhere.")
+    sentry_dsn: str | None = Field(None, repr=False, description="Where Sentry hears of errors; unset: nowhere.")
     sentry_environment: str | None = Field(None, description="Sentry's environment.")
     sentry_retry_level: Literal["off", "debug", "info", "warning", "error"] = Field(
         "warning", description="Level of errors that are tried again; deaths are always errors."
@@ -147,7 +150,10 @@ class Settings(BaseModel):
     api_hosts: Words = Field((), description="Host names that the API answers to, besides localhost.")
     api_proxies: Words = Field((), description="Addresses of proxies whose X-Forwarded-For the API believes.")
     api_secret: str | None = Field(
-        None, min_length=32, description="Signs access tokens; the same for every API process. Unset: one a process."
+        None,
+        repr=False,
+        min_length=32,
+        description="Signs access tokens; the same for every API process. Unset: one a process.",
     )
     api_read_only: bool = Field(False, description="The API and its pages show, and change nothing.")
 
@@ -244,24 +250,10 @@ def show(name: str, value: Any) -> str:
     if value is None:
         return "never" if name.startswith("retain_") else "unset"
     if name in SECRETS:
-        return hide_password(str(value))
+        return HIDDEN if name == "api_secret" else redact_url(str(value))
     if isinstance(value, timedelta):
         return format_duration(value)
     return ",".join(map(str, value)) if isinstance(value, tuple) else str(value)
-
-
-def hide_password(url: str) -> str:
-    """``url`` with its password, and the secret parts of its query, shown as stars."""
-    scheme, sep, rest = url.partition("://")
-    if not sep:
-        return "***"
-    body, _, query = rest.partition("?")
-    authority, slash, path = body.partition("/")
-    user, at, host = authority.rpartition("@")
-    if at:
-        name, colon, _ = user.partition(":")
-        authority = f"{name}:***@{host}" if colon else f"***@{host}"
-    return f"{scheme}://{authority}{slash}{path}" + ("?***" if query else "")
 
 
 def _mistake(error: Any, given: dict[str, Any]) -> str:

@@ -16,19 +16,26 @@ STUCK_SECONDS = 120.0
 
 
 class Progress:
-    """When the scheduler's loop last turned."""
+    """When the scheduler's loop last turned, and whether its last turn failed."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._turned_at = clock.monotonic()
+        self._failed: str | None = None
 
     def turned(self) -> None:
         self._turned_at = self._clock.monotonic()
 
+    def ended(self, failed: str | None) -> None:
+        """A turn has ended: well (None), or by what these words say."""
+        self._failed = failed
+
     def problems(self) -> list[str]:
-        """What keeps the loop, in words; none while it turns."""
+        """What keeps the loop, in words; none while it turns and does its work."""
         seconds = self._clock.monotonic() - self._turned_at
-        return [f"its loop has not turned for {seconds:.0f} s"] if seconds > STUCK_SECONDS else []
+        if seconds > STUCK_SECONDS:
+            return [f"its loop has not turned for {seconds:.0f} s"]
+        return [] if self._failed is None else [self._failed]
 
 
 @contextmanager

@@ -67,7 +67,9 @@ def serve(app: App, stop: Stop, progress: Progress) -> None:
                 wait = periodic.beat(goes_on=lambda: not stop.is_asked and leadership.keep())
             else:
                 periodic.help_out()
+            progress.ended(None)
         except JobsError as error:
+            progress.ended(str(error))
             app.events.emit([ServiceFailed("ledger", "schedule", str(error))])
         stop.wait(wait)
     upkeep.stop()

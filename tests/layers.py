@@ -21,6 +21,7 @@ LAYERS: tuple[frozenset[str], ...] = (
             "jobs.unique",
             "jobs.visible",
             "jobs.equality",
+            "jobs.redact",
         }
     ),
     frozenset({"jobs.retry", "jobs.settings", "jobs.events", "jobs.tags", "jobs.arguments"})
@@ -43,9 +44,11 @@ LAYERS: tuple[frozenset[str], ...] = (
         {
             "jobs.sql",
             "jobs.postgres",
+            "jobs.postgres_connect",
             "jobs.postgres_connection",
             "jobs.postgres_server",
             "jobs.database",
+            "jobs.database_url",
             "jobs.session",
             "jobs.prepared",
             "jobs.slow",
@@ -98,8 +101,9 @@ LATE = frozenset(
 makes attempts as a worker does."""
 
 SQL = frozenset(
-    {"jobs.models", "jobs.sql", "jobs.database", "jobs.session", "jobs.schema", "jobs.ddl", "jobs.ledger"}
-    | {"jobs.postgres", "jobs.postgres_connection", "jobs.postgres_server", "jobs.prepared"}
+    {"jobs.models", "jobs.sql", "jobs.database", "jobs.database_url", "jobs.session", "jobs.schema", "jobs.ledger"}
+    | {"jobs.ddl", "jobs.postgres", "jobs.postgres_connect", "jobs.postgres_connection", "jobs.postgres_server"}
+    | {"jobs.prepared"}
     | {"jobs.slow", "jobs.sqlite_connection"}
 )
 MAINS = frozenset({"worker.main", "scheduler.main", "admin_cli", "admin_api.main"})

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from jobs.app import App
+from jobs.errors import JobsError
 from jobs.events import ServiceFailed
 from jobs.ledger.claim import claim_due, seconds_until_due
 from jobs.ledger.records import Claim
@@ -171,9 +172,9 @@ class ListeningBell:
             return self._polling.wait_for_change(seconds)
         try:
             heard = self._listener.heard(seconds)
-        except OSError as error:
+        except JobsError as error:
             self._listen_at = clock.monotonic() + self.AGAIN_SECONDS * (0.75 + clock.rng.random() / 2)
-            self._app.events.emit([ServiceFailed("ledger", "listen", str(error).splitlines()[0])])
+            self._app.events.emit([ServiceFailed("ledger", "listen", str(error))])
             return True
         if heard or clock.monotonic() >= self._poll_at:
             self._poll_at = clock.monotonic() + self.POLL_SECONDS * (0.75 + clock.rng.random() / 2)

@@ -31,8 +31,10 @@ async def healthz() -> Envelope[Health]:
 
 @router.get("/readyz", summary="Does the ledger answer?", responses={503: ANSWERS[503]})
 def readyz(app: Ledger) -> Envelope[Health]:
-    """Answers 200 when the ledger answers and its tables are those of this release; else 503."""
+    """Answers 200 when the ledger answers, takes writes and has the tables of this release; else 503."""
     schema.check(app.database)
+    if not app.settings.api_read_only:
+        app.database.refuse_read_only()
     return Envelope(data=Health())
 
 

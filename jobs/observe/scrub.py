@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from jobs.redact import redact_url
+
 FILTERED = "[Filtered]"
 MAX_TEXT, MAX_ITEMS, MAX_DEPTH = 200, 50, 6
 """What is kept of long values. Source: decision; enough to see which run it was."""
@@ -14,7 +16,7 @@ _NAMES = re.compile(
     r"|session|csrf|signature|dsn|card|cvc|cvv|iban|ssn|pin$|otp|email|phone|address|birth",
     re.IGNORECASE,
 )
-_URL_PASSWORD = re.compile(r"(\w[\w+.-]*://[^\s/@:]*):[^\s/@]+@")
+_URL_WITH_CREDENTIALS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]{0,30}://[^\s@]*@\S*")
 _TOKENS = re.compile(r"\b(eyJ[\w-]+\.[\w-]+\.[\w-]*|(?:sk|pk|ghp|gho|xox[abp])[-_][\w-]{10,}|AKIA[0-9A-Z]{16})")
 _CARD = re.compile(r"\b\d(?:[ -]?\d){12,18}\b")
 
@@ -23,7 +25,7 @@ def scrub(value: Any, *, depth: int = 0) -> Any:
     """A copy of JSON data with secrets replaced and long values cut.
 
     >>> scrub({"order": 7, "card_number": "4111", "url": "https://u:p@host/"})
-    {'order': 7, 'card_number': '[Filtered]', 'url': 'https://u:[Filtered]@host/'}
+    {'order': 7, 'card_number': '[Filtered]', 'url': 'https://[Filtered]@host/'}
     """
     if depth > MAX_DEPTH:
         return FILTERED
@@ -40,6 +42,6 @@ def scrub(value: Any, *, depth: int = 0) -> Any:
 
 
 def _scrub_text(text: str) -> str:
-    clean = _URL_PASSWORD.sub(rf"\1:{FILTERED}@", text)
+    clean = _URL_WITH_CREDENTIALS.sub(lambda found: redact_url(found[0], hidden=FILTERED), text)
     clean = _CARD.sub(FILTERED, _TOKENS.sub(FILTERED, clean))
     return clean if len(clean) <= MAX_TEXT else clean[:MAX_TEXT] + "…"

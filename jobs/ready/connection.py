@@ -14,7 +14,8 @@ from redis.connection import Connection, ConnectionInterface
 from redis.retry import Retry
 
 from jobs.errors import ConfigurationError, JobsError, ServiceDown
-from jobs.ready.url import connection_options, safe_url
+from jobs.ready.url import connection_options
+from jobs.redact import mask, redact_url
 
 CONNECT_WITHIN_SECONDS = 2.0
 ANSWER_WITHIN_SECONDS = 1.0
@@ -43,7 +44,7 @@ class Connections:
     """
 
     def __init__(self, url: str, *, named_by: str = "JOBS_REDIS_URL") -> None:
-        self.shown = safe_url(url)
+        self.shown = redact_url(url)
         self._named_by = named_by
         options = connection_options(url)
         is_socket = "path" in options
@@ -53,6 +54,7 @@ class Connections:
         fixed = {"retry": Retry(NoBackoff(), 0), "retry_on_timeout": False, "retry_on_error": []}
         # No CLIENT SETINFO on connecting: a user with few rights could not.
         fixed |= {"protocol": 2, "decode_responses": False, "driver_info": None}
+        self._password = options.get("password")
         options = {"connection_class": Connection, **limits, **options, **fixed}
         try:
             self._pool = ConnectionPool(**options)
@@ -110,7 +112,7 @@ class Connections:
     def _translate(self, err: Exception) -> JobsError:
         what, hint = _reason(err)
         hint = hint.replace("JOBS_REDIS_URL", self._named_by)
-        return ServiceDown(f"Redis at {self.shown} {what.rstrip('.')}.", hint=hint)
+        return ServiceDown(f"Redis at {self.shown} {mask(what, self._password).rstrip('.')}.", hint=hint)
 
 
 def _reason(err: Exception) -> tuple[str, str]:

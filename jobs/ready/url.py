@@ -1,4 +1,4 @@
-"""What a Redis URL may say, and how it is shown: never with a password."""
+"""What a Redis URL may say."""
 
 from __future__ import annotations
 
@@ -9,20 +9,10 @@ from urllib.parse import urlsplit
 from redis.connection import parse_url
 
 from jobs.errors import ConfigurationError
+from jobs.redact import redact_url
 
 _SCHEMES = ("redis", "rediss", "unix")
 _FORMS = "Write redis://, rediss:// (TLS) or unix://, for example redis://user:password@host:6379/0."
-
-
-def safe_url(url: str) -> str:
-    """``url`` with every password as ``***``; also one that is not well formed."""
-    scheme, separator, rest = url.partition("://") if "://" in url else ("", "", url)
-    # The last @ ends the credentials: a password with an unescaped @ or / in it must not show in part.
-    credentials, at, address = rest.rpartition("@")
-    if at:
-        user, colon, _ = credentials.partition(":")
-        rest = f"{user}:***@{address}" if colon else f"***@{address}"
-    return re.sub(r"((?:^|[?&])password=)[^&]*", r"\1***", f"{scheme}{separator}{rest}")
 
 
 def connection_options(url: str) -> dict[str, Any]:
@@ -35,25 +25,27 @@ def connection_options(url: str) -> dict[str, Any]:
     if "sentinel" in scheme or "cluster" in scheme:
         name = "Sentinel" if "sentinel" in scheme else "Cluster"
         raise ConfigurationError(
-            f"{safe_url(url)} asks for Redis {name}, which is not supported.",
+            f"{redact_url(url)} asks for Redis {name}, which is not supported.",
             hint="Name one server, or a proxy or service address that leads to the present primary.",
         )
     if scheme not in _SCHEMES:
-        raise ConfigurationError(f"{safe_url(url)!r} is not the URL of a Redis server.", hint=_FORMS)
+        raise ConfigurationError(f"{redact_url(url)!r} is not the URL of a Redis server.", hint=_FORMS)
     if scheme != "unix" and "," in url.rpartition("@")[2].partition("?")[0]:
         raise ConfigurationError(
-            f"{safe_url(url)} names several servers; Redis Sentinel and Cluster are not supported.",
+            f"{redact_url(url)} names several servers; Redis Sentinel and Cluster are not supported.",
             hint="Name one server, or a proxy or service address that leads to the present primary.",
         )
     try:
         parts = urlsplit(url)
+        if "@" in parts.query + parts.fragment:
+            raise ValueError("a password that ends after ? or #")
         options: dict[str, Any] = parse_url(url)  # type: ignore[no-untyped-call]
     except ValueError:
         # Not `from err`: the message of the parser quotes what it could not read, which may be a password.
         hint = f"{_FORMS} In a password, write / as %2F, # as %23, ? as %3F and @ as %40."
-        raise ConfigurationError(f"{safe_url(url)!r} cannot be read as a URL.", hint=hint) from None
+        raise ConfigurationError(f"{redact_url(url)!r} cannot be read as a URL.", hint=hint) from None
     if scheme == "unix" and not options.get("path"):
-        raise ConfigurationError(f"{safe_url(url)!r} names no socket.", hint="Write unix:///path/to/socket.")
+        raise ConfigurationError(f"{redact_url(url)!r} names no socket.", hint="Write unix:///path/to/socket.")
     if scheme != "unix" and (not parts.hostname or not re.fullmatch(r"/?\d*", parts.path)):
-        raise ConfigurationError(f"{safe_url(url)!r} lacks a host or has a database that is no number.", hint=_FORMS)
+        raise ConfigurationError(f"{redact_url(url)!r} lacks a host or has a database that is no number.", hint=_FORMS)
     return options

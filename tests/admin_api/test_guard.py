@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import psycopg
 import pytest
 from starlette.testclient import TestClient
 
@@ -78,3 +79,14 @@ def test_a_ledger_that_is_gone_answers_503_and_does_not_say_where_it_was(
     assert answer.status_code == 503
     assert int(answer.headers["retry-after"]) > 0
     assert "secret-place" not in answer.text
+
+
+def test_an_api_whose_server_takes_no_writes_is_not_ready_unless_it_only_reads(make_client, make_app, pg_database):
+    name = pg_database.rpartition("/")[2]
+    with psycopg.connect(pg_database, autocommit=True) as connection:
+        connection.execute(f"alter database {name} set default_transaction_read_only = on")
+
+    writes, reads = make_app(pg_database), make_app(pg_database, api_read_only=True)
+
+    assert make_client(over=writes).get("/readyz").status_code == 503  # K.19
+    assert make_client(over=reads).get("/readyz").status_code == 200

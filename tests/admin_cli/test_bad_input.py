@@ -51,7 +51,7 @@ CASES = [
     (["list"], {"JOBS_DATABASE_URL": "foo"}, 2, "JOBS_DATABASE_URL"),
     (["list"], {"JOBS_DATABASE_URL": "mysql://u:secret@h/d"}, 2, "mysql"),
     (["list"], {"JOBS_DATABASE_URL": "sqlite://"}, 2, "Name a file"),
-    (["list"], {"JOBS_DATABASE_URL": "postgresql://u:secret@127.0.0.1:1/d"}, 5, "u:***@127.0.0.1"),
+    (["list"], {"JOBS_DATABASE_URL": "postgresql://u:secret@127.0.0.1:1/d"}, 5, "//***@127.0.0.1"),
     (["list"], NO_LEDGER, 5, "unable to open"),
     (["--database-url", "sqlite:///ok.py", "list"], {}, 2, "no SQLite database"),
     (["show", "zzz"], "made", 3, "'zzz' is not a run id"),

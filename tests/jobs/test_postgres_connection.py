@@ -13,7 +13,7 @@ import pytest
 
 from jobs.database import Database
 from jobs.errors import ServiceDown
-from jobs.postgres import SILENCE_SECONDS
+from jobs.postgres_connect import SILENCE_SECONDS
 from jobs.settings import Settings
 from tests.faults.proxy import FaultyProxy
 

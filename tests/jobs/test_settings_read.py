@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from jobs.duration import MAX_DURATION, format_duration, parse_duration
 from jobs.errors import ConfigurationError
-from jobs.settings import Settings, hide_password, show, unknown_variables
+from jobs.settings import Settings, unknown_variables
 
 
 @pytest.fixture(autouse=True)
@@ -85,30 +85,6 @@ def test_a_variable_that_is_no_setting_names_the_nearest(monkeypatch):
     monkeypatch.setenv("JOBS_THREAD", "3")
 
     assert unknown_variables() == ["JOBS_THREAD is no setting. Did you mean JOBS_THREADS?"]
-
-
-@pytest.mark.parametrize(
-    ("url", "shown"),
-    [
-        ("postgresql://user:secret@host:5432/db", "postgresql://user:***@host:5432/db"),
-        ("postgresql://user:se@cr:et@host/db", "postgresql://user:***@host/db"),
-        ("redis://:secret@host/0", "redis://:***@host/0"),
-        ("https://secret@sentry.io/1", "https://***@sentry.io/1"),
-        ("postgresql://host/db?password=secret&user=u", "postgresql://host/db?***"),
-        ("sqlite:///jobs.db", "sqlite:///jobs.db"),
-        ("secret", "***"),
-    ],
-)
-def test_a_password_is_not_shown(url, shown):
-    assert hide_password(url) == shown
-    assert "secret" not in show("database_url", url)
-
-
-@given(st.text(st.characters(min_codepoint=33, max_codepoint=126, exclude_characters="/?"), min_size=4))
-def test_no_password_without_a_slash_is_ever_shown(password):
-    shown = hide_password(f"postgresql://user:{password}@host/db")
-
-    assert shown == "postgresql://user:***@host/db"
 
 
 @pytest.mark.parametrize(

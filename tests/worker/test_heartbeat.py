@@ -47,9 +47,7 @@ def holding_one(app, *, starts=True):
         (held,) = claim(connection, [enqueued.id], kinds=["HeartbeatNote"], worker="w", lease=LEASE)
     holdings, lost = Holdings(), []
     holdings.add([held])
-    beat = Heartbeat(
-        app, holdings, worker="w", performing=lambda: [held], cancel=lambda token: None, lose=lost.append
-    )
+    beat = Heartbeat(app, holdings, worker="w", performing=lambda: [held], cancel=lambda token: None, lose=lost.append)
     if starts:
         beat.start()
     try:

@@ -276,7 +276,7 @@ def test_without_a_dsn_sentry_is_off(make_app: MakeApp, sqlite_url: str) -> None
     [
         ({"api_key": "x", "order": 7}, {"api_key": "[Filtered]", "order": 7}),
         ({"deep": [{"Authorization": "x"}]}, {"deep": [{"Authorization": "[Filtered]"}]}),
-        ("postgresql://u:pw@host/db", "postgresql://u:[Filtered]@host/db"),
+        ("postgresql://u:pw@host/db", "postgresql://[Filtered]@host/db"),
         ("pay 4111 1111 1111 1111 now", "pay [Filtered] now"),
         ("key sk_live_0123456789ab", "key [Filtered]"),
         ("x" * 300, "x" * 200 + "…"),

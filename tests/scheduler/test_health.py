@@ -1,0 +1,18 @@
+"""What the scheduler says of itself where it is probed."""
+
+from __future__ import annotations
+
+from jobs.clock import SystemClock
+from scheduler.health import Progress
+
+
+def test_a_turn_that_failed_is_a_problem_until_one_goes_well():  # K.19
+    progress = Progress(SystemClock())
+    progress.turned()
+    assert progress.problems() == []
+
+    progress.ended("The ledger is read only.")
+    assert progress.problems() == ["The ledger is read only."]
+
+    progress.ended(None)
+    assert progress.problems() == []
