@@ -49,7 +49,7 @@ def list_queues(options: Globals, out: Output) -> None:
     from jobs.operations.inspect import status
 
     seen = status(open_app(options), this_operator())
-    out.rows(seen.queues, as_json=fields_of, empty="no queue has a run that is not over")
+    out.rows(seen.shown_queues, as_json=fields_of, empty="no queue has a run that is not over")
 
 
 @queues.command("show")

@@ -127,7 +127,7 @@ def _blocks(seen: Status, wrong: Sequence[Trouble], ledger: str) -> list[Block]:
         Block(pairs=[("ledger", ledger), ("last 5 minutes", ended or "nothing ended")]),
         # Dead letters have a table of their own, below.
         Block("Wrong", pairs=[(_label(one), _told(one)) for one in wrong if one.code != "dead"]),
-        Block("Queues", columns=QUEUE_COLUMNS, rows=seen.queues),
+        Block("Queues", columns=QUEUE_COLUMNS, rows=seen.shown_queues),
         Block("Workers", columns=WORKER_COLUMNS[:5], rows=seen.workers),
         Block("Dead letters", columns=GROUP_COLUMNS[:6], rows=seen.groups),
     ]
@@ -144,7 +144,7 @@ def _told(one: Trouble) -> str:
 
 def _data(seen: Status, wrong: Sequence[Trouble]) -> dict[str, object]:
     return {
-        "queues": seen.queues,
+        "queues": seen.shown_queues,
         "workers": seen.workers,
         "dead_groups": seen.groups,
         "ended_in_5m": {state.value: number for state, number in seen.ended_in_5m.items()},

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Container, Iterable
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import zip_longest
 
 from sqlalchemy import ColumnElement, and_, case, func, literal_column, or_, select
 
@@ -27,8 +29,10 @@ class QueueCount:
     is_paused: bool
 
 
-def queue_counts(session: Executor, *, limit: int = 1000, now: datetime | None = None) -> list[QueueCount]:
-    """One row a queue that has a run which is not finished, or a dead one; or that is paused.
+def queue_counts(session: Executor, *, now: datetime | None = None) -> list[QueueCount]:
+    """By name, one row a queue that has a run which is not finished, or a dead one; or that is paused.
+
+    Of every queue: ``worst_first`` is for who can show only some.
 
     A million succeeded runs are not read; of those that are due, nothing but the index that claims take.
     """
@@ -53,7 +57,7 @@ def queue_counts(session: Executor, *, limit: int = 1000, now: datetime | None =
     dead = _by_queue(session, and_(JobRun.state == literal_column("'dead'"), JobRun.finished_at.is_not(None)))
     paused = paused_queues(session, now=now)
     counts = []
-    for queue in sorted({*due, *waiting, *running, *dead, *paused})[:limit]:
+    for queue in sorted({*due, *waiting, *running, *dead, *paused}):
         now_due, not_yet = due.get(queue), waiting.get(queue)
         counts.append(
             QueueCount(
@@ -68,6 +72,20 @@ def queue_counts(session: Executor, *, limit: int = 1000, now: datetime | None =
             )
         )
     return counts
+
+
+def worst_first(queues: Iterable[QueueCount], *, served: Container[str] = ()) -> list[QueueCount]:
+    """The queues that need a look, or that somebody looks after, before all others.
+
+    A caller may make up names of queues without end. Those that are paused or served come first, for operators and
+    workers named them. Then, in turn, the queue whose oldest run has waited longest and the one with most dead runs.
+    """
+    every = list(queues)
+    known = [one for one in every if one.is_paused or one.queue in served]
+    oldest = sorted((one for one in every if one.oldest_seconds), key=lambda one: -(one.oldest_seconds or 0.0))
+    deadliest = sorted((one for one in every if one.dead), key=lambda one: -one.dead)
+    in_turn = [one for pair in zip_longest(oldest, deadliest) for one in pair if one is not None]
+    return list({one.queue: one for one in (*known, *in_turn, *every)}.values())
 
 
 def _count(which: ColumnElement[bool]) -> ColumnElement[int]:

@@ -177,6 +177,18 @@ def list_schedules(
     return _records(session, query, now=None)
 
 
+def next_first(session: Executor, *, limit: int) -> list[ScheduleRecord]:
+    """Schedules in the order of their next slots, so that what is late comes first; paused and ended ones last."""
+    waits = JobSchedule.paused_at.is_(None) & JobSchedule.next_slot_at.is_not(None)
+    query = select(*_COLUMNS).order_by(waits.desc(), JobSchedule.next_slot_at, JobSchedule.name).limit(limit)
+    return _records(session, query, now=None)
+
+
+def count(session: Executor) -> int:
+    """How many there are."""
+    return session.scalar(select(func.count()).select_from(JobSchedule)) or 0
+
+
 def add(session: Executor, values: Mapping[str, Any], *, next_slot_at: datetime | None, now: datetime) -> bool:
     """Insert a schedule whose slots count from ``now``, the ledger's moment; False when its name is taken."""
     make = postgresql.insert if dialect_of(session) == "postgresql" else sqlite.insert

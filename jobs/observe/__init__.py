@@ -29,7 +29,7 @@ def watch(app: App, *, metrics_folder: Path | None = None) -> Callable[[], None]
         from jobs import registry
         from jobs.observe.metrics import subscribe as count
 
-        closing.append(count(app, metrics_folder, kinds=registry.names()))
+        closing.append(count(app, metrics_folder, kinds=registry.names(), queues=app.settings.queues or ()))
     if app.settings.sentry_dsn:
         from jobs.observe.sentry import subscribe as report
 

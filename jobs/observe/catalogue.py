@@ -1,7 +1,7 @@
 """Every metric by name, with its labels: what the endpoints export, and what alerts and dashboards may ask for.
 
-Names and labels are public: changing one is a breaking change. No label ever holds an id, a message or a name
-that a caller made up.
+Names and labels are public: changing one is a breaking change. No label ever holds an id or a message. What a caller
+made up is a label in none of the worker's, and in the ledger's only among the first thousand queues.
 """
 
 from __future__ import annotations
@@ -73,6 +73,8 @@ QUEUE_RUNS = _gauge("jobs_queue_runs", "Runs by queue and state.", "queue", "sta
 OLDEST_AGE = _gauge("jobs_queue_oldest_age_seconds", "Since the oldest ready run was due.", "queue", "paused")
 LATENCY_TARGET = _gauge("jobs_queue_latency_target_seconds", "How old the oldest ready run may be.", "queue")
 QUEUE_WORKERS = _gauge("jobs_queue_workers", "Live worker processes that serve the queue.", "queue")
+QUEUES_LEFT_OUT = _gauge("jobs_queues_left_out", "Queues that have no series, beyond the first thousand.")
+RUNS_LEFT_OUT = _gauge("jobs_queue_runs_left_out", "Runs of the queues that have no series, by state.", "state")
 DEAD_LETTERS = _gauge("jobs_dead_letters", "Dead runs that nobody has replayed or purged.", "queue")
 LEASES_EXPIRED = _gauge("jobs_leases_expired", "Running runs whose lease is over and that nobody has rescued.")
 THREADS = _gauge("jobs_worker_threads", "Threads of live worker processes.")
@@ -83,6 +85,7 @@ LAST_SUCCESS = _gauge(
     "jobs_schedule_last_success_timestamp_seconds", "When a run of the schedule last succeeded.", "schedule"
 )
 NEXT_RUN = _gauge("jobs_schedule_next_run_timestamp_seconds", "The schedule's next slot.", "schedule")
+SCHEDULES_LEFT_OUT = _gauge("jobs_schedules_left_out", "Schedules that have no series, beyond the first thousand.")
 
 LEDGER = (
     LEDGER_UP,
@@ -91,6 +94,8 @@ LEDGER = (
     OLDEST_AGE,
     LATENCY_TARGET,
     QUEUE_WORKERS,
+    QUEUES_LEFT_OUT,
+    RUNS_LEFT_OUT,
     DEAD_LETTERS,
     LEASES_EXPIRED,
     THREADS,
@@ -99,6 +104,7 @@ LEDGER = (
     LATENESS,
     LAST_SUCCESS,
     NEXT_RUN,
+    SCHEDULES_LEFT_OUT,
 )
 """What the ledger endpoint exports: read from the ledger, and so the same whichever process is asked."""
 

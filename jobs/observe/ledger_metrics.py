@@ -18,7 +18,7 @@ from prometheus_client.registry import Collector
 
 from jobs.app import App
 from jobs.errors import JobsError
-from jobs.ledger.gauges import Gauges, read_gauges
+from jobs.ledger.gauges import STATES, Gauges, read_gauges
 from jobs.observe import catalogue
 from jobs.observe.endpoint import Answer, Endpoint, Route, as_json
 from jobs.observe.schedule_gauges import schedule_gauges
@@ -140,12 +140,11 @@ def _index_problem(app: App) -> str:
 
 
 def _families(gauges: Gauges, *, default_target: float) -> list[Metric]:
-    states = ("ready", "scheduled", "retrying", "running", "dead")
     targets = {**{one.queue: default_target for one in gauges.queues}, **gauges.targets}
     return [
         _family(
             catalogue.QUEUE_RUNS,
-            [((one.queue, state), float(getattr(one, state))) for one in gauges.queues for state in states],
+            [((one.queue, state), float(getattr(one, state))) for one in gauges.queues for state in STATES],
         ),
         _family(
             catalogue.OLDEST_AGE,
@@ -154,6 +153,11 @@ def _families(gauges: Gauges, *, default_target: float) -> list[Metric]:
         _family(catalogue.LATENCY_TARGET, [((queue,), seconds) for queue, seconds in targets.items()]),
         _family(catalogue.QUEUE_WORKERS, [((queue,), float(n)) for queue, n in gauges.queue_workers.items()]),
         _family(catalogue.DEAD_LETTERS, [((one.queue,), float(one.dead)) for one in gauges.queues]),
+        _family(catalogue.QUEUES_LEFT_OUT, [((), float(gauges.queues_left_out))]),
+        _family(
+            catalogue.RUNS_LEFT_OUT,
+            [((state,), float(getattr(gauges.left_out, state) if gauges.left_out else 0)) for state in STATES],
+        ),
         _family(catalogue.LEASES_EXPIRED, [((), float(gauges.leases_expired))]),
         _family(catalogue.THREADS, [((), float(gauges.threads))]),
         _family(catalogue.THREADS_BUSY, [((), float(gauges.busy))]),

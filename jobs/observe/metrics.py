@@ -23,22 +23,22 @@ from jobs.states import CHARGED, FINAL, Outcome, RunState
 UNKNOWN = "unknown"
 """The label of a kind that this process does not know: a made-up one cannot make a series."""
 OTHER = "other"
-MAX_QUEUES = 200
-"""Queues that a process tells apart. Source: decision; a queue may be named at enqueue, so they need a bound."""
+"""The label of a queue that no job of this process declares and that it does not serve, for the same reason."""
 
 
 class Meter:
     """Counts the events of one process."""
 
-    def __init__(self, counts: Counts) -> None:
+    def __init__(self, counts: Counts, *, queues: Sequence[str] = ()) -> None:
         self._counts = counts
         self._kinds: dict[str, str] = {}
-        self._queues: set[str] = set()
+        self._queues = set(queues)
 
     def begin_at_zero(self, kinds: Sequence[str]) -> None:
         """Make the series of these kinds be there: a counter that appears at 1 has no rate."""
         for kind in kinds:
-            queue = self._queue(registry.get(kind).options.queue)
+            queue = registry.get(kind).options.queue
+            self._queues.add(queue)
             for outcome in (Outcome.SUCCEEDED, Outcome.FAILED):
                 self._counts.add(catalogue.ATTEMPTS, (queue, kind, outcome.value), 0)
             for state in sorted(FINAL):
@@ -102,18 +102,16 @@ class Meter:
         return known
 
     def _queue(self, queue: str) -> str:
-        if queue in self._queues:
-            return queue
-        if len(self._queues) >= MAX_QUEUES:
-            return OTHER
-        self._queues.add(queue)
-        return queue
+        return queue if queue in self._queues else OTHER
 
 
-def subscribe(app: App, folder: Path, *, kinds: Sequence[str] = ()) -> Callable[[], None]:
-    """Count what happens into files in ``folder``; what to call when no more will."""
+def subscribe(app: App, folder: Path, *, kinds: Sequence[str] = (), queues: Sequence[str] = ()) -> Callable[[], None]:
+    """Count what happens into files in ``folder``; what to call when no more will.
+
+    ``queues``: those that this process serves, beside those that its kinds declare.
+    """
     counts = Counts(folder, buckets=app.settings.metrics_buckets or catalogue.BUCKETS)
-    meter = Meter(counts)
+    meter = Meter(counts, queues=queues)
     meter.begin_at_zero(kinds)
     app.events.subscribe(AttemptEnded, meter.count_ends)
     app.events.subscribe(RunEnqueued, meter.count_enqueued)

@@ -10,7 +10,7 @@ from jobs.observe import catalogue
 
 ROLE = "scheduler"
 MAX_SCHEDULES = 1000
-"""Schedules that are told of, by name. Source: decision; a series each for three metrics."""
+"""Schedules that are told of, the latest first. Source: decision; a series each for three metrics."""
 
 Sample = tuple[catalogue.Metric, Sequence[str], float]
 
@@ -22,8 +22,10 @@ def schedule_gauges(app: App) -> Callable[[], Iterator[Sample]]:
         with app.database.read() as connection:
             current = leader.leader(connection, ROLE)
             now = schedules.ledger_moment(connection)
-            known = schedules.list_schedules(connection, limit=MAX_SCHEDULES)
+            known = schedules.next_first(connection, limit=MAX_SCHEDULES)
+            left_out = schedules.count(connection) - len(known)
             successes = schedules.last_successes(connection, [one.name for one in known])
+        yield catalogue.SCHEDULES_LEFT_OUT, (), float(max(0, left_out))
         if current is not None:
             yield catalogue.LAST_TICK, (), current.ticked_at.timestamp()
         for one in known:

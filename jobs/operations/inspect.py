@@ -82,6 +82,9 @@ def related(app: App, operator: Operator, run_id: UUID, *, limit: int = 20) -> l
     return list_runs(app, operator, Selector(parents=(run_id,)), limit=limit).runs
 
 
+MOST_QUEUES = 1000
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Status:
     """The ledger at a glance: what waits, what is wrong, and who works."""
@@ -93,6 +96,13 @@ class Status:
 
     def total(self, name: str) -> int:
         return sum(getattr(queue, name) for queue in self.queues)
+
+    @property
+    def shown_queues(self) -> list[reports.QueueCount]:
+        """By name, the thousand queues that need a look most: callers may have made up any number of them."""
+        served = {queue for worker in self.workers for queue in worker.queues}
+        worst = reports.worst_first(self.queues, served=served)[:MOST_QUEUES]
+        return sorted(worst, key=lambda one: one.queue)
 
     @property
     def oldest_seconds(self) -> float:

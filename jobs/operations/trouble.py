@@ -60,7 +60,7 @@ def troubles(app: App, operator: Operator) -> list[Trouble]:
 
 def _unserved(seen: Gauges) -> Iterator[Trouble]:
     if not seen.threads:
-        ready, running = (sum(getattr(one, name) for one in seen.queues) for name in ("ready", "running"))
+        ready, running = seen.total("ready"), seen.total("running")
         if ready or running:
             said = f"No worker is live; {ready:,} {_runs(ready)} ready" + (
                 f", {running:,} running." if running else "."
@@ -91,7 +91,7 @@ def _late(app: App, seen: Gauges) -> Iterator[Trouble]:
 
 def _schedules(connection: Executor) -> Iterator[Trouble]:
     now = schedules.ledger_moment(connection)
-    every = schedules.list_schedules(connection, limit=1000)
+    every = schedules.next_first(connection, limit=1000)
     for one in _most([one for one in every if one.problem]):
         yield Trouble(
             code="broken_schedule", is_bad=True, subject=one.name, command=f"schedules show {_word(one.name)}",
@@ -120,7 +120,7 @@ def _lost(seen: Gauges) -> Iterator[Trouble]:
 
 
 def _dead(connection: Executor, seen: Gauges, operator: Operator) -> Iterator[Trouble]:
-    total = sum(one.dead for one in seen.queues)
+    total = seen.total("dead")
     if not total:
         return
     groups = reports.dead_groups(connection, limit=MOST)
