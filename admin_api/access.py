@@ -87,8 +87,14 @@ async def operator_of(identity: Annotated[Identity, Depends(identify)]) -> Opera
 
 
 async def address_of(request: Request) -> str | None:
-    """Where the request comes from; behind a proxy that is believed, what it says."""
-    return request.client.host if request.client is not None else None
+    """Where the request comes from; behind a proxy that is believed, what it says.
+
+    None where it cannot be known: behind a proxy that nobody named, everybody comes from the same address.
+    """
+    settings = house_of(request).app.settings
+    if request.client is None or (settings.api_behind_tls and not settings.api_proxies):
+        return None
+    return request.client.host
 
 
 Who = Annotated[Identity, Depends(identify)]

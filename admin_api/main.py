@@ -69,6 +69,8 @@ def serve(app: App, *, ready: Callable[[str], None] = lambda url: None, port: in
     _give_way()
     listener = listen(settings.api_host, settings.api_port if port is None else port)
     server = make_server(app)
+    if settings.api_behind_tls and not settings.api_proxies:
+        log.warning("JOBS_API_PROXIES is not set, so nobody is slowed down by their address when they sign in")
     _spare_what_is_loaded()
     ready(url_of(listener))
     with listener:

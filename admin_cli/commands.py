@@ -50,6 +50,7 @@ COMMANDS: dict[str, Entry] = {
     "metrics": Entry("admin_cli.metrics:metrics", "The ledger's metrics, for Prometheus.", LOOK),
     "users": Entry("admin_cli.users:users", "Who may use the API and its pages.", SETUP),
     "tokens": Entry("admin_cli.users:tokens", "Tokens, with which programs use the API.", SETUP),
+    "sessions": Entry("admin_cli.sessions:sessions", "Who is signed in, from where, and ending that.", SETUP),
     "config": Entry("admin_cli.config:config", "The settings, and where each comes from.", SETUP),
     "migrate": Entry("admin_cli.migrate:migrate", "Make, move and show the ledger's tables.", SETUP),
     "import-dramatiq": Entry(

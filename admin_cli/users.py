@@ -26,6 +26,7 @@ USER_COLUMNS = (
     Column("disabled_at", heading="DISABLED"),
     Column("created_at", heading="CREATED"),
     Column("created_by", heading="BY", gives=1),
+    Column("expires_at", heading="EXPIRES", gives=2),
 )
 TOKEN_COLUMNS = (
     Column("id", is_id=True),
@@ -51,10 +52,13 @@ def users() -> None:
 @users.command("create")
 @click.argument("name")
 @click.option("--role", type=ROLE, required=True, help="What the user may do.")
+@click.option("--for", "lasts", type=DURATION, metavar="DURATION", help="How long they may sign in: 90d.")
 @FROM_STDIN
 @REASON
 @pass_globals
-def create(options: Globals, name: str, role: str, password_stdin: bool, reason: str | None) -> None:
+def create(
+    options: Globals, name: str, role: str, lasts: timedelta | None, password_stdin: bool, reason: str | None
+) -> None:
     """Add a user; the password is asked for, and shown nowhere.
 
     \b
@@ -66,8 +70,9 @@ def create(options: Globals, name: str, role: str, password_stdin: bool, reason:
     from jobs.operations.users import create_user
 
     user = create_user(
-        app, this_operator(), name, password=_password(from_stdin=password_stdin), role=role, reason=reason
-    )
+        app, this_operator(), name, password=_password(from_stdin=password_stdin), role=role, reason=reason,
+        lasts=lasts,
+    )  # fmt: skip
     streams.say(visible(f"user {user.name} may sign in as {user.role}."))
 
 
@@ -94,7 +99,7 @@ def list_users(options: Globals, out: Output, limit: int) -> None:
 @REASON
 @pass_globals
 def reset(options: Globals, name: str, password_stdin: bool, reason: str | None) -> None:
-    """Give a user another password; every session of theirs ends.
+    """Give a user another password; every session and link of theirs ends.
 
     \b
     Example:
@@ -113,7 +118,7 @@ def reset(options: Globals, name: str, password_stdin: bool, reason: str | None)
 @REASON
 @pass_globals
 def disable(options: Globals, name: str, reason: str | None) -> None:
-    """Let a user in no more; sessions and tokens end at once.
+    """Let a user in no more; sessions, links and tokens end at once.
 
     \b
     Example:

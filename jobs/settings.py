@@ -7,6 +7,7 @@ twin with the suffix ``_FILE``. Code below ``boot`` receives values and never re
 from __future__ import annotations
 
 import difflib
+import ipaddress
 import os
 import re
 from collections.abc import Container, Iterable, Mapping
@@ -148,7 +149,9 @@ class Settings(BaseModel):
     api_port: int = Field(9180, ge=0, le=65535, description="Port of the API and its pages; 0: any free one.")
     api_behind_tls: bool = Field(False, description="TLS ends before the API: it may listen on other addresses too.")
     api_hosts: Words = Field((), description="Host names that the API answers to, besides localhost.")
-    api_proxies: Words = Field((), description="Addresses of proxies whose X-Forwarded-For the API believes.")
+    api_proxies: Words = Field(
+        (), description="Addresses and networks of proxies whose X-Forwarded-For the API believes."
+    )
     api_secret: str | None = Field(
         None,
         repr=False,
@@ -163,6 +166,18 @@ class Settings(BaseModel):
         if any(not 0 < one < float("inf") for one in bounds) or list(bounds) != sorted(set(bounds)):
             raise ValueError("bounds must be above zero and rise: 0.1,1,10")
         return bounds
+
+    @field_validator("api_proxies")
+    @classmethod
+    def _check_proxies(cls, proxies: tuple[str, ...]) -> tuple[str, ...]:
+        for one in proxies:
+            try:
+                network = ipaddress.ip_network(one)
+            except ValueError:
+                raise ValueError(f"{one!r} is no address and no network: 10.0.0.5 or 10.0.0.0/24") from None
+            if network.prefixlen == 0:
+                raise ValueError(f"{one} would believe anyone; name your proxies")
+        return proxies
 
     @field_validator("sentry_dsn")
     @classmethod

@@ -38,8 +38,14 @@ def list_users(app: Ledger, by: By, paging: Pages) -> Envelope[list[User]]:
 
 @router.post("/users", summary="Create a user", status_code=201, tags=USERS)
 def create_user(app: Ledger, by: By, body: NewUser, response: Response) -> Envelope[User]:
-    """409 where the name is taken. Users are never deleted, for the audit names them; disable them."""
-    made = users.create_user(app, by, body.name, password=body.password, role=body.role, reason=body.reason)
+    """409 where the name is taken. Users are never deleted, for the audit names them; disable them.
+
+    One that a token makes may do no more than the token, and ends with it.
+    """
+    lasts = None if body.lasts_days is None else timedelta(days=body.lasts_days)
+    made = users.create_user(
+        app, by, body.name, password=body.password, role=body.role, reason=body.reason, lasts=lasts
+    )  # fmt: skip
     response.headers["Location"] = f"/v1/users/{made.name}"
     return Envelope(data=User.model_validate(made))
 
@@ -57,7 +63,7 @@ def change_role(app: Ledger, by: By, name: str, body: NewRole) -> Envelope[User]
 
 @router.put("/users/{name}/password", summary="Reset a user's password", tags=USERS)
 def reset_password(app: Ledger, by: By, name: str, body: NewPassword) -> Envelope[User]:
-    """Every session of theirs ends; tokens stay."""
+    """Every session and link of theirs ends; tokens stay. Not with a token."""
     found = users.reset_password(app, by, name, password=body.password, reason=body.reason)
     return Envelope(data=User.model_validate(found))
 
@@ -78,7 +84,10 @@ def list_tokens(app: Ledger, by: By, query: Annotated[TokenQuery, Query()]) -> E
 
 @router.post("/tokens", summary="Create a token", status_code=201, tags=TOKENS)
 def create_token(app: Ledger, by: By, body: NewToken) -> Envelope[TokenMade]:
-    """The secret is told here, and never again."""
+    """The secret is told here, and never again.
+
+    One that a token makes allows no more, holds no longer, and ends with it.
+    """
     made, secret = tokens.create_token(
         app, by, user=body.user, name=body.name, permissions=body.permissions,
         lasts=timedelta(days=body.lasts_days), reason=body.reason,
@@ -88,6 +97,6 @@ def create_token(app: Ledger, by: By, body: NewToken) -> Envelope[TokenMade]:
 
 @router.delete("/tokens/{id}", summary="Revoke a token", status_code=204, tags=TOKENS)
 def revoke_token(app: Ledger, by: By, id: UUID, because: Annotated[Because, Query()]) -> Response:
-    """It ends at once; one that has ended stays so."""
+    """It ends at once, and what it made; one that has ended stays so."""
     tokens.revoke_token(app, by, id, reason=because.reason)
     return Response(status_code=204)

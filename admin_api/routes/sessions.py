@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from datetime import datetime
+from typing import Annotated, Literal
+from uuid import UUID
 
-from fastapi import APIRouter, Response
+from fastapi import APIRouter, Query, Response
 from pydantic import BaseModel, Field
 
-from admin_api.access import ACCESS_LASTS, Address, Who, write_access
+from admin_api.access import ACCESS_LASTS, Address, By, Who, write_access
 from admin_api.envelope import Envelope
 from admin_api.failing import ANSWERS
-from admin_api.house import House, TheHouse
+from admin_api.house import House, Ledger, TheHouse
+from admin_api.paging import Paging, page
 from admin_api.route import Route
-from admin_api.shapes.base import Given
+from admin_api.shapes.base import Because, Given, Shape
+from jobs.operations import sessions as service
 from jobs.operations import sign_in
 from jobs.operations.sign_in import Opened
 
@@ -37,6 +41,24 @@ class Session(BaseModel):
     refresh_token: str = Field(description="Serves once.")
 
 
+class SessionQuery(Paging):
+    user: str | None = Field(None, max_length=200, description="Only this user's.")
+
+
+class SignedIn(Shape):
+    """A session that holds: of a page, of the API, or a link that was not used yet."""
+
+    id: UUID
+    kind: Literal["page", "api", "link"]
+    user: str = Field(validation_alias="actor", examples=["ada"])
+    role: str
+    created_at: datetime
+    seen_at: datetime
+    expires_at: datetime
+    address: str | None = Field(description="Where it was opened.", examples=["192.0.2.7"])
+    parent_id: UUID | None = Field(description="The link that opened it.")
+
+
 class Me(BaseModel):
     name: str = Field(examples=["ada"])
     permissions: list[str] = Field(examples=[["runs:read"]])
@@ -59,11 +81,25 @@ def read_session(who: Who) -> Envelope[Me]:
     return Envelope(data=Me(name=who.operator.name, permissions=sorted(who.operator.permissions)))
 
 
+@router.get("", summary="List sessions")
+def list_sessions(app: Ledger, by: By, query: Annotated[SessionQuery, Query()]) -> Envelope[list[SignedIn]]:
+    """Sessions and links that hold, the newest first: all of them for who sees to users, else one's own."""
+    found = service.list_sessions(app, by, user=query.user, before=query.after_id, limit=query.more)
+    return page(found, query, SignedIn.model_validate, place=lambda one: one.id)
+
+
 @router.delete("/current", status_code=204, summary="Sign out")
 def delete_session(house: TheHouse, who: Who) -> Response:
     """Ends the session of the access token, with all its refresh tokens. A machine token is not ended by this."""
     if who.session_id is not None:
         sign_in.sign_out(house.app, who.session_id)
+    return Response(status_code=204)
+
+
+@router.delete("/{id}", status_code=204, summary="End a session")
+def end_session(app: Ledger, by: By, id: UUID, because: Annotated[Because, Query()]) -> Response:
+    """It ends at once, with its refresh tokens; a link, with the session that it opened."""
+    service.end_session(app, by, id, reason=because.reason)
     return Response(status_code=204)
 
 

@@ -21,12 +21,15 @@ class User(Shape):
     created_by: str
     password_set_at: datetime
     disabled_at: datetime | None
+    expires_at: datetime | None = Field(description="Until when the user may sign in; null: until disabled.")
+    parent_id: UUID | None = Field(description="The token that made the user, and ends it.")
 
 
 class NewUser(Because):
     name: str = Field(max_length=200, examples=["ada"])
     role: Role = Field(examples=["operator"])
     password: str = Field(max_length=1000, examples=["correct horse battery staple"])
+    lasts_days: float | None = Field(None, gt=0, le=36500, description="For how long; not said: until disabled.")
 
 
 class NewRole(Because):
@@ -50,6 +53,7 @@ class Token(Shape):
     expires_at: datetime
     revoked_at: datetime | None
     used_at: datetime | None
+    parent_id: UUID | None = Field(description="The token that made it, and ends it.")
 
 
 class TokenMade(Token):

@@ -15,6 +15,7 @@ from sqlalchemy import (
     Float,
     String,
     Uuid,
+    and_,
     bindparam,
     case,
     delete,
@@ -25,6 +26,7 @@ from sqlalchemy import (
     update,
 )
 
+from jobs.ledger import users
 from jobs.models import OperatorRefresh, OperatorSession, OperatorUser
 from jobs.prepared import Prepared
 from jobs.sql import Executor, ledger_now, plus_seconds
@@ -42,8 +44,11 @@ class SessionRecord:
     user_id: UUID | None
     actor: str
     role: str
+    created_at: datetime
     seen_at: datetime
     expires_at: datetime
+    address: str | None
+    parent_id: UUID | None
 
 
 # Made once: every request asks one of them.
@@ -54,14 +59,17 @@ _HELD = (
         OperatorSession.user_id,
         OperatorSession.actor,
         case((OperatorSession.user_id.is_(None), OperatorSession.role), else_=OperatorUser.role).label("role"),
+        OperatorSession.created_at,
         OperatorSession.seen_at,
         OperatorSession.expires_at,
+        OperatorSession.address,
+        OperatorSession.parent_id,
     )
     .outerjoin(OperatorUser, OperatorUser.id == OperatorSession.user_id)
     .where(
         OperatorSession.revoked_at.is_(None),
         OperatorSession.expires_at > ledger_now(),
-        or_(OperatorSession.user_id.is_(None), OperatorUser.disabled_at.is_(None)),
+        or_(OperatorSession.user_id.is_(None), users.holds()),
     )
 )
 _FIELDS = tuple(_HELD.selected_columns.keys())
@@ -84,11 +92,13 @@ def open_session(
     secret_hash: str,
     lasts: timedelta,
     address: str | None = None,
+    parent_id: UUID | None = None,
 ) -> None:
     session.execute(
         insert(OperatorSession).values(
             id=session_id, kind=kind, user_id=user_id, actor=actor, role=role, secret_hash=secret_hash,
             created_at=ledger_now(), seen_at=ledger_now(), expires_at=_in(lasts), address=address,
+            parent_id=parent_id,
         ),
         {"now": None},
     )  # fmt: skip
@@ -102,6 +112,35 @@ def by_secret(session: Executor, secret_hash: str, *, kind: str, idle: timedelta
 def by_id(session: Executor, session_id: UUID) -> SessionRecord | None:
     """The session of an access token, if it holds."""
     return _one(session, _BY_ID, id=session_id, kind="api")
+
+
+def lock_session(session: Executor, session_id: UUID) -> SessionRecord | None:
+    """A session that holds, which nobody else changes until the transaction ends."""
+    row = session.execute(
+        _HELD.where(OperatorSession.id == session_id).with_for_update(of=OperatorSession), {"now": None}
+    ).one_or_none()
+    return None if row is None else SessionRecord(**row._mapping)
+
+
+def list_sessions(
+    session: Executor, *, idle: timedelta, user: str | None = None, before: UUID | None = None, limit: int = 50
+) -> list[SessionRecord]:
+    """Sessions and links that hold, the newest first; pages only while seen within ``idle``."""
+    query = _HELD.where(or_(OperatorSession.kind != "page", OperatorSession.seen_at > _in(-idle)))
+    query = query.order_by(OperatorSession.id.desc()).limit(limit)
+    if user is not None:
+        query = query.where(OperatorSession.actor == user)
+    if before is not None:
+        query = query.where(OperatorSession.id < before)
+    return [SessionRecord(**row._mapping) for row in session.execute(query, {"now": None})]
+
+
+def find_session(session: Executor, session_id: UUID) -> SessionRecord | None:
+    """A session, whether it holds or not; ``role`` is the one it was opened with."""
+    row = session.execute(
+        select(*(getattr(OperatorSession, name) for name in _FIELDS)).where(OperatorSession.id == session_id)
+    ).one_or_none()
+    return None if row is None else SessionRecord(**row._mapping)
 
 
 def see(session: Executor, session_id: UUID) -> None:
@@ -120,13 +159,14 @@ def use_link(session: Executor, secret_hash: str) -> SessionRecord | None:
 
 
 def revoke(session: Executor, session_id: UUID) -> bool:
-    """End a session. False: it had ended."""
-    return bool(_revoke(session, OperatorSession.id == session_id))
+    """End a session, and what a link opened. False: it had ended."""
+    return bool(_revoke(session, or_(OperatorSession.id == session_id, OperatorSession.parent_id == session_id)))
 
 
-def revoke_user(session: Executor, user_id: UUID) -> int:
-    """End every session of a user; how many."""
-    return _revoke(session, OperatorSession.user_id == user_id)
+def revoke_user(session: Executor, user_id: UUID, name: str, *, but: UUID | None = None) -> int:
+    """End every session and link of a user, also those that a link opened under the name; how many."""
+    where = or_(OperatorSession.user_id == user_id, OperatorSession.actor == name)
+    return _revoke(session, where if but is None else and_(where, OperatorSession.id != but))
 
 
 def add_refresh(session: Executor, secret_hash: str, session_id: UUID, *, lasts: timedelta) -> None:

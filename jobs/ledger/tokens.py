@@ -5,15 +5,16 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import String, bindparam, insert, literal, select, update
+from sqlalchemy import String, bindparam, insert, select, update
 
+from jobs.ledger import users
 from jobs.models import OperatorToken, OperatorUser
 from jobs.prepared import Prepared
-from jobs.sql import Executor, ledger_now, plus_seconds
+from jobs.sql import Executor, ledger_now
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,6 +31,7 @@ class Token:
     expires_at: datetime
     revoked_at: datetime | None
     used_at: datetime | None
+    parent_id: UUID | None = None
 
 
 _QUERY = select(
@@ -43,6 +45,7 @@ _QUERY = select(
     OperatorToken.expires_at,
     OperatorToken.revoked_at,
     OperatorToken.used_at,
+    OperatorToken.parent_id,
 ).join(OperatorUser, OperatorUser.id == OperatorToken.user_id)
 _FIELDS = tuple(_QUERY.selected_columns.keys())
 _BY_SECRET = Prepared(
@@ -50,7 +53,7 @@ _BY_SECRET = Prepared(
         OperatorToken.secret_hash == bindparam("secret_hash", type_=String()),
         OperatorToken.revoked_at.is_(None),
         OperatorToken.expires_at > ledger_now(),
-        OperatorUser.disabled_at.is_(None),
+        users.holds(),
     )
 )
 """Every request of a program asks it."""
@@ -58,13 +61,13 @@ _BY_SECRET = Prepared(
 
 def insert_token(
     session: Executor, token_id: UUID, *, user_id: UUID, name: str, secret_hash: str, permissions: Sequence[str],
-    lasts: timedelta,
+    expires_at: datetime, parent_id: UUID | None,
 ) -> None:  # fmt: skip
     session.execute(
         insert(OperatorToken).values(
             id=token_id, user_id=user_id, name=name, secret_hash=secret_hash,
             permissions=json.dumps(sorted(permissions)), created_at=ledger_now(),
-            expires_at=plus_seconds(ledger_now(), literal(lasts.total_seconds())),
+            expires_at=expires_at, parent_id=parent_id,
         ),
         {"now": None},
     )  # fmt: skip
@@ -91,6 +94,17 @@ def list_tokens(
     if before is not None:
         query = query.where(OperatorToken.id < before)
     return [_token(row) for row in session.execute(query)]
+
+
+def lock_token(session: Executor, token_id: UUID) -> Token | None:
+    """A token that holds, which nobody else changes until the transaction ends; the caller holds its user."""
+    row = session.execute(
+        _QUERY.where(
+            OperatorToken.id == token_id, OperatorToken.revoked_at.is_(None), OperatorToken.expires_at > ledger_now()
+        ).with_for_update(of=OperatorToken),
+        {"now": None},
+    ).one_or_none()
+    return None if row is None else _token(row)
 
 
 def see(session: Executor, token_id: UUID) -> None:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import select, update
+from sqlalchemy import ColumnElement, and_, or_, select, update
 
 from jobs.models import OperatorUser
 from jobs.sql import Executor, dialect_of, insert_into, ledger_now
@@ -24,20 +25,33 @@ class User:
     created_by: str
     password_set_at: datetime
     disabled_at: datetime | None
+    expires_at: datetime | None = None
+    parent_id: UUID | None = None
 
     @property
     def is_disabled(self) -> bool:
         return self.disabled_at is not None
 
 
+def holds() -> ColumnElement[bool]:
+    """Whether a user may sign in now."""
+    return and_(
+        OperatorUser.disabled_at.is_(None),
+        or_(OperatorUser.expires_at.is_(None), OperatorUser.expires_at > ledger_now()),
+    )
+
+
 _COLUMNS = tuple(getattr(OperatorUser, name) for name in User.__dataclass_fields__)
 
 
-def insert_user(session: Executor, user_id: UUID, *, name: str, password_hash: str, role: str, by: str) -> bool:
+def insert_user(
+    session: Executor, user_id: UUID, *, name: str, password_hash: str, role: str, by: str,
+    expires_at: datetime | None = None, parent_id: UUID | None = None,
+) -> bool:  # fmt: skip
     """Add a user. False: the name is taken."""
     query = insert_into(dialect_of(session), OperatorUser).values(
         id=user_id, name=name, password_hash=password_hash, role=role, created_by=by,
-        created_at=ledger_now(), password_set_at=ledger_now(),
+        created_at=ledger_now(), password_set_at=ledger_now(), expires_at=expires_at, parent_id=parent_id,
     ).on_conflict_do_nothing(index_elements=["name"]).returning(OperatorUser.id)  # fmt: skip
     return session.execute(query, {"now": None}).one_or_none() is not None
 
@@ -53,12 +67,20 @@ def find_user(session: Executor, name: str) -> User | None:
     return None if row is None else User(**row._mapping)
 
 
+def lock_users(session: Executor, names: Iterable[str]) -> dict[str, User]:
+    """Those of these users that there are, as they are now; nobody else changes them until the transaction ends."""
+    rows = session.execute(
+        # In one order, so that two who lock do not wait for each other.
+        select(*_COLUMNS).where(OperatorUser.name.in_(list(names))).order_by(OperatorUser.name).with_for_update()
+    )
+    return {row.name: User(**row._mapping) for row in rows}
+
+
 def password_of(session: Executor, name: str) -> tuple[User, str] | None:
     """A user who may sign in, and the hash of the password."""
     row = session.execute(
-        select(*_COLUMNS, OperatorUser.password_hash).where(
-            OperatorUser.name == name, OperatorUser.disabled_at.is_(None)
-        )
+        select(*_COLUMNS, OperatorUser.password_hash).where(OperatorUser.name == name, holds()),
+        {"now": None},
     ).one_or_none()
     if row is None:
         return None

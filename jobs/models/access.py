@@ -28,6 +28,9 @@ class OperatorUser(Base):
     created_by: Mapped[str] = mapped_column(String(200))
     password_set_at: Mapped[datetime] = mapped_column(UtcDateTime)
     disabled_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    parent_id: Mapped[UUID | None] = mapped_column(Uuid)
+    """The token that made the user; none for one made by a session or at the command line."""
+    expires_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
 
     __table_args__ = (
         Index("uq_operator_users_name", "name", unique=True),
@@ -51,6 +54,8 @@ class OperatorSession(Base):
     expires_at: Mapped[datetime] = mapped_column(UtcDateTime)
     revoked_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     address: Mapped[str | None] = mapped_column(String(64))
+    parent_id: Mapped[UUID | None] = mapped_column(Uuid)
+    """The link that opened it; none for one opened with a password."""
 
     __table_args__ = (
         # ledger/sessions.py, who sent the cookie.
@@ -90,10 +95,14 @@ class OperatorToken(Base):
     expires_at: Mapped[datetime] = mapped_column(UtcDateTime)
     revoked_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     used_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    parent_id: Mapped[UUID | None] = mapped_column(Uuid)
+    """The token that made it, and ends it; none for one made by a session or at the command line."""
 
     __table_args__ = (
         # ledger/tokens.py, whose token is it.
         Index("uq_operator_tokens_secret", "secret_hash", unique=True),
+        # ledger/family.py, what a user's tokens made.
+        Index("ix_operator_tokens_user", "user_id"),
     )
 
 
@@ -117,6 +126,8 @@ class OperatorRequest(Base):
 
     actor: Mapped[str] = mapped_column(String(200), primary_key=True)
     key: Mapped[str] = mapped_column(String(100), primary_key=True)
+    scope: Mapped[str] = mapped_column(String(16), primary_key=True, server_default="")
+    """What the credential allowed, as a hash: a narrower one is not told what a wider one was."""
     fingerprint: Mapped[str] = mapped_column(String(64))
     status: Mapped[int | None] = mapped_column(Integer)
     answer: Mapped[str | None] = mapped_column(Text)

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import datetime
 from enum import StrEnum
+from typing import Literal
+from uuid import UUID
 
 from jobs.errors import Forbidden
 
@@ -40,11 +43,29 @@ ROLES: dict[str, frozenset[Permission]] = {
 
 
 @dataclass(frozen=True, slots=True)
+class Credential:
+    """What an operator signed in with, and until when it holds. ``user_id`` is None for a link made at a shell."""
+
+    kind: Literal["session", "token"]
+    id: UUID
+    user_id: UUID | None
+    expires_at: datetime
+
+    @property
+    def is_token(self) -> bool:
+        return self.kind == "token"
+
+
+@dataclass(frozen=True, slots=True)
 class Operator:
-    """A person or program that inspects and acts. ``name`` is what the audit says."""
+    """A person or program that inspects and acts. ``name`` is what the audit says.
+
+    ``credential`` is None for who is at the command line, and may do everything that the ledger's user may.
+    """
 
     name: str
     permissions: frozenset[Permission] = EVERYTHING
+    credential: Credential | None = field(default=None, compare=False)
 
     def may(self, permission: Permission) -> bool:
         return permission in self.permissions

@@ -6,11 +6,9 @@ stolen, and ends the family.
 
 from __future__ import annotations
 
-import hashlib
-import ipaddress
 import logging
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from math import ceil
 from uuid import UUID
 
@@ -18,18 +16,23 @@ from jobs.app import App
 from jobs.clock import new_run_id, new_secret
 from jobs.credentials import hash_secret, is_password
 from jobs.duration import format_duration
-from jobs.errors import TooManyTries, Unauthenticated
-from jobs.ledger import limits, sessions, tokens, users
+from jobs.errors import Forbidden, TooManyTries, Unauthenticated
+from jobs.ledger import sessions, tokens, users
+from jobs.ledger.schedules import ledger_moment
 from jobs.ledger.sessions import SessionRecord
-from jobs.operations.operator import READS, ROLES, Operator, Permission
+from jobs.ledger.users import User
+from jobs.operations.note import note
+from jobs.operations.operator import READS, ROLES, Credential, Operator, Permission
+from jobs.operations.tries import Tries
+from jobs.sql import Executor
 
 log = logging.getLogger("jobs.access")
 
-MOST_TRIES, TRIES_WITHIN = 5, timedelta(minutes=15)
-"""Failed tries an account, and an address. Source: the issue that asked for it."""
 PAGE_LASTS, PAGE_IDLE = timedelta(hours=12), timedelta(hours=2)
 FAMILY_LASTS, REFRESH_LASTS = timedelta(days=30), timedelta(days=7)
 LINK_LASTS = timedelta(minutes=10)
+NOBODY = "(nobody)"
+"""Who failed to sign in, in the audit."""
 SEEN_EVERY = timedelta(minutes=1)
 """How exact ``seen_at`` is: a write a minute and session, not one a request."""
 
@@ -52,17 +55,18 @@ class Opened:
 
 
 def sign_in(app: App, name: str, password: str, *, kind: str, address: str | None = None) -> Opened:
-    """Open a ``page`` or an ``api`` session.
+    """Open a ``page`` or an ``api`` session. The audit is told, of failures too.
 
     Raises:
         Unauthenticated: the name or the password is wrong; which of them is not said, nor by the time it takes.
-        TooManyTries: the account, or the address, has failed too often of late.
+        TooManyTries: the account from this address, or the address, has failed too often of late.
+        ServiceDown: more sign in at once than this process hashes passwords for.
     """
     plain = name.strip().lower()[:200]
     now = app.clock.now()
-    keys = _limit_keys(plain, address)
+    tries = Tries.of(plain, address)
     with app.database.write(urgent=True) as connection:
-        wait = limits.try_once(connection, keys, now=now, most=MOST_TRIES, within=TRIES_WITHIN)
+        wait = tries.begin(connection, now)
         found = None if wait is not None else users.password_of(connection, plain)
     if wait is not None:
         log.warning("Signing in was tried too often.", extra={"address": address})
@@ -70,37 +74,63 @@ def sign_in(app: App, name: str, password: str, *, kind: str, address: str | Non
         raise TooManyTries("Signing in was tried too often.", retry_after_seconds=ceil(wait), hint=f"Wait {span}.")
     user, hashed = found if found is not None else (None, None)
     # Outside the transaction: it takes a tenth of a second, by design.
-    if not is_password(password, hashed) or user is None:
-        log.warning("Signing in failed.", extra={"address": address})
+    is_right = is_password(password, hashed)
+    if not is_right or user is None:
+        _note_failure(app, tries, user, now=now, address=address)
         raise Unauthenticated("The name or the password is wrong.")
     with app.database.write(urgent=True) as connection:
-        limits.forget(connection, keys[0])
-        for key in keys[1:]:
-            limits.forget(connection, key, moment=now)
-        limits.sweep(connection, before=now - TRIES_WITHIN)
+        tries.succeed(connection, now)
         sessions.sweep(connection)
+        # Disabled, or given another password, while the one that was typed was hashed.
+        latest = users.password_of(connection, plain)
+        if latest is None or latest[1] != hashed:
+            raise Unauthenticated("The name or the password is wrong.")
+        user = latest[0]
+        opened = _open(app, connection, kind, user=user, actor=user.name, role=user.role, address=address)
+        _note_opened(connection, opened, kind, address=address)
     log.info("Signed in.", extra={"operator": user.name, "kind": kind, "address": address})
-    return _open(app, kind, user_id=user.id, actor=user.name, role=user.role, address=address)
+    return opened
 
 
 def make_link(app: App, operator: Operator) -> str:
-    """A secret that signs ``operator`` in once, within ten minutes, as an admin: for the one who is at the shell."""
+    """A secret that signs ``operator`` in once, within ten minutes: for the one who is at the shell.
+
+    As an admin; under the name of a user as that user, whose end is the link's.
+
+    Raises:
+        Forbidden: the user of that name may not sign in.
+    """
     operator.need(Permission.USERS_WRITE)
-    return _open(app, "link", user_id=None, actor=operator.name, role="admin").secret
+    with app.database.write(urgent=True) as connection:
+        user = users.lock_users(connection, [operator.name]).get(operator.name)
+        if user is not None and users.password_of(connection, user.name) is None:
+            raise Forbidden(
+                f"The user {user.name} may not sign in.",
+                hint=f"jobledger users enable {user.name}, or another name in JOBS_ACTOR.",
+            )
+        role = "admin" if user is None else user.role
+        opened = _open(app, connection, "link", user=user, actor=operator.name, role=role)
+        note(connection, "link", operator, target=operator.name, what="user")
+    return opened.secret
 
 
 def sign_in_by_link(app: App, secret: str, *, address: str | None = None) -> Opened:
     """Open a page session by a link.
 
     Raises:
-        Unauthenticated: it is none, it is over, or it was used.
+        Unauthenticated: it is none, it is over, it was used, or its user may not sign in.
     """
     with app.database.write(urgent=True) as connection:
         link = sessions.use_link(connection, hash_secret(secret))
-    if link is None:
-        raise Unauthenticated("This link does not sign in any more.", hint="Ask for another: jobledger api link.")
+        if link is None:
+            raise Unauthenticated("This link does not sign in any more.", hint="Ask for another: jobledger api link.")
+        user = None if link.user_id is None else users.find_user(connection, link.actor)
+        opened = _open(
+            app, connection, "page", user=user, actor=link.actor, role=link.role, address=address, parent_id=link.id
+        )
+        _note_opened(connection, opened, "link", address=address)
     log.info("Signed in by a link.", extra={"operator": link.actor, "address": address})
-    return _open(app, "page", user_id=None, actor=link.actor, role=link.role, address=address)
+    return opened
 
 
 def refresh(app: App, secret: str) -> Opened:
@@ -170,7 +200,8 @@ def by_token(app: App, secret: str) -> Identity:
         with app.database.write(urgent=True) as connection:
             tokens.see(connection, found.id)
     allowed = frozenset(one for one in ROLES[found.role] if one in found.permissions)
-    return Identity(_operator(app, found.user, allowed), found.user_id)
+    credential = Credential("token", found.id, found.user_id, found.expires_at)
+    return Identity(_operator(app, found.user, allowed, credential), found.user_id)
 
 
 def sign_out(app: App, session_id: UUID) -> None:
@@ -179,43 +210,57 @@ def sign_out(app: App, session_id: UUID) -> None:
         sessions.revoke(connection, session_id)
 
 
-def _open(app: App, kind: str, *, user_id: UUID | None, actor: str, role: str, address: str | None = None) -> Opened:
+def _open(
+    app: App,
+    connection: Executor,
+    kind: str,
+    *,
+    user: User | None,
+    actor: str,
+    role: str,
+    address: str | None = None,
+    parent_id: UUID | None = None,
+) -> Opened:
     secret, session_id = new_secret(), new_run_id()
     lasts = {"page": PAGE_LASTS, "api": FAMILY_LASTS, "link": LINK_LASTS}[kind]
+    now = ledger_moment(connection)
+    until = now + lasts
+    if user is not None and user.expires_at is not None:
+        until = min(until, user.expires_at)
+    user_id = None if user is None else user.id
+    sessions.open_session(
+        connection, session_id, kind=kind, user_id=user_id, actor=actor, role=role,
+        # The API's session is found by its id, and its refresh tokens have rows of their own.
+        secret_hash=hash_secret(new_secret() if kind == "api" else secret), lasts=until - now,
+        address=None if address is None else address[:64], parent_id=parent_id,
+    )  # fmt: skip
+    if kind == "api":
+        sessions.add_refresh(connection, hash_secret(secret), session_id, lasts=REFRESH_LASTS)
+    credential = Credential("session", session_id, user_id, until)
+    return Opened(Identity(_operator(app, actor, ROLES[role], credential), user_id, session_id), secret)
+
+
+def _note_opened(connection: Executor, opened: Opened, kind: str, *, address: str | None) -> None:
+    by, session_id = opened.identity.operator, opened.identity.session_id
+    said = {"by": kind, "session": str(session_id), "address": address}
+    note(connection, "sign_in", by, target=by.name, what="user", after=said)
+
+
+def _note_failure(app: App, tries: Tries, user: User | None, *, now: datetime, address: str | None) -> None:
+    """Count it, and tell the audit, where there is such a user: what else is typed as a name may be a password."""
     with app.database.write(urgent=True) as connection:
-        sessions.open_session(
-            connection, session_id, kind=kind, user_id=user_id, actor=actor, role=role,
-            # The API's session is found by its id, and its refresh tokens have rows of their own.
-            secret_hash=hash_secret(new_secret() if kind == "api" else secret), lasts=lasts,
-            address=None if address is None else address[:64],
-        )  # fmt: skip
-        if kind == "api":
-            sessions.add_refresh(connection, hash_secret(secret), session_id, lasts=REFRESH_LASTS)
-    return Opened(Identity(_operator(app, actor, ROLES[role]), user_id, session_id), secret)
+        number = tries.fail(connection, now)
+        if user is not None and number is not None:
+            said = {"address": address, "failures": number}
+            note(connection, "sign_in_failed", Operator(NOBODY), target=user.name, what="user", after=said)
+    log.warning("Signing in failed.", extra={"address": address})
 
 
 def _identity(app: App, found: SessionRecord) -> Identity:
-    return Identity(_operator(app, found.actor, ROLES[found.role]), found.user_id, found.id)
+    credential = Credential("session", found.id, found.user_id, found.expires_at)
+    return Identity(_operator(app, found.actor, ROLES[found.role], credential), found.user_id, found.id)
 
 
-def _operator(app: App, name: str, permissions: frozenset[Permission]) -> Operator:
-    operator = Operator(name, permissions)
+def _operator(app: App, name: str, permissions: frozenset[Permission], credential: Credential) -> Operator:
+    operator = Operator(name, permissions, credential)
     return replace(operator, permissions=permissions & READS) if app.settings.api_read_only else operator
-
-
-def _limit_keys(name: str, address: str | None) -> list[str]:
-    """By account and by address. Names are hashed, for they may be long; an IPv6 network is one address."""
-    keys = [f"account:{hashlib.sha256(name.encode()).hexdigest()[:40]}"]
-    if address is not None:
-        keys.append(f"address:{_network(address)}"[:100])
-    return keys
-
-
-def _network(address: str) -> str:
-    try:
-        found = ipaddress.ip_address(address)
-    except ValueError:
-        return address
-    if found.version == 6:
-        return str(ipaddress.ip_network((found, 64), strict=False))
-    return str(found)

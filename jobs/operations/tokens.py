@@ -11,8 +11,11 @@ from jobs.clock import new_run_id
 from jobs.credentials import hash_secret, new_token_secret
 from jobs.duration import format_duration
 from jobs.errors import CredentialRefused, Forbidden, NotFound
-from jobs.ledger import tokens, users
+from jobs.ledger import tokens
+from jobs.ledger.family import end_made, is_made_by
+from jobs.ledger.schedules import ledger_moment
 from jobs.ledger.tokens import Token
+from jobs.operations.authority import hold
 from jobs.operations.note import check_reason, note
 from jobs.operations.operator import ROLES, Operator, Permission
 from jobs.sql import Executor
@@ -50,8 +53,9 @@ def create_token(
     check_reason(app, reason)
     _check_owner(operator, user)
     wanted = _read(permissions)
-    owner = users.find_user(session, user)
-    if owner is None or owner.is_disabled:
+    owner = hold(session, operator, [user]).get(user)
+    now = ledger_moment(session)
+    if owner is None or owner.is_disabled or (owner.expires_at is not None and owner.expires_at <= now):
         raise NotFound(f"There is no user {user} who may sign in.")
     beyond = sorted(one for one in wanted if one not in ROLES[owner.role] or not operator.may(one))
     if beyond:
@@ -60,10 +64,20 @@ def create_token(
         raise CredentialRefused(f"A token lasts up to {format_duration(LONGEST)}, not {format_duration(lasts)}.")
     if not 1 <= len(name.strip()) <= 100 or not name.isprintable():
         raise CredentialRefused("A token has a name of 1 to 100 characters, by which it is known.")
+    maker = operator.credential if operator.credential is not None and operator.credential.is_token else None
+    until = now + lasts
+    for parent, bound in (
+        ("its user", owner.expires_at),
+        ("the token that makes it", None if maker is None else maker.expires_at),
+    ):
+        if bound is not None and until > bound:
+            raise CredentialRefused(
+                f"A token cannot outlive {parent}, which ends {bound:%Y-%m-%d %H:%M} UTC.", hint="Ask for less."
+            )
     secret, token_id = new_token_secret(), new_run_id()
     tokens.insert_token(
         session, token_id, user_id=owner.id, name=name.strip(), secret_hash=hash_secret(secret),
-        permissions=sorted(wanted), lasts=lasts,
+        permissions=sorted(wanted), expires_at=until, parent_id=None if maker is None else maker.id,
     )  # fmt: skip
     said = {"user": user, "name": name.strip(), "permissions": sorted(wanted)}
     note(session, "create", operator, target=str(token_id), what="token", reason=reason, after=said)
@@ -73,18 +87,21 @@ def create_token(
 
 
 def revoke_token(app: App, operator: Operator, token_id: UUID, *, reason: str | None = None) -> Token:
-    """End a token at once. One that has ended stays so, and that is no error.
+    """End a token at once, and all that it made. One that has ended stays so, and that is no error.
 
     Raises:
-        NotFound: there is none, or none that the operator may see.
+        NotFound: there is none, or none that the operator may end.
     """
     check_reason(app, reason)
     with app.database.write(urgent=True) as connection:
         token = tokens.find_token(connection, token_id)
-        if token is None or not (token.user == operator.name or operator.may(Permission.USERS_WRITE)):
+        if token is None or not _may_end(connection, operator, token):
             raise NotFound(f"There is no token {token_id}.")
-        if tokens.revoke(connection, token_id):
-            note(connection, "revoke", operator, target=str(token_id), what="token", reason=reason)
+        is_ended = tokens.revoke(connection, token_id)
+        children, people = end_made(connection, [token_id])
+        if is_ended or children or people:
+            after = {"tokens_made_by_it": children, "users_made_by_it": people} if children or people else None
+            note(connection, "revoke", operator, target=str(token_id), what="token", reason=reason, after=after)
         found = tokens.find_token(connection, token_id)
     assert found is not None
     return found
@@ -98,6 +115,16 @@ def list_tokens(
         user = operator.name
     with app.database.read() as connection:
         return tokens.list_tokens(connection, user=user, before=before, limit=limit)
+
+
+def _may_end(session: Executor, operator: Operator, token: Token) -> bool:
+    """All for who sees to users, else one's own; a token that does not, itself and what it made."""
+    if operator.may(Permission.USERS_WRITE):
+        return True
+    by = operator.credential
+    if by is not None and by.is_token:
+        return is_made_by(session, token.id, by.id)
+    return token.user == operator.name
 
 
 def _check_owner(operator: Operator, user: str) -> None:

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 from jobs.app import App
 from jobs.clock import new_run_id
 from jobs.credentials import check_password, hash_password
-from jobs.errors import Conflict, CredentialRefused, NotFound
+from jobs.duration import MAX_DURATION, format_duration
+from jobs.errors import Conflict, CredentialRefused, Forbidden, NotFound
 from jobs.ledger import sessions, users
+from jobs.ledger.family import Bounds, end_made, tokens_of
+from jobs.ledger.schedules import ledger_moment
 from jobs.ledger.users import User
+from jobs.operations.authority import check_still_admin, hold
 from jobs.operations.note import check_reason, note
 from jobs.operations.operator import ROLES, Operator, Permission
 from jobs.sql import Executor
@@ -20,42 +25,69 @@ NAME = re.compile(r"[a-z0-9][a-z0-9._@+\-]{0,99}")
 
 
 def create_user(
-    app: App, operator: Operator, name: str, *, password: str, role: str, reason: str | None = None
+    app: App,
+    operator: Operator,
+    name: str,
+    *,
+    password: str,
+    role: str,
+    reason: str | None = None,
+    lasts: timedelta | None = None,
 ) -> User:
-    """Add a user who may sign in.
+    """Add a user who may sign in, for ``lasts`` or until they are disabled.
+
+    A user whom a token makes may do no more than the token, and ends with it.
 
     Raises:
-        CredentialRefused: a name, password or role that cannot be.
+        CredentialRefused: a name, password, role or span that cannot be.
         Conflict: the name is taken.
+        Forbidden: the role may do more than the token that makes the user.
     """
     operator.need(Permission.USERS_WRITE)
     check_reason(app, reason)
     _check_role(role)
     plain = read_name(name)
     check_password(password, name=plain)
+    if lasts is not None and not timedelta(0) < lasts <= MAX_DURATION:
+        raise CredentialRefused(f"A user holds for longer than nothing, and at most {format_duration(MAX_DURATION)}.")
     hashed = hash_password(password)
     with app.database.write(urgent=True) as connection:
+        # Before the rest: who may see to users is told that the name is taken, whatever they may give.
+        if plain in hold(connection, operator, [plain]):
+            raise Conflict(f"There is a user {plain} already.")
+        _check_role_within(operator, role)
+        maker = operator.credential if operator.credential is not None and operator.credential.is_token else None
+        until = None if lasts is None else ledger_moment(connection) + lasts
+        if maker is not None:
+            until = maker.expires_at if until is None else min(until, maker.expires_at)
         made = users.insert_user(
-            connection, new_run_id(), name=plain, password_hash=hashed, role=role, by=operator.name
+            connection, new_run_id(), name=plain, password_hash=hashed, role=role, by=operator.name,
+            expires_at=until, parent_id=None if maker is None else maker.id,
         )  # fmt: skip
         if not made:
             raise Conflict(f"There is a user {plain} already.")
-        note(connection, "create", operator, target=plain, what="user", reason=reason, after={"role": role})
+        said = {"role": role, **({} if until is None else {"expires_at": until.isoformat()})}
+        note(connection, "create", operator, target=plain, what="user", reason=reason, after=said)
         return _found(users.find_user(connection, plain), plain)
 
 
 def reset_password(app: App, operator: Operator, name: str, *, password: str, reason: str | None = None) -> User:
-    """Give a user another password; every session of theirs ends. Tokens stay: revoke them if they are known.
+    """Give a user another password; every session and link of theirs ends. Tokens stay: revoke them if they are known.
 
     Raises:
         NotFound: there is no such user.
         CredentialRefused: the password is easy to guess.
+        Forbidden: a token asks, which whoever knows the password would outlive.
     """
     check_password(password, name=read_name(name))
     hashed = hash_password(password)
-    return _change(
-        app, operator, name, "reset", reason, lambda connection, user: users.set_password(connection, user.name, hashed)
-    )
+
+    def change(connection: Executor, user: User) -> User | None:
+        if operator.credential is not None and operator.credential.is_token:
+            raise Forbidden("A token sets no password: who signs in with it would outlive the token.", hint="Sign in.")
+        return users.set_password(connection, user.name, hashed)
+
+    return _change(app, operator, name, "reset", reason, change)
 
 
 def disable_user(
@@ -71,7 +103,14 @@ def disable_user(
     def change(connection: Executor, user: User) -> User | None:
         if user.name == operator.name and is_disabled:
             raise Conflict("You cannot disable yourself.", hint="Let another admin do it.")
-        return users.set_disabled(connection, user.name, is_disabled)
+        if is_disabled:
+            check_still_admin(connection, operator)
+            after = users.set_disabled(connection, user.name, True)
+            # What their tokens made for others ends too; their own do while they are disabled.
+            end_made(connection, tokens_of(connection, [user.id]), Bounds(user_id=user.id))
+            return after
+        _check_role_within(operator, user.role)
+        return users.set_disabled(connection, user.name, False)
 
     return _change(app, operator, name, "disable" if is_disabled else "enable", reason, change)
 
@@ -89,7 +128,14 @@ def change_role(app: App, operator: Operator, name: str, *, role: str, reason: s
     def change(connection: Executor, user: User) -> User | None:
         if user.name == operator.name:
             raise Conflict("You cannot change your own role.", hint="Let another admin do it.")
-        return users.change_user(connection, user.name, role=role)
+        check_still_admin(connection, operator)
+        _check_role_within(operator, role)
+        after = users.change_user(connection, user.name, role=role)
+        allowed = ROLES[role]
+        narrower = frozenset(one for one, permissions in ROLES.items() if permissions <= allowed)
+        bounds = Bounds(permissions=frozenset(allowed), roles=narrower, user_id=user.id)
+        end_made(connection, tokens_of(connection, [user.id]), bounds)
+        return after
 
     return _change(app, operator, name, "role", reason, change)
 
@@ -137,15 +183,22 @@ def _change(
     operator.need(Permission.USERS_WRITE)
     check_reason(app, reason)
     with app.database.write(urgent=True) as connection:
-        before = _found(users.find_user(connection, name.strip().lower()), name)
+        plain = name.strip().lower()
+        before = _found(hold(connection, operator, [plain]).get(plain), name)
         after = _found(change(connection, before), name)
         if verb in ("reset", "disable"):
-            sessions.revoke_user(connection, before.id)
+            sessions.revoke_user(connection, before.id, before.name)
         note(
             connection, verb, operator, target=before.name, what="user", reason=reason,
             before=_said(before), after=_said(after),
         )  # fmt: skip
     return after
+
+
+def _check_role_within(operator: Operator, role: str) -> None:
+    """Raises Forbidden: a token gives a role that may do more than it may."""
+    if operator.credential is not None and not ROLES[role] <= operator.permissions:
+        raise Forbidden(f"{operator.name} cannot give the role {role} with this.", hint="It allows more than they may.")
 
 
 def _said(user: User) -> dict[str, Any]:

@@ -63,6 +63,31 @@ def test_an_address_is_limited_whatever_names_it_tries(anyone: TestClient, users
     assert anyone.post("/v1/sessions", json={"name": "the-admin", "password": PASSWORD}).status_code == 429
 
 
+def test_behind_a_proxy_that_nobody_named_strangers_close_the_door_to_nobody(
+    sqlite_url: str, make_app: MakeApp, make_client: MakeClient, users: dict[str, str]
+) -> None:
+    """K2.3: all come from the proxy's address."""
+    client = make_client(over=make_app(sqlite_url, api_behind_tls=True))
+    for n in range(7):
+        client.post("/v1/sessions", json={"name": f"name-{n}", "password": PASSWORD})
+        client.post("/v1/sessions", json={"name": "the-admin", "password": f"guess {n}"})
+
+    assert client.post("/v1/sessions", json={"name": "the-admin", "password": PASSWORD}).status_code == 201
+
+
+def test_each_wait_is_longer_than_the_one_before(anyone: TestClient, users: dict[str, str], clock: StepClock) -> None:
+    """K2.3"""
+    waits = []
+    for n in range(9):
+        answer = anyone.post("/v1/sessions", json={"name": "the-admin", "password": f"guess {n}"})
+        if answer.status_code == 429:
+            waits.append(int(answer.headers["retry-after"]))
+            clock.step(timedelta(seconds=waits[-1]))
+
+    assert waits == sorted(set(waits))
+    assert len(waits) >= 2
+
+
 def test_an_address_that_a_header_makes_up_is_not_believed(anyone: TestClient, users: dict[str, str]) -> None:
     answers = [
         anyone.post(
@@ -121,6 +146,48 @@ def test_signing_out_ends_the_session_and_its_refresh_token(anyone: TestClient, 
     assert me(anyone, session["access_token"]) == 401
     answer = anyone.post("/v1/sessions/refreshes", json={"refresh_token": session["refresh_token"]})
     assert answer.status_code == 401
+
+
+def test_sessions_are_listed_and_ended(anyone: TestClient, sign_in: SignIn) -> None:
+    """K2.2"""
+    admin, viewer, other = sign_in("admin"), sign_in("viewer"), sign_in("viewer")
+
+    def listed(session: dict[str, str]) -> list[dict[str, str]]:
+        headers = {"Authorization": f"Bearer {session['access_token']}"}
+        found: list[dict[str, str]] = anyone.get("/v1/sessions", headers=headers).json()["data"]
+        return found
+
+    assert [one["user"] for one in listed(viewer)] == ["the-viewer"] * 2
+    assert sorted(one["user"] for one in listed(admin)) == ["the-admin", "the-viewer", "the-viewer"]
+    mine = next(one["id"] for one in listed(admin) if one["user"] == "the-admin")
+    for session, session_id, status in ((viewer, mine, 404), (viewer, listed(viewer)[0]["id"], 204)):
+        headers = {"Authorization": f"Bearer {session['access_token']}"}
+        assert anyone.delete(f"/v1/sessions/{session_id}", headers=headers).status_code == status
+
+    assert me(anyone, other["access_token"]) == 401
+    assert (me(anyone, viewer["access_token"]), me(anyone, admin["access_token"])) == (200, 200)
+    answer = anyone.post("/v1/sessions/refreshes", json={"refresh_token": other["refresh_token"]})
+    assert answer.status_code == 401
+
+
+def test_a_token_that_mints_tokens_mints_none_wider_or_longer(
+    app: App, anyone: TestClient, users: dict[str, str], shell: Operator
+) -> None:
+    """K2.2: an 86 s token once made one of 366 days that outlived it."""
+    token, secret = create_token(
+        app, shell, user="the-admin", name="short", permissions=["runs:read"], lasts=timedelta(seconds=86)
+    )
+    headers = {"Authorization": f"Bearer {secret}"}
+    body = {"user": "the-admin", "name": "long", "permissions": ["runs:read"], "lasts_days": 366}
+    made = anyone.post("/v1/tokens", json={**body, "lasts_days": 0.0005}, headers=headers)
+    wide = anyone.post("/v1/tokens", json={**body, "permissions": ["users:write"]}, headers=headers)
+    long = anyone.post("/v1/tokens", json=body, headers=headers)
+
+    assert (made.status_code, wide.status_code, long.status_code) == (201, 403, 422)
+    assert made.json()["data"]["parent_id"] == str(token.id)
+    assert me(anyone, made.json()["data"]["secret"]) == 200
+    revoke_token(app, shell, token.id)
+    assert me(anyone, made.json()["data"]["secret"]) == 401
 
 
 @pytest.mark.parametrize("how", ["disabled", "reset"])

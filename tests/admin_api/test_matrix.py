@@ -43,6 +43,8 @@ NEEDS: dict[tuple[str, str], Permission | frozenset[Permission]] = {
     ("GET", "/metrics"): P.RUNS_READ,
     ("GET", "/v1/sessions/current"): ANYBODY,
     ("DELETE", "/v1/sessions/current"): ANYBODY,
+    ("GET", "/v1/sessions"): ANYBODY,
+    ("DELETE", "/v1/sessions/{id}"): ANYBODY,
     ("GET", "/v1/runs"): P.RUNS_READ,
     ("POST", "/v1/runs"): P.RUNS_ENQUEUE,
     ("GET", "/v1/runs/{id}"): P.RUNS_READ,

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from uuid import UUID
 
 import pytest
 
@@ -42,6 +44,18 @@ def test_a_user_is_made_gets_a_token_and_is_disabled(jobs: Run) -> None:
     assert (gone.code, '"name": "bob"' in listed.out) == (0, True)
     assert "$argon2" not in listed.out
     assert PASSWORD not in seen.out + listed.out
+
+
+def test_a_session_is_listed_and_ended(jobs: Run) -> None:
+    """K2.2"""
+    link = jobs("api", "link")
+    (session,) = json.loads(jobs("sessions", "list", "--user", "ann", "-o", "json").out)["data"]
+    ended = jobs("sessions", "end", session["id"], "--reason", "not mine")
+
+    assert (link.code, session["kind"], session["actor"]) == (0, "link", "ann")
+    assert ended.err == f"session {session['id']} of ann has ended.\n"
+    assert jobs("sessions", "list", "-o", "json").out.count('"id"') == 0
+    assert jobs("sessions", "end", str(UUID(int=0))).code == 3
 
 
 @pytest.mark.parametrize(

@@ -116,6 +116,7 @@ def test_every_command_answers_in_its_shape(
     monkeypatch.setattr(sys, "stdin", io.StringIO("correct horse battery staple\n"))
     assert program("users", "create", "ada", "--role", "admin", "--password-stdin").code == 0
     assert program("tokens", "create", "deploys", "--user", "ada", "--allow", "runs:read", "--for", "90d").code == 0
+    assert program("api", "link").code == 0
 
     greet = dramatiq.actor(lambda: None, actor_name="greet", queue_name="mail", broker=RedisBroker(url=redis_url))
     greet.send()

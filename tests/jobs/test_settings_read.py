@@ -107,3 +107,18 @@ def test_a_shown_duration_is_near_what_it_shows(span):
     shown = parse_duration(format_duration(span))
 
     assert abs(shown - span) <= max(span * 0.05, timedelta(milliseconds=1))
+
+
+@pytest.mark.parametrize("proxies", ["not-an-ip", "*", "0.0.0.0/0", "::/0", "10.0.0.0/33", "10.0.0.1/24", "10.0.0.1,x"])
+def test_a_proxy_that_is_no_address_is_refused_at_start(monkeypatch: pytest.MonkeyPatch, proxies: str) -> None:
+    """K2.3"""
+    monkeypatch.setenv("JOBS_API_PROXIES", proxies)
+
+    with pytest.raises(ConfigurationError, match="JOBS_API_PROXIES"):
+        Settings.read()
+
+
+def test_addresses_and_networks_of_proxies_are_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("JOBS_API_PROXIES", "10.0.0.5, 10.1.0.0/16, fd00::/8, ::1")
+
+    assert Settings.read().api_proxies == ("10.0.0.5", "10.1.0.0/16", "fd00::/8", "::1")

@@ -216,8 +216,8 @@ WRITES = {
 def test_a_viewer_changes_nothing_and_is_offered_nothing(
     app: App, full: filled.Places, browse: Browse, path: str
 ) -> None:
-    before = len(list_actions(app, ROOT, limit=500))
     client = browse("viewer")
+    before = len(list_actions(app, ROOT, limit=500))
 
     answer = client.post(path, data=WRITES[path])
 
