@@ -19,8 +19,17 @@ _OURS = tuple(
 
 
 def describe_failure(error: BaseException, *, kind: str) -> Failure:
-    """What is kept of ``error``. Never shows local variables; the message is the application's own words."""
-    # Its text and its notes are the application's code, and may raise anything: KeyboardInterrupt, say.
+    """What is kept of ``error``. Never shows local variables; the message is the application's own words.
+
+    Raises nothing: its text, its notes and its class are the application's code, and may raise anything.
+    """
+    try:
+        return _describe(error, kind=kind)
+    except BaseException:
+        return Failure.told(kind, "Unreadable", "(what was raised cannot be read)")
+
+
+def _describe(error: BaseException, *, kind: str) -> Failure:
     try:
         message = str(error)
     except BaseException:
@@ -50,7 +59,8 @@ def fingerprint(kind: str, error: type[BaseException], frames: list[tuple[str, s
 
 def storable(text: str) -> str:
     """``text`` without what databases refuse: NUL and lone surrogates become replacement characters."""
-    return text.replace("\0", "\ufffd").encode("utf-8", "replace").decode()
+    # By the methods of ``str``: a subclass may have its own, which may do or raise anything.
+    return str.encode(str.replace(text, "\0", "\ufffd"), "utf-8", "replace").decode()
 
 
 def _frames(trace: TracebackType | None) -> list[tuple[str, str]]:

@@ -29,7 +29,7 @@ from jobs.states import Outcome, RunState
 from worker.deadline import TooLate
 from worker.frames import frame_of
 from worker.judge import judge
-from worker.outcome import ended, result_text
+from worker.outcome import broken, ended, result_text
 from worker.prepare import Preparations
 
 log = logging.getLogger("jobs.worker")
@@ -61,6 +61,15 @@ class Attempts:
         cls: type[Job] = registry.get(claim.kind)
         started = self._app.clock.monotonic()
         run = self._run(claim, cls, started, stop)
+        try:
+            return self._attempt(claim, cls, run, started, perform), run
+        except TooLate:
+            raise
+        except BaseException as error:
+            return self._broken(claim, run, started, error), run
+
+    def _attempt(self, claim: Claim, cls: type[Job], run: Run, started: float, perform: Perform) -> Ending:
+        """Perform it. What the job raises is judged in here: what comes out is none of its."""
         with _Within(run), self._traced(claim) as note:
             try:
                 self.preparations.make_ready(cls)
@@ -72,7 +81,7 @@ class Attempts:
                 run.tell_progress()
                 return note(
                     ended(self._app, claim, started, Outcome.SUCCEEDED, result=result_text(self._app, claim, value))
-                ), run
+                )
             except TooLate:
                 self._leave_if_forked(claim)
                 run.rollback()
@@ -81,7 +90,7 @@ class Attempts:
                 self._leave_if_forked(claim, error)
                 run.rollback()
                 run.tell_progress()
-                return note(judge(self._app, claim, cls.options.retry, started, error)), run
+                return note(judge(self._app, claim, cls.options.retry, started, error))
 
     async def attempt_async(
         self, claim: Claim, perform: PerformAsync, *, stop: StopSign, prepare: Callable[[type[Job]], Awaitable[None]]
@@ -90,6 +99,20 @@ class Attempts:
         cls: type[Job] = registry.get(claim.kind)
         started = self._app.clock.monotonic()
         run = self._run(claim, cls, started, stop)
+        try:
+            return await self._attempt_async(claim, cls, run, started, perform, prepare), run
+        except BaseException as error:
+            return self._broken(claim, run, started, error), run
+
+    async def _attempt_async(
+        self,
+        claim: Claim,
+        cls: type[Job],
+        run: Run,
+        started: float,
+        perform: PerformAsync,
+        prepare: Callable[[type[Job]], Awaitable[None]],
+    ) -> Ending:
         with _Within(run), self._traced(claim) as note:
             try:
                 await prepare(cls)
@@ -102,21 +125,25 @@ class Attempts:
                     await asyncio.to_thread(run.tell_progress)
                 return note(
                     ended(self._app, claim, started, Outcome.SUCCEEDED, result=result_text(self._app, claim, value))
-                ), run
+                )
             except BaseException as error:
                 self._leave_if_forked(claim, error)
                 run.rollback()
-                return note(judge(self._app, claim, cls.options.retry, started, error)), run
+                return note(judge(self._app, claim, cls.options.retry, started, error))
 
     def over(self, claim: Claim, elapsed_seconds: float, *, thread: int | None = None, why: str) -> Ending:
         """The end of an attempt that did not end by itself at its hard limit; ``thread`` is where it hangs."""
         cls: type[Job] = registry.get(claim.kind)
         now = self._app.clock.monotonic()
-        ending = judge(self._app, claim, cls.options.retry, now - elapsed_seconds, TimeLimitExceeded(why))
-        frame = frame_of(thread) if thread is not None else None
-        if frame is not None and ending.failure is not None:
-            where = storable("".join(traceback.format_stack(frame, limit=20)))
-            ending.failure = replace(ending.failure, traceback=f"It was here:\n{where}")
+        try:
+            ending = judge(self._app, claim, cls.options.retry, now - elapsed_seconds, TimeLimitExceeded(why))
+            frame = frame_of(thread) if thread is not None else None
+            if frame is not None and ending.failure is not None:
+                where = storable("".join(traceback.format_stack(frame, limit=20)))
+                ending.failure = replace(ending.failure, traceback=f"It was here:\n{where}")
+        except BaseException as error:
+            # It must end: its slot is to come back, and its lease is renewed until it is settled.
+            return broken(self._app, claim, now - elapsed_seconds, error)
         return ending
 
     def commit(self, ending: Ending, run: Run, *, worker: str) -> Settled | None:
@@ -148,10 +175,18 @@ class Attempts:
     def undo(self, ending: Ending, error: BaseException) -> None:
         """What was to be a success could not be committed: the attempt failed with ``error`` instead."""
         cls: type[Job] = registry.get(ending.claim.kind)
-        now = self._app.clock.monotonic()
-        failed = judge(self._app, ending.claim, cls.options.retry, now - ending.elapsed_seconds, error)
+        started = self._app.clock.monotonic() - ending.elapsed_seconds
+        try:
+            failed = judge(self._app, ending.claim, cls.options.retry, started, error)
+        except BaseException as ours:
+            failed = broken(self._app, ending.claim, started, ours)
         ending.outcome, ending.delay_seconds, ending.cause = failed.outcome, failed.delay_seconds, failed.cause
         ending.result, ending.failure, ending.error = None, failed.failure, error
+
+    def _broken(self, claim: Claim, run: Run, started: float, error: BaseException) -> Ending:
+        self._leave_if_forked(claim, error)
+        run.rollback()
+        return broken(self._app, claim, started, error)
 
     def _leave_if_forked(self, claim: Claim, error: BaseException | None = None) -> None:
         """A job that forks may come back twice. The second time it is a copy of the worker without its threads,

@@ -104,6 +104,12 @@ class Children:
             verdict, killed = self._wait(child, claim, limits, stopper, is_ours, began)
         except EOFError:
             verdict = None
+        except BaseException:
+            # Our own failure, which ends the attempt: nobody would hear of what the child does from here on.
+            self._nursery.kill(child.name)
+            child.line.close()
+            self._nursery.bury(child.name)
+            raise
         if verdict is None:
             return self._mourn(child, claim, began, killed), None
         self._keep(child, claim, verdict)

@@ -28,7 +28,7 @@ from worker.halt import Halt
 from worker.limited import Limited
 from worker.limits import limits_of
 from worker.marks import NEVER, Marks
-from worker.outcome import ended
+from worker.outcome import broken, ended
 from worker.settler import Settler
 from worker.starts import tell_start
 
@@ -156,8 +156,6 @@ class Coroutines:
 
     async def _perform(self, live: _Live) -> None:
         claim, marks = live.delivery.claim, self._marks
-        if self._app.settings.log_starts:
-            tell_start(self._app, live.delivery)
 
         async def within_limits(job: object) -> object:
             limits = limits_of(claim.kind, self._app.settings)
@@ -166,7 +164,18 @@ class Coroutines:
             live.delivery.mark = marks.start(claim.token, live.hard_until)
             return await live.limited.perform(job, limits.soft)  # type: ignore[arg-type]
 
-        ending, run = await self._attempts.attempt_async(claim, within_limits, stop=live.halt, prepare=self._prepare)
+        try:
+            if self._app.settings.log_starts:
+                tell_start(self._app, live.delivery)
+            ending, run = await self._attempts.attempt_async(
+                claim, within_limits, stop=live.halt, prepare=self._prepare
+            )
+        except BaseException as error:
+            # Nobody awaits this task: an attempt that did not end here would be held for ever.
+            if live.take_end():
+                marks.ended(live.delivery.mark)
+                self._end(live, broken(self._app, claim, live.began, error))
+            return
         if not live.take_end():
             run.rollback()
             return

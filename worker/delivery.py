@@ -35,6 +35,11 @@ class Delivery(MessageProxy):
     _message_id: str | None = None
     _exception = None
 
+    def take_exception(self) -> BaseException | None:
+        """What was raised around it, if anything; forgotten here, for its frames hold the delivery."""
+        error, self._exception = self._exception, None
+        return error
+
     @cached_property
     def options(self) -> dict[str, Any]:  # type: ignore[override]
         return {}

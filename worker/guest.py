@@ -33,7 +33,7 @@ from worker.guest_bell import Bells
 from worker.heartbeat import Heartbeat
 from worker.holdings import Holdings
 from worker.marks import Marks, MarksTable
-from worker.outcome import ending_of
+from worker.outcome import broken, ending_of
 from worker.pace import Pace
 from worker.ready_source import ReadySource
 from worker.settler import Settler
@@ -46,8 +46,9 @@ STOP_SECONDS = 10.0
 class GuestMessage(LedgerMessage):
     """A claimed run on its way through a plain dramatiq worker."""
 
-    def __init__(self, claim: Claim, now: float) -> None:
+    def __init__(self, claim: Claim, now: float, taker: GuestConsumer) -> None:
         super().__init__(claim)
+        self.taker = taker
         self.delivery: Delivery | None = Delivery(claim, now)
         """Until its ack: an error's frames hold the message, and its delivery the error."""
 
@@ -131,9 +132,13 @@ class Guest:
         message.started_monotonic = self.app.clock.monotonic()
         try:
             process(self.broker, message, partial(self._within_limit, message))
+        except BaseException as error:
+            message.taker.end(message, error)
         finally:
             consumer = thread.consumers[message.queue_name]
             consumer.post_process_message(message)
+            # dramatiq logs what an acknowledgement raises, and forgets it: the lease would be renewed for ever.
+            message.taker.end(message, message.error or RuntimeError("It was processed, and not acknowledged."))
             thread.work_queue.task_done()
             if not message.failed:
                 # Those that died hold a copy without frames.
@@ -177,9 +182,21 @@ class GuestConsumer(Consumer):
             guest.settler.give_back(delivery)
             return
         started = message.started_monotonic or guest.app.clock.monotonic()
-        verdict = verdict_of(message, max_bytes=guest.app.settings.max_argument_bytes)
-        delivery.ending = ending_of(guest.app, message.claim, started, verdict)
+        try:
+            verdict = verdict_of(message, max_bytes=guest.app.settings.max_argument_bytes)
+            delivery.ending = ending_of(guest.app, message.claim, started, verdict)
+        except BaseException as error:
+            delivery.ending = broken(guest.app, message.claim, started, error)
         guest.settler.put(delivery)
+
+    def end(self, message: GuestMessage, error: BaseException) -> None:
+        """End what has not ended, with what failed around it."""
+        self._out.pop(message, None)
+        delivery, message.delivery = message.delivery, None
+        if delivery is not None:
+            started = message.started_monotonic or delivery.claimed_monotonic
+            delivery.ending = broken(self._guest.app, message.claim, started, error)
+            self._guest.settler.put(delivery)
 
     def nack(self, message: MessageProxy) -> None:
         self.ack(message)
@@ -221,7 +238,7 @@ class GuestConsumer(Consumer):
         self._guest.holdings.add(claims)
         now = app.clock.monotonic()
         for claim in claims:
-            message = GuestMessage(claim, now)
+            message = GuestMessage(claim, now, self)
             self._out[message] = None
             self._buffer.append(message)
 

@@ -23,7 +23,7 @@ from jobs.ledger.records import Claim, Ending
 from jobs.states import Outcome
 from worker.delivery import Delivery
 from worker.holdings import Holdings
-from worker.outcome import ended
+from worker.outcome import broken, ended
 from worker.pace import MAX_BATCH, Pace
 from worker.settler import Settler
 from worker.sleepers import Sleepers
@@ -157,14 +157,20 @@ class Intake(threading.Thread):
     def take_back(self, delivery: Delivery) -> None:
         """dramatiq is done with a delivery: its ending goes to the settler; one without an ending is released.
 
-        One that no thread has begun leaves no trace; one that was begun, and told nothing of its end, is on record.
+        One that no thread has begun leaves no trace; one that was begun, and told nothing of its end, is on record,
+        with what failed around it.
         """
         was_begun = self._busy.pop(delivery, self) is not self
         if not was_begun and self._ahead.pop(delivery, self) is self:
             return  # Given back already.
         self._is_stalled = False
         if delivery.ending is None and was_begun:
-            delivery.ending = ended(self._app, delivery.claim, delivery.claimed_monotonic, Outcome.RELEASED)
+            error, began = delivery.take_exception(), delivery.claimed_monotonic
+            delivery.ending = (
+                ended(self._app, delivery.claim, began, Outcome.RELEASED)
+                if error is None
+                else broken(self._app, delivery.claim, began, error)
+            )
         if delivery.ending is None:
             self._settler.give_back(delivery)
         else:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -13,8 +15,9 @@ from pydantic_core import to_json
 from jobs.app import App
 from jobs.arguments import holds_nul
 from jobs.dramatiq.verdict import Verdict
-from jobs.failure import describe_failure, storable
+from jobs.failure import MAX_MESSAGE, describe_failure, storable
 from jobs.ledger.records import Claim, Ending
+from jobs.ledger.sweep import CRASH_DELAY
 from jobs.states import Cause, Outcome
 
 log = logging.getLogger("jobs.worker")
@@ -64,6 +67,22 @@ def ended(
         failure=describe_failure(error, kind=claim.kind) if error is not None else None,
         error=error,
     )
+
+
+def broken(app: App, claim: Claim, started: float, error: BaseException) -> Ending:
+    """The ending of an attempt around which the worker's own code failed with ``error``. Raises nothing.
+
+    It is on record and waits for the next attempt, longer each time. It is not charged: the job has not failed. It
+    counts towards poison, so that it does not go on for ever.
+    """
+    with suppress(BaseException):  # What formats the error may be what failed.
+        told = {"kind": claim.kind, "run_id": str(claim.run_id)}
+        log.error("Performing failed outside the job.", exc_info=error, extra=told)
+    delay = CRASH_DELAY * 2.0 ** min(claim.abandonments, 10)
+    ending = ended(app, claim, started, Outcome.ABANDONED, delay=delay, error=error)
+    if ending.failure is not None:
+        ending.failure = replace(ending.failure, message=f"Outside the job: {ending.failure.message}"[:MAX_MESSAGE])
+    return ending
 
 
 def result_text(app: App, claim: Claim, value: Any) -> str | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import threading
 from collections.abc import Sequence
 from queue import Empty
@@ -15,8 +14,6 @@ from worker.delivery import Delivery
 from worker.forward import Forward
 from worker.intake import Intake
 from worker.thread_broker import SeamBroker
-
-log = logging.getLogger("jobs.worker")
 
 STOP_SECONDS = 0.5
 """What the threads may take to end, all together; one that hangs in a job is left behind. Source: decision."""
@@ -70,8 +67,8 @@ class Pool(Worker):
             return
         try:
             self.broker.actors[delivery.actor_name].fn(delivery)
-        except BaseException:
-            log.error("Performing failed outside the job.", exc_info=True, extra={"run_id": delivery.message_id})
+        except BaseException as error:
+            delivery.stuff_exception(error)
         finally:
             self._intake.take_back(delivery)
 

@@ -103,18 +103,20 @@ class Settler(threading.Thread):
                 self._settle(batch)
                 self.busy_since = None
                 return
-            except LedgerRefused:
-                # One by one, and the one that is refused without its words.
-                log.exception("The ledger refused a batch of endings.")
-                if len(batch) == 1:
-                    if not self._strip(batch[0]):
-                        self._let_go(batch[0])
+            except Exception as error:
+                if not isinstance(error, JobsError) or isinstance(error, LedgerRefused):
+                    # One by one, and the one that is refused without its words. What no service did is a fault of ours
+                    # in one of them: it must not end a process that performs for others.
+                    log.exception("The ledger refused a batch of endings.")
+                    if len(batch) == 1:
+                        if not self._strip(batch[0]):
+                            self._let_go(batch[0])
+                            return
+                    else:
+                        for delivery in batch:
+                            self._settle_until_done([delivery])
                         return
-                else:
-                    for delivery in batch:
-                        self._settle_until_done([delivery])
-                    return
-            except JobsError as error:
+                    continue
                 failures += 1
                 self._app.events.emit([ServiceFailed("ledger", "settle", str(error))])
                 pause = min(2.0, 0.05 * 2.0 ** min(failures, 8)) * (0.5 + self._app.clock.rng.random())
@@ -146,7 +148,10 @@ class Settler(threading.Thread):
             self._marks.clear(delivery.mark)
             if delivery.settled is not None and delivery.ending is not None:
                 settled.append((delivery.ending, delivery.settled))
-        self._tell(settled, refused, freed, app.clock.monotonic() - began)
+        try:
+            self._tell(settled, refused, freed, app.clock.monotonic() - began)
+        except Exception:
+            log.exception("Telling of settled attempts failed.")
         for delivery in batch:
             if delivery.ending is not None:
                 # Its frames hold what the job held, and this thread holds its last batch until the next.

@@ -1,7 +1,7 @@
 """What travels between a worker process and the child that performs for it: JSON lines over a socket.
 
-Parent to child: ``begin`` once, then ``perform``, ``cancel`` (of one attempt, by its token) and ``stop``. Child to parent: one ``Verdict``
-for each ``perform``. Arguments may be large, so a line has no limit but the settings'.
+Parent to child: ``begin`` once, then ``perform``, ``cancel`` (of one attempt, by its token) and ``stop``. Child to
+parent: one ``Verdict`` for each ``perform``. Arguments may be large, so a line has no limit but the settings'.
 """
 
 from __future__ import annotations

@@ -120,3 +120,40 @@ def test_an_error_whose_text_cannot_be_read_is_kept_all_the_same(raised):
     assert kept.message == "(its text cannot be read)"
     assert kept.traceback is not None
     assert "tasks.py" in kept.traceback
+
+
+class Lazy(str):
+    """Text of an application's own: whatever it is asked, it raises."""
+
+    def _raise(self, *given: Any, **named: Any) -> Any:
+        raise RuntimeError("not now")
+
+    replace = encode = __format__ = __getitem__ = __len__ = __str__ = __repr__ = _raise
+
+
+class Spoken(Exception):
+    def __str__(self) -> str:
+        return Lazy("order 7")
+
+
+class Nameless(type):
+    def __getattribute__(cls, name: str) -> Any:
+        if name == "__qualname__":
+            raise KeyboardInterrupt
+        return super().__getattribute__(name)
+
+
+def test_an_error_whose_text_is_a_subclass_of_str_is_kept_as_plain_text():  # K.3
+    kept = describe_failure(Spoken(), kind="K")
+
+    assert (type(kept.message), kept.message) == (str, "order 7")
+
+
+def test_an_error_that_cannot_be_described_is_kept_all_the_same():  # K.3
+    class Hidden(Exception, metaclass=Nameless):
+        pass
+
+    kept = describe_failure(Hidden(), kind="K")
+
+    assert kept.type == "Unreadable"
+    assert kept.fingerprint == describe_failure(Hidden(), kind="K").fingerprint

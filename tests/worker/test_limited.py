@@ -10,7 +10,8 @@ from jobs.errors import Cancelled
 from worker.limited import Limited
 
 
-def test_who_is_cancelled_before_it_begins_is_cancelled_when_it_begins():  # K.1: an attempt is told once that it is lost
+# K.1: an attempt is told once that it is lost.
+def test_who_is_cancelled_before_it_begins_is_cancelled_when_it_begins():
     limited = Limited()
     limited.interrupt_soon(Cancelled)
 
