@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from datetime import timedelta
+from functools import partial
+from types import TracebackType
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from jobs import own_threads
 from jobs.errors import Snooze
 from jobs.ledger import cursors
 from jobs.once import write_result
-from jobs.transaction import Performing, Written
+from jobs.transaction import Performing, Written, open_transaction, open_transaction_async
 
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session
@@ -30,22 +33,24 @@ class Cursor:
             found = cursors.read_cursor(connection, run.id, name)
         self.value: Any = found[0] if found is not None else start
 
-    @contextmanager
-    def advance(self, *, to: Any) -> Iterator[Session]:
+    def advance(self, *, to: Any) -> Advance:
         """Commit what the block writes together with the cursor's move, without ending the run.
 
-        Runs enqueued in the block are enqueued by that commit.
+        ``async with`` in async jobs. Runs enqueued in the block are enqueued by that commit.
 
         Raises:
             LeaseLost: another attempt has the run: nothing of the block is kept.
             Conflict: a transaction is open already.
         """
+        return Advance(self._run, partial(self._move, to))
+
+    @contextmanager
+    def _move(self, to: Any, written: Written) -> Iterator[Session]:
         run = self._run
-        run.refuse_inside("advance()")
-        text = write_result(to, what=f"Cursor {self.name!r}", max_bytes=run.app.settings.max_result_bytes)
         with run.app.database.translated():
-            written = run.chunk = Written(run.app)
+            run.chunk = written
             try:
+                text = write_result(to, what=f"Cursor {self.name!r}", max_bytes=run.app.settings.max_result_bytes)
                 yield written.session
                 written.session.flush()
                 cursors.move_cursor(written.session, run.id, run.token, self.name, attempt=run.attempt, to=text)
@@ -56,6 +61,34 @@ class Cursor:
                 run.chunk = None
             written.commit()
         self.value = json.loads(text)
+
+
+class Advance:
+    """The block of ``cursor.advance()``: ``with`` in jobs, ``async with`` in async ones."""
+
+    def __init__(self, run: Performing, move: Callable[[Written], AbstractContextManager[Session]]) -> None:
+        self._run = run
+        self._move = move
+
+    def __enter__(self) -> Session:
+        self._run.refuse_inside("advance()")
+        self._block = self._move(open_transaction(self._run))
+        return self._block.__enter__()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> bool | None:
+        return self._block.__exit__(kind, error, trace)
+
+    async def __aenter__(self) -> Session:
+        self._run.refuse_inside("advance()")
+        self._block = self._move(await open_transaction_async(self._run))
+        return self._block.__enter__()
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> bool | None:
+        return await own_threads.hold(self._block.__exit__, kind, error, trace)
 
 
 def checkpointed(run: Performing, items: Iterable[T], name: str, every: timedelta) -> Iterator[T]:

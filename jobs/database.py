@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager, nullcontext
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 from weakref import WeakKeyDictionary
 
-from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy import Connection, Engine, event
 from sqlalchemy.engine import ExceptionContext
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError, ResourceClosedError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
@@ -24,7 +24,7 @@ from jobs import postgres, postgres_connect, postgres_server, sqlite_connection
 from jobs.clock import Clock, SystemClock
 from jobs.database_url import parse_database_url, show_database_url
 from jobs.errors import ConfigurationError, JobsError, LedgerBusy, LedgerMissing, LedgerRefused, ServiceDown
-from jobs.models import read_json
+from jobs.places import NoPlaces, Places
 from jobs.postgres_connection import LimitedConnection
 from jobs.redact import mask
 from jobs.settings import Settings
@@ -58,6 +58,7 @@ class Database:
         self._moves = 0
         """How often the server was found to serve us no more; connections made before lead nowhere."""
         self._apart: dict[timedelta, Database] = {}
+        self.places = Places(self.dialect, settings, self._most_connections, self.clock)
         self._queue: WriteQueue | None = None
         if self.dialect == "sqlite":
             assert self.url.database
@@ -81,7 +82,7 @@ class Database:
             ServiceDown: the database does not answer, or refuses us.
             LedgerBusy: another writer held it for longer than the time limit.
         """
-        with self.translated(), self._turn(urgent), self.engine.connect() as plain:
+        with self.translated(), self._turn(urgent), self.places.one(self.shown), self.engine.connect() as plain:
             commits_itself = alone and self._statements_stand_alone
             options: dict[str, Any] = {"isolation_level": "AUTOCOMMIT"} if commits_itself else {}
             connection = plain.execution_options(**{WRITES: True}, **options)
@@ -92,22 +93,38 @@ class Database:
     def read(self) -> Iterator[Connection]:
         """A block that only reads. On PostgreSQL each statement is by itself: at READ COMMITTED each sees what is
         committed when it begins, transaction or not, and BEGIN and COMMIT are two questions to the server more."""
-        with self.translated(), self.engine.connect() as plain:
+        with self.translated(), self.places.one(self.shown), self.engine.connect() as plain:
             itself = self._statements_stand_alone
             connection = plain.execution_options(isolation_level="AUTOCOMMIT") if itself else plain
             with connection.begin():
                 yield connection
 
     @contextmanager
-    def session(self) -> Iterator[Session]:
-        """A Session in a writing transaction, for what an application writes; commits at the end."""
-        # Not translated: what the application's own statements raise is for its own retry policy to judge.
-        with self._turn(False), self.engine.connect() as plain:
-            connection = plain.execution_options(**{WRITES: True})
-            with connection.begin(), Session(connection, join_transaction_mode="create_savepoint") as session:
+    def session(self, *, owner: object | None = None) -> Iterator[Session]:
+        """A Session in a writing transaction, for what an application writes; commits at the end.
+
+        Args:
+            owner: who has it, where it ends on another thread than it began on.
+        """
+        with ExitStack() as stack:
+            with self.translated():
+                stack.enter_context(self._turn(False, owner))
+                stack.enter_context(self.places.one(self.shown))
+                connection = stack.enter_context(self.engine.connect()).execution_options(**{WRITES: True})
+                stack.enter_context(connection.begin())
+            # Not translated: what the application's own statements raise is for its own retry policy to judge.
+            with Session(connection, join_transaction_mode="create_savepoint") as session:
                 yield session
                 # Releases the session's SAVEPOINT; the connection's own commit follows.
                 session.commit()
+
+    def reserved(self) -> Database:
+        """This database for a worker's own threads, which have connections of the pool for themselves from now on.
+
+        All others, the jobs, share what is left, and wait for as long as it takes when that is in use.
+        """
+        self.places.reserve()
+        return _Reserved(self)
 
     def ring(self, connection: Session | Connection) -> None:
         """Wake idle workers once this transaction has committed, where there is no ready index to do it."""
@@ -231,44 +248,18 @@ class Database:
         lines = str(getattr(error, "orig", error) or error).strip().splitlines()
         return mask(lines[0] if lines else type(error).__name__, self.url.password)
 
-    def _turn(self, urgent: bool) -> Any:
+    def _turn(self, urgent: bool, owner: object | None = None) -> Any:
         limit = self._settings.lock_timeout.total_seconds()
-        return self._queue.turn(urgent=urgent, limit_seconds=limit) if self._queue else nullcontext()
+        return self._queue.turn(urgent=urgent, limit_seconds=limit, owner=owner) if self._queue else nullcontext()
 
     def _make_engine(self) -> Engine:
+        settings = self._settings
         if self.dialect == "sqlite":
-            engine = create_engine(
-                self.url,
-                # What is bound holds arguments and results, and errors are logged.
-                hide_parameters=True,
-                pool_size=self._settings.pool_size,
-                max_overflow=10,
-                connect_args={
-                    "timeout": self._settings.lock_timeout.total_seconds(),
-                    "check_same_thread": False,
-                },
-            )
-            event.listen(
-                engine, "connect", lambda connection, record: sqlite_connection.prepare(connection, self.clock)
-            )
-            event.listen(engine, "begin", sqlite_connection.begin)
+            engine = sqlite_connection.make_engine(self.url, settings, self.clock)
         else:
-            engine = create_engine(
-                self.url,
-                # What is bound holds arguments and results, and errors are logged.
-                hide_parameters=True,
-                pool_size=self._settings.pool_size,
-                max_overflow=self._most_connections - self._settings.pool_size,
-                pool_timeout=self._settings.connect_timeout.total_seconds(),
-                # The connection that was used last has its statements prepared and its caches warm.
-                pool_use_lifo=True,
-                pool_pre_ping=False,
-                json_deserializer=read_json,
-            )
+            engine = postgres.make_engine(self.url, settings, most=self._most_connections)
             event.listen(engine, "do_connect", self._connect_to_postgres)
-            event.listen(engine, "checkout", postgres.refuse_stale)
             event.listen(engine, "handle_error", self._drop_worthless)
-            postgres.give_back_what_is_gone(engine)
         if self._settings.database_schema:
             engine = engine.execution_options(schema_translate_map={None: self._settings.database_schema})
         SlowStatements(self._settings.slow_statement, self.clock).watch(engine)
@@ -289,3 +280,14 @@ class Database:
         if postgres_connect.is_worthless(context.original_exception):
             context.is_disconnect = True
             self._moves += 1
+
+
+class _Reserved(Database):
+    """A database that shares all with another, but asks for no place among those who share its pool."""
+
+    def __init__(self, origin: Database) -> None:
+        self._origin = origin
+        self.places = NoPlaces()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._origin, name)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypedDict, Unpack, dataclass_transform
@@ -15,7 +14,7 @@ from jobs import boot, registry
 from jobs.app import App
 from jobs.arguments import write_arguments
 from jobs.clock import new_run_id
-from jobs.context import correlation_id, current_run
+from jobs.context import correlation_id, current_run, off_loop
 from jobs.definition import PYDANTIC_KEYWORDS, check_can_be_scheduled, check_fields, check_perform, is_filled_in
 from jobs.enqueue import Enqueued, enqueue_runs, enqueuer
 from jobs.equality import canonical
@@ -202,7 +201,7 @@ class Job(BaseModel, metaclass=_JobMeta):
     async def enqueue_async(self, *, session: AsyncSession | None = None, **terms: Unpack[Terms]) -> Enqueued:
         """``enqueue`` for async callers: in an ``AsyncSession``'s transaction, or without holding up the loop."""
         if session is None:
-            return await asyncio.to_thread(self.enqueue, **terms)
+            return await off_loop(self.enqueue, **terms)
         return await session.run_sync(lambda plain: self.enqueue(session=plain, **terms))
 
     def idempotency_key(self) -> str | None:

@@ -6,7 +6,7 @@ import asyncio
 from datetime import timedelta
 from uuid import UUID
 
-from jobs import boot
+from jobs import boot, own_threads
 from jobs.errors import NotEnded, NotFound
 from jobs.ledger import cancel as cancelling
 from jobs.ledger import find as finding
@@ -79,17 +79,17 @@ def wait(run_id: UUID | str, *, limit: timedelta) -> RunRecord:
 
 async def find_async(run_id: UUID | str) -> RunRecord:
     """``find`` without holding up the loop."""
-    return await asyncio.to_thread(find, run_id)
+    return await own_threads.step(find, run_id)
 
 
 async def attempts_async(run_id: UUID | str) -> list[AttemptRecord]:
     """``attempts`` without holding up the loop."""
-    return await asyncio.to_thread(attempts, run_id)
+    return await own_threads.step(attempts, run_id)
 
 
 async def cancel_async(run_id: UUID | str, *, reason: str | None = None) -> RunState:
     """``cancel`` without holding up the loop."""
-    return await asyncio.to_thread(cancel, run_id, reason=reason)
+    return await own_threads.step(cancel, run_id, reason=reason)
 
 
 async def wait_async(run_id: UUID | str, *, limit: timedelta) -> RunRecord:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Iterable, Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, TypedDict, Unpack
 
 from jobs import boot
+from jobs.context import off_loop
 from jobs.enqueue import Enqueued, enqueue_runs
 from jobs.errors import EnqueueRefused, shown
 from jobs.job import Job, OnConflict
@@ -67,7 +67,7 @@ async def enqueue_many_async(
 ) -> list[Enqueued]:
     """``enqueue_many`` for async callers: in an ``AsyncSession``'s transaction, or without holding up the loop."""
     if session is None:
-        return await asyncio.to_thread(enqueue_many, many, **terms)
+        return await off_loop(enqueue_many, many, **terms)
     return await session.run_sync(lambda plain: enqueue_many(many, session=plain, **terms))
 
 

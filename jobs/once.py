@@ -2,17 +2,32 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
-from collections.abc import Callable
-from typing import Any, Literal
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from pydantic_core import to_json
 
+from jobs import own_threads
 from jobs.arguments import check_json
-from jobs.errors import ArgumentsRefused, EnqueueRefused, Steering, StepRefused, StepRepeated, UnknownEffect
+from jobs.errors import (
+    ArgumentsRefused,
+    EnqueueRefused,
+    LedgerBusy,
+    Steering,
+    StepRefused,
+    StepRepeated,
+    UnknownEffect,
+)
 from jobs.ledger import steps
+from jobs.semaphore import on_loop
 from jobs.transaction import Performing
 
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
+T = TypeVar("T")
 MAX_NAME = 200
 
 IfUnknown = Literal["repeat", "stop"]
@@ -20,33 +35,94 @@ IfUnknown = Literal["repeat", "stop"]
 
 def once(run: Performing, name: str, fn: Callable[[], Any], if_unknown: IfUnknown) -> Any:
     """See ``Run.once``."""
-    if if_unknown not in ("repeat", "stop"):
-        raise EnqueueRefused(f"if_unknown= is 'repeat' or 'stop', got {if_unknown!r}.")
-    take_name(run, name)
-    run.refuse_inside("once()")
-    database, attempt = run.app.database, run.attempt
-    with database.write(urgent=True) as connection:
+    step = _Step(run, name, if_unknown)
+    if step.begin():
+        return step.result
+    try:
+        value = fn()
+    except Steering:
+        step.withdraw()
+        raise
+    return step.end(value)
+
+
+async def once_async(run: Performing, name: str, fn: Callable[[], Awaitable[Any]], if_unknown: IfUnknown) -> Any:
+    """See ``Run.once_async``. No thread is held while ``fn`` is awaited, and no time limit counts what we take."""
+    step = _Step(run, name, if_unknown)
+    try:
+        with run.limits_off():
+            if await own_threads.step(step.begin):
+                return step.result
+    except asyncio.CancelledError:
+        if step.has_begun:
+            # The intent is recorded and nothing was called: a later attempt must not wonder.
+            await own_threads.step(step.withdraw)
+        raise
+    try:
+        value = await fn()
+    except Steering:
+        with run.limits_off():
+            await own_threads.step(step.withdraw)
+        raise
+    with run.limits_off():
+        return await own_threads.step(step.end, value)
+
+
+class _Step:
+    """One step in one attempt: an intent, then an end or nothing."""
+
+    def __init__(self, run: Performing, name: str, if_unknown: IfUnknown) -> None:
+        if if_unknown not in ("repeat", "stop"):
+            raise EnqueueRefused(f"if_unknown= is 'repeat' or 'stop', got {if_unknown!r}.")
+        take_name(run, name)
+        run.refuse_inside("once()")
+        self._run = run
+        self._name = name
+        self._if_unknown = if_unknown
+        self.result: Any = None
+        self.has_begun = False
+
+    def begin(self) -> bool:
+        """Record the intent; or True, if an earlier attempt has done the step: ``result`` is what it gave back."""
+        return self._write(self._begin)
+
+    def withdraw(self) -> None:
+        """It did not take place: the author's own word, or it was never called."""
+        run, name = self._run, self._name
+        self._write(lambda connection: steps.withdraw_effect(connection, run.id, run.token, name))
+
+    def end(self, value: Any) -> Any:
+        """Record what it gave back; as JSON gives it back."""
+        run, name = self._run, self._name
+        text = write_result(value, what=f"What step {name!r} gave back", max_bytes=run.app.settings.max_result_bytes)
+        self._write(lambda connection: steps.end_effect(connection, run.id, run.token, name, result=text))
+        return json.loads(text)
+
+    def _begin(self, connection: Connection) -> bool:
+        run, name, attempt = self._run, self._name, self._run.attempt
         begun = steps.begin_effect(connection, run.id, run.token, name, attempt=attempt)
         if begun.is_done:
-            return begun.result
+            self.result = begun.result
+            return True
+        self.has_begun = begun.is_new
         if not begun.is_new:
-            if if_unknown == "stop":
+            if self._if_unknown == "stop":
                 raise UnknownEffect(
                     f"Step {name!r} of run {run.id} began in an earlier attempt, and whether it took place is unknown.",
                     hint="Find out, then replay the run or enqueue another.",
                 )
             steps.repeat_effect(connection, run.id, run.token, name, attempt=attempt)
-    try:
-        value = fn()
-    except Steering:
-        # The author's own word: it did not take place.
-        with database.write(urgent=True) as connection:
-            steps.withdraw_effect(connection, run.id, run.token, name)
-        raise
-    text = write_result(value, what=f"What step {name!r} gave back", max_bytes=run.app.settings.max_result_bytes)
-    with database.write(urgent=True) as connection:
-        steps.end_effect(connection, run.id, run.token, name, result=text)
-    return json.loads(text)
+        return False
+
+    def _write(self, do: Callable[[Connection], T]) -> T:
+        """Do it in a transaction of its own. A ledger that is busy is waited for: others' turns are not the job's."""
+        while True:
+            try:
+                with self._run.app.database.write(urgent=True) as connection:
+                    return do(connection)
+            except LedgerBusy:
+                if on_loop() or not self._run.may_wait:
+                    raise
 
 
 def take_name(run: Performing, name: str) -> None:

@@ -7,12 +7,13 @@ from collections.abc import Callable
 from typing import Any
 
 import psycopg
-from sqlalchemy import Connection, Engine, func, select
+from sqlalchemy import URL, Connection, Engine, create_engine, event, func, select
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import DisconnectionError
 from sqlalchemy.orm import Session
 
 from jobs.errors import JobsError
+from jobs.models import read_json
 from jobs.postgres_connection import LimitedConnection
 from jobs.settings import Settings
 
@@ -21,6 +22,8 @@ DriverError = psycopg.Error
 OWN_CONNECTIONS = 5
 """Threads of a worker process that use the ledger beside its jobs: intake, settler, upkeep, control; and the
 heartbeat, on a connection that is not the pool's."""
+SPARE = 2
+"""Connections that transactions of jobs leave to what is asked and answered at once. Source: decision."""
 UNDEFINED_TABLE = "42P01"
 BUSY = ("40001", "40P01", "55P03")
 """SQLSTATEs of what others are in the way of, in whatever language the server says it."""
@@ -36,6 +39,25 @@ _HINTS = {
     "53300": "It has no connection left: raise max_connections, or lower JOBS_PROCESSES, JOBS_THREADS, JOBS_POOL_SIZE.",
     _NO_RIGHTS: "Grant the role SELECT, INSERT, UPDATE and DELETE on our tables, or migrate with the same role.",
 }
+
+
+def make_engine(url: URL, settings: Settings, *, most: int) -> Engine:
+    """The engine of a PostgreSQL ledger, with a pool of its own of ``most`` connections."""
+    engine = create_engine(
+        url,
+        # What is bound holds arguments and results, and errors are logged.
+        hide_parameters=True,
+        pool_size=settings.pool_size,
+        max_overflow=most - settings.pool_size,
+        pool_timeout=settings.connect_timeout.total_seconds(),
+        # The connection that was used last has its statements prepared and its caches warm.
+        pool_use_lifo=True,
+        pool_pre_ping=False,
+        json_deserializer=read_json,
+    )
+    event.listen(engine, "checkout", refuse_stale)
+    give_back_what_is_gone(engine)
+    return engine
 
 
 def refuse_stale(connection: Any, record: Any, proxy: Any) -> None:
@@ -55,7 +77,7 @@ def refuse_stale(connection: Any, record: Any, proxy: Any) -> None:
 
 def pool_limit(settings: Settings) -> int:
     """What the pool of one process may hold at once: a thread's job one, and ours beside them."""
-    return max(settings.pool_size + 10, settings.threads + OWN_CONNECTIONS) - 1
+    return max(settings.pool_size + 10, settings.threads + SPARE + OWN_CONNECTIONS) - 1
 
 
 def most_connections(settings: Settings) -> int:

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
-import json
-import logging
 from collections.abc import Awaitable, Callable, Iterable, Iterator
+from contextlib import contextmanager
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 from uuid import UUID
@@ -14,25 +12,28 @@ from uuid import UUID
 from jobs.app import App
 from jobs.cursor import SAVE_EVERY, Cursor, checkpointed
 from jobs.errors import Conflict
-from jobs.ledger.cursors import write_progress
 from jobs.ledger.records import Claim
-from jobs.once import IfUnknown, once, take_name
+from jobs.once import IfUnknown, once, once_async, take_name
+from jobs.progress import Progress
 from jobs.transaction import RunTransaction, Written, warn_if_late
 
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session
 
-log = logging.getLogger("jobs.run")
-
 T = TypeVar("T")
-TELL_SECONDS = 1.0
-"""Between two writes of progress. Source: design; a job that tells of each row must not pay for each."""
 
 
 class StopSign(Protocol):
     """Says whether the job should come to an end."""
 
     def is_set(self) -> bool: ...
+
+
+class TimeLimits(Protocol):
+    """The time limits of an attempt, which can stand still."""
+
+    def pause(self) -> None: ...
+    def resume(self) -> None: ...
 
 
 class Run:
@@ -49,13 +50,13 @@ class Run:
     __slots__ = (
         "_claim",
         "_deadline",
+        "_progress",
         "_stop",
-        "_told_monotonic",
-        "_untold",
         "app",
         "chunk",
         "had_transaction",
         "left_monotonic",
+        "limits",
         "step_names",
         "written",
     )
@@ -67,8 +68,8 @@ class Run:
         self.had_transaction = False
         self.left_monotonic: float | None = None
         self.step_names: set[str] = set()
-        self._told_monotonic = float("-inf")
-        self._untold: str | None = None
+        self.limits: TimeLimits | None = None
+        self._progress = Progress(self)
         self._claim = claim
         self._deadline = deadline
         self._stop = stop
@@ -178,12 +179,7 @@ class Run:
 
     async def once_async(self, name: str, fn: Callable[[], Awaitable[Any]], *, if_unknown: IfUnknown = "repeat") -> Any:
         """``once`` for async jobs: ``fn`` is awaited."""
-        loop = asyncio.get_running_loop()
-
-        def call() -> Any:
-            return asyncio.run_coroutine_threadsafe(_awaited(fn), loop).result()
-
-        return await asyncio.to_thread(once, self, name, call, if_unknown)
+        return await once_async(self, name, fn, if_unknown)
 
     def effect_key(self, name: str) -> str:
         """A key for a step's effect, for the other side to know a repeated call by.
@@ -215,33 +211,39 @@ class Run:
     def progress(self, done: float, total: float | None = None, message: str | None = None) -> None:
         """Say how far the job has come, for whoever asks: ``jobs.find(id).progress``.
 
-        Written once a second at most, and when the attempt ends; a ledger that does not answer just now is no
-        reason to fail.
+        Written once a second at most, and when the attempt ends. It is no reason to fail: a ledger that does not
+        answer just now is left alone, and what is no finite number (NaN) is null.
         """
-        self._untold = json.dumps({"done": done, "total": total, "message": message[:500] if message else None})
-        now = self.app.clock.monotonic()
-        if self.open_session is None and now - self._told_monotonic >= TELL_SECONDS:
-            self._told_monotonic = now
-            self.tell_progress()
-
-    @property
-    def has_untold_progress(self) -> bool:
-        """For the worker: whether there is progress to write."""
-        return self._untold is not None
+        self._progress.note(done, total, message)
 
     def tell_progress(self) -> None:
         """For the worker: write the progress that has not been written, if any."""
-        text, self._untold = self._untold, None
-        if text is None:
+        self._progress.write()
+
+    async def tell_progress_async(self) -> None:
+        """The same at the end of an attempt that is a coroutine."""
+        await self._progress.write_last()
+
+    @property
+    def may_wait(self) -> bool:
+        """For steps: whether there is time to wait for others' use of the ledger."""
+        return not self.should_stop and (self._deadline is None or self._deadline > self.app.clock.monotonic())
+
+    @contextmanager
+    def limits_off(self) -> Iterator[None]:
+        """For steps: what the block waits for is others' time, and none of the job's; its limits wait too."""
+        limits, began = self.limits, self.app.clock.monotonic()
+        if limits is None:
+            yield
             return
+        deadline, self._deadline = self._deadline, None
+        limits.pause()
         try:
-            if self.session is not None:
-                write_progress(self.session, self.id, self.token, text)
-                return
-            with self.app.database.write() as connection:
-                write_progress(connection, self.id, self.token, text)
-        except Exception as error:  # whatever it is: progress is told, not promised
-            log.warning("Progress was not written.", extra={"kind": self.kind, "reason": str(error)})
+            yield
+        finally:
+            limits.resume()
+            if deadline is not None:
+                self._deadline = deadline + self.app.clock.monotonic() - began
 
     def refuse_inside(self, what: str) -> None:
         """For steps: they commit on their own, and would wait for a transaction that is open here."""
@@ -266,7 +268,3 @@ class Run:
         written, self.written = self.written, None
         if written is not None:
             written.rollback()
-
-
-async def _awaited(fn: Callable[[], Awaitable[Any]]) -> Any:
-    return await fn()

@@ -5,14 +5,17 @@ from __future__ import annotations
 import sqlite3
 from datetime import datetime, timedelta
 
-from sqlalchemy import Connection
+from sqlalchemy import URL, Connection, Engine, create_engine, event
 
 from jobs.clock import Clock, new_token
 from jobs.errors import ConfigurationError
 from jobs.models import write_moment
+from jobs.settings import Settings
 
 WRITES = "jobs_writes"
 """Execution option of a connection whose transaction will write."""
+OVERFLOW = 10
+"""Connections of a pool above ``JOBS_POOL_SIZE``. They are open files."""
 
 
 def prepare(connection: sqlite3.Connection, clock: Clock) -> None:
@@ -60,3 +63,18 @@ def _between(earlier: str | None, later: str | None) -> float | None:
     if earlier is None or later is None:
         return None
     return (datetime.fromisoformat(later) - datetime.fromisoformat(earlier)).total_seconds()
+
+
+def make_engine(url: URL, settings: Settings, clock: Clock) -> Engine:
+    """The engine of a SQLite ledger, with a pool of its own."""
+    engine = create_engine(
+        url,
+        # What is bound holds arguments and results, and errors are logged.
+        hide_parameters=True,
+        pool_size=settings.pool_size,
+        max_overflow=OVERFLOW,
+        connect_args={"timeout": settings.lock_timeout.total_seconds(), "check_same_thread": False},
+    )
+    event.listen(engine, "connect", lambda connection, record: prepare(connection, clock))
+    event.listen(engine, "begin", begin)
+    return engine

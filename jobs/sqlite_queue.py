@@ -21,13 +21,18 @@ import os
 import threading
 import weakref
 from collections.abc import Iterator
+from contextvars import ContextVar
 from pathlib import Path
 
 from jobs.clock import Clock, SystemClock
 from jobs.errors import ConfigurationError, Conflict, LedgerBusy
 from jobs.sqlite_locks import close_locks, free_turn, open_locks, take_turn
 
-_held = threading.local()
+turn_holder: ContextVar[object] = ContextVar("jobs_turn_holder", default=None)
+"""Whose code this is, for turns that outlive a thread's call: the token of the run that it performs."""
+
+_held: set[tuple[Path, object]] = set()
+"""Who has a turn at which file: a thread by its id, or the ``owner`` that the turn was taken for."""
 
 
 class WriteQueue:
@@ -46,33 +51,36 @@ class WriteQueue:
         _queues.add(self)
 
     @contextlib.contextmanager
-    def turn(self, urgent: bool = False, limit_seconds: float = 5.0) -> Iterator[None]:
+    def turn(self, urgent: bool = False, limit_seconds: float = 5.0, *, owner: object | None = None) -> Iterator[None]:
         """Hold the turn while the block runs: begin, write and commit inside it, and nothing else.
 
         Args:
             urgent: pass the queue by; for short writes that others depend on, never for batches.
             limit_seconds: the longest wait for the turn, above zero; it does not limit the block.
+            owner: whose the turn is, where it may end on another thread; this thread's otherwise.
 
         Raises:
             LedgerBusy: others kept the turn for the whole time limit.
-            Conflict: this thread has the turn already; a second transaction would wait for itself.
+            Conflict: this thread, or the ``turn_holder`` here, has the turn already; a second transaction would wait
+                for itself.
             ConfigurationError: the lock files cannot be opened for writing, or the file system has no locks.
         """
         if not limit_seconds > 0:
             raise ValueError(f"limit_seconds must be above zero, got {limit_seconds!r}")
-        mine: set[Path] = _held.__dict__.setdefault("paths", set())
-        if self.path in mine:
+        thread = threading.get_ident()
+        if (self.path, thread) in _held or (self.path, turn_holder.get()) in _held:
             raise Conflict(
-                f"This thread is already writing to {self.path}, and SQLite has one writer at a time.",
+                f"This thread or run is already writing to {self.path}, and SQLite has one writer at a time.",
                 hint="Use the transaction that is open: pass its session (session=…).",
             )
         line = self._lines[urgent]
+        held = (self.path, thread if owner is None else owner)
         line.join(limit_seconds, self._clock)
         try:
-            mine.add(self.path)
+            _held.add(held)
             yield
         finally:
-            mine.discard(self.path)
+            _held.discard(held)
             line.leave()
 
     def close(self) -> None:
@@ -248,10 +256,9 @@ _queues: weakref.WeakSet[WriteQueue] = weakref.WeakSet()
 
 def _forget_the_parent() -> None:
     """In a forked child, whose lock files are closed already: start with empty queues."""
-    global _held
     for queue in _queues:
         queue.start_afresh()
-    _held = threading.local()
+    _held.clear()
 
 
 if hasattr(os, "register_at_fork"):

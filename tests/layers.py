@@ -22,6 +22,8 @@ LAYERS: tuple[frozenset[str], ...] = (
             "jobs.visible",
             "jobs.equality",
             "jobs.redact",
+            "jobs.own_threads",
+            "jobs.semaphore",
         }
     ),
     frozenset({"jobs.retry", "jobs.settings", "jobs.events", "jobs.tags", "jobs.arguments"})
@@ -48,6 +50,7 @@ LAYERS: tuple[frozenset[str], ...] = (
             "jobs.postgres_connection",
             "jobs.postgres_server",
             "jobs.database",
+            "jobs.places",
             "jobs.database_url",
             "jobs.session",
             "jobs.prepared",
@@ -71,6 +74,7 @@ LAYERS: tuple[frozenset[str], ...] = (
         "jobs.lookup",
         "jobs.failure",
         "jobs.once",
+        "jobs.progress",
         "jobs.cursor",
         "jobs.transaction",
     },

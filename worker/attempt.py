@@ -25,6 +25,7 @@ from jobs.ledger.records import Claim, Ending, Settled
 from jobs.ledger.settle import settle
 from jobs.observe.trace import consumer
 from jobs.run import Run, StopSign
+from jobs.sqlite_queue import turn_holder
 from jobs.states import Outcome, RunState
 from worker.deadline import TooLate
 from worker.frames import frame_of
@@ -121,8 +122,7 @@ class Attempts:
                 started = self._start(run, cls)
                 value = await perform(job.perform())
                 self._leave_if_forked(claim)
-                if run.has_untold_progress:
-                    await asyncio.to_thread(run.tell_progress)
+                await run.tell_progress_async()
                 return note(
                     ended(self._app, claim, started, Outcome.SUCCEEDED, result=result_text(self._app, claim, value))
                 )
@@ -239,7 +239,7 @@ def without_loop(perform: Callable[[], Any]) -> Callable[[], Any]:
 class _Within:
     """Code in the block, and what it awaits, sees this run as the one it performs."""
 
-    __slots__ = ("_correlation", "_outer", "_run")
+    __slots__ = ("_correlation", "_holder", "_outer", "_run")
 
     def __init__(self, run: Run) -> None:
         self._run = run
@@ -247,7 +247,9 @@ class _Within:
     def __enter__(self) -> None:
         self._outer = current_run.set(self._run)
         self._correlation = correlation_id.set(self._run.correlation_id or str(self._run.id))
+        self._holder = turn_holder.set(self._run.token)
 
     def __exit__(self, *raised: object) -> None:
+        turn_holder.reset(self._holder)
         current_run.reset(self._outer)
         correlation_id.reset(self._correlation)

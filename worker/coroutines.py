@@ -13,9 +13,12 @@ import threading
 import traceback
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from functools import partial
 from uuid import UUID
 
+from jobs import own_threads
 from jobs.app import App
+from jobs.context import current_run
 from jobs.errors import Cancelled
 from jobs.job import Job
 from jobs.ledger.records import Claim, Ending
@@ -25,7 +28,7 @@ from worker.attempt import Attempts
 from worker.delivery import Delivery
 from worker.frames import frame_of
 from worker.halt import Halt
-from worker.limited import Limited
+from worker.limited import Limited, Pausing
 from worker.limits import limits_of
 from worker.marks import NEVER, Marks
 from worker.outcome import broken, ended
@@ -51,6 +54,11 @@ class _Live:
         self.limited = Limited()
         self.task: asyncio.Task[None] | None = None
         self.may_end = [None]
+
+    def limit(self, hard_until: float, marks: Marks) -> None:
+        """Move its hard limit, here and where the supervisor looks."""
+        self.hard_until = hard_until
+        marks.limit(self.delivery.mark, self.delivery.claim.token, hard_until)
 
     def take_end(self) -> bool:
         try:
@@ -162,6 +170,9 @@ class Coroutines:
             if limits.hard is not None:
                 live.hard_until = self._app.clock.monotonic() + limits.hard
             live.delivery.mark = marks.start(claim.token, live.hard_until)
+            run = current_run.get()
+            assert run is not None
+            run.limits = Pausing(self._app.clock, live.limited, live.hard_until, partial(live.limit, marks=marks))
             return await live.limited.perform(job, limits.soft)  # type: ignore[arg-type]
 
         try:
@@ -181,12 +192,13 @@ class Coroutines:
             return
         marks.ended(live.delivery.mark)
         if run.session is not None:
-            live.delivery.settled = self._attempts.commit(ending, run, worker=self._worker)
+            commit = partial(self._attempts.commit, ending, run, worker=self._worker)
+            live.delivery.settled = await own_threads.hold(commit)
         self._end(live, ending)
 
     async def _prepare(self, cls: type[Job]) -> None:
         if cls.prepare.__func__ is not Job.prepare.__func__:  # type: ignore[attr-defined]
-            await asyncio.get_running_loop().run_in_executor(None, self._attempts.preparations.make_ready, cls)
+            await self._attempts.preparations.make_ready_async(cls)
 
     def _tick(self, loop: asyncio.AbstractEventLoop) -> None:
         self._ticked = self._app.clock.monotonic()

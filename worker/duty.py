@@ -49,7 +49,7 @@ class Duty:
 
     def __init__(self, process: Process, control: Control, orphans: Sequence[Orphan] = ()) -> None:
         self._process = process
-        self._app = process.app
+        self._app = process.own
         self._control = control
         self._orphans = list(orphans)
         self._sign_on_at = 0.0

@@ -54,6 +54,12 @@ class Marks:
         self._map[at + _STATE] = _PERFORMING
         return entry
 
+    def limit(self, entry: int, token: UUID, until: float) -> None:
+        """Move the attempt's hard limit, if the entry is still its own."""
+        at = entry * _ENTRY
+        if entry >= 0 and self._map[at : at + _STATE] == token.bytes:
+            _MOMENT.pack_into(self._map, at + _UNTIL, until)
+
     def ended(self, entry: int) -> None:
         """``perform`` is over; the settlement has yet to commit."""
         if entry >= 0:

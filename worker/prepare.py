@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import threading
+from concurrent.futures import Future
 from datetime import timedelta
 
 from jobs.app import App
@@ -41,6 +43,7 @@ class Preparations:
         self._app = app
         self._kinds: dict[type[Job], _Kind] = {}
         self._making = threading.Lock()
+        self._futures: dict[type[Job], Future[None]] = {}
 
     def make_ready(self, cls: type[Job]) -> None:
         """Return when the kind's ``prepare`` has succeeded in this process.
@@ -60,6 +63,27 @@ class Preparations:
             if kind.cause is not None and now < kind.again_at:
                 raise NotPrepared(cls.options.kind, kind.cause, timedelta(seconds=kind.again_at - now))
             self._call(cls, kind)
+
+    async def make_ready_async(self, cls: type[Job]) -> None:
+        """The same for coroutines: however many wait for a kind, one thread prepares it, and the loop goes on."""
+        kind = self._kinds.get(cls)
+        if kind is not None and kind.is_ready:
+            return
+        future = self._futures.get(cls)
+        if future is None:
+            future = self._futures[cls] = Future()
+            threading.Thread(target=self._fulfil, args=(cls, future), name="jobs-prepare", daemon=True).start()
+        await asyncio.shield(asyncio.wrap_future(future))
+
+    def _fulfil(self, cls: type[Job], future: Future[None]) -> None:
+        try:
+            self.make_ready(cls)
+        except BaseException as error:
+            del self._futures[cls]
+            future.set_exception(error)
+        else:
+            del self._futures[cls]
+            future.set_result(None)
 
     def failing(self) -> list[str]:
         """The kinds whose ``prepare`` fails, and that are not to be tried before their back-off is over."""

@@ -7,6 +7,7 @@ import os
 import platform
 import threading
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
@@ -69,10 +70,13 @@ class Process:
         self.queues = list(queues or settings.queues or _queues_of(self.kinds))
         self._holdings = Holdings()
         pace = Pace(settings.threads, app.clock)
-        self._upkeep = Upkeep(app)
+        # Jobs use the database of the application's App; what holds the worker together has connections that they
+        # cannot take.
+        self.own = replace(app, database=app.database.reserved())
+        self._upkeep = Upkeep(self.own)
         self._pulse = Pulse(app.clock, app.events)
         self._source = self._make_source()
-        self._settler = Settler(app, self._holdings, pace, marks, worker=name)
+        self._settler = Settler(self.own, self._holdings, pace, marks, worker=name)
         self._attempts = Attempts(app)
         self._deadlines = Deadlines()
         self.wear = Wear(app)
@@ -108,7 +112,7 @@ class Process:
             lane_kinds=lane_kinds,
             takes_thread=performs_alone,
             not_now=self._attempts.preparations.failing,
-            on_doubt=Strays(app, self._holdings, worker=name).release,
+            on_doubt=Strays(self.own, self._holdings, worker=name).release,
         )
         self._actors = Actors(
             app,
@@ -123,7 +127,7 @@ class Process:
             on_interrupted=self.wear.interrupted,
         )
         self._heartbeat = Heartbeat(
-            app, self._holdings, worker=name, performing=self.performing, cancel=self.cancel, lose=self.cancel
+            self.own, self._holdings, worker=name, performing=self.performing, cancel=self.cancel, lose=self.cancel
         )
         self._intake.on_turn = self._pulse.turned
         self._intake.on_claim = self._heartbeat.on_renewed = self._pulse.answered
@@ -170,7 +174,7 @@ class Process:
         Raises:
             ServiceDown: the ledger does not answer; nothing was started, and it may be tried again.
         """
-        with self.app.database.write(urgent=True) as connection:
+        with self.own.database.write(urgent=True) as connection:
             workers.register(
                 connection,
                 self.name,
@@ -232,7 +236,7 @@ class Process:
         self._deadlines.stop()
         try:
             self._source.close()
-            with self.app.database.write(urgent=True) as connection:
+            with self.own.database.write(urgent=True) as connection:
                 workers.sign_off(connection, self.name)
         except JobsError as error:
             log.warning("Could not sign off.", extra={"reason": str(error)})
@@ -257,18 +261,18 @@ class Process:
         return watchdog
 
     def _make_source(self) -> Source:
-        listener = self.app.database.listener()
+        listener = self.own.database.listener()
         bell: Bell
-        if self.app.database.dialect == "sqlite":
-            bell = SqliteBell(self.app)
+        if self.own.database.dialect == "sqlite":
+            bell = SqliteBell(self.own)
         else:
-            bell = PollingBell(self.app) if listener is None else ListeningBell(self.app, listener)
-        ledger = LedgerSource(self.app, queues=self.queues, kinds=self.kinds, worker=self.name, bell=bell)
-        if self.app.ready is None:
+            bell = PollingBell(self.own) if listener is None else ListeningBell(self.own, listener)
+        ledger = LedgerSource(self.own, queues=self.queues, kinds=self.kinds, worker=self.name, bell=bell)
+        if self.own.ready is None:
             return ledger
         return ReadySource(
-            self.app,
-            self.app.ready,
+            self.own,
+            self.own.ready,
             ledger,
             kinds=self.kinds,
             worker=self.name,

@@ -533,6 +533,34 @@ def test_progress_is_read_by_whoever_asks(ledger: Ledger) -> None:
     assert performed.run.progress["done"] == 100
 
 
+def test_a_step_that_is_cancelled_before_its_call_leaves_no_doubt(ledger: Ledger) -> None:  # K.2
+    called: list[int] = []
+
+    class Impatient(Job):
+        async def perform(self) -> None:
+            async def call() -> None:
+                called.append(1)
+
+            with ledger.app.database.write() as connection:
+                # The step's intent waits for this.
+                connection.execute(text("update job_runs set progress = null where id = :id"), {"id": self._stored()})
+                step = asyncio.create_task(self.run.once_async("call", call, if_unknown="stop"))
+                await asyncio.sleep(0.2)
+                step.cancel()
+                await asyncio.sleep(0)
+            await asyncio.wait([step])
+            assert step.cancelled()
+
+        def _stored(self) -> Any:
+            return self.run.id if ledger.app.database.dialect == "postgresql" else self.run.id.hex
+
+    performed = ledger.perform(Impatient())
+
+    assert performed.outcome is Outcome.SUCCEEDED
+    assert called == []
+    assert jobs.steps(performed.run.id) == []
+
+
 def test_children_know_their_parent_and_the_root_of_it_all(ledger: Ledger) -> None:
     class Leaf(Job):
         def perform(self) -> None: ...
