@@ -30,6 +30,7 @@ from jobs.redact import mask
 from jobs.settings import Settings
 from jobs.slow import SlowStatements
 from jobs.sqlite_connection import WRITES
+from jobs.sqlite_file import make_private
 from jobs.sqlite_queue import WriteQueue
 
 log = logging.getLogger("jobs.database")
@@ -249,13 +250,18 @@ class Database:
         return mask(lines[0] if lines else type(error).__name__, self.url.password)
 
     def _turn(self, urgent: bool, owner: object | None = None) -> Any:
+        if self._queue is None:
+            return nullcontext()
+        if not self._queue.is_open:
+            self._make_private_file()  # Before the lock files, which take its owner and its mode.
         limit = self._settings.lock_timeout.total_seconds()
-        return self._queue.turn(urgent=urgent, limit_seconds=limit, owner=owner) if self._queue else nullcontext()
+        return self._queue.turn(urgent=urgent, limit_seconds=limit, owner=owner)
 
     def _make_engine(self) -> Engine:
         settings = self._settings
         if self.dialect == "sqlite":
             engine = sqlite_connection.make_engine(self.url, settings, self.clock)
+            event.listen(engine, "do_connect", self._make_private_file)
         else:
             engine = postgres.make_engine(self.url, settings, most=self._most_connections)
             event.listen(engine, "do_connect", self._connect_to_postgres)
@@ -264,6 +270,10 @@ class Database:
             engine = engine.execution_options(schema_translate_map={None: self._settings.database_schema})
         SlowStatements(self._settings.slow_statement, self.clock).watch(engine)
         return engine
+
+    def _make_private_file(self, *_: Any) -> None:
+        assert self.url.database
+        make_private(self.url.database, for_group=self._settings.sqlite_group)
 
     def _connect_to_postgres(self, dialect: Any, record: Any, arguments: list[Any], options: dict[str, Any]) -> Any:
         connection = postgres_connect.connect(self._settings, *arguments, **options)

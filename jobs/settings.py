@@ -94,6 +94,9 @@ class Settings(BaseModel):
     pgbouncer: bool = Field(
         False, description="PostgreSQL is behind pgbouncer in transaction mode: nothing is prepared there."
     )
+    sqlite_group: bool = Field(
+        False, description="A new SQLite ledger may be read and written by its folder's group, not by its user alone."
+    )
     notify: bool = Field(
         True, description="PostgreSQL without Redis: wake idle workers by NOTIFY, which takes turns at commit."
     )

@@ -1,4 +1,4 @@
-"""Where a SQLite ledger may lie: on a disk of this host.
+"""Where a SQLite ledger may lie, on a disk of this host, and who may open its files.
 
 Over a network the locks and the shared memory that WAL needs do not reach the other hosts, and a ledger is
 damaged without a word. Known on Linux only, from the table of mounts; elsewhere nothing is refused.
@@ -6,6 +6,7 @@ damaged without a word. Known on Linux only, from the table of mounts; elsewhere
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 from pathlib import Path
@@ -59,3 +60,30 @@ def network_file_system(path: str | os.PathLike[str]) -> str | None:
             depth = len(mount.parts)
             found = kind if kind in NETWORK or (kind == "9p" and _SHARED_9P.search(options)) else None
     return found
+
+
+def make_private(path: str | os.PathLike[str], *, for_group: bool) -> None:
+    """Make an empty file at ``path`` that only this user may open, if there is none; SQLite fills it.
+
+    SQLite itself would let everybody read it, and its side files take the mode of the file. ``for_group``: the group
+    of the folder may read and write too. A file that is there is left as it is: to open it and close it again would
+    drop the locks that this process has on it.
+    """
+    place = Path(path)
+    try:
+        file = os.open(place, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
+    except OSError:
+        return  # It is there; or it cannot be made, and SQLite says why.
+    try:
+        with contextlib.suppress(AttributeError):  # Windows has neither.
+            os.fchmod(file, 0o660 if for_group else 0o600)
+            if for_group:
+                os.fchown(file, -1, place.parent.stat().st_gid)
+    except OSError as error:
+        place.unlink()
+        raise ConfigurationError(
+            f"The ledger {place} cannot be given to the group of its folder: {error.strerror}.",
+            hint="Be a member of that group, or unset JOBS_SQLITE_GROUP.",
+        ) from error
+    finally:
+        os.close(file)

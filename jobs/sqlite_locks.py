@@ -99,14 +99,22 @@ def open_locks(database: Path) -> list[int]:
 
 
 def _open_like(database: Path, path: Path) -> int:
-    """Open a lock file; a new one gets the database's mode and owner, as SQLite's own side files do."""
-    with contextlib.suppress(FileNotFoundError):
-        return os.open(path, os.O_RDWR)
-    file = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+    """Open a lock file. It has the database's owner and is open to whoever may write the database, and nobody else.
+
+    Who may open a file may lock it, and so stop every writer; to read it is enough.
+    """
+    try:
+        file = os.open(path, os.O_RDWR)
+    except FileNotFoundError:
+        file = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+        with contextlib.suppress(OSError, AttributeError):
+            owner = database.stat()
+            os.fchown(file, owner.st_uid, owner.st_gid)
     with contextlib.suppress(OSError, AttributeError):
-        owner = database.stat()
-        os.fchmod(file, owner.st_mode & 0o666)
-        os.fchown(file, owner.st_uid, owner.st_gid)
+        writers = database.stat().st_mode & 0o222
+        mode = writers | writers << 1
+        if os.fstat(file).st_mode & 0o777 != mode:
+            os.fchmod(file, mode)
     return file
 
 

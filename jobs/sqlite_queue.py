@@ -50,6 +50,11 @@ class WriteQueue:
         self.start_afresh()
         _queues.add(self)
 
+    @property
+    def is_open(self) -> bool:
+        """Whether somebody has had a turn, and so the lock files are there."""
+        return any(line.is_open for line in self._lines)
+
     @contextlib.contextmanager
     def turn(self, urgent: bool = False, limit_seconds: float = 5.0, *, owner: object | None = None) -> Iterator[None]:
         """Hold the turn while the block runs: begin, write and commit inside it, and nothing else.
@@ -108,6 +113,10 @@ class _Line:
         self._first = threading.Lock()
         self._files: list[int] = []
         self._waiter: _Waiter | None = None
+
+    @property
+    def is_open(self) -> bool:
+        return bool(self._files)
 
     def join(self, limit_seconds: float, clock: Clock) -> None:
         """Wait for every lock of this line, in order.
