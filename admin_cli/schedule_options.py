@@ -42,7 +42,11 @@ _TIMING = (
     click.option("--jitter", type=DURATION, metavar="DURATION", help="Start each run up to so much later."),
 )
 _POLICY = (
-    click.option("--catch-up", type=click.Choice(["latest", "skip", "all"]), help="For slots nobody was there for."),
+    click.option(
+        "--catch-up",
+        type=click.Choice(["latest", "skip", "all"]),
+        help="For slots nobody was there for; one up to 10 s old is on time.",
+    ),
     click.option("--max-catch-up", type=click.IntRange(1), help="With --catch-up all: at most so many."),
     click.option("--catch-up-window", type=DURATION, metavar="DURATION", help="Missed slots older than this stay so."),
     click.option(

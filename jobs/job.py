@@ -199,7 +199,11 @@ class Job(BaseModel, metaclass=_JobMeta):
         return enqueue_runs(app, [run], session=session)[0]
 
     async def enqueue_async(self, *, session: AsyncSession | None = None, **terms: Unpack[Terms]) -> Enqueued:
-        """``enqueue`` for async callers: in an ``AsyncSession``'s transaction, or without holding up the loop."""
+        """``enqueue`` for async callers: in an ``AsyncSession``'s transaction, or without holding up the loop.
+
+        Without ``session=``, a call that is cancelled while it waits (a timeout, a client that went away) may have
+        recorded the run all the same: it goes on in its thread. Give a key if you will call again.
+        """
         if session is None:
             return await off_loop(self.enqueue, **terms)
         return await session.run_sync(lambda plain: self.enqueue(session=plain, **terms))

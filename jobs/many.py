@@ -65,7 +65,11 @@ def enqueue_many(
 async def enqueue_many_async(
     many: Iterable[Job], *, session: AsyncSession | None = None, **terms: Unpack[ManyTerms]
 ) -> list[Enqueued]:
-    """``enqueue_many`` for async callers: in an ``AsyncSession``'s transaction, or without holding up the loop."""
+    """``enqueue_many`` for async callers: in an ``AsyncSession``'s transaction, or without holding up the loop.
+
+    Without ``session=``, a call that is cancelled while it waits may have recorded its runs all the same: it goes on in
+    its thread.
+    """
     if session is None:
         return await off_loop(enqueue_many, many, **terms)
     return await session.run_sync(lambda plain: enqueue_many(many, session=plain, **terms))

@@ -59,7 +59,8 @@ class _Schedule:
         name: unique among schedules; None for a job's own schedule, which is called as the job's kind.
         job: the Job class to run, or a Job with its arguments; None where a class carries the schedule.
         catch_up: what happens to slots that nobody was there for: ``latest`` fires the newest, ``all`` the
-            newest ``max_catch_up``, ``skip`` none; see ``jobs.catch_up``.
+            newest ``max_catch_up``, ``skip`` none. A slot up to 10 s old counts as on time, and fires under each
+            of them; see ``jobs.catch_up``.
         max_catch_up: 1 or more.
         catch_up_window: missed slots older than this do not fire; None for no limit.
         overlap: what happens to a slot while an earlier run of this schedule lives: ``allow`` runs both,

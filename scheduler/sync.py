@@ -6,6 +6,7 @@ import logging
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 from jobs.app import App
@@ -15,6 +16,7 @@ from jobs.ledger import schedules
 from jobs.ledger.fire import Round, close_books
 from jobs.ledger.leader import limit_idle
 from jobs.operations.schedule_rows import columns_of
+from jobs.schedule_data import describe
 from jobs.slots import next_slot
 from jobs.sql import Executor
 from scheduler.periodic import tell
@@ -28,12 +30,16 @@ log = logging.getLogger("jobs.scheduler")
 
 @dataclass(slots=True)
 class Synced:
-    """The names of schedules that were added, changed and retired; ``left`` belong to an operator."""
+    """The names of schedules that were added, changed and retired; ``left`` belong to an operator.
+
+    ``over`` are those of the added and changed whose last slot is past: they will never fire.
+    """
 
     added: list[str] = field(default_factory=list)
     changed: list[str] = field(default_factory=list)
     retired: list[str] = field(default_factory=list)
     left: list[str] = field(default_factory=list)
+    over: list[str] = field(default_factory=list)
 
 
 def sync(app: App, declared: Sequence[Declared]) -> Synced:
@@ -53,6 +59,9 @@ def sync(app: App, declared: Sequence[Declared]) -> Synced:
             decided = _sync_one(connection, one, values, done)
         if decided is not None:
             tell(app, decided)
+        if one.name in done.over:
+            told = {"schedule": one.name, "place": one.place, "when": describe(one.schedule)}
+            log.warning("A schedule makes no run: its last slot was past when it was first seen.", extra=told)
     _retire(app, {one.name for one in declared}, done)
     compute_anew(app)
     for name in done.left:
@@ -67,8 +76,10 @@ def sync(app: App, declared: Sequence[Declared]) -> Synced:
 
 def _sync_one(connection: Executor, one: Declared, values: dict[str, Any], done: Synced) -> Round | None:
     moment = schedules.ledger_moment(connection)
-    if schedules.add(connection, values, next_slot_at=next_slot(one.schedule, moment), now=moment):
+    first = next_slot(one.schedule, moment)
+    if schedules.add(connection, values, next_slot_at=first, now=moment):
         done.added.append(one.name)
+        _note_if_over(one, first, done)
         return None
     record = schedules.lock(connection, one.name)
     if record.owner != "code":
@@ -83,9 +94,17 @@ def _sync_one(connection: Executor, one: Declared, values: dict[str, Any], done:
     if record.definition != values["definition"] and record.problem is None:
         # Slots of the new definition count from now; those before it were the old one's.
         decided, after = close_books(connection, record, moment, by=enqueuer()), max(moment, after)
-    values |= {"decided_until": after, "next_slot_at": next_slot(one.schedule, after), "problem": None}
+    coming = next_slot(one.schedule, after)
+    if record.definition != values["definition"]:
+        _note_if_over(one, coming, done)
+    values |= {"decided_until": after, "next_slot_at": coming, "problem": None}
     schedules.change(connection, one.name, values, now=moment)
     return decided
+
+
+def _note_if_over(one: Declared, coming: datetime | None, done: Synced) -> None:
+    if coming is None:
+        done.over.append(one.name)
 
 
 def _retire(app: App, names: set[str], done: Synced) -> None:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
-from jobs import Every, Job, registry
+from jobs import At, Every, Job, registry
 from jobs.app import App
 from jobs.declared import Declared
 from jobs.ledger import schedules, slots
@@ -101,3 +102,42 @@ def test_schedules_of_a_module_that_is_not_imported_here_are_left_alone(app: App
 
     assert sync(app, []) == Synced()
     assert find(app).name == "hourly"
+
+
+PAST = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+# K.18
+@pytest.mark.parametrize("schedule", [At(PAST), Every(HOUR, end=PAST)], ids=["at", "end"])
+def test_a_schedule_that_is_over_when_it_is_first_seen_is_warned_of_by_name_once(
+    schedule: Schedule, app: App, report: type[Job], caplog: pytest.LogCaptureFixture
+) -> None:
+    wanted = [one(report(), schedule)]
+
+    with caplog.at_level(logging.WARNING, logger="jobs.scheduler"):
+        assert sync(app, wanted) == Synced(added=["hourly"], over=["hourly"])
+        assert sync(app, wanted) == Synced()
+
+    (told,) = [vars(record) for record in caplog.records]
+    assert told["message"] == "A schedule makes no run: its last slot was past when it was first seen."
+    assert (told["schedule"], told["place"]) == ("hourly", f"{__name__}:7")
+    assert "2026-01-01 00:00:00 UTC" in told["when"]
+
+
+def test_a_schedule_that_is_changed_to_a_moment_that_is_past_is_warned_of(
+    app: App, report: type[Job], caplog: pytest.LogCaptureFixture
+) -> None:
+    sync(app, [one(report(), Every(HOUR))])
+
+    with caplog.at_level(logging.WARNING, logger="jobs.scheduler"):
+        assert sync(app, [one(report(), At(PAST))]) == Synced(changed=["hourly"], over=["hourly"])
+        assert sync(app, [one(report(region="us"), At(PAST))]) == Synced(changed=["hourly"])
+
+    assert len(caplog.records) == 1
+
+
+def test_a_moment_to_come_is_not_warned_of(app: App, report: type[Job], caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.WARNING, logger="jobs.scheduler"):
+        assert sync(app, [one(report(), At(datetime.now(UTC) + HOUR))]).over == []
+
+    assert caplog.records == []
