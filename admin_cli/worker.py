@@ -23,7 +23,9 @@ NO_MODULE = click.UsageError("No module with jobs is named. Say --import my.modu
 
 @click.command("worker")
 @IMPORT
-@click.option("-q", "--queue", "queues", multiple=True, help="A queue to serve; those of the jobs otherwise.")
+@click.option(
+    "-q", "--queue", "queues", multiple=True, help="A queue to serve, NAME or NAME:WEIGHT; those of the jobs otherwise."
+)
 @click.option("--processes", type=click.IntRange(1, 256), help="Worker processes (JOBS_PROCESSES).")
 @click.option("--threads", type=click.IntRange(1, 512), help="Threads a process (JOBS_THREADS).")
 @click.option("--max-runs", type=click.IntRange(1), help="Replace a process after so many runs (JOBS_MAX_RUNS).")
@@ -45,6 +47,9 @@ def worker(
     shutdown: timedelta | None,
 ) -> None:
     """Perform runs, in processes restarted when they die.
+
+    Queues are served strictly in the order given. By weights (--queue mail:3 --queue reports:1) mail has three runs
+    for each of reports while both have some waiting.
 
     \b
     Example:
@@ -68,7 +73,9 @@ def worker(
 
 @click.command("dev")
 @IMPORT
-@click.option("-q", "--queue", "queues", multiple=True, help="A queue to serve; those of the jobs otherwise.")
+@click.option(
+    "-q", "--queue", "queues", multiple=True, help="A queue to serve, NAME or NAME:WEIGHT; those of the jobs otherwise."
+)
 @click.option("--threads", type=click.IntRange(1, 512), help="Threads (JOBS_THREADS).")
 @click.option("--reload", is_flag=True, help="Take up code below this folder as soon as it is written.")
 @click.option("--pages/--no-pages", default=True, help="Serve the pages too, on this machine alone.")
@@ -150,11 +157,12 @@ def _look(options: Globals, given: dict[str, Any]) -> None:
     """Whether the ledger serves, lets us write, and has connections for so many processes. Warns of a ready index
     that does not serve: without it runs are performed too.
     """
+    from jobs.served import read_served
     from jobs.terms import queue_name
 
     app = open_app(options, **given)
-    for queue in app.settings.queues:
-        queue_name(queue)
+    for served in read_served(app.settings.queues):
+        queue_name(served.queue)
     if app.database.dialect == "postgresql":
         from jobs.postgres_server import check_connections, check_rights
 

@@ -20,6 +20,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSeriali
 from jobs.duration import format_duration, parse_duration
 from jobs.errors import ConfigurationError
 from jobs.redact import HIDDEN, redact_url
+from jobs.served import read_served
 from jobs.size import format_size, parse_size
 
 PREFIX = "JOBS_"
@@ -72,7 +73,10 @@ class Settings(BaseModel):
     )
     redis_prefix: str = Field("jobs", description="What our Redis keys start with.", min_length=1, max_length=100)
     imports: Words = Field((), description="Modules that define jobs, separated by commas.")
-    queues: Words = Field((), description="Queues a worker serves; unset: those of the kinds it imported.")
+    queues: Words = Field(
+        (),
+        description="Queues a worker serves, in this order or by weight (mail:3,reports:1); unset: those of its kinds.",
+    )
     processes: int = Field(1, ge=1, le=256, description="Worker processes.")
     threads: int = Field(8, ge=1, le=512, description="Threads a worker process.")
     async_concurrency: int = Field(500, ge=1, le=10000, description="Coroutines a worker process at once.")
@@ -135,9 +139,7 @@ class Settings(BaseModel):
     )
     metrics_timeout: Span = Field(timedelta(seconds=5), description="Longest read of the ledger for its metrics.")
     metrics_cache: Span = Field(timedelta(seconds=5), description="How old the ledger's metrics may be.")
-    latency_target: Span = Field(
-        timedelta(minutes=5), description="How old a queue's oldest ready run may be, unless the queue says."
-    )
+    latency_target: Span = Field(timedelta(minutes=5), description="How old a queue's oldest ready run may be.")
     sentry_dsn: str | None = Field(None, repr=False, description="Where Sentry hears of errors; unset: nowhere.")
     sentry_environment: str | None = Field(None, description="Sentry's environment.")
     sentry_retry_level: Literal["off", "debug", "info", "warning", "error"] = Field(
@@ -181,6 +183,12 @@ class Settings(BaseModel):
             if network.prefixlen == 0:
                 raise ValueError(f"{one} would believe anyone; name your proxies")
         return proxies
+
+    @field_validator("queues")
+    @classmethod
+    def _check_queues(cls, queues: tuple[str, ...]) -> tuple[str, ...]:
+        read_served(queues)
+        return queues
 
     @field_validator("sentry_dsn")
     @classmethod

@@ -21,6 +21,7 @@ LAYERS: tuple[frozenset[str], ...] = (
             "jobs.unique",
             "jobs.visible",
             "jobs.equality",
+            "jobs.served",
             "jobs.redact",
             "jobs.own_threads",
             "jobs.semaphore",

@@ -19,6 +19,7 @@ from jobs.definition import is_async
 from jobs.errors import JobsError
 from jobs.ledger import workers
 from jobs.ledger.records import Claim
+from jobs.served import Served, read_served
 from jobs.upkeep.loop import Upkeep
 from worker.actor import Actors
 from worker.attempt import Attempts
@@ -40,6 +41,7 @@ from worker.source import Bell, LedgerSource, ListeningBell, PollingBell, Source
 from worker.starts import Starts
 from worker.strays import Strays
 from worker.thread_broker import SeamBroker
+from worker.turns import Turns
 from worker.watchdog import Watchdog
 from worker.wear import Wear
 
@@ -67,7 +69,9 @@ class Process:
         self.stopping = threading.Event()
         settings = app.settings
         self.kinds = registry.names()
-        self.queues = list(queues or settings.queues or _queues_of(self.kinds))
+        served = [Served(queue) for queue in queues] or read_served(settings.queues)
+        self._turns = Turns(served or [Served(queue) for queue in _queues_of(self.kinds)])
+        self.queues = list(self._turns.names)
         self._holdings = Holdings()
         pace = Pace(settings.threads, app.clock)
         # Jobs use the database of the application's App; what holds the worker together has connections that they
@@ -267,7 +271,9 @@ class Process:
             bell = SqliteBell(self.own)
         else:
             bell = PollingBell(self.own) if listener is None else ListeningBell(self.own, listener)
-        ledger = LedgerSource(self.own, queues=self.queues, kinds=self.kinds, worker=self.name, bell=bell)
+        ledger = LedgerSource(
+            self.own, queues=self.queues, kinds=self.kinds, worker=self.name, bell=bell, turns=self._turns
+        )
         if self.own.ready is None:
             return ledger
         return ReadySource(

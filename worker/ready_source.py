@@ -75,11 +75,13 @@ class ReadySource:
             if claims:
                 return claims
         glance = None if kinds is None else self._glances.setdefault(tuple(kinds), Glance(self._app.clock))
+        order = self._open_queues()
         try:
             if glance is None:
-                taken = self._index.take(self._open_queues(), count, wait_seconds=wait_seconds)
+                taken = self._index.take(order, count, wait_seconds=wait_seconds)
+                self._ledger.turns.took(order, (queue for _, queue in taken.runs), count=count)
             else:
-                taken = self._index.peek(self._open_queues(), GLANCE, skip=glance.skip)
+                taken = self._index.peek(order, GLANCE, skip=glance.skip)
         except ServiceDown as error:
             if not self._is_catching_up:
                 self._app.events.emit([ServiceFailed("ready", "take", str(error))])
@@ -182,4 +184,4 @@ class ReadySource:
             with self._app.database.read() as connection:
                 self._paused = paused_queues(connection)
             self._look_at_paused = self._app.clock.monotonic() + PAUSED_LOOK_SECONDS
-        return [queue for queue in self.queues() if queue not in self._paused]
+        return [queue for queue in self._ledger.turns.order() if queue not in self._paused]

@@ -11,7 +11,9 @@ from jobs.events import ServiceFailed
 from jobs.ledger.claim import claim_due, seconds_until_due
 from jobs.ledger.records import Claim
 from jobs.postgres import Listener
+from jobs.served import Served
 from jobs.sqlite_watch import DataVersion
+from worker.turns import Turns
 
 
 class Source(Protocol):
@@ -50,8 +52,18 @@ class Bell(Protocol):
 class LedgerSource:
     """Claims from the ledger itself. When there is nothing, waits for a change or for the next due moment."""
 
-    def __init__(self, app: App, *, queues: Sequence[str], kinds: Sequence[str], worker: str, bell: Bell) -> None:
+    def __init__(
+        self,
+        app: App,
+        *,
+        queues: Sequence[str],
+        kinds: Sequence[str],
+        worker: str,
+        bell: Bell,
+        turns: Turns | None = None,
+    ) -> None:
         self._app = app
+        self.turns = turns or Turns([Served(queue) for queue in queues])
         self._queues = tuple(queues)
         self._kinds = tuple(kinds)
         self._worker = worker
@@ -70,7 +82,8 @@ class LedgerSource:
         claims: list[Claim] = []
         # Of several queues in one transaction: what one has given is not to be lost if the next does not answer.
         with self._app.database.write(alone=len(self._queues) == 1) as connection:
-            for queue in self._queues:
+            order = self.turns.order()
+            for queue in order:
                 claims += claim_due(
                     connection,
                     queue,
@@ -81,6 +94,7 @@ class LedgerSource:
                 )
                 if len(claims) >= count:
                     break
+            self.turns.took(order, (one.queue for one in claims), count=count)
             if claims:
                 self._bell.found()
             else:

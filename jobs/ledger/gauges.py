@@ -10,7 +10,7 @@ from sqlalchemy import func, select
 
 from jobs.ledger import workers
 from jobs.ledger.reports import QueueCount, queue_counts, worst_first
-from jobs.models import JobQueue, JobRun
+from jobs.models import JobRun
 from jobs.sql import Executor, ledger_now
 from jobs.states import RunState
 
@@ -27,7 +27,6 @@ class Gauges:
         queues: at most ``MAX_QUEUES`` of them, ``worst_first``.
         left_out: what the other queues hold together; None where there are none.
         queues_left_out: how many names of queues are in none of the above and below.
-        targets: how old a queue's oldest ready run may be, in seconds, where the queue says.
         queue_workers: live worker processes by queue; 0 for a queue that has runs and no worker.
         threads, busy: of live worker processes; busy is as old as their last sign of life.
     """
@@ -35,7 +34,6 @@ class Gauges:
     queues: tuple[QueueCount, ...]
     left_out: QueueCount | None
     queues_left_out: int
-    targets: dict[str, float]
     queue_workers: dict[str, int]
     threads: int
     busy: int
@@ -60,7 +58,6 @@ def read_gauges(session: Executor, *, now: datetime | None = None) -> Gauges:
         queues=queues,
         left_out=_together([one for one in every if one.queue not in shown]),
         queues_left_out=len(names) - len(shown),
-        targets={name: seconds for name, seconds in _targets(session).items() if name in shown},
         queue_workers={**{one.queue: 0 for one in queues}, **{name: serving[name] for name in shown if serving[name]}},
         threads=sum(worker.threads for worker in live),
         busy=sum(worker.busy for worker in live),
@@ -74,13 +71,6 @@ def _together(queues: list[QueueCount]) -> QueueCount | None:
     sums = {name: sum(getattr(one, name) for one in queues) for name in STATES}
     oldest = max((one.oldest_seconds or 0.0 for one in queues), default=None)
     return QueueCount(queue="", oldest_seconds=oldest, is_paused=False, **sums)
-
-
-def _targets(session: Executor) -> dict[str, float]:
-    rows = session.execute(
-        select(JobQueue.name, JobQueue.latency_target_seconds).where(JobQueue.latency_target_seconds.is_not(None))
-    )
-    return {name: float(seconds) for name, seconds in rows if seconds is not None}
 
 
 def _leases_expired(session: Executor, *, now: datetime | None) -> int:

@@ -85,7 +85,7 @@ class LedgerMetrics(Collector):
         try:
             with self._app.database.read() as connection:
                 gauges = read_gauges(connection)
-            families = _families(gauges, default_target=self._app.settings.latency_target.total_seconds())
+            families = _families(gauges, target=self._app.settings.latency_target.total_seconds())
             families += _more_families(self._more())
         except JobsError as error:
             self.problem = str(error)
@@ -139,8 +139,7 @@ def _index_problem(app: App) -> str:
     return ""
 
 
-def _families(gauges: Gauges, *, default_target: float) -> list[Metric]:
-    targets = {**{one.queue: default_target for one in gauges.queues}, **gauges.targets}
+def _families(gauges: Gauges, *, target: float) -> list[Metric]:
     return [
         _family(
             catalogue.QUEUE_RUNS,
@@ -150,7 +149,7 @@ def _families(gauges: Gauges, *, default_target: float) -> list[Metric]:
             catalogue.OLDEST_AGE,
             [((one.queue, str(one.is_paused).lower()), one.oldest_seconds or 0.0) for one in gauges.queues],
         ),
-        _family(catalogue.LATENCY_TARGET, [((queue,), seconds) for queue, seconds in targets.items()]),
+        _family(catalogue.LATENCY_TARGET, [((one.queue,), target) for one in gauges.queues]),
         _family(catalogue.QUEUE_WORKERS, [((queue,), float(n)) for queue, n in gauges.queue_workers.items()]),
         _family(catalogue.DEAD_LETTERS, [((one.queue,), float(one.dead)) for one in gauges.queues]),
         _family(catalogue.QUEUES_LEFT_OUT, [((), float(gauges.queues_left_out))]),

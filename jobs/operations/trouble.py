@@ -13,6 +13,7 @@ from jobs.duration import format_duration
 from jobs.ledger import audit, gauges, leader, queues, reports, schedules
 from jobs.ledger.gauges import Gauges
 from jobs.operations.operator import Operator, Permission
+from jobs.served import served_word
 from jobs.sql import Executor
 
 LATE_SECONDS = 60.0
@@ -69,20 +70,21 @@ def _unserved(seen: Gauges) -> Iterator[Trouble]:
         return
     for one in _most([one for one in seen.queues if one.ready and not seen.queue_workers.get(one.queue)]):
         if not one.is_paused:
+            command = f"worker --queue {_word(served_word(one.queue))}"
             yield Trouble(
-                code="unserved", is_bad=True, subject=one.queue, command=f"worker --queue {_word(one.queue)}",
+                code="unserved", is_bad=True, subject=one.queue, command=command,
                 sentence=f"No live worker serves the queue {one.queue}; {one.ready:,} {_runs(one.ready)} ready.",
             )  # fmt: skip
 
 
 def _late(app: App, seen: Gauges) -> Iterator[Trouble]:
-    usual = app.settings.latency_target.total_seconds()
+    target = app.settings.latency_target.total_seconds()
     late = [
-        (one.oldest_seconds or 0.0, seen.targets.get(one.queue, usual), one)
+        (one.oldest_seconds or 0.0, one)
         for one in seen.queues
-        if not one.is_paused and (one.oldest_seconds or 0.0) > seen.targets.get(one.queue, usual)
+        if not one.is_paused and (one.oldest_seconds or 0.0) > target
     ]
-    for oldest, target, one in _most(sorted(late, key=lambda each: -each[0])):
+    for oldest, one in _most(sorted(late, key=lambda each: -each[0])):
         yield Trouble(
             code="late", is_bad=False, subject=one.queue, command=f"list --queue {_word(one.queue)} --state ready",
             sentence=f"The oldest ready run of {one.queue} has waited {_span(oldest)}; {_span(target)} is the target.",

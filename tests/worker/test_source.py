@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from contextlib import closing
 
 import pytest
 
-from jobs import boot
-from tests.contract.source import KINDS, QUEUES, SourceContract
+from jobs import boot, enqueue_many
+from jobs.served import read_served
+from tests.contract.source import KINDS, QUEUES, Known, SourceContract
 from worker.ready_source import ReadySource
 from worker.source import LedgerSource, ListeningBell, PollingBell, SqliteBell
+from worker.turns import Turns
 
 
 def current(app, monkeypatch):
@@ -66,3 +69,29 @@ class TestRedis(SourceContract):
         ledger = ledger_source(app, PollingBell(app))
         with closing(ReadySource(app, app.ready, ledger, kinds=KINDS, worker="w", on_loss=lambda: None)) as source:
             yield source
+
+
+@pytest.mark.parametrize("way", ["sqlite", "postgres", "redis"])
+def test_queues_with_weights_share_the_claims_and_one_that_is_empty_leaves_them_to_the_other(
+    way, request, make_app, monkeypatch
+):  # K2.17
+    url = request.getfixturevalue("sqlite_url" if way == "sqlite" else "pg_database")
+    redis_url = request.getfixturevalue("redis_url") if way == "redis" else None
+    app = current(make_app(url, redis_url=redis_url), monkeypatch)
+    turns = Turns(read_served(["first:3", "second:1"]))
+    ledger = LedgerSource(app, queues=QUEUES, kinds=KINDS, worker="w", bell=PollingBell(app), turns=turns)
+    if way == "redis":
+        app.ready.mark_intact()
+    source = (
+        ledger if way != "redis" else ReadySource(app, app.ready, ledger, kinds=KINDS, worker="w", on_loss=lambda: None)
+    )
+    enqueue_many([Known() for _ in range(60)])
+    for _ in range(40):
+        Known().enqueue(queue="second")
+
+    with closing(source):
+        both = Counter(one.queue for turn in range(20) for one in source.claim(1 + turn % 3, wait_seconds=0.2))
+        rest = Counter(one.queue for _ in range(30) for one in source.claim(4, wait_seconds=0.2))
+
+    assert both["first"] == pytest.approx(3 * both["second"], abs=3)
+    assert both + rest == {"first": 60, "second": 40}
