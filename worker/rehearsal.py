@@ -20,7 +20,7 @@ from jobs.database import Database
 from jobs.ledger import leader, workers
 from jobs.ledger.claim import claim, claim_due, seconds_until_due
 from jobs.ledger.give_back import give_back
-from jobs.ledger.lease import cancelled_among, renew
+from jobs.ledger.lease import cancelled_among, renew, wait_like_a_renewal
 from jobs.ledger.records import Claim, Ending
 from jobs.ledger.settle import settle
 from jobs.ledger.sweep import expire, rescue
@@ -110,6 +110,7 @@ def _perform(connection: Executor, settings: Settings) -> None:
     ending = Ending(claim=held, outcome=Outcome.SUCCEEDED, elapsed_seconds=0.0, ended_monotonic=0.0)
     settle(connection, [ending], worker=NOBODY, poison_after=settings.poison_after, monotonic=0.0)
     overdue(connection, after=settings.overdue_after, limit=1)
+    wait_like_a_renewal(connection)
     rescue(connection, poison_after=settings.poison_after, limit=1)
     expire(connection, limit=1)
     leader.leader(connection, NOBODY, lease=timedelta(seconds=1))

@@ -14,13 +14,11 @@ from jobs.events import RunsSwept, ServiceFailed
 from jobs.ready.protocol import ReadyEntry
 from jobs.upkeep.bury import bury_unknown
 from jobs.upkeep.prune import TURN_SECONDS, Pruner
+from jobs.upkeep.reach import Reach
 from jobs.upkeep.reconcile import reconcile
 from jobs.upkeep.rescue import expire_waiting, rescue_abandoned
 
 log = logging.getLogger("jobs.upkeep")
-
-EVERY_SECONDS = 5.0
-"""Between two rounds, spread by a quarter either way. Source: decision; a lost lease is noticed within 6 s."""
 
 Duty = Callable[[App], tuple[int, list[ReadyEntry]]]
 """Does one limited batch; how many runs it moved, and what the ready index should hear of."""
@@ -41,10 +39,12 @@ class Upkeep(threading.Thread):
         self._prunes_on = False
         self._is_behind = False
         self._rounds = 0
+        self._reach = Reach(app.clock, lease=app.settings.lease)
         self._bury_at = app.clock.monotonic() + app.settings.unknown_kind_wait.total_seconds()
 
     def run(self) -> None:
         clock = self._app.clock
+        self._reach.lost()  # It may have come back a moment ago.
         next_at = clock.monotonic()
         while not self._stopping.is_set():
             hurried = self._wake.wait(max(0.0, next_at - clock.monotonic()))
@@ -55,7 +55,7 @@ class Upkeep(threading.Thread):
             if not hurried or clock.monotonic() >= next_at:
                 self.round()
                 # With more to delete it rests as long as it has worked.
-                pause = TURN_SECONDS if self._prunes_on else EVERY_SECONDS * (0.75 + clock.rng.random() / 2)
+                pause = TURN_SECONDS if self._prunes_on else self._reach.every_seconds * (0.75 + clock.rng.random() / 2)
                 next_at = clock.monotonic() + pause
 
     def hurry(self) -> None:
@@ -74,7 +74,7 @@ class Upkeep(threading.Thread):
 
     def round(self) -> None:
         """Every duty once, each until it finds nothing more; those that are in no hurry every other time."""
-        duties: list[tuple[str, Duty]] = [("rescue", rescue_abandoned)]
+        duties: list[tuple[str, Duty]] = [("rescue", partial(rescue_abandoned, reach=self._reach))]
         # An idle process asks little: what has expired is not claimed anyway, buried or not.
         if self._rounds % 2 == 0:
             duties.append(("expire", expire_waiting))
@@ -99,6 +99,7 @@ class Upkeep(threading.Thread):
         try:
             do()
         except JobsError as error:
+            self._reach.lost()
             self._app.events.emit([ServiceFailed("ledger", name, str(error))])
         except Exception:
             log.exception("An upkeep duty failed; it is tried again.", extra={"duty": name})
@@ -106,6 +107,7 @@ class Upkeep(threading.Thread):
     def _do(self, name: str, duty: Duty) -> None:
         while not self._stopping.is_set():
             moved, entries = duty(self._app)
+            self._reach.answered()
             announce(self._app, entries)
             if not moved:
                 return

@@ -4,14 +4,23 @@ from __future__ import annotations
 
 from jobs.app import App
 from jobs.ended import buried_events, ended_events
+from jobs.ledger.lease import wait_like_a_renewal
 from jobs.ledger.sweep import expire, rescue
 from jobs.ready.protocol import ReadyEntry
 from jobs.states import Cause, RunState
+from jobs.upkeep.reach import Reach
 
 
-def rescue_abandoned(app: App) -> tuple[int, list[ReadyEntry]]:
-    """End attempts whose lease is over; their runs go back to their queues, or are dead as poison."""
+def rescue_abandoned(app: App, *, reach: Reach) -> tuple[int, list[ReadyEntry]]:
+    """End attempts whose lease is over; their runs go back to their queues, or are dead as poison.
+
+    None while the ledger is in reach again for so short a time that living workers may not have renewed theirs.
+    """
     with app.database.write() as connection:
+        # First, in the same transaction: what would have held up a renewal until now holds up nothing after it.
+        wait_like_a_renewal(connection)
+        if not reach.answered():
+            return 0, []
         settled = rescue(connection, poison_after=app.settings.poison_after)
     app.events.emit(ended_events(settled))
     back = [one for one in settled if one.state is RunState.QUEUED]
