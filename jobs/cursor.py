@@ -47,18 +47,20 @@ class Cursor:
     @contextmanager
     def _move(self, to: Any, written: Written) -> Iterator[Session]:
         run = self._run
+        # What the application's own statements raise stays as it is: it is for its retry policy to judge.
+        run.chunk = written
+        try:
+            text = write_result(to, what=f"Cursor {self.name!r}", max_bytes=run.app.settings.max_result_bytes)
+            yield written.session
+            written.session.flush()
+            with run.app.database.translated(), written.ours() as ours:
+                cursors.move_cursor(ours, run.id, run.token, self.name, attempt=run.attempt, to=text)
+        except BaseException:
+            written.rollback()
+            raise
+        finally:
+            run.chunk = None
         with run.app.database.translated():
-            run.chunk = written
-            try:
-                text = write_result(to, what=f"Cursor {self.name!r}", max_bytes=run.app.settings.max_result_bytes)
-                yield written.session
-                written.session.flush()
-                cursors.move_cursor(written.session, run.id, run.token, self.name, attempt=run.attempt, to=text)
-            except BaseException:
-                written.rollback()
-                raise
-            finally:
-                run.chunk = None
             written.commit()
         self.value = json.loads(text)
 

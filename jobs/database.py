@@ -8,25 +8,23 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, nullcontext
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
-from weakref import WeakKeyDictionary
+from weakref import WeakSet
 
 from sqlalchemy import Connection, Engine, event
 from sqlalchemy.engine import ExceptionContext
-from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError, ResourceClosedError
-from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm import Session
 
 from jobs import postgres, postgres_connect, postgres_server, sqlite_connection
 from jobs.clock import Clock, SystemClock
 from jobs.database_url import parse_database_url, show_database_url
-from jobs.errors import ConfigurationError, JobsError, LedgerBusy, LedgerMissing, LedgerRefused, ServiceDown
+from jobs.driver_errors import DriverErrors
+from jobs.errors import ServiceDown
 from jobs.places import NoPlaces, Places
 from jobs.postgres_connection import LimitedConnection
-from jobs.redact import mask
 from jobs.settings import Settings
 from jobs.slow import SlowStatements
 from jobs.sqlite_connection import WRITES
@@ -34,9 +32,6 @@ from jobs.sqlite_file import make_private
 from jobs.sqlite_queue import WriteQueue
 
 log = logging.getLogger("jobs.database")
-
-_BUSY = ("locked", "lock timeout", "QueuePool", "deadlock detected", "could not serialize")
-"""What databases say when others are in the way: a later try may succeed."""
 
 
 class Database:
@@ -46,14 +41,16 @@ class Database:
         self, url: str, settings: Settings, clock: Clock | None = None, *, most_connections: int | None = None
     ) -> None:
         self.url = parse_database_url(url)
+        self.errors = DriverErrors(shown=self.shown, password=self.url.password)
         self.dialect = self.url.get_backend_name()
         self.schema = settings.database_schema
         self._settings = settings
         self._most_connections = most_connections or postgres.pool_limit(settings)
         self.clock = clock or SystemClock()
         self.engine = self._make_engine()
-        self.strangers: WeakKeyDictionary[Engine, bool] = WeakKeyDictionary()
-        """Applications' engines, and whether they are on another server; asked once each."""
+        self.known: WeakSet[Engine] = WeakSet()
+        """Applications' engines that are on this database; each is asked once."""
+        self._identity: postgres_server.Server | None = None
         self._needs_blocks = False
         """Whether a pooler gives us connections whose statements by themselves are not READ COMMITTED."""
         self._moves = 0
@@ -111,7 +108,9 @@ class Database:
             with self.translated():
                 stack.enter_context(self._turn(False, owner))
                 stack.enter_context(self.places.one(self.shown))
-                connection = stack.enter_context(self.engine.connect()).execution_options(**{WRITES: True})
+                plain = stack.enter_context(self.engine.connect())
+                # The schema of our tables is not that of the application's.
+                connection = plain.execution_options(**{WRITES: True, "schema_translate_map": None})
                 stack.enter_context(connection.begin())
             # Not translated: what the application's own statements raise is for its own retry policy to judge.
             with Session(connection, join_transaction_mode="create_savepoint") as session:
@@ -136,7 +135,7 @@ class Database:
         """What hears ``ring``; None where nobody rings."""
         if not self.rings:
             return None
-        return postgres.Listener(self._connect_apart, translate=self.translate, moves=lambda: self._moves)
+        return postgres.Listener(self._connect_apart, translate=self.errors.translate, moves=lambda: self._moves)
 
     def refuse_read_only(self) -> None:
         """Find out whether the server takes writes; one that does not is left, for another may by now.
@@ -153,11 +152,14 @@ class Database:
             self.engine.dispose()
             raise ServiceDown(f"The ledger at {self.shown} does not serve us.", hint=postgres.READ_ONLY)
 
-    def is_same_server(self, session: Session) -> bool:
-        """Whether a session is on the database that holds the ledger, whatever its URL calls it."""
-        theirs = postgres_server.identity(session)
-        with self.read() as connection:
-            return postgres_server.identity(connection) == theirs
+    def is_same_server(self, theirs: Connection) -> bool:
+        """Whether a connection is on the database that holds the ledger, whatever its URL calls it."""
+        found = postgres_server.identity(theirs)
+        if found != self._identity:
+            # Ours may have been restarted since it was asked.
+            with self.read() as connection:
+                self._identity = postgres_server.identity(connection)
+        return found == self._identity
 
     @property
     def _statements_stand_alone(self) -> bool:
@@ -208,46 +210,9 @@ class Database:
         """After a fork: drop the pool without closing the parent's connections."""
         self.engine.dispose(close=False)
 
-    @contextmanager
-    def translated(self) -> Iterator[None]:
+    def translated(self) -> AbstractContextManager[None]:
         """Driver errors leave here as ours."""
-        try:
-            yield
-        except (OperationalError, InterfaceError, PoolTimeout, postgres.DriverError) as error:
-            raise self.translate(error) from error
-        except ResourceClosedError as error:
-            # A statement that answers with rows had an answer without: it was another statement's.
-            raise ServiceDown(f"The ledger at {self.shown} answers out of step.", hint="Try again.") from error
-        except DBAPIError as error:
-            if error.connection_invalidated or postgres.is_outage(error):
-                raise self.translate(error) from error
-            reason = self._reason(error)
-            if "file is not a database" in reason:
-                raise ConfigurationError(
-                    f"{self.shown} is no SQLite database.", hint="Name another file in JOBS_DATABASE_URL."
-                ) from error
-            if "invalid connection option" in reason:
-                raise ConfigurationError(
-                    f"JOBS_DATABASE_URL has an {reason}.", hint="What follows ? must be an option of libpq."
-                ) from error
-            raise LedgerRefused(f"The ledger refuses what it was given: {reason}.") from error
-
-    def translate(self, error: Exception) -> JobsError:
-        """What a driver's error means to us; never shows a password."""
-        reason = self._reason(error)
-        if "no such table" in reason or postgres.sqlstate(error) == postgres.UNDEFINED_TABLE:
-            return LedgerMissing(f"There is no ledger in {self.shown}.", hint="Make one: jobledger migrate up.")
-        if any(sign in reason for sign in _BUSY) or postgres.sqlstate(error) in postgres.BUSY:
-            return LedgerBusy(f"The ledger at {self.shown} is busy: {reason}.", hint="Try again.")
-        return ServiceDown(
-            f"The ledger at {self.shown} does not serve us: {reason.rstrip('.')}.",
-            hint=postgres.hint(error, reason) or "Check that it runs and that JOBS_DATABASE_URL is right.",
-        )
-
-    def _reason(self, error: Exception) -> str:
-        """The first line of what a driver says, without our password."""
-        lines = str(getattr(error, "orig", error) or error).strip().splitlines()
-        return mask(lines[0] if lines else type(error).__name__, self.url.password)
+        return self.errors.translated()
 
     def _turn(self, urgent: bool, owner: object | None = None) -> Any:
         if self._queue is None:

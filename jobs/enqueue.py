@@ -20,11 +20,13 @@ from jobs.ledger.insert import insert_runs
 from jobs.ledger.key_waits import limit_wait, set_wait
 from jobs.ledger.keys import admit
 from jobs.ledger.records import Admitted, NewRun
+from jobs.ledger_connection import plain_session
 from jobs.ready.protocol import ReadyEntry
 from jobs.session import after_commit, begin_writing, borrowed
 from jobs.unserved import warn_if_unserved
 
 if TYPE_CHECKING:
+    from sqlalchemy import Connection
     from sqlalchemy.orm import Session
 
     from jobs.sql import Executor
@@ -125,21 +127,22 @@ def _whole_keys(runs: Sequence[NewRun]) -> Iterator[Sequence[NewRun]]:
 
 
 def _insert_in(app: App, session: Session, runs: Sequence[NewRun]) -> list[Admitted]:
-    with borrowed(session, app.database):
+    session = plain_session(session)
+    with borrowed(session, app.database) as connection:
         is_keyed = any(run.key is not None for run in runs)
-        admitted = _admit_in(app, session, runs) if is_keyed else write_runs(session, runs)
-        app.database.ring(session)
+        admitted = _admit_in(app, connection, runs) if is_keyed else write_runs(connection, runs)
+        app.database.ring(connection)
     after_commit(session, [one.run for one in admitted], lambda committed: announce_runs(app, committed))
     return admitted
 
 
-def _admit_in(app: App, session: Session, runs: Sequence[NewRun]) -> list[Admitted]:
+def _admit_in(app: App, connection: Connection, runs: Sequence[NewRun]) -> list[Admitted]:
     """Within a SAVEPOINT: a key that is held, or waited for in vain, leaves the caller's transaction usable."""
-    begin_writing(session)
-    with session.begin_nested():
-        before = limit_wait(session, app.settings.lock_timeout.total_seconds())
-        admitted = write_runs(session, runs)
-        set_wait(session, before)
+    begin_writing(connection)
+    with connection.begin_nested():
+        before = limit_wait(connection, app.settings.lock_timeout.total_seconds())
+        admitted = write_runs(connection, runs)
+        set_wait(connection, before)
     return admitted
 
 

@@ -20,6 +20,7 @@ from jobs.enqueue import Enqueued, enqueue_runs, enqueuer
 from jobs.equality import canonical
 from jobs.errors import ArgumentsRefused, EnqueueRefused, shown
 from jobs.ledger.records import FollowUp, NewRun
+from jobs.ledger_connection import plain_async_session
 from jobs.options import Options, derive
 from jobs.run import Run
 from jobs.tags import write_tags
@@ -206,7 +207,7 @@ class Job(BaseModel, metaclass=_JobMeta):
         """
         if session is None:
             return await off_loop(self.enqueue, **terms)
-        return await session.run_sync(lambda plain: self.enqueue(session=plain, **terms))
+        return await plain_async_session(session).run_sync(lambda plain: self.enqueue(session=plain, **terms))
 
     def idempotency_key(self) -> str | None:
         """What this job is about, for ``unique``: two runs of the kind with one key are not wanted. None: no key."""

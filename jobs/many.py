@@ -11,6 +11,7 @@ from jobs.context import off_loop
 from jobs.enqueue import Enqueued, enqueue_runs
 from jobs.errors import EnqueueRefused, shown
 from jobs.job import Job, OnConflict
+from jobs.ledger_connection import plain_async_session
 
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncSession
@@ -72,7 +73,7 @@ async def enqueue_many_async(
     """
     if session is None:
         return await off_loop(enqueue_many, many, **terms)
-    return await session.run_sync(lambda plain: enqueue_many(many, session=plain, **terms))
+    return await plain_async_session(session).run_sync(lambda plain: enqueue_many(many, session=plain, **terms))
 
 
 def _all_jobs(many: Any) -> list[Job]:

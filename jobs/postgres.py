@@ -27,6 +27,7 @@ SPARE = 2
 UNDEFINED_TABLE = "42P01"
 BUSY = ("40001", "40P01", "55P03")
 """SQLSTATEs of what others are in the way of, in whatever language the server says it."""
+_CANCELLED = "57014"
 _NO_RIGHTS = "42501"
 _OUTAGES = ("08", "53", "57", "58", "25006", "40001", "40P01", "55P03", _NO_RIGHTS, UNDEFINED_TABLE)
 """SQLSTATEs, whole or their class, that say nothing of the data: no connection, no resources, shut down, input and
@@ -168,6 +169,14 @@ def is_outage(error: Exception) -> bool:
     if type(getattr(error, "orig", None)) in (psycopg.DatabaseError, psycopg.InternalError) and not sqlstate(error):
         return True  # libpq's own: what came was no answer.
     return sqlstate(error).startswith(_OUTAGES)
+
+
+def is_interruption(error: BaseException | None) -> bool:
+    """Whether a driver's error says that the connection or the server failed, and not what it was asked to do."""
+    if getattr(error, "connection_invalidated", False):
+        return True
+    state = sqlstate(error) if isinstance(error, Exception) else ""
+    return state.startswith(("08", "53", "57", "58", "25006")) and state != _CANCELLED
 
 
 def hint(error: Exception, reason: str) -> str | None:

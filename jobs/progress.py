@@ -54,10 +54,10 @@ class Progress:
         except IndexError:
             return
         try:
-            if run.session is not None:
+            if run.written is not None:
                 # In a savepoint: what the ledger refuses here must not undo what the job wrote.
-                with run.session.begin_nested():
-                    write_progress(run.session, run.id, run.token, text)
+                with run.written.ours() as ours, ours.begin_nested():
+                    write_progress(ours, run.id, run.token, text)
                 return
             with run.app.database.write() as connection:
                 write_progress(connection, run.id, run.token, text)

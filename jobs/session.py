@@ -2,42 +2,50 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, cast
 
-from sqlalchemy import event
-from sqlalchemy.exc import OperationalError
+from sqlalchemy import Connection, event
+from sqlalchemy.exc import OperationalError, ProgrammingError
 from sqlalchemy.orm import Session
 
 from jobs.database import Database
-from jobs.database_url import show_database_url
 from jobs.errors import EnqueueRefused
+from jobs.ledger_connection import ledger_connection, placed
 from jobs.sqlite_connection import register_sqlite_functions
 
 _PENDING, _OWN = "jobs_pending", "jobs_own"
 
 
 @contextmanager
-def borrowed(session: Session, database: Database) -> Iterator[Session]:
-    """Run our statements in the caller's transaction.
+def borrowed(session: Session, database: Database) -> Iterator[Connection]:
+    """Run our statements in the caller's transaction, on its connection.
 
     Raises:
-        EnqueueRefused: it is on another database than the ledger, or its transaction cannot write.
+        EnqueueRefused: it is on another database than the ledger, commits by itself, or cannot write.
     """
-    _refuse_stranger(session, database)
+    connection = ledger_connection(session, database)
     if database.dialect == "sqlite":
-        register_sqlite_functions(cast(Any, session.connection().connection.dbapi_connection), database.clock)
+        register_sqlite_functions(cast(Any, connection.connection.dbapi_connection), database.clock)
     try:
-        yield session
+        with placed(connection, database.schema):
+            yield connection
     except OperationalError as error:
         if "locked" in str(error.orig):
             raise EnqueueRefused(
                 "The session's transaction began by reading, and SQLite will not let it write now.",
                 hint="Begin it with BEGIN IMMEDIATE: see docs/sqlite.md, or enqueue before you read.",
             ) from error
-        raise database.translate(error) from error
+        raise database.errors.translate(error) from error
+    except ProgrammingError as error:
+        if not database.errors.lacks_our_tables(error):
+            raise
+        raise EnqueueRefused(
+            f"The session does not find the ledger's tables: {database.errors.reason(error)}.",
+            hint="Where they are in a schema that is not in its search_path, name that in JOBS_DATABASE_SCHEMA;"
+            " where there are none, make them: jobledger migrate up.",
+        ) from error
 
 
 def after_commit(session: Session, items: Sequence[Any], tell: Callable[[list[Any]], None]) -> None:
@@ -68,10 +76,10 @@ def tell_committed(session: Session) -> None:
         tell(list(items))
 
 
-def begin_writing(session: Session) -> None:
+def begin_writing(connection: Connection) -> None:
     """SQLite: begin the caller's transaction before a SAVEPOINT does, whose release would then commit it."""
-    connection = session.connection()
-    if connection.dialect.name == "sqlite" and not _driver_connection(session).in_transaction:
+    driver: Any = connection.connection.driver_connection
+    if connection.dialect.name == "sqlite" and not driver.in_transaction:
         connection.exec_driver_sql("BEGIN IMMEDIATE")
 
 
@@ -88,42 +96,3 @@ def _on_rollback(session: Session, previous: Any) -> None:
     # A SAVEPOINT that is rolled back may leave ids here that are no runs: announcing them does no harm.
     if not previous.nested:
         session.info[_PENDING] = []
-
-
-def _refuse_stranger(session: Session, database: Database) -> None:
-    """A row in another database would be committed there, and no worker would ever see it."""
-    if not isinstance(session, Session):
-        raise EnqueueRefused(
-            f"session= takes a SQLAlchemy Session, got {type(session).__name__}.",
-            hint="With an AsyncSession: await job.enqueue_async(session=session).",
-        )
-    if not _is_ours(session, database):
-        theirs = session.get_bind().engine.url
-        raise EnqueueRefused(
-            f"The session is on another database ({show_database_url(theirs)}) than the ledger ({database.shown}).",
-            hint="Point JOBS_DATABASE_URL at the application's own database, or enqueue without session=.",
-        )
-
-
-def _is_ours(session: Session, database: Database) -> bool:
-    engine, ours = session.get_bind().engine, database.url
-    theirs = engine.url
-    if theirs.get_backend_name() != ours.get_backend_name():
-        return False
-    if database.dialect == "sqlite":
-        return _same_file(theirs.database, ours.database)
-    if (theirs.host, theirs.port or 5432) == (ours.host, ours.port or 5432) and theirs.database == ours.database:
-        return True
-    # One server has many names (a socket, an alias, pgbouncer), and a database of one name is on many servers.
-    known = database.strangers
-    if engine not in known:
-        known[engine] = not database.is_same_server(session)
-    return not known[engine]
-
-
-def _same_file(theirs: str | None, ours: str | None) -> bool:
-    return bool(theirs and ours) and os.path.realpath(str(theirs)) == os.path.realpath(str(ours))
-
-
-def _driver_connection(session: Session) -> Any:
-    return session.connection().connection.driver_connection

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import logging
-from contextlib import AbstractContextManager, ExitStack
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from types import TracebackType
 from typing import TYPE_CHECKING, Protocol
 from uuid import UUID
 
 from jobs import own_threads
 from jobs.errors import Conflict, LedgerBusy
+from jobs.ledger_connection import placed
 from jobs.semaphore import Permit, on_loop
 from jobs.session import own, tell_committed
 
 if TYPE_CHECKING:
+    from sqlalchemy import Connection
     from sqlalchemy.orm import Session
 
     from jobs.app import App
@@ -39,6 +42,7 @@ class Written:
 
     def __init__(self, run: Performing, permit: Permit | None) -> None:
         self._stack = ExitStack()
+        self._schema = run.app.database.schema
         if permit is not None:
             self._stack.callback(permit.release)
         try:
@@ -47,6 +51,12 @@ class Written:
             self._stack.close()
             raise
         own(self.session)
+
+    @contextmanager
+    def ours(self) -> Iterator[Connection]:
+        """The connection of this transaction, for our own statements."""
+        with placed(self.session.connection(), self._schema) as connection:
+            yield connection
 
     def commit(self) -> None:
         """Commit, then tell of what was enqueued in it."""

@@ -53,7 +53,9 @@ LAYERS: tuple[frozenset[str], ...] = (
             "jobs.database",
             "jobs.places",
             "jobs.database_url",
+            "jobs.driver_errors",
             "jobs.session",
+            "jobs.ledger_connection",
             "jobs.prepared",
             "jobs.slow",
             "jobs.sqlite_connection",
@@ -108,7 +110,7 @@ makes attempts as a worker does."""
 SQL = frozenset(
     {"jobs.models", "jobs.sql", "jobs.database", "jobs.database_url", "jobs.session", "jobs.schema", "jobs.ledger"}
     | {"jobs.ddl", "jobs.postgres", "jobs.postgres_connect", "jobs.postgres_connection", "jobs.postgres_server"}
-    | {"jobs.prepared"}
+    | {"jobs.prepared", "jobs.ledger_connection", "jobs.driver_errors"}
     | {"jobs.slow", "jobs.sqlite_connection"}
 )
 MAINS = frozenset({"worker.main", "scheduler.main", "admin_cli", "admin_api.main"})

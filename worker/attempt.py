@@ -13,12 +13,12 @@ from datetime import timedelta
 from functools import partial
 from typing import Any
 
-from jobs import registry
+from jobs import postgres, registry
 from jobs.app import App
 from jobs.arguments import read_arguments
 from jobs.context import correlation_id, current_run
 from jobs.definition import is_async
-from jobs.errors import ArgumentsRefused, Snooze, TimeLimitExceeded
+from jobs.errors import ArgumentsRefused, LedgerBusy, ServiceDown, Snooze, TimeLimitExceeded
 from jobs.failure import storable
 from jobs.job import Job
 from jobs.ledger.records import Claim, Ending, Settled
@@ -37,6 +37,9 @@ log = logging.getLogger("jobs.worker")
 
 NEWER_WAIT = timedelta(seconds=5)
 """Before a run whose arguments are of a later version is looked at again."""
+
+INTERRUPTED_SECONDS = 1.0
+"""Before a run is tried again whose success could not be committed because the ledger was busy or gone."""
 
 Perform = Callable[[Callable[[], Any]], Any]
 """Calls a function under a run's limits."""
@@ -152,17 +155,18 @@ class Attempts:
         None when that was not to be, and ``ending`` is to be settled apart: the lease is lost or the run was
         cancelled (the writes are undone), or the commit failed (and so has the attempt).
         """
-        session = run.session
-        assert session is not None
+        written = run.written
+        assert written is not None
         try:
             with self._app.database.translated():
-                settled, _ = settle(
-                    session,
-                    [ending],
-                    worker=worker,
-                    poison_after=self._app.settings.poison_after,
-                    monotonic=self._app.clock.monotonic(),
-                )
+                with written.ours() as ours:
+                    settled, _ = settle(
+                        ours,
+                        [ending],
+                        worker=worker,
+                        poison_after=self._app.settings.poison_after,
+                        monotonic=self._app.clock.monotonic(),
+                    )
                 if settled and settled[0][1].state is RunState.SUCCEEDED:
                     run.commit()
                     return settled[0][1]
@@ -173,7 +177,10 @@ class Attempts:
         return None
 
     def undo(self, ending: Ending, error: BaseException) -> None:
-        """What was to be a success could not be committed: the attempt failed with ``error`` instead."""
+        """What was to be a success could not be committed: the attempt failed with ``error`` instead.
+
+        Where the ledger itself was busy or gone, that is no failure of the job: the run is given back, uncharged.
+        """
         cls: type[Job] = registry.get(ending.claim.kind)
         started = self._app.clock.monotonic() - ending.elapsed_seconds
         try:
@@ -182,6 +189,8 @@ class Attempts:
             failed = broken(self._app, ending.claim, started, ours)
         ending.outcome, ending.delay_seconds, ending.cause = failed.outcome, failed.delay_seconds, failed.cause
         ending.result, ending.failure, ending.error = None, failed.failure, error
+        if is_interruption(error):
+            ending.outcome, ending.delay_seconds, ending.cause = Outcome.RELEASED, INTERRUPTED_SECONDS, None
 
     def _broken(self, claim: Claim, run: Run, started: float, error: BaseException) -> Ending:
         self._leave_if_forked(claim, error)
@@ -253,3 +262,12 @@ class _Within:
         turn_holder.reset(self._holder)
         current_run.reset(self._outer)
         correlation_id.reset(self._correlation)
+
+
+def is_interruption(error: BaseException) -> bool:
+    """Whether a commit failed because the ledger was busy or gone, which says nothing of the job.
+
+    A statement that took too long may be the job's own, and would take as long again.
+    """
+    is_gone = isinstance(error, ServiceDown) and postgres.is_interruption(error.__cause__)
+    return is_gone or isinstance(error, LedgerBusy)
