@@ -13,6 +13,7 @@ from typing import Any
 from uuid import UUID
 
 from jobs.duration import format_duration
+from jobs.unreadable import stored_of
 from jobs.visible import visible
 
 SHORT_ID = 8
@@ -34,6 +35,8 @@ def age(moment: datetime, *, now: datetime) -> str:
 
 def aged(moment: datetime, *, now: datetime) -> str:
     """``3s ago``, ``in 5m``, ``now``: among words."""
+    if (stored := stored_of(moment)) is not None:
+        return visible(f"unreadable: {stored}")
     span = age(moment, now=now)
     return f"{span} ago" if moment < now and span != "now" else span
 
@@ -44,6 +47,8 @@ def table_cell(value: object, *, now: datetime, is_id: bool, is_wide: bool, utc:
         return "-"
     if isinstance(value, bool):
         return "yes" if value else "no"
+    if (stored := stored_of(value)) is not None and isinstance(value, datetime):
+        return visible(f"unreadable: {stored}")
     if isinstance(value, datetime) and not is_wide and not utc:
         return age(value, now=now)
     if isinstance(value, datetime):
@@ -63,6 +68,8 @@ def tsv_cell(value: object, *, utc: bool) -> str:
         return ""
     if isinstance(value, bool):
         return "true" if value else "false"
+    if (stored := stored_of(value)) is not None and isinstance(value, datetime):
+        return visible(f"unreadable: {stored}")
     if isinstance(value, datetime):
         return _iso(_local(value, utc=utc))
     if isinstance(value, timedelta):
@@ -81,7 +88,8 @@ def jsonable(value: object) -> Any:
     if isinstance(value, float):
         return value if math.isfinite(value) else None
     if isinstance(value, datetime):
-        return _iso(value.astimezone(UTC))
+        # Null where it cannot be read: a program is not to take a stand-in for the moment.
+        return None if stored_of(value) is not None else _iso(value.astimezone(UTC))
     if isinstance(value, date):
         return value.isoformat()
     if isinstance(value, timedelta):

@@ -12,6 +12,7 @@ from admin_cli import streams
 from admin_cli.app import open_app, read_settings
 from admin_cli.exits import CommandFailed, Exit
 from admin_cli.options import Globals, pass_globals
+from jobs.app import App
 from jobs.visible import one_line
 
 SECONDS = 5.0
@@ -27,7 +28,7 @@ SECONDS = 5.0
 def check(options: Globals, asks_worker: bool, asks_scheduler: bool, ready: bool, asks_database: bool) -> None:
     """Say whether all is well: exit 0, or 6.
 
-    Without options: settings, ledger and ready index.
+    Without options: settings, ledger, ready index, and whether live workers get their work done.
 
     \b
     Example:
@@ -48,7 +49,19 @@ def check(options: Globals, asks_worker: bool, asks_scheduler: bool, ready: bool
         if app.ready is not None and not asks_database:
             app.ready.is_intact()
             streams.say("index: well")
+        failing = [] if asks_database else _failing(app)
         app.close()
+        if failing:
+            raise CommandFailed(f"workers: {'; '.join(failing)}", exit_code=Exit.UNHEALTHY)
+
+
+def _failing(app: App) -> list[str]:
+    """Live worker processes that fail at their work again and again, as they say themselves."""
+    from admin_cli.actor import this_operator
+    from jobs.operations.workforce import list_workers
+
+    live = list_workers(app, this_operator())
+    return [one_line(f"{one.name}: {one.problem}") for one in live if one.problem]
 
 
 def _ask(what: str, host: str, port: int | None, path: str, variable: str) -> None:

@@ -18,7 +18,7 @@ from jobs.errors import ArgumentsRefused
 
 MAX_DEPTH = 64
 """Deeper JSON is refused: parsers give up on it. Source: decision; readers we tried stop between 100 and 1,000."""
-MAX_INT = 2**63 - 1
+MIN_INT, MAX_INT = -(2**63), 2**63 - 1
 """Whole numbers beyond 64 bits are refused: databases and other readers of the JSON cannot hold them."""
 
 _PLAIN = (str, int, float, type(None))
@@ -92,7 +92,9 @@ def read_arguments(cls: type[M], text: str, *, kind: str, upcast: Callable[[dict
 
 
 def check_json(text: str, *, what: str, max_bytes: int) -> None:
-    """Refuse JSON that the ledger cannot hold: too large, too deep, NUL, lone surrogates, numbers out of range.
+    """Refuse JSON that the ledger cannot hold: too large, too deep, NUL, lone surrogates, numbers out of range, NaN.
+
+    By the same rules on every database, whatever it would take itself.
 
     Raises:
         ArgumentsRefused: it is one of these.
@@ -112,6 +114,8 @@ def check_json(text: str, *, what: str, max_bytes: int) -> None:
         raise ArgumentsRefused(f"{what} hold half a character (a lone surrogate).", hint="Send whole text.")
     if text.count("[") + text.count("{") > MAX_DEPTH and _depth(text) > MAX_DEPTH:
         raise ArgumentsRefused(f"{what} are nested more than {MAX_DEPTH} deep.", hint="Flatten them.")
+    if "NaN" in text or "Infinity" in text:
+        _refuse_constants(text, what)
     if _LONG_NUMBER.search(text):
         _refuse_long_numbers(text, what)
 
@@ -141,9 +145,16 @@ def _has_lone_surrogate(text: str) -> bool:
     return False
 
 
+def _refuse_constants(text: str, what: str) -> None:
+    def constant(name: str) -> None:
+        raise ArgumentsRefused(f"{what} hold {name}, which is no JSON.", hint="Send None, or text.")
+
+    json.loads(text, parse_constant=constant)
+
+
 def _refuse_long_numbers(text: str, what: str) -> None:
     def whole(digits: str) -> int:
-        if len(digits) > 20 or abs(int(digits)) > MAX_INT:
+        if len(digits) > 20 or not MIN_INT <= int(digits) <= MAX_INT:
             raise ArgumentsRefused(f"{what} hold a whole number beyond 64 bits.", hint="Send it as text.")
         return int(digits)
 

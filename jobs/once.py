@@ -109,7 +109,9 @@ class _Step:
             if self._if_unknown == "stop":
                 raise UnknownEffect(
                     f"Step {name!r} of run {run.id} began in an earlier attempt, and whether it took place is unknown.",
-                    hint="Find out, then replay the run or enqueue another.",
+                    # No replay helps: it keeps the step, or forgets what the finished ones gave back with it.
+                    hint="Find out whether it did, and enqueue a new run for what is left to do: a replay ends the "
+                    "same way, and replay --steps reset does every step of the run again, the finished ones too.",
                 )
             steps.repeat_effect(connection, run.id, run.token, name, attempt=attempt)
         return False

@@ -12,13 +12,69 @@ from collections.abc import Generator
 from typing import Any, TypeVar
 
 import psycopg
+from psycopg.adapt import Loader, Transformer
 from psycopg.pq import ConnStatus, TransactionStatus
 
 from jobs.clock import SystemClock
+from jobs.unreadable import stand_in_for_moment
 
 T = TypeVar("T")
 _CLOCK = SystemClock()
 """The machine's own, whatever clock the application was given: this waits for a real server."""
+
+
+class _AnyMoment(Loader):
+    """Reads a moment, or what stands for one that Python cannot hold: ``infinity``, a year before Christ."""
+
+    def __init__(self, oid: int, context: Any = None) -> None:
+        super().__init__(oid, context)
+        self._plain = psycopg.adapters.get_loader(oid, self.format)(oid, context)  # type: ignore[misc]
+
+    def load(self, data: Any) -> Any:
+        try:
+            return self._plain.load(data)
+        except psycopg.DataError:
+            return stand_in_for_moment(bytes(data).decode())
+
+
+class RowCursor(psycopg.Cursor[Any]):
+    """Reads rows as psycopg does; where one of them cannot be read, all of them by ``_AnyMoment``.
+
+    To read every moment by it would cost a claim more than a hundredth of its time.
+    """
+
+    _left: tuple[Any, list[Any]] | None = None
+    """The result of which a row could not be read, and its rows that have not been fetched."""
+
+    def fetchone(self) -> Any:
+        try:
+            return super().fetchone() if self._left is None else next(iter(self._take(1)), None)
+        except psycopg.DataError as error:
+            return next(iter(self._take(1, error)), None)
+
+    def fetchmany(self, size: int = 0) -> list[Any]:
+        try:
+            return super().fetchmany(size) if self._left is None else self._take(size or self.arraysize)
+        except psycopg.DataError as error:
+            return self._take(size or self.arraysize, error)
+
+    def fetchall(self) -> list[Any]:
+        try:
+            return super().fetchall() if self._left is None else self._take(self.rowcount)
+        except psycopg.DataError as error:
+            return self._take(self.rowcount, error)
+
+    def _take(self, count: int, error: psycopg.DataError | None = None) -> list[Any]:
+        result, place = self.pgresult, self.rownumber
+        if self._left is None or self._left[0] is not result:
+            if error is None or error.sqlstate is not None or result is None or place is None:
+                raise error or psycopg.ProgrammingError("a cursor that has met an unreadable row serves one statement")
+            self.adapters.register_loader("timestamptz", _AnyMoment)
+            reader = Transformer(self)
+            reader.set_pgresult(result)
+            self._left = result, reader.load_rows(place, result.ntuples, tuple)
+        taken, self._left = self._left[1][:count], (result, self._left[1][count:])
+        return taken
 
 
 class LimitedConnection(psycopg.Connection[Any]):
@@ -35,6 +91,7 @@ class LimitedConnection(psycopg.Connection[Any]):
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
+        self.cursor_factory = RowCursor
         self.add_notice_handler(self._hear)
 
     def commit(self) -> None:

@@ -19,6 +19,7 @@ from sqlalchemy import (
     Text,
     any_,
     bindparam,
+    case,
     cast,
     column,
     event,
@@ -93,7 +94,7 @@ def _plus_sqlite(element: plus_seconds, compiler: Any, **kw: Any) -> str:
 
 
 class seconds_between(FunctionElement[float]):  # noqa: N801
-    """Seconds from the first moment to the second."""
+    """Seconds from the first moment to the second; NULL where one of them is none that Python can hold."""
 
     type = Float()
     inherit_cache = True
@@ -106,7 +107,9 @@ class seconds_between(FunctionElement[float]):  # noqa: N801
 @compiles(seconds_between, "postgresql")
 def _between_postgresql(element: seconds_between, compiler: Any, **kw: Any) -> str:
     earlier, later = (compiler.process(one, **kw) for one in element.clauses)
-    return f"extract(epoch from ({later} - {earlier}))::float8"
+    # Each by itself: before release 17 a difference of infinite moments fails its statement.
+    seconds = f"(extract(epoch from {later}) - extract(epoch from {earlier}))::float8"
+    return f"nullif(nullif(nullif({seconds}, 'infinity'), '-infinity'), 'nan')"
 
 
 @compiles(seconds_between, "sqlite")
@@ -139,6 +142,15 @@ def one_of(dialect: str, this: SQLColumnExpression[Any], ids: Select[Any]) -> Co
     if dialect == "postgresql":
         return this == any_(func.array(ids.scalar_subquery()))
     return this.in_(ids)
+
+
+MOST = 2**31 - 1
+"""What a count of the ledger can be. One that is there stays there: to count on would fail the whole statement."""
+
+
+def counted(count: SQLColumnExpression[Any], more: Any) -> ColumnElement[int]:
+    """``count`` and ``more`` (0 or 1), as long as the column holds it."""
+    return case((count < literal_column(str(MOST)), count + more), else_=count)
 
 
 def insert_into(dialect: str, model: type[Any]) -> Any:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import sqlite3
 from datetime import datetime, timedelta
+from functools import partial
+from typing import Any
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event
 
@@ -26,6 +28,8 @@ def prepare(connection: sqlite3.Connection, clock: Clock) -> None:
     """
     # The driver must not begin transactions of its own: ``begin`` does.
     connection.isolation_level = None
+    # Text that is no UTF-8 is read all the same: one such row must not keep others from being read with it.
+    connection.text_factory = partial(str, encoding="utf-8", errors="replace")
     register_sqlite_functions(connection, clock)
     cursor = connection.cursor()
     mode = cursor.execute("PRAGMA journal_mode=WAL").fetchone()[0]
@@ -52,17 +56,25 @@ def register_sqlite_functions(connection: sqlite3.Connection, clock: Clock) -> N
     connection.create_function("jobs_token", 0, lambda: new_token().hex)
 
 
-def _plus(moment: str | None, seconds: float | None) -> str | None:
-    if moment is None or seconds is None:
+def _plus(moment: Any, seconds: float | None) -> str | None:
+    known = _moment(moment)
+    if known is None or seconds is None:
         return None
-    later = datetime.fromisoformat(moment) + timedelta(seconds=seconds)
-    return later.isoformat(sep=" ", timespec="microseconds")
+    return (known + timedelta(seconds=seconds)).isoformat(sep=" ", timespec="microseconds")
 
 
-def _between(earlier: str | None, later: str | None) -> float | None:
-    if earlier is None or later is None:
+def _between(earlier: Any, later: Any) -> float | None:
+    """None where one of them cannot be read."""
+    begin, end = _moment(earlier), _moment(later)
+    return None if begin is None or end is None else (end - begin).total_seconds()
+
+
+def _moment(stored: Any) -> datetime | None:
+    try:
+        found = datetime.fromisoformat(stored)
+    except (TypeError, ValueError):
         return None
-    return (datetime.fromisoformat(later) - datetime.fromisoformat(earlier)).total_seconds()
+    return found if found.tzinfo is None else None
 
 
 def make_engine(url: URL, settings: Settings, clock: Clock) -> Engine:

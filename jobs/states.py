@@ -73,3 +73,4 @@ class Cause(_Word):
     BAD_ARGUMENTS = "bad_arguments"
     EXPIRED = "expired"
     UNKNOWN_EFFECT = "unknown_effect"
+    UNREADABLE = "unreadable"

@@ -25,6 +25,7 @@ LAYERS: tuple[frozenset[str], ...] = (
             "jobs.redact",
             "jobs.own_threads",
             "jobs.semaphore",
+            "jobs.unreadable",
         }
     ),
     frozenset({"jobs.retry", "jobs.settings", "jobs.events", "jobs.tags", "jobs.arguments"})

@@ -22,10 +22,11 @@ from jobs.dramatiq.perform import process
 from jobs.dramatiq.proxy import LedgerMessage
 from jobs.dramatiq.served import ServedBroker
 from jobs.dramatiq.verdict import verdict_of
-from jobs.errors import ServiceDown
+from jobs.errors import JobsError
 from jobs.events import ServiceFailed
 from jobs.ledger import workers
 from jobs.ledger.records import Claim
+from jobs.states import Cause, Outcome
 from jobs.upkeep.loop import Upkeep
 from worker.deadline import Deadlines, Ticket
 from worker.delivery import Delivery
@@ -33,7 +34,7 @@ from worker.guest_bell import Bells
 from worker.heartbeat import Heartbeat
 from worker.holdings import Holdings
 from worker.marks import Marks, MarksTable
-from worker.outcome import broken, ending_of
+from worker.outcome import broken, ended, ending_of, set_aside
 from worker.pace import Pace
 from worker.ready_source import ReadySource
 from worker.settler import Settler
@@ -231,16 +232,31 @@ class GuestConsumer(Consumer):
             self._kinds, self._source = kinds, self._guest.source(self._queue, lambda: kinds)
         try:
             claims = self._source.claim(missing, wait_seconds=self._wait)
-        except ServiceDown as error:
+        except JobsError as error:
             app.events.emit([ServiceFailed("ledger", "claim", str(error))])
             app.clock.sleep(self._wait)
             return
         self._guest.holdings.add(claims)
         now = app.clock.monotonic()
         for claim in claims:
-            message = GuestMessage(claim, now, self)
-            self._out[message] = None
-            self._buffer.append(message)
+            message = self._message(claim, now)
+            if message is not None:
+                self._out[message] = None
+                self._buffer.append(message)
+
+    def _message(self, claim: Claim, now: float) -> GuestMessage | None:
+        """What dramatiq gets of a claim; None where its row, or the message in it, cannot be read: it has ended."""
+        app, delivery = self._guest.app, Delivery(claim, now)
+        if claim.problem is not None:
+            delivery.ending = set_aside(app, claim)
+        else:
+            try:
+                return GuestMessage(claim, now, self)
+            except Exception as error:
+                cause = Cause.BAD_ARGUMENTS
+                delivery.ending = ended(app, claim, now, Outcome.GAVE_UP, cause=cause, error=error)
+        self._guest.settler.put(delivery)
+        return None
 
     def _known(self) -> tuple[str, ...]:
         broker = self._guest.broker

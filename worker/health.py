@@ -10,10 +10,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from jobs.clock import Clock
-from jobs.events import Events, ServiceFailed
+from jobs.events import BatchSettled, Events, ServiceFailed
+from jobs.failure import storable
 
 STUCK_SECONDS = 60.0
 """A process whose threads have not turned for so long is stuck. Source: decision; above every time limit of ours."""
@@ -23,18 +24,34 @@ RECENT_SECONDS = 10.0
 """How long a failure of the ready index is told of: nothing says when it is over."""
 
 
+REPEATED = 3
+"""Failures one after another that are told of in the ledger. Source: decision; a restart of it makes one or two."""
+WORDS = {"claim": "claims", "settle": "settlements"}
+MAX_PROBLEM = 300
+
+
+class Failing(NamedTuple):
+    """What fails: when it last did, why, and how often without having worked in between."""
+
+    at: float
+    why: str
+    times: int
+
+
 class Pulse:
     """Inside a worker process: what it makes of its services and threads, told with each pong."""
 
     def __init__(self, clock: Clock, events: Events) -> None:
         self._clock = clock
-        self._failed: dict[str, tuple[float, str]] = {}
+        self._failed: dict[tuple[str, str], Failing] = {}
         self.turned_at = clock.monotonic()
         self.answered_at = 0.0
+        self._settled_at = 0.0
         events.subscribe(ServiceFailed, self._note)
+        events.subscribe(BatchSettled, self._note_settled)
 
     def turned(self) -> None:
-        """The intake went round."""
+        """The intake went round, and claimed what it wanted."""
         self.turned_at = self._clock.monotonic()
 
     def answered(self) -> None:
@@ -44,16 +61,47 @@ class Pulse:
     def report(self) -> dict[str, object]:
         """Plain data: ``problems`` in words, and how long ago the threads turned."""
         now = self._clock.monotonic()
-        problems = []
-        for service, (at, why) in list(self._failed.items()):
-            is_over = self.answered_at > at if service == "ledger" else now - at > RECENT_SECONDS
-            if not is_over:
-                problems.append({"what": "database" if service == "ledger" else "index", "why": why})
+        problems = [
+            {"what": "database" if service == "ledger" else "index", "why": one.why}
+            for (service, operation), one in self._open()
+        ]
         return {"problems": problems, "turned_seconds_ago": round(now - self.turned_at, 1)}
+
+    def repeated(self) -> str | None:
+        """What of claims and settlements fails again and again, in words that are kept in the ledger."""
+        found = [
+            f"{WORDS[operation]} fail: {one.why}"
+            for (service, operation), one in self._open()
+            if service == "ledger" and operation in WORDS and one.times >= REPEATED
+        ]
+        return storable("; ".join(found))[:MAX_PROBLEM] or None
+
+    def _open(self) -> list[tuple[tuple[str, str], Failing]]:
+        """What fails, and has not been seen to work since."""
+        for about, one in list(self._failed.items()):
+            if self._is_over(about, one.at):
+                self._failed.pop(about, None)
+        return list(self._failed.items())
+
+    def _is_over(self, about: tuple[str, str], at: float) -> bool:
+        is_old = self._clock.monotonic() - at > RECENT_SECONDS
+        service, operation = about
+        if service != "ledger":
+            return is_old
+        if operation == "claim":
+            # One queue may fail while another is served: the intake goes round all the same.
+            return self.turned_at > at and is_old
+        return (self._settled_at if operation == "settle" else self.answered_at) > at
 
     def _note(self, batch: list[ServiceFailed]) -> None:
         for one in batch:
-            self._failed[one.service] = (self._clock.monotonic(), one.error)
+            about = (one.service, one.operation)
+            before = self._failed.get(about)
+            times = before.times + 1 if before is not None and not self._is_over(about, before.at) else 1
+            self._failed[about] = Failing(self._clock.monotonic(), one.error, times)
+
+    def _note_settled(self, batch: list[BatchSettled]) -> None:
+        self._settled_at = self._clock.monotonic()
 
 
 def liveness(state: dict[str, Any]) -> tuple[bool, dict[str, object]]:

@@ -65,6 +65,7 @@ class Heartbeat(threading.Thread):
         self._lose = lose
         self._stopping = threading.Event()
         self.beat_at = self.turned_at = app.clock.monotonic()
+        self.what_fails: Callable[[], str | None] = lambda: None
         self.on_renewed: Callable[[], None] = lambda: None
         self.on_stop_asked: Callable[[], None] = lambda: None
         self.on_roll_asked: Callable[[datetime], None] = lambda moment: None
@@ -99,7 +100,7 @@ class Heartbeat(threading.Thread):
         with self._database.write(urgent=True) as connection:
             pairs = [(one.run_id, one.token) for one in claims]
             ours = renew(connection, pairs, lease=self._app.settings.lease)
-            asked = workers.see(connection, self._worker, busy=len(self._performing()))
+            asked = workers.see(connection, self._worker, busy=len(self._performing()), problem=self.what_fails())
         if asked.roll_at is not None:
             self.on_roll_asked(asked.roll_at)
         if asked.stop_at is not None:

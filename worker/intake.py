@@ -23,7 +23,7 @@ from jobs.ledger.records import Claim, Ending
 from jobs.states import Outcome
 from worker.delivery import Delivery
 from worker.holdings import Holdings
-from worker.outcome import broken, ended
+from worker.outcome import broken, ended, set_aside
 from worker.pace import MAX_BATCH, Pace
 from worker.settler import Settler
 from worker.sleepers import Sleepers
@@ -293,7 +293,10 @@ class Intake(threading.Thread):
         with self._lock:
             for claim in claims:
                 delivery = Delivery(claim, now)
-                if lane is not None and claim.kind in self._lane_kinds and not self._takes_thread(claim):
+                if claim.problem is not None:
+                    delivery.ending = set_aside(self._app, claim)
+                    self._settler.put(delivery)
+                elif lane is not None and claim.kind in self._lane_kinds and not self._takes_thread(claim):
                     to_lane.append(delivery)
                 else:
                     heapq.heappush(self._heap, (claim.priority, next(self._order), delivery))

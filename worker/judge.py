@@ -6,6 +6,7 @@ import logging
 
 from jobs.app import App
 from jobs.arguments import read_arguments
+from jobs.dramatiq.stored import read_message
 from jobs.dramatiq.verdict import Ended
 from jobs.errors import (
     ArgumentsRefused,
@@ -75,4 +76,4 @@ def _is_reading(error: ArgumentsRefused) -> bool:
     trace = error.__traceback__
     while trace is not None and trace.tb_next is not None:
         trace = trace.tb_next
-    return trace is not None and trace.tb_frame.f_code is read_arguments.__code__
+    return trace is not None and trace.tb_frame.f_code in (read_arguments.__code__, read_message.__code__)

@@ -16,7 +16,7 @@ from jobs.app import App
 from jobs.arguments import holds_nul
 from jobs.dramatiq.verdict import Verdict
 from jobs.failure import MAX_MESSAGE, describe_failure, storable
-from jobs.ledger.records import Claim, Ending
+from jobs.ledger.records import Claim, Ending, Failure
 from jobs.ledger.sweep import CRASH_DELAY
 from jobs.states import Cause, Outcome
 
@@ -85,21 +85,36 @@ def broken(app: App, claim: Claim, started: float, error: BaseException) -> Endi
     return ending
 
 
+def set_aside(app: App, claim: Claim) -> Ending:
+    """The ending of a run whose row cannot be read: it is not performed, and dead with that cause."""
+    assert claim.problem is not None
+    ending = ended(app, claim, app.clock.monotonic(), Outcome.GAVE_UP, cause=Cause.UNREADABLE)
+    ending.failure = Failure.told(claim.kind, "Unreadable", f"Its row in the ledger cannot be read: {claim.problem}")
+    return ending
+
+
 def result_text(app: App, claim: Claim, value: Any) -> str | None:
     """A returned value as JSON. The work is done: what cannot be kept is warned of, and does not undo it."""
     if value is None:
         return None
+    why: str | None = None
+    text: str | None = None
     try:
         if isinstance(value, Iterator):
             raise TypeError("reading it would be work, and the job has ended")
-        text = storable(to_json(value, inf_nan_mode="null").decode())
+        text = to_json(value, inf_nan_mode="constants").decode()
+        if ("NaN" in text or "Infinity" in text) and (plain := to_json(value, inf_nan_mode="null").decode()) != text:
+            # Databases differ in whether they take them: null is what both do.
+            text, why = plain, "holds NaN or Infinity: null is kept in its place"
+        text = storable(text)
         json.loads(text)
     except Exception as error:
-        why = type(error).__name__
+        text, why = None, type(error).__name__
     else:
         has_nul = holds_nul(text)
-        if len(text) <= app.settings.max_result_bytes and not has_nul:
-            return text
-        why = "holds NUL" if has_nul else "too large"
-    log.warning("A result could not be kept.", extra={"kind": claim.kind, "run_id": str(claim.run_id), "why": why})
-    return None
+        if len(text) > app.settings.max_result_bytes or has_nul:
+            text, why = None, "holds NUL" if has_nul else "too large"
+    if why is not None:
+        said = "A result could not be kept." if text is None else "A result could not be kept whole."
+        log.warning(said, extra={"kind": claim.kind, "run_id": str(claim.run_id), "why": why})
+    return text

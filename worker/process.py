@@ -135,6 +135,7 @@ class Process:
         )
         self._intake.on_turn = self._pulse.turned
         self._intake.on_claim = self._heartbeat.on_renewed = self._pulse.answered
+        self._heartbeat.what_fails = self._pulse.repeated
         self._heartbeat.on_stop_asked = self.stop_asked.set
         self._heartbeat.on_roll_asked = self._hear_roll
         self._starts = Starts(app, self._intake.performing)

@@ -15,11 +15,12 @@ from jobs.announce import announce
 from jobs.app import App
 from jobs.errors import JobsError, LedgerRefused
 from jobs.events import AttemptEnded, BatchSettled, ResultRefused, ServiceFailed
+from jobs.failure import MAX_MESSAGE, storable
 from jobs.ledger.give_back import give_back
 from jobs.ledger.records import Ending, Failure, Freed, Settled
 from jobs.ledger.settle import settle
 from jobs.ready.protocol import ReadyEntry
-from jobs.states import Outcome, RunState
+from jobs.states import Cause, Outcome, RunState
 from worker.delivery import Delivery
 from worker.holdings import Holdings
 from worker.marks import Marks
@@ -109,7 +110,7 @@ class Settler(threading.Thread):
                     # in one of them: it must not end a process that performs for others.
                     log.exception("The ledger refused a batch of endings.")
                     if len(batch) == 1:
-                        if not self._strip(batch[0]):
+                        if not self._strip(batch[0], error):
                             self._let_go(batch[0])
                             return
                     else:
@@ -182,11 +183,22 @@ class Settler(threading.Thread):
                 [ResultRefused(one.claim.run_id, one.claim.kind, one.claim.attempt, one.outcome) for one in refused]
             )
 
-    def _strip(self, delivery: Delivery) -> bool:
-        """Take from an ending what the ledger may be unable to hold. Whether there was anything to take."""
+    def _strip(self, delivery: Delivery, refusal: Exception) -> bool:
+        """Take from an ending what the ledger may be unable to hold. Whether there was anything to take.
+
+        What was checked before should have said so: this is the last look, so that there is an ending at all.
+        """
         ending = delivery.ending
         if ending is None or (ending.failure and ending.failure.message == _UNRECORDABLE):
             return False
+        if ending.then or ending.completes or ending.arguments is not None:
+            # A success without what was to follow would be none.
+            ending.then, ending.completes, ending.arguments, ending.result = (), (), None, None
+            if ending.outcome is Outcome.SUCCEEDED:
+                ending.outcome, ending.cause = Outcome.FAILED, Cause.BAD_ARGUMENTS
+                why = storable(f"What was to follow cannot be recorded: {refusal}")[:MAX_MESSAGE]
+                ending.failure = Failure.told(delivery.claim.kind, "Unrecordable", why)
+            return True
         if ending.outcome is Outcome.SUCCEEDED:
             had, ending.result = ending.result, None
             return had is not None

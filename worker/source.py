@@ -6,12 +6,13 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from jobs.app import App
-from jobs.errors import JobsError
+from jobs.errors import JobsError, LedgerRefused
 from jobs.events import ServiceFailed
 from jobs.ledger.claim import claim_due, seconds_until_due
 from jobs.ledger.records import Claim
 from jobs.postgres import Listener
 from jobs.served import Served
+from jobs.sql import Executor
 from jobs.sqlite_watch import DataVersion
 from worker.turns import Turns
 
@@ -79,31 +80,57 @@ class LedgerSource:
             if not self._is_time(wait_seconds):
                 return []
             self._dry.clear()
+        wanted = self._kinds if kinds is None else kinds
         claims: list[Claim] = []
-        # Of several queues in one transaction: what one has given is not to be lost if the next does not answer.
-        with self._app.database.write(alone=len(self._queues) == 1) as connection:
-            order = self.turns.order()
-            for queue in order:
-                claims += claim_due(
-                    connection,
-                    queue,
-                    count=count - len(claims),
-                    kinds=self._kinds if kinds is None else kinds,
-                    worker=self._worker,
-                    lease=self._app.settings.lease,
-                )
-                if len(claims) >= count:
-                    break
-            self.turns.took(order, (one.queue for one in claims), count=count)
-            if claims:
-                self._bell.found()
-            else:
-                self._dry.add(kinds)
-                spans = [seconds_until_due(connection, queue) for queue in self._queues]
-                until_due = min((one for one in spans if one is not None), default=None)
-                # By the ledger's clock, kept on a monotonic one: this machine's may be hours off.
-                self._due_at = None if until_due is None else self._app.clock.monotonic() + until_due
+        try:
+            # Of several queues in one transaction: what one has given is not to be lost if the next does not answer.
+            with self._app.database.write(alone=len(self._queues) == 1) as connection:
+                order = self.turns.order()
+                for queue in order:
+                    claims += self._claim_of(connection, queue, count - len(claims), wanted)
+                    if len(claims) >= count:
+                        break
+                self.turns.took(order, (one.queue for one in claims), count=count)
+                if not claims:
+                    self._note_dry(connection, kinds)
+        except LedgerRefused:
+            if len(self._queues) == 1:
+                raise
+            claims = self._claim_apart(count, wanted)
+        if claims:
+            self._bell.found()
         return claims
+
+    def _claim_of(self, connection: Executor, queue: str, count: int, kinds: Sequence[str]) -> list[Claim]:
+        lease = self._app.settings.lease
+        return claim_due(connection, queue, count=count, kinds=kinds, worker=self._worker, lease=lease)
+
+    def _claim_apart(self, count: int, kinds: Sequence[str]) -> list[Claim]:
+        """By one transaction a queue: what the ledger refuses of one queue must not stop the others.
+
+        Raises:
+            LedgerRefused: no queue gave anything, and one was refused.
+        """
+        claims: list[Claim] = []
+        refused: LedgerRefused | None = None
+        for queue in self.turns.order():
+            if len(claims) < count:
+                try:
+                    with self._app.database.write(alone=True) as connection:
+                        claims += self._claim_of(connection, queue, count - len(claims), kinds)
+                except LedgerRefused as error:
+                    refused = error
+                    self._app.events.emit([ServiceFailed("ledger", "claim", f"Queue {queue}: {error}")])
+        if refused is not None and not claims:
+            raise refused
+        return claims
+
+    def _note_dry(self, connection: Executor, kinds: Sequence[str] | None) -> None:
+        self._dry.add(kinds)
+        spans = [seconds_until_due(connection, queue) for queue in self._queues]
+        until_due = min((one for one in spans if one is not None), default=None)
+        # By the ledger's clock, kept on a monotonic one: this machine's may be hours off.
+        self._due_at = None if until_due is None else self._app.clock.monotonic() + until_due
 
     def close(self) -> None:
         self._bell.close()

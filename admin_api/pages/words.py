@@ -15,6 +15,7 @@ from markupsafe import Markup, escape
 from jobs.duration import format_duration
 from jobs.ledger.records import AttemptRecord, RunRecord
 from jobs.operations.inspect import state_word
+from jobs.unreadable import stored_of
 from jobs.visible import visible, visible_lines
 
 SHORT_ID = 8
@@ -69,8 +70,8 @@ def span(value: timedelta | float | None) -> str:
 
 def ago(moment: datetime | None, now: datetime) -> Markup:
     """``3m ago`` or ``in 5m``, with the moment itself for whoever points at it."""
-    if moment is None:
-        return Markup("")
+    if moment is None or stored_of(moment) is not None:
+        return _unreadable(moment)
     seconds = (now - moment).total_seconds()
     text = "now"
     if abs(seconds) >= 1:
@@ -81,13 +82,15 @@ def ago(moment: datetime | None, now: datetime) -> Markup:
 
 def when(moment: datetime | None) -> str:
     """To the second, in UTC."""
-    return "" if moment is None else _to_the_second(_iso(moment))
+    if moment is None or stored_of(moment) is not None:
+        return _unreadable(moment).unescape()
+    return _to_the_second(_iso(moment))
 
 
 def stamp(moment: datetime | None) -> Markup:
     """The moment itself."""
-    if moment is None:
-        return Markup("")
+    if moment is None or stored_of(moment) is not None:
+        return _unreadable(moment)
     iso = _iso(moment)
     return _time(iso, "UTC", _to_the_second(iso))
 
@@ -141,6 +144,11 @@ def _time(iso: str, title: str, text: str) -> Markup:
     """A moment, as ``_iso`` writes it. ``title`` and ``text`` are of our own writing: a page has a hundred, and to
     escape them takes longer than they take to write."""
     return Markup(f'<time datetime="{iso}" title="{title}">{text}</time>')  # noqa: S704
+
+
+def _unreadable(moment: datetime | None) -> Markup:
+    """Nothing for none; for a stand-in, what is stored in the ledger."""
+    return Markup("") if moment is None else escape(f"unreadable: {visible(stored_of(moment) or '')}")
 
 
 def _iso(moment: datetime) -> str:

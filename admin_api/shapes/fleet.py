@@ -116,6 +116,7 @@ class Worker(Shape):
     stopped_at: datetime | None
     stop_requested_at: datetime | None
     roll_requested_at: datetime | None
+    problem: str | None = Field(description="What it fails at just now, again and again: claims, say.")
 
 
 class WorkerStop(Because):

@@ -60,6 +60,9 @@ class Run(Shape):
     schedule: str | None
     scheduled_for: datetime | None
     deleted_at: datetime | None = Field(description="When it was purged.")
+    unreadable: dict[str, str] = Field(
+        description="Fields whose stored value cannot be read, and what is stored; what the field says is no answer."
+    )
 
     @classmethod
     def of(cls, run: RunRecord, now: datetime) -> Run:
@@ -84,6 +87,7 @@ class Attempt(Shape):
     fingerprint: str | None
     refused_at: datetime | None = Field(description="When a late result of it was refused.")
     refused_outcome: str | None
+    unreadable: dict[str, str] = Field(description="As of a run.")
 
 
 class Step(Shape):

@@ -67,10 +67,15 @@ def register(broker: Broker, actor: Actor[Any, Any]) -> None:
 
 def limit_of(claim: Claim) -> float | None:
     """The time limit of a claimed message in seconds; None is none."""
-    options = json.loads(claim.arguments).get("options", {}) if '"time_limit"' in claim.arguments else {}
     broker = brokers[claim.kind]
     actor = broker.actors.get(claim.kind)
-    return time_limit(broker, claim.kind, actor.options if actor else {}, options)
+    declared = actor.options if actor else {}
+    if '"time_limit"' in claim.arguments:
+        try:
+            return time_limit(broker, claim.kind, declared, json.loads(claim.arguments).get("options", {}))
+        except (ValueError, TypeError, AttributeError):
+            pass  # What is no message is refused when it is read; a limit that is no number is none of its own.
+    return time_limit(broker, claim.kind, declared, {})
 
 
 def time_limit(broker: Any, name: str, declared: dict[str, Any], options: dict[str, Any]) -> float | None:

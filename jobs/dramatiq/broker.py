@@ -133,11 +133,22 @@ class LedgerBroker(ServedBroker):
         else:
             message.error = kwargs["exception"]
         # What the hooks enqueue now belongs to the end of this attempt.
-        self._processing.message = message
+        self._processing.message, self._processing.refused = message, None
         try:
-            super().emit_after(signal, *args, **kwargs)
+            self._after(signal, message, **kwargs)
         finally:
             self._processing.message = None
+
+    def _after(self, signal: str, message: LedgerMessage, **kwargs: Any) -> None:
+        """The hooks, as dramatiq calls them. What one could not enqueue or count is not only logged: the message has
+        not succeeded then."""
+        for middleware in reversed(self.middleware):
+            try:
+                getattr(middleware, f"after_{signal}")(self, message, **kwargs)
+            except Exception as error:
+                self.logger.critical("Unexpected failure in after_%s of %r.", signal, middleware, exc_info=True)
+                if isinstance(middleware, LedgerGroupCallbacks) or error is self._processing.refused:
+                    message.refused = error
 
     def declare_actor(self, actor: Actor[Any, Any]) -> None:
         """Declare an actor.
@@ -174,9 +185,19 @@ class LedgerBroker(ServedBroker):
             KeyConflict: its key is held by a message with other arguments.
             ConnectionFailed: the ledger does not answer; nothing was enqueued.
         """
+        ending: LedgerMessage | None = getattr(self._processing, "message", None)
+        if ending is None:
+            return self._enqueue(message, delay, None)
+        self._processing.refused = None
+        try:
+            return self._enqueue(message, delay, ending)
+        except Exception as error:
+            self._processing.refused = error
+            raise
+
+    def _enqueue(self, message: Message[Any], delay: int | None, ending: LedgerMessage | None) -> Message[Any]:
         if q_name(message.queue_name) not in self.queues:
             raise QueueNotFound(message.queue_name)  # type: ignore[no-untyped-call]
-        ending: LedgerMessage | None = getattr(self._processing, "message", None)
         if isinstance(ending, LedgerMessage) and id(message) == id(ending):
             return self._retry(ending, delay)
         if delay is not None:

@@ -30,6 +30,8 @@ class LedgerMessage(MessageProxy):
         self.claim = claim
         self.then: list[NewRun] = []
         self.completes: list[Completion] = []
+        self.refused: Exception | None = None
+        """Why what its end was to enqueue or to count cannot be recorded: it has not succeeded then."""
         self.retry_seconds: float | None = None
         self.result: Any = None
         self.error: BaseException | None = None

@@ -12,9 +12,13 @@ from dramatiq.encoder import JSONEncoder
 from dramatiq.message import Message, get_encoder
 
 from jobs.arguments import check_json
+from jobs.errors import ArgumentsRefused
+from jobs.failure import storable
 
 _PARTS = ("args", "kwargs", "options", "message_id", "message_timestamp")
 
+MAX_RETRY_BYTES = 65_536
+"""What the options of a retry may add to a message. Source: decision; dramatiq's traceback has 30 frames."""
 
 RETRIED = ("retries", "traceback", "requeue_timestamp")
 """What dramatiq's ``Retries`` notes in a message's options."""
@@ -42,6 +46,24 @@ def write_message(message: Message[Any], *, max_bytes: int, retried: bool = Fals
     return text
 
 
+def write_retried(message: Message[Any], *, max_bytes: int, retries: int | None) -> str | None:
+    """The message for its next attempt; without its traceback where that cannot be kept. None: as it was.
+
+    What a hook has put into its options must not turn a retry into an end.
+    """
+    traceback = message.options.get("traceback")
+    if isinstance(traceback, str):
+        message = message.copy(options={"traceback": storable(traceback)})
+    # It was admitted as it was sent: what retries add to it does not count.
+    room = max_bytes + MAX_RETRY_BYTES
+    for one in (message, message.copy(options={"traceback": "(it cannot be kept)"})):
+        try:
+            return write_message(one, max_bytes=room, retried=True, retries=retries)
+        except (ArgumentsRefused, TypeError, ValueError, RecursionError):
+            continue
+    return None
+
+
 def write_call(message: Message[Any], *, max_bytes: int) -> str:
     """The message as many runs may have it, those of a schedule: each has an id and a moment of its own.
 
@@ -64,9 +86,13 @@ def read_message(
 
     Raises:
         DecodeError: a custom encoder made it, and another one is set here.
+        ArgumentsRefused: it is no message.
     """
-    stored = json.loads(text)
-    message = _decoded(stored, queue, actor)
+    try:
+        stored = json.loads(text)
+        message = _decoded(stored, queue, actor)
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
+        raise ArgumentsRefused(f"What is stored for {actor} is no message: {type(error).__name__}: {error}.") from None
     if "message_id" not in stored:
         moment = int(made_at.timestamp() * 1000)
         message = message._replace(message_id=str(run_id), message_timestamp=moment)

@@ -9,12 +9,17 @@ from dramatiq.errors import ActorNotFound
 from dramatiq.middleware import TimeLimitExceeded
 
 from jobs.dramatiq.proxy import LedgerMessage
-from jobs.dramatiq.stored import write_message
+from jobs.dramatiq.stored import write_retried
+from jobs.errors import ServiceDown
 from jobs.ledger.records import Completion, NewRun
 from jobs.states import Cause, Outcome
 
 AGE_LIMIT = "Message age limit exceeded"
 """What dramatiq's AgeLimit says when it skips a message."""
+
+
+AGAIN_SECONDS = 15.0
+"""Until the next try, when the ledger did not say whether it counts a group. Source: the first wait of a job."""
 
 
 @dataclass(slots=True)
@@ -53,7 +58,7 @@ def verdict_of(message: LedgerMessage, *, max_bytes: int) -> Verdict:
         is_spent = "traceback" in message.options
         return Verdict(failed, Cause.EXHAUSTED if is_spent else Cause.GAVE_UP, error=error, then=then)
     if message.retry_seconds is not None:
-        arguments = write_message(message._message, max_bytes=max_bytes, retried=True, retries=message.retries)
+        arguments = write_retried(message._message, max_bytes=max_bytes, retries=message.retries)
         return Verdict(failed, None, message.retry_seconds, error=error, arguments=arguments, then=then)
     if message.is_skipped:
         return Verdict(Outcome.CANCELLED, error=error, then=then)
@@ -61,4 +66,13 @@ def verdict_of(message: LedgerMessage, *, max_bytes: int) -> Verdict:
         return Verdict(failed, Cause.GAVE_UP, error=error, then=then)
     if not message.is_processed:
         return Verdict(Outcome.RELEASED)
+    if message.refused is not None:
+        return _refused(message.refused)
     return Verdict(Outcome.SUCCEEDED, value=message.result, then=then, completes=tuple(message.completes))
+
+
+def _refused(error: Exception) -> Verdict:
+    """Of a message that was processed, and whose next one or group cannot be recorded: it has failed, on record."""
+    if isinstance(error, ServiceDown):
+        return Verdict(Outcome.FAILED, None, AGAIN_SECONDS, error=error)
+    return Verdict(Outcome.FAILED, Cause.BAD_ARGUMENTS, error=error)

@@ -13,7 +13,6 @@ from sqlalchemy import (
     ColumnElement,
     Float,
     Integer,
-    Row,
     Select,
     String,
     Text,
@@ -31,8 +30,19 @@ from sqlalchemy import (
 )
 
 from jobs.ledger.records import Claim
+from jobs.ledger.set_aside import look_through
 from jobs.models import JobKind, JobQueue, JobRun, UtcDateTime
-from jobs.sql import Batch, Executor, dialect_of, ledger_now, one_of, plus_seconds, random_token, seconds_between
+from jobs.sql import (
+    Batch,
+    Executor,
+    counted,
+    dialect_of,
+    ledger_now,
+    one_of,
+    plus_seconds,
+    random_token,
+    seconds_between,
+)
 from jobs.states import RunState
 
 _IDS = Batch("wanted", id=Uuid())
@@ -63,7 +73,7 @@ def claim(
             **_values(worker, lease, now),
         },
     )
-    return _in_order(rows.all())
+    return _in_order(session, rows.all())
 
 
 def claim_due(
@@ -90,7 +100,7 @@ def claim_due(
             **_values(worker, lease, now),
         },
     )
-    return _in_order(rows.all())
+    return _in_order(session, rows.all())
 
 
 def next_due_at(session: Executor, queue: str, *, now: datetime | None = None) -> datetime | None:
@@ -237,7 +247,7 @@ def _take(dialect: str, ids: Select[tuple[UUID]]) -> Update:
             state=RunState.RUNNING.value,
             token=random_token(),
             lease_until=plus_seconds(ledger_now(), bindparam("lease_seconds", type_=Float())),
-            attempt=JobRun.attempt + 1,
+            attempt=counted(JobRun.attempt, 1),
             worker=bindparam("by_worker", type_=String()),
             started_at=ledger_now(),
             state_at=ledger_now(),
@@ -281,8 +291,9 @@ def _without_waiting() -> ColumnElement[bool]:
     return said.is_not(None)
 
 
-def _in_order(rows: Sequence[Row[Any]]) -> list[Claim]:
-    claims = [Claim._make(row) for row in rows]
+def _in_order(session: Executor, rows: Sequence[Any]) -> list[Claim]:
+    claims = [Claim(*row) for row in rows]
+    look_through(session, claims)
     claims.sort(key=lambda one: (one.priority, one.run_at, one.run_id.int))
     return claims
 

@@ -18,7 +18,7 @@ from jobs.ledger.exits import where_to
 from jobs.ledger.follow import follow
 from jobs.ledger.records import Failure, Freed, Settled
 from jobs.models import JobAttempt, JobRun, JsonText
-from jobs.sql import Batch, Executor, dialect_of, insert_into, ledger_now, plus_seconds
+from jobs.sql import Batch, Executor, counted, dialect_of, insert_into, ledger_now, plus_seconds
 from jobs.states import CHARGED, CRASHES, FINAL, Cause, Outcome, RunState
 from jobs.terms import MAX_WAIT
 
@@ -206,9 +206,9 @@ def _end(dialect: str) -> Update:
             cause=cause,
             token=None,
             lease_until=None,
-            charged=JobRun.charged + ended.is_charged,
-            crashes=JobRun.crashes + ended.is_crash,
-            abandonments=JobRun.abandonments + ended.is_loss,
+            charged=counted(JobRun.charged, ended.is_charged),
+            crashes=counted(JobRun.crashes, ended.is_crash),
+            abandonments=counted(JobRun.abandonments, ended.is_loss),
             run_at=case((is_queued, plus_seconds(ledger_now(), ended.delay_seconds)),
                         else_=JobRun.run_at),
             started_at=plus_seconds(ledger_now(), -(ended.ago_seconds + ended.elapsed_seconds)),
@@ -221,7 +221,9 @@ def _end(dialect: str) -> Update:
         )
         .returning(
             JobRun.id, JobRun.kind, JobRun.attempt, JobRun.state, JobRun.cause, JobRun.started_at, JobRun.state_at,
-            JobRun.run_at, JobRun.queue, JobRun.priority, JobRun.has_followups,
+            # Where it waits again, it is a moment of ours; else nobody asks, and it may be one that cannot be read.
+            case((JobRun.state == RunState.QUEUED.value, JobRun.run_at), else_=None).label("run_at"),
+            JobRun.queue, JobRun.priority, JobRun.has_followups,
         )
         .execution_options(synchronize_session=False)
     )  # fmt: skip

@@ -21,10 +21,10 @@ def where_to(ended: Any) -> tuple[Case[str], Case[str | None]]:
     """
     poison_after = bindparam("poison_after", type_=Integer())
     is_poison = or_(
-        and_(ended.is_crash == 1, JobRun.crashes + 1 >= poison_after),
-        and_(ended.is_loss == 1, JobRun.abandonments + 1 >= poison_after),
+        and_(ended.is_crash == 1, JobRun.crashes >= poison_after - 1),
+        and_(ended.is_loss == 1, JobRun.abandonments >= poison_after - 1),
     )
-    is_spent = and_(ended.is_charged == 1, JobRun.charged + 1 >= JobRun.max_attempts)
+    is_spent = and_(ended.is_charged == 1, JobRun.charged >= JobRun.max_attempts - 1)
     alive = case(
         (JobRun.cancel_requested_at.is_not(None), RunState.CANCELLED.value),
         (ended.outcome == Outcome.CANCELLED.value, RunState.CANCELLED.value),

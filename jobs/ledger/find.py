@@ -15,18 +15,20 @@ from jobs.ledger.records import AttemptRecord, RunRecord
 from jobs.models import JobAttempt, JobRun, id_tail
 from jobs.sql import Batch, Executor, dialect_of, one_of
 from jobs.states import Cause, Outcome, RunState
+from jobs.unreadable import unreadable_in
 
 MAX_PAGE = 1000
 MIN_SHORT_ID = 6
 
 _IDS = Batch("wanted", id=Uuid())
 _DIGITS = set("0123456789abcdef")
-_RUN_NAMES = tuple(field.name for field in fields(RunRecord))
+_RUN_NAMES = tuple(field.name for field in fields(RunRecord) if field.name != "unreadable")
 RUN_COLUMNS = tuple(getattr(JobRun, name) for name in _RUN_NAMES)
 """What ``run_of`` makes a record of."""
 _ONE = select(*RUN_COLUMNS).where(JobRun.id == bindparam("run_id", type_=Uuid()))
 _IS_THERE = select(JobRun.id).where(JobRun.id == bindparam("run_id", type_=Uuid()))
-_ATTEMPT_COLUMNS = tuple(getattr(JobAttempt, field.name) for field in fields(AttemptRecord))
+_ATTEMPT_NAMES = tuple(field.name for field in fields(AttemptRecord) if field.name != "unreadable")
+_ATTEMPT_COLUMNS = tuple(getattr(JobAttempt, name) for name in _ATTEMPT_NAMES)
 _ATTEMPTS = (
     select(*_ATTEMPT_COLUMNS)
     .where(JobAttempt.run_id == bindparam("run_id", type_=Uuid()))
@@ -162,11 +164,11 @@ def run_of(row: Any) -> RunRecord:
     values: dict[str, Any] = dict(zip(_RUN_NAMES, row, strict=True))
     values["state"] = RunState(values["state"])
     values["cause"] = Cause(values["cause"]) if values["cause"] else None
-    return RunRecord(**values)
+    return RunRecord(**values, unreadable=unreadable_in(_RUN_NAMES, row))
 
 
 def _attempt(row: Any) -> AttemptRecord:
     values = row._asdict()
     values["outcome"] = Outcome(values["outcome"])
     values["refused_outcome"] = Outcome(values["refused_outcome"]) if values["refused_outcome"] else None
-    return AttemptRecord(**values)
+    return AttemptRecord(**values, unreadable=unreadable_in(_ATTEMPT_NAMES, row))

@@ -21,6 +21,7 @@ from jobs.errors import DefinitionError
 from jobs.ledger.insert import insert_runs
 from jobs.ledger.records import NewRun
 from jobs.ledger.schedules import ScheduleRecord, ledger_moment, lock_due, lock_released
+from jobs.ledger.set_aside import problem_of, set_aside_schedules
 from jobs.ledger.slots import NewSlot, cancel_live, live_runs, record_slots
 from jobs.models import JobSchedule, UtcDateTime
 from jobs.schedule import MIN_INTERVAL, Schedule
@@ -80,6 +81,7 @@ class _Plan:
     older_missed: int = 0
     stands_for_them: int = 0
     problem: str | None = None
+    is_unreadable: bool = False
 
 
 Carry = Callable[[Sequence[NewRun]], Sequence[NewRun]]
@@ -188,8 +190,11 @@ def _decide(
     moment = ledger_moment(session, now=now)
     live = live_runs(session, [one.name for one in records])
     plans = [_plan(one, until or moment, moment, live.get(one.name, 0)) for one in records]
-    decided = _write(session, plans, moment, by=by, carry=carry, now=now)
-    _advance(session, plans, decided, now=now)
+    set_aside_schedules(session, {one.record.name: one.problem for one in plans if one.is_unreadable})
+    readable = [one for one in plans if not one.is_unreadable]
+    decided = _write(session, readable, moment, by=by, carry=carry, now=now)
+    if readable:
+        _advance(session, readable, decided, now=now)
     return Round(len(records), decided, {one.record.name: one.problem for one in plans if one.problem})
 
 
@@ -197,11 +202,14 @@ def _plan(record: ScheduleRecord, until: datetime, moment: datetime, live: int) 
     # Never back: a clock that was set back must not open slots that are decided.
     decided_until = max(record.decided_until, until)
     plan = _Plan(record, decided_until, None, record.held_slot_at)
+    if problem := problem_of(record):
+        plan.is_unreadable, plan.problem = True, problem
+        return plan
     try:
         schedule = record.schedule
         plan.next_slot_at = next_slot(schedule, decided_until)
         due = backlog(schedule, after=record.decided_until, until=until, keep=_keep(schedule))
-    except DefinitionError as error:
+    except (DefinitionError, OverflowError) as error:
         plan.decided_until, plan.problem = record.decided_until, str(error)[:500]
         return plan
     if plan.held is not None and live == 0:

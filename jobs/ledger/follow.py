@@ -11,8 +11,8 @@ from uuid import UUID
 
 from sqlalchemy import Select, Update, Uuid, and_, or_, select, update
 
-from jobs.errors import KeyConflict
-from jobs.ledger.followups import ENDED
+from jobs.errors import ArgumentsRefused, KeyConflict
+from jobs.ledger.followups import ENDED, check_kept
 from jobs.ledger.keys import admit
 from jobs.ledger.records import Freed, NewRun
 from jobs.models import JobFollowup, JobRun
@@ -39,13 +39,9 @@ def follow(session: Executor, run_ids: Sequence[UUID], *, now: datetime | None =
     session.execute(_mark(dialect), {**_IDS.rows(dialect, [(row.id,) for row in due]), "now": now})
     freed: dict[UUID, list[Freed]] = {}
     for row in due:
-        run = NewRun(
-            **row.run,
-            id=row.id,
-            parent_id=row.run_id,
-            root_id=row.root_id or row.run_id,
-            correlation_id=row.correlation_id,
-        )
+        run = _run_of(row)
+        if run is None:
+            continue
         try:
             is_new = admit(session, [run], now=now)[0].created
         except KeyConflict as error:
@@ -54,6 +50,23 @@ def follow(session: Executor, run_ids: Sequence[UUID], *, now: datetime | None =
         if is_new:
             freed.setdefault(row.run_id, []).append(Freed(run.id, run.queue, run.priority, None))
     return freed
+
+
+def _run_of(row: Any) -> NewRun | None:
+    """The run that a follow-up says; None where its row cannot be read, which must not keep a run from ending."""
+    try:
+        run = NewRun(
+            **row.run,
+            id=row.id,
+            parent_id=row.run_id,
+            root_id=row.root_id or row.run_id,
+            correlation_id=row.correlation_id,
+        )
+        check_kept(run)
+    except (TypeError, ValueError, ArgumentsRefused) as error:
+        log.error("A follow-up cannot be read.", extra={"followup": str(row.id), "reason": str(error)})
+        return None
+    return run
 
 
 @cache

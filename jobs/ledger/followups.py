@@ -15,13 +15,18 @@ from uuid import UUID
 
 from sqlalchemy import String, Text, Uuid, cast, delete, select, update
 
+from jobs.arguments import check_json
 from jobs.ledger.records import FollowUp, NewRun
-from jobs.models import JobFollowup, JobRun, JsonText
-from jobs.sql import Batch, Executor, dialect_of, insert_into, ledger_now
+from jobs.models import MAX_PRIORITY, MIN_PRIORITY, JobFollowup, JobRun, JsonText
+from jobs.sql import MOST, Batch, Executor, dialect_of, insert_into, ledger_now
 from jobs.states import RunState
+from jobs.terms import MAX_WAIT
 
 ENDED = "ended"
 """``on_state`` of a successor: whatever the run ends as."""
+
+MAX_KEPT = 2**30
+"""Bytes of arguments. Source: decision; their own limit was kept when they were given."""
 
 _NEW = Batch("followups", id=Uuid(), run_id=Uuid(), on_state=String(), kind=String(), run=Text())
 _KEPT = frozenset(field.name for field in fields(NewRun)) & frozenset(
@@ -73,6 +78,26 @@ def list_followups(
         query = query.where(JobFollowup.id > after)
     rows = session.execute(query.order_by(JobFollowup.id).limit(limit))
     return [dict(row._mapping) for row in rows]
+
+
+def check_kept(run: NewRun) -> None:
+    """Refuse a follow-up that was not written by ``note_followups``, and that no table of runs can hold.
+
+    Raises:
+        TypeError, ValueError, ArgumentsRefused: it cannot be.
+    """
+    check_json(run.arguments, what=f"Arguments of {run.kind}", max_bytes=MAX_KEPT)
+    for text in (run.arguments, run.tags or "null"):
+        json.loads(text)
+    texts = ((run.kind, 200), (run.queue, 100), (run.key or "", 255), (run.enqueued_by or "", 200))
+    if any("\0" in text or not 0 <= len(text) <= longest for text, longest in texts):
+        raise ValueError("a name in it is too long, or holds a NUL")
+    numbers = (run.priority, run.arguments_version, run.max_attempts)
+    if set(map(type, numbers)) != {int} or max(numbers) > MOST or not MIN_PRIORITY <= run.priority <= MAX_PRIORITY:
+        raise ValueError("a number in it is none, or out of range")
+    for seconds in (run.delay_seconds, run.expires_seconds or 0.0, run.hold_seconds or 0.0):
+        if not 0.0 <= seconds <= MAX_WAIT.total_seconds():
+            raise ValueError("a wait in it is out of range")
 
 
 def forget_followups(session: Executor, run_ids: Sequence[UUID]) -> None:

@@ -28,6 +28,7 @@ class Gauges:
         left_out: what the other queues hold together; None where there are none.
         queues_left_out: how many names of queues are in none of the above and below.
         queue_workers: live worker processes by queue; 0 for a queue that has runs and no worker.
+        failing: by name, live worker processes whose claims or settlements fail again and again, and why.
         threads, busy: of live worker processes; busy is as old as their last sign of life.
     """
 
@@ -38,6 +39,7 @@ class Gauges:
     threads: int
     busy: int
     leases_expired: int
+    failing: dict[str, str]
 
     def total(self, state: str) -> int:
         """How many runs are ``ready`` (``running``, ``dead``, …) in all queues."""
@@ -62,6 +64,7 @@ def read_gauges(session: Executor, *, now: datetime | None = None) -> Gauges:
         threads=sum(worker.threads for worker in live),
         busy=sum(worker.busy for worker in live),
         leases_expired=_leases_expired(session, now=now),
+        failing={worker.name: worker.problem for worker in live if worker.problem},
     )
 
 

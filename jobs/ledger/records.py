@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Literal, NamedTuple
@@ -94,6 +94,8 @@ class Claim(NamedTuple):
     schedule: str | None = None
     key: str | None = None
     trace_context: str | None = None
+    problem: str | None = None
+    """What of its row cannot be read: it is not to be performed, and its attempt ends the run as ``unreadable``."""
 
     @property
     def age(self) -> timedelta:
@@ -232,6 +234,8 @@ class RunRecord:
     schedule: str | None
     scheduled_for: datetime | None
     deleted_at: datetime | None
+    unreadable: Mapping[str, str] = field(default_factory=dict)
+    """Columns that cannot be read, with what is stored there; the field holds something of the right type."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -251,3 +255,4 @@ class AttemptRecord:
     fingerprint: str | None
     refused_at: datetime | None
     refused_outcome: Outcome | None
+    unreadable: Mapping[str, str] = field(default_factory=dict)

@@ -11,7 +11,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Float, Integer, Select, Text, bindparam, cast, delete, insert, select, update
 
-from jobs.models import JobWorker
+from jobs.models import JobWorker, read_json
 from jobs.sql import Executor, ledger_now, plus_seconds
 
 LIVE_FOR = timedelta(seconds=60)
@@ -35,6 +35,8 @@ class WorkerRecord:
     stopped_at: datetime | None
     stop_requested_at: datetime | None
     roll_requested_at: datetime | None
+    problem: str | None
+    """What it fails at just now, again and again: claims, say."""
 
     @property
     def supervisor(self) -> str:
@@ -80,10 +82,12 @@ def register(
     )
 
 
-def see(session: Executor, name: str, *, busy: int, now: datetime | None = None) -> Asked:
-    """Write that a worker process is alive, with so many threads busy. What operators ask of it."""
+def see(session: Executor, name: str, *, busy: int, problem: str | None = None, now: datetime | None = None) -> Asked:
+    """Write that a worker process is alive, how many threads are busy, what it fails at. What operators ask of it."""
     row = session.execute(
-        update(JobWorker).where(JobWorker.name == name).values(seen_at=ledger_now(), busy=busy)
+        update(JobWorker)
+        .where(JobWorker.name == name)
+        .values(seen_at=ledger_now(), busy=busy, problem=problem)
         .returning(JobWorker.stop_requested_at, JobWorker.roll_requested_at)
         .execution_options(synchronize_session=False),
         {"now": now},
@@ -130,7 +134,12 @@ def live(
 ) -> list[WorkerRecord]:
     """Worker processes seen ``within`` the span that have not stopped, latest first."""
     rows = session.execute(_live(), {"within_seconds": within.total_seconds(), "most": limit, "now": now})
-    return [WorkerRecord(**{**row._mapping, "queues": tuple(row.queues), "kinds": tuple(row.kinds)}) for row in rows]
+    return [WorkerRecord(**{**row._mapping, "queues": _names(row.queues), "kinds": _names(row.kinds)}) for row in rows]
+
+
+def _names(stored: Any) -> tuple[str, ...]:
+    """A list of names; none where it cannot be read."""
+    return tuple(one for one in stored if isinstance(one, str)) if isinstance(stored, list) else ()
 
 
 @cache
@@ -147,7 +156,7 @@ def kinds_known(session: Executor, *, within: timedelta, now: datetime | None = 
         select(cast(JobWorker.kinds, Text)).where(_seen_within()).distinct().limit(1000),
         {"within_seconds": within.total_seconds(), "now": now},
     )
-    return {kind for (kinds,) in rows for kind in json.loads(kinds)}
+    return {kind for (kinds,) in rows for kind in _names(read_json(kinds))}
 
 
 def forget_old(session: Executor, *, after: timedelta, limit: int = 500, now: datetime | None = None) -> int:

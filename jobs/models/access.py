@@ -6,10 +6,10 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import CheckConstraint, Index, Integer, String, Text, Uuid
+from sqlalchemy import CheckConstraint, Index
 from sqlalchemy.orm import Mapped, mapped_column
 
-from jobs.models.types import Base, JsonText, UtcDateTime, one_of
+from jobs.models.types import Base, Id, JsonText, LongText, Number, UtcDateTime, Words, one_of
 
 ROLE_NAMES = ("admin", "operator", "viewer")
 SESSION_KINDS = ("api", "link", "page")
@@ -20,15 +20,15 @@ class OperatorUser(Base):
 
     __tablename__ = "operator_users"
 
-    id: Mapped[UUID] = mapped_column(Uuid, primary_key=True)
-    name: Mapped[str] = mapped_column(String(100))
-    password_hash: Mapped[str] = mapped_column(String(200))
-    role: Mapped[str] = mapped_column(String(20))
+    id: Mapped[UUID] = mapped_column(Id, primary_key=True)
+    name: Mapped[str] = mapped_column(Words(100))
+    password_hash: Mapped[str] = mapped_column(Words(200))
+    role: Mapped[str] = mapped_column(Words(20))
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
-    created_by: Mapped[str] = mapped_column(String(200))
+    created_by: Mapped[str] = mapped_column(Words(200))
     password_set_at: Mapped[datetime] = mapped_column(UtcDateTime)
     disabled_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
-    parent_id: Mapped[UUID | None] = mapped_column(Uuid)
+    parent_id: Mapped[UUID | None] = mapped_column(Id)
     """The token that made the user; none for one made by a session or at the command line."""
     expires_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
 
@@ -43,18 +43,18 @@ class OperatorSession(Base):
 
     __tablename__ = "operator_sessions"
 
-    id: Mapped[UUID] = mapped_column(Uuid, primary_key=True)
-    kind: Mapped[str] = mapped_column(String(8))
-    user_id: Mapped[UUID | None] = mapped_column(Uuid)
-    actor: Mapped[str] = mapped_column(String(200))
-    role: Mapped[str] = mapped_column(String(20))
-    secret_hash: Mapped[str] = mapped_column(String(64))
+    id: Mapped[UUID] = mapped_column(Id, primary_key=True)
+    kind: Mapped[str] = mapped_column(Words(8))
+    user_id: Mapped[UUID | None] = mapped_column(Id)
+    actor: Mapped[str] = mapped_column(Words(200))
+    role: Mapped[str] = mapped_column(Words(20))
+    secret_hash: Mapped[str] = mapped_column(Words(64))
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
     seen_at: Mapped[datetime] = mapped_column(UtcDateTime)
     expires_at: Mapped[datetime] = mapped_column(UtcDateTime)
     revoked_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
-    address: Mapped[str | None] = mapped_column(String(64))
-    parent_id: Mapped[UUID | None] = mapped_column(Uuid)
+    address: Mapped[str | None] = mapped_column(Words(64))
+    parent_id: Mapped[UUID | None] = mapped_column(Id)
     """The link that opened it; none for one opened with a password."""
 
     __table_args__ = (
@@ -72,8 +72,8 @@ class OperatorRefresh(Base):
 
     __tablename__ = "operator_refreshes"
 
-    secret_hash: Mapped[str] = mapped_column(String(64), primary_key=True)
-    session_id: Mapped[UUID] = mapped_column(Uuid)
+    secret_hash: Mapped[str] = mapped_column(Words(64), primary_key=True)
+    session_id: Mapped[UUID] = mapped_column(Id)
     expires_at: Mapped[datetime] = mapped_column(UtcDateTime)
     used_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
 
@@ -86,16 +86,16 @@ class OperatorToken(Base):
 
     __tablename__ = "operator_tokens"
 
-    id: Mapped[UUID] = mapped_column(Uuid, primary_key=True)
-    user_id: Mapped[UUID] = mapped_column(Uuid)
-    name: Mapped[str] = mapped_column(String(100))
-    secret_hash: Mapped[str] = mapped_column(String(64))
+    id: Mapped[UUID] = mapped_column(Id, primary_key=True)
+    user_id: Mapped[UUID] = mapped_column(Id)
+    name: Mapped[str] = mapped_column(Words(100))
+    secret_hash: Mapped[str] = mapped_column(Words(64))
     permissions: Mapped[Any] = mapped_column(JsonText)
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
     expires_at: Mapped[datetime] = mapped_column(UtcDateTime)
     revoked_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     used_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
-    parent_id: Mapped[UUID | None] = mapped_column(Uuid)
+    parent_id: Mapped[UUID | None] = mapped_column(Id)
     """The token that made it, and ends it; none for one made by a session or at the command line."""
 
     __table_args__ = (
@@ -111,7 +111,7 @@ class OperatorLimit(Base):
 
     __tablename__ = "operator_limits"
 
-    key: Mapped[str] = mapped_column(String(100), primary_key=True)
+    key: Mapped[str] = mapped_column(Words(100), primary_key=True)
     moments: Mapped[Any] = mapped_column(JsonText)
     touched_at: Mapped[datetime] = mapped_column(UtcDateTime)
 
@@ -124,13 +124,13 @@ class OperatorRequest(Base):
 
     __tablename__ = "operator_requests"
 
-    actor: Mapped[str] = mapped_column(String(200), primary_key=True)
-    key: Mapped[str] = mapped_column(String(100), primary_key=True)
-    scope: Mapped[str] = mapped_column(String(16), primary_key=True, server_default="")
+    actor: Mapped[str] = mapped_column(Words(200), primary_key=True)
+    key: Mapped[str] = mapped_column(Words(100), primary_key=True)
+    scope: Mapped[str] = mapped_column(Words(16), primary_key=True, server_default="")
     """What the credential allowed, as a hash: a narrower one is not told what a wider one was."""
-    fingerprint: Mapped[str] = mapped_column(String(64))
-    status: Mapped[int | None] = mapped_column(Integer)
-    answer: Mapped[str | None] = mapped_column(Text)
+    fingerprint: Mapped[str] = mapped_column(Words(64))
+    status: Mapped[int | None] = mapped_column(Number)
+    answer: Mapped[str | None] = mapped_column(LongText)
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
 
     # ledger/requests.py, what is forgotten.

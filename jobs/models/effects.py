@@ -9,16 +9,16 @@ from uuid import UUID
 from sqlalchemy import (
     CheckConstraint,
     Index,
-    Integer,
-    String,
-    Uuid,
 )
 from sqlalchemy.orm import Mapped, mapped_column
 
 from jobs.models.types import (
     Base,
+    Id,
     JsonText,
+    Number,
     UtcDateTime,
+    Words,
 )
 
 
@@ -27,10 +27,10 @@ class JobKey(Base):
 
     __tablename__ = "job_keys"
 
-    kind: Mapped[str] = mapped_column(String(200), primary_key=True)
-    key: Mapped[str] = mapped_column(String(255), primary_key=True)
-    run_id: Mapped[UUID] = mapped_column(Uuid)
-    arguments_hash: Mapped[str] = mapped_column(String(32))
+    kind: Mapped[str] = mapped_column(Words(200), primary_key=True)
+    key: Mapped[str] = mapped_column(Words(255), primary_key=True)
+    run_id: Mapped[UUID] = mapped_column(Id)
+    arguments_hash: Mapped[str] = mapped_column(Words(32))
     held_until: Mapped[datetime | None] = mapped_column(UtcDateTime)
 
     # ledger/keys.py, keys that nobody holds any more.
@@ -42,11 +42,11 @@ class JobStep(Base):
 
     __tablename__ = "job_steps"
 
-    run_id: Mapped[UUID] = mapped_column(Uuid, primary_key=True)
-    name: Mapped[str] = mapped_column(String(200), primary_key=True)
-    form: Mapped[str] = mapped_column(String(10))
-    token: Mapped[UUID] = mapped_column(Uuid)
-    attempt: Mapped[int] = mapped_column(Integer)
+    run_id: Mapped[UUID] = mapped_column(Id, primary_key=True)
+    name: Mapped[str] = mapped_column(Words(200), primary_key=True)
+    form: Mapped[str] = mapped_column(Words(10))
+    token: Mapped[UUID] = mapped_column(Id)
+    attempt: Mapped[int] = mapped_column(Number)
     started_at: Mapped[datetime] = mapped_column(UtcDateTime)
     finished_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     result: Mapped[Any | None] = mapped_column(JsonText)
@@ -59,10 +59,10 @@ class JobFollowup(Base):
 
     __tablename__ = "job_followups"
 
-    id: Mapped[UUID] = mapped_column(Uuid, primary_key=True)
-    run_id: Mapped[UUID] = mapped_column(Uuid)
-    on_state: Mapped[str] = mapped_column(String(10))
-    kind: Mapped[str] = mapped_column(String(200))
+    id: Mapped[UUID] = mapped_column(Id, primary_key=True)
+    run_id: Mapped[UUID] = mapped_column(Id)
+    on_state: Mapped[str] = mapped_column(Words(10))
+    kind: Mapped[str] = mapped_column(Words(200))
     run: Mapped[Any] = mapped_column(JsonText)
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
     enqueued_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
@@ -79,9 +79,9 @@ class JobGroup(Base):
 
     __tablename__ = "job_groups"
 
-    id: Mapped[UUID] = mapped_column(Uuid, primary_key=True)
-    size: Mapped[int] = mapped_column(Integer)
-    done: Mapped[int] = mapped_column(Integer, default=0)
+    id: Mapped[UUID] = mapped_column(Id, primary_key=True)
+    size: Mapped[int] = mapped_column(Number)
+    done: Mapped[int] = mapped_column(Number, default=0)
     changed_at: Mapped[datetime] = mapped_column(UtcDateTime)
 
     __table_args__ = (
@@ -96,8 +96,8 @@ class JobGroupMember(Base):
 
     __tablename__ = "job_group_members"
 
-    id: Mapped[UUID] = mapped_column(Uuid, primary_key=True)
-    group_id: Mapped[UUID] = mapped_column(Uuid)
+    id: Mapped[UUID] = mapped_column(Id, primary_key=True)
+    group_id: Mapped[UUID] = mapped_column(Id)
 
     # ledger/groups.py, those of groups that are deleted.
     __table_args__ = (Index("ix_job_group_members_group", "group_id"),)

@@ -7,15 +7,15 @@ from typing import Any
 
 from sqlalchemy import (
     Index,
-    Integer,
-    String,
 )
 from sqlalchemy.orm import Mapped, mapped_column
 
 from jobs.models.types import (
     Base,
     JsonText,
+    Number,
     UtcDateTime,
+    Words,
 )
 
 
@@ -24,12 +24,12 @@ class JobQueue(Base):
 
     __tablename__ = "job_queues"
 
-    name: Mapped[str] = mapped_column(String(100), primary_key=True)
+    name: Mapped[str] = mapped_column(Words(100), primary_key=True)
     paused_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     paused_until: Mapped[datetime | None] = mapped_column(UtcDateTime)
-    paused_by: Mapped[str | None] = mapped_column(String(200))
-    pause_reason: Mapped[str | None] = mapped_column(String(500))
-    latency_target_seconds: Mapped[int | None] = mapped_column(Integer)
+    paused_by: Mapped[str | None] = mapped_column(Words(200))
+    pause_reason: Mapped[str | None] = mapped_column(Words(500))
+    latency_target_seconds: Mapped[int | None] = mapped_column(Number)
 
 
 class JobKind(Base):
@@ -37,11 +37,11 @@ class JobKind(Base):
 
     __tablename__ = "job_kinds"
 
-    name: Mapped[str] = mapped_column(String(200), primary_key=True)
+    name: Mapped[str] = mapped_column(Words(200), primary_key=True)
     paused_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     paused_until: Mapped[datetime | None] = mapped_column(UtcDateTime)
-    paused_by: Mapped[str | None] = mapped_column(String(200))
-    pause_reason: Mapped[str | None] = mapped_column(String(500))
+    paused_by: Mapped[str | None] = mapped_column(Words(200))
+    pause_reason: Mapped[str | None] = mapped_column(Words(500))
 
 
 class JobWorker(Base):
@@ -49,19 +49,20 @@ class JobWorker(Base):
 
     __tablename__ = "job_workers"
 
-    name: Mapped[str] = mapped_column(String(200), primary_key=True)
-    host: Mapped[str] = mapped_column(String(200))
-    pid: Mapped[int] = mapped_column(Integer)
-    version: Mapped[str] = mapped_column(String(40))
+    name: Mapped[str] = mapped_column(Words(200), primary_key=True)
+    host: Mapped[str] = mapped_column(Words(200))
+    pid: Mapped[int] = mapped_column(Number)
+    version: Mapped[str] = mapped_column(Words(40))
     queues: Mapped[Any] = mapped_column(JsonText)
     kinds: Mapped[Any] = mapped_column(JsonText)
-    threads: Mapped[int] = mapped_column(Integer)
-    busy: Mapped[int] = mapped_column(Integer, default=0)
+    threads: Mapped[int] = mapped_column(Number)
+    busy: Mapped[int] = mapped_column(Number, default=0)
     started_at: Mapped[datetime] = mapped_column(UtcDateTime)
     seen_at: Mapped[datetime] = mapped_column(UtcDateTime)
     stopped_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     stop_requested_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     roll_requested_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    problem: Mapped[str | None] = mapped_column(Words(300))
 
     # ledger/workers.py, live workers.
     __table_args__ = (Index("ix_job_workers_seen", "seen_at"),)

@@ -9,17 +9,17 @@ from uuid import UUID
 from sqlalchemy import (
     CheckConstraint,
     Index,
-    Integer,
-    String,
-    Text,
-    Uuid,
 )
 from sqlalchemy.orm import Mapped, mapped_column
 
 from jobs.models.types import (
     Base,
+    Id,
     JsonText,
+    LongText,
+    Number,
     UtcDateTime,
+    Words,
 )
 
 
@@ -28,26 +28,26 @@ class OperatorAction(Base):
 
     __tablename__ = "operator_actions"
 
-    id: Mapped[UUID] = mapped_column(Uuid, primary_key=True)
-    verb: Mapped[str] = mapped_column(String(20))
-    actor: Mapped[str] = mapped_column(String(200))
-    target: Mapped[str] = mapped_column(Text)
+    id: Mapped[UUID] = mapped_column(Id, primary_key=True)
+    verb: Mapped[str] = mapped_column(Words(20))
+    actor: Mapped[str] = mapped_column(Words(200))
+    target: Mapped[str] = mapped_column(LongText)
     selector: Mapped[Any | None] = mapped_column(JsonText)
     options: Mapped[Any | None] = mapped_column(JsonText)
-    reason: Mapped[str | None] = mapped_column(String(500))
-    state: Mapped[str] = mapped_column(String(12))
+    reason: Mapped[str | None] = mapped_column(Words(500))
+    state: Mapped[str] = mapped_column(Words(12))
     started_at: Mapped[datetime] = mapped_column(UtcDateTime)
     finished_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
-    expected: Mapped[int] = mapped_column(Integer, default=0)
-    done: Mapped[int] = mapped_column(Integer, default=0)
-    skipped: Mapped[int] = mapped_column(Integer, default=0)
+    expected: Mapped[int] = mapped_column(Number, default=0)
+    done: Mapped[int] = mapped_column(Number, default=0)
+    skipped: Mapped[int] = mapped_column(Number, default=0)
     before: Mapped[Any | None] = mapped_column(JsonText)
     after: Mapped[Any | None] = mapped_column(JsonText)
-    undoes: Mapped[UUID | None] = mapped_column(Uuid)
-    undone_by: Mapped[UUID | None] = mapped_column(Uuid)
+    undoes: Mapped[UUID | None] = mapped_column(Id)
+    undone_by: Mapped[UUID | None] = mapped_column(Id)
     # When a batch of it was last done: one that runs and has not been seen for long has lost its process.
     seen_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
-    request_id: Mapped[str | None] = mapped_column(String(100))
+    request_id: Mapped[str | None] = mapped_column(Words(100))
 
     __table_args__ = (
         CheckConstraint("state in ('failed', 'finished', 'interrupted', 'running')", name="state"),
@@ -62,10 +62,10 @@ class OperatorActionRun(Base):
 
     __tablename__ = "operator_action_runs"
 
-    action_id: Mapped[UUID] = mapped_column(Uuid, primary_key=True)
-    run_id: Mapped[UUID] = mapped_column(Uuid, primary_key=True)
-    skipped: Mapped[str | None] = mapped_column(String(200))
-    new_run_id: Mapped[UUID | None] = mapped_column(Uuid)
+    action_id: Mapped[UUID] = mapped_column(Id, primary_key=True)
+    run_id: Mapped[UUID] = mapped_column(Id, primary_key=True)
+    skipped: Mapped[str | None] = mapped_column(Words(200))
+    new_run_id: Mapped[UUID | None] = mapped_column(Id)
     before: Mapped[Any | None] = mapped_column(JsonText)
     after: Mapped[Any | None] = mapped_column(JsonText)
 

@@ -7,14 +7,8 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import (
-    Boolean,
     CheckConstraint,
     Index,
-    Integer,
-    SmallInteger,
-    String,
-    Text,
-    Uuid,
     false,
 )
 from sqlalchemy.orm import Mapped, mapped_column
@@ -30,8 +24,14 @@ from jobs.models.types import (
     SHOWN,
     SUCCESS_OF_SCHEDULE,
     Base,
+    Flag,
+    Id,
     JsonText,
+    LongText,
+    Number,
+    SmallNumber,
     UtcDateTime,
+    Words,
     id_tail,
     one_of,
 )
@@ -43,47 +43,47 @@ class JobRun(Base):
 
     __tablename__ = "job_runs"
 
-    id: Mapped[UUID] = mapped_column(Uuid, primary_key=True)
-    kind: Mapped[str] = mapped_column(String(200))
-    queue: Mapped[str] = mapped_column(String(100))
-    priority: Mapped[int] = mapped_column(SmallInteger, default=0)
+    id: Mapped[UUID] = mapped_column(Id, primary_key=True)
+    kind: Mapped[str] = mapped_column(Words(200))
+    queue: Mapped[str] = mapped_column(Words(100))
+    priority: Mapped[int] = mapped_column(SmallNumber, default=0)
     arguments: Mapped[Any] = mapped_column(JsonText)
-    arguments_version: Mapped[int] = mapped_column(Integer, default=1)
-    arguments_hash: Mapped[str | None] = mapped_column(String(32))
-    state: Mapped[str] = mapped_column(String(10))
-    cause: Mapped[str | None] = mapped_column(String(20))
-    attempt: Mapped[int] = mapped_column(Integer, default=0)
-    charged: Mapped[int] = mapped_column(Integer, default=0)
-    crashes: Mapped[int] = mapped_column(Integer, default=0)
-    abandonments: Mapped[int] = mapped_column(Integer, default=0)
-    max_attempts: Mapped[int] = mapped_column(Integer)
+    arguments_version: Mapped[int] = mapped_column(Number, default=1)
+    arguments_hash: Mapped[str | None] = mapped_column(Words(32))
+    state: Mapped[str] = mapped_column(Words(10))
+    cause: Mapped[str | None] = mapped_column(Words(20))
+    attempt: Mapped[int] = mapped_column(Number, default=0)
+    charged: Mapped[int] = mapped_column(Number, default=0)
+    crashes: Mapped[int] = mapped_column(Number, default=0)
+    abandonments: Mapped[int] = mapped_column(Number, default=0)
+    max_attempts: Mapped[int] = mapped_column(Number)
     run_at: Mapped[datetime] = mapped_column(UtcDateTime)
     expires_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
-    key: Mapped[str | None] = mapped_column(String(255))
-    token: Mapped[UUID | None] = mapped_column(Uuid)
+    key: Mapped[str | None] = mapped_column(Words(255))
+    token: Mapped[UUID | None] = mapped_column(Id)
     lease_until: Mapped[datetime | None] = mapped_column(UtcDateTime)
-    worker: Mapped[str | None] = mapped_column(String(200))
+    worker: Mapped[str | None] = mapped_column(Words(200))
     cancel_requested_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
-    cancel_reason: Mapped[str | None] = mapped_column(String(500))
+    cancel_reason: Mapped[str | None] = mapped_column(Words(500))
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
     started_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     finished_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     state_at: Mapped[datetime] = mapped_column(UtcDateTime)
     result: Mapped[Any | None] = mapped_column(JsonText)
     progress: Mapped[Any | None] = mapped_column(JsonText)
-    error_type: Mapped[str | None] = mapped_column(String(200))
-    error_message: Mapped[str | None] = mapped_column(Text)
-    fingerprint: Mapped[str | None] = mapped_column(String(16))
+    error_type: Mapped[str | None] = mapped_column(Words(200))
+    error_message: Mapped[str | None] = mapped_column(LongText)
+    fingerprint: Mapped[str | None] = mapped_column(Words(16))
     tags: Mapped[Any | None] = mapped_column(JsonText)
-    correlation_id: Mapped[str | None] = mapped_column(String(100))
-    trace_context: Mapped[str | None] = mapped_column(String(200))
-    enqueued_by: Mapped[str | None] = mapped_column(String(200))
-    parent_id: Mapped[UUID | None] = mapped_column(Uuid)
-    root_id: Mapped[UUID | None] = mapped_column(Uuid)
-    replayed_from: Mapped[UUID | None] = mapped_column(Uuid)
-    schedule: Mapped[str | None] = mapped_column(String(200))
+    correlation_id: Mapped[str | None] = mapped_column(Words(100))
+    trace_context: Mapped[str | None] = mapped_column(Words(200))
+    enqueued_by: Mapped[str | None] = mapped_column(Words(200))
+    parent_id: Mapped[UUID | None] = mapped_column(Id)
+    root_id: Mapped[UUID | None] = mapped_column(Id)
+    replayed_from: Mapped[UUID | None] = mapped_column(Id)
+    schedule: Mapped[str | None] = mapped_column(Words(200))
     scheduled_for: Mapped[datetime | None] = mapped_column(UtcDateTime)
-    has_followups: Mapped[bool] = mapped_column(Boolean, server_default=false())
+    has_followups: Mapped[bool] = mapped_column(Flag, server_default=false())
     deleted_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
 
     __table_args__ = (
@@ -154,20 +154,20 @@ class JobAttempt(Base):
 
     __tablename__ = "job_attempts"
 
-    run_id: Mapped[UUID] = mapped_column(Uuid, primary_key=True)
-    attempt: Mapped[int] = mapped_column(Integer, primary_key=True)
-    token: Mapped[UUID] = mapped_column(Uuid)
-    outcome: Mapped[str] = mapped_column(String(16))
-    worker: Mapped[str | None] = mapped_column(String(200))
+    run_id: Mapped[UUID] = mapped_column(Id, primary_key=True)
+    attempt: Mapped[int] = mapped_column(Number, primary_key=True)
+    token: Mapped[UUID] = mapped_column(Id)
+    outcome: Mapped[str] = mapped_column(Words(16))
+    worker: Mapped[str | None] = mapped_column(Words(200))
     started_at: Mapped[datetime] = mapped_column(UtcDateTime)
     finished_at: Mapped[datetime] = mapped_column(UtcDateTime)
     retry_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
-    error_type: Mapped[str | None] = mapped_column(String(200))
-    error_message: Mapped[str | None] = mapped_column(Text)
-    traceback: Mapped[str | None] = mapped_column(Text)
-    fingerprint: Mapped[str | None] = mapped_column(String(16))
+    error_type: Mapped[str | None] = mapped_column(Words(200))
+    error_message: Mapped[str | None] = mapped_column(LongText)
+    traceback: Mapped[str | None] = mapped_column(LongText)
+    fingerprint: Mapped[str | None] = mapped_column(Words(16))
     refused_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
-    refused_outcome: Mapped[str | None] = mapped_column(String(16))
+    refused_outcome: Mapped[str | None] = mapped_column(Words(16))
 
     __table_args__ = (
         CheckConstraint(one_of("outcome", Outcome), name="outcome"),

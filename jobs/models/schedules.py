@@ -9,10 +9,6 @@ from uuid import UUID
 from sqlalchemy import (
     CheckConstraint,
     Index,
-    Integer,
-    SmallInteger,
-    String,
-    Uuid,
 )
 from sqlalchemy.orm import Mapped, mapped_column
 from sqlalchemy.sql import text
@@ -21,8 +17,12 @@ from jobs.models.types import (
     DUE,
     HELD,
     Base,
+    Id,
     JsonText,
+    Number,
+    SmallNumber,
     UtcDateTime,
+    Words,
 )
 
 
@@ -36,30 +36,30 @@ class JobSchedule(Base):
 
     __tablename__ = "job_schedules"
 
-    name: Mapped[str] = mapped_column(String(200), primary_key=True)
-    owner: Mapped[str] = mapped_column(String(10))
-    module: Mapped[str | None] = mapped_column(String(300))
-    place: Mapped[str | None] = mapped_column(String(500))
-    kind: Mapped[str] = mapped_column(String(200))
-    queue: Mapped[str] = mapped_column(String(100))
-    priority: Mapped[int] = mapped_column(SmallInteger)
+    name: Mapped[str] = mapped_column(Words(200), primary_key=True)
+    owner: Mapped[str] = mapped_column(Words(10))
+    module: Mapped[str | None] = mapped_column(Words(300))
+    place: Mapped[str | None] = mapped_column(Words(500))
+    kind: Mapped[str] = mapped_column(Words(200))
+    queue: Mapped[str] = mapped_column(Words(100))
+    priority: Mapped[int] = mapped_column(SmallNumber)
     arguments: Mapped[Any] = mapped_column(JsonText)
-    arguments_version: Mapped[int] = mapped_column(Integer)
-    max_attempts: Mapped[int] = mapped_column(Integer)
+    arguments_version: Mapped[int] = mapped_column(Number)
+    max_attempts: Mapped[int] = mapped_column(Number)
     definition: Mapped[Any] = mapped_column(JsonText)
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
     changed_at: Mapped[datetime] = mapped_column(UtcDateTime)
     paused_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
-    paused_by: Mapped[str | None] = mapped_column(String(200))
-    pause_reason: Mapped[str | None] = mapped_column(String(500))
+    paused_by: Mapped[str | None] = mapped_column(Words(200))
+    pause_reason: Mapped[str | None] = mapped_column(Words(500))
     decided_until: Mapped[datetime] = mapped_column(UtcDateTime)
     next_slot_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
-    zone_data: Mapped[str | None] = mapped_column(String(20))
+    zone_data: Mapped[str | None] = mapped_column(Words(20))
     held_slot_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     last_slot_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     last_fired_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
-    last_run_id: Mapped[UUID | None] = mapped_column(Uuid)
-    problem: Mapped[str | None] = mapped_column(String(500))
+    last_run_id: Mapped[UUID | None] = mapped_column(Id)
+    problem: Mapped[str | None] = mapped_column(Words(500))
 
     __table_args__ = (
         CheckConstraint("owner in ('code', 'operator')", name="owner"),
@@ -78,13 +78,13 @@ class JobScheduleSlot(Base):
 
     __tablename__ = "job_schedule_slots"
 
-    schedule: Mapped[str] = mapped_column(String(200), primary_key=True)
+    schedule: Mapped[str] = mapped_column(Words(200), primary_key=True)
     slot_at: Mapped[datetime] = mapped_column(UtcDateTime, primary_key=True)
-    state: Mapped[str] = mapped_column(String(10))
-    why: Mapped[str] = mapped_column(String(200))
-    run_id: Mapped[UUID | None] = mapped_column(Uuid)
+    state: Mapped[str] = mapped_column(Words(10))
+    why: Mapped[str] = mapped_column(Words(200))
+    run_id: Mapped[UUID | None] = mapped_column(Id)
     decided_at: Mapped[datetime] = mapped_column(UtcDateTime)
-    older_missed: Mapped[int] = mapped_column(Integer, default=0)
+    older_missed: Mapped[int] = mapped_column(Number, default=0)
 
     __table_args__ = (
         CheckConstraint("state in ('backfilled', 'fired', 'missed', 'skipped')", name="state"),
@@ -100,8 +100,8 @@ class JobLeader(Base):
 
     __tablename__ = "job_leaders"
 
-    role: Mapped[str] = mapped_column(String(40), primary_key=True)
-    holder: Mapped[str] = mapped_column(String(200))
+    role: Mapped[str] = mapped_column(Words(40), primary_key=True)
+    holder: Mapped[str] = mapped_column(Words(200))
     since: Mapped[datetime] = mapped_column(UtcDateTime)
     lease_until: Mapped[datetime] = mapped_column(UtcDateTime)
     ticked_at: Mapped[datetime] = mapped_column(UtcDateTime)

@@ -6,20 +6,27 @@ import json
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
+from uuid import UUID
 
 from pydantic_core import from_json
 from sqlalchemy import (
     JSON,
+    Boolean,
     DateTime,
     Dialect,
+    Integer,
     MetaData,
+    SmallInteger,
     String,
     Text,
+    Uuid,
 )
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.orm import DeclarativeBase
 from sqlalchemy.sql.functions import FunctionElement
 from sqlalchemy.types import TypeDecorator, TypeEngine
+
+from jobs.unreadable import stand_in_for_id, stand_in_for_moment, stand_in_for_number, stand_in_for_text
 
 MIN_PRIORITY, MAX_PRIORITY = -1000, 1000
 """Smaller first. Source: decision; priority and a millisecond moment must fit the 53 bits of a Redis score."""
@@ -42,13 +49,29 @@ def write_moment(moment: datetime) -> str:
     return moment.astimezone(UTC).replace(tzinfo=None).isoformat(sep=" ", timespec="microseconds")
 
 
-def _read_moment(value: datetime | str | None) -> datetime | None:
+def _read_moment(value: Any) -> datetime | None:
+    """Never raises: one row that cannot be read must not keep others from being read with it."""
     if value is None:
         return None
-    if isinstance(value, str):
-        # Twice as fast as to replace the zone.
-        return datetime.fromisoformat(f"{value}+00:00")
-    return value if value.tzinfo is UTC else value.astimezone(UTC)
+    try:
+        if isinstance(value, str):
+            # Twice as fast as to replace the zone.
+            return datetime.fromisoformat(f"{value}+00:00")
+        moment: datetime = value if value.tzinfo is UTC else value.astimezone(UTC)
+    except (ValueError, AttributeError):
+        return stand_in_for_moment(value)
+    return moment
+
+
+def _read_id(value: Any) -> UUID | None:
+    """Of the 32 digits that SQLite keeps. Never raises, as above."""
+    if value is None:
+        return None
+    try:
+        found = UUID(int=int(value, 16))
+    except (TypeError, ValueError):
+        return stand_in_for_id(value)
+    return found if found.hex == value else stand_in_for_id(value)
 
 
 class UtcDateTime(TypeDecorator[datetime]):
@@ -66,6 +89,68 @@ class UtcDateTime(TypeDecorator[datetime]):
 
     def result_processor(self, dialect: Dialect, coltype: object) -> Callable[[Any], datetime | None]:
         return _read_moment
+
+
+def _read_number(value: Any) -> int | None:
+    return value if type(value) is int or value is None else stand_in_for_number(value)
+
+
+def _read_text(value: Any) -> str | None:
+    return value if type(value) is str or value is None else stand_in_for_text(value)
+
+
+class Number(TypeDecorator[int]):
+    """A whole number; on SQLite, which keeps anything anywhere, or what stands for something else."""
+
+    impl = Integer
+    cache_ok = True
+
+    def result_processor(self, dialect: Dialect, coltype: object) -> Callable[[Any], int | None] | None:
+        return _read_number if dialect.name == "sqlite" else None
+
+
+class SmallNumber(Number):
+    """The same in two bytes."""
+
+    impl = SmallInteger
+    cache_ok = True
+
+
+class Words(TypeDecorator[str]):
+    """A text of limited length; on SQLite, or what stands for something else."""
+
+    impl = String
+    cache_ok = True
+
+    def result_processor(self, dialect: Dialect, coltype: object) -> Callable[[Any], str | None] | None:
+        return _read_text if dialect.name == "sqlite" else None
+
+
+class LongText(Words):
+    """A text of any length."""
+
+    impl = Text
+    cache_ok = True
+
+
+class Flag(TypeDecorator[bool]):
+    """Yes or no; on SQLite, whatever is neither null nor zero is yes."""
+
+    impl = Boolean
+    cache_ok = True
+
+    def result_processor(self, dialect: Dialect, coltype: object) -> Callable[[Any], bool | None] | None:
+        return (lambda value: None if value is None else bool(value)) if dialect.name == "sqlite" else None
+
+
+class Id(TypeDecorator[UUID]):
+    """A UUID. SQLite keeps it as 32 digits; what is written otherwise there is read as a stand-in."""
+
+    impl = Uuid
+    cache_ok = True
+
+    def result_processor(self, dialect: Dialect, coltype: object) -> Callable[[Any], UUID | None] | None:
+        return _read_id if dialect.name == "sqlite" else None  # The driver of PostgreSQL has read it.
 
 
 def read_json(text: str | bytes) -> Any:
@@ -106,7 +191,7 @@ class JsonText(TypeDecorator[Any]):
     def result_processor(self, dialect: Dialect, coltype: object) -> Callable[[Any], Any] | None:
         if dialect.name != "sqlite":
             return None  # The driver has read it.
-        return lambda value: read_json(value) if isinstance(value, str) else value
+        return lambda value: read_json(value) if isinstance(value, str | bytes) else value
 
 
 class id_tail(FunctionElement[str]):  # noqa: N801

@@ -77,6 +77,9 @@ QUEUES_LEFT_OUT = _gauge("jobs_queues_left_out", "Queues that have no series, be
 RUNS_LEFT_OUT = _gauge("jobs_queue_runs_left_out", "Runs of the queues that have no series, by state.", "state")
 DEAD_LETTERS = _gauge("jobs_dead_letters", "Dead runs that nobody has replayed or purged.", "queue")
 LEASES_EXPIRED = _gauge("jobs_leases_expired", "Running runs whose lease is over and that nobody has rescued.")
+WORKERS_FAILING = _gauge(
+    "jobs_workers_failing", "Live worker processes whose claims or settlements fail again and again; up to 10 s old."
+)
 THREADS = _gauge("jobs_worker_threads", "Threads of live worker processes.")
 THREADS_BUSY = _gauge("jobs_worker_threads_busy", "Threads that perform a run; up to 10 s old.")
 LAST_TICK = _gauge("jobs_scheduler_last_tick_timestamp_seconds", "When the leading scheduler last looked.")
@@ -98,6 +101,7 @@ LEDGER = (
     RUNS_LEFT_OUT,
     DEAD_LETTERS,
     LEASES_EXPIRED,
+    WORKERS_FAILING,
     THREADS,
     THREADS_BUSY,
     LAST_TICK,

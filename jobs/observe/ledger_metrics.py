@@ -158,6 +158,7 @@ def _families(gauges: Gauges, *, target: float) -> list[Metric]:
             [((state,), float(getattr(gauges.left_out, state) if gauges.left_out else 0)) for state in STATES],
         ),
         _family(catalogue.LEASES_EXPIRED, [((), float(gauges.leases_expired))]),
+        _family(catalogue.WORKERS_FAILING, [((), float(len(gauges.failing)))]),
         _family(catalogue.THREADS, [((), float(gauges.threads))]),
         _family(catalogue.THREADS_BUSY, [((), float(gauges.busy))]),
     ]

@@ -163,6 +163,7 @@ _DEAD = {
     Cause.BAD_ARGUMENTS: "its arguments do not fit its job",
     Cause.EXPIRED: "it expired before anybody started it",
     Cause.UNKNOWN_EFFECT: "nobody knows whether one of its steps took effect",
+    Cause.UNREADABLE: "its row in the ledger cannot be read",
 }
 
 

@@ -68,6 +68,7 @@ def _workers(app: App) -> Part:
         live = workers.live(connection)
     if not live:
         return Part(name="Workers", is_well=False, says="No worker is live: nothing is performed.")
+    failing = [one for one in live if one.problem]
     seen: datetime = max(one.seen_at for one in live)
     number = len(live)
     facts: list[tuple[str, object]] = [
@@ -76,7 +77,9 @@ def _workers(app: App) -> Part:
         ("last seen", seen),
     ]
     says = f"{number:,} {'process is' if number == 1 else 'processes are'} live."
-    return Part(name="Workers", is_well=True, says=says, facts=tuple(facts))
+    if failing:
+        says += f" Of {failing[0].name} {failing[0].problem}"
+    return Part(name="Workers", is_well=not failing, says=says, facts=tuple(facts))
 
 
 def _scheduler(app: App) -> Part:

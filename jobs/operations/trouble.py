@@ -29,8 +29,8 @@ class Trouble:
     """One thing that is wrong.
 
     Attributes:
-        code: stable: ``no_worker``, ``unserved``, ``late``, ``paused``, ``dead``, ``lost``, ``no_scheduler``,
-            ``broken_schedule``.
+        code: stable: ``failing``, ``no_worker``, ``unserved``, ``late``, ``paused``, ``dead``, ``lost``,
+            ``no_scheduler``, ``broken_schedule``.
         is_bad: work does not get done; else it wants a look.
         subject: the queue, kind, schedule or error group it is about.
         command: what to type after ``jobledger``.
@@ -49,6 +49,7 @@ def troubles(app: App, operator: Operator) -> list[Trouble]:
     with app.database.read() as connection:
         seen = gauges.read_gauges(connection)
         found = [
+            *_failing(seen),
             *_unserved(seen),
             *_late(app, seen),
             *_schedules(connection),
@@ -75,6 +76,14 @@ def _unserved(seen: Gauges) -> Iterator[Trouble]:
                 code="unserved", is_bad=True, subject=one.queue, command=command,
                 sentence=f"No live worker serves the queue {one.queue}; {one.ready:,} {_runs(one.ready)} ready.",
             )  # fmt: skip
+
+
+def _failing(seen: Gauges) -> Iterator[Trouble]:
+    for name, problem in _most(sorted(seen.failing.items())):
+        yield Trouble(
+            code="failing", is_bad=True, subject=name, command="workers list",
+            sentence=f"The worker process {name} does not get its work done: {problem}",
+        )  # fmt: skip
 
 
 def _late(app: App, seen: Gauges) -> Iterator[Trouble]:

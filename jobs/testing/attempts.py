@@ -10,6 +10,7 @@ from uuid import UUID
 
 from jobs import registry
 from jobs.app import App
+from jobs.errors import LedgerRefused
 from jobs.job import Job
 from jobs.ledger import find as finding
 from jobs.ledger import sweep
@@ -60,6 +61,8 @@ class PlannedAttempts:
         from worker.attempt import Attempts, without_loop
 
         attempts = Attempts(self._app)
+        if claim.problem is not None:
+            raise LedgerRefused(f"Run {claim.run_id} cannot be read: {claim.problem}")
         ending, run = attempts.attempt(claim, lambda fn: self._perform(without_loop(fn), claim), stop=self._stopping)
         outcome = ending.outcome
         if isinstance(ending.error, Crash):

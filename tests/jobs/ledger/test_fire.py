@@ -293,3 +293,24 @@ def test_a_tick_reads_what_is_due_by_index_however_many_exist(database: Database
     assert len(seen) <= 8
     if exist > 100:
         assert "ix_job_schedules_due" in plan
+
+
+@pytest.mark.parametrize("column", ["decided_until", "created_at", "changed_at"])
+def test_a_schedule_whose_row_cannot_be_read_is_broken_and_the_others_fire(
+    database: Database, add: Add, column: str
+) -> None:
+    # K.6
+    add("bad", Every(MINUTE))
+    add("good", Every(MINUTE))
+    with database.write() as connection:
+        value = "infinity" if database.dialect == "postgresql" else "next week"
+        connection.execute(text(f"update job_schedules set {column} = '{value}' where name = 'bad'"))
+
+    first, second = tick(database, MINUTE), tick(database, 2 * MINUTE)
+
+    assert list(first.broken) == ["bad"]
+    assert f"{column} holds {value}" in first.broken["bad"]
+    assert second.broken == {}
+    assert became(database, "good") == [(MINUTE, "fired"), (2 * MINUTE, "fired")]
+    with database.read() as connection:
+        assert schedules.find_schedule(connection, "bad").state == "broken"
