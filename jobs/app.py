@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from jobs.clock import Clock, SystemClock
+from jobs.commit_group import EnqueueGroup
 from jobs.database import Database
 from jobs.events import Events
 from jobs.ready.protocol import ReadyIndex
@@ -23,6 +24,7 @@ class App:
     ready: ReadyIndex | None = None
     clock: Clock = field(default_factory=SystemClock)
     events: Events = field(default_factory=Events)
+    enqueue_group: EnqueueGroup = field(default_factory=EnqueueGroup)
 
     def close(self) -> None:
         """Close every connection."""

@@ -21,7 +21,8 @@ from sqlalchemy.orm import Session
 from jobs import postgres, postgres_connect, postgres_server, sqlite_connection
 from jobs.clock import Clock, SystemClock
 from jobs.database_url import parse_database_url, show_database_url
-from jobs.driver_errors import DriverErrors
+from jobs.direct import DirectConnection, direct
+from jobs.driver_errors import DriverErrors, ServerWatch
 from jobs.errors import ServiceDown
 from jobs.places import NoPlaces, Places
 from jobs.postgres_connection import LimitedConnection
@@ -53,8 +54,7 @@ class Database:
         self._identity: postgres_server.Server | None = None
         self._needs_blocks = False
         """Whether a pooler gives us connections whose statements by themselves are not READ COMMITTED."""
-        self._moves = 0
-        """How often the server was found to serve us no more; connections made before lead nowhere."""
+        self._server = ServerWatch(self.dialect)
         self._apart: dict[timedelta, Database] = {}
         self.places = Places(self.dialect, settings, self._most_connections, self.clock)
         self._queue: WriteQueue | None = None
@@ -86,6 +86,19 @@ class Database:
             connection = plain.execution_options(**{WRITES: True}, **options)
             with connection.begin():
                 yield connection
+
+    @contextmanager
+    def direct(self, *, urgent: bool = False) -> Iterator[DirectConnection]:
+        """A connection for direct statements, each of which commits by itself.
+
+        Raises:
+            ServiceDown: the database does not answer, or refuses us.
+            LedgerBusy: another writer held it for longer than the time limit.
+        """
+        with self.translated(), self._turn(urgent), self.places.one(self.shown):
+            needs_block = lambda: not self._statements_stand_alone  # noqa: E731
+            with direct(self.engine, self.schema, needs_block=needs_block, is_worthless=self._server.is_lost) as one:
+                yield one
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
@@ -135,7 +148,8 @@ class Database:
         """What hears ``ring``; None where nobody rings."""
         if not self.rings:
             return None
-        return postgres.Listener(self._connect_apart, translate=self.errors.translate, moves=lambda: self._moves)
+        server = self._server
+        return postgres.Listener(self._connect_apart, translate=self.errors.translate, moves=lambda: server.moves)
 
     def refuse_read_only(self) -> None:
         """Find out whether the server takes writes; one that does not is left, for another may by now.
@@ -148,7 +162,7 @@ class Database:
         with self.read() as connection:
             is_read_only = postgres_server.is_read_only(connection)
         if is_read_only:
-            self._moves += 1
+            self._server.moves += 1
             self.engine.dispose()
             raise ServiceDown(f"The ledger at {self.shown} does not serve us.", hint=postgres.READ_ONLY)
 
@@ -252,9 +266,8 @@ class Database:
 
     def _drop_worthless(self, context: ExceptionContext) -> None:
         # With it go the pool's others: they lead to the same server.
-        if postgres_connect.is_worthless(context.original_exception):
+        if self._server.is_lost(context.original_exception):
             context.is_disconnect = True
-            self._moves += 1
 
 
 class _Reserved(Database):

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError, ResourceClosedError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
-from jobs import postgres
+from jobs import postgres, postgres_connect
 from jobs.errors import ConfigurationError, JobsError, LedgerBusy, LedgerMissing, LedgerRefused, ServiceDown
 from jobs.models import Base
 from jobs.redact import mask
@@ -80,3 +80,18 @@ class DriverErrors:
 
 def _is_missing_table(error: Exception, reason: str) -> bool:
     return "no such table" in reason or postgres.sqlstate(error) == postgres.UNDEFINED_TABLE
+
+
+class ServerWatch:
+    """Counts how often the server was found to serve us no more; connections made before lead nowhere."""
+
+    def __init__(self, dialect: str) -> None:
+        self._is_postgresql = dialect == "postgresql"
+        self.moves = 0
+
+    def is_lost(self, error: BaseException) -> bool:
+        """Whether a connection that raised this leads nowhere any more, nor do those made before."""
+        if not self._is_postgresql or not postgres_connect.is_worthless(error):
+            return False
+        self.moves += 1
+        return True

@@ -8,15 +8,15 @@ import socket
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from functools import cache
+from functools import cache, partial
 from typing import TYPE_CHECKING
 from uuid import UUID
 
 from jobs.announce import announce
 from jobs.app import App
-from jobs.context import current_run
+from jobs.context import current_run, off_loop
 from jobs.events import RunEnqueued
-from jobs.ledger.insert import insert_runs
+from jobs.ledger.insert import insert_free, insert_plain, insert_runs
 from jobs.ledger.key_waits import limit_wait, set_wait
 from jobs.ledger.keys import admit
 from jobs.ledger.records import Admitted, NewRun
@@ -63,17 +63,52 @@ def enqueue_runs(app: App, runs: Sequence[NewRun], *, session: Session | None = 
     if session is None and performing is not None and performing.app is app:
         session = performing.open_session
     if session is None:
-        is_one = len(runs) == 1
-        # Plain, it is one statement; a ring beside it must not be heard before it is there.
-        alone = is_one and runs[0].key is None and not runs[0].followups and not app.database.rings
-        with app.database.write(urgent=is_one, alone=alone) as connection:
-            admitted = write_runs(connection, runs)
-            app.database.ring(connection)
-        announce_runs(app, [one.run for one in admitted])
+        if len(runs) == 1 and _is_plain(runs[0]):
+            app.enqueue_group.enqueue(runs[0], partial(_write_plain, app))
+            admitted = [Admitted(runs[0], created=True)]
+        else:
+            admitted = _write_own(app, runs)
     else:
         admitted = _insert_in(app, session, runs)
     warn_if_unserved(app, (run.queue for run in runs))
     return [Enqueued(one.run.id, one.created) for one in admitted]
+
+
+async def enqueue_run_async(app: App, run: NewRun) -> Enqueued:
+    """``enqueue_runs`` for one run of a coroutine, without a session. Errors as there."""
+    performing = current_run.get()
+    in_block = performing is not None and performing.app is app and performing.open_session is not None
+    if in_block or not _is_plain(run):
+        return (await off_loop(enqueue_runs, app, [run]))[0]
+    (run,) = carrier(app)([run])
+    await app.enqueue_group.enqueue_async(run, partial(_write_plain, app))
+    warn_if_unserved(app, [run.queue])
+    return Enqueued(run.id)
+
+
+def _is_plain(run: NewRun) -> bool:
+    """Whether an insert is all that it needs."""
+    return run.key is None and not run.followups
+
+
+def _write_plain(app: App, runs: Sequence[NewRun], may_exist: bool) -> None:
+    """Insert plain runs by one statement that commits by itself."""
+    if may_exist:
+        with app.database.write() as connection:
+            insert_free(connection, runs)
+            app.database.ring(connection)
+    else:
+        with app.database.direct(urgent=len(runs) == 1) as connection:
+            insert_plain(connection, runs, notify=app.database.rings)
+    announce_runs(app, runs)
+
+
+def _write_own(app: App, runs: Sequence[NewRun]) -> list[Admitted]:
+    with app.database.write(urgent=len(runs) == 1) as connection:
+        admitted = write_runs(connection, runs)
+        app.database.ring(connection)
+    announce_runs(app, [one.run for one in admitted])
+    return admitted
 
 
 def carrier(app: App) -> Callable[[Sequence[NewRun]], Sequence[NewRun]]:
@@ -101,8 +136,8 @@ def _chunks(runs: Sequence[NewRun]) -> Iterator[Sequence[NewRun]]:
 
 def write_runs(executor: Executor, runs: Sequence[NewRun]) -> list[Admitted]:
     """Insert plain runs as they are; those with a key or follow-ups if their key is free."""
-    careful = [run for run in runs if run.key is not None or run.followups]
-    plain = [run for run in runs if run.key is None and not run.followups] if careful else runs
+    careful = [run for run in runs if not _is_plain(run)]
+    plain = [run for run in runs if _is_plain(run)] if careful else runs
     for chunk in _chunks(plain):
         insert_runs(executor, chunk)
     if not careful:
@@ -130,8 +165,12 @@ def _insert_in(app: App, session: Session, runs: Sequence[NewRun]) -> list[Admit
     session = plain_session(session)
     with borrowed(session, app.database) as connection:
         is_keyed = any(run.key is not None for run in runs)
-        admitted = _admit_in(app, connection, runs) if is_keyed else write_runs(connection, runs)
-        app.database.ring(connection)
+        if all(map(_is_plain, runs)) and len(runs) <= CHUNK:
+            insert_runs(connection, runs, notify=app.database.rings)
+            admitted = [Admitted(run, created=True) for run in runs]
+        else:
+            admitted = _admit_in(app, connection, runs) if is_keyed else write_runs(connection, runs)
+            app.database.ring(connection)
     after_commit(session, [one.run for one in admitted], lambda committed: announce_runs(app, committed))
     return admitted
 

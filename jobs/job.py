@@ -14,9 +14,9 @@ from jobs import boot, registry
 from jobs.app import App
 from jobs.arguments import write_arguments
 from jobs.clock import new_run_id
-from jobs.context import correlation_id, current_run, off_loop
+from jobs.context import correlation_id, current_run
 from jobs.definition import PYDANTIC_KEYWORDS, check_can_be_scheduled, check_fields, check_perform, is_filled_in
-from jobs.enqueue import Enqueued, enqueue_runs, enqueuer
+from jobs.enqueue import Enqueued, enqueue_run_async, enqueue_runs, enqueuer
 from jobs.equality import canonical
 from jobs.errors import ArgumentsRefused, EnqueueRefused, shown
 from jobs.ledger.records import FollowUp, NewRun
@@ -184,8 +184,7 @@ class Job(BaseModel, metaclass=_JobMeta):
             ServiceDown: the ledger does not answer; nothing was enqueued.
         """
         app = boot.current()
-        followups = _followups(app, succeeded=on_success, dead=on_dead, cancelled=on_cancelled)
-        run = self.new_run(
+        run = self._new_run(
             app,
             queue=queue,
             delay=delay,
@@ -195,18 +194,33 @@ class Job(BaseModel, metaclass=_JobMeta):
             on_conflict=on_conflict,
             expires=expires,
             tags=tags,
-            followups=followups,
+            on_success=on_success,
+            on_dead=on_dead,
+            on_cancelled=on_cancelled,
         )
         return enqueue_runs(app, [run], session=session)[0]
+
+    def _new_run(
+        self,
+        app: App,
+        *,
+        on_success: Sequence[Job] = (),
+        on_dead: Sequence[Job] = (),
+        on_cancelled: Sequence[Job] = (),
+        **terms: Any,
+    ) -> NewRun:
+        followups = _followups(app, succeeded=on_success, dead=on_dead, cancelled=on_cancelled)
+        return self.new_run(app, followups=followups, **terms)
 
     async def enqueue_async(self, *, session: AsyncSession | None = None, **terms: Unpack[Terms]) -> Enqueued:
         """``enqueue`` for async callers: in an ``AsyncSession``'s transaction, or without holding up the loop.
 
         Without ``session=``, a call that is cancelled while it waits (a timeout, a client that went away) may have
-        recorded the run all the same: it goes on in its thread. Give a key if you will call again.
+        recorded the run all the same: its statement goes on. Give a key if you will call again.
         """
         if session is None:
-            return await off_loop(self.enqueue, **terms)
+            app = boot.current()
+            return await enqueue_run_async(app, self._new_run(app, **terms))
         return await plain_async_session(session).run_sync(lambda plain: self.enqueue(session=plain, **terms))
 
     def idempotency_key(self) -> str | None:

@@ -13,6 +13,7 @@ from sqlalchemy import Select
 from sqlalchemy.exc import MultipleResultsFound
 from sqlalchemy.orm import Session
 
+from jobs.direct import DirectStatement
 from jobs.slow import SLOW, SlowStatements
 from jobs.sql import Executor
 
@@ -25,7 +26,7 @@ class Prepared:
 
     def __init__(self, query: Select[Any]) -> None:
         self._query = query
-        self._texts: dict[Any, str] = {}
+        self._statement = DirectStatement(lambda dialect: query)
 
     def one(self, session: Executor, **given: Any) -> Sequence[Any] | None:
         """Its row, or None.
@@ -39,22 +40,11 @@ class Prepared:
         options = connection.get_execution_options()
         slow: SlowStatements = options[SLOW]
         schemas = options.get("schema_translate_map")
-        text = self._text(connection.dialect, schemas)
+        rendered = self._statement.rendered(connection.dialect, schemas[None] if schemas else None)
         driver: Any = connection.connection.dbapi_connection
         began = slow.begin()
-        rows = driver.execute(text, given).fetchall()
-        slow.look(began, text)
+        rows = driver.execute(rendered.text, rendered.bind(given)).fetchall()
+        slow.look(began, rendered.text)
         if len(rows) > 1:
             raise MultipleResultsFound("a prepared query found several rows")
         return rows[0] if rows else None
-
-    def _text(self, dialect: Any, schemas: Any) -> str:
-        schema = schemas[None] if schemas else None
-        if schema not in self._texts:
-            written = self._query.compile(
-                dialect=dialect, schema_translate_map=schemas, render_schema_translate=bool(schemas)
-            )
-            # What is not given each time would not be there.
-            assert all(value is None for value in written.params.values()), written.params
-            self._texts[schema] = str(written)
-        return self._texts[schema]

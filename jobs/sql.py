@@ -249,6 +249,10 @@ def _plain(value: Any) -> str:
     raise TypeError(f"{value!r} does not travel in a batch")
 
 
+pins: list[Callable[[], datetime]] = []
+"""What ``pinned_now`` reads, for statements that go to the driver itself; the last counts."""
+
+
 @contextmanager
 def pinned_now(read: Callable[[], datetime]) -> Iterator[None]:
     """For tests: statements that would ask PostgreSQL for the moment get what ``read`` says. SQLite asks its App's
@@ -260,7 +264,9 @@ def pinned_now(read: Callable[[], datetime]) -> Iterator[None]:
         return statement, parameters
 
     event.listen(Engine, "before_cursor_execute", bind, retval=True)
+    pins.append(read)
     try:
         yield
     finally:
+        pins.remove(read)
         event.remove(Engine, "before_cursor_execute", bind)

@@ -58,6 +58,7 @@ LAYERS: tuple[frozenset[str], ...] = (
             "jobs.session",
             "jobs.ledger_connection",
             "jobs.prepared",
+            "jobs.direct",
             "jobs.slow",
             "jobs.sqlite_connection",
             "jobs.sqlite_file",
@@ -67,7 +68,7 @@ LAYERS: tuple[frozenset[str], ...] = (
         }
     ),
     frozenset({"jobs.ledger", "jobs.ready", "jobs.schema", "jobs.ddl"}),
-    frozenset({"jobs.app", "jobs.registry"}),
+    frozenset({"jobs.app", "jobs.commit_group", "jobs.registry"}),
     frozenset(
         {"jobs.run", "jobs.announce", "jobs.enqueue", "jobs.operations", "jobs.upkeep", "jobs.observe", "jobs.boot"}
     )
@@ -111,7 +112,7 @@ makes attempts as a worker does."""
 SQL = frozenset(
     {"jobs.models", "jobs.sql", "jobs.database", "jobs.database_url", "jobs.session", "jobs.schema", "jobs.ledger"}
     | {"jobs.ddl", "jobs.postgres", "jobs.postgres_connect", "jobs.postgres_connection", "jobs.postgres_server"}
-    | {"jobs.prepared", "jobs.ledger_connection", "jobs.driver_errors"}
+    | {"jobs.prepared", "jobs.direct", "jobs.ledger_connection", "jobs.driver_errors"}
     | {"jobs.slow", "jobs.sqlite_connection"}
 )
 MAINS = frozenset({"worker.main", "scheduler.main", "admin_cli", "admin_api.main"})

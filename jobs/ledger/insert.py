@@ -20,14 +20,16 @@ from sqlalchemy import (
     cast,
     func,
     insert,
-    literal,
+    literal_column,
     select,
     text,
 )
 from sqlalchemy.types import TypeEngine
 
+from jobs.direct import DirectConnection, DirectStatement
 from jobs.ledger.records import NewRun
 from jobs.models import JobRun, JsonText, UtcDateTime
+from jobs.postgres import CHANNEL
 from jobs.sql import Batch, Executor, dialect_of, insert_into, ledger_now, plus_seconds
 from jobs.states import RunState
 
@@ -61,13 +63,35 @@ _BATCH = Batch("new", **_PLAIN, **_GIVEN)
 _KEYED_BATCH = Batch("new", **_PLAIN, **_KEYED, **_GIVEN)
 
 
-def insert_runs(session: Executor, runs: Sequence[NewRun], *, now: datetime | None = None) -> None:
-    """Insert ``runs`` as queued, in one statement. Their keys and follow-ups are not looked at."""
+def insert_runs(
+    session: Executor, runs: Sequence[NewRun], *, notify: bool = False, now: datetime | None = None
+) -> None:
+    """Insert ``runs`` as queued, in one statement. Their keys and follow-ups are not looked at.
+
+    Args:
+        notify: wake idle workers when the transaction commits, by the same statement.
+    """
     if len(runs) == 1:
-        session.execute(_one(), {**{name: getattr(runs[0], name) for name in _BATCH.columns}, "now": now})
+        statement: Any = _one_notified() if notify else _one()
+        session.execute(statement, {**dict(zip(_BATCH.columns, _columns_of(runs[0]), strict=True)), "now": now})
         return
     dialect = dialect_of(session)
-    session.execute(_many(dialect), {**_BATCH.rows(dialect, _rows(_BATCH, runs)), "now": now})
+    statement = _many_notified() if notify else _many(dialect)
+    session.execute(statement, {**_BATCH.rows(dialect, [_columns_of(run) for run in runs]), "now": now})
+
+
+def insert_plain(connection: DirectConnection, runs: Sequence[NewRun], *, notify: bool) -> None:
+    """Insert ``runs`` as queued, commit, and wake idle workers: one statement. They have no key and no follow-ups.
+
+    Args:
+        notify: whether workers listen for NOTIFY.
+    """
+    if len(runs) == 1:
+        values = dict(zip(_BATCH.columns, _columns_of(runs[0]), strict=True))
+        (_ONE_NOTIFIED if notify else _ONE).run(connection, values)
+    else:
+        values = _BATCH.rows(connection.dialect.name, [_columns_of(run) for run in runs])
+        (_MANY_NOTIFIED if notify else _MANY).run(connection, values)
 
 
 def insert_free(session: Executor, runs: Sequence[NewRun], *, now: datetime | None = None) -> set[UUID]:
@@ -101,6 +125,16 @@ def _many(dialect: str) -> Any:
 
 
 @cache
+def _one_notified() -> Any:
+    return _one().returning(_NOTIFY)
+
+
+@cache
+def _many_notified() -> Any:
+    return select(_NOTIFY).add_cte(_many("postgresql").cte("inserted"))
+
+
+@cache
 def _free(dialect: str) -> Any:
     new = _KEYED_BATCH.table(dialect)
     columns = _columns(new.c, {**_PLAIN, **_KEYED})
@@ -131,10 +165,17 @@ def _moments(given: Mapping[str, Any]) -> dict[str, Any]:
         "scheduled_for": given["scheduled_for"],
         "created_at": ledger_now(),
         "state_at": ledger_now(),
-        "state": literal(RunState.QUEUED.value),
-        **{name: literal(0) for name in ("attempt", "charged", "crashes", "abandonments")},
+        "state": literal_column(f"'{RunState.QUEUED.value}'"),
+        **{name: literal_column("0") for name in ("attempt", "charged", "crashes", "abandonments")},
     }
 
 
 def _rows(batch: Batch, runs: Sequence[NewRun]) -> list[tuple[Any, ...]]:
     return list(map(attrgetter(*batch.columns), runs))
+
+
+_columns_of = attrgetter(*_BATCH.columns)
+_NOTIFY: Any = literal_column(f"pg_notify('{CHANNEL}', '')")
+_ONE, _MANY = DirectStatement(lambda dialect: _one()), DirectStatement(_many)
+_ONE_NOTIFIED = DirectStatement(lambda dialect: _one_notified())
+_MANY_NOTIFIED = DirectStatement(lambda dialect: _many_notified())

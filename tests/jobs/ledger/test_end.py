@@ -282,7 +282,7 @@ def test_one_ending_that_cannot_be_stored_refuses_its_batch(book):
             )
 
     with pytest.raises(LedgerRefused):
-        book.settle(ending(good, Outcome.SUCCEEDED), ending(bad, Outcome.FAILED, failure=unstorable))
+        book.settle_with_care(ending(good, Outcome.SUCCEEDED), ending(bad, Outcome.FAILED, failure=unstorable))
 
     assert book.run(good.run_id).state is RunState.RUNNING
     assert book.end(good, Outcome.SUCCEEDED).state is S
