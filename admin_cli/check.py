@@ -28,7 +28,8 @@ SECONDS = 5.0
 def check(options: Globals, asks_worker: bool, asks_scheduler: bool, ready: bool, asks_database: bool) -> None:
     """Say whether all is well: exit 0, or 6.
 
-    Without options: settings, ledger, ready index, and whether live workers get their work done.
+    Without options: settings, ledger, ready index, and whether live workers get their work done. Kinds whose runs died
+    lately because their arguments do not fit are warned of; that is no failure.
 
     \b
     Example:
@@ -49,6 +50,7 @@ def check(options: Globals, asks_worker: bool, asks_scheduler: bool, ready: bool
         if app.ready is not None and not asks_database:
             app.ready.is_intact()
             streams.say("index: well")
+        _warn_of_misfits(app)
         failing = [] if asks_database else _failing(app)
         app.close()
         if failing:
@@ -62,6 +64,20 @@ def _failing(app: App) -> list[str]:
 
     live = list_workers(app, this_operator())
     return [one_line(f"{one.name}: {one.problem}") for one in live if one.problem]
+
+
+def _warn_of_misfits(app: App) -> None:
+    """A warning, and no failure: the ledger is well, and an application's release is not."""
+    from jobs.ledger.misfits import kinds_that_misfit
+
+    with app.database.read() as connection:
+        found = kinds_that_misfit(connection)
+    for kind, number in found.items():
+        runs = "1 run" if number == 1 else f"{number:,} runs"
+        streams.say(
+            f"warning: {runs} of {kind} died since yesterday as bad_arguments: a field was renamed or changed without"
+            f" version= and upcast. See them: jobledger dlq list --kind {kind} --cause bad_arguments"
+        )
 
 
 def _ask(what: str, host: str, port: int | None, path: str, variable: str) -> None:

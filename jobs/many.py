@@ -68,8 +68,8 @@ async def enqueue_many_async(
 ) -> list[Enqueued]:
     """``enqueue_many`` for async callers: in an ``AsyncSession``'s transaction, or without holding up the loop.
 
-    Without ``session=``, a call that is cancelled while it waits may have recorded its runs all the same: it goes on in
-    its thread.
+    Without ``session=``, a call that is cancelled while it waits may have recorded its runs all the same: what has
+    begun is not undone.
     """
     if session is None:
         return await off_loop(enqueue_many, many, **terms)

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("jobs.schema")
 
-REVISION = "1_0014"
+REVISION = "1_0015"
 """The revision that this release needs."""
 VERSION_TABLE = "jobs_alembic_version"
 MIGRATIONS = Path(__file__).resolve().parent.parent / "migrations"

@@ -68,7 +68,7 @@ LAYERS: tuple[frozenset[str], ...] = (
         }
     ),
     frozenset({"jobs.ledger", "jobs.ready", "jobs.schema", "jobs.ddl"}),
-    frozenset({"jobs.app", "jobs.commit_group", "jobs.registry"}),
+    frozenset({"jobs.app", "jobs.commit_group", "jobs.registry", "jobs.code"}),
     frozenset(
         {"jobs.run", "jobs.announce", "jobs.enqueue", "jobs.operations", "jobs.upkeep", "jobs.observe", "jobs.boot"}
     )

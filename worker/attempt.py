@@ -9,16 +9,14 @@ import os
 import traceback
 from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import replace
-from datetime import timedelta
 from functools import partial
 from typing import Any
 
 from jobs import postgres, registry
 from jobs.app import App
-from jobs.arguments import read_arguments
 from jobs.context import correlation_id, current_run
 from jobs.definition import is_async
-from jobs.errors import ArgumentsRefused, LedgerBusy, ServiceDown, Snooze, TimeLimitExceeded
+from jobs.errors import LedgerBusy, ServiceDown, TimeLimitExceeded
 from jobs.failure import storable
 from jobs.job import Job
 from jobs.ledger.records import Claim, Ending, Settled
@@ -32,11 +30,9 @@ from worker.frames import frame_of
 from worker.judge import judge
 from worker.outcome import broken, ended, result_text
 from worker.prepare import Preparations
+from worker.reading import Reading
 
 log = logging.getLogger("jobs.worker")
-
-NEWER_WAIT = timedelta(seconds=5)
-"""Before a run whose arguments are of a later version is looked at again."""
 
 INTERRUPTED_SECONDS = 1.0
 """Before a run is tried again whose success could not be committed because the ledger was busy or gone."""
@@ -53,6 +49,7 @@ class Attempts:
     def __init__(self, app: App) -> None:
         self._app = app
         self.preparations = Preparations(app)
+        self._reading = Reading(app)
         self._traced = consumer(app.settings)
         self._pid = os.getpid()
 
@@ -77,7 +74,7 @@ class Attempts:
         with _Within(run), self._traced(claim) as note:
             try:
                 self.preparations.make_ready(cls)
-                job = self._read(cls, claim)
+                job = self._reading.read(cls, claim)
                 job.bind(run)
                 started = self._start(run, cls)
                 value = perform(job.perform if is_async(cls) else partial(_to_end, job.perform))
@@ -120,7 +117,7 @@ class Attempts:
         with _Within(run), self._traced(claim) as note:
             try:
                 await prepare(cls)
-                job = self._read(cls, claim)
+                job = await self._reading.read_async(cls, claim)
                 job.bind(run)
                 started = self._start(run, cls)
                 value = await perform(job.perform())
@@ -212,17 +209,6 @@ class Attempts:
         timeout = cls.options.timeout
         deadline = started + timeout.total_seconds() if timeout is not None else None
         return Run(self._app, claim, deadline=deadline, stop=stop)
-
-    def _read(self, cls: type[Job], claim: Claim) -> Job:
-        version, stored = cls.options.version, claim.arguments_version
-        upcast = (lambda old: cls.upcast(old, stored)) if stored < version else None
-        try:
-            return read_arguments(cls, claim.arguments, kind=claim.kind, upcast=upcast)
-        except ArgumentsRefused:
-            # A later release enqueued it: during a deploy its own worker will come.
-            if stored > version and claim.age < self._app.settings.unknown_kind_wait:
-                raise Snooze(NEWER_WAIT, reason="its arguments are of a later version") from None
-            raise
 
     def _start(self, run: Run, cls: type[Job]) -> float:
         """The moment from which its time counts: what ``prepare`` took is not the run's."""

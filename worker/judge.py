@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from datetime import timedelta
 
 from jobs.app import App
 from jobs.arguments import read_arguments
@@ -25,7 +26,17 @@ from jobs.states import Cause, Outcome
 from worker.outcome import ended, ending_of
 from worker.prepare import NotPrepared
 
+ELSEWHERE_WAIT = timedelta(seconds=5)
+"""Before a run is looked at again that another release of its code may read. Source: as for a later version."""
+
 log = logging.getLogger("jobs.worker")
+
+
+class ReadElsewhere(Exception):
+    """A run's arguments do not fit this release of its job, and a live worker has another. It waits, uncharged."""
+
+    def __init__(self, refused: ArgumentsRefused) -> None:
+        super().__init__(f"{refused.message} A live worker has another release of its code, and may read them.")
 
 
 def judge(app: App, claim: Claim, retry: Retry, started: float, error: BaseException) -> Ending:
@@ -37,6 +48,8 @@ def judge(app: App, claim: Claim, retry: Retry, started: float, error: BaseExcep
         return ending_of(app, claim, started, asked.verdict)
     if isinstance(error, ArgumentsRefused) and error.__traceback__ is not None and _is_reading(error):
         return ended(app, claim, started, Outcome.FAILED, cause=Cause.BAD_ARGUMENTS, error=error)
+    if isinstance(error, ReadElsewhere):
+        return ended(app, claim, started, Outcome.SNOOZED, delay=ELSEWHERE_WAIT, error=error)
     if isinstance(error, NotPrepared):
         return ended(app, claim, started, Outcome.SNOOZED, delay=error.delay, error=error)
     if isinstance(error, Snooze):

@@ -15,11 +15,11 @@ from uuid import UUID
 
 from jobs import registry
 from jobs.app import App
+from jobs.code import codes
 from jobs.definition import is_async
 from jobs.errors import JobsError
 from jobs.ledger import workers
 from jobs.ledger.records import Claim
-from jobs.served import Served, read_served
 from jobs.upkeep.loop import Upkeep
 from worker.actor import Actors
 from worker.attempt import Attempts
@@ -41,7 +41,7 @@ from worker.source import Bell, LedgerSource, ListeningBell, PollingBell, Source
 from worker.starts import Starts
 from worker.strays import Strays
 from worker.thread_broker import SeamBroker
-from worker.turns import Turns
+from worker.turns import turns_of
 from worker.watchdog import Watchdog
 from worker.wear import Wear
 
@@ -69,8 +69,7 @@ class Process:
         self.stopping = threading.Event()
         settings = app.settings
         self.kinds = registry.names()
-        served = [Served(queue) for queue in queues] or read_served(settings.queues)
-        self._turns = Turns(served or [Served(queue) for queue in _queues_of(self.kinds)])
+        self._turns = turns_of(queues or settings.queues, kinds=self.kinds)
         self.queues = list(self._turns.names)
         self._holdings = Holdings()
         pace = Pace(settings.threads, app.clock)
@@ -188,6 +187,7 @@ class Process:
                 version=_version(),
                 queues=self.queues,
                 kinds=self.kinds,
+                codes=codes(),
                 threads=self.app.settings.threads,
             )
         for queue in self.queues:
@@ -286,10 +286,6 @@ class Process:
             on_loss=self._upkeep.hurry,
             on_nothing=self._upkeep.found_nothing,
         )
-
-
-def _queues_of(kinds: Sequence[str]) -> list[str]:
-    return sorted({registry.get(kind).options.queue for kind in kinds}) or ["default"]
 
 
 def _version() -> str:

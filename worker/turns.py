@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
-from jobs.served import Served
+from jobs import registry
+from jobs.served import Served, read_served
 
 
 class Turns:
@@ -48,3 +49,9 @@ class Turns:
         shared = sum(got[name] for name in busy)
         for name in busy:
             self._credit[name] += self._weights[name] * shared - total * got[name]
+
+
+def turns_of(words: Sequence[str], *, kinds: Sequence[str]) -> Turns:
+    """The queues that ``words`` name (``mail``, ``mail:3``), or those of the ``kinds``."""
+    own = {registry.get(kind).options.queue for kind in kinds}
+    return Turns(read_served(words) or [Served(queue) for queue in sorted(own) or ["default"]])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cache
@@ -62,9 +62,10 @@ def register(
     queues: Sequence[str],
     kinds: Sequence[str],
     threads: int,
+    codes: Mapping[str, str] | None = None,
     now: datetime | None = None,
 ) -> None:
-    """Write that a worker process has started."""
+    """Write that a worker process has started; ``codes`` is which release it has of each kind (``jobs.code``)."""
     session.execute(
         insert(JobWorker).values(
             name=name,
@@ -73,6 +74,7 @@ def register(
             version=version,
             queues=json.dumps(list(queues)),
             kinds=json.dumps(list(kinds)),
+            codes=json.dumps(codes) if codes is not None else None,
             threads=threads,
             busy=0,
             started_at=ledger_now(),
@@ -144,16 +146,16 @@ def _names(stored: Any) -> tuple[str, ...]:
 
 @cache
 def _live() -> Select[Any]:
-    columns = JobWorker.__table__.columns
+    columns = [one for one in JobWorker.__table__.columns if one.name != "codes"]
     latest = JobWorker.started_at.desc()
-    live = select(*columns).where(_seen_within(), JobWorker.stopped_at.is_(None)).order_by(latest)
+    live = select(*columns).where(seen_within(), JobWorker.stopped_at.is_(None)).order_by(latest)
     return live.limit(bindparam("most", type_=Integer()))
 
 
 def kinds_known(session: Executor, *, within: timedelta, now: datetime | None = None) -> set[str]:
     """The kinds that any worker process seen ``within`` the span knows, stopped ones included."""
     rows = session.execute(
-        select(cast(JobWorker.kinds, Text)).where(_seen_within()).distinct().limit(1000),
+        select(cast(JobWorker.kinds, Text)).where(seen_within()).distinct().limit(1000),
         {"within_seconds": within.total_seconds(), "now": now},
     )
     return {kind for (kinds,) in rows for kind in _names(read_json(kinds))}
@@ -174,5 +176,6 @@ def forget_old(session: Executor, *, after: timedelta, limit: int = 500, now: da
     return len(gone.all())
 
 
-def _seen_within() -> ColumnElement[bool]:
+def seen_within() -> ColumnElement[bool]:
+    """A condition that takes ``within_seconds``."""
     return JobWorker.seen_at >= plus_seconds(ledger_now(), -bindparam("within_seconds", type_=Float()))

@@ -45,7 +45,7 @@ class JobKind(Base):
 
 
 class JobWorker(Base):
-    """A worker process, what it serves and knows, and when it was last seen."""
+    """A worker process, what it serves and knows, and when it was last seen. ``codes`` is the code of each kind."""
 
     __tablename__ = "job_workers"
 
@@ -55,6 +55,7 @@ class JobWorker(Base):
     version: Mapped[str] = mapped_column(Words(40))
     queues: Mapped[Any] = mapped_column(JsonText)
     kinds: Mapped[Any] = mapped_column(JsonText)
+    codes: Mapped[Any] = mapped_column(JsonText, nullable=True)
     threads: Mapped[int] = mapped_column(Number)
     busy: Mapped[int] = mapped_column(Number, default=0)
     started_at: Mapped[datetime] = mapped_column(UtcDateTime)

@@ -6,11 +6,15 @@ import os
 import signal
 import subprocess
 import sys
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
 from jobs.observe.catalogue import ALL
+from jobs.states import Cause, Outcome
+from tests.book import Book
+from tests.conftest import MakeApp
 from tests.waiting import wait_until
 from tests.worker_process import ROOT, get, parse, total, worker
 
@@ -43,6 +47,26 @@ def test_check_is_good_on_a_ledger_that_serves(sqlite_url: str, tmp_path: Path) 
     ended = _run("check", cwd=tmp_path, JOBS_DATABASE_URL=sqlite_url)
 
     assert (ended.returncode, ended.stderr.startswith("database: well")) == (0, True)
+
+
+def test_check_warns_of_kinds_whose_runs_died_lately_because_their_arguments_do_not_fit(
+    sqlite_url: str, tmp_path: Path, make_app: MakeApp
+) -> None:  # K2.13
+    database = make_app(sqlite_url).database
+    for kind, cause, days in (
+        ("Charge", Cause.BAD_ARGUMENTS, 0), ("Charge", Cause.BAD_ARGUMENTS, 0), ("Mail", Cause.BAD_ARGUMENTS, 0),
+        ("Old", Cause.BAD_ARGUMENTS, 2), ("Failing", Cause.EXHAUSTED, 0),
+    ):  # fmt: skip
+        book = Book(database, now=datetime.now(UTC) - timedelta(days=days))
+        (held,) = book.claim(book.enqueue(kind=kind), kinds=[kind])
+        book.end(held, Outcome.GAVE_UP, cause=cause)
+
+    ended = _run("check", cwd=tmp_path, JOBS_DATABASE_URL=sqlite_url)
+
+    assert ended.returncode == 0
+    warnings = [line for line in ended.stderr.splitlines() if line.startswith("warning:")]
+    assert [line.split(" died")[0] for line in warnings] == ["warning: 2 runs of Charge", "warning: 1 run of Mail"]
+    assert "dlq list --kind Charge --cause bad_arguments" in warnings[0]
 
 
 @pytest.mark.parametrize(
