@@ -18,10 +18,10 @@ from sqlalchemy import Text, Uuid, bindparam, case, func, update
 from jobs.catch_up import ON_TIME, Decision, SlotState, decide
 from jobs.clock import new_run_id
 from jobs.errors import DefinitionError
+from jobs.ledger.broken_schedules import problem_of, set_aside_schedules
 from jobs.ledger.insert import insert_runs
 from jobs.ledger.records import NewRun
 from jobs.ledger.schedules import ScheduleRecord, ledger_moment, lock_due, lock_released
-from jobs.ledger.set_aside import problem_of, set_aside_schedules
 from jobs.ledger.slots import NewSlot, cancel_live, live_runs, record_slots
 from jobs.models import JobSchedule, UtcDateTime
 from jobs.schedule import MIN_INTERVAL, Schedule
