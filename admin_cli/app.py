@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from admin_cli import streams
 from admin_cli.options import Globals
 from admin_cli.streams import say
 
@@ -91,8 +92,7 @@ def in_child(do: Callable[[], object], *, debug: bool) -> int:
     """
     from admin_cli.failure import report
 
-    sys.stdout.flush()
-    sys.stderr.flush()
+    streams.flush_both()
     child = os.fork()
     if child == 0:
         code = 1
@@ -102,6 +102,6 @@ def in_child(do: Callable[[], object], *, debug: bool) -> int:
         except BaseException as error:
             code = report(error, debug=debug)
         finally:
-            sys.stderr.flush()
+            streams.flush_both()
             os._exit(code)
     return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])

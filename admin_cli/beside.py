@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 import select
 import signal
-import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+
+from admin_cli import streams
 
 LOOK_SECONDS = 0.5
 """How often the code is looked at for changes. Source: decision, that of the worker."""
@@ -21,8 +22,7 @@ def beside(serve: Callable[[], int], *, watch: Sequence[str] = ()) -> Iterator[N
 
     It sees the end of this process, whatever the end, by the end of a pipe.
     """
-    sys.stdout.flush()
-    sys.stderr.flush()
+    streams.flush_both()
     theirs, ours = os.pipe()
     minder = os.fork()
     if minder == 0:
@@ -58,6 +58,8 @@ def _mind(serve: Callable[[], int], line: int, watch: Sequence[str]) -> None:
 
 
 def _start(serve: Callable[[], int], line: int) -> int:
+    from jobs.observe.writer import flush_all
+
     child = os.fork()
     if child == 0:
         os.close(line)
@@ -68,8 +70,8 @@ def _start(serve: Callable[[], int], line: int) -> int:
         except BaseException:
             code = 1
         finally:
-            sys.stdout.flush()
-            sys.stderr.flush()
+            flush_all()
+            streams.flush_both()
         os._exit(code)
     return child
 

@@ -20,13 +20,14 @@ class OutputLost(Exception):
 def hold_standard_streams() -> None:
     """Make 0, 1 and 2 open descriptors, and their text never fail to encode.
 
-    A closed one would be handed to the next file opened, and a print would then land in the ledger.
+    A closed one would be handed to the next file opened, and a print would then land in the ledger. Programs that we
+    start get them too.
     """
     for descriptor in (0, 1, 2):
         try:
             os.fstat(descriptor)
         except OSError:
-            os.open(os.devnull, os.O_RDWR)
+            os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)
     for stream in (sys.stdout, sys.stderr):
         reconfigure = getattr(stream, "reconfigure", None)
         if reconfigure is not None:
@@ -68,6 +69,16 @@ def flush() -> None:
         raise
     except OSError as error:
         raise OutputLost(error.strerror or str(error)) from error
+
+
+def flush_both() -> None:
+    """Write out what stdout and stderr hold back, before a fork or an end; one that is closed or lost is passed by."""
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            if stream is not None:
+                stream.flush()
+        except (OSError, ValueError):
+            pass
 
 
 def abandon_stdout() -> None:

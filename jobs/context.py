@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import TYPE_CHECKING, ParamSpec, TypeVar
-
-from jobs import own_threads
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from jobs.run import Run
-
-T = TypeVar("T")
-P = ParamSpec("P")
 
 current_run: ContextVar[Run | None] = ContextVar("jobs_current_run", default=None)
 """The run that this thread or coroutine performs; None outside ``perform``."""
@@ -32,10 +27,3 @@ def correlate(value: str) -> Iterator[None]:
         yield
     finally:
         correlation_id.reset(token)
-
-
-async def off_loop(fn: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-    """Call ``fn``, which asks the ledger, without holding up the loop; in the run's transaction, if one is open."""
-    run = current_run.get()
-    is_holder = run is not None and run.open_session is not None
-    return await (own_threads.hold if is_holder else own_threads.step)(fn, *args, **kwargs)

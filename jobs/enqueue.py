@@ -14,13 +14,14 @@ from uuid import UUID
 
 from jobs.announce import announce
 from jobs.app import App
-from jobs.context import current_run, off_loop
+from jobs.context import current_run
 from jobs.events import RunEnqueued
 from jobs.ledger.insert import insert_free, insert_plain, insert_runs
 from jobs.ledger.key_waits import limit_wait, set_wait
 from jobs.ledger.keys import admit
 from jobs.ledger.records import Admitted, NewRun
 from jobs.ledger_connection import plain_session
+from jobs.off_loop import off_loop
 from jobs.ready.protocol import ReadyEntry
 from jobs.session import after_commit, begin_writing, borrowed
 from jobs.unserved import warn_if_unserved

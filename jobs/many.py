@@ -7,11 +7,11 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any, TypedDict, Unpack
 
 from jobs import boot
-from jobs.context import off_loop
 from jobs.enqueue import Enqueued, enqueue_runs
 from jobs.errors import EnqueueRefused, shown
 from jobs.job import Job, OnConflict
 from jobs.ledger_connection import plain_async_session
+from jobs.off_loop import off_loop
 
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncSession

@@ -74,6 +74,7 @@ LAYERS: tuple[frozenset[str], ...] = (
     )
     | {
         "jobs.context",
+        "jobs.off_loop",
         "jobs.unserved",
         "jobs.ended",
         "jobs.lookup",

@@ -15,6 +15,7 @@ from collections.abc import Callable
 from importlib import import_module
 from typing import Any, NoReturn
 
+from jobs.observe.writer import flush_all
 from worker.assignment import Assignment, Order
 from worker.imports import import_application
 
@@ -88,6 +89,7 @@ def serve_and_exit(
     except BaseException:
         traceback.print_exc()
     finally:
+        flush_all()
         for stream in (sys.stdout, sys.stderr):
             with contextlib.suppress(Exception):
                 stream.flush()

@@ -23,6 +23,7 @@ from jobs.app import App
 from jobs.errors import Cancelled
 from jobs.ledger.records import Claim
 from jobs.observe.log import configure_logging
+from jobs.observe.writer import flush_all
 from jobs.run import StopSign
 from jobs.settings import Settings
 from worker.attempt import Attempts
@@ -128,6 +129,7 @@ class _Child:
                         self._stopping.set()
                         self._forward.shut_down(self)
         finally:
+            flush_all()
             os._exit(0)  # The parent is gone; whatever the job does, its lease will be lost.
 
     def _perform(self, one: _Attempt) -> Verdict:

@@ -47,7 +47,7 @@ def rehearse(settings_json: str) -> None:
     """
     global _rehearsed
     settings = Settings.model_validate_json(settings_json)
-    configure_logging(settings)
+    configure_logging(settings, threaded=False)
     try:
         database = boot.open_database(settings, SystemClock())
         try:

@@ -8,14 +8,19 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 from collections.abc import MutableMapping
 from datetime import UTC, datetime
 from typing import Any, TextIO
 
 from jobs.clock import SystemClock
 from jobs.context import correlation_id, current_run
+from jobs.observe.writer import LineWriter
 
 _clock = SystemClock()
+DROPPED = "Log lines were dropped: they were read more slowly than they came"
+FLUSH_SECONDS = 1.0
+"""How long a process that ends waits for its log to be read. Source: decision."""
 _STANDARD = frozenset(vars(logging.makeLogRecord({})))
 """What every record has. All else in one was given as ``extra``."""
 
@@ -25,9 +30,61 @@ def is_json(log_format: str, stream: TextIO) -> bool:
     return log_format == "json" or (log_format == "auto" and not stream.isatty())
 
 
-def direct_logging(*, log_level: str, log_format: str, stream: TextIO) -> logging.StreamHandler[TextIO]:
-    """Send every log line of this process, the application's too, to ``stream`` in one form; what sends them."""
-    handler = logging.StreamHandler(stream)
+class LineHandler(logging.StreamHandler[TextIO]):
+    """Sends lines to a stream, by a thread of its own where the stream has a descriptor."""
+
+    def __init__(self, stream: TextIO, *, threaded: bool) -> None:
+        super().__init__(stream)
+        fd = _descriptor(stream)
+        self._writer = None if fd is None else LineWriter(fd, self._told, threaded=threaded)
+
+    def emit(self, record: logging.LogRecord) -> None:
+        try:
+            self._put(self.format(record) + self.terminator)
+        except RecursionError:
+            raise
+        except Exception:
+            self.handleError(record)
+
+    def put(self, lines: str) -> None:
+        """Send whole lines, as ``emit`` does."""
+        self.acquire()
+        try:
+            self._put(lines)
+        except Exception:
+            self.handleError(logging.makeLogRecord({"msg": "attempt lines", "name": "jobs.attempt"}))
+        finally:
+            self.release()
+
+    def flush(self) -> None:
+        """Write out what waits; a reader that stalls is waited for as long as a process may take to end."""
+        if self._writer is not None:
+            self._writer.flush(FLUSH_SECONDS)
+        else:
+            super().flush()
+
+    def _put(self, lines: str) -> None:
+        if self._writer is not None:
+            self._writer.put(lines)
+        else:
+            self.stream.write(lines)
+            super().flush()
+
+    def _told(self, dropped: int) -> str:
+        said = {"msg": DROPPED, "name": "jobs.log", "levelno": logging.WARNING, "levelname": "WARNING"}
+        return self.format(logging.makeLogRecord({**said, "lines": dropped})) + self.terminator
+
+
+def direct_logging(*, log_level: str, log_format: str, stream: TextIO | None, threaded: bool = True) -> LineHandler:
+    """Send every log line of this process, the application's too, to ``stream`` in one form; what sends them.
+
+    Args:
+        stream: None: it is closed, and lines go nowhere.
+        threaded: False for a process that will fork, and must have one thread.
+    """
+    if stream is None:
+        stream = open(os.devnull, "w")  # noqa: SIM115
+    handler = LineHandler(stream, threaded=threaded)
     handler.setFormatter(JsonForm() if is_json(log_format, stream) else _readable(colors=stream.isatty()))
     root = logging.getLogger()
     root.handlers[:] = [handler]
@@ -36,6 +93,14 @@ def direct_logging(*, log_level: str, log_format: str, stream: TextIO) -> loggin
     logging.getLogger("dramatiq").setLevel(max(logging.WARNING, root.level))
     logging.getLogger("alembic").setLevel(logging.WARNING)
     return handler
+
+
+def _descriptor(stream: TextIO) -> int | None:
+    try:
+        stream.flush()
+        return stream.fileno()
+    except (OSError, ValueError, AttributeError):
+        return None  # It has none, as a StringIO; or it is closed.
 
 
 class JsonForm(logging.Formatter):

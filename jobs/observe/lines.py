@@ -1,50 +1,19 @@
-"""Lines: JSON log lines built and written a batch at a time.
+"""Lines: JSON log lines of attempts, built a batch at a time.
 
-A record that goes through ``logging`` costs a multiple of these, which cost 4 µs.
-They look like the others, and go to the same stream, under the same handler's lock.
+A record that goes through ``logging`` costs a multiple of these, which cost 4 µs. They look like the others, and go
+out by the same handler.
 """
 
 from __future__ import annotations
 
 import logging
-import os
-import stat
 from collections.abc import Iterable
 from functools import lru_cache
 from json.encoder import encode_basestring_ascii as quote
 
 from jobs.events import AttemptEnded
 
-ATOMIC_BYTES = 4096
-"""What one write to a pipe keeps together, whoever else writes to it. Source: POSIX, PIPE_BUF on Linux."""
-
 _NAMES = {level: logging.getLevelName(level).lower() for level in (10, 20, 30, 40, 50)}
-
-
-class JsonLines:
-    """Writes many lines at once to a handler's stream."""
-
-    def __init__(self, handler: logging.StreamHandler) -> None:  # type: ignore[type-arg]
-        self._handler = handler
-
-    def write(self, lines: Iterable[str]) -> None:
-        """Write lines, each whole; a failure is the handler's to tell of."""
-        handler = self._handler
-        with handler.lock if handler.lock is not None else _Open():
-            try:
-                # What goes to a file is kept whole however much it is; and each write may cost a wait for the
-                # interpreter, of milliseconds where others compute.
-                for piece in ["".join(lines)] if self._is_file() else _pieces(lines):
-                    handler.stream.write(piece)
-                    handler.stream.flush()
-            except Exception:
-                handler.handleError(logging.makeLogRecord({"msg": "attempt lines", "name": "jobs.attempt"}))
-
-    def _is_file(self) -> bool:
-        try:
-            return stat.S_ISREG(os.fstat(self._handler.stream.fileno()).st_mode)
-        except (OSError, ValueError, AttributeError):
-            return False  # It has no descriptor, or a closed one.
 
 
 def line(level: int, event: str, fields: Iterable[tuple[str, str | int | float | None]], *, now: str) -> str:
@@ -75,23 +44,3 @@ def success_line(one: AttemptEnded, *, now: str) -> str:
 @lru_cache(1024)
 def _quoted(text: str) -> str:
     return quote(text)
-
-
-def _pieces(lines: Iterable[str]) -> Iterable[str]:
-    """The lines joined, as many at a time as one write keeps whole. They are ASCII: a character is a byte."""
-    held: list[str] = []
-    size = 0
-    for one in lines:
-        if held and size + len(one) > ATOMIC_BYTES:
-            yield "".join(held)
-            held, size = [], 0
-        held.append(one)
-        size += len(one)
-    if held:
-        yield "".join(held)
-
-
-class _Open:
-    def __enter__(self) -> None: ...
-
-    def __exit__(self, *rest: object) -> None: ...

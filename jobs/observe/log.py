@@ -22,8 +22,8 @@ from jobs.events import (
     SlotFired,
     SlotPassed,
 )
-from jobs.observe.form import direct_logging, is_json, moment
-from jobs.observe.lines import JsonLines, line, success_line
+from jobs.observe.form import LineHandler, direct_logging, is_json, moment
+from jobs.observe.lines import line, success_line
 from jobs.observe.outages import Outages
 from jobs.settings import Settings
 from jobs.states import RunState
@@ -41,16 +41,21 @@ _clock = SystemClock()
 
 Field = tuple[str, str | int | float | None]
 
-_json: JsonLines | None = None
+_json: LineHandler | None = None
 """Where attempt lines are written at once; None where they go through ``logging`` one by one."""
 
 
-def configure_logging(settings: Settings, *, stream: TextIO | None = None) -> None:
-    """Send every log line of this process, the application's too, to ``stream`` (stderr) in one form."""
+def configure_logging(settings: Settings, *, stream: TextIO | None = None, threaded: bool = True) -> None:
+    """Send every log line of this process, the application's too, to ``stream`` (stderr) in one form.
+
+    Args:
+        threaded: False for a process that will fork, and must have one thread.
+    """
     global _json
     out = stream if stream is not None else sys.stderr
-    handler = direct_logging(log_level=settings.log_level, log_format=settings.log_format, stream=out)
-    _json = JsonLines(handler) if is_json(settings.log_format, out) else None
+    said = {"log_level": settings.log_level, "log_format": settings.log_format}
+    handler = direct_logging(**said, stream=out, threaded=threaded)
+    _json = handler if is_json(settings.log_format, handler.stream) else None
 
 
 def subscribe(events: Events) -> None:
@@ -84,7 +89,8 @@ def _log_ends(batch: list[AttemptEnded]) -> None:
             continue
         entries = (entry for entry in _entries(one) if attempts.isEnabledFor(entry[0]))
         lines += [line(level, event, fields, now=now) for level, event, fields in entries]
-    _json.write(lines)
+    if lines:
+        _json.put("".join(lines))
 
 
 def _entries(one: AttemptEnded) -> Iterator[tuple[int, str, list[Field]]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import logging
+import os
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
@@ -163,23 +164,26 @@ def test_an_attempt_that_took_most_of_its_limit_is_warned_of() -> None:
         registry.forget("Slow")
 
 
-def test_lines_go_out_in_pieces_that_one_write_to_a_pipe_keeps_whole() -> None:
-    writes: list[str] = []
+def test_lines_go_out_in_pieces_that_one_write_to_a_pipe_keeps_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    reading, writing = os.pipe()
+    writes: list[bytes] = []
 
-    class Stream(io.StringIO):
-        def write(self, text: str) -> int:
-            writes.append(text)
-            return len(text)
+    def write(fd: int, data: bytes) -> int:
+        writes.append(bytes(data))
+        return len(data)
 
-    log.configure_logging(Settings(log_format="json"), stream=Stream())
-    events = Events()
-    log.subscribe(events)
+    with os.fdopen(writing, "w") as stream, os.fdopen(reading):
+        log.configure_logging(Settings(log_format="json"), stream=stream)
+        events = Events()
+        log.subscribe(events)
+        monkeypatch.setattr(os, "write", write)
 
-    events.emit([_ended() for _ in range(200)])
+        events.emit([_ended() for _ in range(200)])
+        logging.getLogger().handlers[0].flush()
 
-    assert sum(piece.count("\n") for piece in writes) == 200
+    assert sum(piece.count(b"\n") for piece in writes) == 200
     assert len(writes) < 40
-    assert all(len(piece) <= 4096 and piece.endswith("\n") for piece in writes)
+    assert all(len(piece) <= 4096 and piece.endswith(b"\n") for piece in writes)
 
 
 def test_somebody_elses_handler_hears_attempts_too() -> None:
