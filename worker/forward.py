@@ -16,21 +16,30 @@ def brokers_of(app: App) -> list[ServedBroker]:
     """The brokers whose messages this process performs.
 
     Raises:
-        ConfigurationError: one of them writes to another ledger, or needs processes that only dramatiq starts.
+        ConfigurationError: one of them writes to another ledger, or has what ``refuse_forks`` refuses.
     """
+    refuse_forks()
     found: list[ServedBroker] = []
     for broker in actor_job.brokers.values():
         if broker not in found:
             broker.serves(app)
             found.append(broker)
-    for broker in found:
+    return found
+
+
+def refuse_forks() -> None:
+    """Look at the application's brokers once it is imported.
+
+    Raises:
+        ConfigurationError: a middleware needs processes that only dramatiq starts.
+    """
+    for broker in actor_job.brokers.values():
         for middleware in broker.middleware:
             if middleware.forks:
                 raise ConfigurationError(
                     f"{type(middleware).__name__} wants a process of its own, which only dramatiq's command starts.",
-                    hint="Leave it out (jobs worker serves metrics itself), or run the application by that command.",
+                    hint="Leave it out (jobledger worker has --metrics-port), or run the application by that command.",
                 )
-    return found
 
 
 class Forward(Middleware):

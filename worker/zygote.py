@@ -16,6 +16,7 @@ import os
 import select
 import signal
 import socket
+import sys
 import traceback
 from collections import deque
 from contextlib import suppress
@@ -188,6 +189,12 @@ class Zygote:
             os.kill(pid, signal.SIGKILL)
 
 
+def refuse_if_unfit() -> None:
+    """What no process of this application could do ends the worker, and not each of its processes in turn."""
+    if "jobs.dramatiq.actor_job" in sys.modules:
+        import_module("worker.forward").refuse_forks()
+
+
 def main(payload: dict[str, Any]) -> NoReturn:
     """Import, say how that went, and serve."""
     die_with_parent(payload["parent"])
@@ -198,6 +205,7 @@ def main(payload: dict[str, Any]) -> NoReturn:
         target = payload["target"].partition(":")[0]
         left = import_application([target, *payload["imports"]])
         preload(payload["settings"])
+        refuse_if_unfit()
     except Exception as error:
         zygote.say(say="failed", line=str(error), traceback="".join(traceback.format_exception(error)))
         os._exit(2)

@@ -78,6 +78,17 @@ def limit_of(claim: Claim) -> float | None:
     return time_limit(broker, claim.kind, declared, {})
 
 
+def options_of(claim: Claim) -> dict[str, Any]:
+    """A copy of the options that a claimed message was sent with; none of what is no message, or cannot be read."""
+    if claim.kind not in brokers:
+        return {}
+    try:
+        options = json.loads(claim.arguments)["options"]
+    except (ValueError, LookupError, TypeError, RecursionError):
+        return {}
+    return dict(options) if isinstance(options, dict) else {}
+
+
 def time_limit(broker: Any, name: str, declared: dict[str, Any], options: dict[str, Any]) -> float | None:
     """Seconds that a message may take: its own option, its actor's, or the middleware's; None is no limit."""
     middleware = next((one for one in broker.middleware if isinstance(one, TimeLimit)), None)

@@ -25,10 +25,12 @@ from jobs.dramatiq.groups import LedgerGroupCallbacks
 from jobs.dramatiq.joining import wait_for_queue
 from jobs.dramatiq.keys import ACTOR_OPTIONS
 from jobs.dramatiq.limits import LedgerTimeLimit
+from jobs.dramatiq.patched import through_patches
 from jobs.dramatiq.proxy import LedgerMessage
 from jobs.dramatiq.queue_view import QueueView
 from jobs.dramatiq.runs import new_run
 from jobs.dramatiq.served import ServedBroker
+from jobs.dramatiq.standing import Standing
 from jobs.enqueue import Enqueued, enqueue_runs
 from jobs.errors import ConfigurationError, ServiceDown
 from jobs.ledger import messages
@@ -104,12 +106,24 @@ class LedgerBroker(ServedBroker):
                 hint="Set JOBS_DATABASE_URL to it, or leave the url out.",
             )
 
+    @property
+    def middleware(self) -> list[Middleware]:
+        """What dramatiq has in it, in its order. Given anew, ours stand in for those that the ledger does better."""
+        return self._middleware
+
+    @middleware.setter
+    def middleware(self, given: list[Middleware]) -> None:
+        self._middleware = Standing(self._ours, given)
+
     def add_middleware(self, middleware: Middleware, **where: Any) -> None:
+        super().add_middleware(self._ours(middleware), **where)
+
+    def _ours(self, middleware: Middleware) -> Middleware:
         if type(middleware) is TimeLimit:
-            middleware = LedgerTimeLimit(time_limit=middleware.time_limit)
-        elif type(middleware) is GroupCallbacks:
-            middleware = LedgerGroupCallbacks(self, middleware)
-        super().add_middleware(middleware, **where)
+            return LedgerTimeLimit(time_limit=middleware.time_limit)
+        if type(middleware) is GroupCallbacks:
+            return LedgerGroupCallbacks(self, middleware)
+        return middleware
 
     def emit_before(self, signal: str, *args: Any, **kwargs: Any) -> None:
         if signal == "worker_boot" and is_gevent_active():  # type: ignore[no-untyped-call]
@@ -123,7 +137,7 @@ class LedgerBroker(ServedBroker):
         message = args[0] if args else None
         if signal == "worker_thread_boot" and args[0].broker is self:
             # A plain dramatiq worker's thread: our messages, under our time limits.
-            args[0].process_message = partial(self._process, args[0])
+            args[0].process_message = through_patches(args[0], partial(self._process, args[0]))
         if not isinstance(message, LedgerMessage) or signal not in ("process_message", "skip_message"):
             return super().emit_after(signal, *args, **kwargs)
         if signal == "skip_message":

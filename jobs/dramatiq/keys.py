@@ -20,7 +20,7 @@ from jobs.equality import canonical
 from jobs.errors import DefinitionError, EnqueueRefused
 from jobs.terms import admission
 
-ACTOR_OPTIONS = frozenset({"key", "unique"})
+ACTOR_OPTIONS = frozenset({"key", "unique", "broker_priority"})
 
 
 def check_options(actor: Actor[Any, Any]) -> None:
@@ -67,7 +67,7 @@ def _same(actor: Actor[Any, Any] | None, message: Message[Any]) -> str:
     options = {name: message.options[name] for name in ("pipe_target",) if name in message.options}
     data = {"args": args, "kwargs": kwargs, "options": options}
     encoder = get_encoder()
-    if isinstance(encoder, JSONEncoder):
+    if type(encoder) is JSONEncoder:
         return canonical(data, encoder.encode(data).decode())
     return canonical(data, json.dumps(_as_json(data, encoder)))
 

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
+from dramatiq import Actor
 from dramatiq.broker import Broker
 from dramatiq.common import q_name
 from dramatiq.message import Message
@@ -19,7 +20,11 @@ from jobs.dramatiq.stored import write_message
 from jobs.enqueue import enqueuer
 from jobs.errors import EnqueueRefused
 from jobs.ledger.records import NewRun
+from jobs.models import MIN_PRIORITY
 from jobs.options import MAX_KIND, MAX_QUEUE, check_name
+
+MAX_BROKER_PRIORITY = 255
+"""Source: RabbitMQ's ``x-max-priority``."""
 
 
 def new_run(
@@ -46,7 +51,7 @@ def new_run(
         id=run_id or new_run_id(),
         kind=check_name(message.actor_name, what="kind", longest=MAX_KIND),
         queue=queue,
-        priority=actor.priority if actor is not None else 0,
+        priority=priority_of(actor, message),
         arguments=write_message(stored, max_bytes=app.settings.max_argument_bytes),
         max_attempts=max_attempts(broker, declared, options, crashes=app.settings.poison_after - 1),
         run_at=_moment(eta, message, broker),
@@ -56,6 +61,25 @@ def new_run(
         parent_id=parent.id if parent else None,
         root_id=parent.root_id if parent else None,
     )
+
+
+def priority_of(actor: Actor[Any, Any] | None, message: Message[Any]) -> int:
+    """The actor's, smaller first; RabbitMQ's ``broker_priority``, where one is given, goes the other way.
+
+    Raises:
+        EnqueueRefused: it is no whole number from 0 to 255, as for RabbitMQ.
+    """
+    declared = actor.options.get("broker_priority") if actor is not None else None
+    urgency = message.options.get("broker_priority", declared)
+    base = actor.priority if actor is not None else 0
+    if urgency is None:
+        return base
+    if type(urgency) is not int or not 0 <= urgency <= MAX_BROKER_PRIORITY:
+        raise EnqueueRefused(
+            f"broker_priority is a whole number from 0 to {MAX_BROKER_PRIORITY}, got {urgency!r}.",
+            hint="Larger goes first, as with RabbitMQ; an actor's priority is smaller first.",
+        )
+    return max(MIN_PRIORITY, base - urgency)
 
 
 def _moment(eta: Any, message: Message[Any], broker: Broker) -> datetime | None:
