@@ -26,10 +26,12 @@ SECONDS = 5.0
 @click.option("--database", "asks_database", is_flag=True, help="The ledger answers, with this release's tables.")
 @pass_globals
 def check(options: Globals, asks_worker: bool, asks_scheduler: bool, ready: bool, asks_database: bool) -> None:
-    """Say whether all is well: exit 0, or 6.
+    """Say whether all is well: exit 0, or 6; 5 when a service is down.
 
-    Without options: settings, ledger, ready index, and whether live workers get their work done. Kinds whose runs died
-    lately because their arguments do not fit are warned of; that is no failure.
+    Without options each part is tried as a worker uses it: a run is recorded and undone, a notification is sent and
+    heard, the ready index takes and gives an entry of its own, the clocks are compared, and live workers are asked
+    whether they get their work done. Kinds whose runs died lately because their arguments do not fit are warned of;
+    that is no failure.
 
     \b
     Example:
@@ -45,14 +47,20 @@ def check(options: Globals, asks_worker: bool, asks_scheduler: bool, ready: bool
         port = settings.ledger_metrics_port
         _ask("scheduler", settings.metrics_host, port, path, "JOBS_LEDGER_METRICS_PORT")
     if asks_database or not (asks_worker or asks_scheduler):
+        from jobs.operations.probe import probe
+
         app = open_app(options)
-        streams.say(f"database: well ({app.database.shown})")
-        if app.ready is not None and not asks_database:
-            app.ready.is_intact()
-            streams.say("index: well")
-        _warn_of_misfits(app)
-        failing = [] if asks_database else _failing(app)
-        app.close()
+        try:
+            if asks_database:
+                streams.say(f"database: well ({app.database.shown})")
+                _warn_of_misfits(app)
+                return
+            for part, says in probe(app):
+                streams.say(f"{part}: {says}")
+            _warn_of_misfits(app)
+            failing = _failing(app)
+        finally:
+            app.close()
         if failing:
             raise CommandFailed(f"workers: {'; '.join(failing)}", exit_code=Exit.UNHEALTHY)
 

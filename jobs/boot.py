@@ -108,7 +108,9 @@ def _ready(settings: Settings, database: Database, clock: Clock) -> ReadyIndex |
     from jobs.ready.guard import GuardedIndex
     from jobs.ready.redis import RedisReadyIndex
 
-    index = RedisReadyIndex(settings.redis_url, prefix=f"{settings.redis_prefix}:", clock=clock)
+    index = RedisReadyIndex(
+        settings.redis_url, prefix=f"{settings.redis_prefix}:", ledger=database.ledger_identity, clock=clock
+    )
     return GuardedIndex(index, clock)
 
 

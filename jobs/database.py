@@ -175,6 +175,15 @@ class Database:
                 self._identity = postgres_server.identity(connection)
         return found == self._identity
 
+    def ledger_identity(self) -> str:
+        """A short word that is this ledger's alone, and its standbys', among all databases of all servers.
+
+        Raises:
+            ServiceDown: the database does not answer.
+        """
+        with self.read() as connection:
+            return postgres_server.ledger_identity(connection, schema=self.schema)
+
     @property
     def _statements_stand_alone(self) -> bool:
         """Whether a statement needs no transaction around it. Asked once a connection is there, which may know."""

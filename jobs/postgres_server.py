@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
 from datetime import datetime
 
@@ -28,6 +29,23 @@ def identity(executor: Executor) -> Server:
         )
     ).one()
     return started, database
+
+
+def ledger_identity(connection: Connection, *, schema: str | None) -> str:
+    """Which ledger this is: its server's own number, its database's and its table's, as twelve hexadecimal digits.
+
+    A standby has the same numbers. A restored dump has others; a server that was copied file by file has not.
+    """
+    may_ask = connection.scalar(text("select has_function_privilege('pg_control_system()', 'execute')"))
+    system = connection.scalar(text("select system_identifier::text from pg_control_system()")) if may_ask else ""
+    database, found = connection.execute(
+        text(
+            "select (select oid::int8 from pg_database where datname = current_database()),"
+            " coalesce(to_regclass(coalesce(quote_ident(cast(:schema as text)) || '.', '') || 'job_runs')::int8, -1)"
+        ),
+        {"schema": schema},
+    ).one()
+    return hashlib.sha256(f"{system} {database} {found}".encode()).hexdigest()[:12]
 
 
 def is_read_only(connection: Connection) -> bool:

@@ -28,6 +28,9 @@ _LIMITS = {
 }
 
 
+_RIGHTS = "Check user and password in JOBS_REDIS_URL, and the rights that docs/postgresql.md names under Redis."
+
+
 class Script:
     """A Lua script of this package, known to the server by its digest."""
 
@@ -119,7 +122,10 @@ def _reason(err: Exception) -> tuple[str, str]:
     refused = (exceptions.AuthenticationError, exceptions.NoPermissionError)
     text = str(err)
     if isinstance(err, refused) or text.startswith(("NOAUTH", "WRONGPASS", "NOPERM")):
-        return f"refuses us: {text}", "Check user, password and rights in JOBS_REDIS_URL; see jobledger check."
+        return (
+            f"refuses us: {text}",
+            _RIGHTS,
+        )
     if isinstance(err, exceptions.TimeoutError):
         return "does not answer in time", "Is it overloaded, frozen, or behind a firewall? The runs are safe."
     if isinstance(err, exceptions.OutOfMemoryError):

@@ -62,6 +62,9 @@ class GuardedIndex:
     def mark_intact(self) -> bool:
         return self._call(self._index.mark_intact)
 
+    def probe(self) -> None:
+        self._call(self._index.probe)
+
     def wipe(self) -> None:
         self._call(self._index.wipe)
 

@@ -76,6 +76,10 @@ class ReadyIndex(Protocol):
         """
         ...
 
+    def probe(self) -> None:
+        """Do once, on entries of its own that are gone afterwards, what adders and takers ask of it."""
+        ...
+
     def wipe(self) -> None:
         """Forget everything, the mark included."""
         ...

@@ -9,13 +9,14 @@ what it lost comes back by the sweep of overdue runs.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
-from datetime import datetime
+from collections.abc import Callable, Iterable, Sequence
+from copy import copy
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from jobs.clock import Clock, SystemClock
-from jobs.errors import ConfigurationError
+from jobs.clock import Clock, SystemClock, new_run_id, new_token
+from jobs.errors import ConfigurationError, ServiceDown
 from jobs.ready.connection import ANSWER_WITHIN_SECONDS, Connections, Script
 from jobs.ready.protocol import ReadyEntry, Taken
 
@@ -29,12 +30,25 @@ MAX_MOVES = 1000
 """Ids that become ready, or are added, in one call of a script. Source: Lua unpacks at most 8,000 values."""
 _MAX_PRIORITY = 1000
 _LOOK = b"look"
+_PROBE, _PROBE_SECONDS, _PROBE_DELAY = "probe", 0.5, timedelta(milliseconds=20)
 
 
 class RedisReadyIndex:
-    """A ``ReadyIndex`` in one Redis server. ``take`` and ``peek`` serve one thread, the rest any."""
+    """A ``ReadyIndex`` in one Redis server. ``take`` and ``peek`` serve one thread, the rest any.
 
-    def __init__(self, url: str, *, prefix: str = "jobs:", clock: Clock | None = None) -> None:
+    Args:
+        ledger: gives the identity of the ledger whose runs these are; it becomes part of every key, so that two
+            ledgers on one server do not take each other's. Asked when first needed, and may raise ``ServiceDown``.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        prefix: str = "jobs:",
+        ledger: Callable[[], str] | None = None,
+        clock: Clock | None = None,
+    ) -> None:
         if not prefix or len(prefix) > 100 or "{" in prefix or "}" in prefix or not prefix.isprintable():
             raise ConfigurationError(
                 f"{prefix!r} cannot be a prefix of keys in Redis.",
@@ -42,7 +56,8 @@ class RedisReadyIndex:
             )
         self._server = Connections(url)
         self._clock = clock or SystemClock()
-        self._base = f"{prefix}{{ready}}:".encode()
+        self._prefix, self._ledger = f"{prefix}{{ready}}:".encode(), ledger
+        self._known_base: bytes | None = None
         self._add, self._take, self._peek = Script("add.lua"), Script("take.lua"), Script("peek.lua")
         self._looked_for: frozenset[str] = frozenset()
         self._look_at = 0.0
@@ -111,6 +126,41 @@ class RedisReadyIndex:
     def mark_intact(self) -> bool:
         return self._server.call("SET", self._key("intact"), "1", "NX") is not None
 
+    def probe(self) -> None:
+        """Ask everything of the server that adders, takers and sweepers ask, in a queue of this call's own.
+
+        Raises:
+            ServiceDown: a command is refused, or what was added does not come back.
+        """
+        trial = copy(self)
+        trial._known_base = self._base + f"probe-{new_token().hex}:".encode()
+        trial._look_at, trial._due_at, trial._more_is_likely = 0.0, math.inf, False
+        entry, taken = ReadyEntry(new_run_id(), _PROBE), [True]
+        try:
+            # The scripts may be known to the server; after its restart they are sent.
+            self._server.call("EVAL", "return 1", 0)
+            taken.append(trial.mark_intact() and trial.is_intact())
+            # By the script, which looks, and then by the blocking wait, which does not.
+            for wait_seconds in (0.0, _PROBE_SECONDS):
+                trial.add([entry])
+                taken.append(bool(trial.peek([_PROBE], 1, skip=0).runs))
+                trial.peek([_PROBE], 1, skip=1)
+                taken.append(bool(trial.take([_PROBE], 1, wait_seconds=wait_seconds).runs))
+                trial._more_is_likely = False
+            soon = entry._replace(run_at=self._clock.now() + _PROBE_DELAY)
+            trial.add([soon], now=self._clock.now())
+            taken.append(bool(trial.take([_PROBE], 1, wait_seconds=_PROBE_SECONDS).runs))
+            trial.forget([(entry.run_id, _PROBE)])
+            self._server.call("SCAN", b"0", "MATCH", _literal(trial._base) + b"*", "COUNT", 1)
+        finally:
+            places = [trial._key("intact"), trial._key("now", _PROBE), trial._key("later", _PROBE)]
+            self._server.call("UNLINK", *places)
+        if not all(taken):
+            raise ServiceDown(
+                f"Redis at {self._server.shown} does not give back what was added to it.",
+                hint="Is something deleting its keys, or is it several servers behind one address?",
+            )
+
     def wipe(self) -> None:
         """Remove every key of the prefix; what others add meanwhile may stay."""
         cursor, pattern = b"0", _literal(self._base) + b"*"
@@ -123,6 +173,14 @@ class RedisReadyIndex:
 
     def close(self) -> None:
         self._server.close()
+
+    @property
+    def _base(self) -> bytes:
+        """What every key of ours begins with."""
+        if self._known_base is None:
+            whose = f"{self._ledger()}:" if self._ledger is not None else ""
+            self._known_base = self._prefix + whose.encode()
+        return self._known_base
 
     def _must_look(self, names: tuple[str, ...]) -> bool:
         look_at = min(self._look_at, self._due_at)

@@ -57,10 +57,11 @@ def test_f15_what_is_hostile_is_refused_or_comes_back_and_nothing_is_stuck(
             enqueue_runs(fleet.app, [one])
         except JobsError as error:
             refused[type(error).__name__] += 1
+    base = f"jobs:{{ready}}:{fleet.app.database.ledger_identity()}"
     with redis.Redis.from_url(valkey.url) as client:
         for _ in range(count // 20):
             place = rng.choice(["now", "later"])
-            client.zadd(f"jobs:{{ready}}:{place}:load", {hostile.member(rng): rng.choice([0, -1e15, 1e300, "-inf"])})
+            client.zadd(f"{base}:{place}:load", {hostile.member(rng): rng.choice([0, -1e15, 1e300, "-inf"])})
     for n in range(NEIGHBOURS // 2, NEIGHBOURS):
         Effect(n=n, seed=load.seed, failing=0.0).enqueue()
     fleet.fault()

@@ -348,7 +348,7 @@ def test_what_a_busy_worker_has_no_thread_for_stays_in_its_place(fleet, redis_ur
     urgent = Note(n=999).enqueue(priority=-10).id
     assert wait_until(lambda: counts(fleet).get(RunState.RUNNING) == 2, seconds=SOON)
 
-    other = RedisReadyIndex(redis_url)
+    other = RedisReadyIndex(redis_url, ledger=fleet.database.ledger_identity)
     until = time.monotonic() + 0.5
     while time.monotonic() < until:
         waiting = [run_id for run_id, _ in other.peek(["default"], 20, skip=0).runs]
