@@ -152,7 +152,8 @@ async def _once(request: Request, key: str, inner: Handler) -> Response:
     if not key.isascii() or not key.isprintable() or " " in key or not 1 <= len(key) <= MAX_KEY:
         return await inner(request)  # Which refuses it.
     identity = await run_in_threadpool(identify, request, None)
-    fingerprint = _fingerprint(request, await request.body())
+    body = await request.body()
+    fingerprint = _fingerprint(request, body)
     answered = await run_in_threadpool(once.begin, house.app, identity.operator, key, fingerprint)
     if answered is not None:
         return _again(answered)
@@ -163,8 +164,18 @@ async def _once(request: Request, key: str, inner: Handler) -> Response:
         if not isinstance(error, ServiceDown) or isinstance(error, LedgerBusy):
             await run_in_threadpool(_end, request, identity.operator, key, None)
         raise
-    await run_in_threadpool(_end, request, identity.operator, key, response if response.status_code < 300 else None)
+    # What was only looked at is not kept: it shows runs, whose data may be erased any moment.
+    is_kept = response.status_code < 300 and not _is_rehearsal(body)
+    await run_in_threadpool(_end, request, identity.operator, key, response if is_kept else None)
     return response
+
+
+def _is_rehearsal(body: bytes) -> bool:
+    try:
+        asked = json.loads(body or b"null")
+    except ValueError:
+        return False
+    return isinstance(asked, dict) and asked.get("dry_run") is True
 
 
 def _end(request: Request, operator: Operator, key: str, response: Response | None) -> None:

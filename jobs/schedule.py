@@ -38,6 +38,7 @@ from typing import Any, Literal, TypeAlias, get_args
 from jobs.cron import calendar
 from jobs.duration import MAX_DURATION
 from jobs.errors import DefinitionError
+from jobs.naming import MAX_NAME, WANTED, is_name
 from jobs.zones import FIRST_YEAR, LAST_YEAR, zone
 
 CatchUp: TypeAlias = Literal["latest", "skip", "all"]
@@ -48,7 +49,6 @@ MIN_INTERVAL = timedelta(seconds=1)
 """The shortest ``Every``. Source: decision; each slot is a row, a shorter beat is a loop."""
 DEFAULT_MAX_CATCH_UP = 100
 """How many missed slots ``catch_up="all"`` fires at most. Source: decision."""
-MAX_NAME = 200
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,10 +84,8 @@ class _Schedule:
 
     def __post_init__(self) -> None:
         of = type(self).__name__
-        if self.name is not None and not _is_name(self.name):
-            raise DefinitionError(
-                f"{of}(name=…) is 1 to {MAX_NAME} printable characters, no blanks around, got {self.name!r}."
-            )
+        if self.name is not None and not is_name(self.name):
+            raise DefinitionError(f"{of}(name=…) is 1 to {MAX_NAME} {WANTED}, got {self.name!r}.")
         for option, allowed in (("catch_up", get_args(CatchUp)), ("overlap", get_args(Overlap))):
             chosen = getattr(self, option)
             if chosen not in allowed:
@@ -159,10 +157,6 @@ class At(_Schedule):
 
 
 Schedule: TypeAlias = Cron | Every | At
-
-
-def _is_name(name: object) -> bool:
-    return isinstance(name, str) and 0 < len(name) <= MAX_NAME and name.isprintable() and name == name.strip()
 
 
 def _check_span(span: object, what: str, *, least: timedelta) -> None:

@@ -20,6 +20,7 @@ LAYERS: tuple[frozenset[str], ...] = (
             "jobs.size",
             "jobs.unique",
             "jobs.visible",
+            "jobs.naming",
             "jobs.equality",
             "jobs.served",
             "jobs.redact",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from enum import Enum
 from typing import Annotated
+from urllib.parse import quote
 from uuid import UUID
 
 from fastapi import APIRouter, Query, Response
@@ -46,7 +47,7 @@ def create_user(app: Ledger, by: By, body: NewUser, response: Response) -> Envel
     made = users.create_user(
         app, by, body.name, password=body.password, role=body.role, reason=body.reason, lasts=lasts
     )  # fmt: skip
-    response.headers["Location"] = f"/v1/users/{made.name}"
+    response.headers["Location"] = f"/v1/users/{quote(made.name, safe='')}"
     return Envelope(data=User.model_validate(made))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Annotated, Literal
+from urllib.parse import quote
 
 from fastapi import APIRouter, Query, Response
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
@@ -71,7 +72,7 @@ def create_schedule(app: Ledger, by: By, body: NewSchedule, response: Response) 
     """409 where the name is taken."""
     view = schedule_edit.new_schedule(app, body.name, body.kind, body.arguments, body.when.data(), queue=body.queue,
                                   priority=body.priority, by=by, reason=body.reason)  # fmt: skip
-    response.headers["Location"] = f"/v1/schedules/{view.record.name}"
+    response.headers["Location"] = f"/v1/schedules/{quote(view.record.name, safe='')}"
     return Envelope(data=Schedule.of(view))
 
 

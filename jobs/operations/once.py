@@ -1,18 +1,21 @@
 """Once: a request that comes again with its Idempotency-Key is answered as it was, and not done again.
 
-Only what did something is kept, for a day, by operator. The key is taken in a transaction before the work and the
+Only what did something is kept, for a day, by operator and by what their credential allows: a narrow token is not told
+what a wide one was. The key is taken in a transaction before the work and the
 answer written in one after it: should the process die between the two, nobody knows how the request ended, and that is
 what its key answers then.
 """
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from datetime import timedelta
 
 from jobs.app import App
 from jobs.errors import Conflict
 from jobs.ledger import requests
+from jobs.ledger.requests import RequestKey
 from jobs.operations.operator import Operator
 
 KEPT = timedelta(days=1)
@@ -37,7 +40,7 @@ def begin(app: App, operator: Operator, key: str, fingerprint: str) -> Answered 
     """
     now = app.clock.now()
     with app.database.write(urgent=True) as connection:
-        found = requests.claim(connection, operator.name, key, fingerprint, now=now, kept=KEPT)
+        found = requests.claim(connection, _key(operator, key), fingerprint, now=now, kept=KEPT)
         if found is None:
             requests.sweep(connection, before=now - KEPT)
     if found is None:
@@ -51,13 +54,20 @@ def begin(app: App, operator: Operator, key: str, fingerprint: str) -> Answered 
             "A request with this Idempotency-Key began, and nobody knows how it ended.",
             hint="Look into the audit; then, if it did nothing, use another key.",
         )
-    return Answered(found.status, found.answer or "")
+    if found.answer is None:
+        raise Conflict("The request was done, and what it was answered was erased.", hint="Look into the audit.")
+    return Answered(found.status, found.answer)
 
 
 def end(app: App, operator: Operator, key: str, answered: Answered | None) -> None:
     """Keep the answer; None: it did nothing, and the key is free again."""
     with app.database.write(urgent=True) as connection:
         if answered is None:
-            requests.forget(connection, operator.name, key)
+            requests.forget(connection, _key(operator, key))
         else:
-            requests.answer(connection, operator.name, key, status=answered.status, text=answered.text)
+            requests.answer(connection, _key(operator, key), status=answered.status, text=answered.text)
+
+
+def _key(operator: Operator, key: str) -> RequestKey:
+    allowed = ",".join(sorted(operator.permissions))
+    return RequestKey(operator.name, key, hashlib.sha256(allowed.encode()).hexdigest()[:16])

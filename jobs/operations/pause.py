@@ -13,6 +13,7 @@ from jobs.ledger import audit, queues
 from jobs.operations.names import known_names
 from jobs.operations.note import check_reason
 from jobs.operations.operator import Operator, Permission
+from jobs.options import MAX_KIND, MAX_QUEUE, check_name
 
 
 def pause(
@@ -67,6 +68,8 @@ def _check(app: App, operator: Operator, what: str, name: str, reason: str | Non
         near = difflib.get_close_matches(name, known, n=1)
         hint = f"Did you mean {near[0]!r}?" if near else "To pause it before its first run, say --new."
         raise NotFound(f"No run and no worker knows the {what} {name!r}.", hint=hint)
+    if name not in known:
+        check_name(name, what=what, longest=MAX_KIND if what == "kind" else MAX_QUEUE)
 
 
 def _pause(now: datetime, by: str, reason: str | None, until: datetime | None) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from typing import Any
 from uuid import UUID
 
 from jobs.ledger import purge as purging
+from jobs.ledger import requests
 from jobs.ledger.audit import Note
 from jobs.ledger.records import RunRecord
 from jobs.ledger.versions import Version
@@ -53,6 +54,8 @@ class Purge:
         step = Step()
         refused = self.refusals(session, before)
         gone = (purging.erase if self.erase else purging.hide)(session, sorted(before))
+        if self.erase:
+            requests.blank(session)
         for run_id in before:
             if run_id in gone:
                 step.notes.append(Note(run_id))

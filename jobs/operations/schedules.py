@@ -21,10 +21,11 @@ from jobs.ledger.insert import insert_runs
 from jobs.ledger.records import NewRun
 from jobs.ledger.schedules import ScheduleRecord
 from jobs.ledger.slots import NewSlot, record_slots
+from jobs.naming import MAX_NAME, WANTED, is_name
 from jobs.operations.note import note
 from jobs.operations.operator import Operator, Permission
 from jobs.operations.schedule_views import ScheduleView, views
-from jobs.schedule import MAX_NAME, Schedule
+from jobs.schedule import Schedule
 from jobs.schedule_data import from_data, to_data, write_data
 from jobs.slots import next_slot
 
@@ -42,8 +43,8 @@ def create_schedule(
     """
     by.need(Permission.SCHEDULES_WRITE)
     name = str(columns["name"])
-    if not name or len(name) > MAX_NAME or not name.isprintable() or name != name.strip():
-        raise DefinitionError(f"A schedule's name is 1 to {MAX_NAME} printable characters, got {name!r}.")
+    if not is_name(name):
+        raise DefinitionError(f"A schedule's name is 1 to {MAX_NAME} {WANTED}, got {name!r}.")
     with app.database.write() as connection:
         moment = schedules.ledger_moment(connection)
         first = _first(schedule, moment)

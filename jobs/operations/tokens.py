@@ -15,6 +15,7 @@ from jobs.ledger import tokens
 from jobs.ledger.family import end_made, is_made_by
 from jobs.ledger.schedules import ledger_moment
 from jobs.ledger.tokens import Token
+from jobs.naming import WANTED, is_name
 from jobs.operations.authority import hold
 from jobs.operations.note import check_reason, note
 from jobs.operations.operator import ROLES, Operator, Permission
@@ -62,8 +63,8 @@ def create_token(
         raise Forbidden(f"A token of {user} cannot allow {', '.join(beyond)}.", hint="Neither may its user, or you.")
     if not timedelta(0) < lasts <= LONGEST:
         raise CredentialRefused(f"A token lasts up to {format_duration(LONGEST)}, not {format_duration(lasts)}.")
-    if not 1 <= len(name.strip()) <= 100 or not name.isprintable():
-        raise CredentialRefused("A token has a name of 1 to 100 characters, by which it is known.")
+    if not is_name(name.strip(), longest=100):
+        raise CredentialRefused(f"A token's name is 1 to 100 {WANTED}, got {name[:100]!r}.")
     maker = operator.credential if operator.credential is not None and operator.credential.is_token else None
     until = now + lasts
     for parent, bound in (

@@ -17,6 +17,7 @@ from jobs.operations.operator import ROLES as PERMISSIONS
 from jobs.operations.operator import Operator
 from jobs.operations.tokens import create_token
 from tests.admin_api.conftest import MakeClient, StepClock
+from tests.waiting import wait_until
 
 RUN = {"kind": "Mail", "arguments": {}}
 KEY = {"Idempotency-Key": "order-7"}
@@ -156,3 +157,83 @@ def test_two_keys_are_refused(admin: TestClient) -> None:
     answer = admin.post("/v1/runs", json=RUN, headers=[("Idempotency-Key", "a-key"), ("Idempotency-Key", "b-key")])
 
     assert answer.status_code == 422
+
+
+def secret_of(app: App, shell: Operator, *permissions: str) -> str:
+    return create_token(
+        app, shell, user="the-admin", name="n", permissions=permissions, lasts=timedelta(days=1)
+    )[1]  # fmt: skip
+
+
+def test_a_narrow_token_is_not_told_what_a_wide_one_was(
+    app: App, admin: TestClient, make_client: MakeClient, shell: Operator
+) -> None:
+    """K2.6: the same user, the same key and the same body."""
+    narrow = make_client(secret_of(app, shell, "runs:read"))
+    dry = {"selector": {"all": True}, "dry_run": True}
+    for path, body in (("/v1/runs", RUN), ("/v1/cancellations", dry), ("/v1/replays", {"selector": {"all": True}})):
+        key = {"Idempotency-Key": path}
+        wide = admin.post(path, json=body, headers=key)
+        answer = narrow.post(path, json=body, headers=key)
+
+        assert wide.status_code < 300, wide.text
+        assert (answer.status_code, answer.json()["data"]) == (403, None)
+    assert len(runs(admin)) == 1
+
+
+def test_another_token_that_allows_the_same_is_told_the_same(
+    app: App, admin: TestClient, make_client: MakeClient, shell: Operator
+) -> None:
+    other = make_client(secret_of(app, shell, *PERMISSIONS["admin"]))
+
+    first, again = admin.post("/v1/runs", json=RUN, headers=KEY), other.post("/v1/runs", json=RUN, headers=KEY)
+
+    assert first.json()["data"] == again.json()["data"]
+    assert again.headers["idempotent-replayed"] == "true"
+
+
+def kept(app: App) -> list[str]:
+    with app.database.read() as connection:
+        return [str(one) for one in connection.exec_driver_sql("select answer from operator_requests").scalars()]
+
+
+def test_a_dry_run_is_not_kept(app: App, admin: TestClient) -> None:
+    """K2.6: it shows arguments, and did nothing."""
+    admin.post("/v1/runs", json={"kind": "Mail", "arguments": {}, "tags": ["a-persons-name"]})
+    dry = {"selector": {"all": True}, "dry_run": True}
+
+    answers = [admin.post("/v1/cancellations", json=dry, headers=KEY) for _ in range(2)]
+
+    assert "a-persons-name" in answers[0].text
+    assert [one.headers.get("idempotent-replayed") for one in answers] == [None, None]
+    assert kept(app) == []
+
+
+def test_what_is_erased_is_erased_from_kept_answers_too(app: App, admin: TestClient) -> None:
+    """K2.6"""
+    run = admin.post("/v1/runs", json=RUN, headers={"Idempotency-Key": "run"}).json()["data"]["id"]
+    schedule = {"name": "s", "kind": "Mail", "arguments": {}, "when": {"type": "every", "interval_seconds": 60}}
+    made = admin.post("/v1/schedules", json={**schedule, "name": "a-persons-name"}, headers=KEY)
+    assert (made.status_code, sum("a-persons-name" in one for one in kept(app))) == (201, 1)
+    assert ends(admin, "cancellations", {"selector": {"id": [run]}})
+
+    assert ends(admin, "purges", {"selector": {"id": [run]}, "erase": True})
+
+    assert not any("a-persons-name" in one for one in kept(app))
+    again = admin.post("/v1/schedules", json={**schedule, "name": "a-persons-name"}, headers=KEY)
+    assert (again.status_code, "erased" in again.json()["error"]["message"]) == (409, True)
+    # An answer that says an id alone is kept.
+    assert admin.post("/v1/runs", json=RUN, headers={"Idempotency-Key": "run"}).json()["data"]["id"] == run
+
+
+def ends(client: TestClient, place: str, body: dict[str, Any]) -> bool:
+    """Begins an action, and waits until it has ended; whether it did what it was asked to."""
+    action = client.post(f"/v1/{place}", json=body).json()["data"]["id"]
+    found: dict[str, Any] = {}
+
+    def is_over() -> bool:
+        found.update(client.get(f"/v1/{place}/{action}").json()["data"])
+        return bool(found["state"] != "running")
+
+    assert wait_until(is_over, seconds=20)
+    return bool(found["state"] == "finished" and found["done"] == 1)

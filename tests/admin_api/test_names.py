@@ -1,0 +1,98 @@
+"""Whatever can be made under a name can be reached by it, or it is refused; names are encoded in headers. (K2.7)"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import Any
+from urllib.parse import quote
+
+import pytest
+from starlette.testclient import TestClient
+
+from jobs import Cron, Job, registry
+from jobs.app import App
+from jobs.errors import DefinitionError
+from jobs.naming import is_name
+from jobs.operations.operator import Operator, Permission
+from jobs.operations.tokens import create_token
+from tests.admin_api.conftest import PASSWORD, MakeClient
+
+NAMES = [
+    "nightly", "every half hour", "naïve", "夜間の報告", "отчёт", "🦊", "100%", "a?b#c", "a&b=c", "..a",
+    "previews", "current", "new", "'\"<b>", "a;b", "a\\b", "+1", "~", "a:b", "x" * 200,
+]  # fmt: skip
+REFUSED = ["a/b", "/", "/a", "a/", ".", "..", "", " a", "a ", "a\nb", "a\x00b", "\u202ea\u202c", "x" * 201]
+
+
+@pytest.fixture(autouse=True)
+def mail() -> Iterator[None]:
+    class Mail(Job):
+        def perform(self) -> None: ...
+
+    yield
+    registry.forget("Mail")
+
+
+@pytest.fixture
+def admin(app: App, make_client: MakeClient, users: dict[str, str], shell: Operator) -> TestClient:
+    return make_client(
+        create_token(app, shell, user="the-admin", name="t", permissions=sorted(Permission), lasts=timedelta(days=1))[
+            1
+        ]  # fmt: skip
+    )
+
+
+def schedule(name: str) -> dict[str, Any]:
+    return {"name": name, "kind": "Mail", "when": {"type": "every", "interval_seconds": 60}}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_schedule_that_is_made_is_reached_by_what_its_answer_says(admin: TestClient, name: str) -> None:
+    key = {"Idempotency-Key": "once"}
+    made, again = (admin.post("/v1/schedules", json=schedule(name), headers=key) for _ in range(2))
+
+    assert (made.status_code, again.status_code) == (201, 201), made.text
+    where = made.headers["location"]
+    assert where == again.headers["location"] == f"/v1/schedules/{quote(name, safe='')}"
+    assert admin.get(where).json()["data"]["name"] == name
+    assert admin.patch(where, json={"priority": 1}).status_code == 200
+    assert admin.put(f"{where}/pause", json={}).status_code == 204
+    assert admin.delete(f"{where}/pause").status_code == 204
+    assert admin.post(f"{where}/runs", json={}).status_code == 201
+    assert [admin.get(f"{where}/{one}").status_code for one in ("slots", "previews")] == [200, 200]
+    assert admin.delete(where).status_code == 204
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_a_name_that_no_address_holds_is_refused_of_whatever_it_is(admin: TestClient, name: str) -> None:
+    token = {"user": "the-admin", "name": name, "permissions": ["runs:read"], "lasts_days": 0.5}
+    user = {"name": name, "role": "viewer", "password": PASSWORD}
+
+    assert admin.post("/v1/schedules", json=schedule(name)).status_code == 422
+    assert admin.post("/v1/runs", json={"kind": "Mail", "queue": name}).status_code == 422
+    with pytest.raises(DefinitionError):
+        Cron("@daily", name=name)
+    with pytest.raises(DefinitionError):
+        type("Other", (Job,), {"perform": lambda self: None}, kind=name or " ")
+    if name == name.strip():
+        # Blanks around those are no part of the name.
+        assert admin.post("/v1/tokens", json=token).status_code == 422
+        assert admin.post("/v1/users", json=user).status_code == 422
+        path = f"/v1/queues/{quote(name, safe='')}/pause"
+        assert admin.put(path, json={"is_new": True}).status_code in (404, 405, 422)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_queue_or_kind_that_may_be_paused_may_be_resumed(admin: TestClient, name: str) -> None:
+    for what in ("queues", "kinds"):
+        path = f"/v1/{what}/{quote(name, safe='')}/pause"
+        paused = admin.put(path, json={"is_new": True}).status_code
+
+        assert paused in (200, 422)
+        assert admin.delete(path).status_code == (204 if paused == 200 else 409)
+
+
+def test_the_rule_is_one() -> None:
+    assert [one for one in NAMES if not is_name(one)] == []
+    assert [one for one in REFUSED if is_name(one)] == []
