@@ -23,6 +23,8 @@ from jobs.operations.sign_in import Identity
 
 ACCESS_LASTS = timedelta(minutes=15)
 ALGORITHM, ISSUER = "HS256", "jobledger"
+READING = frozenset({"GET", "HEAD"})
+NOT_COUNTED = ("/v1/sessions", "/sign-out", "/theme")
 bearer = HTTPBearer(auto_error=False, description="An access token from POST /v1/sessions, or a machine token.")
 
 
@@ -64,6 +66,7 @@ def identify(request: Request, given: Annotated[object, Depends(bearer)] = None)
 
     Raises:
         Unauthenticated: nobody known.
+        TooManyRequests: it would change something, and they have asked for that too often.
     """
     house = house_of(request)
     # Not what the scheme parsed: a header that comes twice is refused, not chosen from.
@@ -79,7 +82,20 @@ def identify(request: Request, given: Annotated[object, Depends(bearer)] = None)
     else:
         identity = sign_in.by_session(house.app, read_access(house, secret))
     request.state.operator = identity.operator
+    count_act(request, identity)
     return identity
+
+
+def count_act(request: Request, identity: Identity) -> None:
+    """Count a request that changes something, once however often who asks is looked up; signing out is always taken.
+
+    Raises:
+        TooManyRequests: the credential, or its user, has asked too often.
+    """
+    is_act = request.method not in READING and not request.url.path.startswith(NOT_COUNTED)
+    if is_act and not getattr(request.state, "is_counted", False):
+        house_of(request).rates.take(identity.operator)
+        request.state.is_counted = True
 
 
 async def operator_of(identity: Annotated[Identity, Depends(identify)]) -> Operator:

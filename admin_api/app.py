@@ -21,8 +21,10 @@ from jobs.app import App
 def make_api(app: App) -> ASGIApp:
     """The whole, guarded: what a server runs."""
     settings = app.settings
+    routes = make_routes(app)
     return Guard(
-        make_routes(app), hosts=settings.api_hosts, is_behind_tls=settings.api_behind_tls, clock=app.clock
+        routes, hosts=settings.api_hosts, is_behind_tls=settings.api_behind_tls, clock=app.clock,
+        is_crowded=routes.state.house.doorway.is_full,
     )  # fmt: skip
 
 
@@ -34,6 +36,7 @@ def make_routes(app: App) -> FastAPI:
     async def lifespan(api: FastAPI) -> AsyncIterator[None]:
         yield
         await run_in_threadpool(house.desk.close)
+        await run_in_threadpool(house.doorway.close)
         await run_in_threadpool(house.figures.close)
 
     api = FastAPI(

@@ -83,20 +83,26 @@ def answer_error(error: errors.JobsError, *, request_id: str) -> JSONResponse:
     """An error of ours as an answer."""
     status = status_of(error)
     message, hint = error.message, error.hint
-    if status >= 500:
+    if status >= 500 and not isinstance(error, errors.Overloaded):
         log.warning("A request failed.", extra={"request_id": request_id, "code": error.code, "error": str(error)})
         # Where the database is, and what it said, is for the log.
         message, hint = "The ledger does not serve us now." if status == 503 else "This went wrong.", "Try again."
     headers: dict[str, str] = {}
-    if isinstance(error, errors.TooManyTries):
-        headers["Retry-After"] = str(error.retry_after_seconds)
-    elif status == 503:
-        headers["Retry-After"] = str(_BUSY_SECONDS)
+    wait = retry_after(error)
+    if wait is not None:
+        headers["Retry-After"] = str(wait)
     elif status == 401:
         headers["WWW-Authenticate"] = "Bearer"
     details = _details(error)
     body = failure(error.code, message, request_id=request_id, hint=hint, details=details)
     return JSONResponse(body, status, headers)
+
+
+def retry_after(error: errors.JobsError) -> int | None:
+    """After how many seconds it may go well, where that can be said."""
+    if isinstance(error, errors.TooManyTries):
+        return error.retry_after_seconds
+    return _BUSY_SECONDS if status_of(error) == 503 else None
 
 
 def _details(error: errors.JobsError) -> list[dict[str, Any]]:

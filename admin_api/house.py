@@ -8,7 +8,9 @@ from typing import Annotated
 from fastapi import Depends, Request
 
 from admin_api.desk import Desk
+from admin_api.doorway import Doorway
 from admin_api.kept import Kept
+from admin_api.rates import Rates
 from jobs.app import App
 from jobs.clock import new_secret
 from jobs.observe.ledger_metrics import LedgerMetrics
@@ -18,20 +20,23 @@ from jobs.operations.figures import Figures
 @dataclass(frozen=True, slots=True)
 class House:
     """The App of this process, the key that signs its access tokens, what it keeps of figures and of pages, what it
-    does in the background, and the ledger's metrics."""
+    does in the background, who signs in, the ledger's metrics, and how often who may ask for changes."""
 
     app: App
     signing_key: str
     figures: Figures
     kept: Kept
     desk: Desk
+    doorway: Doorway
     metrics: LedgerMetrics
+    rates: Rates
 
     @classmethod
     def over(cls, app: App) -> House:
         return cls(
-            app, app.settings.api_secret or new_secret(), Figures(app), Kept(app.clock), Desk(), LedgerMetrics(app)
-        )
+            app, app.settings.api_secret or new_secret(), Figures(app), Kept(app.clock), Desk(), Doorway(),
+            LedgerMetrics(app), Rates(app),
+        )  # fmt: skip
 
     def drop(self) -> None:
         """Forget what is kept of the ledger: it was changed."""

@@ -21,6 +21,7 @@ from fastapi.responses import Response
 from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
 
+from admin_api.access import READING as READS
 from admin_api.access import identify
 from admin_api.envelope import Envelope
 from admin_api.failing import ANSWERS
@@ -31,7 +32,6 @@ from jobs.operations import once
 from jobs.operations.operator import Operator
 
 Handler = Callable[[Request], Coroutine[Any, Any, Response]]
-READS = frozenset({"GET", "HEAD"})
 SIGNING_IN = "/v1/sessions"
 MAX_KEY = 100
 KEY_PATTERN = r"^[!-~]{1,100}$"
@@ -96,7 +96,7 @@ def _answers(path: str, methods: frozenset[str]) -> dict[int | str, dict[str, An
     if "{" in path:
         statuses |= {404, 409}
     if not methods <= READS:
-        statuses |= {404, 409, 413}
+        statuses |= {404, 409, 413, 429}
     found: dict[int | str, dict[str, Any]] = {status: ANSWERS[status] for status in sorted(statuses)}
     if methods <= READS:
         found[304] = {"description": "What you have (If-None-Match) is what there is."}

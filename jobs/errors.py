@@ -14,6 +14,7 @@ JobsError
 ├── CredentialRefused         a name, a password or a token that cannot be
 ├── Unauthenticated           nobody knows who asks
 ├── TooManyTries              signing in was tried too often
+│   └── TooManyRequests       so many requests that change something may not come in so short a time
 ├── Forbidden                 the operator may not do this
 ├── NotFound                  no such run, kind, queue, worker
 ├── Ambiguous                 a short id that more than one run has
@@ -21,6 +22,7 @@ JobsError
 ├── LeaseLost                 another attempt has the run, or it has ended
 ├── LedgerRefused             the database refuses what it was given to hold
 ├── ServiceDown               a server does not answer, or refuses us
+│   ├── Overloaded            more passwords are to be hashed than this process hashes at once
 │   └── LedgerBusy            the ledger is locked for longer than the time limit
 │       └── KeyBusy           another transaction holds the key, and has not committed in time
 ├── NotEnded                  a run that was waited for has not ended in time
@@ -158,6 +160,12 @@ class TooManyTries(JobsError):
         self.retry_after_seconds = retry_after_seconds
 
 
+class TooManyRequests(TooManyTries):
+    """A token, or a user, has asked for more changes than may be asked for in so short a time."""
+
+    code = "too_many_requests"
+
+
 class Forbidden(JobsError):
     code = "forbidden"
 
@@ -192,6 +200,12 @@ class LedgerRefused(JobsError):
 
 class ServiceDown(JobsError):
     code = "service_down"
+
+
+class Overloaded(ServiceDown):
+    """More passwords are to be hashed than this process hashes at once; nothing was looked at."""
+
+    code = "overloaded"
 
 
 class LedgerBusy(ServiceDown):

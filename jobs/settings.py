@@ -163,6 +163,12 @@ class Settings(BaseModel):
         min_length=32,
         description="Signs access tokens; the same for every API process. Unset: one a process.",
     )
+    api_token_rate: int = Field(
+        300, ge=0, le=10**6, description="Requests that change something, a minute and token or session; 0: no limit."
+    )
+    api_user_rate: int = Field(
+        600, ge=0, le=10**6, description="Requests that change something, a minute and user; 0: no limit."
+    )
     api_read_only: bool = Field(False, description="The API and its pages show, and change nothing.")
 
     @field_validator("metrics_buckets")

@@ -15,6 +15,7 @@ from fastapi.concurrency import run_in_threadpool
 from starlette.datastructures import FormData
 from starlette.responses import Response
 
+from admin_api.access import count_act
 from admin_api.house import House, house_of
 from jobs.errors import Forbidden, JobsError, Unauthenticated
 from jobs.operations import sign_in
@@ -89,6 +90,9 @@ def from_us(request: Request) -> None:
 
 async def read_form(request: Request, ours: Annotated[None, Depends(from_us)]) -> AsyncIterator[FormData]:
     """What a form sent, if it was ours. What is kept is dropped after it: it may have changed."""
+    who = getattr(request.state, "visitor", None)
+    if isinstance(who, Identity):
+        count_act(request, who)
     try:
         yield await request.form(max_fields=MAX_FIELDS, max_files=0)
     finally:

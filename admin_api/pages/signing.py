@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from fastapi import Request
 from fastapi.responses import RedirectResponse, Response
 
 from admin_api.access import Address
+from admin_api.failing import retry_after, status_of
 from admin_api.house import TheHouse
 from admin_api.pages.door import Form, Visitor, forget, local_path, remember
 from admin_api.pages.render import THEME_COOKIE, THEMES, page
 from admin_api.pages.router import page_router
-from jobs.errors import JobsError, TooManyTries, Unauthenticated
+from jobs.errors import JobsError, Overloaded, TooManyTries, Unauthenticated
 from jobs.operations import sign_in
 
 router = page_router()
@@ -23,16 +26,19 @@ def show_sign_in(request: Request, house: TheHouse, next: str | None = None) -> 
 
 
 @router.post("/sign-in")
-def sign_in_here(request: Request, house: TheHouse, address: Address, form: Form) -> Response:
+async def sign_in_here(request: Request, house: TheHouse, address: Address, form: Form) -> Response:
     """Where one wanted to go, with a session; or the page again, with what is wrong."""
     name, following = str(form.get("name", "")), str(form.get("next", "/"))
+    password = str(form.get("password", ""))
     try:
-        opened = sign_in.sign_in(house.app, name, str(form.get("password", "")), kind="page", address=address)
-    except (Unauthenticated, TooManyTries) as error:
-        status = 429 if isinstance(error, TooManyTries) else 401
-        answer = _sign_in_page(request, next=following, error=error, name=name, status=status)
-        if isinstance(error, TooManyTries):
-            answer.headers["Retry-After"] = str(error.retry_after_seconds)
+        opened = await house.doorway.run(
+            partial(sign_in.sign_in, house.app, name, password, kind="page", address=address)
+        )  # fmt: skip
+    except (Unauthenticated, TooManyTries, Overloaded) as error:
+        answer = _sign_in_page(request, next=following, error=error, name=name, status=status_of(error))
+        wait = retry_after(error)
+        if wait is not None:
+            answer.headers["Retry-After"] = str(wait)
         return answer
     return _into(house, opened, local_path(following))
 

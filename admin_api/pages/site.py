@@ -9,6 +9,7 @@ from starlette.staticfiles import StaticFiles
 from admin_api import prefix
 from admin_api.house import House
 from admin_api.pages import (
+    account,
     actions,
     audit,
     failing,
@@ -29,6 +30,7 @@ from admin_api.pages.render import STATIC
 
 PAGES = (
     signing, overview, runs, actions, run, groups, queues, workers, schedules, kinds, audit, health, users,
+    account,
 )  # fmt: skip
 A_YEAR = 365 * 86400
 

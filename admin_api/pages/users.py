@@ -13,7 +13,7 @@ from admin_api.pages.door import Form, Visitor
 from admin_api.pages.render import page
 from admin_api.pages.router import page_router
 from jobs.errors import Conflict, CredentialRefused, Forbidden, JobsError, NotFound
-from jobs.operations import tokens, users
+from jobs.operations import sessions, tokens, users
 from jobs.operations.operator import ROLES, Operator
 
 router = page_router()
@@ -70,6 +70,12 @@ def create_token(request: Request, app: Ledger, visitor: Visitor, name: str, for
 @router.post("/users/{name}/tokens/{token_id}")
 def revoke_token(app: Ledger, visitor: Visitor, name: str, token_id: UUID, form: Form) -> Response:
     tokens.revoke_token(app, visitor.operator, token_id)
+    return RedirectResponse(f"/users/{name}", 303)
+
+
+@router.post("/users/{name}/sessions/{session_id}")
+def end_session(app: Ledger, visitor: Visitor, name: str, session_id: UUID, form: Form) -> Response:
+    sessions.end_session(app, visitor.operator, session_id)
     return RedirectResponse(f"/users/{name}", 303)
 
 
@@ -130,6 +136,9 @@ def _user_page(
         status=status,
         user=user,
         tokens=tokens.list_tokens(app, visitor.operator, user=user.name),
+        sessions=sessions.list_sessions(app, visitor.operator, user=user.name, limit=100),
+        current=visitor.session_id,
+        place=f"/users/{user.name}/sessions",
         roles=list(ROLES),
         permissions=sorted(ROLES[user.role]),
         problem=problem,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from functools import partial
 from typing import Annotated, Literal
 from uuid import UUID
 
@@ -17,7 +18,7 @@ from admin_api.paging import Paging, page
 from admin_api.route import Route
 from admin_api.shapes.base import Because, Given, Shape
 from jobs.operations import sessions as service
-from jobs.operations import sign_in
+from jobs.operations import sign_in, users
 from jobs.operations.sign_in import Opened
 
 router = APIRouter(prefix="/v1/sessions", tags=["sessions"], route_class=Route)
@@ -26,6 +27,11 @@ router = APIRouter(prefix="/v1/sessions", tags=["sessions"], route_class=Route)
 class SignIn(Given):
     name: str = Field(max_length=200, examples=["ada"])
     password: str = Field(max_length=1000, examples=["correct horse battery staple"])
+
+
+class OwnPassword(Given):
+    password: str = Field(max_length=1000, description="The one so far.", examples=["correct horse battery staple"])
+    new_password: str = Field(max_length=1000, examples=["another correct horse battery"])
 
 
 class Refresh(Given):
@@ -65,9 +71,11 @@ class Me(BaseModel):
 
 
 @router.post("", status_code=201, summary="Sign in", responses={429: ANSWERS[429]})
-def create_session(house: TheHouse, address: Address, body: SignIn) -> Envelope[Session]:
-    """Five failed tries an account, or an address, within 15 minutes, and it answers 429 for a while."""
-    return _opened(house, sign_in.sign_in(house.app, body.name, body.password, kind="api", address=address))
+async def create_session(house: TheHouse, address: Address, body: SignIn) -> Envelope[Session]:
+    """After five failed tries at an account from an address, or from an address, it answers 429 for a while: a minute,
+    and twice as long after each more, up to 15. 503: too many sign in at once."""
+    work = partial(sign_in.sign_in, house.app, body.name, body.password, kind="api", address=address)
+    return _opened(house, await house.doorway.run(work))
 
 
 @router.post("/refreshes", status_code=201, summary="Refresh")
@@ -79,6 +87,16 @@ def refresh_session(house: TheHouse, body: Refresh) -> Envelope[Session]:
 @router.get("/current", summary="Who am I?")
 def read_session(who: Who) -> Envelope[Me]:
     return Envelope(data=Me(name=who.operator.name, permissions=sorted(who.operator.permissions)))
+
+
+@router.put("/current/password", status_code=204, summary="Change one's own password")
+async def change_password(house: TheHouse, by: By, address: Address, body: OwnPassword) -> Response:
+    """Every other session and link of one's own ends; tokens stay. 409 for who signed in with a token."""
+    change = partial(
+        users.change_own_password, house.app, by, old=body.password, new=body.new_password, address=address
+    )  # fmt: skip
+    await house.doorway.run(change)
+    return Response(status_code=204)
 
 
 @router.get("", summary="List sessions")

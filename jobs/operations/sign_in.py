@@ -9,13 +9,11 @@ from __future__ import annotations
 import logging
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from math import ceil
 from uuid import UUID
 
 from jobs.app import App
 from jobs.clock import new_run_id, new_secret
 from jobs.credentials import hash_secret, is_password
-from jobs.duration import format_duration
 from jobs.errors import Forbidden, TooManyTries, Unauthenticated
 from jobs.ledger import sessions, tokens, users
 from jobs.ledger.schedules import ledger_moment
@@ -65,13 +63,13 @@ def sign_in(app: App, name: str, password: str, *, kind: str, address: str | Non
     plain = name.strip().lower()[:200]
     now = app.clock.now()
     tries = Tries.of(plain, address)
-    with app.database.write(urgent=True) as connection:
-        wait = tries.begin(connection, now)
-        found = None if wait is not None else users.password_of(connection, plain)
-    if wait is not None:
+    try:
+        with app.database.write(urgent=True) as connection:
+            tries.check(connection, now)
+            found = users.password_of(connection, plain)
+    except TooManyTries:
         log.warning("Signing in was tried too often.", extra={"address": address})
-        span = format_duration(timedelta(seconds=ceil(wait)))
-        raise TooManyTries("Signing in was tried too often.", retry_after_seconds=ceil(wait), hint=f"Wait {span}.")
+        raise
     user, hashed = found if found is not None else (None, None)
     # Outside the transaction: it takes a tenth of a second, by design.
     is_right = is_password(password, hashed)

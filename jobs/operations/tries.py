@@ -11,7 +11,10 @@ import hashlib
 import ipaddress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from math import ceil
 
+from jobs.duration import format_duration
+from jobs.errors import TooManyTries
 from jobs.ledger import limits
 from jobs.sql import Executor
 
@@ -55,6 +58,18 @@ class Tries:
                 session, before=now - limits.REMEMBERED * TRIES_WITHIN, known_before=now - KNOWN_FOR
             )  # fmt: skip
         return wait
+
+    def check(self, session: Executor, now: datetime) -> None:
+        """Count a try.
+
+        Raises:
+            TooManyTries: it may not be yet; nothing was written.
+        """
+        wait = self.begin(session, now)
+        if wait is not None:
+            seconds = ceil(wait)
+            span = format_duration(timedelta(seconds=seconds))
+            raise TooManyTries("Signing in was tried too often.", retry_after_seconds=seconds, hint=f"Wait {span}.")
 
     def fail(self, session: Executor, now: datetime) -> int | None:
         """Count a failure of the account: which one it is, if the audit is to be told, else None."""

@@ -9,7 +9,7 @@ from typing import Any
 
 from jobs.app import App
 from jobs.clock import new_run_id
-from jobs.credentials import check_password, hash_password
+from jobs.credentials import check_password, hash_password, is_password
 from jobs.duration import MAX_DURATION, format_duration
 from jobs.errors import Conflict, CredentialRefused, Forbidden, NotFound
 from jobs.ledger import sessions, users
@@ -19,6 +19,7 @@ from jobs.ledger.users import User
 from jobs.operations.authority import check_still_admin, hold
 from jobs.operations.note import check_reason, note
 from jobs.operations.operator import ROLES, Operator, Permission
+from jobs.operations.tries import Tries
 from jobs.sql import Executor
 
 NAME = re.compile(r"[a-z0-9][a-z0-9._@+\-]{0,99}")
@@ -88,6 +89,37 @@ def reset_password(app: App, operator: Operator, name: str, *, password: str, re
         return users.set_password(connection, user.name, hashed)
 
     return _change(app, operator, name, "reset", reason, change)
+
+
+def change_own_password(app: App, operator: Operator, *, old: str, new: str, address: str | None = None) -> User:
+    """Give oneself another password; every other session and link of one's own ends, and this one stays.
+
+    Raises:
+        Conflict: who asks signed in with no password: with a token, or with a link under no user's name.
+        CredentialRefused: the old one is wrong, or the new one is easy to guess.
+        TooManyTries: the old one was wrong too often of late.
+    """
+    credential = operator.credential
+    if credential is None or credential.is_token or credential.user_id is None:
+        raise Conflict("Who did not sign in as a user has no password.", hint="jobledger users reset NAME.")
+    check_password(new, name=operator.name)
+    tries, now = Tries.of(operator.name, address), app.clock.now()
+    with app.database.write(urgent=True) as connection:
+        tries.check(connection, now)
+        found = users.password_of(connection, operator.name)
+    if found is None or not is_password(old, found[1]):
+        raise CredentialRefused("The old password is wrong.")
+    hashed = hash_password(new)
+    with app.database.write(urgent=True) as connection:
+        tries.succeed(connection, now)
+        user = _found(hold(connection, operator, [operator.name]).get(operator.name), operator.name)
+        latest = users.password_of(connection, operator.name)
+        if latest is None or latest[1] != found[1]:
+            raise Conflict("The password was changed meanwhile.")
+        after = _found(users.set_password(connection, user.name, hashed), user.name)
+        sessions.revoke_user(connection, user.id, user.name, but=credential.id)
+        note(connection, "password", operator, target=user.name, what="user")
+    return after
 
 
 def disable_user(

@@ -20,6 +20,7 @@ OPEN = {
 BODIES: dict[tuple[str, str], dict[str, Any]] = {
     ("POST", "/v1/sessions"): {"name": "nobody", "password": "wrong"},
     ("POST", "/v1/sessions/refreshes"): {"refresh_token": "none"},
+    ("PUT", "/v1/sessions/current/password"): {"password": "wrong", "new_password": "another good password"},
     ("POST", "/v1/runs"): {"kind": "Nothing"},
     **{
         ("POST", f"/v1/{place}"): {"selector": {"id": [A_RUN]}, "dry_run": True}

@@ -43,6 +43,7 @@ NEEDS: dict[tuple[str, str], Permission | frozenset[Permission]] = {
     ("GET", "/metrics"): P.RUNS_READ,
     ("GET", "/v1/sessions/current"): ANYBODY,
     ("DELETE", "/v1/sessions/current"): ANYBODY,
+    ("PUT", "/v1/sessions/current/password"): ANYBODY,
     ("GET", "/v1/sessions"): ANYBODY,
     ("DELETE", "/v1/sessions/{id}"): ANYBODY,
     ("GET", "/v1/runs"): P.RUNS_READ,

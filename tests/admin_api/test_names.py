@@ -36,11 +36,9 @@ def mail() -> Iterator[None]:
 
 @pytest.fixture
 def admin(app: App, make_client: MakeClient, users: dict[str, str], shell: Operator) -> TestClient:
-    return make_client(
-        create_token(app, shell, user="the-admin", name="t", permissions=sorted(Permission), lasts=timedelta(days=1))[
-            1
-        ]  # fmt: skip
-    )
+    everything = sorted(Permission)
+    _, secret = create_token(app, shell, user="the-admin", name="t", permissions=everything, lasts=timedelta(days=1))
+    return make_client(secret)
 
 
 def schedule(name: str) -> dict[str, Any]:

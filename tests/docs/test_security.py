@@ -1,0 +1,44 @@
+"""docs/security.md: the numbers and names in it are those of the code. (K2.11)"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from admin_api import protocol, rates
+from admin_api.guard import MAX_BODY_BYTES
+from admin_api.main import KEEP_ALIVE_SECONDS
+from jobs import credentials
+from jobs.ledger import limits
+from jobs.operations import once, sign_in, tries
+from jobs.settings import SECRETS, Settings
+
+PAGE = " ".join((Path(__file__).parents[2] / "docs" / "security.md").read_text().split())
+
+
+def test_every_number_of_the_api_is_the_codes() -> None:
+    settings = Settings()
+    common = len([one for one in credentials.COMMON.read_text().splitlines() if not one.startswith("#")])
+    minutes = tries.TRIES_WITHIN.total_seconds() / 60
+
+    assert (protocol.MAX_HEADER_BYTES, MAX_BODY_BYTES) == (32 * 1024, 2**20)
+    said = [
+        f"A head has {protocol.HEAD_SECONDS:.0f} seconds to come whole, a body {protocol.BODY_SECONDS:.0f}, "
+        f"an answer {protocol.ANSWER_SECONDS:.0f} to be made",
+        f"is ended after {KEEP_ALIVE_SECONDS}.",
+        f"more than {protocol.MOST_CONNECTIONS} connections",
+        f"{credentials.MIN_PASSWORD} to {credentials.MAX_PASSWORD} characters",
+        f"some {round(common, -2)} that many have",
+        f"up to {minutes:.0f}.",
+        f"within {tries.KNOWN_FOR.days} days",
+        f"{settings.api_token_rate} changes a minute, a user for {settings.api_user_rate}, a sixth",
+    ]
+    assert [one for one in said if one not in PAGE] == []
+    assert (tries.MOST_TRIES, limits.FIRST_DELAY.total_seconds(), rates.BURST, once.KEPT.days) == (5, 60, 6, 1)
+    assert sign_in.REFRESH_LASTS < sign_in.FAMILY_LASTS
+
+
+def test_the_secrets_that_may_be_files_are_those() -> None:
+    section = PAGE.partition("## Secrets")[2].partition("may be files")[0]
+
+    assert set(re.findall(r"`JOBS_(\w+)`", section)) == {name.upper() for name in SECRETS}
