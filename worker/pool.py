@@ -10,6 +10,7 @@ from typing import Any
 from dramatiq.broker import MessageProxy
 from dramatiq.worker import Worker, WorkerThread
 
+from jobs.dramatiq.patched import is_patched
 from worker.delivery import Delivery
 from worker.forward import Forward
 from worker.intake import Intake
@@ -34,7 +35,7 @@ class Pool(Worker):
         super().start()
         # Forward hears of threads only. dramatiq's own, which is always there, of queues.
         theirs = [one for one in self.broker.middleware if type(one) is not Forward]
-        self._has_hooks = any(type(one).__module__ != "dramatiq.worker" for one in theirs)
+        self._has_hooks = is_patched() or any(type(one).__module__ != "dramatiq.worker" for one in theirs)
 
     def threads(self) -> list[threading.Thread]:
         """All that should be alive."""

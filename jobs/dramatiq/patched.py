@@ -14,15 +14,21 @@ from dramatiq.worker import WorkerThread
 Process = Callable[[Any], None]
 
 
+def is_patched() -> bool:
+    """Whether somebody has put something around dramatiq's method."""
+    method = WorkerThread.process_message
+    return method.__module__ != WorkerThread.__module__ or hasattr(method, "__wrapped__")
+
+
 def through_patches(thread: Any, ours: Process) -> Process:
     """``ours``, within what is around the class's ``process_message`` when a message comes."""
 
     def process_message(message: Any) -> None:
         method: Any = WorkerThread.process_message
-        if method.__module__ == WorkerThread.__module__ and not hasattr(method, "__wrapped__"):
-            ours(message)
-        else:
+        if is_patched():
             method(_Thread(thread, message, ours), _Message(message))
+        else:
+            ours(message)
 
     return process_message
 

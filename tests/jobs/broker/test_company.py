@@ -28,6 +28,7 @@ from jobs.dramatiq.limits import LedgerTimeLimit
 from jobs.errors import ConfigurationError, EnqueueRefused
 from jobs.ledger.find import list_runs
 from tests.jobs.broker.conftest import StartWorker
+from tests.worker.one_process import started
 from worker.forward import brokers_of
 
 JOIN = 20_000
@@ -170,6 +171,29 @@ class TestWhatIsPatchedAroundTheClass:
 
         assert seen == [("act", "t", sent.message_id), "acted", "ended"]
         assert first(broker).state == ("dead" if fails else "succeeded")
+
+    def test_it_is_around_what_our_own_worker_performs(
+        self, broker: LedgerBroker, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        # K2.14
+        seen: list[Any] = []
+        original = WorkerThread.process_message
+
+        def traced(self: Any, message: Any) -> Any:
+            seen.append((message.actor_name, message.options.get("trace")))
+            return original(self, message)
+
+        monkeypatch.setattr(WorkerThread, "process_message", traced)
+
+        @dramatiq.actor
+        def act() -> None:
+            seen.append("acted")
+
+        act.send_with_options(trace="t")
+        with started(broker.app, "default"):
+            broker.join("default", timeout=JOIN)
+
+        assert seen == [("act", "t"), "acted"]
 
     def test_without_a_patch_ours_is_called_alone(self, broker: LedgerBroker, start_worker: StartWorker) -> None:
         @dramatiq.actor(time_limit=60_000)
