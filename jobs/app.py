@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from jobs.clock import Clock, SystemClock
@@ -25,9 +26,13 @@ class App:
     clock: Clock = field(default_factory=SystemClock)
     events: Events = field(default_factory=Events)
     enqueue_group: EnqueueGroup = field(default_factory=EnqueueGroup)
+    before_close: list[Callable[[], None]] = field(default_factory=list)
+    """What works with this App beside its maker, and must end before the connections are closed."""
 
     def close(self) -> None:
-        """Close every connection."""
+        """End what works with it, and close every connection."""
+        while self.before_close:
+            self.before_close.pop()()
         self.database.close()
         if self.ready is not None:
             self.ready.close()

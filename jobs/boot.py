@@ -20,6 +20,7 @@ EMBEDDED_FILE = "jobs.db"
 """The ledger of the embedded mode, in the current folder."""
 
 _app: App | None = None
+_used: App | None = None
 _making = threading.Lock()
 
 
@@ -59,15 +60,23 @@ def configure(app: App | None = None, /, **settings: Any) -> App:
 
 @contextmanager
 def used(app: App) -> Iterator[None]:
-    """Let ``app`` be the App of this process inside the block; the one before comes back, still open."""
-    global _app
+    """Let ``app`` be the App of this process inside the block, of brokers with a URL of their own too.
+
+    The one before comes back, still open.
+    """
+    global _app, _used
     with _making:
-        before, _app = _app, app
+        before, _app, _used = (_app, _used), app, app
     try:
         yield
     finally:
         with _making:
-            _app = before
+            _app, _used = before
+
+
+def in_place_of_all() -> App | None:
+    """The App of the innermost ``used`` block, if we are in one."""
+    return _used
 
 
 def build(settings: Settings, *, clock: Clock | None = None, database: Database | None = None) -> App:

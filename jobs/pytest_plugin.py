@@ -11,6 +11,12 @@ if TYPE_CHECKING:
     from jobs.testing import Ledger
 
 
+def pytest_configure() -> None:
+    from jobs import under_test
+
+    under_test.is_pytest = True
+
+
 @pytest.fixture
 def jobs_database_url() -> str | None:
     """Override it to test on a ledger that is there, an empty PostgreSQL database say; None is a SQLite file."""
@@ -19,7 +25,10 @@ def jobs_database_url() -> str | None:
 
 @pytest.fixture
 def jobs_ledger(jobs_database_url: str | None) -> Iterator[Ledger]:
-    """An empty ledger that is the current one during the test; see ``jobs.testing.Ledger``."""
+    """An empty ledger that is the current one during the test, whatever the environment says.
+
+    See ``jobs.testing.Ledger``.
+    """
     from jobs.testing import Ledger
 
     with Ledger(jobs_database_url) as ledger:

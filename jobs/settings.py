@@ -211,11 +211,20 @@ class Settings(BaseModel):
         Raises:
             ConfigurationError: every mistake, together.
         """
-        said = {name: value for name, value in given.items() if value is not None}
         found, mistakes = read_twins(cls.model_fields)
+        return cls._made({**found, **_read_variables(cls.model_fields)}, given, mistakes)
+
+    @classmethod
+    def of(cls, **given: Any) -> Self:
+        """These settings, and all others at their defaults, whatever the environment says. Raises as ``read``."""
+        return cls._made({}, given, [])
+
+    @classmethod
+    def _made(cls, found: Mapping[str, Any], given: Mapping[str, Any], mistakes: list[str]) -> Self:
+        said = {name: value for name, value in given.items() if value is not None}
         settings = None
         try:
-            settings = cls(**{**found, **_read_variables(cls.model_fields), **said})
+            settings = cls(**{**found, **said})
         except ValidationError as error:
             mistakes += [_mistake(one, said) for one in error.errors(include_url=False, include_input=False)]
         if mistakes or settings is None:

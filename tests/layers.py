@@ -69,7 +69,7 @@ LAYERS: tuple[frozenset[str], ...] = (
         }
     ),
     frozenset({"jobs.ledger", "jobs.ready", "jobs.schema", "jobs.ddl"}),
-    frozenset({"jobs.app", "jobs.commit_group", "jobs.registry", "jobs.code"}),
+    frozenset({"jobs.app", "jobs.commit_group", "jobs.registry", "jobs.under_test", "jobs.code"}),
     frozenset(
         {"jobs.run", "jobs.announce", "jobs.enqueue", "jobs.operations", "jobs.upkeep", "jobs.observe", "jobs.boot"}
     )

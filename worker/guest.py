@@ -92,7 +92,9 @@ class Guest:
 
     def stop(self) -> None:
         """Settle what has come, and sign off."""
-        if not self._is_started:
+        with self._lock:
+            was_started, self._is_started = self._is_started, False
+        if not was_started:
             return
         self.settler.stop(STOP_SECONDS)
         self._upkeep.stop()

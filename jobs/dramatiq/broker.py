@@ -35,6 +35,7 @@ from jobs.enqueue import Enqueued, enqueue_runs
 from jobs.errors import ConfigurationError, ServiceDown
 from jobs.ledger import messages
 from jobs.settings import Settings
+from jobs.under_test import refuse_ledger_of_environment
 
 if TYPE_CHECKING:
     from jobs.ledger.records import NewRun
@@ -82,8 +83,9 @@ class LedgerBroker(ServedBroker):
     @property
     def app(self) -> App:
         """What this process works with: the jobs' own App, or one for the broker's ``url``."""
-        if self._url is None:
-            return boot.current()
+        used = boot.in_place_of_all()
+        if used is not None or self._url is None:
+            return used or boot.current()
         shared = boot.existing()
         if shared is not None and shared.settings.database_url == self._url:
             return shared
@@ -253,9 +255,14 @@ class LedgerBroker(ServedBroker):
             raise QueueNotFound(queue_name)  # type: ignore[no-untyped-call]
         app = self.app  # Before the lock, which it may take itself.
         with self._app_lock:
-            if self._guest is None:
-                self._guest = Guest(self, app)
-        consumer: Consumer = self._guest.consumer(queue_name, prefetch, timeout / 1000)
+            guest, before = self._guest, None
+            if guest is None or guest.app is not app:
+                before, guest = guest, Guest(self, app)
+                self._guest = guest
+                app.before_close.append(partial(self._end, guest))
+        if before is not None:
+            self._end(before)
+        consumer: Consumer = guest.consumer(queue_name, prefetch, timeout / 1000)
         return consumer
 
     def close(self) -> None:
@@ -267,14 +274,24 @@ class LedgerBroker(ServedBroker):
         if app is not None:
             app.close()
 
+    def _end(self, guest: Any) -> None:
+        """Stop what works on an App that is closed, or is no longer ours. Once is enough; twice does nothing."""
+        with self._app_lock:
+            if self._guest is guest:
+                self._guest = None
+        guest.stop()
+
     def flush(self, queue_name: str) -> None:
         """Cancel every message that waits in the queue. What is performed just now goes on.
 
         Raises:
+            ConfigurationError: a test asks for it, and the ledger is the one that the environment names.
             QueueNotFound: the queue was never declared.
         """
         if q_name(queue_name) not in self.queues:
             raise QueueNotFound(queue_name)  # type: ignore[no-untyped-call]
+        if boot.in_place_of_all() is None:
+            refuse_ledger_of_environment(self.app.settings.database_url)
         with self.app.database.write() as connection:
             messages.cancel_waiting(connection, q_name(queue_name))
 

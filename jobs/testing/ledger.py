@@ -49,7 +49,8 @@ class Ledger:
 
     Args:
         url: a ledger to use, migrated if it is not; None makes a SQLite file that goes with the test.
-        settings: as ``jobs.configure`` takes them.
+        settings: as ``jobs.configure`` takes them. The environment and its ``.env`` have no say: what is not named
+            here is at its default, and there is no Redis.
     """
 
     def __init__(self, url: str | None = None, **settings: Any) -> None:
@@ -58,7 +59,7 @@ class Ledger:
             folder = self._stack.enter_context(tempfile.TemporaryDirectory(prefix="jobs-testing-"))
             url = f"sqlite:///{shutil.copy(template(), Path(folder) / 'jobs.db')}"
         self.clock = TestClock()
-        self.app: App = boot.build(Settings.read(database_url=url, **settings), clock=self.clock)
+        self.app: App = boot.build(Settings.of(database_url=url, **settings), clock=self.clock)
         self.stopping = threading.Event()
         self._attempts = PlannedAttempts(self.app, stopping=self.stopping)
 

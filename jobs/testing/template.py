@@ -18,7 +18,7 @@ def template() -> Path:
     if _made is None:
         _made = tempfile.TemporaryDirectory(prefix="jobs-testing-")
         url = f"sqlite:///{_made.name}/template.db"
-        database = Database(url, Settings.read(database_url=url))
+        database = Database(url, Settings.of(database_url=url))
         schema.upgrade(database)
         database.close()
     return Path(_made.name) / "template.db"

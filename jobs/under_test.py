@@ -1,0 +1,22 @@
+"""Whether this process runs pytest: what a test must not do to the ledger of the environment is refused then."""
+
+from __future__ import annotations
+
+from jobs.errors import ConfigurationError
+from jobs.settings import Settings
+
+is_pytest = False
+"""Set by the pytest plugin."""
+
+
+def refuse_ledger_of_environment(url: str | None) -> None:
+    """Refuse to destroy anything in the ledger at ``url``, if a test asks for it and the environment names it.
+
+    Raises:
+        ConfigurationError: with the ways out.
+    """
+    if is_pytest and url == Settings.read().database_url:
+        raise ConfigurationError(
+            "A test would cancel every message that waits in the ledger that the environment names.",
+            hint="Ask for the fixture jobs_ledger, or name a ledger for tests in code: jobs.configure(database_url=…).",
+        )
