@@ -101,6 +101,7 @@ def pages(places: Places) -> dict[str, str]:
         "action": f"/audit/{places.action}",
         "health": "/health",
         "users": "/users",
+        "account": "/account",
         "no-page": "/nothing",
         **({} if places.user == "none" else {
             "edit": f"/runs/{places.known}/replay",
