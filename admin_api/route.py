@@ -12,7 +12,6 @@ from collections.abc import Callable, Coroutine
 from functools import wraps
 from inspect import iscoroutinefunction
 from typing import Annotated, Any
-from urllib.parse import urlsplit
 
 from fastapi import Depends, Header, Request
 from fastapi.concurrency import run_in_threadpool
@@ -26,6 +25,7 @@ from admin_api.access import identify
 from admin_api.envelope import Envelope
 from admin_api.failing import ANSWERS
 from admin_api.house import house_of
+from admin_api.origin import is_own
 from admin_api.prefix import PrefixRoute
 from jobs.errors import Forbidden, JobsError, LedgerBusy, SelectorRefused, ServiceDown
 from jobs.operations import once
@@ -138,7 +138,7 @@ def _check_place(request: Request) -> None:
     """Raises Forbidden: a page of another site sent it, or nothing may be changed here."""
     site, origin = request.headers.get("sec-fetch-site"), request.headers.get("origin")
     is_foreign = site not in (None, "same-origin", "none")
-    is_foreign |= origin is not None and urlsplit(origin).netloc.lower() != request.headers.get("host", "").lower()
+    is_foreign |= origin is not None and not is_own(request, origin)
     if is_foreign:
         raise Forbidden("A page of another site sent this.", hint="Call the API from a program, not from a page.")
     if house_of(request).app.settings.api_read_only and not request.url.path.startswith(SIGNING_IN):

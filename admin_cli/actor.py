@@ -15,7 +15,12 @@ def this_operator() -> Operator:
     """The person at this terminal, who may do everything: ``JOBS_ACTOR``, else the OS user and host."""
     from jobs.operations.operator import MAX_NAME, Operator
 
-    return Operator((os.environ.get("JOBS_ACTOR", "").strip() or _user_and_host())[:MAX_NAME])
+    return Operator(_storable(os.environ.get("JOBS_ACTOR", "").strip() or _user_and_host())[:MAX_NAME])
+
+
+def _storable(name: str) -> str:
+    """What the environment holds may be no UTF-8, and then no database takes it: such bytes are shown as ``\\xff``."""
+    return os.fsencode(name).decode("utf-8", errors="backslashreplace").replace("\0", "")
 
 
 def _user_and_host() -> str:

@@ -190,6 +190,14 @@ class Settings(BaseModel):
                 raise ValueError(f"{one} would believe anyone; name your proxies")
         return proxies
 
+    @field_validator("database_schema")
+    @classmethod
+    def _check_schema(cls, schema: str | None) -> str | None:
+        # PostgreSQL cuts a longer name without a word, and its driver reads a % as a place for a value.
+        if schema is not None and not (0 < len(schema.encode()) <= 63 and "%" not in schema and schema.isprintable()):
+            raise ValueError("a schema's name is printable, has 63 bytes at most and no %")
+        return schema
+
     @field_validator("queues")
     @classmethod
     def _check_queues(cls, queues: tuple[str, ...]) -> tuple[str, ...]:

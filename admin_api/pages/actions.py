@@ -183,7 +183,10 @@ def _act(app: App, operator: Operator, verb: str, changes: Mapping[str, Any], re
 
 def _changes(form: FormData) -> dict[str, Any]:
     text = str(form.get("changes", ""))
-    found = json.loads(text) if text else {}
+    try:
+        found = json.loads(text) if text else {}
+    except (ValueError, RecursionError):
+        found = None
     if not isinstance(found, dict):
         raise HTTPException(400, "The arguments cannot be read.")
     return found

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from typing import Annotated
-from urllib.parse import urlsplit
 
 from fastapi import Depends, Request
 from fastapi.concurrency import run_in_threadpool
@@ -17,6 +16,7 @@ from starlette.responses import Response
 
 from admin_api.access import count_act
 from admin_api.house import House, house_of
+from admin_api.origin import is_own
 from jobs.errors import Forbidden, JobsError, Unauthenticated
 from jobs.operations import sign_in
 from jobs.operations.sign_in import PAGE_LASTS, Identity, Opened
@@ -74,7 +74,7 @@ def is_ours(request: Request) -> bool:
     if site is not None and site != "same-origin":
         return False
     if origin is not None and (origin != "null" or site is None):
-        return urlsplit(origin).netloc.lower() == request.headers.get("host", "").lower()
+        return is_own(request, origin)
     return site is not None
 
 

@@ -7,10 +7,11 @@ and only then forgotten there. Killed at any point and started anew, an import g
 from __future__ import annotations
 
 import hashlib
+import math
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -27,6 +28,7 @@ from jobs.dramatiq.stored import RETRIED
 from jobs.enqueue import announce_runs
 from jobs.errors import JobsError
 from jobs.failure import MAX_MESSAGE, MAX_TYPE, storable
+from jobs.ledger.audit import moment
 from jobs.ledger.imported import ImportedLetter, insert_imported, insert_letters
 from jobs.ledger.records import NewRun
 from jobs.operations.note import note
@@ -36,6 +38,7 @@ from jobs.states import Cause
 
 BATCH = 500
 """Messages recorded in one transaction."""
+_TICK = timedelta(microseconds=1)
 
 
 @dataclass(slots=True)
@@ -72,12 +75,16 @@ def import_queues(app: App, broker: Broker, old: OldQueues, operator: Operator, 
     """
     operator.need(Permission.RUNS_ENQUEUE)
     done = Imported()
+    for name, key, why in old.wrong_keys():
+        done.refused.append({"queue": name, "id": key, "why": why})
     if not dry_run:
         old.take_back(now=app.clock.now())
+    with app.database.read() as connection:
+        order = _Order(moment(connection))
     for queue in old.queues():
         if queue.fetched:
             done.fetched[queue.name] += queue.fetched
-        move = _Move(app, broker, old, queue, done, dry_run)
+        move = _Move(app, broker, old, queue, done, order, dry_run)
         move.waiting()
         if queue.dead:
             move.letters()
@@ -87,12 +94,40 @@ def import_queues(app: App, broker: Broker, old: OldQueues, operator: Operator, 
     return done
 
 
+class _Order:
+    """Moments for messages in the order in which they were read, a microsecond apart.
+
+    A queue's runs of one moment are ordered by their ids, which say the millisecond and no more.
+    """
+
+    def __init__(self, now: datetime) -> None:
+        self._now = now
+        self._read = 0
+        self._at: Counter[datetime] = Counter()
+
+    def place(self, run: NewRun) -> NewRun:
+        if run.run_at is None:
+            self._read += 1
+            return replace(run, run_at=self._now + self._read * _TICK)
+        self._at[run.run_at] += 1
+        # An eta is whole milliseconds: within one there is room for so many.
+        return replace(run, run_at=run.run_at + min(self._at[run.run_at] - 1, 999) * _TICK)
+
+
 class _Move:
     """One queue's move."""
 
     def __init__(
-        self, app: App, broker: Broker, old: OldQueues, queue: OldQueue, done: Imported, dry_run: bool
+        self,
+        app: App,
+        broker: Broker,
+        old: OldQueues,
+        queue: OldQueue,
+        done: Imported,
+        order: _Order,
+        dry_run: bool,
     ) -> None:
+        self._order = order
         self._app, self._broker, self._old, self._queue, self._done = app, broker, old, queue, done
         self._dry_run = dry_run
 
@@ -106,7 +141,7 @@ class _Move:
                 message = self._decoded(old_id, data)
                 run = None if message is None else self._run(old_id, message)
                 if run is not None:
-                    runs[old_id] = run
+                    runs[old_id] = self._order.place(run)
             made = self._record(list(runs.values()))
             counted[q_name(name)] += len(made)
             self._done.known_already += len(runs) - len(made)
@@ -141,13 +176,17 @@ class _Move:
             message = self._decoded(old_id, data)
             if message is None:
                 continue
+            try:
+                died_at = datetime.fromtimestamp(died / 1000, UTC)
+            except (ValueError, OverflowError, OSError):
+                self._refuse(old_id, f"It died at {died}, which is no moment in milliseconds since 1970.")
+                continue
             trace = message.options.get("traceback")
             # A replay begins with a fresh budget.
             options = {name: value for name, value in message.options.items() if name not in (*RETRIED, "eta")}
             run = self._run(old_id, message._replace(options=options))
             if run is not None:
                 cause = Cause.EXHAUSTED if trace else Cause.GAVE_UP
-                died_at = datetime.fromtimestamp(died / 1000, UTC)
                 yield old_id, ImportedLetter(run, cause, died_at, *_error(run.kind, trace))
 
     def _record(self, runs: list[NewRun]) -> set[UUID]:
@@ -176,7 +215,7 @@ class _Move:
         name = f"{self._old.namespace}\0{self._queue.name}\0".encode() + old_id
         try:
             run = new_run(self._app, self._broker, message._replace(options=options), run_id=_id_of(name, message))
-        except (JobsError, TypeError, ValueError) as error:
+        except (JobsError, TypeError, ValueError, OverflowError) as error:
             self._refuse(old_id, str(error))
             return None
         if message.actor_name not in self._broker.actors:
@@ -192,8 +231,9 @@ def _id_of(name: bytes, message: Message[Any]) -> UUID:
     """A uuid7 that the same message has each time: its own moment, and a digest in place of chance."""
     digest = int.from_bytes(hashlib.blake2b(name, digest_size=10).digest(), "big")
     stamp = message.message_timestamp
-    moment = min(max(int(stamp), 0), 2**48 - 1) if isinstance(stamp, int | float) else 0
-    high = (moment << 16) | 0x7000 | (digest >> 62 & 0xFFF)
+    is_moment = isinstance(stamp, int | float) and math.isfinite(stamp)
+    millis = min(max(int(stamp), 0), 2**48 - 1) if is_moment else 0
+    high = (millis << 16) | 0x7000 | (digest >> 62 & 0xFFF)
     return UUID(int=high << 64 | 2 << 62 | digest & (2**62 - 1))
 
 

@@ -155,7 +155,17 @@ def shown(run: RunRecord, operator: Operator) -> RunRecord:
     if operator.may(Permission.ARGUMENTS_READ):
         return run
     said = None if run.error_message is None else HIDDEN
-    return replace(run, arguments=HIDDEN, result=HIDDEN, progress=HIDDEN, error_message=said)
+    return replace(
+        run,
+        arguments=HIDDEN,
+        result=HIDDEN,
+        progress=HIDDEN,
+        error_message=said,
+        # These hold what the arguments do: an address, an order's number.
+        key=None if run.key is None else HIDDEN,
+        cancel_reason=None if run.cancel_reason is None else HIDDEN,
+        tags=[HIDDEN] if run.tags else run.tags,
+    )
 
 
 def shown_attempts(attempts: Sequence[AttemptRecord], operator: Operator) -> list[AttemptRecord]:
@@ -178,9 +188,9 @@ def check_words(selector: Selector, operator: Operator) -> None:
     """Refuse to look for what may not be seen: a list by an argument tells the argument.
 
     Raises:
-        Forbidden: it selects by arguments, or by errors' messages.
+        Forbidden: it selects by arguments, by errors' messages, by keys or by tags.
     """
-    if selector.arguments or selector.errors:
+    if selector.arguments or selector.errors or selector.keys or selector.tags:
         operator.need(Permission.ARGUMENTS_READ)
 
 

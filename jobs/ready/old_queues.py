@@ -62,13 +62,31 @@ class OldQueues:
         Raises:
             ServiceDown: Redis does not answer, or is none that this understands.
         """
-        names: set[str] = set()
-        start = len(self.namespace) + 1
-        for key in self._keys(f"{_escaped(self.namespace)}:*.msgs"):
-            name = key[start:].removesuffix(".msgs")
-            names.add(name.removesuffix(".XQ"))
-        found = [self._queue(name) for name in sorted(names)]
+        wrong = {name for name, _, _ in self.wrong_keys()}
+        found = [self._queue(name) for name in self._names() if name not in wrong]
         return [one for one in found if one.waiting or one.fetched or one.dead]
+
+    def wrong_keys(self) -> list[tuple[str, str, str]]:
+        """Keys that are not of the type that dramatiq gives them: the queue's name, the key, and what is wrong.
+
+        Their queues are in no other answer: nothing can be read from them.
+        """
+        found = []
+        for name in self._names():
+            types = {
+                self._list(name): "list",
+                self._aside(name): "list",
+                self._messages(name): "hash",
+                self._list(f"{name}.XQ"): "zset",
+                self._messages(f"{name}.XQ"): "hash",
+            }
+            for key, wanted in types.items():
+                there = self._redis.call("TYPE", key)
+                there = there.decode() if isinstance(there, bytes) else str(there)
+                if there not in (wanted, "none"):
+                    shown = key.decode(errors="replace")
+                    found.append((name, shown, f"The key {shown} is a {there}, and dramatiq keeps a {wanted} there."))
+        return found
 
     def take_back(self, *, now: datetime) -> int:
         """Put back in their queues what dead workers fetched; how many messages."""
@@ -130,6 +148,11 @@ class OldQueues:
 
     def close(self) -> None:
         self._redis.close()
+
+    def _names(self) -> list[str]:
+        start = len(self.namespace) + 1
+        keys = self._keys(f"{_escaped(self.namespace)}:*.msgs")
+        return sorted({key[start:].removesuffix(".msgs").removesuffix(".XQ") for key in keys})
 
     def _queue(self, name: str) -> OldQueue:
         waiting = int(self._redis.call("LLEN", self._list(name))) + int(self._redis.call("LLEN", self._aside(name)))

@@ -139,6 +139,7 @@ def test_a_body_too_large_is_refused_before_it_is_read(admin: TestClient) -> Non
         {"Origin": "null"},
         {"Origin": "https://localhost.evil.example"},
         {"Origin": "https://localhost:8443"},
+        {"Origin": "http://localhost"},  # K2.18
         {"Sec-Fetch-Site": "same-origin", "Origin": "https://evil.example"},
     ],
 )

@@ -125,3 +125,14 @@ def test_only_reading_looks_at_the_environment(monkeypatch: pytest.MonkeyPatch) 
 
     assert Settings().threads == 8
     assert Settings.model_validate_json("{}").threads == 8
+
+
+@pytest.mark.parametrize("schema", ["s" * 64, "\u00e9" * 32, "a%b", "a\nb"])
+def test_a_schema_that_postgresql_would_cut_or_misread_is_refused(schema: str) -> None:  # K2.18
+    with pytest.raises(ConfigurationError, match="63 bytes"):
+        Settings.read(database_schema=schema)
+
+
+@pytest.mark.parametrize("schema", ["s" * 63, "Jobs of ours", 'quo"ted'])
+def test_a_schema_of_any_other_name_is_taken(schema: str) -> None:
+    assert Settings.read(database_schema=schema).database_schema == schema

@@ -268,3 +268,12 @@ def test_an_action_that_goes_on_is_stopped_from_its_page(app: App, browse: Brows
     assert answer.status_code == 303
     assert find_action(app, ROOT, str(action_id))[0]["state"] == "interrupted"
     assert client.post(f"/audit/{action_id}/stop", data={"x": "1"}).status_code == 409
+
+
+@pytest.mark.parametrize("changes", ["{", "[]", "nul", "[" * 100_000], ids=["open", "list", "word", "deep"])  # K2.18
+def test_changes_that_cannot_be_read_are_a_bad_request(changes: str, full: filled.Places, browse: Browse) -> None:
+    form = {"verb": "replay", "id": str(full.known), "state": "dead", "expect": "1", "reason": "x"}
+
+    answer = browse("operator").post("/actions", data={**form, "changes": changes})
+
+    assert answer.status_code == 400

@@ -127,6 +127,7 @@ FOREIGN = [
     {"Sec-Fetch-Site": "same-site", "Origin": "https://other.localhost"},
     {"Sec-Fetch-Site": "none"},
     {"Sec-Fetch-Site": "same-origin", "Origin": "https://evil.example"},
+    {"Sec-Fetch-Site": "same-origin", "Origin": "http://localhost"},  # K2.18
     {"Origin": "https://evil.example"},
     {"Origin": "https://localhost.evil.example"},
     {"Origin": "https://localhost:8443"},

@@ -263,3 +263,73 @@ def wait(fact: Any) -> None:
     from tests.waiting import wait_until
 
     assert wait_until(fact, seconds=20)
+
+
+# K2.18
+def test_messages_of_one_millisecond_keep_their_order(old: RedisBroker, old_url: str, new: LedgerBroker) -> None:
+    messages = [old.actors["greet"].message(f"n{number}") for number in range(40)]
+    for one in messages:
+        old.enqueue(one.copy(message_timestamp=messages[0].message_timestamp))
+    for one in messages:
+        stamped = one.copy(message_timestamp=messages[0].message_timestamp, args=("later " + one.args[0],))
+        old.enqueue(stamped, delay=60_000)
+
+    import_all(new, old_url)
+
+    with new.app.database.read() as connection:
+        rows = connection.execute(select(JobRun).order_by(JobRun.priority, JobRun.run_at, JobRun.id)).mappings().all()
+    called = [one["arguments"]["args"][0] for one in rows]
+    assert called[:40] == [f"n{number}" for number in range(40)]
+    assert sorted(called[40:]) == sorted(f"later n{number}" for number in range(40))
+
+
+@pytest.mark.parametrize("score", ["+inf", "-inf", "1e300"])
+def test_a_dead_letter_of_no_moment_is_named_and_the_others_move(
+    score: str, old: RedisBroker, old_url: str, new: LedgerBroker
+) -> None:
+    with redis.Redis.from_url(old_url) as client:
+        for number in range(3):
+            message = old.actors["greet"].message(f"n{number}")
+            client.hset("dramatiq:mail.XQ.msgs", f"id{number}", message.encode())
+            client.zadd("dramatiq:mail.XQ", {f"id{number}": current_millis()})
+        client.execute_command("ZADD", "dramatiq:mail.XQ", score, "id1")
+
+    done = import_all(new, old_url)
+
+    assert done.dead["mail"] == 2
+    assert [(one["id"], "no moment" in one["why"]) for one in done.refused] == [("id1", True)]
+
+
+def test_a_key_of_another_type_is_named_and_the_other_queues_move(
+    old: RedisBroker, old_url: str, new: LedgerBroker
+) -> None:
+    old.actors["greet"].send("Ada")
+    with redis.Redis.from_url(old_url) as client:
+        client.hset("dramatiq:odd.msgs", "id", b"{}")
+        client.set("dramatiq:odd", "text")
+        client.set("dramatiq:odder.msgs", "text")
+
+    done = import_all(new, old_url)
+
+    assert done.messages == {"mail": 1}
+    assert [(one["queue"], one["id"]) for one in done.refused] == [
+        ("odd", "dramatiq:odd"),
+        ("odder", "dramatiq:odder.msgs"),
+    ]
+    assert "is a string, and dramatiq keeps a list there" in done.refused[0]["why"]
+
+
+def test_a_message_stamped_with_no_moment_is_named_and_the_others_move(
+    old: RedisBroker, old_url: str, new: LedgerBroker
+) -> None:
+    text = old.actors["greet"].message("Ada").encode().decode()
+    stamped = json.dumps({**json.loads(text), "message_timestamp": float("inf")})
+    with redis.Redis.from_url(old_url) as client:
+        client.hset("dramatiq:mail.msgs", "id", stamped)
+        client.rpush("dramatiq:mail", "id")
+    old.actors["greet"].send("Bob")
+
+    done = import_all(new, old_url)
+
+    assert done.messages == {"mail": 1}
+    assert [one["id"] for one in done.refused] == ["id"]

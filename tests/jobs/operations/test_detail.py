@@ -6,13 +6,17 @@ from collections.abc import Callable
 from typing import Any
 from uuid import UUID
 
+import pytest
+
 from jobs.app import App
+from jobs.errors import Forbidden
 from jobs.ledger import followups, steps
 from jobs.ledger.records import FollowUp
 from jobs.ledger.selectors import Selector
 from jobs.operations import detail as details
 from jobs.operations.bulk import carry_out, plan
-from jobs.operations.inspect import HIDDEN
+from jobs.operations.explain import explain
+from jobs.operations.inspect import HIDDEN, check_words
 from jobs.operations.operator import Operator, Permission
 from jobs.operations.replay import Replay
 from jobs.states import Outcome, RunState
@@ -89,3 +93,19 @@ def test_data_is_hidden_from_whom_it_is_closed_to(app: App, book: Book) -> None:
     assert {one.result for one in found.steps.items} == {HIDDEN}
     assert {one.arguments for one in found.children.items} == {HIDDEN}
     assert found.actions == []
+
+
+# K2.18
+def test_keys_tags_and_reasons_are_hidden_as_arguments_are_and_not_looked_for(app: App, book: Book) -> None:
+    run_id = book.enqueue(tags='["ann"]')
+    book.change(run_id, key="ann@example.org")
+    book.cancel(run_id, reason="ann asked")
+    reader = Operator("eve", frozenset({Permission.RUNS_READ}))
+
+    run = details.detail(app, reader, str(run_id)).run
+
+    assert (run.key, run.cancel_reason, list(run.tags)) == (HIDDEN, HIDDEN, [HIDDEN])
+    assert "ann" not in explain(app, reader, str(run_id)).sentence
+    for asked in ({"keys": ("ann@*",)}, {"tags": ("ann",)}):
+        with pytest.raises(Forbidden):
+            check_words(Selector(**asked), reader)
