@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import decimal
 import inspect
 import logging
 import os
 import traceback
 from collections.abc import Awaitable, Callable, Coroutine
+from contextvars import copy_context
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -56,6 +58,8 @@ class Attempts:
     def attempt(self, claim: Claim, perform: Perform, *, stop: StopSign) -> tuple[Ending, Run]:
         """Perform the run; how it ended, and its run with whatever transaction it left open.
 
+        In a copy of the thread's context: what one job sets in a ``ContextVar`` the next one does not see.
+
         Raises:
             TooLate: the hard limit ended the attempt; nothing is left to settle.
         """
@@ -63,7 +67,7 @@ class Attempts:
         started = self._app.clock.monotonic()
         run = self._run(claim, cls, started, stop)
         try:
-            return self._attempt(claim, cls, run, started, perform), run
+            return copy_context().run(self._attempt, claim, cls, run, started, perform), run
         except TooLate:
             raise
         except BaseException as error:
@@ -232,7 +236,7 @@ def without_loop(perform: Callable[[], Any]) -> Callable[[], Any]:
 
 
 class _Within:
-    """Code in the block, and what it awaits, sees this run as the one it performs."""
+    """Code in the block, and what it awaits, sees this run as the one it performs. In a context of its own."""
 
     __slots__ = ("_correlation", "_holder", "_outer", "_run")
 
@@ -240,6 +244,8 @@ class _Within:
         self._run = run
 
     def __enter__(self) -> None:
+        # A copy of a context has the same decimal context, which is changed in place.
+        decimal.setcontext(decimal.getcontext().copy())
         self._outer = current_run.set(self._run)
         self._correlation = correlation_id.set(self._run.correlation_id or str(self._run.id))
         self._holder = turn_holder.set(self._run.token)

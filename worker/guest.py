@@ -7,6 +7,7 @@ import platform
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable
+from contextvars import copy_context
 from functools import partial
 from typing import Any
 from uuid import UUID
@@ -134,7 +135,8 @@ class Guest:
         """What dramatiq's thread does with a message, in place of its own way."""
         message.started_monotonic = self.app.clock.monotonic()
         try:
-            process(self.broker, message, partial(self._within_limit, message))
+            # In a copy of the thread's context, hooks and all: what a job sets in it the next one does not see.
+            copy_context().run(process, self.broker, message, partial(self._within_limit, message))
         except BaseException as error:
             message.taker.end(message, error)
         finally:
