@@ -21,7 +21,8 @@ EMBEDDED_FILE = "jobs.db"
 
 _app: App | None = None
 _used: App | None = None
-_making = threading.Lock()
+_making = threading.RLock()
+"""One that its own thread may take again: a signal's handler that enqueues may interrupt it in the middle."""
 
 
 def current() -> App:
@@ -35,7 +36,9 @@ def current() -> App:
     if _app is None:
         with _making:
             if _app is None:
-                _app = build(Settings.read())
+                made = build(Settings.read())
+                # Unless a signal's handler has made one meanwhile. This one has no connection yet.
+                _app = _app or made
     return _app
 
 
@@ -126,10 +129,11 @@ def _ready(settings: Settings, database: Database, clock: Clock) -> ReadyIndex |
 def _forget_after_fork() -> None:
     # A child must not share its parent's sockets: it makes an App of its own at first use.
     global _app, _making
-    _making = threading.Lock()
+    _making = threading.RLock()
     if _app is not None:
         _app.database.forget()
         _app = None
 
 
-os.register_at_fork(after_in_child=_forget_after_fork)
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget_after_fork)

@@ -127,7 +127,8 @@ def enqueuer() -> str:
     return f"{socket.gethostname()}/{os.getpid()}"[:200]
 
 
-os.register_at_fork(after_in_child=enqueuer.cache_clear)
+if hasattr(os, "register_at_fork"):  # Not on Windows.
+    os.register_at_fork(after_in_child=enqueuer.cache_clear)
 
 
 def _chunks(runs: Sequence[NewRun]) -> Iterator[Sequence[NewRun]]:

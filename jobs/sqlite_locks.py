@@ -33,8 +33,9 @@ POLITE_LOOKS, LOOK_SECONDS = 100, 0.0002
 """A batch lets urgent writers go first for about 30 ms, lest a stream of them starve it. Source: decision."""
 
 _open_files: set[int] = set()
-_opening = threading.Lock()
-"""Held while ``_open_files`` changes, so that no fork carries off a file that is not in it."""
+_opening = threading.RLock()
+"""Held while ``_open_files`` changes, so that no fork carries off a file that is not in it. Its own thread may take it
+again: a signal's handler that writes may interrupt it there."""
 
 
 def take_turn(files: list[int], *, is_urgent: bool, wait: bool) -> None:

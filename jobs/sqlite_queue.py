@@ -88,6 +88,10 @@ class WriteQueue:
             _held.discard(held)
             line.leave()
 
+    def firsts(self) -> list[threading.Lock]:
+        """What a thread of this process holds for as long as it has a turn or waits for one."""
+        return [line.first for line in self._lines]
+
     def close(self) -> None:
         """Close the lock files; those of a turn that is held or waited for stay. A later turn opens them again."""
         for line in self._lines:
@@ -110,7 +114,7 @@ class _Line:
     def __init__(self, database: Path, *, is_urgent: bool) -> None:
         self._database = database
         self._is_urgent = is_urgent
-        self._first = threading.Lock()
+        self.first = threading.Lock()
         self._files: list[int] = []
         self._waiter: _Waiter | None = None
 
@@ -125,7 +129,7 @@ class _Line:
             LedgerBusy: not within ``limit_seconds``.
         """
         until = clock.monotonic() + limit_seconds
-        if not self._first.acquire(timeout=limit_seconds):
+        if not self.first.acquire(timeout=limit_seconds):
             raise self._busy(limit_seconds, "this process")
         try:
             if not self._files:
@@ -142,10 +146,10 @@ class _Line:
         """Give the turn to the next."""
         if self._waiter is None:
             free_turn(self._files)
-        self._first.release()
+        self.first.release()
 
     def close(self) -> None:
-        if not self._first.acquire(blocking=False):
+        if not self.first.acquire(blocking=False):
             return
         try:
             waiter, files = self._waiter, self._files
@@ -153,7 +157,7 @@ class _Line:
             if waiter is None or not waiter.closes(files):
                 close_locks(files)
         finally:
-            self._first.release()
+            self.first.release()
 
     def forget(self) -> None:
         """Drop the files without unlocking or closing them."""
@@ -263,12 +267,40 @@ class _Waiter(threading.Thread):
 _queues: weakref.WeakSet[WriteQueue] = weakref.WeakSet()
 
 
+FORK_SECONDS = 5.0
+"""How long a fork waits for the turns of other threads. Source: the default wait for a turn."""
+_stopped: list[threading.Lock] = []
+
+
+def _stop_writers() -> None:
+    """Before a fork: let no other thread of this process be in the middle of a turn.
+
+    SQLite keeps in the process's own memory which locks its connections have. A child that is forked in the middle of
+    a turn has a copy of that, with a lock that nobody in it will ever free: it could never write.
+    """
+    clock = SystemClock()
+    until = clock.monotonic() + FORK_SECONDS
+    mine = {threading.get_ident(), turn_holder.get()}
+    busy = {path for path, owner in _held if owner in mine}
+    for queue in list(_queues):
+        # A turn of the one who forks cannot end before the fork: what is forked in its middle must not write.
+        for first in queue.firsts() if queue.path not in busy else ():
+            if first.acquire(timeout=max(0.0, until - clock.monotonic())):
+                _stopped.append(first)
+
+
+def _let_writers_go() -> None:
+    while _stopped:
+        _stopped.pop().release()
+
+
 def _forget_the_parent() -> None:
     """In a forked child, whose lock files are closed already: start with empty queues."""
+    _stopped.clear()
     for queue in _queues:
         queue.start_afresh()
     _held.clear()
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_forget_the_parent)
+    os.register_at_fork(before=_stop_writers, after_in_parent=_let_writers_go, after_in_child=_forget_the_parent)

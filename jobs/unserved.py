@@ -19,7 +19,8 @@ log = logging.getLogger("jobs.enqueue")
 _asked: set[tuple[str, str]] = set()
 """Ledgers and queues that this process has asked about: each once."""
 _trusted: set[str] = set()
-os.register_at_fork(after_in_child=_asked.clear)
+if hasattr(os, "register_at_fork"):  # Not on Windows.
+    os.register_at_fork(after_in_child=_asked.clear)
 
 
 def trust(app: App) -> None:

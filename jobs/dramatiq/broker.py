@@ -71,7 +71,7 @@ class LedgerBroker(ServedBroker):
         self._redis_url = redis_url
         self._app: App | None = None
         self._app_pid = 0
-        self._app_lock = threading.Lock()
+        self._app_lock = threading.RLock()  # A signal's handler that sends may interrupt its holder.
         self._processing = threading.local()
         self._guest: Any = None
         self.strangers = set()

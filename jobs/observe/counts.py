@@ -35,7 +35,7 @@ class Counts:
         self._edges = [floatToGoString(one) for one in (*self._bounds, float("inf"))]
         self._values: dict[str, float] = {}
         self._keys: dict[tuple[str, tuple[str, ...], str], str] = {}
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # A signal's handler that enqueues may interrupt its holder.
 
     def add(self, metric: Metric, labels: tuple[str, ...], amount: float = 1.0) -> None:
         """Raise a counter; by zero, to make it be there."""

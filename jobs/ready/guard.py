@@ -33,7 +33,7 @@ class GuardedIndex:
         self._index = index
         self._clock = clock
         self._down: ServiceDown | None = None
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # A signal's handler that enqueues may interrupt its holder.
         self._closed = threading.Event()
         self._pause = FIRST_PAUSE
         self._opened_at = -SETTLED_SECONDS
