@@ -41,6 +41,7 @@ from worker.limited import Limited
 from worker.limits import limits_for
 from worker.memory import limit_growth
 from worker.rehearsal import rehearsed
+from worker.remains import Remains
 from worker.verdict import CLAIM, VERDICT, Line, Verdict
 
 
@@ -81,6 +82,7 @@ class _Attempt:
         self.halt = Halt(stopping)
         self.ticket = Ticket()
         self.limited = Limited()
+        self.left_remains = False
 
     def cancel(self, deadlines: Deadlines) -> None:
         self.halt.set()
@@ -96,6 +98,7 @@ class _Child:
         self._worker = worker
         self._attempts = Attempts(app)
         self._deadlines = Deadlines()
+        self._remains = Remains()
         self._stopping = threading.Event()
         self._attempts_to_come: queue.SimpleQueue[_Attempt] = queue.SimpleQueue()
         self._live: dict[UUID, _Attempt] = {}  # By token, from the message on: a cancellation may follow at once.
@@ -138,11 +141,15 @@ class _Child:
         finally:
             del self._live[one.claim.token]
         settled = self._attempts.commit(ending, run, worker=self._worker) if run.session else None
-        return Verdict.of(ending, settled, was_interrupted=one.ticket.interrupted)
+        return Verdict.of(ending, settled, was_interrupted=one.ticket.interrupted, left_remains=one.left_remains)
 
     def _within_limits(self, one: _Attempt, perform: Callable[[], Any]) -> Any:
         limits = limits_for(one.claim, self._app.settings)
         soft, one.ticket.limit_error = limits.soft, limits.error
-        if inspect.iscoroutinefunction(perform):
-            return asyncio.run(one.limited.perform(perform(), soft))
-        return self._deadlines.perform(perform, ticket=one.ticket, soft_seconds=soft)
+        try:
+            if inspect.iscoroutinefunction(perform):
+                return asyncio.run(one.limited.perform(perform(), soft))
+            return self._deadlines.perform(perform, ticket=one.ticket, soft_seconds=soft)
+        finally:
+            # At once: an alarm that it has set would end the process in the middle of what comes next.
+            one.left_remains = self._remains.clear()

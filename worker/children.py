@@ -216,7 +216,8 @@ class Children:
         child.runs += 1
         max_runs = self._app.settings.max_runs
         is_worn = max_runs is not None and child.runs >= max_runs
-        is_doubtful = verdict.was_interrupted or verdict.outcome in (Outcome.OUT_OF_MEMORY, Outcome.TIMED_OUT)
+        is_doubtful = verdict.was_interrupted or verdict.left_remains
+        is_doubtful |= verdict.outcome in (Outcome.OUT_OF_MEMORY, Outcome.TIMED_OUT)
         with self._lock:
             if not (is_worn or is_doubtful or is_dangerous(claim)) and len(self._idle) < self._max_idle:
                 self._idle.append(child)

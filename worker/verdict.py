@@ -31,12 +31,15 @@ class Verdict:
     failure: Failure | None
     settled: Settled | None
     was_interrupted: bool = False
+    left_remains: bool = False
     then: tuple[NewRun, ...] = ()
     completes: tuple[Completion, ...] = ()
     arguments: str | None = None
 
     @classmethod
-    def of(cls, ending: Ending, settled: Settled | None, *, was_interrupted: bool) -> Verdict:
+    def of(
+        cls, ending: Ending, settled: Settled | None, *, was_interrupted: bool, left_remains: bool = False
+    ) -> Verdict:
         return cls(
             outcome=ending.outcome,
             elapsed_seconds=ending.elapsed_seconds,
@@ -46,6 +49,7 @@ class Verdict:
             failure=ending.failure,
             settled=settled,
             was_interrupted=was_interrupted,
+            left_remains=left_remains,
             then=tuple(ending.then),
             completes=tuple(ending.completes),
             arguments=ending.arguments,
