@@ -26,6 +26,7 @@ def _storable(name: str) -> str:
 def _user_and_host() -> str:
     try:
         user = getpass.getuser()
-    except (KeyError, OSError):
-        user = str(os.getuid())
+    except (KeyError, OSError, ImportError):
+        # Windows has neither names nor numbers of users where Python looks for them.
+        user = str(os.getuid()) if hasattr(os, "getuid") else "unknown"
     return f"{user}@{socket.gethostname()}"

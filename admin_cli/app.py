@@ -89,9 +89,18 @@ def in_child(do: Callable[[], object], *, debug: bool) -> int:
     """Do it in a forked child, and give its exit code: what it imports and opens is gone with it.
 
     For what a supervisor must know before it starts, and must not carry for the rest of its life.
+
+    Raises:
+        ConfigurationError: this system cannot fork, so it has no workers.
     """
     from admin_cli.failure import report
+    from jobs.errors import ConfigurationError
 
+    if not hasattr(os, "fork"):
+        raise ConfigurationError(
+            "Workers need a system that can fork: Linux or macOS.",
+            hint="Here you may enqueue and operate. Run the worker in WSL or a container, on a ledger in PostgreSQL.",
+        )
     streams.flush_both()
     child = os.fork()
     if child == 0:

@@ -88,6 +88,8 @@ def time_limit(limit: timedelta | None) -> Iterator[None]:
     if limit is None:
         yield
         return
+    if not hasattr(signal, "setitimer"):
+        raise click.UsageError("--timeout needs a system with alarms: Linux or macOS. Leave it out here.")
 
     def stop(signum: int, frame: FrameType | None) -> None:
         raise OutOfTime(limit)

@@ -150,6 +150,10 @@ __all__ = [
 def __getattr__(name: str) -> Any:
     if name not in _HOME_OF:
         raise AttributeError(f"module 'jobs' has no attribute {name!r}")
-    value = getattr(import_module(_HOME_OF[name]), name)
+    try:
+        value = getattr(import_module(_HOME_OF[name]), name)
+    except AttributeError as error:
+        # Python takes it to mean that there is no such name, and would say so, and not why.
+        raise ImportError(f"jobs.{name} cannot be loaded: {error}", name=_HOME_OF[name]) from error
     globals()[name] = value
     return value
