@@ -135,7 +135,11 @@ def _coarse(seconds: float) -> timedelta:
 
 
 def _local(moment: datetime, *, utc: bool) -> datetime:
-    return moment.astimezone(UTC) if utc else moment.astimezone()
+    try:
+        return moment.astimezone(UTC) if utc else moment.astimezone()
+    except OverflowError:
+        # The last hours of the calendar are beyond it in the zones east of UTC.
+        return moment
 
 
 def _iso(moment: datetime) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import MINYEAR, UTC, datetime, timedelta
 from hashlib import blake2b
 from itertools import islice
 
@@ -148,7 +148,23 @@ def _span(schedule: Schedule, after: datetime, until: datetime) -> tuple[datetim
     _check_aware(until)
     start = _FIRST if schedule.start is None else max(_FIRST, schedule.start)
     end = _LAST if schedule.end is None else min(_LAST, schedule.end)
-    return max(after.astimezone(UTC), start - _TICK), min(until.astimezone(UTC), end)
+    return max(_in_utc(after), start - _TICK), min(_in_utc(until), end)
+
+
+def just_before(moment: datetime) -> datetime:
+    """What ``slots`` is to come after, to begin with ``moment`` itself; the calendar's first moment is its own."""
+    try:
+        return moment - _TICK
+    except OverflowError:
+        return moment
+
+
+def _in_utc(moment: datetime) -> datetime:
+    """``moment`` in UTC; one so near an end of the calendar that UTC has none, as our own bound there."""
+    try:
+        return moment.astimezone(UTC)
+    except OverflowError:
+        return _FIRST if moment.year == MINYEAR else _LAST
 
 
 def _check_aware(moment: datetime) -> None:

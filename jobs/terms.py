@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from jobs.errors import DefinitionError, EnqueueRefused, shown
@@ -89,4 +89,9 @@ def _moment(value: datetime, name: str) -> datetime:
         raise EnqueueRefused(
             f"{name}= takes an aware datetime, and {shown(value)} has no time zone.", hint="Say which."
         )
-    return value
+    try:
+        return value.astimezone(UTC)
+    except OverflowError:
+        raise EnqueueRefused(
+            f"{name}= takes a moment that UTC has, and {shown(value)} is beyond the calendar.", hint="Use UTC."
+        ) from None

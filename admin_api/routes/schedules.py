@@ -6,14 +6,14 @@ from typing import Annotated, Literal
 from urllib.parse import quote
 
 from fastapi import APIRouter, Query, Response
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from admin_api.access import By
 from admin_api.envelope import Envelope
 from admin_api.house import Ledger
 from admin_api.paging import Paging, page
 from admin_api.route import Route
-from admin_api.shapes.base import Because
+from admin_api.shapes.base import Because, Moment
 from admin_api.shapes.runs import Enqueued
 from admin_api.shapes.schedules import (
     Backfill,
@@ -28,7 +28,7 @@ from admin_api.shapes.schedules import (
     When,
 )
 from jobs.operations import backfill, schedule_edit, schedule_views, schedules
-from jobs.operations.schedule_edit import FAR
+from jobs.operations.schedule_edit import far_from
 
 router = APIRouter(prefix="/v1/schedules", tags=["schedules"], route_class=Route)
 Pages = Annotated[Paging, Query()]
@@ -45,8 +45,8 @@ class PreviewQuery(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    since: AwareDatetime | None = Field(None, description="From when; now, if not said.")
-    until: AwareDatetime | None = Field(None, description="Until when; ten years on, if not said.")
+    since: Moment | None = Field(None, description="From when; now, if not said.")
+    until: Moment | None = Field(None, description="Until when; ten years on, if not said.")
     limit: int = Field(10, ge=1, le=500)
 
 
@@ -116,7 +116,7 @@ def list_slots(app: Ledger, by: By, name: str, paging: Pages) -> Envelope[list[S
 @router.get("/{name}/previews", summary="When does it fire?")
 def list_previews(app: Ledger, by: By, name: str, query: Annotated[PreviewQuery, Query()]) -> Envelope[list[Planned]]:
     """The slots to come, with what the clocks do to them."""
-    until = query.until or (query.since or app.clock.now()) + FAR
+    until = query.until or far_from(query.since or app.clock.now())
     found = schedule_views.preview_schedule(app, by, name, since=query.since, until=until, limit=query.limit)
     return Envelope(data=[Planned.model_validate(one) for one in found])
 

@@ -2,16 +2,26 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, Self
 
-from pydantic import BaseModel, ConfigDict, Field, PlainSerializer
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, PlainSerializer
 
 from jobs.ledger.walk import Count as Counted
+
+
+def in_utc(moment: datetime) -> datetime:
+    try:
+        return moment.astimezone(UTC)
+    except OverflowError:
+        raise ValueError("is beyond the calendar in UTC") from None
+
 
 Seconds = Annotated[timedelta, PlainSerializer(lambda span: span.total_seconds(), return_type=float)]
 """A span, as seconds."""
 Reason = Annotated[str | None, Field(max_length=500, description="Why; kept in the audit.", examples=["card mended"])]
+Moment = Annotated[AwareDatetime, AfterValidator(in_utc)]
+"""A moment that UTC has too, given with its zone."""
 Name = Annotated[str, Field(min_length=1, max_length=200)]
 
 

@@ -7,9 +7,9 @@ from operator import attrgetter
 from typing import Any, Literal
 from uuid import UUID
 
-from pydantic import AwareDatetime, Field
+from pydantic import Field
 
-from admin_api.shapes.base import Given, Name, Reason, Shape
+from admin_api.shapes.base import Given, Moment, Name, Reason, Shape
 from jobs.ledger.records import RunRecord
 from jobs.operations.detail import Detail
 from jobs.operations.explain import Explanation
@@ -153,7 +153,7 @@ class NewRun(Given):
     queue: str | None = Field(None, max_length=100, description="Instead of the job's.")
     priority: int | None = Field(None, ge=-1000, le=1000, description="Instead of the job's; smaller first.")
     delay_seconds: float | None = Field(None, ge=0, le=3e9, description="Not before so long from now.")
-    at: AwareDatetime | None = Field(None, description="Not before this moment.")
+    at: Moment | None = Field(None, description="Not before this moment.")
     key: str | None = Field(None, max_length=255, description="While it is held, there is no second run of the kind.")
     on_conflict: Literal["keep", "replace"] = "keep"
     expires_seconds: float | None = Field(None, gt=0, le=3e9, description="Dead as `expired`, if not started by then.")

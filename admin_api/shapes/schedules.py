@@ -7,9 +7,9 @@ from datetime import datetime
 from typing import Any, Literal
 from uuid import UUID
 
-from pydantic import AwareDatetime, Field
+from pydantic import Field
 
-from admin_api.shapes.base import Because, Given, Name, Reason, Shape, values_of
+from admin_api.shapes.base import Because, Given, Moment, Name, Reason, Shape, values_of
 from jobs.operations.schedule_views import ScheduleView
 
 
@@ -20,15 +20,15 @@ class When(Given):
     expression: str | None = Field(None, max_length=200, description="Of `cron`: five fields.", examples=["0 9 * * *"])
     timezone: str | None = Field(None, max_length=100, description="Of `cron`.", examples=["Europe/Paris"])
     interval_seconds: float | None = Field(None, gt=0, le=3e9, description="Of `every`.")
-    anchor: AwareDatetime | None = Field(None, description="Of `every`: where counting begins.")
-    moment: AwareDatetime | None = Field(None, description="Of `at`.")
+    anchor: Moment | None = Field(None, description="Of `every`: where counting begins.")
+    moment: Moment | None = Field(None, description="Of `at`.")
     catch_up: Literal["skip", "latest", "all"] | None = None
     max_catch_up: int | None = Field(None, ge=1, le=10_000)
     catch_up_window_seconds: float | None = Field(None, gt=0, le=3e9)
     overlap: Literal["skip", "queue_one", "allow", "cancel_running"] | None = None
     jitter_seconds: float | None = Field(None, ge=0, le=3e9)
-    start: AwareDatetime | None = None
-    end: AwareDatetime | None = None
+    start: Moment | None = None
+    end: Moment | None = None
 
     def data(self) -> dict[str, Any]:
         """What is said, as ``jobs.schedule_data`` has it."""
@@ -60,14 +60,14 @@ class SchedulePause(Because):
 
 
 class ScheduleRun(Because):
-    scheduled_for: AwareDatetime | None = Field(None, description="Its slot's moment; now, if not said.")
+    scheduled_for: Moment | None = Field(None, description="Its slot's moment; now, if not said.")
 
 
 class Backfill(Because):
     """Makes the runs of slots that made none."""
 
-    since: AwareDatetime = Field(examples=["2026-11-01T00:00:00Z"])
-    until: AwareDatetime = Field(examples=["2026-11-07T00:00:00Z"])
+    since: Moment = Field(examples=["2026-11-01T00:00:00Z"])
+    until: Moment = Field(examples=["2026-11-07T00:00:00Z"])
     dry_run: bool = Field(False, description="Only show the slots.")
     expect: int | None = Field(None, ge=0, description="Refuse unless exactly so many slots are without a run.")
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from jobs.app import App
 from jobs.catch_up import SlotState
@@ -15,12 +15,11 @@ from jobs.ledger.insert import insert_runs
 from jobs.ledger.slots import NewSlot, fired_among, overwrite_unfired
 from jobs.operations.note import note
 from jobs.operations.operator import Operator, Permission
-from jobs.slots import slots
+from jobs.slots import just_before, slots
 
 MAX_BACKFILL = 10_000
 """Slots of one backfill. Source: decision; more is a migration, to be done in parts that one can watch."""
 BATCH = 500
-_TICK = timedelta(microseconds=1)
 
 
 def plan_backfill(app: App, operator: Operator, name: str, *, since: datetime, until: datetime) -> list[datetime]:
@@ -34,7 +33,7 @@ def plan_backfill(app: App, operator: Operator, name: str, *, since: datetime, u
     with app.database.read() as connection:
         record = schedules.find_schedule(connection, name)
         last = min(until, record.decided_until)
-        found = slots(record.schedule, after=since - _TICK, until=last, limit=MAX_BACKFILL + 1)
+        found = slots(record.schedule, after=just_before(since), until=last, limit=MAX_BACKFILL + 1)
         if len(found) > MAX_BACKFILL:
             raise Conflict(
                 f"There are more than {MAX_BACKFILL:,} slots of {name!r} from {since.isoformat()}.",

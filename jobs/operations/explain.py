@@ -248,7 +248,12 @@ def _words(outcome: Outcome) -> str:
 
 
 def _clock(moment: datetime) -> str:
-    return moment.astimezone().strftime("%Y-%m-%d %H:%M")
+    try:
+        local = moment.astimezone()
+    except OverflowError:
+        # The last hours of the calendar are beyond it in the zones east of UTC.
+        local = moment
+    return local.strftime("%Y-%m-%d %H:%M")
 
 
 def _plural(count: int, one: str, many: str) -> str:

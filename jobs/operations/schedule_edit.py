@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from jobs.app import App
@@ -13,9 +13,18 @@ from jobs.operations.schedule_views import ScheduleView, show_schedule
 from jobs.operations.schedules import create_schedule, edit_schedule
 from jobs.preview import Planned, preview
 from jobs.schedule_data import from_data
+from jobs.slots import just_before
 
 FAR = timedelta(days=3653)
 """How far a preview looks, unless said: ten years."""
+
+
+def far_from(since: datetime) -> datetime:
+    """Until when a preview looks unless it is told: ``FAR`` on, or the end of the calendar."""
+    try:
+        return since + FAR
+    except OverflowError:
+        return datetime.max.replace(tzinfo=UTC)
 
 
 def new_schedule(
@@ -74,5 +83,5 @@ def preview_data(
     """When a schedule that is not saved would fire, in ``since <= slot <= until``; from now on, if None."""
     operator.need(Permission.RUNS_READ)
     schedule = from_data(when)
-    after = app.clock.now() if since is None else since - timedelta(microseconds=1)
-    return preview(schedule, after=after, until=until or after + FAR, limit=limit)
+    after = app.clock.now() if since is None else just_before(since)
+    return preview(schedule, after=after, until=until or far_from(after), limit=limit)

@@ -16,10 +16,9 @@ from jobs.operations.inspect import HIDDEN
 from jobs.operations.operator import Operator, Permission
 from jobs.preview import Planned, preview
 from jobs.schedule_data import describe
+from jobs.slots import just_before
 from jobs.sql import Executor
 from jobs.zones import data_version
-
-_TICK = timedelta(microseconds=1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,7 +91,7 @@ def preview_schedule(
     operator.need(Permission.RUNS_READ)
     with app.database.read() as connection:
         record = schedules.find_schedule(connection, name)
-        after = since - _TICK if since is not None else schedules.ledger_moment(connection)
+        after = just_before(since) if since is not None else schedules.ledger_moment(connection)
     return preview(record.schedule, after=after, until=until, limit=limit, name=name)
 
 
