@@ -170,8 +170,13 @@ class Settler(threading.Thread):
                 plain[one.claim.run_id.int] = one.ending
         if not plain:
             return
-        with self._app.database.direct() as connection:
-            done = settle_plain(connection, list(plain.values()), worker=self._worker, monotonic=began)
+        try:
+            with self._app.database.direct() as connection:
+                done = settle_plain(connection, list(plain.values()), worker=self._worker, monotonic=began)
+        except LedgerRefused:
+            # One row among them, such as a foreign one with an attempt's number. The careful way ends each of them.
+            log.warning("The ledger refused plain successes, which are settled with care.", exc_info=True)
+            return
         for ending, settled in done:
             endings.pop(ending.claim.token).settled = settled
 

@@ -12,13 +12,14 @@ from functools import cache
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import Float, Integer, Text, Update, Uuid, case, cast, select, update
+from sqlalchemy import Float, Integer, Text, Update, Uuid, case, cast, update
 
+from jobs.ledger.attempts import record
 from jobs.ledger.exits import where_to
 from jobs.ledger.follow import follow
 from jobs.ledger.records import Failure, Freed, Settled
 from jobs.models import JobAttempt, JobRun, JsonText
-from jobs.sql import Batch, Executor, counted, dialect_of, insert_into, ledger_now, plus_seconds
+from jobs.sql import Batch, Executor, counted, dialect_of, ledger_now, plus_seconds
 from jobs.states import CHARGED, CRASHES, FINAL, Cause, Outcome, RunState
 from jobs.terms import MAX_WAIT
 
@@ -38,21 +39,6 @@ _ENDED = Batch(
     fingerprint=Text(),
     ago_seconds=Float(),
     elapsed_seconds=Float(),
-)
-_ATTEMPTS = Batch(
-    "tried",
-    run_id=Uuid(),
-    attempt=Integer(),
-    token=Uuid(),
-    outcome=Text(),
-    worker=Text(),
-    error_type=Text(),
-    error_message=Text(),
-    traceback=Text(),
-    fingerprint=Text(),
-    ago_seconds=Float(),
-    elapsed_seconds=Float(),
-    delay_seconds=Float(),
 )
 _STATES = {state.value: state for state in RunState}
 _REFUSED = Batch("refused", run_id=Uuid(), token=Uuid(), outcome=Text())
@@ -114,7 +100,9 @@ def end(
         tried.append(_attempt(one, settled))
         ended.append(settled)
     if tried:
-        session.execute(_record(dialect), {**_ATTEMPTS.rows(dialect, tried), "now": now})
+        renumbered = record(session, tried, now=now)
+        if renumbered:
+            ended = [one._replace(attempt=renumbered.get(one.run_id, one.attempt)) for one in ended]
     if refused:
         notes = [(one.run_id, one.token, one.outcome.value) for one in refused]
         session.execute(_refuse(dialect), {**_REFUSED.rows(dialect, notes), "now": now})
@@ -227,24 +215,6 @@ def _end(dialect: str) -> Update:
         )
         .execution_options(synchronize_session=False)
     )  # fmt: skip
-
-
-@cache
-def _record(dialect: str) -> Any:
-    tried = _ATTEMPTS.table(dialect).c
-    finished_at = plus_seconds(ledger_now(), -tried.ago_seconds)
-    columns = {
-        name: tried[name]
-        for name in ("run_id", "attempt", "token", "outcome", "worker", "error_type", "error_message",
-                     "traceback", "fingerprint")
-    } | {
-        "started_at": plus_seconds(ledger_now(), -(tried.ago_seconds + tried.elapsed_seconds)),
-        "finished_at": finished_at,
-        "retry_at": plus_seconds(ledger_now(), tried.delay_seconds),
-    }  # fmt: skip
-    return insert_into(dialect, JobAttempt).from_select(
-        list(columns), select(*columns.values()), include_defaults=False
-    )
 
 
 @cache

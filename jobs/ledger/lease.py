@@ -7,12 +7,15 @@ from datetime import datetime, timedelta
 from functools import cache
 from uuid import UUID
 
-from sqlalchemy import Float, Select, Update, Uuid, bindparam, false, select, true, update
+from sqlalchemy import Float, Select, Update, Uuid, bindparam, false, literal_column, select, true, update
 
 from jobs.models import JobRun
 from jobs.sql import Batch, Executor, dialect_of, ledger_now, one_of, plus_seconds
 
 _HELD = Batch("held", id=Uuid(), token=Uuid())
+
+FAR = timedelta(days=1)
+"""No lease is so long, unless ``JOBS_LEASE`` says so. Source: decision; others' leases may be longer than ours."""
 
 
 def renew(
@@ -34,6 +37,16 @@ def renew(
     return ours
 
 
+def shorten_far(session: Executor, *, lease: timedelta, now: datetime | None = None) -> None:
+    """Let leases that end further ahead than any that a worker takes end after ``lease``.
+
+    They were written by another program (``infinity``, what is no moment), or before the clock was set back. A living
+    holder renews its own in time; what a dead one held is free when the lease is over.
+    """
+    far = max(FAR, 2 * lease)
+    session.execute(_SHORTEN, {"lease_seconds": lease.total_seconds(), "far_seconds": far.total_seconds(), "now": now})
+
+
 def wait_like_a_renewal(session: Executor) -> None:
     """Write nothing, but wait for all that a renewal would wait for, such as a lock on the whole table."""
     session.execute(update(JobRun).where(false()).values(lease_until=JobRun.lease_until))
@@ -48,6 +61,23 @@ def cancelled_among(session: Executor, held: Sequence[tuple[UUID, UUID]]) -> set
         return set()
     dialect = dialect_of(session)
     return {row.token for row in session.execute(_cancelled(dialect), _HELD.rows(dialect, sorted(held)))}
+
+
+_TOO_FAR = (
+    select(JobRun.id)
+    .where(
+        JobRun.state == literal_column("'running'"),
+        JobRun.lease_until > plus_seconds(ledger_now(), bindparam("far_seconds", type_=Float())),
+    )
+    .with_for_update(skip_locked=True)
+    .cte("too_far")
+)
+_SHORTEN = (
+    update(JobRun)
+    .where(JobRun.id.in_(select(_TOO_FAR.c.id)))
+    .values(lease_until=plus_seconds(ledger_now(), bindparam("lease_seconds", type_=Float())))
+    .execution_options(synchronize_session=False)
+)
 
 
 @cache

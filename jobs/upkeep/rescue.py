@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from jobs.app import App
 from jobs.ended import buried_events, ended_events
-from jobs.ledger.lease import wait_like_a_renewal
+from jobs.ledger.lease import shorten_far, wait_like_a_renewal
 from jobs.ledger.sweep import expire, rescue
 from jobs.ready.protocol import ReadyEntry
 from jobs.states import Cause, RunState
@@ -21,6 +21,7 @@ def rescue_abandoned(app: App, *, reach: Reach) -> tuple[int, list[ReadyEntry]]:
         wait_like_a_renewal(connection)
         if not reach.answered():
             return 0, []
+        shorten_far(connection, lease=app.settings.lease)
         settled = rescue(connection, poison_after=app.settings.poison_after)
     app.events.emit(ended_events(settled))
     back = [one for one in settled if one.state is RunState.QUEUED]
