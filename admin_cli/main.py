@@ -16,11 +16,11 @@ import click
 from admin_cli import streams
 from admin_cli.commands import COMMANDS
 from admin_cli.exits import MEANINGS
-from admin_cli.failure import report
 from admin_cli.hint import hint_once
 from admin_cli.lazy import LazyGroup
 from admin_cli.names import COMPLETE_VARIABLE, PROGRAM, program_name
 from admin_cli.options import DURATION, Globals, time_limit
+from admin_cli.shadows import refuse_shadows
 
 EPILOG = "\b\nExit codes:\n" + "\n".join(f"  {code.value:>3}  {text}" for code, text in MEANINGS.items())
 
@@ -80,6 +80,7 @@ def main() -> NoReturn:
         from click.shell_completion import shell_complete
 
         sys.exit(shell_complete(cli, {}, PROGRAM, COMPLETE_VARIABLE, question))
+    refuse_shadows()
     args = sys.argv[1:]
     code = run(args)
     hint_once(args)
@@ -130,6 +131,8 @@ def run(args: Sequence[str]) -> int:
 
 def _reported(error: BaseException, *, debug: bool) -> int:
     """Report it; what stdout still holds is written first, and its loss does not hide the error."""
+    from admin_cli.failure import report
+
     try:
         streams.flush()
         code = report(error, debug=debug)

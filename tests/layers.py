@@ -26,6 +26,7 @@ LAYERS: tuple[frozenset[str], ...] = (
             "jobs.redact",
             "jobs.own_threads",
             "jobs.semaphore",
+            "jobs.shadow",
             "jobs.unreadable",
         }
     ),

@@ -10,6 +10,7 @@ from importlib import import_module
 from pathlib import Path
 
 from jobs.errors import ConfigurationError
+from jobs.shadow import other_of
 
 OURS = frozenset({"jobs", "worker", "scheduler", "admin_cli", "admin_api", "migrations"})
 
@@ -64,6 +65,9 @@ def _explain(name: str, error: BaseException) -> tuple[str, str | None]:
     if isinstance(error, ValueError) and "null bytes" in str(error):
         # What Python before 3.11.4 calls that one.
         return f"syntax error: {error}", None
+    head = (getattr(error, "name", None) or "").partition(".")[0]
+    if isinstance(error, ImportError) and head in OURS and (other := other_of(head)) is not None:
+        return f"it wants its own {head!r} ({other}), and {head!r} is a package of ours{_place(error)}", "Rename it."
     if isinstance(error, ModuleNotFoundError) and error.name is not None:
         if name == error.name or name.startswith(error.name + "."):
             hint = "Start in the application's folder or install it, and check --import or JOBS_IMPORTS."

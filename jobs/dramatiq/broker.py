@@ -35,6 +35,7 @@ from jobs.enqueue import Enqueued, enqueue_runs
 from jobs.errors import ConfigurationError, ServiceDown
 from jobs.ledger import messages
 from jobs.settings import Settings
+from jobs.shadow import shadow_of
 from jobs.under_test import refuse_ledger_of_environment
 
 if TYPE_CHECKING:
@@ -248,7 +249,10 @@ class LedgerBroker(ServedBroker):
 
         Raises:
             QueueNotFound: the queue was never declared.
+            ConnectionFailed: the application's own ``worker`` stands where ours should be.
         """
+        if (said := shadow_of("worker")) is not None:
+            raise ConnectionFailed(said)  # type: ignore[no-untyped-call]
         from worker.guest import Guest
 
         if q_name(queue_name) not in self.queues:
