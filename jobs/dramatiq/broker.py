@@ -221,7 +221,8 @@ class LedgerBroker(ServedBroker):
             eta = int(self.app.clock.now().timestamp() * 1000) + delay
             message = message.copy(queue_name=dq_name(q_name(message.queue_name)), options={"eta": eta})
         self.emit_before("enqueue", message, delay)
-        run = new_run(self.app, self, message, is_keyed=ending is None)
+        has_failed = ending is not None and ending.error is not None
+        run = new_run(self.app, self, message, is_keyed=ending is None, tells_of_failure=has_failed)
         if message.actor_name not in self.actors:
             self.strangers.add(message.actor_name)
         if ending is not None:

@@ -16,7 +16,7 @@ from jobs.clock import new_run_id
 from jobs.context import correlation_id, current_run
 from jobs.dramatiq.actor_job import max_attempts
 from jobs.dramatiq.keys import admission_of
-from jobs.dramatiq.stored import write_message
+from jobs.dramatiq.stored import write_message, write_told
 from jobs.enqueue import enqueuer
 from jobs.errors import EnqueueRefused
 from jobs.ledger.records import NewRun
@@ -28,12 +28,19 @@ MAX_BROKER_PRIORITY = 255
 
 
 def new_run(
-    app: App, broker: Broker, message: Message[Any], *, run_id: UUID | None = None, is_keyed: bool = False
+    app: App,
+    broker: Broker,
+    message: Message[Any],
+    *,
+    run_id: UUID | None = None,
+    is_keyed: bool = False,
+    tells_of_failure: bool = False,
 ) -> NewRun:
     """The run of ``message``: kind and priority are its actor's, and an ``eta`` is when it is due.
 
     Args:
         is_keyed: its key is looked at. What a hook enqueues and what is imported has been admitted already.
+        tells_of_failure: it may hold what an error says, which is made storable.
 
     Raises:
         TypeError: dramatiq's own error, for arguments that are not JSON.
@@ -47,12 +54,13 @@ def new_run(
     queue = check_name(q_name(message.queue_name), what="queue", longest=MAX_QUEUE)
     stored: Message[Any] = Message(**{**message.asdict(), "queue_name": queue, "options": options})
     parent = current_run.get()
+    write = write_told if tells_of_failure else write_message
     return NewRun(
         id=run_id or new_run_id(),
         kind=check_name(message.actor_name, what="kind", longest=MAX_KIND),
         queue=queue,
         priority=priority_of(actor, message),
-        arguments=write_message(stored, max_bytes=app.settings.max_argument_bytes),
+        arguments=write(stored, max_bytes=app.settings.max_argument_bytes),
         max_attempts=max_attempts(broker, declared, options, crashes=app.settings.poison_after - 1),
         run_at=_moment(eta, message, broker),
         correlation_id=correlation_id.get(),

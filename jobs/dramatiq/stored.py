@@ -13,7 +13,7 @@ from dramatiq.message import Message, get_encoder
 
 from jobs.arguments import check_json
 from jobs.errors import ArgumentsRefused
-from jobs.failure import storable
+from jobs.failure import MAX_MESSAGE, MAX_TRACEBACK, storable
 
 _PARTS = ("args", "kwargs", "options", "message_id", "message_timestamp")
 
@@ -63,6 +63,40 @@ def write_retried(message: Message[Any], *, max_bytes: int, retries: int | None)
         except (ArgumentsRefused, TypeError, ValueError, RecursionError):
             continue
     return None
+
+
+def write_told(message: Message[Any], *, max_bytes: int) -> str:
+    """The message that tells of a failure, ``on_failure`` say, as JSON.
+
+    What the failure says is text that nobody chose: where the ledger cannot hold it, it is made storable or shortened,
+    so that the message is sent.
+
+    Raises:
+        TypeError, ArgumentsRefused: as for ``write_message``, for what else the message holds.
+    """
+    try:
+        return write_message(message, max_bytes=max_bytes)
+    except ArgumentsRefused:
+        args, kwargs, options = (_told(part) for part in (message.args, message.kwargs, message.options))
+        told = message._replace(args=args, kwargs=kwargs, options=options)
+        # The message that failed is in it, and was admitted by itself.
+        return write_message(told, max_bytes=max_bytes + MAX_RETRY_BYTES)
+
+
+def _told(value: Any) -> Any:
+    """``value`` with storable texts, and with at most so much of an error as an attempt keeps."""
+    if isinstance(value, str):
+        return storable(value)
+    if isinstance(value, list | tuple):
+        return tuple(map(_told, value))
+    if not isinstance(value, dict):
+        return value
+    told = {_told(name): _told(one) for name, one in value.items()}
+    if isinstance(told.get("traceback"), str):
+        told["traceback"] = told["traceback"][-MAX_TRACEBACK:]
+    if told.keys() == {"type", "message"} and isinstance(told["message"], str):
+        told["message"] = told["message"][:MAX_MESSAGE]
+    return told
 
 
 def write_call(message: Message[Any], *, max_bytes: int) -> str:

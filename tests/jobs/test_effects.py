@@ -255,6 +255,29 @@ def test_an_intent_without_an_end_ends_the_run_that_says_stop(ledger: Ledger) ->
     assert (step.name, step.finished_at, step.attempt) == ("charge", None, 1)
 
 
+def test_the_error_of_an_unknown_effect_promises_nothing_of_a_replay_and_a_replay_ends_the_same_way(
+    ledger: Ledger,
+) -> None:
+    # K.8
+    from jobs.ledger.replay import reopen
+
+    Gateway.errors = [Crash("died")]
+    ledger.perform(Charge(if_unknown="stop"))
+    [performed] = ledger.drain(advance=HOUR)
+
+    said = performed.run.error_message or ""
+    assert "whether it took place is unknown" in said
+    assert "enqueue a new run for what is left to do" in said
+    assert "a replay ends the same way" in said
+    assert "reset does every step of the run again, the finished ones too" in said
+
+    with ledger.app.database.write() as connection:
+        reopen(connection, [performed.run.id])
+    [again] = ledger.drain(advance=HOUR)
+    assert (again.run.state, again.run.cause) == (RunState.DEAD, Cause.UNKNOWN_EFFECT)
+    assert len(Gateway.calls) == 1
+
+
 def test_a_steering_signal_says_that_the_step_did_not_take_place(ledger: Ledger) -> None:
     Gateway.errors = [jobs.RetryAfter(HOUR)]
     ledger.perform(Charge(if_unknown="stop"))

@@ -146,6 +146,36 @@ def test_a_retry_is_made_whatever_the_error_says(broker: LedgerBroker, start_wor
     assert [run.state for run in runs(broker, "fails")] == [RunState.SUCCEEDED]
 
 
+@pytest.mark.usefixtures("silent")
+@pytest.mark.parametrize(
+    ("text", "kept"),
+    [("a\0b", "a\ufffdb"), ("\ud800 half", "? half"), ("x" * 100_000, "x" * 2_000), ("fine", "fine")],
+    ids=["nul", "half", "long", "fine"],
+)
+def test_a_failure_callback_is_called_whatever_the_error_says(
+    broker: LedgerBroker, start_worker: StartWorker, text: str, kept: str
+) -> None:
+    # K.7
+    told: list[tuple[Any, Any]] = []
+
+    @dramatiq.actor
+    def hears(message: Any, error: Any) -> None:
+        told.append((message, error))
+
+    @dramatiq.actor(max_retries=0, on_failure="hears")
+    def fails(pad: str) -> None:
+        raise ValueError(text)
+
+    fails.send("y" * 250_000)
+    start_worker()
+    broker.join("default", timeout=JOIN)
+
+    ((message, error),) = told
+    assert error == {"type": "ValueError", "message": kept}
+    assert message["args"] == ["y" * 250_000]
+    assert [run.state for run in runs(broker, "hears")] == [RunState.SUCCEEDED]
+
+
 def test_arguments_that_json_has_not_are_refused_at_once(broker: LedgerBroker, piped: list[Any]) -> None:
     # K.7: by one rule, whatever the database would take.
     from jobs.errors import ArgumentsRefused
