@@ -46,7 +46,7 @@ COMMANDS: dict[str, Entry] = {
     "enqueue": Entry("admin_cli.enqueue:enqueue", "Record a run of KIND, and print its id.", RUN),
     "schedules": Entry("admin_cli.schedules:schedules", "When runs are made, and what became of each slot.", LOOK),
     "kinds": Entry("admin_cli.kinds:kinds", "The kinds of job that the application defines.", LOOK),
-    "check": Entry("admin_cli.check:check", "Say whether all is well: exit 0, or 6.", LOOK),
+    "check": Entry("admin_cli.check:check", "Say whether all is well: exit 0, or 6; 5 when a service is down.", LOOK),
     "metrics": Entry("admin_cli.metrics:metrics", "The ledger's metrics, for Prometheus.", LOOK),
     "users": Entry("admin_cli.users:users", "Who may use the API and its pages.", SETUP),
     "tokens": Entry("admin_cli.users:tokens", "Tokens, with which programs use the API.", SETUP),

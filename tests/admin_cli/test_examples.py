@@ -31,7 +31,7 @@ SERVES = {
 """Commands that go on until they are stopped, and what they say when they serve."""
 PEOPLE = ("users create", "users list", "users role", "users reset", "users disable", "users enable")
 PROGRAMS = ("tokens create", "tokens list", "tokens revoke")
-ELSEWHERE = {"demo", "shell-init", "completion", "check", "import-dramatiq", *PEOPLE, *PROGRAMS}
+ELSEWHERE = {"demo", "shell-init", "completion", "check", "import-dramatiq", "sessions end", *PEOPLE, *PROGRAMS}
 """Run by test_demo, by tests/jobs/broker/test_importing.py, by test_shell_init (in the shells
 themselves), with the worker below, and one after another by ``test_the_examples_of_users_and_tokens_work``."""
 EXPECTED = {
@@ -99,6 +99,11 @@ def test_the_examples_of_users_and_tokens_work(program: Program, monkeypatch: py
         assert ended.code == Exit.DONE, (told[path], ended.err)
         if path == "tokens create":
             token = json.loads(program("tokens", "list", "-o", "json").out)["data"][0]["id"]
+
+    assert program("api", "link").code == Exit.DONE
+    linked = json.loads(program("sessions", "list", "-o", "json").out)["data"][0]["id"]
+    ended = program(*shlex.split(told["sessions end"])[1:-1], linked)
+    assert ended.code == Exit.DONE, ended.err
 
 
 def test_what_serves_does_as_its_example_says_and_check_finds_it(tmp_path: Path) -> None:

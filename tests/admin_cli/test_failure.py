@@ -28,6 +28,8 @@ ERRORS: list[tuple[Exception, int]] = [
     (errors.Unauthenticated("The name or the password is wrong."), 1),
     (errors.CredentialRefused("A password has 12 characters or more."), 2),
     (errors.TooManyTries("Signing in was tried too often.", retry_after_seconds=60), 1),
+    (errors.TooManyRequests("Too many changes were asked for.", retry_after_seconds=60), 1),
+    (errors.Overloaded("Too many passwords are being checked."), 5),
     (errors.SelectorRefused("column 3: no field colour."), 2),
     (errors.KeyBusy("Another transaction holds the key."), 4),
     (errors.NotEnded("The run has not ended."), 124),

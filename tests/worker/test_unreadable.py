@@ -75,7 +75,7 @@ GOES_ON = {
 """What a claim does not read, or reads as it is: what becomes of these runs is no matter here."""
 
 
-class Note(Job, queue="unreadable"):
+class Note(Job, queue="unreadable", kind="unreadable.Note"):
     n: int
 
     def perform(self) -> int:
@@ -84,7 +84,7 @@ class Note(Job, queue="unreadable"):
 
 def runs_of(count: int, queue: str = "unreadable") -> list[NewRun]:
     return [
-        NewRun(id=new_run_id(), kind="Note", queue=queue, arguments=f'{{"n": {n}}}', max_attempts=3)
+        NewRun(id=new_run_id(), kind="unreadable.Note", queue=queue, arguments=f'{{"n": {n}}}', max_attempts=3)
         for n in range(count)
     ]
 
@@ -210,7 +210,12 @@ def test_a_run_whose_lease_never_ends_is_rescued_when_its_holder_is_gone(ledger_
     enqueue_runs(app, runs)
     with app.database.write() as connection:
         claims = claim_due(
-            connection, "unreadable", count=len(runs), kinds=["Note"], worker="gone", lease=app.settings.lease
+            connection,
+            "unreadable",
+            count=len(runs),
+            kinds=["unreadable.Note"],
+            worker="gone",
+            lease=app.settings.lease,
         )
     for run, value in zip(runs, [*cases, cases[0]], strict=True):
         spoil(app, run, "lease_until", value)
@@ -288,7 +293,14 @@ class TestARowWithAnAttemptsNumber:
         runs = runs_of(3)
         enqueue_runs(app, runs)
         with app.database.write() as connection:
-            claim_due(connection, "unreadable", count=3, kinds=["Note"], worker="gone", lease=timedelta(seconds=-60))
+            claim_due(
+                connection,
+                "unreadable",
+                count=3,
+                kinds=["unreadable.Note"],
+                worker="gone",
+                lease=timedelta(seconds=-60),
+            )
         take_attempt(app, runs[1].id, 1, "abandoned")
 
         moved, _ = rescue_abandoned(app, reach=Reach(app.clock, lease=app.settings.lease))

@@ -17,7 +17,7 @@ from jobs.events import ResultRefused, RunEnqueued
 from jobs.observe import catalogue
 from jobs.observe.counts import Counts
 from jobs.observe.exposition import CountsFolder
-from jobs.observe.metrics import MAX_QUEUES, Meter
+from jobs.observe.metrics import OTHER, Meter
 from jobs.states import Outcome
 from tests.worker_process import ROOT, parse, total
 
@@ -72,7 +72,7 @@ def test_files_are_added_up_while_nobody_asks(folder: CountsFolder) -> None:
     assert len(list(folder.path.glob("*_*-*.db"))) == 0
 
 
-def test_a_kind_that_nobody_defined_makes_no_series(folder: CountsFolder) -> None:
+def test_kinds_and_queues_that_nobody_defined_share_one_series(folder: CountsFolder) -> None:
     meter = Meter(Counts(folder.path, buckets=catalogue.BUCKETS))
 
     for _ in range(20):
@@ -83,7 +83,7 @@ def test_a_kind_that_nobody_defined_makes_no_series(folder: CountsFolder) -> Non
     kinds = {dict(labels)["kind"] for (name, labels) in series if "kind" in dict(labels)}
     queues = {dict(labels)["queue"] for (name, labels) in series if "queue" in dict(labels)}
     assert kinds == {"unknown"}
-    assert len(queues) == MAX_QUEUES + 1
+    assert queues == {OTHER}
     assert total(series, "jobs_enqueued_total") == 1000
 
 
