@@ -1,13 +1,24 @@
 # `make` says what can be made. Needs Python 3.11 or later (named by PYTHON=, or found) and make; nothing else.
+# A PYTHON= of another version than the environment's makes the environment anew.
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help demo test check browser faults bench clean
+.PHONY: help demo test pythons check browser faults bench clean
 
 VENV := .venv
 BIN := $(VENV)/bin
 # Where the environment was made. It is made again when it was moved, or when its Python is gone.
 PLACE := $(VENV)/.place
 MADE_IN := $(shell $(BIN)/python -c 'print(open("$(PLACE)").read())' 2>/dev/null)
+# Its version, and the one that PYTHON= asks for.
+VERSION := import sys; print("%d.%d.%d" % sys.version_info[:3])
+MADE_WITH := $(shell $(BIN)/python -c '$(VERSION)' 2>/dev/null)
+ASKED := $(if $(PYTHON),$(shell $(PYTHON) -c '$(VERSION)' 2>/dev/null || echo none))
+# Those that are supported, and the tests that depend on which it is: time limits and interrupts, children, forks and
+# arguments.
+SUPPORTED := 3.11 3.12 3.13 3.14
+DEPENDS := $(addprefix tests/worker/test_,$(addsuffix .py,deadline deadline_hammer limited limits_live bare_places traps \
+	children_live crew frames odd_jobs_live async_steps rehearsal verdict)) \
+	$(addprefix tests/jobs/test_,$(addsuffix .py,arguments equality job own_threads interpreter sqlite_queue))
 # How many tests run at a time; many of them wait for processes that they started.
 TESTS := $(or $(WORKERS),3)
 FAULTS := $(or $(WORKERS),2)
@@ -23,6 +34,22 @@ demo: $(VENV)/.installed ## run thousands of jobs over real files, and check the
 test: $(VENV)/.installed-test ## run every test, of the fault suite a short part (WORKERS=3 at a time; ARGS= goes to pytest)
 	@echo "test: running every test, and the short part of the fault suite (make faults), $(TESTS) at a time"
 	$(BIN)/python -m pytest -n $(TESTS) -m "short or not (faults or long)" $(ARGS)
+
+pythons: $(VENV)/.installed-test ## run the tests that depend on Python under every other supported one that is here
+	@for version in $(SUPPORTED); do \
+		case $(shell $(BIN)/python -c '$(VERSION)' 2>/dev/null) in $$version.*) continue;; esac; \
+		found=; \
+		for python in python$$version "$${PYENV_ROOT:-$$HOME/.pyenv}"/versions/$$version.*/bin/python$$version; do \
+			if "$$python" -c 'import sys, venv, ensurepip; sys.exit(not sys._is_gil_enabled() if sys.version_info > (3, 13) else 0)' 2>/dev/null; then found=$$python; break; fi; \
+		done; \
+		if [ -z "$$found" ]; then echo "pythons: Python $$version was not found; nothing is tested under it"; continue; fi; \
+		echo "pythons: the tests that depend on it under $$("$$found" --version) ($$found), $(TESTS) at a time"; \
+		$(MAKE) --no-print-directory VENV=$(VENV)/python$$version PYTHON="$$found" depends || exit 1; \
+	done
+
+.PHONY: depends
+depends: $(VENV)/.installed-test
+	$(BIN)/python -m pytest -n $(TESTS) -m "short or not (faults or long)" $(DEPENDS) $(ARGS)
 
 check: $(VENV)/.installed-check ## lint, format and types: ruff and mypy --strict
 	@echo "check: ruff check, ruff format --check, mypy --strict"
@@ -66,7 +93,7 @@ $(VENV)/.installed $(VENV)/.installed-test $(VENV)/.installed-check: pyproject.t
 	@touch $@ $(HOLDS)
 
 # A shim that is on the path may stand for a Python that is not there, so each is run before it is believed.
-$(PLACE): $(if $(findstring |$(CURDIR)|,|$(MADE_IN)|),,moved)
+$(PLACE): $(if $(findstring |$(CURDIR)|,|$(MADE_IN)|),,moved) $(if $(ASKED),$(if $(filter $(ASKED),$(MADE_WITH)),,moved))
 	@for python in $(PYTHON) python3.13 python3.12 python3.11 python3 python; do \
 		if "$$python" -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then \
 			echo "environment: making $(VENV) with $$("$$python" --version) ($$python)"; \

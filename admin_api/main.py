@@ -17,6 +17,7 @@ from admin_api.app import make_api
 from admin_api.protocol import LimitedProtocol
 from jobs.app import App
 from jobs.errors import ConfigurationError
+from jobs.interpreter import refuse_free_threading
 from jobs.settings import Settings
 
 log = logging.getLogger("jobs.api")
@@ -65,6 +66,7 @@ def serve(app: App, *, ready: Callable[[str], None] = lambda url: None, port: in
         ConfigurationError: it must not, or cannot, listen there.
     """
     settings = app.settings
+    refuse_free_threading()
     check_place(settings)
     _give_way()
     listener = listen(settings.api_host, settings.api_port if port is None else port)

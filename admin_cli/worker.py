@@ -17,6 +17,7 @@ from admin_cli.local_pages import has_web, serve_pages
 from admin_cli.names import program_name
 from admin_cli.options import DURATION, IMPORT, Globals, pass_globals
 from admin_cli.streams import say
+from jobs.interpreter import refuse_free_threading
 
 NO_MODULE = click.UsageError("No module with jobs is named. Say --import my.module, or set JOBS_IMPORTS.")
 
@@ -110,6 +111,7 @@ def dev(
 
 
 def _serve(options: Globals, *, watch: tuple[str, ...] = (), may_exec: bool = False, **given: object) -> None:
+    refuse_free_threading()
     settings = read_settings(options, **given)
     if not settings.imports:
         raise NO_MODULE

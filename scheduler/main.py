@@ -8,6 +8,7 @@ from jobs.app import App
 from jobs.declared import Declared, declared
 from jobs.errors import JobsError
 from jobs.events import ServiceFailed
+from jobs.interpreter import refuse_free_threading
 from jobs.observe import watch
 from jobs.observe.log import configure_logging
 from jobs.upkeep.loop import Upkeep
@@ -29,7 +30,9 @@ def main(app: App, *, once: bool = False) -> int:
     Raises:
         DefinitionError: a schedule in the code cannot be; its place is named.
         ServiceDown: the ledger does not answer at the start, or to ``once``.
+        ConfigurationError: this Python is free-threaded.
     """
+    refuse_free_threading()
     wanted = declared()
     configure_logging(app.settings)
     close = watch(app)

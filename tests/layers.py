@@ -14,6 +14,7 @@ LAYERS: tuple[frozenset[str], ...] = (
     frozenset(
         {
             "jobs.errors",
+            "jobs.interpreter",
             "jobs.states",
             "jobs.clock",
             "jobs.duration",

@@ -25,6 +25,7 @@ from jobs.dramatiq.served import ServedBroker
 from jobs.dramatiq.verdict import verdict_of
 from jobs.errors import JobsError
 from jobs.events import ServiceFailed
+from jobs.interpreter import refuse_free_threading
 from jobs.ledger import workers
 from jobs.ledger.records import Claim
 from jobs.states import Cause, Outcome
@@ -105,6 +106,7 @@ class Guest:
             workers.sign_off(connection, self.name)
 
     def _start(self) -> None:
+        refuse_free_threading()
         with self._lock:
             if self._is_started:
                 return

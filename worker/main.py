@@ -8,6 +8,7 @@ from typing import Any
 
 from jobs.clock import SystemClock
 from jobs.errors import ConfigurationError
+from jobs.interpreter import refuse_free_threading
 from worker.assignment import TARGET
 from worker.health import serving
 from worker.plan import PING_SECONDS, Plan
@@ -45,8 +46,9 @@ def main(
         debug: show the traceback of an import that fails.
 
     Raises:
-        ConfigurationError: fewer than one process, a limit below zero, or a port that is taken.
+        ConfigurationError: fewer than one process, a limit below zero, a port that is taken, or a free-threaded Python.
     """
+    refuse_free_threading()
     if processes < 1:
         raise ConfigurationError(f"A worker needs 1 process or more, not {processes}.", hint="Set JOBS_PROCESSES.")
     if shutdown_seconds < 0 or (answer_limit_seconds is not None and answer_limit_seconds <= 0):
