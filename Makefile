@@ -16,9 +16,12 @@ ASKED := $(if $(PYTHON),$(shell $(PYTHON) -c '$(VERSION)' 2>/dev/null || echo no
 # Those that are supported, and the tests that depend on which it is: time limits and interrupts, children, forks and
 # arguments.
 SUPPORTED := 3.11 3.12 3.13 3.14
-DEPENDS := $(addprefix tests/worker/test_,$(addsuffix .py,deadline deadline_hammer limited limits_live bare_places traps \
-	children_live crew frames odd_jobs_live async_steps rehearsal verdict)) \
-	$(addprefix tests/jobs/test_,$(addsuffix .py,arguments equality job own_threads interpreter sqlite_queue))
+DEPENDS := $(addprefix tests/worker/,$(addsuffix .py,timeouts/test_deadline timeouts/test_deadline_hammer timeouts/test_async_timeout \
+	timeouts/test_thread_frames timeouts/test_unsafe_bytecode attempt/test_limits_live attempt/test_odd_jobs_live \
+	children/test_child_pool_live protocol/test_child_result startup/test_statement_warmup supervisor/test_process_group \
+	test_traps test_async_steps)) \
+	$(addprefix tests/jobs/,$(addsuffix .py,definition/test_arguments definition/test_equality client/test_job \
+	runtime/test_own_threads test_interpreter database/sqlite/test_write_queue))
 # How many tests run at a time; many of them wait for processes that they started.
 TESTS := $(or $(WORKERS),3)
 FAULTS := $(or $(WORKERS),2)

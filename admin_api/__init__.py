@@ -1,1 +1,1 @@
-"""The admin API and its pages: HTTP over the same operations that the command line uses."""
+"""The HTTP API and its pages, over the same operations that the command line uses."""

@@ -1,4 +1,4 @@
-"""The API as an ASGI application: its routes, its guard, and how it fails."""
+"""Builds the ASGI application: routes, guard, error responses."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from fastapi import FastAPI
 from fastapi.concurrency import run_in_threadpool
 from starlette.types import ASGIApp
 
-from admin_api import failing, prefix
-from admin_api.guard import Guard
-from admin_api.house import House
+from admin_api.http import error_responses, prefix_route
+from admin_api.http.guard import Guard
+from admin_api.http.state import ApiState
 from admin_api.pages import site
-from admin_api.routes import actions, audit, fleet, health, letters, people, runs, schedules, sessions, statistics
+from admin_api.routes import actions, audit, dead_letters, fleet, health, runs, schedules, sessions, statistics, users
 from jobs.app import App
 
 
@@ -24,20 +24,20 @@ def make_api(app: App) -> ASGIApp:
     routes = make_routes(app)
     return Guard(
         routes, hosts=settings.api_hosts, is_behind_tls=settings.api_behind_tls, clock=app.clock,
-        is_crowded=routes.state.house.doorway.is_full,
+        is_crowded=routes.state.api_state.doorway.is_full,
     )  # fmt: skip
 
 
 def make_routes(app: App) -> FastAPI:
     """The routes alone; ``openapi()`` of it is the API's description."""
-    house = House.over(app)
+    api_state = ApiState.over(app)
 
     @asynccontextmanager
     async def lifespan(api: FastAPI) -> AsyncIterator[None]:
         yield
-        await run_in_threadpool(house.desk.close)
-        await run_in_threadpool(house.doorway.close)
-        await run_in_threadpool(house.figures.close)
+        await run_in_threadpool(api_state.background_tasks.close)
+        await run_in_threadpool(api_state.doorway.close)
+        await run_in_threadpool(api_state.reports.close)
 
     api = FastAPI(
         title="jobledger",
@@ -50,11 +50,11 @@ def make_routes(app: App) -> FastAPI:
         redirect_slashes=False,
         lifespan=lifespan,
     )
-    api.state.house = house
-    failing.install(api)
-    for part in (health, sessions, runs, actions, letters, fleet, schedules, audit, statistics, people):
-        prefix.install(api, part.router)
-    site.install(api, house)
+    api.state.api_state = api_state
+    error_responses.install(api)
+    for part in (health, sessions, runs, actions, dead_letters, fleet, schedules, audit, statistics, users):
+        prefix_route.install(api, part.router)
+    site.install(api, api_state)
     return api
 
 

@@ -14,7 +14,7 @@ from types import FrameType
 import uvicorn
 
 from admin_api.app import make_api
-from admin_api.protocol import LimitedProtocol
+from admin_api.http.protocol import LimitedProtocol
 from jobs.app import App
 from jobs.errors import ConfigurationError
 from jobs.interpreter import refuse_free_threading

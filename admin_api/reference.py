@@ -1,4 +1,4 @@
-"""The page docs/api.md, made from the API's own description: what it says, it says once."""
+"""Writes docs/api.md from the OpenAPI description of the API."""
 
 from __future__ import annotations
 

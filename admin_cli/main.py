@@ -13,14 +13,14 @@ from typing import NoReturn
 
 import click
 
-from admin_cli import streams
 from admin_cli.commands import COMMANDS
-from admin_cli.exits import MEANINGS
-from admin_cli.hint import hint_once
-from admin_cli.lazy import LazyGroup
-from admin_cli.names import COMPLETE_VARIABLE, PROGRAM, program_name
-from admin_cli.options import DURATION, Globals, time_limit
+from admin_cli.program.exits import MEANINGS
+from admin_cli.program.hint import hint_once
+from admin_cli.program.lazy import LazyGroup
+from admin_cli.program.names import COMPLETE_VARIABLE, PROGRAM, program_name
+from admin_cli.program.options import DURATION, Globals, time_limit
 from admin_cli.shadows import refuse_shadows
+from admin_cli.terminal import streams
 
 EPILOG = "\b\nExit codes:\n" + "\n".join(f"  {code.value:>3}  {text}" for code, text in MEANINGS.items())
 
@@ -118,9 +118,9 @@ def run(args: Sequence[str]) -> int:
             words = list(args) or (["status"] if has_ledger() else [])
             with cli.make_context(program_name(), words) as ctx:
                 cli.invoke(ctx)
-        except click.exceptions.Exit as ending:
+        except click.exceptions.Exit as attempt_result:
             streams.flush()
-            return ending.exit_code
+            return attempt_result.exit_code
         streams.flush()
     except SystemExit:
         raise
@@ -131,7 +131,7 @@ def run(args: Sequence[str]) -> int:
 
 def _reported(error: BaseException, *, debug: bool) -> int:
     """Report it; what stdout still holds is written first, and its loss does not hide the error."""
-    from admin_cli.failure import report
+    from admin_cli.program.failure import report
 
     try:
         streams.flush()

@@ -7,8 +7,8 @@ from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from typing import Any
 
-from admin_cli import streams
-from admin_cli.exits import Exit
+from admin_cli.program.exits import Exit
+from admin_cli.terminal import streams
 
 
 def refuse_shadows() -> None:

@@ -13,7 +13,7 @@ import sys
 import time
 from pathlib import Path
 
-from benchmarks import page
+from benchmarks.report import page
 
 PROGRAMS = (
     "drain", "backlog", "enqueue", "latency", "lateness", "idle", "coroutines", "mixed", "held", "fairness", "api",

@@ -16,11 +16,11 @@ from benchmarks.kit.modes import FLEET
 from benchmarks.kit.places import places
 from benchmarks.kit.requests import OPTIONS, fill, measure, serving
 from jobs.app import App
-from jobs.ledger.selectors import Selector
-from jobs.operations import inspect
-from jobs.operations.operator import Operator, Permission
-from jobs.operations.tokens import create_token
-from jobs.operations.users import create_user
+from jobs.ledger.queries.selectors import Selector
+from jobs.operations.access.tokens import create_token
+from jobs.operations.access.users import create_user
+from jobs.operations.audit.operator import Operator, Permission
+from jobs.operations.runs import inspect
 
 LISTS = (
     "runs", "runs?state=dead", "runs?kind=Kind3", "runs?kind=Rare", "runs?queue=queue1&state=succeeded",

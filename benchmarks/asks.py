@@ -24,10 +24,11 @@ def measure(url: str, redis_url: str | None, seconds: float) -> dict[str, float]
     import redis
     from sqlalchemy import Engine, event
 
-    from jobs import Job, boot, schema
+    from jobs import Job, boot
+    from jobs.migration import schema
     from jobs.settings import Settings
-    from worker.marks import Marks, MarksTable
-    from worker.process import Process
+    from worker.process.process import Process
+    from worker.protocol.running_table import RunningRows, RunningTable
 
     class Idle(Job):
         def perform(self) -> None:
@@ -40,7 +41,7 @@ def measure(url: str, redis_url: str | None, seconds: float) -> dict[str, float]
     counts: Counter[str] = Counter()
     # Of every engine: the heartbeat has one of its own.
     event.listen(Engine, "before_cursor_execute", lambda *a: counts.update(["statements"]))
-    process = Process(app, "idle", Marks(MarksTable(1).fd, 0))
+    process = Process(app, "idle", RunningRows(RunningTable(1).fd, 0))
     process.start()
     time.sleep(5)  # not the first looks, which are many
     counts.clear()

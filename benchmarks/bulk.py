@@ -14,10 +14,11 @@ from typing import Any
 
 from sqlalchemy import event, text
 
-from benchmarks.fill import fill_ledger
-from jobs import boot, schema
+from benchmarks.kit.fill import fill_ledger
+from jobs import boot
 from jobs.app import App
-from jobs.database import Database
+from jobs.database.engine import Database
+from jobs.migration import schema
 from jobs.settings import Settings
 
 GROUP = "00000000beef"
@@ -25,13 +26,13 @@ GROUP = "00000000beef"
 
 
 def main() -> None:
-    from jobs.ledger.selectors import Selector
-    from jobs.operations import bulk
-    from jobs.operations.cancel import Cancel
-    from jobs.operations.operator import Operator
-    from jobs.operations.purge import Purge, Restore
-    from jobs.operations.replay import Replay
-    from jobs.operations.undo import plan_undo, undo
+    from jobs.ledger.queries.selectors import Selector
+    from jobs.operations.audit.operator import Operator
+    from jobs.operations.bulk import action
+    from jobs.operations.bulk.cancel import CancelAction
+    from jobs.operations.bulk.purge import PurgeAction, RestoreAction
+    from jobs.operations.bulk.replay import ReplayAction
+    from jobs.operations.bulk.undo import plan_undo, undo
 
     url, count = sys.argv[1], int(sys.argv[2]) if len(sys.argv) > 2 else 100_000
     app = boot.build(Settings.read(database_url=url))
@@ -39,18 +40,18 @@ def main() -> None:
     fill_dead(app.database, count)
     ada, group = Operator("bench"), Selector(fingerprints=(GROUP,))
 
-    def act(what: bulk.Act) -> bulk.Report:
-        return bulk.carry_out(app, ada, what, bulk.plan(app, ada, what, group))
+    def act(what: action.Act) -> action.Report:
+        return action.carry_out(app, ada, what, action.plan(app, ada, what, group))
 
-    def replay() -> bulk.Report:
-        return act(Replay(app=app, operator=ada))
+    def replay() -> action.Report:
+        return act(ReplayAction(app=app, operator=ada))
 
     first = measured(app, "replay", replay)
     measured(app, "undo", lambda: undo(app, ada, plan_undo(app, ada, str(first.action_id))))
     measured(app, "replay again", replay)
-    measured(app, "cancel", lambda: act(Cancel(reason="bench")))
-    measured(app, "purge", lambda: act(Purge()))
-    measured(app, "restore", lambda: act(Restore()))
+    measured(app, "cancel", lambda: act(CancelAction(reason="bench")))
+    measured(app, "purge", lambda: act(PurgeAction()))
+    measured(app, "restore", lambda: act(RestoreAction()))
     app.close()
 
 

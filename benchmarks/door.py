@@ -26,9 +26,9 @@ from benchmarks.kit.figures import Figures, percentile, program
 from benchmarks.kit.modes import POSTGRESQL
 from benchmarks.kit.places import places
 from benchmarks.kit.requests import press, serving
-from jobs.operations.operator import Operator
-from jobs.operations.tokens import create_token
-from jobs.operations.users import create_user
+from jobs.operations.access.tokens import create_token
+from jobs.operations.access.users import create_user
+from jobs.operations.audit.operator import Operator
 
 PATH = "/v1/sessions/current"
 HALF = b"GET /v1/runs HTTP/1.1\r\nHost: localhost\r\n"

@@ -18,9 +18,9 @@ from benchmarks.kit.modes import FLEET, POSTGRESQL
 from benchmarks.kit.places import Place, places
 from benchmarks.kit.work import Noop
 from jobs import enqueue_many
-from jobs.ledger.claim import claim, claim_due
-from jobs.ledger.records import Ending
-from jobs.ledger.settle import settle
+from jobs.ledger.records import AttemptResult
+from jobs.ledger.runs.claim import claim, claim_due
+from jobs.ledger.runs.settle import settle
 from jobs.states import Outcome
 
 BATCH = 100
@@ -43,7 +43,8 @@ def turn_over(place: Place, runs: int) -> list[float]:
             raise SystemExit(f"{len(claims)} claims of {BATCH}")
         now = time.monotonic()
         ends = [
-            Ending(claim=one, outcome=Outcome.SUCCEEDED, elapsed_seconds=0.0, ended_monotonic=now) for one in claims
+            AttemptResult(claim=one, outcome=Outcome.SUCCEEDED, elapsed_seconds=0.0, ended_monotonic=now)
+            for one in claims
         ]
         with database.write() as connection:
             settle(connection, ends, worker="bench", poison_after=3, monotonic=now)

@@ -9,15 +9,17 @@ import sys
 import time
 from collections.abc import Callable
 
-from benchmarks.fill import fill_ledger
-from jobs import boot, schema
+from benchmarks.kit.fill import fill_ledger
+from jobs import boot
+from jobs.migration import schema
 from jobs.settings import Settings
 
 
 def main() -> None:
-    from jobs.ledger.selectors import Selector
-    from jobs.operations import explain, inspect, letters
-    from jobs.operations.operator import Operator
+    from jobs.ledger.queries.selectors import Selector
+    from jobs.operations.audit.operator import Operator
+    from jobs.operations.insight import dead_letters
+    from jobs.operations.runs import explain, inspect
 
     url, count = sys.argv[1], int(sys.argv[2]) if len(sys.argv) > 2 else 1_000_000
     app = boot.build(Settings.read(database_url=url))
@@ -39,8 +41,8 @@ def main() -> None:
         "show (short id)": lambda: inspect.find_run(app, ada, str(dead.id)[-8:]),
         "why (dead)": lambda: explain.explain(app, ada, str(dead.id)),
         "why (ready)": lambda: explain.explain(app, ada, str(waiting.id)),
-        "dlq groups": lambda: letters.dead_groups(app, ada),
-        "errors": lambda: letters.error_groups(app, ada),
+        "dlq groups": lambda: dead_letters.dead_groups(app, ada),
+        "errors": lambda: dead_letters.error_groups(app, ada),
     }
     for name, ask in questions.items():
         took = []

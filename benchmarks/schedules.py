@@ -20,10 +20,11 @@ from typing import Any
 
 from sqlalchemy import event, text
 
-from jobs import Every, Job, boot, schema
+from jobs import Every, Job, boot
 from jobs.app import App
-from jobs.ledger import schedules
-from jobs.operations.schedule_rows import columns_of
+from jobs.ledger.schedules import schedules
+from jobs.migration import schema
+from jobs.operations.schedules.rows import columns_of
 from jobs.settings import Settings
 from scheduler.periodic import Periodic
 from tests.servers import PostgresServer

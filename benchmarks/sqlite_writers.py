@@ -23,7 +23,7 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from jobs.sqlite_queue import WriteQueue
+from jobs.database.sqlite.write_queue import WriteQueue
 
 BATCH = 200
 WORK_SECONDS = 60e-6

@@ -17,10 +17,10 @@ from benchmarks.kit.modes import FLEET
 from benchmarks.kit.places import places
 from benchmarks.kit.requests import OPTIONS, fill, measure, serving
 from jobs.app import App
-from jobs.ledger.selectors import Selector
-from jobs.operations import inspect
-from jobs.operations.operator import Operator
-from jobs.operations.sign_in import make_link
+from jobs.ledger.queries.selectors import Selector
+from jobs.operations.access.sign_in import make_link
+from jobs.operations.audit.operator import Operator
+from jobs.operations.runs import inspect
 
 LISTS = (
     "/", "/runs", "/runs?state=dead", "/runs?state=succeeded", "/runs?where=kind:Rare", "/runs?state=ready", "RUN",

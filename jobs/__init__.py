@@ -8,8 +8,22 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from jobs.boot import configure
-    from jobs.context import correlate
-    from jobs.enqueue import Enqueued
+    from jobs.client.job import Job
+    from jobs.client.lookup import (
+        attempts,
+        attempts_async,
+        cancel,
+        cancel_async,
+        find,
+        find_async,
+        steps,
+        wait,
+        wait_async,
+    )
+    from jobs.client.many import enqueue_many, enqueue_many_async
+    from jobs.definition.retry import Retry
+    from jobs.definition.unique import FOREVER, WHILE_LIVE, Within
+    from jobs.enqueue.write_path import Enqueued
     from jobs.errors import (
         ArgumentsRefused,
         Cancel,
@@ -31,19 +45,15 @@ if TYPE_CHECKING:
         TimeLimitExceeded,
         UnknownEffect,
     )
-    from jobs.job import Job
-    from jobs.lookup import attempts, attempts_async, cancel, cancel_async, find, find_async, steps, wait, wait_async
-    from jobs.many import enqueue_many, enqueue_many_async
-    from jobs.retry import Retry
-    from jobs.schedule import At, Cron, Every
-    from jobs.schema import include_name
+    from jobs.migration.schema import include_name
+    from jobs.runtime.context import correlate
+    from jobs.scheduling.schedule import At, Cron, Every
     from jobs.states import Cause, Outcome, RunState
-    from jobs.unique import FOREVER, WHILE_LIVE, Within
 
 _HOMES = {
     "boot": ("configure",),
-    "context": ("correlate",),
-    "enqueue": ("Enqueued",),
+    "runtime.context": ("correlate",),
+    "enqueue.write_path": ("Enqueued",),
     "errors": (
         "ArgumentsRefused",
         "Cancel",
@@ -65,8 +75,8 @@ _HOMES = {
         "TimeLimitExceeded",
         "UnknownEffect",
     ),
-    "job": ("Job",),
-    "lookup": (
+    "client.job": ("Job",),
+    "client.lookup": (
         "attempts",
         "attempts_async",
         "cancel",
@@ -77,20 +87,20 @@ _HOMES = {
         "wait",
         "wait_async",
     ),
-    "many": ("enqueue_many", "enqueue_many_async"),
-    "retry": ("Retry",),
-    "schedule": (
+    "client.many": ("enqueue_many", "enqueue_many_async"),
+    "definition.retry": ("Retry",),
+    "scheduling.schedule": (
         "At",
         "Cron",
         "Every",
     ),
-    "schema": ("include_name",),
+    "migration.schema": ("include_name",),
     "states": (
         "Cause",
         "Outcome",
         "RunState",
     ),
-    "unique": (
+    "definition.unique": (
         "FOREVER",
         "WHILE_LIVE",
         "Within",

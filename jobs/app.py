@@ -1,4 +1,4 @@
-"""App: what one process works with. It holds, and does not do."""
+"""App: what one process works with (settings, database, ready index, clock, events)."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from jobs.clock import Clock, SystemClock
-from jobs.commit_group import EnqueueGroup
-from jobs.database import Database
+from jobs.database.engine import Database
+from jobs.enqueue_group import EnqueueGroup
 from jobs.events import Events
 from jobs.ready.protocol import ReadyIndex
 from jobs.settings import Settings

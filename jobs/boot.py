@@ -1,4 +1,4 @@
-"""Boot: from settings to the App of this process. One App a process, made at first use, dropped after a fork."""
+"""Builds the App of this process from the settings: one a process, made at first use, dropped after a fork."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 
 from jobs.app import App
 from jobs.clock import Clock, SystemClock
-from jobs.database import Database
+from jobs.database.engine import Database
 from jobs.errors import ConfigurationError, LedgerMissing
 from jobs.ready.protocol import ReadyIndex
 from jobs.settings import Settings

@@ -1,4 +1,4 @@
-"""The one place that reads time or chance. Everything else is handed a ``Clock``."""
+"""The only module that reads the time or random numbers; everything else is handed a ``Clock``."""
 
 from __future__ import annotations
 

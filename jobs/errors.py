@@ -1,4 +1,4 @@
-"""Every error as one drawn tree. Each has a stable ``code``, says what happened and what to do next.
+"""Every error, in one tree. Each has a stable ``code`` and says what happened and what to do next.
 
 JobsError
 ├── ConfigurationError        a setting, a module or a file named in one

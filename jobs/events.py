@@ -1,4 +1,4 @@
-"""What happened, as frozen facts. The core emits them once they are committed; ``observe`` subscribes.
+"""Events: what happened, as frozen dataclasses. They are emitted after the commit; ``observe`` subscribes.
 
 Names and fields here are public: changing one is a breaking change. No event carries a job's arguments.
 """
@@ -70,7 +70,7 @@ class AttemptEnded(Event):
 
 
 @dataclass(frozen=True, slots=True)
-class RunBuried(Event):
+class RunDeadLettered(Event):
     """A run that nobody held is dead: it expired, or nobody knows its kind."""
 
     run_id: UUID

@@ -17,11 +17,11 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, ValidationError, field_validator
 
-from jobs.duration import format_duration, parse_duration
 from jobs.errors import ConfigurationError
-from jobs.redact import HIDDEN, redact_url
-from jobs.served import read_served
-from jobs.size import format_size, parse_size
+from jobs.formats.duration import format_duration, parse_duration
+from jobs.formats.queue_weights import read_served
+from jobs.formats.redact import HIDDEN, redact_url
+from jobs.formats.size import format_size, parse_size
 
 PREFIX = "JOBS_"
 SECRETS = frozenset({"database_url", "redis_url", "sentry_dsn", "api_secret"})

@@ -11,7 +11,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 OURS = ("jobs", "worker", "scheduler", "admin_cli", "admin_api")
-_HOUSE = Path(__file__).resolve().parent.parent
+_OUR_FOLDER = Path(__file__).resolve().parent.parent
 
 
 def shadow_of(name: str) -> str | None:
@@ -22,10 +22,10 @@ def shadow_of(name: str) -> str | None:
         return f"Python has a module {name!r} that is not ours. Rename it."
     places = [] if spec is None else [spec.origin, *(spec.submodule_search_locations or ())]
     found = [Path(one) for one in places if one and os.sep in one]
-    if spec is not None and any(_is_within_house(one, name) for one in found):
+    if spec is not None and any(_is_within_our_folder(one, name) for one in found):
         return None
     if not found:
-        return f"Our package {name!r} is not where it was installed ({_HOUSE / name}). Install jobledger again."
+        return f"Our package {name!r} is not where it was installed ({_OUR_FOLDER / name}). Install jobledger again."
     path = found[0].parent if found[0].name == "__init__.py" else found[0]
     return f"Python finds {path} where our package {name!r} should be: {_why(path.parent)}"
 
@@ -34,13 +34,13 @@ def other_of(name: str) -> Path | None:
     """The application's own module or package of this name, which Python does not find because it finds ours."""
     for folder in map(Path, sys.path):
         for path in (folder / f"{name}.py", folder / name):
-            if (path.is_file() or path.is_dir()) and not _is_within_house(path, name):
+            if (path.is_file() or path.is_dir()) and not _is_within_our_folder(path, name):
                 return path
     return None
 
 
-def _is_within_house(path: Path, name: str) -> bool:
-    ours = _HOUSE / name
+def _is_within_our_folder(path: Path, name: str) -> bool:
+    ours = _OUR_FOLDER / name
     return path.resolve() == ours or ours in path.resolve().parents
 
 

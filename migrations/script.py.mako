@@ -12,7 +12,7 @@ branch_labels = None
 depends_on = None
 
 
-# Indexes of tables that are there already come first: op.build_index, op.replace_index (jobs/ddl/indexes.py).
+# Indexes of tables that are there already come first: op.build_index, op.replace_index (jobs/migration/indexes.py).
 def upgrade() -> None:
     ${upgrades if upgrades else "pass"}
 

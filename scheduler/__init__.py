@@ -1,1 +1,1 @@
-"""The scheduler: one leads and turns slots that are due into runs, others stand by. ``jobs scheduler``."""
+"""The scheduler (`jobs scheduler`): one leads and turns due slots into runs; others stand by."""

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from jobs.app import App
 from jobs.clock import new_token
-from jobs.enqueue import enqueuer
+from jobs.enqueue.write_path import enqueuer
 from jobs.events import LeadChanged
-from jobs.ledger import leader
+from jobs.ledger.schedules import leader
 
 ROLE = "scheduler"
 RENEW_SECONDS = 1.0

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 
 from jobs.app import App
-from jobs.declared import Declared, declared
+from jobs.client.declared_schedules import Declared, declared
 from jobs.errors import JobsError
 from jobs.events import ServiceFailed
 from jobs.interpreter import refuse_free_threading

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from jobs.app import App
-from jobs.enqueue import announce_runs, carrier, enqueuer
+from jobs.enqueue.write_path import announce_runs, carrier, enqueuer
 from jobs.events import ScheduleBroken, ScheduleTicked, SlotFired, SlotPassed
-from jobs.ledger.fire import BATCH, Round, fire_due, fire_released
-from jobs.ledger.leader import limit_idle
-from jobs.ledger.schedules import Outlook, outlook
+from jobs.ledger.schedules.fire import BATCH, Round, fire_due, fire_released
+from jobs.ledger.schedules.leader import limit_idle
+from jobs.ledger.schedules.schedules import Outlook, outlook
 
 BEAT_SECONDS = 1.0
 """The longest wait between two looks. Source: decision; what an operator changes is seen within it."""

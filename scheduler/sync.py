@@ -10,15 +10,15 @@ from datetime import datetime
 from typing import Any
 
 from jobs.app import App
-from jobs.declared import Declared
-from jobs.enqueue import enqueuer
-from jobs.ledger import schedules
-from jobs.ledger.fire import Round, close_books
-from jobs.ledger.leader import limit_idle
-from jobs.operations.schedule_rows import columns_of
-from jobs.schedule_data import describe
-from jobs.slots import next_slot
-from jobs.sql import Executor
+from jobs.client.declared_schedules import Declared
+from jobs.database.sql import Executor
+from jobs.enqueue.write_path import enqueuer
+from jobs.ledger.schedules import schedules
+from jobs.ledger.schedules.fire import Round, close_books
+from jobs.ledger.schedules.leader import limit_idle
+from jobs.operations.schedules.rows import columns_of
+from jobs.scheduling.serialize import describe
+from jobs.scheduling.slots import next_slot
 from scheduler.periodic import tell
 from scheduler.zone_data import compute_anew
 

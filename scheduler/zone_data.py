@@ -1,13 +1,13 @@
-"""Zone data: slots to come that another version of ``tzdata`` computed are computed anew."""
+"""Recomputes coming slots that another version of ``tzdata`` computed."""
 
 from __future__ import annotations
 
 import logging
 
 from jobs.app import App
-from jobs.ledger.leader import limit_idle
-from jobs.ledger.zone_moves import BATCH, Moved, is_computed_elsewhere, move_slots
-from jobs.zones import data_version
+from jobs.ledger.schedules.leader import limit_idle
+from jobs.ledger.schedules.zone_moves import BATCH, Moved, is_computed_elsewhere, move_slots
+from jobs.scheduling.zones import data_version
 
 LOOK_SECONDS = 60.0
 """How often a leader looks for slots of other zone data: a command line or another scheduler may have other data.

@@ -12,11 +12,13 @@ from uuid import UUID
 from sqlalchemy import Connection, delete, select, update
 
 from jobs.clock import new_run_id
-from jobs.database import Database
-from jobs.ledger import cancel, claim, find, give_back, insert, lease, replay, settle, sweep
-from jobs.ledger.records import AttemptRecord, Claim, Ending, Failure, Freed, NewRun, RunRecord, Settled
-from jobs.ledger.settle_plain import is_plain, settle_plain
-from jobs.models import Base, JobQueue, JobRun
+from jobs.database.engine import Database
+from jobs.database.models import Base, JobQueue, JobRun
+from jobs.ledger.admission import insert
+from jobs.ledger.queries import find
+from jobs.ledger.records import AttemptRecord, AttemptResult, Claim, Failure, Freed, NewRun, RecordedAttempt, RunRecord
+from jobs.ledger.runs import cancel, claim, give_back, lease, replay, settle, sweep
+from jobs.ledger.runs.settle_plain import is_plain, settle_plain
 from jobs.states import Cause, Outcome, RunState
 
 SECOND = timedelta(seconds=1)
@@ -79,14 +81,16 @@ class Book:
         with self.database.write() as connection:
             return give_back.give_back(connection, [(one.run_id, one.token) for one in claims], now=self.now)
 
-    def release_strays(self, *known: Claim, worker: str = "w1") -> list[Freed]:
+    def release_unacknowledged(self, *known: Claim, worker: str = "w1") -> list[Freed]:
         with self.database.write() as connection:
-            return sweep.release_strays(connection, worker, held={one.token for one in known}, now=self.now)
+            return sweep.release_unacknowledged(connection, worker, held={one.token for one in known}, now=self.now)
 
-    def settle(self, *endings: Ending, worker: str = "w1") -> tuple[list[tuple[Ending, Settled]], list[Ending]]:
+    def settle(
+        self, *endings: AttemptResult, worker: str = "w1"
+    ) -> tuple[list[tuple[AttemptResult, RecordedAttempt]], list[AttemptResult]]:
         """As a worker's settler does: plain successes by one statement, where the dialect can, then the others."""
         plain = {one.claim.run_id: one for one in endings if is_plain(one)} if self.is_postgresql else {}
-        done: list[tuple[Ending, Settled]] = []
+        done: list[tuple[AttemptResult, RecordedAttempt]] = []
         if plain:
             with self.database.direct() as direct:
                 done = settle_plain(direct, list(plain.values()), worker=worker, monotonic=0.0, now=self.now)
@@ -95,16 +99,16 @@ class Book:
         return done + settled, refused
 
     def settle_with_care(
-        self, *endings: Ending, worker: str = "w1"
-    ) -> tuple[list[tuple[Ending, Settled]], list[Ending]]:
+        self, *endings: AttemptResult, worker: str = "w1"
+    ) -> tuple[list[tuple[AttemptResult, RecordedAttempt]], list[AttemptResult]]:
         with self.database.write() as connection:
             return settle.settle(
                 connection, endings, worker=worker, poison_after=self.poison_after, monotonic=0.0, now=self.now
             )
 
-    def end(self, held: Claim, outcome: Outcome, **given: Any) -> Settled | None:
+    def end(self, held: Claim, outcome: Outcome, **given: Any) -> RecordedAttempt | None:
         """Settle one attempt; None when it was refused."""
-        settled, _ = self.settle(ending(held, outcome, **given))
+        settled, _ = self.settle(attempt_result(held, outcome, **given))
         return settled[0][1] if settled else None
 
     def renew(self, *claims: Claim, lease_: timedelta = LEASE) -> set[UUID]:
@@ -120,15 +124,15 @@ class Book:
         with self.database.write() as connection:
             return replay.reopen(connection, run_ids, now=self.now)
 
-    def rescue(self, *, limit: int = 500) -> list[Settled]:
+    def rescue(self, *, limit: int = 500) -> list[RecordedAttempt]:
         with self.database.write() as connection:
             return sweep.rescue(connection, poison_after=self.poison_after, limit=limit, now=self.now)
 
-    def end_orphans(
+    def end_dead_attempts(
         self, worker: str, *, performing: Sequence[UUID] = (), ended: Sequence[UUID] = (), limit: int = 500
-    ) -> tuple[list[Settled], list[Freed]]:
+    ) -> tuple[list[RecordedAttempt], list[Freed]]:
         with self.database.write() as connection:
-            return sweep.end_orphans(
+            return sweep.end_dead_attempts(
                 connection,
                 worker,
                 performing=performing,
@@ -143,9 +147,9 @@ class Book:
         with self.database.write() as connection:
             return len(sweep.expire(connection, limit=limit, now=self.now))
 
-    def bury_unknown(self, *known: str, wait: timedelta = 60 * SECOND) -> int:
+    def dead_letter_unknown(self, *known: str, wait: timedelta = 60 * SECOND) -> int:
         with self.database.write() as connection:
-            return len(sweep.bury_unknown_kinds(connection, known, wait=wait, now=self.now))
+            return len(sweep.dead_letter_unknown_kinds(connection, known, wait=wait, now=self.now))
 
     def pause(self, queue: str, *, until: datetime | None = None) -> None:
         with self.database.write() as connection:
@@ -217,7 +221,7 @@ def new_run(
     return NewRun(kind=kind, queue=queue, max_attempts=max_attempts, **values)
 
 
-def ending(
+def attempt_result(
     held: Claim,
     outcome: Outcome,
     *,
@@ -227,9 +231,9 @@ def ending(
     failure: Failure | None = None,
     ago: float = 0.0,
     elapsed: float = 0.0,
-) -> Ending:
+) -> AttemptResult:
     """How an attempt ended ``ago`` seconds before the book's now, after ``elapsed``."""
-    return Ending(
+    return AttemptResult(
         claim=held,
         outcome=outcome,
         elapsed_seconds=elapsed,

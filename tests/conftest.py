@@ -12,10 +12,11 @@ from typing import Any, TypeVar
 import pytest
 import redis
 
-from jobs import boot, schema
+from jobs import boot
 from jobs.app import App
 from jobs.clock import Clock
-from jobs.database import Database
+from jobs.database.engine import Database
+from jobs.migration import schema
 from jobs.settings import Settings
 from tests.server_process import Server
 from tests.servers import NamedServer, PostgresServer, RedisServer

@@ -1,124 +1,39 @@
-"""The drawing of the house, and a reader of source that says where the house departs from it."""
+"""Reads the folders of the source: their floors, their size, circles of imports, and the doors of dependencies.
+
+``python -m tests.layers`` prints the folders with their floors and counts. Late imports, imports for types and
+``import_module("…")`` count like every other import.
+"""
 
 from __future__ import annotations
 
 import ast
 import graphlib
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 PACKAGES = ("jobs", "worker", "scheduler", "admin_cli", "admin_api")
 
-LAYERS: tuple[frozenset[str], ...] = (
-    frozenset(
-        {
-            "jobs.errors",
-            "jobs.interpreter",
-            "jobs.states",
-            "jobs.clock",
-            "jobs.duration",
-            "jobs.size",
-            "jobs.unique",
-            "jobs.visible",
-            "jobs.naming",
-            "jobs.equality",
-            "jobs.served",
-            "jobs.redact",
-            "jobs.own_threads",
-            "jobs.semaphore",
-            "jobs.shadow",
-            "jobs.unreadable",
-        }
-    ),
-    frozenset({"jobs.retry", "jobs.settings", "jobs.events", "jobs.tags", "jobs.arguments"})
-    | {
-        f"jobs.{part}"
-        for part in (
-            "zones",
-            "cron_step",
-            "cron",
-            "schedule",
-            "slots",
-            "catch_up",
-            "schedule_data",
-            "preview",
-            "settings_page",
-        )
-    },
-    frozenset({"jobs.models", "jobs.options", "jobs.definition", "jobs.terms", "jobs.credentials", "jobs.fingerprint"}),
-    frozenset(
-        {
-            "jobs.sql",
-            "jobs.postgres",
-            "jobs.postgres_connect",
-            "jobs.postgres_connection",
-            "jobs.postgres_server",
-            "jobs.database",
-            "jobs.places",
-            "jobs.database_url",
-            "jobs.driver_errors",
-            "jobs.session",
-            "jobs.ledger_connection",
-            "jobs.prepared",
-            "jobs.direct",
-            "jobs.slow",
-            "jobs.sqlite_connection",
-            "jobs.sqlite_file",
-            "jobs.sqlite_locks",
-            "jobs.sqlite_queue",
-            "jobs.sqlite_watch",
-        }
-    ),
-    frozenset({"jobs.ledger", "jobs.ready", "jobs.schema", "jobs.ddl"}),
-    frozenset({"jobs.app", "jobs.commit_group", "jobs.registry", "jobs.under_test", "jobs.code"}),
-    frozenset(
-        {"jobs.run", "jobs.announce", "jobs.enqueue", "jobs.operations", "jobs.upkeep", "jobs.observe", "jobs.boot"}
-    )
-    | {
-        "jobs.context",
-        "jobs.off_loop",
-        "jobs.unserved",
-        "jobs.ended",
-        "jobs.lookup",
-        "jobs.failure",
-        "jobs.once",
-        "jobs.progress",
-        "jobs.cursor",
-        "jobs.transaction",
-    },
-    frozenset({"jobs.job", "jobs.many", "jobs.declared"}),
-    frozenset({"jobs", "jobs.dramatiq", "jobs.testing", "jobs.pytest_plugin"}),
-    frozenset({"worker", "scheduler", "admin_cli", "admin_api"}),
-)
-"""From the ground up. A module imports from layers below its own, or from its own if that makes no circle."""
+MOST_MODULES = 20
+"""In one folder, beside its ``__init__``."""
 
-PROGRAMS = LAYERS[-1]
-"""These never import each other."""
+PROGRAMS = frozenset({"worker", "scheduler", "admin_cli", "admin_api"})
+"""They never import each other, and ``jobs`` imports none of them, except as ``STARTED_BY`` says."""
 
-LATE = frozenset(
-    {
-        ("admin_cli", "worker.main"),
-        ("admin_cli", "worker.launch"),
-        ("admin_cli", "worker.imports"),
-        ("admin_cli", "worker.watch"),
-        ("admin_cli", "scheduler.main"),
-        ("jobs.dramatiq", "worker.guest"),
-        ("admin_cli", "admin_api.main"),
-        ("admin_cli", "admin_api.reference"),
-        ("jobs.testing", "worker.attempt"),
-    }
-)
-"""What may be imported against the order, inside a function only: the CLI starts the processes by their
-``main``, ``LedgerBroker.consume`` loads what serves a plain dramatiq worker when one first asks, and ``jobs.testing``
-makes attempts as a worker does."""
+STARTED_BY: dict[str, frozenset[str]] = {
+    "admin_cli": frozenset({"worker", "scheduler", "admin_api"}),
+    "jobs.dramatiq": frozenset({"worker"}),
+    "jobs.testing": frozenset({"worker"}),
+}
+"""Who may import which program, inside a function only: the CLI starts the processes, ``LedgerBroker.consume`` loads
+what serves a plain dramatiq worker when one first asks, and ``jobs.testing`` makes attempts as a worker does."""
 
-SQL = frozenset(
-    {"jobs.models", "jobs.sql", "jobs.database", "jobs.database_url", "jobs.session", "jobs.schema", "jobs.ledger"}
-    | {"jobs.ddl", "jobs.postgres", "jobs.postgres_connect", "jobs.postgres_connection", "jobs.postgres_server"}
-    | {"jobs.prepared", "jobs.direct", "jobs.ledger_connection", "jobs.driver_errors"}
-    | {"jobs.slow", "jobs.sqlite_connection"}
-)
+LOOSE = frozenset({"jobs"})
+"""Folders whose modules are at the bottom and at the top of the house (errors, settings; App), each on its own
+floor."""
+
+SQL = frozenset({"jobs.database", "jobs.migration", "jobs.ledger"})
 MAINS = frozenset({"worker.main", "scheduler.main", "admin_cli", "admin_api.main"})
 
 DOORS: dict[str, frozenset[str]] = {
@@ -126,21 +41,21 @@ DOORS: dict[str, frozenset[str]] = {
     "sqlite3": SQL,
     "aiosqlite": SQL,
     "psycopg": SQL,
-    "alembic": frozenset({"jobs.schema", "jobs.ddl"}),
+    "alembic": frozenset({"jobs.migration"}),
     "redis": frozenset({"jobs.ready"}),
     "pytest": frozenset({"jobs.pytest_plugin"}),
-    "dramatiq": frozenset({"jobs.dramatiq", "worker"}),
+    "dramatiq": frozenset({"jobs.messages", "jobs.dramatiq", "worker"}),
     "click": frozenset({"admin_cli"}),
     "rich": frozenset({"admin_cli"}),
     **{name: frozenset({"admin_api"}) for name in ("fastapi", "starlette", "uvicorn", "jinja2", "markupsafe", "jwt")},
-    "argon2": frozenset({"jobs.credentials"}),
+    "argon2": frozenset({"jobs.operations.access.credentials"}),
     "sentry_sdk": frozenset({"jobs.observe"}),
     "prometheus_client": frozenset({"jobs.observe"}),
     "opentelemetry": frozenset({"jobs.observe"}),
-    # The time limits read it where nothing may stand between; a test that freezes time must not stop them.
-    "time": frozenset({"jobs.clock", "worker.deadline", "worker.interrupt", "worker.ticket"}),
+    # Time limits read the clock itself: a test that freezes time must not stop them.
+    "time": frozenset({"jobs.clock", "worker.timeouts"}),
     "random": frozenset({"jobs.clock"}),
-    "secrets": frozenset({"jobs.clock", "worker.crew"}),
+    "secrets": frozenset({"jobs.clock", "worker.supervisor.process_group"}),
     "uuid_utils": frozenset({"jobs.clock"}),
     "uuid.uuid1": frozenset({"jobs.clock"}),
     "uuid.uuid4": frozenset({"jobs.clock"}),
@@ -152,7 +67,7 @@ DOORS: dict[str, frozenset[str]] = {
     "os.environb": frozenset(),
     "os.getenv": MAINS | {"jobs.settings"},
 }
-"""Each dependency, or name in one, and the modules and packages that are its door. For types alone
+"""Each dependency, or name in one, and the folders and modules that may use it. For types alone
 (``if TYPE_CHECKING``, and annotations) any module may name it."""
 
 NAMED_IN_TYPES = frozenset({"random"})
@@ -173,34 +88,44 @@ class Use:
     is_for_types: bool
 
 
+@dataclass(frozen=True)
+class Folder:
+    """One folder of ours: how far up it stands, what it is for, and how many modules it has."""
+
+    name: str
+    floor: int
+    idea: str
+    count: int
+
+
 def faults(root: Path) -> list[str]:
-    """Every departure of the packages below ``root`` from the drawing, one line each."""
+    """Everything below ``root`` that breaks a rule of the layout, one line each."""
     sources = {name: path for package in PACKAGES for name, path in modules(root, package)}
     found: list[str] = []
-    by_module: dict[str, set[str]] = {name: set() for name in sources}
-    by_unit: dict[str, set[str]] = {}
     for module, path in sources.items():
-        if unit(module) is None:
-            found.append(f"{path.relative_to(root)}: {module} is in no layer; give it a place in tests/layers.py")
-            continue
         for use in uses(path, module):
             place = f"{path.relative_to(root)}:{use.line}"
-            found += [f"{place}: {fault}" for fault in _through_a_wall(module, use)]
-            target = _nearest(use.name, sources) if use.is_import else None
-            if target is None or target == module:
-                continue
-            if _is_excepted(module, target) and use.is_late:
-                continue
-            by_module[module].add(target)
-            from_unit, to_unit = unit(module), unit(target)
-            if from_unit is None or to_unit is None or from_unit == to_unit:
-                continue
-            by_unit.setdefault(from_unit, set()).add(to_unit)
-            if layer(to_unit) > layer(from_unit):
-                found.append(f"{place}: {module} imports {target}, which is in a layer above it")
-            elif {from_unit, to_unit} <= PROGRAMS:
-                found.append(f"{place}: {module} imports {target}; programs never import each other")
-    return found + _circles(by_module) + _circles(by_unit)
+            found += [f"{place}: {fault}" for fault in (*_through_a_wall(module, use), *_of_programs(module, use))]
+    by_module, by_folder = _graphs(sources)
+    counts = _counts(sources)
+    found += [
+        f"{name}: {count} modules, and {MOST_MODULES} at most" for name, count in counts.items() if count > MOST_MODULES
+    ]
+    return found + _circles(by_module) + _circles(by_folder)
+
+
+def folders(root: Path) -> list[Folder]:
+    """Every folder, the ground floor first. A folder stands one floor above the highest that it imports."""
+    sources = {name: path for package in PACKAGES for name, path in modules(root, package)}
+    _, graph = _graphs(sources)
+    counts = _counts(sources)
+    floors: dict[str, int] = {}
+    for name in graphlib.TopologicalSorter(graph).static_order():
+        floors[name] = 1 + max((floors[below] for below in graph.get(name, ())), default=-1)
+    return sorted(
+        (Folder(name, floors.get(name, 0), _idea(root, name), count) for name, count in counts.items()),
+        key=lambda folder: (folder.floor, folder.name),
+    )
 
 
 def application_faults(folder: Path) -> list[str]:
@@ -219,16 +144,55 @@ def modules(root: Path, package: str) -> Iterator[tuple[str, Path]]:
         yield ".".join(parts[:-1] if parts[-1] == "__init__" else parts), path
 
 
-def unit(module: str) -> str | None:
-    """The entry of LAYERS that ``module`` belongs to. ``jobs`` is its own ``__init__`` only."""
-    if module == "jobs":
-        return "jobs"
-    entries = [e for entries in LAYERS for e in entries if e != "jobs" and _is_within(module, e)]
-    return max(entries, key=len, default=None)
+def _graphs(sources: dict[str, Path]) -> tuple[dict[str, set[str]], dict[str, set[str]]]:
+    """What each module imports of ours, and each folder of other folders."""
+    by_module: dict[str, set[str]] = {name: set() for name in sources}
+    by_folder: dict[str, set[str]] = {}
+    for module, path in sources.items():
+        home = _folder(module, path)
+        for use in uses(path, module):
+            target = _nearest(use.name, sources) if use.is_import else None
+            if target is None or target == module:
+                continue
+            by_module[module].add(target)
+            other = _folder(target, sources[target])
+            if other != home:
+                by_folder.setdefault(home, set()).add(other)
+    return by_module, by_folder
 
 
-def layer(entry: str) -> int:
-    return next(number for number, entries in enumerate(LAYERS) if entry in entries)
+def _folder(module: str, path: Path) -> str:
+    """The folder that a module belongs to. A module directly in ``jobs`` stands on a floor of its own."""
+    folder = module.rpartition(".")[0]
+    return module if path.name == "__init__.py" or folder in LOOSE else folder
+
+
+def _counts(sources: dict[str, Path]) -> dict[str, int]:
+    """Modules of each folder, its ``__init__`` not counted."""
+    counts = {name: 0 for name, path in sources.items() if path.name == "__init__.py"}
+    for name, path in sources.items():
+        if path.name != "__init__.py":
+            folder = name.rpartition(".")[0]
+            counts[folder] = counts.get(folder, 0) + 1
+    return counts
+
+
+def _idea(root: Path, folder: str) -> str:
+    """The first line of the folder's ``__init__``; empty where it has none."""
+    path = root / folder.replace(".", "/") / "__init__.py"
+    text = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) if path.exists() else None
+    return (text or "").partition("\n")[0]
+
+
+def _of_programs(module: str, use: Use) -> list[str]:
+    """Whether ``module`` may import the program that ``use`` is in, and whether it does so in a function."""
+    program = use.name.split(".")[0]
+    if not use.is_import or program not in PROGRAMS or program == module.split(".")[0]:
+        return []
+    allowed = next((names for who, names in STARTED_BY.items() if _is_within(module, who)), frozenset())
+    if program not in allowed:
+        return [f"{module} imports {use.name}; a program is imported by what starts it only"]
+    return [] if use.is_late else [f"{module} imports {use.name} at once; import it in the function that needs it"]
 
 
 def uses(path: Path, module: str) -> list[Use]:
@@ -329,15 +293,12 @@ def _through_a_wall(module: str, use: Use) -> list[str]:
     ]
 
 
-def _is_excepted(module: str, target: str) -> bool:
-    return any(_is_within(module, who) and _is_within(target, what) for who, what in LATE)
-
-
 def _is_public(name: str) -> bool:
-    # `from jobs import Job` reads as jobs.Job, whose name is a class; a module's name is small.
-    last = name.split(".")[-1]
-    return any(name == public or (name == f"{public}.{last}") for public in PUBLIC) and not (
-        unit(name) not in (None, *PUBLIC)
+    # `from jobs import Job` reads as jobs.Job, which is no module of ours.
+    root = Path(__file__).resolve().parent.parent
+    path = root / name.replace(".", "/")
+    return name in PUBLIC or (
+        name.rpartition(".")[0] in PUBLIC and not path.is_dir() and not path.with_suffix(".py").is_file()
     )
 
 
@@ -360,3 +321,25 @@ def _circles(graph: dict[str, set[str]]) -> list[str]:
     except graphlib.CycleError as err:
         return [f"a circle of imports: {' <- '.join(err.args[1])}"]
     return []
+
+
+def main() -> int:
+    """Print the folders from the top floor down, the counts, and every fault."""
+    root = Path(__file__).resolve().parent.parent
+    found = faults(root)
+    if any("circle" in fault for fault in found):
+        print(*found, sep="\n")
+        return 1
+    rows = folders(root)
+    for row in sorted(rows, key=lambda row: (-row.floor, row.name)):
+        print(f"{row.floor:>3}  {row.name:<28} {row.count:>3}  {row.idea}")
+    print(
+        f"\n{len(rows)} folders on {rows[-1].floor + 1} floors, {sum(row.count for row in rows)} modules, "
+        f"at most {max(row.count for row in rows)} in one folder; {len(found)} faults"
+    )
+    print(*found, sep="\n", end="\n" if found else "")
+    return 1 if found else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

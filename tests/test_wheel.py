@@ -83,14 +83,14 @@ def test_the_wheel_holds_every_migration_as_data_and_not_as_a_package_of_its_own
     names = zipfile.ZipFile(wheel).namelist()
 
     wanted = {Path(name).name for name in in_checkout("migrations", "*.py")}
-    assert {Path(name).name for name in names if "migrations/" in name and name.endswith(".py")} >= wanted
-    assert "migrations/__init__.py" not in names
+    assert {Path(name).name for name in names if name.startswith("jobs/migrations/") and name.endswith(".py")} >= wanted
+    assert "jobs/migrations/__init__.py" not in names
 
 
 def test_the_wheel_holds_nothing_else(wheel: Path) -> None:
     tops = {name.split("/")[0] for name in zipfile.ZipFile(wheel).namelist()}
 
-    assert tops <= {*PACKAGES, "migrations", f"jobledger-{PROJECT['version']}.dist-info"}
+    assert tops <= {*PACKAGES, f"jobledger-{PROJECT['version']}.dist-info"}
     assert not [name for name in zipfile.ZipFile(wheel).namelist() if "test" in Path(name).name.split("_")]
     assert not [name for name in zipfile.ZipFile(wheel).namelist() if name.endswith((".pyc", ".db"))]
 

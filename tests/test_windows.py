@@ -89,7 +89,7 @@ def test_a_name_that_cannot_be_loaded_says_why(tmp_path: Path) -> None:
     script = """
 import sys, types
 
-sys.modules["jobs.retry"] = types.ModuleType("jobs.retry")
+sys.modules["jobs.definition.retry"] = types.ModuleType("jobs.definition.retry")
 try:
     from jobs import Retry
 except ImportError as error:
@@ -99,5 +99,5 @@ print(hasattr(jobs, "Nothing"))
 """
     ended = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, cwd=tmp_path, timeout=60)
 
-    why = "jobs.Retry cannot be loaded: module 'jobs.retry' has no attribute 'Retry'"
+    why = "jobs.Retry cannot be loaded: module 'jobs.definition.retry' has no attribute 'Retry'"
     assert ended.stdout == f"{why}\nFalse\n", ended.stderr

@@ -1,0 +1,1 @@
+"""The worker: processes and threads that perform runs (`jobs worker`)."""

@@ -9,10 +9,10 @@ from typing import Any
 from jobs.clock import SystemClock
 from jobs.errors import ConfigurationError
 from jobs.interpreter import refuse_free_threading
-from worker.assignment import TARGET
-from worker.health import serving
-from worker.plan import PING_SECONDS, Plan
-from worker.supervisor import Supervisor
+from worker.protocol.assignment import TARGET
+from worker.protocol.health import serving
+from worker.supervisor.plan import PING_SECONDS, WorkerPlan
+from worker.supervisor.supervisor import Supervisor
 
 log = logging.getLogger("jobs.supervisor")
 
@@ -61,7 +61,7 @@ def main(
     with serving(metrics_host, metrics_port, state) as served:
         if served is not None:
             log.info("metrics and health are served", extra={"url": served[0]})
-        plan = Plan(
+        plan = WorkerPlan(
             imports=imports,
             settings=settings_json or "{}",
             processes=processes,

@@ -6,14 +6,16 @@ from fastapi import FastAPI
 from starlette.responses import Response
 from starlette.staticfiles import StaticFiles
 
-from admin_api import prefix
-from admin_api.house import House
-from admin_api.pages import (
+from admin_api.http import prefix_route
+from admin_api.http.state import ApiState
+from admin_api.pages.frame import error_pages
+from admin_api.pages.frame.cache_middleware import CacheMiddleware
+from admin_api.pages.frame.render import STATIC
+from admin_api.pages.views import (
     account,
     actions,
     audit,
-    failing,
-    groups,
+    failure_groups,
     health,
     kinds,
     overview,
@@ -21,15 +23,13 @@ from admin_api.pages import (
     run,
     runs,
     schedules,
-    signing,
+    sign_in,
     users,
     workers,
 )
-from admin_api.pages.front import Front
-from admin_api.pages.render import STATIC
 
 PAGES = (
-    signing, overview, runs, actions, run, groups, queues, workers, schedules, kinds, audit, health, users,
+    sign_in, overview, runs, actions, run, failure_groups, queues, workers, schedules, kinds, audit, health, users,
     account,
 )  # fmt: skip
 A_YEAR = 365 * 86400
@@ -44,10 +44,10 @@ class _Static(StaticFiles):
         return answer
 
 
-def install(api: FastAPI, house: House) -> None:
+def install(api: FastAPI, api_state: ApiState) -> None:
     """Put the pages on ``api``; its description does not name them."""
-    failing.install(api)
-    api.add_middleware(Front, house=house)
+    error_pages.install(api)
+    api.add_middleware(CacheMiddleware, api_state=api_state)
     for one in PAGES:
-        prefix.install(api, one.router)
+        prefix_route.install(api, one.router)
     api.mount("/static", _Static(directory=STATIC), name="static")

@@ -1,1 +1,1 @@
-"""Handlers: each validates, calls one service, and says what it answers."""
+"""The addresses of the API: each validates its input, calls one service and returns an envelope."""

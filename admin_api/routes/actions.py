@@ -8,17 +8,17 @@ from uuid import UUID
 
 from fastapi import APIRouter, Query, Response
 
-from admin_api.access import By
-from admin_api.envelope import Envelope
-from admin_api.house import Ledger, TheHouse
-from admin_api.paging import Paging, page
-from admin_api.route import Route
+from admin_api.http.access import By
+from admin_api.http.envelope import Envelope
+from admin_api.http.paging import Paging, page
+from admin_api.http.route import Route
+from admin_api.http.state import CurrentState, Ledger
+from admin_api.routes.bulk_start import start
 from admin_api.shapes.actions import Action, NewCancellation, NewPurge, NewReplay, NewRestoration, Plan
-from admin_api.starting import start
-from jobs.operations import progress
-from jobs.operations.cancel import Cancel
-from jobs.operations.purge import Purge, Restore
-from jobs.operations.replay import Replay
+from jobs.operations.audit import progress
+from jobs.operations.bulk.cancel import CancelAction
+from jobs.operations.bulk.purge import PurgeAction, RestoreAction
+from jobs.operations.bulk.replay import ReplayAction
 
 router = APIRouter(tags=["actions"], route_class=Route)
 Pages = Annotated[Paging, Query()]
@@ -30,31 +30,31 @@ BEGUN: dict[str, Any] = {
 
 
 @router.post("/v1/replays", summary="Replay runs", **BEGUN)
-def create_replay(house: TheHouse, by: By, body: NewReplay, response: Response) -> Begun:
+def create_replay(api_state: CurrentState, by: By, body: NewReplay, response: Response) -> Begun:
     """Dead runs unless `state` says others. 202: it has begun; `Location` tells how far it is."""
-    act = Replay(
-        app=house.app, operator=by, changes=body.set, queue=body.queue, priority=body.priority,
+    act = ReplayAction(
+        app=api_state.app, operator=by, changes=body.set, queue=body.queue, priority=body.priority,
         delay_seconds=body.delay_seconds, reset_steps=body.reset_steps,
     )  # fmt: skip
-    return start(house, by, act, body, response, at="/v1/replays")
+    return start(api_state, by, act, body, response, at="/v1/replays")
 
 
 @router.post("/v1/cancellations", summary="Cancel runs", **BEGUN)
-def create_cancellation(house: TheHouse, by: By, body: NewCancellation, response: Response) -> Begun:
+def create_cancellation(api_state: CurrentState, by: By, body: NewCancellation, response: Response) -> Begun:
     """Live runs. 202: it has begun; `Location` tells how far it is."""
-    return start(house, by, Cancel(reason=body.reason), body, response, at="/v1/cancellations")
+    return start(api_state, by, CancelAction(reason=body.reason), body, response, at="/v1/cancellations")
 
 
 @router.post("/v1/purges", summary="Purge runs", **BEGUN)
-def create_purge(house: TheHouse, by: By, body: NewPurge, response: Response) -> Begun:
+def create_purge(api_state: CurrentState, by: By, body: NewPurge, response: Response) -> Begun:
     """Runs that have ended. 202: it has begun; `Location` tells how far it is."""
-    return start(house, by, Purge(erase=body.erase), body, response, at="/v1/purges")
+    return start(api_state, by, PurgeAction(erase=body.erase), body, response, at="/v1/purges")
 
 
 @router.post("/v1/restorations", summary="Restore purged runs", **BEGUN)
-def create_restoration(house: TheHouse, by: By, body: NewRestoration, response: Response) -> Begun:
+def create_restoration(api_state: CurrentState, by: By, body: NewRestoration, response: Response) -> Begun:
     """Purged runs. 202: it has begun; `Location` tells how far it is."""
-    return start(house, by, Restore(), body, response, at="/v1/restorations")
+    return start(api_state, by, RestoreAction(), body, response, at="/v1/restorations")
 
 
 def _looked_after(place: str, verbs: tuple[str, ...]) -> None:

@@ -6,16 +6,16 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query, Response
 
-from admin_api.access import By
-from admin_api.envelope import Envelope
-from admin_api.house import Ledger, TheHouse
-from admin_api.paging import Paging, page
-from admin_api.route import Route
+from admin_api.http.access import By
+from admin_api.http.envelope import Envelope
+from admin_api.http.paging import Paging, page
+from admin_api.http.route import Route
+from admin_api.http.state import CurrentState, Ledger
+from admin_api.routes.bulk_start import start_undo
 from admin_api.shapes.actions import ActedOn, Action
 from admin_api.shapes.base import Because
-from admin_api.starting import start_undo
-from jobs.operations import audit
-from jobs.operations.progress import state_of
+from jobs.operations.audit import actions
+from jobs.operations.audit.progress import state_of
 
 router = APIRouter(prefix="/v1/audit-entries", tags=["audit"], route_class=Route)
 Pages = Annotated[Paging, Query()]
@@ -24,25 +24,25 @@ Pages = Annotated[Paging, Query()]
 @router.get("", summary="List what operators did")
 def list_entries(app: Ledger, by: By, paging: Pages) -> Envelope[list[Action]]:
     """The latest first."""
-    found, now = audit.list_actions(app, by, before=paging.after_id, limit=paging.more), app.clock.now()
+    found, now = actions.list_actions(app, by, before=paging.after_id, limit=paging.more), app.clock.now()
     return page(found, paging, lambda one: Action.of(one, state_of(one, now)), place=lambda one: one["id"])
 
 
 @router.get("/{id}", summary="Show what an operator did")
 def read_entry(app: Ledger, by: By, id: str) -> Envelope[Action]:
     """`id` is the whole, or a head or tail of it that no other has."""
-    found, _ = audit.find_action(app, by, id, limit=0)
+    found, _ = actions.find_action(app, by, id, limit=0)
     return Envelope(data=Action.of(found, state_of(found, app.clock.now())))
 
 
 @router.get("/{id}/runs", summary="List what an action did to each run")
 def list_acted_on(app: Ledger, by: By, id: str, paging: Pages) -> Envelope[list[ActedOn]]:
     """By the run's id; with what each was before and after, or why it was skipped."""
-    _, notes = audit.find_action(app, by, id, after=paging.after_id, limit=paging.more)
+    _, notes = actions.find_action(app, by, id, after=paging.after_id, limit=paging.more)
     return page(notes, paging, ActedOn.of, place=lambda one: one.run_id)
 
 
 @router.post("/{id}/undos", summary="Undo an action", status_code=202)
-def undo_entry(house: TheHouse, by: By, id: str, body: Because, response: Response) -> Envelope[Action]:
+def undo_entry(api_state: CurrentState, by: By, id: str, body: Because, response: Response) -> Envelope[Action]:
     """Wherever a run is still as the action left it. 202: it has begun; `Location` tells how far it is."""
-    return start_undo(house, by, id, body.reason, response)
+    return start_undo(api_state, by, id, body.reason, response)

@@ -8,14 +8,15 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query, Response
 
-from admin_api.access import By
-from admin_api.envelope import Envelope
-from admin_api.house import Ledger, TheHouse
-from admin_api.paging import Paging, page
-from admin_api.route import Route
+from admin_api.http.access import By
+from admin_api.http.envelope import Envelope
+from admin_api.http.paging import Paging, page
+from admin_api.http.route import Route
+from admin_api.http.state import CurrentState, Ledger
 from admin_api.shapes.base import Because
 from admin_api.shapes.fleet import Kind, KindDetail, NewPause, Pause, Queue, Worker, WorkerStop
-from jobs.operations import kinds, pause, workforce
+from jobs.operations.control import pause, workers
+from jobs.operations.insight import kinds
 
 router = APIRouter(prefix="/v1", route_class=Route)
 Pages = Annotated[Paging, Query()]
@@ -25,15 +26,15 @@ WORKERS: list[str | Enum] = ["workers"]
 
 
 @router.get("/queues", summary="List queues", tags=QUEUES)
-def list_queues(house: TheHouse, by: By, paging: Pages) -> Envelope[list[Queue]]:
+def list_queues(api_state: CurrentState, by: By, paging: Pages) -> Envelope[list[Queue]]:
     """Every queue that holds a run, is served or is paused, by name."""
-    found = [one for one in house.figures.queues(by) if one.name > (paging.after_text or "")]
+    found = [one for one in api_state.reports.queues(by) if one.name > (paging.after_text or "")]
     return page(found, paging, Queue.of, place=lambda one: one.name)
 
 
 @router.get("/queues/{name}", summary="Show a queue", tags=QUEUES)
-def read_queue(house: TheHouse, by: By, name: str) -> Envelope[Queue]:
-    return Envelope(data=Queue.of(house.figures.queue(by, name)))
+def read_queue(api_state: CurrentState, by: By, name: str) -> Envelope[Queue]:
+    return Envelope(data=Queue.of(api_state.reports.queue(by, name)))
 
 
 @router.put("/queues/{name}/pause", summary="Pause a queue", tags=QUEUES)
@@ -50,16 +51,16 @@ def resume_queue(app: Ledger, by: By, name: str, because: Annotated[Because, Que
 
 
 @router.get("/kinds", summary="List kinds", tags=KINDS)
-def list_kinds(house: TheHouse, by: By, paging: Pages) -> Envelope[list[Kind]]:
+def list_kinds(api_state: CurrentState, by: By, paging: Pages) -> Envelope[list[Kind]]:
     """Every kind that this process, a run, a live worker or a pause knows, by name; with its arguments' schema."""
-    known = house.figures.kind_names(by)
-    found = kinds.list_kinds(house.app, by, after=paging.after_text or "", limit=paging.more, known=known)
+    known = api_state.reports.kind_names(by)
+    found = kinds.list_kinds(api_state.app, by, after=paging.after_text or "", limit=paging.more, known=known)
     return page(found, paging, Kind.of, place=lambda one: one.name)
 
 
 @router.get("/kinds/{name}", summary="Show a kind", tags=KINDS)
-def read_kind(house: TheHouse, by: By, name: str) -> Envelope[KindDetail]:
-    return Envelope(data=KindDetail.whole(house.figures.kind(by, name)))
+def read_kind(api_state: CurrentState, by: By, name: str) -> Envelope[KindDetail]:
+    return Envelope(data=KindDetail.whole(api_state.reports.kind(by, name)))
 
 
 @router.put("/kinds/{name}/pause", summary="Pause a kind", tags=KINDS)
@@ -78,7 +79,7 @@ def resume_kind(app: Ledger, by: By, name: str, because: Annotated[Because, Quer
 @router.get("/workers", summary="List workers", tags=WORKERS)
 def list_workers(app: Ledger, by: By, paging: Pages) -> Envelope[list[Worker]]:
     """Live worker processes, by name."""
-    live = sorted(workforce.list_workers(app, by), key=lambda one: one.name)
+    live = sorted(workers.list_workers(app, by), key=lambda one: one.name)
     found = [one for one in live if one.name > (paging.after_text or "")]
     return page(found, paging, Worker.model_validate, place=lambda one: one.name)
 
@@ -86,13 +87,13 @@ def list_workers(app: Ledger, by: By, paging: Pages) -> Envelope[list[Worker]]:
 @router.post("/workers/stops", summary="Stop a worker", status_code=202, tags=WORKERS)
 def stop_worker(app: Ledger, by: By, body: WorkerStop) -> Envelope[Worker]:
     """Asks it to finish what it has and end; its supervisor starts another in its place."""
-    return Envelope(data=Worker.model_validate(workforce.stop_worker(app, by, body.name, reason=body.reason)))
+    return Envelope(data=Worker.model_validate(workers.stop_worker(app, by, body.name, reason=body.reason)))
 
 
 @router.get("/workers/{name:path}", summary="Show a worker", tags=WORKERS)
 def read_worker(app: Ledger, by: By, name: str) -> Envelope[Worker]:
     """`name` holds slashes, written as they are or as `%2F`; or is how only this one's begins."""
-    return Envelope(data=Worker.model_validate(workforce.find_worker(app, by, name)))
+    return Envelope(data=Worker.model_validate(workers.find_worker(app, by, name)))
 
 
 def _pause(app: Ledger, by: By, what: str, name: str, body: NewPause) -> Pause:

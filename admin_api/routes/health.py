@@ -7,14 +7,14 @@ from typing import Literal
 from fastapi import APIRouter, Response
 from pydantic import BaseModel
 
-from admin_api.access import By
-from admin_api.envelope import Envelope
-from admin_api.failing import ANSWERS
-from admin_api.house import Ledger, TheHouse
-from admin_api.prefix import PrefixRoute
-from jobs import schema
+from admin_api.http.access import By
+from admin_api.http.envelope import Envelope
+from admin_api.http.error_responses import ANSWERS
+from admin_api.http.prefix_route import PrefixRoute
+from admin_api.http.state import CurrentState, Ledger
+from jobs.migration import schema
 from jobs.observe.endpoint import METRICS_TYPE
-from jobs.operations.operator import Permission
+from jobs.operations.audit.operator import Permission
 
 router = APIRouter(tags=["health"], route_class=PrefixRoute)
 
@@ -47,7 +47,7 @@ def readyz(app: Ledger) -> Envelope[Health]:
         **{status: ANSWERS[status] for status in (401, 403, 500, 503)},
     },
 )
-def read_metrics(house: TheHouse, by: By) -> Response:
+def read_metrics(api_state: CurrentState, by: By) -> Response:
     """Asks for a token, as the rest does, for it names queues and kinds. Read from the ledger, seconds old at most."""
     by.need(Permission.RUNS_READ)
-    return Response(house.metrics.page(), media_type=METRICS_TYPE)
+    return Response(api_state.metrics.page(), media_type=METRICS_TYPE)

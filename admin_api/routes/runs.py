@@ -8,23 +8,24 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Response
 
-from admin_api.access import By
-from admin_api.asking import RunQuery
-from admin_api.envelope import Envelope
-from admin_api.failing import ANSWERS
-from admin_api.house import House, Ledger, TheHouse
-from admin_api.paging import Paging, page, whole
-from admin_api.route import Route
+from admin_api.http.access import By
+from admin_api.http.envelope import Envelope
+from admin_api.http.error_responses import ANSWERS
+from admin_api.http.paging import Paging, page, whole
+from admin_api.http.route import Route
+from admin_api.http.run_query import RunQuery
+from admin_api.http.state import ApiState, CurrentState, Ledger
 from admin_api.shapes.actions import Action
 from admin_api.shapes.base import Count
 from admin_api.shapes.runs import Attempt, Enqueued, FollowUp, Lineage, NewRun, Run, Step, Why
 from jobs.app import App
-from jobs.operations import audit, detail, inspect
-from jobs.operations.enqueue import enqueue_run
-from jobs.operations.explain import explain
-from jobs.operations.operator import Operator
-from jobs.operations.progress import state_of
-from jobs.operations.selector import make_selector
+from jobs.operations.audit import actions
+from jobs.operations.audit.operator import Operator
+from jobs.operations.audit.progress import state_of
+from jobs.operations.runs import detail, inspect
+from jobs.operations.runs.enqueue import enqueue_run
+from jobs.operations.runs.explain import explain
+from jobs.operations.runs.selector import make_selector
 
 router = APIRouter(prefix="/v1/runs", tags=["runs"], route_class=Route)
 Asked = Annotated[RunQuery, Query()]
@@ -34,9 +35,9 @@ MISSED: dict[int | str, dict[str, Any]] = {status: ANSWERS[status] for status in
 
 
 @router.get("", summary="List runs", responses=MISSED)
-def list_runs(house: TheHouse, by: By, query: Asked) -> Envelope[list[Run]]:
+def list_runs(api_state: CurrentState, by: By, query: Asked) -> Envelope[list[Run]]:
     """The runs that match, the latest to enter its state first; without a word, all. `where` is the command line's."""
-    return runs_page(house, by, query)
+    return runs_page(api_state, by, query)
 
 
 @router.post("", summary="Record a run", status_code=201, responses={200: {"model": Envelope[Enqueued]}})
@@ -111,18 +112,18 @@ def read_explanation(app: Ledger, by: By, id: str) -> Envelope[Why]:
 @router.get("/{id}/audit-entries", summary="List what operators did to a run")
 def list_actions(app: Ledger, by: By, id: str, paging: Pages) -> Envelope[list[Action]]:
     """The latest first."""
-    found = audit.list_actions(app, by, run=id, before=paging.after_id, limit=paging.more)
+    found = actions.list_actions(app, by, run=id, before=paging.after_id, limit=paging.more)
     now = app.clock.now()
     return page(found, paging, lambda one: Action.of(one, state_of(one, now)), place=lambda one: one["id"])
 
 
-def runs_page(house: House, by: Operator, query: RunQuery, **more: Any) -> Envelope[list[Run]]:
+def runs_page(api_state: ApiState, by: Operator, query: RunQuery, **more: Any) -> Envelope[list[Run]]:
     """A page of runs, for whoever lists them; ``more`` are words that the address says."""
-    app: App = house.app
+    app: App = api_state.app
     selector = make_selector(app, replace(query.asked(), **more))
     found = inspect.list_runs(app, by, selector, limit=query.limit, cursor=query.cursor)
     now = app.clock.now()
-    meta = {"count": Count.of(house.figures.count(by, selector)).model_dump()} if query.count else {}
+    meta = {"count": Count.of(api_state.reports.count(by, selector)).model_dump()} if query.count else {}
     return whole([Run.of(one, now) for one in found.runs], query, found.next_cursor, **meta)
 
 

@@ -8,11 +8,11 @@ from urllib.parse import quote
 from fastapi import APIRouter, Query, Response
 from pydantic import BaseModel, ConfigDict, Field
 
-from admin_api.access import By
-from admin_api.envelope import Envelope
-from admin_api.house import Ledger
-from admin_api.paging import Paging, page
-from admin_api.route import Route
+from admin_api.http.access import By
+from admin_api.http.envelope import Envelope
+from admin_api.http.paging import Paging, page
+from admin_api.http.route import Route
+from admin_api.http.state import Ledger
 from admin_api.shapes.base import Because, Moment
 from admin_api.shapes.runs import Enqueued
 from admin_api.shapes.schedules import (
@@ -27,8 +27,8 @@ from admin_api.shapes.schedules import (
     Slot,
     When,
 )
-from jobs.operations import backfill, schedule_edit, schedule_views, schedules
-from jobs.operations.schedule_edit import far_from
+from jobs.operations.schedules import actions, backfill, edit, views
+from jobs.operations.schedules.edit import far_from
 
 router = APIRouter(prefix="/v1/schedules", tags=["schedules"], route_class=Route)
 Pages = Annotated[Paging, Query()]
@@ -61,7 +61,7 @@ class Deleted(Because):
 @router.get("", summary="List schedules")
 def list_schedules(app: Ledger, by: By, query: Annotated[ScheduleQuery, Query()]) -> Envelope[list[Schedule]]:
     """By name."""
-    found = schedule_views.list_schedules(
+    found = views.list_schedules(
         app, by, kind=query.kind, owner=query.owner, state=query.state, after=query.after_text, limit=query.more
     )
     return page(found, query, Schedule.of, place=lambda one: one.record.name)
@@ -70,7 +70,7 @@ def list_schedules(app: Ledger, by: By, query: Annotated[ScheduleQuery, Query()]
 @router.post("", summary="Create a schedule", status_code=201)
 def create_schedule(app: Ledger, by: By, body: NewSchedule, response: Response) -> Envelope[Schedule]:
     """409 where the name is taken."""
-    view = schedule_edit.new_schedule(app, body.name, body.kind, body.arguments, body.when.data(), queue=body.queue,
+    view = edit.new_schedule(app, body.name, body.kind, body.arguments, body.when.data(), queue=body.queue,
                                   priority=body.priority, by=by, reason=body.reason)  # fmt: skip
     response.headers["Location"] = f"/v1/schedules/{quote(view.record.name, safe='')}"
     return Envelope(data=Schedule.of(view))
@@ -79,20 +79,20 @@ def create_schedule(app: Ledger, by: By, body: NewSchedule, response: Response) 
 @router.post("/previews", summary="When would it fire?")
 def preview_new(app: Ledger, by: By, body: When, query: Annotated[PreviewQuery, Query()]) -> Envelope[list[Planned]]:
     """Of a schedule that is not saved: its next slots, with what the clocks do to them. Changes nothing."""
-    found = schedule_edit.preview_data(app, by, body.data(), since=query.since, until=query.until, limit=query.limit)
+    found = edit.preview_data(app, by, body.data(), since=query.since, until=query.until, limit=query.limit)
     return Envelope(data=[Planned.model_validate(one) for one in found])
 
 
 @router.get("/{name}", summary="Show a schedule")
 def read_schedule(app: Ledger, by: By, name: str) -> Envelope[Schedule]:
-    view, _, _ = schedule_views.show_schedule(app, by, name, limit=0)
+    view, _, _ = views.show_schedule(app, by, name, limit=0)
     return Envelope(data=Schedule.of(view))
 
 
 @router.patch("/{name}", summary="Change a schedule")
 def change_schedule(app: Ledger, by: By, name: str, body: ScheduleChange) -> Envelope[Schedule]:
     """An operator's; 409 for one of the code. Slots due by now are settled as it was before."""
-    view = schedule_edit.change_schedule(
+    view = edit.change_schedule(
         app, name, {} if body.when is None else body.when.data(), arguments=body.arguments, queue=body.queue,
         priority=body.priority, by=by, reason=body.reason,
     )  # fmt: skip
@@ -102,14 +102,14 @@ def change_schedule(app: Ledger, by: By, name: str, body: ScheduleChange) -> Env
 @router.delete("/{name}", summary="Delete a schedule", status_code=204)
 def delete_schedule(app: Ledger, by: By, name: str, how: Annotated[Deleted, Query()]) -> Response:
     """Its slots stay on record."""
-    schedules.delete_schedule(app, name, by=by, reason=how.reason, is_forced=how.force)
+    actions.delete_schedule(app, name, by=by, reason=how.reason, is_forced=how.force)
     return Response(status_code=204)
 
 
 @router.get("/{name}/slots", summary="List a schedule's slots")
 def list_slots(app: Ledger, by: By, name: str, paging: Pages) -> Envelope[list[Slot]]:
     """What became of each, the latest first."""
-    found = schedule_views.slots_of(app, by, name, before=paging.after_moment, limit=paging.more)
+    found = views.slots_of(app, by, name, before=paging.after_moment, limit=paging.more)
     return page(found, paging, Slot.model_validate, place=lambda one: one.slot_at)
 
 
@@ -117,14 +117,14 @@ def list_slots(app: Ledger, by: By, name: str, paging: Pages) -> Envelope[list[S
 def list_previews(app: Ledger, by: By, name: str, query: Annotated[PreviewQuery, Query()]) -> Envelope[list[Planned]]:
     """The slots to come, with what the clocks do to them."""
     until = query.until or far_from(query.since or app.clock.now())
-    found = schedule_views.preview_schedule(app, by, name, since=query.since, until=until, limit=query.limit)
+    found = views.preview_schedule(app, by, name, since=query.since, until=until, limit=query.limit)
     return Envelope(data=[Planned.model_validate(one) for one in found])
 
 
 @router.post("/{name}/runs", summary="Make a run of a schedule now", status_code=201)
 def run_schedule(app: Ledger, by: By, name: str, body: ScheduleRun, response: Response) -> Envelope[Enqueued]:
     """Beside its slots; paused or not."""
-    run_id = schedules.run_schedule(app, name, by=by, moment=body.scheduled_for, reason=body.reason)
+    run_id = actions.run_schedule(app, name, by=by, moment=body.scheduled_for, reason=body.reason)
     response.headers["Location"] = f"/v1/runs/{run_id}"
     return Envelope(data=Enqueued(id=run_id, created=True))
 
@@ -132,14 +132,14 @@ def run_schedule(app: Ledger, by: By, name: str, body: ScheduleRun, response: Re
 @router.put("/{name}/pause", summary="Pause a schedule", status_code=204)
 def pause_schedule(app: Ledger, by: By, name: str, body: SchedulePause) -> Response:
     """Make no runs until it is resumed. Runs that exist go on; a deploy does not resume it."""
-    schedules.pause_schedule(app, name, by=by, reason=body.reason)
+    actions.pause_schedule(app, name, by=by, reason=body.reason)
     return Response(status_code=204)
 
 
 @router.delete("/{name}/pause", summary="Resume a schedule", status_code=204)
 def resume_schedule(app: Ledger, by: By, name: str, how: Annotated[Resumed, Query()]) -> Response:
     """Slots of the pause are skipped, unless `catch_up` says otherwise."""
-    schedules.resume_schedule(app, name, by=by, reason=how.reason, catches_up=how.catch_up)
+    actions.resume_schedule(app, name, by=by, reason=how.reason, catches_up=how.catch_up)
     return Response(status_code=204)
 
 

@@ -10,16 +10,16 @@ from uuid import UUID
 from fastapi import APIRouter, Query, Response
 from pydantic import BaseModel, Field
 
-from admin_api.access import ACCESS_LASTS, Address, By, Who, write_access
-from admin_api.envelope import Envelope
-from admin_api.failing import ANSWERS
-from admin_api.house import House, Ledger, TheHouse
-from admin_api.paging import Paging, page
-from admin_api.route import Route
+from admin_api.http.access import ACCESS_LASTS, Address, By, Who, write_access
+from admin_api.http.envelope import Envelope
+from admin_api.http.error_responses import ANSWERS
+from admin_api.http.paging import Paging, page
+from admin_api.http.route import Route
+from admin_api.http.state import ApiState, CurrentState, Ledger
 from admin_api.shapes.base import Because, Given, Shape
-from jobs.operations import sessions as service
-from jobs.operations import sign_in, users
-from jobs.operations.sign_in import Opened
+from jobs.operations.access import sessions as service
+from jobs.operations.access import sign_in, users
+from jobs.operations.access.sign_in import Opened
 
 router = APIRouter(prefix="/v1/sessions", tags=["sessions"], route_class=Route)
 
@@ -71,17 +71,17 @@ class Me(BaseModel):
 
 
 @router.post("", status_code=201, summary="Sign in", responses={429: ANSWERS[429]})
-async def create_session(house: TheHouse, address: Address, body: SignIn) -> Envelope[Session]:
+async def create_session(api_state: CurrentState, address: Address, body: SignIn) -> Envelope[Session]:
     """After five failed tries at an account from an address, or from an address, it answers 429 for a while: a minute,
     and twice as long after each more, up to 15. 503: too many sign in at once."""
-    work = partial(sign_in.sign_in, house.app, body.name, body.password, kind="api", address=address)
-    return _opened(house, await house.doorway.run(work))
+    work = partial(sign_in.sign_in, api_state.app, body.name, body.password, kind="api", address=address)
+    return _opened(api_state, await api_state.doorway.run(work))
 
 
 @router.post("/refreshes", status_code=201, summary="Refresh")
-def refresh_session(house: TheHouse, body: Refresh) -> Envelope[Session]:
+def refresh_session(api_state: CurrentState, body: Refresh) -> Envelope[Session]:
     """The next pair of tokens. A refresh token that comes a second time ends the whole session."""
-    return _opened(house, sign_in.refresh(house.app, body.refresh_token))
+    return _opened(api_state, sign_in.refresh(api_state.app, body.refresh_token))
 
 
 @router.get("/current", summary="Who am I?")
@@ -90,12 +90,12 @@ def read_session(who: Who) -> Envelope[Me]:
 
 
 @router.put("/current/password", status_code=204, summary="Change one's own password")
-async def change_password(house: TheHouse, by: By, address: Address, body: OwnPassword) -> Response:
+async def change_password(api_state: CurrentState, by: By, address: Address, body: OwnPassword) -> Response:
     """Every other session and link of one's own ends; tokens stay. 409 for who signed in with a token."""
     change = partial(
-        users.change_own_password, house.app, by, old=body.password, new=body.new_password, address=address
+        users.change_own_password, api_state.app, by, old=body.password, new=body.new_password, address=address
     )  # fmt: skip
-    await house.doorway.run(change)
+    await api_state.doorway.run(change)
     return Response(status_code=204)
 
 
@@ -107,10 +107,10 @@ def list_sessions(app: Ledger, by: By, query: Annotated[SessionQuery, Query()]) 
 
 
 @router.delete("/current", status_code=204, summary="Sign out")
-def delete_session(house: TheHouse, who: Who) -> Response:
+def delete_session(api_state: CurrentState, who: Who) -> Response:
     """Ends the session of the access token, with all its refresh tokens. A machine token is not ended by this."""
     if who.session_id is not None:
-        sign_in.sign_out(house.app, who.session_id)
+        sign_in.sign_out(api_state.app, who.session_id)
     return Response(status_code=204)
 
 
@@ -121,10 +121,10 @@ def end_session(app: Ledger, by: By, id: UUID, because: Annotated[Because, Query
     return Response(status_code=204)
 
 
-def _opened(house: House, opened: Opened) -> Envelope[Session]:
+def _opened(api_state: ApiState, opened: Opened) -> Envelope[Session]:
     return Envelope(
         data=Session(
-            access_token=write_access(house, opened.identity),
+            access_token=write_access(api_state, opened.identity),
             expires_in=int(ACCESS_LASTS.total_seconds()),
             refresh_token=opened.secret,
         )

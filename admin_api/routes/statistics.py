@@ -4,22 +4,22 @@ from __future__ import annotations
 
 from fastapi import APIRouter
 
-from admin_api.access import By
-from admin_api.envelope import Envelope
-from admin_api.house import TheHouse
-from admin_api.route import Route
+from admin_api.http.access import By
+from admin_api.http.envelope import Envelope
+from admin_api.http.route import Route
+from admin_api.http.state import CurrentState
 from admin_api.shapes.base import Count
 from admin_api.shapes.fleet import Latency, Minute, Oldest, Statistics
-from jobs.operations import workforce
+from jobs.operations.control import workers
 
 router = APIRouter(prefix="/v1/statistics", tags=["statistics"], route_class=Route)
 
 
 @router.get("", summary="Show the ledger at a glance")
-def read_statistics(house: TheHouse, by: By) -> Envelope[Statistics]:
+def read_statistics(api_state: CurrentState, by: By) -> Envelope[Statistics]:
     """Counts by state, the oldest of each, throughput minute by minute, latencies by kind."""
-    figures = house.figures
-    series, live = figures.throughput(by), workforce.list_workers(house.app, by)
+    figures = api_state.reports
+    series, live = figures.throughput(by), workers.list_workers(api_state.app, by)
     return Envelope(
         data=Statistics(
             counts={word: Count.of(count) for word, count in figures.counts(by).items()},

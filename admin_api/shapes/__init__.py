@@ -1,1 +1,1 @@
-"""What answers hold, and what requests do. Names are the ledger's columns and the command line's."""
+"""Request and response bodies of the API; names are the ledger's columns."""

@@ -8,11 +8,11 @@ from uuid import UUID
 
 from pydantic import Field
 
-from admin_api.asking import Selection
+from admin_api.http.run_query import Selection
 from admin_api.shapes.base import Given, Name, Reason, Shape
 from admin_api.shapes.runs import AN_ID, Run
-from jobs.ledger.audit import Note
-from jobs.operations.bulk import Plan as Planned
+from jobs.ledger.operators.audit import AuditEntry
+from jobs.operations.bulk.action import ActionPlan as Planned
 
 State = Literal["running", "finished", "interrupted", "failed", "lost"]
 
@@ -115,5 +115,5 @@ class ActedOn(Shape):
     after: Any
 
     @classmethod
-    def of(cls, note: Note) -> ActedOn:
+    def of(cls, note: AuditEntry) -> ActedOn:
         return cls.model_validate(note)

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Self
 
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, PlainSerializer
 
-from jobs.ledger.walk import Count as Counted
+from jobs.ledger.queries.pagination import RunCount as Counted
 
 
 def in_utc(moment: datetime) -> datetime:

@@ -8,8 +8,8 @@ from typing import Any
 from pydantic import Field
 
 from admin_api.shapes.base import Because, Count, Seconds, Shape
-from jobs.operations.kinds import KindFigures, KindSummary
-from jobs.operations.queue import QueueView
+from jobs.operations.insight.kinds import KindStatistics, KindSummary
+from jobs.operations.insight.queues import QueueSummary
 
 
 class Pause(Shape):
@@ -43,7 +43,7 @@ class Queue(Shape):
     kinds: list[str] = Field(description="Kinds that its workers know.")
 
     @classmethod
-    def of(cls, queue: QueueView) -> Queue:
+    def of(cls, queue: QueueSummary) -> Queue:
         counts = QueueCount.model_validate(queue.count or {})
         pause = None if queue.pause is None else Pause.model_validate(queue.pause)
         return cls(name=queue.name, counts=counts, pause=pause, workers=queue.workers, kinds=queue.kinds)
@@ -96,7 +96,7 @@ class KindDetail(Kind):
     runs: dict[str, Count] = Field(description="By state, counted to 10,000.")
 
     @classmethod
-    def whole(cls, found: KindFigures) -> KindDetail:
+    def whole(cls, found: KindStatistics) -> KindDetail:
         runs = {state.value: Count.of(count) for state, count in found.runs.items()}
         return cls(**Kind.of(found.summary).model_dump(), runs=runs)
 

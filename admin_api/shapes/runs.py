@@ -11,9 +11,9 @@ from pydantic import Field
 
 from admin_api.shapes.base import Given, Moment, Name, Reason, Shape
 from jobs.ledger.records import RunRecord
-from jobs.operations.detail import Detail
-from jobs.operations.explain import Explanation
-from jobs.operations.inspect import state_word
+from jobs.operations.runs.detail import Detail
+from jobs.operations.runs.explain import Explanation
+from jobs.operations.runs.inspect import state_word
 
 AN_ID = "0199f4c2-a7d8-7b3c-9a52-3f1de0c9165b"
 

@@ -10,7 +10,7 @@ from uuid import UUID
 from pydantic import Field
 
 from admin_api.shapes.base import Because, Given, Moment, Name, Reason, Shape, values_of
-from jobs.operations.schedule_views import ScheduleView
+from jobs.operations.schedules.views import ScheduleView
 
 
 class When(Given):
@@ -31,7 +31,7 @@ class When(Given):
     end: Moment | None = None
 
     def data(self) -> dict[str, Any]:
-        """What is said, as ``jobs.schedule_data`` has it."""
+        """What is said, as ``jobs.scheduling.serialize`` has it."""
         return self.model_dump(mode="json", exclude_unset=True)
 
 

@@ -17,8 +17,8 @@ from jobs import boot, enqueue_many
 from jobs.events import BatchSettled
 from jobs.observe.log import configure_logging, subscribe
 from jobs.settings import Settings
-from worker.marks import Marks, MarksTable
-from worker.process import Process
+from worker.process.process import Process
+from worker.protocol.running_table import RunningRows, RunningTable
 
 AT_ONCE = 5_000
 """Runs that are enqueued at once, until enough wait."""
@@ -85,7 +85,7 @@ def drain(waiting: int) -> None:
     made = 0
     for _ in range(0, waiting, AT_ONCE):
         made += _enqueue(AT_ONCE)
-    process = Process(app, "bench", Marks(MarksTable(1).fd, 0))
+    process = Process(app, "bench", RunningRows(RunningTable(1).fd, 0))
     process.start()
     said = 0.0
     while True:

@@ -17,8 +17,9 @@ from typing import Any
 
 from benchmarks.kit.modes import FLEET, MODES, SQLITE
 from benchmarks.kit.processes import cpu_seconds, tree
-from jobs import boot, schema
+from jobs import boot
 from jobs.app import App
+from jobs.migration import schema
 from jobs.settings import Settings
 from tests.servers import PostgresServer, RedisServer
 

@@ -18,10 +18,10 @@ from contextlib import closing, contextmanager
 from functools import partial
 from urllib.parse import urlsplit
 
-from benchmarks.fill import fill_ledger
 from benchmarks.kit.asker import Asker
 from benchmarks.kit.drainer import Drainer
 from benchmarks.kit.figures import Figures, percentile, stopwatch
+from benchmarks.kit.fill import fill_ledger
 from benchmarks.kit.places import Place, wait_for
 from tests.server_process import free_port
 

@@ -1,6 +1,6 @@
 """LedgerBroker: an application written with dramatiq gains the ledger by changing its broker."""
 
 from jobs.dramatiq.broker import LedgerBroker
-from jobs.dramatiq.verdict import Ended
+from jobs.messages.message_outcome import Ended
 
 __all__ = ["Ended", "LedgerBroker"]

@@ -19,21 +19,21 @@ from dramatiq.threading import is_gevent_active
 
 from jobs import boot
 from jobs.app import App
-from jobs.dramatiq import actor_job
-from jobs.dramatiq.backoff import uncapped
-from jobs.dramatiq.groups import LedgerGroupCallbacks
 from jobs.dramatiq.joining import wait_for_queue
-from jobs.dramatiq.keys import ACTOR_OPTIONS
-from jobs.dramatiq.limits import LedgerTimeLimit
-from jobs.dramatiq.patched import through_patches
-from jobs.dramatiq.proxy import LedgerMessage
+from jobs.dramatiq.middleware_list import MiddlewareList
+from jobs.dramatiq.patches import through_patches
 from jobs.dramatiq.queue_view import QueueView
-from jobs.dramatiq.runs import new_run
-from jobs.dramatiq.served import ServedBroker
-from jobs.dramatiq.standing import Standing
-from jobs.enqueue import Enqueued, enqueue_runs
+from jobs.enqueue.write_path import Enqueued, enqueue_runs
 from jobs.errors import ConfigurationError, ServiceDown
-from jobs.ledger import messages
+from jobs.ledger.runs import messages
+from jobs.messages import actor_job
+from jobs.messages.backoff import uncapped
+from jobs.messages.groups import LedgerGroupCallbacks
+from jobs.messages.keys import ACTOR_OPTIONS
+from jobs.messages.proxy import LedgerMessage
+from jobs.messages.runs import new_run
+from jobs.messages.served_broker import ServedBroker
+from jobs.messages.time_limit import LedgerTimeLimit
 from jobs.settings import Settings
 from jobs.shadow import shadow_of
 from jobs.under_test import refuse_ledger_of_environment
@@ -74,8 +74,8 @@ class LedgerBroker(ServedBroker):
         self._app_pid = 0
         self._app_lock = threading.RLock()  # A signal's handler that sends may interrupt its holder.
         self._processing = threading.local()
-        self._guest: Any = None
-        self.strangers = set()
+        self._plain_worker: Any = None
+        self.undeclared_actors = set()
         self.fail_fast_default = fail_fast_default
         self.dead_letters_by_queue: defaultdict[str, list[MessageProxy]] = defaultdict(list)
         super().__init__(middleware)
@@ -116,7 +116,7 @@ class LedgerBroker(ServedBroker):
 
     @middleware.setter
     def middleware(self, given: list[Middleware]) -> None:
-        self._middleware = Standing(self._ours, given)
+        self._middleware = MiddlewareList(self._ours, given)
 
     def add_middleware(self, middleware: Middleware, **where: Any) -> None:
         super().add_middleware(self._ours(middleware), **where)
@@ -177,7 +177,7 @@ class LedgerBroker(ServedBroker):
         self.declare_queue(actor.queue_name)
         actor_job.register(self, actor)
         self.actors[actor.actor_name] = actor
-        self.strangers.discard(actor.actor_name)
+        self.undeclared_actors.discard(actor.actor_name)
         self.emit_after("declare_actor", actor)
 
     def declare_queue(self, queue_name: str) -> None:
@@ -202,31 +202,31 @@ class LedgerBroker(ServedBroker):
             KeyConflict: its key is held by a message with other arguments.
             ConnectionFailed: the ledger does not answer; nothing was enqueued.
         """
-        ending: LedgerMessage | None = getattr(self._processing, "message", None)
-        if ending is None:
+        attempt_result: LedgerMessage | None = getattr(self._processing, "message", None)
+        if attempt_result is None:
             return self._enqueue(message, delay, None)
         self._processing.refused = None
         try:
-            return self._enqueue(message, delay, ending)
+            return self._enqueue(message, delay, attempt_result)
         except Exception as error:
             self._processing.refused = error
             raise
 
-    def _enqueue(self, message: Message[Any], delay: int | None, ending: LedgerMessage | None) -> Message[Any]:
+    def _enqueue(self, message: Message[Any], delay: int | None, attempt_result: LedgerMessage | None) -> Message[Any]:
         if q_name(message.queue_name) not in self.queues:
             raise QueueNotFound(message.queue_name)  # type: ignore[no-untyped-call]
-        if isinstance(ending, LedgerMessage) and id(message) == id(ending):
-            return self._retry(ending, delay)
+        if isinstance(attempt_result, LedgerMessage) and id(message) == id(attempt_result):
+            return self._retry(attempt_result, delay)
         if delay is not None:
             eta = int(self.app.clock.now().timestamp() * 1000) + delay
             message = message.copy(queue_name=dq_name(q_name(message.queue_name)), options={"eta": eta})
         self.emit_before("enqueue", message, delay)
-        has_failed = ending is not None and ending.error is not None
-        run = new_run(self.app, self, message, is_keyed=ending is None, tells_of_failure=has_failed)
+        has_failed = attempt_result is not None and attempt_result.error is not None
+        run = new_run(self.app, self, message, is_keyed=attempt_result is None, tells_of_failure=has_failed)
         if message.actor_name not in self.actors:
-            self.strangers.add(message.actor_name)
-        if ending is not None:
-            ending.then.append(run)
+            self.undeclared_actors.add(message.actor_name)
+        if attempt_result is not None:
+            attempt_result.then.append(run)
         else:
             done = self._record(run)
             if not done.created:
@@ -254,37 +254,37 @@ class LedgerBroker(ServedBroker):
         """
         if (said := shadow_of("worker")) is not None:
             raise ConnectionFailed(said)  # type: ignore[no-untyped-call]
-        from worker.guest import Guest
+        from worker.dramatiq.plain_worker import PlainWorker
 
         if q_name(queue_name) not in self.queues:
             raise QueueNotFound(queue_name)  # type: ignore[no-untyped-call]
         app = self.app  # Before the lock, which it may take itself.
         with self._app_lock:
-            guest, before = self._guest, None
-            if guest is None or guest.app is not app:
-                before, guest = guest, Guest(self, app)
-                self._guest = guest
-                app.before_close.append(partial(self._end, guest))
+            plain_worker, before = self._plain_worker, None
+            if plain_worker is None or plain_worker.app is not app:
+                before, plain_worker = plain_worker, PlainWorker(self, app)
+                self._plain_worker = plain_worker
+                app.before_close.append(partial(self._end, plain_worker))
         if before is not None:
             self._end(before)
-        consumer: Consumer = guest.consumer(queue_name, prefetch, timeout / 1000)
+        consumer: Consumer = plain_worker.consumer(queue_name, prefetch, timeout / 1000)
         return consumer
 
     def close(self) -> None:
         with self._app_lock:
-            guest, self._guest = self._guest, None
+            plain_worker, self._plain_worker = self._plain_worker, None
             app, self._app = self._app, None
-        if guest is not None:
-            guest.stop()
+        if plain_worker is not None:
+            plain_worker.stop()
         if app is not None:
             app.close()
 
-    def _end(self, guest: Any) -> None:
+    def _end(self, plain_worker: Any) -> None:
         """Stop what works on an App that is closed, or is no longer ours. Once is enough; twice does nothing."""
         with self._app_lock:
-            if self._guest is guest:
-                self._guest = None
-        guest.stop()
+            if self._plain_worker is plain_worker:
+                self._plain_worker = None
+        plain_worker.stop()
 
     def flush(self, queue_name: str) -> None:
         """Cancel every message that waits in the queue. What is performed just now goes on.
@@ -345,7 +345,7 @@ class LedgerBroker(ServedBroker):
         with self.app.database.read() as connection:
             return messages.counts(connection, q_name(queue_name))
 
-    def buried(self, message: LedgerMessage, error: BaseException | None) -> None:
+    def dead_lettered(self, message: LedgerMessage, error: BaseException | None) -> None:
         """A worker in this process has dead-lettered it."""
         message.remember_exception(error)
         dead = self.dead_letters_by_queue[message.queue_name]
@@ -353,7 +353,7 @@ class LedgerBroker(ServedBroker):
         del dead[:-MAX_REMEMBERED]
 
     def _process(self, thread: Any, message: Any) -> None:
-        self._guest.process(thread, message)
+        self._plain_worker.process(thread, message)
 
     def _retry(self, message: LedgerMessage, delay: int | None) -> Message[Any]:
         """A hook puts the very message back that it is called for: a retry of the run."""

@@ -23,17 +23,17 @@ from dramatiq.message import Message
 
 from jobs.app import App
 from jobs.dramatiq.broker import LedgerBroker
-from jobs.dramatiq.runs import new_run
-from jobs.dramatiq.stored import RETRIED
-from jobs.enqueue import announce_runs
+from jobs.enqueue.write_path import announce_runs
 from jobs.errors import JobsError
-from jobs.failure import MAX_MESSAGE, MAX_TYPE, storable
-from jobs.ledger.audit import moment
-from jobs.ledger.imported import ImportedLetter, insert_imported, insert_letters
+from jobs.ledger.admission.imported import ImportedDeadLetter, insert_dead_letters, insert_imported
+from jobs.ledger.operators.audit import moment
 from jobs.ledger.records import NewRun
-from jobs.operations.note import note
-from jobs.operations.operator import Operator, Permission
-from jobs.ready.old_queues import OldQueue, OldQueues
+from jobs.messages.encoding import RETRIED
+from jobs.messages.runs import new_run
+from jobs.operations.audit.entry import record_entry
+from jobs.operations.audit.operator import Operator, Permission
+from jobs.ready.dramatiq_queues import OldQueue, OldQueues
+from jobs.runtime.failure import MAX_MESSAGE, MAX_TYPE, storable
 from jobs.states import Cause
 
 BATCH = 500
@@ -90,7 +90,9 @@ def import_queues(app: App, broker: Broker, old: OldQueues, operator: Operator, 
             move.letters()
     if done.total and not dry_run:
         with app.database.write() as connection:
-            note(connection, "import", operator, what="broker", target=f"{old.shown} {old.namespace}", count=done.total)
+            record_entry(
+                connection, "import", operator, what="broker", target=f"{old.shown} {old.namespace}", count=done.total
+            )
     return done
 
 
@@ -164,14 +166,14 @@ class _Move:
                 skip += len(batch)
             else:
                 with self._app.database.write() as connection:
-                    made = insert_letters(connection, list(letters.values()))
+                    made = insert_dead_letters(connection, list(letters.values()))
                 gone = [old_id for old_id, data, _ in batch if data is None]
                 self._old.drop_dead(name, [*letters, *gone])
                 skip += len(batch) - len(letters) - len(gone)
             self._done.dead[name] += len(made)
             self._done.known_already += len(letters) - len(made)
 
-    def _letters(self, batch: list[tuple[bytes, bytes | None, float]]) -> Iterator[tuple[bytes, ImportedLetter]]:
+    def _letters(self, batch: list[tuple[bytes, bytes | None, float]]) -> Iterator[tuple[bytes, ImportedDeadLetter]]:
         for old_id, data, died in batch:
             message = self._decoded(old_id, data)
             if message is None:
@@ -187,14 +189,14 @@ class _Move:
             run = self._run(old_id, message._replace(options=options))
             if run is not None:
                 cause = Cause.EXHAUSTED if trace else Cause.GAVE_UP
-                yield old_id, ImportedLetter(run, cause, died_at, *_error(run.kind, trace))
+                yield old_id, ImportedDeadLetter(run, cause, died_at, *_error(run.kind, trace))
 
     def _record(self, runs: list[NewRun]) -> set[UUID]:
         if self._dry_run or not runs:
             return {one.id for one in runs}
         with self._app.database.write() as connection:
             made = insert_imported(connection, runs)
-            self._app.database.ring(connection)
+            self._app.database.send_notify(connection)
         announce_runs(self._app, [one for one in runs if one.id in made])
         return made
 

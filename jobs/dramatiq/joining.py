@@ -5,7 +5,7 @@ from __future__ import annotations
 from dramatiq.errors import QueueJoinTimeout
 
 from jobs.app import App
-from jobs.ledger import messages
+from jobs.ledger.runs import messages
 
 
 def wait_for_queue(app: App, queue_name: str, *, timeout: int | None, interval: int) -> None:

@@ -8,8 +8,8 @@ from typing import Any, Protocol
 from dramatiq.message import Message
 
 from jobs.app import App
-from jobs.dramatiq.stored import read_message
-from jobs.ledger import messages
+from jobs.ledger.runs import messages
+from jobs.messages.encoding import read_message
 
 LOOK_SECONDS = 0.02
 

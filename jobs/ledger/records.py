@@ -1,4 +1,4 @@
-"""What travels between the ledger and the rest: frozen, plain, no SQL."""
+"""Records that the ledger takes and returns: frozen dataclasses, without SQL."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from typing import Any, Literal, NamedTuple
 from uuid import UUID
 
-from jobs.fingerprint import fingerprint_of
+from jobs.formats.fingerprint import fingerprint_of
 from jobs.states import Cause, Outcome, RunState
 
 
@@ -128,7 +128,7 @@ class Completion:
 
 
 @dataclass(slots=True, kw_only=True)
-class Ending:
+class AttemptResult:
     """How an attempt ended, to be settled. The ledger decides where its run goes.
 
     ``delay_seconds`` is when to try again; ``cause``, where there is one, says why there is no further try.
@@ -151,7 +151,7 @@ class Ending:
     arguments: str | None = None
 
 
-class Settled(NamedTuple):
+class RecordedAttempt(NamedTuple):
     """Where a run now is, after one of its attempts ended."""
 
     run_id: UUID
@@ -183,7 +183,7 @@ class Freed:
 
 
 @dataclass(frozen=True, slots=True)
-class Buried:
+class DeadLettered:
     """A run that nobody held and that is dead now."""
 
     run_id: UUID

@@ -11,8 +11,8 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Float, Integer, Select, Text, bindparam, cast, delete, insert, select, update
 
-from jobs.models import JobWorker, read_json
-from jobs.sql import Executor, ledger_now, plus_seconds
+from jobs.database.models import JobWorker, read_json
+from jobs.database.sql import Executor, ledger_now, plus_seconds
 
 LIVE_FOR = timedelta(seconds=60)
 """A worker not seen for so long is not live. Source: six missed sightings of 10 s."""
@@ -45,7 +45,7 @@ class WorkerRecord:
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class WorkerRequest:
     """What operators ask of a worker process, and through it of its supervisor; None: nothing."""
 
     stop_at: datetime | None = None
@@ -65,7 +65,8 @@ def register(
     codes: Mapping[str, str] | None = None,
     now: datetime | None = None,
 ) -> None:
-    """Write that a worker process has started; ``codes`` is which release it has of each kind (``jobs.code``)."""
+    """Write that a worker process has started; ``codes`` is which release it has of each kind
+    (``jobs.definition.class_release``)."""
     session.execute(
         insert(JobWorker).values(
             name=name,
@@ -84,7 +85,9 @@ def register(
     )
 
 
-def see(session: Executor, name: str, *, busy: int, problem: str | None = None, now: datetime | None = None) -> Asked:
+def see(
+    session: Executor, name: str, *, busy: int, problem: str | None = None, now: datetime | None = None
+) -> WorkerRequest:
     """Write that a worker process is alive, how many threads are busy, what it fails at. What operators ask of it."""
     row = session.execute(
         update(JobWorker)
@@ -94,7 +97,7 @@ def see(session: Executor, name: str, *, busy: int, problem: str | None = None, 
         .execution_options(synchronize_session=False),
         {"now": now},
     ).one_or_none()  # fmt: skip
-    return Asked(*row) if row is not None else Asked()
+    return WorkerRequest(*row) if row is not None else WorkerRequest()
 
 
 def request_stop(session: Executor, names: Sequence[str], *, now: datetime | None = None) -> list[str]:

@@ -1,4 +1,4 @@
-"""Subscribers of the core's events: logs, metrics, error reports, traces."""
+"""Subscribers of events: logs, metrics, error reports, traces."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def watch(app: App, *, metrics_folder: Path | None = None) -> Callable[[], None]
     closing: list[Callable[[], None]] = []
     log(app.events)
     if metrics_folder is not None:
-        from jobs import registry
+        from jobs.definition import registry
         from jobs.observe.metrics import subscribe as count
 
         closing.append(count(app, metrics_folder, kinds=registry.names(), queues=app.settings.queues or ()))

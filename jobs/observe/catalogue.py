@@ -1,4 +1,4 @@
-"""Every metric by name, with its labels: what the endpoints export, and what alerts and dashboards may ask for.
+"""Every metric by name, with its labels: what endpoints export and what alerts and dashboards may use.
 
 Names and labels are public: changing one is a breaking change. No label ever holds an id or a message. What a caller
 made up is a label in none of the worker's, and in the ledger's only among the first thousand queues.

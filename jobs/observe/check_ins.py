@@ -1,4 +1,4 @@
-"""Check-ins: what Sentry's monitors of schedules are told. A slot that fires begins one, and its run's end ends it.
+"""Check-ins for Sentry's monitors of schedules: one begins when a slot fires and ends with its run.
 
 A monitor is made and kept up by what the first check-in carries, so that Sentry also notices when none comes: the
 scheduler is gone. Its schedules are whole minutes at the finest; others are told of, and made by hand.
@@ -13,9 +13,9 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
-from jobs.cron import spelled_out
-from jobs.retry import Retry
-from jobs.schedule import Cron, Every, Schedule
+from jobs.definition.retry import Retry
+from jobs.scheduling.cron import spelled_out
+from jobs.scheduling.schedule import Cron, Every, Schedule
 from jobs.states import RunState
 
 MAX_SLUG = 50

@@ -1,4 +1,4 @@
-"""Counts: this process's counters, in files that outlive it, in the format of prometheus_client.
+"""The counters of this process, in files that outlive it, in the format of prometheus_client.
 
 Written with prometheus_client's own files but without its metric classes: those take their folder from an
 environment variable, which programs that a job starts would inherit and count into; and they cost several

@@ -1,4 +1,4 @@
-"""Exposition: the counts of all processes of a worker as one page, the dead ones' among them.
+"""One metrics page for all processes of a worker, dead ones included.
 
 Needs neither the application nor the ledger: the supervisor serves it.
 """

@@ -18,11 +18,11 @@ from prometheus_client.registry import Collector
 
 from jobs.app import App
 from jobs.errors import JobsError
-from jobs.ledger.gauges import STATES, Gauges, read_gauges
+from jobs.ledger.queries.gauges import STATES, Gauges, read_gauges
+from jobs.migration.schema import REVISION
 from jobs.observe import catalogue
 from jobs.observe.endpoint import Answer, Endpoint, Route, as_json
 from jobs.observe.schedule_gauges import schedule_gauges
-from jobs.schema import REVISION
 
 log = logging.getLogger("jobs.metrics")
 

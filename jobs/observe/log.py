@@ -7,23 +7,23 @@ import sys
 from collections.abc import Iterator
 from typing import TextIO
 
-from jobs import registry
 from jobs.clock import SystemClock
+from jobs.definition import registry
 from jobs.events import (
     AttemptEnded,
     AttemptStarted,
     Events,
     LeadChanged,
     ResultRefused,
-    RunBuried,
+    RunDeadLettered,
     RunsSwept,
     ScheduleBroken,
     ServiceFailed,
     SlotFired,
     SlotPassed,
 )
-from jobs.observe.form import LineHandler, direct_logging, is_json, moment
-from jobs.observe.lines import line, success_line
+from jobs.observe.json_lines import line, success_line
+from jobs.observe.log_format import LineHandler, direct_logging, is_json, moment
 from jobs.observe.outages import Outages
 from jobs.settings import Settings
 from jobs.states import RunState
@@ -62,7 +62,7 @@ def subscribe(events: Events) -> None:
     """Log what happens."""
     events.subscribe(AttemptEnded, _log_ends)
     events.subscribe(AttemptStarted, _log_starts)
-    events.subscribe(RunBuried, _log_burials)
+    events.subscribe(RunDeadLettered, _log_burials)
     events.subscribe(ResultRefused, _log_refusals)
     events.subscribe(ServiceFailed, Outages(_clock).log)
     events.subscribe(RunsSwept, _log_sweeps)
@@ -161,7 +161,7 @@ def _log_starts(batch: list[AttemptStarted]) -> None:
         attempts.info("Attempt still goes on." if one.going_seconds else "Attempt started.", extra=fields)
 
 
-def _log_burials(batch: list[RunBuried]) -> None:
+def _log_burials(batch: list[RunDeadLettered]) -> None:
     for one in batch:
         attempts.error(
             "Run is dead.",

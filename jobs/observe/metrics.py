@@ -6,13 +6,13 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from jobs import registry
 from jobs.app import App
+from jobs.definition import registry
 from jobs.events import (
     AttemptEnded,
     BatchSettled,
     ResultRefused,
-    RunBuried,
+    RunDeadLettered,
     RunEnqueued,
     ServiceFailed,
 )
@@ -74,7 +74,7 @@ class Meter:
         for (queue, kind), number in Counter((one.queue, one.kind) for one in batch).items():
             self._counts.add(catalogue.ENQUEUED, (self._queue(queue), self._kind(kind)), number)
 
-    def count_buried(self, batch: list[RunBuried]) -> None:
+    def count_dead_lettered(self, batch: list[RunDeadLettered]) -> None:
         for one in batch:
             self._counts.add(catalogue.FINISHED, (self._queue(one.queue), self._kind(one.kind), RunState.DEAD.value))
 
@@ -115,7 +115,7 @@ def subscribe(app: App, folder: Path, *, kinds: Sequence[str] = (), queues: Sequ
     meter.begin_at_zero(kinds)
     app.events.subscribe(AttemptEnded, meter.count_ends)
     app.events.subscribe(RunEnqueued, meter.count_enqueued)
-    app.events.subscribe(RunBuried, meter.count_buried)
+    app.events.subscribe(RunDeadLettered, meter.count_dead_lettered)
     app.events.subscribe(ResultRefused, meter.count_refused)
     app.events.subscribe(BatchSettled, meter.count_settled)
     app.events.subscribe(ServiceFailed, meter.count_failed)

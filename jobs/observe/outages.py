@@ -1,4 +1,4 @@
-"""Log lines of services that fail: the first at once, then one in ten seconds that counts, however many calls fail."""
+"""Log lines of services that fail: the first at once, then one in ten seconds with a count."""
 
 from __future__ import annotations
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 
 from jobs.app import App
-from jobs.ledger import leader, schedules
+from jobs.ledger.schedules import leader, schedules
 from jobs.observe import catalogue
 
 ROLE = "scheduler"

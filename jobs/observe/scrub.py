@@ -1,11 +1,11 @@
-"""Scrub: arguments without what looks like a secret. By name and by shape: it cannot know every one."""
+"""Masks arguments that look like secrets, by name and by form; it cannot recognise every one."""
 
 from __future__ import annotations
 
 import re
 from typing import Any
 
-from jobs.redact import redact_url
+from jobs.formats.redact import redact_url
 
 FILTERED = "[Filtered]"
 MAX_TEXT, MAX_ITEMS, MAX_DEPTH = 200, 50, 6

@@ -19,17 +19,17 @@ from uuid import UUID
 import sentry_sdk
 from sentry_sdk.utils import event_from_exception
 
-from jobs import registry
 from jobs.app import App
 from jobs.clock import new_token
+from jobs.definition import registry
+from jobs.definition.options import Options
 from jobs.errors import JobsError
-from jobs.events import AttemptEnded, RunBuried, SlotFired
-from jobs.ledger.find import find_run
+from jobs.events import AttemptEnded, RunDeadLettered, SlotFired
+from jobs.ledger.queries.find import find_run
 from jobs.ledger.records import RunRecord
-from jobs.ledger.schedules import ScheduleRecord, find_schedule
+from jobs.ledger.schedules.schedules import ScheduleRecord, find_schedule
 from jobs.observe import check_ins
 from jobs.observe.scrub import scrub
-from jobs.options import Options
 from jobs.states import FINAL, RunState
 
 log = logging.getLogger("jobs.sentry")
@@ -70,9 +70,9 @@ class Reporter(threading.Thread):
             if self._settings.sentry_crons and _may_end_a_check_in(one):
                 self._put(partial(self._end_check_in, one))
 
-    def hear_burials(self, batch: list[RunBuried]) -> None:
+    def hear_burials(self, batch: list[RunDeadLettered]) -> None:
         for one in batch:
-            self._put(partial(self._report_burial, one))
+            self._put(partial(self._report_dead_letter, one))
             if self._settings.sentry_crons:
                 self._put(partial(self._end_check_in, one))
 
@@ -115,7 +115,7 @@ class Reporter(threading.Thread):
     def _report(self, one: AttemptEnded, level: str) -> None:
         self._send(one.run_id, one.kind, one.queue, self._error(one, level), tags=_tags(one))
 
-    def _report_burial(self, one: RunBuried) -> None:
+    def _report_dead_letter(self, one: RunDeadLettered) -> None:
         event = {"message": f"Run is dead: {one.cause.value}", "fingerprint": [one.kind, one.cause.value]}
         self._send(one.run_id, one.kind, one.queue, {**event, "level": "error"}, tags={"cause": one.cause.value})
 
@@ -124,7 +124,7 @@ class Reporter(threading.Thread):
             record = find_schedule(connection, one.schedule)
         self._check_in(check_ins.begun(one.schedule, one.run_id, record.schedule, longest=_longest(record)))
 
-    def _end_check_in(self, one: AttemptEnded | RunBuried) -> None:
+    def _end_check_in(self, one: AttemptEnded | RunDeadLettered) -> None:
         name = one.schedule if isinstance(one, AttemptEnded) else None
         if name is None:
             run = self._find(one.run_id)
@@ -182,7 +182,7 @@ def subscribe(app: App) -> Callable[[], None]:
     reporter = Reporter(app)
     logging.getLogger("urllib3.connectionpool").addFilter(_is_not_sentrys)
     app.events.subscribe(AttemptEnded, reporter.hear_ends)
-    app.events.subscribe(RunBuried, reporter.hear_burials)
+    app.events.subscribe(RunDeadLettered, reporter.hear_burials)
     if app.settings.sentry_crons:
         app.events.subscribe(SlotFired, reporter.hear_slots)
     reporter.start()

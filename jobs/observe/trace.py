@@ -14,11 +14,11 @@ from importlib import import_module
 from typing import Any
 
 from jobs.errors import ConfigurationError
-from jobs.ledger.records import Claim, Ending, NewRun
+from jobs.ledger.records import AttemptResult, Claim, NewRun
 from jobs.settings import Settings
 from jobs.states import CHARGED
 
-Note = Callable[[Ending], Ending]
+RecordResult = Callable[[AttemptResult], AttemptResult]
 """Takes an attempt's ending down in its span, and gives it back."""
 
 MAX_CONTEXT = 200
@@ -50,15 +50,15 @@ def _with(run: NewRun, context: str) -> NewRun:
     return replace(run, trace_context=context, followups=followups)
 
 
-def consumer(settings: Settings) -> Callable[[Claim], Context[Note]]:
+def consumer(settings: Settings) -> Callable[[Claim], Context[RecordResult]]:
     """What opens the span of an attempt; one that does nothing when tracing is off."""
     if not settings.tracing:
-        off: Context[Note] = nullcontext(_as_it_is)
+        off: Context[RecordResult] = nullcontext(_as_it_is)
         return lambda claim: off
     trace, propagation = _api()
 
     @contextmanager
-    def process(claim: Claim) -> Iterator[Note]:
+    def process(claim: Claim) -> Iterator[RecordResult]:
         attributes = _attributes("process", claim.queue, claim.kind, str(claim.run_id), claim.correlation_id)
         attributes["jobs.attempt"] = claim.attempt
         with trace.get_tracer("jobledger").start_as_current_span(
@@ -67,7 +67,7 @@ def consumer(settings: Settings) -> Callable[[Claim], Context[Note]]:
             attributes=attributes,
             links=_links(trace, propagation, claim),
         ) as span:
-            yield lambda ending: _note(trace, span, ending)
+            yield lambda attempt_result: _note(trace, span, attempt_result)
 
     return process
 
@@ -81,17 +81,19 @@ def _links(trace: Any, propagation: Any, claim: Claim) -> list[Any]:
     return [trace.Link(context)] if context.is_valid else []
 
 
-def _note(trace: Any, span: Any, ending: Ending) -> Ending:
-    span.set_attribute("jobs.outcome", ending.outcome.value)
-    if ending.outcome in CHARGED:
+def _note(trace: Any, span: Any, attempt_result: AttemptResult) -> AttemptResult:
+    span.set_attribute("jobs.outcome", attempt_result.outcome.value)
+    if attempt_result.outcome in CHARGED:
         # The class alone: messages are the application's words, and spans go far.
-        span.set_attribute("error.type", ending.failure.type if ending.failure else ending.outcome.value)
+        span.set_attribute(
+            "error.type", attempt_result.failure.type if attempt_result.failure else attempt_result.outcome.value
+        )
         span.set_status(trace.Status(trace.StatusCode.ERROR))
-    return ending
+    return attempt_result
 
 
-def _as_it_is(ending: Ending) -> Ending:
-    return ending
+def _as_it_is(attempt_result: AttemptResult) -> AttemptResult:
+    return attempt_result
 
 
 def _attributes(operation: str, queue: str, kind: str, run_id: str, correlation_id: str | None) -> dict[str, Any]:

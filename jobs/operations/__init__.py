@@ -1,1 +1,1 @@
-"""What operators do. Each service checks its permission, and what changes something leaves an audit row."""
+"""What operators do: each service checks its permission, and each change leaves an audit entry."""

@@ -1,5 +1,5 @@
-"""What tells workers which runs may be ready: a hint, which may lie or vanish, and then costs time only."""
+"""The ready index: Redis tells workers which runs may be ready; it is a hint, and the ledger decides."""
 
-from jobs.ready.protocol import ReadyEntry, ReadyIndex, Taken
+from jobs.ready.protocol import ReadyBatch, ReadyEntry, ReadyIndex
 
-__all__ = ["ReadyEntry", "ReadyIndex", "Taken"]
+__all__ = ["ReadyBatch", "ReadyEntry", "ReadyIndex"]

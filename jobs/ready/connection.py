@@ -14,8 +14,8 @@ from redis.connection import Connection, ConnectionInterface
 from redis.retry import Retry
 
 from jobs.errors import ConfigurationError, JobsError, ServiceDown
+from jobs.formats.redact import mask, redact_url
 from jobs.ready.url import connection_options
-from jobs.redact import mask, redact_url
 
 CONNECT_WITHIN_SECONDS = 2.0
 ANSWER_WITHIN_SECONDS = 1.0

@@ -1,4 +1,4 @@
-"""Guard: keeps callers from waiting for a ready index that does not answer.
+"""A circuit breaker: callers do not wait for a ready index that does not answer.
 
 The first call that finds it down closes the door; from then on every call is refused at once, and a thread
 of the guard's own asks until it is answered. Nobody but it waits for a frozen server.
@@ -15,7 +15,7 @@ from uuid import UUID
 
 from jobs.clock import Clock
 from jobs.errors import ServiceDown
-from jobs.ready.protocol import ReadyEntry, ReadyIndex, Taken
+from jobs.ready.protocol import ReadyBatch, ReadyEntry, ReadyIndex
 
 log = logging.getLogger("jobs.ready")
 
@@ -47,10 +47,10 @@ class GuardedIndex:
     def add(self, entries: Sequence[ReadyEntry], *, now: datetime | None = None) -> None:
         self._call(lambda: self._index.add(entries, now=now))
 
-    def take(self, queues: Sequence[str], count: int, *, wait_seconds: float) -> Taken:
+    def take(self, queues: Sequence[str], count: int, *, wait_seconds: float) -> ReadyBatch:
         return self._call(lambda: self._index.take(queues, count, wait_seconds=wait_seconds))
 
-    def peek(self, queues: Sequence[str], count: int, *, skip: int) -> Taken:
+    def peek(self, queues: Sequence[str], count: int, *, skip: int) -> ReadyBatch:
         return self._call(lambda: self._index.peek(queues, count, skip=skip))
 
     def forget(self, runs: Iterable[tuple[UUID, str]]) -> None:

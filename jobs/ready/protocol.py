@@ -1,4 +1,4 @@
-"""The seam between workers and what tells them that runs may be ready. The ledger decides; this is a hint.
+"""The protocol of a ready index: it hints at runs that may be ready; the ledger decides.
 
 An index holds ids, never arguments. It may forget an id (then ``reconcile`` brings it back), name one that
 is not ready (then its claim is refused), or vanish. It makes no run be lost or performed twice.
@@ -23,7 +23,7 @@ class ReadyEntry(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Taken:
+class ReadyBatch:
     """What a take brought: runs and their queues, in the order in which to start them.
 
     ``is_intact`` is False when the index has lost what it held, as seen at most a second ago.
@@ -46,7 +46,7 @@ class ReadyIndex(Protocol):
         """
         ...
 
-    def take(self, queues: Sequence[str], count: int, *, wait_seconds: float) -> Taken:
+    def take(self, queues: Sequence[str], count: int, *, wait_seconds: float) -> ReadyBatch:
         """Remove and return up to ``count`` runs that are due, waiting for the first so long (0: not at all).
 
         The queues are served strictly in the order given; within one, by priority, then by ``run_at``, then
@@ -54,7 +54,7 @@ class ReadyIndex(Protocol):
         """
         ...
 
-    def peek(self, queues: Sequence[str], count: int, *, skip: int) -> Taken:
+    def peek(self, queues: Sequence[str], count: int, *, skip: int) -> ReadyBatch:
         """Up to ``count`` runs that a take would bring, in its order but for the first ``skip``; they stay there.
 
         Does not wait. For the thread that takes.

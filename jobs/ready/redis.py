@@ -18,7 +18,7 @@ from uuid import UUID
 from jobs.clock import Clock, SystemClock, new_run_id, new_token
 from jobs.errors import ConfigurationError, ServiceDown
 from jobs.ready.connection import ANSWER_WITHIN_SECONDS, Connections, Script
-from jobs.ready.protocol import ReadyEntry, Taken
+from jobs.ready.protocol import ReadyBatch, ReadyEntry
 
 LOOK_EVERY_SECONDS = 1.0
 """How often a taker asks for the mark and the next due moment. Source: a wiped index is back within 2 s."""
@@ -78,14 +78,14 @@ class RedisReadyIndex:
             arguments += ["".join(some) for some in by_queue.values()]
             self._server.run(self._add, keys, arguments)
 
-    def take(self, queues: Sequence[str], count: int, *, wait_seconds: float) -> Taken:
+    def take(self, queues: Sequence[str], count: int, *, wait_seconds: float) -> ReadyBatch:
         """As promised by the protocol; on an idle server a wait may last a tenth of a second longer."""
         names = tuple(dict.fromkeys(queues))
         if count < 1:
             raise ValueError(f"count must be 1 or more, got {count}")
         if not names:  # every queue is paused
             self._clock.sleep(max(0.0, wait_seconds))
-            return Taken((), self._is_intact)
+            return ReadyBatch((), self._is_intact)
         until = self._clock.monotonic() + wait_seconds
         runs: list[tuple[UUID, str]] = []
         if self._more_is_likely or wait_seconds <= 0 or self._must_look(names):
@@ -94,12 +94,12 @@ class RedisReadyIndex:
             runs = self._pop(names, count, until=until)
             if not runs and self._must_look(names):
                 runs = self._look(names, count)
-        return Taken(tuple(runs), self._is_intact)
+        return ReadyBatch(tuple(runs), self._is_intact)
 
-    def peek(self, queues: Sequence[str], count: int, *, skip: int) -> Taken:
+    def peek(self, queues: Sequence[str], count: int, *, skip: int) -> ReadyBatch:
         names = tuple(dict.fromkeys(queues))
         if not names:
-            return Taken((), self._is_intact)
+            return ReadyBatch((), self._is_intact)
         if self._must_look(names):
             self._look(names, 0)
         found = self._server.run(self._peek, [self._key("now", name) for name in names], [skip, count])
@@ -109,7 +109,7 @@ class RedisReadyIndex:
         # The look took nothing, and says nothing of how much a take would find.
         self._more_is_likely = bool(members)
         runs = [(run_id, name) for member, name in members if (run_id := _run_id(member))]
-        return Taken(tuple(runs), self._is_intact)
+        return ReadyBatch(tuple(runs), self._is_intact)
 
     def forget(self, runs: Iterable[tuple[UUID, str]]) -> None:
         by_queue: dict[str, list[str]] = {}

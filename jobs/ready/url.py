@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 from redis.connection import parse_url
 
 from jobs.errors import ConfigurationError
-from jobs.redact import redact_url
+from jobs.formats.redact import redact_url
 
 _SCHEMES = ("redis", "rediss", "unix")
 _FORMS = "Write redis://, rediss:// (TLS) or unix://, for example redis://user:password@host:6379/0."

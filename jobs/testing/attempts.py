@@ -8,14 +8,14 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from jobs import registry
 from jobs.app import App
+from jobs.client.job import Job
+from jobs.definition import registry
 from jobs.errors import LedgerRefused
-from jobs.job import Job
-from jobs.ledger import find as finding
-from jobs.ledger import sweep
+from jobs.ledger.queries import find as finding
 from jobs.ledger.records import Claim, RunRecord
-from jobs.ledger.settle import settle
+from jobs.ledger.runs import sweep
+from jobs.ledger.runs.settle import settle
 from jobs.states import Outcome
 
 WORKER = "testing"
@@ -58,39 +58,41 @@ class PlannedAttempts:
 
     def make(self, claim: Claim) -> Performed:
         """Perform the run, once, and record how that ended."""
-        from worker.attempt import Attempts, without_loop
+        from worker.attempt.attempt import Attempts, without_loop
 
         attempts = Attempts(self._app)
         if claim.problem is not None:
             raise LedgerRefused(f"Run {claim.run_id} cannot be read: {claim.problem}")
-        ending, run = attempts.attempt(claim, lambda fn: self._perform(without_loop(fn), claim), stop=self._stopping)
-        outcome = ending.outcome
-        if isinstance(ending.error, Crash):
+        attempt_result, run = attempts.attempt(
+            claim, lambda fn: self._perform(without_loop(fn), claim), stop=self._stopping
+        )
+        outcome = attempt_result.outcome
+        if isinstance(attempt_result.error, Crash):
             run.rollback()
             outcome = Outcome.CRASHED
-            self._bury(claim.token)
-        elif run.session is None or attempts.commit(ending, run, worker=WORKER) is None:
+            self._dead_letter(claim.token)
+        elif run.session is None or attempts.commit(attempt_result, run, worker=WORKER) is None:
             with self._app.database.write() as connection:
                 settle(
                     connection,
-                    [ending],
+                    [attempt_result],
                     worker=WORKER,
                     poison_after=self._app.settings.poison_after,
                     monotonic=self._app.clock.monotonic(),
                 )
-            outcome = ending.outcome
+            outcome = attempt_result.outcome
         with self._app.database.read() as connection:
             record = finding.find_run(connection, claim.run_id)
         assert record is not None
-        return Performed(record, outcome, ending.error)
+        return Performed(record, outcome, attempt_result.error)
 
     def _perform(self, fn: Callable[[], Any], claim: Claim) -> Any:
         plans = self._plans.get(registry.get(claim.kind).options.kind)
         return plans.pop(0)(fn) if plans else fn()
 
-    def _bury(self, token: UUID) -> None:
+    def _dead_letter(self, token: UUID) -> None:
         with self._app.database.write() as connection:
-            sweep.end_orphans(
+            sweep.end_dead_attempts(
                 connection,
                 WORKER,
                 performing=[token],

@@ -12,18 +12,21 @@ from pathlib import Path
 from typing import Any, Self
 from uuid import UUID
 
-from jobs import boot, registry, schema
+from jobs import boot
 from jobs.app import App
+from jobs.client.job import Job
 from jobs.clock import SystemClock
-from jobs.equality import equal
+from jobs.database.sql import pinned_now
+from jobs.definition import registry
+from jobs.definition.equality import equal
 from jobs.errors import Conflict, TimeLimitExceeded
-from jobs.job import Job
-from jobs.ledger import claim as claiming
-from jobs.ledger import find as finding
-from jobs.ledger import reports, sweep
+from jobs.ledger.queries import find as finding
+from jobs.ledger.queries import reports
 from jobs.ledger.records import Claim, RunRecord
+from jobs.ledger.runs import claim as claiming
+from jobs.ledger.runs import sweep
+from jobs.migration import schema
 from jobs.settings import Settings
-from jobs.sql import pinned_now
 from jobs.testing.attempts import WORKER, Crash, Performed, PlannedAttempts
 from jobs.testing.template import template
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import tempfile
 from pathlib import Path
 
-from jobs import schema
-from jobs.database import Database
+from jobs.database.engine import Database
+from jobs.migration import schema
 from jobs.settings import Settings
 
 _made: tempfile.TemporaryDirectory[str] | None = None

@@ -1,1 +1,1 @@
-"""Duties that any process may do, however many do them at once: unique rows and SKIP LOCKED coordinate."""
+"""Background maintenance that any process may do: rescue, reconcile, prune, dead-letter unknown kinds."""

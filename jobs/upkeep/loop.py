@@ -1,4 +1,4 @@
-"""The upkeep loop: every duty in its turn, on a thread of its own."""
+"""The upkeep loop: runs every maintenance task in turn, on a thread of its own."""
 
 from __future__ import annotations
 
@@ -7,20 +7,20 @@ import threading
 from collections.abc import Callable
 from functools import partial
 
-from jobs.announce import announce
 from jobs.app import App
+from jobs.enqueue.publish import announce
 from jobs.errors import JobsError
 from jobs.events import RunsSwept, ServiceFailed
 from jobs.ready.protocol import ReadyEntry
-from jobs.upkeep.bury import bury_unknown
+from jobs.upkeep.ledger_reach import Reach
 from jobs.upkeep.prune import TURN_SECONDS, Pruner
-from jobs.upkeep.reach import Reach
 from jobs.upkeep.reconcile import reconcile
 from jobs.upkeep.rescue import expire_waiting, rescue_abandoned
+from jobs.upkeep.unknown_kinds import dead_letter_unknown
 
 log = logging.getLogger("jobs.upkeep")
 
-Duty = Callable[[App], tuple[int, list[ReadyEntry]]]
+Task = Callable[[App], tuple[int, list[ReadyEntry]]]
 """Does one limited batch; how many runs it moved, and what the ready index should hear of."""
 
 
@@ -40,7 +40,7 @@ class Upkeep(threading.Thread):
         self._is_behind = False
         self._rounds = 0
         self._reach = Reach(app.clock, lease=app.settings.lease)
-        self._bury_at = app.clock.monotonic() + app.settings.unknown_kind_wait.total_seconds()
+        self._dead_letter_at = app.clock.monotonic() + app.settings.unknown_kind_wait.total_seconds()
 
     def run(self) -> None:
         clock = self._app.clock
@@ -74,16 +74,18 @@ class Upkeep(threading.Thread):
 
     def round(self) -> None:
         """Every duty once, each until it finds nothing more; those that are in no hurry every other time."""
-        duties: list[tuple[str, Duty]] = [("rescue", partial(rescue_abandoned, reach=self._reach))]
+        tasks: list[tuple[str, Task]] = [("rescue", partial(rescue_abandoned, reach=self._reach))]
         # An idle process asks little: what has expired is not claimed anyway, buried or not.
         if self._rounds % 2 == 0:
-            duties.append(("expire", expire_waiting))
+            tasks.append(("expire", expire_waiting))
         self._rounds += 1
         # Only who has been up for the whole wait can say that nobody knew a kind for so long.
-        if self._app.clock.monotonic() >= self._bury_at:
-            self._bury_at = self._app.clock.monotonic() + self._app.settings.unknown_kind_wait.total_seconds() / 10
-            duties.append(("unknown_kind", bury_unknown))
-        for name, duty in duties:
+        if self._app.clock.monotonic() >= self._dead_letter_at:
+            self._dead_letter_at = (
+                self._app.clock.monotonic() + self._app.settings.unknown_kind_wait.total_seconds() / 10
+            )
+            tasks.append(("unknown_kind", dead_letter_unknown))
+        for name, duty in tasks:
             self._try(name, partial(self._do, name, duty))
         self._prunes_on = False
         self._try("prune", self._prune)
@@ -104,7 +106,7 @@ class Upkeep(threading.Thread):
         except Exception:
             log.exception("An upkeep duty failed; it is tried again.", extra={"duty": name})
 
-    def _do(self, name: str, duty: Duty) -> None:
+    def _do(self, name: str, duty: Task) -> None:
         while not self._stopping.is_set():
             moved, entries = duty(self._app)
             self._reach.answered()

@@ -1,4 +1,4 @@
-"""Prune: what has been kept for long enough is deleted for good, a small batch at a time."""
+"""Deletes what has been kept long enough, in small batches."""
 
 from __future__ import annotations
 
@@ -7,14 +7,15 @@ from datetime import timedelta
 
 from jobs.app import App
 from jobs.clock import new_token
-from jobs.enqueue import enqueuer
+from jobs.database.sql import Executor
+from jobs.enqueue.write_path import enqueuer
 from jobs.events import RunsSwept
-from jobs.ledger import leader, prune
-from jobs.ledger.groups import prune_groups
-from jobs.ledger.keys import forget_lapsed
-from jobs.ledger.slots import prune_slots
+from jobs.ledger.admission.keys import forget_lapsed
+from jobs.ledger.effects.groups import prune_groups
+from jobs.ledger.runs import prune
+from jobs.ledger.schedules import leader
+from jobs.ledger.schedules.slots import prune_slots
 from jobs.ledger.workers import forget_old
-from jobs.sql import Executor
 from jobs.states import RunState
 
 ROLE = "pruner"

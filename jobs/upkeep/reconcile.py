@@ -1,13 +1,13 @@
-"""Reconcile: the ready index learns again what it has lost. Of many processes, any may do it, as often as it likes."""
+"""Puts waiting runs back into the ready index that it has lost. Any process may do it at any time."""
 
 from __future__ import annotations
 
-from jobs.announce import announce
 from jobs.app import App
+from jobs.enqueue.publish import announce
 from jobs.errors import JobsError
 from jobs.events import RunsSwept, ServiceFailed
+from jobs.ledger.queries.waiting import overdue, waiting
 from jobs.ledger.records import Freed
-from jobs.ledger.waiting import overdue, waiting
 from jobs.ready.protocol import ReadyEntry
 
 OVERDUE_BATCH = 1000

@@ -1,14 +1,14 @@
-"""Rescue: runs whose worker is gone, and runs that expired before anybody started them."""
+"""Rescues runs whose worker is gone, and expires runs that nobody started in time."""
 
 from __future__ import annotations
 
 from jobs.app import App
-from jobs.ended import buried_events, ended_events
-from jobs.ledger.lease import shorten_far, wait_like_a_renewal
-from jobs.ledger.sweep import expire, rescue
+from jobs.ledger.runs.lease import shorten_far, wait_like_a_renewal
+from jobs.ledger.runs.sweep import expire, rescue
 from jobs.ready.protocol import ReadyEntry
 from jobs.states import Cause, RunState
-from jobs.upkeep.reach import Reach
+from jobs.upkeep.ended_events import dead_letter_events, ended_events
+from jobs.upkeep.ledger_reach import Reach
 
 
 def rescue_abandoned(app: App, *, reach: Reach) -> tuple[int, list[ReadyEntry]]:
@@ -33,6 +33,6 @@ def rescue_abandoned(app: App, *, reach: Reach) -> tuple[int, list[ReadyEntry]]:
 def expire_waiting(app: App) -> tuple[int, list[ReadyEntry]]:
     """Bury runs that expired before their first start."""
     with app.database.write() as connection:
-        buried = expire(connection)
-    app.events.emit(buried_events(buried, Cause.EXPIRED))
-    return len(buried), []
+        dead_lettered = expire(connection)
+    app.events.emit(dead_letter_events(dead_lettered, Cause.EXPIRED))
+    return len(dead_lettered), []

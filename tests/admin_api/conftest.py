@@ -10,11 +10,12 @@ import pytest
 from starlette.testclient import TestClient
 
 from admin_api.app import make_api
-from jobs import boot, credentials
+from jobs import boot
 from jobs.app import App
 from jobs.clock import SystemClock
-from jobs.operations.operator import Operator
-from jobs.operations.users import create_user
+from jobs.operations.access import credentials
+from jobs.operations.access.users import create_user
+from jobs.operations.audit.operator import Operator
 from tests.conftest import MakeApp
 
 BASE = "https://localhost"

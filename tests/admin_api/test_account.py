@@ -8,10 +8,10 @@ from datetime import timedelta
 from starlette.testclient import TestClient
 
 from jobs.app import App
-from jobs.operations import audit
-from jobs.operations import sign_in as signing
-from jobs.operations.operator import Operator
-from jobs.operations.tokens import create_token
+from jobs.operations.access import sign_in as signing
+from jobs.operations.access.tokens import create_token
+from jobs.operations.audit import actions
+from jobs.operations.audit.operator import Operator
 from tests.admin_api.conftest import BASE, PASSWORD, MakeClient
 
 NEW = "fox orbit lantern 93"
@@ -37,7 +37,7 @@ def test_a_user_changes_their_own_password_and_stays_signed_in_alone(
         anyone.post("/v1/sessions", json={"name": "the-viewer", "password": one}).status_code for one in (PASSWORD, NEW)
     ]
     assert tried == [401, 201]
-    (said,) = [one for one in audit.list_actions(app, shell) if one["verb"] == "password"]
+    (said,) = [one for one in actions.list_actions(app, shell) if one["verb"] == "password"]
     assert (said["actor"], said["target"]) == ("the-viewer", "user the-viewer")
 
 

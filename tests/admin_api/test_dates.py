@@ -10,9 +10,9 @@ from starlette.testclient import TestClient
 
 from jobs import Job
 from jobs.app import App
-from jobs.operations.operator import ROLES as PERMISSIONS
-from jobs.operations.operator import Operator
-from jobs.operations.tokens import create_token
+from jobs.operations.access.tokens import create_token
+from jobs.operations.audit.operator import ROLES as PERMISSIONS
+from jobs.operations.audit.operator import Operator
 from tests.admin_api.conftest import MakeClient
 
 DAILY = {"type": "every", "interval_seconds": 86400.0}

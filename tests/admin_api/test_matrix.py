@@ -12,12 +12,12 @@ import pytest
 from starlette.testclient import TestClient
 
 from jobs.app import App
-from jobs.operations import users as service
-from jobs.operations.operator import ROLES as PERMISSIONS
-from jobs.operations.operator import Operator, Permission
-from jobs.operations.tokens import create_token, revoke_token
+from jobs.operations.access import users as service
+from jobs.operations.access.tokens import create_token, revoke_token
+from jobs.operations.audit.operator import ROLES as PERMISSIONS
+from jobs.operations.audit.operator import Operator, Permission
 from tests.admin_api.conftest import ROLES, MakeClient, StepClock
-from tests.admin_api.routes import OPEN, Asked, routes_of
+from tests.admin_api.route_table import OPEN, Asked, routes_of
 from tests.conftest import MakeApp
 
 P = Permission
@@ -171,7 +171,7 @@ def test_no_route_lets_in_who_has_no_credentials_or_ones_that_do_not_serve(
 def test_a_pages_cookie_opens_no_route_of_the_api(
     app: App, anyone: TestClient, users: dict[str, str], closed: list[Asked]
 ) -> None:
-    from jobs.operations.sign_in import sign_in
+    from jobs.operations.access.sign_in import sign_in
     from tests.admin_api.conftest import PASSWORD
 
     cookie = sign_in(app, users["admin"], PASSWORD, kind="page").secret

@@ -10,12 +10,13 @@ from urllib.parse import quote
 import pytest
 from starlette.testclient import TestClient
 
-from jobs import Cron, Job, registry
+from jobs import Cron, Job
 from jobs.app import App
+from jobs.definition import registry
 from jobs.errors import DefinitionError
-from jobs.naming import is_name
-from jobs.operations.operator import Operator, Permission
-from jobs.operations.tokens import create_token
+from jobs.formats.naming import is_name
+from jobs.operations.access.tokens import create_token
+from jobs.operations.audit.operator import Operator, Permission
 from tests.admin_api.conftest import PASSWORD, MakeClient
 
 NAMES = [

@@ -15,10 +15,11 @@ from schemathesis import GenerationMode
 from schemathesis.checks import CHECKS
 
 from admin_api.app import make_api
-from jobs import Job, registry
+from jobs import Job
 from jobs.app import App
-from jobs.operations.operator import Operator, Permission
-from jobs.operations.tokens import create_token
+from jobs.definition import registry
+from jobs.operations.access.tokens import create_token
+from jobs.operations.audit.operator import Operator, Permission
 from jobs.states import RunState
 from tests.book import Book
 

@@ -13,12 +13,12 @@ from starlette.testclient import TestClient
 from admin_cli.main import run as command
 from jobs import boot
 from jobs.app import App
-from jobs.models import Base
+from jobs.database.models import Base
 from jobs.observe.ledger_metrics import LedgerMetrics
-from jobs.operations import sign_in as signing
-from jobs.operations.operator import Operator
-from jobs.operations.users import create_user
-from tests.admin_api.routes import routes_of
+from jobs.operations.access import sign_in as signing
+from jobs.operations.access.users import create_user
+from jobs.operations.audit.operator import Operator
+from tests.admin_api.route_table import routes_of
 from tests.admin_cli import world
 from tests.conftest import MakeApp
 

@@ -17,8 +17,9 @@ from pathlib import Path
 
 import pytest
 
-from jobs import boot, registry
+from jobs import boot
 from jobs.app import App
+from jobs.definition import registry
 from tests.admin_cli import world
 
 ROOT = Path(__file__).parents[2]

@@ -13,12 +13,12 @@ from uuid import UUID
 
 import click
 
-from admin_cli.columns import Column, paint_state
 from admin_cli.commands import COMMANDS
-from admin_cli.lazy import Entry
-from admin_cli.output import Output, output_options, record_options
-from admin_cli.prompt import confirm
-from admin_cli.record import Block
+from admin_cli.program.lazy import Entry
+from admin_cli.program.prompt import confirm
+from admin_cli.terminal.columns import Column, paint_state
+from admin_cli.terminal.output import Output, output_options, record_options
+from admin_cli.terminal.record import Block
 
 NOW = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
 

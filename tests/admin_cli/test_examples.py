@@ -15,8 +15,8 @@ from pathlib import Path
 import click
 import pytest
 
-from admin_cli.exits import Exit
 from admin_cli.main import cli
+from admin_cli.program.exits import Exit
 from tests.admin_cli import world
 from tests.admin_cli.conftest import Program, environment
 from tests.waiting import wait_until
@@ -32,7 +32,7 @@ SERVES = {
 PEOPLE = ("users create", "users list", "users role", "users reset", "users disable", "users enable")
 PROGRAMS = ("tokens create", "tokens list", "tokens revoke")
 ELSEWHERE = {"demo", "shell-init", "completion", "check", "import-dramatiq", "sessions end", *PEOPLE, *PROGRAMS}
-"""Run by test_demo, by tests/jobs/broker/test_importing.py, by test_shell_init (in the shells
+"""Run by test_demo, by tests/jobs/dramatiq/test_importing.py, by test_shell_init (in the shells
 themselves), with the worker below, and one after another by ``test_the_examples_of_users_and_tokens_work``."""
 EXPECTED = {
     "jobledger status --watch": Exit.TIMED_OUT,

@@ -7,10 +7,10 @@ from datetime import UTC, datetime
 
 import pytest
 
-from admin_cli.cells import _local
+from admin_cli.terminal.cells import _local
+from jobs.definition.enqueue_options import lapse, when
 from jobs.errors import EnqueueRefused
-from jobs.operations.explain import _clock
-from jobs.terms import lapse, when
+from jobs.operations.runs.explain import _clock
 
 LAST = datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC)
 

@@ -10,7 +10,7 @@ from collections.abc import Callable
 import click
 import pytest
 
-from admin_cli.exits import Exit
+from admin_cli.program.exits import Exit
 from jobs import boot
 from jobs.app import App
 from tests.admin_cli.conftest import Program

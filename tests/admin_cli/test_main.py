@@ -14,7 +14,7 @@ from admin_cli.main import cli, run
 SAMPLE = Path(__file__).with_name("sample.py")
 ROOT = Path(__file__).parents[2]
 HEAVY = {"sqlalchemy", "dramatiq", "rich", "pydantic", "redis", "psycopg", "alembic", "structlog"}
-LIGHT = {"jobs", "jobs.visible"}
+LIGHT = {"jobs", "jobs.formats", "jobs.formats.escaping"}
 """Of ours below the command line, what every command may import: no more than Python's own ``unicodedata``."""
 
 
@@ -132,7 +132,7 @@ def test_a_closed_stderr_does_not_change_the_exit_code(tmp_path) -> None:
 def test_a_closed_descriptor_is_never_handed_to_a_file(tmp_path) -> None:
     script = tmp_path / "opens.py"
     script.write_text(
-        "from admin_cli.streams import hold_standard_streams\n"
+        "from admin_cli.terminal.streams import hold_standard_streams\n"
         "hold_standard_streams()\n"
         f"import os; n = os.open({str(tmp_path / 'ledger')!r}, os.O_CREAT | os.O_RDWR)\n"
         f"open({str(tmp_path / 'number')!r}, 'w').write(str(n))\n"
@@ -146,7 +146,7 @@ def test_a_closed_descriptor_is_never_handed_to_a_file(tmp_path) -> None:
 def test_ctrl_c_exits_130_in_one_line(tmp_path) -> None:
     program = (
         "import click, sys, types, os, signal\n"
-        "from admin_cli.commands import COMMANDS\nfrom admin_cli.lazy import Entry\n"
+        "from admin_cli.commands import COMMANDS\nfrom admin_cli.program.lazy import Entry\n"
         "from admin_cli.main import main\n"
         "@click.command()\ndef stop():\n    os.kill(os.getpid(), signal.SIGINT)\n    signal.pause()\n"
         "COMMANDS['stop'] = Entry('__main__:stop', 'Stop.')\n"

@@ -10,13 +10,13 @@ from uuid import UUID
 
 from jobs.app import App
 from jobs.ledger import workers
+from jobs.ledger.queries.selectors import Selector
 from jobs.ledger.records import Failure
-from jobs.ledger.selectors import Selector
-from jobs.operations import bulk
-from jobs.operations.operator import Operator
-from jobs.operations.pause import pause
-from jobs.operations.purge import Purge
-from jobs.operations.replay import Replay
+from jobs.operations.audit.operator import Operator
+from jobs.operations.bulk import action
+from jobs.operations.bulk.purge import PurgeAction
+from jobs.operations.bulk.replay import ReplayAction
+from jobs.operations.control.pause import pause
 from jobs.states import Cause, Outcome, RunState
 from tests.book import Book
 
@@ -66,9 +66,9 @@ def build(app: App) -> Book:
     book.start(id=_id(0x33), kind="Mail", queue="mail", worker=WORKER)
     book.start(id=_id(0x34), kind="Mail", queue="mail", worker=WORKER)
     pause(app, ada, "queue", "payments", reason="provider is down")
-    act = Replay(app=app, operator=ada)
+    act = ReplayAction(app=app, operator=ada)
     _do(app, ada, act, replayed, ACTION)
-    _do(app, ada, Purge(), hidden, _id(0x91))
+    _do(app, ada, PurgeAction(), hidden, _id(0x91))
     return book
 
 
@@ -100,12 +100,12 @@ def _start_worker(app: App) -> None:
         )  # fmt: skip
 
 
-def _do(app: App, ada: Operator, act: bulk.Act, run_id: UUID, action_id: UUID) -> None:
-    made, bulk.new_run_id = bulk.new_run_id, lambda: action_id
+def _do(app: App, ada: Operator, act: action.Act, run_id: UUID, action_id: UUID) -> None:
+    made, action.new_run_id = action.new_run_id, lambda: action_id
     try:
-        bulk.carry_out(app, ada, act, bulk.plan(app, ada, act, Selector(ids=(run_id,))), reason="card fixed")
+        action.carry_out(app, ada, act, action.plan(app, ada, act, Selector(ids=(run_id,))), reason="card fixed")
     finally:
-        bulk.new_run_id = made
+        action.new_run_id = made
 
 
 def _id(number: int) -> UUID:

@@ -11,9 +11,9 @@ from uuid import UUID
 
 import jobs
 from jobs import enqueue_many
-from jobs.job import Job
-from jobs.operations.operator import Operator
-from jobs.operations.pause import pause, resume
+from jobs.client.job import Job
+from jobs.operations.audit.operator import Operator
+from jobs.operations.control.pause import pause, resume
 from tests.waiting import wait_until
 
 

@@ -18,7 +18,7 @@ from jobs.observe.catalogue import ALL, BUCKETS
 from jobs.observe.counts import Counts
 from jobs.observe.exposition import CountsFolder
 from jobs.settings import PREFIX, SECRETS, Settings
-from worker.plan import Plan
+from worker.supervisor.plan import WorkerPlan
 
 ROOT = Path(__file__).parents[2]
 DEPLOY = ROOT / "deploy"
@@ -173,7 +173,7 @@ def test_shutdown_limits_leave_room_for_the_worker_to_end_by_itself() -> None:
     unit = configparser.RawConfigParser(strict=False)
     unit.optionxform = str  # type: ignore[assignment,method-assign]
     unit.read(DEPLOY / "systemd/jobs-worker.service")
-    needed = 60 + Plan().kill_after
+    needed = 60 + WorkerPlan().kill_after
 
     assert int(compose["services"]["worker"]["stop_grace_period"].removesuffix("s")) > needed
     assert compose["services"]["worker"]["environment"]["JOBS_SHUTDOWN"] == "60s"

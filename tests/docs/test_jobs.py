@@ -16,7 +16,8 @@ import pytest
 from sqlalchemy import Column, Integer, MetaData, String, Table, func, insert, select
 
 import jobs
-from jobs import Cause, RunState, registry
+from jobs import Cause, RunState
+from jobs.definition import registry
 from jobs.testing import Ledger
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "jobs.md"
@@ -200,7 +201,7 @@ def amount(ledger: Ledger, table: Table) -> int:
 
 
 def count(ledger: Ledger, kind: str) -> int:
-    from jobs.models import JobRun
+    from jobs.database.models import JobRun
 
     with ledger.app.database.read() as connection:
         return connection.scalar(select(func.count()).select_from(JobRun).where(JobRun.kind == kind)) or 0
@@ -209,7 +210,7 @@ def count(ledger: Ledger, kind: str) -> int:
 def cancel_all(ledger: Ledger, kind: str) -> None:
     from sqlalchemy import delete
 
-    from jobs.models import JobRun
+    from jobs.database.models import JobRun
 
     with ledger.app.database.write() as connection:
         connection.execute(delete(JobRun).where(JobRun.kind == kind))

@@ -20,11 +20,12 @@ from sqlalchemy.orm import Session
 
 import jobs
 from admin_cli.main import cli
-from jobs import RunState, Within, registry
+from jobs import RunState, Within
 from jobs.app import App
-from jobs.declared import declared
-from jobs.dramatiq import actor_job
-from jobs.models import JobRun
+from jobs.client.declared_schedules import declared
+from jobs.database.models import JobRun
+from jobs.definition import registry
+from jobs.messages import actor_job
 from jobs.testing import Ledger
 from tests.waiting import wait_until
 

@@ -32,14 +32,14 @@ def steps() -> list[tuple[str, str]]:
     return found
 
 
-def bare(text: str) -> str:
+def unsafe(text: str) -> str:
     """What the terminal shows: without the sequences that make it bold or dim, which take no room."""
     return re.sub(r"\x1b\[[0-9;]*m", "", text.replace("\r\n", "\n"))
 
 
 def plain(text: str) -> str:
     """What may differ between two runs of the tour made the same: ids, moments, ages, and so the columns' widths."""
-    text = bare(text)
+    text = unsafe(text)
     # On an idle machine less than a second passes between two commands: (now).
     text = re.sub(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d \((\S+ ago|now)\)", "MOMENT", text)
     text = re.sub(r"\b(\d+[smh])+( ago)?\b|\bnow\b", "AGE", text)
@@ -82,7 +82,7 @@ def test_the_tour_goes_as_it_says(shell: str, tmp_path: Path, monkeypatch: pytes
     wanted = [plain(output) for _, output in tour]
     for (command, _), got, want in zip(tour, said, wanted, strict=True):
         assert got == want, command
-    shown = [line for part in printed for line in bare(part).splitlines()]
+    shown = [line for part in printed for line in unsafe(part).splitlines()]
     assert max(map(cell_len, shown)) <= 80
 
 

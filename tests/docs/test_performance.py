@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 
-from benchmarks.goals import GOALS
-from benchmarks.page import PAGE, RESULTS, ROOT, make
-from benchmarks.words import MEANINGS, SHORTFALLS
+from benchmarks.report.goals import GOALS
+from benchmarks.report.page import PAGE, RESULTS, ROOT, make
+from benchmarks.report.texts import MEANINGS, SHORTFALLS
 
 
 def test_the_page_is_what_is_made_of_the_results() -> None:
-    assert PAGE.read_text() == make(RESULTS), "make it again: python -m benchmarks.page"
+    assert PAGE.read_text() == make(RESULTS), "make it again: python -m benchmarks.report.page"
 
 
 def test_every_line_of_the_results_says_how_it_was_measured() -> None:

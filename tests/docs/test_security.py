@@ -5,12 +5,12 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from admin_api import protocol, rates
-from admin_api.guard import MAX_BODY_BYTES
+from admin_api.http import protocol, rate_limits
+from admin_api.http.guard import MAX_BODY_BYTES
 from admin_api.main import KEEP_ALIVE_SECONDS
-from jobs import credentials
-from jobs.ledger import limits
-from jobs.operations import once, sign_in, tries
+from jobs.ledger.operators import rate_limits as limits
+from jobs.operations.access import credentials, sign_in, sign_in_limits
+from jobs.operations.audit import idempotency
 from jobs.settings import SECRETS, Settings
 
 PAGE = " ".join((Path(__file__).parents[2] / "docs" / "security.md").read_text().split())
@@ -19,7 +19,7 @@ PAGE = " ".join((Path(__file__).parents[2] / "docs" / "security.md").read_text()
 def test_every_number_of_the_api_is_the_codes() -> None:
     settings = Settings()
     common = len([one for one in credentials.COMMON.read_text().splitlines() if not one.startswith("#")])
-    minutes = tries.TRIES_WITHIN.total_seconds() / 60
+    minutes = sign_in_limits.TRIES_WITHIN.total_seconds() / 60
 
     assert (protocol.MAX_HEADER_BYTES, MAX_BODY_BYTES) == (32 * 1024, 2**20)
     said = [
@@ -30,11 +30,16 @@ def test_every_number_of_the_api_is_the_codes() -> None:
         f"{credentials.MIN_PASSWORD} to {credentials.MAX_PASSWORD} characters",
         f"some {round(common, -2)} that many have",
         f"up to {minutes:.0f}.",
-        f"within {tries.KNOWN_FOR.days} days",
+        f"within {sign_in_limits.KNOWN_FOR.days} days",
         f"{settings.api_token_rate} changes a minute, a user for {settings.api_user_rate}, a sixth",
     ]
     assert [one for one in said if one not in PAGE] == []
-    assert (tries.MOST_TRIES, limits.FIRST_DELAY.total_seconds(), rates.BURST, once.KEPT.days) == (5, 60, 6, 1)
+    assert (
+        sign_in_limits.MOST_TRIES,
+        limits.FIRST_DELAY.total_seconds(),
+        rate_limits.BURST,
+        idempotency.KEPT.days,
+    ) == (5, 60, 6, 1)
     assert sign_in.REFRESH_LASTS < sign_in.FAMILY_LASTS
 
 

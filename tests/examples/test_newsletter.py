@@ -20,11 +20,11 @@ import redis
 from dramatiq.broker import global_broker, set_broker
 from sqlalchemy import func, select
 
-from jobs import registry
 from jobs.app import App
-from jobs.dramatiq import actor_job
+from jobs.database.models import JobAttempt, JobGroup, JobRun
+from jobs.definition import registry
 from jobs.ledger import workers
-from jobs.models import JobAttempt, JobGroup, JobRun
+from jobs.messages import actor_job
 from tests.conftest import MakeApp
 from tests.servers import RedisServer
 from tests.waiting import wait_until

@@ -18,9 +18,11 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
-from jobs import RunState, registry
+from jobs import RunState
 from jobs.app import App
-from jobs.ledger import reports, workers
+from jobs.definition import registry
+from jobs.ledger import workers
+from jobs.ledger.queries import reports
 from jobs.testing import Ledger
 from tests.waiting import wait_until
 

@@ -18,10 +18,11 @@ from typing import Any
 
 from sqlalchemy import URL, create_engine, text
 
-from jobs import boot, schema
+from jobs import boot
 from jobs.app import App
-from jobs.database import Database
+from jobs.database.engine import Database
 from jobs.errors import JobsError
+from jobs.migration import schema
 from jobs.settings import Settings
 from tests.faults.work import CREATE_EFFECTS, Effect
 

@@ -13,11 +13,11 @@ import pytest
 from jobs import enqueue_many
 from jobs.clock import new_run_id
 from jobs.errors import JobsError
-from jobs.ledger.cancel import cancel
-from jobs.ledger.claim import claim, claim_due
-from jobs.ledger.give_back import give_back
-from jobs.ledger.insert import insert_runs
+from jobs.ledger.admission.insert import insert_runs
 from jobs.ledger.records import NewRun
+from jobs.ledger.runs.cancel import cancel
+from jobs.ledger.runs.claim import claim, claim_due
+from jobs.ledger.runs.give_back import give_back
 from tests.faults.fleet import Fleet, record, until
 from tests.faults.work import Hostile
 

@@ -14,7 +14,7 @@ from sqlalchemy import text
 import jobs
 from admin_cli.main import run as command
 from jobs.clock import new_run_id
-from jobs.enqueue import enqueue_runs
+from jobs.enqueue.write_path import enqueue_runs
 from jobs.errors import JobsError
 from jobs.ledger.records import NewRun
 from tests.faults import hostile

@@ -14,9 +14,9 @@ from urllib.parse import urlsplit, urlunsplit
 
 import pytest
 
-from jobs import schema
-from jobs.database import Database
+from jobs.database.engine import Database
 from jobs.errors import ServiceDown
+from jobs.migration import schema
 from jobs.settings import Settings
 from tests.faults.test_kills import kill_every_second
 from tests.server_process import Server

@@ -42,7 +42,7 @@ def count(url: str) -> int:
 def test_a_signals_handler_that_enqueues_may_interrupt_the_very_first_enqueue(sqlite_url: str, place: str) -> None:
     # K.11. Where it is interrupted, a lock of ours is held.
     script = f"""
-from jobs import sqlite_locks
+from jobs.database.sqlite import locks as sqlite_locks
 module, name = {place.split(".")}
 owner = globals()[module]
 original = getattr(owner, name)

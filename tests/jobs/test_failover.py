@@ -8,8 +8,8 @@ import psycopg
 import pytest
 from sqlalchemy import text
 
-from jobs import postgres_connect
-from jobs.database import Database
+from jobs.database.engine import Database
+from jobs.database.postgres import connect
 from jobs.errors import ServiceDown
 from jobs.settings import Settings
 
@@ -108,4 +108,4 @@ def test_health_asks_whether_the_server_takes_writes_and_leaves_one_that_does_no
     ],
 )
 def test_only_errors_of_the_connection_cost_it(error, worthless):
-    assert postgres_connect.is_worthless(error) is worthless
+    assert connect.is_worthless(error) is worthless

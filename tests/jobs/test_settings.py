@@ -11,7 +11,7 @@ import pytest
 from jobs import boot
 from jobs.errors import ConfigurationError, LedgerMissing
 from jobs.settings import SECRETS, Settings, origins, show, unknown_variables
-from jobs.settings_page import settings_page
+from jobs.settings_reference import settings_page
 
 ROOT = Path(__file__).parents[2]
 

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jobs.duration import MAX_DURATION, format_duration, parse_duration
 from jobs.errors import ConfigurationError
+from jobs.formats.duration import MAX_DURATION, format_duration, parse_duration
 from jobs.settings import Settings, unknown_variables
 
 

@@ -11,11 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from jobs import schema
-from jobs.database import Database
+from jobs.database.engine import Database
+from jobs.database.sqlite.file import make_private
 from jobs.errors import ConfigurationError
+from jobs.migration import schema
 from jobs.settings import Settings
-from jobs.sqlite_file import make_private
 from tests.conftest import MakeApp
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="Windows has no modes of files")

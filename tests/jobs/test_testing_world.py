@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from sqlalchemy import func, select
 
-from jobs.database import Database
-from jobs.models import JobRun
+from jobs.database.engine import Database
+from jobs.database.models import JobRun
 from jobs.settings import Settings
 
 BROKER = """
@@ -143,8 +143,8 @@ def test_a_ledger_that_a_test_names_in_code_may_be_flushed(
     source = BROKER.format(url=repr(own))
     source += f"""
 def test_that_flushes():
-    from jobs import schema
-    from jobs.database import Database
+    from jobs.migration import schema
+    from jobs.database.engine import Database
     from jobs.settings import Settings
     schema.upgrade(Database({own!r}, Settings(database_url={own!r})))
     greet.send("waits")

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from jobs.app import App
-from jobs.database import Database
+from jobs.database.engine import Database
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

@@ -11,10 +11,10 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, MetaData, func, inspect, select
 
-from jobs import schema
-from jobs.database import Database
+from jobs.database.engine import Database
+from jobs.database.models import Base, JobRun
 from jobs.errors import ConfigurationError, LedgerMissing, SchemaMismatch
-from jobs.models import Base, JobRun
+from jobs.migration import schema
 from tests.book import Book, new_run
 
 OURS = {*Base.metadata.tables, schema.VERSION_TABLE}

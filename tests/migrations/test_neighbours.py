@@ -13,10 +13,10 @@ from sqlalchemy import Column, Integer, MetaData, String, Table, inspect
 
 import jobs
 from admin_cli.main import run as command
-from jobs import schema
-from jobs.database import Database
+from jobs.database.engine import Database
+from jobs.database.models import Base
 from jobs.errors import ConfigurationError
-from jobs.models import Base
+from jobs.migration import schema
 from tests.worker.live import live_worker
 
 LATER = """

@@ -25,12 +25,13 @@ from hypothesis.stateful import (
 )
 from sqlalchemy import Column, Connection, MetaData, Table, Uuid, delete, event, insert, select
 
-from jobs.database import Database
-from jobs.ledger import claim, give_back, keys, lease, settle
-from jobs.ledger.records import Claim, Ending
-from jobs.models import JobAttempt, JobRun
+from jobs.database.engine import Database
+from jobs.database.models import JobAttempt, JobRun
+from jobs.ledger.admission import keys
+from jobs.ledger.records import AttemptResult, Claim
+from jobs.ledger.runs import claim, give_back, lease, settle
 from jobs.states import CHARGED, CRASHES, FINAL, Cause, Outcome, RunState
-from tests.book import LEASE, Book, ending, new_run
+from tests.book import LEASE, Book, attempt_result, new_run
 
 EFFECTS = Table("effects", MetaData(), Column("run_id", Uuid, nullable=False))
 """What the application's own table holds: a row for each time that a job's work took effect."""
@@ -227,13 +228,13 @@ class Machine(RuleBasedStateMachine):
         crash=CRASH,
     )
     def settle(self, data: st.DataObject, outcome: Outcome, cause: Cause | None, delay: float, crash: str) -> None:
-        self._settle(ending(self.holder(data), outcome, cause=cause, delay=delay), crash)
+        self._settle(attempt_result(self.holder(data), outcome, cause=cause, delay=delay), crash)
 
     @precondition(lambda self: self.held)
     @rule(data=st.data(), has_effect=st.booleans(), crash=CRASH)
     def succeed(self, data: st.DataObject, has_effect: bool, crash: str) -> None:
         """As the worker does: with an effect the success is recorded in the effect's own transaction."""
-        end = ending(self.holder(data), Outcome.SUCCEEDED, result=1)
+        end = attempt_result(self.holder(data), Outcome.SUCCEEDED, result=1)
         if not has_effect:
             self._settle(end, crash)
             return
@@ -288,7 +289,7 @@ class Machine(RuleBasedStateMachine):
         elif does == "renews":
             assert self.book.renew(held) == set()
         else:
-            self._settle(ending(held, Outcome.SUCCEEDED if does == "succeeds" else Outcome.FAILED), NO_CRASH)
+            self._settle(attempt_result(held, Outcome.SUCCEEDED if does == "succeeds" else Outcome.FAILED), NO_CRASH)
 
     def fenced(self) -> list[Claim]:
         return [one for one in self.held if self.runs[one.run_id].token not in (None, one.token)]
@@ -372,7 +373,7 @@ class Machine(RuleBasedStateMachine):
         zombies = [one.token for one in self.held_by(worker) if self.runs[one.run_id].token != one.token]
         marked = [self.runs[run_id].token for run_id in performing]
         done = [self.runs[run_id].token for run_id in ended]
-        settled, freed = self.book.end_orphans(worker, performing=[*marked, *zombies], ended=done)
+        settled, freed = self.book.end_dead_attempts(worker, performing=[*marked, *zombies], ended=done)
         assert {one.run_id for one in settled} == {*performing, *ended}
         for run in of_worker:
             if fates[run.id] == "held":
@@ -464,12 +465,12 @@ class Machine(RuleBasedStateMachine):
             self.book.step(60)
             self.book.rescue()
             self.book.expire()
-            self.book.settle(*(ending(one, Outcome.FAILED) for one in self.book.claim_due()))
+            self.book.settle(*(attempt_result(one, Outcome.FAILED) for one in self.book.claim_due()))
         raise AssertionError("a run reached no final state")
 
     # --- how a worker ends an attempt ---
 
-    def _settle(self, end: Ending, crash: str) -> None:
+    def _settle(self, end: AttemptResult, crash: str) -> None:
         is_ours = self.runs[end.claim.run_id].token == end.claim.token
         told = self.commit(
             crash,
@@ -485,7 +486,7 @@ class Machine(RuleBasedStateMachine):
                 self.runs[end.claim.run_id].refuse(end.claim.token, end.outcome)
         self._let_go(end, crash)
 
-    def _with_effect(self, connection: Connection, end: Ending) -> None:
+    def _with_effect(self, connection: Connection, end: AttemptResult) -> None:
         connection.execute(insert(EFFECTS).values(run_id=end.claim.run_id))
         settled, _ = settle.settle(
             connection, [end], worker="w", poison_after=self.book.poison_after, monotonic=0.0, now=self.now
@@ -493,11 +494,11 @@ class Machine(RuleBasedStateMachine):
         if not settled or settled[0][1].state is not RunState.SUCCEEDED:
             raise _Undone
 
-    def _expect_end(self, end: Ending) -> None:
+    def _expect_end(self, end: AttemptResult) -> None:
         run = self.runs[end.claim.run_id]
         run.end(end.outcome, end.cause, end.delay_seconds, self.now, self.book.poison_after)
 
-    def _let_go(self, end: Ending, crash: str) -> None:
+    def _let_go(self, end: AttemptResult, crash: str) -> None:
         # Who died on either side of the commit does not know: it may come back and say it again.
         if crash == NO_CRASH and end.claim in self.held:
             self.held.remove(end.claim)

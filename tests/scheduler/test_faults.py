@@ -15,8 +15,8 @@ import pytest
 from sqlalchemy import func, select
 
 from jobs.app import App
-from jobs.ledger import leader, schedules
-from jobs.models import JobRun, JobScheduleSlot
+from jobs.database.models import JobRun, JobScheduleSlot
+from jobs.ledger.schedules import leader, schedules
 from tests.waiting import wait_until
 
 COUNT = 50

@@ -5,8 +5,8 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 from jobs.app import App
-from jobs.ledger import leader
-from jobs.ledger.leader import LEASE
+from jobs.ledger.schedules import leader
+from jobs.ledger.schedules.leader import LEASE
 from scheduler.leader import Leadership
 
 NOW = datetime(2026, 5, 1, tzinfo=UTC)

@@ -10,12 +10,12 @@ import pytest
 from sqlalchemy import insert
 
 from jobs.app import App
+from jobs.database.models import JobSchedule
 from jobs.events import ScheduleTicked, SlotFired
-from jobs.ledger import schedules, slots
-from jobs.models import JobSchedule
-from jobs.schedule import Every
-from jobs.schedule_data import write_data
-from jobs.slots import next_slot
+from jobs.ledger.schedules import schedules, slots
+from jobs.scheduling.schedule import Every
+from jobs.scheduling.serialize import write_data
+from jobs.scheduling.slots import next_slot
 from scheduler.periodic import Periodic
 from tests.scheduler.conftest import MovedClock
 

@@ -10,13 +10,14 @@ from typing import Any
 
 import pytest
 
-from jobs import At, Every, Job, registry
+from jobs import At, Every, Job
 from jobs.app import App
-from jobs.declared import Declared
-from jobs.ledger import schedules, slots
-from jobs.operations import schedules as operations
-from jobs.operations.operator import Operator
-from jobs.schedule import Schedule
+from jobs.client.declared_schedules import Declared
+from jobs.definition import registry
+from jobs.ledger.schedules import schedules, slots
+from jobs.operations.audit.operator import Operator
+from jobs.operations.schedules import actions as operations
+from jobs.scheduling.schedule import Schedule
 from scheduler.sync import Synced, sync
 
 HOUR = timedelta(hours=1)

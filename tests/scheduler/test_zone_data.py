@@ -8,16 +8,17 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from sqlalchemy import update
 
-from jobs import Cron, Job, registry
+from jobs import Cron, Job
 from jobs.app import App
-from jobs.declared import Declared
-from jobs.ledger import schedules
-from jobs.models import JobSchedule
-from jobs.operations.operator import Operator, Permission
-from jobs.operations.schedule_edit import new_schedule
-from jobs.operations.schedule_views import list_schedules, preview_schedule, show_schedule
-from jobs.operations.schedules import pause_schedule, resume_schedule
-from jobs.zones import data_version
+from jobs.client.declared_schedules import Declared
+from jobs.database.models import JobSchedule
+from jobs.definition import registry
+from jobs.ledger.schedules import schedules
+from jobs.operations.audit.operator import Operator, Permission
+from jobs.operations.schedules.actions import pause_schedule, resume_schedule
+from jobs.operations.schedules.edit import new_schedule
+from jobs.operations.schedules.views import list_schedules, preview_schedule, show_schedule
+from jobs.scheduling.zones import data_version
 from scheduler.periodic import Periodic
 from scheduler.sync import sync
 from scheduler.zone_data import LOOK_SECONDS, ZoneData, compute_anew

@@ -102,7 +102,7 @@ class Tree:
 
     def pids(self) -> list[int]:
         """Of everything it ever started, that said so."""
-        born = self.notes("born")
+        born = self.notes("forked")
         return sorted({note["pid"] for note in born} | {note["parent"] for note in born} - {self.process.pid})
 
     def clean_up(self) -> None:

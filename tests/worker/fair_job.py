@@ -7,8 +7,8 @@ import sys
 import jobs
 from jobs import boot
 from jobs.settings import Settings
-from worker.marks import Marks, MarksTable
-from worker.process import Process
+from worker.process.process import Process
+from worker.protocol.running_table import RunningRows, RunningTable
 
 
 class Tick(jobs.Job, kind="fair.Tick"):
@@ -19,7 +19,7 @@ class Tick(jobs.Job, kind="fair.Tick"):
 
 def main(url: str, name: str) -> None:
     app = boot.configure(boot.build(Settings(database_url=url, threads=4, log_level="error")))
-    process = Process(app, name, Marks(MarksTable(1).fd, 0), queues=["default"])
+    process = Process(app, name, RunningRows(RunningTable(1).fd, 0), queues=["default"])
     process.start()
     print("ready", flush=True)
     sys.stdin.read()

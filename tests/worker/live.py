@@ -15,13 +15,14 @@ from uuid import UUID
 
 from sqlalchemy import select
 
-from jobs import boot, schema
+from jobs import boot
 from jobs.app import App
 from jobs.clock import new_run_id
-from jobs.enqueue import enqueue_runs
-from jobs.ledger.cancel import cancel
+from jobs.database.models import JobAttempt, JobRun
+from jobs.enqueue.write_path import enqueue_runs
 from jobs.ledger.records import NewRun
-from jobs.models import JobAttempt, JobRun
+from jobs.ledger.runs.cancel import cancel
+from jobs.migration import schema
 from jobs.settings import Settings
 from tests.worker.conftest import wait_for
 

@@ -6,15 +6,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from jobs.app import App
-from worker.marks import Marks, MarksTable
-from worker.process import Process
+from worker.process.process import Process
+from worker.protocol.running_table import RunningRows, RunningTable
 
 
 @contextmanager
 def started(app: App, queue: str) -> Iterator[Process]:
     """It performs runs of one queue while the block runs."""
-    table = MarksTable(1)
-    process = Process(app, "w1", Marks(table.fd, 0), queues=[queue])
+    table = RunningTable(1)
+    process = Process(app, "w1", RunningRows(table.fd, 0), queues=[queue])
     process.start()
     try:
         yield process

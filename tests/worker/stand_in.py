@@ -1,8 +1,8 @@
-"""Stands in for ``worker.process``: does what its settings say, and writes down what happens to it.
+"""Stands in for ``worker.process.process``: does what its settings say, and writes down what happens to it.
 
 Settings: ``log`` (a file of JSON lines), ``perform`` and ``ended`` (run ids to mark), ``finish`` (seconds
 from ``stop`` to the exit), ``crash`` (a status: leave at once; so does an app of VERSION ``crash``),
-``deaf`` (never answer a ping), ``bury`` (false: never say buried), ``drain`` (a file: say draining once it
+``deaf`` (never answer a ping), ``clean_up`` (false: never say buried), ``drain`` (a file: say draining once it
 exists), ``roll`` (a file: say, once it exists, that an operator asked for a rolling restart), ``slow``
 (seconds before ready).
 """
@@ -17,8 +17,8 @@ import time
 from typing import Any
 from uuid import UUID
 
-from worker.assignment import Assignment, Orphan
-from worker.control import Control
+from worker.protocol.assignment import Assignment, DeadProcess
+from worker.protocol.control import Control
 
 
 def serve(assignment: Assignment) -> int:
@@ -32,15 +32,15 @@ class _StandIn:
         self.control = Control(assignment.control)
 
     def serve(self) -> int:
-        self.note("born", parent=os.getppid(), modules=_modules(self.given))
-        self.bury(self.given.orphans, how="assignment")
+        self.note("forked", parent=os.getppid(), modules=_modules(self.given))
+        self.clean_up(self.given.dead_processes, how="assignment")
         if "crash" in self.does or "app=crash" in _modules(self.given):
             return int(self.does.get("crash", 3))
         for run in self.does.get("perform", []):
-            self.given.marks.start(UUID(run))
+            self.given.running_rows.start(UUID(run))
         for run in self.does.get("ended", []):
-            self.given.marks.ended(self.given.marks.start(UUID(run)))
-        self.given.marks.clear(self.given.marks.start(UUID(int=1)))  # Settled: nobody may hear of it.
+            self.given.running_rows.ended(self.given.running_rows.start(UUID(run)))
+        self.given.running_rows.clear(self.given.running_rows.start(UUID(int=1)))  # Settled: nobody may hear of it.
         time.sleep(self.does.get("slow", 0))
         at = time.monotonic()  # Before it is said: the supervisor may answer before this is written down.
         self.control.send(say="ready")
@@ -69,19 +69,21 @@ class _StandIn:
                     case "stop_now":
                         self.note("stop_now")
                         leave_at = 0.0
-                    case "bury":
-                        self.bury(tuple(Orphan.from_message(one) for one in told["orphans"]), how="told")
+                    case "clean_up":
+                        self.clean_up(
+                            tuple(DeadProcess.from_message(one) for one in told["dead_processes"]), how="told"
+                        )
             if self.control.closed:
                 self.note("supervisor gone")
                 os.kill(os.getpid(), signal.SIGKILL)
         self.note("left")
         return 0
 
-    def bury(self, orphans: tuple[Orphan, ...], *, how: str) -> None:
-        for orphan in orphans:
-            self.note("bury", orphan=orphan.as_message(), how=how)
-            if self.does.get("bury", True):
-                self.control.send(say="buried", name=orphan.name)
+    def clean_up(self, dead_processes: tuple[DeadProcess, ...], *, how: str) -> None:
+        for dead_process in dead_processes:
+            self.note("clean_up", dead_process=dead_process.as_message(), how=how)
+            if self.does.get("clean_up", True):
+                self.control.send(say="cleaned_up", name=dead_process.name)
 
     def note(self, what: str, **more: object) -> None:
         line = {

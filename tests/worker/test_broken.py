@@ -9,15 +9,15 @@ import pytest
 from sqlalchemy import select
 
 from jobs import boot
-from jobs.job import Job
-from jobs.models import JobAttempt, JobRun
+from jobs.client.job import Job
+from jobs.database.models import JobAttempt, JobRun
 from tests.waiting import wait_until
 from tests.worker.one_process import started
-from worker import settler as settling
-from worker.actor import Actors
-from worker.attempt import Attempts
-from worker.children import Children
-from worker.limits import Limits
+from worker.attempt.attempt import Attempts
+from worker.attempt.limits import Limits
+from worker.children.child_pool import Children
+from worker.exchange import settler as settling
+from worker.process.actor import Actors
 
 
 class OurFault(BaseException):
@@ -43,9 +43,9 @@ class Neighbour(Job, queue="broken"):
 def app(pg_database, make_app, monkeypatch):
     made = make_app(pg_database)
     monkeypatch.setattr(boot, "_app", made)
-    monkeypatch.setattr("worker.outcome.CRASH_DELAY", timedelta(seconds=0.05))
+    monkeypatch.setattr("worker.attempt.outcome.CRASH_DELAY", timedelta(seconds=0.05))
     # In threads for good: a child of this test's process does not know its jobs.
-    monkeypatch.setattr("worker.children.ALONE_AFTER_ABANDONMENTS", 99)
+    monkeypatch.setattr("worker.children.child_pool.ALONE_AFTER_ABANDONMENTS", 99)
     return made
 
 
@@ -80,8 +80,8 @@ def attempts(app, run_id):
 
 
 PLACES = {
-    "judging": (Broken, "worker.attempt.judge", only_judging),
-    "judging a coroutine": (BrokenAsync, "worker.attempt.judge", only_judging),
+    "judging": (Broken, "worker.attempt.attempt.judge", only_judging),
+    "judging a coroutine": (BrokenAsync, "worker.attempt.attempt.judge", only_judging),
     "around a thread's attempt": (Broken, (Actors, "_perform_here"), only_for),
     "around an attempt": (Broken, (Attempts, "attempt"), only_for),
     "around a coroutine's attempt": (BrokenAsync, (Attempts, "attempt_async"), only_for),
@@ -118,22 +118,22 @@ def test_a_failure_around_a_job_is_recorded_waited_for_and_poison_after_the_thir
 
 
 def test_an_attempt_at_its_hard_limit_ends_though_it_cannot_be_judged(app, monkeypatch):
-    monkeypatch.setattr("worker.attempt.judge", fail)
+    monkeypatch.setattr("worker.attempt.attempt.judge", fail)
     claim = SimpleNamespace(kind="Broken", abandonments=0, run_id=None)
 
-    ending = Attempts(app).over(claim, 1.0, why="over")
+    attempt_result = Attempts(app).over(claim, 1.0, why="over")
 
-    assert ending.outcome == "abandoned"
+    assert attempt_result.outcome == "abandoned"
 
 
 def test_a_commit_that_fails_and_cannot_be_judged_is_recorded(app, monkeypatch):
-    monkeypatch.setattr("worker.attempt.judge", fail)
+    monkeypatch.setattr("worker.attempt.attempt.judge", fail)
     claim = SimpleNamespace(kind="Broken", abandonments=0, run_id=None)
-    ending = SimpleNamespace(claim=claim, elapsed_seconds=1.0)
+    attempt_result = SimpleNamespace(claim=claim, elapsed_seconds=1.0)
 
-    Attempts(app).undo(ending, ValueError("the commit's"))
+    Attempts(app).undo(attempt_result, ValueError("the commit's"))
 
-    assert (ending.outcome, ending.result) == ("abandoned", None)
+    assert (attempt_result.outcome, attempt_result.result) == ("abandoned", None)
 
 
 def test_what_cannot_be_settled_by_a_fault_of_ours_ends_no_process_and_no_neighbour(app, monkeypatch):
@@ -154,31 +154,31 @@ def test_what_cannot_be_settled_by_a_fault_of_ours_ends_no_process_and_no_neighb
 
 
 def test_a_child_is_killed_when_waiting_for_it_fails(app, monkeypatch):
-    nursery = Nursery()
-    children = Children(app, Attempts(app), nursery, worker="w", stopping=Unset(), max_idle=1)
+    spawner = ChildSpawner()
+    children = Children(app, Attempts(app), spawner, worker="w", stopping=Unset(), max_idle=1)
     monkeypatch.setattr(Children, "_wait", fail)
-    monkeypatch.setattr("worker.children.CLAIM", SimpleNamespace(dump_python=lambda claim, mode: {}))
+    monkeypatch.setattr("worker.children.child_pool.CLAIM", SimpleNamespace(dump_python=lambda claim, mode: {}))
     claim = SimpleNamespace(kind="Broken", crashes=0, abandonments=0)
 
     with pytest.raises(OurFault):
         children.perform(claim, Limits(None, None), children.stopper(), is_ours=lambda: True)
 
-    assert nursery.said == ["bear w:1", "kill w:1", "bury w:1"]
+    assert spawner.said == ["bear w:1", "kill w:1", "bury w:1"]
 
 
-class Nursery:
+class ChildSpawner:
     def __init__(self):
         self.said = []
         self.lines = []
 
-    def bear(self, name, line):
+    def spawn(self, name, line):
         self.said.append(f"bear {name}")
         self.lines.append(line.dup())
 
     def kill(self, name):
         self.said.append(f"kill {name}")
 
-    def bury(self, name):
+    def clean_up(self, name):
         self.said.append(f"bury {name}")
         return -9
 

@@ -12,7 +12,7 @@ import pytest
 
 from jobs import enqueue_many
 from jobs.app import App
-from jobs.ledger import reports
+from jobs.ledger.queries import reports
 from jobs.states import RunState
 from tests.jobs.observe.test_sentry import Receiver
 from tests.seen_app import Keeper

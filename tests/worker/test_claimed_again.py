@@ -7,8 +7,8 @@ import time
 import pytest
 from sqlalchemy import update
 
-from jobs.ledger.sweep import rescue
-from jobs.models import JobRun
+from jobs.database.models import JobRun
+from jobs.ledger.runs.sweep import rescue
 from tests.worker.live import live_worker
 
 APP = """

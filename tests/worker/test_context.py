@@ -11,12 +11,12 @@ import pytest
 from sqlalchemy import select
 
 from jobs import boot
-from jobs.job import Job
-from jobs.ledger.claim import claim
-from jobs.models import JobRun
+from jobs.client.job import Job
+from jobs.database.models import JobRun
+from jobs.ledger.runs.claim import claim
 from tests.waiting import wait_until
 from tests.worker.one_process import started
-from worker.attempt import Attempts
+from worker.attempt.attempt import Attempts
 
 TENANT: ContextVar[str] = ContextVar("tenant", default="nobody")
 
@@ -82,8 +82,8 @@ def perform_here(app):
             (held,) = claim(
                 connection, [made.id], kinds=[type(job).__name__], worker="w", lease=app.settings.lease
             )  # fmt: skip
-        ending, _ = Attempts(app).attempt(held, lambda fn: fn(), stop=Unset())
-        return json.loads(ending.result)
+        attempt_result, _ = Attempts(app).attempt(held, lambda fn: fn(), stop=Unset())
+        return json.loads(attempt_result.result)
 
     token = TENANT.set("thread")
     with decimal.localcontext() as context:

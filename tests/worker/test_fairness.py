@@ -12,8 +12,8 @@ from sqlalchemy import func, select
 
 import jobs
 from jobs import boot
-from jobs.ledger import reports
-from jobs.models import JobAttempt
+from jobs.database.models import JobAttempt
+from jobs.ledger.queries import reports
 from jobs.states import RunState
 from tests.waiting import wait_until
 from tests.worker.fair_job import Tick

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from jobs import schema
+from jobs.migration import schema
 from tests.worker.live import ROOT, Live
 
 pytestmark = pytest.mark.slow

@@ -12,14 +12,14 @@ from sqlalchemy import insert, select, text
 
 from jobs import Cause, Job, RunState
 from jobs.clock import new_token
-from jobs.code import code_of, codes
+from jobs.database.models import JobAttempt, JobWorker
+from jobs.database.sql import ledger_now
+from jobs.definition.class_release import code_of, codes
 from jobs.ledger import workers
-from jobs.models import JobAttempt, JobWorker
-from jobs.sql import ledger_now
 from jobs.testing import Ledger
 from tests.worker.one_process import started
-from worker.judge import ELSEWHERE_WAIT
-from worker.reading import REFUSED_HERE
+from worker.attempt.job_reader import REFUSED_HERE
+from worker.attempt.retry_decision import ELSEWHERE_WAIT
 
 
 class Renamed(Job, kind="elsewhere.Renamed"):

@@ -18,18 +18,18 @@ from sqlalchemy import update
 import jobs
 from jobs import boot
 from jobs.app import App
+from jobs.database.models import JobAttempt, JobRun
 from jobs.events import AttemptEnded, BatchSettled, ServiceFailed
-from jobs.ledger import find, reports
-from jobs.ledger.claim import claim_due
+from jobs.ledger.queries import find, reports
 from jobs.ledger.records import Failure
-from jobs.models import JobAttempt, JobRun
+from jobs.ledger.runs.claim import claim_due
 from jobs.ready.redis import RedisReadyIndex
 from jobs.states import Outcome, RunState
 from tests.waiting import wait_until
-from worker.delivery import Delivery
-from worker.intake import Intake
-from worker.marks import Marks, MarksTable
-from worker.process import Process
+from worker.exchange.delivery import Delivery
+from worker.exchange.fetcher import Fetcher
+from worker.process.process import Process
+from worker.protocol.running_table import RunningRows, RunningTable
 
 SOON = 10.0
 """The limit of every wait here, in seconds."""
@@ -100,7 +100,7 @@ def start(app: App) -> Iterator[StartProcess]:
         before: Callable[[Process], None] | None = None,
         queues: Sequence[str] = ("default",),
     ) -> Process:
-        process = Process(on or app, name, _marks(), queues=queues)
+        process = Process(on or app, name, _running_rows(), queues=queues)
         if before is not None:
             before(process)
         started.append(process)
@@ -113,8 +113,8 @@ def start(app: App) -> Iterator[StartProcess]:
         process.stop(5)
 
 
-def _marks() -> Marks:
-    return Marks(MarksTable(1).fd, 0)
+def _running_rows() -> RunningRows:
+    return RunningRows(RunningTable(1).fd, 0)
 
 
 @pytest.fixture
@@ -229,16 +229,16 @@ def test_what_is_still_performed_after_the_shutdown_limit_is_released_uncharged(
 
 def test_a_consumer_that_dramatiq_restarts_drops_nothing(app, start, monkeypatch):
     broken = threading.Event()
-    wait_for_end = Intake.wait_for_end
+    wait_for_end = Fetcher.wait_for_end
 
-    def break_once(intake: Intake, seconds: float) -> None:
+    def break_once(fetcher: Fetcher, seconds: float) -> None:
         # While a run is performed whose thread dramatiq would have given back to this consumer.
         if not broken.is_set() and wait_until(lambda: bool(STAGE.began), seconds=SOON):
             broken.set()
             raise dramatiq.errors.ConnectionFailed("the consumer breaks")
-        wait_for_end(intake, seconds)
+        wait_for_end(fetcher, seconds)
 
-    monkeypatch.setattr(Intake, "wait_for_end", break_once)
+    monkeypatch.setattr(Fetcher, "wait_for_end", break_once)
     start()
     jobs.enqueue_many([Note(n=n) for n in range(100)])
 
@@ -322,7 +322,7 @@ def test_nothing_is_waited_for_while_runs_wait(app, start):
             asks.append((wait_seconds, len(claims)))
             return claims
 
-        process._intake._source.claim = heard
+        process._fetcher._source.claim = heard
 
     start(before=listen)
 
@@ -369,7 +369,7 @@ def test_a_claim_that_no_thread_has_started_is_given_back_soon(make_app, ledger_
 
     def hurry(process: Process) -> None:
         # Many are claimed ahead.
-        process._settler._pace.note({("default", "traps.Note"): [0.001] * 64})
+        process._settler._prefetch_limit.note({("default", "traps.Note"): [0.001] * 64})
 
     Hold(n=-1).enqueue(priority=-1000)
     start(on=single, before=hurry)
@@ -396,9 +396,9 @@ def test_an_ending_that_the_ledger_refuses_is_recorded_without_its_words(app, st
 
     def refuse(batch: list[Delivery]) -> None:
         for one in batch:
-            if one.claim.run_id == bad and one.ending is not None and one.ending.failure is None:
-                one.ending.outcome = Outcome.FAILED
-                one.ending.failure = Failure("E" * 300, "too long for its column", None, "f" * 40)
+            if one.claim.run_id == bad and one.attempt_result is not None and one.attempt_result.failure is None:
+                one.attempt_result.outcome = Outcome.FAILED
+                one.attempt_result.failure = Failure("E" * 300, "too long for its column", None, "f" * 40)
         settle(batch)
 
     process._settler._settle = refuse
@@ -411,8 +411,8 @@ def test_an_ending_that_the_ledger_refuses_is_recorded_without_its_words(app, st
     assert jobs.find(bad).error_type is not None
 
 
-def test_an_ending_that_never_fits_does_not_hold_up_the_others(app, start):
-    """The row of its attempt is there already: the run is left to its lease, and everything else is settled."""
+def test_a_foreign_row_with_an_attempts_number_holds_nobody_up(app, start):
+    """The row of its attempt is there already: the attempt takes the next number, and everything else is settled."""
     process = start()
     bad = Hold(n=0).enqueue().id
     assert wait_until(lambda: STAGE.began == [0], seconds=SOON)
@@ -423,9 +423,9 @@ def test_an_ending_that_never_fits_does_not_hold_up_the_others(app, start):
     jobs.enqueue_many([Note(n=n) for n in range(1, 40)])
     STAGE.gate.set()
 
-    assert wait_until(lambda: counts(app).get(RunState.SUCCEEDED, 0) == 39, seconds=SOON)
-    assert wait_until(lambda: len(process._holdings) == 0, seconds=SOON)
-    assert jobs.find(bad).state is RunState.RUNNING
+    assert wait_until(lambda: counts(app).get(RunState.SUCCEEDED, 0) == 40, seconds=SOON)
+    assert wait_until(lambda: len(process._held_leases) == 0, seconds=SOON)
+    assert [one.attempt for one in jobs.find(bad).attempts] == [1, 2]
     assert not process.failed.is_set()
 
 
@@ -511,14 +511,14 @@ class TestTheLedgerIsAway:
         app = make_app(pg_database, threads=4)
         monkeypatch.setattr(boot, "_app", app)
         STAGE.clear()
-        process = Process(app, "w1", _marks(), queues=["default"])
+        process = Process(app, "w1", _running_rows(), queues=["default"])
         process.start()
         try:
             jobs.enqueue_many([Hold(n=n) for n in range(4)])
             assert wait_until(lambda: len(STAGE.began) == 4, seconds=SOON)
             pg_server.stop()
             STAGE.gate.set()
-            assert wait_until(lambda: process._intake.busy == 0, seconds=SOON)
+            assert wait_until(lambda: process._fetcher.busy == 0, seconds=SOON)
             pg_server.start()
 
             assert wait_until(lambda: counts(app) == {RunState.SUCCEEDED: 4}, seconds=20)

@@ -12,16 +12,16 @@ from sqlalchemy import text
 from jobs import Job, Retry
 from jobs.app import App
 from jobs.clock import new_run_id
-from jobs.enqueue import enqueue_runs
-from jobs.ledger.claim import claim_due
-from jobs.ledger.find import list_attempts, list_runs
-from jobs.ledger.lease import renew
+from jobs.database.models import JobAttempt
+from jobs.enqueue.write_path import enqueue_runs
+from jobs.ledger.queries.find import list_attempts, list_runs
 from jobs.ledger.records import NewRun, RunRecord
-from jobs.models import JobAttempt
-from jobs.operations import trouble
-from jobs.operations.operator import Operator
+from jobs.ledger.runs.claim import claim_due
+from jobs.ledger.runs.lease import renew
+from jobs.operations.audit.operator import Operator
+from jobs.operations.insight import alerts
 from jobs.states import RunState
-from jobs.upkeep.reach import Reach
+from jobs.upkeep.ledger_reach import Reach
 from jobs.upkeep.rescue import rescue_abandoned
 from tests.worker.conftest import wait_for
 from tests.worker.one_process import started
@@ -184,12 +184,12 @@ def test_a_worker_that_fails_at_its_claims_again_and_again_says_so(app, monkeypa
     def refuse(*args: Any, **options: Any) -> Any:
         raise LedgerRefused("The ledger refuses what it was given: no luck.")
 
-    monkeypatch.setattr("worker.source.claim_due", refuse)
+    monkeypatch.setattr("worker.exchange.source.claim_due", refuse)
 
     with started(app, "unreadable") as process:
         wait_for(lambda: process._pulse.repeated(), "the failure noticed")
         process._heartbeat.renew()
-        (found,) = [one for one in trouble.troubles(app, Operator("ada")) if one.code == "failing"]
+        (found,) = [one for one in alerts.alerts(app, Operator("ada")) if one.code == "failing"]
 
         assert "claims fail: " in found.sentence
         assert "no luck" in found.sentence

@@ -13,8 +13,8 @@ from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
 from admin_api.main import listen, make_server, url_of
 from jobs.app import App
-from jobs.operations.operator import Operator
-from jobs.operations.sign_in import make_link
+from jobs.operations.access.sign_in import make_link
+from jobs.operations.audit.operator import Operator
 from tests.waiting import wait_until
 
 ARGUMENTS = [

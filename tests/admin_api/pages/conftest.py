@@ -8,7 +8,7 @@ import pytest
 from starlette.testclient import TestClient
 
 from jobs.app import App
-from jobs.operations import sign_in as signing
+from jobs.operations.access import sign_in as signing
 from tests.admin_api.conftest import BASE, PASSWORD, MakeClient
 
 Browse = Callable[..., TestClient]

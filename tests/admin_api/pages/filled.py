@@ -8,16 +8,16 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from jobs import registry
 from jobs.app import App
 from jobs.clock import new_run_id
+from jobs.definition import registry
 from jobs.ledger import workers
 from jobs.ledger.records import Failure
-from jobs.operations.operator import Operator
-from jobs.operations.pause import pause
-from jobs.operations.schedule_edit import new_schedule
-from jobs.operations.tokens import create_token
-from jobs.operations.users import create_user
+from jobs.operations.access.tokens import create_token
+from jobs.operations.access.users import create_user
+from jobs.operations.audit.operator import Operator
+from jobs.operations.control.pause import pause
+from jobs.operations.schedules.edit import new_schedule
 from jobs.states import Cause, Outcome
 from tests.admin_api.conftest import PASSWORD
 from tests.admin_cli import world
@@ -136,13 +136,15 @@ def harm(app: App) -> Places:
 
 
 def _replayed(app: App, villain: Operator, run_id: UUID) -> UUID:
-    from jobs.ledger.selectors import Selector
-    from jobs.operations import bulk
-    from jobs.operations.purge import Purge
+    from jobs.ledger.queries.selectors import Selector
+    from jobs.operations.bulk import action
+    from jobs.operations.bulk.purge import PurgeAction
 
-    planned = bulk.plan(app, villain, Purge(), Selector(ids=(run_id,)))
-    report = bulk.carry_out(app, villain, Purge(), planned, reason=HOSTILE["closing"])
-    from jobs.operations.purge import Restore
+    planned = action.plan(app, villain, PurgeAction(), Selector(ids=(run_id,)))
+    report = action.carry_out(app, villain, PurgeAction(), planned, reason=HOSTILE["closing"])
+    from jobs.operations.bulk.purge import RestoreAction
 
-    bulk.carry_out(app, villain, Restore(), bulk.plan(app, villain, Restore(), Selector(ids=(run_id,))), reason="x")
+    action.carry_out(
+        app, villain, RestoreAction(), action.plan(app, villain, RestoreAction(), Selector(ids=(run_id,))), reason="x"
+    )
     return report.action_id

@@ -12,10 +12,11 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import expect
 
-from jobs import boot, registry
+from jobs import boot
 from jobs.app import App
-from jobs.operations.operator import Operator
-from jobs.operations.users import create_user
+from jobs.definition import registry
+from jobs.operations.access.users import create_user
+from jobs.operations.audit.operator import Operator
 from tests.admin_api.conftest import PASSWORD
 from tests.admin_api.pages.chromium import PATIENCE_MS, Watch, a_browser, a_context, faults_of_access, needs_chromium
 from tests.waiting import wait_until

@@ -14,10 +14,11 @@ from urllib.parse import quote
 import pytest
 from playwright.sync_api import Browser, Request, Response, Route, expect
 
-from jobs import boot, registry
+from jobs import boot
 from jobs.app import App
-from jobs.operations.operator import Operator
-from jobs.operations.sign_in import make_link
+from jobs.definition import registry
+from jobs.operations.access.sign_in import make_link
+from jobs.operations.audit.operator import Operator
 from jobs.settings import Settings
 from tests.admin_api.pages.chromium import (
     ARTIFACTS,

@@ -6,8 +6,8 @@ import re
 
 import pytest
 
-from jobs import registry
 from jobs.app import App
+from jobs.definition import registry
 from tests.admin_api.pages.conftest import Browse
 from tests.admin_cli import world
 

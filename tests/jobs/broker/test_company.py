@@ -23,13 +23,13 @@ from dramatiq.rate_limits.backends import StubBackend
 from dramatiq.worker import WorkerThread
 
 from jobs.dramatiq import LedgerBroker
-from jobs.dramatiq.groups import LedgerGroupCallbacks
-from jobs.dramatiq.limits import LedgerTimeLimit
 from jobs.errors import ConfigurationError, EnqueueRefused
-from jobs.ledger.find import list_runs
-from tests.jobs.broker.conftest import StartWorker
+from jobs.ledger.queries.find import list_runs
+from jobs.messages.groups import LedgerGroupCallbacks
+from jobs.messages.time_limit import LedgerTimeLimit
+from tests.jobs.dramatiq.conftest import StartWorker
 from tests.worker.one_process import started
-from worker.forward import brokers_of
+from worker.dramatiq.middleware_hooks import brokers_of
 
 JOIN = 20_000
 

@@ -10,9 +10,9 @@ import pytest
 from dramatiq.middleware import Middleware, SkipMessage
 from sqlalchemy import select
 
+from jobs.database.models import JobAttempt, JobRun
 from jobs.dramatiq import LedgerBroker
-from jobs.models import JobAttempt, JobRun
-from tests.jobs.broker.conftest import StartWorker
+from tests.jobs.dramatiq.conftest import StartWorker
 from tests.waiting import wait_until
 
 
@@ -39,12 +39,12 @@ class SkipsAcknowledgements(Middleware):
 def test_what_fails_around_a_message_is_recorded_and_poison_after_the_third(
     broker: LedgerBroker, start_worker: StartWorker, monkeypatch: pytest.MonkeyPatch, place: str
 ) -> None:
-    monkeypatch.setattr("worker.outcome.CRASH_DELAY", timedelta(seconds=0.05))
+    monkeypatch.setattr("worker.attempt.outcome.CRASH_DELAY", timedelta(seconds=0.05))
     if place == "a hook of the acknowledgement":
         broker.add_middleware(SkipsAcknowledgements())
     else:
         names = {"the verdict": "verdict_of", "the ending": "ending_of", "processing": "process"}
-        monkeypatch.setattr(f"worker.guest.{names[place]}", fail)
+        monkeypatch.setattr(f"worker.dramatiq.plain_worker.{names[place]}", fail)
 
     @dramatiq.actor
     def act() -> None: ...

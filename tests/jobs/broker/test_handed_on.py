@@ -13,11 +13,11 @@ from dramatiq.middleware import GroupCallbacks
 from dramatiq.rate_limits.backends import StubBackend
 
 from jobs.dramatiq import LedgerBroker
-from jobs.ledger.find import list_attempts, list_runs
-from jobs.ledger.groups import open_group
+from jobs.ledger.effects.groups import open_group
+from jobs.ledger.queries.find import list_attempts, list_runs
 from jobs.ledger.records import RunRecord
 from jobs.states import RunState
-from tests.jobs.broker.conftest import StartWorker
+from tests.jobs.dramatiq.conftest import StartWorker
 
 JOIN = 20_000
 CANNOT = {

@@ -14,11 +14,10 @@ import pytest
 from sqlalchemy import Connection, text
 from sqlalchemy.exc import OperationalError
 
-from jobs import schema
-from jobs.database import Database
-from jobs.ddl import apply, indexes
+from jobs.database.engine import Database
+from jobs.database.models import Base
 from jobs.errors import LedgerBusy, ServiceDown
-from jobs.models import Base
+from jobs.migration import ddl, indexes, schema
 from tests.waiting import wait_until
 
 EXPECTED = {str(index.name) for table in Base.metadata.tables.values() for index in table.indexes}
@@ -45,9 +44,9 @@ def old(url, make_app) -> Database:
 
 @pytest.fixture
 def quick(monkeypatch) -> None:
-    monkeypatch.setattr(apply, "LOCK_LIMIT", timedelta(milliseconds=100))
-    monkeypatch.setattr(apply, "PAUSE", timedelta(milliseconds=50))
-    monkeypatch.setattr(apply, "PATIENCE", timedelta(milliseconds=500))
+    monkeypatch.setattr(ddl, "LOCK_LIMIT", timedelta(milliseconds=100))
+    monkeypatch.setattr(ddl, "PAUSE", timedelta(milliseconds=50))
+    monkeypatch.setattr(ddl, "PATIENCE", timedelta(milliseconds=500))
 
 
 @contextmanager
@@ -151,7 +150,7 @@ def test_a_migration_that_is_broken_off_at_any_index_is_finished_by_the_next_run
 
 
 def test_a_locked_table_is_waited_for_briefly_and_again(old, url, quick, monkeypatch):
-    monkeypatch.setattr(apply, "PATIENCE", timedelta(minutes=1))
+    monkeypatch.setattr(ddl, "PATIENCE", timedelta(minutes=1))
     said: list[str] = []
     with holding(url, "lock table job_runs in access share mode") as reader, upgrading(old, say=said.append) as raised:
         assert wait_until(lambda: any("trying again" in one for one in said), seconds=20)

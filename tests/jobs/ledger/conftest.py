@@ -12,7 +12,7 @@ import pytest
 
 from jobs import boot
 from jobs.app import App
-from jobs.database import Database
+from jobs.database.engine import Database
 from jobs.settings import Settings
 from tests.book import Book
 from tests.databases import Databases

@@ -9,10 +9,10 @@ from uuid import uuid4
 
 import pytest
 
-from jobs.cron import ALIASES
+from jobs.definition.retry import Retry
 from jobs.observe.check_ins import MAX_RUNTIME_MINUTES, begun, longest_run, slug
-from jobs.retry import Retry
-from jobs.schedule import At, Cron, Every
+from jobs.scheduling.cron import ALIASES
+from jobs.scheduling.schedule import At, Cron, Every
 
 NO_WAIT = timedelta(0)
 MINUTE = timedelta(minutes=1)

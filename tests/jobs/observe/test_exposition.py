@@ -12,7 +12,7 @@ from uuid import uuid4
 import pytest
 
 import jobs
-from jobs import registry
+from jobs.definition import registry
 from jobs.events import ResultRefused, RunEnqueued
 from jobs.observe import catalogue
 from jobs.observe.counts import Counts

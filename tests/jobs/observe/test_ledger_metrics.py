@@ -15,10 +15,10 @@ from sqlalchemy import text, update
 
 from jobs import boot, enqueue_many
 from jobs.app import App
+from jobs.database.models import JobQueue, JobRun
 from jobs.errors import ConfigurationError
 from jobs.ledger import workers
-from jobs.ledger.claim import claim_due
-from jobs.models import JobQueue, JobRun
+from jobs.ledger.runs.claim import claim_due
 from jobs.observe import ledger_metrics
 from jobs.observe.catalogue import LEDGER
 from jobs.observe.endpoint import Endpoint

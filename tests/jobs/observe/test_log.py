@@ -15,11 +15,11 @@ from uuid import uuid4
 import pytest
 
 import jobs
-from jobs import registry
+from jobs.definition import registry
 from jobs.events import AttemptEnded, AttemptStarted, Events, ServiceFailed
 from jobs.observe import log
-from jobs.observe.form import moment
-from jobs.observe.lines import line, success_line
+from jobs.observe.json_lines import line, success_line
+from jobs.observe.log_format import moment
 from jobs.observe.outages import Outages
 from jobs.settings import Settings
 from jobs.states import Cause, Outcome, RunState

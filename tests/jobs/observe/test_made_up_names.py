@@ -9,16 +9,18 @@ from sqlalchemy import insert, update
 
 from jobs import Every
 from jobs.app import App
-from jobs.ledger import gauges, reports, schedules, workers
-from jobs.models import JobQueue, JobRun
+from jobs.database.models import JobQueue, JobRun
+from jobs.ledger import workers
+from jobs.ledger.queries import gauges, reports
+from jobs.ledger.schedules import schedules
 from jobs.observe import metrics, schedule_gauges
 from jobs.observe.exposition import CountsFolder
 from jobs.observe.ledger_metrics import LedgerMetrics
-from jobs.operations.inspect import MOST_QUEUES, status
-from jobs.operations.operator import Operator
-from jobs.operations.queue import look_at
+from jobs.operations.audit.operator import Operator
+from jobs.operations.insight.queues import look_at
+from jobs.operations.runs.inspect import MOST_QUEUES, status
 from tests.book import Book, new_run
-from tests.jobs.operations.test_schedules import columns
+from tests.jobs.operations.schedules.test_actions import columns
 from tests.seen_app import Fine
 from tests.worker_process import Series, parse, total
 

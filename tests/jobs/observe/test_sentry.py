@@ -13,15 +13,15 @@ from uuid import uuid4
 
 import pytest
 
-from jobs.events import AttemptEnded, RunBuried, SlotFired
-from jobs.failure import describe_failure
-from jobs.ledger import schedules
-from jobs.ledger.insert import insert_runs
+from jobs.events import AttemptEnded, RunDeadLettered, SlotFired
+from jobs.ledger.admission.insert import insert_runs
+from jobs.ledger.schedules import schedules
 from jobs.observe import sentry, watch
 from jobs.observe.check_ins import slug
 from jobs.observe.scrub import scrub
-from jobs.schedule import Cron, Every
-from jobs.schedule_data import write_data
+from jobs.runtime.failure import describe_failure
+from jobs.scheduling.schedule import Cron, Every
+from jobs.scheduling.serialize import write_data
 from jobs.states import Cause, Outcome, RunState
 from tests.book import new_run
 from tests.conftest import MakeApp
@@ -107,7 +107,7 @@ def test_retries_have_the_level_chosen_and_deaths_are_always_errors(
 
     app.events.emit([_failed(state=RunState.QUEUED)])
     app.events.emit([_failed(state=RunState.DEAD, cause=Cause.EXHAUSTED)])
-    app.events.emit([RunBuried(uuid4(), "Gone", "mail", Cause.UNKNOWN_KIND)])
+    app.events.emit([RunDeadLettered(uuid4(), "Gone", "mail", Cause.UNKNOWN_KIND)])
     close()
 
     levels = [event["level"] for event in receiver.items("event")]
@@ -215,7 +215,7 @@ def test_a_scheduled_run_that_a_dead_process_held_ends_its_check_in_too(
 
     for run in (made, other):
         app.events.emit([_ended(Outcome.CRASHED, RunState.DEAD, run_id=run.id, waited_seconds=None)])
-    app.events.emit([RunBuried(made.id, "Mail", "default", Cause.UNKNOWN_KIND)])
+    app.events.emit([RunDeadLettered(made.id, "Mail", "default", Cause.UNKNOWN_KIND)])
     close()
 
     assert [(one["monitor_slug"], one["status"]) for one in receiver.items("check_in")] == [("nightly", "error")] * 2

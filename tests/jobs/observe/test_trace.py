@@ -19,15 +19,15 @@ import jobs
 from jobs import boot
 from jobs.app import App
 from jobs.errors import ConfigurationError
-from jobs.ledger import schedules
-from jobs.ledger.claim import claim_due
-from jobs.ledger.records import Claim, Ending, Failure
-from jobs.ledger.settle import settle
+from jobs.ledger.records import AttemptResult, Claim, Failure
+from jobs.ledger.runs.claim import claim_due
+from jobs.ledger.runs.settle import settle
+from jobs.ledger.schedules import schedules
 from jobs.observe import trace as tracing
-from jobs.schedule import Every
-from jobs.schedule_data import write_data
+from jobs.scheduling.schedule import Every
+from jobs.scheduling.serialize import write_data
+from jobs.scheduling.slots import next_slot
 from jobs.settings import Settings
-from jobs.slots import next_slot
 from jobs.states import Outcome
 from scheduler.periodic import Periodic
 from tests.conftest import MakeApp
@@ -64,7 +64,7 @@ def test_an_attempt_is_linked_to_its_enqueueing_through_the_ledger(traced: App, 
 
     with tracing.consumer(traced.settings)(claim) as note:
         inner = trace.get_current_span().get_span_context()
-        note(_ending(claim, Outcome.SUCCEEDED))
+        note(_attempt_result(claim, Outcome.SUCCEEDED))
 
     sent, process = _named(spans, "send default"), _named(spans, "process default")
     assert sent.parent is not None
@@ -85,7 +85,7 @@ def test_what_follows_on_a_run_is_linked_to_where_it_was_asked_for(traced: App, 
     Fine().enqueue(on_success=[Fine(n=2)])
     claim = _claim(traced)
     with traced.database.write() as connection:
-        settle(connection, [_ending(claim, Outcome.SUCCEEDED)], worker="me", poison_after=3, monotonic=0.0)
+        settle(connection, [_attempt_result(claim, Outcome.SUCCEEDED)], worker="me", poison_after=3, monotonic=0.0)
 
     follow_up = _claim(traced)
     with tracing.consumer(traced.settings)(follow_up):
@@ -119,7 +119,7 @@ def test_a_failure_marks_its_span_by_its_class_alone(traced: App, spans: InMemor
     claim = _claim(traced)
 
     with tracing.consumer(traced.settings)(claim) as note:
-        note(_ending(claim, Outcome.FAILED, Failure("shop.NoStock", "secret words", None, "")))
+        note(_attempt_result(claim, Outcome.FAILED, Failure("shop.NoStock", "secret words", None, "")))
 
     span = _named(spans, "process default")
     assert span.status.status_code is trace.StatusCode.ERROR
@@ -131,8 +131,9 @@ def test_off_leaves_no_trace_and_imports_nothing(app: App, spans: InMemorySpanEx
     Fine().enqueue()
     claim = _claim(app)
     with tracing.consumer(app.settings)(claim) as note:
-        note(_ending(claim, Outcome.SUCCEEDED))
-    code = "import sys, jobs.enqueue, worker.process; sys.exit(any(n.startswith('opentelemetry') for n in sys.modules))"
+        note(_attempt_result(claim, Outcome.SUCCEEDED))
+    code = "import sys, jobs.enqueue.write_path, worker.process.process; "
+    code += "sys.exit(any(n.startswith('opentelemetry') for n in sys.modules))"
 
     imported = subprocess.run([sys.executable, "-c", code], cwd=ROOT).returncode
 
@@ -154,8 +155,8 @@ def _claim(app: App) -> Claim:
     return claim
 
 
-def _ending(claim: Claim, outcome: Outcome, failure: Failure | None = None) -> Ending:
-    return Ending(claim=claim, outcome=outcome, elapsed_seconds=0.1, ended_monotonic=0.0, failure=failure)
+def _attempt_result(claim: Claim, outcome: Outcome, failure: Failure | None = None) -> AttemptResult:
+    return AttemptResult(claim=claim, outcome=outcome, elapsed_seconds=0.1, ended_monotonic=0.0, failure=failure)
 
 
 def _named(spans: InMemorySpanExporter, name: str) -> ReadableSpan:

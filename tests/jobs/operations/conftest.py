@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import pytest
 
 from jobs.app import App
-from jobs.operations.operator import Operator
+from jobs.operations.audit.operator import Operator
 from tests.book import Book
 from tests.jobs.ledger.conftest import app as app
 from tests.jobs.ledger.conftest import shared_app as shared_app

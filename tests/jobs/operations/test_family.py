@@ -10,13 +10,13 @@ from uuid import UUID
 
 import pytest
 
-from jobs import credentials
 from jobs.app import App
 from jobs.errors import CredentialRefused, Forbidden, NotFound, Unauthenticated
-from jobs.operations import audit, sessions, sign_in
-from jobs.operations.operator import ROLES, Operator
-from jobs.operations.tokens import create_token, list_tokens, revoke_token
-from jobs.operations.users import change_role, create_user, disable_user, list_users, reset_password
+from jobs.operations.access import credentials, sessions, sign_in
+from jobs.operations.access.tokens import create_token, list_tokens, revoke_token
+from jobs.operations.access.users import change_role, create_user, disable_user, list_users, reset_password
+from jobs.operations.audit import actions
+from jobs.operations.audit.operator import ROLES, Operator
 
 PASSWORD = "a long enough password"
 DAY = timedelta(days=1)
@@ -159,7 +159,7 @@ def test_a_revoked_token_takes_all_that_it_made_with_it(app: App, ada: Operator,
         sign_in.by_cookie(app, eve.secret)
     with pytest.raises(Unauthenticated):
         sign_in.sign_in(app, "eve", PASSWORD, kind="page")
-    (action, *_) = audit.list_actions(app, ada)
+    (action, *_) = actions.list_actions(app, ada)
     assert (action["verb"], action["reason"]) == ("revoke", "leaked")
     assert action["after"] == {"tokens_made_by_it": 2, "users_made_by_it": 1}
 
@@ -171,7 +171,7 @@ def test_revoking_a_token_is_on_record_once(app: App, ada: Operator, admins: lis
     for _ in range(2):
         revoke_token(app, ada, made.id, reason="leaked")
 
-    found = [one for one in audit.list_actions(app, ada) if one["verb"] == "revoke"]
+    found = [one for one in actions.list_actions(app, ada) if one["verb"] == "revoke"]
     assert [(one["actor"], one["target"], one["reason"]) for one in found] == [
         (ada.name, f"token {made.id}", "leaked"),
     ]
@@ -284,7 +284,7 @@ def test_sessions_are_listed_and_ended_by_whose_they_are_and_by_who_sees_to_user
     sessions.end_session(app, ann.operator, id_of(vic.operator), reason="lost laptop")
 
     assert [one.actor for one in sessions.list_sessions(app, ada)] == ["ann"]
-    (action, *_) = audit.list_actions(app, ada)
+    (action, *_) = actions.list_actions(app, ada)
     assert (action["verb"], action["actor"], action["reason"]) == ("end", "ann", "lost laptop")
 
 
@@ -315,7 +315,7 @@ def test_signing_in_and_failing_to_are_on_record(app: App, ada: Operator) -> Non
     sign_in.sign_in(app, "ann", PASSWORD, kind="page", address="192.0.2.1")
     sign_in.sign_in_by_link(app, sign_in.make_link(app, ada))
 
-    told = [(one["verb"], one["actor"], one["target"], one["after"]) for one in audit.list_actions(app, ada)][:-1]
+    told = [(one["verb"], one["actor"], one["target"], one["after"]) for one in actions.list_actions(app, ada)][:-1]
 
     assert [one[:3] for one in told] == [
         ("sign_in", ada.name, f"user {ada.name}"),

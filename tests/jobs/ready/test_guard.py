@@ -10,7 +10,7 @@ import pytest
 from jobs.clock import SystemClock
 from jobs.errors import ServiceDown
 from jobs.ready.guard import GuardedIndex
-from jobs.ready.protocol import Taken
+from jobs.ready.protocol import ReadyBatch
 from tests.waiting import wait_until
 
 
@@ -25,7 +25,7 @@ class Index:
         self.takes += 1
         if not self.is_up or not self.serves:
             raise ServiceDown("It is down.", hint="Wait.")
-        return Taken((), True)
+        return ReadyBatch((), True)
 
     def is_intact(self):
         if not self.is_up:

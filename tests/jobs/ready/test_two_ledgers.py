@@ -8,8 +8,8 @@ import psycopg
 import pytest
 import redis
 
-from jobs import schema
 from jobs.clock import new_run_id
+from jobs.migration import schema
 from jobs.ready.protocol import ReadyEntry
 from tests.conftest import migrate
 

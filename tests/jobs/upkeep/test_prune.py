@@ -10,7 +10,7 @@ import pytest
 from jobs import RunState
 from jobs.app import App
 from jobs.events import RunsSwept
-from jobs.ledger import reports
+from jobs.ledger.queries import reports
 from jobs.upkeep import prune as pruning
 from jobs.upkeep.prune import Pruner
 from tests.book import Book

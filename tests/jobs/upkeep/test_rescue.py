@@ -11,13 +11,13 @@ from sqlalchemy import select, text, update
 
 from jobs import boot
 from jobs.app import App
+from jobs.client.job import Job
 from jobs.clock import SystemClock
-from jobs.job import Job
-from jobs.ledger.claim import claim
-from jobs.ledger.lease import renew
-from jobs.models import JobRun
+from jobs.database.models import JobRun
+from jobs.ledger.runs.claim import claim
+from jobs.ledger.runs.lease import renew
+from jobs.upkeep.ledger_reach import Reach
 from jobs.upkeep.loop import Upkeep
-from jobs.upkeep.reach import Reach
 from jobs.upkeep.rescue import rescue_abandoned
 from tests.waiting import wait_until
 

@@ -1,0 +1,55 @@
+"""Background tasks: bulk actions that run after their response is sent. A few run at once and a few more wait; each
+finishes its batch when the process stops.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+
+from jobs.errors import Conflict
+
+log = logging.getLogger("jobs.api")
+
+AT_ONCE, WAITING = 2, 16
+"""Source: decision; an action holds a database connection while it does a batch."""
+Work = Callable[[Callable[[], bool]], object]
+"""Does an action; asks what it is given, between batches, whether to stop."""
+
+
+class BackgroundTasks:
+    """Takes work, and does it on threads of its own."""
+
+    def __init__(self) -> None:
+        self._threads = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="jobs-api-desk")
+        self._lock = threading.Lock()
+        self._taken = 0
+        self._stopped = threading.Event()
+
+    def check_room(self) -> None:
+        """Raises Conflict: as many actions wait as may."""
+        if self._taken >= AT_ONCE + WAITING:
+            raise Conflict(f"{self._taken} actions go on or wait here.", hint="Try again when some of them are done.")
+
+    def take(self, work: Work) -> None:
+        """Do it soon."""
+        with self._lock:
+            self._taken += 1
+        self._threads.submit(self._do, work)
+
+    def close(self) -> None:
+        """Stop what goes on after its batch, and what waits before its first; return when all has stopped."""
+        self._stopped.set()
+        self._threads.shutdown(wait=True)
+
+    def _do(self, work: Work) -> None:
+        try:
+            work(self._stopped.is_set)
+        except Exception:
+            # Its row says that it failed; nobody waits for an answer.
+            log.exception("An action in the background failed.")
+        finally:
+            with self._lock:
+                self._taken -= 1

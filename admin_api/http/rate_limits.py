@@ -1,0 +1,59 @@
+"""Rate limits: how often a token and a user may ask for changes; each API process counts by itself.
+
+A bucket of tokens each: a sixth of a minute's may come at once, and they come back evenly.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from math import ceil
+
+from jobs.app import App
+from jobs.errors import TooManyRequests
+from jobs.operations.audit.operator import Operator
+
+BURST = 6
+"""The part of a minute's requests that may come at once. Source: decision."""
+MOST_KEPT = 10_000
+"""Whom a process remembers; who is forgotten begins anew. Source: decision, some megabytes."""
+
+
+class RateLimits:
+    """What each has left. Safe to share among threads."""
+
+    def __init__(self, app: App) -> None:
+        self._clock = app.clock
+        self._limits = (app.settings.api_token_rate, app.settings.api_user_rate)
+        self._lock = threading.Lock()
+        self._left: OrderedDict[str, tuple[float, float]] = OrderedDict()
+
+    def take(self, operator: Operator) -> None:
+        """Count a request that changes something.
+
+        Raises:
+            TooManyRequests: the credential, or its user, has asked too often; nothing was counted.
+        """
+        credential = operator.credential
+        keys = (f"credential {credential.id}" if credential else "", f"user {operator.name}")
+        with self._lock:
+            now = self._clock.monotonic()
+            limits = [(key, rate) for key, rate in zip(keys, self._limits, strict=True) if key and rate]
+            left = {key: (rate, self._of(key, rate, now)) for key, rate in limits}
+            wait = max((60 * (1 - has) / rate for rate, has in left.values()), default=0.0)
+            if wait > 0:
+                seconds = ceil(wait)
+                raise TooManyRequests(
+                    "This asks for too many changes in so short a time.", retry_after_seconds=seconds,
+                    hint=f"Wait {seconds} s, or do many at once: /v1/replays, /v1/cancellations, /v1/purges.",
+                )  # fmt: skip
+            for key, (_, has) in left.items():
+                self._left[key] = (has - 1, now)
+                self._left.move_to_end(key)
+            while len(self._left) > MOST_KEPT:
+                self._left.popitem(last=False)
+
+    def _of(self, key: str, rate: int, now: float) -> float:
+        most = max(rate / BURST, 1.0)
+        has, since = self._left.get(key, (most, now))
+        return min(has + (now - since) * rate / 60, most)

@@ -1,0 +1,1 @@
+"""What every page shares: rendering, template filters, who is signed in, cached pages, forms."""

@@ -1,0 +1,111 @@
+"""Page authentication: the session cookie, and the check that a form was sent by our own page.
+
+Behind TLS the cookie is ``__Host-jobledger``: this host's alone, on TLS alone. On plain HTTP, which is only served on
+this machine, browsers take no such cookie, and it is ``jobledger-session``, without ``Secure``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Annotated
+
+from fastapi import Depends, Request
+from fastapi.concurrency import run_in_threadpool
+from starlette.datastructures import FormData
+from starlette.responses import Response
+
+from admin_api.http.access import count_act
+from admin_api.http.origin import is_own
+from admin_api.http.state import ApiState, api_state_of
+from jobs.errors import Forbidden, JobsError, Unauthenticated
+from jobs.operations.access import sign_in
+from jobs.operations.access.sign_in import PAGE_LASTS, Identity, Opened
+
+MAX_FIELDS = 2000
+"""Source: decision; a page of 500 runs, all of them ticked, with room."""
+
+
+def cookie_name(api_state: ApiState) -> str:
+    return "__Host-jobledger" if api_state.app.settings.api_behind_tls else "jobledger-session"
+
+
+def remember(response: Response, api_state: ApiState, opened: Opened) -> None:
+    """Let the browser keep the session."""
+    response.set_cookie(
+        cookie_name(api_state), opened.secret, max_age=int(PAGE_LASTS.total_seconds()), path="/", httponly=True,
+        samesite="lax", secure=api_state.app.settings.api_behind_tls,
+    )  # fmt: skip
+
+
+def forget(response: Response, api_state: ApiState) -> None:
+    response.delete_cookie(
+        cookie_name(api_state), path="/", httponly=True, samesite="lax", secure=api_state.app.settings.api_behind_tls
+    )  # fmt: skip
+
+
+async def look(request: Request, api_state: ApiState) -> Identity:
+    """Who looks, by the cookie of their browser.
+
+    Raises:
+        Unauthenticated: nobody who is signed in.
+    """
+    secret = request.cookies.get(cookie_name(api_state))
+    if not secret:
+        raise Unauthenticated("Sign in first.")
+    return await run_in_threadpool(sign_in.by_cookie, api_state.app, secret)
+
+
+# Async, for what takes no time is not worth a thread of the pool.
+async def visitor(request: Request) -> Identity:
+    """Who looks, as ``CacheMiddleware`` found out.
+
+    Raises:
+        Unauthenticated: nobody who is signed in.
+    """
+    found: Identity | JobsError = request.state.visitor
+    if isinstance(found, JobsError):
+        raise found
+    return found
+
+
+def is_ours(request: Request) -> bool:
+    """Whether a page of this very origin sent it: what the browser says, which a page of another site cannot forge."""
+    site, origin = request.headers.get("sec-fetch-site"), request.headers.get("origin")
+    if site is not None and site != "same-origin":
+        return False
+    if origin is not None and (origin != "null" or site is None):
+        return is_own(request, origin)
+    return site is not None
+
+
+def from_us(request: Request) -> None:
+    """Stands before every handler that changes something.
+
+    Raises:
+        Forbidden: a page of another site, or no browser, sent it.
+    """
+    if not is_ours(request):
+        raise Forbidden("This did not come from a page of ours.", hint="Programs use the API: /v1, with a token.")
+
+
+async def read_form(request: Request, ours: Annotated[None, Depends(from_us)]) -> AsyncIterator[FormData]:
+    """What a form sent, if it was ours. What is kept is dropped after it: it may have changed."""
+    who = getattr(request.state, "visitor", None)
+    if isinstance(who, Identity):
+        count_act(request, who)
+    try:
+        yield await request.form(max_fields=MAX_FIELDS, max_files=0)
+    finally:
+        api_state_of(request).drop()
+
+
+def local_path(given: str | None) -> str:
+    """Where to go on: an address on this server; the overview, if it is none."""
+    text = given or "/"
+    is_local = text.startswith("/") and text[1:2] not in ("/", "\\") and text.isascii() and text.isprintable()
+    return text if is_local and " " not in text else "/"
+
+
+Visitor = Annotated[Identity, Depends(visitor)]
+# Over before the answer is sent: whoever follows it sees what was done.
+Form = Annotated[FormData, Depends(read_form, scope="function")]

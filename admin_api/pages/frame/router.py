@@ -1,0 +1,12 @@
+"""The router that page handlers are registered on."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter
+
+from admin_api.http.prefix_route import PrefixRoute
+
+
+def page_router() -> APIRouter:
+    """One whose routes the API's description does not name."""
+    return APIRouter(route_class=PrefixRoute, include_in_schema=False)

@@ -1,0 +1,177 @@
+"""Template filters: ages, counts with commas, JSON on lines; control characters are always escaped."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from enum import Enum
+from typing import Any
+from uuid import UUID
+
+from markupsafe import Markup, escape
+
+from jobs.formats.duration import format_duration
+from jobs.formats.escaping import escape_controls, escape_lines
+from jobs.formats.unreadable import stored_of
+from jobs.ledger.records import AttemptRecord, RunRecord
+from jobs.operations.runs.inspect import state_word
+
+SHORT_ID = 8
+TONES = {
+    "succeeded": "good", "active": "good", "finished": "good", "fired": "good", "backfilled": "good", "live": "good",
+    "dead": "bad", "failed": "bad", "broken": "bad", "crashed": "bad", "timed_out": "bad", "out_of_memory": "bad",
+    "gave_up": "bad",
+    "retrying": "warn", "paused": "warn", "interrupted": "warn", "lost": "bad", "abandoned": "warn", "missed": "warn",
+    "held": "warn",
+    "running": "busy",
+}  # fmt: skip
+"""How a word looks: green, red, amber or blue; others are grey."""
+
+
+def tone(word: object) -> str:
+    return TONES.get(str(word), "idle")
+
+
+def plain(value: Any) -> Any:
+    """What a template puts out, made harmless; what is markup already is left alone."""
+    if value is None:
+        return ""
+    if isinstance(value, Markup):
+        return value
+    if isinstance(value, Enum):
+        return escape_controls(str(value.value))
+    return escape_controls(value) if isinstance(value, str) else value
+
+
+def exact(value: object) -> Markup:
+    """A value as a form must send it back: escaped, and otherwise as it is."""
+    return escape(str(value))
+
+
+def short(identifier: object) -> str:
+    return str(identifier)[-SHORT_ID:]
+
+
+def count(number: int) -> str:
+    return f"{number:,}"
+
+
+def span(value: timedelta | float | None) -> str:
+    """``1h30m``, ``250ms``; nothing for none. A number is seconds."""
+    if value is None:
+        return ""
+    seconds = value.total_seconds() if isinstance(value, timedelta) else float(value)
+    if 0 < seconds < 0.001:
+        return "<1ms"
+    return format_duration(timedelta(seconds=_coarse(max(0.0, seconds))))
+
+
+def ago(moment: datetime | None, now: datetime) -> Markup:
+    """``3m ago`` or ``in 5m``, with the moment itself for whoever points at it."""
+    if moment is None or stored_of(moment) is not None:
+        return _unreadable(moment)
+    seconds = (now - moment).total_seconds()
+    text = "now"
+    if abs(seconds) >= 1:
+        text = f"{span(int(abs(seconds)))} ago" if seconds > 0 else f"in {span(int(abs(seconds)))}"
+    iso = _iso(moment)
+    return _time(iso, f"{_to_the_second(iso)} UTC", text)
+
+
+def when(moment: datetime | None) -> str:
+    """To the second, in UTC."""
+    if moment is None or stored_of(moment) is not None:
+        return _unreadable(moment).unescape()
+    return _to_the_second(_iso(moment))
+
+
+def stamp(moment: datetime | None) -> Markup:
+    """The moment itself."""
+    if moment is None or stored_of(moment) is not None:
+        return _unreadable(moment)
+    iso = _iso(moment)
+    return _time(iso, "UTC", _to_the_second(iso))
+
+
+def pretty(value: Any) -> Markup:
+    """JSON on lines; text as it is, its controls shown."""
+    text = value if isinstance(value, str) else json.dumps(jsonable(value), ensure_ascii=False, indent=2)
+    return lines(text)
+
+
+def lines(text: str | None) -> Markup:
+    return escape("\n".join(escape_lines(text or "")))
+
+
+def inline(value: Any) -> str:
+    """A value on one line."""
+    return value if isinstance(value, str) else json.dumps(jsonable(value), ensure_ascii=False)
+
+
+def first_line(text: str | None) -> str:
+    return (text or "").strip().partition("\n")[0]
+
+
+def error_of(row: RunRecord | AttemptRecord | Any) -> str:
+    """``Class: first line of the message``."""
+    if not row.error_type:
+        return ""
+    first = first_line(row.error_message)
+    return f"{row.error_type}: {first}" if first else str(row.error_type)
+
+
+def word_of(run: RunRecord, now: datetime) -> str:
+    return state_word(run, now=now)
+
+
+def jsonable(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {str(name): jsonable(inner) for name, inner in value.items()}
+    if isinstance(value, (list, tuple, set, frozenset)):
+        return [jsonable(inner) for inner in value]
+    if isinstance(value, datetime):
+        return _iso(value)
+    if isinstance(value, timedelta):
+        return format_duration(value)
+    if isinstance(value, (UUID, Enum)):
+        return str(value)
+    return value if value is None or isinstance(value, (bool, int, float, str)) else str(value)
+
+
+def _time(iso: str, title: str, text: str) -> Markup:
+    """A moment, as ``_iso`` writes it. ``title`` and ``text`` are of our own writing: a page has a hundred, and to
+    escape them takes longer than they take to write."""
+    return Markup(f'<time datetime="{iso}" title="{title}">{text}</time>')  # noqa: S704
+
+
+def _unreadable(moment: datetime | None) -> Markup:
+    """Nothing for none; for a stand-in, what is stored in the ledger."""
+    return Markup("") if moment is None else escape(f"unreadable: {escape_controls(stored_of(moment) or '')}")
+
+
+def _iso(moment: datetime) -> str:
+    return f"{moment.astimezone(UTC).isoformat(timespec='milliseconds')[:-6]}Z"
+
+
+def _to_the_second(iso: str) -> str:
+    """``2026-01-31 09:00:00``, of what ``_iso`` writes."""
+    return f"{iso[:10]} {iso[11:19]}"
+
+
+def _coarse(seconds: float) -> float:
+    """Two units until 10 of the larger, as in 1h30m; then the larger alone."""
+    for size, smaller in ((86400, 3600), (3600, 60), (60, 1)):
+        if seconds >= 10 * size:
+            return seconds // size * size
+        if seconds >= size:
+            return seconds // smaller * smaller
+    return seconds if seconds < 10 else float(int(seconds))
+
+
+FILTERS = {
+    "tone": tone, "exact": exact, "short": short, "count": count, "span": span, "when": when, "stamp": stamp,
+    "pretty": pretty, "lines": lines, "inline": inline, "error_of": error_of, "first_line": first_line,
+    "shell": shlex.quote,
+}  # fmt: skip

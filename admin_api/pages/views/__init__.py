@@ -1,0 +1,1 @@
+"""One module a page: it asks one service and renders the answer."""

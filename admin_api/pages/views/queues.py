@@ -1,0 +1,67 @@
+"""Queues: what waits in each, and pausing them."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from fastapi import HTTPException, Request
+from fastapi.responses import RedirectResponse, Response
+
+from admin_api.http.state import CurrentState, Ledger
+from admin_api.pages.frame.cacheable import cacheable
+from admin_api.pages.frame.page_auth import Form, Visitor, local_path
+from admin_api.pages.frame.render import page
+from admin_api.pages.frame.router import page_router
+from admin_api.pages.frame.run_query import term
+from jobs.formats.duration import parse_duration
+from jobs.operations.control import pause as pausing
+
+router = page_router()
+MOST = 200
+
+
+@router.get("/queues")
+@cacheable
+def show_queues(request: Request, api_state: CurrentState, visitor: Visitor, after: str = "") -> Response:
+    found = [one for one in api_state.reports.queues(visitor.operator) if one.name > after][:MOST]
+    return page(
+        request,
+        "queues.html",
+        identity=visitor,
+        queues=[(one, term("queue", one.name)) for one in found],
+        following=found[-1].name if len(found) == MOST else None,
+    )
+
+
+@router.get("/pauses/new")
+def ask_pause(request: Request, app: Ledger, visitor: Visitor, what: str, name: str, verb: str = "pause") -> Response:
+    """Asks for a reason, and until when."""
+    _check(what, verb)
+    back = "/queues" if what == "queue" else "/kinds"
+    return page(request, "pause.html", identity=visitor, what=what, name=name, verb=verb, back=back, refreshes=False)
+
+
+@router.post("/pauses")
+def pause_or_resume(app: Ledger, visitor: Visitor, form: Form) -> Response:
+    what, name, verb = str(form.get("what")), str(form.get("name")), str(form.get("verb"))
+    _check(what, verb)
+    reason = str(form.get("reason", "")).strip() or None
+    if verb == "pause":
+        pausing.pause(app, visitor.operator, what, name, reason=reason, span=_span(str(form.get("for", "")).strip()))
+    else:
+        pausing.resume(app, visitor.operator, what, name, reason=reason)
+    return RedirectResponse(local_path(str(form.get("back", "/queues"))), 303)
+
+
+def _check(what: str, verb: str) -> None:
+    if what not in ("queue", "kind") or verb not in ("pause", "resume"):
+        raise HTTPException(404)
+
+
+def _span(text: str) -> timedelta | None:
+    if not text:
+        return None
+    try:
+        return parse_duration(text)
+    except ValueError as error:
+        raise HTTPException(422, f"{error}.") from None

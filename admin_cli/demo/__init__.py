@@ -1,0 +1,1 @@
+"""`jobledger demo`: the whole product on real files."""

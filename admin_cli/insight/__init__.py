@@ -1,0 +1,1 @@
+"""Commands about the whole platform: status, queues, kinds, workers, audit, check."""

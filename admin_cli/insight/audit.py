@@ -1,0 +1,130 @@
+"""`jobs audit`: who did what."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID
+
+import click
+
+from admin_cli.program.actor import this_operator
+from admin_cli.program.app import open_app
+from admin_cli.program.options import Globals, pass_globals
+from admin_cli.program.prompt import confirm
+from admin_cli.runs.bulk import say_progress, show_report, stopping_between_batches
+from admin_cli.terminal.columns import Column
+from admin_cli.terminal.output import Output, output_options, record_options
+from admin_cli.terminal.record import Block
+
+COLUMNS = (
+    Column("id", is_id=True),
+    Column("started_at", heading="WHEN"),
+    Column("actor", gives=1),
+    Column("verb"),
+    Column("target", gives=3, min_width=16),
+    Column("done"),
+    Column("skipped", gives=4),
+    Column("state", gives=5),
+    Column("reason", gives=2),
+    Column("undone_by", is_id=True, is_wide=True),
+    Column("undoes", is_id=True, is_wide=True),
+    Column("selector", is_wide=True),
+)
+
+ENTRY_COLUMNS = (
+    Column("id", lambda note: note.run_id, is_id=True),
+    Column("before", lambda note: (note.before or {}).get("state")),
+    Column("after", lambda note: (note.after or {}).get("state")),
+    Column("new", lambda note: note.new_run_id, is_id=True),
+    Column("skipped", gives=1),
+)
+
+
+@click.group("audit")
+def audit() -> None:
+    """What operators did: who, when, to which runs, why.
+
+    \b
+    Example:
+      jobledger audit list
+    """
+
+
+@audit.command("list")
+@click.option("-n", "--limit", type=click.IntRange(1, 1000), default=50, show_default=True, help="Actions a page.")
+@click.option("--cursor", metavar="TEXT", help="Go on where a page ended.")
+@output_options(COLUMNS)
+@pass_globals
+def list_actions(options: Globals, out: Output, limit: int, cursor: str | None) -> None:
+    """List actions, the latest first.
+
+    \b
+    Example:
+      jobledger audit list --columns actor,verb,target,reason
+    """
+    from jobs.operations.audit import actions as auditing
+
+    try:
+        before = UUID(cursor) if cursor else None
+    except ValueError:
+        raise click.UsageError(f"{cursor!r} is no cursor.") from None
+    rows = auditing.list_actions(open_app(options), this_operator(), before=before, limit=limit + 1)
+    more = str(rows[limit - 1]["id"]) if len(rows) > limit else None
+    out.rows(rows[:limit], next_cursor=more, as_json=lambda row: row, empty="nobody has done anything")
+
+
+@audit.command("show")
+@click.argument("action", metavar="ACTION")
+@click.option("-n", "--limit", type=click.IntRange(1, 100_000), default=100, show_default=True, help="Runs shown.")
+@record_options()
+@pass_globals
+def show_action(options: Globals, out: Output, action: str, limit: int) -> None:
+    """Show an action, and each run before and after it.
+
+    \b
+    Example:
+      jobledger audit show 110f1ec2
+    """
+    from jobs.operations.audit import actions as auditing
+
+    found, notes = auditing.find_action(open_app(options), this_operator(), action, limit=limit)
+    out.record(
+        [
+            Block(
+                pairs=[(name.replace("_", " "), _plain(value)) for name, value in found.items() if value is not None]
+            ),
+            Block("Runs", columns=ENTRY_COLUMNS, rows=notes),
+        ],
+        data={**found, "runs": notes},
+    )
+
+
+@audit.command("undo")
+@click.argument("action", metavar="ACTION")
+@click.option("--reason", metavar="TEXT", help="Why; kept in the audit.")
+@click.option("-y", "--yes", is_flag=True, help="Do not ask.")
+@record_options()
+@pass_globals
+def undo_action(options: Globals, out: Output, action: str, reason: str | None, yes: bool) -> None:
+    """Take an action back, where its runs are as it left them.
+
+    The others are listed, and left as they are. An undo that was stopped goes on when it is asked for again.
+
+    \b
+    Example:
+      jobledger audit undo 110f1ec2 --yes
+    """
+    from jobs.operations.bulk.undo import plan_undo, undo
+
+    app, operator = open_app(options), this_operator()
+    found = plan_undo(app, operator, action)
+    confirm(
+        found["done"], f"undo the {found['verb']} of", yes=yes, noun="run" if found["target"] == "runs" else "queue"
+    )
+    with stopping_between_batches() as is_stopped:
+        report = undo(app, operator, found, reason=reason, is_stopped=is_stopped, progress=say_progress)
+    show_report(out, report, again="The same command goes on.")
+
+
+def _plain(value: Any) -> Any:
+    return str(value) if isinstance(value, UUID) else value

@@ -1,0 +1,119 @@
+"""`jobs check`: one probe for containers and people; exit 0 when all is well, 6 when it is not."""
+
+from __future__ import annotations
+
+import http.client
+import json
+from typing import Any
+
+import click
+
+from admin_cli.program.app import open_app, read_settings
+from admin_cli.program.exits import CommandFailed, Exit
+from admin_cli.program.options import Globals, pass_globals
+from admin_cli.terminal import streams
+from jobs.app import App
+from jobs.formats.escaping import one_line
+
+SECONDS = 5.0
+"""How long an endpoint may take. Source: decision; above its own time limit for the ledger."""
+
+
+@click.command("check")
+@click.option("--worker", "asks_worker", is_flag=True, help="The worker at JOBS_METRICS_PORT is alive.")
+@click.option("--scheduler", "asks_scheduler", is_flag=True, help="The scheduler at JOBS_LEDGER_METRICS_PORT is alive.")
+@click.option("--ready", is_flag=True, help="With these: it does its work too (progress, database, index).")
+@click.option("--database", "asks_database", is_flag=True, help="The ledger answers, with this release's tables.")
+@pass_globals
+def check(options: Globals, asks_worker: bool, asks_scheduler: bool, ready: bool, asks_database: bool) -> None:
+    """Say whether all is well: exit 0, or 6; 5 when a service is down.
+
+    Without options each part is tried as a worker uses it: a run is recorded and undone, a notification is sent and
+    heard, the ready index takes and gives an entry of its own, the clocks are compared, and live workers are asked
+    whether they get their work done. Kinds whose runs died lately because their arguments do not fit are warned of;
+    that is no failure.
+
+    \b
+    Example:
+      jobledger check --worker --ready
+    """
+    if ready and not (asks_worker or asks_scheduler):
+        raise click.UsageError("--ready goes with --worker or --scheduler.")
+    settings = read_settings(options)
+    path = "/readyz" if ready else "/healthz"
+    if asks_worker:
+        _ask("worker", settings.metrics_host, settings.metrics_port, path, "JOBS_METRICS_PORT")
+    if asks_scheduler:
+        port = settings.ledger_metrics_port
+        _ask("scheduler", settings.metrics_host, port, path, "JOBS_LEDGER_METRICS_PORT")
+    if asks_database or not (asks_worker or asks_scheduler):
+        from jobs.operations.insight.probe import probe
+
+        app = open_app(options)
+        try:
+            if asks_database:
+                streams.say(f"database: well ({app.database.shown})")
+                _warn_of_misfits(app)
+                return
+            for part, says in probe(app):
+                streams.say(f"{part}: {says}")
+            _warn_of_misfits(app)
+            failing = _failing(app)
+        finally:
+            app.close()
+        if failing:
+            raise CommandFailed(f"workers: {'; '.join(failing)}", exit_code=Exit.UNHEALTHY)
+
+
+def _failing(app: App) -> list[str]:
+    """Live worker processes that fail at their work again and again, as they say themselves."""
+    from admin_cli.program.actor import this_operator
+    from jobs.operations.control.workers import list_workers
+
+    live = list_workers(app, this_operator())
+    return [one_line(f"{one.name}: {one.problem}") for one in live if one.problem]
+
+
+def _warn_of_misfits(app: App) -> None:
+    """A warning, and no failure: the ledger is well, and an application's release is not."""
+    from jobs.ledger.queries.misfit_kinds import kinds_that_misfit
+
+    with app.database.read() as connection:
+        found = kinds_that_misfit(connection)
+    for kind, number in found.items():
+        runs = "1 run" if number == 1 else f"{number:,} runs"
+        streams.say(
+            f"warning: {runs} of {kind} died since yesterday as bad_arguments: a field was renamed or changed without"
+            f" version= and upcast. See them: jobledger dlq list --kind {kind} --cause bad_arguments"
+        )
+
+
+def _ask(what: str, host: str, port: int | None, path: str, variable: str) -> None:
+    if not port:
+        raise click.UsageError(f"The {what} can be asked where it serves its health: set {variable}.")
+    connection = http.client.HTTPConnection(_reachable(host), port, timeout=SECONDS)
+    try:
+        connection.request("GET", path)
+        answer = connection.getresponse()
+        status, body = answer.status, answer.read(65536)
+    except (OSError, http.client.HTTPException) as error:
+        reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
+        raise CommandFailed(f"{what}: does not answer at {host}:{port}: {reason}.", exit_code=Exit.UNHEALTHY) from error
+    finally:
+        connection.close()
+    if status != http.client.OK:
+        raise CommandFailed(f"{what}: {_problems(body) or f'answers {status}'}.", exit_code=Exit.UNHEALTHY)
+    streams.say(f"{what}: well")
+
+
+def _reachable(host: str) -> str:
+    """Where to ask what listens everywhere."""
+    return {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}.get(host, host)  # noqa: S104
+
+
+def _problems(body: bytes) -> str:
+    try:
+        told: dict[str, Any] = json.loads(body)
+        return "; ".join(one_line(f"{one['what']}: {one['why']}").rstrip(".") for one in told.get("problems", ()))
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return ""

@@ -1,0 +1,180 @@
+"""`jobs queues`, and the pausing of kinds."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from admin_cli.insight.status import QUEUE_COLUMNS
+from admin_cli.program.actor import this_operator
+from admin_cli.program.app import open_app
+from admin_cli.program.options import DURATION, Globals, pass_globals
+from admin_cli.runs.run_columns import fields_of
+from admin_cli.runs.selector_options import complete_kinds, complete_queues
+from admin_cli.terminal import streams
+from admin_cli.terminal.cells import aged
+from admin_cli.terminal.output import Output, output_options, record_options
+from admin_cli.terminal.record import Block
+from jobs.formats.escaping import escape_controls
+
+if TYPE_CHECKING:
+    from jobs.ledger.operators.queues import PauseRecord
+
+R = TypeVar("R")
+
+
+@click.group("queues")
+def queues() -> None:
+    """Queues: what waits in them, and pausing them.
+
+    \b
+    Example:
+      jobledger queues pause mail --for 1h --reason "provider is down"
+    """
+
+
+@queues.command("list")
+@output_options(QUEUE_COLUMNS)
+@pass_globals
+def list_queues(options: Globals, out: Output) -> None:
+    """List the queues that hold runs, or are paused.
+
+    \b
+    Example:
+      jobledger queues list
+    """
+    from jobs.operations.runs.inspect import status
+
+    seen = status(open_app(options), this_operator())
+    out.rows(seen.shown_queues, as_json=fields_of, empty="no queue has a run that is not over")
+
+
+@queues.command("show")
+@click.argument("name", metavar="QUEUE", shell_complete=complete_queues)
+@record_options()
+@pass_globals
+def show_queue(options: Globals, out: Output, name: str) -> None:
+    """Show a queue: what waits, who serves it, whether it is paused.
+
+    \b
+    Example:
+      jobledger queues show mail
+    """
+    from jobs.operations.insight.queues import look_at
+
+    seen = look_at(open_app(options), this_operator(), name)
+    count, pause = seen.count, seen.pause
+    pairs: list[tuple[str, object]] = [("queue", name)]
+    if count is not None:
+        pairs += [(one.name, one.of(count)) for one in QUEUE_COLUMNS[1:7]]
+    pairs += [
+        ("workers", ", ".join(seen.workers) or "none serves it"),
+        ("kinds", ", ".join(seen.kinds) or None),
+    ]
+    out.record(
+        [Block(pairs=pairs), Block("Paused", pairs=pause_pairs(pause))],
+        data={"queue": name, "runs": count, "workers": seen.workers, "kinds": seen.kinds, "pause": pause},
+    )
+
+
+def pause_pairs(pause: PauseRecord | None) -> list[tuple[str, object]]:
+    """A pause as a part of a page; empty for none."""
+    if pause is None:
+        return []
+    return [
+        ("by", pause.paused_by),
+        ("since", pause.paused_at),
+        ("until", pause.paused_until or "it is resumed"),
+        ("reason", pause.pause_reason),
+    ]
+
+
+def _pause_options(command: Callable[..., R]) -> Callable[..., R]:
+    for option in (
+        click.option("--new", "is_new", is_flag=True, help="Also if nothing is known by this name."),
+        click.option("--for", "span", type=DURATION, metavar="DURATION", help="Resume by itself after this long."),
+        click.option("--reason", metavar="TEXT", help="Why; kept in the audit, and shown by why."),
+    ):
+        command = option(command)
+    return command
+
+
+@queues.command("pause")
+@click.argument("name", metavar="QUEUE", shell_complete=complete_queues)
+@_pause_options
+@pass_globals
+def pause_queue(options: Globals, /, name: str, **how: Any) -> None:
+    """Pause a queue: nothing of it is started; what runs goes on.
+
+    \b
+    Example:
+      jobledger queues pause mail --for 1h --reason "provider is down"
+    """
+    pause(options, "queue", name, **how)
+
+
+@queues.command("resume")
+@click.argument("name", metavar="QUEUE", shell_complete=complete_queues)
+@click.option("--reason", metavar="TEXT", help="Why; kept in the audit.")
+@pass_globals
+def resume_queue(options: Globals, name: str, reason: str | None) -> None:
+    """Resume a paused queue.
+
+    \b
+    Example:
+      jobledger queues resume mail
+    """
+    resume(options, "queue", name, reason=reason)
+
+
+@click.command("pause")
+@click.argument("name", metavar="KIND", shell_complete=complete_kinds)
+@_pause_options
+@pass_globals
+def pause_kind(options: Globals, /, name: str, **how: Any) -> None:
+    """Pause a kind: no run of it is started; what runs goes on.
+
+    \b
+    Example:
+      jobledger kinds pause SendInvoice --reason "wrong template"
+    """
+    pause(options, "kind", name, **how)
+
+
+@click.command("resume")
+@click.argument("name", metavar="KIND", shell_complete=complete_kinds)
+@click.option("--reason", metavar="TEXT", help="Why; kept in the audit.")
+@pass_globals
+def resume_kind(options: Globals, name: str, reason: str | None) -> None:
+    """Resume a paused kind.
+
+    \b
+    Example:
+      jobledger kinds resume SendInvoice
+    """
+    resume(options, "kind", name, reason=reason)
+
+
+def pause(options: Globals, what: str, name: str, *, reason: str | None, span: timedelta | None, is_new: bool) -> None:
+    from jobs.operations.control import pause as pausing
+
+    app = open_app(options)
+    done = pausing.pause(app, this_operator(), what, name, reason=reason, span=span, is_new=is_new)
+    until = f" until {done['paused_until'][:16].replace('T', ' ')} UTC" if done["paused_until"] else ""
+    streams.say(escape_controls(f"{what} {name} is paused{until}; what runs goes on."))
+
+
+def resume(options: Globals, what: str, name: str, *, reason: str | None) -> None:
+    from datetime import datetime
+
+    from jobs.operations.control import pause as pausing
+
+    app = open_app(options)
+    before = pausing.resume(app, this_operator(), what, name, reason=reason)
+    since = aged(datetime.fromisoformat(before["paused_at"]), now=app.clock.now())
+    streams.say(
+        escape_controls(f"{what} {name} is resumed; it was paused {since} by {before['paused_by'] or 'somebody'}.")
+    )

@@ -1,0 +1,104 @@
+"""`jobs workers`: the processes that perform runs."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import click
+
+from admin_cli.insight.status import WORKER_COLUMNS
+from admin_cli.program.actor import this_operator
+from admin_cli.program.app import open_app
+from admin_cli.program.options import DURATION, Globals, pass_globals
+from admin_cli.program.prompt import confirm
+from admin_cli.runs.run_columns import fields_of
+from admin_cli.runs.selector_options import complete_workers
+from admin_cli.terminal import streams
+from admin_cli.terminal.output import Output, output_options, record_options
+from admin_cli.terminal.record import Block
+from jobs.formats.escaping import escape_controls
+
+
+@click.group("workers")
+def workers() -> None:
+    """Worker processes: who is live, and stopping one.
+
+    \b
+    Example:
+      jobledger workers list
+    """
+
+
+@workers.command("list")
+@click.option("--within", type=DURATION, default="1m", show_default=True, help="Seen within this span.")
+@output_options(WORKER_COLUMNS)
+@pass_globals
+def list_workers(options: Globals, out: Output, within: timedelta) -> None:
+    """List live worker processes, the latest first.
+
+    \b
+    Example:
+      jobledger workers list -o wide
+    """
+    from jobs.operations.control import workers
+
+    found = workers.list_workers(open_app(options), this_operator(), within=within)
+    out.rows(found, as_json=fields_of, empty="no worker is live")
+
+
+@workers.command("show")
+@click.argument("name", metavar="WORKER", shell_complete=complete_workers)
+@record_options()
+@pass_globals
+def show_worker(options: Globals, out: Output, name: str) -> None:
+    """Show a worker process.
+
+    \b
+    Example:
+      jobledger workers show desk/4711/0
+    """
+    from jobs.operations.control import workers
+
+    worker = workers.find_worker(open_app(options), this_operator(), name)
+    fields = fields_of(worker)
+    shown = {**fields, "queues": ", ".join(worker.queues), "kinds": ", ".join(worker.kinds)}
+    out.record([Block(pairs=[(key.replace("_", " "), value) for key, value in shown.items()])], data=fields)
+
+
+@workers.command("stop")
+@click.argument("name", metavar="[WORKER]", required=False, shell_complete=complete_workers)
+@click.option(
+    "--rolling", is_flag=True, help="Replace the processes of its supervisor one by one; of all without WORKER."
+)
+@click.option("--reason", metavar="TEXT", help="Why; kept in the audit.")
+@click.option("-y", "--yes", is_flag=True, help="Do not ask.")
+@pass_globals
+def stop_worker(options: Globals, name: str | None, rolling: bool, reason: str | None, yes: bool) -> None:
+    """Let a worker process finish what it has, and replace it.
+
+    It claims nothing more, ends, and its supervisor starts another. With --rolling, every process of its
+    supervisor is replaced by one with the code of now, one after another, as on SIGHUP: WORKER is then a process,
+    or its supervisor (HOST/PID). They hear of it at their next heartbeat, within 10s, whichever machine asks.
+
+    \b
+    Examples:
+      jobledger workers stop desk/4711/0 --reason "leaks memory"
+      jobledger workers stop --rolling --yes
+    """
+    from jobs.operations.control import workers
+
+    app, operator = open_app(options), this_operator()
+    if rolling:
+        whose = workers.supervised_by(app, operator, name)
+        count = sum(map(len, whose.values()))
+        confirm(count, "replace, one by one,", yes=yes, noun="worker process", plural="worker processes")
+        told = workers.roll_workers(app, operator, list(whose), reason=reason)
+        several = "process was" if told == 1 else "processes were"
+        streams.say(escape_controls(f"{told} worker {several} told: {', '.join(whose)} will replace them one by one."))
+        return
+    if name is None:
+        raise click.UsageError("Name a WORKER, or say --rolling.")
+    found = workers.find_worker(app, operator, name)
+    confirm(1, "stop", yes=yes, noun=f"worker process, {found.name}")
+    worker = workers.stop_worker(app, operator, found.name, reason=reason)
+    streams.say(escape_controls(f"worker {worker.name} was asked to stop."))

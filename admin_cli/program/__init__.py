@@ -1,0 +1,1 @@
+"""What every command shares: options, exit codes, error reports, prompts, and opening the App."""

@@ -1,0 +1,52 @@
+"""A hint at first use: `jobs` is a word of the shell itself until ``shell-init`` has run."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+from admin_cli.program.names import SHELL_INIT_VARIABLE
+from admin_cli.terminal import streams
+
+LINES = {
+    "bash": 'add  eval "$(jobledger shell-init bash)"  to ~/.bashrc',
+    "zsh": 'add  eval "$(jobledger shell-init zsh)"  to ~/.zshrc',
+    "fish": "add  jobledger shell-init fish | source  to ~/.config/fish/config.fish",
+}
+"""By shell: how to load the function. ``shell-init``'s help says the same."""
+
+SILENT = frozenset({"shell-init", "completion"})
+"""Commands that already are the answer."""
+
+
+def hint_once(args: list[str]) -> None:
+    """Say how to type ``jobs WORD``, on a terminal, once for each user; never fails, never repeats.
+
+    A home that cannot be written gets no hint at all, for it could not be remembered.
+    """
+    environment = os.environ
+    shell = Path(environment.get("SHELL", "")).name
+    if shell not in LINES or environment.get(SHELL_INIT_VARIABLE) or SILENT.intersection(args):
+        return
+    if not (streams.is_terminal(sys.stdin) and streams.is_terminal(sys.stderr)):
+        return
+    if _is_first(_marker(environment)):
+        streams.say(f"hint: to type `jobs list` for `jobledger list`, {LINES[shell]}  (said once)")
+
+
+def _marker(environment: Mapping[str, str]) -> Path:
+    state = environment.get("XDG_STATE_HOME", "")
+    # The XDG specification: a relative path is invalid and ignored.
+    folder = Path(state) if state.startswith("/") else Path(environment.get("HOME", "/")) / ".local/state"
+    return folder / "jobledger" / "shell-init-hint"
+
+
+def _is_first(marker: Path) -> bool:
+    try:
+        marker.parent.mkdir(parents=True, exist_ok=True)
+        marker.touch(exist_ok=False)
+    except OSError:
+        return False
+    return True

@@ -1,0 +1,1 @@
+"""Commands about runs: list, show, why, enqueue, and actions on many."""

@@ -1,0 +1,248 @@
+"""`jobs replay`, `cancel`, `purge` and `restore`: the same options, the same question, the same answer."""
+
+from __future__ import annotations
+
+import functools
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from types import FrameType
+from typing import TYPE_CHECKING, Any, TypeVar
+from uuid import UUID
+
+import click
+
+from admin_cli.program.actor import this_operator
+from admin_cli.program.exits import CommandFailed, Exit
+from admin_cli.program.names import command_line
+from admin_cli.program.prompt import confirm
+from admin_cli.runs.run_columns import RUN_COLUMNS, run_json
+from admin_cli.terminal import streams
+from admin_cli.terminal.cells import short_id
+from admin_cli.terminal.columns import Column
+from admin_cli.terminal.output import Output
+from admin_cli.terminal.record import Block
+
+if TYPE_CHECKING:
+    from jobs.app import App
+    from jobs.operations.bulk.action import ActionPlan
+    from jobs.operations.bulk.batches import Act, Report
+    from jobs.operations.bulk.dry_run import DryRun
+    from jobs.operations.runs.selector import SelectorInput
+
+R = TypeVar("R")
+GROUP_COLUMNS = (
+    Column("kind", lambda row: row[0], gives=1),
+    Column("state", lambda row: row[1]),
+    Column("count", lambda row: row[2]),
+)
+SKIPPED_COLUMNS = (
+    Column("id", lambda row: row[0], is_id=True),
+    Column("why", lambda row: row[1], gives=1),
+)
+NEW_COLUMNS = (
+    Column("id", lambda row: row[1], is_id=True),
+    Column("replays", lambda row: row[0], is_id=True),
+)
+CHANGE_COLUMNS = (
+    Column("what", lambda row: row[0]),
+    Column("from", lambda row: row[1], gives=1, min_width=8),
+    Column("to", lambda row: row[2], gives=2, min_width=8),
+)
+DONE = {
+    "replay": "replayed",
+    "cancel": "cancelled",
+    "purge": "purged",
+    "restore": "restored",
+    "erase": "erased",
+    "undo": "undone",
+}
+
+_OPTIONS: tuple[Callable[[Any], Any], ...] = (
+    click.option("--all", "is_all", is_flag=True, help="Everything: said aloud, where nothing narrows."),
+    click.option("-n", "--limit", type=click.IntRange(1), metavar="N", help="At most N runs, the oldest."),
+    click.option("--dry-run", is_flag=True, help="Count and show, change nothing."),
+    click.option("-y", "--yes", is_flag=True, help="Do not ask."),
+    click.option("--expect", type=click.IntRange(0), metavar="N", help="Refuse unless exactly N runs match."),
+    click.option("--rate", metavar="N/s", help="At most N runs a second: 50/s."),
+    click.option("--reason", metavar="TEXT", help="Why; kept in the audit."),
+    click.option("--resume", metavar="ACTION", help="Go on with an action that was stopped (same options)."),
+)
+_FIELDS = ("is_all", "limit", "dry_run", "yes", "expect", "rate", "reason", "resume")
+
+
+def bulk_options(command: Callable[..., R]) -> Callable[..., R]:
+    """Give a command the options of bulk actions, handed on as one mapping, ``how``."""
+
+    @functools.wraps(command)
+    def with_bulk(*args: Any, **kwargs: Any) -> R:
+        kwargs["how"] = {name: kwargs.pop(name) for name in _FIELDS}
+        return command(*args, **kwargs)
+
+    decorated: Callable[..., R] = with_bulk
+    for option in reversed(_OPTIONS):
+        decorated = option(decorated)
+    return decorated
+
+
+def act_on(
+    app: App,
+    out: Output,
+    act: Act,
+    asked: SelectorInput,
+    how: dict[str, Any],
+    *,
+    check: Callable[[ActionPlan], None] = lambda plan: None,
+) -> None:
+    """Plan, ask, do, and say what was done; exit 4 where runs were skipped."""
+    from jobs.operations.audit.entry import check_reason
+    from jobs.operations.bulk import action
+    from jobs.operations.bulk.dry_run import dry_run_of
+    from jobs.operations.runs.selector import make_selector
+
+    operator = this_operator()
+    rate = read_rate(how["rate"])
+    asked = replace(asked, is_all=how["is_all"], limit=how["limit"])
+    plan = action.plan(app, operator, act, make_selector(app, asked))
+    check(plan)
+    if how["dry_run"]:
+        _show_plan(out, plan, dry_run_of(app, operator, act, plan))
+        return
+    check_reason(app, how["reason"])
+    resumed = _action(app, how["resume"])
+    if how["expect"] is None or how["expect"] == plan.count:
+        confirm(plan.count, act.verb, yes=how["yes"])
+    with stopping_between_batches() as is_stopped:
+        report = action.carry_out(
+            app,
+            operator,
+            act,
+            plan,
+            reason=how["reason"],
+            expect=how["expect"],
+            rate=rate,
+            is_stopped=is_stopped,
+            progress=say_progress,
+            resume=resumed,
+        )
+    show_report(out, report)
+
+
+def show_report(out: Output, report: Report, *, again: str | None = None) -> None:
+    """Say what was done, and end with exit 4 where runs were skipped, 130 where it was stopped.
+
+    ``again`` is how to go on then; the command with ``--resume`` unless said.
+    """
+    what = f"{report.done:,} of {report.expected:,} {'run' if report.expected == 1 else 'runs'} {DONE[report.verb]}"
+    pairs: list[tuple[str, object]] = [("done", what)]
+    if report.done or report.skipped:
+        pairs.append(("action", short_id(report.action_id)))
+    out.record(
+        [
+            Block(pairs=[*pairs, *([("skipped", report.skipped)] if report.skipped else [])]),
+            Block("New runs", columns=NEW_COLUMNS, rows=report.new_runs),
+            Block("Skipped", columns=SKIPPED_COLUMNS, rows=report.some_skipped),
+        ],
+        data={
+            "action": report.action_id,
+            "verb": report.verb,
+            "matched": report.expected,
+            "done": report.done,
+            "skipped": report.skipped,
+            "interrupted": report.is_interrupted,
+            "skipped_runs": [{"id": run_id, "why": why} for run_id, why in report.some_skipped],
+            "new_runs": [{"id": new, "replays": old} for old, new in report.new_runs],
+        },
+    )
+    if report.is_interrupted:
+        raise CommandFailed(
+            f"stopped after {report.done + report.skipped:,} of {report.expected:,} runs.",
+            exit_code=Exit.INTERRUPTED,
+            hint=again or f"The same command with --resume {short_id(report.action_id)} goes on.",
+        )
+    if report.skipped:
+        raise CommandFailed(
+            f"{report.skipped:,} {'run was' if report.skipped == 1 else 'runs were'} skipped.",
+            exit_code=Exit.CONFLICT,
+            hint=f"All of them: {command_line(f'audit show {short_id(report.action_id)}')}.",
+        )
+
+
+def read_rate(text: str | None) -> float | None:
+    """``50/s``, ``50``, ``600/m`` as runs a second."""
+    if text is None:
+        return None
+    number, _, unit = text.partition("/")
+    try:
+        rate = float(number) / {"": 1, "s": 1, "m": 60, "h": 3600}[unit]
+    except (ValueError, KeyError):
+        rate = 0.0
+    if not 0 < rate < 1e9:
+        raise click.UsageError(f"--rate: {text!r} is no rate: write 50/s or 600/m.")
+    return rate
+
+
+def _show_plan(out: Output, plan: ActionPlan, found: DryRun) -> None:
+    runs = f"{plan.count:,} {'run' if plan.count == 1 else 'runs'}"
+    left = f"{plan.count - found.skipped:,} of {runs} and skip {found.skipped:,}" if found.skipped else runs
+    would = f"would {plan.verb} {left}; nothing was changed"
+    out.record(
+        [
+            Block(pairs=[("dry run", would)]),
+            Block("By kind", columns=GROUP_COLUMNS, rows=plan.groups),
+            Block("The oldest", columns=RUN_COLUMNS[:7], rows=plan.sample),
+            Block(
+                f"Would change, of {short_id(found.example)}" if found.example else "",
+                columns=CHANGE_COLUMNS,
+                rows=found.changes,
+            ),
+            Block("Would be skipped", columns=SKIPPED_COLUMNS, rows=found.some_skipped),
+        ],
+        data={
+            "verb": plan.verb,
+            "matched": plan.count,
+            "groups": [{"kind": kind, "state": state, "count": count} for kind, state, count in plan.groups],
+            "sample": [run_json(run) for run in plan.sample],
+            "skipped": found.skipped,
+            "skipped_runs": [{"id": run_id, "why": why} for run_id, why in found.some_skipped],
+            "example": found.example,
+            "changes": [{"what": what, "from": old, "to": new} for what, old, new in found.changes],
+            "dry_run": True,
+        },
+    )
+
+
+def _action(app: App, text: str | None) -> UUID | None:
+    if text is None:
+        return None
+    from jobs.operations.audit.actions import find_action
+
+    action, _ = find_action(app, this_operator(), text, limit=1)
+    found = action["id"]
+    assert isinstance(found, UUID)
+    return found
+
+
+def say_progress(report: Report) -> None:
+    """How far it is, where it takes more than a moment."""
+    if report.expected > 1000:
+        streams.say(f"{report.done + report.skipped:,} of {report.expected:,}")
+
+
+@contextmanager
+def stopping_between_batches() -> Iterator[Callable[[], bool]]:
+    """The first Ctrl-C lets the batch end; the second does not wait."""
+    stopped: list[int] = []
+
+    def hear(signum: int, frame: FrameType | None) -> None:
+        if stopped:
+            raise KeyboardInterrupt
+        stopped.append(signum)
+        streams.say("stopping after this batch; once more to stop at once")
+
+    before = signal.signal(signal.SIGINT, hear)
+    try:
+        yield lambda: bool(stopped)
+    finally:
+        signal.signal(signal.SIGINT, before)

@@ -1,0 +1,99 @@
+"""`jobs enqueue`: record a run from the command line."""
+
+from __future__ import annotations
+
+import json
+from datetime import timedelta
+from typing import Any, TextIO
+
+import click
+
+from admin_cli.program.actor import this_operator
+from admin_cli.program.app import open_app
+from admin_cli.program.options import DURATION, IMPORT, Globals, pass_globals
+from admin_cli.terminal import streams
+
+
+@click.command("enqueue")
+@click.argument("kind")
+@click.option("-a", "--argument", "pairs", metavar="NAME=VALUE", multiple=True, help="An argument of the job.")
+@click.option("--args", "file", type=click.File("r"), help="All arguments: a JSON object in a file, or - for stdin.")
+@click.option("--queue", help="Instead of the job's.")
+@click.option("--priority", type=int, help="Instead of the job's; smaller first.")
+@click.option("--key", help="No second run while a run has this key.")
+@click.option("--in", "delay", type=DURATION, metavar="DURATION", help="Not before this long from now.")
+@click.option("--tag", "tags", multiple=True, help="A word to find the run by.")
+@click.option("--reason", metavar="TEXT", help="Why; kept in the audit.")
+@IMPORT
+@pass_globals
+def enqueue(
+    options: Globals,
+    kind: str,
+    pairs: tuple[str, ...],
+    file: TextIO | None,
+    queue: str | None,
+    priority: int | None,
+    key: str | None,
+    delay: timedelta | None,
+    tags: tuple[str, ...],
+    reason: str | None,
+    imports: tuple[str, ...],
+) -> None:
+    """Record a run of KIND, and print its id.
+
+    \b
+    Example:
+      jobledger enqueue SendInvoice -a order_id=7 --in 10m --import shop.jobs
+    """
+    from jobs.enqueue import unserved_warning
+    from jobs.operations.runs.enqueue import enqueue_run
+
+    app = open_app(options, imports=imports)
+    unserved_warning.trust(app)
+    done = enqueue_run(
+        app, this_operator(), kind, read_arguments(pairs, file),
+        queue=queue, priority=priority, key=key, delay=delay, tags=tags, reason=reason,
+    )  # fmt: skip
+    app.close()
+    streams.write(f"{done.id}\n")
+    if not done.created:
+        streams.say("Its key is held by this run: none was made.")
+
+
+def read_arguments(pairs: tuple[str, ...], file: TextIO | None) -> dict[str, Any]:
+    """The arguments that ``-a`` or ``--args`` give.
+
+    Raises:
+        click.UsageError: both, or what cannot be read.
+    """
+    if file is not None and pairs:
+        raise click.UsageError("-a and --args both give arguments: use one of them.")
+    if file is not None:
+        return _object(file)
+    given = {}
+    for pair in pairs:
+        name, sign, value = pair.partition("=")
+        if not sign or not name:
+            raise click.UsageError(f"-a {pair!r} is not NAME=VALUE.")
+        given[name] = _value(name, value)
+    return given
+
+
+def _object(file: TextIO) -> dict[str, Any]:
+    try:
+        given = json.load(file)
+    except (ValueError, RecursionError) as error:
+        raise click.UsageError(f"{file.name} holds no JSON: {error}.") from None
+    if not isinstance(given, dict):
+        raise click.UsageError(f"{file.name} holds {type(given).__name__}, not a JSON object of arguments.")
+    return given
+
+
+def _value(name: str, text: str) -> Any:
+    """Words stay words, for the job's own types to read; lists, objects, quoted text and null are JSON."""
+    if text[:1] in ("[", "{", '"') or text == "null":
+        try:
+            return json.loads(text)
+        except (ValueError, RecursionError) as error:
+            raise click.UsageError(f"-a {name}: begins as JSON, and is not: {error}.") from None
+    return text

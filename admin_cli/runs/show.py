@@ -1,0 +1,223 @@
+"""`jobs show` and `jobs attempts`: one run, whole."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from admin_cli.program.actor import this_operator
+from admin_cli.program.app import open_app
+from admin_cli.program.names import command_line
+from admin_cli.program.options import Globals, pass_globals
+from admin_cli.runs.run_columns import (
+    ATTEMPT_COLUMNS,
+    RUN_COLUMNS,
+    attempt_json,
+    error_of,
+    fields_of,
+    run_json,
+    word_of,
+)
+from admin_cli.runs.selector_options import complete_ids
+from admin_cli.terminal.columns import Column
+from admin_cli.terminal.output import Output, output_options, record_options
+from admin_cli.terminal.record import Block
+
+if TYPE_CHECKING:
+    from jobs.ledger.records import AttemptRecord, RunRecord
+
+MILLISECOND = timedelta(milliseconds=1)
+
+ACTION_COLUMNS = (
+    Column("id", is_id=True),
+    Column("verb"),
+    Column("actor", gives=1),
+    Column("started_at", heading="WHEN"),
+    Column("reason", gives=2),
+    Column("skipped", lambda action: action["run_skipped"], gives=3),
+)
+STEP_COLUMNS = (
+    Column("name", gives=1, min_width=10),
+    Column("form"),
+    Column("attempt"),
+    Column("finished_at", heading="DONE"),
+    Column("result", gives=2),
+)
+
+
+@click.command("show")
+@click.argument("run", metavar="ID", shell_complete=complete_ids)
+@record_options()
+@pass_globals
+def show(options: Globals, out: Output, run: str) -> None:
+    """Show a run: where it stands, its attempts, its arguments.
+
+    \b
+    Example:
+      jobledger show c9165be1
+    """
+    from jobs.operations.audit import actions as audit
+    from jobs.operations.runs import detail, inspect
+
+    app, operator = open_app(options), this_operator()
+    found, attempts = inspect.find_run(app, operator, run)
+    children = inspect.related(app, operator, found.id)
+    actions = audit.of_run(app, operator, found.id)
+    steps = detail.steps_of(app, operator, found.id).items
+    last = next((one for one in reversed(attempts) if one.traceback), None)
+    out.record(
+        [
+            Block(pairs=_head(found)),
+            Block("Arguments", pairs=_named(found.arguments)),
+            Block("Result", text=_json(found.result)),
+            Block("Progress", text=_json(found.progress)),
+            Block("Steps", columns=STEP_COLUMNS, rows=steps),
+            Block("Attempts", columns=ATTEMPT_COLUMNS[:6], rows=attempts),
+            Block(
+                f"Traceback of attempt {last.attempt}" if last else "", text=_readable(last.traceback) if last else None
+            ),
+            Block("Enqueued by it", columns=RUN_COLUMNS[:6], rows=children),
+            Block("Done to it", columns=ACTION_COLUMNS, rows=actions),
+            Block("Next", text=_next(found)),
+        ],
+        data={
+            **run_json(found),
+            "attempts": [attempt_json(one) for one in attempts],
+            "steps": [fields_of(one) for one in steps],
+            "children": [child.id for child in children],
+            "actions": [{"id": one["id"], "verb": one["verb"], "actor": one["actor"]} for one in actions],
+        },
+    )
+
+
+@click.command("attempts")
+@click.argument("run", metavar="ID", shell_complete=complete_ids)
+@output_options(ATTEMPT_COLUMNS)
+@pass_globals
+def attempts(options: Globals, out: Output, run: str) -> None:
+    """List the attempts of a run, first to last.
+
+    \b
+    Example:
+      jobledger attempts c9165be1 -o wide
+    """
+    from jobs.operations.runs import inspect
+
+    _, tries = inspect.find_run(open_app(options), this_operator(), run)
+    out.rows(tries, as_json=attempt_json, empty="it was never tried")
+
+
+@click.command("diff")
+@click.argument("run", metavar="ID", shell_complete=complete_ids)
+@click.argument("first", metavar="A", type=click.IntRange(1))
+@click.argument("second", metavar="B", type=click.IntRange(1))
+@output_options((Column("what"), Column("first", gives=1, min_width=20), Column("second", gives=1, min_width=20)))
+@pass_globals
+def diff(options: Globals, out: Output, run: str, first: int, second: int) -> None:
+    """Show what changed between two attempts, A and B, of a run.
+
+    \b
+    Example:
+      jobledger diff c9165be1 1 3
+    """
+    from jobs.operations.runs import inspect
+
+    _, tries = inspect.find_run(open_app(options), this_operator(), run)
+    rows = inspect.changed(_parts(_attempt(tries, first, run)), _parts(_attempt(tries, second, run)))
+    out.rows(
+        [{"what": name, "first": earlier, "second": later} for name, earlier, later in rows],
+        empty=f"attempts {first} and {second} differ in nothing",
+    )
+
+
+def _readable(traceback: str | None) -> str:
+    """Without the lines of carets, which point nowhere once a long line is wrapped."""
+    return "\n".join(line for line in (traceback or "").splitlines() if line.strip(" ^~") or not line.strip())
+
+
+def _attempt(tries: list[AttemptRecord], number: int, run: str) -> AttemptRecord:
+    from jobs.errors import NotFound
+
+    for one in tries:
+        if one.attempt == number:
+            return one
+    had = f"It had {len(tries)}." if tries else "It was never tried."
+    raise NotFound(f"Run {run} has no attempt {number}.", hint=had)
+
+
+def _parts(attempt: AttemptRecord) -> list[tuple[str, object]]:
+    lines = (attempt.traceback or "").strip().splitlines()
+    place = next((line.strip() for line in reversed(lines) if line.strip().startswith("File ")), None)
+    return [
+        ("outcome", attempt.outcome.value),
+        # In the unit that is shown, or it would differ from itself.
+        ("took", timedelta(milliseconds=round((attempt.finished_at - attempt.started_at) / MILLISECOND))),
+        ("worker", attempt.worker),
+        ("error", error_of(attempt)),
+        ("place", place),
+        ("fingerprint", attempt.fingerprint),
+    ]
+
+
+def _head(run: RunRecord) -> list[tuple[str, object]]:
+    every = [
+        ("id", str(run.id)),
+        ("kind", run.kind),
+        ("queue", run.queue),
+        ("state", word_of(run)),
+        ("since", run.state_at),
+        ("cause", run.cause),
+        ("error", error_of(run)),
+        ("group", run.fingerprint or None),
+        ("attempts", f"{run.attempt}, charged {run.charged} of {run.max_attempts}"),
+        ("crashes", run.crashes or None),
+        ("lost", run.abandonments or None),
+        ("due", run.run_at if run.finished_at is None else None),
+        ("expires", run.expires_at if run.finished_at is None else None),
+        ("worker", run.worker if run.lease_until else None),
+        ("lease until", run.lease_until),
+        ("cancel asked", run.cancel_requested_at),
+        ("reason", run.cancel_reason),
+        ("priority", run.priority or None),
+        ("key", run.key),
+        ("tags", ", ".join(run.tags) if run.tags else None),
+        ("created", run.created_at),
+        ("enqueued by", run.enqueued_by),
+        ("parent", str(run.parent_id) if run.parent_id else None),
+        ("replays", str(run.replayed_from) if run.replayed_from else None),
+        ("slot", run.scheduled_for),
+        ("correlation", run.correlation_id),
+        ("purged", run.deleted_at),
+    ]
+    return [(name, value) for name, value in every if value is not None and value != ""]
+
+
+def _named(arguments: Any) -> list[tuple[str, object]]:
+    if isinstance(arguments, Mapping):
+        return [(str(name), value) for name, value in arguments.items()]
+    return [("", arguments)] if arguments is not None else []
+
+
+def _json(value: Any) -> str | None:
+    if value is None:
+        return None
+    from admin_cli.terminal.cells import json_text
+
+    return value if isinstance(value, str) else json_text(value, indent=2)
+
+
+def _next(run: RunRecord) -> str | None:
+    from admin_cli.terminal.cells import short_id
+
+    short = short_id(run.id)
+    if run.deleted_at is not None:
+        return command_line(f"restore {short}")
+    if run.state in ("dead", "cancelled"):
+        others = [f"dlq list -g {run.fingerprint}"] if run.state == "dead" and run.fingerprint else []
+        return "\n".join(command_line(line) for line in (f"why {short}", *others, f"replay {short} --dry-run"))
+    if run.finished_at is None:
+        return command_line(f"why {short}") + "\n" + command_line(f"cancel {short}")
+    return None

@@ -1,0 +1,136 @@
+"""`jobs schedules create` and `edit`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, TextIO
+
+import click
+
+from admin_cli.program.actor import this_operator
+from admin_cli.program.app import open_app
+from admin_cli.program.options import IMPORT, Globals, pass_globals
+from admin_cli.runs.enqueue import read_arguments
+from admin_cli.schedules.timing_options import REASON, schedule_options
+from admin_cli.terminal import streams
+from jobs.formats.escaping import one_line
+
+if TYPE_CHECKING:
+    from jobs.operations.schedules.views import ScheduleView
+
+_ARGUMENT = click.option("-a", "--argument", "pairs", metavar="NAME=VALUE", multiple=True, help="An argument.")
+_ARGS = click.option("--args", "file", type=click.File("r"), help="All arguments: a JSON object, or - for stdin.")
+_QUEUE = click.option("--queue", help="Instead of the job's.")
+_PRIORITY = click.option("--priority", type=click.IntRange(-1000, 1000), help="Instead of the job's.")
+
+
+@click.command("create")
+@click.argument("name")
+@click.argument("kind")
+@schedule_options
+@_ARGUMENT
+@_ARGS
+@_QUEUE
+@_PRIORITY
+@REASON
+@IMPORT
+@pass_globals
+def create(
+    options: Globals,
+    name: str,
+    kind: str,
+    data: dict[str, Any],
+    pairs: tuple[str, ...],
+    file: TextIO | None,
+    queue: str | None,
+    priority: int | None,
+    reason: str | None,
+    imports: tuple[str, ...],
+) -> None:
+    """Add a schedule.
+
+    NAME is its own, KIND that of the job it makes runs of, whose module is imported to check the arguments.
+
+    \b
+    Example:
+      jobledger schedules create eu-report Report --cron "0 9 * * *" -a eu=1 --import shop.jobs
+    """
+    from jobs.operations.schedules.edit import new_schedule
+
+    if "type" not in data:
+        raise click.UsageError("Say when: --cron, --every or --at.")
+    app = open_app(options, imports=imports)
+    arguments = read_arguments(pairs, file)
+    view = new_schedule(
+        app, name, kind, arguments, data, queue=queue, priority=priority, by=this_operator(), reason=reason
+    )  # fmt: skip
+    app.close()
+    _say(view)
+
+
+@click.command("edit")
+@click.argument("name")
+@schedule_options
+@click.option("--clear", multiple=True, metavar="OPTION", help="Take an option back to its default, as in end.")
+@_ARGUMENT
+@_ARGS
+@_QUEUE
+@_PRIORITY
+@REASON
+@IMPORT
+@pass_globals
+def edit(
+    options: Globals,
+    name: str,
+    data: dict[str, Any],
+    clear: tuple[str, ...],
+    pairs: tuple[str, ...],
+    file: TextIO | None,
+    queue: str | None,
+    priority: int | None,
+    reason: str | None,
+    imports: tuple[str, ...],
+) -> None:
+    """Change a schedule that was created here.
+
+    Only what is given changes; -a replaces all arguments. Slots due by now are settled as it was before.
+
+    \b
+    Example:
+      jobledger schedules edit eu-report --cron "0 8 * * *" --clear jitter
+    """
+    from jobs.operations.schedules.edit import change_schedule
+
+    app = open_app(options, imports=imports if pairs or file else None)
+    arguments = read_arguments(pairs, file) if pairs or file else None
+    changes = {**_cleared(clear), **data}
+    if not changes and arguments is None and queue is None and priority is None:
+        raise click.UsageError("Nothing to change was given.")
+    view = change_schedule(
+        app, name, changes, arguments=arguments, queue=queue, priority=priority, by=this_operator(), reason=reason
+    )  # fmt: skip
+    app.close()
+    _say(view)
+
+
+def _cleared(names: tuple[str, ...]) -> dict[str, None]:
+    known = {
+        "start": "start",
+        "end": "end",
+        "jitter": "jitter_seconds",
+        "anchor": "anchor",
+        "timezone": "timezone",
+        "overlap": "overlap",
+        "catch-up": "catch_up",
+        "max-catch-up": "max_catch_up",
+        "catch-up-window": "catch_up_window_seconds",
+    }
+    for name in names:
+        if name.removeprefix("--") not in known:
+            raise click.UsageError(f"--clear {name!r}: there are {', '.join(known)}.")
+    return {known[name.removeprefix("--")]: None for name in names}
+
+
+def _say(view: ScheduleView) -> None:
+    record = view.record
+    first = f"; next {record.next_slot_at:%Y-%m-%d %H:%M:%S} UTC" if record.next_slot_at else ""
+    streams.say(f"{one_line(record.name)}: {one_line(view.when)}{first}")

@@ -1,0 +1,1 @@
+"""Commands that run until told to stop: worker, dev, scheduler, api, metrics."""

@@ -1,0 +1,72 @@
+"""Serves the pages on this machine only: beside `jobs dev`, and after `jobs demo`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from importlib.util import find_spec
+from typing import TYPE_CHECKING
+
+from admin_cli.program.actor import this_operator
+from admin_cli.program.app import open_app
+from admin_cli.program.exits import CommandFailed, Exit
+from admin_cli.program.options import Globals
+from admin_cli.terminal.streams import say
+
+if TYPE_CHECKING:
+    from jobs.app import App
+
+NEEDED = ("fastapi", "uvicorn", "jinja2", "argon2", "jwt", "multipart")
+"""What pages are made of: the extra ``web``."""
+LASTS = "10 minutes"
+
+
+def has_web() -> bool:
+    """Whether what pages are made of is installed."""
+    return all(find_spec(name) is not None for name in NEEDED)
+
+
+def need_web() -> None:
+    """Raises CommandFailed: what the API and its pages are made of is not installed."""
+    missing = [name for name in NEEDED if find_spec(name) is None]
+    if missing:
+        raise CommandFailed(
+            f"The API needs {', '.join(missing)}, which this installation has not.",
+            hint="Install it: pip install 'jobledger[web]'.",
+            exit_code=Exit.USAGE,
+        )
+
+
+def link_to(app: App, url: str) -> str:
+    """A link that signs the one at this shell in to the pages at ``url``, once."""
+    from jobs.operations.access.sign_in import make_link
+
+    return f"{url}/link?key={make_link(app, this_operator())}"
+
+
+def serve_pages(options: Globals, imports: Sequence[str]) -> int:
+    """Serve the pages of the ledger that is meant, in a process of its own; the exit code."""
+    from admin_cli.program.failure import report
+
+    try:
+        app = open_app(options, imports=imports, log_level="warning", api_host="127.0.0.1")
+        serve_here(app)
+    except BaseException as error:
+        return report(error, debug=options.debug)
+    return 0
+
+
+def serve_here(app: App) -> None:
+    """Serve until told to stop, at the settings' port or, where it is taken, at a free one; and say how to get in."""
+    from admin_api.main import serve
+    from jobs.errors import ConfigurationError
+    from jobs.observe.log import configure_logging
+
+    configure_logging(app.settings)
+
+    def tell(url: str) -> None:
+        say(f"pages: {link_to(app, url)} (signs you in once, within {LASTS})")
+
+    try:
+        serve(app, ready=tell)
+    except ConfigurationError:
+        serve(app, ready=tell, port=0)

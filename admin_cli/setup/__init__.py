@@ -1,0 +1,1 @@
+"""Commands that set things up: migrate, config, users, completion, import from dramatiq."""

@@ -1,0 +1,111 @@
+"""`jobs import-dramatiq`: what an application's dramatiq broker still holds in Redis, into the ledger."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from admin_cli.program.actor import this_operator
+from admin_cli.program.app import open_app
+from admin_cli.program.exits import CommandFailed, Exit
+from admin_cli.program.options import IMPORT, Globals, pass_globals
+from admin_cli.program.prompt import confirm
+from admin_cli.terminal import streams
+from admin_cli.terminal.columns import Column
+from admin_cli.terminal.output import Output, output_options
+from jobs.formats.escaping import escape_controls
+
+if TYPE_CHECKING:
+    from jobs.dramatiq.importing import Imported
+
+MAX_SHOWN = 20
+COLUMNS = (
+    Column("queue"),
+    Column("messages"),
+    Column("delayed"),
+    Column("dead"),
+    Column("fetched"),
+)
+
+
+@click.command("import-dramatiq")
+@click.argument("url", metavar="REDIS_URL")
+@click.option("--namespace", default="dramatiq", show_default=True, help="The old RedisBroker's.")
+@click.option("--dry-run", is_flag=True, help="Show what would be moved, and what could not be; move nothing.")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@IMPORT
+@output_options(COLUMNS)
+@pass_globals
+def import_dramatiq(
+    options: Globals, out: Output, url: str, namespace: str, dry_run: bool, yes: bool, imports: tuple[str, ...]
+) -> None:
+    """Move a dramatiq RedisBroker's messages here.
+
+    Queues, delayed messages and dead letters. What is in the ledger is gone from Redis; started again, it goes
+    on. Messages that a live dramatiq worker has fetched are left to it: stop it, and import again.
+
+    Name the application's modules: its actors say the priority and retries of their messages.
+
+    \b
+    Examples:
+      jobledger import-dramatiq redis://old:6379/0 --import shop.actors --dry-run
+      jobledger import-dramatiq redis://old:6379/0 --import shop.actors --yes
+    """
+    from jobs.dramatiq.importing import broker_of, import_queues
+    from jobs.ready.dramatiq_queues import OldQueues
+
+    app = open_app(options, imports=imports)
+    old = OldQueues(url, namespace=namespace)
+    try:
+        if not dry_run:
+            confirm(sum(one.waiting + one.dead for one in old.queues()), "move", yes=yes, noun="message")
+        done = import_queues(app, broker_of(), old, this_operator(), dry_run=dry_run)
+    finally:
+        old.close()
+    _show(out, done, where=f"{old.shown}, namespace {namespace}")
+    _tell(done, dry_run=dry_run)
+
+
+def _show(out: Output, done: Imported, *, where: str) -> None:
+    counted = (done.messages, done.delayed, done.dead, done.fetched)
+    names = sorted({name for one in counted for name, count in one.items() if count})
+    rows = [
+        {
+            "queue": name,
+            "messages": done.messages[name],
+            "delayed": done.delayed[name],
+            "dead": done.dead[name],
+            "fetched": done.fetched[name],
+        }
+        for name in names
+    ]
+    meta = {"known_already": done.known_already, "refused": done.refused, "unknown_actors": dict(done.unknown_actors)}
+    out.rows(rows, empty=f"no messages in {where}", meta=meta)
+
+
+def _tell(done: Imported, *, dry_run: bool) -> None:
+    would = "would be moved" if dry_run else "moved"
+    again = f", {done.known_already:,} were there already" if done.known_already else ""
+    streams.say(f"{_messages(done.total)} {would}{again}")
+    for name, count in sorted(done.unknown_actors.items()):
+        streams.say(
+            f"warning: no actor {escape_controls(name)!r} here ({_messages(count)}): name its module with --import"
+        )
+    left = sum(done.fetched.values())
+    if left:
+        streams.say(f"warning: live dramatiq workers have fetched {_messages(left)}: stop them, and import again")
+    for one in done.refused[:MAX_SHOWN]:
+        streams.say(
+            f"refused: {escape_controls(one['queue'])} {escape_controls(one['id'])}: {escape_controls(one['why'])}"
+        )
+    if done.refused:
+        raise CommandFailed(
+            f"{_messages(len(done.refused))} could not be read or held, and left in Redis.",
+            exit_code=Exit.CONFLICT,
+            hint="See them all with -o json. If the application sets an encoder, name its module with --import.",
+        )
+
+
+def _messages(count: int) -> str:
+    return f"{count:,} message{'' if count == 1 else 's'}"

@@ -1,0 +1,112 @@
+"""`jobs migrate`: the ledger's tables."""
+
+from __future__ import annotations
+
+import click
+
+from admin_cli.program.app import embedded, read_settings
+from admin_cli.program.options import Globals, pass_globals
+from admin_cli.program.prompt import confirm
+from admin_cli.terminal import streams
+
+
+@click.group("migrate")
+def migrate() -> None:
+    """Make, move and show the ledger's tables.
+
+    \b
+    Example:
+      jobledger migrate up
+    """
+
+
+@migrate.command("up")
+@pass_globals
+def up(options: Globals) -> None:
+    """Bring the tables up to this release; may make jobs.db.
+
+    Where no database is named, it makes jobs.db in this folder. On PostgreSQL workers may go on meanwhile; stopped
+    at any point, it goes on from there when it is run again.
+
+    \b
+    Example:
+      jobledger migrate up
+    """
+    from jobs.database.engine import Database
+    from jobs.migration import schema
+
+    settings = read_settings(embedded(options))
+    database = Database(settings.database_url or "", settings)
+    before = schema.current(database)
+    schema.upgrade(database, say=streams.say)
+    after = schema.current(database)
+    moved = "already at" if before == after else f"from {before or 'nothing'} to"
+    streams.say(f"{database.shown}: {moved} {after}")
+
+
+@migrate.command("down")
+@click.argument("revision")
+@click.option("-y", "--yes", is_flag=True, help="Do not ask.")
+@pass_globals
+def down(options: Globals, revision: str, yes: bool) -> None:
+    """Take the tables down to REVISION, destroying what is later.
+
+    "base" is none at all: everything goes.
+
+    \b
+    Example:
+      jobledger migrate down 1_0003 --yes
+    """
+    from jobs.database.engine import Database
+    from jobs.migration import schema
+
+    settings = read_settings(embedded(options))
+    database = Database(settings.database_url or "", settings)
+    lost = schema.rows_lost_below(database, revision)
+    for table, rows in lost.items():
+        streams.say(f"would destroy {table}: {rows:,} rows")
+    confirm(len(lost), "destroy", yes=yes, noun="table")
+    schema.downgrade(database, revision)
+    streams.say(f"{database.shown}: now at {schema.current(database) or 'nothing'}")
+
+
+@migrate.command("current")
+@pass_globals
+def current(options: Globals) -> None:
+    """Show the tables' revision, and the one this release needs.
+
+    \b
+    Example:
+      jobledger migrate current
+    """
+    from jobs.database.engine import Database
+    from jobs.migration import schema
+
+    settings = read_settings(embedded(options))
+    database = Database(settings.database_url or "", settings)
+    found = schema.current(database)
+    streams.write(f"{found or 'none'}\n")
+    if found != schema.REVISION:
+        schema.check(database)
+
+
+@migrate.command("sql")
+@click.option("--from", "since", metavar="REVISION", help="Where the tables are; base: nowhere. Asks no database.")
+@pass_globals
+def sql(options: Globals, since: str | None) -> None:
+    """Print the statements that "migrate up" would run, for who applies them by hand.
+
+    \b
+    Example:
+      jobledger migrate sql --from base
+    """
+    from jobs.database.engine import Database
+    from jobs.migration import schema
+
+    settings = read_settings(embedded(options))
+    database = Database(settings.database_url or "", settings)
+    at = schema.current(database) if since is None else None if since == "base" else since
+    if at == schema.REVISION:
+        streams.say(f"{database.shown}: already at {at}; nothing is to be run")
+        return
+    streams.write(schema.sql(database, since=at))

@@ -1,0 +1,1 @@
+"""How commands write: tables, records, JSON and TSV on the standard streams."""

@@ -1,0 +1,112 @@
+"""A table that fits: widths are measured in terminal cells, and the least telling columns give way.
+
+Too wide, it takes from the column with the highest ``gives`` first, down to its ``min_width``; where even
+that is too wide, it hides whole columns in the same order, and cuts what may not be hidden. A row is
+one line.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+
+from rich.cells import cell_len, set_cell_size
+from rich.text import Text
+
+from admin_cli.terminal.cells import table_cell
+from admin_cli.terminal.columns import Column, Row
+
+GAP = 2
+"""Cells between two columns."""
+
+
+def draw_table(
+    columns: Sequence[Column],
+    rows: Sequence[Row],
+    *,
+    width: int | None,
+    now: datetime,
+    headers: bool = True,
+    is_wide: bool = False,
+    utc: bool = False,
+    ellipsis: str = "…",
+) -> Iterator[Text]:
+    """The table's lines; none is wider than ``width`` cells (None: no limit)."""
+    values = [[column.of(row) for column in columns] for row in rows]
+    texts = [
+        [
+            table_cell(value, now=now, is_id=column.is_id, is_wide=is_wide, utc=utc)
+            for column, value in zip(columns, line, strict=True)
+        ]
+        for line in values
+    ]
+    # A heading like AGE fits ages only.
+    heads = [column.header if is_wide or utc else column.heading or column.header for column in columns]
+    natural = [
+        max([cell_len(line[index]) for line in texts] + [cell_len(head) if headers else 0])
+        for index, head in enumerate(heads)
+    ]
+    widths = fit(columns, natural, width)
+    is_number = [
+        all(isinstance(line[index], (int, float)) and not isinstance(line[index], bool) for line in values)
+        for index in range(len(columns))
+    ]
+    shown = [index for index, cells in enumerate(widths) if cells > 0]
+
+    def line_of(line: Sequence[str], styles: Sequence[str | None]) -> Text:
+        text = Text()
+        for place, index in enumerate(shown):
+            is_last = place == len(shown) - 1
+            cell = cut(line[index], widths[index], ellipsis=ellipsis)
+            room = widths[index] - cell_len(cell)
+            left = room if is_number[index] else 0
+            right = 0 if is_last else room - left + GAP
+            text.append(" " * left)
+            text.append(cell, style=styles[index] or "")
+            text.append(" " * right)
+        text.rstrip()
+        return text
+
+    if headers:
+        yield line_of(heads, ["bold"] * len(columns))
+    for raw, line in zip(values, texts, strict=True):
+        styles = [column.paint(value) if column.paint else None for column, value in zip(columns, raw, strict=True)]
+        yield line_of(line, styles)
+
+
+def fit(columns: Sequence[Column], natural: Sequence[int], width: int | None) -> list[int]:
+    """Cells for each column, 0 for a hidden one, so that all and their gaps take ``width`` at most."""
+    widths = list(natural)
+    if width is None:
+        return widths
+    floors = [
+        min(cells, column.min_width) if column.gives else cells for column, cells in zip(columns, natural, strict=True)
+    ]
+    # Equal `gives`: the rightmost gives first, as the eye reads from the left.
+    giving = sorted(range(len(columns)), key=lambda index: (columns[index].gives, index), reverse=True)
+    giving = [index for index in giving if columns[index].gives > 0]
+    # Hidden first, so that what stays shares the room of what went.
+    for index in giving:
+        if _excess(floors, width) > 0:
+            floors[index] = widths[index] = 0
+    for index in giving:
+        widths[index] = max(floors[index], widths[index] - max(0, _excess(widths, width)))
+    while _excess(widths, width) > 0 and max(widths) > 1:
+        # What may not be hidden is cut, the widest first.
+        widest = max(range(len(widths)), key=lambda index: widths[index])
+        widths[widest] -= 1
+    return widths
+
+
+def _excess(widths: Sequence[int], width: int) -> int:
+    shown = [cells for cells in widths if cells > 0]
+    return sum(shown) + GAP * (len(shown) - 1) - width
+
+
+def cut(text: str, width: int, *, ellipsis: str = "…") -> str:
+    """``text`` in at most ``width`` cells, its end replaced by an ellipsis if it does not fit."""
+    if cell_len(text) <= width:
+        return text
+    if width <= cell_len(ellipsis):
+        return ellipsis[:width]
+    return set_cell_size(text, width - cell_len(ellipsis)).rstrip() + ellipsis

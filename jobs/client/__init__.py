@@ -1,0 +1,1 @@
+"""What an application calls: the Job base class, enqueueing many, looking runs up, declared schedules."""

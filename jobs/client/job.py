@@ -1,0 +1,314 @@
+"""Job: the base class of application jobs. Typed fields are its arguments; ``perform`` does the work."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypedDict, Unpack, dataclass_transform
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic._internal._model_construction import ModelMetaclass
+from pydantic.fields import Field, PrivateAttr
+
+from jobs import boot
+from jobs.app import App
+from jobs.clock import new_run_id
+from jobs.database.ledger_connection import plain_async_session
+from jobs.definition import registry
+from jobs.definition.arguments import write_arguments
+from jobs.definition.checks import (
+    PYDANTIC_KEYWORDS,
+    check_can_be_scheduled,
+    check_fields,
+    check_perform,
+    is_filled_in,
+)
+from jobs.definition.enqueue_options import admission, lapse, priority_of, queue_name, when
+from jobs.definition.equality import canonical
+from jobs.definition.options import Options, derive
+from jobs.definition.tags import write_tags
+from jobs.enqueue.write_path import Enqueued, enqueue_run_async, enqueue_runs, enqueuer
+from jobs.errors import ArgumentsRefused, EnqueueRefused, shown
+from jobs.ledger.records import FollowUp, NewRun
+from jobs.runtime.context import correlation_id, current_run
+from jobs.runtime.run import Run
+
+if TYPE_CHECKING:
+    from sqlalchemy.ext.asyncio import AsyncSession
+    from sqlalchemy.orm import Session
+
+OnConflict = Literal["keep", "replace"]
+
+
+class EnqueueOptions(TypedDict, total=False):
+    """What ``enqueue_async`` takes, as ``enqueue`` does."""
+
+    queue: str | None
+    delay: timedelta | None
+    at: datetime | None
+    priority: int | None
+    key: str | None
+    on_conflict: OnConflict
+    expires: timedelta | datetime | None
+    tags: Sequence[str]
+    on_success: Sequence[Job]
+    on_dead: Sequence[Job]
+    on_cancelled: Sequence[Job]
+
+
+@dataclass_transform(kw_only_default=True, frozen_default=True, field_specifiers=(Field, PrivateAttr))
+class _JobMeta(ModelMetaclass):
+    """Takes a class's keywords as job options. Pydantic would take its own from among them (``frozen=False``)."""
+
+    def __new__(mcs, name: str, bases: tuple[type, ...], namespace: dict[str, Any], **keywords: Any) -> Any:
+        theirs = {key: keywords.pop(key) for key in PYDANTIC_KEYWORDS & keywords.keys()}
+        cls: Any = super().__new__(mcs, name, bases, namespace, **theirs)
+        place = registry.place_of(cls)
+        parent: Options | None = next((vars(base).get("options") for base in bases if isinstance(base, _JobMeta)), None)
+        if parent is None:
+            return cls
+        check_fields(cls, _RESERVED, place)
+        if is_filled_in(cls):
+            cls.options = parent
+            return cls
+        cls.options = derive(parent, keywords, name=name, place=place)
+        can_perform = cls.perform is not Job.perform and not getattr(cls.perform, "__isabstractmethod__", False)
+        if cls.options.schedule is not None:
+            check_can_be_scheduled(cls, place, can_perform=can_perform)
+        if can_perform:
+            check_perform(cls, place)
+            registry.register(cls, kind=cls.options.kind, aliases=cls.options.aliases)
+        return cls
+
+    def __init__(cls, name: str, bases: tuple[type, ...], namespace: dict[str, Any], **keywords: Any) -> None:
+        super().__init__(name, bases, namespace)
+
+    if not TYPE_CHECKING:  # Type checkers go by the fields.
+
+        def __call__(cls, *positional: Any, **arguments: Any) -> Any:
+            # Here and not in __init__: pydantic would call one of ours for each job that is read, and check it twice.
+            try:
+                return super().__call__(*positional, **arguments)
+            except ValidationError as error:
+                raise _unfit(cls, error) from None
+
+
+class Job(BaseModel, metaclass=_JobMeta):
+    """Subclass it: fields are arguments, class keywords are options, ``perform`` is the work.
+
+    >>> class SendInvoice(Job, queue="mail", timeout=timedelta(seconds=30)):
+    ...     order_id: int
+    ...
+    ...     def perform(self) -> None:
+    ...         send(self.order_id)
+    >>> SendInvoice(order_id=7).enqueue()
+
+    A job may be performed more than once (a worker may die after the work and before the record), so make it
+    idempotent, or write through ``self.run.transaction()``.
+    """
+
+    # No protected namespaces: the metaclass itself refuses what has the name of a member, and says so in our words.
+    # A field with an alias may be given by its name too, which is what the ledger stores it under.
+    model_config = ConfigDict(
+        frozen=True,
+        extra="forbid",
+        allow_inf_nan=False,
+        validate_default=True,
+        validate_by_name=True,
+        validate_by_alias=True,
+        protected_namespaces=(),
+    )
+    options: ClassVar[Options] = Options()
+    _write_own: ClassVar[Any] = None
+    __slots__ = ("_bound_run",)
+
+    def perform(self) -> Any:
+        """Do the work. May return a JSON value, kept as the run's result; may be ``async``."""
+        raise NotImplementedError(f"{type(self).__name__} does not say how to perform.")
+
+    @classmethod
+    def prepare(cls) -> None:
+        """Make ready what every run of this kind needs: load a model, open a client. May be overridden.
+
+        Called once a process, before the kind's first run there, outside its time limit. When it fails, the
+        run waits uncharged, and it is called again after a while.
+        """
+
+    @property
+    def run(self) -> Run:
+        """The run that is being performed.
+
+        Raises:
+            EnqueueRefused: this job is not being performed.
+        """
+        try:
+            bound: Run = object.__getattribute__(self, "_bound_run")
+        except AttributeError:
+            raise EnqueueRefused(
+                f"{type(self).__name__} has no run: it is not being performed.", hint="Use self.run inside perform."
+            ) from None
+        return bound
+
+    def bind(self, run: Run) -> None:
+        """For workers and tests: give the job the run it performs."""
+        object.__setattr__(self, "_bound_run", run)
+
+    def enqueue(
+        self,
+        *,
+        session: Session | None = None,
+        queue: str | None = None,
+        delay: timedelta | None = None,
+        at: datetime | None = None,
+        priority: int | None = None,
+        key: str | None = None,
+        on_conflict: OnConflict = "keep",
+        expires: timedelta | datetime | None = None,
+        tags: Sequence[str] = (),
+        on_success: Sequence[Job] = (),
+        on_dead: Sequence[Job] = (),
+        on_cancelled: Sequence[Job] = (),
+    ) -> Enqueued:
+        """Record a run of this job, to be performed by a worker.
+
+        Args:
+            session: enqueue in this session's transaction: the run exists when its owner commits.
+            queue, priority: instead of the class's.
+            delay, at: not before this long from now, or this aware moment.
+            key: instead of ``idempotency_key()``: while it is held, no second run of the kind is made.
+            on_conflict: what happens when the key is held. ``keep``: equal arguments are answered with the run
+                that holds it. ``replace``: a waiting run takes these arguments and this time; on a running one
+                a successor follows when it has ended, and the answer is the running one.
+            expires: dead as ``expired`` if it has not started by then.
+            tags: words to find it by.
+            on_success, on_dead, on_cancelled: jobs that are enqueued in the transaction that ends the run.
+
+        Raises:
+            ArgumentsRefused: arguments that cannot be stored.
+            EnqueueRefused: an option that cannot be.
+            KeyConflict: the key is held by a run with other arguments; the session's transaction goes on.
+            KeyBusy: another transaction with the key has not ended within ``lock_timeout``.
+            ServiceDown: the ledger does not answer; nothing was enqueued.
+        """
+        app = boot.current()
+        run = self._new_run(
+            app,
+            queue=queue,
+            delay=delay,
+            at=at,
+            priority=priority,
+            key=key,
+            on_conflict=on_conflict,
+            expires=expires,
+            tags=tags,
+            on_success=on_success,
+            on_dead=on_dead,
+            on_cancelled=on_cancelled,
+        )
+        return enqueue_runs(app, [run], session=session)[0]
+
+    def _new_run(
+        self,
+        app: App,
+        *,
+        on_success: Sequence[Job] = (),
+        on_dead: Sequence[Job] = (),
+        on_cancelled: Sequence[Job] = (),
+        **terms: Any,
+    ) -> NewRun:
+        followups = _followups(app, succeeded=on_success, dead=on_dead, cancelled=on_cancelled)
+        return self.new_run(app, followups=followups, **terms)
+
+    async def enqueue_async(self, *, session: AsyncSession | None = None, **terms: Unpack[EnqueueOptions]) -> Enqueued:
+        """``enqueue`` for async callers: in an ``AsyncSession``'s transaction, or without holding up the loop.
+
+        Without ``session=``, a call that is cancelled while it waits (a timeout, a client that went away) may have
+        recorded the run all the same: its statement goes on. Give a key if you will call again.
+        """
+        if session is None:
+            app = boot.current()
+            return await enqueue_run_async(app, self._new_run(app, **terms))
+        return await plain_async_session(session).run_sync(lambda plain: self.enqueue(session=plain, **terms))
+
+    def idempotency_key(self) -> str | None:
+        """What this job is about, for ``unique``: two runs of the kind with one key are not wanted. None: no key."""
+        return None
+
+    @classmethod
+    def upcast(cls, arguments: dict[str, Any], version: int) -> dict[str, Any]:
+        """Arguments stored by an earlier ``version`` of this job, as this one takes them. Override it."""
+        return arguments
+
+    def new_run(
+        self,
+        app: App,
+        *,
+        queue: str | None = None,
+        delay: timedelta | None = None,
+        at: datetime | None = None,
+        priority: int | None = None,
+        key: str | None = None,
+        on_conflict: OnConflict = "keep",
+        expires: timedelta | datetime | None = None,
+        tags: Sequence[str] = (),
+        followups: tuple[FollowUp, ...] = (),
+    ) -> NewRun:
+        """For enqueueing: the row that this job becomes."""
+        options = self.options
+        if type(self).perform is Job.perform:
+            raise EnqueueRefused(
+                f"{type(self).__name__} does not say how to perform.", hint="Give it a perform method."
+            )
+        if is_filled_in(type(self)):
+            raise EnqueueRefused(
+                f"{type(self).__name__} has no kind that a worker could know it by.",
+                hint="Give it a name: class ExportOrders(Export[Order]): ….",
+            )
+        parent = current_run.get()
+        arguments = write_arguments(self, kind=options.kind, max_bytes=app.settings.max_argument_bytes)
+        key = self.idempotency_key() if key is None else key
+        said = canonical(self, arguments) if key is not None else ""
+        return NewRun(
+            id=new_run_id(),
+            kind=options.kind,
+            queue=options.queue if queue is None else queue_name(queue),
+            priority=options.priority if priority is None else priority_of(priority),
+            arguments=arguments,
+            arguments_version=options.version,
+            max_attempts=options.retry.max_attempts,
+            **when(delay, at),
+            **lapse(expires),
+            **admission(options.kind, key, options.unique, on_conflict, said),
+            followups=followups,
+            tags=write_tags(tags),
+            correlation_id=correlation_id.get(),
+            enqueued_by=enqueuer(),
+            parent_id=parent.id if parent else None,
+            root_id=parent.root_id if parent else None,
+        )
+
+    def __repr_args__(self) -> list[tuple[str | None, Any]]:
+        # No arguments: a repr ends up in logs and tracebacks.
+        return []
+
+
+_RESERVED = frozenset(dir(Job)) | {"run"}
+
+
+def _followups(app: App, **by_state: Sequence[Job]) -> tuple[FollowUp, ...]:
+    found = []
+    for state, many in by_state.items():
+        for job in many if isinstance(many, Iterable) else [many]:
+            if not isinstance(job, Job):
+                raise EnqueueRefused(
+                    f"A follow-up is a job, got {shown(job)}.", hint="on_success=[SendMail(order_id=7)]"
+                )
+            found.append(FollowUp(state, job.new_run(app)))
+    return tuple(found)
+
+
+def _unfit(cls: type[Job], error: ValidationError) -> ArgumentsRefused:
+    mistakes = error.errors(include_url=False, include_input=False, include_context=False)
+    said = "; ".join(f"{'.'.join(map(str, one['loc'])) or cls.__name__}: {one['msg']}" for one in mistakes[:5])
+    field = ".".join(map(str, mistakes[0]["loc"])) or None
+    return ArgumentsRefused(f"Arguments of {cls.options.kind} do not fit: {said}.", field=field)

@@ -1,0 +1,116 @@
+"""Finds, cancels and waits for runs by their id, for application code."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import timedelta
+from uuid import UUID
+
+from jobs import boot
+from jobs.errors import NotEnded, NotFound
+from jobs.ledger.effects.steps import StepRecord, list_steps
+from jobs.ledger.queries import find as finding
+from jobs.ledger.records import AttemptRecord, RunRecord
+from jobs.ledger.runs import cancel as cancelling
+from jobs.runtime import own_threads
+from jobs.states import FINAL, RunState
+
+FIRST_LOOK, LAST_LOOK = 0.02, 0.5
+"""Seconds between two looks at a run that is waited for. Source: decision."""
+
+
+def find(run_id: UUID | str) -> RunRecord:
+    """The run with this id.
+
+    Raises:
+        NotFound: there is none.
+    """
+    with boot.current().database.read() as connection:
+        run = finding.find_run(connection, _uuid(run_id))
+    if run is None:
+        raise NotFound(f"There is no run {run_id}.")
+    return run
+
+
+def attempts(run_id: UUID | str) -> list[AttemptRecord]:
+    """The attempts of a run, first to last; none if it was never tried."""
+    with boot.current().database.read() as connection:
+        return finding.list_attempts(connection, _uuid(run_id))
+
+
+def cancel(run_id: UUID | str, *, reason: str | None = None) -> RunState:
+    """Cancel a run: at once if it waits; if it is running, its job is interrupted.
+
+    Raises:
+        NotFound: there is no such run, or it has ended.
+    """
+    with boot.current().database.write(urgent=True) as connection:
+        state = cancelling.cancel(connection, _uuid(run_id), reason=reason)
+    if state is None:
+        raise NotFound(f"There is no live run {run_id} to cancel.")
+    return state
+
+
+def steps(run_id: UUID | str) -> list[StepRecord]:
+    """The steps and cursors of a run, in the order in which they began."""
+    with boot.current().database.read() as connection:
+        return list_steps(connection, _uuid(run_id))
+
+
+def wait(run_id: UUID | str, *, limit: timedelta) -> RunRecord:
+    """The run, once it has ended: succeeded, dead or cancelled. Looks again and again, less often as time goes by.
+
+    Raises:
+        NotFound: there is no such run.
+        NotEnded: it has not ended within ``limit``; it goes on.
+    """
+    clock = boot.current().clock
+    until = clock.monotonic() + limit.total_seconds()
+    pause = FIRST_LOOK
+    while (run := find(run_id)).state not in FINAL:
+        left = until - clock.monotonic()
+        if left <= 0:
+            raise NotEnded(
+                f"Run {run_id} is {run.state} after {limit}.", hint="It goes on: wait longer, or look later."
+            )
+        clock.sleep(min(pause, left))
+        pause = min(pause * 1.5, LAST_LOOK)
+    return run
+
+
+async def find_async(run_id: UUID | str) -> RunRecord:
+    """``find`` without holding up the loop."""
+    return await own_threads.step(find, run_id)
+
+
+async def attempts_async(run_id: UUID | str) -> list[AttemptRecord]:
+    """``attempts`` without holding up the loop."""
+    return await own_threads.step(attempts, run_id)
+
+
+async def cancel_async(run_id: UUID | str, *, reason: str | None = None) -> RunState:
+    """``cancel`` without holding up the loop."""
+    return await own_threads.step(cancel, run_id, reason=reason)
+
+
+async def wait_async(run_id: UUID | str, *, limit: timedelta) -> RunRecord:
+    """``wait`` without holding up the loop, or a thread."""
+    clock = boot.current().clock
+    until = clock.monotonic() + limit.total_seconds()
+    pause = FIRST_LOOK
+    while (run := await find_async(run_id)).state not in FINAL:
+        left = until - clock.monotonic()
+        if left <= 0:
+            raise NotEnded(
+                f"Run {run_id} is {run.state} after {limit}.", hint="It goes on: wait longer, or look later."
+            )
+        await asyncio.sleep(min(pause, left))
+        pause = min(pause * 1.5, LAST_LOOK)
+    return run
+
+
+def _uuid(value: UUID | str) -> UUID:
+    try:
+        return value if isinstance(value, UUID) else UUID(value)
+    except (ValueError, TypeError, AttributeError):
+        raise NotFound(f"{value!r} is not a run id.") from None

@@ -1,0 +1,1 @@
+"""The connection to the ledger's database: engine, pool, transactions, and SQL for both dialects."""

@@ -1,0 +1,92 @@
+"""What JOBS_DATABASE_URL may say, and how it is shown."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from sqlalchemy import URL, make_url
+from sqlalchemy.exc import ArgumentError
+
+from jobs.errors import ConfigurationError
+from jobs.formats.redact import redact_url
+
+_SEVERAL = re.compile(r"(?P<before>[^/?#]*@|)(?P<hosts>[^/?#@]*,[^/?#@]*)(?P<after>[/?].*|)", re.DOTALL)
+"""What libpq takes after ``postgresql://``: several hosts, each perhaps with a port."""
+_ESCAPES = "In a user name or password write @ as %40, / as %2F, ? as %3F, # as %23 and : as %3A."
+
+
+def parse_database_url(url: str) -> URL:
+    """``url`` as SQLAlchemy's, with the driver that we use; libpq's own spelling of several hosts serves too.
+
+    Raises:
+        ConfigurationError: it names no database that can hold a ledger. It never shows what it could not read.
+    """
+    plain = url.replace("postgres://", "postgresql://", 1) if url.startswith("postgres://") else url
+    try:
+        parsed = make_url(_with_hosts_apart(plain))
+    except (ArgumentError, ValueError):
+        raise ConfigurationError(
+            f"JOBS_DATABASE_URL is not a database URL: {redact_url(url)}.",
+            hint=f"Write sqlite:///jobs.db or postgresql://user:password@host/database. {_ESCAPES}",
+        ) from None
+    backend = parsed.get_backend_name()
+    if backend == "postgresql":
+        _refuse_split_password(parsed, url)
+        return parsed.set(drivername="postgresql+psycopg")
+    if backend != "sqlite":
+        raise ConfigurationError(
+            f"JOBS_DATABASE_URL names {backend}, which cannot hold a ledger.",
+            hint="Use sqlite:/// or postgresql://.",
+        )
+    if not parsed.database or parsed.database == ":memory:" or "mode=memory" in url:
+        raise ConfigurationError(
+            "A ledger in memory would be lost with its process.", hint="Name a file: sqlite:///jobs.db."
+        )
+    return parsed.set(drivername="sqlite+pysqlite", database=str(Path(parsed.database).absolute()))
+
+
+def show_database_url(url: URL) -> str:
+    """``url`` without credentials and query, and with its hosts, wherever it names them."""
+    backend = url.get_backend_name()
+    hosts = _asked(url, "host")
+    if url.host or not hosts:
+        return redact_url(url.set(drivername=backend).render_as_string(hide_password=False))
+    ports = _asked(url, "port")
+    if len(ports) == len(hosts):
+        hosts = [f"{host}:{port}" for host, port in zip(hosts, ports, strict=True)]
+    return redact_url(f"{backend}://{','.join(hosts)}/{url.database or ''}")
+
+
+def _asked(url: URL, name: str) -> list[str]:
+    """What the query says of ``name``: libpq separates by commas, SQLAlchemy repeats the word."""
+    said = url.query.get(name, ())
+    return [one for text in ((said,) if isinstance(said, str) else said) for one in text.split(",")]
+
+
+def _with_hosts_apart(url: str) -> str:
+    """``url`` with libpq's list of hosts moved into the query, where SQLAlchemy reads it."""
+    scheme, separator, rest = url.partition("://")
+    found = _SEVERAL.fullmatch(rest)
+    if not separator or not found or not scheme.startswith("postgresql"):
+        return url
+    hosts = [_host_and_port(one) for one in found["hosts"].split(",")]
+    query = f"host={','.join(host for host, _ in hosts)}&port={','.join(port for _, port in hosts)}"
+    path, mark, more = found["after"].partition("?")
+    return f"{scheme}://{found['before']}{path or '/'}?{query}{f'&{more}' if mark and more else ''}"
+
+
+def _host_and_port(text: str) -> tuple[str, str]:
+    found = re.fullmatch(r"(\[[^\]]*\]|[^:]*)(?::(\d{1,5}))?", text)
+    if found is None:
+        raise ValueError("no host and port")
+    return found[1].strip("[]"), found[2] or "5432"
+
+
+def _refuse_split_password(parsed: URL, url: str) -> None:
+    """An @ or / that is not escaped makes a piece of the password a host or a database, which errors then show."""
+    if "@" in (parsed.host or "") or "@" in (parsed.database or ""):
+        raise ConfigurationError(
+            f"JOBS_DATABASE_URL cannot be told apart into user, password, host and database: {redact_url(url)}.",
+            hint=_ESCAPES,
+        )

@@ -1,0 +1,144 @@
+"""Statements that go to the database driver itself, compiled once.
+
+SQLAlchemy's work around a small statement takes longer than the driver and the server together need for it. The hot
+path (enqueue, claim, settle) therefore renders each statement once, by the same SQLAlchemy expression that everybody
+else runs, and then hands the text to psycopg or sqlite3. A statement that goes this way is a transaction by itself: one
+round trip to PostgreSQL.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+from sqlalchemy import Dialect, Engine
+from sqlalchemy.dialects import sqlite
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.sql import Executable
+
+from jobs.database import sql
+from jobs.database.slow_queries import SLOW, SlowStatements
+
+_NAMED = sqlite.dialect(paramstyle="named")
+
+
+class DirectStatement:
+    """A statement that is rendered once for each dialect and schema, and given to the driver.
+
+    Args:
+        build: makes the statement for a dialect name (``postgresql``, ``sqlite``). It holds no values: each is bound.
+    """
+
+    def __init__(self, build: Callable[[str], Executable]) -> None:
+        self._build = build
+        self._rendered: dict[tuple[str, str | None], Rendered] = {}
+
+    def run(self, connection: DirectConnection, given: Mapping[str, Any]) -> list[Sequence[Any]]:
+        """The rows that it returns, as the driver has them; an empty list where it returns none.
+
+        Raises:
+            sqlalchemy.exc.DBAPIError: what the driver raised, as SQLAlchemy would raise it.
+        """
+        rendered = self.rendered(connection.dialect, connection.schema)
+        return connection.run(rendered.text, rendered.bind(given))
+
+    def rendered(self, dialect: Dialect, schema: str | None) -> Rendered:
+        """The statement as the driver takes it."""
+        key = dialect.name, schema
+        found = self._rendered.get(key)
+        if found is None:
+            found = self._rendered[key] = Rendered(self._build(dialect.name), dialect, schema)
+        return found
+
+
+class Rendered:
+    """A statement's text, and how its values are turned into what the driver takes."""
+
+    def __init__(self, statement: Any, dialect: Dialect, schema: str | None) -> None:
+        schemas = {None: schema} if schema else None
+        compiled = statement.compile(
+            dialect=_NAMED if dialect.name == "sqlite" else dialect,
+            schema_translate_map=schemas,
+            render_schema_translate=bool(schemas),
+        )
+        self.text = str(compiled)
+        # What is not given each time would not be there.
+        assert all(value is None for value in compiled.params.values()), compiled.params
+        self._names = tuple(compiled.params)
+        self._turns: list[tuple[str, Callable[[Any], Any]]] = []
+        for name in self._names:
+            kind = compiled.binds[name].type
+            turn = kind.dialect_impl(dialect).bind_processor(dialect)
+            if turn is not None:
+                self._turns.append((name, turn))
+
+    def bind(self, given: Mapping[str, Any]) -> dict[str, Any]:
+        values = {name: given.get(name) for name in self._names}
+        if sql.pins and "now" in values and values["now"] is None:
+            values["now"] = sql.pins[-1]()
+        for name, turn in self._turns:
+            value = values[name]
+            if value is not None:
+                values[name] = turn(value)
+        return values
+
+
+class DirectConnection:
+    """A driver's connection out of the pool, in autocommit, for direct statements."""
+
+    def __init__(self, engine: Engine, schema: str | None, connection: Any) -> None:
+        self.dialect = engine.dialect
+        self.schema = schema
+        self._connection = connection
+        self._slow: SlowStatements = engine.get_execution_options()[SLOW]
+
+    def run(self, text: str, values: Mapping[str, Any]) -> list[Sequence[Any]]:
+        began = self._slow.begin()
+        cursor = self._connection.execute(text, values)
+        rows = cursor.fetchall() if cursor.description else []
+        self._slow.look(began, text)
+        return rows
+
+
+@contextlib.contextmanager
+def direct(
+    engine: Engine,
+    schema: str | None,
+    *,
+    needs_block: Callable[[], bool],
+    is_worthless: Callable[[BaseException], bool],
+) -> Iterator[DirectConnection]:
+    """A connection whose statements commit by themselves; the pool gets it back as it was.
+
+    On SQLite the caller holds the writers' turn.
+
+    Args:
+        needs_block: whether statements need a transaction around them all the same; asked once there is a connection.
+        is_worthless: whether after this error the connection serves nobody any more.
+
+    Raises:
+        sqlalchemy.exc.DBAPIError: as SQLAlchemy raises it, so that ``Database.translated`` reads it.
+    """
+    fairy = engine.raw_connection()
+    driver: Any = fairy.driver_connection
+    dialect = engine.dialect
+    is_autocommit = dialect.name == "postgresql" and not needs_block()
+    try:
+        if is_autocommit:
+            driver.autocommit = True
+        yield DirectConnection(engine, schema, driver)
+        if not is_autocommit:
+            driver.commit()
+    except dialect.loaded_dbapi.Error as error:
+        is_gone = is_worthless(error) or dialect.is_disconnect(error, driver, None)
+        if is_gone:
+            fairy.invalidate(error)
+        raise DBAPIError.instance(
+            None, None, error, dialect.loaded_dbapi.Error, hide_parameters=True, connection_invalidated=is_gone,
+            dialect=dialect,
+        ) from error  # fmt: skip
+    finally:
+        if is_autocommit and fairy.is_valid and not driver.closed:
+            driver.autocommit = False
+        fairy.close()

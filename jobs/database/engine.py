@@ -1,0 +1,291 @@
+"""The database connection: engine, pool, transactions and their time limits, for each dialect.
+
+SQLite: WAL, ``synchronous=FULL``, every writing transaction ``BEGIN IMMEDIATE``, writers of one host in a
+queue (``sqlite_queue``). PostgreSQL: a pool, time limits on statements and locks.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+from weakref import WeakSet
+
+from sqlalchemy import Connection, Engine, event
+from sqlalchemy.engine import ExceptionContext
+from sqlalchemy.orm import Session
+
+from jobs.clock import Clock, SystemClock
+from jobs.database.connection_limits import NoPlaces, Places
+from jobs.database.database_url import parse_database_url, show_database_url
+from jobs.database.direct_statements import DirectConnection, direct
+from jobs.database.driver_errors import DriverErrors, ServerWatch
+from jobs.database.postgres import connect, driver, server
+from jobs.database.postgres.connection import LimitedConnection
+from jobs.database.slow_queries import SlowStatements
+from jobs.database.sqlite import connection
+from jobs.database.sqlite.connection import WRITES
+from jobs.database.sqlite.file import make_private
+from jobs.database.sqlite.write_queue import WriteQueue
+from jobs.errors import ServiceDown
+from jobs.settings import Settings
+
+log = logging.getLogger("jobs.database")
+
+
+class Database:
+    """One database, and how this process reaches it. Opens nothing until it is used."""
+
+    def __init__(
+        self, url: str, settings: Settings, clock: Clock | None = None, *, most_connections: int | None = None
+    ) -> None:
+        self.url = parse_database_url(url)
+        self.errors = DriverErrors(shown=self.shown, password=self.url.password)
+        self.dialect = self.url.get_backend_name()
+        self.schema = settings.database_schema
+        self._settings = settings
+        self._most_connections = most_connections or driver.pool_limit(settings)
+        self.clock = clock or SystemClock()
+        self.engine = self._make_engine()
+        self.known: WeakSet[Engine] = WeakSet()
+        """Applications' engines that are on this database; each is asked once."""
+        self._identity: server.Server | None = None
+        self._needs_blocks = False
+        """Whether a pooler gives us connections whose statements by themselves are not READ COMMITTED."""
+        self._server = ServerWatch(self.dialect)
+        self._apart: dict[timedelta, Database] = {}
+        self.places = Places(self.dialect, settings, self._most_connections, self.clock)
+        self._queue: WriteQueue | None = None
+        if self.dialect == "sqlite":
+            assert self.url.database
+            self._queue = WriteQueue(Path(self.url.database))
+
+    @property
+    def shown(self) -> str:
+        """The URL without its credentials."""
+        return show_database_url(self.url)
+
+    @contextmanager
+    def write(self, *, urgent: bool = False, alone: bool = False) -> Iterator[Connection]:
+        """A transaction that may write; commits at the end, rolls back on an error.
+
+        Args:
+            urgent: on SQLite, go before the batches (lease renewals, single enqueues).
+            alone: the block writes by one statement. On PostgreSQL it commits by itself then: one question to the
+                server instead of three.
+
+        Raises:
+            ServiceDown: the database does not answer, or refuses us.
+            LedgerBusy: another writer held it for longer than the time limit.
+        """
+        with self.translated(), self._turn(urgent), self.places.one(self.shown), self.engine.connect() as plain:
+            commits_itself = alone and self._statements_stand_alone
+            options: dict[str, Any] = {"isolation_level": "AUTOCOMMIT"} if commits_itself else {}
+            connection = plain.execution_options(**{WRITES: True}, **options)
+            with connection.begin():
+                yield connection
+
+    @contextmanager
+    def direct(self, *, urgent: bool = False) -> Iterator[DirectConnection]:
+        """A connection for direct statements, each of which commits by itself.
+
+        Raises:
+            ServiceDown: the database does not answer, or refuses us.
+            LedgerBusy: another writer held it for longer than the time limit.
+        """
+        with self.translated(), self._turn(urgent), self.places.one(self.shown):
+            needs_block = lambda: not self._statements_stand_alone  # noqa: E731
+            with direct(self.engine, self.schema, needs_block=needs_block, is_worthless=self._server.is_lost) as one:
+                yield one
+
+    @contextmanager
+    def read(self) -> Iterator[Connection]:
+        """A block that only reads. On PostgreSQL each statement is by itself: at READ COMMITTED each sees what is
+        committed when it begins, transaction or not, and BEGIN and COMMIT are two questions to the server more."""
+        with self.translated(), self.places.one(self.shown), self.engine.connect() as plain:
+            itself = self._statements_stand_alone
+            connection = plain.execution_options(isolation_level="AUTOCOMMIT") if itself else plain
+            with connection.begin():
+                yield connection
+
+    @contextmanager
+    def session(self, *, owner: object | None = None) -> Iterator[Session]:
+        """A Session in a writing transaction, for what an application writes; commits at the end.
+
+        Args:
+            owner: who has it, where it ends on another thread than it began on.
+        """
+        with ExitStack() as stack:
+            with self.translated():
+                stack.enter_context(self._turn(False, owner))
+                stack.enter_context(self.places.one(self.shown))
+                plain = stack.enter_context(self.engine.connect())
+                # The schema of our tables is not that of the application's.
+                connection = plain.execution_options(**{WRITES: True, "schema_translate_map": None})
+                stack.enter_context(connection.begin())
+            # Not translated: what the application's own statements raise is for its own retry policy to judge.
+            with Session(connection, join_transaction_mode="create_savepoint") as session:
+                yield session
+                # Releases the session's SAVEPOINT; the connection's own commit follows.
+                session.commit()
+
+    def reserved(self) -> Database:
+        """This database for a worker's own threads, which have connections of the pool for themselves from now on.
+
+        All others, the jobs, share what is left, and wait for as long as it takes when that is in use.
+        """
+        self.places.reserve()
+        return _Reserved(self)
+
+    def send_notify(self, connection: Session | Connection) -> None:
+        """Wake idle workers once this transaction has committed, where there is no ready index to do it."""
+        if self.sends_notify:
+            driver.send_notify(connection)
+
+    def listener(self) -> driver.Listener | None:
+        """What hears ``send_notify``; None where nobody rings."""
+        if not self.sends_notify:
+            return None
+        server = self._server
+        return driver.Listener(self._connect_apart, translate=self.errors.translate, moves=lambda: server.moves)
+
+    def refuse_read_only(self) -> None:
+        """Find out whether the server takes writes; one that does not is left, for another may by now.
+
+        Raises:
+            ServiceDown: it is read only.
+        """
+        if self.dialect == "sqlite":
+            return
+        with self.read() as connection:
+            is_read_only = server.is_read_only(connection)
+        if is_read_only:
+            self._server.moves += 1
+            self.engine.dispose()
+            raise ServiceDown(f"The ledger at {self.shown} does not serve us.", hint=driver.READ_ONLY)
+
+    def is_same_server(self, theirs: Connection) -> bool:
+        """Whether a connection is on the database that holds the ledger, whatever its URL calls it."""
+        found = server.identity(theirs)
+        if found != self._identity:
+            # Ours may have been restarted since it was asked.
+            with self.read() as connection:
+                self._identity = server.identity(connection)
+        return found == self._identity
+
+    def ledger_identity(self) -> str:
+        """A short word that is this ledger's alone, and its standbys', among all databases of all servers.
+
+        Raises:
+            ServiceDown: the database does not answer.
+        """
+        with self.read() as connection:
+            return server.ledger_identity(connection, schema=self.schema)
+
+    @property
+    def _statements_stand_alone(self) -> bool:
+        """Whether a statement needs no transaction around it. Asked once a connection is there, which may know."""
+        return self.dialect == "postgresql" and not self._needs_blocks
+
+    @property
+    def sends_notify(self) -> bool:
+        """Whether a commit is told to workers that listen."""
+        settings = self._settings
+        can = self.dialect == "postgresql" and not settings.pgbouncer
+        return can and settings.notify and settings.redis_url is None
+
+    def apart(self, *, limit: timedelta) -> Database:
+        """The same database by one connection that nobody else has, whose statements take at most ``limit``.
+
+        Jobs may use up the pool, and keep it. A SQLite ledger is this one: its writers are in one queue. The same
+        for each time that a limit is asked for.
+        """
+        if self.dialect == "sqlite":
+            return self
+        if limit not in self._apart:
+            self._apart[limit] = self._make_apart(limit)
+        return self._apart[limit]
+
+    def _make_apart(self, limit: timedelta) -> Database:
+        limits = {name: min(limit, getattr(self._settings, name)) for name in ("statement_timeout", "connect_timeout")}
+        settings = self._settings.model_copy(update={**limits, "pool_size": 1})
+        return Database(self.url.render_as_string(hide_password=False), settings, self.clock, most_connections=1)
+
+    def for_changes(self) -> Database:
+        """The same database for changes of its tables: two connections, and no time limit of statements."""
+        longer = {"statement_timeout": timedelta(0), "lock_timeout": timedelta(0), "slow_statement": timedelta(days=1)}
+        settings = self._settings.model_copy(update={**longer, "pool_size": 2})
+        return Database(self.url.render_as_string(hide_password=False), settings, self.clock, most_connections=2)
+
+    @property
+    def is_pooled_by_others(self) -> bool:
+        """Whether pgbouncer gives each transaction a connection that others use too."""
+        return self._settings.pgbouncer
+
+    def close(self) -> None:
+        self.engine.dispose()
+        if self._queue is not None:
+            self._queue.close()
+
+    def forget(self) -> None:
+        """After a fork: drop the pool without closing the parent's connections."""
+        self.engine.dispose(close=False)
+
+    def translated(self) -> AbstractContextManager[None]:
+        """Driver errors leave here as ours."""
+        return self.errors.translated()
+
+    def _turn(self, urgent: bool, owner: object | None = None) -> Any:
+        if self._queue is None:
+            return nullcontext()
+        if not self._queue.is_open:
+            self._make_private_file()  # Before the lock files, which take its owner and its mode.
+        limit = self._settings.lock_timeout.total_seconds()
+        return self._queue.turn(urgent=urgent, limit_seconds=limit, owner=owner)
+
+    def _make_engine(self) -> Engine:
+        settings = self._settings
+        if self.dialect == "sqlite":
+            engine = connection.make_engine(self.url, settings, self.clock)
+            event.listen(engine, "do_connect", self._make_private_file)
+        else:
+            engine = driver.make_engine(self.url, settings, most=self._most_connections)
+            event.listen(engine, "do_connect", self._connect_to_postgres)
+            event.listen(engine, "handle_error", self._drop_worthless)
+        if self._settings.database_schema:
+            engine = engine.execution_options(schema_translate_map={None: self._settings.database_schema})
+        SlowStatements(self._settings.slow_statement, self.clock).watch(engine)
+        return engine
+
+    def _make_private_file(self, *_: Any) -> None:
+        assert self.url.database
+        make_private(self.url.database, for_group=self._settings.sqlite_group)
+
+    def _connect_to_postgres(self, dialect: Any, record: Any, arguments: list[Any], options: dict[str, Any]) -> Any:
+        connection = connect.connect(self._settings, *arguments, **options)
+        self._needs_blocks |= connection.needs_blocks
+        return connection
+
+    def _connect_apart(self) -> LimitedConnection:
+        """A connection outside the pool, made as the pool's are."""
+        arguments, options = self.engine.dialect.create_connect_args(self.url)
+        return connect.connect(self._settings, *arguments, **options)
+
+    def _drop_worthless(self, context: ExceptionContext) -> None:
+        # With it go the pool's others: they lead to the same server.
+        if self._server.is_lost(context.original_exception):
+            context.is_disconnect = True
+
+
+class _Reserved(Database):
+    """A database that shares all with another, but asks for no place among those who share its pool."""
+
+    def __init__(self, origin: Database) -> None:
+        self._origin = origin
+        self.places = NoPlaces()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._origin, name)

@@ -1,0 +1,156 @@
+"""Finds the connection to the ledger in a session that an application hands us.
+
+Our statements run on that connection, with our tables in our schema; the application's own never do.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, cast
+
+from sqlalchemy import Connection, Engine
+from sqlalchemy.exc import UnboundExecutionError
+from sqlalchemy.orm import Session
+
+from jobs.database.database_url import show_database_url
+from jobs.database.models import JobRun
+from jobs.errors import EnqueueRefused
+
+if TYPE_CHECKING:
+    from sqlalchemy.ext.asyncio import AsyncSession
+
+    from jobs.database.engine import Database
+
+_MAP = "schema_translate_map"
+
+
+def plain_session(session: Any) -> Session:
+    """The session that ``session`` is, or that a ``scoped_session`` stands for here.
+
+    Raises:
+        EnqueueRefused: it is none.
+    """
+    plain = present(session)
+    if isinstance(plain, Session):
+        return plain
+    is_async = hasattr(plain, "sync_session")
+    raise EnqueueRefused(
+        f"session= takes a SQLAlchemy Session, got {type(session).__name__}.",
+        hint="With an AsyncSession: await job.enqueue_async(session=session)."
+        if is_async
+        else "Give it the Session itself, or a scoped_session.",
+    )
+
+
+def plain_async_session(session: Any) -> AsyncSession:
+    """The ``AsyncSession`` that ``session`` is, or that an ``async_scoped_session`` stands for here.
+
+    Raises:
+        EnqueueRefused: it is none.
+    """
+    plain = present(session)
+    if hasattr(plain, "sync_session") and hasattr(plain, "run_sync"):
+        return cast("AsyncSession", plain)
+    raise EnqueueRefused(
+        f"session= of an _async call takes a SQLAlchemy AsyncSession, got {type(session).__name__}.",
+        hint="With a Session: job.enqueue(session=session).",
+    )
+
+
+def present(session: Any) -> Any:
+    """What a registry of sessions (``scoped_session`` and its async twin) holds for this thread or task."""
+    registry = getattr(session, "registry", None)
+    return registry() if callable(registry) else session
+
+
+def ledger_connection(session: Session, database: Database) -> Connection:
+    """The connection of the session's transaction on the ledger's database.
+
+    Raises:
+        EnqueueRefused: none of its engines is on that database, several are, or it commits by itself.
+    """
+    bind = _bind(session, database)
+    connection = session.connection(bind_arguments={"bind": bind})
+    if _commits_by_itself(connection):
+        raise EnqueueRefused(
+            "The session is in AUTOCOMMIT: each statement is committed at once, and a rollback would leave the run.",
+            hint="Enqueue in a session that has transactions, or without session=.",
+        )
+    return connection
+
+
+@contextmanager
+def placed(connection: Connection, schema: str | None) -> Iterator[Connection]:
+    """``connection`` while our statements run on it: our tables are in ``schema``, whatever the caller's map says."""
+    options = connection.get_execution_options()
+    theirs = options.get(_MAP)
+    ours = {None: schema} if schema else None
+    if theirs == ours:
+        yield connection
+        return
+    connection.execution_options(**{_MAP: ours})
+    try:
+        yield connection
+    finally:
+        connection.execution_options(**{_MAP: theirs})
+
+
+def _bind(session: Session, database: Database) -> Engine | Connection:
+    binds = _binds(session)
+    if not binds:
+        raise EnqueueRefused(
+            "The session is bound to no database.", hint="Bind it: Session(engine), or Session(binds={Base: engine})."
+        )
+    ours = [one for one in binds if _is_ours(session, one, database)]
+    if len({one.engine for one in ours}) > 1:
+        raise EnqueueRefused(
+            "Several engines of the session are on the ledger's database, and their transactions end apart.",
+            hint="Use one engine for that database in the session, or enqueue without session=.",
+        )
+    if not ours:
+        theirs = ", ".join(sorted({show_database_url(one.engine.url) for one in binds}))
+        raise EnqueueRefused(
+            f"The session is on another database ({theirs}) than the ledger ({database.shown}).",
+            hint="Point JOBS_DATABASE_URL at the application's own database, or enqueue without session=.",
+        )
+    return ours[0]
+
+
+def _binds(session: Session) -> list[Engine | Connection]:
+    """What the session's statements may run on: first what it has for our tables, if it says so."""
+    try:
+        return [session.get_bind(mapper=JobRun.__mapper__)]
+    except UnboundExecutionError:
+        pass
+    return list(dict.fromkeys(session.binds.values()))
+
+
+def _is_ours(session: Session, bind: Engine | Connection, database: Database) -> bool:
+    engine, url = bind.engine, bind.engine.url
+    if engine is database.engine:
+        return True
+    if url.get_backend_name() != database.dialect:
+        return False
+    if database.dialect == "sqlite":
+        return _same_file(url.database, database.url.database)
+    # A server has many names (a socket, an alias, a list, pgbouncer), and one name many databases: it is asked once.
+    if engine not in database.known:
+        if not database.is_same_server(session.connection(bind_arguments={"bind": bind})):
+            return False
+        database.known.add(engine)
+    return True
+
+
+def _same_file(theirs: str | None, ours: str | None) -> bool:
+    return bool(theirs and ours) and os.path.realpath(str(theirs)) == os.path.realpath(str(ours))
+
+
+def _commits_by_itself(connection: Connection) -> bool:
+    if connection.dialect.name != "sqlite":
+        driver = connection.connection.dbapi_connection
+        return driver is not None and connection.dialect.detect_autocommit_setting(driver)
+    # Without an isolation level the driver begins nothing; who begins transactions otherwise has begun one by now.
+    raw: Any = connection.connection.driver_connection
+    return raw.isolation_level is None and not raw.in_transaction

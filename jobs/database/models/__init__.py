@@ -1,0 +1,75 @@
+"""The tables of the ledger: each constraint has a name; each partial index names its query."""
+
+from jobs.database.models.access import (
+    ROLE_NAMES,
+    OperatorLimit,
+    OperatorRefresh,
+    OperatorRequest,
+    OperatorSession,
+    OperatorToken,
+    OperatorUser,
+)
+from jobs.database.models.effects import JobFollowup, JobGroup, JobGroupMember, JobKey, JobStep
+from jobs.database.models.fleet import JobKind, JobQueue, JobWorker
+from jobs.database.models.operators import OperatorAction, OperatorActionRun
+from jobs.database.models.runs import JobAttempt, JobRun
+from jobs.database.models.schedules import JobLeader, JobSchedule, JobScheduleSlot
+from jobs.database.models.types import (
+    DUE,
+    ENDED,
+    HELD,
+    LIVE_KEY,
+    LIVE_OF_SCHEDULE,
+    MAX_PRIORITY,
+    MIN_PRIORITY,
+    PURGED,
+    SHOWN,
+    SUCCESS_OF_SCHEDULE,
+    Base,
+    JsonText,
+    UtcDateTime,
+    id_tail,
+    read_json,
+    write_moment,
+)
+
+__all__ = [
+    "DUE",
+    "ENDED",
+    "HELD",
+    "LIVE_KEY",
+    "LIVE_OF_SCHEDULE",
+    "MAX_PRIORITY",
+    "MIN_PRIORITY",
+    "PURGED",
+    "ROLE_NAMES",
+    "SHOWN",
+    "SUCCESS_OF_SCHEDULE",
+    "Base",
+    "JobAttempt",
+    "JobFollowup",
+    "JobGroup",
+    "JobGroupMember",
+    "JobKey",
+    "JobKind",
+    "JobLeader",
+    "JobQueue",
+    "JobRun",
+    "JobSchedule",
+    "JobScheduleSlot",
+    "JobStep",
+    "JobWorker",
+    "JsonText",
+    "OperatorAction",
+    "OperatorActionRun",
+    "OperatorLimit",
+    "OperatorRefresh",
+    "OperatorRequest",
+    "OperatorSession",
+    "OperatorToken",
+    "OperatorUser",
+    "UtcDateTime",
+    "id_tail",
+    "read_json",
+    "write_moment",
+]

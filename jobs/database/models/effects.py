@@ -1,0 +1,96 @@
+"""What runs rely on: keys, steps and cursors, follow-ups, groups."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import (
+    CheckConstraint,
+    Index,
+)
+from sqlalchemy.orm import Mapped, mapped_column
+
+from jobs.database.models.types import Base, Id, JsonText, Number, UtcDateTime, Words
+
+
+class JobKey(Base):
+    """A key that is held for longer than its run is live. It outlives its run, and is left when runs are pruned."""
+
+    __tablename__ = "job_keys"
+
+    kind: Mapped[str] = mapped_column(Words(200), primary_key=True)
+    key: Mapped[str] = mapped_column(Words(255), primary_key=True)
+    run_id: Mapped[UUID] = mapped_column(Id)
+    arguments_hash: Mapped[str] = mapped_column(Words(32))
+    held_until: Mapped[datetime | None] = mapped_column(UtcDateTime)
+
+    # ledger/keys.py, keys that nobody holds any more.
+    __table_args__ = (Index("ix_job_keys_held_until", "held_until"),)
+
+
+class JobStep(Base):
+    """A named part of a run, kept across attempts: an effect with its intent and its end, or a cursor."""
+
+    __tablename__ = "job_steps"
+
+    run_id: Mapped[UUID] = mapped_column(Id, primary_key=True)
+    name: Mapped[str] = mapped_column(Words(200), primary_key=True)
+    form: Mapped[str] = mapped_column(Words(10))
+    token: Mapped[UUID] = mapped_column(Id)
+    attempt: Mapped[int] = mapped_column(Number)
+    started_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    finished_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    result: Mapped[Any | None] = mapped_column(JsonText)
+
+    __table_args__ = (CheckConstraint("form in ('cursor', 'effect')", name="form"),)
+
+
+class JobFollowup(Base):
+    """A run that is to be enqueued in the transaction that ends another. ``id`` is the id it will have."""
+
+    __tablename__ = "job_followups"
+
+    id: Mapped[UUID] = mapped_column(Id, primary_key=True)
+    run_id: Mapped[UUID] = mapped_column(Id)
+    on_state: Mapped[str] = mapped_column(Words(10))
+    kind: Mapped[str] = mapped_column(Words(200))
+    run: Mapped[Any] = mapped_column(JsonText)
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    enqueued_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+
+    __table_args__ = (
+        CheckConstraint("on_state in ('cancelled', 'dead', 'ended', 'succeeded')", name="on_state"),
+        # ledger/followups.py, those of runs that end.
+        Index("ix_job_followups_run", "run_id"),
+    )
+
+
+class JobGroup(Base):
+    """A group of dramatiq messages whose last completion enqueues something: how many there are, how many are done."""
+
+    __tablename__ = "job_groups"
+
+    id: Mapped[UUID] = mapped_column(Id, primary_key=True)
+    size: Mapped[int] = mapped_column(Number)
+    done: Mapped[int] = mapped_column(Number, default=0)
+    changed_at: Mapped[datetime] = mapped_column(UtcDateTime)
+
+    __table_args__ = (
+        CheckConstraint("done between 0 and size", name="done"),
+        # ledger/groups.py, those that nothing happened to for long.
+        Index("ix_job_groups_changed", "changed_at"),
+    )
+
+
+class JobGroupMember(Base):
+    """A message of a group that is done; ``id`` is made of both, so that it is counted once."""
+
+    __tablename__ = "job_group_members"
+
+    id: Mapped[UUID] = mapped_column(Id, primary_key=True)
+    group_id: Mapped[UUID] = mapped_column(Id)
+
+    # ledger/groups.py, those of groups that are deleted.
+    __table_args__ = (Index("ix_job_group_members_group", "group_id"),)

@@ -1,0 +1,63 @@
+"""Queues, kinds and workers: what is served, and by whom."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import (
+    Index,
+)
+from sqlalchemy.orm import Mapped, mapped_column
+
+from jobs.database.models.types import Base, JsonText, Number, UtcDateTime, Words
+
+
+class JobQueue(Base):
+    """What operators say of a queue. A queue without a row is not paused."""
+
+    __tablename__ = "job_queues"
+
+    name: Mapped[str] = mapped_column(Words(100), primary_key=True)
+    paused_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    paused_until: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    paused_by: Mapped[str | None] = mapped_column(Words(200))
+    pause_reason: Mapped[str | None] = mapped_column(Words(500))
+    latency_target_seconds: Mapped[int | None] = mapped_column(Number)
+
+
+class JobKind(Base):
+    """What operators say of a kind. A kind without a row is not paused."""
+
+    __tablename__ = "job_kinds"
+
+    name: Mapped[str] = mapped_column(Words(200), primary_key=True)
+    paused_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    paused_until: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    paused_by: Mapped[str | None] = mapped_column(Words(200))
+    pause_reason: Mapped[str | None] = mapped_column(Words(500))
+
+
+class JobWorker(Base):
+    """A worker process, what it serves and knows, and when it was last seen. ``codes`` is the code of each kind."""
+
+    __tablename__ = "job_workers"
+
+    name: Mapped[str] = mapped_column(Words(200), primary_key=True)
+    host: Mapped[str] = mapped_column(Words(200))
+    pid: Mapped[int] = mapped_column(Number)
+    version: Mapped[str] = mapped_column(Words(40))
+    queues: Mapped[Any] = mapped_column(JsonText)
+    kinds: Mapped[Any] = mapped_column(JsonText)
+    codes: Mapped[Any] = mapped_column(JsonText, nullable=True)
+    threads: Mapped[int] = mapped_column(Number)
+    busy: Mapped[int] = mapped_column(Number, default=0)
+    started_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    seen_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    stopped_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    stop_requested_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    roll_requested_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    problem: Mapped[str | None] = mapped_column(Words(300))
+
+    # ledger/workers.py, live workers.
+    __table_args__ = (Index("ix_job_workers_seen", "seen_at"),)

@@ -1,0 +1,178 @@
+"""Runs and their attempts."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import (
+    CheckConstraint,
+    Index,
+    false,
+)
+from sqlalchemy.orm import Mapped, mapped_column
+from sqlalchemy.sql import text
+
+from jobs.database.models.types import (
+    ENDED,
+    LIVE_KEY,
+    LIVE_OF_SCHEDULE,
+    MAX_PRIORITY,
+    MIN_PRIORITY,
+    PURGED,
+    SHOWN,
+    SUCCESS_OF_SCHEDULE,
+    Base,
+    Flag,
+    Id,
+    JsonText,
+    LongText,
+    Number,
+    SmallNumber,
+    UtcDateTime,
+    Words,
+    id_tail,
+    one_of,
+)
+from jobs.states import FINAL, Cause, Outcome, RunState
+
+
+class JobRun(Base):
+    """One enqueued call of a job: a row is written before any message, and what it says is true."""
+
+    __tablename__ = "job_runs"
+
+    id: Mapped[UUID] = mapped_column(Id, primary_key=True)
+    kind: Mapped[str] = mapped_column(Words(200))
+    queue: Mapped[str] = mapped_column(Words(100))
+    priority: Mapped[int] = mapped_column(SmallNumber, default=0)
+    arguments: Mapped[Any] = mapped_column(JsonText)
+    arguments_version: Mapped[int] = mapped_column(Number, default=1)
+    arguments_hash: Mapped[str | None] = mapped_column(Words(32))
+    state: Mapped[str] = mapped_column(Words(10))
+    cause: Mapped[str | None] = mapped_column(Words(20))
+    attempt: Mapped[int] = mapped_column(Number, default=0)
+    charged: Mapped[int] = mapped_column(Number, default=0)
+    crashes: Mapped[int] = mapped_column(Number, default=0)
+    abandonments: Mapped[int] = mapped_column(Number, default=0)
+    max_attempts: Mapped[int] = mapped_column(Number)
+    run_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    expires_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    key: Mapped[str | None] = mapped_column(Words(255))
+    token: Mapped[UUID | None] = mapped_column(Id)
+    lease_until: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    worker: Mapped[str | None] = mapped_column(Words(200))
+    cancel_requested_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    cancel_reason: Mapped[str | None] = mapped_column(Words(500))
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    started_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    finished_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    state_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    result: Mapped[Any | None] = mapped_column(JsonText)
+    progress: Mapped[Any | None] = mapped_column(JsonText)
+    error_type: Mapped[str | None] = mapped_column(Words(200))
+    error_message: Mapped[str | None] = mapped_column(LongText)
+    fingerprint: Mapped[str | None] = mapped_column(Words(16))
+    tags: Mapped[Any | None] = mapped_column(JsonText)
+    correlation_id: Mapped[str | None] = mapped_column(Words(100))
+    trace_context: Mapped[str | None] = mapped_column(Words(200))
+    enqueued_by: Mapped[str | None] = mapped_column(Words(200))
+    parent_id: Mapped[UUID | None] = mapped_column(Id)
+    root_id: Mapped[UUID | None] = mapped_column(Id)
+    replayed_from: Mapped[UUID | None] = mapped_column(Id)
+    schedule: Mapped[str | None] = mapped_column(Words(200))
+    scheduled_for: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    has_followups: Mapped[bool] = mapped_column(Flag, server_default=false())
+    deleted_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+
+    __table_args__ = (
+        CheckConstraint(one_of("state", RunState), name="state"),
+        CheckConstraint(one_of("cause", Cause), name="cause"),
+        CheckConstraint("(state = 'running') = (token is not null)", name="token_exactly_when_running"),
+        CheckConstraint("(state = 'running') = (lease_until is not null)", name="leased_exactly_when_running"),
+        CheckConstraint(f"({one_of('state', FINAL)}) = (finished_at is not null)", name="finished_exactly_when_final"),
+        CheckConstraint("(state = 'dead') = (cause is not null)", name="cause_exactly_when_dead"),
+        CheckConstraint("state <> 'running' or attempt > 0", name="running_counts_an_attempt"),
+        CheckConstraint("charged >= 0 and charged <= attempt and max_attempts > 0", name="charged_within_attempts"),
+        CheckConstraint(f"priority between {MIN_PRIORITY} and {MAX_PRIORITY}", name="priority_range"),
+        # ledger/claim.py, due runs of a queue; upkeep/reconcile.py, overdue ones.
+        Index("ix_job_runs_ready", "queue", "priority", "run_at", "id", postgresql_where=text("state = 'queued'"),
+              sqlite_where=text("state = 'queued'")),
+        # ledger/strands.py, waiting runs by name, the latest first. An entry a run, written where the last one was.
+        # The kind comes first so that no claim, which has a queue and hides its kinds, is led here.
+        Index("ix_job_runs_waiting", "kind", "queue", "state_at", "id", postgresql_where=text("state = 'queued'"),
+              sqlite_where=text("state = 'queued'")),
+        # ledger/sweep.py, expired leases; what a dead process held.
+        Index("ix_job_runs_leased", "lease_until", "worker", postgresql_where=text("state = 'running'"),
+              sqlite_where=text("state = 'running'")),
+        # ledger/sweep.py, runs that expired before their first start.
+        Index("ix_job_runs_expiring", "expires_at",
+              postgresql_where=text("state = 'queued' and expires_at is not null"),
+              sqlite_where=text("state = 'queued' and expires_at is not null")),
+        # ledger/keys.py, one live run a key.
+        Index("uq_job_runs_live_key", "kind", "key", unique=True,
+              postgresql_where=text(LIVE_KEY), sqlite_where=text(LIVE_KEY)),
+        # ledger/schedules.py, the live runs of a schedule.
+        Index("ix_job_runs_of_schedule", "schedule", postgresql_where=text(LIVE_OF_SCHEDULE),
+              sqlite_where=text(LIVE_OF_SCHEDULE)),
+        # ledger/schedules.py, the last success of a schedule.
+        Index("ix_job_runs_schedule_success", "schedule", "finished_at", postgresql_where=text(SUCCESS_OF_SCHEDULE),
+              sqlite_where=text(SUCCESS_OF_SCHEDULE)),
+        # ledger/strands.py, runs that have ended and are shown, in the order in which they did. Like the next one, an
+        # entry a run, written when it ends: claims and new runs do not touch it.
+        Index("ix_job_runs_ended_at", "state", "state_at", "id",
+              postgresql_where=text(SHOWN), sqlite_where=text(SHOWN)),
+        # ledger/strands.py, the same by queue and kind; counts of them, which read nothing but the index.
+        Index("ix_job_runs_ended", "state", "queue", "kind", "state_at", "id",
+              postgresql_where=text(SHOWN), sqlite_where=text(SHOWN)),
+        # ledger/strands.py, purged runs.
+        Index("ix_job_runs_purged_list", "state_at", "id", postgresql_where=text(PURGED), sqlite_where=text(PURGED)),
+        # ledger/strands.py, the runs of an error group.
+        Index("ix_job_runs_fingerprint", "fingerprint", "state_at", "id",
+              postgresql_where=text("fingerprint is not null"), sqlite_where=text("fingerprint is not null")),
+        # ledger/strands.py, runs by key, ended ones too.
+        Index("ix_job_runs_key", "key", postgresql_where=text("key is not null"),
+              sqlite_where=text("key is not null")),
+        # ledger/prune.py, purged runs, the oldest purge first.
+        Index("ix_job_runs_purged", "deleted_at", postgresql_where=text(PURGED), sqlite_where=text(PURGED)),
+        # ledger/strands.py, what a run enqueued.
+        Index("ix_job_runs_parent", "parent_id", postgresql_where=text("parent_id is not null"),
+              sqlite_where=text("parent_id is not null")),
+        # ledger/lineage.py, what was replayed from a run.
+        Index("ix_job_runs_replayed_from", "replayed_from", postgresql_where=text("replayed_from is not null"),
+              sqlite_where=text("replayed_from is not null")),
+    )  # fmt: skip
+
+
+# ledger/find.py, short ids of runs that have ended; those of live ones are found in the index of their state.
+Index("ix_job_runs_tail", id_tail(JobRun.id), postgresql_where=text(ENDED), sqlite_where=text(ENDED))
+
+
+class JobAttempt(Base):
+    """One try at a run: written once, when it ends, by whoever ends it. Then only a refusal is added."""
+
+    __tablename__ = "job_attempts"
+
+    run_id: Mapped[UUID] = mapped_column(Id, primary_key=True)
+    attempt: Mapped[int] = mapped_column(Number, primary_key=True)
+    token: Mapped[UUID] = mapped_column(Id)
+    outcome: Mapped[str] = mapped_column(Words(16))
+    worker: Mapped[str | None] = mapped_column(Words(200))
+    started_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    finished_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    retry_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    error_type: Mapped[str | None] = mapped_column(Words(200))
+    error_message: Mapped[str | None] = mapped_column(LongText)
+    traceback: Mapped[str | None] = mapped_column(LongText)
+    fingerprint: Mapped[str | None] = mapped_column(Words(16))
+    refused_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    refused_outcome: Mapped[str | None] = mapped_column(Words(16))
+
+    __table_args__ = (
+        CheckConstraint(one_of("outcome", Outcome), name="outcome"),
+        CheckConstraint("attempt > 0", name="attempt_from_one"),
+        CheckConstraint("(refused_at is null) = (refused_outcome is null)", name="refusal_whole"),
+        # ledger/series.py, what ended minute by minute: attempts end in about the order in which they are written.
+        Index("ix_job_attempts_finished", "finished_at", "outcome"),
+    )

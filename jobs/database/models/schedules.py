@@ -1,0 +1,97 @@
+"""Schedules, what became of their slots, and who leads."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import (
+    CheckConstraint,
+    Index,
+)
+from sqlalchemy.orm import Mapped, mapped_column
+from sqlalchemy.sql import text
+
+from jobs.database.models.types import DUE, HELD, Base, Id, JsonText, Number, SmallNumber, UtcDateTime, Words
+
+
+class JobSchedule(Base):
+    """When runs of a job are made. ``next_slot_at`` is what a tick looks at; None: no slot will come.
+    ``zone_data`` is the version of the ``tzdata`` package that computed it; None: not known.
+
+    Slots up to ``decided_until`` are decided: each has its row. ``held_slot_at`` is the one slot that
+    ``overlap=queue_one`` lets wait for an earlier run to end.
+    """
+
+    __tablename__ = "job_schedules"
+
+    name: Mapped[str] = mapped_column(Words(200), primary_key=True)
+    owner: Mapped[str] = mapped_column(Words(10))
+    module: Mapped[str | None] = mapped_column(Words(300))
+    place: Mapped[str | None] = mapped_column(Words(500))
+    kind: Mapped[str] = mapped_column(Words(200))
+    queue: Mapped[str] = mapped_column(Words(100))
+    priority: Mapped[int] = mapped_column(SmallNumber)
+    arguments: Mapped[Any] = mapped_column(JsonText)
+    arguments_version: Mapped[int] = mapped_column(Number)
+    max_attempts: Mapped[int] = mapped_column(Number)
+    definition: Mapped[Any] = mapped_column(JsonText)
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    changed_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    paused_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    paused_by: Mapped[str | None] = mapped_column(Words(200))
+    pause_reason: Mapped[str | None] = mapped_column(Words(500))
+    decided_until: Mapped[datetime] = mapped_column(UtcDateTime)
+    next_slot_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    zone_data: Mapped[str | None] = mapped_column(Words(20))
+    held_slot_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    last_slot_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    last_fired_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    last_run_id: Mapped[UUID | None] = mapped_column(Id)
+    problem: Mapped[str | None] = mapped_column(Words(500))
+
+    __table_args__ = (
+        CheckConstraint("owner in ('code', 'operator')", name="owner"),
+        CheckConstraint("(owner = 'code') = (module is not null)", name="module_exactly_when_code"),
+        CheckConstraint("paused_at is not null or (paused_by is null and pause_reason is null)", name="pause_whole"),
+        CheckConstraint("(last_slot_at is null) = (last_fired_at is null)", name="last_whole"),
+        # ledger/schedules.py, what is due: a tick costs that, not what exists.
+        Index("ix_job_schedules_due", "next_slot_at", postgresql_where=text(DUE), sqlite_where=text(DUE)),
+        # ledger/schedules.py, held slots.
+        Index("ix_job_schedules_held", "name", postgresql_where=text(HELD), sqlite_where=text(HELD)),
+    )
+
+
+class JobScheduleSlot(Base):
+    """What became of one slot: written once, with the run that it made, in one transaction: the proof."""
+
+    __tablename__ = "job_schedule_slots"
+
+    schedule: Mapped[str] = mapped_column(Words(200), primary_key=True)
+    slot_at: Mapped[datetime] = mapped_column(UtcDateTime, primary_key=True)
+    state: Mapped[str] = mapped_column(Words(10))
+    why: Mapped[str] = mapped_column(Words(200))
+    run_id: Mapped[UUID | None] = mapped_column(Id)
+    decided_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    older_missed: Mapped[int] = mapped_column(Number, default=0)
+
+    __table_args__ = (
+        CheckConstraint("state in ('backfilled', 'fired', 'missed', 'skipped')", name="state"),
+        CheckConstraint("(state in ('backfilled', 'fired')) = (run_id is not null)", name="run_exactly_when_fired"),
+        CheckConstraint("older_missed >= 0", name="older_missed_from_zero"),
+        # ledger/slots.py, old slots.
+        Index("ix_job_schedule_slots_decided", "decided_at"),
+    )
+
+
+class JobLeader(Base):
+    """Who leads, by the database's clock. It saves effort and guards nothing."""
+
+    __tablename__ = "job_leaders"
+
+    role: Mapped[str] = mapped_column(Words(40), primary_key=True)
+    holder: Mapped[str] = mapped_column(Words(200))
+    since: Mapped[datetime] = mapped_column(UtcDateTime)
+    lease_until: Mapped[datetime] = mapped_column(UtcDateTime)
+    ticked_at: Mapped[datetime] = mapped_column(UtcDateTime)

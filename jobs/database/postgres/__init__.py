@@ -1,0 +1,1 @@
+"""What only PostgreSQL needs: connecting, LISTEN and NOTIFY, error codes, and checks of the server."""

@@ -1,0 +1,50 @@
+"""Small statements that every request needs, compiled once and run by the driver directly.
+
+What SQLAlchemy does around a statement takes as long as the driver and the server together take for a small one. Only
+PostgreSQL's driver is asked so, which takes and gives values as we have them; SQLite's needs them turned.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import Select
+from sqlalchemy.exc import MultipleResultsFound
+from sqlalchemy.orm import Session
+
+from jobs.database.direct_statements import DirectStatement
+from jobs.database.slow_queries import SLOW, SlowStatements
+from jobs.database.sql import Executor
+
+
+class Prepared:
+    """A query of at most one row. Its columns and what it binds are texts, numbers, UUIDs and moments.
+
+    Runs in the transaction of the connection it is given, as any other statement.
+    """
+
+    def __init__(self, query: Select[Any]) -> None:
+        self._query = query
+        self._statement = DirectStatement(lambda dialect: query)
+
+    def one(self, session: Executor, **given: Any) -> Sequence[Any] | None:
+        """Its row, or None.
+
+        Raises:
+            MultipleResultsFound: there are several.
+        """
+        connection = session.connection() if isinstance(session, Session) else session
+        if connection.dialect.name != "postgresql":
+            return connection.execute(self._query, given).one_or_none()
+        options = connection.get_execution_options()
+        slow: SlowStatements = options[SLOW]
+        schemas = options.get("schema_translate_map")
+        rendered = self._statement.rendered(connection.dialect, schemas[None] if schemas else None)
+        driver: Any = connection.connection.dbapi_connection
+        began = slow.begin()
+        rows = driver.execute(rendered.text, rendered.bind(given)).fetchall()
+        slow.look(began, rendered.text)
+        if len(rows) > 1:
+            raise MultipleResultsFound("a prepared query found several rows")
+        return rows[0] if rows else None

@@ -1,0 +1,272 @@
+"""The SQL expressions that PostgreSQL and SQLite spell differently."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import (
+    Connection,
+    Engine,
+    Float,
+    FromClause,
+    Select,
+    SQLColumnExpression,
+    Text,
+    any_,
+    bindparam,
+    case,
+    cast,
+    column,
+    event,
+    func,
+    literal_column,
+    select,
+    true,
+)
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.orm import QueryableAttribute, Session
+from sqlalchemy.sql import ColumnElement
+from sqlalchemy.sql.functions import FunctionElement
+from sqlalchemy.types import TypeEngine, Uuid
+
+from jobs.database.models import UtcDateTime, write_moment
+
+Executor = Session | Connection
+"""What a verb runs on: the caller's session or connection, whose transaction the caller owns."""
+
+
+_Moment = ColumnElement[Any] | QueryableAttribute[Any]
+
+
+class ledger_now(FunctionElement[Any]):  # noqa: N801
+    """The moment: the bound ``now`` when a test gives one, else the database's own clock.
+
+    The start of the statement, not of the transaction: a caller's transaction may be minutes old.
+    """
+
+    type = UtcDateTime()
+    inherit_cache = True
+    name = "ledger_now"
+
+    def __init__(self) -> None:
+        super().__init__(bindparam("now", None, type_=UtcDateTime()))
+
+
+@compiles(ledger_now, "postgresql")
+def _now_postgresql(element: ledger_now, compiler: Any, **kw: Any) -> str:
+    return f"coalesce({compiler.process(element.clauses, **kw)}, statement_timestamp())"
+
+
+@compiles(ledger_now, "sqlite")
+def _now_sqlite(element: ledger_now, compiler: Any, **kw: Any) -> str:
+    # In a subquery, so that SQLite calls the function once a statement and can use it to bound an index.
+    return f"coalesce({compiler.process(element.clauses, **kw)}, (select jobs_now()))"
+
+
+class plus_seconds(FunctionElement[Any]):  # noqa: N801
+    """A moment so many seconds after another; the seconds may be negative or a fraction."""
+
+    type = UtcDateTime()
+    inherit_cache = True
+    name = "plus_seconds"
+
+    def __init__(self, moment: _Moment, seconds: ColumnElement[Any]) -> None:
+        super().__init__(moment, seconds)
+
+
+@compiles(plus_seconds, "postgresql")
+def _plus_postgresql(element: plus_seconds, compiler: Any, **kw: Any) -> str:
+    moment, seconds = (compiler.process(one, **kw) for one in element.clauses)
+    return f"({moment} + make_interval(secs => {seconds}))"
+
+
+@compiles(plus_seconds, "sqlite")
+def _plus_sqlite(element: plus_seconds, compiler: Any, **kw: Any) -> str:
+    moment, seconds = (compiler.process(one, **kw) for one in element.clauses)
+    return f"jobs_plus({moment}, {seconds})"
+
+
+class seconds_between(FunctionElement[float]):  # noqa: N801
+    """Seconds from the first moment to the second; NULL where one of them is none that Python can hold."""
+
+    type = Float()
+    inherit_cache = True
+    name = "seconds_between"
+
+    def __init__(self, earlier: _Moment, later: _Moment) -> None:
+        super().__init__(earlier, later)
+
+
+@compiles(seconds_between, "postgresql")
+def _between_postgresql(element: seconds_between, compiler: Any, **kw: Any) -> str:
+    earlier, later = (compiler.process(one, **kw) for one in element.clauses)
+    # Each by itself: before release 17 a difference of infinite moments fails its statement.
+    seconds = f"(extract(epoch from {later}) - extract(epoch from {earlier}))::float8"
+    return f"nullif(nullif(nullif({seconds}, 'infinity'), '-infinity'), 'nan')"
+
+
+@compiles(seconds_between, "sqlite")
+def _between_sqlite(element: seconds_between, compiler: Any, **kw: Any) -> str:
+    earlier, later = (compiler.process(one, **kw) for one in element.clauses)
+    return f"jobs_between({earlier}, {later})"
+
+
+class random_token(FunctionElement[UUID]):  # noqa: N801
+    """A fresh random token for each row."""
+
+    type = Uuid()
+    inherit_cache = True
+    name = "random_token"
+
+
+@compiles(random_token, "postgresql")
+def _token_postgresql(element: random_token, compiler: Any, **kw: Any) -> str:
+    return "gen_random_uuid()"
+
+
+@compiles(random_token, "sqlite")
+def _token_sqlite(element: random_token, compiler: Any, **kw: Any) -> str:
+    return "jobs_token()"
+
+
+def one_of(dialect: str, this: SQLColumnExpression[Any], ids: Select[Any]) -> ColumnElement[bool]:
+    """Whether ``this`` is among what ``ids`` selects. On PostgreSQL an array, found before: joined to a select,
+    the planner may walk the table instead of the index of ``this``."""
+    if dialect == "postgresql":
+        return this == any_(func.array(ids.scalar_subquery()))
+    return this.in_(ids)
+
+
+MOST = 2**31 - 1
+"""What a count of the ledger can be. One that is there stays there: to count on would fail the whole statement."""
+
+
+def counted(count: SQLColumnExpression[Any], more: Any) -> ColumnElement[int]:
+    """``count`` and ``more`` (0 or 1), as long as the column holds it."""
+    return case((count < literal_column(str(MOST)), count + more), else_=count)
+
+
+def insert_into(dialect: str, model: type[Any]) -> Any:
+    """An INSERT that knows ON CONFLICT, in the dialect's own spelling. Into the table, not the model: in a Session
+    it is one statement then, and not the ORM's."""
+    make = postgresql.insert if dialect == "postgresql" else sqlite.insert
+    return make(model.__table__)
+
+
+class Batch:
+    """Many rows handed to one statement: ``unnest`` of arrays on PostgreSQL, ``json_each`` on SQLite.
+
+    >>> ended = Batch("ended", id=Uuid(), outcome=Text())
+    >>> statement = update(JobRun).where(JobRun.id == ended.table(dialect).c.id)...
+    >>> session.execute(statement, ended.rows(dialect, [(run_id, "failed")]))
+    """
+
+    def __init__(self, name: str, **columns: TypeEngine[Any]) -> None:
+        self.name = name
+        self.columns = columns
+
+    def table(self, dialect: str) -> FromClause:
+        """The rows as something to select from or join."""
+        if dialect == "postgresql":
+            # As text, which PostgreSQL reads: the driver's own way to write a list costs ten times as much.
+            arrays = [
+                cast(bindparam(f"{self.name}_{name}", type_=Text()), ARRAY(kind)) for name, kind in self.columns.items()
+            ]
+            names = [column(name, kind) for name, kind in self.columns.items()]
+            return func.unnest(*arrays).table_valued(*names).render_derived(name=self.name)
+        each = func.json_each(bindparam(self.name, type_=Text())).table_valued("value", name=f"{self.name}_each")
+        return select(
+            *(
+                func.json_extract(each.c.value, literal_column(f"'$[{place}]'"), type_=kind).label(name)
+                for place, (name, kind) in enumerate(self.columns.items())
+            )
+        ).subquery(self.name)
+
+    def among(self, dialect: str, this: SQLColumnExpression[Any], name: str) -> ColumnElement[bool]:
+        """Whether ``this`` is in the rows' column ``name``: beside a join on it, so that PostgreSQL goes by the
+        index of ``this``, whatever its statistics say of the table."""
+        if dialect == "postgresql":
+            return this == any_(cast(bindparam(f"{self.name}_{name}", type_=Text()), ARRAY(self.columns[name])))
+        return true()
+
+    def rows(self, dialect: str, rows: Sequence[tuple[Any, ...]]) -> dict[str, Any]:
+        """The parameters that carry ``rows``, each in the order of the columns."""
+        if dialect == "postgresql":
+            turned = zip(*rows, strict=True) if rows else [()] * len(self.columns)
+            return {f"{self.name}_{name}": _array(values) for name, values in zip(self.columns, turned, strict=True)}
+        return {self.name: json.dumps(rows, default=_plain)}
+
+
+def dialect_of(executor: Executor) -> str:
+    """``postgresql`` or ``sqlite``."""
+    bind = executor.get_bind() if isinstance(executor, Session) else executor
+    return bind.dialect.name
+
+
+def _array(values: Sequence[Any]) -> str:
+    """``values`` as PostgreSQL writes an array."""
+    if not values:
+        return "{}"
+    first = values[0]
+    kind = type(first)
+    if isinstance(first, UUID):
+        # Not compared: that costs more than writing them all.
+        if all(values):
+            return "{" + ",".join(["%032x" % one.int for one in values]) + "}"  # noqa: UP031, twice as fast
+    elif (first is None or kind in (str, int, float)) and values.count(first) == len(values):
+        return "{" + ",".join([_ELEMENT[kind](first)] * len(values)) + "}"
+    elif kind in (int, float) and len(set(map(type, values))) == 1:
+        return "{" + ",".join(map(repr, values)) + "}"
+    return "{" + ",".join([_ELEMENT[type(one)](one) for one in values]) + "}"
+
+
+def _quoted(text: str) -> str:
+    return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
+
+
+_ELEMENT: dict[type, Callable[[Any], str]] = {
+    type(None): lambda none: "NULL",
+    UUID: lambda id: id.hex,
+    str: _quoted,
+    int: str,
+    float: repr,
+    datetime: lambda moment: f'"{moment.isoformat()}"',
+}
+
+
+def _plain(value: Any) -> str:
+    if isinstance(value, UUID):
+        return value.hex
+    if isinstance(value, datetime):
+        return write_moment(value)
+    raise TypeError(f"{value!r} does not travel in a batch")
+
+
+pins: list[Callable[[], datetime]] = []
+"""What ``pinned_now`` reads, for statements that go to the driver itself; the last counts."""
+
+
+@contextmanager
+def pinned_now(read: Callable[[], datetime]) -> Iterator[None]:
+    """For tests: statements that would ask PostgreSQL for the moment get what ``read`` says. SQLite asks its App's
+    clock anyway."""
+
+    def bind(connection: Any, cursor: Any, statement: str, parameters: Any, *rest: Any) -> tuple[str, Any]:
+        if isinstance(parameters, dict) and "now" in parameters and parameters["now"] is None:
+            parameters = {**parameters, "now": read()}
+        return statement, parameters
+
+    event.listen(Engine, "before_cursor_execute", bind, retval=True)
+    pins.append(read)
+    try:
+        yield
+    finally:
+        pins.remove(read)
+        event.remove(Engine, "before_cursor_execute", bind)

@@ -1,0 +1,138 @@
+"""The lock files beside a SQLite ledger, and in what order a turn takes them; ``sqlite_queue`` says why."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+import threading
+from pathlib import Path
+
+from jobs.database.sqlite.file import refuse_network_file_system
+from jobs.errors import ConfigurationError
+
+if sys.platform != "win32":
+    import fcntl
+
+    def _lock(file: int, *, wait: bool, shared: bool = False) -> None:
+        kind = fcntl.LOCK_SH if shared else fcntl.LOCK_EX
+        fcntl.flock(file, kind if wait else kind | fcntl.LOCK_NB)
+
+    def _unlock(file: int) -> None:
+        fcntl.flock(file, fcntl.LOCK_UN)
+else:  # Windows has no flock: threads queue, and processes are left to SQLite's busy time limit.
+
+    def _lock(file: int, *, wait: bool, shared: bool = False) -> None: ...
+
+    def _unlock(file: int) -> None: ...
+
+
+GATE, URGENT, WRITE = range(3)
+SUFFIXES = ("-gate", "-urgent", "-write")
+POLITE_LOOKS, LOOK_SECONDS = 100, 0.0002
+"""A batch lets urgent writers go first for about 30 ms, lest a stream of them starve it. Source: decision."""
+
+_open_files: set[int] = set()
+_opening = threading.RLock()
+"""Held while ``_open_files`` changes, so that no fork carries off a file that is not in it. Its own thread may take it
+again: a signal's handler that writes may interrupt it there."""
+
+
+def take_turn(files: list[int], *, is_urgent: bool, wait: bool) -> None:
+    """Take the locks of a turn, in order.
+
+    Raises:
+        BlockingIOError: one is not free, and we were told not to ``wait``; those before it are held.
+    """
+    if is_urgent:
+        # Announced only while it waits: without a wait there is nobody to go before.
+        if wait:
+            _lock(files[URGENT], wait=True, shared=True)
+        _lock(files[WRITE], wait=wait)
+        _unlock(files[URGENT])
+        return
+    _lock(files[GATE], wait=wait)
+    for _ in range(POLITE_LOOKS):
+        try:
+            _lock(files[URGENT], wait=False)
+            _unlock(files[URGENT])
+            break
+        except BlockingIOError:
+            if not wait:
+                raise
+            threading.Event().wait(LOOK_SECONDS)
+    _lock(files[WRITE], wait=wait)
+
+
+def free_turn(files: list[int]) -> None:
+    """Free whatever is held of ``files``; the write lock first."""
+    for file in reversed(files):
+        _unlock(file)
+
+
+def open_locks(database: Path) -> list[int]:
+    """Open the lock files of one who wants turns, and make those that are missing.
+
+    Raises:
+        ConfigurationError: the database or its folder cannot be written, or is on a network file system.
+    """
+    refuse_network_file_system(database)
+    # As root every access is granted; anybody else who may not write the database has no business here.
+    as_effective = os.access in os.supports_effective_ids
+    if database.exists() and not os.access(database, os.W_OK, effective_ids=as_effective):
+        raise ConfigurationError(
+            f"The ledger {database} cannot be written by this user.",
+            hint="Run as the user that owns it, or give this user the right to write it and its folder.",
+        )
+    files: list[int] = []
+    try:
+        with _opening:
+            for suffix in SUFFIXES:
+                files.append(_open_like(database, database.with_name(database.name + suffix)))
+                _open_files.add(files[-1])
+    except OSError as err:
+        close_locks(files)
+        raise ConfigurationError(
+            f"The lock file {err.filename} beside the ledger cannot be opened: {err.strerror}.",
+            hint="Its folder must exist, and the user that writes the ledger must be able to write there.",
+        ) from err
+    return files
+
+
+def _open_like(database: Path, path: Path) -> int:
+    """Open a lock file. It has the database's owner and is open to whoever may write the database, and nobody else.
+
+    Who may open a file may lock it, and so stop every writer; to read it is enough.
+    """
+    try:
+        file = os.open(path, os.O_RDWR)
+    except FileNotFoundError:
+        file = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+        with contextlib.suppress(OSError, AttributeError):
+            owner = database.stat()
+            os.fchown(file, owner.st_uid, owner.st_gid)
+    with contextlib.suppress(OSError, AttributeError):
+        writers = database.stat().st_mode & 0o222
+        mode = writers | writers << 1
+        if os.fstat(file).st_mode & 0o777 != mode:
+            os.fchmod(file, mode)
+    return file
+
+
+def close_locks(files: list[int]) -> None:
+    """Close ``files``, which frees what is held of them; those that are closed already are left alone."""
+    with _opening:
+        for file in files:
+            if file in _open_files:
+                _open_files.discard(file)
+                os.close(file)
+
+
+def _close_inherited() -> None:
+    """In a forked child: close every file without unlocking it, for the locks are the parent's."""
+    _opening.release()
+    close_locks(list(_open_files))
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(before=_opening.acquire, after_in_parent=_opening.release, after_in_child=_close_inherited)

@@ -1,0 +1,306 @@
+"""A queue of the writers of one SQLite file, across the threads and processes of one host.
+
+SQLite lets one writer in at a time and makes the others sleep and try again, in no order: with four processes
+one got 200 of 20,000 runs. Here they stand in a queue on lock files beside the database, and only then
+``BEGIN IMMEDIATE``:
+
+    ordinary   gate ── nobody urgent? ── write ── BEGIN IMMEDIATE … COMMIT    a batch: claim, settle
+    urgent          ── urgent         ── write ── BEGIN IMMEDIATE … COMMIT    a lease renewal, a cancel
+
+Who waits at the gate waits for the whole turn of the one before. Who is urgent passes the gate by, meets only
+the one who writes now, and is waited for by the next from the gate, though not for ever.
+
+The locks give order, not safety: SQLite's own locks still guard the data, against writers that know nothing
+of this queue and when somebody deletes the lock files. The kernel frees a lock when its holder dies.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import threading
+import weakref
+from collections.abc import Iterator
+from contextvars import ContextVar
+from pathlib import Path
+
+from jobs.clock import Clock, SystemClock
+from jobs.database.sqlite.locks import close_locks, free_turn, open_locks, take_turn
+from jobs.errors import ConfigurationError, Conflict, LedgerBusy
+
+turn_holder: ContextVar[object] = ContextVar("jobs_turn_holder", default=None)
+"""Whose code this is, for turns that outlive a thread's call: the token of the run that it performs."""
+
+_held: set[tuple[Path, object]] = set()
+"""Who has a turn at which file: a thread by its id, or the ``owner`` that the turn was taken for."""
+
+
+class WriteQueue:
+    """The queue of those who want to write to one SQLite file. One for each process and file will do.
+
+    Opens nothing until the first turn, so a process that only reads leaves no lock files. A forked child
+    opens its own, for a lock that it inherited would outlive the parent that holds it; a turn in which the
+    fork came stays the parent's.
+    """
+
+    def __init__(self, database_path: str | os.PathLike[str], *, clock: Clock | None = None) -> None:
+        self.path = Path(database_path).absolute()
+        self._clock: Clock = clock or SystemClock()
+        self._lines: tuple[_Line, ...] = ()
+        self.start_afresh()
+        _queues.add(self)
+
+    @property
+    def is_open(self) -> bool:
+        """Whether somebody has had a turn, and so the lock files are there."""
+        return any(line.is_open for line in self._lines)
+
+    @contextlib.contextmanager
+    def turn(self, urgent: bool = False, limit_seconds: float = 5.0, *, owner: object | None = None) -> Iterator[None]:
+        """Hold the turn while the block runs: begin, write and commit inside it, and nothing else.
+
+        Args:
+            urgent: pass the queue by; for short writes that others depend on, never for batches.
+            limit_seconds: the longest wait for the turn, above zero; it does not limit the block.
+            owner: whose the turn is, where it may end on another thread; this thread's otherwise.
+
+        Raises:
+            LedgerBusy: others kept the turn for the whole time limit.
+            Conflict: this thread, or the ``turn_holder`` here, has the turn already; a second transaction would wait
+                for itself.
+            ConfigurationError: the lock files cannot be opened for writing, or the file system has no locks.
+        """
+        if not limit_seconds > 0:
+            raise ValueError(f"limit_seconds must be above zero, got {limit_seconds!r}")
+        thread = threading.get_ident()
+        if (self.path, thread) in _held or (self.path, turn_holder.get()) in _held:
+            raise Conflict(
+                f"This thread or run is already writing to {self.path}, and SQLite has one writer at a time.",
+                hint="Use the transaction that is open: pass its session (session=…).",
+            )
+        line = self._lines[urgent]
+        held = (self.path, thread if owner is None else owner)
+        line.join(limit_seconds, self._clock)
+        try:
+            _held.add(held)
+            yield
+        finally:
+            _held.discard(held)
+            line.leave()
+
+    def firsts(self) -> list[threading.Lock]:
+        """What a thread of this process holds for as long as it has a turn or waits for one."""
+        return [line.first for line in self._lines]
+
+    def close(self) -> None:
+        """Close the lock files; those of a turn that is held or waited for stay. A later turn opens them again."""
+        for line in self._lines:
+            line.close()
+
+    def start_afresh(self) -> None:
+        """Forget every turn, without ending it: for a forked child, whose parent has them."""
+        for line in self._lines:
+            line.forget()
+        self._lines = (_Line(self.path, is_urgent=False), _Line(self.path, is_urgent=True))
+
+
+class _Line:
+    """Threads of one process that want the same locks; one of them at a time goes to the files.
+
+    A lock belongs to an open file, not to a thread: ordinary and urgent writers of one process have open
+    files of their own and exclude each other as two processes do.
+    """
+
+    def __init__(self, database: Path, *, is_urgent: bool) -> None:
+        self._database = database
+        self._is_urgent = is_urgent
+        self.first = threading.Lock()
+        self._files: list[int] = []
+        self._waiter: _Waiter | None = None
+
+    @property
+    def is_open(self) -> bool:
+        return bool(self._files)
+
+    def join(self, limit_seconds: float, clock: Clock) -> None:
+        """Wait for every lock of this line, in order.
+
+        Raises:
+            LedgerBusy: not within ``limit_seconds``.
+        """
+        until = clock.monotonic() + limit_seconds
+        if not self.first.acquire(timeout=limit_seconds):
+            raise self._busy(limit_seconds, "this process")
+        try:
+            if not self._files:
+                self._files = open_locks(self._database)
+            if not self._is_waiting() and self._lock_at_once():
+                return
+            if not self._wait(until - clock.monotonic()):
+                raise self._busy(limit_seconds, "another process")
+        except BaseException:
+            self.leave()
+            raise
+
+    def leave(self) -> None:
+        """Give the turn to the next."""
+        if self._waiter is None:
+            free_turn(self._files)
+        self.first.release()
+
+    def close(self) -> None:
+        if not self.first.acquire(blocking=False):
+            return
+        try:
+            waiter, files = self._waiter, self._files
+            self.forget()
+            if waiter is None or not waiter.closes(files):
+                close_locks(files)
+        finally:
+            self.first.release()
+
+    def forget(self) -> None:
+        """Drop the files without unlocking or closing them."""
+        self._files = []
+        self._waiter = None
+
+    def _is_waiting(self) -> bool:
+        """Whether a wait that was given up still goes on; then it is ours, with its place in the queue."""
+        if self._waiter is not None and not self._waiter.is_taken_up():
+            self._waiter = None
+        return self._waiter is not None
+
+    def _lock_at_once(self) -> bool:
+        """Whether the turn is free and now ours; if not, some of its locks may be held already."""
+        try:
+            take_turn(self._files, is_urgent=self._is_urgent, wait=False)
+        except BlockingIOError:
+            return False
+        except OSError as err:
+            raise ConfigurationError(
+                f"The file system of {self._database} cannot lock files: {err.strerror}.",
+                hint="Keep the ledger on a local disk, or use PostgreSQL.",
+            ) from err
+        return True
+
+    def _wait(self, limit_seconds: float) -> bool:
+        """Wait in the kernel's queue; False when the time is over, and the place left to the next of us."""
+        if self._waiter is None:
+            self._waiter = _Waiter(self._files, is_urgent=self._is_urgent)
+        try:
+            self._waiter.wait(limit_seconds)
+        finally:
+            # Also when an interrupt lands here: while a thread still waits for the locks, they are its own.
+            has_ended = self._waiter.give_up()
+            if has_ended:
+                self._waiter = None
+        return has_ended
+
+    def _busy(self, limit_seconds: float, who: str) -> LedgerBusy:
+        return LedgerBusy(
+            f"The ledger {self._database} was kept locked by {who} for {limit_seconds:g} s.",
+            hint="Try again; if that does not help, look for a process that stands still in mid-transaction.",
+        )
+
+
+class _Waiter(threading.Thread):
+    """Waits for locks where the kernel keeps the order, on a thread of its own: flock knows no time limit.
+
+    Trying again and again needs no thread, but is served by luck, and lets a batch go before a renewal. One
+    that is given up goes on: a writer that hangs for hours costs others one thread, not one a try.
+    """
+
+    def __init__(self, files: list[int], *, is_urgent: bool) -> None:
+        super().__init__(name="jobs-sqlite-queue", daemon=True)
+        self._files = files
+        self._is_urgent = is_urgent
+        self._locked = threading.Event()
+        self._deciding = threading.Lock()
+        self._is_wanted = True
+        self._is_over = False
+        self._closes = False
+
+    def wait(self, seconds: float) -> None:
+        """Return when every lock is held, or the time is over.
+
+        Raises:
+            LedgerBusy: no thread can be started to wait, as while the interpreter ends.
+        """
+        if self.ident is None:
+            try:
+                self.start()
+            except RuntimeError as err:
+                raise LedgerBusy(f"The ledger is locked, and nothing can wait for it here: {err}.") from err
+        self._locked.wait(max(seconds, 0))
+
+    def give_up(self) -> bool:
+        """True if the locks are the caller's, or were never waited for; False if the thread waits on."""
+        with self._deciding:
+            self._is_wanted = self._locked.is_set() or self.ident is None
+            return self._is_wanted
+
+    def is_taken_up(self) -> bool:
+        """Whether the wait still goes on, now for the caller."""
+        with self._deciding:
+            self._is_wanted = not self._is_over
+            return self._is_wanted
+
+    def closes(self, files: list[int]) -> bool:
+        """Whether the wait still goes on, and will close ``files`` in the end."""
+        with self._deciding:
+            self._closes = not self._is_over and files is self._files
+            return self._closes
+
+    def run(self) -> None:
+        take_turn(self._files, is_urgent=self._is_urgent, wait=True)
+        with self._deciding:
+            self._is_over = True
+            if self._is_wanted:
+                self._locked.set()
+                return
+            free_turn(self._files)
+            if not self._closes:
+                return
+        close_locks(self._files)
+
+
+_queues: weakref.WeakSet[WriteQueue] = weakref.WeakSet()
+
+
+FORK_SECONDS = 5.0
+"""How long a fork waits for the turns of other threads. Source: the default wait for a turn."""
+_stopped: list[threading.Lock] = []
+
+
+def _stop_writers() -> None:
+    """Before a fork: let no other thread of this process be in the middle of a turn.
+
+    SQLite keeps in the process's own memory which locks its connections have. A child that is forked in the middle of
+    a turn has a copy of that, with a lock that nobody in it will ever free: it could never write.
+    """
+    clock = SystemClock()
+    until = clock.monotonic() + FORK_SECONDS
+    mine = {threading.get_ident(), turn_holder.get()}
+    busy = {path for path, owner in _held if owner in mine}
+    for queue in list(_queues):
+        # A turn of the one who forks cannot end before the fork: what is forked in its middle must not write.
+        for first in queue.firsts() if queue.path not in busy else ():
+            if first.acquire(timeout=max(0.0, until - clock.monotonic())):
+                _stopped.append(first)
+
+
+def _let_writers_go() -> None:
+    while _stopped:
+        _stopped.pop().release()
+
+
+def _forget_the_parent() -> None:
+    """In a forked child, whose lock files are closed already: start with empty queues."""
+    _stopped.clear()
+    for queue in _queues:
+        queue.start_afresh()
+    _held.clear()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(before=_stop_writers, after_in_parent=_let_writers_go, after_in_child=_forget_the_parent)

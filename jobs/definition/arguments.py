@@ -1,0 +1,237 @@
+"""A job's arguments on their way into the ledger and out of it: JSON that comes back equal, or a refusal."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import deque
+from collections.abc import Callable, Mapping, Set
+from dataclasses import fields, is_dataclass
+from datetime import datetime
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ValidationError
+from pydantic_core import PydanticSerializationError
+
+from jobs.definition.equality import equal, in_order
+from jobs.errors import ArgumentsRefused
+
+MAX_DEPTH = 64
+"""Deeper JSON is refused: parsers give up on it. Source: decision; readers we tried stop between 100 and 1,000."""
+MIN_INT, MAX_INT = -(2**63), 2**63 - 1
+"""Whole numbers beyond 64 bits are refused: databases and other readers of the JSON cannot hold them."""
+
+_PLAIN = (str, int, float, type(None))
+_LONG_NUMBER = re.compile(r"[0-9]{19}")
+_SURROGATE = re.compile(r"(?<!\\)(?:\\\\)*\\u[dD][89a-fA-F]")
+M = TypeVar("M", bound=BaseModel)
+
+
+def write_arguments(job: BaseModel, *, kind: str, max_bytes: int) -> str:
+    """The arguments of ``job`` as JSON that reads back equal.
+
+    Raises:
+        ArgumentsRefused: they do not; ``field`` names the one at fault.
+    """
+    own = getattr(type(job), "_write_own", None)
+    if own is not None:
+        # A dramatiq message has a form of its own.
+        return str(own(job, max_bytes))
+    values = _values(job)
+    has_sets = False
+    for name, value in values.items():
+        try:
+            has_sets |= _looked_through(value, kind, name)
+        except RecursionError:
+            raise _refusal(kind, name, "is nested too deep, or holds itself") from None
+    try:
+        text = _dump(job)
+        if has_sets:
+            text = in_order(job, text)
+    except (PydanticSerializationError, UnicodeEncodeError, ValueError, RecursionError) as error:
+        raise _refusal(kind, _field_at_fault(job), f"cannot be written as JSON: {_first_line(error)}") from None
+    check_json(text, what=f"Arguments of {kind}", max_bytes=max_bytes)
+    try:
+        back = _load(type(job), text)
+        # Not by ==, which compares private attributes too: they are the object's own, and not stored.
+        is_equal = equal(_values(back), values)
+    except (ValidationError, ValueError, RecursionError):
+        back, is_equal = None, False
+    if not is_equal:
+        raise _refusal(
+            kind,
+            _changed_field(job, back),
+            "does not come back from JSON as it went in",
+            "Use a type that JSON can carry whole: text, numbers, dates, lists, nested models of one type.",
+        )
+    return text
+
+
+def read_arguments(cls: type[M], text: str, *, kind: str, upcast: Callable[[dict[str, Any]], Any] | None = None) -> M:
+    """The job that stored arguments make; ``upcast`` brings those of an earlier version up to this one.
+
+    Raises:
+        ArgumentsRefused: they do not fit the class any more; ``field`` names the one.
+    """
+    try:
+        if upcast is not None:
+            text = json.dumps(upcast(json.loads(text)))
+        return _load(cls, text)
+    except ArgumentsRefused as error:
+        raise ArgumentsRefused(error.message, field=error.field) from error
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False, include_context=False)[0]
+        field = ".".join(map(str, first["loc"])) or None
+        raise ArgumentsRefused(
+            f"Arguments of {kind} do not fit: {field or 'they'}: {first['msg']}.", field=field
+        ) from None
+    except Exception as error:
+        raise ArgumentsRefused(
+            f"Arguments of {kind} could not be brought up to this version: {type(error).__name__}: {error}."
+        ) from error
+
+
+def check_json(text: str, *, what: str, max_bytes: int) -> None:
+    """Refuse JSON that the ledger cannot hold: too large, too deep, NUL, lone surrogates, numbers out of range, NaN.
+
+    By the same rules on every database, whatever it would take itself.
+
+    Raises:
+        ArgumentsRefused: it is one of these.
+    """
+    try:
+        size = len(text.encode())
+    except UnicodeEncodeError:
+        raise ArgumentsRefused(f"{what} hold half a character (a lone surrogate).", hint="Send whole text.") from None
+    if size > max_bytes:
+        raise ArgumentsRefused(
+            f"{what} are {size:,} bytes, and {max_bytes:,} are allowed.",
+            hint="Store the data and enqueue where it is; or raise JOBS_MAX_ARGUMENT_BYTES.",
+        )
+    if holds_nul(text):
+        raise ArgumentsRefused(f"{what} hold a NUL character, which databases refuse.", hint="Take it out.")
+    if "\\u" in text and _SURROGATE.search(text) and _has_lone_surrogate(text):
+        raise ArgumentsRefused(f"{what} hold half a character (a lone surrogate).", hint="Send whole text.")
+    if text.count("[") + text.count("{") > MAX_DEPTH and _depth(text) > MAX_DEPTH:
+        raise ArgumentsRefused(f"{what} are nested more than {MAX_DEPTH} deep.", hint="Flatten them.")
+    if "NaN" in text or "Infinity" in text:
+        _refuse_constants(text, what)
+    if _LONG_NUMBER.search(text):
+        _refuse_long_numbers(text, what)
+
+
+def holds_nul(text: str) -> bool:
+    """Whether JSON has an escaped NUL; an escaped backslash before ``u0000`` makes none."""
+    return "\\u0000" in text and re.search(r"(?<!\\)(\\\\)*\\u0000", text) is not None
+
+
+def _depth(text: str) -> int:
+    deepest = depth = 0
+    for part in re.finditer(r'"(?:[^"\\]|\\.)*"|[\[{]|[\]}]', text):
+        sign = part.group()
+        if sign in "[{":
+            depth += 1
+            deepest = max(deepest, depth)
+        elif sign in "]}":
+            depth -= 1
+    return deepest
+
+
+def _has_lone_surrogate(text: str) -> bool:
+    try:
+        json.dumps(json.loads(text), ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        return True
+    return False
+
+
+def _refuse_constants(text: str, what: str) -> None:
+    def constant(name: str) -> None:
+        raise ArgumentsRefused(f"{what} hold {name}, which is no JSON.", hint="Send None, or text.")
+
+    json.loads(text, parse_constant=constant)
+
+
+def _refuse_long_numbers(text: str, what: str) -> None:
+    def whole(digits: str) -> int:
+        if len(digits) > 20 or not MIN_INT <= int(digits) <= MAX_INT:
+            raise ArgumentsRefused(f"{what} hold a whole number beyond 64 bits.", hint="Send it as text.")
+        return int(digits)
+
+    json.loads(text, parse_int=whole)
+
+
+def _dump(job: BaseModel, **only: Any) -> str:
+    """By the fields' own names, whatever aliases they have: that is what operators see and select by."""
+    return job.model_dump_json(round_trip=True, by_alias=False, warnings=False, **only)
+
+
+def _load(cls: type[M], text: str) -> M:
+    """With aliases too, so that an old name (``AliasChoices``) still serves what was stored under it."""
+    return cls.model_validate_json(text, by_name=True, by_alias=True)
+
+
+def _values(job: BaseModel) -> dict[str, Any]:
+    """The fields, and what ``extra="allow"`` let in."""
+    values = {name: getattr(job, name) for name in type(job).__pydantic_fields__}
+    return {**values, **job.model_extra} if job.model_extra else values
+
+
+def _looked_through(value: Any, kind: str, field: str) -> bool:
+    """Whether there is a set in ``value``, which JSON writes in another order in each process.
+
+    Raises:
+        ArgumentsRefused: there is a datetime without a time zone.
+    """
+    if isinstance(value, _PLAIN):
+        return False
+    if isinstance(value, datetime):
+        if value.tzinfo is None:
+            raise _refusal(kind, field, "is a datetime without a time zone", "Make it aware: datetime.now(UTC), say.")
+        return False
+    has_sets = isinstance(value, Set)
+    if isinstance(value, Mapping):
+        for key, one in value.items():
+            has_sets |= _looked_through(key, kind, field) | _looked_through(one, kind, field)
+    elif isinstance(value, list | tuple | Set | deque):
+        for one in value:
+            if not isinstance(one, _PLAIN):
+                has_sets |= _looked_through(one, kind, field)
+    elif isinstance(value, BaseModel):
+        for name, one in _values(value).items():
+            has_sets |= _looked_through(one, kind, f"{field}.{name}")
+    elif is_dataclass(value) and not isinstance(value, type):
+        for part in fields(value):
+            has_sets |= _looked_through(getattr(value, part.name, None), kind, f"{field}.{part.name}")
+    return has_sets
+
+
+def _field_at_fault(job: BaseModel) -> str | None:
+    for name in type(job).model_fields:
+        try:
+            _dump(job, include={name})
+        except Exception:
+            return name
+    return None
+
+
+def _changed_field(job: BaseModel, back: BaseModel | None) -> str | None:
+    if back is not None:
+        now, then = _values(back), _values(job)
+        return next((name for name in then if name not in now or not equal(now[name], then[name])), None)
+    try:
+        _load(type(job), _dump(job))
+    except ValidationError as error:
+        return ".".join(map(str, error.errors()[0]["loc"])) or None
+    except ValueError:
+        return None
+    return None
+
+
+def _refusal(kind: str, field: str | None, why: str, hint: str | None = None) -> ArgumentsRefused:
+    where = f"Argument {field!r}" if field else "An argument"
+    return ArgumentsRefused(f"{where} of {kind} {why}.", field=field, hint=hint)
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0][:200]

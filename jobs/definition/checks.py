@@ -1,0 +1,82 @@
+"""Checks a job class when it is defined: it can be performed, and scheduled if it says so."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterable
+from typing import Any
+
+from jobs.errors import DefinitionError
+
+PYDANTIC_KEYWORDS = frozenset(
+    {"__pydantic_generic_metadata__", "__pydantic_reset_parent_namespace__", "_create_model_module"}
+)
+"""What pydantic itself passes to a class that it makes, as of ``Base[int]``; these are no options of ours."""
+
+
+def is_filled_in(cls: Any) -> bool:
+    """Whether pydantic made the class, of a generic one: ``Export[int]``. It has no name of its own."""
+    return bool(cls.__pydantic_generic_metadata__["origin"])
+
+
+def is_async(cls: Any) -> bool:
+    """Whether a job performs as a coroutine."""
+    return inspect.iscoroutinefunction(cls.perform)
+
+
+def check_fields(cls: Any, reserved: Iterable[str], place: str) -> None:
+    """Refuse a field that would hide what every job has.
+
+    Raises:
+        DefinitionError: there is one.
+    """
+    for field in cls.model_fields:
+        if field in reserved:
+            raise DefinitionError(
+                f"Field {field!r} of job {place} has the name of something every job has.",
+                hint=f"Call it {field}_value, say.",
+            )
+
+
+def check_perform(cls: Any, place: str) -> None:
+    """``perform`` is called without arguments, and what it does is done when it returns.
+
+    Raises:
+        DefinitionError: it yields, takes arguments or cannot be called.
+    """
+    perform = cls.perform
+    if inspect.isgeneratorfunction(perform) or inspect.isasyncgenfunction(perform):
+        raise DefinitionError(
+            f"perform of job {place} yields: calling it would do nothing.",
+            hint="Return what it makes; tell of progress with self.run.progress(…).",
+        )
+    if not callable(perform):
+        raise DefinitionError(f"perform of job {place} cannot be called, it is {type(perform).__name__}.")
+    found = inspect.getattr_static(cls, "perform")
+    try:
+        inspect.signature(perform).bind(*(() if isinstance(found, staticmethod | classmethod) else (cls,)))
+    except TypeError:
+        raise DefinitionError(
+            f"perform of job {place} takes arguments: it is called with none.",
+            hint="A job's arguments are its fields: write order_id: int in the class, and self.order_id in perform.",
+        ) from None
+    except ValueError:
+        pass  # Written in C, and does not tell.
+
+
+def check_can_be_scheduled(cls: Any, place: str, *, can_perform: bool) -> None:
+    """A scheduler makes the job without arguments.
+
+    Raises:
+        DefinitionError: it cannot.
+    """
+    if not can_perform:
+        raise DefinitionError(
+            f"Job {place} has a schedule, and does not say how to perform.", hint="Give it a perform method."
+        )
+    for name, field in cls.model_fields.items():
+        if field.is_required():
+            raise DefinitionError(
+                f"Job {place} has a schedule, and its field {name!r} has no default.",
+                hint=f"Give it one, or list the schedule in the module: schedules = [Cron(…, job={cls.__name__}(…))].",
+            )

@@ -1,0 +1,97 @@
+"""Checks the options of an enqueue call; each refusal names the argument."""
+
+from __future__ import annotations
+
+import hashlib
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from jobs.database.models import MAX_PRIORITY, MIN_PRIORITY
+from jobs.definition.options import MAX_QUEUE, check_name
+from jobs.definition.unique import WHILE_LIVE, Unique
+from jobs.errors import DefinitionError, EnqueueRefused, shown
+
+MAX_KEY = 255
+MAX_WAIT = timedelta(days=36525)
+"""A hundred years: what is further off is a mistake, and moments end with the year 9999. Source: decision."""
+
+
+def admission(kind: str, key: str | None, unique: Unique | None, on_conflict: str, said: str) -> dict[str, Any]:
+    """How a run is admitted once: its key, for how long it is held, and what happens when it is held.
+
+    Args:
+        said: the canonical text of the arguments (``jobs.definition.equality``); without a key it is not looked at.
+    """
+    if on_conflict not in ("keep", "replace"):
+        raise EnqueueRefused(f"on_conflict= is 'keep' or 'replace', got {shown(on_conflict)}.")
+    if key is None:
+        if unique is None and on_conflict == "keep":
+            return {}
+        why = f"{kind} is unique" if unique is not None else "on_conflict='replace' was given"
+        raise EnqueueRefused(f"{why}, and there is no key.", hint="Define idempotency_key(), or give key=.")
+    if not isinstance(key, str) or not key or len(key) > MAX_KEY or not key.isprintable():
+        raise EnqueueRefused(f"{shown(key)} cannot be a key.", hint=f"Use printable text of 1 to {MAX_KEY} characters.")
+    return {
+        "key": key,
+        "hold_seconds": (unique or WHILE_LIVE).hold_seconds,
+        "arguments_hash": hashlib.blake2b(said.encode(), digest_size=16).hexdigest(),
+        "on_conflict": on_conflict,
+    }
+
+
+def queue_name(queue: str) -> str:
+    """A queue, if it can be one."""
+    try:
+        return check_name(queue, what="queue", longest=MAX_QUEUE)
+    except DefinitionError as error:
+        raise EnqueueRefused(error.message, hint=error.hint) from None
+
+
+def priority_of(priority: int) -> int:
+    """A priority, if it is in range."""
+    if type(priority) is not int or not MIN_PRIORITY <= priority <= MAX_PRIORITY:
+        raise EnqueueRefused(
+            f"priority must be a whole number from {MIN_PRIORITY} to {MAX_PRIORITY}, got {shown(priority)}."
+        )
+    return priority
+
+
+def when(delay: timedelta | None, at: datetime | None) -> dict[str, Any]:
+    """When a run becomes due."""
+    if delay is not None and at is not None:
+        raise EnqueueRefused("delay= and at= say the same thing twice.", hint="Give one of them.")
+    if at is not None:
+        return {"run_at": _moment(at, "at")}
+    if delay is None:
+        return {}
+    if not isinstance(delay, timedelta) or not timedelta(0) <= delay <= MAX_WAIT:
+        raise EnqueueRefused(f"delay= takes a timedelta from zero to a hundred years, got {shown(delay)}.")
+    return {"delay_seconds": delay.total_seconds()}
+
+
+def lapse(expires: timedelta | datetime | None) -> dict[str, Any]:
+    """When a run that has not started is no longer wanted."""
+    if expires is None:
+        return {}
+    if isinstance(expires, timedelta):
+        if not timedelta(0) < expires <= MAX_WAIT:
+            raise EnqueueRefused(
+                f"expires= takes a timedelta above zero and up to a hundred years, got {shown(expires)}."
+            )
+        return {"expires_seconds": expires.total_seconds()}
+    return {"expires_at": _moment(expires, "expires")}
+
+
+def _moment(value: datetime, name: str) -> datetime:
+    if not isinstance(value, datetime):
+        raise EnqueueRefused(f"{name}= takes an aware datetime, got {shown(value)}.")
+    if value.tzinfo is None or value.utcoffset() is None:
+        raise EnqueueRefused(
+            f"{name}= takes an aware datetime, and {shown(value)} has no time zone.", hint="Say which."
+        )
+    try:
+        return value.astimezone(UTC)
+    except OverflowError:
+        raise EnqueueRefused(
+            f"{name}= takes a moment that UTC has, and {shown(value)} is beyond the calendar.", hint="Use UTC."
+        ) from None

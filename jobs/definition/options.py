@@ -1,0 +1,142 @@
+"""The options of a job class: checked when the class is defined, inherited by its subclasses."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from dataclasses import dataclass, fields, replace
+from datetime import timedelta
+from typing import Any
+
+from jobs.database.models import MAX_PRIORITY, MIN_PRIORITY
+from jobs.definition.retry import Retry
+from jobs.definition.unique import Unique
+from jobs.errors import DefinitionError, shown
+from jobs.formats.size import parse_size
+from jobs.scheduling.schedule import At, Cron, Every, Schedule
+
+NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.:\-]*")
+MAX_KIND, MAX_QUEUE = 200, 100
+MIN_MEMORY = 16 * 2**20
+"""Source: decision; with less a process cannot even say what happened."""
+MAX_MEMORY = 2**60
+"""More than any machine has; beyond it the system's limits overflow."""
+DEFAULT_TIMEOUT = timedelta(minutes=10)
+"""Source: decision; long enough for what people put in background jobs, short enough to notice a hang."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """A job's class keywords.
+
+    kind: the name its runs are recorded under; the class's own name unless said. Never inherited.
+    aliases: former kinds, still performed. Never inherited.
+    queue: where its runs wait.
+    priority: smaller first, from -1000 to 1000.
+    timeout: the soft time limit of an attempt; None is none.
+    retry: when failed attempts are tried again.
+    version: of its arguments; raise it when their shape changes, and say in ``upcast`` what became of them.
+    unique: for how long a key is held; ``WHILE_LIVE`` unless said.
+    schedule: when runs of it are made by a scheduler; one or several. Never inherited.
+    isolated: perform in a child process, which may crash, leak or block.
+    memory: what an attempt may take ("512M", or bytes); more is ``out_of_memory``. Implies ``isolated``.
+    """
+
+    kind: str = ""
+    aliases: tuple[str, ...] = ()
+    queue: str = "default"
+    priority: int = 0
+    timeout: timedelta | None = DEFAULT_TIMEOUT
+    retry: Retry = Retry()  # noqa: RUF009
+    version: int = 1
+    isolated: bool = False
+    memory: int | None = None
+    unique: Unique | None = None
+    schedule: Schedule | tuple[Schedule, ...] | None = None
+
+    @property
+    def schedules(self) -> tuple[Schedule, ...]:
+        """The job's own schedules."""
+        if self.schedule is None:
+            return ()
+        return self.schedule if isinstance(self.schedule, tuple) else (self.schedule,)
+
+
+NOT_INHERITED = {"kind": "", "aliases": (), "schedule": None}
+
+
+def derive(parent: Options, given: dict[str, Any], *, name: str, place: str) -> Options:
+    """The options of a class: its parent's, with what its own keywords say.
+
+    Raises:
+        DefinitionError: an unknown keyword, with the nearest; or a value that cannot be.
+    """
+    known = [field.name for field in fields(Options)]
+    for keyword in given:
+        if keyword not in known:
+            near = difflib.get_close_matches(keyword, known, n=1)
+            raise DefinitionError(
+                f"Unknown option {keyword!r} of job {place}.",
+                hint=f"Did you mean {near[0]!r}?" if near else f"There are: {', '.join(known)}.",
+            )
+    values = {**NOT_INHERITED, "kind": name, **given}
+    for option in ("aliases", "schedule"):
+        if isinstance(values[option], list):
+            values[option] = tuple(values[option])
+    if isinstance(values.get("memory"), str):
+        try:
+            values["memory"] = parse_size(values["memory"])
+        except ValueError as error:
+            raise DefinitionError(f"Option memory of job {place}: {error}") from None
+    options = replace(parent, **values)
+    _check(options, place)
+    return options
+
+
+def check_name(value: Any, *, what: str, longest: int) -> str:
+    """``value``, if it can name a kind or a queue.
+
+    Raises:
+        DefinitionError: it cannot.
+    """
+    if not isinstance(value, str) or not NAME.fullmatch(value) or len(value) > longest:
+        raise DefinitionError(
+            f"{shown(value)} cannot name a {what}.",
+            hint=f"Use letters, digits and _ . : - , at most {longest}.",
+        )
+    return value
+
+
+def _check(options: Options, place: str) -> None:
+    def refuse(name: str, wanted: str) -> None:
+        raise DefinitionError(f"Option {name} of job {place} takes {wanted}, got {getattr(options, name)!r}.")
+
+    check_name(options.kind, what="kind", longest=MAX_KIND)
+    check_name(options.queue, what="queue", longest=MAX_QUEUE)
+    given: dict[str, Any] = {name: getattr(options, name) for name in ("aliases", "retry", "unique", "isolated")}
+    own_schedules: tuple[Any, ...] = options.schedules
+    if not isinstance(given["aliases"], tuple):
+        refuse("aliases", "a tuple of kinds")
+    for alias in options.aliases:
+        check_name(alias, what="kind", longest=MAX_KIND)
+    if type(options.priority) is not int or not MIN_PRIORITY <= options.priority <= MAX_PRIORITY:
+        refuse("priority", f"a whole number from {MIN_PRIORITY} to {MAX_PRIORITY}")
+    if options.timeout is not None and (not isinstance(options.timeout, timedelta) or options.timeout <= timedelta(0)):
+        refuse("timeout", "a timedelta above zero, or None")
+    if not isinstance(given["retry"], Retry):
+        refuse("retry", "a Retry(…)")
+    if type(options.version) is not int or options.version < 1:
+        refuse("version", "a whole number from 1")
+    if not isinstance(given["isolated"], bool):
+        refuse("isolated", "True or False")
+    if options.memory is not None and (
+        type(options.memory) is not int or not MIN_MEMORY <= options.memory <= MAX_MEMORY
+    ):
+        refuse("memory", 'an amount from 16M ("512M", or bytes), or None')
+    if given["unique"] is not None and not isinstance(given["unique"], Unique):
+        refuse("unique", "WHILE_LIVE, Within(timedelta) or FOREVER")
+    for own in own_schedules:
+        if not isinstance(own, Cron | Every | At):
+            refuse("schedule", "a Cron(…), Every(…) or At(…), or a list of them")
+        if own.job is not None:
+            refuse("schedule", "schedules without job=, for the class is the job")

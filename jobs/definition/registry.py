@@ -1,0 +1,73 @@
+"""Which class performs which kind. Filled as applications define jobs; read by workers and operators."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+from typing import Any
+
+from jobs.errors import DefinitionError, NotFound
+
+_classes: dict[str, Any] = {}
+_aliases: dict[str, str] = {}
+
+
+def register(cls: type, *, kind: str, aliases: Iterable[str] = ()) -> None:
+    """Let ``cls`` perform runs of ``kind``, and of its former names.
+
+    Raises:
+        DefinitionError: another class has the name. The same class defined again (a reload) replaces itself.
+    """
+    for name in (kind, *aliases):
+        other = _classes.get(name) or _classes.get(_aliases.get(name, ""))
+        if other is not None and place_of(other) != place_of(cls):
+            raise DefinitionError(
+                f"Two jobs are called {name!r}: {place_of(other)} and {place_of(cls)}.",
+                hint="Give one of them another name: class …(Job, kind='…').",
+            )
+    _classes[kind] = cls
+    for alias in aliases:
+        _aliases[alias] = kind
+
+
+def find(kind: str) -> Any | None:
+    """The class that performs ``kind``, by its name or a former one; None when this process knows none."""
+    return _classes.get(kind) or _classes.get(_aliases.get(kind, ""))
+
+
+def get(kind: str) -> Any:
+    """The class that performs ``kind``.
+
+    Raises:
+        NotFound: this process knows none; the nearest name is said.
+    """
+    found = find(kind)
+    if found is None:
+        near = difflib.get_close_matches(kind, kinds(), n=1)
+        raise NotFound(
+            f"No job of the kind {kind!r} is known here.",
+            hint=f"Did you mean {near[0]!r}?" if near else "Import its module: --import my.module, or JOBS_IMPORTS.",
+        )
+    return found
+
+
+def kinds() -> list[str]:
+    """Every kind this process knows, former names left out, sorted."""
+    return sorted(_classes)
+
+
+def names() -> list[str]:
+    """Every name that runs may carry here: kinds and their aliases, sorted."""
+    return sorted({*_classes, *_aliases})
+
+
+def place_of(cls: type) -> str:
+    """Where a class is defined: module and qualified name."""
+    return f"{cls.__module__}.{cls.__qualname__}"
+
+
+def forget(kind: str) -> None:
+    """Drop a kind; for tests that define jobs of their own."""
+    _classes.pop(kind, None)
+    for alias in [alias for alias, name in _aliases.items() if name == kind]:
+        del _aliases[alias]

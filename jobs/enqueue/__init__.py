@@ -1,0 +1,1 @@
+"""The write path: insert runs, then publish them to the ready index and emit events after the commit."""

@@ -1,0 +1,50 @@
+"""Warns when runs are enqueued in a ledger that no setting names, where no worker will look.
+
+Without ``JOBS_DATABASE_URL`` a process uses the ``jobs.db`` of its folder. If the workers were told of another
+database, its runs would wait for ever, and nothing else would say why.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Iterable
+
+from jobs.app import App
+from jobs.errors import JobsError
+from jobs.ledger import workers
+
+log = logging.getLogger("jobs.enqueue")
+
+_asked: set[tuple[str, str]] = set()
+"""Ledgers and queues that this process has asked about: each once."""
+_trusted: set[str] = set()
+if hasattr(os, "register_at_fork"):  # Not on Windows.
+    os.register_at_fork(after_in_child=_asked.clear)
+
+
+def trust(app: App) -> None:
+    """Do not warn of this App's ledger: an operator at the command line chose its folder, and ``why`` tells."""
+    _trusted.add(app.database.shown)
+
+
+def warn_if_unserved(app: App, queues: Iterable[str]) -> None:
+    """Warn of queues that no live worker serves, once a process; only where no setting names the ledger."""
+    if app.settings.database_url is not None or app.database.shown in _trusted:
+        return
+    new = sorted({queue for queue in queues if (app.database.shown, queue) not in _asked})
+    if not new:
+        return
+    _asked.update((app.database.shown, queue) for queue in new)
+    try:
+        with app.database.read() as connection:
+            served = {queue for one in workers.live(connection) for queue in one.queues}
+    except JobsError:
+        return
+    for queue in new:
+        if queue not in served:
+            log.warning(
+                "Enqueued where no worker looks: JOBS_DATABASE_URL is not set, and no live worker serves this queue "
+                "of the ledger in this folder. Start a worker here, or set JOBS_DATABASE_URL to the workers' ledger.",
+                extra={"queue": queue, "ledger": app.database.shown},
+            )

@@ -1,0 +1,202 @@
+"""The write path: insert rows, then, after their commit, publish to the ready index and emit events."""
+
+from __future__ import annotations
+
+import logging
+import os
+import socket
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from functools import cache, partial
+from typing import TYPE_CHECKING
+from uuid import UUID
+
+from jobs.app import App
+from jobs.database.ledger_connection import plain_session
+from jobs.database.session import after_commit, begin_writing, borrowed
+from jobs.enqueue.publish import announce
+from jobs.enqueue.unserved_warning import warn_if_unserved
+from jobs.events import RunEnqueued
+from jobs.ledger.admission.insert import insert_free, insert_plain, insert_runs
+from jobs.ledger.admission.key_waits import limit_wait, set_wait
+from jobs.ledger.admission.keys import admit
+from jobs.ledger.records import Admitted, NewRun
+from jobs.ready.protocol import ReadyEntry
+from jobs.runtime.context import current_run
+from jobs.runtime.off_loop import off_loop
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
+    from sqlalchemy.orm import Session
+
+    from jobs.database.sql import Executor
+
+log = logging.getLogger("jobs.enqueue")
+
+CHUNK = 500
+"""Runs inserted by one statement. Source: measured; larger chunks gain nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Enqueued:
+    """What enqueue answers: the run's id, and whether it was made now or had been there already."""
+
+    id: UUID
+    created: bool = True
+
+
+def enqueue_runs(app: App, runs: Sequence[NewRun], *, session: Session | None = None) -> list[Enqueued]:
+    """Insert ``runs``; in ``session`` they exist when, and only when, its owner commits.
+
+    Without ``session``, what a job enqueues while its ``transaction()`` or ``advance()`` is open belongs to that.
+
+    Raises:
+        ServiceDown: the ledger does not answer; nothing was enqueued.
+        KeyConflict: a key is held by a run with other arguments; nothing was enqueued.
+        KeyBusy: a key is being enqueued by another transaction that does not end in time.
+        EnqueueRefused: ``session`` cannot serve.
+    """
+    if not runs:
+        return []
+    runs = carrier(app)(runs)
+    performing = current_run.get()
+    if session is None and performing is not None and performing.app is app:
+        session = performing.open_session
+    if session is None:
+        if len(runs) == 1 and _is_plain(runs[0]):
+            app.enqueue_group.enqueue(runs[0], partial(_write_plain, app))
+            admitted = [Admitted(runs[0], created=True)]
+        else:
+            admitted = _write_own(app, runs)
+    else:
+        admitted = _insert_in(app, session, runs)
+    warn_if_unserved(app, (run.queue for run in runs))
+    return [Enqueued(one.run.id, one.created) for one in admitted]
+
+
+async def enqueue_run_async(app: App, run: NewRun) -> Enqueued:
+    """``enqueue_runs`` for one run of a coroutine, without a session. Errors as there."""
+    performing = current_run.get()
+    in_block = performing is not None and performing.app is app and performing.open_session is not None
+    if in_block or not _is_plain(run):
+        return (await off_loop(enqueue_runs, app, [run]))[0]
+    (run,) = carrier(app)([run])
+    await app.enqueue_group.enqueue_async(run, partial(_write_plain, app))
+    warn_if_unserved(app, [run.queue])
+    return Enqueued(run.id)
+
+
+def _is_plain(run: NewRun) -> bool:
+    """Whether an insert is all that it needs."""
+    return run.key is None and not run.followups
+
+
+def _write_plain(app: App, runs: Sequence[NewRun], may_exist: bool) -> None:
+    """Insert plain runs by one statement that commits by itself."""
+    if may_exist:
+        with app.database.write() as connection:
+            insert_free(connection, runs)
+            app.database.send_notify(connection)
+    else:
+        with app.database.direct(urgent=len(runs) == 1) as connection:
+            insert_plain(connection, runs, notify=app.database.sends_notify)
+    announce_runs(app, runs)
+
+
+def _write_own(app: App, runs: Sequence[NewRun]) -> list[Admitted]:
+    with app.database.write(urgent=len(runs) == 1) as connection:
+        admitted = write_runs(connection, runs)
+        app.database.send_notify(connection)
+    announce_runs(app, [one.run for one in admitted])
+    return admitted
+
+
+def carrier(app: App) -> Callable[[Sequence[NewRun]], Sequence[NewRun]]:
+    """What gives runs their trace context; when tracing is off it leaves them as they are, and imports nothing."""
+    if not app.settings.tracing:
+        return lambda runs: runs
+    from jobs.observe.trace import carry
+
+    return carry
+
+
+@cache
+def enqueuer() -> str:
+    """Who enqueues, for the record: this host and process."""
+    return f"{socket.gethostname()}/{os.getpid()}"[:200]
+
+
+if hasattr(os, "register_at_fork"):  # Not on Windows.
+    os.register_at_fork(after_in_child=enqueuer.cache_clear)
+
+
+def _chunks(runs: Sequence[NewRun]) -> Iterator[Sequence[NewRun]]:
+    for start in range(0, len(runs), CHUNK):
+        yield runs[start : start + CHUNK]
+
+
+def write_runs(executor: Executor, runs: Sequence[NewRun]) -> list[Admitted]:
+    """Insert plain runs as they are; those with a key or follow-ups if their key is free."""
+    careful = [run for run in runs if not _is_plain(run)]
+    plain = [run for run in runs if _is_plain(run)] if careful else runs
+    for chunk in _chunks(plain):
+        insert_runs(executor, chunk)
+    if not careful:
+        return [Admitted(run, created=True) for run in runs]
+    # In the order of keys throughout, so that two callers with the same keys cannot wait for each other.
+    found: dict[UUID, Admitted] = {}
+    groups = sorted(careful, key=lambda run: (run.kind, run.key or ""))
+    for chunk in _whole_keys(groups):
+        found |= {run.id: one for run, one in zip(chunk, admit(executor, chunk), strict=True)}
+    return [found.get(run.id) or Admitted(run, created=True) for run in runs]
+
+
+def _whole_keys(runs: Sequence[NewRun]) -> Iterator[Sequence[NewRun]]:
+    """``runs``, sorted by key, in chunks; runs with one key stay together."""
+    chunk: list[NewRun] = []
+    for run in runs:
+        if len(chunk) >= CHUNK and (run.key is None or run.key != chunk[-1].key or run.kind != chunk[-1].kind):
+            yield chunk
+            chunk = []
+        chunk.append(run)
+    yield chunk
+
+
+def _insert_in(app: App, session: Session, runs: Sequence[NewRun]) -> list[Admitted]:
+    session = plain_session(session)
+    with borrowed(session, app.database) as connection:
+        is_keyed = any(run.key is not None for run in runs)
+        if all(map(_is_plain, runs)) and len(runs) <= CHUNK:
+            insert_runs(connection, runs, notify=app.database.sends_notify)
+            admitted = [Admitted(run, created=True) for run in runs]
+        else:
+            admitted = _admit_in(app, connection, runs) if is_keyed else write_runs(connection, runs)
+            app.database.send_notify(connection)
+    after_commit(session, [one.run for one in admitted], lambda committed: announce_runs(app, committed))
+    return admitted
+
+
+def _admit_in(app: App, connection: Connection, runs: Sequence[NewRun]) -> list[Admitted]:
+    """Within a SAVEPOINT: a key that is held, or waited for in vain, leaves the caller's transaction usable."""
+    begin_writing(connection)
+    with connection.begin_nested():
+        before = limit_wait(connection, app.settings.lock_timeout.total_seconds())
+        admitted = write_runs(connection, runs)
+        set_wait(connection, before)
+    return admitted
+
+
+def announce_runs(app: App, runs: Sequence[NewRun]) -> None:
+    """Tell the ready index and the subscribers. The rows are committed: nothing here may fail the caller."""
+    if app.ready is not None:
+        now = app.clock.now()
+        announce(app, [ReadyEntry(run.id, run.queue, run.priority, _run_at(run, now)) for run in runs], now=now)
+    if app.events.wants(RunEnqueued):
+        app.events.emit([RunEnqueued(run.id, run.kind, run.queue) for run in runs])
+
+
+def _run_at(run: NewRun, now: datetime) -> datetime | None:
+    if run.run_at is not None:
+        return run.run_at
+    return now + timedelta(seconds=run.delay_seconds) if run.delay_seconds else None

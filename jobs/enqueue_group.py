@@ -1,0 +1,190 @@
+"""Group commit for enqueueing: runs enqueued at the same moment are inserted by one statement.
+
+One caller inserts (the leader); whoever comes meanwhile waits, and the next leader inserts all of them at once. Nobody
+waits to fill a batch: a caller that is alone inserts its run at once. Threads and coroutines share one group.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import copy
+import queue
+import threading
+from collections import deque
+from collections.abc import Callable, Sequence
+
+from jobs.errors import JobsError, LedgerRefused
+from jobs.ledger.records import NewRun
+
+MAX_BATCH = 500
+"""Runs inserted by one statement. Source: measured; larger batches gain nothing."""
+LOOK_SECONDS = 0.05
+"""How often a waiting caller looks whether it must insert itself: a leader may have died. Source: decision."""
+
+Write = Callable[[Sequence[NewRun], bool], None]
+"""Inserts runs and commits. True as second argument: some of them may have been inserted before."""
+
+
+class _Call:
+    """A caller's run, and the answer it waits for."""
+
+    __slots__ = ("_wakeups", "error", "future", "is_done", "may_exist", "run", "write")
+
+    def __init__(self, run: NewRun, write: Write, future: asyncio.Future[None] | None = None) -> None:
+        self.run = run
+        self.write = write
+        self.future = future
+        self.is_done = False
+        self.may_exist = False
+        self.error: BaseException | None = None
+        self._wakeups: queue.SimpleQueue[None] = queue.SimpleQueue()
+
+    def wake(self) -> None:
+        self._wakeups.put(None)
+
+    def wait(self, seconds: float) -> None:
+        try:
+            self._wakeups.get(timeout=seconds)
+        except queue.Empty:
+            pass
+
+
+def _finish(calls: list[_Call], error: JobsError | None = None) -> None:
+    """Give ``calls`` their answer; the coroutines of one event loop are woken at once."""
+    by_loop: dict[asyncio.AbstractEventLoop, list[_Call]] = {}
+    for call in calls:
+        # Each its own: a traceback is added to an error where it is raised.
+        call.error = copy.copy(error) if error is not None else None
+        call.is_done = True
+        if call.future is None:
+            call.wake()
+        else:
+            by_loop.setdefault(call.future.get_loop(), []).append(call)
+    for loop, some in by_loop.items():
+        # RuntimeError: the loop has been closed, and nobody waits there any more.
+        with contextlib.suppress(RuntimeError):
+            loop.call_soon_threadsafe(_resolve, some)
+
+
+def _resolve(calls: list[_Call]) -> None:
+    for call in calls:
+        future = call.future
+        if future is None or future.done():
+            continue  # cancelled
+        if call.error is None:
+            future.set_result(None)
+        else:
+            future.set_exception(call.error)
+
+
+class EnqueueGroup:
+    """The callers of one process that enqueue into one ledger.
+
+    Reentrant: a signal handler may enqueue while its thread inserts for others.
+    """
+
+    def __init__(self) -> None:
+        self._waiting: deque[_Call] = deque()
+        # Held by the leader. Reentrant for signal handlers, and free again when a thread that led has raised.
+        self._leading = threading.RLock()
+        self._starting = threading.Lock()
+        self._thread: threading.Thread | None = None
+        self._wakeups: queue.SimpleQueue[None] = queue.SimpleQueue()
+        self._is_woken = False
+
+    def enqueue(self, run: NewRun, write: Write) -> None:
+        """Insert ``run`` and commit it, with whoever enqueues at the same moment.
+
+        Args:
+            write: the same for every caller of a group.
+
+        Raises:
+            ServiceDown: the ledger does not answer.
+            LedgerRefused: the ledger does not take this run.
+        """
+        call = _Call(run, write)
+        self._waiting.append(call)
+        while not call.is_done:
+            if self._leading.acquire(blocking=False):
+                try:
+                    self._insert_waiting()
+                finally:
+                    self._leading.release()
+                self._hand_over()
+            else:
+                call.wait(LOOK_SECONDS)
+        if call.error is not None:
+            raise call.error
+
+    async def enqueue_async(self, run: NewRun, write: Write) -> None:
+        """The same for a coroutine: it waits without a thread of its own.
+
+        A coroutine that is cancelled while it waits has enqueued its run all the same, or will have in a moment.
+        """
+        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiting.append(_Call(run, write, future))
+        self._wake_thread()
+        await future
+
+    def _insert_waiting(self) -> None:
+        calls: list[_Call] = []
+        while len(calls) < MAX_BATCH:
+            try:
+                calls.append(self._waiting.popleft())
+            except IndexError:
+                break
+        if calls:
+            self._insert(calls)
+
+    def _insert(self, calls: list[_Call]) -> None:
+        try:
+            calls[0].write([call.run for call in calls], any(call.may_exist for call in calls))
+        except LedgerRefused as error:
+            if len(calls) == 1:
+                _finish(calls, error)
+                return
+            # One of them is refused. Each by itself, so that each gets its own answer.
+            for call in calls:
+                self._insert([call])
+        except JobsError as error:
+            _finish(calls, error)
+        except BaseException:
+            # The leader was interrupted, and whether its statement was committed is not known. The others go on.
+            for call in calls:
+                call.may_exist = True
+            self._waiting.extendleft(reversed(calls))
+            raise
+        else:
+            _finish(calls)
+
+    def _hand_over(self) -> None:
+        """Let the first who waits lead."""
+        try:
+            first = self._waiting[0]
+        except IndexError:
+            return
+        if first.future is None:
+            first.wake()
+        else:
+            self._wake_thread()
+
+    def _wake_thread(self) -> None:
+        """Wake the thread that leads for coroutines; it is started when the first coroutine enqueues."""
+        if self._thread is None:
+            with self._starting:
+                if self._thread is None:
+                    self._thread = threading.Thread(target=self._lead, name="jobs-enqueue", daemon=True)
+                    self._thread.start()
+        if not self._is_woken:
+            self._is_woken = True
+            self._wakeups.put(None)
+
+    def _lead(self) -> None:
+        while True:
+            self._wakeups.get()
+            # Before it looks: whoever comes after this wakes it again.
+            self._is_woken = False
+            while self._waiting:
+                with self._leading:
+                    self._insert_waiting()

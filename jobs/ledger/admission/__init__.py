@@ -1,0 +1,1 @@
+"""How a run enters the ledger: inserted once per unique key, or imported from another system."""

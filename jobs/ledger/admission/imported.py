@@ -1,0 +1,79 @@
+"""Imported: runs that another system had, under ids made of its own, so that an import may be repeated."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cache
+from uuid import UUID
+
+from sqlalchemy import Text, Update, Uuid, update
+
+from jobs.database.models import JobRun, UtcDateTime
+from jobs.database.sql import Batch, Executor, dialect_of
+from jobs.ledger.admission.insert import insert_free
+from jobs.ledger.records import NewRun
+from jobs.states import Cause, RunState
+
+_DEAD = Batch(
+    "letter",
+    id=Uuid(),
+    cause=Text(),
+    died_at=UtcDateTime(),
+    error_type=Text(),
+    error_message=Text(),
+    fingerprint=Text(),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class ImportedDeadLetter:
+    """A dead letter of another system: what is known of how it died."""
+
+    run: NewRun
+    cause: Cause
+    died_at: datetime
+    error_type: str | None = None
+    error_message: str | None = None
+    fingerprint: str | None = None
+
+
+def insert_imported(session: Executor, runs: Sequence[NewRun], *, now: datetime | None = None) -> set[UUID]:
+    """Insert those of ``runs`` that are not there yet, in one statement; the ids of those inserted."""
+    return insert_free(session, runs, now=now)
+
+
+def insert_dead_letters(
+    session: Executor, letters: Sequence[ImportedDeadLetter], *, now: datetime | None = None
+) -> set[UUID]:
+    """Insert those of ``letters`` that are not there yet, as dead runs that nobody here has tried; their ids."""
+    made = insert_free(session, [one.run for one in letters], now=now)
+    rows = [
+        (one.run.id, one.cause.value, one.died_at, one.error_type, one.error_message, one.fingerprint)
+        for one in letters
+        if one.run.id in made
+    ]
+    if rows:
+        dialect = dialect_of(session)
+        session.execute(_dead_letter(dialect), _DEAD.rows(dialect, rows))
+    return made
+
+
+@cache
+def _dead_letter(dialect: str) -> Update:
+    dead = _DEAD.table(dialect).c
+    return (
+        update(JobRun)
+        .where(JobRun.id == dead.id, _DEAD.among(dialect, JobRun.id, "id"))
+        .values(
+            state=RunState.DEAD.value,
+            cause=dead.cause,
+            finished_at=dead.died_at,
+            state_at=dead.died_at,
+            error_type=dead.error_type,
+            error_message=dead.error_message,
+            fingerprint=dead.fingerprint,
+        )
+        .execution_options(synchronize_session=False)
+    )

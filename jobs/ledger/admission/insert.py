@@ -1,0 +1,181 @@
+"""Insert: a run is a row before it is a message."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from functools import cache
+from operator import attrgetter
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import (
+    Float,
+    Insert,
+    Integer,
+    String,
+    Text,
+    Uuid,
+    bindparam,
+    cast,
+    func,
+    insert,
+    literal_column,
+    select,
+    text,
+)
+from sqlalchemy.types import TypeEngine
+
+from jobs.database.direct_statements import DirectConnection, DirectStatement
+from jobs.database.models import JobRun, JsonText, UtcDateTime
+from jobs.database.postgres.driver import CHANNEL
+from jobs.database.sql import Batch, Executor, dialect_of, insert_into, ledger_now, plus_seconds
+from jobs.ledger.records import NewRun
+from jobs.states import RunState
+
+_PLAIN: dict[str, TypeEngine[Any]] = {
+    "id": Uuid(),
+    "kind": String(),
+    "queue": String(),
+    "priority": Integer(),
+    "arguments": Text(),
+    "arguments_version": Integer(),
+    "max_attempts": Integer(),
+    "tags": Text(),
+    "correlation_id": String(),
+    "trace_context": String(),
+    "enqueued_by": String(),
+    "parent_id": Uuid(),
+    "root_id": Uuid(),
+    "replayed_from": Uuid(),
+    "schedule": String(),
+}
+_GIVEN: dict[str, TypeEngine[Any]] = {
+    "delay_seconds": Float(),
+    "run_at": UtcDateTime(),
+    "expires_seconds": Float(),
+    "expires_at": UtcDateTime(),
+    "scheduled_for": UtcDateTime(),
+}
+_KEYED: dict[str, TypeEngine[Any]] = {"key": String(), "arguments_hash": String(), "has_followups": Integer()}
+_JSON = frozenset({"arguments", "tags"})
+_BATCH = Batch("new", **_PLAIN, **_GIVEN)
+_KEYED_BATCH = Batch("new", **_PLAIN, **_KEYED, **_GIVEN)
+
+
+def insert_runs(
+    session: Executor, runs: Sequence[NewRun], *, notify: bool = False, now: datetime | None = None
+) -> None:
+    """Insert ``runs`` as queued, in one statement. Their keys and follow-ups are not looked at.
+
+    Args:
+        notify: wake idle workers when the transaction commits, by the same statement.
+    """
+    if len(runs) == 1:
+        statement: Any = _one_notified() if notify else _one()
+        session.execute(statement, {**dict(zip(_BATCH.columns, _columns_of(runs[0]), strict=True)), "now": now})
+        return
+    dialect = dialect_of(session)
+    statement = _many_notified() if notify else _many(dialect)
+    session.execute(statement, {**_BATCH.rows(dialect, [_columns_of(run) for run in runs]), "now": now})
+
+
+def insert_plain(connection: DirectConnection, runs: Sequence[NewRun], *, notify: bool) -> None:
+    """Insert ``runs`` as queued, commit, and wake idle workers: one statement. They have no key and no follow-ups.
+
+    Args:
+        notify: whether workers listen for NOTIFY.
+    """
+    if len(runs) == 1:
+        values = dict(zip(_BATCH.columns, _columns_of(runs[0]), strict=True))
+        (_ONE_NOTIFIED if notify else _ONE).run(connection, values)
+    else:
+        values = _BATCH.rows(connection.dialect.name, [_columns_of(run) for run in runs])
+        (_MANY_NOTIFIED if notify else _MANY).run(connection, values)
+
+
+def insert_free(session: Executor, runs: Sequence[NewRun], *, now: datetime | None = None) -> set[UUID]:
+    """Insert those of ``runs`` whose key no live run holds, in one statement. Returns the ids of those inserted.
+
+    On PostgreSQL it waits for another's uncommitted run with the same key, as long as the lock time limit.
+    """
+    if not runs:
+        return set()
+    dialect = dialect_of(session)
+    values = {**_KEYED_BATCH.rows(dialect, _rows(_KEYED_BATCH, runs)), "now": now}
+    return set(session.scalars(_free(dialect), values))
+
+
+@cache
+def _one() -> Insert:
+    values: dict[str, Any] = {
+        name: cast(bindparam(name, type_=Text()), JsonText) if name in _JSON else bindparam(name, type_=kind)
+        for name, kind in _PLAIN.items()
+    }
+    return insert(JobRun).values(
+        **values, **_moments({name: bindparam(name, type_=kind) for name, kind in _GIVEN.items()})
+    )
+
+
+@cache
+def _many(dialect: str) -> Any:
+    new = _BATCH.table(dialect)
+    columns = _columns(new.c, _PLAIN)
+    return insert_into(dialect, JobRun).from_select(list(columns), select(*columns.values()), include_defaults=False)
+
+
+@cache
+def _one_notified() -> Any:
+    return _one().returning(_NOTIFY)
+
+
+@cache
+def _many_notified() -> Any:
+    return select(_NOTIFY).add_cte(_many("postgresql").cte("inserted"))
+
+
+@cache
+def _free(dialect: str) -> Any:
+    new = _KEYED_BATCH.table(dialect)
+    columns = _columns(new.c, {**_PLAIN, **_KEYED})
+    # SQLite cannot tell the select's end from ON CONFLICT without a WHERE.
+    rows = select(*columns.values()).where(text("true"))
+    return (
+        insert_into(dialect, JobRun)
+        .from_select(list(columns), rows, include_defaults=False)
+        .on_conflict_do_nothing()
+        .returning(JobRun.id)
+    )
+
+
+def _columns(new: Any, plain: Mapping[str, Any]) -> dict[str, Any]:
+    columns = {name: cast(new[name], JsonText) if name in _JSON else new[name] for name in plain}
+    if "has_followups" in columns:
+        columns["has_followups"] = new["has_followups"] == 1
+    return columns | _moments({name: new[name] for name in _GIVEN})
+
+
+def _moments(given: Mapping[str, Any]) -> dict[str, Any]:
+    """Every moment of a new run is reckoned by the ledger's clock, unless the caller named it."""
+    run_at = func.coalesce(given["run_at"], plus_seconds(ledger_now(), given["delay_seconds"]), type_=UtcDateTime())
+    lapse = plus_seconds(ledger_now(), given["expires_seconds"])
+    return {
+        "run_at": run_at,
+        "expires_at": func.coalesce(given["expires_at"], lapse, type_=UtcDateTime()),
+        "scheduled_for": given["scheduled_for"],
+        "created_at": ledger_now(),
+        "state_at": ledger_now(),
+        "state": literal_column(f"'{RunState.QUEUED.value}'"),
+        **{name: literal_column("0") for name in ("attempt", "charged", "crashes", "abandonments")},
+    }
+
+
+def _rows(batch: Batch, runs: Sequence[NewRun]) -> list[tuple[Any, ...]]:
+    return list(map(attrgetter(*batch.columns), runs))
+
+
+_columns_of = attrgetter(*_BATCH.columns)
+_NOTIFY: Any = literal_column(f"pg_notify('{CHANNEL}', '')")
+_ONE, _MANY = DirectStatement(lambda dialect: _one()), DirectStatement(_many)
+_ONE_NOTIFIED = DirectStatement(lambda dialect: _one_notified())
+_MANY_NOTIFIED = DirectStatement(lambda dialect: _many_notified())

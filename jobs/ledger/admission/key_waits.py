@@ -1,0 +1,41 @@
+"""How long a transaction waits for a unique key that another has not committed yet."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from sqlalchemy import func, select
+from sqlalchemy.exc import OperationalError
+
+from jobs.database.sql import Executor, dialect_of
+from jobs.errors import KeyBusy
+
+
+def limit_wait(session: Executor, seconds: float) -> str | None:
+    """PostgreSQL: let this transaction wait for another's key so long at most. Returns the limit before."""
+    if dialect_of(session) != "postgresql":
+        return None
+    before = session.scalar(select(func.current_setting("lock_timeout")))
+    set_wait(session, f"{max(1, int(seconds * 1000))}ms")
+    return str(before)
+
+
+def set_wait(session: Executor, limit: str | None) -> None:
+    """Set back what ``limit_wait`` changed; None does nothing."""
+    if limit is not None:
+        session.execute(select(func.set_config("lock_timeout", limit, True)))
+
+
+@contextmanager
+def key_waits() -> Iterator[None]:
+    """PostgreSQL: a wait for a key that was too long leaves here as ``KeyBusy``."""
+    try:
+        yield
+    except OperationalError as error:
+        if "lock timeout" not in str(error.orig):
+            raise
+        raise KeyBusy(
+            "Another transaction has enqueued with the same key, and has not ended in time.",
+            hint="Try again; keep transactions that enqueue short.",
+        ) from error

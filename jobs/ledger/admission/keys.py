@@ -1,0 +1,276 @@
+"""Keys: a run is admitted once. While a key is held, a second run with it is answered with the first.
+
+A live run holds its key by a unique index on ``job_runs``; a key that is held for longer is a row of
+``job_keys`` too, which is taken before the run is inserted. Whoever comes second waits for whoever came first
+to commit, and then finds the holder; the order of keys keeps two batches from waiting for each other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from functools import cache
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Float, String, Update, Uuid, and_, bindparam, delete, func, literal, or_, select, text, update
+
+from jobs.database.models import JobKey, JobRun, JobStep, UtcDateTime
+from jobs.database.sql import Batch, Executor, dialect_of, insert_into, ledger_now, plus_seconds
+from jobs.errors import KeyBusy, KeyConflict
+from jobs.ledger.admission.insert import insert_free
+from jobs.ledger.admission.key_waits import key_waits
+from jobs.ledger.effects.followups import insert_followups, succeed_with
+from jobs.ledger.records import Admitted, NewRun
+from jobs.states import LIVE, RunState
+
+TRIES = 10
+"""How often a key that is let go and taken again between two looks is tried. Source: decision."""
+
+_TAKEN = Batch("taken", kind=String(), key=String(), run_id=Uuid(), arguments_hash=String(), hold_seconds=Float())
+_WANTED = Batch("wanted", kind=String(), key=String())
+
+Key = tuple[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class _Holder:
+    run_id: UUID
+    arguments_hash: str | None
+    state: RunState | None
+    queue: str
+    priority: int
+
+
+def admit(session: Executor, runs: Sequence[NewRun], *, now: datetime | None = None) -> list[Admitted]:
+    """Insert ``runs`` whose keys are free; the others are answered with the run that holds their key.
+
+    One statement, for one and for many, when every key is free and held no longer than its run lives; one more
+    for keys that are held longer, and one for each look at who holds a key. Answers in the order of ``runs``.
+
+    Raises:
+        KeyConflict: a holder has other arguments, and the run does not replace them. Roll back.
+        KeyBusy: another transaction has the key and does not end in time, or the key changes hands again and again.
+    """
+    with key_waits():
+        return _admit(session, runs, now)
+
+
+def forget_lapsed(session: Executor, *, limit: int = 1000, now: datetime | None = None) -> int:
+    """Delete keys whose time is over and whose run is not live; for the pruner."""
+    lapsed = (
+        select(JobKey.kind, JobKey.key)
+        .where(JobKey.held_until <= ledger_now(), ~_holder_is_live())
+        .limit(limit)
+        .subquery()
+    )
+    gone = session.execute(
+        delete(JobKey)
+        .where(
+            select(literal(1)).where(lapsed.c.kind == JobKey.kind, lapsed.c.key == JobKey.key).exists(),
+            JobKey.held_until <= ledger_now(),
+        )
+        .returning(JobKey.key)
+        .execution_options(synchronize_session=False),
+        {"now": now},
+    )
+    return len(gone.all())
+
+
+def _admit(session: Executor, runs: Sequence[NewRun], now: datetime | None) -> list[Admitted]:
+    groups = _by_key(runs)
+    left = sorted((_spokesman(group) for group in groups.values()), key=lambda run: (run.kind, run.key or ""))
+    found: dict[UUID, Admitted] = {}
+    for _ in range(TRIES):
+        taken = _take_keys(session, left, now)
+        inserted = insert_free(session, [run for run in left if run.id in taken], now=now)
+        made = [run for run in left if run.id in inserted]
+        found |= {run.id: Admitted(run, created=True) for run in made}
+        insert_followups(session, made, now=now)
+        held = [run for run in left if run.id not in inserted]
+        if not held:
+            break
+        holders = _holders(session, held, now)
+        left = []
+        for run in held:
+            holder = holders.get((run.kind, run.key or ""))
+            answer = _answer(session, run, holder, now) if holder is not None else None
+            if answer is None:
+                left.append(run)
+                continue
+            found[run.id] = answer
+            if run.id in taken and run.hold_seconds != 0.0:
+                _point(session, run, answer.run.id)
+        if not left:
+            break
+    else:
+        raise KeyBusy("A key changed hands again and again while a run was enqueued with it.", hint="Try again.")
+    return _in_order(runs, groups, found)
+
+
+def _by_key(runs: Sequence[NewRun]) -> dict[Any, list[NewRun]]:
+    groups: dict[Any, list[NewRun]] = {}
+    for run in runs:
+        groups.setdefault((run.kind, run.key) if run.key is not None else run.id, []).append(run)
+    return groups
+
+
+def _spokesman(group: list[NewRun]) -> NewRun:
+    """Of runs with one key, the one that speaks for all: the first, or the last of those that replace."""
+    if group[0].on_conflict == "replace":
+        return group[-1]
+    for run in group[1:]:
+        if run.arguments_hash != group[0].arguments_hash:
+            raise _conflict(run, group[0].id)
+    return group[0]
+
+
+def _in_order(runs: Sequence[NewRun], groups: dict[Any, list[NewRun]], found: dict[UUID, Admitted]) -> list[Admitted]:
+    answers: dict[UUID, Admitted] = {}
+    for group in groups.values():
+        answer = found[_spokesman(group).id]
+        for place, run in enumerate(group):
+            answers[run.id] = answer if place == 0 else Admitted(answer.run, created=False)
+    return [answers[run.id] for run in runs]
+
+
+def _take_keys(session: Executor, runs: Iterable[NewRun], now: datetime | None) -> set[UUID]:
+    """Of ``runs``, those that may be inserted as far as ``job_keys`` knows; their rows are written."""
+    free, wanted = set(), []
+    for run in runs:
+        if run.key is None or run.hold_seconds == 0.0:
+            free.add(run.id)
+        else:
+            wanted.append((run.kind, run.key, run.id, run.arguments_hash, run.hold_seconds))
+    if wanted:
+        dialect = dialect_of(session)
+        free |= set(session.scalars(_take(dialect), {**_TAKEN.rows(dialect, wanted), "now": now}))
+    return free
+
+
+@cache
+def _take(dialect: str) -> Any:
+    wanted = _TAKEN.table(dialect).c
+    columns = {
+        "kind": wanted.kind,
+        "key": wanted.key,
+        "run_id": wanted.run_id,
+        "arguments_hash": wanted.arguments_hash,
+        "held_until": plus_seconds(ledger_now(), wanted.hold_seconds),
+    }
+    rows = insert_into(dialect, JobKey).from_select(list(columns), select(*columns.values()).where(text("true")))
+    return rows.on_conflict_do_update(
+        index_elements=["kind", "key"],
+        set_={name: rows.excluded[name] for name in ("run_id", "arguments_hash", "held_until")},
+        where=and_(JobKey.held_until <= ledger_now(), ~_holder_is_live()),
+    ).returning(JobKey.run_id)
+
+
+def _holder_is_live() -> Any:
+    return (
+        select(literal(1)).where(JobRun.id == JobKey.run_id, JobRun.state.in_(sorted(LIVE))).correlate(JobKey).exists()
+    )
+
+
+def _holders(session: Executor, runs: Sequence[NewRun], now: datetime | None) -> dict[Key, _Holder]:
+    """Who holds the keys of ``runs``: the live run, or else what ``job_keys`` says."""
+    dialect = dialect_of(session)
+    values = _WANTED.rows(dialect, [(run.kind, run.key) for run in runs])
+    live, kept = _look(dialect)
+    holders: dict[Key, _Holder] = {}
+    if any(run.hold_seconds != 0.0 for run in runs):
+        for row in session.execute(kept, {**values, "now": now}):
+            state = RunState(row.state) if row.state else None
+            holders[(row.kind, row.key)] = _Holder(row.run_id, row.arguments_hash, state, row.queue or "", 0)
+    for row in session.execute(live, values):
+        holders[(row.kind, row.key)] = _Holder(row.id, row.arguments_hash, RunState(row.state), row.queue, row.priority)
+    return holders
+
+
+@cache
+def _look(dialect: str) -> Any:
+    wanted = _WANTED.table(dialect).c
+    live = select(
+        JobRun.kind, JobRun.key, JobRun.id, JobRun.arguments_hash, JobRun.state, JobRun.queue, JobRun.priority
+    ).where(JobRun.kind == wanted.kind, JobRun.key == wanted.key, JobRun.state.in_(sorted(LIVE)))
+    kept = (
+        select(JobKey.kind, JobKey.key, JobKey.run_id, JobKey.arguments_hash, JobRun.state, JobRun.queue)
+        .select_from(JobKey)
+        .outerjoin(JobRun, JobRun.id == JobKey.run_id)
+        .where(
+            JobKey.kind == wanted.kind,
+            JobKey.key == wanted.key,
+            or_(JobKey.held_until.is_(None), JobKey.held_until > ledger_now()),
+        )
+    )
+    return live, kept
+
+
+def _answer(session: Executor, run: NewRun, holder: _Holder, now: datetime | None) -> Admitted | None:
+    """What to say to ``run``, whose key is held; None when the holder has moved on, to look again."""
+    theirs = replace(run, id=holder.run_id, queue=holder.queue, priority=holder.priority)
+    if run.on_conflict == "keep" or holder.state not in LIVE:
+        if holder.arguments_hash != run.arguments_hash:
+            raise _conflict(run, holder.run_id)
+        return Admitted(theirs, created=False)
+    if holder.state is RunState.QUEUED:
+        if session.scalar(_rewrite(), {**_news(run), "holder": holder.run_id, "now": now}) is None:
+            return None
+        # What earlier attempts had done was done with the arguments that are gone.
+        session.execute(
+            delete(JobStep).where(JobStep.run_id == holder.run_id).execution_options(synchronize_session=False)
+        )
+        if run.hold_seconds != 0.0:
+            _point(session, run, holder.run_id)
+        return Admitted(theirs, created=False)
+    if not succeed_with(session, holder.run_id, run, now=now):
+        return None
+    return Admitted(theirs, created=False)
+
+
+def _point(session: Executor, run: NewRun, holder: UUID) -> None:
+    """Let the row of a longer-held key name the run that has it."""
+    session.execute(
+        update(JobKey)
+        .where(JobKey.kind == run.kind, JobKey.key == run.key)
+        .values(run_id=holder, arguments_hash=run.arguments_hash)
+        .execution_options(synchronize_session=False)
+    )
+
+
+@cache
+def _rewrite() -> Update:
+    """A waiting run takes other arguments, another time and a fresh budget."""
+    run_at = func.coalesce(
+        bindparam("run_at", type_=UtcDateTime()),
+        plus_seconds(ledger_now(), bindparam("delay_seconds", type_=Float())),
+        type_=UtcDateTime(),
+    )
+    columns = {name: bindparam(f"new_{name}", type_=JobRun.__table__.c[name].type) for name in _REWRITTEN}
+    return (
+        update(JobRun)
+        .where(JobRun.id == bindparam("holder", type_=Uuid()), JobRun.state == RunState.QUEUED)
+        .values(run_at=run_at, charged=0, crashes=0, abandonments=0, **columns)
+        .returning(JobRun.id)
+        .execution_options(synchronize_session=False)
+    )
+
+
+_REWRITTEN = ("arguments", "arguments_version", "arguments_hash", "max_attempts")
+
+
+def _news(run: NewRun) -> dict[str, Any]:
+    return {f"new_{name}": getattr(run, name) for name in _REWRITTEN} | {
+        "run_at": run.run_at,
+        "delay_seconds": run.delay_seconds,
+    }
+
+
+def _conflict(run: NewRun, holder: UUID) -> KeyConflict:
+    return KeyConflict(
+        f"The key {run.key!r} of {run.kind} is held by run {holder}, whose arguments differ.",
+        key=str(run.key),
+        run_id=str(holder),
+        hint="Enqueue with on_conflict='replace', or give what differs a key of its own.",
+    )

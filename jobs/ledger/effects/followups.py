@@ -1,0 +1,135 @@
+"""Follow-ups: runs that are enqueued in the transaction that ends another, by whoever ends it.
+
+They are rows from the moment that their run is enqueued, so that a compensation depends on no process.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import fields
+from datetime import datetime
+from functools import cache
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import String, Text, Uuid, cast, delete, select, update
+
+from jobs.database.models import MAX_PRIORITY, MIN_PRIORITY, JobFollowup, JobRun, JsonText
+from jobs.database.sql import MOST, Batch, Executor, dialect_of, insert_into, ledger_now
+from jobs.definition.arguments import check_json
+from jobs.definition.enqueue_options import MAX_WAIT
+from jobs.ledger.records import FollowUp, NewRun
+from jobs.states import RunState
+
+ENDED = "ended"
+"""``on_state`` of a successor: whatever the run ends as."""
+
+MAX_KEPT = 2**30
+"""Bytes of arguments. Source: decision; their own limit was kept when they were given."""
+
+_NEW = Batch("followups", id=Uuid(), run_id=Uuid(), on_state=String(), kind=String(), run=Text())
+_KEPT = frozenset(field.name for field in fields(NewRun)) & frozenset(
+    {
+        "kind", "queue", "priority", "arguments", "arguments_version", "arguments_hash", "key", "hold_seconds",
+        "max_attempts", "delay_seconds", "expires_seconds", "tags", "enqueued_by", "trace_context",
+    }
+)  # fmt: skip
+
+
+def insert_followups(session: Executor, runs: Sequence[NewRun], *, now: datetime | None = None) -> None:
+    """Write the follow-ups of ``runs``, which are being inserted."""
+    rows = [(run.id, one) for run in runs for one in run.followups]
+    _write(session, rows, now)
+
+
+def succeed_with(session: Executor, run_id: UUID, successor: NewRun, *, now: datetime | None = None) -> bool:
+    """Let ``successor`` be enqueued when the running ``run_id`` ends, instead of any earlier successor.
+
+    False when it is not running any more. Holds the run's row until the caller's transaction ends: whoever
+    ends the run waits for it.
+    """
+    moved = session.scalar(
+        update(JobRun)
+        .where(JobRun.id == run_id, JobRun.state == RunState.RUNNING)
+        .values(has_followups=True)
+        .returning(JobRun.id)
+        .execution_options(synchronize_session=False)
+    )
+    if moved is None:
+        return False
+    session.execute(
+        delete(JobFollowup)
+        .where(JobFollowup.run_id == run_id, JobFollowup.on_state == ENDED, JobFollowup.enqueued_at.is_(None))
+        .execution_options(synchronize_session=False)
+    )
+    _write(session, [(run_id, FollowUp(ENDED, successor))], now)
+    return True
+
+
+def list_followups(
+    session: Executor, run_id: UUID, *, after: UUID | None = None, limit: int = 100
+) -> list[dict[str, Any]]:
+    """What follows on a run: the id it has or will have, its kind, on which state, and when it was enqueued. By id;
+    ``after`` is the one that the last page ended with."""
+    query = select(JobFollowup.id, JobFollowup.kind, JobFollowup.on_state, JobFollowup.enqueued_at)
+    query = query.where(JobFollowup.run_id == run_id)
+    if after is not None:
+        query = query.where(JobFollowup.id > after)
+    rows = session.execute(query.order_by(JobFollowup.id).limit(limit))
+    return [dict(row._mapping) for row in rows]
+
+
+def check_kept(run: NewRun) -> None:
+    """Refuse a follow-up that was not written by ``insert_followups``, and that no table of runs can hold.
+
+    Raises:
+        TypeError, ValueError, ArgumentsRefused: it cannot be.
+    """
+    check_json(run.arguments, what=f"Arguments of {run.kind}", max_bytes=MAX_KEPT)
+    for text in (run.arguments, run.tags or "null"):
+        json.loads(text)
+    texts = ((run.kind, 200), (run.queue, 100), (run.key or "", 255), (run.enqueued_by or "", 200))
+    if any("\0" in text or not 0 <= len(text) <= longest for text, longest in texts):
+        raise ValueError("a name in it is too long, or holds a NUL")
+    numbers = (run.priority, run.arguments_version, run.max_attempts)
+    if set(map(type, numbers)) != {int} or max(numbers) > MOST or not MIN_PRIORITY <= run.priority <= MAX_PRIORITY:
+        raise ValueError("a number in it is none, or out of range")
+    for seconds in (run.delay_seconds, run.expires_seconds or 0.0, run.hold_seconds or 0.0):
+        if not 0.0 <= seconds <= MAX_WAIT.total_seconds():
+            raise ValueError("a wait in it is out of range")
+
+
+def forget_followups(session: Executor, run_ids: Sequence[UUID]) -> None:
+    """Delete the follow-ups of runs that are deleted, or whose data is erased."""
+    session.execute(
+        delete(JobFollowup).where(JobFollowup.run_id.in_(list(run_ids))).execution_options(synchronize_session=False)
+    )
+
+
+def _write(session: Executor, rows: Sequence[tuple[UUID, FollowUp]], now: datetime | None) -> None:
+    if not rows:
+        return
+    dialect = dialect_of(session)
+    values = [(one.run.id, run_id, one.on_state, one.run.kind, _spec(one.run)) for run_id, one in rows]
+    session.execute(_note(dialect), {**_NEW.rows(dialect, values), "now": now})
+
+
+def _spec(run: NewRun) -> str:
+    return json.dumps({name: getattr(run, name) for name in sorted(_KEPT)})
+
+
+@cache
+def _note(dialect: str) -> Any:
+    new = _NEW.table(dialect).c
+    columns = {
+        "id": new.id,
+        "run_id": new.run_id,
+        "on_state": new.on_state,
+        "kind": new.kind,
+        "run": cast(new.run, JsonText),
+        "created_at": ledger_now(),
+    }
+    return insert_into(dialect, JobFollowup).from_select(
+        list(columns), select(*columns.values()), include_defaults=False
+    )

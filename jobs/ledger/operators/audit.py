@@ -1,0 +1,274 @@
+"""Audit: what operators did, and what each action did to each run. Written in the transaction that did it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cache
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Insert, String, Text, Uuid, cast, insert, select, update
+
+from jobs.database.models import JsonText, OperatorAction, OperatorActionRun
+from jobs.database.sql import Batch, Executor, dialect_of, ledger_now
+from jobs.errors import Ambiguous, NotFound
+
+_NOTES = Batch("note", action_id=Uuid(), run_id=Uuid(), skipped=Text(), new_run_id=Uuid(), before=Text(), after=Text())
+_COLUMNS = tuple(OperatorAction.__table__.columns)
+
+
+@dataclass(frozen=True, slots=True)
+class AuditEntry:
+    """What an action did to one run; ``skipped`` says why it did nothing."""
+
+    run_id: UUID
+    before: Mapping[str, Any] | None = None
+    after: Mapping[str, Any] | None = None
+    skipped: str | None = None
+    new_run_id: UUID | None = None
+
+
+def begin(
+    session: Executor,
+    action_id: UUID,
+    *,
+    verb: str,
+    actor: str,
+    target: str,
+    selector: Mapping[str, Any] | None = None,
+    options: Mapping[str, Any] | None = None,
+    reason: str | None = None,
+    expected: int = 0,
+    before: Mapping[str, Any] | None = None,
+    undoes: UUID | None = None,
+    request_id: str | None = None,
+    now: datetime | None = None,
+) -> None:
+    """Write that an action has begun."""
+    session.execute(
+        insert(OperatorAction).values(
+            id=action_id,
+            verb=verb,
+            actor=actor,
+            target=target,
+            selector=_text(selector),
+            options=_text(options),
+            reason=reason,
+            state="running",
+            started_at=ledger_now(),
+            expected=expected,
+            done=0,
+            skipped=0,
+            before=_text(before),
+            undoes=undoes,
+            seen_at=ledger_now(),
+            request_id=request_id,
+        ),
+        {"now": now},
+    )
+
+
+def record(session: Executor, action_id: UUID, notes: Sequence[AuditEntry]) -> None:
+    """Write what was done to some runs, and count them."""
+    if not notes:
+        return
+    dialect = dialect_of(session)
+    rows = [(action_id, one.run_id, one.skipped, one.new_run_id, _text(one.before), _text(one.after)) for one in notes]
+    session.execute(_insert(dialect), _NOTES.rows(dialect, rows))
+    skipped = sum(1 for one in notes if one.skipped is not None)
+    session.execute(
+        update(OperatorAction)
+        .where(OperatorAction.id == action_id)
+        .values(
+            done=OperatorAction.done + (len(notes) - skipped),
+            skipped=OperatorAction.skipped + skipped,
+            seen_at=ledger_now(),
+        )
+        .execution_options(synchronize_session=False),
+        {"now": None},
+    )
+
+
+def finish(
+    session: Executor,
+    action_id: UUID,
+    state: str,
+    *,
+    after: Mapping[str, Any] | None = None,
+    done: int | None = None,
+    now: datetime | None = None,
+) -> None:
+    """Write how an action ended: finished, interrupted or failed."""
+    values: dict[str, Any] = {"state": state, "finished_at": ledger_now()}
+    if after is not None:
+        values["after"] = _text(after)
+    if done is not None:
+        values["done"] = done
+    session.execute(
+        update(OperatorAction).where(OperatorAction.id == action_id).values(**values)
+        .execution_options(synchronize_session=False),
+        {"now": now},
+    )  # fmt: skip
+
+
+def resume(session: Executor, action_id: UUID) -> datetime | None:
+    """Take up an action that was interrupted or failed, or that died without a word.
+
+    Returns when it began; None if it was finished.
+    """
+    return session.execute(
+        update(OperatorAction)
+        .where(OperatorAction.id == action_id, OperatorAction.state != "finished")
+        .values(state="running", finished_at=None, seen_at=ledger_now())
+        .returning(OperatorAction.started_at)
+        .execution_options(synchronize_session=False),
+        {"now": None},
+    ).scalar_one_or_none()
+
+
+def is_running(session: Executor, action_id: UUID) -> bool:
+    """Whether an action has begun and nobody has ended or stopped it."""
+    return session.scalar(select(OperatorAction.state).where(OperatorAction.id == action_id)) == "running"
+
+
+def stop(session: Executor, action_id: UUID) -> bool:
+    """Write that an action is to go no further. False: it is over already."""
+    row = session.execute(
+        update(OperatorAction)
+        .where(OperatorAction.id == action_id, OperatorAction.state == "running")
+        .values(state="interrupted", finished_at=ledger_now())
+        .returning(OperatorAction.id)
+        .execution_options(synchronize_session=False),
+        {"now": None},
+    ).one_or_none()
+    return row is not None
+
+
+def mark_undone(session: Executor, action_id: UUID, *, by: UUID) -> bool:
+    """Write that an action was undone. False: it had been."""
+    row = session.execute(
+        update(OperatorAction)
+        .where(OperatorAction.id == action_id, OperatorAction.undone_by.is_(None))
+        .values(undone_by=by)
+        .returning(OperatorAction.id)
+        .execution_options(synchronize_session=False)
+    ).one_or_none()
+    return row is not None
+
+
+def list_actions(
+    session: Executor,
+    *,
+    before: UUID | None = None,
+    limit: int = 50,
+    run_id: UUID | None = None,
+    verbs: Sequence[str] = (),
+) -> list[dict[str, Any]]:
+    """Actions, latest first; with ``verbs``, those on runs that did one of them.
+
+    With ``run_id``, those done to that run, and ``run_skipped``: why it was passed over.
+    """
+    query = select(*_COLUMNS)
+    if verbs:
+        query = query.where(OperatorAction.verb.in_(list(verbs)), OperatorAction.target == "runs")
+    if run_id is not None:
+        query = (
+            select(*_COLUMNS, OperatorActionRun.skipped.label("run_skipped"))
+            .join(OperatorActionRun, OperatorActionRun.action_id == OperatorAction.id)
+            .where(OperatorActionRun.run_id == run_id)
+        )
+    if before is not None:
+        query = query.where(OperatorAction.id < before)
+    rows = session.execute(query.order_by(OperatorAction.id.desc()).limit(limit))
+    return [dict(row._mapping) for row in rows]
+
+
+def find_action(session: Executor, text: str) -> dict[str, Any]:
+    """The action whose id is, begins or ends so.
+
+    Raises:
+        NotFound, Ambiguous: none, or several.
+    """
+    plain = text.strip().lower().replace("-", "")
+    if len(plain) == 32:
+        return _action(session, plain)
+    if len(plain) < 6 or set(plain) - set("0123456789abcdef"):
+        raise NotFound(f"{text!r} is no id of an action.", hint="jobledger audit list shows them.")
+    digits = cast(OperatorAction.id, String)
+    found = [
+        one for one in session.scalars(select(OperatorAction.id).where(digits.like(f"%{plain[-6:]}%")).limit(1000))
+        if one.hex.endswith(plain) or one.hex.startswith(plain)
+    ]  # fmt: skip
+    if not found and len(plain) <= 12:
+        found = [one for one in session.scalars(select(OperatorAction.id).limit(10_000)) if one.hex.startswith(plain)]
+    if not found:
+        raise NotFound(f"There is no action {text}.", hint="jobledger audit list shows them.")
+    if len(found) > 1:
+        raise Ambiguous(f"{text} means more than one action.", matches=tuple(map(str, found)), hint="Give more of it.")
+    return _action(session, found[0].hex)
+
+
+def _action(session: Executor, digits: str) -> dict[str, Any]:
+    row = None
+    if not set(digits) - set("0123456789abcdef"):
+        row = session.execute(select(*_COLUMNS).where(OperatorAction.id == UUID(digits))).one_or_none()
+    if row is None:
+        raise NotFound(f"There is no action {digits}.", hint="jobledger audit list shows them.")
+    return dict(row._mapping)
+
+
+def entries_of(
+    session: Executor, action_id: UUID, *, after: UUID | None = None, limit: int = 500, skipped: bool | None = None
+) -> list[AuditEntry]:
+    """What an action did, by run id."""
+    query = select(
+        OperatorActionRun.run_id,
+        OperatorActionRun.before,
+        OperatorActionRun.after,
+        OperatorActionRun.skipped,
+        OperatorActionRun.new_run_id,
+    ).where(OperatorActionRun.action_id == action_id)
+    if after is not None:
+        query = query.where(OperatorActionRun.run_id > after)
+    if skipped is not None:
+        query = query.where(OperatorActionRun.skipped.is_not(None) if skipped else OperatorActionRun.skipped.is_(None))
+    return [AuditEntry(*row) for row in session.execute(query.order_by(OperatorActionRun.run_id).limit(limit))]
+
+
+def already_recorded(session: Executor, action_id: UUID, run_ids: Sequence[UUID]) -> set[UUID]:
+    """Those of ``run_ids`` that the action has dealt with."""
+    return set(
+        session.scalars(
+            select(OperatorActionRun.run_id).where(
+                OperatorActionRun.action_id == action_id, OperatorActionRun.run_id.in_(list(run_ids))
+            )
+        )
+    )
+
+
+@cache
+def _insert(dialect: str) -> Insert:
+    new = _NOTES.table(dialect).c
+    columns: dict[str, Any] = {
+        "action_id": new.action_id,
+        "run_id": new.run_id,
+        "skipped": new.skipped,
+        "new_run_id": new.new_run_id,
+        "before": cast(new.before, JsonText),
+        "after": cast(new.after, JsonText),
+    }
+    return insert(OperatorActionRun).from_select(list(columns), select(*columns.values()), include_defaults=False)
+
+
+def _text(value: Mapping[str, Any] | None) -> str | None:
+    return None if value is None else json.dumps(value, default=str, ensure_ascii=False)
+
+
+def moment(session: Executor) -> datetime:
+    """This moment, by the ledger's clock."""
+    found = session.scalar(select(ledger_now()), {"now": None})
+    assert isinstance(found, datetime)
+    return found

@@ -1,0 +1,100 @@
+"""Stored answers of requests with an Idempotency-Key; a repeated request gets the stored answer."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from sqlalchemy import ColumnElement, delete, select, tuple_, update
+
+from jobs.database.models import OperatorRequest
+from jobs.database.sql import Executor, dialect_of, insert_into
+
+SWEPT = 200
+
+
+@dataclass(frozen=True, slots=True)
+class RequestRecord:
+    """A request as kept; ``status`` and ``answer`` are None while nobody knows how it ended."""
+
+    fingerprint: str
+    status: int | None
+    answer: str | None
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class RequestKey:
+    """Whose key it is: an operator's, signed in with what allows ``scope``."""
+
+    actor: str
+    key: str
+    scope: str
+
+    @property
+    def row(self) -> tuple[ColumnElement[bool], ...]:
+        return (
+            OperatorRequest.actor == self.actor, OperatorRequest.key == self.key, OperatorRequest.scope == self.scope
+        )  # fmt: skip
+
+
+def claim(
+    session: Executor, at: RequestKey, fingerprint: str, *, now: datetime, kept: timedelta
+) -> RequestRecord | None:  # fmt: skip
+    """Take the key for a request; None: it is ours to do. Else the request that has it, no older than ``kept``."""
+    mine = at.row
+    old = delete(OperatorRequest).where(*mine, OperatorRequest.created_at <= now - kept)
+    session.execute(old.execution_options(synchronize_session=False))
+    taken = session.scalar(
+        insert_into(dialect_of(session), OperatorRequest)
+        .values(actor=at.actor, key=at.key, scope=at.scope, fingerprint=fingerprint, created_at=now)
+        .on_conflict_do_nothing()
+        .returning(OperatorRequest.key)
+    )
+    if taken is not None:
+        return None
+    row = session.execute(
+        select(
+            OperatorRequest.fingerprint, OperatorRequest.status, OperatorRequest.answer, OperatorRequest.created_at
+        ).where(*mine)
+    ).one()
+    return RequestRecord(*row)
+
+
+def answer(session: Executor, at: RequestKey, *, status: int, text: str) -> None:
+    """Keep how a request was answered."""
+    session.execute(
+        update(OperatorRequest)
+        .where(*at.row)
+        .values(status=status, answer=text)
+        .execution_options(synchronize_session=False)
+    )
+
+
+def blank(session: Executor) -> None:
+    """Forget what kept answers say, for they may hold what is erased; that they were given stays.
+
+    An answer to an enqueue says the run's id alone, and stays.
+    """
+    session.execute(
+        update(OperatorRequest)
+        .where(
+            OperatorRequest.answer.is_not(None),
+            ~OperatorRequest.answer.contains('"location": "/v1/runs/', autoescape=True),
+        )
+        .values(answer=None)
+        .execution_options(synchronize_session=False)
+    )
+
+
+def forget(session: Executor, at: RequestKey) -> None:
+    """Let go of a key whose request did nothing."""
+    session.execute(delete(OperatorRequest).where(*at.row).execution_options(synchronize_session=False))
+
+
+def sweep(session: Executor, *, before: datetime) -> None:
+    """Clear away some of what is too old to be answered again."""
+    columns = (OperatorRequest.actor, OperatorRequest.key, OperatorRequest.scope)
+    here = tuple_(*columns)
+    old = select(*columns).where(OperatorRequest.created_at <= before).limit(SWEPT)
+    session.execute(delete(OperatorRequest).where(here.in_(old)).execution_options(synchronize_session=False))

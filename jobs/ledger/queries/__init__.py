@@ -1,0 +1,1 @@
+"""Reads of runs: selectors and their query plans, pagination, and reports."""

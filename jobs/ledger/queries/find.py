@@ -1,0 +1,174 @@
+"""Find: runs and their attempts, as records. Every list is keyset-paged and limited."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import fields
+from functools import cache
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import ColumnElement, Integer, Select, String, Uuid, and_, bindparam, cast, func, literal_column, select
+
+from jobs.database.models import JobAttempt, JobRun, id_tail
+from jobs.database.sql import Batch, Executor, dialect_of, one_of
+from jobs.errors import Ambiguous, NotFound
+from jobs.formats.unreadable import unreadable_in
+from jobs.ledger.records import AttemptRecord, RunRecord
+from jobs.states import Cause, Outcome, RunState
+
+MAX_PAGE = 1000
+MIN_SHORT_ID = 6
+
+_IDS = Batch("wanted", id=Uuid())
+_DIGITS = set("0123456789abcdef")
+_RUN_NAMES = tuple(field.name for field in fields(RunRecord) if field.name != "unreadable")
+RUN_COLUMNS = tuple(getattr(JobRun, name) for name in _RUN_NAMES)
+"""What ``run_of`` makes a record of."""
+_ONE = select(*RUN_COLUMNS).where(JobRun.id == bindparam("run_id", type_=Uuid()))
+_IS_THERE = select(JobRun.id).where(JobRun.id == bindparam("run_id", type_=Uuid()))
+_ATTEMPT_NAMES = tuple(field.name for field in fields(AttemptRecord) if field.name != "unreadable")
+_ATTEMPT_COLUMNS = tuple(getattr(JobAttempt, name) for name in _ATTEMPT_NAMES)
+_ATTEMPTS = (
+    select(*_ATTEMPT_COLUMNS)
+    .where(JobAttempt.run_id == bindparam("run_id", type_=Uuid()))
+    .order_by(JobAttempt.attempt.desc())
+    .limit(bindparam("limit", type_=Integer()))
+)
+_ATTEMPTS_BEFORE = _ATTEMPTS.where(JobAttempt.attempt < bindparam("before", type_=Integer()))
+
+
+def find_run(session: Executor, run_id: UUID) -> RunRecord | None:
+    """The run with this id, purged or not; None when there is none."""
+    row = session.execute(_ONE, {"run_id": run_id}).one_or_none()
+    return run_of(row) if row is not None else None
+
+
+def find_named(session: Executor, text: str) -> RunRecord:
+    """The run that ``text`` means, as ``resolve_id`` says; a whole id is asked for at once.
+
+    Raises:
+        NotFound, Ambiguous: it means none, or several.
+    """
+    plain = text.strip().lower().replace("-", "")
+    is_whole = len(plain) == 32 and not set(plain) - _DIGITS
+    run = find_run(session, UUID(plain) if is_whole else resolve_id(session, text))
+    if run is None:
+        raise _no_run(text)
+    return run
+
+
+def find_runs(session: Executor, run_ids: Sequence[UUID]) -> dict[UUID, RunRecord]:
+    """The runs with these ids, purged or not; those that there are."""
+    found: dict[UUID, RunRecord] = {}
+    dialect = dialect_of(session)
+    for start in range(0, len(run_ids), MAX_PAGE):
+        some = [(one,) for one in run_ids[start : start + MAX_PAGE]]
+        runs = map(run_of, session.execute(_these(dialect), _IDS.rows(dialect, some)).all())
+        found |= {run.id: run for run in runs}
+    return found
+
+
+@cache
+def _these(dialect: str) -> Select[Any]:
+    return select(*RUN_COLUMNS).where(one_of(dialect, JobRun.id, select(_IDS.table(dialect).c.id)))
+
+
+def list_runs(
+    session: Executor,
+    *,
+    kind: str | None = None,
+    queue: str | None = None,
+    states: Sequence[RunState] = (),
+    before: UUID | None = None,
+    limit: int = 50,
+) -> list[RunRecord]:
+    """Runs, newest first, purged ones left out; ``before`` is the id that the last page ended with."""
+    query: Select[Any] = select(*RUN_COLUMNS).where(JobRun.deleted_at.is_(None))
+    if kind is not None:
+        query = query.where(JobRun.kind == kind)
+    if queue is not None:
+        query = query.where(JobRun.queue == queue)
+    if states:
+        query = query.where(JobRun.state.in_(list(states)))
+    if before is not None:
+        query = query.where(JobRun.id < before)
+    rows = session.execute(query.order_by(JobRun.id.desc()).limit(min(limit, MAX_PAGE)))
+    return [run_of(row) for row in rows.all()]
+
+
+def list_attempts(
+    session: Executor, run_id: UUID, *, before: int | None = None, limit: int = 1000
+) -> list[AttemptRecord]:
+    """The attempts of a run, first to last; of more than ``limit``, the last ones ``before`` that number."""
+    given = {"run_id": run_id, "limit": limit, "before": before}
+    rows = session.execute(_ATTEMPTS if before is None else _ATTEMPTS_BEFORE, given)
+    return [_attempt(row) for row in rows][::-1]
+
+
+def resolve_id(session: Executor, text: str) -> UUID:
+    """The run that ``text`` means: a whole id, or any head or tail of six characters or more that is unique.
+
+    Raises:
+        NotFound: no run has it, or it is no id.
+        Ambiguous: several have it.
+    """
+    plain = text.strip().lower().replace("-", "")
+    if len(plain) > 32 or len(plain) < MIN_SHORT_ID or set(plain) - _DIGITS:
+        raise NotFound(
+            f"{text!r} is not a run id.", hint=f"Give a whole id, or its last {MIN_SHORT_ID} to 8 characters."
+        )
+    if len(plain) == 32:
+        whole = UUID(plain)
+        if session.execute(_IS_THERE, {"run_id": whole}).one_or_none() is None:
+            raise _no_run(text)
+        return whole
+    found = _by_part(session, plain)
+    if not found:
+        raise _no_run(text)
+    if len(found) > 1:
+        some = ", ".join(str(one) for one in found[:10])
+        raise Ambiguous(
+            f"{text} means more than one run: {some}.",
+            matches=tuple(map(str, found)),
+            hint="Give more of it.",
+        )
+    return found[0]
+
+
+def _no_run(text: str) -> NotFound:
+    return NotFound(f"There is no run {text}.", hint="jobledger list shows those there are.")
+
+
+def _by_part(session: Executor, plain: str) -> list[UUID]:
+    """At most 11 runs whose id begins or ends so."""
+    lowest, highest = UUID(plain.ljust(32, "0")), UUID(plain.ljust(32, "f"))
+    digits: ColumnElement[str] = cast(JobRun.id, String)
+    if dialect_of(session) == "postgresql":
+        digits = func.replace(digits, "-", "")
+    ends_so = func.substr(digits, 33 - len(plain)) == plain
+    searches = (
+        JobRun.id.between(lowest, highest),
+        and_(JobRun.finished_at.is_not(None), id_tail(JobRun.id) == plain[-MIN_SHORT_ID:], ends_so),
+        and_(JobRun.state == literal_column("'queued'"), ends_so),
+        and_(JobRun.state == literal_column("'running'"), ends_so),
+    )
+    found: dict[UUID, None] = {}
+    for search in searches:
+        found |= dict.fromkeys(session.scalars(select(JobRun.id).where(search).limit(11)))
+    return list(found)[:11]
+
+
+def run_of(row: Any) -> RunRecord:
+    """The record of a row of ``RUN_COLUMNS``."""
+    values: dict[str, Any] = dict(zip(_RUN_NAMES, row, strict=True))
+    values["state"] = RunState(values["state"])
+    values["cause"] = Cause(values["cause"]) if values["cause"] else None
+    return RunRecord(**values, unreadable=unreadable_in(_RUN_NAMES, row))
+
+
+def _attempt(row: Any) -> AttemptRecord:
+    values = row._asdict()
+    values["outcome"] = Outcome(values["outcome"])
+    values["refused_outcome"] = Outcome(values["refused_outcome"]) if values["refused_outcome"] else None
+    return AttemptRecord(**values, unreadable=unreadable_in(_ATTEMPT_NAMES, row))

@@ -1,0 +1,207 @@
+"""Pages of the runs that a selector matches, in order, and how many there are."""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Hashable, Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import lru_cache
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import (
+    ColumnElement,
+    FromClause,
+    Select,
+    String,
+    Uuid,
+    bindparam,
+    func,
+    literal,
+    literal_column,
+    select,
+    true,
+    tuple_,
+    union_all,
+)
+
+from jobs.database.models import JobRun, UtcDateTime
+from jobs.database.sql import Batch, Executor, dialect_of
+from jobs.ledger.queries.find import RUN_COLUMNS, run_of
+from jobs.ledger.queries.plan_parts import PartGroup, PlanPart, part_groups_of, plan_parts_of
+from jobs.ledger.queries.selectors import Selector
+from jobs.ledger.records import RunRecord
+
+PAGE = 500
+"""Keys read at once from a plan part. Source: decision; constant memory, and a fraction of a second."""
+
+TERMS = 20
+"""Plan parts, or part groups of them, that one statement asks for. Source: decision; SQLite's limit is 500."""
+_NAMES = Batch("named", state=String(), queue=String(), kind=String())
+
+Place = tuple[datetime, UUID]
+"""Where a run stands in a list: when it entered its state, and its id."""
+After = tuple[ColumnElement[datetime], ColumnElement[UUID]]
+"""The same, for a statement."""
+
+
+def places(
+    session: Executor,
+    selector: Selector,
+    *,
+    after: Place | None = None,
+    newest_first: bool = False,
+    page: int = PAGE,
+    now: datetime | None = None,
+) -> Iterator[Place]:
+    """The places of the runs that match, in order, read a page at a time; ``after`` is where to go on."""
+    walks = [_paginate(session, part, after, newest_first, page, now) for part in plan_parts_of(session, selector)]
+    found: Iterator[Place] = heapq.merge(*walks, reverse=newest_first)
+    for number, place in enumerate(found):
+        if selector.limit is not None and number >= selector.limit:
+            return
+        yield place
+
+
+def newest(
+    session: Executor, selector: Selector, *, after: Place | None = None, limit: int, now: datetime | None = None
+) -> list[RunRecord]:
+    """The ``limit`` latest of the runs that match, or of those after ``after``: by one statement, as a rule."""
+    found: list[RunRecord] = []
+    beyond = {"after_at": after[0], "after_id": after[1]} if after else {}
+    for shape in _in_turn(session, selector):
+        build = _newest if shape.key is not None else _newest.__wrapped__
+        query = build(shape, limit, after is not None)
+        found += map(run_of, session.execute(query, {**_names_of(shape.groups), **beyond, "now": now}).all())
+    return sorted(found, key=place_of, reverse=True)[:limit]
+
+
+def place_of(run: RunRecord) -> Place:
+    """Where it stands in a list."""
+    return run.state_at, run.id
+
+
+@dataclass(frozen=True, slots=True)
+class _Shape:
+    """Part groups that one statement asks for: of equal keys the statement is one, whatever their names are."""
+
+    key: Hashable | None
+    groups: list[PartGroup] = field(compare=False)
+
+
+@lru_cache(maxsize=256)
+def _newest(shape: _Shape, limit: int, goes_on: bool) -> Select[Any]:
+    """Kept: to build it takes longer than the database takes to answer."""
+    after = (bindparam("after_at", type_=UtcDateTime()), bindparam("after_id", type_=Uuid())) if goes_on else None
+    every = _together([_term(one, after, limit) for one in shape.groups])
+    latest = every.c.state_at.desc(), every.c.id.desc()
+    page = select(every.c.state_at, every.c.id).order_by(*latest).limit(limit).subquery("page")
+    rows = select(*RUN_COLUMNS).join_from(page, JobRun, JobRun.id == page.c.id)
+    return rows.order_by(page.c.state_at.desc(), page.c.id.desc())
+
+
+def tally(session: Executor, selector: Selector, *, now: datetime | None = None) -> dict[tuple[str, str, str], int]:
+    """How many runs match, by (state, queue, kind). Exact; ``limit`` is not looked at."""
+    counted: dict[tuple[str, str, str], int] = {}
+    for part in plan_parts_of(session, selector):
+        rows = session.execute(
+            select(JobRun.state, JobRun.queue, JobRun.kind, func.count())
+            .where(*part)
+            .group_by(JobRun.state, JobRun.queue, JobRun.kind),
+            {"now": now},
+        )
+        for state, queue, kind, number in rows:
+            counted[state, queue, kind] = counted.get((state, queue, kind), 0) + number
+    return counted
+
+
+@dataclass(frozen=True, slots=True)
+class RunCount:
+    """How many; where ``is_capped``, that many and more. Written as people read it: ``1,234`` or ``10,000+``."""
+
+    number: int
+    is_capped: bool = False
+
+    def __str__(self) -> str:
+        return f"{self.number:,}{'+' if self.is_capped else ''}"
+
+
+def count_up_to(session: Executor, selector: Selector, *, most: int, now: datetime | None = None) -> RunCount:
+    """How many runs match, counted to ``most`` and no further: the cost is that of ``most`` rows at worst, but for
+    words that look at each run."""
+    number = 0
+    for shape in _in_turn(session, selector):
+        every = _together([_term(one, None, most + 1, is_ordered=False) for one in shape.groups])
+        counted = select(every.c.id).limit(most + 1 - number).subquery()
+        given = {**_names_of(shape.groups), "now": now}
+        number += session.scalar(select(func.count()).select_from(counted), given) or 0
+        if number > most:
+            return RunCount(most, True)
+    return RunCount(number)
+
+
+def _in_turn(session: Executor, selector: Selector) -> Iterator[_Shape]:
+    """The part groups of a selector, as many at a time as one statement takes."""
+    groups = part_groups_of(session, selector)
+    dialect = dialect_of(session)
+    if dialect == "sqlite":
+        # Which has no LATERAL.
+        groups = [PartGroup(part) for group in groups for part in group.plan_parts]
+    for start in range(0, len(groups), TERMS):
+        some = groups[start : start + TERMS]
+        parts = tuple((one.state, bool(one.names)) for one in some)
+        # Where a part is not told by its state, its conditions hold what was found in the ledger.
+        is_told = all(state is not None for state, _ in parts)
+        yield _Shape((selector, parts) if is_told else None, some)
+
+
+def _together(terms: Sequence[Select[datetime, UUID]]) -> FromClause:
+    return (terms[0] if len(terms) == 1 else union_all(*terms)).subquery("every")
+
+
+def _term(group: PartGroup, after: After | None, limit: int, *, is_ordered: bool = True) -> Select[datetime, UUID]:
+    """The first ``limit`` places of each plan part of a part group, in a form that a union takes."""
+    if not group.names:
+        each = _page_of(group.conditions, after, True, limit, is_ordered).subquery()
+        return select(each.c.state_at, each.c.id)
+    assert group.state is not None
+    names = _NAMES.table("postgresql")
+    part = [*group.conditions, JobRun.queue == names.c.queue, JobRun.kind == names.c.kind]
+    one = _page_of(part, after, True, limit, is_ordered).correlate(names).lateral()
+    return select(one.c.state_at, one.c.id).select_from(names.join(one, true())).where(
+        names.c.state == literal_column(f"'{group.state.value}'")
+    )  # fmt: skip
+
+
+def _names_of(groups: Sequence[PartGroup]) -> dict[str, Any]:
+    rows = [(one.state.value, *name) for one in groups if one.state for name in one.names]
+    return _NAMES.rows("postgresql", rows) if rows else {}
+
+
+def _paginate(
+    session: Executor, part: PlanPart, after: Place | None, newest_first: bool, page: int, now: datetime | None
+) -> Iterator[Place]:
+    while True:
+        there = (literal(after[0], UtcDateTime()), literal(after[1], Uuid())) if after else None
+        rows = session.execute(_page_of(part, there, newest_first, page), {"now": now}).all()
+        for row in rows:
+            yield (row[0], row[1])
+        if len(rows) < page:
+            return
+        after = (rows[-1][0], rows[-1][1])
+
+
+def _page_of(
+    part: PlanPart, after: After | None, newest_first: bool, page: int, is_ordered: bool = True
+) -> Select[datetime, UUID]:
+    query = select(JobRun.state_at, JobRun.id).where(*part)
+    here = tuple_(JobRun.state_at, JobRun.id)
+    if after is not None:
+        there = tuple_(*after)
+        query = query.where(here < there if newest_first else here > there)
+    if not is_ordered:
+        return query.limit(page)
+    if newest_first:
+        return query.order_by(JobRun.state_at.desc(), JobRun.id.desc()).limit(page)
+    return query.order_by(JobRun.state_at, JobRun.id).limit(page)

@@ -1,0 +1,190 @@
+"""Splits a selector into query plan parts, each of which one index answers in the order of ``state_at``.
+
+They are the ids, fingerprints, keys or parents that were named; else the runs of each state: of those that wait, each
+(queue, kind), and of those that have ended likewise where either was named. Merged, they never read a million
+succeeded runs to find ten dead ones. Tags, arguments, errors and patterns in keys are looked at row by row within the
+plan parts that the rest names.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from functools import cache, lru_cache
+from typing import Any
+
+from sqlalchemy import CTE, ColumnElement, Select, bindparam, select
+from sqlalchemy.orm import InstrumentedAttribute
+
+from jobs.database.models import JobRun
+from jobs.database.sql import Executor, dialect_of
+from jobs.ledger.queries.conditions import is_state, of_names, of_parts, of_states, of_the_rest, states_of
+from jobs.ledger.queries.selectors import Selector, is_pattern
+from jobs.states import FINAL, RunState
+
+PlanPart = list[ColumnElement[bool]]
+"""Conditions that all hold."""
+EVERY = Selector()
+"""Nothing is said, so all is meant."""
+NAMES = 200
+"""Most names of waiting runs that are walked side by side; beyond, the database sorts what waits. Source: decision."""
+IDS = 500
+"""Ids a plan part. Source: decision; well below what either dialect binds in one statement."""
+
+
+@dataclass(frozen=True, slots=True)
+class PartGroup:
+    """Plan parts of one ``state`` that differ in their queue and kind alone: those ``names``; or one plan part,
+    where there are no names. One of runs that were named otherwise has no state."""
+
+    conditions: PlanPart
+    state: RunState | None = None
+    names: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def plan_parts(self) -> list[PlanPart]:
+        if not self.names:
+            return [self.conditions]
+        return [[*self.conditions, JobRun.queue == queue, JobRun.kind == kind] for queue, kind in self.names]
+
+
+def plan_parts_of(session: Executor, chosen: Selector) -> list[PlanPart]:
+    """The plan parts of a selector; no run is in two of them."""
+    return [part for group in part_groups_of(session, chosen) for part in group.plan_parts]
+
+
+def part_groups_of(session: Executor, chosen: Selector) -> list[PartGroup]:
+    """The same, those together that one statement can walk side by side."""
+    dialect = dialect_of(session)
+    heads = _named(session, chosen)
+    if heads is not None:
+        here = [*of_names(chosen, dialect), *of_states(chosen), *of_the_rest(chosen, dialect)]
+        return [PartGroup([head, *here]) for head in heads]
+    names, here_of = _conditions(chosen, dialect)
+    groups = []
+    for state, here in here_of.items():
+        if state is RunState.QUEUED:
+            groups += _of_waiting(session, chosen, names, here)
+        elif state not in FINAL:
+            groups.append(PartGroup([*here, *names], state))
+    ended = [state for state in here_of if state in FINAL]
+    there = ended_names(session, chosen) if ended and names else []
+    for state in ended:
+        every = [(queue, kind) for one, queue, kind in there if one is state]
+        meant = [one for one in every if _is_meant(chosen, *one)]
+        if meant == every and not _kinds_of(chosen):
+            # Whoever walks the state meets no run that is not meant.
+            groups.append(PartGroup([*here_of[state], *names], state))
+        elif meant:
+            groups.append(PartGroup(here_of[state], state, tuple(meant)))
+    return groups
+
+
+@lru_cache(maxsize=256)
+def _conditions(chosen: Selector, dialect: str) -> tuple[PlanPart, dict[RunState, PlanPart]]:
+    """Those of its names, and those of each of its states without the names. Kept: to write them takes as long as to
+    ask the database."""
+    rest = of_the_rest(chosen, dialect)
+    here_of: dict[RunState, PlanPart] = {}
+    for state in states_of(chosen):
+        here_of[state] = [is_state(state), *rest]
+        if state is RunState.QUEUED:
+            here_of[state] += of_parts(chosen)
+        elif state in FINAL:
+            here_of[state].append(JobRun.finished_at.is_not(None))
+    return of_names(chosen, dialect), here_of
+
+
+def _of_waiting(session: Executor, chosen: Selector, names: PlanPart, here: PlanPart) -> list[PartGroup]:
+    """The waiting runs that are meant: a plan part a name, for the one index of them begins with names."""
+    meant = [(queue, kind) for kind, queue in waiting_names(session, chosen) if _is_meant(chosen, queue, kind)]
+    if len(meant) > NAMES:
+        return [PartGroup([*here, *names], RunState.QUEUED)]
+    return [PartGroup(here, RunState.QUEUED, tuple(meant))] if meant else []
+
+
+def ended_names(session: Executor, chosen: Selector = EVERY) -> list[tuple[RunState, str, str]]:
+    """Each (state, queue, kind) that a run has which ended and is not purged, of the kinds that ``chosen`` says in
+    full. One probe of an index for each."""
+    kinds = _kinds_of(chosen)
+    rows = session.execute(_ended_names(bool(kinds)), {"kinds": kinds})
+    return [(RunState(row[0]), row[1], row[2]) for row in rows]
+
+
+def waiting_names(session: Executor, chosen: Selector = EVERY) -> list[tuple[str, str]]:
+    """Each (kind, queue) that a waiting run has, of the same kinds. One probe of an index for each."""
+    kinds = _kinds_of(chosen)
+    rows = session.execute(_waiting_names(bool(kinds)), {"kinds": kinds})
+    return [(row[0], row[1]) for row in rows]
+
+
+def _kinds_of(chosen: Selector) -> tuple[str, ...]:
+    """The kinds that it says in full; none where it leaves them open, or says a pattern."""
+    return () if any(map(is_pattern, chosen.kinds)) else chosen.kinds
+
+
+@cache
+def _ended_names(has_kinds: bool) -> Select[Any]:
+    shown = (JobRun.finished_at.is_not(None), JobRun.deleted_at.is_(None))
+    return _distinct((JobRun.state, JobRun.queue, JobRun.kind), *shown, has_kinds=has_kinds)
+
+
+@cache
+def _waiting_names(has_kinds: bool) -> Select[Any]:
+    return _distinct((JobRun.kind, JobRun.queue), is_state(RunState.QUEUED), has_kinds=has_kinds)
+
+
+def _distinct(
+    columns: Sequence[InstrumentedAttribute[Any]], *which: ColumnElement[bool], has_kinds: bool
+) -> Select[Any]:
+    """Each combination of values, from one to the one before it in an index that begins with them: no run is read but
+    the latest of each. The earliest are where claims and pruning leave entries of rows that are gone."""
+
+    def last(column: Any, *more: ColumnElement[bool]) -> ColumnElement[Any]:
+        asked = [JobRun.kind.in_(bindparam("kinds", expanding=True))] if has_kinds and column is JobRun.kind else []
+        query = select(column).where(*which, *asked, *more).order_by(column.desc()).limit(1)
+        return query.correlate_except(JobRun).scalar_subquery().label(column.key)
+
+    found: CTE | None = None
+    for column in columns:
+        given = list(found.c) if found is not None else []
+        same = [getattr(JobRun, one.key) == one for one in given]
+        query = select(*given, last(column, *same))
+        if given:
+            query = query.where(given[-1].is_not(None))
+        walk = query.cte(f"each_{column.key}", recursive=True)
+        before = list(walk.c)
+        same = [getattr(JobRun, one.key) == one for one in before[:-1]]
+        following = select(*before[:-1], last(column, *same, column < before[-1]))
+        found = walk.union_all(following.where(before[-1].is_not(None)))
+    assert found is not None
+    return select(*found.c).where(list(found.c)[-1].is_not(None))
+
+
+def _named(session: Executor, chosen: Selector) -> list[ColumnElement[bool]] | None:
+    """One condition a plan part where the selector names few rows by themselves; None where it does not."""
+    if chosen.ids:
+        return [JobRun.id.in_(chosen.ids[start : start + IDS]) for start in range(0, len(chosen.ids), IDS)]
+    if chosen.fingerprints:
+        whole = dict.fromkeys(one for given in chosen.fingerprints for one in _fingerprints(session, given))
+        return [JobRun.fingerprint == one for one in whole]
+    if chosen.keys and not any(map(is_pattern, chosen.keys)):
+        return [JobRun.key == key for key in dict.fromkeys(chosen.keys)]
+    if chosen.parents:
+        return [JobRun.parent_id == parent for parent in dict.fromkeys(chosen.parents)]
+    return [JobRun.deleted_at.is_not(None)] if chosen.purged else None
+
+
+def _fingerprints(session: Executor, given: str) -> list[str]:
+    """The fingerprints that begin so."""
+    ends = JobRun.fingerprint.between(given, given + "g")
+    return [one for one in session.scalars(select(JobRun.fingerprint).where(ends).distinct().limit(100)) if one]
+
+
+def _is_meant(chosen: Selector, queue: str, kind: str) -> bool:
+    return _matches(queue, chosen.queues) and _matches(kind, chosen.kinds)
+
+
+def _matches(name: str, patterns: Sequence[str]) -> bool:
+    return not patterns or any(fnmatchcase(name, pattern.replace("[", "[[]")) for pattern in patterns)

@@ -1,0 +1,244 @@
+"""Reports: what the ledger adds up to."""
+
+from __future__ import annotations
+
+from collections.abc import Container, Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import zip_longest
+
+from sqlalchemy import ColumnElement, and_, case, func, literal_column, or_, select
+
+from jobs.database.models import JobAttempt, JobQueue, JobRun
+from jobs.database.sql import Executor, ledger_now, seconds_between
+from jobs.ledger.queries.waiting import queued_levels
+from jobs.states import RunState
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QueueCount:
+    """The live and dead runs of a queue. ``oldest_seconds`` is since the oldest ready run was due."""
+
+    queue: str
+    ready: int
+    scheduled: int
+    retrying: int
+    running: int
+    dead: int
+    oldest_seconds: float | None
+    is_paused: bool
+
+
+def queue_counts(session: Executor, *, now: datetime | None = None) -> list[QueueCount]:
+    """By name, one row a queue that has a run which is not finished, or a dead one; or that is paused.
+
+    Of every queue: ``worst_first`` is for who can show only some.
+
+    A million succeeded runs are not read; of those that are due, nothing but the index that claims take.
+    """
+    moment = select(ledger_now()).scalar_subquery()
+    # Purged runs have ended: whoever asks for more than the index has reads every run that waits.
+    queued = JobRun.state == literal_column("'queued'")
+    age = seconds_between(func.min(JobRun.run_at), moment)
+    ready = session.execute(
+        select(JobRun.queue, func.count().label("number"), age.label("age"))
+        .where(queued, JobRun.run_at <= moment)
+        .group_by(JobRun.queue),
+        {"now": now},
+    )
+    later = session.execute(
+        select(JobRun.queue, func.count().label("number"), _count(JobRun.attempt > 0).label("retrying"))
+        .where(queued, JobRun.run_at > moment)
+        .group_by(JobRun.queue),
+        {"now": now},
+    )
+    due, waiting = ({row.queue: row for row in rows} for rows in (ready, later))
+    running = _by_queue(session, JobRun.state == literal_column("'running'"))
+    dead = _by_queue(session, and_(JobRun.state == literal_column("'dead'"), JobRun.finished_at.is_not(None)))
+    paused = paused_queues(session, now=now)
+    counts = []
+    for queue in sorted({*due, *waiting, *running, *dead, *paused}):
+        now_due, not_yet = due.get(queue), waiting.get(queue)
+        counts.append(
+            QueueCount(
+                queue=queue,
+                ready=now_due.number if now_due else 0,
+                scheduled=not_yet.number - not_yet.retrying if not_yet else 0,
+                retrying=not_yet.retrying if not_yet else 0,
+                running=running.get(queue, 0),
+                dead=dead.get(queue, 0),
+                oldest_seconds=now_due.age if now_due else None,
+                is_paused=queue in paused,
+            )
+        )
+    return counts
+
+
+def worst_first(queues: Iterable[QueueCount], *, served: Container[str] = ()) -> list[QueueCount]:
+    """The queues that need a look, or that somebody looks after, before all others.
+
+    A caller may make up names of queues without end. Those that are paused or served come first, for operators and
+    workers named them. Then, in turn, the queue whose oldest run has waited longest and the one with most dead runs.
+    """
+    every = list(queues)
+    known = [one for one in every if one.is_paused or one.queue in served]
+    oldest = sorted((one for one in every if one.oldest_seconds), key=lambda one: -(one.oldest_seconds or 0.0))
+    deadliest = sorted((one for one in every if one.dead), key=lambda one: -one.dead)
+    in_turn = [one for pair in zip_longest(oldest, deadliest) for one in pair if one is not None]
+    return list({one.queue: one for one in (*known, *in_turn, *every)}.values())
+
+
+def _count(which: ColumnElement[bool]) -> ColumnElement[int]:
+    return func.sum(case((which, 1), else_=0))
+
+
+def _by_queue(session: Executor, which: ColumnElement[bool]) -> dict[str, int]:
+    rows = session.execute(
+        select(JobRun.queue, func.count()).where(which, JobRun.deleted_at.is_(None)).group_by(JobRun.queue)
+    )
+    return {row[0]: row[1] for row in rows}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeadGroup:
+    """Dead runs of one kind with one error: what an operator decides about at once."""
+
+    fingerprint: str | None
+    kind: str
+    cause: str | None
+    error_type: str | None
+    error_message: str | None
+    count: int
+    first_at: datetime
+    last_at: datetime
+
+
+def dead_groups(
+    session: Executor, *, since: datetime | None = None, limit: int = 100, now: datetime | None = None
+) -> list[DeadGroup]:
+    """Dead runs by kind, cause and error, the largest group first. The message is one of the group's."""
+    query = select(
+        JobRun.fingerprint,
+        JobRun.kind,
+        JobRun.cause,
+        func.max(JobRun.error_type),
+        func.max(JobRun.error_message),
+        func.count().label("number"),
+        func.min(JobRun.state_at),
+        func.max(JobRun.state_at),
+    ).where(JobRun.state == literal_column("'dead'"), JobRun.finished_at.is_not(None), JobRun.deleted_at.is_(None))
+    if since is not None:
+        query = query.where(JobRun.state_at >= since)
+    rows = session.execute(
+        query.group_by(JobRun.fingerprint, JobRun.kind, JobRun.cause)
+        .order_by(func.count().desc(), JobRun.kind, JobRun.fingerprint)
+        .limit(limit),
+        {"now": now},
+    )
+    return [
+        DeadGroup(
+            fingerprint=row[0],
+            kind=row[1],
+            cause=row[2],
+            error_type=row[3],
+            error_message=row[4],
+            count=row[5],
+            first_at=row[6],
+            last_at=row[7],
+        )
+        for row in rows
+    ]
+
+
+def ended_since(session: Executor, since: datetime) -> dict[RunState, int]:
+    """How many runs came to each final state since then; purged ones left out. One range of an index a state."""
+    counted: dict[RunState, int] = {}
+    for state in (RunState.SUCCEEDED, RunState.DEAD, RunState.CANCELLED):
+        number = session.scalar(
+            select(func.count()).where(
+                JobRun.state == literal_column(f"'{state.value}'"),
+                JobRun.finished_at.is_not(None),
+                JobRun.deleted_at.is_(None),
+                JobRun.state_at >= since,
+            )
+        )
+        counted[state] = number or 0
+    return counted
+
+
+def oldest_ready(session: Executor, *, now: datetime | None = None) -> dict[str, float]:
+    """Seconds since the oldest ready run was due, by queue. One probe of an index a queue and priority."""
+    levels = queued_levels()
+    first = (
+        select(func.min(JobRun.run_at))
+        .where(
+            JobRun.state == literal_column("'queued'"), JobRun.deleted_at.is_(None),
+            JobRun.queue == levels.c.queue, JobRun.priority == levels.c.priority,
+        )
+        .correlate(levels).scalar_subquery().label("first")
+    )  # fmt: skip
+    each = select(levels.c.queue, first).where(levels.c.queue.is_not(None)).subquery("each_level")
+    age = func.max(seconds_between(each.c.first, ledger_now()))
+    rows = session.execute(
+        select(each.c.queue, age).where(each.c.first <= ledger_now()).group_by(each.c.queue), {"now": now}
+    )
+    return {row[0]: row[1] for row in rows}
+
+
+def oldest_running(session: Executor, *, now: datetime | None = None) -> float | None:
+    """Seconds since the run started that has run longest."""
+    age = seconds_between(func.min(JobRun.started_at), ledger_now())
+    return session.scalar(select(age).where(JobRun.state == literal_column("'running'")), {"now": now})
+
+
+def oldest_dead(session: Executor, *, now: datetime | None = None) -> float | None:
+    """Seconds since the oldest dead letter died. One probe of an index."""
+    first = select(JobRun.state_at).where(
+        JobRun.state == literal_column("'dead'"), JobRun.finished_at.is_not(None), JobRun.deleted_at.is_(None)
+    ).order_by(JobRun.state_at).limit(1).scalar_subquery()  # fmt: skip
+    return session.scalar(select(seconds_between(first, ledger_now())), {"now": now})
+
+
+def paused_queues(session: Executor, *, now: datetime | None = None) -> set[str]:
+    """The queues that are paused at this moment."""
+    still = or_(JobQueue.paused_until.is_(None), JobQueue.paused_until > ledger_now())
+    return set(
+        session.scalars(select(JobQueue.name).where(JobQueue.paused_at.is_not(None), still).limit(10_000), {"now": now})
+    )
+
+
+def count_by_state(session: Executor, *, kind: str | None = None) -> dict[RunState, int]:
+    """How many runs are in each state; purged ones left out. Counts every run: for ledgers of a known size."""
+    query = select(JobRun.state, func.count()).where(JobRun.deleted_at.is_(None)).group_by(JobRun.state)
+    if kind is not None:
+        query = query.where(JobRun.kind == kind)
+    return {RunState(state): number for state, number in session.execute(query)}
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptStatistics:
+    """What the attempts of a ledger add up to. Durations are of single attempts."""
+
+    attempts: int
+    retries: int
+    runs_per_second: float
+    span_seconds: float
+    p50_ms: float
+    p95_ms: float
+
+
+def attempt_statistics(session: Executor, *, limit: int = 1_000_000) -> AttemptStatistics:
+    """Counts, rate and percentiles over every attempt. Reads each: for ledgers of a known size."""
+    took = seconds_between(JobAttempt.started_at, JobAttempt.finished_at)
+    rows = session.execute(select(took, JobAttempt.attempt).limit(limit)).all()
+    span = session.scalar(select(seconds_between(func.min(JobAttempt.started_at), func.max(JobAttempt.finished_at))))
+    ordered = sorted(row[0] * 1000 for row in rows) or [0.0]
+    firsts = sum(1 for row in rows if row[1] == 1)
+    return AttemptStatistics(
+        attempts=len(rows),
+        retries=len(rows) - firsts,
+        runs_per_second=firsts / span if span else 0.0,
+        span_seconds=span or 0.0,
+        p50_ms=ordered[len(ordered) // 2],
+        p95_ms=ordered[int(len(ordered) * 0.95)],
+    )

@@ -1,0 +1,46 @@
+"""Cancel: at once for a run that waits; a flag for one that runs, which wins on every exit from running."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import case, update
+
+from jobs.database.models import JobRun
+from jobs.database.sql import Executor, ledger_now
+from jobs.ledger.runs.enqueue_followups import enqueue_followups
+from jobs.states import LIVE, RunState
+
+
+def cancel(
+    session: Executor, run_id: UUID, *, reason: str | None = None, now: datetime | None = None
+) -> RunState | None:
+    """Cancel a live run. Returns where it now is (``cancelled``, or ``running`` until its worker hears), or None."""
+    return cancel_runs(session, [run_id], reason=reason, now=now).get(run_id)
+
+
+def cancel_runs(
+    session: Executor, run_ids: Sequence[UUID], *, reason: str | None = None, now: datetime | None = None
+) -> dict[UUID, RunState]:
+    """Cancel those that live, in one statement. Returns where each of them now is."""
+    is_queued = JobRun.state == RunState.QUEUED
+    moved = session.execute(
+        update(JobRun)
+        .where(JobRun.id.in_(list(run_ids)), JobRun.state.in_(sorted(LIVE)))
+        .values(
+            state=case((is_queued, RunState.CANCELLED.value), else_=JobRun.state),
+            finished_at=case((is_queued, ledger_now()), else_=None),
+            state_at=case((is_queued, ledger_now()), else_=JobRun.state_at),
+            cancel_requested_at=ledger_now(),
+            cancel_reason=reason,
+        )
+        .returning(JobRun.id, JobRun.state, JobRun.has_followups)
+        .execution_options(synchronize_session=False),
+        {"now": now},
+    ).all()
+    ended = sorted(row.id for row in moved if row.has_followups and row.state == RunState.CANCELLED)
+    if ended:
+        enqueue_followups(session, ended, now=now)
+    return {row.id: RunState(row.state) for row in moved}

@@ -1,0 +1,98 @@
+"""Enqueues the follow-ups of runs that end, in the transaction that ends them."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from datetime import datetime
+from functools import cache
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Select, Update, Uuid, and_, or_, select, update
+
+from jobs.database.models import JobFollowup, JobRun
+from jobs.database.sql import Batch, Executor, dialect_of, ledger_now
+from jobs.errors import ArgumentsRefused, KeyConflict
+from jobs.ledger.admission.keys import admit
+from jobs.ledger.effects.followups import ENDED, check_kept
+from jobs.ledger.records import Freed, NewRun
+from jobs.states import FINAL
+
+log = logging.getLogger("jobs.ledger")
+
+_IDS = Batch("wanted", id=Uuid())
+
+
+def enqueue_followups(
+    session: Executor, run_ids: Sequence[UUID], *, now: datetime | None = None
+) -> dict[UUID, list[Freed]]:
+    """Enqueue what follows on ``run_ids``, which came to a final state in this transaction; by run that ended.
+
+    Each follow-up is enqueued once, however often its run is replayed and ends. One whose key a run holds
+    already is dropped: what it asks for is being done, or is newer.
+    """
+    if not run_ids:
+        return {}
+    dialect = dialect_of(session)
+    due = session.execute(_due(dialect), _IDS.rows(dialect, [(one,) for one in run_ids])).all()
+    if not due:
+        return {}
+    session.execute(_mark(dialect), {**_IDS.rows(dialect, [(row.id,) for row in due]), "now": now})
+    freed: dict[UUID, list[Freed]] = {}
+    for row in due:
+        run = _run_of(row)
+        if run is None:
+            continue
+        try:
+            is_new = admit(session, [run], now=now)[0].created
+        except KeyConflict as error:
+            log.warning("A follow-up was dropped.", extra={"kind": run.kind, "reason": error.message})
+            is_new = False
+        if is_new:
+            freed.setdefault(row.run_id, []).append(Freed(run.id, run.queue, run.priority, None))
+    return freed
+
+
+def _run_of(row: Any) -> NewRun | None:
+    """The run that a follow-up says; None where its row cannot be read, which must not keep a run from ending."""
+    try:
+        run = NewRun(
+            **row.run,
+            id=row.id,
+            parent_id=row.run_id,
+            root_id=row.root_id or row.run_id,
+            correlation_id=row.correlation_id,
+        )
+        check_kept(run)
+    except (TypeError, ValueError, ArgumentsRefused) as error:
+        log.error("A follow-up cannot be read.", extra={"followup": str(row.id), "reason": str(error)})
+        return None
+    return run
+
+
+@cache
+def _due(dialect: str) -> Select[Any]:
+    wanted = _IDS.table(dialect).c
+    has_ended = and_(JobFollowup.on_state == ENDED, JobRun.state.in_(sorted(FINAL)))
+    return (
+        select(JobFollowup.id, JobFollowup.run_id, JobFollowup.run, JobRun.root_id, JobRun.correlation_id)
+        .join(JobRun, JobRun.id == JobFollowup.run_id)
+        .where(
+            JobFollowup.run_id.in_(select(wanted.id)),
+            JobFollowup.enqueued_at.is_(None),
+            or_(JobFollowup.on_state == JobRun.state, has_ended),
+        )
+        .order_by(JobFollowup.id)
+    )
+
+
+@cache
+def _mark(dialect: str) -> Update:
+    wanted = _IDS.table(dialect).c
+    return (
+        update(JobFollowup)
+        .where(JobFollowup.id.in_(select(wanted.id)))
+        .values(enqueued_at=ledger_now())
+        .execution_options(synchronize_session=False)
+    )

@@ -1,0 +1,43 @@
+"""The state that a run moves to when an attempt ends: one rule, in SQL, for everyone who ends attempts.
+
+Cancel wins on every exit from running; then success; then poison, a cause that the job or its policy gave, and the
+budget; whatever is left goes back to its queue.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import Case, Integer, and_, bindparam, case, or_
+
+from jobs.database.models import JobRun
+from jobs.states import Cause, Outcome, RunState
+
+
+def where_to(ended: Any) -> tuple[Case[str], Case[str | None]]:
+    """The state a run goes to from running, and the cause if it is dead.
+
+    ``ended`` has the columns of an ending; ``poison_after`` is to be bound.
+    """
+    poison_after = bindparam("poison_after", type_=Integer())
+    is_poison = or_(
+        and_(ended.is_crash == 1, JobRun.crashes >= poison_after - 1),
+        and_(ended.is_loss == 1, JobRun.abandonments >= poison_after - 1),
+    )
+    is_spent = and_(ended.is_charged == 1, JobRun.charged >= JobRun.max_attempts - 1)
+    alive = case(
+        (JobRun.cancel_requested_at.is_not(None), RunState.CANCELLED.value),
+        (ended.outcome == Outcome.CANCELLED.value, RunState.CANCELLED.value),
+        (ended.outcome == Outcome.SUCCEEDED.value, RunState.SUCCEEDED.value),
+        (is_poison, RunState.DEAD.value),
+        (ended.cause.is_not(None), RunState.DEAD.value),
+        (is_spent, RunState.DEAD.value),
+        else_=RunState.QUEUED.value,
+    )
+    why = case(
+        (alive != RunState.DEAD.value, None),
+        (is_poison, Cause.POISON.value),
+        (ended.cause.is_not(None), ended.cause),
+        else_=Cause.EXHAUSTED.value,
+    )
+    return alive, why

@@ -1,0 +1,55 @@
+"""Releases a claim that was never started, so that only real starts count as attempts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from functools import cache
+from uuid import UUID
+
+from sqlalchemy import Update, Uuid, case, update
+
+from jobs.database.models import JobRun
+from jobs.database.sql import Batch, Executor, dialect_of, ledger_now
+from jobs.ledger.records import Freed
+from jobs.ledger.runs.enqueue_followups import enqueue_followups
+from jobs.states import RunState
+
+_HELD = Batch("held", id=Uuid(), token=Uuid())
+
+
+def give_back(session: Executor, held: Sequence[tuple[UUID, UUID]], *, now: datetime | None = None) -> list[Freed]:
+    """Undo claims, by (run id, token), that were never started: the attempt's number goes back, nothing is charged.
+
+    Runs whose lease is lost meanwhile are left alone; a run that was cancelled ends as cancelled.
+    """
+    if not held:
+        return []
+    dialect = dialect_of(session)
+    rows = session.execute(_give_back(dialect), {**_HELD.rows(dialect, sorted(held)), "now": now}).all()
+    enqueue_followups(
+        session, [row.id for row in rows if row.has_followups and row.state == RunState.CANCELLED], now=now
+    )
+    return [Freed(row.id, row.queue, row.priority, row.run_at) for row in rows if row.state == RunState.QUEUED]
+
+
+@cache
+def _give_back(dialect: str) -> Update:
+    held = _HELD.table(dialect)
+    is_cancelled = JobRun.cancel_requested_at.is_not(None)
+    return (
+        update(JobRun)
+        .where(JobRun.id == held.c.id, JobRun.token == held.c.token, _HELD.among(dialect, JobRun.id, "id"))
+        .values(
+            state=case((is_cancelled, RunState.CANCELLED.value), else_=RunState.QUEUED.value),
+            finished_at=case((is_cancelled, ledger_now()), else_=None),
+            token=None,
+            lease_until=None,
+            worker=None,
+            attempt=JobRun.attempt - 1,
+            started_at=case((JobRun.attempt > 1, JobRun.started_at), else_=None),
+            state_at=ledger_now(),
+        )
+        .returning(JobRun.id, JobRun.queue, JobRun.priority, JobRun.run_at, JobRun.state, JobRun.has_followups)
+        .execution_options(synchronize_session=False)
+    )

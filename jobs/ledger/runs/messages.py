@@ -1,0 +1,91 @@
+"""What dramatiq's tools ask of a queue: flush it, count its messages, wait for it."""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime
+from typing import NamedTuple
+from uuid import UUID
+
+from sqlalchemy import and_, func, or_, select, update
+
+from jobs.database.models import JobRun
+from jobs.database.sql import Executor, ledger_now
+from jobs.states import RunState
+
+_WAITS = JobRun.state == RunState.QUEUED.value
+
+
+class TakenMessage(NamedTuple):
+    """A run that was taken away from its queue."""
+
+    run_id: UUID
+    kind: str
+    arguments: str
+    created_at: datetime
+
+
+def cancel_waiting(session: Executor, queue: str, *, now: datetime | None = None) -> None:
+    """Cancel every run that waits in ``queue``."""
+    session.execute(
+        update(JobRun)
+        .where(JobRun.queue == queue, _WAITS)
+        .values(state=RunState.CANCELLED.value, finished_at=ledger_now(), state_at=ledger_now())
+        .execution_options(synchronize_session=False),
+        {"now": now},
+    )
+
+
+def has_unfinished(session: Executor, queue: str) -> bool:
+    """Whether a run of ``queue`` waits or is performed."""
+    live = or_(_WAITS, JobRun.state == RunState.RUNNING.value)
+    return bool(session.scalar(select(select(JobRun.id).where(JobRun.queue == queue, live).exists())))
+
+
+def unfinished(session: Executor, queue: str) -> int:
+    """How many runs of ``queue`` wait or are performed."""
+    live = or_(_WAITS, JobRun.state == RunState.RUNNING.value)
+    return int(session.scalar(select(func.count()).where(JobRun.queue == queue, live)) or 0)
+
+
+def message_id(session: Executor, run_id: UUID) -> str | None:
+    """The message's own id that a run was recorded with; None if it has none, or the run is gone."""
+    arguments = session.scalar(select(JobRun.arguments).where(JobRun.id == run_id))
+    return arguments.get("message_id") if isinstance(arguments, dict) else None
+
+
+def take_next(session: Executor, queue: str, *, now: datetime | None = None) -> TakenMessage | None:
+    """Cancel the run that would be next in ``queue``; None if there is none."""
+    next_one = (
+        select(JobRun.id)
+        .where(JobRun.queue == queue, _WAITS, JobRun.run_at <= ledger_now())
+        .order_by(JobRun.priority, JobRun.run_at, JobRun.id)
+        .limit(1)
+        .with_for_update(skip_locked=True)
+    )
+    run_id = session.scalar(next_one, {"now": now})
+    if run_id is None:
+        return None
+    row = session.execute(
+        update(JobRun)
+        .where(JobRun.id == run_id, _WAITS)
+        .values(state=RunState.CANCELLED.value, finished_at=ledger_now(), state_at=ledger_now())
+        .returning(JobRun.id, JobRun.kind, JobRun.arguments, JobRun.created_at)
+        .execution_options(synchronize_session=False),
+        {"now": now},
+    ).one()
+    return TakenMessage(row.id, row.kind, json.dumps(row.arguments), row.created_at)
+
+
+def counts(session: Executor, queue: str, *, now: datetime | None = None) -> tuple[int, int, int]:
+    """Runs of ``queue`` that are ready, that wait for their time, and that are dead."""
+    is_due = JobRun.run_at <= ledger_now()
+    row = session.execute(
+        select(
+            func.count().filter(and_(_WAITS, is_due)),
+            func.count().filter(and_(_WAITS, ~is_due)),
+            func.count().filter(JobRun.state == RunState.DEAD.value),
+        ).where(JobRun.queue == queue, JobRun.deleted_at.is_(None)),
+        {"now": now},
+    ).one()
+    return int(row[0]), int(row[1]), int(row[2])

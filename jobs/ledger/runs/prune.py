@@ -1,0 +1,136 @@
+"""Prune: delete for good what has been kept for long enough. Each verb takes a limit and skips locked rows."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import (
+    ColumnElement,
+    Float,
+    Integer,
+    and_,
+    bindparam,
+    delete,
+    exists,
+    func,
+    literal_column,
+    select,
+    tuple_,
+)
+from sqlalchemy.orm import aliased
+
+from jobs.database.models import JobAttempt, JobRun, JobSchedule, OperatorAction, OperatorActionRun
+from jobs.database.sql import Executor, ledger_now, plus_seconds
+from jobs.ledger.effects.followups import forget_followups
+from jobs.ledger.effects.steps import forget_steps
+from jobs.states import RunState
+
+
+def prune_ended(
+    session: Executor, state: RunState, *, after: timedelta, limit: int = 500, now: datetime | None = None
+) -> int:
+    """Delete runs that have been in the final ``state`` for longer than ``after``, the oldest first, purged ones
+    last, with all that is theirs; how many. A batch may be short though there are more: 0 says there are none.
+
+    The newest success of a schedule stays: metrics and alerts go by it.
+    """
+    gone = 0
+    for part in _ended_of(state):
+        which = [*part, ~_is_newest_success()]
+        gone += _delete(session, which, JobRun.state_at, after=after, limit=limit - gone, now=now)
+        if gone >= limit:
+            break
+    return gone
+
+
+def prune_purged(session: Executor, *, after: timedelta, limit: int = 500, now: datetime | None = None) -> int:
+    """Delete runs that an operator purged longer ago than ``after``, with all that is theirs; how many."""
+    return _delete(session, [JobRun.deleted_at.is_not(None)], JobRun.deleted_at, after=after, limit=limit, now=now)
+
+
+def prune_audit(session: Executor, *, after: timedelta, limit: int = 500, now: datetime | None = None) -> int:
+    """Delete operators' actions that ended longer ago than ``after``: first what they did to each run, a batch at a
+    time, then themselves. How many rows.
+    """
+    values = {"after_seconds": after.total_seconds(), "limit": limit, "now": now}
+    old = (
+        select(OperatorAction.id)
+        .where(OperatorAction.finished_at < _before())
+        .order_by(OperatorAction.finished_at)
+        .limit(bindparam("limit", type_=Integer()))
+    )
+    actions = session.scalars(old.with_for_update(skip_locked=True), values).all()
+    if not actions:
+        return 0
+    parts = tuple_(OperatorActionRun.action_id, OperatorActionRun.run_id)
+    some = select(OperatorActionRun.action_id, OperatorActionRun.run_id).where(OperatorActionRun.action_id.in_(actions))
+    gone = session.execute(
+        delete(OperatorActionRun)
+        .where(parts.in_(some.limit(limit)))
+        .returning(OperatorActionRun.run_id)
+        .execution_options(synchronize_session=False)
+    ).all()
+    if gone:
+        return len(gone)
+    session.execute(
+        delete(OperatorAction).where(OperatorAction.id.in_(actions)).execution_options(synchronize_session=False)
+    )
+    return len(actions)
+
+
+def _ended_of(state: RunState) -> list[list[ColumnElement[bool]]]:
+    """Two ranges of indexes, each oldest first: those that lists show, and the purged ones."""
+    here = [JobRun.state == literal_column(f"'{state.value}'"), JobRun.finished_at.is_not(None)]
+    return [[*here, JobRun.deleted_at.is_(None)], [*here, JobRun.deleted_at.is_not(None)]]
+
+
+def _delete(
+    session: Executor,
+    which: Sequence[ColumnElement[bool]],
+    since: Any,
+    *,
+    after: timedelta,
+    limit: int,
+    now: datetime | None,
+) -> int:
+    # Locked before anything is deleted: whoever would replay or restore one of them waits, and then finds none.
+    ids: Sequence[UUID] = session.scalars(
+        select(JobRun.id)
+        .where(*which, since < _before())
+        .order_by(since)
+        .limit(bindparam("limit", type_=Integer()))
+        .with_for_update(skip_locked=True),
+        {"after_seconds": after.total_seconds(), "limit": limit, "now": now},
+    ).all()
+    if not ids:
+        return 0
+    forget_steps(session, ids)
+    forget_followups(session, ids)
+    for model, column in ((JobAttempt, JobAttempt.run_id), (JobRun, JobRun.id)):
+        session.execute(delete(model).where(column.in_(ids)).execution_options(synchronize_session=False))
+    return len(ids)
+
+
+def _before() -> Any:
+    return plus_seconds(ledger_now(), -bindparam("after_seconds", type_=Float()))
+
+
+def _is_newest_success() -> ColumnElement[bool]:
+    """Whether a run that succeeded is the last of its schedule that did, if there still is such a schedule."""
+    other = aliased(JobRun)
+    succeeded: ColumnElement[Any] = literal_column("'succeeded'")
+    newest = (
+        select(func.max(other.finished_at))
+        .where(other.schedule == JobRun.schedule, other.schedule.is_not(None), other.state == succeeded)
+        .correlate(JobRun)
+        .scalar_subquery()
+    )
+    return and_(
+        JobRun.schedule.is_not(None),
+        JobRun.state == succeeded,
+        exists(select(JobSchedule.name).where(JobSchedule.name == JobRun.schedule)),
+        JobRun.finished_at == newest,
+    )

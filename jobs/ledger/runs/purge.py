@@ -1,0 +1,76 @@
+"""Purge: hide runs that have ended, bring them back, or blank what they hold about people."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import Text, cast, literal, update
+
+from jobs.database.models import JobAttempt, JobRun, JsonText
+from jobs.database.sql import Executor, ledger_now
+from jobs.ledger.effects.followups import forget_followups
+from jobs.ledger.effects.steps import forget_steps
+
+ERASED = '{"erased": true}'
+"""What stands for arguments that were erased: no job takes it, so that a replay by mistake fails at once."""
+
+
+def hide(session: Executor, run_ids: Sequence[UUID], *, now: datetime | None = None) -> set[UUID]:
+    """Hide runs that have ended. Returns those hidden now; live ones are left."""
+    return set(
+        session.scalars(
+            update(JobRun)
+            .where(JobRun.id.in_(list(run_ids)), JobRun.finished_at.is_not(None), JobRun.deleted_at.is_(None))
+            .values(deleted_at=ledger_now())
+            .returning(JobRun.id)
+            .execution_options(synchronize_session=False),
+            {"now": now},
+        )
+    )
+
+
+def unhide(session: Executor, run_ids: Sequence[UUID]) -> set[UUID]:
+    """Bring purged runs back. Returns those that were."""
+    return set(
+        session.scalars(
+            update(JobRun)
+            .where(JobRun.id.in_(list(run_ids)), JobRun.deleted_at.is_not(None))
+            .values(deleted_at=None)
+            .returning(JobRun.id)
+            .execution_options(synchronize_session=False)
+        )
+    )
+
+
+def erase(session: Executor, run_ids: Sequence[UUID], *, now: datetime | None = None) -> set[UUID]:
+    """Hide runs that have ended, and blank arguments, results and errors, theirs and their attempts'. For good."""
+    erased = set(
+        session.scalars(
+            update(JobRun)
+            .where(JobRun.id.in_(list(run_ids)), JobRun.finished_at.is_not(None))
+            .values(
+                deleted_at=ledger_now(),
+                arguments=cast(literal(ERASED, Text()), JsonText),
+                arguments_hash=None,
+                result=None,
+                progress=None,
+                error_message=None,
+                tags=None,
+                cancel_reason=None,
+            )
+            .returning(JobRun.id)
+            .execution_options(synchronize_session=False),
+            {"now": now},
+        )
+    )
+    forget_steps(session, sorted(erased))
+    forget_followups(session, sorted(erased))
+    session.execute(
+        update(JobAttempt)
+        .where(JobAttempt.run_id.in_(sorted(erased)))
+        .values(error_message=None, traceback=None)
+        .execution_options(synchronize_session=False)
+    )
+    return erased

@@ -1,0 +1,81 @@
+"""Replay: reopen a run that gave up, with a fresh budget. The number of the next attempt goes on counting."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from functools import cache
+from uuid import UUID
+
+from sqlalchemy import Update, Uuid, and_, bindparam, or_, select, update
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import aliased
+
+from jobs.database.models import JobRun
+from jobs.database.sql import Executor, ledger_now
+from jobs.errors import KeyBusy
+from jobs.ledger.records import Freed
+from jobs.states import LIVE, RunState
+
+REPLAYABLE = (RunState.DEAD, RunState.CANCELLED)
+TRIES = 10
+
+
+def reopen(session: Executor, run_ids: Sequence[UUID], *, now: datetime | None = None) -> list[Freed]:
+    """Put dead and cancelled runs back in their queues, due now. Returns those that moved.
+
+    A run takes its key again: one whose key a live run holds is left as it is, and of several with one key
+    the last enqueued is reopened.
+    """
+    for _ in range(TRIES):
+        try:
+            with session.begin_nested():
+                rows = session.execute(_reopen(), {"wanted": list(run_ids), "now": now}).all()
+            return [Freed(*row) for row in rows]
+        except IntegrityError as error:
+            # Somebody enqueued with a key between our look and our write; the next look sees the run.
+            if "uq_job_runs_live_key" not in str(error) and "job_runs.key" not in str(error):
+                raise
+    raise KeyBusy("A key changed hands again and again while its run was replayed.", hint="Try again.")
+
+
+@cache
+def _reopen() -> Update:
+    ids = bindparam("wanted", expanding=True, type_=Uuid())
+    other = aliased(JobRun)
+    goes_first = and_(other.id.in_(ids), other.id > JobRun.id, other.state.in_(REPLAYABLE), other.deleted_at.is_(None))
+    is_held = (
+        select(other.id)
+        .where(
+            other.kind == JobRun.kind,
+            other.key == JobRun.key,
+            other.id != JobRun.id,
+            or_(other.state.in_(sorted(LIVE)), goes_first),
+        )
+        .exists()
+    )
+    return (
+        update(JobRun)
+        .where(
+            JobRun.id.in_(ids),
+            JobRun.state.in_(REPLAYABLE),
+            JobRun.deleted_at.is_(None),
+            or_(JobRun.key.is_(None), ~is_held),
+        )
+        .values(
+            state=RunState.QUEUED.value,
+            cause=None,
+            charged=0,
+            crashes=0,
+            abandonments=0,
+            run_at=ledger_now(),
+            expires_at=None,
+            finished_at=None,
+            cancel_requested_at=None,
+            cancel_reason=None,
+            worker=None,
+            state_at=ledger_now(),
+        )
+        .returning(JobRun.id, JobRun.queue, JobRun.priority, JobRun.run_at)
+        .execution_options(synchronize_session=False)
+    )

@@ -1,0 +1,55 @@
+"""Records the results of a worker's attempts, many in one transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from jobs.database.sql import Executor
+from jobs.ledger.records import AttemptResult, RecordedAttempt
+from jobs.ledger.runs.completion_effects import apply_completion_effects
+from jobs.ledger.runs.end import AttemptEnd, end
+
+
+def settle(
+    session: Executor,
+    endings: Sequence[AttemptResult],
+    *,
+    worker: str,
+    poison_after: int,
+    monotonic: float,
+    now: datetime | None = None,
+) -> tuple[list[tuple[AttemptResult, RecordedAttempt]], list[AttemptResult]]:
+    """End the attempts that ``endings`` tell of. Returns those settled, and those refused: their lease is lost.
+
+    Args:
+        monotonic: this process's monotonic clock, now; with ``AttemptResult.ended_monotonic`` it says how long ago
+            each attempt ended, so that stored moments are the ledger's whatever this machine's clock says.
+    """
+    ends = [
+        AttemptEnd(
+            one.claim.run_id,
+            one.claim.token,
+            one.claim.attempt,
+            one.outcome,
+            worker,
+            max(0.0, monotonic - one.ended_monotonic),
+            one.elapsed_seconds,
+            one.delay_seconds,
+            one.cause,
+            one.result,
+            one.failure,
+        )
+        for one in endings
+    ]
+    ended, refused = end(session, ends, poison_after=poison_after, now=now)
+    # By token where some were refused: a run may be here twice, once for a lease that was lost.
+    lost = {one.token for one in refused}
+    by_run = {one.claim.run_id.int: one for one in endings if not lost or one.claim.token not in lost}
+    settled = [(by_run[one.run_id.int], one) for one in ended]
+    if any(one.then or one.completes or one.arguments is not None for one in endings):
+        settled = apply_completion_effects(session, settled, now=now)
+    if not refused:
+        return settled, []
+    by_token = {one.claim.token: one for one in endings}
+    return settled, [by_token[one.token] for one in refused]

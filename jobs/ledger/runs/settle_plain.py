@@ -1,0 +1,164 @@
+"""Settle plain successes by one statement in autocommit. PostgreSQL only: SQLite does not write within a query.
+
+Most endings are plain: the attempt succeeded, and nothing follows on it. They need neither the rules of ``exits`` nor a
+second statement for their attempts. What this statement leaves (a lost lease, a cancelled run, a run with follow-ups)
+is settled by ``settle``, which decides it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from sqlalchemy import (
+    CTE,
+    Executable,
+    Float,
+    Integer,
+    String,
+    Text,
+    Uuid,
+    and_,
+    bindparam,
+    case,
+    cast,
+    func,
+    insert,
+    literal_column,
+    null,
+    select,
+    update,
+)
+
+from jobs.database.direct_statements import DirectConnection, DirectStatement
+from jobs.database.models import JobAttempt, JobRun, JsonText
+from jobs.database.sql import Batch, ledger_now, plus_seconds
+from jobs.ledger.records import AttemptResult, RecordedAttempt
+from jobs.states import Outcome, RunState
+
+_DONE = Batch(
+    "done", id=Uuid(), token=Uuid(), attempt=Integer(), result=Text(), ago_seconds=Float(), elapsed_seconds=Float()
+)
+
+
+_IS_ALONE = and_(JobRun.cancel_requested_at.is_(None), ~JobRun.has_followups)
+
+
+def is_plain(attempt_result: AttemptResult) -> bool:
+    """Whether a success is all that there is to record."""
+    return (
+        attempt_result.outcome is Outcome.SUCCEEDED
+        and attempt_result.failure is None
+        and attempt_result.cause is None
+        and not attempt_result.then
+        and not attempt_result.completes
+        and attempt_result.arguments is None
+    )
+
+
+def settle_plain(
+    connection: DirectConnection,
+    endings: Sequence[AttemptResult],
+    *,
+    worker: str,
+    monotonic: float,
+    now: datetime | None = None,
+) -> list[tuple[AttemptResult, RecordedAttempt]]:
+    """Record plain endings, each of another run, and commit. Those that are not returned are left as they were.
+
+    Args:
+        monotonic: this process's monotonic clock, now; as for ``settle``.
+    """
+    # In the order of ids, so that two processes that settle the same runs do not lock each other out.
+    ordered = sorted(endings, key=lambda one: one.claim.run_id.int)
+    agos = [max(0.0, monotonic - one.ended_monotonic) for one in ordered]
+    rows = [
+        (one.claim.run_id, one.claim.token, one.claim.attempt, one.result, ago, one.elapsed_seconds)
+        for one, ago in zip(ordered, agos, strict=True)
+    ]
+    given = {**_DONE.rows("postgresql", rows), "by_worker": worker, "expected": len(rows), "now": now}
+    ((moment, moved),) = _SETTLE.run(connection, given)
+    kept: set[UUID] | None = None if moved is None else set(moved)
+    return [
+        (one, _settled(one, moment, ago))
+        for one, ago in zip(ordered, agos, strict=True)
+        if kept is None or one.claim.run_id in kept
+    ]
+
+
+def _settled(one: AttemptResult, moment: datetime, ago: float) -> RecordedAttempt:
+    claim = one.claim
+    started_at = moment - timedelta(seconds=ago + one.elapsed_seconds)
+    return RecordedAttempt(
+        claim.run_id,
+        claim.kind,
+        claim.queue,
+        claim.priority,
+        RunState.SUCCEEDED,
+        None,
+        Outcome.SUCCEEDED,
+        claim.attempt,
+        started_at,
+        moment,
+        None,
+    )
+
+
+def _moved() -> CTE:
+    done = _DONE.table("postgresql").c
+    started_at = plus_seconds(ledger_now(), -(done.ago_seconds + done.elapsed_seconds))
+    return (
+        update(JobRun)
+        .where(
+            and_(
+                JobRun.id == done.id,
+                JobRun.token == done.token,
+                JobRun.attempt == done.attempt,
+                # PostgreSQL expects nearly every row to have something that is not null. Of ``is null`` it expects one
+                # row in 200 before a table is analysed, and then joins the batch by nested loops.
+                case((and_(JobRun.cancel_requested_at.is_(None), ~JobRun.has_followups), literal_column("1"))).is_not(
+                    None
+                ),
+                _DONE.among("postgresql", JobRun.id, "id"),
+            )
+        )
+        .values(
+            state=literal_column(f"'{RunState.SUCCEEDED.value}'"),
+            cause=null(),
+            token=null(),
+            lease_until=null(),
+            started_at=started_at,
+            finished_at=ledger_now(),
+            state_at=ledger_now(),
+            result=cast(done.result, JsonText),
+        )
+        .returning(JobRun.id, JobRun.attempt, done.token, done.ago_seconds, started_at.label("began_at"))
+        .cte("moved")
+    )
+
+
+def _settle(dialect: str) -> Executable:
+    moved = _moved()
+    columns = {
+        "run_id": moved.c.id,
+        "attempt": moved.c.attempt,
+        "token": moved.c.token,
+        "outcome": literal_column(f"'{Outcome.SUCCEEDED.value}'"),
+        "worker": bindparam("by_worker", type_=String()),
+        "started_at": moved.c.began_at,
+        "finished_at": plus_seconds(ledger_now(), -moved.c.ago_seconds),
+    }
+    recorded = (
+        insert(JobAttempt)
+        .from_select(list(columns), select(*columns.values()), include_defaults=False)
+        .returning(JobAttempt.run_id)
+        .cte("recorded")
+    )
+    # Nearly always all of them: their ids then need not come back.
+    is_whole = func.count() == bindparam("expected", type_=Integer())
+    ids = func.array(select(moved.c.id).scalar_subquery())
+    return select(ledger_now(), case((is_whole, null()), else_=ids)).select_from(moved).add_cte(recorded)
+
+
+_SETTLE = DirectStatement(_settle)

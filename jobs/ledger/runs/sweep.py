@@ -1,0 +1,188 @@
+"""What any process may do for runs that nobody holds: rescue, expire, dead-letter. Each statement takes a limit and
+skips locked rows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import (
+    ColumnElement,
+    Float,
+    Integer,
+    Text,
+    and_,
+    bindparam,
+    literal_column,
+    select,
+    update,
+)
+
+from jobs.database.models import JobRun
+from jobs.database.sql import Batch, Executor, dialect_of, ledger_now, plus_seconds, seconds_between
+from jobs.ledger.records import DeadLettered, Failure, Freed, RecordedAttempt
+from jobs.ledger.runs.end import AttemptEnd, end
+from jobs.ledger.runs.enqueue_followups import enqueue_followups
+from jobs.ledger.runs.give_back import give_back
+from jobs.states import Cause, Outcome, RunState
+
+_KINDS = Batch("known", kind=Text())
+_QUEUED = JobRun.state == literal_column("'queued'")
+_RUNNING = JobRun.state == literal_column("'running'")
+
+_TIMED_OUT = "The attempt was over its hard limit, and held up its whole process, which was killed."
+CRASH_DELAY = timedelta(seconds=1)
+"""The wait after a crash, doubled for each further one. Source: decision; three crashes end within a minute."""
+
+
+def rescue(
+    session: Executor, *, poison_after: int, limit: int = 500, now: datetime | None = None
+) -> list[RecordedAttempt]:
+    """End attempts whose lease is over as ``abandoned``: their machine is gone.
+
+    Goes by the lease, never by age. Not charged, but counted: at ``poison_after`` losses the run is dead.
+    """
+    lost = session.execute(_leased(JobRun.lease_until < ledger_now()), {"limit": limit, "now": now}).all()
+    ends = [_end_of(row, Outcome.ABANDONED) for row in lost]
+    return _told(end(session, ends, poison_after=poison_after, now=now)[0], lost, ends)
+
+
+def end_dead_attempts(
+    session: Executor,
+    worker: str,
+    *,
+    performing: Sequence[UUID],
+    ended: Sequence[UUID],
+    why: str,
+    blame: Outcome = Outcome.CRASHED,
+    over: Sequence[UUID] = (),
+    poison_after: int,
+    limit: int = 500,
+    now: datetime | None = None,
+) -> tuple[list[RecordedAttempt], list[Freed]]:
+    """End what a dead process held: what it was performing has crashed, the rest is released at once.
+
+    Call again until it returns nothing: a batch is limited. Attempts are named by their tokens: what it was performing
+    of a run that it had lost says nothing of the attempt that it claimed since.
+
+    Args:
+        performing: attempts it was performing; they end with the outcome ``blame``.
+        over: those of them that were over their hard limit; they have timed out.
+        ended: attempts it had performed but not settled; not charged, but on record.
+        why: how the process ended, for the record ("signal 9").
+    """
+    held = session.execute(_leased(JobRun.worker == worker), {"limit": limit, "now": now}).all()
+    blamed, late, done = set(performing), set(over), set(ended)
+    ends = []
+    for row in held:
+        failure = Failure.told(row.kind, "ProcessDied", f"its worker process died: {why}")
+        if row.token in late:
+            delay = CRASH_DELAY.total_seconds()
+            over_time = Failure.told(row.kind, "TimeLimitExceeded", _TIMED_OUT)
+            ends.append(_end_of(row, Outcome.TIMED_OUT, failure=over_time, delay_seconds=delay))
+        elif row.token in blamed and blame is Outcome.CRASHED:
+            delay = CRASH_DELAY.total_seconds() * 2.0 ** min(row.crashes, 10)
+            ends.append(_end_of(row, blame, failure=failure, delay_seconds=delay))
+        elif row.token in blamed:
+            ends.append(_end_of(row, blame, failure=None if blame is Outcome.RELEASED else failure))
+        elif row.token in done:
+            ends.append(_end_of(row, Outcome.RELEASED))
+    settled, _ = end(session, ends, poison_after=poison_after, now=now)
+    started = blamed | done
+    freed = give_back(session, [(row.id, row.token) for row in held if row.token not in started], now=now)
+    return _told(settled, held, ends), freed
+
+
+def _told(settled: Sequence[RecordedAttempt], rows: Sequence[Any], ends: Sequence[AttemptEnd]) -> list[RecordedAttempt]:
+    """With what a worker would have told of its own runs, for logs and error reports."""
+    of_run = {row.id: row.correlation_id for row in rows}
+    failures = {one.run_id: one.failure for one in ends}
+    return [one._replace(correlation_id=of_run[one.run_id], failure=failures[one.run_id]) for one in settled]
+
+
+def release_unacknowledged(
+    session: Executor, worker: str, *, held: Collection[UUID], limit: int = 500, now: datetime | None = None
+) -> list[Freed]:
+    """Give back what a living worker has by the ledger and, by the tokens it knows, does not have.
+
+    Claims whose commit was not answered: committed, perhaps, but nobody knows their tokens, and their leases would
+    have to run out. Only for the one thread that claims for this worker, while it does not.
+    """
+    claimed = session.execute(_leased(JobRun.worker == worker), {"limit": limit, "now": now}).all()
+    return give_back(session, [(row.id, row.token) for row in claimed if row.token not in held], now=now)
+
+
+def expire(session: Executor, *, limit: int = 500, now: datetime | None = None) -> list[DeadLettered]:
+    """Bury runs that expired before their first start."""
+    expired = and_(JobRun.expires_at.is_not(None), JobRun.expires_at <= ledger_now(), JobRun.attempt == 0)
+    return _dead_letter(session, expired, Cause.EXPIRED, {"limit": limit, "now": now})
+
+
+def dead_letter_unknown_kinds(
+    session: Executor, known: Sequence[str], *, wait: timedelta, limit: int = 500, now: datetime | None = None
+) -> list[DeadLettered]:
+    """Bury runs of kinds that are not ``known`` to any live worker and were due more than ``wait`` ago."""
+    dialect = dialect_of(session)
+    overdue_since = plus_seconds(ledger_now(), -bindparam("wait_seconds", type_=Float()))
+    unknown = and_(JobRun.run_at <= overdue_since, JobRun.kind.not_in(select(_KINDS.table(dialect).c.kind)))
+    values = {**_KINDS.rows(dialect, [(kind,) for kind in known]), "wait_seconds": wait.total_seconds()}
+    return _dead_letter(session, unknown, Cause.UNKNOWN_KIND, {**values, "limit": limit, "now": now})
+
+
+def _leased(which: ColumnElement[bool]) -> Any:
+    took = seconds_between(JobRun.started_at, ledger_now()).label("took")
+    return (
+        select(
+            JobRun.id,
+            JobRun.kind,
+            JobRun.token,
+            JobRun.attempt,
+            JobRun.worker,
+            JobRun.crashes,
+            JobRun.correlation_id,
+            took,
+        )
+        .where(_RUNNING, which)
+        # The order of the small index on leases: by id, SQLite would walk the whole table instead.
+        .order_by(JobRun.lease_until)
+        .limit(bindparam("limit", type_=Integer()))
+        .with_for_update(skip_locked=True)
+    )
+
+
+def _end_of(row: Any, outcome: Outcome, *, failure: Failure | None = None, delay_seconds: float = 0.0) -> AttemptEnd:
+    return AttemptEnd(
+        run_id=row.id,
+        token=row.token,
+        attempt=row.attempt,
+        outcome=outcome,
+        worker=row.worker,
+        elapsed_seconds=max(0.0, row.took or 0.0),
+        delay_seconds=delay_seconds,
+        failure=failure,
+    )
+
+
+def _dead_letter(
+    session: Executor, which: ColumnElement[bool], cause: Cause, values: dict[str, Any]
+) -> list[DeadLettered]:
+    chosen = (
+        select(JobRun.id)
+        .where(_QUEUED, which)
+        .limit(bindparam("limit", type_=Integer()))
+        .with_for_update(skip_locked=True)
+        .cte("chosen")
+    )
+    dead_lettered = session.execute(
+        update(JobRun)
+        .where(JobRun.id.in_(select(chosen.c.id)), JobRun.state == RunState.QUEUED)
+        .values(state=RunState.DEAD.value, cause=cause.value, finished_at=ledger_now(), state_at=ledger_now())
+        .returning(JobRun.id, JobRun.kind, JobRun.queue, JobRun.correlation_id, JobRun.has_followups)
+        .execution_options(synchronize_session=False),
+        values,
+    ).all()
+    enqueue_followups(session, [row.id for row in dead_lettered if row.has_followups], now=values["now"])
+    return [DeadLettered(row.id, row.kind, row.queue, row.correlation_id) for row in dead_lettered]

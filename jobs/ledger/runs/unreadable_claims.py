@@ -1,0 +1,37 @@
+"""Marks claims whose row cannot be read, so that they end at once and keep no other run waiting."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from sqlalchemy import Uuid, bindparam, update
+
+from jobs.database.models import JobRun
+from jobs.database.sql import MOST, Executor
+from jobs.formats.unreadable import UnreadableId, unreadable_in
+from jobs.ledger.records import Claim
+
+_NAME = (
+    update(JobRun)
+    .where(JobRun.token == bindparam("by_token", type_=Uuid()))
+    .values(id=bindparam("as_id", type_=Uuid()))
+    .execution_options(synchronize_session=False)
+)
+
+
+def look_through(session: Executor, claims: list[Claim]) -> None:
+    """Note on each of ``claims`` what of its row cannot be read."""
+    for place, one in enumerate(claims):
+        found = unreadable_in(Claim._fields, one)
+        if one.attempt >= MOST:
+            found["attempt"] = f"{one.attempt}, and there is no number after it"
+        if found:
+            if isinstance(one.run_id, UnreadableId):
+                # From now on it has an id that it is found and settled by: the one that lists have shown it with.
+                session.execute(_NAME, {"by_token": one.token, "as_id": one.run_id})
+            claims[place] = one._replace(problem=said(found))
+
+
+def said(found: Mapping[str, str]) -> str:
+    """The fields that cannot be read, with what they hold, as one sentence."""
+    return f"{', '.join(f'{name} holds {text}' for name, text in found.items())}."

@@ -1,0 +1,1 @@
+"""Schedules as rows: their slots, the runs that due slots make, and which scheduler leads."""

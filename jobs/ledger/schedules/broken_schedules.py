@@ -1,0 +1,35 @@
+"""Marks schedules whose row cannot be read as broken, so that they make no runs and keep no other schedule waiting."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import fields
+
+from sqlalchemy import update
+
+from jobs.database.models import JobSchedule
+from jobs.database.sql import Executor
+from jobs.formats.unreadable import unreadable_in
+from jobs.ledger.runs.unreadable_claims import said
+from jobs.ledger.schedules.schedules import ScheduleRecord
+
+
+def problem_of(record: ScheduleRecord) -> str | None:
+    """What of a schedule's row cannot be read, in a sentence; None where all of it can."""
+    names = tuple(one.name for one in fields(record))
+    found = unreadable_in(names, tuple(getattr(record, name) for name in names))
+    return f"Its row cannot be read: {said(found)}"[:500] if found else None
+
+
+def set_aside_schedules(session: Executor, problems: Mapping[str, str | None]) -> None:
+    """Note what of these schedules cannot be read: until they are written anew no slot of theirs is looked at.
+
+    What else their rows hold stays as it is.
+    """
+    for name, problem in problems.items():
+        session.execute(
+            update(JobSchedule)
+            .where(JobSchedule.name == name)
+            .values(next_slot_at=None, held_slot_at=None, problem=problem)
+            .execution_options(synchronize_session=False)
+        )

@@ -1,0 +1,1 @@
+"""dramatiq actors and messages as jobs and runs of the ledger."""

@@ -1,0 +1,29 @@
+"""ServedBroker: what a worker needs of the LedgerBroker whose messages it performs."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+
+from dramatiq.broker import Broker
+
+from jobs.app import App
+from jobs.messages.proxy import LedgerMessage
+
+
+class ServedBroker(Broker, ABC):
+    """The part of a LedgerBroker that workers know."""
+
+    undeclared_actors: set[str]
+    """Actors that messages were sent to here and that nobody has declared: a worker in this process buries them."""
+
+    @abstractmethod
+    def serves(self, app: App) -> None:
+        """Refuse a worker over ``app`` if this broker writes to another ledger.
+
+        Raises:
+            ConfigurationError: it does.
+        """
+
+    @abstractmethod
+    def dead_lettered(self, message: LedgerMessage, error: BaseException | None) -> None:
+        """Remember a message that a worker in this process has dead-lettered."""

@@ -1,0 +1,1 @@
+"""The tables' revision, and migrations that change tables while others use them."""

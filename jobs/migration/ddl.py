@@ -1,0 +1,152 @@
+"""Changes tables of a PostgreSQL that serves others meanwhile: one process at a time, with short waits for locks.
+
+A statement that waits for a lock on a table makes everybody behind it wait too. So each wait is short, and the change
+is tried again, for minutes. How long a statement takes has no limit: to build an index of a large table takes hours.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+
+import psycopg
+from sqlalchemy import Connection, event, func, select, text
+from sqlalchemy.exc import DBAPIError
+
+from jobs.clock import Clock
+from jobs.database.engine import Database
+from jobs.database.postgres import driver
+from jobs.errors import JobsError, LedgerBusy
+from jobs.migration.indexes import blocker
+
+log = logging.getLogger("jobs.schema")
+
+LOCK_LIMIT = timedelta(seconds=1)
+"""How long a change waits for a lock, and what comes after it with it. Source: decision."""
+PAUSE = timedelta(seconds=5)
+"""Between two tries, in which whoever waited goes on. Source: decision, ten times what a batch takes."""
+PATIENCE = timedelta(minutes=10)
+"""How long a change is tried again. Source: decision; longer than a backup's pg_dump of a small ledger."""
+_LOCKED = (psycopg.errors.LockNotAvailable, psycopg.errors.DeadlockDetected)
+
+Change = Callable[[Connection], None]
+Say = Callable[[str], None]
+
+
+@contextmanager
+def alone(database: Database, *, say: Say) -> Iterator[Connection]:
+    """A connection in AUTOCOMMIT, while which no other process changes these tables.
+
+    Asks again and again instead of waiting in the server, where a waiting statement would hold up index builds.
+    Behind pgbouncer a lock would stay with a connection that others use: there it takes none.
+
+    Raises:
+        LedgerBusy: another process has been changing them for the whole of ``PATIENCE``.
+    """
+    with database.engine.connect() as plain:
+        connection = plain.execution_options(isolation_level="AUTOCOMMIT")
+        _lift_limits(database, connection)
+        if database.is_pooled_by_others:
+            yield connection
+            return
+        key = func.hashtextextended(f"jobledger migrations {database.schema or ''}", 0)
+        give_up_at = database.clock.monotonic() + PATIENCE.total_seconds()
+        is_told = False
+        while not connection.scalar(select(func.pg_try_advisory_lock(key))):
+            if database.clock.monotonic() > give_up_at:
+                raise LedgerBusy(
+                    f"Another process has been migrating {database.shown} for {_minutes(PATIENCE)}.",
+                    hint="Look at pg_stat_progress_create_index; when it has ended, run jobledger migrate up again.",
+                )
+            if not is_told:
+                say("another process is migrating these tables; waiting for it")
+                is_told = True
+            database.clock.sleep(min(1.0, PAUSE.total_seconds()))
+        try:
+            yield connection
+        finally:
+            if not connection.invalidated and not connection.closed:
+                connection.execute(select(func.pg_advisory_unlock(key)))
+
+
+@contextmanager
+def connection_for_changes(database: Database) -> Iterator[Connection]:
+    """A connection outside a transaction; each that begins on it waits briefly for locks, and finds our schema."""
+    with database.engine.connect() as connection:
+        _lift_limits(database, connection)
+        connection.commit()
+        event.listen(connection, "begin", lambda begun: _limit(begun, database.schema))
+        yield connection
+
+
+def _lift_limits(database: Database, connection: Connection) -> None:
+    """Time limits that the role has, or a server of its kind: none of them fits the build of an index."""
+    if database.is_pooled_by_others:
+        return
+    names = ["statement_timeout", "transaction_timeout", "idle_in_transaction_session_timeout", "idle_session_timeout"]
+    lift = text("select set_config(name, '0', false) from pg_settings where name = any(:names)")
+    connection.execute(lift, {"names": names})
+
+
+def _limit(connection: Connection, schema: str | None) -> None:
+    if connection.get_execution_options().get("isolation_level") == "AUTOCOMMIT":
+        return
+    said = {"lock_timeout": f"{LOCK_LIMIT.total_seconds() * 1000:g}", "statement_timeout": "0"}
+    if schema is not None:
+        # An ALTER in a migration names no schema.
+        said["search_path"] = connection.dialect.identifier_preparer.quote_identifier(schema)
+    for name, value in said.items():
+        connection.execute(select(func.set_config(name, value, True)))
+
+
+def with_patience(database: Database, beside: Connection, change: Change, *, say: Say) -> None:
+    """Make ``change``, which goes on from where it was left, until it is not stopped by a lock.
+
+    Raises:
+        LedgerBusy: for the whole of ``PATIENCE`` others held a lock that it needs.
+    """
+    clock: Clock = database.clock
+    give_up_at = clock.monotonic() + PATIENCE.total_seconds()
+    while True:
+        try:
+            with connection_for_changes(database) as connection:
+                change(connection)
+            return
+        except DBAPIError as error:
+            if not isinstance(error.orig, _LOCKED):
+                raise
+            who = blocker(beside, schema=database.schema) or "another transaction"
+            if clock.monotonic() > give_up_at:
+                raise LedgerBusy(
+                    f"The ledger at {database.shown} is busy: for {_minutes(PATIENCE)} a table"
+                    f" could not be locked for {LOCK_LIMIT.total_seconds():g} s. {who[0].upper()}{who[1:]}.",
+                    hint="End that transaction, or wait for it.",
+                ) from error
+        say(f"a table is locked; trying again in {PAUSE.total_seconds():g} s ({who})")
+        clock.sleep(PAUSE.total_seconds())
+
+
+def _minutes(span: timedelta) -> str:
+    return f"{span.total_seconds() / 60:g} minutes"
+
+
+@contextmanager
+def explained(database: Database, revision: Callable[[], str | None]) -> Iterator[None]:
+    """Errors of the database leave here as ours, saying where the tables are and what to do."""
+    try:
+        with database.translated():
+            yield
+    except JobsError as error:
+        cause = error.__cause__
+        hint = f"{error.hint.rstrip('.')}. " if error.hint else ""
+        if isinstance(cause, DBAPIError) and driver.sqlstate(cause) == "57014":
+            hint = "Migrate by a connection to the server itself, as a role without a time limit. "
+        try:
+            hint += f"The tables are at revision {revision() or 'none'}, and what was done stays. "
+        except JobsError:
+            hint += "What was done stays. "
+        raise type(error)(
+            error.message, hint=f"{hint}Run jobledger migrate up again: it goes on from there."
+        ) from cause

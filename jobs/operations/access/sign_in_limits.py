@@ -1,0 +1,115 @@
+"""Limits tries to sign in, by network: strangers slow themselves down, never the owner of an account.
+
+What is limited is an account from an address, and an address whatever accounts it tries; the wait doubles. An address
+from which the owner has signed in is not slowed down by what else comes from there. Where an account fails from many
+addresses, each new address has one try. Where nobody knows the address, nothing is refused: it would be everybody.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import ipaddress
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from math import ceil
+
+from jobs.database.sql import Executor
+from jobs.errors import TooManyTries
+from jobs.formats.duration import format_duration
+from jobs.ledger.operators import rate_limits
+
+MOST_TRIES, TRIES_WITHIN = 5, timedelta(minutes=15)
+"""Failed tries that are free, and the longest wait. Source: the issue that asked for it."""
+CROWD = 20
+"""Failures of an account, from wherever, after which a new address has one try. Source: decision."""
+KNOWN_FOR = timedelta(days=90)
+"""How long an address is the owner's after they signed in from it. Source: decision."""
+TOLD = 5
+"""The first failures of an account that the audit is told one by one; then every tenth is told, with its number."""
+_NAT64 = ipaddress.ip_network("64:ff9b::/96")
+
+
+@dataclass(frozen=True, slots=True)
+class Tries:
+    """One try at an account from an address, and what it is counted against."""
+
+    account: str
+    network: str | None
+
+    @classmethod
+    def of(cls, name: str, address: str | None) -> Tries:
+        """Names are hashed, for they may be long; an IPv6 network is one address."""
+        account = hashlib.sha256(name.encode(errors="surrogatepass")).hexdigest()[:32]
+        return cls(account, None if address is None else network_of(address)[:50])
+
+    def begin(self, session: Executor, now: datetime) -> float | None:
+        """None: it may be tried; else seconds until it may, and nothing was written."""
+        if self.network is None:
+            return None
+        is_known = rate_limits.is_known(session, self._known, since=now - KNOWN_FOR)
+        is_crowded = rate_limits.count(session, self._all, now=now, within=TRIES_WITHIN) >= CROWD
+        keys = [self._pair] if is_known else [self._pair, self._address]
+        wait = rate_limits.try_once(
+            session, keys, now=now, most=MOST_TRIES, within=TRIES_WITHIN,
+            fewer={self._pair: 1} if is_crowded and not is_known else None,
+        )  # fmt: skip
+        if wait is None:
+            rate_limits.sweep(
+                session, before=now - rate_limits.REMEMBERED * TRIES_WITHIN, known_before=now - KNOWN_FOR
+            )  # fmt: skip
+        return wait
+
+    def check(self, session: Executor, now: datetime) -> None:
+        """Count a try.
+
+        Raises:
+            TooManyTries: it may not be yet; nothing was written.
+        """
+        wait = self.begin(session, now)
+        if wait is not None:
+            seconds = ceil(wait)
+            span = format_duration(timedelta(seconds=seconds))
+            raise TooManyTries("Signing in was tried too often.", retry_after_seconds=seconds, hint=f"Wait {span}.")
+
+    def fail(self, session: Executor, now: datetime) -> int | None:
+        """Count a failure of the account: which one it is, if the audit is to be told, else None."""
+        number = rate_limits.add(session, self._all, now=now, within=TRIES_WITHIN)
+        return number if number <= TOLD or number % 10 == 0 else None
+
+    def succeed(self, session: Executor, now: datetime) -> None:
+        """Take back what ``begin`` counted, and know the address."""
+        rate_limits.forget(session, self._all)
+        if self.network is not None:
+            rate_limits.forget(session, self._pair)
+            rate_limits.forget(session, self._address, moment=now)
+            rate_limits.know(session, self._known, now=now)
+
+    @property
+    def _all(self) -> str:
+        return f"account:{self.account}"
+
+    @property
+    def _pair(self) -> str:
+        return f"try:{self.account}:{self.network}"
+
+    @property
+    def _address(self) -> str:
+        return f"address:{self.network}"
+
+    @property
+    def _known(self) -> str:
+        return f"{rate_limits.KEPT}{self.account}:{self.network}"
+
+
+def network_of(address: str) -> str:
+    """What counts as one address: an IPv4 address, however it is written, or an IPv6 network of 64 bits."""
+    try:
+        found = ipaddress.ip_address(address.partition("%")[0])
+    except ValueError:
+        return address
+    if found.version == 4:
+        return str(found)
+    inner = found.ipv4_mapped
+    if inner is None and found in _NAT64:
+        inner = ipaddress.IPv4Address(int(found) & 0xFFFF_FFFF)
+    return str(inner) if inner is not None else str(ipaddress.ip_network((int(found), 64), strict=False))

@@ -1,0 +1,142 @@
+"""Tokens: what programs sign in with. Each belongs to a user, may do part of what they may, ends by a date."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import timedelta
+from uuid import UUID
+
+from jobs.app import App
+from jobs.clock import new_run_id
+from jobs.database.sql import Executor
+from jobs.errors import CredentialRefused, Forbidden, NotFound
+from jobs.formats.duration import format_duration
+from jobs.formats.naming import WANTED, is_name
+from jobs.ledger.operators import tokens
+from jobs.ledger.operators.credential_lineage import end_made, is_made_by
+from jobs.ledger.operators.tokens import TokenRecord
+from jobs.ledger.schedules.schedules import ledger_moment
+from jobs.operations.access.authority import hold
+from jobs.operations.access.credentials import hash_secret, new_token_secret
+from jobs.operations.audit.entry import check_reason, record_entry
+from jobs.operations.audit.operator import ROLES, Operator, Permission
+
+LONGEST = timedelta(days=366)
+"""Source: decision; nothing is for ever."""
+
+
+def create_token(
+    app: App,
+    operator: Operator,
+    *,
+    user: str,
+    name: str,
+    permissions: Sequence[str],
+    lasts: timedelta,
+    reason: str | None = None,
+    session: Executor | None = None,
+) -> tuple[TokenRecord, str]:
+    """Make a token of ``user``; the secret is told here, and never again.
+
+    Args:
+        session: make it in this transaction.
+
+    Raises:
+        Forbidden: it is another's, and the operator does not see to users; or it would allow more than one may.
+        CredentialRefused: a permission, a name or a span that cannot be.
+    """
+    if session is None:
+        with app.database.write(urgent=True) as connection:
+            return create_token(
+                app, operator, user=user, name=name, permissions=permissions, lasts=lasts, reason=reason,
+                session=connection,
+            )  # fmt: skip
+    check_reason(app, reason)
+    _check_owner(operator, user)
+    wanted = _read(permissions)
+    owner = hold(session, operator, [user]).get(user)
+    now = ledger_moment(session)
+    if owner is None or owner.is_disabled or (owner.expires_at is not None and owner.expires_at <= now):
+        raise NotFound(f"There is no user {user} who may sign in.")
+    beyond = sorted(one for one in wanted if one not in ROLES[owner.role] or not operator.may(one))
+    if beyond:
+        raise Forbidden(f"A token of {user} cannot allow {', '.join(beyond)}.", hint="Neither may its user, or you.")
+    if not timedelta(0) < lasts <= LONGEST:
+        raise CredentialRefused(f"A token lasts up to {format_duration(LONGEST)}, not {format_duration(lasts)}.")
+    if not is_name(name.strip(), longest=100):
+        raise CredentialRefused(f"A token's name is 1 to 100 {WANTED}, got {name[:100]!r}.")
+    maker = operator.credential if operator.credential is not None and operator.credential.is_token else None
+    until = now + lasts
+    for parent, bound in (
+        ("its user", owner.expires_at),
+        ("the token that makes it", None if maker is None else maker.expires_at),
+    ):
+        if bound is not None and until > bound:
+            raise CredentialRefused(
+                f"A token cannot outlive {parent}, which ends {bound:%Y-%m-%d %H:%M} UTC.", hint="Ask for less."
+            )
+    secret, token_id = new_token_secret(), new_run_id()
+    tokens.insert_token(
+        session, token_id, user_id=owner.id, name=name.strip(), secret_hash=hash_secret(secret),
+        permissions=sorted(wanted), expires_at=until, parent_id=None if maker is None else maker.id,
+    )  # fmt: skip
+    said = {"user": user, "name": name.strip(), "permissions": sorted(wanted)}
+    record_entry(session, "create", operator, target=str(token_id), what="token", reason=reason, after=said)
+    made = tokens.find_token(session, token_id)
+    assert made is not None
+    return made, secret
+
+
+def revoke_token(app: App, operator: Operator, token_id: UUID, *, reason: str | None = None) -> TokenRecord:
+    """End a token at once, and all that it made. One that has ended stays so, and that is no error.
+
+    Raises:
+        NotFound: there is none, or none that the operator may end.
+    """
+    check_reason(app, reason)
+    with app.database.write(urgent=True) as connection:
+        token = tokens.find_token(connection, token_id)
+        if token is None or not _may_end(connection, operator, token):
+            raise NotFound(f"There is no token {token_id}.")
+        is_ended = tokens.revoke(connection, token_id)
+        children, people = end_made(connection, [token_id])
+        if is_ended or children or people:
+            after = {"tokens_made_by_it": children, "users_made_by_it": people} if children or people else None
+            record_entry(connection, "revoke", operator, target=str(token_id), what="token", reason=reason, after=after)
+        found = tokens.find_token(connection, token_id)
+    assert found is not None
+    return found
+
+
+def list_tokens(
+    app: App, operator: Operator, *, user: str | None = None, before: UUID | None = None, limit: int = 50
+) -> list[TokenRecord]:
+    """Tokens, the newest first: all of them for who sees to users, else one's own."""
+    if not operator.may(Permission.USERS_WRITE):
+        user = operator.name
+    with app.database.read() as connection:
+        return tokens.list_tokens(connection, user=user, before=before, limit=limit)
+
+
+def _may_end(session: Executor, operator: Operator, token: TokenRecord) -> bool:
+    """All for who sees to users, else one's own; a token that does not, itself and what it made."""
+    if operator.may(Permission.USERS_WRITE):
+        return True
+    by = operator.credential
+    if by is not None and by.is_token:
+        return is_made_by(session, token.id, by.id)
+    return token.user == operator.name
+
+
+def _check_owner(operator: Operator, user: str) -> None:
+    if user != operator.name:
+        operator.need(Permission.USERS_WRITE)
+
+
+def _read(permissions: Sequence[str]) -> frozenset[Permission]:
+    known = {one.value for one in Permission}
+    unknown = sorted(set(permissions) - known)
+    if unknown or not permissions:
+        what = f"There is no permission {unknown[0]!r}." if unknown else "A token without a permission can do nothing."
+        raise CredentialRefused(what, hint=f"Permissions: {', '.join(sorted(known))}.")
+    return frozenset(Permission(one) for one in permissions)

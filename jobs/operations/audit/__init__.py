@@ -1,0 +1,1 @@
+"""Who acts and what is recorded of it: operators and permissions, audit entries, progress, idempotent requests."""

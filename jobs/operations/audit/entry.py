@@ -1,0 +1,44 @@
+"""Writes one audit entry for a change to a schedule, user or token, in the transaction of the change."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from jobs.app import App
+from jobs.clock import new_run_id
+from jobs.database.sql import Executor
+from jobs.errors import SelectorRefused
+from jobs.ledger.operators import audit
+from jobs.operations.audit.operator import Operator
+from jobs.runtime.context import correlation_id
+
+
+def record_entry(
+    connection: Executor,
+    verb: str,
+    by: Operator,
+    *,
+    target: str,
+    what: str = "schedule",
+    reason: str | None = None,
+    before: Mapping[str, Any] | None = None,
+    after: Mapping[str, Any] | None = None,
+    count: int = 1,
+) -> None:
+    """Record one finished action; ``count`` is how many things it did."""
+    action = new_run_id()
+    shown = f"{what} {target}"
+    audit.begin(
+        connection, action, verb=verb, actor=by.name, target=shown, reason=reason, expected=count, before=before,
+        request_id=correlation_id.get(),
+    )  # fmt: skip
+    audit.finish(connection, action, "finished", after=after, done=count)
+
+
+def check_reason(app: App, reason: str | None) -> None:
+    """Raises SelectorRefused: the settings require a reason, and there is none; or it is too long."""
+    if app.settings.require_reason and not (reason or "").strip():
+        raise SelectorRefused("A reason is required here.", hint='Say why: --reason "card service was down".')
+    if reason is not None and len(reason) > 500:
+        raise SelectorRefused(f"The reason has {len(reason)} characters, and 500 are kept.", hint="Shorten it.")

@@ -1,0 +1,247 @@
+"""Replay: dead and cancelled runs reopen with a fresh budget; others, or with other arguments, run anew."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+from jobs.app import App
+from jobs.clock import new_run_id
+from jobs.database.models import MAX_PRIORITY, MIN_PRIORITY
+from jobs.database.sql import Executor
+from jobs.definition import registry
+from jobs.definition.arguments import read_arguments, write_arguments
+from jobs.errors import ArgumentsRefused, SelectorRefused
+from jobs.formats.duration import format_duration
+from jobs.ledger.admission.insert import insert_free
+from jobs.ledger.effects.steps import forget_steps
+from jobs.ledger.operators.audit import AuditEntry
+from jobs.ledger.operators.versions import Version, key_holders
+from jobs.ledger.queries import find
+from jobs.ledger.records import NewRun, RunRecord
+from jobs.ledger.runs.move import arguments_text, move
+from jobs.ledger.runs.replay import REPLAYABLE, reopen
+from jobs.operations.audit.operator import Operator, Permission
+from jobs.operations.bulk.batches import BatchResult
+from jobs.ready.protocol import ReadyEntry
+from jobs.states import LIVE, RunState
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReplayAction:
+    """Replay runs. ``changes`` are arguments to be set: ``field`` or ``field.inner`` to a JSON value.
+
+    Without changes a dead or cancelled run is reopened, and keeps its id; with changes, and for a run that
+    succeeded, a new run is made that names the old, which stays as it is. Arguments are checked by the job's class.
+    """
+
+    app: App
+    operator: Operator
+    changes: Mapping[str, Any] = field(default_factory=dict)
+    queue: str | None = None
+    priority: int | None = None
+    delay_seconds: float | None = None
+    reset_steps: bool = False
+
+    verb = "replay"
+    permission = Permission.RUNS_REPLAY
+    states = (RunState.DEAD.value,)
+    purged = False
+
+    def __post_init__(self) -> None:
+        if self.priority is not None and not MIN_PRIORITY <= self.priority <= MAX_PRIORITY:
+            raise SelectorRefused(f"--priority goes from {MIN_PRIORITY} to {MAX_PRIORITY}, not {self.priority}.")
+
+    def options(self) -> dict[str, Any]:
+        said = {
+            # Values may be personal: the new run has them.
+            "set": sorted(self.changes) or None,
+            "queue": self.queue,
+            "priority": self.priority,
+            "in_seconds": self.delay_seconds,
+            "steps": "reset" if self.reset_steps else None,
+        }
+        return {name: value for name, value in said.items() if value is not None}
+
+    def refusals(self, session: Executor, before: dict[UUID, Version]) -> dict[UUID, str]:
+        refused = self._refusals(session, before)
+        if self.changes:
+            left = [run_id for run_id in before if run_id not in refused]
+            found, texts = find.find_runs(session, left), arguments_text(session, left)
+            for run_id in left:
+                try:
+                    self._arguments(found[run_id], texts[run_id])
+                except ArgumentsRefused as error:
+                    refused[run_id] = error.message[:200]
+        return refused
+
+    def _refusals(self, session: Executor, before: dict[UUID, Version]) -> dict[UUID, str]:
+        """Whatever the arguments are."""
+        refused: dict[UUID, str] = {}
+        holders = key_holders(session, list(before))
+        for run_id, version in before.items():
+            if version["deleted_at"] is not None:
+                refused[run_id] = "it is purged: restore it first"
+            elif version["state"] in LIVE:
+                refused[run_id] = f"it is {version['state']}"
+            elif run_id in holders:
+                refused[run_id] = f"its key is held by {str(holders[run_id])[-8:]}"
+        return refused
+
+    def changes_to(self, run: RunRecord) -> list[tuple[str, object, object]]:
+        if run.state in REPLAYABLE and not self.changes:
+            changed: list[tuple[str, object, object]] = [
+                ("state", run.state.value, RunState.QUEUED.value),
+                ("charged attempts", f"{run.charged} of {run.max_attempts}", f"0 of {run.max_attempts}"),
+            ]
+        else:
+            changed = [("run", "stays as it is", "a new run that names it")]
+        given = run.arguments if isinstance(run.arguments, dict) else {}
+        changed += [(f"argument {path}", _inner(given, path), value) for path, value in self.changes.items()]
+        if self.queue is not None:
+            changed.append(("queue", run.queue, self.queue))
+        if self.priority is not None:
+            changed.append(("priority", run.priority, self.priority))
+        if self.delay_seconds is not None:
+            changed.append(("due", run.run_at, f"in {format_duration(timedelta(seconds=self.delay_seconds))}"))
+        if self.reset_steps:
+            changed.append(("steps", "kept", "done again"))
+        return changed
+
+    def apply(self, session: Executor, before: dict[UUID, Version]) -> BatchResult:
+        step = BatchResult()
+        reopened, anew = [], []
+        refused = self._refusals(session, before)
+        for run_id, version in before.items():
+            if run_id in refused:
+                step.notes.append(AuditEntry(run_id, skipped=refused[run_id]))
+            elif version["state"] in REPLAYABLE and not self.changes:
+                reopened.append(run_id)
+            else:
+                anew.append(run_id)
+        self._reopen(session, reopened, step)
+        if anew:
+            self._make_new(session, anew, step, set(before))
+        return step
+
+    def _reopen(self, session: Executor, run_ids: list[UUID], step: BatchResult) -> None:
+        if not run_ids:
+            return
+        freed = reopen(session, run_ids)
+        moved = {one.run_id for one in freed}
+        if self.reset_steps:
+            forget_steps(session, sorted(moved))
+        if moved and (self.queue is not None or self.priority is not None or self.delay_seconds is not None):
+            freed = move(
+                session,
+                sorted(moved),
+                queue=self.queue,
+                priority=self.priority,
+                delay_seconds=self.delay_seconds,
+            )
+        step.ready += [ReadyEntry(one.run_id, one.queue, one.priority, one.run_at) for one in freed]
+        left = [run_id for run_id in run_ids if run_id not in moved]
+        holders = key_holders(session, left) if left else {}
+        for run_id in run_ids:
+            if run_id in moved:
+                step.notes.append(AuditEntry(run_id))
+            else:
+                holder = holders.get(run_id)
+                why = f"its key is held by {str(holder)[-8:]}" if holder else "it has moved meanwhile"
+                step.notes.append(AuditEntry(run_id, skipped=why))
+
+    def _make_new(self, session: Executor, run_ids: list[UUID], step: BatchResult, before: set[UUID]) -> None:
+        found, texts = find.find_runs(session, run_ids), arguments_text(session, run_ids)
+        fresh: list[NewRun] = []
+        for run_id in run_ids:
+            try:
+                new = self._new_run(found[run_id], texts[run_id])
+            except ArgumentsRefused as error:
+                step.notes.append(AuditEntry(run_id, skipped=error.message[:200]))
+                continue
+            fresh.append(new)
+            step.notes.append(AuditEntry(run_id, new_run_id=new.id))
+            step.ready.append(ReadyEntry(new.id, new.queue, new.priority, None))
+        made = insert_free(session, fresh)
+        # Somebody took a key between our look and our write.
+        step.notes = [
+            AuditEntry(one.run_id, skipped="its key is held by another run")
+            if one.new_run_id is not None and one.new_run_id not in made
+            else one
+            for one in step.notes
+        ]
+        step.ready = [one for one in step.ready if one.run_id in made or one.run_id in before]
+
+    def _new_run(self, old: RunRecord, text: str) -> NewRun:
+        return NewRun(
+            id=new_run_id(),
+            kind=old.kind,
+            queue=self.queue or old.queue,
+            priority=old.priority if self.priority is None else self.priority,
+            arguments=self._arguments(old, text),
+            arguments_version=old.arguments_version,
+            max_attempts=old.max_attempts,
+            delay_seconds=self.delay_seconds or 0.0,
+            tags=json.dumps(old.tags, ensure_ascii=False) if old.tags else None,
+            correlation_id=old.correlation_id,
+            enqueued_by=self.operator.name,
+            parent_id=old.parent_id,
+            root_id=old.root_id,
+            replayed_from=old.id,
+            key=old.key,
+        )
+
+    def _arguments(self, old: RunRecord, text: str) -> str:
+        if not self.changes:
+            return text
+        cls = registry.get(old.kind)
+        if cls.options.version != old.arguments_version:
+            raise ArgumentsRefused(f"its arguments are of version {old.arguments_version}, the job's of another")
+        given = json.loads(text)
+        for path, value in self.changes.items():
+            _set(given, path, value, cls)
+        job = read_arguments(cls, json.dumps(given), kind=old.kind)
+        return write_arguments(job, kind=old.kind, max_bytes=self.app.settings.max_argument_bytes)
+
+
+def _inner(given: Any, path: str) -> object:
+    for part in path.split("."):
+        given = given.get(part) if isinstance(given, dict) else None
+    return given
+
+
+def check_changes(changes: Mapping[str, Any], kinds: list[str]) -> None:
+    """Refuse changes to fields that a kind does not have, before anything is asked or done.
+
+    Raises:
+        NotFound: a kind is not known here.
+        SelectorRefused: a field is none of its job's.
+    """
+    for kind in kinds:
+        cls = registry.get(kind)
+        for path in changes:
+            _field(path, cls)
+
+
+def _field(path: str, cls: Any) -> None:
+    name = path.partition(".")[0]
+    if name not in cls.model_fields:
+        raise SelectorRefused(
+            f"{cls.options.kind} has no argument {name!r}.",
+            hint=f"It has: {', '.join(cls.model_fields) or 'none'}.",
+        )
+
+
+def _set(given: Any, path: str, value: Any, cls: Any) -> None:
+    _field(path, cls)
+    *outer, last = path.split(".")
+    here = given
+    for part in outer:
+        here = here.setdefault(part, {}) if isinstance(here, dict) else None
+        if not isinstance(here, dict):
+            raise ArgumentsRefused(f"argument {path!r} cannot be set: {part!r} is no object")
+    here[last] = value

@@ -1,0 +1,225 @@
+"""Undoes an action run by run, wherever a run is still as the action left it.
+
+In batches, as the action itself; an undoing that was stopped, or died, goes on when it is asked for again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from functools import partial
+from typing import Any
+from uuid import UUID
+
+from jobs.app import App
+from jobs.clock import new_run_id
+from jobs.database.sql import Executor
+from jobs.errors import Conflict
+from jobs.ledger.operators import audit, queues
+from jobs.ledger.operators.audit import AuditEntry
+from jobs.ledger.operators.versions import put_back, versions
+from jobs.ledger.runs import cancel as cancelling
+from jobs.operations.audit.entry import check_reason
+from jobs.operations.audit.operator import Operator, Permission
+from jobs.operations.bulk.batches import BATCH, BatchResult, Report, add_up, goes_on, patiently, tell_ready
+from jobs.ready.protocol import ReadyEntry
+from jobs.runtime.context import correlation_id
+from jobs.states import RunState
+
+_NEEDS = {
+    "replay": Permission.RUNS_REPLAY,
+    "cancel": Permission.RUNS_CANCEL,
+    "purge": Permission.RUNS_PURGE,
+    "restore": Permission.RUNS_PURGE,
+    "pause": Permission.QUEUES_WRITE,
+    "resume": Permission.QUEUES_WRITE,
+}
+
+
+def plan_undo(app: App, operator: Operator, text: str) -> dict[str, Any]:
+    """The action that would be undone.
+
+    Raises:
+        NotFound, Ambiguous: ``text`` names none, or several.
+        Conflict: it cannot be undone, or has been.
+    """
+    operator.need(Permission.AUDIT_READ)
+    with app.database.read() as connection:
+        action = audit.find_action(connection, text)
+    if action["verb"] not in _NEEDS:
+        raise Conflict(f"An action of the kind {action['verb']!r} cannot be undone.")
+    if action["undone_by"] is not None and _undoing(app, action)["state"] == "finished":
+        raise Conflict(f"Action {text} has been undone.", hint=f"By: jobledger audit show {action['undone_by']}.")
+    if action["state"] == "running":
+        raise Conflict(
+            f"Action {text} is still going on.",
+            hint=f"Stop it first; if whoever ran it is gone, finish it: the same command with --resume {text}.",
+        )
+    operator.need(_NEEDS[action["verb"]])
+    return action
+
+
+def undo(
+    app: App,
+    operator: Operator,
+    action: dict[str, Any],
+    *,
+    reason: str | None = None,
+    is_stopped: Callable[[], bool] = lambda: False,
+    progress: Callable[[Report], None] = lambda report: None,
+) -> Report:
+    """Take ``action`` back, or go on with that. Runs that have moved since are skipped, and listed.
+
+    ``is_stopped`` is asked between batches.
+
+    Raises:
+        Conflict: another operator undid it first.
+    """
+    begun = begin_undo(app, operator, action, reason=reason)
+    return go_on(app, operator, action, begun, is_stopped=is_stopped, progress=progress)
+
+
+def begin_undo(app: App, operator: Operator, action: dict[str, Any], *, reason: str | None = None) -> Report:
+    """Put it on record that ``action`` is taken back, or that this goes on; ``go_on`` does it. A pause is put back
+    here and now.
+
+    Raises:
+        Conflict: another operator undid it first.
+    """
+    operator.need(_NEEDS[action["verb"]])
+    check_reason(app, reason)
+    report = Report(action_id=action["undone_by"] or new_run_id(), verb="undo", expected=action["done"])
+    with app.database.write(urgent=True) as connection:
+        if action["undone_by"] is not None:
+            if audit.resume(connection, report.action_id) is None:
+                raise Conflict(f"Action {action['id']} has been undone.")
+            return report
+        if not audit.mark_undone(connection, action["id"], by=report.action_id):
+            raise Conflict(f"Action {action['id']} has been undone.")
+        audit.begin(
+            connection,
+            report.action_id,
+            verb="undo",
+            actor=operator.name,
+            target=action["target"],
+            reason=reason,
+            expected=action["done"],
+            undoes=action["id"],
+            request_id=correlation_id.get(),
+        )
+        if action["target"] != "runs":
+            _put_pause_back(connection, action, report)
+    return report
+
+
+def go_on(
+    app: App,
+    operator: Operator,
+    action: dict[str, Any],
+    report: Report,
+    *,
+    is_stopped: Callable[[], bool] = lambda: False,
+    progress: Callable[[Report], None] = lambda report: None,
+) -> Report:
+    """Take back what ``begin_undo`` put on record, batch by batch; its row says how it ended."""
+    state = "failed"
+    try:
+        if action["target"] == "runs":
+            _undo_runs(app, operator, action, report, is_stopped, progress)
+        state = "interrupted" if report.is_interrupted else "finished"
+    except KeyboardInterrupt:
+        state = "interrupted"
+        raise
+    finally:
+        with app.database.write(urgent=True) as connection:
+            done = report.done if action["target"] != "runs" else None
+            audit.finish(connection, report.action_id, state, done=done)
+    return report
+
+
+def _undoing(app: App, action: dict[str, Any]) -> dict[str, Any]:
+    with app.database.read() as connection:
+        return audit.find_action(connection, str(action["undone_by"]))
+
+
+def _undo_runs(
+    app: App,
+    operator: Operator,
+    action: dict[str, Any],
+    report: Report,
+    is_stopped: Callable[[], bool],
+    progress: Callable[[Report], None],
+) -> None:
+    after: UUID | None = None
+    while True:
+        with app.database.read() as connection:
+            notes = audit.entries_of(connection, action["id"], after=after, limit=BATCH, skipped=False)
+        if not notes:
+            return
+        if is_stopped() or not goes_on(app, report.action_id):
+            report.is_interrupted = True
+            return
+        step = patiently(partial(_one_batch, app, operator, report.action_id, notes))
+        add_up(report, step)
+        progress(report)
+        after = notes[-1].run_id
+
+
+def _one_batch(app: App, operator: Operator, action_id: UUID, notes: list[AuditEntry]) -> BatchResult:
+    with app.database.write() as connection:
+        step = _undo_batch(connection, operator, action_id, notes)
+        audit.record(connection, action_id, step.notes)
+    tell_ready(app, step)
+    return step
+
+
+def _undo_batch(session: Executor, operator: Operator, action_id: UUID, notes: list[AuditEntry]) -> BatchResult:
+    step = BatchResult()
+    # Locked in the order of ids, so that two operators do not wait for each other.
+    held = versions(session, [one.run_id for one in notes], lock=True)
+    dealt_with = audit.already_recorded(session, action_id, [one.run_id for one in notes])
+    notes = [one for one in notes if one.run_id not in dealt_with]
+    why_not = put_back(session, [one for one in notes if one.new_run_id is None], held)
+    if any(one.new_run_id is not None for one in notes):
+        step.notes += _call_off(session, [one for one in notes if one.new_run_id is not None], operator)
+    for one in notes:
+        if one.new_run_id is not None:
+            continue
+        why = why_not[one.run_id]
+        if why is not None or one.before is None or one.after is None:
+            step.notes.append(AuditEntry(one.run_id, skipped=why))
+            continue
+        step.notes.append(AuditEntry(one.run_id, before=one.after, after=one.before))
+        if one.before["state"] == RunState.QUEUED:
+            due = datetime.fromisoformat(one.before["run_at"])
+            step.ready.append(ReadyEntry(one.run_id, one.before["queue"], one.before["priority"], due))
+        elif one.after["state"] == RunState.QUEUED:
+            step.forgotten.append((one.run_id, one.after["queue"]))
+    return step
+
+
+def _call_off(session: Executor, notes: Sequence[AuditEntry], operator: Operator) -> list[AuditEntry]:
+    """Cancel the new runs that a replay made, where nobody has begun them."""
+    new_ids = [one.new_run_id for one in notes if one.new_run_id is not None]
+    found = versions(session, new_ids, lock=True)
+    waiting = [run_id for run_id, one in found.items() if one["state"] == RunState.QUEUED and not one["attempt"]]
+    cancelling.cancel_runs(session, waiting, reason=f"undone by {operator.name}"[:500])
+    called_off: list[AuditEntry] = []
+    for one in notes:
+        assert one.new_run_id is not None
+        new = found.get(one.new_run_id)
+        if one.new_run_id in waiting:
+            called_off.append(AuditEntry(one.run_id, new_run_id=one.new_run_id, before=one.after, after=one.before))
+            continue
+        where = "is gone" if new is None else "was tried" if new["state"] == RunState.QUEUED else f"is {new['state']}"
+        called_off.append(AuditEntry(one.run_id, skipped=f"its new run {str(one.new_run_id)[-8:]} {where}"))
+    return called_off
+
+
+def _put_pause_back(session: Executor, action: dict[str, Any], report: Report) -> None:
+    what, _, name = action["target"].partition(":")
+    if queues.pause_of(session, what, name) != action["after"]:
+        report.skipped += 1
+        raise Conflict(f"The {what} {name} has been paused or resumed since.", hint="Nothing was changed.")
+    queues.set_pause(session, what, name, action["before"])
+    report.done += 1

@@ -1,0 +1,1 @@
+"""What operators do to queues, kinds and workers: pause, resume, restart, stop."""

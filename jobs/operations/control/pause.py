@@ -1,0 +1,99 @@
+"""Pauses queues and kinds: nothing of them is claimed until they are resumed or the pause is over."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Any
+
+from jobs.app import App
+from jobs.clock import new_run_id
+from jobs.definition.options import MAX_KIND, MAX_QUEUE, check_name
+from jobs.errors import Conflict, NotFound
+from jobs.ledger.operators import audit, queues
+from jobs.operations.audit.entry import check_reason
+from jobs.operations.audit.operator import Operator, Permission
+from jobs.operations.insight.names import known_names
+from jobs.runtime.context import correlation_id
+
+
+def pause(
+    app: App,
+    operator: Operator,
+    what: str,
+    name: str,
+    *,
+    reason: str | None = None,
+    span: timedelta | None = None,
+    is_new: bool = False,
+) -> dict[str, Any]:
+    """Pause a ``queue`` or a ``kind``; what runs goes on. Returns the pause.
+
+    Raises:
+        NotFound: no run and no worker knows the name, and ``is_new`` is not said.
+    """
+    _check(app, operator, what, name, reason, is_new=is_new)
+    with app.database.write(urgent=True) as connection:
+        before = queues.pause_of(connection, what, name)
+        now = audit.moment(connection)
+        after = _pause(now, operator.name, reason, None if span is None else now + span)
+        queues.set_pause(connection, what, name, after)
+        _record(connection, operator, "pause", what, name, reason, before, after)
+    return after
+
+
+def resume(app: App, operator: Operator, what: str, name: str, *, reason: str | None = None) -> dict[str, Any]:
+    """End a pause. Returns the pause that was.
+
+    Raises:
+        Conflict: there is none.
+    """
+    operator.need(Permission.QUEUES_WRITE)
+    check_reason(app, reason)
+    with app.database.write(urgent=True) as connection:
+        before = queues.pause_of(connection, what, name)
+        if before is None:
+            raise Conflict(f"The {what} {name} is not paused.")
+        queues.set_pause(connection, what, name, None)
+        _record(connection, operator, "resume", what, name, reason, before, None)
+    return before
+
+
+def _check(app: App, operator: Operator, what: str, name: str, reason: str | None, *, is_new: bool) -> None:
+    operator.need(Permission.QUEUES_WRITE)
+    check_reason(app, reason)
+    known = known_names(app, Operator(operator.name), what)
+    if name not in known and not is_new:
+        import difflib
+
+        near = difflib.get_close_matches(name, known, n=1)
+        hint = f"Did you mean {near[0]!r}?" if near else "To pause it before its first run, say --new."
+        raise NotFound(f"No run and no worker knows the {what} {name!r}.", hint=hint)
+    if name not in known:
+        check_name(name, what=what, longest=MAX_KIND if what == "kind" else MAX_QUEUE)
+
+
+def _pause(now: datetime, by: str, reason: str | None, until: datetime | None) -> dict[str, Any]:
+    return {
+        "paused_at": now.isoformat(timespec="microseconds"),
+        "paused_until": until.isoformat(timespec="microseconds") if until else None,
+        "paused_by": by,
+        "pause_reason": reason,
+    }
+
+
+def _record(
+    connection: Any,
+    operator: Operator,
+    verb: str,
+    what: str,
+    name: str,
+    reason: str | None,
+    before: dict[str, Any] | None,
+    after: dict[str, Any] | None,
+) -> None:
+    action_id = new_run_id()
+    audit.begin(
+        connection, action_id, verb=verb, actor=operator.name, target=f"{what}:{name}", reason=reason, expected=1,
+        before=before, request_id=correlation_id.get(),
+    )  # fmt: skip
+    audit.finish(connection, action_id, "finished", after=after, done=1)

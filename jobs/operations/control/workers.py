@@ -1,0 +1,105 @@
+"""Lists live workers, and asks one to stop or to be replaced."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import timedelta
+
+from jobs.app import App
+from jobs.clock import new_run_id
+from jobs.errors import Ambiguous, Conflict, NotFound
+from jobs.ledger import workers
+from jobs.ledger.operators import audit
+from jobs.ledger.workers import WorkerRecord
+from jobs.operations.audit.entry import check_reason
+from jobs.operations.audit.operator import Operator, Permission
+from jobs.runtime.context import correlation_id
+
+
+def list_workers(app: App, operator: Operator, *, within: timedelta = workers.LIVE_FOR) -> list[WorkerRecord]:
+    """Worker processes seen within the span, latest first."""
+    operator.need(Permission.RUNS_READ)
+    with app.database.read() as connection:
+        return workers.live(connection, within=within)
+
+
+def find_worker(app: App, operator: Operator, name: str) -> WorkerRecord:
+    """The live worker of this name, or the only one whose name begins so.
+
+    Raises:
+        NotFound, Ambiguous: none, or several.
+    """
+    live = list_workers(app, operator)
+    found = [one for one in live if one.name == name] or [one for one in live if one.name.startswith(name)]
+    if not found:
+        raise NotFound(f"No live worker is called {name!r}.", hint="jobledger workers list shows them.")
+    if len(found) > 1:
+        names = tuple(one.name for one in found)
+        raise Ambiguous(f"{name} means more than one worker: {', '.join(names)}.", matches=names)
+    return found[0]
+
+
+def supervised_by(app: App, operator: Operator, name: str | None) -> dict[str, list[WorkerRecord]]:
+    """Live worker processes by their supervisor, ``host/pid``: of all of them, or of the one ``name`` begins with.
+
+    Raises:
+        NotFound: no live worker process is its.
+        Ambiguous: it names several.
+    """
+    live = list_workers(app, operator)
+    found: dict[str, list[WorkerRecord]] = {}
+    for one in live:
+        if name is None or one.name.startswith(name):
+            found.setdefault(one.supervisor, []).append(one)
+    if not found:
+        what = "No worker is live." if name is None else f"No live worker is called {name!r}."
+        raise NotFound(what, hint="jobledger workers list shows them.")
+    if name is not None and len(found) > 1:
+        raise Ambiguous(f"{name} means more than one worker: {', '.join(sorted(found))}.", matches=tuple(sorted(found)))
+    return {host: [one for one in live if one.supervisor == host] for host in sorted(found)}
+
+
+def roll_workers(app: App, operator: Operator, supervisors: Sequence[str], *, reason: str | None = None) -> int:
+    """Ask supervisors (``host/pid``) to replace their processes one by one; how many processes were told.
+
+    Raises:
+        Conflict: their processes have stopped meanwhile.
+    """
+    operator.need(Permission.WORKERS_WRITE)
+    check_reason(app, reason)
+    names = [one.name for one in list_workers(app, operator) if one.supervisor in supervisors]
+    with app.database.write(urgent=True) as connection:
+        told = workers.request_roll(connection, names)
+        if not told:
+            raise Conflict("Those worker processes have stopped already.")
+        action_id = new_run_id()
+        audit.begin(
+            connection, action_id, verb="roll", actor=operator.name, reason=reason, expected=len(told),
+            request_id=correlation_id.get(),
+            target=f"worker:{supervisors[0]}" if len(supervisors) == 1 else f"{len(supervisors)} workers",
+        )  # fmt: skip
+        audit.finish(connection, action_id, "finished", done=len(told))
+    return len(told)
+
+
+def stop_worker(app: App, operator: Operator, name: str, *, reason: str | None = None) -> WorkerRecord:
+    """Ask a worker process to finish what it has and end; its supervisor starts another in its place.
+
+    Raises:
+        NotFound, Ambiguous: no live worker has the name, or several.
+        Conflict: it has stopped meanwhile.
+    """
+    operator.need(Permission.WORKERS_WRITE)
+    check_reason(app, reason)
+    # Who may stop one may find it.
+    worker = find_worker(app, Operator(operator.name), name)
+    with app.database.write(urgent=True) as connection:
+        if not workers.request_stop(connection, [worker.name]):
+            raise Conflict(f"Worker {worker.name} has stopped already.")
+        action_id = new_run_id()
+        audit.begin(
+            connection, action_id, verb="stop", actor=operator.name, target=f"worker:{worker.name}", reason=reason,
+            expected=1, request_id=correlation_id.get(),
+        )  # fmt: skip
+        audit.finish(connection, action_id, "finished", done=1)
+    return worker

@@ -1,0 +1,181 @@
+"""Alerts: what is wrong now, the worst first, each with the command that mends it or shows more."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TypeVar
+
+from jobs.app import App
+from jobs.database.sql import Executor
+from jobs.formats.duration import format_duration
+from jobs.formats.queue_weights import served_word
+from jobs.ledger.operators import audit, queues
+from jobs.ledger.queries import gauges, reports
+from jobs.ledger.queries.gauges import Gauges
+from jobs.ledger.schedules import leader, schedules
+from jobs.operations.audit.operator import Operator, Permission
+
+LATE_SECONDS = 60.0
+"""A slot undecided for so long: no scheduler does its work. Source: decision; far above a standby's takeover."""
+ROLE = "scheduler"
+T = TypeVar("T")
+MOST = 5
+"""Of one sort, how many are told one by one. Source: decision; more is a list, and has a page."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Alert:
+    """One thing that is wrong.
+
+    Attributes:
+        code: stable: ``failing``, ``no_worker``, ``unserved``, ``late``, ``paused``, ``dead``, ``lost``,
+            ``no_scheduler``, ``broken_schedule``.
+        is_bad: work does not get done; else it wants a look.
+        subject: the queue, kind, schedule or error group it is about.
+        command: what to type after ``jobledger``.
+    """
+
+    code: str
+    is_bad: bool
+    sentence: str
+    command: str
+    subject: str | None = None
+
+
+def alerts(app: App, operator: Operator) -> list[Alert]:
+    """What is wrong now. A handful of statements, however large the ledger."""
+    operator.need(Permission.RUNS_READ)
+    with app.database.read() as connection:
+        seen = gauges.read_gauges(connection)
+        found = [
+            *_failing(seen),
+            *_unserved(seen),
+            *_late(app, seen),
+            *_schedules(connection),
+            *_lost(seen),
+            *_dead(connection, seen, operator),
+            *_paused(connection),
+        ]
+    return sorted(found, key=lambda one: not one.is_bad)
+
+
+def _unserved(seen: Gauges) -> Iterator[Alert]:
+    if not seen.threads:
+        ready, running = seen.total("ready"), seen.total("running")
+        if ready or running:
+            said = f"No worker is live; {ready:,} {_runs(ready)} ready" + (
+                f", {running:,} running." if running else "."
+            )
+            yield Alert(code="no_worker", is_bad=True, sentence=said, command="worker --import YOUR.MODULE")
+        return
+    for one in _most([one for one in seen.queues if one.ready and not seen.queue_workers.get(one.queue)]):
+        if not one.is_paused:
+            command = f"worker --queue {_word(served_word(one.queue))}"
+            yield Alert(
+                code="unserved", is_bad=True, subject=one.queue, command=command,
+                sentence=f"No live worker serves the queue {one.queue}; {one.ready:,} {_runs(one.ready)} ready.",
+            )  # fmt: skip
+
+
+def _failing(seen: Gauges) -> Iterator[Alert]:
+    for name, problem in _most(sorted(seen.failing.items())):
+        yield Alert(
+            code="failing", is_bad=True, subject=name, command="workers list",
+            sentence=f"The worker process {name} does not get its work done: {problem}",
+        )  # fmt: skip
+
+
+def _late(app: App, seen: Gauges) -> Iterator[Alert]:
+    target = app.settings.latency_target.total_seconds()
+    late = [
+        (one.oldest_seconds or 0.0, one)
+        for one in seen.queues
+        if not one.is_paused and (one.oldest_seconds or 0.0) > target
+    ]
+    for oldest, one in _most(sorted(late, key=lambda each: -each[0])):
+        yield Alert(
+            code="late", is_bad=False, subject=one.queue, command=f"list --queue {_word(one.queue)} --state ready",
+            sentence=f"The oldest ready run of {one.queue} has waited {_span(oldest)}; {_span(target)} is the target.",
+        )  # fmt: skip
+
+
+def _schedules(connection: Executor) -> Iterator[Alert]:
+    now = schedules.ledger_moment(connection)
+    every = schedules.next_first(connection, limit=1000)
+    for one in _most([one for one in every if one.problem]):
+        yield Alert(
+            code="broken_schedule", is_bad=True, subject=one.name, command=f"schedules show {_word(one.name)}",
+            sentence=f"The schedule {one.name} makes no runs: {one.problem}",
+        )  # fmt: skip
+    waiting = [one for one in every if one.state == "active" and one.next_slot_at is not None]
+    late = max(((now - one.next_slot_at).total_seconds() for one in waiting if one.next_slot_at), default=0.0)
+    leads = leader.leader(connection, ROLE)
+    if waiting and (leads is None or not leads.is_live):
+        count = len(waiting)
+        said = f"No scheduler is live; {count:,} {'schedule waits' if count == 1 else 'schedules wait'}"
+        said += f", the latest by {_span(late)}." if late > 0 else "."
+        yield Alert(code="no_scheduler", is_bad=True, sentence=said, command="scheduler --import YOUR.MODULE")
+    elif late > LATE_SECONDS:
+        said = f"A slot of a schedule has waited {_span(late)} for the scheduler."
+        yield Alert(code="no_scheduler", is_bad=True, sentence=said, command="schedules list")
+
+
+def _lost(seen: Gauges) -> Iterator[Alert]:
+    if seen.leases_expired:
+        number = seen.leases_expired
+        said = f"{number:,} running {_runs(number)} lost: its worker is gone. A live one rescues it."
+        if number > 1:
+            said = f"{number:,} running {_runs(number)} lost: their workers are gone. A live one rescues them."
+        yield Alert(code="lost", is_bad=False, sentence=said, command="workers list")
+
+
+def _dead(connection: Executor, seen: Gauges, operator: Operator) -> Iterator[Alert]:
+    total = seen.total("dead")
+    if not total:
+        return
+    groups = reports.dead_groups(connection, limit=MOST)
+    for one in groups[: MOST - 2]:
+        # What an error says may be personal.
+        words = (one.error_message or "").strip().partition("\n")[0] if operator.may(Permission.ARGUMENTS_READ) else ""
+        error = f"{one.error_type}{': ' if words else ''}{words}" if one.error_type else one.cause
+        said = f"{one.count:,} of {one.kind} {'is' if one.count == 1 else 'are'} dead: {error}"
+        command = f"dlq replay --fingerprint {one.fingerprint}" if one.fingerprint else ""
+        yield Alert(
+            code="dead", is_bad=False, subject=one.fingerprint or None, sentence=said,
+            command=command or f"dlq list --kind {_word(one.kind)}",
+        )  # fmt: skip
+    left = total - sum(one.count for one in groups[: MOST - 2])
+    if left > 0:
+        yield Alert(code="dead", is_bad=False, sentence=f"{left:,} more are dead.", command="dlq groups")
+
+
+def _paused(connection: Executor) -> Iterator[Alert]:
+    now = audit.moment(connection)
+    for what in ("queue", "kind"):
+        for one in _most(list(queues.pauses(connection, what).values())):
+            until = f" until {one.paused_until:%Y-%m-%d %H:%M} UTC" if one.paused_until else ""
+            why = f": {one.pause_reason}" if one.pause_reason else "."
+            said = f"The {what} {one.name} has been paused by {one.paused_by or 'somebody'} for "
+            said += f"{_span((now - one.paused_at).total_seconds())}{until}{why}"
+            command = f"{what}s resume {_word(one.name)}"
+            yield Alert(code="paused", is_bad=False, subject=one.name, sentence=said, command=command)
+
+
+def _most(found: list[T]) -> list[T]:
+    return found[:MOST]
+
+
+def _runs(number: int) -> str:
+    return "run is" if number == 1 else "runs are"
+
+
+def _word(text: str) -> str:
+    """A name as a shell reads it."""
+    return shlex.quote(text)
+
+
+def _span(seconds: float) -> str:
+    return format_duration(timedelta(seconds=max(0, round(seconds))))

@@ -1,0 +1,84 @@
+"""One queue or kind: its counts, which workers serve it, whether it is paused."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from jobs.app import App
+from jobs.errors import NotFound
+from jobs.ledger import workers
+from jobs.ledger.operators import queues
+from jobs.ledger.queries import reports
+from jobs.operations.audit.operator import Operator, Permission
+from jobs.operations.insight.names import known_names
+from jobs.states import RunState
+
+
+@dataclass(frozen=True, slots=True)
+class QueueSummary:
+    """A queue now; ``count`` is None where it has no run that is not over."""
+
+    name: str
+    count: reports.QueueCount | None
+    pause: queues.PauseRecord | None
+    workers: list[str]
+    kinds: list[str]
+
+
+def look_at(app: App, operator: Operator, name: str) -> QueueSummary:
+    """The queue of this name.
+
+    Raises:
+        NotFound: no run and no worker knows it.
+    """
+    operator.need(Permission.RUNS_READ)
+    if name not in known_names(app, operator, "queue"):
+        raise NotFound(f"No run and no worker knows the queue {name!r}.", hint="jobledger queues list shows them.")
+    with app.database.read() as connection:
+        count = next((one for one in reports.queue_counts(connection) if one.queue == name), None)
+        pause = queues.pauses(connection).get(name)
+        live = workers.live(connection)
+    return _view(name, count, pause, live)
+
+
+def list_queues(app: App, operator: Operator, *, after: str = "", limit: int = 50) -> list[QueueSummary]:
+    """Every queue that holds a run, is served or is paused, by name; those after ``after``."""
+    operator.need(Permission.RUNS_READ)
+    names = [one for one in known_names(app, operator, "queue") if one > after][:limit]
+    with app.database.read() as connection:
+        counted = {one.queue: one for one in reports.queue_counts(connection)}
+        paused, live = queues.pauses(connection), workers.live(connection)
+    return [_view(name, counted.get(name), paused.get(name), live) for name in names]
+
+
+def _view(
+    name: str, count: reports.QueueCount | None, pause: queues.PauseRecord | None, live: Sequence[workers.WorkerRecord]
+) -> QueueSummary:
+    serving = [one for one in live if name in one.queues]
+    kinds = sorted({kind for one in serving for kind in one.kinds})
+    return QueueSummary(name, count, pause, [one.name for one in serving], kinds)
+
+
+@dataclass(frozen=True, slots=True)
+class KindView:
+    """What the ledger has of a kind now: runs by state, its pause, the live workers that know it."""
+
+    runs: dict[RunState, int]
+    pause: queues.PauseRecord | None
+    workers: list[str]
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing in the ledger has its name."""
+        return not (any(self.runs.values()) or self.pause or self.workers)
+
+
+def look_at_kind(app: App, operator: Operator, name: str) -> KindView:
+    """The kind of this name in the ledger, whether or not this process knows its job."""
+    operator.need(Permission.RUNS_READ)
+    with app.database.read() as connection:
+        runs = reports.count_by_state(connection, kind=name)
+        pause = queues.pauses(connection, "kind").get(name)
+        knowing = [one.name for one in workers.live(connection) if name in one.kinds]
+    return KindView(runs, pause, knowing)

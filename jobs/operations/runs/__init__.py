@@ -1,0 +1,1 @@
+"""Runs one by one and in lists: find, select, show, explain, wait, enqueue."""

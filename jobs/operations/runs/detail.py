@@ -1,0 +1,135 @@
+"""One run with everything that belongs to it, in pages where it may be long."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Generic, TypeVar
+from uuid import UUID
+
+from jobs.app import App
+from jobs.ledger.effects import followups, steps
+from jobs.ledger.effects.steps import StepRecord
+from jobs.ledger.queries import find, lineage
+from jobs.ledger.records import AttemptRecord, RunRecord
+from jobs.operations.audit import actions
+from jobs.operations.audit.operator import Operator, Permission
+from jobs.operations.runs.inspect import HIDDEN, shown, shown_attempts
+
+T = TypeVar("T")
+K = TypeVar("K")
+FIRST = 20
+"""Of each list, how many a detail shows. Source: decision; a screenful."""
+
+
+@dataclass(frozen=True, slots=True)
+class DetailPage(Generic[T, K]):
+    """A page of a list. ``next_after`` is what asks for the page after it; None at the end."""
+
+    items: list[T]
+    next_after: K | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Detail:
+    """A run and what belongs to it: of each list the first page.
+
+    Attributes:
+        origins: ``parent``, ``root`` and ``replayed_from``, those that it has and that are still there.
+        attempts: latest first.
+        steps: in the order in which they began.
+        children: runs that it enqueued, first to last.
+        replays: new runs that were made by replaying it, first to last.
+        followups: what follows when it ends: ``id``, ``kind``, ``on_state`` and ``enqueued_at`` (None: not yet).
+        actions: what operators did to it, latest first; none for whom the audit is closed.
+    """
+
+    run: RunRecord
+    origins: dict[str, RunRecord]
+    attempts: DetailPage[AttemptRecord, int]
+    steps: DetailPage[StepRecord, str]
+    children: DetailPage[RunRecord, UUID]
+    replays: DetailPage[RunRecord, UUID]
+    followups: DetailPage[dict[str, Any], UUID]
+    actions: list[dict[str, Any]]
+
+
+def detail(app: App, operator: Operator, text: str, *, limit: int = FIRST) -> Detail:
+    """The run that ``text`` names, whole.
+
+    Raises:
+        NotFound, Ambiguous: it names none, or several.
+    """
+    operator.need(Permission.RUNS_READ)
+    with app.database.read() as connection:
+        run = find.find_named(connection, text)
+        run_id = run.id
+        origins = lineage.origins(connection, run)
+    return Detail(
+        run=shown(run, operator),
+        origins={name: shown(one, operator) for name, one in origins.items()},
+        attempts=attempts_of(app, operator, run_id, limit=limit),
+        steps=steps_of(app, operator, run_id, limit=limit),
+        children=children_of(app, operator, run_id, limit=limit),
+        replays=replays_of(app, operator, run_id, limit=limit),
+        followups=followups_of(app, operator, run_id, limit=limit),
+        actions=actions.of_run(app, operator, run_id, limit=limit),
+    )
+
+
+def attempts_of(
+    app: App, operator: Operator, run_id: UUID, *, after: int | None = None, limit: int = FIRST
+) -> DetailPage[AttemptRecord, int]:
+    """The attempts of a run, latest first; ``after`` is the number of the last one seen."""
+    operator.need(Permission.RUNS_READ)
+    with app.database.read() as connection:
+        found = find.list_attempts(connection, run_id, before=after, limit=limit + 1)[::-1]
+    return _part(shown_attempts(found, operator), limit, lambda one: one.attempt)
+
+
+def steps_of(
+    app: App, operator: Operator, run_id: UUID, *, after: str | None = None, limit: int = FIRST
+) -> DetailPage[StepRecord, str]:
+    """The steps and cursors of a run, in the order in which they began; ``after`` is the name of the last one seen."""
+    operator.need(Permission.RUNS_READ)
+    with app.database.read() as connection:
+        found = steps.list_steps(connection, run_id, after=after, limit=limit + 1)
+    if not operator.may(Permission.ARGUMENTS_READ):
+        found = [replace(one, result=HIDDEN) for one in found]
+    return _part(found, limit, lambda one: one.name)
+
+
+def children_of(
+    app: App, operator: Operator, run_id: UUID, *, after: UUID | None = None, limit: int = FIRST
+) -> DetailPage[RunRecord, UUID]:
+    """The runs that a run enqueued, first to last; ``after`` is the id of the last one seen."""
+    operator.need(Permission.RUNS_READ)
+    with app.database.read() as connection:
+        found = lineage.children(connection, run_id, after=after, limit=limit + 1)
+    return _part([shown(one, operator) for one in found], limit, lambda one: one.id)
+
+
+def replays_of(
+    app: App, operator: Operator, run_id: UUID, *, after: UUID | None = None, limit: int = FIRST
+) -> DetailPage[RunRecord, UUID]:
+    """The new runs that were made by replaying a run, first to last; ``after`` is the id of the last one seen."""
+    operator.need(Permission.RUNS_READ)
+    with app.database.read() as connection:
+        found = lineage.replays(connection, run_id, after=after, limit=limit + 1)
+    return _part([shown(one, operator) for one in found], limit, lambda one: one.id)
+
+
+def followups_of(
+    app: App, operator: Operator, run_id: UUID, *, after: UUID | None = None, limit: int = FIRST
+) -> DetailPage[dict[str, Any], UUID]:
+    """What follows when a run ends, or has followed; ``after`` is the id of the last one seen."""
+    operator.need(Permission.RUNS_READ)
+    with app.database.read() as connection:
+        found = followups.list_followups(connection, run_id, after=after, limit=limit + 1)
+    return _part(found, limit, lambda one: one["id"])
+
+
+def _part(found: Sequence[T], limit: int, place: Callable[[T], K]) -> DetailPage[T, K]:
+    """Of one more than asked for: the page, and where the next begins."""
+    items = list(found[:limit])
+    return DetailPage(items, place(items[-1]) if len(found) > limit else None)

@@ -1,0 +1,47 @@
+"""Enqueue: an operator records a run of a kind, with arguments that its job checks. On record, as all they do."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from jobs.app import App
+from jobs.definition import registry
+from jobs.enqueue.unserved_warning import warn_if_unserved
+from jobs.enqueue.write_path import Enqueued, announce_runs, carrier, write_runs
+from jobs.operations.audit.entry import check_reason, record_entry
+from jobs.operations.audit.operator import Operator, Permission
+
+
+def enqueue_run(
+    app: App,
+    operator: Operator,
+    kind: str,
+    arguments: Mapping[str, Any],
+    *,
+    reason: str | None = None,
+    **terms: Any,
+) -> Enqueued:
+    """Record a run of ``kind``; ``terms`` are those of ``Job.enqueue``. Its audit row is in the same transaction.
+
+    Raises:
+        NotFound: this process does not know the kind: its module is not imported.
+        ArgumentsRefused: they do not fit the job.
+        EnqueueRefused, KeyConflict, KeyBusy: as ``Job.enqueue``.
+    """
+    operator.need(Permission.RUNS_ENQUEUE)
+    check_reason(app, reason)
+    cls = registry.get(kind)
+    # Of the job's own, though not its public: an application enqueues by ``enqueue``.
+    run = replace(cls(**arguments).new_run(app, **terms), enqueued_by=operator.name[:200])
+    with app.database.write(urgent=True) as connection:
+        (admitted,) = write_runs(connection, carrier(app)([run]))
+        app.database.send_notify(connection)
+        record_entry(
+            connection, "enqueue", operator, target=run.kind, what="kind", reason=reason,
+            after={"run_id": str(admitted.run.id), "queue": run.queue}, count=int(admitted.created),
+        )  # fmt: skip
+    announce_runs(app, [admitted.run])
+    warn_if_unserved(app, [run.queue])
+    return Enqueued(admitted.run.id, admitted.created)

@@ -1,0 +1,1 @@
+"""Schedules as operators handle them: list, create, edit, pause, run, backfill."""

@@ -1,0 +1,73 @@
+"""The rows of a schedule: its definition and the runs that it makes, with checked arguments."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from jobs.app import App
+from jobs.definition import registry
+from jobs.definition.arguments import write_arguments
+from jobs.definition.options import MAX_QUEUE, check_name
+from jobs.scheduling.schedule import Schedule
+from jobs.scheduling.serialize import write_data
+
+
+def columns_of(job: Any, schedule: Schedule, name: str, *, max_bytes: int) -> dict[str, Any]:
+    """The columns of a schedule that makes runs of ``job``.
+
+    Raises:
+        ArgumentsRefused: arguments that cannot be stored.
+    """
+    options = job.options
+    return {
+        "name": name,
+        "kind": options.kind,
+        "queue": options.queue,
+        "priority": options.priority,
+        "arguments": write_arguments(job, kind=options.kind, max_bytes=max_bytes),
+        "arguments_version": options.version,
+        "max_attempts": options.retry.max_attempts,
+        # With its name, which spreads its jitter.
+        "definition": write_data(replace(schedule, name=name, job=None)),
+    }
+
+
+def new_columns(
+    app: App,
+    kind: str,
+    arguments: Mapping[str, Any],
+    schedule: Schedule,
+    name: str,
+    *,
+    queue: str | None = None,
+    priority: int | None = None,
+) -> dict[str, Any]:
+    """The columns of a schedule that an operator makes.
+
+    Raises:
+        NotFound: this process does not know the kind.
+        ArgumentsRefused: they do not fit its job.
+        DefinitionError: the queue's name cannot be.
+    """
+    job = registry.get(kind)(**arguments)
+    columns = columns_of(job, schedule, name, max_bytes=app.settings.max_argument_bytes)
+    return {**columns, **place_columns(queue, priority)}
+
+
+def argument_columns(app: App, kind: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """The columns that change with a schedule's arguments; errors as of ``new_columns``."""
+    cls = registry.get(kind)
+    text = write_arguments(cls(**arguments), kind=cls.options.kind, max_bytes=app.settings.max_argument_bytes)
+    return {"arguments": text, "arguments_version": cls.options.version}
+
+
+def place_columns(queue: str | None, priority: int | None) -> dict[str, Any]:
+    """The columns that say where its runs wait; those that are given."""
+    values: dict[str, Any] = {}
+    if queue is not None:
+        values["queue"] = check_name(queue, what="queue", longest=MAX_QUEUE)
+    if priority is not None:
+        values["priority"] = priority
+    return values

@@ -1,0 +1,270 @@
+"""Run: what a job sees of its own run while it performs."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Awaitable, Callable, Iterable, Iterator
+from contextlib import contextmanager
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from uuid import UUID
+
+from jobs.app import App
+from jobs.errors import Conflict
+from jobs.ledger.records import Claim
+from jobs.runtime.cursor import SAVE_EVERY, Cursor, checkpointed
+from jobs.runtime.progress import Progress
+from jobs.runtime.steps import IfUnknown, once, once_async, take_name
+from jobs.runtime.transaction import RunTransaction, Written, warn_if_late
+
+if TYPE_CHECKING:
+    from sqlalchemy.orm import Session
+
+T = TypeVar("T")
+
+
+class StopSign(Protocol):
+    """Says whether the job should come to an end."""
+
+    def is_set(self) -> bool: ...
+
+
+class TimeLimits(Protocol):
+    """The time limits of an attempt, which can stand still."""
+
+    def pause(self) -> None: ...
+    def resume(self) -> None: ...
+
+
+class Run:
+    """The run that a job performs, and what it may ask of the ledger.
+
+    Attributes:
+        id: the run's id; the same in every attempt.
+        attempt: this attempt's number, from 1.
+        key: what the run was enqueued with.
+        created_at: when it was enqueued; aware, UTC, by the ledger's clock.
+        scheduled_for: the moment of its slot, if a schedule made it.
+    """
+
+    __slots__ = (
+        "_claim",
+        "_deadline",
+        "_progress",
+        "_stop",
+        "app",
+        "chunk",
+        "had_transaction",
+        "left_monotonic",
+        "limits",
+        "step_names",
+        "written",
+    )
+
+    def __init__(self, app: App, claim: Claim, *, deadline: float | None = None, stop: StopSign | None = None) -> None:
+        self.app = app
+        self.written: Written | None = None
+        self.chunk: Written | None = None
+        self.had_transaction = False
+        self.left_monotonic: float | None = None
+        self.step_names: set[str] = set()
+        self.limits: TimeLimits | None = None
+        self._progress = Progress(self)
+        self._claim = claim
+        self._deadline = deadline
+        self._stop = stop
+
+    @property
+    def id(self) -> UUID:
+        return self._claim.run_id
+
+    @property
+    def kind(self) -> str:
+        return self._claim.kind
+
+    @property
+    def queue(self) -> str:
+        return self._claim.queue
+
+    @property
+    def attempt(self) -> int:
+        return self._claim.attempt
+
+    @property
+    def max_attempts(self) -> int:
+        return self._claim.max_attempts
+
+    @property
+    def created_at(self) -> datetime:
+        return self._claim.created_at
+
+    @property
+    def scheduled_for(self) -> datetime | None:
+        return self._claim.scheduled_for
+
+    @property
+    def correlation_id(self) -> str | None:
+        return self._claim.correlation_id
+
+    @property
+    def parent_id(self) -> UUID | None:
+        return self._claim.parent_id
+
+    @property
+    def root_id(self) -> UUID:
+        """The run that all this began with: itself, if nothing enqueued it."""
+        return self._claim.root_id or self._claim.run_id
+
+    @property
+    def should_stop(self) -> bool:
+        """Whether the worker is stopping or the run was cancelled: a loop may save what it has and raise ``Snooze``."""
+        return self._stop is not None and self._stop.is_set()
+
+    @property
+    def remaining(self) -> timedelta | None:
+        """What is left of the time limit; None without one."""
+        if self._deadline is None:
+            return None
+        return timedelta(seconds=max(0.0, self._deadline - self.app.clock.monotonic()))
+
+    @property
+    def key(self) -> str | None:
+        return self._claim.key
+
+    @property
+    def token(self) -> UUID:
+        """For the ledger: what proves that this attempt has the run."""
+        return self._claim.token
+
+    @property
+    def session(self) -> Session | None:
+        """The session of ``transaction()``, from its block until the attempt has ended."""
+        return self.written.session if self.written is not None else None
+
+    @property
+    def open_session(self) -> Session | None:
+        """The transaction that what this run enqueues now belongs to: ``transaction()`` or ``advance()``."""
+        return self.chunk.session if self.chunk is not None else self.session
+
+    def transaction(self) -> RunTransaction:
+        """A session whose writes commit together with this run's success, or not at all.
+
+            with self.run.transaction() as session:
+                session.add(Payment(...))
+
+        Leaving the block flushes; the commit comes when ``perform`` has returned. What this run enqueues from
+        the block on is enqueued by that commit. Make it the job's last act: on SQLite it holds the only write
+        lock. Once an attempt; ``async with`` in async jobs.
+
+        Raises:
+            Conflict: this attempt has had its transaction.
+        """
+        return RunTransaction(self)
+
+    def once(self, name: str, fn: Callable[[], Any], *, if_unknown: IfUnknown = "repeat") -> Any:
+        """Call ``fn`` in one attempt only; later attempts get what it gave back, as JSON gives it back.
+
+        An intent is committed before the call and its end after. When a process dies in between, nobody knows
+        whether the effect took place: a later attempt repeats it, or, with ``if_unknown="stop"``, the run is
+        dead as ``unknown_effect``. An error that ``fn`` raises leaves that open too; a steering signal
+        (``RetryAfter``, ``Snooze``, …) says that it did not take place. Give the other side
+        ``effect_key(name)``, and a repeated call does no harm.
+
+        Raises:
+            StepRepeated: the name was used in this attempt.
+            StepRefused: what it gave back is no JSON, or larger than ``max_result_bytes``.
+            LeaseLost: another attempt has the run.
+        """
+        return once(self, name, fn, if_unknown)
+
+    async def once_async(self, name: str, fn: Callable[[], Awaitable[Any]], *, if_unknown: IfUnknown = "repeat") -> Any:
+        """``once`` for async jobs: ``fn`` is awaited."""
+        return await once_async(self, name, fn, if_unknown)
+
+    def effect_key(self, name: str) -> str:
+        """A key for a step's effect, for the other side to know a repeated call by.
+
+        The same in every attempt and after a replay; another when the run's arguments were replaced.
+        """
+        digest = hashlib.blake2b(self._claim.arguments.encode(), digest_size=6).hexdigest()
+        return f"{self.id}:{digest}:{name}"
+
+    def cursor(self, name: str, start: Any = 0) -> Cursor:
+        """How far this run has come under ``name``: ``start``, or what an earlier attempt committed.
+
+        Raises:
+            StepRepeated: the name was used in this attempt.
+        """
+        take_name(self, name)
+        return Cursor(self, name, start)
+
+    def checkpointed(self, items: Iterable[T], *, name: str = "items", every: timedelta = SAVE_EVERY) -> Iterator[T]:
+        """The items of ``items`` that no earlier attempt has finished; they must come in the same order each time.
+
+        How far the loop has come is saved once in ``every``, at its end, and when the worker stops: the run then
+        goes back to its queue, uncharged. What was done since the last save may be done again: at least once.
+        For exactly once, use ``cursor``.
+        """
+        take_name(self, name)
+        return checkpointed(self, items, name, every)
+
+    def progress(self, done: float, total: float | None = None, message: str | None = None) -> None:
+        """Say how far the job has come, for whoever asks: ``jobs.find(id).progress``.
+
+        Written once a second at most, and when the attempt ends. It is no reason to fail: a ledger that does not
+        answer just now is left alone, and what is no finite number (NaN) is null.
+        """
+        self._progress.note(done, total, message)
+
+    def tell_progress(self) -> None:
+        """For the worker: write the progress that has not been written, if any."""
+        self._progress.write()
+
+    async def tell_progress_async(self) -> None:
+        """The same at the end of an attempt that is a coroutine."""
+        await self._progress.write_last()
+
+    @property
+    def may_wait(self) -> bool:
+        """For steps: whether there is time to wait for others' use of the ledger."""
+        return not self.should_stop and (self._deadline is None or self._deadline > self.app.clock.monotonic())
+
+    @contextmanager
+    def limits_off(self) -> Iterator[None]:
+        """For steps: what the block waits for is others' time, and none of the job's; its limits wait too."""
+        limits, began = self.limits, self.app.clock.monotonic()
+        if limits is None:
+            yield
+            return
+        deadline, self._deadline = self._deadline, None
+        limits.pause()
+        try:
+            yield
+        finally:
+            limits.resume()
+            if deadline is not None:
+                self._deadline = deadline + self.app.clock.monotonic() - began
+
+    def refuse_inside(self, what: str) -> None:
+        """For steps: they commit on their own, and would wait for a transaction that is open here."""
+        if self.open_session is not None:
+            raise Conflict(
+                f"{what} was called while the run's transaction is open.", hint="Do it before the block begins."
+            )
+
+    def set_deadline(self, deadline: float) -> None:
+        """For the worker: when the time limit is, on the monotonic clock."""
+        self._deadline = deadline
+
+    def commit(self) -> None:
+        """For the worker: commit what ``transaction()`` wrote."""
+        warn_if_late(self)
+        written, self.written = self.written, None
+        if written is not None:
+            written.commit()
+
+    def rollback(self) -> None:
+        """For the worker: undo what ``transaction()`` wrote, if anything."""
+        written, self.written = self.written, None
+        if written is not None:
+            written.rollback()

@@ -1,0 +1,166 @@
+"""Steps: a named effect of a job happens once; later attempts get its stored result."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
+
+from pydantic_core import to_json
+
+from jobs.database.semaphore import on_loop
+from jobs.definition.arguments import check_json
+from jobs.errors import (
+    ArgumentsRefused,
+    EnqueueRefused,
+    LedgerBusy,
+    Steering,
+    StepRefused,
+    StepRepeated,
+    UnknownEffect,
+)
+from jobs.ledger.effects import steps
+from jobs.runtime import own_threads
+from jobs.runtime.transaction import Performing
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
+T = TypeVar("T")
+MAX_NAME = 200
+
+IfUnknown = Literal["repeat", "stop"]
+
+
+def once(run: Performing, name: str, fn: Callable[[], Any], if_unknown: IfUnknown) -> Any:
+    """See ``Run.once``."""
+    step = _Step(run, name, if_unknown)
+    if step.begin():
+        return step.result
+    try:
+        value = fn()
+    except Steering:
+        step.withdraw()
+        raise
+    return step.end(value)
+
+
+async def once_async(run: Performing, name: str, fn: Callable[[], Awaitable[Any]], if_unknown: IfUnknown) -> Any:
+    """See ``Run.once_async``. No thread is held while ``fn`` is awaited, and no time limit counts what we take."""
+    step = _Step(run, name, if_unknown)
+    try:
+        with run.limits_off():
+            if await own_threads.step(step.begin):
+                return step.result
+    except asyncio.CancelledError:
+        if step.has_begun:
+            # The intent is recorded and nothing was called: a later attempt must not wonder.
+            await own_threads.step(step.withdraw)
+        raise
+    try:
+        value = await fn()
+    except Steering:
+        with run.limits_off():
+            await own_threads.step(step.withdraw)
+        raise
+    with run.limits_off():
+        return await own_threads.step(step.end, value)
+
+
+class _Step:
+    """One step in one attempt: an intent, then an end or nothing."""
+
+    def __init__(self, run: Performing, name: str, if_unknown: IfUnknown) -> None:
+        if if_unknown not in ("repeat", "stop"):
+            raise EnqueueRefused(f"if_unknown= is 'repeat' or 'stop', got {if_unknown!r}.")
+        take_name(run, name)
+        run.refuse_inside("once()")
+        self._run = run
+        self._name = name
+        self._if_unknown = if_unknown
+        self.result: Any = None
+        self.has_begun = False
+
+    def begin(self) -> bool:
+        """Record the intent; or True, if an earlier attempt has done the step: ``result`` is what it gave back."""
+        return self._write(self._begin)
+
+    def withdraw(self) -> None:
+        """It did not take place: the author's own word, or it was never called."""
+        run, name = self._run, self._name
+        self._write(lambda connection: steps.withdraw_effect(connection, run.id, run.token, name))
+
+    def end(self, value: Any) -> Any:
+        """Record what it gave back; as JSON gives it back."""
+        run, name = self._run, self._name
+        text = write_result(value, what=f"What step {name!r} gave back", max_bytes=run.app.settings.max_result_bytes)
+        self._write(lambda connection: steps.end_effect(connection, run.id, run.token, name, result=text))
+        return json.loads(text)
+
+    def _begin(self, connection: Connection) -> bool:
+        run, name, attempt = self._run, self._name, self._run.attempt
+        begun = steps.begin_effect(connection, run.id, run.token, name, attempt=attempt)
+        if begun.is_done:
+            self.result = begun.result
+            return True
+        self.has_begun = begun.is_new
+        if not begun.is_new:
+            if self._if_unknown == "stop":
+                raise UnknownEffect(
+                    f"Step {name!r} of run {run.id} began in an earlier attempt, and whether it took place is unknown.",
+                    # No replay helps: it keeps the step, or forgets what the finished ones gave back with it.
+                    hint="Find out whether it did, and enqueue a new run for what is left to do: a replay ends the "
+                    "same way, and replay --steps reset does every step of the run again, the finished ones too.",
+                )
+            steps.repeat_effect(connection, run.id, run.token, name, attempt=attempt)
+        return False
+
+    def _write(self, do: Callable[[Connection], T]) -> T:
+        """Do it in a transaction of its own. A ledger that is busy is waited for: others' turns are not the job's."""
+        while True:
+            try:
+                with self._run.app.database.write(urgent=True) as connection:
+                    return do(connection)
+            except LedgerBusy:
+                if on_loop() or not self._run.may_wait:
+                    raise
+
+
+def take_name(run: Performing, name: str) -> None:
+    """Use a step's name in this attempt.
+
+    Raises:
+        StepRepeated: it has been used.
+    """
+    if not isinstance(name, str) or not name or len(name) > MAX_NAME or not name.isprintable():
+        raise StepRefused(f"{name!r} cannot name a step.", hint=f"Use printable text of 1 to {MAX_NAME} characters.")
+    if name in run.step_names:
+        raise StepRepeated(
+            f"Two steps of run {run.id} are called {name!r}.", hint="In a loop, put what differs into the name."
+        )
+    run.step_names.add(name)
+
+
+def write_result(value: Any, *, what: str, max_bytes: int) -> str:
+    """``value`` as JSON text that the ledger can hold.
+
+    Raises:
+        StepRefused: it is no JSON, or too large.
+    """
+    try:
+        text = to_json(value, inf_nan_mode="constants").decode()
+        json.loads(text, parse_constant=_refuse_constant)
+        check_json(text, what=what, max_bytes=max_bytes)
+    except ArgumentsRefused as error:
+        raise StepRefused(error.message, hint="Store it, and keep where it is.") from None
+    except (ValueError, RecursionError) as error:
+        raise StepRefused(
+            f"{what} cannot be kept as JSON: {type(error).__name__}: {str(error)[:200]}.",
+            hint="Give back text, numbers, lists and the like.",
+        ) from None
+    return text
+
+
+def _refuse_constant(name: str) -> None:
+    raise ValueError(f"{name} is no JSON")

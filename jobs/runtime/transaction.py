@@ -1,0 +1,212 @@
+"""What a job writes to the ledger's database: together with its success, or together with a cursor."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from types import TracebackType
+from typing import TYPE_CHECKING, Protocol
+from uuid import UUID
+
+from jobs.database.ledger_connection import placed
+from jobs.database.semaphore import Permit, on_loop
+from jobs.database.session import own, tell_committed
+from jobs.errors import Conflict, LedgerBusy
+from jobs.runtime import own_threads
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
+    from sqlalchemy.orm import Session
+
+    from jobs.app import App
+
+log = logging.getLogger("jobs.run")
+
+WAIT_SECONDS = 1.0
+"""How long a job's thread waits for a place before it looks whether it should go on. Source: decision."""
+LATE_SECONDS = 1.0
+"""Work after the block that is warned of: it holds the transaction open. Source: design."""
+
+
+class Undo(Exception):
+    """Makes an open transaction roll back."""
+
+
+class Written:
+    """A session in a writing transaction that ends apart from the block that used it.
+
+    Args:
+        permit: its place among the transactions of this process.
+    """
+
+    def __init__(self, run: Performing, permit: Permit | None) -> None:
+        self._stack = ExitStack()
+        self._schema = run.app.database.schema
+        if permit is not None:
+            self._stack.callback(permit.release)
+        try:
+            self.session: Session = self._stack.enter_context(run.app.database.session(owner=run.token))
+        except BaseException:
+            self._stack.close()
+            raise
+        own(self.session)
+
+    @contextmanager
+    def ours(self) -> Iterator[Connection]:
+        """The connection of this transaction, for our own statements."""
+        with placed(self.session.connection(), self._schema) as connection:
+            yield connection
+
+    def commit(self) -> None:
+        """Commit, then tell of what was enqueued in it."""
+        self._stack.close()
+        tell_committed(self.session)
+
+    def rollback(self) -> None:
+        """Undo it. Raises nothing: what cannot be told to roll back has lost its connection, and is rolled back."""
+        try:
+            self._stack.__exit__(Undo, Undo(), None)
+        except Undo:
+            pass
+        except Exception:
+            log.debug("A transaction ended with its connection.", exc_info=True)
+
+
+def open_transaction(run: Performing) -> Written:
+    """Open one for this run, when its turn has come.
+
+    Raises:
+        LedgerBusy: its turn has not come by the end of its time limit; or on the thread of an event loop, which must
+            not wait.
+    """
+    places = run.app.database.places.transactions
+    while True:
+        # On a loop's thread it takes what is spare: those who have the places may need the loop to give them back.
+        permit = places.try_take() if on_loop() else places.take(WAIT_SECONDS)
+        if permit is None and not on_loop():
+            if run.may_wait:
+                continue
+            raise LedgerBusy("Other jobs' transactions had all connections.", hint="Raise JOBS_POOL_SIZE.")
+        try:
+            return Written(run, permit)
+        except LedgerBusy:
+            if on_loop() or not run.may_wait:
+                raise
+
+
+async def open_transaction_async(run: Performing) -> Written:
+    """The same for a coroutine: it waits without a thread, and its time limit waits with it."""
+    with run.limits_off():
+        while True:
+            permit = await run.app.database.places.transactions.take_async()
+            try:
+                return await _opened(run, permit)
+            except LedgerBusy:
+                if not run.may_wait:
+                    raise
+
+
+async def _opened(run: Performing, permit: Permit) -> Written:
+    opened: list[Written] = []
+    try:
+        await own_threads.step(lambda: opened.append(Written(run, permit)))
+    except BaseException:
+        permit.release()
+        if opened:
+            # It was cancelled while the transaction was being opened: nobody else knows of it.
+            await own_threads.hold(opened[0].rollback)
+        raise
+    return opened[0]
+
+
+class Performing(Protocol):
+    """What the parts of a run (its transaction, steps and cursors) need of the whole; ``runtime.run.Run`` is one."""
+
+    app: App
+    written: Written | None
+    chunk: Written | None
+    had_transaction: bool
+    left_monotonic: float | None
+    step_names: set[str]
+
+    @property
+    def id(self) -> UUID: ...
+    @property
+    def kind(self) -> str: ...
+    @property
+    def token(self) -> UUID: ...
+    @property
+    def attempt(self) -> int: ...
+    @property
+    def session(self) -> Session | None: ...
+    @property
+    def open_session(self) -> Session | None: ...
+    @property
+    def should_stop(self) -> bool: ...
+    @property
+    def may_wait(self) -> bool: ...
+    def limits_off(self) -> AbstractContextManager[None]: ...
+    def refuse_inside(self, what: str) -> None: ...
+    def rollback(self) -> None: ...
+
+
+class RunTransaction:
+    """The block of ``run.transaction()``: ``with`` in jobs, ``async with`` in async ones.
+
+    In an async job the session is the same plain one; opening, flushing and committing it do not hold up the loop,
+    and a statement that is long, or may wait for a row that another job has locked, belongs in ``asyncio.to_thread``.
+    """
+
+    def __init__(self, run: Performing) -> None:
+        self._run = run
+
+    def __enter__(self) -> Session:
+        self._begin()
+        return self._opened(open_transaction(self._run))
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        written = self._run.written
+        if written is None:
+            return
+        if kind is not None:
+            self._run.rollback()
+            return
+        try:
+            written.session.flush()
+        except BaseException:
+            self._run.rollback()
+            raise
+        self._run.left_monotonic = self._run.app.clock.monotonic()
+
+    async def __aenter__(self) -> Session:
+        self._begin()
+        return self._opened(await open_transaction_async(self._run))
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await own_threads.hold(self.__exit__, kind, error, trace)
+
+    def _begin(self) -> None:
+        run = self._run
+        if run.written is not None or run.had_transaction:
+            raise Conflict("This attempt has had its transaction.", hint="Do all that belongs together in one block.")
+        run.refuse_inside("transaction()")
+        run.had_transaction = True
+
+    def _opened(self, written: Written) -> Session:
+        self._run.written = written
+        return written.session
+
+
+def warn_if_late(run: Performing) -> None:
+    """Say that a job went on working after its transaction, which stayed open for it."""
+    late = run.app.clock.monotonic() - run.left_monotonic if run.left_monotonic is not None else 0.0
+    if late > LATE_SECONDS:
+        log.warning(
+            "A job worked on after its transaction, which stayed open meanwhile. Make the block its last act.",
+            extra={"kind": run.kind, "run_id": str(run.id), "duration_ms": round(late * 1000)},
+        )

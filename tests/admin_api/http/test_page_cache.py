@@ -1,0 +1,66 @@
+"""What is kept of pages: for a moment, until something changes, and nothing that failed or is too long."""
+
+from __future__ import annotations
+
+import pytest
+from fastapi.responses import HTMLResponse
+
+from admin_api.http.page_cache import MOST_BYTES, SHARE, PageCache
+from jobs.operations.insight.cached_reports import FRESH
+from tests.hands import Hands
+
+
+@pytest.fixture
+def clock() -> Hands:
+    return Hands()
+
+
+@pytest.fixture
+def pages(clock: Hands) -> PageCache:
+    return PageCache(clock)
+
+
+def test_a_page_is_found_as_it_was_until_it_is_no_longer_fresh(pages: PageCache, clock: Hands) -> None:
+    pages.put("here", HTMLResponse("<p>made</p>", headers={"Vary": "Cookie"}), pages.begin())
+
+    found = pages.find("here")
+    assert found is not None
+    assert (found.body, dict(found.headers)) == (
+        b"<p>made</p>",
+        {b"vary": b"Cookie", b"content-type": b"text/html; charset=utf-8", b"content-length": b"11"},
+    )
+    assert pages.find("there") is None
+    clock.at += FRESH.total_seconds()
+    assert pages.find("here") is None
+
+
+def test_what_is_dear_is_kept_for_longer_and_no_longer_than_an_open_page_waits(pages: PageCache, clock: Hands) -> None:
+    for key, took in (("soon", 0.001), ("dear", 3 / SHARE), ("dearest", 1.0)):
+        clock.at = 0.0
+        begun = pages.begin()
+        clock.at = took
+        pages.put(key, HTMLResponse("made"), begun)
+
+    # Each age is counted from when it was begun.
+    for at, left in ((1.9, 3), (2.1, 2), (2.9, 2), (3.1, 1), (4.9, 1), (5.0, 0)):
+        clock.at = at
+        assert sum(pages.find(key) is not None for key in ("soon", "dear", "dearest")) == left, at
+
+
+def test_a_change_drops_all_and_what_was_begun_before_it(pages: PageCache) -> None:
+    pages.put("here", HTMLResponse("old"), pages.begin())
+    begun = pages.begin()
+    pages.drop()
+    pages.put("there", HTMLResponse("read before the change"), begun)
+
+    assert pages.find("here") is None
+    assert pages.find("there") is None
+
+
+@pytest.mark.parametrize(
+    "page", [HTMLResponse("no", 422), HTMLResponse("gone", 303), HTMLResponse("x" * (MOST_BYTES + 1))]
+)
+def test_what_failed_leads_elsewhere_or_is_long_is_not_kept(pages: PageCache, page: HTMLResponse) -> None:
+    pages.put("here", page, pages.begin())
+
+    assert pages.find("here") is None

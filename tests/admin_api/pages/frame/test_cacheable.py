@@ -1,0 +1,123 @@
+"""Pages that are kept for a moment: shared by those who may see the same, and by nobody else."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from starlette.testclient import TestClient
+
+from jobs.app import App
+from jobs.ledger.queries import pagination
+from jobs.operations.access import sign_in as signing
+from jobs.operations.access.users import create_user
+from jobs.operations.audit.operator import Operator
+from tests.admin_api.conftest import PASSWORD
+from tests.admin_api.pages.conftest import Browse
+from tests.admin_cli import world
+
+PART = {"HX-Request": "true"}
+PAGES = ("/", "/runs", "/runs?state=dead", f"/runs/{world.DEAD}", "/dead", "/errors?since=7d", "/queues", "/workers",
+         "/schedules", "/kinds", "/audit", "/health")  # fmt: skip
+As = Callable[[str], None]
+
+
+@pytest.fixture
+def client(app: App, browse: Browse, shell: Operator) -> TestClient:
+    """A browser over a ledger with something of everything."""
+    world.build(app)
+    create_user(app, shell, "grace", password=PASSWORD, role="admin")
+    return browse()
+
+
+@pytest.fixture
+def become(app: App, client: TestClient) -> As:
+    """Let somebody else look, at the same server."""
+
+    def as_user(name: str) -> None:
+        opened = signing.sign_in(app, name, PASSWORD, kind="page")
+        client.cookies.set("jobledger-session", opened.secret)
+
+    return as_user
+
+
+@pytest.fixture
+def lists(monkeypatch: pytest.MonkeyPatch) -> list[object]:
+    """Grows with each list of runs that the ledger is asked for."""
+    from jobs.operations.runs import inspect
+
+    asked: list[object] = []
+
+    def newest(*given: object, **more: object) -> object:
+        asked.append(more)
+        return pagination.newest(*given, **more)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(inspect, "newest", newest)
+    return asked
+
+
+def test_what_is_refreshed_is_made_once_for_all_who_may_see_it(
+    client: TestClient, become: As, lists: list[object]
+) -> None:
+    first = client.get("/runs", headers=PART)
+    become("grace")
+    second = client.get("/runs", headers=PART)
+
+    assert len(lists) == 1
+    assert (second.status_code, second.text) == (200, first.text)
+    assert second.headers["vary"] == first.headers["vary"]
+    client.get("/runs?state=dead", headers=PART)
+    assert len(lists) == 2, "another address is another page"
+
+
+def test_who_may_see_less_is_never_shown_what_another_saw(client: TestClient, become: As) -> None:
+    assert "declined" in client.get(f"/runs/{world.DEAD}", headers=PART).text
+    become("the-viewer")
+
+    seen = client.get(f"/runs/{world.DEAD}", headers=PART)
+
+    assert seen.status_code == 200
+    assert "declined" not in seen.text
+    assert client.get("/audit", headers=PART).status_code == 403
+
+
+def test_a_whole_page_is_its_readers_own(client: TestClient, become: As) -> None:
+    assert "the-admin" in client.get("/runs").text
+    become("grace")
+    text = client.get("/runs").text
+    assert "grace" in text
+    assert "the-admin" not in text
+
+    client.post("/theme", data={"theme": "dark", "back": "/runs"})
+
+    assert 'data-theme="dark"' in client.get("/runs").text
+
+
+@pytest.mark.parametrize("path", PAGES)
+def test_the_part_that_all_share_does_not_name_its_reader(app: App, client: TestClient, path: str) -> None:
+    link = signing.make_link(app, Operator("only-me@desk"))
+    client.cookies.set("jobledger-session", signing.sign_in_by_link(app, link).secret)
+    # That they signed in is on record, and shown to whoever reads the audit.
+    with app.database.write() as connection:
+        connection.exec_driver_sql("delete from operator_actions where actor = 'only-me@desk'")
+
+    answer = client.get(path, headers=PART)
+
+    assert answer.status_code == 200
+    assert "only-me" not in answer.text
+    assert "only-me" in client.get(path).text
+
+
+def test_who_is_signed_out_sees_nothing_that_is_kept(client: TestClient) -> None:
+    assert client.get("/runs", headers=PART).status_code == 200
+    client.cookies.set("jobledger-session", "no longer")
+
+    assert "data-key" not in client.get("/runs", headers=PART).text
+
+
+def test_what_is_changed_here_is_seen_at_once(client: TestClient) -> None:
+    assert "Resume mail" not in client.get("/queues").text
+
+    client.post("/pauses", data={"what": "queue", "name": "mail", "verb": "pause", "reason": "a test"})
+
+    assert "Resume mail" in client.get("/queues").text

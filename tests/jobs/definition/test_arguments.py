@@ -1,0 +1,295 @@
+"""Arguments: JSON that comes back equal, or a refusal that names the field."""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime, time, timedelta
+from decimal import Decimal
+from enum import Enum
+from typing import Any
+from uuid import UUID
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from pydantic import AliasChoices, BaseModel, ConfigDict, Field, PrivateAttr, SecretStr
+
+import jobs
+from jobs.definition.arguments import MAX_DEPTH, check_json, read_arguments, write_arguments
+from jobs.errors import ArgumentsRefused
+from tests.book import Book, new_run
+
+
+class Free(jobs.Job, kind="arguments.Free"):
+    """Takes anything."""
+
+    value: Any
+
+    def perform(self) -> None: ...
+
+
+class Colour(Enum):
+    RED = "red"
+
+
+class Inner(BaseModel):
+    n: int
+
+
+class Outer(Inner):
+    extra: str = "lost"
+
+
+@dataclass
+class Point:
+    x: int
+
+
+class Typed(jobs.Job, kind="arguments.Typed"):
+    amount: Decimal = Decimal("12.50")
+    at: datetime = datetime(2026, 1, 2, 3, 4, 5, 678901, tzinfo=UTC)
+    day: date = date(2026, 1, 2)
+    span: timedelta = timedelta(days=3, microseconds=1)
+    uid: UUID = UUID(int=5)
+    colour: Colour = Colour.RED
+    inner: Inner = Inner(n=1)
+    point: Point = Point(2)
+    several: frozenset[int] = frozenset({3, 1})
+    pair: tuple[int, str] = (1, "a")
+    raw: bytes = b"abc"
+    maybe: int | None = None
+
+    def perform(self) -> None: ...
+
+
+class Nested(jobs.Job, kind="arguments.Nested"):
+    inner: Inner
+
+    def perform(self) -> None: ...
+
+
+class Aliased(jobs.Job, kind="arguments.Aliased"):
+    order_id: int = Field(alias="orderId")
+    customer: int = Field(validation_alias=AliasChoices("customer", "client"))
+    note: str = Field("", serialization_alias="remark")
+
+    def perform(self) -> None: ...
+
+
+class Private(jobs.Job, kind="arguments.Private"):
+    n: int
+    _lock: object = PrivateAttr(default_factory=object)
+
+    def perform(self) -> None: ...
+
+
+@dataclass
+class Moment:
+    at: datetime
+
+
+class Open(jobs.Job, kind="arguments.Open"):
+    model_config = ConfigDict(extra="allow", arbitrary_types_allowed=True)
+    moment: Moment | None = None
+    by_moment: dict[datetime, int] = Field({})
+
+    def perform(self) -> None: ...
+
+
+class Secret(jobs.Job, kind="arguments.Secret"):
+    password: SecretStr
+
+    def perform(self) -> None: ...
+
+
+def write(job: jobs.Job, *, max_bytes: int = 262_144) -> str:
+    return write_arguments(job, kind=job.options.kind, max_bytes=max_bytes)
+
+
+def test_typed_arguments_come_back_equal():
+    job = Typed()
+
+    assert read_arguments(Typed, write(job), kind="Typed") == job
+
+
+def test_fields_with_aliases_are_stored_by_name_and_read_by_either():
+    job = Aliased(orderId=1, client=2, note="x")
+
+    assert json.loads(write(job)) == {"order_id": 1, "customer": 2, "note": "x"}
+    assert read_arguments(Aliased, write(job), kind="Aliased") == Aliased(order_id=1, customer=2, note="x") == job
+    assert read_arguments(Aliased, '{"orderId": 1, "client": 2, "note": "x"}', kind="Aliased") == job
+
+
+def test_private_attributes_are_the_objects_own_and_not_stored():
+    assert write(Private(n=1)) == '{"n":1}'
+
+
+@pytest.mark.parametrize(
+    ("arguments", "field"),
+    [
+        ({"moment": Moment(datetime(2026, 1, 1))}, "moment.at"),
+        ({"by_moment": {datetime(2026, 1, 1): 1}}, "by_moment"),
+        ({"more": datetime(2026, 1, 1)}, "more"),
+    ],
+)
+def test_a_naive_datetime_is_found_wherever_it_hides(arguments, field):
+    with pytest.raises(ArgumentsRefused, match="without a time zone") as caught:
+        write(Open(**arguments))
+
+    assert caught.value.field == field
+
+
+def deep(levels: int) -> Any:
+    value: Any = 1
+    for _ in range(levels):
+        value = [value]
+    return value
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        math.nan,
+        math.inf,
+        [1, {"a": -math.inf}],
+        "a\0b",
+        {"a\0b": 1},
+        "\ud800",
+        ["x\udfff"],
+        datetime(2026, 1, 1),
+        [datetime(2026, 1, 1)],
+        {"at": datetime(2026, 1, 1)},
+        2**63,
+        -(2**64),
+        [10**30],
+        {1: 2},
+        {1, 2},
+        (1, 2),
+        b"\xff\xfe",
+        object(),
+        lambda: None,
+        Inner(n=1),
+        deep(MAX_DEPTH + 1),
+        deep(500),
+        datetime(2026, 1, 1, tzinfo=UTC),
+        Decimal("1.5"),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_what_json_does_not_bring_back_is_refused_with_what_to_do(value):
+    with pytest.raises(ArgumentsRefused) as caught:
+        write(Free(value=value))
+
+    assert str(caught.value).count("\n") == 0
+    assert "arguments.Free" in str(caught.value)
+    assert len(str(caught.value)) < 500
+
+
+@pytest.mark.parametrize(
+    "value", [2**63 - 1, -(2**63) + 1, "\\u0000", "\U0001f600", deep(MAX_DEPTH - 1), 1e308, -0.0, "9" * 30]
+)
+def test_what_is_just_allowed_is_kept(value):
+    assert read_arguments(Free, write(Free(value=value)), kind="Free").value == value
+
+
+def test_a_secret_that_would_be_stars_is_refused_and_not_shown():
+    with pytest.raises(ArgumentsRefused) as caught:
+        write(Secret(password=SecretStr("hunter2")))
+
+    assert caught.value.field == "password"
+    assert "hunter2" not in str(caught.value)
+
+
+def test_a_subclass_that_would_lose_its_fields_is_refused():
+    with pytest.raises(ArgumentsRefused) as caught:
+        write(Nested(inner=Outer(n=1, extra="x")))
+
+    assert caught.value.field == "inner"
+
+
+def test_arguments_are_limited_in_bytes_not_characters():
+    assert write(Free(value="é" * 44), max_bytes=100)
+    with pytest.raises(ArgumentsRefused, match="bytes"):
+        write(Free(value="é" * 46), max_bytes=100)
+
+
+@pytest.mark.parametrize("text", ['{"n": 1}', '{"m": 1}', "[]", "nonsense", '{"order": "x"}', ""])
+def test_stored_arguments_that_do_not_fit_any_more_are_refused(text):
+    class Now(jobs.Job, kind="arguments.Now"):
+        order: int
+
+        def perform(self) -> None: ...
+
+    with pytest.raises(ArgumentsRefused, match="do not fit"):
+        read_arguments(Now, text, kind="arguments.Now")
+
+
+JSON = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**70), 2**70)
+    | st.floats()
+    | st.text(st.characters(), max_size=20)
+    | st.sampled_from(["\0", "\ud800", "\\u0000", '"', "\\", "\u2028", "1" * 25]),
+    lambda inner: (
+        st.lists(inner, max_size=4) | st.dictionaries(st.text(st.characters(), max_size=6), inner, max_size=4)
+    ),
+    max_leaves=12,
+)
+
+
+def exactly(one: Any, other: Any) -> bool:
+    """Equal to the type and the sign of zero."""
+    if type(one) is not type(other):
+        return False
+    if isinstance(one, dict):
+        return list(one) == list(other) and all(exactly(one[key], other[key]) for key in one)
+    if isinstance(one, list):
+        return len(one) == len(other) and all(map(exactly, one, other))
+    return repr(one) == repr(other)
+
+
+def test_any_json_is_refused_clearly_or_comes_back_exactly(app):
+    book = Book(app.database)
+
+    @settings(
+        max_examples=300 if app.database.dialect == "sqlite" else 100,
+        deadline=None,
+        suppress_health_check=list(HealthCheck),
+    )
+    @given(JSON)
+    def holds(value: Any) -> None:
+        try:
+            text = write(Free(value=value))
+        except ArgumentsRefused:
+            return
+        assert exactly(read_arguments(Free, text, kind="Free").value, value)
+        run = replace(new_run(), arguments=text)
+        book.insert([run])
+        assert exactly(book.run(run.id).arguments, {"value": value})
+
+    holds()
+
+
+@settings(max_examples=300, deadline=None)
+@given(JSON)
+def test_json_from_outside_is_checked_alike(value):
+    """The command line hands JSON text over: what passes there is what a job may hold."""
+    text = json.dumps(value)
+    try:
+        check_json(text, what="Arguments", max_bytes=10_000)
+    except ArgumentsRefused:
+        return
+    json.dumps(json.loads(text), ensure_ascii=False).encode()
+    assert "\0" not in json.dumps(json.loads(text), ensure_ascii=False)
+
+
+def test_a_time_of_day_needs_no_zone():
+    class Daily(jobs.Job, kind="arguments.Daily"):
+        at: time
+
+        def perform(self) -> None: ...
+
+    assert read_arguments(Daily, write(Daily(at=time(3, 4))), kind="Daily") == Daily(at=time(3, 4))

@@ -1,0 +1,113 @@
+"""Plain successes are recorded by one statement; whatever is not plain is left for the careful way (R.5)."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from jobs.database.models import JobAttempt, JobRun
+from jobs.ledger.runs.settle_plain import is_plain, settle_plain
+from jobs.states import Outcome, RunState
+from tests.book import Book, attempt_result
+
+
+@pytest.fixture(autouse=True)
+def only_on_postgresql(book: Book) -> None:
+    if not book.is_postgresql:
+        pytest.skip("SQLite does not write within a query")
+
+
+def record(book: Book, *endings):
+    with book.database.direct() as connection:
+        return settle_plain(connection, endings, worker="w1", monotonic=0.0, now=book.now)
+
+
+def test_plain_successes_end_with_their_results_and_attempts(book):
+    claims = [book.start() for _ in range(3)]
+    book.step(5)
+
+    done = record(book, *(attempt_result(held, Outcome.SUCCEEDED, result=n) for n, held in enumerate(claims)))
+
+    assert {one.claim.run_id for one, _ in done} == {held.run_id for held in claims}
+    for n, held in enumerate(claims):
+        run = book.run(held.run_id)
+        assert (run.state, run.result, run.finished_at) == (RunState.SUCCEEDED, n, book.now)
+        (attempt,) = book.attempts(held.run_id)
+        assert (attempt.outcome, attempt.attempt, attempt.worker) == (Outcome.SUCCEEDED, 1, "w1")
+
+
+def test_it_tells_what_the_careful_way_tells(book):
+    plain, careful = book.start(), book.start()
+    book.step(5)
+
+    ((_, told),) = record(book, attempt_result(plain, Outcome.SUCCEEDED, result=1))
+    ((_, expected),), _ = book.settle_with_care(attempt_result(careful, Outcome.SUCCEEDED, result=1))
+
+    assert told._replace(run_id=careful.run_id) == expected
+    stored = [book.attempts(held.run_id)[0] for held in (plain, careful)]
+    assert (stored[0].started_at, stored[0].finished_at) == (stored[1].started_at, stored[1].finished_at)
+    assert book.run(plain.run_id).started_at == book.run(careful.run_id).started_at
+
+
+def test_a_lost_lease_a_cancelled_run_and_one_with_followups_are_left(book):
+    mine, lost, cancelled, followed = (book.start() for _ in range(4))
+    book.step(31)
+    book.renew(mine, cancelled, followed)
+    book.rescue()
+    book.cancel(cancelled.run_id)
+    book.change(followed.run_id, has_followups=True)
+
+    done = record(book, *(attempt_result(held, Outcome.SUCCEEDED) for held in (mine, lost, cancelled, followed)))
+
+    assert [one.claim.run_id for one, _ in done] == [mine.run_id]
+    assert book.run(lost.run_id).state is RunState.QUEUED
+    assert book.run(cancelled.run_id).state is RunState.RUNNING
+    assert book.run(followed.run_id).state is RunState.RUNNING
+    assert book.attempts(cancelled.run_id) == []
+
+
+def test_none_of_a_batch_may_be_ours(book):
+    held = book.start()
+    book.step(31)
+    book.rescue()
+
+    assert record(book, attempt_result(held, Outcome.SUCCEEDED)) == []
+    assert book.run(held.run_id).state is RunState.QUEUED
+
+
+@pytest.mark.parametrize(
+    "change", [{"outcome": Outcome.FAILED}, {"arguments": "{}"}, {"then": (1,)}, {"completes": (1,)}]
+)
+def test_an_ending_with_consequences_is_not_plain(book, change):
+    held = book.start()
+
+    plain = attempt_result(held, Outcome.SUCCEEDED, ago=1, elapsed=2)
+
+    assert is_plain(plain)
+    assert not is_plain(replace(plain, **change))
+
+
+def test_before_the_table_is_analysed_it_joins_by_no_nested_loop(book):
+    claims = [book.start() for _ in range(200)]
+    plans: list[str] = []
+    with book.database.direct() as connection:
+        run = connection.run
+
+        def explained(text, values):
+            plans.extend(row[0] for row in run(f"explain {text}", values))
+            return run(text, values)
+
+        connection.run = explained
+        settle_plain(
+            connection,
+            [attempt_result(held, Outcome.SUCCEEDED) for held in claims],
+            worker="w1",
+            monotonic=0.0,
+            now=book.now,
+        )
+
+    plan = "\n".join(plans)
+    assert "Hash Join" in plan, plan
+    assert f"Scan on {JobAttempt.__tablename__}" not in plan
+    assert f"Seq Scan on {JobRun.__tablename__}" not in plan

@@ -1,0 +1,108 @@
+"""What is wrong now: each trouble is told, with the command that mends it, and nothing is told where nothing is."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import pytest
+
+from jobs.app import App
+from jobs.ledger import workers
+from jobs.operations.audit.operator import Operator, Permission
+from jobs.operations.control.pause import pause
+from jobs.operations.insight.alerts import Alert, alerts
+from jobs.operations.insight.health import look
+from jobs.states import Cause, Outcome
+from tests.book import BOOM, Book
+
+ADA = Operator("ada@desk")
+
+
+@pytest.fixture
+def book(app: App) -> Book:
+    return Book(app.database, now=datetime.now(UTC))
+
+
+def told(app: App, operator: Operator = ADA) -> dict[str, Alert]:
+    return {one.code: one for one in alerts(app, operator)}
+
+
+def serve(app: App, *queues: str) -> None:
+    with app.database.write() as connection:
+        workers.register(
+            connection, "desk/1/0", host="desk", pid=1, version="0", queues=queues, kinds=["Mail"], threads=4
+        )
+
+
+def test_an_empty_ledger_is_in_no_trouble(app: App) -> None:
+    assert alerts(app, ADA) == []
+
+
+def test_ready_runs_and_no_worker(app: App, book: Book) -> None:
+    book.enqueue()
+
+    (one,) = alerts(app, ADA)
+
+    assert (one.code, one.is_bad, one.sentence) == ("no_worker", True, "No worker is live; 1 run is ready.")
+    assert one.command.startswith("worker ")
+
+
+def test_a_queue_that_nobody_serves(app: App, book: Book) -> None:
+    serve(app, "default")
+    book.enqueue(queue="mail and more")
+
+    one = told(app)["unserved"]
+
+    assert (one.is_bad, one.subject, one.command) == (True, "mail and more", "worker --queue 'mail and more'")
+
+
+def test_a_queue_whose_oldest_run_waits_beyond_its_target(app: App, book: Book) -> None:
+    serve(app, "default")
+    book.step(-3600)
+    book.enqueue()
+
+    one = told(app)["late"]
+
+    assert one.sentence == "The oldest ready run of default has waited 1h; 5m is the target."
+    assert one.command == "list --queue default --state ready"
+
+
+def test_dead_letters_by_group_without_words_for_who_may_not_read_them(app: App, book: Book) -> None:
+    for _ in range(2):
+        held = book.start()
+        book.end(held, Outcome.FAILED, failure=BOOM, cause=Cause.EXHAUSTED)
+
+    assert told(app)["dead"].sentence == "2 of Mail are dead: ValueError: boom"
+    assert told(app)["dead"].command == "dlq replay --fingerprint 0123456789ab"
+    viewer = Operator("viewer", frozenset({Permission.RUNS_READ}))
+    assert told(app, viewer)["dead"].sentence == "2 of Mail are dead: ValueError"
+
+
+def test_a_pause_tells_who_and_why(app: App, book: Book) -> None:
+    serve(app, "default")
+    book.enqueue()
+    pause(app, ADA, "queue", "default", reason="provider is down")
+
+    one = told(app)["paused"]
+
+    assert one.sentence.startswith("The queue default has been paused by ada@desk for ")
+    assert one.sentence.endswith(": provider is down")
+    assert one.command == "queues resume default"
+    assert "unserved" not in told(app)
+
+
+def test_a_run_whose_worker_is_gone(app: App, book: Book) -> None:
+    serve(app, "default")
+    book.step(-60)
+    book.start()
+
+    assert told(app)["lost"].sentence == "1 running run is lost: its worker is gone. A live one rescues it."
+
+
+def test_health_tells_each_part(app: App) -> None:
+    before = {one.name: one.is_well for one in look(app, ADA)}
+    serve(app, "default")
+    after = {one.name: one.is_well for one in look(app, ADA)}
+
+    assert before == {"Ledger": True, "Ready index": None, "Workers": False, "Scheduler": None}
+    assert after["Workers"] is True

@@ -1,0 +1,101 @@
+"""`check` tries what it vouches for, as workers use it, and leaves nothing. K.19, K.21"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from pathlib import Path
+
+import psycopg
+import pytest
+import redis
+
+from jobs.clock import SystemClock
+from jobs.database.postgres import driver
+from jobs.errors import ServiceDown
+from jobs.operations.insight.probe import probe
+
+
+class LateClock(SystemClock):
+    def now(self):
+        return super().now() + timedelta(seconds=90)
+
+
+def names(app) -> dict[str, str]:
+    return dict(probe(app))
+
+
+def test_all_is_well_and_nothing_is_left(app):
+    found = names(app)
+
+    assert found["database"].startswith("well")
+    assert found["clock"] == "well"
+    assert ("notify" in found) == (app.database.dialect == "postgresql")
+    with app.database.read() as connection:
+        assert connection.exec_driver_sql("select count(*) from job_runs").scalar() == 0
+
+
+def test_a_clock_that_differs_is_said_and_is_no_fault(make_app, pg_database):
+    assert names(make_app(pg_database, clock=LateClock()))["clock"].startswith("this machine's is 90 s ahead of")
+
+
+def test_a_ledger_that_takes_no_writes_is_not_well(make_app, pg_database):
+    name = pg_database.rpartition("/")[2]
+    with psycopg.connect(pg_database, autocommit=True) as connection:
+        connection.execute(f"alter database {name} set default_transaction_read_only = on")
+
+    with pytest.raises(ServiceDown, match="read only"):
+        names(make_app(pg_database))
+
+
+def test_a_notification_that_nobody_hears_is_not_well(make_app, pg_database, monkeypatch):
+    monkeypatch.setattr("jobs.operations.insight.probe.NOTIFY_SECONDS", 0.2)
+    monkeypatch.setattr(driver, "CHANNEL", "another")
+
+    with pytest.raises(ServiceDown, match="NOTIFY") as caught:
+        names(make_app(pg_database))
+
+    assert "JOBS_PGBOUNCER" in str(caught.value.hint)
+
+
+def test_the_index_is_tried_and_left_as_it_was(make_app, pg_database, redis_url):
+    app = make_app(pg_database, redis_url=redis_url)
+    app.ready.mark_intact()
+    with redis.Redis.from_url(redis_url) as client:
+        before = client.keys("*")
+
+        assert names(app)["index"] == "well"
+
+        assert client.keys("*") == before
+
+
+def documented() -> list[str]:
+    """The commands that docs/postgresql.md says a Redis user needs."""
+    page = (Path(__file__).parents[4] / "docs" / "postgresql.md").read_text()
+    line = next(one for one in page.splitlines() if "ACL SETUSER" in one)
+    return [word[1:] for word in line.split() if word.startswith("+")]
+
+
+@pytest.mark.parametrize("command", sorted({*documented()} - {"select"}))
+def test_a_redis_user_who_may_not_do_one_of_it_is_not_well(make_app, pg_database, redis_server, redis_url, command):
+    with redis.Redis.from_url(redis_url) as client:
+        client.execute_command("ACL", "SETUSER", "few", "reset", "on", ">x", "~jobs:*", "+@all", f"-{command}")
+        app = make_app(pg_database, redis_url=redis_url.replace("redis://", "redis://few:x@"))
+        try:
+            with pytest.raises(ServiceDown, match=f"(?i)permission|{command}") as caught:
+                names(app)
+        finally:
+            client.execute_command("ACL", "DELUSER", "few")
+
+    assert caught.value.hint
+
+
+def test_the_rights_that_the_docs_name_are_enough(make_app, pg_database, redis_url):
+    rights = [f"+{one}" for one in documented()]
+    with redis.Redis.from_url(redis_url) as client:
+        client.execute_command("ACL", "SETUSER", "few", "reset", "on", ">x", "~jobs:*", *rights)
+        try:
+            app = make_app(pg_database, redis_url=redis_url.replace("redis://", "redis://few:x@"))
+            assert names(app)["index"] == "well"
+            app.ready.wipe()
+        finally:
+            client.execute_command("ACL", "DELUSER", "few")

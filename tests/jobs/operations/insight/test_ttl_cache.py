@@ -1,0 +1,51 @@
+"""What is kept on a shelf: for its time, no more than so much, and nothing from before a change."""
+
+from __future__ import annotations
+
+import pytest
+
+from jobs.operations.insight.ttl_cache import TtlCache
+from tests.hands import Hands
+
+
+@pytest.fixture
+def clock() -> Hands:
+    return Hands()
+
+
+@pytest.fixture
+def cache(clock: Hands) -> TtlCache[str]:
+    return TtlCache(clock, most=2)
+
+
+def test_a_thing_is_found_until_it_is_over(cache: TtlCache[str], clock: Hands) -> None:
+    cache.put("a", "here", until=2.0, drops=cache.drops)
+    clock.at = 1.9
+    assert cache.find("a") == "here"
+    assert cache.find("b") is None
+
+    clock.at = 2.0
+
+    assert cache.find("a") is None
+
+
+def test_what_was_begun_before_all_was_forgotten_is_not_kept(cache: TtlCache[str]) -> None:
+    cache.put("a", "old", until=2.0, drops=cache.drops)
+    begun = cache.drops
+    cache.drop()
+    cache.put("b", "read before the change", until=2.0, drops=begun)
+
+    assert len(cache) == 0
+
+
+def test_so_many_are_kept_and_room_is_made_of_what_is_over(cache: TtlCache[str], clock: Hands) -> None:
+    for name in ("a", "b", "c"):
+        cache.put(name, name, until=2.0, drops=cache.drops)
+    assert [cache.find(name) is not None for name in ("a", "b", "c")] == [True, True, False]
+    cache.put("a", "anew", until=3.0, drops=cache.drops)
+    assert cache.find("a") == "anew", "what has its place may be made anew"
+
+    clock.at = 2.0
+    cache.put("c", "c", until=4.0, drops=cache.drops)
+
+    assert cache.find("c") is not None

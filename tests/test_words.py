@@ -1,0 +1,102 @@
+"""The vocabulary: files, classes and functions have the field's own terms, not the private words of earlier days."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.layers import PACKAGES
+
+ROOT = Path(__file__).resolve().parent.parent
+
+OLD_WORDS = frozenset(
+    [
+        "crew",
+        "seat",
+        "seats",
+        "nursery",
+        "nurseries",
+        "bear",
+        "bury",
+        "burial",
+        "buried",
+        "birth",
+        "born",
+        "mourn",
+        "orphan",
+        "orphans",
+        "guest",
+        "bell",
+        "bells",
+        "intake",
+        "holdings",
+        "stray",
+        "strays",
+        "glance",
+        "sleepers",
+        "ticket",
+        "tickets",
+        "wear",
+        "worn",
+        "halt",
+        "rehearse",
+        "rehearsed",
+        "rehearsal",
+        "judge",
+        "verdict",
+        "strand",
+        "strands",
+        "shelf",
+        "desk",
+        "house",
+        "workforce",
+        "trouble",
+        "troubles",
+        "visible",
+        "beside",
+        "census",
+        "paper",
+        "duty",
+        "duties",
+        "seam",
+        "strangers",
+    ]
+)
+"""Words that stood for process group, slot, child spawner, dead process, wakeup, fetcher and so on."""
+
+
+def words(name: str) -> set[str]:
+    return {part.lower() for part in re.findall(r"[A-Z]+(?=[A-Z][a-z])|[A-Z]?[a-z]+|[A-Z]+", name)}
+
+
+def names(path: Path) -> Iterator[str]:
+    """The file's own name, and those of its classes and functions."""
+    yield path.stem
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, (ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)):
+            yield node.name
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_no_file_class_or_function_has_a_word_of_the_private_vocabulary(package: str) -> None:
+    found = [
+        f"{path.relative_to(ROOT)}: {name}"
+        for path in sorted((ROOT / package).rglob("*.py"))
+        for name in names(path)
+        if words(name) & OLD_WORDS
+    ]
+
+    assert found == []
+
+
+def test_a_planted_word_is_found(tmp_path: Path) -> None:
+    planted = tmp_path / "crew.py"
+    planted.write_text("class ZygoteNursery: ...\ndef fill_seats(): ...\ndef spawn(): ...\n")
+
+    found = [name for name in names(planted) if words(name) & OLD_WORDS]
+
+    assert found == ["crew", "ZygoteNursery", "fill_seats"]

@@ -1,0 +1,73 @@
+"""What a run leaves in a warm child does nothing to the next. K.11"""
+
+from __future__ import annotations
+
+import os
+import signal
+
+import pytest
+
+from tests.worker.live import live_worker
+from worker.children.leftovers import Remains
+
+APP = """
+import os, signal, time
+
+class Leaves(Job, isolated=True):
+    what: str
+    def perform(self):
+        if self.what == "alarm": signal.alarm(1)
+        if self.what == "timer": signal.setitimer(signal.ITIMER_REAL, 1)
+        if self.what == "processor": signal.setitimer(signal.ITIMER_PROF, 0.3)
+        if self.what == "handler": signal.signal(signal.SIGUSR1, signal.SIG_IGN)
+        if self.what == "folder": os.chdir("/")
+        return os.getpid()
+
+class Next(Job, isolated=True):
+    def perform(self):
+        until = time.monotonic() + 2
+        while time.monotonic() < until: pass
+        return [os.getpid(), os.getcwd() == "/"]
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("what", ["alarm", "timer", "processor", "handler", "folder", "nothing"])
+def test_what_a_run_leaves_in_its_child_does_not_reach_the_next_run(tmp_path, what):
+    with live_worker(tmp_path, app=APP, threads=1) as worker:
+        (first,) = worker.enqueue("Leaves", what=what)
+        assert worker.wait_until_final([first]) == {"succeeded": 1}
+        (after,) = worker.enqueue("Next")
+
+        assert worker.wait_until_final([after]) == {"succeeded": 1}
+        assert worker.outcomes(after) == ["succeeded"]
+        pid, is_elsewhere = worker.run(after).result
+        assert not is_elsewhere
+        # Kept warm only if it is as it was.
+        assert (pid == worker.run(first).result) is (what == "nothing")
+
+
+@pytest.mark.timeout(60, method="thread")  # The other method is a timer, which this would stop.
+def test_what_is_as_it_was_is_no_remains(monkeypatch, tmp_path):
+    remains = Remains()
+
+    assert remains.clear() is False
+    monkeypatch.chdir(tmp_path)
+    assert remains.clear() is True
+
+
+@pytest.mark.timeout(60, method="thread")  # The other method is a timer, which this would stop.
+def test_timers_are_stopped_and_others_are_told_of():
+    before = signal.signal(signal.SIGALRM, lambda number, frame: None)
+    try:
+        remains = Remains()
+        signal.alarm(60)
+
+        assert remains.clear() is True
+        assert signal.getitimer(signal.ITIMER_REAL)[0] == 0
+        assert remains.clear() is False
+        umask = os.umask(0o123)
+        assert remains.clear() is True
+        os.umask(umask)
+    finally:
+        signal.signal(signal.SIGALRM, before)

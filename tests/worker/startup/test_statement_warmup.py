@@ -1,0 +1,97 @@
+"""The warm-up: leaves nothing behind but what was compiled."""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import event, func, select
+from sqlalchemy.engine.interfaces import CacheStats
+
+from jobs.app import App
+from jobs.clock import new_run_id
+from jobs.database.models import JobWorker
+from jobs.ledger.queries.waiting import overdue
+from jobs.ledger.runs.claim import claim
+from jobs.ledger.runs.sweep import expire
+from jobs.settings import Settings
+from tests.server_process import free_port
+from worker.startup import statement_warmup
+from worker.startup.statement_warmup import warm_up, warmed_up
+
+
+@pytest.fixture(autouse=True)
+def _restore(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    root = logging.getLogger()
+    before, level = list(root.handlers), root.level
+    monkeypatch.setattr(statement_warmup, "_warmed_up", None)
+    yield
+    root.handlers[:] = before
+    root.setLevel(level)
+
+
+def _sockets_and_locks() -> set[str]:
+    found = set()
+    for fd in os.listdir("/proc/self/fd"):
+        try:
+            found.add(os.readlink(f"/proc/self/fd/{fd}"))
+        except OSError:
+            continue  # The listing's own.
+    return {one for one in found if one.startswith("socket:") or ".db" in one}
+
+
+def test_it_leaves_a_database_and_no_row_no_thread_and_no_connection(app: App) -> None:
+    app.close()
+    threads, opened = threading.enumerate(), _sockets_and_locks()
+
+    warm_up(app.settings.model_dump_json())
+
+    assert threading.enumerate() == threads
+    assert _sockets_and_locks() <= opened
+    database = warmed_up(app.settings)
+    assert database is not None
+    with database.read() as connection:
+        assert connection.scalar(select(func.count()).select_from(JobWorker)) == 0
+    database.close()
+
+
+def test_what_it_asked_is_not_compiled_again(app: App) -> None:
+    warm_up(app.settings.model_dump_json())
+    database = warmed_up(app.settings)
+    assert database is not None
+    hits: list[CacheStats] = []
+
+    def note(connection: object, cursor: object, statement: str, values: object, context: Any, many: bool) -> None:
+        hits.append(context.cache_hit)
+
+    event.listen(database.engine, "after_cursor_execute", note)
+    with database.write() as connection:
+        claim(connection, [new_run_id()], kinds=["A", "B"], worker="somebody", lease=timedelta(seconds=5))
+        expire(connection)
+    with database.read() as connection:
+        overdue(connection, after=timedelta(seconds=5), limit=1000)
+
+    assert [hit for hit in hits if hit is not CacheStats.NO_DIALECT_SUPPORT]
+    assert CacheStats.CACHE_MISS not in hits
+    database.close()
+
+
+def test_another_configuration_has_nothing_rehearsed(app: App) -> None:
+    warm_up(app.settings.model_dump_json())
+
+    assert warmed_up(app.settings.model_copy(update={"threads": 3})) is None
+
+
+@pytest.mark.parametrize("url", ["postgresql://app:s3cret@127.0.0.1:{port}/x", "sqlite:///{folder}/no/such.db", None])
+def test_a_ledger_that_does_not_answer_is_left_to_the_processes(url: str | None, tmp_path: Path) -> None:
+    settings = Settings(database_url=url and url.format(port=free_port(), folder=tmp_path))
+
+    warm_up(settings.model_dump_json())
+
+    assert warmed_up(settings) is None

@@ -1,0 +1,19 @@
+"""A coroutine under a time limit, that can be cancelled from any thread and at any moment."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from jobs.errors import Cancelled
+from worker.timeouts.async_timeout import Limited
+
+
+# K.1: an attempt is told once that it is lost.
+def test_who_is_cancelled_before_it_begins_is_cancelled_when_it_begins():
+    limited = Limited()
+    limited.interrupt_soon(Cancelled)
+
+    with pytest.raises(Cancelled):
+        asyncio.run(limited.perform(asyncio.sleep(5), None))

@@ -1,0 +1,1 @@
+"""One run performed once: prepare, perform, decide on a retry, and the outcome."""

@@ -1,0 +1,280 @@
+"""Performs a run once and returns how it ended. Raises nothing that a job raises."""
+
+from __future__ import annotations
+
+import asyncio
+import decimal
+import inspect
+import logging
+import os
+import traceback
+from collections.abc import Awaitable, Callable, Coroutine
+from contextvars import copy_context
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+from jobs.app import App
+from jobs.client.job import Job
+from jobs.database.postgres import driver
+from jobs.database.sqlite.write_queue import turn_holder
+from jobs.definition import registry
+from jobs.definition.checks import is_async
+from jobs.errors import LedgerBusy, ServiceDown, TimeLimitExceeded
+from jobs.ledger.records import AttemptResult, Claim, RecordedAttempt
+from jobs.ledger.runs.settle import settle
+from jobs.observe.trace import consumer
+from jobs.runtime.context import correlation_id, current_run
+from jobs.runtime.failure import storable
+from jobs.runtime.run import Run, StopSign
+from jobs.states import Outcome, RunState
+from worker.attempt.job_reader import JobReader
+from worker.attempt.outcome import attempt_result_now, broken, result_text
+from worker.attempt.prepare import Preparations
+from worker.attempt.retry_decision import decide_retry
+from worker.timeouts.deadline import TooLate
+from worker.timeouts.thread_frames import frame_of
+
+log = logging.getLogger("jobs.worker")
+
+INTERRUPTED_SECONDS = 1.0
+"""Before a run is tried again whose success could not be committed because the ledger was busy or gone."""
+
+Perform = Callable[[Callable[[], Any]], Any]
+"""Calls a function under a run's limits."""
+PerformAsync = Callable[[Coroutine[Any, Any, Any]], Awaitable[Any]]
+"""Awaits a coroutine under a run's limits."""
+
+
+class Attempts:
+    """Performs the runs of a process, on whatever thread or loop asks."""
+
+    def __init__(self, app: App) -> None:
+        self._app = app
+        self.preparations = Preparations(app)
+        self._reading = JobReader(app)
+        self._traced = consumer(app.settings)
+        self._pid = os.getpid()
+
+    def attempt(self, claim: Claim, perform: Perform, *, stop: StopSign) -> tuple[AttemptResult, Run]:
+        """Perform the run; how it ended, and its run with whatever transaction it left open.
+
+        In a copy of the thread's context: what one job sets in a ``ContextVar`` the next one does not see.
+
+        Raises:
+            TooLate: the hard limit ended the attempt; nothing is left to settle.
+        """
+        cls: type[Job] = registry.get(claim.kind)
+        started = self._app.clock.monotonic()
+        run = self._run(claim, cls, started, stop)
+        try:
+            return copy_context().run(self._attempt, claim, cls, run, started, perform), run
+        except TooLate:
+            raise
+        except BaseException as error:
+            return self._broken(claim, run, started, error), run
+
+    def _attempt(self, claim: Claim, cls: type[Job], run: Run, started: float, perform: Perform) -> AttemptResult:
+        """Perform it. What the job raises is judged in here: what comes out is none of its."""
+        with _Within(run), self._traced(claim) as note:
+            try:
+                self.preparations.make_ready(cls)
+                job = self._reading.read(cls, claim)
+                job.bind(run)
+                started = self._start(run, cls)
+                value = perform(job.perform if is_async(cls) else partial(_to_end, job.perform))
+                self._leave_if_forked(claim)
+                run.tell_progress()
+                return note(
+                    attempt_result_now(
+                        self._app, claim, started, Outcome.SUCCEEDED, result=result_text(self._app, claim, value)
+                    )
+                )
+            except TooLate:
+                self._leave_if_forked(claim)
+                run.rollback()
+                raise
+            except BaseException as error:
+                self._leave_if_forked(claim, error)
+                run.rollback()
+                run.tell_progress()
+                return note(decide_retry(self._app, claim, cls.options.retry, started, error))
+
+    async def attempt_async(
+        self, claim: Claim, perform: PerformAsync, *, stop: StopSign, prepare: Callable[[type[Job]], Awaitable[None]]
+    ) -> tuple[AttemptResult, Run]:
+        """The same for a job that performs as a coroutine, in a task of its own."""
+        cls: type[Job] = registry.get(claim.kind)
+        started = self._app.clock.monotonic()
+        run = self._run(claim, cls, started, stop)
+        try:
+            return await self._attempt_async(claim, cls, run, started, perform, prepare), run
+        except BaseException as error:
+            return self._broken(claim, run, started, error), run
+
+    async def _attempt_async(
+        self,
+        claim: Claim,
+        cls: type[Job],
+        run: Run,
+        started: float,
+        perform: PerformAsync,
+        prepare: Callable[[type[Job]], Awaitable[None]],
+    ) -> AttemptResult:
+        with _Within(run), self._traced(claim) as note:
+            try:
+                await prepare(cls)
+                job = await self._reading.read_async(cls, claim)
+                job.bind(run)
+                started = self._start(run, cls)
+                value = await perform(job.perform())
+                self._leave_if_forked(claim)
+                await run.tell_progress_async()
+                return note(
+                    attempt_result_now(
+                        self._app, claim, started, Outcome.SUCCEEDED, result=result_text(self._app, claim, value)
+                    )
+                )
+            except BaseException as error:
+                self._leave_if_forked(claim, error)
+                run.rollback()
+                return note(decide_retry(self._app, claim, cls.options.retry, started, error))
+
+    def over(self, claim: Claim, elapsed_seconds: float, *, thread: int | None = None, why: str) -> AttemptResult:
+        """The end of an attempt that did not end by itself at its hard limit; ``thread`` is where it hangs."""
+        cls: type[Job] = registry.get(claim.kind)
+        now = self._app.clock.monotonic()
+        try:
+            attempt_result = decide_retry(
+                self._app, claim, cls.options.retry, now - elapsed_seconds, TimeLimitExceeded(why)
+            )
+            frame = frame_of(thread) if thread is not None else None
+            if frame is not None and attempt_result.failure is not None:
+                where = storable("".join(traceback.format_stack(frame, limit=20)))
+                attempt_result.failure = replace(attempt_result.failure, traceback=f"It was here:\n{where}")
+        except BaseException as error:
+            # It must end: its slot is to come back, and its lease is renewed until it is settled.
+            return broken(self._app, claim, now - elapsed_seconds, error)
+        return attempt_result
+
+    def commit(self, attempt_result: AttemptResult, run: Run, *, worker: str) -> RecordedAttempt | None:
+        """Record the success in the job's own transaction: its writes and its end are one commit, or none.
+
+        None when that was not to be, and ``attempt_result`` is to be settled apart: the lease is lost or the run was
+        cancelled (the writes are undone), or the commit failed (and so has the attempt).
+        """
+        written = run.written
+        assert written is not None
+        try:
+            with self._app.database.translated():
+                with written.ours() as ours:
+                    settled, _ = settle(
+                        ours,
+                        [attempt_result],
+                        worker=worker,
+                        poison_after=self._app.settings.poison_after,
+                        monotonic=self._app.clock.monotonic(),
+                    )
+                if settled and settled[0][1].state is RunState.SUCCEEDED:
+                    run.commit()
+                    return settled[0][1]
+            run.rollback()
+        except BaseException as error:
+            run.rollback()
+            self.undo(attempt_result, error)
+        return None
+
+    def undo(self, attempt_result: AttemptResult, error: BaseException) -> None:
+        """What was to be a success could not be committed: the attempt failed with ``error`` instead.
+
+        Where the ledger itself was busy or gone, that is no failure of the job: the run is given back, uncharged.
+        """
+        cls: type[Job] = registry.get(attempt_result.claim.kind)
+        started = self._app.clock.monotonic() - attempt_result.elapsed_seconds
+        try:
+            failed = decide_retry(self._app, attempt_result.claim, cls.options.retry, started, error)
+        except BaseException as ours:
+            failed = broken(self._app, attempt_result.claim, started, ours)
+        attempt_result.outcome, attempt_result.delay_seconds, attempt_result.cause = (
+            failed.outcome,
+            failed.delay_seconds,
+            failed.cause,
+        )
+        attempt_result.result, attempt_result.failure, attempt_result.error = None, failed.failure, error
+        if is_interruption(error):
+            attempt_result.outcome, attempt_result.delay_seconds, attempt_result.cause = (
+                Outcome.RELEASED,
+                INTERRUPTED_SECONDS,
+                None,
+            )
+
+    def _broken(self, claim: Claim, run: Run, started: float, error: BaseException) -> AttemptResult:
+        self._leave_if_forked(claim, error)
+        run.rollback()
+        return broken(self._app, claim, started, error)
+
+    def _leave_if_forked(self, claim: Claim, error: BaseException | None = None) -> None:
+        """A job that forks may come back twice. The second time it is a copy of the worker without its threads,
+        on the same connections: it ends here, before it touches one.
+        """
+        if os.getpid() == self._pid:
+            return
+        if isinstance(error, SystemExit):
+            os._exit(error.code if isinstance(error.code, int) else error.code is not None)
+        log.warning("A process that a job forked came back from perform; it is ended.", extra={"kind": claim.kind})
+        os._exit(error is not None)
+
+    def _run(self, claim: Claim, cls: type[Job], started: float, stop: StopSign) -> Run:
+        timeout = cls.options.timeout
+        deadline = started + timeout.total_seconds() if timeout is not None else None
+        return Run(self._app, claim, deadline=deadline, stop=stop)
+
+    def _start(self, run: Run, cls: type[Job]) -> float:
+        """The moment from which its time counts: what ``prepare`` took is not the run's."""
+        started = self._app.clock.monotonic()
+        if cls.options.timeout is not None:
+            run.set_deadline(started + cls.options.timeout.total_seconds())
+        return started
+
+
+def _to_end(perform: Callable[[], Any]) -> Any:
+    """Call a plain ``perform``. What a decorator made of an async one gives back a coroutine, still to be performed."""
+    value = perform()
+    return asyncio.run(value) if inspect.iscoroutine(value) else value
+
+
+def without_loop(perform: Callable[[], Any]) -> Callable[[], Any]:
+    """A job's ``perform`` as a plain function; a coroutine gets a loop of its own."""
+    if inspect.iscoroutinefunction(perform):
+        return lambda: asyncio.run(perform())
+    return perform
+
+
+class _Within:
+    """Code in the block, and what it awaits, sees this run as the one it performs. In a context of its own."""
+
+    __slots__ = ("_correlation", "_holder", "_outer", "_run")
+
+    def __init__(self, run: Run) -> None:
+        self._run = run
+
+    def __enter__(self) -> None:
+        # A copy of a context has the same decimal context, which is changed in place.
+        decimal.setcontext(decimal.getcontext().copy())
+        self._outer = current_run.set(self._run)
+        self._correlation = correlation_id.set(self._run.correlation_id or str(self._run.id))
+        self._holder = turn_holder.set(self._run.token)
+
+    def __exit__(self, *raised: object) -> None:
+        turn_holder.reset(self._holder)
+        current_run.reset(self._outer)
+        correlation_id.reset(self._correlation)
+
+
+def is_interruption(error: BaseException) -> bool:
+    """Whether a commit failed because the ledger was busy or gone, which says nothing of the job.
+
+    A statement that took too long may be the job's own, and would take as long again.
+    """
+    is_gone = isinstance(error, ServiceDown) and driver.is_interruption(error.__cause__)
+    return is_gone or isinstance(error, LedgerBusy)

@@ -1,0 +1,124 @@
+"""Builds the result of an attempt as the ledger records it, with the returned value as JSON."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+from pydantic_core import to_json
+
+from jobs.app import App
+from jobs.definition.arguments import holds_nul
+from jobs.ledger.records import AttemptResult, Claim, Failure
+from jobs.ledger.runs.sweep import CRASH_DELAY
+from jobs.messages.message_outcome import MessageOutcome
+from jobs.runtime.failure import MAX_MESSAGE, describe_failure, storable
+from jobs.states import Cause, Outcome
+
+log = logging.getLogger("jobs.worker")
+
+
+def attempt_result_of(app: App, claim: Claim, started: float, message_outcome: MessageOutcome) -> AttemptResult:
+    """The ending that a processed message asks for; ``started`` is when, by the monotonic clock."""
+    now = app.clock.monotonic()
+    error = message_outcome.error
+    return AttemptResult(
+        claim=claim,
+        outcome=message_outcome.outcome,
+        elapsed_seconds=now - started,
+        ended_monotonic=now,
+        delay_seconds=message_outcome.delay_seconds,
+        cause=message_outcome.cause,
+        result=result_text(app, claim, message_outcome.value),
+        failure=describe_failure(error, kind=claim.kind) if error is not None else None,
+        error=error,
+        then=message_outcome.then,
+        completes=message_outcome.completes,
+        arguments=message_outcome.arguments,
+    )
+
+
+def attempt_result_now(
+    app: App,
+    claim: Claim,
+    started: float,
+    outcome: Outcome,
+    *,
+    delay: timedelta | None = None,
+    cause: Cause | None = None,
+    result: str | None = None,
+    error: BaseException | None = None,
+) -> AttemptResult:
+    """The ending of an attempt that ends now; ``started`` is when it began, by the monotonic clock."""
+    now = app.clock.monotonic()
+    return AttemptResult(
+        claim=claim,
+        outcome=outcome,
+        elapsed_seconds=now - started,
+        ended_monotonic=now,
+        delay_seconds=delay.total_seconds() if delay is not None else 0.0,
+        cause=cause,
+        result=result,
+        failure=describe_failure(error, kind=claim.kind) if error is not None else None,
+        error=error,
+    )
+
+
+def broken(app: App, claim: Claim, started: float, error: BaseException) -> AttemptResult:
+    """The ending of an attempt around which the worker's own code failed with ``error``. Raises nothing.
+
+    It is on record and waits for the next attempt, longer each time. It is not charged: the job has not failed. It
+    counts towards poison, so that it does not go on for ever.
+    """
+    with suppress(BaseException):  # What formats the error may be what failed.
+        told = {"kind": claim.kind, "run_id": str(claim.run_id)}
+        log.error("Performing failed outside the job.", exc_info=error, extra=told)
+    delay = CRASH_DELAY * 2.0 ** min(claim.abandonments, 10)
+    attempt_result = attempt_result_now(app, claim, started, Outcome.ABANDONED, delay=delay, error=error)
+    if attempt_result.failure is not None:
+        attempt_result.failure = replace(
+            attempt_result.failure, message=f"Outside the job: {attempt_result.failure.message}"[:MAX_MESSAGE]
+        )
+    return attempt_result
+
+
+def set_aside(app: App, claim: Claim) -> AttemptResult:
+    """The ending of a run whose row cannot be read: it is not performed, and dead with that cause."""
+    assert claim.problem is not None
+    attempt_result = attempt_result_now(app, claim, app.clock.monotonic(), Outcome.GAVE_UP, cause=Cause.UNREADABLE)
+    attempt_result.failure = Failure.told(
+        claim.kind, "Unreadable", f"Its row in the ledger cannot be read: {claim.problem}"
+    )
+    return attempt_result
+
+
+def result_text(app: App, claim: Claim, value: Any) -> str | None:
+    """A returned value as JSON. The work is done: what cannot be kept is warned of, and does not undo it."""
+    if value is None:
+        return None
+    why: str | None = None
+    text: str | None = None
+    try:
+        if isinstance(value, Iterator):
+            raise TypeError("reading it would be work, and the job has ended")
+        text = to_json(value, inf_nan_mode="constants").decode()
+        if ("NaN" in text or "Infinity" in text) and (plain := to_json(value, inf_nan_mode="null").decode()) != text:
+            # Databases differ in whether they take them: null is what both do.
+            text, why = plain, "holds NaN or Infinity: null is kept in its place"
+        text = storable(text)
+        json.loads(text)
+    except Exception as error:
+        text, why = None, type(error).__name__
+    else:
+        has_nul = holds_nul(text)
+        if len(text) > app.settings.max_result_bytes or has_nul:
+            text, why = None, "holds NUL" if has_nul else "too large"
+    if why is not None:
+        said = "A result could not be kept." if text is None else "A result could not be kept whole."
+        log.warning(said, extra={"kind": claim.kind, "run_id": str(claim.run_id), "why": why})
+    return text

@@ -1,0 +1,92 @@
+"""Retry decision: whether the error that ended an attempt leads to another attempt, and when."""
+
+from __future__ import annotations
+
+import logging
+from datetime import timedelta
+
+from jobs.app import App
+from jobs.definition.arguments import read_arguments
+from jobs.definition.retry import Retry
+from jobs.errors import (
+    ArgumentsRefused,
+    Cancel,
+    Cancelled,
+    GiveUp,
+    RetryAfter,
+    Snooze,
+    TimeLimitExceeded,
+    UnknownEffect,
+)
+from jobs.ledger.records import AttemptResult, Claim
+from jobs.ledger.runs.sweep import CRASH_DELAY
+from jobs.messages.encoding import read_message
+from jobs.messages.message_outcome import Ended
+from jobs.states import Cause, Outcome
+from worker.attempt.outcome import attempt_result_now, attempt_result_of
+from worker.attempt.prepare import NotPrepared
+
+ELSEWHERE_WAIT = timedelta(seconds=5)
+"""Before a run is looked at again that another release of its code may read. Source: as for a later version."""
+
+log = logging.getLogger("jobs.worker")
+
+
+class ReadElsewhere(Exception):
+    """A run's arguments do not fit this release of its job, and a live worker has another. It waits, uncharged."""
+
+    def __init__(self, refused: ArgumentsRefused) -> None:
+        super().__init__(f"{refused.message} A live worker has another release of its code, and may read them.")
+
+
+def decide_retry(app: App, claim: Claim, retry: Retry, started: float, error: BaseException) -> AttemptResult:
+    """The ending: what steers first, then what we raised, then the retry policy; ``started`` as for ``ended``."""
+    kind = claim.kind
+    # An actor that was interrupted has come to a verdict all the same.
+    asked = error if isinstance(error, Ended) else error.__cause__
+    if isinstance(asked, Ended):
+        return attempt_result_of(app, claim, started, asked.message_outcome)
+    if isinstance(error, ArgumentsRefused) and error.__traceback__ is not None and _is_reading(error):
+        return attempt_result_now(app, claim, started, Outcome.FAILED, cause=Cause.BAD_ARGUMENTS, error=error)
+    if isinstance(error, ReadElsewhere):
+        return attempt_result_now(app, claim, started, Outcome.SNOOZED, delay=ELSEWHERE_WAIT, error=error)
+    if isinstance(error, NotPrepared):
+        return attempt_result_now(app, claim, started, Outcome.SNOOZED, delay=error.delay, error=error)
+    if isinstance(error, Snooze):
+        if error.give_up_after is not None and claim.age >= error.give_up_after:
+            return attempt_result_now(app, claim, started, Outcome.GAVE_UP, cause=Cause.GAVE_UP, error=error)
+        return attempt_result_now(app, claim, started, Outcome.SNOOZED, delay=error.delay)
+    if isinstance(error, RetryAfter):
+        return attempt_result_now(app, claim, started, Outcome.FAILED, delay=error.delay, error=error)
+    if isinstance(error, GiveUp):
+        return attempt_result_now(app, claim, started, Outcome.GAVE_UP, cause=Cause.GAVE_UP, error=error)
+    if isinstance(error, UnknownEffect):
+        return attempt_result_now(app, claim, started, Outcome.GAVE_UP, cause=Cause.UNKNOWN_EFFECT, error=error)
+    if isinstance(error, Cancel | Cancelled):
+        return attempt_result_now(app, claim, started, Outcome.CANCELLED, error=error)
+    outcome = Outcome.FAILED
+    judged: BaseException | None = error
+    if isinstance(error, TimeLimitExceeded):
+        outcome, judged = Outcome.TIMED_OUT, None
+    elif isinstance(error, MemoryError):
+        outcome, judged = Outcome.OUT_OF_MEMORY, None
+        error.args = error.args or ("It needed more memory than it may have.",)
+    elif not isinstance(error, Exception):
+        log.warning("A job raised what is not an Exception.", extra={"kind": kind, "error_type": type(error).__name__})
+        judged = None
+    delay = retry.delay(claim.charged + 1, error=judged, age=claim.age, rng=app.clock.rng)
+    if delay is None:
+        is_fatal = judged is not None and retry.is_fatal(judged)
+        cause = Cause.GAVE_UP if is_fatal else Cause.EXHAUSTED
+        return attempt_result_now(app, claim, started, outcome, cause=cause, error=error)
+    if outcome is Outcome.OUT_OF_MEMORY:
+        delay = CRASH_DELAY * 2.0 ** min(claim.crashes, 10)
+    return attempt_result_now(app, claim, started, outcome, delay=delay, error=error)
+
+
+def _is_reading(error: ArgumentsRefused) -> bool:
+    """Whether the refusal comes from reading this run's own arguments, not from what the job enqueued."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    return trace is not None and trace.tb_frame.f_code in (read_arguments.__code__, read_message.__code__)

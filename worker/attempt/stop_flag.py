@@ -1,0 +1,21 @@
+"""Stop flag, read by ``self.run.should_stop``: the process is stopping, or this run is to end."""
+
+from __future__ import annotations
+
+from jobs.runtime.run import StopSign
+
+
+class StopFlag:
+    """One run's sign. ``set`` is for this run alone."""
+
+    __slots__ = ("_is_set", "_process")
+
+    def __init__(self, process: StopSign) -> None:
+        self._process = process
+        self._is_set = False
+
+    def set(self) -> None:
+        self._is_set = True
+
+    def is_set(self) -> bool:
+        return self._is_set or self._process.is_set()

@@ -1,0 +1,1 @@
+"""Child processes that perform one run at a time, apart from the worker process."""

@@ -1,0 +1,232 @@
+"""Performs a run in a child process, for the thread that has the run; keeps idle children for the next."""
+
+from __future__ import annotations
+
+import itertools
+import logging
+import socket
+import threading
+from collections.abc import Callable
+from datetime import timedelta
+
+from jobs.app import App
+from jobs.definition import registry
+from jobs.ledger.records import AttemptResult, Claim, Failure, RecordedAttempt
+from jobs.ledger.runs.sweep import CRASH_DELAY
+from jobs.runtime.run import StopSign
+from jobs.states import Outcome
+from worker.attempt.attempt import Attempts
+from worker.attempt.limits import ALONE_AFTER_ABANDONMENTS, Limits
+from worker.children.child_spawner import ChildSpawner
+from worker.protocol.child_result import CHILD_RESULT, CLAIM, ChildResult, Line
+
+log = logging.getLogger("jobs.worker")
+
+LOOK_SECONDS = 0.1
+"""How often a thread looks whether its child's run is to be stopped."""
+NOT_SPAWNED_DELAY = timedelta(seconds=5)
+"""When a child cannot be started, the run waits so long."""
+
+
+def performs_alone(claim: Claim) -> bool:
+    """Whether a run is performed in a child: its job wants it so, or it may take its process with it."""
+    options = registry.get(claim.kind).options
+    return bool(options.isolated or options.memory is not None or is_dangerous(claim))
+
+
+def is_dangerous(claim: Claim) -> bool:
+    """Whether earlier attempts took their process with them, or may have."""
+    return claim.crashes >= 1 or claim.abandonments >= ALONE_AFTER_ABANDONMENTS
+
+
+class Stopper:
+    """Asks for the end of one attempt that a child performs."""
+
+    def __init__(self) -> None:
+        self.is_cancelled = False
+
+    def cancel(self) -> None:
+        self.is_cancelled = True
+
+
+class _PooledChild:
+    def __init__(self, name: str, line: Line, memory: int | None) -> None:
+        self.name = name
+        self.line = line
+        self.memory = memory
+        self.runs = 0
+
+    def is_alive(self) -> bool:
+        """Of an idle one, which has nothing to say."""
+        try:
+            return self.line.receive(0.0) is None
+        except EOFError:
+            return False
+
+
+class Children:
+    """The children of a process. A thread performs in one at a time; idle ones wait, by their memory limit."""
+
+    def __init__(
+        self, app: App, attempts: Attempts, spawner: ChildSpawner, *, worker: str, stopping: StopSign, max_idle: int
+    ) -> None:
+        self._app = app
+        self._attempts = attempts
+        self._spawner = spawner
+        self._worker = worker
+        self._stopping = stopping
+        self._max_idle = max_idle
+        self._idle: list[_PooledChild] = []
+        self._lock = threading.Lock()
+        self._numbers = itertools.count(1)
+
+    def stopper(self) -> Stopper:
+        return Stopper()
+
+    def perform(
+        self, claim: Claim, limits: Limits, stopper: Stopper, *, is_ours: Callable[[], bool]
+    ) -> tuple[AttemptResult | None, RecordedAttempt | None]:
+        """Perform the run in a child; how it ended, and where the run now is if the child has settled it.
+
+        Args:
+            is_ours: false once somebody else has ended the attempt: the child is killed, and (None, None) returned.
+        """
+        began = self._app.clock.monotonic()
+        try:
+            child = self._take(claim)
+        except OSError as error:
+            log.error("A child process could not be started.", extra={"reason": str(error)})
+            failure = Failure.told(claim.kind, "ChildNotStarted", str(error))
+            return self._attempt_result(claim, began, Outcome.SNOOZED, failure, NOT_SPAWNED_DELAY.total_seconds()), None
+        child.line.send(do="perform", claim=CLAIM.dump_python(claim, mode="json"))
+        killed: Outcome | None = None
+        try:
+            child_result, killed = self._wait(child, claim, limits, stopper, is_ours, began)
+        except EOFError:
+            child_result = None
+        except BaseException:
+            # Our own failure, which ends the attempt: nobody would hear of what the child does from here on.
+            self._spawner.kill(child.name)
+            child.line.close()
+            self._spawner.reap(child.name)
+            raise
+        if child_result is None:
+            return self._report_death(child, claim, began, killed), None
+        self._keep(child, claim, child_result)
+        return child_result.attempt_result(claim, self._app.clock.monotonic()), child_result.settled
+
+    def close(self) -> None:
+        """Let the idle ones go."""
+        with self._lock:
+            idle, self._idle = self._idle, []
+        for child in idle:
+            self._dismiss(child)
+
+    def _wait(
+        self,
+        child: _PooledChild,
+        claim: Claim,
+        limits: Limits,
+        stopper: Stopper,
+        is_ours: Callable[[], bool],
+        began: float,
+    ) -> tuple[ChildResult | None, Outcome | None]:
+        """The child's verdict, or None and why it was killed."""
+        clock = self._app.clock
+        hard_after = self._app.settings.hard_after.total_seconds()
+        until = float("inf") if limits.hard is None else began + limits.hard
+        told_cancel = told_stop = False
+        on_time = Outcome.TIMED_OUT
+        while True:
+            now = clock.monotonic()
+            if stopper.is_cancelled and not told_cancel:
+                told_cancel = child.line.send(do="cancel", token=str(claim.token)) or True
+                if now + hard_after < until:
+                    until, on_time = now + hard_after, Outcome.CANCELLED
+            if self._stopping.is_set() and not told_stop:
+                told_stop = child.line.send(do="stop") or True
+            if now >= until:
+                return None, on_time
+            if not is_ours():
+                return None, Outcome.RELEASED
+            said = child.line.receive(min(LOOK_SECONDS, until - now))
+            if said is not None:
+                return CHILD_RESULT.validate_python(said["child_result"]), None
+
+    def _report_death(
+        self, child: _PooledChild, claim: Claim, began: float, killed: Outcome | None
+    ) -> AttemptResult | None:
+        """The end of a run whose child is dead, or is now killed."""
+        if killed is not None:
+            self._spawner.kill(child.name)
+        child.line.close()
+        status = self._spawner.reap(child.name)
+        took = self._app.clock.monotonic() - began
+        if killed is Outcome.RELEASED:
+            return None
+        if killed is Outcome.TIMED_OUT:
+            return self._attempts.over(
+                claim, took, why="The attempt did not end at its time limit, so its process was killed."
+            )
+        if killed is Outcome.CANCELLED:
+            failure = Failure.told(
+                claim.kind, "Cancelled", "The run did not end when it was cancelled; its process was killed."
+            )
+            return self._attempt_result(claim, began, killed, failure)
+        how = "in an unknown way" if status is None else f"signal {-status}" if status < 0 else f"exit {status}"
+        failure = Failure.told(claim.kind, "ProcessDied", f"its worker process died: {how}")
+        delay = CRASH_DELAY.total_seconds() * 2.0 ** min(claim.crashes, 10)
+        return self._attempt_result(claim, began, Outcome.CRASHED, failure, delay)
+
+    def _attempt_result(
+        self, claim: Claim, began: float, outcome: Outcome, failure: Failure, delay_seconds: float = 0.0
+    ) -> AttemptResult:
+        now = self._app.clock.monotonic()
+        return AttemptResult(
+            claim=claim,
+            outcome=outcome,
+            elapsed_seconds=now - began,
+            ended_monotonic=now,
+            delay_seconds=delay_seconds,
+            failure=failure,
+        )
+
+    def _take(self, claim: Claim) -> _PooledChild:
+        memory = registry.get(claim.kind).options.memory
+        with self._lock:
+            for child in list(self._idle):
+                if child.memory == memory and not is_dangerous(claim):
+                    self._idle.remove(child)
+                    if child.is_alive():
+                        return child
+                    child.line.close()
+                    self._spawner.reap(child.name)
+        ours, theirs = socket.socketpair()
+        name = f"{self._worker}:{next(self._numbers)}"
+        with theirs:
+            try:
+                self._spawner.spawn(name, theirs)
+            except OSError:
+                ours.close()
+                raise
+        child = _PooledChild(name, Line(ours), memory)
+        child.line.send(settings=self._app.settings.model_dump_json(), worker=self._worker, memory=memory)
+        return child
+
+    def _keep(self, child: _PooledChild, claim: Claim, child_result: ChildResult) -> None:
+        """Keep it warm for the next run, unless what it went through may have left a mark on it."""
+        child.runs += 1
+        max_runs = self._app.settings.max_runs
+        is_due = max_runs is not None and child.runs >= max_runs
+        is_doubtful = child_result.was_interrupted or child_result.left_remains
+        is_doubtful |= child_result.outcome in (Outcome.OUT_OF_MEMORY, Outcome.TIMED_OUT)
+        with self._lock:
+            if not (is_due or is_doubtful or is_dangerous(claim)) and len(self._idle) < self._max_idle:
+                self._idle.append(child)
+                return
+        self._dismiss(child)
+
+    def _dismiss(self, child: _PooledChild) -> None:
+        child.line.close()  # It leaves when it sees the end of its line.
+        if self._spawner.reap(child.name) is None:
+            self._spawner.kill(child.name)

@@ -1,0 +1,1 @@
+"""Runs performed by a plain dramatiq worker, and the hooks of dramatiq middleware."""

@@ -1,0 +1,57 @@
+"""Wakes the consumers of a plain dramatiq worker when there may be work."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+
+from jobs.app import App
+from jobs.events import BatchSettled, Event, RunEnqueued
+from worker.exchange.source import PollingWakeup
+
+LONGEST = 0.2
+"""Seconds between two looks for what others enqueued. Source: decision; the worker of ours hears of it at once."""
+
+
+class Wakeups:
+    """The wakeups of one process."""
+
+    def __init__(self, app: App) -> None:
+        self._app = app
+        self._made: list[ConsumerWakeup] = []
+        app.events.subscribe(RunEnqueued, self._notify)
+        app.events.subscribe(BatchSettled, self._notify)
+
+    def make(self) -> ConsumerWakeup:
+        """One for a consumer's source."""
+        wakeup = ConsumerWakeup(self._app, self._made)
+        self._made.append(wakeup)
+        return wakeup
+
+    def _notify(self, events: Sequence[Event]) -> None:
+        for wakeup in list(self._made):
+            wakeup.send_notify()
+
+
+class ConsumerWakeup(PollingWakeup):
+    """Rung when this process enqueues, or settles: a retry may be due, a callback there."""
+
+    def __init__(self, app: App, made: list[ConsumerWakeup]) -> None:
+        super().__init__(app, longest=LONGEST)
+        self._made = made
+        self._rung = threading.Event()
+
+    def send_notify(self) -> None:
+        self._rung.set()
+
+    def wait_for_change(self, seconds: float) -> bool:
+        clock = self._app.clock
+        if self._rung.wait(max(0.0, min(self._look_at - clock.monotonic(), seconds))):
+            self._rung.clear()
+            self.found()
+            return True
+        return super().wait_for_change(0.0)
+
+    def close(self) -> None:
+        if self in self._made:
+            self._made.remove(self)

@@ -1,0 +1,330 @@
+"""Fetcher: the one fetch thread of a process. It claims for all queues, slightly ahead of the threads.
+
+Claimed runs live here, not in a consumer, whose buffer dramatiq drops when it restarts. A thread that is free
+takes the next by the run's own priority; what no thread has started soon is given back.
+
+Threads that wait are woken as they are needed, the last that fell asleep first: of runs that take microseconds
+one thread does hundreds before another would have the interpreter, and eight that ask for it keep it from the
+threads that claim and settle.
+"""
+
+from __future__ import annotations
+
+import heapq
+import itertools
+import logging
+import threading
+from collections.abc import Callable, Sequence
+
+from jobs.app import App
+from jobs.errors import JobsError
+from jobs.events import ServiceFailed
+from jobs.ledger.records import AttemptResult, Claim
+from jobs.states import Outcome
+from worker.attempt.outcome import attempt_result_now, broken, set_aside
+from worker.exchange.delivery import Delivery
+from worker.exchange.fetch_plan import IDLE_TAKE, LANE_LOOK_SECONDS, FetchPlan, Lane
+from worker.exchange.held_leases import HeldLeases
+from worker.exchange.prefetch import MAX_BATCH, PrefetchLimit
+from worker.exchange.settler import Settler
+from worker.exchange.source import Source
+from worker.exchange.thread_waiters import ThreadWaiters
+
+log = logging.getLogger("jobs.worker")
+
+STALE_SECONDS = 0.25
+"""A claimed run that no thread has started by then goes back: another process may be idle. Source: design."""
+STALE_LOOK_SECONDS = 0.02
+"""How often to look for such, for a look goes through all that is claimed. Source: decision."""
+STALL_LOOK_SECONDS = 0.005
+"""While runs and threads wait: how often to look whether runs are begun. If none was, a thread more is woken."""
+WAITED_LONG = 0.1
+"""A run that waits for so long beside a sleeping thread wakes it. Source: what is claimed ahead takes as long."""
+BACKLOG_WAIT = 0.01
+"""Seconds until the fetcher looks again whether the settler has caught up. Source: a batch of its takes longer."""
+
+
+class Fetcher(threading.Thread):
+    """Claims, buffers and hands over. Runs of the ``lane_kinds`` go to the ``lane``, by its own capacity.
+
+    Args:
+        not_now: the kinds that are not to be claimed just now.
+        on_doubt: called before the next claim when one has failed: the ledger may have made it all the same.
+        takes_thread: whether a run of such a kind needs a thread all the same.
+    """
+
+    def __init__(
+        self,
+        app: App,
+        source: Source,
+        settler: Settler,
+        held_leases: HeldLeases,
+        prefetch_limit: PrefetchLimit,
+        *,
+        threads: int,
+        kinds: Sequence[str] = (),
+        lane: Lane | None = None,
+        lane_kinds: Sequence[str] = (),
+        takes_thread: Callable[[Claim], bool] = lambda claim: False,
+        not_now: Callable[[], Sequence[str]] = tuple,
+        on_doubt: Callable[[], None] = lambda: None,
+    ) -> None:
+        super().__init__(name="jobs-intake", daemon=True)
+        self._app = app
+        self._source = source
+        self._settler = settler
+        self._held_leases = held_leases
+        self._prefetch_limit = prefetch_limit
+        self._threads = threads
+        self._lane = lane
+        self._lane_kinds = frozenset(lane_kinds)
+        self._takes_thread = takes_thread
+        self._fetch_plan = FetchPlan(kinds, self._lane_kinds, not_now=not_now)
+        self._on_doubt = on_doubt
+        self._heap: list[tuple[int, int, Delivery]] = []
+        self._order = itertools.count()
+        self._lock = threading.Lock()
+        # Handed to a thread and not started. Taking a delivery out of it decides who has it: the thread that
+        # starts it, or this one that gives it back. A dict, because its pop is atomic and needs no lock.
+        self._ahead: dict[Delivery, None] = {}
+        self._busy: dict[Delivery, None] = {}
+        # Claims went stale and no attempt has ended since: to claim ahead again would only churn the ledger.
+        self._is_stalled = False
+        self._looked_for_stale = app.clock.monotonic()
+        self._low = threads
+        self._waiters = ThreadWaiters()
+        self._handed_over = self._seen_handed_over = 0
+        self._wanted = threading.Event()
+        self._stopping = threading.Event()
+        self.on_failure: Callable[[BaseException], None] = lambda error: None
+        self.on_turn: Callable[[], None] = lambda: None
+        self.turned_at = app.clock.monotonic()
+        self.on_claim: Callable[[], None] = lambda: None
+
+    @property
+    def busy(self) -> int:
+        """Threads that perform a run just now."""
+        return len(self._busy)
+
+    def is_busy(self, delivery: Delivery) -> bool:
+        """Whether a thread performs it, and nobody has ended it meanwhile."""
+        return delivery in self._busy
+
+    def performing(self) -> list[Delivery]:
+        """What threads perform just now."""
+        return list(self._busy)
+
+    def run(self) -> None:
+        failures = 0
+        while not self._stopping.is_set():
+            self.turned_at = self._app.clock.monotonic()
+            try:
+                self._give_back_stale()
+                if failures:
+                    self._on_doubt()
+                self._refill()
+                self.on_turn()
+                failures = 0
+            except JobsError as error:
+                failures += 1
+                self._app.events.emit([ServiceFailed("ledger", "claim", str(error))])
+                self._stopping.wait(self._backoff(failures))
+            except BaseException as error:
+                log.critical("The intake thread failed.", exc_info=True)
+                self.on_failure(error)
+                return
+
+    def hand_over(self, wait_seconds: float) -> Delivery | None:
+        """The next run for a thread that has nothing to do; None if there is none in time."""
+        return self._next() or self._waiters.wait(wait_seconds, self._next)
+
+    def wait_for_end(self, seconds: float) -> None:
+        """Until nothing is handed over any more, at most so long; not at once, for whoever asks may ask again."""
+        if self._stopping.wait(seconds):
+            self._app.clock.sleep(BACKLOG_WAIT)
+
+    def close(self) -> None:
+        """There will be nothing more: whoever waits is told at once."""
+        self._waiters.close()
+
+    def begin(self, delivery: Delivery) -> bool:
+        """A thread wants to start what was handed over; False if it has been given back meanwhile."""
+        if self._ahead.pop(delivery, self) is self:
+            return False
+        self._busy[delivery] = None
+        return True
+
+    def take_back(self, delivery: Delivery) -> None:
+        """dramatiq is done with a delivery: its ending goes to the settler; one without an ending is released.
+
+        One that no thread has begun leaves no trace; one that was begun, and told nothing of its end, is on record,
+        with what failed around it.
+        """
+        was_begun = self._busy.pop(delivery, self) is not self
+        if not was_begun and self._ahead.pop(delivery, self) is self:
+            return  # Given back already.
+        self._is_stalled = False
+        if delivery.attempt_result is None and was_begun:
+            error, began = delivery.take_exception(), delivery.claimed_monotonic
+            delivery.attempt_result = (
+                attempt_result_now(self._app, delivery.claim, began, Outcome.RELEASED)
+                if error is None
+                else broken(self._app, delivery.claim, began, error)
+            )
+        if delivery.attempt_result is None:
+            self._settler.give_back(delivery)
+        else:
+            self._settler.put(delivery)
+        self._want_more()
+
+    def end(self, delivery: Delivery, attempt_result: AttemptResult) -> bool:
+        """End a delivery that a thread performs and will not give back; False if it is not that thread's any more."""
+        if self._busy.pop(delivery, self) is self:
+            return False
+        delivery.attempt_result = attempt_result
+        self._settler.put(delivery)
+        self._want_more()
+        return True
+
+    def want(self) -> None:
+        """The lane has room again."""
+        if not self._wanted.is_set():
+            self._wanted.set()
+
+    def stop_claiming(self) -> None:
+        """Claim nothing more, and hand nothing more over."""
+        self._stopping.set()
+        self._wanted.set()
+
+    def give_back_all(self) -> None:
+        """Give back what no thread has started; once the thread has ended."""
+        with self._lock:
+            left, self._heap = [entry[2] for entry in self._heap], []
+        left += [one for one in list(self._ahead) if self._ahead.pop(one, self) is not self]
+        for delivery in left:
+            self._settler.give_back(delivery)
+
+    def abandon_busy(self) -> None:
+        """The shutdown limit is over: release what is still performed, uncharged but on record."""
+        for delivery in list(self._busy):
+            if self._busy.pop(delivery, self) is not self and delivery.attempt_result is None:
+                delivery.attempt_result = attempt_result_now(
+                    self._app, delivery.claim, delivery.claimed_monotonic, Outcome.RELEASED
+                )
+                self._settler.put(delivery)
+
+    def _next(self) -> Delivery | None:
+        with self._lock:
+            if not self._heap or self._stopping.is_set():
+                return None
+            delivery = heapq.heappop(self._heap)[2]
+            self._ahead[delivery] = None
+            self._handed_over += 1
+        self._want_more()
+        return delivery
+
+    def _wake_if_stalled(self) -> None:
+        """Wake a thread more if what waits does not move, or has waited for long: it looked shorter than it is."""
+        handed_over, self._seen_handed_over = self._seen_handed_over, self._handed_over
+        with self._lock:
+            if not self._heap or not self._waiters:
+                return
+            waited = self._app.clock.monotonic() - self._heap[0][2].claimed_monotonic
+        if handed_over == self._handed_over or waited > WAITED_LONG:
+            self._waiters.wake(1)
+
+    def _want_more(self) -> None:
+        if len(self._heap) + len(self._ahead) <= self._low and not self._wanted.is_set():
+            self._wanted.set()
+
+    def _refill(self) -> None:
+        """Claim what is missing, or wait until something is."""
+        idle = max(0, self._threads - len(self._busy))
+        ahead = 0 if self._is_stalled else self._prefetch_limit.ahead(self._source.queues())
+        target = min(MAX_BATCH, idle + ahead)
+        missing = target - len(self._heap) - len(self._ahead)
+        room = 0 if self._lane is None else min(MAX_BATCH, self._lane.room())
+        if self._settler.backlog > 4 * MAX_BATCH:
+            # Not to claim is not enough: a thread that asks and asks takes the interpreter from the settler.
+            self._stopping.wait(BACKLOG_WAIT)
+            return
+        # A batch is worth its statement when half of the target is missing.
+        is_full = missing < max(1, target // 2)
+        may_be_more = is_full or self._claim_for_threads(missing, room)
+        if room and may_be_more:
+            self._claim_for_lane(room)
+        if is_full:
+            self._low = target // 2
+            self._wanted.clear()
+            if len(self._heap) + len(self._ahead) > self._low or idle == 0:
+                longest = LANE_LOOK_SECONDS if room else 0.05
+                self._wanted.wait(STALL_LOOK_SECONDS if self._heap and self._waiters else longest)
+            self._wake_if_stalled()
+
+    def _claim_for_threads(self, missing: int, room: int) -> bool:
+        """Claim what threads wait for, and with it what the lane takes. Whether there may be more for the lane."""
+        count, kinds, wait = self._fetch_plan.for_threads(missing, room)
+        if wait and not (self._heap or self._ahead or self._busy):
+            wait = IDLE_TAKE
+        found = self._claim(count, kinds, wait)
+        if kinds is not None and not found:
+            self._wanted.clear()
+            self._wanted.wait(LANE_LOOK_SECONDS)
+        return found == count or kinds is not None
+
+    def _claim_for_lane(self, room: int) -> None:
+        """Claim what takes no thread, while the threads have what they need."""
+        began = self._app.clock.monotonic()
+        kinds = self._fetch_plan.for_lane(began)
+        if kinds and not self._claim(room, kinds, 0.0):
+            self._fetch_plan.found_none_for_lane(began, self._app.clock.monotonic())
+
+    def _claim(self, count: int, kinds: tuple[str, ...] | None, wait_seconds: float) -> int:
+        if kinds == ():
+            return 0
+        claims = self._source.claim(count, wait_seconds=wait_seconds, kinds=kinds)
+        if claims:
+            self.on_claim()
+            self._keep(claims)
+        return len(claims)
+
+    def _keep(self, claims: list[Claim]) -> None:
+        self._held_leases.add(claims)
+        now = self._app.clock.monotonic()
+        lane, to_lane = self._lane, []
+        with self._lock:
+            for claim in claims:
+                delivery = Delivery(claim, now)
+                if claim.problem is not None:
+                    delivery.attempt_result = set_aside(self._app, claim)
+                    self._settler.put(delivery)
+                elif lane is not None and claim.kind in self._lane_kinds and not self._takes_thread(claim):
+                    to_lane.append(delivery)
+                else:
+                    heapq.heappush(self._heap, (claim.priority, next(self._order), delivery))
+            waiting = len(self._heap)
+        self._waiters.wake(self._prefetch_limit.threads_for(waiting, self._source.queues()))
+        if lane is not None and to_lane:
+            lane.start(to_lane)
+
+    def _give_back_stale(self) -> None:
+        now = self._app.clock.monotonic()
+        if now - self._looked_for_stale < STALE_LOOK_SECONDS:
+            return
+        self._looked_for_stale = now
+        oldest = now - STALE_SECONDS
+        with self._lock:
+            stale = [entry[2] for entry in self._heap if entry[2].claimed_monotonic < oldest]
+            if stale:
+                self._heap = [entry for entry in self._heap if entry[2].claimed_monotonic >= oldest]
+                heapq.heapify(self._heap)
+        for delivery in list(self._ahead):
+            if delivery.claimed_monotonic < oldest and self._ahead.pop(delivery, self) is not self:
+                stale.append(delivery)
+        if stale:
+            self._is_stalled = True
+        for delivery in stale:
+            self._settler.give_back(delivery)
+
+    def _backoff(self, failures: int) -> float:
+        return float(min(2.0, 0.05 * 2.0 ** min(failures, 8)) * (0.5 + self._app.clock.rng.random()))

@@ -1,0 +1,128 @@
+"""Heartbeat: renews the leases of a process, reports that it lives, and learns of cancellations.
+
+A thread of its own, on a connection of its own: what jobs and batches do cannot hold it up.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from uuid import UUID
+
+from jobs.app import App
+from jobs.database.engine import Database
+from jobs.errors import JobsError
+from jobs.events import ServiceFailed
+from jobs.ledger import workers
+from jobs.ledger.records import Claim
+from jobs.ledger.runs.lease import cancelled_among, renew
+from jobs.settings import Settings
+from worker.exchange.held_leases import HeldLeases
+
+log = logging.getLogger("jobs.worker")
+
+LOOK_SECONDS = 2.0
+"""How often cancellations are read while something is performed. Source: design."""
+
+
+def own_database(database: Database, settings: Settings) -> Database:
+    """The ledger by a heartbeat's own connection.
+
+    Should it be dead and nobody say so, there is time for another try before the lease is over.
+    """
+    return database.apart(limit=settings.lease / 4)
+
+
+class Heartbeat(threading.Thread):
+    """One renewal statement a process every third of a lease; one read of cancellations every 2 s.
+
+    Args:
+        performing: the claims that are performed just now.
+        cancel: told of the token of an attempt that somebody asked to cancel.
+        lose: told of the token of an attempt whose lease is lost. Its run may be performed here again by then.
+    """
+
+    def __init__(
+        self,
+        app: App,
+        held_leases: HeldLeases,
+        *,
+        worker: str,
+        performing: Callable[[], Sequence[Claim]],
+        cancel: Callable[[UUID], None],
+        lose: Callable[[UUID], None],
+    ) -> None:
+        super().__init__(name="jobs-heartbeat", daemon=True)
+        self._app = app
+        self._database = own_database(app.database, app.settings)
+        self._suspects: set[UUID] = set()
+        self._held_leases = held_leases
+        self._worker = worker
+        self._performing = performing
+        self._cancel = cancel
+        self._lose = lose
+        self._stopping = threading.Event()
+        self.beat_at = self.turned_at = app.clock.monotonic()
+        self.what_fails: Callable[[], str | None] = lambda: None
+        self.on_renewed: Callable[[], None] = lambda: None
+        self.on_stop_asked: Callable[[], None] = lambda: None
+        self.on_roll_asked: Callable[[datetime], None] = lambda moment: None
+
+    def run(self) -> None:
+        every = self._app.settings.lease.total_seconds() / 3
+        clock = self._app.clock
+        renew_at = clock.monotonic() + every
+        while not self._stopping.wait(min(LOOK_SECONDS, every)):
+            self.turned_at = clock.monotonic()
+            try:
+                self.let_go_of_lost()
+                if clock.monotonic() >= renew_at:
+                    self.renew()
+                    renew_at = clock.monotonic() + every
+                self._hear_cancellations()
+                self.beat_at = clock.monotonic()
+            except JobsError as error:
+                self._app.events.emit([ServiceFailed("ledger", "renew", str(error))])
+            except Exception:
+                log.exception("The heartbeat failed; it goes on.")
+
+    def stop(self) -> None:
+        self._stopping.set()
+        self.join(5)
+        if self._database is not self._app.database:
+            self._database.close()
+
+    def renew(self) -> None:
+        """Renew every lease that is held, and say that this process lives."""
+        claims = self._held_leases.all()
+        with self._database.write(urgent=True) as connection:
+            pairs = [(one.run_id, one.token) for one in claims]
+            ours = renew(connection, pairs, lease=self._app.settings.lease)
+            asked = workers.see(connection, self._worker, busy=len(self._performing()), problem=self.what_fails())
+        if asked.roll_at is not None:
+            self.on_roll_asked(asked.roll_at)
+        if asked.stop_at is not None:
+            self.on_stop_asked()
+        self.on_renewed()
+        self._suspects = {claim.token for claim in claims if claim.token not in ours}
+
+    def let_go_of_lost(self) -> None:
+        """What was not ours at the renewal before and is held still: its lease is lost, for what we have ended
+        ourselves is held no longer by now.
+        """
+        suspects, self._suspects = self._suspects, set()
+        for claim in self._held_leases.all() if suspects else ():
+            if claim.token in suspects and self._held_leases.drop(claim.token) is not None:
+                log.warning("A lease was lost.", extra={"run_id": str(claim.run_id), "kind": claim.kind})
+                self._lose(claim.token)
+
+    def _hear_cancellations(self) -> None:
+        performing = [(one.run_id, one.token) for one in self._performing()]
+        if not performing:
+            return
+        with self._database.read() as connection:
+            cancelled = cancelled_among(connection, performing)
+        for token in cancelled:
+            self._cancel(token)

@@ -1,0 +1,39 @@
+"""Held leases: the claims whose leases this process renews, until their settlement has committed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from uuid import UUID
+
+from jobs.ledger.records import Claim
+
+
+class HeldLeases:
+    """Claims by token. Single dict operations only: they are atomic, and no thread waits for another."""
+
+    def __init__(self) -> None:
+        self._held: dict[UUID, Claim] = {}
+        self._left: set[UUID] = set()
+
+    def __len__(self) -> int:
+        return len(self._held)
+
+    def add(self, claims: Iterable[Claim]) -> None:
+        for claim in claims:
+            self._held[claim.token] = claim
+
+    def drop(self, token: UUID) -> Claim | None:
+        """Forget a claim: it is settled, given back or lost."""
+        return self._held.pop(token, None)
+
+    def leave(self, token: UUID) -> None:
+        """Keep its lease no longer, though it has not ended: others are to see that."""
+        self._left.add(token)
+        self.drop(token)
+
+    def known(self) -> set[UUID]:
+        """The tokens of all that was claimed here and may not have ended."""
+        return self._left | set(self._held.copy())
+
+    def all(self) -> list[Claim]:
+        return list(self._held.values())

@@ -1,0 +1,282 @@
+"""Settler: records many attempt results in one transaction, on a thread that no interrupt can hit.
+
+It commits whenever it is free, and never waits to fill a batch. While the ledger is away it keeps what it has
+and tries again; the leases are renewed meanwhile, and the token decides in the end.
+"""
+
+from __future__ import annotations
+
+import logging
+import queue
+import threading
+from collections.abc import Callable
+from uuid import UUID
+
+from jobs.app import App
+from jobs.enqueue.publish import announce
+from jobs.errors import JobsError, LedgerRefused
+from jobs.events import AttemptEnded, BatchSettled, ResultRefused, ServiceFailed
+from jobs.ledger.records import AttemptResult, Failure, Freed, RecordedAttempt
+from jobs.ledger.runs.give_back import give_back
+from jobs.ledger.runs.settle import settle
+from jobs.ledger.runs.settle_plain import is_plain, settle_plain
+from jobs.ready.protocol import ReadyEntry
+from jobs.runtime.failure import MAX_MESSAGE, storable
+from jobs.states import Cause, Outcome, RunState
+from worker.exchange.delivery import Delivery
+from worker.exchange.held_leases import HeldLeases
+from worker.exchange.prefetch import PrefetchLimit
+from worker.protocol.running_table import RunningRows
+
+log = logging.getLogger("jobs.worker")
+
+MAX_BATCH = 500
+_STOP = None
+_UNRECORDABLE = "the ledger could not hold what was raised; the log has it"
+
+
+class Settler(threading.Thread):
+    """Ends attempts in the ledger, and gives back claims that were never started."""
+
+    def __init__(
+        self,
+        app: App,
+        held_leases: HeldLeases,
+        prefetch_limit: PrefetchLimit,
+        running_rows: RunningRows,
+        *,
+        worker: str,
+    ) -> None:
+        super().__init__(name="jobs-settler", daemon=True)
+        self._app = app
+        self._held_leases = held_leases
+        self._prefetch_limit = prefetch_limit
+        self._running_rows = running_rows
+        self._worker = worker
+        self._queue: queue.SimpleQueue[Delivery | None] = queue.SimpleQueue()
+        self._quitting = threading.Event()
+        self.on_failure: Callable[[BaseException], None] = lambda error: None
+        self.busy_since: float | None = None
+        """When it last began to settle a batch, or began again; None while it waits for one."""
+
+    @property
+    def backlog(self) -> int:
+        """Deliveries that wait to be settled."""
+        return self._queue.qsize()
+
+    def put(self, delivery: Delivery) -> None:
+        """Settle this delivery's ending. Never waits, never fails."""
+        self._queue.put(delivery)
+
+    def give_back(self, delivery: Delivery) -> None:
+        """Give this claim back, uncharged and without a record: it was never started."""
+        delivery.attempt_result = None
+        self._queue.put(delivery)
+
+    def stop(self, seconds: float) -> bool:
+        """Settle what has come, for at most so long. Whether all of it is settled."""
+        self._queue.put(_STOP)
+        self.join(seconds)
+        self._quitting.set()
+        return not self.is_alive()
+
+    def run(self) -> None:
+        try:
+            while True:
+                batch, is_last = self._next_batch()
+                if batch:
+                    self._settle_until_done(batch)
+                if is_last or self._quitting.is_set():
+                    return
+        except BaseException as error:
+            log.critical("The settler thread failed.", exc_info=True)
+            self.on_failure(error)
+
+    def _next_batch(self) -> tuple[list[Delivery], bool]:
+        batch: list[Delivery] = []
+        try:
+            one = self._queue.get()
+            while True:
+                if one is _STOP:
+                    return batch, True
+                batch.append(one)
+                if len(batch) >= MAX_BATCH:
+                    return batch, False
+                one = self._queue.get_nowait()
+        except queue.Empty:
+            return batch, False
+
+    def _settle_until_done(self, batch: list[Delivery]) -> None:
+        failures = 0
+        while not self._quitting.is_set():
+            self.busy_since = self._app.clock.monotonic()
+            try:
+                self._settle(batch)
+                self.busy_since = None
+                return
+            except Exception as error:
+                if not isinstance(error, JobsError) or isinstance(error, LedgerRefused):
+                    # One by one, and the one that is refused without its words. What no service did is a fault of ours
+                    # in one of them: it must not end a process that performs for others.
+                    log.exception("The ledger refused a batch of endings.")
+                    if len(batch) == 1:
+                        if not self._strip(batch[0], error):
+                            self._let_go(batch[0])
+                            return
+                    else:
+                        for delivery in batch:
+                            self._settle_until_done([delivery])
+                        return
+                    continue
+                failures += 1
+                self._app.events.emit([ServiceFailed("ledger", "settle", str(error))])
+                pause = min(2.0, 0.05 * 2.0 ** min(failures, 8)) * (0.5 + self._app.clock.rng.random())
+                self._quitting.wait(pause)
+
+    def _settle(self, batch: list[Delivery]) -> None:
+        app = self._app
+        began = app.clock.monotonic()
+        endings = {
+            one.attempt_result.claim.token: one
+            for one in batch
+            if one.attempt_result is not None and one.settled is None
+        }
+        unstarted = [(one.claim.run_id, one.claim.token) for one in batch if one.attempt_result is None]
+        settled: list[tuple[AttemptResult, RecordedAttempt]] = []
+        refused: list[AttemptResult] = []
+        freed: list[Freed] = []
+        if len(endings) > 0 and app.database.dialect == "postgresql":
+            self._settle_plain(endings, began)
+        if endings or unstarted:
+            with app.database.write() as connection:
+                settled, refused = settle(
+                    connection,
+                    [one.attempt_result for one in endings.values() if one.attempt_result is not None],
+                    worker=self._worker,
+                    poison_after=app.settings.poison_after,
+                    monotonic=began,
+                )
+                freed = give_back(connection, unstarted)
+                if freed or any(one.state is RunState.QUEUED or one.followed_by for _, one in settled):
+                    app.database.send_notify(connection)
+        # Committed. From here on nothing may fail the batch.
+        for delivery in batch:
+            self._held_leases.drop(delivery.claim.token)
+            self._running_rows.clear(delivery.running_row)
+            if delivery.settled is not None and delivery.attempt_result is not None:
+                settled.append((delivery.attempt_result, delivery.settled))
+        try:
+            self._tell(settled, refused, freed, app.clock.monotonic() - began)
+        except Exception:
+            log.exception("Telling of settled attempts failed.")
+        for delivery in batch:
+            if delivery.attempt_result is not None:
+                # Its frames hold what the job held, and this thread holds its last batch until the next.
+                delivery.attempt_result.error = None
+
+    def _settle_plain(self, endings: dict[UUID, Delivery], began: float) -> None:
+        """Settle the plain successes among ``endings`` by one statement, and take them out."""
+        plain = {}
+        for one in endings.values():
+            if one.attempt_result is not None and is_plain(one.attempt_result):
+                plain[one.claim.run_id.int] = one.attempt_result
+        if not plain:
+            return
+        try:
+            with self._app.database.direct() as connection:
+                done = settle_plain(connection, list(plain.values()), worker=self._worker, monotonic=began)
+        except LedgerRefused:
+            # One row among them, such as a foreign one with an attempt's number. The careful way ends each of them.
+            log.warning("The ledger refused plain successes, which are settled with care.", exc_info=True)
+            return
+        for attempt_result, settled in done:
+            endings.pop(attempt_result.claim.token).settled = settled
+
+    def _tell(
+        self,
+        settled: list[tuple[AttemptResult, RecordedAttempt]],
+        refused: list[AttemptResult],
+        freed: list[Freed],
+        seconds: float,
+    ) -> None:
+        app = self._app
+        took: dict[tuple[str, str], list[float]] = {}
+        for attempt_result, _ in settled:
+            took.setdefault((attempt_result.claim.queue, attempt_result.claim.kind), []).append(
+                attempt_result.elapsed_seconds
+            )
+        self._prefetch_limit.note(took)
+        if app.ready is not None:
+            back = [
+                ReadyEntry(one.run_id, one.queue, one.priority, one.retry_at)
+                for _, one in settled
+                if one.state is RunState.QUEUED
+            ]
+            followed = [after for _, one in settled for after in one.followed_by]
+            back += [ReadyEntry(one.run_id, one.queue, one.priority, one.run_at) for one in [*freed, *followed]]
+            announce(app, back)
+        app.events.emit([BatchSettled(len(settled), seconds)])
+        if settled and app.events.wants(AttemptEnded):
+            app.events.emit([_event(attempt_result, one) for attempt_result, one in settled])
+        if refused:
+            app.events.emit(
+                [ResultRefused(one.claim.run_id, one.claim.kind, one.claim.attempt, one.outcome) for one in refused]
+            )
+
+    def _strip(self, delivery: Delivery, refusal: Exception) -> bool:
+        """Take from an ending what the ledger may be unable to hold. Whether there was anything to take.
+
+        What was checked before should have said so: this is the last look, so that there is an ending at all.
+        """
+        attempt_result = delivery.attempt_result
+        if attempt_result is None or (attempt_result.failure and attempt_result.failure.message == _UNRECORDABLE):
+            return False
+        if attempt_result.then or attempt_result.completes or attempt_result.arguments is not None:
+            # A success without what was to follow would be none.
+            attempt_result.then, attempt_result.completes, attempt_result.arguments, attempt_result.result = (
+                (),
+                (),
+                None,
+                None,
+            )
+            if attempt_result.outcome is Outcome.SUCCEEDED:
+                attempt_result.outcome, attempt_result.cause = Outcome.FAILED, Cause.BAD_ARGUMENTS
+                why = storable(f"What was to follow cannot be recorded: {refusal}")[:MAX_MESSAGE]
+                attempt_result.failure = Failure.told(delivery.claim.kind, "Unrecordable", why)
+            return True
+        if attempt_result.outcome is Outcome.SUCCEEDED:
+            had, attempt_result.result = attempt_result.result, None
+            return had is not None
+        attempt_result.failure = Failure.told(delivery.claim.kind, "Unrecordable", _UNRECORDABLE)
+        return True
+
+    def _let_go(self, delivery: Delivery) -> None:
+        """Its bare ending is refused too: the lease runs out, and upkeep ends the attempt as abandoned."""
+        claim = delivery.claim
+        log.critical("An ending cannot be recorded.", extra={"run_id": str(claim.run_id), "kind": claim.kind})
+        self._held_leases.leave(claim.token)
+        self._running_rows.clear(delivery.running_row)
+
+
+def _event(attempt_result: AttemptResult, settled: RecordedAttempt) -> AttemptEnded:
+    claim, failure = attempt_result.claim, attempt_result.failure
+    return AttemptEnded(
+        run_id=settled.run_id,
+        kind=settled.kind,
+        queue=settled.queue,
+        attempt=settled.attempt,
+        outcome=settled.outcome,
+        state=settled.state,
+        cause=settled.cause,
+        started_at=settled.started_at,
+        elapsed_seconds=attempt_result.elapsed_seconds,
+        waited_seconds=max(0.0, (settled.started_at - claim.run_at).total_seconds()),
+        correlation_id=claim.correlation_id,
+        retry_at=settled.retry_at,
+        error_type=failure.type if failure else None,
+        error_message=failure.message if failure else None,
+        fingerprint=failure.fingerprint if failure else None,
+        error=attempt_result.error,
+        schedule=claim.schedule,
+        scheduled_for=claim.scheduled_for,
+    )

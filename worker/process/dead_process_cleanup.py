@@ -1,0 +1,62 @@
+"""Dead-process cleanup: ends the attempts of dead processes that the supervisor names."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+
+from jobs.app import App
+from jobs.enqueue.publish import announce
+from jobs.errors import JobsError
+from jobs.ledger import workers
+from jobs.ledger.runs.sweep import end_dead_attempts
+from jobs.ready.protocol import ReadyEntry
+from jobs.states import RunState
+from jobs.upkeep.ended_events import ended_events
+from worker.protocol.assignment import DeadProcess
+
+log = logging.getLogger("jobs.worker")
+
+
+def clean_up(app: App, dead_processes: Sequence[DeadProcess]) -> list[str]:
+    """End the attempts of dead processes; the names of those whose end is committed."""
+    buried = []
+    for dead_process in dead_processes:
+        try:
+            while _clean_up_some(app, dead_process):
+                pass
+            buried.append(dead_process.name)
+        except JobsError as error:
+            log.warning("Could not end what a dead process held.", extra={"reason": str(error)})
+    return buried
+
+
+def _clean_up_some(app: App, dead_process: DeadProcess) -> bool:
+    with app.database.write(urgent=True) as connection:
+        settled, freed = end_dead_attempts(
+            connection,
+            dead_process.name,
+            performing=dead_process.performing,
+            ended=dead_process.ended,
+            why=dead_process.cause,
+            blame=dead_process.blame,
+            over=dead_process.over,
+            poison_after=app.settings.poison_after,
+        )
+        workers.sign_off(connection, dead_process.name)
+    back = [one for one in settled if one.state is RunState.QUEUED]
+    entries = [ReadyEntry(one.run_id, one.queue, one.priority, one.retry_at) for one in back]
+    freed += [after for one in settled for after in one.followed_by]
+    announce(app, entries + [ReadyEntry(one.run_id, one.queue, one.priority, one.run_at) for one in freed])
+    app.events.emit(ended_events(settled))
+    if settled or freed:
+        log.warning(
+            "Ended what a dead process held.",
+            extra={
+                "worker": dead_process.name,
+                "cause": dead_process.cause,
+                "ended": len(settled),
+                "released": len(freed),
+            },
+        )
+    return bool(settled or freed)

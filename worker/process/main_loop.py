@@ -1,0 +1,141 @@
+"""Main loop of a worker process: obeys its supervisor, from its assignment to its exit code."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+
+from jobs import boot
+from jobs.errors import ServiceDown
+from jobs.events import ServiceFailed
+from jobs.observe import watch
+from jobs.observe.log import configure_logging
+from jobs.settings import Settings
+from worker.children.child_spawner import ZygoteSpawner
+from worker.process.dead_process_cleanup import clean_up
+from worker.process.process import Process
+from worker.protocol.assignment import Assignment, DeadProcess
+from worker.protocol.control import Control
+from worker.startup.statement_warmup import warmed_up
+
+log = logging.getLogger("jobs.worker")
+
+LOOK_SECONDS = 0.2
+IDLE_LOOK_SECONDS = 1.0
+"""How often it looks at itself while nothing is performed. What the supervisor says is heard at once."""
+LEAVING_LOOK_SECONDS = 0.02
+DRAIN_SECONDS = 600.0
+"""How long a process that is replaced may finish what it has. Source: the default time limit of a job."""
+
+
+def serve(assignment: Assignment) -> int:
+    """Perform runs until the supervisor says stop. 0 after a stop; 1 when a thread of ours failed."""
+    settings = Settings.model_validate_json(assignment.settings)
+    configure_logging(settings)
+    app = boot.configure(boot.build(settings, database=warmed_up(settings)))
+    folder = assignment.metrics_folder
+    close = watch(app, metrics_folder=Path(folder) if folder else None)
+    spawner = ZygoteSpawner(assignment.spawner) if assignment.spawner is not None else None
+    process = Process(app, assignment.name, assignment.running_rows, spawner=spawner)
+    try:
+        return MainLoop(process, Control(assignment.control), assignment.dead_processes).serve()
+    finally:
+        close()
+
+
+class MainLoop:
+    """One process under orders."""
+
+    def __init__(self, process: Process, control: Control, dead_processes: Sequence[DeadProcess] = ()) -> None:
+        self._process = process
+        self._app = process.own
+        self._control = control
+        self._dead_processes = list(dead_processes)
+        self._sign_on_at = 0.0
+
+    def serve(self) -> int:
+        """Obey the supervisor until it says stop."""
+        process, control = self._process, self._control
+        while not control.closed:
+            self._clean_up()
+            if not process.is_started and self._try_to_start():
+                control.send(say="ready")
+            process.look_for_long_runs()
+            if (asked := process.roll_asked()) is not None:
+                control.send(say="roll", asked=asked.isoformat())
+            is_idle = process.is_started and not process.busy and not self._dead_processes
+            seconds = self._hear(IDLE_LOOK_SECONDS if is_idle else LOOK_SECONDS)
+            if seconds is None and process.stop_asked.is_set():
+                log.info("An operator asked this process to stop: it finishes what it has.")
+                control.send(say="draining", why="an operator asked for it")
+                seconds = self._app.settings.shutdown.total_seconds()
+            wrong = process.fault() if process.is_started else None
+            if wrong is not None:
+                log.critical("The worker is stuck: the process ends, to be replaced.", extra={"reason": wrong})
+                return 1
+            if process.failed.is_set():
+                log.critical("A thread of the worker failed: the process ends, to be replaced.")
+                return 1
+            if seconds is not None and not process.is_started:
+                return 0
+            if seconds is not None:
+                return self._leave(seconds)
+            if process.recycling.is_out:
+                control.send(say="draining", why=process.recycling.why)
+                return self._leave(DRAIN_SECONDS)
+            why = process.recycling.needs_replacement()
+            if why is not None:
+                control.send(say="replace", why=why)
+        return 1
+
+    def _hear(self, wait_seconds: float) -> float | None:
+        """Do what the supervisor says; if it says to leave, in how many seconds."""
+        process, control = self._process, self._control
+        leave: float | None = None
+        for message in control.receive(wait_seconds):
+            match message.get("do"):
+                case "ping":
+                    control.send(say="pong", **process.pulse())
+                case "stop":
+                    process.stopping.set()
+                    leave = float(message.get("seconds", 0))
+                case "stop_now":
+                    process.stopping.set()
+                    leave = 0.0
+                case "drain":
+                    leave = DRAIN_SECONDS if leave is None else leave
+                case "clean_up":
+                    self._dead_processes += [DeadProcess.from_message(one) for one in message["dead_processes"]]
+        return leave
+
+    def _leave(self, seconds: float) -> int:
+        """Finish what is performed within so many seconds, or fewer if the supervisor says so meanwhile."""
+        process, control, clock = self._process, self._control, self._app.clock
+        until = clock.monotonic() + seconds
+        process.stop_claiming()
+        while process.busy and clock.monotonic() < until and not process.failed.is_set() and not control.closed:
+            self._clean_up()
+            sooner = self._hear(LEAVING_LOOK_SECONDS)
+            if sooner is not None:
+                until = min(until, clock.monotonic() + sooner)
+        process.finish()
+        return 0
+
+    def _try_to_start(self) -> bool:
+        """Whether it has started now; a ledger that is down is asked again, at the pace of a crowd."""
+        clock = self._app.clock
+        if clock.monotonic() < self._sign_on_at:
+            return False
+        try:
+            self._process.start()
+        except ServiceDown as error:
+            self._app.events.emit([ServiceFailed("ledger", "sign_on", str(error))])
+            self._sign_on_at = clock.monotonic() + 0.25 + 0.5 * clock.rng.random()
+            return False
+        return True
+
+    def _clean_up(self) -> None:
+        for name in clean_up(self._app, self._dead_processes):
+            self._dead_processes = [one for one in self._dead_processes if one.name != name]
+            self._control.send(say="cleaned_up", name=name)

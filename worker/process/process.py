@@ -1,0 +1,301 @@
+"""Process: the threads of one worker process, how they are connected, started and stopped."""
+
+from __future__ import annotations
+
+import logging
+import os
+import platform
+import threading
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+from uuid import UUID
+
+from jobs.app import App
+from jobs.definition import registry
+from jobs.definition.checks import is_async
+from jobs.definition.class_release import codes
+from jobs.errors import JobsError
+from jobs.ledger import workers
+from jobs.ledger.records import Claim
+from jobs.upkeep.loop import Upkeep
+from worker.attempt.attempt import Attempts
+from worker.children.child_pool import Children, performs_alone
+from worker.children.child_spawner import ChildSpawner, InterpreterSpawner
+from worker.dramatiq.middleware_hooks import MiddlewareHooks, brokers_of
+from worker.exchange.fetcher import Fetcher
+from worker.exchange.heartbeat import Heartbeat
+from worker.exchange.held_leases import HeldLeases
+from worker.exchange.prefetch import PrefetchLimit
+from worker.exchange.queue_turns import turns_of
+from worker.exchange.ready_source import ReadySource
+from worker.exchange.settler import Settler
+from worker.exchange.source import LedgerSource, ListeningWakeup, PollingWakeup, Source, SqliteWakeup, Wakeup
+from worker.exchange.unacknowledged_claims import UnacknowledgedClaims
+from worker.process.actor import Actors
+from worker.process.coroutines import Coroutines
+from worker.process.pool import Pool
+from worker.process.recycle import Recycling
+from worker.process.start_log import StartLog
+from worker.process.thread_broker import ThreadBroker
+from worker.process.watchdog import Watchdog
+from worker.protocol.health import Pulse
+from worker.protocol.running_table import RunningRows
+from worker.timeouts.deadline import Deadlines
+
+log = logging.getLogger("jobs.worker")
+
+LOOK_SECONDS = 0.2
+LEAVING_LOOK_SECONDS = 0.02
+DRAIN_SECONDS = 600.0
+"""How long a process that is replaced may finish what it has. Source: the default time limit of a job."""
+SETTLE_SECONDS = 5.0
+"""What the settler may take at the end, beyond the shutdown limit."""
+
+
+class Process:
+    """The threads of a worker process, and how they start and stop."""
+
+    def __init__(
+        self,
+        app: App,
+        name: str,
+        running_rows: RunningRows,
+        *,
+        queues: Sequence[str] = (),
+        spawner: ChildSpawner | None = None,
+    ) -> None:
+        self.app = app
+        self.name = name
+        self.failed = threading.Event()
+        self.stop_asked = threading.Event()
+        self._roll_asked: datetime | None = None
+        self.stopping = threading.Event()
+        settings = app.settings
+        self.kinds = registry.names()
+        self._turns = turns_of(queues or settings.queues, kinds=self.kinds)
+        self.queues = list(self._turns.names)
+        self._held_leases = HeldLeases()
+        prefetch_limit = PrefetchLimit(settings.threads, app.clock)
+        # Jobs use the database of the application's App; what holds the worker together has connections that they
+        # cannot take.
+        self.own = replace(app, database=app.database.reserved())
+        self._upkeep = Upkeep(self.own)
+        self._pulse = Pulse(app.clock, app.events)
+        self._source = self._make_source()
+        self._settler = Settler(self.own, self._held_leases, prefetch_limit, running_rows, worker=name)
+        self._attempts = Attempts(app)
+        self._deadlines = Deadlines()
+        self.recycling = Recycling(app)
+        self._children = Children(
+            app,
+            self._attempts,
+            spawner or InterpreterSpawner(settings.imports),
+            worker=name,
+            stopping=self.stopping,
+            max_idle=settings.threads,
+        )
+        self._coroutines = Coroutines(
+            app,
+            self._attempts,
+            self._settler,
+            running_rows,
+            capacity=settings.async_concurrency,
+            worker=name,
+            stopping=self.stopping,
+            on_room=lambda: self._fetcher.want(),
+            on_stuck=lambda blocks: self.recycling.out("a coroutine did not end at its hard limit"),
+        )
+        lane_kinds = [kind for kind in self.kinds if is_async(registry.get(kind))]
+        self._fetcher = Fetcher(
+            app,
+            self._source,
+            self._settler,
+            self._held_leases,
+            prefetch_limit,
+            threads=settings.threads,
+            kinds=self.kinds,
+            lane=self._coroutines if lane_kinds else None,
+            lane_kinds=lane_kinds,
+            takes_thread=performs_alone,
+            not_now=self._attempts.preparations.failing,
+            on_doubt=UnacknowledgedClaims(self.own, self._held_leases, worker=name).release,
+        )
+        self._actors = Actors(
+            app,
+            self._fetcher,
+            running_rows,
+            self._deadlines,
+            self._attempts,
+            self._children,
+            worker=name,
+            stopping=self.stopping,
+            on_stuck=self._replace_thread,
+            on_interrupted=self.recycling.interrupted,
+        )
+        self._heartbeat = Heartbeat(
+            self.own, self._held_leases, worker=name, performing=self.performing, cancel=self.cancel, lose=self.cancel
+        )
+        self._fetcher.on_turn = self._pulse.turned
+        self._fetcher.on_claim = self._heartbeat.on_renewed = self._pulse.answered
+        self._heartbeat.what_fails = self._pulse.repeated
+        self._heartbeat.on_stop_asked = self.stop_asked.set
+        self._heartbeat.on_roll_asked = self._hear_roll
+        self._start_log = StartLog(app, self._fetcher.performing)
+        self._settler.on_failure = self._fetcher.on_failure = lambda error: self.failed.set()
+        self._hooks = MiddlewareHooks(brokers_of(app))
+        self._broker = ThreadBroker(app, middleware=[self._hooks] if self._hooks.brokers else [])
+        self._broker.fetcher = self._fetcher
+        self._pool = Pool(self._broker, self._fetcher, queues=self.queues, threads=settings.threads)
+        self._watchdog = self._make_watchdog()
+        self.is_started = False
+
+    @property
+    def busy(self) -> int:
+        """Runs that threads and coroutines perform just now."""
+        return self._fetcher.busy + len(self._coroutines)
+
+    def pulse(self) -> dict[str, Any]:
+        """What the supervisor's health page shows of this process."""
+        return {"busy": self.busy, "held": len(self._held_leases), **self._pulse.report()}
+
+    def fault(self) -> str | None:
+        """What is wrong with its threads; None if nothing is."""
+        return self._watchdog.fault()
+
+    def look_for_long_runs(self) -> None:
+        """Tell of runs that have gone on for long."""
+        self._start_log.look()
+
+    def performing(self) -> list[Claim]:
+        """The claims that are performed here just now."""
+        return self._actors.performing() + self._coroutines.performing()
+
+    def cancel(self, token: UUID) -> None:
+        """Interrupt the job of this attempt, if it is performed here."""
+        self._actors.cancel(token)
+        self._coroutines.cancel(token)
+
+    def start(self) -> None:
+        """Sign on and start every thread; from then on runs are claimed.
+
+        Raises:
+            ServiceDown: the ledger does not answer; nothing was started, and it may be tried again.
+        """
+        with self.own.database.write(urgent=True) as connection:
+            workers.register(
+                connection,
+                self.name,
+                host=platform.node(),
+                pid=os.getpid(),
+                version=_version(),
+                queues=self.queues,
+                kinds=self.kinds,
+                codes=codes(),
+                threads=self.app.settings.threads,
+            )
+        for queue in self.queues:
+            self._broker.declare_queue(queue)
+        self._actors.declare(self._broker)
+        for thread in (self._settler, self._heartbeat, self._upkeep):
+            thread.start()
+        self._hooks.boot()
+        self._pool.start()
+        self._fetcher.start()
+        self.is_started = True
+
+    def stop(self, seconds: float) -> None:
+        """Claim nothing more; finish what is performed within ``seconds``; settle; give back the rest."""
+        if not self.is_started:
+            return
+        clock = self.app.clock
+        until = clock.monotonic() + seconds
+        self.stopping.set()
+        self.stop_claiming()
+        while self.busy and clock.monotonic() < until and not self.failed.is_set():
+            clock.sleep(0.02)
+        self.finish()
+
+    def roll_asked(self) -> datetime | None:
+        """When an operator asked for a rolling restart; said once a heartbeat, for a word may be lost."""
+        asked, self._roll_asked = self._roll_asked, None
+        return asked
+
+    def _hear_roll(self, moment: datetime) -> None:
+        self._roll_asked = moment
+
+    def stop_claiming(self) -> None:
+        """Claim nothing more, and give back what no thread has started."""
+        self._fetcher.stop_claiming()
+        self._pool.stop_handing_over()
+        self._hooks.shut_down(self._pool)
+        self._fetcher.join(2)
+        self._fetcher.give_back_all()
+
+    def finish(self) -> None:
+        """Release what is still performed, settle, end every thread that does not hang, and sign off."""
+        self._fetcher.abandon_busy()
+        self._coroutines.release_all()
+        self._pool.stop()
+        self._settler.stop(SETTLE_SECONDS)
+        self._coroutines.close()
+        self._children.close()
+        self._upkeep.stop()
+        self._heartbeat.stop()
+        self._deadlines.stop()
+        try:
+            self._source.close()
+            with self.own.database.write(urgent=True) as connection:
+                workers.sign_off(connection, self.name)
+        except JobsError as error:
+            log.warning("Could not sign off.", extra={"reason": str(error)})
+
+    def _replace_thread(self, stuck: threading.Thread) -> None:
+        """A thread hangs in a job whose attempt has ended: another takes its place, and the process is worn out."""
+        self._pool.replace(stuck)
+        self.recycling.out("a job did not end at its hard limit")
+
+    def _make_watchdog(self) -> Watchdog:
+        settings = self.app.settings
+        ours = (self._settler, self._heartbeat, self._upkeep, self._fetcher)
+        longest = max(settings.lease, 2 * settings.statement_timeout + settings.connect_timeout)
+        watchdog = Watchdog(
+            self.app.clock,
+            lambda: [*ours, *self._pool.threads()],
+            limit_seconds=longest.total_seconds() + 10,
+        )
+        watchdog.watch("heartbeat", lambda: self._heartbeat.turned_at)
+        watchdog.watch("settler", lambda: self._settler.busy_since)
+        watchdog.watch("intake", lambda: self._fetcher.turned_at)
+        return watchdog
+
+    def _make_source(self) -> Source:
+        listener = self.own.database.listener()
+        wakeup: Wakeup
+        if self.own.database.dialect == "sqlite":
+            wakeup = SqliteWakeup(self.own)
+        else:
+            wakeup = PollingWakeup(self.own) if listener is None else ListeningWakeup(self.own, listener)
+        ledger = LedgerSource(
+            self.own, queues=self.queues, kinds=self.kinds, worker=self.name, wakeup=wakeup, turns=self._turns
+        )
+        if self.own.ready is None:
+            return ledger
+        return ReadySource(
+            self.own,
+            self.own.ready,
+            ledger,
+            kinds=self.kinds,
+            worker=self.name,
+            on_loss=self._upkeep.hurry,
+            on_nothing=self._upkeep.found_nothing,
+        )
+
+
+def _version() -> str:
+    try:
+        return version("jobledger")
+    except PackageNotFoundError:
+        return "source"

@@ -1,0 +1,1 @@
+"""What supervisor, worker process and child process tell each other."""

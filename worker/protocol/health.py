@@ -1,0 +1,180 @@
+"""Health of a worker: liveness and readiness answers, and what each process reports to its supervisor.
+
+/healthz   the supervisor goes on; asks nobody, so that no outage elsewhere restarts a worker
+/readyz    some process performs runs: it makes progress, and its ledger and ready index answer
+/metrics   the counts of all processes
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from jobs.clock import Clock
+from jobs.events import BatchSettled, Events, ServiceFailed
+from jobs.runtime.failure import storable
+
+STUCK_SECONDS = 60.0
+"""A process whose threads have not turned for so long is stuck. Source: decision; above every time limit of ours."""
+SILENT_SECONDS = 15.0
+"""A supervisor's loop turns every 2 s; one silent for so long hangs. Source: the limit it sets its processes."""
+RECENT_SECONDS = 10.0
+"""How long a failure of the ready index is told of: nothing says when it is over."""
+
+
+REPEATED = 3
+"""Failures one after another that are told of in the ledger. Source: decision; a restart of it makes one or two."""
+WORDS = {"claim": "claims", "settle": "settlements"}
+MAX_PROBLEM = 300
+
+
+class Failing(NamedTuple):
+    """What fails: when it last did, why, and how often without having worked in between."""
+
+    at: float
+    why: str
+    times: int
+
+
+class Pulse:
+    """Inside a worker process: what it makes of its services and threads, told with each pong."""
+
+    def __init__(self, clock: Clock, events: Events) -> None:
+        self._clock = clock
+        self._failed: dict[tuple[str, str], Failing] = {}
+        self.turned_at = clock.monotonic()
+        self.answered_at = 0.0
+        self._settled_at = 0.0
+        events.subscribe(ServiceFailed, self._note)
+        events.subscribe(BatchSettled, self._note_settled)
+
+    def turned(self) -> None:
+        """The fetcher went round, and claimed what it wanted."""
+        self.turned_at = self._clock.monotonic()
+
+    def answered(self) -> None:
+        """The ledger answered: with claims, or to a renewal."""
+        self.answered_at = self._clock.monotonic()
+
+    def report(self) -> dict[str, object]:
+        """Plain data: ``problems`` in words, and how long ago the threads turned."""
+        now = self._clock.monotonic()
+        problems = [
+            {"what": "database" if service == "ledger" else "index", "why": one.why}
+            for (service, operation), one in self._open()
+        ]
+        return {"problems": problems, "turned_seconds_ago": round(now - self.turned_at, 1)}
+
+    def repeated(self) -> str | None:
+        """What of claims and settlements fails again and again, in words that are kept in the ledger."""
+        found = [
+            f"{WORDS[operation]} fail: {one.why}"
+            for (service, operation), one in self._open()
+            if service == "ledger" and operation in WORDS and one.times >= REPEATED
+        ]
+        return storable("; ".join(found))[:MAX_PROBLEM] or None
+
+    def _open(self) -> list[tuple[tuple[str, str], Failing]]:
+        """What fails, and has not been seen to work since."""
+        for about, one in list(self._failed.items()):
+            if self._is_over(about, one.at):
+                self._failed.pop(about, None)
+        return list(self._failed.items())
+
+    def _is_over(self, about: tuple[str, str], at: float) -> bool:
+        is_old = self._clock.monotonic() - at > RECENT_SECONDS
+        service, operation = about
+        if service != "ledger":
+            return is_old
+        if operation == "claim":
+            # One queue may fail while another is served: the fetcher goes round all the same.
+            return self.turned_at > at and is_old
+        return (self._settled_at if operation == "settle" else self.answered_at) > at
+
+    def _note(self, batch: list[ServiceFailed]) -> None:
+        for one in batch:
+            about = (one.service, one.operation)
+            before = self._failed.get(about)
+            times = before.times + 1 if before is not None and not self._is_over(about, before.at) else 1
+            self._failed[about] = Failing(self._clock.monotonic(), one.error, times)
+
+    def _note_settled(self, batch: list[BatchSettled]) -> None:
+        self._settled_at = self._clock.monotonic()
+
+
+def liveness(state: dict[str, Any]) -> tuple[bool, dict[str, object]]:
+    """Whether the supervisor goes on, and what says so."""
+    silent = float(state["looked_seconds_ago"])
+    return silent < SILENT_SECONDS, {"alive": silent < SILENT_SECONDS, "looked_seconds_ago": round(silent, 1)}
+
+
+def readiness(state: dict[str, Any]) -> tuple[bool, dict[str, object]]:
+    """Whether some process performs runs, and what is wrong with the others."""
+    problems: list[dict[str, object]] = []
+    able = 0
+    for handle in state["members"]:
+        if handle["stage"] != "ready":
+            continue
+        found = list(_problems_of(handle))
+        problems += found
+        able += not found
+    if state["is_stopping"]:
+        problems.append({"what": "worker", "why": "it is stopping"})
+    if state["crash_looping"]:
+        problems.append({"what": "processes", "why": f"{state['crash_looping']} die as soon as they start"})
+    if not any(handle["stage"] == "ready" for handle in state["members"]):
+        problems.append({"what": "processes", "why": "none is ready"})
+    is_ready = able > 0 and not state["is_stopping"] and liveness(state)[0]
+    facts = {"ready": is_ready, "processes": state["processes"], "performing": able, "problems": problems}
+    return is_ready, facts
+
+
+def _problems_of(handle: dict[str, Any]) -> Iterator[dict[str, object]]:
+    process, told = handle["name"], handle["progress"]
+    if (handle["heard_seconds_ago"] or 0.0) > SILENT_SECONDS:
+        yield {"process": process, "what": "progress", "why": "it does not answer its supervisor"}
+    if float(told.get("turned_seconds_ago", 0.0)) > STUCK_SECONDS:
+        yield {"process": process, "what": "progress", "why": "its threads do not turn"}
+    for one in told.get("problems", ()):
+        yield {"process": process, **one}
+
+
+@contextmanager
+def serving(host: str, port: int | None, state: Callable[[], dict[str, Any]]) -> Iterator[tuple[str, Path] | None]:
+    """Serve metrics and health of the supervisor whose ``state`` this gives; its URL and the folder of counts.
+
+    None without a port: nothing is served, and nothing counted.
+
+    Raises:
+        ConfigurationError: it cannot listen there.
+    """
+    if port is None:
+        yield None
+        return
+    # Late: a supervisor that serves nothing need not carry it.
+    from jobs.observe.endpoint import Answer, Endpoint, as_json
+    from jobs.observe.exposition import CountsFolder
+
+    def probe(judge: Callable[[dict[str, Any]], tuple[bool, dict[str, object]]]) -> Callable[[], Answer]:
+        def answer() -> Answer:
+            is_good, facts = judge(state())
+            return as_json(facts, is_good=is_good)
+
+        return answer
+
+    counts = CountsFolder()
+    try:
+        routes = {
+            "/metrics": lambda: Answer(counts.page()),
+            "/healthz": probe(liveness),
+            "/readyz": probe(readiness),
+        }
+        endpoint = Endpoint(host, port, routes, meanwhile=counts.fold)
+        try:
+            yield endpoint.url, counts.path
+        finally:
+            endpoint.close()
+    finally:
+        counts.close()

@@ -1,0 +1,80 @@
+"""Starts fresh interpreters: zygotes, workers of applications that cannot be forked, and the supervisor."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import NoReturn
+
+from worker.protocol.running_table import unnamed_file
+
+_BOOT = str(Path(__file__).with_name("boot.py"))
+HELD_BACK = frozenset({signal.SIGTERM, signal.SIGINT, signal.SIGHUP})
+"""Signals that wait while a process becomes another interpreter, which would die of them."""
+
+
+def launch(module: str, *, fds: Sequence[int], **payload: object) -> subprocess.Popen[bytes]:
+    """Start ``module.main(payload)`` in an interpreter of its own, with these descriptors open, at these
+    numbers.
+
+    Its output is ours. It is in a session of its own, so that Ctrl-C reaches the supervisor alone.
+    """
+    note = _payload_file(module, fds, payload)
+    try:
+        return subprocess.Popen(
+            _command(module, note),
+            pass_fds=[*fds, note],
+            stdin=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+    finally:
+        os.close(note)
+
+
+def become(module: str, *, title: Sequence[str], **payload: object) -> NoReturn:
+    """Turn this process into ``module.main(payload)``, in a fresh interpreter: same id, parent and streams.
+
+    Args:
+        title: what ``ps`` and ``pgrep -f`` show of what it was called.
+
+    Signals that ask it to stop meanwhile are held back: ``Signals`` lets them through.
+    Flush the streams before. Nothing of the ``with`` and ``finally`` around the call is executed.
+    """
+    note = _payload_file(module, [], payload)
+    os.set_inheritable(note, True)
+    signal.pthread_sigmask(signal.SIG_BLOCK, HELD_BACK)
+    command = [*_command(module, note), *title]
+    os.execv(command[0], command)  # noqa: S606
+
+
+def _payload_file(module: str, fds: Sequence[int], payload: Mapping[str, object]) -> int:
+    told = {**payload, "module": module, "path": import_path(), "parent": os.getpid(), "fds": list(fds)}
+    return unnamed_payload_file(json.dumps(told))
+
+
+def _command(module: str, note: int) -> list[str]:
+    return [sys.executable, "-P", _BOOT, module.rpartition(".")[2], str(note)]
+
+
+def import_path() -> list[str]:
+    """Ours, with the current folder last: an application's ``worker.py`` must not stand before our
+    package.
+    """
+    here = os.getcwd()
+    return [folder for folder in sys.path if folder and os.path.abspath(folder) != here] + [here]
+
+
+def unnamed_payload_file(text: str) -> int:
+    """A descriptor of a file without a name that holds ``text``, at its start. Unlike a pipe it never
+    blocks.
+    """
+    fd = unnamed_file("jobs-note")
+    with open(fd, "wb", closefd=False) as file:
+        file.write(text.encode())
+    os.lseek(fd, 0, os.SEEK_SET)
+    return fd

@@ -1,0 +1,149 @@
+"""Statement warm-up: compiles and runs the statements of every process once, before processes are forked.
+
+To build, compile and run a statement for the first time costs a process memory, 8 MB for them all: most of it pages
+of the zygote, shared until somebody writes to them. Here each is run once, on nothing, in a transaction that is
+rolled back. The connections are closed, and the processes take over the database as it is, with what was compiled.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import platform
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+
+from jobs import boot
+from jobs.clock import SystemClock, new_run_id, new_token
+from jobs.database.engine import Database
+from jobs.database.sql import Executor
+from jobs.ledger import workers
+from jobs.ledger.queries.waiting import overdue, unclaimed
+from jobs.ledger.records import AttemptResult, Claim
+from jobs.ledger.runs.claim import claim, claim_due, seconds_until_due
+from jobs.ledger.runs.give_back import give_back
+from jobs.ledger.runs.lease import cancelled_among, renew, wait_like_a_renewal
+from jobs.ledger.runs.settle import settle
+from jobs.ledger.runs.sweep import expire, rescue
+from jobs.ledger.schedules import leader
+from jobs.observe.log import configure_logging
+from jobs.settings import Settings
+from jobs.states import Outcome
+from worker.exchange.heartbeat import own_database
+
+log = logging.getLogger("jobs.worker")
+
+NOBODY = "rehearsal"
+NOTHING = ""
+"""No queue and no kind is called so."""
+
+_warmed_up: tuple[Settings, Database] | None = None
+
+
+def warm_up(settings_json: str) -> None:
+    """Keep a database that knows its statements, for ``warmed_up``; none, if the ledger does not answer.
+
+    Opens connections and closes them again, and starts no thread.
+    """
+    global _warmed_up
+    settings = Settings.model_validate_json(settings_json)
+    configure_logging(settings, threaded=False)
+    try:
+        database = boot.open_database(settings, SystemClock())
+        try:
+            with _undone(database) as connection:
+                _perform(connection, settings)
+            with _undone(own_database(database, settings)) as connection:
+                _beat(connection, settings.lease)
+        finally:
+            database.close()
+            own_database(database, settings).close()
+    except Exception as error:
+        # Whatever it is, the processes will meet it themselves, and say so.
+        log.debug("The rehearsal failed.", extra={"reason": str(error)})
+        return
+    _warmed_up = settings, database
+
+
+def warmed_up(settings: Settings) -> Database | None:
+    """In a forked process: the database of these settings that was rehearsed with, if one was."""
+    if _warmed_up is None or _warmed_up[0] != settings:
+        return None
+    database = _warmed_up[1]
+    database.clock.rng.seed(os.urandom(16))  # Each process has its own chance.
+    return database
+
+
+class _Undo(Exception):
+    """Rolls a transaction back."""
+
+
+@contextmanager
+def _undone(database: Database) -> Iterator[Executor]:
+    try:
+        with database.write() as connection:
+            yield connection
+            raise _Undo
+    except _Undo:
+        pass
+
+
+def _perform(connection: Executor, settings: Settings) -> None:
+    """What a process asks the ledger to claim and end runs, and to keep it in order."""
+    held = _claim()
+    pair = [(held.run_id, held.token)]
+    workers.register(
+        connection,
+        NOBODY,
+        host=platform.node(),
+        pid=os.getpid(),
+        version=NOTHING,
+        queues=[NOTHING],
+        kinds=[NOTHING],
+        threads=settings.threads,
+    )
+    claim(connection, [held.run_id], kinds=[NOTHING], worker=NOBODY, lease=settings.lease)
+    claim_due(connection, NOTHING, count=1, kinds=[NOTHING], worker=NOBODY, lease=settings.lease)
+    seconds_until_due(connection, NOTHING)
+    unclaimed(connection, [held.run_id])
+    give_back(connection, pair)
+    attempt_result = AttemptResult(claim=held, outcome=Outcome.SUCCEEDED, elapsed_seconds=0.0, ended_monotonic=0.0)
+    settle(connection, [attempt_result], worker=NOBODY, poison_after=settings.poison_after, monotonic=0.0)
+    overdue(connection, after=settings.overdue_after, limit=1)
+    wait_like_a_renewal(connection)
+    rescue(connection, poison_after=settings.poison_after, limit=1)
+    expire(connection, limit=1)
+    leader.leader(connection, NOBODY, lease=timedelta(seconds=1))
+
+
+def _beat(connection: Executor, lease: timedelta) -> None:
+    """What its heartbeat asks, on a connection of its own."""
+    renew(connection, [(new_run_id(), new_token())], lease=lease)
+    workers.see(connection, NOBODY, busy=0)
+    cancelled_among(connection, [(new_run_id(), new_token())])
+
+
+def _claim() -> Claim:
+    now = SystemClock().now()
+    return Claim(
+        run_id=new_run_id(),
+        token=new_token(),
+        kind=NOTHING,
+        queue=NOTHING,
+        priority=0,
+        attempt=1,
+        charged=0,
+        crashes=0,
+        abandonments=0,
+        max_attempts=1,
+        arguments="{}",
+        arguments_version=1,
+        run_at=now,
+        created_at=now,
+        claimed_at=now,
+        correlation_id=None,
+        parent_id=None,
+        root_id=None,
+        scheduled_for=None,
+    )

@@ -1,0 +1,1 @@
+"""The parent process: starts, watches, replaces and stops worker processes."""

@@ -1,0 +1,282 @@
+"""Process group: starts the worker processes of one supervisor, reads their messages, pings and stops them, and has
+others clean up after those that die.
+
+The process group knows no slots and no generations' order: the supervisor decides who is started and who must go.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import secrets
+import signal
+import socket
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+
+from jobs.clock import Clock
+from worker.protocol.assignment import OVER_LIMIT, SHUTDOWN_LIMIT, SILENT, ZYGOTE_DIED, DeadProcess, Order
+from worker.protocol.control import Control
+from worker.protocol.running_table import NEVER, RunningTable
+from worker.supervisor.dead_processes import DeadProcesses
+from worker.supervisor.generation import Exited, Forked, Generation
+from worker.supervisor.plan import WorkerPlan
+from worker.supervisor.process_handle import ProcessHandle, ProcessStage
+
+_log = logging.getLogger("jobs.supervisor")
+
+LATE_SECONDS = 0.5
+"""A run marked as performing so long after its hard limit has outlived its process's watchdog. Source: decision;
+the watchdog is late by milliseconds."""
+RUNNING_TABLE_SECONDS = 0.25
+"""How often the marks are looked at for such runs while one is near; some 20 µs a process."""
+RUNNING_TABLE_REST_SECONDS = 2.0
+"""How often while none is. Source: decision; that of the pings."""
+LAST_SIGN_SECONDS = 2.0
+"""How long a process whose zygote died may take to be seen dead, after we have killed it."""
+ASLEEP_SECONDS = 5.0
+"""A supervisor that was not run for so long forgives silence: the machine may have slept as a whole."""
+
+
+class ProcessGroup:
+    """Processes by name. ``on_ready``, ``on_leaving`` and ``on_gone`` tell the supervisor."""
+
+    def __init__(
+        self,
+        plan: WorkerPlan,
+        clock: Clock,
+        *,
+        on_ready: Callable[[ProcessHandle], None],
+        on_leaving: Callable[[ProcessHandle], None],
+        on_recycle: Callable[[ProcessHandle], None],
+        on_gone: Callable[[ProcessHandle, str | None], None],
+    ) -> None:
+        self._plan = plan
+        self._clock = clock
+        self._on_ready = on_ready
+        self._on_leaving = on_leaving
+        self._on_recycle = on_recycle
+        self._on_gone = on_gone
+        # Room for a second set while the first is replaced, and for those that take long to leave.
+        self.running_table = RunningTable(max(16, plan.processes * 4))
+        self.dead_processes = DeadProcesses()
+        self.handles: dict[str, ProcessHandle] = {}
+        self._started_count = 0
+        self._host = "".join(c for c in socket.gethostname() if c.isalnum() or c in "-._")[:48] or "host"
+        self._next_ping = clock.monotonic() + plan.ping_every
+        self._looked = clock.monotonic()
+        self._next_running_table_read = self._looked
+
+    def __iter__(self) -> Iterator[ProcessHandle]:
+        return iter(list(self.handles.values()))
+
+    def __len__(self) -> int:
+        return len(self.handles)
+
+    def start(self, slot: int, generation: Generation) -> ProcessHandle | None:
+        """A new process for the slot; None when it cannot be started now."""
+        region = self._free_region()
+        if region is None:
+            return None
+        self.running_table.reset(region)
+        self._started_count += 1
+        name = f"{self._host}/{os.getpid()}/{region}.{self._started_count}-{secrets.token_hex(4)}"
+        none_can_clean_up = not any(handle.ready and not handle.is_leaving for handle in self)
+        order = Order(
+            name=name,
+            region=region,
+            generation=generation.number,
+            imports=generation.imports,
+            settings=self._plan.settings,
+            dead_processes=self.dead_processes.take(name) if none_can_clean_up else (),
+            target=generation.target,
+            metrics_folder=self._plan.metrics_folder,
+        )
+        ours, theirs = socket.socketpair()
+        with theirs:
+            if not generation.start(order, theirs):
+                ours.close()
+                self.dead_processes.process_gone(name)
+                return None
+        handle = ProcessHandle(name, region, slot, generation, Control(ours), started=self._clock.monotonic())
+        handle.pid = generation.spawned_pid(name)
+        self.handles[name] = handle
+        return handle
+
+    def hear(self, handle: ProcessHandle) -> None:
+        """Take in what the process has said."""
+        before, was_recycling = handle.stage, handle.recycle_reason
+        self._listen(handle)
+        if before is ProcessStage.STARTING and handle.ready is not None:
+            _log.info("process ready", extra=_who(handle))
+            self._on_ready(handle)
+        if handle.stage is ProcessStage.DRAINING and before is not ProcessStage.DRAINING:
+            _log.info("process is to be replaced", extra={**_who(handle), "why": handle.why_draining})
+            self._on_leaving(handle)
+
+        if handle.recycle_reason and not was_recycling:
+            _log.info("process is to be replaced", extra={**_who(handle), "why": handle.recycle_reason})
+            self._on_recycle(handle)
+
+    def learn(self, generation: Generation) -> None:
+        """Take in what the generation has seen of its processes."""
+        for news in generation.news():
+            handle = self.handles.get(news.name)
+            match news:
+                case Forked(pid=pid) if handle is not None:
+                    handle.pid = pid
+                case Exited(status=status, why=why) if handle is not None:
+                    self._gone(handle, f"not started: {why}" if status is None else _cause(status), status)
+
+    def give_up(self, generation: Generation) -> None:
+        """The zygote is dead, so its processes are or will be, and nobody reports their exits: see to it."""
+        for handle in self:
+            if handle.generation is generation and handle.given_up is None:
+                handle.given_up = self._clock.monotonic() + LAST_SIGN_SECONDS
+                self.kill(handle, ZYGOTE_DIED)
+
+    def stop(self, handle: ProcessHandle, seconds: float) -> None:
+        """Tell it to finish what it has within so many seconds; kill it a little later."""
+        handle.stage = ProcessStage.STOPPING
+        handle.control.send(do="stop", seconds=seconds)
+        handle.kill_no_later_than(self._clock.monotonic() + seconds + self._plan.kill_after)
+
+    def drain(self, handle: ProcessHandle) -> None:
+        """Tell it to finish what it has, in its own time, and leave."""
+        handle.stage = ProcessStage.DRAINING
+        handle.control.send(do="drain")
+
+    def stop_now(self, handle: ProcessHandle) -> None:
+        handle.stage = ProcessStage.STOPPING
+        handle.control.send(do="stop_now")
+        handle.kill_no_later_than(self._clock.monotonic() + self._plan.kill_now_after)
+
+    def kill(self, handle: ProcessHandle, why: str) -> None:
+        handle.killed = handle.killed or why
+        if handle.pid is None:  # Its zygote was told to make it and does not: it hangs, or is dead already.
+            handle.generation.kill()
+        else:
+            with suppress(ProcessLookupError):
+                os.kill(handle.pid, signal.SIGKILL)
+
+    def look_after(self) -> None:
+        """What time demands: pings, kills, dead processes to hand out."""
+        now = self._clock.monotonic()
+        slept, self._looked = now - self._looked > ASLEEP_SECONDS, now
+        if now >= self._next_ping:
+            self._next_ping = now + self._plan.ping_every
+            for handle in self:
+                if handle.asked is None or slept:
+                    handle.asked = now
+                handle.control.send(do="ping")
+        read_running_table = now >= self._next_running_table_read and not slept
+        if read_running_table or slept:
+            self._next_running_table_read = now + self._running_table_rest(now)
+        for handle in self:
+            handle.control.flush()
+            if read_running_table and self.running_table.over(handle.region, now - LATE_SECONDS):
+                if not handle.killed:
+                    _log.error("process cannot end a run that is over its limit", extra=_who(handle))
+                self.kill(handle, OVER_LIMIT)
+            self._see_to(handle, now)
+        self._assign_cleanup()
+
+    def _running_table_rest(self, now: float) -> float:
+        """For how long no run can be over its limit: none that is performed, and none that begins meanwhile."""
+        limits = [self.running_table.nearest(handle.region) for handle in self]
+        until_late = min(limits, default=NEVER) + LATE_SECONDS - now
+        return max(RUNNING_TABLE_SECONDS, min(RUNNING_TABLE_REST_SECONDS, self._plan.shortest_limit, until_late))
+
+    def next_look(self) -> float:
+        """When ``look_after`` has to be called again: a monotonic moment."""
+        moments = [self._next_ping, self._next_running_table_read]
+        for handle in self:
+            if handle.given_up is not None or handle.control.has_unsent:
+                return self._clock.monotonic() + 0.02
+            if handle.kill_at is not None:
+                moments.append(handle.kill_at)
+        return min(moments)
+
+    def _see_to(self, handle: ProcessHandle, now: float) -> None:
+        if handle.given_up is not None:
+            if self._shows_no_life(handle) or now >= handle.given_up:
+                self._gone(handle, ZYGOTE_DIED, None)
+            return
+        if handle.kill_at is not None and now >= handle.kill_at:
+            handle.kill_at = now + 1.0  # Once more, should its id have come too late for this one.
+            self.kill(handle, SHUTDOWN_LIMIT)
+            return
+        limit = self._plan.start_limit if handle.heard is None else self._plan.answer_limit
+        if limit is not None and handle.asked is not None and now - handle.asked > limit:
+            if not handle.killed:
+                _log.error("process does not answer", extra={**_who(handle), "seconds": round(now - handle.asked)})
+            self.kill(handle, SILENT)
+
+    def _assign_cleanup(self) -> None:
+        if not len(self.dead_processes):
+            return
+        able = [handle for handle in self if handle.ready is not None and not handle.killed]
+        # One that stays rather than one that leaves, one that answers rather than one that owes an answer.
+        able.sort(key=lambda handle: (handle.is_leaving, handle.asked is not None, -(handle.heard or 0.0)))
+        if able:
+            line = able[0].control
+            self.dead_processes.tell(
+                able[0].name, lambda one: line.send(do="clean_up", dead_processes=[one.as_message()])
+            )
+
+    def _gone(self, handle: ProcessHandle, cause: str, status: int | None) -> None:
+        self._listen(handle)  # Its last words: it may have buried somebody.
+        clean = status == 0 and handle.is_leaving and not handle.killed
+        del self.handles[handle.name]
+        handle.control.close()
+        self.dead_processes.process_gone(handle.name)
+        if not clean:
+            cause = handle.killed or cause
+            performing, ended = self.running_table.read(handle.region)
+            over = self.running_table.over(handle.region, self._clock.monotonic())
+            # One that was never ready has claimed nothing, so that a crash loop piles up no dead processes.
+            if handle.ready is not None or performing or ended:
+                self.dead_processes.add(DeadProcess(handle.name, tuple(performing), tuple(ended), cause, tuple(over)))
+        self._on_gone(handle, None if clean else cause)
+
+    def _listen(self, handle: ProcessHandle) -> None:
+        for said in handle.control.receive():
+            handle.heard, handle.asked = self._clock.monotonic(), None
+            match said:
+                case {"say": "ready"} if handle.ready is None:
+                    handle.ready = handle.heard
+                    if handle.stage is ProcessStage.STARTING:
+                        handle.stage = ProcessStage.READY
+                case {"say": "draining", "why": why} if not handle.is_leaving:
+                    handle.stage, handle.why_draining = ProcessStage.DRAINING, str(why)
+                case {"say": "replace", "why": why}:
+                    handle.recycle_reason = str(why)
+                case {"say": "roll", "asked": str(moment)}:
+                    handle.roll_asked = max(handle.roll_asked, moment)
+                case {"say": "cleaned_up", "name": str(name)}:
+                    self.dead_processes.cleaned_up(name)
+                case {"say": "pong" | "progress", **progress}:
+                    handle.progress.update(progress)
+
+    def _shows_no_life(self, handle: ProcessHandle) -> bool:
+        self._listen(handle)
+        if handle.control.closed:
+            return True
+        try:
+            if handle.pid is not None:
+                os.kill(handle.pid, 0)
+        except ProcessLookupError:
+            return True
+        return False
+
+    def _free_region(self) -> int | None:
+        taken = {handle.region for handle in self}
+        return next((region for region in range(self.running_table.regions) if region not in taken), None)
+
+
+def _cause(status: int) -> str:
+    return f"signal {-status}" if status < 0 else f"exit {status}"
+
+
+def _who(handle: ProcessHandle) -> dict[str, object]:
+    return {"worker": handle.name, "worker_pid": handle.pid, "seat": handle.slot}

@@ -1,0 +1,93 @@
+"""Rolling restart: replaces the process of each slot by one of new code, one after another, each when the new one is
+ready.
+
+Never fewer processes are ready than there are slots, but for those that die meanwhile. New code that cannot
+be imported, or whose first process cannot become ready, changes nothing.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable, Sequence
+
+from jobs.clock import Clock
+from worker.supervisor.file_watch import LOOK_SECONDS, Watch
+from worker.supervisor.generation import Generation
+from worker.supervisor.plan import WorkerPlan
+from worker.supervisor.process_handle import ProcessHandle
+from worker.supervisor.slot import ProcessSlot
+
+_log = logging.getLogger("jobs.supervisor")
+
+TRIES = 3
+"""Deaths before ``ready`` of the first processes of new code after which it is sent away. Source:
+decision.
+"""
+
+
+class RollingRestart:
+    """``is_over`` when every slot has new code, or when the new code has been sent away (``has_failed``)."""
+
+    def __init__(self, generation: Generation, slots: Sequence[ProcessSlot]) -> None:
+        self.generation = generation
+        self.is_over = False
+        self.has_failed = False
+        self.is_proved = False
+        """A process of the new code has become ready: from now on it is the code to start processes of."""
+        self._slots = slots
+        self._deaths = 0
+
+    def step(self, start: Callable[[ProcessSlot, Generation], ProcessHandle | None]) -> None:
+        """Start the next successor, if nothing is to be waited for. Call whenever something has changed."""
+        if self.is_over or not self.generation.can_start:
+            return
+        for slot in self._slots:
+            has_new = slot.handle is not None and slot.handle.generation is self.generation
+            if has_new and slot.handle is not None and slot.handle.ready is not None:
+                continue
+            # An empty slot gets one too: old code that dies as it starts must not keep the new code out.
+            if not has_new and slot.successor is None:
+                slot.successor = start(slot, self.generation)
+            return
+        self.is_over = True
+        _log.info("rolling restart done", extra={"generation": self.generation.number})
+
+    def died_early(self) -> None:
+        """A process of the new code died before it was ready."""
+        self._deaths += 1
+        if self._deaths >= TRIES and not self.is_proved:
+            self.fail("its first processes do not become ready")
+
+    def fail(self, why: str) -> None:
+        self.is_over = self.has_failed = True
+        _log.error(
+            "rolling restart given up, old code goes on",
+            extra={"generation": self.generation.number, "why": why},
+        )
+
+
+class RollRequests:
+    """What asks for a rolling restart, besides a signal: files that have changed, and operators in the ledger."""
+
+    def __init__(self, plan: WorkerPlan, clock: Clock) -> None:
+        self._clock = clock
+        self._watch = Watch(plan.watch) if plan.watch else None
+        self._watch_at = 0.0
+        self._rolled_for = ""
+
+    def has_new(self, handles: Iterable[ProcessHandle]) -> bool:
+        """Whether something asks that has not been answered for yet."""
+        return self._has_new_code() or self._is_asked_in_the_ledger(handles)
+
+    def _has_new_code(self) -> bool:
+        now = self._clock.monotonic()
+        if self._watch is None or now < self._watch_at:
+            return False
+        self._watch_at = now + LOOK_SECONDS
+        return self._watch.has_changed()
+
+    def _is_asked_in_the_ledger(self, handles: Iterable[ProcessHandle]) -> bool:
+        """Whether a process has heard of a request newer than the last; of one request several may hear."""
+        latest = max((handle.roll_asked for handle in handles), default="")
+        is_new, self._rolled_for = latest > self._rolled_for, max(latest, self._rolled_for)
+        return is_new

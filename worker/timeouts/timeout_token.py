@@ -1,0 +1,105 @@
+"""Timeout token: one attempt under its limits, and who may end it. ``deadline.py`` has the rules."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import NoReturn
+
+from jobs.errors import Cancelled, Interrupt, TimeLimitExceeded
+from worker.timeouts.interrupt import clear
+
+NEVER = float("inf")
+
+
+class TooLate(BaseException):
+    """The hard limit came first: the attempt has been ended by ``on_hard``, and nothing may end it again."""
+
+
+class TimeoutToken:
+    """One attempt under its limits: made for one ``perform``, used once.
+
+    ``on_hard`` is called at most once, on the watchdog's thread, when the hard limit comes before the job's
+    end. It must be quick (other limits wait for it).
+    """
+
+    soft_until = NEVER
+    hard_until = NEVER
+    cancel_requested = False
+    limit_error: type[TimeLimitExceeded] = TimeLimitExceeded
+    """What is raised when the time is over: an actor of dramatiq catches its own."""
+    sent: type[Interrupt] | None = None
+    interrupted = False
+    """Whether an interrupt has landed in the job; a lock of its libraries may then never be released."""
+    looks = 0
+
+    def __init__(self, on_hard: Callable[[], object] = lambda: None) -> None:
+        self.on_hard = on_hard
+        self.may_interrupt = [None]
+        self.may_end = [None]
+
+
+def take(token: list[None]) -> bool:
+    """Whether we are the one who got the token."""
+    try:
+        token.pop()
+    except IndexError:
+        return False
+    return True
+
+
+def wait_for_interrupt(timeout_token: TimeoutToken, thread: int) -> bool:
+    """The watchdog has the token: wait until nothing can arrive any more. Did it land in the job?
+
+    If it had not, it arrives here, as an exception: one that is pending is raised at the next call.
+    """
+    while True:
+        while timeout_token.sent is None:
+            if take(timeout_token.may_interrupt):
+                return False
+            time.sleep(0)
+        for _ in range(3):
+            time.sleep(0)
+        if timeout_token.sent is not None:  # else Python swallowed it in here, and the token came back
+            clear(thread)
+            return True
+
+
+def give_back(timeout_token: TimeoutToken) -> None:
+    """The interrupt has been swallowed where it landed; called in the thread that performs."""
+    while timeout_token.sent is None:  # the watchdog is about to say so; what it writes must not come after ours
+        time.sleep(0)
+    timeout_token.sent = None
+    timeout_token.may_interrupt.append(None)
+
+
+def shut(timeout_token: TimeoutToken, thread: int) -> None:
+    """Close the window, whatever is under way."""
+    try:
+        if not take(timeout_token.may_interrupt):
+            wait_for_interrupt(timeout_token, thread)
+    except Interrupt:
+        pass
+
+
+def raise_interrupt(timeout_token: TimeoutToken, error: BaseException | None) -> NoReturn:
+    """Raise what landed in the job: itself, with a message, or anew if the job swallowed it."""
+    cancelled = timeout_token.sent is Cancelled or isinstance(error, Cancelled)
+    kind, message = (
+        (Cancelled, "The run was cancelled while it was performed.")
+        if cancelled
+        else (TimeLimitExceeded, "The attempt was over its time limit.")
+    )
+    if not isinstance(error, kind):
+        raise kind(message) from error
+    if not error.args:
+        error.args = (message,)
+    try:
+        raise error
+    finally:
+        del error
+
+
+def cancelled_before() -> NoReturn:
+    """Stand in for a job that was cancelled before it began."""
+    raise Cancelled("The run was cancelled before it began.")
