@@ -29,7 +29,7 @@ class DeadProcess:
 
     It may be told twice (the first teller's answer was lost with the process that gave it), so ending must be
     harmless when it has been done. Runs that the ledger says ``name`` has and that are in neither list were
-    only held: they are released. Say ``{"say": "buried", "name": name}`` when it is committed.
+    only held: they are released. Say ``{"say": "cleaned_up", "name": name}`` when it is committed.
 
     Attributes:
         name: the dead process, as the ledger knows it.

@@ -1,7 +1,8 @@
 """Messages between a worker process and its child: JSON lines over a socket.
 
-Parent to child: ``begin`` once, then ``perform``, ``cancel`` (of one attempt, by its token) and ``stop``. Child to
-parent: one ``ChildResult`` for each ``perform``. Arguments may be large, so a line has no limit but the settings'.
+Parent to child: one line with settings, worker and memory, then ``perform``, ``cancel`` (of one attempt, by its
+token) and ``stop``. Child to parent: one ``ChildResult`` for each ``perform``. Arguments may be large, so a line has
+no limit but the settings'.
 """
 
 from __future__ import annotations

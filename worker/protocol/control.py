@@ -1,8 +1,8 @@
 """Control channel between a supervisor and a process: JSON lines over a socket, both ways.
 
 Supervisor to process: ``{"do": "ping"}``, ``{"do": "stop", "seconds": 25.0}``, ``{"do": "stop_now"}``, ``{"do":
-"drain"}``, ``{"do": "bury", "dead processes": [...]}``. Process to supervisor: ``{"say": "ready"}``, ``{"say":
-"pong"}``, ``{"say": "progress", ...}``, ``{"say": "buried", "name": ...}``, ``{"say": "draining", "why": ...}``
+"drain"}``, ``{"do": "clean_up", "dead_processes": [...]}``. Process to supervisor: ``{"say": "ready"}``, ``{"say":
+"pong", ...}``, ``{"say": "cleaned_up", "name": ...}``, ``{"say": "draining", "why": ...}``
 (it leaves, replace it now) ``{"say": "replace", "why": ...}`` (it serves until its successor is ready) and
 ``{"say": "roll", "asked": moment}`` (an operator asks, in the ledger, for a rolling restart).
 
