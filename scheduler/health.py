@@ -53,7 +53,7 @@ def serving(app: App) -> Iterator[Progress]:
     from jobs.observe.ledger_metrics import serve_ledger
 
     endpoint = serve_ledger(app, host=app.settings.metrics_host, port=port, progress=progress.problems)
-    log.info("Metrics and health are served.", extra={"url": endpoint.url})
+    log.info("Metrics and health are served", extra={"url": endpoint.url})
     try:
         yield progress
     finally:

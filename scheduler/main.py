@@ -59,7 +59,7 @@ def serve(app: App, stop: Stop, progress: Progress) -> None:
     """Lead or stand by, until asked to stop. A ledger that does not answer is asked again."""
     leadership, periodic, upkeep, zone_data = Leadership(app), Periodic(app), Upkeep(app), ZoneData(app)
     upkeep.start()
-    log.info("Scheduler started.", extra={"scheduler": leadership.holder})
+    log.info("Scheduler started", extra={"scheduler": leadership.holder})
     while not stop.is_asked:
         wait = BEAT_SECONDS
         progress.turned()
@@ -79,5 +79,5 @@ def serve(app: App, stop: Stop, progress: Progress) -> None:
     try:
         leadership.resign()
     except JobsError as error:
-        log.warning("Could not resign; another leads when the lease is over.", extra={"reason": str(error)})
-    log.info("Scheduler stopped.", extra={"scheduler": leadership.holder})
+        log.warning("Leadership could not be released, its lease must expire", extra={"reason": str(error)})
+    log.info("Scheduler stopped", extra={"scheduler": leadership.holder})

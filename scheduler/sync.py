@@ -61,14 +61,14 @@ def sync(app: App, declared: Sequence[Declared]) -> Synced:
             tell(app, decided)
         if one.name in done.over:
             told = {"schedule": one.name, "place": one.place, "when": describe(one.schedule)}
-            log.warning("A schedule makes no run: its last slot was past when it was first seen.", extra=told)
+            log.warning("Schedule makes no run, its last slot is in the past", extra=told)
     _retire(app, {one.name for one in declared}, done)
     compute_anew(app)
     for name in done.left:
-        log.warning("An operator's schedule has the name of one in the code, and stays.", extra={"schedule": name})
+        log.warning("Schedule of the code not written, an operator's has its name", extra={"schedule": name})
     if done.added or done.changed or done.retired:
         log.info(
-            "Schedules of the code were written.",
+            "Schedules of the code written",
             extra={"added": done.added, "changed": done.changed, "retired": done.retired},
         )
     return done

@@ -54,9 +54,9 @@ def compute_anew(app: App) -> list[Moved]:
             break
     for one in moved[:MAX_TOLD]:
         facts = {"schedule": one.name, "was": _text(one.was), "now": _text(one.now), "by": one.by or "unknown"}
-        log.warning("A slot moved: the zone data has changed.", extra={**facts, "tzdata": data_version()})
+        log.warning("Slot moved, the zone data has changed", extra={**facts, "tzdata": data_version()})
     if len(moved) > MAX_TOLD:
-        log.warning("More slots moved.", extra={"more": len(moved) - MAX_TOLD, "tzdata": data_version()})
+        log.warning("More slots moved", extra={"more": len(moved) - MAX_TOLD, "tzdata": data_version()})
     return moved
 
 

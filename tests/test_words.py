@@ -93,6 +93,28 @@ def test_no_file_class_or_function_has_a_word_of_the_private_vocabulary(package:
     assert found == []
 
 
+LOG_METHODS = frozenset(["debug", "info", "warning", "error", "exception", "critical"])
+
+
+def log_events(path: Path) -> Iterator[str]:
+    """Every text in the first argument of a call of a logger."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if not (isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.args):
+            continue
+        if node.func.attr in LOG_METHODS and isinstance(node.func.value, ast.Name) and "log" in node.func.value.id:
+            for part in ast.walk(node.args[0]):
+                if isinstance(part, ast.Constant) and isinstance(part.value, str):
+                    yield part.value
+
+
+@pytest.mark.parametrize("package", ["worker", "scheduler"])
+def test_a_log_event_is_a_phrase_with_a_capital_and_no_full_stop(package: str) -> None:
+    found = [event for path in sorted((ROOT / package).rglob("*.py")) for event in log_events(path)]
+
+    assert found
+    assert [event for event in found if event.endswith(".") or not event[0].isupper()] == []
+
+
 def test_a_planted_word_is_found(tmp_path: Path) -> None:
     planted = tmp_path / "crew.py"
     planted.write_text("class ZygoteNursery: ...\ndef fill_seats(): ...\ndef spawn(): ...\n")

@@ -55,7 +55,7 @@ class WorkerProcess:
 
     def ready_pids(self) -> list[int]:
         """Worker processes that live, as far as the log says."""
-        pids = [int(line["worker_pid"]) for line in self.lines() if line["event"] == "process ready"]
+        pids = [int(line["worker_pid"]) for line in self.lines() if line["event"] == "Process ready"]
         return [pid for pid in pids if _is_alive(pid)]
 
 

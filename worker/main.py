@@ -60,7 +60,7 @@ def main(
 
     with serving(metrics_host, metrics_port, state) as served:
         if served is not None:
-            log.info("metrics and health are served", extra={"url": served[0]})
+            log.info("Metrics and health are served", extra={"url": served[0]})
         plan = WorkerPlan(
             imports=imports,
             settings=settings_json or "{}",

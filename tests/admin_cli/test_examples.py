@@ -22,9 +22,9 @@ from tests.admin_cli.conftest import Program, environment
 from tests.waiting import wait_until
 
 SERVES = {
-    "dev": "process ready",
-    "worker": "process ready",
-    "scheduler": "Scheduler started.",
+    "dev": "Process ready",
+    "worker": "Process ready",
+    "scheduler": "Scheduler started",
     "metrics serve": "serving http",
     "api serve": "serving http",
 }

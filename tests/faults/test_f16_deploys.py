@@ -75,7 +75,7 @@ def test_deploys_under_load_lose_nothing_and_bury_nothing(tmp_path: Path, is_ful
     with live_worker(tmp_path, app=code(0), **settings) as worker:
         old = worker.processes[0]
         new = worker.start()
-        worker.wait_for(lambda: len(worker.logged("process ready")) >= 4, "both workers")
+        worker.wait_for(lambda: len(worker.logged("Process ready")) >= 4, "both workers")
         load = Load(worker)
         long = worker.enqueue("Long", 6)
         for deploy in range(1, deploys + 1):
@@ -83,17 +83,17 @@ def test_deploys_under_load_lose_nothing_and_bury_nothing(tmp_path: Path, is_ful
             load.deploy = deploy
             worker.write_app(code(deploy))
             new.send_signal(signal.SIGHUP)
-            worker.wait_for(lambda d=deploy: len(worker.logged("rolling restart done")) >= d, "the deploy", seconds=60)
+            worker.wait_for(lambda d=deploy: len(worker.logged("Rolling restart done")) >= d, "the deploy", seconds=60)
         # The old worker never knew the new kinds; it follows at last.
         old.send_signal(signal.SIGHUP)
-        worker.wait_for(lambda: len(worker.logged("rolling restart done")) > deploys, "the last deploy", seconds=60)
+        worker.wait_for(lambda: len(worker.logged("Rolling restart done")) > deploys, "the last deploy", seconds=60)
         runs = load.stop() + long
 
         assert worker.wait_until_final(runs, seconds=60) == {"succeeded": len(runs)}
         assert {worker.run(run).charged for run in runs} == {0}
         outcomes = {outcome for run in runs for outcome in worker.outcomes(run)}
         assert outcomes <= {"succeeded", "released", "snoozed"}
-        assert not worker.logged("process died")
+        assert not worker.logged("Process died")
         if is_full:
             record(
                 {

@@ -122,8 +122,8 @@ def measure(folder: Path, kind: str, *, url: str | None = None) -> dict[str, Any
             "slot": slot,
             "neighbour": worker.run(neighbour),
             "neighbour_outcomes": worker.outcomes(neighbour),
-            "replaced": bool(worker.logged("process is to be replaced")),
-            "killed": bool(worker.logged("process died")),
+            "replaced": bool(worker.logged("Process will be replaced")),
+            "killed": bool(worker.logged("Process died")),
         }
 
 
@@ -169,4 +169,4 @@ def test_f6_a_crash_and_an_eater_become_poison_and_innocents_run_at_most_once_mo
         assert [one for one in worker.outcomes(bad[1]) if one != "released"] == ["out_of_memory"] * 3
         assert max(len(worker.attempts(run)) for run in innocents) <= 2
         # Only the first crash took a process: after it the run was performed alone.
-        assert len(worker.logged("process died")) == 1
+        assert len(worker.logged("Process died")) == 1

@@ -82,7 +82,7 @@ def test_f15_what_is_hostile_is_refused_or_comes_back_and_nothing_is_stuck(
     assert fleet.value("select count(*) from job_attempts where outcome in ('crashed', 'abandoned')") == 0
     failed = "select count(*) from job_attempts a join job_runs r on r.id = a.run_id where a.outcome = 'failed'"
     assert fleet.value(f"{failed} and r.cause is distinct from 'bad_arguments'") == 0
-    assert "process died" not in fleet.log.read_text(errors="replace")
+    assert "Process died" not in fleet.log.read_text(errors="replace")
     _check_terminal(fleet, rng.sample(list(sent), 5), monkeypatch, capsys)
     if load.is_timed:
         effects = fleet.value("select count(*) from effects")

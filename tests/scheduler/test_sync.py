@@ -120,7 +120,7 @@ def test_a_schedule_that_is_over_when_it_is_first_seen_is_warned_of_by_name_once
         assert sync(app, wanted) == Synced()
 
     (told,) = [vars(record) for record in caplog.records]
-    assert told["message"] == "A schedule makes no run: its last slot was past when it was first seen."
+    assert told["message"] == "Schedule makes no run, its last slot is in the past"
     assert (told["schedule"], told["place"]) == ("hourly", f"{__name__}:7")
     assert "2026-01-01 00:00:00 UTC" in told["when"]
 

@@ -77,7 +77,7 @@ def test_a_scheduler_that_starts_moves_the_codes_and_operators_slots_and_says_wh
         sync(app, both)
 
     assert next_slots(app) == dict.fromkeys(("ours", "theirs"), (right(app), data_version()))
-    told = [vars(one) for one in caplog.records if one.message == "A slot moved: the zone data has changed."]
+    told = [vars(one) for one in caplog.records if one.message == "Slot moved, the zone data has changed"]
     assert [(one["schedule"], one["by"], one["tzdata"]) for one in told] == [
         ("ours", OLD, data_version()),
         ("theirs", OLD, data_version()),

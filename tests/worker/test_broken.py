@@ -64,7 +64,7 @@ def only_for(kind, fn):
     return go
 
 
-def only_judging(kind, fn):
+def only_deciding(kind, fn):
     return lambda app, claim, *rest: fail() if claim.kind == kind else fn(app, claim, *rest)
 
 
@@ -80,8 +80,8 @@ def attempts(app, run_id):
 
 
 PLACES = {
-    "judging": (Broken, "worker.attempt.attempt.judge", only_judging),
-    "judging a coroutine": (BrokenAsync, "worker.attempt.attempt.judge", only_judging),
+    "deciding": (Broken, "worker.attempt.attempt.decide_retry", only_deciding),
+    "deciding a coroutine": (BrokenAsync, "worker.attempt.attempt.decide_retry", only_deciding),
     "around a thread's attempt": (Broken, (Actors, "_perform_here"), only_for),
     "around an attempt": (Broken, (Attempts, "attempt"), only_for),
     "around a coroutine's attempt": (BrokenAsync, (Attempts, "attempt_async"), only_for),
@@ -114,11 +114,11 @@ def test_a_failure_around_a_job_is_recorded_waited_for_and_poison_after_the_thir
     waits = [one.retry_at - one.finished_at for one in tried[:-1]]
     assert waits[0] >= timedelta(seconds=0.05)
     assert waits[1] >= timedelta(seconds=0.1)
-    assert "Performing failed outside the job." in caplog.text
+    assert "Attempt failed outside the job" in caplog.text
 
 
-def test_an_attempt_at_its_hard_limit_ends_though_it_cannot_be_judged(app, monkeypatch):
-    monkeypatch.setattr("worker.attempt.attempt.judge", fail)
+def test_an_attempt_at_its_hard_limit_ends_though_it_cannot_be_decided(app, monkeypatch):
+    monkeypatch.setattr("worker.attempt.attempt.decide_retry", fail)
     claim = SimpleNamespace(kind="Broken", abandonments=0, run_id=None)
 
     attempt_result = Attempts(app).over(claim, 1.0, why="over")
@@ -126,8 +126,8 @@ def test_an_attempt_at_its_hard_limit_ends_though_it_cannot_be_judged(app, monke
     assert attempt_result.outcome == "abandoned"
 
 
-def test_a_commit_that_fails_and_cannot_be_judged_is_recorded(app, monkeypatch):
-    monkeypatch.setattr("worker.attempt.attempt.judge", fail)
+def test_a_commit_that_fails_and_cannot_be_decided_is_recorded(app, monkeypatch):
+    monkeypatch.setattr("worker.attempt.attempt.decide_retry", fail)
     claim = SimpleNamespace(kind="Broken", abandonments=0, run_id=None)
     attempt_result = SimpleNamespace(claim=claim, elapsed_seconds=1.0)
 
@@ -163,7 +163,7 @@ def test_a_child_is_killed_when_waiting_for_it_fails(app, monkeypatch):
     with pytest.raises(OurFault):
         children.perform(claim, Limits(None, None), children.stopper(), is_ours=lambda: True)
 
-    assert spawner.said == ["bear w:1", "kill w:1", "bury w:1"]
+    assert spawner.said == ["spawn w:1", "kill w:1", "reap w:1"]
 
 
 class ChildSpawner:
@@ -172,14 +172,14 @@ class ChildSpawner:
         self.lines = []
 
     def spawn(self, name, line):
-        self.said.append(f"bear {name}")
+        self.said.append(f"spawn {name}")
         self.lines.append(line.dup())
 
     def kill(self, name):
         self.said.append(f"kill {name}")
 
-    def clean_up(self, name):
-        self.said.append(f"bury {name}")
+    def reap(self, name):
+        self.said.append(f"reap {name}")
         return -9
 
 

@@ -84,7 +84,7 @@ def test_with_kills_the_metrics_are_never_above_the_ledger_nor_go_back(many: App
         gauges = lambda: parse(get(f"{ledgers.url}/metrics")[1])  # noqa: E731
         assert wait_until(lambda: total(gauges(), "jobs_queue_runs") == dead.total(), seconds=20)
         assert total(gauges(), "jobs_dead_letters") == dead.total()
-        restarts = len([line for line in it.lines() if line["event"] == "process died"])
+        restarts = len([line for line in it.lines() if line["event"] == "Process died"])
         files = list(Path(it.folder()).glob("counter_*-*.db"))
 
         assert restarts >= kills

@@ -221,7 +221,7 @@ class Attempts:
             return
         if isinstance(error, SystemExit):
             os._exit(error.code if isinstance(error.code, int) else error.code is not None)
-        log.warning("A process that a job forked came back from perform; it is ended.", extra={"kind": claim.kind})
+        log.warning("Forked process of a job returned from perform and is ended", extra={"kind": claim.kind})
         os._exit(error is not None)
 
     def _run(self, claim: Claim, cls: type[Job], started: float, stop: StopSign) -> Run:

@@ -77,7 +77,7 @@ def broken(app: App, claim: Claim, started: float, error: BaseException) -> Atte
     """
     with suppress(BaseException):  # What formats the error may be what failed.
         told = {"kind": claim.kind, "run_id": str(claim.run_id)}
-        log.error("Performing failed outside the job.", exc_info=error, extra=told)
+        log.error("Attempt failed outside the job", exc_info=error, extra=told)
     delay = CRASH_DELAY * 2.0 ** min(claim.abandonments, 10)
     attempt_result = attempt_result_now(app, claim, started, Outcome.ABANDONED, delay=delay, error=error)
     if attempt_result.failure is not None:
@@ -119,6 +119,6 @@ def result_text(app: App, claim: Claim, value: Any) -> str | None:
         if len(text) > app.settings.max_result_bytes or has_nul:
             text, why = None, "holds NUL" if has_nul else "too large"
     if why is not None:
-        said = "A result could not be kept." if text is None else "A result could not be kept whole."
+        said = "Result could not be stored" if text is None else "Result stored with values replaced"
         log.warning(said, extra={"kind": claim.kind, "run_id": str(claim.run_id), "why": why})
     return text

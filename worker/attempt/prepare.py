@@ -103,7 +103,7 @@ class Preparations:
             kind.cause = error
             kind.again_at = self._app.clock.monotonic() + wait
             told = {"kind": cls.options.kind, "failures": kind.failures, "retry_in_seconds": wait}
-            log.error("A job's prepare failed; its runs wait, uncharged.", exc_info=True, extra=told)
+            log.error("Prepare failed, the job's runs wait", exc_info=True, extra=told)
             self._app.events.emit([ServiceFailed("prepare", cls.options.kind, f"{type(error).__name__}: {error}")])
             raise NotPrepared(cls.options.kind, error, timedelta(seconds=wait)) from error
         kind.is_ready, kind.cause = True, None

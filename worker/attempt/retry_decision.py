@@ -72,7 +72,9 @@ def decide_retry(app: App, claim: Claim, retry: Retry, started: float, error: Ba
         outcome, judged = Outcome.OUT_OF_MEMORY, None
         error.args = error.args or ("It needed more memory than it may have.",)
     elif not isinstance(error, Exception):
-        log.warning("A job raised what is not an Exception.", extra={"kind": kind, "error_type": type(error).__name__})
+        log.warning(
+            "Job raised an error that is not an Exception", extra={"kind": kind, "error_type": type(error).__name__}
+        )
         judged = None
     delay = retry.delay(claim.charged + 1, error=judged, age=claim.age, rng=app.clock.rng)
     if delay is None:

@@ -95,7 +95,7 @@ class Children:
         try:
             child = self._take(claim)
         except OSError as error:
-            log.error("A child process could not be started.", extra={"reason": str(error)})
+            log.error("Child process could not be started", extra={"reason": str(error)})
             failure = Failure.told(claim.kind, "ChildNotStarted", str(error))
             return self._attempt_result(claim, began, Outcome.SNOOZED, failure, NOT_SPAWNED_DELAY.total_seconds()), None
         child.line.send(do="perform", claim=CLAIM.dump_python(claim, mode="json"))

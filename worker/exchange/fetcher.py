@@ -130,7 +130,7 @@ class Fetcher(threading.Thread):
                 self._app.events.emit([ServiceFailed("ledger", "claim", str(error))])
                 self._stopping.wait(self._backoff(failures))
             except BaseException as error:
-                log.critical("The intake thread failed.", exc_info=True)
+                log.critical("Fetcher thread failed", exc_info=True)
                 self.on_failure(error)
                 return
 

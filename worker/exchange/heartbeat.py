@@ -86,7 +86,7 @@ class Heartbeat(threading.Thread):
             except JobsError as error:
                 self._app.events.emit([ServiceFailed("ledger", "renew", str(error))])
             except Exception:
-                log.exception("The heartbeat failed; it goes on.")
+                log.exception("Heartbeat failed and is tried again")
 
     def stop(self) -> None:
         self._stopping.set()
@@ -115,7 +115,7 @@ class Heartbeat(threading.Thread):
         suspects, self._suspects = self._suspects, set()
         for claim in self._held_leases.all() if suspects else ():
             if claim.token in suspects and self._held_leases.drop(claim.token) is not None:
-                log.warning("A lease was lost.", extra={"run_id": str(claim.run_id), "kind": claim.kind})
+                log.warning("Lease lost", extra={"run_id": str(claim.run_id), "kind": claim.kind})
                 self._lose(claim.token)
 
     def _hear_cancellations(self) -> None:

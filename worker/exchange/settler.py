@@ -89,7 +89,7 @@ class Settler(threading.Thread):
                 if is_last or self._quitting.is_set():
                     return
         except BaseException as error:
-            log.critical("The settler thread failed.", exc_info=True)
+            log.critical("Settler thread failed", exc_info=True)
             self.on_failure(error)
 
     def _next_batch(self) -> tuple[list[Delivery], bool]:
@@ -118,7 +118,7 @@ class Settler(threading.Thread):
                 if not isinstance(error, JobsError) or isinstance(error, LedgerRefused):
                     # One by one, and the one that is refused without its words. What no service did is a fault of ours
                     # in one of them: it must not end a process that performs for others.
-                    log.exception("The ledger refused a batch of endings.")
+                    log.exception("Ledger refused a batch of attempt results")
                     if len(batch) == 1:
                         if not self._strip(batch[0], error):
                             self._let_go(batch[0])
@@ -168,7 +168,7 @@ class Settler(threading.Thread):
         try:
             self._tell(settled, refused, freed, app.clock.monotonic() - began)
         except Exception:
-            log.exception("Telling of settled attempts failed.")
+            log.exception("Announcing settled attempts failed")
         for delivery in batch:
             if delivery.attempt_result is not None:
                 # Its frames hold what the job held, and this thread holds its last batch until the next.
@@ -187,7 +187,7 @@ class Settler(threading.Thread):
                 done = settle_plain(connection, list(plain.values()), worker=self._worker, monotonic=began)
         except LedgerRefused:
             # One row among them, such as a foreign one with an attempt's number. The careful way ends each of them.
-            log.warning("The ledger refused plain successes, which are settled with care.", exc_info=True)
+            log.warning("Ledger refused a batch of successes, each is settled alone", exc_info=True)
             return
         for attempt_result, settled in done:
             endings.pop(attempt_result.claim.token).settled = settled
@@ -253,7 +253,7 @@ class Settler(threading.Thread):
     def _let_go(self, delivery: Delivery) -> None:
         """Its bare ending is refused too: the lease runs out, and upkeep ends the attempt as abandoned."""
         claim = delivery.claim
-        log.critical("An ending cannot be recorded.", extra={"run_id": str(claim.run_id), "kind": claim.kind})
+        log.critical("Attempt result cannot be recorded", extra={"run_id": str(claim.run_id), "kind": claim.kind})
         self._held_leases.leave(claim.token)
         self._running_rows.clear(delivery.running_row)
 

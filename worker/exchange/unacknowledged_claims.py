@@ -37,4 +37,4 @@ class UnacknowledgedClaims:
                 self._app.database.send_notify(connection)
         announce(self._app, [ReadyEntry(one.run_id, one.queue, one.priority, one.run_at) for one in freed])
         if freed:
-            log.warning("Gave back claims that the ledger had not answered.", extra={"released": len(freed)})
+            log.warning("Unacknowledged claims released", extra={"released": len(freed)})

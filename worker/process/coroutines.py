@@ -235,7 +235,7 @@ class Coroutines:
             try:
                 loop.run_forever()
             except BaseException as error:
-                log.warning("A task of a job stopped the event loop.", extra={"error_type": type(error).__name__})
+                log.warning("Task of a job stopped the event loop", extra={"error_type": type(error).__name__})
 
     # The watcher
 
@@ -252,7 +252,7 @@ class Coroutines:
                 try:
                     self._look(loop)
                 except Exception:
-                    log.exception("Watching the coroutines failed; it goes on.")
+                    log.exception("Coroutine watch failed and is tried again")
                 self._closed.wait(LOOK_SECONDS)
 
     def _look(self, loop: asyncio.AbstractEventLoop) -> None:
@@ -291,7 +291,7 @@ class Coroutines:
         frame = frame_of(thread) if thread is not None else None
         claim = live.delivery.claim
         log.warning(
-            "A coroutine blocks the event loop, and all other async jobs of its process.",
+            "Coroutine blocks the event loop and every other async job of its process",
             extra={
                 "kind": claim.kind,
                 "run_id": str(claim.run_id),

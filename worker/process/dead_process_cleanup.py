@@ -27,7 +27,7 @@ def clean_up(app: App, dead_processes: Sequence[DeadProcess]) -> list[str]:
                 pass
             buried.append(dead_process.name)
         except JobsError as error:
-            log.warning("Could not end what a dead process held.", extra={"reason": str(error)})
+            log.warning("Attempts of a dead process could not be ended", extra={"reason": str(error)})
     return buried
 
 
@@ -51,7 +51,7 @@ def _clean_up_some(app: App, dead_process: DeadProcess) -> bool:
     app.events.emit(ended_events(settled))
     if settled or freed:
         log.warning(
-            "Ended what a dead process held.",
+            "Attempts of a dead process ended",
             extra={
                 "worker": dead_process.name,
                 "cause": dead_process.cause,

@@ -67,15 +67,15 @@ class MainLoop:
             is_idle = process.is_started and not process.busy and not self._dead_processes
             seconds = self._hear(IDLE_LOOK_SECONDS if is_idle else LOOK_SECONDS)
             if seconds is None and process.stop_asked.is_set():
-                log.info("An operator asked this process to stop: it finishes what it has.")
+                log.info("Process drains at an operator's request")
                 control.send(say="draining", why="an operator asked for it")
                 seconds = self._app.settings.shutdown.total_seconds()
             wrong = process.fault() if process.is_started else None
             if wrong is not None:
-                log.critical("The worker is stuck: the process ends, to be replaced.", extra={"reason": wrong})
+                log.critical("Worker is stuck, the process exits to be replaced", extra={"reason": wrong})
                 return 1
             if process.failed.is_set():
-                log.critical("A thread of the worker failed: the process ends, to be replaced.")
+                log.critical("Worker thread failed, the process exits to be replaced")
                 return 1
             if seconds is not None and not process.is_started:
                 return 0

@@ -250,7 +250,7 @@ class Process:
             with self.own.database.write(urgent=True) as connection:
                 workers.sign_off(connection, self.name)
         except JobsError as error:
-            log.warning("Could not sign off.", extra={"reason": str(error)})
+            log.warning("Worker could not sign off", extra={"reason": str(error)})
 
     def _replace_thread(self, stuck: threading.Thread) -> None:
         """A thread hangs in a job whose attempt has ended: another takes its place, and the process is worn out."""

@@ -61,7 +61,7 @@ def warm_up(settings_json: str) -> None:
             own_database(database, settings).close()
     except Exception as error:
         # Whatever it is, the processes will meet it themselves, and say so.
-        log.debug("The rehearsal failed.", extra={"reason": str(error)})
+        log.debug("Statement warm-up failed", extra={"reason": str(error)})
         return
     _warmed_up = settings, database
 

@@ -60,11 +60,11 @@ class Generations:
         facts = {"generation": generation.number, "modules": list(generation.imports)}
         if generation.left:
             _log.warning(
-                "application cannot be forked, each process imports it for itself",
+                "Application cannot be forked, each process imports it",
                 extra={**facts, "because": generation.left},
             )
         else:
-            _log.info("application imported", extra=facts)
+            _log.info("Application imported", extra=facts)
         if generation is self.current:
             self.current_at = self._clock.monotonic()
 

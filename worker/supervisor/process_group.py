@@ -108,14 +108,14 @@ class ProcessGroup:
         before, was_recycling = handle.stage, handle.recycle_reason
         self._listen(handle)
         if before is ProcessStage.STARTING and handle.ready is not None:
-            _log.info("process ready", extra=_who(handle))
+            _log.info("Process ready", extra=_who(handle))
             self._on_ready(handle)
         if handle.stage is ProcessStage.DRAINING and before is not ProcessStage.DRAINING:
-            _log.info("process is to be replaced", extra={**_who(handle), "why": handle.why_draining})
+            _log.info("Process will be replaced", extra={**_who(handle), "why": handle.why_draining})
             self._on_leaving(handle)
 
         if handle.recycle_reason and not was_recycling:
-            _log.info("process is to be replaced", extra={**_who(handle), "why": handle.recycle_reason})
+            _log.info("Process will be replaced", extra={**_who(handle), "why": handle.recycle_reason})
             self._on_recycle(handle)
 
     def learn(self, generation: Generation) -> None:
@@ -176,7 +176,7 @@ class ProcessGroup:
             handle.control.flush()
             if read_running_table and self.running_table.over(handle.region, now - LATE_SECONDS):
                 if not handle.killed:
-                    _log.error("process cannot end a run that is over its limit", extra=_who(handle))
+                    _log.error("Process cannot end a run that is over its limit", extra=_who(handle))
                 self.kill(handle, OVER_LIMIT)
             self._see_to(handle, now)
         self._assign_cleanup()
@@ -209,7 +209,7 @@ class ProcessGroup:
         limit = self._plan.start_limit if handle.heard is None else self._plan.answer_limit
         if limit is not None and handle.asked is not None and now - handle.asked > limit:
             if not handle.killed:
-                _log.error("process does not answer", extra={**_who(handle), "seconds": round(now - handle.asked)})
+                _log.error("Process does not answer", extra={**_who(handle), "seconds": round(now - handle.asked)})
             self.kill(handle, SILENT)
 
     def _assign_cleanup(self) -> None:

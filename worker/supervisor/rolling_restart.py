@@ -50,7 +50,7 @@ class RollingRestart:
                 slot.successor = start(slot, self.generation)
             return
         self.is_over = True
-        _log.info("rolling restart done", extra={"generation": self.generation.number})
+        _log.info("Rolling restart done", extra={"generation": self.generation.number})
 
     def died_early(self) -> None:
         """A process of the new code died before it was ready."""
@@ -61,7 +61,7 @@ class RollingRestart:
     def fail(self, why: str) -> None:
         self.is_over = self.has_failed = True
         _log.error(
-            "rolling restart given up, old code goes on",
+            "Rolling restart given up, the old code stays",
             extra={"generation": self.generation.number, "why": why},
         )
 

@@ -144,14 +144,14 @@ class Supervisor:
         elif generation.number == 1:
             self._exit_code = IMPORT_FAILED
         else:
-            self._generations.lost("application cannot be imported any more", lived=0.0)
+            self._generations.lost("Application cannot be imported any more", lived=0.0)
 
     def _zygote_died(self, generation: Generation) -> None:
         self._group.give_up(generation)
         if self._rolling is not None and generation is self._rolling.generation:
             self._rolling.fail("its zygote died")
         if generation is self._generations.current:
-            self._generations.lost("zygote died", lived=self._clock.monotonic() - self._generations.current_at)
+            self._generations.lost("Zygote died", lived=self._clock.monotonic() - self._generations.current_at)
 
     # Slots
 
@@ -224,19 +224,19 @@ class Supervisor:
         facts: dict[str, object] = {"worker": handle.name, "worker_pid": handle.pid, "seat": slot.number}
         had_slot = slot.forget(handle)
         if cause is None:
-            _log.info("process stopped", extra=facts)
+            _log.info("Process stopped", extra=facts)
             return
         if self._stops or not (had_slot or was_successor):
-            _log.warning("process died", extra={**facts, "cause": cause})
+            _log.warning("Process died", extra={**facts, "cause": cause})
             return
         self._restarts += 1
         looped = slot.back_off.is_looping
         wait = slot.back_off.died(lived)
         slot.start_at = self._clock.monotonic() + wait
         facts = {**facts, "cause": cause, "restart_in_seconds": round(wait, 2)}
-        _log.warning("process died", extra=facts)
+        _log.warning("Process died", extra=facts)
         if slot.back_off.is_looping and not looped:
-            _log.error("process is crash-looping", extra={**facts, "deaths": slot.back_off.deaths})
+            _log.error("Process is crash-looping", extra={**facts, "deaths": slot.back_off.deaths})
         is_new = self._rolling is not None and handle.generation is self._rolling.generation
         if is_new and self._rolling is not None and handle.ready is None:
             self._rolling.died_early()
@@ -249,7 +249,7 @@ class Supervisor:
         if self._rolling is not None:
             self._roll_again = True
             return
-        _log.info("rolling restart", extra={"processes": self._plan.processes})
+        _log.info("Rolling restart started", extra={"processes": self._plan.processes})
         self._rolling = RollingRestart(self._generations.make(), self._slots)
 
     def _step_rolling(self) -> None:
@@ -271,7 +271,7 @@ class Supervisor:
 
     def _stop(self) -> None:
         self._stops += 1
-        how = {1: "stopping", 2: "stopping now"}.get(self._stops, "killing")
+        how = {1: "Stopping", 2: "Stopping now"}.get(self._stops, "Killing processes")
         _log.info(how, extra={"processes": len(self._group), "seconds": self._plan.shutdown})
         for handle in self._group:
             if self._stops == 1:
@@ -285,7 +285,7 @@ class Supervisor:
         self._generations.close()
         if len(self._group.dead_processes):
             _log.warning(
-                "attempts of dead processes are left to their leases",
+                "Attempts of dead processes wait for their leases to expire",
                 extra={"processes": self._group.dead_processes.names()},
             )
         self._group.running_table.close()

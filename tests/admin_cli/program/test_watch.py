@@ -146,7 +146,7 @@ def test_dev_reads_a_dotenv_file_and_the_environment_wins(tmp_path: Path) -> Non
             stderr=file,
         )
     try:
-        assert wait_until(lambda: "metrics and health are served" in log.read_text(), seconds=30), log.read_text()
+        assert wait_until(lambda: "Metrics and health are served" in log.read_text(), seconds=30), log.read_text()
     finally:
         process.send_signal(signal.SIGTERM)
     process.wait(40)
@@ -173,7 +173,7 @@ def test_dev_schedules_too_and_its_scheduler_ends_with_it_whatever_the_end(tmp_p
         process.kill()
         process.wait()
 
-    assert wait_until(lambda: "Scheduler stopped." in log.read_text(), seconds=20), log.read_text()
+    assert wait_until(lambda: "Scheduler stopped" in log.read_text(), seconds=20), log.read_text()
 
 
 def test_every_metric_is_listed(tmp_path: Path) -> None:

@@ -79,7 +79,7 @@ def test_a_stop_that_comes_while_the_command_becomes_the_supervisor_is_obeyed(tm
     ended = _run(tmp_path, pg_database, [str(script)])
 
     assert ended.returncode == 0, ended.stderr
-    assert '"stopping"' in ended.stderr
+    assert '"Stopping"' in ended.stderr
 
 
 def _worker(tmp_path, url, imports, *more, before=()):

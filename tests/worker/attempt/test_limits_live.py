@@ -58,14 +58,14 @@ def test_a_run_over_its_hard_limit_is_recorded_and_its_process_replaced(tmp_path
         (attempt,) = worker.attempts(late)
         assert attempt.outcome == "timed_out"
         assert "time.sleep(20)" in attempt.traceback
-        worker.wait_for(lambda: worker.logged("process is to be replaced"), "the replacement")
+        worker.wait_for(lambda: worker.logged("Process will be replaced"), "the replacement")
 
 
 def test_what_a_job_returns_after_its_hard_limit_counts_for_nothing(tmp_path: Path) -> None:
     with live_worker(tmp_path, app=APP, hard_after="0.5s") as worker:
         (back,) = worker.enqueue("Back", max_attempts=1)
         worker.wait_until_final([back])
-        worker.wait_for(lambda: worker.logged("process stopped"), "the stuck process gone")
+        worker.wait_for(lambda: worker.logged("Process stopped"), "the stuck process gone")
 
         assert worker.run(back).state == "dead"
         assert worker.run(back).result is None
@@ -102,7 +102,7 @@ def test_a_coroutine_over_its_limit_is_cancelled(tmp_path: Path) -> None:
 
         assert worker.wait_until_final([run]) == {"dead": 1}
         assert worker.outcomes(run) == ["timed_out"]
-        assert not worker.logged("process is to be replaced")
+        assert not worker.logged("Process will be replaced")
 
 
 def test_a_coroutine_that_blocks_the_loop_is_named(tmp_path: Path) -> None:
@@ -110,7 +110,7 @@ def test_a_coroutine_that_blocks_the_loop_is_named(tmp_path: Path) -> None:
         (run,) = worker.enqueue("Blocks")
 
         assert worker.wait_until_final([run]) == {"succeeded": 1}
-        (warning,) = worker.logged("A coroutine blocks the event loop, and all other async jobs of its process.")
+        (warning,) = worker.logged("Coroutine blocks the event loop and every other async job of its process")
         assert warning["kind"] == "Blocks"
         assert "time.sleep(1.5)" in warning["where"]
 

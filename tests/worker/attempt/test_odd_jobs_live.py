@@ -103,7 +103,7 @@ def test_an_error_whose_text_raises_costs_no_thread_and_no_process(tmp_path: Pat
 
         assert worker.wait_until_final(odd + fine) == {"dead": 5, "succeeded": 20}
         assert {outcome for run in odd for outcome in worker.outcomes(run)} == {"failed"}
-        assert not worker.logged("process died")
+        assert not worker.logged("Process died")
 
 
 def test_a_process_that_a_job_forked_does_not_go_on_as_a_worker(tmp_path: Path, ledger_url: str) -> None:
@@ -144,4 +144,4 @@ def test_a_result_that_never_ends_is_not_read(tmp_path: Path) -> None:
 
         assert worker.wait_until_final([odd], seconds=20) == {"succeeded": 1}
         assert worker.run(odd).result is None
-        assert worker.logged("A result could not be kept.")
+        assert worker.logged("Result could not be stored")

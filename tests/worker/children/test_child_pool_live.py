@@ -82,12 +82,12 @@ def test_where_the_application_cannot_be_forked_the_children_are_fresh_interpret
         fine = worker.enqueue("Fine")
 
         assert worker.wait_until_final(alone + fine + breaks, seconds=60) == {"succeeded": 3, "dead": 1}
-        assert worker.logged("application cannot be forked, each process imports it for itself")
+        assert worker.logged("Application cannot be forked, each process imports it")
         # A child of the worker process itself, for its zygote has been sent away.
         (pid,) = {tuple(worker.run(run).result) for run in alone}
         assert pid[1] == worker.run(fine[0]).result != pid[0]
         assert worker.outcomes(breaks[0])[0] == "crashed"
-        assert not worker.logged("process died")
+        assert not worker.logged("Process died")
 
 
 def test_a_child_is_replaced_after_max_runs(tmp_path: Path) -> None:
@@ -115,7 +115,7 @@ def test_a_crash_of_a_child_is_recorded_and_touches_nobody_else(tmp_path: Path, 
         assert worker.outcomes(bad) == ["crashed"] * 3
         assert worker.run(bad).cause == "poison"
         assert said in worker.run(bad).error_message
-        assert not worker.logged("process died")
+        assert not worker.logged("Process died")
 
 
 def test_what_takes_more_memory_than_its_limit_is_out_of_memory(tmp_path: Path) -> None:
@@ -137,7 +137,7 @@ def test_memory_that_a_job_on_a_thread_cannot_have_is_recorded_and_tried_again_a
         (fine,) = worker.enqueue("Fine")
         worker.wait_until_final([fine])
         assert worker.run(fine).result not in (pid, parent)
-        assert not worker.logged("process died")
+        assert not worker.logged("Process died")
 
 
 def test_a_child_that_does_not_end_at_its_limit_is_killed(tmp_path: Path) -> None:
@@ -147,7 +147,7 @@ def test_a_child_that_does_not_end_at_its_limit_is_killed(tmp_path: Path) -> Non
 
         assert worker.wait_until_final([hangs], seconds=6) == {"dead": 1}
         assert worker.outcomes(hangs) == ["timed_out"]
-        assert not worker.logged("process is to be replaced")
+        assert not worker.logged("Process will be replaced")
 
 
 def test_what_a_child_writes_in_its_transaction_is_there_exactly_when_the_run_succeeded(tmp_path: Path) -> None:

@@ -77,7 +77,7 @@ def test_a_prepare_that_fails_is_shown_and_tried_again_and_charges_no_run(tmp_pa
 
         assert worker.wait_until_final(runs + fine) == {"succeeded": 20}
         assert {worker.run(run).charged for run in runs} == {0}
-        assert len(worker.logged("A job's prepare failed; its runs wait, uncharged.")) == 2
+        assert len(worker.logged("Prepare failed, the job's runs wait")) == 2
         snoozed = [one for run in runs for one in worker.attempts(run) if one.outcome == "snoozed"]
         assert "no model here" in snoozed[0].error_message
 
@@ -86,16 +86,16 @@ def test_a_prepare_that_fails_is_shown_and_tried_again_and_charges_no_run(tmp_pa
 def test_a_worn_process_is_replaced_without_a_gap(tmp_path: Path, kind: str, limit: dict) -> None:
     with live_worker(tmp_path, app=APP, threads=2, **limit) as worker:
         stream = Stream(worker, kind, a_second=200 if kind == "Fine" else 10)
-        worker.wait_for(lambda: len(worker.logged("process is to be replaced")) >= 2, "two replacements")
+        worker.wait_for(lambda: len(worker.logged("Process will be replaced")) >= 2, "two replacements")
         runs = stream.stop()
 
         assert worker.wait_until_final(runs, seconds=60) == {"succeeded": len(runs)}
         # Each run once: nothing was released, lost or charged.
         assert {worker.run(run).attempt for run in runs[:: max(1, len(runs) // 100)]} == {1}
-        assert not worker.logged("process died")
+        assert not worker.logged("Process died")
         # The old one went after the new one was there.
         events = [
-            line for line in worker.said().splitlines() if '"process ready"' in line or '"process stopped"' in line
+            line for line in worker.said().splitlines() if '"Process ready"' in line or '"Process stopped"' in line
         ]
         assert ["ready" in line for line in events[:3]] == [True, True, False]
 
@@ -103,21 +103,21 @@ def test_a_worn_process_is_replaced_without_a_gap(tmp_path: Path, kind: str, lim
 def test_a_rolling_restart_loses_and_charges_nothing(tmp_path: Path) -> None:
     with live_worker(tmp_path, app=APP, processes=2, threads=2) as worker:
         stream = Stream(worker, "Fine", a_second=200)
-        worker.wait_for(lambda: len(worker.logged("process ready")) == 2, "two processes")
+        worker.wait_for(lambda: len(worker.logged("Process ready")) == 2, "two processes")
         for generation in (2, 3):
             worker.processes[0].send_signal(signal.SIGHUP)
-            worker.wait_for(lambda g=generation: len(worker.logged("rolling restart done")) == g - 1, "rolled")
+            worker.wait_for(lambda g=generation: len(worker.logged("Rolling restart done")) == g - 1, "rolled")
         runs = stream.stop()
 
         assert worker.wait_until_final(runs, seconds=60) == {"succeeded": len(runs)}
         assert {worker.run(run).attempt for run in runs} == {1}
         assert {len(worker.attempts(run)) for run in runs} == {1}
-        assert not worker.logged("process died")
-        worker.wait_for(lambda: len(worker.logged("process stopped")) == 4, "the old ones gone")
+        assert not worker.logged("Process died")
+        worker.wait_for(lambda: len(worker.logged("Process stopped")) == 4, "the old ones gone")
         moves = [
-            1 if '"process ready"' in line else -1
+            1 if '"Process ready"' in line else -1
             for line in worker.said().splitlines()
-            if '"process ready"' in line or '"process stopped"' in line
+            if '"Process ready"' in line or '"Process stopped"' in line
         ]
         assert min(sum(moves[:end]) for end in range(2, len(moves) + 1)) >= 2 - 1
 
@@ -125,18 +125,18 @@ def test_a_rolling_restart_loses_and_charges_nothing(tmp_path: Path) -> None:
 def test_an_operator_asks_for_a_rolling_restart_through_the_ledger(tmp_path: Path) -> None:
     with live_worker(tmp_path, app=APP, processes=2, threads=2, lease="3s") as worker:
         stream = Stream(worker, "Fine", a_second=50)
-        worker.wait_for(lambda: len(worker.logged("process ready")) == 2, "two processes")
+        worker.wait_for(lambda: len(worker.logged("Process ready")) == 2, "two processes")
         ada = Operator("ada@desk")
         (supervisor,) = supervised_by(worker.ledger, ada, None)
 
         assert roll_workers(worker.ledger, ada, [supervisor], reason="new code") == 2
 
-        worker.wait_for(lambda: len(worker.logged("process stopped")) == 2, "both replaced")
+        worker.wait_for(lambda: len(worker.logged("Process stopped")) == 2, "both replaced")
         runs = stream.stop()
         assert worker.wait_until_final(runs, seconds=60) == {"succeeded": len(runs)}
         assert {worker.run(run).attempt for run in runs} == {1}
-        assert len(worker.logged("rolling restart")) == 1
-        assert len(worker.logged("process ready")) == 4
+        assert len(worker.logged("Rolling restart started")) == 1
+        assert len(worker.logged("Process ready")) == 4
         with worker.ledger.database.read() as connection:
             (action,) = audit.list_actions(connection)
         assert (action["verb"], action["target"], action["done"]) == ("roll", f"worker:{supervisor}", 2)
@@ -168,7 +168,7 @@ def test_watching_the_code_restarts_with_what_was_written(tmp_path: Path) -> Non
         source = (tmp_path / "app.py").read_text().replace("'old'", "'new'")
         (tmp_path / "app.py").write_text(source)
         os.utime(tmp_path / "app.py", (time.time() + 5, time.time() + 5))
-        worker.wait_for(lambda: worker.logged("rolling restart done"), "the restart")
+        worker.wait_for(lambda: worker.logged("Rolling restart done"), "the restart")
         (new,) = worker.enqueue("Says")
         worker.wait_until_final([new])
 

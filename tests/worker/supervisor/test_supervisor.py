@@ -102,7 +102,7 @@ def test_a_stop_tells_each_process_its_limit_and_ends_with_0(start_tree: StartTr
     assert [note["seconds"] for note in tree.notes("stop")] == [20, 20]
     assert len(tree.notes("left")) == 2
     assert not any(map(is_alive, tree.pids()))
-    assert not tree.logged("process died")
+    assert not tree.logged("Process died")
 
 
 def test_a_second_signal_stops_now_and_what_does_not_obey_is_killed(start_tree: StartTree) -> None:
@@ -116,7 +116,7 @@ def test_a_second_signal_stops_now_and_what_does_not_obey_is_killed(start_tree: 
 
     assert tree.exit_code(6) == 0
     assert len(tree.notes("stop_now")) == 1
-    assert [line["worker"] for line in tree.logged("process died")] == [frozen["name"]]
+    assert [line["worker"] for line in tree.logged("Process died")] == [frozen["name"]]
     assert not any(map(is_alive, tree.pids()))
 
 
@@ -141,7 +141,7 @@ def test_a_rolling_restart_brings_new_code_and_never_fewer_ready_than_all_but_on
 
     tree.signal(signal.SIGHUP)
 
-    wait_for(lambda: tree.logged("rolling restart done"), "the end of the rolling restart")
+    wait_for(lambda: tree.logged("Rolling restart done"), "the end of the rolling restart")
     wait_for(lambda: len(tree.notes("left")) == 3, "the leaving of the old")
     moves = sorted(
         [(note["at"], 1) for note in tree.notes("ready")] + [(note["at"], -1) for note in tree.notes("stop")]
@@ -151,7 +151,7 @@ def test_a_rolling_restart_brings_new_code_and_never_fewer_ready_than_all_but_on
     assert max(ready) == 4
     new = [note for note in tree.notes("forked") if note["generation"] == 2]
     assert [note["modules"] for note in new] == [["app=two, of another length"]] * 3
-    assert not tree.logged("process died")
+    assert not tree.logged("Process died")
     tree.signal(signal.SIGTERM)
     assert tree.exit_code() == 0
 
@@ -164,11 +164,11 @@ def test_a_request_in_the_ledger_is_a_rolling_restart_once_however_many_hear_of_
 
     (tmp_path / "roll").touch()
 
-    wait_for(lambda: tree.logged("rolling restart done"), "the end of the rolling restart")
+    wait_for(lambda: tree.logged("Rolling restart done"), "the end of the rolling restart")
     wait_for(lambda: len(tree.notes("left")) == 3, "the leaving of the old")
     tree.signal(signal.SIGTERM)
     assert tree.exit_code() == 0
-    assert len(tree.logged("rolling restart")) == 1
+    assert len(tree.logged("Rolling restart started")) == 1
     assert [note["generation"] for note in tree.notes("forked")] == [1, 1, 1, 2, 2, 2]
 
 
@@ -179,7 +179,7 @@ def test_new_code_that_cannot_be_imported_leaves_the_old_running(start_tree: Sta
 
     tree.signal(signal.SIGHUP)
 
-    wait_for(lambda: tree.logged("rolling restart given up, old code goes on"), "the refusal")
+    wait_for(lambda: tree.logged("Rolling restart given up, the old code stays"), "the refusal")
     assert "line 2" in tree.stderr
     assert "Traceback" not in tree.stderr
     assert not tree.notes("stop")
@@ -195,7 +195,7 @@ def test_new_code_whose_processes_do_not_become_ready_is_sent_away(start_tree: S
 
     tree.signal(signal.SIGHUP)
 
-    (line,) = wait_for(lambda: tree.logged("rolling restart given up, old code goes on"), "the refusal")
+    (line,) = wait_for(lambda: tree.logged("Rolling restart given up, the old code stays"), "the refusal")
     assert line["why"] == "its first processes do not become ready"
     assert len(tree.notes("forked", generation=2)) == 3
     assert not tree.notes("stop")
@@ -212,7 +212,7 @@ def test_new_code_mends_a_crash_loop(start_tree: StartTree) -> None:
 
     (ready,) = tree.wait_for_notes("ready")
     assert ready["generation"] == 2
-    wait_for(lambda: tree.logged("rolling restart done"), "the end of the rolling restart")
+    wait_for(lambda: tree.logged("Rolling restart done"), "the end of the rolling restart")
 
 
 def test_a_stop_while_the_application_is_being_imported_ends_with_0(start_tree: StartTree) -> None:
@@ -227,7 +227,7 @@ def test_a_stop_while_the_application_is_being_imported_ends_with_0(start_tree: 
 def test_a_process_that_drains_is_replaced_before_it_leaves(start_tree: StartTree, tmp_path: Path) -> None:
     tree = start_tree(processes=1, does={"drain": str(tmp_path / "drain")})
     tree.wait_for_notes("ready")
-    wait_for(lambda: tree.logged("process ready"), "that the supervisor heard it")
+    wait_for(lambda: tree.logged("Process ready"), "that the supervisor heard it")
 
     (tmp_path / "drain").touch()
 
@@ -235,7 +235,7 @@ def test_a_process_that_drains_is_replaced_before_it_leaves(start_tree: StartTre
     (left, *_) = tree.wait_for_notes("left")
     assert left["name"] == first["name"]
     assert second["at"] < left["at"]
-    assert not tree.logged("process died")
+    assert not tree.logged("Process died")
 
 
 @pytest.mark.parametrize(
@@ -294,7 +294,7 @@ def test_an_application_that_cannot_be_forked_is_named_and_spawned(start_tree: S
     victim, _ = tree.wait_for_notes("ready", 2)
 
     assert {note["parent"] for note in tree.notes("forked")} == {tree.process.pid}
-    (line,) = tree.logged("application cannot be forked, each process imports it for itself")
+    (line,) = tree.logged("Application cannot be forked, each process imports it")
     assert line["because"] == [named]
     os.kill(victim["pid"], signal.SIGKILL)
     (cleaned_up, *_) = tree.wait_for_notes("clean_up")
@@ -307,14 +307,14 @@ def test_an_application_that_cannot_be_forked_is_named_and_spawned(start_tree: S
 def test_a_crash_loop_backs_off_and_says_so_once_for_each_seat(start_tree: StartTree) -> None:
     tree = start_tree(processes=1, does={"crash": 3})
 
-    wait_for(lambda: tree.logged("process is crash-looping"), "that it says so")
+    wait_for(lambda: tree.logged("Process is crash-looping"), "that it says so")
     tree.wait_for_notes("forked", 5)
 
-    waits = [line["restart_in_seconds"] for line in tree.logged("process died")]
+    waits = [line["restart_in_seconds"] for line in tree.logged("Process died")]
     assert waits[:4] == sorted(waits[:4])
     assert waits[3] >= 0.8
-    assert {line["cause"] for line in tree.logged("process died")} == {"exit 3"}
-    assert len(tree.logged("process is crash-looping")) == 1
+    assert {line["cause"] for line in tree.logged("Process died")} == {"exit 3"}
+    assert len(tree.logged("Process is crash-looping")) == 1
     assert tree.process.poll() is None
     assert not tree.notes("clean_up"), "one that was never ready leaves nothing to bury"
     tree.signal(signal.SIGTERM)
