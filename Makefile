@@ -2,7 +2,7 @@
 # A PYTHON= of another version than the environment's makes the environment anew.
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help demo test pythons check browser faults bench clean
+.PHONY: help demo test pythons check browser faults bench bench-peers clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -28,7 +28,7 @@ FAULTS := $(or $(WORKERS),2)
 
 help: ## say what can be made
 	@echo "make TARGET, where TARGET is one of:"
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  \1	\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 12
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  \1	\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 12
 
 demo: $(VENV)/.installed ## run thousands of jobs over real files, and check the ledger against them
 	@echo "demo: running jobs over the files of Python's standard library; needs no service"
@@ -79,6 +79,10 @@ faults: $(VENV)/.installed-test ## kill, freeze and flush real processes and ser
 bench: $(VENV)/.installed-test ## measure; figures, not tests (ARGS="drain --repeats 1" for a part)
 	@echo "bench: every program that docs/performance.md is made of, one after another; JSON lines in artifacts/"
 	$(BIN)/python -m benchmarks $(ARGS)
+
+bench-peers: $(VENV)/.installed-test ## measure other libraries beside ours (ARGS="pgqueuer ours_postgresql --repeats 1")
+	@echo "bench-peers: each library in an environment of its own, made in artifacts/peers; JSON lines in artifacts/"
+	$(BIN)/python -m benchmarks.peers $(ARGS)
 
 clean: ## remove the environment and whatever was made
 	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis artifacts

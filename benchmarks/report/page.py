@@ -10,12 +10,15 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.kit.figures import Figure, number
+from benchmarks.peers import table
 from benchmarks.report.goals import GOALS, Found
 from benchmarks.report.texts import INTRODUCTION, MEANINGS, PROFILE, SHORTFALLS
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = ROOT / "docs" / "performance.md"
 RESULTS = ROOT / "benchmarks" / "results" / "latest.jsonl"
+PEERS = RESULTS.with_name("peers.jsonl")
+"""Of ``make bench-peers``, which is run by itself."""
 NOT_FOUND = "the reason has not been found yet."
 BUSY = 3.0
 """A load average of so much a core cannot come from these programs alone."""
@@ -28,7 +31,7 @@ def write(results: Path = RESULTS) -> None:
     PAGE.write_text(make(results))
 
 
-def make(results: Path = RESULTS) -> str:
+def make(results: Path = RESULTS, peers: Path = PEERS) -> str:
     """The page, as these results have it."""
     lines = [json.loads(line) for line in results.read_text().splitlines()]
     found = {(one["measure"], one["system"]): _figure(one) for one in lines if one["program"] != "profile"}
@@ -38,6 +41,7 @@ def make(results: Path = RESULTS) -> str:
         parts += [*_measured(words, rows)] if rows else []
     profiled = [_figure(one) for one in lines if one["program"] == "profile"]
     parts += [*_profile(profiled)] if profiled else []
+    parts += table.section(table.read(peers))
     return "\n".join(parts).rstrip() + "\n"
 
 

@@ -9,6 +9,7 @@ What this page says was measured by the programs in `benchmarks/`, and the page 
 
     make bench                                       # every program; a table each, and JSON lines in artifacts/
     python -m benchmarks.drain --repeats 3           # one of them
+    make bench-peers                                 # other libraries beside ours, in the same rounds
 
 **Method.** Each program starts its own PostgreSQL (fsync on) and Valkey, on this machine, and its own workers, by the
 command and with the settings that a user has: 8 threads, `synchronous_commit` on for what is enqueued and for what has

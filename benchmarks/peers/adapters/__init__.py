@@ -1,0 +1,26 @@
+"""One file a library; several adapters where a library has several configurations."""
+
+from __future__ import annotations
+
+from importlib import import_module
+
+from benchmarks.peers.peer import Peer
+
+NAMES = (
+    "ours_postgresql", "ours_redis", "ours_sqlite", "pgqueuer", "oban", "chancy", "procrastinate", "awa", "dbos",
+    "dramatiq", "dramatiq_prefetch", "huey", "taskiq",
+)  # fmt: skip
+"""In the order of the table. What follows an underscore is a configuration of the file before it."""
+
+
+def load(name: str) -> Peer:
+    """The adapter of this name.
+
+    Raises:
+        ValueError: there is none.
+    """
+    if name not in NAMES:
+        raise ValueError(f"there is no adapter {name!r}; there are {', '.join(NAMES)}")
+    module = import_module(f"{__name__}.{name.partition('_')[0]}")
+    made: Peer = module.peer(name)
+    return made

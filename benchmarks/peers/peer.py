@@ -1,0 +1,111 @@
+"""What an adapter says of a library: how to install it, prepare a schema, enqueue, start a worker and count.
+
+An adapter's file is imported by the driver, which has none of the libraries, and by the library's own environment. So
+it imports its library in functions only. ``prepare``, ``client`` and the worker run in the library's environment.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+THREADS = 8
+"""Threads of a worker process where the library has threads: the default of ours and of dramatiq."""
+COROUTINES = 100
+"""Jobs that a worker process has under way at once where the library has coroutines."""
+RUNNER = ("-m", "benchmarks.peers.runner")
+"""Runs ``Peer.work`` of the adapter that is named next, for libraries without a command for it."""
+NAMES = {"postgres": "BENCH_POSTGRES", "redis": "BENCH_REDIS", "folder": "BENCH_FOLDER"}
+
+
+@dataclass(frozen=True)
+class Place:
+    """An empty database, an empty Redis, and a folder for what the jobs report."""
+
+    postgres: str
+    redis: str
+    folder: str
+
+    @classmethod
+    def of_environment(cls) -> Place:
+        """The one that the driver has put into the environment."""
+        return cls(**{field: os.environ[name] for field, name in NAMES.items()})
+
+    def environment(self) -> dict[str, str]:
+        return {name: getattr(self, field) for field, name in NAMES.items()}
+
+
+@dataclass(frozen=True)
+class Calls:
+    """What a client can do, once it is connected. Each returns when the job is safe, as far as the library goes."""
+
+    one: Callable[[int], Awaitable[Any]]
+    """Enqueue a job that does nothing, with this number and ``body.TEXT``."""
+    late: Callable[[float], Awaitable[Any]]
+    """Enqueue a job that reports how late after this moment it was begun."""
+    many: Callable[[range], Awaitable[Any]] | None = None
+    """Enqueue so many at once; None where the library has no call for it."""
+
+
+class Servers(Protocol):
+    """The driver's own connections to the servers, for counting."""
+
+    def sql(self, statement: str) -> Any:
+        """The first value of what a statement answers."""
+        ...
+
+    def redis(self, *command: str) -> Any:
+        """What Redis answers to a command."""
+        ...
+
+
+class Peer:
+    """One library in one configuration."""
+
+    adapter: str
+    """Its name in ``adapters.NAMES``."""
+    name: str
+    """Its name in the table."""
+    package: str
+    """The distribution whose version the table shows."""
+    requires: tuple[str, ...]
+    """What pip installs, pinned; empty where the driver's own environment is used."""
+    python: tuple[int, int] = (3, 11)
+    """The oldest Python that it runs on."""
+    keeps: str
+    """What is left of a job that has succeeded."""
+    is_durable = True
+    """Whether a job is on disk before the call that enqueues it returns."""
+    settles = True
+    """Whether ``left`` can tell that a job is done from that it was taken."""
+    share = 1.0
+    """Of the jobs of a drain: less for a library that would take minutes."""
+
+    def __init__(self, adapter: str) -> None:
+        self.adapter = adapter
+
+    def settings(self, place: Place) -> dict[str, str]:
+        """What the environment of its processes has besides."""
+        return {}
+
+    async def prepare(self, place: Place) -> None:
+        """Make its schema, if it has one."""
+
+    def client(self, place: Place) -> AbstractAsyncContextManager[Calls]:
+        """A connected client."""
+        raise NotImplementedError
+
+    def workers(self, processes: int) -> list[list[str]]:
+        """The commands that start so many worker processes, without the Python that runs them."""
+        return [[*RUNNER, self.adapter] for _ in range(processes)]
+
+    def work(self, place: Place) -> None:
+        """Be a worker process until it is stopped, where ``workers`` is not overridden."""
+        raise NotImplementedError
+
+    def left(self, servers: Servers) -> bool:
+        """Whether any job is not done and recorded."""
+        raise NotImplementedError

@@ -1,0 +1,25 @@
+"""The jobs as jobledger has them. Only its own worker and client import this."""
+
+from __future__ import annotations
+
+from benchmarks.peers import body
+from jobs import Job
+
+
+class Noop(Job):
+    """Does nothing."""
+
+    a: int
+    b: str
+
+    def perform(self) -> None:
+        body.noop(self.a, self.b)
+
+
+class Late(Job):
+    """Reports how late it was begun."""
+
+    sent: float
+
+    def perform(self) -> None:
+        body.late(self.sent)
