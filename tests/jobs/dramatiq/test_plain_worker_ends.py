@@ -35,7 +35,9 @@ class SkipsAcknowledgements(Middleware):
         raise SkipMessage
 
 
-@pytest.mark.parametrize("place", ["the verdict", "the ending", "processing", "a hook of the acknowledgement"])
+@pytest.mark.parametrize(
+    "place", ["the message outcome", "the attempt result", "processing", "a hook of the acknowledgement"]
+)
 def test_what_fails_around_a_message_is_recorded_and_poison_after_the_third(
     broker: LedgerBroker, start_worker: StartWorker, monkeypatch: pytest.MonkeyPatch, place: str
 ) -> None:
@@ -43,7 +45,11 @@ def test_what_fails_around_a_message_is_recorded_and_poison_after_the_third(
     if place == "a hook of the acknowledgement":
         broker.add_middleware(SkipsAcknowledgements())
     else:
-        names = {"the verdict": "verdict_of", "the ending": "ending_of", "processing": "process"}
+        names = {
+            "the message outcome": "message_outcome_of",
+            "the attempt result": "attempt_result_of",
+            "processing": "process",
+        }
         monkeypatch.setattr(f"worker.dramatiq.plain_worker.{names[place]}", fail)
 
     @dramatiq.actor
