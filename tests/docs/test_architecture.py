@@ -2,46 +2,23 @@
 
 from __future__ import annotations
 
-import ast
 import re
-from pathlib import Path
 
 import pytest
 
 from jobs.states import MOVES
 from tests.architecture import PAGE, ROOT, VERBS, drawn
+from tests.docs.pointers import FILE, NAMED, faults
 
 TEXT = PAGE.read_text(encoding="utf-8")
 QUESTIONS = TEXT.partition("## A stranger's ten questions")[2]
-FILE = re.compile(r"[\w./-]+/[\w.-]+\.(?:py|md|toml)")
-NAMED = re.compile(r"`([A-Za-z_]\w*)` in\s+`([\w./-]+\.py)`")
 THREAD = re.compile(r"jobs-[a-z-]+")
-
-
-def names_in(path: Path) -> set[str]:
-    """Everything that a module defines: functions, classes, methods, and what is assigned to a name."""
-    tree = ast.parse(path.read_text(encoding="utf-8"))
-    found = {node.name for node in ast.walk(tree) if isinstance(node, ast.ClassDef | ast.FunctionDef)}
-    return found | {
-        node.id for node in ast.walk(tree) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)
-    }
 
 
 def sources(*folders: str) -> str:
     return "\n".join(
         path.read_text(encoding="utf-8") for folder in folders for path in sorted((ROOT / folder).rglob("*.py"))
     )
-
-
-def faults(text: str) -> list[str]:
-    """The files of a page that do not exist, and its names that their file does not define."""
-    found = [path for path in sorted(set(FILE.findall(text))) if not (ROOT / path).is_file()]
-    folders = {code for code in re.findall(r"`([a-z_]+(?:/[a-z_]+)*/?)`", text) if "/" in code}
-    found += [folder for folder in sorted(folders) if not (ROOT / folder).is_dir()]
-    for name, path in NAMED.findall(text):
-        if (ROOT / path).is_file() and name not in names_in(ROOT / path):
-            found.append(f"{name} in {path}")
-    return found
 
 
 def test_each_file_and_each_name_of_the_page_exists() -> None:
