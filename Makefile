@@ -2,7 +2,7 @@
 # A PYTHON= of another version than the environment's makes the environment anew.
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help demo test pythons check browser faults bench bench-peers clean
+.PHONY: help demo test pythons check browser faults mutants bench bench-peers clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -75,6 +75,10 @@ faults: $(VENV)/.installed-test ## kill, freeze and flush real processes and ser
 	@$(BIN)/python -m pytest -n $(FAULTS) -m "faults and not alone" --timeout 600 $(ARGS); first=$$?; \
 	$(BIN)/python -m pytest -m "faults and alone" --timeout 600 $(ARGS); second=$$?; \
 	[ $$first = 0 -o $$first = 5 ] && [ $$second = 0 -o $$second = 5 ]
+
+mutants: $(VENV)/.installed-test ## plant breaks one by one, and say which no test notices; takes long (ARGS="--only NAME")
+	@echo "mutants: each break of tests/mutants in a copy of the tree; its tests must fail"
+	$(BIN)/python -m tests.mutants $(ARGS)
 
 bench: $(VENV)/.installed-test ## measure; figures, not tests (ARGS="drain --repeats 1" for a part)
 	@echo "bench: every program that docs/performance.md is made of, one after another; JSON lines in artifacts/"

@@ -300,6 +300,18 @@ def test_in_read_only_mode_nobody_may_change_anything(
     assert said["permissions"] == ["arguments:read", "audit:read", "runs:read"]
 
 
+def test_in_read_only_mode_a_write_is_refused_with_the_setting_whoever_asks(
+    sqlite_url: str, make_app: MakeApp, make_client: MakeClient, users: dict[str, str]
+) -> None:  # K2.C
+    client = make_client(over=make_app(sqlite_url, api_read_only=True))
+
+    for headers in ({}, {"Authorization": "Bearer nobody"}):
+        answer = client.put("/v1/queues/mail/pause", json={}, headers=headers)
+
+        assert answer.status_code == 403
+        assert "JOBS_API_READ_ONLY" in answer.json()["error"]["hint"]
+
+
 def test_a_body_that_does_not_say_its_length_is_read_only_so_far(anyone: TestClient) -> None:
     endless = iter([b"x" * 65536] * 17)
 

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import threading
+import traceback
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
 
 from jobs.app import App
 from jobs.database.engine import Database
 from jobs.database.sqlite.write_queue import turn_holder
-from jobs.errors import Conflict, LedgerBusy
+from jobs.errors import Conflict, LedgerBusy, LedgerRefused
 from jobs.settings import Settings
 from tests.conftest import MakeApp
 from tests.open_files import needs_proc, opened_in
@@ -95,3 +97,24 @@ def test_a_sqlite_transaction_that_moves_between_threads_leaves_none_of_them_wri
 
         with database.write() as connection:
             connection.execute(text("select 1"))
+
+
+@pytest.mark.parametrize("how", ["statement", "direct"])
+def test_an_error_of_a_statement_shows_nothing_that_was_bound(app: App, how: str) -> None:  # K2.C
+    bound = {"word": "s3cret"}
+
+    def execute() -> None:
+        if how == "statement":
+            with app.database.engine.connect() as connection:
+                connection.execute(text("insert into nowhere values (:word)"), bound)
+        else:
+            mark = ":word" if app.database.dialect == "sqlite" else "%(word)s"
+            with app.database.direct() as direct:
+                direct.run(f"insert into nowhere values ({mark})", bound)
+
+    with pytest.raises((DBAPIError, LedgerRefused)) as caught:
+        execute()
+
+    said = "".join(traceback.format_exception(caught.value))
+    assert "nowhere" in said
+    assert "s3cret" not in said

@@ -134,6 +134,16 @@ def test_a_window_does_not_end_while_its_run_is_live(ledger: Ledger) -> None:
     assert Hourly(account=1).enqueue().id == first.id
 
 
+def test_who_is_answered_with_a_live_run_prolongs_no_window(ledger: Ledger) -> None:  # K2.C
+    Hourly(account=1).enqueue(delay=3 * HOUR)
+    ledger.advance(2.9 * HOUR)
+
+    Hourly(account=1).enqueue()
+    ledger.drain(advance=0.2 * HOUR)
+
+    assert Hourly(account=1).enqueue().created
+
+
 def test_a_key_held_for_ever_outlives_its_run(ledger: Ledger) -> None:
     first = Welcome(account=1).enqueue()
     ledger.drain()
@@ -212,6 +222,29 @@ def test_a_waiting_run_takes_new_arguments_and_a_new_time(ledger: Ledger) -> Non
 
     assert second == jobs.Enqueued(first.id, created=False)
     ledger.assert_enqueued(Sync, account=1, amount=2, delay=2 * HOUR)
+
+
+def test_a_waiting_run_that_takes_new_arguments_has_none_of_the_steps_of_the_old_ones(ledger: Ledger) -> None:  # K2.C
+    class Charge(Job):
+        amount: int
+
+        def idempotency_key(self) -> str:
+            return "one"
+
+        def perform(self) -> object:
+            charged = self.run.once("charge", lambda: self.amount)
+            if self.amount == 1:
+                raise RuntimeError("after the step")
+            return charged
+
+    first = Charge(amount=1).enqueue()
+    ledger.drain()
+    assert [one.result for one in jobs.steps(first.id)] == [1]
+
+    Charge(amount=2).enqueue(on_conflict="replace")
+    performed = ledger.drain(advance=HOUR)
+
+    assert [(one.run.id, one.result()) for one in performed] == [(first.id, 2)]
 
 
 def test_debounce_performs_only_the_last(ledger: Ledger) -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from jobs import Job
+from jobs import GiveUp, Job
 from jobs.app import App
 from jobs.clock import new_run_id
 from jobs.enqueue.write_path import enqueue_runs
@@ -59,6 +61,29 @@ def test_nan_and_infinity_in_a_result_are_kept_as_null_with_a_warning(app, caplo
         assert stored[run.id].result == RESULTS[name][1]
     warned = {record.run_id for record in caplog.records if "result could not be kept" in record.getMessage()}
     assert warned == {str(run.id) for run in runs.values()}
+
+
+class Thing:
+    """What a job holds in a local variable."""
+
+
+class Holding(Job, queue="settler"):
+    def perform(self) -> None:
+        thing = Thing()
+        held.append(weakref.ref(thing))
+        raise GiveUp(f"with {thing!r} in its frame")
+
+
+held: list[weakref.ref[Thing]] = []
+
+
+def test_what_a_failed_job_held_is_free_once_its_end_is_recorded(app):  # K2.C
+    held.clear()
+    Holding().enqueue()
+
+    with started(app, "settler"):
+        wait_for(lambda: held and have_ended(app), "the run ended")
+        wait_for(lambda: gc.collect() >= 0 and held[0]() is None, "nothing holds what it held")
 
 
 def test_an_ending_whose_follow_up_is_refused_ends_its_run_failed_and_its_neighbours_succeed(app):

@@ -18,7 +18,7 @@ from jobs.ledger.queries.selectors import Selector
 from jobs.ledger.runs import prune
 from jobs.operations.audit.operator import Operator, Permission
 from jobs.operations.bulk import batches
-from jobs.operations.bulk.action import carry_out, plan
+from jobs.operations.bulk.action import begin, carry_out, plan
 from jobs.operations.bulk.batches import Act, Report
 from jobs.operations.bulk.cancel import CancelAction
 from jobs.operations.bulk.purge import PurgeAction, RestoreAction
@@ -95,6 +95,42 @@ def test_an_operator_without_the_permission_is_refused(app: App, book: Book) -> 
             plan(app, reader, act, EVERYTHING)
     shown = inspect.list_runs(app, reader, Selector()).runs[0]
     assert shown.arguments == inspect.HIDDEN
+
+
+@pytest.mark.parametrize(
+    "selector",
+    [
+        Selector(arguments=(("to", "a@b.c"),)),
+        Selector(errors=("*secret*",)),
+        Selector(keys=("a@b.c",)),
+        Selector(tags=("customer:7",)),
+    ],
+    ids=["arguments", "errors", "keys", "tags"],
+)
+def test_who_may_not_read_arguments_plans_nothing_by_them(app: App, book: Book, selector: Selector) -> None:  # K2.C
+    operator = Operator("eve", frozenset(Permission) - {Permission.ARGUMENTS_READ})
+    dead_runs(book, 1)
+
+    for act in (replay(app, operator), CancelAction(), PurgeAction(), PurgeAction(erase=True), RestoreAction()):
+        with pytest.raises(Forbidden, match="arguments:read"):
+            plan(app, operator, act, selector)
+
+
+@pytest.mark.parametrize("count", [0, 1])
+def test_a_plan_is_carried_out_only_by_who_may_do_it(app: App, ada: Operator, book: Book, count: int) -> None:  # K2.C
+    reader = Operator("eve", frozenset({Permission.RUNS_READ}))
+    dead = dead_runs(book, count)
+    act = replay(app, ada)
+    planned = plan(app, ada, act, EVERYTHING)
+
+    with pytest.raises(Forbidden, match="runs:replay"):
+        begin(app, reader, act, planned)
+    with pytest.raises(Forbidden, match="runs:replay"):
+        carry_out(app, reader, act, planned)
+
+    assert [book.run(one).state for one in dead] == [RunState.DEAD] * count
+    with app.database.read() as connection:
+        assert audit.list_actions(connection) == []
 
 
 def test_a_setting_requires_a_reason(app: App, ada: Operator, book: Book) -> None:
