@@ -25,6 +25,8 @@ DEPENDS := $(addprefix tests/worker/,$(addsuffix .py,timeouts/test_deadline time
 # How many tests run at a time; many of them wait for processes that they started.
 TESTS := $(or $(WORKERS),3)
 FAULTS := $(or $(WORKERS),2)
+# Never with --quiet: mkdocs counts the warnings that it shows, and no others make a strict build fail.
+SITE = NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
 
 help: ## say what can be made
 	@echo "make TARGET, where TARGET is one of:"
@@ -54,11 +56,16 @@ pythons: $(VENV)/.installed-test ## run the tests that depend on Python under ev
 depends: $(VENV)/.installed-test
 	$(BIN)/python -m pytest -n $(TESTS) -m "short or not (faults or long)" $(DEPENDS) $(ARGS)
 
-check: $(VENV)/.installed-check ## lint, format and types: ruff and mypy --strict
-	@echo "check: ruff check, ruff format --check, mypy --strict"
+check: $(VENV)/.installed-check ## lint, format, types and documentation: ruff, mypy --strict and mkdocs
+	@echo "check: ruff check, ruff format --check, mypy --strict, mkdocs build --strict"
 	$(BIN)/python -m ruff check .
 	$(BIN)/python -m ruff format --check .
 	$(BIN)/python -m mypy
+	$(SITE)
+
+docs: $(VENV)/.installed-check ## build the documentation site into build/site; a broken link or an undocumented name fails
+	@echo "docs: mkdocs build --strict"
+	$(SITE)
 
 browser: ## install Chromium, for the tests of the pages, where it is missing (Debian, as root)
 	@if command -v chromium >/dev/null || command -v chromium-browser >/dev/null; then \
@@ -96,7 +103,7 @@ clean: ## remove the environment and whatever was made
 $(VENV)/.installed: EXTRA := [web]
 $(VENV)/.installed-test: EXTRA := [test]
 $(VENV)/.installed-test: HOLDS := $(VENV)/.installed
-$(VENV)/.installed-check: EXTRA := [test,check]
+$(VENV)/.installed-check: EXTRA := [test,check,docs]
 $(VENV)/.installed-check: HOLDS := $(VENV)/.installed $(VENV)/.installed-test
 $(VENV)/.installed $(VENV)/.installed-test $(VENV)/.installed-check: pyproject.toml $(PLACE)
 	@echo "environment: installing the project$(EXTRA) and what it needs into $(VENV)"

@@ -84,6 +84,8 @@ class LedgerMissing(ConfigurationError):
 
 
 class DefinitionError(JobsError):
+    """A job class cannot be what it says. Raised where the class is made."""
+
     code = "definition"
 
 
@@ -98,6 +100,8 @@ class ArgumentsRefused(JobsError):
 
 
 class EnqueueRefused(JobsError):
+    """An option of enqueue, or the session given to it, cannot serve; nothing was enqueued."""
+
     code = "enqueue_refused"
 
 
@@ -119,6 +123,8 @@ class StepRepeated(JobsError):
 
 
 class StepRefused(JobsError):
+    """The result of a step cannot be kept."""
+
     code = "step_refused"
 
 
@@ -171,6 +177,8 @@ class Forbidden(JobsError):
 
 
 class NotFound(JobsError):
+    """There is no such run, kind, queue or worker."""
+
     code = "not_found"
 
 
@@ -199,6 +207,8 @@ class LedgerRefused(JobsError):
 
 
 class ServiceDown(JobsError):
+    """A server does not answer, or refuses us."""
+
     code = "service_down"
 
 

@@ -21,6 +21,8 @@ class _Word(StrEnum):
 
 
 class RunState(_Word):
+    """Where a run stands. Every state but ``queued`` and ``running`` is final."""
+
     QUEUED = "queued"
     RUNNING = "running"
     SUCCEEDED = "succeeded"
