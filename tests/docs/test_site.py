@@ -90,6 +90,7 @@ def test_the_log_events_of_a_module_are_found_with_their_fields(reference: Modul
     assert reference.log_events().count("\n| ") > 70
 
 
+@pytest.mark.timeout(300)
 def test_a_broken_link_fails_the_build(tmp_path: Path) -> None:
     pytest.importorskip("mkdocs", reason="the extra docs is not installed; make check builds the site")
     for name in ("docs", "mkdocs.yml", "README.md"):
@@ -99,7 +100,7 @@ def test_a_broken_link_fails_the_build(tmp_path: Path) -> None:
     page.write_text(page.read_text() + "\nSee [that](no-such-page.md) and [this](jobs.md#no-such-heading).\n")
 
     answer = subprocess.run(
-        [sys.executable, "-m", "mkdocs", "build", "--strict"], cwd=tmp_path, capture_output=True, text=True, timeout=110
+        [sys.executable, "-m", "mkdocs", "build", "--strict"], cwd=tmp_path, capture_output=True, text=True, timeout=240
     )
 
     assert answer.returncode != 0
