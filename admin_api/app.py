@@ -19,7 +19,7 @@ from jobs.app import App
 
 
 def make_api(app: App) -> ASGIApp:
-    """The whole, guarded: what a server runs."""
+    """The complete ASGI application with its guard, for a server to run."""
     settings = app.settings
     routes = make_routes(app)
     return Guard(
@@ -29,7 +29,7 @@ def make_api(app: App) -> ASGIApp:
 
 
 def make_routes(app: App) -> FastAPI:
-    """The routes alone; ``openapi()`` of it is the API's description."""
+    """The routes without the guard; its ``openapi()`` is the API's description."""
     api_state = ApiState.over(app)
 
     @asynccontextmanager
@@ -43,7 +43,7 @@ def make_routes(app: App) -> FastAPI:
         title="jobledger",
         summary="Background jobs you can account for.",
         version=_version(),
-        # Their pages load scripts from elsewhere.
+        # FastAPI's documentation pages load scripts from other sites.
         docs_url=None,
         redoc_url=None,
         openapi_url="/v1/openapi.json",

@@ -1,4 +1,4 @@
-"""Main: `jobledger api serve`. Listens on this machine only, unless told that TLS ends before it."""
+"""Runs `jobledger api serve`. It listens on this machine only, unless a proxy terminates TLS."""
 
 from __future__ import annotations
 
@@ -24,26 +24,26 @@ log = logging.getLogger("jobs.api")
 
 KEEP_ALIVE_SECONDS, GRACE_SECONDS = 30, 10
 NICE = 5
-"""How far this process gives way to others of its machine. Source: decision; where workers share it, runs come first,
-and a page that waits its turn is still below what people notice."""
+"""The nice value of the process. Source: decision; on a machine with workers, runs come first, and the delay of a page
+is still too short to notice."""
 
 GARBAGE = 10_000
-"""Objects that a request may leave behind before the processor's time goes into looking for cycles among them. Source:
-measured; with Python's 700 it was a twentieth of a request's time."""
+"""The garbage collector's threshold: new objects before it looks for cycles. Source: measured; with Python's 700 it
+took a twentieth of a request's time."""
 
 
 def check_place(settings: Settings) -> None:
-    """Refuse to listen where passwords would travel in clear.
+    """Refuse to listen where passwords would be sent in clear text.
 
     Raises:
-        ConfigurationError: what to set.
+        ConfigurationError: the settings are unsafe; the message names what to set.
     """
     if _is_loopback(settings.api_host):
         return
     if not settings.api_behind_tls:
         raise ConfigurationError(
             f"The API would listen on {settings.api_host} without TLS.",
-            hint="Let TLS end before it and say --behind-tls (JOBS_API_BEHIND_TLS=1), or listen on 127.0.0.1.",
+            hint="Use a TLS proxy and add --behind-tls (JOBS_API_BEHIND_TLS=1), or listen on 127.0.0.1.",
         )
     if settings.api_secret is None:
         raise ConfigurationError(
@@ -52,15 +52,15 @@ def check_place(settings: Settings) -> None:
         )
     if not settings.api_hosts:
         raise ConfigurationError(
-            "An API that others reach must know by which name.", hint="Name it in JOBS_API_HOSTS: jobs.example.org."
+            "An API that others reach must know its host name.", hint="Set JOBS_API_HOSTS, such as jobs.example.org."
         )
 
 
 def serve(app: App, *, ready: Callable[[str], None] = lambda url: None, port: int | None = None) -> None:
-    """Serve until told to stop by SIGTERM or SIGINT. ``ready`` hears the URL once it listens.
+    """Serve until SIGTERM or SIGINT. Calls ``ready`` with the URL once it listens.
 
     Args:
-        port: instead of the settings'.
+        port: overrides the settings' port.
 
     Raises:
         ConfigurationError: it must not, or cannot, listen there.
@@ -72,7 +72,7 @@ def serve(app: App, *, ready: Callable[[str], None] = lambda url: None, port: in
     listener = listen(settings.api_host, settings.api_port if port is None else port)
     server = make_server(app)
     if settings.api_behind_tls and not settings.api_proxies:
-        log.warning("JOBS_API_PROXIES is not set, so nobody is slowed down by their address when they sign in")
+        log.warning("JOBS_API_PROXIES is not set, so sign-ins are not limited by address")
     _spare_what_is_loaded()
     ready(url_of(listener))
     with listener:
@@ -80,7 +80,7 @@ def serve(app: App, *, ready: Callable[[str], None] = lambda url: None, port: in
 
 
 class Server(uvicorn.Server):
-    """Ends well when it is told to stop: uvicorn itself raises the signal again, and exits with 130 or 143."""
+    """Exits with 0 on a signal; uvicorn itself raises the signal again, and exits with 130 or 143."""
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         self.force_exit = self.should_exit and sig == signal.SIGINT
@@ -88,7 +88,7 @@ class Server(uvicorn.Server):
 
 
 def make_server(app: App) -> uvicorn.Server:
-    """The server for ``app``; it listens where it is told when it runs."""
+    """The server for ``app``; the caller passes its sockets when it runs."""
     settings = app.settings
     config = uvicorn.Config(
         make_api(app),
@@ -106,18 +106,18 @@ def make_server(app: App) -> uvicorn.Server:
 
 
 def listen(host: str, port: int) -> socket.socket:
-    """A socket that listens there; port 0 takes any free one."""
+    """A listening socket; port 0 takes any free port."""
     try:
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         listener = socket.create_server((host, port), family=family, backlog=128)
-        # Inherited by what it accepts. Else an answer's body waits for its head to be acknowledged: 40 ms.
+        # Accepted connections inherit it. Without it, a body waits 40 ms for the acknowledgement of its head.
         listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         return listener
     except (OSError, OverflowError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise ConfigurationError(
             f"The API cannot listen on {host}:{port}: {reason}.",
-            hint="Choose another with --host and --port (JOBS_API_HOST, JOBS_API_PORT); port 0 takes any free one.",
+            hint="Choose another with --host and --port (JOBS_API_HOST, JOBS_API_PORT); port 0 takes any free port.",
         ) from error
 
 
@@ -130,12 +130,12 @@ def _give_way() -> None:
     try:
         os.nice(NICE)
     except (AttributeError, OSError):
-        # Windows has no such thing, and a sandbox may refuse it.
+        # Windows has no nice value, and a sandbox may refuse it.
         log.debug("The process keeps its priority.", exc_info=True)
 
 
 def _spare_what_is_loaded() -> None:
-    """Look for garbage among what requests leave, not again and again among all that was loaded to serve them."""
+    """Freeze the loaded modules, so that the garbage collector looks only at objects of requests."""
     gc.collect()
     gc.freeze()
     gc.set_threshold(GARBAGE)

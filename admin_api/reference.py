@@ -13,8 +13,8 @@ from jobs.settings import Settings
 
 _INTRO = """# HTTP API
 
-`jobledger api serve` serves it on http://127.0.0.1:9180 (extra `web`), beside the pages. This page is made by
-`jobledger api reference` from the description at `/v1/openapi.json`, which any OpenAPI tool reads.
+`jobledger api serve` serves the API and the pages on http://127.0.0.1:9180 (extra `web`). `jobledger api reference`
+makes this page from the description at `/v1/openapi.json`, which any OpenAPI tool reads.
 
 ```console
 $ jobledger users create ada --role admin
@@ -23,50 +23,55 @@ $ curl -s http://127.0.0.1:9180/v1/sessions -H 'Content-Type: application/json' 
     -d '{"name": "ada", "password": "…"}'
 ```
 
-**Who asks.** `Authorization: Bearer TOKEN` on every request but signing in and probes. Either an access token, of
-`POST /v1/sessions`: it holds for 15 minutes, and the refresh token that comes with it gets the next pair, once; one
-that comes again ends the session. Or a machine token, of `jobledger tokens create` or `POST /v1/tokens`: it may do part
-of what its user may, until its day. Roles: `viewer` sees runs without their arguments, results and errors' words;
-`operator` does what can be taken back; `admin` everything.
+**Authentication.** Send `Authorization: Bearer TOKEN` with every request except sign-in and probes. TOKEN is one of:
 
-**Every answer** is `{data, error, meta, pagination}`. `error` has a stable `code` (the command line's), a `message`, a
-`hint` and `details`. Every answer carries `X-Request-ID`: the request's, if it had one (8 to 64 letters, digits and
-`._-`); logs, audit entries and runs enqueued have it too.
+- An access token from `POST /v1/sessions`. It is valid for 15 minutes. Its refresh token gets the next pair once; using
+  it a second time ends the session.
+- A machine token from `jobledger tokens create` or `POST /v1/tokens`. It has part of its user's permissions, until it
+  expires.
+
+Roles: a `viewer` sees runs without their arguments, results and error messages; an `operator` may do what can be
+undone; an `admin` may do everything.
+
+**Every response** is `{data, error, meta, pagination}`. `error` has a stable `code` (the same as the command line's), a
+`message`, a `hint` and `details`. Every response has an `X-Request-ID`: the one of the request, if it sent one (8 to 64
+letters, digits and `._-`). Logs, audit entries and enqueued runs record it too.
 
 | status | when |
 | --- | --- |
-| 200, 201, 202, 204 | done; made, at `Location`; begun, to be looked after at `Location`; done, and nothing to say |
-| 304 | what you have is what there is: send `If-None-Match` with the `ETag` that you have |
+| 200, 201, 202, 204 | done; created, at `Location`; started, with its progress at `Location`; done, without a body |
+| 304 | your copy is current: send `If-None-Match` with the `ETag` of your copy |
 | 400 | the request cannot be read |
-| 401, 403 | nobody knows who asks; who asks may not |
-| 404, 409 | there is no such thing; the state of things does not allow it, or a short id means several |
-| 413, 422 | larger than 1 MiB; a value does not serve |
+| 401, 403 | no valid credentials; no permission |
+| 404, 409 | not found; the current state does not allow it, or a short id is ambiguous |
+| 413, 422 | larger than 1 MiB; a value is not valid |
 | 421 | the server does not answer to this host name: `JOBS_API_HOSTS` |
-| 429, 503 | tried too often; the ledger does not answer: both with `Retry-After` |
-| 500 | a bug of ours; the log has the request id |
+| 429, 503 | too many requests; the ledger does not answer: both with `Retry-After` |
+| 500 | a bug in jobledger; the log has the request id |
 
-**Lists** take `limit` (50, at most 500) and `cursor`; `pagination.next_cursor` begins the next page, and is null on the
-last. Counts stop at 10,000: `{"number": 10000, "is_capped": true, "shown": "10,000+"}`.
+**Lists** take `limit` (50, at most 500) and `cursor`; `pagination.next_cursor` selects the next page, and is null on
+the last. Counts stop at 10,000: `{"number": 10000, "is_capped": true, "shown": "10,000+"}`.
 
-**Once.** Send a POST with `Idempotency-Key`, and it is safe to send again for a day: it is done once and answered
-alike, with `Idempotent-Replayed: true`. Another request with the key is refused (409). So is this one while it
-is being done, and if its process died at it: nobody knows then how it ended, and the audit tells. A secret is told
-once.
+**Idempotency.** A POST with an `Idempotency-Key` is safe to repeat for a day. It is done once; a repetition gets the
+same response, with `Idempotent-Replayed: true`. A different request with the same key is refused (409). A repetition is
+refused too while the first request is running, and if its process died: the outcome is then unknown, and the audit
+log shows it. A secret is shown only once.
 
-**Bulk actions** (`/v1/replays`, `/v1/cancellations`, `/v1/purges`, `/v1/restorations`) take a `selector` in the command
-line's words; one that says nothing is refused, `"all": true` says everything. `dry_run` counts and shows, `expect`
-refuses any other count, `reason` is kept. They answer 202 and go on in batches; `GET` tells `done` and `skipped` of
-`expected`, `DELETE` stops it after its batch, `POST /v1/audit-entries/{id}/undos` takes it back. An API that is told to
-stop leaves it `interrupted`; one that is killed leaves it `lost` after a minute. The same body with `resume` goes on.
+**Bulk actions** (`/v1/replays`, `/v1/cancellations`, `/v1/purges`, `/v1/restorations`) take a `selector` with the
+fields of the command line. An empty selector is refused; `"all": true` selects every run. `dry_run` counts and shows
+the runs, `expect` refuses any other count, and the audit log records `reason`. The response is 202, and the
+action continues in batches: `GET` shows `done` and `skipped` of `expected`, `DELETE` stops it after its batch, and
+`POST /v1/audit-entries/{id}/undos` undoes it. When the API is stopped, the action is `interrupted`; when it is killed,
+the action is `lost` after a minute. Send the same body with `resume` to continue.
 
-**Read-only.** `api serve --read-only` refuses whatever changes something, for everybody.
+**Read-only.** `api serve --read-only` refuses every change, for all users.
 """
 
 _METHODS = ("get", "post", "put", "patch", "delete")
 
 
 def reference() -> str:
-    """The page, whole. Asks no ledger."""
+    """The whole page. Opens no ledger."""
     app = boot.build(Settings.read(database_url="sqlite:///jobs.db"))
     described = make_routes(app).openapi()
     return _INTRO + "".join(_sections(described)) + "\n## What answers and bodies hold\n" + "".join(_shapes(described))
@@ -119,14 +124,14 @@ def _shapes(described: Mapping[str, Any]) -> Iterator[str]:
         for field, says in shape["properties"].items():
             words = " ".join(str(says.get("description", "")).split()).replace("|", "\\|").replace("``", "`")
             if says.get("examples"):
-                words = f"{words} Such as `{json.dumps(says['examples'][0], ensure_ascii=False)}`.".strip()
+                words = f"{words} Example: `{json.dumps(says['examples'][0], ensure_ascii=False)}`.".strip()
             if "default" in says and says["default"] not in (None, [], {}) and field not in required:
-                words = f"{words} Else `{json.dumps(says['default'])}`.".strip()
+                words = f"{words} Default: `{json.dumps(says['default'])}`.".strip()
             yield f"| `{field}` | {_type(says)} | {words} |\n"
 
 
 def _type(says: Mapping[str, Any]) -> str:
-    """A schema in a word or two; an envelope is what it holds."""
+    """A schema in a word or two; an envelope as its content."""
     if "$ref" in says:
         name = says["$ref"].rpartition("/")[2]
         return _held(name)

@@ -1,4 +1,4 @@
-"""The command `jobledger` (and `jobs`): finds the command, runs it, and turns every ending into an exit code.
+"""The command `jobledger` (and `jobs`): finds the command, runs it, and returns an exit code for every outcome.
 
 Nothing heavy is imported here: help and completion answer from the table in ``commands``.
 """
@@ -66,7 +66,7 @@ def cli(
 ) -> None:
     """Background jobs you can account for.
 
-    Options that every command shares stand before it: jobledger --timeout 10s COMMAND.
+    Global options go before the command: jobledger --timeout 10s COMMAND.
     """
     ctx.obj = Globals(database_url=database_url, redis_url=redis_url, timeout=timeout, debug=debug)
     ctx.with_resource(time_limit(timeout))
@@ -88,26 +88,26 @@ def main() -> NoReturn:
 
 
 def check_text(args: Sequence[str]) -> None:
-    """Refuse what is no text before it reaches a database that cannot store it.
+    """Refuse arguments that are not text, because no database can store them.
 
     Raises:
-        click.UsageError: bytes that are not of the locale's encoding.
+        click.UsageError: an argument has bytes outside the locale's encoding.
     """
     for one in args:
         try:
             one.encode()
         except UnicodeEncodeError:
-            raise click.UsageError(f"{one!r} is no text in {sys.getfilesystemencoding()}.") from None
+            raise click.UsageError(f"{one!r} is not text in {sys.getfilesystemencoding()}.") from None
 
 
 def has_ledger() -> bool:
-    """Whether a ledger is named, or this folder has one: then bare ``jobledger`` is ``jobledger status``."""
+    """Whether a setting names a ledger, or this folder has one: then bare ``jobledger`` is ``jobledger status``."""
     named = ("JOBS_DATABASE_URL", "JOBS_DATABASE_URL_FILE")
     return any(os.environ.get(name) for name in named) or os.path.isfile("jobs.db")
 
 
 def run(args: Sequence[str]) -> int:
-    """Run one command line and give its exit code; never raises but for ``SystemExit``.
+    """Run one command line and return its exit code; raises only ``SystemExit``.
 
     Not ``cli.main``: it prints usage errors in several lines and exits 1 on a closed pipe.
     """
@@ -130,7 +130,7 @@ def run(args: Sequence[str]) -> int:
 
 
 def _reported(error: BaseException, *, debug: bool) -> int:
-    """Report it; what stdout still holds is written first, and its loss does not hide the error."""
+    """Report the error after flushing stdout; a failed flush does not hide the error."""
     from admin_cli.program.failure import report
 
     try:

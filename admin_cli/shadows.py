@@ -1,4 +1,4 @@
-"""Refuses to begin where Python finds somebody else's module under the name of a package of ours."""
+"""Refuses to start if another module hides one of our packages."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from admin_cli.terminal import streams
 
 
 def refuse_shadows() -> None:
-    """End with one line that names it, instead of with an import that fails somewhere."""
+    """Exit with one line that names the module, instead of a confusing ImportError."""
     shadow = _shadow()
     for name in shadow.OURS:
         if (said := shadow.shadow_of(name)) is not None:
@@ -21,7 +21,7 @@ def refuse_shadows() -> None:
 
 
 def _shadow() -> Any:
-    """``jobs.shadow``, by its path: ``jobs`` itself may be somebody else's."""
+    """Load ``jobs.shadow`` by its path, because ``jobs`` itself may be hidden."""
     spec = spec_from_file_location("jobs_shadow", Path(__file__).parents[1] / "jobs" / "shadow.py")
     assert spec is not None
     assert spec.loader is not None

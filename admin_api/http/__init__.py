@@ -1,1 +1,1 @@
-"""What every request meets: the guard, sign-in, routing, envelopes, errors, paging, and the process's state."""
+"""What every request passes through: the guard, sign-in, routing, envelopes, errors, paging and shared state."""

@@ -1,7 +1,7 @@
 """Authentication: a bearer's access token (a JWT of 15 minutes) or machine token, or a page's cookie.
 
-The JWT says which session; whether that still holds, and what its user may, the ledger is asked each time, so
-that what is revoked is so at once.
+The JWT names the session. Each request reads the session and its user's rights from the ledger, so that a
+revocation takes effect at once.
 """
 
 from __future__ import annotations
@@ -42,10 +42,10 @@ def write_access(api_state: ApiState, identity: Identity) -> str:
 
 
 def read_access(api_state: ApiState, token: str) -> UUID:
-    """The session that an access token is for.
+    """The session of an access token.
 
     Raises:
-        Unauthenticated: it is none of ours, was changed, or is over.
+        Unauthenticated: the token is not ours, was changed, or has expired.
     """
     try:
         claims = jwt.decode(
@@ -54,28 +54,28 @@ def read_access(api_state: ApiState, token: str) -> UUID:
         )  # fmt: skip
         session_id, until = UUID(str(claims["sid"])), float(claims["exp"])
     except (jwt.InvalidTokenError, ValueError, TypeError, OverflowError):
-        raise Unauthenticated("The access token does not serve.", hint="Sign in, or refresh.") from None
-    # By the App's clock, as everything else.
+        raise Unauthenticated("The access token is not valid.", hint="Sign in, or refresh.") from None
+    # Checked by the App's clock, like all other times.
     if api_state.app.clock.now().timestamp() >= until:
-        raise Unauthenticated("The access token is over.", hint="Refresh it: POST /v1/sessions/refreshes.")
+        raise Unauthenticated("The access token has expired.", hint="Refresh it: POST /v1/sessions/refreshes.")
     return session_id
 
 
 def identify(request: Request, given: Annotated[object, Depends(bearer)] = None) -> Identity:
-    """Who asks the API.
+    """The identity that sends an API request.
 
     Raises:
-        Unauthenticated: nobody known.
-        TooManyRequests: it would change something, and they have asked for that too often.
+        Unauthenticated: no valid credential.
+        TooManyRequests: the request changes something, and the credential or user sent too many of those.
     """
     api_state = api_state_of(request)
-    # Not what the scheme parsed: a header that comes twice is refused, not chosen from.
+    # Read from the request instead of the scheme, to refuse a header that comes twice.
     headers = request.headers.getlist("authorization")
     if len(headers) != 1:
-        raise Unauthenticated("Say who you are.", hint="Authorization: Bearer TOKEN.")
+        raise Unauthenticated("Authentication is required.", hint="Authorization: Bearer TOKEN.")
     scheme, _, secret = headers[0].partition(" ")
     if scheme.lower() != "bearer" or not secret.strip():
-        raise Unauthenticated("Say who you are.", hint="Authorization: Bearer TOKEN.")
+        raise Unauthenticated("Authentication is required.", hint="Authorization: Bearer TOKEN.")
     secret = secret.strip()
     if secret.startswith(TOKEN_PREFIX):
         identity = sign_in.by_token(api_state.app, secret)
@@ -87,10 +87,10 @@ def identify(request: Request, given: Annotated[object, Depends(bearer)] = None)
 
 
 def count_act(request: Request, identity: Identity) -> None:
-    """Count a request that changes something, once however often who asks is looked up; signing out is always taken.
+    """Count a request that changes something, once per request; signing out is not counted.
 
     Raises:
-        TooManyRequests: the credential, or its user, has asked too often.
+        TooManyRequests: the credential, or its user, sent too many requests.
     """
     is_act = request.method not in READING and not request.url.path.startswith(NOT_COUNTED)
     if is_act and not getattr(request.state, "is_counted", False):
@@ -103,9 +103,9 @@ async def operator_of(identity: Annotated[Identity, Depends(identify)]) -> Opera
 
 
 async def address_of(request: Request) -> str | None:
-    """Where the request comes from; behind a proxy that is believed, what it says.
+    """The client's address; behind a trusted proxy, the address that the proxy reports.
 
-    None where it cannot be known: behind a proxy that nobody named, everybody comes from the same address.
+    None if unknown: behind a proxy that is not configured, all requests come from the same address.
     """
     settings = api_state_of(request).app.settings
     if request.client is None or (settings.api_behind_tls and not settings.api_proxies):

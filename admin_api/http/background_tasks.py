@@ -16,11 +16,11 @@ log = logging.getLogger("jobs.api")
 AT_ONCE, WAITING = 2, 16
 """Source: decision; an action holds a database connection while it does a batch."""
 Work = Callable[[Callable[[], bool]], object]
-"""Does an action; asks what it is given, between batches, whether to stop."""
+"""Runs an action; between batches it calls its argument, which tells whether to stop."""
 
 
 class BackgroundTasks:
-    """Takes work, and does it on threads of its own."""
+    """Runs work on threads of its own."""
 
     def __init__(self) -> None:
         self._threads = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="jobs-api-desk")
@@ -29,18 +29,20 @@ class BackgroundTasks:
         self._stopped = threading.Event()
 
     def check_room(self) -> None:
-        """Raises Conflict: as many actions wait as may."""
+        """Raises Conflict: too many actions are waiting."""
         if self._taken >= AT_ONCE + WAITING:
-            raise Conflict(f"{self._taken} actions go on or wait here.", hint="Try again when some of them are done.")
+            raise Conflict(
+                f"{self._taken} actions are running or waiting here.", hint="Try again when some of them have finished."
+            )
 
     def take(self, work: Work) -> None:
-        """Do it soon."""
+        """Start it as soon as a thread is free."""
         with self._lock:
             self._taken += 1
         self._threads.submit(self._do, work)
 
     def close(self) -> None:
-        """Stop what goes on after its batch, and what waits before its first; return when all has stopped."""
+        """Stop running actions after their batch and waiting ones before their first; return when all have stopped."""
         self._stopped.set()
         self._threads.shutdown(wait=True)
 
@@ -48,8 +50,8 @@ class BackgroundTasks:
         try:
             work(self._stopped.is_set)
         except Exception:
-            # Its row says that it failed; nobody waits for an answer.
-            log.exception("An action in the background failed.")
+            # Its row records the failure; no request waits for the result.
+            log.exception("Background action failed")
         finally:
             with self._lock:
                 self._taken -= 1

@@ -10,23 +10,23 @@ T = TypeVar("T")
 
 
 class Problem(BaseModel):
-    """What went wrong. ``code`` is stable, and the command line's."""
+    """An error. ``code`` is stable, and the same as the command line's."""
 
     code: str = Field(examples=["not_found"])
     message: str = Field(examples=["There is no run 1a2b3c4d."])
     hint: str | None = None
-    details: list[dict[str, Any]] = Field(default_factory=list, description="Where, one entry a mistake.")
+    details: list[dict[str, Any]] = Field(default_factory=list, description="The place of each mistake.")
 
 
 class Pagination(BaseModel):
-    """How a list goes on. ``next_cursor`` begins the next page; null on the last."""
+    """Pagination of a list. ``next_cursor`` selects the next page; null on the last."""
 
     limit: int
     next_cursor: str | None = None
 
 
 class Envelope(BaseModel, Generic[T]):
-    """What a good answer looks like."""
+    """The body of a successful response."""
 
     model_config = ConfigDict(arbitrary_types_allowed=True)
 
@@ -37,7 +37,7 @@ class Envelope(BaseModel, Generic[T]):
 
 
 class Failure(BaseModel):
-    """What a bad answer looks like."""
+    """The body of an error response."""
 
     data: None = None
     error: Problem
@@ -46,6 +46,6 @@ class Failure(BaseModel):
 
 
 def failure(code: str, message: str, *, request_id: str, **more: Any) -> dict[str, Any]:
-    """The body of a bad answer, as plain values."""
+    """The body of an error response, as plain values."""
     problem = Problem(code=code, message=message, **more)
     return Failure(error=problem, meta={"request_id": request_id}).model_dump()

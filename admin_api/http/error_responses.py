@@ -1,4 +1,4 @@
-"""Turns every error into a status and an envelope with the command line's codes; no traceback gets out."""
+"""Turns every error into a status and an envelope with the command line's codes; no response has a traceback."""
 
 from __future__ import annotations
 
@@ -37,9 +37,9 @@ STATUS: dict[type[errors.JobsError], int] = {
 }
 _PLAIN = {
     400: ("bad_request", "The request cannot be read."),
-    404: ("not_found", "There is nothing at this address."),
-    405: ("method_not_allowed", "This address does not take the method."),
-    413: ("too_large", "The request is larger than what is taken."),
+    404: ("not_found", "There is no such address."),
+    405: ("method_not_allowed", "This address does not support the method."),
+    413: ("too_large", "The request is too large."),
     421: ("wrong_host", "This server does not answer to that host name."),
 }
 _BUSY_SECONDS = 2
@@ -48,18 +48,18 @@ ANSWERS: dict[int | str, dict[str, Any]] = {
     status: {"model": Failure, "description": text}
     for status, text in {
         400: "The request cannot be read.",
-        401: "No credentials, or ones that do not serve.",
-        403: "The operator may not do this.",
-        404: "There is no such thing.",
-        409: "The state of things does not allow it.",
+        401: "No valid credentials.",
+        403: "The operator has no permission for this.",
+        404: "Not found.",
+        409: "The current state does not allow it.",
         413: "The request is too large.",
-        422: "A value in the request does not serve.",
-        429: "Tried too often; see Retry-After.",
-        500: "A bug of ours; look for the request id in the log.",
+        422: "A value in the request is not valid.",
+        429: "Too many requests; see Retry-After.",
+        500: "A bug in jobledger; the log has the request id.",
         503: "The ledger does not answer, or is busy.",
     }.items()
 }
-"""For OpenAPI: what any route may answer when it does not go well."""
+"""The error responses of any route, for OpenAPI."""
 
 
 def request_id(request: Request) -> str:
@@ -72,7 +72,7 @@ def status_of(error: errors.JobsError) -> int:
 
 
 def install(api: FastAPI) -> None:
-    """Let ``api`` answer every error in the envelope. What is no error of ours is the middleware's."""
+    """Make ``api`` answer every ``JobsError`` in the envelope. The middleware handles all other exceptions."""
     api.add_exception_handler(errors.JobsError, _ours)
     api.add_exception_handler(RequestValidationError, _unread)
     api.add_exception_handler(HTTPException, _plain)
@@ -80,13 +80,13 @@ def install(api: FastAPI) -> None:
 
 
 def answer_error(error: errors.JobsError, *, request_id: str) -> JSONResponse:
-    """An error of ours as an answer."""
+    """The response for a ``JobsError``."""
     status = status_of(error)
     message, hint = error.message, error.hint
     if status >= 500 and not isinstance(error, errors.Overloaded):
         log.warning("A request failed.", extra={"request_id": request_id, "code": error.code, "error": str(error)})
-        # Where the database is, and what it said, is for the log.
-        message, hint = "The ledger does not serve us now." if status == 503 else "This went wrong.", "Try again."
+        # The database's address and message are only for the log.
+        message, hint = "The ledger is not available now." if status == 503 else "The request failed.", "Try again."
     headers: dict[str, str] = {}
     wait = retry_after(error)
     if wait is not None:
@@ -99,7 +99,7 @@ def answer_error(error: errors.JobsError, *, request_id: str) -> JSONResponse:
 
 
 def retry_after(error: errors.JobsError) -> int | None:
-    """After how many seconds it may go well, where that can be said."""
+    """Seconds until a retry may succeed, if known."""
     if isinstance(error, errors.TooManyTries):
         return error.retry_after_seconds
     return _BUSY_SECONDS if status_of(error) == 503 else None
@@ -126,13 +126,13 @@ async def _unread(request: Request, error: Exception) -> Response:
     is_json = not any(one["type"] == "json_invalid" for one in found)
     details = [{"field": ".".join(map(str, one["loc"])), "message": one["msg"]} for one in found]
     code, status = ("bad_value", 422) if is_json else ("bad_request", 400)
-    message = "A value in the request does not serve." if is_json else "The body is no JSON."
+    message = "A value in the request is not valid." if is_json else "The body is not JSON."
     return JSONResponse(failure(code, message, request_id=request_id(request), details=details), status)
 
 
 async def _bug(request: Request, error: Exception) -> Response:
-    # The guard logs it: the framework hands it on once this answer is sent.
-    body = failure("bug", "This is a bug of ours.", request_id=request_id(request), hint="See the log.")
+    # The guard logs it: the framework raises it again after this response is sent.
+    body = failure("bug", "This is a bug in jobledger.", request_id=request_id(request), hint="See the log.")
     return JSONResponse(body, 500)
 
 

@@ -1,6 +1,6 @@
 """ASGI middleware before every route: host names, size limits, request ids, headers, the access log.
 
-Plain ASGI, so that it sees what the framework makes of broken requests too.
+Plain ASGI, so that it also sees the framework's responses to broken requests.
 """
 
 from __future__ import annotations
@@ -44,8 +44,8 @@ HSTS = (b"strict-transport-security", b"max-age=31536000")
 
 
 class Guard:
-    """Wraps the application. ``hosts`` are the names it answers to, without ports; ``is_crowded``, whether no more may
-    sign in now."""
+    """Wraps the application. ``hosts`` are the accepted host names, without ports; ``is_crowded`` tells whether the
+    sign-in queue is full."""
 
     def __init__(
         self, inner: ASGIApp, *, hosts: Iterable[str], is_behind_tls: bool, clock: Clock,
@@ -59,14 +59,14 @@ class Guard:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
-            # Lifespan passes; web sockets, of which there are none, are refused by the framework.
+            # Lifespan events pass; the framework refuses web sockets, since there are none.
             await self._inner(scope, receive, send)
             return
         await _Visit(self, scope, receive, send).run()
 
 
 class _Visit:
-    """One request on its way through."""
+    """One request."""
 
     def __init__(self, guard: Guard, scope: Scope, receive: Receive, send: Send) -> None:
         self._guard, self._scope, self._receive_next, self._send_next = guard, scope, receive, send
@@ -84,14 +84,14 @@ class _Visit:
             elif self._said_length() > MAX_BODY_BYTES:
                 await self._fail(413, "too_large", f"The request is larger than {MAX_BODY_BYTES:,} bytes.")
             elif self._signs_in() and self._guard._is_crowded():
-                # Here, where it costs a tenth of what the framework takes: those who are signed in wait behind it.
-                await self._fail(503, "overloaded", "Too many sign in at once.", hint=AGAIN, more=RETRY_AFTER)
+                # Refused here, at a tenth of the framework's cost, because signed-in users' requests wait behind it.
+                await self._fail(503, "overloaded", "Too many users are signing in.", hint=AGAIN, more=RETRY_AFTER)
             else:
                 with correlate(self._id):
                     await self._guard._inner(self._scope, self._receive, self._send)
         except Exception:
-            log.exception("A request met a bug.", extra={"request_id": self._id})
-            await self._fail(500, "bug", "This is a bug of ours.", hint="Look for the request id in the log.")
+            log.exception("Request failed with a bug", extra={"request_id": self._id})
+            await self._fail(500, "bug", "This is a bug in jobledger.", hint="Search the log for the request id.")
         finally:
             self._log()
 
@@ -101,7 +101,7 @@ class _Visit:
 
     def _is_known_host(self) -> bool:
         if sum(name == b"host" for name, _ in self._scope["headers"]) > 1:
-            # Whoever reads the first means another host than who reads the last.
+            # With two headers, a proxy may read the first one and this server the last.
             return False
         given = self._given.get(b"host", b"").decode("latin-1").lower()
         name = given.rpartition(":")[0] if re.search(r":\d+$", given) else given
@@ -118,7 +118,7 @@ class _Visit:
         message = await self._receive_next()
         self._taken += len(message.get("body", b""))
         if self._taken > MAX_BODY_BYTES:
-            # The framework lets this one through, and any other becomes a 400.
+            # The framework passes this exception on, and turns any other into a 400.
             raise HTTPException(413)
         return message
 
@@ -137,7 +137,7 @@ class _Visit:
         more: tuple[tuple[bytes, bytes], ...] = (),
     ) -> None:  # fmt: skip
         if self._status:
-            return  # The answer has begun; the server closes the connection.
+            return  # The response has started; the server closes the connection.
         body = json.dumps(failure(code, message, request_id=self._id, hint=hint)).encode()
         headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode()), *more]
         await self._send({"type": "http.response.start", "status": status, "headers": headers})
@@ -151,7 +151,7 @@ class _Visit:
             extra={
                 "request_id": self._id,
                 "method": self._scope["method"],
-                # The template, not the path: paths come from outside.
+                # The route's template instead of the path, because clients choose paths.
                 "route": getattr(route, "path", None),
                 "status": self._status,
                 "duration_ms": round((self._guard._clock.monotonic() - self._began) * 1e3, 1),

@@ -1,8 +1,8 @@
-"""Page cache: rendered pages of a moment ago, for visitors with the same permissions.
+"""Page cache: pages rendered a moment ago, for visitors with the same permissions.
 
-A page asks for itself every few seconds as long as it is open, so what many have open is asked for many times a second.
-Who asks is found out each time; what they see is made once in a while. Nothing is kept for longer than until an open
-page asks again, nor once anything was changed here.
+An open page refreshes every few seconds, so a page that many visitors have open gets many requests a second. Each
+request identifies its visitor; the page is rendered once per lifetime. A cached page lives no longer than the refresh
+interval, and any change made through this process drops the cache.
 """
 
 from __future__ import annotations
@@ -19,15 +19,16 @@ from jobs.operations.insight.cached_reports import FRESH
 from jobs.operations.insight.ttl_cache import TtlCache, fresh_seconds
 
 MOST_KEPT, MOST_BYTES = 64, 262_144
-"""Pages, and what one may be long. Source: decision; lists of 50 runs are some 45 kB, all together 3 MB."""
+"""The maximum number of pages, and the maximum length of one. Source: decision; a list of 50 runs is about 45 kB, all
+cached pages together 3 MB."""
 SHARE, MOST_FRESH = 500, timedelta(seconds=5)
-"""A page is kept for at least so many times as long as it took to make, up to that. Source: decision, a page that is
-asked for without end takes a five-hundredth of a core; and how often an open page asks for itself (static/pages.js)."""
+"""A page lives this many times as long as it took to render, up to a maximum. Source: decision, so that a page
+under constant load takes a five-hundredth of a core; the maximum is the refresh interval (static/pages.js)."""
 
 
 @dataclass(frozen=True, slots=True)
 class CachedPage:
-    """A page as it is sent, and the route that made it."""
+    """A rendered page, and the route that rendered it."""
 
     body: bytes
     headers: list[tuple[bytes, bytes]]
@@ -42,19 +43,19 @@ class PageCache:
         self._pages: TtlCache[CachedPage] = TtlCache(clock, most=MOST_KEPT)
 
     def drop(self) -> None:
-        """Forget all: something was changed."""
+        """Drop all pages, because something has changed."""
         self._pages.drop()
 
     def find(self, key: Hashable) -> CachedPage | None:
-        """The page, if it is kept and fresh."""
+        """The page, if it is cached and fresh."""
         return self._pages.find(key)
 
     def begin(self) -> tuple[float, int]:
-        """What ``put`` asks of a page that is made from now on."""
+        """The generation of a page that is rendered from now on; ``put`` checks it."""
         return self._clock.monotonic(), self._pages.drops
 
     def put(self, key: Hashable, page: Response, begun: tuple[float, int], route: BaseRoute | None = None) -> None:
-        """Keep a page, unless something was changed since it was begun."""
+        """Cache a page, unless something has changed since its rendering began."""
         at, drops = begun
         if page.status_code != 200 or len(page.body) > MOST_BYTES:
             return

@@ -1,4 +1,4 @@
-"""Pagination: a limit, and an opaque cursor of the next page."""
+"""Pagination: a limit, and an opaque cursor for the next page."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ DEFAULT_LIMIT, MAX_LIMIT = 50, 500
 
 
 class Paging(BaseModel):
-    """How much of a list, and from where."""
+    """The part of a list to return: limit and cursor."""
 
     model_config = ConfigDict(extra="forbid")
 
     limit: int = Field(DEFAULT_LIMIT, ge=1, le=MAX_LIMIT, description="Items a page.")
-    cursor: str | None = Field(None, max_length=1000, description="``next_cursor`` of the page before.")
+    cursor: str | None = Field(None, max_length=1000, description="``next_cursor`` of the previous page.")
 
     @property
     def more(self) -> int:
-        """One more than the page, which tells whether there is another."""
+        """One more than the page, to know whether another page follows."""
         return self.limit + 1
 
     @property
@@ -61,19 +61,19 @@ class Paging(BaseModel):
 def page(
     found: Sequence[S], paging: Paging, show: Callable[[S], T], *, place: Callable[[S], Any], **meta: Any
 ) -> Envelope[list[T]]:
-    """A page of what was found, which is one more than the page where there is another."""
+    """A page of the found items, which are one more than the limit if another page follows."""
     items = found[: paging.limit]
     following = write_cursor(place(items[-1])) if len(found) > paging.limit else None
     return whole([show(one) for one in items], paging, following, **meta)
 
 
 def whole(items: list[T], paging: Paging, next_cursor: str | None = None, **meta: Any) -> Envelope[list[T]]:
-    """A page as it is."""
+    """A page from items and a cursor."""
     return Envelope(data=items, meta=meta, pagination=Pagination(limit=paging.limit, next_cursor=next_cursor))
 
 
 def write_cursor(place: Any) -> str:
-    """A cursor that begins after ``place``: a name, an id, a number or a moment."""
+    """A cursor that starts after ``place``: a name, an id, a number or a moment."""
     text = place.isoformat() if isinstance(place, datetime) else str(place)
     return base64.urlsafe_b64encode(json.dumps(text).encode()).decode().rstrip("=")
 
@@ -90,7 +90,7 @@ def _read(cursor: str) -> str:
 
 
 def _no_cursor(cursor: str) -> SelectorRefused:
-    return SelectorRefused(f"{cursor[:40]!r} is no cursor.", hint="Take it from pagination.next_cursor.")
+    return SelectorRefused(f"{cursor[:40]!r} is not a cursor.", hint="Take it from pagination.next_cursor.")
 
 
 def _number(text: str) -> int:

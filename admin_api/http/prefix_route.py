@@ -1,7 +1,6 @@
-"""A group of routes that is skipped by the beginning of the path.
+"""Skips groups of routes by the prefix of the path.
 
-Routes are asked one after another whether a request is theirs. There are a hundred, and to ask them all as they come
-was a quarter of what an answer takes.
+The framework matches routes one after another. With a hundred routes, that took a quarter of a response's time.
 """
 
 from __future__ import annotations
@@ -16,19 +15,19 @@ from starlette.types import Scope
 
 
 class PrefixRoute(APIRoute):
-    """A route that looks no further into a path than to where it is another's."""
+    """A route that rejects a path by its prefix, before the full match."""
 
     def __init__(self, path: str, endpoint: Callable[..., Any], **given: Any) -> None:
         super().__init__(path, endpoint, **given)
         self._prefix = self.path.partition("{")[0]
 
     def matches(self, scope: Scope) -> tuple[Match, Scope]:
-        # Mounted under another application, a path begins with that one's.
+        # When mounted, the path starts with the mount point.
         if not scope.get("root_path") and not scope["path"].startswith(self._prefix):
             return Match.NONE, {}
         return super().matches(scope)
 
 
 def install(api: FastAPI, router: APIRouter) -> None:
-    """Put a router's routes on ``api`` as they are: ``include_router`` wraps them, and asks what it wraps twice."""
+    """Add a router's routes to ``api`` unwrapped: ``include_router`` wraps them, and matches each twice."""
     api.router.routes += router.routes

@@ -1,4 +1,4 @@
-"""HTTP/1.1 by uvicorn's httptools protocol, with a limit to the size of request heads."""
+"""HTTP/1.1 by uvicorn's httptools protocol, with limits on the size of request heads and on slow clients."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ from typing import TYPE_CHECKING, Any
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 if TYPE_CHECKING:
-    # No class of its own to mypy: uvicorn has it as what it is given.
+    # mypy sees no class here, because uvicorn types it as Any.
     from asyncio import Transport
 
 MAX_HEADER_BYTES = 32_768
-"""Source: decision; the longest query that is taken, cookies and a token, several times over."""
+"""Source: decision; several times the longest accepted query plus cookies and a token."""
 FRAMING = 16
-"""What a body in chunks may bring along, beside what it is: a chunk of one byte has five of framing."""
+"""The framing that a chunked body may add to its content: a chunk of one byte has five bytes of framing."""
 HEAD_SECONDS, BODY_SECONDS, ANSWER_SECONDS = 10.0, 30.0, 120.0
-"""How long a head, then a body may take to come, and an answer to be made and taken. Source: decision; the first two
-for a megabyte over a bad line, the last for four statements that all take as long as they may."""
+"""Time limits for receiving a head, for receiving a body, and for making and sending a response. Source: decision; the
+first two for a megabyte over a slow line, the last for four statements that all reach their own limit."""
 MOST_CONNECTIONS = 500
-"""Source: decision; below the 1,024 files that a process may open. Beyond it who has waited longest goes."""
+"""Source: decision; below the 1,024 files that a process may open. Above it, the longest waiting one is closed."""
 _place = itertools.count()
 _TOO_SLOW, _FULL = (
     b"HTTP/1.1 %s\r\ncontent-length: 0\r\nconnection: close\r\n%s\r\n" % parts
@@ -29,13 +29,13 @@ _TOO_SLOW, _FULL = (
 
 
 class LimitedProtocol(HttpToolsProtocol):
-    """Refuses what is too large with 400 and what is too slow with 408, and hangs up."""
+    """Answers 400 to requests that are too large and 408 to those that are too slow, and closes the connection."""
 
     _taken = 0
     _body = 0
     _deadline: asyncio.TimerHandle | None = None
     _waits: int | None = None
-    """Its place among those of which no whole request has come; None while one is answered."""
+    """Its place among the connections without a complete request; None while a request is answered."""
 
     def connection_made(self, transport: Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
@@ -49,7 +49,7 @@ class LimitedProtocol(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         if self._deadline is None:
-            # After a pause between two requests, for which uvicorn has a limit until something comes.
+            # Between two requests, uvicorn's own keep-alive limit applies until data arrives.
             self._wait_for_head()
         self._taken += len(data)
         super().data_received(data)
@@ -58,7 +58,7 @@ class LimitedProtocol(HttpToolsProtocol):
             self.send_400_response("The request's head is too large.")
 
     def on_headers_complete(self) -> None:
-        # A head that came in one piece was not looked at before it was read.
+        # A head that came in one piece was parsed before its size was checked.
         if len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers) > MAX_HEADER_BYTES:
             raise ValueError("The request's head is too large.")
         self._end_within(BODY_SECONDS)
@@ -71,7 +71,7 @@ class LimitedProtocol(HttpToolsProtocol):
     def on_message_complete(self) -> None:
         self._taken = self._body = 0
         if self.cycle.response_complete:
-            # It was answered before it had come whole.
+            # The response was sent before the request was complete.
             self._wait_for_head()
         else:
             self._waits = None
@@ -79,15 +79,15 @@ class LimitedProtocol(HttpToolsProtocol):
         super().on_message_complete()
 
     def on_response_complete(self) -> None:
-        # uvicorn has a limit for the pause until something comes, or answers what came meanwhile.
+        # uvicorn limits the time until new data arrives, or answers requests that arrived already.
         self._waits = None if self.pipeline else next(_place)
         self._end_within(ANSWER_SECONDS if self.pipeline else None)
         super().on_response_complete()
 
     def hang_up(self, answer: bytes = b"") -> None:
-        """End the connection, whatever goes on in it."""
+        """Close the connection, whatever its state."""
         if self.cycle is not None and self.cycle.response_started and not self.cycle.response_complete:
-            # What is on its way is not taken: closing would wait for it.
+            # The client does not read the response: close() would wait for it.
             self.transport.abort()
         else:
             self.transport.write(answer)
@@ -105,7 +105,7 @@ class LimitedProtocol(HttpToolsProtocol):
 
 
 def _make_room(connections: set[Any]) -> None:
-    """End the connection that has waited longest for a request to come whole; all are answered: the newest."""
+    """Close the connection that has waited longest for a complete request; if none waits, the newest."""
     waiting = [one for one in connections if one._waits is not None and not one.transport.is_closing()]
     oldest: LimitedProtocol = min(waiting, key=lambda one: one._waits)
     oldest.hang_up(_FULL)

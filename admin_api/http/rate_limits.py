@@ -1,6 +1,6 @@
-"""Rate limits: how often a token and a user may ask for changes; each API process counts by itself.
+"""Rate limits for changes by a token or a user; each API process counts by itself.
 
-A bucket of tokens each: a sixth of a minute's may come at once, and they come back evenly.
+Token buckets: a burst may have a sixth of a minute's requests, and the bucket refills evenly.
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ from jobs.errors import TooManyRequests
 from jobs.operations.audit.operator import Operator
 
 BURST = 6
-"""The part of a minute's requests that may come at once. Source: decision."""
+"""The part of a minute's requests that a burst may have. Source: decision."""
 MOST_KEPT = 10_000
-"""Whom a process remembers; who is forgotten begins anew. Source: decision, some megabytes."""
+"""The number of buckets that a process keeps; a dropped one starts full again. Source: decision, some megabytes."""
 
 
 class RateLimits:
-    """What each has left. Safe to share among threads."""
+    """The remaining requests of each token and user. Safe to share among threads."""
 
     def __init__(self, app: App) -> None:
         self._clock = app.clock
@@ -32,7 +32,7 @@ class RateLimits:
         """Count a request that changes something.
 
         Raises:
-            TooManyRequests: the credential, or its user, has asked too often; nothing was counted.
+            TooManyRequests: the credential, or its user, sent too many requests; this one was not counted.
         """
         credential = operator.credential
         keys = (f"credential {credential.id}" if credential else "", f"user {operator.name}")
@@ -44,8 +44,8 @@ class RateLimits:
             if wait > 0:
                 seconds = ceil(wait)
                 raise TooManyRequests(
-                    "This asks for too many changes in so short a time.", retry_after_seconds=seconds,
-                    hint=f"Wait {seconds} s, or do many at once: /v1/replays, /v1/cancellations, /v1/purges.",
+                    "Too many changes in a short time.", retry_after_seconds=seconds,
+                    hint=f"Wait {seconds} s, or use a bulk action: /v1/replays, /v1/cancellations, /v1/purges.",
                 )  # fmt: skip
             for key, (_, has) in left.items():
                 self._left[key] = (has - 1, now)

@@ -1,7 +1,9 @@
 """The route class of the API: permission, idempotency and envelopes for every address.
 
-Reads carry an ETag, and answer 304 to who has that already. Writes are refused where a page of another site sent them,
-or the API is read-only; a POST with an Idempotency-Key is done once; what was written drops the figures that are kept.
+Reads have an ETag, and answer 304 if the client has that version. Writes are refused if a page of another site sent
+them or the API is read-only. A POST with an Idempotency-Key is done once. A write drops the cached figures.
+
+The own class is what declares this once for a hundred addresses. It also writes JSON on the handler's thread.
 """
 
 from __future__ import annotations
@@ -44,7 +46,7 @@ async def idempotency_key(
         Header(
             alias="Idempotency-Key",
             pattern=KEY_PATTERN,
-            description="Makes the request safe to send again: it is done once, and answered as it was, for a day.",
+            description="Makes the request safe to repeat for a day: a repetition gets the first response.",
         ),
     ] = None,
 ) -> None:
@@ -52,7 +54,7 @@ async def idempotency_key(
 
 
 class Route(PrefixRoute):
-    """A route of ours. Declares what any such route may answer."""
+    """A route of the API. Declares the responses that any route may give."""
 
     def __init__(self, path: str, endpoint: Callable[..., Any], **given: Any) -> None:
         methods = frozenset(given.get("methods") or {"GET"})
@@ -68,8 +70,8 @@ class Route(PrefixRoute):
 
 
 def _written(endpoint: Callable[..., Any]) -> Callable[..., Any]:
-    """The handler, whose envelope is written as JSON on the handler's own thread: its shapes are made by us, and the
-    framework would look at each again, on another thread."""
+    """The handler, with its envelope written as JSON on the handler's thread: the shapes are valid already, and the
+    framework would validate each again, on another thread."""
     if iscoroutinefunction(endpoint):
         return endpoint
 
@@ -99,7 +101,7 @@ def _answers(path: str, methods: frozenset[str]) -> dict[int | str, dict[str, An
         statuses |= {404, 409, 413, 429}
     found: dict[int | str, dict[str, Any]] = {status: ANSWERS[status] for status in sorted(statuses)}
     if methods <= READS:
-        found[304] = {"description": "What you have (If-None-Match) is what there is."}
+        found[304] = {"description": "The version in If-None-Match is current."}
     return found
 
 
@@ -135,22 +137,24 @@ def _writing(inner: Handler, *, has_keys: bool) -> Handler:
 
 
 def _check_place(request: Request) -> None:
-    """Raises Forbidden: a page of another site sent it, or nothing may be changed here."""
+    """Raises Forbidden: a page of another site sent it, or the API is read-only."""
     site, origin = request.headers.get("sec-fetch-site"), request.headers.get("origin")
     is_foreign = site not in (None, "same-origin", "none")
     is_foreign |= origin is not None and not is_own(request, origin)
     if is_foreign:
-        raise Forbidden("A page of another site sent this.", hint="Call the API from a program, not from a page.")
+        raise Forbidden(
+            "A page of another site sent this request.", hint="Call the API from a program, not from a page."
+        )
     if api_state_of(request).app.settings.api_read_only and not request.url.path.startswith(SIGNING_IN):
-        raise Forbidden("The API is read-only.", hint="It was started so: JOBS_API_READ_ONLY.")
+        raise Forbidden("The API is read-only.", hint="It was started with JOBS_API_READ_ONLY.")
 
 
 async def _once(request: Request, key: str, inner: Handler) -> Response:
     if len(request.headers.getlist("idempotency-key")) > 1:
-        raise SelectorRefused("There are several Idempotency-Keys.", hint="Send one.")
+        raise SelectorRefused("The request has several Idempotency-Key headers.", hint="Send one.")
     api_state = api_state_of(request)
     if not key.isascii() or not key.isprintable() or " " in key or not 1 <= len(key) <= MAX_KEY:
-        return await inner(request)  # Which refuses it.
+        return await inner(request)  # The route itself refuses it.
     identity = await run_in_threadpool(identify, request, None)
     body = await request.body()
     fingerprint = _fingerprint(request, body)
@@ -160,11 +164,11 @@ async def _once(request: Request, key: str, inner: Handler) -> Response:
     try:
         response = await inner(request)
     except (JobsError, RequestValidationError, HTTPException) as error:
-        # Refused, and so nothing was done. What is neither may have come after the work: nobody knows.
+        # Refused, so nothing was done. Any other error may follow the work: the outcome is unknown.
         if not isinstance(error, ServiceDown) or isinstance(error, LedgerBusy):
             await run_in_threadpool(_end, request, identity.operator, key, None)
         raise
-    # What was only looked at is not kept: it shows runs, whose data may be erased any moment.
+    # A dry run is not stored: it shows runs, whose data may be erased at any moment.
     is_kept = response.status_code < 300 and not _is_dry_run(body)
     await run_in_threadpool(_end, request, identity.operator, key, response if is_kept else None)
     return response
@@ -189,7 +193,7 @@ def _fingerprint(request: Request, body: bytes) -> str:
 
 
 def _keep(response: Response) -> str:
-    """The answer as text, without a secret that was told once."""
+    """The response as text, without a secret that is shown only once."""
     body = json.loads(bytes(response.body)) if response.body else None
     if isinstance(body, dict) and isinstance(body.get("data"), dict) and "secret" in body["data"]:
         body["data"]["secret"] = None

@@ -1,4 +1,4 @@
-"""The selector in requests, with the command line's words: as a query string, and in the body of a bulk action."""
+"""The run selector of requests, with the command line's names: as a query string, and in the body of a bulk action."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ MOST_IDS, MOST_WORDS = 10_000, 100
 
 
 class Words(BaseModel):
-    """What narrows. The values of one word are alternatives; tags and arguments all hold."""
+    """The filters. Several values of one field are alternatives; tags and arguments must all match."""
 
     model_config = ConfigDict(extra="forbid")
 
-    id: list[Word] = Field([], max_length=MOST_IDS, description="Whole ids, or their last eight characters.")
+    id: list[Word] = Field([], max_length=MOST_IDS, description="Full ids, or their last eight characters.")
     kind: list[Word] = Field([], max_length=MOST_WORDS, description="Kinds; `*` and `?` match.", examples=[["Charge*"]])
     queue: list[Word] = Field([], max_length=MOST_WORDS, description="Queues; `*` and `?` match.")
     state: list[Word] = Field(
@@ -27,25 +27,29 @@ class Words(BaseModel):
         description="`queued`, `ready`, `scheduled`, `retrying`, `running`, `succeeded`, `dead` or `cancelled`.",
         examples=[["dead"]],
     )
-    cause: list[Word] = Field([], max_length=MOST_WORDS, description="Why dead: `exhausted`, `gave_up`, `poison`, …")
-    fingerprint: list[Word] = Field([], max_length=MOST_WORDS, description="Groups of errors.")
+    cause: list[Word] = Field(
+        [], max_length=MOST_WORDS, description="Cause of death: `exhausted`, `gave_up`, `poison`, …"
+    )
+    fingerprint: list[Word] = Field([], max_length=MOST_WORDS, description="Error groups.")
     error: list[Word] = Field(
         [], max_length=MOST_WORDS, description="An error's class, or part of its message. Needs `arguments:read`."
     )
     key: list[Word] = Field([], max_length=MOST_WORDS, description="Idempotency keys of runs.")
-    tag: list[Word] = Field([], max_length=MOST_WORDS, description="Tags; read row by row.")
+    tag: list[Word] = Field([], max_length=MOST_WORDS, description="Tags; slow without an index.")
     arg: list[Word] = Field(
-        [], max_length=MOST_WORDS, description="`NAME=VALUE`, `a.b=VALUE`; read row by row. Needs `arguments:read`."
+        [],
+        max_length=MOST_WORDS,
+        description="`NAME=VALUE`, `a.b=VALUE`; slow without an index. Needs `arguments:read`.",
     )
-    parent: list[Word] = Field([], max_length=MOST_WORDS, description="Runs that these enqueued.")
-    since: Word | None = Field(None, description="In its state since: `15m` (ago), `2026-11-01`.")
-    until: Word | None = Field(None, description="In its state before.")
+    parent: list[Word] = Field([], max_length=MOST_WORDS, description="Runs that these runs enqueued.")
+    since: Word | None = Field(None, description="In its state since: `15m` (ago) or `2026-11-01`.")
+    until: Word | None = Field(None, description="In its state since before this moment.")
     where: Annotated[str, Field(max_length=4000)] | None = Field(
         None, description='The query: `state:dead kind:Charge* args.order_id:42 error:"Timeout*" age:>1h`.'
     )
 
     def asked(self, **more: Any) -> SelectorInput:
-        """As the operations take it."""
+        """The selector of the operations."""
         return SelectorInput(
             ids=tuple(self.id),
             kinds=tuple(self.kind),
@@ -68,18 +72,18 @@ class Words(BaseModel):
 class RunQuery(Words, Paging):
     """A list of runs."""
 
-    count: bool = Field(False, description="Say in `meta.count` how many match, counted to 10,000.")
+    count: bool = Field(False, description="Add the number of matches to `meta.count`, counted to 10,000.")
 
 
 class Selection(Words):
-    """The runs of a bulk action. Nothing said selects nothing: `all` says everything."""
+    """The runs of a bulk action. An empty selector is refused; `all` selects every run."""
 
     model_config = ConfigDict(
         extra="forbid", json_schema_extra={"examples": [{"state": ["dead"], "kind": ["ChargeCard"], "since": "1h"}]}
     )
 
-    limit: int | None = Field(None, ge=1, le=10**9, description="At most so many, the oldest.")
-    all: bool = Field(False, description="Everything, said aloud.")
+    limit: int | None = Field(None, ge=1, le=10**9, description="At most this many, the oldest first.")
+    all: bool = Field(False, description="Select every run.")
 
     def asked(self, **more: Any) -> SelectorInput:
         return super().asked(limit=self.limit, is_all=self.all, **more)

@@ -1,6 +1,6 @@
-"""Signs visitors in on threads of their own, so that requests of signed-in users keep theirs.
+"""Signs users in on separate threads, so that requests of signed-in users are not delayed.
 
-Few at once and few who wait; the next is told to come again, before anything is asked of the ledger.
+Few sign in at once and few wait; more are refused before any query.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ from jobs.operations.access import credentials
 
 T = TypeVar("T")
 AT_ONCE, WAITING = credentials.AT_ONCE, 16
-"""Source: decision; the last who waits does so for some two seconds."""
+"""Source: decision; the last one in the queue waits about two seconds."""
 
 
 class SignInThreads:
-    """Lets so many through at once. Used from one event loop."""
+    """Limits concurrent sign-ins. Used from one event loop."""
 
     def __init__(self) -> None:
         self._threads = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="jobs-api-doorway")
@@ -31,15 +31,15 @@ class SignInThreads:
         return self._taken >= AT_ONCE + WAITING
 
     async def run(self, work: Callable[[], T]) -> T:
-        """What ``work`` gives back.
+        """Run ``work`` and return its result.
 
         Raises:
-            Overloaded: as many sign in, and wait, as may.
+            Overloaded: the queue is full.
         """
         if self.is_full():
-            raise Overloaded("Too many sign in at once.", hint="Try again in a moment.")
+            raise Overloaded("Too many users are signing in.", hint="Try again in a moment.")
         self._taken += 1
-        # The log and the audit name the request.
+        # The log and the audit log record the request id.
         future = self._threads.submit(copy_context().run, work)
         loop = asyncio.get_running_loop()
         future.add_done_callback(lambda done: self._leave(loop, done))
@@ -49,7 +49,7 @@ class SignInThreads:
         self._threads.shutdown(wait=True)
 
     def _leave(self, loop: asyncio.AbstractEventLoop, done: Future[T]) -> None:
-        # Counted when the work has ended, not when whoever asked has hung up.
+        # Released when the work has ended, not when the client disconnects.
         if not loop.is_closed():
             loop.call_soon_threadsafe(self._count_out)
 

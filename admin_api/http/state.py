@@ -1,4 +1,4 @@
-"""ApiState: what the API's process works with, made once and given to every handler."""
+"""ApiState: the shared objects of an API process, made once and passed to every handler."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from jobs.operations.insight.cached_reports import CachedReports
 
 @dataclass(frozen=True, slots=True)
 class ApiState:
-    """The App of this process, the key that signs its access tokens, what it keeps of figures and of pages, what it
-    does in the background, who signs in, the ledger's metrics, and how often who may ask for changes."""
+    """The App of this process, the key that signs access tokens, the caches of figures and pages, the background tasks,
+    the sign-in queue, the ledger's metrics, and the rate limits."""
 
     app: App
     signing_key: str
@@ -45,7 +45,7 @@ class ApiState:
         )
 
     def drop(self) -> None:
-        """Forget what is kept of the ledger: it was changed."""
+        """Drop the caches, because the ledger has changed."""
         self.reports.drop()
         self.page_cache.drop()
 
@@ -55,7 +55,7 @@ def api_state_of(request: Request) -> ApiState:
     return api_state
 
 
-# Async, for what takes no time is not worth a thread of the pool.
+# Async, because this is too quick to be worth a thread of the pool.
 async def _api_state(request: Request) -> ApiState:
     return api_state_of(request)
 

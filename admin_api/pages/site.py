@@ -1,4 +1,4 @@
-"""The site: every page, the static files, and how pages fail, put on the API's application."""
+"""Adds the pages, static files and error pages to the API's application."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ A_YEAR = 365 * 86400
 
 
 class _Static(StaticFiles):
-    """Files whose address holds what they hold, so that a browser keeps them."""
+    """Files with a content hash in their address, so that browsers cache them."""
 
     def file_response(self, *args: object, **kwargs: object) -> Response:
         answer = super().file_response(*args, **kwargs)  # type: ignore[arg-type]
@@ -45,7 +45,7 @@ class _Static(StaticFiles):
 
 
 def install(api: FastAPI, api_state: ApiState) -> None:
-    """Put the pages on ``api``; its description does not name them."""
+    """Add the pages to ``api``, outside its description."""
     error_pages.install(api)
     api.add_middleware(CacheMiddleware, api_state=api_state)
     for one in PAGES:

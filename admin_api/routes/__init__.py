@@ -1,1 +1,1 @@
-"""The addresses of the API: each validates its input, calls one service and returns an envelope."""
+"""The addresses of the API: each route validates its input, calls one operation and returns an envelope."""

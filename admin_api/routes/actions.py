@@ -1,4 +1,4 @@
-"""Bulk actions as resources: begun by POST, looked after by GET, stopped by DELETE. Each is a row of the audit."""
+"""Bulk actions as resources: POST starts one, GET shows its progress, DELETE stops it. Each has a row in the audit."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ BEGUN: dict[str, Any] = {
 
 @router.post("/v1/replays", summary="Replay runs", **BEGUN)
 def create_replay(api_state: CurrentState, by: By, body: NewReplay, response: Response) -> Begun:
-    """Dead runs unless `state` says others. 202: it has begun; `Location` tells how far it is."""
+    """Replays dead runs, unless `state` selects others. 202: it has started; `Location` shows its progress."""
     act = ReplayAction(
         app=api_state.app, operator=by, changes=body.set, queue=body.queue, priority=body.priority,
         delay_seconds=body.delay_seconds, reset_steps=body.reset_steps,
@@ -41,19 +41,19 @@ def create_replay(api_state: CurrentState, by: By, body: NewReplay, response: Re
 
 @router.post("/v1/cancellations", summary="Cancel runs", **BEGUN)
 def create_cancellation(api_state: CurrentState, by: By, body: NewCancellation, response: Response) -> Begun:
-    """Live runs. 202: it has begun; `Location` tells how far it is."""
+    """Cancels unfinished runs. 202: it has started; `Location` shows its progress."""
     return start(api_state, by, CancelAction(reason=body.reason), body, response, at="/v1/cancellations")
 
 
 @router.post("/v1/purges", summary="Purge runs", **BEGUN)
 def create_purge(api_state: CurrentState, by: By, body: NewPurge, response: Response) -> Begun:
-    """Runs that have ended. 202: it has begun; `Location` tells how far it is."""
+    """Hides finished runs. 202: it has started; `Location` shows its progress."""
     return start(api_state, by, PurgeAction(erase=body.erase), body, response, at="/v1/purges")
 
 
 @router.post("/v1/restorations", summary="Restore purged runs", **BEGUN)
 def create_restoration(api_state: CurrentState, by: By, body: NewRestoration, response: Response) -> Begun:
-    """Purged runs. 202: it has begun; `Location` tells how far it is."""
+    """Restores purged runs. 202: it has started; `Location` shows its progress."""
     return start(api_state, by, RestoreAction(), body, response, at="/v1/restorations")
 
 
@@ -67,11 +67,11 @@ def _looked_after(place: str, verbs: tuple[str, ...]) -> None:
         return page(found, paging, lambda one: Action.of(*one), place=lambda one: one[0]["id"])
 
     def read_action(app: Ledger, by: By, id: UUID) -> Envelope[Action]:
-        """How far it is: `done` and `skipped` of `expected`. What it did to each run: `/v1/audit-entries/{id}/runs`."""
+        """Shows `done` and `skipped` of `expected`. For each run: `/v1/audit-entries/{id}/runs`."""
         return Envelope(data=Action.of(*progress.find_progress(app, by, verbs, id)))
 
     def stop_action(app: Ledger, by: By, id: UUID) -> Response:
-        """It ends the batch that it is at; what it did stays done. Undo takes it back, `resume` goes on."""
+        """The action ends after its current batch, and keeps its changes. Undo reverts them; `resume` continues."""
         progress.stop(app, by, verbs, id)
         return Response(status_code=204)
 

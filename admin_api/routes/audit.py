@@ -1,4 +1,4 @@
-"""The audit: what operators did, to which runs, and why; and taking it back."""
+"""The audit log: lists and shows the actions of operators, and undoes them."""
 
 from __future__ import annotations
 
@@ -30,19 +30,19 @@ def list_entries(app: Ledger, by: By, paging: Pages) -> Envelope[list[Action]]:
 
 @router.get("/{id}", summary="Show what an operator did")
 def read_entry(app: Ledger, by: By, id: str) -> Envelope[Action]:
-    """`id` is the whole, or a head or tail of it that no other has."""
+    """`id` is the full id, or a unique start or end of it."""
     found, _ = actions.find_action(app, by, id, limit=0)
     return Envelope(data=Action.of(found, state_of(found, app.clock.now())))
 
 
 @router.get("/{id}/runs", summary="List what an action did to each run")
 def list_acted_on(app: Ledger, by: By, id: str, paging: Pages) -> Envelope[list[ActedOn]]:
-    """By the run's id; with what each was before and after, or why it was skipped."""
+    """Sorted by the run's id; with each run's state before and after, or the reason for skipping it."""
     _, notes = actions.find_action(app, by, id, after=paging.after_id, limit=paging.more)
     return page(notes, paging, ActedOn.of, place=lambda one: one.run_id)
 
 
 @router.post("/{id}/undos", summary="Undo an action", status_code=202)
 def undo_entry(api_state: CurrentState, by: By, id: str, body: Because, response: Response) -> Envelope[Action]:
-    """Wherever a run is still as the action left it. 202: it has begun; `Location` tells how far it is."""
+    """Reverts the runs that have not changed since the action. 202: it has started; `Location` shows its progress."""
     return start_undo(api_state, by, id, body.reason, response)

@@ -18,7 +18,7 @@ from jobs.operations.runs.selector import make_selector
 def start(
     api_state: ApiState, by: Operator, act: Act, body: Bulk, response: Response, *, at: str
 ) -> Envelope[Action | Plan]:
-    """Show what would be done, or put it on record and begin: 202, and where to look after it.
+    """Show the plan of a dry run; or record the action and start it: 202, with the address of its progress.
 
     Raises:
         SelectorRefused, NotFound, Conflict: nothing was done.
@@ -34,7 +34,7 @@ def start(
     begun = action.begin(
         app, by, act, planned, reason=body.reason, expect=body.expect, rate=body.rate, resume=body.resume
     )  # fmt: skip
-    # Read before it goes on: the answer is the row as it began.
+    # Read before the action starts, so that the response has the initial row.
     shown = Action.of(*action_of(app, begun.report.action_id))
     api_state.background_tasks.take(lambda is_stopped: action.go_on(app, begun, is_stopped=is_stopped))
     response.headers["Location"] = f"{at}/{shown.id}"
@@ -44,7 +44,7 @@ def start(
 def start_undo(
     api_state: ApiState, by: Operator, text: str, reason: str | None, response: Response
 ) -> Envelope[Action]:
-    """Put it on record that an action is taken back, and begin: 202, and where to look after it."""
+    """Record the undo and start it: 202, with the address of its progress."""
     app = api_state.app
     found = undo.plan_undo(app, by, text)
     api_state.background_tasks.check_room()

@@ -1,4 +1,4 @@
-"""Queues, kinds and workers: what there is, pausing, and asking a worker to stop."""
+"""Queues, kinds and workers: list and show them, pause and resume them, and stop a worker."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ WORKERS: list[str | Enum] = ["workers"]
 
 @router.get("/queues", summary="List queues", tags=QUEUES)
 def list_queues(api_state: CurrentState, by: By, paging: Pages) -> Envelope[list[Queue]]:
-    """Every queue that holds a run, is served or is paused, by name."""
+    """Every queue that has runs, has workers or is paused, sorted by name."""
     found = [one for one in api_state.reports.queues(by) if one.name > (paging.after_text or "")]
     return page(found, paging, Queue.of, place=lambda one: one.name)
 
@@ -39,13 +39,13 @@ def read_queue(api_state: CurrentState, by: By, name: str) -> Envelope[Queue]:
 
 @router.put("/queues/{name}/pause", summary="Pause a queue", tags=QUEUES)
 def pause_queue(app: Ledger, by: By, name: str, body: NewPause) -> Envelope[Pause]:
-    """Nothing of it is started; what runs goes on."""
+    """Workers start none of its runs; running ones continue."""
     return Envelope(data=_pause(app, by, "queue", name, body))
 
 
 @router.delete("/queues/{name}/pause", summary="Resume a queue", status_code=204, tags=QUEUES)
 def resume_queue(app: Ledger, by: By, name: str, because: Annotated[Because, Query()]) -> Response:
-    """409 where it is not paused."""
+    """409 if it is not paused."""
     pause.resume(app, by, "queue", name, reason=because.reason)
     return Response(status_code=204)
 
@@ -65,20 +65,20 @@ def read_kind(api_state: CurrentState, by: By, name: str) -> Envelope[KindDetail
 
 @router.put("/kinds/{name}/pause", summary="Pause a kind", tags=KINDS)
 def pause_kind(app: Ledger, by: By, name: str, body: NewPause) -> Envelope[Pause]:
-    """No run of it is started; what runs goes on."""
+    """Workers start none of its runs; running ones continue."""
     return Envelope(data=_pause(app, by, "kind", name, body))
 
 
 @router.delete("/kinds/{name}/pause", summary="Resume a kind", status_code=204, tags=KINDS)
 def resume_kind(app: Ledger, by: By, name: str, because: Annotated[Because, Query()]) -> Response:
-    """409 where it is not paused."""
+    """409 if it is not paused."""
     pause.resume(app, by, "kind", name, reason=because.reason)
     return Response(status_code=204)
 
 
 @router.get("/workers", summary="List workers", tags=WORKERS)
 def list_workers(app: Ledger, by: By, paging: Pages) -> Envelope[list[Worker]]:
-    """Live worker processes, by name."""
+    """Live worker processes, sorted by name."""
     live = sorted(workers.list_workers(app, by), key=lambda one: one.name)
     found = [one for one in live if one.name > (paging.after_text or "")]
     return page(found, paging, Worker.model_validate, place=lambda one: one.name)
@@ -86,13 +86,13 @@ def list_workers(app: Ledger, by: By, paging: Pages) -> Envelope[list[Worker]]:
 
 @router.post("/workers/stops", summary="Stop a worker", status_code=202, tags=WORKERS)
 def stop_worker(app: Ledger, by: By, body: WorkerStop) -> Envelope[Worker]:
-    """Asks it to finish what it has and end; its supervisor starts another in its place."""
+    """The process finishes its runs and ends; its supervisor starts another."""
     return Envelope(data=Worker.model_validate(workers.stop_worker(app, by, body.name, reason=body.reason)))
 
 
 @router.get("/workers/{name:path}", summary="Show a worker", tags=WORKERS)
 def read_worker(app: Ledger, by: By, name: str) -> Envelope[Worker]:
-    """`name` holds slashes, written as they are or as `%2F`; or is how only this one's begins."""
+    """`name` may have slashes, plain or as `%2F`, or be a unique start of the name."""
     return Envelope(data=Worker.model_validate(workers.find_worker(app, by, name)))
 
 

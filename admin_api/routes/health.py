@@ -1,4 +1,4 @@
-"""Health: is this process alive, and does the ledger answer?"""
+"""Health probes: liveness of this process, readiness of the ledger, and the ledger's metrics."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Health(BaseModel):
 
 @router.get("/healthz", summary="Is the process alive?")
 async def healthz() -> Envelope[Health]:
-    """Answers 200 as long as the process does; asks nothing of the ledger."""
+    """Answers 200 while the process is alive; does not query the ledger."""
     return Envelope(data=Health())
 
 
@@ -43,11 +43,14 @@ def readyz(app: Ledger) -> Envelope[Health]:
     summary="The ledger's metrics",
     response_class=Response,
     responses={
-        200: {"content": {METRICS_TYPE: {"schema": {"type": "string"}}}, "description": "As Prometheus reads them."},
+        200: {
+            "content": {METRICS_TYPE: {"schema": {"type": "string"}}},
+            "description": "In the Prometheus text format.",
+        },
         **{status: ANSWERS[status] for status in (401, 403, 500, 503)},
     },
 )
 def read_metrics(api_state: CurrentState, by: By) -> Response:
-    """Asks for a token, as the rest does, for it names queues and kinds. Read from the ledger, seconds old at most."""
+    """Requires a token, because it names queues and kinds. The figures are a few seconds old at most."""
     by.need(Permission.RUNS_READ)
     return Response(api_state.metrics.page(), media_type=METRICS_TYPE)

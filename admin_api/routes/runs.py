@@ -1,4 +1,4 @@
-"""Runs: lists, one with all that belongs to it, and recording one."""
+"""Runs: list, show and enqueue them."""
 
 from __future__ import annotations
 
@@ -31,18 +31,18 @@ router = APIRouter(prefix="/v1/runs", tags=["runs"], route_class=Route)
 Asked = Annotated[RunQuery, Query()]
 Pages = Annotated[Paging, Query()]
 MISSED: dict[int | str, dict[str, Any]] = {status: ANSWERS[status] for status in (404, 409)}
-"""What a list answers that names a run which is not there, or a short id that several have."""
+"""Errors of a list that names a run: the run does not exist, or its short id is ambiguous."""
 
 
 @router.get("", summary="List runs", responses=MISSED)
 def list_runs(api_state: CurrentState, by: By, query: Asked) -> Envelope[list[Run]]:
-    """The runs that match, the latest to enter its state first; without a word, all. `where` is the command line's."""
+    """The matching runs, or all; the latest change of state comes first. `where` is the command line's query."""
     return runs_page(api_state, by, query)
 
 
 @router.post("", summary="Record a run", status_code=201, responses={200: {"model": Envelope[Enqueued]}})
 def create_run(app: Ledger, by: By, body: NewRun, response: Response) -> Envelope[Enqueued]:
-    """201 where the run was made now; 200 where its key is held by a run with the same arguments, which it answers."""
+    """201 if the run is new; 200 with the existing run if a run with the same arguments holds the key."""
     made = enqueue_run(app, by, body.kind, body.arguments, reason=body.reason, **_terms(body))
     response.status_code = 201 if made.created else 200
     response.headers["Location"] = f"/v1/runs/{made.id}"
@@ -51,7 +51,7 @@ def create_run(app: Ledger, by: By, body: NewRun, response: Response) -> Envelop
 
 @router.get("/{id}", summary="Show a run")
 def read_run(app: Ledger, by: By, id: str) -> Envelope[Run]:
-    """`id` is the whole, its last eight characters, or any head or tail of it that no other run has."""
+    """`id` is the full id, its last eight characters, or any unique start or end of it."""
     return Envelope(data=Run.of(inspect.look_at(app, by, id), app.clock.now()))
 
 
@@ -65,7 +65,7 @@ def list_attempts(app: Ledger, by: By, id: str, paging: Pages) -> Envelope[list[
 
 @router.get("/{id}/steps", summary="List a run's steps")
 def list_steps(app: Ledger, by: By, id: str, paging: Pages) -> Envelope[list[Step]]:
-    """Steps and cursors, in the order in which they began."""
+    """Steps and cursors, in the order of their start."""
     run_id = inspect.id_of(app, by, id)
     found = detail.steps_of(app, by, run_id, after=paging.after_text, limit=paging.more)
     return page(found.items, paging, Step.model_validate, place=lambda one: one.name)
@@ -82,30 +82,30 @@ def list_children(app: Ledger, by: By, id: str, paging: Pages) -> Envelope[list[
 
 @router.get("/{id}/replays", summary="List the new runs that replayed a run")
 def list_replays(app: Ledger, by: By, id: str, paging: Pages) -> Envelope[list[Run]]:
-    """First to last. A run that was reopened keeps its id, and is not among them."""
+    """First to last. A reopened run keeps its id, and is not in this list."""
     run_id = inspect.id_of(app, by, id)
     now = app.clock.now()
     found = detail.replays_of(app, by, run_id, after=paging.after_id, limit=paging.more)
     return page(found.items, paging, lambda one: Run.of(one, now), place=lambda one: one.id)
 
 
-@router.get("/{id}/followups", summary="List what follows a run")
+@router.get("/{id}/followups", summary="List the follow-ups of a run")
 def list_followups(app: Ledger, by: By, id: str, paging: Pages) -> Envelope[list[FollowUp]]:
-    """What follows when it ends, or has followed."""
+    """Runs that its end enqueues, or has enqueued."""
     run_id = inspect.id_of(app, by, id)
     found = detail.followups_of(app, by, run_id, after=paging.after_id, limit=paging.more)
     return page(found.items, paging, FollowUp.model_validate, place=lambda one: one["id"])
 
 
-@router.get("/{id}/lineage", summary="Show where a run comes from, and what comes from it")
+@router.get("/{id}/lineage", summary="Show the lineage of a run")
 def read_lineage(app: Ledger, by: By, id: str) -> Envelope[Lineage]:
-    """The first twenty of each."""
+    """Its ancestors, and the first twenty children and replays."""
     return Envelope(data=Lineage.of(detail.detail(app, by, id), app.clock.now()))
 
 
-@router.get("/{id}/explanation", summary="Why is a run where it is?")
+@router.get("/{id}/explanation", summary="Explain the state of a run")
 def read_explanation(app: Ledger, by: By, id: str) -> Envelope[Why]:
-    """One sentence, with what the ledger says for it."""
+    """One sentence, with the facts from the ledger."""
     return Envelope(data=Why.of(explain(app, by, id)))
 
 
@@ -118,7 +118,7 @@ def list_actions(app: Ledger, by: By, id: str, paging: Pages) -> Envelope[list[A
 
 
 def runs_page(api_state: ApiState, by: Operator, query: RunQuery, **more: Any) -> Envelope[list[Run]]:
-    """A page of runs, for whoever lists them; ``more`` are words that the address says."""
+    """A page of runs; ``more`` are filters that the route adds."""
     app: App = api_state.app
     selector = make_selector(app, replace(query.asked(), **more))
     found = inspect.list_runs(app, by, selector, limit=query.limit, cursor=query.cursor)

@@ -1,4 +1,4 @@
-"""Schedules: when runs are made, and what became of each slot."""
+"""Schedules and their slots."""
 
 from __future__ import annotations
 
@@ -41,21 +41,21 @@ class ScheduleQuery(Paging):
 
 
 class PreviewQuery(BaseModel):
-    """How far to look."""
+    """The period of a preview."""
 
     model_config = ConfigDict(extra="forbid")
 
-    since: Moment | None = Field(None, description="From when; now, if not said.")
-    until: Moment | None = Field(None, description="Until when; ten years on, if not said.")
+    since: Moment | None = Field(None, description="Start; default: now.")
+    until: Moment | None = Field(None, description="End; default: ten years later.")
     limit: int = Field(10, ge=1, le=500)
 
 
 class Resumed(Because):
-    catch_up: bool = Field(False, description="Treat slots of the pause as missed ones, by its policy.")
+    catch_up: bool = Field(False, description="Treat the slots of the pause as missed, by the schedule's policy.")
 
 
 class Deleted(Because):
-    force: bool = Field(False, description="Even one of the code, which its scheduler writes again.")
+    force: bool = Field(False, description="Also delete a schedule declared in code; its scheduler creates it again.")
 
 
 @router.get("", summary="List schedules")
@@ -69,16 +69,16 @@ def list_schedules(app: Ledger, by: By, query: Annotated[ScheduleQuery, Query()]
 
 @router.post("", summary="Create a schedule", status_code=201)
 def create_schedule(app: Ledger, by: By, body: NewSchedule, response: Response) -> Envelope[Schedule]:
-    """409 where the name is taken."""
+    """409 if the name is taken."""
     view = edit.new_schedule(app, body.name, body.kind, body.arguments, body.when.data(), queue=body.queue,
                                   priority=body.priority, by=by, reason=body.reason)  # fmt: skip
     response.headers["Location"] = f"/v1/schedules/{quote(view.record.name, safe='')}"
     return Envelope(data=Schedule.of(view))
 
 
-@router.post("/previews", summary="When would it fire?")
+@router.post("/previews", summary="Preview a new schedule")
 def preview_new(app: Ledger, by: By, body: When, query: Annotated[PreviewQuery, Query()]) -> Envelope[list[Planned]]:
-    """Of a schedule that is not saved: its next slots, with what the clocks do to them. Changes nothing."""
+    """The next slots of a schedule that is not saved, with notes on clock changes. Changes nothing."""
     found = edit.preview_data(app, by, body.data(), since=query.since, until=query.until, limit=query.limit)
     return Envelope(data=[Planned.model_validate(one) for one in found])
 
@@ -91,7 +91,7 @@ def read_schedule(app: Ledger, by: By, name: str) -> Envelope[Schedule]:
 
 @router.patch("/{name}", summary="Change a schedule")
 def change_schedule(app: Ledger, by: By, name: str, body: ScheduleChange) -> Envelope[Schedule]:
-    """An operator's; 409 for one of the code. Slots due by now are settled as it was before."""
+    """Only schedules of operators; 409 for one declared in code. Slots already due follow the old schedule."""
     view = edit.change_schedule(
         app, name, {} if body.when is None else body.when.data(), arguments=body.arguments, queue=body.queue,
         priority=body.priority, by=by, reason=body.reason,
@@ -101,21 +101,21 @@ def change_schedule(app: Ledger, by: By, name: str, body: ScheduleChange) -> Env
 
 @router.delete("/{name}", summary="Delete a schedule", status_code=204)
 def delete_schedule(app: Ledger, by: By, name: str, how: Annotated[Deleted, Query()]) -> Response:
-    """Its slots stay on record."""
+    """The record of its slots stays."""
     actions.delete_schedule(app, name, by=by, reason=how.reason, is_forced=how.force)
     return Response(status_code=204)
 
 
 @router.get("/{name}/slots", summary="List a schedule's slots")
 def list_slots(app: Ledger, by: By, name: str, paging: Pages) -> Envelope[list[Slot]]:
-    """What became of each, the latest first."""
+    """The outcome of each slot, the latest first."""
     found = views.slots_of(app, by, name, before=paging.after_moment, limit=paging.more)
     return page(found, paging, Slot.model_validate, place=lambda one: one.slot_at)
 
 
-@router.get("/{name}/previews", summary="When does it fire?")
+@router.get("/{name}/previews", summary="Preview a schedule")
 def list_previews(app: Ledger, by: By, name: str, query: Annotated[PreviewQuery, Query()]) -> Envelope[list[Planned]]:
-    """The slots to come, with what the clocks do to them."""
+    """The next slots, with notes on clock changes."""
     until = query.until or far_from(query.since or app.clock.now())
     found = views.preview_schedule(app, by, name, since=query.since, until=until, limit=query.limit)
     return Envelope(data=[Planned.model_validate(one) for one in found])
@@ -123,7 +123,7 @@ def list_previews(app: Ledger, by: By, name: str, query: Annotated[PreviewQuery,
 
 @router.post("/{name}/runs", summary="Make a run of a schedule now", status_code=201)
 def run_schedule(app: Ledger, by: By, name: str, body: ScheduleRun, response: Response) -> Envelope[Enqueued]:
-    """Beside its slots; paused or not."""
+    """In addition to its slots, even while it is paused."""
     run_id = actions.run_schedule(app, name, by=by, moment=body.scheduled_for, reason=body.reason)
     response.headers["Location"] = f"/v1/runs/{run_id}"
     return Envelope(data=Enqueued(id=run_id, created=True))
@@ -131,21 +131,21 @@ def run_schedule(app: Ledger, by: By, name: str, body: ScheduleRun, response: Re
 
 @router.put("/{name}/pause", summary="Pause a schedule", status_code=204)
 def pause_schedule(app: Ledger, by: By, name: str, body: SchedulePause) -> Response:
-    """Make no runs until it is resumed. Runs that exist go on; a deploy does not resume it."""
+    """No runs are made until it is resumed. Existing runs continue; a deploy does not resume it."""
     actions.pause_schedule(app, name, by=by, reason=body.reason)
     return Response(status_code=204)
 
 
 @router.delete("/{name}/pause", summary="Resume a schedule", status_code=204)
 def resume_schedule(app: Ledger, by: By, name: str, how: Annotated[Resumed, Query()]) -> Response:
-    """Slots of the pause are skipped, unless `catch_up` says otherwise."""
+    """Slots of the pause are skipped, unless `catch_up` is true."""
     actions.resume_schedule(app, name, by=by, reason=how.reason, catches_up=how.catch_up)
     return Response(status_code=204)
 
 
-@router.post("/{name}/backfills", summary="Make the runs of slots that made none")
+@router.post("/{name}/backfills", summary="Make the runs of slots that have no run")
 def backfill_schedule(app: Ledger, by: By, name: str, body: Backfill) -> Envelope[Backfilled]:
-    """Slots that were missed or skipped, or before the schedule was made; all due at once."""
+    """For slots that were missed or skipped, or lie before the schedule was created; all runs are due at once."""
     slots, made = backfill.backfill(
         app, name, since=body.since, until=body.until, by=by, reason=body.reason, expect=body.expect,
         dry_run=body.dry_run,

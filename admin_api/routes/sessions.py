@@ -1,4 +1,4 @@
-"""Sessions: signing in to the API, refreshing, signing out, and who one is."""
+"""Sessions: sign in, refresh, sign out, and show the current user."""
 
 from __future__ import annotations
 
@@ -30,7 +30,9 @@ class SignIn(Given):
 
 
 class OwnPassword(Given):
-    password: str = Field(max_length=1000, description="The one so far.", examples=["correct horse battery staple"])
+    password: str = Field(
+        max_length=1000, description="The current password.", examples=["correct horse battery staple"]
+    )
     new_password: str = Field(max_length=1000, examples=["another correct horse battery"])
 
 
@@ -39,20 +41,20 @@ class Refresh(Given):
 
 
 class Session(BaseModel):
-    """What a program holds: an access token for each request, and a refresh token for the next pair."""
+    """A pair of tokens: an access token for requests, and a refresh token for the next pair."""
 
     access_token: str
     token_type: Literal["Bearer"] = "Bearer"  # noqa: S105
-    expires_in: int = Field(description="Seconds that the access token holds.", examples=[900])
+    expires_in: int = Field(description="Lifetime of the access token in seconds.", examples=[900])
     refresh_token: str = Field(description="Serves once.")
 
 
 class SessionQuery(Paging):
-    user: str | None = Field(None, max_length=200, description="Only this user's.")
+    user: str | None = Field(None, max_length=200, description="Only those of this user.")
 
 
 class SignedIn(Shape):
-    """A session that holds: of a page, of the API, or a link that was not used yet."""
+    """A valid session: of a browser, of the API, or a link that was not used yet."""
 
     id: UUID
     kind: Literal["page", "api", "link"]
@@ -61,7 +63,7 @@ class SignedIn(Shape):
     created_at: datetime
     seen_at: datetime
     expires_at: datetime
-    address: str | None = Field(description="Where it was opened.", examples=["192.0.2.7"])
+    address: str | None = Field(description="The client's address at sign-in.", examples=["192.0.2.7"])
     parent_id: UUID | None = Field(description="The link that opened it.")
 
 
@@ -72,26 +74,26 @@ class Me(BaseModel):
 
 @router.post("", status_code=201, summary="Sign in", responses={429: ANSWERS[429]})
 async def create_session(api_state: CurrentState, address: Address, body: SignIn) -> Envelope[Session]:
-    """After five failed tries at an account from an address, or from an address, it answers 429 for a while: a minute,
-    and twice as long after each more, up to 15. 503: too many sign in at once."""
+    """After five failed attempts from an address, for one account or any, it answers 429 for a minute, and twice as
+    long after each further failure, up to 15 minutes. 503: too many users are signing in."""
     work = partial(sign_in.sign_in, api_state.app, body.name, body.password, kind="api", address=address)
     return _opened(api_state, await api_state.doorway.run(work))
 
 
 @router.post("/refreshes", status_code=201, summary="Refresh")
 def refresh_session(api_state: CurrentState, body: Refresh) -> Envelope[Session]:
-    """The next pair of tokens. A refresh token that comes a second time ends the whole session."""
+    """Returns the next pair of tokens. Using a refresh token a second time ends the whole session."""
     return _opened(api_state, sign_in.refresh(api_state.app, body.refresh_token))
 
 
-@router.get("/current", summary="Who am I?")
+@router.get("/current", summary="Show the current user")
 def read_session(who: Who) -> Envelope[Me]:
     return Envelope(data=Me(name=who.operator.name, permissions=sorted(who.operator.permissions)))
 
 
-@router.put("/current/password", status_code=204, summary="Change one's own password")
+@router.put("/current/password", status_code=204, summary="Change your own password")
 async def change_password(api_state: CurrentState, by: By, address: Address, body: OwnPassword) -> Response:
-    """Every other session and link of one's own ends; tokens stay. 409 for who signed in with a token."""
+    """Your other sessions and links end; tokens stay valid. 409 for a request with a machine token."""
     change = partial(
         users.change_own_password, api_state.app, by, old=body.password, new=body.new_password, address=address
     )  # fmt: skip
@@ -101,14 +103,14 @@ async def change_password(api_state: CurrentState, by: By, address: Address, bod
 
 @router.get("", summary="List sessions")
 def list_sessions(app: Ledger, by: By, query: Annotated[SessionQuery, Query()]) -> Envelope[list[SignedIn]]:
-    """Sessions and links that hold, the newest first: all of them for who sees to users, else one's own."""
+    """Valid sessions and links, the newest first: all of them with the permission to read users, else your own."""
     found = service.list_sessions(app, by, user=query.user, before=query.after_id, limit=query.more)
     return page(found, query, SignedIn.model_validate, place=lambda one: one.id)
 
 
 @router.delete("/current", status_code=204, summary="Sign out")
 def delete_session(api_state: CurrentState, who: Who) -> Response:
-    """Ends the session of the access token, with all its refresh tokens. A machine token is not ended by this."""
+    """Ends the session of the access token, with all its refresh tokens. It does not revoke a machine token."""
     if who.session_id is not None:
         sign_in.sign_out(api_state.app, who.session_id)
     return Response(status_code=204)
@@ -116,7 +118,7 @@ def delete_session(api_state: CurrentState, who: Who) -> Response:
 
 @router.delete("/{id}", status_code=204, summary="End a session")
 def end_session(app: Ledger, by: By, id: UUID, because: Annotated[Because, Query()]) -> Response:
-    """It ends at once, with its refresh tokens; a link, with the session that it opened."""
+    """It ends at once, with its refresh tokens. A link ends with the session that it opened."""
     service.end_session(app, by, id, reason=because.reason)
     return Response(status_code=204)
 

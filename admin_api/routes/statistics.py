@@ -17,7 +17,7 @@ router = APIRouter(prefix="/v1/statistics", tags=["statistics"], route_class=Rou
 
 @router.get("", summary="Show the ledger at a glance")
 def read_statistics(api_state: CurrentState, by: By) -> Envelope[Statistics]:
-    """Counts by state, the oldest of each, throughput minute by minute, latencies by kind."""
+    """Counts by state, the oldest run of each state, throughput per minute, latencies by kind."""
     figures = api_state.reports
     series, live = figures.throughput(by), workers.list_workers(api_state.app, by)
     return Envelope(

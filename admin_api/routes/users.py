@@ -1,4 +1,4 @@
-"""Users and tokens: who may sign in, as what, and what programs sign in with."""
+"""Users with their roles, and tokens for programs."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ TOKENS: list[str | Enum] = ["tokens"]
 
 
 class TokenQuery(Paging):
-    user: str | None = Field(None, max_length=200, description="Only this user's.")
+    user: str | None = Field(None, max_length=200, description="Only those of this user.")
 
 
 @router.get("/users", summary="List users", tags=USERS)
@@ -39,9 +39,9 @@ def list_users(app: Ledger, by: By, paging: Pages) -> Envelope[list[User]]:
 
 @router.post("/users", summary="Create a user", status_code=201, tags=USERS)
 def create_user(app: Ledger, by: By, body: NewUser, response: Response) -> Envelope[User]:
-    """409 where the name is taken. Users are never deleted, for the audit names them; disable them.
+    """409 if the name is taken. Users cannot be deleted, because the audit log names them; disable them instead.
 
-    One that a token makes may do no more than the token, and ends with it.
+    A user that a token creates has no more permissions than the token, and ends with it.
     """
     lasts = None if body.lasts_days is None else timedelta(days=body.lasts_days)
     made = users.create_user(
@@ -58,36 +58,36 @@ def read_user(app: Ledger, by: By, name: str) -> Envelope[User]:
 
 @router.put("/users/{name}/role", summary="Give a user another role", tags=USERS)
 def change_role(app: Ledger, by: By, name: str, body: NewRole) -> Envelope[User]:
-    """It holds from the next request on. Not one's own."""
+    """It takes effect with the next request. You cannot change your own role."""
     return Envelope(data=User.model_validate(users.change_role(app, by, name, role=body.role, reason=body.reason)))
 
 
 @router.put("/users/{name}/password", summary="Reset a user's password", tags=USERS)
 def reset_password(app: Ledger, by: By, name: str, body: NewPassword) -> Envelope[User]:
-    """Every session and link of theirs ends; tokens stay. Not with a token."""
+    """All sessions and links of the user end; tokens stay valid. Not allowed with a machine token."""
     found = users.reset_password(app, by, name, password=body.password, reason=body.reason)
     return Envelope(data=User.model_validate(found))
 
 
 @router.put("/users/{name}/disabled", summary="Disable a user, or enable one again", tags=USERS)
 def disable_user(app: Ledger, by: By, name: str, body: Disabled) -> Envelope[User]:
-    """Sessions and tokens end at once; tokens hold again when the user is enabled. Not oneself."""
+    """Sessions and tokens end at once; tokens are valid again when the user is enabled. You cannot disable yourself."""
     found = users.disable_user(app, by, name, is_disabled=body.is_disabled, reason=body.reason)
     return Envelope(data=User.model_validate(found))
 
 
 @router.get("/tokens", summary="List tokens", tags=TOKENS)
 def list_tokens(app: Ledger, by: By, query: Annotated[TokenQuery, Query()]) -> Envelope[list[Token]]:
-    """The newest first: all of them for who sees to users, else one's own."""
+    """The newest first: all of them with the permission to read users, else your own."""
     found = tokens.list_tokens(app, by, user=query.user, before=query.after_id, limit=query.more)
     return page(found, query, Token.model_validate, place=lambda one: one.id)
 
 
 @router.post("/tokens", summary="Create a token", status_code=201, tags=TOKENS)
 def create_token(app: Ledger, by: By, body: NewToken) -> Envelope[TokenMade]:
-    """The secret is told here, and never again.
+    """The response shows the secret, and no later response does.
 
-    One that a token makes allows no more, holds no longer, and ends with it.
+    A token that a token creates has no more permissions, is valid no longer, and ends with it.
     """
     made, secret = tokens.create_token(
         app, by, user=body.user, name=body.name, permissions=body.permissions,
@@ -98,6 +98,6 @@ def create_token(app: Ledger, by: By, body: NewToken) -> Envelope[TokenMade]:
 
 @router.delete("/tokens/{id}", summary="Revoke a token", status_code=204, tags=TOKENS)
 def revoke_token(app: Ledger, by: By, id: UUID, because: Annotated[Because, Query()]) -> Response:
-    """It ends at once, and what it made; one that has ended stays so."""
+    """The token, and the users and tokens that it created, end at once."""
     tokens.revoke_token(app, by, id, reason=because.reason)
     return Response(status_code=204)

@@ -1,4 +1,4 @@
-"""What operators did, and what they ask to be done to many runs."""
+"""Actions of operators, and requests for bulk actions."""
 
 from __future__ import annotations
 
@@ -18,38 +18,38 @@ State = Literal["running", "finished", "interrupted", "failed", "lost"]
 
 
 class Bulk(Given):
-    """A bulk action. Look first: `dry_run` counts and shows; `expect` refuses any other count."""
+    """A bulk action. Check it first: `dry_run` counts and shows the runs; `expect` refuses any other count."""
 
     selector: Selection
-    dry_run: bool = Field(False, description="Count and show, change nothing.")
-    expect: int | None = Field(None, ge=0, le=10**9, description="Refuse unless exactly so many runs match.")
-    rate: float | None = Field(None, gt=0, lt=1e9, description="At most so many runs a second.")
+    dry_run: bool = Field(False, description="Count and show the runs, change nothing.")
+    expect: int | None = Field(None, ge=0, le=10**9, description="Refuse unless exactly this many runs match.")
+    rate: float | None = Field(None, gt=0, lt=1e9, description="At most this many runs a second.")
     reason: Reason = None
-    resume: UUID | None = Field(None, description="Go on with this action, which stopped; the rest as it was asked.")
+    resume: UUID | None = Field(None, description="Continue this stopped action; send its other fields unchanged.")
 
 
 class NewReplay(Bulk):
-    """Dead runs again, with a fresh budget; with `set`, and of those that succeeded, as new runs."""
+    """Replays dead runs with a new retry budget. With `set`, and for succeeded runs, it makes new runs."""
 
     set: dict[str, Any] = Field({}, max_length=100, description="Arguments to change: `field` or `field.inner`.")
     queue: str | None = Field(None, max_length=100, pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.:\-]*$")
     priority: int | None = Field(None, ge=-1000, le=1000)
     delay_seconds: float | None = Field(None, ge=0, le=3e9)
-    reset_steps: bool = Field(False, description="Do again what steps have done.")
+    reset_steps: bool = Field(False, description="Do the steps again, instead of keeping their results.")
 
 
 class NewCancellation(Bulk):
-    """Live runs cancelled: at once if they wait; if they run, their jobs are interrupted."""
+    """Cancels unfinished runs: waiting ones at once; workers interrupt running ones."""
 
 
 class NewPurge(Bulk):
-    """Runs that have ended hidden, until they are pruned; with `erase`, what they say of people blanked for good."""
+    """Hides finished runs until they are pruned. `erase` deletes their arguments, results and errors permanently."""
 
     erase: bool = False
 
 
 class NewRestoration(Bulk):
-    """Purged runs brought back."""
+    """Restores purged runs."""
 
 
 class Group(Shape):
@@ -59,13 +59,13 @@ class Group(Shape):
 
 
 class Plan(Shape):
-    """What an action would do."""
+    """The plan of an action."""
 
     dry_run: Literal[True] = True
     verb: str = Field(examples=["replay"])
-    count: int = Field(description="Runs that match, exactly.", examples=[214])
+    count: int = Field(description="The exact number of matching runs.", examples=[214])
     groups: list[Group]
-    sample: list[Run] = Field(description="The oldest few.")
+    sample: list[Run] = Field(description="The oldest of them.")
 
     @classmethod
     def of(cls, plan: Planned, now: datetime) -> Plan:
@@ -78,7 +78,7 @@ class Plan(Shape):
 
 
 class Action(Shape):
-    """What an operator did, or is having done: how far it is, its counts say."""
+    """An action of an operator, with its progress."""
 
     id: UUID = Field(examples=[AN_ID])
     verb: str = Field(examples=["replay"])
@@ -87,9 +87,9 @@ class Action(Shape):
     selector: Any
     options: Any
     reason: str | None
-    state: State = Field(description="`lost`: it says that it runs, and its process is gone; `resume` goes on.")
+    state: State = Field(description="`lost`: it was running when its process died; `resume` continues it.")
     started_at: datetime
-    seen_at: datetime | None = Field(description="When a batch of it was last done.")
+    seen_at: datetime | None = Field(description="End of its last batch.")
     finished_at: datetime | None
     expected: int = Field(examples=[214])
     done: int = Field(examples=[200])
@@ -106,7 +106,7 @@ class Action(Shape):
 
 
 class ActedOn(Shape):
-    """What an action did to one run, or why it did not: its moving parts before and after."""
+    """The effect of an action on one run: fields before and after, or the reason for skipping it."""
 
     run_id: UUID
     skipped: str | None

@@ -1,4 +1,4 @@
-"""What every shape is: read from a record's attributes, strict about what it does not know."""
+"""The base of all shapes: reads a record's attributes, and refuses unknown fields."""
 
 from __future__ import annotations
 
@@ -19,21 +19,23 @@ def in_utc(moment: datetime) -> datetime:
 
 Seconds = Annotated[timedelta, PlainSerializer(lambda span: span.total_seconds(), return_type=float)]
 """A span, as seconds."""
-Reason = Annotated[str | None, Field(max_length=500, description="Why; kept in the audit.", examples=["card mended"])]
+Reason = Annotated[
+    str | None, Field(max_length=500, description="Reason, for the audit log.", examples=["card mended"])
+]
 Moment = Annotated[AwareDatetime, AfterValidator(in_utc)]
-"""A moment that UTC has too, given with its zone."""
+"""A moment with a time zone, inside the calendar in UTC."""
 Name = Annotated[str, Field(min_length=1, max_length=200)]
 
 
 class Shape(BaseModel):
-    """Part of an answer."""
+    """Part of a response."""
 
     model_config = ConfigDict(from_attributes=True)
 
     @classmethod
     def of_values(cls, values: dict[str, Any]) -> Self:
-        """Of values for every field, which are right: a record's. ``model_construct`` looks for what is missing, and
-        takes five times as long."""
+        """Build it from a record's values, one for every field, unchecked. ``model_construct`` looks for missing
+        fields, and takes five times as long."""
         one = cls.__new__(cls)
         set_slot(one, "__dict__", values)
         set_slot(one, "__pydantic_fields_set__", set(values))
@@ -70,11 +72,11 @@ class Because(Given):
 
 
 class Count(Shape):
-    """How many; where it is capped, that many and more."""
+    """The count; a capped one means this many or more."""
 
     number: int = Field(examples=[10000])
     is_capped: bool = Field(examples=[True])
-    shown: str = Field(description="As people read it.", examples=["10,000+"])
+    shown: str = Field(description="The count as text.", examples=["10,000+"])
 
     @classmethod
     def of(cls, count: Counted) -> Count:
@@ -82,5 +84,5 @@ class Count(Shape):
 
 
 def values_of(record: Any, names: Any) -> dict[str, Any]:
-    """The attributes of these names, those that the record has."""
+    """Those of the named attributes that the record has."""
     return {name: getattr(record, name) for name in names if hasattr(record, name)}

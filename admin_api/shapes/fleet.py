@@ -1,4 +1,4 @@
-"""Queues, kinds, workers, dead letters, errors, and the figures of the whole."""
+"""Queues, kinds, workers, dead letters, errors and statistics."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ class Pause(Shape):
 
 
 class NewPause(Because):
-    """A pause: nothing is started, and what runs goes on."""
+    """A pause: workers start no runs; running ones continue."""
 
-    for_seconds: float | None = Field(None, gt=0, le=3e8, description="Resume by itself after so long.")
-    is_new: bool = Field(False, description="Also if nothing is known by this name.")
+    for_seconds: float | None = Field(None, gt=0, le=3e8, description="Resume automatically after this long.")
+    is_new: bool = Field(False, description="Also if no queue or kind has this name.")
 
 
 class QueueCount(Shape):
@@ -32,7 +32,7 @@ class QueueCount(Shape):
     retrying: int = 0
     running: int = 0
     dead: int = 0
-    oldest_seconds: float | None = Field(None, description="Since its oldest ready run was due.")
+    oldest_seconds: float | None = Field(None, description="Time since its oldest ready run was due.")
 
 
 class Queue(Shape):
@@ -61,7 +61,7 @@ class RetryPolicy(Shape):
 
 
 class Definition(Shape):
-    """What a job's class says of itself; spans in seconds."""
+    """The definition of a job class; spans in seconds."""
 
     kind: str
     doc: str | None
@@ -80,7 +80,7 @@ class Definition(Shape):
 
 
 class Kind(Shape):
-    """A kind. `definition` is null where this process has not imported the job's module (`--import`)."""
+    """A kind. `definition` is null if this process has not imported the job's module (`--import`)."""
 
     name: str = Field(examples=["ChargeCard"])
     definition: Definition | None
@@ -116,12 +116,12 @@ class Worker(Shape):
     stopped_at: datetime | None
     stop_requested_at: datetime | None
     roll_requested_at: datetime | None
-    problem: str | None = Field(description="What it fails at just now, again and again: claims, say.")
+    problem: str | None = Field(description="What it currently fails at repeatedly, such as claims.")
 
 
 class WorkerStop(Because):
     name: str = Field(
-        min_length=1, max_length=300, examples=["web-1/4711/0"], description="Its name, or how only it begins."
+        min_length=1, max_length=300, examples=["web-1/4711/0"], description="Its name, or a unique start of it."
     )
 
 
@@ -139,7 +139,7 @@ class DeadGroup(Shape):
 
 
 class ErrorGroup(Shape):
-    """Runs whose last error is of one kind; `share` is of all that failed in the period."""
+    """Runs with the same last error; `share` is their part of all failures in the period."""
 
     fingerprint: str
     kinds: str
@@ -160,7 +160,7 @@ class Minute(Shape):
 
 
 class Latency(Shape):
-    """Seconds, of the latest attempts."""
+    """Seconds, measured over the latest attempts."""
 
     kind: str
     queue: str
@@ -181,7 +181,7 @@ class Oldest(Shape):
 
 
 class Statistics(Shape):
-    """The ledger now, and its last hour. Figures may be a few seconds old."""
+    """The ledger's current state and its last hour. Figures may be a few seconds old."""
 
     counts: dict[str, Count] = Field(description="Runs by state, and by the parts of `queued`; counted to 10,000.")
     oldest: Oldest
@@ -190,5 +190,5 @@ class Statistics(Shape):
     threads: int
     busy: int
     throughput: list[Minute]
-    throughput_is_capped: bool = Field(description="There were too many attempts to read: the series begins later.")
+    throughput_is_capped: bool = Field(description="Too many attempts to read: the series starts later.")
     latencies: list[Latency]

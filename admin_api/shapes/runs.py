@@ -1,4 +1,4 @@
-"""Runs, and all that belongs to one."""
+"""Runs, with their attempts, steps and lineage."""
 
 from __future__ import annotations
 
@@ -19,21 +19,21 @@ AN_ID = "0199f4c2-a7d8-7b3c-9a52-3f1de0c9165b"
 
 
 class Run(Shape):
-    """A run. Arguments, result, progress and the words of its error are `(hidden)` without `arguments:read`."""
+    """A run. Arguments, result, progress and error message are `(hidden)` without `arguments:read`."""
 
     id: UUID = Field(examples=[AN_ID])
     kind: str = Field(examples=["ChargeCard"])
     queue: str = Field(examples=["payments"])
     priority: int = Field(description="Smaller first.")
     state: str = Field(description="`queued`, `running`, `succeeded`, `dead` or `cancelled`.", examples=["dead"])
-    word: str = Field(description="The state, or of `queued` its part: `ready`, `scheduled`, `retrying`.")
-    cause: str | None = Field(description="Why it is dead.", examples=["exhausted"])
-    attempt: int = Field(description="Attempts begun; 0: never tried.")
-    charged: int = Field(description="Attempts that its budget has paid for.")
+    word: str = Field(description="The state; for `queued` its part: `ready`, `scheduled` or `retrying`.")
+    cause: str | None = Field(description="Cause of death.", examples=["exhausted"])
+    attempt: int = Field(description="Attempts started.")
+    charged: int = Field(description="Attempts charged to the retry budget.")
     crashes: int
-    abandonments: int = Field(description="Times that its worker was gone.")
+    abandonments: int = Field(description="How often its worker died.")
     max_attempts: int
-    run_at: datetime = Field(description="When it is, or was, due.")
+    run_at: datetime = Field(description="When it is or was due.")
     expires_at: datetime | None
     key: str | None
     worker: str | None
@@ -50,7 +50,7 @@ class Run(Shape):
     progress: Any
     error_type: str | None = Field(examples=["shop.CardDeclined"])
     error_message: str | None
-    fingerprint: str | None = Field(description="The group of its error.")
+    fingerprint: str | None = Field(description="Its error group.")
     tags: Any
     correlation_id: str | None
     enqueued_by: str | None
@@ -61,7 +61,7 @@ class Run(Shape):
     scheduled_for: datetime | None
     deleted_at: datetime | None = Field(description="When it was purged.")
     unreadable: dict[str, str] = Field(
-        description="Fields whose stored value cannot be read, and what is stored; what the field says is no answer."
+        description="Fields with an unreadable stored value, and that value as text; ignore the field itself."
     )
 
     @classmethod
@@ -85,9 +85,9 @@ class Attempt(Shape):
     error_message: str | None
     traceback: str | None
     fingerprint: str | None
-    refused_at: datetime | None = Field(description="When a late result of it was refused.")
+    refused_at: datetime | None = Field(description="When its late result was refused.")
     refused_outcome: str | None
-    unreadable: dict[str, str] = Field(description="As of a run.")
+    unreadable: dict[str, str] = Field(description="As for a run.")
 
 
 class Step(Shape):
@@ -108,7 +108,7 @@ class FollowUp(Shape):
 
 
 class Lineage(Shape):
-    """Where a run comes from, and what comes from it: the first of each."""
+    """The lineage of a run: its ancestors, and its first children and replays."""
 
     parent: Run | None = None
     root: Run | None = None
@@ -133,7 +133,7 @@ class Evidence(Shape):
 
 
 class Why(Shape):
-    """Why a run is where it is."""
+    """The reason for a run's state."""
 
     code: str = Field(description="Stable.", examples=["queue_paused"])
     sentence: str = Field(examples=["Its queue payments is paused by ada: provider is down."])
@@ -146,23 +146,29 @@ class Why(Shape):
 
 
 class NewRun(Given):
-    """A run to be recorded. Its arguments are checked by the kind's job: see `/v1/kinds/{name}`."""
+    """A run to enqueue. The kind's job checks its arguments: see `/v1/kinds/{name}`."""
 
     kind: Name = Field(examples=["ChargeCard"])
     arguments: dict[str, Any] = Field({}, examples=[{"order_id": 7}])
-    queue: str | None = Field(None, max_length=100, description="Instead of the job's.")
-    priority: int | None = Field(None, ge=-1000, le=1000, description="Instead of the job's; smaller first.")
-    delay_seconds: float | None = Field(None, ge=0, le=3e9, description="Not before so long from now.")
+    queue: str | None = Field(None, max_length=100, description="Overrides the job's queue.")
+    priority: int | None = Field(
+        None, ge=-1000, le=1000, description="Overrides the job's priority; smaller numbers run first."
+    )
+    delay_seconds: float | None = Field(None, ge=0, le=3e9, description="Delay the run by this long.")
     at: Moment | None = Field(None, description="Not before this moment.")
-    key: str | None = Field(None, max_length=255, description="While it is held, there is no second run of the kind.")
+    key: str | None = Field(
+        None, max_length=255, description="While a run holds it, no second run of the kind is enqueued."
+    )
     on_conflict: Literal["keep", "replace"] = "keep"
-    expires_seconds: float | None = Field(None, gt=0, le=3e9, description="Dead as `expired`, if not started by then.")
+    expires_seconds: float | None = Field(
+        None, gt=0, le=3e9, description="The run dies as `expired` if it has not started by then."
+    )
     tags: list[str] = Field([], max_length=100)
     reason: Reason = None
 
 
 class Enqueued(Shape):
-    """What became of it: the run, and whether it was made now or has the key already."""
+    """The run, and whether it is new or already held the key."""
 
     id: UUID = Field(examples=[AN_ID])
     created: bool

@@ -1,4 +1,4 @@
-"""Schedules, what became of their slots, and when they would fire."""
+"""Schedules, their slots, and previews."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from jobs.operations.schedules.views import ScheduleView
 
 
 class When(Given):
-    """When runs are made, and what becomes of slots that are late or overlap. What is left out takes its default."""
+    """The timing of a schedule, and its policies for late and overlapping slots. Fields left out take their default."""
 
     type: Literal["cron", "every", "at"] | None = Field(None, examples=["cron"])
-    expression: str | None = Field(None, max_length=200, description="Of `cron`: five fields.", examples=["0 9 * * *"])
+    expression: str | None = Field(None, max_length=200, description="For `cron`: five fields.", examples=["0 9 * * *"])
     timezone: str | None = Field(None, max_length=100, description="Of `cron`.", examples=["Europe/Paris"])
     interval_seconds: float | None = Field(None, gt=0, le=3e9, description="Of `every`.")
-    anchor: Moment | None = Field(None, description="Of `every`: where counting begins.")
+    anchor: Moment | None = Field(None, description="For `every`: the start of the count.")
     moment: Moment | None = Field(None, description="Of `at`.")
     catch_up: Literal["skip", "latest", "all"] | None = None
     max_catch_up: int | None = Field(None, ge=1, le=10_000)
@@ -31,7 +31,7 @@ class When(Given):
     end: Moment | None = None
 
     def data(self) -> dict[str, Any]:
-        """What is said, as ``jobs.scheduling.serialize`` has it."""
+        """The given fields, in the format of ``jobs.scheduling.serialize``."""
         return self.model_dump(mode="json", exclude_unset=True)
 
 
@@ -40,13 +40,13 @@ class NewSchedule(Given):
     kind: Name = Field(examples=["Report"])
     when: When
     arguments: dict[str, Any] = Field({}, examples=[{"region": "eu"}])
-    queue: str | None = Field(None, max_length=100, description="Instead of the job's.")
+    queue: str | None = Field(None, max_length=100, description="Overrides the job's value.")
     priority: int | None = Field(None, ge=-1000, le=1000)
     reason: Reason = None
 
 
 class ScheduleChange(Given):
-    """What changes; null in `when` takes an option back to its default."""
+    """The fields to change; null in `when` resets an option to its default."""
 
     when: When | None = None
     arguments: dict[str, Any] | None = Field(None, description="All of them.")
@@ -60,22 +60,22 @@ class SchedulePause(Because):
 
 
 class ScheduleRun(Because):
-    scheduled_for: Moment | None = Field(None, description="Its slot's moment; now, if not said.")
+    scheduled_for: Moment | None = Field(None, description="The moment of its slot; default: now.")
 
 
 class Backfill(Because):
-    """Makes the runs of slots that made none."""
+    """Makes the runs of slots that have no run."""
 
     since: Moment = Field(examples=["2026-11-01T00:00:00Z"])
     until: Moment = Field(examples=["2026-11-07T00:00:00Z"])
     dry_run: bool = Field(False, description="Only show the slots.")
-    expect: int | None = Field(None, ge=0, description="Refuse unless exactly so many slots are without a run.")
+    expect: int | None = Field(None, ge=0, description="Refuse unless exactly this many slots have no run.")
 
 
 class Backfilled(Shape):
     slots: list[datetime] = Field(description="The first hundred.")
     count: int
-    made: int = Field(description="Runs made; 0 for a dry run.")
+    made: int = Field(description="Number of new runs; 0 for a dry run.")
 
 
 class Schedule(Shape):
@@ -86,9 +86,9 @@ class Schedule(Shape):
     queue: str
     priority: int
     arguments: Any
-    definition: Any = Field(description="As `when` takes it.")
+    definition: Any = Field(description="In the format of `when`.")
     when: str = Field(description="In words.", examples=["At 09:00 every day (Europe/Paris)"])
-    place: str | None = Field(description="Where the code declares it.")
+    place: str | None = Field(description="Place of its declaration in the code.")
     created_at: datetime
     changed_at: datetime
     paused_at: datetime | None
@@ -117,7 +117,7 @@ class Schedule(Shape):
 
 
 class Slot(Shape):
-    """What became of a slot. `older_missed` older ones have no row of their own."""
+    """The outcome of a slot. `older_missed` is the number of older missed slots without a row of their own."""
 
     slot_at: datetime
     state: str = Field(examples=["fired"])
@@ -129,6 +129,6 @@ class Slot(Shape):
 
 class Planned(Shape):
     slot: datetime
-    local: datetime = Field(description="By the schedule's clocks.")
+    local: datetime = Field(description="In the schedule's time zone.")
     run_at: datetime
-    note: str = Field(description="What is odd about it.")
+    note: str = Field(description="Note on a clock change.")

@@ -21,15 +21,17 @@ class User(Shape):
     created_by: str
     password_set_at: datetime
     disabled_at: datetime | None
-    expires_at: datetime | None = Field(description="Until when the user may sign in; null: until disabled.")
-    parent_id: UUID | None = Field(description="The token that made the user, and ends it.")
+    expires_at: datetime | None = Field(description="End of the user's access; null: until disabled.")
+    parent_id: UUID | None = Field(description="The token that created the user, and whose end ends it.")
 
 
 class NewUser(Because):
     name: str = Field(max_length=200, examples=["ada"])
     role: Role = Field(examples=["operator"])
     password: str = Field(max_length=1000, examples=["correct horse battery staple"])
-    lasts_days: float | None = Field(None, gt=0, le=36500, description="For how long; not said: until disabled.")
+    lasts_days: float | None = Field(
+        None, gt=0, le=36500, description="Duration of the user's access; default: until disabled."
+    )
 
 
 class NewRole(Because):
@@ -53,15 +55,15 @@ class Token(Shape):
     expires_at: datetime
     revoked_at: datetime | None
     used_at: datetime | None
-    parent_id: UUID | None = Field(description="The token that made it, and ends it.")
+    parent_id: UUID | None = Field(description="The token that created it, and whose end ends it.")
 
 
 class TokenMade(Token):
-    secret: str | None = Field(description="Told once: null when the same request comes again.", examples=["jl_k3…"])
+    secret: str | None = Field(description="Shown once: null if the request is repeated.", examples=["jl_k3…"])
 
 
 class NewToken(Because):
-    """A program's token, of a user, with part of what the user may."""
+    """A program's token: belongs to a user, with part of the user's permissions."""
 
     user: Name = Field(examples=["ada"])
     name: str = Field(max_length=100, examples=["deploys"])

@@ -1,1 +1,1 @@
-"""`jobledger demo`: the whole product on real files."""
+"""`jobledger demo`: runs jobs over real files, to show the product."""

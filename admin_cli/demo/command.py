@@ -30,21 +30,23 @@ if TYPE_CHECKING:
 
 PROCESSES = 2
 PATIENCE = 300.0
-"""Seconds without an end before the demo gives up. Source: the slowest machine tried takes 20."""
+"""Seconds without a finished run before the demo gives up. Source: the slowest machine tried takes 20."""
 INVENTORY = "demo.InspectFile"
 
 
 @click.command("demo")
 @click.argument("folder", required=False)
-@click.option("--keep", type=click.Path(dir_okay=False), help="Keep the ledger in this file; again, go on with it.")
-@click.option("--serve", is_flag=True, help="Then show all of it in a browser, until Ctrl-C.")
+@click.option(
+    "--keep", type=click.Path(dir_okay=False), help="Keep the ledger in this file; a second demo continues with it."
+)
+@click.option("--serve", is_flag=True, help="Then serve the pages for it, until Ctrl-C.")
 @pass_globals
 def demo(options: Globals, folder: str | None, keep: str | None, serve: bool) -> None:
-    """Run a job for each file of a folder, and check the ledger.
+    """Run a job for each file of a folder, then check the ledger.
 
-    FOLDER is Python's own library unless named. Two worker processes on SQLite; beside the files a job that
-    fails twice, one that always fails and one that is due in two seconds. Ctrl-C leaves a ledger that the same
-    --keep goes on with.
+    FOLDER defaults to Python's own library. The demo starts two worker processes on SQLite. It also enqueues a job
+    that fails twice, one that always fails and one that is due in two seconds. After Ctrl-C, run the demo with the
+    same --keep to continue.
 
     \b
     Examples:
@@ -55,7 +57,7 @@ def demo(options: Globals, folder: str | None, keep: str | None, serve: bool) ->
         need_web()
     root = os.path.realpath(folder or sysconfig.get_path("stdlib"))
     if not os.path.isdir(root):
-        raise CommandFailed(f"{one_line(root)} is no folder.", exit_code=Exit.USAGE)
+        raise CommandFailed(f"{one_line(root)} is not a folder.", exit_code=Exit.USAGE)
     with _ledger_file(keep) as path:
         app = _open(path)
         expected = _enqueue(app, root)
@@ -65,12 +67,12 @@ def demo(options: Globals, folder: str | None, keep: str | None, serve: bool) ->
                 _watch(app, expected + 3, worker, log=_log_of(path))
         except KeyboardInterrupt:
             if keep:
-                streams.say(f"stopped; go on with: {command_line(f'demo --keep {keep}')}")
+                streams.say(f"stopped; continue with: {command_line(f'demo --keep {keep}')}")
             raise
         _summarise(app)
         mistakes = _mistakes(app, root)
         for mistake in mistakes[:10]:
-            streams.say(f"does not add up: {one_line(mistake)}")
+            streams.say(f"mismatch: {one_line(mistake)}")
         if mistakes:
             raise CommandFailed(f"the ledger and the files differ in {len(mistakes)} places.")
         streams.write("the ledger adds up: one succeeded run for each file, and the same size, hash and lines\n")
@@ -95,7 +97,7 @@ def _open(path: Path) -> App:
     from jobs.migration import schema
     from jobs.settings import Settings
 
-    # The demo is its own application: what the environment says of another ledger does not count.
+    # The demo is its own application: it ignores a ledger that the environment names.
     settings = Settings.read(database_url=f"sqlite:///{path}", log_level="error")
     app = boot.configure(boot.build(settings))
     schema.upgrade(app.database)
@@ -103,7 +105,7 @@ def _open(path: Path) -> App:
 
 
 def _enqueue(app: App, root: str) -> int:
-    """Enqueue everything in one transaction, unless an earlier demo did; how many files there are."""
+    """Enqueue every file in one transaction, unless an earlier demo did; returns the number of files."""
     from admin_cli.demo.inventory import AlwaysFail, DueLater, FailTwice, InspectFile, name_of
     from jobs import enqueue_many
     from jobs.ledger.queries.reports import count_by_state
@@ -111,7 +113,7 @@ def _enqueue(app: App, root: str) -> int:
     with app.database.read() as connection:
         earlier = sum(count_by_state(connection, kind=INVENTORY).values())
     if earlier:
-        streams.say(f"going on with a ledger of {earlier:,} files")
+        streams.say(f"continuing with a ledger of {earlier:,} files")
         return earlier
     paths = file_hashes.files_below(root)
     FailTwice().enqueue()
@@ -123,7 +125,7 @@ def _enqueue(app: App, root: str) -> int:
 
 @contextmanager
 def _worker(path: Path) -> Iterator[subprocess.Popen[bytes]]:
-    """A real `jobs worker`, stopped at the end."""
+    """Runs a real `jobs worker`, and stops it at the end."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith("JOBS_")}
     environment |= {
         "JOBS_DATABASE_URL": f"sqlite:///{path}",
@@ -151,10 +153,10 @@ def _log_of(ledger: Path) -> Path:
 
 
 def _watch(app: App, total: int, worker: subprocess.Popen[bytes], *, log: Path) -> None:
-    """Until every run has ended. A live line on a terminal, silence in a pipe.
+    """Wait until every run has ended. Shows a progress line on a terminal, and nothing in a pipe.
 
     Raises:
-        CommandFailed: the worker is gone, or takes too long.
+        CommandFailed: the worker died, or takes too long.
     """
     from jobs.ledger.queries.reports import count_by_state
     from jobs.states import FINAL
@@ -183,7 +185,7 @@ def _watch(app: App, total: int, worker: subprocess.Popen[bytes], *, log: Path) 
 
 
 def _serve(app: App, path: Path) -> None:
-    """Show it in a browser until told to stop, with a worker for what is replayed there."""
+    """Serve the pages until Ctrl-C, with a worker that performs replayed runs."""
     from admin_cli.serve.local_pages import serve_here
 
     with _worker(path):
@@ -207,7 +209,7 @@ def _summarise(app: App) -> None:
 
 
 def _mistakes(app: App, root: str) -> list[str]:
-    """Where the ledger and the files differ; the files are read again by another process."""
+    """Lists where the ledger and the files differ; another process reads the files again."""
     from admin_cli.demo.inventory import name_of
     from jobs.ledger.queries.find import list_runs
     from jobs.states import RunState
@@ -228,9 +230,9 @@ def _mistakes(app: App, root: str) -> list[str]:
             said = run.result or {}
             found = [said.get("size"), said.get("sha256"), said.get("lines")]
             if run.state is not RunState.SUCCEEDED:
-                mistakes.append(f"{path}: its run is {run.state}")
+                mistakes.append(f"{path}: its run is in state {run.state}")
             elif wanted is None:
-                mistakes.append(f"{path}: has more than one run, or is gone")
+                mistakes.append(f"{path}: has more than one run, or no longer exists")
             elif found != wanted:
                 mistakes.append(f"{path}: the ledger says {found}, the file is {wanted}")
         before = page[-1].id
@@ -250,7 +252,7 @@ def _wrong_ends(app: App) -> list[str]:
     with app.database.read() as connection:
         for kind, (state, tries) in wanted.items():
             for run in list_runs(connection, kind=kind):
-                # A killed worker's attempts count too: the job goes by their number.
+                # Attempts of a killed worker count too: the job decides by the attempt number.
                 tried = len(list_attempts(connection, run.id))
                 if run.state is not state or tried < tries:
                     wrong.append(f"{kind}: {run.state} after {tried} attempts, not {state} after {tries}")
@@ -264,8 +266,8 @@ def _suggest(app: App, path: Path | None) -> None:
     if path is None:
         streams.write("try next:\n")
         for line, why in (
-            ("--serve", "shows all of it in a browser"),
-            ("--keep demo.db", "keeps the ledger to look into"),
+            ("--serve", "serves the pages for it"),
+            ("--keep demo.db", "keeps the ledger file"),
         ):
             streams.write(f"  {command_line(f'demo {line}'):32} {why}\n")
         return

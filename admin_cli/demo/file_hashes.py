@@ -1,7 +1,7 @@
 """Counts and hashes the files of a folder; `jobs demo` compares the ledger with the result.
 
-Run by itself, in another process, with nothing of the jobs' code: ``python census.py FOLDER`` prints one JSON
-object of path -> [size, sha256, lines].
+It runs in a process of its own and imports no job code: ``python file_hashes.py FOLDER`` prints one JSON object
+of path -> [size, sha256, lines].
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ SKIPPED = frozenset({"__pycache__", "site-packages", "dist-packages", ".git", ".
 
 
 def files_below(folder: str) -> list[str]:
-    """Every readable regular file below ``folder``, sorted; caches and other people's packages left out."""
+    """Every readable regular file below ``folder``, sorted; without caches and installed packages."""
     found = []
     for parent, folders, names in os.walk(folder):
         folders[:] = sorted(one for one in folders if one not in SKIPPED)

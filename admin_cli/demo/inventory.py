@@ -16,7 +16,7 @@ SOON = Retry(max_attempts=3, first=timedelta(milliseconds=200))
 
 
 class InspectFile(Job, kind="demo.InspectFile", queue="files"):
-    """Read one file, and say what it is."""
+    """Read one file, and return its size, hash and type."""
 
     path: str
 
@@ -34,7 +34,7 @@ class InspectFile(Job, kind="demo.InspectFile", queue="files"):
 
 
 class FailTwice(Job, kind="demo.FailTwice", queue="files", retry=SOON):
-    """Works at the third attempt."""
+    """Fails twice, and succeeds at the third attempt."""
 
     def perform(self) -> str:
         if self.run.attempt < 3:
@@ -43,21 +43,21 @@ class FailTwice(Job, kind="demo.FailTwice", queue="files", retry=SOON):
 
 
 class AlwaysFail(Job, kind="demo.AlwaysFail", queue="files", retry=SOON):
-    """Never works: ends as a dead letter."""
+    """Always fails: ends as a dead letter."""
 
     def perform(self) -> None:
         raise ValueError("this job always fails")
 
 
 class DueLater(Job, kind="demo.DueLater", queue="files"):
-    """Is enqueued with a delay."""
+    """Runs after a delay."""
 
     def perform(self) -> str:
         return "in its time"
 
 
 def name_of(path: str) -> str:
-    """A path as an argument can hold it: itself, or a file: URL where its bytes are no text."""
+    """A path as a JSON argument: the path itself, or a file: URL if its bytes are not text."""
     try:
         path.encode()
     except UnicodeEncodeError:
@@ -66,12 +66,12 @@ def name_of(path: str) -> str:
 
 
 def path_of(name: str) -> Path:
-    """What ``name_of`` was given."""
+    """The path that ``name_of`` encoded."""
     return Path(os.fsdecode(unquote_to_bytes(name.removeprefix("file://"))) if name.startswith("file://") else name)
 
 
 def detect_encoding(path: Path, data: bytes) -> str:
-    """``binary``, or what the file says or looks like."""
+    """The file type, by name or first bytes; else ``binary``."""
     if b"\0" in data[:8192]:
         return "binary"
     if path.suffix in (".py", ".pyi"):

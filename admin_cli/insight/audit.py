@@ -1,4 +1,4 @@
-"""`jobs audit`: who did what."""
+"""`jobs audit`: lists, shows and undoes the actions of operators."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ ENTRY_COLUMNS = (
 
 @click.group("audit")
 def audit() -> None:
-    """What operators did: who, when, to which runs, why.
+    """The audit log: who changed which runs, when and why.
 
     \b
     Example:
@@ -52,7 +52,7 @@ def audit() -> None:
 
 @audit.command("list")
 @click.option("-n", "--limit", type=click.IntRange(1, 1000), default=50, show_default=True, help="Actions a page.")
-@click.option("--cursor", metavar="TEXT", help="Go on where a page ended.")
+@click.option("--cursor", metavar="TEXT", help="The cursor that the previous page printed.")
 @output_options(COLUMNS)
 @pass_globals
 def list_actions(options: Globals, out: Output, limit: int, cursor: str | None) -> None:
@@ -70,7 +70,7 @@ def list_actions(options: Globals, out: Output, limit: int, cursor: str | None) 
         raise click.UsageError(f"{cursor!r} is no cursor.") from None
     rows = auditing.list_actions(open_app(options), this_operator(), before=before, limit=limit + 1)
     more = str(rows[limit - 1]["id"]) if len(rows) > limit else None
-    out.rows(rows[:limit], next_cursor=more, as_json=lambda row: row, empty="nobody has done anything")
+    out.rows(rows[:limit], next_cursor=more, as_json=lambda row: row, empty="no operator action is on record")
 
 
 @audit.command("show")
@@ -102,13 +102,13 @@ def show_action(options: Globals, out: Output, action: str, limit: int) -> None:
 @audit.command("undo")
 @click.argument("action", metavar="ACTION")
 @click.option("--reason", metavar="TEXT", help="Why; kept in the audit.")
-@click.option("-y", "--yes", is_flag=True, help="Do not ask.")
+@click.option("-y", "--yes", is_flag=True, help="Do not ask for confirmation.")
 @record_options()
 @pass_globals
 def undo_action(options: Globals, out: Output, action: str, reason: str | None, yes: bool) -> None:
-    """Take an action back, where its runs are as it left them.
+    """Undo an action on the runs that have not changed since.
 
-    The others are listed, and left as they are. An undo that was stopped goes on when it is asked for again.
+    The other runs are listed and stay unchanged. To continue an undo that was stopped, run it again.
 
     \b
     Example:
@@ -123,7 +123,7 @@ def undo_action(options: Globals, out: Output, action: str, reason: str | None, 
     )
     with stopping_between_batches() as is_stopped:
         report = undo(app, operator, found, reason=reason, is_stopped=is_stopped, progress=say_progress)
-    show_report(out, report, again="The same command goes on.")
+    show_report(out, report, again="Run the same command again to continue.")
 
 
 def _plain(value: Any) -> Any:

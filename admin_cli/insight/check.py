@@ -1,4 +1,4 @@
-"""`jobs check`: one probe for containers and people; exit 0 when all is well, 6 when it is not."""
+"""`jobs check`: a health probe for containers and operators; exits 0 if healthy, 6 if not."""
 
 from __future__ import annotations
 
@@ -22,16 +22,15 @@ SECONDS = 5.0
 @click.command("check")
 @click.option("--worker", "asks_worker", is_flag=True, help="The worker at JOBS_METRICS_PORT is alive.")
 @click.option("--scheduler", "asks_scheduler", is_flag=True, help="The scheduler at JOBS_LEDGER_METRICS_PORT is alive.")
-@click.option("--ready", is_flag=True, help="With these: it does its work too (progress, database, index).")
+@click.option("--ready", is_flag=True, help="With these: also check its progress, database and index.")
 @click.option("--database", "asks_database", is_flag=True, help="The ledger answers, with this release's tables.")
 @pass_globals
 def check(options: Globals, asks_worker: bool, asks_scheduler: bool, ready: bool, asks_database: bool) -> None:
-    """Say whether all is well: exit 0, or 6; 5 when a service is down.
+    """Check the health: exit 0, 6 if unhealthy, 5 if a service is down.
 
-    Without options each part is tried as a worker uses it: a run is recorded and undone, a notification is sent and
-    heard, the ready index takes and gives an entry of its own, the clocks are compared, and live workers are asked
-    whether they get their work done. Kinds whose runs died lately because their arguments do not fit are warned of;
-    that is no failure.
+    Without options it tests each part as a worker uses it: it records a run and rolls back, sends and receives a
+    notification, writes and reads an entry of the ready index, compares the clocks, and reads the problems that live
+    workers report. It warns of kinds whose runs died recently because of their arguments; that is not a failure.
 
     \b
     Example:
@@ -66,7 +65,7 @@ def check(options: Globals, asks_worker: bool, asks_scheduler: bool, ready: bool
 
 
 def _failing(app: App) -> list[str]:
-    """Live worker processes that fail at their work again and again, as they say themselves."""
+    """Live worker processes that report repeated failures."""
     from admin_cli.program.actor import this_operator
     from jobs.operations.control.workers import list_workers
 
@@ -75,7 +74,7 @@ def _failing(app: App) -> list[str]:
 
 
 def _warn_of_misfits(app: App) -> None:
-    """A warning, and no failure: the ledger is well, and an application's release is not."""
+    """A warning, not a failure: the ledger is healthy, but an application's release has a fault."""
     from jobs.ledger.queries.misfit_kinds import kinds_that_misfit
 
     with app.database.read() as connection:
@@ -84,7 +83,7 @@ def _warn_of_misfits(app: App) -> None:
         runs = "1 run" if number == 1 else f"{number:,} runs"
         streams.say(
             f"warning: {runs} of {kind} died since yesterday as bad_arguments: a field was renamed or changed without"
-            f" version= and upcast. See them: jobledger dlq list --kind {kind} --cause bad_arguments"
+            f" version= and upcast. List them: jobledger dlq list --kind {kind} --cause bad_arguments"
         )
 
 
@@ -107,7 +106,7 @@ def _ask(what: str, host: str, port: int | None, path: str, variable: str) -> No
 
 
 def _reachable(host: str) -> str:
-    """Where to ask what listens everywhere."""
+    """The address at which to probe an endpoint that listens on all interfaces."""
     return {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}.get(host, host)  # noqa: S104
 
 

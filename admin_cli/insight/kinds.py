@@ -1,4 +1,4 @@
-"""`jobs kinds`: what the application's modules define."""
+"""`jobs kinds`: lists and shows the job kinds that the application's modules define."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ _SHOWN = (
 
 @click.group("kinds", invoke_without_command=False)
 def kinds() -> None:
-    """The kinds of job that the application defines.
+    """Job kinds: list, show, pause and resume them.
 
     \b
     Example:
@@ -97,7 +97,7 @@ def show_kind(options: Globals, out: Output, kind: str, imports: tuple[str, ...]
     name = cls.options.kind if cls is not None else kind
     seen = look_at_kind(app, this_operator(), name)
     if cls is None and seen.is_empty:
-        # Says which is nearest, and how to import its module.
+        # Names the nearest kind, and how to import its module.
         registry.get(kind)
     definition = definition_of(cls) if cls is not None else None
     shown = definition or {"kind": name, "definition": "not known here: name its module with --import"}
@@ -143,7 +143,7 @@ def _row(cls: type[Job]) -> dict[str, Any]:
 
 
 def _said(values: Mapping[str, Any] | None) -> list[tuple[str, object]]:
-    """What is said of something, as a part of a page: without what is not."""
+    """The given pairs as a block, without those that have no value."""
     found = []
     for name, value in (values or {}).items():
         if value is None or value is False or value == []:

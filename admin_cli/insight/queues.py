@@ -1,4 +1,4 @@
-"""`jobs queues`, and the pausing of kinds."""
+"""`jobs queues`, and the commands that pause and resume kinds."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ R = TypeVar("R")
 
 @click.group("queues")
 def queues() -> None:
-    """Queues: what waits in them, and pausing them.
+    """Queues: list, pause and resume them.
 
     \b
     Example:
@@ -49,7 +49,7 @@ def list_queues(options: Globals, out: Output) -> None:
     from jobs.operations.runs.inspect import status
 
     seen = status(open_app(options), this_operator())
-    out.rows(seen.shown_queues, as_json=fields_of, empty="no queue has a run that is not over")
+    out.rows(seen.shown_queues, as_json=fields_of, empty="no queue has an unfinished run")
 
 
 @queues.command("show")
@@ -57,7 +57,7 @@ def list_queues(options: Globals, out: Output) -> None:
 @record_options()
 @pass_globals
 def show_queue(options: Globals, out: Output, name: str) -> None:
-    """Show a queue: what waits, who serves it, whether it is paused.
+    """Show a queue: its waiting runs, its workers and its pause.
 
     \b
     Example:
@@ -81,7 +81,7 @@ def show_queue(options: Globals, out: Output, name: str) -> None:
 
 
 def pause_pairs(pause: PauseRecord | None) -> list[tuple[str, object]]:
-    """A pause as a part of a page; empty for none."""
+    """A pause as text; empty if there is none."""
     if pause is None:
         return []
     return [
@@ -94,9 +94,9 @@ def pause_pairs(pause: PauseRecord | None) -> list[tuple[str, object]]:
 
 def _pause_options(command: Callable[..., R]) -> Callable[..., R]:
     for option in (
-        click.option("--new", "is_new", is_flag=True, help="Also if nothing is known by this name."),
-        click.option("--for", "span", type=DURATION, metavar="DURATION", help="Resume by itself after this long."),
-        click.option("--reason", metavar="TEXT", help="Why; kept in the audit, and shown by why."),
+        click.option("--new", "is_new", is_flag=True, help="Also if no queue or kind has this name."),
+        click.option("--for", "span", type=DURATION, metavar="DURATION", help="Resume automatically after this long."),
+        click.option("--reason", metavar="TEXT", help="Reason, for the audit log; `why` shows it."),
     ):
         command = option(command)
     return command
@@ -107,7 +107,7 @@ def _pause_options(command: Callable[..., R]) -> Callable[..., R]:
 @_pause_options
 @pass_globals
 def pause_queue(options: Globals, /, name: str, **how: Any) -> None:
-    """Pause a queue: nothing of it is started; what runs goes on.
+    """Pause a queue: workers start none of its runs; running ones continue.
 
     \b
     Example:
@@ -118,7 +118,7 @@ def pause_queue(options: Globals, /, name: str, **how: Any) -> None:
 
 @queues.command("resume")
 @click.argument("name", metavar="QUEUE", shell_complete=complete_queues)
-@click.option("--reason", metavar="TEXT", help="Why; kept in the audit.")
+@click.option("--reason", metavar="TEXT", help="Reason, for the audit log.")
 @pass_globals
 def resume_queue(options: Globals, name: str, reason: str | None) -> None:
     """Resume a paused queue.
@@ -135,7 +135,7 @@ def resume_queue(options: Globals, name: str, reason: str | None) -> None:
 @_pause_options
 @pass_globals
 def pause_kind(options: Globals, /, name: str, **how: Any) -> None:
-    """Pause a kind: no run of it is started; what runs goes on.
+    """Pause a kind: workers start none of its runs; running ones continue.
 
     \b
     Example:
@@ -146,7 +146,7 @@ def pause_kind(options: Globals, /, name: str, **how: Any) -> None:
 
 @click.command("resume")
 @click.argument("name", metavar="KIND", shell_complete=complete_kinds)
-@click.option("--reason", metavar="TEXT", help="Why; kept in the audit.")
+@click.option("--reason", metavar="TEXT", help="Reason, for the audit log.")
 @pass_globals
 def resume_kind(options: Globals, name: str, reason: str | None) -> None:
     """Resume a paused kind.
@@ -164,7 +164,7 @@ def pause(options: Globals, what: str, name: str, *, reason: str | None, span: t
     app = open_app(options)
     done = pausing.pause(app, this_operator(), what, name, reason=reason, span=span, is_new=is_new)
     until = f" until {done['paused_until'][:16].replace('T', ' ')} UTC" if done["paused_until"] else ""
-    streams.say(escape_controls(f"{what} {name} is paused{until}; what runs goes on."))
+    streams.say(escape_controls(f"{what} {name} is paused{until}; running runs continue."))
 
 
 def resume(options: Globals, what: str, name: str, *, reason: str | None) -> None:

@@ -1,4 +1,4 @@
-"""`jobs status`: what is going on, and what is wrong, on one screen."""
+"""`jobs status`: counts, rates and alerts on one screen."""
 
 from __future__ import annotations
 
@@ -57,9 +57,9 @@ WORKER_COLUMNS = (
 @record_options()
 @pass_globals
 def status(options: Globals, out: Output, watch: timedelta | None, fail_on: str | None) -> None:
-    """Show what is going on, and what is wrong.
+    """Show the state of the ledger and its alerts.
 
-    Queues, workers, schedules, pauses and dead letters.
+    Lists queues, workers, schedules, pauses and dead letters.
 
     \b
     Examples:
@@ -87,7 +87,7 @@ def read_limits(text: str) -> dict[str, float]:
     """``oldest=5m,dead=100`` as numbers; spans in seconds.
 
     Raises:
-        click.UsageError: a name or a value is none.
+        click.UsageError: a name or a value is not valid.
     """
     from jobs.formats.duration import parse_duration
 

@@ -21,7 +21,7 @@ from jobs.formats.escaping import escape_controls
 
 @click.group("workers")
 def workers() -> None:
-    """Worker processes: who is live, and stopping one.
+    """Worker processes: list, show and stop them.
 
     \b
     Example:
@@ -30,7 +30,7 @@ def workers() -> None:
 
 
 @workers.command("list")
-@click.option("--within", type=DURATION, default="1m", show_default=True, help="Seen within this span.")
+@click.option("--within", type=DURATION, default="1m", show_default=True, help="With a heartbeat within this time.")
 @output_options(WORKER_COLUMNS)
 @pass_globals
 def list_workers(options: Globals, out: Output, within: timedelta) -> None:
@@ -68,17 +68,19 @@ def show_worker(options: Globals, out: Output, name: str) -> None:
 @workers.command("stop")
 @click.argument("name", metavar="[WORKER]", required=False, shell_complete=complete_workers)
 @click.option(
-    "--rolling", is_flag=True, help="Replace the processes of its supervisor one by one; of all without WORKER."
+    "--rolling",
+    is_flag=True,
+    help="Replace the processes of its supervisor one by one; without WORKER, those of every supervisor.",
 )
-@click.option("--reason", metavar="TEXT", help="Why; kept in the audit.")
-@click.option("-y", "--yes", is_flag=True, help="Do not ask.")
+@click.option("--reason", metavar="TEXT", help="Reason, for the audit log.")
+@click.option("-y", "--yes", is_flag=True, help="Do not ask for confirmation.")
 @pass_globals
 def stop_worker(options: Globals, name: str | None, rolling: bool, reason: str | None, yes: bool) -> None:
-    """Let a worker process finish what it has, and replace it.
+    """Stop a worker process after its current runs, and replace it.
 
-    It claims nothing more, ends, and its supervisor starts another. With --rolling, every process of its
-    supervisor is replaced by one with the code of now, one after another, as on SIGHUP: WORKER is then a process,
-    or its supervisor (HOST/PID). They hear of it at their next heartbeat, within 10s, whichever machine asks.
+    The process claims no more runs and ends; its supervisor starts another. With --rolling, the supervisor replaces
+    each of its processes, one after another, by one with the current code, as on SIGHUP; WORKER is then a process or
+    a supervisor (HOST/PID). Workers read the request at their next heartbeat, within 10s, on any machine.
 
     \b
     Examples:
@@ -97,7 +99,7 @@ def stop_worker(options: Globals, name: str | None, rolling: bool, reason: str |
         streams.say(escape_controls(f"{told} worker {several} told: {', '.join(whose)} will replace them one by one."))
         return
     if name is None:
-        raise click.UsageError("Name a WORKER, or say --rolling.")
+        raise click.UsageError("Name a WORKER, or add --rolling.")
     found = workers.find_worker(app, operator, name)
     confirm(1, "stop", yes=yes, noun=f"worker process, {found.name}")
     worker = workers.stop_worker(app, operator, found.name, reason=reason)

@@ -12,14 +12,14 @@ if TYPE_CHECKING:
 
 
 def this_operator() -> Operator:
-    """The person at this terminal, who may do everything: ``JOBS_ACTOR``, else the OS user and host."""
+    """The operator at this terminal, with every permission: ``JOBS_ACTOR``, else the OS user and host."""
     from jobs.operations.audit.operator import MAX_NAME, Operator
 
     return Operator(_storable(os.environ.get("JOBS_ACTOR", "").strip() or _user_and_host())[:MAX_NAME])
 
 
 def _storable(name: str) -> str:
-    """What the environment holds may be no UTF-8, and then no database takes it: such bytes are shown as ``\\xff``."""
+    """The environment may hold bytes that are not UTF-8, which no database stores: they become ``\\xff``."""
     return os.fsencode(name).decode("utf-8", errors="backslashreplace").replace("\0", "")
 
 
@@ -27,6 +27,6 @@ def _user_and_host() -> str:
     try:
         user = getpass.getuser()
     except (KeyError, OSError, ImportError):
-        # Windows has neither names nor numbers of users where Python looks for them.
+        # On Windows, Python finds neither the name nor the number of the user.
         user = str(os.getuid()) if hasattr(os, "getuid") else "unknown"
     return f"{user}@{socket.gethostname()}"

@@ -1,4 +1,4 @@
-"""From a command line to an App: settings, the application's modules, and a ledger that this release can use."""
+"""Opens the App of a command: settings, the application's modules, and a ledger that this release can use."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def read_settings(options: Globals, **given: Any) -> Settings:
-    """The settings in force; what the command line says wins. Warns of ``JOBS_`` variables that are none.
+    """The settings in force; the command line wins. Warns of unknown ``JOBS_`` variables.
 
     Raises:
         ConfigurationError: every mistake, together.
@@ -32,7 +32,7 @@ def read_settings(options: Globals, **given: Any) -> Settings:
 
 
 def read_dotenv() -> None:
-    """For ``dev``: take the ``JOBS_`` variables of ``.env`` in this folder into the environment, which wins."""
+    """For ``dev``: add the ``JOBS_`` variables of ``.env`` in this folder to the environment, unless set already."""
     from dotenv import dotenv_values
 
     for name, value in dotenv_values(".env").items():
@@ -41,13 +41,13 @@ def read_dotenv() -> None:
 
 
 def open_app(options: Globals, *, imports: Sequence[str] | None = None, **given: Any) -> App:
-    """The App that a command works with, its ledger checked.
+    """Open the App of a command, and check its ledger.
 
     Args:
-        imports: also import the application's modules, these ones instead of the settings'.
+        imports: also import these application modules, instead of those in the settings.
 
     Raises:
-        LedgerMissing, SchemaMismatch, ServiceDown: there is no ledger that serves.
+        LedgerMissing, SchemaMismatch, ServiceDown: there is no usable ledger.
     """
     from jobs import boot
     from jobs.migration import schema
@@ -64,7 +64,7 @@ def import_modules(modules: Sequence[str]) -> None:
     """Import the application's modules; the current folder is last on the path.
 
     Raises:
-        ConfigurationError: one of them cannot be imported; the place is named.
+        ConfigurationError: one of them cannot be imported; the message names the place.
     """
     from worker.startup.imports import import_application
 
@@ -75,7 +75,7 @@ def import_modules(modules: Sequence[str]) -> None:
 
 
 def embedded(options: Globals) -> Globals:
-    """For ``dev``: the ledger of this folder, unless another is named."""
+    """For ``dev``: the ledger of this folder, unless a setting names another."""
     if options.database_url or os.environ.get("JOBS_DATABASE_URL") or os.environ.get("JOBS_DATABASE_URL_FILE"):
         return options
     return Globals(
@@ -87,9 +87,9 @@ def embedded(options: Globals) -> Globals:
 
 
 def in_child(do: Callable[[], object], *, debug: bool) -> int:
-    """Do it in a forked child, and give its exit code: what it imports and opens is gone with it.
+    """Call it in a forked child and return its exit code, so that its imports and connections end with the child.
 
-    For what a supervisor must know before it starts, and must not carry for the rest of its life.
+    For checks before a supervisor starts, whose memory the supervisor must not keep.
 
     Raises:
         ConfigurationError: this system cannot fork, so it has no workers.

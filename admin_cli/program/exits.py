@@ -25,23 +25,23 @@ class Exit(IntEnum):
 MEANINGS: dict[Exit, str] = {
     Exit.DONE: "done",
     Exit.FAILED: "failed, or the ledger's tables are not this release's (migrate)",
-    Exit.USAGE: "usage: argument, option or setting; or a question not answered yes",
+    Exit.USAGE: "usage: argument, option or setting; or a prompt not answered with yes",
     Exit.NOT_FOUND: "not found",
     Exit.CONFLICT: "conflict: the state does not allow it, or an id is ambiguous",
     Exit.SERVICE_DOWN: "a service is down: database or Redis",
-    Exit.UNHEALTHY: "unhealthy, as asked with --fail-on or check",
-    Exit.RUN_DEAD: "the run waited for is dead or cancelled",
+    Exit.UNHEALTHY: "unhealthy, reported by --fail-on or check",
+    Exit.RUN_DEAD: "`wait`: the run is dead or cancelled",
     Exit.TIMED_OUT: "--timeout ran out",
     Exit.INTERRUPTED: "interrupted (Ctrl-C)",
-    Exit.PIPE_CLOSED: "the reader of our output closed it (as in: | head)",
+    Exit.PIPE_CLOSED: "the reader of the output closed it (as in: | head)",
 }
-"""FAILED and not SERVICE_DOWN for a schema mismatch: the server answers, and waiting does not mend it."""
+"""FAILED and not SERVICE_DOWN for a schema mismatch: the server answers, and waiting does not help."""
 
 
 class CommandFailed(Exception):
     """Raise it to end a command with any of the codes and one line on stderr.
 
-    For endings that are no ``JobsError``: ``--fail-on``, a demo that does not add up, a dead run waited for.
+    For outcomes that are not a ``JobsError``: ``--fail-on``, a failed demo, a dead run in ``wait``.
     """
 
     def __init__(self, message: str, *, exit_code: Exit = Exit.FAILED, hint: str | None = None) -> None:
@@ -52,7 +52,7 @@ class CommandFailed(Exception):
 
 
 def exit_code_for(error: Exception) -> Exit | None:
-    """The code of an error of ours; None means that it is not one of ours.
+    """The exit code of a ``JobsError``; None for any other error.
 
     The most derived class decides: ``KeyConflict`` is a conflict, its parent ``EnqueueRefused`` is usage.
     """

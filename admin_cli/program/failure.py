@@ -2,8 +2,8 @@
 
     error: what happened. what to do
 
-Errors of ours and of usage say it themselves. Anything else is a bug: its line asks to run again with
-``--debug``, which shows the traceback.
+``JobsError`` and usage errors have their own messages. Anything else is a bug: its line suggests ``--debug``,
+which shows the traceback.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ GLOBAL_OPTIONS = ("--database-url", "--redis-url", "--timeout", "--debug", "--ve
 
 
 def report(error: BaseException, *, debug: bool) -> int:
-    """Say what went wrong and give the exit code; with ``debug`` the traceback comes first."""
+    """Print the error and return the exit code; with ``debug`` the traceback comes first."""
     if isinstance(error, click.exceptions.Exit):
         return error.exit_code
     if isinstance(error, BrokenPipeError):
@@ -58,7 +58,7 @@ def _classify(error: BaseException) -> tuple[Exit, str]:
         what = f"{error.strerror}: {error.filename}" if error.filename else error.strerror
         return Exit.FAILED, f"{_stopped(one_line(what))} To see where: {_debug_line()}"
     what = one_line(f"{type(error).__name__}: {error}".rstrip(": "))
-    return Exit.FAILED, f"{_stopped(what)} This is a bug of ours; to see where: {_debug_line()}"
+    return Exit.FAILED, f"{_stopped(what)} This is a bug in jobledger. To see where: {_debug_line()}"
 
 
 def _own(error: Exception) -> str:
@@ -69,7 +69,7 @@ def _own(error: Exception) -> str:
 
 
 def _usage(error: click.ClickException) -> str:
-    """click's message, and where the help is; a global option in the wrong place is told its place."""
+    """click's message, and where to find help; for a misplaced global option, where it belongs."""
     message = _stopped(one_line(error.format_message()))
     context = error.ctx if isinstance(error, click.UsageError) else None
     if context is None:
@@ -81,7 +81,7 @@ def _usage(error: click.ClickException) -> str:
 
 
 def _answer_no_arguments(error: click.exceptions.NoArgsIsHelpError) -> int:
-    """Bare ``jobledger`` where there is no ledger is told what there is; a group without its command is a mistake."""
+    """Bare ``jobledger`` without a ledger prints the help; a group without its command is a usage error."""
     if error.ctx.parent is None:
         streams.write(error.ctx.get_help() + "\n")
         return Exit.DONE

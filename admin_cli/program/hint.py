@@ -15,16 +15,16 @@ LINES = {
     "zsh": 'add  eval "$(jobledger shell-init zsh)"  to ~/.zshrc',
     "fish": "add  jobledger shell-init fish | source  to ~/.config/fish/config.fish",
 }
-"""By shell: how to load the function. ``shell-init``'s help says the same."""
+"""How to load the function, by shell. The help of ``shell-init`` has the same lines."""
 
 SILENT = frozenset({"shell-init", "completion"})
-"""Commands that already are the answer."""
+"""Commands that print no hint, because they are what it suggests."""
 
 
 def hint_once(args: list[str]) -> None:
-    """Say how to type ``jobs WORD``, on a terminal, once for each user; never fails, never repeats.
+    """Print how to set up ``jobs WORD``, on a terminal, once for each user; never fails.
 
-    A home that cannot be written gets no hint at all, for it could not be remembered.
+    Prints nothing if the home directory is not writable, because it could not remember that it did.
     """
     environment = os.environ
     shell = Path(environment.get("SHELL", "")).name
@@ -33,7 +33,7 @@ def hint_once(args: list[str]) -> None:
     if not (streams.is_terminal(sys.stdin) and streams.is_terminal(sys.stderr)):
         return
     if _is_first(_marker(environment)):
-        streams.say(f"hint: to type `jobs list` for `jobledger list`, {LINES[shell]}  (said once)")
+        streams.say(f"hint: to type `jobs list` for `jobledger list`, {LINES[shell]}  (shown once)")
 
 
 def _marker(environment: Mapping[str, str]) -> Path:

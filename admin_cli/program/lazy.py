@@ -1,6 +1,6 @@
 """A click group whose commands are a table: a command's module is imported when that command is called.
 
-Help and completion read the table alone, and so stay quick however much the commands import.
+Help and completion read only the table, so they stay fast whatever the commands import.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ class Entry:
     """One command of a group.
 
     Attributes:
-        target: where its click command is: ``package.module:attribute``.
-        help: its line in the group's help; the test suite holds it against the command's own first line.
-        section: the heading it stands under.
+        target: the place of its click command: ``package.module:attribute``.
+        help: its line in the group's help; a test compares it with the first line of the command's docstring.
+        section: the heading above it.
     """
 
     target: str
@@ -32,7 +32,7 @@ class Entry:
 
 
 class LazyGroup(click.Group):
-    """``LazyGroup(entries={"list": Entry("admin_cli.runs.list:command", "List runs.")})``; nests as groups do."""
+    """``LazyGroup(entries={"list": Entry("admin_cli.runs.list:command", "List runs.")})``; groups can be nested."""
 
     def __init__(self, *args: Any, entries: Mapping[str, Entry], **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -57,7 +57,7 @@ class LazyGroup(click.Group):
         try:
             return super().resolve_command(ctx, args)
         except click.NoSuchCommand as error:
-            # click looks for near names among loaded commands only.
+            # click suggests similar names among loaded commands only.
             raise click.NoSuchCommand(error.command_name, possibilities=self.entries, ctx=ctx) from None
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:

@@ -6,19 +6,19 @@ import os
 
 PROGRAM = "jobledger"
 NAME_VARIABLE = "JOBLEDGER_NAME"
-"""Set by the shell function of ``shell-init``: the word under which it called us (``jobs``)."""
+"""Set by the shell function of ``shell-init``: the name by which the user called it (``jobs``)."""
 
 SHELL_INIT_VARIABLE = "JOBLEDGER_SHELL_INIT"
 """Exported by ``shell-init``: the shell whose function is loaded."""
 
 COMPLETE_VARIABLE = "_JOBLEDGER_COMPLETE"
-"""Where click's completion scripts put their question; one for both names."""
+"""The variable in which click's completion scripts ask for completion; the same for both program names."""
 
 
 def program_name() -> str:
-    """``jobs`` when the shell function called us, else ``jobledger``: always a word that works when pasted.
+    """``jobs`` when the shell function called us, else ``jobledger``: always a name that works when pasted.
 
-    Not ``argv[0]``: who ran ``env jobs`` and pastes ``jobs list`` into the shell reaches the shell's builtin.
+    Not ``argv[0]``: after ``env jobs``, a pasted ``jobs list`` would run the shell's builtin.
     """
     return "jobs" if os.environ.get(NAME_VARIABLE) == "jobs" else PROGRAM
 

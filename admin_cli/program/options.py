@@ -1,4 +1,4 @@
-"""The options that stand before every command, and how long a command may take.
+"""The global options, which go before every command, and the time limit of a command.
 
 A command asks for them with ``@pass_globals``::
 
@@ -37,7 +37,7 @@ class DurationType(click.ParamType[timedelta]):
         except ValueError as error:
             self.fail(f"{error}.", param, ctx)
         if not span:
-            self.fail(f"{value!r} is no time at all: write 30s, 5m or 1h.", param, ctx)
+            self.fail(f"{value!r} is not above zero: write 30s, 5m or 1h.", param, ctx)
         return span
 
 
@@ -50,7 +50,7 @@ IMPORT = click.option(
 
 @dataclass(frozen=True, slots=True)
 class Globals:
-    """What was given before the command; None is not given, and then the settings decide."""
+    """The options given before the command; None means not given, and the settings decide."""
 
     database_url: str | None = None
     redis_url: str | None = None
@@ -64,11 +64,11 @@ class Globals:
 
 
 pass_globals = click.make_pass_decorator(Globals)
-"""Hands the command its ``Globals`` as the first argument."""
+"""Passes ``Globals`` to the command as the first argument."""
 
 
 class OutOfTime(BaseException):
-    """``--timeout`` ran out. A BaseException, so that no ``except Exception`` on the way eats it."""
+    """``--timeout`` ran out. A BaseException, so that no ``except Exception`` catches it."""
 
     def __init__(self, limit: timedelta) -> None:
         super().__init__(f"out of time after {limit}")
@@ -76,14 +76,14 @@ class OutOfTime(BaseException):
 
 
 SOON_SECONDS = 0.01
-"""Until a command is told again that it is out of time, where Python lost the word."""
+"""The interval at which the timeout is raised again, if Python swallowed the exception."""
 
 
 @contextmanager
 def time_limit(limit: timedelta | None) -> Iterator[None]:
     """Raise ``OutOfTime`` in the block once ``limit`` is over; None is no limit. Main thread only.
 
-    What the command had sent but not heard the end of may or may not have happened.
+    A request that was sent but not answered may or may not have taken effect.
     """
     if limit is None:
         yield
@@ -94,14 +94,14 @@ def time_limit(limit: timedelta | None) -> Iterator[None]:
     def stop(signum: int, frame: FrameType | None) -> None:
         raise OutOfTime(limit)
 
-    def hear(lost: sys.UnraisableHookArgs) -> None:
-        # What is raised while an object is cleared away goes no further; without this the block went on for ever.
+    def on_unraisable(lost: sys.UnraisableHookArgs) -> None:
+        # Python swallows an exception raised in a finalizer; without the repetition the command would never stop.
         if isinstance(lost.exc_value, OutOfTime):
             signal.setitimer(signal.ITIMER_REAL, SOON_SECONDS)
         else:
-            unheard(lost)
+            previous_hook(lost)
 
-    unheard, sys.unraisablehook = sys.unraisablehook, hear
+    previous_hook, sys.unraisablehook = sys.unraisablehook, on_unraisable
     before = signal.signal(signal.SIGALRM, stop)
     outer = signal.setitimer(signal.ITIMER_REAL, limit.total_seconds())
     try:
@@ -109,6 +109,6 @@ def time_limit(limit: timedelta | None) -> Iterator[None]:
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, before)
-        sys.unraisablehook = unheard
-        # Whoever set an alarm around us (a test runner) gets it back, late by what we took.
+        sys.unraisablehook = previous_hook
+        # An outer alarm (a test runner's) is restored, late by the time that this took.
         signal.setitimer(signal.ITIMER_REAL, *outer)

@@ -11,28 +11,28 @@ from admin_cli.terminal import streams
 from jobs.formats.escaping import escape_controls
 
 MAX_BY_YES = 100
-"""Above this many, the count itself must be typed. Source: decision; `y` is typed before it is read."""
+"""Above this many, the operator must type the count. Source: decision; people type `y` before they read."""
 
 
 def confirm(count: int, verb: str, *, yes: bool, noun: str = "run", plural: str | None = None) -> None:
-    """Return only if ``verb`` may be done to ``count`` things: said by ``--yes``, or by a person.
+    """Return only if ``--yes`` or the operator confirms that ``verb`` may change ``count`` things.
 
     >>> confirm(37, "replay", yes=yes)              # Replay 37 runs? [y/N]
     >>> confirm(4000, "purge", yes=yes)             # Purge 4000 runs? Type 4000 to go on:
 
-    The question goes to stderr, the answer comes from stdin. Nothing to do asks nothing.
+    The question goes to stderr, the answer comes from stdin. With a count of 0 it asks nothing.
 
     Raises:
-        click.UsageError: no ``--yes``, and no terminal to ask at.
+        click.UsageError: no ``--yes``, and no terminal to ask on.
         CommandFailed: the answer was not yes (exit 2, as for usage).
     """
     if yes or count == 0:
         return
     what = f"{verb} {count} {noun if count == 1 else plural or noun + 's'}"
     if not (streams.is_terminal(sys.stdin) and streams.is_terminal(sys.stderr)):
-        raise click.UsageError(f"Would {what}, and there is no terminal to ask at: say --yes.")
+        raise click.UsageError(f"Would {what}, but there is no terminal to ask for confirmation: add --yes.")
     is_many = count > MAX_BY_YES
-    sign = f"Type {count} to go on: " if is_many else "[y/N] "
+    sign = f"Type {count} to continue: " if is_many else "[y/N] "
     # Not click's prompt: with readline it writes to stdout, which may be a pipe.
     print(f"{escape_controls(what.capitalize())}? {sign}", end="", file=sys.stderr, flush=True)
     line = sys.stdin.readline()

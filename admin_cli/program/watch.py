@@ -21,12 +21,12 @@ R = TypeVar("R")
 def watch_option(command: Callable[..., R]) -> Callable[..., R]:
     return click.option(
         "-w", "--watch", type=DURATION, is_flag=False, flag_value="2s", metavar="[DURATION]",
-        help="Show again and again (every 2s), until Ctrl-C.",
+        help="Repeat until Ctrl-C (every 2s, or the interval given).",
     )(command)  # fmt: skip
 
 
 def repeat(app: App, every: timedelta | None, show: Callable[[], Any]) -> None:
-    """Call ``show`` once, or for ever; a terminal is cleared in between."""
+    """Call ``show`` once, or repeatedly until Ctrl-C; clears a terminal before each call."""
     while True:
         if every is not None and streams.is_terminal(sys.stdout):
             streams.write("\x1b[H\x1b[2J")

@@ -1,4 +1,4 @@
-"""`jobs replay`, `cancel`, `purge` and `restore`: the same options, the same question, the same answer."""
+"""`jobs replay`, `cancel`, `purge` and `restore`: their shared options, confirmation and report."""
 
 from __future__ import annotations
 
@@ -60,20 +60,20 @@ DONE = {
 }
 
 _OPTIONS: tuple[Callable[[Any], Any], ...] = (
-    click.option("--all", "is_all", is_flag=True, help="Everything: said aloud, where nothing narrows."),
-    click.option("-n", "--limit", type=click.IntRange(1), metavar="N", help="At most N runs, the oldest."),
-    click.option("--dry-run", is_flag=True, help="Count and show, change nothing."),
-    click.option("-y", "--yes", is_flag=True, help="Do not ask."),
-    click.option("--expect", type=click.IntRange(0), metavar="N", help="Refuse unless exactly N runs match."),
+    click.option("--all", "is_all", is_flag=True, help="Select every run; required if no other option selects."),
+    click.option("-n", "--limit", type=click.IntRange(1), metavar="N", help="At most N runs, the oldest first."),
+    click.option("--dry-run", is_flag=True, help="Count and show the runs, change nothing."),
+    click.option("-y", "--yes", is_flag=True, help="Do not ask for confirmation."),
+    click.option("--expect", type=click.IntRange(0), metavar="N", help="Fail unless exactly N runs match."),
     click.option("--rate", metavar="N/s", help="At most N runs a second: 50/s."),
-    click.option("--reason", metavar="TEXT", help="Why; kept in the audit."),
-    click.option("--resume", metavar="ACTION", help="Go on with an action that was stopped (same options)."),
+    click.option("--reason", metavar="TEXT", help="Reason, for the audit log."),
+    click.option("--resume", metavar="ACTION", help="Continue an action that was stopped (with the same options)."),
 )
 _FIELDS = ("is_all", "limit", "dry_run", "yes", "expect", "rate", "reason", "resume")
 
 
 def bulk_options(command: Callable[..., R]) -> Callable[..., R]:
-    """Give a command the options of bulk actions, handed on as one mapping, ``how``."""
+    """Adds the options of bulk actions to a command, as one mapping, ``how``."""
 
     @functools.wraps(command)
     def with_bulk(*args: Any, **kwargs: Any) -> R:
@@ -95,7 +95,7 @@ def act_on(
     *,
     check: Callable[[ActionPlan], None] = lambda plan: None,
 ) -> None:
-    """Plan, ask, do, and say what was done; exit 4 where runs were skipped."""
+    """Plan, confirm, run and report the action; exit 4 if runs were skipped."""
     from jobs.operations.audit.entry import check_reason
     from jobs.operations.bulk import action
     from jobs.operations.bulk.dry_run import dry_run_of
@@ -130,9 +130,9 @@ def act_on(
 
 
 def show_report(out: Output, report: Report, *, again: str | None = None) -> None:
-    """Say what was done, and end with exit 4 where runs were skipped, 130 where it was stopped.
+    """Report the action; exit 4 if runs were skipped, 130 if it was stopped.
 
-    ``again`` is how to go on then; the command with ``--resume`` unless said.
+    ``again`` tells how to continue; default: the command with ``--resume``.
     """
     what = f"{report.done:,} of {report.expected:,} {'run' if report.expected == 1 else 'runs'} {DONE[report.verb]}"
     pairs: list[tuple[str, object]] = [("done", what)]
@@ -159,13 +159,13 @@ def show_report(out: Output, report: Report, *, again: str | None = None) -> Non
         raise CommandFailed(
             f"stopped after {report.done + report.skipped:,} of {report.expected:,} runs.",
             exit_code=Exit.INTERRUPTED,
-            hint=again or f"The same command with --resume {short_id(report.action_id)} goes on.",
+            hint=again or f"To continue, run the same command with --resume {short_id(report.action_id)}.",
         )
     if report.skipped:
         raise CommandFailed(
             f"{report.skipped:,} {'run was' if report.skipped == 1 else 'runs were'} skipped.",
             exit_code=Exit.CONFLICT,
-            hint=f"All of them: {command_line(f'audit show {short_id(report.action_id)}')}.",
+            hint=f"List all: {command_line(f'audit show {short_id(report.action_id)}')}.",
         )
 
 
@@ -179,7 +179,7 @@ def read_rate(text: str | None) -> float | None:
     except (ValueError, KeyError):
         rate = 0.0
     if not 0 < rate < 1e9:
-        raise click.UsageError(f"--rate: {text!r} is no rate: write 50/s or 600/m.")
+        raise click.UsageError(f"--rate: {text!r} is not a rate: write 50/s or 600/m.")
     return rate
 
 
@@ -193,7 +193,7 @@ def _show_plan(out: Output, plan: ActionPlan, found: DryRun) -> None:
             Block("By kind", columns=GROUP_COLUMNS, rows=plan.groups),
             Block("The oldest", columns=RUN_COLUMNS[:7], rows=plan.sample),
             Block(
-                f"Would change, of {short_id(found.example)}" if found.example else "",
+                f"Would change in {short_id(found.example)}" if found.example else "",
                 columns=CHANGE_COLUMNS,
                 rows=found.changes,
             ),
@@ -225,21 +225,21 @@ def _action(app: App, text: str | None) -> UUID | None:
 
 
 def say_progress(report: Report) -> None:
-    """How far it is, where it takes more than a moment."""
+    """Shows the progress of actions that take more than a moment."""
     if report.expected > 1000:
         streams.say(f"{report.done + report.skipped:,} of {report.expected:,}")
 
 
 @contextmanager
 def stopping_between_batches() -> Iterator[Callable[[], bool]]:
-    """The first Ctrl-C lets the batch end; the second does not wait."""
+    """The first Ctrl-C waits for the current batch; the second does not."""
     stopped: list[int] = []
 
     def hear(signum: int, frame: FrameType | None) -> None:
         if stopped:
             raise KeyboardInterrupt
         stopped.append(signum)
-        streams.say("stopping after this batch; once more to stop at once")
+        streams.say("stopping after this batch; press Ctrl-C again to stop at once")
 
     before = signal.signal(signal.SIGINT, hear)
     try:

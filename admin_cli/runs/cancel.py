@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 @record_options()
 @pass_globals
 def cancel(options: Globals, out: Output, asked: SelectorInput, how: dict[str, Any]) -> None:
-    """Cancel runs; the jobs of those that run are interrupted.
+    """Cancel runs; workers interrupt those that are running.
 
     \b
     Examples:
@@ -36,12 +36,12 @@ def cancel(options: Globals, out: Output, asked: SelectorInput, how: dict[str, A
 
 @click.command("purge")
 @selector_options
-@click.option("--erase", is_flag=True, help="Blank arguments, results and errors at once. Cannot be undone.")
+@click.option("--erase", is_flag=True, help="Erase arguments, results and errors at once. Cannot be undone.")
 @bulk_options
 @record_options()
 @pass_globals
 def purge(options: Globals, out: Output, asked: SelectorInput, how: dict[str, Any], erase: bool) -> None:
-    """Hide runs that have ended; restore brings them back.
+    """Hide finished runs; restore makes them visible again.
 
     \b
     Examples:
@@ -59,7 +59,7 @@ def purge(options: Globals, out: Output, asked: SelectorInput, how: dict[str, An
 @record_options()
 @pass_globals
 def restore(options: Globals, out: Output, asked: SelectorInput, how: dict[str, Any]) -> None:
-    """Bring purged runs back.
+    """Restore purged runs.
 
     \b
     Example:

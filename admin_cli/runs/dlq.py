@@ -1,4 +1,4 @@
-"""`jobs dlq` and `jobs errors`: dead letters, and what fails."""
+"""`jobs dlq` and `jobs errors`: dead letters, and groups of errors."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ ERROR_COLUMNS = (
 
 @click.group("dlq")
 def dlq() -> None:
-    """Dead letters: runs that gave up, alone and in groups.
+    """Dead letters: list them, or group them by error.
 
     \b
     Example:
@@ -53,7 +53,7 @@ def _dead(asked: SelectorInput) -> SelectorInput:
 @dlq.command("list")
 @selector_options
 @click.option("-n", "--limit", type=click.IntRange(1, 1000), default=50, show_default=True, help="Runs a page.")
-@click.option("--cursor", metavar="TEXT", help="Go on where a page ended.")
+@click.option("--cursor", metavar="TEXT", help="The cursor that the previous page printed.")
 @output_options(RUN_COLUMNS)
 @pass_globals
 def list_dead(options: Globals, out: Output, asked: SelectorInput, limit: int, cursor: str | None) -> None:
@@ -67,7 +67,7 @@ def list_dead(options: Globals, out: Output, asked: SelectorInput, limit: int, c
 
 
 @dlq.command("groups")
-@click.option("--since", metavar="WHEN", help="Dead since: 1h (ago), 2026-11-01.")
+@click.option("--since", metavar="WHEN", help="Dead since: 1h (ago) or 2026-11-01.")
 @click.option("-n", "--limit", type=click.IntRange(1, 1000), default=100, show_default=True, help="Groups.")
 @output_options(GROUP_COLUMNS)
 @pass_globals
@@ -107,7 +107,7 @@ dlq.add_command(show, "show")
 @replay_options
 @pass_globals
 def replay_dead(options: Globals, /, out: Output, asked: SelectorInput, how: dict[str, Any], **given: Any) -> None:
-    """Replay dead letters: as `replay`, of dead runs only.
+    """Replay dead letters: like `replay`, but dead runs only.
 
     \b
     Example:
@@ -122,7 +122,7 @@ def replay_dead(options: Globals, /, out: Output, asked: SelectorInput, how: dic
 @record_options()
 @pass_globals
 def purge_dead(options: Globals, out: Output, asked: SelectorInput, how: dict[str, Any]) -> None:
-    """Hide dead letters: as `purge`, of dead runs only.
+    """Hide dead letters: like `purge`, but dead runs only.
 
     \b
     Example:
@@ -157,12 +157,12 @@ def export(options: Globals, asked: SelectorInput) -> None:
 
 
 @click.command("errors")
-@click.option("--since", metavar="WHEN", default="1d", show_default=True, help="Since: 1h (ago), 2026-11-01.")
+@click.option("--since", metavar="WHEN", default="1d", show_default=True, help="Since: 1h (ago) or 2026-11-01.")
 @click.option("-n", "--limit", type=click.IntRange(1, 1000), default=50, show_default=True, help="Groups.")
 @output_options(ERROR_COLUMNS)
 @pass_globals
 def errors(options: Globals, out: Output, since: str, limit: int) -> None:
-    """Group what fails by error, the most frequent first.
+    """List errors in groups, the most frequent first.
 
     \b
     Example:

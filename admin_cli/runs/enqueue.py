@@ -1,4 +1,4 @@
-"""`jobs enqueue`: record a run from the command line."""
+"""`jobs enqueue`: enqueues a run from the command line."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from admin_cli.terminal import streams
 @click.argument("kind")
 @click.option("-a", "--argument", "pairs", metavar="NAME=VALUE", multiple=True, help="An argument of the job.")
 @click.option("--args", "file", type=click.File("r"), help="All arguments: a JSON object in a file, or - for stdin.")
-@click.option("--queue", help="Instead of the job's.")
-@click.option("--priority", type=int, help="Instead of the job's; smaller first.")
-@click.option("--key", help="No second run while a run has this key.")
-@click.option("--in", "delay", type=DURATION, metavar="DURATION", help="Not before this long from now.")
-@click.option("--tag", "tags", multiple=True, help="A word to find the run by.")
-@click.option("--reason", metavar="TEXT", help="Why; kept in the audit.")
+@click.option("--queue", help="Overrides the job's queue.")
+@click.option("--priority", type=int, help="Overrides the job's priority; smaller numbers run first.")
+@click.option("--key", help="Do not enqueue while another run holds this key.")
+@click.option("--in", "delay", type=DURATION, metavar="DURATION", help="Delay the run by this long.")
+@click.option("--tag", "tags", multiple=True, help="A tag to find the run by.")
+@click.option("--reason", metavar="TEXT", help="Reason, for the audit log.")
 @IMPORT
 @pass_globals
 def enqueue(
@@ -39,7 +39,7 @@ def enqueue(
     reason: str | None,
     imports: tuple[str, ...],
 ) -> None:
-    """Record a run of KIND, and print its id.
+    """Enqueue a run of KIND, and print its id.
 
     \b
     Example:
@@ -57,24 +57,24 @@ def enqueue(
     app.close()
     streams.write(f"{done.id}\n")
     if not done.created:
-        streams.say("Its key is held by this run: none was made.")
+        streams.say("This run already holds the key: nothing was enqueued.")
 
 
 def read_arguments(pairs: tuple[str, ...], file: TextIO | None) -> dict[str, Any]:
-    """The arguments that ``-a`` or ``--args`` give.
+    """The arguments from ``-a`` or ``--args``.
 
     Raises:
-        click.UsageError: both, or what cannot be read.
+        click.UsageError: both are given, or one cannot be read.
     """
     if file is not None and pairs:
-        raise click.UsageError("-a and --args both give arguments: use one of them.")
+        raise click.UsageError("-a and --args both set arguments: use only one of them.")
     if file is not None:
         return _object(file)
     given = {}
     for pair in pairs:
         name, sign, value = pair.partition("=")
         if not sign or not name:
-            raise click.UsageError(f"-a {pair!r} is not NAME=VALUE.")
+            raise click.UsageError(f"-a {pair!r} is not in the form NAME=VALUE.")
         given[name] = _value(name, value)
     return given
 
@@ -83,17 +83,17 @@ def _object(file: TextIO) -> dict[str, Any]:
     try:
         given = json.load(file)
     except (ValueError, RecursionError) as error:
-        raise click.UsageError(f"{file.name} holds no JSON: {error}.") from None
+        raise click.UsageError(f"{file.name} is not JSON: {error}.") from None
     if not isinstance(given, dict):
         raise click.UsageError(f"{file.name} holds {type(given).__name__}, not a JSON object of arguments.")
     return given
 
 
 def _value(name: str, text: str) -> Any:
-    """Words stay words, for the job's own types to read; lists, objects, quoted text and null are JSON."""
+    """Plain text stays text, and the job's types parse it; lists, objects, quoted text and null are JSON."""
     if text[:1] in ("[", "{", '"') or text == "null":
         try:
             return json.loads(text)
         except (ValueError, RecursionError) as error:
-            raise click.UsageError(f"-a {name}: begins as JSON, and is not: {error}.") from None
+            raise click.UsageError(f"-a {name}: starts like JSON, but is not JSON: {error}.") from None
     return text

@@ -1,4 +1,4 @@
-"""`jobs list`: runs, latest first."""
+"""`jobs list`: lists runs; the latest changes come first."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ if TYPE_CHECKING:
 @click.command("list")
 @selector_options
 @click.option("-n", "--limit", type=click.IntRange(1, 1000), default=50, show_default=True, help="Runs a page.")
-@click.option("--cursor", metavar="TEXT", help="Go on where a page ended.")
+@click.option("--cursor", metavar="TEXT", help="The cursor that the previous page printed.")
 @watch_option
 @output_options(RUN_COLUMNS)
 @pass_globals
 def list_command(
     options: Globals, out: Output, asked: SelectorInput, limit: int, cursor: str | None, watch: timedelta | None
 ) -> None:
-    """List runs, those that changed last first.
+    """List runs; the latest changes come first.
 
     \b
     Examples:

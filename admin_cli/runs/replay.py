@@ -1,4 +1,4 @@
-"""`jobs replay`: dead and cancelled runs again."""
+"""`jobs replay`: replays dead and cancelled runs, or makes new runs with changed arguments."""
 
 from __future__ import annotations
 
@@ -26,17 +26,19 @@ R = TypeVar("R")
 
 _OPTIONS: tuple[Callable[[Any], Any], ...] = (
     selector_options,
-    click.option("--set", "sets", metavar="NAME=VALUE", multiple=True, help="An argument; makes a new run of each."),
+    click.option(
+        "--set", "sets", metavar="NAME=VALUE", multiple=True, help="Change an argument; makes a new run for each run."
+    ),
     click.option("--edit", is_flag=True, help="Edit the arguments of one run in $EDITOR; makes a new run."),
-    click.option("--in", "delay", type=DURATION, metavar="DURATION", help="Not before this long from now."),
-    click.option("--to-queue", metavar="TEXT", help="Into another queue."),
-    click.option("--priority", type=int, metavar="N", help="With another priority; smaller first."),
+    click.option("--in", "delay", type=DURATION, metavar="DURATION", help="Delay the runs by this long."),
+    click.option("--to-queue", metavar="TEXT", help="Move the runs to this queue."),
+    click.option("--priority", type=int, metavar="N", help="Change the priority; smaller numbers run first."),
     click.option(
         "--steps",
         type=click.Choice(["keep", "reset"]),
         default="keep",
         show_default=True,
-        help="Keep what steps have done, or do them again.",
+        help="Keep the results of steps, or do the steps again.",
     ),
     bulk_options,
     IMPORT,
@@ -45,7 +47,7 @@ _OPTIONS: tuple[Callable[[Any], Any], ...] = (
 
 
 def replay_options(command: Callable[..., R]) -> Callable[..., R]:
-    """Give a command the options of a replay: which runs, how, and what ``replay_runs`` takes besides."""
+    """Adds the options of a replay to a command: selector, bulk options, and arguments of ``replay_runs``."""
     for option in reversed(_OPTIONS):
         command = option(command)
     return command
@@ -55,7 +57,7 @@ def replay_options(command: Callable[..., R]) -> Callable[..., R]:
 @replay_options
 @pass_globals
 def replay(options: Globals, /, out: Output, asked: SelectorInput, how: dict[str, Any], **given: Any) -> None:
-    """Replay dead runs, with a fresh budget.
+    """Replay dead runs with a new retry budget.
 
     A dead or cancelled run is reopened and keeps its id. With --set or --edit, and for a run that succeeded
     (--state succeeded), a new run is made that names the old one. A run whose key a live run holds is skipped.
@@ -86,7 +88,7 @@ def replay_runs(
     from jobs.operations.bulk.replay import ReplayAction, check_changes
 
     if edit and (sets or how["dry_run"]):
-        raise click.UsageError("--edit goes with neither --set nor --dry-run.")
+        raise click.UsageError("--edit cannot be used with --set or --dry-run.")
     app = open_app(options, imports=imports if sets or edit else None)
     changes = _edited(app, asked) if edit else _changes(sets)
     act = ReplayAction(
@@ -113,7 +115,7 @@ def _changes(sets: tuple[str, ...]) -> dict[str, Any]:
     for one in sets:
         name, sign, value = one.partition("=")
         if not sign or not name:
-            raise click.UsageError(f"--set {one!r} is not NAME=VALUE.")
+            raise click.UsageError(f"--set {one!r} is not in the form NAME=VALUE.")
         changes[name] = _value(name, value)
     return changes
 
@@ -122,21 +124,21 @@ def _edited(app: App, asked: SelectorInput) -> dict[str, Any]:
     from jobs.operations.runs.inspect import find_run
 
     if len(asked.ids) != 1:
-        raise click.UsageError("--edit takes one run: name its id.")
+        raise click.UsageError("--edit works on one run: give its id.")
     run, _ = find_run(app, this_operator(), asked.ids[0])
     text = click.edit(json.dumps(run.arguments, indent=2, ensure_ascii=False) + "\n", extension=".json")
     if text is None:
-        raise click.UsageError("nothing was saved, so nothing is replayed.")
+        raise click.UsageError("the editor saved nothing, so nothing is replayed.")
     try:
         given = json.loads(text)
     except ValueError as error:
-        raise click.UsageError(f"what was saved is no JSON: {error}.") from None
+        raise click.UsageError(f"the saved text is not JSON: {error}.") from None
     if not isinstance(given, dict):
-        raise click.UsageError("what was saved is no JSON object of arguments.")
+        raise click.UsageError("the saved text is not a JSON object of arguments.")
     gone = sorted(set(run.arguments) - set(given))
     if gone:
-        raise click.UsageError(f"{gone[0]!r} was taken out; an argument can only be changed.")
+        raise click.UsageError(f"{gone[0]!r} was removed; you can only change an argument.")
     changes = {name: value for name, value in given.items() if run.arguments.get(name) != value}
     if not changes:
-        raise click.UsageError("nothing was changed, so nothing is replayed.")
+        raise click.UsageError("no argument was changed, so nothing is replayed.")
     return changes

@@ -30,7 +30,7 @@ def _took(run: RunRecord) -> timedelta | None:
 
 
 def error_of(row: RunRecord | AttemptRecord | DeadGroup | ErrorGroup) -> str | None:
-    """``Class: first line of the message``, without the class's modules, which would leave no room; JSON has them."""
+    """``Class: first line of the message``, without the class's module, to save room; JSON has the full name."""
     if not row.error_type:
         return None
     first = (row.error_message or "").strip().partition("\n")[0]
@@ -41,7 +41,7 @@ def error_of(row: RunRecord | AttemptRecord | DeadGroup | ErrorGroup) -> str | N
 def attempts_of(run: RunRecord) -> str:
     """``2/10``: attempts so far, and the number of the last that the budget allows.
 
-    Attempts that cost nothing (snoozed, released) and those before a replay are beside the budget.
+    Attempts that are free (snoozed, released) and those before a replay do not count against the budget.
     """
     is_open = (run.finished_at is not None and run.cause not in ("exhausted", "poison")) or run.state == "running"
     free = max(0, run.attempt - run.charged - (1 if is_open else 0))
@@ -91,7 +91,7 @@ def attempt_json(attempt: AttemptRecord) -> dict[str, Any]:
 
 
 def fields_of(record: Any) -> dict[str, Any]:
-    """A dataclass of the operations as JSON has it: every field, under its own name."""
+    """A result dataclass as a mapping for JSON: every field, under its own name."""
     return {field.name: getattr(record, field.name) for field in dataclasses.fields(record)}
 
 

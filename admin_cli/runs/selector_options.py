@@ -1,4 +1,4 @@
-"""The options that select runs, the same for lists and for actions on many runs."""
+"""The options that select runs; lists and bulk actions share them."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ MANY: dict[str, Any] = {"multiple": True, "metavar": "TEXT"}
 
 
 def complete_ids(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
-    """The short ids of the latest runs that begin so."""
+    """The short ids of the latest runs that start with the given text."""
     from admin_cli.terminal.cells import short_id
     from jobs.ledger.queries.selectors import Selector
     from jobs.operations.runs.inspect import list_runs
@@ -30,7 +30,7 @@ def complete_ids(ctx: click.Context, param: click.Parameter, incomplete: str) ->
         page = list_runs(app, operator, Selector(), limit=100)
         shown = [(short_id(run.id), f"{run.kind} {run.state}") for run in page.runs]
     except Exception:
-        # Completion has no place to say what is wrong.
+        # Completion cannot show an error.
         return []
     return [CompletionItem(one, help=text) for one, text in shown if one.startswith(incomplete)]
 
@@ -96,23 +96,23 @@ _OPTIONS: tuple[Callable[[Any], Any], ...] = (
     click.option("-s", "--state", "states", **MANY, shell_complete=complete_states,
                  help="queued, ready, scheduled, retrying, running, succeeded, dead or cancelled."),
     click.option("--cause", "causes", **MANY, shell_complete=complete_causes,
-                 help="Why dead: exhausted, gave_up, poison, expired …"),
-    click.option("-g", "--fingerprint", "fingerprints", **MANY, help="Error group, from: dlq groups."),
+                 help="Cause of death: exhausted, gave_up, poison, expired …"),
+    click.option("-g", "--fingerprint", "fingerprints", **MANY, help="Error group; `dlq groups` lists them."),
     click.option("-e", "--error", "errors", **MANY, help="Error class, or a part of its message; * and ? match."),
     click.option("--key", "keys", **MANY, help="Idempotency key."),
-    click.option("-t", "--tag", "tags", **MANY, help="Tag. Read row by row: name a kind and a period too."),
+    click.option("-t", "--tag", "tags", **MANY, help="Tag. Slow without an index: also give a kind and a period."),
     click.option("--arg", "arguments", multiple=True, metavar="NAME=VALUE",
-                 help="Argument (a.b for inner ones). Read row by row, as --tag."),
+                 help="Argument (a.b for inner ones). Slow without an index, as --tag."),
     click.option("--parent", "parents", multiple=True, metavar="ID", help="Runs that this run enqueued."),
-    click.option("--since", metavar="WHEN", help="In its state since: 15m (ago), 2026-11-01."),
-    click.option("--until", metavar="WHEN", help="In its state before."),
+    click.option("--since", metavar="WHEN", help="In its state since: 15m (ago) or 2026-11-01."),
+    click.option("--until", metavar="WHEN", help="In its state since before this moment."),
     click.option("--where", metavar="QUERY",
                  help="'state:dead kind:Charge* args.order_id:42 error:\"Timeout*\" age:>1h'"),
 )  # fmt: skip
 
 
 def selector_options(command: Callable[..., R]) -> Callable[..., R]:
-    """Give a command ids and the selector's options; handed on as one argument, ``asked``."""
+    """Adds ids and the selector's options to a command, as one argument, ``asked``."""
 
     @functools.wraps(command)
     def with_selector(*args: Any, **kwargs: Any) -> R:
@@ -136,7 +136,7 @@ _FIELDS = (
 
 
 def _read_ids(given: Sequence[str]) -> list[str]:
-    """``-`` stands for the ids on stdin, one a line or parted by spaces; what follows a tab is left out."""
+    """``-`` reads ids from stdin, one a line or separated by spaces; text after a tab is ignored."""
     ids: list[str] = []
     for one in given:
         if one != "-":
@@ -144,7 +144,7 @@ def _read_ids(given: Sequence[str]) -> list[str]:
             continue
         words = [line.split()[0] for line in sys.stdin if line.strip()]
         if not words:
-            raise click.UsageError("no id came on standard input.")
+            raise click.UsageError("standard input has no id.")
         ids += [word for word in words if word.lower() != "id"]
     return ids
 

@@ -1,4 +1,4 @@
-"""`jobs show` and `jobs attempts`: one run, whole."""
+"""`jobs show`, `jobs attempts` and `jobs diff`: one run in full."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ STEP_COLUMNS = (
 @record_options()
 @pass_globals
 def show(options: Globals, out: Output, run: str) -> None:
-    """Show a run: where it stands, its attempts, its arguments.
+    """Show a run: its state, attempts and arguments.
 
     \b
     Example:
@@ -79,8 +79,8 @@ def show(options: Globals, out: Output, run: str) -> None:
             Block(
                 f"Traceback of attempt {last.attempt}" if last else "", text=_readable(last.traceback) if last else None
             ),
-            Block("Enqueued by it", columns=RUN_COLUMNS[:6], rows=children),
-            Block("Done to it", columns=ACTION_COLUMNS, rows=actions),
+            Block("Child runs", columns=RUN_COLUMNS[:6], rows=children),
+            Block("Operator actions", columns=ACTION_COLUMNS, rows=actions),
             Block("Next", text=_next(found)),
         ],
         data={
@@ -107,7 +107,7 @@ def attempts(options: Globals, out: Output, run: str) -> None:
     from jobs.operations.runs import inspect
 
     _, tries = inspect.find_run(open_app(options), this_operator(), run)
-    out.rows(tries, as_json=attempt_json, empty="it was never tried")
+    out.rows(tries, as_json=attempt_json, empty="the run has no attempt yet")
 
 
 @click.command("diff")
@@ -117,7 +117,7 @@ def attempts(options: Globals, out: Output, run: str) -> None:
 @output_options((Column("what"), Column("first", gives=1, min_width=20), Column("second", gives=1, min_width=20)))
 @pass_globals
 def diff(options: Globals, out: Output, run: str, first: int, second: int) -> None:
-    """Show what changed between two attempts, A and B, of a run.
+    """Compare two attempts of a run, A and B.
 
     \b
     Example:
@@ -129,12 +129,12 @@ def diff(options: Globals, out: Output, run: str, first: int, second: int) -> No
     rows = inspect.changed(_parts(_attempt(tries, first, run)), _parts(_attempt(tries, second, run)))
     out.rows(
         [{"what": name, "first": earlier, "second": later} for name, earlier, later in rows],
-        empty=f"attempts {first} and {second} differ in nothing",
+        empty=f"attempts {first} and {second} do not differ",
     )
 
 
 def _readable(traceback: str | None) -> str:
-    """Without the lines of carets, which point nowhere once a long line is wrapped."""
+    """Without the lines of carets, which do not align once a long line is wrapped."""
     return "\n".join(line for line in (traceback or "").splitlines() if line.strip(" ^~") or not line.strip())
 
 
@@ -144,7 +144,7 @@ def _attempt(tries: list[AttemptRecord], number: int, run: str) -> AttemptRecord
     for one in tries:
         if one.attempt == number:
             return one
-    had = f"It had {len(tries)}." if tries else "It was never tried."
+    had = f"It had {len(tries)}." if tries else "It has no attempt yet."
     raise NotFound(f"Run {run} has no attempt {number}.", hint=had)
 
 
@@ -153,7 +153,7 @@ def _parts(attempt: AttemptRecord) -> list[tuple[str, object]]:
     place = next((line.strip() for line in reversed(lines) if line.strip().startswith("File ")), None)
     return [
         ("outcome", attempt.outcome.value),
-        # In the unit that is shown, or it would differ from itself.
+        # Rounded to the unit that is shown, so that equal output counts as equal.
         ("took", timedelta(milliseconds=round((attempt.finished_at - attempt.started_at) / MILLISECOND))),
         ("worker", attempt.worker),
         ("error", error_of(attempt)),

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 @record_options()
 @pass_globals
 def why(options: Globals, out: Output, run: str) -> None:
-    """Say why a run is not running, or why it ended.
+    """Explain why a run is not running, or why it ended.
 
     \b
     Example:
@@ -54,7 +54,7 @@ def why(options: Globals, out: Output, run: str) -> None:
 
 
 def _head(found: Explanation) -> str:
-    """One sentence where the run has ended; what it is and why it waits where it has not."""
+    """One sentence if the run has ended; else its state and the reason for it."""
     named = f"{found.run.kind} {short_id(found.run.id)}"
     if found.run.finished_at is not None and found.sentence.startswith("It "):
         return named + found.sentence.removeprefix("It")
@@ -85,7 +85,7 @@ def wait(options: Globals, out: Output, runs: tuple[str, ...]) -> None:
         raise CommandFailed(
             f"run {first} is {lost[0].state}" + (f", and {len(lost) - 1} more" if len(lost) > 1 else ""),
             exit_code=Exit.RUN_DEAD,
-            hint=f"See it: {command_line(f'show {first}')}.",
+            hint=f"Show it: {command_line(f'show {first}')}.",
         )
 
 

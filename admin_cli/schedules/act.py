@@ -17,13 +17,19 @@ from jobs.formats.escaping import one_line
 
 @click.command("run")
 @click.argument("name")
-@click.option("--for", "moment", type=MOMENT, metavar="MOMENT", help="Its scheduled_for; now otherwise. Naive is UTC.")
+@click.option(
+    "--for",
+    "moment",
+    type=MOMENT,
+    metavar="MOMENT",
+    help="The run's scheduled_for; default: now. UTC unless it has a zone.",
+)
 @REASON
 @pass_globals
 def run(options: Globals, name: str, moment: datetime | None, reason: str | None) -> None:
     """Make a run of a schedule now, and print its id.
 
-    Beside its slots: paused or not, and whatever its overlap policy says.
+    The run is in addition to its slots. It ignores a pause and the overlap policy.
 
     \b
     Example:
@@ -45,7 +51,7 @@ def run(options: Globals, name: str, moment: datetime | None, reason: str | None
 def pause(options: Globals, names: tuple[str, ...], reason: str | None) -> None:
     """Make no runs of schedules until they are resumed.
 
-    Runs that exist go on. A deploy does not resume what was paused.
+    Existing runs continue. A deploy does not resume a paused schedule.
 
     \b
     Example:
@@ -62,13 +68,15 @@ def pause(options: Globals, names: tuple[str, ...], reason: str | None) -> None:
 
 @click.command("resume")
 @click.argument("names", metavar="NAME...", nargs=-1, required=True)
-@click.option("--catch-up", "catches_up", is_flag=True, help="Treat slots of the pause as missed ones, by its policy.")
+@click.option(
+    "--catch-up", "catches_up", is_flag=True, help="Treat the slots of the pause as missed, by the schedule's policy."
+)
 @REASON
 @pass_globals
 def resume(options: Globals, names: tuple[str, ...], catches_up: bool, reason: str | None) -> None:
     """Make runs of paused schedules again.
 
-    Slots of the pause are skipped, unless --catch-up says otherwise.
+    Slots of the pause are skipped, unless you add --catch-up.
 
     \b
     Example:
@@ -85,8 +93,12 @@ def resume(options: Globals, names: tuple[str, ...], catches_up: bool, reason: s
 
 @click.command("delete")
 @click.argument("name")
-@click.option("--force", is_flag=True, help="Even one of the code; a scheduler whose code has it writes it again.")
-@click.option("-y", "--yes", is_flag=True, help="Do not ask.")
+@click.option(
+    "--force",
+    is_flag=True,
+    help="Also delete a schedule declared in code; a scheduler that runs this code creates it again.",
+)
+@click.option("-y", "--yes", is_flag=True, help="Do not ask for confirmation.")
 @REASON
 @pass_globals
 def delete(options: Globals, name: str, force: bool, yes: bool, reason: str | None) -> None:
@@ -109,11 +121,11 @@ def delete(options: Globals, name: str, force: bool, yes: bool, reason: str | No
 
 @click.command("backfill")
 @click.argument("name")
-@click.option("--from", "since", type=MOMENT, metavar="MOMENT", required=True, help="The first moment.")
-@click.option("--to", "until", type=MOMENT, metavar="MOMENT", help="The last moment; now otherwise.")
-@click.option("--timezone", help="What naive moments are in; UTC otherwise.")
+@click.option("--from", "since", type=MOMENT, metavar="MOMENT", required=True, help="Start of the period.")
+@click.option("--to", "until", type=MOMENT, metavar="MOMENT", help="End of the period; default: now.")
+@click.option("--timezone", help="Time zone of moments without a zone; default: UTC.")
 @click.option("--dry-run", is_flag=True, help="Only show the slots.")
-@click.option("-y", "--yes", is_flag=True, help="Do not ask.")
+@click.option("-y", "--yes", is_flag=True, help="Do not ask for confirmation.")
 @REASON
 @pass_globals
 def backfill(
@@ -126,10 +138,10 @@ def backfill(
     yes: bool,
     reason: str | None,
 ) -> None:
-    """Make the runs of slots that made none.
+    """Make the runs of slots that have no run.
 
-    Slots that were missed, skipped, or before the schedule was made; all due at once, each with its own
-    scheduled_for. Asked for again, it makes only those that are still without a run.
+    For slots that were missed or skipped, or lie before the schedule was created. All runs are due at once, each
+    with its own scheduled_for. A second backfill makes only the runs that are still missing.
 
     \b
     Example:

@@ -1,4 +1,4 @@
-"""`jobs schedules`: when runs are made, and what became of each slot."""
+"""`jobs schedules`: lists, shows, previews and changes schedules and their slots."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ PREVIEW = (
 
 ENTRIES = {
     "list": Entry("admin_cli.schedules.commands:list_command", "List schedules by name."),
-    "show": Entry("admin_cli.schedules.commands:show", "Show a schedule, its latest slots and those to come."),
+    "show": Entry("admin_cli.schedules.commands:show", "Show a schedule, its latest slots and its next ones."),
     "preview": Entry(
         "admin_cli.schedules.commands:preview", "Show when a schedule fires, before or after it is saved."
     ),
@@ -71,15 +71,15 @@ ENTRIES = {
     "pause": Entry("admin_cli.schedules.act:pause", "Make no runs of schedules until they are resumed."),
     "resume": Entry("admin_cli.schedules.act:resume", "Make runs of paused schedules again."),
     "create": Entry("admin_cli.schedules.edit:create", "Add a schedule."),
-    "edit": Entry("admin_cli.schedules.edit:edit", "Change a schedule that was created here."),
-    "delete": Entry("admin_cli.schedules.act:delete", "Delete a schedule; its slots stay on record."),
-    "backfill": Entry("admin_cli.schedules.act:backfill", "Make the runs of slots that made none."),
+    "edit": Entry("admin_cli.schedules.edit:edit", "Change a schedule that an operator created."),
+    "delete": Entry("admin_cli.schedules.act:delete", "Delete a schedule; the record of its slots stays."),
+    "backfill": Entry("admin_cli.schedules.act:backfill", "Make the runs of slots that have no run."),
 }
 
 
 @click.group("schedules", cls=LazyGroup, entries=ENTRIES)
 def schedules() -> None:
-    """When runs are made, and what became of each slot.
+    """Schedules: list, create, change, pause and preview them.
 
     \b
     Example:
@@ -89,10 +89,14 @@ def schedules() -> None:
 
 @click.command("list")
 @click.option("-k", "--kind", help="Only schedules of this kind.")
-@click.option("--owner", type=click.Choice(["code", "operator"]), help="Only those of the code, or of operators.")
+@click.option(
+    "--owner", type=click.Choice(["code", "operator"]), help="Only schedules declared in code, or created by operators."
+)
 @click.option("-s", "--state", type=click.Choice(list(STATE_STYLES)), help="Only schedules in this state.")
-@click.option("-n", "--limit", type=click.IntRange(1, 10_000), default=1000, show_default=True, help="At most so many.")
-@click.option("--cursor", help="Go on after this name.")
+@click.option(
+    "-n", "--limit", type=click.IntRange(1, 10_000), default=1000, show_default=True, help="At most this many."
+)
+@click.option("--cursor", help="Start after this name.")
 @output_options(COLUMNS)
 @pass_globals
 def list_command(
@@ -117,18 +121,20 @@ def list_command(
     out.rows(
         [row_of(view) for view in found],
         next_cursor=found[-1].record.name if len(found) == limit else None,
-        empty="no schedule matches; those of the code are written when a scheduler starts",
+        empty="no schedule matches; a scheduler writes the schedules of the code when it starts",
     )
     app.close()
 
 
 @click.command("show")
 @click.argument("name")
-@click.option("-n", "--limit", type=click.IntRange(0, 1000), default=10, show_default=True, help="Slots to show.")
+@click.option(
+    "-n", "--limit", type=click.IntRange(0, 1000), default=10, show_default=True, help="Number of slots to show."
+)
 @record_options()
 @pass_globals
 def show(options: Globals, out: Output, name: str, limit: int) -> None:
-    """Show a schedule, its latest slots and those to come.
+    """Show a schedule, its latest slots and its next ones.
 
     \b
     Example:
@@ -166,9 +172,9 @@ def show(options: Globals, out: Output, name: str, limit: int) -> None:
 
 @click.command("preview")
 @click.argument("name", required=False)
-@click.option("--from", "since", type=MOMENT, metavar="MOMENT", help="From when; now otherwise.")
-@click.option("--to", "until", type=MOMENT, metavar="MOMENT", help="Until when; ten years on otherwise.")
-@click.option("-n", "--limit", type=click.IntRange(1, 10_000), default=10, show_default=True, help="At most so many.")
+@click.option("--from", "since", type=MOMENT, metavar="MOMENT", help="Start of the preview; default: now.")
+@click.option("--to", "until", type=MOMENT, metavar="MOMENT", help="End of the preview; default: ten years later.")
+@click.option("-n", "--limit", type=click.IntRange(1, 10_000), default=10, show_default=True, help="At most this many.")
 @timing_options
 @output_options(PREVIEW)
 @pass_globals
@@ -183,7 +189,7 @@ def preview(
 ) -> None:
     """Show when a schedule fires, before or after it is saved.
 
-    Of a NAME in the ledger, or of --cron, --every or --at as they are given. With what the clocks do to it.
+    Give the NAME of a schedule in the ledger, or --cron, --every or --at. The preview marks clock changes.
 
     \b
     Example:
@@ -208,7 +214,7 @@ def preview(
         schedule: Schedule = from_data(data)
         after = begin - timedelta(microseconds=1) if begin else SystemClock().now()
         planned = preview_of(schedule, after=after, until=end, limit=limit)
-    out.rows(planned, as_json=fields_of, empty="it does not fire in that time")
+    out.rows(planned, as_json=fields_of, empty="it does not fire in this period")
 
 
 def row_of(view: ScheduleView) -> dict[str, object]:

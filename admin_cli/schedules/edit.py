@@ -18,9 +18,11 @@ if TYPE_CHECKING:
     from jobs.operations.schedules.views import ScheduleView
 
 _ARGUMENT = click.option("-a", "--argument", "pairs", metavar="NAME=VALUE", multiple=True, help="An argument.")
-_ARGS = click.option("--args", "file", type=click.File("r"), help="All arguments: a JSON object, or - for stdin.")
-_QUEUE = click.option("--queue", help="Instead of the job's.")
-_PRIORITY = click.option("--priority", type=click.IntRange(-1000, 1000), help="Instead of the job's.")
+_ARGS = click.option(
+    "--args", "file", type=click.File("r"), help="All arguments: a file with a JSON object, or - for stdin."
+)
+_QUEUE = click.option("--queue", help="Overrides the job's value.")
+_PRIORITY = click.option("--priority", type=click.IntRange(-1000, 1000), help="Overrides the job's value.")
 
 
 @click.command("create")
@@ -48,7 +50,7 @@ def create(
 ) -> None:
     """Add a schedule.
 
-    NAME is its own, KIND that of the job it makes runs of, whose module is imported to check the arguments.
+    NAME is the schedule's name. KIND is the kind of its runs; import its module to check the arguments.
 
     \b
     Example:
@@ -57,7 +59,7 @@ def create(
     from jobs.operations.schedules.edit import new_schedule
 
     if "type" not in data:
-        raise click.UsageError("Say when: --cron, --every or --at.")
+        raise click.UsageError("Give a time: --cron, --every or --at.")
     app = open_app(options, imports=imports)
     arguments = read_arguments(pairs, file)
     view = new_schedule(
@@ -70,7 +72,7 @@ def create(
 @click.command("edit")
 @click.argument("name")
 @schedule_options
-@click.option("--clear", multiple=True, metavar="OPTION", help="Take an option back to its default, as in end.")
+@click.option("--clear", multiple=True, metavar="OPTION", help="Reset an option to its default, such as end.")
 @_ARGUMENT
 @_ARGS
 @_QUEUE
@@ -92,7 +94,7 @@ def edit(
 ) -> None:
     """Change a schedule that was created here.
 
-    Only what is given changes; -a replaces all arguments. Slots due by now are settled as it was before.
+    Only the given options change; -a replaces all arguments. Slots that are already due follow the old schedule.
 
     \b
     Example:
@@ -104,7 +106,7 @@ def edit(
     arguments = read_arguments(pairs, file) if pairs or file else None
     changes = {**_cleared(clear), **data}
     if not changes and arguments is None and queue is None and priority is None:
-        raise click.UsageError("Nothing to change was given.")
+        raise click.UsageError("No option to change was given.")
     view = change_schedule(
         app, name, changes, arguments=arguments, queue=queue, priority=priority, by=this_operator(), reason=reason
     )  # fmt: skip
@@ -126,7 +128,7 @@ def _cleared(names: tuple[str, ...]) -> dict[str, None]:
     }
     for name in names:
         if name.removeprefix("--") not in known:
-            raise click.UsageError(f"--clear {name!r}: there are {', '.join(known)}.")
+            raise click.UsageError(f"--clear {name!r}is not an option. Options: {', '.join(known)}.")
     return {known[name.removeprefix("--")]: None for name in names}
 
 

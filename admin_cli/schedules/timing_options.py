@@ -1,4 +1,4 @@
-"""The options that say when: shared by `schedules create`, `edit` and `preview`."""
+"""The timing options that `schedules create`, `edit` and `preview` share."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ R = TypeVar("R")
 
 
 class MomentType(click.ParamType[datetime]):
-    """``2026-12-24``, ``2026-12-24T18:00``, ``2026-12-24T18:00+01:00``; naive until its zone is known."""
+    """``2026-12-24``, ``2026-12-24T18:00``, ``2026-12-24T18:00+01:00``; the zone may come later."""
 
     name = "moment"
 
@@ -25,34 +25,36 @@ class MomentType(click.ParamType[datetime]):
         try:
             return datetime.fromisoformat(str(value).strip())
         except ValueError:
-            self.fail(f"{value!r} is no moment: write 2026-12-24T18:00 or 2026-12-24T18:00+01:00.", param, ctx)
+            self.fail(f"{value!r} is not a moment: write 2026-12-24T18:00 or 2026-12-24T18:00+01:00.", param, ctx)
 
 
 MOMENT = MomentType()
-REASON = click.option("--reason", help="Why, for the record.")
+REASON = click.option("--reason", help="Reason, for the audit log.")
 
 _TIMING = (
     click.option("--cron", "expression", metavar="EXPR", help="Five fields, or six with seconds first."),
-    click.option("--every", "interval", type=DURATION, metavar="DURATION", help="A beat of real time: 30s, 5m."),
+    click.option(
+        "--every", "interval", type=DURATION, metavar="DURATION", help="Fixed interval of real time: 30s, 5m."
+    ),
     click.option("--at", "moment", type=MOMENT, metavar="MOMENT", help="Once, at this moment."),
-    click.option("--timezone", help="Whose clocks --cron reads, and naive moments are in; UTC otherwise."),
-    click.option("--anchor", type=MOMENT, metavar="MOMENT", help="What --every counts from."),
+    click.option("--timezone", help="Time zone of --cron and of moments without a zone; default: UTC."),
+    click.option("--anchor", type=MOMENT, metavar="MOMENT", help="Start of the count of --every."),
     click.option("--start", type=MOMENT, metavar="MOMENT", help="No slot before."),
     click.option("--end", type=MOMENT, metavar="MOMENT", help="No slot after."),
-    click.option("--jitter", type=DURATION, metavar="DURATION", help="Start each run up to so much later."),
+    click.option("--jitter", type=DURATION, metavar="DURATION", help="Delay each run by a random time up to this."),
 )
 _POLICY = (
     click.option(
         "--catch-up",
         type=click.Choice(["latest", "skip", "all"]),
-        help="For slots nobody was there for; one up to 10 s old is on time.",
+        help="Policy for missed slots; a slot up to 10 s old is on time.",
     ),
-    click.option("--max-catch-up", type=click.IntRange(1), help="With --catch-up all: at most so many."),
-    click.option("--catch-up-window", type=DURATION, metavar="DURATION", help="Missed slots older than this stay so."),
+    click.option("--max-catch-up", type=click.IntRange(1), help="With --catch-up all: at most this many slots."),
+    click.option("--catch-up-window", type=DURATION, metavar="DURATION", help="Older missed slots get no run."),
     click.option(
         "--overlap",
         type=click.Choice(["allow", "skip", "queue_one", "cancel_running"]),
-        help="For a slot while an earlier run lives.",
+        help="Policy for a slot while an earlier run is unfinished.",
     ),
 )
 _SPANS = {"interval": "interval_seconds", "jitter": "jitter_seconds", "catch_up_window": "catch_up_window_seconds"}
@@ -62,12 +64,12 @@ _TYPED = ("expression", "interval", "moment", "timezone", "anchor")
 
 
 def timing_options(command: Callable[..., R]) -> Callable[..., R]:
-    """``--cron … --jitter``: handed on as one argument, ``data``: keys of a schedule's data that were given."""
+    """Adds ``--cron … --jitter`` to a command, as one argument, ``data``: the given keys of a schedule's data."""
     return _collected(command, _TIMING)
 
 
 def schedule_options(command: Callable[..., R]) -> Callable[..., R]:
-    """``timing_options`` and the policies."""
+    """Adds ``timing_options`` and the policy options."""
     return _collected(command, (*_TIMING, *_POLICY))
 
 
@@ -76,10 +78,10 @@ def in_zone(moment: datetime, zone: tzinfo) -> datetime:
 
 
 def zone_of(name: str | None) -> tzinfo:
-    """The zone of this name, UTC for none.
+    """The zone of this name; UTC without a name.
 
     Raises:
-        DefinitionError: there is none; the nearest is named.
+        DefinitionError: there is no such zone; the message names the nearest.
     """
     from jobs.scheduling.zones import zone
 
@@ -102,12 +104,12 @@ def _collected(command: Callable[..., R], options: tuple[Any, ...]) -> Callable[
 def _data(given: dict[str, Any]) -> dict[str, Any]:
     types = [name for name in _TYPES if name in given]
     if len(types) > 1:
-        raise click.UsageError("Say one of --cron, --every and --at.")
+        raise click.UsageError("Give one of --cron, --every and --at.")
     data: dict[str, Any] = {"type": _TYPES[types[0]]} if types else {}
     zone = zone_of(given.get("timezone"))
     for name, value in given.items():
         if name == "timezone" and data.get("type") in ("every", "at"):
-            # There it only says what naive moments mean.
+            # There it only sets the zone of moments without one.
             continue
         if isinstance(value, timedelta):
             value = value.total_seconds()

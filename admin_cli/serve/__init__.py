@@ -1,1 +1,1 @@
-"""Commands that run until told to stop: worker, dev, scheduler, api, metrics."""
+"""Commands that run until they are stopped: worker, dev, scheduler, api, metrics."""

@@ -16,9 +16,9 @@ if TYPE_CHECKING:
     from jobs.app import App
 
 ENTRIES = {
-    "serve": Entry("admin_cli.serve.api:serve", "Serve the API and its pages, until told to stop."),
-    "reference": Entry("admin_cli.serve.api:reference", "The API described, as the page docs/api.md."),
-    "link": Entry("admin_cli.serve.api:link", "Print a link that signs you in to the pages, once."),
+    "serve": Entry("admin_cli.serve.api:serve", "Serve the API and its pages until stopped."),
+    "reference": Entry("admin_cli.serve.api:reference", "Print the API reference, as in docs/api.md."),
+    "link": Entry("admin_cli.serve.api:link", "Print a link that signs you in to the pages once."),
 }
 
 
@@ -28,11 +28,11 @@ def api() -> None:
 
 
 @click.command("serve")
-@click.option("--host", metavar="HOST", help="Where to listen (JOBS_API_HOST): 127.0.0.1.")
-@click.option("--port", type=click.IntRange(0, 65535), help="Port (JOBS_API_PORT): 9180; 0: any free one.")
-@click.option("--behind-tls", is_flag=True, help="TLS ends before it (JOBS_API_BEHIND_TLS).")
-@click.option("--read-only", is_flag=True, help="Show, and change nothing (JOBS_API_READ_ONLY).")
-@click.option("--link", "gives_link", is_flag=True, help="Say a link that signs you in once, too.")
+@click.option("--host", metavar="HOST", help="Address to listen on (JOBS_API_HOST): 127.0.0.1.")
+@click.option("--port", type=click.IntRange(0, 65535), help="Port (JOBS_API_PORT): 9180; 0: any free port.")
+@click.option("--behind-tls", is_flag=True, help="A proxy terminates TLS (JOBS_API_BEHIND_TLS).")
+@click.option("--read-only", is_flag=True, help="Refuse every change (JOBS_API_READ_ONLY).")
+@click.option("--link", "gives_link", is_flag=True, help="Also print a link that signs you in once.")
 @IMPORT
 @pass_globals
 def serve(
@@ -44,9 +44,9 @@ def serve(
     gives_link: bool,
     imports: tuple[str, ...],
 ) -> None:
-    """Serve the API and its pages, until told to stop.
+    """Serve the API and its pages until stopped.
 
-    Make the first user with: jobledger users create NAME --role admin; or look in at once with --link.
+    Create the first user with: jobledger users create NAME --role admin; or sign in at once with --link.
 
     \b
     Example:
@@ -77,7 +77,7 @@ def serve(
 
 @click.command("reference")
 def reference() -> None:
-    """The API described, as the page docs/api.md.
+    """Print the API reference, as in docs/api.md.
 
     \b
     Example:
@@ -90,12 +90,13 @@ def reference() -> None:
 
 
 @click.command("link")
-@click.option("--url", metavar="URL", help="Where the pages are served; else by the settings.")
+@click.option("--url", metavar="URL", help="The URL of the pages; default: from the settings.")
 @pass_globals
 def link(options: Globals, url: str | None) -> None:
-    """Print a link that signs you in to the pages, once.
+    """Print a link that signs you in to the pages once.
 
-    As an admin, under your name at this shell, within ten minutes. Whoever can run this can do everything anyway.
+    You sign in as an admin, under the name of your shell user. The link is valid for ten minutes. It grants no
+    new rights: this command needs full access to the ledger.
 
     \b
     Example:
@@ -108,7 +109,7 @@ def link(options: Globals, url: str | None) -> None:
 
 
 def _usual(app: App) -> str:
-    """Where the settings say that pages are served."""
+    """The URL of the pages, from the settings."""
     settings = app.settings
     if settings.api_behind_tls and settings.api_hosts:
         return f"https://{settings.api_hosts[0]}"

@@ -1,4 +1,4 @@
-"""Serves the pages on this machine only: beside `jobs dev`, and after `jobs demo`."""
+"""Serves the pages on this machine only, for `jobs dev` and `jobs demo`."""
 
 from __future__ import annotations
 
@@ -16,35 +16,35 @@ if TYPE_CHECKING:
     from jobs.app import App
 
 NEEDED = ("fastapi", "uvicorn", "jinja2", "argon2", "jwt", "multipart")
-"""What pages are made of: the extra ``web``."""
+"""The packages that the pages need: the extra ``web``."""
 LASTS = "10 minutes"
 
 
 def has_web() -> bool:
-    """Whether what pages are made of is installed."""
+    """Whether the packages that the pages need are installed."""
     return all(find_spec(name) is not None for name in NEEDED)
 
 
 def need_web() -> None:
-    """Raises CommandFailed: what the API and its pages are made of is not installed."""
+    """Raises CommandFailed: the packages that the API and its pages need are not installed."""
     missing = [name for name in NEEDED if find_spec(name) is None]
     if missing:
         raise CommandFailed(
-            f"The API needs {', '.join(missing)}, which this installation has not.",
+            f"The API needs {', '.join(missing)}, not installed here.",
             hint="Install it: pip install 'jobledger[web]'.",
             exit_code=Exit.USAGE,
         )
 
 
 def link_to(app: App, url: str) -> str:
-    """A link that signs the one at this shell in to the pages at ``url``, once."""
+    """A link that signs this shell's user in to the pages at ``url`` once."""
     from jobs.operations.access.sign_in import make_link
 
     return f"{url}/link?key={make_link(app, this_operator())}"
 
 
 def serve_pages(options: Globals, imports: Sequence[str]) -> int:
-    """Serve the pages of the ledger that is meant, in a process of its own; the exit code."""
+    """Serve the pages of the configured ledger, in a process of its own; returns the exit code."""
     from admin_cli.program.failure import report
 
     try:
@@ -56,7 +56,7 @@ def serve_pages(options: Globals, imports: Sequence[str]) -> int:
 
 
 def serve_here(app: App) -> None:
-    """Serve until told to stop, at the settings' port or, where it is taken, at a free one; and say how to get in."""
+    """Serve until stopped, at the settings' port or, if it is taken, at a free one; prints a sign-in link."""
     from admin_api.main import serve
     from jobs.errors import ConfigurationError
     from jobs.observe.log import configure_logging

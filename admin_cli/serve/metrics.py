@@ -13,23 +13,23 @@ from admin_cli.program.options import Globals, pass_globals
 from admin_cli.terminal.streams import say
 
 ENTRIES = {
-    "serve": Entry("admin_cli.serve.metrics:serve", "Serve the ledger's metrics and health, until told to stop."),
-    "names": Entry("admin_cli.serve.metrics:names", "Every metric, its labels and what it says."),
+    "serve": Entry("admin_cli.serve.metrics:serve", "Serve the ledger's metrics and health until stopped."),
+    "names": Entry("admin_cli.serve.metrics:names", "List every metric, with its labels and meaning."),
 }
 DEFAULT_PORT = 9192
 
 
 @click.group("metrics", cls=LazyGroup, entries=ENTRIES)
 def metrics() -> None:
-    """The ledger's metrics, for Prometheus."""
+    """Serve the ledger's metrics for Prometheus."""
 
 
 @click.command("serve")
-@click.option("--host", metavar="HOST", help="Where to listen (JOBS_METRICS_HOST): 127.0.0.1.")
-@click.option("--port", type=click.IntRange(0, 65535), help="Port (JOBS_LEDGER_METRICS_PORT): 9192; 0: any free one.")
+@click.option("--host", metavar="HOST", help="Address to listen on (JOBS_METRICS_HOST): 127.0.0.1.")
+@click.option("--port", type=click.IntRange(0, 65535), help="Port (JOBS_LEDGER_METRICS_PORT): 9192; 0: any free port.")
 @pass_globals
 def serve(options: Globals, host: str | None, port: int | None) -> None:
-    """Serve the ledger's metrics and health, until told to stop.
+    """Serve the ledger's metrics and health until stopped.
 
     \b
     Example:
@@ -51,7 +51,7 @@ def serve(options: Globals, host: str | None, port: int | None) -> None:
 
 @click.command("names")
 def names() -> None:
-    """Every metric, its labels and what it says.
+    """List every metric, with its labels and meaning.
 
     \b
     Example:

@@ -1,4 +1,4 @@
-"""`jobs scheduler`: make runs of what is due."""
+"""`jobs scheduler`: makes the runs of schedules when they are due."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from admin_cli.program.options import IMPORT, Globals, pass_globals
 @click.option(
     "--metrics-port", type=click.IntRange(0, 65535), help="Serve metrics and health (JOBS_LEDGER_METRICS_PORT)."
 )
-@click.option("--once", is_flag=True, help="Fire what is due now and end: for a machine's own cron.")
+@click.option("--once", is_flag=True, help="Fire the due slots once and exit: for a system cron.")
 @pass_globals
 def scheduler(options: Globals, imports: tuple[str, ...], metrics_port: int | None, once: bool) -> None:
-    """Make runs of what schedules say is due.
+    """Make the runs of schedules when they are due.
 
-    Start as many as you like: one leads, the others stand by, and each slot fires once.
+    Start as many schedulers as you like: one is the leader, the others are on standby. Each slot fires once.
 
     \b
     Example:

@@ -1,4 +1,4 @@
-"""Runs a scheduler in a process of its own beside the worker of `jobs dev`; it never outlives it."""
+"""Runs the scheduler of `jobs dev` in a process of its own, which ends with the worker's process."""
 
 from __future__ import annotations
 
@@ -11,25 +11,25 @@ from contextlib import contextmanager
 from admin_cli.terminal import streams
 
 LOOK_SECONDS = 0.5
-"""How often the code is looked at for changes. Source: decision, that of the worker."""
+"""How often it checks the code for changes. Source: decision; the same as the worker's."""
 STOP_SECONDS = 5.0
-"""What the scheduler may take to end; then it is killed. It loses nothing by that."""
+"""How long the scheduler may take to end before it is killed. A kill loses nothing."""
 
 
 @contextmanager
 def run_scheduler(serve: Callable[[], int], *, watch: Sequence[str] = ()) -> Iterator[None]:
-    """While the block runs, another process calls ``serve``; anew when code below ``watch`` has changed.
+    """While the block runs, another process calls ``serve``, and restarts it when code below ``watch`` changes.
 
-    It sees the end of this process, whatever the end, by the end of a pipe.
+    The closed end of a pipe tells it that this process has ended, even after a kill.
     """
     streams.flush_both()
     theirs, ours = os.pipe()
-    minder = os.fork()
-    if minder == 0:
+    watcher = os.fork()
+    if watcher == 0:
         code = 1
         try:
             os.close(ours)
-            _mind(serve, theirs, watch)
+            _watch_scheduler(serve, theirs, watch)
             code = 0
         finally:
             os._exit(code)
@@ -38,14 +38,14 @@ def run_scheduler(serve: Callable[[], int], *, watch: Sequence[str] = ()) -> Ite
         yield
     finally:
         os.close(ours)
-        os.waitpid(minder, 0)
+        os.waitpid(watcher, 0)
 
 
-def _mind(serve: Callable[[], int], line: int, watch: Sequence[str]) -> None:
-    """Start it, start it anew with new code, and stop it at the end of ``line``."""
+def _watch_scheduler(serve: Callable[[], int], line: int, watch: Sequence[str]) -> None:
+    """Start the scheduler, restart it when the code changes, and stop it when the pipe ``line`` closes."""
     from worker.supervisor.file_watch import Watch
 
-    # Ctrl+C reaches the scheduler itself; this one ends when the worker has.
+    # Ctrl+C reaches the scheduler itself; this process ends after the worker's.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     code = Watch(watch)
@@ -81,7 +81,7 @@ def _stop(child: int) -> None:
 
     clock = SystemClock()
     until = clock.monotonic() + STOP_SECONDS
-    os.kill(child, signal.SIGTERM)  # Its id is its own until it is waited for.
+    os.kill(child, signal.SIGTERM)  # The process id cannot be reused before waitpid.
     while os.waitpid(child, os.WNOHANG)[0] == 0:
         if clock.monotonic() > until:
             os.kill(child, signal.SIGKILL)

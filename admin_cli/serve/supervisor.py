@@ -1,6 +1,6 @@
 """The supervisor process of `jobledger worker`: a fresh interpreter that imports little.
 
-It lives as long as the worker. What the command line needs (click, pydantic) is a third of what a worker may use.
+It runs as long as the worker. The command line's imports (click, pydantic) take a third of a worker's memory goal.
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ from admin_cli.terminal import streams
 
 
 def main(payload: dict[str, Any]) -> NoReturn:
-    """Supervise, and leave with the exit code. ``payload`` holds ``log``, for the log's form, and ``work``."""
+    """Supervise, and exit with the exit code. ``payload`` has ``log``, the log format, and ``work``."""
     from jobs.observe.log_format import direct_logging
     from worker.main import main as supervise
 
     streams.hold_standard_streams()
     with suppress(OSError):
-        Path("/proc/self/comm").write_text("jobs supervisor")  # What `ps` and `top` show, on Linux.
+        Path("/proc/self/comm").write_text("jobs supervisor")  # The name in `ps` and `top`, on Linux.
     work = payload["work"]
     try:
         direct_logging(**payload["log"], stream=sys.stderr)

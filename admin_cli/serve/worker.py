@@ -1,4 +1,4 @@
-"""`jobs worker` and `jobs dev`: perform runs until told to stop."""
+"""`jobs worker` and `jobs dev`: perform runs until stopped."""
 
 from __future__ import annotations
 
@@ -19,21 +19,29 @@ from admin_cli.terminal import streams
 from admin_cli.terminal.streams import say
 from jobs.interpreter import refuse_free_threading
 
-NO_MODULE = click.UsageError("No module with jobs is named. Say --import my.module, or set JOBS_IMPORTS.")
+NO_MODULE = click.UsageError("No module with jobs is given. Add --import my.module, or set JOBS_IMPORTS.")
 
 
 @click.command("worker")
 @IMPORT
 @click.option(
-    "-q", "--queue", "queues", multiple=True, help="A queue to serve, NAME or NAME:WEIGHT; those of the jobs otherwise."
+    "-q",
+    "--queue",
+    "queues",
+    multiple=True,
+    help="A queue to serve, NAME or NAME:WEIGHT; default: the queues of the jobs.",
 )
 @click.option("--processes", type=click.IntRange(1, 256), help="Worker processes (JOBS_PROCESSES).")
-@click.option("--threads", type=click.IntRange(1, 512), help="Threads a process (JOBS_THREADS).")
-@click.option("--max-runs", type=click.IntRange(1), help="Replace a process after so many runs (JOBS_MAX_RUNS).")
-@click.option("--max-memory", metavar="SIZE", help="Replace a process above this, 512M say (JOBS_MAX_MEMORY).")
+@click.option("--threads", type=click.IntRange(1, 512), help="Threads in each process (JOBS_THREADS).")
+@click.option("--max-runs", type=click.IntRange(1), help="Replace a process after this many runs (JOBS_MAX_RUNS).")
+@click.option(
+    "--max-memory", metavar="SIZE", help="Replace a process above this memory, such as 512M (JOBS_MAX_MEMORY)."
+)
 @click.option("--async-concurrency", type=click.IntRange(1, 10000), help="Coroutines (JOBS_ASYNC_CONCURRENCY).")
 @click.option("--metrics-port", type=click.IntRange(0, 65535), help="Serve metrics and health (JOBS_METRICS_PORT).")
-@click.option("--shutdown", type=DURATION, metavar="DURATION", help="To finish in, when stopped (JOBS_SHUTDOWN).")
+@click.option(
+    "--shutdown", type=DURATION, metavar="DURATION", help="Time that runs have to finish on a stop (JOBS_SHUTDOWN)."
+)
 @pass_globals
 def worker(
     options: Globals,
@@ -47,10 +55,10 @@ def worker(
     metrics_port: int | None,
     shutdown: timedelta | None,
 ) -> None:
-    """Perform runs, in processes restarted when they die.
+    """Perform runs in worker processes, and restart those that die.
 
-    Queues are served strictly in the order given. By weights (--queue mail:3 --queue reports:1) mail has three runs
-    for each of reports while both have some waiting.
+    Workers serve the queues strictly in the given order. With weights (--queue mail:3 --queue reports:1) they perform
+    three runs of mail for each run of reports, while both queues have waiting runs.
 
     \b
     Example:
@@ -58,7 +66,7 @@ def worker(
     """
     _serve(
         options,
-        # A time limit is this interpreter's own, and would be lost.
+        # The alarm of --timeout would not survive the exec of a new interpreter.
         may_exec=options.timeout is None,
         imports=imports,
         queues=queues,
@@ -75,20 +83,25 @@ def worker(
 @click.command("dev")
 @IMPORT
 @click.option(
-    "-q", "--queue", "queues", multiple=True, help="A queue to serve, NAME or NAME:WEIGHT; those of the jobs otherwise."
+    "-q",
+    "--queue",
+    "queues",
+    multiple=True,
+    help="A queue to serve, NAME or NAME:WEIGHT; default: the queues of the jobs.",
 )
 @click.option("--threads", type=click.IntRange(1, 512), help="Threads (JOBS_THREADS).")
-@click.option("--reload", is_flag=True, help="Take up code below this folder as soon as it is written.")
-@click.option("--pages/--no-pages", default=True, help="Serve the pages too, on this machine alone.")
+@click.option("--reload", is_flag=True, help="Restart when code below this folder changes.")
+@click.option("--pages/--no-pages", default=True, help="Also serve the pages, on this machine only.")
 @pass_globals
 def dev(
     options: Globals, imports: tuple[str, ...], queues: tuple[str, ...], threads: int | None, reload: bool, pages: bool
 ) -> None:
-    """Perform runs from jobs.db here, fire schedules, serve the pages.
+    """Start a worker, a scheduler and the pages on a local ledger.
 
-    It makes that file where there is none. It prints a link that signs you in to the pages once.
+    The ledger is jobs.db in this folder; the command creates it if needed. It prints a link that signs you in to the
+    pages once.
 
-    One process, a scheduler and the pages beside it, and a log line for every start and end.
+    It starts one worker process, a scheduler and the pages, and logs the start and end of every run.
 
     \b
     Example:
@@ -115,8 +128,8 @@ def _serve(options: Globals, *, watch: tuple[str, ...] = (), may_exec: bool = Fa
     settings = read_settings(options, **given)
     if not settings.imports:
         raise NO_MODULE
-    # A child looks whether the ledger serves: the supervisor must hold no connection.
-    code = in_child(lambda: _look(options, given), debug=options.debug)
+    # A child checks the ledger, because the supervisor must hold no connection.
+    code = in_child(lambda: _check_services(options, given), debug=options.debug)
     if code:
         sys.exit(code)
     work: dict[str, Any] = {
@@ -124,7 +137,7 @@ def _serve(options: Globals, *, watch: tuple[str, ...] = (), may_exec: bool = Fa
         "settings_json": settings.model_dump_json(),
         "processes": settings.processes,
         "shutdown_seconds": settings.shutdown.total_seconds(),
-        # A hard limit is so long after a soft one.
+        # The hard limit follows the soft one by this long.
         "shortest_limit_seconds": settings.hard_after.total_seconds(),
         "watch": watch,
         "metrics_host": settings.metrics_host,
@@ -145,7 +158,7 @@ def _serve(options: Globals, *, watch: tuple[str, ...] = (), may_exec: bool = Fa
 
 
 def _schedule(options: Globals, imports: tuple[str, ...]) -> int:
-    """Be the scheduler of ``jobs dev``; the exit code."""
+    """Run the scheduler of ``jobs dev``; returns the exit code."""
     from admin_cli.program.failure import report
     from scheduler.main import main
 
@@ -155,9 +168,9 @@ def _schedule(options: Globals, imports: tuple[str, ...]) -> int:
         return report(error, debug=options.debug)
 
 
-def _look(options: Globals, given: dict[str, Any]) -> None:
-    """Whether the ledger serves, lets us write, and has connections for so many processes. Warns of a ready index
-    that does not serve: without it runs are performed too.
+def _check_services(options: Globals, given: dict[str, Any]) -> None:
+    """Check that the ledger answers, grants the needed rights and has enough connections for the processes. Warns if
+    the ready index does not answer; workers perform runs without it too.
     """
     from jobs.definition.enqueue_options import queue_name
     from jobs.formats.queue_weights import read_served
@@ -177,7 +190,7 @@ def _look(options: Globals, given: dict[str, Any]) -> None:
         try:
             app.ready.is_intact()
         except ServiceDown as down:
-            say(f"warning: {down} Until it serves, workers ask the ledger.")
+            say(f"warning: {down} Until it answers, workers poll the ledger.")
 
 
 def _migrate(options: Globals) -> None:

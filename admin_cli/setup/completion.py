@@ -9,7 +9,7 @@ from admin_cli.terminal import streams
 
 SHELLS = ("bash", "zsh", "fish")
 
-# The builtin takes %1; everything else is ours. `jobs` is completed by asking `jobledger`.
+# The builtin completes %1; `jobledger` completes everything else, for `jobs` too.
 _BASH_JOBS = """
 _jobledger_jobs_completion() {
     case "${COMP_WORDS[COMP_CWORD]}" in
@@ -34,12 +34,12 @@ complete --no-files --command jobs --arguments "(_jobledger_completion)"
 
 
 def completion_script(shell: str) -> str:
-    """The script to be sourced by ``shell`` (one of ``SHELLS``): completes ``jobledger`` and ``jobs``."""
+    """The completion script for ``shell`` (one of ``SHELLS``), for ``jobledger`` and ``jobs``."""
     from click.shell_completion import get_completion_class
 
     complete = get_completion_class(shell)
     if complete is None:
-        raise LookupError(f"click completes no {shell}")
+        raise LookupError(f"click has no completion for {shell}")
     script = complete(click.get_current_context().find_root().command, {}, PROGRAM, COMPLETE_VARIABLE).source()
     if shell == "bash":
         return script + _BASH_JOBS
@@ -51,9 +51,9 @@ def completion_script(shell: str) -> str:
 @click.command("completion")
 @click.argument("shell", type=click.Choice(SHELLS))
 def completion(shell: str) -> None:
-    """Print the completion script of a shell.
+    """Print the completion script for a shell.
 
-    `shell-init` loads it too; this is for those who want completion alone.
+    `shell-init` loads it too; use this command for completion only.
 
     \b
     Examples:

@@ -1,4 +1,4 @@
-"""`jobs config`: the settings in force, where each comes from, and the page that documents them."""
+"""`jobs config`: shows the settings in force and their origin, and prints their reference page."""
 
 from __future__ import annotations
 
@@ -13,24 +13,26 @@ from admin_cli.terminal.columns import Column
 from admin_cli.terminal.output import Output, output_options
 
 ENTRIES = {
-    "show": Entry("admin_cli.setup.config:show_config", "The settings in force, secrets hidden."),
-    "reference": Entry("admin_cli.setup.config:reference", "Every setting, as the page docs/configuration.md."),
+    "show": Entry("admin_cli.setup.config:show_config", "Show the settings in force; secrets are hidden."),
+    "reference": Entry(
+        "admin_cli.setup.config:reference", "Print the reference of all settings, as in docs/configuration.md."
+    ),
 }
 COLUMNS = (Column("name"), Column("value", gives=2), Column("origin", gives=1))
 
 
 @click.group("config", cls=LazyGroup, entries=ENTRIES)
 def config() -> None:
-    """The settings, and where each comes from."""
+    """Show the settings, and where each value comes from."""
 
 
 @click.command("show")
-@click.option("--origin", is_flag=True, help="Say where each value comes from.")
-@click.option("--set-only", is_flag=True, help="Leave out what stands at its default.")
+@click.option("--origin", is_flag=True, help="Show where each value comes from.")
+@click.option("--set-only", is_flag=True, help="Hide settings with their default value.")
 @output_options(COLUMNS)
 @pass_globals
 def show_config(options: Globals, origin: bool, set_only: bool, out: Output) -> None:
-    """The settings in force, secrets hidden.
+    """Show the settings in force; secrets are hidden.
 
     \b
     Example:
@@ -56,7 +58,7 @@ def show_config(options: Globals, origin: bool, set_only: bool, out: Output) -> 
 
 @click.command("reference")
 def reference() -> None:
-    """Every setting, as the page docs/configuration.md.
+    """Print the reference of all settings, as in docs/configuration.md.
 
     \b
     Example:

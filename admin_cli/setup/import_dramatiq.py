@@ -1,4 +1,4 @@
-"""`jobs import-dramatiq`: what an application's dramatiq broker still holds in Redis, into the ledger."""
+"""`jobs import-dramatiq`: moves an application's dramatiq messages from Redis into the ledger."""
 
 from __future__ import annotations
 
@@ -31,21 +31,21 @@ COLUMNS = (
 
 @click.command("import-dramatiq")
 @click.argument("url", metavar="REDIS_URL")
-@click.option("--namespace", default="dramatiq", show_default=True, help="The old RedisBroker's.")
-@click.option("--dry-run", is_flag=True, help="Show what would be moved, and what could not be; move nothing.")
-@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.option("--namespace", default="dramatiq", show_default=True, help="Namespace of the old RedisBroker.")
+@click.option("--dry-run", is_flag=True, help="Show which messages it would move or refuse; move nothing.")
+@click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
 @IMPORT
 @output_options(COLUMNS)
 @pass_globals
 def import_dramatiq(
     options: Globals, out: Output, url: str, namespace: str, dry_run: bool, yes: bool, imports: tuple[str, ...]
 ) -> None:
-    """Move a dramatiq RedisBroker's messages here.
+    """Import the messages of a dramatiq RedisBroker.
 
-    Queues, delayed messages and dead letters. What is in the ledger is gone from Redis; started again, it goes
-    on. Messages that a live dramatiq worker has fetched are left to it: stop it, and import again.
+    Moves queues, delayed messages and dead letters. It deletes a message from Redis once the ledger has it; run it
+    again to continue. It does not move messages that a live dramatiq worker has fetched: stop the worker first.
 
-    Name the application's modules: its actors say the priority and retries of their messages.
+    Give the application's modules: the actors define the priority and retries of their messages.
 
     \b
     Examples:
@@ -86,7 +86,7 @@ def _show(out: Output, done: Imported, *, where: str) -> None:
 
 def _tell(done: Imported, *, dry_run: bool) -> None:
     would = "would be moved" if dry_run else "moved"
-    again = f", {done.known_already:,} were there already" if done.known_already else ""
+    again = f", {done.known_already:,} were already in the ledger" if done.known_already else ""
     streams.say(f"{_messages(done.total)} {would}{again}")
     for name, count in sorted(done.unknown_actors.items()):
         streams.say(
@@ -101,9 +101,9 @@ def _tell(done: Imported, *, dry_run: bool) -> None:
         )
     if done.refused:
         raise CommandFailed(
-            f"{_messages(len(done.refused))} could not be read or held, and left in Redis.",
+            f"{_messages(len(done.refused))} could not be read or stored, and stay in Redis.",
             exit_code=Exit.CONFLICT,
-            hint="See them all with -o json. If the application sets an encoder, name its module with --import.",
+            hint="List them with -o json. If the application sets an encoder, name its module with --import.",
         )
 
 

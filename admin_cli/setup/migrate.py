@@ -1,4 +1,4 @@
-"""`jobs migrate`: the ledger's tables."""
+"""`jobs migrate`: migrates the ledger's tables."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from admin_cli.terminal import streams
 
 @click.group("migrate")
 def migrate() -> None:
-    """Make, move and show the ledger's tables.
+    """Migrate the ledger's tables, and show their revision.
 
     \b
     Example:
@@ -23,10 +23,10 @@ def migrate() -> None:
 @migrate.command("up")
 @pass_globals
 def up(options: Globals) -> None:
-    """Bring the tables up to this release; may make jobs.db.
+    """Migrate the tables to this release; may create jobs.db.
 
-    Where no database is named, it makes jobs.db in this folder. On PostgreSQL workers may go on meanwhile; stopped
-    at any point, it goes on from there when it is run again.
+    If no database is set, it creates jobs.db in this folder. On PostgreSQL workers can keep running. If it is
+    stopped, run it again to continue.
 
     \b
     Example:
@@ -46,12 +46,12 @@ def up(options: Globals) -> None:
 
 @migrate.command("down")
 @click.argument("revision")
-@click.option("-y", "--yes", is_flag=True, help="Do not ask.")
+@click.option("-y", "--yes", is_flag=True, help="Do not ask for confirmation.")
 @pass_globals
 def down(options: Globals, revision: str, yes: bool) -> None:
-    """Take the tables down to REVISION, destroying what is later.
+    """Migrate the tables down to REVISION; destroys newer data.
 
-    "base" is none at all: everything goes.
+    "base" removes every table.
 
     \b
     Example:
@@ -73,7 +73,7 @@ def down(options: Globals, revision: str, yes: bool) -> None:
 @migrate.command("current")
 @pass_globals
 def current(options: Globals) -> None:
-    """Show the tables' revision, and the one this release needs.
+    """Show the revision of the tables, and the one that this release needs.
 
     \b
     Example:
@@ -91,10 +91,15 @@ def current(options: Globals) -> None:
 
 
 @migrate.command("sql")
-@click.option("--from", "since", metavar="REVISION", help="Where the tables are; base: nowhere. Asks no database.")
+@click.option(
+    "--from",
+    "since",
+    metavar="REVISION",
+    help="Current revision of the tables; base: no tables. Connects to no database.",
+)
 @pass_globals
 def sql(options: Globals, since: str | None) -> None:
-    """Print the statements that "migrate up" would run, for who applies them by hand.
+    """Print the statements of "migrate up", to apply them by hand.
 
     \b
     Example:
@@ -107,6 +112,6 @@ def sql(options: Globals, since: str | None) -> None:
     database = Database(settings.database_url or "", settings)
     at = schema.current(database) if since is None else None if since == "base" else since
     if at == schema.REVISION:
-        streams.say(f"{database.shown}: already at {at}; nothing is to be run")
+        streams.say(f"{database.shown}: already at {at}; there is nothing to run")
         return
     streams.write(schema.sql(database, since=at))

@@ -1,4 +1,4 @@
-"""`jobledger sessions`: who is signed in to the API and its pages."""
+"""`jobledger sessions`: lists and ends sessions of the API and its pages."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ COLUMNS = (
 
 @click.group("sessions")
 def sessions() -> None:
-    """Who is signed in, from where, and ending that.
+    """Sessions: list who is signed in, and end sessions.
 
     \b
     Example:
@@ -37,12 +37,12 @@ def sessions() -> None:
 
 
 @sessions.command("list")
-@click.option("--user", help="Of this user only.")
+@click.option("--user", help="Only those of this user.")
 @click.option("-n", "--limit", type=click.IntRange(1, 1000), default=100, show_default=True, help="Sessions.")
 @output_options(COLUMNS)
 @pass_globals
 def list_sessions(options: Globals, out: Output, user: str | None, limit: int) -> None:
-    """List the sessions and links that hold, the newest first.
+    """List valid sessions and links, the newest first.
 
     \b
     Example:
@@ -59,7 +59,7 @@ def list_sessions(options: Globals, out: Output, user: str | None, limit: int) -
 @click.option("--reason", metavar="TEXT", help="Why; kept in the audit.")
 @pass_globals
 def end(options: Globals, session_id: UUID, reason: str | None) -> None:
-    """End a session at once; a link, with the session that it opened.
+    """End a session at once, or a link and the session that it opened.
 
     \b
     Example:

@@ -1,8 +1,8 @@
-"""`jobledger shell-init bash|zsh|fish`: a function so that `jobs WORD` reaches us at a shell's prompt.
+"""`jobledger shell-init bash|zsh|fish`: a shell function that makes `jobs WORD` run jobledger.
 
-`jobs` is a builtin of every POSIX shell. The function hands on to the program what begins with a letter or
-with ``--``; bare `jobs`, `jobs -l`, `jobs %1` and `jobs 1` stay with the builtin, in the shell itself, so
-that `kill $(jobs -p)` goes on working.
+`jobs` is a builtin of every POSIX shell. The function calls the program if the first argument starts with a
+letter or ``--``; bare `jobs`, `jobs -l`, `jobs %1` and `jobs 1` still call the builtin, in the shell itself, so
+that `kill $(jobs -p)` still works.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ function jobs {{
 }}
 """
 
-# fish's builtin has long options, and fish's own functions use them.
+# The builtin of fish has long options, and functions of fish use them.
 _FISH_FUNCTION = """\
 set -gx {variable} fish
 function jobs --description 'the shell\\'s jobs, or jobledger\\'s'
@@ -41,7 +41,7 @@ end
 
 
 def shell_script(shell: str) -> str:
-    """What ``shell`` (one of ``SHELLS``) evaluates: the function, then completion for both names."""
+    """The script for ``shell`` (one of ``SHELLS``): the function, and completion for both names."""
     template = _FISH_FUNCTION if shell == "fish" else _POSIX_FUNCTION
     function = template.format(variable=SHELL_INIT_VARIABLE, name=NAME_VARIABLE, which=shell)
     return function + "\n" + completion_script(shell)
@@ -50,10 +50,10 @@ def shell_script(shell: str) -> str:
 @click.command("shell-init")
 @click.argument("shell", type=click.Choice(SHELLS))
 def shell_init(shell: str) -> None:
-    """Print what makes `jobs WORD` work in your shell.
+    """Print the shell function that makes `jobs WORD` work.
 
-    `jobs` is also your shell's own command. With this loaded, `jobs list` is `jobledger list`, while bare
-    `jobs`, `jobs -l` and `jobs %1` stay your shell's. It loads completion as well.
+    `jobs` is also a shell builtin. With this function, `jobs list` runs `jobledger list`, while bare `jobs`,
+    `jobs -l` and `jobs %1` still run the builtin. It also loads completion.
 
     \b
     Examples:

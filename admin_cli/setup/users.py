@@ -1,4 +1,4 @@
-"""`jobs users` and `jobs tokens`: who may use the API and its pages."""
+"""`jobs users` and `jobs tokens`: manage users and tokens of the API and its pages."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from jobs.formats.escaping import escape_controls
 
 ROLE = click.Choice(["viewer", "operator", "admin"])
 REASON = click.option("--reason", metavar="TEXT", help="Why; kept in the audit.")
-FROM_STDIN = click.option("--password-stdin", is_flag=True, help="Read the password's line from standard input.")
+FROM_STDIN = click.option("--password-stdin", is_flag=True, help="Read the password from standard input (one line).")
 
 USER_COLUMNS = (
     Column("name"),
@@ -41,7 +41,7 @@ TOKEN_COLUMNS = (
 
 @click.group("users")
 def users() -> None:
-    """Who may use the API and its pages.
+    """Users of the API and its pages.
 
     \b
     Example:
@@ -51,15 +51,15 @@ def users() -> None:
 
 @users.command("create")
 @click.argument("name")
-@click.option("--role", type=ROLE, required=True, help="What the user may do.")
-@click.option("--for", "lasts", type=DURATION, metavar="DURATION", help="How long they may sign in: 90d.")
+@click.option("--role", type=ROLE, required=True, help="The user's role.")
+@click.option("--for", "lasts", type=DURATION, metavar="DURATION", help="How long the user may sign in, such as 90d.")
 @FROM_STDIN
 @REASON
 @pass_globals
 def create(
     options: Globals, name: str, role: str, lasts: timedelta | None, password_stdin: bool, reason: str | None
 ) -> None:
-    """Add a user; the password is asked for, and shown nowhere.
+    """Add a user; prompts for the password.
 
     \b
     Example:
@@ -99,7 +99,7 @@ def list_users(options: Globals, out: Output, limit: int) -> None:
 @REASON
 @pass_globals
 def reset(options: Globals, name: str, password_stdin: bool, reason: str | None) -> None:
-    """Give a user another password; every session and link of theirs ends.
+    """Set a user's password, and end all sessions and links of the user.
 
     \b
     Example:
@@ -110,7 +110,7 @@ def reset(options: Globals, name: str, password_stdin: bool, reason: str | None)
     from jobs.operations.access.users import reset_password
 
     user = reset_password(app, this_operator(), name, password=_password(from_stdin=password_stdin), reason=reason)
-    streams.say(escape_controls(f"user {user.name} has another password, and no session; tokens stay."))
+    streams.say(escape_controls(f"user {user.name} has a new password. All sessions have ended; tokens stay valid."))
 
 
 @users.command("disable")
@@ -118,7 +118,7 @@ def reset(options: Globals, name: str, password_stdin: bool, reason: str | None)
 @REASON
 @pass_globals
 def disable(options: Globals, name: str, reason: str | None) -> None:
-    """Let a user in no more; sessions, links and tokens end at once.
+    """Disable a user; sessions, links and tokens end at once.
 
     \b
     Example:
@@ -135,7 +135,7 @@ def disable(options: Globals, name: str, reason: str | None) -> None:
 @REASON
 @pass_globals
 def enable(options: Globals, name: str, reason: str | None) -> None:
-    """Let a disabled user in again.
+    """Enable a disabled user.
 
     \b
     Example:
@@ -153,7 +153,7 @@ def enable(options: Globals, name: str, reason: str | None) -> None:
 @REASON
 @pass_globals
 def role(options: Globals, name: str, role: str, reason: str | None) -> None:
-    """Give a user another role; it holds at once.
+    """Change a user's role, with effect at once.
 
     \b
     Example:
@@ -162,12 +162,12 @@ def role(options: Globals, name: str, role: str, reason: str | None) -> None:
     from jobs.operations.access.users import change_role
 
     user = change_role(open_app(options), this_operator(), name, role=role, reason=reason)
-    streams.say(escape_controls(f"user {user.name} is {user.role} now."))
+    streams.say(escape_controls(f"user {user.name} now has the role {user.role}."))
 
 
 @click.group("tokens")
 def tokens() -> None:
-    """Tokens, with which programs use the API.
+    """API tokens for programs.
 
     \b
     Example:
@@ -177,15 +177,17 @@ def tokens() -> None:
 
 @tokens.command("create")
 @click.argument("name")
-@click.option("--user", required=True, help="Whose token it is; it may do what they may, at most.")
+@click.option("--user", required=True, help="The token's user; the token cannot do more than its user.")
 @click.option("--allow", "permissions", multiple=True, required=True, metavar="PERMISSION", help="runs:read, say.")
-@click.option("--for", "lasts", type=DURATION, required=True, metavar="DURATION", help="How long it holds: 90d.")
+@click.option(
+    "--for", "lasts", type=DURATION, required=True, metavar="DURATION", help="How long the token is valid, such as 90d."
+)
 @REASON
 @pass_globals
 def create_token(
     options: Globals, name: str, user: str, permissions: tuple[str, ...], lasts: timedelta, reason: str | None
 ) -> None:
-    """Make a token, and print it: it is shown this once.
+    """Create a token and print it; it is shown only once.
 
     \b
     Example:
@@ -196,17 +198,19 @@ def create_token(
     token, secret = create(
         open_app(options), this_operator(), user=user, name=name, permissions=permissions, lasts=lasts, reason=reason
     )
-    streams.say(escape_controls(f"token {token.id} of {token.user} holds until {token.expires_at:%Y-%m-%d %H:%M} UTC."))
+    streams.say(
+        escape_controls(f"token {token.id} of {token.user} is valid until {token.expires_at:%Y-%m-%d %H:%M} UTC.")
+    )
     streams.write(f"{secret}\n")
 
 
 @tokens.command("list")
-@click.option("--user", help="Of this user only.")
+@click.option("--user", help="Only those of this user.")
 @click.option("-n", "--limit", type=click.IntRange(1, 1000), default=100, show_default=True, help="Tokens.")
 @output_options(TOKEN_COLUMNS)
 @pass_globals
 def list_tokens(options: Globals, out: Output, user: str | None, limit: int) -> None:
-    """List tokens, the newest first; never their secrets.
+    """List tokens without their secrets, the newest first.
 
     \b
     Example:
@@ -238,11 +242,11 @@ def revoke(options: Globals, token_id: object, reason: str | None) -> None:
 
 
 def _password(*, from_stdin: bool) -> str:
-    """The password that was typed twice, or the line on stdin; it is never an argument, which others see."""
+    """Reads the password twice from the terminal, or once from stdin; never from an argument, which others can see."""
     if from_stdin:
         return sys.stdin.readline().rstrip("\r\n")
     if not streams.is_terminal(sys.stdin):
-        raise click.UsageError("There is no terminal to ask for a password at: say --password-stdin.")
+        raise click.UsageError("There is no terminal to ask for a password: add --password-stdin.")
     import getpass
 
     first = getpass.getpass("Password: ")

@@ -1,1 +1,1 @@
-"""How commands write: tables, records, JSON and TSV on the standard streams."""
+"""Output of commands: tables, records, JSON and TSV on the standard streams."""

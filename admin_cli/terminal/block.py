@@ -25,7 +25,7 @@ class Block:
 
 
 class Asked(Protocol):
-    """What drawing a page needs to know of ``Output``."""
+    """The parts of ``Output`` that drawing a page needs."""
 
     @property
     def format(self) -> Format: ...

@@ -17,7 +17,7 @@ from jobs.formats.escaping import escape_controls
 from jobs.formats.unreadable import stored_of
 
 SHORT_ID = 8
-"""Characters of a short id: the last ones, for ids made in a row share their heads."""
+"""Characters of a short id: the last ones, because ids made in a row start alike."""
 
 
 def short_id(identifier: object) -> str:
@@ -34,7 +34,7 @@ def age(moment: datetime, *, now: datetime) -> str:
 
 
 def aged(moment: datetime, *, now: datetime) -> str:
-    """``3s ago``, ``in 5m``, ``now``: among words."""
+    """``3s ago``, ``in 5m``, ``now``: for use in a sentence."""
     if (stored := stored_of(moment)) is not None:
         return escape_controls(f"unreadable: {stored}")
     span = age(moment, now=now)
@@ -78,7 +78,7 @@ def tsv_cell(value: object, *, utc: bool) -> str:
 
 
 def jsonable(value: object) -> Any:
-    """``value`` as JSON can say it: UTC ISO-8601 moments, spans in seconds, null for NaN and infinities."""
+    """``value`` in types that JSON has: UTC ISO-8601 moments, spans in seconds, null for NaN and infinities."""
     if value is None or isinstance(value, (bool, int)):
         return value
     if isinstance(value, Enum):
@@ -88,7 +88,7 @@ def jsonable(value: object) -> Any:
     if isinstance(value, float):
         return value if math.isfinite(value) else None
     if isinstance(value, datetime):
-        # Null where it cannot be read: a program is not to take a stand-in for the moment.
+        # Null if it cannot be read, so that no program takes the replacement for the stored moment.
         return None if stored_of(value) is not None else _iso(value.astimezone(UTC))
     if isinstance(value, date):
         return value.isoformat()
@@ -107,10 +107,10 @@ def jsonable(value: object) -> Any:
 
 
 def json_text(value: object, *, indent: int | None = None) -> str:
-    """JSON in ASCII alone: no control, no C1, no bidi mark and no DEL can reach a terminal through it."""
+    """JSON in ASCII only, so that no control character or bidi mark reaches a terminal."""
     separators = (",", ": ") if indent else (", ", ": ")
     text = json.dumps(jsonable(value), ensure_ascii=True, indent=indent, separators=separators)
-    # The one control that JSON lets stand.
+    # The one control character that JSON does not escape.
     return text.replace("\x7f", "\\u007f")
 
 
@@ -118,14 +118,14 @@ def _plain(value: object) -> str:
     if isinstance(value, Enum):
         return str(value.value)
     if isinstance(value, (Mapping, list, tuple, set, frozenset)) or dataclasses.is_dataclass(value):
-        # Not ensure_ascii: people read this one, and `visible` follows.
+        # Without ensure_ascii, because people read this; the caller escapes controls.
         return json.dumps(jsonable(value), ensure_ascii=False, separators=(", ", ": "))
     return str(value)
 
 
 def _coarse(seconds: float) -> timedelta:
     for size in (86400, 3600, 60, 1):
-        # Two units until 10 of the larger, as in 1h30m; then the larger alone.
+        # Two units below 10 of the larger, as in 1h30m; else only the larger.
         if seconds >= 10 * size:
             return timedelta(seconds=seconds // size * size)
         if seconds >= size:
@@ -138,7 +138,7 @@ def _local(moment: datetime, *, utc: bool) -> datetime:
     try:
         return moment.astimezone(UTC) if utc else moment.astimezone()
     except OverflowError:
-        # The last hours of the calendar are beyond it in the zones east of UTC.
+        # The last hours of year 9999 overflow in zones east of UTC.
         return moment
 
 

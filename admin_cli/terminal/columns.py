@@ -1,4 +1,4 @@
-"""What a list can show: its columns, and which of them give way on a narrow terminal."""
+"""The columns of a list, and which of them shrink on a narrow terminal."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any, Literal
 import click
 
 Row = Any
-"""A mapping, or an object with attributes; a dataclass of the operations as it is."""
+"""A mapping, or an object with attributes, such as a dataclass of the operations."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,14 +19,14 @@ class Column:
     Attributes:
         name: its name in ``--columns``, in the TSV's header (upper case) and in JSON.
         value: row -> raw value (``datetime``, ``timedelta``, ``UUID``, number, text, list, None; never
-            formatted: each format has its own way). Default: the row's field of that name.
+            formatted: each format does that itself). Default: the row's field of that name.
         is_id: shown by its last eight characters in a table, in full elsewhere; ``-o name`` prints the first.
         is_wide: left out of a terminal's table unless ``-o wide`` or ``--columns`` ask for it.
-        gives: who gives way when the table is too wide: the highest is cut first, down to ``min_width``, and
+        gives: shrink order in a table that is too wide: the highest is cut first, down to ``min_width``, and
             then hidden; 0 is never hidden.
-        min_width: the fewest cells that still say something.
+        min_width: the smallest useful width in cells.
         paint: raw value -> a rich style ("red", "dim"), or None.
-        heading: the header of a terminal's table, if not the name (``AGE`` over what is ``created_at``).
+        heading: the header in a terminal's table, if not the name (``AGE`` for ``created_at``).
     """
 
     name: str
@@ -65,17 +65,17 @@ def paint_state(value: object) -> str | None:
 
 @dataclass(frozen=True, slots=True)
 class SortKey:
-    """One part of ``--sort``: ``-created`` is ``created``, descending."""
+    """One part of ``--sort``: ``-created`` sorts by ``created``, descending."""
 
     column: Column
     is_descending: bool = False
 
 
 def pick_columns(columns: Sequence[Column], names: str | None, *, option: str = "--columns") -> list[Column]:
-    """The columns that ``names`` (``a,b``) asks for, in that order; all of them for None.
+    """The columns in ``names`` (``a,b``), in that order; all columns for None.
 
     Raises:
-        click.UsageError: a name is none of theirs, or nothing is named.
+        click.UsageError: a name is unknown, or ``names`` is empty.
     """
     if names is None:
         return list(columns)
@@ -105,7 +105,7 @@ def sort_keys(columns: Sequence[Column], names: str | None) -> tuple[SortKey, ..
 
 
 def sort_rows(rows: Sequence[Row], keys: Sequence[SortKey]) -> list[Row]:
-    """``rows`` by ``keys``, stable; rows without a value come last either way."""
+    """``rows`` by ``keys``, stable; rows without a value come last in both directions."""
     ordered = list(rows)
     for key in reversed(keys):
         valued = [row for row in ordered if key.column.of(row) is not None]
@@ -117,7 +117,7 @@ def sort_rows(rows: Sequence[Row], keys: Sequence[SortKey]) -> list[Row]:
         try:
             valued.sort(key=weight, reverse=key.is_descending)
         except TypeError:
-            # Values of several types, or without an order: by what is read.
+            # Values of mixed types, or without an order, sort by their text.
             valued.sort(key=lambda row, column=key.column: str(column.of(row)), reverse=key.is_descending)  # type: ignore[misc]
         ordered = valued + empty
     return ordered

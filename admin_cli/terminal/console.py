@@ -1,6 +1,6 @@
 """The terminal that tables and records are drawn on: its width, and whether it shows colour. Needs rich.
 
-``NO_COLOR`` and ``FORCE_COLOR`` are rich's to read; a pipe gets no colour unless forced.
+rich reads ``NO_COLOR`` and ``FORCE_COLOR``; a pipe gets no colour unless forced.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from rich.text import Text
 from admin_cli.terminal import streams
 
 ENDLESS = 1_000_000
-"""Cells of a line that nothing limits."""
+"""Width of a line without a limit, in cells."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +49,7 @@ class TerminalConsole:
         return SystemClock().now()
 
     def draw(self, line: Text) -> None:
-        """One line of harmless text, as it is: neither wrapped nor cropped again."""
+        """Print one line of escaped text, without wrapping or cropping."""
         self.console.print(line, soft_wrap=True)
         streams.write(self.buffer.getvalue())
         self.buffer.seek(0)

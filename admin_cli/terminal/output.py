@@ -1,4 +1,4 @@
-"""How commands print data: a table for a person, tab-separated text for a pipe, JSON for programs.
+"""Prints the data of commands: a table on a terminal, tab-separated text in a pipe, JSON for programs.
 
 A list::
 
@@ -17,8 +17,8 @@ A list::
         page = find_runs(...)
         out.rows(page.runs, next_cursor=page.next_cursor)
 
-One thing: ``record_options()``, then ``out.record(...)`` (see ``record.py``). Nothing else prints data.
-rich is imported only when a table or a record page is drawn.
+A single record: ``record_options()``, then ``out.record(...)`` (see ``record.py``). No other module prints data.
+rich is imported only to draw a table or a record page.
 """
 
 from __future__ import annotations
@@ -44,13 +44,13 @@ R = TypeVar("R")
 
 @dataclass(frozen=True, slots=True)
 class Output:
-    """What the command's output options asked for.
+    """The output options of a command.
 
     Attributes:
-        format: never None: a table on a terminal, else TSV, unless ``-o`` said.
-        columns: what may be shown, in order; ``--columns`` applied.
-        sort: ``--sort``; ``rows`` sorts by it unless told that the ledger has.
-        is_chosen: the user named the columns, so that a table shows them all.
+        format: never None; default: a table on a terminal, else TSV.
+        columns: the columns to show, in order; ``--columns`` is applied.
+        sort: ``--sort``; ``rows`` sorts by it unless the ledger already did.
+        is_chosen: the user named the columns, so a table shows them all.
     """
 
     format: Format
@@ -79,12 +79,12 @@ class Output:
 
         Args:
             rows: may be a generator: TSV, JSON lines and names are written as they come.
-            next_cursor: where the next page begins; in the JSON envelope, else a line on stderr.
-            empty: said on stderr when a table has no rows.
+            next_cursor: start of the next page; in the JSON envelope, else a line on stderr.
+            empty: message on stderr when a table has no rows.
             as_json: the whole resource, for JSON without ``--columns``; default: the columns' raw values.
             meta: the JSON envelope's ``meta``.
-            is_sorted: the rows came in ``--sort``'s order already.
-            now: what ages are counted from; default: the clock's.
+            is_sorted: the rows are already in the order of ``--sort``.
+            now: the moment that ages count from; default: the clock's.
         """
         from admin_cli.terminal import rows as writers
 
@@ -108,7 +108,7 @@ class Output:
         meta: Mapping[str, object] | None = None,
         now: datetime | None = None,
     ) -> None:
-        """Print one thing: ``blocks`` for people and pipes, ``data`` as the JSON envelope's ``data``."""
+        """Print a single record: ``blocks`` for people and pipes, ``data`` as the JSON envelope's ``data``."""
         from admin_cli.terminal.record import write_record
 
         write_record(self, blocks, data=data, meta=meta, now=now)
@@ -119,17 +119,17 @@ def default_format() -> Format:
 
 
 def output_options(columns: Sequence[Column]) -> Callable[[Callable[P, R]], Callable[..., R]]:
-    """Give a list command ``-o --columns --no-headers --sort --utc``, handed on as one argument, ``out``.
+    """Adds ``-o --columns --no-headers --sort --utc`` to a list command, as one argument, ``out``.
 
-    Columns are checked while the command line is parsed, before anything is asked of the ledger.
+    Columns are checked while the command line is parsed, before any query.
     """
     names = ", ".join(column.name for column in columns)
 
     def decorate(command: Callable[P, R]) -> Callable[..., R]:
         @_format_option(FORMATS)
         @click.option("--columns", metavar="A,B", help=f"Columns to show: {names}.")
-        @click.option("--no-headers", is_flag=True, help="Leave the header line out.")
-        @click.option("--sort", metavar="A,-B", help="Sort by columns; a minus sorts downwards.")
+        @click.option("--no-headers", is_flag=True, help="Print no header line.")
+        @click.option("--sort", metavar="A,-B", help="Sort by columns; a minus sorts descending.")
         @_utc_option
         @functools.wraps(command)
         def with_output(*args: Any, **kwargs: Any) -> R:
@@ -150,7 +150,7 @@ def output_options(columns: Sequence[Column]) -> Callable[[Callable[P, R]], Call
 
 
 def record_options() -> Callable[[Callable[P, R]], Callable[..., R]]:
-    """Give a command that shows one thing ``-o table|json|tsv`` and ``--utc``, as one argument, ``out``."""
+    """Adds ``-o table|json|tsv`` and ``--utc`` to a command that shows one record, as one argument, ``out``."""
 
     def decorate(command: Callable[P, R]) -> Callable[..., R]:
         @_format_option(("table", "json", "tsv"))
@@ -176,4 +176,4 @@ def _format_option(formats: Sequence[Format]) -> Callable[[Callable[..., R]], Ca
 
 
 def _utc_option(command: Callable[..., R]) -> Callable[..., R]:
-    return click.option("--utc", is_flag=True, help="Times in UTC, not local; never as ages.")(command)
+    return click.option("--utc", is_flag=True, help="Show times in UTC instead of local time or ages.")(command)

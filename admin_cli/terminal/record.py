@@ -1,4 +1,4 @@
-"""The page of one thing, for `show`: blocks of names and values, and small tables; JSON with ``-o json``.
+"""The record page of `show`: blocks of names and values, and small tables; JSON with ``-o json``.
 
     out.record(
         [
@@ -10,8 +10,7 @@
         data=run_as_json,
     )
 
-Here nothing is cut: long values are wrapped under themselves, and ids are whole, for `show` is where one
-copies them from.
+A record page cuts nothing: long values are wrapped, and ids are shown in full, so that users can copy them.
 """
 
 from __future__ import annotations
@@ -33,8 +32,8 @@ def write_record(
     meta: Mapping[str, object] | None,
     now: datetime | None,
 ) -> None:
-    """As ``Output.record``; empty blocks are left out."""
-    # Late, because a command's module needs Block while it is imported, and help waits for that.
+    """Like ``Output.record``; skips empty blocks."""
+    # A late import: command modules import Block, and help must stay fast.
     from admin_cli.terminal.rows import envelope
 
     if out.format == "json":
@@ -50,7 +49,7 @@ def write_record(
 
 
 def _write_tsv(blocks: Sequence[Block], *, utc: bool) -> None:
-    """``name<TAB>value`` lines; a table after its title's line; text with the title before each line."""
+    """Pairs as ``name<TAB>value`` lines; a table after a line with its title; text with the title before each line."""
     from admin_cli.terminal.cells import tsv_cell
     from admin_cli.terminal.rows import write_tsv
 

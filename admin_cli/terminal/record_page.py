@@ -18,7 +18,7 @@ from jobs.formats.escaping import escape_controls, escape_lines
 
 INDENT = 2
 MIN_VALUE_WIDTH = 20
-"""Narrower than this a value is not wrapped, for it would be a column of syllables."""
+"""The smallest width at which a value is wrapped; below it, wrapped text is unreadable."""
 
 
 def write_page(blocks: Sequence[Block], *, now: datetime | None, utc: bool) -> None:
@@ -51,7 +51,7 @@ def _draw_pairs(
     block: Block, terminal_console: TerminalConsole, *, indent: str, width: int, now: datetime, utc: bool
 ) -> Iterator[Text]:
     names = [escape_controls(name) for name, _ in block.pairs]
-    # A name may be as long as whoever wrote it liked; it gets half the line, and wraps like a value.
+    # Names can have any length: a name gets half the line, and wraps like a value.
     name_width = min(max((cell_len(name) for name in names), default=0), width // 2)
     room = max(width - name_width - GAP, MIN_VALUE_WIDTH)
     for name, (_, value) in zip(names, block.pairs, strict=True):

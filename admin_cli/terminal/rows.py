@@ -24,7 +24,7 @@ def write_rows(
     meta: Mapping[str, object] | None,
     now: datetime | None,
 ) -> None:
-    """As ``Output.rows``, which has sorted them."""
+    """Like ``Output.rows``, which has sorted the rows."""
     to_json = as_json or (lambda row: {column.name: column.of(row) for column in out.columns})
     match out.format:
         case "json":
@@ -45,7 +45,7 @@ def write_rows(
 
 
 def envelope(data: object, *, next_cursor: str | None = None, meta: Mapping[str, object] | None = None) -> str:
-    """The API's answer: ``{data, error, meta, pagination}``; ``pagination`` is null for one thing."""
+    """The API's envelope: ``{data, error, meta, pagination}``; ``pagination`` is null for a single record."""
     is_list = isinstance(data, list)
     whole = {
         "data": jsonable(data),
@@ -57,7 +57,7 @@ def envelope(data: object, *, next_cursor: str | None = None, meta: Mapping[str,
 
 
 def write_tsv(columns: Sequence[Column], rows: Iterable[Row], *, headers: bool, utc: bool) -> None:
-    """Tab-separated, one line a row, nothing cut."""
+    """Tab-separated values, one line per row, nothing cut."""
     if headers:
         streams.write("\t".join(column.header for column in columns) + "\n")
     for row in rows:

@@ -1,6 +1,6 @@
-"""Standard input, output and error: what they are connected to, and what happens when they close.
+"""Standard input, output and error: their type, their width, and errors when they close.
 
-Data goes to stdout, words to stderr.
+Data goes to stdout, messages to stderr.
 """
 
 from __future__ import annotations
@@ -14,14 +14,14 @@ DEFAULT_WIDTH = 80
 
 
 class OutputLost(Exception):
-    """Standard output cannot take what we have to say (closed, disk full): the command has failed."""
+    """Standard output cannot be written (closed, disk full): the command fails."""
 
 
 def hold_standard_streams() -> None:
-    """Make 0, 1 and 2 open descriptors, and their text never fail to encode.
+    """Open the descriptors 0, 1 and 2 if they are closed, and make encoding errors impossible.
 
-    A closed one would be handed to the next file opened, and a print would then land in the ledger. Programs that we
-    start get them too.
+    Otherwise the next file opened would get a closed one's number, and a print would write into the ledger. Child
+    programs inherit them.
     """
     for descriptor in (0, 1, 2):
         try:
@@ -35,7 +35,7 @@ def hold_standard_streams() -> None:
 
 
 def write(text: str) -> None:
-    """Data to stdout, as it is.
+    """Write data to stdout unchanged.
 
     Raises:
         OutputLost: stdout is closed or full.
@@ -52,7 +52,7 @@ def write(text: str) -> None:
 
 
 def say(text: str) -> None:
-    """One line of words to stderr; lost in silence when stderr is."""
+    """Write one line to stderr; ignores a stderr that is closed."""
     try:
         print(text, file=sys.stderr, flush=True)
     except (OSError, ValueError):
@@ -60,7 +60,7 @@ def say(text: str) -> None:
 
 
 def flush() -> None:
-    """Write out what stdout holds back. Raises as ``write`` does."""
+    """Flush stdout. Raises like ``write``."""
     if sys.stdout is None:
         return
     try:
@@ -72,7 +72,7 @@ def flush() -> None:
 
 
 def flush_both() -> None:
-    """Write out what stdout and stderr hold back, before a fork or an end; one that is closed or lost is passed by."""
+    """Flush stdout and stderr before a fork or an exit; ignores a closed stream."""
     for stream in (sys.stdout, sys.stderr):
         try:
             if stream is not None:
@@ -82,7 +82,7 @@ def flush_both() -> None:
 
 
 def abandon_stdout() -> None:
-    """Point stdout at nothing, so that the interpreter's last flush does not complain."""
+    """Point stdout at the null device, so that the interpreter's last flush does not fail."""
     if sys.stdout is None:
         return
     try:
@@ -92,7 +92,7 @@ def abandon_stdout() -> None:
 
 
 def is_terminal(stream: TextIO | None) -> bool:
-    """Is a person at the other end?"""
+    """Whether the stream is a terminal."""
     try:
         return stream is not None and stream.isatty()
     except ValueError:
@@ -100,7 +100,7 @@ def is_terminal(stream: TextIO | None) -> bool:
 
 
 def table_width() -> int | None:
-    """Columns that a table may take; None is no limit: neither a terminal nor ``COLUMNS`` says one."""
+    """The width of a table in cells; None (no limit) if neither a terminal nor ``COLUMNS`` sets one."""
     if is_terminal(sys.stdout):
         return shutil.get_terminal_size((DEFAULT_WIDTH, 24)).columns or DEFAULT_WIDTH
     columns = os.environ.get("COLUMNS", "")

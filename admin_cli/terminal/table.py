@@ -1,8 +1,7 @@
-"""A table that fits: widths are measured in terminal cells, and the least telling columns give way.
+"""Draws a table that fits the terminal: measures widths in terminal cells, and shrinks the least important columns.
 
-Too wide, it takes from the column with the highest ``gives`` first, down to its ``min_width``; where even
-that is too wide, it hides whole columns in the same order, and cuts what may not be hidden. A row is
-one line.
+A table that is too wide shrinks the column with the highest ``gives`` first, down to its ``min_width``. If that is
+not enough, it hides columns in the same order, and then cuts those that cannot be hidden. A row is one line.
 """
 
 from __future__ import annotations
@@ -17,7 +16,7 @@ from admin_cli.terminal.cells import table_cell
 from admin_cli.terminal.columns import Column, Row
 
 GAP = 2
-"""Cells between two columns."""
+"""Space between two columns, in cells."""
 
 
 def draw_table(
@@ -31,7 +30,7 @@ def draw_table(
     utc: bool = False,
     ellipsis: str = "…",
 ) -> Iterator[Text]:
-    """The table's lines; none is wider than ``width`` cells (None: no limit)."""
+    """The lines of the table, none wider than ``width`` cells (None: no limit)."""
     values = [[column.of(row) for column in columns] for row in rows]
     texts = [
         [
@@ -40,7 +39,7 @@ def draw_table(
         ]
         for line in values
     ]
-    # A heading like AGE fits ages only.
+    # A heading such as AGE is right for ages only.
     heads = [column.header if is_wide or utc else column.heading or column.header for column in columns]
     natural = [
         max([cell_len(line[index]) for line in texts] + [cell_len(head) if headers else 0])
@@ -75,24 +74,24 @@ def draw_table(
 
 
 def fit(columns: Sequence[Column], natural: Sequence[int], width: int | None) -> list[int]:
-    """Cells for each column, 0 for a hidden one, so that all and their gaps take ``width`` at most."""
+    """The width of each column (0: hidden), so that all columns and gaps fit in ``width`` cells."""
     widths = list(natural)
     if width is None:
         return widths
     floors = [
         min(cells, column.min_width) if column.gives else cells for column, cells in zip(columns, natural, strict=True)
     ]
-    # Equal `gives`: the rightmost gives first, as the eye reads from the left.
+    # With equal `gives` the rightmost column shrinks first, because people read from the left.
     giving = sorted(range(len(columns)), key=lambda index: (columns[index].gives, index), reverse=True)
     giving = [index for index in giving if columns[index].gives > 0]
-    # Hidden first, so that what stays shares the room of what went.
+    # Hide columns first, so that the others can use their room.
     for index in giving:
         if _excess(floors, width) > 0:
             floors[index] = widths[index] = 0
     for index in giving:
         widths[index] = max(floors[index], widths[index] - max(0, _excess(widths, width)))
     while _excess(widths, width) > 0 and max(widths) > 1:
-        # What may not be hidden is cut, the widest first.
+        # Columns that cannot be hidden are cut, the widest first.
         widest = max(range(len(widths)), key=lambda index: widths[index])
         widths[widest] -= 1
     return widths
@@ -104,7 +103,7 @@ def _excess(widths: Sequence[int], width: int) -> int:
 
 
 def cut(text: str, width: int, *, ellipsis: str = "…") -> str:
-    """``text`` in at most ``width`` cells, its end replaced by an ellipsis if it does not fit."""
+    """``text`` in at most ``width`` cells; an ellipsis replaces its end if it does not fit."""
     if cell_len(text) <= width:
         return text
     if width <= cell_len(ellipsis):

@@ -90,7 +90,7 @@ def test_the_page_changes_the_password_and_ends_another_session(
     assert (wrong.status_code, "differ" in wrong.text) == (422, True)
     done = client.post("/account/password", data={"old": PASSWORD, "new": NEW, "again": NEW})
     assert (done.status_code, done.headers["location"]) == (303, "/account?done=password")
-    assert "You have another password." in client.get("/account?done=password").text
+    assert "Your password is changed." in client.get("/account?done=password").text
 
 
 def test_an_admin_sees_a_users_sessions_and_ends_one(app: App, make_client: MakeClient, users: dict[str, str]) -> None:

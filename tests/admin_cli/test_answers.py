@@ -77,7 +77,7 @@ def test_both_dialects_give_the_same_answers(
     assert {codes[line] for line in READS} == {0}
     assert {codes[line] for line in REFUSED} == {2, 3, 4}
     # On stdout a run's own traceback is shown; ours would be on stderr.
-    assert [line for line, _, _, err in told[0] if "Traceback" in err or "bug of ours" in err] == []
+    assert [line for line, _, _, err in told[0] if "Traceback" in err or "bug in jobledger" in err] == []
 
 
 @pytest.fixture

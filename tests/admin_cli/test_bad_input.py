@@ -41,7 +41,7 @@ CASES = [
     (["enqueue", "Hi", "-a", "nme=3", "--import", "ok"], "made", 2, "nme"),
     (["enqueue", "Hi", "-a", "name", "--import", "ok"], "made", 2, "NAME=VALUE"),
     (["enqueue", "Hi", "--args", "nofile", "--import", "ok"], "made", 2, "nofile"),
-    (["enqueue", "Hi", "--args", "x.json", "--import", "ok"], "made", 2, "x.json holds no JSON"),
+    (["enqueue", "Hi", "--args", "x.json", "--import", "ok"], "made", 2, "x.json is not JSON"),
     (["enqueue", "Hi", "--args", "nul.json", "--import", "ok"], "made", 2, "NUL"),
     (["enqueue", "Hi", "--args", "half.json", "--import", "ok"], "made", 2, "'name'"),
     (["enqueue", "Hi", "--args", "big.json", "--import", "ok"], "made", 2, "262,144 are allowed"),
@@ -57,7 +57,7 @@ CASES = [
     (["show", "zzz"], "made", 3, "'zzz' is not a run id"),
     (["show", "abcdef12"], "made", 3, "no run abcdef12"),
     (["lst"], {}, 2, "Did you mean 'list'?"),
-    (["demo", "nofolder"], {}, 2, "nofolder is no folder"),
+    (["demo", "nofolder"], {}, 2, "nofolder is not a folder"),
     (["migrate", "down", "7_0", "--yes"], "made", 2, "7_0"),
     (["migrate", "sql", "--from", "where:"], "made", 2, "'where:' is no revision"),
 ]

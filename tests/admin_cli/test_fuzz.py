@@ -60,7 +60,7 @@ def test_bad_input_never_ends_in_a_traceback(
         ended = program(*line)
 
         assert ended.code in ALLOWED, (line, ended)
-        assert "bug of ours" not in ended.err, (line, ended.err)
+        assert "bug in jobledger" not in ended.err, (line, ended.err)
         assert "Traceback (most" not in ended.err, (line, ended.err)
         assert "\x1b" not in ended.out + ended.err, line
         assert ended.code == 0 or ended.err.startswith(("error: ", "Usage: ")) or "error: " in ended.err, (

@@ -14,12 +14,12 @@ WIDTH, HEIGHT, MARGIN = 800, 64, 8
 BAR_Y, BAR_HEIGHT = 24, 18
 LEAST_BAR, LEAST_GAP = 6.0, 14.0
 MOST_SHARE = 6.0
-"""A stretch is drawn at most so many times as long as the median one."""
+"""A stretch is drawn at most this many times as long as the median one."""
 
 
 @dataclass(frozen=True, slots=True)
 class TimelineSpan:
-    """A try or a wait: where it is drawn, how, and what it says. ``number`` is the attempt's; None for a wait."""
+    """An attempt or a wait: its place, style and text. ``number`` is the attempt's; None for a wait."""
 
     x: float
     width: float
@@ -43,7 +43,7 @@ class Timeline:
 
 
 def draw_attempts(run: RunRecord, attempts: Sequence[AttemptRecord], *, now: datetime) -> Timeline:
-    """The waits and tries of a run, first to last; ``attempts`` are latest first, as its detail has them."""
+    """The waits and attempts of a run, first to last; ``attempts`` come latest first, as in the run's detail."""
     parts = _parts(run, attempts, now)
     if not parts:
         return Timeline([], None, None, False)
@@ -87,7 +87,7 @@ def _parts(run: RunRecord, attempts: Sequence[AttemptRecord], now: datetime) -> 
         until = max(now, run.started_at + timedelta(milliseconds=1))
         found.append((run.started_at, until, "running", run.attempt, f"attempt {run.attempt} is running"))
     elif run.finished_at is None and now > at:
-        found.append((at, now, "wait", None, f"waits since {_took(at, now)}"))
+        found.append((at, now, "wait", None, f"waiting for {_took(at, now)}"))
     return found
 
 

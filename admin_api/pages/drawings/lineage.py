@@ -1,4 +1,4 @@
-"""Draws the lineage of a run: where it comes from and what comes from it, from left to right."""
+"""Draws the lineage of a run, from its ancestors at the left to its children and replays at the right."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from jobs.operations.runs.detail import Detail
 
 BOX, TALL, GAP_X, GAP_Y = 200, 44, 56, 14
 MOST = 8
-"""Of its children, and of its replays, how many are drawn; the page lists the others."""
+"""The maximum number of children, and of replays, in the drawing; the page links to the others."""
 
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """A run as a box. ``role`` says what it is to the one in the middle."""
+    """A run as a box. ``role`` is its relation to the run in the middle."""
 
     id: str
     kind: str
@@ -41,9 +41,9 @@ class LineageDrawing:
 
 
 def draw_lineage(run: RunRecord, seen: Detail, *, now: datetime) -> LineageDrawing | None:
-    """The drawing; None for a run that stands alone."""
+    """The drawing; None for a run without relations."""
     origins = list({one.id: (name, one) for name, one in seen.origins.items() if one.id != run.id}.values())
-    # The one it was enqueued by is nearer than the root of all.
+    # The parent is nearer than the root.
     origins = sorted(origins, key=lambda each: ("root", "parent", "replayed_from").index(each[0]))
     coming = [("child", one) for one in seen.children.items[:MOST]] + [
         ("replay", one) for one in seen.replays.items[:MOST]

@@ -13,7 +13,7 @@ WIDTH, HEIGHT = 720, 140
 
 @dataclass(frozen=True, slots=True)
 class Bar:
-    """A minute: where it stands, the heights of its parts from the bottom up, and what it says."""
+    """A minute: its x position, the heights of its parts from the bottom up, and its text."""
 
     x: float
     width: float
@@ -23,7 +23,7 @@ class Bar:
 
 @dataclass(frozen=True, slots=True)
 class Chart:
-    """``levels``: what the lines mean, from the top down; ``times``: of the moments at equal distances."""
+    """``levels``: the labels of the lines, from the top down; ``times``: those of the time axis."""
 
     bars: list[Bar]
     levels: list[str]
@@ -33,7 +33,7 @@ class Chart:
 
 
 def draw_minutes(minutes: Sequence[Minute]) -> Chart:
-    """The attempts that ended, by minute and by how."""
+    """The finished attempts by minute and outcome."""
     most = nice(max((one.succeeded + one.failed + one.other for one in minutes), default=0))
     scale = HEIGHT / most
     step = WIDTH / max(1, len(minutes))
@@ -41,7 +41,7 @@ def draw_minutes(minutes: Sequence[Minute]) -> Chart:
     for number, one in enumerate(minutes):
         parts, y = [], float(HEIGHT)
         for tone, count in (("bad", one.failed), ("idle", one.other), ("good", one.succeeded)):
-            # A failure among thousands is still to be seen.
+            # One failure among thousands must stay visible.
             height = max(2.0, count * scale) if count else 0.0
             if height:
                 y -= height
@@ -55,7 +55,7 @@ def draw_minutes(minutes: Sequence[Minute]) -> Chart:
 
 
 def nice(number: float) -> int:
-    """The next of 2, 4, 10, 20, 40, 100 …: a scale whose half is whole."""
+    """The next of 2, 4, 10, 20, 40, 100 …, so that half of the scale is a whole number."""
     size = 1
     while True:
         for one in (2, 4, 10):

@@ -1,4 +1,4 @@
-"""Draws the slots of a schedule along a day, and what became of past ones."""
+"""Draws the slots of a schedule along a day, with the outcome of past ones."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from jobs.scheduling.slots import slots
 WIDTH, HEIGHT = 480, 20
 A_DAY = timedelta(days=1)
 MOST = 96
-"""Ticks that can be told apart; more are a band. Source: decision; five pixels each."""
+"""The maximum number of separate ticks; more are drawn as a band. Source: decision; five pixels each."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +27,7 @@ class Tick:
 
 @dataclass(frozen=True, slots=True)
 class SlotLine:
-    """Ticks from ``begin`` to ``end``; ``band`` instead, where they would run together: from where to where."""
+    """Ticks from ``begin`` to ``end``; or ``band``, the start and end of a band, if there are too many."""
 
     ticks: list[Tick]
     band: tuple[float, float] | None
@@ -39,7 +39,7 @@ class SlotLine:
 
 
 def draw_day(record: ScheduleRecord, *, now: datetime) -> SlotLine:
-    """The slots of the next 24 hours; none of a schedule that is paused or cannot be read."""
+    """The slots of the next 24 hours; none for a schedule that is paused or cannot be read."""
     end = now + A_DAY
     found: Sequence[datetime] = []
     if not record.problem and record.paused_at is None:
@@ -50,7 +50,7 @@ def draw_day(record: ScheduleRecord, *, now: datetime) -> SlotLine:
 
 
 def draw_story(past: Sequence[SlotRecord], coming: Sequence[PlannedSlot], *, now: datetime) -> SlotLine | None:
-    """What became of the latest slots, and those to come; None where there is neither."""
+    """The outcome of the latest slots, and the next ones; None if there are none."""
     moments = [one.slot_at for one in past] + [one.slot for one in coming] + [now]
     begin, end = min(moments), max(moments)
     if begin == end:

@@ -1,1 +1,1 @@
-"""What every page shares: rendering, template filters, who is signed in, cached pages, forms."""
+"""Shared parts of pages: rendering, template filters, authentication, the page cache and forms."""

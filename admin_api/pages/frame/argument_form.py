@@ -10,7 +10,7 @@ from typing import Any
 from starlette.datastructures import FormData
 
 MISTAKES = object()
-"""Equal to no value."""
+"""Not equal to any value."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -18,10 +18,10 @@ class Field:
     """One argument.
 
     Attributes:
-        form: ``text``, ``number``, ``choice``, ``bool`` or ``json``: how it is asked for.
-        text: what the field shows.
-        value: what was read from it, where there is no ``mistake``.
-        is_set: it was given; an optional one left empty is not.
+        form: ``text``, ``number``, ``choice``, ``bool`` or ``json``: the kind of input.
+        text: the text in the field.
+        value: the parsed value, if there is no ``mistake``.
+        is_set: it was given; an empty optional field was not.
     """
 
     name: str
@@ -38,7 +38,7 @@ class Field:
 def read_fields(
     schema: Mapping[str, Any] | None, given: Mapping[str, Any], form: FormData | None = None
 ) -> list[Field]:
-    """The fields of a schema (without one, of the arguments as they are), filled with ``given`` or with the form."""
+    """The fields of a schema (without one, of the stored arguments), filled with ``given`` or with the form."""
     if schema is None:
         schema = {"properties": {name: {} for name in given}, "required": list(given)}
     required = set(schema.get("required", ()))
@@ -89,9 +89,9 @@ def _number(text: str) -> Any:
     try:
         found = json.loads(text.strip())
     except ValueError:
-        raise ValueError("This is no number.") from None
+        raise ValueError("This is not a number.") from None
     if isinstance(found, bool) or not isinstance(found, (int, float)):
-        raise ValueError("This is no number.")
+        raise ValueError("This is not a number.")
     return found
 
 
@@ -99,11 +99,11 @@ def _json(text: str) -> Any:
     try:
         return json.loads(text)
     except ValueError as error:
-        raise ValueError(f'This is no JSON: {error}. Text is quoted: "so".') from None
+        raise ValueError(f'This is not JSON: {error}. Put text in quotes: "text".') from None
 
 
 def _resolved(said: Mapping[str, Any], schema: Mapping[str, Any]) -> dict[str, Any]:
-    """A field's own schema, its reference followed, and without the null that makes it optional."""
+    """A field's own schema, with its reference resolved, and without the null that makes it optional."""
     found = dict(said)
     for _ in range(5):
         name = found.get("$ref")

@@ -1,6 +1,6 @@
 """Cache middleware: identifies the visitor and answers from the page cache before any route runs.
 
-What a route and its dependencies take is as much as all the rest of showing what is kept.
+Routing and dependencies would double the time of showing a cached page.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ _NOT_PAGES = ("/v1/", "/static/", "/healthz", "/readyz", "/metrics")
 
 
 class CacheMiddleware:
-    """Wraps the routes; ``door.visitor`` is told what it found."""
+    """Wraps the routes; stores the visitor in the request for ``page_auth.visitor``."""
 
     def __init__(self, inner: ASGIApp, api_state: ApiState) -> None:
         self._inner, self._api_state = inner, api_state
@@ -35,7 +35,7 @@ class CacheMiddleware:
         await send({"type": "http.response.body", "body": kept.body})
 
     async def _find(self, request: Request) -> CachedPage | None:
-        """What is kept for who asks. Whatever is wrong with them, a route that needs to know them says."""
+        """The cached page for the visitor. A route that needs authentication reports any problem with it."""
         try:
             identity = await look(request, self._api_state)
         except JobsError as error:
@@ -46,5 +46,5 @@ class CacheMiddleware:
 
 
 def is_page_path(path: str) -> bool:
-    """Whether what is there, or would be, is for people."""
+    """Whether the address is that of a page."""
     return path != "/v1" and not path.startswith(_NOT_PAGES)

@@ -15,8 +15,7 @@ from jobs.operations.access.sign_in import Identity
 
 
 def cacheable(handler: Callable[..., Response]) -> Callable[..., Response]:
-    """Keep what the handler makes. It must follow from its address, from what its reader may see, and from the ledger
-    alone."""
+    """Cache the handler's page. It must depend only on its address, the visitor's permissions and the ledger."""
 
     @wraps(handler)
     def make(request: Request, api_state: ApiState, visitor: Identity, **given: Any) -> Response:
@@ -29,6 +28,6 @@ def cacheable(handler: Callable[..., Response]) -> Callable[..., Response]:
 
 
 def key_of(request: Request, visitor: Identity) -> Hashable:
-    """Everything that the page follows from. The part that a refresh brings names nobody, so that all share it."""
+    """The cache key. The part that a refresh loads names no user, so that visitors with equal permissions share it."""
     reader = None if is_part(request) else (visitor.operator.name, theme_of(request))
     return address_of(request), visitor.operator.permissions, reader

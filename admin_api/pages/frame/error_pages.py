@@ -1,4 +1,4 @@
-"""Error pages: the API's errors and statuses, for people; visitors who are not signed in get the sign-in page."""
+"""Error pages for the API's errors and statuses; redirects visitors who are not signed in to the sign-in page."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ from jobs import errors
 Handler = Callable[[Request, Exception], Response | Awaitable[Response]]
 _PLAIN = {
     404: ("not_found", "There is no such page."),
-    405: ("method_not_allowed", "This page does not take that."),
-    413: ("too_large", "The form is larger than what is taken."),
+    405: ("method_not_allowed", "This page does not support the method."),
+    413: ("too_large", "The form is too large."),
     400: ("bad_request", "The form cannot be read."),
 }
 
 
 def install(api: FastAPI) -> None:
-    """Answer a browser's page in kind, and leave every other error to whoever answers it now."""
+    """Answer page requests with an error page, and leave all other errors to the existing handlers."""
     for kind in (errors.JobsError, RequestValidationError, HTTPException, Exception):
         api.add_exception_handler(kind, _either(cast(Handler, api.exception_handlers[kind])))
 
@@ -68,7 +68,7 @@ async def _answer(request: Request, error: Exception) -> Response:
 
 
 def _ask(request: Request) -> Response:
-    """To the sign-in page, and from there back."""
+    """Redirect to the sign-in page, which returns here."""
     back = address_of(request) if request.method == "GET" and request.url.path != "/" else None
     where = link("/sign-in", next=back)
     if request.headers.get("hx-request") == "true":
@@ -81,7 +81,7 @@ def _said(request: Request, error: Exception) -> dict[str, Any]:
         status = status_of(error)
         message, hint = error.message, error.hint
         if status >= 500:
-            message, hint = "The ledger does not serve us now." if status == 503 else "This went wrong.", "Try again."
+            message, hint = "The ledger is not available now." if status == 503 else "The request failed.", "Try again."
         pointer = error.pointer if isinstance(error, errors.SelectorRefused) else None
         matches = error.matches if isinstance(error, errors.Ambiguous) else ()
         return {"status": status, "code": error.code, "message": message, "hint": hint, "pointer": pointer,
@@ -89,9 +89,9 @@ def _said(request: Request, error: Exception) -> dict[str, Any]:
     more: dict[str, Any] = {"hint": None, "pointer": None, "matches": ()}
     if isinstance(error, RequestValidationError):
         where = ", ".join(".".join(map(str, one["loc"][1:])) for one in error.errors())
-        return {"status": 422, "code": "bad_value", "message": f"A value does not serve: {where}.", **more}
+        return {"status": 422, "code": "bad_value", "message": f"A value is not valid: {where}.", **more}
     if isinstance(error, HTTPException):
         code, message = _PLAIN.get(error.status_code, ("error", str(error.detail)))
         return {"status": error.status_code, "code": code, "message": message, **more}
-    return {"status": 500, "code": "bug", "message": "This is a bug of ours.", **more,
-            "hint": "Look for the request id in the log."}  # fmt: skip
+    return {"status": 500, "code": "bug", "message": "This is a bug in jobledger.", **more,
+            "hint": "Search the log for the request id."}  # fmt: skip

@@ -1,7 +1,7 @@
 """Page authentication: the session cookie, and the check that a form was sent by our own page.
 
-Behind TLS the cookie is ``__Host-jobledger``: this host's alone, on TLS alone. On plain HTTP, which is only served on
-this machine, browsers take no such cookie, and it is ``jobledger-session``, without ``Secure``.
+Behind TLS the cookie is ``__Host-jobledger``, which browsers send only to this host and only over TLS. Plain HTTP is
+served only on this machine; browsers refuse such a cookie there, so it is ``jobledger-session``, without ``Secure``.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from jobs.operations.access import sign_in
 from jobs.operations.access.sign_in import PAGE_LASTS, Identity, Opened
 
 MAX_FIELDS = 2000
-"""Source: decision; a page of 500 runs, all of them ticked, with room."""
+"""Source: decision; enough for a page of 500 ticked runs."""
 
 
 def cookie_name(api_state: ApiState) -> str:
@@ -30,7 +30,7 @@ def cookie_name(api_state: ApiState) -> str:
 
 
 def remember(response: Response, api_state: ApiState, opened: Opened) -> None:
-    """Let the browser keep the session."""
+    """Set the session cookie."""
     response.set_cookie(
         cookie_name(api_state), opened.secret, max_age=int(PAGE_LASTS.total_seconds()), path="/", httponly=True,
         samesite="lax", secure=api_state.app.settings.api_behind_tls,
@@ -44,10 +44,10 @@ def forget(response: Response, api_state: ApiState) -> None:
 
 
 async def look(request: Request, api_state: ApiState) -> Identity:
-    """Who looks, by the cookie of their browser.
+    """The visitor, by the session cookie.
 
     Raises:
-        Unauthenticated: nobody who is signed in.
+        Unauthenticated: the visitor is not signed in.
     """
     secret = request.cookies.get(cookie_name(api_state))
     if not secret:
@@ -55,12 +55,12 @@ async def look(request: Request, api_state: ApiState) -> Identity:
     return await run_in_threadpool(sign_in.by_cookie, api_state.app, secret)
 
 
-# Async, for what takes no time is not worth a thread of the pool.
+# Async, because this is too quick to be worth a thread of the pool.
 async def visitor(request: Request) -> Identity:
-    """Who looks, as ``CacheMiddleware`` found out.
+    """The visitor that ``CacheMiddleware`` identified.
 
     Raises:
-        Unauthenticated: nobody who is signed in.
+        Unauthenticated: the visitor is not signed in.
     """
     found: Identity | JobsError = request.state.visitor
     if isinstance(found, JobsError):
@@ -69,7 +69,7 @@ async def visitor(request: Request) -> Identity:
 
 
 def is_ours(request: Request) -> bool:
-    """Whether a page of this very origin sent it: what the browser says, which a page of another site cannot forge."""
+    """Whether a page of this origin sent it, by browser headers that a page of another site cannot forge."""
     site, origin = request.headers.get("sec-fetch-site"), request.headers.get("origin")
     if site is not None and site != "same-origin":
         return False
@@ -79,17 +79,19 @@ def is_ours(request: Request) -> bool:
 
 
 def from_us(request: Request) -> None:
-    """Stands before every handler that changes something.
+    """Dependency of every handler that changes something.
 
     Raises:
-        Forbidden: a page of another site, or no browser, sent it.
+        Forbidden: a page of another site, or a client that is not a browser, sent it.
     """
     if not is_ours(request):
-        raise Forbidden("This did not come from a page of ours.", hint="Programs use the API: /v1, with a token.")
+        raise Forbidden(
+            "This request did not come from a page of this site.", hint="Programs use the API: /v1, with a token."
+        )
 
 
 async def read_form(request: Request, ours: Annotated[None, Depends(from_us)]) -> AsyncIterator[FormData]:
-    """What a form sent, if it was ours. What is kept is dropped after it: it may have changed."""
+    """The form, if a page of this site sent it. Drops the caches afterwards, because the ledger may have changed."""
     who = getattr(request.state, "visitor", None)
     if isinstance(who, Identity):
         count_act(request, who)
@@ -100,12 +102,12 @@ async def read_form(request: Request, ours: Annotated[None, Depends(from_us)]) -
 
 
 def local_path(given: str | None) -> str:
-    """Where to go on: an address on this server; the overview, if it is none."""
+    """The redirect target: an address on this server, else the overview."""
     text = given or "/"
     is_local = text.startswith("/") and text[1:2] not in ("/", "\\") and text.isascii() and text.isprintable()
     return text if is_local and " " not in text else "/"
 
 
 Visitor = Annotated[Identity, Depends(visitor)]
-# Over before the answer is sent: whoever follows it sees what was done.
+# Done before the response is sent, so that the next page shows the change.
 Form = Annotated[FormData, Depends(read_form, scope="function")]

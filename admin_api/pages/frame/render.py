@@ -1,4 +1,4 @@
-"""Renders templates. A refresh asks for the part that changes, and gets only that."""
+"""Renders templates; for a refresh, only the part that changes."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ _NEEDS = {"/audit": Permission.AUDIT_READ, "/users": Permission.USERS_WRITE}
 def page(
     request: Request, template: str, *, identity: Identity | None = None, status: int = 200, **shown: Any
 ) -> HTMLResponse:
-    """The answer. ``shown`` is what the template names; ``identity`` is who looks, where they are signed in."""
+    """The response. ``shown`` has the template's values; ``identity`` is the signed-in visitor, if any."""
     app = api_state_of(request).app
     now = app.clock.now()
     operator = identity.operator if identity is not None else None
@@ -63,19 +63,19 @@ def page(
             **shown,
         }
     )  # fmt: skip
-    # Else a form would send no Origin, by which a page of another site is told from ours.
+    # Otherwise a form would send no Origin, which page_auth checks.
     headers = {"Referrer-Policy": "same-origin", "Vary": "HX-Request, Cookie"}
     return HTMLResponse(text, status, headers)
 
 
 def _here(path: str) -> str:
-    """Which of the places a page belongs to."""
+    """The navigation entry of a page."""
     first = "/" + path.strip("/").partition("/")[0]
     return {"/actions": "/runs", "/pauses": "/queues", "/stops": "/workers"}.get(first, first)
 
 
 def is_part(request: Request) -> bool:
-    """Whether a page asks for what changes of it, and not for the whole."""
+    """Whether the request is a refresh of the part that changes."""
     return request.headers.get("hx-request") == "true"
 
 
@@ -91,18 +91,18 @@ def address_of(request: Request) -> str:
 
 
 def link(path: str, **given: Any) -> str:
-    """``path`` with a query of what is given; None and empty are left out, lists repeated."""
+    """``path`` with a query of the given values; skips None and empty values, and repeats the name for lists."""
     said = {name: value for name, value in given.items() if value not in (None, "", [], ())}
     query = urlencode(said, doseq=True, quote_via=_quoted)
     return f"{path}?{query}" if query else path
 
 
-# Kept: a list has hundreds of links of the same few values, and is shown again.
+# Cached: a list has hundreds of links with the same few values.
 _quoted = lru_cache(maxsize=1024)(quote_plus)
 
 
 def part(text: str) -> str:
-    """A name as one part of a path."""
+    """A name escaped as one segment of a path."""
     return quote(text, safe="")
 
 
@@ -124,7 +124,7 @@ def environment() -> Environment:
 
 @cache
 def _static(name: str) -> str:
-    """The address of a static file, another one when its content is another."""
+    """The address of a static file; it changes when the content changes."""
     digest = hashlib.sha256((STATIC / name).read_bytes()).hexdigest()[:12]
     return f"/static/{name}?v={digest}"
 

@@ -8,5 +8,5 @@ from admin_api.http.prefix_route import PrefixRoute
 
 
 def page_router() -> APIRouter:
-    """One whose routes the API's description does not name."""
+    """A router whose routes are not in the API's description."""
     return APIRouter(route_class=PrefixRoute, include_in_schema=False)

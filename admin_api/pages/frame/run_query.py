@@ -1,4 +1,4 @@
-"""The selector in a page's address or form, and the same as command-line options."""
+"""The run selector of a page's address or form, and the equal command-line options."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ MAX_WHERE = 2000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Choice:
-    """What was chosen: runs that are ticked, or else all that the query and the states mean."""
+    """The selected runs: the ticked ones, or else all that match the query and the states."""
 
     ids: tuple[str, ...] = ()
     where: str = ""
@@ -30,14 +30,14 @@ class Choice:
 
     @property
     def fields(self) -> list[tuple[str, str]]:
-        """As the hidden fields of a form, or the query of an address."""
+        """The hidden fields of a form, or the query of an address."""
         states = [("state", one) for one in self.states]
         if self.ids:
             return [*(("id", one) for one in self.ids), *states]
         return [*([("where", self.where)] if self.where else []), *states]
 
     def command(self, verb: str, options: Iterable[str] = ()) -> str:
-        """What to type after ``jobledger``."""
+        """The equal arguments of ``jobledger``."""
         said = [verb, *(one[-8:] for one in self.ids)]
         if not self.ids:
             said += ["--where", self.where] if self.where else []

@@ -27,7 +27,7 @@ TONES = {
     "held": "warn",
     "running": "busy",
 }  # fmt: skip
-"""How a word looks: green, red, amber or blue; others are grey."""
+"""The colour of a word: green, red, amber or blue; others are grey."""
 
 
 def tone(word: object) -> str:
@@ -35,7 +35,7 @@ def tone(word: object) -> str:
 
 
 def plain(value: Any) -> Any:
-    """What a template puts out, made harmless; what is markup already is left alone."""
+    """Escapes a template's value; markup stays unchanged."""
     if value is None:
         return ""
     if isinstance(value, Markup):
@@ -46,7 +46,7 @@ def plain(value: Any) -> Any:
 
 
 def exact(value: object) -> Markup:
-    """A value as a form must send it back: escaped, and otherwise as it is."""
+    """A value that a form sends back unchanged: only HTML-escaped."""
     return escape(str(value))
 
 
@@ -69,7 +69,7 @@ def span(value: timedelta | float | None) -> str:
 
 
 def ago(moment: datetime | None, now: datetime) -> Markup:
-    """``3m ago`` or ``in 5m``, with the moment itself for whoever points at it."""
+    """``3m ago`` or ``in 5m``, with the moment as its tooltip."""
     if moment is None or stored_of(moment) is not None:
         return _unreadable(moment)
     seconds = (now - moment).total_seconds()
@@ -88,7 +88,7 @@ def when(moment: datetime | None) -> str:
 
 
 def stamp(moment: datetime | None) -> Markup:
-    """The moment itself."""
+    """The moment in full."""
     if moment is None or stored_of(moment) is not None:
         return _unreadable(moment)
     iso = _iso(moment)
@@ -96,7 +96,7 @@ def stamp(moment: datetime | None) -> Markup:
 
 
 def pretty(value: Any) -> Markup:
-    """JSON on lines; text as it is, its controls shown."""
+    """Indented JSON; text unchanged, with its control characters escaped."""
     text = value if isinstance(value, str) else json.dumps(jsonable(value), ensure_ascii=False, indent=2)
     return lines(text)
 
@@ -141,13 +141,13 @@ def jsonable(value: Any) -> Any:
 
 
 def _time(iso: str, title: str, text: str) -> Markup:
-    """A moment, as ``_iso`` writes it. ``title`` and ``text`` are of our own writing: a page has a hundred, and to
-    escape them takes longer than they take to write."""
+    """A ``<time>`` element. ``title`` and ``text`` need no escaping: a page has a hundred, and escaping would take
+    longer than formatting."""
     return Markup(f'<time datetime="{iso}" title="{title}">{text}</time>')  # noqa: S704
 
 
 def _unreadable(moment: datetime | None) -> Markup:
-    """Nothing for none; for a stand-in, what is stored in the ledger."""
+    """Empty for None; for an unreadable moment, the text stored in the ledger."""
     return Markup("") if moment is None else escape(f"unreadable: {escape_controls(stored_of(moment) or '')}")
 
 
@@ -156,12 +156,12 @@ def _iso(moment: datetime) -> str:
 
 
 def _to_the_second(iso: str) -> str:
-    """``2026-01-31 09:00:00``, of what ``_iso`` writes."""
+    """``2026-01-31 09:00:00``, from the output of ``_iso``."""
     return f"{iso[:10]} {iso[11:19]}"
 
 
 def _coarse(seconds: float) -> float:
-    """Two units until 10 of the larger, as in 1h30m; then the larger alone."""
+    """Two units below 10 of the larger, as in 1h30m; else only the larger."""
     for size, smaller in ((86400, 3600), (3600, 60), (60, 1)):
         if seconds >= 10 * size:
             return seconds // size * size

@@ -1,1 +1,1 @@
-"""One module a page: it asks one service and renders the answer."""
+"""One module per page: it calls one operation and renders the result."""

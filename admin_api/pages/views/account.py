@@ -1,4 +1,4 @@
-"""The account page: one's own password, and where one is signed in."""
+"""The account page: the visitor's own password and sessions."""
 
 from __future__ import annotations
 
@@ -30,11 +30,11 @@ def show_account(request: Request, app: Ledger, visitor: Visitor, done: str = ""
 async def change_password(
     request: Request, api_state: CurrentState, visitor: Visitor, address: Address, form: Form
 ) -> Response:
-    """Asks for the old one: who finds a browser open cannot keep its owner out."""
+    """Requires the old password, so that nobody can take over an account at an open browser."""
     old, new, again = (str(form.get(name, "")) for name in ("old", "new", "again"))
     try:
         if new != again:
-            raise CredentialRefused("The two new passwords differ.", hint="Type the same one twice.")
+            raise CredentialRefused("The two new passwords differ.", hint="Type the same password twice.")
         change = partial(
             users.change_own_password, api_state.app, visitor.operator, old=old, new=new, address=address
         )  # fmt: skip

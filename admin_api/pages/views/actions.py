@@ -1,4 +1,4 @@
-"""Actions on runs: shown first with their number, carried out once a reason is given and the number still holds."""
+"""Actions on runs: shows the plan and its number of runs, then runs it after a reason if the number still holds."""
 
 from __future__ import annotations
 
@@ -33,22 +33,22 @@ from jobs.operations.runs.selector import make_selector
 router = page_router()
 DONE = {"replay": "replayed", "cancel": "cancelled", "purge": "purged", "restore": "restored"}
 SAYS = {
-    "replay": "Dead and cancelled runs are reopened with a fresh budget. Of runs that succeeded new runs are made.",
-    "cancel": "Runs that wait are cancelled at once; those that run are interrupted by their workers.",
+    "replay": "Dead and cancelled runs are reopened with a fresh budget. Succeeded runs get a new run each.",
+    "cancel": "Waiting runs are cancelled at once; workers interrupt the running ones.",
     "purge": "Purged runs are hidden, and can be restored until the pruner deletes them.",
-    "restore": "Purged runs are brought back.",
+    "restore": "Purged runs become visible again.",
 }
 
 
 @router.get("/actions/new")
 def show_plan(request: Request, app: Ledger, visitor: Visitor, verb: str) -> Response:
-    """What would be done; nothing is."""
+    """Shows the plan; changes nothing."""
     return _plan_page(request, app, visitor, verb, request.query_params, {})
 
 
 @router.post("/actions/plan")
 def show_changed_plan(request: Request, app: Ledger, visitor: Visitor, form: Form) -> Response:
-    """The same for a replay with other arguments, which are kept out of addresses."""
+    """The plan of a replay with changed arguments, which must not appear in addresses."""
     try:
         changes = _changes(form)
     except ValueError as error:
@@ -58,7 +58,7 @@ def show_changed_plan(request: Request, app: Ledger, visitor: Visitor, form: For
 
 @router.post("/actions")
 def act_now(request: Request, api_state: CurrentState, visitor: Visitor, form: Form) -> Response:
-    """Does what was shown, if it is still so many runs. Many are done in the background; the audit shows how far."""
+    """Runs the plan if the number of runs is still the same. Large actions run in the background."""
     app, operator = api_state.app, visitor.operator
     verb, reason = str(form.get("verb", "")), str(form.get("reason", "")).strip()
     changes = _changes(form)
@@ -86,7 +86,7 @@ def act_now(request: Request, api_state: CurrentState, visitor: Visitor, form: F
 
 @router.get("/runs/{run_id}/replay")
 def edit_replay(request: Request, app: Ledger, visitor: Visitor, run_id: str) -> Response:
-    """A form of the run's arguments."""
+    """A form with the run's arguments."""
     run = detail(app, visitor.operator, run_id, limit=1).run
     cls = registry.find(run.kind)
     given = run.arguments if isinstance(run.arguments, Mapping) else {}
@@ -98,7 +98,7 @@ def edit_replay(request: Request, app: Ledger, visitor: Visitor, run_id: str) ->
 
 @router.post("/runs/{run_id}/replay")
 def read_edit(request: Request, app: Ledger, visitor: Visitor, run_id: str, form: Form) -> Response:
-    """The plan of a replay with what was changed; or the form again, with what cannot be read."""
+    """The plan of a replay with changed arguments; or the form again, with its mistakes."""
     run = detail(app, visitor.operator, run_id, limit=1).run
     cls = registry.find(run.kind)
     given = run.arguments if isinstance(run.arguments, Mapping) else {}

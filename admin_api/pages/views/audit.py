@@ -1,4 +1,4 @@
-"""Audit: what operators did, to which runs, and taking it back."""
+"""Audit: lists and shows the actions of operators, and undoes them."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def ask_undo(request: Request, app: Ledger, visitor: Visitor, text: str) -> Resp
 
 @router.post("/audit/{text}/undo")
 def undo_now(api_state: CurrentState, visitor: Visitor, text: str, form: Form) -> Response:
-    """Takes it back; many runs in the background."""
+    """Undoes an action; large ones run in the background."""
     app, operator = api_state.app, visitor.operator
     action = undo.plan_undo(app, operator, text)
     api_state.background_tasks.check_room()
@@ -79,7 +79,7 @@ def undo_now(api_state: CurrentState, visitor: Visitor, text: str, form: Form) -
 
 @router.post("/audit/{action_id}/stop")
 def stop_now(app: Ledger, visitor: Visitor, action_id: UUID, form: Form) -> Response:
-    """Lets an action go no further than the batch that it is at."""
+    """Stops an action after its current batch."""
     progress.stop(app, visitor.operator, tuple(progress.VERBS), action_id)
     return RedirectResponse(f"/audit/{action_id}", 303)
 
@@ -93,7 +93,7 @@ def _can_undo(request: Request, app: Ledger, visitor: Visitor, text: str) -> boo
 
 
 def _moves(note: AuditEntry) -> list[tuple[str, object, object]]:
-    """What changed of a run, in the words that people know."""
+    """The changes to a run, in the terms of the pages."""
     before, after = dict(note.before or {}), dict(note.after or {})
     names = [name for name in ("state", "queue", "priority") if before.get(name) != after.get(name)]
     return [(name, before.get(name), after.get(name)) for name in names]

@@ -57,7 +57,7 @@ def show_errors(request: Request, api_state: CurrentState, visitor: Visitor, sin
 
 
 def _moment(api_state: ApiState, since: str) -> datetime:
-    """The moment that is meant, to ten seconds: figures are kept by it, and would never be found again."""
+    """The moment, rounded to ten seconds: it is part of the cache key, which would otherwise never match again."""
     now = api_state.app.clock.now()
     return read_moment(since, what="since", now=now.replace(second=now.second // 10 * 10, microsecond=0))
 

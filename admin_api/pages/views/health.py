@@ -1,4 +1,4 @@
-"""Health: the parts of the platform, each with whether it is well; and this server's settings, secrets hidden."""
+"""Health: the state of each part of the platform, and this server's settings without secrets."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ router = page_router()
 def show_health(request: Request, api_state: CurrentState, visitor: Visitor) -> Response:
     app = api_state.app
     settings = app.settings
-    # Where things are is for those who run them.
+    # Addresses and settings are for admins only.
     shown = (
         [(name, show(name, getattr(settings, name))) for name in Settings.model_fields]
         if visitor.operator.may(Permission.USERS_WRITE)

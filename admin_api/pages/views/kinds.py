@@ -1,4 +1,4 @@
-"""Kinds: what the application's jobs are, and a form made from a kind's arguments to enqueue one."""
+"""Kinds: lists and shows the application's jobs, with a form to enqueue a run."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def show_kind(request: Request, app: Ledger, visitor: Visitor, name: str) -> Res
 
 @router.post("/kinds/{name:path}")
 def enqueue(request: Request, app: Ledger, visitor: Visitor, name: str, form: Form) -> Response:
-    """Enqueues one, and shows it; or the form again, with what is wrong."""
+    """Enqueues a run and shows it; or the form again, with its mistakes."""
     definition = kinds.find_kind(app, visitor.operator, name).summary.definition
     if definition is None:
         raise HTTPException(422, "This server does not know the kind's job.")
@@ -98,7 +98,7 @@ def _kind_page(
 
 
 def _terms(form: Form) -> dict[str, Any]:
-    """What else a run may be given."""
+    """The other options of a run."""
     terms: dict[str, Any] = {}
     if queue := str(form.get("queue", "")).strip():
         terms["queue"] = queue
@@ -135,7 +135,7 @@ def _facts(definition: Mapping[str, Any]) -> list[tuple[str, object]]:
     retry = definition.get("retry")
     if retry:
         found.append(
-            ("tries", f"{retry['max_attempts']}, first after {_said(retry['first'])}, at most {_said(retry['cap'])}")
+            ("attempts", f"{retry['max_attempts']}, first after {_said(retry['first'])}, at most {_said(retry['cap'])}")
         )
     return found
 

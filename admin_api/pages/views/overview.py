@@ -1,4 +1,4 @@
-"""The overview: alerts, and how much work there is, is done and fails."""
+"""The overview: alerts, counts by state, throughput and latencies."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def show_overview(request: Request, api_state: CurrentState, visitor: Visitor) -
         request,
         "overview.html",
         identity=visitor,
-        troubles=[(one, _place(one)) for one in figures.alerts(operator)],
+        alerts=[(one, _place(one)) for one in figures.alerts(operator)],
         counts=figures.counts(operator),
         oldest=figures.oldest(operator),
         chart=draw_minutes(series.minutes),
@@ -41,7 +41,7 @@ def show_overview(request: Request, api_state: CurrentState, visitor: Visitor) -
 
 
 def _place(one: Alert) -> str:
-    """Where a page shows more of it."""
+    """The page with more about an alert."""
     subject = one.subject or ""
     match one.code:
         case "no_worker":

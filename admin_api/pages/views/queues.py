@@ -1,4 +1,4 @@
-"""Queues: what waits in each, and pausing them."""
+"""Queues: lists, pauses and resumes them."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def show_queues(request: Request, api_state: CurrentState, visitor: Visitor, aft
 
 @router.get("/pauses/new")
 def ask_pause(request: Request, app: Ledger, visitor: Visitor, what: str, name: str, verb: str = "pause") -> Response:
-    """Asks for a reason, and until when."""
+    """Asks for a reason and a duration."""
     _check(what, verb)
     back = "/queues" if what == "queue" else "/kinds"
     return page(request, "pause.html", identity=visitor, what=what, name=name, verb=verb, back=back, refreshes=False)

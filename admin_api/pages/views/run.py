@@ -1,4 +1,4 @@
-"""One run: why it is where it is, its attempts, arguments, result and lineage."""
+"""One run: its state and the reason for it, its attempts, arguments, result and lineage."""
 
 from __future__ import annotations
 
@@ -44,8 +44,8 @@ def show_run(request: Request, api_state: CurrentState, visitor: Visitor, text: 
         evidence=[(name, _shown(value)) for name, value in why.evidence if value is not None],
         facts=_facts(run),
         seen=seen,
-        tries=draw_attempts(run, seen.attempts.items, now=now),
-        family=draw_lineage(run, seen, now=now),
+        timeline=draw_attempts(run, seen.attempts.items, now=now),
+        lineage=draw_lineage(run, seen, now=now),
         hidden=run.arguments == HIDDEN,
         is_live=run.state in LIVE,
         can_replay=run.state not in LIVE and run.deleted_at is None,
@@ -55,11 +55,11 @@ def show_run(request: Request, api_state: CurrentState, visitor: Visitor, text: 
 
 
 def _facts(run: RunRecord) -> list[tuple[str, object]]:
-    """What there is to say of it, without what is said elsewhere on the page."""
+    """The facts that the rest of the page does not show."""
     every: list[tuple[str, object]] = [
         ("id", str(run.id)),
         ("queue", run.queue),
-        ("tries", f"{run.attempt}, charged {run.charged} of {run.max_attempts}"),
+        ("attempts", f"{run.attempt}, charged {run.charged} of {run.max_attempts}"),
         ("cause", run.cause),
         ("crashes", run.crashes or None),
         ("lost", run.abandonments or None),
@@ -92,7 +92,7 @@ def _shown(value: object) -> object:
 
 
 def _commands(run: RunRecord) -> list[str]:
-    """The same at the command line."""
+    """The equal commands."""
     short = template_filters.short(run.id)
     said = [f"show {short}", f"why {short}"]
     if run.deleted_at is not None:

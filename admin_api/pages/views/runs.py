@@ -59,20 +59,20 @@ def show_runs(request: Request, api_state: CurrentState, visitor: Visitor, curso
         following=link("/runs", where=choice.where, state=choice.states, cursor=found.next_cursor)
         if found.next_cursor
         else None,
-        words=(*FIELDS, "args.NAME"),
+        fields=(*FIELDS, "args.NAME"),
         command=choice.command("list") if choice.where or choice.states else "list",
         refreshes=problem is None,
     )
 
 
 def _chip(choice: Choice, word: str) -> str:
-    """The same list, with this state alone; without it, where it is chosen."""
+    """The link of a state: selects this state alone, or clears it if it is selected."""
     states = () if choice.states == (word,) else (word,)
     return link("/runs", where=choice.where, state=states)
 
 
 def _counts(figures: CachedReports, operator: Operator, choice: Choice, selector: Selector) -> dict[str, Any]:
-    """How many runs are in each state; with a query, how many match it. What would look at each run is not counted."""
+    """The number of runs in each state; with a query, the matches. Does not count a query that would scan every run."""
     if not choice.where:
         counts: dict[str, Any] = dict(figures.counts(operator))
         if len(choice.states) == 1:

@@ -1,4 +1,4 @@
-"""Schedules: when runs are made, what became of the slots, and running, pausing and resuming them."""
+"""Schedules: lists and shows them with their slots; runs, pauses and resumes them."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from jobs.operations.schedules.views import ScheduleView
 router = page_router()
 A_PAGE = 50
 VERBS = {
-    "run": "A run is made now, beside the schedule's slots, paused or not.",
-    "pause": "No runs are made until it is resumed; runs that exist go on.",
-    "resume": "Runs are made again from the next slot on; slots of the pause are skipped.",
+    "run": "Makes one run now, in addition to the schedule's slots, even while it is paused.",
+    "pause": "No runs are made until the schedule is resumed; existing runs continue.",
+    "resume": "Runs are made again from the next slot; slots of the pause are skipped.",
 }
 
 

@@ -27,7 +27,7 @@ def show_sign_in(request: Request, api_state: CurrentState, next: str | None = N
 
 @router.post("/sign-in")
 async def sign_in_here(request: Request, api_state: CurrentState, address: Address, form: Form) -> Response:
-    """Where one wanted to go, with a session; or the page again, with what is wrong."""
+    """Signs in and redirects to the requested page; or shows the form again, with the error."""
     name, following = str(form.get("name", "")), str(form.get("next", "/"))
     password = str(form.get("password", ""))
     try:
@@ -45,7 +45,7 @@ async def sign_in_here(request: Request, api_state: CurrentState, address: Addre
 
 @router.get("/link")
 def show_link(request: Request, key: str = "") -> Response:
-    """Asks before it uses the link: what only looks at addresses, as chat programs do, does not use it up."""
+    """Asks before it uses the link, so that a link preview (of a chat program) does not use it up."""
     return page(request, "link.html", key=key, refreshes=False)
 
 

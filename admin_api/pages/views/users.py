@@ -1,4 +1,4 @@
-"""Users: who may sign in, as what; and one's own tokens for programs."""
+"""Users: lists, creates and changes them; and the visitor's own tokens for programs."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def change(request: Request, app: Ledger, visitor: Visitor, name: str, form: For
 
 @router.post("/users/{name}/tokens")
 def create_token(request: Request, app: Ledger, visitor: Visitor, name: str, form: Form) -> Response:
-    """Shows the secret, this once."""
+    """Shows the secret once."""
     days = str(form.get("days", ""))
     try:
         if not days.isdecimal() or not 1 <= int(days[:5]) <= 366:

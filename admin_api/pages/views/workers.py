@@ -1,4 +1,4 @@
-"""Workers: the processes that perform runs, and letting one be replaced."""
+"""Workers: lists the processes that perform runs, and replaces one."""
 
 from __future__ import annotations
 

@@ -102,7 +102,7 @@ def test_an_operator_finds_a_dead_run_sees_why_mends_it_and_reads_the_audit(shop
         # Mended: other arguments, shown first, with a reason.
         page.get_by_role("link", name="Edit and replay").click()
         page.get_by_role("textbox", name="card").fill("ok")
-        page.get_by_role("button", name="Show what would happen").click()
+        page.get_by_role("button", name="Preview").click()
         expect(page.get_by_role("heading", name="Replay 1 run")).to_be_visible()
         expect(page.get_by_text("nothing has been changed")).to_be_visible()
         page.get_by_role("textbox", name="Reason").fill("the bank was down")

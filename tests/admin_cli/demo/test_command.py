@@ -139,7 +139,7 @@ def test_ctrl_c_leaves_a_ledger_that_a_second_demo_goes_on_with(folder: Path, tm
     _, err = demo.communicate(timeout=100)
 
     assert demo.returncode == 130, err
-    assert f"go on with: jobledger demo --keep {ledger}" in err
+    assert f"continue with: jobledger demo --keep {ledger}" in err
     with database.read() as connection:
         assert live(connection) == []
         counts = count_by_state(connection)

@@ -187,7 +187,7 @@ def test_a_command_chooses_its_exit_code(failing) -> None:
         (["completion", "bash", "x"], "unexpected extra argument"),
         (["completion", "--timeout", "1s"], "It goes before the command: jobledger --timeout … completion"),
         (["--timeout", "soon", "completion"], "'soon' is not a duration: write 30s"),
-        (["--timeout", "0", "completion"], "is no time at all"),
+        (["--timeout", "0", "completion"], "is not above zero"),
         (["--timeout", "-5s", "completion"], "is not a duration"),
     ],
 )

@@ -27,7 +27,7 @@ def test_any_other_answer_changes_nothing_and_exits_2(count: str, typed: str, on
 def test_the_question_says_what_and_how_many(on_terminal) -> None:
     assert "Replay 1 run? [y/N] " in on_terminal("sample-ask", "1", typed="n\n", after="? ").out
     assert "Replay 100 runs? [y/N] " in on_terminal("sample-ask", "100", typed="n\n", after="? ").out
-    assert "Replay 101 runs? Type 101 to go on: " in on_terminal("sample-ask", "101", typed="n\n", after="? ").out
+    assert "Replay 101 runs? Type 101 to continue: " in on_terminal("sample-ask", "101", typed="n\n", after="? ").out
 
 
 def test_without_a_terminal_the_flag_is_named(piped) -> None:

@@ -57,11 +57,11 @@ def test_what_was_saved_makes_a_new_run_that_names_the_old(program: Program, edi
 @pytest.mark.parametrize(
     ("saved", "code", "said"),
     [
-        ('{"order_id": 42, "card": "declined"}', 2, "nothing was changed"),
+        ('{"order_id": 42, "card": "declined"}', 2, "no argument was changed"),
         ('{"order_id": 42, "card": "ok", "colour": "red"}', 2, "no argument 'colour'"),
-        ('{"order_id": 42}', 2, "'card' was taken out"),
-        ('{"order_id": 42,', 2, "no JSON"),
-        ("[1]", 2, "no JSON object"),
+        ('{"order_id": 42}', 2, "'card' was removed"),
+        ('{"order_id": 42,', 2, "not JSON"),
+        ("[1]", 2, "not a JSON object"),
         ('{"order_id": "seven", "card": "ok"}', 4, "skipped"),
     ],
 )

@@ -125,12 +125,12 @@ def test_preview_needs_no_ledger_and_says_what_the_clocks_do(jobs: Run, env: dic
         (("preview", "--cron", "30 2 * * x"), 2, "no day-of-week"),
         (("preview", "--cron", "@daily", "--timezone", "Paris"), 2, "Europe/Paris"),
         (("preview",), 2, "Give the NAME"),
-        (("create", "x", "NightlyReport"), 2, "Say when"),
+        (("create", "x", "NightlyReport"), 2, "Give a time"),
         (("create", "x", "NightlyRepor", "--every", "5m"), 3, "NightlyReport"),
         (("create", "x", "NightlyReport", "--at", "2001-01-01"), 2, "never fire"),
-        (("create", "x", "NightlyReport", "--every", "5m", "--cron", "@daily"), 2, "Say one of"),
+        (("create", "x", "NightlyReport", "--every", "5m", "--cron", "@daily"), 2, "Give one of"),
         (("pause", "nothing"), 3, "There is no schedule 'nothing'"),
-        (("edit", "nothing"), 2, "Nothing to change"),
+        (("edit", "nothing"), 2, "No option to change"),
     ],
 )
 def test_a_mistake_is_said_in_a_line(jobs: Run, words: tuple[str, ...], code: int, said: str) -> None:

@@ -234,7 +234,7 @@ def test_the_command_shows_what_it_would_do_then_does_it(
     assert "2 messages would be moved" in said.err
     assert "no actor 'greet' here" in said.err
     assert main.run(command) == 2  # Nobody to ask.
-    assert "say --yes" in capsys.readouterr().err
+    assert "add --yes" in capsys.readouterr().err
     assert main.run([*command, "--yes", "-o", "json"]) == 0
     assert json.loads(capsys.readouterr().out)["data"][0]["messages"] == 2
     assert main.run([*command, "--yes"]) == 0

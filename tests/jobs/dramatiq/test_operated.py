@@ -297,4 +297,4 @@ def test_the_command_enqueues_an_actor_with_a_key(
     (run,) = runs(broker)
     assert first.out == second.out == f"{run['id']}\n"
     assert (first.err, run["key"]) == ("", "welcome-ann")
-    assert "held by this run" in second.err
+    assert "already holds the key" in second.err

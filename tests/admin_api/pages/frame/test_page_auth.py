@@ -150,7 +150,7 @@ def test_no_form_of_another_page_is_taken_wherever_it_goes(
 
     for path in paths:
         answer = client.post(path, data={"name": "x", "theme": "dark", "verb": "replay"})
-        assert (answer.status_code, "did not come from a page of ours" in answer.text) == (403, True), path
+        assert (answer.status_code, "did not come from a page of this site" in answer.text) == (403, True), path
 
 
 @pytest.mark.parametrize(

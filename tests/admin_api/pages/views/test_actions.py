@@ -147,7 +147,11 @@ def test_other_arguments_make_a_new_run_and_stay_out_of_addresses(
 
 @pytest.mark.parametrize(
     ("field", "text", "said"),
-    [("order_id", "seven", "This is no number."), ("notes", "[1,", "This is no JSON"), ("currency", "GBP", "currency")],
+    [
+        ("order_id", "seven", "This is not a number."),
+        ("notes", "[1,", "This is not JSON"),
+        ("currency", "GBP", "currency"),
+    ],
 )
 def test_an_argument_that_cannot_be_is_told_beside_it(
     app: App, full: filled.Places, browse: Browse, field: str, text: str, said: str
