@@ -23,15 +23,15 @@ def test_every_number_of_the_api_is_the_codes() -> None:
 
     assert (protocol.MAX_HEADER_BYTES, MAX_BODY_BYTES) == (32 * 1024, 2**20)
     said = [
-        f"A head has {protocol.HEAD_SECONDS:.0f} seconds to come whole, a body {protocol.BODY_SECONDS:.0f}, "
-        f"an answer {protocol.ANSWER_SECONDS:.0f} to be made",
-        f"is ended after {KEEP_ALIVE_SECONDS}.",
-        f"more than {protocol.MOST_CONNECTIONS} connections",
+        f"{protocol.HEAD_SECONDS:.0f} seconds to receive a head, {protocol.BODY_SECONDS:.0f} for a body, "
+        f"{protocol.ANSWER_SECONDS:.0f} to make and send a response",
+        f"is closed after {KEEP_ALIVE_SECONDS}.",
+        f"Above {protocol.MOST_CONNECTIONS} connections",
         f"{credentials.MIN_PASSWORD} to {credentials.MAX_PASSWORD} characters",
-        f"some {round(common, -2)} that many have",
+        f"about {round(common, -2)} common passwords",
         f"up to {minutes:.0f}.",
         f"within {sign_in_limits.KNOWN_FOR.days} days",
-        f"{settings.api_token_rate} changes a minute, a user for {settings.api_user_rate}, a sixth",
+        f"{settings.api_token_rate} changes a minute, a user {settings.api_user_rate}, a sixth",
     ]
     assert [one for one in said if one not in PAGE] == []
     assert (
