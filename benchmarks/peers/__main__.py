@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import asdict, fields
 from functools import partial
 from pathlib import Path
@@ -50,9 +51,13 @@ def turn(peer: Peer, python: Path, servers: Places, sizes: Sizes, figures: Figur
             yield str(failed)
 
 
-def run(given: argparse.Namespace, sizes: Sizes, figures: Figures) -> dict[str, str]:
-    """All rounds; by the name of a library: why it is missing, or what of it failed."""
-    missing, ready = {}, {}
+def run(given: argparse.Namespace, sizes: Sizes, figures: Figures, missing: dict[str, str]) -> None:
+    """All rounds.
+
+    Args:
+        missing: takes, by the name of a library, why it is missing, or what of it failed.
+    """
+    ready = {}
     for name in given.peers or NAMES:
         peer = load(name)
         try:
@@ -66,7 +71,6 @@ def run(given: argparse.Namespace, sizes: Sizes, figures: Figures) -> dict[str, 
                 for reason in turn(load(name), python, servers, sizes, figures):
                     print(reason, flush=True)
                     missing[load(name).name] = reason.splitlines()[-1]
-    return missing
 
 
 def main() -> None:
@@ -83,7 +87,10 @@ def main() -> None:
         parser.error(f"no adapter {', '.join(sorted(unknown))}; there are {', '.join(NAMES)}")
     sizes = Sizes(**{one.name: getattr(given, one.name) for one in fields(Sizes)})
     figures = Figures(names.PROGRAM, repeats=given.repeats, **asdict(sizes))
-    missing = run(given, sizes, figures)
+    missing: dict[str, str] = {}
+    # What was measured before an interrupt is kept: a round takes many minutes.
+    with suppress(KeyboardInterrupt):
+        run(given, sizes, figures, missing)
     given.out.unlink(missing_ok=True)
     figures.write(given.out)
     with given.out.open("a") as file:

@@ -118,17 +118,19 @@ class Workers:
 
     def __exit__(self, *raised: object) -> None:
         pids = self.pids()
-        for one in self._started:
-            one.send_signal(signal.SIGTERM)
-        until = time.monotonic() + STOP_SECONDS
-        for one in self._started:
-            with suppress(subprocess.TimeoutExpired):
-                one.wait(max(0.1, until - time.monotonic()))
-        for pid in pids:
-            with suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
-        for one in self._started:
-            one.wait()
+        try:
+            for one in self._started:
+                one.send_signal(signal.SIGTERM)
+            until = time.monotonic() + STOP_SECONDS
+            for one in self._started:
+                with suppress(subprocess.TimeoutExpired):
+                    one.wait(max(0.1, until - time.monotonic()))
+        finally:
+            for pid in pids:
+                with suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+            for one in self._started:
+                one.wait()
 
     def check(self) -> None:
         """See that they run.

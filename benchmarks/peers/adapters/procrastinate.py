@@ -32,7 +32,7 @@ class Procrastinate(Peer):
     name = "procrastinate"
     package = "procrastinate"
     requires = ("procrastinate==3.10.0", "psycopg[binary]==3.3.9")
-    keeps = "the row, and four events"
+    keeps = "the row, and three events"
     share = 0.1
 
     async def prepare(self, place: Place) -> None:
