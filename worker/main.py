@@ -31,22 +31,22 @@ def main(
     metrics_port: int | None = None,
     debug: bool = False,
 ) -> int:
-    """Serve until told to stop; the exit code. Call it in the main thread: it takes the signals.
+    """Serve until a stop signal, and return the exit code. Call it in the main thread, since it handles signals.
 
     Args:
-        imports: the application's modules; the current folder is last on the path they are found on.
-        settings_json: handed to each process as it is.
+        imports: the application's modules; the current folder is last on the import path.
+        settings_json: passed to each process unchanged.
         processes: 1 or more.
         shutdown_seconds: how long runs may go on after the first SIGTERM or SIGINT.
-        answer_limit_seconds: a process silent for so long is killed; None: never.
-        shortest_limit_seconds: no run has a hard limit nearer than this when it begins.
-        watch: folders; when a source file below them changes, the processes are replaced by ones of new code.
-        target: what each process calls.
-        metrics_host, metrics_port: where metrics and health are served; None: nowhere, and 0: any free port.
+        answer_limit_seconds: a process that does not answer for this long is killed; None: never.
+        shortest_limit_seconds: every run has at least this long until its hard limit when it starts.
+        watch: folders; when a source file in them changes, processes with the new code replace the old ones.
+        target: ``module:function`` that each process calls.
+        metrics_host, metrics_port: the address for metrics and health; None: not served, 0: any free port.
         debug: show the traceback of an import that fails.
 
     Raises:
-        ConfigurationError: fewer than one process, a limit below zero, a port that is taken, or a free-threaded Python.
+        ConfigurationError: fewer than one process, a limit below zero, a port in use, or a free-threaded Python.
     """
     refuse_free_threading()
     if processes < 1:
@@ -67,7 +67,7 @@ def main(
             processes=processes,
             shutdown=shutdown_seconds,
             answer_limit=answer_limit_seconds,
-            # At least four chances within the limit.
+            # At least four pings within the limit.
             ping_every=min(PING_SECONDS, (answer_limit_seconds or 60.0) / 4),
             shortest_limit=shortest_limit_seconds,
             watch=tuple(watch),
@@ -79,4 +79,4 @@ def main(
 
 
 _NOT_YET: dict[str, Any] = {"looked_seconds_ago": 0.0, "members": [], "is_stopping": False, "crash_looping": 0}
-"""The state of a supervisor that is about to be."""
+"""The state before the supervisor exists."""

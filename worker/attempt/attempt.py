@@ -38,7 +38,7 @@ from worker.timeouts.thread_frames import frame_of
 log = logging.getLogger("jobs.worker")
 
 INTERRUPTED_SECONDS = 1.0
-"""Before a run is tried again whose success could not be committed because the ledger was busy or gone."""
+"""The wait before a run is tried again whose success could not be committed because the ledger was busy or down."""
 
 Perform = Callable[[Callable[[], Any]], Any]
 """Calls a function under a run's limits."""
@@ -47,7 +47,7 @@ PerformAsync = Callable[[Coroutine[Any, Any, Any]], Awaitable[Any]]
 
 
 class Attempts:
-    """Performs the runs of a process, on whatever thread or loop asks."""
+    """Performs the runs of a process, on the thread or event loop that calls it."""
 
     def __init__(self, app: App) -> None:
         self._app = app
@@ -57,9 +57,10 @@ class Attempts:
         self._pid = os.getpid()
 
     def attempt(self, claim: Claim, perform: Perform, *, stop: StopSign) -> tuple[AttemptResult, Run]:
-        """Perform the run; how it ended, and its run with whatever transaction it left open.
+        """Perform the run. Returns the attempt's result, and the ``Run`` with the transaction that it may have left
+        open.
 
-        In a copy of the thread's context: what one job sets in a ``ContextVar`` the next one does not see.
+        The job runs in a copy of the thread's context, so the next job does not see its ``ContextVar`` values.
 
         Raises:
             TooLate: the hard limit ended the attempt; nothing is left to settle.
@@ -75,7 +76,7 @@ class Attempts:
             return self._broken(claim, run, started, error), run
 
     def _attempt(self, claim: Claim, cls: type[Job], run: Run, started: float, perform: Perform) -> AttemptResult:
-        """Perform it. What the job raises is judged in here: what comes out is none of its."""
+        """Perform it. This function handles every error of the job; an error that leaves it is our own."""
         with _Within(run), self._traced(claim) as note:
             try:
                 self.preparations.make_ready(cls)
@@ -141,7 +142,8 @@ class Attempts:
                 return note(decide_retry(self._app, claim, cls.options.retry, started, error))
 
     def over(self, claim: Claim, elapsed_seconds: float, *, thread: int | None = None, why: str) -> AttemptResult:
-        """The end of an attempt that did not end by itself at its hard limit; ``thread`` is where it hangs."""
+        """The result of an attempt that was still running at its hard limit; ``thread`` is the thread that it
+        blocks."""
         cls: type[Job] = registry.get(claim.kind)
         now = self._app.clock.monotonic()
         try:
@@ -153,15 +155,16 @@ class Attempts:
                 where = storable("".join(traceback.format_stack(frame, limit=20)))
                 attempt_result.failure = replace(attempt_result.failure, traceback=f"It was here:\n{where}")
         except BaseException as error:
-            # It must end: its slot is to come back, and its lease is renewed until it is settled.
+            # The attempt must end: it occupies a slot, and its lease is renewed until it is settled.
             return broken(self._app, claim, now - elapsed_seconds, error)
         return attempt_result
 
     def commit(self, attempt_result: AttemptResult, run: Run, *, worker: str) -> RecordedAttempt | None:
-        """Record the success in the job's own transaction: its writes and its end are one commit, or none.
+        """Record the success in the job's own transaction: one commit holds the job's writes and the end of the
+        attempt.
 
-        None when that was not to be, and ``attempt_result`` is to be settled apart: the lease is lost or the run was
-        cancelled (the writes are undone), or the commit failed (and so has the attempt).
+        Returns None if that was not possible; then the settler must settle ``attempt_result``: the lease was lost or
+        the run was cancelled (the writes are rolled back), or the commit failed (and so did the attempt).
         """
         written = run.written
         assert written is not None
@@ -185,9 +188,9 @@ class Attempts:
         return None
 
     def undo(self, attempt_result: AttemptResult, error: BaseException) -> None:
-        """What was to be a success could not be committed: the attempt failed with ``error`` instead.
+        """Turn a success that could not be committed into a failure with ``error``.
 
-        Where the ledger itself was busy or gone, that is no failure of the job: the run is given back, uncharged.
+        If the ledger itself was busy or down, the job has not failed: the run is released, uncharged.
         """
         cls: type[Job] = registry.get(attempt_result.claim.kind)
         started = self._app.clock.monotonic() - attempt_result.elapsed_seconds
@@ -214,8 +217,8 @@ class Attempts:
         return broken(self._app, claim, started, error)
 
     def _leave_if_forked(self, claim: Claim, error: BaseException | None = None) -> None:
-        """A job that forks may come back twice. The second time it is a copy of the worker without its threads,
-        on the same connections: it ends here, before it touches one.
+        """End this process if it is a fork that the job made. Such a fork is a copy of the worker without its
+        threads, with the same connections: it must end before it uses one.
         """
         if os.getpid() == self._pid:
             return
@@ -230,7 +233,7 @@ class Attempts:
         return Run(self._app, claim, deadline=deadline, stop=stop)
 
     def _start(self, run: Run, cls: type[Job]) -> float:
-        """The moment from which its time counts: what ``prepare`` took is not the run's."""
+        """Returns the moment from which the run's time counts; the time of ``prepare`` does not count."""
         started = self._app.clock.monotonic()
         if cls.options.timeout is not None:
             run.set_deadline(started + cls.options.timeout.total_seconds())
@@ -238,20 +241,20 @@ class Attempts:
 
 
 def _to_end(perform: Callable[[], Any]) -> Any:
-    """Call a plain ``perform``. What a decorator made of an async one gives back a coroutine, still to be performed."""
+    """Call a plain ``perform``. If a decorator hides an async one, the call returns a coroutine: run that too."""
     value = perform()
     return asyncio.run(value) if inspect.iscoroutine(value) else value
 
 
 def without_loop(perform: Callable[[], Any]) -> Callable[[], Any]:
-    """A job's ``perform`` as a plain function; a coroutine gets a loop of its own."""
+    """A job's ``perform`` as a plain function; a coroutine gets an event loop of its own."""
     if inspect.iscoroutinefunction(perform):
         return lambda: asyncio.run(perform())
     return perform
 
 
 class _Within:
-    """Code in the block, and what it awaits, sees this run as the one it performs. In a context of its own."""
+    """Makes this run the current one for the code in the block and what it awaits. For use in a context of its own."""
 
     __slots__ = ("_correlation", "_holder", "_outer", "_run")
 
@@ -259,7 +262,7 @@ class _Within:
         self._run = run
 
     def __enter__(self) -> None:
-        # A copy of a context has the same decimal context, which is changed in place.
+        # A copied context shares the decimal context, which code changes in place.
         decimal.setcontext(decimal.getcontext().copy())
         self._outer = current_run.set(self._run)
         self._correlation = correlation_id.set(self._run.correlation_id or str(self._run.id))
@@ -272,9 +275,9 @@ class _Within:
 
 
 def is_interruption(error: BaseException) -> bool:
-    """Whether a commit failed because the ledger was busy or gone, which says nothing of the job.
+    """Whether a commit failed because the ledger was busy or down, which is not the job's fault.
 
-    A statement that took too long may be the job's own, and would take as long again.
+    A statement timeout does not count: the statement may be the job's own, and would take as long again.
     """
     is_gone = isinstance(error, ServiceDown) and driver.is_interruption(error.__cause__)
     return is_gone or isinstance(error, LedgerBusy)

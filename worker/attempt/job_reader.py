@@ -15,9 +15,9 @@ from jobs.runtime.own_threads import step
 from worker.attempt.retry_decision import ReadElsewhere
 
 NEWER_WAIT = timedelta(seconds=5)
-"""Before a run whose arguments are of a later version is looked at again."""
+"""The wait before a run whose arguments have a later version is tried again."""
 REFUSED_HERE = f"{ReadElsewhere.__module__}.{ReadElsewhere.__qualname__}"
-"""The error type of attempts that gave a run back so."""
+"""The error type of an attempt that released a run for this reason."""
 
 
 class JobReader:
@@ -27,12 +27,13 @@ class JobReader:
         self._app = app
 
     def read(self, cls: type[Job], claim: Claim) -> Job:
-        """The run's job.
+        """Returns the run's job with its arguments.
 
         Raises:
-            ReadElsewhere: it does not fit, and a live worker has another release of it, which may read it.
-            Snooze: it is of a later version, whose own worker will come.
-            ArgumentsRefused: it does not fit.
+            ReadElsewhere: the arguments do not fit, but a live worker has another release of the job, which may read
+            them.
+            Snooze: the arguments have a later version; a worker of that release will come.
+            ArgumentsRefused: the arguments do not fit.
         """
         try:
             return self._read(cls, claim)
@@ -42,7 +43,7 @@ class JobReader:
             raise
 
     async def read_async(self, cls: type[Job], claim: Claim) -> Job:
-        """The same, without holding up the loop."""
+        """The same, without blocking the event loop."""
         try:
             return self._read(cls, claim)
         except ArgumentsRefused as refused:
@@ -56,7 +57,7 @@ class JobReader:
         try:
             return read_arguments(cls, claim.arguments, kind=claim.kind, upcast=upcast)
         except ArgumentsRefused:
-            # A later release enqueued it: during a deploy its own worker will come.
+            # A later release enqueued it. During a deploy a worker of that release will come.
             if stored > version and claim.age < self._app.settings.unknown_kind_wait:
                 raise Snooze(NEWER_WAIT, reason="its arguments are of a later version") from None
             raise
@@ -68,5 +69,5 @@ class JobReader:
                     connection, claim.run_id, claim.kind, code=code_of(cls), refused_as=REFUSED_HERE
                 )
         except JobsError:
-            # Nobody can say; to wait costs time, and to bury costs the run.
+            # The answer is not known. Waiting costs time; dead-lettering costs the run.
             return True

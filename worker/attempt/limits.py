@@ -11,12 +11,13 @@ from jobs.messages import actor_job
 from jobs.settings import Settings
 
 ALONE_AFTER_ABANDONMENTS = 2
-"""Not from the first: one dead machine may have held thousands. Source: design."""
+"""Abandoned attempts from which on a run is suspect. Above 1, since one dead machine may have held thousands of
+runs. Source: design."""
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """None is no limit."""
+    """Seconds; None means no limit."""
 
     soft: float | None
     hard: float | None
@@ -24,7 +25,7 @@ class Limits:
 
 
 def limits_of(kind: str, settings: Settings) -> Limits:
-    """What an attempt of ``kind`` may take."""
+    """The limits of an attempt of ``kind``."""
     timeout = registry.get(kind).options.timeout
     if timeout is None:
         return Limits(None, None)
@@ -33,7 +34,7 @@ def limits_of(kind: str, settings: Settings) -> Limits:
 
 
 def limits_for(claim: Claim, settings: Settings) -> Limits:
-    """What this attempt may take: by its kind, or, for a dramatiq message, as its own options say."""
+    """The limits of this attempt: those of its kind or, for a dramatiq message, those of its options."""
     if claim.kind not in actor_job.brokers:
         return limits_of(claim.kind, settings)
     soft = actor_job.limit_of(claim)

@@ -24,7 +24,7 @@ log = logging.getLogger("jobs.worker")
 
 
 def attempt_result_of(app: App, claim: Claim, started: float, message_outcome: MessageOutcome) -> AttemptResult:
-    """The ending that a processed message asks for; ``started`` is when, by the monotonic clock."""
+    """The result of an attempt that processed a dramatiq message; ``started`` is its start by the monotonic clock."""
     now = app.clock.monotonic()
     error = message_outcome.error
     return AttemptResult(
@@ -54,7 +54,7 @@ def attempt_result_now(
     result: str | None = None,
     error: BaseException | None = None,
 ) -> AttemptResult:
-    """The ending of an attempt that ends now; ``started`` is when it began, by the monotonic clock."""
+    """The result of an attempt that ends now; ``started`` is its start by the monotonic clock."""
     now = app.clock.monotonic()
     return AttemptResult(
         claim=claim,
@@ -70,12 +70,12 @@ def attempt_result_now(
 
 
 def broken(app: App, claim: Claim, started: float, error: BaseException) -> AttemptResult:
-    """The ending of an attempt around which the worker's own code failed with ``error``. Raises nothing.
+    """The result of an attempt during which the worker's own code failed with ``error``. Raises nothing.
 
-    It is on record and waits for the next attempt, longer each time. It is not charged: the job has not failed. It
-    counts towards poison, so that it does not go on for ever.
+    The attempt is recorded, and the run waits for the next one, longer each time. The attempt is not charged, since
+    the job has not failed. It counts towards poison, so that the run is not tried for ever.
     """
-    with suppress(BaseException):  # What formats the error may be what failed.
+    with suppress(BaseException):  # The error may have come from formatting the error.
         told = {"kind": claim.kind, "run_id": str(claim.run_id)}
         log.error("Attempt failed outside the job", exc_info=error, extra=told)
     delay = CRASH_DELAY * 2.0 ** min(claim.abandonments, 10)
@@ -88,7 +88,7 @@ def broken(app: App, claim: Claim, started: float, error: BaseException) -> Atte
 
 
 def set_aside(app: App, claim: Claim) -> AttemptResult:
-    """The ending of a run whose row cannot be read: it is not performed, and dead with that cause."""
+    """The result for a run whose row cannot be read: the run is not performed and becomes dead with that cause."""
     assert claim.problem is not None
     attempt_result = attempt_result_now(app, claim, app.clock.monotonic(), Outcome.GAVE_UP, cause=Cause.UNREADABLE)
     attempt_result.failure = Failure.told(
@@ -98,18 +98,18 @@ def set_aside(app: App, claim: Claim) -> AttemptResult:
 
 
 def result_text(app: App, claim: Claim, value: Any) -> str | None:
-    """A returned value as JSON. The work is done: what cannot be kept is warned of, and does not undo it."""
+    """A returned value as JSON. A value that cannot be stored causes a warning only, since the work is done."""
     if value is None:
         return None
     why: str | None = None
     text: str | None = None
     try:
         if isinstance(value, Iterator):
-            raise TypeError("reading it would be work, and the job has ended")
+            raise TypeError("an iterator is not read, since the job has ended")
         text = to_json(value, inf_nan_mode="constants").decode()
         if ("NaN" in text or "Infinity" in text) and (plain := to_json(value, inf_nan_mode="null").decode()) != text:
-            # Databases differ in whether they take them: null is what both do.
-            text, why = plain, "holds NaN or Infinity: null is kept in its place"
+            # Not every database accepts these values; null works in all of them.
+            text, why = plain, "holds NaN or Infinity, which is stored as null"
         text = storable(text)
         json.loads(text)
     except Exception as error:

@@ -15,11 +15,11 @@ from jobs.events import ServiceFailed
 log = logging.getLogger("jobs.worker")
 
 FIRST_WAIT, LONGEST_WAIT = 1.0, 60.0
-"""Seconds until ``prepare`` is called again; doubled each time. Source: decision."""
+"""Seconds until ``prepare`` is called again after a failure; doubled each time. Source: decision."""
 
 
 class NotPrepared(Exception):
-    """The kind cannot be performed here yet. Its run waits for ``delay``, uncharged."""
+    """The kind cannot be performed in this process yet. Its run waits for ``delay``, uncharged."""
 
     def __init__(self, kind: str, cause: BaseException, delay: timedelta) -> None:
         super().__init__(f"{kind}.prepare failed: {type(cause).__name__}: {cause}")
@@ -37,7 +37,7 @@ class _Kind:
 
 
 class Preparations:
-    """Which kinds this process is ready for. Safe from several threads: the first prepares, others wait."""
+    """Calls ``prepare`` once for each kind. Thread-safe: the first thread prepares a kind, the others wait."""
 
     def __init__(self, app: App) -> None:
         self._app = app
@@ -49,7 +49,7 @@ class Preparations:
         """Return when the kind's ``prepare`` has succeeded in this process.
 
         Raises:
-            NotPrepared: it fails; not called again before its back-off is over.
+            NotPrepared: it failed; it is not called again before its back-off ends.
         """
         kind = self._kinds.get(cls)
         if kind is not None and kind.is_ready:
@@ -65,7 +65,8 @@ class Preparations:
             self._call(cls, kind)
 
     async def make_ready_async(self, cls: type[Job]) -> None:
-        """The same for coroutines: however many wait for a kind, one thread prepares it, and the loop goes on."""
+        """The same for coroutines: one thread prepares a kind, however many coroutines wait, and the loop is not
+        blocked."""
         kind = self._kinds.get(cls)
         if kind is not None and kind.is_ready:
             return
@@ -86,7 +87,7 @@ class Preparations:
             future.set_result(None)
 
     def failing(self) -> list[str]:
-        """The kinds whose ``prepare`` fails, and that are not to be tried before their back-off is over."""
+        """The kinds whose ``prepare`` failed and whose back-off has not ended."""
         now = self._app.clock.monotonic()
         return [
             cls.options.kind

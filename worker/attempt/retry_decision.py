@@ -27,22 +27,25 @@ from worker.attempt.outcome import attempt_result_now, attempt_result_of
 from worker.attempt.prepare import NotPrepared
 
 ELSEWHERE_WAIT = timedelta(seconds=5)
-"""Before a run is looked at again that another release of its code may read. Source: as for a later version."""
+"""The wait before a run is tried again that another release may be able to read. Source: as for a later version."""
 
 log = logging.getLogger("jobs.worker")
 
 
 class ReadElsewhere(Exception):
-    """A run's arguments do not fit this release of its job, and a live worker has another. It waits, uncharged."""
+    """A run's arguments do not fit this release of its job, but a live worker has another. The run waits, uncharged."""
 
     def __init__(self, refused: ArgumentsRefused) -> None:
-        super().__init__(f"{refused.message} A live worker has another release of its code, and may read them.")
+        super().__init__(
+            f"{refused.message} A live worker has another release of the code, which may be able to read them."
+        )
 
 
 def decide_retry(app: App, claim: Claim, retry: Retry, started: float, error: BaseException) -> AttemptResult:
-    """The ending: what steers first, then what we raised, then the retry policy; ``started`` as for ``ended``."""
+    """Decide by the type of ``error``: first those by which a job steers its run, then those that we raise, then the
+    job's retry policy. ``started`` is the attempt's start by the monotonic clock."""
     kind = claim.kind
-    # An actor that was interrupted has come to a verdict all the same.
+    # dramatiq's middleware has decided, also for an actor that was interrupted.
     asked = error if isinstance(error, Ended) else error.__cause__
     if isinstance(asked, Ended):
         return attempt_result_of(app, claim, started, asked.message_outcome)
@@ -70,7 +73,7 @@ def decide_retry(app: App, claim: Claim, retry: Retry, started: float, error: Ba
         outcome, judged = Outcome.TIMED_OUT, None
     elif isinstance(error, MemoryError):
         outcome, judged = Outcome.OUT_OF_MEMORY, None
-        error.args = error.args or ("It needed more memory than it may have.",)
+        error.args = error.args or ("The attempt needed more memory than its limit allows.",)
     elif not isinstance(error, Exception):
         log.warning(
             "Job raised an error that is not an Exception", extra={"kind": kind, "error_type": type(error).__name__}
@@ -87,7 +90,7 @@ def decide_retry(app: App, claim: Claim, retry: Retry, started: float, error: Ba
 
 
 def _is_reading(error: ArgumentsRefused) -> bool:
-    """Whether the refusal comes from reading this run's own arguments, not from what the job enqueued."""
+    """Whether this run's own arguments were refused, not those of a run that the job enqueued."""
     trace = error.__traceback__
     while trace is not None and trace.tb_next is not None:
         trace = trace.tb_next

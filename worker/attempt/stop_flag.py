@@ -6,7 +6,7 @@ from jobs.runtime.run import StopSign
 
 
 class StopFlag:
-    """One run's sign. ``set`` is for this run alone."""
+    """The flag of one run. ``set`` affects this run alone."""
 
     __slots__ = ("_is_set", "_process")
 

@@ -1,7 +1,7 @@
-"""Main function of a child process: performs one run after another, alone; it may crash, leak or hang.
+"""Main function of a child process, which performs one run at a time. It may crash, leak or hang.
 
-It has an App of its own and settles what its job writes in ``transaction()``. Its leases are renewed by its
-parent, which also sees to the hard limit: it kills.
+A child has its own App, and settles a run whose job uses ``transaction()``. Its parent renews the leases, and
+enforces the hard limit by killing the child.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ from worker.timeouts.deadline import Deadlines, TimeoutToken
 
 
 def serve(socket_: socket.socket) -> NoReturn:
-    """Perform what the parent sends, until it is gone."""
+    """Perform what the parent sends, until the parent closes the connection."""
     line = Line(socket_)
     let_forked_be_terminated()
     try:
@@ -62,7 +62,7 @@ def serve(socket_: socket.socket) -> NoReturn:
 
 
 def main(payload: dict[str, Any]) -> NoReturn:
-    """A spawned child: a fresh interpreter that imports the application for itself."""
+    """Entry point of a spawned child: a fresh interpreter that imports the application itself."""
     die_with_parent(payload["parent"])
     leave_signals_to_the_supervisor()
     name_process("jobs child")
@@ -75,7 +75,7 @@ def main(payload: dict[str, Any]) -> NoReturn:
 
 
 class _Attempt:
-    """One attempt, and what ends it early: a coroutine is cancelled, anything else is interrupted."""
+    """One attempt, and how to end it early: cancel a coroutine, interrupt anything else."""
 
     def __init__(self, claim: Claim, stopping: StopSign) -> None:
         self.claim = claim
@@ -101,7 +101,9 @@ class _Child:
         self._remains = Remains()
         self._stopping = threading.Event()
         self._attempts_to_come: queue.SimpleQueue[_Attempt] = queue.SimpleQueue()
-        self._live: dict[UUID, _Attempt] = {}  # By token, from the message on: a cancellation may follow at once.
+        self._live: dict[
+            UUID, _Attempt
+        ] = {}  # By token; filled as soon as the message arrives, since a cancellation may follow at once.
         self._hooks = MiddlewareHooks(brokers_of(app))
         self._hooks.boot()
         self._hooks.before_worker_boot(None, self)
@@ -133,7 +135,7 @@ class _Child:
                         self._hooks.shut_down(self)
         finally:
             flush_all()
-            os._exit(0)  # The parent is gone; whatever the job does, its lease will be lost.
+            os._exit(0)  # The parent is gone, so the lease will be lost whatever the job does.
 
     def _perform(self, one: _Attempt) -> ChildResult:
         try:
@@ -155,5 +157,5 @@ class _Child:
                 return asyncio.run(one.limited.perform(perform(), soft))
             return self._deadlines.perform(perform, timeout_token=one.timeout_token, soft_seconds=soft)
         finally:
-            # At once: an alarm that it has set would end the process in the middle of what comes next.
+            # At once: an alarm that the job has set would end the process during the next steps.
             one.left_remains = self._remains.clear()

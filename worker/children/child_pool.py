@@ -1,4 +1,4 @@
-"""Performs a run in a child process, for the thread that has the run; keeps idle children for the next."""
+"""Child pool: performs runs in child processes, on behalf of the worker's threads, and reuses idle children."""
 
 from __future__ import annotations
 
@@ -23,24 +23,25 @@ from worker.protocol.child_result import CHILD_RESULT, CLAIM, ChildResult, Line
 log = logging.getLogger("jobs.worker")
 
 LOOK_SECONDS = 0.1
-"""How often a thread looks whether its child's run is to be stopped."""
+"""How often a thread checks whether to stop its child's run."""
 NOT_SPAWNED_DELAY = timedelta(seconds=5)
-"""When a child cannot be started, the run waits so long."""
+"""The wait of a run whose child process could not be started."""
 
 
 def performs_alone(claim: Claim) -> bool:
-    """Whether a run is performed in a child: its job wants it so, or it may take its process with it."""
+    """Whether a run is performed in a child: its job asks for that, or earlier attempts may have killed their
+    process."""
     options = registry.get(claim.kind).options
     return bool(options.isolated or options.memory is not None or is_dangerous(claim))
 
 
 def is_dangerous(claim: Claim) -> bool:
-    """Whether earlier attempts took their process with them, or may have."""
+    """Whether earlier attempts killed their process, or may have."""
     return claim.crashes >= 1 or claim.abandonments >= ALONE_AFTER_ABANDONMENTS
 
 
 class Stopper:
-    """Asks for the end of one attempt that a child performs."""
+    """Cancels one attempt that a child performs."""
 
     def __init__(self) -> None:
         self.is_cancelled = False
@@ -57,7 +58,7 @@ class _PooledChild:
         self.runs = 0
 
     def is_alive(self) -> bool:
-        """Of an idle one, which has nothing to say."""
+        """For an idle child, which sends nothing."""
         try:
             return self.line.receive(0.0) is None
         except EOFError:
@@ -65,7 +66,7 @@ class _PooledChild:
 
 
 class Children:
-    """The children of a process. A thread performs in one at a time; idle ones wait, by their memory limit."""
+    """The child processes of a worker process. A thread uses one at a time; idle ones are kept by memory limit."""
 
     def __init__(
         self, app: App, attempts: Attempts, spawner: ChildSpawner, *, worker: str, stopping: StopSign, max_idle: int
@@ -86,10 +87,11 @@ class Children:
     def perform(
         self, claim: Claim, limits: Limits, stopper: Stopper, *, is_ours: Callable[[], bool]
     ) -> tuple[AttemptResult | None, RecordedAttempt | None]:
-        """Perform the run in a child; how it ended, and where the run now is if the child has settled it.
+        """Perform the run in a child. Returns the result and, if the child has settled it, the recorded attempt.
 
         Args:
-            is_ours: false once somebody else has ended the attempt: the child is killed, and (None, None) returned.
+            is_ours: returns False once another thread has ended the attempt; then the child is killed, and the
+            return value is (None, None).
         """
         began = self._app.clock.monotonic()
         try:
@@ -105,7 +107,7 @@ class Children:
         except EOFError:
             child_result = None
         except BaseException:
-            # Our own failure, which ends the attempt: nobody would hear of what the child does from here on.
+            # Our own failure ends the attempt: nothing reads the child's result after this point.
             self._spawner.kill(child.name)
             child.line.close()
             self._spawner.reap(child.name)
@@ -116,7 +118,7 @@ class Children:
         return child_result.attempt_result(claim, self._app.clock.monotonic()), child_result.settled
 
     def close(self) -> None:
-        """Let the idle ones go."""
+        """End the idle children."""
         with self._lock:
             idle, self._idle = self._idle, []
         for child in idle:
@@ -131,7 +133,7 @@ class Children:
         is_ours: Callable[[], bool],
         began: float,
     ) -> tuple[ChildResult | None, Outcome | None]:
-        """The child's verdict, or None and why it was killed."""
+        """The child's result, or None and the reason why it was killed."""
         clock = self._app.clock
         hard_after = self._app.settings.hard_after.total_seconds()
         until = float("inf") if limits.hard is None else began + limits.hard
@@ -156,7 +158,7 @@ class Children:
     def _report_death(
         self, child: _PooledChild, claim: Claim, began: float, killed: Outcome | None
     ) -> AttemptResult | None:
-        """The end of a run whose child is dead, or is now killed."""
+        """The result of a run whose child is dead; kills the child if it is not."""
         if killed is not None:
             self._spawner.kill(child.name)
         child.line.close()
@@ -214,7 +216,7 @@ class Children:
         return child
 
     def _keep(self, child: _PooledChild, claim: Claim, child_result: ChildResult) -> None:
-        """Keep it warm for the next run, unless what it went through may have left a mark on it."""
+        """Keep the child for the next run, unless this run may have damaged it."""
         child.runs += 1
         max_runs = self._app.settings.max_runs
         is_due = max_runs is not None and child.runs >= max_runs
@@ -227,6 +229,6 @@ class Children:
         self._dismiss(child)
 
     def _dismiss(self, child: _PooledChild) -> None:
-        child.line.close()  # It leaves when it sees the end of its line.
+        child.line.close()  # It exits when its end of the socket is closed.
         if self._spawner.reap(child.name) is None:
             self._spawner.kill(child.name)

@@ -21,14 +21,14 @@ from worker.startup.launch import launch
 log = logging.getLogger("jobs.worker")
 
 EXIT_SECONDS = 5.0
-"""How long a child whose line has ended may take to be reaped."""
+"""How long to wait for the exit status of a child whose socket was closed."""
 
 
 class ChildSpawner(Protocol):
-    """Safe from several threads."""
+    """Starts, kills and reaps child processes. Thread-safe."""
 
     def spawn(self, name: str, line: socket.socket) -> None:
-        """Start a child that has this end of its line.
+        """Start a child that gets this end of its socket.
 
         Raises:
             OSError: it cannot be started.
@@ -38,12 +38,12 @@ class ChildSpawner(Protocol):
     def kill(self, name: str) -> None: ...
 
     def reap(self, name: str) -> int | None:
-        """Wait for a child that ends; its exit status, below zero for a signal; None if it is not known."""
+        """Wait for a child that exits. Returns its exit status, below zero for a signal; None if it is not known."""
         ...
 
 
 class ZygoteSpawner:
-    """Asks the zygote that the process was forked from. The zygote kills them all when the process dies."""
+    """Has the zygote fork children. The zygote kills them all when the worker process dies."""
 
     def __init__(self, line: socket.socket) -> None:
         line.setblocking(True)
@@ -65,7 +65,7 @@ class ZygoteSpawner:
 
     def kill(self, name: str) -> None:
         pid = self._pids.get(name)
-        # Not reaped before it was reported: the zygote tells in order, so its id is nobody else's yet.
+        # The zygote reports exits in order and this child is not reported yet, so no other process has its id.
         with self._lock:
             while self._hear(0.0):
                 pass
@@ -99,7 +99,7 @@ class ZygoteSpawner:
 
 
 class InterpreterSpawner:
-    """Starts an interpreter for each, which imports the application for itself: slower by a second."""
+    """Starts an interpreter for each child, which imports the application itself; slower by about a second."""
 
     def __init__(self, imports: tuple[str, ...]) -> None:
         self._imports = imports

@@ -1,4 +1,5 @@
-"""What a run left behind in its child process that would reach the next one: timers, signals, the current folder."""
+"""Detects what a run leaves in its child process that would affect the next run: timers, signals, the current
+folder."""
 
 from __future__ import annotations
 
@@ -10,15 +11,15 @@ _TIMERS = (signal.ITIMER_REAL, signal.ITIMER_VIRTUAL, signal.ITIMER_PROF)
 
 
 class Remains:
-    """Knows how the process was when this was made. For its main thread."""
+    """Compares the process with its state when this object was made. For use in its main thread."""
 
     def __init__(self) -> None:
         self._was = _state()
 
     def clear(self) -> bool:
-        """Stop every timer that was set since. Whether there was one, or anything else is not as it was.
+        """Stop every timer that was set since. Returns whether there was one, or anything else has changed.
 
-        Such a child is not to be used again. Stopped timers are enough until then: the rest does nothing by itself.
+        A changed child must not be used again. Only timers need to be stopped until it exits; the rest is passive.
         """
         ticking = [timer for timer in _TIMERS if signal.getitimer(timer)[0] > 0]
         for timer in ticking:

@@ -1,4 +1,4 @@
-"""How much memory a process has and may have."""
+"""Reads and limits the memory of this process."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ import resource
 
 
 def resident_bytes() -> int:
-    """What this process has in memory now (where the system does not say: had at most)."""
+    """The resident memory of this process now, or its maximum so far where the system does not report the current
+    value."""
     try:
         return _statm(1)
     except FileNotFoundError:  # Not Linux.
@@ -15,13 +16,13 @@ def resident_bytes() -> int:
 
 
 def limit_growth(count: int) -> None:
-    """From now on this process can have at most ``count`` bytes of address space more than it has.
+    """Limit this process to ``count`` bytes of address space more than it has now.
 
-    The system refuses what is over it, so that also one large step is caught: a ``MemoryError`` in Python.
+    The system refuses any allocation above the limit, even one large one: Python raises ``MemoryError``.
     """
     try:
         now = _statm(0)
-    except FileNotFoundError:  # macOS, which does not hold processes to such a limit either.
+    except FileNotFoundError:  # macOS, which does not enforce such a limit either.
         return
     _, most = resource.getrlimit(resource.RLIMIT_AS)
     wanted = now + count

@@ -13,10 +13,10 @@ from jobs.messages.served_broker import ServedBroker
 
 
 def brokers_of(app: App) -> list[ServedBroker]:
-    """The brokers whose messages this process performs.
+    """Returns the brokers whose messages this process performs.
 
     Raises:
-        ConfigurationError: one of them writes to another ledger, or has what ``refuse_forks`` refuses.
+        ConfigurationError: one of them writes to another ledger, or has a middleware that ``refuse_forks`` refuses.
     """
     refuse_forks()
     found: list[ServedBroker] = []
@@ -28,7 +28,7 @@ def brokers_of(app: App) -> list[ServedBroker]:
 
 
 def refuse_forks() -> None:
-    """Look at the application's brokers once it is imported.
+    """Check the middleware of the application's brokers, once the application is imported.
 
     Raises:
         ConfigurationError: a middleware needs processes that only dramatiq starts.
@@ -37,13 +37,16 @@ def refuse_forks() -> None:
         for middleware in broker.middleware:
             if middleware.forks:
                 raise ConfigurationError(
-                    f"{type(middleware).__name__} wants a process of its own, which only dramatiq's command starts.",
+                    f"{type(middleware).__name__} needs a process of its own, which only dramatiq's command starts.",
                     hint="Leave it out (jobledger worker has --metrics-port), or run the application by that command.",
                 )
 
 
 class MiddlewareHooks(Middleware):
-    """On the worker's own broker, for those of the application. Messages have their hooks around ``perform``."""
+    """Middleware of the worker's own broker that calls the hooks of the application's brokers.
+
+    The hooks around a message are called where it is performed.
+    """
 
     def __init__(self, brokers: list[ServedBroker]) -> None:
         self.brokers = brokers
@@ -60,10 +63,10 @@ class MiddlewareHooks(Middleware):
         self._after("worker_boot", worker)
 
     def before_worker_shutdown(self, broker: Any, worker: Any) -> None:
-        pass  # It comes late here, when the jobs have ended; ``shut_down`` tells of it when it begins.
+        pass  # Too late here, since the jobs have ended; ``shut_down`` calls this hook when the shutdown begins.
 
     def shut_down(self, worker: Any) -> None:
-        """This process begins to stop: actors that asked for it are told."""
+        """This process begins to stop: interrupts the actors that ask to be interrupted at shutdown."""
         self._before("worker_shutdown", worker)
 
     def after_worker_shutdown(self, broker: Any, worker: Any) -> None:

@@ -47,17 +47,17 @@ STOP_SECONDS = 10.0
 
 
 class ClaimedMessage(LedgerMessage):
-    """A claimed run on its way through a plain dramatiq worker."""
+    """A claimed run as a message of a plain dramatiq worker."""
 
     def __init__(self, claim: Claim, now: float, taker: PlainConsumer) -> None:
         super().__init__(claim)
         self.taker = taker
         self.delivery: Delivery | None = Delivery(claim, now)
-        """Until its ack: an error's frames hold the message, and its delivery the error."""
+        """Kept until the ack only: the error's frames refer to the message, and the message to the error."""
 
 
 class PlainWorker:
-    """What one process has for its broker's consumers; made when the first is asked for."""
+    """What the consumers of one process share; made with the first consumer."""
 
     def __init__(self, broker: ServedBroker, app: App) -> None:
         self.broker = broker
@@ -79,14 +79,14 @@ class PlainWorker:
         self._is_started = False
 
     def consumer(self, queue_name: str, prefetch: int, timeout: float) -> Consumer:
-        """A consumer of one queue. dramatiq asks for those of delay queues too: in the ledger nothing is in them."""
+        """A consumer of one queue. dramatiq also wants consumers of delay queues, which the ledger does not use."""
         self._start()
         if queue_name != q_name(queue_name):
             return NoConsumer(self.app, min(timeout, 1.0))
         return PlainConsumer(self, queue_name, prefetch, min(timeout, LONGEST_WAIT))
 
     def source(self, queue_name: str, kinds: Callable[[], tuple[str, ...]]) -> Source:
-        """Where runs of one queue come from."""
+        """The source of claims for one queue."""
         ledger = LedgerSource(
             self.app, queues=[queue_name], kinds=kinds(), worker=self.name, wakeup=self._wakeups.make()
         )
@@ -97,7 +97,7 @@ class PlainWorker:
         )
 
     def stop(self) -> None:
-        """Settle what has come, and sign off."""
+        """Settle the results so far, and sign off."""
         with self._lock:
             was_started, self._is_started = self._is_started, False
         if not was_started:
@@ -138,21 +138,21 @@ class PlainWorker:
             self._deadlines.cancel(performed[1])
 
     def process(self, thread: WorkerThread, message: ClaimedMessage) -> None:
-        """What dramatiq's thread does with a message, in place of its own way."""
+        """Process a message on dramatiq's thread, in place of dramatiq's own code."""
         message.started_monotonic = self.app.clock.monotonic()
         try:
-            # In a copy of the thread's context, hooks and all: what a job sets in it the next one does not see.
+            # In a copy of the thread's context, hooks included, so that the next job does not see what this one sets.
             copy_context().run(process, self.broker, message, partial(self._within_limit, message))
         except BaseException as error:
             message.taker.end(message, error)
         finally:
             consumer = thread.consumers[message.queue_name]
             consumer.post_process_message(message)
-            # dramatiq logs what an acknowledgement raises, and forgets it: the lease would be renewed for ever.
-            message.taker.end(message, message.error or RuntimeError("It was processed, and not acknowledged."))
+            # dramatiq only logs an error of an acknowledgement, and then the lease would be renewed for ever.
+            message.taker.end(message, message.error or RuntimeError("The message was processed but not acknowledged."))
             thread.work_queue.task_done()
             if not message.failed:
-                # Those that died hold a copy without frames.
+                # A failed message holds a copy without frames.
                 message.clear_exception()
 
     def _within_limit(self, message: ClaimedMessage, fn: Callable[[], Any]) -> Any:
@@ -167,7 +167,7 @@ class PlainWorker:
 
 
 class PlainConsumer(Consumer):
-    """Claims runs of one queue, at most ``prefetch`` ahead of their ends. Nothing in it fails an ``ack``."""
+    """Claims runs of one queue, with at most ``prefetch`` unfinished. An ``ack`` never raises."""
 
     def __init__(self, plain_worker: PlainWorker, queue_name: str, prefetch: int, wait_seconds: float) -> None:
         self._plain_worker = plain_worker
@@ -201,7 +201,7 @@ class PlainConsumer(Consumer):
         plain_worker.settler.put(delivery)
 
     def end(self, message: ClaimedMessage, error: BaseException) -> None:
-        """End what has not ended, with what failed around it."""
+        """End a message that has not ended, with the error that prevented it."""
         self._out.pop(message, None)
         delivery, message.delivery = message.delivery, None
         if delivery is not None:
@@ -255,7 +255,7 @@ class PlainConsumer(Consumer):
                 self._buffer.append(message)
 
     def _message(self, claim: Claim, now: float) -> ClaimedMessage | None:
-        """What dramatiq gets of a claim; None where its row, or the message in it, cannot be read: it has ended."""
+        """A claim's message for dramatiq; None if the row or the message cannot be read: then the attempt is ended."""
         app, delivery = self._plain_worker.app, Delivery(claim, now)
         if claim.problem is not None:
             delivery.attempt_result = set_aside(app, claim)
@@ -274,7 +274,7 @@ class PlainConsumer(Consumer):
 
 
 class NoConsumer(Consumer):
-    """Of a delay queue: what waits for its time waits in the ledger."""
+    """The consumer of a delay queue, which is always empty: delayed runs wait in the ledger."""
 
     def __init__(self, app: App, wait_seconds: float) -> None:
         self._app = app

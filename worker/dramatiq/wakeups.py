@@ -10,11 +10,12 @@ from jobs.events import BatchSettled, Event, RunEnqueued
 from worker.exchange.source import PollingWakeup
 
 LONGEST = 0.2
-"""Seconds between two looks for what others enqueued. Source: decision; the worker of ours hears of it at once."""
+"""Seconds between two polls for runs of other processes. Source: decision; jobledger's own worker is notified at
+once."""
 
 
 class Wakeups:
-    """The wakeups of one process."""
+    """The wakeups of the consumers of one process."""
 
     def __init__(self, app: App) -> None:
         self._app = app
@@ -23,7 +24,7 @@ class Wakeups:
         app.events.subscribe(BatchSettled, self._notify)
 
     def make(self) -> ConsumerWakeup:
-        """One for a consumer's source."""
+        """A wakeup for a consumer's source."""
         wakeup = ConsumerWakeup(self._app, self._made)
         self._made.append(wakeup)
         return wakeup
@@ -34,7 +35,7 @@ class Wakeups:
 
 
 class ConsumerWakeup(PollingWakeup):
-    """Rung when this process enqueues, or settles: a retry may be due, a callback there."""
+    """Notified when this process enqueues, or settles: then a retry may be due, or a callback enqueued."""
 
     def __init__(self, app: App, made: list[ConsumerWakeup]) -> None:
         super().__init__(app, longest=LONGEST)

@@ -15,10 +15,10 @@ from jobs.messages.actor_job import options_of
 
 
 class Delivery(MessageProxy):
-    """A claimed run on its way through dramatiq's worker.
+    """A claimed run as a message of dramatiq's worker.
 
-    It carries its own ending: to dramatiq a message that a middleware skipped looks like one that succeeded,
-    so an ``ack`` without an ending releases the run.
+    It carries the attempt's result: for dramatiq, a message that a middleware skipped looks like one that succeeded,
+    so an ``ack`` without a result releases the run.
     """
 
     def __init__(self, claim: Claim, claimed_monotonic: float) -> None:
@@ -27,7 +27,7 @@ class Delivery(MessageProxy):
         self.queue_name = claim.queue
         self.actor_name = claim.kind
 
-    # What most deliveries never have otherwise is the class's: one is made for every run.
+    # Defaults are class attributes, since one delivery is made for every run and most never change them.
     failed = False
     attempt_result: AttemptResult | None = None
     settled: RecordedAttempt | None = None
@@ -37,35 +37,35 @@ class Delivery(MessageProxy):
     _exception = None
 
     def take_exception(self) -> BaseException | None:
-        """What was raised around it, if anything; forgotten here, for its frames hold the delivery."""
+        """Return and forget the error raised around this delivery, if any: its frames refer to the delivery."""
         error, self._exception = self._exception, None
         return error
 
     @cached_property
     def options(self) -> dict[str, Any]:  # type: ignore[override]
-        """A message's own, for what is patched around dramatiq's threads; nothing of ours asks."""
+        """The message's options, for third-party patches of dramatiq's threads; our code does not read them."""
         return options_of(self.claim)
 
     @property
     def message(self) -> Delivery:
-        """For dramatiq's threads, whose queue gives items that hold a message."""
+        """For dramatiq's threads, whose queue items have a ``message``."""
         return self
 
     @property
     def args(self) -> tuple[Any, ...]:  # type: ignore[override]
-        """What the actor is called with: this delivery."""
+        """The actor's arguments: this delivery."""
         return (self,)
 
     @property
     def message_id(self) -> str:  # type: ignore[override]
-        # dramatiq asks four times for each message that it hands over.
+        # dramatiq reads it four times for each message.
         if self._message_id is None:
             self._message_id = str(self.claim.run_id)
         return self._message_id
 
     @property
     def _message(self) -> Message[Any]:  # type: ignore[override]
-        # Built only for middleware that asks for the message itself.
+        # Built only for middleware that reads the message itself.
         return Message(
             queue_name=self.queue_name,
             actor_name=self.actor_name,
@@ -76,12 +76,12 @@ class Delivery(MessageProxy):
             message_timestamp=int(self.claim.created_at.timestamp() * 1000),
         )
 
-    # One delivery is one object: dramatiq's own comparison is by content.
+    # By identity; dramatiq's own comparison is by content.
     __hash__ = object.__hash__
 
     def __eq__(self, other: object) -> bool:
         return self is other
 
     def __str__(self) -> str:
-        # dramatiq logs this: no arguments.
+        # dramatiq logs this, so it has no arguments.
         return f"{self.actor_name} {self.message_id}"

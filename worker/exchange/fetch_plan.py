@@ -8,37 +8,38 @@ from typing import Protocol
 from worker.exchange.delivery import Delivery
 
 LANE_LOOK_SECONDS = 0.02
-"""While no thread needs a run: how often to look for those that take none. Source: decision; half of it late."""
+"""How often to look for runs of coroutines while no thread needs a run. Source: decision; such a run is late by half
+of it on average."""
 LANE_LOOK_PAUSES = 9
-"""A look that finds nothing may pass over a long queue: so many times as long as it took there is no other.
-Source: decision; a tenth of the fetcher's time."""
+"""After a look that found nothing, the wait for the next is this many times its duration: it may have scanned a long
+queue. Source: decision; a tenth of the fetcher's time."""
 LONGEST_TAKE = 0.2
-"""Seconds that a take waits. Source: design; a stopping process waits for it."""
+"""Seconds that a claim waits for a run. Source: design; a stopping process waits for it."""
 
 
 IDLE_TAKE = 0.5
-"""Likewise, in a process that has nothing to do. Source: decision."""
+"""The same in an idle process. Source: decision."""
 
 
 class Lane(Protocol):
-    """Where runs go that take no thread."""
+    """Performs runs that need no thread: the coroutines."""
 
     def room(self) -> int:
-        """How many more it would take."""
+        """How many more runs it accepts."""
         ...
 
     def start(self, deliveries: Sequence[Delivery]) -> None:
-        """Perform them."""
+        """Perform these runs."""
         ...
 
 
 class FetchPlan:
-    """How many runs of which kinds to claim.
+    """Decides how many runs to claim, and of which kinds.
 
     Args:
-        kinds: all that are served.
-        lane_kinds: those that take no thread; none if there is no lane.
-        not_now: the kinds that are not to be claimed just now.
+        kinds: all kinds that the process serves.
+        lane_kinds: the kinds that need no thread; empty if there is no lane.
+        not_now: returns the kinds that must not be claimed now.
     """
 
     def __init__(
@@ -50,13 +51,13 @@ class FetchPlan:
         self._look_for_lane_at = 0.0
 
     def for_threads(self, missing: int, room: int) -> tuple[int, tuple[str, ...] | None, float]:
-        """What to claim: how many, of which kinds (None: of all), and how long to wait for the first.
+        """Returns how many runs to claim, of which kinds (None: all), and how long to wait for the first.
 
-        Only an ask for all kinds waits in the source, for whatever comes ends it.
+        Only a claim of all kinds waits in the source, since any new run ends that wait.
 
         Args:
-            missing: how many runs the threads would take.
-            room: how many the lane would take.
+            missing: how many runs the threads need.
+            room: how many runs the lane accepts.
         """
         not_now = frozenset(self._not_now())
         if not not_now and not self._lane_kinds:
@@ -66,11 +67,11 @@ class FetchPlan:
         return missing, tuple(kind for kind in self._kinds if kind not in not_now), 0.0
 
     def for_lane(self, now: float) -> tuple[str, ...]:
-        """The kinds to look for while the threads have what they need; none if it is too soon for a look."""
+        """The kinds to look for while the threads need no run; empty if it is too soon for a look."""
         if now < self._look_for_lane_at:
             return ()
         return tuple(sorted(self._lane_kinds.difference(self._not_now())))
 
     def found_none_for_lane(self, began: float, ended: float) -> None:
-        """A look for the lane found nothing: the next is not so soon that the threads would notice."""
+        """Record a look that found nothing; it delays the next, so that looks do not slow the threads down."""
         self._look_for_lane_at = ended + max(LANE_LOOK_SECONDS, LANE_LOOK_PAUSES * (ended - began))

@@ -1,10 +1,10 @@
-"""Fetcher: the one fetch thread of a process. It claims for all queues, slightly ahead of the threads.
+"""Fetcher: the one thread of a process that claims runs, for all queues and slightly ahead of the threads.
 
-Claimed runs live here, not in a consumer, whose buffer dramatiq drops when it restarts. A thread that is free
-takes the next by the run's own priority; what no thread has started soon is given back.
+The fetcher buffers claimed runs, because dramatiq drops a consumer's buffer when it restarts the consumer. A free
+thread takes the next run by priority. The fetcher gives back a run that no thread starts soon.
 
-Threads that wait are woken as they are needed, the last that fell asleep first: of runs that take microseconds
-one thread does hundreds before another would have the interpreter, and eight that ask for it keep it from the
+It wakes waiting threads only as they are needed, the last to wait first. One thread performs hundreds of runs of
+some microseconds before another gets the interpreter lock, and eight threads that compete for the lock slow down the
 threads that claim and settle.
 """
 
@@ -33,24 +33,26 @@ from worker.exchange.thread_waiters import ThreadWaiters
 log = logging.getLogger("jobs.worker")
 
 STALE_SECONDS = 0.25
-"""A claimed run that no thread has started by then goes back: another process may be idle. Source: design."""
+"""After this time a claimed run that no thread has started is given back: another process may be idle. Source:
+design."""
 STALE_LOOK_SECONDS = 0.02
-"""How often to look for such, for a look goes through all that is claimed. Source: decision."""
+"""How often to look for such runs; a look reads the whole buffer. Source: decision."""
 STALL_LOOK_SECONDS = 0.005
-"""While runs and threads wait: how often to look whether runs are begun. If none was, a thread more is woken."""
+"""How often to check progress while both runs and threads wait. If no run was started, one more thread is woken."""
 WAITED_LONG = 0.1
-"""A run that waits for so long beside a sleeping thread wakes it. Source: what is claimed ahead takes as long."""
+"""A run that waits this long wakes a waiting thread. Source: prefetched work takes as long."""
 BACKLOG_WAIT = 0.01
-"""Seconds until the fetcher looks again whether the settler has caught up. Source: a batch of its takes longer."""
+"""Seconds until the fetcher checks again whether the settler has caught up. Source: a batch takes longer."""
 
 
 class Fetcher(threading.Thread):
-    """Claims, buffers and hands over. Runs of the ``lane_kinds`` go to the ``lane``, by its own capacity.
+    """Claims runs, buffers them and hands them to threads. Runs of the ``lane_kinds`` go to the ``lane``, as it has
+    room.
 
     Args:
-        not_now: the kinds that are not to be claimed just now.
-        on_doubt: called before the next claim when one has failed: the ledger may have made it all the same.
-        takes_thread: whether a run of such a kind needs a thread all the same.
+        not_now: returns the kinds that must not be claimed now.
+        on_doubt: called before the next claim after one has failed: the ledger may have committed it.
+        takes_thread: whether a run of these kinds needs a thread nevertheless.
     """
 
     def __init__(
@@ -84,11 +86,11 @@ class Fetcher(threading.Thread):
         self._heap: list[tuple[int, int, Delivery]] = []
         self._order = itertools.count()
         self._lock = threading.Lock()
-        # Handed to a thread and not started. Taking a delivery out of it decides who has it: the thread that
-        # starts it, or this one that gives it back. A dict, because its pop is atomic and needs no lock.
+        # Handed to a thread and not started. Whoever removes a delivery owns it: the thread that starts it, or this
+        # thread, which gives it back. A dict, because its pop is atomic and needs no lock.
         self._ahead: dict[Delivery, None] = {}
         self._busy: dict[Delivery, None] = {}
-        # Claims went stale and no attempt has ended since: to claim ahead again would only churn the ledger.
+        # Claims became stale and no attempt has ended since, so prefetching again would only load the ledger.
         self._is_stalled = False
         self._looked_for_stale = app.clock.monotonic()
         self._low = threads
@@ -103,15 +105,15 @@ class Fetcher(threading.Thread):
 
     @property
     def busy(self) -> int:
-        """Threads that perform a run just now."""
+        """How many threads perform a run now."""
         return len(self._busy)
 
     def is_busy(self, delivery: Delivery) -> bool:
-        """Whether a thread performs it, and nobody has ended it meanwhile."""
+        """Whether a thread performs it, and its attempt has not been ended."""
         return delivery in self._busy
 
     def performing(self) -> list[Delivery]:
-        """What threads perform just now."""
+        """The deliveries that threads perform now."""
         return list(self._busy)
 
     def run(self) -> None:
@@ -135,34 +137,35 @@ class Fetcher(threading.Thread):
                 return
 
     def hand_over(self, wait_seconds: float) -> Delivery | None:
-        """The next run for a thread that has nothing to do; None if there is none in time."""
+        """The next run for an idle thread; None if there is none in time."""
         return self._next() or self._waiters.wait(wait_seconds, self._next)
 
     def wait_for_end(self, seconds: float) -> None:
-        """Until nothing is handed over any more, at most so long; not at once, for whoever asks may ask again."""
+        """Wait until the fetcher stops, at most ``seconds``; once it has stopped, wait briefly, since the caller
+        loops."""
         if self._stopping.wait(seconds):
             self._app.clock.sleep(BACKLOG_WAIT)
 
     def close(self) -> None:
-        """There will be nothing more: whoever waits is told at once."""
+        """Hand over nothing more, and wake every waiting thread."""
         self._waiters.close()
 
     def begin(self, delivery: Delivery) -> bool:
-        """A thread wants to start what was handed over; False if it has been given back meanwhile."""
+        """Mark a delivery as started, for its thread; False if it has been given back meanwhile."""
         if self._ahead.pop(delivery, self) is self:
             return False
         self._busy[delivery] = None
         return True
 
     def take_back(self, delivery: Delivery) -> None:
-        """dramatiq is done with a delivery: its ending goes to the settler; one without an ending is released.
+        """dramatiq has finished a delivery: pass its result to the settler, or release the run if there is none.
 
-        One that no thread has begun leaves no trace; one that was begun, and told nothing of its end, is on record,
-        with what failed around it.
+        A delivery that no thread has started is not recorded. One that was started and has no result is recorded
+        with the error that prevented it.
         """
         was_begun = self._busy.pop(delivery, self) is not self
         if not was_begun and self._ahead.pop(delivery, self) is self:
-            return  # Given back already.
+            return  # Already given back.
         self._is_stalled = False
         if delivery.attempt_result is None and was_begun:
             error, began = delivery.take_exception(), delivery.claimed_monotonic
@@ -178,7 +181,7 @@ class Fetcher(threading.Thread):
         self._want_more()
 
     def end(self, delivery: Delivery, attempt_result: AttemptResult) -> bool:
-        """End a delivery that a thread performs and will not give back; False if it is not that thread's any more."""
+        """End a delivery whose thread does not return; False if the thread no longer has it."""
         if self._busy.pop(delivery, self) is self:
             return False
         delivery.attempt_result = attempt_result
@@ -187,17 +190,17 @@ class Fetcher(threading.Thread):
         return True
 
     def want(self) -> None:
-        """The lane has room again."""
+        """Wake the fetcher: the lane has room again."""
         if not self._wanted.is_set():
             self._wanted.set()
 
     def stop_claiming(self) -> None:
-        """Claim nothing more, and hand nothing more over."""
+        """Claim no more runs and hand over no more."""
         self._stopping.set()
         self._wanted.set()
 
     def give_back_all(self) -> None:
-        """Give back what no thread has started; once the thread has ended."""
+        """Give back the runs that no thread has started; call it after this thread has ended."""
         with self._lock:
             left, self._heap = [entry[2] for entry in self._heap], []
         left += [one for one in list(self._ahead) if self._ahead.pop(one, self) is not self]
@@ -205,7 +208,7 @@ class Fetcher(threading.Thread):
             self._settler.give_back(delivery)
 
     def abandon_busy(self) -> None:
-        """The shutdown limit is over: release what is still performed, uncharged but on record."""
+        """The shutdown time is over: release the runs that threads still perform, uncharged but recorded."""
         for delivery in list(self._busy):
             if self._busy.pop(delivery, self) is not self and delivery.attempt_result is None:
                 delivery.attempt_result = attempt_result_now(
@@ -224,7 +227,7 @@ class Fetcher(threading.Thread):
         return delivery
 
     def _wake_if_stalled(self) -> None:
-        """Wake a thread more if what waits does not move, or has waited for long: it looked shorter than it is."""
+        """Wake one more thread if waiting runs make no progress, or wait long: they take longer than was expected."""
         handed_over, self._seen_handed_over = self._seen_handed_over, self._handed_over
         with self._lock:
             if not self._heap or not self._waiters:
@@ -238,17 +241,17 @@ class Fetcher(threading.Thread):
             self._wanted.set()
 
     def _refill(self) -> None:
-        """Claim what is missing, or wait until something is."""
+        """Claim the missing runs, or wait until a run is missing."""
         idle = max(0, self._threads - len(self._busy))
         ahead = 0 if self._is_stalled else self._prefetch_limit.ahead(self._source.queues())
         target = min(MAX_BATCH, idle + ahead)
         missing = target - len(self._heap) - len(self._ahead)
         room = 0 if self._lane is None else min(MAX_BATCH, self._lane.room())
         if self._settler.backlog > 4 * MAX_BATCH:
-            # Not to claim is not enough: a thread that asks and asks takes the interpreter from the settler.
+            # A pause, since a fetcher that only polls takes the interpreter lock from the settler.
             self._stopping.wait(BACKLOG_WAIT)
             return
-        # A batch is worth its statement when half of the target is missing.
+        # A claim is worth a statement once half of the target is missing.
         is_full = missing < max(1, target // 2)
         may_be_more = is_full or self._claim_for_threads(missing, room)
         if room and may_be_more:
@@ -262,7 +265,7 @@ class Fetcher(threading.Thread):
             self._wake_if_stalled()
 
     def _claim_for_threads(self, missing: int, room: int) -> bool:
-        """Claim what threads wait for, and with it what the lane takes. Whether there may be more for the lane."""
+        """Claim for the threads, and with it for the lane. Returns whether there may be more for the lane."""
         count, kinds, wait = self._fetch_plan.for_threads(missing, room)
         if wait and not (self._heap or self._ahead or self._busy):
             wait = IDLE_TAKE
@@ -273,7 +276,7 @@ class Fetcher(threading.Thread):
         return found == count or kinds is not None
 
     def _claim_for_lane(self, room: int) -> None:
-        """Claim what takes no thread, while the threads have what they need."""
+        """Claim runs that need no thread, while the threads need none."""
         began = self._app.clock.monotonic()
         kinds = self._fetch_plan.for_lane(began)
         if kinds and not self._claim(room, kinds, 0.0):

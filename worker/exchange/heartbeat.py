@@ -1,6 +1,6 @@
-"""Heartbeat: renews the leases of a process, reports that it lives, and learns of cancellations.
+"""Heartbeat: renews the leases of a process, records that the process is alive, and reads cancellation requests.
 
-A thread of its own, on a connection of its own: what jobs and batches do cannot hold it up.
+It has its own thread and its own connection, so that jobs and batches cannot delay it.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ from worker.exchange.held_leases import HeldLeases
 log = logging.getLogger("jobs.worker")
 
 LOOK_SECONDS = 2.0
-"""How often cancellations are read while something is performed. Source: design."""
+"""How often cancellation requests are read while a run is performed. Source: design."""
 
 
 def own_database(database: Database, settings: Settings) -> Database:
-    """The ledger by a heartbeat's own connection.
+    """A database with one connection, for a heartbeat alone.
 
-    Should it be dead and nobody say so, there is time for another try before the lease is over.
+    Its timeouts leave time for a second try on a new connection before the lease expires, if the first is dead.
     """
     return database.apart(limit=settings.lease / 4)
 
@@ -39,9 +39,9 @@ class Heartbeat(threading.Thread):
     """One renewal statement a process every third of a lease; one read of cancellations every 2 s.
 
     Args:
-        performing: the claims that are performed just now.
-        cancel: told of the token of an attempt that somebody asked to cancel.
-        lose: told of the token of an attempt whose lease is lost. Its run may be performed here again by then.
+        performing: returns the claims that are performed now.
+        cancel: called with the token of an attempt for which there is a cancellation request.
+        lose: called with the token of an attempt whose lease is lost. Its run may already be performed here again.
     """
 
     def __init__(
@@ -95,7 +95,7 @@ class Heartbeat(threading.Thread):
             self._database.close()
 
     def renew(self) -> None:
-        """Renew every lease that is held, and say that this process lives."""
+        """Renew every held lease, and record that this process is alive."""
         claims = self._held_leases.all()
         with self._database.write(urgent=True) as connection:
             pairs = [(one.run_id, one.token) for one in claims]
@@ -109,8 +109,8 @@ class Heartbeat(threading.Thread):
         self._suspects = {claim.token for claim in claims if claim.token not in ours}
 
     def let_go_of_lost(self) -> None:
-        """What was not ours at the renewal before and is held still: its lease is lost, for what we have ended
-        ourselves is held no longer by now.
+        """Report lost leases: those that the previous renewal did not find and that are still held. An attempt that
+        ended here meanwhile is not held any more.
         """
         suspects, self._suspects = self._suspects, set()
         for claim in self._held_leases.all() if suspects else ():

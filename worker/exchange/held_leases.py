@@ -9,7 +9,7 @@ from jobs.ledger.records import Claim
 
 
 class HeldLeases:
-    """Claims by token. Single dict operations only: they are atomic, and no thread waits for another."""
+    """Claims by token. Uses single dict operations only, which are atomic and need no lock."""
 
     def __init__(self) -> None:
         self._held: dict[UUID, Claim] = {}
@@ -23,16 +23,16 @@ class HeldLeases:
             self._held[claim.token] = claim
 
     def drop(self, token: UUID) -> Claim | None:
-        """Forget a claim: it is settled, given back or lost."""
+        """Remove a claim that is settled, given back or lost."""
         return self._held.pop(token, None)
 
     def leave(self, token: UUID) -> None:
-        """Keep its lease no longer, though it has not ended: others are to see that."""
+        """Stop renewing a lease whose attempt has not ended, so that it expires and upkeep ends the attempt."""
         self._left.add(token)
         self.drop(token)
 
     def known(self) -> set[UUID]:
-        """The tokens of all that was claimed here and may not have ended."""
+        """The tokens of all claims made here that may not have ended."""
         return self._left | set(self._held.copy())
 
     def all(self) -> list[Claim]:

@@ -1,4 +1,4 @@
-"""Prefetch limit: how many runs to claim ahead, from how long a queue's recent kinds took."""
+"""Prefetch limit: how many runs to claim ahead, computed from the recent durations of a queue's kinds."""
 
 from __future__ import annotations
 
@@ -9,24 +9,26 @@ from collections.abc import Mapping, Sequence
 from jobs.clock import Clock
 
 AHEAD_SECONDS = 0.1
-"""Work claimed ahead. Source: design; short jobs go in large batches, long ones one a thread."""
+"""Seconds of work to claim ahead. Source: design; gives large batches of short jobs, and one long job per thread."""
 MAX_BATCH = 500
-"""Source: measured; larger batches gain nothing and hold locks longer."""
+"""Most runs claimed, or attempts settled, at once. Source: measured; larger batches gain nothing and hold locks
+longer."""
 SHORT_SECONDS = 0.05
-"""A kind whose p95 is below this is short: what many threads finish together says more than how long one took,
-most of which may be waiting for the interpreter. Source: measured; noops take up to 10 ms beside seven others."""
+"""Kinds with a p95 below this are short. For them the throughput of all threads is the better measure, since most of
+one run's duration may be a wait for the interpreter lock. Source: measured; a job that does nothing takes up to 10
+ms beside seven others."""
 WORTH_A_THREAD = 0.01
-"""Seconds of work that another thread is woken for. Source: twice the time for which Python lets a thread run."""
+"""Seconds of waiting work that are worth one more thread. Source: twice Python's switch interval."""
 UNKNOWN_SECONDS = 1.0
-"""What runs are taken to last until some have ended. Source: decision; every thread is worth waking for that."""
+"""The assumed duration of a run until some have ended. Source: decision; long enough to wake every thread."""
 _SAMPLES = 64
 _WINDOW = 0.5
 _HOLDS = 0.02
-"""Seconds for which an answer is given again: the fetcher asks at every turn, thousands of times a second."""
+"""Seconds for which a result is cached: the fetcher needs it thousands of times a second."""
 
 
 class PrefetchLimit:
-    """Recent durations by queue and kind, and how many ended. Written by the settler, read by the fetcher."""
+    """Recent durations and counts by queue and kind. The settler writes it, the fetcher reads it."""
 
     def __init__(self, threads: int, clock: Clock) -> None:
         self._threads = threads
@@ -38,7 +40,7 @@ class PrefetchLimit:
         self._asked_at = -_HOLDS
 
     def note(self, took: Mapping[tuple[str, str], Sequence[float]]) -> None:
-        """Attempts ended, by queue and kind, having taken so many seconds each."""
+        """Record the durations, in seconds, of attempts that have ended, by queue and kind."""
         now = self._clock.monotonic()
         self._ended.append((now, sum(map(len, took.values()))))
         while self._ended[0][0] < now - _WINDOW:
@@ -51,9 +53,9 @@ class PrefetchLimit:
             samples.extend(seconds[-_SAMPLES:])
 
     def ahead(self, queues: Sequence[str]) -> int:
-        """How many runs of these queues to hold beyond one for each idle thread; none while they are unknown.
+        """How many runs of these queues to claim beyond one for each idle thread; 0 while no durations are known.
 
-        A long run that has just ended is heard of within ``_HOLDS``.
+        The result reflects a long run that has just ended after at most ``_HOLDS``.
         """
         now = self._clock.monotonic()
         if now - self._asked_at >= _HOLDS or not self._answer:
@@ -61,12 +63,12 @@ class PrefetchLimit:
         return self._answer
 
     def typical_seconds(self, queues: Sequence[str]) -> float:
-        """What most runs of these queues' slowest kind take at most; much, while they are unknown."""
+        """The p95 of these queues' slowest kind; a large value while no durations are known."""
         self.ahead(queues)
         return self._typical
 
     def threads_for(self, waiting: int, queues: Sequence[str]) -> int:
-        """How many threads so many runs of these queues are worth; 1 or more, if any run waits."""
+        """How many threads ``waiting`` runs of these queues deserve; 1 or more if any run waits."""
         worth = math.ceil(waiting * self.typical_seconds(queues) / WORTH_A_THREAD)
         return min(waiting, max(1, worth))
 
@@ -86,6 +88,6 @@ class PrefetchLimit:
         return int(max(by_duration, by_rate))
 
     def _rate(self) -> float:
-        """Attempts that ended a second, of late."""
+        """Attempts that ended per second, recently."""
         since = self._clock.monotonic() - _WINDOW
         return sum(count for at, count in list(self._ended) if at >= since) / _WINDOW

@@ -1,7 +1,7 @@
-"""The order in which a worker claims from its queues: strictly as named, or by weight.
+"""Queue turns: the order in which a worker claims from its queues, strict or by weight.
 
-With weights, a smooth round robin over runs: ``a:3`` and ``b:1`` have three runs of a for each of b, spread evenly,
-while both have some waiting. Either has all threads while the other is empty.
+Weights mean a smooth round robin over runs: ``a:3`` and ``b:1`` give three runs of a for each run of b, spread
+evenly, while both queues have waiting runs. If one is empty, the other gets all threads.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from jobs.formats.queue_weights import Served, read_served
 
 
 class Turns:
-    """The queues, in the order in which the next claim looks at them. For one thread at a time."""
+    """The queues in the order in which the next claim reads them. Not thread-safe."""
 
     def __init__(self, served: Sequence[Served]) -> None:
         self.names = tuple(one.queue for one in served)
@@ -23,16 +23,16 @@ class Turns:
         self._credit = dict.fromkeys(self.names, 0)
 
     def order(self) -> tuple[str, ...]:
-        """Every queue, the one whose turn it is first."""
+        """Every queue, beginning with the one whose turn it is."""
         if self._is_strict:
             return self.names
         return tuple(sorted(self.names, key=lambda one: -(self._credit[one] + self._weights[one])))
 
     def took(self, order: Sequence[str], queues: Iterable[str], *, count: int) -> None:
-        """A claim of up to ``count`` runs that looked at the queues in this ``order`` got runs of ``queues``.
+        """Record that a claim of up to ``count`` runs, which read the queues in this ``order``, got runs of ``queues``.
 
-        A queue that had fewer runs than were wanted of it starts anew: it is owed nothing, and owes nothing. What the
-        others took meanwhile they do not owe it.
+        A queue that had fewer runs than its share starts again at zero. It gets no compensation later for what the
+        other queues took meanwhile.
         """
         if self._is_strict:
             return
@@ -40,7 +40,7 @@ class Turns:
         busy, left = [], count
         for name in order:
             left -= got[name]
-            # Those behind the last that was looked at may have runs or none.
+            # It is not known whether the queues behind the last one read have runs.
             if left > 0:
                 self._credit[name] = 0
             else:

@@ -1,4 +1,4 @@
-"""Claims the runs that the ready index names, or asks the ledger while the index is down."""
+"""Ready source: claims the runs that the ready index names, or polls the ledger while the index is down."""
 
 from __future__ import annotations
 
@@ -19,24 +19,24 @@ from worker.exchange.index_scan import SCAN_PAUSE, SCAN_SIZE, IndexScan
 from worker.exchange.source import LedgerSource
 
 UNKNOWN_KIND_PAUSE = timedelta(seconds=2)
-"""How long a run of a kind that is unknown here stays away, so that a worker that knows it finds it first."""
+"""How long a run of a kind that is unknown here is hidden, so that a worker that knows the kind takes it."""
 LOCKED_PAUSE = timedelta(seconds=0.2)
 PAUSED_LOOK_SECONDS = 2.0
-"""How often a worker asks whether a paused queue goes on; only while one of its queues is paused."""
+"""How often a worker checks whether a paused queue was resumed; only while one of its queues is paused."""
 
 _A_LOOK = 0.001
-"""Seconds: hardly a wait, but a new look at the ledger."""
+"""Seconds; a very short wait that still causes a new read of the ledger."""
 
 
 class ReadySource:
-    """Takes ids from the index and claims them by primary key. Asked for some kinds, it only looks into the index.
+    """Takes ids from the index and claims them by primary key. For a claim of some kinds, it only reads the index.
 
-    What a take named and a claim did not take is given back to the index if it still waits. What was taken
-    and not yet claimed, because the ledger did not answer, is kept and claimed first.
+    An id that was taken but not claimed goes back to the index if its run still waits. Ids that could not be claimed
+    because the ledger was down are kept here and claimed first.
 
     Args:
-        ledger: claims while the index does not answer, and until it finds nothing after the index is back.
-        on_loss: called when the index has lost what it held.
+        ledger: the source to use while the index is down, and afterwards until it finds nothing.
+        on_loss: called when the index has lost its contents.
         on_nothing: called when a take found nothing.
     """
 
@@ -103,7 +103,7 @@ class ReadySource:
         return self._claim_taken(kinds)
 
     def close(self) -> None:
-        """Give back to the index what was taken and never claimed."""
+        """Give the ids that were taken and never claimed back to the index."""
         if self._taken:
             with self._app.database.read() as connection:
                 self._return(unclaimed(connection, self._taken))
@@ -113,7 +113,7 @@ class ReadySource:
     def _claim_seen(
         self, seen: Sequence[tuple[UUID, str]], count: int, kinds: Sequence[str], scan: IndexScan
     ) -> list[Claim]:
-        """Claim the runs of these kinds among what is seen in the index, and leave the others where they are."""
+        """Claim the runs of these kinds that a read of the index finds; leave the others in the index."""
         if not seen:
             return []
         with self._app.database.read() as connection:
@@ -127,7 +127,7 @@ class ReadySource:
         try:
             self._index.forget([one for one in first if one[0] in claimed])
         except ServiceDown as error:
-            # They are ours: whoever takes them from the index is refused.
+            # They are claimed: another worker that takes them from the index is refused.
             self._app.events.emit([ServiceFailed("ready", "take", str(error))])
         return claims
 
@@ -153,12 +153,12 @@ class ReadySource:
         return claims
 
     def _look_at(self, left: Sequence[UUID]) -> None:
-        """Give back to the index what still waits. The claims beside it are committed: this must not fail them."""
+        """Give ids whose runs still wait back to the index. Must not raise: other claims of the batch are committed."""
         try:
             with self._app.database.read() as connection:
                 passed_over = unclaimed(connection, left)
         except JobsError as error:
-            # They are found again once they are overdue.
+            # Reconciliation finds them again once they are overdue.
             self._app.events.emit([ServiceFailed("ledger", "claim", str(error))])
             return
         self._return(passed_over)
@@ -171,7 +171,7 @@ class ReadySource:
             self._paused |= paused
             self._look_at_paused = self._app.clock.monotonic() + PAUSED_LOOK_SECONDS
         entries = [ReadyEntry(one.run_id, one.queue, one.priority, self._again_at(one)) for one in runs]
-        # With the ledger's moment, by which they are due: the index waits for the difference.
+        # With the ledger's time, since ``run_at`` is by its clock: the index waits for the difference.
         announce(self._app, entries, now=runs[0].now)
 
     def _again_at(self, one: Unclaimed) -> datetime:

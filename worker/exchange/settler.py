@@ -1,7 +1,7 @@
-"""Settler: records many attempt results in one transaction, on a thread that no interrupt can hit.
+"""Settler: records many attempt results in one transaction, on a thread that is never interrupted.
 
-It commits whenever it is free, and never waits to fill a batch. While the ledger is away it keeps what it has
-and tries again; the leases are renewed meanwhile, and the token decides in the end.
+It commits whenever it is free, and never waits to fill a batch. While the ledger is down it keeps the results and
+tries again. The heartbeat renews the leases meanwhile, and in the end the token decides whether a result is accepted.
 """
 
 from __future__ import annotations
@@ -32,11 +32,11 @@ log = logging.getLogger("jobs.worker")
 
 MAX_BATCH = 500
 _STOP = None
-_UNRECORDABLE = "the ledger could not hold what was raised; the log has it"
+_UNRECORDABLE = "the ledger could not store the error; the log has it"
 
 
 class Settler(threading.Thread):
-    """Ends attempts in the ledger, and gives back claims that were never started."""
+    """Records the ends of attempts in the ledger, and gives back claims that were never started."""
 
     def __init__(
         self,
@@ -57,7 +57,7 @@ class Settler(threading.Thread):
         self._quitting = threading.Event()
         self.on_failure: Callable[[BaseException], None] = lambda error: None
         self.busy_since: float | None = None
-        """When it last began to settle a batch, or began again; None while it waits for one."""
+        """When it last began to settle a batch, or tried again; None while it waits for one."""
 
     @property
     def backlog(self) -> int:
@@ -65,7 +65,7 @@ class Settler(threading.Thread):
         return self._queue.qsize()
 
     def put(self, delivery: Delivery) -> None:
-        """Settle this delivery's ending. Never waits, never fails."""
+        """Settle this delivery's result. Never waits, never raises."""
         self._queue.put(delivery)
 
     def give_back(self, delivery: Delivery) -> None:
@@ -74,7 +74,7 @@ class Settler(threading.Thread):
         self._queue.put(delivery)
 
     def stop(self, seconds: float) -> bool:
-        """Settle what has come, for at most so long. Whether all of it is settled."""
+        """Settle the results so far, for at most ``seconds``. Returns whether all of them are settled."""
         self._queue.put(_STOP)
         self.join(seconds)
         self._quitting.set()
@@ -116,8 +116,9 @@ class Settler(threading.Thread):
                 return
             except Exception as error:
                 if not isinstance(error, JobsError) or isinstance(error, LedgerRefused):
-                    # One by one, and the one that is refused without its words. What no service did is a fault of ours
-                    # in one of them: it must not end a process that performs for others.
+                    # One by one; a result that is refused again goes without its error text. An error that is not a
+                    # service's is a bug of ours with one result: it must not end the process, which performs other
+                    # runs.
                     log.exception("Ledger refused a batch of attempt results")
                     if len(batch) == 1:
                         if not self._strip(batch[0], error):
@@ -159,7 +160,7 @@ class Settler(threading.Thread):
                 freed = give_back(connection, unstarted)
                 if freed or any(one.state is RunState.QUEUED or one.followed_by for _, one in settled):
                     app.database.send_notify(connection)
-        # Committed. From here on nothing may fail the batch.
+        # Committed. Nothing may fail the batch from here on.
         for delivery in batch:
             self._held_leases.drop(delivery.claim.token)
             self._running_rows.clear(delivery.running_row)
@@ -171,7 +172,8 @@ class Settler(threading.Thread):
             log.exception("Announcing settled attempts failed")
         for delivery in batch:
             if delivery.attempt_result is not None:
-                # Its frames hold what the job held, and this thread holds its last batch until the next.
+                # The error's frames keep the job's objects alive, and this thread keeps its last batch until the
+                # next.
                 delivery.attempt_result.error = None
 
     def _settle_plain(self, endings: dict[UUID, Delivery], began: float) -> None:
@@ -186,7 +188,8 @@ class Settler(threading.Thread):
             with self._app.database.direct() as connection:
                 done = settle_plain(connection, list(plain.values()), worker=self._worker, monotonic=began)
         except LedgerRefused:
-            # One row among them, such as a foreign one with an attempt's number. The careful way ends each of them.
+            # One row is at fault, for example a foreign one with an attempt's number. The slow path settles each
+            # alone.
             log.warning("Ledger refused a batch of successes, each is settled alone", exc_info=True)
             return
         for attempt_result, settled in done:
@@ -224,15 +227,15 @@ class Settler(threading.Thread):
             )
 
     def _strip(self, delivery: Delivery, refusal: Exception) -> bool:
-        """Take from an ending what the ledger may be unable to hold. Whether there was anything to take.
+        """Remove from a result what the ledger may be unable to store. Returns whether there was anything to remove.
 
-        What was checked before should have said so: this is the last look, so that there is an ending at all.
+        Earlier checks should have caught it. This is the last resort, so that the attempt can end.
         """
         attempt_result = delivery.attempt_result
         if attempt_result is None or (attempt_result.failure and attempt_result.failure.message == _UNRECORDABLE):
             return False
         if attempt_result.then or attempt_result.completes or attempt_result.arguments is not None:
-            # A success without what was to follow would be none.
+            # Without its follow-up runs the success would be incomplete.
             attempt_result.then, attempt_result.completes, attempt_result.arguments, attempt_result.result = (
                 (),
                 (),
@@ -241,7 +244,7 @@ class Settler(threading.Thread):
             )
             if attempt_result.outcome is Outcome.SUCCEEDED:
                 attempt_result.outcome, attempt_result.cause = Outcome.FAILED, Cause.BAD_ARGUMENTS
-                why = storable(f"What was to follow cannot be recorded: {refusal}")[:MAX_MESSAGE]
+                why = storable(f"The runs that follow this one cannot be recorded: {refusal}")[:MAX_MESSAGE]
                 attempt_result.failure = Failure.told(delivery.claim.kind, "Unrecordable", why)
             return True
         if attempt_result.outcome is Outcome.SUCCEEDED:
@@ -251,7 +254,7 @@ class Settler(threading.Thread):
         return True
 
     def _let_go(self, delivery: Delivery) -> None:
-        """Its bare ending is refused too: the lease runs out, and upkeep ends the attempt as abandoned."""
+        """Even the stripped result is refused: let the lease expire, so that upkeep ends the attempt as abandoned."""
         claim = delivery.claim
         log.critical("Attempt result cannot be recorded", extra={"run_id": str(claim.run_id), "kind": claim.kind})
         self._held_leases.leave(claim.token)

@@ -1,4 +1,4 @@
-"""Sources of claims. They wait for work without asking the ledger more often than necessary."""
+"""Sources of claims. They wait for work, and query the ledger no more often than necessary."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ class Source(Protocol):
         ...
 
     def claim(self, count: int, *, wait_seconds: float, kinds: Sequence[str] | None = None) -> list[Claim]:
-        """Up to ``count`` claims of these kinds (None: all it knows), waiting for the first at most so long.
+        """Up to ``count`` claims of these kinds (None: all known kinds). Waits for the first at most ``wait_seconds``.
 
-        Runs of other kinds stay in their places. One that found nothing is followed by one that does next to
-        nothing until something has changed.
+        Runs of other kinds keep their places. After a call that found nothing, further calls are cheap until
+        something changes.
 
         Raises:
             ServiceDown: the ledger does not answer.
@@ -39,19 +39,19 @@ class Source(Protocol):
 
 
 class Wakeup(Protocol):
-    """Something that hears when the ledger changes."""
+    """Waits for changes of the ledger."""
 
     def wait_for_change(self, seconds: float) -> bool: ...
 
     def found(self) -> None:
-        """There was work."""
+        """Record that there was work."""
         ...
 
     def close(self) -> None: ...
 
 
 class LedgerSource:
-    """Claims from the ledger itself. When there is nothing, waits for a change or for the next due moment."""
+    """Claims from the ledger directly. When no run is due, it waits for a change or for the next due moment."""
 
     def __init__(
         self,
@@ -83,7 +83,7 @@ class LedgerSource:
         wanted = self._kinds if kinds is None else kinds
         claims: list[Claim] = []
         try:
-            # Of several queues in one transaction: what one has given is not to be lost if the next does not answer.
+            # In one transaction for all queues, so that no claim is lost if the ledger goes down between two queues.
             with self._app.database.write(alone=len(self._queues) == 1) as connection:
                 order = self.turns.order()
                 for queue in order:
@@ -106,10 +106,10 @@ class LedgerSource:
         return claim_due(connection, queue, count=count, kinds=kinds, worker=self._worker, lease=lease)
 
     def _claim_apart(self, count: int, kinds: Sequence[str]) -> list[Claim]:
-        """By one transaction a queue: what the ledger refuses of one queue must not stop the others.
+        """One transaction per queue, so that an error with one queue does not stop the others.
 
         Raises:
-            LedgerRefused: no queue gave anything, and one was refused.
+            LedgerRefused: the ledger refused the claim from one queue, and no other queue had runs.
         """
         claims: list[Claim] = []
         refused: LedgerRefused | None = None
@@ -129,14 +129,14 @@ class LedgerSource:
         self._dry.add(kinds)
         spans = [seconds_until_due(connection, queue) for queue in self._queues]
         until_due = min((one for one in spans if one is not None), default=None)
-        # By the ledger's clock, kept on a monotonic one: this machine's may be hours off.
+        # The ledger's time, converted to the monotonic clock: this machine's clock may be wrong by hours.
         self._due_at = None if until_due is None else self._app.clock.monotonic() + until_due
 
     def close(self) -> None:
         self._wakeup.close()
 
     def _is_time(self, wait_seconds: float) -> bool:
-        """Wait for a change, or for the next due moment; whether one of them came."""
+        """Wait for a change, or for the next due moment. Returns whether one of them came."""
         if self._due_at is not None:
             until_due = self._due_at - self._app.clock.monotonic()
             if until_due <= wait_seconds:
@@ -146,7 +146,7 @@ class LedgerSource:
 
 
 class SqliteWakeup:
-    """Hears of commits by other connections of the same file, this process's own among them."""
+    """Notices commits of other connections to the same file, also those of this process."""
 
     def __init__(self, app: App) -> None:
         self._connection = app.database.engine.connect()
@@ -166,7 +166,7 @@ class SqliteWakeup:
 
 
 class PollingWakeup:
-    """Cannot hear: says that it may be time, seldom while nothing happens, and often after something did."""
+    """Polls without notifications: seldom while nothing happens, and often after there was work."""
 
     def __init__(self, app: App, *, shortest: float = 0.02, longest: float = 1.0) -> None:
         self._app = app
@@ -194,10 +194,11 @@ class PollingWakeup:
 
 
 class ListeningWakeup:
-    """Hears of enqueues and retries by NOTIFY, and polls beside it: seldom, and often while it cannot listen."""
+    """Uses NOTIFY for enqueues and retries, and also polls: seldom, but often while it cannot listen."""
 
     POLL_SECONDS = 5.0
-    """Source: decision; what nobody rang for (a rescue, a replay by an older release) is that late at most."""
+    """Seconds between polls. Source: decision; a change without a NOTIFY (a rescue, a replay by an older release) is
+    noticed this late at most."""
     AGAIN_SECONDS = 5.0
 
     def __init__(self, app: App, listener: Listener) -> None:

@@ -1,4 +1,4 @@
-"""Threads that wait for work, woken one by one, the last to wait first."""
+"""Thread waiters: threads that wait for work, woken one by one, the last to wait first."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ T = TypeVar("T")
 
 
 class ThreadWaiters:
-    """Each step is atomic: no thread holds a lock that another must have in order to wake somebody."""
+    """Each step is atomic, so that waking a thread never needs a lock that another thread may hold."""
 
     def __init__(self) -> None:
-        # A lock for each thread that sleeps, held until it is woken; taken out by whoever wakes it.
+        # A lock for each waiting thread, held until the thread is woken; removed by the thread that wakes it.
         self._asleep: list[LockType] = []
         self._is_closed = False
 
@@ -21,11 +21,11 @@ class ThreadWaiters:
         return len(self._asleep)
 
     def wait(self, seconds: float, look: Callable[[], T | None]) -> T | None:
-        """Sleep until woken, at most so long, and give what ``look`` then finds, if anything."""
+        """Sleep until woken, at most ``seconds``, and return what ``look`` then finds, if anything."""
         wakeup = allocate_lock()
         wakeup.acquire()
         self._asleep.append(wakeup)
-        # What came before this thread could be woken woke nobody.
+        # A run that arrived before this thread was registered has woken no thread.
         found = look()
         if found is None and not self._is_closed and seconds > 0:
             wakeup.acquire(timeout=seconds)
@@ -37,7 +37,7 @@ class ThreadWaiters:
         return found
 
     def wake(self, count: int) -> None:
-        """Wake so many, or all that sleep."""
+        """Wake ``count`` threads, or all that wait if there are fewer."""
         for _ in range(count):
             try:
                 self._asleep.pop().release()
@@ -45,7 +45,7 @@ class ThreadWaiters:
                 return
 
     def close(self) -> None:
-        """Nobody sleeps from now on."""
+        """Wake every thread; from now on none waits."""
         self._is_closed = True
         while self._asleep:
             self.wake(1)

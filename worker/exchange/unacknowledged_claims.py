@@ -1,4 +1,5 @@
-"""Claims whose commit was not acknowledged: the ledger may hold them as ours under tokens that we do not know."""
+"""Unacknowledged claims: after a lost commit answer, the ledger may hold claims of this worker with unknown
+tokens."""
 
 from __future__ import annotations
 
@@ -14,9 +15,9 @@ log = logging.getLogger("jobs.worker")
 
 
 class UnacknowledgedClaims:
-    """Gives back what nobody here knows to have been claimed; for the thread that claims.
+    """Releases the claims that this process does not know; for the thread that claims.
 
-    Without it such runs would wait until their leases are over, and count as lost by us.
+    Otherwise such runs would wait until their leases expire, and count as abandoned by this worker.
     """
 
     def __init__(self, app: App, held_leases: HeldLeases, *, worker: str) -> None:
@@ -25,10 +26,10 @@ class UnacknowledgedClaims:
         self._worker = worker
 
     def release(self) -> None:
-        """Ask the ledger once.
+        """Release them, in one transaction.
 
         Raises:
-            JobsError: it does not answer.
+            JobsError: the ledger does not answer.
         """
         known = self._held_leases.known()
         with self._app.database.write() as connection:

@@ -27,11 +27,11 @@ from worker.protocol.running_table import NEVER, RunningRows
 from worker.timeouts.deadline import Deadlines, TimeoutToken, TooLate
 
 OnStuck = Callable[[threading.Thread], None]
-"""Told of a thread that hangs in a job whose attempt has been ended; its slot must come back."""
+"""Called with a thread that hangs in a job whose attempt has been ended; its slot must be freed."""
 
 
 class Actors:
-    """What the threads of a process do with a delivery."""
+    """Performs deliveries on the threads of a process."""
 
     def __init__(
         self,
@@ -57,18 +57,18 @@ class Actors:
         self._stopping = stopping
         self._on_stuck = on_stuck
         self._on_interrupted = on_interrupted
-        # By token: a run that was lost and claimed again may be performed twice at once.
+        # By token, not by run: a run that was lost and claimed again may be performed twice at once.
         self._performing: dict[UUID, tuple[Claim, Callable[[], None]]] = {}
         self._limits: dict[str, Limits] = {}
 
     def declare(self, broker: ThreadBroker) -> None:
-        """Give ``broker`` an actor for each kind that this process knows."""
+        """Declare an actor in ``broker`` for each kind that this process knows."""
         for kind in registry.names():
             queue = registry.get(kind).options.queue
             dramatiq.Actor(self.perform, broker=broker, actor_name=kind, queue_name=queue, priority=0, options={})
 
     def perform(self, delivery: Delivery) -> None:
-        """Perform what was claimed. Raises nothing: how it ended is on the delivery."""
+        """Perform a claimed run. Raises nothing: the result is on the delivery."""
         if not self._fetcher.begin(delivery):
             return
         if self._app.settings.log_starts:
@@ -79,11 +79,11 @@ class Actors:
             self._perform_here(delivery)
 
     def performing(self) -> list[Claim]:
-        """The claims that threads perform just now."""
+        """The claims that threads perform now."""
         return [claim for claim, _ in list(self._performing.values())]
 
     def cancel(self, token: UUID) -> None:
-        """Interrupt the job of this attempt, if it is performed here."""
+        """Interrupt the job of this attempt, if a thread of this process performs it."""
         performed = self._performing.get(token)
         if performed is not None:
             performed[1]()
@@ -99,7 +99,7 @@ class Actors:
                 claim, partial(self._within_limits, delivery, timeout_token), stop=stop_flag
             )
         except TooLate:
-            # Ended by the watchdog, and not ours any more: not the run, not its mark.
+            # The watchdog has ended it: neither the run nor its row in the running table is ours any more.
             return
         finally:
             del self._performing[claim.token]
@@ -116,7 +116,7 @@ class Actors:
         self._performing[claim.token] = claim, stopper.cancel
         limits = self._limits_of(claim)
         delivery.running_row = self._running_rows.start(claim.token)
-        # Not this process's doing, whatever it does: should the process die of another run, this one is innocent.
+        # Not in the running table: if this process dies, a run in a child process is not the cause.
         self._running_rows.ended(delivery.running_row)
         try:
             attempt_result, settled = self._children.perform(
@@ -150,7 +150,7 @@ class Actors:
         self._deadlines.cancel(timeout_token)
 
     def _over_hard(self, delivery: Delivery, thread: threading.Thread, began: float) -> None:
-        """On the watchdog's thread: end the attempt that does not end, and give its slot back."""
+        """On the watchdog's thread: end an attempt at its hard limit, and free its slot."""
         claim = delivery.claim
         attempt_result = self._attempts.over(
             claim,

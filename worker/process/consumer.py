@@ -1,9 +1,9 @@
-"""The consumer of dramatiq's queue threads: it returns no messages, and takes back what it is given.
+"""The consumer of dramatiq's queue threads: it returns no messages, and passes finished deliveries to the fetcher.
 
-A thread that performs asks the fetcher itself (``pool``): a hop from thread to thread costs as much as a short
-job, and dramatiq throws a consumer away with what it buffers on any error. What a consumer does here cannot fail
-and does not wait long: dramatiq answers an error in ``ack`` by sleeping 5 s and trying for ever, and looks whether
-it must stop only between two messages.
+A thread that performs takes its next run from the fetcher directly (``pool``): a hop between threads costs as much
+as a short job, and on any error dramatiq drops a consumer with its buffer. The methods here never raise and never
+wait long: after an error in ``ack`` dramatiq sleeps 5 s and tries again for ever, and it checks whether it must stop
+only between two messages.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from worker.exchange.delivery import Delivery
 from worker.exchange.fetcher import Fetcher
 
 LONGEST_WAIT = 5.0
-"""Seconds that a fetch waits, unless the process stops. Source: decision; an idle process should sleep."""
+"""Seconds that a call waits, unless the process stops. Source: decision; an idle process should sleep."""
 
 
 class LedgerConsumer(Consumer):
@@ -37,6 +37,6 @@ class LedgerConsumer(Consumer):
         self.ack(message)
 
     def requeue(self, messages: Iterable[MessageProxy]) -> None:
-        # At shutdown: handed over, never started.
+        # At shutdown, for deliveries that were handed over but never started.
         for message in messages:
             self.ack(message)

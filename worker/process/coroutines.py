@@ -1,8 +1,7 @@
-"""Performs async jobs, many at once on one event loop, on a thread of its own.
+"""Performs async jobs, many at once, on one event loop in a thread of its own.
 
-Each is a task with its own context. Its soft limit and its cancellation cancel the task. A watcher thread sees
-to what the loop itself cannot when a coroutine blocks it: it names the coroutine, and ends attempts at their
-hard limit.
+Each job is a task with its own context. The soft limit and cancellation cancel the task. A watcher thread works even
+when a coroutine blocks the loop: it logs which one, and ends attempts at their hard limit.
 """
 
 from __future__ import annotations
@@ -38,13 +37,13 @@ from worker.timeouts.thread_frames import frame_of
 log = logging.getLogger("jobs.worker")
 
 LOOK_SECONDS = 0.1
-"""How often the watcher looks, while anything performs."""
+"""How often the watcher looks, while any run is performed."""
 BLOCKED_SECONDS = 0.5
-"""A loop that has not run for so long is blocked. Source: decision; neighbours notice well before."""
+"""A loop that has not run for this long is blocked. Source: decision; other coroutines are affected much earlier."""
 
 
 class _Live:
-    """One attempt. Whoever takes its ``may_end`` ends it; a pop is atomic."""
+    """One attempt. The thread that removes its ``may_end`` ends it; a pop is atomic."""
 
     def __init__(self, delivery: Delivery, stop_flag: StopFlag, began: float) -> None:
         self.delivery = delivery
@@ -56,7 +55,7 @@ class _Live:
         self.may_end = [None]
 
     def limit(self, hard_until: float, running_rows: RunningRows) -> None:
-        """Move its hard limit, here and where the supervisor looks."""
+        """Move its hard limit, here and in the running table that the supervisor reads."""
         self.hard_until = hard_until
         running_rows.limit(self.delivery.running_row, self.delivery.claim.token, hard_until)
 
@@ -72,9 +71,9 @@ class Coroutines:
     """The async lane of a process. The loop starts with the first run.
 
     Args:
-        on_room: told, from the loop, that a run has ended.
-        on_stuck: told, from the watcher, that an attempt was ended whose coroutine has not; and whether it
-            blocks the loop.
+        on_room: called on the loop's thread when a run has ended.
+        on_stuck: called on the watcher's thread when an attempt was ended but its coroutine still runs; the argument
+        says whether it blocks the loop.
     """
 
     def __init__(
@@ -111,11 +110,11 @@ class Coroutines:
         return len(self._live)
 
     def room(self) -> int:
-        """How many more runs it would take."""
+        """How many more runs it accepts."""
         return max(0, self._capacity - len(self._live))
 
     def start(self, deliveries: Sequence[Delivery]) -> None:
-        """Perform these. From one thread."""
+        """Perform these runs. Call it from one thread only."""
         now = self._app.clock.monotonic()
         lives = [_Live(one, StopFlag(self._stopping), now) for one in deliveries]
         for live in lives:
@@ -124,18 +123,18 @@ class Coroutines:
         self._work.set()
 
     def performing(self) -> list[Claim]:
-        """The claims that coroutines perform just now."""
+        """The claims that coroutines perform now."""
         return [live.delivery.claim for live in list(self._live.values())]
 
     def cancel(self, token: UUID) -> None:
-        """Cancel the coroutine of this attempt, if it is performed here."""
+        """Cancel the coroutine of this attempt, if this process performs it."""
         live = self._live.get(token)
         if live is not None:
             live.stop_flag.set()
             live.limited.interrupt_soon(Cancelled)
 
     def release_all(self) -> None:
-        """The shutdown limit is over: release what is still performed, uncharged but on record."""
+        """The shutdown time is over: release the runs that are still performed, uncharged but recorded."""
         for live in list(self._live.values()):
             if live.take_end():
                 self._end(live, attempt_result_now(self._app, live.delivery.claim, live.began, Outcome.RELEASED))
@@ -144,7 +143,7 @@ class Coroutines:
                         self._loop.call_soon_threadsafe(live.task.cancel)
 
     def close(self) -> None:
-        """Stop the loop; a thread that it blocks is left behind."""
+        """Stop the loop. If a coroutine blocks it, its thread is left running."""
         self._closed.set()
         self._work.set()
         if self._loop is not None and self._loop_thread is not None:
@@ -184,7 +183,7 @@ class Coroutines:
                 claim, within_limits, stop=live.stop_flag, prepare=self._prepare
             )
         except BaseException as error:
-            # Nobody awaits this task: an attempt that did not end here would be held for ever.
+            # Nothing awaits this task: an attempt that did not end here would keep its lease for ever.
             if live.take_end():
                 running_rows.ended(live.delivery.running_row)
                 self._end(live, broken(self._app, claim, live.began, error))
@@ -204,7 +203,7 @@ class Coroutines:
 
     def _tick(self, loop: asyncio.AbstractEventLoop) -> None:
         self._ticked = self._app.clock.monotonic()
-        # Only while something performs: an idle process must not wake.
+        # Only while a run is performed: an idle process must not wake up.
         if self._live:
             loop.call_later(LOOK_SECONDS, self._tick, loop)
         else:
@@ -231,7 +230,7 @@ class Coroutines:
         assert loop is not None
         asyncio.set_event_loop(loop)
         while not self._closed.is_set():
-            # It is shared: a job that stops it, or whose task raises SystemExit through it, must not end it for all.
+            # Jobs share the loop: one that stops it, or raises SystemExit through it, must not end it for the others.
             try:
                 loop.run_forever()
             except BaseException as error:
@@ -265,14 +264,14 @@ class Coroutines:
         late = [live for live in list(self._live.values()) if now >= live.hard_until]
         if not late:
             return
-        # While one blocks the loop the others cannot end: the fault is its alone, and they are released.
+        # While one coroutine blocks the loop the others cannot end: only that one is at fault, so release the others.
         guilty = late if blocker is None else [blocker]
         for live in guilty:
             if live.take_end():
                 why = (
                     "The coroutine did not end when it was cancelled at its time limit, nor by the hard limit."
                     if blocker is None
-                    else "The coroutine blocked the event loop: neither it nor its neighbours could go on."
+                    else "The coroutine blocked the event loop, so no coroutine of the process could continue."
                 )
                 thread = self._loop_thread.ident if blocker is not None and self._loop_thread else None
                 attempt_result = self._attempts.over(live.delivery.claim, now - live.began, thread=thread, why=why)

@@ -19,16 +19,16 @@ log = logging.getLogger("jobs.worker")
 
 
 def clean_up(app: App, dead_processes: Sequence[DeadProcess]) -> list[str]:
-    """End the attempts of dead processes; the names of those whose end is committed."""
-    buried = []
+    """End the attempts of dead processes. Returns the names of the processes whose cleanup is committed."""
+    cleaned_up = []
     for dead_process in dead_processes:
         try:
             while _clean_up_some(app, dead_process):
                 pass
-            buried.append(dead_process.name)
+            cleaned_up.append(dead_process.name)
         except JobsError as error:
             log.warning("Attempts of a dead process could not be ended", extra={"reason": str(error)})
-    return buried
+    return cleaned_up
 
 
 def _clean_up_some(app: App, dead_process: DeadProcess) -> bool:

@@ -1,4 +1,4 @@
-"""Main loop of a worker process: obeys its supervisor, from its assignment to its exit code."""
+"""Main loop of a worker process: executes the supervisor's commands, from the assignment to the exit code."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ log = logging.getLogger("jobs.worker")
 
 LOOK_SECONDS = 0.2
 IDLE_LOOK_SECONDS = 1.0
-"""How often it looks at itself while nothing is performed. What the supervisor says is heard at once."""
+"""How often an idle process checks its own state. The supervisor's commands are read at once."""
 LEAVING_LOOK_SECONDS = 0.02
 DRAIN_SECONDS = 600.0
-"""How long a process that is replaced may finish what it has. Source: the default time limit of a job."""
+"""How long a process that is being replaced may finish its runs. Source: the default time limit of a job."""
 
 
 def serve(assignment: Assignment) -> int:
-    """Perform runs until the supervisor says stop. 0 after a stop; 1 when a thread of ours failed."""
+    """Perform runs until the supervisor stops the process. Returns 0 after a stop, 1 when a worker thread failed."""
     settings = Settings.model_validate_json(assignment.settings)
     configure_logging(settings)
     app = boot.configure(boot.build(settings, database=warmed_up(settings)))
@@ -45,7 +45,7 @@ def serve(assignment: Assignment) -> int:
 
 
 class MainLoop:
-    """One process under orders."""
+    """The main loop of one process."""
 
     def __init__(self, process: Process, control: Control, dead_processes: Sequence[DeadProcess] = ()) -> None:
         self._process = process
@@ -55,7 +55,7 @@ class MainLoop:
         self._sign_on_at = 0.0
 
     def serve(self) -> int:
-        """Obey the supervisor until it says stop."""
+        """Execute commands until the supervisor stops the process."""
         process, control = self._process, self._control
         while not control.closed:
             self._clean_up()
@@ -90,7 +90,7 @@ class MainLoop:
         return 1
 
     def _hear(self, wait_seconds: float) -> float | None:
-        """Do what the supervisor says; if it says to leave, in how many seconds."""
+        """Execute the supervisor's commands. Returns the seconds that are left to stop, if one of them is to stop."""
         process, control = self._process, self._control
         leave: float | None = None
         for message in control.receive(wait_seconds):
@@ -110,7 +110,7 @@ class MainLoop:
         return leave
 
     def _leave(self, seconds: float) -> int:
-        """Finish what is performed within so many seconds, or fewer if the supervisor says so meanwhile."""
+        """Finish the current runs within ``seconds``, or sooner if the supervisor shortens that."""
         process, control, clock = self._process, self._control, self._app.clock
         until = clock.monotonic() + seconds
         process.stop_claiming()
@@ -123,7 +123,8 @@ class MainLoop:
         return 0
 
     def _try_to_start(self) -> bool:
-        """Whether it has started now; a ledger that is down is asked again, at the pace of a crowd."""
+        """Try to start; returns whether it did. If the ledger is down, the next try waits, with jitter, as many
+        processes may do the same."""
         clock = self._app.clock
         if clock.monotonic() < self._sign_on_at:
             return False

@@ -1,4 +1,4 @@
-"""Thread pool: dramatiq's threads in one worker process. They ask the fetcher for work."""
+"""Thread pool: dramatiq's threads in one worker process, which take their runs from the fetcher."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from worker.exchange.fetcher import Fetcher
 from worker.process.thread_broker import ThreadBroker
 
 STOP_SECONDS = 0.5
-"""What the threads may take to end, all together; one that hangs in a job is left behind. Source: decision."""
+"""How long all threads together may take to end; one that hangs in a job is left running. Source: decision."""
 LONGEST_WAIT = 60.0
-"""Seconds that a thread sleeps unless it is woken: for ever cannot be interrupted. Source: decision."""
+"""Seconds that a thread sleeps unless it is woken; an unlimited wait cannot be interrupted. Source: decision."""
 
 
 class Pool(Worker):
-    """A thread for each run that is performed at once, and one for each queue, which dramatiq wants to have."""
+    """The threads that perform runs, and one thread per queue, which dramatiq requires."""
 
     def __init__(self, broker: ThreadBroker, fetcher: Fetcher, *, queues: Sequence[str], threads: int) -> None:
         super().__init__(broker, queues=set(queues), worker_threads=threads)
@@ -33,16 +33,16 @@ class Pool(Worker):
 
     def start(self) -> None:
         super().start()
-        # Forward hears of threads only. dramatiq's own, which is always there, of queues.
+        # MiddlewareHooks needs the thread signals only; dramatiq's own middleware needs those of queues.
         theirs = [one for one in self.broker.middleware if type(one) is not MiddlewareHooks]
         self._has_hooks = is_patched() or any(type(one).__module__ != "dramatiq.worker" for one in theirs)
 
     def threads(self) -> list[threading.Thread]:
-        """All that should be alive."""
+        """The threads that should be alive."""
         return [*self.workers, *self.consumers.values()]
 
     def replace(self, stuck: threading.Thread) -> None:
-        """A thread hangs in a job whose attempt has ended: another takes its place."""
+        """Start another thread in place of one that hangs in a job whose attempt has ended."""
         for thread in self.workers:
             if thread is stuck:
                 thread.stop()
@@ -51,7 +51,7 @@ class Pool(Worker):
                 return
 
     def stop_handing_over(self) -> None:
-        """Let the threads of the queues end; those that perform still acknowledge through them."""
+        """Let the queue threads end. The threads that perform still acknowledge through their consumers."""
         for thread in self.consumers.values():
             thread.stop()
 
@@ -94,7 +94,7 @@ class _Thread(WorkerThread):
 
 
 class _Handover:
-    """What dramatiq's threads take for their queue."""
+    """Stands in for the work queue of dramatiq's threads."""
 
     def __init__(self, fetcher: Fetcher) -> None:
         self._fetcher = fetcher
@@ -109,4 +109,4 @@ class _Handover:
         return self.get(block=False)
 
     def task_done(self) -> None:
-        """Nobody waits for it."""
+        """Does nothing, since nothing joins this queue."""

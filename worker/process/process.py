@@ -50,9 +50,9 @@ log = logging.getLogger("jobs.worker")
 LOOK_SECONDS = 0.2
 LEAVING_LOOK_SECONDS = 0.02
 DRAIN_SECONDS = 600.0
-"""How long a process that is replaced may finish what it has. Source: the default time limit of a job."""
+"""How long a process that is being replaced may finish its runs. Source: the default time limit of a job."""
 SETTLE_SECONDS = 5.0
-"""What the settler may take at the end, beyond the shutdown limit."""
+"""How long the settler may take at the end, beyond the shutdown time."""
 
 
 class Process:
@@ -79,8 +79,8 @@ class Process:
         self.queues = list(self._turns.names)
         self._held_leases = HeldLeases()
         prefetch_limit = PrefetchLimit(settings.threads, app.clock)
-        # Jobs use the database of the application's App; what holds the worker together has connections that they
-        # cannot take.
+        # Jobs use the database of the application's App; the worker's threads have connections of their own, which
+        # jobs cannot exhaust.
         self.own = replace(app, database=app.database.reserved())
         self._upkeep = Upkeep(self.own)
         self._pulse = Pulse(app.clock, app.events)
@@ -154,32 +154,32 @@ class Process:
 
     @property
     def busy(self) -> int:
-        """Runs that threads and coroutines perform just now."""
+        """How many runs threads and coroutines perform now."""
         return self._fetcher.busy + len(self._coroutines)
 
     def pulse(self) -> dict[str, Any]:
-        """What the supervisor's health page shows of this process."""
+        """The state of this process for the supervisor's health page."""
         return {"busy": self.busy, "held": len(self._held_leases), **self._pulse.report()}
 
     def fault(self) -> str | None:
-        """What is wrong with its threads; None if nothing is."""
+        """What is wrong with the threads; None if nothing is."""
         return self._watchdog.fault()
 
     def look_for_long_runs(self) -> None:
-        """Tell of runs that have gone on for long."""
+        """Log the start of runs that have run for a while."""
         self._start_log.look()
 
     def performing(self) -> list[Claim]:
-        """The claims that are performed here just now."""
+        """The claims that this process performs now."""
         return self._actors.performing() + self._coroutines.performing()
 
     def cancel(self, token: UUID) -> None:
-        """Interrupt the job of this attempt, if it is performed here."""
+        """Interrupt the job of this attempt, if this process performs it."""
         self._actors.cancel(token)
         self._coroutines.cancel(token)
 
     def start(self) -> None:
-        """Sign on and start every thread; from then on runs are claimed.
+        """Register the worker in the ledger and start every thread, which begins to claim runs.
 
         Raises:
             ServiceDown: the ledger does not answer; nothing was started, and it may be tried again.
@@ -207,7 +207,7 @@ class Process:
         self.is_started = True
 
     def stop(self, seconds: float) -> None:
-        """Claim nothing more; finish what is performed within ``seconds``; settle; give back the rest."""
+        """Claim no more runs, finish the current ones within ``seconds``, settle, and give back the rest."""
         if not self.is_started:
             return
         clock = self.app.clock
@@ -219,7 +219,7 @@ class Process:
         self.finish()
 
     def roll_asked(self) -> datetime | None:
-        """When an operator asked for a rolling restart; said once a heartbeat, for a word may be lost."""
+        """When an operator asked for a rolling restart. Returned once per heartbeat, since a message may be lost."""
         asked, self._roll_asked = self._roll_asked, None
         return asked
 
@@ -227,7 +227,7 @@ class Process:
         self._roll_asked = moment
 
     def stop_claiming(self) -> None:
-        """Claim nothing more, and give back what no thread has started."""
+        """Claim no more runs, and give back those that no thread has started."""
         self._fetcher.stop_claiming()
         self._pool.stop_handing_over()
         self._hooks.shut_down(self._pool)
@@ -235,7 +235,7 @@ class Process:
         self._fetcher.give_back_all()
 
     def finish(self) -> None:
-        """Release what is still performed, settle, end every thread that does not hang, and sign off."""
+        """Release the runs that are still performed, settle, end every thread that does not hang, and sign off."""
         self._fetcher.abandon_busy()
         self._coroutines.release_all()
         self._pool.stop()
@@ -253,7 +253,7 @@ class Process:
             log.warning("Worker could not sign off", extra={"reason": str(error)})
 
     def _replace_thread(self, stuck: threading.Thread) -> None:
-        """A thread hangs in a job whose attempt has ended: another takes its place, and the process is worn out."""
+        """Replace a thread that hangs in a job whose attempt has ended, and ask for a new process."""
         self._pool.replace(stuck)
         self.recycling.out("a job did not end at its hard limit")
 

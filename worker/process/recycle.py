@@ -8,14 +8,14 @@ from jobs.formats.size import format_size
 from worker.children.memory import resident_bytes
 
 INTERRUPTED_SECONDS = 60.0
-"""A process that an interrupt landed in lives at least so long: limits that are met often must not cost a process
-each. Source: design."""
+"""The least age at which an interrupted process is replaced, so that frequent timeouts do not cost a process each.
+Source: design."""
 MEMORY_SECONDS = 1.0
-"""How often the memory is looked at; it costs 20 µs."""
+"""How often the memory is measured; that costs 20 µs."""
 
 
 class Recycling:
-    """``is_out``: leave at once, something hangs. ``needs_replacement``: serve until the successor is ready."""
+    """``is_out``: something hangs, leave at once. ``needs_replacement``: serve until the successor is ready."""
 
     def __init__(self, app: App) -> None:
         self._app = app
@@ -34,15 +34,15 @@ class Recycling:
         return bool(self.why)
 
     def out(self, why: str) -> None:
-        """Something here hangs for good."""
+        """Record that something in this process hangs and will not end."""
         self.why = self.why or why
 
     def interrupted(self, kind: str) -> None:
-        """An interrupt landed in a job; a lock of its libraries may never be released."""
+        """Record that an interrupt landed in a job; a lock of its libraries may never be released."""
         self._interrupted = kind
 
     def needs_replacement(self) -> str | None:
-        """Why the process should be replaced; once, then None."""
+        """Why the process should be replaced; returned once, then None."""
         if self._has_asked:
             return None
         why = self._why()
@@ -56,7 +56,7 @@ class Recycling:
         if self._max_memory is not None and now >= self._look_at_memory:
             self._look_at_memory = now + MEMORY_SECONDS
             if (used := resident_bytes()) > self._max_memory:
-                return f"it takes {used >> 20}M of memory, over {format_size(self._max_memory)}"
+                return f"it uses {used >> 20}M of memory, over {format_size(self._max_memory)}"
         if self._interrupted and now >= self._began + INTERRUPTED_SECONDS:
             return f"a job of the kind {self._interrupted} was interrupted"
         return None

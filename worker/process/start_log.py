@@ -9,11 +9,11 @@ from jobs.events import AttemptStarted
 from worker.exchange.delivery import Delivery
 
 LONG_SECONDS = 5.0
-"""Only attempts that go on for so long are told of, unless all are: two lines a run cost two thirds of the speed."""
+"""Only attempts that run for this long are logged, unless all are: two lines per run cost two thirds of the speed."""
 
 
 class StartLog:
-    """Looked at now and then by one thread."""
+    """Finds attempts whose start is to be logged. Not thread-safe."""
 
     def __init__(self, app: App, performing: Callable[[], list[Delivery]]) -> None:
         self._app = app
@@ -21,11 +21,11 @@ class StartLog:
         self._told: set[Delivery] = set()
 
     def look(self) -> None:
-        """Tell of attempts that have become long since the last look."""
+        """Log the attempts that have become long since the last look."""
         if self._app.settings.log_starts:
             return
         now = self._app.clock.monotonic()
-        # What a thread starts was claimed a quarter of a second ago at most, or it would have been given back.
+        # A thread starts a run at most a quarter of a second after the claim; else the run was given back.
         going = {one for one in self._performing() if now - one.claimed_monotonic >= LONG_SECONDS}
         for delivery in going - self._told:
             log_start(self._app, delivery, going_seconds=now - delivery.claimed_monotonic)
@@ -33,7 +33,7 @@ class StartLog:
 
 
 def log_start(app: App, delivery: Delivery, *, going_seconds: float = 0.0) -> None:
-    """Emit that the attempt of ``delivery`` has started, so long ago."""
+    """Emit that the attempt of ``delivery`` started ``going_seconds`` ago."""
     claim = delivery.claim
     app.events.emit(
         [AttemptStarted(claim.run_id, claim.kind, claim.queue, claim.attempt, claim.correlation_id, going_seconds)]

@@ -13,12 +13,13 @@ from worker.process.consumer import LedgerConsumer
 
 
 class ThreadBroker(Broker):
-    """Hands claimed runs to dramatiq's worker, and takes their endings back."""
+    """Hands claimed runs to dramatiq's worker, and takes the results back."""
 
     def __init__(self, app: App, *, middleware: list[dramatiq.Middleware] | None = None) -> None:
         given = middleware if middleware is not None else []
         super().__init__(middleware=given)
-        # Integrations that patch Broker.__init__ (Sentry's) mean the application's brokers, where they are told.
+        # Only what was given: integrations that patch Broker.__init__ (Sentry's) add middleware for the
+        # application's brokers.
         self.middleware = [one for one in self.middleware if one in given]
         self.app = app
         self.fetcher: Any = None

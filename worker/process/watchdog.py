@@ -1,8 +1,7 @@
 """Watchdog: ends the process when one of its threads no longer does its work; the supervisor replaces it.
 
-A thread that died, a heartbeat that does not beat, a fetcher or a settler that has not come round: each is a
-process that looks alive and holds leases for nothing. What a database that is down makes slow is none of these,
-for every wait there has a limit of its own.
+A dead thread, or a heartbeat, fetcher or settler that makes no progress, leaves a process that looks alive and holds
+leases in vain. A database that is down does not count: every wait for it has a limit of its own.
 """
 
 from __future__ import annotations
@@ -14,11 +13,11 @@ from jobs.clock import Clock
 
 
 class Watchdog:
-    """Looks at threads, and at when they last came round.
+    """Checks that threads are alive and that their loops make progress.
 
     Args:
-        threads: what must be alive; asked again each time, for threads may be replaced.
-        limit_seconds: how long a turn may take: above the longest wait that has a limit of its own.
+        threads: returns the threads that must be alive; called each time, since threads may be replaced.
+        limit_seconds: how long one turn of a loop may take; above the longest wait that has a limit of its own.
     """
 
     def __init__(self, clock: Clock, threads: Callable[[], Iterable[Thread]], *, limit_seconds: float) -> None:
@@ -28,7 +27,7 @@ class Watchdog:
         self._turns: dict[str, Callable[[], float | None]] = {}
 
     def watch(self, name: str, turned_at: Callable[[], float | None]) -> None:
-        """Also look at when ``name`` last came round (monotonic); None while it has nothing to do."""
+        """Also check the loop ``name``; ``turned_at`` returns its last turn (monotonic), or None while it is idle."""
         self._turns[name] = turned_at
 
     def fault(self) -> str | None:
@@ -40,5 +39,5 @@ class Watchdog:
         for name, turned_at in self._turns.items():
             at = turned_at()
             if at is not None and now - at > self._limit:
-                return f"the {name} has not come round for {now - at:.0f} s"
+                return f"the {name} has made no progress for {now - at:.0f} s"
         return None

@@ -1,1 +1,1 @@
-"""What supervisor, worker process and child process tell each other."""
+"""The messages and shared memory between supervisor, worker process and child process."""

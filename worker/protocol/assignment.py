@@ -1,4 +1,4 @@
-"""What a worker process is given at its start, with the dead processes that it has to clean up after."""
+"""Assignment: what a worker process gets at its start, with the dead processes that it has to clean up after."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from jobs.states import Outcome
 from worker.protocol.running_table import RunningRows
 
 TARGET = "worker.process.main_loop:serve"
-"""What a worker process calls with its assignment; returns its exit code."""
+"""The function that a worker process calls with its assignment; it returns the exit code."""
 
 
 KILLED = "killed: "
@@ -25,17 +25,17 @@ ZYGOTE_DIED = "its zygote died"
 
 @dataclass(frozen=True, slots=True)
 class DeadProcess:
-    """A process that died, whose attempts a living one ends in the ledger.
+    """A dead process whose attempts a live process must end in the ledger.
 
-    It may be told twice (the first teller's answer was lost with the process that gave it), so ending must be
-    harmless when it has been done. Runs that the ledger says ``name`` has and that are in neither list were
-    only held: they are released. Say ``{"say": "cleaned_up", "name": name}`` when it is committed.
+    The same dead process may be assigned twice (the first answer may be lost with the process that sent it), so a
+    second cleanup must be harmless. Runs that the ledger records as claimed by ``name`` and that are in neither list
+    were never started: they are released. Answer ``{"say": "cleaned_up", "name": name}`` after the commit.
 
     Attributes:
-        name: the dead process, as the ledger knows it.
-        performing: the attempts that it was in the middle of, by their tokens.
-        over: those of them that were over their hard limit.
-        ended: the attempts it had performed; whether the settlement committed, only the ledger knows.
+        name: the name of the dead process in the ledger.
+        performing: the tokens of the attempts that it was performing.
+        over: those of them that were past their hard limit.
+        ended: the tokens of attempts whose ``perform`` had ended; the settlement may or may not have committed.
         cause: ``signal 9``, ``exit 1``, ``killed: did not answer``, ``killed: over a time limit``, ``killed:
             shutdown limit``, ``killed: third signal``, ``its zygote died``.
     """
@@ -48,11 +48,12 @@ class DeadProcess:
 
     @property
     def blame(self) -> Outcome:
-        """How the attempts end that it was performing and that were not over their limit.
+        """The outcome of the attempts that it was performing and that were within their limit.
 
-        It died by itself: any of them may have done it, so all have crashed. We killed it for one that was over
-        its limit, or to stop: the others are innocent, and released. It fell silent and none was over its limit:
-        nobody knows whose fault it was, so none is charged, but it counts towards poison, lest it goes on for ever.
+        If the process died by itself, any of them may be the cause: all have crashed. If we killed it because
+        another attempt was past its limit, or to stop it, they are not the cause and are released. If it stopped
+        answering while none was past its limit, the cause is unknown: none is charged, but the attempts count
+        towards poison, so that the run is not tried for ever.
         """
         if self.cause in (SILENT, ZYGOTE_DIED):
             return Outcome.RELEASED if self.over else Outcome.ABANDONED
@@ -80,21 +81,21 @@ class DeadProcess:
 
 @dataclass(frozen=True, slots=True)
 class Assignment:
-    """All that a worker process gets from its supervisor.
+    """Everything that a worker process gets from its supervisor.
 
     Attributes:
-        name: the process's identity in the ledger; unique for ever, at most 100 characters.
-        slot: its region of the marks; no living process has the same.
+        name: the process's name in the ledger; never reused, at most 100 characters.
+        region: its region of the running table; no other live process has the same.
         generation: the generation of code it runs; starts at 1.
         imports: the application's modules, imported already.
         settings: the settings as JSON; opaque here.
-        marks: where it marks what it performs.
-        control: its line to the supervisor; wrap it in ``Control``. End of file means that the supervisor is
-            gone: leave at once (on Linux the kernel has killed the process before it can read that).
-        dead processes: dead processes whose attempts to end first thing, before saying ``ready``.
-        child spawner: a line to the zygote, for children of its own; None where it was not forked.
-        target: ``module:function`` that was called.
-        metrics_folder: where it counts what it does; empty: it does not.
+        running_rows: where it records the runs that it performs.
+        control: the socket to the supervisor; wrap it in ``Control``. End of file means that the supervisor is gone:
+        exit at once (on Linux the kernel kills the process before it can read that).
+        dead_processes: dead processes to clean up after, before sending ``ready``.
+        spawner: a socket to the zygote, to start child processes; None if the process was not forked.
+        target: the ``module:function`` that was called.
+        metrics_folder: where it writes its metrics; empty: it writes none.
     """
 
     name: str
@@ -112,7 +113,7 @@ class Assignment:
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """An assignment as it travels: everything but the descriptors."""
+    """An assignment in transit: everything except the descriptors."""
 
     name: str
     region: int
@@ -152,7 +153,7 @@ class Order:
         )
 
     def assign(self, *, running_fd: int, control: socket.socket, spawner: socket.socket | None = None) -> Assignment:
-        """The assignment, in the process that it is for."""
+        """Make the assignment, inside the process that it is for."""
         return Assignment(
             name=self.name,
             region=self.region,

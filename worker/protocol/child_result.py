@@ -22,7 +22,8 @@ from jobs.states import Cause, Outcome
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChildResult:
-    """How an attempt ended in a child; with ``settled``, the child has recorded it in the job's transaction."""
+    """The result of an attempt in a child; if ``settled`` is set, the child has recorded it in the job's
+    transaction."""
 
     outcome: Outcome
     elapsed_seconds: float
@@ -62,7 +63,7 @@ class ChildResult:
         )
 
     def attempt_result(self, claim: Claim, now: float) -> AttemptResult:
-        """The ending to settle, of an attempt that ended at this monotonic moment."""
+        """The result to settle, for an attempt that ended at this monotonic moment."""
         return AttemptResult(
             claim=claim,
             outcome=self.outcome,
@@ -83,7 +84,7 @@ CLAIM = TypeAdapter(Claim)
 
 
 class Line:
-    """One end of the socket. ``send`` from any thread; ``receive`` from one."""
+    """One end of the socket. Call ``send`` from any thread, ``receive`` from one."""
 
     def __init__(self, line: socket.socket) -> None:
         line.setblocking(True)
@@ -102,7 +103,7 @@ class Line:
         return True
 
     def receive(self, wait_seconds: float | None = None) -> dict[str, Any] | None:
-        """The next message; None when none came in time.
+        """The next message; None if none came in time.
 
         Raises:
             EOFError: the peer is gone.

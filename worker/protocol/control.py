@@ -1,13 +1,13 @@
-"""Control channel between a supervisor and a process: JSON lines over a socket, both ways.
+"""Control channel between a supervisor and a process: JSON lines over a socket, in both directions.
 
 Supervisor to process: ``{"do": "ping"}``, ``{"do": "stop", "seconds": 25.0}``, ``{"do": "stop_now"}``, ``{"do":
 "drain"}``, ``{"do": "clean_up", "dead_processes": [...]}``. Process to supervisor: ``{"say": "ready"}``, ``{"say":
 "pong", ...}``, ``{"say": "cleaned_up", "name": ...}``, ``{"say": "draining", "why": ...}``
-(it leaves, replace it now) ``{"say": "replace", "why": ...}`` (it serves until its successor is ready) and
-``{"say": "roll", "asked": moment}`` (an operator asks, in the ledger, for a rolling restart).
+(it leaves: replace it now), ``{"say": "replace", "why": ...}`` (it serves until its successor is ready) and
+``{"say": "roll", "asked": moment}`` (an operator has asked, in the ledger, for a rolling restart).
 
-Neither end ever blocks on the other: what the peer does not read is kept here up to ``MAX_BYTES``, and then
-refused.
+Neither end blocks on the other: messages that the peer does not read are buffered here up to ``MAX_BYTES``, and
+refused beyond that.
 """
 
 from __future__ import annotations
@@ -19,7 +19,8 @@ import threading
 from typing import Any
 
 MAX_BYTES = 4 * 1024 * 1024
-"""Unsent, or unfinished, at most. Source: the largest message (one full table of marks) is 320 KB."""
+"""The most bytes buffered, in either direction. Source: the largest message (a full region of the running table) is
+320 KB."""
 
 
 class Control:
@@ -37,9 +38,7 @@ class Control:
         return self._line.fileno()
 
     def send(self, **message: object) -> bool:
-        """Whether the message was taken; False if the peer is gone, or reads so slowly that it is as good as
-        gone.
-        """
+        """Send a message. Returns False if the peer is gone, or reads too slowly to be useful."""
         data = json.dumps(message).encode() + b"\n"
         with self._lock:
             if self.closed or len(self._unsent) + len(data) > MAX_BYTES:
@@ -49,7 +48,7 @@ class Control:
         return not self.closed
 
     def flush(self) -> None:
-        """Give the peer what it will take now."""
+        """Send as much as the socket accepts now."""
         with self._lock:
             while self._unsent and not self.closed:
                 try:
@@ -57,7 +56,7 @@ class Control:
                 except (BlockingIOError, InterruptedError):
                     return
                 except OSError:
-                    # Not closed yet for reading: the peer's last words may still be here.
+                    # Still open for reading: the peer's last messages may be in the buffer.
                     self._unsent.clear()
                     return
                 del self._unsent[:sent]
@@ -67,9 +66,7 @@ class Control:
         return bool(self._unsent)
 
     def receive(self, wait_seconds: float = 0.0) -> list[dict[str, Any]]:
-        """Every whole message that has come, after waiting for the first at most this long. One reader at a
-        time.
-        """
+        """Every complete message so far, after waiting for the first at most this long. One reader at a time."""
         self.flush()
         if wait_seconds > 0 and not self.closed:
             waiting = select.poll()  # Not select(): an application may have more than 1,024 descriptors open.
@@ -101,7 +98,7 @@ class Control:
             try:
                 message = json.loads(line)
             except ValueError:
-                continue  # Half a line of a peer that died while writing.
+                continue  # A partial line of a peer that died while writing.
             if isinstance(message, dict):
                 messages.append(message)
         return messages

@@ -1,7 +1,7 @@
-"""Health of a worker: liveness and readiness answers, and what each process reports to its supervisor.
+"""Health of a worker: the liveness and readiness answers, and what each process reports to its supervisor.
 
-/healthz   the supervisor goes on; asks nobody, so that no outage elsewhere restarts a worker
-/readyz    some process performs runs: it makes progress, and its ledger and ready index answer
+/healthz   the supervisor works; checks no other service, so that an outage elsewhere restarts no worker
+/readyz    at least one process performs runs: it makes progress, and its ledger and ready index answer
 /metrics   the counts of all processes
 """
 
@@ -17,21 +17,23 @@ from jobs.events import BatchSettled, Events, ServiceFailed
 from jobs.runtime.failure import storable
 
 STUCK_SECONDS = 60.0
-"""A process whose threads have not turned for so long is stuck. Source: decision; above every time limit of ours."""
+"""A process whose loops make no progress for this long is stuck. Source: decision; above every time limit of ours."""
 SILENT_SECONDS = 15.0
-"""A supervisor's loop turns every 2 s; one silent for so long hangs. Source: the limit it sets its processes."""
+"""A supervisor whose loop makes no progress for this long hangs; it turns every 2 s. Source: the limit for
+processes."""
 RECENT_SECONDS = 10.0
-"""How long a failure of the ready index is told of: nothing says when it is over."""
+"""How long a failure of the ready index is reported, since no event says when it is over."""
 
 
 REPEATED = 3
-"""Failures one after another that are told of in the ledger. Source: decision; a restart of it makes one or two."""
+"""Failures in a row from which on they are recorded in the ledger. Source: decision; a restart of it makes one or
+two."""
 WORDS = {"claim": "claims", "settle": "settlements"}
 MAX_PROBLEM = 300
 
 
 class Failing(NamedTuple):
-    """What fails: when it last did, why, and how often without having worked in between."""
+    """A failing operation: its last failure, the reason, and the number of failures in a row."""
 
     at: float
     why: str
@@ -39,7 +41,7 @@ class Failing(NamedTuple):
 
 
 class Pulse:
-    """Inside a worker process: what it makes of its services and threads, told with each pong."""
+    """The health of a worker process's services and threads, seen from inside; sent with each pong."""
 
     def __init__(self, clock: Clock, events: Events) -> None:
         self._clock = clock
@@ -51,15 +53,15 @@ class Pulse:
         events.subscribe(BatchSettled, self._note_settled)
 
     def turned(self) -> None:
-        """The fetcher went round, and claimed what it wanted."""
+        """Record a turn of the fetcher that claimed what was needed."""
         self.turned_at = self._clock.monotonic()
 
     def answered(self) -> None:
-        """The ledger answered: with claims, or to a renewal."""
+        """Record that the ledger answered a claim or a renewal."""
         self.answered_at = self._clock.monotonic()
 
     def report(self) -> dict[str, object]:
-        """Plain data: ``problems`` in words, and how long ago the threads turned."""
+        """Plain data: ``problems`` as text, and the seconds since the last turn of the threads."""
         now = self._clock.monotonic()
         problems = [
             {"what": "database" if service == "ledger" else "index", "why": one.why}
@@ -68,7 +70,7 @@ class Pulse:
         return {"problems": problems, "turned_seconds_ago": round(now - self.turned_at, 1)}
 
     def repeated(self) -> str | None:
-        """What of claims and settlements fails again and again, in words that are kept in the ledger."""
+        """The claims and settlements that fail repeatedly, as text to store in the ledger; None if there are none."""
         found = [
             f"{WORDS[operation]} fail: {one.why}"
             for (service, operation), one in self._open()
@@ -77,7 +79,7 @@ class Pulse:
         return storable("; ".join(found))[:MAX_PROBLEM] or None
 
     def _open(self) -> list[tuple[tuple[str, str], Failing]]:
-        """What fails, and has not been seen to work since."""
+        """The failures after which the operation has not succeeded."""
         for about, one in list(self._failed.items()):
             if self._is_over(about, one.at):
                 self._failed.pop(about, None)
@@ -89,7 +91,7 @@ class Pulse:
         if service != "ledger":
             return is_old
         if operation == "claim":
-            # One queue may fail while another is served: the fetcher goes round all the same.
+            # One queue may fail while another is served, so a turn of the fetcher does not end a failure.
             return self.turned_at > at and is_old
         return (self._settled_at if operation == "settle" else self.answered_at) > at
 
@@ -105,13 +107,13 @@ class Pulse:
 
 
 def liveness(state: dict[str, Any]) -> tuple[bool, dict[str, object]]:
-    """Whether the supervisor goes on, and what says so."""
+    """Whether the supervisor works, and the evidence."""
     silent = float(state["looked_seconds_ago"])
     return silent < SILENT_SECONDS, {"alive": silent < SILENT_SECONDS, "looked_seconds_ago": round(silent, 1)}
 
 
 def readiness(state: dict[str, Any]) -> tuple[bool, dict[str, object]]:
-    """Whether some process performs runs, and what is wrong with the others."""
+    """Whether at least one process performs runs, and what is wrong with the others."""
     problems: list[dict[str, object]] = []
     able = 0
     for handle in state["members"]:
@@ -136,16 +138,16 @@ def _problems_of(handle: dict[str, Any]) -> Iterator[dict[str, object]]:
     if (handle["heard_seconds_ago"] or 0.0) > SILENT_SECONDS:
         yield {"process": process, "what": "progress", "why": "it does not answer its supervisor"}
     if float(told.get("turned_seconds_ago", 0.0)) > STUCK_SECONDS:
-        yield {"process": process, "what": "progress", "why": "its threads do not turn"}
+        yield {"process": process, "what": "progress", "why": "its threads make no progress"}
     for one in told.get("problems", ()):
         yield {"process": process, **one}
 
 
 @contextmanager
 def serving(host: str, port: int | None, state: Callable[[], dict[str, Any]]) -> Iterator[tuple[str, Path] | None]:
-    """Serve metrics and health of the supervisor whose ``state`` this gives; its URL and the folder of counts.
+    """Serve metrics and health of the supervisor that ``state`` describes. Gives the URL and the metrics folder.
 
-    None without a port: nothing is served, and nothing counted.
+    Gives None without a port: then nothing is served or counted.
 
     Raises:
         ConfigurationError: it cannot listen there.
@@ -153,7 +155,7 @@ def serving(host: str, port: int | None, state: Callable[[], dict[str, Any]]) ->
     if port is None:
         yield None
         return
-    # Late: a supervisor that serves nothing need not carry it.
+    # A late import: a supervisor that serves nothing does not need it.
     from jobs.observe.endpoint import Answer, Endpoint, as_json
     from jobs.observe.exposition import CountsFolder
 

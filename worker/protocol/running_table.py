@@ -1,14 +1,14 @@
 """Running table: the runs that each process performs, in shared memory that outlives a dead process.
 
-A file without a name (nothing is left after ``kill -9``) that the supervisor makes and every process
-inherits by descriptor. Each process has a region of its own, of ``ENTRIES`` entries:
+The supervisor makes a file without a name (so nothing is left after ``kill -9``), and every process inherits its
+descriptor. Each process has a region of its own, of ``ENTRIES`` entries:
 
     bytes 0-15  the attempt's token: a run that was lost and claimed again has two attempts in one process
     byte  16    0 free, 1 performing, 2 ended: perform is over, its settlement has not committed
     bytes 24-31 when its hard limit is, by the monotonic clock that all processes of a machine share
 
-The token is written before the state, and an entry is free before it is used again: whatever instant a process
-dies at, no attempt is shown as performing that was not.
+The token is written before the state, and an entry is freed before it is used again. So at whatever instant a
+process dies, the table never shows an attempt as performing that was not.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from collections import deque
 from uuid import UUID
 
 ENTRIES = 4096
-"""Attempts that one process can mark at once. Source: decision, eight times the default number of coroutines."""
+"""Attempts that one process can record at once. Source: decision, eight times the default number of coroutines."""
 
 _ENTRY = 32
 _STATE = 16
@@ -33,7 +33,7 @@ _FREE, _PERFORMING, _ENDED = 0, 1, 2
 
 
 class RunningRows:
-    """One process's region, written around ``perform``; safe from several threads, below 1 µs a call."""
+    """One process's region, written around ``perform``. Thread-safe; below 1 µs a call."""
 
     def __init__(self, fd: int, region: int) -> None:
         self._map = mmap.mmap(fd, _REGION, offset=region * _REGION)
@@ -41,8 +41,8 @@ class RunningRows:
         self._unused = deque(range(ENTRIES))
 
     def start(self, token: UUID, until: float = NEVER) -> int:
-        """Mark the attempt as performing, at most until this moment; its entry's number, or -1 if the table is full
-        (then it is not marked).
+        """Record the attempt as performing, at most until this moment. Returns the entry's number, or -1 if the
+        region is full (then it is not recorded).
         """
         try:
             entry = self._unused.pop()
@@ -55,18 +55,18 @@ class RunningRows:
         return entry
 
     def limit(self, entry: int, token: UUID, until: float) -> None:
-        """Move the attempt's hard limit, if the entry is still its own."""
+        """Move the attempt's hard limit, if the entry still belongs to it."""
         at = entry * _ENTRY
         if entry >= 0 and self._map[at : at + _STATE] == token.bytes:
             _MOMENT.pack_into(self._map, at + _UNTIL, until)
 
     def ended(self, entry: int) -> None:
-        """``perform`` is over; the settlement has yet to commit."""
+        """Record that ``perform`` has ended; its settlement has not committed yet."""
         if entry >= 0:
             self._map[entry * _ENTRY + _STATE] = _ENDED
 
     def clear(self, entry: int) -> None:
-        """The attempt is settled. Once for each ``start``."""
+        """Free the entry of a settled attempt. Call it once for each ``start``."""
         if entry >= 0:
             self._map[entry * _ENTRY + _STATE] = _FREE
             self._unused.append(entry)
@@ -85,8 +85,8 @@ class RunningTable:
         self._map = mmap.mmap(self.fd, slots * _REGION)
 
     def read(self, region: int) -> tuple[list[UUID], list[UUID]]:
-        """The attempts that a process was performing, and those that had ended unsettled, by their tokens. Read when
-        it is dead.
+        """The tokens of the attempts that a process was performing, and of those that had ended but not settled.
+        Call it when the process is dead.
         """
         base = region * _REGION
         states = self._map[base + _STATE : base + _REGION : _ENTRY]
@@ -100,8 +100,8 @@ class RunningTable:
         return performing, ended
 
     def over(self, region: int, now: float) -> list[UUID]:
-        """The attempts that a process performs though their hard limit was before ``now``: its watchdog would have
-        ended them, so it cannot run.
+        """The attempts that a process performs after their hard limit, which was before ``now``. Its watchdog has
+        not ended them, so the watchdog cannot run.
         """
         base = region * _REGION
         found = []
@@ -113,7 +113,7 @@ class RunningTable:
         return found
 
     def nearest(self, region: int) -> float:
-        """The nearest hard limit of what a process performs; ``NEVER`` if there is none."""
+        """The nearest hard limit of the attempts that a process performs; ``NEVER`` if there is none."""
         base = region * _REGION
         states = self._map[base + _STATE : base + _REGION : _ENTRY]
         limits = (
@@ -124,10 +124,10 @@ class RunningTable:
         return min(limits, default=NEVER)
 
     def reset(self, region: int) -> None:
-        """Forget everything in the region, before another process gets it."""
+        """Clear the region before another process gets it."""
         base = region * _REGION
         for entry, state in enumerate(self._map[base + _STATE : base + _REGION : _ENTRY]):
-            if state != _FREE:  # Untouched pages stay untouched: they cost no memory.
+            if state != _FREE:  # Do not write pages that are still zero: they use no memory.
                 self._map[base + entry * _ENTRY + _STATE] = _FREE
 
     def close(self) -> None:
@@ -136,8 +136,8 @@ class RunningTable:
 
 
 def unnamed_file(purpose: str) -> int:
-    """The descriptor of an empty file that no folder lists, and that is gone with its last reader."""
-    if hasattr(os, "memfd_create"):  # Never written to a disk, and no full disk can make a write to it fatal.
+    """The descriptor of an empty file without a name, which the system removes with its last descriptor."""
+    if hasattr(os, "memfd_create"):  # In memory, so that a full disk cannot make a write fatal.
         return os.memfd_create(purpose, os.MFD_CLOEXEC)
     with tempfile.TemporaryFile() as file:
         return os.dup(file.fileno())

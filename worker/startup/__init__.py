@@ -1,1 +1,1 @@
-"""How a process starts: a fresh interpreter, the application's imports, statement warm-up, and its first moments."""
+"""The start of a process: a fresh interpreter, the application's imports, statement warm-up, and its first steps."""

@@ -1,7 +1,7 @@
 """The script of a fresh interpreter: sets the import path, then runs a zygote or a worker.
 
-Run by path and with ``-P``, so that nothing in the current folder can stand before our packages. What to be
-comes in a nameless file: settings may hold secrets, and arguments are for every user of the machine to see.
+It is run by path and with ``-P``, so that nothing in the current folder can shadow our packages. The payload comes
+in a file without a name: settings may hold secrets, and every user of the machine can see command-line arguments.
 """
 
 import json
@@ -15,6 +15,6 @@ if __name__ == "__main__":
     sys.path[:] = _payload["path"]
     sys.argv[1:] = []
     for _fd in _payload["fds"]:
-        os.set_inheritable(_fd, False)  # A program that a job starts must not hold our lines open.
+        os.set_inheritable(_fd, False)  # A program that a job starts must not inherit our sockets.
     import_module(_payload["module"]).main(_payload)
     os._exit(0)

@@ -16,12 +16,12 @@ OURS = frozenset({"jobs", "worker", "scheduler", "admin_cli", "admin_api", "migr
 
 
 def import_application(modules: Iterable[str]) -> list[str]:
-    """Import the modules, in order; what each left behind that a fork would break, in words.
+    """Import the modules, in order. Returns a text for each thing they left behind that a fork would break.
 
     A thread does not survive a fork, and a connection would be shared by every process forked after it.
 
     Raises:
-        ConfigurationError: one could not be imported; ``__cause__`` is why, for those who debug.
+        ConfigurationError: a module could not be imported; ``__cause__`` is the error.
     """
     left = []
     for name in modules:
@@ -54,7 +54,7 @@ def _import_one(name: str) -> None:
 
 
 def _is_ours(path: Path, head: str) -> bool:
-    """Whether it is the package itself, as in a checkout. It need not be loaded yet."""
+    """Whether the path is our package itself, as in a checkout. The package may not be loaded yet."""
     return path.resolve().parent == Path(__file__).resolve().parents[2] / head
 
 
@@ -63,7 +63,7 @@ def _explain(name: str, error: BaseException) -> tuple[str, str | None]:
         where = f" in {error.filename}, line {error.lineno}" if error.filename else ""
         return f"syntax error{where}: {error.msg}", None
     if isinstance(error, ValueError) and "null bytes" in str(error):
-        # What Python before 3.11.4 calls that one.
+        # The same error in Python before 3.11.4.
         return f"syntax error: {error}", None
     head = (getattr(error, "name", None) or "").partition(".")[0]
     if isinstance(error, ImportError) and head in OURS and (other := other_of(head)) is not None:
@@ -82,11 +82,9 @@ def _explain(name: str, error: BaseException) -> tuple[str, str | None]:
 
 
 def _place(error: BaseException) -> str:
-    """Where in the application it was raised: the last frame that belongs neither to us nor to the
-    importer.
-    """
+    """The place in the application that raised it: the last frame that is neither ours nor the importer's."""
     our_folder = Path(__file__).parents[2]
-    # A mistake in a definition is raised by us, and made where the application wrote it.
+    # Our code raises errors about a definition, but the application's line is the one to correct.
     ours = tuple(f"{our_folder / name}{os.sep}" for name in sorted(OURS))
     frames = [
         frame
@@ -101,7 +99,7 @@ def _threads() -> set[str]:
 
 
 def _sockets() -> set[str]:
-    """Open sockets by the kernel's names for them; none where there is no /proc."""
+    """The open sockets, by the kernel's names; empty where there is no /proc."""
     found = set()
     try:
         for fd in os.listdir("/proc/self/fd"):

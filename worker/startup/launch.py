@@ -15,14 +15,14 @@ from worker.protocol.running_table import unnamed_file
 
 _BOOT = str(Path(__file__).with_name("boot.py"))
 HELD_BACK = frozenset({signal.SIGTERM, signal.SIGINT, signal.SIGHUP})
-"""Signals that wait while a process becomes another interpreter, which would die of them."""
+"""Signals that are blocked while a process turns into another interpreter, which they would kill."""
 
 
 def launch(module: str, *, fds: Sequence[int], **payload: object) -> subprocess.Popen[bytes]:
-    """Start ``module.main(payload)`` in an interpreter of its own, with these descriptors open, at these
+    """Start ``module.main(payload)`` in an interpreter of its own, which inherits these descriptors with the same
     numbers.
 
-    Its output is ours. It is in a session of its own, so that Ctrl-C reaches the supervisor alone.
+    It writes to our output. It has a session of its own, so that Ctrl-C reaches the supervisor alone.
     """
     note = _payload_file(module, fds, payload)
     try:
@@ -40,10 +40,10 @@ def become(module: str, *, title: Sequence[str], **payload: object) -> NoReturn:
     """Turn this process into ``module.main(payload)``, in a fresh interpreter: same id, parent and streams.
 
     Args:
-        title: what ``ps`` and ``pgrep -f`` show of what it was called.
+        title: the command line that ``ps`` and ``pgrep -f`` show.
 
-    Signals that ask it to stop meanwhile are held back: ``Signals`` lets them through.
-    Flush the streams before. Nothing of the ``with`` and ``finally`` around the call is executed.
+    Stop signals that arrive meanwhile stay blocked until ``Signals`` unblocks them.
+    Flush the streams before the call. ``with`` and ``finally`` blocks around the call do not run their exits.
     """
     note = _payload_file(module, [], payload)
     os.set_inheritable(note, True)
@@ -62,15 +62,13 @@ def _command(module: str, note: int) -> list[str]:
 
 
 def import_path() -> list[str]:
-    """Ours, with the current folder last: an application's ``worker.py`` must not stand before our
-    package.
-    """
+    """Our import path with the current folder last, so that an application's ``worker.py`` cannot shadow our ours."""
     here = os.getcwd()
     return [folder for folder in sys.path if folder and os.path.abspath(folder) != here] + [here]
 
 
 def unnamed_payload_file(text: str) -> int:
-    """A descriptor of a file without a name that holds ``text``, at its start. Unlike a pipe it never
+    """The descriptor of a file without a name that holds ``text``, positioned at its start. Unlike a pipe it never
     blocks.
     """
     fd = unnamed_file("jobs-note")

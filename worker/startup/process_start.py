@@ -1,4 +1,4 @@
-"""Process start: what a worker process does first, forked or spawned, and how it dies with its parent."""
+"""Process start: the first steps of a worker process, forked or spawned, and its death with its parent."""
 
 from __future__ import annotations
 
@@ -23,15 +23,14 @@ _QUIET = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 _libc: Any = None
 if sys.platform == "linux":
-    _libc = ctypes.CDLL(None)  # Loaded before any fork: a child only calls it.
+    _libc = ctypes.CDLL(None)  # Loaded before any fork, so that a child only calls it.
 
 
 def die_with_parent(parent: int) -> None:
-    """On Linux, the kernel kills this process when its parent dies. Elsewhere it must watch its socket for
-    the end.
+    """On Linux, have the kernel kill this process when its parent dies. Elsewhere the process must watch its socket.
 
     Args:
-        parent: the parent's process id, known beforehand: it may have died already.
+        parent: the parent's process id, read before the fork, since the parent may already be dead.
     """
     if _libc is not None:
         _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
@@ -40,25 +39,24 @@ def die_with_parent(parent: int) -> None:
 
 
 def name_process(name: str) -> None:
-    """What ``ps`` and ``top`` show, on Linux: the first 15 characters."""
+    """Set the name that ``ps`` and ``top`` show, on Linux; the first 15 characters count."""
     if _libc is not None:
         _libc.prctl(_PR_SET_NAME, name.encode()[:15])
 
 
 def leave_signals_to_the_supervisor() -> None:
-    """Let Ctrl-C and a service manager's signal to the whole group pass: the supervisor tells us what to do.
+    """Ignore Ctrl-C and a service manager's signal to the whole process group: the supervisor decides when to stop.
 
-    Handlers that do nothing, not SIG_IGN: ignored signals stay ignored in programs that a job starts, which
-    could then not be terminated.
+    Uses empty handlers, not SIG_IGN: a program that a job starts would inherit SIG_IGN, and could not be terminated.
     """
     for one in _QUIET:
         signal.signal(one, _let_pass)
 
 
 def let_forked_be_terminated() -> None:
-    """What a job forks (``multiprocessing``) would inherit the handlers; it ends by SIGTERM all the same.
+    """Make processes that a job forks (``multiprocessing``) end by SIGTERM, although they inherit the handlers.
 
-    Also by one that is sent as soon as ``fork`` returns: it waits until the handler is gone.
+    That includes a signal sent as soon as ``fork`` returns: it stays blocked until the handler is removed.
     """
     terminate = {signal.SIGTERM}
 
@@ -76,7 +74,7 @@ def let_forked_be_terminated() -> None:
 def serve_and_exit(
     order: Order, *, running_fd: int, control: socket.socket, spawner: socket.socket | None = None
 ) -> NoReturn:
-    """Call the target and leave with its code, without the parent's exit handlers; a bug leaves with 1."""
+    """Call the target and exit with its code, without the parent's exit handlers; an unhandled error exits with 1."""
     code = 1
     try:
         name_process(f"jobs worker {order.region}")
@@ -95,7 +93,7 @@ def serve_and_exit(
 
 
 def main(payload: dict[str, Any]) -> NoReturn:
-    """A spawned process: a fresh interpreter that imports the application for itself."""
+    """Entry point of a spawned process: a fresh interpreter that imports the application itself."""
     die_with_parent(payload["parent"])
     leave_signals_to_the_supervisor()
     order = Order.from_json(payload["order"])

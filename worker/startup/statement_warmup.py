@@ -1,8 +1,8 @@
-"""Statement warm-up: compiles and runs the statements of every process once, before processes are forked.
+"""Statement warm-up: compiles and runs the statements of every process once, before the processes are forked.
 
-To build, compile and run a statement for the first time costs a process memory, 8 MB for them all: most of it pages
-of the zygote, shared until somebody writes to them. Here each is run once, on nothing, in a transaction that is
-rolled back. The connections are closed, and the processes take over the database as it is, with what was compiled.
+The first build, compilation and execution of all statements costs a process 8 MB, most of it in pages shared with
+the zygote until a process writes to them. Here each statement runs once, on no rows, in a transaction that is rolled
+back. The connections are closed, and the processes inherit the database object with its compiled statements.
 """
 
 from __future__ import annotations
@@ -36,13 +36,13 @@ log = logging.getLogger("jobs.worker")
 
 NOBODY = "rehearsal"
 NOTHING = ""
-"""No queue and no kind is called so."""
+"""A name that no queue and no kind has."""
 
 _warmed_up: tuple[Settings, Database] | None = None
 
 
 def warm_up(settings_json: str) -> None:
-    """Keep a database that knows its statements, for ``warmed_up``; none, if the ledger does not answer.
+    """Make a database with compiled statements, for ``warmed_up``; none if the ledger does not answer.
 
     Opens connections and closes them again, and starts no thread.
     """
@@ -60,18 +60,18 @@ def warm_up(settings_json: str) -> None:
             database.close()
             own_database(database, settings).close()
     except Exception as error:
-        # Whatever it is, the processes will meet it themselves, and say so.
+        # Whatever the error, the processes will meet it too and report it.
         log.debug("Statement warm-up failed", extra={"reason": str(error)})
         return
     _warmed_up = settings, database
 
 
 def warmed_up(settings: Settings) -> Database | None:
-    """In a forked process: the database of these settings that was rehearsed with, if one was."""
+    """In a forked process: the warmed-up database of these settings, if there is one."""
     if _warmed_up is None or _warmed_up[0] != settings:
         return None
     database = _warmed_up[1]
-    database.clock.rng.seed(os.urandom(16))  # Each process has its own chance.
+    database.clock.rng.seed(os.urandom(16))  # Each process needs its own random numbers.
     return database
 
 
@@ -90,7 +90,7 @@ def _undone(database: Database) -> Iterator[Executor]:
 
 
 def _perform(connection: Executor, settings: Settings) -> None:
-    """What a process asks the ledger to claim and end runs, and to keep it in order."""
+    """The statements of a process that claim runs, end attempts and do upkeep."""
     held = _claim()
     pair = [(held.run_id, held.token)]
     workers.register(
@@ -118,7 +118,7 @@ def _perform(connection: Executor, settings: Settings) -> None:
 
 
 def _beat(connection: Executor, lease: timedelta) -> None:
-    """What its heartbeat asks, on a connection of its own."""
+    """The statements of a heartbeat, on a connection of its own."""
     renew(connection, [(new_run_id(), new_token())], lease=lease)
     workers.see(connection, NOBODY, busy=0)
     cancelled_among(connection, [(new_run_id(), new_token())])

@@ -1,4 +1,4 @@
-"""Dead processes whose attempts nobody has ended yet; each is kept until a process reports its cleanup."""
+"""Dead processes whose attempts are not ended yet; each is kept until a process reports its cleanup."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from worker.protocol.assignment import DeadProcess
 
 
 class DeadProcesses:
-    """Each dead process has at most one living process that has been told of it."""
+    """Each dead process is assigned to at most one live process at a time."""
 
     def __init__(self) -> None:
         self._waiting: dict[str, DeadProcess] = {}
@@ -24,13 +24,13 @@ class DeadProcesses:
         self._waiting[dead_process.name] = dead_process
 
     def take(self, process: str) -> tuple[DeadProcess, ...]:
-        """All that nobody has been told of; from now on they are this process's to bury."""
+        """Returns all unassigned dead processes, and assigns their cleanup to ``process``."""
         untold = tuple(dead_process for name, dead_process in self._waiting.items() if name not in self._told)
         self._told.update({dead_process.name: process for dead_process in untold})
         return untold
 
     def tell(self, process: str, send: Callable[[DeadProcess], bool]) -> None:
-        """Tell this process of all that nobody has been told of; what it does not take stays."""
+        """Send all unassigned dead processes to ``process``; those that ``send`` refuses stay unassigned."""
         for dead_process in [one for name, one in self._waiting.items() if name not in self._told]:
             if not send(dead_process):
                 return
@@ -41,5 +41,5 @@ class DeadProcesses:
         self._told.pop(name, None)
 
     def process_gone(self, process: str) -> None:
-        """It was told and will not do it: another must be."""
+        """The process is gone: its unfinished cleanups become unassigned."""
         self._told = {name: told for name, told in self._told.items() if told != process}

@@ -6,12 +6,12 @@ import os
 from collections.abc import Iterator, Sequence
 
 LOOK_SECONDS = 0.5
-"""How often it looks. Source: decision; a thousand files cost some 5 ms."""
+"""Seconds between two scans. Source: decision; a thousand files cost some 5 ms."""
 _SKIPPED = frozenset({"__pycache__", "node_modules", "site-packages"})
 
 
 class Watch:
-    """``has_changed`` compares with what was there when it was last called."""
+    """``has_changed`` compares the files with those at the last call."""
 
     def __init__(self, folders: Sequence[str], *, suffixes: tuple[str, ...] = (".py",)) -> None:
         self._folders = tuple(folders)
@@ -39,4 +39,4 @@ def _files(folder: str, suffixes: tuple[str, ...]) -> Iterator[tuple[str, tuple[
                     found = entry.stat()
                     yield entry.path, (found.st_mtime_ns, found.st_size)
     except OSError:
-        return  # Gone, or not ours to read: an editor moves files about.
+        return  # Removed or unreadable: editors move files around.

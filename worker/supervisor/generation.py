@@ -40,9 +40,7 @@ class Forked:
 
 @dataclass(frozen=True, slots=True)
 class Exited:
-    """A process is dead and reaped; ``status`` as Python gives it: below zero for a signal, None if never
-    born.
-    """
+    """A process is dead and reaped; ``status`` as in Python: below zero for a signal, None if it never started."""
 
     name: str
     status: int | None
@@ -50,7 +48,7 @@ class Exited:
 
 
 class Generation:
-    """Starts processes and says what becomes of them; ``news`` never blocks."""
+    """Starts processes and reports their starts and exits; ``news`` never blocks."""
 
     def __init__(
         self, number: int, *, imports: tuple[str, ...], target: str, running_fd: int, settings: str = "{}"
@@ -60,9 +58,9 @@ class Generation:
         self.target = target
         self.stage = GenerationStage.IMPORTING
         self.left: list[str] = []
-        """What the application's import left behind, in words: why its processes are spawned."""
+        """What the application's import left behind, as text: the reason why processes are spawned, not forked."""
         self.failure = ""
-        """Why the import failed, in one line; ``traceback`` is for those who debug."""
+        """Why the import failed, in one line; ``traceback`` has the details."""
         self.traceback = ""
         self._running_fd = running_fd
         self._spawned: dict[str, subprocess.Popen[bytes]] = {}
@@ -90,9 +88,7 @@ class Generation:
         return self.stage in (GenerationStage.FORKING, GenerationStage.SPAWNING)
 
     def start(self, order: Order, control: socket.socket) -> bool:
-        """Have a process born with this order and this end of its line; False if the zygote does not
-        listen.
-        """
+        """Start a process with this order and this end of its socket; False if the zygote does not read."""
         note = unnamed_payload_file(order.to_json())
         try:
             if self.stage is GenerationStage.SPAWNING:
@@ -106,7 +102,7 @@ class Generation:
             os.close(note)
 
     def news(self) -> Iterator[Forked | Exited]:
-        """What has happened since; also moves ``stage``. Says of each process at most once that it exited."""
+        """The events since the last call; also updates ``stage``. Reports the exit of each process at most once."""
         for said in self.control.receive():
             match said:
                 case {"say": "imported", "left": list(left)}:
@@ -134,13 +130,13 @@ class Generation:
         return process.pid if process else None
 
     def kill(self) -> None:
-        """Kill the zygote, with all that was forked from it; ``news`` will tell."""
+        """Kill the zygote and all processes forked from it; ``news`` reports their exits."""
         if self._zygote.returncode is None:
             with suppress(ProcessLookupError):
                 os.kill(self._zygote.pid, signal.SIGKILL)
 
     def close(self) -> None:
-        """Let the zygote go; what was forked from it goes too."""
+        """End the zygote, and with it the processes forked from it."""
         self._dismiss_zygote()
         self.stage = GenerationStage.GONE
 
@@ -165,7 +161,7 @@ class Generation:
 
 
 def _wait(process: subprocess.Popen[bytes]) -> int:
-    """Its exit code; it is dead, or as good as."""
+    """The exit code of a process that is dead or about to be."""
     try:
         return process.wait(timeout=2)
     except subprocess.TimeoutExpired:

@@ -1,6 +1,6 @@
-"""The generations of code of one supervisor, each kept until none of its processes is left.
+"""Generations: the versions of the code that one supervisor runs, each kept until its last process is gone.
 
-One is current: empty slots are filled from it. After its zygote has died none is, until it is time for another.
+One is current, and fills empty slots. After its zygote has died there is no current one until the back-off ends.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ _log = logging.getLogger("jobs.supervisor")
 
 
 class Generations:
-    """Numbered from 1. Which is current, the supervisor decides, but for one that is lost."""
+    """The generations, numbered from 1. The supervisor sets the current one; ``lost`` unsets it."""
 
     def __init__(self, plan: WorkerPlan, clock: Clock, group: ProcessGroup) -> None:
         self.current: Generation | None = None
         self.current_at = 0.0
-        """Since when it serves; with none current, when another is to be made. Monotonic."""
+        """When the current one became current; without a current one, when to make the next. Monotonic."""
         self._plan = plan
         self._clock = clock
         self._group = group
@@ -35,7 +35,7 @@ class Generations:
         return iter(list(self._known))
 
     def make(self) -> Generation:
-        """Another, with the code of now; it begins to import."""
+        """Make a generation of the present code; it begins to import the application."""
         self._numbered += 1
         generation = Generation(
             self._numbered,
@@ -48,7 +48,7 @@ class Generations:
         return generation
 
     def hear(self) -> Iterator[Generation]:
-        """Take in what they say of their processes; gives those that have come to another stage, one by one."""
+        """Read the events of all generations; gives each generation whose stage has changed."""
         for generation in self:
             was = generation.stage
             self._group.learn(generation)
@@ -56,7 +56,7 @@ class Generations:
                 yield generation
 
     def imported(self, generation: Generation) -> None:
-        """It can start processes now."""
+        """Log that the generation can start processes now."""
         facts = {"generation": generation.number, "modules": list(generation.imports)}
         if generation.left:
             _log.warning(
@@ -69,18 +69,19 @@ class Generations:
             self.current_at = self._clock.monotonic()
 
     def lost(self, what: str, *, lived: float) -> None:
-        """The current one is of no use, having served for so many seconds: another is made after a wait."""
+        """The current generation has failed after ``lived`` seconds: schedule another after a back-off."""
         wait = self._back_off.died(lived)
         self.current, self.current_at = None, self._clock.monotonic() + wait
         _log.error(what, extra={"restart_in_seconds": round(wait, 2)})
 
     def renew(self) -> None:
-        """Make another current if there is none, and it is time."""
+        """Make a new current generation if there is none and the back-off has ended."""
         if self.current is None and self._clock.monotonic() >= self.current_at:
             self.current = self.make()
 
     def let_go(self, *, but: Generation | None) -> None:
-        """Close those of which no process lives; not the current one, nor ``but``, which is to be."""
+        """Close the generations without live processes, except the current one and ``but``, which is about to be
+        used."""
         used = {handle.generation for handle in self._group}
         for generation in self:
             if generation not in (self.current, but) and generation not in used:

@@ -1,4 +1,4 @@
-"""Plan: everything that a supervisor is told from outside."""
+"""Plan: the configuration of a supervisor."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ class WorkerPlan:
 
     Attributes:
         imports: the application's modules.
-        settings: the settings as JSON, handed on unread.
+        settings: the settings as JSON, passed on without being read.
         processes: how many processes serve; 1 or more.
-        shutdown: how long a process that stops may finish what it has.
+        shutdown: how long a stopping process may finish its runs.
         kill_after: how long after that it is killed.
-        kill_now_after: how long after a second signal the rest is killed.
-        ping_every: how often each process is asked for a sign of life.
-        answer_limit: a process silent for so long is killed; None: never.
-        start_limit: likewise for one that has never said anything; None: never.
-        shortest_limit: no run has a hard limit nearer than this when it begins.
-        watch: folders; when a source file below them changes, a rolling restart.
-        target: ``module:function`` that a process calls.
-        metrics_folder: where its processes count; empty: they do not.
+        kill_now_after: how long after a second signal the remaining processes are killed.
+        ping_every: how often each process is pinged.
+        answer_limit: a process that does not answer for this long is killed; None: never.
+        start_limit: the same for a process that has never sent a message; None: never.
+        shortest_limit: every run has at least this long until its hard limit when it starts.
+        watch: folders; a changed source file in them causes a rolling restart.
+        target: the ``module:function`` that a process calls.
+        metrics_folder: where the processes write their metrics; empty: they write none.
     """
 
     imports: tuple[str, ...] = ()

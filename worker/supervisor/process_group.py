@@ -1,7 +1,8 @@
-"""Process group: starts the worker processes of one supervisor, reads their messages, pings and stops them, and has
-others clean up after those that die.
+"""Process group: starts the worker processes of one supervisor, reads their messages, pings and stops them, and
+assigns the cleanup after a dead process to a live one.
 
-The process group knows no slots and no generations' order: the supervisor decides who is started and who must go.
+The process group does not know slots or the order of generations: the supervisor decides which processes start and
+stop.
 """
 
 from __future__ import annotations
@@ -26,20 +27,21 @@ from worker.supervisor.process_handle import ProcessHandle, ProcessStage
 _log = logging.getLogger("jobs.supervisor")
 
 LATE_SECONDS = 0.5
-"""A run marked as performing so long after its hard limit has outlived its process's watchdog. Source: decision;
-the watchdog is late by milliseconds."""
+"""If a run is still recorded as performing this long after its hard limit, its process's watchdog does not work.
+Source: decision; the watchdog is late by milliseconds."""
 RUNNING_TABLE_SECONDS = 0.25
-"""How often the marks are looked at for such runs while one is near; some 20 µs a process."""
+"""How often the running table is checked for such runs while a hard limit is near; some 20 µs a process."""
 RUNNING_TABLE_REST_SECONDS = 2.0
-"""How often while none is. Source: decision; that of the pings."""
+"""How often while none is near. Source: decision; the interval of the pings."""
 LAST_SIGN_SECONDS = 2.0
-"""How long a process whose zygote died may take to be seen dead, after we have killed it."""
+"""How long to wait for the death of a process that we killed after its zygote died."""
 ASLEEP_SECONDS = 5.0
-"""A supervisor that was not run for so long forgives silence: the machine may have slept as a whole."""
+"""If the supervisor itself did not run for this long, it does not count missing answers: the machine may have
+slept."""
 
 
 class ProcessGroup:
-    """Processes by name. ``on_ready``, ``on_leaving`` and ``on_gone`` tell the supervisor."""
+    """Processes by name. Calls ``on_ready``, ``on_leaving`` and ``on_gone`` of the supervisor."""
 
     def __init__(
         self,
@@ -57,7 +59,7 @@ class ProcessGroup:
         self._on_leaving = on_leaving
         self._on_recycle = on_recycle
         self._on_gone = on_gone
-        # Room for a second set while the first is replaced, and for those that take long to leave.
+        # Regions for a second set while the first is replaced, and for processes that take long to stop.
         self.running_table = RunningTable(max(16, plan.processes * 4))
         self.dead_processes = DeadProcesses()
         self.handles: dict[str, ProcessHandle] = {}
@@ -74,7 +76,7 @@ class ProcessGroup:
         return len(self.handles)
 
     def start(self, slot: int, generation: Generation) -> ProcessHandle | None:
-        """A new process for the slot; None when it cannot be started now."""
+        """Start a process for the slot; None if that is not possible now."""
         region = self._free_region()
         if region is None:
             return None
@@ -104,7 +106,7 @@ class ProcessGroup:
         return handle
 
     def hear(self, handle: ProcessHandle) -> None:
-        """Take in what the process has said."""
+        """Read the process's messages."""
         before, was_recycling = handle.stage, handle.recycle_reason
         self._listen(handle)
         if before is ProcessStage.STARTING and handle.ready is not None:
@@ -119,7 +121,7 @@ class ProcessGroup:
             self._on_recycle(handle)
 
     def learn(self, generation: Generation) -> None:
-        """Take in what the generation has seen of its processes."""
+        """Read the generation's events about its processes."""
         for news in generation.news():
             handle = self.handles.get(news.name)
             match news:
@@ -129,20 +131,20 @@ class ProcessGroup:
                     self._gone(handle, f"not started: {why}" if status is None else _cause(status), status)
 
     def give_up(self, generation: Generation) -> None:
-        """The zygote is dead, so its processes are or will be, and nobody reports their exits: see to it."""
+        """The zygote is dead: kill its processes, and no longer wait for a report of their exits."""
         for handle in self:
             if handle.generation is generation and handle.given_up is None:
                 handle.given_up = self._clock.monotonic() + LAST_SIGN_SECONDS
                 self.kill(handle, ZYGOTE_DIED)
 
     def stop(self, handle: ProcessHandle, seconds: float) -> None:
-        """Tell it to finish what it has within so many seconds; kill it a little later."""
+        """Tell the process to finish its runs within ``seconds``; kill it a little later."""
         handle.stage = ProcessStage.STOPPING
         handle.control.send(do="stop", seconds=seconds)
         handle.kill_no_later_than(self._clock.monotonic() + seconds + self._plan.kill_after)
 
     def drain(self, handle: ProcessHandle) -> None:
-        """Tell it to finish what it has, in its own time, and leave."""
+        """Tell the process to finish its runs without a time limit, and exit."""
         handle.stage = ProcessStage.DRAINING
         handle.control.send(do="drain")
 
@@ -153,14 +155,14 @@ class ProcessGroup:
 
     def kill(self, handle: ProcessHandle, why: str) -> None:
         handle.killed = handle.killed or why
-        if handle.pid is None:  # Its zygote was told to make it and does not: it hangs, or is dead already.
+        if handle.pid is None:  # The zygote has not forked it: the zygote hangs or is dead.
             handle.generation.kill()
         else:
             with suppress(ProcessLookupError):
                 os.kill(handle.pid, signal.SIGKILL)
 
     def look_after(self) -> None:
-        """What time demands: pings, kills, dead processes to hand out."""
+        """Do what is due: send pings, kill processes, assign cleanups."""
         now = self._clock.monotonic()
         slept, self._looked = now - self._looked > ASLEEP_SECONDS, now
         if now >= self._next_ping:
@@ -182,13 +184,13 @@ class ProcessGroup:
         self._assign_cleanup()
 
     def _running_table_rest(self, now: float) -> float:
-        """For how long no run can be over its limit: none that is performed, and none that begins meanwhile."""
+        """For how many seconds no run can pass its limit: neither a current one nor one that starts meanwhile."""
         limits = [self.running_table.nearest(handle.region) for handle in self]
         until_late = min(limits, default=NEVER) + LATE_SECONDS - now
         return max(RUNNING_TABLE_SECONDS, min(RUNNING_TABLE_REST_SECONDS, self._plan.shortest_limit, until_late))
 
     def next_look(self) -> float:
-        """When ``look_after`` has to be called again: a monotonic moment."""
+        """When to call ``look_after`` again: a monotonic moment."""
         moments = [self._next_ping, self._next_running_table_read]
         for handle in self:
             if handle.given_up is not None or handle.control.has_unsent:
@@ -203,7 +205,7 @@ class ProcessGroup:
                 self._gone(handle, ZYGOTE_DIED, None)
             return
         if handle.kill_at is not None and now >= handle.kill_at:
-            handle.kill_at = now + 1.0  # Once more, should its id have come too late for this one.
+            handle.kill_at = now + 1.0  # Kill again, in case the process id was not known the first time.
             self.kill(handle, SHUTDOWN_LIMIT)
             return
         limit = self._plan.start_limit if handle.heard is None else self._plan.answer_limit
@@ -216,7 +218,7 @@ class ProcessGroup:
         if not len(self.dead_processes):
             return
         able = [handle for handle in self if handle.ready is not None and not handle.killed]
-        # One that stays rather than one that leaves, one that answers rather than one that owes an answer.
+        # Prefer a process that stays over one that leaves, and one that answers over one with an open ping.
         able.sort(key=lambda handle: (handle.is_leaving, handle.asked is not None, -(handle.heard or 0.0)))
         if able:
             line = able[0].control
@@ -225,7 +227,7 @@ class ProcessGroup:
             )
 
     def _gone(self, handle: ProcessHandle, cause: str, status: int | None) -> None:
-        self._listen(handle)  # Its last words: it may have buried somebody.
+        self._listen(handle)  # Read its last messages: it may have finished a cleanup.
         clean = status == 0 and handle.is_leaving and not handle.killed
         del self.handles[handle.name]
         handle.control.close()
@@ -234,7 +236,7 @@ class ProcessGroup:
             cause = handle.killed or cause
             performing, ended = self.running_table.read(handle.region)
             over = self.running_table.over(handle.region, self._clock.monotonic())
-            # One that was never ready has claimed nothing, so that a crash loop piles up no dead processes.
+            # A process that was never ready has claimed nothing, so a crash loop leaves no cleanups.
             if handle.ready is not None or performing or ended:
                 self.dead_processes.add(DeadProcess(handle.name, tuple(performing), tuple(ended), cause, tuple(over)))
         self._on_gone(handle, None if clean else cause)

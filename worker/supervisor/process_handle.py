@@ -1,4 +1,4 @@
-"""Process handle: what the supervisor knows of one worker process."""
+"""Process handle: the supervisor's record of one worker process."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ class ProcessStage(StrEnum):
     STARTING = "starting"
     READY = "ready"
     DRAINING = "draining"
-    """It asked to be replaced, and finishes what it has."""
+    """It asked to be replaced, and finishes its runs."""
     STOPPING = "stopping"
-    """It was told to stop."""
+    """The supervisor told it to stop."""
 
 
 @dataclass(slots=True, eq=False)
 class ProcessHandle:
-    """One process, from before it is born until it is buried. Moments are monotonic seconds."""
+    """One process, from the request to start it until it is dead. Moments are monotonic seconds."""
 
     name: str
     region: int
@@ -32,21 +32,21 @@ class ProcessHandle:
     stage: ProcessStage = ProcessStage.STARTING
     pid: int | None = None
     ready: float | None = None
-    """When it first said so."""
+    """When it first sent ``ready``."""
     heard: float | None = None
-    """When it last said anything."""
+    """When its last message came."""
     asked: float | None = None
-    """The first ping that it has not answered."""
+    """When the first ping was sent that it has not answered."""
     why_draining: str = ""
     roll_asked: str = ""
-    """The latest moment, ISO-8601 in UTC, at which the ledger says that an operator asked for a rolling restart."""
+    """When an operator last asked for a rolling restart, as read from the ledger; ISO-8601 in UTC."""
     recycle_reason: str = ""
-    """Why it wants to be replaced; until its successor is ready it serves."""
+    """Why it asks to be replaced; it serves until its successor is ready."""
     kill_at: float | None = None
     killed: str = ""
-    """Why we killed it."""
+    """Why the supervisor killed it."""
     given_up: float | None = None
-    """Its zygote died: when we stop waiting for a sign of its death."""
+    """Set when its zygote died: when to assume that the process is dead."""
     progress: dict[str, Any] = field(default_factory=dict)
 
     @property
@@ -58,7 +58,7 @@ class ProcessHandle:
         return 0.0 if self.ready is None else now - self.ready
 
     def state(self, now: float) -> dict[str, object]:
-        """What a health endpoint shows of it at this monotonic moment: plain data, ages in seconds."""
+        """Its state for a health endpoint, at this monotonic moment: plain data, ages in seconds."""
         return {
             "name": self.name,
             "pid": self.pid,

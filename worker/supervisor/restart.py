@@ -7,29 +7,31 @@ import random
 FIRST_SECONDS = 0.1
 MAX_SECONDS = 30.0
 HEALTHY_SECONDS = 30.0
-"""Lived this long: what happened before is forgotten. Source: decision, as are the two waits."""
+"""A process that was ready for this long resets the count of deaths. Source: decision, as are the two waits."""
 LOOPING = 4
-"""Deaths in a row that we call a crash loop, and say so."""
+"""Deaths in a row that count as a crash loop, which is logged."""
 
 
 class BackOff:
-    """The waits of one place: doubling from 0.1 s to 30 s, with up to a quarter of jitter on top."""
+    """The waits of one slot: they double from 0.1 s to 30 s, plus up to a quarter of jitter."""
 
     def __init__(self, rng: random.Random) -> None:
         self._rng = rng
         self.deaths = 0
-        """Deaths in a row that were not forgiven."""
+        """Deaths in a row, less those that ready time has compensated."""
 
     @property
     def is_looping(self) -> bool:
         return self.deaths >= LOOPING
 
     def died(self, lived_seconds: float) -> float:
-        """Seconds to wait before the next start, after a life as ``ready`` of this length (0: never
-        ready).
+        """Record a death. Returns the seconds to wait before the next start.
+
+        Args:
+            lived_seconds: how long the process was ready; 0 if it never was.
         """
-        # Each second as ready pays for one death: a process that is killed from outside every few seconds is
-        # replaced at once, while one that dies as it starts waits longer and longer.
+        # Each ready second compensates one death: a process that is killed from outside every few seconds is
+        # replaced at once, while the waits grow for one that dies as it starts.
         paid = self.deaths if lived_seconds >= HEALTHY_SECONDS else int(lived_seconds)
         self.deaths = max(0, self.deaths - paid)
         self.deaths += 1

@@ -1,8 +1,8 @@
-"""Rolling restart: replaces the process of each slot by one of new code, one after another, each when the new one is
-ready.
+"""Rolling restart: replaces the process of each slot by one with new code, one slot after another. The old process
+stops when the new one is ready.
 
-Never fewer processes are ready than there are slots, but for those that die meanwhile. New code that cannot
-be imported, or whose first process cannot become ready, changes nothing.
+Except for processes that die, there are always as many ready processes as slots. If the new code cannot be imported,
+or its first processes do not become ready, the old code stays.
 """
 
 from __future__ import annotations
@@ -20,32 +20,31 @@ from worker.supervisor.slot import ProcessSlot
 _log = logging.getLogger("jobs.supervisor")
 
 TRIES = 3
-"""Deaths before ``ready`` of the first processes of new code after which it is sent away. Source:
-decision.
+"""Deaths of the first new processes, before they are ready, after which the new code is given up. Source: decision.
 """
 
 
 class RollingRestart:
-    """``is_over`` when every slot has new code, or when the new code has been sent away (``has_failed``)."""
+    """``is_over`` when every slot has new code, or when the new code was given up (``has_failed``)."""
 
     def __init__(self, generation: Generation, slots: Sequence[ProcessSlot]) -> None:
         self.generation = generation
         self.is_over = False
         self.has_failed = False
         self.is_proved = False
-        """A process of the new code has become ready: from now on it is the code to start processes of."""
+        """A process of the new code has become ready: from now on all new processes run the new code."""
         self._slots = slots
         self._deaths = 0
 
     def step(self, start: Callable[[ProcessSlot, Generation], ProcessHandle | None]) -> None:
-        """Start the next successor, if nothing is to be waited for. Call whenever something has changed."""
+        """Start the next successor, unless one is starting. Call it whenever something has changed."""
         if self.is_over or not self.generation.can_start:
             return
         for slot in self._slots:
             has_new = slot.handle is not None and slot.handle.generation is self.generation
             if has_new and slot.handle is not None and slot.handle.ready is not None:
                 continue
-            # An empty slot gets one too: old code that dies as it starts must not keep the new code out.
+            # An empty slot gets one too: old code that dies as it starts must not prevent the new code.
             if not has_new and slot.successor is None:
                 slot.successor = start(slot, self.generation)
             return
@@ -67,7 +66,7 @@ class RollingRestart:
 
 
 class RollRequests:
-    """What asks for a rolling restart, besides a signal: files that have changed, and operators in the ledger."""
+    """Requests for a rolling restart other than a signal: changed files, and operators through the ledger."""
 
     def __init__(self, plan: WorkerPlan, clock: Clock) -> None:
         self._clock = clock
@@ -76,7 +75,7 @@ class RollRequests:
         self._rolled_for = ""
 
     def has_new(self, handles: Iterable[ProcessHandle]) -> bool:
-        """Whether something asks that has not been answered for yet."""
+        """Whether there is a new request."""
         return self._has_new_code() or self._is_asked_in_the_ledger(handles)
 
     def _has_new_code(self) -> bool:
@@ -87,7 +86,7 @@ class RollRequests:
         return self._watch.has_changed()
 
     def _is_asked_in_the_ledger(self, handles: Iterable[ProcessHandle]) -> bool:
-        """Whether a process has heard of a request newer than the last; of one request several may hear."""
+        """Whether a process reports a request newer than the last; several processes may report the same one."""
         latest = max((handle.roll_asked for handle in handles), default="")
         is_new, self._rolled_for = latest > self._rolled_for, max(latest, self._rolled_for)
         return is_new

@@ -1,4 +1,4 @@
-"""Counts signals for a loop that reads them when it wakes; handlers do nothing that could be interrupted."""
+"""Counts signals for a loop that reads them when it wakes; a handler only counts, so it is safe at any point."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any, Self
 
 
 class Signals:
-    """A context in which the signals are counted, and wake whoever polls ``fileno``. Main thread only."""
+    """A context in which signals are counted, and wake the loop that polls ``fileno``. Main thread only."""
 
     def __init__(self, *, stop: tuple[signal.Signals, ...], roll: signal.Signals, wake: signal.Signals) -> None:
         self._stop = stop
@@ -27,7 +27,7 @@ class Signals:
         for one in (*self._stop, self._roll, self._wake):
             self._before[one] = signal.signal(one, self._count)
         self._wakeup_before = signal.set_wakeup_fd(self._waker.fileno(), warn_on_full_buffer=False)
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, self._before)  # They were held back while nobody listened.
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, self._before)  # They were blocked until the handlers were set.
         return self
 
     def __exit__(self, *error: object) -> None:
@@ -41,7 +41,7 @@ class Signals:
         return self._awake.fileno()
 
     def drain(self) -> None:
-        """Forget that we were woken; what was counted stays."""
+        """Clear the wakeup; the counts stay."""
         try:
             self._awake.recv(4096)
         except BlockingIOError:

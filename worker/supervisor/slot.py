@@ -10,22 +10,22 @@ from worker.supervisor.restart import BackOff
 
 @dataclass(slots=True, eq=False)
 class ProcessSlot:
-    """``handle`` fills it; ``successor`` is started beside it and takes over when it is ready."""
+    """``handle`` fills the slot; ``successor`` is starting and replaces it when it is ready."""
 
     number: int
     back_off: BackOff
     handle: ProcessHandle | None = None
     successor: ProcessHandle | None = None
     start_at: float = 0.0
-    """No start before this moment: it backs off. Monotonic."""
+    """The back-off allows no start before this moment. Monotonic."""
 
     def take_over(self) -> ProcessHandle | None:
-        """The successor fills the slot; who filled it until now."""
+        """Put the successor into the slot. Returns the process that it replaces."""
         before, self.handle, self.successor = self.handle, self.successor, None
         return before
 
     def forget(self, handle: ProcessHandle) -> bool:
-        """The process leaves or is dead; whether it was the one that filled the slot."""
+        """Remove a process that leaves or is dead. Returns whether it filled the slot."""
         if self.successor is handle:
             self.successor = None
         if self.handle is not handle:

@@ -1,11 +1,11 @@
-"""Starts, watches, replaces and stops worker processes. Single-threaded; it imports nothing of the
+"""Supervisor: starts, watches, replaces and stops worker processes. Single-threaded; it does not import the
 application.
 
-    run ─ poll ─ generations' news ─ processes' words ─ signals ─ what time demands ─┐
+    run ─ poll ─ generations' events ─ processes' messages ─ signals ─ what is due ──┐
            └──────────────────────────────────────────────────────────────────────── ┘
 
-SIGTERM and SIGINT: graceful stop; a second one: now; a third: kill. SIGHUP, or an operator's request in the
-ledger, which its processes hear of: rolling restart with the code of now.
+SIGTERM or SIGINT stops gracefully; a second one stops at once; a third one kills. SIGHUP, or an operator's request
+in the ledger, which its processes report, starts a rolling restart with the present code.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _log = logging.getLogger("jobs.supervisor")
 
 IMPORT_FAILED = 2
 NOT_STARTED_SECONDS = 1.0
-"""Wait before trying again when a process could not even be asked for."""
+"""The wait before the next try when a process could not be requested."""
 
 
 class Supervisor:
@@ -62,7 +62,7 @@ class Supervisor:
         self._looked = clock.monotonic()
 
     def run(self) -> int:
-        """Serve until stopped. In the main thread, for it takes the signals."""
+        """Serve until stopped. Call it in the main thread, since it handles signals."""
         with Signals(stop=(signal.SIGTERM, signal.SIGINT), roll=signal.SIGHUP, wake=signal.SIGCHLD) as signals:
             self._generations.current = self._generations.make()
             while self._exit_code is None:
@@ -84,7 +84,7 @@ class Supervisor:
         return self._exit_code
 
     def state(self) -> dict[str, object]:
-        """What a health endpoint shows: plain data, no run's arguments, ages in seconds. From any thread."""
+        """The state for a health endpoint: plain data, no arguments of runs, ages in seconds. Thread-safe."""
         now, current = self._clock.monotonic(), self._generations.current
         ready = [handle for handle in self._group if handle.ready is not None and not handle.is_leaving]
         return {
@@ -201,7 +201,7 @@ class Supervisor:
         if slot.successor is handle:
             before = slot.take_over()
             if before is not None:
-                # Worn is not in a hurry: what it performs may take its time.
+                # A process that is replaced for its age may finish its runs without a hurry.
                 if before.recycle_reason and before.generation is handle.generation:
                     self._group.drain(before)
                 else:
@@ -214,7 +214,7 @@ class Supervisor:
         slot = self._slots[handle.slot]
         lived = handle.lived(self._clock.monotonic())
         if slot.forget(handle):
-            # At once, unless it is what every process here does as soon as it lives.
+            # Replace it at once, unless every process leaves as soon as it is ready.
             slot.start_at = self._clock.monotonic() + (slot.back_off.died(lived) if lived < 1.0 else 0.0)
 
     def _on_gone(self, handle: ProcessHandle, cause: str | None) -> None:

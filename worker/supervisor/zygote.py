@@ -1,11 +1,11 @@
 """Zygote: the single-threaded process that worker processes are forked from, with the application imported once.
 
-One for each generation of code. It takes ``{"do": "fork", "name": ...}`` with two descriptors (the process's
-line to the supervisor, and its order) and says ``imported`` or ``failed``, then ``forked``, ``not_forked``
-and ``exited``. It dies with the supervisor, and its children die with it.
+Each generation of code has one. It reads ``{"do": "fork", "name": ...}`` with two descriptors (the process's socket
+to the supervisor, and its order). It sends ``imported`` or ``failed``, then ``forked``, ``not_forked`` and
+``exited``. It dies with the supervisor, and its children die with it.
 
-Each worker process has a line here too, its child spawner: ``{"do": "fork", "name": ...}`` with one descriptor gives
-it a child of its own, killed when the worker process dies.
+Each worker process has a socket to the zygote too, for its child spawner: ``{"do": "fork", "name": ...}`` with one
+descriptor forks a child for it. The zygote kills that child when the worker process dies.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ _MAX_FDS = 64
 
 
 class _SpawnLine:
-    """A worker process's line for children of its own."""
+    """A worker process's socket for its child processes."""
 
     def __init__(self, line: socket.socket) -> None:
         self.line = line
@@ -46,7 +46,7 @@ class _SpawnLine:
         self.fds: deque[int] = deque()
 
     def say(self, **message: object) -> None:
-        with suppress(OSError):  # The worker process is dying; its children are then killed.
+        with suppress(OSError):  # The worker process is dying; its children will be killed.
             self.line.sendall(json.dumps(message).encode() + b"\n")
 
 
@@ -63,7 +63,7 @@ class Zygote:
             end.setblocking(False)
 
     def serve(self) -> NoReturn:
-        """Fork on command and report exits, until the supervisor is gone."""
+        """Fork on request and report exits, until the supervisor is gone."""
         signal.signal(signal.SIGCHLD, lambda number, frame: None)
         signal.set_wakeup_fd(self._waker.fileno(), warn_on_full_buffer=False)
         while True:
@@ -86,10 +86,10 @@ class Zygote:
 
     def _obey(self) -> None:
         data, fds, _, _ = socket.recv_fds(self._line, 65536, _MAX_FDS)
-        # Descriptors come in the order of the commands they belong to, however the kernel cuts the stream.
+        # Descriptors arrive in the order of their commands, however the kernel splits the stream.
         self._fds.extend(fds)
         for fd in fds:
-            os.set_inheritable(fd, False)  # A program that a job starts must not hold the line open.
+            os.set_inheritable(fd, False)  # A program that a job starts must not inherit the socket.
         if not data:
             os._exit(0)
         *lines, self._unread = (self._unread + data).split(b"\n")
@@ -171,7 +171,7 @@ class Zygote:
         serve_and_exit(order, running_fd=self._running_fd, control=socket.socket(fileno=control_fd), spawner=spawner)
 
     def _reap(self) -> None:
-        # Ours only: a program that the application's import started is for the application to wait for.
+        # Our children only: the application must wait for programs that its import started.
         for pid, name in list(self._children.items()):
             found, status = os.waitpid(pid, os.WNOHANG)
             if found:
@@ -189,19 +189,19 @@ class Zygote:
                 del self._spawn_lines[worker]
 
     def _reassign_children(self, spawner: _SpawnLine) -> None:
-        """The worker process is dead: so must its children be."""
+        """The worker process is dead: kill its children."""
         for pid in spawner.children:
             os.kill(pid, signal.SIGKILL)
 
 
 def refuse_if_unfit() -> None:
-    """What no process of this application could do ends the worker, and not each of its processes in turn."""
+    """Check the application once here, so that an error that every process would meet ends the worker."""
     if "jobs.messages.actor_job" in sys.modules:
         import_module("worker.dramatiq.middleware_hooks").refuse_forks()
 
 
 def main(payload: dict[str, Any]) -> NoReturn:
-    """Import, say how that went, and serve."""
+    """Import the application, report the result, and serve."""
     die_with_parent(payload["parent"])
     leave_signals_to_the_supervisor()
     name_process("jobs zygote")
@@ -216,7 +216,7 @@ def main(payload: dict[str, Any]) -> NoReturn:
         os._exit(2)
     if payload["target"] == TARGET and not left:
         import_module("worker.startup.statement_warmup").warm_up(payload["settings"])
-    # What is here now is shared by all processes, as long as no collector writes to it.
+    # All processes share the objects that exist now, as long as the garbage collector does not write to them.
     gc.collect()
     gc.freeze()
     zygote.say(say="imported", left=left)

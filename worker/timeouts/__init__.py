@@ -1,1 +1,1 @@
-"""Time limits and cancellation of code that runs: deadlines, interrupts of threads, async timeouts."""
+"""Time limits and cancellation of running code: deadlines, interrupts of threads, async timeouts."""

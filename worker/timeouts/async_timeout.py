@@ -14,11 +14,11 @@ T = TypeVar("T")
 
 
 class Pausing:
-    """Both limits of one attempt, which stand still while it waits for others.
+    """Both limits of one attempt, which can be paused while the attempt waits for others.
 
     Args:
         hard_until: the moment of the hard limit.
-        move_hard: told when that moment is another.
+        move_hard: called with the new moment when it changes.
     """
 
     def __init__(self, clock: Clock, limited: Limited, hard_until: float, move_hard: Callable[[float], None]) -> None:
@@ -43,7 +43,7 @@ class Pausing:
 
 
 class Limited:
-    """One attempt's. Once an interrupt was sent the attempt ends by it, also if the job swallows it."""
+    """The limits of one attempt. Once an interrupt was sent, the attempt ends by it, even if the job swallows it."""
 
     def __init__(self) -> None:
         self.sent: type[Interrupt] | None = None
@@ -58,11 +58,11 @@ class Limited:
         """Await the job.
 
         Raises:
-            TimeLimitExceeded, Cancelled: it was cancelled for that.
+            TimeLimitExceeded, Cancelled: the job was cancelled for this reason.
         """
         self._task = asyncio.current_task()
         self.has_begun = True
-        # First visible, then look, while ``interrupt_soon`` does the reverse: neither misses the other.
+        # Publish first, then check; ``interrupt_soon`` does the reverse, so neither misses the other.
         self._loop = asyncio.get_running_loop()
         if self._asked is not None:
             self.interrupt(self._asked)
@@ -80,29 +80,29 @@ class Limited:
             self.pause()
 
     def pause(self) -> None:
-        """Let the time limit stand still. On the loop's thread."""
+        """Pause the time limit. Call it on the loop's thread."""
         if self._timer is not None and self._loop is not None:
             self._left_seconds = max(0.0, self._timer.when() - self._loop.time())
             self._timer.cancel()
             self._timer = None
 
     def resume(self) -> None:
-        """Let it go on, if it still performs."""
+        """Resume the time limit, if the job is still running."""
         if self._task is not None and self._timer is None:
             self._set_timer(self._left_seconds)
 
     def interrupt(self, error: type[Interrupt]) -> None:
-        """Cancel the job for this reason. On the loop's thread."""
+        """Cancel the job for this reason. Call it on the loop's thread."""
         if self.sent is None:
             self.sent = error
             if self._task is not None:
                 self._task.cancel()
 
     def interrupt_soon(self, error: type[Interrupt]) -> None:
-        """The same, from any thread; if it has not begun yet, as soon as it does."""
+        """The same, from any thread; a job that has not started yet is cancelled when it starts."""
         self._asked = error
         if self._loop is not None:
-            with suppress(RuntimeError):  # The loop is closed: it has ended.
+            with suppress(RuntimeError):  # The loop is closed, so the attempt has ended.
                 self._loop.call_soon_threadsafe(self.interrupt, error)
 
     def _set_timer(self, seconds: float | None) -> None:

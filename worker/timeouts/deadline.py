@@ -1,4 +1,4 @@
-"""Soft and hard time limits and cancellation, only around ``perform``.
+"""Deadlines: soft and hard time limits and cancellation, around ``perform`` only.
 
 The thread that performs and the watchdog race for two tokens of the attempt's ``TimeoutToken``, each a list of one
 element, because a pop is atomic:
@@ -8,12 +8,12 @@ element, because a pop is atomic:
     may_end         the watchdog takes it when the hard limit comes, and calls ``on_hard``; the thread
                     takes it to hand back what the job returned or raised, else it raises ``TooLate``
 
-A thread that finds ``may_interrupt`` gone waits, still inside the ``try``, for what is on its way, so that an
-interrupt lands inside ``Deadlines.perform`` or not at all.
+A thread that finds ``may_interrupt`` taken waits, still inside the ``try``, for the interrupt, so that it lands
+inside ``Deadlines.perform`` or not at all.
 
-Who wins: what a job returned or raised before the interrupt landed, counts. Once it has landed in the job,
-the attempt ends by it, also if the job swallowed it or turned it into another error: the time was over.
-One that landed where Python swallows it (``__del__``, a weakref's callback) is sent anew.
+What a job returned or raised before the interrupt landed counts. Once it has landed in the job, the attempt ends by
+it, even if the job swallows it or turns it into another error. An interrupt that landed where Python swallows it
+(``__del__``, a weakref's callback) is sent again.
 """
 
 from __future__ import annotations
@@ -45,19 +45,18 @@ T = TypeVar("T")
 
 FIRST_RETRY = 0.001
 LAST_RETRY = 0.02
-"""Seconds between looks at a thread that must not be interrupted just now; the wait grows by the first."""
+"""Seconds between checks of a thread that must not be interrupted now; the wait grows by the first value."""
 LONGEST_WAIT = 3600.0  # a lock cannot be waited for without end and with a limit; waking once an hour is free
 
 
 class Deadlines:
-    """The limits of all that this process performs. One a process, made after the fork.
+    """The limits of all runs that this process performs. One object per process, made after the fork.
 
-    The watchdog is a daemon thread that starts with the first limit and sleeps until the nearest one it
-    knows; whoever brings a nearer one wakes it. A limit is met within milliseconds, and idling costs nothing.
+    The watchdog is a daemon thread that starts with the first limit and sleeps until the nearest one; a thread that
+    adds a nearer one wakes it. A limit is enforced within milliseconds, and idling costs nothing.
 
     Args:
-        monotonic: the default is bound when this module is imported, so that a test that freezes time does
-            not stop the limits.
+        monotonic: the default is bound at import, so that a test that freezes time does not stop the limits.
         step: for tests; called in the watchdog as ``step("won")``, ``step("sending")``, ``step("sent")``.
 
     Raises:
@@ -75,7 +74,7 @@ class Deadlines:
         self._step = step
         self._performing: dict[int, TimeoutToken | None] = {}
         self._wakes_at = NEVER
-        self._wakeup = allocate_lock()  # held: quiet. Released: look now. In C, so safe to ring at any point.
+        self._wakeup = allocate_lock()  # held: sleep; released: check now; safe to release at any point
         self._wakeup.acquire()
         self._starting = allocate_lock()
         self._watchdog: threading.Thread | None = None
@@ -93,7 +92,7 @@ class Deadlines:
                 self._watchdog.start()
 
     def stop(self) -> None:
-        """Stop the watchdog and wait for it, 5 s at most; limits of what still performs are no longer met."""
+        """Stop the watchdog and wait for it, 5 s at most; the limits of running jobs are no longer enforced."""
         with self._starting:
             watchdog, self._watchdog = self._watchdog, None
             self._stopping = True
@@ -104,7 +103,8 @@ class Deadlines:
             watchdog.join(5)
 
     def cancel(self, timeout_token: TimeoutToken) -> None:
-        """Raise ``Cancelled`` in the job of ``timeout_token``, from any thread; at once if it has not begun yet."""
+        """Raise ``Cancelled`` in the job of ``timeout_token``, from any thread; if it has not started, it does not
+        start."""
         timeout_token.cancel_requested = True
         self.start()
         self._wake(0.0)
@@ -121,7 +121,7 @@ class Deadlines:
 
         Args:
             soft_seconds: from now until ``TimeLimitExceeded`` is raised in ``fn``; None is no limit.
-            hard_seconds: from now until ``ticket.on_hard()``; None is no limit.
+            hard_seconds: from now until ``timeout_token.on_hard()``; None is no limit.
 
         Raises:
             TimeLimitExceeded: the soft limit landed in ``fn``.
@@ -131,7 +131,7 @@ class Deadlines:
         """
         thread = get_ident()
         if not timeout_token.may_interrupt or self._performing.get(thread) is not None:
-            raise RuntimeError("A ticket is for one perform, and a thread performs one job at a time.")
+            raise RuntimeError("A TimeoutToken is for one perform, and a thread performs one job at a time.")
         first = NEVER
         if soft_seconds is not None or hard_seconds is not None:
             if self._watchdog is None:
@@ -146,7 +146,7 @@ class Deadlines:
         error: BaseException | None = None
         ended = False
         try:
-            # The window opens. First visible, then look, while the watchdog does the reverse: neither misses.
+            # The window opens. Publish first, then check; the watchdog does the reverse, so neither misses the other.
             self._performing[thread] = timeout_token
             if first < self._wakes_at:
                 self._wake(first)
@@ -186,10 +186,10 @@ class Deadlines:
         return value
 
     def look(self) -> float:
-        """Do what is due for all that performs; return the seconds until there may be more to do."""
+        """Do what is due for all running jobs; return the seconds until the next check."""
         now = self._monotonic()
         asked_at = self._wakes_at
-        self._wakes_at = NEVER  # whoever begins from here on rings
+        self._wakes_at = NEVER  # a thread that starts a job from here on wakes the watchdog
         nearest = asked_at if asked_at > now else NEVER
         for thread, timeout_token in self._performing.copy().items():
             if timeout_token is not None:
@@ -228,7 +228,7 @@ class Deadlines:
             step("won")
         before = None if step is None else lambda: step("sending")
         if not send(thread, place, error, before=before):
-            timeout_token.may_interrupt.append(None)  # it has moved on since; given back, so that it may end
+            timeout_token.may_interrupt.append(None)  # the thread has moved: give the token back
             return False
         if step is not None:
             step("sent")
@@ -236,7 +236,7 @@ class Deadlines:
         return True
 
     def _unraisable(self, swallowed: sys.UnraisableHookArgs) -> None:
-        """Python swallowed an exception, in ``__del__`` or a weakref's callback; send ours anew."""
+        """Python swallowed an exception, in ``__del__`` or a weakref's callback; send ours again."""
         timeout_token = self._performing.get(get_ident())
         if timeout_token is not None and issubclass(swallowed.exc_type, Interrupt):
             give_back(timeout_token)
@@ -252,7 +252,7 @@ class Deadlines:
         try:
             self._wakeup.release()
         except RuntimeError:
-            pass  # rung already
+            pass  # already released
 
     def _watch(self) -> None:
         while not self._stopping:
@@ -266,7 +266,7 @@ def _call(on_hard: Callable[[], object]) -> None:
     try:
         on_hard()
     except Exception as error:
-        # Not logged: a hung job may hold the log's lock for good, and the watchdog must go on.
+        # Not logged: a hung job may hold the log's lock for ever, and the watchdog must continue.
         threading.excepthook(
             threading.ExceptHookArgs((type(error), error, error.__traceback__, threading.current_thread()))
         )

@@ -1,21 +1,21 @@
-"""Raise an exception in another thread, at a moment when that leaves no lock behind.
+"""Interrupt: raises an exception in another thread, at a moment when that leaves no lock held.
 
-``find_place`` looks at what a thread is doing and says whether an interrupt may land there; ``send`` sends
-it if the thread is still at that very instruction. Used by ``deadline.py`` alone, which decides *whether*.
+``find_place`` reads where a thread is and returns that place if an interrupt may land there; ``send`` sends it if
+the thread is still at that instruction. Only ``deadline.py`` uses it, and decides whether to interrupt.
 
 An interrupt lands between two bytecodes. Code that takes a lock and releases it with ``with`` on a plain lock
 is safe at every point; code that takes one inside a Python function (``Handler.acquire``,
 ``Condition.__enter__``) is not. So an interrupt is put off while the thread is
 
 * anywhere above a frame of ``HOLDING``: modules with such locks, most of them shared by the whole process;
-* in code of ours that the application has called. What ours calls back (the function given to ``run.once``)
-  is the application's again, and what of ours lies below the application's first frame is the worker's own
-  path to ``perform``, which must hold no lock;
-* at an instruction from which an exception would pass a ``with`` or ``finally`` by (``unsafe_instructions.py``).
+* in our code that the application has called. Application code that ours calls back (the function given to
+``run.once``) counts as the application's again. Our frames below the application's first frame are the worker's path
+to ``perform``, which must hold no lock;
+* at an instruction from which an exception would skip a ``with`` or ``finally`` (``unsafe_bytecode.py``).
 
-Not in ``HOLDING``, on purpose: ``asyncio`` (a loop belongs to its run, and its own clean-up expects an
-exception anywhere), and ``structlog``, ``prometheus_client`` and ``sentry_sdk`` (they lock with ``with`` on
-plain locks, and their decorators stay on the stack of what they wrap for as long as it takes).
+``HOLDING`` leaves out on purpose: ``asyncio`` (a loop belongs to its run, and its clean-up expects an exception
+anywhere), and ``structlog``, ``prometheus_client`` and ``sentry_sdk`` (they use ``with`` on plain locks, and their
+decorators stay on the stack for the whole call).
 
 This is a strong reduction, not a proof. A Python lock of another library, taken by ``acquire()`` outside
 ``with``, can be left held. C code that calls Python back and clears its errors (a function registered with
@@ -50,13 +50,13 @@ _LIBRARY = (
 _IMPORT = ("importlib", "_frozen_importlib", "_frozen_importlib_external")
 _DRIVERS = ("sqlalchemy", "psycopg", "psycopg_pool", "redis", "sqlite3", "aiosqlite")
 HOLDING = frozenset(_LIBRARY + _IMPORT + _DRIVERS)
-"""Top-level modules whose locks an interrupt could leave held. Source: three of four threads hung for good in
-``logging`` and all of four in ``queue`` when interrupts landed there."""
+"""Top-level modules whose locks an interrupt could leave held. Source: when interrupts landed there, three of four
+threads hung for ever in ``logging``, and four of four in ``queue``."""
 
 WAITING = frozenset({"threading", "queue", "concurrent"})
 LOOKS = 20
 STILL = 5
-"""Looks in a row at the same instruction after which a thread counts as waiting."""
+"""Checks in a row at the same instruction after which a thread counts as waiting."""
 OURS = frozenset({"jobs", "worker"})
 
 _RUNS_ITS_CALLER = frozenset({"inner"})  # contextlib's decorator stays on the stack while the function runs
@@ -68,14 +68,14 @@ _clear_async_exc.argtypes = (ctypes.c_ulong, ctypes.c_void_p)
 
 
 class Place(NamedTuple):
-    """Where a thread stands: its innermost frame, and the instruction there."""
+    """Where a thread is: its innermost frame, and the instruction there."""
 
     frame: FrameType
     instruction: int
 
 
 def require_cpython() -> None:
-    """Refuse a Python on which an interrupt cannot be placed.
+    """Refuse a Python in which a thread cannot be interrupted safely.
 
     Raises:
         ConfigurationError: not CPython, or CPython without its global lock.
@@ -89,10 +89,10 @@ def require_cpython() -> None:
 
 
 def find_place(thread: int, *, above: CodeType, admit_waits: bool = True) -> Place | None:
-    """Where an interrupt may land in ``thread`` now, or None while it must be put off.
+    """Where an interrupt may land in ``thread`` now, or None if it must be delayed.
 
     Args:
-        above: the code of the frame that performs; what lies below it is not looked at.
+        above: the code of the frame that performs; frames below it are ignored.
         admit_waits: whether ``Condition.wait`` may be interrupted where it waits.
     """
     top = frame_of(thread)
@@ -123,13 +123,13 @@ def find_place(thread: int, *, above: CodeType, admit_waits: bool = True) -> Pla
 
 
 def seek_place(thread: int, *, above: CodeType) -> Place | None:
-    """Look up to ``LOOKS`` times within some milliseconds; ends early when the thread only waits.
+    """Check up to ``LOOKS`` times within some milliseconds; ends early if the thread only waits.
 
-    For a thread that ``find_place`` has found busy. Who waits for the global lock mostly gets it when another
-    thread writes or waits, so that a job which does little but log is in ``logging`` at every look (seen: no
-    other place within 20 s). Here the switch interval is short for each look, so that the thread is stopped
-    between any two bytecodes. Four threads that did nothing but log to one handler still took some seconds
-    each to be caught; with 15 µs of other work between two lines, 40 ms.
+    For a thread in which ``find_place`` found no place. A thread mostly gets the global lock when another one writes
+    or waits, so a job that does little but log is in ``logging`` at every check (measured: no other place within 20
+    s). A short switch interval during each check stops the thread between any two bytecodes. Four threads that only
+    logged to one handler still took some seconds each to interrupt; with 15 µs of other work between two lines, 40
+    ms.
     """
     interval = sys.getswitchinterval()
     last: tuple[int, int] | None = None
@@ -138,7 +138,7 @@ def seek_place(thread: int, *, above: CodeType) -> Place | None:
         sys.setswitchinterval(1e-6)
         time.sleep(2e-5)
         sys.setswitchinterval(interval)
-        # A wait has been looked for, and here it might be over and only wait for the global lock.
+        # ``find_place`` has already looked for a wait; one seen here may have ended and wait for the global lock.
         place = find_place(thread, above=above, admit_waits=False)
         top = frame_of(thread)
         if place is not None or top is None:
@@ -152,14 +152,14 @@ def seek_place(thread: int, *, above: CodeType) -> Place | None:
 
 
 def send(thread: int, place: Place, error: type[Interrupt], *, before: Callable[[], None] | None = None) -> bool:
-    """Raise ``error`` in ``thread`` if it is still at ``place``; say whether that was done.
+    """Raise ``error`` in ``thread`` if it is still at ``place``; returns whether it did.
 
-    ``before`` is for tests: called between the look and the sending, which nothing else can come between.
+    ``before`` is for tests: it is called between the check and the sending, where nothing else can run.
     """
     with Uncollected():
         frame = sys._current_frames().get(thread)
-        # No line from here to the sending calls Python or jumps back, so the global lock is not given away:
-        # the thread cannot move on from the place we see into one where the interrupt would leave a lock held.
+        # No line from here to the sending calls Python or jumps back, so this thread keeps the global lock: the
+        # other thread cannot move from the place that we see to one where the interrupt would leave a lock held.
         if frame is place.frame and frame.f_lasti == place.instruction:
             if before is not None:
                 before()
@@ -176,8 +176,8 @@ def clear(thread: int) -> None:
 def _find_waits() -> frozenset[int]:
     """The instructions of ``Condition.wait`` that wait.
 
-    An interrupt is safe there, for they stand in a ``try`` that was written for KeyboardInterrupt; and it
-    must be let in there, or a job that polls ``event.wait(1)`` is in ``threading`` whenever one looks.
+    An interrupt is safe there, since they are in a ``try`` written for KeyboardInterrupt. It must be allowed there,
+    since a job that polls ``event.wait(1)`` is in ``threading`` at every check.
     """
     waits: set[int] = set()
     released = acquires = False

@@ -1,9 +1,10 @@
-"""Reads where a thread stands now, without the risk that the process stops for good.
+"""Thread frames: reads where a thread is now, without the risk that the process hangs for ever.
 
 CPython 3.11 collects garbage when it allocates, also while ``sys._current_frames`` makes its frames under the
-lock on the list of threads. A collection may run Python (a ``gc`` callback, a weak reference's) and give the
-global lock away; whoever has that then and wants the list (``PyThreadState_SetAsyncExc``, a thread that starts
-or ends) waits for the list and lets nobody run: every thread of the process hangs. Seen in the interrupt hammer
+lock on the list of threads. A collection may run Python (a ``gc`` callback, a weak reference's) and release the
+global lock. A thread that then gets the lock and needs the list (``PyThreadState_SetAsyncExc``, a thread that starts
+or ends) waits for the list while it holds the global lock: every thread of the process hangs. Seen in the interrupt
+hammer
 on 3.11.7; github.com/python/cpython/issues/106883. From 3.12 on, collections wait for a safe place.
 """
 
@@ -19,7 +20,7 @@ _one_at_a_time = threading.Lock()
 
 
 class Uncollected:
-    """While it is entered, no garbage is collected; one thread at a time may be inside."""
+    """A context without garbage collection; one thread at a time may be inside."""
 
     def __enter__(self) -> None:
         _one_at_a_time.acquire()

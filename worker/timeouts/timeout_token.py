@@ -1,4 +1,4 @@
-"""Timeout token: one attempt under its limits, and who may end it. ``deadline.py`` has the rules."""
+"""Timeout token: one attempt under its limits, and the right to end it. ``deadline.py`` has the rules."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class TimeoutToken:
     hard_until = NEVER
     cancel_requested = False
     limit_error: type[TimeLimitExceeded] = TimeLimitExceeded
-    """What is raised when the time is over: an actor of dramatiq catches its own."""
+    """The error to raise at the time limit; dramatiq's actors catch dramatiq's own."""
     sent: type[Interrupt] | None = None
     interrupted = False
     """Whether an interrupt has landed in the job; a lock of its libraries may then never be released."""
@@ -40,7 +40,7 @@ class TimeoutToken:
 
 
 def take(token: list[None]) -> bool:
-    """Whether we are the one who got the token."""
+    """Take the token; returns whether this caller got it."""
     try:
         token.pop()
     except IndexError:
@@ -49,9 +49,9 @@ def take(token: list[None]) -> bool:
 
 
 def wait_for_interrupt(timeout_token: TimeoutToken, thread: int) -> bool:
-    """The watchdog has the token: wait until nothing can arrive any more. Did it land in the job?
+    """The watchdog has the token: wait until no interrupt can arrive any more. Returns whether it landed in the job.
 
-    If it had not, it arrives here, as an exception: one that is pending is raised at the next call.
+    If it has not landed, it is raised here: a pending exception is raised at the next call.
     """
     while True:
         while timeout_token.sent is None:
@@ -60,21 +60,21 @@ def wait_for_interrupt(timeout_token: TimeoutToken, thread: int) -> bool:
             time.sleep(0)
         for _ in range(3):
             time.sleep(0)
-        if timeout_token.sent is not None:  # else Python swallowed it in here, and the token came back
+        if timeout_token.sent is not None:  # else Python swallowed it here, and the token came back
             clear(thread)
             return True
 
 
 def give_back(timeout_token: TimeoutToken) -> None:
-    """The interrupt has been swallowed where it landed; called in the thread that performs."""
-    while timeout_token.sent is None:  # the watchdog is about to say so; what it writes must not come after ours
+    """Return the token after the interrupt was swallowed where it landed; called in the thread that performs."""
+    while timeout_token.sent is None:  # the watchdog is about to write it; its write must not come after ours
         time.sleep(0)
     timeout_token.sent = None
     timeout_token.may_interrupt.append(None)
 
 
 def shut(timeout_token: TimeoutToken, thread: int) -> None:
-    """Close the window, whatever is under way."""
+    """Close the window, even if an interrupt is on its way."""
     try:
         if not take(timeout_token.may_interrupt):
             wait_for_interrupt(timeout_token, thread)
@@ -83,7 +83,8 @@ def shut(timeout_token: TimeoutToken, thread: int) -> None:
 
 
 def raise_interrupt(timeout_token: TimeoutToken, error: BaseException | None) -> NoReturn:
-    """Raise what landed in the job: itself, with a message, or anew if the job swallowed it."""
+    """Raise the interrupt that landed in the job: the same object with a message, or a new one if the job swallowed
+    it."""
     cancelled = timeout_token.sent is Cancelled or isinstance(error, Cancelled)
     kind, message = (
         (Cancelled, "The run was cancelled while it was performed.")
@@ -101,5 +102,5 @@ def raise_interrupt(timeout_token: TimeoutToken, error: BaseException | None) ->
 
 
 def cancelled_before() -> NoReturn:
-    """Stand in for a job that was cancelled before it began."""
+    """Raise in place of a job that was cancelled before it started."""
     raise Cancelled("The run was cancelled before it began.")

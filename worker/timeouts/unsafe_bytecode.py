@@ -1,7 +1,7 @@
-"""Finds bytecode instructions at which an exception from outside would skip a ``with`` or ``finally``.
+"""Unsafe bytecode: the instructions at which an exception from another thread would skip a ``with`` or ``finally``.
 
-Python raises what another thread has sent only at certain instructions: calls, and jumps back. Two things
-make some of them unfit, seen on CPython 3.12.1 and 3.13.0 as a plain ``threading.Lock`` left held:
+Python raises such an exception only at calls and at backward jumps. Two facts make some of these unsafe, seen on
+CPython 3.12.1 and 3.13.0 as a plain ``threading.Lock`` left held:
 
 * from 3.12 on, the jump that ends a ``while`` inside a ``with`` or ``try`` is missing in the function's table
   of handlers, so that what is raised there leaves the function at once;

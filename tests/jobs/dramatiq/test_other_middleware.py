@@ -219,7 +219,7 @@ def test_a_middleware_that_wants_a_process_is_refused_in_words(broker: LedgerBro
     @dramatiq.actor
     def act() -> None: ...
 
-    with pytest.raises(ConfigurationError, match="Wants wants a process of its own"):
+    with pytest.raises(ConfigurationError, match="Wants needs a process of its own"):
         brokers_of(broker.app)
 
 
@@ -238,5 +238,5 @@ def test_dramatiqs_prometheus_ends_our_worker_in_one_clear_line(tmp_path: Path, 
     )  # fmt: skip
 
     assert ended.returncode == 2
-    assert "Prometheus wants a process of its own" in ended.stderr
+    assert "Prometheus needs a process of its own" in ended.stderr
     assert "Traceback" not in ended.stderr

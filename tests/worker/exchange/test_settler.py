@@ -110,6 +110,6 @@ def test_an_ending_whose_follow_up_is_refused_ends_its_run_failed_and_its_neighb
     run = stored[bad]
     assert (run.state, run.cause, run.error_type) == (RunState.DEAD, "bad_arguments", "Unrecordable")
     assert run.error_message is not None
-    assert run.error_message.startswith("What was to follow cannot be recorded: ")
+    assert run.error_message.startswith("The runs that follow this one cannot be recorded: ")
     with app.database.read() as connection:
         assert [one.outcome for one in list_attempts(connection, bad)] == ["failed"]

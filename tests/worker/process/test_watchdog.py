@@ -39,7 +39,7 @@ def test_a_silent_renewer_is_named_after_its_limit(clock):
     watchdog = Watchdog(clock, list, limit_seconds=10)
     watchdog.watch("heartbeat", lambda: 89.0)
 
-    assert watchdog.fault() == "the heartbeat has not come round for 11 s"
+    assert watchdog.fault() == "the heartbeat has made no progress for 11 s"
 
 
 def test_who_has_nothing_to_do_may_be_silent(clock):
