@@ -39,6 +39,18 @@ MOVES: dict[RunState, frozenset[RunState]] = {
 }
 """From each state, where a run may go. Replay is what leaves DEAD and CANCELLED."""
 
+
+def checked_move(before: RunState, after: RunState) -> str:
+    """The stored word for ``after``. The ledger's statements take the states they write from here, at import.
+
+    Raises:
+        ValueError: ``MOVES`` has no move from ``before`` to ``after``.
+    """
+    if after not in MOVES[before]:
+        raise ValueError(f"A run must not move from {before} to {after}: MOVES has no such move.")
+    return after.value
+
+
 FINAL = frozenset({RunState.SUCCEEDED, RunState.DEAD, RunState.CANCELLED})
 LIVE = frozenset(RunState) - FINAL
 

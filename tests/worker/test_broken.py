@@ -43,7 +43,7 @@ class Neighbour(Job, queue="broken"):
 def app(pg_database, make_app, monkeypatch):
     made = make_app(pg_database)
     monkeypatch.setattr(boot, "_app", made)
-    monkeypatch.setattr("worker.attempt.outcome.CRASH_DELAY", timedelta(seconds=0.05))
+    monkeypatch.setattr("jobs.ledger.runs.sweep.CRASH_DELAY", timedelta(seconds=0.05))
     # In threads for good: a child of this test's process does not know its jobs.
     monkeypatch.setattr("worker.children.child_pool.ALONE_AFTER_ABANDONMENTS", 99)
     return made

@@ -15,7 +15,7 @@ from pydantic_core import to_json
 from jobs.app import App
 from jobs.definition.arguments import holds_nul
 from jobs.ledger.records import AttemptResult, Claim, Failure
-from jobs.ledger.runs.sweep import CRASH_DELAY
+from jobs.ledger.runs.sweep import crash_delay
 from jobs.messages.message_outcome import MessageOutcome
 from jobs.runtime.failure import MAX_MESSAGE, describe_failure, storable
 from jobs.states import Cause, Outcome
@@ -78,7 +78,7 @@ def broken(app: App, claim: Claim, started: float, error: BaseException) -> Atte
     with suppress(BaseException):  # The error may have come from formatting the error.
         told = {"kind": claim.kind, "run_id": str(claim.run_id)}
         log.error("Attempt failed outside the job", exc_info=error, extra=told)
-    delay = CRASH_DELAY * 2.0 ** min(claim.abandonments, 10)
+    delay = crash_delay(claim.abandonments)
     attempt_result = attempt_result_now(app, claim, started, Outcome.ABANDONED, delay=delay, error=error)
     if attempt_result.failure is not None:
         attempt_result.failure = replace(

@@ -19,7 +19,7 @@ from jobs.errors import (
     UnknownEffect,
 )
 from jobs.ledger.records import AttemptResult, Claim
-from jobs.ledger.runs.sweep import CRASH_DELAY
+from jobs.ledger.runs.sweep import crash_delay
 from jobs.messages.encoding import read_message
 from jobs.messages.message_outcome import Ended
 from jobs.states import Cause, Outcome
@@ -85,7 +85,7 @@ def decide_retry(app: App, claim: Claim, retry: Retry, started: float, error: Ba
         cause = Cause.GAVE_UP if is_fatal else Cause.EXHAUSTED
         return attempt_result_now(app, claim, started, outcome, cause=cause, error=error)
     if outcome is Outcome.OUT_OF_MEMORY:
-        delay = CRASH_DELAY * 2.0 ** min(claim.crashes, 10)
+        delay = crash_delay(claim.crashes)
     return attempt_result_now(app, claim, started, outcome, delay=delay, error=error)
 
 

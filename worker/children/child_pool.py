@@ -12,7 +12,7 @@ from datetime import timedelta
 from jobs.app import App
 from jobs.definition import registry
 from jobs.ledger.records import AttemptResult, Claim, Failure, RecordedAttempt
-from jobs.ledger.runs.sweep import CRASH_DELAY
+from jobs.ledger.runs.sweep import crash_delay
 from jobs.runtime.run import StopSign
 from jobs.states import Outcome
 from worker.attempt.attempt import Attempts
@@ -177,7 +177,7 @@ class Children:
             return self._attempt_result(claim, began, killed, failure)
         how = "in an unknown way" if status is None else f"signal {-status}" if status < 0 else f"exit {status}"
         failure = Failure.told(claim.kind, "ProcessDied", f"its worker process died: {how}")
-        delay = CRASH_DELAY.total_seconds() * 2.0 ** min(claim.crashes, 10)
+        delay = crash_delay(claim.crashes).total_seconds()
         return self._attempt_result(claim, began, Outcome.CRASHED, failure, delay)
 
     def _attempt_result(

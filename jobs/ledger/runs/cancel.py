@@ -11,7 +11,9 @@ from sqlalchemy import case, update
 from jobs.database.models import JobRun
 from jobs.database.sql import Executor, ledger_now
 from jobs.ledger.runs.enqueue_followups import enqueue_followups
-from jobs.states import LIVE, RunState
+from jobs.states import LIVE, RunState, checked_move
+
+_CANCELLED = checked_move(RunState.QUEUED, RunState.CANCELLED)
 
 
 def cancel(
@@ -30,7 +32,7 @@ def cancel_runs(
         update(JobRun)
         .where(JobRun.id.in_(list(run_ids)), JobRun.state.in_(sorted(LIVE)))
         .values(
-            state=case((is_queued, RunState.CANCELLED.value), else_=JobRun.state),
+            state=case((is_queued, _CANCELLED), else_=JobRun.state),
             finished_at=case((is_queued, ledger_now()), else_=None),
             state_at=case((is_queued, ledger_now()), else_=JobRun.state_at),
             cancel_requested_at=ledger_now(),

@@ -43,7 +43,7 @@ from jobs.database.sql import (
 )
 from jobs.ledger.records import Claim
 from jobs.ledger.runs.unreadable_claims import look_through
-from jobs.states import RunState
+from jobs.states import RunState, checked_move
 
 _IDS = Batch("wanted", id=Uuid())
 _KINDS = Batch("known", kind=Text())
@@ -237,6 +237,9 @@ def _until_due() -> Select[float]:
     return select(seconds_between(ledger_now(), _next_due().scalar_subquery()))
 
 
+_CLAIMED = checked_move(RunState.QUEUED, RunState.RUNNING)
+
+
 def _take(dialect: str, ids: Select[tuple[UUID]]) -> Update:
     # They are queued, and locked: to ask for the state again would lead the planner to the index of all that is.
     taken = update(JobRun).where(one_of(dialect, JobRun.id, ids))
@@ -244,7 +247,7 @@ def _take(dialect: str, ids: Select[tuple[UUID]]) -> Update:
         taken = taken.where(_without_waiting())
     return (
         taken.values(
-            state=RunState.RUNNING.value,
+            state=_CLAIMED,
             token=random_token(),
             lease_until=plus_seconds(ledger_now(), bindparam("lease_seconds", type_=Float())),
             attempt=counted(JobRun.attempt, 1),

@@ -11,7 +11,12 @@ from typing import Any
 from sqlalchemy import Case, Integer, and_, bindparam, case, or_
 
 from jobs.database.models import JobRun
-from jobs.states import Cause, Outcome, RunState
+from jobs.states import Cause, Outcome, RunState, checked_move
+
+_SUCCEEDED, _DEAD, _CANCELLED, _QUEUED = (
+    checked_move(RunState.RUNNING, after)
+    for after in (RunState.SUCCEEDED, RunState.DEAD, RunState.CANCELLED, RunState.QUEUED)
+)
 
 
 def where_to(ended: Any) -> tuple[Case[str], Case[str | None]]:
@@ -26,16 +31,16 @@ def where_to(ended: Any) -> tuple[Case[str], Case[str | None]]:
     )
     is_spent = and_(ended.is_charged == 1, JobRun.charged >= JobRun.max_attempts - 1)
     alive = case(
-        (JobRun.cancel_requested_at.is_not(None), RunState.CANCELLED.value),
-        (ended.outcome == Outcome.CANCELLED.value, RunState.CANCELLED.value),
-        (ended.outcome == Outcome.SUCCEEDED.value, RunState.SUCCEEDED.value),
-        (is_poison, RunState.DEAD.value),
-        (ended.cause.is_not(None), RunState.DEAD.value),
-        (is_spent, RunState.DEAD.value),
-        else_=RunState.QUEUED.value,
+        (JobRun.cancel_requested_at.is_not(None), _CANCELLED),
+        (ended.outcome == Outcome.CANCELLED.value, _CANCELLED),
+        (ended.outcome == Outcome.SUCCEEDED.value, _SUCCEEDED),
+        (is_poison, _DEAD),
+        (ended.cause.is_not(None), _DEAD),
+        (is_spent, _DEAD),
+        else_=_QUEUED,
     )
     why = case(
-        (alive != RunState.DEAD.value, None),
+        (alive != _DEAD, None),
         (is_poison, Cause.POISON.value),
         (ended.cause.is_not(None), ended.cause),
         else_=Cause.EXHAUSTED.value,

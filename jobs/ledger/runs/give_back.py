@@ -13,7 +13,7 @@ from jobs.database.models import JobRun
 from jobs.database.sql import Batch, Executor, dialect_of, ledger_now
 from jobs.ledger.records import Freed
 from jobs.ledger.runs.enqueue_followups import enqueue_followups
-from jobs.states import RunState
+from jobs.states import RunState, checked_move
 
 _HELD = Batch("held", id=Uuid(), token=Uuid())
 
@@ -33,6 +33,10 @@ def give_back(session: Executor, held: Sequence[tuple[UUID, UUID]], *, now: date
     return [Freed(row.id, row.queue, row.priority, row.run_at) for row in rows if row.state == RunState.QUEUED]
 
 
+_CANCELLED = checked_move(RunState.RUNNING, RunState.CANCELLED)
+_QUEUED = checked_move(RunState.RUNNING, RunState.QUEUED)
+
+
 @cache
 def _give_back(dialect: str) -> Update:
     held = _HELD.table(dialect)
@@ -41,7 +45,7 @@ def _give_back(dialect: str) -> Update:
         update(JobRun)
         .where(JobRun.id == held.c.id, JobRun.token == held.c.token, _HELD.among(dialect, JobRun.id, "id"))
         .values(
-            state=case((is_cancelled, RunState.CANCELLED.value), else_=RunState.QUEUED.value),
+            state=case((is_cancelled, _CANCELLED), else_=_QUEUED),
             finished_at=case((is_cancelled, ledger_now()), else_=None),
             token=None,
             lease_until=None,

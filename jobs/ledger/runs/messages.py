@@ -11,9 +11,10 @@ from sqlalchemy import and_, func, or_, select, update
 
 from jobs.database.models import JobRun
 from jobs.database.sql import Executor, ledger_now
-from jobs.states import RunState
+from jobs.states import RunState, checked_move
 
 _WAITS = JobRun.state == RunState.QUEUED.value
+_CANCELLED = checked_move(RunState.QUEUED, RunState.CANCELLED)
 
 
 class TakenMessage(NamedTuple):
@@ -30,7 +31,7 @@ def cancel_waiting(session: Executor, queue: str, *, now: datetime | None = None
     session.execute(
         update(JobRun)
         .where(JobRun.queue == queue, _WAITS)
-        .values(state=RunState.CANCELLED.value, finished_at=ledger_now(), state_at=ledger_now())
+        .values(state=_CANCELLED, finished_at=ledger_now(), state_at=ledger_now())
         .execution_options(synchronize_session=False),
         {"now": now},
     )
@@ -69,7 +70,7 @@ def take_next(session: Executor, queue: str, *, now: datetime | None = None) -> 
     row = session.execute(
         update(JobRun)
         .where(JobRun.id == run_id, _WAITS)
-        .values(state=RunState.CANCELLED.value, finished_at=ledger_now(), state_at=ledger_now())
+        .values(state=_CANCELLED, finished_at=ledger_now(), state_at=ledger_now())
         .returning(JobRun.id, JobRun.kind, JobRun.arguments, JobRun.created_at)
         .execution_options(synchronize_session=False),
         {"now": now},

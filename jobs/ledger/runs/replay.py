@@ -15,9 +15,10 @@ from jobs.database.models import JobRun
 from jobs.database.sql import Executor, ledger_now
 from jobs.errors import KeyBusy
 from jobs.ledger.records import Freed
-from jobs.states import LIVE, RunState
+from jobs.states import FINAL, LIVE, MOVES, RunState, checked_move
 
-REPLAYABLE = (RunState.DEAD, RunState.CANCELLED)
+REPLAYABLE = tuple(state for state in RunState if state in FINAL and RunState.QUEUED in MOVES[state])
+_QUEUED = checked_move(RunState.DEAD, RunState.QUEUED)
 TRIES = 10
 
 
@@ -63,7 +64,7 @@ def _reopen() -> Update:
             or_(JobRun.key.is_(None), ~is_held),
         )
         .values(
-            state=RunState.QUEUED.value,
+            state=_QUEUED,
             cause=None,
             charged=0,
             crashes=0,

@@ -35,7 +35,9 @@ from jobs.database.direct_statements import DirectConnection, DirectStatement
 from jobs.database.models import JobAttempt, JobRun, JsonText
 from jobs.database.sql import Batch, ledger_now, plus_seconds
 from jobs.ledger.records import AttemptResult, RecordedAttempt
-from jobs.states import Outcome, RunState
+from jobs.states import Outcome, RunState, checked_move
+
+_SUCCEEDED = checked_move(RunState.RUNNING, RunState.SUCCEEDED)
 
 _DONE = Batch(
     "done", id=Uuid(), token=Uuid(), attempt=Integer(), result=Text(), ago_seconds=Float(), elapsed_seconds=Float()
@@ -124,7 +126,7 @@ def _moved() -> CTE:
             )
         )
         .values(
-            state=literal_column(f"'{RunState.SUCCEEDED.value}'"),
+            state=literal_column(f"'{_SUCCEEDED}'"),
             cause=null(),
             token=null(),
             lease_until=null(),

@@ -27,15 +27,21 @@ from jobs.ledger.records import DeadLettered, Failure, Freed, RecordedAttempt
 from jobs.ledger.runs.end import AttemptEnd, end
 from jobs.ledger.runs.enqueue_followups import enqueue_followups
 from jobs.ledger.runs.give_back import give_back
-from jobs.states import Cause, Outcome, RunState
+from jobs.states import Cause, Outcome, RunState, checked_move
 
 _KINDS = Batch("known", kind=Text())
 _QUEUED = JobRun.state == literal_column("'queued'")
+_DEAD = checked_move(RunState.QUEUED, RunState.DEAD)
 _RUNNING = JobRun.state == literal_column("'running'")
 
 _TIMED_OUT = "The attempt was over its hard limit, and held up its whole process, which was killed."
 CRASH_DELAY = timedelta(seconds=1)
 """The wait after a crash, doubled for each further one. Source: decision; three crashes end within a minute."""
+
+
+def crash_delay(crashes: int) -> timedelta:
+    """The wait after a crash, by the number of crashes before it."""
+    return CRASH_DELAY * 2.0 ** min(crashes, 10)
 
 
 def rescue(
@@ -84,7 +90,7 @@ def end_dead_attempts(
             over_time = Failure.told(row.kind, "TimeLimitExceeded", _TIMED_OUT)
             ends.append(_end_of(row, Outcome.TIMED_OUT, failure=over_time, delay_seconds=delay))
         elif row.token in blamed and blame is Outcome.CRASHED:
-            delay = CRASH_DELAY.total_seconds() * 2.0 ** min(row.crashes, 10)
+            delay = crash_delay(row.crashes).total_seconds()
             ends.append(_end_of(row, blame, failure=failure, delay_seconds=delay))
         elif row.token in blamed:
             ends.append(_end_of(row, blame, failure=None if blame is Outcome.RELEASED else failure))
@@ -179,7 +185,7 @@ def _dead_letter(
     dead_lettered = session.execute(
         update(JobRun)
         .where(JobRun.id.in_(select(chosen.c.id)), JobRun.state == RunState.QUEUED)
-        .values(state=RunState.DEAD.value, cause=cause.value, finished_at=ledger_now(), state_at=ledger_now())
+        .values(state=_DEAD, cause=cause.value, finished_at=ledger_now(), state_at=ledger_now())
         .returning(JobRun.id, JobRun.kind, JobRun.queue, JobRun.correlation_id, JobRun.has_followups)
         .execution_options(synchronize_session=False),
         values,

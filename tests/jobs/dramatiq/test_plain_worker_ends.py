@@ -41,7 +41,7 @@ class SkipsAcknowledgements(Middleware):
 def test_what_fails_around_a_message_is_recorded_and_poison_after_the_third(
     broker: LedgerBroker, start_worker: StartWorker, monkeypatch: pytest.MonkeyPatch, place: str
 ) -> None:
-    monkeypatch.setattr("worker.attempt.outcome.CRASH_DELAY", timedelta(seconds=0.05))
+    monkeypatch.setattr("jobs.ledger.runs.sweep.CRASH_DELAY", timedelta(seconds=0.05))
     if place == "a hook of the acknowledgement":
         broker.add_middleware(SkipsAcknowledgements())
     else:

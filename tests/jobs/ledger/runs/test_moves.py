@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import ast
 import re
+from pathlib import Path
 from uuid import uuid4
 
 import pytest
 
 from jobs import states
 from jobs.errors import LedgerRefused
-from jobs.states import FINAL, LIVE, MOVES, Cause, Outcome, RunState
+from jobs.states import FINAL, LIVE, MOVES, Cause, Outcome, RunState, checked_move
 from tests.book import LEASE, START
 
 CAUSES = {RunState.DEAD: "gave_up"}
@@ -153,3 +155,36 @@ def test_the_drawing_shows_every_state():
 
     assert drawn == {state.name for state in RunState}
     assert FINAL | LIVE == set(MOVES) == set(RunState)
+
+
+@pytest.mark.parametrize("after", sorted(RunState))
+@pytest.mark.parametrize("before", sorted(RunState))
+def test_a_move_that_is_not_legal_is_refused_where_its_statement_is_built(before, after):
+    if after in MOVES[before]:
+        assert checked_move(before, after) == after.value
+    else:
+        with pytest.raises(ValueError, match=f"from {before} to {after}"):
+            checked_move(before, after)
+
+
+def test_the_ledger_writes_no_state_that_was_not_checked_against_the_moves():
+    folder = Path(states.__file__).parent / "ledger" / "runs"
+    written = [
+        (path.name, keyword.value)
+        for path in sorted(folder.glob("*.py"))
+        for call in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(call, ast.Call) and isinstance(call.func, ast.Attribute) and call.func.attr == "values"
+        for keyword in call.keywords
+        if keyword.arg == "state"
+    ]
+
+    unchecked = [
+        (name, ast.unparse(value))
+        for name, value in written
+        for part in ast.walk(value)
+        if (isinstance(part, ast.Name) and part.id == "RunState")
+        or (isinstance(part, ast.Constant) and part.value in set(RunState))
+    ]
+
+    assert len(written) >= 8
+    assert unchecked == []
