@@ -2,13 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 
 from jobs.app import App
 from jobs.errors import JobsError
 from jobs.events import ServiceFailed
+from jobs.ledger.records import Freed, RecordedAttempt
 from jobs.ready.protocol import ReadyEntry
+from jobs.states import RunState
+
+
+def entries_of(runs: Iterable[Freed]) -> list[ReadyEntry]:
+    """The entries of runs that wait in their queues."""
+    return [ReadyEntry(one.run_id, one.queue, one.priority, one.run_at) for one in runs]
+
+
+def entries_after(settled: Iterable[RecordedAttempt]) -> list[ReadyEntry]:
+    """The entries of runs that wait once these attempts have ended: their retries, and the runs that follow them."""
+    entries = []
+    for one in settled:
+        if one.state is RunState.QUEUED:
+            entries.append(ReadyEntry(one.run_id, one.queue, one.priority, one.retry_at))
+        entries += entries_of(one.followed_by)
+    return entries
 
 
 def announce(app: App, entries: Sequence[ReadyEntry], *, now: datetime | None = None) -> bool:

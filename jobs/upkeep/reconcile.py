@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from jobs.app import App
-from jobs.enqueue.publish import announce
+from jobs.enqueue.publish import announce, entries_of
 from jobs.errors import JobsError
 from jobs.events import RunsSwept, ServiceFailed
 from jobs.ledger.queries.waiting import overdue, waiting
 from jobs.ledger.records import Freed
-from jobs.ready.protocol import ReadyEntry
 
 OVERDUE_BATCH = 1000
 """Overdue runs added again at once, of each queue and priority. Adding what is there changes nothing."""
@@ -32,7 +31,7 @@ def reconcile(app: App) -> bool:
         return False
     with app.database.read() as connection:
         late = overdue(connection, after=app.settings.overdue_after, limit=OVERDUE_BATCH)
-    announce(app, _entries(late))
+    announce(app, entries_of(late))
     return len(late) >= OVERDUE_BATCH
 
 
@@ -46,7 +45,7 @@ def rebuild(app: App) -> int:
     while True:
         with app.database.read() as connection:
             batch = waiting(connection, after=last, limit=REBUILD_BATCH)
-        if batch and not announce(app, _entries(batch)):
+        if batch and not announce(app, entries_of(batch)):
             return count
         count += len(batch)
         if len(batch) < REBUILD_BATCH:
@@ -54,7 +53,3 @@ def rebuild(app: App) -> int:
         last = batch[-1]
     app.events.emit([RunsSwept("reconcile", count)])
     return count
-
-
-def _entries(runs: list[Freed]) -> list[ReadyEntry]:
-    return [ReadyEntry(one.run_id, one.queue, one.priority, one.run_at) for one in runs]

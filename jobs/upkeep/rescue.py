@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from jobs.app import App
+from jobs.enqueue.publish import entries_after
 from jobs.ledger.runs.lease import shorten_far, wait_like_a_renewal
 from jobs.ledger.runs.sweep import expire, rescue
 from jobs.ready.protocol import ReadyEntry
-from jobs.states import Cause, RunState
+from jobs.states import Cause
 from jobs.upkeep.ended_events import dead_letter_events, ended_events
 from jobs.upkeep.ledger_reach import Reach
 
@@ -24,10 +25,7 @@ def rescue_abandoned(app: App, *, reach: Reach) -> tuple[int, list[ReadyEntry]]:
         shorten_far(connection, lease=app.settings.lease)
         settled = rescue(connection, poison_after=app.settings.poison_after)
     app.events.emit(ended_events(settled))
-    back = [one for one in settled if one.state is RunState.QUEUED]
-    followed = [after for one in settled for after in one.followed_by]
-    entries = [ReadyEntry(one.run_id, one.queue, one.priority, one.retry_at) for one in back]
-    return len(settled), entries + [ReadyEntry(one.run_id, one.queue, one.priority, one.run_at) for one in followed]
+    return len(settled), entries_after(settled)
 
 
 def expire_waiting(app: App) -> tuple[int, list[ReadyEntry]]:

@@ -25,6 +25,7 @@ from worker.attempt.outcome import attempt_result_now, broken, set_aside
 from worker.exchange.delivery import Delivery
 from worker.exchange.fetch_plan import IDLE_TAKE, LANE_LOOK_SECONDS, FetchPlan, Lane
 from worker.exchange.held_leases import HeldLeases
+from worker.exchange.outage_wait import outage_wait
 from worker.exchange.prefetch import MAX_BATCH, PrefetchLimit
 from worker.exchange.settler import Settler
 from worker.exchange.source import Source
@@ -130,7 +131,7 @@ class Fetcher(threading.Thread):
             except JobsError as error:
                 failures += 1
                 self._app.events.emit([ServiceFailed("ledger", "claim", str(error))])
-                self._stopping.wait(self._backoff(failures))
+                self._stopping.wait(outage_wait(failures, self._app.clock))
             except BaseException as error:
                 log.critical("Fetcher thread failed", exc_info=True)
                 self.on_failure(error)
@@ -328,6 +329,3 @@ class Fetcher(threading.Thread):
             self._is_stalled = True
         for delivery in stale:
             self._settler.give_back(delivery)
-
-    def _backoff(self, failures: int) -> float:
-        return float(min(2.0, 0.05 * 2.0 ** min(failures, 8)) * (0.5 + self._app.clock.rng.random()))

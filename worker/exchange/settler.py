@@ -13,24 +13,23 @@ from collections.abc import Callable
 from uuid import UUID
 
 from jobs.app import App
-from jobs.enqueue.publish import announce
+from jobs.enqueue.publish import announce, entries_after, entries_of
 from jobs.errors import JobsError, LedgerRefused
 from jobs.events import AttemptEnded, BatchSettled, ResultRefused, ServiceFailed
 from jobs.ledger.records import AttemptResult, Failure, Freed, RecordedAttempt
 from jobs.ledger.runs.give_back import give_back
 from jobs.ledger.runs.settle import settle
 from jobs.ledger.runs.settle_plain import is_plain, settle_plain
-from jobs.ready.protocol import ReadyEntry
 from jobs.runtime.failure import MAX_MESSAGE, storable
 from jobs.states import Cause, Outcome, RunState
 from worker.exchange.delivery import Delivery
 from worker.exchange.held_leases import HeldLeases
-from worker.exchange.prefetch import PrefetchLimit
+from worker.exchange.outage_wait import outage_wait
+from worker.exchange.prefetch import MAX_BATCH, PrefetchLimit
 from worker.protocol.running_table import RunningRows
 
 log = logging.getLogger("jobs.worker")
 
-MAX_BATCH = 500
 _STOP = None
 _UNRECORDABLE = "the ledger could not store the error; the log has it"
 
@@ -131,8 +130,7 @@ class Settler(threading.Thread):
                     continue
                 failures += 1
                 self._app.events.emit([ServiceFailed("ledger", "settle", str(error))])
-                pause = min(2.0, 0.05 * 2.0 ** min(failures, 8)) * (0.5 + self._app.clock.rng.random())
-                self._quitting.wait(pause)
+                self._quitting.wait(outage_wait(failures, self._app.clock))
 
     def _settle(self, batch: list[Delivery]) -> None:
         app = self._app
@@ -210,14 +208,7 @@ class Settler(threading.Thread):
             )
         self._prefetch_limit.note(took)
         if app.ready is not None:
-            back = [
-                ReadyEntry(one.run_id, one.queue, one.priority, one.retry_at)
-                for _, one in settled
-                if one.state is RunState.QUEUED
-            ]
-            followed = [after for _, one in settled for after in one.followed_by]
-            back += [ReadyEntry(one.run_id, one.queue, one.priority, one.run_at) for one in [*freed, *followed]]
-            announce(app, back)
+            announce(app, entries_after(one for _, one in settled) + entries_of(freed))
         app.events.emit([BatchSettled(len(settled), seconds)])
         if settled and app.events.wants(AttemptEnded):
             app.events.emit([_event(attempt_result, one) for attempt_result, one in settled])

@@ -6,9 +6,8 @@ from __future__ import annotations
 import logging
 
 from jobs.app import App
-from jobs.enqueue.publish import announce
+from jobs.enqueue.publish import announce, entries_of
 from jobs.ledger.runs.sweep import release_unacknowledged
-from jobs.ready.protocol import ReadyEntry
 from worker.exchange.held_leases import HeldLeases
 
 log = logging.getLogger("jobs.worker")
@@ -36,6 +35,6 @@ class UnacknowledgedClaims:
             freed = release_unacknowledged(connection, self._worker, held=known)
             if freed:
                 self._app.database.send_notify(connection)
-        announce(self._app, [ReadyEntry(one.run_id, one.queue, one.priority, one.run_at) for one in freed])
+        announce(self._app, entries_of(freed))
         if freed:
             log.warning("Unacknowledged claims released", extra={"released": len(freed)})

@@ -6,12 +6,10 @@ import logging
 from collections.abc import Sequence
 
 from jobs.app import App
-from jobs.enqueue.publish import announce
+from jobs.enqueue.publish import announce, entries_after, entries_of
 from jobs.errors import JobsError
 from jobs.ledger import workers
 from jobs.ledger.runs.sweep import end_dead_attempts
-from jobs.ready.protocol import ReadyEntry
-from jobs.states import RunState
 from jobs.upkeep.ended_events import ended_events
 from worker.protocol.assignment import DeadProcess
 
@@ -44,10 +42,7 @@ def _clean_up_some(app: App, dead_process: DeadProcess) -> bool:
             poison_after=app.settings.poison_after,
         )
         workers.sign_off(connection, dead_process.name)
-    back = [one for one in settled if one.state is RunState.QUEUED]
-    entries = [ReadyEntry(one.run_id, one.queue, one.priority, one.retry_at) for one in back]
-    freed += [after for one in settled for after in one.followed_by]
-    announce(app, entries + [ReadyEntry(one.run_id, one.queue, one.priority, one.run_at) for one in freed])
+    announce(app, entries_after(settled) + entries_of(freed))
     app.events.emit(ended_events(settled))
     if settled or freed:
         log.warning(

@@ -15,6 +15,7 @@ from jobs.database.models import MAX_PRIORITY, MIN_PRIORITY
 from jobs.database.sql import Executor
 from jobs.definition import registry
 from jobs.definition.arguments import read_arguments, write_arguments
+from jobs.enqueue.publish import entries_of
 from jobs.errors import ArgumentsRefused, SelectorRefused
 from jobs.formats.duration import format_duration
 from jobs.ledger.admission.insert import insert_free
@@ -143,7 +144,7 @@ class ReplayAction:
                 priority=self.priority,
                 delay_seconds=self.delay_seconds,
             )
-        step.ready += [ReadyEntry(one.run_id, one.queue, one.priority, one.run_at) for one in freed]
+        step.ready += entries_of(freed)
         left = [run_id for run_id in run_ids if run_id not in moved]
         holders = key_holders(session, left) if left else {}
         for run_id in run_ids:
