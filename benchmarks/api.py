@@ -1,8 +1,9 @@
-"""How long the API lets one wait over a million runs while a worker runs at full load, and what that costs it.
+"""Response times of the API over a million runs beside a worker at full load, and what they cost the worker.
 
 ``benchmarks.web`` does the same for the pages.
 
-The API is a process of its own, as `jobledger api serve` runs it. The worker alone and beside requests, in turns.
+The API is a process of its own, as `jobledger api serve` runs it. Rounds alternate: the worker alone, then beside
+requests.
 """
 
 from __future__ import annotations
@@ -42,7 +43,7 @@ def run(given: argparse.Namespace, figures: Figures) -> None:
 
 
 def prepare(app: App) -> tuple[dict[str, str], dict[str, str]]:
-    """An admin's headers, and where each list is."""
+    """An admin's headers, and the address of each list."""
     shell = Operator("bench")
     create_user(app, shell, "ada", password="a long enough password", role="admin")
     _, secret = create_token(

@@ -20,7 +20,7 @@ sys.path.insert(0, str(ROOT))
 
 
 def measure(url: str, redis_url: str | None, seconds: float) -> dict[str, float]:
-    """Of one process that serves one queue with nothing in it; a minute's worth."""
+    """The counts per minute of one process that serves one empty queue."""
     import redis
     from sqlalchemy import Engine, event
 
@@ -39,11 +39,11 @@ def measure(url: str, redis_url: str | None, seconds: float) -> dict[str, float]
     if app.ready is not None:
         app.ready.mark_intact()
     counts: Counter[str] = Counter()
-    # Of every engine: the heartbeat has one of its own.
+    # Count for every engine, since the heartbeat has one of its own.
     event.listen(Engine, "before_cursor_execute", lambda *a: counts.update(["statements"]))
     process = Process(app, "idle", RunningRows(RunningTable(1).fd, 0))
     process.start()
-    time.sleep(5)  # not the first looks, which are many
+    time.sleep(5)  # skip the first polls, which are frequent
     counts.clear()
     before = _calls(redis, redis_url)
     began, cpu = time.monotonic(), time.process_time()
@@ -64,7 +64,7 @@ def _calls(redis, url: str | None) -> int:  # type: ignore[no-untyped-def]
         return 0
     with redis.Redis.from_url(url) as client:
         stats = client.info("commandstats")
-        # What a client sent; the commands that a script makes inside the server are no calls.
+        # Only what clients sent, not the commands that a script runs inside the server.
         return sum(int(stats.get(f"cmdstat_{name}", {}).get("calls", 0)) for name in ("bzpopmin", "evalsha", "eval"))
 
 

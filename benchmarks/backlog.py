@@ -1,4 +1,4 @@
-"""Whether a long backlog slows a worker: the same number of runs, taken from 20,000 that wait and from a million."""
+"""Whether a long backlog slows a worker: drains the same number of runs with 20,000 and with a million waiting."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ SPAN = (
 
 
 def fill(place: Place, count: int) -> None:
-    """So many waiting runs, known to the ready index."""
+    """Add ``count`` waiting runs, and add them to the ready index."""
     with place.app.database.write() as connection:
         connection.execute(text("set local statement_timeout = 0"))
         connection.execute(text(FILL), {"count": count, "text": TEXT})
@@ -39,7 +39,7 @@ def fill(place: Place, count: int) -> None:
 
 
 def drain(place: Place, runs: int) -> float:
-    """Runs a second, of the next so many."""
+    """Drain the next ``runs`` runs; returns runs per second."""
     with place.app.database.write() as connection:
         connection.execute(text("create table if not exists seen (run_id uuid primary key)"))
         connection.execute(text("insert into seen select run_id from job_attempts on conflict do nothing"))

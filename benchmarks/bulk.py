@@ -1,4 +1,4 @@
-"""What operators do to many runs at once: how long it takes, and its longest transaction.
+"""Bulk actions of operators: their duration, and their longest transaction.
 
 ``python -m benchmarks.bulk URL [COUNT]`` writes COUNT dead runs (100,000 unless said) into the (migrated, empty)
 ledger at URL, and replays, takes back, cancels, purges and restores them all.

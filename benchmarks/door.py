@@ -1,7 +1,7 @@
-"""What those who are not signed in cost those who are: an authorised GET alone, and beside a crowd at the door.
+"""What unauthenticated load costs signed-in users: an authorised GET alone, and beside many sign-ins.
 
-The crowd: so many sign-ins at once, each from another address and with another name, again and again; and connections
-that send half a head. Goal: the 99th percentile beside it is at most three times the quiet one (K2.4).
+The load: many concurrent sign-ins, each from another address and with another name, repeated; and connections that
+send half a request head. Goal: under load the 99th percentile is at most three times the one without load (K2.4).
 
     python -m benchmarks.door
 """
@@ -62,7 +62,7 @@ def run(given: argparse.Namespace, figures: Figures) -> None:
 
 @contextmanager
 def crowd(base: str, signing_in: int, half_open: int) -> Iterator[None]:
-    """Strangers, in a process of their own, while the block lasts; says how they were answered."""
+    """Run the load in a process of its own during the block; print how it was answered."""
     argv = [sys.executable, "-m", "benchmarks.door", "--crowd", base, str(signing_in), str(half_open)]
     with subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as strangers:
         assert strangers.stdout is not None
@@ -77,7 +77,7 @@ def crowd(base: str, signing_in: int, half_open: int) -> Iterator[None]:
 
 
 async def be_a_crowd(base: str, signing_in: int, half_open: int) -> None:
-    """Until stdin ends."""
+    """Run the load until stdin ends."""
     where = urlsplit(base)
     host, port = str(where.hostname), int(where.port or 0)
     answered: Counter[str] = Counter()
@@ -98,7 +98,7 @@ async def be_a_crowd(base: str, signing_in: int, half_open: int) -> None:
                 writer.close()
             except OSError:
                 answered["refused"] += 1
-            # Not all of them in step.
+            # Spread the clients over time.
             await asyncio.sleep(0.5 + n % 11 / 10)
 
     async def hold() -> None:

@@ -1,4 +1,4 @@
-"""How fast a backlog of runs that do nothing is drained, beside stock dramatiq in the same minute.
+"""How fast workers drain a backlog of runs that do nothing, compared with stock dramatiq in the same minute.
 
 The workers are started by their own commands with default settings (8 threads; logs to a file). Ours are timed by
 the ledger: from the start of the first attempt to the end of the last. Beside the speed: processor time, write-ahead

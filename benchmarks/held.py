@@ -1,7 +1,7 @@
-"""What a transaction that somebody holds open costs: dead rows cannot be removed, and every claim may meet them.
+"""The cost of a transaction that stays open: dead rows cannot be removed, and every claim may read them.
 
-Claims and ends batches of 100 on a ledger of its own; then again, while a snapshot from before the first run is held
-open and everything that ran since is a dead tail behind it.
+Claims and ends batches of 100 on a ledger of its own; then again, while a snapshot from before the first run stays
+open and keeps every dead row since.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ LEASE = timedelta(seconds=30)
 
 
 def turn_over(place: Place, runs: int) -> list[float]:
-    """Claim and settle so many, a hundred at a time; milliseconds of each claim."""
+    """Claim and settle ``runs`` runs, a hundred at a time. Returns the milliseconds of each claim."""
     ids = [one.id for one in enqueue_many([Noop(a=number) for number in range(runs)])]
     database, took = place.app.database, []
     for start in range(0, runs, BATCH):

@@ -11,7 +11,7 @@ from benchmarks.kit.processes import cpu_seconds, pss_megabytes, tree
 
 WORKERS = "select count(*) from job_workers"
 SETTLE_SECONDS = 5.0
-"""Until the first looks, which are many, are over."""
+"""Seconds until the first polls, which are frequent, are over."""
 
 
 def measure(place: Place, given: argparse.Namespace, figures: Figures) -> None:

@@ -1,1 +1,1 @@
-"""The scheduler (`jobs scheduler`): one leads and turns due slots into runs; others stand by."""
+"""The scheduler (`jobs scheduler`): the leader turns due slots into runs; the others stand by."""

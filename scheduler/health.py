@@ -1,4 +1,4 @@
-"""Health: what the scheduler's endpoint answers, beside the ledger's metrics."""
+"""Health: serves the scheduler's health and the ledger's metrics."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ from jobs.clock import Clock
 log = logging.getLogger("jobs.scheduler")
 
 STUCK_SECONDS = 120.0
-"""A loop that has not turned for so long is stuck. Source: decision; it turns each second, a slow tick takes more."""
+"""A loop that makes no turn for this long is stuck. Source: decision; it turns each second, a slow tick takes
+longer."""
 
 
 class Progress:
@@ -27,11 +28,11 @@ class Progress:
         self._turned_at = self._clock.monotonic()
 
     def ended(self, failed: str | None) -> None:
-        """A turn has ended: well (None), or by what these words say."""
+        """Record the end of a turn: None for success, or the error as text."""
         self._failed = failed
 
     def problems(self) -> list[str]:
-        """What keeps the loop, in words; none while it turns and does its work."""
+        """What is wrong with the loop, as text; empty while it works."""
         seconds = self._clock.monotonic() - self._turned_at
         if seconds > STUCK_SECONDS:
             return [f"its loop has not turned for {seconds:.0f} s"]
@@ -40,7 +41,7 @@ class Progress:
 
 @contextmanager
 def serving(app: App) -> Iterator[Progress]:
-    """Serve metrics and health where JOBS_LEDGER_METRICS_PORT says, if it does.
+    """Serve metrics and health on JOBS_LEDGER_METRICS_PORT, if it is set.
 
     Raises:
         ConfigurationError: it cannot listen there.

@@ -1,4 +1,4 @@
-"""Leader: one of many schedulers works, to save effort; the others look once a second whether it still does."""
+"""Leader election: of several schedulers one works, to save effort; the others check once a second that it does."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from jobs.ledger.schedules import leader
 
 ROLE = "scheduler"
 RENEW_SECONDS = 1.0
-"""A leader renews its lease this often. Source: three chances within the lease and one to spare."""
+"""A leader renews its lease this often. Source: a lease has time for three renewals and one more."""
 
 
 class Leadership:
-    """This process's part in it. Never relied on for what must hold."""
+    """Whether this process leads. It saves work only: correctness never depends on it."""
 
     def __init__(self, app: App) -> None:
         self.holder = f"{enqueuer()}/{new_token().hex[:8]}"
@@ -23,10 +23,10 @@ class Leadership:
         self._renewed = 0.0
 
     def keep(self) -> bool:
-        """Whether this process leads now: renews what it has, or takes what is free.
+        """Renew the leadership, or take it if it is free. Returns whether this process leads now.
 
         Raises:
-            ServiceDown: the ledger does not answer; then nobody can say.
+            ServiceDown: the ledger does not answer, so the answer is not known.
         """
         now = self._app.clock.monotonic()
         if self.is_leading and now - self._renewed < RENEW_SECONDS:
@@ -50,13 +50,13 @@ class Leadership:
     def _may_lead(self) -> bool:
         if self.is_leading:
             return True
-        # By reading, so that those who stand by never queue for SQLite's one writer.
+        # By a read, so that standby schedulers never wait for SQLite's one writer.
         with self._app.database.read() as connection:
             current = leader.leader(connection, ROLE)
         return current is None or not current.is_live or current.holder == self.holder
 
     def _take(self) -> bool:
-        # A statement by itself: frozen here, we hold no lock.
+        # A transaction of one statement, so that a process that is frozen here holds no lock.
         with self._app.database.write(urgent=True, alone=True) as connection:
             return leader.lead(connection, ROLE, self.holder)
 

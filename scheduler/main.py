@@ -1,4 +1,4 @@
-"""``jobs scheduler``: fire what is due until told to stop; or once, where something else keeps time."""
+"""``jobs scheduler``: fires due schedules until it is stopped; or once, if another program calls it at intervals."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ log = logging.getLogger("jobs.scheduler")
 
 
 def main(app: App, *, once: bool = False) -> int:
-    """Serve until told to stop, or once; the exit code. The application's modules are imported already.
+    """Serve until stopped, or once. Returns the exit code. The application's modules must be imported already.
 
-    Call it in the main thread: it takes the signals.
+    Call it in the main thread, since it handles signals.
 
     Raises:
-        DefinitionError: a schedule in the code cannot be; its place is named.
-        ServiceDown: the ledger does not answer at the start, or to ``once``.
+        DefinitionError: a schedule in the code is invalid; the message names its place.
+        ServiceDown: the ledger does not answer at the start, or with ``once``.
         ConfigurationError: this Python is free-threaded.
     """
     refuse_free_threading()
@@ -49,14 +49,14 @@ def main(app: App, *, once: bool = False) -> int:
 
 
 def run_once(app: App, wanted: list[Declared]) -> None:
-    """Write the code's schedules, fire what is due, keep up: for a machine's cron. Needs no lead."""
+    """Write the code's schedules, fire due slots and do upkeep, for the machine's cron. Needs no leadership."""
     sync(app, wanted)
     Periodic(app).tick()
     Upkeep(app).round()
 
 
 def serve(app: App, stop: Stop, progress: Progress) -> None:
-    """Lead or stand by, until asked to stop. A ledger that does not answer is asked again."""
+    """Lead or stand by until asked to stop. If the ledger does not answer, try again."""
     leadership, periodic, upkeep, zone_data = Leadership(app), Periodic(app), Upkeep(app), ZoneData(app)
     upkeep.start()
     log.info("Scheduler started", extra={"scheduler": leadership.holder})

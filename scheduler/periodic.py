@@ -1,4 +1,4 @@
-"""Periodic: what is due becomes runs. Any number may do this at once: a slot is one row, and makes one run."""
+"""Periodic: turns due slots into runs. Several processes may do this at once: a slot is one row and makes one run."""
 
 from __future__ import annotations
 
@@ -14,29 +14,30 @@ from jobs.ledger.schedules.leader import limit_idle
 from jobs.ledger.schedules.schedules import Outlook, outlook
 
 BEAT_SECONDS = 1.0
-"""The longest wait between two looks. Source: decision; what an operator changes is seen within it."""
+"""The longest wait between two looks. Source: decision; an operator's change takes effect within it."""
 
 
 OVERDUE = timedelta(seconds=2)
-"""A slot undecided for so long is anybody's, leader or not. Source: decision; two looks of a leader that lives."""
+"""A scheduler that does not lead decides slots that are due for this long. Source: decision; two looks of a live
+leader."""
 
 
 @dataclass(frozen=True, slots=True)
 class Ticked:
-    """What one tick did."""
+    """The results of one tick."""
 
     schedules: int = 0
     fired: int = 0
 
 
 class Periodic:
-    """Looks what is due by the ledger's clock, and decides it."""
+    """Finds the slots that are due by the ledger's clock, and decides them."""
 
     def __init__(self, app: App) -> None:
         self._app = app
 
     def beat(self, *, goes_on: Callable[[], bool] = lambda: True) -> float:
-        """Decide what is due; the seconds until the next look. A read that finds nothing due writes nothing."""
+        """Decide the due slots. Returns the seconds until the next look. If nothing is due, it only reads."""
         look = self._look()
         if is_due(look):
             self.tick(look, goes_on=goes_on)
@@ -44,18 +45,18 @@ class Periodic:
         return seconds_until(look.next_slot_at, look.now)
 
     def help_out(self) -> Ticked:
-        """For those who stand by: decide what the leader should have. It may be dead, frozen, or have too much."""
+        """For standby schedulers: decide slots that are overdue, since the leader may be dead, frozen or overloaded."""
         look = self._look()
         if look.next_slot_at is None or look.now - look.next_slot_at < OVERDUE:
             return Ticked()
         return self.tick(look)
 
     def tick(self, look: Outlook | None = None, *, goes_on: Callable[[], bool] = lambda: True) -> Ticked:
-        """Decide what is due, in batches, each a transaction of its own, while ``goes_on`` says so."""
+        """Decide the due slots, in batches of one transaction each, while ``goes_on`` returns True."""
         look = look or self._look()
         began = self._app.clock.monotonic()
         looked_at = fired = 0
-        # What was held goes first, or it would be overtaken by slots of its own schedule.
+        # Held slots go first, since otherwise later slots of the same schedule would overtake them.
         for verb in ([fire_released] if look.has_held else []) + [fire_due]:
             while True:
                 with self._app.database.write() as connection:
@@ -81,14 +82,14 @@ def is_due(look: Outlook) -> bool:
 
 
 def seconds_until(moment: datetime | None, now: datetime) -> float:
-    """From ``now`` until ``moment``, by one clock, and a beat at most."""
+    """Seconds from ``now`` until ``moment``, both by the same clock; at most one beat."""
     if moment is None:
         return BEAT_SECONDS
     return min(BEAT_SECONDS, max(0.0, (moment - now).total_seconds()))
 
 
 def tell(app: App, done: Round) -> None:
-    """Tell the ready index and the subscribers of what was committed."""
+    """Announce the committed runs to the ready index, and emit events."""
     announce_runs(app, [one.run for one in done.decided if one.run is not None])
     fired, passed = [], []
     for one in done.decided:

@@ -1,4 +1,4 @@
-"""Stop: SIGTERM and SIGINT as a fact to wait for. Handlers do nothing that could be interrupted."""
+"""Stop: waits for SIGTERM or SIGINT. The handlers only set a flag, so they are safe at any point."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 
 class Stop:
-    """A context in which the signals are noted, and end a wait. Main thread only."""
+    """A context in which the signals are recorded, and end a wait. Main thread only."""
 
     def __init__(self) -> None:
         self.is_asked = False
@@ -22,7 +22,7 @@ class Stop:
             end.setblocking(False)
 
     def __enter__(self) -> Self:
-        # Not an Event: its lock may be held by the very wait that the handler interrupts.
+        # Not an Event: the wait that the handler interrupts may hold the event's lock.
         self._wakeup_before = signal.set_wakeup_fd(self._waker.fileno(), warn_on_full_buffer=False)
         for one in SIGNALS:
             self._before[one] = signal.signal(one, self._note)
@@ -36,7 +36,7 @@ class Stop:
         self._waker.close()
 
     def wait(self, seconds: float) -> bool:
-        """Wait so long, or until asked to stop; whether we are."""
+        """Wait for ``seconds``, or until asked to stop. Returns whether a stop was asked for."""
         if not self.is_asked and select.select([self._awake], [], [], seconds)[0]:
             try:
                 self._awake.recv(4096)

@@ -1,4 +1,4 @@
-"""Sync: what the code declares becomes rows. Code wins only over what it owns."""
+"""Sync: writes the schedules that the code declares into the ledger. An operator's schedule is never overwritten."""
 
 from __future__ import annotations
 
@@ -23,16 +23,16 @@ from scheduler.periodic import tell
 from scheduler.zone_data import compute_anew
 
 MAX_OF_CODE = 100_000
-"""Schedules of code that are looked through for retired ones. Source: decision; far above what code declares."""
+"""The most code-owned schedules that are checked for retirement. Source: decision; far more than code declares."""
 
 log = logging.getLogger("jobs.scheduler")
 
 
 @dataclass(slots=True)
 class Synced:
-    """The names of schedules that were added, changed and retired; ``left`` belong to an operator.
+    """The names of the schedules that were added, changed and retired; those in ``left`` belong to an operator.
 
-    ``over`` are those of the added and changed whose last slot is past: they will never fire.
+    ``over`` names those of the added and changed whose last slot is in the past: they never fire.
     """
 
     added: list[str] = field(default_factory=list)
@@ -43,12 +43,12 @@ class Synced:
 
 
 def sync(app: App, declared: Sequence[Declared]) -> Synced:
-    """Make the ledger's code-owned schedules those of ``declared``; each in a transaction of its own.
+    """Write ``declared`` as the code-owned schedules of the ledger, each in a transaction of its own.
 
-    Slots to come that other zone data computed are computed anew, operators' too.
+    Future slots that were computed with other zone data are recomputed, also those of operators' schedules.
 
-    A schedule that its module no longer declares is retired, if that module is imported here: those of modules
-    that this process does not know are another application's.
+    A schedule that its module no longer declares is retired if this process has imported that module. Schedules of
+    other modules belong to another application.
     """
     done = Synced()
     for one in declared:
@@ -88,11 +88,11 @@ def _sync_one(connection: Executor, one: Declared, values: dict[str, Any], done:
     if record.problem is None and all(getattr(record, name) == value for name, value in values.items()):
         return None
     done.changed.append(one.name)
-    # By the clock once the row is ours: another scheduler may have decided slots meanwhile.
+    # Read the clock after locking the row: another scheduler may have decided slots meanwhile.
     moment = schedules.ledger_moment(connection)
     decided, after = None, record.decided_until
     if record.definition != values["definition"] and record.problem is None:
-        # Slots of the new definition count from now; those before it were the old one's.
+        # The new definition has slots from now on; earlier slots belong to the old one.
         decided, after = close_books(connection, record, moment, by=enqueuer()), max(moment, after)
     coming = next_slot(one.schedule, after)
     if record.definition != values["definition"]:

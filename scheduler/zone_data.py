@@ -1,4 +1,4 @@
-"""Recomputes coming slots that another version of ``tzdata`` computed."""
+"""Zone data: recomputes future slots that were computed with another version of ``tzdata``."""
 
 from __future__ import annotations
 
@@ -10,23 +10,23 @@ from jobs.ledger.schedules.zone_moves import BATCH, Moved, is_computed_elsewhere
 from jobs.scheduling.zones import data_version
 
 LOOK_SECONDS = 60.0
-"""How often a leader looks for slots of other zone data: a command line or another scheduler may have other data.
-Source: decision; one look reads every schedule."""
+"""Seconds between two checks by a leader: a command line or another scheduler may use other zone data. Source:
+decision; a check reads every schedule."""
 MAX_TOLD = 100
-"""Moved slots that have a log line of their own. Source: decision."""
+"""The most moved slots that get a log line each. Source: decision."""
 
 log = logging.getLogger("jobs.scheduler")
 
 
 class ZoneData:
-    """Keeps the next slots of all schedules, the code's and operators', those of this process's zone data."""
+    """Keeps the next slots of all schedules, the code's and operators', up to date with this process's zone data."""
 
     def __init__(self, app: App) -> None:
         self._app = app
         self._looked: float | None = None
 
     def keep(self, *, leads: bool) -> None:
-        """Look once a minute while this process leads, and at once when it begins to.
+        """Check once a minute while this process leads, and at once when it begins to lead.
 
         Raises:
             ServiceDown: the ledger does not answer.
@@ -40,7 +40,7 @@ class ZoneData:
 
 
 def compute_anew(app: App) -> list[Moved]:
-    """Compute the slots that other zone data computed; those that moved, which the log names."""
+    """Recompute the slots that were computed with other zone data. Returns, and logs, those that moved."""
     with app.database.read() as connection:
         if not is_computed_elsewhere(connection):
             return []

@@ -1,1 +1,1 @@
-"""What every benchmark shares: servers, workers as processes, yardsticks, and how figures are kept and shown."""
+"""Shared code of the benchmarks: servers, worker processes, yardsticks, and how figures are stored and shown."""

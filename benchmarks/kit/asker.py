@@ -1,7 +1,7 @@
-"""Asker: asks for addresses over one connection, and reads each answer whole.
+"""Asker: requests addresses over one connection, and reads each complete response.
 
-Who asks is on another machine, as a rule. Here it takes its time from the same cores whose time is measured: so the
-request is made once, and of an answer its status and its length are looked at. `http.client` took 0.8 ms a request.
+A client usually runs on another machine. Here it uses the same cores whose time is measured, so it builds each
+request once and reads only the status and the length of a response. `http.client` took 0.8 ms a request.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ from urllib.parse import urlsplit
 _LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)\r\n", re.IGNORECASE)
 _END = b"\r\n\r\n"
 _AT_ONCE = 262_144
-"""Bytes read at once: more than any list has."""
+"""Bytes read at once; more than any list has."""
 
 
 class Asker:
-    """Kept open, as a browser's connection is; opened by the first request, and again after one failed."""
+    """A connection that stays open, like a browser's; opened by the first request, and again after a failure."""
 
     def __init__(self, base: str, headers: Mapping[str, str]) -> None:
         where = urlsplit(base)
@@ -34,8 +34,8 @@ class Asker:
         """GET it.
 
         Raises:
-            OSError: there was no answer.
-            ValueError: it was not 200, or not one whose length is said.
+            OSError: there was no response.
+            ValueError: the status is not 200, or the response has no length.
         """
         if self._socket is None:
             self._socket = socket.create_connection(self._address, timeout=30)

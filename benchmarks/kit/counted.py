@@ -1,4 +1,4 @@
-"""Imported by a worker beside its jobs, to count what it asks of the database; the counts are read from outside."""
+"""Imported by a worker with its jobs, to count its statements; another process reads the counts."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def read(path: Path) -> tuple[int, int]:
 
 
 def make(path: Path) -> None:
-    """The file, with nothing counted yet."""
+    """Make the file, with both counts at 0."""
     path.write_bytes(b"\0" * mmap.PAGESIZE)
 
 

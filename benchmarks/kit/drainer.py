@@ -1,6 +1,6 @@
-"""A worker at full load beside what is measured: one process of 8 threads that ends runs which do nothing.
+"""Drainer: a worker at full load during a measurement, one process of 8 threads that performs runs which do nothing.
 
-It enqueues what it drains, so that enough waits at any time, and says twice a second how many runs it has ended.
+It enqueues the runs that it drains, so that enough always wait, and reports twice a second how many have ended.
 """
 
 from __future__ import annotations
@@ -21,18 +21,18 @@ from worker.process.process import Process
 from worker.protocol.running_table import RunningRows, RunningTable
 
 AT_ONCE = 5_000
-"""Runs that are enqueued at once, until enough wait."""
+"""Runs per enqueue until enough wait."""
 MORE = 500
-"""Runs that are enqueued at once, once some of them have ended: a second holds many such pauses, not one or two."""
+"""Runs per enqueue after that; small, so that a second has many such pauses instead of one or two."""
 STARTED = 20_000
-"""Runs after which its pools, plans and caches are warm."""
+"""The number of runs after which its pools, plans and caches are warm."""
 
 
 class Drainer:
-    """That worker, from here until it is closed.
+    """The worker, which runs until ``close``.
 
     Args:
-        waiting: runs that wait for it at any time.
+        waiting: the number of runs that always wait for it.
     """
 
     def __init__(self, place: Place, *, waiting: int) -> None:
@@ -51,14 +51,14 @@ class Drainer:
         wait_for(lambda: self._said[-1][1] >= STARTED, seconds=600)
 
     def rate(self, seconds: float) -> float:
-        """Runs a second that it ends over the next so many."""
+        """The runs per second that end within the next ``seconds``."""
         first = self._next()
         time.sleep(seconds)
         last = self._next()
         return (last[1] - first[1]) / (last[0] - first[0])
 
     def _next(self) -> tuple[float, int]:
-        """What it says next."""
+        """The next report."""
         heard = len(self._said)
         wait_for(lambda: len(self._said) > heard, every=0.01)
         return self._said[-1]
@@ -71,7 +71,7 @@ class Drainer:
 
 
 def drain(waiting: int) -> None:
-    """Drain for ever, as the environment says where."""
+    """Drain for ever, in the place that the environment names."""
     settings = Settings.read(log_format="json", queues=("default",))
     app = boot.configure(boot.build(settings))
     configure_logging(settings)
@@ -98,7 +98,7 @@ def drain(waiting: int) -> None:
 
 
 def _enqueue(runs: int) -> int:
-    """Enqueue so many; how many it were."""
+    """Enqueue ``runs`` runs; returns how many."""
     return len(enqueue_many([Noop(a=number, b="") for number in range(runs)]))
 
 

@@ -1,4 +1,4 @@
-"""Figures: what was measured, how often, on what; a table for people and JSON lines for programs."""
+"""Figures: measured values with their repeats and machine; shown as a table, written as JSON lines."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ PACKAGES = ("jobledger", "dramatiq", "psycopg", "sqlalchemy", "redis", "pydantic
 
 @dataclass(frozen=True)
 class Figure:
-    """One measure of one system: a value for each repeat, in the order in which they were measured."""
+    """One measure of one system, with a value for each repeat, in order."""
 
     measure: str
     system: str
@@ -43,7 +43,7 @@ class Figure:
 
 
 class Figures:
-    """What one program measures. Values come one by one, so that systems can take turns in a round."""
+    """The figures of one program. Values come one by one, so that systems can take turns in a round."""
 
     def __init__(self, program: str, **settings: Any) -> None:
         self.program = program
@@ -51,7 +51,7 @@ class Figures:
         self._found: dict[tuple[str, str], Figure] = {}
 
     def add(self, measure: str, system: str, unit: str, *values: float, **settings: Any) -> None:
-        """Note what was measured."""
+        """Add measured values."""
         made = Figure(measure, system, unit, [], {**self._settings, **settings})
         figure = self._found.setdefault((measure, system), made)
         figure.values.extend(round(value, 4) for value in values)
@@ -60,7 +60,7 @@ class Figures:
         return iter(self._found.values())
 
     def show(self) -> None:
-        """A table on standard output."""
+        """Print a table on standard output."""
         from rich.console import Console
         from rich.table import Table
 
@@ -88,14 +88,14 @@ class Figures:
 
 
 def number(value: float) -> str:
-    """As people write it: three figures that say something."""
+    """Format a value with three significant digits."""
     if value and abs(value) < 0.1:
         return f"{value:.4f}"
     return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
 
 
 def machine() -> dict[str, Any]:
-    """What it was measured on, and how busy that was."""
+    """The machine of the measurement, and its load."""
     versions = {name: version(name) for name in PACKAGES}
     return {
         "machine": {
@@ -126,7 +126,7 @@ def program(name: str, run: Callable[[argparse.Namespace, Figures], None], **opt
 
 @contextmanager
 def stopwatch() -> Iterator[Callable[[], float]]:
-    """Seconds since the block began; once it has ended, how long it took."""
+    """Gives a function that returns the seconds since the block began; after the block, its duration."""
     began = time.perf_counter()
     took: list[float] = []
     yield lambda: took[0] if took else time.perf_counter() - began
@@ -148,7 +148,7 @@ def _words(facts: dict[str, Any]) -> str:
 
 @cache
 def _fsync_ms() -> float:
-    """What one takes here: commits are little else."""
+    """The milliseconds of an fsync here, which is most of a commit's time."""
     with tempfile.TemporaryFile(dir=".") as file:
         with stopwatch() as took:
             for _ in range(50):

@@ -1,4 +1,4 @@
-"""Fill a ledger with many runs, quickly: as rows, written by the database itself.
+"""Fills a ledger with many runs, quickly: the database itself generates the rows.
 
 Of a thousand runs 990 have succeeded; the rest are dead (of 300 errors), waiting, running and cancelled. They lie in
 thirty kinds and five queues, over thirty days, three in a hundred of them in the last hour. Ids, moments and errors
@@ -43,7 +43,7 @@ _DIALECT = {
 
 
 class _Words:
-    """The few expressions that the dialects spell differently."""
+    """The few expressions that differ between the dialects."""
 
     def __init__(self, dialect: str) -> None:
         self._dialect = _DIALECT[dialect]
@@ -86,7 +86,7 @@ def fill_ledger(database: Database, count: int, *, now: datetime | None = None) 
 
 
 def _numbers(where: str = "1 = 1") -> str:
-    # From integers of eight bytes: milliseconds do not fit in four.
+    # Integers of eight bytes, since milliseconds do not fit in four.
     return f"""
         with recursive counted(n) as (
             select cast(:first as bigint) union all select n + 1 from counted where n + 1 < :beyond

@@ -1,4 +1,4 @@
-"""Where runs are measured: servers of our own, an empty ledger in one of the three modes, a worker beside it."""
+"""Places: servers of our own, an empty ledger in one of the three modes, and a worker for it."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 @dataclass
 class Place:
-    """An empty ledger and its environment. Settings are the defaults but for where the services are."""
+    """An empty ledger and its environment. Settings are the defaults except for the addresses of the services."""
 
     mode: str
     folder: Path
@@ -48,7 +48,7 @@ class Place:
             self.app.ready.mark_intact()
 
     def env(self, **more: str) -> dict[str, str]:
-        """The environment of a worker here."""
+        """The environment of a worker for this place."""
         services = {"JOBS_DATABASE_URL": self.database_url} | (
             {"JOBS_REDIS_URL": self.redis_url} if self.redis_url else {}
         )
@@ -57,13 +57,13 @@ class Place:
 
     @contextmanager
     def worker(self, **settings: str) -> Iterator[subprocess.Popen[bytes]]:
-        """``jobledger worker`` for the jobs of this kit, logging to a file; from its start until the block ends."""
+        """Run ``jobledger worker`` for the jobs of this kit, with its log in a file, during the block."""
         with self.command("worker", "--import", "benchmarks.kit.work", "--metrics-port", "0", **settings) as process:
             yield process
 
     @contextmanager
     def command(self, *arguments: str, **settings: str) -> Iterator[subprocess.Popen[bytes]]:
-        """A command of ours, in the background."""
+        """Run one of our commands in the background."""
         argv = [sys.executable, "-m", "admin_cli.main", *arguments]
         log = self.folder / f"{arguments[0]}-{time.monotonic_ns()}.log"
         with log.open("wb") as file:
@@ -84,7 +84,7 @@ class Place:
         return sum(cpu_seconds(tree(pid)) for pid in pids)
 
     def sql(self, statement: str, **values: Any) -> Any:
-        """The first row of what a statement answers."""
+        """The first row of a statement's result."""
         from sqlalchemy import text
 
         with self.app.database.read() as connection:
