@@ -24,7 +24,7 @@ class Goal:
     read: Callable[[Found], float]
     less_is_better: bool = False
 
-    def verdict(self, value: float) -> str:
+    def rating(self, value: float) -> str:
         """In words."""
         reaches = operator.le if self.less_is_better else operator.ge
         if reaches(value, self.aim):

@@ -85,8 +85,8 @@ def _goals(found: Found) -> Iterator[str]:
         except KeyError:
             yield f"| {goal.name} | {bounds[0]} | {bounds[1]} | | not measured in this run |"
             continue
-        yield f"| {goal.name} | {bounds[0]} | {bounds[1]} | {goal.shown(value)} | {goal.verdict(value)} |"
-        if goal.verdict(value) == "**short**":
+        yield f"| {goal.name} | {bounds[0]} | {bounds[1]} | {goal.shown(value)} | {goal.rating(value)} |"
+        if goal.rating(value) == "**short**":
             short.append(goal)
     yield ""
     if not short:

@@ -71,14 +71,14 @@ SQLite lets one connection write at a time. Ours stand in a queue for it; withou
 PROFILE = """
 Where the time goes
 Processor time of one worker process that drains a backlog in fleet mode, by thread and by the innermost module of ours,
-or library, that it was in; sampled every 10 ms. The settler's and the intake's work is per batch but for what every run
-must bring with it: its arguments and its row on the way in, its moments, its event and its log line on the way out.
+or library, that it was in; sampled every 10 ms. The settler and the fetcher work per batch. Per run they handle its arguments and
+its row on the way in, and its moments, its event and its log line on the way out.
 """
 
 _OF_DRAINING = (
     "a run costs the worker some 80 µs of Python and the servers some 60 µs, on cores that they share. By the profile"
     " below, of the worker's part two fifths are the settler's (one row into two statements, one event, one log line),"
-    " the rest is shared by the threads that perform and the intake; what is left of each is spread thin. PostgreSQL's"
+    " the rest is shared by the threads that perform and the fetcher; what is left of each is spread thin. PostgreSQL's"
     " part is the two updates of a row whose state stands in the predicate of every partial index, so that none of them"
     " can stay on its page, and the attempt's row."
 )
@@ -94,7 +94,7 @@ _OF_BULK = (
 _OF_LATENCY = (
     "the call is half of it (see *the call of enqueue* below): it takes three times as long at 50 a second as one after"
     " another, for at each step a process is woken that has slept, and finds its caches cold. The worker's half has as"
-    " many such steps: the ready index wakes the intake, one claim goes to PostgreSQL and back, and a thread is woken."
+    " many such steps: the ready index wakes the fetcher, one claim goes to PostgreSQL and back, and a thread is woken."
 )
 _OF_MEMORY = (
     "the supervisor has 16 MB; the process that forks has some 60 MB, most of it SQLAlchemy, pydantic and their like;"

@@ -55,7 +55,7 @@ class Load:
     processes: int = 4
     threads: int = 4
     is_timed: bool = True
-    """Whether time limits, and the number of attempts that faults explain, are judged; else all has minutes."""
+    """Whether time limits, and the number of attempts that faults explain, are checked; else every limit is minutes."""
     seed: int = field(default_factory=lambda: random.SystemRandom().randrange(10**6))
 
     def __post_init__(self) -> None:

@@ -69,7 +69,7 @@ class Load:
         return self.runs
 
 
-def test_deploys_under_load_lose_nothing_and_bury_nothing(tmp_path: Path, is_full: bool) -> None:
+def test_deploys_under_load_lose_nothing_and_dead_letter_nothing(tmp_path: Path, is_full: bool) -> None:
     deploys, limit = (10, "10s") if is_full else (DEPLOYS, "2s")
     settings = {"processes": 2, "threads": 4, "shutdown": limit}
     with live_worker(tmp_path, app=code(0), **settings) as worker:

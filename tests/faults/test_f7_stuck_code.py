@@ -154,7 +154,7 @@ def test_a_loop_that_holds_the_gil_is_ended_on_postgresql_too(tmp_path: Path, pg
     assert seen["neighbour_outcomes"] == ["released", "succeeded"]
 
 
-def test_f6_a_crash_and_an_eater_become_poison_and_innocents_run_at_most_once_more(tmp_path: Path) -> None:
+def test_f6_a_crash_and_a_memory_hog_become_poison_and_other_runs_run_at_most_once_more(tmp_path: Path) -> None:
     with live_worker(tmp_path, app=APP, processes=2, threads=4) as worker:
         innocents = worker.enqueue("Fine", 100)
         bad = worker.enqueue("Breaks") + worker.enqueue("Eats")

@@ -87,7 +87,7 @@ def test_f15_what_is_hostile_is_refused_or_comes_back_and_nothing_is_stuck(
     if load.is_timed:
         effects = fleet.value("select count(*) from effects")
         found = {"test": "F15", "seed": load.seed, "runs": count, "effects": effects, "distinct": effects}
-        record(found | {"turned_away": sum(refused.values()), "returned": len(sent), "buried": states.get("dead", 0)})
+        record(found | {"turned_away": sum(refused.values()), "returned": len(sent), "dead": states.get("dead", 0)})
     print(count, dict(refused), len(sent), len(said), states)
     assert fleet.stop() == 0
 

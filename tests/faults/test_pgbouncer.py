@@ -99,7 +99,7 @@ def test_a_killed_fleet_behind_pgbouncer_loses_nothing(make_fleet, load, postgre
     postgres.drop_database(url)
 
 
-def test_pgbouncer_that_was_not_told_of_is_one_line_that_names_the_setting(postgres, bouncer):
+def test_a_pgbouncer_that_is_not_configured_is_one_line_that_names_the_setting(postgres, bouncer):
     url = bouncer.through(postgres.url)
     with closing(Database(url, Settings(database_url=url))) as database, pytest.raises(ServiceDown) as caught:
         schema.check(database)

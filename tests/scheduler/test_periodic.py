@@ -93,7 +93,7 @@ def test_a_beat_that_finds_nothing_due_waits_for_the_next_slot(app: App, add: Ca
     assert decided(app) == []
 
 
-def test_a_beat_tells_what_it_did(app: App, add: Callable[[Every], datetime]) -> None:
+def test_a_beat_emits_what_it_did(app: App, add: Callable[[Every], datetime]) -> None:
     told: list[Any] = []
     app.events.subscribe(SlotFired, told.extend)
     app.events.subscribe(ScheduleTicked, told.extend)

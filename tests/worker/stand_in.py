@@ -2,7 +2,7 @@
 
 Settings: ``log`` (a file of JSON lines), ``perform`` and ``ended`` (run ids to mark), ``finish`` (seconds
 from ``stop`` to the exit), ``crash`` (a status: leave at once; so does an app of VERSION ``crash``),
-``deaf`` (never answer a ping), ``clean_up`` (false: never say buried), ``drain`` (a file: say draining once it
+``deaf`` (never answer a ping), ``clean_up`` (false: never report a cleanup), ``drain`` (a file: say draining once it
 exists), ``roll`` (a file: say, once it exists, that an operator asked for a rolling restart), ``slow``
 (seconds before ready).
 """

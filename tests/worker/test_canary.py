@@ -31,7 +31,7 @@ def receiver() -> Receiver:
     return Receiver()
 
 
-def test_a_secret_argument_result_or_variable_leaves_by_no_door(app: App, receiver: Receiver, tmp_path: Path) -> None:
+def test_a_secret_argument_result_or_variable_reaches_no_output(app: App, receiver: Receiver, tmp_path: Path) -> None:
     enqueue_many([Keeper(password=CANARY), Keeper(password=CANARY, says=WORDS, fails=True)])
 
     with worker(

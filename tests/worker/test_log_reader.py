@@ -56,7 +56,7 @@ def _worker(live: Live, *shell: str, **streams: Any) -> subprocess.Popen[bytes]:
     return process
 
 
-def test_nothing_stands_still_while_nobody_reads_the_log(tmp_path: Path) -> None:
+def test_nothing_blocks_while_the_log_is_not_read(tmp_path: Path) -> None:
     with _ledger(tmp_path) as live:
         reading, writing = os.pipe()
         worker = _worker(live, stdout=writing, stderr=writing)

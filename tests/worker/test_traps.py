@@ -255,7 +255,7 @@ def test_fifty_queues_make_one_fetch_thread(app, start):
 
     assert all_succeeded(app, 50)
     assert sorted(STAGE.began) == list(range(50))
-    assert [one.name for one in threading.enumerate()].count("jobs-intake") == 1
+    assert [one.name for one in threading.enumerate()].count("jobs-fetcher") == 1
 
 
 def test_a_runs_own_priority_is_honoured(make_app, ledger_url, app, start):
@@ -411,7 +411,7 @@ def test_an_ending_that_the_ledger_refuses_is_recorded_without_its_words(app, st
     assert jobs.find(bad).error_type is not None
 
 
-def test_a_foreign_row_with_an_attempts_number_holds_nobody_up(app, start):
+def test_a_foreign_row_with_an_attempts_number_delays_no_other_run(app, start):
     """The row of its attempt is there already: the attempt takes the next number, and everything else is settled."""
     process = start()
     bad = Hold(n=0).enqueue().id
@@ -429,7 +429,7 @@ def test_a_foreign_row_with_an_attempts_number_holds_nobody_up(app, start):
     assert not process.failed.is_set()
 
 
-def test_a_run_whose_lease_was_lost_is_refused_and_performed_by_its_heir(app, start, heard):
+def test_a_run_whose_lease_was_lost_is_refused_and_performed_by_its_next_holder(app, start, heard):
     start("slow")
     run_id = Hold().enqueue().id
     assert wait_until(lambda: STAGE.began == [0], seconds=SOON)

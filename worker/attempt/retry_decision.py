@@ -68,20 +68,20 @@ def decide_retry(app: App, claim: Claim, retry: Retry, started: float, error: Ba
     if isinstance(error, Cancel | Cancelled):
         return attempt_result_now(app, claim, started, Outcome.CANCELLED, error=error)
     outcome = Outcome.FAILED
-    judged: BaseException | None = error
+    raised: BaseException | None = error
     if isinstance(error, TimeLimitExceeded):
-        outcome, judged = Outcome.TIMED_OUT, None
+        outcome, raised = Outcome.TIMED_OUT, None
     elif isinstance(error, MemoryError):
-        outcome, judged = Outcome.OUT_OF_MEMORY, None
+        outcome, raised = Outcome.OUT_OF_MEMORY, None
         error.args = error.args or ("The attempt needed more memory than its limit allows.",)
     elif not isinstance(error, Exception):
         log.warning(
             "Job raised an error that is not an Exception", extra={"kind": kind, "error_type": type(error).__name__}
         )
-        judged = None
-    delay = retry.delay(claim.charged + 1, error=judged, age=claim.age, rng=app.clock.rng)
+        raised = None
+    delay = retry.delay(claim.charged + 1, error=raised, age=claim.age, rng=app.clock.rng)
     if delay is None:
-        is_fatal = judged is not None and retry.is_fatal(judged)
+        is_fatal = raised is not None and retry.is_fatal(raised)
         cause = Cause.GAVE_UP if is_fatal else Cause.EXHAUSTED
         return attempt_result_now(app, claim, started, outcome, cause=cause, error=error)
     if outcome is Outcome.OUT_OF_MEMORY:

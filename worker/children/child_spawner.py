@@ -58,7 +58,7 @@ class ZygoteSpawner:
         with self._lock:
             socket.send_fds(self._line, [order], [line.fileno()])
             while name not in self._pids and name not in self._statuses:
-                if not self._hear(EXIT_SECONDS):
+                if not self._read_reports(EXIT_SECONDS):
                     raise OSError("the zygote does not answer")
         if name not in self._pids:
             raise OSError("the zygote could not fork")
@@ -67,7 +67,7 @@ class ZygoteSpawner:
         pid = self._pids.get(name)
         # The zygote reports exits in order and this child is not reported yet, so no other process has its id.
         with self._lock:
-            while self._hear(0.0):
+            while self._read_reports(0.0):
                 pass
             if pid is not None and name not in self._statuses:
                 with suppress(ProcessLookupError):
@@ -76,12 +76,12 @@ class ZygoteSpawner:
     def reap(self, name: str) -> int | None:
         with self._lock:
             while name not in self._statuses:
-                if not self._hear(EXIT_SECONDS):
+                if not self._read_reports(EXIT_SECONDS):
                     return None
             self._pids.pop(name, None)
             return self._statuses.pop(name)
 
-    def _hear(self, seconds: float) -> bool:
+    def _read_reports(self, seconds: float) -> bool:
         poll = select.poll()
         poll.register(self._line, select.POLLIN)
         if not poll.poll(seconds * 1000):

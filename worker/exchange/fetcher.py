@@ -72,7 +72,7 @@ class Fetcher(threading.Thread):
         not_now: Callable[[], Sequence[str]] = tuple,
         on_doubt: Callable[[], None] = lambda: None,
     ) -> None:
-        super().__init__(name="jobs-intake", daemon=True)
+        super().__init__(name="jobs-fetcher", daemon=True)
         self._app = app
         self._source = source
         self._settler = settler

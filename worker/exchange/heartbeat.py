@@ -77,11 +77,11 @@ class Heartbeat(threading.Thread):
         while not self._stopping.wait(min(LOOK_SECONDS, every)):
             self.turned_at = clock.monotonic()
             try:
-                self.let_go_of_lost()
+                self.report_lost()
                 if clock.monotonic() >= renew_at:
                     self.renew()
                     renew_at = clock.monotonic() + every
-                self._hear_cancellations()
+                self._read_cancellations()
                 self.beat_at = clock.monotonic()
             except JobsError as error:
                 self._app.events.emit([ServiceFailed("ledger", "renew", str(error))])
@@ -108,7 +108,7 @@ class Heartbeat(threading.Thread):
         self.on_renewed()
         self._suspects = {claim.token for claim in claims if claim.token not in ours}
 
-    def let_go_of_lost(self) -> None:
+    def report_lost(self) -> None:
         """Report lost leases: those that the previous renewal did not find and that are still held. An attempt that
         ended here meanwhile is not held any more.
         """
@@ -118,7 +118,7 @@ class Heartbeat(threading.Thread):
                 log.warning("Lease lost", extra={"run_id": str(claim.run_id), "kind": claim.kind})
                 self._lose(claim.token)
 
-    def _hear_cancellations(self) -> None:
+    def _read_cancellations(self) -> None:
         performing = [(one.run_id, one.token) for one in self._performing()]
         if not performing:
             return

@@ -121,7 +121,7 @@ class Settler(threading.Thread):
                     log.exception("Ledger refused a batch of attempt results")
                     if len(batch) == 1:
                         if not self._strip(batch[0], error):
-                            self._let_go(batch[0])
+                            self._leave_to_upkeep(batch[0])
                             return
                     else:
                         for delivery in batch:
@@ -165,7 +165,7 @@ class Settler(threading.Thread):
             if delivery.settled is not None and delivery.attempt_result is not None:
                 settled.append((delivery.attempt_result, delivery.settled))
         try:
-            self._tell(settled, refused, freed, app.clock.monotonic() - began)
+            self._announce(settled, refused, freed, app.clock.monotonic() - began)
         except Exception:
             log.exception("Announcing settled attempts failed")
         for delivery in batch:
@@ -193,7 +193,7 @@ class Settler(threading.Thread):
         for attempt_result, settled in done:
             endings.pop(attempt_result.claim.token).settled = settled
 
-    def _tell(
+    def _announce(
         self,
         settled: list[tuple[AttemptResult, RecordedAttempt]],
         refused: list[AttemptResult],
@@ -244,7 +244,7 @@ class Settler(threading.Thread):
         attempt_result.failure = Failure.told(delivery.claim.kind, "Unrecordable", _UNRECORDABLE)
         return True
 
-    def _let_go(self, delivery: Delivery) -> None:
+    def _leave_to_upkeep(self, delivery: Delivery) -> None:
         """Even the stripped result is refused: let the lease expire, so that upkeep ends the attempt as abandoned."""
         claim = delivery.claim
         log.critical("Attempt result cannot be recorded", extra={"run_id": str(claim.run_id), "kind": claim.kind})

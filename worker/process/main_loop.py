@@ -65,7 +65,7 @@ class MainLoop:
             if (asked := process.roll_asked()) is not None:
                 control.send(say="roll", asked=asked.isoformat())
             is_idle = process.is_started and not process.busy and not self._dead_processes
-            seconds = self._hear(IDLE_LOOK_SECONDS if is_idle else LOOK_SECONDS)
+            seconds = self._execute_commands(IDLE_LOOK_SECONDS if is_idle else LOOK_SECONDS)
             if seconds is None and process.stop_asked.is_set():
                 log.info("Process drains at an operator's request")
                 control.send(say="draining", why="an operator asked for it")
@@ -89,7 +89,7 @@ class MainLoop:
                 control.send(say="replace", why=why)
         return 1
 
-    def _hear(self, wait_seconds: float) -> float | None:
+    def _execute_commands(self, wait_seconds: float) -> float | None:
         """Execute the supervisor's commands. Returns the seconds that are left to stop, if one of them is to stop."""
         process, control = self._process, self._control
         leave: float | None = None
@@ -116,7 +116,7 @@ class MainLoop:
         process.stop_claiming()
         while process.busy and clock.monotonic() < until and not process.failed.is_set() and not control.closed:
             self._clean_up()
-            sooner = self._hear(LEAVING_LOOK_SECONDS)
+            sooner = self._execute_commands(LEAVING_LOOK_SECONDS)
             if sooner is not None:
                 until = min(until, clock.monotonic() + sooner)
         process.finish()

@@ -142,7 +142,7 @@ class Process:
         self._fetcher.on_claim = self._heartbeat.on_renewed = self._pulse.answered
         self._heartbeat.what_fails = self._pulse.repeated
         self._heartbeat.on_stop_asked = self.stop_asked.set
-        self._heartbeat.on_roll_asked = self._hear_roll
+        self._heartbeat.on_roll_asked = self._record_roll
         self._start_log = StartLog(app, self._fetcher.performing)
         self._settler.on_failure = self._fetcher.on_failure = lambda error: self.failed.set()
         self._hooks = MiddlewareHooks(brokers_of(app))
@@ -223,7 +223,7 @@ class Process:
         asked, self._roll_asked = self._roll_asked, None
         return asked
 
-    def _hear_roll(self, moment: datetime) -> None:
+    def _record_roll(self, moment: datetime) -> None:
         self._roll_asked = moment
 
     def stop_claiming(self) -> None:
@@ -268,7 +268,7 @@ class Process:
         )
         watchdog.watch("heartbeat", lambda: self._heartbeat.turned_at)
         watchdog.watch("settler", lambda: self._settler.busy_since)
-        watchdog.watch("intake", lambda: self._fetcher.turned_at)
+        watchdog.watch("fetcher", lambda: self._fetcher.turned_at)
         return watchdog
 
     def _make_source(self) -> Source:

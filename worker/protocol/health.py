@@ -159,9 +159,9 @@ def serving(host: str, port: int | None, state: Callable[[], dict[str, Any]]) ->
     from jobs.observe.endpoint import Answer, Endpoint, as_json
     from jobs.observe.exposition import CountsFolder
 
-    def probe(judge: Callable[[dict[str, Any]], tuple[bool, dict[str, object]]]) -> Callable[[], Answer]:
+    def probe(check: Callable[[dict[str, Any]], tuple[bool, dict[str, object]]]) -> Callable[[], Answer]:
         def answer() -> Answer:
-            is_good, facts = judge(state())
+            is_good, facts = check(state())
             return as_json(facts, is_good=is_good)
 
         return answer

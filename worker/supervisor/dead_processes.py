@@ -29,7 +29,7 @@ class DeadProcesses:
         self._told.update({dead_process.name: process for dead_process in untold})
         return untold
 
-    def tell(self, process: str, send: Callable[[DeadProcess], bool]) -> None:
+    def assign(self, process: str, send: Callable[[DeadProcess], bool]) -> None:
         """Send all unassigned dead processes to ``process``; those that ``send`` refuses stay unassigned."""
         for dead_process in [one for name, one in self._waiting.items() if name not in self._told]:
             if not send(dead_process):

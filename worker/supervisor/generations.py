@@ -47,11 +47,11 @@ class Generations:
         self._known.append(generation)
         return generation
 
-    def hear(self) -> Iterator[Generation]:
+    def read_events(self) -> Iterator[Generation]:
         """Read the events of all generations; gives each generation whose stage has changed."""
         for generation in self:
             was = generation.stage
-            self._group.learn(generation)
+            self._group.read_events(generation)
             if generation.stage is not was:
                 yield generation
 
@@ -79,7 +79,7 @@ class Generations:
         if self.current is None and self._clock.monotonic() >= self.current_at:
             self.current = self.make()
 
-    def let_go(self, *, but: Generation | None) -> None:
+    def close_unused(self, *, but: Generation | None) -> None:
         """Close the generations without live processes, except the current one and ``but``, which is about to be
         used."""
         used = {handle.generation for handle in self._group}

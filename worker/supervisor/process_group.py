@@ -105,7 +105,7 @@ class ProcessGroup:
         self.handles[name] = handle
         return handle
 
-    def hear(self, handle: ProcessHandle) -> None:
+    def read_messages(self, handle: ProcessHandle) -> None:
         """Read the process's messages."""
         before, was_recycling = handle.stage, handle.recycle_reason
         self._listen(handle)
@@ -120,7 +120,7 @@ class ProcessGroup:
             _log.info("Process will be replaced", extra={**_who(handle), "why": handle.recycle_reason})
             self._on_recycle(handle)
 
-    def learn(self, generation: Generation) -> None:
+    def read_events(self, generation: Generation) -> None:
         """Read the generation's events about its processes."""
         for news in generation.news():
             handle = self.handles.get(news.name)
@@ -161,7 +161,7 @@ class ProcessGroup:
             with suppress(ProcessLookupError):
                 os.kill(handle.pid, signal.SIGKILL)
 
-    def look_after(self) -> None:
+    def do_what_is_due(self) -> None:
         """Do what is due: send pings, kill processes, assign cleanups."""
         now = self._clock.monotonic()
         slept, self._looked = now - self._looked > ASLEEP_SECONDS, now
@@ -180,7 +180,7 @@ class ProcessGroup:
                 if not handle.killed:
                     _log.error("Process cannot end a run that is over its limit", extra=_who(handle))
                 self.kill(handle, OVER_LIMIT)
-            self._see_to(handle, now)
+            self._check(handle, now)
         self._assign_cleanup()
 
     def _running_table_rest(self, now: float) -> float:
@@ -190,7 +190,7 @@ class ProcessGroup:
         return max(RUNNING_TABLE_SECONDS, min(RUNNING_TABLE_REST_SECONDS, self._plan.shortest_limit, until_late))
 
     def next_look(self) -> float:
-        """When to call ``look_after`` again: a monotonic moment."""
+        """When to call ``do_what_is_due`` again: a monotonic moment."""
         moments = [self._next_ping, self._next_running_table_read]
         for handle in self:
             if handle.given_up is not None or handle.control.has_unsent:
@@ -199,7 +199,7 @@ class ProcessGroup:
                 moments.append(handle.kill_at)
         return min(moments)
 
-    def _see_to(self, handle: ProcessHandle, now: float) -> None:
+    def _check(self, handle: ProcessHandle, now: float) -> None:
         if handle.given_up is not None:
             if self._shows_no_life(handle) or now >= handle.given_up:
                 self._gone(handle, ZYGOTE_DIED, None)
@@ -222,7 +222,7 @@ class ProcessGroup:
         able.sort(key=lambda handle: (handle.is_leaving, handle.asked is not None, -(handle.heard or 0.0)))
         if able:
             line = able[0].control
-            self.dead_processes.tell(
+            self.dead_processes.assign(
                 able[0].name, lambda one: line.send(do="clean_up", dead_processes=[one.as_message()])
             )
 
@@ -281,4 +281,4 @@ def _cause(status: int) -> str:
 
 
 def _who(handle: ProcessHandle) -> dict[str, object]:
-    return {"worker": handle.name, "worker_pid": handle.pid, "seat": handle.slot}
+    return {"worker": handle.name, "worker_pid": handle.pid, "slot": handle.slot}

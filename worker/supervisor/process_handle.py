@@ -62,7 +62,7 @@ class ProcessHandle:
         return {
             "name": self.name,
             "pid": self.pid,
-            "seat": self.slot,
+            "slot": self.slot,
             "stage": self.stage.value,
             "generation": self.generation.number,
             "age_seconds": now - self.started,

@@ -68,16 +68,16 @@ class Supervisor:
             while self._exit_code is None:
                 self._wait(signals)
                 self._looked = self._clock.monotonic()
-                self._hear_generations()
+                self._read_generations()
                 for handle in self._group:
-                    self._group.hear(handle)
+                    self._group.read_messages(handle)
                 for _ in range(signals.stops_asked()):
                     self._stop()
                 if signals.roll_asked() or self._roll_requests.has_new(self._group):
                     self._roll()
-                self._group.look_after()
+                self._group.do_what_is_due()
                 self._fill_slots()
-                self._generations.let_go(but=self._rolling.generation if self._rolling else None)
+                self._generations.close_unused(but=self._rolling.generation if self._rolling else None)
                 if self._stops and not len(self._group):
                     self._exit_code = 0
         self._close()
@@ -123,8 +123,8 @@ class Supervisor:
 
     # Generations of code
 
-    def _hear_generations(self) -> None:
-        for generation in self._generations.hear():
+    def _read_generations(self) -> None:
+        for generation in self._generations.read_events():
             if generation.can_start:
                 self._generations.imported(generation)
             elif generation.stage is GenerationStage.FAILED:
@@ -221,7 +221,7 @@ class Supervisor:
         slot = self._slots[handle.slot]
         lived = handle.lived(self._clock.monotonic())
         was_successor = slot.successor is handle
-        facts: dict[str, object] = {"worker": handle.name, "worker_pid": handle.pid, "seat": slot.number}
+        facts: dict[str, object] = {"worker": handle.name, "worker_pid": handle.pid, "slot": slot.number}
         had_slot = slot.forget(handle)
         if cause is None:
             _log.info("Process stopped", extra=facts)

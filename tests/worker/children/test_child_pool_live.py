@@ -106,7 +106,7 @@ def test_an_isolated_coroutine_is_performed(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("kind", "said"), [("Breaks", "signal 11"), ("Leaves", "exit 7")])
-def test_a_crash_of_a_child_is_recorded_and_touches_nobody_else(tmp_path: Path, kind: str, said: str) -> None:
+def test_a_crash_of_a_child_is_recorded_and_affects_no_other_run(tmp_path: Path, kind: str, said: str) -> None:
     with live_worker(tmp_path, app=APP) as worker:
         (bad,) = worker.enqueue(kind)
         fine = worker.enqueue("Fine", 20)

@@ -57,7 +57,7 @@ def test_what_is_as_it_was_is_no_remains(monkeypatch, tmp_path):
 
 
 @pytest.mark.timeout(60, method="thread")  # The other method is a timer, which this would stop.
-def test_timers_are_stopped_and_others_are_told_of():
+def test_timers_are_stopped_and_other_changes_are_reported():
     before = signal.signal(signal.SIGALRM, lambda number, frame: None)
     try:
         remains = Remains()

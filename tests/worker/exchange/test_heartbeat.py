@@ -95,7 +95,7 @@ def test_a_connection_that_was_forgotten_on_the_way_costs_no_lease(make, pg_data
             assert len(held_leases) == 1
 
 
-def test_a_lease_that_somebody_else_has_ended_is_lost(make, pg_database):
+def test_a_lease_that_another_process_has_ended_is_lost(make, pg_database):
     app = make(pg_database)
     with holding_one(app) as (held, held_leases, lost, _):
         with app.database.write() as connection:
@@ -115,6 +115,6 @@ def test_what_this_process_has_just_ended_itself_is_not_said_to_be_lost(make, pg
 
         beat.renew()  # Between the commit of an ending and the moment at which its settler lets go of the claim.
         held_leases.drop(held.token)
-        beat.let_go_of_lost()
+        beat.report_lost()
 
     assert not lost

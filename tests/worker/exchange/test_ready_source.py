@@ -162,7 +162,7 @@ def test_redis_is_used_again_once_it_is_back(source, app, redis_server):
     assert claim_all(source, 1) == [enqueued.id]
 
 
-def test_a_wiped_index_is_told_of_and_rebuilt(source, app, losses):
+def test_a_wiped_index_is_reported_and_rebuilt(source, app, losses):
     ids = [one.id for one in enqueue_many([SourceNote() for _ in range(2500)])]
     app.ready.wipe()
 

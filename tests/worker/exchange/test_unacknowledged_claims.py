@@ -17,7 +17,7 @@ from worker.exchange.source import LedgerSource
 pytestmark = pytest.mark.slow
 
 
-class StrayNote(Job, queue="strays"):
+class UnacknowledgedNote(Job, queue="unacknowledged"):
     def perform(self) -> None:
         pass
 
@@ -34,9 +34,9 @@ def test_runs_whose_claim_was_committed_and_not_answered_are_performed_at_once(a
         return claims
 
     monkeypatch.setattr(LedgerSource, "claim", lose_the_first_answer)
-    ids = [one.id for one in enqueue_many([StrayNote() for _ in range(5)])]
+    ids = [one.id for one in enqueue_many([UnacknowledgedNote() for _ in range(5)])]
 
-    with started(app, "strays"):
+    with started(app, "unacknowledged"):
         # Well within the lease of 30 s.
         assert wait_until(lambda: all(jobs.find(one).state is RunState.SUCCEEDED for one in ids), seconds=10)
 

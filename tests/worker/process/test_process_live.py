@@ -83,7 +83,7 @@ def test_a_prepare_that_fails_is_shown_and_tried_again_and_charges_no_run(tmp_pa
 
 
 @pytest.mark.parametrize(("kind", "limit"), [("Fine", {"max_runs": 50}), ("Grows", {"max_memory": "200M"})])
-def test_a_worn_process_is_replaced_without_a_gap(tmp_path: Path, kind: str, limit: dict) -> None:
+def test_a_process_over_its_limit_is_replaced_without_a_gap(tmp_path: Path, kind: str, limit: dict) -> None:
     with live_worker(tmp_path, app=APP, threads=2, **limit) as worker:
         stream = Stream(worker, kind, a_second=200 if kind == "Fine" else 10)
         worker.wait_for(lambda: len(worker.logged("Process will be replaced")) >= 2, "two replacements")

@@ -22,7 +22,7 @@ def clock():
 
 def test_living_threads_that_come_round_are_well(clock):
     watchdog = Watchdog(clock, lambda: [threading.current_thread()], limit_seconds=10)
-    watchdog.watch("intake", lambda: 95.0)
+    watchdog.watch("fetcher", lambda: 95.0)
 
     assert watchdog.fault() is None
 

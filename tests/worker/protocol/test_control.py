@@ -54,7 +54,7 @@ def test_a_peer_that_reads_nothing_is_refused_more_at_the_limit(ends: tuple[Cont
     assert not one.closed
 
 
-def test_the_last_words_of_a_peer_that_died_are_heard_before_its_end(ends: tuple[Control, Control]) -> None:
+def test_the_last_messages_of_a_dead_peer_are_read_before_its_end(ends: tuple[Control, Control]) -> None:
     one, other = ends
     one.send(say="cleaned_up", name="p")
     one.close()

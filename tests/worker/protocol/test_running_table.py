@@ -75,7 +75,7 @@ def test_a_full_table_marks_no_more_and_works_again_after_a_clear(table: Running
     assert running_rows.start(uuid4()) == entries[7]
 
 
-def test_threads_never_share_an_entry_nor_show_a_run_that_nobody_performs(table: RunningTable) -> None:
+def test_threads_never_share_an_entry_nor_show_a_run_that_no_thread_performs(table: RunningTable) -> None:
     running_rows = RunningRows(table.fd, 0)
     ours = [{UUID(int=number * 1000 + low) for low in range(500)} for number in range(4)]
     known = set().union(*ours)

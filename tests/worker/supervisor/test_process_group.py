@@ -89,19 +89,19 @@ class Stage:
 
     def say(self, handle: ProcessHandle, **message: object) -> None:
         assert self.generation.lines[handle.name].send(**message)
-        self.group.hear(handle)
+        self.group.read_messages(handle)
 
     def told(self, handle: ProcessHandle) -> list[dict[str, Any]]:
         return [said for said in self.generation.lines[handle.name].receive() if said["do"] != "ping"]
 
     def exit(self, handle: ProcessHandle, status: int | None) -> None:
         self.generation.waiting.append(Exited(handle.name, status))
-        self.group.learn(self.generation)
+        self.group.read_events(self.generation)
 
     def pass_time(self, seconds: float) -> None:
         for _ in range(int(seconds * 2)):
             self.clock.sleep(0.5)
-            self.group.look_after()
+            self.group.do_what_is_due()
 
 
 @pytest.fixture
@@ -160,7 +160,7 @@ def test_silence_is_forgiven_when_the_supervisor_itself_was_asleep(stage: Simple
     group.pass_time(4)
 
     group.clock.sleep(600)
-    group.group.look_after()
+    group.group.do_what_is_due()
 
     assert handle.killed == ""
 
@@ -178,7 +178,7 @@ def test_a_process_that_has_never_said_anything_has_the_longer_limit(stage: Simp
     assert group.generation.killed > 0, "it has no id of its own: its zygote hangs"
 
 
-def test_an_orphan_goes_to_one_that_stays_and_is_kept_until_it_is_buried(stage: SimpleNamespace) -> None:
+def test_a_cleanup_goes_to_a_process_that_stays_and_is_kept_until_it_is_done(stage: SimpleNamespace) -> None:
     group = stage.make(processes=3)
     leaving, staying, victim = group.start(), group.start(), group.start()
     group.group.stop(leaving, 20)
@@ -187,7 +187,7 @@ def test_an_orphan_goes_to_one_that_stays_and_is_kept_until_it_is_buried(stage: 
     running_table.close()
 
     group.exit(victim, -11)
-    group.group.look_after()
+    group.group.do_what_is_due()
 
     assert [said["do"] for said in group.told(leaving)] == ["stop"]
     (clean_up,) = group.told(staying)
@@ -201,14 +201,14 @@ def test_an_orphan_goes_to_one_that_stays_and_is_kept_until_it_is_buried(stage: 
 
 def test_the_last_words_of_a_process_count(stage: SimpleNamespace) -> None:
     group = stage.make(processes=2)
-    victim, digger = group.start(), group.start()
+    victim, cleaner = group.start(), group.start()
     group.exit(victim, -9)
-    group.group.look_after()
+    group.group.do_what_is_due()
 
-    group.generation.lines[digger.name].send(say="cleaned_up", name=victim.name)
-    group.exit(digger, -9)
+    group.generation.lines[cleaner.name].send(say="cleaned_up", name=victim.name)
+    group.exit(cleaner, -9)
 
-    assert group.group.dead_processes.names() == [digger.name]
+    assert group.group.dead_processes.names() == [cleaner.name]
 
 
 @pytest.mark.parametrize(
@@ -221,7 +221,7 @@ def test_the_last_words_of_a_process_count(stage: SimpleNamespace) -> None:
         (False, 7, "exit 7"),
     ],
 )
-def test_only_one_that_was_told_to_stop_and_left_with_0_leaves_no_orphan(
+def test_only_a_process_that_stops_when_told_and_exits_with_0_needs_no_cleanup(
     stage: SimpleNamespace, told: bool, status: int, cause: str | None
 ) -> None:
     group = stage.make()
@@ -235,7 +235,7 @@ def test_only_one_that_was_told_to_stop_and_left_with_0_leaves_no_orphan(
     assert group.group.dead_processes.names() == ([] if cause is None else [handle.name])
 
 
-def test_one_that_could_not_be_started_leaves_no_orphan(stage: SimpleNamespace) -> None:
+def test_a_process_that_could_not_be_started_needs_no_cleanup(stage: SimpleNamespace) -> None:
     group = stage.make()
     handle = group.start(ready=False)
 
@@ -256,7 +256,7 @@ def test_names_are_unique_and_fit_the_ledger(stage: SimpleNamespace) -> None:
 
 
 def _next_look(group: Stage) -> float:
-    group.group.look_after()
+    group.group.do_what_is_due()
     return group.group.next_look() - group.clock.monotonic()
 
 
@@ -281,7 +281,7 @@ def test_marks_are_looked_at_seldom_while_no_limit_is_near(stage: SimpleNamespac
     assert on_time == pytest.approx(0.5), "its limit is now, and half a second later it is late"
     assert handle.killed == ""
     group.clock.sleep(0.51)
-    group.group.look_after()
+    group.group.do_what_is_due()
     assert handle.killed == "killed: over a time limit"
     running_table.close()
 

@@ -17,7 +17,7 @@ pytestmark = pytest.mark.slow
 RUNS = [str(UUID(int=number)) for number in (11, 12, 13)]
 
 
-def test_a_killed_process_is_replaced_alone_and_another_buries_exactly_what_it_performed(
+def test_a_killed_process_is_replaced_alone_and_another_ends_exactly_its_attempts(
     start_tree: StartTree,
 ) -> None:
     tree = start_tree(processes=3, does={"perform": RUNS[:2], "ended": RUNS[2:]})
@@ -38,7 +38,7 @@ def test_a_killed_process_is_replaced_alone_and_another_buries_exactly_what_it_p
     assert all(is_alive(other["pid"]) for other in others)
 
 
-def test_with_no_other_process_the_replacement_gets_the_orphan_first_thing(start_tree: StartTree) -> None:
+def test_with_no_other_process_the_replacement_gets_the_cleanup_first(start_tree: StartTree) -> None:
     tree = start_tree(processes=1, does={"perform": RUNS})
     (victim,) = tree.wait_for_notes("ready")
 
@@ -51,7 +51,7 @@ def test_with_no_other_process_the_replacement_gets_the_orphan_first_thing(start
     assert tree.notes("ready", name=cleaned_up["name"]) == [] or cleaned_up["at"] < tree.notes("ready")[1]["at"]
 
 
-def test_an_orphan_outlives_the_process_that_was_to_bury_it(start_tree: StartTree) -> None:
+def test_a_cleanup_outlives_the_process_that_it_was_assigned_to(start_tree: StartTree) -> None:
     tree = start_tree(processes=2, does={"clean_up": False})
     victim, _ = tree.wait_for_notes("ready", 2)
     os.kill(victim["pid"], signal.SIGKILL)
@@ -75,7 +75,7 @@ def test_nothing_is_left_running_when_the_supervisor_is_killed(start_tree: Start
     assert len(tree.pids()) == 4
 
 
-def test_a_killed_zygote_is_made_again_and_its_processes_orphans_are_delivered(start_tree: StartTree) -> None:
+def test_a_killed_zygote_is_replaced_and_the_cleanups_of_its_processes_are_assigned(start_tree: StartTree) -> None:
     tree = start_tree(processes=2, does={"perform": RUNS[:1]})
     before = tree.wait_for_notes("ready", 2)
     zygote = tree.notes("forked")[0]["parent"]
@@ -120,7 +120,7 @@ def test_a_second_signal_stops_now_and_what_does_not_obey_is_killed(start_tree: 
     assert not any(map(is_alive, tree.pids()))
 
 
-def test_a_process_that_does_not_answer_is_killed_and_buried(start_tree: StartTree) -> None:
+def test_a_process_that_does_not_answer_is_killed_and_cleaned_up_after(start_tree: StartTree) -> None:
     tree = start_tree(processes=2, answer_limit_seconds=0.5, does={"perform": RUNS[:1]})
     frozen, _ = tree.wait_for_notes("ready", 2)
 
@@ -156,7 +156,7 @@ def test_a_rolling_restart_brings_new_code_and_never_fewer_ready_than_all_but_on
     assert tree.exit_code() == 0
 
 
-def test_a_request_in_the_ledger_is_a_rolling_restart_once_however_many_hear_of_it(
+def test_a_request_in_the_ledger_is_a_rolling_restart_once_however_many_processes_read_it(
     start_tree: StartTree, tmp_path: Path
 ) -> None:
     tree = start_tree(processes=3, does={"roll": str(tmp_path / "roll"), "finish": 0.5})
@@ -304,7 +304,7 @@ def test_an_application_that_cannot_be_forked_is_named_and_spawned(start_tree: S
     wait_for(lambda: not any(map(is_alive, tree.pids())), "the end of all", seconds=2)
 
 
-def test_a_crash_loop_backs_off_and_says_so_once_for_each_seat(start_tree: StartTree) -> None:
+def test_a_crash_loop_backs_off_and_is_logged_once_for_each_slot(start_tree: StartTree) -> None:
     tree = start_tree(processes=1, does={"crash": 3})
 
     wait_for(lambda: tree.logged("Process is crash-looping"), "that it says so")
@@ -316,7 +316,7 @@ def test_a_crash_loop_backs_off_and_says_so_once_for_each_seat(start_tree: Start
     assert {line["cause"] for line in tree.logged("Process died")} == {"exit 3"}
     assert len(tree.logged("Process is crash-looping")) == 1
     assert tree.process.poll() is None
-    assert not tree.notes("clean_up"), "one that was never ready leaves nothing to bury"
+    assert not tree.notes("clean_up"), "a process that was never ready needs no cleanup"
     tree.signal(signal.SIGTERM)
     assert tree.exit_code() == 0
 

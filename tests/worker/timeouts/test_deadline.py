@@ -528,7 +528,7 @@ def test_what_python_swallows_otherwise_is_reported_as_before(monkeypatch: pytes
     assert sys.unraisablehook is hook
 
 
-def test_a_ticket_is_for_one_perform(deadlines: Deadlines) -> None:
+def test_a_timeout_token_is_for_one_perform(deadlines: Deadlines) -> None:
     timeout_token = TimeoutToken()
     deadlines.perform(lambda: None, timeout_token=timeout_token)
 
