@@ -71,8 +71,8 @@ SQLite lets one connection write at a time. Ours stand in a queue for it; withou
 PROFILE = """
 Where the time goes
 Processor time of one worker process that drains a backlog in fleet mode, by thread and by the innermost module of ours,
-or library, that it was in; sampled every 10 ms. The settler and the fetcher work per batch. Per run they handle its arguments and
-its row on the way in, and its moments, its event and its log line on the way out.
+or library, that it was in; sampled every 10 ms. The settler and the fetcher work per batch. Per run they handle its
+arguments and its row on the way in, and its moments, its event and its log line on the way out.
 """
 
 _OF_DRAINING = (

@@ -59,7 +59,7 @@ def test_nan_and_infinity_in_a_result_are_kept_as_null_with_a_warning(app, caplo
     for name, run in runs.items():
         assert stored[run.id].state is RunState.SUCCEEDED
         assert stored[run.id].result == RESULTS[name][1]
-    warned = {record.run_id for record in caplog.records if "result could not be kept" in record.getMessage()}
+    warned = {record.run_id for record in caplog.records if record.getMessage() == "Result stored with values replaced"}
     assert warned == {str(run.id) for run in runs.values()}
 
 
