@@ -1,4 +1,4 @@
-"""What it costs to enqueue: one by one, in a caller's transaction, and many at once, beside what is possible at all.
+"""The cost of enqueueing: one by one, in a caller's transaction, and many at once, compared with what is possible.
 
 The yardsticks do by hand, in the same minute and on the same servers, what ``enqueue`` does: insert a row of the same
 table, commit it durably, and publish its id with ZADD. They check nothing, and nothing hears of what they insert.
@@ -42,7 +42,7 @@ def per_second(count: int, work: Callable[[], object]) -> float:
 
 
 def raw(place: Place, given: argparse.Namespace, figures: Figures) -> None:
-    """What the servers and their clients allow."""
+    """Measure what the servers and their clients allow."""
     keys = redis.Redis.from_url(place.redis_url or "")
     text = '{"a":1,"b":"' + TEXT + '"}'
     with psycopg.connect(place.database_url) as connection:

@@ -24,7 +24,7 @@ def measure(place: Place, runs: int, figures: Figures) -> None:
         wait_for(lambda: not place.sql(LEFT))
     count, seconds = place.sql(SPAN["sqlite"])
     with place.app.database.read() as connection:
-        # From when all of them had begun: a process that starts later is not treated unfairly.
+        # From the moment when all of them had started: a later start is not unfair treatment.
         since = connection.execute(text(ALL_BEGUN)).scalar_one()
         shares = [int(row[0]) for row in connection.execute(text(BY_WORKER), {"since": since})]
     if len(shares) != PROCESSES:

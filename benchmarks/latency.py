@@ -1,6 +1,6 @@
-"""How long it takes from the call of ``enqueue`` until a worker begins, at 50 runs a second and at one.
+"""Latency: the time from the call of ``enqueue`` until ``perform`` starts, at 50 runs a second and at one.
 
-The call's own commit is part of it: nothing is enqueued before. The worker serves alone, with default settings.
+It includes the call's own commit, since nothing is enqueued before that. One worker serves, with default settings.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ RESULTS = "select result from job_runs where state = 'succeeded' order by id"
 
 
 def send(count: int, rate: float, call: Callable[[], object]) -> list[float]:
-    """Call so often, at even moments; milliseconds that each call took."""
+    """Call at this rate, evenly spaced. Returns the milliseconds of each call."""
     took = []
     began = time.perf_counter()
     for number in range(count):

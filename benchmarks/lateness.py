@@ -1,4 +1,4 @@
-"""How late runs begin that are due at a moment: those enqueued for later, and retries. As the ledger tells it."""
+"""Lateness: how long after their due time delayed runs and retries start, by the ledger's records."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ RETRIED = (
 
 
 def milliseconds(place: Place, due: str) -> str:
-    """From a moment to the start of attempt ``a``."""
+    """Seconds from a moment to the start of attempt ``a``."""
     if place.mode == SQLITE:
         return f"(julianday(a.started_at) - julianday({due})) * 86400000"
     return f"extract(epoch from a.started_at - {due})::float8 * 1000"
@@ -28,7 +28,7 @@ def milliseconds(place: Place, due: str) -> str:
 
 def measure(place: Place, given: argparse.Namespace, figures: Figures) -> None:
     with place.worker():
-        # It must be up before anything falls due.
+        # It must be ready before the first run is due.
         Late(sent=0.0).enqueue()
         wait_for(lambda: place.sql("select 1 from job_runs where kind = 'Late' and state = 'succeeded'"))
         for number in range(given.runs):

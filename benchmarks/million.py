@@ -1,4 +1,4 @@
-"""A ledger of many runs, 99 % of them succeeded, and how long an operator waits for an answer there.
+"""Operators' commands over a ledger of many runs, 99 % of them succeeded: how long each takes.
 
 ``python -m benchmarks.million URL [COUNT]`` fills the (migrated, empty) ledger at URL and prints a table.
 """

@@ -1,6 +1,7 @@
-"""Long jobs beside short ones: nobody hoards, and a short job waits for a thread and not for a batch.
+"""Long jobs beside short ones: a worker claims no more than its share, and a short job waits for a thread, not for a
+batch.
 
-One worker with 8 threads is given jobs of 2 s. A second, started beside it, should have its 8 threads busy at once.
+One worker with 8 threads gets jobs of 2 s. A second worker, started later, should have its 8 threads busy at once.
 Then, with all threads of one worker busy and more long jobs waiting, one short job with a smaller priority number is
 enqueued: it should begin when the first thread is free.
 """
@@ -24,7 +25,7 @@ STARTED = "select min(started_at), max(started_at) from job_runs where started_a
 
 
 def share(place: Place, figures: Figures) -> None:
-    """How soon a second worker has its share of what a first one has before it."""
+    """How soon a second worker has its share of the runs that wait for a first one."""
     enqueue_many([Sleeps(seconds=LONG) for _ in range(10 * THREADS)])
     with place.worker():
         wait_for(lambda: place.sql(RUNNING)[0] >= THREADS)
@@ -37,7 +38,7 @@ def share(place: Place, figures: Figures) -> None:
 
 
 def overtake(place: Place, figures: Figures) -> None:
-    """How long after a thread is free an urgent short job begins, with long ones before it in the queue."""
+    """How long after a thread is free an urgent short job starts, with long ones ahead of it in the queue."""
     enqueue_many([Sleeps(seconds=LONG) for _ in range(3 * THREADS)])
     with place.worker():
         wait_for(lambda: place.sql(RUNNING)[0] >= THREADS)

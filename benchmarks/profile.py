@@ -1,6 +1,6 @@
-"""Where the time goes: processor time of a worker that drains a backlog, by thread and by module, beside its servers.
+"""Profile: the processor time of a worker that drains a backlog, by thread and by module, and that of its servers.
 
-The sampling itself slows the worker by a few hundredths; the shares are what counts here, not the speed.
+Sampling slows the worker by a few hundredths; the shares count here, not the speed.
 """
 
 from __future__ import annotations

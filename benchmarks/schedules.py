@@ -1,4 +1,4 @@
-"""What a scheduler's tick costs with few schedules and with many, of which as many are due.
+"""The cost of a scheduler's tick with few schedules and with many, of which the same number is due.
 
     python -m benchmarks.schedules [--due 20] [--rounds 40] [--exists 100 10000]
 
@@ -34,7 +34,7 @@ Statement = tuple[str, Any]
 
 
 class Nothing(Job):
-    """Is made, and never performed here."""
+    """Enqueued, and never performed here."""
 
     n: int = 0
 
@@ -54,7 +54,7 @@ def fill(app: App, count: int) -> None:
 
 
 def make_due(app: App, count: int) -> None:
-    """One slot of each of so many is due, and none of them was ever decided."""
+    """Make ``count`` schedules with one undecided due slot each."""
     with app.database.write() as connection:
         connection.execute(text("DELETE FROM job_schedule_slots"))
         connection.execute(text("DELETE FROM job_runs"))
@@ -66,7 +66,7 @@ def make_due(app: App, count: int) -> None:
 
 @contextmanager
 def statements(app: App) -> Iterator[list[Statement]]:
-    """What is executed in the block."""
+    """Collects the statements that the block executes."""
     seen: list[Statement] = []
 
     def note(connection: Any, cursor: Any, statement: str, parameters: Any, *rest: Any) -> None:
@@ -78,7 +78,7 @@ def statements(app: App) -> Iterator[list[Statement]]:
 
 
 def plan(app: App, seen: list[Statement]) -> str:
-    """The plan of the statement of a tick that looks for what is due, in one line."""
+    """The query plan of a tick's statement that finds due schedules, in one line."""
     statement, parameters = next(one for one in seen if "next_slot_at <=" in one[0])
     explain = "EXPLAIN QUERY PLAN " if app.database.dialect == "sqlite" else "EXPLAIN (COSTS OFF) "
     with app.database.read() as connection:

@@ -1,9 +1,9 @@
-"""Several writers of one SQLite file, with the queue and without: shares, speed, waits.
+"""Several writers of one SQLite file, with the write queue and without: shares, speed, waits.
 
     python benchmarks/sqlite_writers.py [--seconds 4] [--processes 4]
 
 Each writer claims 200 runs, works 60 µs a run and settles them; one more process renews a lease every 20 ms.
-Beside the figures stands the time one fsync takes here: they mean little without it.
+The output includes the time of one fsync here, without which the figures mean little.
 """
 
 from __future__ import annotations

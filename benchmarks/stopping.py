@@ -25,7 +25,7 @@ WHAT = {
 
 
 def row(kind: str) -> str:
-    """One line of the table, measured."""
+    """Measure one line of the table."""
     with tempfile.TemporaryDirectory() as folder:
         seen = measure(Path(folder), kind)
     process = "killed and replaced" if seen["killed"] else "drained and replaced" if seen["replaced"] else "goes on"

@@ -1,4 +1,4 @@
-"""How long pages take over a million runs, while a worker runs at full load; and what that costs it.
+"""Response times of the pages over a million runs beside a worker at full load, and what they cost the worker.
 
 ``benchmarks.api`` does the same for the API's lists.
 
@@ -48,7 +48,7 @@ def _sign_in(app: App, base: str) -> str:
 
 
 def _paths(app: App) -> dict[str, str]:
-    """Where each page is, by its name in ``LISTS``."""
+    """The address of each page, by its name in ``LISTS``."""
     dead = inspect.list_runs(app, Operator("bench"), Selector(states=("dead",)), limit=1).runs[0]
     return {one: f"/runs/{dead.id}" if one == "RUN" else one for one in LISTS}
 

@@ -1,4 +1,4 @@
-"""What a tree of processes uses, as Linux counts it: processor time and memory."""
+"""Processor time and memory of a tree of processes, as Linux counts them."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from pathlib import Path
 
 
 def tree(pid: int) -> list[int]:
-    """A process and all that descend from it."""
+    """A process and all its descendants."""
     found = [pid]
     for one in found:
         for task in Path(f"/proc/{one}/task").glob("*/children"):
@@ -15,7 +15,7 @@ def tree(pid: int) -> list[int]:
 
 
 def cpu_seconds(pids: list[int]) -> float:
-    """Processor time of all their threads that live, in all."""
+    """The total processor time of their live threads."""
     return sum(seconds for pid in pids for seconds in threads(pid).values())
 
 
@@ -29,7 +29,7 @@ def threads(pid: int) -> dict[int, float]:
 
 
 def pss_megabytes(pids: list[int]) -> float:
-    """Proportional set size: what they share is counted once."""
+    """Their proportional set size, which counts shared memory once."""
     return sum(_kilobytes(pid) for pid in pids) / 1024
 
 

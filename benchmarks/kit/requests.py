@@ -1,7 +1,7 @@
-"""Requests to `jobledger api serve` at a steady rate while a worker runs at full load, and what either costs the other.
+"""Requests to `jobledger api serve` at a steady rate beside a worker at full load, and how each slows the other.
 
-An open loop: a late answer holds up no other request, and each is timed from when it was due. Connections are kept
-open, as browsers and programs do.
+An open loop: a late response delays no other request, and each is timed from its due time. Connections stay open, as
+with browsers and programs.
 """
 
 from __future__ import annotations
@@ -26,28 +26,29 @@ from benchmarks.kit.places import Place, wait_for
 from tests.server_process import free_port
 
 AT_ONCE = 16
-"""Requests that may be under way; those that wait for a place are late by as much."""
+"""The most concurrent requests; a request that must wait is late by that wait."""
 TURNS = 2
-"""How often the worker is beside requests in a round. Each time for as long as what is dearest to count stays fresh:
-else it would be counted for every few requests, or for none."""
+"""How often a round measures the worker beside requests. Each time lasts as long as the most expensive cached figure
+stays fresh; otherwise it would be computed for every few requests, or for none."""
 EARLIER = 5.0
-"""Seconds that requests go on for before the worker is measured beside them. Nobody asked for a while: all that is kept
-is over, and made at once."""
+"""Seconds of requests before the worker is measured beside them. Without requests all caches have expired, and are
+filled at once."""
 LONGER = 1.2
-"""Seconds that they go on for afterwards: the worker says half a second late."""
+"""Seconds of requests afterwards, since the worker reports half a second late."""
 OPTIONS = {
     "runs": (1_000_000, "in the ledger"),
     "rate": (20.0, "requests a second"),
     "seconds": (60.0, "of requests in each round"),
 }
-"""What each program of requests can be told."""
+"""The options of each program that measures requests."""
 
 Took = dict[str, list[float]]
-"""Milliseconds, by the name of what was asked for."""
+"""Milliseconds by the name of the address."""
 
 
 def fill(place: Place, runs: int) -> None:
-    """Put so many runs into the ledger, and say how long it took. No worker prunes them: they go back 30 days."""
+    """Put ``runs`` runs into the ledger, and print the duration. They go back 30 days only, so no worker prunes
+    them."""
     place.environment |= {f"JOBS_RETAIN_{state}": "400d" for state in ("SUCCEEDED", "CANCELLED")}
     with stopwatch() as took:
         fill_ledger(place.app.database, runs)
@@ -56,7 +57,7 @@ def fill(place: Place, runs: int) -> None:
 
 @contextmanager
 def serving(place: Place) -> Iterator[str]:
-    """The API and the pages over the ledger, in a process of their own; their URL."""
+    """Serve the API and the pages of the ledger in a process of their own. Gives the URL."""
     base = f"http://127.0.0.1:{free_port()}"
     with place.command("api", "serve", "--port", str(urlsplit(base).port), JOBS_LOG_LEVEL="warning"):
         wait_for(lambda: _answers(base))
@@ -72,14 +73,14 @@ def press(
     seconds: float,
     names: Iterator[str],
 ) -> Took:
-    """Ask for each in turn, ``rate`` a second whether or not the last has been answered.
+    """Request each address in turn, ``rate`` a second, whether or not the last response has come.
 
     Args:
-        paths: by their names in what is given back.
-        names: of those, whose turn it is.
+        paths: the addresses, by their names in the result.
+        names: the order of the requests.
 
     Raises:
-        SystemExit: an answer was not 200.
+        SystemExit: a response was not 200.
     """
     took: Took = {name: [] for name in paths}
     failed: list[str] = []
@@ -122,18 +123,18 @@ def measure(
     given: argparse.Namespace,
     figures: Figures,
 ) -> None:
-    """Ask for all of ``paths`` while a worker runs, in rounds. In each the worker is alone, beside requests and alone
-    again, several times: a machine's pace changes over a round.
+    """Request all ``paths`` beside a worker, in rounds. In each the worker runs alone, beside requests and alone
+    again, several times, since a machine's speed changes over a round.
 
     Args:
-        what: how the figures are called.
+        what: the name of the figures.
     """
     took: Took = {name: [] for name in paths}
     seconds = given.seconds / TURNS
     ask = partial(press, base, paths, headers, rate=given.rate, names=itertools.cycle(paths))
     with closing(Drainer(place, waiting=given.waiting)) as drainer, ThreadPoolExecutor(1) as pool:
         drainer.wait_until_warm()
-        # The first answers of each build its statements and its template.
+        # The first responses of each address build its statements and its template.
         ask(seconds=3 * len(paths) / given.rate)
         for _ in range(given.repeats):
             alone, beside = [], []
@@ -159,7 +160,7 @@ def measure(
 
 
 def _show(took: Took) -> None:
-    """How long they took, the slowest first."""
+    """Print the durations, the slowest first."""
     print(f"{'milliseconds':64} {'n':>5} {'median':>8} {'p95':>8} {'most':>8}")
     for name, each in sorted(took.items(), key=lambda one: -percentile(one[1], 0.95)):
         found = (statistics.median(each), percentile(each, 0.95), max(each))

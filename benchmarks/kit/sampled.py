@@ -1,4 +1,4 @@
-"""Imported by a worker beside its jobs, to see where its processor time goes.
+"""Imported by a worker with its jobs, to sample where its processor time goes.
 
 Every few milliseconds the time that each thread has used since is put down to what it is executing: to its name, and
 to the innermost module of ours or of a library that we call. What it found is read from outside, in JSON.

@@ -29,7 +29,7 @@ def noop(a: int, b: str) -> None:
 
 @dramatiq.actor
 def late(sent: float) -> None:
-    """Says how late it was begun."""
+    """Reports how late it started."""
     broker.client.rpush(LATENCIES, (time.time() - sent) * 1000)
 
 
@@ -44,7 +44,7 @@ def use(url: str) -> None:
 
 
 def send(count: int) -> None:
-    """So many noops, one by one: there is no other way."""
+    """Send ``count`` noops, one by one, since there is no other way."""
     for number in range(count):
         noop.send(number, "x" * 100)
 
@@ -56,7 +56,7 @@ def waiting() -> int:
 
 @contextmanager
 def worker(url: str, *, processes: int, threads: int = 8, prefetch: str | None = "256") -> Iterator[None]:
-    """``dramatiq`` itself, with as many threads as a worker of ours."""
+    """Run ``dramatiq`` itself, with as many threads as a worker of ours."""
     env = {**os.environ, "PYTHONPATH": str(ROOT), URL: url}
     if prefetch is not None:
         env["dramatiq_queue_prefetch"] = prefetch
@@ -70,7 +70,7 @@ def worker(url: str, *, processes: int, threads: int = 8, prefetch: str | None =
 
 
 def drain(url: str, count: int, *, processes: int) -> float:
-    """Messages a second, from the first that is acknowledged to the last; all of them were there before."""
+    """Messages per second, from the first acknowledgement to the last; all messages are sent before."""
     use(url)
     send(count)
     with worker(url, processes=processes):
@@ -83,5 +83,5 @@ def drain(url: str, count: int, *, processes: int) -> float:
 
 
 def latencies() -> list[float]:
-    """What ``late`` has said so far, in milliseconds."""
+    """The reports of ``late`` so far, in milliseconds."""
     return [float(one) for one in broker.client.lrange(LATENCIES, 0, -1)]

@@ -1,4 +1,4 @@
-"""The jobs that are measured. A worker imports this module, as it would an application's."""
+"""The measured jobs. A worker imports this module like an application's."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ SOON = timedelta(seconds=1)
 
 
 class Noop(Job):
-    """Does nothing: one number and a text of 100 characters, as with the peers it is compared with."""
+    """Does nothing. Its arguments are a number and a text of 100 characters, as for the peers in the comparison."""
 
     a: int
     b: str = TEXT
@@ -23,7 +23,7 @@ class Noop(Job):
 
 
 class Late(Job):
-    """Says how many milliseconds after ``sent`` it was begun; both by this machine's clock."""
+    """Returns how many milliseconds after ``sent`` it started, by this machine's clock."""
 
     sent: float
 
@@ -32,7 +32,7 @@ class Late(Job):
 
 
 class Sleeps(Job):
-    """Keeps a thread."""
+    """Occupies a thread."""
 
     seconds: float
 
@@ -41,7 +41,7 @@ class Sleeps(Job):
 
 
 class Waits(Job):
-    """Keeps a coroutine."""
+    """Occupies a coroutine."""
 
     seconds: float
 
@@ -50,7 +50,7 @@ class Waits(Job):
 
 
 class Fails(Job, retry=Retry(max_attempts=2, first=SOON, cap=SOON, jitter="none")):
-    """Fails once, and is tried again a second later."""
+    """Fails once; the retry comes a second later."""
 
     a: int
 

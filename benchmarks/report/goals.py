@@ -1,4 +1,4 @@
-"""The goals of docs/performance.md, and how each is read from the results of a run."""
+"""The goals of docs/performance.md, and how to read each from the results of a run."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Goal:
     less_is_better: bool = False
 
     def rating(self, value: float) -> str:
-        """In words."""
+        """As text."""
         reaches = operator.le if self.less_is_better else operator.ge
         if reaches(value, self.aim):
             return "aim met"
@@ -38,7 +38,7 @@ class Goal:
 
 
 def ratio(measure: str, system: str, *, to: tuple[str, str]) -> Callable[[Found], float]:
-    """The median of the rounds' own ratios: what shared a round shared the machine's mood."""
+    """The median of the rounds' own ratios: both values of a round come from the same state of the machine."""
 
     def read(found: Found) -> float:
         pairs = zip(found[measure, system].values, found[to].values, strict=True)
@@ -48,7 +48,7 @@ def ratio(measure: str, system: str, *, to: tuple[str, str]) -> Callable[[Found]
 
 
 def value(measure: str, system: str) -> Callable[[Found], float]:
-    """The median as it is."""
+    """The plain median."""
     return lambda found: found[measure, system].median
 
 
@@ -59,7 +59,7 @@ def worst(*readings: Callable[[Found], float]) -> Callable[[Found], float]:
 
 ONE, TWO = "drain, 1 process", "drain, 2 processes"
 BESIDE = ("lists of the API", "pages")
-"""What is asked for beside a busy worker."""
+"""The requests that are made beside a busy worker."""
 ENQUEUE, MANY = "enqueue one", "enqueue many, in one call"
 GOALS = (
     Goal("drain, 1 process, against dramatiq", "×", 2.0, 3.0, ratio(ONE, FLEET, to=(ONE, STOCK))),

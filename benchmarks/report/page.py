@@ -21,18 +21,18 @@ PEERS = RESULTS.with_name("peers.jsonl")
 """Of ``make bench-peers``, which is run by itself."""
 NOT_FOUND = "the reason has not been found yet."
 BUSY = 3.0
-"""A load average of so much a core cannot come from these programs alone."""
+"""A load average per core above this cannot come from these programs alone."""
 SMALLEST = 1.0
-"""Microseconds a run; parts that take less are put together."""
+"""Microseconds a run; parts that take less are summed up."""
 
 
 def write(results: Path = RESULTS) -> None:
-    """Make the page."""
+    """Write the page."""
     PAGE.write_text(make(results))
 
 
 def make(results: Path = RESULTS, peers: Path = PEERS) -> str:
-    """The page, as these results have it."""
+    """The page for these results."""
     lines = [json.loads(line) for line in results.read_text().splitlines()]
     found = {(one["measure"], one["system"]): _figure(one) for one in lines if one["program"] != "profile"}
     parts = [INTRODUCTION.strip(), *_facts(lines), *_goals(found)]

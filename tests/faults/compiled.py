@@ -1,4 +1,4 @@
-"""Faults that only C can make, compiled when they are needed."""
+"""Faults that need C code, compiled when a test needs them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""Servers of the fault suite's own, which it may kill; and the load, in full only for `make faults`."""
+"""Fixtures: servers of the fault suite's own, which it may kill, and the load, which is full for `make faults`
+only."""
 
 from __future__ import annotations
 
@@ -16,7 +17,7 @@ MakeFleet = Callable[..., Fleet]
 
 @pytest.fixture
 def is_full(request: pytest.FixtureRequest) -> bool:
-    """Whether this is `make faults`; in `make test`, and by itself, every test is a short one."""
+    """Whether this is `make faults`; in `make test`, and alone, every test is short."""
     return request.config.option.markexpr == "faults"
 
 
@@ -24,7 +25,7 @@ def is_full(request: pytest.FixtureRequest) -> bool:
 def load(is_full: bool) -> Load:
     if is_full:
         return Load(runs=10_000, seconds=60.0)
-    # Beside other tests, on any machine: what took how long, and how often a busy machine let go, says nothing here.
+    # Other tests run beside it, on any machine, so durations and lost leases prove nothing here.
     return Load(runs=200, seconds=4.0, processes=2, is_timed=False)
 
 
@@ -44,7 +45,7 @@ def valkey() -> Iterator[RedisServer]:
 
 @pytest.fixture
 def make_fleet(postgres: PostgresServer, valkey: RedisServer, load: Load) -> Iterator[MakeFleet]:
-    """Makes a started fleet: on PostgreSQL and Redis, unless told of another URL."""
+    """Makes and starts a fleet, on PostgreSQL and Redis unless another URL is given."""
     with ExitStack() as stack:
 
         def make(
@@ -59,7 +60,7 @@ def make_fleet(postgres: PostgresServer, valkey: RedisServer, load: Load) -> Ite
                 valkey.start()
                 _flush(valkey)
             if not load.is_timed:
-                # On a machine that is slow enough, faults meet one run again and again.
+                # On a slow machine several faults may hit the same run.
                 rest.setdefault("poison_after", 20)
             fleet = Fleet(url, load, redis_url=(redis_url or valkey.url) if redis else None, **rest)
             stack.callback(fleet.close)

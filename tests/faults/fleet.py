@@ -1,4 +1,4 @@
-"""The harness of the fault suite: a fleet of real processes on real servers, its load, and what must hold after."""
+"""The harness of the fault suite: real processes on real servers, their load, and the checks afterwards."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ if __name__ == "__main__":
 
 @dataclass
 class Load:
-    """How many runs come in how many seconds, and the chance that decides which fail and who is killed."""
+    """The number of runs, the seconds they are enqueued in, and the random generator of failures and kills."""
 
     runs: int
     seconds: float
@@ -63,12 +63,12 @@ class Load:
         self.rng = random.Random(self.seed)
 
     def within(self, seconds: float) -> float:
-        """The limit of what should take at most so long."""
+        """The limit for something that should take at most ``seconds``."""
         return seconds if self.is_timed else 120.0
 
 
 class Fleet:
-    """Worker processes under their supervisor, and the ledger they work on."""
+    """Worker processes under their supervisors, and their ledger."""
 
     def __init__(
         self,
@@ -88,7 +88,7 @@ class Fleet:
         )  # fmt: skip
         schema.upgrade(Database(url, self.settings))
         self.app: App = boot.configure(boot.build(self.settings))
-        # Its own engine: what the checks read does not go the way that is tested.
+        # Its own engine, so that the checks do not use the connections under test.
         direct = Database(direct_url or url, self.settings).url
         self.engine = create_engine(direct, pool_pre_ping=True, connect_args=_named(direct))
         with self.engine.begin() as connection:
@@ -106,7 +106,7 @@ class Fleet:
         return RESULTS.parent
 
     def start(self, *, processes: int | None = None, env: dict[str, str] | None = None) -> None:
-        """Start a supervisor and wait until each of its processes performs. Again, for a further node."""
+        """Start a supervisor and wait until each of its processes performs. Call it again for another node."""
         count = self.load.processes if processes is None else processes
         environment = {name: value for name, value in os.environ.items() if not name.startswith("JOBS_")}
         with self.log.open("ab") as out:
@@ -119,13 +119,13 @@ class Fleet:
         assert until(lambda: len(workers_of(node)) >= count, seconds=self.load.within(30)), self.said()
 
     def stop(self, *, seconds: float = 40.0) -> int:
-        """Ask the supervisors to stop; the worst of their exit codes."""
+        """Ask the supervisors to stop. Returns the highest of their exit codes."""
         for node in self.supervisors:
             node.send_signal(signal.SIGTERM)
         return max(node.wait(self.load.within(seconds)) for node in self.supervisors)
 
     def close(self) -> None:
-        """End it, at once. Again, it does nothing."""
+        """End the fleet at once. A second call does nothing."""
         for node in self.supervisors:
             if node.poll() is None:
                 for pid in workers_of(node):
@@ -144,7 +144,7 @@ class Fleet:
         """The end of the nodes' log."""
         return self.log.read_text(errors="replace")[-3000:]
 
-    # Faults. Each notes when it was, so that the drain is measured from the last.
+    # Faults. Each records its time, so that the drain is measured from the last one.
 
     def kill_one(self) -> None:
         """SIGKILL a random worker process."""
@@ -155,7 +155,7 @@ class Fleet:
         self.fault()
 
     def freeze_one(self, seconds: float) -> None:
-        """Freeze a random worker process for so long, then thaw it: a zombie, if that is beyond its lease."""
+        """Freeze a random worker process for ``seconds``, then resume it; if that exceeds its lease, it is a zombie."""
         pids = self.workers()
         if not pids:
             return
@@ -168,7 +168,7 @@ class Fleet:
         self.fault()
 
     def freeze_nodes(self, seconds: float) -> None:
-        """Freeze every process of every node for so long: a virtual machine that moves, a laptop that sleeps."""
+        """Freeze every process of every node for ``seconds``, like a moved virtual machine or a sleeping laptop."""
         pids = [pid for node in self.supervisors for pid in (node.pid, *descendants(node.pid))]
         for pid in pids:
             _send(pid, signal.SIGSTOP)
@@ -185,7 +185,7 @@ class Fleet:
     # Load
 
     def enqueue_all(self, *, batch: int = 1, part: int = 0, parts: int = 1) -> None:
-        """Enqueue the load at its pace, whatever the servers do: each number once, tried until it is in.
+        """Enqueue the load at its rate, whatever the servers do: each number once, tried until it is committed.
 
         Of ``parts`` that do so at once, each takes its own share.
         """
@@ -200,7 +200,8 @@ class Fleet:
                 self.enqueue_surely(n)
 
     def enqueue_surely(self, n: int) -> None:
-        """As an application must: with the same key until it is answered, for an unanswered commit may have been."""
+        """Enqueue as an application must: with the same key until there is an answer, since a commit may have
+        succeeded."""
         give_up_at = time.monotonic() + 120
         while True:
             try:
@@ -213,7 +214,7 @@ class Fleet:
 
     @contextmanager
     def under_load(self, *, senders: int = 1, **how: Any) -> Iterator[None]:
-        """The load comes in, from so many threads, while the block runs; leaving waits until all of it is in."""
+        """Enqueue the load from ``threads`` threads during the block; its end waits until everything is enqueued."""
         failed: list[BaseException] = []
 
         def send(part: int) -> None:
@@ -230,16 +231,16 @@ class Fleet:
             for one in threads:
                 one.join()
         except BaseException:
-            # What goes on after its test would be another test's load.
+            # Otherwise it would add load to the next test.
             self._given_up.set()
             raise
         self.loaded_at = time.monotonic()
         assert not failed, failed
 
-    # What must hold
+    # Checks
 
     def drained(self) -> float:
-        """Wait until every run is final; seconds from the last fault, or the last of the load, until then."""
+        """Wait until every run is final. Returns the seconds since the last fault or the end of the load."""
         since, start = time.monotonic(), max(self.last_fault_at, self.loaded_at)
         until(lambda: self.left() == 0, seconds=self.load.within(60), every=0.1)
         assert self.left() == 0, (
@@ -266,7 +267,7 @@ class Fleet:
             return list(connection.execute(text(query)).all())
 
     def check(self, name: str, *, drained: float, extra_allowed: int | None = None, **facts: Any) -> dict[str, Any]:
-        """All that the issue asks of a load; what was found, kept for the table."""
+        """Check all that must hold after a load. Returns what was found, and keeps it for the table."""
         load = self.load
         found: dict[str, Any] = {
             "test": name,
@@ -306,14 +307,14 @@ def _named(url: URL) -> dict[str, Any]:
 
 
 def record(found: dict[str, Any]) -> None:
-    """Keep what a full test found, for the table."""
+    """Keep the findings of a full test for the table."""
     RESULTS.parent.mkdir(exist_ok=True)
     with RESULTS.open("a") as file:
         file.write(json.dumps(found) + "\n")
 
 
 def until(fact: Callable[[], Any], *, seconds: float, every: float = 0.02) -> Any:
-    """What ``fact`` says once it is true, or at last."""
+    """The value of ``fact`` once it is true, or its value at the time limit."""
     deadline = time.monotonic() + seconds
     while not (met := fact()) and time.monotonic() < deadline:
         time.sleep(every)
@@ -329,7 +330,7 @@ def workers_of(node: subprocess.Popen[bytes]) -> list[int]:
 
 
 def name_of(pid: int) -> str:
-    """What a process calls itself; nothing, once it has ended."""
+    """A process's name; empty once it has ended."""
     try:
         return Path(f"/proc/{pid}/comm").read_text()
     except (FileNotFoundError, ProcessLookupError):
@@ -346,7 +347,7 @@ def children(pid: int) -> list[int]:
 
 
 def descendants(pid: int) -> list[int]:
-    """The pids of a process's children, and of theirs."""
+    """The pids of a process's children and grandchildren."""
     return [one for child in children(pid) for one in (child, *descendants(child))]
 
 

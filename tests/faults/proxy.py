@@ -1,4 +1,4 @@
-"""A TCP proxy before a server, whose replies it drops, delays, sends twice and cuts; or it forgets connections."""
+"""A TCP proxy for a server: it drops, delays, repeats and truncates replies, or loses connections silently."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from urllib.parse import urlsplit, urlunsplit
 
 DELAY_SECONDS = 3.0
 SILENT_SECONDS = 5.0
-"""How long a connection whose reply was dropped stays silent before it is cut. TCP itself loses no bytes: what
-drops packets makes a connection silent, and then ends it."""
+"""How long a connection whose reply was dropped stays silent before it is closed. TCP loses no bytes: lost packets
+make a connection silent, and then end it."""
 FAULTS = ("drop", "delay", "duplicate", "cut")
 
 
 class FaultyProxy:
-    """Passes bytes on; while ``is_faulty``, one reply in ``1 / chance`` meets one of the four faults."""
+    """Forwards bytes; while ``is_faulty``, one reply in ``1 / chance`` gets one of the four faults."""
 
     def __init__(self, url: str, rng: Random, *, chance: float = 0.01, faults: Sequence[str] = FAULTS) -> None:
         parts = urlsplit(url)
@@ -36,7 +36,7 @@ class FaultyProxy:
         self.url = urlunsplit(parts._replace(netloc=f"{user}127.0.0.1:{port}"))
 
     def forget(self) -> None:
-        """As a firewall that lost its memory: what is connected hears nothing any more, and is not told.
+        """Act like a firewall that has lost its state: open connections receive nothing any more, without an error.
 
         What it has sent just now does not arrive either. The server notices after a while, for it probes its peers.
         """
@@ -56,7 +56,7 @@ class FaultyProxy:
 
     async def _end(self) -> None:
         self._server.close()
-        # Again and again: who was let in just before is only about to begin.
+        # Repeat, since a connection accepted just before may not have started yet.
         while others := [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]:
             for task in others:
                 task.cancel()
@@ -77,7 +77,7 @@ class FaultyProxy:
         try:
             await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
         except asyncio.CancelledError:
-            pass  # It is closed: what asyncio would print of each connection tells nobody anything.
+            pass  # The proxy is closed, so asyncio's message for each connection is noise.
         finally:
             for way in ways:
                 way.cancel()
@@ -108,7 +108,7 @@ class FaultyProxy:
                 return
         if self._forgotten != since:
             if not is_reply:
-                # The server asks its peer from time to time, and hears nothing.
+                # The server sends keepalives to its peer, and gets no answer.
                 await asyncio.sleep(SILENT_SECONDS)
                 writer.close()
             await asyncio.Event().wait()

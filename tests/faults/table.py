@@ -46,7 +46,7 @@ FAULTS = {
 }
 LOAD = {"test", "seed", "runs", "effects", "distinct", "succeeded", "failures", "attempts", "numbered", "refused"}
 LOAD |= {"kills", "zombies", "drained_seconds", "extra", "extra_allowed"}
-"""Facts that have a column of their own, or repeat one."""
+"""Facts that have a column of their own, or repeat another."""
 
 
 def main() -> int:
@@ -66,7 +66,7 @@ def main() -> int:
 
 
 def last_of(results: Iterable[dict[str, Any]]) -> dict[str, dict[str, Any]]:
-    """The last result of each test; of a test with cases, the worst of each figure over their last results."""
+    """The last result of each test; for a test with cases, the worst of each figure over their last results."""
     last = {(one["test"], one.get("case", "")): one for one in results}
     tests: dict[str, dict[str, Any]] = {}
     for (name, case), one in last.items():
@@ -101,7 +101,7 @@ def table(last: dict[str, dict[str, Any]]) -> str:
 
 
 def caption(last: dict[str, dict[str, Any]]) -> str:
-    """When and on what the results were made, and with which seeds."""
+    """The time, the machine and the seeds of the results."""
     made = date.fromtimestamp(RESULTS.stat().st_mtime)
     seeds = ", ".join(f"{name} {one['seed']}" for name, one in sorted(last.items()) if "seed" in one)
     said = f"Made on {made} with Python {platform.python_version()} on {os.cpu_count()} cores. Seeds: {seeds}."
@@ -113,7 +113,7 @@ def _number(one: dict[str, Any], name: str) -> str:
 
 
 def _also(one: dict[str, Any]) -> str:
-    """What only this test looks at; refused results, where there were any."""
+    """The facts that only this test checks; also refused results, if there were any."""
     facts = {name: value for name, value in one.items() if name not in LOAD}
     if one.get("zombies") and one.get("refused"):
         facts["refused results"] = one["refused"]

@@ -1,4 +1,4 @@
-"""Stands in for ``worker.process.process``: does what its settings say, and writes down what happens to it.
+"""Stands in for ``worker.process.process``: acts as its settings say, and records what happens to it.
 
 Settings: ``log`` (a file of JSON lines), ``perform`` and ``ended`` (run ids to mark), ``finish`` (seconds
 from ``stop`` to the exit), ``crash`` (a status: leave at once; so does an app of VERSION ``crash``),
@@ -40,9 +40,11 @@ class _StandIn:
             self.given.running_rows.start(UUID(run))
         for run in self.does.get("ended", []):
             self.given.running_rows.ended(self.given.running_rows.start(UUID(run)))
-        self.given.running_rows.clear(self.given.running_rows.start(UUID(int=1)))  # Settled: nobody may hear of it.
+        self.given.running_rows.clear(
+            self.given.running_rows.start(UUID(int=1))
+        )  # Settled, so it must not be reported as performing.
         time.sleep(self.does.get("slow", 0))
-        at = time.monotonic()  # Before it is said: the supervisor may answer before this is written down.
+        at = time.monotonic()  # Write before sending, since the supervisor may answer before this is written.
         self.control.send(say="ready")
         self.note("ready", at=at)
         return self.obey()
@@ -57,7 +59,7 @@ class _StandIn:
                 self.note("draining")
             roll = self.does.get("roll")
             if roll and os.path.exists(roll):
-                # At each heartbeat, as long as it lives.
+                # Repeat at each heartbeat.
                 self.control.send(say="roll", asked="2026-11-25T03:00:00+00:00")
             for told in self.control.receive(0.05):
                 match told["do"]:

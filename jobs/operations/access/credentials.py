@@ -28,7 +28,7 @@ AT_ONCE, WAITING = 2, 6
 """Hashings at once, each of which takes 64 MiB, and callers that wait for one; the next is refused. Source: decision;
 who waits holds a thread that others could use."""
 GIVE_WAY = 14
-"""How far a thread that hashes gives way to the others of its process. Source: measured (benchmarks/door.py)."""
+"""How far a thread that hashes yields to the other threads. Source: measured (benchmarks/sign_in_load.py)."""
 COST: dict[str, Any] = {}
 """argon2's own cost; empty is the library's default, RFC 9106's for little memory (64 MiB, 3 passes)."""
 

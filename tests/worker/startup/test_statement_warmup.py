@@ -1,4 +1,4 @@
-"""The warm-up: leaves nothing behind but what was compiled."""
+"""Statement warm-up: leaves nothing behind except compiled statements."""
 
 from __future__ import annotations
 

@@ -3,7 +3,7 @@
 The load: many concurrent sign-ins, each from another address and with another name, repeated; and connections that
 send half a request head. Goal: under load the 99th percentile is at most three times the one without load (K2.4).
 
-    python -m benchmarks.door
+    python -m benchmarks.sign_in_load
 """
 
 from __future__ import annotations
@@ -53,17 +53,17 @@ def run(given: argparse.Namespace, figures: Figures) -> None:
             ask(3.0)
             for _ in range(given.repeats):
                 quiet = ask(given.seconds)
-                with crowd(base, given.signing_in, given.half_open):
+                with load_of(base, given.signing_in, given.half_open):
                     beside = ask(given.seconds)
                 figures.add("authorised GET, p99", "quiet", "ms", quiet)
-                figures.add("authorised GET, p99", "beside a crowd at the door", "ms", beside)
-                figures.add("authorised GET, p99 beside a crowd to quiet", POSTGRESQL, "×", beside / quiet)
+                figures.add("authorised GET, p99", "beside many sign-ins", "ms", beside)
+                figures.add("authorised GET, p99 beside many sign-ins to quiet", POSTGRESQL, "×", beside / quiet)
 
 
 @contextmanager
-def crowd(base: str, signing_in: int, half_open: int) -> Iterator[None]:
+def load_of(base: str, signing_in: int, half_open: int) -> Iterator[None]:
     """Run the load in a process of its own during the block; print how it was answered."""
-    argv = [sys.executable, "-m", "benchmarks.door", "--crowd", base, str(signing_in), str(half_open)]
+    argv = [sys.executable, "-m", "benchmarks.sign_in_load", "--load", base, str(signing_in), str(half_open)]
     with subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as strangers:
         assert strangers.stdout is not None
         assert strangers.stdin is not None
@@ -73,10 +73,10 @@ def crowd(base: str, signing_in: int, half_open: int) -> Iterator[None]:
             yield
         finally:
             strangers.stdin.close()
-            print("the crowd was answered", strangers.stdout.read().strip(), flush=True)
+            print("the load was answered", strangers.stdout.read().strip(), flush=True)
 
 
-async def be_a_crowd(base: str, signing_in: int, half_open: int) -> None:
+async def run_load(base: str, signing_in: int, half_open: int) -> None:
     """Run the load until stdin ends."""
     where = urlsplit(base)
     host, port = str(where.hostname), int(where.port or 0)
@@ -119,12 +119,12 @@ async def be_a_crowd(base: str, signing_in: int, half_open: int) -> None:
 
 
 if __name__ == "__main__":
-    if sys.argv[1:2] == ["--crowd"]:
+    if sys.argv[1:2] == ["--load"]:
         os.nice(10)
-        asyncio.run(be_a_crowd(sys.argv[2], int(sys.argv[3]), int(sys.argv[4])))
+        asyncio.run(run_load(sys.argv[2], int(sys.argv[3]), int(sys.argv[4])))
     else:
         program(
-            "door", run, rate=(50.0, "requests a second"), seconds=(20.0, "of requests in each turn"),
+            "sign_in_load", run, rate=(50.0, "requests a second"), seconds=(20.0, "of requests in each turn"),
             signing_in=(150, "who sign in at once, each again a second after the answer"),
             half_open=(200, "connections that send half a head"),
         )  # fmt: skip
