@@ -1,1 +1,1 @@
-"""Other libraries beside ours, in one run: the same job, the same servers, each in an environment of its own."""
+"""Comparison with other libraries in one run: the same job, the same servers, each in an environment of its own."""

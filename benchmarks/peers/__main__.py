@@ -1,4 +1,5 @@
-"""Ours beside other libraries, in interleaved rounds: ``python -m benchmarks.peers [ADAPTER …]``, ``make bench-peers``.
+"""Compares jobledger with other libraries, in interleaved rounds: ``python -m benchmarks.peers [ADAPTER …]``, ``make
+bench-peers``.
 
     python -m benchmarks.peers --repeats 3                            # tables, and JSON lines in artifacts/
     python -m benchmarks.peers pgqueuer ours_postgresql --runs 5000   # some of them, with less work

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 TEXT = "x" * 100
-"""The text that every job has beside its number."""
+"""The text argument of every job, besides its number."""
 _MARK = struct.Struct("<qdd")
 _LATENCIES = "latencies"
 _lock = threading.Lock()
@@ -47,7 +47,7 @@ def late(sent: float) -> None:
 
 
 def executed(folder: Path) -> Executed | None:
-    """What has been counted so far; None before the first."""
+    """The count so far; None before the first job."""
     found = [path.read_bytes() for path in folder.glob("*.count")]
     # A file that has just been made may be empty yet.
     marks = [_MARK.unpack_from(one) for one in found if any(one[: _MARK.size])]
@@ -57,7 +57,7 @@ def executed(folder: Path) -> Executed | None:
 
 
 def latencies(folder: Path) -> list[float]:
-    """What has been reported so far, in milliseconds."""
+    """The reports so far, in milliseconds."""
     path = folder / _LATENCIES
     return [float(line) for line in path.read_text().split()] if path.exists() else []
 

@@ -12,7 +12,7 @@ SYNCS = 30
 
 
 def processor_ms() -> float:
-    """What a fixed loop takes; on a quiet machine the same every time, to some percent."""
+    """The duration of a fixed loop; on a quiet machine it varies by a few percent only."""
     began, total = time.perf_counter(), 0
     for number in range(STEPS):
         total += number & 7
@@ -20,7 +20,7 @@ def processor_ms() -> float:
 
 
 def sync_ms(folder: Path) -> float:
-    """What one fsync of a page takes beside others' writes."""
+    """The duration of one fsync of a page, beside other writes."""
     with tempfile.TemporaryFile(dir=folder) as file:
         began = time.perf_counter()
         for _ in range(SYNCS):

@@ -1,4 +1,4 @@
-"""What is measured of each library: enqueueing, draining, latency, and what an idle worker uses."""
+"""The measures of each library: enqueueing, draining, latency, and the resources of an idle worker."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ Note = Callable[[str, str, float], None]
 
 @dataclass(frozen=True)
 class Sizes:
-    """How much of each."""
+    """The amount of each measure."""
 
     calls: int = 2_000
     runs: int = 20_000

@@ -1,4 +1,4 @@
-"""What an adapter says of a library: how to install it, prepare a schema, enqueue, start a worker and count.
+"""The protocol of an adapter: how to install a library, prepare a schema, enqueue, start a worker and count.
 
 An adapter's file is imported by the driver, which has none of the libraries, and by the library's own environment. So
 it imports its library in functions only. ``prepare``, ``client`` and the worker run in the library's environment.
@@ -40,14 +40,14 @@ class Place:
 
 @dataclass(frozen=True)
 class Calls:
-    """What a client can do, once it is connected. Each returns when the job is safe, as far as the library goes."""
+    """The calls of a connected client. Each returns when the job is as safe as the library makes it."""
 
     one: Callable[[int], Awaitable[Any]]
     """Enqueue a job that does nothing, with this number and ``body.TEXT``."""
     late: Callable[[float], Awaitable[Any]]
     """Enqueue a job that reports how late after this moment it was begun."""
     many: Callable[[range], Awaitable[Any]] | None = None
-    """Enqueue so many at once; None where the library has no call for it."""
+    """Enqueue these jobs at once; None if the library has no call for that."""
 
 
 class Servers(Protocol):
@@ -58,7 +58,7 @@ class Servers(Protocol):
         ...
 
     def redis(self, *command: str) -> Any:
-        """What Redis answers to a command."""
+        """Redis's answer to a command."""
         ...
 
 
@@ -72,23 +72,23 @@ class Peer:
     package: str
     """The distribution whose version the table shows."""
     requires: tuple[str, ...]
-    """What pip installs, pinned; empty where the driver's own environment is used."""
+    """The pinned packages that pip installs; empty if the driver's own environment is used."""
     python: tuple[int, int] = (3, 11)
     """The oldest Python that it runs on."""
     keeps: str
-    """What is left of a job that has succeeded."""
+    """The data that remains of a successful job."""
     is_durable = True
     """Whether a job is on disk before the call that enqueues it returns."""
     settles = True
-    """Whether ``left`` can tell that a job is done from that it was taken."""
+    """Whether ``left`` distinguishes a job that is done from one that was taken."""
     share = 1.0
-    """Of the jobs of a drain: less for a library that would take minutes."""
+    """The share of a drain's jobs to run; smaller for a library that would take minutes."""
 
     def __init__(self, adapter: str) -> None:
         self.adapter = adapter
 
     def settings(self, place: Place) -> dict[str, str]:
-        """What the environment of its processes has besides."""
+        """Additional environment variables of its processes."""
         return {}
 
     async def prepare(self, place: Place) -> None:
@@ -99,7 +99,7 @@ class Peer:
         raise NotImplementedError
 
     def workers(self, processes: int) -> list[list[str]]:
-        """The commands that start so many worker processes, without the Python that runs them."""
+        """The commands that start ``processes`` worker processes, without the Python that runs them."""
         return [[*RUNNER, self.adapter] for _ in range(processes)]
 
     def work(self, place: Place) -> None:

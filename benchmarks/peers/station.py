@@ -1,4 +1,4 @@
-"""Where one library has its turn: an empty database and Redis, its client and its workers as processes of its own."""
+"""The station of one library: an empty database and Redis, and its client and workers as processes of its own."""
 
 from __future__ import annotations
 

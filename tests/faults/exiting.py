@@ -30,7 +30,8 @@ POINTS = (
     "after_publish",
 )
 ROLLED_BACK, UNKNOWN = POINTS[:6], "commit_sent"
-"""Up to the first six nothing is committed; at the next nobody can know; after it everything is."""
+"""At the first six points nothing is committed; at the next the outcome is unknown; after it everything is
+committed."""
 
 
 def leave() -> None:

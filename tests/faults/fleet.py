@@ -187,7 +187,7 @@ class Fleet:
     def enqueue_all(self, *, batch: int = 1, part: int = 0, parts: int = 1) -> None:
         """Enqueue the load at its rate, whatever the servers do: each number once, tried until it is committed.
 
-        Of ``parts`` that do so at once, each takes its own share.
+        If ``parts`` threads do so at once, each takes its own share.
         """
         started = time.monotonic()
         load = self.load
@@ -324,7 +324,7 @@ def until(fact: Callable[[], Any], *, seconds: float, every: float = 0.02) -> An
 def workers_of(node: subprocess.Popen[bytes]) -> list[int]:
     """The pids of a node's worker processes: the children of its supervisor's zygotes.
 
-    Not those that perform one run alone, after a crash: whoever kills such a one three times makes the run poison.
+    Without children that perform one run alone after a crash: killing such a child three times makes the run poison.
     """
     return [pid for zygote in children(node.pid) for pid in children(zygote) if name_of(pid).startswith("jobs worker")]
 

@@ -1,4 +1,4 @@
-"""What JSON, Unicode, SQL, Redis and terminals dislike: a corpus, and as many mixtures of it as are wanted."""
+"""Hostile input: a corpus of values that break JSON, Unicode, SQL, Redis or terminals, and random mixtures of it."""
 
 from __future__ import annotations
 

@@ -38,7 +38,7 @@ class FaultyProxy:
     def forget(self) -> None:
         """Act like a firewall that has lost its state: open connections receive nothing any more, without an error.
 
-        What it has sent just now does not arrive either. The server notices after a while, for it probes its peers.
+        Bytes that were just sent do not arrive either. The server notices after a while, since it probes its peers.
         """
         self._forgotten += 1
 

@@ -23,7 +23,7 @@ LONG, DELAYED, LATER = 8, 100, 40
 
 
 class WrongClock:
-    """The clock of a node that is so many seconds off."""
+    """The clock of a node that is wrong by ``seconds``."""
 
     def __init__(self, library: Path, file: Path, seconds: float) -> None:
         self.file = file

@@ -45,7 +45,7 @@ def code(deploy: int) -> str:
 
 
 class Load:
-    """Enqueues what the code of now enqueues, until told to stop."""
+    """Enqueues the jobs of the present code, until stopped."""
 
     def __init__(self, worker: Live) -> None:
         self.worker = worker
@@ -79,7 +79,8 @@ def test_deploys_under_load_lose_nothing_and_dead_letter_nothing(tmp_path: Path,
         load = Load(worker)
         long = worker.enqueue("Long", 6)
         for deploy in range(1, deploys + 1):
-            # What enqueues is deployed first: for a moment no worker knows the kind, nor the new field.
+            # The enqueueing program is deployed first, so for a moment no worker knows the new kind and the new
+            # field.
             load.deploy = deploy
             worker.write_app(code(deploy))
             new.send_signal(signal.SIGHUP)

@@ -97,7 +97,7 @@ def compile_loop(folder: Path) -> None:
 
 
 def measure(folder: Path, kind: str, *, url: str | None = None) -> dict[str, Any]:
-    """What a stuck run of ``kind`` and its neighbours got, with one thread more than is stuck."""
+    """The results of a stuck run of ``kind`` and of other runs, with one thread more than the stuck runs need."""
     compile_loop(folder)
     with live_worker(folder, app=APP, url=url, threads=2, hard_after="3s") as worker:
         (warm,) = worker.enqueue("Fine")
@@ -136,7 +136,7 @@ def test_stuck_code_is_recorded_and_its_slot_comes_back(tmp_path: Path, kind: st
     seen = measure(tmp_path, kind)
 
     assert seen["outcomes"] == ["timed_out"]
-    if is_full:  # Else beside other tests, on any machine.
+    if is_full:  # Otherwise other tests run beside it, on any machine.
         assert seen["recorded"] < RECORDED_SECONDS
         assert seen["slot"] < SLOT_SECONDS
         facts = {"recorded_seconds": round(seen["recorded"], 1), "slot_back_seconds": round(seen["slot"], 1)}

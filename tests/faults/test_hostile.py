@@ -116,7 +116,7 @@ def _is_kept(fleet: Any, run_id: Any, terms: dict[str, Any]) -> bool:
 
 
 def _check_terminal(fleet: Any, run_ids: list[Any], monkeypatch: Any, capsys: Any) -> None:
-    """Nothing that acts on a terminal is in what an operator is shown."""
+    """Output for operators contains no characters that control a terminal."""
     monkeypatch.setenv("JOBS_DATABASE_URL", fleet.settings.database_url)
     capsys.readouterr()
     for arguments in [["list", "--limit", "300"], *(["show", str(one)] for one in run_ids)]:
@@ -128,6 +128,6 @@ def _check_terminal(fleet: Any, run_ids: list[Any], monkeypatch: Any, capsys: An
 
 
 def _acts(sign: str) -> bool:
-    """Whether a terminal does something at this character but show it: controls, breaks of lines, turned directions."""
+    """Whether a terminal acts on this character instead of showing it: controls, line breaks, changes of direction."""
     is_turn = unicodedata.bidirectional(sign) in ("LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI")
     return sign not in "\n\t" and (is_turn or unicodedata.category(sign) in ("Cc", "Zl", "Zp", "Cs"))

@@ -111,7 +111,7 @@ def test_f13_redis_at_its_memory_limit_loses_nothing(make_fleet, load, valkey):
 
 
 def is_intact(fleet) -> bool:
-    """Whether Redis has its mark; not, while it is thought to be down."""
+    """Whether Redis has its mark; False while it is thought to be down."""
     try:
         return bool(fleet.app.ready.is_intact())
     except JobsError:

@@ -44,7 +44,7 @@ def test_f5_a_worker_that_claims_again_what_it_lost_while_frozen_ends_only_the_l
     make_fleet, load, whole_node
 ):  # K.1
     load.runs, load.seconds, load.processes = 4, 1.0, 1
-    # Alone, so that what it lost comes back to it. Somebody else sees to leases that are over.
+    # One worker, so that it claims the runs that it lost again. The test itself rescues expired leases.
     fleet = make_fleet(lease=3, redis=False, **({} if whole_node else {"answer_limit_seconds": None}))
     upkeep = Upkeep(fleet.app)
     upkeep.start()

@@ -13,7 +13,7 @@ from sqlalchemy import text
 from jobs import FOREVER, Job, Retry
 
 SOON = Retry(max_attempts=20, first=timedelta(seconds=0.2), cap=timedelta(seconds=1))
-"""So many that faults alone never use them up, and soon, so that the drain shows the product's own delays."""
+"""Enough attempts that faults never exhaust them, with short waits, so that the drain shows our own delays."""
 
 CREATE_EFFECTS = """create table effects (
     n integer not null, run_id varchar(36) not null, attempt integer not null,

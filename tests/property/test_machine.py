@@ -34,7 +34,7 @@ from jobs.states import CHARGED, CRASHES, FINAL, Cause, Outcome, RunState
 from tests.book import LEASE, Book, attempt_result, new_run
 
 EFFECTS = Table("effects", MetaData(), Column("run_id", Uuid, nullable=False))
-"""What the application's own table holds: a row for each time that a job's work took effect."""
+"""The rows of the application's own table: one for each time that a job's work took effect."""
 
 WORKERS = ("w1", "w2", "w3")
 KEY = "order:1"
@@ -326,7 +326,7 @@ class Machine(RuleBasedStateMachine):
     @precondition(lambda self: any(run.state is RunState.RUNNING for run in self.runs.values()))
     @rule(worker=st.sampled_from(WORKERS))
     def takeover(self, worker: str) -> None:
-        """Leases run out and another worker has the runs: whoever held them is a zombie now."""
+        """Leases expire and another worker gets the runs: the workers that held them are zombies now."""
         self.book.step(31)
         self.rescue()
         self.claim(worker, 2, False, NO_CRASH)
@@ -344,7 +344,7 @@ class Machine(RuleBasedStateMachine):
     @precondition(lambda self: self.held)
     @rule(worker=st.sampled_from(WORKERS))
     def hears_cancellations(self, worker: str) -> None:
-        """A worker asks for all that it holds, lost or not: it is told of tokens, and of none that it has lost."""
+        """A worker renews everything that it holds, lost or not: the answer names no token that it has lost."""
         pairs = [(one.run_id, one.token) for one in self.held_by(worker)]
         with self.database.read() as connection:
             told = lease.cancelled_among(connection, pairs)
@@ -369,7 +369,7 @@ class Machine(RuleBasedStateMachine):
         fates = {run.id: data.draw(st.sampled_from(["performing", "ended", "held"]), label="fate") for run in of_worker}
         performing = [run_id for run_id, fate in fates.items() if fate == "performing"]
         ended = [run_id for run_id, fate in fates.items() if fate == "ended"]
-        # What it has lost it may be performing still. That is no fault of the attempts that it has.
+        # It may still perform runs that it has lost. That must not affect the attempts that it holds.
         zombies = [one.token for one in self.held_by(worker) if self.runs[one.run_id].token != one.token]
         marked = [self.runs[run_id].token for run_id in performing]
         done = [self.runs[run_id].token for run_id in ended]
@@ -499,7 +499,7 @@ class Machine(RuleBasedStateMachine):
         run.end(end.outcome, end.cause, end.delay_seconds, self.now, self.book.poison_after)
 
     def _let_go(self, end: AttemptResult, crash: str) -> None:
-        # Who died on either side of the commit does not know: it may come back and say it again.
+        # A process that died around the commit does not know the outcome: it may send the result again.
         if crash == NO_CRASH and end.claim in self.held:
             self.held.remove(end.claim)
 
@@ -513,7 +513,7 @@ def machine(database: Database) -> type[Machine]:
     with database.write() as connection:
         EFFECTS.create(connection)
     if database.dialect == "sqlite":
-        # What a power cut would undo is not at stake here, and each step is a commit.
+        # Power cuts are not tested here, and each step is a commit.
         event.listen(database.engine, "connect", lambda raw, record: raw.execute("PRAGMA synchronous=OFF"))
         database.engine.dispose()
     return type("Machine", (Machine,), {"database": database})

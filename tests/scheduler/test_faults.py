@@ -44,7 +44,7 @@ schedules = [
 
 @dataclass
 class Leaders:
-    """Who led since when, as seen by looking often."""
+    """The leaders and the start of their leadership, found by polling."""
 
     app: App
     since: list[datetime] = field(default_factory=list)
@@ -79,7 +79,7 @@ class Fleet:
             self.born[self.members[-1].pid] = time.monotonic()
 
     def has_standby(self, leader_pid: int) -> bool:
-        """Whether another stands by: not frozen, and started long enough ago to have begun."""
+        """Whether another scheduler stands by: not frozen, and started long enough ago."""
         return any(
             one.pid != leader_pid and one.pid not in self.frozen and time.monotonic() - self.born[one.pid] > STARTS_IN
             for one in self.members
@@ -98,7 +98,7 @@ class Fleet:
     def stop(self) -> None:
         for one in self.members:
             one.send_signal(signal.SIGTERM)
-        # One that was started just now may not have heard of signals yet.
+        # A scheduler that was just started may not handle signals yet.
         codes = [one.wait(20) for one in self.members]
         assert 0 in codes
         assert set(codes) <= {0, -signal.SIGTERM}
@@ -111,7 +111,7 @@ def moment(app: App) -> datetime:
 
 @pytest.fixture
 def is_full(request: pytest.FixtureRequest) -> bool:
-    """Whether the fault suite was asked for by name; a plain test run has a shorter one."""
+    """Whether the fault suite was requested by name; a plain test run has a shorter one."""
     return "faults" in str(request.config.getoption("markexpr"))
 
 

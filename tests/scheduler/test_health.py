@@ -1,4 +1,4 @@
-"""What the scheduler says of itself where it is probed."""
+"""The scheduler's answers to probes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Slots that other zone data computed are computed anew (K.13)."""
+"""Slots that were computed with other zone data are recomputed (K.13)."""
 
 from __future__ import annotations
 

@@ -101,7 +101,7 @@ class Tree:
         return self.process.wait(timeout=seconds)
 
     def pids(self) -> list[int]:
-        """Of everything it ever started, that said so."""
+        """The process ids of all processes that it started, as they reported them."""
         born = self.notes("forked")
         return sorted({note["pid"] for note in born} | {note["parent"] for note in born} - {self.process.pid})
 

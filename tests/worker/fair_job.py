@@ -1,4 +1,4 @@
-"""A worker process for the fairness test: performs until it is told to stop, by the end of its input."""
+"""A worker process for the fairness test: performs until its input ends."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What goes wrong in our own code around a job is on record, waits, and is poison after the third time. K.3"""
+"""An error in our own code around a job is recorded, the run waits, and the third error makes it poison. K.3"""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from worker.process.actor import Actors
 
 
 class OurFault(BaseException):
-    """Whatever may go wrong: not even an Exception."""
+    """An error that is not even an Exception."""
 
 
 class Broken(Job, queue="broken"):
@@ -44,7 +44,7 @@ def app(pg_database, make_app, monkeypatch):
     made = make_app(pg_database)
     monkeypatch.setattr(boot, "_app", made)
     monkeypatch.setattr("jobs.ledger.runs.sweep.CRASH_DELAY", timedelta(seconds=0.05))
-    # In threads for good: a child of this test's process does not know its jobs.
+    # Always in threads: a child of this test's process does not know its jobs.
     monkeypatch.setattr("worker.children.child_pool.ALONE_AFTER_ABANDONMENTS", 99)
     return made
 

@@ -1,4 +1,4 @@
-"""A secret put wherever applications put them leaves by no door, except where it was asked for."""
+"""A secret in any place where applications put secrets reaches no output, except where it was asked for."""
 
 from __future__ import annotations
 

@@ -42,7 +42,7 @@ def lose(worker, run_id):
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", ["Sync", "Async", "Isolated"])
 def test_the_loss_of_an_attempt_ends_that_attempt_and_not_the_next_of_the_same_run(tmp_path, kind):
-    # Renewed each second: the loss is heard of one to two seconds after the second attempt has begun.
+    # Renewed each second, so the loss is noticed one to two seconds after the second attempt has started.
     with live_worker(tmp_path, app=APP, lease="3s") as worker:
         (run_id,) = worker.enqueue(kind)
         worker.wait_until_running(run_id)

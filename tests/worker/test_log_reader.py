@@ -1,4 +1,4 @@
-"""K.10: a worker whose log nobody reads, or that has no stdout and no stderr, performs all the same."""
+"""K.10: a worker performs runs even if its log is not read, or if it has no stdout and no stderr."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class ChatAlone(Chat, isolated=True):
 
 @contextmanager
 def _ledger(tmp_path: Path) -> Iterator[Live]:
-    """A ledger for the jobs of APP; nobody serves it yet."""
+    """A ledger for the jobs of APP, without a worker so far."""
     live = Live(tmp_path, f"sqlite:///{tmp_path / 'jobs.db'}", APP, {}, shutdown="2s", threads=2)
     schema.upgrade(live.ledger.database)
     try:

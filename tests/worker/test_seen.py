@@ -1,4 +1,4 @@
-"""What a real worker tells of itself: its metrics against its ledger, with and without processes killed; its probes."""
+"""Metrics and probes of a real worker: the metrics agree with the ledger, with and without killed processes."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ Counts = Counter[tuple[str, ...]]
 
 @pytest.fixture
 def many(app: App) -> App:
-    """A ledger with runs of every ending."""
+    """A ledger with runs of every outcome."""
     enqueue_many([Fine(n=n) for n in range(2000)])
     enqueue_many([Slowish() for _ in range(100)])
     enqueue_many([job for _ in range(40) for job in (Flaky(), Hopeless(), Quitter(), Parent())])

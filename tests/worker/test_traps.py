@@ -36,7 +36,7 @@ SOON = 10.0
 
 
 class Stage:
-    """What the jobs of these tests did, and what they wait for."""
+    """The records of the jobs of these tests, and the events that they wait for."""
 
     def __init__(self) -> None:
         self.began: list[Any] = []
@@ -70,7 +70,7 @@ class Hold(jobs.Job, kind="traps.Hold"):
 
 
 class Light(jobs.Job, kind="traps.Light"):
-    """Takes no thread: every worker here looks for runs like it beside those for its threads."""
+    """An async job: every worker here looks for its runs besides those for its threads."""
 
     async def perform(self) -> None:
         STAGE.began.append("light")
@@ -277,7 +277,7 @@ def test_an_urgent_run_overtakes_those_that_wait(make_app, ledger_url, app, star
     start(on=single)
     assert wait_until(lambda: STAGE.began == [0], seconds=SOON)
     Note(n=999).enqueue(priority=-1000)
-    # What was handed over before it came may go first: two for the thread.
+    # Runs that were handed over before may go first: two for the thread.
     assert wait_until(lambda: counts(app).get(RunState.QUEUED, 0) >= 29, seconds=SOON)
     STAGE.gate.set()
 

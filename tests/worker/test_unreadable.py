@@ -1,4 +1,4 @@
-"""K.6: one row that cannot be read stops nothing: it is set aside, and everything else goes on."""
+"""K.6: a row that cannot be read stops nothing else: its run is set aside, and all other runs continue."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ GOES_ON = {
         ("has_followups", "x"),
     ],
 }
-"""What a claim does not read, or reads as it is: what becomes of these runs is no matter here."""
+"""Columns that a claim does not read, or reads unchanged; the results of these runs do not matter here."""
 
 
 class Note(Job, queue="unreadable", kind="unreadable.Note"):

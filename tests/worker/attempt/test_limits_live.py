@@ -1,4 +1,4 @@
-"""What becomes of runs that do not end in time, in real processes."""
+"""Runs that do not end in time, in real processes."""
 
 from __future__ import annotations
 

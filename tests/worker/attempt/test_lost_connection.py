@@ -1,4 +1,4 @@
-"""A job whose connection dies while it performs: its attempt is on record, whatever else went wrong with it."""
+"""A job whose connection dies while it performs: its attempt is recorded, even if other things fail too."""
 
 from __future__ import annotations
 

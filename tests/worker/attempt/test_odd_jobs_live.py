@@ -1,4 +1,4 @@
-"""Jobs that do what jobs should not: each ends as itself, and nothing of it reaches its neighbours."""
+"""Jobs that do what jobs should not do: each gets its own result, and no other run is affected."""
 
 from __future__ import annotations
 
@@ -118,7 +118,7 @@ def test_a_process_that_a_job_forked_does_not_go_on_as_a_worker(tmp_path: Path, 
             worker.wait_for(lambda pid=child: not is_alive(pid), "the child's end")
             assert status == 3
             assert worker.outcomes(odd) == ["succeeded"]
-        # What the children shared with their parent still serves.
+        # The objects that the children shared with their parent still work.
         assert worker.wait_until_final(worker.enqueue("Fine", 20)) == {"succeeded": 20}
 
 

@@ -1,4 +1,4 @@
-"""What a run leaves in a warm child does nothing to the next. K.11"""
+"""A run's leftovers in a reused child do not affect the next run. K.11"""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def test_what_a_run_leaves_in_its_child_does_not_reach_the_next_run(tmp_path, wh
         assert worker.outcomes(after) == ["succeeded"]
         pid, is_elsewhere = worker.run(after).result
         assert not is_elsewhere
-        # Kept warm only if it is as it was.
+        # The child is reused only if it is unchanged.
         assert (pid == worker.run(first).result) is (what == "nothing")
 
 

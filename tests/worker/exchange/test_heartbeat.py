@@ -1,4 +1,4 @@
-"""Leases are renewed whatever jobs do to the pool, and whatever becomes of a connection."""
+"""Leases are renewed even if jobs exhaust the pool or a connection dies."""
 
 from __future__ import annotations
 
@@ -113,7 +113,7 @@ def test_what_this_process_has_just_ended_itself_is_not_said_to_be_lost(make, pg
             connection.execute(JobRun.__table__.update().values(lease_until=held.claimed_at))
             rescue(connection, poison_after=3)
 
-        beat.renew()  # Between the commit of an ending and the moment at which its settler lets go of the claim.
+        beat.renew()  # Between the commit of a result and the moment at which the settler drops the claim.
         held_leases.drop(held.token)
         beat.report_lost()
 

@@ -1,4 +1,4 @@
-"""Settler: what it keeps of a result or an ending that the ledger cannot hold as it is."""
+"""Settler: how it records a result that the ledger cannot store unchanged."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The contract of sources, on every one: the ledger of each dialect, heard of or polled, and by way of Redis."""
+"""The contract of every source: the ledger of each dialect, notified or polled, and the ready index."""
 
 from __future__ import annotations
 

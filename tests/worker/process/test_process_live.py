@@ -1,4 +1,4 @@
-"""How worker processes come ready, wear out and are replaced, with real ones."""
+"""Start, recycling and replacement of worker processes, with real ones."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ FAILURES = 0
 
 
 class Stream:
-    """Enqueues steadily, from a thread, until told to stop."""
+    """Enqueues steadily, from a thread, until stopped."""
 
     def __init__(self, worker: Live, kind: str, *, a_second: int) -> None:
         self.runs: list = []

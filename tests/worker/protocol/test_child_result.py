@@ -1,4 +1,4 @@
-"""Verdict: what a child says of an attempt is all that its parent settles."""
+"""ChildResult: it carries everything that the parent needs to settle an attempt."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from jobs.states import Cause, Outcome
 from worker.protocol.child_result import CHILD_RESULT, ChildResult
 
 STAYS = {"claim", "ended_monotonic", "error"}
-"""What the parent has, or has no use for."""
+"""Fields that the parent has already, or does not need."""
 
 
 def test_nothing_of_an_ending_is_lost_between_child_and_parent() -> None:

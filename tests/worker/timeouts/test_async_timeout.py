@@ -10,7 +10,7 @@ from jobs.errors import Cancelled
 from worker.timeouts.async_timeout import Limited
 
 
-# K.1: an attempt is told once that it is lost.
+# K.1: an attempt is interrupted once for a lost lease.
 def test_who_is_cancelled_before_it_begins_is_cancelled_when_it_begins():
     limited = Limited()
     limited.interrupt_soon(Cancelled)

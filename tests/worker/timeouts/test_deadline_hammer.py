@@ -60,7 +60,7 @@ def raises(seconds: float) -> str:
 
 
 def in_threads(count: int, body: Callable[[int], None]) -> int:
-    """Run ``body`` in that many threads; return how many came to their end within ``PATIENCE`` seconds.
+    """Run ``body`` in that many threads; return how many ended within ``PATIENCE`` seconds.
 
     The threads are daemons: a hang must fail the test, not keep the process.
     """

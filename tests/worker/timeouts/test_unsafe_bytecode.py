@@ -1,4 +1,4 @@
-"""What is interrupted in a tight loop under a lock releases the lock."""
+"""Code that is interrupted in a tight loop under a lock releases the lock."""
 
 from __future__ import annotations
 
