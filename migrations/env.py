@@ -1,4 +1,4 @@
-"""Alembic's entry. Imports nothing of ours: the caller hands in the connection and the names."""
+"""Alembic's entry point. Imports nothing of ours: the caller passes the connection and the names."""
 
 from alembic import context
 from sqlalchemy import func, select
@@ -14,7 +14,7 @@ options = {
     "version_table_schema": config.attributes.get("schema"),
     "target_metadata": None,
     "transactional_ddl": True,
-    # On tables that others use each revision is by itself, and between its parts nobody waits.
+    # On tables in use each revision has its own transaction, and no other connection waits between its parts.
     "transaction_per_migration": not config.attributes.get("is_fresh", False),
 }
 

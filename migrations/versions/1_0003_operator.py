@@ -1,4 +1,4 @@
-"""What operators do: actions, what each did to each run, and the indexes of lists and selectors."""
+"""Operators' actions, their effect on each run, and the indexes of lists and selectors."""
 
 from __future__ import annotations
 

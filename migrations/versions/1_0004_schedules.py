@@ -1,4 +1,4 @@
-"""Schedules, their slots, who leads; and which schedule made a run.
+"""Schedules, their slots, the leader; and the schedule that made a run.
 
 Revision: 1_0004, after 1_0003.
 """
@@ -20,7 +20,7 @@ HELD = "held_slot_at is not null and paused_at is null"
 
 
 def upgrade() -> None:
-    # The indexes need the column, and what comes before a build is committed: a second try finds it there.
+    # The indexes need the column. The steps before an index build are committed, so a second try finds the column.
     may_be_there = op.get_context().dialect.name == "postgresql"
     schedule = sa.Column("schedule", sa.String(length=200), nullable=True)
     op.add_column("job_runs", schedule, if_not_exists=may_be_there or None)

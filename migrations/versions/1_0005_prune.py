@@ -1,4 +1,4 @@
-"""Indexes for what is deleted by age: purged runs, operators' actions, schedules' slots.
+"""Indexes of rows that are deleted by age: purged runs, operators' actions, schedules' slots.
 
 Revision: 1_0005, after 1_0004.
 """

@@ -1,4 +1,4 @@
-"""Who may do what: users, sessions, refresh tokens, machine tokens, tries at signing in, requests done once.
+"""Access: users, sessions, refresh tokens, machine tokens, sign-in attempts, idempotent requests.
 
 Revision: 1_0008, after 1_0007.
 """

@@ -1,4 +1,4 @@
-"""How far an operator's action is: when it was last seen at work, and the request that asked for it.
+"""Progress of operators' actions: when each was last active, and the request that asked for it.
 
 Revision: 1_0009, after 1_0008.
 """

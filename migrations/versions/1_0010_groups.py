@@ -1,4 +1,4 @@
-"""Groups of dramatiq messages, and which of their messages are done.
+"""Groups of dramatiq messages, and their finished messages.
 
 Revision: 1_0010, after 1_0009.
 """

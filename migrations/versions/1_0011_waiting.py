@@ -1,4 +1,4 @@
-"""An index of waiting runs by name, for lists and what names there are. On a large backlog it takes a while to build.
+"""An index of waiting runs by name, for lists and for the known names. On a large backlog it takes a while to build.
 
 Revision: 1_0011, after 1_0010.
 """

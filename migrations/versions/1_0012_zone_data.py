@@ -1,4 +1,4 @@
-"""By which zone data a schedule's next slot was computed.
+"""The zone data that a schedule's next slot was computed with.
 
 Revision: 1_0012, after 1_0011.
 """

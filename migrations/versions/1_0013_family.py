@@ -1,4 +1,4 @@
-"""Credentials are one family: what made each, and until when a user holds; requests done once, by what was allowed.
+"""Lineage of credentials: what made each, and until when a user is valid; idempotent requests by their permission.
 
 The requests of a day are forgotten: their key gains a column, and they are kept for a day anyway.
 

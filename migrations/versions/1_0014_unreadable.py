@@ -1,4 +1,4 @@
-"""A cause of runs whose row cannot be read; and what a worker process cannot do just now.
+"""A cause for runs whose row cannot be read, and the current failures of a worker process.
 
 Both without reading a row: the CHECK only gets wider.
 
@@ -22,7 +22,7 @@ NEW = (
 
 def upgrade() -> None:
     _replace(OLD, NEW)
-    # After the other: on SQLite it is this that tells other connections to read the tables' definitions again.
+    # After the other statement: on SQLite this one makes other connections read the table definitions again.
     op.add_column("job_workers", sa.Column("problem", sa.String(length=300), nullable=True))
 
 
@@ -35,10 +35,11 @@ def downgrade() -> None:
 def _replace(old: str, new: str) -> None:
     if op.get_context().dialect.name == "postgresql":
         op.drop_constraint(op.f("ck_job_runs_cause"), "job_runs", type_="check")
-        # Not checked of the rows that are there, which would hold up everybody: none has a cause that is not allowed.
+        # Existing rows are not checked, which would block every other connection: none has a cause that is not
+        # allowed.
         op.create_check_constraint(op.f("ck_job_runs_cause"), "job_runs", sa.text(new), postgresql_not_valid=True)
         return
-    # As https://sqlite.org/lang_altertable.html says of a CHECK, without copying the table.
+    # Changes a CHECK without copying the table, as https://sqlite.org/lang_altertable.html describes.
     op.execute("pragma writable_schema = on")
     op.execute(
         sa.text(

@@ -1,4 +1,4 @@
-"""Which release of each job's class a worker process has.
+"""The release of each job class in a worker process.
 
 Revision: 1_0015, after 1_0014.
 """
