@@ -1,6 +1,6 @@
-"""Background jobs you can account for. An application imports this package and nothing else of ours.
+"""Background jobs with a complete record of every run. Applications import only this package.
 
-Names are loaded when they are first used: the supervisor of a worker must stay small, and imports only parts.
+Each name is loaded when it is first used, because the worker's supervisor must stay small and imports only parts.
 """
 
 from importlib import import_module
@@ -163,7 +163,7 @@ def __getattr__(name: str) -> Any:
     try:
         value = getattr(import_module(_HOME_OF[name]), name)
     except AttributeError as error:
-        # Python takes it to mean that there is no such name, and would say so, and not why.
+        # Python reads an AttributeError here as "no such name" and would hide the reason.
         raise ImportError(f"jobs.{name} cannot be loaded: {error}", name=_HOME_OF[name]) from error
     globals()[name] = value
     return value

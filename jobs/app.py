@@ -30,7 +30,7 @@ class App:
     """What works with this App beside its maker, and must end before the connections are closed."""
 
     def close(self) -> None:
-        """End what works with it, and close every connection."""
+        """Run the ``before_close`` callbacks, then close every connection."""
         while self.before_close:
             self.before_close.pop()()
         self.database.close()

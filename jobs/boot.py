@@ -1,4 +1,4 @@
-"""Builds the App of this process from the settings: one a process, made at first use, dropped after a fork."""
+"""Builds the App of this process from the settings: once per process, at first use, and again after a fork."""
 
 from __future__ import annotations
 
@@ -22,33 +22,33 @@ EMBEDDED_FILE = "jobs.db"
 _app: App | None = None
 _used: App | None = None
 _making = threading.RLock()
-"""One that its own thread may take again: a signal's handler that enqueues may interrupt it in the middle."""
+"""Reentrant: a signal handler may enqueue while its own thread holds this lock."""
 
 
 def current() -> App:
-    """The App of this process, made from the environment at first use.
+    """The App of this process, built from the environment at first use.
 
     Raises:
-        ConfigurationError: settings that cannot be.
-        LedgerMissing: no database is named, and no ``jobs.db`` was made here.
+        ConfigurationError: a setting is invalid.
+        LedgerMissing: no database is configured, and the current folder holds no ``jobs.db``.
     """
     global _app
     if _app is None:
         with _making:
             if _app is None:
                 made = build(Settings.read())
-                # Unless a signal's handler has made one meanwhile. This one has no connection yet.
+                # A signal handler may have built one meanwhile. This one has opened no connection yet.
                 _app = _app or made
     return _app
 
 
 def existing() -> App | None:
-    """The App of this process, if it has one by now."""
+    """The App of this process, if one exists already."""
     return _app
 
 
 def configure(app: App | None = None, /, **settings: Any) -> App:
-    """Replace the App of this process: by ``app``, or by one made of these settings over the environment's.
+    """Replace the App of this process: with ``app``, or with one built from these settings and the environment.
 
     >>> jobs.configure(database_url="postgresql://app@db/app")
     """
@@ -63,9 +63,9 @@ def configure(app: App | None = None, /, **settings: Any) -> App:
 
 @contextmanager
 def used(app: App) -> Iterator[None]:
-    """Let ``app`` be the App of this process inside the block, of brokers with a URL of their own too.
+    """Make ``app`` the App of this process inside the block, also for brokers that have a URL of their own.
 
-    The one before comes back, still open.
+    After the block the previous App is current again, still open.
     """
     global _app, _used
     with _making:
@@ -78,7 +78,7 @@ def used(app: App) -> Iterator[None]:
 
 
 def in_place_of_all() -> App | None:
-    """The App of the innermost ``used`` block, if we are in one."""
+    """The App of the innermost ``used`` block; None outside such a block."""
     return _used
 
 
@@ -86,10 +86,10 @@ def build(settings: Settings, *, clock: Clock | None = None, database: Database 
     """An App for these settings. Opens no connection yet.
 
     Args:
-        database: the one to take, which these settings made; one is made otherwise.
+        database: use this database, which was opened with the same settings; None opens one.
 
     Raises:
-        LedgerMissing: no database is named, and no ``jobs.db`` was made here.
+        LedgerMissing: no database is configured, and the current folder holds no ``jobs.db``.
     """
     clock = clock or SystemClock()
     database = database or open_database(settings, clock)
@@ -97,7 +97,7 @@ def build(settings: Settings, *, clock: Clock | None = None, database: Database 
 
 
 def open_database(settings: Settings, clock: Clock) -> Database:
-    """The database that these settings name; nothing is opened yet. Raises as ``build`` does."""
+    """The database that these settings name; opens no connection yet. Raises the same errors as ``build``."""
     url = settings.database_url
     if url is None:
         if not Path(EMBEDDED_FILE).is_file():
@@ -114,7 +114,7 @@ def _ready(settings: Settings, database: Database, clock: Clock) -> ReadyIndex |
         return None
     if database.dialect == "sqlite":
         raise ConfigurationError(
-            "JOBS_REDIS_URL is set, and a ledger in SQLite has no use for it: it serves one machine.",
+            "JOBS_REDIS_URL is set, but a ledger in SQLite serves one machine and uses no ready index.",
             hint="Unset it, or keep the ledger in PostgreSQL.",
         )
     from jobs.ready.guard import GuardedIndex
@@ -127,7 +127,7 @@ def _ready(settings: Settings, database: Database, clock: Clock) -> ReadyIndex |
 
 
 def _forget_after_fork() -> None:
-    # A child must not share its parent's sockets: it makes an App of its own at first use.
+    # A child must not share its parent's sockets. It builds its own App at first use.
     global _app, _making
     _making = threading.RLock()
     if _app is not None:

@@ -1,4 +1,4 @@
-"""The only module that reads the time or random numbers; everything else is handed a ``Clock``."""
+"""The only module that reads the time or random numbers; all other code receives a ``Clock``."""
 
 from __future__ import annotations
 
@@ -13,26 +13,26 @@ from uuid_utils import compat
 
 
 class Clock(Protocol):
-    """What reads time and chance; tests hand in one that they advance."""
+    """Source of time and random numbers; tests pass one that they advance."""
 
     rng: random.Random
 
     def now(self) -> datetime:
-        """This moment: aware, UTC."""
+        """The current time: aware, UTC."""
         ...
 
     def monotonic(self) -> float:
-        """Seconds since some moment; never goes back. For spans only."""
+        """Seconds since an arbitrary moment; never goes back. Use it only for spans."""
         ...
 
     def sleep(self, seconds: float) -> None: ...
 
 
 class SystemClock:
-    """The machine's own time and chance."""
+    """The machine's clock and random number generator."""
 
     def __init__(self, seed: int | None = None) -> None:
-        # Jitter spreads load; it guards nothing, so it need not be unguessable.
+        # Jitter only spreads load, so it need not be unpredictable.
         self.rng = random.Random(seed)  # noqa: S311
 
     def now(self) -> datetime:
@@ -46,15 +46,15 @@ class SystemClock:
 
 
 def new_run_id() -> UUID:
-    """A uuid7: ordered by when it was made, so that inserts go to one end of the index."""
+    """A uuid7: ordered by creation time, so that inserts go to one end of the index."""
     return compat.uuid7()
 
 
 def new_token() -> UUID:
-    """A random token for a claim: never a counter, for a lost claim commit must not repeat one."""
+    """A random token for a claim. Not a counter, because a claim whose commit was lost must never repeat a token."""
     return compat.uuid4()
 
 
 def new_secret() -> str:
-    """256 bits that nobody can guess, as text that fits a header or an address."""
+    """A secret of 256 random bits, as text that fits a header or a URL."""
     return secrets.token_urlsafe(32)

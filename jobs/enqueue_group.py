@@ -1,7 +1,7 @@
-"""Group commit for enqueueing: runs enqueued at the same moment are inserted by one statement.
+"""Group commit for enqueueing: one statement inserts the runs that are enqueued at the same moment.
 
-One caller inserts (the leader); whoever comes meanwhile waits, and the next leader inserts all of them at once. Nobody
-waits to fill a batch: a caller that is alone inserts its run at once. Threads and coroutines share one group.
+One caller (the leader) inserts. Callers that arrive meanwhile wait, and the next leader inserts their runs together.
+No caller waits to fill a batch: a single caller inserts its run at once. Threads and coroutines share one group.
 """
 
 from __future__ import annotations
@@ -18,16 +18,16 @@ from jobs.errors import JobsError, LedgerRefused
 from jobs.ledger.records import NewRun
 
 MAX_BATCH = 500
-"""Runs inserted by one statement. Source: measured; larger batches gain nothing."""
+"""Most runs that one statement inserts. Source: measured; larger batches gain nothing."""
 LOOK_SECONDS = 0.05
-"""How often a waiting caller looks whether it must insert itself: a leader may have died. Source: decision."""
+"""How often a waiting caller checks whether it must insert itself, because the leader died. Source: decision."""
 
 Write = Callable[[Sequence[NewRun], bool], None]
-"""Inserts runs and commits. True as second argument: some of them may have been inserted before."""
+"""Inserts runs and commits. The second argument is True if some of the runs may be in the ledger already."""
 
 
 class _Call:
-    """A caller's run, and the answer it waits for."""
+    """One caller's run and the result that it waits for."""
 
     __slots__ = ("_wakeups", "error", "future", "is_done", "may_exist", "run", "write")
 
@@ -51,10 +51,10 @@ class _Call:
 
 
 def _finish(calls: list[_Call], error: JobsError | None = None) -> None:
-    """Give ``calls`` their answer; the coroutines of one event loop are woken at once."""
+    """Give each of ``calls`` its result; the coroutines of one event loop are woken together."""
     by_loop: dict[asyncio.AbstractEventLoop, list[_Call]] = {}
     for call in calls:
-        # Each its own: a traceback is added to an error where it is raised.
+        # Each call gets its own error object: raising an error adds a traceback to it.
         call.error = copy.copy(error) if error is not None else None
         call.is_done = True
         if call.future is None:
@@ -62,7 +62,7 @@ def _finish(calls: list[_Call], error: JobsError | None = None) -> None:
         else:
             by_loop.setdefault(call.future.get_loop(), []).append(call)
     for loop, some in by_loop.items():
-        # RuntimeError: the loop has been closed, and nobody waits there any more.
+        # RuntimeError: the loop is closed, so no coroutine waits there any more.
         with contextlib.suppress(RuntimeError):
             loop.call_soon_threadsafe(_resolve, some)
 
@@ -86,7 +86,7 @@ class EnqueueGroup:
 
     def __init__(self) -> None:
         self._waiting: deque[_Call] = deque()
-        # Held by the leader. Reentrant for signal handlers, and free again when a thread that led has raised.
+        # The leader holds it. Reentrant for signal handlers; released even if the leading thread raises.
         self._leading = threading.RLock()
         self._starting = threading.Lock()
         self._thread: threading.Thread | None = None
@@ -94,14 +94,14 @@ class EnqueueGroup:
         self._is_woken = False
 
     def enqueue(self, run: NewRun, write: Write) -> None:
-        """Insert ``run`` and commit it, with whoever enqueues at the same moment.
+        """Insert ``run`` and commit it, together with the runs that others enqueue at the same moment.
 
         Args:
-            write: the same for every caller of a group.
+            write: the same function for every caller of a group.
 
         Raises:
             ServiceDown: the ledger does not answer.
-            LedgerRefused: the ledger does not take this run.
+            LedgerRefused: the ledger refuses this run.
         """
         call = _Call(run, write)
         self._waiting.append(call)
@@ -118,9 +118,9 @@ class EnqueueGroup:
             raise call.error
 
     async def enqueue_async(self, run: NewRun, write: Write) -> None:
-        """The same for a coroutine: it waits without a thread of its own.
+        """``enqueue`` for coroutines: waits without a thread of its own.
 
-        A coroutine that is cancelled while it waits has enqueued its run all the same, or will have in a moment.
+        Cancelling the coroutine does not withdraw its run: the run is inserted all the same.
         """
         future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waiting.append(_Call(run, write, future))
@@ -144,13 +144,13 @@ class EnqueueGroup:
             if len(calls) == 1:
                 _finish(calls, error)
                 return
-            # One of them is refused. Each by itself, so that each gets its own answer.
+            # The ledger refused one of them. Insert each run alone, so that each caller gets its own result.
             for call in calls:
                 self._insert([call])
         except JobsError as error:
             _finish(calls, error)
         except BaseException:
-            # The leader was interrupted, and whether its statement was committed is not known. The others go on.
+            # The leader was interrupted and may have committed its statement. The other callers go on.
             for call in calls:
                 call.may_exist = True
             self._waiting.extendleft(reversed(calls))
@@ -159,7 +159,7 @@ class EnqueueGroup:
             _finish(calls)
 
     def _hand_over(self) -> None:
-        """Let the first who waits lead."""
+        """Make the first waiting caller the leader."""
         try:
             first = self._waiting[0]
         except IndexError:
@@ -170,7 +170,7 @@ class EnqueueGroup:
             self._wake_thread()
 
     def _wake_thread(self) -> None:
-        """Wake the thread that leads for coroutines; it is started when the first coroutine enqueues."""
+        """Wake the thread that inserts for coroutines; the first coroutine that enqueues starts it."""
         if self._thread is None:
             with self._starting:
                 if self._thread is None:
@@ -183,7 +183,7 @@ class EnqueueGroup:
     def _lead(self) -> None:
         while True:
             self._wakeups.get()
-            # Before it looks: whoever comes after this wakes it again.
+            # Clear the flag before looking, so that a call that arrives later wakes the thread again.
             self._is_woken = False
             while self._waiting:
                 with self._leading:

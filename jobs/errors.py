@@ -1,32 +1,32 @@
-"""Every error, in one tree. Each has a stable ``code`` and says what happened and what to do next.
+"""Every error, in one tree. Each has a stable ``code``; its message says what happened and what to do next.
 
 JobsError
-├── ConfigurationError        a setting, a module or a file named in one
-│   └── LedgerMissing         no ledger here, and none is made behind your back
-├── DefinitionError           a Job class that cannot be what it says
-├── ArgumentsRefused          arguments that cannot be stored or do not fit their job
-├── EnqueueRefused            an option of enqueue, or a session, that cannot serve
-│   └── KeyConflict           the key is held by a run with other arguments
-├── StepRepeated              two steps of an attempt have one name
-├── StepRefused               what a step gave back cannot be kept
-├── UnknownEffect             an effect began in an earlier attempt, and nobody knows whether it took place
-├── SelectorRefused           a selector or a value in one that cannot be read
-├── CredentialRefused         a name, a password or a token that cannot be
-├── Unauthenticated           nobody knows who asks
-├── TooManyTries              signing in was tried too often
-│   └── TooManyRequests       so many requests that change something may not come in so short a time
-├── Forbidden                 the operator may not do this
+├── ConfigurationError        a setting is invalid, or a module or file that it names
+│   └── LedgerMissing         there is no ledger here; none is created without being asked
+├── DefinitionError           a Job class is invalid
+├── ArgumentsRefused          arguments cannot be stored, or do not fit their job
+├── EnqueueRefused            an option of enqueue, or a session, is invalid
+│   └── KeyConflict           a run with other arguments holds the key
+├── StepRepeated              two steps of an attempt have the same name
+├── StepRefused               the result of a step cannot be stored
+├── UnknownEffect             an effect began in an earlier attempt, and its result is unknown
+├── SelectorRefused           a selector, or a value in one, cannot be parsed
+├── CredentialRefused         a name, a password or a token is invalid
+├── Unauthenticated           the request has no valid credentials
+├── TooManyTries              too many attempts to sign in
+│   └── TooManyRequests       too many changing requests in a short time
+├── Forbidden                 the operator lacks the permission
 ├── NotFound                  no such run, kind, queue, worker
-├── Ambiguous                 a short id that more than one run has
-├── Conflict                  the state of things does not allow it
+├── Ambiguous                 several runs share a short id
+├── Conflict                  the current state does not allow the action
 ├── LeaseLost                 another attempt has the run, or it has ended
-├── LedgerRefused             the database refuses what it was given to hold
-├── ServiceDown               a server does not answer, or refuses us
-│   ├── Overloaded            more passwords are to be hashed than this process hashes at once
-│   └── LedgerBusy            the ledger is locked for longer than the time limit
-│       └── KeyBusy           another transaction holds the key, and has not committed in time
-├── NotEnded                  a run that was waited for has not ended in time
-└── SchemaMismatch            the tables are not those this release runs on
+├── LedgerRefused             the database refuses a value
+├── ServiceDown               a server does not answer, or refuses the connection
+│   ├── Overloaded            this process already hashes as many passwords as it may at once
+│   └── LedgerBusy            the ledger stayed locked for longer than the time limit
+│       └── KeyBusy           another transaction with the key has not committed in time
+├── NotEnded                  the run has not ended within the time limit
+└── SchemaMismatch            the tables have another revision than this release needs
 
 Steering                      raised by a job about its own run; not an error
 ├── RetryAfter                try again after this long; charged
@@ -36,7 +36,7 @@ Steering                      raised by a job about its own run; not an error
 
 Interrupt (BaseException)     raised in a job by the worker
 ├── TimeLimitExceeded         the attempt's time is over
-└── Cancelled                 somebody cancelled the run
+└── Cancelled                 an operator or the application cancelled the run
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ from typing import Any, ClassVar
 
 
 class JobsError(Exception):
-    """Root of every error of ours. ``code`` is stable and public; ``hint`` says what to do."""
+    """Root of all our errors. ``code`` is stable and public; ``hint`` says what to do next."""
 
     code: ClassVar[str] = "error"
 
@@ -60,14 +60,14 @@ class JobsError(Exception):
 
 
 MAX_SHOWN = 80
-"""Characters of a value that a message repeats."""
+"""Most characters of a value that a message repeats."""
 
 
 def shown(value: Any) -> str:
-    """A value as a message may repeat it: on one line, cut, and whatever it is."""
+    """``repr`` of a value for a message: on one line, shortened, and safe for every value."""
     try:
         text = repr(value)
-    except Exception as error:  # A number of 5,000 digits, or what the value's own class says.
+    except Exception as error:  # A number of 5,000 digits, or an error of the value's own __repr__.
         return f"<{type(value).__name__} that cannot be shown: {type(error).__name__}>"
     text = "".join(
         one if one.isprintable() else one.encode("unicode_escape", "backslashreplace").decode() for one in text
@@ -90,7 +90,7 @@ class DefinitionError(JobsError):
 
 
 class ArgumentsRefused(JobsError):
-    """Arguments were refused before anything was written. ``field`` names the one, if it was one."""
+    """Arguments were refused before anything was written. ``field`` is the name of the invalid one, if it is known."""
 
     code = "bad_arguments"
 
@@ -106,7 +106,7 @@ class EnqueueRefused(JobsError):
 
 
 class KeyConflict(EnqueueRefused):
-    """The key is held by a run whose arguments differ."""
+    """A run with other arguments holds the key: ``run_id`` names that run."""
 
     code = "key_conflict"
 
@@ -117,7 +117,7 @@ class KeyConflict(EnqueueRefused):
 
 
 class StepRepeated(JobsError):
-    """A name stands for one step of a run; two with one name would answer for each other."""
+    """Two steps of one run have the same name; the second would get the result of the first."""
 
     code = "step_repeated"
 
@@ -135,7 +135,7 @@ class UnknownEffect(JobsError):
 
 
 class SelectorRefused(JobsError):
-    """What was asked for cannot be read. ``pointer`` shows the place: the text, and a caret below it."""
+    """A selector cannot be parsed. ``pointer`` shows the place: the text, and a caret below it."""
 
     code = "selector"
 
@@ -145,19 +145,19 @@ class SelectorRefused(JobsError):
 
 
 class CredentialRefused(JobsError):
-    """A user's name, password or role, or a token's terms, that cannot be."""
+    """A user's name, password or role, or a property of a token, is invalid."""
 
     code = "bad_credential"
 
 
 class Unauthenticated(JobsError):
-    """No credentials, or wrong, expired or revoked ones. The message does not say which of a name and a password."""
+    """No credentials, or wrong, expired or revoked ones. The message does not say whether name or password is wrong."""
 
     code = "unauthenticated"
 
 
 class TooManyTries(JobsError):
-    """Signing in was tried too often; ``retry_after_seconds`` says when it may be tried again."""
+    """Too many attempts to sign in; sign in again after ``retry_after_seconds``."""
 
     code = "too_many_tries"
 
@@ -167,7 +167,7 @@ class TooManyTries(JobsError):
 
 
 class TooManyRequests(TooManyTries):
-    """A token, or a user, has asked for more changes than may be asked for in so short a time."""
+    """A token or a user has sent too many changing requests in a short time."""
 
     code = "too_many_requests"
 
@@ -197,7 +197,7 @@ class Conflict(JobsError):
 
 
 class LeaseLost(JobsError):
-    """The lease is not ours any more: roll back and forget the result."""
+    """This attempt no longer holds the lease: roll back and discard the result."""
 
     code = "lease_lost"
 
@@ -213,7 +213,7 @@ class ServiceDown(JobsError):
 
 
 class Overloaded(ServiceDown):
-    """More passwords are to be hashed than this process hashes at once; nothing was looked at."""
+    """This process already hashes as many passwords as it may at once; nothing was checked."""
 
     code = "overloaded"
 
@@ -229,7 +229,7 @@ class KeyBusy(LedgerBusy):
 
 
 class NotEnded(JobsError):
-    """A run that was waited for has not ended in time; it goes on."""
+    """The run has not ended within the time limit; it is not cancelled."""
 
     code = "not_ended"
 
@@ -239,11 +239,11 @@ class SchemaMismatch(JobsError):
 
 
 class Steering(Exception):
-    """What a job raises to steer its own run."""
+    """Base of what a job raises to steer its own run."""
 
 
 class RetryAfter(Steering):
-    """Fail this attempt and try again after ``delay``. Charged to the budget; the delay is not capped."""
+    """Fail this attempt and try again after ``delay``. Charged to the retry budget; the delay has no cap."""
 
     def __init__(self, delay: timedelta, reason: str = "") -> None:
         super().__init__(reason or f"retry after {delay}")
@@ -251,7 +251,7 @@ class RetryAfter(Steering):
 
 
 class Snooze(Steering):
-    """Try again after ``delay``, uncharged; with ``give_up_after``, dead once the run is older than that."""
+    """Try again after ``delay``, uncharged. The run is dead once it is older than ``give_up_after``."""
 
     def __init__(self, delay: timedelta, *, give_up_after: timedelta | None = None, reason: str = "") -> None:
         super().__init__(reason or f"snoozed for {delay}")
@@ -276,7 +276,7 @@ class Cancel(Steering):
 
 
 class Interrupt(BaseException):
-    """Raised in a job by the worker. A BaseException, so that ``except Exception`` does not eat it."""
+    """Raised in a job by the worker. A BaseException, so that ``except Exception`` does not catch it."""
 
 
 class TimeLimitExceeded(Interrupt):
@@ -284,7 +284,7 @@ class TimeLimitExceeded(Interrupt):
 
 
 class Cancelled(Interrupt):
-    """Somebody cancelled the run."""
+    """An operator or the application cancelled the run."""
 
 
 def _wait(delay: timedelta, name: str) -> timedelta:

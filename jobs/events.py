@@ -1,6 +1,6 @@
-"""Events: what happened, as frozen dataclasses. They are emitted after the commit; ``observe`` subscribes.
+"""Events: committed facts as frozen dataclasses, emitted after the commit; ``observe`` subscribes to them.
 
-Names and fields here are public: changing one is a breaking change. No event carries a job's arguments.
+Names and fields are public: changing one is a breaking change. No event carries a job's arguments.
 """
 
 from __future__ import annotations
@@ -37,16 +37,16 @@ class AttemptStarted(Event):
     attempt: int
     correlation_id: str | None
     going_seconds: float = 0.0
-    """Told late, of one that goes on and on."""
+    """Seconds that the attempt has been running, where the event reports it late."""
 
 
 @dataclass(frozen=True, slots=True)
 class AttemptEnded(Event):
-    """An attempt was settled; ``state`` is where its run now is, ``error`` what was raised, if known here.
+    """An attempt was settled. ``state`` is the state of its run now, ``error`` the exception, if this process has it.
 
-    ``waited_seconds`` is from when the run was due; None where the attempt's worker did not live to tell.
-    ``schedule`` and ``scheduled_for`` are those of the run's slot, if a schedule made it and its worker lived: with
-    ``SlotFired``, all that a check-in of a cron monitor needs.
+    ``waited_seconds`` counts from when the run was due; None if the attempt's worker died. ``schedule`` and
+    ``scheduled_for`` are those of the run's slot, if a schedule made it and its worker lived. Together with
+    ``SlotFired`` they are all that a check-in of a cron monitor needs.
     """
 
     run_id: UUID
@@ -71,7 +71,7 @@ class AttemptEnded(Event):
 
 @dataclass(frozen=True, slots=True)
 class RunDeadLettered(Event):
-    """A run that nobody held is dead: it expired, or nobody knows its kind."""
+    """A run without a lease is dead: it expired, or no worker knows its kind."""
 
     run_id: UUID
     kind: str
@@ -82,7 +82,7 @@ class RunDeadLettered(Event):
 
 @dataclass(frozen=True, slots=True)
 class ResultRefused(Event):
-    """A result came from a holder whose lease was lost; it changed nothing."""
+    """An attempt reported a result after it lost its lease; the ledger did not change."""
 
     run_id: UUID
     kind: str
@@ -100,8 +100,10 @@ class BatchSettled(Event):
 
 @dataclass(frozen=True, slots=True)
 class RunsSwept(Event):
-    """Upkeep moved runs that nobody held: ``duty`` is rescue, expire, unknown_kind, reconcile or
-    prune; of prune_keys, prune_groups, prune_slots, prune_workers and prune_audit ``runs`` are other rows."""
+    """Upkeep moved runs without a lease: ``duty`` is rescue, expire, unknown_kind, reconcile or prune.
+
+    For prune_keys, prune_groups, prune_slots, prune_workers and prune_audit, ``runs`` counts other rows.
+    """
 
     duty: str
     runs: int
@@ -118,7 +120,7 @@ class ServiceFailed(Event):
 
 @dataclass(frozen=True, slots=True)
 class SlotFired(Event):
-    """A slot made a run; ``lateness_seconds`` is how long after its moment."""
+    """A slot made a run, ``lateness_seconds`` after its planned time."""
 
     schedule: str
     kind: str
@@ -129,7 +131,7 @@ class SlotFired(Event):
 
 @dataclass(frozen=True, slots=True)
 class SlotPassed(Event):
-    """A slot made no run; ``state`` is skipped or missed, ``older_missed`` how many older ones it stands for."""
+    """A slot made no run; ``state`` is skipped or missed, ``older_missed`` counts the older slots included in it."""
 
     schedule: str
     kind: str
@@ -141,7 +143,7 @@ class SlotPassed(Event):
 
 @dataclass(frozen=True, slots=True)
 class ScheduleTicked(Event):
-    """The leading scheduler decided what was due; ``next_slot_at`` is the earliest slot to come."""
+    """The leading scheduler handled the due slots; ``next_slot_at`` is the earliest future slot."""
 
     schedules: int
     fired: int
@@ -151,7 +153,7 @@ class ScheduleTicked(Event):
 
 @dataclass(frozen=True, slots=True)
 class ScheduleBroken(Event):
-    """A schedule cannot be read by this release: it makes no runs until it is changed."""
+    """This release cannot read a schedule: it makes no runs until it is changed."""
 
     schedule: str
     problem: str
@@ -159,7 +161,7 @@ class ScheduleBroken(Event):
 
 @dataclass(frozen=True, slots=True)
 class LeadChanged(Event):
-    """This scheduler began to lead, or ceased to."""
+    """This scheduler became the leader, or ceased to be it."""
 
     holder: str
     is_leading: bool
@@ -169,25 +171,25 @@ E = TypeVar("E", bound=Event)
 
 
 class Events:
-    """Who hears of what. A subscriber that fails is logged and breaks nothing."""
+    """Passes events to their subscribers. A subscriber that fails is logged and affects nothing else."""
 
     def __init__(self) -> None:
         self._subscribers: dict[type[Event], list[Callable[[list[Any]], None]]] = {}
 
     def subscribe(self, kind: type[E], hear: Callable[[list[E]], None]) -> None:
-        """Call ``hear`` with each batch of events of exactly this kind, on the thread that committed them."""
+        """Call ``hear`` with each batch of events of exactly this class, on the thread that committed them."""
         self._subscribers.setdefault(kind, []).append(hear)
 
     def wants(self, kind: type[Event]) -> bool:
-        """Whether anybody listens: lets hot paths skip building events."""
+        """Whether this class has a subscriber: lets hot paths skip building events."""
         return kind in self._subscribers
 
     def emit(self, events: list[E]) -> None:
-        """Tell of a batch of events, all of one kind."""
+        """Pass a batch of events, all of one class, to their subscribers."""
         if not events:
             return
         for hear in self._subscribers.get(type(events[0]), ()):
             try:
                 hear(events)
             except Exception:
-                log.exception("A subscriber failed.", extra={"event_type": type(events[0]).__name__})
+                log.exception("Subscriber failed", extra={"event_type": type(events[0]).__name__})

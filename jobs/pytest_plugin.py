@@ -19,13 +19,13 @@ def pytest_configure() -> None:
 
 @pytest.fixture
 def jobs_database_url() -> str | None:
-    """Override it to test on a ledger that is there, an empty PostgreSQL database say; None is a SQLite file."""
+    """Override it to test on an existing ledger (an empty PostgreSQL database, say); None uses a SQLite file."""
     return None
 
 
 @pytest.fixture
 def jobs_ledger(jobs_database_url: str | None) -> Iterator[Ledger]:
-    """An empty ledger that is the current one during the test, whatever the environment says.
+    """An empty ledger, which is the current one during the test, whatever the environment says.
 
     See ``jobs.testing.Ledger``.
     """

@@ -1,7 +1,7 @@
-"""Settings: what the environment says, read once, checked whole.
+"""Settings: reads the environment once and checks all of it.
 
-Each setting is an environment variable with the prefix ``JOBS_``; secrets may instead be files, named by a
-twin with the suffix ``_FILE``. Code below ``boot`` receives values and never reads the environment.
+Each setting is an environment variable with the prefix ``JOBS_``. A secret may instead be in a file, named by the
+variable with the suffix ``_FILE``. Code below ``boot`` receives values and never reads the environment.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from jobs.formats.size import format_size, parse_size
 
 PREFIX = "JOBS_"
 SECRETS = frozenset({"database_url", "redis_url", "sentry_dsn", "api_secret"})
-"""Settings that may carry a password; shown hidden, and read from ``JOBS_…_FILE`` too."""
+"""Settings that may contain a password; shown hidden, and also read from ``JOBS_…_FILE``."""
 
 
 def _span(value: Any) -> Any:
@@ -48,7 +48,7 @@ Keep = Annotated[
     BeforeValidator(lambda value: None if value == "never" else _span(value)),
     PlainSerializer(lambda span: None if span is None else f"{span.total_seconds()}s", when_used="json"),
 ]
-"""How long something is kept; None, written ``never``: it is never deleted."""
+"""A retention time. None, written ``never``, keeps for ever."""
 Size = Annotated[
     int,
     BeforeValidator(lambda value: parse_size(value) if isinstance(value, str) else value),
@@ -59,37 +59,37 @@ Numbers = Annotated[tuple[float, ...], BeforeValidator(_words)]
 
 
 class Settings(BaseModel):
-    """Everything that can be set. Spans are written as 30s, 5m, 1h; a bare number is seconds.
+    """All settings. Spans are written as 30s, 5m, 1h; a bare number is seconds.
 
-    ``read`` looks at the environment; made in any other way they are what they are given, and defaults.
+    ``read`` uses the environment; every other constructor uses only the given values and defaults.
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
-    database_url: str | None = Field(None, repr=False, description="Where the ledger is: sqlite:///… or postgresql://…")
+    database_url: str | None = Field(None, repr=False, description="URL of the ledger: sqlite:///… or postgresql://…")
     database_schema: str | None = Field(None, description="PostgreSQL schema that holds our tables.")
     redis_url: str | None = Field(
-        None, repr=False, description="Redis or Valkey for the ready index; unset: the ledger itself."
+        None, repr=False, description="Redis or Valkey for the ready index; unset: workers ask the ledger."
     )
-    redis_prefix: str = Field("jobs", description="What our Redis keys start with.", min_length=1, max_length=100)
+    redis_prefix: str = Field("jobs", description="Prefix of our Redis keys.", min_length=1, max_length=100)
     imports: Words = Field((), description="Modules that define jobs, separated by commas.")
     queues: Words = Field(
         (),
         description="Queues a worker serves, in this order or by weight (mail:3,reports:1); unset: those of its kinds.",
     )
     processes: int = Field(1, ge=1, le=256, description="Worker processes.")
-    threads: int = Field(8, ge=1, le=512, description="Threads a worker process.")
-    async_concurrency: int = Field(500, ge=1, le=10000, description="Coroutines a worker process at once.")
-    shutdown: Span = Field(timedelta(seconds=25), description="How long a stopping worker may finish its runs.")
-    lease: Span = Field(timedelta(seconds=30), description="How long a claim holds if nobody renews it.")
+    threads: int = Field(8, ge=1, le=512, description="Threads per worker process.")
+    async_concurrency: int = Field(500, ge=1, le=10000, description="Coroutines per worker process.")
+    shutdown: Span = Field(timedelta(seconds=25), description="Time that a stopping worker gives its runs to finish.")
+    lease: Span = Field(timedelta(seconds=30), description="How long a claim lasts without renewal.")
     hard_after: Span = Field(timedelta(seconds=10), description="From the soft time limit to the hard one.")
     max_runs: int | None = Field(None, ge=1, description="Runs after which a worker process is replaced.")
     max_memory: Size | None = Field(None, ge=1, description="Memory (512M, 2G) above which a process is replaced.")
-    poison_after: int = Field(3, ge=1, le=100, description="Crashes, or losses, after which a run is dead as poison.")
+    poison_after: int = Field(3, ge=1, le=100, description="Crashes or lost leases that make a run dead as poison.")
     unknown_kind_wait: Span = Field(
         timedelta(minutes=15), description="How long a run may wait for a worker that knows its kind."
     )
-    overdue_after: Span = Field(timedelta(seconds=5), description="A due run unclaimed for so long is indexed again.")
+    overdue_after: Span = Field(timedelta(seconds=5), description="A due run that waits longer is indexed again.")
     max_argument_bytes: int = Field(262_144, ge=1, le=64 * 2**20, description="Largest arguments, as JSON.")
     max_result_bytes: int = Field(262_144, ge=1, le=64 * 2**20, description="Largest result or step, as JSON.")
     pool_size: int = Field(
@@ -108,26 +108,26 @@ class Settings(BaseModel):
     statement_timeout: Span = Field(timedelta(seconds=30), description="Time limit of a statement.")
     lock_timeout: Span = Field(timedelta(seconds=5), description="Time limit of a wait for a lock.")
     slow_statement: Span = Field(timedelta(seconds=1), description="Statements that take longer are logged.")
-    retain_succeeded: Keep = Field(timedelta(days=7), description="Succeeded runs are deleted after so long, or never.")
+    retain_succeeded: Keep = Field(timedelta(days=7), description="Succeeded runs are deleted after this, or never.")
     retain_cancelled: Keep = Field(
-        timedelta(days=30), description="Cancelled runs are deleted after so long, or never."
+        timedelta(days=30), description="Cancelled runs are deleted after this time, or never."
     )
-    retain_dead: Keep = Field(None, description="Dead runs are deleted after so long, or never.")
+    retain_dead: Keep = Field(None, description="Dead runs are deleted after this time, or never.")
     retain_purged: Keep = Field(
-        timedelta(days=7), description="Purged runs are deleted so long after the purge, if not before, or never."
+        timedelta(days=7), description="Purged runs are deleted at the latest this long after the purge, or never."
     )
     retain_slots: Keep = Field(
-        timedelta(days=90), description="What became of a schedule's slots is deleted after so long, or never."
+        timedelta(days=90), description="Results of a schedule's slots are deleted after this time, or never."
     )
-    retain_audit: Keep = Field(None, description="What operators did is deleted after so long, or never.")
-    require_reason: bool = Field(False, description="Operators must say why: --reason.")
-    log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="The least level logged.")
+    retain_audit: Keep = Field(None, description="Audit entries are deleted after this time, or never.")
+    require_reason: bool = Field(False, description="Operators must give a reason: --reason.")
+    log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Lowest level that is logged.")
     log_format: Literal["auto", "json", "console"] = Field(
         "auto", description="auto: readable on a terminal, else JSON."
     )
     log_starts: bool = Field(False, description="Log the start of each attempt too.")
 
-    metrics_host: str = Field("127.0.0.1", description="Where metrics and health are served; 0.0.0.0 is everybody.")
+    metrics_host: str = Field("127.0.0.1", description="Address that serves metrics and health; 0.0.0.0: all.")
     metrics_port: int | None = Field(
         None, ge=0, le=65535, description="Port of the worker's metrics and health; 0: any free one; unset: none."
     )
@@ -135,24 +135,24 @@ class Settings(BaseModel):
         None, ge=0, le=65535, description="Port of the ledger's metrics and the scheduler's health; unset: none."
     )
     metrics_buckets: Numbers = Field(
-        (), description="Upper bounds of the histograms, in seconds, rising; unset: 5 ms to 1 h."
+        (), description="Upper bounds of the histograms in seconds, ascending; unset: 5 ms to 1 h."
     )
-    metrics_timeout: Span = Field(timedelta(seconds=5), description="Longest read of the ledger for its metrics.")
-    metrics_cache: Span = Field(timedelta(seconds=5), description="How old the ledger's metrics may be.")
-    latency_target: Span = Field(timedelta(minutes=5), description="How old a queue's oldest ready run may be.")
-    sentry_dsn: str | None = Field(None, repr=False, description="Where Sentry hears of errors; unset: nowhere.")
+    metrics_timeout: Span = Field(timedelta(seconds=5), description="Time limit for reading the ledger's metrics.")
+    metrics_cache: Span = Field(timedelta(seconds=5), description="Greatest age of cached ledger metrics.")
+    latency_target: Span = Field(timedelta(minutes=5), description="Greatest age of a queue's oldest ready run.")
+    sentry_dsn: str | None = Field(None, repr=False, description="Sentry project that receives errors; unset: none.")
     sentry_environment: str | None = Field(None, description="Sentry's environment.")
     sentry_retry_level: Literal["off", "debug", "info", "warning", "error"] = Field(
-        "warning", description="Level of errors that are tried again; deaths are always errors."
+        "warning", description="Sentry level of errors that are retried; a dead run is always an error."
     )
-    sentry_traces: float = Field(0.0, ge=0.0, le=1.0, description="Share of the attempts sent as transactions.")
+    sentry_traces: float = Field(0.0, ge=0.0, le=1.0, description="Share of attempts sent as transactions.")
     sentry_crons: bool = Field(False, description="Send check-ins of schedules' runs to Sentry's monitors.")
     sentry_arguments: bool = Field(False, description="Send a failed run's arguments too, scrubbed.")
     tracing: bool = Field(False, description="Trace runs with OpenTelemetry; needs the extra otel.")
 
-    api_host: str = Field("127.0.0.1", description="Where the API and its pages listen.")
+    api_host: str = Field("127.0.0.1", description="Address of the API and its pages.")
     api_port: int = Field(9180, ge=0, le=65535, description="Port of the API and its pages; 0: any free one.")
-    api_behind_tls: bool = Field(False, description="TLS ends before the API: it may listen on other addresses too.")
+    api_behind_tls: bool = Field(False, description="A proxy ends TLS: the API may listen on other addresses too.")
     api_hosts: Words = Field((), description="Host names that the API answers to, besides localhost.")
     api_proxies: Words = Field(
         (), description="Addresses and networks of proxies whose X-Forwarded-For the API believes."
@@ -161,15 +161,15 @@ class Settings(BaseModel):
         None,
         repr=False,
         min_length=32,
-        description="Signs access tokens; the same for every API process. Unset: one a process.",
+        description="Signs access tokens; the same for all API processes. Unset: random, per process.",
     )
     api_token_rate: int = Field(
-        300, ge=0, le=10**6, description="Requests that change something, a minute and token or session; 0: no limit."
+        300, ge=0, le=10**6, description="Changing requests per minute for each token or session; 0: no limit."
     )
     api_user_rate: int = Field(
-        600, ge=0, le=10**6, description="Requests that change something, a minute and user; 0: no limit."
+        600, ge=0, le=10**6, description="Changing requests per minute for each user; 0: no limit."
     )
-    api_read_only: bool = Field(False, description="The API and its pages show, and change nothing.")
+    api_read_only: bool = Field(False, description="The API and its pages refuse every change.")
 
     @field_validator("metrics_buckets")
     @classmethod
@@ -185,7 +185,7 @@ class Settings(BaseModel):
             try:
                 network = ipaddress.ip_network(one)
             except ValueError:
-                raise ValueError(f"{one!r} is no address and no network: 10.0.0.5 or 10.0.0.0/24") from None
+                raise ValueError(f"{one!r} is not an address or a network, such as 10.0.0.5 or 10.0.0.0/24") from None
             if network.prefixlen == 0:
                 raise ValueError(f"{one} would believe anyone; name your proxies")
         return proxies
@@ -193,7 +193,7 @@ class Settings(BaseModel):
     @field_validator("database_schema")
     @classmethod
     def _check_schema(cls, schema: str | None) -> str | None:
-        # PostgreSQL cuts a longer name without a word, and its driver reads a % as a place for a value.
+        # PostgreSQL silently cuts a longer name, and its driver reads a % as a placeholder.
         if schema is not None and not (0 < len(schema.encode()) <= 63 and "%" not in schema and schema.isprintable()):
             raise ValueError("a schema's name is printable, has 63 bytes at most and no %")
         return schema
@@ -209,22 +209,22 @@ class Settings(BaseModel):
     def _check_dsn(cls, dsn: str | None) -> str | None:
         # Sentry's own error would show it.
         if dsn is not None and not re.fullmatch(r"https?://[^@/:\s]+(:[^@/\s]*)?@[^/\s]+/(\S*/)?\d+", dsn):
-            raise ValueError("is no Sentry DSN: https://KEY@HOST/PROJECT")
+            raise ValueError("is not a Sentry DSN: https://KEY@HOST/PROJECT")
         return dsn
 
     @classmethod
     def read(cls, **given: Any) -> Self:
-        """The settings of this process; ``given`` (from command-line options) wins, None means not given.
+        """The settings of this process; ``given`` (from command-line options) wins, and None means not given.
 
         Raises:
-            ConfigurationError: every mistake, together.
+            ConfigurationError: lists every mistake.
         """
         found, mistakes = read_twins(cls.model_fields)
         return cls._made({**found, **_read_variables(cls.model_fields)}, given, mistakes)
 
     @classmethod
     def of(cls, **given: Any) -> Self:
-        """These settings, and all others at their defaults, whatever the environment says. Raises as ``read``."""
+        """These settings, and all others at their defaults; ignores the environment. Raises the same as ``read``."""
         return cls._made({}, given, [])
 
     @classmethod
@@ -241,14 +241,14 @@ class Settings(BaseModel):
 
 
 def _read_variables(names: Iterable[str]) -> dict[str, str]:
-    """What the environment says. An empty variable says nothing; small letters in its name are as good as capitals."""
+    """The settings in the environment. An empty variable is not set; names may be in lower case."""
     variables = {variable.upper(): value for variable, value in os.environ.items()}
     found = {name: variables.get(f"{PREFIX}{name.upper()}") for name in names}
     return {name: value for name, value in found.items() if value}
 
 
 def read_twins(names: Container[str]) -> tuple[dict[str, str], list[str]]:
-    """What the files say that ``_FILE`` variables name, and what is wrong with the others."""
+    """The contents of the files that ``_FILE`` variables name, and the mistakes in the other variables."""
     found: dict[str, str] = {}
     mistakes = []
     for name in sorted(SECRETS):
@@ -268,7 +268,7 @@ def read_twins(names: Container[str]) -> tuple[dict[str, str], list[str]]:
 
 
 def origins(given: Mapping[str, Any]) -> dict[str, str]:
-    """Where each setting that is not at its default comes from, in words."""
+    """Where each setting that differs from its default comes from, in words."""
     twins = read_twins(Settings.model_fields)[0]
     found = {}
     for name in Settings.model_fields:
@@ -283,19 +283,19 @@ def origins(given: Mapping[str, Any]) -> dict[str, str]:
 
 
 def unknown_variables() -> list[str]:
-    """One line for each ``JOBS_`` variable that is no setting, with the nearest name."""
+    """One line for each ``JOBS_`` variable that is not a setting, with the nearest name."""
     known = {f"{PREFIX}{name.upper()}" for name in Settings.model_fields}
     known |= {f"{PREFIX}{name.upper()}_FILE" for name in SECRETS} | {"JOBS_ACTOR", "JOBS_TEST_DATABASE_URL"}
     lines = []
     for name in sorted(os.environ):
         if name.startswith(PREFIX) and name not in known and not name.startswith("JOBS_TEST_"):
             near = difflib.get_close_matches(name, sorted(known), n=1)
-            lines.append(f"{name} is no setting." + (f" Did you mean {near[0]}?" if near else ""))
+            lines.append(f"{name} is not a setting." + (f" Did you mean {near[0]}?" if near else ""))
     return lines
 
 
 def show(name: str, value: Any) -> str:
-    """A setting's value as text, secrets hidden."""
+    """A setting's value as text, with secrets hidden."""
     if value is None:
         return "never" if name.startswith("retain_") else "unset"
     if name in SECRETS:

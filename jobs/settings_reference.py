@@ -13,21 +13,21 @@ from jobs.settings import PREFIX, SECRETS, Settings, show
 _INTRO = """# Configuration
 
 Every setting is an environment variable. All are read once, when a process starts, and every mistake is reported
-together; a `JOBS_` variable that is no setting is warned of, with the nearest name. Spans are written as `30s`,
-`5m` or `1h`; a bare number is seconds. Lists are separated by commas. Yes and no are `1` and `0`.
+together; a `JOBS_` variable that is not a setting causes a warning with the nearest name. Spans are written as `30s`,
+`5m` or `1h`; a bare number is seconds. Lists are separated by commas. Yes is `1` and no is `0`.
 
-What wins, first to last: an option of the command, the environment, the file that a `_FILE` variable names, and,
-for `jobledger dev` only, a file `.env` in the current folder. `jobledger config show --origin` says what is in
-force and where from, with secrets hidden.
+Precedence, highest first: an option of the command, the environment, the file that a `_FILE` variable names, and,
+for `jobledger dev` only, a file `.env` in the current folder. `jobledger config show --origin` shows each value
+and its origin, with secrets hidden.
 
-A setting marked *secret* may be a file instead: `JOBS_DATABASE_URL_FILE=/run/secrets/database` reads the file. Both
-at once is a mistake.
+A setting marked *secret* may be read from a file: `JOBS_DATABASE_URL_FILE=/run/secrets/database`. Setting both
+variables is a mistake.
 
 An application's processes and the workers must name the same database, and the same Redis. Without
 `JOBS_DATABASE_URL` a process uses the `jobs.db` of its own folder if `dev`, `demo` or `migrate up` made one there;
-otherwise `enqueue` raises, rather than write where no worker looks.
+otherwise `enqueue` raises an error, because no worker would find the run.
 
-This page is made by `jobledger config reference`.
+`jobledger config reference` writes this page.
 
 | setting | type | default | read by | what it is |
 | --- | --- | --- | --- | --- |
@@ -51,7 +51,7 @@ _READ_BY = {
     "retain_purged": "workers, scheduler",
     "retain_slots": "workers, scheduler",
     "retain_audit": "workers, scheduler",
-    "max_argument_bytes": "who enqueues",
+    "max_argument_bytes": "applications",
     "max_result_bytes": "workers",
     "log_starts": "workers",
     "metrics_port": "workers",
@@ -75,11 +75,11 @@ _READ_BY = {
     "sentry_crons": "workers, scheduler",
     "sentry_arguments": "workers",
 }
-"""Who reads a setting; what is not here is read by every process."""
+"""The processes that read a setting; every process reads the settings that are not listed here."""
 
 
 def settings_page() -> str:
-    """The page, whole."""
+    """The whole page."""
     return _INTRO + "".join(_row(name, field) for name, field in Settings.model_fields.items())
 
 

@@ -1,6 +1,6 @@
-"""Shadows: a module of the application's that has the name of a package of ours, and which of the two Python finds.
+"""Detects modules of the application that have the name of one of our packages, and which one Python finds.
 
-Imports nothing of ours: the command line loads it by its path, since ``jobs`` itself may be somebody else's.
+Imports nothing of ours: the command line loads it by path, since ``jobs`` itself may be another package.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ _OUR_FOLDER = Path(__file__).resolve().parent.parent
 
 
 def shadow_of(name: str) -> str | None:
-    """What stands where our package should be, and what to do, in words; None if Python finds ours."""
+    """Which module Python finds instead of our package, and what to do; None if Python finds ours."""
     try:
         spec = find_spec(name)
-    except ValueError:  # Somebody has put a module of the name where modules are kept, without saying whence.
+    except ValueError:  # A module of this name is in sys.modules without an origin.
         return f"Python has a module {name!r} that is not ours. Rename it."
     places = [] if spec is None else [spec.origin, *(spec.submodule_search_locations or ())]
     found = [Path(one) for one in places if one and os.sep in one]

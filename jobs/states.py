@@ -15,7 +15,7 @@ from enum import StrEnum
 
 
 class _Word(StrEnum):
-    """A word that is stored, and hashes as one: an Enum's own hash is computed in Python, many times a run."""
+    """A stored word that hashes as a string: an Enum's own hash is computed in Python, many times per run."""
 
     __hash__ = str.__hash__
 
@@ -37,7 +37,7 @@ MOVES: dict[RunState, frozenset[RunState]] = {
     RunState.CANCELLED: frozenset({RunState.QUEUED}),
     RunState.SUCCEEDED: frozenset(),
 }
-"""From each state, where a run may go. Replay is what leaves DEAD and CANCELLED."""
+"""The states that a run may move to from each state. Only replay leaves DEAD and CANCELLED."""
 
 
 def checked_move(before: RunState, after: RunState) -> str:
@@ -71,10 +71,10 @@ class Outcome(_Word):
 
 
 CHARGED = frozenset({Outcome.FAILED, Outcome.TIMED_OUT, Outcome.CRASHED, Outcome.OUT_OF_MEMORY})
-"""Outcomes that spend the retry budget. Interruption is not failure."""
+"""Outcomes that spend the retry budget. An interruption is not a failure."""
 
 CRASHES = frozenset({Outcome.CRASHED, Outcome.OUT_OF_MEMORY})
-"""Outcomes that took their process with them: counted towards poison."""
+"""Outcomes that ended the whole process; they count towards poison."""
 
 
 class Cause(_Word):

@@ -1,4 +1,4 @@
-"""Whether this process runs pytest: what a test must not do to the ledger of the environment is refused then."""
+"""Tells whether this process runs pytest, so that a test cannot destroy data in the ledger of the environment."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ is_pytest = False
 
 
 def refuse_ledger_of_environment(url: str | None) -> None:
-    """Refuse to destroy anything in the ledger at ``url``, if a test asks for it and the environment names it.
+    """Refuse to destroy data in the ledger at ``url``, if a test asks for it and the environment names that ledger.
 
     Raises:
-        ConfigurationError: with the ways out.
+        ConfigurationError: says how to use a ledger for tests.
     """
     if is_pytest and url == Settings.read().database_url:
         raise ConfigurationError(

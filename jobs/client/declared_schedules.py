@@ -28,7 +28,7 @@ COLLECTION = "schedules"
 
 @dataclass(frozen=True, slots=True)
 class Declared:
-    """A schedule that code declares: its name, the job that it makes, and where it stands."""
+    """A schedule declared in code: its name, the job that it enqueues, and its place in the source."""
 
     name: str
     schedule: Schedule
@@ -38,20 +38,20 @@ class Declared:
 
     @property
     def place(self) -> str:
-        """For the ledger: the same on every machine."""
+        """The place as the ledger stores it: the same on every machine."""
         return f"{self.module}:{self.line}"
 
     @property
     def in_source(self) -> str:
-        """For whoever must mend it."""
+        """The place with file and line, for error messages."""
         return _in_source(self.module, self.line)
 
 
 def declared() -> list[Declared]:
-    """Every schedule of the modules that are imported, by name.
+    """Every schedule that the imported modules declare, by name.
 
     Raises:
-        DefinitionError: one cannot be, or two have one name; the place in the source is named.
+        DefinitionError: a schedule is invalid, or two have the same name; the message gives the place in the source.
     """
     found: dict[str, Declared] = {}
     for one in (*_of_classes(), *_of_modules()):
@@ -79,7 +79,7 @@ def _of_modules() -> Iterator[Declared]:
         listed = getattr(module, "__dict__", {}).get(COLLECTION)
         if not isinstance(listed, list | tuple) or not any(isinstance(one, Cron | Every | At) for one in listed):
             continue
-        # A list that another module imports by name is one list still.
+        # A list that another module imports by name is the same list.
         if id(listed) not in seen:
             seen.add(id(listed))
             yield from _of_list(module, listed)
@@ -104,11 +104,11 @@ def _of_list(module: ModuleType, listed: Sequence[Any]) -> Iterator[Declared]:
 
 
 def _of_actor(given: Any, where: str) -> Job:
-    """The job that a message of dramatiq, or an actor itself, is on the ledger."""
+    """The job for a dramatiq message, or for an actor itself."""
     make = getattr(registry.find(given.actor_name), "_of_message", None)
     if make is None:
         raise DefinitionError(
-            f"{where}: {given.actor_name!r} is no actor of a LedgerBroker.",
+            f"{where}: {given.actor_name!r} is not an actor of a LedgerBroker.",
             hint="Set the broker before its module is imported: dramatiq.set_broker(LedgerBroker()).",
         )
     try:
@@ -123,7 +123,7 @@ def _made(cls: type[Job], where: str) -> Job:
         return cls()
     except JobsError as error:
         raise DefinitionError(
-            f"{where}: {cls.__name__} is scheduled without arguments. {error}",
+            f"{where}: {cls.__name__} is scheduled without arguments: {error}",
             hint=f"Give every field a default, or the arguments: job={cls.__name__}(…).",
         ) from error
 
@@ -136,7 +136,7 @@ def _line_of_class(cls: type) -> int:
 
 
 def _lines_of_list(module: ModuleType, count: int) -> list[int]:
-    """The line of each element, where the list is written out in one place; its own line otherwise."""
+    """The line of each element, if the list is a literal in one place; otherwise each schedule's own line."""
     try:
         tree = ast.parse(inspect.getsource(module))
     except (OSError, TypeError, SyntaxError):

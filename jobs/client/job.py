@@ -41,7 +41,7 @@ OnConflict = Literal["keep", "replace"]
 
 
 class EnqueueOptions(TypedDict, total=False):
-    """What ``enqueue_async`` takes, as ``enqueue`` does."""
+    """The options of ``enqueue_async``, the same as those of ``enqueue``."""
 
     queue: str | None
     delay: timedelta | None
@@ -58,7 +58,7 @@ class EnqueueOptions(TypedDict, total=False):
 
 @dataclass_transform(kw_only_default=True, frozen_default=True, field_specifiers=(Field, PrivateAttr))
 class _JobMeta(ModelMetaclass):
-    """Takes a class's keywords as job options. Pydantic would take its own from among them (``frozen=False``)."""
+    """Takes a class's keywords as job options. Pydantic would read some of them (``frozen=False``) as its own."""
 
     def __new__(mcs, name: str, bases: tuple[type, ...], namespace: dict[str, Any], **keywords: Any) -> Any:
         theirs = {key: keywords.pop(key) for key in PYDANTIC_KEYWORDS & keywords.keys()}
@@ -83,10 +83,11 @@ class _JobMeta(ModelMetaclass):
     def __init__(cls, name: str, bases: tuple[type, ...], namespace: dict[str, Any], **keywords: Any) -> None:
         super().__init__(name, bases, namespace)
 
-    if not TYPE_CHECKING:  # Type checkers go by the fields.
+    if not TYPE_CHECKING:  # Type checkers read the fields.
 
         def __call__(cls, *positional: Any, **arguments: Any) -> Any:
-            # Here and not in __init__: pydantic would call one of ours for each job that is read, and check it twice.
+            # Here and not in __init__: pydantic calls an __init__ of ours for each job that it reads, and validates
+            # twice.
             try:
                 return super().__call__(*positional, **arguments)
             except ValidationError as error:
@@ -94,7 +95,7 @@ class _JobMeta(ModelMetaclass):
 
 
 class Job(BaseModel, metaclass=_JobMeta):
-    """Subclass it: fields are arguments, class keywords are options, ``perform`` is the work.
+    """Base class of jobs: fields are arguments, class keywords are options, ``perform`` does the work.
 
     >>> class SendInvoice(Job, queue="mail", timeout=timedelta(seconds=30)):
     ...     order_id: int
@@ -107,8 +108,8 @@ class Job(BaseModel, metaclass=_JobMeta):
     idempotent, or write through ``self.run.transaction()``.
     """
 
-    # No protected namespaces: the metaclass itself refuses what has the name of a member, and says so in our words.
-    # A field with an alias may be given by its name too, which is what the ledger stores it under.
+    # No protected namespaces: the metaclass refuses names of members itself, with our own message. A field with an
+    # alias also accepts its name, because the ledger stores arguments by name.
     model_config = ConfigDict(
         frozen=True,
         extra="forbid",
@@ -123,15 +124,15 @@ class Job(BaseModel, metaclass=_JobMeta):
     __slots__ = ("_bound_run",)
 
     def perform(self) -> Any:
-        """Do the work. May return a JSON value, kept as the run's result; may be ``async``."""
-        raise NotImplementedError(f"{type(self).__name__} does not say how to perform.")
+        """Do the work. May return a JSON value, which is stored as the run's result; may be ``async``."""
+        raise NotImplementedError(f"{type(self).__name__} has no perform method.")
 
     @classmethod
     def prepare(cls) -> None:
-        """Make ready what every run of this kind needs: load a model, open a client. May be overridden.
+        """Prepare what every run of this kind needs: load a model, open a client. Override it.
 
-        Called once a process, before the kind's first run there, outside its time limit. When it fails, the
-        run waits uncharged, and it is called again after a while.
+        The worker calls it once per process, before the kind's first run there, outside the time limit. If it fails,
+        the run waits uncharged, and the worker calls it again later.
         """
 
     @property
@@ -150,7 +151,7 @@ class Job(BaseModel, metaclass=_JobMeta):
         return bound
 
     def bind(self, run: Run) -> None:
-        """For workers and tests: give the job the run it performs."""
+        """For workers and tests: bind the job to the run that it performs."""
         object.__setattr__(self, "_bound_run", run)
 
     def enqueue(
@@ -169,24 +170,31 @@ class Job(BaseModel, metaclass=_JobMeta):
         on_dead: Sequence[Job] = (),
         on_cancelled: Sequence[Job] = (),
     ) -> Enqueued:
-        """Record a run of this job, to be performed by a worker.
+        """Record a run of this job, which a worker will perform.
 
         Args:
-            session: enqueue in this session's transaction: the run exists when its owner commits.
-            queue, priority: instead of the class's.
-            delay, at: not before this long from now, or this aware moment.
-            key: instead of ``idempotency_key()``: while it is held, no second run of the kind is made.
-            on_conflict: what happens when the key is held. ``keep``: equal arguments are answered with the run
-                that holds it. ``replace``: a waiting run takes these arguments and this time; on a running one
-                a successor follows when it has ended, and the answer is the running one.
-            expires: dead as ``expired`` if it has not started by then.
-            tags: words to find it by.
-            on_success, on_dead, on_cancelled: jobs that are enqueued in the transaction that ends the run.
+            session: enqueue in this session's transaction: the run exists once its owner commits.
+            queue: overrides the queue of the class.
+            priority: overrides the priority of the class; -1000 to 1000, smaller first.
+            delay: do not start before this much time has passed; zero to a hundred years.
+            at: do not start before this aware moment; not together with ``delay``.
+            key: overrides ``idempotency_key()``. While a run holds the key, no second run of the kind is made.
+            on_conflict: what happens when a run holds the key. ``keep``: if the arguments are equal, return that run.
+                ``replace``: a waiting run takes these arguments and this time. If that run is running, return it, and
+                enqueue a successor when it ends.
+            expires: the run is dead as ``expired`` if it has not started by this moment, or after this span.
+            tags: words to find the run by.
+            on_success: jobs that are enqueued in the transaction that ends the run as succeeded.
+            on_dead: the same, for a run that dies.
+            on_cancelled: the same, for a run that is cancelled.
+
+        Returns:
+            The run's id, and whether this call created it.
 
         Raises:
-            ArgumentsRefused: arguments that cannot be stored.
-            EnqueueRefused: an option that cannot be.
-            KeyConflict: the key is held by a run with other arguments; the session's transaction goes on.
+            ArgumentsRefused: the arguments cannot be stored.
+            EnqueueRefused: an option is invalid.
+            KeyConflict: a run with other arguments holds the key; the session's transaction stays usable.
             KeyBusy: another transaction with the key has not ended within ``lock_timeout``.
             ServiceDown: the ledger does not answer; nothing was enqueued.
         """
@@ -220,10 +228,11 @@ class Job(BaseModel, metaclass=_JobMeta):
         return self.new_run(app, followups=followups, **terms)
 
     async def enqueue_async(self, *, session: AsyncSession | None = None, **terms: Unpack[EnqueueOptions]) -> Enqueued:
-        """``enqueue`` for async callers: in an ``AsyncSession``'s transaction, or without holding up the loop.
+        """``enqueue`` for async callers: in an ``AsyncSession``'s transaction, or without blocking the event loop.
 
-        Without ``session=``, a call that is cancelled while it waits (a timeout, a client that went away) may have
-        recorded the run all the same: its statement goes on. Give a key if you will call again.
+        Takes and raises the same as ``enqueue``. Without ``session=``, a call that is cancelled while it waits (by a
+        timeout, or a disconnected client) may have recorded the run, because its statement goes on. Give a key if you
+        will call again.
         """
         if session is None:
             app = boot.current()
@@ -231,12 +240,12 @@ class Job(BaseModel, metaclass=_JobMeta):
         return await plain_async_session(session).run_sync(lambda plain: self.enqueue(session=plain, **terms))
 
     def idempotency_key(self) -> str | None:
-        """What this job is about, for ``unique``: two runs of the kind with one key are not wanted. None: no key."""
+        """The unique key of this job; None for no key. With ``unique``, one key has at most one run of the kind."""
         return None
 
     @classmethod
     def upcast(cls, arguments: dict[str, Any], version: int) -> dict[str, Any]:
-        """Arguments stored by an earlier ``version`` of this job, as this one takes them. Override it."""
+        """Convert arguments stored by an earlier ``version`` of this job to the current form. Override it."""
         return arguments
 
     def new_run(
@@ -253,15 +262,13 @@ class Job(BaseModel, metaclass=_JobMeta):
         tags: Sequence[str] = (),
         followups: tuple[FollowUp, ...] = (),
     ) -> NewRun:
-        """For enqueueing: the row that this job becomes."""
+        """For enqueueing: the ledger row for this job."""
         options = self.options
         if type(self).perform is Job.perform:
-            raise EnqueueRefused(
-                f"{type(self).__name__} does not say how to perform.", hint="Give it a perform method."
-            )
+            raise EnqueueRefused(f"{type(self).__name__} has no perform method.", hint="Give it a perform method.")
         if is_filled_in(type(self)):
             raise EnqueueRefused(
-                f"{type(self).__name__} has no kind that a worker could know it by.",
+                f"{type(self).__name__} has no kind, so no worker could find its class.",
                 hint="Give it a name: class ExportOrders(Export[Order]): ….",
             )
         parent = current_run.get()
@@ -288,7 +295,7 @@ class Job(BaseModel, metaclass=_JobMeta):
         )
 
     def __repr_args__(self) -> list[tuple[str | None, Any]]:
-        # No arguments: a repr ends up in logs and tracebacks.
+        # Shows no arguments: a repr appears in logs and tracebacks.
         return []
 
 

@@ -16,14 +16,14 @@ from jobs.runtime import own_threads
 from jobs.states import FINAL, RunState
 
 FIRST_LOOK, LAST_LOOK = 0.02, 0.5
-"""Seconds between two looks at a run that is waited for. Source: decision."""
+"""First and longest wait in seconds between two looks at a run. Source: decision."""
 
 
 def find(run_id: UUID | str) -> RunRecord:
     """The run with this id.
 
     Raises:
-        NotFound: there is none.
+        NotFound: there is no such run.
     """
     with boot.current().database.read() as connection:
         run = finding.find_run(connection, _uuid(run_id))
@@ -33,13 +33,13 @@ def find(run_id: UUID | str) -> RunRecord:
 
 
 def attempts(run_id: UUID | str) -> list[AttemptRecord]:
-    """The attempts of a run, first to last; none if it was never tried."""
+    """The attempts of a run, first to last; empty if it was never tried."""
     with boot.current().database.read() as connection:
         return finding.list_attempts(connection, _uuid(run_id))
 
 
 def cancel(run_id: UUID | str, *, reason: str | None = None) -> RunState:
-    """Cancel a run: at once if it waits; if it is running, its job is interrupted.
+    """Cancel a run: at once if it waits; if it is running, the worker interrupts its job.
 
     Raises:
         NotFound: there is no such run, or it has ended.
@@ -58,11 +58,11 @@ def steps(run_id: UUID | str) -> list[StepRecord]:
 
 
 def wait(run_id: UUID | str, *, limit: timedelta) -> RunRecord:
-    """The run, once it has ended: succeeded, dead or cancelled. Looks again and again, less often as time goes by.
+    """Wait until the run has ended (succeeded, dead or cancelled) and return it. Polls the ledger, less and less often.
 
     Raises:
         NotFound: there is no such run.
-        NotEnded: it has not ended within ``limit``; it goes on.
+        NotEnded: it has not ended within ``limit``; the run is not cancelled.
     """
     clock = boot.current().clock
     until = clock.monotonic() + limit.total_seconds()
@@ -71,7 +71,7 @@ def wait(run_id: UUID | str, *, limit: timedelta) -> RunRecord:
         left = until - clock.monotonic()
         if left <= 0:
             raise NotEnded(
-                f"Run {run_id} is {run.state} after {limit}.", hint="It goes on: wait longer, or look later."
+                f"Run {run_id} is {run.state} after {limit}.", hint="The run goes on. Wait longer, or look later."
             )
         clock.sleep(min(pause, left))
         pause = min(pause * 1.5, LAST_LOOK)
@@ -79,22 +79,22 @@ def wait(run_id: UUID | str, *, limit: timedelta) -> RunRecord:
 
 
 async def find_async(run_id: UUID | str) -> RunRecord:
-    """``find`` without holding up the loop."""
+    """``find`` without blocking the event loop."""
     return await own_threads.step(find, run_id)
 
 
 async def attempts_async(run_id: UUID | str) -> list[AttemptRecord]:
-    """``attempts`` without holding up the loop."""
+    """``attempts`` without blocking the event loop."""
     return await own_threads.step(attempts, run_id)
 
 
 async def cancel_async(run_id: UUID | str, *, reason: str | None = None) -> RunState:
-    """``cancel`` without holding up the loop."""
+    """``cancel`` without blocking the event loop."""
     return await own_threads.step(cancel, run_id, reason=reason)
 
 
 async def wait_async(run_id: UUID | str, *, limit: timedelta) -> RunRecord:
-    """``wait`` without holding up the loop, or a thread."""
+    """``wait`` without blocking the event loop or occupying a thread."""
     clock = boot.current().clock
     until = clock.monotonic() + limit.total_seconds()
     pause = FIRST_LOOK
@@ -102,7 +102,7 @@ async def wait_async(run_id: UUID | str, *, limit: timedelta) -> RunRecord:
         left = until - clock.monotonic()
         if left <= 0:
             raise NotEnded(
-                f"Run {run_id} is {run.state} after {limit}.", hint="It goes on: wait longer, or look later."
+                f"Run {run_id} is {run.state} after {limit}.", hint="The run goes on. Wait longer, or look later."
             )
         await asyncio.sleep(min(pause, left))
         pause = min(pause * 1.5, LAST_LOOK)

@@ -1,4 +1,4 @@
-"""Enqueues many jobs in one transaction; answers come in their order."""
+"""Enqueues many jobs in one transaction, and returns their runs in the same order."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class EnqueueManyOptions(TypedDict, total=False):
-    """What ``enqueue_many_async`` takes, as ``enqueue_many`` does."""
+    """The options of ``enqueue_many_async``, the same as those of ``enqueue_many``."""
 
     spread: timedelta | None
     delay: timedelta | None
@@ -36,16 +36,16 @@ def enqueue_many(
     on_conflict: OnConflict = "keep",
     tags: Sequence[str] = (),
 ) -> list[Enqueued]:
-    """Record a run of each job, all in one transaction; answers in their order.
+    """Record a run of each job, all in one transaction. Returns their ids in the order of ``jobs``.
 
     Args:
-        spread: let them become due evenly over this span, instead of all at once.
-        on_conflict: as of ``Job.enqueue``, for jobs that have a key.
+        spread: make them due evenly over this span, instead of all at once; zero or more.
+        on_conflict: as for ``Job.enqueue``, for jobs that have a key.
 
     Raises:
-        ArgumentsRefused: a job's arguments; nothing was enqueued.
-        EnqueueRefused: what is no job, or an option that cannot be; nothing was enqueued.
-        KeyConflict: a key is held by a run with other arguments; nothing was enqueued.
+        ArgumentsRefused: the arguments of a job cannot be stored; nothing was enqueued.
+        EnqueueRefused: an item is not a job, or an option is invalid; nothing was enqueued.
+        KeyConflict: a run with other arguments holds a key; nothing was enqueued.
         ServiceDown: the ledger does not answer; nothing was enqueued.
     """
     app = boot.current()
@@ -66,10 +66,10 @@ def enqueue_many(
 async def enqueue_many_async(
     many: Iterable[Job], *, session: AsyncSession | None = None, **terms: Unpack[EnqueueManyOptions]
 ) -> list[Enqueued]:
-    """``enqueue_many`` for async callers: in an ``AsyncSession``'s transaction, or without holding up the loop.
+    """``enqueue_many`` for async callers: in an ``AsyncSession``'s transaction, or without blocking the event loop.
 
-    Without ``session=``, a call that is cancelled while it waits may have recorded its runs all the same: what has
-    begun is not undone.
+    Without ``session=``, a call that is cancelled while it waits may still record its runs, because a statement that
+    has begun is not undone.
     """
     if session is None:
         return await off_loop(enqueue_many, many, **terms)
@@ -77,7 +77,7 @@ async def enqueue_many_async(
 
 
 def _all_jobs(many: Any) -> list[Job]:
-    # A job is iterable too: over its fields.
+    # A job is iterable too (over its fields).
     found = list(many) if isinstance(many, Iterable) and not isinstance(many, Job) else None
     for job in [many] if found is None else found:
         if found is None or not isinstance(job, Job):

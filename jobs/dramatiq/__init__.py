@@ -1,4 +1,4 @@
-"""LedgerBroker: an application written with dramatiq gains the ledger by changing its broker."""
+"""LedgerBroker: a dramatiq application changes its broker and has its messages in the ledger."""
 
 from jobs.dramatiq.broker import LedgerBroker
 from jobs.messages.message_outcome import Ended

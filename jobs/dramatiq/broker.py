@@ -1,4 +1,4 @@
-"""LedgerBroker: dramatiq's broker over the ledger. A message is a run from the moment it is enqueued."""
+"""LedgerBroker: dramatiq's broker over the ledger. Enqueueing a message records a run."""
 
 from __future__ import annotations
 
@@ -46,18 +46,18 @@ MAX_REMEMBERED = 1000
 
 
 class LedgerBroker(ServedBroker):
-    """Put it in place of ``RedisBroker``: delays, retries and dead letters then live in the ledger.
+    """Replaces ``RedisBroker``: delays, retries and dead letters are then in the ledger.
 
     >>> dramatiq.set_broker(LedgerBroker())
 
     Args:
-        url: where the ledger is; without it ``JOBS_DATABASE_URL`` says, as for every job.
-        redis_url: of the ready index, beside ``url``.
-        middleware: as of every broker; without it, dramatiq's defaults.
-        fail_fast_default: whether ``join`` raises what a message died of while this process worked on it.
+        url: URL of the ledger; None uses ``JOBS_DATABASE_URL``, as every job does.
+        redis_url: URL of the ready index, together with ``url``.
+        middleware: as for every broker; None uses dramatiq's defaults.
+        fail_fast_default: whether ``join`` raises the error of a message that this process performed.
 
-    ``TimeLimit`` is kept by the worker itself, and what ``GroupCallbacks`` counts by the ledger; every other
-    middleware is called as it is, in dramatiq's order.
+    The worker itself enforces ``TimeLimit``, and the ledger counts for ``GroupCallbacks``. Every other middleware is
+    called unchanged, in dramatiq's order.
     """
 
     def __init__(
@@ -72,7 +72,7 @@ class LedgerBroker(ServedBroker):
         self._redis_url = redis_url
         self._app: App | None = None
         self._app_pid = 0
-        self._app_lock = threading.RLock()  # A signal's handler that sends may interrupt its holder.
+        self._app_lock = threading.RLock()  # A signal handler that sends may interrupt the thread that holds it.
         self._processing = threading.local()
         self._plain_worker: Any = None
         self.undeclared_actors = set()
@@ -83,7 +83,7 @@ class LedgerBroker(ServedBroker):
 
     @property
     def app(self) -> App:
-        """What this process works with: the jobs' own App, or one for the broker's ``url``."""
+        """The App of this broker: the current one, or one for the broker's ``url``."""
         used = boot.in_place_of_all()
         if used is not None or self._url is None:
             return used or boot.current()
@@ -98,7 +98,7 @@ class LedgerBroker(ServedBroker):
         return self._app
 
     def serves(self, app: App) -> None:
-        """A worker over ``app`` performs this broker's messages.
+        """Check that a worker over ``app`` may perform this broker's messages.
 
         Raises:
             ConfigurationError: the broker writes to another ledger.
@@ -111,7 +111,7 @@ class LedgerBroker(ServedBroker):
 
     @property
     def middleware(self) -> list[Middleware]:
-        """What dramatiq has in it, in its order. Given anew, ours stand in for those that the ledger does better."""
+        """The middleware, in dramatiq's order. On assignment, our own replaces those that the ledger does better."""
         return self._middleware
 
     @middleware.setter
@@ -139,7 +139,7 @@ class LedgerBroker(ServedBroker):
     def emit_after(self, signal: str, *args: Any, **kwargs: Any) -> None:
         message = args[0] if args else None
         if signal == "worker_thread_boot" and args[0].broker is self:
-            # A plain dramatiq worker's thread: our messages, under our time limits.
+            # A thread of a plain dramatiq worker performs our messages, under our time limits.
             args[0].process_message = through_patches(args[0], partial(self._process, args[0]))
         if not isinstance(message, LedgerMessage) or signal not in ("process_message", "skip_message"):
             return super().emit_after(signal, *args, **kwargs)
@@ -149,7 +149,7 @@ class LedgerBroker(ServedBroker):
             message.is_processed, message.result = True, kwargs.get("result")
         else:
             message.error = kwargs["exception"]
-        # What the hooks enqueue now belongs to the end of this attempt.
+        # Messages that the hooks enqueue now belong to the end of this attempt.
         self._processing.message, self._processing.refused = message, None
         try:
             self._after(signal, message, **kwargs)
@@ -157,8 +157,7 @@ class LedgerBroker(ServedBroker):
             self._processing.message = None
 
     def _after(self, signal: str, message: LedgerMessage, **kwargs: Any) -> None:
-        """The hooks, as dramatiq calls them. What one could not enqueue or count is not only logged: the message has
-        not succeeded then."""
+        """Call the hooks as dramatiq does. If a hook could not enqueue or count, the message has not succeeded."""
         for middleware in reversed(self.middleware):
             try:
                 getattr(middleware, f"after_{signal}")(self, message, **kwargs)
@@ -171,7 +170,7 @@ class LedgerBroker(ServedBroker):
         """Declare an actor.
 
         Raises:
-            DefinitionError: a name, queue or priority that the ledger cannot hold, or a job of that name.
+            DefinitionError: the ledger cannot hold its name, queue or priority, or a job has its name.
         """
         self.emit_before("declare_actor", actor)
         self.declare_queue(actor.queue_name)
@@ -191,15 +190,15 @@ class LedgerBroker(ServedBroker):
         self.emit_after("declare_delay_queue", delayed)
 
     def enqueue(self, message: Message[Any], *, delay: int | None = None) -> Message[Any]:
-        """Record a message as a run; delayed ones wait in the ledger, for as long as it takes.
+        """Record a message as a run; a delayed one waits in the ledger, for any length of time.
 
-        A message whose key is held is not recorded: the answer is the message that holds it.
+        If another message holds its key, nothing is recorded, and that message is returned.
 
         Raises:
             QueueNotFound: the queue was never declared.
-            ArgumentsRefused: arguments that the ledger cannot hold.
-            EnqueueRefused: a key that cannot be.
-            KeyConflict: its key is held by a message with other arguments.
+            ArgumentsRefused: the ledger cannot hold the arguments.
+            EnqueueRefused: the key is invalid.
+            KeyConflict: a message with other arguments holds the key.
             ConnectionFailed: the ledger does not answer; nothing was enqueued.
         """
         attempt_result: LedgerMessage | None = getattr(self._processing, "message", None)
@@ -237,20 +236,20 @@ class LedgerBroker(ServedBroker):
         return message
 
     def record(self, message: Message[Any]) -> None:
-        """Record a message as it is, for no hook to see.
+        """Record a message unchanged, without calling hooks.
 
         Raises:
-            ArgumentsRefused: arguments that the ledger cannot hold.
+            ArgumentsRefused: the ledger cannot hold the arguments.
             ConnectionFailed: the ledger does not answer; nothing was enqueued.
         """
         self._record(new_run(self.app, self, message))
 
     def consume(self, queue_name: str, prefetch: int = 1, timeout: int = 30000) -> Consumer:
-        """For a plain dramatiq worker: claims runs of the queue.
+        """For a plain dramatiq worker: a consumer that claims runs of the queue.
 
         Raises:
             QueueNotFound: the queue was never declared.
-            ConnectionFailed: the application's own ``worker`` stands where ours should be.
+            ConnectionFailed: a ``worker`` package of the application hides ours.
         """
         if (said := shadow_of("worker")) is not None:
             raise ConnectionFailed(said)  # type: ignore[no-untyped-call]
@@ -258,7 +257,7 @@ class LedgerBroker(ServedBroker):
 
         if q_name(queue_name) not in self.queues:
             raise QueueNotFound(queue_name)  # type: ignore[no-untyped-call]
-        app = self.app  # Before the lock, which it may take itself.
+        app = self.app  # Before taking the lock, which this call may take itself.
         with self._app_lock:
             plain_worker, before = self._plain_worker, None
             if plain_worker is None or plain_worker.app is not app:
@@ -280,17 +279,17 @@ class LedgerBroker(ServedBroker):
             app.close()
 
     def _end(self, plain_worker: Any) -> None:
-        """Stop what works on an App that is closed, or is no longer ours. Once is enough; twice does nothing."""
+        """Stop the threads that use an App that is closed or no longer ours. A second call does nothing."""
         with self._app_lock:
             if self._plain_worker is plain_worker:
                 self._plain_worker = None
         plain_worker.stop()
 
     def flush(self, queue_name: str) -> None:
-        """Cancel every message that waits in the queue. What is performed just now goes on.
+        """Cancel every message that waits in the queue. Messages that are being performed go on.
 
         Raises:
-            ConfigurationError: a test asks for it, and the ledger is the one that the environment names.
+            ConfigurationError: a test asks for it, and the environment names this ledger.
             QueueNotFound: the queue was never declared.
         """
         if q_name(queue_name) not in self.queues:
@@ -315,15 +314,16 @@ class LedgerBroker(ServedBroker):
         fail_fast: bool | None = None,
         interval: int = JOIN_INTERVAL,
     ) -> None:
-        """Wait until no message of the queue waits or is performed, retries and delays included; for tests.
+        """Wait until the queue is empty and idle, retries and delayed messages included; for tests.
 
         Args:
-            timeout: milliseconds; so is ``interval``, between two looks.
-            fail_fast: raise what a message died of while a dramatiq worker of this process worked on it.
+            timeout: milliseconds; None waits without limit.
+            interval: milliseconds between two looks.
+            fail_fast: raise the error of a message that died in a dramatiq worker of this process.
 
         Raises:
             QueueNotFound: the queue was never declared.
-            QueueJoinTimeout: not within ``timeout`` milliseconds.
+            QueueJoinTimeout: messages were left after ``timeout``.
         """
         if queue_name not in self.queues:
             raise QueueNotFound(queue_name)  # type: ignore[no-untyped-call]
@@ -334,19 +334,19 @@ class LedgerBroker(ServedBroker):
 
     @property
     def dead_letters(self) -> list[MessageProxy]:
-        """Messages that a dramatiq worker in this process has dead-lettered, the last thousand of each queue.
+        """Messages that a dramatiq worker of this process has dead-lettered, the last thousand of each queue.
 
-        The ledger has them all: ``jobs dlq list``.
+        The ledger has all of them: ``jobs dlq list``.
         """
         return [message for many in self.dead_letters_by_queue.values() for message in many]
 
     def get_queue_message_counts(self, queue_name: str) -> tuple[int, int, int]:
-        """Messages of the queue that wait for a worker, that wait for their time, and dead letters."""
+        """Numbers of ready messages, of delayed messages and of dead letters in the queue."""
         with self.app.database.read() as connection:
             return messages.counts(connection, q_name(queue_name))
 
     def dead_lettered(self, message: LedgerMessage, error: BaseException | None) -> None:
-        """A worker in this process has dead-lettered it."""
+        """Remember a message that a worker of this process has dead-lettered."""
         message.remember_exception(error)
         dead = self.dead_letters_by_queue[message.queue_name]
         dead.append(message)
@@ -356,7 +356,7 @@ class LedgerBroker(ServedBroker):
         self._plain_worker.process(thread, message)
 
     def _retry(self, message: LedgerMessage, delay: int | None) -> Message[Any]:
-        """A hook puts the very message back that it is called for: a retry of the run."""
+        """A hook enqueues the message that it was called for: this is a retry of its run."""
         message.retry_seconds = max(0, uncapped(self, message, delay or 0)) / 1000
         copy = message._message.copy(queue_name=dq_name(message.queue_name))
         self.emit_before("enqueue", copy, delay)
@@ -364,7 +364,7 @@ class LedgerBroker(ServedBroker):
         return copy
 
     def _holder(self, run_id: UUID, message: Message[Any]) -> Message[Any]:
-        """``message`` under the id of the one that holds its key, which its result is stored under."""
+        """``message`` with the id of the message that holds its key, under which the result is stored."""
         with self.app.database.read() as connection:
             stored = messages.message_id(connection, run_id)
         return message._replace(message_id=stored or str(run_id))

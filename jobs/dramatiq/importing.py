@@ -1,7 +1,8 @@
-"""Importing: moves what dramatiq's RedisBroker holds into the ledger, so that an application may change its broker.
+"""Import: moves the messages of dramatiq's RedisBroker into the ledger, for applications that change their broker.
 
-A message is set aside in Redis, where no dramatiq worker finds it any more; recorded, under an id made of its own;
-and only then forgotten there. Killed at any point and started anew, an import goes on, and records nothing twice.
+The import sets a message aside in Redis, where no dramatiq worker finds it; records it with an id derived from the
+message; and only then deletes it in Redis. An import that was killed at any point can be started again: it continues
+and records nothing twice.
 """
 
 from __future__ import annotations
@@ -37,13 +38,13 @@ from jobs.runtime.failure import MAX_MESSAGE, MAX_TYPE, storable
 from jobs.states import Cause
 
 BATCH = 500
-"""Messages recorded in one transaction."""
+"""Messages recorded in one transaction. Source: decision."""
 _TICK = timedelta(microseconds=1)
 
 
 @dataclass(slots=True)
 class Imported:
-    """What an import did, or would do: by queue, and by actor nobody declared; ``refused`` stay where they were."""
+    """Numbers of messages imported: by queue, and by undeclared actor; ``refused`` ones stay in Redis."""
 
     messages: Counter[str] = field(default_factory=Counter)
     delayed: Counter[str] = field(default_factory=Counter)
@@ -59,7 +60,7 @@ class Imported:
 
 
 def broker_of() -> Broker:
-    """The application's broker, whichever it is by now; without one, a LedgerBroker that knows no actor."""
+    """The application's current broker; without one, a LedgerBroker that has no actors."""
     return dramatiq.broker.global_broker or LedgerBroker()
 
 
@@ -67,11 +68,11 @@ def import_queues(app: App, broker: Broker, old: OldQueues, operator: Operator, 
     """Move every message of ``old`` into the ledger; ``broker`` has the application's actors and their options.
 
     Args:
-        dry_run: only look; nothing is moved, and each message is read as it would be.
+        dry_run: read and check each message, and move nothing.
 
     Raises:
         Forbidden: the operator may not enqueue.
-        ServiceDown: Redis or the ledger does not answer; what has been recorded stays, and the next import goes on.
+        ServiceDown: Redis or the ledger does not answer; recorded messages stay, and the next import continues.
     """
     operator.need(Permission.RUNS_ENQUEUE)
     done = Imported()
@@ -97,9 +98,9 @@ def import_queues(app: App, broker: Broker, old: OldQueues, operator: Operator, 
 
 
 class _Order:
-    """Moments for messages in the order in which they were read, a microsecond apart.
+    """Gives messages moments in the order in which they were read, a microsecond apart.
 
-    A queue's runs of one moment are ordered by their ids, which say the millisecond and no more.
+    Runs of a queue with the same moment are ordered by their ids, which are exact only to the millisecond.
     """
 
     def __init__(self, now: datetime) -> None:
@@ -112,12 +113,12 @@ class _Order:
             self._read += 1
             return replace(run, run_at=self._now + self._read * _TICK)
         self._at[run.run_at] += 1
-        # An eta is whole milliseconds: within one there is room for so many.
+        # An eta has whole milliseconds, so one millisecond has room for this many messages.
         return replace(run, run_at=run.run_at + min(self._at[run.run_at] - 1, 999) * _TICK)
 
 
 class _Move:
-    """One queue's move."""
+    """Moves one queue."""
 
     def __init__(
         self,
@@ -150,7 +151,7 @@ class _Move:
             if self._dry_run:
                 skip += len(batch)
                 continue
-            # Those refused, and those that have gone, stay aside and are passed over.
+            # Refused messages, and those deleted meanwhile, stay aside and are skipped.
             gone = [old_id for old_id, data in batch if data is None]
             self._old.drop(name, [*runs, *gone])
             skip += len(batch) - len(runs) - len(gone)
@@ -181,7 +182,7 @@ class _Move:
             try:
                 died_at = datetime.fromtimestamp(died / 1000, UTC)
             except (ValueError, OverflowError, OSError):
-                self._refuse(old_id, f"It died at {died}, which is no moment in milliseconds since 1970.")
+                self._refuse(old_id, f"Its time of death {died} is not a number of milliseconds since 1970.")
                 continue
             trace = message.options.get("traceback")
             # A replay begins with a fresh budget.
@@ -206,9 +207,9 @@ class _Move:
         try:
             message: Message[Any] = Message.decode(data)
             if not isinstance(message.options, dict) or not isinstance(message.actor_name, str):
-                raise TypeError("not a message of dramatiq")
+                raise TypeError("not a dramatiq message")
         except (DecodeError, TypeError, ValueError, KeyError, AttributeError) as error:
-            self._refuse(old_id, f"It cannot be read with the encoder that is set here: {str(error).rstrip('.')}.")
+            self._refuse(old_id, f"The encoder of this process cannot read it: {str(error).rstrip('.')}.")
             return None
         return message
 
@@ -230,7 +231,7 @@ class _Move:
 
 
 def _id_of(name: bytes, message: Message[Any]) -> UUID:
-    """A uuid7 that the same message has each time: its own moment, and a digest in place of chance."""
+    """A uuid7 that is the same for the same message: its own time, and a digest instead of random bits."""
     digest = int.from_bytes(hashlib.blake2b(name, digest_size=10).digest(), "big")
     stamp = message.message_timestamp
     is_moment = isinstance(stamp, int | float) and math.isfinite(stamp)
@@ -240,7 +241,7 @@ def _id_of(name: bytes, message: Message[Any]) -> UUID:
 
 
 def _error(kind: str, trace: Any) -> tuple[str | None, str | None, str | None]:
-    """Type, message and fingerprint, from the traceback that dramatiq keeps as text."""
+    """Type, message and fingerprint of the error, from the traceback that dramatiq stores as text."""
     lines = [line for line in str(trace or "").splitlines() if line and not line[0].isspace()]
     if not lines:
         return None, None, None

@@ -1,4 +1,4 @@
-"""Joining: wait until nothing of a queue is left to do."""
+"""Join: waits until a queue has no messages left."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ def wait_for_queue(app: App, queue_name: str, *, timeout: int | None, interval: 
     """Return when no run of the queue waits or is performed; ``timeout`` and ``interval`` in milliseconds.
 
     Raises:
-        QueueJoinTimeout: not within ``timeout``.
+        QueueJoinTimeout: runs were left after ``timeout``.
     """
     clock = app.clock
     until = None if timeout is None else clock.monotonic() + timeout / 1000

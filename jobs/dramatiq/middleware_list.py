@@ -1,6 +1,6 @@
 """A broker's middleware, with the ledger's own in place of some of dramatiq's.
 
-However it is changed: applications assign it, insert into it, and replace one by another.
+Applications may assign the list, insert into it, or replace an element.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from dramatiq.middleware import Middleware
 
 
 class MiddlewareList(list[Middleware]):
-    """What comes in goes through ``ours``, which gives what takes its place."""
+    """A list that passes each new element through ``ours``, which may return a replacement."""
 
     def __init__(self, ours: Callable[[Middleware], Middleware], given: Iterable[Middleware]) -> None:
         self._ours = ours

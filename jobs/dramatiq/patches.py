@@ -1,7 +1,7 @@
-"""Calls what others have patched around dramatiq's ``process_message`` around ours too.
+"""Runs patches of dramatiq's ``process_message`` (by tracing libraries, say) around our own method too.
 
-Tracing (OpenTelemetry's instrumentor) replaces the method of the class by one that calls it. A thread that performs the
-ledger's messages has a method of its own: it goes through theirs, whenever theirs came.
+OpenTelemetry's instrumentor replaces the method of the class by a wrapper. A thread that performs the ledger's
+messages has a method of its own, so it calls ours inside that wrapper, also if the wrapper was installed later.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ Process = Callable[[Any], None]
 
 
 def is_patched() -> bool:
-    """Whether somebody has put something around dramatiq's method."""
+    """Whether another library has wrapped dramatiq's method."""
     method = WorkerThread.process_message
     return method.__module__ != WorkerThread.__module__ or hasattr(method, "__wrapped__")
 
 
 def through_patches(thread: Any, ours: Process) -> Process:
-    """``ours``, within what is around the class's ``process_message`` when a message comes."""
+    """Call ``ours`` inside the wrappers that the class's ``process_message`` has when a message arrives."""
 
     def process_message(message: Any) -> None:
         method: Any = WorkerThread.process_message
@@ -34,14 +34,14 @@ def through_patches(thread: Any, ours: Process) -> Process:
 
 
 class _Nothing:
-    """Takes whatever dramatiq's own method would do, for ours has done it."""
+    """Accepts every call of dramatiq's own method and does nothing, because our method has done the work."""
 
     def __getattr__(self, name: str) -> Callable[..., None]:
         return lambda *given, **named: None
 
 
 class _Thread:
-    """What dramatiq's own method sees as its thread: the actor that it calls is ours, the rest does nothing."""
+    """Stands in for dramatiq's thread: the actor that it calls is ours, and all else does nothing."""
 
     def __init__(self, thread: Any, message: Any, ours: Process) -> None:
         self._thread = thread
@@ -67,7 +67,7 @@ class _Thread:
 
 
 class _Message:
-    """The message, to read; what became of it is ours to say."""
+    """The message, read-only: our code records its outcome."""
 
     failed = False
 

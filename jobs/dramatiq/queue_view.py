@@ -15,7 +15,7 @@ LOOK_SECONDS = 0.02
 
 
 class Recorder(Protocol):
-    """A LedgerBroker, as far as it is needed here."""
+    """The part of LedgerBroker that this module needs."""
 
     @property
     def app(self) -> App: ...
@@ -24,14 +24,14 @@ class Recorder(Protocol):
 
 
 class QueueView:
-    """What ``broker.queues`` has under a queue's name. It holds nothing: each call asks the ledger."""
+    """A value of ``broker.queues``. It stores nothing: each call queries the ledger."""
 
     def __init__(self, broker: Recorder, name: str) -> None:
         self._broker = broker
         self.name = name
 
     def qsize(self) -> int:
-        """Messages that wait for a worker now; those that wait for their time are not among them."""
+        """Number of messages that are ready now; delayed messages are not counted."""
         with self._broker.app.database.read() as connection:
             return messages.counts(connection, self.name)[0]
 
@@ -40,19 +40,19 @@ class QueueView:
 
     @property
     def unfinished_tasks(self) -> int:
-        """Messages that wait or are performed."""
+        """Number of messages that wait or are performed."""
         with self._broker.app.database.read() as connection:
             return messages.unfinished(connection, self.name)
 
     def put(self, data: bytes) -> None:
-        """Record an encoded message, past the hooks of ``enqueue``."""
+        """Record an encoded message, without the hooks of ``enqueue``."""
         self._broker.record(Message.decode(data))
 
     def get(self, block: bool = True, timeout: float | None = None) -> bytes:
-        """Take the next message away: its run is cancelled.
+        """Remove the next message and return it: its run is cancelled.
 
         Raises:
-            queue.Empty: there was none in time.
+            queue.Empty: no message came within the timeout.
         """
         clock = self._broker.app.clock
         until = None if timeout is None else clock.monotonic() + timeout

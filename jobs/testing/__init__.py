@@ -1,4 +1,4 @@
-"""What applications test with: a ledger of their own, jobs performed in the test's own thread, a clock to advance.
+"""For tests of applications: an own ledger, jobs performed in the test's thread, and a clock to advance.
 
     def test_an_order_is_charged_once(jobs_ledger):
         jobs_ledger.crash(ChargeCard)
@@ -8,8 +8,8 @@
 
         assert gateway.charges == [7]
 
-No server, no worker process: everything goes through the same ledger, the same attempts and the same verbs as in
-production, one run at a time. Also on PostgreSQL, given its URL; there the clock holds for this process only.
+It needs no server and no worker process. Every call uses the same ledger, attempts and functions as production, one
+run at a time. With the URL of a PostgreSQL database it also works there; the clock is then that of this process only.
 """
 
 from jobs.testing.attempts import WORKER, Crash, Performed, Plan

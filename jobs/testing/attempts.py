@@ -1,4 +1,4 @@
-"""Attempts in the test's own thread, made as a worker makes them; the next of a kind end as the test has planned."""
+"""Performs attempts in the test's own thread as a worker does; a test can plan how the next ones end."""
 
 from __future__ import annotations
 
@@ -22,30 +22,30 @@ WORKER = "testing"
 
 
 class Crash(BaseException):
-    """Raised in a job under test, the process dies there: nothing after it happens, nothing is recorded by it."""
+    """Raised in a job under test, it acts as the death of the process: the attempt records nothing."""
 
 
 @dataclass(frozen=True, slots=True)
 class Performed:
-    """One attempt: its run as it is now, how the attempt ended, and what the job raised, if anything."""
+    """One attempt: its run now, how the attempt ended, and the exception that the job raised, if any."""
 
     run: RunRecord
     outcome: Outcome
     error: BaseException | None
 
     def result(self) -> Any:
-        """What the job gave back; raises what it raised."""
+        """The job's return value; raises the job's exception instead, if there was one."""
         if self.error is not None:
             raise self.error
         return self.run.result
 
 
 Plan = Callable[[Callable[[], Any]], Any]
-"""What an attempt does with a function that would perform its job."""
+"""Takes the function that performs the job; a plan may call it, or raise instead."""
 
 
 class PlannedAttempts:
-    """Makes the attempts of one ledger under test."""
+    """Performs the attempts of one ledger under test."""
 
     def __init__(self, app: App, *, stopping: threading.Event) -> None:
         self._app = app
@@ -53,11 +53,11 @@ class PlannedAttempts:
         self._plans: dict[str, list[Plan]] = {}
 
     def plan(self, kind: type[Job], plan: Plan, times: int) -> None:
-        """Let the next so many attempts at this kind call ``plan`` with what would be performed."""
+        """Use ``plan`` for the next ``times`` attempts at this kind; it gets the function that performs the job."""
         self._plans.setdefault(kind.options.kind, []).extend([plan] * times)
 
     def make(self, claim: Claim) -> Performed:
-        """Perform the run, once, and record how that ended."""
+        """Perform the run once, and record the result of the attempt."""
         from worker.attempt.attempt import Attempts, without_loop
 
         attempts = Attempts(self._app)

@@ -1,4 +1,4 @@
-"""A ledger for a test: its runs performed on demand, its clock advanced by hand."""
+"""A ledger for a test: performs its runs on demand; the test advances its clock."""
 
 from __future__ import annotations
 
@@ -31,11 +31,11 @@ from jobs.testing.attempts import WORKER, Crash, Performed, PlannedAttempts
 from jobs.testing.template import template
 
 MAX_PERFORMED = 10_000
-"""Attempts after which ``drain`` gives up: something enqueues itself for ever."""
+"""Attempts after which ``drain`` gives up, because some job enqueues itself for ever. Source: decision."""
 
 
 class TestClock(SystemClock):
-    """The machine's clock (or freezegun's), ahead by what the test has advanced it."""
+    """The machine's clock (or freezegun's) plus the time that the test has advanced it by."""
 
     __test__ = False
 
@@ -48,12 +48,12 @@ class TestClock(SystemClock):
 
 
 class Ledger:
-    """A ledger for one test, and what performs its runs. Use it as a context manager: it is the current App then.
+    """A ledger for one test. Use it as a context manager: inside the block it is the ledger of the current App.
 
     Args:
-        url: a ledger to use, migrated if it is not; None makes a SQLite file that goes with the test.
-        settings: as ``jobs.configure`` takes them. The environment and its ``.env`` have no say: what is not named
-            here is at its default, and there is no Redis.
+        url: an existing ledger, which is migrated if necessary; None makes a SQLite file for this test.
+        settings: as for ``jobs.configure``. The environment and its ``.env`` are ignored: other settings have their
+            defaults, and there is no Redis.
     """
 
     def __init__(self, url: str | None = None, **settings: Any) -> None:
@@ -78,14 +78,14 @@ class Ledger:
         self._stack.close()
 
     def advance(self, span: timedelta) -> None:
-        """Let time pass: what becomes due meanwhile is due from now on."""
+        """Move the clock forward by this span: runs that become due in it are due from now on."""
         self.clock.ahead += span
 
     def perform(self, job: Job | UUID) -> Performed:
-        """Make one attempt at a job (enqueued for it) or at a run that is due.
+        """Make one attempt at a job (which is enqueued first) or at a run that is due.
 
         Raises:
-            Conflict: the run is not due, not waiting, or its kind is unknown here.
+            Conflict: the run is not due, not waiting, or this process does not know its kind.
         """
         run_id = job.enqueue().id if isinstance(job, Job) else job
         with self.app.database.write() as connection:
@@ -99,13 +99,13 @@ class Ledger:
         return self._attempts.make(claims[0])
 
     def drain(self, *, advance: timedelta = timedelta(0)) -> list[Performed]:
-        """Perform everything that is due, and what it enqueues, until nothing is.
+        """Perform every run that is due, and the runs that these enqueue, until none is left.
 
         Args:
-            advance: let so much time pass on the way, always up to the next run that falls due within it.
+            advance: move the clock forward by this span in total, each time to the next run that becomes due within it.
 
         Raises:
-            Conflict: there is no end to it.
+            Conflict: runs were still due after 10,000 attempts.
         """
         until = self.clock.now() + advance
         performed: list[Performed] = []
@@ -125,19 +125,19 @@ class Ledger:
         return performed
 
     def fail(self, kind: type[Job], error: BaseException | None = None, *, times: int = 1) -> None:
-        """Let the next attempts at this kind raise ``error`` instead of performing."""
+        """Make the next ``times`` attempts at this kind raise ``error`` instead of performing."""
         self._break(kind, lambda: error if error is not None else RuntimeError("failed on demand"), times)
 
     def time_out(self, kind: type[Job], *, times: int = 1, late: bool = False) -> None:
-        """Let the next attempts at this kind exceed their time limit; ``late``: after all their work."""
+        """Make the next attempts at this kind exceed their time limit; with ``late``, after all their work."""
         self._break(kind, lambda: TimeLimitExceeded("timed out on demand"), times, late)
 
     def crash(self, kind: type[Job], *, times: int = 1, late: bool = False) -> None:
-        """Let the process die in the next attempts at this kind; ``late``: after all their work, before its record."""
+        """Let the process die in the next attempts at this kind; with ``late``, after the work, unrecorded."""
         self._break(kind, lambda: Crash("crashed on demand"), times, late)
 
     def runs(self, kind: type[Job] | None = None) -> list[RunRecord]:
-        """The runs there are, in the order in which they were enqueued; of one kind, or all. At most 1,000."""
+        """The runs in the order in which they were enqueued; all, or those of one kind. At most 1,000."""
         with self.app.database.read() as connection:
             found = finding.list_runs(connection, kind=kind.options.kind if kind else None, limit=1000)
         return found[::-1]
@@ -152,13 +152,14 @@ class Ledger:
         delay: timedelta | None = None,
         **arguments: Any,
     ) -> RunRecord:
-        """The one run of ``kind`` that has all of this; whatever has become of it since.
+        """The one run of ``kind`` that has all these properties, in whatever state it is now.
 
         Args:
-            at, delay: when it is due, to the second; ``delay`` from now.
+            at: when it is due, to the second.
+            delay: the same, counted from now.
 
         Raises:
-            AssertionError: there is none, or more than one; it names those of the kind.
+            AssertionError: there is none, or more than one; the message lists the runs of the kind.
         """
         if delay is not None:
             at = self.clock.now() + delay
@@ -172,17 +173,17 @@ class Ledger:
         return found[0]
 
     def assert_not_enqueued(self, kind: type[Job]) -> None:
-        """No run of ``kind`` was ever enqueued.
+        """Assert that no run of ``kind`` was ever enqueued.
 
         Raises:
-            AssertionError: some were.
+            AssertionError: at least one was.
         """
         every = self.runs(kind)
         if every:
             raise AssertionError(f"{len(every)} runs of {kind.options.kind} were enqueued.")
 
     def _claim_due(self) -> list[Claim]:
-        """The next due run of the first queue that has one, or none."""
+        """The next due run of the first queue that has one; None if no run is due."""
         self._expire()
         for queue in self._queues():
             with self.app.database.write() as connection:

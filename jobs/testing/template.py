@@ -1,4 +1,4 @@
-"""An empty, migrated ledger to copy: to migrate one for each test would take longer than most tests."""
+"""An empty, migrated ledger that tests copy: migrating one for each test would take longer than most tests."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _made: tempfile.TemporaryDirectory[str] | None = None
 
 
 def template() -> Path:
-    """An empty, migrated SQLite ledger, made once a process."""
+    """An empty, migrated SQLite ledger, made once per process."""
     global _made
     if _made is None:
         _made = tempfile.TemporaryDirectory(prefix="jobs-testing-")

@@ -61,7 +61,7 @@ def test_where_a_setting_comes_from_is_told(monkeypatch: pytest.MonkeyPatch) -> 
 def test_an_unknown_variable_is_told_with_the_nearest_name(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("JOBS_THREDS", "4")
 
-    assert unknown_variables() == ["JOBS_THREDS is no setting. Did you mean JOBS_THREADS?"]
+    assert unknown_variables() == ["JOBS_THREDS is not a setting. Did you mean JOBS_THREADS?"]
 
 
 def test_a_folder_with_a_dotenv_file_changes_nothing(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -84,7 +84,7 @@ def test_settings_travel_to_a_process_as_they_are():
 def test_a_variable_that_is_no_setting_names_the_nearest(monkeypatch):
     monkeypatch.setenv("JOBS_THREAD", "3")
 
-    assert unknown_variables() == ["JOBS_THREAD is no setting. Did you mean JOBS_THREADS?"]
+    assert unknown_variables() == ["JOBS_THREAD is not a setting. Did you mean JOBS_THREADS?"]
 
 
 @pytest.mark.parametrize(
