@@ -44,6 +44,6 @@ class SlowStatements:
         if took > self._seconds:
             # The statement's text holds no values: they are always bound.
             log.warning(
-                "A statement was slow.",
+                "Slow statement",
                 extra={"statement": statement[:500], "duration_ms": round(took * 1e3)},
             )

@@ -1,4 +1,4 @@
-"""A job's arguments on their way into the ledger and out of it: JSON that comes back equal, or a refusal."""
+"""Converts a job's arguments to JSON and back; refuses what would not read back equal."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from jobs.definition.equality import equal, in_order
 from jobs.errors import ArgumentsRefused
 
 MAX_DEPTH = 64
-"""Deeper JSON is refused: parsers give up on it. Source: decision; readers we tried stop between 100 and 1,000."""
+"""Deeper JSON is refused: parsers give up on it. Source: decision; parsers we tried stop between 100 and 1,000."""
 MIN_INT, MAX_INT = -(2**63), 2**63 - 1
 """Whole numbers beyond 64 bits are refused: databases and other readers of the JSON cannot hold them."""
 
@@ -31,11 +31,11 @@ def write_arguments(job: BaseModel, *, kind: str, max_bytes: int) -> str:
     """The arguments of ``job`` as JSON that reads back equal.
 
     Raises:
-        ArgumentsRefused: they do not; ``field`` names the one at fault.
+        ArgumentsRefused: they would not; ``field`` names the invalid one.
     """
     own = getattr(type(job), "_write_own", None)
     if own is not None:
-        # A dramatiq message has a form of its own.
+        # A dramatiq message has its own format.
         return str(own(job, max_bytes))
     values = _values(job)
     has_sets = False
@@ -68,10 +68,10 @@ def write_arguments(job: BaseModel, *, kind: str, max_bytes: int) -> str:
 
 
 def read_arguments(cls: type[M], text: str, *, kind: str, upcast: Callable[[dict[str, Any]], Any] | None = None) -> M:
-    """The job that stored arguments make; ``upcast`` brings those of an earlier version up to this one.
+    """The job that stored arguments make; ``upcast`` converts those of an earlier version.
 
     Raises:
-        ArgumentsRefused: they do not fit the class any more; ``field`` names the one.
+        ArgumentsRefused: they no longer fit the class; ``field`` names the first that does not.
     """
     try:
         if upcast is not None:
@@ -94,10 +94,10 @@ def read_arguments(cls: type[M], text: str, *, kind: str, upcast: Callable[[dict
 def check_json(text: str, *, what: str, max_bytes: int) -> None:
     """Refuse JSON that the ledger cannot hold: too large, too deep, NUL, lone surrogates, numbers out of range, NaN.
 
-    By the same rules on every database, whatever it would take itself.
+    The rules are the same on every database, whatever it would accept itself.
 
     Raises:
-        ArgumentsRefused: it is one of these.
+        ArgumentsRefused: it breaks one of these rules.
     """
     try:
         size = len(text.encode())
@@ -106,10 +106,10 @@ def check_json(text: str, *, what: str, max_bytes: int) -> None:
     if size > max_bytes:
         raise ArgumentsRefused(
             f"{what} are {size:,} bytes, and {max_bytes:,} are allowed.",
-            hint="Store the data and enqueue where it is; or raise JOBS_MAX_ARGUMENT_BYTES.",
+            hint="Store the data and enqueue its location; or raise JOBS_MAX_ARGUMENT_BYTES.",
         )
     if holds_nul(text):
-        raise ArgumentsRefused(f"{what} hold a NUL character, which databases refuse.", hint="Take it out.")
+        raise ArgumentsRefused(f"{what} hold a NUL character, which databases refuse.", hint="Remove it.")
     if "\\u" in text and _SURROGATE.search(text) and _has_lone_surrogate(text):
         raise ArgumentsRefused(f"{what} hold half a character (a lone surrogate).", hint="Send whole text.")
     if text.count("[") + text.count("{") > MAX_DEPTH and _depth(text) > MAX_DEPTH:
@@ -121,7 +121,7 @@ def check_json(text: str, *, what: str, max_bytes: int) -> None:
 
 
 def holds_nul(text: str) -> bool:
-    """Whether JSON has an escaped NUL; an escaped backslash before ``u0000`` makes none."""
+    """Whether JSON has an escaped NUL; an escaped backslash before ``u0000`` is not one."""
     return "\\u0000" in text and re.search(r"(?<!\\)(\\\\)*\\u0000", text) is not None
 
 
@@ -147,7 +147,7 @@ def _has_lone_surrogate(text: str) -> bool:
 
 def _refuse_constants(text: str, what: str) -> None:
     def constant(name: str) -> None:
-        raise ArgumentsRefused(f"{what} hold {name}, which is no JSON.", hint="Send None, or text.")
+        raise ArgumentsRefused(f"{what} hold {name}, which is not JSON.", hint="Send None, or text.")
 
     json.loads(text, parse_constant=constant)
 
@@ -162,26 +162,26 @@ def _refuse_long_numbers(text: str, what: str) -> None:
 
 
 def _dump(job: BaseModel, **only: Any) -> str:
-    """By the fields' own names, whatever aliases they have: that is what operators see and select by."""
+    """JSON by the fields' own names, not their aliases, because operators see the names and select by them."""
     return job.model_dump_json(round_trip=True, by_alias=False, warnings=False, **only)
 
 
 def _load(cls: type[M], text: str) -> M:
-    """With aliases too, so that an old name (``AliasChoices``) still serves what was stored under it."""
+    """Accepts aliases too, so that an old name (``AliasChoices``) still reads what was stored under it."""
     return cls.model_validate_json(text, by_name=True, by_alias=True)
 
 
 def _values(job: BaseModel) -> dict[str, Any]:
-    """The fields, and what ``extra="allow"`` let in."""
+    """The fields, and the extra values that ``extra="allow"`` accepted."""
     values = {name: getattr(job, name) for name in type(job).__pydantic_fields__}
     return {**values, **job.model_extra} if job.model_extra else values
 
 
 def _looked_through(value: Any, kind: str, field: str) -> bool:
-    """Whether there is a set in ``value``, which JSON writes in another order in each process.
+    """Whether ``value`` contains a set, which JSON writes in another order in each process.
 
     Raises:
-        ArgumentsRefused: there is a datetime without a time zone.
+        ArgumentsRefused: it contains a datetime without a time zone.
     """
     if isinstance(value, _PLAIN):
         return False

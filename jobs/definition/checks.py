@@ -1,4 +1,4 @@
-"""Checks a job class when it is defined: it can be performed, and scheduled if it says so."""
+"""Checks a job class when it is defined: its fields, its ``perform``, and whether a schedule can make it."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from jobs.errors import DefinitionError
 PYDANTIC_KEYWORDS = frozenset(
     {"__pydantic_generic_metadata__", "__pydantic_reset_parent_namespace__", "_create_model_module"}
 )
-"""What pydantic itself passes to a class that it makes, as of ``Base[int]``; these are no options of ours."""
+"""Keywords that pydantic itself passes to a class that it makes (``Base[int]``); they are not our options."""
 
 
 def is_filled_in(cls: Any) -> bool:
-    """Whether pydantic made the class, of a generic one: ``Export[int]``. It has no name of its own."""
+    """Whether pydantic made the class from a generic one (``Export[int]``). It has no name of its own."""
     return bool(cls.__pydantic_generic_metadata__["origin"])
 
 
@@ -25,7 +25,7 @@ def is_async(cls: Any) -> bool:
 
 
 def check_fields(cls: Any, reserved: Iterable[str], place: str) -> None:
-    """Refuse a field that would hide what every job has.
+    """Refuse a field that would hide an attribute that every job has.
 
     Raises:
         DefinitionError: there is one.
@@ -33,22 +33,22 @@ def check_fields(cls: Any, reserved: Iterable[str], place: str) -> None:
     for field in cls.model_fields:
         if field in reserved:
             raise DefinitionError(
-                f"Field {field!r} of job {place} has the name of something every job has.",
+                f"Field {field!r} of job {place} has the name of an attribute that every job has.",
                 hint=f"Call it {field}_value, say.",
             )
 
 
 def check_perform(cls: Any, place: str) -> None:
-    """``perform`` is called without arguments, and what it does is done when it returns.
+    """Check that ``perform`` takes no arguments and that its work is done when it returns.
 
     Raises:
-        DefinitionError: it yields, takes arguments or cannot be called.
+        DefinitionError: it yields, takes arguments or is not callable.
     """
     perform = cls.perform
     if inspect.isgeneratorfunction(perform) or inspect.isasyncgenfunction(perform):
         raise DefinitionError(
             f"perform of job {place} yields: calling it would do nothing.",
-            hint="Return what it makes; tell of progress with self.run.progress(…).",
+            hint="Return the result; report progress with self.run.progress(…).",
         )
     if not callable(perform):
         raise DefinitionError(f"perform of job {place} cannot be called, it is {type(perform).__name__}.")
@@ -57,26 +57,24 @@ def check_perform(cls: Any, place: str) -> None:
         inspect.signature(perform).bind(*(() if isinstance(found, staticmethod | classmethod) else (cls,)))
     except TypeError:
         raise DefinitionError(
-            f"perform of job {place} takes arguments: it is called with none.",
+            f"perform of job {place} takes arguments, but it is called with none.",
             hint="A job's arguments are its fields: write order_id: int in the class, and self.order_id in perform.",
         ) from None
     except ValueError:
-        pass  # Written in C, and does not tell.
+        pass  # It is written in C and has no signature.
 
 
 def check_can_be_scheduled(cls: Any, place: str, *, can_perform: bool) -> None:
-    """A scheduler makes the job without arguments.
+    """Check that a scheduler can make the job without arguments.
 
     Raises:
         DefinitionError: it cannot.
     """
     if not can_perform:
-        raise DefinitionError(
-            f"Job {place} has a schedule, and does not say how to perform.", hint="Give it a perform method."
-        )
+        raise DefinitionError(f"Job {place} has a schedule but no perform method.", hint="Give it a perform method.")
     for name, field in cls.model_fields.items():
         if field.is_required():
             raise DefinitionError(
-                f"Job {place} has a schedule, and its field {name!r} has no default.",
+                f"Job {place} has a schedule, but its field {name!r} has no default.",
                 hint=f"Give it one, or list the schedule in the module: schedules = [Cron(…, job={cls.__name__}(…))].",
             )

@@ -1,4 +1,4 @@
-"""Which release of a job's class this process has, for comparison with other workers."""
+"""Fingerprints of the job classes of this process, for comparison with other workers."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from jobs.definition import registry
 
 
 def codes() -> dict[str, str]:
-    """The code of every kind that this process knows, by each name that runs may carry."""
+    """The fingerprint of every kind that this process knows, by each name that runs may have."""
     return {name: code_of(registry.get(name)) for name in registry.names()}
 
 
 @lru_cache(maxsize=4096)
 def code_of(cls: Any) -> str:
-    """Twelve hexadecimal digits of a job's class: of what arguments it takes, and of the file that it stands in."""
+    """Twelve hexadecimal digits of a job's class: a hash of its argument schema and of its source file."""
     try:
         schema = json.dumps(cls.model_json_schema(), sort_keys=True, default=str)
-    except Exception:  # A type that has no JSON schema: by the fields, as they are written.
+    except Exception:  # A field's type has no JSON schema: hash the fields as they are written.
         schema = repr({name: str(field) for name, field in cls.model_fields.items()})
     text = f"{cls.options.version}\n{schema}\n{_source_of(cls.__module__)}"
     return hashlib.blake2b(text.encode(errors="replace"), digest_size=6).hexdigest()

@@ -13,14 +13,14 @@ from jobs.errors import DefinitionError, EnqueueRefused, shown
 
 MAX_KEY = 255
 MAX_WAIT = timedelta(days=36525)
-"""A hundred years: what is further off is a mistake, and moments end with the year 9999. Source: decision."""
+"""A hundred years: a later moment is a mistake, and datetime ends with the year 9999. Source: decision."""
 
 
 def admission(kind: str, key: str | None, unique: Unique | None, on_conflict: str, said: str) -> dict[str, Any]:
-    """How a run is admitted once: its key, for how long it is held, and what happens when it is held.
+    """How a run is admitted only once: its key, how long the key is held, and what happens when a run holds it.
 
     Args:
-        said: the canonical text of the arguments (``jobs.definition.equality``); without a key it is not looked at.
+        said: the canonical text of the arguments (``jobs.definition.equality``); ignored without a key.
     """
     if on_conflict not in ("keep", "replace"):
         raise EnqueueRefused(f"on_conflict= is 'keep' or 'replace', got {shown(on_conflict)}.")
@@ -28,7 +28,7 @@ def admission(kind: str, key: str | None, unique: Unique | None, on_conflict: st
         if unique is None and on_conflict == "keep":
             return {}
         why = f"{kind} is unique" if unique is not None else "on_conflict='replace' was given"
-        raise EnqueueRefused(f"{why}, and there is no key.", hint="Define idempotency_key(), or give key=.")
+        raise EnqueueRefused(f"{why}, but there is no key.", hint="Define idempotency_key(), or give key=.")
     if not isinstance(key, str) or not key or len(key) > MAX_KEY or not key.isprintable():
         raise EnqueueRefused(f"{shown(key)} cannot be a key.", hint=f"Use printable text of 1 to {MAX_KEY} characters.")
     return {
@@ -40,7 +40,7 @@ def admission(kind: str, key: str | None, unique: Unique | None, on_conflict: st
 
 
 def queue_name(queue: str) -> str:
-    """A queue, if it can be one."""
+    """A queue's name, if it is valid."""
     try:
         return check_name(queue, what="queue", longest=MAX_QUEUE)
     except DefinitionError as error:
@@ -57,9 +57,9 @@ def priority_of(priority: int) -> int:
 
 
 def when(delay: timedelta | None, at: datetime | None) -> dict[str, Any]:
-    """When a run becomes due."""
+    """When the run becomes due."""
     if delay is not None and at is not None:
-        raise EnqueueRefused("delay= and at= say the same thing twice.", hint="Give one of them.")
+        raise EnqueueRefused("delay= and at= exclude each other.", hint="Give one of them.")
     if at is not None:
         return {"run_at": _moment(at, "at")}
     if delay is None:
@@ -70,7 +70,7 @@ def when(delay: timedelta | None, at: datetime | None) -> dict[str, Any]:
 
 
 def lapse(expires: timedelta | datetime | None) -> dict[str, Any]:
-    """When a run that has not started is no longer wanted."""
+    """The moment after which a run that has not started is dead as expired."""
     if expires is None:
         return {}
     if isinstance(expires, timedelta):
@@ -86,12 +86,10 @@ def _moment(value: datetime, name: str) -> datetime:
     if not isinstance(value, datetime):
         raise EnqueueRefused(f"{name}= takes an aware datetime, got {shown(value)}.")
     if value.tzinfo is None or value.utcoffset() is None:
-        raise EnqueueRefused(
-            f"{name}= takes an aware datetime, and {shown(value)} has no time zone.", hint="Say which."
-        )
+        raise EnqueueRefused(f"{name}= takes an aware datetime, but {shown(value)} has no time zone.", hint="Add one.")
     try:
         return value.astimezone(UTC)
     except OverflowError:
         raise EnqueueRefused(
-            f"{name}= takes a moment that UTC has, and {shown(value)} is beyond the calendar.", hint="Use UTC."
+            f"{name}= takes a moment that UTC has, but {shown(value)} is beyond the calendar.", hint="Use UTC."
         ) from None

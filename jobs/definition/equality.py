@@ -1,6 +1,6 @@
 """The canonical form of arguments, for unique keys and for the check that JSON carried them unchanged.
 
-Sets have no order, numbers are what they are worth (``Decimal("1.0")`` is ``Decimal("1.00")``), and aware moments are
+Sets have no order, numbers compare by value (``Decimal("1.0")`` equals ``Decimal("1.00")``), and aware moments are
 compared in UTC: Python never calls a moment equal to one of another zone while the clocks show an hour twice (PEP 495).
 docs/jobs.md has the table.
 """
@@ -27,7 +27,7 @@ def canonical(value: Any, text: str) -> str:
 
     Args:
         value: the arguments: a job, or plain data.
-        text: their JSON; what we know nothing of is compared by it.
+        text: their JSON; values of types that we do not know are compared by it.
     """
     return _written(_walk(value, json.loads(text), _canonical_leaf))
 
@@ -39,12 +39,12 @@ def in_order(value: Any, text: str) -> str:
 
 
 def equal(one: Any, other: Any) -> bool:
-    """Whether two values are equal, aware datetimes by their moment, wherever they are."""
+    """Whether two values are equal; aware datetimes at any depth compare by their moment."""
     return bool(one == other) or bool(_settled(one) == _settled(other))
 
 
 def _walk(value: Any, plain: Any, leaf: Leaf) -> Any:
-    """``plain``, the JSON of ``value``, with ``leaf`` of each value that holds no others, and sets in order."""
+    """``plain``, the JSON of ``value``, with ``leaf`` applied to each value without members, and sets sorted."""
     if isinstance(value, RootModel):
         return _walk(value.root, plain, leaf)
     if isinstance(plain, dict):
@@ -60,7 +60,7 @@ def _walk(value: Any, plain: Any, leaf: Leaf) -> Any:
 
 
 def _part(value: Any, name: str, plain: Any) -> Any:
-    """A field of a model; one that only its JSON has is what the JSON says."""
+    """A field of a model; the JSON value for one that only the JSON has."""
     found = getattr(value, name, _ABSENT)
     return plain if found is _ABSENT else found
 
@@ -81,7 +81,7 @@ def _canonical_leaf(value: Any, plain: Any) -> Any:
         return f"time {(since - offset) // _TICK}"
     if isinstance(value, Decimal) and value.is_finite():
         return _decimal_text(value)
-    # A float that is whole is the whole number, as long as JSON holds it: 1.0 is 1, and -0.0 is 0.
+    # A whole float is equal to the integer, as far as JSON holds it: 1.0 is 1, and -0.0 is 0.
     if isinstance(value, float) and value.is_integer() and abs(value) < 2**63:
         return int(value)
     return plain
@@ -91,19 +91,19 @@ def _moment_text(moment: datetime) -> str:
     try:
         plain = moment.astimezone(UTC).replace(tzinfo=None)
     except OverflowError:
-        # Within a day of the first and the last moment that datetime has.
+        # Within a day of the first or last moment of datetime.
         return f"moment {_ticks(moment)}"
     return f"{plain.isoformat()}Z"
 
 
 def _ticks(moment: datetime) -> int:
-    """Microseconds of UTC since the year 1, whatever the zone says of ``fold``."""
+    """Microseconds of UTC since the year 1, whatever ``fold`` the zone uses."""
     since = moment.replace(tzinfo=UTC) - datetime.min.replace(tzinfo=UTC)
     return (since - (moment.utcoffset() or timedelta(0))) // _TICK
 
 
 def _decimal_text(number: Decimal) -> str:
-    """What a finite number is worth; by its digits, because Decimal rounds to its context."""
+    """The value of a finite number, from its digits, because Decimal rounds to its context."""
     sign, digits, exponent = number.as_tuple()
     assert isinstance(exponent, int)
     kept = "".join(map(str, digits)).lstrip("0")
@@ -116,7 +116,7 @@ def _decimal_text(number: Decimal) -> str:
 
 
 def _settled(value: Any) -> Any:
-    """``value`` with each aware datetime replaced by its moment; for comparing with another such."""
+    """``value`` with each aware datetime replaced by its moment; only for comparing two such values."""
     if isinstance(value, datetime) and value.tzinfo is not None:
         return (datetime, _ticks(value))
     if isinstance(value, Mapping):

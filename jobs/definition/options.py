@@ -18,28 +18,29 @@ from jobs.scheduling.schedule import At, Cron, Every, Schedule
 NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.:\-]*")
 MAX_KIND, MAX_QUEUE = 200, 100
 MIN_MEMORY = 16 * 2**20
-"""Source: decision; with less a process cannot even say what happened."""
+"""Source: decision; with less a process cannot even report the error."""
 MAX_MEMORY = 2**60
-"""More than any machine has; beyond it the system's limits overflow."""
+"""More than any machine has; larger values overflow the system's limits."""
 DEFAULT_TIMEOUT = timedelta(minutes=10)
-"""Source: decision; long enough for what people put in background jobs, short enough to notice a hang."""
+"""Source: decision; long enough for typical background jobs, short enough to notice a hang."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
     """A job's class keywords.
 
-    kind: the name its runs are recorded under; the class's own name unless said. Never inherited.
+    kind: the name its runs are recorded under; by default the name of the class. Never inherited.
     aliases: former kinds, still performed. Never inherited.
-    queue: where its runs wait.
+    queue: the queue of its runs.
     priority: smaller first, from -1000 to 1000.
-    timeout: the soft time limit of an attempt; None is none.
+    timeout: the soft time limit of an attempt; None is no limit.
     retry: when failed attempts are tried again.
-    version: of its arguments; raise it when their shape changes, and say in ``upcast`` what became of them.
-    unique: for how long a key is held; ``WHILE_LIVE`` unless said.
-    schedule: when runs of it are made by a scheduler; one or several. Never inherited.
-    isolated: perform in a child process, which may crash, leak or block.
-    memory: what an attempt may take ("512M", or bytes); more is ``out_of_memory``. Implies ``isolated``.
+    version: of its arguments; raise it when their form changes, and convert old ones in ``upcast``.
+    unique: how long a key is held; ``WHILE_LIVE`` by default.
+    schedule: when a scheduler makes runs of it; one or several. Never inherited.
+    isolated: perform in a child process, because the job may crash, leak or block.
+    memory: memory limit of an attempt ("512M", or bytes); above it the outcome is ``out_of_memory``. Implies
+    ``isolated``.
     """
 
     kind: str = ""
@@ -66,10 +67,10 @@ NOT_INHERITED = {"kind": "", "aliases": (), "schedule": None}
 
 
 def derive(parent: Options, given: dict[str, Any], *, name: str, place: str) -> Options:
-    """The options of a class: its parent's, with what its own keywords say.
+    """The options of a class: its parent's, changed by its own keywords.
 
     Raises:
-        DefinitionError: an unknown keyword, with the nearest; or a value that cannot be.
+        DefinitionError: an unknown keyword (the message names the nearest), or an invalid value.
     """
     known = [field.name for field in fields(Options)]
     for keyword in given:
@@ -77,7 +78,7 @@ def derive(parent: Options, given: dict[str, Any], *, name: str, place: str) -> 
             near = difflib.get_close_matches(keyword, known, n=1)
             raise DefinitionError(
                 f"Unknown option {keyword!r} of job {place}.",
-                hint=f"Did you mean {near[0]!r}?" if near else f"There are: {', '.join(known)}.",
+                hint=f"Did you mean {near[0]!r}?" if near else f"Options are: {', '.join(known)}.",
             )
     values = {**NOT_INHERITED, "kind": name, **given}
     for option in ("aliases", "schedule"):
@@ -94,10 +95,10 @@ def derive(parent: Options, given: dict[str, Any], *, name: str, place: str) -> 
 
 
 def check_name(value: Any, *, what: str, longest: int) -> str:
-    """``value``, if it can name a kind or a queue.
+    """``value``, if it is a valid name for a kind or a queue.
 
     Raises:
-        DefinitionError: it cannot.
+        DefinitionError: it is not.
     """
     if not isinstance(value, str) or not NAME.fullmatch(value) or len(value) > longest:
         raise DefinitionError(
@@ -139,4 +140,4 @@ def _check(options: Options, place: str) -> None:
         if not isinstance(own, Cron | Every | At):
             refuse("schedule", "a Cron(…), Every(…) or At(…), or a list of them")
         if own.job is not None:
-            refuse("schedule", "schedules without job=, for the class is the job")
+            refuse("schedule", "schedules without job=, because the class is the job")

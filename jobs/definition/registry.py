@@ -1,4 +1,4 @@
-"""Which class performs which kind. Filled as applications define jobs; read by workers and operators."""
+"""Maps kinds to job classes. Filled as applications define jobs; read by workers and operators."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _aliases: dict[str, str] = {}
 
 
 def register(cls: type, *, kind: str, aliases: Iterable[str] = ()) -> None:
-    """Let ``cls`` perform runs of ``kind``, and of its former names.
+    """Let ``cls`` perform runs of ``kind`` and of its former names.
 
     Raises:
         DefinitionError: another class has the name. The same class defined again (a reload) replaces itself.
@@ -31,7 +31,7 @@ def register(cls: type, *, kind: str, aliases: Iterable[str] = ()) -> None:
 
 
 def find(kind: str) -> Any | None:
-    """The class that performs ``kind``, by its name or a former one; None when this process knows none."""
+    """The class that performs ``kind``, by its name or a former one; None if this process does not know it."""
     return _classes.get(kind) or _classes.get(_aliases.get(kind, ""))
 
 
@@ -39,25 +39,25 @@ def get(kind: str) -> Any:
     """The class that performs ``kind``.
 
     Raises:
-        NotFound: this process knows none; the nearest name is said.
+        NotFound: this process does not know it; the message names the nearest.
     """
     found = find(kind)
     if found is None:
         near = difflib.get_close_matches(kind, kinds(), n=1)
         raise NotFound(
-            f"No job of the kind {kind!r} is known here.",
+            f"This process knows no job of the kind {kind!r}.",
             hint=f"Did you mean {near[0]!r}?" if near else "Import its module: --import my.module, or JOBS_IMPORTS.",
         )
     return found
 
 
 def kinds() -> list[str]:
-    """Every kind this process knows, former names left out, sorted."""
+    """Every kind that this process knows, without former names, sorted."""
     return sorted(_classes)
 
 
 def names() -> list[str]:
-    """Every name that runs may carry here: kinds and their aliases, sorted."""
+    """Every name that runs may have here: kinds and their aliases, sorted."""
     return sorted({*_classes, *_aliases})
 
 
@@ -67,7 +67,7 @@ def place_of(cls: type) -> str:
 
 
 def forget(kind: str) -> None:
-    """Drop a kind; for tests that define jobs of their own."""
+    """Remove a kind; for tests that define their own jobs."""
     _classes.pop(kind, None)
     for alias in [alias for alias, name in _aliases.items() if name == kind]:
         del _aliases[alias]

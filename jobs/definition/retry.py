@@ -1,4 +1,4 @@
-"""Retry policies. Pure: failures, an error and a generator go in; a delay comes out, or None to give up."""
+"""Retry policies. Pure functions: failures, an error and a generator give a delay, or None to give up."""
 
 from __future__ import annotations
 
@@ -15,21 +15,21 @@ DEFAULT_MAX_ATTEMPTS = 10
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Retry:
-    """A job's retry policy.
+    """A job's retry policy: exponential back-off with jitter.
 
     Args:
-        max_attempts: charged attempts before the run is dead as ``exhausted``; 1 or more.
+        max_attempts: charged attempts before the run is dead as ``exhausted``; 1 to 32767.
         first: the longest wait after the first failure, above zero.
-        factor: what the wait is multiplied by for each further failure; 1 or more.
+        factor: each further failure multiplies the wait by it; 1 or more.
         cap: the longest wait of all.
-        jitter: ``full`` draws between zero and the wait (spreads a herd best, AWS Architecture Blog 2015);
+        jitter: ``full`` draws between zero and the wait (spreads many retries best, AWS Architecture Blog 2015);
             ``none`` waits exactly as computed.
-        retry_on: errors worth another try; any other error is fatal at once.
-        give_up_on: errors that are fatal at once; wins over ``retry_on``.
-        within: no further try is planned later than this after the run was enqueued.
+        retry_on: errors worth another attempt; any other error is fatal at once.
+        give_up_on: errors that are fatal at once; takes precedence over ``retry_on``.
+        within: no attempt is planned later than this after the run was enqueued.
 
     Raises:
-        DefinitionError: a value out of its range, when the policy is made.
+        DefinitionError: a value is out of range, when the policy is made.
     """
 
     max_attempts: int = DEFAULT_MAX_ATTEMPTS
@@ -42,7 +42,7 @@ class Retry:
     within: timedelta | None = None
 
     def __post_init__(self) -> None:
-        # A bool is an int to Python, and `max_attempts=True` is a slip.
+        # To Python a bool is an int, and `max_attempts=True` is a mistake.
         if isinstance(self.max_attempts, bool) or not isinstance(self.max_attempts, int):
             raise DefinitionError(f"Retry(max_attempts=…) takes a whole number, got {self.max_attempts!r}.")
         if not 1 <= self.max_attempts <= 32767:
@@ -65,11 +65,11 @@ class Retry:
                 raise DefinitionError(f"Retry({name}=…) takes a tuple of exception classes, got {classes!r}.")
 
     def is_fatal(self, error: BaseException) -> bool:
-        """Whether this error ends the run without another try."""
+        """Whether this error ends the run without another attempt."""
         return isinstance(error, self.give_up_on) or not isinstance(error, self.retry_on)
 
     def wait(self, failures: int) -> timedelta:
-        """The longest wait after so many failures, 1 or more; no jitter."""
+        """The longest wait after this many failures (1 or more); without jitter."""
         if failures < 1:
             raise ValueError(f"failures must be 1 or more, got {failures}")
         try:
@@ -82,13 +82,13 @@ class Retry:
     def delay(
         self, failures: int, *, error: BaseException | None, age: timedelta, rng: random.Random
     ) -> timedelta | None:
-        """How long to wait before the next try, or None to give up.
+        """How long to wait before the next attempt, or None to give up.
 
         Args:
             failures: charged attempts so far, the one that just failed included; 1 or more.
-            error: what was raised; None when the attempt had no chance to raise (a crash, a hard limit).
-            age: since the run was enqueued.
-            rng: where the jitter comes from.
+            error: the exception; None when the attempt could not raise one (a crash, a hard limit).
+            age: time since the run was enqueued.
+            rng: source of the jitter.
         """
         if failures >= self.max_attempts or (error is not None and self.is_fatal(error)):
             return None

@@ -1,4 +1,4 @@
-"""Tags: words that a run is found by."""
+"""Tags: words to find a run by."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ MAX_TAGS, MAX_TAG = 20, 100
 
 
 def write_tags(tags: Sequence[str] | None) -> str | None:
-    """``tags`` as JSON, each once, in their order; None if there are none.
+    """``tags`` as JSON, without duplicates, in their order; None if there are none.
 
     Raises:
         EnqueueRefused: too many, too long, or not text.

@@ -162,7 +162,7 @@ class LedgerBroker(ServedBroker):
             try:
                 getattr(middleware, f"after_{signal}")(self, message, **kwargs)
             except Exception as error:
-                self.logger.critical("Unexpected failure in after_%s of %r.", signal, middleware, exc_info=True)
+                self.logger.critical("Unexpected failure in after_%s of %r", signal, middleware, exc_info=True)
                 if isinstance(middleware, LedgerGroupCallbacks) or error is self._processing.refused:
                     message.refused = error
 

@@ -29,9 +29,9 @@ def entries_after(settled: Iterable[RecordedAttempt]) -> list[ReadyEntry]:
 
 
 def announce(app: App, entries: Sequence[ReadyEntry], *, now: datetime | None = None) -> bool:
-    """Make ``entries`` known to the ready index, if there is one. False if it did not hear.
+    """Add ``entries`` to the ready index, if there is one. False if the index did not take them.
 
-    What it did not hear of is found by the ledger's sweep of overdue runs.
+    The sweep of overdue runs finds the entries that it did not take.
     """
     if app.ready is None or not entries:
         return True

@@ -1,7 +1,7 @@
-"""Warns when runs are enqueued in a ledger that no setting names, where no worker will look.
+"""Warns when runs are enqueued in a ledger that no setting names and no live worker serves.
 
-Without ``JOBS_DATABASE_URL`` a process uses the ``jobs.db`` of its folder. If the workers were told of another
-database, its runs would wait for ever, and nothing else would say why.
+Without ``JOBS_DATABASE_URL`` a process uses the ``jobs.db`` of its folder. If the workers use another database, its
+runs would wait for ever without any other sign.
 """
 
 from __future__ import annotations
@@ -17,19 +17,19 @@ from jobs.ledger import workers
 log = logging.getLogger("jobs.enqueue")
 
 _asked: set[tuple[str, str]] = set()
-"""Ledgers and queues that this process has asked about: each once."""
+"""Ledgers and queues that this process has checked: each once."""
 _trusted: set[str] = set()
 if hasattr(os, "register_at_fork"):  # Not on Windows.
     os.register_at_fork(after_in_child=_asked.clear)
 
 
 def trust(app: App) -> None:
-    """Do not warn of this App's ledger: an operator at the command line chose its folder, and ``why`` tells."""
+    """Do not warn about this App's ledger: an operator chose its folder at the command line, as ``why`` explains."""
     _trusted.add(app.database.shown)
 
 
 def warn_if_unserved(app: App, queues: Iterable[str]) -> None:
-    """Warn of queues that no live worker serves, once a process; only where no setting names the ledger."""
+    """Warn once per process of queues that no live worker serves; only if no setting names the ledger."""
     if app.settings.database_url is not None or app.database.shown in _trusted:
         return
     new = sorted({queue for queue in queues if (app.database.shown, queue) not in _asked})
@@ -44,7 +44,7 @@ def warn_if_unserved(app: App, queues: Iterable[str]) -> None:
     for queue in new:
         if queue not in served:
             log.warning(
-                "Enqueued where no worker looks: JOBS_DATABASE_URL is not set, and no live worker serves this queue "
-                "of the ledger in this folder. Start a worker here, or set JOBS_DATABASE_URL to the workers' ledger.",
+                "Enqueued where no worker looks: JOBS_DATABASE_URL is not set and no live worker serves this queue; "
+                "start a worker in this folder, or set JOBS_DATABASE_URL to the ledger of the workers",
                 extra={"queue": queue, "ledger": app.database.shown},
             )

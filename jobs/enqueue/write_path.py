@@ -1,4 +1,4 @@
-"""The write path: insert rows, then, after their commit, publish to the ready index and emit events."""
+"""The write path: inserts rows, then, after the commit, publishes them to the ready index and emits events."""
 
 from __future__ import annotations
 
@@ -40,22 +40,23 @@ CHUNK = 500
 
 @dataclass(frozen=True, slots=True)
 class Enqueued:
-    """What enqueue answers: the run's id, and whether it was made now or had been there already."""
+    """The result of enqueueing: the run's id, and whether this call created it or it existed already."""
 
     id: UUID
     created: bool = True
 
 
 def enqueue_runs(app: App, runs: Sequence[NewRun], *, session: Session | None = None) -> list[Enqueued]:
-    """Insert ``runs``; in ``session`` they exist when, and only when, its owner commits.
+    """Insert ``runs``; with ``session`` they exist when, and only when, its owner commits.
 
-    Without ``session``, what a job enqueues while its ``transaction()`` or ``advance()`` is open belongs to that.
+    Without ``session``, runs that a job enqueues in its open ``transaction()`` or ``advance()`` belong to that
+    transaction.
 
     Raises:
         ServiceDown: the ledger does not answer; nothing was enqueued.
-        KeyConflict: a key is held by a run with other arguments; nothing was enqueued.
-        KeyBusy: a key is being enqueued by another transaction that does not end in time.
-        EnqueueRefused: ``session`` cannot serve.
+        KeyConflict: a run with other arguments holds a key; nothing was enqueued.
+        KeyBusy: another transaction enqueues with the same key and does not end in time.
+        EnqueueRefused: ``session`` is invalid.
     """
     if not runs:
         return []
@@ -76,7 +77,7 @@ def enqueue_runs(app: App, runs: Sequence[NewRun], *, session: Session | None = 
 
 
 async def enqueue_run_async(app: App, run: NewRun) -> Enqueued:
-    """``enqueue_runs`` for one run of a coroutine, without a session. Errors as there."""
+    """``enqueue_runs`` for one run of a coroutine, without a session. Raises the same errors."""
     performing = current_run.get()
     in_block = performing is not None and performing.app is app and performing.open_session is not None
     if in_block or not _is_plain(run):
@@ -88,7 +89,7 @@ async def enqueue_run_async(app: App, run: NewRun) -> Enqueued:
 
 
 def _is_plain(run: NewRun) -> bool:
-    """Whether an insert is all that it needs."""
+    """Whether one insert is enough for the run."""
     return run.key is None and not run.followups
 
 
@@ -113,7 +114,7 @@ def _write_own(app: App, runs: Sequence[NewRun]) -> list[Admitted]:
 
 
 def carrier(app: App) -> Callable[[Sequence[NewRun]], Sequence[NewRun]]:
-    """What gives runs their trace context; when tracing is off it leaves them as they are, and imports nothing."""
+    """The function that adds trace context to runs; without tracing it changes nothing and imports nothing."""
     if not app.settings.tracing:
         return lambda runs: runs
     from jobs.observe.trace import carry
@@ -123,7 +124,7 @@ def carrier(app: App) -> Callable[[Sequence[NewRun]], Sequence[NewRun]]:
 
 @cache
 def enqueuer() -> str:
-    """Who enqueues, for the record: this host and process."""
+    """Host and process that enqueue, for the record."""
     return f"{socket.gethostname()}/{os.getpid()}"[:200]
 
 
@@ -137,14 +138,14 @@ def _chunks(runs: Sequence[NewRun]) -> Iterator[Sequence[NewRun]]:
 
 
 def write_runs(executor: Executor, runs: Sequence[NewRun]) -> list[Admitted]:
-    """Insert plain runs as they are; those with a key or follow-ups if their key is free."""
+    """Insert plain runs directly; those with a key or follow-ups only if their key is free."""
     careful = [run for run in runs if not _is_plain(run)]
     plain = [run for run in runs if _is_plain(run)] if careful else runs
     for chunk in _chunks(plain):
         insert_runs(executor, chunk)
     if not careful:
         return [Admitted(run, created=True) for run in runs]
-    # In the order of keys throughout, so that two callers with the same keys cannot wait for each other.
+    # Always in the order of keys, so that two callers with the same keys cannot deadlock.
     found: dict[UUID, Admitted] = {}
     groups = sorted(careful, key=lambda run: (run.kind, run.key or ""))
     for chunk in _whole_keys(groups):
@@ -153,7 +154,7 @@ def write_runs(executor: Executor, runs: Sequence[NewRun]) -> list[Admitted]:
 
 
 def _whole_keys(runs: Sequence[NewRun]) -> Iterator[Sequence[NewRun]]:
-    """``runs``, sorted by key, in chunks; runs with one key stay together."""
+    """``runs``, sorted by key, in chunks; runs with the same key stay together."""
     chunk: list[NewRun] = []
     for run in runs:
         if len(chunk) >= CHUNK and (run.key is None or run.key != chunk[-1].key or run.kind != chunk[-1].kind):
@@ -178,7 +179,7 @@ def _insert_in(app: App, session: Session, runs: Sequence[NewRun]) -> list[Admit
 
 
 def _admit_in(app: App, connection: Connection, runs: Sequence[NewRun]) -> list[Admitted]:
-    """Within a SAVEPOINT: a key that is held, or waited for in vain, leaves the caller's transaction usable."""
+    """In a SAVEPOINT, so that a held key, or a wait without success, leaves the caller's transaction usable."""
     begin_writing(connection)
     with connection.begin_nested():
         before = limit_wait(connection, app.settings.lock_timeout.total_seconds())
@@ -188,7 +189,7 @@ def _admit_in(app: App, connection: Connection, runs: Sequence[NewRun]) -> list[
 
 
 def announce_runs(app: App, runs: Sequence[NewRun]) -> None:
-    """Tell the ready index and the subscribers. The rows are committed: nothing here may fail the caller."""
+    """Publish to the ready index and emit events. The rows are committed, so no error here may reach the caller."""
     if app.ready is not None:
         now = app.clock.now()
         announce(app, [ReadyEntry(run.id, run.queue, run.priority, _run_at(run, now)) for run in runs], now=now)

@@ -12,10 +12,10 @@ MAX_DURATION = timedelta(days=36500)
 
 
 def parse_duration(text: str) -> timedelta:
-    """The span that ``text`` says; a bare number is seconds.
+    """The span that ``text`` describes; a bare number is seconds.
 
     Raises:
-        ValueError: not a span, or over a hundred years.
+        ValueError: not a span, or longer than a hundred years.
     """
     plain = text.strip().lower()
     try:

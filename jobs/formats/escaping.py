@@ -1,7 +1,7 @@
 """Escapes control characters in text that came from data, for a terminal, for TSV columns and for pages.
 
-Kinds, error messages, tags and arguments are written by whoever enqueues; an operator's terminal obeys control
-characters, and a browser bidi marks. Whatever is shown and was not written by us passes ``escape_controls`` first.
+Applications write kinds, error messages, tags and arguments. Terminals obey control characters in them, and browsers
+obey bidi marks, so all text that we did not write ourselves must pass ``escape_controls`` before it is shown.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import unicodedata
 
 MAX_COMBINING = 4
-"""Marks kept on one base character. Source: decision; written languages use up to three."""
+"""Combining marks kept on one base character. Source: decision; written languages use up to three."""
 
 _NAMED = {"\t": "\\t", "\n": "\\n", "\r": "\\r"}
 
@@ -20,7 +20,7 @@ _VARIATION_SELECTORS = frozenset("\ufe0e\ufe0f")
 
 
 def escape_controls(text: str) -> str:
-    """``text`` on one line, with everything that could act on a terminal shown as an escape (``\\x1b``).
+    """``text`` on one line, with everything that could act on a terminal shown as an escape (``\x1b``).
 
     Not reversible (a backslash stays as it is): programs that need the exact text read JSON.
     """
@@ -40,15 +40,15 @@ def escape_controls(text: str) -> str:
 
 
 def escape_lines(text: str) -> list[str]:
-    """``text`` as harmless lines, for what has lines by nature: tracebacks, indented JSON.
+    """``text`` as safe lines, for text that has several lines: tracebacks, indented JSON.
 
-    Tabs become spaces. Only a newline parts lines; a lone carriage return is shown.
+    Tabs become spaces. Only a newline separates lines; a lone carriage return is shown as an escape.
     """
     return [escape_controls(line.expandtabs(4)) for line in text.replace("\r\n", "\n").rstrip("\n").split("\n")]
 
 
 def one_line(text: str) -> str:
-    """A message of several lines as one: parts joined by ``; `` unless they already end in a stop."""
+    """A message of several lines as one: parts joined by ``; `` unless they already end in a full stop."""
     parts = [part.strip() for part in text.splitlines() if part.strip()]
     joined = ""
     for part in parts:

@@ -1,4 +1,4 @@
-"""Fingerprint: what the same failure has each time, in the ledger, in logs and in Sentry alike."""
+"""Fingerprint: an id that is the same for the same failure in the ledger, in logs and in Sentry."""
 
 from __future__ import annotations
 
@@ -6,6 +6,6 @@ import hashlib
 
 
 def fingerprint_of(kind: str, error: str, file: str = "", function: str = "") -> str:
-    """Twelve hexadecimal digits of a kind, an error's class, and the place that raised it, if a place did."""
+    """Twelve hexadecimal digits of a kind, an error's class, and the place that raised it, if there is one."""
     text = "\0".join((kind, error, file, function))
     return hashlib.blake2b(text.encode(errors="replace"), digest_size=6).hexdigest()

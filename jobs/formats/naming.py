@@ -1,7 +1,6 @@
-"""Which names a schedule, queue, kind, user or token can have, so that a URL can hold them.
+"""Valid names for schedules, queues, kinds, users and tokens, so that a URL can contain them.
 
-Kinds, queues and users are narrower still (``jobs.definition.options``, ``jobs.operations.access.users``); nothing
-is wider.
+Kinds, queues and users have stricter rules (``jobs.definition.options``, ``jobs.operations.access.users``).
 """
 
 from __future__ import annotations
@@ -11,7 +10,7 @@ WANTED = "printable characters, no blanks around, no /, and not . or .."
 
 
 def is_name(value: object, *, longest: int = MAX_NAME) -> bool:
-    """Whether it can be a name. A slash ends a part of an address, and browsers take ``.`` and ``..`` out of one."""
+    """Whether it is a valid name. A slash separates parts of a path, and browsers remove ``.`` and ``..`` from it."""
     return (
         isinstance(value, str)
         and 0 < len(value) <= longest

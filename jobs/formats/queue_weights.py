@@ -1,4 +1,4 @@
-"""Which queues a worker serves, and the weight of each: ``mail``, ``reports:3``."""
+"""Parses which queues a worker serves, and the weight of each: ``mail``, ``reports:3``."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 MAX_WEIGHT = 1000
-"""Source: decision; two queues further apart than that are better served by workers of their own."""
+"""Source: decision; queues with a greater difference need workers of their own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,10 +20,10 @@ class Served:
 def read_served(words: Sequence[str]) -> list[Served]:
     """The queues that ``--queue`` and ``JOBS_QUEUES`` name.
 
-    What follows the last colon of a word is a weight if it has digits only.
+    The part after the last colon of a word is a weight if it has digits only.
 
     Raises:
-        ValueError: a weight that cannot be, or a queue named twice.
+        ValueError: an invalid weight, or a queue named twice.
     """
     found = [_read(word) for word in words]
     names = [one.queue for one in found]
@@ -34,7 +34,7 @@ def read_served(words: Sequence[str]) -> list[Served]:
 
 
 def served_word(queue: str) -> str:
-    """The word that names this queue: one whose own name ends as a weight does needs a weight behind it."""
+    """The word for this queue: a queue whose own name ends like a weight needs a weight after it."""
     _, colon, digits = queue.rpartition(":")
     return f"{queue}:1" if colon and digits.isascii() and digits.isdigit() else queue
 
@@ -47,6 +47,6 @@ def _read(word: str) -> Served:
     if not name or not 1 <= weight <= MAX_WEIGHT:
         raise ValueError(
             f"{word}: a queue's weight is a whole number from 1 to {MAX_WEIGHT}, as in mail:3"
-            " (a queue whose own name ends so is mail:3:1)"
+            " (write mail:3:1 for a queue that is called mail:3)"
         )
     return Served(name, weight)

@@ -1,4 +1,4 @@
-"""Amounts of memory as people write them: 512M, 2G, 65536."""
+"""Parses and formats amounts of memory: 512M, 2G, 65536."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ def parse_size(text: str) -> int:
     536870912
 
     Raises:
-        ValueError: it is no amount of memory.
+        ValueError: it is not an amount of memory.
     """
     found = _SIZE.fullmatch(text.strip())
     if found is None or int(found[1]) == 0:
-        raise ValueError(f"{text!r} is no amount of memory: write 512M or 2G.")
+        raise ValueError(f"{text!r} is not an amount of memory: write 512M or 2G.")
     return int(found[1]) * _UNITS[found[2].upper()]
 
 
 def format_size(count: int) -> str:
-    """The shortest exact way to write it."""
+    """The shortest exact text for it."""
     for unit in ("G", "M", "K"):
         if count % _UNITS[unit] == 0:
             return f"{count // _UNITS[unit]}{unit}"

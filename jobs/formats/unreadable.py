@@ -1,8 +1,8 @@
-"""Stand-ins for stored values that cannot be read, so that the rest of the row can be.
+"""Stand-ins for stored values that cannot be read, so that the rest of the row can be read.
 
-A row may be written by hand, by another program, or by a faulty disk: PostgreSQL keeps ``infinity`` and years before
-Christ, SQLite keeps anything in any column. Reading never fails for it. A stand-in is of the right type, sorts where
-the stored value does, and says what was stored.
+A row may be written by hand, by another program, or by a faulty disk: PostgreSQL stores ``infinity`` and years before
+Christ, SQLite stores any type in any column. Reading never fails for such a value. A stand-in has the right type, sorts
+like the stored value, and shows what was stored.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from uuid import UUID, uuid5
 
 EARLIEST = datetime(1, 1, 3, tzinfo=UTC)
 LATEST = datetime(9999, 12, 29, tzinfo=UTC)
-"""Two days within what Python can hold, so that no time zone leads beyond it."""
+"""Two days before the last moment that Python can hold, so that no time zone leads beyond it."""
 MAX_SHOWN = 60
 _NAMES = UUID("6f7d8a52-3d0f-5f0c-9d0e-2f1c0f6f9a11")
 
@@ -32,7 +32,7 @@ class UnreadableMoment(datetime):
 
 
 class UnreadableId(UUID):
-    """Stands for an id that cannot be read: the same for the same stored value."""
+    """Stands for an id that cannot be read: the same stand-in for the same stored value."""
 
     __slots__ = ("stored",)
     stored: str
@@ -45,7 +45,7 @@ class UnreadableNumber(int):
 
 
 class UnreadableText(str):
-    """Stands for a text that cannot be read; it says what is stored."""
+    """Stands for a text that cannot be read; it shows what is stored."""
 
     __slots__ = ()
 
@@ -71,21 +71,21 @@ def stand_in_for_moment(stored: Any) -> UnreadableMoment:
 
 
 def stand_in_for_id(stored: Any) -> UnreadableId:
-    """An id of its own for what is stored where an id should be."""
+    """A derived id for a stored value that is not an id."""
     made = UnreadableId(int=uuid5(_NAMES, repr(stored)).int)
     object.__setattr__(made, "stored", shown(stored))
     return made
 
 
 def stand_in_for_number(stored: Any) -> UnreadableNumber:
-    """0, and what is stored where a whole number should be."""
+    """0, with the stored value that is not a whole number."""
     made = UnreadableNumber(0)
     made.stored = shown(stored)
     return made
 
 
 def stand_in_for_text(stored: Any) -> UnreadableText:
-    """What is stored where a text should be, as text."""
+    """The stored value that is not text, as text."""
     return UnreadableText(shown(stored))
 
 
@@ -93,18 +93,18 @@ STAND_INS = frozenset({UnreadableMoment, UnreadableId, UnreadableNumber, Unreada
 
 
 def stored_of(value: Any) -> str | None:
-    """What was stored where ``value`` is a stand-in; None where it is none."""
+    """The stored value of a stand-in; None if ``value`` is not a stand-in."""
     return str(value.stored) if type(value) in STAND_INS else None
 
 
 def unreadable_in(names: Sequence[str], values: Sequence[Any]) -> dict[str, str]:
-    """The names of those ``values`` that are stand-ins, with what was stored."""
+    """The names of those ``values`` that are stand-ins, with the stored values."""
     if STAND_INS.isdisjoint(map(type, values)):
         return {}
     return {name: value.stored for name, value in zip(names, values, strict=True) if type(value) in STAND_INS}
 
 
 def shown(stored: Any) -> str:
-    """What was stored, as a message shows it."""
+    """The stored value, in the form that messages show."""
     text = f"blob {stored.hex()}" if isinstance(stored, bytes) else str(stored)
     return text if len(text) <= MAX_SHOWN else text[: MAX_SHOWN - 1] + "…"

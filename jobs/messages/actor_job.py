@@ -21,24 +21,24 @@ from jobs.messages.perform import acknowledge, process
 from jobs.messages.proxy import LedgerMessage
 
 MAX_ATTEMPTS = 32_767
-"""Of a message whose retries no number limits. Source: the column, a smallint."""
+"""The ledger's limit for a message whose retries have no limit. Source: the column, a smallint."""
 
 CRASHES = 2
-"""Deaths of a worker that a run of a schedule may survive. Source: ``JOBS_POISON_AFTER``, unless it is set."""
+"""How many times a worker may die in a scheduled run. Source: the default of ``JOBS_POISON_AFTER``."""
 
 brokers: dict[str, Any] = {}
-"""By the actor's name, the broker that it is declared on."""
+"""The broker of each actor, by the actor's name."""
 
 
 class TimeOver(TimeLimitExceeded, ActorTimeLimitExceeded):
-    """Raised in an actor when its time is over: the worker's error, and the one that dramatiq's actors catch."""
+    """Raised in an actor when its time is over: the worker's error and the one that dramatiq's actors catch, in one."""
 
 
 def register(broker: Broker, actor: Actor[Any, Any]) -> None:
-    """Let workers perform the runs of ``actor``. An actor declared anew replaces the one before.
+    """Let workers perform the runs of ``actor``. An actor that is declared again replaces the earlier one.
 
     Raises:
-        DefinitionError: its name, queue or priority cannot be, or a job has its name.
+        DefinitionError: its name, queue or priority is invalid, or a job has its name.
     """
     check_options(actor)
     limit = time_limit(broker, actor.actor_name, actor.options, {})
@@ -66,7 +66,7 @@ def register(broker: Broker, actor: Actor[Any, Any]) -> None:
 
 
 def limit_of(claim: Claim) -> float | None:
-    """The time limit of a claimed message in seconds; None is none."""
+    """The time limit of a claimed message in seconds; None is no limit."""
     broker = brokers[claim.kind]
     actor = broker.actors.get(claim.kind)
     declared = actor.options if actor else {}
@@ -74,12 +74,12 @@ def limit_of(claim: Claim) -> float | None:
         try:
             return time_limit(broker, claim.kind, declared, json.loads(claim.arguments).get("options", {}))
         except (ValueError, TypeError, AttributeError):
-            pass  # What is no message is refused when it is read; a limit that is no number is none of its own.
+            pass  # Invalid messages are refused when they are read; a limit that is not a number is ignored.
     return time_limit(broker, claim.kind, declared, {})
 
 
 def options_of(claim: Claim) -> dict[str, Any]:
-    """A copy of the options that a claimed message was sent with; none of what is no message, or cannot be read."""
+    """A copy of the options that a claimed message was sent with; empty if the message is invalid or unreadable."""
     if claim.kind not in brokers:
         return {}
     try:
@@ -99,9 +99,9 @@ def time_limit(broker: Any, name: str, declared: dict[str, Any], options: dict[s
 
 
 def max_attempts(broker: Any, declared: dict[str, Any], options: dict[str, Any], *, crashes: int = 0) -> int:
-    """What the ledger counts to: the retries, the first attempt, and the ``crashes`` that a run may survive.
+    """The ledger's limit of attempts: the retries, the first attempt, and ``crashes`` more for workers that die.
 
-    The middleware decides before it, by the retries: a worker that dies spends none, as anywhere in dramatiq.
+    The middleware decides earlier, by its retries: as everywhere in dramatiq, a worker that dies spends none.
     """
     middleware = next((one for one in broker.middleware if isinstance(one, Retries)), None)
     if middleware is None or declared.get("retry_when", middleware.retry_when) is not None:
@@ -111,7 +111,7 @@ def max_attempts(broker: Any, declared: dict[str, Any], options: dict[str, Any],
 
 
 def _read(cls: type[Job], /, text: str, **how: Any) -> Job:
-    # The message is read from the claim, by dramatiq's encoder: there are no fields to check.
+    # dramatiq's encoder reads the message from the claim, so there are no fields to check.
     return cls.model_construct()
 
 

@@ -14,7 +14,7 @@ CUT_AT = 7 * 86_400_000
 
 
 def uncapped(broker: Broker, message: LedgerMessage, delay: int) -> int:
-    """The milliseconds until a message is tried again, of which ``delay`` is what dramatiq made."""
+    """The milliseconds until a message is tried again; ``delay`` is dramatiq's own value."""
     if isinstance(message.error, Retry) and message.error.delay is not None:
         return delay
     retries = next((one for one in broker.middleware if isinstance(one, Retries)), None)

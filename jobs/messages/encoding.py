@@ -18,24 +18,24 @@ from jobs.runtime.failure import MAX_MESSAGE, MAX_TRACEBACK, storable
 _PARTS = ("args", "kwargs", "options", "message_id", "message_timestamp")
 
 MAX_RETRY_BYTES = 65_536
-"""What the options of a retry may add to a message. Source: decision; dramatiq's traceback has 30 frames."""
+"""Most bytes that the options of a retry may add to a message. Source: decision; dramatiq's traceback has 30 frames."""
 
 RETRIED = ("retries", "traceback", "requeue_timestamp")
-"""What dramatiq's ``Retries`` notes in a message's options."""
+"""Options that dramatiq's ``Retries`` adds to a message."""
 
 
 def write_message(message: Message[Any], *, max_bytes: int, retried: bool = False, retries: int | None = None) -> str:
-    """The message as JSON. What a custom encoder makes of it is kept whole, in base64, under ``encoded``.
+    """The message as JSON. The output of a custom encoder is stored whole, in base64, under ``encoded``.
 
     Args:
-        retried: it is written for its next attempt; ``retries`` is what it was sent with, for a replay begins anew.
+        retried: write it for its next attempt; ``retries`` is the value it was sent with, because a replay starts anew.
 
     Raises:
         TypeError: dramatiq's own error, for arguments that are not JSON.
         ArgumentsRefused: JSON that the ledger cannot hold.
     """
     data = message.encode()
-    # By its own type: one that is made of it may write and read as it likes.
+    # Compare the exact type: a subclass may write and read in its own way.
     if type(get_encoder()) is JSONEncoder:
         whole = json.loads(data)
         text = json.dumps({part: whole[part] for part in _PARTS}, separators=(",", ":"), ensure_ascii=False)
@@ -48,16 +48,16 @@ def write_message(message: Message[Any], *, max_bytes: int, retried: bool = Fals
 
 
 def write_retried(message: Message[Any], *, max_bytes: int, retries: int | None) -> str | None:
-    """The message for its next attempt; without its traceback where that cannot be kept. None: as it was.
+    """The message for its next attempt; without its traceback if that cannot be stored. None: unchanged.
 
-    What a hook has put into its options must not turn a retry into an end.
+    Options that a hook adds must not turn a retry into the end of the run.
     """
     traceback = message.options.get("traceback")
     if isinstance(traceback, str):
         message = message.copy(options={"traceback": storable(traceback)})
-    # It was admitted as it was sent: what retries add to it does not count.
+    # The ledger accepted it as it was sent: the size that retries add does not count.
     room = max_bytes + MAX_RETRY_BYTES
-    for one in (message, message.copy(options={"traceback": "(it cannot be kept)"})):
+    for one in (message, message.copy(options={"traceback": "(it cannot be stored)"})):
         try:
             return write_message(one, max_bytes=room, retried=True, retries=retries)
         except (ArgumentsRefused, TypeError, ValueError, RecursionError):
@@ -66,25 +66,25 @@ def write_retried(message: Message[Any], *, max_bytes: int, retries: int | None)
 
 
 def write_told(message: Message[Any], *, max_bytes: int) -> str:
-    """The message that tells of a failure, ``on_failure`` say, as JSON.
+    """A message that reports a failure (``on_failure``, say), as JSON.
 
-    What the failure says is text that nobody chose: where the ledger cannot hold it, it is made storable or shortened,
-    so that the message is sent.
+    No one chose the text of the failure: if the ledger cannot hold it, it is made storable or shortened, so that the
+    message is sent.
 
     Raises:
-        TypeError, ArgumentsRefused: as for ``write_message``, for what else the message holds.
+        TypeError, ArgumentsRefused: as for ``write_message``, for the rest of the message.
     """
     try:
         return write_message(message, max_bytes=max_bytes)
     except ArgumentsRefused:
         args, kwargs, options = (_told(part) for part in (message.args, message.kwargs, message.options))
         told = message._replace(args=args, kwargs=kwargs, options=options)
-        # The message that failed is in it, and was admitted by itself.
+        # It contains the failed message, which was accepted on its own.
         return write_message(told, max_bytes=max_bytes + MAX_RETRY_BYTES)
 
 
 def _told(value: Any) -> Any:
-    """``value`` with storable texts, and with at most so much of an error as an attempt keeps."""
+    """``value`` with storable texts, and with at most as much of an error as an attempt stores."""
     if isinstance(value, str):
         return storable(value)
     if isinstance(value, list | tuple):
@@ -100,9 +100,9 @@ def _told(value: Any) -> Any:
 
 
 def write_call(message: Message[Any], *, max_bytes: int) -> str:
-    """The message as many runs may have it, those of a schedule: each has an id and a moment of its own.
+    """The message in the form that the runs of a schedule share: each run has its own id and moment.
 
-    Equal for equal calls, with encoders that are; raises as ``write_message``.
+    Equal for equal calls, if the encoder is deterministic; raises the same as ``write_message``.
     """
     stored = json.loads(write_message(message._replace(message_id="", message_timestamp=0), max_bytes=max_bytes))
     for part in ("message_id", "message_timestamp"):
@@ -113,21 +113,24 @@ def write_call(message: Message[Any], *, max_bytes: int) -> str:
 def read_message(
     text: str, *, queue: str, actor: str, run_id: UUID, made_at: datetime, is_fresh: bool = False
 ) -> tuple[Message[Any], int | None]:
-    """The message that a run was made of, and the retries that it was sent with.
+    """The message of a run, and the retries that it was sent with.
 
     Args:
-        run_id, made_at: of the run: its message's id and moment, if it was written as a call.
-        is_fresh: nothing is charged to the run: if it has been retried before, it has been replayed since.
+        run_id: id of the message, if it was written as a call.
+        made_at: moment of the message, if it was written as a call.
+        is_fresh: the run has no charged attempt: if it was retried before, it has been replayed since.
 
     Raises:
-        DecodeError: a custom encoder made it, and another one is set here.
-        ArgumentsRefused: it is no message.
+        DecodeError: a custom encoder made it, and this process uses another one.
+        ArgumentsRefused: it is not a message.
     """
     try:
         stored = json.loads(text)
         message = _decoded(stored, queue, actor)
     except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
-        raise ArgumentsRefused(f"What is stored for {actor} is no message: {type(error).__name__}: {error}.") from None
+        raise ArgumentsRefused(
+            f"The stored value for {actor} is not a message: {type(error).__name__}: {error}."
+        ) from None
     if "message_id" not in stored:
         moment = int(made_at.timestamp() * 1000)
         message = message._replace(message_id=str(run_id), message_timestamp=moment)

@@ -1,4 +1,4 @@
-"""Enqueues runs of an actor other than by ``send``: by an operator with arguments, or by a schedule."""
+"""Enqueues runs of an actor without ``send``: by an operator with arguments, or by a schedule."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from jobs.messages.keys import key_of
 from jobs.messages.parameters import call_of, parameters_of
 
 OF_ITS_OWN = ("delay", "eta", "key")
-"""Options of a message that say when, or once: a schedule says so itself."""
+"""Options of a message about time and uniqueness, which a schedule sets itself."""
 
 
 class Operated(Job):
-    """The base of what is registered for an actor. Made with arguments by name, it stands for a message."""
+    """Base class of jobs that represent actors. With named arguments it represents a message."""
 
     __slots__ = ("_message",)
     _actor: ClassVar[Any] = None
@@ -32,15 +32,15 @@ class Operated(Job):
 
     @classmethod
     def _parameters(cls) -> type[BaseModel]:
-        """What operators see as its arguments."""
+        """The parameters, which operators see as its arguments."""
         return _parameters(cls._actor)
 
     @classmethod
     def _of_message(cls, given: Any) -> Job:
-        """For a schedule: a job that stands for a message, or for its actor called with nothing.
+        """For a schedule: a job for a message, or for an actor called without arguments.
 
         Raises:
-            DefinitionError: the message says more than a schedule can repeat.
+            DefinitionError: the message has options that a schedule cannot repeat.
         """
         message: Message[Any] = given.message() if isinstance(given, Actor) else given
         more = [name for name in OF_ITS_OWN if message.options.get(name) is not None]
@@ -48,7 +48,7 @@ class Operated(Job):
             raise DefinitionError(
                 f"A schedule of the actor {message.actor_name} takes a message without "
                 f"{more[0] if more else 'a queue of its own'}.",
-                hint="The schedule says when, and an actor has one queue.",
+                hint="The schedule sets the time, and an actor has one queue.",
             )
         job = cls.model_construct()
         object.__setattr__(job, "_message", message)

@@ -1,7 +1,7 @@
 """Completion callbacks of groups: counted in the ledger, in the transactions that end the messages of the group.
 
-dramatiq counts down in Redis, beside the message's end: a worker killed between the two counts twice, and a
-Redis that is flushed forgets the group.
+dramatiq counts in Redis, separately from the message's end: a worker killed between the two counts twice, and a
+flushed Redis forgets the group.
 """
 
 from __future__ import annotations
@@ -20,15 +20,17 @@ from jobs.messages.runs import new_run
 
 
 class HasApp(Protocol):
-    """A LedgerBroker, as far as it is needed here."""
+    """The part of LedgerBroker that this module needs."""
 
     @property
     def app(self) -> App: ...
 
 
 class LedgerGroupCallbacks(GroupCallbacks):
-    """In place of ``GroupCallbacks``. Groups that the ledger does not know, begun before the move to it or by another
-    broker, are counted by the middleware it stands for."""
+    """Replaces ``GroupCallbacks``. The replaced middleware counts groups that the ledger does not know.
+
+    Such groups began before the move to the ledger, or in another broker.
+    """
 
     def __init__(self, broker: HasApp, given: GroupCallbacks) -> None:
         self._given = given
@@ -52,7 +54,7 @@ class LedgerGroupCallbacks(GroupCallbacks):
 
 
 class GroupBarriers:
-    """Where ``group.run`` tells how many messages a group has: the ledger. All else is the given backend's."""
+    """``group.run`` stores the size of a group here, in the ledger. Other barriers use the given backend."""
 
     def __init__(self, broker: HasApp, given: Any) -> None:
         self._broker = broker

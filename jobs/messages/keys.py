@@ -1,7 +1,7 @@
 """Unique keys of messages, and the options of ``@dramatiq.actor`` that the ledger adds.
 
-``key`` is called with the actor's arguments and says the key, or None; ``unique`` says for how long it is held, as
-of a job. ``send_with_options(key="…")`` gives one message a key of its own.
+``key`` is called with the actor's arguments and returns the key, or None; ``unique`` sets how long it is held, as for
+a job. ``send_with_options(key="…")`` gives one message a key of its own.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ ACTOR_OPTIONS = frozenset({"key", "unique", "broker_priority"})
 
 
 def check_options(actor: Actor[Any, Any]) -> None:
-    """Refuse an actor whose ``key`` cannot be called.
+    """Refuse an actor whose ``key`` is not callable.
 
     Raises:
-        DefinitionError: it cannot.
+        DefinitionError: it is not.
     """
     key = actor.options.get("key")
     if key is not None and not callable(key):
@@ -38,7 +38,7 @@ def check_options(actor: Actor[Any, Any]) -> None:
 
 
 def key_of(actor: Actor[Any, Any], message: Message[Any]) -> Any:
-    """The key of a message: its own, or what its actor makes of the arguments."""
+    """The key of a message: its own, or the one that its actor computes from the arguments."""
     make = actor.options.get("key")
     if message.options.get("key") is not None or make is None:
         return message.options.get("key")
@@ -46,23 +46,23 @@ def key_of(actor: Actor[Any, Any], message: Message[Any]) -> Any:
 
 
 def admission_of(actor: Actor[Any, Any] | None, message: Message[Any]) -> dict[str, Any]:
-    """How a message is admitted once, as fields of its run.
+    """How a message is admitted only once, as fields of its run.
 
     Raises:
-        EnqueueRefused: a key that cannot be, none where the actor is unique, or one in a group.
+        EnqueueRefused: an invalid key, no key although the actor is unique, or a key in a group.
     """
     key = key_of(actor, message) if actor is not None else message.options.get("key")
     unique = actor.options.get("unique") if actor is not None else None
     if key is not None and "group_completion_uuid" in message.options:
         raise EnqueueRefused(
-            f"{message.actor_name} has a key, and is sent in a group with completion callbacks.",
-            hint="Send it without one: the group would wait for ever for a message that is not admitted.",
+            f"{message.actor_name} has a key, but is sent in a group with completion callbacks.",
+            hint="Send it without a key: the group would wait for ever for a message that is not recorded.",
         )
     return admission(message.actor_name, key, unique, "keep", _same(actor, message) if key is not None else "{}")
 
 
 def _same(actor: Actor[Any, Any] | None, message: Message[Any]) -> str:
-    """What two messages with one key must have in common: the call, and what it is piped into."""
+    """What must be equal in two messages with one key: the call, and the messages that it is piped into."""
     args, kwargs = bound_call(actor, message.args, message.kwargs) if actor else (message.args, message.kwargs)
     options = {name: message.options[name] for name in ("pipe_target",) if name in message.options}
     data = {"args": args, "kwargs": kwargs, "options": options}
@@ -73,7 +73,7 @@ def _same(actor: Actor[Any, Any] | None, message: Message[Any]) -> str:
 
 
 def _as_json(value: Any, encoder: Encoder) -> Any:
-    """``value`` in JSON's containers; what JSON has not, as the encoder writes it."""
+    """``value`` as JSON containers; other types as the encoder writes them."""
     if value is None or isinstance(value, str | int | float):
         return value
     if isinstance(value, Mapping):

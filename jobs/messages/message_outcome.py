@@ -1,4 +1,4 @@
-"""The outcome of a processed message: reads what dramatiq's middleware has decided about it."""
+"""The outcome of a processed message: reads what dramatiq's middleware decided about it."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from jobs.messages.proxy import LedgerMessage
 from jobs.states import Cause, Outcome
 
 AGE_LIMIT = "Message age limit exceeded"
-"""What dramatiq's AgeLimit says when it skips a message."""
+"""The text of dramatiq's AgeLimit when it skips a message."""
 
 
 AGAIN_SECONDS = 15.0
-"""Until the next try, when the ledger did not say whether it counts a group. Source: the first wait of a job."""
+"""Wait before the next attempt if it is unknown whether the ledger counts a group. Source: first wait of a job."""
 
 
 @dataclass(slots=True)
 class MessageOutcome:
-    """How an attempt ended, before it is settled. ``arguments``: what the next attempt is to read instead."""
+    """How an attempt ended, before it is settled. ``arguments`` replaces the arguments for the next attempt."""
 
     outcome: Outcome
     cause: Cause | None = None
@@ -37,7 +37,7 @@ class MessageOutcome:
 
 
 class Ended(Exception):
-    """Raised by an actor's run when it has been processed: the worker settles it as the verdict says."""
+    """Raised when an actor's run has been processed: the worker settles it with this outcome."""
 
     def __init__(self, message_outcome: MessageOutcome) -> None:
         super().__init__(message_outcome.outcome.value)
@@ -45,7 +45,7 @@ class Ended(Exception):
 
 
 def message_outcome_of(message: LedgerMessage, *, max_bytes: int) -> MessageOutcome:
-    """What became of ``message``: retried, dead-lettered, skipped, or done."""
+    """The outcome of ``message``: retried, dead-lettered, skipped, or done."""
     error = message.error
     then = tuple(message.then)
     failed = Outcome.TIMED_OUT if isinstance(error, TimeLimitExceeded) else Outcome.FAILED
@@ -72,7 +72,7 @@ def message_outcome_of(message: LedgerMessage, *, max_bytes: int) -> MessageOutc
 
 
 def _refused(error: Exception) -> MessageOutcome:
-    """Of a message that was processed, and whose next one or group cannot be recorded: it has failed, on record."""
+    """The outcome when the message was processed but its next message or group cannot be recorded: failed."""
     if isinstance(error, ServiceDown):
         return MessageOutcome(Outcome.FAILED, None, AGAIN_SECONDS, error=error)
     return MessageOutcome(Outcome.FAILED, Cause.BAD_ARGUMENTS, error=error)

@@ -1,4 +1,4 @@
-"""An actor's parameters: what operators give by name, checked by the annotations where pydantic can read them."""
+"""An actor's parameters: operators give them by name; checked by the annotations that pydantic can read."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _ANY = inspect.Signature([inspect.Parameter("given", inspect.Parameter.VAR_KEYWO
 
 
 def parameters_of(actor: Actor[Any, Any]) -> type[BaseModel]:
-    """A model with a field for each parameter, under its name as an alias: a parameter may be called anything."""
+    """A model with a field for each parameter and its name as the alias, because a parameter may have any name."""
     parameters = _signature(actor).parameters.values()
     hints = _hints(actor)
     fields: dict[str, Any] = {}
@@ -34,13 +34,13 @@ def parameters_of(actor: Actor[Any, Any]) -> type[BaseModel]:
 
 
 def call_of(actor: Actor[Any, Any], model: type[BaseModel], given: Mapping[str, Any]) -> Call:
-    """What the actor is called with, as JSON values, when an operator gives ``given``.
+    """The actor's call, as JSON values, for the arguments ``given`` by an operator.
 
     Raises:
-        pydantic.ValidationError: it does not fit the actor.
+        pydantic.ValidationError: they do not fit the actor.
     """
     signature = _signature(actor)
-    # What goes to *args stands behind all that could be left out.
+    # Values of *args come after all optional positional parameters.
     is_whole = any(given.get(one.name) for one in signature.parameters.values() if one.kind is one.VAR_POSITIONAL)
     made = model.model_validate(given)
     values = made.model_dump(mode="json", by_alias=True, exclude_unset=not is_whole, warnings=False)
@@ -55,7 +55,7 @@ def call_of(actor: Actor[Any, Any], model: type[BaseModel], given: Mapping[str, 
 
 
 def bound_call(actor: Actor[Any, Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call:
-    """A call, as ``call_of`` would make it: the same for calls that differ only in what they give by name."""
+    """A call in the form of ``call_of``: equal for calls that differ only in what they pass by name."""
     try:
         bound = _signature(actor).bind(*args, **kwargs)
     except TypeError:
@@ -78,7 +78,7 @@ def _function(actor: Actor[Any, Any]) -> Any:
 def _hints(actor: Actor[Any, Any]) -> dict[str, Any]:
     try:
         return typing.get_type_hints(_function(actor), include_extras=True)
-    except Exception:  # An annotation may be anything, and name what is not there at run time.
+    except Exception:  # An annotation may be any expression, and may use names that do not exist at run time.
         return {}
 
 

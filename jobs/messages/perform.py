@@ -1,6 +1,6 @@
 """Processes one message as dramatiq's worker thread does: its hooks in order, around ``call``.
 
-What is logged is in dramatiq's words too: people look for them.
+Log lines use dramatiq's words, because people search for them.
 """
 
 from __future__ import annotations
@@ -18,19 +18,19 @@ from jobs.messages.proxy import LedgerMessage
 Call = Callable[[Callable[[], Any]], Any]
 
 RETURNED = (
-    "Actor '%s' returned a value that is not None, which the ledger keeps; but Message.get_result will not find it. "
-    "Consider adding the Results middleware to your broker or piping the result into another actor."
+    "Actor '%s' returned a value that is not None, which the ledger stores, but Message.get_result will not find it. "
+    "Consider adding the Results middleware to your broker or piping the result into another actor"
 )
 
 
 def process(broker: Broker, message: LedgerMessage, call: Call) -> None:
-    """Run the hooks and the actor. Raises nothing: what came of it is on ``message``."""
+    """Run the hooks and the actor. Raises nothing: ``message`` has the result or the error."""
     log = broker.logger
-    # In place of the message itself, which would show its arguments.
+    # Logged instead of the message itself, which would show its arguments.
     shown = f"{message.actor_name} {message.message_id}"
     actor = None
     try:
-        log.debug("Received message %s.", shown)
+        log.debug("Received message %s", shown)
         broker.emit_before("process_message", message)
         result = None
         if not message.failed:
@@ -43,22 +43,22 @@ def process(broker: Broker, message: LedgerMessage, call: Call) -> None:
     except SkipMessage as error:
         if message.failed:
             message.stuff_exception(error)
-        log.warning("Message %s was skipped.", shown)
+        log.warning("Message %s was skipped", shown)
         broker.emit_after("skip_message", message)
     except BaseException as error:
         message.stuff_exception(error)
         throws = message.options.get("throws") or (actor and actor.options.get("throws"))
         if isinstance(error, RateLimitExceeded):
-            log.debug("Rate limit exceeded in message %s: %s.", shown, error)
+            log.debug("Rate limit exceeded in message %s: %s", shown, error)
         elif throws and isinstance(error, throws):
-            log.info("Failed to process message %s with expected exception %s.", shown, type(error).__name__)
+            log.info("Failed to process message %s with expected exception %s", shown, type(error).__name__)
         elif not isinstance(error, Retry):
-            log.error("Failed to process message %s with unhandled exception.", shown, exc_info=True)
+            log.error("Failed to process message %s with unhandled exception", shown, exc_info=True)
         broker.emit_after("process_message", message, exception=error)
 
 
 def acknowledge(broker: Broker, message: LedgerMessage) -> None:
-    """The hooks around an ``ack`` or ``nack``. Both come before the commit."""
+    """The hooks around an ``ack`` or ``nack``. Both run before the commit."""
     signal = "nack" if message.failed else "ack"
     broker.emit_before(signal, message)
     broker.emit_after(signal, message)

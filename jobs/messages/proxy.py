@@ -11,10 +11,10 @@ from jobs.messages.encoding import read_message
 
 
 class LedgerMessage(MessageProxy):
-    """What dramatiq's middleware sees of a claimed run.
+    """A claimed run in the form that dramatiq's middleware expects.
 
-    ``then`` are the messages that its hooks enqueued when it had been processed: callbacks, the next of a
-    pipeline. They are recorded in the transaction that ends the attempt, or not at all; so is what it ``completes``.
+    ``then`` holds the messages that its hooks enqueued after it was processed: callbacks, the next of a pipeline. The
+    transaction that ends the attempt records them, or nothing does; the same holds for the groups in ``completes``.
     """
 
     def __init__(self, claim: Claim) -> None:
@@ -31,7 +31,7 @@ class LedgerMessage(MessageProxy):
         self.then: list[NewRun] = []
         self.completes: list[Completion] = []
         self.refused: Exception | None = None
-        """Why what its end was to enqueue or to count cannot be recorded: it has not succeeded then."""
+        """Why its follow-up messages or its group cannot be recorded: the message has not succeeded then."""
         self.retry_seconds: float | None = None
         self.result: Any = None
         self.error: BaseException | None = None
@@ -50,7 +50,7 @@ class LedgerMessage(MessageProxy):
         self.error = None
 
     def remember_exception(self, error: BaseException | None) -> None:
-        """Keep what it died of, for those who ask in this process; without the frames that the original holds."""
+        """Store the message's error for readers in this process, without the frames that the original refers to."""
         if error is not None:
             self._exception = type(error).__new__(type(error), *error.args)
             self._exception.__dict__.update(error.__dict__)

@@ -36,16 +36,16 @@ def new_run(
     is_keyed: bool = False,
     tells_of_failure: bool = False,
 ) -> NewRun:
-    """The run of ``message``: kind and priority are its actor's, and an ``eta`` is when it is due.
+    """The run of ``message``: kind and priority come from its actor, and an ``eta`` sets when it is due.
 
     Args:
-        is_keyed: its key is looked at. What a hook enqueues and what is imported has been admitted already.
-        tells_of_failure: it may hold what an error says, which is made storable.
+        is_keyed: check its key. Messages that a hook enqueues, and imported ones, have been admitted already.
+        tells_of_failure: it may contain the text of an error, which is made storable.
 
     Raises:
         TypeError: dramatiq's own error, for arguments that are not JSON.
         ArgumentsRefused: arguments that the ledger cannot hold.
-        EnqueueRefused: an ``eta`` that is no moment, a key that cannot be.
+        EnqueueRefused: an ``eta`` that is not a moment, or an invalid key.
     """
     actor = broker.actors.get(message.actor_name)
     declared = actor.options if actor is not None else {}
@@ -72,10 +72,10 @@ def new_run(
 
 
 def priority_of(actor: Actor[Any, Any] | None, message: Message[Any]) -> int:
-    """The actor's, smaller first; RabbitMQ's ``broker_priority``, where one is given, goes the other way.
+    """The actor's priority, smaller first; RabbitMQ's ``broker_priority``, if given, has the opposite order.
 
     Raises:
-        EnqueueRefused: it is no whole number from 0 to 255, as for RabbitMQ.
+        EnqueueRefused: it is not a whole number from 0 to 255, as for RabbitMQ.
     """
     declared = actor.options.get("broker_priority") if actor is not None else None
     urgency = message.options.get("broker_priority", declared)
@@ -91,12 +91,12 @@ def priority_of(actor: Actor[Any, Any] | None, message: Message[Any]) -> int:
 
 
 def _moment(eta: Any, message: Message[Any], broker: Broker) -> datetime | None:
-    """When a message is due. dramatiq's worker takes an ``eta`` that is no number for now, and says so."""
+    """When a message is due. An ``eta`` that is not a number is logged and means now, as in dramatiq's worker."""
     if eta is None:
         return None
     if not isinstance(eta, int | float):
         broker.logger.warning(
-            "Invalid eta value for message %r: %r. Setting eta to current_millis().", message.message_id, eta
+            "Invalid eta value for message %r: %r. Setting eta to current_millis()", message.message_id, eta
         )
         return None
     try:

@@ -1,4 +1,4 @@
-"""ServedBroker: what a worker needs of the LedgerBroker whose messages it performs."""
+"""ServedBroker: the part of LedgerBroker that a worker needs."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from jobs.messages.proxy import LedgerMessage
 
 
 class ServedBroker(Broker, ABC):
-    """The part of a LedgerBroker that workers know."""
+    """The part of a LedgerBroker that workers use."""
 
     undeclared_actors: set[str]
-    """Actors that messages were sent to here and that nobody has declared: a worker in this process buries them."""
+    """Actors that messages were sent to here without a declaration: a worker in this process dead-letters these."""
 
     @abstractmethod
     def serves(self, app: App) -> None:

@@ -1,4 +1,4 @@
-"""Time limits of actors, kept by the worker's own deadlines instead of dramatiq's hooks."""
+"""Time limits of actors: the worker's own deadlines enforce them instead of dramatiq's hooks."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dramatiq.middleware import TimeLimit
 
 
 class LedgerTimeLimit(TimeLimit):
-    """Holds the default and the option's name; the limit itself is kept by whoever calls the actor."""
+    """Holds the default and the option's name; the caller of the actor enforces the limit itself."""
 
     def after_process_boot(self, broker: Any) -> None:
         pass

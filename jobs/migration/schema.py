@@ -56,7 +56,7 @@ def check(database: Database) -> str:
     if found == REVISION:
         return found
     if _is_ahead(found):
-        log.warning("The ledger's tables are ahead of this release, and compatible.", extra={"revision": found})
+        log.warning("Ledger tables are newer than this release, and compatible", extra={"revision": found})
         return found
     if found < REVISION:
         raise SchemaMismatch(

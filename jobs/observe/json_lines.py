@@ -34,7 +34,7 @@ def success_line(one: AttemptEnded, *, now: str) -> str:
     run_id = str(one.run_id)
     correlation_id = _quoted(one.correlation_id) if one.correlation_id else f'"{run_id}"'
     return (
-        f'{{"event": "Run succeeded.", "level": "info", "timestamp": "{now}", "run_id": "{run_id}", '
+        f'{{"event": "Run succeeded", "level": "info", "timestamp": "{now}", "run_id": "{run_id}", '
         f'"kind": {_quoted(one.kind)}, "queue": {_quoted(one.queue)}, "attempt": {one.attempt}, '
         f'"outcome": "succeeded", "state": "succeeded", "started_at": "{one.started_at.isoformat()}", '
         f'"duration_ms": {one.elapsed_seconds * 1000:.1f}, "correlation_id": {correlation_id}}}\n'

@@ -90,7 +90,7 @@ class LedgerMetrics(Collector):
         except JobsError as error:
             self.problem = str(error)
         except Exception as error:
-            log.exception("The ledger's metrics could not be read.")
+            log.exception("Ledger metrics could not be read")
             self.problem = type(error).__name__
         else:
             self.problem = ""

@@ -117,14 +117,14 @@ def _entries(one: AttemptEnded) -> Iterator[tuple[int, str, list[Field]]]:
     if _is_slow(one):
         limit = _limit_seconds(one.kind) or 0.0
         slow = [*fields[:4], ("limit_ms", limit * 1000), *fields[7:9]]
-        yield logging.WARNING, "An attempt took most of its time limit.", slow
+        yield logging.WARNING, "Attempt took most of its time limit", slow
 
 
 _EVENT = {
-    RunState.SUCCEEDED: "Run succeeded.",
-    RunState.QUEUED: "Run will be tried again.",
-    RunState.DEAD: "Run is dead.",
-    RunState.CANCELLED: "Run was cancelled.",
+    RunState.SUCCEEDED: "Run succeeded",
+    RunState.QUEUED: "Run will be retried",
+    RunState.DEAD: "Run is dead",
+    RunState.CANCELLED: "Run was cancelled",
 }
 
 
@@ -158,13 +158,13 @@ def _log_starts(batch: list[AttemptStarted]) -> None:
         }
         if one.going_seconds:
             fields["going_seconds"] = round(one.going_seconds, 1)
-        attempts.info("Attempt still goes on." if one.going_seconds else "Attempt started.", extra=fields)
+        attempts.info("Attempt still running" if one.going_seconds else "Attempt started", extra=fields)
 
 
 def _log_burials(batch: list[RunDeadLettered]) -> None:
     for one in batch:
         attempts.error(
-            "Run is dead.",
+            "Run is dead",
             extra={
                 "run_id": str(one.run_id),
                 "kind": one.kind,
@@ -178,20 +178,20 @@ def _log_burials(batch: list[RunDeadLettered]) -> None:
 def _log_refusals(batch: list[ResultRefused]) -> None:
     for one in batch:
         ledger.warning(
-            "A result was refused: the lease was lost.",
+            "Result refused: lease lost",
             extra={"run_id": str(one.run_id), "kind": one.kind, "attempt": one.attempt, "outcome": one.outcome.value},
         )
 
 
 def _log_sweeps(batch: list[RunsSwept]) -> None:
     for one in batch:
-        ledger.info("Runs were swept.", extra={"duty": one.duty, "runs": one.runs})
+        ledger.info("Runs swept", extra={"duty": one.duty, "runs": one.runs})
 
 
 def _log_fired(batch: list[SlotFired]) -> None:
     for one in batch:
         scheduler.info(
-            "Slot fired.",
+            "Slot fired",
             extra={
                 "schedule": one.schedule,
                 "kind": one.kind,
@@ -206,7 +206,7 @@ def _log_passed(batch: list[SlotPassed]) -> None:
     for one in batch:
         scheduler.log(
             logging.WARNING if one.state == "missed" else logging.INFO,
-            "Slot made no run.",
+            "Slot made no run",
             extra={
                 "schedule": one.schedule,
                 "kind": one.kind,
@@ -220,9 +220,9 @@ def _log_passed(batch: list[SlotPassed]) -> None:
 
 def _log_broken(batch: list[ScheduleBroken]) -> None:
     for one in batch:
-        scheduler.error("A schedule cannot be read.", extra={"schedule": one.schedule, "problem": one.problem})
+        scheduler.error("Schedule cannot be read", extra={"schedule": one.schedule, "problem": one.problem})
 
 
 def _log_lead(batch: list[LeadChanged]) -> None:
     for one in batch:
-        scheduler.info("Leading." if one.is_leading else "Standing by.", extra={"scheduler": one.holder})
+        scheduler.info("Scheduler leading" if one.is_leading else "Scheduler standing by", extra={"scheduler": one.holder})

@@ -31,6 +31,6 @@ class Outages:
             self._told[about] = now, 0
             more = {"repeats": unsaid} if unsaid else {}
             log.warning(
-                "A service failed.",
+                "Service failed",
                 extra={"service": one.service, "operation": one.operation, "reason": one.error, **more},
             )

@@ -85,7 +85,7 @@ class Reporter(threading.Thread):
             try:
                 send()
             except Exception:
-                log.exception("A report to Sentry failed.")
+                log.exception("Report to Sentry failed")
 
     def close(self) -> None:
         """Send what waits, for a moment at most."""
@@ -102,7 +102,7 @@ class Reporter(threading.Thread):
         except queue.Full:
             self._dropped += 1
             if self._dropped & (self._dropped - 1) == 0:  # At 1, 2, 4, 8: a storm of errors is no storm of lines.
-                log.warning("Errors come faster than Sentry takes them.", extra={"dropped": self._dropped})
+                log.warning("Errors dropped: Sentry too slow", extra={"dropped": self._dropped})
 
     def _level(self, one: AttemptEnded) -> str | None:
         """At which level an attempt is reported; None: it is not."""

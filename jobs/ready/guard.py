@@ -83,7 +83,7 @@ class GuardedIndex:
             raise
         if self._is_untold:
             self._is_untold = False
-            log.info("The ready index answers again.")
+            log.info("Ready index answers again")
         return answer
 
     def _shut(self, error: ServiceDown) -> None:
@@ -106,7 +106,7 @@ class GuardedIndex:
             except Exception:
                 # Whatever it is, nobody else asks: should this thread end, the door would stay shut for ever.
                 if not self._closed.is_set():
-                    log.exception("The ready index could not be asked; it is asked again.")
+                    log.exception("Check of the ready index failed; it will be retried")
                 pause = min(LONGEST_PAUSE, pause * 2)
             else:
                 self._opened_at, self._is_untold = self._clock.monotonic(), True

@@ -14,14 +14,14 @@ current_run: ContextVar[Run | None] = ContextVar("jobs_current_run", default=Non
 """The run that this thread or coroutine performs; None outside ``perform``."""
 
 correlation_id: ContextVar[str | None] = ContextVar("jobs_correlation_id", default=None)
-"""What ties log lines, runs and the runs they enqueue together."""
+"""Correlation id: connects log lines, runs and the runs that they enqueue."""
 
 MAX_CORRELATION_ID = 100
 
 
 @contextmanager
 def correlate(value: str) -> Iterator[None]:
-    """Give everything enqueued and logged inside the block this correlation id (a request's id, say)."""
+    """Give this correlation id (a request's id, say) to everything enqueued or logged inside the block."""
     token = correlation_id.set(value[:MAX_CORRELATION_ID])
     try:
         yield

@@ -24,7 +24,7 @@ SAVE_EVERY = timedelta(seconds=1)
 
 
 class Cursor:
-    """How far a run has come, under a name. ``value`` is what the last ``advance`` set, in whatever attempt."""
+    """A run's stored position under a name. ``value`` is what the last ``advance`` set, in any attempt."""
 
     def __init__(self, run: Performing, name: str, start: Any) -> None:
         self._run = run
@@ -34,12 +34,12 @@ class Cursor:
         self.value: Any = found[0] if found is not None else start
 
     def advance(self, *, to: Any) -> Advance:
-        """Commit what the block writes together with the cursor's move, without ending the run.
+        """Commit the writes of the block together with the cursor's move, without ending the run.
 
-        ``async with`` in async jobs. Runs enqueued in the block are enqueued by that commit.
+        ``async with`` in async jobs. The same commit enqueues the runs that the block enqueues.
 
         Raises:
-            LeaseLost: another attempt has the run: nothing of the block is kept.
+            LeaseLost: another attempt has the run; nothing of the block is committed.
             Conflict: a transaction is open already.
         """
         return Advance(self._run, partial(self._move, to))
@@ -47,7 +47,7 @@ class Cursor:
     @contextmanager
     def _move(self, to: Any, written: Written) -> Iterator[Session]:
         run = self._run
-        # What the application's own statements raise stays as it is: it is for its retry policy to judge.
+        # Errors of the application's own statements stay as they are, for its retry policy to match.
         run.chunk = written
         try:
             text = write_result(to, what=f"Cursor {self.name!r}", max_bytes=run.app.settings.max_result_bytes)
@@ -114,7 +114,7 @@ def checkpointed(run: Performing, items: Iterable[T], name: str, every: timedelt
         done = place + 1
         if run.should_stop:
             save()
-            raise Snooze(timedelta(0), reason="the worker is stopping; the rest is done from here")
+            raise Snooze(timedelta(0), reason="the worker is stopping; the next attempt continues from here")
         if clock.monotonic() - saved_at >= every.total_seconds():
             save()
     save()

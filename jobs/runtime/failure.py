@@ -1,4 +1,4 @@
-"""What an attempt raised, as the ledger keeps it: bounded, storable, and grouped by a stable fingerprint."""
+"""The stored form of an exception: limited in size, storable, and grouped by a stable fingerprint."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ from jobs.formats.fingerprint import fingerprint_of
 from jobs.ledger.records import Failure
 
 MAX_MESSAGE, MAX_TRACEBACK, MAX_TYPE = 2_000, 16_384, 200
-"""Characters kept. Source: decision; enough to see the cause, little enough for a million dead letters."""
+"""Characters stored. Source: decision; enough to see the cause, and small enough for a million dead letters."""
 
 _OURS = tuple(os.path.join(str(Path(__file__).absolute().parents[2]), part) + os.sep for part in ("jobs", "worker"))
 
 
 def describe_failure(error: BaseException, *, kind: str) -> Failure:
-    """What is kept of ``error``. Never shows local variables; the message is the application's own words.
+    """What the ledger stores of ``error``: never local variables; the message is the application's text.
 
-    Raises nothing: its text, its notes and its class are the application's code, and may raise anything.
+    Raises nothing, although the error's text, notes and class are the application's code and may raise anything.
     """
     try:
         return _describe(error, kind=kind)
     except BaseException:
-        return Failure.told(kind, "Unreadable", "(what was raised cannot be read)")
+        return Failure.told(kind, "Unreadable", "(the exception cannot be read)")
 
 
 def _describe(error: BaseException, *, kind: str) -> Failure:
@@ -46,23 +46,23 @@ def _describe(error: BaseException, *, kind: str) -> Failure:
 
 
 def fingerprint(kind: str, error: type[BaseException], frames: list[tuple[str, str]]) -> str:
-    """Twelve hexadecimal digits that the same failure has each time.
+    """Twelve hexadecimal digits that are the same for the same failure.
 
-    Of the kind, the error's class and the innermost frame of the application, by module file and function:
-    not by line, which moves, nor by message, which holds ids.
+    Computed from the kind, the error's class and the application's innermost frame (module file and function). Line
+    numbers change and messages contain ids, so neither is part of it.
     """
     place = frames[-1] if frames else ("", "")
     return fingerprint_of(kind, _name(error), *place)
 
 
 def storable(text: str) -> str:
-    """``text`` without what databases refuse: NUL and lone surrogates become replacement characters."""
-    # By the methods of ``str``: a subclass may have its own, which may do or raise anything.
+    """``text`` without characters that databases refuse: NUL and lone surrogates become replacement characters."""
+    # Call the methods of ``str`` itself: a subclass may override them with code that does or raises anything.
     return str.encode(str.replace(text, "\0", "\ufffd"), "utf-8", "replace").decode()
 
 
 def _frames(trace: TracebackType | None) -> list[tuple[str, str]]:
-    """The application's frames, outermost first, as (file, function); all frames if none is the application's."""
+    """The application's frames, outermost first, as (file, function); all frames if none belongs to the application."""
     every: list[tuple[str, str]] = []
     theirs: list[tuple[str, str]] = []
     for frame, _ in traceback.walk_tb(trace):
@@ -75,7 +75,7 @@ def _frames(trace: TracebackType | None) -> list[tuple[str, str]]:
 
 
 def _from_theirs(trace: TracebackType | None) -> TracebackType | None:
-    """The traceback from the application's first frame on: how we got there explains nothing."""
+    """The traceback from the application's first frame on, without our own frames."""
     one = trace
     while one is not None and one.tb_frame.f_code.co_filename.startswith(_OURS):
         one = one.tb_next

@@ -1,7 +1,7 @@
-"""Threads for async callers of the ledger, apart from the application's default executor.
+"""Threads for async callers of the ledger, separate from the application's default executor.
 
-Two kinds. A *step* opens what it needs, uses it and is done; it may wait for others. A *holder* has an open
-transaction, and others wait for it: it gets a thread at once, whoever else waits.
+There are two kinds. A *step* opens what it needs, uses it and closes it; it may wait for a thread. A *holder* has an
+open transaction for which others wait, so it gets a thread at once.
 """
 
 from __future__ import annotations
@@ -18,29 +18,30 @@ T = TypeVar("T")
 P = ParamSpec("P")
 
 STEP_THREADS = 8
-"""Source: decision; a step takes about a millisecond, and a process keeps some ten connections for them."""
+"""Source: decision; a step takes about a millisecond, and a process keeps about ten connections for steps."""
 HOLDER_THREADS = 1024
-"""Above what any pool holds: no holder ever waits for a thread. They start as they are needed."""
+"""More than any pool has connections: no holder ever waits for a thread. Threads start when they are needed."""
 
 _executors: dict[str, ThreadPoolExecutor] = {}
 
 
 def submit(fn: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> Future[T]:
-    """Start a step, in this context; whoever wants its end asks the future."""
+    """Start a step in this context and return its future."""
     return _submit("jobs-step", STEP_THREADS, partial(fn, *args, **kwargs))
 
 
 async def step(fn: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
     """Await a step.
 
-    Cancelled, it does not begin; if it has begun, the cancellation is raised when it is over, so that nothing goes on
-    behind the caller's back.
+    A step that is cancelled before it begins does not begin. If it has begun, the cancellation is raised once it is
+    over,
+    so that no work goes on unseen by the caller.
     """
     return await _ended(_submit("jobs-step", STEP_THREADS, partial(fn, *args, **kwargs)), may_drop=True)
 
 
 async def hold(fn: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-    """The same for what uses a transaction that is open; it is always begun."""
+    """The same for a call that uses an open transaction; it always begins."""
     return await _ended(_submit("jobs-holder", HOLDER_THREADS, partial(fn, *args, **kwargs)), may_drop=False)
 
 
@@ -52,14 +53,14 @@ async def _ended(future: Future[T], *, may_drop: bool) -> T:
         if not (may_drop and future.cancel()):
             await asyncio.wait([waiting])
             if not waiting.cancelled():
-                waiting.exception()  # Seen: the cancellation is what is raised.
+                waiting.exception()  # Retrieve the error: the cancellation is raised instead.
         raise
 
 
 def _submit(name: str, threads: int, fn: Callable[[], T]) -> Future[T]:
     executor = _executors.get(name)
     if executor is None:
-        # Two at once: the pool of one of them is used by nobody, and has no thread.
+        # If two threads come here at once, one pool stays unused and starts no thread.
         executor = _executors.setdefault(name, ThreadPoolExecutor(threads, thread_name_prefix=name))
     context: Any = contextvars.copy_context()
     return executor.submit(context.run, fn)

@@ -1,4 +1,4 @@
-"""Progress that a job reports, stored now and then and at the end of its attempt."""
+"""Progress that a job reports: stored once a second at most, and at the end of its attempt."""
 
 from __future__ import annotations
 
@@ -18,24 +18,24 @@ from jobs.runtime.transaction import Performing
 log = logging.getLogger("jobs.run")
 
 TELL_SECONDS = 1.0
-"""Between two writes of progress. Source: design; a job that tells of each row must not pay for each."""
+"""Seconds between two writes of progress. Source: design; a job that reports each row must stay fast."""
 MAX_MESSAGE = 500
 
 
 class Progress:
-    """One attempt's. It is told, not promised: nothing that goes wrong here is the job's."""
+    """The progress of one attempt. Best effort: a failure here never fails the job."""
 
     __slots__ = ("_last", "_run", "_told_monotonic", "_writing")
 
     def __init__(self, run: Performing) -> None:
         self._run = run
         self._told_monotonic = float("-inf")
-        # What has not been written, of one at most: its pop and append are atomic.
+        # At most one unwritten report: pop and append of a deque are atomic.
         self._last: deque[str] = deque(maxlen=1)
         self._writing: Future[None] | None = None
 
     def note(self, done: Any, total: Any, message: Any) -> None:
-        """Keep it, and write it if the last is a second old; on an event loop's thread, without waiting for that."""
+        """Remember the report, and write it if the last write is a second old; on an event loop without waiting."""
         self._last.append(json.dumps({"done": _number(done), "total": _number(total), "message": _text(message)}))
         now = self._run.app.clock.monotonic()
         if self._run.open_session is not None or now - self._told_monotonic < TELL_SECONDS:
@@ -47,7 +47,7 @@ class Progress:
         self._told_monotonic = now
 
     def write(self) -> None:
-        """Write what has not been written, if anything."""
+        """Write the unwritten report, if there is one."""
         run = self._run
         try:
             text = self._last.pop()
@@ -55,17 +55,17 @@ class Progress:
             return
         try:
             if run.written is not None:
-                # In a savepoint: what the ledger refuses here must not undo what the job wrote.
+                # In a savepoint, so that a refused report does not undo the job's own writes.
                 with run.written.ours() as ours, ours.begin_nested():
                     write_progress(ours, run.id, run.token, text)
                 return
             with run.app.database.write() as connection:
                 write_progress(connection, run.id, run.token, text)
         except Exception as error:
-            log.warning("Progress was not written.", extra={"kind": run.kind, "reason": str(error)})
+            log.warning("Progress not written", extra={"kind": run.kind, "reason": str(error)})
 
     async def write_last(self) -> None:
-        """The same at the end of an async attempt, after what is being written just now."""
+        """``write`` at the end of an async attempt; waits first for a write that is under way."""
         if self._writing is not None and not self._writing.done():
             await asyncio.wait([asyncio.wrap_future(self._writing)])
         if self._last:
@@ -73,7 +73,7 @@ class Progress:
 
 
 def _number(value: Any) -> int | float | None:
-    """A number that JSON has; None for what is none, as a total that nobody could tell is (NaN)."""
+    """A number that JSON can hold; None for others, such as a total of NaN."""
     if value is None or isinstance(value, str | bytes):
         return None
     try:
@@ -86,7 +86,7 @@ def _number(value: Any) -> int | float | None:
 
 
 def _text(value: Any) -> str | None:
-    """Text that every ledger can hold: no NUL, no half of a surrogate pair."""
+    """Text that every database can hold: no NUL and no lone surrogate."""
     if value is None:
         return None
     return str(value)[:MAX_MESSAGE].replace("\0", "\ufffd").encode(errors="replace").decode() or None

@@ -1,4 +1,4 @@
-"""Run: what a job sees of its own run while it performs."""
+"""Run: a job's view of its own run while it performs."""
 
 from __future__ import annotations
 
@@ -24,25 +24,25 @@ T = TypeVar("T")
 
 
 class StopSign(Protocol):
-    """Says whether the job should come to an end."""
+    """Tells whether the job should stop."""
 
     def is_set(self) -> bool: ...
 
 
 class TimeLimits(Protocol):
-    """The time limits of an attempt, which can stand still."""
+    """The time limits of an attempt; they can be paused."""
 
     def pause(self) -> None: ...
     def resume(self) -> None: ...
 
 
 class Run:
-    """The run that a job performs, and what it may ask of the ledger.
+    """The run that a job performs, and the calls to the ledger that it may make.
 
     Attributes:
         id: the run's id; the same in every attempt.
         attempt: this attempt's number, from 1.
-        key: what the run was enqueued with.
+        key: the key that the run was enqueued with.
         created_at: when it was enqueued; aware, UTC, by the ledger's clock.
         scheduled_for: the moment of its slot, if a schedule made it.
     """
@@ -112,17 +112,17 @@ class Run:
 
     @property
     def root_id(self) -> UUID:
-        """The run that all this began with: itself, if nothing enqueued it."""
+        """The id of the run at the start of this chain of runs; this run's own id if no run enqueued it."""
         return self._claim.root_id or self._claim.run_id
 
     @property
     def should_stop(self) -> bool:
-        """Whether the worker is stopping or the run was cancelled: a loop may save what it has and raise ``Snooze``."""
+        """Whether the worker is stopping or the run was cancelled; a loop may save its state and raise ``Snooze``."""
         return self._stop is not None and self._stop.is_set()
 
     @property
     def remaining(self) -> timedelta | None:
-        """What is left of the time limit; None without one."""
+        """Time left until the time limit; None without a limit."""
         if self._deadline is None:
             return None
         return timedelta(seconds=max(0.0, self._deadline - self.app.clock.monotonic()))
@@ -133,7 +133,7 @@ class Run:
 
     @property
     def token(self) -> UUID:
-        """For the ledger: what proves that this attempt has the run."""
+        """For the ledger: the token that proves that this attempt holds the lease."""
         return self._claim.token
 
     @property
@@ -143,7 +143,7 @@ class Run:
 
     @property
     def open_session(self) -> Session | None:
-        """The transaction that what this run enqueues now belongs to: ``transaction()`` or ``advance()``."""
+        """The open transaction (``transaction()`` or ``advance()``) that runs enqueued now belong to."""
         return self.chunk.session if self.chunk is not None else self.session
 
     def transaction(self) -> RunTransaction:
@@ -152,27 +152,27 @@ class Run:
             with self.run.transaction() as session:
                 session.add(Payment(...))
 
-        Leaving the block flushes; the commit comes when ``perform`` has returned. What this run enqueues from
-        the block on is enqueued by that commit. Make it the job's last act: on SQLite it holds the only write
-        lock. Once an attempt; ``async with`` in async jobs.
+        Leaving the block flushes; the commit comes when ``perform`` has returned. Runs that the job enqueues from the
+        block on are enqueued by the same commit. Make it the last step of the job: on SQLite it holds the only write
+        lock. Once per attempt; ``async with`` in async jobs.
 
         Raises:
-            Conflict: this attempt has had its transaction.
+            Conflict: this attempt has already opened its transaction.
         """
         return RunTransaction(self)
 
     def once(self, name: str, fn: Callable[[], Any], *, if_unknown: IfUnknown = "repeat") -> Any:
-        """Call ``fn`` in one attempt only; later attempts get what it gave back, as JSON gives it back.
+        """Call ``fn`` in one attempt only; later attempts get its result, as read back from JSON.
 
-        An intent is committed before the call and its end after. When a process dies in between, nobody knows
-        whether the effect took place: a later attempt repeats it, or, with ``if_unknown="stop"``, the run is
-        dead as ``unknown_effect``. An error that ``fn`` raises leaves that open too; a steering signal
-        (``RetryAfter``, ``Snooze``, …) says that it did not take place. Give the other side
-        ``effect_key(name)``, and a repeated call does no harm.
+        The ledger commits an intent before the call and its end after. If a process dies in between, it is unknown
+        whether the effect took place: a later attempt repeats it, or, with ``if_unknown="stop"``, the run is dead as
+        ``unknown_effect``. An error that ``fn`` raises leaves this open too; a steering signal (``RetryAfter``,
+        ``Snooze``, …) means that the effect did not take place. Pass ``effect_key(name)`` to the other side, so that
+        it can detect a repeated call.
 
         Raises:
-            StepRepeated: the name was used in this attempt.
-            StepRefused: what it gave back is no JSON, or larger than ``max_result_bytes``.
+            StepRepeated: this attempt has already used the name.
+            StepRefused: the result is not JSON, or is larger than ``max_result_bytes``.
             LeaseLost: another attempt has the run.
         """
         return once(self, name, fn, if_unknown)
@@ -182,56 +182,56 @@ class Run:
         return await once_async(self, name, fn, if_unknown)
 
     def effect_key(self, name: str) -> str:
-        """A key for a step's effect, for the other side to know a repeated call by.
+        """An idempotency key for a step's effect, by which the other side detects a repeated call.
 
-        The same in every attempt and after a replay; another when the run's arguments were replaced.
+        The same in every attempt and after a replay; different once the run's arguments are replaced.
         """
         digest = hashlib.blake2b(self._claim.arguments.encode(), digest_size=6).hexdigest()
         return f"{self.id}:{digest}:{name}"
 
     def cursor(self, name: str, start: Any = 0) -> Cursor:
-        """How far this run has come under ``name``: ``start``, or what an earlier attempt committed.
+        """The stored position of this run under ``name``: ``start``, or what an earlier attempt committed.
 
         Raises:
-            StepRepeated: the name was used in this attempt.
+            StepRepeated: this attempt has already used the name.
         """
         take_name(self, name)
         return Cursor(self, name, start)
 
     def checkpointed(self, items: Iterable[T], *, name: str = "items", every: timedelta = SAVE_EVERY) -> Iterator[T]:
-        """The items of ``items`` that no earlier attempt has finished; they must come in the same order each time.
+        """The items of ``items`` that no earlier attempt has finished; the order must be the same in each attempt.
 
-        How far the loop has come is saved once in ``every``, at its end, and when the worker stops: the run then
-        goes back to its queue, uncharged. What was done since the last save may be done again: at least once.
-        For exactly once, use ``cursor``.
+        The position is saved once per ``every``, at the end, and when the worker stops: the run then goes back to its
+        queue, uncharged. A later attempt may repeat the items since the last save (at least once). Use ``cursor`` for
+        exactly once.
         """
         take_name(self, name)
         return checkpointed(self, items, name, every)
 
     def progress(self, done: float, total: float | None = None, message: str | None = None) -> None:
-        """Say how far the job has come, for whoever asks: ``jobs.find(id).progress``.
+        """Report how far the job has come; ``jobs.find(id).progress`` shows it.
 
-        Written once a second at most, and when the attempt ends. It is no reason to fail: a ledger that does not
-        answer just now is left alone, and what is no finite number (NaN) is null.
+        Written once a second at most, and when the attempt ends. It never fails the job: if the ledger does not
+        answer, the report is skipped, and a number that is not finite (NaN) is stored as null.
         """
         self._progress.note(done, total, message)
 
     def tell_progress(self) -> None:
-        """For the worker: write the progress that has not been written, if any."""
+        """For the worker: write the unwritten progress, if there is any."""
         self._progress.write()
 
     async def tell_progress_async(self) -> None:
-        """The same at the end of an attempt that is a coroutine."""
+        """``tell_progress`` at the end of an attempt that is a coroutine."""
         await self._progress.write_last()
 
     @property
     def may_wait(self) -> bool:
-        """For steps: whether there is time to wait for others' use of the ledger."""
+        """For steps: whether there is time left to wait for other users of the ledger."""
         return not self.should_stop and (self._deadline is None or self._deadline > self.app.clock.monotonic())
 
     @contextmanager
     def limits_off(self) -> Iterator[None]:
-        """For steps: what the block waits for is others' time, and none of the job's; its limits wait too."""
+        """For steps: pause the job's time limits, because the block waits for other users of the ledger."""
         limits, began = self.limits, self.app.clock.monotonic()
         if limits is None:
             yield
@@ -246,25 +246,25 @@ class Run:
                 self._deadline = deadline + self.app.clock.monotonic() - began
 
     def refuse_inside(self, what: str) -> None:
-        """For steps: they commit on their own, and would wait for a transaction that is open here."""
+        """For steps: refuse to run in an open transaction, since steps commit on their own and would wait for it."""
         if self.open_session is not None:
             raise Conflict(
-                f"{what} was called while the run's transaction is open.", hint="Do it before the block begins."
+                f"{what} was called while the run's transaction is open.", hint="Call it before the block begins."
             )
 
     def set_deadline(self, deadline: float) -> None:
-        """For the worker: when the time limit is, on the monotonic clock."""
+        """For the worker: set the moment of the time limit, on the monotonic clock."""
         self._deadline = deadline
 
     def commit(self) -> None:
-        """For the worker: commit what ``transaction()`` wrote."""
+        """For the worker: commit the writes of ``transaction()``."""
         warn_if_late(self)
         written, self.written = self.written, None
         if written is not None:
             written.commit()
 
     def rollback(self) -> None:
-        """For the worker: undo what ``transaction()`` wrote, if anything."""
+        """For the worker: undo the writes of ``transaction()``, if there are any."""
         written, self.written = self.written, None
         if written is not None:
             written.rollback()

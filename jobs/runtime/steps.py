@@ -47,7 +47,7 @@ def once(run: Performing, name: str, fn: Callable[[], Any], if_unknown: IfUnknow
 
 
 async def once_async(run: Performing, name: str, fn: Callable[[], Awaitable[Any]], if_unknown: IfUnknown) -> Any:
-    """See ``Run.once_async``. No thread is held while ``fn`` is awaited, and no time limit counts what we take."""
+    """See ``Run.once_async``. No thread is held while ``fn`` is awaited, and our own time is not the job's."""
     step = _Step(run, name, if_unknown)
     try:
         with run.limits_off():
@@ -55,7 +55,7 @@ async def once_async(run: Performing, name: str, fn: Callable[[], Awaitable[Any]
                 return step.result
     except asyncio.CancelledError:
         if step.has_begun:
-            # The intent is recorded and nothing was called: a later attempt must not wonder.
+            # The intent is recorded but ``fn`` was not called: a later attempt must not treat the effect as unknown.
             await own_threads.step(step.withdraw)
         raise
     try:
@@ -69,7 +69,7 @@ async def once_async(run: Performing, name: str, fn: Callable[[], Awaitable[Any]
 
 
 class _Step:
-    """One step in one attempt: an intent, then an end or nothing."""
+    """One step in one attempt: an intent, and possibly an end."""
 
     def __init__(self, run: Performing, name: str, if_unknown: IfUnknown) -> None:
         if if_unknown not in ("repeat", "stop"):
@@ -83,18 +83,18 @@ class _Step:
         self.has_begun = False
 
     def begin(self) -> bool:
-        """Record the intent; or True, if an earlier attempt has done the step: ``result`` is what it gave back."""
+        """Record the intent. True if an earlier attempt has finished the step; ``result`` is then its result."""
         return self._write(self._begin)
 
     def withdraw(self) -> None:
-        """It did not take place: the author's own word, or it was never called."""
+        """Delete the intent: the effect did not take place, as the job said or because ``fn`` was never called."""
         run, name = self._run, self._name
         self._write(lambda connection: steps.withdraw_effect(connection, run.id, run.token, name))
 
     def end(self, value: Any) -> Any:
-        """Record what it gave back; as JSON gives it back."""
+        """Record the result; returns it as read back from JSON."""
         run, name = self._run, self._name
-        text = write_result(value, what=f"What step {name!r} gave back", max_bytes=run.app.settings.max_result_bytes)
+        text = write_result(value, what=f"The result of step {name!r}", max_bytes=run.app.settings.max_result_bytes)
         self._write(lambda connection: steps.end_effect(connection, run.id, run.token, name, result=text))
         return json.loads(text)
 
@@ -108,16 +108,16 @@ class _Step:
         if not begun.is_new:
             if self._if_unknown == "stop":
                 raise UnknownEffect(
-                    f"Step {name!r} of run {run.id} began in an earlier attempt, and whether it took place is unknown.",
-                    # No replay helps: it keeps the step, or forgets what the finished ones gave back with it.
-                    hint="Find out whether it did, and enqueue a new run for what is left to do: a replay ends the "
-                    "same way, and replay --steps reset does every step of the run again, the finished ones too.",
+                    f"Step {name!r} of run {run.id} began in an earlier attempt. It is unknown whether it took place.",
+                    # A replay does not help: it keeps the step, or it forgets the results of the finished ones too.
+                    hint="Check whether it did, and enqueue a new run for the rest: a replay ends the "
+                    "same way, and replay --steps reset repeats every step of the run, finished ones included.",
                 )
             steps.repeat_effect(connection, run.id, run.token, name, attempt=attempt)
         return False
 
     def _write(self, do: Callable[[Connection], T]) -> T:
-        """Do it in a transaction of its own. A ledger that is busy is waited for: others' turns are not the job's."""
+        """Run the write in a transaction of its own. A busy ledger is waited for without using the job's time."""
         while True:
             try:
                 with self._run.app.database.write(urgent=True) as connection:
@@ -128,10 +128,10 @@ class _Step:
 
 
 def take_name(run: Performing, name: str) -> None:
-    """Use a step's name in this attempt.
+    """Mark a step's name as used in this attempt.
 
     Raises:
-        StepRepeated: it has been used.
+        StepRepeated: this attempt has already used it.
     """
     if not isinstance(name, str) or not name or len(name) > MAX_NAME or not name.isprintable():
         raise StepRefused(f"{name!r} cannot name a step.", hint=f"Use printable text of 1 to {MAX_NAME} characters.")
@@ -146,21 +146,21 @@ def write_result(value: Any, *, what: str, max_bytes: int) -> str:
     """``value`` as JSON text that the ledger can hold.
 
     Raises:
-        StepRefused: it is no JSON, or too large.
+        StepRefused: it is not JSON, or too large.
     """
     try:
         text = to_json(value, inf_nan_mode="constants").decode()
         json.loads(text, parse_constant=_refuse_constant)
         check_json(text, what=what, max_bytes=max_bytes)
     except ArgumentsRefused as error:
-        raise StepRefused(error.message, hint="Store it, and keep where it is.") from None
+        raise StepRefused(error.message, hint="Store the data elsewhere, and return its location.") from None
     except (ValueError, RecursionError) as error:
         raise StepRefused(
-            f"{what} cannot be kept as JSON: {type(error).__name__}: {str(error)[:200]}.",
-            hint="Give back text, numbers, lists and the like.",
+            f"{what} cannot be stored as JSON: {type(error).__name__}: {str(error)[:200]}.",
+            hint="Return text, numbers, lists and the like.",
         ) from None
     return text
 
 
 def _refuse_constant(name: str) -> None:
-    raise ValueError(f"{name} is no JSON")
+    raise ValueError(f"{name} is not JSON")

@@ -1,4 +1,4 @@
-"""What a job writes to the ledger's database: together with its success, or together with a cursor."""
+"""A job's own writes to the ledger's database, committed with its success or with a cursor."""
 
 from __future__ import annotations
 
@@ -24,17 +24,17 @@ if TYPE_CHECKING:
 log = logging.getLogger("jobs.run")
 
 WAIT_SECONDS = 1.0
-"""How long a job's thread waits for a place before it looks whether it should go on. Source: decision."""
+"""How often a job's thread that waits for a free transaction checks whether it should stop. Source: decision."""
 LATE_SECONDS = 1.0
-"""Work after the block that is warned of: it holds the transaction open. Source: design."""
+"""Seconds of work after the block that cause a warning, because the transaction stays open. Source: design."""
 
 
 class Undo(Exception):
-    """Makes an open transaction roll back."""
+    """Rolls an open transaction back."""
 
 
 class Written:
-    """A session in a writing transaction that ends apart from the block that used it.
+    """A session in a writing transaction that may end later than the block that used it.
 
     Args:
         permit: its place among the transactions of this process.
@@ -59,30 +59,30 @@ class Written:
             yield connection
 
     def commit(self) -> None:
-        """Commit, then tell of what was enqueued in it."""
+        """Commit, then announce the runs that were enqueued in it."""
         self._stack.close()
         tell_committed(self.session)
 
     def rollback(self) -> None:
-        """Undo it. Raises nothing: what cannot be told to roll back has lost its connection, and is rolled back."""
+        """Undo it. Raises nothing: if the rollback fails, the connection is lost, and the server rolls back."""
         try:
             self._stack.__exit__(Undo, Undo(), None)
         except Undo:
             pass
         except Exception:
-            log.debug("A transaction ended with its connection.", exc_info=True)
+            log.debug("Transaction ended with its connection", exc_info=True)
 
 
 def open_transaction(run: Performing) -> Written:
-    """Open one for this run, when its turn has come.
+    """Open a transaction for this run, once a place is free.
 
     Raises:
-        LedgerBusy: its turn has not come by the end of its time limit; or on the thread of an event loop, which must
-            not wait.
+        LedgerBusy: no place was free within the time limit; or the caller is on an event loop's thread, which must not
+            wait.
     """
     places = run.app.database.places.transactions
     while True:
-        # On a loop's thread it takes what is spare: those who have the places may need the loop to give them back.
+        # On a loop's thread it only takes a spare place: those who have the places may need the loop to release them.
         permit = places.try_take() if on_loop() else places.take(WAIT_SECONDS)
         if permit is None and not on_loop():
             if run.may_wait:
@@ -96,7 +96,7 @@ def open_transaction(run: Performing) -> Written:
 
 
 async def open_transaction_async(run: Performing) -> Written:
-    """The same for a coroutine: it waits without a thread, and its time limit waits with it."""
+    """``open_transaction`` for a coroutine: waits without a thread, and pauses the job's time limits meanwhile."""
     with run.limits_off():
         while True:
             permit = await run.app.database.places.transactions.take_async()
@@ -114,14 +114,14 @@ async def _opened(run: Performing, permit: Permit) -> Written:
     except BaseException:
         permit.release()
         if opened:
-            # It was cancelled while the transaction was being opened: nobody else knows of it.
+            # It was cancelled while the transaction was being opened, so no other code can close it.
             await own_threads.hold(opened[0].rollback)
         raise
     return opened[0]
 
 
 class Performing(Protocol):
-    """What the parts of a run (its transaction, steps and cursors) need of the whole; ``runtime.run.Run`` is one."""
+    """What the parts of a run (transaction, steps, cursors) need of the whole: ``runtime.run.Run``."""
 
     app: App
     written: Written | None
@@ -154,8 +154,8 @@ class Performing(Protocol):
 class RunTransaction:
     """The block of ``run.transaction()``: ``with`` in jobs, ``async with`` in async ones.
 
-    In an async job the session is the same plain one; opening, flushing and committing it do not hold up the loop,
-    and a statement that is long, or may wait for a row that another job has locked, belongs in ``asyncio.to_thread``.
+    An async job gets the same synchronous session. Opening, flushing and committing do not block the event loop; run a
+    statement that is slow, or may wait for a row that another job has locked, in ``asyncio.to_thread``.
     """
 
     def __init__(self, run: Performing) -> None:
@@ -193,7 +193,9 @@ class RunTransaction:
     def _begin(self) -> None:
         run = self._run
         if run.written is not None or run.had_transaction:
-            raise Conflict("This attempt has had its transaction.", hint="Do all that belongs together in one block.")
+            raise Conflict(
+                "This attempt has already opened its transaction.", hint="Do all that belongs together in one block."
+            )
         run.refuse_inside("transaction()")
         run.had_transaction = True
 
@@ -203,10 +205,10 @@ class RunTransaction:
 
 
 def warn_if_late(run: Performing) -> None:
-    """Say that a job went on working after its transaction, which stayed open for it."""
+    """Warn about a job that went on working after its transaction, which stayed open meanwhile."""
     late = run.app.clock.monotonic() - run.left_monotonic if run.left_monotonic is not None else 0.0
     if late > LATE_SECONDS:
         log.warning(
-            "A job worked on after its transaction, which stayed open meanwhile. Make the block its last act.",
+            "Job went on after its transaction, which stayed open: make the block its last step",
             extra={"kind": run.kind, "run_id": str(run.id), "duration_ms": round(late * 1000)},
         )

@@ -1,4 +1,4 @@
-"""Events for attempts that were ended by another process than the one that performed them."""
+"""Events for attempts that another process ended than the one that performed them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from jobs.states import Cause
 
 
 def ended_events(settled: Sequence[RecordedAttempt]) -> list[AttemptEnded]:
-    """The ends of attempts whose process or machine is gone; emit them once they are committed."""
+    """Events for the ends of attempts whose process or machine is gone; emit them after the commit."""
     return [
         AttemptEnded(
             run_id=one.run_id,
@@ -34,5 +34,5 @@ def ended_events(settled: Sequence[RecordedAttempt]) -> list[AttemptEnded]:
 
 
 def dead_letter_events(dead_lettered: Sequence[DeadLettered], cause: Cause) -> list[RunDeadLettered]:
-    """Runs that died without an attempt; emit them once that is committed."""
+    """Events for runs that died without an attempt; emit them after the commit."""
     return [RunDeadLettered(one.run_id, one.kind, one.queue, cause, one.correlation_id) for one in dead_lettered]

@@ -21,13 +21,13 @@ from jobs.upkeep.unknown_kinds import dead_letter_unknown
 log = logging.getLogger("jobs.upkeep")
 
 Task = Callable[[App], tuple[int, list[ReadyEntry]]]
-"""Does one limited batch; how many runs it moved, and what the ready index should hear of."""
+"""Does one limited batch; returns the number of runs it moved, and entries for the ready index."""
 
 
 class Upkeep(threading.Thread):
-    """Rescue, expiry, burial, pruning and the ready index, for as long as the process lives.
+    """Runs rescue, expiry, dead-lettering, pruning and repair of the ready index, as long as the process lives.
 
-    A duty that fails is tried again in the next round.
+    A task that fails is retried in the next round.
     """
 
     def __init__(self, app: App) -> None:
@@ -44,7 +44,7 @@ class Upkeep(threading.Thread):
 
     def run(self) -> None:
         clock = self._app.clock
-        self._reach.lost()  # It may have come back a moment ago.
+        self._reach.lost()  # The ledger may have come back only a moment ago.
         next_at = clock.monotonic()
         while not self._stopping.is_set():
             hurried = self._wake.wait(max(0.0, next_at - clock.monotonic()))
@@ -54,16 +54,16 @@ class Upkeep(threading.Thread):
             self._try("reconcile", self._reconcile)
             if not hurried or clock.monotonic() >= next_at:
                 self.round()
-                # With more to delete it rests as long as it has worked.
+                # With more to delete, it rests as long as it has worked.
                 pause = TURN_SECONDS if self._prunes_on else self._reach.every_seconds * (0.75 + clock.rng.random() / 2)
                 next_at = clock.monotonic() + pause
 
     def hurry(self) -> None:
-        """Look at the ready index now: it has lost what it held. Any thread may call it."""
+        """Check the ready index now, because it has lost its entries. Any thread may call it."""
         self._wake.set()
 
     def found_nothing(self) -> None:
-        """The ready index had nothing for a worker: if overdue runs were left to add, add them now."""
+        """The ready index was empty for a worker: if overdue runs are left to add, add them now."""
         if self._is_behind and not self._wake.is_set():
             self._wake.set()
 
@@ -73,13 +73,13 @@ class Upkeep(threading.Thread):
         self.join(5)
 
     def round(self) -> None:
-        """Every duty once, each until it finds nothing more; those that are in no hurry every other time."""
+        """Run every task once, each until it finds nothing more; tasks that can wait run every other time."""
         tasks: list[tuple[str, Task]] = [("rescue", partial(rescue_abandoned, reach=self._reach))]
-        # An idle process asks little: what has expired is not claimed anyway, buried or not.
+        # An idle process asks rarely: claims skip expired runs anyway, whether they are dead-lettered yet or not.
         if self._rounds % 2 == 0:
             tasks.append(("expire", expire_waiting))
         self._rounds += 1
-        # Only who has been up for the whole wait can say that nobody knew a kind for so long.
+        # Only a process that was up for the whole wait can tell that no worker knew a kind for that long.
         if self._app.clock.monotonic() >= self._dead_letter_at:
             self._dead_letter_at = (
                 self._app.clock.monotonic() + self._app.settings.unknown_kind_wait.total_seconds() / 10
@@ -104,7 +104,7 @@ class Upkeep(threading.Thread):
             self._reach.lost()
             self._app.events.emit([ServiceFailed("ledger", name, str(error))])
         except Exception:
-            log.exception("An upkeep duty failed; it is tried again.", extra={"duty": name})
+            log.exception("Upkeep task failed; it will be retried", extra={"duty": name})
 
     def _do(self, name: str, duty: Task) -> None:
         while not self._stopping.is_set():

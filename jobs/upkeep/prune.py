@@ -1,4 +1,4 @@
-"""Deletes what has been kept long enough, in small batches."""
+"""Deletes rows whose retention time is over, in small batches."""
 
 from __future__ import annotations
 
@@ -20,22 +20,22 @@ from jobs.states import RunState
 
 ROLE = "pruner"
 LEASE = timedelta(minutes=3)
-"""How long a pruner that says nothing is still the one. Source: three looks."""
+"""How long a silent pruner keeps the lead. Source: three looks."""
 LOOK_SECONDS = 60.0
-"""Between two looks for something to delete, spread by a quarter either way. Source: decision; retention is days."""
+"""Seconds between two looks for rows to delete, varied by a quarter. Source: decision; retention is days."""
 TURN_SECONDS = 1.0
-"""How long a turn may go on, so that the other duties have theirs. Source: decision."""
+"""Longest turn, so that the other tasks run too. Source: decision."""
 WORKERS_KEPT = timedelta(days=1)
-"""How long the row of a worker process that is gone is kept, at the least. Source: decision."""
+"""Shortest time that the row of a dead worker process is kept. Source: decision."""
 GROUPS_KEPT = timedelta(days=730)
-"""How long a group that nothing happens to is kept: its messages may wait long. Source: decision; a row is small."""
+"""How long an inactive group is kept: its messages may wait long. Source: decision; a row is small."""
 
 Batch = Callable[[Executor], int]
-"""Deletes one limited batch; how many rows."""
+"""Deletes one limited batch; returns the number of rows."""
 
 
 class Pruner:
-    """This process's part in it: one of many does the work, to save effort; batches would pass each other by too."""
+    """Prunes if this process leads. One process does the work only to save effort: concurrent batches are safe."""
 
     def __init__(self, app: App) -> None:
         self._app = app
@@ -43,7 +43,7 @@ class Pruner:
         self._look_at = app.clock.monotonic()
 
     def turn(self) -> bool:
-        """Delete for a second at most, each batch in a transaction of its own; whether there is more to delete.
+        """Delete for a second at most, each batch in a transaction of its own; returns whether there is more to delete.
 
         Raises:
             ServiceDown: the ledger does not answer.
@@ -64,7 +64,7 @@ class Pruner:
         return False
 
     def _leads(self) -> bool:
-        """Whether this process is the one; who is not looks again in a minute."""
+        """Whether this process leads; one that does not looks again in a minute."""
         clock = self._app.clock
         with self._app.database.read() as connection:
             current = leader.leader(connection, ROLE, lease=LEASE)

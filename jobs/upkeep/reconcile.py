@@ -1,4 +1,4 @@
-"""Puts waiting runs back into the ready index that it has lost. Any process may do it at any time."""
+"""Puts waiting runs that the ready index has lost back into it. Any process may do it at any time."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from jobs.ledger.queries.waiting import overdue, waiting
 from jobs.ledger.records import Freed
 
 OVERDUE_BATCH = 1000
-"""Overdue runs added again at once, of each queue and priority. Adding what is there changes nothing."""
+"""Overdue runs added again at once, per queue and priority. Adding an existing entry changes nothing."""
 REBUILD_BATCH = 1000
 
 
 def reconcile(app: App) -> bool:
-    """Rebuild the index if it has lost its mark; else add the runs that are overdue, as they may have been lost.
+    """Rebuild the index if it has lost its mark; else add the overdue runs, which it may have lost.
 
-    Returns whether more may be overdue: a batch was full. A backlog looks the same, so there is no hurry unless
-    workers find the index empty: then an old state of it has come back, with its mark.
+    Returns whether more runs may be overdue, because a batch was full. A backlog looks the same, so the caller need not
+    hurry unless workers find the index empty: then an old copy of it was restored, together with its mark.
     """
     if app.ready is None:
         return False
@@ -36,9 +36,9 @@ def reconcile(app: App) -> bool:
 
 
 def rebuild(app: App) -> int:
-    """Add every waiting run to an index just marked; how many there were.
+    """Add every waiting run to an index that was just marked; returns their number.
 
-    If this cannot be finished, what is missing comes back once it is overdue.
+    If this is interrupted, the missing runs are added once they are overdue.
     """
     last: Freed | None = None
     count = 0

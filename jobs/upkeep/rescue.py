@@ -1,4 +1,4 @@
-"""Rescues runs whose worker is gone, and expires runs that nobody started in time."""
+"""Rescues runs whose worker is gone, and ends runs that expired before their first start."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from jobs.upkeep.ledger_reach import Reach
 
 
 def rescue_abandoned(app: App, *, reach: Reach) -> tuple[int, list[ReadyEntry]]:
-    """End attempts whose lease is over; their runs go back to their queues, or are dead as poison.
+    """End attempts whose lease has expired; their runs go back to their queues, or are dead as poison.
 
-    None while the ledger is in reach again for so short a time that living workers may not have renewed theirs.
+    Does nothing while the ledger has been back for so short a time that living workers may not have renewed yet.
     """
     with app.database.write() as connection:
-        # First, in the same transaction: what would have held up a renewal until now holds up nothing after it.
+        # First, in the same transaction: a lock that has delayed a renewal until now delays nothing after it.
         wait_like_a_renewal(connection)
         if not reach.answered():
             return 0, []
@@ -29,7 +29,7 @@ def rescue_abandoned(app: App, *, reach: Reach) -> tuple[int, list[ReadyEntry]]:
 
 
 def expire_waiting(app: App) -> tuple[int, list[ReadyEntry]]:
-    """Bury runs that expired before their first start."""
+    """Dead-letter runs that expired before their first start."""
     with app.database.write() as connection:
         dead_lettered = expire(connection)
     app.events.emit(dead_letter_events(dead_lettered, Cause.EXPIRED))

@@ -1,4 +1,4 @@
-"""Moves runs to the dead letters whose kind no worker has known for long enough."""
+"""Dead-letters runs whose kind no worker has known for long enough."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from jobs.upkeep.ended_events import dead_letter_events
 
 
 def dead_letter_unknown(app: App) -> tuple[int, list[ReadyEntry]]:
-    """Bury due runs whose kind no worker process has known for ``unknown_kind_wait``."""
+    """Dead-letter due runs whose kind no worker process has known for ``unknown_kind_wait``."""
     wait = app.settings.unknown_kind_wait
     with app.database.write() as connection:
         known = workers.kinds_known(connection, within=wait)

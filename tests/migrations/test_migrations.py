@@ -159,7 +159,7 @@ class TestTheRevisionInForce:
 
         schema.check(database)
 
-        assert "ahead of this release" in caplog.text
+        assert "newer than this release" in caplog.text
 
     def test_going_down_to_a_revision_that_is_not_there_is_refused(self, empty):
         database = empty()

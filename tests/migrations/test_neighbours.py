@@ -63,7 +63,7 @@ class TestALedgerThatIsAhead:
     def test_it_is_a_warning_and_not_an_error(self, ahead, caplog):
         schema.check(ahead)
 
-        assert "ahead of this release, and compatible" in caplog.text
+        assert "newer than this release, and compatible" in caplog.text
 
     def test_a_release_that_was_rolled_back_leaves_it_as_it_is(self, ahead, monkeypatch, capsys):
         monkeypatch.setenv("JOBS_DATABASE_URL", shown(ahead))

@@ -95,9 +95,9 @@ def check_connections(connection: Connection, settings: Settings) -> None:
         )
     facts = {"most": most, "served": served}
     if most > served:
-        log.warning("The worker may open more connections than the server has.", extra=facts)
+        log.warning("Worker may open more connections than the server has", extra=facts)
     else:
-        log.info("Connections that the worker may open, and that the server has.", extra=facts)
+        log.info("Connection limits of worker and server", extra=facts)
 
 
 def check_rights(connection: Connection, *, schema: str | None) -> None:

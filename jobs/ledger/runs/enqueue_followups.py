@@ -47,7 +47,7 @@ def enqueue_followups(
         try:
             is_new = admit(session, [run], now=now)[0].created
         except KeyConflict as error:
-            log.warning("A follow-up was dropped.", extra={"kind": run.kind, "reason": error.message})
+            log.warning("Follow-up dropped", extra={"kind": run.kind, "reason": error.message})
             is_new = False
         if is_new:
             freed.setdefault(row.run_id, []).append(Freed(run.id, run.queue, run.priority, None))
@@ -66,7 +66,7 @@ def _run_of(row: Any) -> NewRun | None:
         )
         check_kept(run)
     except (TypeError, ValueError, ArgumentsRefused) as error:
-        log.error("A follow-up cannot be read.", extra={"followup": str(row.id), "reason": str(error)})
+        log.error("Follow-up cannot be read", extra={"followup": str(row.id), "reason": str(error)})
         return None
     return run
 

@@ -68,7 +68,7 @@ def sign_in(app: App, name: str, password: str, *, kind: str, address: str | Non
             tries.check(connection, now)
             found = users.password_of(connection, plain)
     except TooManyTries:
-        log.warning("Signing in was tried too often.", extra={"address": address})
+        log.warning("Too many sign-in attempts", extra={"address": address})
         raise
     user, hashed = found if found is not None else (None, None)
     # Outside the transaction: it takes a tenth of a second, by design.
@@ -86,7 +86,7 @@ def sign_in(app: App, name: str, password: str, *, kind: str, address: str | Non
         user = latest[0]
         opened = _open(app, connection, kind, user=user, actor=user.name, role=user.role, address=address)
         _note_opened(connection, opened, kind, address=address)
-    log.info("Signed in.", extra={"operator": user.name, "kind": kind, "address": address})
+    log.info("Signed in", extra={"operator": user.name, "kind": kind, "address": address})
     return opened
 
 
@@ -127,7 +127,7 @@ def sign_in_by_link(app: App, secret: str, *, address: str | None = None) -> Ope
             app, connection, "page", user=user, actor=link.actor, role=link.role, address=address, parent_id=link.id
         )
         _note_opened(connection, opened, "link", address=address)
-    log.info("Signed in by a link.", extra={"operator": link.actor, "address": address})
+    log.info("Signed in by a link", extra={"operator": link.actor, "address": address})
     return opened
 
 
@@ -149,7 +149,7 @@ def refresh(app: App, secret: str) -> Opened:
                 sessions.add_refresh(connection, hash_secret(following), session_id, lasts=REFRESH_LASTS)
                 sessions.see(connection, session_id)
     if is_stolen:
-        log.warning("A refresh token came twice: its session was ended.", extra={"session": str(session_id)})
+        log.warning("Refresh token reused: session ended", extra={"session": str(session_id)})
     if found is None:
         raise Unauthenticated("The refresh token does not serve.", hint="Sign in again.")
     return Opened(_identity(app, found), following)
@@ -251,7 +251,7 @@ def _note_failure(app: App, tries: Tries, user: UserRecord | None, *, now: datet
         if user is not None and number is not None:
             said = {"address": address, "failures": number}
             record_entry(connection, "sign_in_failed", Operator(NOBODY), target=user.name, what="user", after=said)
-    log.warning("Signing in failed.", extra={"address": address})
+    log.warning("Sign-in failed", extra={"address": address})
 
 
 def _identity(app: App, found: SessionRecord) -> Identity:

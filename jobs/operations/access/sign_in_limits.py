@@ -69,7 +69,7 @@ class Tries:
         if wait is not None:
             seconds = ceil(wait)
             span = format_duration(timedelta(seconds=seconds))
-            raise TooManyTries("Signing in was tried too often.", retry_after_seconds=seconds, hint=f"Wait {span}.")
+            raise TooManyTries("Too many sign-in attempts", retry_after_seconds=seconds, hint=f"Wait {span}.")
 
     def fail(self, session: Executor, now: datetime) -> int | None:
         """Count a failure of the account: which one it is, if the audit is to be told, else None."""

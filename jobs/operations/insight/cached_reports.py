@@ -176,9 +176,9 @@ class CachedReports:
             self._count(key, fresh, make)
         except JobsError as error:
             # Whoever asks when the old one is over is told.
-            log.warning("A figure could not be counted anew: %s", error)
+            log.warning("Cached report could not be refreshed: %s", error)
         except Exception:
-            log.exception("Counting a figure anew met a bug.")
+            log.exception("Refresh of a cached report failed")
         finally:
             with self._lock:
                 self._renewing.discard(key)

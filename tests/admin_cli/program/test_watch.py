@@ -168,7 +168,7 @@ def test_dev_schedules_too_and_its_scheduler_ends_with_it_whatever_the_end(tmp_p
             stderr=file,
         )
     try:
-        assert wait_until(lambda: "Run succeeded." in log.read_text(), seconds=40), log.read_text()
+        assert wait_until(lambda: "Run succeeded" in log.read_text(), seconds=40), log.read_text()
     finally:
         process.kill()
         process.wait()

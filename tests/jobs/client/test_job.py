@@ -121,7 +121,7 @@ def test_a_base_without_perform_is_no_kind_and_cannot_be_enqueued():
         n: int
 
     assert registry.find("Abstract") is None
-    with pytest.raises(EnqueueRefused, match="does not say how to perform"):
+    with pytest.raises(EnqueueRefused, match="has no perform method"):
         Abstract(n=1).new_run(None)
 
 

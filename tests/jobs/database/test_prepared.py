@@ -71,7 +71,7 @@ def test_a_slow_one_is_logged_without_its_values(
     with app.database.read() as connection, caplog.at_level(logging.WARNING, logger="jobs.database"):
         _BY_ACTOR.one(connection, actor="a secret")
 
-    said = [one.__dict__ for one in caplog.records if one.message == "A statement was slow."]
+    said = [one.__dict__ for one in caplog.records if one.message == "Slow statement"]
     assert "operator_sessions" in said[-1]["statement"]
     assert "a secret" not in str(said)
 

@@ -297,7 +297,7 @@ def test_a_dead_letter_of_no_moment_is_named_and_the_others_move(
     done = import_all(new, old_url)
 
     assert done.dead["mail"] == 2
-    assert [(one["id"], "no moment" in one["why"]) for one in done.refused] == [("id1", True)]
+    assert [(one["id"], "not a number of milliseconds" in one["why"]) for one in done.refused] == [("id1", True)]
 
 
 def test_a_key_of_another_type_is_named_and_the_other_queues_move(

@@ -196,7 +196,7 @@ def test_a_message_of_another_broker_is_no_schedule(monkeypatch: pytest.MonkeyPa
     module.schedules = [Every(timedelta(days=1), job=stranger)]  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, "shop_schedules", module)
 
-    with pytest.raises(DefinitionError, match="no actor of a LedgerBroker"):
+    with pytest.raises(DefinitionError, match="not an actor of a LedgerBroker"):
         declared()
 
 

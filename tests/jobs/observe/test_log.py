@@ -24,7 +24,7 @@ from jobs.observe.outages import Outages
 from jobs.settings import Settings
 from jobs.states import Cause, Outcome, RunState
 
-HOSTILE = 'x\r\n{"event": "Run succeeded.", "forged": true}\x1b[2J\u202e\u2028\x07'
+HOSTILE = 'x\r\n{"event": "Run succeeded", "forged": true}\x1b[2J\u202e\u2028\x07'
 
 
 @pytest.fixture(autouse=True)
@@ -72,7 +72,7 @@ def test_an_attempt_is_one_line_with_its_run_outcome_and_time() -> None:
     events.emit([one])
 
     (said,) = _lines(stream)
-    assert said["event"] == "Run succeeded."
+    assert said["event"] == "Run succeeded"
     assert said["level"] == "info"
     assert (said["run_id"], said["kind"], said["queue"], said["attempt"]) == (str(one.run_id), "SendInvoice", "mail", 1)
     assert (said["outcome"], said["duration_ms"], said["correlation_id"]) == ("succeeded", 12.3, "request-1")
@@ -158,7 +158,7 @@ def test_an_attempt_that_took_most_of_its_limit_is_warned_of() -> None:
 
         events.emit([_ended(kind="Slow", elapsed_seconds=7.9), _ended(kind="Slow", elapsed_seconds=8.1)])
 
-        said = [one for one in _lines(stream) if one["event"] == "An attempt took most of its time limit."]
+        said = [one for one in _lines(stream) if one["event"] == "Attempt took most of its time limit"]
         assert [(one["level"], one["limit_ms"], one["duration_ms"]) for one in said] == [("warning", 10000.0, 8100.0)]
     finally:
         registry.forget("Slow")
@@ -197,7 +197,7 @@ def test_somebody_elses_handler_hears_attempts_too() -> None:
     finally:
         logging.getLogger("jobs.attempt").removeHandler(handler)
 
-    assert [record.getMessage() for record in heard] == ["Run succeeded."]
+    assert [record.getMessage() for record in heard] == ["Run succeeded"]
     assert len(_lines(stream)) == 1
 
 
@@ -207,7 +207,7 @@ def test_a_start_and_a_run_that_goes_on_are_told_apart() -> None:
     events.emit([AttemptStarted(uuid4(), "SendInvoice", "mail", 1, None)])
     events.emit([AttemptStarted(uuid4(), "SendInvoice", "mail", 1, "request-1", 6.0)])
 
-    assert [said["event"] for said in _lines(stream)] == ["Attempt started.", "Attempt still goes on."]
+    assert [said["event"] for said in _lines(stream)] == ["Attempt started", "Attempt still running"]
     assert _lines(stream)[1]["going_seconds"] == 6.0
 
 

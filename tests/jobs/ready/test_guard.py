@@ -88,7 +88,7 @@ def test_one_that_answers_questions_and_does_no_work_is_asked_less_and_less_ofte
     index.serves = True
 
     assert wait_until(lambda: serves(guarded), seconds=5)
-    assert [record.message for record in caplog.records] == ["The ready index answers again."]
+    assert [record.message for record in caplog.records] == ["Ready index answers again"]
 
 
 def test_a_question_that_fails_in_a_way_nobody_knows_is_asked_again(guarded, index):

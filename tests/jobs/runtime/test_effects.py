@@ -169,7 +169,7 @@ def test_an_attempt_has_one_transaction(ledger: Ledger) -> None:
 
     error = ledger.perform(Twice()).error
     assert isinstance(error, jobs.JobsError)
-    assert "has had its transaction" in str(error)
+    assert "has already opened its transaction" in str(error)
 
 
 def test_what_the_database_refuses_at_the_commit_fails_the_attempt(ledger: Ledger) -> None:
@@ -267,10 +267,10 @@ def test_the_error_of_an_unknown_effect_promises_nothing_of_a_replay_and_a_repla
     [performed] = ledger.drain(advance=HOUR)
 
     said = performed.run.error_message or ""
-    assert "whether it took place is unknown" in said
-    assert "enqueue a new run for what is left to do" in said
+    assert "It is unknown whether it took place" in said
+    assert "enqueue a new run for the rest" in said
     assert "a replay ends the same way" in said
-    assert "reset does every step of the run again, the finished ones too" in said
+    assert "reset repeats every step of the run, finished ones included" in said
 
     with ledger.app.database.write() as connection:
         reopen(connection, [performed.run.id])

@@ -94,7 +94,7 @@ def test_one_that_cannot_be_counted_anew_is_shown_to_its_end_and_then_fails_alou
     clock.at = 2.1
     assert figures.counts(ada)["queued"].number == 0
     figures.close()
-    assert "could not be counted anew" in caplog.text
+    assert "could not be refreshed" in caplog.text
     clock.at = 6.1
     with pytest.raises(ServiceDown):
         figures.counts(ada)
