@@ -1,7 +1,8 @@
-"""How many connections of the pool may be in use at once, and by whom.
+"""Limits how many connections of the pool may be in use at once, and by which code.
 
-A worker's own threads (claims, settling, upkeep) have some that no job can take. Of the rest, transactions that jobs
-hold open leave a few to what is asked and answered at once: who has a transaction can always go on.
+A worker's own threads (claims, settling, upkeep) have reserved connections. Of the others, the long transactions of
+jobs
+leave a few free for short calls, so that code inside a transaction can always go on.
 """
 
 from __future__ import annotations
@@ -15,14 +16,14 @@ from jobs.database.sqlite.connection import OVERFLOW
 from jobs.settings import Settings
 
 SQLITE_OWN = OWN_CONNECTIONS + 1
-"""What a worker's own threads use of a SQLite pool: with the heartbeat's, and one that watches the file."""
+"""Connections of a SQLite pool that a worker's own threads use, with the heartbeat and the file watcher."""
 
 
 class Places:
-    """Those of one pool.
+    """The places of one pool.
 
     Args:
-        most: what the pool of a PostgreSQL ledger may hold.
+        most: the size of the pool of a PostgreSQL ledger.
     """
 
     def __init__(self, dialect: str, settings: Settings, most: int, clock: Clock) -> None:
@@ -30,21 +31,21 @@ class Places:
         most = settings.pool_size + OVERFLOW if self._is_sqlite else most
         self._limit_seconds: float | None = settings.connect_timeout.total_seconds()
         self._room = Semaphore(most, clock)
-        # SQLite has one writer: those of this process wait for it here, without a thread or a connection.
+        # SQLite has one writer: writers of this process wait here, without a thread or a connection.
         self.transactions = Semaphore(1 if self._is_sqlite else max(1, most - SPARE), clock)
-        """Those of transactions that outlive a call: a job's, open while it does other things."""
+        """Places for transactions that stay open between calls, such as a job's."""
 
     def one(self, what: str) -> AbstractContextManager[None]:
-        """A place for one connection while the block runs; ``what`` it leads to.
+        """A place for one connection while the block runs; ``what`` describes its use in the error.
 
         Raises:
-            LedgerBusy: there was none within the time limit.
+            LedgerBusy: no place was free within the time limit.
         """
         return self._room.place(self._limit_seconds, what=what)
 
     def reserve(self) -> None:
-        """Leave a worker's own threads theirs; whoever shares the rest waits for as long as it takes."""
-        # The heartbeat of a PostgreSQL ledger is not of the pool.
+        """Reserve the worker's own connections; other users share the rest and wait without limit."""
+        # The heartbeat of a PostgreSQL ledger has a connection outside the pool.
         own = SQLITE_OWN if self._is_sqlite else OWN_CONNECTIONS - 1
         self._room.shrink(own)
         self.transactions.shrink(0 if self._is_sqlite else own)
@@ -52,7 +53,7 @@ class Places:
 
 
 class NoPlaces(Places):
-    """For those whose connections are reserved: nothing to ask for."""
+    """For threads with reserved connections: every call succeeds at once."""
 
     def __init__(self) -> None: ...
 

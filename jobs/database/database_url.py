@@ -1,4 +1,4 @@
-"""What JOBS_DATABASE_URL may say, and how it is shown."""
+"""Parses JOBS_DATABASE_URL, and shows it without credentials."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from jobs.errors import ConfigurationError
 from jobs.formats.redact import redact_url
 
 _SEVERAL = re.compile(r"(?P<before>[^/?#]*@|)(?P<hosts>[^/?#@]*,[^/?#@]*)(?P<after>[/?].*|)", re.DOTALL)
-"""What libpq takes after ``postgresql://``: several hosts, each perhaps with a port."""
+"""libpq's form of ``postgresql://`` with several hosts, each perhaps with a port."""
 _ESCAPES = "In a user name or password write @ as %40, / as %2F, ? as %3F, # as %23 and : as %3A."
 
 
 def parse_database_url(url: str) -> URL:
-    """``url`` as SQLAlchemy's, with the driver that we use; libpq's own spelling of several hosts serves too.
+    """``url`` as a SQLAlchemy URL with our driver; also accepts libpq's form with several hosts.
 
     Raises:
-        ConfigurationError: it names no database that can hold a ledger. It never shows what it could not read.
+        ConfigurationError: it names no database that can hold a ledger. The message never shows an unreadable URL.
     """
     plain = url.replace("postgres://", "postgresql://", 1) if url.startswith("postgres://") else url
     try:
@@ -47,7 +47,7 @@ def parse_database_url(url: str) -> URL:
 
 
 def show_database_url(url: URL) -> str:
-    """``url`` without credentials and query, and with its hosts, wherever it names them."""
+    """``url`` without credentials and query, but with its hosts, whichever part of it names them."""
     backend = url.get_backend_name()
     hosts = _asked(url, "host")
     if url.host or not hosts:
@@ -59,13 +59,13 @@ def show_database_url(url: URL) -> str:
 
 
 def _asked(url: URL, name: str) -> list[str]:
-    """What the query says of ``name``: libpq separates by commas, SQLAlchemy repeats the word."""
+    """The values of ``name`` in the query: libpq separates them by commas, SQLAlchemy repeats the word."""
     said = url.query.get(name, ())
     return [one for text in ((said,) if isinstance(said, str) else said) for one in text.split(",")]
 
 
 def _with_hosts_apart(url: str) -> str:
-    """``url`` with libpq's list of hosts moved into the query, where SQLAlchemy reads it."""
+    """``url`` with libpq's list of hosts moved into the query, where SQLAlchemy expects it."""
     scheme, separator, rest = url.partition("://")
     found = _SEVERAL.fullmatch(rest)
     if not separator or not found or not scheme.startswith("postgresql"):
@@ -84,9 +84,9 @@ def _host_and_port(text: str) -> tuple[str, str]:
 
 
 def _refuse_split_password(parsed: URL, url: str) -> None:
-    """An @ or / that is not escaped makes a piece of the password a host or a database, which errors then show."""
+    """Refuse an unescaped @ or /: it would make part of the password a host or database, which errors show."""
     if "@" in (parsed.host or "") or "@" in (parsed.database or ""):
         raise ConfigurationError(
-            f"JOBS_DATABASE_URL cannot be told apart into user, password, host and database: {redact_url(url)}.",
+            f"JOBS_DATABASE_URL cannot be split into user, password, host and database: {redact_url(url)}.",
             hint=_ESCAPES,
         )

@@ -1,9 +1,8 @@
-"""Statements that go to the database driver itself, compiled once.
+"""Statements that are compiled once and sent to the database driver directly.
 
-SQLAlchemy's work around a small statement takes longer than the driver and the server together need for it. The hot
-path (enqueue, claim, settle) therefore renders each statement once, by the same SQLAlchemy expression that everybody
-else runs, and then hands the text to psycopg or sqlite3. A statement that goes this way is a transaction by itself: one
-round trip to PostgreSQL.
+For a small statement SQLAlchemy takes longer than the driver and the server together. The hot path (enqueue, claim,
+settle) therefore renders each statement once, from the same SQLAlchemy expression that other code executes, and then
+passes the text to psycopg or sqlite3. Such a statement is a transaction of its own: one round trip to PostgreSQL.
 """
 
 from __future__ import annotations
@@ -24,10 +23,11 @@ _NAMED = sqlite.dialect(paramstyle="named")
 
 
 class DirectStatement:
-    """A statement that is rendered once for each dialect and schema, and given to the driver.
+    """A statement that is rendered once for each dialect and schema, and passed to the driver.
 
     Args:
-        build: makes the statement for a dialect name (``postgresql``, ``sqlite``). It holds no values: each is bound.
+        build: makes the statement for a dialect name (``postgresql``, ``sqlite``). It contains no values: each is
+            bound.
     """
 
     def __init__(self, build: Callable[[str], Executable]) -> None:
@@ -35,16 +35,16 @@ class DirectStatement:
         self._rendered: dict[tuple[str, str | None], Rendered] = {}
 
     def run(self, connection: DirectConnection, given: Mapping[str, Any]) -> list[Sequence[Any]]:
-        """The rows that it returns, as the driver has them; an empty list where it returns none.
+        """The rows that it returns, as the driver has them; an empty list if it returns none.
 
         Raises:
-            sqlalchemy.exc.DBAPIError: what the driver raised, as SQLAlchemy would raise it.
+            sqlalchemy.exc.DBAPIError: the driver's error, as SQLAlchemy would raise it.
         """
         rendered = self.rendered(connection.dialect, connection.schema)
         return connection.run(rendered.text, rendered.bind(given))
 
     def rendered(self, dialect: Dialect, schema: str | None) -> Rendered:
-        """The statement as the driver takes it."""
+        """The statement in the form that the driver takes."""
         key = dialect.name, schema
         found = self._rendered.get(key)
         if found is None:
@@ -53,7 +53,7 @@ class DirectStatement:
 
 
 class Rendered:
-    """A statement's text, and how its values are turned into what the driver takes."""
+    """A statement's text, and how its values are converted for the driver."""
 
     def __init__(self, statement: Any, dialect: Dialect, schema: str | None) -> None:
         schemas = {None: schema} if schema else None
@@ -63,7 +63,7 @@ class Rendered:
             render_schema_translate=bool(schemas),
         )
         self.text = str(compiled)
-        # What is not given each time would not be there.
+        # A value that is not passed on each call would be missing.
         assert all(value is None for value in compiled.params.values()), compiled.params
         self._names = tuple(compiled.params)
         self._turns: list[tuple[str, Callable[[Any], Any]]] = []
@@ -85,7 +85,7 @@ class Rendered:
 
 
 class DirectConnection:
-    """A driver's connection out of the pool, in autocommit, for direct statements."""
+    """A driver's connection from the pool, in autocommit, for direct statements."""
 
     def __init__(self, engine: Engine, schema: str | None, connection: Any) -> None:
         self.dialect = engine.dialect
@@ -109,13 +109,13 @@ def direct(
     needs_block: Callable[[], bool],
     is_worthless: Callable[[BaseException], bool],
 ) -> Iterator[DirectConnection]:
-    """A connection whose statements commit by themselves; the pool gets it back as it was.
+    """A connection whose statements commit by themselves; it is reset before it returns to the pool.
 
-    On SQLite the caller holds the writers' turn.
+    On SQLite the caller holds the write turn.
 
     Args:
-        needs_block: whether statements need a transaction around them all the same; asked once there is a connection.
-        is_worthless: whether after this error the connection serves nobody any more.
+        needs_block: whether statements still need a transaction around them; called once a connection exists.
+        is_worthless: whether the connection is useless after this error.
 
     Raises:
         sqlalchemy.exc.DBAPIError: as SQLAlchemy raises it, so that ``Database.translated`` reads it.

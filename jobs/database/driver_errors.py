@@ -15,27 +15,29 @@ from jobs.errors import ConfigurationError, JobsError, LedgerBusy, LedgerMissing
 from jobs.formats.redact import mask
 
 _BUSY = ("locked", "lock timeout", "QueuePool", "deadlock detected", "could not serialize")
-"""What databases say when others are in the way: a later try may succeed."""
+"""Texts of errors caused by other transactions: a later attempt may succeed."""
 _OUR_TABLES = (*Base.metadata.tables, "jobs_alembic_version")
 
 
 @dataclass(frozen=True, slots=True)
 class DriverErrors:
-    """Translates for one database, which is ``shown`` so in what we say."""
+    """Translates errors of one database; ``shown`` is its name in our messages."""
 
     shown: str
     password: str | None
 
     @contextmanager
     def translated(self) -> Iterator[None]:
-        """Driver errors leave here as ours."""
+        """Raise driver errors as our own."""
         try:
             yield
         except (OperationalError, InterfaceError, PoolTimeout, driver.DriverError) as error:
             raise self.translate(error) from error
         except ResourceClosedError as error:
-            # A statement that answers with rows had an answer without: it was another statement's.
-            raise ServiceDown(f"The ledger at {self.shown} answers out of step.", hint="Try again.") from error
+            # A statement that returns rows had a result without rows: it was that of another statement.
+            raise ServiceDown(
+                f"The ledger at {self.shown} sends answers that belong to other statements.", hint="Try again."
+            ) from error
         except DBAPIError as error:
             if error.connection_invalidated or driver.is_outage(error):
                 raise self.translate(error) from error
@@ -51,7 +53,7 @@ class DriverErrors:
             raise self._refused(reason) from error
 
     def translate(self, error: Exception) -> JobsError:
-        """What a driver's error means to us."""
+        """Our error for a driver's error."""
         reason = self.reason(error)
         if _is_missing_table(error, reason):
             if not self.lacks_our_tables(error):
@@ -60,17 +62,17 @@ class DriverErrors:
         if any(sign in reason for sign in _BUSY) or driver.sqlstate(error) in driver.BUSY:
             return LedgerBusy(f"The ledger at {self.shown} is busy: {reason}.", hint="Try again.")
         return ServiceDown(
-            f"The ledger at {self.shown} does not serve us: {reason.rstrip('.')}.",
+            f"The ledger at {self.shown} cannot be used: {reason.rstrip('.')}.",
             hint=driver.hint(error, reason) or "Check that it runs and that JOBS_DATABASE_URL is right.",
         )
 
     def lacks_our_tables(self, error: Exception) -> bool:
-        """Whether an error says that one of our tables is not there; another may be the application's."""
+        """Whether an error says that one of our tables is missing; another one may be the application's."""
         reason = self.reason(error)
         return _is_missing_table(error, reason) and any(name in reason for name in _OUR_TABLES)
 
     def reason(self, error: Exception) -> str:
-        """The first line of what a driver says, without our password."""
+        """The first line of a driver's message, without our password."""
         lines = str(getattr(error, "orig", error) or error).strip().splitlines()
         return mask(lines[0] if lines else type(error).__name__, self.password)
 
@@ -83,14 +85,14 @@ def _is_missing_table(error: Exception, reason: str) -> bool:
 
 
 class ServerWatch:
-    """Counts how often the server was found to serve us no more; connections made before lead nowhere."""
+    """Counts how often the server was found unusable; connections made before that are useless."""
 
     def __init__(self, dialect: str) -> None:
         self._is_postgresql = dialect == "postgresql"
         self.moves = 0
 
     def is_lost(self, error: BaseException) -> bool:
-        """Whether a connection that raised this leads nowhere any more, nor do those made before."""
+        """Whether a connection that raised this error is useless, and those made before it."""
         if not self._is_postgresql or not connect.is_worthless(error):
             return False
         self.moves += 1

@@ -37,7 +37,7 @@ log = logging.getLogger("jobs.database")
 
 
 class Database:
-    """One database, and how this process reaches it. Opens nothing until it is used."""
+    """One database, and the connections of this process to it. Opens nothing until it is used."""
 
     def __init__(
         self, url: str, settings: Settings, clock: Clock | None = None, *, most_connections: int | None = None
@@ -51,10 +51,10 @@ class Database:
         self.clock = clock or SystemClock()
         self.engine = self._make_engine()
         self.known: WeakSet[Engine] = WeakSet()
-        """Applications' engines that are on this database; each is asked once."""
+        """Applications' engines that are on this database; each is checked once."""
         self._identity: server.Server | None = None
         self._needs_blocks = False
-        """Whether a pooler gives us connections whose statements by themselves are not READ COMMITTED."""
+        """Whether a pooler gives us connections whose autocommit statements are not READ COMMITTED."""
         self._server = ServerWatch(self.dialect)
         self._apart: dict[timedelta, Database] = {}
         self.places = Places(self.dialect, settings, self._most_connections, self.clock)
@@ -74,8 +74,8 @@ class Database:
 
         Args:
             urgent: on SQLite, go before the batches (lease renewals, single enqueues).
-            alone: the block writes by one statement. On PostgreSQL it commits by itself then: one question to the
-                server instead of three.
+            alone: the block writes by one statement. On PostgreSQL the statement then commits by itself: one round trip
+                instead of three.
 
         Raises:
             ServiceDown: the database does not answer, or refuses us.
@@ -103,8 +103,12 @@ class Database:
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
-        """A block that only reads. On PostgreSQL each statement is by itself: at READ COMMITTED each sees what is
-        committed when it begins, transaction or not, and BEGIN and COMMIT are two questions to the server more."""
+        """A block that only reads. On PostgreSQL each statement runs in autocommit.
+
+        At READ COMMITTED each statement sees what was committed when it began, with or without a transaction, and BEGIN
+        and
+        COMMIT would cost two more round trips.
+        """
         with self.translated(), self.places.one(self.shown), self.engine.connect() as plain:
             itself = self._statements_stand_alone
             connection = plain.execution_options(isolation_level="AUTOCOMMIT") if itself else plain
@@ -113,47 +117,47 @@ class Database:
 
     @contextmanager
     def session(self, *, owner: object | None = None) -> Iterator[Session]:
-        """A Session in a writing transaction, for what an application writes; commits at the end.
+        """A Session in a writing transaction, for an application's own writes; commits at the end.
 
         Args:
-            owner: who has it, where it ends on another thread than it began on.
+            owner: who holds the transaction, if it ends on another thread than it began on.
         """
         with ExitStack() as stack:
             with self.translated():
                 stack.enter_context(self._turn(False, owner))
                 stack.enter_context(self.places.one(self.shown))
                 plain = stack.enter_context(self.engine.connect())
-                # The schema of our tables is not that of the application's.
+                # Our tables may be in another schema than the application's.
                 connection = plain.execution_options(**{WRITES: True, "schema_translate_map": None})
                 stack.enter_context(connection.begin())
-            # Not translated: what the application's own statements raise is for its own retry policy to judge.
+            # Not translated: errors of the application's own statements are for its own retry policy to match.
             with Session(connection, join_transaction_mode="create_savepoint") as session:
                 yield session
-                # Releases the session's SAVEPOINT; the connection's own commit follows.
+                # This releases the session's SAVEPOINT; the connection's own commit follows.
                 session.commit()
 
     def reserved(self) -> Database:
-        """This database for a worker's own threads, which have connections of the pool for themselves from now on.
+        """This database for a worker's own threads, which from now on have reserved connections of the pool.
 
-        All others, the jobs, share what is left, and wait for as long as it takes when that is in use.
+        All other users (the jobs) share the rest, and wait without limit when it is in use.
         """
         self.places.reserve()
         return _Reserved(self)
 
     def send_notify(self, connection: Session | Connection) -> None:
-        """Wake idle workers once this transaction has committed, where there is no ready index to do it."""
+        """Wake idle workers once this transaction has committed, if there is no ready index to do it."""
         if self.sends_notify:
             driver.send_notify(connection)
 
     def listener(self) -> driver.Listener | None:
-        """What hears ``send_notify``; None where nobody rings."""
+        """Receives what ``send_notify`` sends; None if the database sends nothing."""
         if not self.sends_notify:
             return None
         server = self._server
         return driver.Listener(self._connect_apart, translate=self.errors.translate, moves=lambda: server.moves)
 
     def refuse_read_only(self) -> None:
-        """Find out whether the server takes writes; one that does not is left, for another may by now.
+        """Check that the server accepts writes; drop connections to one that does not, as another may accept them now.
 
         Raises:
             ServiceDown: it is read only.
@@ -165,19 +169,19 @@ class Database:
         if is_read_only:
             self._server.moves += 1
             self.engine.dispose()
-            raise ServiceDown(f"The ledger at {self.shown} does not serve us.", hint=driver.READ_ONLY)
+            raise ServiceDown(f"The ledger at {self.shown} cannot be used.", hint=driver.READ_ONLY)
 
     def is_same_server(self, theirs: Connection) -> bool:
         """Whether a connection is on the database that holds the ledger, whatever its URL calls it."""
         found = server.identity(theirs)
         if found != self._identity:
-            # Ours may have been restarted since it was asked.
+            # Our server may have restarted since the last check.
             with self.read() as connection:
                 self._identity = server.identity(connection)
         return found == self._identity
 
     def ledger_identity(self) -> str:
-        """A short word that is this ledger's alone, and its standbys', among all databases of all servers.
+        """A short id that only this ledger, and its standbys, have among all databases of all servers.
 
         Raises:
             ServiceDown: the database does not answer.
@@ -187,21 +191,22 @@ class Database:
 
     @property
     def _statements_stand_alone(self) -> bool:
-        """Whether a statement needs no transaction around it. Asked once a connection is there, which may know."""
+        """Whether a statement needs no transaction around it. Call it once a connection exists, which may know."""
         return self.dialect == "postgresql" and not self._needs_blocks
 
     @property
     def sends_notify(self) -> bool:
-        """Whether a commit is told to workers that listen."""
+        """Whether a commit notifies workers that listen."""
         settings = self._settings
         can = self.dialect == "postgresql" and not settings.pgbouncer
         return can and settings.notify and settings.redis_url is None
 
     def apart(self, *, limit: timedelta) -> Database:
-        """The same database by one connection that nobody else has, whose statements take at most ``limit``.
+        """The same database over one private connection, whose statements take at most ``limit``.
 
-        Jobs may use up the pool, and keep it. A SQLite ledger is this one: its writers are in one queue. The same
-        for each time that a limit is asked for.
+        Jobs may use the whole pool for long. A SQLite ledger returns itself, because its writers form one queue.
+        Returns the
+        same object for the same limit.
         """
         if self.dialect == "sqlite":
             return self
@@ -215,14 +220,14 @@ class Database:
         return Database(self.url.render_as_string(hide_password=False), settings, self.clock, most_connections=1)
 
     def for_changes(self) -> Database:
-        """The same database for changes of its tables: two connections, and no time limit of statements."""
+        """The same database for changes of its tables: two connections, and no time limit for statements."""
         longer = {"statement_timeout": timedelta(0), "lock_timeout": timedelta(0), "slow_statement": timedelta(days=1)}
         settings = self._settings.model_copy(update={**longer, "pool_size": 2})
         return Database(self.url.render_as_string(hide_password=False), settings, self.clock, most_connections=2)
 
     @property
     def is_pooled_by_others(self) -> bool:
-        """Whether pgbouncer gives each transaction a connection that others use too."""
+        """Whether pgbouncer gives each transaction a connection that other clients use too."""
         return self._settings.pgbouncer
 
     def close(self) -> None:
@@ -235,7 +240,7 @@ class Database:
         self.engine.dispose(close=False)
 
     def translated(self) -> AbstractContextManager[None]:
-        """Driver errors leave here as ours."""
+        """Raise driver errors as our own."""
         return self.errors.translated()
 
     def _turn(self, urgent: bool, owner: object | None = None) -> Any:
@@ -270,18 +275,18 @@ class Database:
         return connection
 
     def _connect_apart(self) -> LimitedConnection:
-        """A connection outside the pool, made as the pool's are."""
+        """A connection outside the pool, made in the same way."""
         arguments, options = self.engine.dialect.create_connect_args(self.url)
         return connect.connect(self._settings, *arguments, **options)
 
     def _drop_worthless(self, context: ExceptionContext) -> None:
-        # With it go the pool's others: they lead to the same server.
+        # The other connections of the pool lead to the same server, so drop them too.
         if self._server.is_lost(context.original_exception):
             context.is_disconnect = True
 
 
 class _Reserved(Database):
-    """A database that shares all with another, but asks for no place among those who share its pool."""
+    """Shares everything with another database, but asks for no place among the users of its pool."""
 
     def __init__(self, origin: Database) -> None:
         self._origin = origin

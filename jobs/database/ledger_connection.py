@@ -1,6 +1,6 @@
-"""Finds the connection to the ledger in a session that an application hands us.
+"""Finds the connection to the ledger in a session that an application passes.
 
-Our statements run on that connection, with our tables in our schema; the application's own never do.
+Our statements run on that connection with our tables in our schema; the application's own statements do not change.
 """
 
 from __future__ import annotations
@@ -27,10 +27,10 @@ _MAP = "schema_translate_map"
 
 
 def plain_session(session: Any) -> Session:
-    """The session that ``session`` is, or that a ``scoped_session`` stands for here.
+    """The session itself, or the one that a ``scoped_session`` provides here.
 
     Raises:
-        EnqueueRefused: it is none.
+        EnqueueRefused: it is not a session.
     """
     plain = present(session)
     if isinstance(plain, Session):
@@ -45,10 +45,10 @@ def plain_session(session: Any) -> Session:
 
 
 def plain_async_session(session: Any) -> AsyncSession:
-    """The ``AsyncSession`` that ``session`` is, or that an ``async_scoped_session`` stands for here.
+    """The ``AsyncSession`` itself, or the one that an ``async_scoped_session`` provides here.
 
     Raises:
-        EnqueueRefused: it is none.
+        EnqueueRefused: it is not one.
     """
     plain = present(session)
     if hasattr(plain, "sync_session") and hasattr(plain, "run_sync"):
@@ -60,7 +60,7 @@ def plain_async_session(session: Any) -> AsyncSession:
 
 
 def present(session: Any) -> Any:
-    """What a registry of sessions (``scoped_session`` and its async twin) holds for this thread or task."""
+    """The session of a registry (``scoped_session`` and its async twin) for this thread or task."""
     registry = getattr(session, "registry", None)
     return registry() if callable(registry) else session
 
@@ -106,7 +106,7 @@ def _bind(session: Session, database: Database) -> Engine | Connection:
     ours = [one for one in binds if _is_ours(session, one, database)]
     if len({one.engine for one in ours}) > 1:
         raise EnqueueRefused(
-            "Several engines of the session are on the ledger's database, and their transactions end apart.",
+            "Several engines of the session are on the ledger's database, and their transactions are separate.",
             hint="Use one engine for that database in the session, or enqueue without session=.",
         )
     if not ours:
@@ -119,7 +119,7 @@ def _bind(session: Session, database: Database) -> Engine | Connection:
 
 
 def _binds(session: Session) -> list[Engine | Connection]:
-    """What the session's statements may run on: first what it has for our tables, if it says so."""
+    """The engines that the session's statements may run on: first the one for our tables, if it names one."""
     try:
         return [session.get_bind(mapper=JobRun.__mapper__)]
     except UnboundExecutionError:
@@ -135,7 +135,7 @@ def _is_ours(session: Session, bind: Engine | Connection, database: Database) ->
         return False
     if database.dialect == "sqlite":
         return _same_file(url.database, database.url.database)
-    # A server has many names (a socket, an alias, a list, pgbouncer), and one name many databases: it is asked once.
+    # A server has many names (a socket, an alias, a list, pgbouncer), and one name many databases. Check each once.
     if engine not in database.known:
         if not database.is_same_server(session.connection(bind_arguments={"bind": bind})):
             return False
@@ -151,6 +151,7 @@ def _commits_by_itself(connection: Connection) -> bool:
     if connection.dialect.name != "sqlite":
         driver = connection.connection.dbapi_connection
         return driver is not None and connection.dialect.detect_autocommit_setting(driver)
-    # Without an isolation level the driver begins nothing; who begins transactions otherwise has begun one by now.
+    # Without an isolation level the driver begins no transaction; code that begins one by other means has done so by
+    # now.
     raw: Any = connection.connection.driver_connection
     return raw.isolation_level is None and not raw.in_transaction

@@ -1,7 +1,7 @@
-"""Small statements that every request needs, compiled once and run by the driver directly.
+"""Small queries that every request needs, compiled once and executed by the driver directly.
 
-What SQLAlchemy does around a statement takes as long as the driver and the server together take for a small one. Only
-PostgreSQL's driver is asked so, which takes and gives values as we have them; SQLite's needs them turned.
+For a small query SQLAlchemy takes as long as the driver and the server together. Only PostgreSQL's driver is called
+directly, because it takes and returns values in our types; SQLite's values need conversion.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ from jobs.database.sql import Executor
 
 
 class Prepared:
-    """A query of at most one row. Its columns and what it binds are texts, numbers, UUIDs and moments.
+    """A query of at most one row. Its columns and bound values are texts, numbers, UUIDs and moments.
 
-    Runs in the transaction of the connection it is given, as any other statement.
+    Runs in the transaction of the given connection, like any other statement.
     """
 
     def __init__(self, query: Select[Any]) -> None:

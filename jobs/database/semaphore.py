@@ -1,4 +1,4 @@
-"""A semaphore that threads and coroutines wait for in one queue, first come first served."""
+"""A semaphore for which threads and coroutines wait in one queue, first come first served."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from jobs.clock import Clock
 from jobs.errors import LedgerBusy
 
 SLICE_SECONDS = 0.05
-"""How long a thread waits at a time: a time limit that interrupts it is heard in between."""
+"""How long a thread waits at a time, so that a time limit can interrupt it in between."""
 LOOP_SECONDS = 5.0
-"""The longest that a thread with a running event loop waits: coroutines on it may hold what it waits for."""
+"""The longest wait of a thread with a running event loop: coroutines on it may hold what it waits for."""
 
 
 def on_loop() -> bool:
-    """Whether this thread runs an event loop just now, which waiting here would stop."""
+    """Whether this thread runs an event loop now, which a wait would block."""
     try:
         asyncio.get_running_loop()
     except RuntimeError:
@@ -27,8 +27,10 @@ def on_loop() -> bool:
 
 
 class Permit:
-    """One place of a semaphore. Given back by ``release``, or when nothing refers to it any more: an interrupt that
-    lands between taking a place and using it loses none."""
+    """One place of a semaphore, released by ``release`` or when nothing refers to it any more.
+
+    So an interrupt between taking a place and using it loses no place.
+    """
 
     __slots__ = ("_owner", "_wake", "is_held")
 
@@ -38,7 +40,7 @@ class Permit:
         self._wake = wake
 
     def release(self) -> None:
-        """Give the place back, or stop waiting for it. A second call does nothing."""
+        """Release the place, or stop waiting for it. A second call does nothing."""
         self._owner._leave(self)
 
     def __del__(self) -> None:
@@ -47,21 +49,21 @@ class Permit:
 
 
 class Semaphore:
-    """So many places. Nobody waits on a thread that somebody who has a place may need.
+    """A limited number of places. A waiting coroutine uses no thread that the holder of a place may need.
 
     Args:
         places: 1 or more.
     """
 
     def __init__(self, places: int, clock: Clock) -> None:
-        # Reentrant: a garbage collection inside a locked block may give a permit back.
+        # Reentrant: a garbage collection inside a locked block may release a permit.
         self._lock = threading.RLock()
         self._free = places
         self._waiting: deque[Permit] = deque()
         self._clock = clock
 
     def shrink(self, places: int) -> None:
-        """Have so many places less; one always stays."""
+        """Remove this many places; at least one stays."""
         with self._lock:
             self._free = max(self._free - places, 1)
 
@@ -75,7 +77,7 @@ class Semaphore:
         return None
 
     def take(self, limit_seconds: float | None = None) -> Permit | None:
-        """Wait for a place on this thread; None if none came within the limit."""
+        """Wait for a place on this thread; None if none was free within the limit."""
         woken = threading.Lock()
         woken.acquire()
         permit = Permit(self, woken.release)
@@ -99,7 +101,7 @@ class Semaphore:
         """A place while the block runs.
 
         Raises:
-            LedgerBusy: there was none within the limit.
+            LedgerBusy: none was free within the limit.
         """
         permit = self.take(limit_seconds if limit_seconds is not None or not on_loop() else LOOP_SECONDS)
         if permit is None:

@@ -1,4 +1,4 @@
-"""Lets our statements run in an application's own session, and acts after that session has committed."""
+"""Runs our statements in an application's own session, and acts after that session has committed."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def borrowed(session: Session, database: Database) -> Iterator[Connection]:
     except OperationalError as error:
         if "locked" in str(error.orig):
             raise EnqueueRefused(
-                "The session's transaction began by reading, and SQLite will not let it write now.",
+                "The session's transaction began with a read, and SQLite does not let it write now.",
                 hint="Begin it with BEGIN IMMEDIATE: see docs/sqlite.md, or enqueue before you read.",
             ) from error
         raise database.errors.translate(error) from error
@@ -43,16 +43,16 @@ def borrowed(session: Session, database: Database) -> Iterator[Connection]:
             raise
         raise EnqueueRefused(
             f"The session does not find the ledger's tables: {database.errors.reason(error)}.",
-            hint="Where they are in a schema that is not in its search_path, name that in JOBS_DATABASE_SCHEMA;"
-            " where there are none, make them: jobledger migrate up.",
+            hint="If they are in a schema outside its search_path, set JOBS_DATABASE_SCHEMA to it;"
+            " if there are none, make them: jobledger migrate up.",
         ) from error
 
 
 def after_commit(session: Session, items: Sequence[Any], tell: Callable[[list[Any]], None]) -> None:
-    """Call ``tell`` with ``items``, and with what else this transaction collects, once its commit is done.
+    """Call ``tell`` with ``items``, and with the other items of this transaction, once it has committed.
 
-    A rollback forgets them. A SAVEPOINT's release does not count as a commit. In a session of ours they wait
-    for ``tell_committed``.
+    A rollback forgets them. The release of a SAVEPOINT does not count as a commit. In a session of ours they wait for
+    ``tell_committed``.
     """
     if _OWN in session.info:
         session.info[_OWN].append((items, tell))
@@ -65,26 +65,26 @@ def after_commit(session: Session, items: Sequence[Any], tell: Callable[[list[An
 
 
 def own(session: Session) -> None:
-    """Mark a session of ours, whose commit is not its own but its connection's."""
+    """Mark a session of ours: its connection commits, not the session itself."""
     session.info[_OWN] = []
 
 
 def tell_committed(session: Session) -> None:
-    """A session of ours has been committed: tell what it collected. A rolled-back part of it does no harm."""
+    """A session of ours has been committed: pass on what it collected. Items of a rolled-back part do no harm."""
     collected, session.info[_OWN] = session.info[_OWN], []
     for items, tell in collected:
         tell(list(items))
 
 
 def begin_writing(connection: Connection) -> None:
-    """SQLite: begin the caller's transaction before a SAVEPOINT does, whose release would then commit it."""
+    """SQLite: begin the caller's transaction before a SAVEPOINT does, because its release would commit it."""
     driver: Any = connection.connection.driver_connection
     if connection.dialect.name == "sqlite" and not driver.in_transaction:
         connection.exec_driver_sql("BEGIN IMMEDIATE")
 
 
 def _on_commit(session: Session, tell: Callable[[list[Any]], None]) -> None:
-    # This fires for a released SAVEPOINT too; only the outer commit makes rows real.
+    # This fires for a released SAVEPOINT too; only the outer commit makes the rows visible.
     if session.in_nested_transaction():
         return
     items, session.info[_PENDING] = session.info[_PENDING], []
@@ -93,6 +93,6 @@ def _on_commit(session: Session, tell: Callable[[list[Any]], None]) -> None:
 
 
 def _on_rollback(session: Session, previous: Any) -> None:
-    # A SAVEPOINT that is rolled back may leave ids here that are no runs: announcing them does no harm.
+    # A SAVEPOINT that is rolled back may leave ids here that are no runs; announcing them does no harm.
     if not previous.nested:
         session.info[_PENDING] = []

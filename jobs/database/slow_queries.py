@@ -12,7 +12,7 @@ from jobs.clock import Clock
 
 log = logging.getLogger("jobs.database")
 SLOW = "jobs_slow"
-"""The execution option under which a connection has its engine's ``SlowStatements``."""
+"""The execution option that holds an engine's ``SlowStatements`` for a connection."""
 
 
 class SlowStatements:
@@ -22,7 +22,7 @@ class SlowStatements:
         self._seconds, self._clock = limit.total_seconds(), clock
 
     def watch(self, engine: Engine) -> None:
-        """Look at every statement of ``engine``, and let those that pass it by find this one."""
+        """Watch every statement of ``engine``, and make this object available to statements sent directly."""
 
         def before(connection: Connection, *rest: Any) -> None:
             connection.info["jobs_began"] = self.begin()
@@ -35,11 +35,11 @@ class SlowStatements:
         engine.update_execution_options(**{SLOW: self})
 
     def begin(self) -> float:
-        """What ``look`` asks of a statement that is asked from now on."""
+        """The start time to pass to ``look`` for a statement that begins now."""
         return self._clock.monotonic()
 
     def look(self, began: float, statement: str) -> None:
-        """Log a statement that was answered, if it was slow."""
+        """Log a completed statement, if it was slow."""
         took = self._clock.monotonic() - began
         if took > self._seconds:
             # The statement's text holds no values: they are always bound.

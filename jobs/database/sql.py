@@ -1,4 +1,4 @@
-"""The SQL expressions that PostgreSQL and SQLite spell differently."""
+"""SQL expressions that PostgreSQL and SQLite spell differently."""
 
 from __future__ import annotations
 
@@ -39,14 +39,14 @@ from sqlalchemy.types import TypeEngine, Uuid
 from jobs.database.models import UtcDateTime, write_moment
 
 Executor = Session | Connection
-"""What a verb runs on: the caller's session or connection, whose transaction the caller owns."""
+"""The caller's session or connection, whose transaction the caller owns."""
 
 
 _Moment = ColumnElement[Any] | QueryableAttribute[Any]
 
 
 class ledger_now(FunctionElement[Any]):  # noqa: N801
-    """The moment: the bound ``now`` when a test gives one, else the database's own clock.
+    """The current moment: the bound ``now`` of a test, else the database's own clock.
 
     The start of the statement, not of the transaction: a caller's transaction may be minutes old.
     """
@@ -66,12 +66,12 @@ def _now_postgresql(element: ledger_now, compiler: Any, **kw: Any) -> str:
 
 @compiles(ledger_now, "sqlite")
 def _now_sqlite(element: ledger_now, compiler: Any, **kw: Any) -> str:
-    # In a subquery, so that SQLite calls the function once a statement and can use it to bound an index.
+    # In a subquery, so that SQLite calls the function once per statement and can use it to bound an index.
     return f"coalesce({compiler.process(element.clauses, **kw)}, (select jobs_now()))"
 
 
 class plus_seconds(FunctionElement[Any]):  # noqa: N801
-    """A moment so many seconds after another; the seconds may be negative or a fraction."""
+    """A moment plus seconds, which may be negative or fractional."""
 
     type = UtcDateTime()
     inherit_cache = True
@@ -94,7 +94,7 @@ def _plus_sqlite(element: plus_seconds, compiler: Any, **kw: Any) -> str:
 
 
 class seconds_between(FunctionElement[float]):  # noqa: N801
-    """Seconds from the first moment to the second; NULL where one of them is none that Python can hold."""
+    """Seconds from the first moment to the second; NULL if Python cannot hold one of them."""
 
     type = Float()
     inherit_cache = True
@@ -107,7 +107,7 @@ class seconds_between(FunctionElement[float]):  # noqa: N801
 @compiles(seconds_between, "postgresql")
 def _between_postgresql(element: seconds_between, compiler: Any, **kw: Any) -> str:
     earlier, later = (compiler.process(one, **kw) for one in element.clauses)
-    # Each by itself: before release 17 a difference of infinite moments fails its statement.
+    # Each by itself: before release 17 a difference of infinite moments makes its statement fail.
     seconds = f"(extract(epoch from {later}) - extract(epoch from {earlier}))::float8"
     return f"nullif(nullif(nullif({seconds}, 'infinity'), '-infinity'), 'nan')"
 
@@ -137,31 +137,35 @@ def _token_sqlite(element: random_token, compiler: Any, **kw: Any) -> str:
 
 
 def one_of(dialect: str, this: SQLColumnExpression[Any], ids: Select[Any]) -> ColumnElement[bool]:
-    """Whether ``this`` is among what ``ids`` selects. On PostgreSQL an array, found before: joined to a select,
-    the planner may walk the table instead of the index of ``this``."""
+    """Whether this is among the ids that ``ids`` selects. On PostgreSQL an array, computed first.
+
+    Joined to a select, the planner may scan the table instead of the index of ``this``.
+    """
     if dialect == "postgresql":
         return this == any_(func.array(ids.scalar_subquery()))
     return this.in_(ids)
 
 
 MOST = 2**31 - 1
-"""What a count of the ledger can be. One that is there stays there: to count on would fail the whole statement."""
+"""The largest count in the ledger. A count that has reached it stays, because adding would fail the statement."""
 
 
 def counted(count: SQLColumnExpression[Any], more: Any) -> ColumnElement[int]:
-    """``count`` and ``more`` (0 or 1), as long as the column holds it."""
+    """``count`` plus ``more`` (0 or 1), as far as the column can hold it."""
     return case((count < literal_column(str(MOST)), count + more), else_=count)
 
 
 def insert_into(dialect: str, model: type[Any]) -> Any:
-    """An INSERT that knows ON CONFLICT, in the dialect's own spelling. Into the table, not the model: in a Session
-    it is one statement then, and not the ORM's."""
+    """An INSERT that knows ON CONFLICT, in the dialect's own spelling.
+
+    It names the table, not the model: in a Session it is then one plain statement and not the ORM's.
+    """
     make = postgresql.insert if dialect == "postgresql" else sqlite.insert
     return make(model.__table__)
 
 
 class Batch:
-    """Many rows handed to one statement: ``unnest`` of arrays on PostgreSQL, ``json_each`` on SQLite.
+    """Many rows passed to one statement: ``unnest`` of arrays on PostgreSQL, ``json_each`` on SQLite.
 
     >>> ended = Batch("ended", id=Uuid(), outcome=Text())
     >>> statement = update(JobRun).where(JobRun.id == ended.table(dialect).c.id)...
@@ -173,9 +177,9 @@ class Batch:
         self.columns = columns
 
     def table(self, dialect: str) -> FromClause:
-        """The rows as something to select from or join."""
+        """The rows as a table to select from or join."""
         if dialect == "postgresql":
-            # As text, which PostgreSQL reads: the driver's own way to write a list costs ten times as much.
+            # As text, which PostgreSQL parses: the driver's own way to write a list costs ten times as much.
             arrays = [
                 cast(bindparam(f"{self.name}_{name}", type_=Text()), ARRAY(kind)) for name, kind in self.columns.items()
             ]
@@ -190,8 +194,10 @@ class Batch:
         ).subquery(self.name)
 
     def among(self, dialect: str, this: SQLColumnExpression[Any], name: str) -> ColumnElement[bool]:
-        """Whether ``this`` is in the rows' column ``name``: beside a join on it, so that PostgreSQL goes by the
-        index of ``this``, whatever its statistics say of the table."""
+        """Whether this is in the rows' column ``name``; use it in addition to a join on the column.
+
+        It makes PostgreSQL use the index of ``this``, whatever its statistics of the table say.
+        """
         if dialect == "postgresql":
             return this == any_(cast(bindparam(f"{self.name}_{name}", type_=Text()), ARRAY(self.columns[name])))
         return true()
@@ -211,13 +217,13 @@ def dialect_of(executor: Executor) -> str:
 
 
 def _array(values: Sequence[Any]) -> str:
-    """``values`` as PostgreSQL writes an array."""
+    """``values`` in PostgreSQL's array syntax."""
     if not values:
         return "{}"
     first = values[0]
     kind = type(first)
     if isinstance(first, UUID):
-        # Not compared: that costs more than writing them all.
+        # Not compared: comparing costs more than writing them all.
         if all(values):
             return "{" + ",".join(["%032x" % one.int for one in values]) + "}"  # noqa: UP031, twice as fast
     elif (first is None or kind in (str, int, float)) and values.count(first) == len(values):
@@ -250,13 +256,15 @@ def _plain(value: Any) -> str:
 
 
 pins: list[Callable[[], datetime]] = []
-"""What ``pinned_now`` reads, for statements that go to the driver itself; the last counts."""
+"""Functions that ``pinned_now`` uses, for statements sent to the driver directly; the last one counts."""
 
 
 @contextmanager
 def pinned_now(read: Callable[[], datetime]) -> Iterator[None]:
-    """For tests: statements that would ask PostgreSQL for the moment get what ``read`` says. SQLite asks its App's
-    clock anyway."""
+    """For tests: statements that use PostgreSQL's clock get the moment of ``read`` instead.
+
+    SQLite uses its App's clock anyway.
+    """
 
     def bind(connection: Any, cursor: Any, statement: str, parameters: Any, *rest: Any) -> tuple[str, Any]:
         if isinstance(parameters, dict) and "now" in parameters and parameters["now"] is None:

@@ -225,4 +225,6 @@ def _log_broken(batch: list[ScheduleBroken]) -> None:
 
 def _log_lead(batch: list[LeadChanged]) -> None:
     for one in batch:
-        scheduler.info("Scheduler leading" if one.is_leading else "Scheduler standing by", extra={"scheduler": one.holder})
+        scheduler.info(
+            "Scheduler leading" if one.is_leading else "Scheduler standing by", extra={"scheduler": one.holder}
+        )

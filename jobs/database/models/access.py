@@ -1,4 +1,4 @@
-"""Who may do what: users, sessions, refresh tokens, machine tokens, tries at signing in, requests done once."""
+"""Who may do what: users, sessions, refresh tokens, machine tokens, sign-in attempts, idempotent requests."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ SESSION_KINDS = ("api", "link", "page")
 
 
 class OperatorUser(Base):
-    """A person who signs in. Never deleted: the audit names them."""
+    """A person who signs in. Never deleted, because audit entries refer to it."""
 
     __tablename__ = "operator_users"
 
@@ -29,7 +29,7 @@ class OperatorUser(Base):
     password_set_at: Mapped[datetime] = mapped_column(UtcDateTime)
     disabled_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     parent_id: Mapped[UUID | None] = mapped_column(Id)
-    """The token that made the user; none for one made by a session or at the command line."""
+    """The token that made the user; None if a session or the command line did."""
     expires_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
 
     __table_args__ = (
@@ -39,7 +39,7 @@ class OperatorUser(Base):
 
 
 class OperatorSession(Base):
-    """A sign-in: of a page (a cookie), of the API (a family of refresh tokens), or a link that signs in once."""
+    """A sign-in: of a page (a cookie), of the API (a chain of refresh tokens), or a link that signs in once."""
 
     __tablename__ = "operator_sessions"
 
@@ -55,12 +55,12 @@ class OperatorSession(Base):
     revoked_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     address: Mapped[str | None] = mapped_column(Words(64))
     parent_id: Mapped[UUID | None] = mapped_column(Id)
-    """The link that opened it; none for one opened with a password."""
+    """The link that opened it; None if a password did."""
 
     __table_args__ = (
-        # ledger/sessions.py, who sent the cookie.
+        # ledger/operators/sessions.py: the session of a cookie.
         Index("uq_operator_sessions_secret", "secret_hash", unique=True),
-        # ledger/sessions.py, all of a user.
+        # ledger/operators/sessions.py: all sessions of a user.
         Index("ix_operator_sessions_user", "user_id"),
         CheckConstraint(one_of("kind", SESSION_KINDS), name="kind"),
         CheckConstraint(one_of("role", ROLE_NAMES), name="role"),
@@ -68,7 +68,7 @@ class OperatorSession(Base):
 
 
 class OperatorRefresh(Base):
-    """A refresh token of a session. Used once; used again, it gives its session away as stolen."""
+    """A refresh token of a session. Used once; a second use reveals theft and ends the session."""
 
     __tablename__ = "operator_refreshes"
 
@@ -77,12 +77,12 @@ class OperatorRefresh(Base):
     expires_at: Mapped[datetime] = mapped_column(UtcDateTime)
     used_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
 
-    # ledger/sessions.py, what is swept with its session.
+    # ledger/operators/sessions.py: tokens that are swept with their session.
     __table_args__ = (Index("ix_operator_refreshes_session", "session_id"),)
 
 
 class OperatorToken(Base):
-    """A program's token: what it may do of what its user may, and until when."""
+    """A program's token: which of its user's permissions it has, and until when."""
 
     __tablename__ = "operator_tokens"
 
@@ -96,18 +96,18 @@ class OperatorToken(Base):
     revoked_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     used_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     parent_id: Mapped[UUID | None] = mapped_column(Id)
-    """The token that made it, and ends it; none for one made by a session or at the command line."""
+    """The token that made it, and ends it; None if a session or the command line made it."""
 
     __table_args__ = (
-        # ledger/tokens.py, whose token is it.
+        # ledger/operators/tokens.py: the owner of a token.
         Index("uq_operator_tokens_secret", "secret_hash", unique=True),
-        # ledger/family.py, what a user's tokens made.
+        # ledger/operators/credential_lineage.py: what a user's tokens made.
         Index("ix_operator_tokens_user", "user_id"),
     )
 
 
 class OperatorLimit(Base):
-    """When somebody tried to sign in, by account and by address; a row is locked while it is counted."""
+    """Moments of sign-in attempts, by account and by address; a row is locked while it is counted."""
 
     __tablename__ = "operator_limits"
 
@@ -115,23 +115,23 @@ class OperatorLimit(Base):
     moments: Mapped[Any] = mapped_column(JsonText)
     touched_at: Mapped[datetime] = mapped_column(UtcDateTime)
 
-    # ledger/limits.py, what is too old to count.
+    # ledger/operators/rate_limits.py: rows too old to count.
     __table_args__ = (Index("ix_operator_limits_touched", "touched_at"),)
 
 
 class OperatorRequest(Base):
-    """A request with an Idempotency-Key, and its answer; without one while nobody knows how it ended."""
+    """A request with an Idempotency-Key, and its answer; the answer is null while its result is unknown."""
 
     __tablename__ = "operator_requests"
 
     actor: Mapped[str] = mapped_column(Words(200), primary_key=True)
     key: Mapped[str] = mapped_column(Words(100), primary_key=True)
     scope: Mapped[str] = mapped_column(Words(16), primary_key=True, server_default="")
-    """What the credential allowed, as a hash: a narrower one is not told what a wider one was."""
+    """The permissions of the credential, as a hash: a narrower credential does not see the answer of a wider one."""
     fingerprint: Mapped[str] = mapped_column(Words(64))
     status: Mapped[int | None] = mapped_column(Number)
     answer: Mapped[str | None] = mapped_column(LongText)
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
 
-    # ledger/requests.py, what is forgotten.
+    # ledger/operators/idempotency.py: rows to delete.
     __table_args__ = (Index("ix_operator_requests_created", "created_at"),)

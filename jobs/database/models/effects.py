@@ -16,7 +16,7 @@ from jobs.database.models.types import Base, Id, JsonText, Number, UtcDateTime, 
 
 
 class JobKey(Base):
-    """A key that is held for longer than its run is live. It outlives its run, and is left when runs are pruned."""
+    """A key that is held for longer than its run is live. It outlives its run and stays when runs are pruned."""
 
     __tablename__ = "job_keys"
 
@@ -26,7 +26,7 @@ class JobKey(Base):
     arguments_hash: Mapped[str] = mapped_column(Words(32))
     held_until: Mapped[datetime | None] = mapped_column(UtcDateTime)
 
-    # ledger/keys.py, keys that nobody holds any more.
+    # ledger/admission/keys.py: keys that no run holds any more.
     __table_args__ = (Index("ix_job_keys_held_until", "held_until"),)
 
 
@@ -48,7 +48,7 @@ class JobStep(Base):
 
 
 class JobFollowup(Base):
-    """A run that is to be enqueued in the transaction that ends another. ``id`` is the id it will have."""
+    """A run that is enqueued in the transaction that ends another. ``id`` is the id that it will have."""
 
     __tablename__ = "job_followups"
 
@@ -62,13 +62,13 @@ class JobFollowup(Base):
 
     __table_args__ = (
         CheckConstraint("on_state in ('cancelled', 'dead', 'ended', 'succeeded')", name="on_state"),
-        # ledger/followups.py, those of runs that end.
+        # ledger/effects/followups.py: those of runs that end.
         Index("ix_job_followups_run", "run_id"),
     )
 
 
 class JobGroup(Base):
-    """A group of dramatiq messages whose last completion enqueues something: how many there are, how many are done."""
+    """A group of dramatiq messages, with the number of messages and of completed ones; its completion enqueues runs."""
 
     __tablename__ = "job_groups"
 
@@ -79,18 +79,18 @@ class JobGroup(Base):
 
     __table_args__ = (
         CheckConstraint("done between 0 and size", name="done"),
-        # ledger/groups.py, those that nothing happened to for long.
+        # ledger/effects/groups.py: groups without activity for long.
         Index("ix_job_groups_changed", "changed_at"),
     )
 
 
 class JobGroupMember(Base):
-    """A message of a group that is done; ``id`` is made of both, so that it is counted once."""
+    """A completed message of a group; ``id`` is derived from both, so that it is counted once."""
 
     __tablename__ = "job_group_members"
 
     id: Mapped[UUID] = mapped_column(Id, primary_key=True)
     group_id: Mapped[UUID] = mapped_column(Id)
 
-    # ledger/groups.py, those of groups that are deleted.
+    # ledger/effects/groups.py: members of deleted groups.
     __table_args__ = (Index("ix_job_group_members_group", "group_id"),)

@@ -14,7 +14,7 @@ from jobs.database.models.types import Base, JsonText, Number, UtcDateTime, Word
 
 
 class JobQueue(Base):
-    """What operators say of a queue. A queue without a row is not paused."""
+    """An operator's pause of a queue. A queue without a row is not paused."""
 
     __tablename__ = "job_queues"
 
@@ -27,7 +27,7 @@ class JobQueue(Base):
 
 
 class JobKind(Base):
-    """What operators say of a kind. A kind without a row is not paused."""
+    """An operator's pause of a kind. A kind without a row is not paused."""
 
     __tablename__ = "job_kinds"
 
@@ -39,7 +39,10 @@ class JobKind(Base):
 
 
 class JobWorker(Base):
-    """A worker process, what it serves and knows, and when it was last seen. ``codes`` is the code of each kind."""
+    """A worker process, its queues and kinds, and when it was last seen.
+
+    ``codes`` is the release of each kind's class.
+    """
 
     __tablename__ = "job_workers"
 
@@ -59,5 +62,5 @@ class JobWorker(Base):
     roll_requested_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     problem: Mapped[str | None] = mapped_column(Words(300))
 
-    # ledger/workers.py, live workers.
+    # ledger/workers.py: live workers.
     __table_args__ = (Index("ix_job_workers_seen", "seen_at"),)

@@ -1,4 +1,4 @@
-"""What operators did."""
+"""The actions of operators."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from jobs.database.models.types import Base, Id, JsonText, LongText, Number, Utc
 
 
 class OperatorAction(Base):
-    """What an operator did: who, when, to which runs, why, and how many."""
+    """An operator's action: who, when, on which runs, why, and on how many."""
 
     __tablename__ = "operator_actions"
 
@@ -37,20 +37,20 @@ class OperatorAction(Base):
     after: Mapped[Any | None] = mapped_column(JsonText)
     undoes: Mapped[UUID | None] = mapped_column(Id)
     undone_by: Mapped[UUID | None] = mapped_column(Id)
-    # When a batch of it was last done: one that runs and has not been seen for long has lost its process.
+    # When its last batch was done: a running action that has not been seen for long has lost its process.
     seen_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     request_id: Mapped[str | None] = mapped_column(Words(100))
 
     __table_args__ = (
         CheckConstraint("state in ('failed', 'finished', 'interrupted', 'running')", name="state"),
         CheckConstraint("(state = 'running') = (finished_at is null)", name="finished_exactly_when_over"),
-        # ledger/prune.py, old actions.
+        # ledger/runs/prune.py: old actions.
         Index("ix_operator_actions_finished", "finished_at"),
     )
 
 
 class OperatorActionRun(Base):
-    """What an action did to one run, or why it did nothing: the run's moving parts before and after."""
+    """What an action did to one run, or why it did nothing, with the run's state columns before and after."""
 
     __tablename__ = "operator_action_runs"
 
@@ -61,5 +61,5 @@ class OperatorActionRun(Base):
     before: Mapped[Any | None] = mapped_column(JsonText)
     after: Mapped[Any | None] = mapped_column(JsonText)
 
-    # ledger/audit.py, what was done to a run.
+    # ledger/operators/audit.py: actions on a run.
     __table_args__ = (Index("ix_operator_action_runs_run", "run_id"),)

@@ -39,7 +39,7 @@ from jobs.states import FINAL, Cause, Outcome, RunState
 
 
 class JobRun(Base):
-    """One enqueued call of a job: a row is written before any message, and what it says is true."""
+    """One enqueued call of a job. The row is written before any message, and it is the truth."""
 
     __tablename__ = "job_runs"
 
@@ -96,61 +96,62 @@ class JobRun(Base):
         CheckConstraint("state <> 'running' or attempt > 0", name="running_counts_an_attempt"),
         CheckConstraint("charged >= 0 and charged <= attempt and max_attempts > 0", name="charged_within_attempts"),
         CheckConstraint(f"priority between {MIN_PRIORITY} and {MAX_PRIORITY}", name="priority_range"),
-        # ledger/claim.py, due runs of a queue; upkeep/reconcile.py, overdue ones.
+        # ledger/runs/claim.py: due runs of a queue. upkeep/reconcile.py: overdue ones.
         Index("ix_job_runs_ready", "queue", "priority", "run_at", "id", postgresql_where=text("state = 'queued'"),
               sqlite_where=text("state = 'queued'")),
-        # ledger/strands.py, waiting runs by name, the latest first. An entry a run, written where the last one was.
-        # The kind comes first so that no claim, which has a queue and hides its kinds, is led here.
+        # ledger/queries/plan_parts.py: waiting runs by name, the latest first. One entry per run, written where the
+        # last one was. The kind comes first, so that the planner never chooses it for a claim, which has a queue and
+        # hides its kinds.
         Index("ix_job_runs_waiting", "kind", "queue", "state_at", "id", postgresql_where=text("state = 'queued'"),
               sqlite_where=text("state = 'queued'")),
-        # ledger/sweep.py, expired leases; what a dead process held.
+        # ledger/runs/sweep.py: expired leases, and runs of a dead process.
         Index("ix_job_runs_leased", "lease_until", "worker", postgresql_where=text("state = 'running'"),
               sqlite_where=text("state = 'running'")),
-        # ledger/sweep.py, runs that expired before their first start.
+        # ledger/runs/sweep.py: runs that expired before their first start.
         Index("ix_job_runs_expiring", "expires_at",
               postgresql_where=text("state = 'queued' and expires_at is not null"),
               sqlite_where=text("state = 'queued' and expires_at is not null")),
-        # ledger/keys.py, one live run a key.
+        # ledger/admission/keys.py: one live run per key.
         Index("uq_job_runs_live_key", "kind", "key", unique=True,
               postgresql_where=text(LIVE_KEY), sqlite_where=text(LIVE_KEY)),
-        # ledger/schedules.py, the live runs of a schedule.
+        # ledger/schedules/schedules.py: the live runs of a schedule.
         Index("ix_job_runs_of_schedule", "schedule", postgresql_where=text(LIVE_OF_SCHEDULE),
               sqlite_where=text(LIVE_OF_SCHEDULE)),
-        # ledger/schedules.py, the last success of a schedule.
+        # ledger/schedules/schedules.py: the last success of a schedule.
         Index("ix_job_runs_schedule_success", "schedule", "finished_at", postgresql_where=text(SUCCESS_OF_SCHEDULE),
               sqlite_where=text(SUCCESS_OF_SCHEDULE)),
-        # ledger/strands.py, runs that have ended and are shown, in the order in which they did. Like the next one, an
-        # entry a run, written when it ends: claims and new runs do not touch it.
+        # ledger/queries/plan_parts.py: ended runs that lists show, in the order in which they ended. Like the next
+        # index it has one entry per run, written when the run ends: claims and new runs do not touch it.
         Index("ix_job_runs_ended_at", "state", "state_at", "id",
               postgresql_where=text(SHOWN), sqlite_where=text(SHOWN)),
-        # ledger/strands.py, the same by queue and kind; counts of them, which read nothing but the index.
+        # ledger/queries/plan_parts.py: the same by queue and kind; index-only counts of them.
         Index("ix_job_runs_ended", "state", "queue", "kind", "state_at", "id",
               postgresql_where=text(SHOWN), sqlite_where=text(SHOWN)),
-        # ledger/strands.py, purged runs.
+        # ledger/queries/plan_parts.py: purged runs.
         Index("ix_job_runs_purged_list", "state_at", "id", postgresql_where=text(PURGED), sqlite_where=text(PURGED)),
-        # ledger/strands.py, the runs of an error group.
+        # ledger/queries/plan_parts.py: the runs of an error group.
         Index("ix_job_runs_fingerprint", "fingerprint", "state_at", "id",
               postgresql_where=text("fingerprint is not null"), sqlite_where=text("fingerprint is not null")),
-        # ledger/strands.py, runs by key, ended ones too.
+        # ledger/queries/plan_parts.py: runs by key, ended ones too.
         Index("ix_job_runs_key", "key", postgresql_where=text("key is not null"),
               sqlite_where=text("key is not null")),
-        # ledger/prune.py, purged runs, the oldest purge first.
+        # ledger/runs/prune.py: purged runs, the oldest purge first.
         Index("ix_job_runs_purged", "deleted_at", postgresql_where=text(PURGED), sqlite_where=text(PURGED)),
-        # ledger/strands.py, what a run enqueued.
+        # ledger/queries/plan_parts.py: runs that a run enqueued.
         Index("ix_job_runs_parent", "parent_id", postgresql_where=text("parent_id is not null"),
               sqlite_where=text("parent_id is not null")),
-        # ledger/lineage.py, what was replayed from a run.
+        # ledger/queries/lineage.py: replays of a run.
         Index("ix_job_runs_replayed_from", "replayed_from", postgresql_where=text("replayed_from is not null"),
               sqlite_where=text("replayed_from is not null")),
     )  # fmt: skip
 
 
-# ledger/find.py, short ids of runs that have ended; those of live ones are found in the index of their state.
+# ledger/queries/find.py: short ids of ended runs; those of live ones are found in the index of their state.
 Index("ix_job_runs_tail", id_tail(JobRun.id), postgresql_where=text(ENDED), sqlite_where=text(ENDED))
 
 
 class JobAttempt(Base):
-    """One try at a run: written once, when it ends, by whoever ends it. Then only a refusal is added."""
+    """One attempt at a run, written once when it ends. After that only a refusal is added."""
 
     __tablename__ = "job_attempts"
 
@@ -173,6 +174,7 @@ class JobAttempt(Base):
         CheckConstraint(one_of("outcome", Outcome), name="outcome"),
         CheckConstraint("attempt > 0", name="attempt_from_one"),
         CheckConstraint("(refused_at is null) = (refused_outcome is null)", name="refusal_whole"),
-        # ledger/series.py, what ended minute by minute: attempts end in about the order in which they are written.
+        # ledger/queries/series.py: attempts that ended, by minute: they end in about the order in which they are
+        # written.
         Index("ix_job_attempts_finished", "finished_at", "outcome"),
     )

@@ -1,4 +1,4 @@
-"""Schedules, what became of their slots, and who leads."""
+"""Schedules, the results of their slots, and which scheduler leads."""
 
 from __future__ import annotations
 
@@ -17,7 +17,8 @@ from jobs.database.models.types import DUE, HELD, Base, Id, JsonText, Number, Sm
 
 
 class JobSchedule(Base):
-    """When runs of a job are made. ``next_slot_at`` is what a tick looks at; None: no slot will come.
+    """A schedule. ``next_slot_at`` is the column that a tick reads; None: it has no future slot.
+
     ``zone_data`` is the version of the ``tzdata`` package that computed it; None: not known.
 
     Slots up to ``decided_until`` are decided: each has its row. ``held_slot_at`` is the one slot that
@@ -56,15 +57,15 @@ class JobSchedule(Base):
         CheckConstraint("(owner = 'code') = (module is not null)", name="module_exactly_when_code"),
         CheckConstraint("paused_at is not null or (paused_by is null and pause_reason is null)", name="pause_whole"),
         CheckConstraint("(last_slot_at is null) = (last_fired_at is null)", name="last_whole"),
-        # ledger/schedules.py, what is due: a tick costs that, not what exists.
+        # ledger/schedules/schedules.py: due schedules. A tick costs as much as they, not as all schedules.
         Index("ix_job_schedules_due", "next_slot_at", postgresql_where=text(DUE), sqlite_where=text(DUE)),
-        # ledger/schedules.py, held slots.
+        # ledger/schedules/schedules.py: held slots.
         Index("ix_job_schedules_held", "name", postgresql_where=text(HELD), sqlite_where=text(HELD)),
     )
 
 
 class JobScheduleSlot(Base):
-    """What became of one slot: written once, with the run that it made, in one transaction: the proof."""
+    """The result of one slot: written once, in one transaction with the run that it made, as proof."""
 
     __tablename__ = "job_schedule_slots"
 
@@ -80,13 +81,13 @@ class JobScheduleSlot(Base):
         CheckConstraint("state in ('backfilled', 'fired', 'missed', 'skipped')", name="state"),
         CheckConstraint("(state in ('backfilled', 'fired')) = (run_id is not null)", name="run_exactly_when_fired"),
         CheckConstraint("older_missed >= 0", name="older_missed_from_zero"),
-        # ledger/slots.py, old slots.
+        # ledger/schedules/slots.py: old slots.
         Index("ix_job_schedule_slots_decided", "decided_at"),
     )
 
 
 class JobLeader(Base):
-    """Who leads, by the database's clock. It saves effort and guards nothing."""
+    """The leading scheduler, by the database's clock. It saves work; nothing relies on it for correctness."""
 
     __tablename__ = "job_leaders"
 

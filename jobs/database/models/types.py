@@ -1,4 +1,4 @@
-"""What the tables are made of: moments, JSON, names of constraints, and the words of partial indexes."""
+"""Column types of the tables: moments, JSON, constraint names, and the predicates of partial indexes."""
 
 from __future__ import annotations
 
@@ -41,21 +41,21 @@ CONVENTION = {
 
 
 MAX_QUICK = 4000
-"""Shorter JSON is read by the quicker parser, for no number in it is too long for Python to write again."""
+"""Shorter JSON is read by the faster parser: no number in it is too long for Python to write again."""
 
 
 def write_moment(moment: datetime) -> str:
-    """A moment as SQLite keeps it: UTC, of fixed width, so that text sorts as time does."""
+    """A moment as SQLite stores it: UTC, of fixed width, so that text sorts as time does."""
     return moment.astimezone(UTC).replace(tzinfo=None).isoformat(sep=" ", timespec="microseconds")
 
 
 def _read_moment(value: Any) -> datetime | None:
-    """Never raises: one row that cannot be read must not keep others from being read with it."""
+    """Never raises, because one unreadable row must not make the others unreadable."""
     if value is None:
         return None
     try:
         if isinstance(value, str):
-            # Twice as fast as to replace the zone.
+            # Twice as fast as replacing the zone.
             return datetime.fromisoformat(f"{value}+00:00")
         moment: datetime = value if value.tzinfo is UTC else value.astimezone(UTC)
     except (ValueError, AttributeError):
@@ -64,7 +64,7 @@ def _read_moment(value: Any) -> datetime | None:
 
 
 def _read_id(value: Any) -> UUID | None:
-    """Of the 32 digits that SQLite keeps. Never raises, as above."""
+    """Reads the 32 digits that SQLite stores. Never raises, for the same reason."""
     if value is None:
         return None
     try:
@@ -75,7 +75,7 @@ def _read_id(value: Any) -> UUID | None:
 
 
 class UtcDateTime(TypeDecorator[datetime]):
-    """An aware moment, always UTC. SQLite keeps it as fixed-width text, which sorts as time does."""
+    """An aware moment, always UTC. SQLite stores it as fixed-width text, which sorts as time does."""
 
     impl = DateTime(timezone=True)
     cache_ok = True
@@ -100,7 +100,7 @@ def _read_text(value: Any) -> str | None:
 
 
 class Number(TypeDecorator[int]):
-    """A whole number; on SQLite, which keeps anything anywhere, or what stands for something else."""
+    """A whole number; on SQLite, which stores any type in any column, possibly a stand-in."""
 
     impl = Integer
     cache_ok = True
@@ -117,7 +117,7 @@ class SmallNumber(Number):
 
 
 class Words(TypeDecorator[str]):
-    """A text of limited length; on SQLite, or what stands for something else."""
+    """A text of limited length; on SQLite possibly a stand-in."""
 
     impl = String
     cache_ok = True
@@ -134,7 +134,7 @@ class LongText(Words):
 
 
 class Flag(TypeDecorator[bool]):
-    """Yes or no; on SQLite, whatever is neither null nor zero is yes."""
+    """Yes or no; on SQLite, every value except null and zero is yes."""
 
     impl = Boolean
     cache_ok = True
@@ -144,19 +144,19 @@ class Flag(TypeDecorator[bool]):
 
 
 class Id(TypeDecorator[UUID]):
-    """A UUID. SQLite keeps it as 32 digits; what is written otherwise there is read as a stand-in."""
+    """A UUID. SQLite stores it as 32 digits; another form is read as a stand-in."""
 
     impl = Uuid
     cache_ok = True
 
     def result_processor(self, dialect: Dialect, coltype: object) -> Callable[[Any], UUID | None] | None:
-        return _read_id if dialect.name == "sqlite" else None  # The driver of PostgreSQL has read it.
+        return _read_id if dialect.name == "sqlite" else None  # The PostgreSQL driver has read it.
 
 
 def read_json(text: str | bytes) -> Any:
-    """A stored JSON value; as its text where Python cannot read it (a number of 5,000 digits, say).
+    """A stored JSON value; its text if Python cannot read it (a number of 5,000 digits, say).
 
-    Such a row was not written by us, and must not keep others from being read with it.
+    Another program wrote such a row, and it must not make other rows unreadable.
     """
     if len(text) < MAX_QUICK:
         try:
@@ -172,8 +172,9 @@ def read_json(text: str | bytes) -> Any:
 class JsonText(TypeDecorator[Any]):
     """JSON that is written as text already checked, and read as Python values.
 
-    PostgreSQL keeps it as ``json``, not ``jsonb``: what comes back is what went in, to the last digit.
-    SQLite keeps it as text: a column declared JSON there would turn the text ``1.0`` into the number 1.
+    PostgreSQL stores it as ``json``, not ``jsonb``, so that it comes back unchanged to the last digit. SQLite stores it
+    as
+    text: a column declared JSON there would turn the text ``1.0`` into the number 1.
     """
 
     impl = JSON(none_as_null=True)
@@ -195,7 +196,7 @@ class JsonText(TypeDecorator[Any]):
 
 
 class id_tail(FunctionElement[str]):  # noqa: N801
-    """The last six characters of an id, as people give it."""
+    """The last six characters of an id, which people use as a short id."""
 
     type = String()
     inherit_cache = True
@@ -220,7 +221,7 @@ LIVE_OF_SCHEDULE = "schedule is not null and state in ('queued', 'running')"
 SUCCESS_OF_SCHEDULE = "schedule is not null and state = 'succeeded'"
 DUE = "next_slot_at is not null and paused_at is null"
 HELD = "held_slot_at is not null and paused_at is null"
-"""Written out in queries too: SQLite takes a partial index only where it reads the same words."""
+"""Queries repeat this text: SQLite uses a partial index only if the query has the same words."""
 
 
 def one_of(column: str, values: Any) -> str:
@@ -228,9 +229,9 @@ def one_of(column: str, values: Any) -> str:
 
 
 LIVE_KEY = "key is not null and state in ('queued', 'running')"
-"""Which runs hold their key, whatever its scope: the predicate of a unique index."""
+"""The runs that hold their key, whatever its scope: the predicate of a unique index."""
 PURGED = "deleted_at is not null"
 ENDED = "finished_at is not null"
-"""Which runs have ended, in the words of the indexes: SQLite matches those of a query to them."""
+"""The runs that have ended, in the words of the indexes: SQLite compares those of a query with them."""
 SHOWN = f"{ENDED} and deleted_at is null"
-"""Which runs have ended and are not purged: what lists show and counts count."""
+"""The runs that have ended and are not purged, which lists show and counts count."""

@@ -1,8 +1,8 @@
-"""A PostgreSQL connection whose every wait has a time limit.
+"""A PostgreSQL connection with a time limit for every wait.
 
-The server ends a statement that takes too long, if it is there to do so. Between us and it stand firewalls,
-balancers and pgbouncer: one that forgets a connection says so to neither end, and whoever reads from it would wait
-until TCP gives up, after a quarter of an hour, or without end while something still acknowledges.
+The server ends a statement that takes too long, if it is alive. Between us and it are firewalls, balancers and
+pgbouncer. If one of them drops a connection, neither end learns of it, and a read would wait until TCP gives up after a
+quarter of an hour, or for ever while something still acknowledges.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ from jobs.formats.unreadable import stand_in_for_moment
 
 T = TypeVar("T")
 _CLOCK = SystemClock()
-"""The machine's own, whatever clock the application was given: this waits for a real server."""
+"""The machine's own clock, whatever clock the application uses: this waits for a real server."""
 
 
 class _AnyMoment(Loader):
-    """Reads a moment, or what stands for one that Python cannot hold: ``infinity``, a year before Christ."""
+    """Reads a moment, or a stand-in for one that Python cannot hold: ``infinity``, a year before Christ."""
 
     def __init__(self, oid: int, context: Any = None) -> None:
         super().__init__(oid, context)
@@ -38,13 +38,13 @@ class _AnyMoment(Loader):
 
 
 class RowCursor(psycopg.Cursor[Any]):
-    """Reads rows as psycopg does; where one of them cannot be read, all of them by ``_AnyMoment``.
+    """Reads rows as psycopg does; if one of them cannot be read, reads all of them by ``_AnyMoment``.
 
-    To read every moment by it would cost a claim more than a hundredth of its time.
+    Reading every moment by it would cost a claim more than one per cent of its time.
     """
 
     _left: tuple[Any, list[Any]] | None = None
-    """The result of which a row could not be read, and its rows that have not been fetched."""
+    """The result with an unreadable row, and its rows that have not been fetched."""
 
     def fetchone(self) -> Any:
         try:
@@ -78,15 +78,16 @@ class RowCursor(psycopg.Cursor[Any]):
 
 
 class LimitedConnection(psycopg.Connection[Any]):
-    """Gives up, closed, when the server has been silent for ``silence_seconds`` while we wait for its answer.
+    """Closes itself when the server is silent for ``silence_seconds`` while we wait for its answer.
 
-    And when it has answered what nobody asked: a broken proxy may send a reply twice, and from then on each
-    statement, the commit among them, would be told what became of the one before.
+    It also does so when the server has sent an answer without a question: a broken proxy may send a reply twice, and
+    from
+    then on each statement, commits included, would get the answer of the one before.
     """
 
     silence_seconds: float = math.inf
     needs_blocks = False
-    """Whether a statement by itself would run at another isolation level than READ COMMITTED."""
+    """Whether an autocommit statement would run at another isolation level than READ COMMITTED."""
     _is_out_of_step = False
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
@@ -95,35 +96,40 @@ class LimitedConnection(psycopg.Connection[Any]):
         self.add_notice_handler(self._hear)
 
     def commit(self) -> None:
-        """As psycopg's own, and true.
+        """Like psycopg's own, but checks that the answer belongs to this commit.
 
         Raises:
-            OperationalError: what came was not the answer to this commit; whether it is committed is not known.
+            OperationalError: the answer belongs to another statement; it is unknown whether this commit took place.
         """
         super().commit()
         if self.pgconn.transaction_status != TransactionStatus.IDLE:
-            raise self._given_up("its answers are out of step")
+            raise self._given_up("its answers belong to other statements")
 
     def wait(self, gen: Generator[Any, Any, T], interval: float = 0.1, timeout: float | None = None) -> T:
-        """As psycopg's own, which every statement, commit and rollback goes through.
+        """Like psycopg's own, which every statement, commit and rollback uses.
 
         Raises:
             OperationalError: the server was silent for too long.
         """
-        if timeout is not None:  # who says how long waits for what may not come, such as a notification
+        if (
+            timeout is not None
+        ):  # callers with an own limit wait for something that may not come, such as a notification
             return super().wait(gen, interval=interval, timeout=timeout)
         pgconn = self.pgconn
         if pgconn.status == ConnStatus.OK and pgconn.transaction_status != TransactionStatus.ACTIVE:
-            # Between two questions: libpq drops what comes now, and says so.
+            # Between two questions libpq drops unexpected answers, and reports them in a notice.
             pgconn.consume_input()
             pgconn.is_busy()
             if self._is_out_of_step:
                 gen.close()
-                raise self._given_up("it answers what was not asked")
+                raise self._given_up("it sent an answer without a question")
         return super().wait(self._limited(gen), interval=interval)
 
     def _limited(self, gen: Generator[Any, Any, T]) -> Generator[Any, Any, T]:
-        """``gen``, ended when nothing has come for too long. It is resumed every ``interval``, with 0 for nothing."""
+        """``gen``, ended when nothing has arrived for too long.
+
+        It is resumed every ``interval``, with 0 for nothing.
+        """
         heard_at = _CLOCK.monotonic()
         try:
             wanted = next(gen)

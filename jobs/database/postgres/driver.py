@@ -1,4 +1,4 @@
-"""PostgreSQL's own details: how to connect, NOTIFY and LISTEN, and what its error codes mean."""
+"""PostgreSQL details: connections of the pool, NOTIFY and LISTEN, and the meaning of error codes."""
 
 from __future__ import annotations
 
@@ -20,19 +20,24 @@ from jobs.settings import Settings
 Executor = Session | Connection
 DriverError = psycopg.Error
 OWN_CONNECTIONS = 5
-"""Threads of a worker process that use the ledger beside its jobs: intake, settler, upkeep, control; and the
-heartbeat, on a connection that is not the pool's."""
+"""Threads of a worker process that use the ledger besides its jobs: fetcher, settler, upkeep, control; and heartbeat.
+
+The heartbeat has a connection outside the pool.
+"""
 SPARE = 2
-"""Connections that transactions of jobs leave to what is asked and answered at once. Source: decision."""
+"""Connections that transactions of jobs leave free for short calls. Source: decision."""
 UNDEFINED_TABLE = "42P01"
 BUSY = ("40001", "40P01", "55P03")
-"""SQLSTATEs of what others are in the way of, in whatever language the server says it."""
+"""SQLSTATEs of conflicts with other transactions, which do not depend on the server's language."""
 _CANCELLED = "57014"
 _NO_RIGHTS = "42501"
 _OUTAGES = ("08", "53", "57", "58", "25006", "40001", "40P01", "55P03", _NO_RIGHTS, UNDEFINED_TABLE)
-"""SQLSTATEs, whole or their class, that say nothing of the data: no connection, no resources, shut down, input and
-output failed, read only, lost to another transaction, locked, forbidden, no table. What is tried again may pass."""
-READ_ONLY = "It is read only: a standby, or switched so. Name the primary, or wait."
+"""SQLSTATEs, whole or by class, that do not depend on the data: a later attempt may succeed.
+
+No connection, no resources, shut down, input and output failed, read only, lost to another transaction, locked,
+forbidden, no table.
+"""
+READ_ONLY = "It is read only: a standby, or configured so. Name the primary, or wait."
 _HINTS = {
     "57014": "A statement took longer than JOBS_STATEMENT_TIMEOUT or the role's statement_timeout, or was cancelled.",
     "25006": READ_ONLY,
@@ -46,12 +51,12 @@ def make_engine(url: URL, settings: Settings, *, most: int) -> Engine:
     """The engine of a PostgreSQL ledger, with a pool of its own of ``most`` connections."""
     engine = create_engine(
         url,
-        # What is bound holds arguments and results, and errors are logged.
+        # Bound values hold arguments and results, and errors are logged.
         hide_parameters=True,
         pool_size=settings.pool_size,
         max_overflow=most - settings.pool_size,
         pool_timeout=settings.connect_timeout.total_seconds(),
-        # The connection that was used last has its statements prepared and its caches warm.
+        # The connection that was used last has prepared statements and warm caches.
         pool_use_lifo=True,
         pool_pre_ping=False,
         json_deserializer=read_json,
@@ -62,12 +67,12 @@ def make_engine(url: URL, settings: Settings, *, most: int) -> Engine:
 
 
 def refuse_stale(connection: Any, record: Any, proxy: Any) -> None:
-    """As a connection leaves the pool: another is made, if the server has ended this one or said what nobody asked.
+    """When a connection leaves the pool: replace it, if the server has ended it or sent an unexpected answer.
 
-    So the first use after a restart of the server does not fail, and a doubled reply cannot answer what comes next.
+    So the first use after a restart of the server does not fail, and a doubled reply cannot answer the next statement.
 
     Raises:
-        DisconnectionError: to the pool, which then makes another.
+        DisconnectionError: tells the pool to make another.
     """
     waiting = select_module.poll()
     if not connection.closed:
@@ -77,18 +82,18 @@ def refuse_stale(connection: Any, record: Any, proxy: Any) -> None:
 
 
 def pool_limit(settings: Settings) -> int:
-    """What the pool of one process may hold at once: a thread's job one, and ours beside them."""
+    """Largest size of the pool of one process: one connection per thread of jobs, plus our own."""
     return max(settings.pool_size + 10, settings.threads + SPARE + OWN_CONNECTIONS) - 1
 
 
 def most_connections(settings: Settings) -> int:
-    """What one process may have at once: its pool, its heartbeat's own, and what it listens on, if it does."""
+    """Most connections of one process: its pool, its heartbeat's own, and the listening one, if it listens."""
     listens = settings.notify and settings.redis_url is None and not settings.pgbouncer
     return pool_limit(settings) + 1 + int(listens)
 
 
 CHANNEL = "jobs_ready"
-"""What ``send_notify`` notifies and ``Listener`` listens to, by the same word."""
+"""The channel of ``send_notify`` and ``Listener``."""
 
 
 def send_notify(connection: Executor) -> None:
@@ -97,12 +102,12 @@ def send_notify(connection: Executor) -> None:
 
 
 class Listener:
-    """A connection of its own that hears ``send_notify``; made when first asked, and again after it broke.
+    """A connection of its own that receives ``send_notify``; made at first use, and again after it broke.
 
     Args:
-        connect: makes the connection, as the pool's are made.
-        translate: what a driver's error means to us.
-        moves: how often the server was found to serve us no more; the connection is then made anew.
+        connect: makes the connection, in the same way as for the pool.
+        translate: gives our error for a driver's error.
+        moves: how often the server was found unusable; after a change the connection is made again.
     """
 
     def __init__(
@@ -117,7 +122,7 @@ class Listener:
         self._made_at_move = 0
 
     def heard(self, seconds: float) -> bool:
-        """Wait for a ring at most so long; whether there was one, or the connection is new and may have missed it.
+        """Wait for a notification. True if one came in time, or the connection is new and may have missed one.
 
         Raises:
             ServiceDown: the server does not let us listen.
@@ -148,10 +153,11 @@ def sqlstate(error: Exception) -> str:
 
 
 def give_back_what_is_gone(engine: Engine) -> None:
-    """Let a connection be given back that has ended meanwhile: it is closed, and replaced when it is taken again.
+    """Let the pool take back a connection that has ended: it is closed, and replaced when it is next used.
 
-    SQLAlchemy takes a block's AUTOCOMMIT off as the connection comes back. What fails there leaves as the driver's
-    bare error, and the pool never gets its place back.
+    SQLAlchemy resets AUTOCOMMIT when the connection comes back. An error there leaves as the driver's own error, and
+    the
+    pool would lose the place for ever.
     """
     reset = engine.dialect.reset_isolation_level
 
@@ -165,14 +171,14 @@ def give_back_what_is_gone(engine: Engine) -> None:
 
 
 def is_outage(error: Exception) -> bool:
-    """Whether a driver's error says something of the server, and nothing of what it was given."""
+    """Whether a driver's error is about the server, and not about the data."""
     if type(getattr(error, "orig", None)) in (psycopg.DatabaseError, psycopg.InternalError) and not sqlstate(error):
-        return True  # libpq's own: what came was no answer.
+        return True  # libpq's own error: the answer was not valid.
     return sqlstate(error).startswith(_OUTAGES)
 
 
 def is_interruption(error: BaseException | None) -> bool:
-    """Whether a driver's error says that the connection or the server failed, and not what it was asked to do."""
+    """Whether a driver's error says that the connection or the server failed, and not the statement."""
     if getattr(error, "connection_invalidated", False):
         return True
     state = sqlstate(error) if isinstance(error, Exception) else ""
@@ -180,7 +186,7 @@ def is_interruption(error: BaseException | None) -> bool:
 
 
 def hint(error: Exception, reason: str) -> str | None:
-    """What to do about a driver's error, where that is known."""
+    """What to do about a driver's error, if that is known."""
     if "unsupported startup parameter" in reason:
         return "It is pgbouncer: set JOBS_PGBOUNCER=1."
     if "password authentication failed" in reason or "no password supplied" in reason:
@@ -190,11 +196,11 @@ def hint(error: Exception, reason: str) -> str | None:
     if "does not exist" in reason and "database" in reason:
         return "Create the database, or name another in JOBS_DATABASE_URL."
     if "pg_hba.conf" in reason:
-        return "The server's pg_hba.conf must let this user in from here."
+        return "Allow this user and host in the server's pg_hba.conf."
     if "SSL" in reason:
         return "Check sslmode and what follows it in JOBS_DATABASE_URL against what the server offers."
     if "unable to open database file" in reason:
-        return "Its folder must be there, and we must be able to write to it."
+        return "Its folder must exist, and this user must be able to write to it."
     if sqlstate(error) == _NO_RIGHTS and ("for schema" in reason or "for database" in reason):
         return "Grant the role CREATE there, or migrate with the role that owns it."
     if "too many clients" in reason or "remaining connection slots" in reason:

@@ -22,7 +22,7 @@ Server = tuple[datetime, int]
 
 
 def identity(executor: Executor) -> Server:
-    """Which server, and which of its databases, this is: no two servers began at the same microsecond."""
+    """Identifies the server and the database: no two servers started in the same microsecond."""
     started, database = executor.execute(
         text(
             "select pg_postmaster_start_time(), (select oid::int8 from pg_database where datname = current_database())"
@@ -32,9 +32,9 @@ def identity(executor: Executor) -> Server:
 
 
 def ledger_identity(connection: Connection, *, schema: str | None) -> str:
-    """Which ledger this is: its server's own number, its database's and its table's, as twelve hexadecimal digits.
+    """Identifies the ledger: the numbers of its server, database and table, as twelve hexadecimal digits.
 
-    A standby has the same numbers. A restored dump has others; a server that was copied file by file has not.
+    A standby has the same numbers. A restored dump has others; a server copied file by file has the same.
     """
     may_ask = connection.scalar(text("select has_function_privilege('pg_control_system()', 'execute')"))
     system = connection.scalar(text("select system_identifier::text from pg_control_system()")) if may_ask else ""
@@ -49,7 +49,7 @@ def ledger_identity(connection: Connection, *, schema: str | None) -> str:
 
 
 def is_read_only(connection: Connection) -> bool:
-    """Whether transactions here may not write: a standby, or a server that was switched so."""
+    """Whether transactions here may not write: a standby, or a server that is configured so."""
     said: str = connection.execute(text("select current_setting('transaction_read_only')")).scalar_one()
     return said == "on"
 
@@ -58,7 +58,7 @@ def check_server(connection: Connection, *, shown: str) -> None:
     """Refuse a server that cannot hold a ledger.
 
     Raises:
-        ConfigurationError: too old, or its encoding cannot hold every text.
+        ConfigurationError: it is too old, or its encoding cannot hold every text.
     """
     number, version, encoding = connection.execute(
         text(
@@ -70,16 +70,16 @@ def check_server(connection: Connection, *, shown: str) -> None:
         raise ConfigurationError(f"PostgreSQL {version} at {shown} is too old.", hint="Use 13 or newer.")
     if encoding != "UTF8":
         raise ConfigurationError(
-            f"The database at {shown} is encoded as {encoding}, and a ledger holds any text.",
+            f"The database at {shown} is encoded as {encoding}, but a ledger must hold any text.",
             hint="Create it with ENCODING 'UTF8'.",
         )
 
 
 def check_connections(connection: Connection, settings: Settings) -> None:
-    """Compare what the worker's processes may open with what the server has; warn, or refuse what cannot work.
+    """Compare the connections that the worker may open with those of the server; warn, or refuse what cannot work.
 
     Raises:
-        ConfigurationError: not even the processes' own threads would all be served.
+        ConfigurationError: there are too few even for the processes' own threads.
     """
     served = connection.execute(
         text(
@@ -90,7 +90,7 @@ def check_connections(connection: Connection, settings: Settings) -> None:
     least, most = settings.processes * OWN_CONNECTIONS, settings.processes * most_connections(settings)
     if least > served:
         raise ConfigurationError(
-            f"{settings.processes} processes need {least} connections or more, and the server has {served}.",
+            f"{settings.processes} processes need {least} connections or more, but the server has {served}.",
             hint="Lower JOBS_PROCESSES, raise max_connections, or put pgbouncer between (JOBS_PGBOUNCER=1).",
         )
     facts = {"most": most, "served": served}
@@ -101,10 +101,10 @@ def check_connections(connection: Connection, settings: Settings) -> None:
 
 
 def check_rights(connection: Connection, *, schema: str | None) -> None:
-    """Refuse a role that may read our tables and not write them: it would fail at its first claim.
+    """Refuse a role that may read our tables but not write them: it would fail at its first claim.
 
     Raises:
-        ServiceDown: with the statement that grants what is missing.
+        ServiceDown: the message has the statement that grants the missing rights.
     """
     role, place, missing = connection.execute(
         text(

@@ -1,4 +1,4 @@
-"""Tells an idle process that another has written to the SQLite file, by ``PRAGMA data_version``."""
+"""Lets an idle process notice that another has written to the SQLite file, by ``PRAGMA data_version``."""
 
 from __future__ import annotations
 
@@ -9,17 +9,19 @@ from jobs.clock import Clock
 LIVELY_SECONDS = 0.005
 IDLE_SECONDS = 0.05
 LIVELY_FOR_SECONDS = 2.5
-"""A look costs 5 µs. Every 5 ms wakes after 3 ms (p50) and costs 1 to 4 % of a core. Source: measurement. For so long
-after there was work: runs that come once a second are all met awake."""
+"""How long to look often after there was work, so that runs which come once a second find an awake process.
+
+A look costs 5 µs. Looking every 5 ms wakes after 3 ms (p50) and costs 1 to 4 % of a core. Source: measurement.
+"""
 
 
 class DataVersion:
     """Waits for a commit by any other connection.
 
     Args:
-        read_version: answers ``PRAGMA data_version``, always from the same connection, outside a transaction;
-            what that connection commits itself is not seen, so give it one that only watches.
-        clock: what time it is, and how to sleep.
+        read_version: returns ``PRAGMA data_version``, always from the same connection, outside a transaction. It does
+            not see that connection's own commits, so use one that only watches.
+        clock: current time and sleep.
     """
 
     def __init__(self, read_version: Callable[[], int], *, clock: Clock) -> None:
@@ -31,14 +33,14 @@ class DataVersion:
     def note_activity(self) -> None:
         """Look often for a while: there was work, and more may follow.
 
-        A commit alone says nothing: schedulers and heartbeats write all the time.
+        A commit alone does not mean work: schedulers and heartbeats write all the time.
         """
         self._lively_until = self._clock.monotonic() + LIVELY_FOR_SECONDS
 
     def wait_for_change(self, seconds: float) -> bool:
-        """Whether somebody committed since the last answer; waits at most ``seconds``, 0 to only look.
+        """Whether another connection committed since the last call; waits at most ``seconds``, 0 only looks.
 
-        A change between two calls is seen by the second at once; several count as one.
+        A change between two calls is noticed by the second at once; several changes count as one.
         """
         until = self._clock.monotonic() + seconds
         while True:

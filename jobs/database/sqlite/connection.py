@@ -21,14 +21,14 @@ OVERFLOW = 10
 
 
 def prepare(connection: sqlite3.Connection, clock: Clock) -> None:
-    """Make a new connection ready for our statements.
+    """Prepare a new connection for our statements.
 
     Raises:
         ConfigurationError: its file system cannot hold a write-ahead log.
     """
-    # The driver must not begin transactions of its own: ``begin`` does.
+    # The driver must not begin transactions of its own: ``begin`` does that.
     connection.isolation_level = None
-    # Text that is no UTF-8 is read all the same: one such row must not keep others from being read with it.
+    # Text that is not UTF-8 is read all the same, because one such row must not make others unreadable.
     connection.text_factory = partial(str, encoding="utf-8", errors="replace")
     register_sqlite_functions(connection, clock)
     cursor = connection.cursor()
@@ -43,13 +43,13 @@ def prepare(connection: sqlite3.Connection, clock: Clock) -> None:
 
 
 def begin(connection: Connection) -> None:
-    """Begin a transaction: one that will write takes its lock at once, and cannot fail for it later."""
+    """Begin a transaction. One that will write takes its lock at once, so that it cannot fail for it later."""
     writes = connection.get_execution_options().get(WRITES)
     connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
 
 
 def register_sqlite_functions(connection: sqlite3.Connection, clock: Clock) -> None:
-    """The functions that ``jobs.database.sql`` calls; needed on any connection that our statements run on."""
+    """Register the functions that ``jobs.database.sql`` calls, on any connection that runs our statements."""
     connection.create_function("jobs_now", 0, lambda: write_moment(clock.now()))
     connection.create_function("jobs_plus", 2, _plus, deterministic=True)
     connection.create_function("jobs_between", 2, _between, deterministic=True)
@@ -64,7 +64,7 @@ def _plus(moment: Any, seconds: float | None) -> str | None:
 
 
 def _between(earlier: Any, later: Any) -> float | None:
-    """None where one of them cannot be read."""
+    """None if one of them cannot be read."""
     begin, end = _moment(earlier), _moment(later)
     return None if begin is None or end is None else (end - begin).total_seconds()
 
@@ -81,7 +81,7 @@ def make_engine(url: URL, settings: Settings, clock: Clock) -> Engine:
     """The engine of a SQLite ledger, with a pool of its own."""
     engine = create_engine(
         url,
-        # What is bound holds arguments and results, and errors are logged.
+        # Bound values hold arguments and results, and errors are logged.
         hide_parameters=True,
         pool_size=settings.pool_size,
         max_overflow=OVERFLOW,

@@ -1,7 +1,7 @@
-"""Checks that a SQLite file lies on a local disk of this host.
+"""Checks that a SQLite file is on a local disk of this host, and creates it with private permissions.
 
-Over a network the locks and the shared memory that WAL needs do not reach the other hosts, and a ledger is
-damaged without a word. Known on Linux only, from the table of mounts; elsewhere nothing is refused.
+Over a network the locks and the shared memory that WAL needs do not reach the other hosts, and a ledger is silently
+damaged. File systems are known on Linux only, from the mount table; elsewhere nothing is refused.
 """
 
 from __future__ import annotations
@@ -31,21 +31,21 @@ _SHARED_9P = re.compile(r"\b(drvfs|trans=(tcp|virtio|rdma|xen))\b")
 
 
 def refuse_network_file_system(path: str | os.PathLike[str]) -> None:
-    """Do nothing if a SQLite ledger may lie at ``path``; the file need not exist yet.
+    """Refuse to place a SQLite ledger at ``path`` on a network file system; the file need not exist yet.
 
     Raises:
-        ConfigurationError: it would lie on a network file system.
+        ConfigurationError: it would be on a network file system.
     """
     kind = network_file_system(path)
     if kind is not None:
         raise ConfigurationError(
-            f"The ledger {os.fspath(path)} would be damaged where it is: on a network file system ({kind}).",
+            f"The ledger {os.fspath(path)} is on a network file system ({kind}), where it would be damaged.",
             hint="Put it on a local disk, or use PostgreSQL: JOBS_DATABASE_URL=postgresql://…",
         )
 
 
 def network_file_system(path: str | os.PathLike[str]) -> str | None:
-    """The type of the network file system that ``path`` is on; None when it is on none that is known."""
+    """The type of the network file system of ``path``; None if it is not on a known one."""
     try:
         lines = MOUNTS.read_text(encoding="utf-8", errors="surrogateescape").splitlines()
     except OSError:
@@ -55,7 +55,7 @@ def network_file_system(path: str | os.PathLike[str]) -> str | None:
     for line in lines:
         _, mount_point, kind, options, *_ = line.split(" ")
         mount = Path(re.sub(r"\\([0-7]{3})", lambda match: chr(int(match[1], 8)), mount_point))
-        # The deepest mount above the file is its own, and of two at one place the later hides the earlier.
+        # The deepest mount above the file is its own; of two at the same place the later hides the earlier.
         if len(mount.parts) >= depth and place.is_relative_to(mount):
             depth = len(mount.parts)
             found = kind if kind in NETWORK or (kind == "9p" and _SHARED_9P.search(options)) else None
@@ -65,15 +65,17 @@ def network_file_system(path: str | os.PathLike[str]) -> str | None:
 def make_private(path: str | os.PathLike[str], *, for_group: bool) -> None:
     """Make an empty file at ``path`` that only this user may open, if there is none; SQLite fills it.
 
-    SQLite itself would let everybody read it, and its side files take the mode of the file. ``for_group``: the group
-    of the folder may read and write too. A file that is there is left as it is: to open it and close it again would
-    drop the locks that this process has on it.
+    SQLite itself would let every user read it, and its side files take the mode of the file. ``for_group``: the group
+    of
+    the folder may read and write too. An existing file stays unchanged: opening and closing it would drop the locks
+    that
+    this process has on it.
     """
     place = Path(path)
     try:
         file = os.open(place, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
     except OSError:
-        return  # It is there; or it cannot be made, and SQLite says why.
+        return  # It exists; or it cannot be made, and SQLite will report why.
     try:
         with contextlib.suppress(AttributeError):  # Windows has neither.
             os.fchmod(file, 0o660 if for_group else 0o600)

@@ -1,4 +1,4 @@
-"""The lock files beside a SQLite ledger, and in what order a turn takes them; ``sqlite_queue`` says why."""
+"""The lock files next to a SQLite ledger, and the order in which a turn takes them; see ``write_queue``."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if sys.platform != "win32":
 
     def _unlock(file: int) -> None:
         fcntl.flock(file, fcntl.LOCK_UN)
-else:  # Windows has no flock: threads queue, and processes are left to SQLite's busy time limit.
+else:  # Windows has no flock: threads queue, and processes rely on SQLite's busy time limit.
 
     def _lock(file: int, *, wait: bool, shared: bool = False) -> None: ...
 
@@ -30,22 +30,24 @@ else:  # Windows has no flock: threads queue, and processes are left to SQLite's
 GATE, URGENT, WRITE = range(3)
 SUFFIXES = ("-gate", "-urgent", "-write")
 POLITE_LOOKS, LOOK_SECONDS = 100, 0.0002
-"""A batch lets urgent writers go first for about 30 ms, lest a stream of them starve it. Source: decision."""
+"""A batch lets urgent writers go first for about 30 ms, so that many of them cannot starve it. Source: decision."""
 
 _open_files: set[int] = set()
 _opening = threading.RLock()
-"""Held while ``_open_files`` changes, so that no fork carries off a file that is not in it. Its own thread may take it
-again: a signal's handler that writes may interrupt it there."""
+"""Held while ``_open_files`` changes, so that a fork copies no open file that is missing there.
+
+Reentrant, because a signal handler that writes may interrupt its own thread there.
+"""
 
 
 def take_turn(files: list[int], *, is_urgent: bool, wait: bool) -> None:
     """Take the locks of a turn, in order.
 
     Raises:
-        BlockingIOError: one is not free, and we were told not to ``wait``; those before it are held.
+        BlockingIOError: one is not free, and ``wait`` is false; the locks before it are held.
     """
     if is_urgent:
-        # Announced only while it waits: without a wait there is nobody to go before.
+        # Announced only while it waits: without waiting it need not go first.
         if wait:
             _lock(files[URGENT], wait=True, shared=True)
         _lock(files[WRITE], wait=wait)
@@ -65,19 +67,19 @@ def take_turn(files: list[int], *, is_urgent: bool, wait: bool) -> None:
 
 
 def free_turn(files: list[int]) -> None:
-    """Free whatever is held of ``files``; the write lock first."""
+    """Release the held locks among ``files``; the write lock first."""
     for file in reversed(files):
         _unlock(file)
 
 
 def open_locks(database: Path) -> list[int]:
-    """Open the lock files of one who wants turns, and make those that are missing.
+    """Open the lock files of a writer, and make those that are missing.
 
     Raises:
         ConfigurationError: the database or its folder cannot be written, or is on a network file system.
     """
     refuse_network_file_system(database)
-    # As root every access is granted; anybody else who may not write the database has no business here.
+    # Root may access everything. Any other user who may not write the database must not take its locks.
     as_effective = os.access in os.supports_effective_ids
     if database.exists() and not os.access(database, os.W_OK, effective_ids=as_effective):
         raise ConfigurationError(
@@ -100,9 +102,9 @@ def open_locks(database: Path) -> list[int]:
 
 
 def _open_like(database: Path, path: Path) -> int:
-    """Open a lock file. It has the database's owner and is open to whoever may write the database, and nobody else.
+    """Open a lock file with the database's owner, writable only for users who may write the database.
 
-    Who may open a file may lock it, and so stop every writer; to read it is enough.
+    A user who may open a file may lock it and so stop every writer; permission to read is enough for that.
     """
     try:
         file = os.open(path, os.O_RDWR)
@@ -120,7 +122,7 @@ def _open_like(database: Path, path: Path) -> int:
 
 
 def close_locks(files: list[int]) -> None:
-    """Close ``files``, which frees what is held of them; those that are closed already are left alone."""
+    """Close ``files``, which releases their locks; skip those that are closed already."""
     with _opening:
         for file in files:
             if file in _open_files:
@@ -129,7 +131,7 @@ def close_locks(files: list[int]) -> None:
 
 
 def _close_inherited() -> None:
-    """In a forked child: close every file without unlocking it, for the locks are the parent's."""
+    """In a forked child: close every file without unlocking it, because the locks are the parent's."""
     _opening.release()
     close_locks(list(_open_files))
 

@@ -1,17 +1,18 @@
 """A queue of the writers of one SQLite file, across the threads and processes of one host.
 
 SQLite lets one writer in at a time and makes the others sleep and try again, in no order: with four processes
-one got 200 of 20,000 runs. Here they stand in a queue on lock files beside the database, and only then
+one got 200 of 20,000 runs. Here writers first queue on lock files next to the database, and only then
 ``BEGIN IMMEDIATE``:
 
     ordinary   gate ── nobody urgent? ── write ── BEGIN IMMEDIATE … COMMIT    a batch: claim, settle
     urgent          ── urgent         ── write ── BEGIN IMMEDIATE … COMMIT    a lease renewal, a cancel
 
-Who waits at the gate waits for the whole turn of the one before. Who is urgent passes the gate by, meets only
-the one who writes now, and is waited for by the next from the gate, though not for ever.
+A writer at the gate waits for the whole turn of the writer before it. An urgent writer skips the gate and waits only
+for
+the current writer. The next writer from the gate waits for urgent ones, but only for a limited time.
 
-The locks give order, not safety: SQLite's own locks still guard the data, against writers that know nothing
-of this queue and when somebody deletes the lock files. The kernel frees a lock when its holder dies.
+The locks give order, not safety: SQLite's own locks still guard the data against writers that do not use this queue,
+and when a user deletes the lock files. The kernel releases a lock when its holder dies.
 """
 
 from __future__ import annotations
@@ -29,18 +30,17 @@ from jobs.database.sqlite.locks import close_locks, free_turn, open_locks, take_
 from jobs.errors import ConfigurationError, Conflict, LedgerBusy
 
 turn_holder: ContextVar[object] = ContextVar("jobs_turn_holder", default=None)
-"""Whose code this is, for turns that outlive a thread's call: the token of the run that it performs."""
+"""Owner of a turn that is held longer than one call of a thread: the token of the run that is performed."""
 
 _held: set[tuple[Path, object]] = set()
-"""Who has a turn at which file: a thread by its id, or the ``owner`` that the turn was taken for."""
+"""The holders of turns, by file: a thread's id, or the ``owner`` that the turn was taken for."""
 
 
 class WriteQueue:
-    """The queue of those who want to write to one SQLite file. One for each process and file will do.
+    """The queue of writers of one SQLite file. One per process and file is enough.
 
-    Opens nothing until the first turn, so a process that only reads leaves no lock files. A forked child
-    opens its own, for a lock that it inherited would outlive the parent that holds it; a turn in which the
-    fork came stays the parent's.
+    Opens nothing until the first turn, so a process that only reads leaves no lock files. A forked child opens its own,
+    because an inherited lock would outlive the parent that holds it; a turn during the fork stays the parent's.
     """
 
     def __init__(self, database_path: str | os.PathLike[str], *, clock: Clock | None = None) -> None:
@@ -52,7 +52,7 @@ class WriteQueue:
 
     @property
     def is_open(self) -> bool:
-        """Whether somebody has had a turn, and so the lock files are there."""
+        """Whether there has been a turn, so that the lock files exist."""
         return any(line.is_open for line in self._lines)
 
     @contextlib.contextmanager
@@ -60,9 +60,9 @@ class WriteQueue:
         """Hold the turn while the block runs: begin, write and commit inside it, and nothing else.
 
         Args:
-            urgent: pass the queue by; for short writes that others depend on, never for batches.
+            urgent: skip the queue; for short writes that others depend on, never for batches.
             limit_seconds: the longest wait for the turn, above zero; it does not limit the block.
-            owner: whose the turn is, where it may end on another thread; this thread's otherwise.
+            owner: the holder of the turn, if it may end on another thread; otherwise this thread.
 
         Raises:
             LedgerBusy: others kept the turn for the whole time limit.
@@ -89,23 +89,23 @@ class WriteQueue:
             line.leave()
 
     def firsts(self) -> list[threading.Lock]:
-        """What a thread of this process holds for as long as it has a turn or waits for one."""
+        """The lock that a thread of this process holds while it has a turn or waits for one."""
         return [line.first for line in self._lines]
 
     def close(self) -> None:
-        """Close the lock files; those of a turn that is held or waited for stay. A later turn opens them again."""
+        """Close the lock files, except those of a turn that is held or waited for. A later turn opens them again."""
         for line in self._lines:
             line.close()
 
     def start_afresh(self) -> None:
-        """Forget every turn, without ending it: for a forked child, whose parent has them."""
+        """Forget every turn without ending it: for a forked child, because the turns are the parent's."""
         for line in self._lines:
             line.forget()
         self._lines = (_Line(self.path, is_urgent=False), _Line(self.path, is_urgent=True))
 
 
 class _Line:
-    """Threads of one process that want the same locks; one of them at a time goes to the files.
+    """Threads of one process that want the same locks; only one of them at a time uses the files.
 
     A lock belongs to an open file, not to a thread: ordinary and urgent writers of one process have open
     files of their own and exclude each other as two processes do.
@@ -143,7 +143,7 @@ class _Line:
             raise
 
     def leave(self) -> None:
-        """Give the turn to the next."""
+        """Pass the turn to the next writer."""
         if self._waiter is None:
             free_turn(self._files)
         self.first.release()
@@ -165,13 +165,13 @@ class _Line:
         self._waiter = None
 
     def _is_waiting(self) -> bool:
-        """Whether a wait that was given up still goes on; then it is ours, with its place in the queue."""
+        """Whether an abandoned wait is still going on; then it is ours, with its place in the queue."""
         if self._waiter is not None and not self._waiter.is_taken_up():
             self._waiter = None
         return self._waiter is not None
 
     def _lock_at_once(self) -> bool:
-        """Whether the turn is free and now ours; if not, some of its locks may be held already."""
+        """Take the turn if it is free. If not, some of its locks may be held already."""
         try:
             take_turn(self._files, is_urgent=self._is_urgent, wait=False)
         except BlockingIOError:
@@ -184,13 +184,13 @@ class _Line:
         return True
 
     def _wait(self, limit_seconds: float) -> bool:
-        """Wait in the kernel's queue; False when the time is over, and the place left to the next of us."""
+        """Wait in the kernel's queue. False when the time is over; the next caller then inherits the place."""
         if self._waiter is None:
             self._waiter = _Waiter(self._files, is_urgent=self._is_urgent)
         try:
             self._waiter.wait(limit_seconds)
         finally:
-            # Also when an interrupt lands here: while a thread still waits for the locks, they are its own.
+            # Also when an interrupt arrives here: a thread that still waits for the locks owns them.
             has_ended = self._waiter.give_up()
             if has_ended:
                 self._waiter = None
@@ -199,15 +199,15 @@ class _Line:
     def _busy(self, limit_seconds: float, who: str) -> LedgerBusy:
         return LedgerBusy(
             f"The ledger {self._database} was kept locked by {who} for {limit_seconds:g} s.",
-            hint="Try again; if that does not help, look for a process that stands still in mid-transaction.",
+            hint="Try again; if that does not help, look for a process that hangs in a transaction.",
         )
 
 
 class _Waiter(threading.Thread):
-    """Waits for locks where the kernel keeps the order, on a thread of its own: flock knows no time limit.
+    """Waits on a thread of its own for locks that the kernel grants in order, because flock has no time limit.
 
-    Trying again and again needs no thread, but is served by luck, and lets a batch go before a renewal. One
-    that is given up goes on: a writer that hangs for hours costs others one thread, not one a try.
+    Polling needs no thread, but it has no order and lets a batch overtake a renewal. An abandoned wait goes on and is
+    reused: a writer that hangs for hours costs the others one thread, not one per attempt.
     """
 
     def __init__(self, files: list[int], *, is_urgent: bool) -> None:
@@ -234,19 +234,19 @@ class _Waiter(threading.Thread):
         self._locked.wait(max(seconds, 0))
 
     def give_up(self) -> bool:
-        """True if the locks are the caller's, or were never waited for; False if the thread waits on."""
+        """True if the caller has the locks or never waited for them; False if the thread waits on."""
         with self._deciding:
             self._is_wanted = self._locked.is_set() or self.ident is None
             return self._is_wanted
 
     def is_taken_up(self) -> bool:
-        """Whether the wait still goes on, now for the caller."""
+        """Whether the wait is still going on, now for the caller."""
         with self._deciding:
             self._is_wanted = not self._is_over
             return self._is_wanted
 
     def closes(self, files: list[int]) -> bool:
-        """Whether the wait still goes on, and will close ``files`` in the end."""
+        """Whether the wait is still going on, and will close ``files`` at its end."""
         with self._deciding:
             self._closes = not self._is_over and files is self._files
             return self._closes
@@ -273,17 +273,18 @@ _stopped: list[threading.Lock] = []
 
 
 def _stop_writers() -> None:
-    """Before a fork: let no other thread of this process be in the middle of a turn.
+    """Before a fork: wait until no other thread of this process is inside a turn.
 
-    SQLite keeps in the process's own memory which locks its connections have. A child that is forked in the middle of
-    a turn has a copy of that, with a lock that nobody in it will ever free: it could never write.
+    SQLite stores the locks of its connections in the process's memory. A child that is forked during a turn would have
+    a
+    copy with a lock that nothing in it ever releases, and could never write.
     """
     clock = SystemClock()
     until = clock.monotonic() + FORK_SECONDS
     mine = {threading.get_ident(), turn_holder.get()}
     busy = {path for path, owner in _held if owner in mine}
     for queue in list(_queues):
-        # A turn of the one who forks cannot end before the fork: what is forked in its middle must not write.
+        # A turn of the forking thread cannot end before the fork, so the child must not write.
         for first in queue.firsts() if queue.path not in busy else ():
             if first.acquire(timeout=max(0.0, until - clock.monotonic())):
                 _stopped.append(first)

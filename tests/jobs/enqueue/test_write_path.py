@@ -137,7 +137,7 @@ def test_on_sqlite_a_transaction_that_began_by_reading_is_refused_clearly(sqlite
         session.execute(text("select count(*) from job_runs")).all()
         Send(n=1).enqueue()  # Somebody else writes.
 
-        with pytest.raises(EnqueueRefused, match="began by reading"):
+        with pytest.raises(EnqueueRefused, match="began with a read"):
             Send(n=2).enqueue(session=session)
         session.rollback()
     engine.dispose()
