@@ -14,10 +14,10 @@ from jobs.states import Cause, Outcome, RunState
 
 @dataclass(slots=True, kw_only=True)
 class NewRun:
-    """A run that is to be inserted. ``arguments`` and ``tags`` are JSON text, already checked.
+    """A run to insert. ``arguments`` and ``tags`` are JSON text, already checked.
 
-    ``hold_seconds`` is how long its key is held from now on, beyond the run's own life; None is for ever. Nobody
-    changes one; it is not frozen, for to make a frozen one costs three times as much.
+    ``hold_seconds`` is how long its key is held from now on, beyond the run's own life; None is for ever. Treat it as
+    immutable: it is not frozen, because a frozen one costs three times as much to make.
     """
 
     id: UUID
@@ -53,23 +53,23 @@ class NewRun:
 
 @dataclass(frozen=True, slots=True)
 class FollowUp:
-    """A run to be enqueued when another comes to ``on_state``: a final state, or ``ended`` for any of them."""
+    """A run to enqueue when another enters ``on_state``: a final state, or ``ended`` for any of them."""
 
     on_state: str
     run: NewRun
 
 
 class Admitted(NamedTuple):
-    """What became of a run that was to be enqueued: ``run`` as it now is, and whether it was made now."""
+    """The result of enqueueing a run: ``run`` as it is now, and whether this call made it."""
 
     run: NewRun
     created: bool
 
 
 class Claim(NamedTuple):
-    """A worker's right to perform a run, until its lease is over; the token is what proves it.
+    """A worker's right to perform a run until its lease expires; proven by the token.
 
-    A named tuple, for one is made of every row that a claim returns: a frozen dataclass costs five times as much.
+    A named tuple, because every row of a claim makes one, and a frozen dataclass costs five times as much.
     """
 
     run_id: UUID
@@ -95,17 +95,17 @@ class Claim(NamedTuple):
     key: str | None = None
     trace_context: str | None = None
     problem: str | None = None
-    """What of its row cannot be read: it is not to be performed, and its attempt ends the run as ``unreadable``."""
+    """Unreadable values of its row: the run must not be performed, and its attempt ends it as ``unreadable``."""
 
     @property
     def age(self) -> timedelta:
-        """Since the run was enqueued, by the ledger's clock, when it was claimed."""
+        """Time from the enqueue to the claim, by the ledger's clock."""
         return self.claimed_at - self.created_at
 
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """What an attempt raised, as it is kept: sanitised and bounded."""
+    """The stored form of an attempt's error: sanitised and limited in size."""
 
     type: str
     message: str
@@ -114,13 +114,13 @@ class Failure:
 
     @classmethod
     def told(cls, kind: str, type: str, message: str) -> Failure:
-        """One that nothing raised: told of an attempt by who saw it end."""
+        """A failure without an exception, described by the code that ends the attempt."""
         return cls(type, message, None, fingerprint_of(kind, type))
 
 
 @dataclass(frozen=True, slots=True)
 class Completion:
-    """A message of a group that is done, by its own id; ``then`` is enqueued with the last of the group."""
+    """A completed message of a group, by its own id; ``then`` is enqueued when the group is complete."""
 
     group_id: UUID
     message_id: str
@@ -129,12 +129,14 @@ class Completion:
 
 @dataclass(slots=True, kw_only=True)
 class AttemptResult:
-    """How an attempt ended, to be settled. The ledger decides where its run goes.
+    """How an attempt ended, for settling. The ledger decides the next state of its run.
 
-    ``delay_seconds`` is when to try again; ``cause``, where there is one, says why there is no further try.
-    ``then`` are runs that are enqueued with it, unless it is refused or an operator cancelled the run; ``completes``
-    are groups that its success counts in; ``arguments`` are what the next attempt is to read, if there is one.
-    ``ended_monotonic`` is when, by this process's monotonic clock; the ledger's moments are reckoned from it.
+    ``delay_seconds`` is the wait before the next attempt; ``cause``, if given, says why there is none. ``then`` are
+    runs that
+    are enqueued with it, unless it is refused or an operator cancelled the run. ``completes`` are groups in which its
+    success counts. ``arguments`` replace those of the next attempt, if there is one. ``ended_monotonic`` is when it
+    ended,
+    by this process's monotonic clock; the ledger's moments are computed from it.
     """
 
     claim: Claim
@@ -152,7 +154,7 @@ class AttemptResult:
 
 
 class RecordedAttempt(NamedTuple):
-    """Where a run now is, after one of its attempts ended."""
+    """The state of a run after one of its attempts ended."""
 
     run_id: UUID
     kind: str
@@ -167,9 +169,9 @@ class RecordedAttempt(NamedTuple):
     retry_at: datetime | None
     followed_by: tuple[Freed, ...] = ()
     correlation_id: str | None = None
-    """Known where the attempt was ended by somebody else than its worker."""
+    """Known if another process than its worker ended the attempt."""
     failure: Failure | None = None
-    """Likewise."""
+    """Known in the same case."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,7 +186,7 @@ class Freed:
 
 @dataclass(frozen=True, slots=True)
 class DeadLettered:
-    """A run that nobody held and that is dead now."""
+    """A run that died without a lease."""
 
     run_id: UUID
     kind: str
@@ -235,7 +237,7 @@ class RunRecord:
     scheduled_for: datetime | None
     deleted_at: datetime | None
     unreadable: Mapping[str, str] = field(default_factory=dict)
-    """Columns that cannot be read, with what is stored there; the field holds something of the right type."""
+    """Columns that cannot be read, with their stored values; the field holds a value of the right type."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

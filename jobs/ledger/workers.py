@@ -1,4 +1,4 @@
-"""Worker processes: who is alive, what it serves and which kinds it knows."""
+"""Worker processes: which are alive, and which queues and kinds each serves."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from jobs.database.models import JobWorker, read_json
 from jobs.database.sql import Executor, ledger_now, plus_seconds
 
 LIVE_FOR = timedelta(seconds=60)
-"""A worker not seen for so long is not live. Source: six missed sightings of 10 s."""
+"""A worker not seen for this long is not live. Source: six missed heartbeats of 10 s."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,7 +36,7 @@ class WorkerRecord:
     stop_requested_at: datetime | None
     roll_requested_at: datetime | None
     problem: str | None
-    """What it fails at just now, again and again: claims, say."""
+    """The call that keeps failing now: claims, say."""
 
     @property
     def supervisor(self) -> str:
@@ -46,7 +46,7 @@ class WorkerRecord:
 
 @dataclass(frozen=True, slots=True)
 class WorkerRequest:
-    """What operators ask of a worker process, and through it of its supervisor; None: nothing."""
+    """What operators request of a worker process, and through it of its supervisor; None: nothing."""
 
     stop_at: datetime | None = None
     roll_at: datetime | None = None
@@ -65,8 +65,10 @@ def register(
     codes: Mapping[str, str] | None = None,
     now: datetime | None = None,
 ) -> None:
-    """Write that a worker process has started; ``codes`` is which release it has of each kind
-    (``jobs.definition.class_release``)."""
+    """Record that a worker process has started; ``codes`` is its release of each kind.
+
+    See ``jobs.definition.class_release``.
+    """
     session.execute(
         insert(JobWorker).values(
             name=name,
@@ -88,7 +90,7 @@ def register(
 def see(
     session: Executor, name: str, *, busy: int, problem: str | None = None, now: datetime | None = None
 ) -> WorkerRequest:
-    """Write that a worker process is alive, how many threads are busy, what it fails at. What operators ask of it."""
+    """Record a worker process's heartbeat: busy threads and what fails. Returns what operators request of it."""
     row = session.execute(
         update(JobWorker)
         .where(JobWorker.name == name)
@@ -101,14 +103,14 @@ def see(
 
 
 def request_stop(session: Executor, names: Sequence[str], *, now: datetime | None = None) -> list[str]:
-    """Ask worker processes to finish what they have and end. Returns those that had not stopped."""
+    """Ask worker processes to finish their runs and end. Returns those that had not stopped."""
     return _request(session, names, now=now, stop_requested_at=ledger_now())
 
 
 def request_roll(session: Executor, names: Sequence[str], *, now: datetime | None = None) -> list[str]:
     """Ask the supervisors of worker processes for a rolling restart. Returns those that had not stopped.
 
-    Each process hands it on; a supervisor that hears of one request from several rolls once.
+    Each process passes it on; a supervisor that gets one request from several processes restarts once.
     """
     return _request(session, names, now=now, roll_requested_at=ledger_now())
 
@@ -126,7 +128,7 @@ def _request(session: Executor, names: Sequence[str], *, now: datetime | None, *
 
 
 def sign_off(session: Executor, name: str, *, now: datetime | None = None) -> None:
-    """Write that a worker process has stopped."""
+    """Record that a worker process has stopped."""
     session.execute(
         update(JobWorker).where(JobWorker.name == name).values(stopped_at=ledger_now(), seen_at=ledger_now(), busy=0)
         .execution_options(synchronize_session=False),
@@ -143,7 +145,7 @@ def live(
 
 
 def _names(stored: Any) -> tuple[str, ...]:
-    """A list of names; none where it cannot be read."""
+    """A list of names; empty if it cannot be read."""
     return tuple(one for one in stored if isinstance(one, str)) if isinstance(stored, list) else ()
 
 

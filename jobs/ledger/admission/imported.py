@@ -1,4 +1,4 @@
-"""Imported: runs that another system had, under ids made of its own, so that an import may be repeated."""
+"""Inserts runs of another system under ids derived from its own, so that an import may be repeated."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _DEAD = Batch(
 
 @dataclass(frozen=True, slots=True)
 class ImportedDeadLetter:
-    """A dead letter of another system: what is known of how it died."""
+    """A dead letter of another system, with what is known of its error."""
 
     run: NewRun
     cause: Cause
@@ -40,14 +40,14 @@ class ImportedDeadLetter:
 
 
 def insert_imported(session: Executor, runs: Sequence[NewRun], *, now: datetime | None = None) -> set[UUID]:
-    """Insert those of ``runs`` that are not there yet, in one statement; the ids of those inserted."""
+    """Insert those of ``runs`` that do not exist yet, in one statement; returns their ids."""
     return insert_free(session, runs, now=now)
 
 
 def insert_dead_letters(
     session: Executor, letters: Sequence[ImportedDeadLetter], *, now: datetime | None = None
 ) -> set[UUID]:
-    """Insert those of ``letters`` that are not there yet, as dead runs that nobody here has tried; their ids."""
+    """Insert those of ``letters`` that do not exist yet, as dead runs without attempts; returns their ids."""
     made = insert_free(session, [one.run for one in letters], now=now)
     rows = [
         (one.run.id, one.cause.value, one.died_at, one.error_type, one.error_message, one.fingerprint)

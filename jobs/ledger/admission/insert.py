@@ -1,4 +1,4 @@
-"""Insert: a run is a row before it is a message."""
+"""Inserts runs: a run is a row before it is a message."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ _KEYED_BATCH = Batch("new", **_PLAIN, **_KEYED, **_GIVEN)
 def insert_runs(
     session: Executor, runs: Sequence[NewRun], *, notify: bool = False, now: datetime | None = None
 ) -> None:
-    """Insert ``runs`` as queued, in one statement. Their keys and follow-ups are not looked at.
+    """Insert ``runs`` as queued, in one statement. Ignores their keys and follow-ups.
 
     Args:
         notify: wake idle workers when the transaction commits, by the same statement.
@@ -97,7 +97,7 @@ def insert_plain(connection: DirectConnection, runs: Sequence[NewRun], *, notify
 def insert_free(session: Executor, runs: Sequence[NewRun], *, now: datetime | None = None) -> set[UUID]:
     """Insert those of ``runs`` whose key no live run holds, in one statement. Returns the ids of those inserted.
 
-    On PostgreSQL it waits for another's uncommitted run with the same key, as long as the lock time limit.
+    On PostgreSQL it waits for another's uncommitted run with the same key, up to the lock time limit.
     """
     if not runs:
         return set()
@@ -138,7 +138,7 @@ def _many_notified() -> Any:
 def _free(dialect: str) -> Any:
     new = _KEYED_BATCH.table(dialect)
     columns = _columns(new.c, {**_PLAIN, **_KEYED})
-    # SQLite cannot tell the select's end from ON CONFLICT without a WHERE.
+    # Without a WHERE, SQLite cannot tell where the select ends and ON CONFLICT begins.
     rows = select(*columns.values()).where(text("true"))
     return (
         insert_into(dialect, JobRun)
@@ -156,7 +156,7 @@ def _columns(new: Any, plain: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _moments(given: Mapping[str, Any]) -> dict[str, Any]:
-    """Every moment of a new run is reckoned by the ledger's clock, unless the caller named it."""
+    """All moments of a new run come from the ledger's clock, unless the caller gave them."""
     run_at = func.coalesce(given["run_at"], plus_seconds(ledger_now(), given["delay_seconds"]), type_=UtcDateTime())
     lapse = plus_seconds(ledger_now(), given["expires_seconds"])
     return {

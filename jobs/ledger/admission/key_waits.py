@@ -1,4 +1,4 @@
-"""How long a transaction waits for a unique key that another has not committed yet."""
+"""Limits how long a transaction waits for a unique key that another has not committed yet."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from jobs.errors import KeyBusy
 
 
 def limit_wait(session: Executor, seconds: float) -> str | None:
-    """PostgreSQL: let this transaction wait for another's key so long at most. Returns the limit before."""
+    """PostgreSQL: limit this transaction's wait for another's key. Returns the limit before."""
     if dialect_of(session) != "postgresql":
         return None
     before = session.scalar(select(func.current_setting("lock_timeout")))
@@ -22,20 +22,20 @@ def limit_wait(session: Executor, seconds: float) -> str | None:
 
 
 def set_wait(session: Executor, limit: str | None) -> None:
-    """Set back what ``limit_wait`` changed; None does nothing."""
+    """Restore the limit that ``limit_wait`` changed; None does nothing."""
     if limit is not None:
         session.execute(select(func.set_config("lock_timeout", limit, True)))
 
 
 @contextmanager
 def key_waits() -> Iterator[None]:
-    """PostgreSQL: a wait for a key that was too long leaves here as ``KeyBusy``."""
+    """PostgreSQL: raise ``KeyBusy`` for a wait for a key that took too long."""
     try:
         yield
     except OperationalError as error:
         if "lock timeout" not in str(error.orig):
             raise
         raise KeyBusy(
-            "Another transaction has enqueued with the same key, and has not ended in time.",
+            "Another transaction has enqueued with the same key and has not ended in time.",
             hint="Try again; keep transactions that enqueue short.",
         ) from error

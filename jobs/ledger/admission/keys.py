@@ -1,8 +1,8 @@
-"""Keys: a run is admitted once. While a key is held, a second run with it is answered with the first.
+"""Unique keys: a run is admitted once. A second run with a held key is not inserted; its caller gets the first.
 
-A live run holds its key by a unique index on ``job_runs``; a key that is held for longer is a row of
-``job_keys`` too, which is taken before the run is inserted. Whoever comes second waits for whoever came first
-to commit, and then finds the holder; the order of keys keeps two batches from waiting for each other.
+A live run holds its key by a unique index on ``job_runs``. A key that is held for longer is also a row of ``job_keys``,
+which is written before the run is inserted. A second caller waits for the first to commit, and then finds the holder.
+Batches take keys in order, so that two of them cannot deadlock.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from jobs.ledger.records import Admitted, NewRun
 from jobs.states import LIVE, RunState
 
 TRIES = 10
-"""How often a key that is let go and taken again between two looks is tried. Source: decision."""
+"""How often an insert is tried again whose key was released and taken between two looks. Source: decision."""
 
 _TAKEN = Batch("taken", kind=String(), key=String(), run_id=Uuid(), arguments_hash=String(), hold_seconds=Float())
 _WANTED = Batch("wanted", kind=String(), key=String())
@@ -44,14 +44,14 @@ class _Holder:
 
 
 def admit(session: Executor, runs: Sequence[NewRun], *, now: datetime | None = None) -> list[Admitted]:
-    """Insert ``runs`` whose keys are free; the others are answered with the run that holds their key.
+    """Insert ``runs`` whose keys are free; the results of the others name the run that holds their key.
 
-    One statement, for one and for many, when every key is free and held no longer than its run lives; one more
-    for keys that are held longer, and one for each look at who holds a key. Answers in the order of ``runs``.
+    One statement, for one run or many, if every key is free and held only while its run lives; one more for keys
+    that are held longer, and one for each look at the holders. Results have the order of ``runs``.
 
     Raises:
         KeyConflict: a holder has other arguments, and the run does not replace them. Roll back.
-        KeyBusy: another transaction has the key and does not end in time, or the key changes hands again and again.
+        KeyBusy: another transaction has the key and does not end in time, or the holder changes again and again.
     """
     with key_waits():
         return _admit(session, runs, now)
@@ -117,7 +117,7 @@ def _by_key(runs: Sequence[NewRun]) -> dict[Any, list[NewRun]]:
 
 
 def _spokesman(group: list[NewRun]) -> NewRun:
-    """Of runs with one key, the one that speaks for all: the first, or the last of those that replace."""
+    """The run that represents all runs with one key: the first, or the last of those that replace."""
     if group[0].on_conflict == "replace":
         return group[-1]
     for run in group[1:]:
@@ -136,7 +136,7 @@ def _in_order(runs: Sequence[NewRun], groups: dict[Any, list[NewRun]], found: di
 
 
 def _take_keys(session: Executor, runs: Iterable[NewRun], now: datetime | None) -> set[UUID]:
-    """Of ``runs``, those that may be inserted as far as ``job_keys`` knows; their rows are written."""
+    """Those of ``runs`` that ``job_keys`` allows to insert; writes their rows there."""
     free, wanted = set(), []
     for run in runs:
         if run.key is None or run.hold_seconds == 0.0:
@@ -174,7 +174,7 @@ def _holder_is_live() -> Any:
 
 
 def _holders(session: Executor, runs: Sequence[NewRun], now: datetime | None) -> dict[Key, _Holder]:
-    """Who holds the keys of ``runs``: the live run, or else what ``job_keys`` says."""
+    """The holders of the keys of ``runs``: the live run, or else the one in ``job_keys``."""
     dialect = dialect_of(session)
     values = _WANTED.rows(dialect, [(run.kind, run.key) for run in runs])
     live, kept = _look(dialect)
@@ -208,7 +208,7 @@ def _look(dialect: str) -> Any:
 
 
 def _answer(session: Executor, run: NewRun, holder: _Holder, now: datetime | None) -> Admitted | None:
-    """What to say to ``run``, whose key is held; None when the holder has moved on, to look again."""
+    """The result for ``run``, whose key is held; None if the holder has changed, to look again."""
     theirs = replace(run, id=holder.run_id, queue=holder.queue, priority=holder.priority)
     if run.on_conflict == "keep" or holder.state not in LIVE:
         if holder.arguments_hash != run.arguments_hash:
@@ -217,7 +217,7 @@ def _answer(session: Executor, run: NewRun, holder: _Holder, now: datetime | Non
     if holder.state is RunState.QUEUED:
         if session.scalar(_rewrite(), {**_news(run), "holder": holder.run_id, "now": now}) is None:
             return None
-        # What earlier attempts had done was done with the arguments that are gone.
+        # The work of earlier attempts used the replaced arguments.
         session.execute(
             delete(JobStep).where(JobStep.run_id == holder.run_id).execution_options(synchronize_session=False)
         )
@@ -241,7 +241,7 @@ def _point(session: Executor, run: NewRun, holder: UUID) -> None:
 
 @cache
 def _rewrite() -> Update:
-    """A waiting run takes other arguments, another time and a fresh budget."""
+    """Give a waiting run other arguments, another time and a fresh retry budget."""
     run_at = func.coalesce(
         bindparam("run_at", type_=UtcDateTime()),
         plus_seconds(ledger_now(), bindparam("delay_seconds", type_=Float())),
@@ -272,5 +272,5 @@ def _conflict(run: NewRun, holder: UUID) -> KeyConflict:
         f"The key {run.key!r} of {run.kind} is held by run {holder}, whose arguments differ.",
         key=str(run.key),
         run_id=str(holder),
-        hint="Enqueue with on_conflict='replace', or give what differs a key of its own.",
+        hint="Enqueue with on_conflict='replace', or use different keys for different arguments.",
     )

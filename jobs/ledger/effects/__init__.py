@@ -1,1 +1,1 @@
-"""What a run brings about beside its own state: steps, cursors, follow-ups and groups."""
+"""Side effects of runs: steps, cursors, follow-ups and groups."""

@@ -1,4 +1,4 @@
-"""Cursors: how far a run has come, moved in the transaction that does the work."""
+"""Cursors: the stored position of a run, moved in the transaction that does the work."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from jobs.ledger.effects.steps import CURSOR
 
 
 def read_cursor(session: Executor, run_id: UUID, name: str) -> tuple[Any] | None:
-    """Where the cursor is, as a tuple of one; None when it has not moved yet."""
+    """The cursor's position, as a tuple of one; None if it has not moved yet."""
     row = session.execute(
         select(JobStep.result).where(JobStep.run_id == run_id, JobStep.name == name, JobStep.form == CURSOR)
     ).one_or_none()
@@ -33,18 +33,20 @@ def move_cursor(
     to: str,
     now: datetime | None = None,
 ) -> None:
-    """Move a cursor; ``to`` is JSON text. Holds the run's row until the transaction ends.
+    """Move a cursor; ``to`` is JSON text. Locks the run's row until the transaction ends.
 
     Raises:
-        LeaseLost: the run is another attempt's now; roll back.
+        LeaseLost: another attempt has the run; roll back.
     """
     values = {"of_run": run_id, "by_token": token, "called": name, "attempt": attempt, "gave": to, "now": now}
     if session.scalar(_move(dialect_of(session)), values) is None:
-        raise LeaseLost(f"The lease of run {run_id} is lost: another attempt has it.", hint="Stop: nothing is kept.")
+        raise LeaseLost(
+            f"The lease of run {run_id} is lost: another attempt has it.", hint="Stop: nothing is recorded."
+        )
 
 
 def write_progress(session: Executor, run_id: UUID, token: UUID, progress: str) -> bool:
-    """Write how far a run has come, as JSON text; False when the lease is lost."""
+    """Write a run's progress, as JSON text; False if the lease is lost."""
     moved = session.scalar(_progress(), {"of_run": run_id, "by_token": token, "gave": progress})
     return moved is not None
 

@@ -1,6 +1,6 @@
-"""Follow-ups: runs that are enqueued in the transaction that ends another, by whoever ends it.
+"""Follow-ups: runs that are enqueued in the transaction that ends another run.
 
-They are rows from the moment that their run is enqueued, so that a compensation depends on no process.
+Their rows are written when their run is enqueued, so that a compensation depends on no process.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ from jobs.ledger.records import FollowUp, NewRun
 from jobs.states import RunState
 
 ENDED = "ended"
-"""``on_state`` of a successor: whatever the run ends as."""
+"""``on_state`` of a successor: every final state."""
 
 MAX_KEPT = 2**30
-"""Bytes of arguments. Source: decision; their own limit was kept when they were given."""
+"""Bytes of arguments. Source: decision; the setting's limit was checked when the follow-up was created."""
 
 _NEW = Batch("followups", id=Uuid(), run_id=Uuid(), on_state=String(), kind=String(), run=Text())
 _KEPT = frozenset(field.name for field in fields(NewRun)) & frozenset(
@@ -46,7 +46,7 @@ def insert_followups(session: Executor, runs: Sequence[NewRun], *, now: datetime
 def succeed_with(session: Executor, run_id: UUID, successor: NewRun, *, now: datetime | None = None) -> bool:
     """Let ``successor`` be enqueued when the running ``run_id`` ends, instead of any earlier successor.
 
-    False when it is not running any more. Holds the run's row until the caller's transaction ends: whoever
+    False if it is not running any more. Locks the run's row until the caller's transaction ends, so that the code that
     ends the run waits for it.
     """
     moved = session.scalar(
@@ -70,8 +70,10 @@ def succeed_with(session: Executor, run_id: UUID, successor: NewRun, *, now: dat
 def list_followups(
     session: Executor, run_id: UUID, *, after: UUID | None = None, limit: int = 100
 ) -> list[dict[str, Any]]:
-    """What follows on a run: the id it has or will have, its kind, on which state, and when it was enqueued. By id;
-    ``after`` is the one that the last page ended with."""
+    """The follow-ups of a run, by id: the id each will have, its kind, its state, and when it was enqueued.
+
+    ``after`` is the last id of the previous page.
+    """
     query = select(JobFollowup.id, JobFollowup.kind, JobFollowup.on_state, JobFollowup.enqueued_at)
     query = query.where(JobFollowup.run_id == run_id)
     if after is not None:
@@ -81,10 +83,10 @@ def list_followups(
 
 
 def check_kept(run: NewRun) -> None:
-    """Refuse a follow-up that was not written by ``insert_followups``, and that no table of runs can hold.
+    """Refuse a follow-up that ``insert_followups`` did not write and that the table of runs cannot hold.
 
     Raises:
-        TypeError, ValueError, ArgumentsRefused: it cannot be.
+        TypeError, ValueError, ArgumentsRefused: it is invalid.
     """
     check_json(run.arguments, what=f"Arguments of {run.kind}", max_bytes=MAX_KEPT)
     for text in (run.arguments, run.tags or "null"):
@@ -94,7 +96,7 @@ def check_kept(run: NewRun) -> None:
         raise ValueError("a name in it is too long, or holds a NUL")
     numbers = (run.priority, run.arguments_version, run.max_attempts)
     if set(map(type, numbers)) != {int} or max(numbers) > MOST or not MIN_PRIORITY <= run.priority <= MAX_PRIORITY:
-        raise ValueError("a number in it is none, or out of range")
+        raise ValueError("a number in it is not a number, or out of range")
     for seconds in (run.delay_seconds, run.expires_seconds or 0.0, run.hold_seconds or 0.0):
         if not 0.0 <= seconds <= MAX_WAIT.total_seconds():
             raise ValueError("a wait in it is out of range")

@@ -1,4 +1,4 @@
-"""Groups: what is enqueued when the last message of a group is done, in the transaction that ends it."""
+"""Groups: runs that are enqueued by the transaction that ends the last message of a group."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _DONE = Batch("done_members", id=Uuid(), group_id=Uuid())
 
 
 def open_group(session: Executor, group_id: UUID, size: int, *, now: datetime | None = None) -> bool:
-    """Begin a group of ``size`` messages; False if it has been begun already."""
+    """Begin a group of ``size`` messages; False if it exists already."""
     made = session.execute(
         insert_into(dialect_of(session), JobGroup)
         .values(id=group_id, size=size, done=0, changed_at=ledger_now())
@@ -38,16 +38,16 @@ def has_group(session: Executor, group_id: UUID) -> bool:
 def complete(
     session: Executor, completions: Iterable[tuple[Completion, UUID, UUID]], *, now: datetime | None = None
 ) -> list[NewRun]:
-    """Count messages as done, each once however often it is told; returns what completed groups enqueue.
+    """Count messages as done, each only once; returns the runs that completed groups enqueue.
 
     Args:
-        completions: with the run that ended, and the root of its lineage: the last one is the callbacks' parent.
+        completions: each with the run that ended, and the root of its lineage: the last one is the callbacks' parent.
     """
     told = {uuid5(one.group_id, one.message_id): (one, run_id, root_id) for one, run_id, root_id in completions}
     if not told:
         return []
     dialect = dialect_of(session)
-    # In the order of ids, so that two processes that end messages of the same groups do not lock each other out.
+    # In the order of ids, so that two processes that end messages of the same groups cannot deadlock.
     rows = [(member, told[member][0].group_id) for member in sorted(told)]
     counted: dict[UUID, list[UUID]] = {}
     for member in session.scalars(_note(dialect), _DONE.rows(dialect, rows)):
@@ -62,7 +62,7 @@ def complete(
 
 
 def prune_groups(session: Executor, *, after: timedelta, limit: int = 500, now: datetime | None = None) -> int:
-    """Forget groups that nothing happened to for longer than ``after``; how many."""
+    """Delete groups without activity for longer than ``after``; returns their number."""
     old = (
         select(JobGroup.id)
         .where(JobGroup.changed_at < plus_seconds(ledger_now(), -bindparam("after_seconds", type_=Float())))
@@ -80,7 +80,7 @@ def prune_groups(session: Executor, *, after: timedelta, limit: int = 500, now: 
 @cache
 def _note(dialect: str) -> Any:
     new = _DONE.table(dialect).c
-    # SQLite takes what follows a select without WHERE for a join.
+    # Without WHERE, SQLite takes what follows the select for a join.
     rows = select(new.id, new.group_id).where(new.id.is_not(None))
     statement = insert_into(dialect, JobGroupMember).from_select(["id", "group_id"], rows, include_defaults=False)
     return statement.on_conflict_do_nothing().returning(JobGroupMember.id)

@@ -1,6 +1,6 @@
-"""Steps: named effects of a run, kept across its attempts. An intent is written before, the end after.
+"""Steps: named effects of a run, kept across its attempts. The intent is written before, the end after.
 
-Only the holder of the lease writes them: the run's token is checked, and its row locked, in each statement.
+Only the holder of the lease writes them: each statement checks the run's token and locks its row.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class StepRecord:
 
 @dataclass(frozen=True, slots=True)
 class BegunEffect:
-    """Whether an effect is to take place now (``is_new``), took place (``is_done``, with its result), or began."""
+    """State of an effect: to be called now (``is_new``), finished (``is_done``, with its result), or begun."""
 
     is_new: bool = False
     is_done: bool = False
@@ -49,7 +49,7 @@ def begin_effect(
     """Write the intent of an effect, unless an earlier attempt has.
 
     Raises:
-        LeaseLost: the run is another attempt's now.
+        LeaseLost: another attempt has the run.
     """
     values = {"of_run": run_id, "by_token": token, "called": name, "attempt": attempt, "now": now}
     dialect = dialect_of(session)
@@ -66,10 +66,10 @@ def begin_effect(
 def repeat_effect(
     session: Executor, run_id: UUID, token: UUID, name: str, *, attempt: int, now: datetime | None = None
 ) -> None:
-    """Take over an intent without an end: whoever wrote it cannot end it any more.
+    """Take over an intent without an end: the attempt that wrote it cannot end it any more.
 
     Raises:
-        LeaseLost: the run is another attempt's now.
+        LeaseLost: another attempt has the run.
     """
     values = {"of_run": run_id, "by_token": token, "called": name, "in_attempt": attempt, "now": now}
     if session.scalar(_repeat(), values) is None:
@@ -79,10 +79,10 @@ def repeat_effect(
 def end_effect(
     session: Executor, run_id: UUID, token: UUID, name: str, *, result: str, now: datetime | None = None
 ) -> None:
-    """Write that an effect has taken place, and what it gave back, as JSON text.
+    """Record that an effect has taken place, and its result as JSON text.
 
     Raises:
-        LeaseLost: the run, or the intent, is another attempt's now.
+        LeaseLost: another attempt has the run, or the intent.
     """
     values = {"of_run": run_id, "by_token": token, "called": name, "gave": result, "now": now}
     if session.scalar(_end(), values) is None:
@@ -90,7 +90,7 @@ def end_effect(
 
 
 def withdraw_effect(session: Executor, run_id: UUID, token: UUID, name: str) -> None:
-    """Take an intent back: its job says that the effect did not take place."""
+    """Delete an intent: its job reports that the effect did not take place."""
     session.execute(
         delete(JobStep)
         .where(
@@ -105,7 +105,7 @@ def withdraw_effect(session: Executor, run_id: UUID, token: UUID, name: str) -> 
 
 
 def list_steps(session: Executor, run_id: UUID, *, after: str | None = None, limit: int = 1000) -> list[StepRecord]:
-    """The steps and cursors of a run, in the order in which they began; ``after`` the one of that name."""
+    """The steps and cursors of a run, in the order in which they began; ``after`` is a name."""
     query = select(*_COLUMNS).where(JobStep.run_id == run_id)
     if after is not None:
         last = select(JobStep.started_at).where(JobStep.run_id == run_id, JobStep.name == after).scalar_subquery()
@@ -130,7 +130,7 @@ _NAME = bindparam("called", type_=String())
 
 
 def holder() -> Any:
-    """The run, if the token still holds it; locked, so that nobody else takes it before we commit."""
+    """The run, if the token still holds it; locked, so that no other process takes it before the commit."""
     return select(JobRun.id).where(JobRun.id == _RUN, JobRun.token == _TOKEN).with_for_update(read=True)
 
 

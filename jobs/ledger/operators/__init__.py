@@ -1,1 +1,1 @@
-"""What operators leave in the ledger: users, sessions, tokens, pauses, and the audit of their actions."""
+"""Rows about operators: users, sessions, tokens, pauses, and the audit of their actions."""

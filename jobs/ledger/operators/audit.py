@@ -1,4 +1,4 @@
-"""Audit: what operators did, and what each action did to each run. Written in the transaction that did it."""
+"""Audit: actions of operators and their effect on each run, written in the transaction of the action."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _COLUMNS = tuple(OperatorAction.__table__.columns)
 
 @dataclass(frozen=True, slots=True)
 class AuditEntry:
-    """What an action did to one run; ``skipped`` says why it did nothing."""
+    """The effect of an action on one run; ``skipped`` says why it did nothing."""
 
     run_id: UUID
     before: Mapping[str, Any] | None = None
@@ -47,7 +47,7 @@ def begin(
     request_id: str | None = None,
     now: datetime | None = None,
 ) -> None:
-    """Write that an action has begun."""
+    """Record the start of an action."""
     session.execute(
         insert(OperatorAction).values(
             id=action_id,
@@ -72,7 +72,7 @@ def begin(
 
 
 def record(session: Executor, action_id: UUID, notes: Sequence[AuditEntry]) -> None:
-    """Write what was done to some runs, and count them."""
+    """Record the effect on some runs, and count them."""
     if not notes:
         return
     dialect = dialect_of(session)
@@ -101,7 +101,7 @@ def finish(
     done: int | None = None,
     now: datetime | None = None,
 ) -> None:
-    """Write how an action ended: finished, interrupted or failed."""
+    """Record the end of an action: finished, interrupted or failed."""
     values: dict[str, Any] = {"state": state, "finished_at": ledger_now()}
     if after is not None:
         values["after"] = _text(after)
@@ -115,7 +115,7 @@ def finish(
 
 
 def resume(session: Executor, action_id: UUID) -> datetime | None:
-    """Take up an action that was interrupted or failed, or that died without a word.
+    """Continue an action that was interrupted or failed, or whose process died.
 
     Returns when it began; None if it was finished.
     """
@@ -130,12 +130,12 @@ def resume(session: Executor, action_id: UUID) -> datetime | None:
 
 
 def is_running(session: Executor, action_id: UUID) -> bool:
-    """Whether an action has begun and nobody has ended or stopped it."""
+    """Whether an action has begun and was not ended or stopped."""
     return session.scalar(select(OperatorAction.state).where(OperatorAction.id == action_id)) == "running"
 
 
 def stop(session: Executor, action_id: UUID) -> bool:
-    """Write that an action is to go no further. False: it is over already."""
+    """Tell an action to stop. False: it is over already."""
     row = session.execute(
         update(OperatorAction)
         .where(OperatorAction.id == action_id, OperatorAction.state == "running")
@@ -148,7 +148,7 @@ def stop(session: Executor, action_id: UUID) -> bool:
 
 
 def mark_undone(session: Executor, action_id: UUID, *, by: UUID) -> bool:
-    """Write that an action was undone. False: it had been."""
+    """Record that an action was undone. False: it was undone already."""
     row = session.execute(
         update(OperatorAction)
         .where(OperatorAction.id == action_id, OperatorAction.undone_by.is_(None))
@@ -169,7 +169,7 @@ def list_actions(
 ) -> list[dict[str, Any]]:
     """Actions, latest first; with ``verbs``, those on runs that did one of them.
 
-    With ``run_id``, those done to that run, and ``run_skipped``: why it was passed over.
+    With ``run_id``, those on that run, and ``run_skipped``: why the action skipped it.
     """
     query = select(*_COLUMNS)
     if verbs:
@@ -187,16 +187,17 @@ def list_actions(
 
 
 def find_action(session: Executor, text: str) -> dict[str, Any]:
-    """The action whose id is, begins or ends so.
+    """The action with this id, or with this beginning or end of an id.
 
     Raises:
-        NotFound, Ambiguous: none, or several.
+        NotFound: there is none.
+        Ambiguous: there are several.
     """
     plain = text.strip().lower().replace("-", "")
     if len(plain) == 32:
         return _action(session, plain)
     if len(plain) < 6 or set(plain) - set("0123456789abcdef"):
-        raise NotFound(f"{text!r} is no id of an action.", hint="jobledger audit list shows them.")
+        raise NotFound(f"{text!r} is not the id of an action.", hint="jobledger audit list shows them.")
     digits = cast(OperatorAction.id, String)
     found = [
         one for one in session.scalars(select(OperatorAction.id).where(digits.like(f"%{plain[-6:]}%")).limit(1000))
@@ -223,7 +224,7 @@ def _action(session: Executor, digits: str) -> dict[str, Any]:
 def entries_of(
     session: Executor, action_id: UUID, *, after: UUID | None = None, limit: int = 500, skipped: bool | None = None
 ) -> list[AuditEntry]:
-    """What an action did, by run id."""
+    """The effects of an action, by run id."""
     query = select(
         OperatorActionRun.run_id,
         OperatorActionRun.before,
@@ -239,7 +240,7 @@ def entries_of(
 
 
 def already_recorded(session: Executor, action_id: UUID, run_ids: Sequence[UUID]) -> set[UUID]:
-    """Those of ``run_ids`` that the action has dealt with."""
+    """Those of ``run_ids`` that the action has handled."""
     return set(
         session.scalars(
             select(OperatorActionRun.run_id).where(
@@ -268,7 +269,7 @@ def _text(value: Mapping[str, Any] | None) -> str | None:
 
 
 def moment(session: Executor) -> datetime:
-    """This moment, by the ledger's clock."""
+    """The current moment, by the ledger's clock."""
     found = session.scalar(select(ledger_now()), {"now": None})
     assert isinstance(found, datetime)
     return found

@@ -1,7 +1,7 @@
 """Which token made which tokens and users, and how those end with it.
 
-Who makes a token holds the rows of its user and of its own token; who ends one changes those rows first and then
-looks for what they made. So nothing that is made meanwhile is missed.
+The code that makes a token locks the rows of its user and of its parent token. The code that ends a token changes those
+rows first and then looks for its children. So no child made meanwhile is missed.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from jobs.database.sql import Executor, ledger_now
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bounds:
-    """What may stay of what a token made: tokens that allow no more, users of these roles, and one user's tokens."""
+    """What may stay of a token's children: tokens that allow no more, users of these roles, and one user's tokens."""
 
     permissions: frozenset[str] = frozenset()
     roles: frozenset[str] = frozenset()
@@ -26,12 +26,12 @@ class Bounds:
 
 
 def tokens_of(session: Executor, user_ids: Iterable[UUID]) -> set[UUID]:
-    """The tokens of some users, whether they hold or not."""
+    """The tokens of some users, valid or not."""
     return set(session.scalars(select(OperatorToken.id).where(OperatorToken.user_id.in_(list(user_ids)))))
 
 
 def is_made_by(session: Executor, token_id: UUID, maker: UUID) -> bool:
-    """Whether a token is ``maker``, or was made by it or by what it made."""
+    """Whether a token is ``maker``, or a descendant of it."""
     at: UUID | None = token_id
     while at is not None and at != maker:
         at = session.scalar(select(OperatorToken.parent_id).where(OperatorToken.id == at))
@@ -39,7 +39,7 @@ def is_made_by(session: Executor, token_id: UUID, maker: UUID) -> bool:
 
 
 def end_made(session: Executor, token_ids: Iterable[UUID], bounds: Bounds = Bounds()) -> tuple[int, int]:
-    """End what these tokens made and what that made, except for what is within ``bounds``: how many tokens and users.
+    """End the descendants of these tokens, except those within ``bounds``; returns the numbers of tokens and users.
 
     A user that a token made is disabled.
     """

@@ -15,7 +15,7 @@ SWEPT = 200
 
 @dataclass(frozen=True, slots=True)
 class RequestRecord:
-    """A request as kept; ``status`` and ``answer`` are None while nobody knows how it ended."""
+    """A stored request; ``status`` and ``answer`` are None while its result is unknown."""
 
     fingerprint: str
     status: int | None
@@ -25,7 +25,7 @@ class RequestRecord:
 
 @dataclass(frozen=True, slots=True)
 class RequestKey:
-    """Whose key it is: an operator's, signed in with what allows ``scope``."""
+    """Identifies a key: its operator, and the permissions of the credential (``scope``)."""
 
     actor: str
     key: str
@@ -41,7 +41,10 @@ class RequestKey:
 def claim(
     session: Executor, at: RequestKey, fingerprint: str, *, now: datetime, kept: timedelta
 ) -> RequestRecord | None:  # fmt: skip
-    """Take the key for a request; None: it is ours to do. Else the request that has it, no older than ``kept``."""
+    """Take the key for a request. None: it is new, so perform it.
+
+    Else the request with the key, no older than ``kept``.
+    """
     mine = at.row
     old = delete(OperatorRequest).where(*mine, OperatorRequest.created_at <= now - kept)
     session.execute(old.execution_options(synchronize_session=False))
@@ -62,7 +65,7 @@ def claim(
 
 
 def answer(session: Executor, at: RequestKey, *, status: int, text: str) -> None:
-    """Keep how a request was answered."""
+    """Store the answer to a request."""
     session.execute(
         update(OperatorRequest)
         .where(*at.row)
@@ -72,9 +75,9 @@ def answer(session: Executor, at: RequestKey, *, status: int, text: str) -> None
 
 
 def blank(session: Executor) -> None:
-    """Forget what kept answers say, for they may hold what is erased; that they were given stays.
+    """Blank stored answers, because they may contain erased data; the rows stay.
 
-    An answer to an enqueue says the run's id alone, and stays.
+    The answer to an enqueue contains only the run's id, and stays.
     """
     session.execute(
         update(OperatorRequest)
@@ -88,12 +91,12 @@ def blank(session: Executor) -> None:
 
 
 def forget(session: Executor, at: RequestKey) -> None:
-    """Let go of a key whose request did nothing."""
+    """Release a key whose request did nothing."""
     session.execute(delete(OperatorRequest).where(*at.row).execution_options(synchronize_session=False))
 
 
 def sweep(session: Executor, *, before: datetime) -> None:
-    """Clear away some of what is too old to be answered again."""
+    """Delete some of the requests that are too old to be answered again."""
     columns = (OperatorRequest.actor, OperatorRequest.key, OperatorRequest.scope)
     here = tuple_(*columns)
     old = select(*columns).where(OperatorRequest.created_at <= before).limit(SWEPT)

@@ -1,4 +1,4 @@
-"""Queues and kinds: which there are, and who paused them."""
+"""Queues and kinds: their names, and their pauses."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ _PAUSE = ("paused_at", "paused_until", "paused_by", "pause_reason")
 def pauses(
     session: Executor, what: str = "queue", *, now: datetime | None = None, limit: int = 10_000
 ) -> dict[str, PauseRecord]:
-    """The pauses of queues or kinds that hold at this moment, by name."""
+    """The pauses of queues or kinds that are in force now, by name."""
     rows = session.execute(_pauses(what), {"most": limit, "now": now})
     return {row.name: PauseRecord(**row._mapping) for row in rows}
 
@@ -48,12 +48,12 @@ def _pauses(what: str) -> Select[Any]:
 
 
 def is_paused(table: type[JobQueue] | type[JobKind]) -> ColumnElement[bool]:
-    """Whether the pause of a row holds at this moment."""
+    """Whether the pause of a row is in force now."""
     return and_(table.paused_at.is_not(None), or_(table.paused_until.is_(None), table.paused_until > ledger_now()))
 
 
 def pause_of(session: Executor, what: str, name: str) -> dict[str, Any] | None:
-    """The pause of a queue or kind as plain values, over or not; None where there is none."""
+    """The pause of a queue or kind as plain values, over or not; None if there is none."""
     table = _TABLES[what]
     row = session.execute(select(*(getattr(table, one) for one in _PAUSE)).where(table.name == name)).one_or_none()
     if row is None or row.paused_at is None:
@@ -65,7 +65,7 @@ def pause_of(session: Executor, what: str, name: str) -> dict[str, Any] | None:
 
 
 def set_pause(session: Executor, what: str, name: str, pause: Mapping[str, Any] | None) -> None:
-    """Make the pause of a queue or kind this one; None ends it. Nothing of it is claimed while it holds."""
+    """Set the pause of a queue or kind; None ends it. While it is in force, no run of it is claimed."""
     table = _TABLES[what]
     if session.scalar(select(table.name).where(table.name == name)) is None:
         if pause is None:

@@ -1,4 +1,4 @@
-"""Counts recent tries, exactly: whoever counts locks the row."""
+"""Counts recent attempts exactly: the code that counts locks the row."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from jobs.database.sql import Executor, dialect_of, insert_into
 
 SWEPT = 200
 REMEMBERED = 4
-"""For how many spans a try counts towards the next delay."""
+"""For how many spans an attempt counts towards the next delay. Source: decision."""
 FIRST_DELAY = timedelta(minutes=1)
-"""The wait after the last try that is free; it doubles with each more, up to the span. Source: decision."""
+"""The wait after the last free attempt; it doubles with each further one, up to the span. Source: decision."""
 MOST_MOMENTS = 100
 KEPT = "known:"
-"""How keys begin that say what is known for long, not what was tried."""
+"""Prefix of keys that store long-lived facts instead of attempts."""
 
 
 def try_once(
@@ -30,21 +30,21 @@ def try_once(
     within: timedelta,
     fewer: Mapping[str, int] | None = None,
 ) -> float | None:
-    """Count a try against each key. None: it may be; else seconds until it may, and nothing was counted or written.
+    """Count an attempt against each key. None: allowed; else seconds until it is, and nothing was counted or written.
 
     Args:
-        most: tries that are free; each more waits twice as long as the one before, up to ``within``.
+        most: free attempts; each further one waits twice as long as the one before, up to ``within``.
         fewer: the same for some of the keys.
     """
     free = dict.fromkeys(set(keys), most) | dict(fewer or {})
     wait = _longest(_read(session, list(free), now=now, within=within), free, now=now, within=within)
     if wait:
         return wait
-    # In one order, so that two who try do not wait for each other.
+    # In one order, so that two attempts cannot deadlock.
     held = {key: _hold(session, key, now=now, within=within) for key in sorted(free)}
     wait = _longest(held, free, now=now, within=within)
     if wait:
-        # Another was faster. What was made to count it goes again.
+        # Another process was faster. Remove the rows that were made to count this attempt.
         _forget_empty(session, [key for key, moments in held.items() if not moments])
         return wait
     for key, moments in held.items():
@@ -53,14 +53,14 @@ def try_once(
 
 
 def add(session: Executor, key: str, *, now: datetime, within: timedelta) -> int:
-    """Count against a key that refuses nothing; how many it has of late, ``MOST_MOMENTS`` at most."""
+    """Count against a key without refusing; returns its recent count, ``MOST_MOMENTS`` at most."""
     moments = [*_hold(session, key, now=now, within=within), now][-MOST_MOMENTS:]
     _write(session, key, moments)
     return len(moments)
 
 
 def count(session: Executor, key: str, *, now: datetime, within: timedelta) -> int:
-    """How many a key has of late."""
+    """The recent count of a key."""
     return len(_read(session, [key], now=now, within=within).get(key, []))
 
 
@@ -81,7 +81,7 @@ def is_known(session: Executor, key: str, *, since: datetime) -> bool:
 
 
 def forget(session: Executor, key: str, *, moment: datetime | None = None) -> None:
-    """Take one try back, or all of them."""
+    """Remove one attempt, or all of them."""
     row = session.execute(
         select(OperatorLimit.moments).where(OperatorLimit.key == key).with_for_update()
     ).one_or_none()  # fmt: skip
@@ -92,7 +92,7 @@ def forget(session: Executor, key: str, *, moment: datetime | None = None) -> No
 
 
 def sweep(session: Executor, *, before: datetime, known_before: datetime) -> None:
-    """Clear away some of what is too old to count."""
+    """Delete some of the attempts that are too old to count."""
     is_kept = OperatorLimit.key.startswith(KEPT, autoescape=True)
     old = (
         select(OperatorLimit.key)
@@ -107,7 +107,7 @@ def sweep(session: Executor, *, before: datetime, known_before: datetime) -> Non
 def _longest(
     held: Mapping[str, Sequence[datetime]], free: Mapping[str, int], *, now: datetime, within: timedelta
 ) -> float:
-    """Seconds until none of the keys refuses any more; 0.0: none does."""
+    """Seconds until no key refuses any more; 0.0: none does."""
     waits = [0.0]
     for key, moments in held.items():
         over = len(moments) - free[key]
@@ -125,7 +125,7 @@ def _read(
 
 
 def _hold(session: Executor, key: str, *, now: datetime, within: timedelta) -> list[datetime]:
-    """The tries of late, oldest first; the row is ours until the transaction ends."""
+    """The recent attempts, oldest first; the row is locked until the transaction ends."""
     query = insert_into(dialect_of(session), OperatorLimit).values(key=key, moments="[]", touched_at=now)
     row = session.execute(
         query.on_conflict_do_update(index_elements=["key"], set_={"touched_at": now}).returning(OperatorLimit.moments)

@@ -32,12 +32,12 @@ from jobs.database.sql import Executor, ledger_now, plus_seconds
 from jobs.ledger.operators import users
 
 SWEPT = 200
-"""Rows that one sign-in clears away at most."""
+"""Most rows that one sign-in deletes. Source: decision."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SessionRecord:
-    """A session that holds now; ``role`` is its user's of this moment."""
+    """A valid session; ``role`` is its user's current role."""
 
     id: UUID
     kind: str
@@ -51,7 +51,7 @@ class SessionRecord:
     parent_id: UUID | None
 
 
-# Made once: every request asks one of them.
+# Built once, because every request runs one of them.
 _HELD = (
     select(
         OperatorSession.id,
@@ -105,17 +105,17 @@ def open_session(
 
 
 def by_secret(session: Executor, secret_hash: str, *, kind: str, idle: timedelta) -> SessionRecord | None:
-    """The session of a cookie, if it holds and was seen within ``idle``."""
+    """The session of a cookie, if it is valid and was seen within ``idle``."""
     return _one(session, _BY_COOKIE, secret_hash=secret_hash, kind=kind, idle_seconds=-idle.total_seconds())
 
 
 def by_id(session: Executor, session_id: UUID) -> SessionRecord | None:
-    """The session of an access token, if it holds."""
+    """The session of an access token, if it is valid."""
     return _one(session, _BY_ID, id=session_id, kind="api")
 
 
 def lock_session(session: Executor, session_id: UUID) -> SessionRecord | None:
-    """A session that holds, which nobody else changes until the transaction ends."""
+    """A valid session, locked until the transaction ends."""
     row = session.execute(
         _HELD.where(OperatorSession.id == session_id).with_for_update(of=OperatorSession), {"now": None}
     ).one_or_none()
@@ -125,7 +125,7 @@ def lock_session(session: Executor, session_id: UUID) -> SessionRecord | None:
 def list_sessions(
     session: Executor, *, idle: timedelta, user: str | None = None, before: UUID | None = None, limit: int = 50
 ) -> list[SessionRecord]:
-    """Sessions and links that hold, the newest first; pages only while seen within ``idle``."""
+    """Valid sessions and links, newest first; those of pages only while seen within ``idle``."""
     query = _HELD.where(or_(OperatorSession.kind != "page", OperatorSession.seen_at > _in(-idle)))
     query = query.order_by(OperatorSession.id.desc()).limit(limit)
     if user is not None:
@@ -136,7 +136,7 @@ def list_sessions(
 
 
 def find_session(session: Executor, session_id: UUID) -> SessionRecord | None:
-    """A session, whether it holds or not; ``role`` is the one it was opened with."""
+    """A session, valid or not; ``role`` is the one it was opened with."""
     row = session.execute(
         select(*(getattr(OperatorSession, name) for name in _FIELDS)).where(OperatorSession.id == session_id)
     ).one_or_none()
@@ -144,7 +144,7 @@ def find_session(session: Executor, session_id: UUID) -> SessionRecord | None:
 
 
 def see(session: Executor, session_id: UUID) -> None:
-    """Note that a session is in use."""
+    """Record that a session is in use."""
     session.execute(
         update(OperatorSession).where(OperatorSession.id == session_id).values(seen_at=ledger_now())
         .execution_options(synchronize_session=False),
@@ -153,18 +153,18 @@ def see(session: Executor, session_id: UUID) -> None:
 
 
 def use_link(session: Executor, secret_hash: str) -> SessionRecord | None:
-    """Take a link that signs in once; None where it does not hold, or was taken."""
+    """Use up a link that signs in once; None if it is invalid or was used."""
     found = _one(session, _LINK, secret_hash=secret_hash, kind="link")
     return found if found is not None and revoke(session, found.id) else None
 
 
 def revoke(session: Executor, session_id: UUID) -> bool:
-    """End a session, and what a link opened. False: it had ended."""
+    """End a session, and the sessions that a link opened. False: it had ended."""
     return bool(_revoke(session, or_(OperatorSession.id == session_id, OperatorSession.parent_id == session_id)))
 
 
 def revoke_user(session: Executor, user_id: UUID, name: str, *, but: UUID | None = None) -> int:
-    """End every session and link of a user, also those that a link opened under the name; how many."""
+    """End every session and link of a user, also those that a link opened under the name; returns their number."""
     where = or_(OperatorSession.user_id == user_id, OperatorSession.actor == name)
     return _revoke(session, where if but is None else and_(where, OperatorSession.id != but))
 
@@ -177,7 +177,7 @@ def add_refresh(session: Executor, secret_hash: str, session_id: UUID, *, lasts:
 
 
 def use_refresh(session: Executor, secret_hash: str) -> tuple[UUID | None, bool]:
-    """Use a refresh token up: its session, and whether it had been used before. (None, False): no such token."""
+    """Use up a refresh token: its session, and whether it was used before. (None, False): no such token."""
     moved = session.scalar(
         update(OperatorRefresh)
         .where(
@@ -201,7 +201,7 @@ def use_refresh(session: Executor, secret_hash: str) -> tuple[UUID | None, bool]
 
 
 def sweep(session: Executor) -> None:
-    """Clear away some of what is over."""
+    """Delete some of the rows that are over."""
     over = list(
         session.scalars(
             select(OperatorSession.id).where(OperatorSession.expires_at < ledger_now()).limit(SWEPT), {"now": None}

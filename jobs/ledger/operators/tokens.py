@@ -1,4 +1,4 @@
-"""Tokens: what programs sign in with."""
+"""Tokens: credentials of programs."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from jobs.ledger.operators import users
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TokenRecord:
-    """A token as read, without its secret, which nobody has kept."""
+    """A token as read, without its secret, which is not stored."""
 
     id: UUID
     user_id: UUID
@@ -56,7 +56,7 @@ _BY_SECRET = Prepared(
         users.holds(),
     )
 )
-"""Every request of a program asks it."""
+"""Every request of a program runs it."""
 
 
 def insert_token(
@@ -74,7 +74,7 @@ def insert_token(
 
 
 def by_secret(session: Executor, secret_hash: str) -> TokenRecord | None:
-    """The token with this secret, if it holds and its user may sign in."""
+    """The token with this secret, if it is valid and its user may sign in."""
     row = _BY_SECRET.one(session, secret_hash=secret_hash, now=None)
     return None if row is None else _token(row)
 
@@ -87,7 +87,7 @@ def find_token(session: Executor, token_id: UUID) -> TokenRecord | None:
 def list_tokens(
     session: Executor, *, user: str | None = None, before: UUID | None = None, limit: int = 50
 ) -> list[TokenRecord]:
-    """Tokens, the newest first."""
+    """Tokens, newest first."""
     query = _QUERY.order_by(OperatorToken.id.desc()).limit(limit)
     if user is not None:
         query = query.where(OperatorUser.name == user)
@@ -97,7 +97,7 @@ def list_tokens(
 
 
 def lock_token(session: Executor, token_id: UUID) -> TokenRecord | None:
-    """A token that holds, which nobody else changes until the transaction ends; the caller holds its user."""
+    """A valid token, locked until the transaction ends; the caller has locked its user."""
     row = session.execute(
         _QUERY.where(
             OperatorToken.id == token_id, OperatorToken.revoked_at.is_(None), OperatorToken.expires_at > ledger_now()
@@ -108,7 +108,7 @@ def lock_token(session: Executor, token_id: UUID) -> TokenRecord | None:
 
 
 def see(session: Executor, token_id: UUID) -> None:
-    """Note that a token is in use."""
+    """Record that a token is in use."""
     _set(session, token_id, used_at=ledger_now())
 
 

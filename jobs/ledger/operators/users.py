@@ -1,4 +1,4 @@
-"""Users: who may sign in, and as what."""
+"""Users: who may sign in, and with which role."""
 
 from __future__ import annotations
 
@@ -68,9 +68,9 @@ def find_user(session: Executor, name: str) -> UserRecord | None:
 
 
 def lock_users(session: Executor, names: Iterable[str]) -> dict[str, UserRecord]:
-    """Those of these users that there are, as they are now; nobody else changes them until the transaction ends."""
+    """The existing ones of these users, locked until the transaction ends."""
     rows = session.execute(
-        # In one order, so that two who lock do not wait for each other.
+        # In one order, so that two transactions cannot deadlock.
         select(*_COLUMNS).where(OperatorUser.name.in_(list(names))).order_by(OperatorUser.name).with_for_update()
     )
     return {row.name: UserRecord(**row._mapping) for row in rows}
@@ -90,7 +90,7 @@ def password_of(session: Executor, name: str) -> tuple[UserRecord, str] | None:
 
 
 def change_user(session: Executor, name: str, **values: Any) -> UserRecord | None:
-    """Set columns of a user; the user after it, or None where there is none."""
+    """Set columns of a user; returns the changed user, or None if there is none."""
     row = session.execute(
         update(OperatorUser).where(OperatorUser.name == name).values(**values).returning(*_COLUMNS)
         .execution_options(synchronize_session=False),

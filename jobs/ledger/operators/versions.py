@@ -1,7 +1,7 @@
-"""A run before and after an operator's action, and undo where nothing has changed since.
+"""A run's state columns before and after an operator's action, and undo if they have not changed since.
 
-Every verb that moves a run writes ``state_at``, so the moving parts together are the run's version: a run that was
-replayed, performed and has died once more is not what the action left, though its state is.
+Every function that moves a run writes ``state_at``, so the state columns together are the run's version: a run that was
+replayed, performed and died again has a new version, although its state is the same.
 """
 
 from __future__ import annotations
@@ -33,11 +33,11 @@ _MOMENTS = frozenset(name for name, column in _COLUMNS.items() if isinstance(col
 _BACK = Batch("back", id=Uuid(), **{name: column.type for name, column in _COLUMNS.items()})
 
 Version = Mapping[str, Any]
-"""The moving parts of a run as plain values: moments as ISO text, in UTC."""
+"""The state columns of a run as plain values: moments as ISO text, in UTC."""
 
 
 def versions(session: Executor, run_ids: Sequence[UUID], *, lock: bool = False) -> dict[UUID, Version]:
-    """How these runs stand; with ``lock``, nobody else moves them until the transaction ends."""
+    """The versions of these runs; ``lock`` locks them until the transaction ends."""
     query = select(JobRun.id, *_COLUMNS.values()).where(JobRun.id.in_(list(run_ids))).order_by(JobRun.id)
     if lock:
         # In the order of ids, as settling locks them too.
@@ -46,10 +46,10 @@ def versions(session: Executor, run_ids: Sequence[UUID], *, lock: bool = False) 
 
 
 def put_back(session: Executor, notes: Sequence[AuditEntry], held: Mapping[UUID, Version]) -> dict[UUID, str | None]:
-    """Make each run what it was before, if it is still what the action left. By run: None, or why it is not.
+    """Restore each run's earlier version, if the action's version is still current. By run: None, or why not.
 
-    ``held`` is how the runs stand, locked. Never touches a lease: a run that is running keeps running, and only
-    loses a request to cancel it.
+    ``held`` holds the current versions, locked. Never touches a lease: a running run keeps running, and only loses a
+    request to cancel it.
     """
     found: dict[UUID, str | None] = {}
     moved: list[AuditEntry] = []
@@ -76,7 +76,7 @@ def put_back(session: Executor, notes: Sequence[AuditEntry], held: Mapping[UUID,
 
 
 def _write_back(session: Executor, notes: Sequence[AuditEntry]) -> dict[UUID, str | None]:
-    """In one statement; where a key is held by another run, without that run; one by one where that is not all."""
+    """In one statement; a run whose key another run holds is left out; one by one if some fail."""
     busy = key_holders(session, [one.run_id for one in notes if one.before and one.before["state"] in LIVE])
     found: dict[UUID, str | None] = dict.fromkeys(busy, "its key is held by another run now")
     free = [one for one in notes if one.run_id not in busy]
@@ -92,7 +92,7 @@ def _write_back(session: Executor, notes: Sequence[AuditEntry]) -> dict[UUID, st
             with session.begin_nested():
                 session.execute(_back(dialect), _BACK.rows(dialect, rows))
         except IntegrityError:
-            # Somebody enqueued with a key between our look and our write: each by itself, then.
+            # Another transaction enqueued with a key between our look and our write: write each run alone.
             if len(batch) == 1:
                 found[batch[0].run_id] = "its key is held by another run now"
         else:

@@ -12,7 +12,7 @@ from jobs.ledger.records import RunRecord
 
 
 def runs_before(session: Executor, run: RunRecord, *, most: int = 10_000, now: datetime | None = None) -> int:
-    """How many due runs of its queue would be taken before this one; counted up to ``most``."""
+    """How many due runs of its queue are claimed before this one; counted up to ``most``."""
     moment = literal(run.run_at, UtcDateTime())
     earlier = and_(
         JobRun.priority == run.priority,

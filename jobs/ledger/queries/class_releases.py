@@ -13,16 +13,16 @@ from jobs.database.sql import Executor
 from jobs.ledger.workers import LIVE_FOR, seen_within
 
 MAX_WORKERS = 1000
-"""Worker processes that are looked at. Source: as for those that are shown."""
+"""Most worker processes that are compared. Source: as for those that are shown."""
 
 
 def is_read_elsewhere(
     session: Executor, run_id: UUID, kind: str, *, code: str, refused_as: str, within: timedelta = LIVE_FOR
 ) -> bool:
-    """Whether a live worker knows ``kind`` by another code than ``code``, and no worker of that code refused the run.
+    """Whether a live worker knows another release of ``kind`` than ``code``, and no such worker refused the run.
 
     Args:
-        refused_as: the error type of attempts that could not read the run's arguments, and gave it back.
+        refused_as: the error type of attempts that could not read the run's arguments and released it.
     """
     by_worker = {
         name: (json.loads(found).get(kind) if found else None)
@@ -41,6 +41,6 @@ def is_read_elsewhere(
         .limit(MAX_WORKERS),
         {"within_seconds": within.total_seconds(), "now": None},
     )
-    # A worker of a release that does not say its codes counts as one of a code of its own.
+    # A worker of a release that does not report its codes counts as one with its own code.
     known = {(json.loads(found) if found else {}).get(kind) for kinds, found in live if kind in json.loads(kinds)}
     return bool(known - {code} - set(by_worker.values()))

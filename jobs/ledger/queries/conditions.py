@@ -15,7 +15,7 @@ from jobs.states import RunState
 
 
 def states_of(chosen: Selector) -> list[RunState]:
-    """The stored states that it means: dead ones where it names only a cause."""
+    """The stored states of a selector: dead if it names only a cause."""
     if not chosen.states:
         return list(RunState) if not chosen.causes else [RunState.DEAD]
     base = {RunState.QUEUED if word in WAITING else RunState(word) for word in chosen.states}
@@ -28,7 +28,7 @@ def is_state(state: RunState) -> ColumnElement[bool]:
 
 
 def of_states(chosen: Selector) -> list[ColumnElement[bool]]:
-    """In one of its states, in a plan part that holds runs of any."""
+    """In one of the selector's states, for a plan part with runs of any state."""
     if not chosen.states and not chosen.causes:
         return []
     each = [(state, of_parts(chosen) if state is RunState.QUEUED else []) for state in states_of(chosen)]
@@ -36,7 +36,7 @@ def of_states(chosen: Selector) -> list[ColumnElement[bool]]:
 
 
 def of_parts(chosen: Selector) -> list[ColumnElement[bool]]:
-    """In one of the parts of ``queued`` that it names; nothing where it means all of them."""
+    """In one of the named parts of ``queued``; no condition if all are meant."""
     if not chosen.states or RunState.QUEUED in chosen.states:
         return []
     is_due = JobRun.run_at <= ledger_now()
@@ -49,7 +49,7 @@ def of_parts(chosen: Selector) -> list[ColumnElement[bool]]:
 
 
 def of_names(chosen: Selector, dialect: str) -> list[ColumnElement[bool]]:
-    """Of its kinds and queues."""
+    """Of the selector's kinds and queues."""
     pairs = ((JobRun.kind, chosen.kinds), (JobRun.queue, chosen.queues))
     return [or_(*(like(column, one, dialect) for one in names)) for column, names in pairs if names]
 
@@ -89,7 +89,7 @@ _COMPARE: dict[str, Any] = {
 
 
 def like(column: Any, pattern: str, dialect: str) -> ColumnElement[bool]:
-    """``column`` matches ``pattern`` (``*`` and ``?``), case counting; equality where there is neither."""
+    """``column`` matches ``pattern`` (``*`` and ``?``), case-sensitive; equality if it has neither."""
     if not is_pattern(pattern):
         return column == pattern  # type: ignore[no-any-return]
     if dialect == "sqlite":
@@ -99,7 +99,7 @@ def like(column: Any, pattern: str, dialect: str) -> ColumnElement[bool]:
 
 
 def _error(text: str, dialect: str) -> ColumnElement[bool]:
-    """The error's class, with or without its module, or its message: a part of it where no pattern is given."""
+    """The error's class, with or without its module, or its message: a part of it if there is no pattern."""
     message = text if is_pattern(text) else f"*{text}*"
     return or_(
         like(JobRun.error_type, text, dialect),
@@ -116,7 +116,7 @@ def _tag(tag: str, dialect: str) -> ColumnElement[bool]:
 
 
 def _argument(path: str, dialect: str) -> ColumnElement[Any]:
-    """The argument at ``a.b.0`` as text: what JSON shows, without quotes."""
+    """The argument at ``a.b.0`` as text, as JSON shows it, without quotes."""
     parts = path.split(".")
     if dialect == "postgresql":
         return JobRun.arguments.op("#>>", return_type=SaString())(cast(literal(parts, ARRAY(Text())), ARRAY(Text())))

@@ -13,7 +13,7 @@ from jobs.database.sql import Executor
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ErrorGroup:
-    """Runs whose last error has one fingerprint; ``share`` is of all such runs in the period."""
+    """Runs whose last error has one fingerprint; ``share`` is their share of all such runs in the period."""
 
     fingerprint: str
     kinds: str
@@ -27,9 +27,9 @@ class ErrorGroup:
 
 
 def error_groups(session: Executor, *, since: datetime, limit: int = 100) -> list[ErrorGroup]:
-    """The groups of the runs that entered their state since then and have failed; the largest first.
+    """The groups of failed runs that entered their state since then, largest first.
 
-    Reads the index of fingerprints: every run that ever failed, none that did not.
+    Reads the index of fingerprints: every run that ever failed, and no other.
     """
     here = (JobRun.fingerprint.is_not(None), JobRun.state_at >= since, JobRun.deleted_at.is_(None))
     rows = session.execute(

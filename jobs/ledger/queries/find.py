@@ -1,4 +1,4 @@
-"""Find: runs and their attempts, as records. Every list is keyset-paged and limited."""
+"""Finds runs and their attempts, as records. Every list uses keyset pagination and has a limit."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _IDS = Batch("wanted", id=Uuid())
 _DIGITS = set("0123456789abcdef")
 _RUN_NAMES = tuple(field.name for field in fields(RunRecord) if field.name != "unreadable")
 RUN_COLUMNS = tuple(getattr(JobRun, name) for name in _RUN_NAMES)
-"""What ``run_of`` makes a record of."""
+"""The columns that ``run_of`` turns into a record."""
 _ONE = select(*RUN_COLUMNS).where(JobRun.id == bindparam("run_id", type_=Uuid()))
 _IS_THERE = select(JobRun.id).where(JobRun.id == bindparam("run_id", type_=Uuid()))
 _ATTEMPT_NAMES = tuple(field.name for field in fields(AttemptRecord) if field.name != "unreadable")
@@ -39,16 +39,17 @@ _ATTEMPTS_BEFORE = _ATTEMPTS.where(JobAttempt.attempt < bindparam("before", type
 
 
 def find_run(session: Executor, run_id: UUID) -> RunRecord | None:
-    """The run with this id, purged or not; None when there is none."""
+    """The run with this id, purged or not; None if there is none."""
     row = session.execute(_ONE, {"run_id": run_id}).one_or_none()
     return run_of(row) if row is not None else None
 
 
 def find_named(session: Executor, text: str) -> RunRecord:
-    """The run that ``text`` means, as ``resolve_id`` says; a whole id is asked for at once.
+    """The run that ``text`` identifies, as for ``resolve_id``; a whole id needs one query.
 
     Raises:
-        NotFound, Ambiguous: it means none, or several.
+        NotFound: it identifies none.
+        Ambiguous: it identifies several.
     """
     plain = text.strip().lower().replace("-", "")
     is_whole = len(plain) == 32 and not set(plain) - _DIGITS
@@ -59,7 +60,7 @@ def find_named(session: Executor, text: str) -> RunRecord:
 
 
 def find_runs(session: Executor, run_ids: Sequence[UUID]) -> dict[UUID, RunRecord]:
-    """The runs with these ids, purged or not; those that there are."""
+    """The existing runs among these ids, purged or not."""
     found: dict[UUID, RunRecord] = {}
     dialect = dialect_of(session)
     for start in range(0, len(run_ids), MAX_PAGE):
@@ -83,7 +84,7 @@ def list_runs(
     before: UUID | None = None,
     limit: int = 50,
 ) -> list[RunRecord]:
-    """Runs, newest first, purged ones left out; ``before`` is the id that the last page ended with."""
+    """Runs, newest first, without purged ones; ``before`` is the last id of the previous page."""
     query: Select[Any] = select(*RUN_COLUMNS).where(JobRun.deleted_at.is_(None))
     if kind is not None:
         query = query.where(JobRun.kind == kind)
@@ -100,18 +101,18 @@ def list_runs(
 def list_attempts(
     session: Executor, run_id: UUID, *, before: int | None = None, limit: int = 1000
 ) -> list[AttemptRecord]:
-    """The attempts of a run, first to last; of more than ``limit``, the last ones ``before`` that number."""
+    """The attempts of a run, first to last; at most the last ``limit`` ``before`` that number."""
     given = {"run_id": run_id, "limit": limit, "before": before}
     rows = session.execute(_ATTEMPTS if before is None else _ATTEMPTS_BEFORE, given)
     return [_attempt(row) for row in rows][::-1]
 
 
 def resolve_id(session: Executor, text: str) -> UUID:
-    """The run that ``text`` means: a whole id, or any head or tail of six characters or more that is unique.
+    """The id that ``text`` identifies: a whole id, or a unique head or tail of six characters or more.
 
     Raises:
-        NotFound: no run has it, or it is no id.
-        Ambiguous: several have it.
+        NotFound: no run has it, or it is not an id.
+        Ambiguous: several runs have it.
     """
     plain = text.strip().lower().replace("-", "")
     if len(plain) > 32 or len(plain) < MIN_SHORT_ID or set(plain) - _DIGITS:
@@ -141,7 +142,7 @@ def _no_run(text: str) -> NotFound:
 
 
 def _by_part(session: Executor, plain: str) -> list[UUID]:
-    """At most 11 runs whose id begins or ends so."""
+    """At most 11 runs whose id has this beginning or end."""
     lowest, highest = UUID(plain.ljust(32, "0")), UUID(plain.ljust(32, "f"))
     digits: ColumnElement[str] = cast(JobRun.id, String)
     if dialect_of(session) == "postgresql":

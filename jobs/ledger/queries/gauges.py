@@ -1,4 +1,4 @@
-"""Gauges: what the ledger says of this moment, for its metrics. Each read is limited."""
+"""Gauges: the ledger's current numbers, for its metrics. Each read is limited."""
 
 from __future__ import annotations
 
@@ -15,21 +15,22 @@ from jobs.ledger.queries.reports import QueueCount, queue_counts, worst_first
 from jobs.states import RunState
 
 MAX_QUEUES = 1000
-"""Names of queues that are told apart. Source: decision; a caller may make up any number of them."""
+"""Most queues with numbers of their own. Source: decision; a caller may make up any number of names."""
 STATES = ("ready", "scheduled", "retrying", "running", "dead")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Gauges:
-    """This moment's numbers.
+    """The current numbers.
 
     Attributes:
         queues: at most ``MAX_QUEUES`` of them, ``worst_first``.
-        left_out: what the other queues hold together; None where there are none.
-        queues_left_out: how many names of queues are in none of the above and below.
+        left_out: the sum of the other queues; None if there are none.
+        queues_left_out: the number of queue names that are in neither ``queues`` nor ``queue_workers``.
         queue_workers: live worker processes by queue; 0 for a queue that has runs and no worker.
-        failing: by name, live worker processes whose claims or settlements fail again and again, and why.
-        threads, busy: of live worker processes; busy is as old as their last sign of life.
+        failing: live worker processes, by name, whose claims or settlements fail repeatedly, and why.
+        threads: threads of live worker processes.
+        busy: busy threads of live worker processes, at their last heartbeat.
     """
 
     queues: tuple[QueueCount, ...]
@@ -47,11 +48,11 @@ class Gauges:
 
 
 def read_gauges(session: Executor, *, now: datetime | None = None) -> Gauges:
-    """Read all of it; a few statements."""
+    """Read all numbers, with a few statements."""
     live = workers.live(session, now=now)
     serving = Counter(queue for worker in live for queue in worker.queues)
     every = worst_first(queue_counts(session, now=now), served=serving)
-    # A worker's queue that holds no run has a name too.
+    # A worker's queue without runs has a name too.
     names = list(dict.fromkeys([*(one.queue for one in every if one.queue in serving), *serving]))
     names = list(dict.fromkeys([*names, *(one.queue for one in every)]))
     shown = set(names[:MAX_QUEUES])

@@ -14,7 +14,7 @@ from jobs.ledger.records import RunRecord
 
 
 def origins(session: Executor, run: RunRecord) -> dict[str, RunRecord]:
-    """``parent``, ``root`` and ``replayed_from``, those that it has and that are still there; purged ones too."""
+    """``parent``, ``root`` and ``replayed_from``, if the run has them and they still exist; purged ones too."""
     named = {"parent": run.parent_id, "root": run.root_id, "replayed_from": run.replayed_from}
     wanted = {name: run_id for name, run_id in named.items() if run_id is not None}
     found = find.find_runs(session, list(dict.fromkeys(wanted.values())))
@@ -22,12 +22,12 @@ def origins(session: Executor, run: RunRecord) -> dict[str, RunRecord]:
 
 
 def children(session: Executor, run_id: UUID, *, after: UUID | None = None, limit: int = 50) -> list[RunRecord]:
-    """The runs that it enqueued, first to last; ``after`` is the id that the last page ended with."""
+    """The runs that it enqueued, first to last; ``after`` is the last id of the previous page."""
     return _page(session, JobRun.parent_id == run_id, after, limit)
 
 
 def replays(session: Executor, run_id: UUID, *, after: UUID | None = None, limit: int = 50) -> list[RunRecord]:
-    """The new runs that were made by replaying it, first to last."""
+    """The new runs that replays made from it, first to last."""
     return _page(session, JobRun.replayed_from == run_id, after, limit)
 
 
@@ -35,7 +35,7 @@ def _page(session: Executor, which: ColumnElement[bool], after: UUID | None, lim
     query = select(JobRun.id).where(which, JobRun.deleted_at.is_(None))
     if after is not None:
         query = query.where(JobRun.id > after)
-    # An expression orders, not the column: else a planner may walk every id to find the few.
+    # Ordered by an expression, not the column: otherwise a planner may scan all ids to find the few.
     in_order = func.coalesce(JobRun.id, JobRun.id)
     ids: Sequence[UUID] = session.scalars(query.order_by(in_order).limit(limit)).all()
     found = find.find_runs(session, ids)

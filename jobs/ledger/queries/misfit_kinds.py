@@ -11,11 +11,11 @@ from jobs.database.sql import Executor, ledger_now, plus_seconds
 from jobs.states import Cause, RunState
 
 LATELY = timedelta(days=1)
-"""How long a death is worth a warning. Source: decision; a deploy's misfits are seen the day they die."""
+"""How long a death causes a warning. Source: decision; misfits of a deploy are seen on the same day."""
 
 
 def kinds_that_misfit(session: Executor, *, within: timedelta = LATELY, limit: int = 10) -> dict[str, int]:
-    """How many runs of each kind died so ``within`` the span; the kinds with most. Reads those that died in it."""
+    """How many runs of each kind died so within the span; the kinds with most. Reads the runs that died in it."""
     rows = session.execute(
         select(JobRun.kind, func.count())
         .where(

@@ -1,4 +1,4 @@
-"""Pages of the runs that a selector matches, in order, and how many there are."""
+"""Pages of the runs that a selector matches, in order, and their number."""
 
 from __future__ import annotations
 
@@ -37,13 +37,13 @@ PAGE = 500
 """Keys read at once from a plan part. Source: decision; constant memory, and a fraction of a second."""
 
 TERMS = 20
-"""Plan parts, or part groups of them, that one statement asks for. Source: decision; SQLite's limit is 500."""
+"""Most plan parts, or groups of them, in one statement. Source: decision; SQLite's limit is 500."""
 _NAMES = Batch("named", state=String(), queue=String(), kind=String())
 
 Place = tuple[datetime, UUID]
-"""Where a run stands in a list: when it entered its state, and its id."""
+"""The position of a run in a list: when it entered its state, and its id."""
 After = tuple[ColumnElement[datetime], ColumnElement[UUID]]
-"""The same, for a statement."""
+"""The same, as SQL expressions."""
 
 
 def places(
@@ -55,7 +55,7 @@ def places(
     page: int = PAGE,
     now: datetime | None = None,
 ) -> Iterator[Place]:
-    """The places of the runs that match, in order, read a page at a time; ``after`` is where to go on."""
+    """The positions of the matching runs, in order, read a page at a time; ``after`` continues a list."""
     walks = [_paginate(session, part, after, newest_first, page, now) for part in plan_parts_of(session, selector)]
     found: Iterator[Place] = heapq.merge(*walks, reverse=newest_first)
     for number, place in enumerate(found):
@@ -67,7 +67,7 @@ def places(
 def newest(
     session: Executor, selector: Selector, *, after: Place | None = None, limit: int, now: datetime | None = None
 ) -> list[RunRecord]:
-    """The ``limit`` latest of the runs that match, or of those after ``after``: by one statement, as a rule."""
+    """The ``limit`` latest matching runs, or those after ``after``; usually by one statement."""
     found: list[RunRecord] = []
     beyond = {"after_at": after[0], "after_id": after[1]} if after else {}
     for shape in _in_turn(session, selector):
@@ -78,13 +78,13 @@ def newest(
 
 
 def place_of(run: RunRecord) -> Place:
-    """Where it stands in a list."""
+    """The run's position in a list."""
     return run.state_at, run.id
 
 
 @dataclass(frozen=True, slots=True)
 class _Shape:
-    """Part groups that one statement asks for: of equal keys the statement is one, whatever their names are."""
+    """Part groups in one statement: equal shapes have the same statement, whatever the names are."""
 
     key: Hashable | None
     groups: list[PartGroup] = field(compare=False)
@@ -92,7 +92,7 @@ class _Shape:
 
 @lru_cache(maxsize=256)
 def _newest(shape: _Shape, limit: int, goes_on: bool) -> Select[Any]:
-    """Kept: to build it takes longer than the database takes to answer."""
+    """Cached, because building it takes longer than the database takes to answer."""
     after = (bindparam("after_at", type_=UtcDateTime()), bindparam("after_id", type_=Uuid())) if goes_on else None
     every = _together([_term(one, after, limit) for one in shape.groups])
     latest = every.c.state_at.desc(), every.c.id.desc()
@@ -102,7 +102,7 @@ def _newest(shape: _Shape, limit: int, goes_on: bool) -> Select[Any]:
 
 
 def tally(session: Executor, selector: Selector, *, now: datetime | None = None) -> dict[tuple[str, str, str], int]:
-    """How many runs match, by (state, queue, kind). Exact; ``limit`` is not looked at."""
+    """How many runs match, by (state, queue, kind). Exact; ignores ``limit``."""
     counted: dict[tuple[str, str, str], int] = {}
     for part in plan_parts_of(session, selector):
         rows = session.execute(
@@ -118,7 +118,7 @@ def tally(session: Executor, selector: Selector, *, now: datetime | None = None)
 
 @dataclass(frozen=True, slots=True)
 class RunCount:
-    """How many; where ``is_capped``, that many and more. Written as people read it: ``1,234`` or ``10,000+``."""
+    """A number of runs; with ``is_capped``, at least that many. Shown as ``1,234`` or ``10,000+``."""
 
     number: int
     is_capped: bool = False
@@ -128,8 +128,10 @@ class RunCount:
 
 
 def count_up_to(session: Executor, selector: Selector, *, most: int, now: datetime | None = None) -> RunCount:
-    """How many runs match, counted to ``most`` and no further: the cost is that of ``most`` rows at worst, but for
-    words that look at each run."""
+    """How many runs match, counted up to ``most``.
+
+    Costs at most ``most`` rows, unless the selector has conditions that must look at each run.
+    """
     number = 0
     for shape in _in_turn(session, selector):
         every = _together([_term(one, None, most + 1, is_ordered=False) for one in shape.groups])
@@ -142,16 +144,16 @@ def count_up_to(session: Executor, selector: Selector, *, most: int, now: dateti
 
 
 def _in_turn(session: Executor, selector: Selector) -> Iterator[_Shape]:
-    """The part groups of a selector, as many at a time as one statement takes."""
+    """The part groups of a selector, as many at a time as fit in one statement."""
     groups = part_groups_of(session, selector)
     dialect = dialect_of(session)
     if dialect == "sqlite":
-        # Which has no LATERAL.
+        # SQLite has no LATERAL.
         groups = [PartGroup(part) for group in groups for part in group.plan_parts]
     for start in range(0, len(groups), TERMS):
         some = groups[start : start + TERMS]
         parts = tuple((one.state, bool(one.names)) for one in some)
-        # Where a part is not told by its state, its conditions hold what was found in the ledger.
+        # If the state does not define a part, its conditions contain values read from the ledger.
         is_told = all(state is not None for state, _ in parts)
         yield _Shape((selector, parts) if is_told else None, some)
 
@@ -161,7 +163,7 @@ def _together(terms: Sequence[Select[datetime, UUID]]) -> FromClause:
 
 
 def _term(group: PartGroup, after: After | None, limit: int, *, is_ordered: bool = True) -> Select[datetime, UUID]:
-    """The first ``limit`` places of each plan part of a part group, in a form that a union takes."""
+    """The first ``limit`` positions of each plan part of a part group, in a form that fits in a union."""
     if not group.names:
         each = _page_of(group.conditions, after, True, limit, is_ordered).subquery()
         return select(each.c.state_at, each.c.id)

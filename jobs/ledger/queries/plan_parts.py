@@ -1,9 +1,9 @@
 """Splits a selector into query plan parts, each of which one index answers in the order of ``state_at``.
 
-They are the ids, fingerprints, keys or parents that were named; else the runs of each state: of those that wait, each
-(queue, kind), and of those that have ended likewise where either was named. Merged, they never read a million
-succeeded runs to find ten dead ones. Tags, arguments, errors and patterns in keys are looked at row by row within the
-plan parts that the rest names.
+The parts are the named ids, fingerprints, keys or parents. Without those they are the runs of each state, split by
+(queue, kind): waiting ones always, ended ones if the selector names either. Merged, the parts never read a million
+succeeded runs to find ten dead ones. Tags, arguments, errors and patterns in keys are checked row by row within the
+parts that the rest of the selector defines.
 """
 
 from __future__ import annotations
@@ -24,19 +24,21 @@ from jobs.ledger.queries.selectors import Selector, is_pattern
 from jobs.states import FINAL, RunState
 
 PlanPart = list[ColumnElement[bool]]
-"""Conditions that all hold."""
+"""Conditions that must all hold."""
 EVERY = Selector()
-"""Nothing is said, so all is meant."""
+"""An empty selector matches every run."""
 NAMES = 200
-"""Most names of waiting runs that are walked side by side; beyond, the database sorts what waits. Source: decision."""
+"""Most names of waiting runs that are scanned in parallel; with more, the database sorts them. Source: decision."""
 IDS = 500
-"""Ids a plan part. Source: decision; well below what either dialect binds in one statement."""
+"""Ids per plan part. Source: decision; well below what either dialect binds in one statement."""
 
 
 @dataclass(frozen=True, slots=True)
 class PartGroup:
-    """Plan parts of one ``state`` that differ in their queue and kind alone: those ``names``; or one plan part,
-    where there are no names. One of runs that were named otherwise has no state."""
+    """Plan parts of one ``state`` that differ only in their queue and kind (``names``), or one plan part without names.
+
+    A group of runs that are named in another way has no state.
+    """
 
     conditions: PlanPart
     state: RunState | None = None
@@ -55,7 +57,7 @@ def plan_parts_of(session: Executor, chosen: Selector) -> list[PlanPart]:
 
 
 def part_groups_of(session: Executor, chosen: Selector) -> list[PartGroup]:
-    """The same, those together that one statement can walk side by side."""
+    """The same, grouped so that one statement can scan each group."""
     dialect = dialect_of(session)
     heads = _named(session, chosen)
     if heads is not None:
@@ -74,7 +76,7 @@ def part_groups_of(session: Executor, chosen: Selector) -> list[PartGroup]:
         every = [(queue, kind) for one, queue, kind in there if one is state]
         meant = [one for one in every if _is_meant(chosen, *one)]
         if meant == every and not _kinds_of(chosen):
-            # Whoever walks the state meets no run that is not meant.
+            # A scan of the state meets only runs that match.
             groups.append(PartGroup([*here_of[state], *names], state))
         elif meant:
             groups.append(PartGroup(here_of[state], state, tuple(meant)))
@@ -83,8 +85,10 @@ def part_groups_of(session: Executor, chosen: Selector) -> list[PartGroup]:
 
 @lru_cache(maxsize=256)
 def _conditions(chosen: Selector, dialect: str) -> tuple[PlanPart, dict[RunState, PlanPart]]:
-    """Those of its names, and those of each of its states without the names. Kept: to write them takes as long as to
-    ask the database."""
+    """The conditions for its names, and those of each state without names.
+
+    Cached: building takes as long as the query.
+    """
     rest = of_the_rest(chosen, dialect)
     here_of: dict[RunState, PlanPart] = {}
     for state in states_of(chosen):
@@ -97,7 +101,7 @@ def _conditions(chosen: Selector, dialect: str) -> tuple[PlanPart, dict[RunState
 
 
 def _of_waiting(session: Executor, chosen: Selector, names: PlanPart, here: PlanPart) -> list[PartGroup]:
-    """The waiting runs that are meant: a plan part a name, for the one index of them begins with names."""
+    """The matching waiting runs: one plan part per name, because their only index begins with names."""
     meant = [(queue, kind) for kind, queue in waiting_names(session, chosen) if _is_meant(chosen, queue, kind)]
     if len(meant) > NAMES:
         return [PartGroup([*here, *names], RunState.QUEUED)]
@@ -105,22 +109,24 @@ def _of_waiting(session: Executor, chosen: Selector, names: PlanPart, here: Plan
 
 
 def ended_names(session: Executor, chosen: Selector = EVERY) -> list[tuple[RunState, str, str]]:
-    """Each (state, queue, kind) that a run has which ended and is not purged, of the kinds that ``chosen`` says in
-    full. One probe of an index for each."""
+    """Each (state, queue, kind) of ended, unpurged runs, for the kinds that ``chosen`` names.
+
+    One index probe for each.
+    """
     kinds = _kinds_of(chosen)
     rows = session.execute(_ended_names(bool(kinds)), {"kinds": kinds})
     return [(RunState(row[0]), row[1], row[2]) for row in rows]
 
 
 def waiting_names(session: Executor, chosen: Selector = EVERY) -> list[tuple[str, str]]:
-    """Each (kind, queue) that a waiting run has, of the same kinds. One probe of an index for each."""
+    """Each (kind, queue) of waiting runs, for the same kinds. One index probe for each."""
     kinds = _kinds_of(chosen)
     rows = session.execute(_waiting_names(bool(kinds)), {"kinds": kinds})
     return [(row[0], row[1]) for row in rows]
 
 
 def _kinds_of(chosen: Selector) -> tuple[str, ...]:
-    """The kinds that it says in full; none where it leaves them open, or says a pattern."""
+    """The kinds that the selector names in full; none if it leaves them open or has a pattern."""
     return () if any(map(is_pattern, chosen.kinds)) else chosen.kinds
 
 
@@ -138,8 +144,12 @@ def _waiting_names(has_kinds: bool) -> Select[Any]:
 def _distinct(
     columns: Sequence[InstrumentedAttribute[Any]], *which: ColumnElement[bool], has_kinds: bool
 ) -> Select[Any]:
-    """Each combination of values, from one to the one before it in an index that begins with them: no run is read but
-    the latest of each. The earliest are where claims and pruning leave entries of rows that are gone."""
+    """Each combination of values, read backwards from an index that begins with them.
+
+    It reads only the latest run of each, and starts at the latest, because claims and pruning leave dead index entries
+    among
+    the earliest.
+    """
 
     def last(column: Any, *more: ColumnElement[bool]) -> ColumnElement[Any]:
         asked = [JobRun.kind.in_(bindparam("kinds", expanding=True))] if has_kinds and column is JobRun.kind else []
@@ -163,7 +173,7 @@ def _distinct(
 
 
 def _named(session: Executor, chosen: Selector) -> list[ColumnElement[bool]] | None:
-    """One condition a plan part where the selector names few rows by themselves; None where it does not."""
+    """One condition per plan part if the selector names few rows directly; None if it does not."""
     if chosen.ids:
         return [JobRun.id.in_(chosen.ids[start : start + IDS]) for start in range(0, len(chosen.ids), IDS)]
     if chosen.fingerprints:
@@ -177,7 +187,7 @@ def _named(session: Executor, chosen: Selector) -> list[ColumnElement[bool]] | N
 
 
 def _fingerprints(session: Executor, given: str) -> list[str]:
-    """The fingerprints that begin so."""
+    """The fingerprints with this prefix."""
     ends = JobRun.fingerprint.between(given, given + "g")
     return [one for one in session.scalars(select(JobRun.fingerprint).where(ends).distinct().limit(100)) if one]
 

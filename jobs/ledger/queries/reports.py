@@ -1,4 +1,4 @@
-"""Reports: what the ledger adds up to."""
+"""Reports: counts and totals of the ledger."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from jobs.states import RunState
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QueueCount:
-    """The live and dead runs of a queue. ``oldest_seconds`` is since the oldest ready run was due."""
+    """The live and dead runs of a queue. ``oldest_seconds`` counts from when the oldest ready run was due."""
 
     queue: str
     ready: int
@@ -30,14 +30,14 @@ class QueueCount:
 
 
 def queue_counts(session: Executor, *, now: datetime | None = None) -> list[QueueCount]:
-    """By name, one row a queue that has a run which is not finished, or a dead one; or that is paused.
+    """One row per queue with an unfinished or dead run, or a pause; by name.
 
-    Of every queue: ``worst_first`` is for who can show only some.
-
-    A million succeeded runs are not read; of those that are due, nothing but the index that claims take.
+    It has every queue; ``worst_first`` orders them for callers who show only some. Reads no succeeded runs, and of due
+    runs
+    only the index that claims use.
     """
     moment = select(ledger_now()).scalar_subquery()
-    # Purged runs have ended: whoever asks for more than the index has reads every run that waits.
+    # Purged runs have ended: a condition on columns outside the index would read every waiting run.
     queued = JobRun.state == literal_column("'queued'")
     age = seconds_between(func.min(JobRun.run_at), moment)
     ready = session.execute(
@@ -75,10 +75,11 @@ def queue_counts(session: Executor, *, now: datetime | None = None) -> list[Queu
 
 
 def worst_first(queues: Iterable[QueueCount], *, served: Container[str] = ()) -> list[QueueCount]:
-    """The queues that need a look, or that somebody looks after, before all others.
+    """The queues that need attention, or that operators or workers named, before all others.
 
-    A caller may make up names of queues without end. Those that are paused or served come first, for operators and
-    workers named them. Then, in turn, the queue whose oldest run has waited longest and the one with most dead runs.
+    A caller may make up any number of queue names. Paused and served queues come first, because operators and workers
+    named
+    them. Then, alternating, the queue whose oldest run has waited longest and the one with most dead runs.
     """
     every = list(queues)
     known = [one for one in every if one.is_paused or one.queue in served]
@@ -101,7 +102,7 @@ def _by_queue(session: Executor, which: ColumnElement[bool]) -> dict[str, int]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeadGroup:
-    """Dead runs of one kind with one error: what an operator decides about at once."""
+    """Dead runs of one kind with one error, about which an operator decides at once."""
 
     fingerprint: str | None
     kind: str
@@ -116,7 +117,7 @@ class DeadGroup:
 def dead_groups(
     session: Executor, *, since: datetime | None = None, limit: int = 100, now: datetime | None = None
 ) -> list[DeadGroup]:
-    """Dead runs by kind, cause and error, the largest group first. The message is one of the group's."""
+    """Dead runs by kind, cause and error, largest group first. The message is that of one run."""
     query = select(
         JobRun.fingerprint,
         JobRun.kind,
@@ -151,7 +152,7 @@ def dead_groups(
 
 
 def ended_since(session: Executor, since: datetime) -> dict[RunState, int]:
-    """How many runs came to each final state since then; purged ones left out. One range of an index a state."""
+    """How many runs entered each final state since then, without purged ones. One index range per state."""
     counted: dict[RunState, int] = {}
     for state in (RunState.SUCCEEDED, RunState.DEAD, RunState.CANCELLED):
         number = session.scalar(
@@ -167,7 +168,7 @@ def ended_since(session: Executor, since: datetime) -> dict[RunState, int]:
 
 
 def oldest_ready(session: Executor, *, now: datetime | None = None) -> dict[str, float]:
-    """Seconds since the oldest ready run was due, by queue. One probe of an index a queue and priority."""
+    """Seconds since the oldest ready run was due, by queue. One index probe per queue and priority."""
     levels = queued_levels()
     first = (
         select(func.min(JobRun.run_at))
@@ -186,13 +187,13 @@ def oldest_ready(session: Executor, *, now: datetime | None = None) -> dict[str,
 
 
 def oldest_running(session: Executor, *, now: datetime | None = None) -> float | None:
-    """Seconds since the run started that has run longest."""
+    """Seconds since the longest running run started."""
     age = seconds_between(func.min(JobRun.started_at), ledger_now())
     return session.scalar(select(age).where(JobRun.state == literal_column("'running'")), {"now": now})
 
 
 def oldest_dead(session: Executor, *, now: datetime | None = None) -> float | None:
-    """Seconds since the oldest dead letter died. One probe of an index."""
+    """Seconds since the oldest dead letter died. One index probe."""
     first = select(JobRun.state_at).where(
         JobRun.state == literal_column("'dead'"), JobRun.finished_at.is_not(None), JobRun.deleted_at.is_(None)
     ).order_by(JobRun.state_at).limit(1).scalar_subquery()  # fmt: skip
@@ -208,7 +209,7 @@ def paused_queues(session: Executor, *, now: datetime | None = None) -> set[str]
 
 
 def count_by_state(session: Executor, *, kind: str | None = None) -> dict[RunState, int]:
-    """How many runs are in each state; purged ones left out. Counts every run: for ledgers of a known size."""
+    """How many runs are in each state, without purged ones. Counts every run: for ledgers of a known size."""
     query = select(JobRun.state, func.count()).where(JobRun.deleted_at.is_(None)).group_by(JobRun.state)
     if kind is not None:
         query = query.where(JobRun.kind == kind)
@@ -217,7 +218,7 @@ def count_by_state(session: Executor, *, kind: str | None = None) -> dict[RunSta
 
 @dataclass(frozen=True, slots=True)
 class AttemptStatistics:
-    """What the attempts of a ledger add up to. Durations are of single attempts."""
+    """Totals of the attempts of a ledger. Durations are those of single attempts."""
 
     attempts: int
     retries: int
@@ -228,7 +229,7 @@ class AttemptStatistics:
 
 
 def attempt_statistics(session: Executor, *, limit: int = 1_000_000) -> AttemptStatistics:
-    """Counts, rate and percentiles over every attempt. Reads each: for ledgers of a known size."""
+    """Counts, rate and percentiles of all attempts. Reads each: for ledgers of a known size."""
     took = seconds_between(JobAttempt.started_at, JobAttempt.finished_at)
     rows = session.execute(select(took, JobAttempt.attempt).limit(limit)).all()
     span = session.scalar(select(seconds_between(func.min(JobAttempt.started_at), func.max(JobAttempt.finished_at))))

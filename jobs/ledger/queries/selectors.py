@@ -1,4 +1,4 @@
-"""Selectors: which runs a list shows and a bulk action takes. One meaning for all of them."""
+"""Selectors: which runs a list shows and a bulk action takes, with the same meaning for both."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from uuid import UUID
 from jobs.states import RunState
 
 WAITING = ("ready", "scheduled", "retrying")
-"""Words for parts of ``queued``: due; not due and never tried; not due and tried."""
+"""Names for parts of ``queued``: due; not due and never tried; not due and tried."""
 STATE_WORDS = (*(str(state) for state in RunState), *WAITING)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Selector:
-    """Which runs are meant: each field narrows, the values of one are alternatives; tags and arguments all hold.
+    """A set of runs. Fields combine with AND, the values of a field with OR; tags and arguments must all match.
 
-    Kinds, queues, keys and errors may hold ``*`` and ``?``. ``since`` and ``until`` bound when the run entered its
+    Kinds, queues, keys and errors may contain ``*`` and ``?``. ``since`` and ``until`` limit when the run entered its
     present state. ``limit`` takes the oldest. ``purged`` means purged runs instead of the others.
     """
 
@@ -42,16 +42,16 @@ class Selector:
 
     @property
     def is_empty(self) -> bool:
-        """Nothing narrows it."""
+        """Whether it matches every run."""
         return self == Selector(limit=self.limit, is_all=self.is_all, purged=self.purged)
 
     def within(self, states: Sequence[str]) -> Selector:
-        """The same, of these states unless it names its own."""
+        """The same selector, limited to these states unless it names its own."""
         return self if self.states else replace(self, states=tuple(states))
 
     @property
     def looks_at_each(self) -> tuple[str, ...]:
-        """The words of this selector that no index answers: each run that the rest selects is looked at for them."""
+        """The fields of this selector that no index answers, so that each run the rest selects is checked."""
         words = {
             "errors": bool(self.errors),
             "keys with * or ?": any(map(is_pattern, self.keys)),
@@ -63,8 +63,12 @@ class Selector:
 
     @property
     def is_slow(self) -> bool:
-        """It looks at each run, and nothing that an index answers narrows them: neither ids, a fingerprint, a key or a
-        parent, nor a state other than succeeded, nor a kind or queue with a period."""
+        """Whether it checks each run and no indexed field narrows the search.
+
+        Indexed fields are ids, a fingerprint, a key or a parent, a state other than succeeded, and a kind or queue with
+        a
+        period.
+        """
         is_narrow = bool(self.ids or self.fingerprints or self.parents or self.causes or self.purged)
         is_narrow |= bool(self.keys) and not any(map(is_pattern, self.keys))
         is_narrow |= bool(self.states) and RunState.SUCCEEDED not in self.states
@@ -73,5 +77,5 @@ class Selector:
 
 
 def is_pattern(text: str) -> bool:
-    """It holds ``*`` or ``?``, which stand for any text and any character."""
+    """Whether it contains ``*`` or ``?``, which stand for any text and any character."""
     return "*" in text or "?" in text

@@ -1,4 +1,4 @@
-"""Time series: attempts that ended a minute, and how long runs waited and took."""
+"""Time series: attempts that ended per minute, and how long runs waited and took."""
 
 from __future__ import annotations
 
@@ -16,17 +16,19 @@ from jobs.states import Outcome
 
 MINUTE = timedelta(minutes=1)
 MOST = 100_000
-"""Attempts that a series reads at most. Source: measured; 70 to 130 ms on either dialect."""
+"""Most attempts that a series reads. Source: measured; 70 to 130 ms on either dialect."""
 SAMPLE = 2_000
-"""Attempts that latencies are reckoned from. Source: decision; a p95 then stands on a hundred of them."""
+"""Attempts from which latencies are computed. Source: decision; a p95 then rests on a hundred of them."""
 FAILED = (Outcome.FAILED, Outcome.TIMED_OUT, Outcome.CRASHED, Outcome.OUT_OF_MEMORY, Outcome.GAVE_UP)
-"""Outcomes that a series counts as failures: interruption is none."""
+"""Outcomes that a series counts as failures; an interruption is not one."""
 
 
 @dataclass(frozen=True, slots=True)
 class Minute:
-    """The attempts that ended within a minute, which begins ``at``; ``other`` are those that were interrupted: snoozed,
-    released, abandoned, cancelled."""
+    """The attempts that ended within a minute, which begins ``at``.
+
+    ``other`` are those that were interrupted: snoozed, released, abandoned, cancelled.
+    """
 
     at: datetime
     succeeded: int = 0
@@ -36,7 +38,7 @@ class Minute:
 
 @dataclass(frozen=True, slots=True)
 class Series:
-    """Minutes, first to last, without gaps; ``is_capped`` where attempts before the first were too many to read."""
+    """Minutes, first to last, without gaps; ``is_capped`` if earlier attempts were too many to read."""
 
     minutes: list[Minute]
     is_capped: bool
@@ -44,8 +46,11 @@ class Series:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Latency:
-    """How long the latest attempts of a kind waited and took, in seconds. ``wait`` is from when its run was due to
-    its start, and None where no run of the sample has ended; percentiles are of ``attempts`` attempts."""
+    """Seconds that the latest attempts of a kind waited and took.
+
+    ``wait`` is from when its run was due to its start, and None if no run of the sample has ended; percentiles are of
+    ``attempts`` attempts.
+    """
 
     kind: str
     queue: str
@@ -57,8 +62,10 @@ class Latency:
 
 
 def minutes(session: Executor, *, since: datetime, until: datetime, most: int = MOST) -> Series:
-    """The minutes from ``since`` to ``until``, the first one whole. Reads an index of attempts, and at most ``most`` of
-    it: where they do not suffice, the series begins later."""
+    """The minutes from ``since`` to ``until``, the first one complete.
+
+    Reads at most ``most`` entries of an index of attempts; if they do not suffice, the series begins later.
+    """
     begin = since.replace(second=0, microsecond=0)
     given = {"since": begin, "until": until, "most": most}
     rows = session.execute(_minutes(dialect_of(session)), given).all()
@@ -68,7 +75,7 @@ def minutes(session: Executor, *, since: datetime, until: datetime, most: int = 
         found.setdefault(at, {})[_part(outcome)] = found.get(at, {}).get(_part(outcome), 0) + number
     is_capped = sum(row[2] for row in rows) >= most
     if is_capped:
-        # Its oldest minute is not whole.
+        # Its oldest minute is incomplete.
         begin = min(found) + MINUTE
     shown = []
     while begin < until:
@@ -116,7 +123,7 @@ def _minutes(dialect: str) -> Select[str, str, int]:
         .subquery()
     )
     if dialect == "postgresql":
-        # Grouped as a moment, and written once a group.
+        # Grouped as a moment, and formatted once per group.
         minute: Any = func.date_trunc("minute", latest.c.at)
         shown: Any = func.to_char(func.timezone("UTC", minute), "YYYY-MM-DD HH24:MI")
     else:
@@ -132,7 +139,7 @@ def _latest() -> Select[str, str, float, float | None]:
         .limit(bindparam("sample", type_=Integer()))
         .subquery()
     )
-    # A run that goes on has another moment at which it is due.
+    # A run that is not finished has another due moment by now.
     is_last = and_(JobRun.attempt == latest.c.attempt, JobRun.finished_at.is_not(None))
     return select(
         JobRun.queue,

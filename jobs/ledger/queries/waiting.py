@@ -1,4 +1,4 @@
-"""Waiting runs that the ready index should hold. Nothing here changes a run."""
+"""Waiting runs that the ready index should contain. Read-only."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ _QUEUED = JobRun.state == literal_column("'queued'")
 
 @dataclass(frozen=True, slots=True)
 class Unclaimed:
-    """A run that waits, and that a claim passed over. ``now`` is the ledger's moment, beside ``run_at``."""
+    """A waiting run that a claim skipped. ``now`` is the ledger's moment, for comparison with ``run_at``."""
 
     run_id: UUID
     queue: str
@@ -50,7 +50,7 @@ class Unclaimed:
 
 
 def unclaimed(session: Executor, run_ids: Sequence[UUID], *, now: datetime | None = None) -> list[Unclaimed]:
-    """Those of ``run_ids`` that wait in their queues: what a claim by id did not take, and must not be forgotten."""
+    """Those of ``run_ids`` that still wait: a claim by id did not take them, and they must stay in the index."""
     if not run_ids:
         return []
     dialect = dialect_of(session)
@@ -59,7 +59,7 @@ def unclaimed(session: Executor, run_ids: Sequence[UUID], *, now: datetime | Non
 
 
 def overdue(session: Executor, *, after: timedelta, limit: int, now: datetime | None = None) -> list[Freed]:
-    """Due runs that nobody has claimed for longer than ``after``: of each queue the first ones to be taken.
+    """Due runs that were not claimed for longer than ``after``: the first ones of each queue.
 
     At most ``limit`` of each queue and priority, so that one long queue does not hide another's.
     """
@@ -70,7 +70,7 @@ def overdue(session: Executor, *, after: timedelta, limit: int, now: datetime | 
 
 
 def waiting(session: Executor, *, after: Freed | None, limit: int) -> list[Freed]:
-    """Every waiting run, due or not, ``limit`` at a time: in the order of the index, from ``after`` on."""
+    """Every waiting run, due or not, ``limit`` at a time, in the order of the index, from ``after`` on."""
     place = JobRun.queue, JobRun.priority, JobRun.run_at, JobRun.id
     query = select(JobRun.id, JobRun.queue, JobRun.priority, JobRun.run_at).where(_QUEUED).order_by(*place).limit(limit)
     if after is not None:
@@ -124,7 +124,7 @@ def _overdue(dialect: str) -> Select[*tuple[Any, ...]]:
 
 
 def queued_levels() -> CTE:
-    """The queues and priorities that waiting runs have, in order; one index probe each."""
+    """The queues and priorities of waiting runs, in order; one index probe each."""
     place = JobRun.queue, JobRun.priority
 
     def first(*which: ColumnElement[bool]) -> Any:

@@ -1,4 +1,4 @@
-"""Attempts: writes the records of attempts that have ended, also where a foreign row has taken an attempt's number."""
+"""Writes the records of ended attempts, also if another program's row has taken an attempt's number."""
 
 from __future__ import annotations
 
@@ -46,8 +46,9 @@ _RENUMBER = (
 def record(session: Executor, tried: Sequence[tuple[Any, ...]], *, now: datetime | None = None) -> dict[UUID, int]:
     """Write the attempts ``tried``, rows as in ``_ATTEMPTS``, each of another run.
 
-    No release of ours writes an attempt's row before the attempt ends, but another program may have. That row stays;
-    the attempt, and its run with it, takes the next free number. Returns those numbers, by run.
+    None of our releases writes an attempt's row before the attempt ends, but another program may have. That row stays;
+    the
+    attempt, and its run with it, takes the next free number. Returns those numbers, by run.
     """
     dialect = dialect_of(session)
     values = {**_ATTEMPTS.rows(dialect, tried), "now": now}
@@ -83,7 +84,7 @@ def _renumber(
 
 
 def _next_free(number: int, taken: Collection[int]) -> int:
-    """The first number above ``number`` that is not ``taken``; below it where there is none above."""
+    """The first number above ``number`` that is not ``taken``; one below it if there is none above."""
     return next(one for one in chain(range(number + 1, MOST + 1), range(number, 0, -1)) if one not in taken)
 
 

@@ -1,4 +1,4 @@
-"""Cancel: at once for a run that waits; a flag for one that runs, which wins on every exit from running."""
+"""Cancel: at once for a waiting run; a flag for a running one, which has priority when its attempt ends."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ _CANCELLED = checked_move(RunState.QUEUED, RunState.CANCELLED)
 def cancel(
     session: Executor, run_id: UUID, *, reason: str | None = None, now: datetime | None = None
 ) -> RunState | None:
-    """Cancel a live run. Returns where it now is (``cancelled``, or ``running`` until its worker hears), or None."""
+    """Cancel a live run. Returns its state now (``cancelled``, or ``running`` until its worker reacts), or None."""
     return cancel_runs(session, [run_id], reason=reason, now=now).get(run_id)
 
 
 def cancel_runs(
     session: Executor, run_ids: Sequence[UUID], *, reason: str | None = None, now: datetime | None = None
 ) -> dict[UUID, RunState]:
-    """Cancel those that live, in one statement. Returns where each of them now is."""
+    """Cancel the live ones, in one statement. Returns the state of each of them now."""
     is_queued = JobRun.state == RunState.QUEUED
     moved = session.execute(
         update(JobRun)

@@ -58,7 +58,7 @@ def claim(
     lease: timedelta,
     now: datetime | None = None,
 ) -> list[Claim]:
-    """Claim those of ``run_ids`` that are due, of a known kind, and not paused; the rest are left as they are.
+    """Claim those of ``run_ids`` that are due, of a known kind, and not paused; the others do not change.
 
     By primary key: a long transaction elsewhere, with the dead rows it pins, does not slow it.
     """
@@ -88,7 +88,7 @@ def claim_due(
 ) -> list[Claim]:
     """Claim up to ``count`` due runs of ``queue``, by priority, then in the order they became due.
 
-    Rows that another worker is claiming are passed over, not waited for.
+    Skips rows that another worker is claiming.
     """
     dialect = dialect_of(session)
     rows = session.execute(
@@ -104,12 +104,12 @@ def claim_due(
 
 
 def next_due_at(session: Executor, queue: str, *, now: datetime | None = None) -> datetime | None:
-    """When the next waiting run of ``queue`` that is not due yet will be; None when there is none."""
+    """When the next waiting run of ``queue`` that is not due yet becomes due; None if there is none."""
     return session.scalar(_next_due(), {"in_queue": queue, "now": now})
 
 
 def seconds_until_due(session: Executor, queue: str, *, now: datetime | None = None) -> float | None:
-    """How long it is until ``next_due_at``, by the ledger's clock: the caller's may be hours off."""
+    """Seconds until ``next_due_at``, by the ledger's clock: the caller's may be hours off."""
     return session.scalar(_until_due(), {"in_queue": queue, "now": now})
 
 
@@ -121,7 +121,7 @@ def _is_due() -> ColumnElement[bool]:
     return and_(
         JobRun.state == literal_column("'queued'"),
         JobRun.run_at <= ledger_now(),
-        # Once started, a run may finish: only its first start has a latest moment.
+        # A started run may finish: only its first start has a latest moment.
         or_(JobRun.expires_at.is_(None), JobRun.expires_at > ledger_now(), JobRun.attempt > 0),
     )
 
@@ -144,9 +144,11 @@ def _has_pause(table: type[JobQueue] | type[JobKind], name: Any) -> ColumnElemen
 
 
 def _is_known(dialect: str) -> ColumnElement[bool]:
-    """Of a kind that the worker has, in words that lead no planner to the index of names, and that make none expect
-    fewer runs than it may take: each would have it sort all that waits. PostgreSQL takes nearly every row to have
-    something that is not null."""
+    """Of a kind that the worker knows, in a form that keeps planners from two mistakes.
+
+    They must not choose the index of names, and must not expect fewer runs than the claim may take: either would make
+    them sort all waiting runs. PostgreSQL expects nearly every row to have a value that is not null.
+    """
     known = select(_KINDS.table(dialect).c.kind)
     if dialect == "postgresql":
         place = func.array_position(func.array(known.scalar_subquery()), cast(JobRun.kind, Text))
@@ -168,7 +170,7 @@ def _claim_ids(dialect: str) -> Update:
 
 
 def _levels() -> CTE:
-    """The priorities that the waiting runs of a queue have, smallest first; one index probe each."""
+    """The priorities of the waiting runs of a queue, smallest first; one index probe each."""
     queued = _waits_in_queue()
     first = select(JobRun.priority.label("priority")).where(queued).order_by(JobRun.priority).limit(1)
     levels = select(first.subquery().c.priority).cte("levels", recursive=True)
@@ -189,10 +191,11 @@ def _waits_in_queue() -> ColumnElement[bool]:
 
 @cache
 def _claim_queue(dialect: str) -> Update:
-    """The due runs of a queue, a priority at a time.
+    """The due runs of a queue, one priority at a time.
 
-    One index scan a priority: within one, due runs come first, so that a million runs of a smaller priority
-    number that are not due yet are never walked.
+    One index scan per priority: within one, due runs come first, so that a million runs of a smaller priority number
+    that
+    are not due yet are never scanned.
     """
     count = bindparam("count", type_=Integer())
     levels = _levels()
@@ -204,8 +207,9 @@ def _claim_queue(dialect: str) -> Update:
             select(JobRun.id)
             .where(due)
             .order_by(JobRun.run_at, JobRun.id)
-            # Out of the planner's sight: where its figures, which may be old, say that fewer wait than are asked for,
-            # it would read all that waits and sort it. Not knowing how many, it takes what gives the first soon.
+            # Hidden from the planner: if its statistics, which may be old, say that fewer runs wait than the limit, it
+            # would read all waiting runs and sort them. Without a known limit, it uses the plan that returns the first
+            # rows soon.
             .limit(select(count).scalar_subquery())
             .with_for_update(skip_locked=True)
             .correlate(levels)
@@ -213,7 +217,7 @@ def _claim_queue(dialect: str) -> Update:
         )
         taken = select(level.c.id).select_from(levels.join(level, true())).limit(count).cte("taken")
     else:
-        # SQLite walks the joined tables in the order written here, each by its index: no sort, the limit stops it.
+        # SQLite scans the joined tables in the order written here, each by its index: no sort, and the limit stops it.
         taken = select(JobRun.id).select_from(levels).join(JobRun, true()).where(due).limit(count).cte("taken")
     return _take(dialect, select(taken.c.id))
 
@@ -241,7 +245,8 @@ _CLAIMED = checked_move(RunState.QUEUED, RunState.RUNNING)
 
 
 def _take(dialect: str, ids: Select[tuple[UUID]]) -> Update:
-    # They are queued, and locked: to ask for the state again would lead the planner to the index of all that is.
+    # They are queued, and locked: another condition on the state would lead the planner to the index of all queued
+    # runs.
     taken = update(JobRun).where(one_of(dialect, JobRun.id, ids))
     if dialect == "postgresql":
         taken = taken.where(_without_waiting())
@@ -284,11 +289,11 @@ def _take(dialect: str, ids: Select[tuple[UUID]]) -> Update:
 
 
 def _without_waiting() -> ColumnElement[bool]:
-    """Let this transaction's commit not wait for the disk: asked once a statement, and true.
+    """Commit this transaction without waiting for the disk: called once per statement, and true.
 
-    A claim that is lost with the server is as good as one that was never made: its token is never given again, and
-    whatever its holder then records is refused. What the holder commits meanwhile (its end, a step) waits for the
-    disk, and what was written before comes to the disk before it.
+    A claim that is lost with the server does no harm: its token is never given again, and any result of its holder is
+    refused. What the holder commits meanwhile (its end, a step) waits for the disk, and earlier writes reach the disk
+    before it.
     """
     said = select(func.set_config("synchronous_commit", "off", true())).scalar_subquery()
     return said.is_not(None)
@@ -302,5 +307,5 @@ def _in_order(session: Executor, rows: Sequence[Any]) -> list[Claim]:
 
 
 def _number(run_id: UUID) -> int:
-    """To sort by: UUIDs compare in Python, numbers do not."""
+    """A sort key: UUIDs compare in Python, numbers do not."""
     return run_id.int

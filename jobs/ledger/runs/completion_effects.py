@@ -1,6 +1,4 @@
-"""What the end of an attempt brings about in the same transaction: runs to enqueue, groups that are complete,
-arguments for the next attempt.
-"""
+"""Effects of an attempt's end in the same transaction: runs to enqueue, completed groups, new arguments."""
 
 from __future__ import annotations
 
@@ -24,13 +22,16 @@ from jobs.states import Outcome, RunState
 def apply_completion_effects(
     session: Executor, settled: Sequence[tuple[AttemptResult, RecordedAttempt]], *, now: datetime | None = None
 ) -> list[tuple[AttemptResult, RecordedAttempt]]:
-    """Enqueue what the endings bring, and give retried runs their new arguments. ``settled``, with what follows."""
+    """Enqueue what the results request, and give retried runs their new arguments.
+
+    Returns ``settled`` with follow-ups.
+    """
     runs: list[NewRun] = []
     completed: list[tuple[Completion, UUID, UUID]] = []
     found = []
     for attempt_result, one in settled:
         root = attempt_result.claim.root_id or one.run_id
-        # A message that was skipped is cancelled by itself: what its hooks enqueued counts.
+        # A message that was skipped cancels itself: the runs that its hooks enqueued count.
         if attempt_result.then and (one.state is not RunState.CANCELLED or attempt_result.outcome is Outcome.CANCELLED):
             mine = [replace(run, parent_id=one.run_id, root_id=root) for run in attempt_result.then]
             runs += mine

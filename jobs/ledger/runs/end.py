@@ -1,7 +1,7 @@
 """Ends attempts: the only way out of the state running. Many in one transaction, each with its own outcome.
 
-The token alone says whether an ending is ours to record; ``state = 'running'`` is left out of the predicate
-on purpose: with it the planner takes the small partial index on leases and goes quadratic.
+The token alone decides whether we may record a result. ``state = 'running'`` is left out of the predicate on purpose:
+with it the planner takes the small partial index on leases, and its cost grows quadratically.
 """
 
 from __future__ import annotations
@@ -45,10 +45,11 @@ _REFUSED = Batch("refused", run_id=Uuid(), token=Uuid(), outcome=Text())
 
 
 class AttemptEnd(NamedTuple):
-    """The end of an attempt, by whoever ends it.
+    """The end of an attempt, whichever process ends it.
 
-    ``delay_seconds`` is when to try again; ``cause``, where there is one, says why there is no further try.
-    ``ago_seconds`` is how long ago it ended, ``elapsed_seconds`` how long it took.
+    ``delay_seconds`` is the wait before the next attempt; ``cause``, if given, says why there is none. ``ago_seconds``
+    is how
+    long ago it ended, ``elapsed_seconds`` how long it took.
     """
 
     run_id: UUID
@@ -69,18 +70,19 @@ def end(
 ) -> tuple[list[RecordedAttempt], list[AttemptEnd]]:
     """End the attempts of ``ends``; returns those that ended, and those refused because the lease is lost.
 
-    Where each run goes is decided in the statement, by ``exits``.
+    The statement itself decides the next state of each run, by ``exits``.
     """
     if not ends:
         return [], []
     if len({one.run_id.int for one in ends}) < len(ends):
         once = {one.run_id: one for one in ends}
-        # A run claimed anew while its lost attempt still told its end: a statement ends one attempt of a run.
+        # A run may have been claimed again while its lost attempt still reported its end: one attempt of a run per
+        # statement.
         batches = [*once.values()], [one for one in ends if once[one.run_id] is not one]
         parts = [end(session, batch, poison_after=poison_after, now=now) for batch in batches]
         return parts[0][0] + parts[1][0], parts[0][1] + parts[1][1]
     dialect = dialect_of(session)
-    # In the order of ids, so that two processes that end the same runs do not lock each other out.
+    # In the order of ids, so that two processes that end the same runs cannot deadlock.
     ordered = sorted(ends, key=lambda one: one.run_id.int)
     values = {
         **_ENDED.rows(dialect, [_row(one) for one in ordered]),
@@ -110,7 +112,7 @@ def end(
 
 
 def _settled(row: Sequence[Any], outcome: Outcome, followed_by: Sequence[Freed]) -> RecordedAttempt:
-    # By place, in the order of _end's returning: a name costs a look-up, and this is done for every run.
+    # By position, in the order of _end's returning: a name costs a look-up, and this happens for every run.
     run_id, kind, attempt, state, cause, started_at, state_at, run_at, queue, priority, _ = tuple(row)
     state = _STATES[state]
     if state is RunState.CANCELLED and outcome is Outcome.SUCCEEDED:
@@ -134,7 +136,7 @@ def _settled(row: Sequence[Any], outcome: Outcome, followed_by: Sequence[Freed])
 def _row(one: AttemptEnd) -> tuple[Any, ...]:
     failure = one.failure
     if one.outcome is Outcome.SUCCEEDED and failure is None and one.cause is None:
-        # Most are: the long way asks three sets.
+        # Most are: the general way checks three sets.
         return (
             *(one.run_id, one.token, "succeeded", 0, 0, 0, one.delay_seconds, None, one.result),
             *(None, None, None, one.ago_seconds, one.elapsed_seconds),
@@ -176,7 +178,7 @@ def _attempt(one: AttemptEnd, settled: RecordedAttempt) -> tuple[Any, ...]:
 
 
 def _delay_seconds(one: AttemptEnd) -> float:
-    """A job may ask for any wait (``timedelta.max``), and moments end with the year 9999."""
+    """A job may ask for any wait (``timedelta.max``), but moments end with the year 9999."""
     return min(one.delay_seconds, MAX_WAIT.total_seconds())
 
 
@@ -209,7 +211,7 @@ def _end(dialect: str) -> Update:
         )
         .returning(
             JobRun.id, JobRun.kind, JobRun.attempt, JobRun.state, JobRun.cause, JobRun.started_at, JobRun.state_at,
-            # Where it waits again, it is a moment of ours; else nobody asks, and it may be one that cannot be read.
+            # If the run waits again, we wrote this moment; otherwise it is not needed, and may be unreadable.
             case((JobRun.state == RunState.QUEUED.value, JobRun.run_at), else_=None).label("run_at"),
             JobRun.queue, JobRun.priority, JobRun.has_followups,
         )
@@ -219,7 +221,7 @@ def _end(dialect: str) -> Update:
 
 @cache
 def _refuse(dialect: str) -> Update:
-    """A refused ending is noted on the row of its attempt, if whoever ended that attempt wrote one."""
+    """Note a refused result on the row of its attempt, if the process that ended the attempt wrote one."""
     refused = _REFUSED.table(dialect).c
     return (
         update(JobAttempt)

@@ -27,10 +27,10 @@ _IDS = Batch("wanted", id=Uuid())
 def enqueue_followups(
     session: Executor, run_ids: Sequence[UUID], *, now: datetime | None = None
 ) -> dict[UUID, list[Freed]]:
-    """Enqueue what follows on ``run_ids``, which came to a final state in this transaction; by run that ended.
+    """Enqueue the follow-ups of ``run_ids``, which entered a final state in this transaction; by run that ended.
 
-    Each follow-up is enqueued once, however often its run is replayed and ends. One whose key a run holds
-    already is dropped: what it asks for is being done, or is newer.
+    Each follow-up is enqueued once, however often its run is replayed and ends. If a run already holds its key, the
+    follow-up is dropped: its work is being done by that run.
     """
     if not run_ids:
         return {}
@@ -55,7 +55,7 @@ def enqueue_followups(
 
 
 def _run_of(row: Any) -> NewRun | None:
-    """The run that a follow-up says; None where its row cannot be read, which must not keep a run from ending."""
+    """The run of a follow-up; None if its row cannot be read, which must not keep a run from ending."""
     try:
         run = NewRun(
             **row.run,

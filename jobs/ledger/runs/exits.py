@@ -1,7 +1,8 @@
-"""The state that a run moves to when an attempt ends: one rule, in SQL, for everyone who ends attempts.
+"""The state that a run enters when an attempt ends: one rule, in SQL, for all code that ends attempts.
 
-Cancel wins on every exit from running; then success; then poison, a cause that the job or its policy gave, and the
-budget; whatever is left goes back to its queue.
+Cancel comes first; then success; then poison, a cause that the job or its policy gave, and the budget; otherwise the
+run
+goes back to its queue.
 """
 
 from __future__ import annotations
@@ -20,9 +21,9 @@ _SUCCEEDED, _DEAD, _CANCELLED, _QUEUED = (
 
 
 def where_to(ended: Any) -> tuple[Case[str], Case[str | None]]:
-    """The state a run goes to from running, and the cause if it is dead.
+    """The state a run enters from running, and the cause if it is dead.
 
-    ``ended`` has the columns of an ending; ``poison_after`` is to be bound.
+    ``ended`` has the columns of an ending; ``poison_after`` must be bound.
     """
     poison_after = bindparam("poison_after", type_=Integer())
     is_poison = or_(

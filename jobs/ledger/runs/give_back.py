@@ -19,9 +19,9 @@ _HELD = Batch("held", id=Uuid(), token=Uuid())
 
 
 def give_back(session: Executor, held: Sequence[tuple[UUID, UUID]], *, now: datetime | None = None) -> list[Freed]:
-    """Undo claims, by (run id, token), that were never started: the attempt's number goes back, nothing is charged.
+    """Undo claims, by (run id, token), that were never started: restores the attempt number, charges nothing.
 
-    Runs whose lease is lost meanwhile are left alone; a run that was cancelled ends as cancelled.
+    Skips runs whose lease was lost meanwhile; a run that was cancelled ends as cancelled.
     """
     if not held:
         return []

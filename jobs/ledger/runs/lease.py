@@ -15,7 +15,7 @@ from jobs.database.sql import Batch, Executor, dialect_of, ledger_now, one_of, p
 _HELD = Batch("held", id=Uuid(), token=Uuid())
 
 FAR = timedelta(days=1)
-"""No lease is so long, unless ``JOBS_LEASE`` says so. Source: decision; others' leases may be longer than ours."""
+"""No lease is this long, unless ``JOBS_LEASE`` sets it. Source: decision; others' leases may be longer than ours."""
 
 
 def renew(
@@ -23,7 +23,7 @@ def renew(
 ) -> set[UUID]:
     """Renew the leases of ``held`` runs, by (run id, token). Returns the tokens that are still ours.
 
-    A row that is being settled just now is passed over, and counts as ours: its end decides.
+    A row that is being settled is skipped and counts as ours, because its end decides.
     """
     if not held:
         return set()
@@ -38,24 +38,25 @@ def renew(
 
 
 def shorten_far(session: Executor, *, lease: timedelta, now: datetime | None = None) -> None:
-    """Let leases that end further ahead than any that a worker takes end after ``lease``.
+    """Shorten leases that end later than any worker's lease can: they then end after ``lease``.
 
-    They were written by another program (``infinity``, what is no moment), or before the clock was set back. A living
-    holder renews its own in time; what a dead one held is free when the lease is over.
+    Another program wrote them (``infinity``, an invalid moment), or the clock was set back. A living holder renews its
+    own
+    in time; the runs of a dead one are free when the lease expires.
     """
     far = max(FAR, 2 * lease)
     session.execute(_SHORTEN, {"lease_seconds": lease.total_seconds(), "far_seconds": far.total_seconds(), "now": now})
 
 
 def wait_like_a_renewal(session: Executor) -> None:
-    """Write nothing, but wait for all that a renewal would wait for, such as a lock on the whole table."""
+    """Write nothing, but wait for every lock that a renewal would wait for, such as one on the whole table."""
     session.execute(update(JobRun).where(false()).values(lease_until=JobRun.lease_until))
 
 
 def cancelled_among(session: Executor, held: Sequence[tuple[UUID, UUID]]) -> set[UUID]:
-    """Those of ``held``, by (run id, token), that somebody asked to cancel: their tokens. One read by primary key.
+    """The tokens of those ``held`` runs, by (run id, token), whose cancellation was requested. One read by primary key.
 
-    An attempt that has lost its lease is not among them: what is asked of its run now is asked of another attempt.
+    An attempt that has lost its lease is not among them: a request to its run now concerns another attempt.
     """
     if not held:
         return set()
@@ -85,8 +86,8 @@ def _renew(dialect: str) -> Update:
     held = _HELD.table(dialect)
     free = select(JobRun.id).where(JobRun.id == held.c.id, JobRun.token == held.c.token)
     if dialect == "postgresql":
-        # Each locked by itself. Were they locked together, then for each that is settled between the look and the lock
-        # the whole look would be had again: on a busy worker for most of them, and that for seconds.
+        # Each is locked separately. If they were locked together, each row settled between the look and the lock would
+        # repeat the whole look: on a busy worker for most of them, for seconds.
         one = free.with_for_update(skip_locked=True).correlate(held).lateral("one")
         free = select(one.c.id).select_from(held.join(one, true()))
     return (

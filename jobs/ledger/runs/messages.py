@@ -1,4 +1,4 @@
-"""What dramatiq's tools ask of a queue: flush it, count its messages, wait for it."""
+"""Operations on queues for dramatiq's tools: flush, count messages, wait."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _CANCELLED = checked_move(RunState.QUEUED, RunState.CANCELLED)
 
 
 class TakenMessage(NamedTuple):
-    """A run that was taken away from its queue."""
+    """A run that was removed from its queue."""
 
     run_id: UUID
     kind: str
@@ -56,7 +56,7 @@ def message_id(session: Executor, run_id: UUID) -> str | None:
 
 
 def take_next(session: Executor, queue: str, *, now: datetime | None = None) -> TakenMessage | None:
-    """Cancel the run that would be next in ``queue``; None if there is none."""
+    """Cancel the run that is next in ``queue``; None if there is none."""
     next_one = (
         select(JobRun.id)
         .where(JobRun.queue == queue, _WAITS, JobRun.run_at <= ledger_now())
@@ -79,7 +79,7 @@ def take_next(session: Executor, queue: str, *, now: datetime | None = None) -> 
 
 
 def counts(session: Executor, queue: str, *, now: datetime | None = None) -> tuple[int, int, int]:
-    """Runs of ``queue`` that are ready, that wait for their time, and that are dead."""
+    """Numbers of runs of ``queue`` that are ready, that are delayed, and that are dead."""
     is_due = JobRun.run_at <= ledger_now()
     row = session.execute(
         select(

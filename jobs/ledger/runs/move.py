@@ -1,4 +1,4 @@
-"""Move: where and when waiting runs are to be performed."""
+"""Moves waiting runs to another queue, priority or time."""
 
 from __future__ import annotations
 
@@ -46,6 +46,6 @@ def move(
 
 
 def arguments_text(session: Executor, run_ids: Sequence[UUID]) -> dict[UUID, str]:
-    """The arguments of runs as the JSON text that was stored, to the last digit."""
+    """The arguments of runs as the stored JSON text, exact to the last digit."""
     rows = session.execute(select(JobRun.id, cast(JobRun.arguments, Text)).where(JobRun.id.in_(list(run_ids))))
     return {row[0]: row[1] for row in rows}

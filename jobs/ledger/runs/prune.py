@@ -1,4 +1,4 @@
-"""Prune: delete for good what has been kept for long enough. Each verb takes a limit and skips locked rows."""
+"""Prune: deletes rows whose retention time is over. Each function takes a limit and skips locked rows."""
 
 from __future__ import annotations
 
@@ -32,10 +32,11 @@ from jobs.states import RunState
 def prune_ended(
     session: Executor, state: RunState, *, after: timedelta, limit: int = 500, now: datetime | None = None
 ) -> int:
-    """Delete runs that have been in the final ``state`` for longer than ``after``, the oldest first, purged ones
-    last, with all that is theirs; how many. A batch may be short though there are more: 0 says there are none.
+    """Delete runs that have been in the final ``state`` for longer than ``after``, with all their rows; returns how many.
 
-    The newest success of a schedule stays: metrics and alerts go by it.
+    Oldest first, purged ones last. A batch may be short though there are more: 0 means there are none. The newest
+    success
+    of a schedule stays, because metrics and alerts use it.
     """
     gone = 0
     for part in _ended_of(state):
@@ -47,13 +48,14 @@ def prune_ended(
 
 
 def prune_purged(session: Executor, *, after: timedelta, limit: int = 500, now: datetime | None = None) -> int:
-    """Delete runs that an operator purged longer ago than ``after``, with all that is theirs; how many."""
+    """Delete runs that were purged longer ago than ``after``, with all their rows; returns the number."""
     return _delete(session, [JobRun.deleted_at.is_not(None)], JobRun.deleted_at, after=after, limit=limit, now=now)
 
 
 def prune_audit(session: Executor, *, after: timedelta, limit: int = 500, now: datetime | None = None) -> int:
-    """Delete operators' actions that ended longer ago than ``after``: first what they did to each run, a batch at a
-    time, then themselves. How many rows.
+    """Delete operators' actions that ended longer ago than ``after``; returns the number of rows.
+
+    First their entries for each run, a batch at a time, then the actions themselves.
     """
     values = {"after_seconds": after.total_seconds(), "limit": limit, "now": now}
     old = (
@@ -82,7 +84,7 @@ def prune_audit(session: Executor, *, after: timedelta, limit: int = 500, now: d
 
 
 def _ended_of(state: RunState) -> list[list[ColumnElement[bool]]]:
-    """Two ranges of indexes, each oldest first: those that lists show, and the purged ones."""
+    """Two ranges of indexes, each oldest first: the runs that lists show, and the purged ones."""
     here = [JobRun.state == literal_column(f"'{state.value}'"), JobRun.finished_at.is_not(None)]
     return [[*here, JobRun.deleted_at.is_(None)], [*here, JobRun.deleted_at.is_not(None)]]
 
@@ -96,7 +98,7 @@ def _delete(
     limit: int,
     now: datetime | None,
 ) -> int:
-    # Locked before anything is deleted: whoever would replay or restore one of them waits, and then finds none.
+    # Locked before the delete: a concurrent replay or restore waits, and then finds no run.
     ids: Sequence[UUID] = session.scalars(
         select(JobRun.id)
         .where(*which, since < _before())
@@ -119,7 +121,7 @@ def _before() -> Any:
 
 
 def _is_newest_success() -> ColumnElement[bool]:
-    """Whether a run that succeeded is the last of its schedule that did, if there still is such a schedule."""
+    """Whether a succeeded run is the latest success of its schedule, if that schedule still exists."""
     other = aliased(JobRun)
     succeeded: ColumnElement[Any] = literal_column("'succeeded'")
     newest = (

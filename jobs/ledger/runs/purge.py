@@ -1,4 +1,4 @@
-"""Purge: hide runs that have ended, bring them back, or blank what they hold about people."""
+"""Purge: hides runs that have ended, restores them, or erases their personal data."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from jobs.ledger.effects.followups import forget_followups
 from jobs.ledger.effects.steps import forget_steps
 
 ERASED = '{"erased": true}'
-"""What stands for arguments that were erased: no job takes it, so that a replay by mistake fails at once."""
+"""Replaces erased arguments: no job accepts it, so that a replay by mistake fails at once."""
 
 
 def hide(session: Executor, run_ids: Sequence[UUID], *, now: datetime | None = None) -> set[UUID]:
-    """Hide runs that have ended. Returns those hidden now; live ones are left."""
+    """Hide runs that have ended. Returns those hidden now; live ones do not change."""
     return set(
         session.scalars(
             update(JobRun)
@@ -32,7 +32,7 @@ def hide(session: Executor, run_ids: Sequence[UUID], *, now: datetime | None = N
 
 
 def unhide(session: Executor, run_ids: Sequence[UUID]) -> set[UUID]:
-    """Bring purged runs back. Returns those that were."""
+    """Restore purged runs. Returns those restored."""
     return set(
         session.scalars(
             update(JobRun)
@@ -45,7 +45,7 @@ def unhide(session: Executor, run_ids: Sequence[UUID]) -> set[UUID]:
 
 
 def erase(session: Executor, run_ids: Sequence[UUID], *, now: datetime | None = None) -> set[UUID]:
-    """Hide runs that have ended, and blank arguments, results and errors, theirs and their attempts'. For good."""
+    """Hide runs that have ended, and permanently blank their arguments, results and errors, and their attempts'."""
     erased = set(
         session.scalars(
             update(JobRun)

@@ -1,4 +1,4 @@
-"""Replay: reopen a run that gave up, with a fresh budget. The number of the next attempt goes on counting."""
+"""Replay: reopens a run that gave up, with a fresh budget. The attempt number continues."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ TRIES = 10
 def reopen(session: Executor, run_ids: Sequence[UUID], *, now: datetime | None = None) -> list[Freed]:
     """Put dead and cancelled runs back in their queues, due now. Returns those that moved.
 
-    A run takes its key again: one whose key a live run holds is left as it is, and of several with one key
-    the last enqueued is reopened.
+    A run takes its key again: a run whose key a live run holds does not change, and of several with one key the one
+    enqueued last is reopened.
     """
     for _ in range(TRIES):
         try:
@@ -34,7 +34,7 @@ def reopen(session: Executor, run_ids: Sequence[UUID], *, now: datetime | None =
                 rows = session.execute(_reopen(), {"wanted": list(run_ids), "now": now}).all()
             return [Freed(*row) for row in rows]
         except IntegrityError as error:
-            # Somebody enqueued with a key between our look and our write; the next look sees the run.
+            # Another transaction enqueued with a key between our look and our write; the next look sees its run.
             if "uq_job_runs_live_key" not in str(error) and "job_runs.key" not in str(error):
                 raise
     raise KeyBusy("A key changed hands again and again while its run was replayed.", hint="Try again.")

@@ -20,11 +20,11 @@ def settle(
     monotonic: float,
     now: datetime | None = None,
 ) -> tuple[list[tuple[AttemptResult, RecordedAttempt]], list[AttemptResult]]:
-    """End the attempts that ``endings`` tell of. Returns those settled, and those refused: their lease is lost.
+    """End the attempts of ``endings``. Returns those settled, and those refused because their lease is lost.
 
     Args:
-        monotonic: this process's monotonic clock, now; with ``AttemptResult.ended_monotonic`` it says how long ago
-            each attempt ended, so that stored moments are the ledger's whatever this machine's clock says.
+        monotonic: this process's monotonic clock, now; with ``AttemptResult.ended_monotonic`` it gives how long ago
+            each attempt ended, so that stored moments follow the ledger's clock, not this machine's.
     """
     ends = [
         AttemptEnd(
@@ -43,7 +43,7 @@ def settle(
         for one in endings
     ]
     ended, refused = end(session, ends, poison_after=poison_after, now=now)
-    # By token where some were refused: a run may be here twice, once for a lease that was lost.
+    # By token if some were refused: a run may be here twice, once for a lost lease.
     lost = {one.token for one in refused}
     by_run = {one.claim.run_id.int: one for one in endings if not lost or one.claim.token not in lost}
     settled = [(by_run[one.run_id.int], one) for one in ended]

@@ -1,8 +1,8 @@
-"""Settle plain successes by one statement in autocommit. PostgreSQL only: SQLite does not write within a query.
+"""Settles plain successes by one statement in autocommit. PostgreSQL only: SQLite does not write within a query.
 
-Most endings are plain: the attempt succeeded, and nothing follows on it. They need neither the rules of ``exits`` nor a
-second statement for their attempts. What this statement leaves (a lost lease, a cancelled run, a run with follow-ups)
-is settled by ``settle``, which decides it.
+Most endings are plain: the attempt succeeded and has no follow-ups. They need neither the rules of ``exits`` nor a
+second statement for their attempts. ``settle`` handles the others: a lost lease, a cancelled run, a run with
+follow-ups.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ _IS_ALONE = and_(JobRun.cancel_requested_at.is_(None), ~JobRun.has_followups)
 
 
 def is_plain(attempt_result: AttemptResult) -> bool:
-    """Whether a success is all that there is to record."""
+    """Whether the result is a success without further effects."""
     return (
         attempt_result.outcome is Outcome.SUCCEEDED
         and attempt_result.failure is None
@@ -67,12 +67,12 @@ def settle_plain(
     monotonic: float,
     now: datetime | None = None,
 ) -> list[tuple[AttemptResult, RecordedAttempt]]:
-    """Record plain endings, each of another run, and commit. Those that are not returned are left as they were.
+    """Record plain endings, each of another run, and commit. Those that are not returned did not change.
 
     Args:
         monotonic: this process's monotonic clock, now; as for ``settle``.
     """
-    # In the order of ids, so that two processes that settle the same runs do not lock each other out.
+    # In the order of ids, so that two processes that settle the same runs cannot deadlock.
     ordered = sorted(endings, key=lambda one: one.claim.run_id.int)
     agos = [max(0.0, monotonic - one.ended_monotonic) for one in ordered]
     rows = [
@@ -117,7 +117,7 @@ def _moved() -> CTE:
                 JobRun.id == done.id,
                 JobRun.token == done.token,
                 JobRun.attempt == done.attempt,
-                # PostgreSQL expects nearly every row to have something that is not null. Of ``is null`` it expects one
+                # PostgreSQL expects nearly every row to have a value that is not null. For ``is null`` it expects one
                 # row in 200 before a table is analysed, and then joins the batch by nested loops.
                 case((and_(JobRun.cancel_requested_at.is_(None), ~JobRun.has_followups), literal_column("1"))).is_not(
                     None

@@ -1,5 +1,6 @@
-"""What any process may do for runs that nobody holds: rescue, expire, dead-letter. Each statement takes a limit and
-skips locked rows.
+"""Maintenance of runs without a living holder: rescue, expire, dead-letter. Any process may do it.
+
+Each statement takes a limit and skips locked rows.
 """
 
 from __future__ import annotations
@@ -47,9 +48,9 @@ def crash_delay(crashes: int) -> timedelta:
 def rescue(
     session: Executor, *, poison_after: int, limit: int = 500, now: datetime | None = None
 ) -> list[RecordedAttempt]:
-    """End attempts whose lease is over as ``abandoned``: their machine is gone.
+    """End attempts with an expired lease as ``abandoned``: their machine is gone.
 
-    Goes by the lease, never by age. Not charged, but counted: at ``poison_after`` losses the run is dead.
+    Decides by the lease, never by age. Not charged, but counted: at ``poison_after`` losses the run is dead.
     """
     lost = session.execute(_leased(JobRun.lease_until < ledger_now()), {"limit": limit, "now": now}).all()
     ends = [_end_of(row, Outcome.ABANDONED) for row in lost]
@@ -69,10 +70,10 @@ def end_dead_attempts(
     limit: int = 500,
     now: datetime | None = None,
 ) -> tuple[list[RecordedAttempt], list[Freed]]:
-    """End what a dead process held: what it was performing has crashed, the rest is released at once.
+    """End the attempts of a dead process: those being performed have crashed, the rest are released at once.
 
-    Call again until it returns nothing: a batch is limited. Attempts are named by their tokens: what it was performing
-    of a run that it had lost says nothing of the attempt that it claimed since.
+    Call again until it returns nothing: a batch is limited. Attempts are named by their tokens, because a run that the
+    process had lost may have been claimed again since.
 
     Args:
         performing: attempts it was performing; they end with the outcome ``blame``.
@@ -103,7 +104,7 @@ def end_dead_attempts(
 
 
 def _told(settled: Sequence[RecordedAttempt], rows: Sequence[Any], ends: Sequence[AttemptEnd]) -> list[RecordedAttempt]:
-    """With what a worker would have told of its own runs, for logs and error reports."""
+    """The same, with the facts that a worker reports of its own runs, for logs and error reports."""
     of_run = {row.id: row.correlation_id for row in rows}
     failures = {one.run_id: one.failure for one in ends}
     return [one._replace(correlation_id=of_run[one.run_id], failure=failures[one.run_id]) for one in settled]
@@ -112,17 +113,18 @@ def _told(settled: Sequence[RecordedAttempt], rows: Sequence[Any], ends: Sequenc
 def release_unacknowledged(
     session: Executor, worker: str, *, held: Collection[UUID], limit: int = 500, now: datetime | None = None
 ) -> list[Freed]:
-    """Give back what a living worker has by the ledger and, by the tokens it knows, does not have.
+    """Release the runs that the ledger assigns to a living worker, but whose tokens the worker does not know.
 
-    Claims whose commit was not answered: committed, perhaps, but nobody knows their tokens, and their leases would
-    have to run out. Only for the one thread that claims for this worker, while it does not.
+    These are claims whose commit was not acknowledged: they may be committed, but no process knows their tokens, and
+    their
+    leases would have to expire. Only for the one thread that claims for this worker, while it does not claim.
     """
     claimed = session.execute(_leased(JobRun.worker == worker), {"limit": limit, "now": now}).all()
     return give_back(session, [(row.id, row.token) for row in claimed if row.token not in held], now=now)
 
 
 def expire(session: Executor, *, limit: int = 500, now: datetime | None = None) -> list[DeadLettered]:
-    """Bury runs that expired before their first start."""
+    """Dead-letter runs that expired before their first start."""
     expired = and_(JobRun.expires_at.is_not(None), JobRun.expires_at <= ledger_now(), JobRun.attempt == 0)
     return _dead_letter(session, expired, Cause.EXPIRED, {"limit": limit, "now": now})
 
@@ -130,7 +132,7 @@ def expire(session: Executor, *, limit: int = 500, now: datetime | None = None) 
 def dead_letter_unknown_kinds(
     session: Executor, known: Sequence[str], *, wait: timedelta, limit: int = 500, now: datetime | None = None
 ) -> list[DeadLettered]:
-    """Bury runs of kinds that are not ``known`` to any live worker and were due more than ``wait`` ago."""
+    """Dead-letter runs of kinds that are not ``known`` to any live worker and were due more than ``wait`` ago."""
     dialect = dialect_of(session)
     overdue_since = plus_seconds(ledger_now(), -bindparam("wait_seconds", type_=Float()))
     unknown = and_(JobRun.run_at <= overdue_since, JobRun.kind.not_in(select(_KINDS.table(dialect).c.kind)))
@@ -152,7 +154,7 @@ def _leased(which: ColumnElement[bool]) -> Any:
             took,
         )
         .where(_RUNNING, which)
-        # The order of the small index on leases: by id, SQLite would walk the whole table instead.
+        # In the order of the small index on leases: by id, SQLite would scan the whole table instead.
         .order_by(JobRun.lease_until)
         .limit(bindparam("limit", type_=Integer()))
         .with_for_update(skip_locked=True)

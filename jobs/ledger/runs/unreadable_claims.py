@@ -1,4 +1,4 @@
-"""Marks claims whose row cannot be read, so that they end at once and keep no other run waiting."""
+"""Marks claims whose row cannot be read, so that they end at once and block no other run."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ _NAME = (
 
 
 def look_through(session: Executor, claims: list[Claim]) -> None:
-    """Note on each of ``claims`` what of its row cannot be read."""
+    """Note the unreadable values of each of ``claims`` on it."""
     for place, one in enumerate(claims):
         found = unreadable_in(Claim._fields, one)
         if one.attempt >= MOST:
             found["attempt"] = f"{one.attempt}, and there is no number after it"
         if found:
             if isinstance(one.run_id, UnreadableId):
-                # From now on it has an id that it is found and settled by: the one that lists have shown it with.
+                # From now on it has the id under which lists show it, and by which it is found and settled.
                 session.execute(_NAME, {"by_token": one.token, "as_id": one.run_id})
             claims[place] = one._replace(problem=said(found))
 
 
 def said(found: Mapping[str, str]) -> str:
-    """The fields that cannot be read, with what they hold, as one sentence."""
+    """The unreadable fields and their values, as one sentence."""
     return f"{', '.join(f'{name} holds {text}' for name, text in found.items())}."

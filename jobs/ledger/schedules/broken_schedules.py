@@ -1,4 +1,4 @@
-"""Marks schedules whose row cannot be read as broken, so that they make no runs and keep no other schedule waiting."""
+"""Marks schedules whose row cannot be read as broken, so that they make no runs and block no other schedule."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from jobs.ledger.schedules.schedules import ScheduleRecord
 
 
 def problem_of(record: ScheduleRecord) -> str | None:
-    """What of a schedule's row cannot be read, in a sentence; None where all of it can."""
+    """The unreadable values of a schedule's row, in a sentence; None if there are none."""
     names = tuple(one.name for one in fields(record))
     found = unreadable_in(names, tuple(getattr(record, name) for name in names))
     return f"Its row cannot be read: {said(found)}"[:500] if found else None
 
 
 def set_aside_schedules(session: Executor, problems: Mapping[str, str | None]) -> None:
-    """Note what of these schedules cannot be read: until they are written anew no slot of theirs is looked at.
+    """Mark these schedules as broken: no slot of theirs is decided until they are written again.
 
-    What else their rows hold stays as it is.
+    Their rows do not change otherwise.
     """
     for name, problem in problems.items():
         session.execute(

@@ -1,7 +1,8 @@
-"""Fire: slots that have come due become rows and runs, in the caller's transaction: both or neither.
+"""Fire: turns due slots into rows and runs, in the caller's transaction: both or neither.
 
-A tick takes a batch of schedules that are due and locks them; a slot that has a row already makes no run, so
-that two schedulers, a frozen one that wakes, or a schedule made anew cannot fire it twice.
+A tick takes a batch of due schedules and locks them. A slot that has a row already makes no run, so that two
+schedulers,
+a frozen one that wakes, or a schedule made again cannot fire it twice.
 """
 
 from __future__ import annotations
@@ -32,8 +33,10 @@ from jobs.scheduling.zones import data_version
 BATCH = 200
 """Schedules decided in one transaction. Source: as for enqueued runs, larger ones gain nothing."""
 KEEP = 1000
-"""Rows that one schedule's backlog may get at once; older slots are counted in the oldest row. Source: decision;
-a month of missed seconds is one number, not two million rows."""
+"""Most rows that one schedule's backlog may get at once; the oldest row counts the older slots. Source: decision.
+
+A month of missed seconds is one number, not two million rows.
+"""
 INSERT = 500
 PAUSED = "the schedule was paused"
 
@@ -51,7 +54,7 @@ _MOVED = Batch(
 
 @dataclass(frozen=True, slots=True)
 class Decided:
-    """What became of a slot, with the run it made."""
+    """The result of a slot, with the run that it made."""
 
     slot: NewSlot
     kind: str
@@ -61,7 +64,7 @@ class Decided:
 
 @dataclass(frozen=True, slots=True)
 class Round:
-    """What one transaction did: the schedules it looked at, what it decided, and which it could not read."""
+    """The results of one transaction: the schedules it read, its decisions, and the schedules it could not read."""
 
     looked_at: int
     decided: list[Decided]
@@ -70,14 +73,14 @@ class Round:
 
 @dataclass(slots=True)
 class _Plan:
-    """What will become of one schedule. ``held`` is the slot that still waits afterwards."""
+    """The decisions for one schedule. ``held`` is the slot that still waits afterwards."""
 
     record: ScheduleRecord
     decided_until: datetime
     next_slot_at: datetime | None
     held: datetime | None
     decisions: list[Decision] = field(default_factory=list)
-    # How many older slots have no row of their own, and which decision's row stands for them.
+    # How many older slots have no row of their own, and which decision's row counts them.
     older_missed: int = 0
     stands_for_them: int = 0
     problem: str | None = None
@@ -94,11 +97,11 @@ def _as_they_are(runs: Sequence[NewRun]) -> Sequence[NewRun]:
 def fire_due(
     session: Executor, *, by: str, limit: int = BATCH, carry: Carry = _as_they_are, now: datetime | None = None
 ) -> Round:
-    """Decide the due slots of up to ``limit`` schedules. Call again until it has looked at none.
+    """Decide the due slots of up to ``limit`` schedules. Call again until it has read none.
 
     Args:
-        by: who decides, for the runs' ``enqueued_by``.
-        carry: gives the runs that are made their trace context.
+        by: the scheduler, for the runs' ``enqueued_by``.
+        carry: adds trace context to the runs.
     """
     return _decide(session, lock_due(session, limit=limit, now=now), by=by, carry=carry, now=now)
 
@@ -113,7 +116,7 @@ def fire_released(
 def decide_until(
     session: Executor, record: ScheduleRecord, until: datetime, *, by: str, now: datetime | None = None
 ) -> Round:
-    """Decide the slots of one locked schedule up to ``until``, as its present definition has them."""
+    """Decide the slots of one locked schedule up to ``until``, by its present definition."""
     return _decide(session, [record], by=by, until=until, now=now)
 
 
@@ -126,7 +129,7 @@ def pass_over(
     why: str,
     now: datetime | None = None,
 ) -> int:
-    """Record the slots of a span as skipped; how many there were."""
+    """Record the slots of a span as skipped; returns their number."""
     if after >= until:
         return 0
     due = backlog(record.schedule, after=after, until=until, keep=KEEP)
@@ -147,9 +150,9 @@ def pass_over(
 def close_books(
     session: Executor, record: ScheduleRecord, moment: datetime, *, by: str, now: datetime | None = None
 ) -> Round:
-    """Settle every slot of a locked schedule up to ``moment``, the ledger's, before its definition or pause changes.
+    """Decide every slot of a locked schedule up to ``moment``, the ledger's, before its definition or pause changes.
 
-    What came due before a pause is decided as ever; what came due during it is skipped.
+    Slots due before a pause are decided as usual; slots due during it are skipped.
     """
     if record.paused_at is None:
         return decide_until(session, record, moment, by=by, now=now)
@@ -159,7 +162,7 @@ def close_books(
 
 
 def new_run(record: ScheduleRecord, slot: datetime, *, by: str, run_at: datetime | None = None) -> NewRun:
-    """A run that this schedule makes for ``slot``; due at once, unless ``run_at`` says later."""
+    """A run that this schedule makes for ``slot``; due at once, unless ``run_at`` is later."""
     return NewRun(
         id=new_run_id(),
         kind=record.kind,
@@ -186,7 +189,7 @@ def _decide(
 ) -> Round:
     if not records:
         return Round(0, [], {})
-    # One moment for all of them, read once the rows are ours: an earlier one could be before a slot they had.
+    # One moment for all of them, read after locking the rows: an earlier one could be before a slot that they decided.
     moment = ledger_moment(session, now=now)
     live = live_runs(session, [one.name for one in records])
     plans = [_plan(one, until or moment, moment, live.get(one.name, 0)) for one in records]
@@ -199,7 +202,7 @@ def _decide(
 
 
 def _plan(record: ScheduleRecord, until: datetime, moment: datetime, live: int) -> _Plan:
-    # Never back: a clock that was set back must not open slots that are decided.
+    # Never back: a clock that was set back must not reopen decided slots.
     decided_until = max(record.decided_until, until)
     plan = _Plan(record, decided_until, None, record.held_slot_at)
     if problem := problem_of(record):
@@ -219,7 +222,7 @@ def _plan(record: ScheduleRecord, until: datetime, moment: datetime, live: int) 
     plan.older_missed, plan.stands_for_them = due.cut, len(plan.decisions)
     for decision in decide(schedule, due.slots, now=moment, live=waiting):
         if schedule.overlap == "queue_one" and decision.state is SlotState.FIRED and live:
-            # There is room for one that waits, and this is it.
+            # One slot may wait, and this is it.
             plan.held = decision.slot
             continue
         live += decision.state is SlotState.FIRED

@@ -1,4 +1,7 @@
-"""Leader: who leads, by a lease on the database's clock. It saves effort; what must hold rests on unique rows."""
+"""Elects the leading scheduler, by a lease on the database's clock.
+
+Unique rows, not the leader, prevent double runs.
+"""
 
 from __future__ import annotations
 
@@ -14,15 +17,17 @@ from jobs.database.models import JobLeader
 from jobs.database.sql import Executor, dialect_of, ledger_now, plus_seconds
 
 LEASE = timedelta(seconds=4)
-"""How long a leader that says nothing still leads. Source: decision; with a look a second by those who stand
-by, a dead leader is replaced within 6 s, and 10 are promised to machines that are busy."""
+"""How long a silent leader still leads. Source: decision.
+
+Standby schedulers look once a second, so a dead leader is replaced within 6 s; busy machines are promised 10 s.
+"""
 IDLE_LIMIT = timedelta(seconds=2)
 """How long a frozen leader's transaction may hold its locks. Source: less than the lease."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LeaderRecord:
-    """Who leads, as read; ``is_live`` by the ledger's clock."""
+    """The leader, as read; ``is_live`` by the ledger's clock."""
 
     holder: str
     since: datetime
@@ -32,13 +37,16 @@ class LeaderRecord:
 
 
 def lead(session: Executor, role: str, holder: str, *, lease: timedelta = LEASE, now: datetime | None = None) -> bool:
-    """Take or keep the lead; whether ``holder`` has it now. Another's lead is taken only when its lease is over."""
+    """Take or keep the lead; returns whether ``holder`` has it now.
+
+    Another's lead is taken only after its lease expired.
+    """
     values = {"as_role": role, "by_holder": holder, "lease_seconds": lease.total_seconds(), "now": now}
     return session.execute(_lead(dialect_of(session)), values).first() is not None
 
 
 def resign(session: Executor, role: str, holder: str, *, now: datetime | None = None) -> None:
-    """Give the lead up, if ``holder`` has it: the next may have it at once."""
+    """Give the lead up, if ``holder`` has it, so that another may take it at once."""
     session.execute(
         update(JobLeader)
         .where(JobLeader.role == role, JobLeader.holder == holder)
@@ -51,7 +59,7 @@ def resign(session: Executor, role: str, holder: str, *, now: datetime | None = 
 def leader(
     session: Executor, role: str, *, lease: timedelta = LEASE, now: datetime | None = None
 ) -> LeaderRecord | None:
-    """Who leads, or last led; None when nobody ever did. ``lease`` is how long those who lead take it for."""
+    """The current or last leader; None if there was none. ``lease`` is the lease length of leaders."""
     row = session.execute(
         select(
             JobLeader.holder,
@@ -69,9 +77,9 @@ def leader(
 
 
 def limit_idle(session: Executor, limit: timedelta = IDLE_LIMIT) -> None:
-    """Let the database end this transaction if we fall silent in it: a frozen process must not hold locks.
+    """Let the database end this transaction if we stop responding: a frozen process must not hold locks.
 
-    SQLite cannot: there a process frozen while it writes holds the ledger until it goes on.
+    SQLite cannot: a process that freezes while it writes holds the ledger until it continues.
     """
     if dialect_of(session) == "postgresql":
         milliseconds = str(int(limit.total_seconds() * 1000))
@@ -82,7 +90,7 @@ def _is_over() -> Any:
     span = bindparam("lease_seconds", type_=Float())
     return or_(
         JobLeader.lease_until < ledger_now(),
-        # Further ahead than any lease can be: the clock was set back, and this one would hold for hours.
+        # Later than any lease can end: the clock was set back, and this lease would last for hours.
         JobLeader.lease_until > plus_seconds(ledger_now(), span * 2),
     )
 

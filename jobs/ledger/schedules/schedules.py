@@ -1,4 +1,4 @@
-"""Schedules: the rows that say when runs of a job are made. What becomes of their slots is in ``fire``."""
+"""Rows of schedules: read, add, change and delete them. ``fire`` decides their slots."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ Owner = Literal["code", "operator"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ScheduleRecord:
-    """A schedule, as read. ``arguments`` and ``definition`` are JSON text; ``schedule`` is what the latter says."""
+    """A schedule, as read. ``arguments`` and ``definition`` are JSON text; ``schedule`` is the parsed definition."""
 
     name: str
     owner: Owner
@@ -63,7 +63,7 @@ class ScheduleRecord:
 
     @property
     def schedule(self) -> Schedule:
-        """What the definition says.
+        """The parsed definition.
 
         Raises:
             DefinitionError: this release cannot read it.
@@ -72,7 +72,7 @@ class ScheduleRecord:
 
     @property
     def state(self) -> str:
-        """``active``, ``paused``, ``ended`` (no slot will come) or ``broken`` (this release cannot read it)."""
+        """``active``, ``paused``, ``ended`` (it has no future slot) or ``broken`` (this release cannot read it)."""
         if self.problem:
             return "broken"
         if self.paused_at:
@@ -82,7 +82,7 @@ class ScheduleRecord:
 
 @dataclass(frozen=True, slots=True)
 class Outlook:
-    """The ledger's moment, the earliest slot to come, and whether a held slot waits."""
+    """The ledger's moment, the earliest future slot, and whether a held slot waits."""
 
     now: datetime
     next_slot_at: datetime | None
@@ -96,20 +96,20 @@ _COLUMNS = tuple(
     else JobSchedule.__table__.c[name]
     for name in _NAMES
 )
-# In the words of the partial indexes, or SQLite does not take them.
+# In the words of the partial indexes, because SQLite does not use them otherwise.
 _IS_DUE_EVER: ColumnElement[bool] = literal_column(f"({DUE})")
 _IS_HELD: ColumnElement[bool] = literal_column(f"({HELD})")
 
 
 def ledger_moment(session: Executor, *, now: datetime | None = None) -> datetime:
-    """This moment, by the ledger's clock."""
+    """The current moment, by the ledger's clock."""
     moment: datetime | None = session.scalar(select(ledger_now()), {"now": now})
     assert moment is not None
     return moment
 
 
 def outlook(session: Executor, *, now: datetime | None = None) -> Outlook:
-    """What a scheduler must know to wait: three index probes, however many schedules there are."""
+    """The facts that a scheduler needs to wait: three index probes, however many schedules there are."""
     return Outlook(*session.execute(_outlook(), {"now": now}).one())
 
 
@@ -122,19 +122,19 @@ def _outlook() -> Select[*tuple[Any, ...]]:
 
 
 def lock_due(session: Executor, *, limit: int, now: datetime | None = None) -> list[ScheduleRecord]:
-    """Schedules with a slot that is due, longest due first; those that another scheduler has are passed over."""
+    """Schedules with a due slot, longest due first; skips those that another scheduler has locked."""
     query = _locked().where(_IS_DUE_EVER, JobSchedule.next_slot_at <= ledger_now())
     return _records(session, query.order_by(JobSchedule.next_slot_at).limit(limit), now=now)
 
 
 def lock_released(session: Executor, *, limit: int, now: datetime | None = None) -> list[ScheduleRecord]:
-    """Schedules whose held slot has nothing before it any more."""
+    """Schedules whose held slot does not wait for a run any more."""
     live = exists(select(JobRun.id).where(JobRun.schedule == JobSchedule.name, literal_column(f"({LIVE_OF_SCHEDULE})")))
     return _records(session, _locked().where(_IS_HELD, ~live).order_by(JobSchedule.name).limit(limit), now=now)
 
 
 def lock_computed_elsewhere(session: Executor, *, limit: int) -> list[ScheduleRecord]:
-    """Schedules whose next slot was computed by other zone data than this process has."""
+    """Schedules whose next slot was computed with other zone data than this process has."""
     query = _locked().where(JobSchedule.zone_data.is_distinct_from(data_version()))
     return _records(session, query.order_by(JobSchedule.name).limit(limit), now=None)
 
@@ -149,7 +149,7 @@ def next_slot_of(record: ScheduleRecord) -> datetime | None:
 
 
 def lock(session: Executor, name: str) -> ScheduleRecord:
-    """The schedule of this name, held against schedulers until the transaction ends.
+    """The schedule of this name, locked against schedulers until the transaction ends.
 
     Raises:
         NotFound: there is none.
@@ -175,7 +175,7 @@ def list_schedules(
     after: str | None = None,
     limit: int = 1000,
 ) -> list[ScheduleRecord]:
-    """Schedules by name; ``after`` is the name that the last page ended with."""
+    """Schedules by name; ``after`` is the last name of the previous page."""
     query = select(*_COLUMNS).order_by(JobSchedule.name).limit(limit)
     if kind is not None:
         query = query.where(JobSchedule.kind == kind)
@@ -187,7 +187,7 @@ def list_schedules(
 
 
 def next_first(session: Executor, *, limit: int) -> list[ScheduleRecord]:
-    """Schedules in the order of their next slots, so that what is late comes first; paused and ended ones last."""
+    """Schedules in the order of their next slots, so that late ones come first; paused and ended ones last."""
     waits = JobSchedule.paused_at.is_(None) & JobSchedule.next_slot_at.is_not(None)
     query = select(*_COLUMNS).order_by(waits.desc(), JobSchedule.next_slot_at, JobSchedule.name).limit(limit)
     return _records(session, query, now=None)
@@ -199,7 +199,7 @@ def count(session: Executor) -> int:
 
 
 def add(session: Executor, values: Mapping[str, Any], *, next_slot_at: datetime | None, now: datetime) -> bool:
-    """Insert a schedule whose slots count from ``now``, the ledger's moment; False when its name is taken."""
+    """Insert a schedule whose slots count from ``now``, the ledger's moment; False if its name is taken."""
     make = postgresql.insert if dialect_of(session) == "postgresql" else sqlite.insert
     added = session.execute(
         make(JobSchedule)
@@ -228,14 +228,14 @@ def change(session: Executor, name: str, values: Mapping[str, Any], *, now: date
 
 
 def drop(session: Executor, names: Sequence[str]) -> None:
-    """Delete schedules. Their slots stay: what fired has fired, and does not fire again under the same name."""
+    """Delete schedules. Their slots stay, so that a schedule of the same name does not fire them again."""
     session.execute(
         delete(JobSchedule).where(JobSchedule.name.in_(list(names))).execution_options(synchronize_session=False)
     )
 
 
 def last_successes(session: Executor, names: Sequence[str]) -> dict[str, datetime]:
-    """When a run of each schedule last succeeded: one index probe a name."""
+    """When a run of each schedule last succeeded: one index probe per name."""
     newest = (
         select(func.max(JobRun.finished_at, type_=UtcDateTime()))
         .where(JobRun.schedule == JobSchedule.name, literal_column(f"({SUCCESS_OF_SCHEDULE})"))

@@ -1,4 +1,4 @@
-"""Slots: what became of each, one row a schedule and moment; and the live runs of schedules."""
+"""Slots: the result of each, one row per schedule and moment; and the live runs of schedules."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ _LIVE: ColumnElement[bool] = literal_column(f"({LIVE_OF_SCHEDULE})")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SlotRecord:
-    """What became of a slot, as read. ``older_missed`` older slots have no row: this one stands for them."""
+    """The result of a slot, as read. It includes ``older_missed`` older slots, which have no rows."""
 
     schedule: str
     slot_at: datetime
@@ -57,7 +57,7 @@ class SlotRecord:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewSlot:
-    """A slot that is to be recorded; with a run exactly when it is fired or backfilled."""
+    """A slot to record; it has a run exactly when it is fired or backfilled."""
 
     schedule: str
     slot_at: datetime
@@ -70,9 +70,9 @@ class NewSlot:
 def record_slots(
     session: Executor, new: Sequence[NewSlot], *, now: datetime | None = None
 ) -> set[tuple[str, datetime]]:
-    """Write what became of slots; returns those written. One that has a row keeps it, whoever wrote it.
+    """Write the results of slots; returns those written. An existing row stays, whichever process wrote it.
 
-    Only a slot that was written here may make its run: this is what fires it once.
+    Only a slot written here may make its run, so that it fires once.
     """
     if not new:
         return set()
@@ -85,7 +85,7 @@ def record_slots(
 def overwrite_unfired(
     session: Executor, new: Sequence[NewSlot], *, now: datetime | None = None
 ) -> set[tuple[str, datetime]]:
-    """For backfilling: as ``record_slots``, and rows that are skipped or missed take what is new."""
+    """For backfilling: like ``record_slots``, and new results replace skipped or missed ones."""
     written = record_slots(session, new, now=now)
     for one in new:
         if (one.schedule, one.slot_at) in written:
@@ -115,7 +115,7 @@ def list_slots(
     before: datetime | None = None,
     limit: int = 50,
 ) -> list[SlotRecord]:
-    """What became of a schedule's slots, newest first; ``before`` is the moment that the last page ended with."""
+    """The results of a schedule's slots, newest first; ``before`` is the last moment of the previous page."""
     columns = [getattr(JobScheduleSlot, field.name) for field in fields(SlotRecord)]
     query = select(*columns).where(JobScheduleSlot.schedule == schedule)
     if since is not None:
@@ -140,7 +140,7 @@ def fired_among(session: Executor, schedule: str, moments: Sequence[datetime]) -
 
 
 def live_runs(session: Executor, names: Sequence[str]) -> dict[str, int]:
-    """How many runs of each schedule have not ended; those without any are left out."""
+    """How many unfinished runs each schedule has; schedules without any are left out."""
     if not names:
         return {}
     rows = session.execute(
@@ -150,7 +150,7 @@ def live_runs(session: Executor, names: Sequence[str]) -> dict[str, int]:
 
 
 def cancel_live(session: Executor, name: str, *, reason: str, limit: int = 1000, now: datetime | None = None) -> int:
-    """Cancel the runs of a schedule that have not ended; how many."""
+    """Cancel the unfinished runs of a schedule; returns their number."""
     ids = session.scalars(
         select(JobRun.id).where(JobRun.schedule == name, _LIVE, JobRun.cancel_requested_at.is_(None)).limit(limit)
     ).all()
@@ -158,7 +158,7 @@ def cancel_live(session: Executor, name: str, *, reason: str, limit: int = 1000,
 
 
 def prune_slots(session: Executor, *, after: timedelta, limit: int = 1000, now: datetime | None = None) -> int:
-    """Delete rows of slots decided longer ago than ``after``; how many."""
+    """Delete rows of slots decided longer ago than ``after``; returns their number."""
     old = (
         select(JobScheduleSlot.schedule, JobScheduleSlot.slot_at)
         .where(JobScheduleSlot.decided_at < plus_seconds(ledger_now(), -bindparam("after_seconds", type_=Float())))
@@ -178,7 +178,7 @@ def prune_slots(session: Executor, *, after: timedelta, limit: int = 1000, now: 
 def _insert(dialect: str) -> Any:
     new = _NEW.table(dialect)
     columns = [*_NEW.columns, "decided_at"]
-    # SQLite cannot tell ON CONFLICT from a join's ON behind a SELECT without a WHERE.
+    # Without a WHERE, SQLite cannot tell ON CONFLICT from a join's ON after a SELECT.
     rows = select(*(new.c[name] for name in _NEW.columns), ledger_now()).where(
         literal_column("1") == literal_column("1")
     )

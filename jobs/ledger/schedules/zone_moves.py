@@ -1,6 +1,6 @@
 """Recomputes next slots that were computed with other time zone data.
 
-A government changes its clocks, the ``tzdata`` package follows, and a slot that was written before is an hour off.
+A government changes its clocks, the ``tzdata`` package follows, and a slot computed before is an hour off.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ from jobs.ledger.schedules.schedules import ScheduleRecord, lock_computed_elsewh
 from jobs.scheduling.zones import data_version
 
 BATCH = 200
-"""Schedules computed in one transaction. Source: as for those that are due."""
+"""Schedules computed in one transaction. Source: as for due ones."""
 
 
 @dataclass(frozen=True, slots=True)
 class Moved:
-    """A schedule whose next slot is another by this process's zone data; ``by`` is the data that had computed it."""
+    """A schedule whose next slot differs by this process's zone data; ``by`` is the version that computed it."""
 
     name: str
     was: datetime | None
@@ -31,14 +31,14 @@ class Moved:
 
 
 def is_computed_elsewhere(session: Executor) -> bool:
-    """Whether a schedule's next slot was computed by other zone data than this process has."""
+    """Whether a schedule's next slot was computed with other zone data than this process has."""
     return bool(session.scalar(select(exists().where(JobSchedule.zone_data.is_distinct_from(data_version())))))
 
 
 def move_slots(session: Executor, *, limit: int = BATCH) -> tuple[int, list[Moved]]:
-    """Compute up to ``limit`` such slots anew; how many were looked at, and those that moved.
+    """Compute up to ``limit`` such slots again; returns how many were read, and those that moved.
 
-    Those that another scheduler holds are passed over: it writes its own.
+    Skips schedules that another scheduler has locked: it writes them itself.
     """
     records = lock_computed_elsewhere(session, limit=limit)
     moved = []
@@ -59,5 +59,5 @@ def _next_slot(record: ScheduleRecord) -> datetime | None:
     try:
         return next_slot_of(record)
     except DefinitionError:
-        # Broken here: the tick that meets it says so.
+        # Broken: the tick that reads it will report it.
         return record.next_slot_at
