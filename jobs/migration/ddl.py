@@ -1,7 +1,7 @@
-"""Changes tables of a PostgreSQL that serves others meanwhile: one process at a time, with short waits for locks.
+"""Changes tables of a PostgreSQL server in use: one process at a time, with short waits for locks.
 
-A statement that waits for a lock on a table makes everybody behind it wait too. So each wait is short, and the change
-is tried again, for minutes. How long a statement takes has no limit: to build an index of a large table takes hours.
+A statement that waits for a lock on a table blocks every later statement. So each wait is short, and the change is
+retried for minutes. A statement itself has no time limit: building an index of a large table takes hours.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ from jobs.migration.indexes import blocker
 log = logging.getLogger("jobs.schema")
 
 LOCK_LIMIT = timedelta(seconds=1)
-"""How long a change waits for a lock, and what comes after it with it. Source: decision."""
+"""How long a change waits for a lock, and blocks later statements. Source: decision."""
 PAUSE = timedelta(seconds=5)
-"""Between two tries, in which whoever waited goes on. Source: decision, ten times what a batch takes."""
+"""Pause between two attempts, in which blocked statements go on. Source: decision, ten times what a batch takes."""
 PATIENCE = timedelta(minutes=10)
-"""How long a change is tried again. Source: decision; longer than a backup's pg_dump of a small ledger."""
+"""How long a change is retried. Source: decision; longer than a backup's pg_dump of a small ledger."""
 _LOCKED = (psycopg.errors.LockNotAvailable, psycopg.errors.DeadlockDetected)
 
 Change = Callable[[Connection], None]
@@ -37,10 +37,11 @@ Say = Callable[[str], None]
 
 @contextmanager
 def alone(database: Database, *, say: Say) -> Iterator[Connection]:
-    """A connection in AUTOCOMMIT, while which no other process changes these tables.
+    """A connection in AUTOCOMMIT, during which no other process changes these tables.
 
-    Asks again and again instead of waiting in the server, where a waiting statement would hold up index builds.
-    Behind pgbouncer a lock would stay with a connection that others use: there it takes none.
+    Polls instead of waiting in the server, where a waiting statement would delay index builds. Behind pgbouncer it
+    takes no
+    lock, because the lock would stay with a connection that others use.
 
     Raises:
         LedgerBusy: another process has been changing them for the whole of ``PATIENCE``.
@@ -73,7 +74,7 @@ def alone(database: Database, *, say: Say) -> Iterator[Connection]:
 
 @contextmanager
 def connection_for_changes(database: Database) -> Iterator[Connection]:
-    """A connection outside a transaction; each that begins on it waits briefly for locks, and finds our schema."""
+    """A connection without a transaction; each transaction on it waits briefly for locks, and finds our schema."""
     with database.engine.connect() as connection:
         _lift_limits(database, connection)
         connection.commit()
@@ -82,7 +83,7 @@ def connection_for_changes(database: Database) -> Iterator[Connection]:
 
 
 def _lift_limits(database: Database, connection: Connection) -> None:
-    """Time limits that the role has, or a server of its kind: none of them fits the build of an index."""
+    """Lift time limits of the role or the server, because an index build exceeds them."""
     if database.is_pooled_by_others:
         return
     names = ["statement_timeout", "transaction_timeout", "idle_in_transaction_session_timeout", "idle_session_timeout"]
@@ -102,7 +103,7 @@ def _limit(connection: Connection, schema: str | None) -> None:
 
 
 def with_patience(database: Database, beside: Connection, change: Change, *, say: Say) -> None:
-    """Make ``change``, which goes on from where it was left, until it is not stopped by a lock.
+    """Call ``change``, which continues where it stopped, until no lock stops it.
 
     Raises:
         LedgerBusy: for the whole of ``PATIENCE`` others held a lock that it needs.
@@ -134,7 +135,7 @@ def _minutes(span: timedelta) -> str:
 
 @contextmanager
 def explained(database: Database, revision: Callable[[], str | None]) -> Iterator[None]:
-    """Errors of the database leave here as ours, saying where the tables are and what to do."""
+    """Raise errors of the database as our own, saying which revision the tables have and what to do."""
     try:
         with database.translated():
             yield

@@ -1,10 +1,10 @@
-"""Indexes on tables in use: Alembic operations that build them CONCURRENTLY, and a check for those half built.
+"""Indexes on tables in use: Alembic operations that build them CONCURRENTLY, and a check for incomplete ones.
 
-A migration calls ``op.build_index`` and ``op.replace_index`` before anything else. Each commits what came before it
-and builds outside a transaction, on PostgreSQL tables that others use. A build that was interrupted leaves an INVALID
-index, which costs every write and serves no query. The next ``migrate up`` drops it and builds it again.
+A migration calls ``op.build_index`` and ``op.replace_index`` before anything else. Each commits the earlier changes and
+builds outside a transaction, on PostgreSQL tables that others use. An interrupted build leaves an INVALID index, which
+costs every write and serves no query. The next ``migrate up`` drops it and builds it again.
 
-SQLite, and a database that holds no ledger yet, build plainly, in the transaction of the migration.
+On SQLite, and on a database without a ledger, the index is built in the transaction of the migration.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from sqlalchemy.schema import DDL, CreateIndex, DropIndex
 from jobs.database.models import Base
 
 NEW = "_new"
-"""What a replacement is called until it takes the name of the index that it replaces."""
+"""Suffix of a replacement until it takes the name of the replaced index."""
 _VALIDITY = """
 select found.relname, pg_index.indisvalid and pg_index.indisready
 from pg_index join pg_class as found on found.oid = pg_index.indexrelid
@@ -60,7 +60,7 @@ class BuildIndex(MigrateOperation):
         where: str | None = None,
         unique: bool = False,
     ) -> None:
-        """Build it, if it is not there whole. Commits what the migration did before; so call it first."""
+        """Build it, unless a valid one exists. Commits the migration's earlier changes, so call it first."""
         options = {f"{one}_where": text(where) for one in ("postgresql", "sqlite") if where is not None}
         operations.invoke(cls(name, table, columns, {"unique": unique, **options}))
 
@@ -74,7 +74,7 @@ class BuildIndex(MigrateOperation):
         *,
         where: str | None = None,
     ) -> None:
-        """Build it under another name, then let it take the place of the index ``name`` with the migration's end."""
+        """Build it under another name; it takes the place of the index ``name`` when the migration ends."""
         if is_plain(operations):
             operations.drop_index(name, table_name=table)
             cls.build_index(operations, name, table, columns, where=where)
@@ -94,26 +94,26 @@ def _build_index(operations: Operations, wanted: BuildIndex) -> None:
     concurrently = {**wanted.options, "postgresql_concurrently": True}
     with context.autocommit_block():
         if context.as_sql:
-            # For who applies statements by hand: a build waits for transactions, and stands in nobody's way.
+            # For users who apply statements by hand: a build waits for transactions, and blocks none.
             operations.execute("SET lock_timeout = 0")
             operations.create_index(wanted.name, wanted.table, wanted.columns, **concurrently)
             operations.execute(_SHORT_LOCKS)
             return
-        # By a connection of its own: if the server ends it, Alembic's can still be told so.
+        # On a connection of its own: if the server ends it, Alembic's connection still works.
         attributes = context.config.attributes if context.config else {}
         index = operations.schema_obj.index(wanted.name, wanted.table, wanted.columns, **concurrently)
         build(attributes["beside"], index, schema=attributes["schema"], say=attributes["say"])
 
 
 def is_plain(operations: Operations) -> bool:
-    """Whether nobody else uses the tables, so that an index is built in the migration's own transaction."""
+    """Whether no other process uses the tables, so that an index is built in the migration's own transaction."""
     context = operations.get_context()
     attributes = context.config.attributes if context.config else {}
     return context.dialect.name != "postgresql" or bool(attributes.get("is_fresh"))
 
 
 def build(connection: Connection, index: Index, *, schema: str | None, say: Callable[[str], None]) -> None:
-    """Build ``index`` CONCURRENTLY unless it is there and valid; what an earlier try left is dropped first.
+    """Build ``index`` CONCURRENTLY unless a valid one exists; first drops the rest of an earlier attempt.
 
     The connection is in AUTOCOMMIT: such a build cannot be part of a transaction.
     """
@@ -130,7 +130,7 @@ def build(connection: Connection, index: Index, *, schema: str | None, say: Call
 
 
 def validity(connection: Connection, *, schema: str | None) -> dict[str, bool]:
-    """The indexes of the schema that holds the ledger, and whether each can serve."""
+    """The indexes of the schema that holds the ledger, and whether each is valid."""
     rows = connection.execute(text(_VALIDITY), {"schema": schema})
     return {name: is_valid for name, is_valid in rows}  # noqa: C416
 
@@ -147,7 +147,7 @@ def mend(connection: Connection, *, schema: str | None, say: Callable[[str], Non
 
 
 def blocker(connection: Connection, *, schema: str | None) -> str | None:
-    """The oldest transaction that holds a lock on one of our tables, as words; None where there is none."""
+    """The oldest transaction that holds a lock on one of our tables, in words; None if there is none."""
     found = connection.execute(text(_BLOCKER), {"names": sorted(Base.metadata.tables), "schema": schema}).one_or_none()
     if found is None:
         return None

@@ -1,7 +1,7 @@
-"""The tables' revision: which one this release runs on, and how to get there.
+"""The tables' revision: which one this release needs, and how to migrate to it.
 
-Migrations expand, then contract. Revisions are named ``EPOCH_NUMBER``: within one epoch they only add, so a
-ledger that is ahead in the same epoch serves this release too (a warning); a new epoch does not.
+Migrations expand, then contract. Revisions are named ``EPOCH_NUMBER``. Within one epoch they only add, so this release
+works with a later revision of the same epoch (a warning), but not with a later epoch.
 """
 
 from __future__ import annotations
@@ -33,21 +33,21 @@ _OURS = Path(__file__).resolve().parents[1]
 MIGRATIONS = next(
     (folder for folder in (_OURS / "migrations", _OURS.parent / "migrations") if folder.is_dir()), _OURS / "migrations"
 )
-"""Inside the package where it is installed from a wheel; at the top of a checkout."""
+"""Inside the package if it was installed from a wheel; at the top of a checkout."""
 
 
 def current(database: Database) -> str | None:
-    """The revision of the ledger, or None where there is none."""
+    """The revision of the ledger, or None if there is none."""
     with database.read() as connection:
         return _revision(connection, database)
 
 
 def check(database: Database) -> str:
-    """Refuse a ledger that this release cannot run on. Gives its revision.
+    """Refuse a ledger that this release cannot run on. Returns its revision.
 
     Raises:
         LedgerMissing: there are no tables.
-        SchemaMismatch: they are behind, or of a later epoch.
+        SchemaMismatch: they have an earlier revision, or one of a later epoch.
     """
     _check_server(database)
     found = current(database)
@@ -60,8 +60,8 @@ def check(database: Database) -> str:
         return found
     if found < REVISION:
         raise SchemaMismatch(
-            f"The ledger's tables are at revision {found}, and this release needs {REVISION}.",
-            hint="Bring them up: jobledger migrate up.",
+            f"The ledger's tables are at revision {found}, but this release needs {REVISION}.",
+            hint="Migrate them: jobledger migrate up.",
         )
     raise SchemaMismatch(
         f"The ledger's tables are at revision {found}, which this release ({REVISION}) does not know.",
@@ -70,14 +70,14 @@ def check(database: Database) -> str:
 
 
 def upgrade(database: Database, revision: str = "head", *, say: Callable[[str], None] = log.info) -> None:
-    """Bring the tables up to ``revision``, beside whoever uses them; ``say`` hears what takes long.
+    """Migrate the tables up to ``revision`` while others use them; ``say`` gets messages about slow parts.
 
-    A ledger that others use goes revision by revision. What an earlier try left half done is finished.
+    A ledger in use is migrated one revision at a time. The rest of an earlier attempt is finished.
 
     Raises:
         ConfigurationError: the server cannot hold a ledger.
         LedgerBusy: others held a lock, or migrated, for too long.
-        JobsError: the database refused; the error says where the tables are now.
+        JobsError: the database refused; the error gives the current revision of the tables.
     """
     _check_server(database)
     _move(database, lambda config: _up(config, database, revision), say)
@@ -87,7 +87,7 @@ def _up(config: Config, database: Database, revision: str) -> None:
     from alembic import command
 
     if revision == "head" and _is_ahead(current(database)):
-        # A release that was rolled back brings up nothing: what is there serves it.
+        # A release that was rolled back migrates nothing: it can use the later tables.
         check(database)
         return
     command.upgrade(config, revision)
@@ -96,7 +96,7 @@ def _up(config: Config, database: Database, revision: str) -> None:
 def sql(database: Database, *, since: str | None) -> str:
     """The statements that ``upgrade`` would run on tables at revision ``since`` (None: there are none yet).
 
-    Asks no database. Transactions and the version table's rows are part of it.
+    Needs no database. Includes transactions and the rows of the version table.
 
     Raises:
         ConfigurationError: there is no such revision.
@@ -106,7 +106,7 @@ def sql(database: Database, *, since: str | None) -> str:
 
     if since and ":" in since:
         raise ConfigurationError(
-            f"{since!r} is no revision.", hint="jobledger migrate current shows where the tables are."
+            f"{since!r} is no revision.", hint="jobledger migrate current shows the tables' revision."
         )
     said = StringIO()
     config = alembic_config(None, database)
@@ -115,12 +115,12 @@ def sql(database: Database, *, since: str | None) -> str:
     try:
         command.upgrade(config, f"{since}:head" if since else "head", sql=True)
     except CommandError as error:
-        raise ConfigurationError(f"{error}.", hint="jobledger migrate current shows where the tables are.") from None
+        raise ConfigurationError(f"{error}.", hint="jobledger migrate current shows the tables' revision.") from None
     return said.getvalue()
 
 
 def downgrade(database: Database, revision: str) -> None:
-    """Take the tables down to ``revision``: what later revisions hold is destroyed.
+    """Migrate the tables down to ``revision``: the data of later revisions is destroyed.
 
     Raises:
         ConfigurationError: there is no such revision.
@@ -131,11 +131,11 @@ def downgrade(database: Database, revision: str) -> None:
     try:
         _move(database, lambda config: command.downgrade(config, revision), log.info)
     except CommandError as error:
-        raise ConfigurationError(f"{error}.", hint="jobledger migrate current shows where the tables are.") from None
+        raise ConfigurationError(f"{error}.", hint="jobledger migrate current shows the tables' revision.") from None
 
 
 def _move(database: Database, run: Callable[[Config], None], say: Callable[[str], None]) -> None:
-    """Run Alembic on the database: at once where nobody else uses it, else by steps that stop nobody."""
+    """Run Alembic on the database: in one transaction if no other process uses it, else in steps that block none."""
     if database.dialect == "sqlite":
         with database.write() as connection:
             run(alembic_config(connection, database, is_fresh=True))
@@ -163,7 +163,7 @@ def _move(database: Database, run: Callable[[Config], None], say: Callable[[str]
 
 
 def rows_lost_below(database: Database, revision: str) -> dict[str, int]:
-    """The tables that going down to ``revision`` would drop, and how many rows each holds; at the base, all."""
+    """The tables that migrating down to ``revision`` would drop, and how many rows each holds; at the base, all."""
     if revision != "base":
         return {}
     with database.read() as connection:
@@ -176,7 +176,7 @@ def rows_lost_below(database: Database, revision: str) -> dict[str, int]:
 def alembic_config(connection: Connection | None, database: Database, *, is_fresh: bool = False) -> Config:
     """Alembic's own configuration, over an open connection; without one it can only write statements.
 
-    ``is_fresh``: nobody else uses the tables, so one transaction may hold them from its beginning to its end.
+    ``is_fresh``: no other process uses the tables, so one transaction may lock them throughout.
     """
     from alembic.config import Config
 
@@ -192,7 +192,7 @@ def alembic_config(connection: Connection | None, database: Database, *, is_fres
 
 
 def include_name(name: str | None, kind: str, parents: Mapping[str, str | None]) -> bool:
-    """For an application's own Alembic environment: leave our tables out of its autogenerate.
+    """For an application's own Alembic environment: excludes our tables from its autogenerate.
 
     >>> context.configure(..., include_name=jobs.include_name)
     """
@@ -211,7 +211,7 @@ def _is_ahead(found: str | None) -> bool:
 
 
 def _make_schema(connection: Connection, database: Database) -> None:
-    """Make the schema that our tables are moved to, if it is not there."""
+    """Make the schema for our tables, if it does not exist."""
     if database.schema is None:
         return
     quoted = connection.dialect.identifier_preparer.quote_identifier(database.schema)

@@ -11,15 +11,15 @@ if TYPE_CHECKING:
 
 
 def watch(app: App, *, metrics_folder: Path | None = None) -> Callable[[], None]:
-    """Attach every subscriber that the settings ask for to ``app``; what to call before the process ends.
+    """Attach every subscriber that the settings ask for to ``app``; returns what to call before the process ends.
 
-    Nothing that is off is imported: the supervisor of a worker imports parts of this package and must stay small.
+    Imports nothing for disabled subscribers: the worker's supervisor imports parts of this package and must stay small.
 
     Args:
-        metrics_folder: where this process counts; None: it does not.
+        metrics_folder: folder of this process's counters; None: it does not count.
 
     Raises:
-        ConfigurationError: a subscriber cannot be as it is set.
+        ConfigurationError: a setting of a subscriber is invalid.
     """
     from jobs.observe.log import subscribe as log
 

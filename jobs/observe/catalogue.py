@@ -1,7 +1,8 @@
 """Every metric by name, with its labels: what endpoints export and what alerts and dashboards may use.
 
-Names and labels are public: changing one is a breaking change. No label ever holds an id or a message. What a caller
-made up is a label in none of the worker's, and in the ledger's only among the first thousand queues.
+Names and labels are public: changing one is a breaking change. No label ever holds an id or a message. A name made up
+by
+a caller is never a label of the worker's metrics; in the ledger's it is one only among the first thousand queues.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120,
 
 @dataclass(frozen=True, slots=True)
 class Metric:
-    """One metric. ``name`` is as it is exported; a histogram adds ``_bucket``, ``_sum`` and ``_count``."""
+    """One metric. ``name`` is the exported one; a histogram adds ``_bucket``, ``_sum`` and ``_count``."""
 
     name: str
     type: Literal["counter", "histogram", "gauge"]
@@ -60,7 +61,7 @@ WORKER = (
     READY_ERRORS,
     LEDGER_ERRORS,
 )
-"""What the worker endpoint exports: counters and histograms only, which survive their processes."""
+"""The worker endpoint's metrics: only counters and histograms, which survive their processes."""
 
 
 def _gauge(name: str, help: str, *labels: str) -> Metric:
@@ -110,6 +111,6 @@ LEDGER = (
     NEXT_RUN,
     SCHEDULES_LEFT_OUT,
 )
-"""What the ledger endpoint exports: read from the ledger, and so the same whichever process is asked."""
+"""The ledger endpoint's metrics: read from the ledger, and so the same for whichever process is asked."""
 
 ALL = WORKER + LEDGER

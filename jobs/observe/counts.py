@@ -1,8 +1,8 @@
 """The counters of this process, in files that outlive it, in the format of prometheus_client.
 
-Written with prometheus_client's own files but without its metric classes: those take their folder from an
-environment variable, which programs that a job starts would inherit and count into; and they cost several
-times as much. An application's own use of prometheus_client is not touched.
+Uses prometheus_client's files but not its metric classes. Those take their folder from an environment variable, which
+programs started by a job would inherit and count into; and they cost several times as much. An application's own use of
+prometheus_client is not affected.
 """
 
 from __future__ import annotations
@@ -21,29 +21,31 @@ from jobs.observe.catalogue import Metric
 
 
 class Counts:
-    """Counters and histograms of one process; safe from several threads.
+    """Counters and histograms of one process; safe for several threads.
 
     Args:
-        folder: where the files are; the supervisor reads them.
-        buckets: upper bounds of every histogram, rising, without infinity.
+        folder: the folder of the files; the supervisor reads them.
+        buckets: upper bounds of every histogram, ascending, without infinity.
     """
 
     def __init__(self, folder: Path, *, buckets: Sequence[float]) -> None:
-        name = f"{os.getpid()}-{new_token().hex[:8]}"  # Process ids come again; this name does not.
+        name = f"{os.getpid()}-{new_token().hex[:8]}"  # Process ids are reused; this name is not.
         self._files = {kind: MmapedDict(str(folder / f"{kind}_{name}.db")) for kind in ("counter", "histogram")}
         self._bounds = [float(one) for one in buckets]
         self._edges = [floatToGoString(one) for one in (*self._bounds, float("inf"))]
         self._values: dict[str, float] = {}
         self._keys: dict[tuple[str, tuple[str, ...], str], str] = {}
-        self._lock = threading.RLock()  # A signal's handler that enqueues may interrupt its holder.
+        self._lock = (
+            threading.RLock()
+        )  # Reentrant: a signal handler that enqueues may interrupt the thread that holds it.
 
     def add(self, metric: Metric, labels: tuple[str, ...], amount: float = 1.0) -> None:
-        """Raise a counter; by zero, to make it be there."""
+        """Raise a counter; by zero to create it."""
         with self._lock:
             self._raise("counter", self._key(metric, labels), amount)
 
     def observe(self, metric: Metric, labels: tuple[str, ...], seconds: Iterable[float]) -> None:
-        """Take many values into a histogram at once; none, to make it be there."""
+        """Add many values to a histogram at once; an empty list creates it."""
         hits = [0] * len(self._edges)
         total = 0.0
         for value in seconds:
@@ -56,7 +58,7 @@ class Counts:
             self._raise("histogram", self._key(metric, labels, "sum"), total)
 
     def close(self) -> None:
-        """Let the files go; what they hold stays."""
+        """Close the files; their values stay."""
         with self._lock:
             for file in self._files.values():
                 file.close()

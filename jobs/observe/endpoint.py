@@ -1,4 +1,4 @@
-"""Endpoint: what is scraped and probed, over HTTP on a thread of its own. Answers GET of a few fixed paths."""
+"""HTTP endpoint for metrics and health, on a thread of its own. Answers GET of a few fixed paths."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from jobs.errors import ConfigurationError
 
 METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 CALM_SECONDS = 15
-"""Between two calls of an endpoint's ``meanwhile``."""
+"""Seconds between two calls of an endpoint's ``meanwhile``."""
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a path answers."""
+    """The answer of a path."""
 
     body: bytes
     status: int = 200
@@ -29,16 +29,16 @@ Route = Callable[[], Answer]
 
 
 def as_json(facts: Mapping[str, object], *, is_good: bool) -> Answer:
-    """The answer of a probe: 200 or 503, and the facts either way."""
+    """The answer of a probe: 200 or 503, with the facts in both cases."""
     return Answer(json.dumps(facts, default=str).encode() + b"\n", 200 if is_good else 503, "application/json")
 
 
 class Endpoint:
-    """An HTTP server. It listens from when it is made; ``close`` ends it.
+    """An HTTP server. It listens once it is made; ``close`` ends it.
 
     Args:
-        host: where to listen: 127.0.0.1 unless the settings say otherwise.
-        port: 0 takes any free one; ``url`` says which.
+        host: address to listen on: 127.0.0.1 unless the settings say otherwise.
+        port: 0 takes any free one, which ``url`` shows.
         meanwhile: called now and then, on the serving thread.
 
     Raises:
@@ -77,18 +77,18 @@ class _Server(ThreadingHTTPServer):
     _rounds = 0
 
     def service_actions(self) -> None:
-        # Called by serve_forever after each half second, and after each request.
+        # serve_forever calls it after each half second, and after each request.
         self._rounds += 1
         if self.meanwhile is not None and self._rounds % (2 * CALM_SECONDS) == 0:
             self.meanwhile()
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """A client that goes away is no error of ours."""
+        """Ignore clients that disconnect."""
 
 
 class _Handler(BaseHTTPRequestHandler):
     server: _Server
-    timeout = 10  # A client that says nothing does not keep a thread for ever.
+    timeout = 10  # A silent client does not occupy a thread for ever.
     server_version = "jobledger"
     sys_version = ""
 
@@ -108,7 +108,7 @@ class _Handler(BaseHTTPRequestHandler):
     do_HEAD = do_GET  # noqa: N815 - its name is the protocol's
 
     def log_message(self, format: str, *args: Any) -> None:
-        """A scrape every few seconds is no news."""
+        """Do not log each scrape."""
 
     def _send(self, answer: Answer, *, status: int | None = None) -> None:
         self.send_response(status or answer.status)

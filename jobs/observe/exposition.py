@@ -22,16 +22,16 @@ from prometheus_client.registry import Collector
 
 PREFIX = "jobs-metrics-"
 LEFT_BEHIND_SECONDS = 60
-"""A folder so old that nobody has locked was left by a supervisor that was killed."""
+"""An unlocked folder of this age was left by a supervisor that was killed."""
 
 
 class CountsFolder(Collector):
-    """A private folder of counts. A process that dies leaves its files; they are added up and removed."""
+    """A private folder of counts. The files of dead processes are added up and removed."""
 
     def __init__(self) -> None:
         _remove_left_behind()
-        self.path = Path(tempfile.mkdtemp(prefix=PREFIX))  # Only ours to enter (0700).
-        # Says to others like us, and to those that clean temporary folders, that it is in use.
+        self.path = Path(tempfile.mkdtemp(prefix=PREFIX))  # Only this user may enter it (0700).
+        # Shows other supervisors, and programs that clean temporary folders, that it is in use.
         self._lock_fd = os.open(self.path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         fcntl.flock(self._lock_fd, fcntl.LOCK_EX)
         self._using = threading.Lock()
@@ -40,13 +40,13 @@ class CountsFolder(Collector):
         self._registry = registry
 
     def page(self) -> bytes:
-        """The metrics, as Prometheus reads them."""
+        """The metrics in Prometheus's text format."""
         return bytes(generate_latest(self._registry))
 
     def collect(self) -> Iterable[Metric]:
         with self._using:
             self._fold()
-            # A file is empty for the instant in which it is made.
+            # A file is empty for a moment while it is created.
             files = [str(file) for file in self.path.glob("*.db") if file.stat().st_size]
             return list(MultiProcessCollector.merge(files, accumulate=True))
 
@@ -54,7 +54,7 @@ class CountsFolder(Collector):
         return []
 
     def fold(self) -> None:
-        """Add up what dead processes left, so that files do not pile up while nobody asks."""
+        """Add up the files of dead processes, so that they do not pile up between scrapes."""
         with self._using:
             self._fold()
 
@@ -106,6 +106,6 @@ def _remove_left_behind() -> None:
 
 
 def _age_seconds(folder: Path) -> float:
-    # By the same clock that stamped the folder: that of its file system.
+    # By the clock that stamped the folder: that of its file system.
     with tempfile.TemporaryFile(dir=folder.parent) as now:
         return os.fstat(now.fileno()).st_mtime - folder.lstat().st_mtime

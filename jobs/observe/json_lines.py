@@ -1,7 +1,7 @@
 """Builds and writes JSON log lines in batches.
 
-A record that goes through ``logging`` costs a multiple of these, which cost 4 µs. They look like the others, and go
-out by the same handler.
+A record that goes through ``logging`` costs several times as much as these, which cost 4 µs. They have the same format
+and leave by the same handler.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ def line(level: int, event: str, fields: Iterable[tuple[str, str | int | float |
 
 
 def success_line(one: AttemptEnded, *, now: str) -> str:
-    """The line of an attempt that succeeded: the same as ``line`` makes, at a third of its price."""
+    """The line of a succeeded attempt: the same as from ``line``, at a third of its cost."""
     run_id = str(one.run_id)
     correlation_id = _quoted(one.correlation_id) if one.correlation_id else f'"{run_id}"'
     return (

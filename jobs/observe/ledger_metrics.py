@@ -1,7 +1,6 @@
-"""The ledger's metrics: read from the ledger when somebody asks, within a time limit, and kept for a moment.
+"""The ledger's metrics: read from the ledger on request, within a time limit, and cached briefly.
 
-The same whichever process is asked, and right after any crash. ``jobs metrics serve`` and the scheduler serve
-them.
+They are the same from every process, and right after any crash. ``jobs metrics serve`` and the scheduler serve them.
 """
 
 from __future__ import annotations
@@ -31,9 +30,9 @@ MoreGauges = Callable[[], Iterable[tuple[catalogue.Metric, Sequence[str], float]
 
 
 class LedgerMetrics(Collector):
-    """Reads the gauges on a thread of its own, so that a ledger that hangs cannot hang who asks.
+    """Reads the gauges on a thread of its own, so that a hanging ledger cannot block the caller.
 
-    One read goes on at a time, however many ask.
+    Only one read is under way at a time, however many callers there are.
     """
 
     def __init__(self, app: App) -> None:
@@ -44,12 +43,12 @@ class LedgerMetrics(Collector):
         self._kept: list[Metric] | None = None
         self._kept_at = float("-inf")
         self.problem = ""
-        """Why the ledger is not up, when it is not."""
+        """Why the ledger is not up; empty if it is."""
         self._registry = CollectorRegistry()
         self._registry.register(self)
 
     def page(self) -> bytes:
-        """The metrics, as Prometheus reads them."""
+        """The metrics in Prometheus's text format."""
         return bytes(generate_latest(self._registry))
 
     def is_up(self) -> bool:
@@ -63,10 +62,10 @@ class LedgerMetrics(Collector):
         yield from found or ()
 
     def describe(self) -> Iterable[Metric]:
-        return []  # So that registering asks nothing.
+        return []  # So that registering does not read the ledger.
 
     def _fresh(self) -> list[Metric] | None:
-        """What was read a moment ago, or is read now; None if the ledger does not answer in time."""
+        """The values read a moment ago, or now; None if the ledger does not answer in time."""
         settings, clock = self._app.settings, self._app.clock
         with self._asking:
             if clock.monotonic() - self._kept_at <= settings.metrics_cache.total_seconds():
@@ -107,7 +106,7 @@ def serve_ledger(
     """Serve the ledger's metrics, ``/healthz`` and ``/readyz``, for ``jobs metrics serve`` and the scheduler.
 
     Args:
-        progress: what keeps this process from its work, in words; none when it goes on.
+        progress: what keeps this process from its work, in words; empty if it works.
 
     Raises:
         ConfigurationError: it cannot listen there.

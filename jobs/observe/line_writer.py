@@ -1,6 +1,7 @@
 """Writes log lines on a thread of its own, so that logging never waits for the reader.
 
-Up to ``MAX_BYTES`` wait to be written. What comes beyond that is dropped, counted, and told as soon as there is room.
+Up to ``MAX_BYTES`` may wait to be written. Further lines are dropped and counted, and the count is logged as soon as
+there is room.
 """
 
 from __future__ import annotations
@@ -15,21 +16,21 @@ from collections.abc import Callable
 from contextlib import suppress
 
 MAX_BYTES = 4 * 2**20
-"""What may wait. Source: decision; some 10,000 lines, a second or two of a busy process."""
+"""Most bytes that may wait. Source: decision; some 10,000 lines, a second or two of a busy process."""
 ATOMIC_BYTES = 4096
-"""What one write to a pipe keeps together, whoever else writes to it. Source: POSIX, PIPE_BUF on Linux."""
+"""Bytes that one write to a pipe keeps together, whatever else writes to it. Source: POSIX, PIPE_BUF on Linux."""
 BATCH_BYTES = 256 * 1024
-"""What one write to a file holds. A write may cost a wait for the interpreter, of milliseconds where others compute."""
+"""Bytes of one write to a file. Each write may wait milliseconds for the interpreter while other threads compute."""
 FORKED_SECONDS = 0.05
-"""How long a child that a job forked waits for room: it may end without a moment for a thread of its own."""
+"""How long a child that a job forked waits for room: it may end before a thread of its own could write."""
 
 
 class LineWriter:
     """Writes to one descriptor. The thread starts with the first line.
 
     Args:
-        tell: makes the line that says how many were dropped.
-        threaded: False: each line is written as it comes, which may wait. For a process that will fork.
+        tell: makes the line that reports the number of dropped lines.
+        threaded: False: each line is written at once, which may wait. For a process that will fork.
     """
 
     def __init__(self, fd: int, tell: Callable[[int], str], *, threaded: bool = True) -> None:
@@ -40,7 +41,7 @@ class LineWriter:
         self._is_file = _is_file(fd)
         self._lines: queue.SimpleQueue[bytes | threading.Event] = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
-        # Each is changed by one side only: what has come in under the handler's lock, what went out by the thread.
+        # Each has one writer: the input count changes under the handler's lock, the output count on the thread.
         self._came = self._went = 0
         self._dropped = self._told = 0
         _writers.add(self)
@@ -65,13 +66,13 @@ class LineWriter:
             self._thread = threading.Thread(target=self._run, name="jobs-log", daemon=True)
             try:
                 self._thread.start()
-            except RuntimeError:  # The interpreter is ending, or there can be no more threads.
+            except RuntimeError:  # The interpreter is ending, or no more threads can start.
                 self._is_threaded = False
                 self._thread = None
                 self._write(self._taken(self._lines.get())[0])
 
     def flush(self, seconds: float) -> bool:
-        """Wait until all that has come is written, for at most so long. Whether it is."""
+        """Wait until all lines are written, at most this long. Returns whether they are."""
         if self._thread is None or self._is_forked:
             return True
         done = threading.Event()
@@ -81,7 +82,7 @@ class LineWriter:
     def _run(self) -> None:
         while True:
             data, waiting = self._taken(self._lines.get())
-            with suppress(OSError):  # Closed, or its reader is gone: nobody can be told.
+            with suppress(OSError):  # Closed, or its reader is gone: the lines are lost.
                 self._write(data)
                 if self._dropped > self._told:
                     told, self._told = self._dropped - self._told, self._dropped
@@ -91,7 +92,7 @@ class LineWriter:
                 one.set()
 
     def _taken(self, one: bytes | threading.Event) -> tuple[bytes, list[threading.Event]]:
-        """All that waits just now, up to a batch; and who waits for it to be written."""
+        """The waiting lines, up to a batch, and the callers that wait for them to be written."""
         taken: list[bytes] = []
         waiting: list[threading.Event] = []
         size = 0
@@ -130,7 +131,7 @@ class LineWriter:
 
 
 def pieces(data: bytes) -> list[bytes]:
-    """``data`` in pieces of whole lines, each as large as one write keeps whole; a longer line is a piece."""
+    """``data`` in pieces of whole lines, each as large as one write keeps together; a longer line is a piece."""
     found: list[bytes] = []
     at = 0
     while len(data) - at > ATOMIC_BYTES:
@@ -143,7 +144,7 @@ def pieces(data: bytes) -> list[bytes]:
 
 
 def flush_all(seconds: float = 1.0) -> None:
-    """Write out what all writers of this process hold, for at most so long: before a process leaves by ``_exit``."""
+    """Write all waiting lines of this process, at most this long: before a process leaves by ``_exit``."""
     for writer in list(_writers):
         writer.flush(seconds)
 
@@ -159,7 +160,7 @@ _writers: weakref.WeakSet[LineWriter] = weakref.WeakSet()
 
 
 def _forked() -> None:
-    """A child has no thread of its parent's, and what waits there is the parent's to write."""
+    """A forked child does not have its parent's thread, and the waiting lines are the parent's to write."""
     for writer in _writers:
         writer._is_forked = True
 

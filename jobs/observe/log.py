@@ -33,20 +33,20 @@ ledger = logging.getLogger("jobs.ledger")
 scheduler = logging.getLogger("jobs.scheduler")
 
 SLOW_SHARE = 0.8
-"""An attempt that took more than this share of its time limit is warned of. Source: decision."""
+"""An attempt that took more than this share of its time limit causes a warning. Source: decision."""
 SHORTEST_SLOW_SECONDS = 0.05
-"""What is over sooner is never called slow: nobody sets limits so short, and not to look saves time."""
+"""Shorter attempts never count as slow: limits are not that short, and skipping the check saves time."""
 
 _clock = SystemClock()
 
 Field = tuple[str, str | int | float | None]
 
 _json: LineHandler | None = None
-"""Where attempt lines are written at once; None where they go through ``logging`` one by one."""
+"""Where attempt lines are written directly; None if they go through ``logging`` one by one."""
 
 
 def configure_logging(settings: Settings, *, stream: TextIO | None = None, threaded: bool = True) -> None:
-    """Send every log line of this process, the application's too, to ``stream`` (stderr) in one form.
+    """Send every log line of this process, the application's too, to ``stream`` (stderr) in one format.
 
     Args:
         threaded: False for a process that will fork, and must have one thread.
@@ -59,7 +59,7 @@ def configure_logging(settings: Settings, *, stream: TextIO | None = None, threa
 
 
 def subscribe(events: Events) -> None:
-    """Log what happens."""
+    """Subscribe to the events that are logged."""
     events.subscribe(AttemptEnded, _log_ends)
     events.subscribe(AttemptStarted, _log_starts)
     events.subscribe(RunDeadLettered, _log_burials)
@@ -73,7 +73,7 @@ def subscribe(events: Events) -> None:
 
 
 def _log_ends(batch: list[AttemptEnded]) -> None:
-    # Somebody may have put handlers or filters of their own in the way: then each line goes the way of all.
+    # The application may have added handlers or filters: then each line goes through ``logging``.
     if _json is None or not attempts.propagate or attempts.handlers or attempts.filters:
         for one in batch:
             for level, event, fields in _entries(one):

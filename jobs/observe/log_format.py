@@ -1,6 +1,6 @@
-"""How log lines look (JSON or readable on a terminal) and where they are written.
+"""Formats log lines (JSON or readable on a terminal), and sends them to a stream.
 
-A supervisor takes this without the rest of the package: what is heavy is imported where it is used, which is on a
+A supervisor imports this without the rest of the package: expensive modules are imported at first use, which is on a
 terminal, and at the first traceback.
 """
 
@@ -20,18 +20,18 @@ from jobs.runtime.context import correlation_id, current_run
 _clock = SystemClock()
 DROPPED = "Log lines were dropped: they were read more slowly than they came"
 FLUSH_SECONDS = 1.0
-"""How long a process that ends waits for its log to be read. Source: decision."""
+"""How long a process that ends waits until its log lines are written. Source: decision."""
 _STANDARD = frozenset(vars(logging.makeLogRecord({})))
-"""What every record has. All else in one was given as ``extra``."""
+"""Fields of every record. All other fields were given as ``extra``."""
 
 
 def is_json(log_format: str, stream: TextIO) -> bool:
-    """Whether lines to ``stream`` are JSON; ``log_format`` is the setting's word."""
+    """Whether lines to ``stream`` are JSON; ``log_format`` is the value of the setting."""
     return log_format == "json" or (log_format == "auto" and not stream.isatty())
 
 
 class LineHandler(logging.StreamHandler[TextIO]):
-    """Sends lines to a stream, by a thread of its own where the stream has a descriptor."""
+    """Sends lines to a stream, by a thread of its own if the stream has a descriptor."""
 
     def __init__(self, stream: TextIO, *, threaded: bool) -> None:
         super().__init__(stream)
@@ -47,7 +47,7 @@ class LineHandler(logging.StreamHandler[TextIO]):
             self.handleError(record)
 
     def put(self, lines: str) -> None:
-        """Send whole lines, as ``emit`` does."""
+        """Send whole lines, like ``emit``."""
         self.acquire()
         try:
             self._put(lines)
@@ -57,7 +57,7 @@ class LineHandler(logging.StreamHandler[TextIO]):
             self.release()
 
     def flush(self) -> None:
-        """Write out what waits; a reader that stalls is waited for as long as a process may take to end."""
+        """Write the waiting lines; waits for a stalled reader at most as long as a process may take to end."""
         if self._writer is not None:
             self._writer.flush(FLUSH_SECONDS)
         else:
@@ -76,10 +76,10 @@ class LineHandler(logging.StreamHandler[TextIO]):
 
 
 def direct_logging(*, log_level: str, log_format: str, stream: TextIO | None, threaded: bool = True) -> LineHandler:
-    """Send every log line of this process, the application's too, to ``stream`` in one form; what sends them.
+    """Send every log line of this process, the application's too, to ``stream`` in one format; returns the handler.
 
     Args:
-        stream: None: it is closed, and lines go nowhere.
+        stream: None: it is closed, and lines are discarded.
         threaded: False for a process that will fork, and must have one thread.
     """
     if stream is None:
@@ -89,7 +89,7 @@ def direct_logging(*, log_level: str, log_format: str, stream: TextIO | None, th
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(log_level.upper())
-    # dramatiq tells of each message and of each exception; we do that, with less.
+    # dramatiq logs each message and each exception; our own lines replace these.
     logging.getLogger("dramatiq").setLevel(max(logging.WARNING, root.level))
     logging.getLogger("alembic").setLevel(logging.WARNING)
     return handler
@@ -100,11 +100,11 @@ def _descriptor(stream: TextIO) -> int | None:
         stream.flush()
         return stream.fileno()
     except (OSError, ValueError, AttributeError):
-        return None  # It has none, as a StringIO; or it is closed.
+        return None  # It has no descriptor, like a StringIO, or it is closed.
 
 
 class JsonForm(logging.Formatter):
-    """A record as one JSON object: ``event``, ``level``, what was given as ``extra``, ``timestamp``; tracebacks too."""
+    """A record as one JSON object: ``event``, ``level``, the ``extra`` fields, ``timestamp``; tracebacks too."""
 
     def format(self, record: logging.LogRecord) -> str:
         fields = _of_structlog(record) or _of_logging(record)
@@ -112,7 +112,7 @@ class JsonForm(logging.Formatter):
             from structlog.processors import ExceptionRenderer
             from structlog.tracebacks import ExceptionDictTransformer
 
-            # Local variables hold arguments: no traceback shows them.
+            # Local variables hold arguments, so no traceback shows them.
             ExceptionRenderer(ExceptionDictTransformer(show_locals=False))(None, "", fields)
         return json.dumps(fields, default=str)
 
@@ -136,7 +136,7 @@ def _of_logging(record: logging.LogRecord) -> dict[str, Any]:
 
 
 def _of_structlog(record: logging.LogRecord) -> dict[str, Any] | None:
-    """What an application's own structlog hands to ``logging`` by ``wrap_for_formatter``: its fields as they are."""
+    """Fields that an application's own structlog passes to ``logging`` by ``wrap_for_formatter``: unchanged."""
     return dict(record.msg) if isinstance(record.msg, dict) and hasattr(record, "_logger") else None
 
 
@@ -171,10 +171,10 @@ def _add_context(logger: Any, name: str, fields: MutableMapping[str, Any]) -> Mu
 
 
 def _one_line(logger: Any, name: str, fields: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-    """What comes from data cannot begin a line of its own, nor steer the terminal."""
+    """Data cannot begin a line of its own, or control the terminal."""
     for key, value in fields.items():
         if isinstance(value, str) and not value.isprintable():
-            # A traceback keeps its lines, each set back: none looks like a line of the log.
+            # A traceback keeps its lines, each indented, so that none looks like a log line.
             lines = [f"  {_escaped(part)}" for part in value.split("\n")]
             fields[key] = "\n".join(lines) if key == "exception" else _escaped(value)
     return fields

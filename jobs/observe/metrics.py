@@ -1,4 +1,4 @@
-"""Metrics: counts what was committed, batch by batch, for the worker's endpoint."""
+"""Metrics: counts committed events, batch by batch, for the worker's endpoint."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from jobs.observe.counts import Counts
 from jobs.states import CHARGED, FINAL, Outcome, RunState
 
 UNKNOWN = "unknown"
-"""The label of a kind that this process does not know: a made-up one cannot make a series."""
+"""The label of a kind that this process does not know, so that made-up kinds create no series."""
 OTHER = "other"
 """The label of a queue that no job of this process declares and that it does not serve, for the same reason."""
 
@@ -35,7 +35,7 @@ class Meter:
         self._queues = set(queues)
 
     def begin_at_zero(self, kinds: Sequence[str]) -> None:
-        """Make the series of these kinds be there: a counter that appears at 1 has no rate."""
+        """Create the series of these kinds: a counter that appears at 1 has no rate."""
         for kind in kinds:
             queue = registry.get(kind).options.queue
             self._queues.add(queue)
@@ -97,7 +97,7 @@ class Meter:
         known = self._kinds.get(kind)
         if known is None:
             known = kind if registry.find(kind) is not None else UNKNOWN
-            if known is kind:  # What is unknown may become known, and there is no end of it.
+            if known is kind:  # Unknown names are not cached: they may become known, and their number has no limit.
                 self._kinds[kind] = kind
         return known
 
@@ -106,9 +106,9 @@ class Meter:
 
 
 def subscribe(app: App, folder: Path, *, kinds: Sequence[str] = (), queues: Sequence[str] = ()) -> Callable[[], None]:
-    """Count what happens into files in ``folder``; what to call when no more will.
+    """Count events into files in ``folder``; returns what to call at the end.
 
-    ``queues``: those that this process serves, beside those that its kinds declare.
+    ``queues``: those that this process serves, besides those that its kinds declare.
     """
     counts = Counts(folder, buckets=app.settings.metrics_buckets or catalogue.BUCKETS)
     meter = Meter(counts, queues=queues)

@@ -15,7 +15,7 @@ EVERY_SECONDS = 10.0
 
 
 class Outages:
-    """Subscribes to ``ServiceFailed``. For any thread: a line more or less is no matter."""
+    """Subscribes to ``ServiceFailed``. Any thread may call it: an occasional extra line does no harm."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock

@@ -1,4 +1,4 @@
-"""The scheduler's part of the ledger's metrics: when it last looked, and how each schedule stands."""
+"""The scheduler's part of the ledger's metrics: its last tick, and the state of each schedule."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from jobs.observe import catalogue
 
 ROLE = "scheduler"
 MAX_SCHEDULES = 1000
-"""Schedules that are told of, the latest first. Source: decision; a series each for three metrics."""
+"""Most schedules with series, latest first. Source: decision; three metrics with a series each."""
 
 Sample = tuple[catalogue.Metric, Sequence[str], float]
 
 
 def schedule_gauges(app: App) -> Callable[[], Iterator[Sample]]:
-    """What reads them. Without a scheduler that ever led there is no last tick: absent, not zero."""
+    """Returns the function that reads them. If no scheduler has ever led, the last tick is absent, not zero."""
 
     def read() -> Iterator[Sample]:
         with app.database.read() as connection:

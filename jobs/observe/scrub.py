@@ -1,4 +1,4 @@
-"""Masks arguments that look like secrets, by name and by form; it cannot recognise every one."""
+"""Masks arguments that look like secrets, by name and by form; it cannot recognise all of them."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from jobs.formats.redact import redact_url
 
 FILTERED = "[Filtered]"
 MAX_TEXT, MAX_ITEMS, MAX_DEPTH = 200, 50, 6
-"""What is kept of long values. Source: decision; enough to see which run it was."""
+"""Limits of long values. Source: decision; enough to recognise the run."""
 
 _NAMES = re.compile(
     r"pass(word|wd|phrase)?$|pwd|secret|token|api_?key|access_?key|private|credential|authori[sz]ation|auth$|cookie"

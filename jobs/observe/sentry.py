@@ -1,8 +1,9 @@
-"""Sentry: hears of errors, grouped as the ledger groups them. Off without a DSN.
+"""Reports errors to Sentry, grouped as the ledger groups them. Off without a DSN.
 
-A client of our own: it takes no part in the application's use of Sentry, and hooks into nothing. What leaves:
-kind, queue, run id, attempt, the error's class, message and frames (without local variables, which hold
-arguments). The message is the application's own words. Arguments leave only when asked for, and then scrubbed.
+It has a client of its own, which does not affect the application's use of Sentry and installs no hooks. A report has
+kind,
+queue, run id, attempt, and the error's class, message and frames (without local variables, which hold arguments). The
+message is the application's text. Arguments are sent only if the settings ask for it, and then scrubbed.
 """
 
 from __future__ import annotations
@@ -35,12 +36,12 @@ from jobs.states import FINAL, RunState
 log = logging.getLogger("jobs.sentry")
 
 MAX_WAITING = 1000
-"""Reports that wait to be sent; more are dropped and counted. Source: decision; about 0.3 s of work."""
+"""Reports that may wait to be sent; more are dropped and counted. Source: decision; about 0.3 s of work."""
 CLOSE_SECONDS = 2.0
 
 
 class Reporter(threading.Thread):
-    """Builds and sends reports on a thread of its own: one costs as much as several runs."""
+    """Builds and sends reports on a thread of its own, because one costs as much as several runs."""
 
     def __init__(self, app: App) -> None:
         super().__init__(name="jobs-sentry", daemon=True)
@@ -88,7 +89,7 @@ class Reporter(threading.Thread):
                 log.exception("Report to Sentry failed")
 
     def close(self) -> None:
-        """Send what waits, for a moment at most."""
+        """Send the waiting reports, for a limited time."""
         try:
             self._waiting.put(None, timeout=CLOSE_SECONDS)
             self.join(CLOSE_SECONDS)
@@ -101,11 +102,11 @@ class Reporter(threading.Thread):
             self._waiting.put_nowait(send)
         except queue.Full:
             self._dropped += 1
-            if self._dropped & (self._dropped - 1) == 0:  # At 1, 2, 4, 8: a storm of errors is no storm of lines.
+            if self._dropped & (self._dropped - 1) == 0:  # At 1, 2, 4, 8, …: many errors must not cause many lines.
                 log.warning("Errors dropped: Sentry too slow", extra={"dropped": self._dropped})
 
     def _level(self, one: AttemptEnded) -> str | None:
-        """At which level an attempt is reported; None: it is not."""
+        """The level at which an attempt is reported; None: it is not."""
         if one.state is RunState.DEAD:
             return "error"
         level = self._settings.sentry_retry_level
@@ -164,7 +165,7 @@ class Reporter(threading.Thread):
         self._client.capture_event(report)
 
     def _arguments(self, run_id: UUID) -> dict[str, Any]:
-        """The run's arguments, scrubbed; events carry none, so the ledger is asked."""
+        """The run's arguments, scrubbed; events carry none, so this reads the ledger."""
         run = self._find(run_id)
         found = scrub(run.arguments) if run is not None else {}
         return found if isinstance(found, dict) else {}
@@ -178,7 +179,7 @@ class Reporter(threading.Thread):
 
 
 def subscribe(app: App) -> Callable[[], None]:
-    """Report what fails to Sentry; what to call before the process ends."""
+    """Report failures to Sentry; returns what to call before the process ends."""
     reporter = Reporter(app)
     logging.getLogger("urllib3.connectionpool").addFilter(_is_not_sentrys)
     app.events.subscribe(AttemptEnded, reporter.hear_ends)
@@ -190,12 +191,12 @@ def subscribe(app: App) -> Callable[[], None]:
 
 
 def _is_not_sentrys(record: logging.LogRecord) -> bool:
-    """A Sentry that is away would fill the log with the retries of its client."""
+    """If Sentry is down, the retries of its client would fill the log."""
     return not (record.threadName or "").startswith("sentry-sdk")
 
 
 def _longest(record: ScheduleRecord) -> timedelta | None:
-    """How long a run of the schedule may take; by the defaults where this process does not know its kind."""
+    """How long a run of the schedule may take; with default options if this process does not know its kind."""
     job = registry.find(record.kind)
     options = job.options if job is not None else Options()
     wait = record.schedule.jitter or timedelta(0)
@@ -203,8 +204,10 @@ def _longest(record: ScheduleRecord) -> timedelta | None:
 
 
 def _may_end_a_check_in(one: AttemptEnded) -> bool:
-    """Its run has ended, and a schedule made it, or may have: of an end that its worker did not tell, the ledger
-    knows."""
+    """Whether its run has ended and a schedule made it, or may have made it.
+
+    If another process than its worker reported the end, only the ledger knows.
+    """
     return one.state in FINAL and (one.schedule is not None or one.waited_seconds is None)
 
 

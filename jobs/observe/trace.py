@@ -1,7 +1,8 @@
-"""Traces: enqueueing and performing as linked spans, by OpenTelemetry's messaging conventions. Off unless asked for.
+"""Traces: enqueueing and performing as linked spans, by OpenTelemetry's messaging conventions. Off by default.
 
-Needs the API alone (the extra ``otel``); the application sets up what exports. The conventions are not settled
-yet, so their names stand in this module only.
+Needs only the API (the extra ``otel``); the application sets up the exporter. The conventions are not stable yet, so
+only
+this module uses their names.
 """
 
 from __future__ import annotations
@@ -19,17 +20,17 @@ from jobs.settings import Settings
 from jobs.states import CHARGED
 
 RecordResult = Callable[[AttemptResult], AttemptResult]
-"""Takes an attempt's ending down in its span, and gives it back."""
+"""Adds an attempt's result to its span, and returns it."""
 
 MAX_CONTEXT = 200
-"""Characters that the ledger keeps of a trace context."""
+"""Characters that the ledger stores of a trace context."""
 
 
 def carry(runs: Sequence[NewRun]) -> Sequence[NewRun]:
-    """The runs, each with the context of a span that says it was sent.
+    """The runs, each with the context of a span that records its sending.
 
     Raises:
-        ConfigurationError: tracing is on, and OpenTelemetry is not installed.
+        ConfigurationError: tracing is on, but OpenTelemetry is not installed.
     """
     trace, propagation = _api()
     tracer = trace.get_tracer("jobledger")
@@ -45,13 +46,13 @@ def carry(runs: Sequence[NewRun]) -> Sequence[NewRun]:
 
 
 def _with(run: NewRun, context: str) -> NewRun:
-    """The run with the context of its sending; what follows on it was asked for there too."""
+    """The run with the context of its sending; its follow-ups get the same context."""
     followups = tuple(replace(one, run=_with(one.run, context)) for one in run.followups)
     return replace(run, trace_context=context, followups=followups)
 
 
 def consumer(settings: Settings) -> Callable[[Claim], Context[RecordResult]]:
-    """What opens the span of an attempt; one that does nothing when tracing is off."""
+    """A function that opens the span of an attempt; it does nothing when tracing is off."""
     if not settings.tracing:
         off: Context[RecordResult] = nullcontext(_as_it_is)
         return lambda claim: off
@@ -84,7 +85,7 @@ def _links(trace: Any, propagation: Any, claim: Claim) -> list[Any]:
 def _note(trace: Any, span: Any, attempt_result: AttemptResult) -> AttemptResult:
     span.set_attribute("jobs.outcome", attempt_result.outcome.value)
     if attempt_result.outcome in CHARGED:
-        # The class alone: messages are the application's words, and spans go far.
+        # Only the class: messages are the application's text, and spans are sent far.
         span.set_attribute(
             "error.type", attempt_result.failure.type if attempt_result.failure else attempt_result.outcome.value
         )
@@ -115,6 +116,6 @@ def _api() -> tuple[Any, Any]:
         return import_module("opentelemetry.trace"), import_module("opentelemetry.trace.propagation.tracecontext")
     except ModuleNotFoundError:
         raise ConfigurationError(
-            "JOBS_TRACING is on, and OpenTelemetry is not installed.",
+            "JOBS_TRACING is on, but OpenTelemetry is not installed.",
             hint="Install jobledger[otel], or unset JOBS_TRACING.",
         ) from None

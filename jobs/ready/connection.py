@@ -1,4 +1,4 @@
-"""The connections to Redis: every wait limited, nothing tried twice, one kind of error, safe after a fork."""
+"""The connections to Redis: every wait has a limit, no command is repeated, all errors are ``ServiceDown``."""
 
 from __future__ import annotations
 
@@ -19,7 +19,10 @@ from jobs.ready.url import connection_options
 
 CONNECT_WITHIN_SECONDS = 2.0
 ANSWER_WITHIN_SECONDS = 1.0
-"""Beyond this a server counts as down. Source: decision; an answer takes well under a millisecond."""
+"""A server that does not answer within this counts as down.
+
+Source: decision; an answer takes well under a millisecond.
+"""
 
 _LIMITS = {
     "socket_connect_timeout": CONNECT_WITHIN_SECONDS,
@@ -32,7 +35,7 @@ _RIGHTS = "Check user and password in JOBS_REDIS_URL, and the rights that docs/p
 
 
 class Script:
-    """A Lua script of this package, known to the server by its digest."""
+    """A Lua script of this package, which the server knows by its digest."""
 
     def __init__(self, name: str) -> None:
         self.text = files("jobs.ready").joinpath(name).read_bytes()
@@ -40,10 +43,10 @@ class Script:
 
 
 class Connections:
-    """Commands to one server. Connects when first used; after an error, and after a fork, connects anew.
+    """Sends commands to one server. Connects at first use; after an error, and after a fork, connects again.
 
     Args:
-        named_by: where people wrote the URL, for what errors say.
+        named_by: where users wrote the URL, for error messages.
     """
 
     def __init__(self, url: str, *, named_by: str = "JOBS_REDIS_URL") -> None:
@@ -52,10 +55,10 @@ class Connections:
         options = connection_options(url)
         is_socket = "path" in options
         limits = {name: value for name, value in _LIMITS.items() if not (is_socket and "keepalive" in name)}
-        # The library would try a command ten times when an answer is late: a take whose answer was lost would
-        # take twice.
+        # The library would repeat a command ten times when an answer is late: a take whose answer was lost would take
+        # twice.
         fixed = {"retry": Retry(NoBackoff(), 0), "retry_on_timeout": False, "retry_on_error": []}
-        # No CLIENT SETINFO on connecting: a user with few rights could not.
+        # No CLIENT SETINFO on connecting, because a user with few rights may not send it.
         fixed |= {"protocol": 2, "decode_responses": False, "driver_info": None}
         self._password = options.get("password")
         options = {"connection_class": Connection, **limits, **options, **fixed}
@@ -64,7 +67,7 @@ class Connections:
             self._pool.make_connection()
         except (TypeError, ValueError, exceptions.RedisError):
             hint = "Options after ? must be ones that redis-py knows, such as ssl_ca_certs=/path."
-            raise ConfigurationError(f"{self.shown} has an option that cannot serve.", hint=hint) from None
+            raise ConfigurationError(f"{self.shown} has an option that is not valid.", hint=hint) from None
 
     def call(self, *command: Any) -> Any:
         """The server's answer to one command.
@@ -76,7 +79,7 @@ class Connections:
             return connection.read_response()
 
     def run(self, script: Script, keys: list[bytes], arguments: list[Any]) -> Any:
-        """The answer of ``script``, which is sent in full when the server does not know it (any more)."""
+        """The answer of ``script``, which is sent in full if the server does not know it."""
         try:
             return self.call("EVALSHA", script.digest, len(keys), *keys, *arguments)
         except ServiceDown as down:
@@ -86,15 +89,15 @@ class Connections:
 
     @contextmanager
     def pending(self, *command: Any) -> Iterator[ConnectionInterface]:
-        """Send a command; the caller reads its answer. Left without reading, the connection is dropped."""
+        """Send a command; the caller reads its answer. If it does not, the connection is closed."""
         connection = None
         try:
             connection = self._pool.get_connection()
             connection.send_command(*command)  # type: ignore[no-untyped-call]
             yield connection
         except exceptions.ResponseError as err:
-            raise self._translate(err) from err  # an answer: the connection is as good as before
-        except (exceptions.RedisError, OSError, ValueError) as err:  # ValueError: closed while it was read
+            raise self._translate(err) from err  # an error reply: the connection is as good as before
+        except (exceptions.RedisError, OSError, ValueError) as err:  # ValueError: closed during the read
             self._drop(connection)
             raise self._translate(err) from err
         except BaseException:
@@ -110,7 +113,7 @@ class Connections:
     def _drop(self, connection: ConnectionInterface | None) -> None:
         if connection is not None:
             connection.disconnect()  # type: ignore[no-untyped-call]
-        self._pool.disconnect(inuse_connections=False)  # whatever broke one has broken the idle ones
+        self._pool.disconnect(inuse_connections=False)  # the cause also broke the idle connections
 
     def _translate(self, err: Exception) -> JobsError:
         what, hint = _reason(err)

@@ -1,8 +1,8 @@
-"""Reads and removes what dramatiq's RedisBroker holds in Redis, without dramatiq.
+"""Reads and removes the messages of dramatiq's RedisBroker in Redis, without dramatiq.
 
-Of each queue, under the broker's namespace: a list of ids and a hash of messages; the same for its delayed
-messages under ``NAME.DQ``; dead letters as a sorted set of ids and a hash under ``NAME.XQ``. Which ids a live
-worker has fetched and not acknowledged stands in ``__acks__.WORKER.NAME``. Source: dramatiq's ``dispatch.lua``.
+Each queue has, under the broker's namespace, a list of ids and a hash of messages; the same for its delayed messages
+under ``NAME.DQ``; dead letters as a sorted set of ids and a hash under ``NAME.XQ``. ``__acks__.WORKER.NAME`` holds the
+ids that a live worker has fetched and not acknowledged. Source: dramatiq's ``dispatch.lua``.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ from jobs.errors import ConfigurationError
 from jobs.ready.connection import Connections, Script
 
 ASIDE = ".jobledger"
-"""Ends the name of the list that holds what is being imported."""
+"""Suffix of the list that holds the messages being imported."""
 HEARTBEAT = timedelta(seconds=60)
-"""Of a worker that says nothing for longer, dramatiq takes back what it fetched. Source: RedisBroker's default."""
+"""dramatiq takes the messages of a worker back that is silent for longer. Source: RedisBroker's default."""
 SCAN = 1000
 
 _TAKE = Script("old_take.lua")
@@ -26,7 +26,7 @@ _REQUEUE = Script("old_requeue.lua")
 
 @dataclass(frozen=True, slots=True)
 class OldQueue:
-    """A queue as it stands: messages that wait, those fetched by live workers, and dead letters."""
+    """The contents of a queue: waiting messages, those fetched by live workers, and dead letters."""
 
     name: str
     waiting: int
@@ -53,23 +53,23 @@ class OldQueues:
 
     @property
     def shown(self) -> str:
-        """Where it is, without a password."""
+        """The location, without a password."""
         return self._redis.shown
 
     def queues(self) -> list[OldQueue]:
-        """Every queue that holds something, by name; delayed messages are a queue of their own.
+        """Every queue that is not empty, by name; delayed messages are a queue of their own.
 
         Raises:
-            ServiceDown: Redis does not answer, or is none that this understands.
+            ServiceDown: Redis does not answer, or its reply is not understood.
         """
         wrong = {name for name, _, _ in self.wrong_keys()}
         found = [self._queue(name) for name in self._names() if name not in wrong]
         return [one for one in found if one.waiting or one.fetched or one.dead]
 
     def wrong_keys(self) -> list[tuple[str, str, str]]:
-        """Keys that are not of the type that dramatiq gives them: the queue's name, the key, and what is wrong.
+        """Keys that do not have the type that dramatiq gives them: the queue's name, the key, and the problem.
 
-        Their queues are in no other answer: nothing can be read from them.
+        Other methods leave their queues out, because they cannot be read.
         """
         found = []
         for name in self._names():
@@ -85,11 +85,11 @@ class OldQueues:
                 there = there.decode() if isinstance(there, bytes) else str(there)
                 if there not in (wanted, "none"):
                     shown = key.decode(errors="replace")
-                    found.append((name, shown, f"The key {shown} is a {there}, and dramatiq keeps a {wanted} there."))
+                    found.append((name, shown, f"The key {shown} is a {there}, but dramatiq stores a {wanted} there."))
         return found
 
     def take_back(self, *, now: datetime) -> int:
-        """Put back in their queues what dead workers fetched; how many messages."""
+        """Put the messages of dead workers back in their queues; returns their number."""
         heartbeats = f"{self.namespace}:__heartbeats__"
         longest_ago = int((now - HEARTBEAT).timestamp() * 1000)
         dead = [one.decode() for one in self._redis.call("ZRANGEBYSCORE", heartbeats, "-inf", longest_ago)]
@@ -103,15 +103,15 @@ class OldQueues:
         return taken
 
     def take(self, name: str, *, skip: int, count: int) -> list[tuple[bytes, bytes | None]]:
-        """Set up to ``count`` messages of a queue aside, past the first ``skip`` of those set aside; ids and messages.
+        """Set up to ``count`` messages of a queue aside, after the first ``skip`` set aside; returns ids and messages.
 
-        No dramatiq worker fetches them any more. They stay until ``drop`` or ``give_back``, also if we die.
+        No dramatiq worker fetches them any more. They stay until ``drop`` or ``give_back``, even if this process dies.
         """
         keys = [self._list(name), self._aside(name), self._messages(name)]
         return _pairs(self._redis.run(_TAKE, keys, [skip, count]))
 
     def look(self, name: str, *, skip: int, count: int) -> list[tuple[bytes, bytes | None]]:
-        """The same, touching nothing: what is set aside already comes first."""
+        """The same without any change: messages set aside already come first."""
         aside = int(self._redis.call("LLEN", self._aside(name)))
         ids: list[bytes] = []
         if skip < aside:
@@ -122,26 +122,26 @@ class OldQueues:
         return self._with_messages(self._messages(name), ids)
 
     def drop(self, name: str, ids: Sequence[bytes]) -> None:
-        """Forget messages that are set aside: they are in the ledger."""
+        """Delete messages that are set aside, because they are in the ledger."""
         if ids:
             self._redis.call("HDEL", self._messages(name), *ids)
             for one in ids:
                 self._redis.call("LREM", self._aside(name), 1, one)
 
     def give_back(self, name: str) -> None:
-        """Put what is still set aside back at the head of its queue, in its order."""
+        """Put the messages that are still set aside back at the head of their queue, in their order."""
         while self._redis.call("LMOVE", self._aside(name), self._list(name), "RIGHT", "LEFT"):
             pass
 
     def dead(self, name: str, *, skip: int, count: int) -> list[tuple[bytes, bytes | None, float]]:
-        """Dead letters of a queue, oldest first, past the first ``skip``: ids, messages, moments in milliseconds."""
+        """Dead letters of a queue, oldest first, after the first ``skip``: ids, messages, moments in milliseconds."""
         reply = self._redis.call("ZRANGE", self._list(f"{name}.XQ"), skip, skip + count - 1, "WITHSCORES")
         moments = {reply[place]: float(reply[place + 1]) for place in range(0, len(reply), 2)}
         pairs = self._with_messages(self._messages(f"{name}.XQ"), list(moments))
         return [(one, data, moments[one]) for one, data in pairs]
 
     def drop_dead(self, name: str, ids: Sequence[bytes]) -> None:
-        """Forget dead letters: they are in the ledger."""
+        """Delete dead letters, because they are in the ledger."""
         if ids:
             self._redis.call("HDEL", self._messages(f"{name}.XQ"), *ids)
             self._redis.call("ZREM", self._list(f"{name}.XQ"), *ids)
@@ -186,5 +186,5 @@ def _pairs(reply: list[bytes]) -> list[tuple[bytes, bytes | None]]:
 
 
 def _escaped(text: str) -> str:
-    """``text`` as itself in a pattern of SCAN."""
+    """``text`` escaped for a pattern of SCAN."""
     return "".join(f"\\{sign}" if sign in "*?[]\\^-" else sign for sign in text)

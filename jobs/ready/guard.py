@@ -1,7 +1,8 @@
 """A circuit breaker: callers do not wait for a ready index that does not answer.
 
-The first call that finds it down closes the door; from then on every call is refused at once, and a thread
-of the guard's own asks until it is answered. Nobody but it waits for a frozen server.
+The first call that finds the index down opens the circuit. From then on every call is refused at once, and one thread
+of
+the guard polls the server until it answers. Only that thread waits for a frozen server.
 """
 
 from __future__ import annotations
@@ -20,9 +21,9 @@ from jobs.ready.protocol import ReadyBatch, ReadyEntry, ReadyIndex
 log = logging.getLogger("jobs.ready")
 
 FIRST_PAUSE, LONGEST_PAUSE = 0.25, 2.0
-"""Seconds between two questions to an index that is down. Source: decision; workers are back within 3 s."""
+"""Seconds between two polls of an index that is down. Source: decision; workers are back within 3 s."""
 SETTLED_SECONDS = 5.0
-"""Down again within this, the index answers a question and does not do its work: it is asked less and less often."""
+"""An index that is down again within this answers polls but does not work: it is polled less and less often."""
 T = TypeVar("T")
 
 
@@ -33,7 +34,9 @@ class GuardedIndex:
         self._index = index
         self._clock = clock
         self._down: ServiceDown | None = None
-        self._lock = threading.RLock()  # A signal's handler that enqueues may interrupt its holder.
+        self._lock = (
+            threading.RLock()
+        )  # Reentrant: a signal handler that enqueues may interrupt the thread that holds it.
         self._closed = threading.Event()
         self._pause = FIRST_PAUSE
         self._opened_at = -SETTLED_SECONDS
@@ -41,7 +44,7 @@ class GuardedIndex:
 
     @property
     def is_down(self) -> bool:
-        """Whether calls are refused just now."""
+        """Whether calls are refused now."""
         return self._down is not None
 
     def add(self, entries: Sequence[ReadyEntry], *, now: datetime | None = None) -> None:
@@ -104,7 +107,7 @@ class GuardedIndex:
                 self._down = error
                 pause = min(LONGEST_PAUSE, pause * 2)
             except Exception:
-                # Whatever it is, nobody else asks: should this thread end, the door would stay shut for ever.
+                # No other thread polls: if this one ended on an error, the circuit would stay open for ever.
                 if not self._closed.is_set():
                     log.exception("Check of the ready index failed; it will be retried")
                 pause = min(LONGEST_PAUSE, pause * 2)

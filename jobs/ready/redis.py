@@ -1,9 +1,9 @@
 """The ready index in Redis or Valkey: per queue a sorted set of ready ids and one of later ids; a few scripts.
 
-An id becomes ready by Redis's own clock, so that no worker's clock matters; that, too, is a hint, for the
-claim asks the ledger's. All keys of a prefix carry one hash tag and so live in one slot: a script may touch
-them all behind a proxy that shards. A snapshot restored with its mark but without the last ids looks intact:
-what it lost comes back by the sweep of overdue runs.
+An id becomes ready by Redis's own clock, so that no worker's clock matters; this is a hint too, because the claim uses
+the ledger's clock. All keys of a prefix have one hash tag and so are in one slot: a script may touch them all behind a
+sharding proxy. A snapshot that was restored with its mark but without the last ids looks intact: the sweep of overdue
+runs adds the lost ids again.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ from jobs.ready.connection import ANSWER_WITHIN_SECONDS, Connections, Script
 from jobs.ready.protocol import ReadyBatch, ReadyEntry
 
 LOOK_EVERY_SECONDS = 1.0
-"""How often a taker asks for the mark and the next due moment. Source: a wiped index is back within 2 s."""
+"""How often a taker reads the mark and the next due moment. Source: a wiped index is back within 2 s."""
 INSTANT_SECONDS = 0.002
-"""A blocking pop that answers within this did not block: more is likely to wait. Source: measured 0.2 ms."""
+"""A blocking pop that answers within this did not block: more entries probably wait. Source: measured 0.2 ms."""
 TICK_SECONDS = 0.1
 """How late an idle server ends a blocking wait. Source: ``hz 10``, the default; measured."""
 MAX_MOVES = 1000
@@ -37,8 +37,8 @@ class RedisReadyIndex:
     """A ``ReadyIndex`` in one Redis server. ``take`` and ``peek`` serve one thread, the rest any.
 
     Args:
-        ledger: gives the identity of the ledger whose runs these are; it becomes part of every key, so that two
-            ledgers on one server do not take each other's. Asked when first needed, and may raise ``ServiceDown``.
+        ledger: returns the identity of the ledger of these runs. It is part of every key, so that two ledgers on one
+            server stay separate. Called at first use; may raise ``ServiceDown``.
     """
 
     def __init__(
@@ -74,12 +74,12 @@ class RedisReadyIndex:
                 some.append(f"{run_id.int:032x} {max(-_MAX_PRIORITY, min(_MAX_PRIORITY, priority))} {due};")
             keys = [key for queue in by_queue for key in (self._key("now", queue), self._key("later", queue))]
             arguments: list[Any] = ["" if now is None else _milliseconds(now)]
-            # One word for all: the library takes as long to write a word as the server to read a whole entry.
+            # One argument for all: the library takes as long to write an argument as the server to read a whole entry.
             arguments += ["".join(some) for some in by_queue.values()]
             self._server.run(self._add, keys, arguments)
 
     def take(self, queues: Sequence[str], count: int, *, wait_seconds: float) -> ReadyBatch:
-        """As promised by the protocol; on an idle server a wait may last a tenth of a second longer."""
+        """As the protocol says; on an idle server a wait may last a tenth of a second longer."""
         names = tuple(dict.fromkeys(queues))
         if count < 1:
             raise ValueError(f"count must be 1 or more, got {count}")
@@ -104,9 +104,9 @@ class RedisReadyIndex:
             self._look(names, 0)
         found = self._server.run(self._peek, [self._key("now", name) for name in names], [skip, count])
         members = [(member, names[number - 1]) for number, *ids in found for member in ids]
-        if members and members[0][0] == _LOOK:  # left for whoever takes next
+        if members and members[0][0] == _LOOK:  # they stay for the next take
             self._look_at = 0.0
-        # The look took nothing, and says nothing of how much a take would find.
+        # The look took nothing, so it does not tell how much a take would find.
         self._more_is_likely = bool(members)
         runs = [(run_id, name) for member, name in members if (run_id := _run_id(member))]
         return ReadyBatch(tuple(runs), self._is_intact)
@@ -127,17 +127,17 @@ class RedisReadyIndex:
         return self._server.call("SET", self._key("intact"), "1", "NX") is not None
 
     def probe(self) -> None:
-        """Ask everything of the server that adders, takers and sweepers ask, in a queue of this call's own.
+        """Send every command that adders, takers and sweepers use, in a queue of this call's own.
 
         Raises:
-            ServiceDown: a command is refused, or what was added does not come back.
+            ServiceDown: a command is refused, or an added entry does not come back.
         """
         trial = copy(self)
         trial._known_base = self._base + f"probe-{new_token().hex}:".encode()
         trial._look_at, trial._due_at, trial._more_is_likely = 0.0, math.inf, False
         entry, taken = ReadyEntry(new_run_id(), _PROBE), [True]
         try:
-            # The scripts may be known to the server; after its restart they are sent.
+            # The server may know the scripts; after its restart they are sent again.
             self._server.call("EVAL", "return 1", 0)
             taken.append(trial.mark_intact() and trial.is_intact())
             # By the script, which looks, and then by the blocking wait, which does not.
@@ -157,12 +157,12 @@ class RedisReadyIndex:
             self._server.call("UNLINK", *places)
         if not all(taken):
             raise ServiceDown(
-                f"Redis at {self._server.shown} does not give back what was added to it.",
+                f"Redis at {self._server.shown} does not return an entry that was added.",
                 hint="Is something deleting its keys, or is it several servers behind one address?",
             )
 
     def wipe(self) -> None:
-        """Remove every key of the prefix; what others add meanwhile may stay."""
+        """Remove every key of the prefix; entries that other processes add meanwhile may stay."""
         cursor, pattern = b"0", _literal(self._base) + b"*"
         while True:
             cursor, keys = self._server.call("SCAN", cursor, "MATCH", pattern, "COUNT", 1000)
@@ -176,7 +176,7 @@ class RedisReadyIndex:
 
     @property
     def _base(self) -> bytes:
-        """What every key of ours begins with."""
+        """The prefix of all our keys."""
         if self._known_base is None:
             whose = f"{self._ledger()}:" if self._ledger is not None else ""
             self._known_base = self._prefix + whose.encode()
@@ -187,8 +187,8 @@ class RedisReadyIndex:
         return self._clock.monotonic() >= look_at or self._looked_for != frozenset(names)
 
     def _look(self, names: tuple[str, ...], count: int) -> list[tuple[UUID, str]]:
-        """Move what is due, take, and learn when to look again and whether the mark is there."""
-        self._look_at = 0.0  # should this fail, the next take looks again
+        """Move due ids, take, and read when to look again and whether the mark exists."""
+        self._look_at = 0.0  # if this fails, the next take looks again
         keys = [self._key("intact")]
         for name in names:
             keys += (self._key("now", name), self._key("later", name))
@@ -202,14 +202,14 @@ class RedisReadyIndex:
         return runs
 
     def _pop(self, names: tuple[str, ...], count: int, *, until: float) -> list[tuple[UUID, str]]:
-        """Wait for one id. When something falls due first, move it, and return with that as well."""
+        """Wait for one id. If an entry becomes due first, move it, and return it as well."""
         queue_of = {self._key("now", name): name for name in names}
         started = self._clock.monotonic()
         runs: list[tuple[UUID, str]] = []
         seconds = max(0.001, min(until, self._due_at - INSTANT_SECONDS) - started)
         with self._server.pending("BZPOPMIN", *queue_of, seconds) as connection:
-            # An idle server ends a blocking wait up to a tick late. A look from a second connection is in
-            # time and makes it end: with an id that the look left for it, or with nothing.
+            # An idle server ends a blocking wait up to a tick late. A look from a second connection is in time and ends
+            # the wait: with an id that the look left for it, or with nothing.
             is_near = self._due_at < until + TICK_SECONDS
             if is_near and not connection.can_read(max(0.001, self._due_at - started)):
                 runs = self._look(names, count - 1)
@@ -218,14 +218,14 @@ class RedisReadyIndex:
             return runs
         key, member, _ = answer
         self._more_is_likely = self._more_is_likely or self._clock.monotonic() - started < INSTANT_SECONDS
-        if member == _LOOK:  # somebody added an id that is due sooner than all that we knew
+        if member == _LOOK:  # another process added an id that is due sooner than all known ones
             self._look_at = 0.0
         elif run_id := _run_id(member):
             runs.append((run_id, queue_of[key]))
         return runs
 
     def _key(self, place: str, queue: str = "") -> bytes:
-        # A queue's name comes last, so that nothing in it can make it another key.
+        # A queue's name comes last, so that no name can produce another key.
         return self._base + f"{place}:{queue}".encode("utf-8", "surrogatepass")
 
 
@@ -237,7 +237,7 @@ def _milliseconds(moment: datetime) -> int:
 
 
 def _run_id(member: bytes) -> UUID | None:
-    """The run a member names; None for what others may have put there."""
+    """The run of a member; None for members that other programs added."""
     try:
         return UUID(int=int(member, 16)) if len(member) == 32 else None
     except ValueError:
@@ -245,5 +245,5 @@ def _run_id(member: bytes) -> UUID | None:
 
 
 def _literal(pattern: bytes) -> bytes:
-    """``pattern`` for MATCH, to mean itself."""
+    """``pattern`` escaped for MATCH."""
     return b"".join(b"\\" + bytes([byte]) if byte in b"*?[]\\^-" else bytes([byte]) for byte in pattern)

@@ -1,4 +1,4 @@
-"""What a Redis URL may say."""
+"""Parses the URL of a Redis server."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _FORMS = "Write redis://, rediss:// (TLS) or unix://, for example redis://user:p
 
 
 def connection_options(url: str) -> dict[str, Any]:
-    """What redis-py needs to connect to ``url``.
+    """The options for redis-py to connect to ``url``.
 
     Raises:
         ConfigurationError: not a URL of one Redis server. Sentinel and Cluster are not supported.
@@ -41,11 +41,11 @@ def connection_options(url: str) -> dict[str, Any]:
             raise ValueError("a password that ends after ? or #")
         options: dict[str, Any] = parse_url(url)  # type: ignore[no-untyped-call]
     except ValueError:
-        # Not `from err`: the message of the parser quotes what it could not read, which may be a password.
+        # Not `from err`: the parser's message quotes the unreadable text, which may be a password.
         hint = f"{_FORMS} In a password, write / as %2F, # as %23, ? as %3F and @ as %40."
         raise ConfigurationError(f"{redact_url(url)!r} cannot be read as a URL.", hint=hint) from None
     if scheme == "unix" and not options.get("path"):
         raise ConfigurationError(f"{redact_url(url)!r} names no socket.", hint="Write unix:///path/to/socket.")
     if scheme != "unix" and (not parts.hostname or not re.fullmatch(r"/?\d*", parts.path)):
-        raise ConfigurationError(f"{redact_url(url)!r} lacks a host or has a database that is no number.", hint=_FORMS)
+        raise ConfigurationError(f"{redact_url(url)!r} lacks a host, or its database is not a number.", hint=_FORMS)
     return options

@@ -1,9 +1,10 @@
-"""Cron expressions: cronsim reads the calendar, and this module says what a changing clock does to it.
+"""Cron expressions: cronsim evaluates the calendar, and this module applies the changes of clocks.
 
-cronsim is asked about the wall clock only, without a zone. Its own handling of zones holds for five fields
-and not for six (a 02:30 in six fields is lost in spring and doubled in autumn), and may give a local time
-that does not exist where the clocks change at midnight (Africa/Cairo). ``stretches`` lays the wall clock over
-real time instead.
+cronsim only evaluates the wall clock, without a zone. Its own handling of zones is right for five fields but not for
+six
+(a 02:30 in six fields is lost in spring and doubled in autumn), and it may return a local time that does not exist
+where
+the clocks change at midnight (Africa/Cairo). ``stretches`` maps the wall clock to real time instead.
 """
 
 from __future__ import annotations
@@ -39,14 +40,14 @@ _FIELDS = {
 }
 _SECOND = timedelta(seconds=1)
 _LOOK_BACK = timedelta(days=2)
-"""How far back a change may still bear on a slot. Source: no zone was ever set by more than 24 hours."""
+"""How far back a change may still affect a slot. Source: no zone was ever set by more than 24 hours."""
 
 
 @dataclass(frozen=True, slots=True)
 class Stretch:
-    """A piece of wall clock, ``low <= wall < high``, in which clock and UTC keep one ``offset``.
+    """A piece of wall clock, ``low <= wall < high``, in which clock and UTC have one ``offset``.
 
-    With ``moved``, it holds one slot, at ``low``, whatever the expression says there: the end of a gap.
+    With ``moved``, it contains one slot, at ``low``, whatever the expression says there: the end of a gap.
     """
 
     low: datetime
@@ -59,19 +60,19 @@ class Stretch:
 
 
 class Calendar:
-    """The wall times that an expression names. Wall times are naive and whole seconds.
+    """The wall times of an expression. Wall times are naive and whole seconds.
 
     Raises:
-        DefinitionError: the expression is not one, or names no time in fifty years.
+        DefinitionError: the expression is invalid, or has no time in fifty years.
     """
 
     def __init__(self, expression: str) -> None:
         self._sim = _parse(expression)
         sim = self._sim
-        # Debian cron's rule: with two day fields that say something, a day that either names will do.
+        # Debian cron's rule: if both day fields are restricted, a day that matches either is enough.
         self.takes_either_day = not sim.day_and
         hours, minutes = sim.parts[2], sim.parts[1]
-        # By the letter, as Debian's cron has it, and by the meaning where the letter hides it (0-23 is *).
+        # By the first character, as in Debian's cron, and by the values if that hides it (0-23 is *).
         self.follows_the_clock = (
             hours.startswith("*") or minutes.startswith("*") or len(sim.hours) == 24 or len(sim.minutes) == 60
         )
@@ -96,7 +97,7 @@ class Calendar:
         return self.first(wall, wall + _SECOND) is not None
 
     def count(self, low: datetime, high: datetime) -> int:
-        """How many wall times ``low <= wall < high`` has, counted by days and not one by one."""
+        """How many wall times ``low <= wall < high`` contains, counted by days and not one by one."""
         if high <= low:
             return 0
         total, day = 0, low.date()
@@ -120,7 +121,7 @@ class Calendar:
         return hours + (in_hour if wall.hour in sim.hours else 0)
 
     def _at(self, wall: datetime, direction: int) -> CronSim:
-        # A copy shares the parsed fields, which cronsim never changes, and spares parsing them again.
+        # A copy shares the parsed fields, which cronsim never changes, and avoids parsing them again.
         sim = copy.copy(self._sim)
         sim.dt, sim.tick_direction = wall, direction
         return sim
@@ -134,12 +135,11 @@ def calendar(expression: str) -> Calendar:
 def stretches(read: Calendar, zone: str, *, after: datetime, until: datetime) -> Iterator[Stretch]:
     """The wall clock of ``after < moment <= until`` in order, cut where the clocks change.
 
-    Clocks set on: the wall times between do not exist. If the expression names one of them, and is not one
-    that follows the clock, the moment of the change is a slot in their place: one, however many were skipped.
-    Clocks set back: some wall times come twice. An expression that follows the clock has both, any other the
-    first.
+    Clocks set forward: the wall times between do not exist. If the expression has one of them, and does not follow the
+    clock, the moment of the change is a slot instead: one, however many were skipped. Clocks set back: some wall times
+    occur twice. An expression that follows the clock has both, any other the first.
     """
-    # In whole seconds: the first one that is later than `after`, and the first one later than `until`.
+    # In whole seconds: the first one later than `after`, and the first one later than `until`.
     begin, end = (one.replace(microsecond=0) + _SECOND for one in (after, until))
     start = begin - _LOOK_BACK
     offset = offset_at(zone, start)
@@ -155,7 +155,7 @@ def stretches(read: Calendar, zone: str, *, after: datetime, until: datetime) ->
         elif read.first(was, low) is not None:
             if change.at >= begin:
                 yield Stretch(low, low + _SECOND, offset, moved=True)
-            # A slot of the next second's own, at the gap's end, would be the same moment again.
+            # A slot of the next second, at the gap's end, would be the same moment again.
             low += _SECOND
     yield from _clipped(low, _wall(end, offset), offset, begin)
 
@@ -187,15 +187,15 @@ def _parse(expression: str) -> CronSim:
             raise DefinitionError(f"Cron({expression!r}) is not a cron expression: {error}.") from None
         value = fields[list(_FIELDS).index(name) - (6 - len(fields))]
         raise DefinitionError(
-            f"Cron({expression!r}): {value!r} is no {name}.",
+            f"Cron({expression!r}): {value!r} is not a valid {name}.",
             hint=f"It takes {_FIELDS[name]}; lists 1,2, ranges 1-5 (low to high) and steps */2.",
         ) from None
     except ValueError:
-        # Python reads no number of 5,000 digits.
-        raise DefinitionError(f"Cron({shown(expression)}) holds a number that no field has.") from None
+        # Python does not parse a number of 5,000 digits.
+        raise DefinitionError(f"Cron({shown(expression)}) has a number that is too large for any field.") from None
     if next(copy.copy(sim), None) is None:
         raise DefinitionError(
-            f"Cron({expression!r}) never comes: no day in fifty years is one it names.",
+            f"Cron({expression!r}) never fires: it matches no day in fifty years.",
             hint="If day-of-month or day-of-week starts with *, both must match; otherwise either.",
         )
     return sim
@@ -205,7 +205,7 @@ def spelled_out(expression: str) -> str:
     """The expression in one spelling: single spaces, an alias such as ``@daily`` replaced.
 
     Raises:
-        DefinitionError: not text, or an alias that we do not have.
+        DefinitionError: not text, or an unknown alias.
     """
     if not isinstance(expression, str):
         raise DefinitionError(f"Cron(…) takes an expression such as '0 3 * * *', got {expression!r}.")
@@ -215,7 +215,7 @@ def spelled_out(expression: str) -> str:
     known = ALIASES.get(plain.lower())
     if known is None:
         raise DefinitionError(
-            f"Cron({expression!r}): there is no such alias.",
+            f"Cron({expression!r}): unknown alias.",
             hint=f"Write one of {', '.join(sorted(ALIASES))}, or five fields.",
         )
     return known

@@ -1,7 +1,7 @@
-"""Steps of cron expressions that are longer than their field: refused when written, harmless where stored before.
+"""Steps of cron expressions that are longer than their field: refused in new ones, shortened in stored ones.
 
-``*/90 * * * *`` reads as "every 90 minutes". Cron counts steps from the field's first value and starts again with the
-next hour, so it is hourly. A step of the whole field (``*/60``) does what it says.
+``*/90 * * * *`` looks like "every 90 minutes". Cron counts steps from the field's first value and starts again with the
+next hour, so it is hourly. A step of the whole field (``*/60``) is accepted.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from jobs.formats.duration import MAX_DURATION
 
 @dataclass(frozen=True, slots=True)
 class _Field:
-    """A field of an expression: how many values it has, when they start again, and what ``Every`` counts them in."""
+    """A field of an expression: the number of its values, its period, and the unit of ``Every``."""
 
     name: str
     size: int
@@ -36,10 +36,10 @@ _STEP = re.compile(r"/([0-9]+)")
 
 
 def refuse_long_steps(expression: str) -> None:
-    """Refuse steps that are longer than their field. ``expression`` has five fields or six.
+    """Refuse steps that are longer than their field. ``expression`` has five or six fields.
 
     Raises:
-        DefinitionError: there is one; the hint is the ``Every`` that does what the step says.
+        DefinitionError: there is one; the hint is the ``Every`` with that interval.
     """
     for field, value in _fields(expression):
         for step in _STEP.findall(value):
@@ -52,7 +52,7 @@ def refuse_long_steps(expression: str) -> None:
 
 
 def shorten_steps(expression: str) -> str:
-    """The expression with such steps cut to their field, which moves no slot: for what was stored before."""
+    """The expression with such steps cut to their field, which moves no slot: for stored schedules."""
     return " ".join(_shortened(value, field) for field, value in _fields(expression))
 
 
@@ -66,7 +66,7 @@ def _shortened(value: str, field: _Field) -> str:
 
 
 def _is_long(step: str, field: _Field) -> bool:
-    # By its digits first: Python reads no number of 5,000 digits.
+    # By its digits first: Python does not parse a number of 5,000 digits.
     digits = step.lstrip("0")
     return len(digits) > 2 or int(digits or "0") > field.size
 

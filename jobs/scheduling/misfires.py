@@ -1,4 +1,4 @@
-"""Decides what becomes of slots that are due: fired, skipped or missed. Pure; the scheduler writes the rows."""
+"""Decides the results of due slots: fired, skipped or missed. Pure; the scheduler writes the rows."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ ON_TIME = timedelta(seconds=10)
 
 
 class SlotState(StrEnum):
-    """What became of a slot. ``backfilled`` is an operator's doing and never decided here."""
+    """The result of a slot. Only operators make ``backfilled`` ones; it is never decided here."""
 
     FIRED = "fired"
     SKIPPED = "skipped"
@@ -25,7 +25,7 @@ class SlotState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """What becomes of one slot, and why; with ``cancels``, the schedule's live runs are cancelled first."""
+    """The result of one slot, and the reason; with ``cancels``, the schedule's live runs are cancelled first."""
 
     slot: datetime
     state: SlotState
@@ -43,21 +43,23 @@ def decide(
 ) -> list[Decision]:
     """One decision for each slot, in the order of ``due``.
 
-    First, by ``catch_up``, what would fire. A slot no older than ``on_time`` always does; of the late ones
+    First, ``catch_up`` selects the slots that would fire. A slot no older than ``on_time`` always does; of the late
+    ones
 
     - ``skip``: none;
     - ``latest``: the newest, if no slot is on time (that one is newer);
     - ``all``: the newest, until ``max_catch_up`` slots fire, those on time included.
 
-    ``catch_up_window`` keeps a late slot that is older from firing. What does not fire was *missed*.
+    ``catch_up_window`` keeps an older late slot from firing. Slots that do not fire are *missed*.
 
-    Then, by ``overlap``, which of those may: oldest first while there is room, and the rest are *skipped*.
-    ``skip`` has room for one run alive, ``queue_one`` for two (the scheduler holds the second until the first
-    ends), ``allow`` for any. ``cancel_running`` fires the newest, which cancels what is alive, and skips
-    those it would have cancelled.
+    Then ``overlap`` selects which of those may fire: oldest first while there is room, and the rest are *skipped*.
+    ``skip``
+    has room for one live run, ``queue_one`` for two (the scheduler holds the second until the first ends), ``allow``
+    for any.
+    ``cancel_running`` fires the newest, which cancels the live runs, and skips those it would have cancelled.
 
     Args:
-        due: slots up to ``now``, in order, none twice.
+        due: slots up to ``now``, in order, without duplicates.
         now: the ledger's moment.
         live: runs of this schedule that have not ended.
 

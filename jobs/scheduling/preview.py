@@ -1,4 +1,4 @@
-"""When a schedule would fire, for people: each slot with its wall time and what the clocks did to it."""
+"""Previews when a schedule would fire: each slot with its wall time, and notes about clock changes."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from jobs.scheduling.zones import changes, zone
 
 @dataclass(frozen=True, slots=True)
 class PlannedSlot:
-    """One slot to come: when (UTC), when by the schedule's clocks, when its run is due, what is odd."""
+    """A future slot: its moment (UTC), its wall time, when its run is due, and a note."""
 
     slot: datetime
     local: datetime
@@ -27,7 +27,7 @@ def preview(
     """The first ``limit`` slots of ``after < slot <= until``; ``note`` is empty for an ordinary one.
 
     Args:
-        name: what a schedule without a name is called; its jitter depends on it.
+        name: name of a schedule that has none itself; its jitter depends on it.
     """
     planned = []
     for slot in slots(schedule, after=after, until=until, limit=limit):
@@ -53,5 +53,5 @@ def _note(schedule: Cron, slot: datetime, local: datetime) -> str:
 
 
 def _is_real(local: datetime) -> bool:
-    """Whether clocks ever show this time: not in a gap."""
+    """Whether clocks ever show this time: false inside a gap."""
     return local.timestamp() > local.replace(fold=0).timestamp()

@@ -46,30 +46,31 @@ Overlap: TypeAlias = Literal["allow", "skip", "queue_one", "cancel_running"]
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MIN_INTERVAL = timedelta(seconds=1)
-"""The shortest ``Every``. Source: decision; each slot is a row, a shorter beat is a loop."""
+"""The shortest ``Every``. Source: decision; each slot is a row, and a shorter interval needs a loop."""
 DEFAULT_MAX_CATCH_UP = 100
-"""How many missed slots ``catch_up="all"`` fires at most. Source: decision."""
+"""Most missed slots that ``catch_up="all"`` fires. Source: decision."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Schedule:
-    """What every schedule has.
+    """Options of every schedule.
 
     Args:
-        name: unique among schedules; None for a job's own schedule, which is called as the job's kind.
-        job: the Job class to run, or a Job with its arguments; None where a class carries the schedule.
-        catch_up: what happens to slots that nobody was there for: ``latest`` fires the newest, ``all`` the
-            newest ``max_catch_up``, ``skip`` none. A slot up to 10 s old counts as on time, and fires under each
-            of them; see ``jobs.scheduling.misfires``.
+        name: unique among schedules; None for a job's own schedule, which has the name of the job's kind.
+        job: the Job class to run, or a Job with its arguments; None on a class that carries the schedule.
+        catch_up: what happens to slots that passed while no scheduler was running: ``latest`` fires the newest, ``all``
+            the newest ``max_catch_up``, ``skip`` none. A slot up to 10 s old counts as on time and always fires; see
+            ``jobs.scheduling.misfires``.
         max_catch_up: 1 or more.
         catch_up_window: missed slots older than this do not fire; None for no limit.
-        overlap: what happens to a slot while an earlier run of this schedule lives: ``allow`` runs both,
+        overlap: what happens to a slot while an earlier run of this schedule is live: ``allow`` runs both,
             ``skip`` skips the slot, ``queue_one`` lets one wait, ``cancel_running`` cancels the earlier.
         jitter: each run starts up to this much later than its slot, the same for every scheduler.
-        start, end: no slot before or after; both inclusive, aware.
+        start: no slot before it; inclusive, aware.
+        end: no slot after it; inclusive, aware.
 
     Raises:
-        DefinitionError: a value that cannot be, when the schedule is made.
+        DefinitionError: a value is invalid, when the schedule is made.
     """
 
     name: str | None = None
@@ -90,7 +91,7 @@ class _Schedule:
             chosen = getattr(self, option)
             if chosen not in allowed:
                 raise DefinitionError(f"{of}({option}=…) is one of {', '.join(allowed)}, got {chosen!r}.")
-        # A bool is an int to Python, and `max_catch_up=True` is a slip.
+        # To Python a bool is an int, and `max_catch_up=True` is a mistake.
         if isinstance(self.max_catch_up, bool) or not isinstance(self.max_catch_up, int) or self.max_catch_up < 1:
             raise DefinitionError(f"{of}(max_catch_up=…) is a whole number of 1 or more, got {self.max_catch_up!r}.")
         for option in ("catch_up_window", "jitter"):
@@ -107,7 +108,7 @@ class _Schedule:
 
 @dataclass(frozen=True, slots=True)
 class Cron(_Schedule):
-    """Due when the clocks of ``timezone`` show what ``expression`` says.
+    """Due when the clocks of ``timezone`` match ``expression``.
 
     Args:
         expression: ``minute hour day-of-month month day-of-week``, or six fields with seconds first. Names
@@ -115,6 +116,9 @@ class Cron(_Schedule):
             in Debian's cron, day-of-month and day-of-week together mean either: ``0 9 1 * MON`` is the 1st
             and every Monday. They must both match only if one of them starts with ``*``.
         timezone: an IANA name; UTC if none is given.
+
+    Raises:
+        DefinitionError: the expression or the zone is invalid, or another option is.
     """
 
     expression: str
@@ -131,8 +135,11 @@ class Every(_Schedule):
     """Due at ``anchor`` and every ``interval`` of real time before and after it.
 
     Args:
-        interval: one second or more.
+        interval: one second to a hundred years.
         anchor: aware; None for 1970-01-01T00:00Z, so hours start on the hour (UTC) and weeks on Thursday.
+
+    Raises:
+        DefinitionError: an option is invalid.
     """
 
     interval: timedelta
@@ -171,7 +178,7 @@ def _moment(moment: object, what: str) -> datetime:
         raise DefinitionError(f"{what} takes an aware datetime, got {moment!r}.")
     if moment.tzinfo is None or moment.utcoffset() is None:
         raise DefinitionError(
-            f"{what}: {moment.isoformat()} has no time zone, so it names no moment.",
+            f"{what}: {moment.isoformat()} has no time zone, so it is not a moment.",
             hint="Write datetime(…, tzinfo=UTC), or tzinfo=ZoneInfo('Europe/Paris').",
         )
     if not FIRST_YEAR < moment.year < LAST_YEAR:
@@ -180,5 +187,5 @@ def _moment(moment: object, what: str) -> datetime:
 
 
 def _set(schedule: _Schedule, name: str, value: object) -> None:
-    # The one way to normalise a field of a frozen dataclass.
+    # The only way to normalise a field of a frozen dataclass.
     object.__setattr__(schedule, name, value)

@@ -1,4 +1,4 @@
-"""A schedule as the columns of a row, and as words. ``from_data(to_data(s))`` equals ``s``, but for its job."""
+"""A schedule as the columns of a row, and as words. ``from_data(to_data(s))`` equals ``s``, except for its job."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ COLUMNS = (
     "start",
     "end",
 )
-"""The keys of a schedule's data: always all of them, None where a type has no such thing."""
+"""The keys of a schedule's data: always all of them, None if a type does not have one."""
 
 
 def to_data(schedule: Schedule) -> dict[str, Any]:
@@ -59,10 +59,10 @@ def to_data(schedule: Schedule) -> dict[str, Any]:
 
 
 def from_data(data: Mapping[str, Any], *, job: Any = None) -> Schedule:
-    """The schedule that ``data`` describes; what is absent or None takes its default.
+    """The schedule that ``data`` describes; missing or None values take their defaults.
 
     Raises:
-        DefinitionError: an unknown type or key, one that this type has not, a missing or a wrong value.
+        DefinitionError: an unknown type or key, a key of another type, a missing or an invalid value.
     """
     kind = _TYPES.get(str(data.get("type")))
     if kind is None:
@@ -97,7 +97,7 @@ def parse_data(text: str) -> Schedule:
         raise DefinitionError(f"A schedule's definition is a JSON object, got {text[:100]!r}.")
     expression = data.get("expression")
     if isinstance(expression, str) and len(expression.split()) in (5, 6):
-        # Earlier releases stored steps that are refused today; their schedules go on as they were.
+        # Earlier releases stored steps that are refused today; their schedules keep working.
         data["expression"] = shorten_steps(expression)
     return from_data(data)
 

@@ -1,8 +1,8 @@
 """The slots of a schedule: pure functions of the schedule and a span of time.
 
-Every span is ``after < slot <= until``, so that spans laid end to end give each slot once. Work is bounded by
-what is asked for: an every-second schedule over a year yields the ``limit`` first or the ``keep`` newest and
-a count.
+Every span is ``after < slot <= until``, so that consecutive spans give each slot once. The cost depends on the result:
+an
+every-second schedule over a year yields the ``limit`` first or the ``keep`` newest and a count.
 """
 
 from __future__ import annotations
@@ -22,19 +22,19 @@ _FIRST = datetime(FIRST_YEAR, 1, 4, tzinfo=UTC)
 _LAST = datetime(LAST_YEAR, 1, 1, tzinfo=UTC)
 _TICK = timedelta(microseconds=1)
 _HORIZON = timedelta(days=366 * 50)
-"""How far ``next_slot`` looks along a Cron. Source: an accepted expression comes within fifty years."""
+"""How far ``next_slot`` looks along a Cron. Source: an accepted expression fires within fifty years."""
 
 
 @dataclass(frozen=True, slots=True)
 class Backlog:
-    """What came due in a span: the newest ``slots``, in order, and how many older ones were ``cut``."""
+    """The slots that became due in a span: the newest ``slots``, in order, and the number of older ones (``cut``)."""
 
     slots: tuple[datetime, ...]
     cut: int
 
 
 def slots(schedule: Schedule, *, after: datetime, until: datetime, limit: int) -> list[datetime]:
-    """The first ``limit`` slots of ``after < slot <= until``: UTC, in order, none twice.
+    """The first ``limit`` slots of ``after < slot <= until``: UTC, in order, without duplicates.
 
     Raises:
         ValueError: a naive moment, or a limit below 1.
@@ -43,7 +43,7 @@ def slots(schedule: Schedule, *, after: datetime, until: datetime, limit: int) -
 
 
 def next_slot(schedule: Schedule, after: datetime) -> datetime | None:
-    """The first slot later than ``after``, or None if there is none any more."""
+    """The first slot later than ``after``, or None if there is none."""
     _check_aware(after)
     until = _LAST
     if isinstance(schedule, Cron):
@@ -79,21 +79,22 @@ def backlog(schedule: Schedule, *, after: datetime, until: datetime, keep: int) 
 def jittered(schedule: Schedule, slot: datetime, *, name: str | None = None) -> datetime:
     """When the run of this slot is due: ``slot <= due < slot + jitter``, or the slot itself without jitter.
 
-    It depends on the name and the slot only, so every scheduler computes the same moment, and schedules of
-    one expression spread.
+    It depends only on the name and the slot, so every scheduler computes the same moment, and schedules of one
+    expression
+    spread.
 
     Args:
-        name: what the schedule is called where it has no name of its own (a job's kind).
+        name: name of a schedule that has none of its own (a job's kind).
 
     Raises:
-        DefinitionError: there is no name to spread by.
+        DefinitionError: there is no name from which to compute the jitter.
     """
     _check_aware(slot)
     if schedule.jitter is None:
         return slot
     called = schedule.name or name
     if not called:
-        raise DefinitionError("A schedule with jitter needs a name: its runs are spread by it.")
+        raise DefinitionError("A schedule with jitter needs a name, from which the jitter is computed.")
     text = f"{called}\n{slot.astimezone(UTC).isoformat()}"
     drawn = int.from_bytes(blake2b(text.encode(), digest_size=8).digest())
     return slot + (schedule.jitter // _TICK) * drawn // 2**64 * _TICK
@@ -152,7 +153,10 @@ def _span(schedule: Schedule, after: datetime, until: datetime) -> tuple[datetim
 
 
 def just_before(moment: datetime) -> datetime:
-    """What ``slots`` is to come after, to begin with ``moment`` itself; the calendar's first moment is its own."""
+    """The moment to pass as ``after``, so that ``slots`` begins with ``moment`` itself.
+
+    The calendar's first moment is returned unchanged.
+    """
     try:
         return moment - _TICK
     except OverflowError:
@@ -160,7 +164,7 @@ def just_before(moment: datetime) -> datetime:
 
 
 def _in_utc(moment: datetime) -> datetime:
-    """``moment`` in UTC; one so near an end of the calendar that UTC has none, as our own bound there."""
+    """``moment`` in UTC; our own bound if UTC cannot express it, at either end of the calendar."""
     try:
         return moment.astimezone(UTC)
     except OverflowError:
@@ -169,7 +173,7 @@ def _in_utc(moment: datetime) -> datetime:
 
 def _check_aware(moment: datetime) -> None:
     if moment.tzinfo is None or moment.utcoffset() is None:
-        raise ValueError(f"{moment.isoformat()} has no time zone, so it names no moment")
+        raise ValueError(f"{moment.isoformat()} has no time zone, so it is not a moment")
 
 
 def _positive(number: int, name: str) -> int:

@@ -1,4 +1,4 @@
-"""Time zones: by name, from the ``tzdata`` package, with the moments at which their clocks change."""
+"""Time zones by name, from the ``tzdata`` package, with the moments at which their clocks change."""
 
 from __future__ import annotations
 
@@ -15,16 +15,18 @@ import tzdata
 from jobs.errors import DefinitionError
 
 FIRST_YEAR, LAST_YEAR = 1970, 9000
-"""Slots are known between these. Source: decision; zone data before 1970 is not reliable."""
+"""Slots exist between these years. Source: decision; zone data before 1970 is not reliable."""
 
 _PROBE = timedelta(hours=6)
-"""Steps in which changes are looked for. No zone changes there and back within six hours: the 17,897
-transitions since 1970 that the files of tzdata 2026.6 list are what this finds, and no other."""
+"""Steps in which changes are searched. Source: measured; no zone changes and changes back within six hours.
+
+This finds exactly the 17,897 transitions since 1970 that the files of tzdata 2026.6 list.
+"""
 
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """A moment at which a zone's clocks are set: on from ``before`` to ``after`` east of UTC, or back."""
+    """A change of a zone's offset from ``before`` to ``after``, east of UTC."""
 
     at: datetime
     before: timedelta
@@ -32,7 +34,7 @@ class Change:
 
 
 def data_version() -> str:
-    """The version of the ``tzdata`` package that this process reads; it stays until the process ends."""
+    """The version of the ``tzdata`` package that this process reads; it stays the same until the process ends."""
     return str(tzdata.__version__)[:20]
 
 
@@ -46,8 +48,9 @@ def names() -> frozenset[str]:
 def zone(name: str) -> ZoneInfo:
     """The zone of this name.
 
-    Read from the ``tzdata`` package and never from the machine, so that every scheduler of one release
-    computes the same slots whatever its operating system knows.
+    Read from the ``tzdata`` package and never from the machine, so that every scheduler of one release computes the
+    same
+    slots on any operating system.
 
     Raises:
         DefinitionError: there is no such zone; the hint names the nearest.
@@ -59,14 +62,14 @@ def zone(name: str) -> ZoneInfo:
 
 
 def offset_at(name: str, moment: datetime) -> timedelta:
-    """How far the zone's clocks are ahead of UTC at an aware moment."""
-    # By subtraction, because utcoffset() needs `fold`, which freezegun's datetimes lose on the way.
+    """The zone's offset from UTC at an aware moment."""
+    # By subtraction, because utcoffset() needs `fold`, which freezegun's datetimes lose.
     plain = moment.astimezone(UTC)
     return plain.astimezone(zone(name)).replace(tzinfo=None) - plain.replace(tzinfo=None)
 
 
 def changes(name: str, after: datetime, until: datetime) -> Iterator[Change]:
-    """The zone's changes in ``after < at <= until``, in order; years are read only as they are reached."""
+    """The zone's changes in ``after < at <= until``, in order; reads years only as they are needed."""
     for year in range(max(after.year, FIRST_YEAR), min(until.year, LAST_YEAR) + 1):
         for change in _changes_of(name, year):
             if after < change.at <= until:
@@ -75,7 +78,7 @@ def changes(name: str, after: datetime, until: datetime) -> Iterator[Change]:
 
 @lru_cache(maxsize=8192)
 def _changes_of(name: str, year: int) -> tuple[Change, ...]:
-    # zoneinfo shows no transitions, so they are found by looking; 1 to 2 ms a zone and year, kept.
+    # zoneinfo shows no transitions, so they are searched; 1 to 2 ms per zone and year, cached.
     found = []
     low = datetime(year, 1, 1, tzinfo=UTC)
     before = offset_at(name, low)

@@ -32,7 +32,7 @@ from jobs.states import RunState
 def prune_ended(
     session: Executor, state: RunState, *, after: timedelta, limit: int = 500, now: datetime | None = None
 ) -> int:
-    """Delete runs that have been in the final ``state`` for longer than ``after``, with all their rows; returns how many.
+    """Delete runs in the final ``state`` for longer than ``after``, with their other rows; returns how many.
 
     Oldest first, purged ones last. A batch may be short though there are more: 0 means there are none. The newest
     success

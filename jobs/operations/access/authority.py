@@ -1,6 +1,8 @@
-"""Checks that an operator's credential still holds, in the transaction that changes users or credentials.
+"""Checks that an operator's credential is still valid, in the transaction that changes users or credentials.
 
-Whoever acts was looked at when the request came. Two admins who disable each other at once were both admins then.
+The operator's permissions were checked when the request arrived. Two admins who disable each other at the same time
+were
+both admins then.
 """
 
 from __future__ import annotations
@@ -16,10 +18,10 @@ from jobs.operations.audit.operator import ROLES, Operator, Permission
 
 
 def hold(session: Executor, operator: Operator, names: Iterable[str] = ()) -> dict[str, UserRecord]:
-    """Lock the operator's user and the users of these names; the operator's credential must hold, and is locked too.
+    """Lock the operator's user, their credential (which must be valid) and the users of these names.
 
     Returns:
-        The users of these names, those that there are, as they are now.
+        The users of these names that exist, as they are now.
 
     Raises:
         Unauthenticated: the credential has ended meanwhile, or its user was disabled.
@@ -31,22 +33,24 @@ def hold(session: Executor, operator: Operator, names: Iterable[str] = ()) -> di
         lock = tokens.lock_token if credential.is_token else sessions.lock_session
         mine = locked.get(operator.name)
         if lock(session, credential.id) is None or (credential.user_id is not None and not _may_sign_in(session, mine)):
-            raise Unauthenticated("What you signed in with has ended meanwhile.", hint="Sign in again.")
+            raise Unauthenticated("Your session or token has ended meanwhile.", hint="Sign in again.")
     return {name: user for name, user in locked.items() if name in wanted}
 
 
 def check_still_admin(session: Executor, operator: Operator) -> None:
-    """Who takes another's rights away must have their own when they do; the caller has called ``hold``.
+    """Check that an operator who removes another's rights still has their own; the caller has called ``hold``.
 
-    So one of two admins who disable each other at once stays. An operator who is no user is at the command line.
+    So one of two admins who disable each other at the same time stays. An operator without a user is at the command
+    line.
 
     Raises:
-        Forbidden: they are disabled, or may see to users no more.
+        Forbidden: they are disabled, or may no longer manage users.
     """
     user = users.find_user(session, operator.name)
     if user is not None and not (_may_sign_in(session, user) and Permission.USERS_WRITE in ROLES[user.role]):
         raise Forbidden(
-            f"{operator.name} sees to users no more.", hint="Another admin can; at the command line, set JOBS_ACTOR."
+            f"{operator.name} may no longer manage users.",
+            hint="Another admin can; at the command line, set JOBS_ACTOR.",
         )
 
 

@@ -1,4 +1,4 @@
-"""Hashes passwords with argon2id and secrets with SHA-256; stored hashes let nobody sign in."""
+"""Hashes passwords with argon2id and secrets with SHA-256; a stored hash does not let anybody sign in."""
 
 from __future__ import annotations
 
@@ -23,26 +23,28 @@ T = TypeVar("T")
 MIN_PASSWORD, MAX_PASSWORD = 12, 256
 """Characters. Source: decision, above the 8 that NIST SP 800-63B asks for; the upper bound keeps hashing short."""
 TOKEN_PREFIX = "jl_"  # noqa: S105
-"""What machine tokens begin with, so that scanners of leaked secrets know them."""
+"""Prefix of machine tokens, by which scanners of leaked secrets recognise them."""
 AT_ONCE, WAITING = 2, 6
-"""Hashings at once, each of which takes 64 MiB, and callers that wait for one; the next is refused. Source: decision;
-who waits holds a thread that others could use."""
+"""Hashings at once (64 MiB each), and callers that may wait for one; the next is refused. Source: decision.
+
+A waiting caller occupies a thread that others could use.
+"""
 GIVE_WAY = 14
-"""How far a thread that hashes yields to the other threads. Source: measured (benchmarks/sign_in_load.py)."""
+"""Niceness of a hashing thread relative to its process. Source: measured (benchmarks/sign_in_load.py)."""
 COST: dict[str, Any] = {}
 """argon2's own cost; empty is the library's default, RFC 9106's for little memory (64 MiB, 3 passes)."""
 
 
 COMMON = Path(__file__).with_name("common_passwords.txt")
 _LEET = str.maketrans("0134578@$!", "oleastbasi")
-"""Figures and signs that stand for letters."""
+"""Digits and signs that replace letters."""
 
 
 def check_password(password: str, *, name: str) -> None:
     """Refuse a password that is easy to guess.
 
     Raises:
-        CredentialRefused: it is too short, too long, the name, of too few characters, or one that many have.
+        CredentialRefused: it is too short, too long, equal to the name, of too few characters, or common.
     """
     if not MIN_PASSWORD <= len(password) <= MAX_PASSWORD:
         raise CredentialRefused(
@@ -52,11 +54,11 @@ def check_password(password: str, *, name: str) -> None:
     if name.lower() in password.lower() or len(set(password)) < 5:
         raise CredentialRefused("The password is easy to guess.", hint="Leave the name out, and repeat less.")
     if is_common(password):
-        raise CredentialRefused("Many have this password, or one like it.", hint="Several words make a good one.")
+        raise CredentialRefused("This password, or one like it, is common.", hint="Several words make a good one.")
 
 
 def is_common(password: str) -> bool:
-    """Whether it is among the commonest, or is made of one: repeated, with figures around it or for its letters."""
+    """Whether it is a common password, or derived from one: repeated, with digits around it or instead of letters."""
     plain = password.casefold()
     if plain.strip().isdecimal():
         return True
@@ -70,7 +72,7 @@ def is_common(password: str) -> bool:
 
 
 def _unit(text: str) -> str:
-    """What a text repeats, or all of it."""
+    """The unit that a text repeats, or all of it."""
     at = (text + text).find(text, 1) if text else 0
     return text[:at]
 
@@ -85,16 +87,16 @@ def hash_password(password: str) -> str:
     """argon2id, with its parameters and salt in the text.
 
     Raises:
-        Overloaded: as many are hashed, and wait, as may.
+        Overloaded: this process already hashes as many passwords as it may.
     """
     return _hashers.run(lambda: _hasher().hash(password))
 
 
 def is_password(password: str, hashed: str | None) -> bool:
-    """Whether it is the one that was hashed; with None it takes as long, and is not.
+    """Whether it is the password of this hash; with None it takes the same time, and the answer is no.
 
     Raises:
-        Overloaded: as many are hashed, and wait, as may.
+        Overloaded: this process already hashes as many passwords as it may.
     """
     from argon2.exceptions import InvalidHashError, VerificationError
 
@@ -112,7 +114,7 @@ def new_token_secret() -> str:
 
 
 def hash_secret(secret: str) -> str:
-    """SHA-256 in hex: enough for what is random and long."""
+    """SHA-256 in hex: enough for long random secrets."""
     return hashlib.sha256(secret.encode()).hexdigest()
 
 
@@ -121,13 +123,13 @@ def _hasher() -> PasswordHasher:
         from argon2 import PasswordHasher
     except ImportError:
         raise ConfigurationError(
-            "Passwords need argon2-cffi, which this installation has not.", hint="pip install 'jobledger[web]'."
+            "Passwords need argon2-cffi, which is not installed.", hint="pip install 'jobledger[web]'."
         ) from None
     return PasswordHasher(**COST)
 
 
 class _Hashers:
-    """Threads of their own for what takes a tenth of a second of a core, and few who wait for one."""
+    """Threads of their own for hashing, which takes a tenth of a second of a core; few callers may wait."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -137,7 +139,7 @@ class _Hashers:
     def run(self, work: Callable[[], T]) -> T:
         with self._lock:
             if self._taken >= AT_ONCE + WAITING:
-                raise Overloaded("Too many passwords are to be looked at.", hint="Try again in a moment.")
+                raise Overloaded("Too many passwords are being checked.", hint="Try again in a moment.")
             self._taken += 1
             if self._threads is None:
                 self._threads = ThreadPoolExecutor(AT_ONCE, "jobs-hashing", initializer=_give_way)
@@ -150,7 +152,7 @@ class _Hashers:
 
 
 def _give_way() -> None:
-    # On Linux a thread has a priority of its own, and so have those that argon2 starts from it.
+    # On Linux a thread has a priority of its own, which the threads that argon2 starts inherit.
     if sys.platform == "linux":
         with suppress(OSError):
             os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), os.nice(0) + GIVE_WAY)
@@ -161,7 +163,7 @@ _nobody: list[str] = []
 
 
 def _nobodys() -> str:
-    """The hash that the password of an unknown name is held against."""
+    """The hash against which the password of an unknown name is checked."""
     if not _nobody:
         _nobody.append(_hasher().hash(new_secret()))
     return _nobody[0]

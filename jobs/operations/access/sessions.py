@@ -16,9 +16,9 @@ from jobs.operations.audit.operator import Operator, Permission
 def list_sessions(
     app: App, operator: Operator, *, user: str | None = None, before: UUID | None = None, limit: int = 50
 ) -> list[SessionRecord]:
-    """Sessions and links that hold, the newest first: all of them for who sees to users, else one's own.
+    """Valid sessions and links, newest first: all of them for operators who manage users, else one's own.
 
-    A token that does not see to users is told of none: they are not what it was made for.
+    A token without that permission sees none: sessions are not its purpose.
     """
     if not operator.may(Permission.USERS_WRITE):
         if operator.credential is not None and operator.credential.is_token:
@@ -29,7 +29,7 @@ def list_sessions(
 
 
 def end_session(app: App, operator: Operator, session_id: UUID, *, reason: str | None = None) -> SessionRecord:
-    """End a session at once, or a link and what it opened. One that has ended stays so, and that is no error.
+    """End a session at once, or a link and the sessions it opened. One that has ended already is no error.
 
     Raises:
         NotFound: there is none, or none that the operator may end.

@@ -1,7 +1,7 @@
-"""Sign in: from a name and a password to a session, from a session to who asks. Every secret is kept as a hash.
+"""Sign-in: a name and a password give a session, and a session gives an operator. Secrets are stored as hashes.
 
-A page's session is a cookie. The API's is a family of refresh tokens, each used once: one that comes again was
-stolen, and ends the family.
+A page's session is a cookie. The API's session is a chain of refresh tokens, each used once: a token that is used a
+second time was stolen, and ends the session.
 """
 
 from __future__ import annotations
@@ -30,14 +30,14 @@ PAGE_LASTS, PAGE_IDLE = timedelta(hours=12), timedelta(hours=2)
 FAMILY_LASTS, REFRESH_LASTS = timedelta(days=30), timedelta(days=7)
 LINK_LASTS = timedelta(minutes=10)
 NOBODY = "(nobody)"
-"""Who failed to sign in, in the audit."""
+"""The actor of a failed sign-in in the audit."""
 SEEN_EVERY = timedelta(minutes=1)
-"""How exact ``seen_at`` is: a write a minute and session, not one a request."""
+"""Precision of ``seen_at``: one write per minute and session, not one per request. Source: decision."""
 
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """Who asks: the operator, their user if there is one, and the session if it is one."""
+    """The authenticated operator, with their user and session if there are any."""
 
     operator: Operator
     user_id: UUID | None
@@ -46,19 +46,19 @@ class Identity:
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """A session just opened. ``secret`` is the cookie, or the refresh token; it is kept nowhere."""
+    """A session just opened. ``secret`` is the cookie, or the refresh token; it is not stored."""
 
     identity: Identity
     secret: str
 
 
 def sign_in(app: App, name: str, password: str, *, kind: str, address: str | None = None) -> Opened:
-    """Open a ``page`` or an ``api`` session. The audit is told, of failures too.
+    """Open a ``page`` or an ``api`` session. Writes audit entries, for failures too.
 
     Raises:
-        Unauthenticated: the name or the password is wrong; which of them is not said, nor by the time it takes.
-        TooManyTries: the account from this address, or the address, has failed too often of late.
-        ServiceDown: more sign in at once than this process hashes passwords for.
+        Unauthenticated: the name or the password is wrong; neither message nor response time tells which.
+        TooManyTries: the account from this address, or the address, has failed too often recently.
+        ServiceDown: this process already checks as many passwords as it may.
     """
     plain = name.strip().lower()[:200]
     now = app.clock.now()
@@ -71,7 +71,7 @@ def sign_in(app: App, name: str, password: str, *, kind: str, address: str | Non
         log.warning("Too many sign-in attempts", extra={"address": address})
         raise
     user, hashed = found if found is not None else (None, None)
-    # Outside the transaction: it takes a tenth of a second, by design.
+    # Outside the transaction: by design it takes a tenth of a second.
     is_right = is_password(password, hashed)
     if not is_right or user is None:
         _note_failure(app, tries, user, now=now, address=address)
@@ -79,7 +79,7 @@ def sign_in(app: App, name: str, password: str, *, kind: str, address: str | Non
     with app.database.write(urgent=True) as connection:
         tries.succeed(connection, now)
         sessions.sweep(connection)
-        # Disabled, or given another password, while the one that was typed was hashed.
+        # The user was disabled, or got another password, while the typed one was hashed.
         latest = users.password_of(connection, plain)
         if latest is None or latest[1] != hashed:
             raise Unauthenticated("The name or the password is wrong.")
@@ -91,9 +91,9 @@ def sign_in(app: App, name: str, password: str, *, kind: str, address: str | Non
 
 
 def make_link(app: App, operator: Operator) -> str:
-    """A secret that signs ``operator`` in once, within ten minutes: for the one who is at the shell.
+    """A secret that signs ``operator`` in once, within ten minutes: for the operator at the shell.
 
-    As an admin; under the name of a user as that user, whose end is the link's.
+    As an admin; with the name of a user as that user, whose end also ends the link.
 
     Raises:
         Forbidden: the user of that name may not sign in.
@@ -116,12 +116,12 @@ def sign_in_by_link(app: App, secret: str, *, address: str | None = None) -> Ope
     """Open a page session by a link.
 
     Raises:
-        Unauthenticated: it is none, it is over, it was used, or its user may not sign in.
+        Unauthenticated: the link is invalid, over or used, or its user may not sign in.
     """
     with app.database.write(urgent=True) as connection:
         link = sessions.use_link(connection, hash_secret(secret))
         if link is None:
-            raise Unauthenticated("This link does not sign in any more.", hint="Ask for another: jobledger api link.")
+            raise Unauthenticated("This link is no longer valid.", hint="Ask for another: jobledger api link.")
         user = None if link.user_id is None else users.find_user(connection, link.actor)
         opened = _open(
             app, connection, "page", user=user, actor=link.actor, role=link.role, address=address, parent_id=link.id
@@ -132,10 +132,10 @@ def sign_in_by_link(app: App, secret: str, *, address: str | None = None) -> Ope
 
 
 def refresh(app: App, secret: str) -> Opened:
-    """The next refresh token of a family, for the last one.
+    """Exchange the last refresh token of a session for the next one.
 
     Raises:
-        Unauthenticated: it is none, it is over, or it was used before; in that case its whole family ends.
+        Unauthenticated: it is invalid, over, or was used before; in that case its whole session ends.
     """
     following = new_secret()
     is_stolen, found = False, None
@@ -151,15 +151,15 @@ def refresh(app: App, secret: str) -> Opened:
     if is_stolen:
         log.warning("Refresh token reused: session ended", extra={"session": str(session_id)})
     if found is None:
-        raise Unauthenticated("The refresh token does not serve.", hint="Sign in again.")
+        raise Unauthenticated("The refresh token is not valid.", hint="Sign in again.")
     return Opened(_identity(app, found), following)
 
 
 def by_cookie(app: App, secret: str) -> Identity:
-    """Who has the page session of this cookie.
+    """The identity of the page session with this cookie.
 
     Raises:
-        Unauthenticated: nobody.
+        Unauthenticated: there is no such session.
     """
     with app.database.read() as connection:
         found = sessions.by_secret(connection, hash_secret(secret), kind="page", idle=PAGE_IDLE)
@@ -172,10 +172,10 @@ def by_cookie(app: App, secret: str) -> Identity:
 
 
 def by_session(app: App, session_id: UUID) -> Identity:
-    """Who has the API session that an access token names.
+    """The identity of the API session that an access token names.
 
     Raises:
-        Unauthenticated: nobody: it was ended, or its user disabled.
+        Unauthenticated: it was ended, or its user disabled.
     """
     with app.database.read() as connection:
         found = sessions.by_id(connection, session_id)
@@ -185,15 +185,15 @@ def by_session(app: App, session_id: UUID) -> Identity:
 
 
 def by_token(app: App, secret: str) -> Identity:
-    """Who has this token, with what it allows of what they may.
+    """The identity of this token, limited to the token's permissions.
 
     Raises:
-        Unauthenticated: it is none, it is over, or its user is disabled.
+        Unauthenticated: it is invalid or over, or its user is disabled.
     """
     with app.database.read() as connection:
         found = tokens.by_secret(connection, hash_secret(secret))
     if found is None:
-        raise Unauthenticated("The token does not serve.")
+        raise Unauthenticated("The token is not valid.")
     if found.used_at is None or app.clock.now() - found.used_at > SEEN_EVERY:
         with app.database.write(urgent=True) as connection:
             tokens.see(connection, found.id)
@@ -203,7 +203,7 @@ def by_token(app: App, secret: str) -> Identity:
 
 
 def sign_out(app: App, session_id: UUID) -> None:
-    """End a session; one that has ended stays so."""
+    """End a session; one that has ended already is no error."""
     with app.database.write(urgent=True) as connection:
         sessions.revoke(connection, session_id)
 
@@ -245,7 +245,7 @@ def _note_opened(connection: Executor, opened: Opened, kind: str, *, address: st
 
 
 def _note_failure(app: App, tries: Tries, user: UserRecord | None, *, now: datetime, address: str | None) -> None:
-    """Count it, and tell the audit, where there is such a user: what else is typed as a name may be a password."""
+    """Count the failure, and audit it if the user exists: any other typed name may be a password."""
     with app.database.write(urgent=True) as connection:
         number = tries.fail(connection, now)
         if user is not None and number is not None:

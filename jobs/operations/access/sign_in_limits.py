@@ -1,8 +1,9 @@
-"""Limits tries to sign in, by network: strangers slow themselves down, never the owner of an account.
+"""Limits sign-in attempts by network, without locking the owner of an account out.
 
-What is limited is an account from an address, and an address whatever accounts it tries; the wait doubles. An address
-from which the owner has signed in is not slowed down by what else comes from there. Where an account fails from many
-addresses, each new address has one try. Where nobody knows the address, nothing is refused: it would be everybody.
+Limits apply to an account from one address, and to an address whatever accounts it uses; the wait doubles. An address
+from which the owner has signed in is not slowed down by other failures from there. If an account fails from many
+addresses, each new address has one attempt. If the address is unknown, nothing is refused, because the limit would hit
+every user.
 """
 
 from __future__ import annotations
@@ -19,31 +20,31 @@ from jobs.formats.duration import format_duration
 from jobs.ledger.operators import rate_limits
 
 MOST_TRIES, TRIES_WITHIN = 5, timedelta(minutes=15)
-"""Failed tries that are free, and the longest wait. Source: the issue that asked for it."""
+"""Failed attempts that are free, and the longest wait. Source: the issue that asked for it."""
 CROWD = 20
-"""Failures of an account, from wherever, after which a new address has one try. Source: decision."""
+"""Failures of an account, from any address, after which a new address has one attempt. Source: decision."""
 KNOWN_FOR = timedelta(days=90)
-"""How long an address is the owner's after they signed in from it. Source: decision."""
+"""How long an address belongs to the owner after they signed in from it. Source: decision."""
 TOLD = 5
-"""The first failures of an account that the audit is told one by one; then every tenth is told, with its number."""
+"""The first failures of an account are audited one by one; then every tenth, with its number. Source: decision."""
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")
 
 
 @dataclass(frozen=True, slots=True)
 class Tries:
-    """One try at an account from an address, and what it is counted against."""
+    """One attempt at an account from an address, and the keys under which it is counted."""
 
     account: str
     network: str | None
 
     @classmethod
     def of(cls, name: str, address: str | None) -> Tries:
-        """Names are hashed, for they may be long; an IPv6 network is one address."""
+        """Hashes names, because they may be long; an IPv6 network counts as one address."""
         account = hashlib.sha256(name.encode(errors="surrogatepass")).hexdigest()[:32]
         return cls(account, None if address is None else network_of(address)[:50])
 
     def begin(self, session: Executor, now: datetime) -> float | None:
-        """None: it may be tried; else seconds until it may, and nothing was written."""
+        """None: it may be attempted; else seconds until it may, and nothing was written."""
         if self.network is None:
             return None
         is_known = rate_limits.is_known(session, self._known, since=now - KNOWN_FOR)
@@ -60,10 +61,10 @@ class Tries:
         return wait
 
     def check(self, session: Executor, now: datetime) -> None:
-        """Count a try.
+        """Count an attempt.
 
         Raises:
-            TooManyTries: it may not be yet; nothing was written.
+            TooManyTries: it is not allowed yet; nothing was written.
         """
         wait = self.begin(session, now)
         if wait is not None:
@@ -72,12 +73,12 @@ class Tries:
             raise TooManyTries("Too many sign-in attempts", retry_after_seconds=seconds, hint=f"Wait {span}.")
 
     def fail(self, session: Executor, now: datetime) -> int | None:
-        """Count a failure of the account: which one it is, if the audit is to be told, else None."""
+        """Count a failure of the account. Returns its number if it must be audited, else None."""
         number = rate_limits.add(session, self._all, now=now, within=TRIES_WITHIN)
         return number if number <= TOLD or number % 10 == 0 else None
 
     def succeed(self, session: Executor, now: datetime) -> None:
-        """Take back what ``begin`` counted, and know the address."""
+        """Undo the count of ``begin``, and remember the address."""
         rate_limits.forget(session, self._all)
         if self.network is not None:
             rate_limits.forget(session, self._pair)
@@ -102,7 +103,7 @@ class Tries:
 
 
 def network_of(address: str) -> str:
-    """What counts as one address: an IPv4 address, however it is written, or an IPv6 network of 64 bits."""
+    """The network that counts as one address: an IPv4 address in any notation, or an IPv6 network of 64 bits."""
     try:
         found = ipaddress.ip_address(address.partition("%")[0])
     except ValueError:

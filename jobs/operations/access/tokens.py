@@ -1,4 +1,4 @@
-"""Tokens: what programs sign in with. Each belongs to a user, may do part of what they may, ends by a date."""
+"""Tokens: credentials of programs. Each belongs to a user, has a part of their permissions, and ends at a date."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from jobs.operations.audit.entry import check_reason, record_entry
 from jobs.operations.audit.operator import ROLES, Operator, Permission
 
 LONGEST = timedelta(days=366)
-"""Source: decision; nothing is for ever."""
+"""Longest life of a token. Source: decision."""
 
 
 def create_token(
@@ -36,14 +36,15 @@ def create_token(
     reason: str | None = None,
     session: Executor | None = None,
 ) -> tuple[TokenRecord, str]:
-    """Make a token of ``user``; the secret is told here, and never again.
+    """Make a token of ``user``; only this call returns its secret.
 
     Args:
         session: make it in this transaction.
 
     Raises:
-        Forbidden: it is another's, and the operator does not see to users; or it would allow more than one may.
-        CredentialRefused: a permission, a name or a span that cannot be.
+        Forbidden: it is another user's, and the operator may not manage users; or it would have permissions that the
+            operator lacks.
+        CredentialRefused: an invalid permission, name or span.
     """
     if session is None:
         with app.database.write(urgent=True) as connection:
@@ -88,7 +89,7 @@ def create_token(
 
 
 def revoke_token(app: App, operator: Operator, token_id: UUID, *, reason: str | None = None) -> TokenRecord:
-    """End a token at once, and all that it made. One that has ended stays so, and that is no error.
+    """End a token at once, and its descendants. One that has ended already is no error.
 
     Raises:
         NotFound: there is none, or none that the operator may end.
@@ -111,7 +112,7 @@ def revoke_token(app: App, operator: Operator, token_id: UUID, *, reason: str | 
 def list_tokens(
     app: App, operator: Operator, *, user: str | None = None, before: UUID | None = None, limit: int = 50
 ) -> list[TokenRecord]:
-    """Tokens, the newest first: all of them for who sees to users, else one's own."""
+    """Tokens, newest first: all of them for operators who manage users, else one's own."""
     if not operator.may(Permission.USERS_WRITE):
         user = operator.name
     with app.database.read() as connection:
@@ -119,7 +120,7 @@ def list_tokens(
 
 
 def _may_end(session: Executor, operator: Operator, token: TokenRecord) -> bool:
-    """All for who sees to users, else one's own; a token that does not, itself and what it made."""
+    """Operators who manage users may end all tokens, others their own; other tokens only themselves and descendants."""
     if operator.may(Permission.USERS_WRITE):
         return True
     by = operator.credential

@@ -1,4 +1,4 @@
-"""Users: making, disabling and changing them. No user is there by itself; the first is made at the command line."""
+"""Users: create, change and disable them. There is no default user; the command line makes the first."""
 
 from __future__ import annotations
 
@@ -37,10 +37,10 @@ def create_user(
 ) -> UserRecord:
     """Add a user who may sign in, for ``lasts`` or until they are disabled.
 
-    A user whom a token makes may do no more than the token, and ends with it.
+    A user made by a token may do no more than the token, and ends with it.
 
     Raises:
-        CredentialRefused: a name, password, role or span that cannot be.
+        CredentialRefused: an invalid name, password, role or span.
         Conflict: the name is taken.
         Forbidden: the role may do more than the token that makes the user.
     """
@@ -50,10 +50,10 @@ def create_user(
     plain = read_name(name)
     check_password(password, name=plain)
     if lasts is not None and not timedelta(0) < lasts <= MAX_DURATION:
-        raise CredentialRefused(f"A user holds for longer than nothing, and at most {format_duration(MAX_DURATION)}.")
+        raise CredentialRefused(f"A user's life must be above zero and at most {format_duration(MAX_DURATION)}.")
     hashed = hash_password(password)
     with app.database.write(urgent=True) as connection:
-        # Before the rest: who may see to users is told that the name is taken, whatever they may give.
+        # First: an operator who manages users learns that the name is taken, whatever roles they may give.
         if plain in hold(connection, operator, [plain]):
             raise Conflict(f"There is a user {plain} already.")
         _check_role_within(operator, role)
@@ -73,35 +73,37 @@ def create_user(
 
 
 def reset_password(app: App, operator: Operator, name: str, *, password: str, reason: str | None = None) -> UserRecord:
-    """Give a user another password; every session and link of theirs ends. Tokens stay: revoke them if they are known.
+    """Give a user another password; ends their sessions and links. Tokens stay: revoke them if they are compromised.
 
     Raises:
         NotFound: there is no such user.
         CredentialRefused: the password is easy to guess.
-        Forbidden: a token asks, which whoever knows the password would outlive.
+        Forbidden: a token asks; a sign-in with the new password would outlive it.
     """
     check_password(password, name=read_name(name))
     hashed = hash_password(password)
 
     def change(connection: Executor, user: UserRecord) -> UserRecord | None:
         if operator.credential is not None and operator.credential.is_token:
-            raise Forbidden("A token sets no password: who signs in with it would outlive the token.", hint="Sign in.")
+            raise Forbidden(
+                "A token cannot set a password: a sign-in with it would outlive the token.", hint="Sign in."
+            )
         return users.set_password(connection, user.name, hashed)
 
     return _change(app, operator, name, "reset", reason, change)
 
 
 def change_own_password(app: App, operator: Operator, *, old: str, new: str, address: str | None = None) -> UserRecord:
-    """Give oneself another password; every other session and link of one's own ends, and this one stays.
+    """Change one's own password; ends one's other sessions and links, but not this one.
 
     Raises:
-        Conflict: who asks signed in with no password: with a token, or with a link under no user's name.
+        Conflict: the operator signed in without a password: with a token, or with a link without a user.
         CredentialRefused: the old one is wrong, or the new one is easy to guess.
-        TooManyTries: the old one was wrong too often of late.
+        TooManyTries: the old one was wrong too often recently.
     """
     credential = operator.credential
     if credential is None or credential.is_token or credential.user_id is None:
-        raise Conflict("Who did not sign in as a user has no password.", hint="jobledger users reset NAME.")
+        raise Conflict("You did not sign in as a user, so you have no password.", hint="jobledger users reset NAME.")
     check_password(new, name=operator.name)
     tries, now = Tries.of(operator.name, address), app.clock.now()
     with app.database.write(urgent=True) as connection:
@@ -125,7 +127,7 @@ def change_own_password(app: App, operator: Operator, *, old: str, new: str, add
 def disable_user(
     app: App, operator: Operator, name: str, *, is_disabled: bool = True, reason: str | None = None
 ) -> UserRecord:
-    """Let a user sign in no more, or again; sessions and tokens end at once, and tokens hold again when enabled.
+    """Disable a user, or enable them again. Their sessions end at once; their tokens work again once enabled.
 
     Raises:
         NotFound: there is no such user.
@@ -138,7 +140,7 @@ def disable_user(
         if is_disabled:
             check_still_admin(connection, operator)
             after = users.set_disabled(connection, user.name, True)
-            # What their tokens made for others ends too; their own do while they are disabled.
+            # What their tokens made for others ends too; their own tokens do not work while they are disabled.
             end_made(connection, tokens_of(connection, [user.id]), Bounds(user_id=user.id))
             return after
         _check_role_within(operator, user.role)
@@ -148,7 +150,7 @@ def disable_user(
 
 
 def change_role(app: App, operator: Operator, name: str, *, role: str, reason: str | None = None) -> UserRecord:
-    """Give a user another role; it holds from the next request on.
+    """Give a user another role; it applies from the next request on.
 
     Raises:
         NotFound: there is no such user.
@@ -191,15 +193,15 @@ def find_user(app: App, operator: Operator, name: str) -> UserRecord:
 
 
 def read_name(name: str) -> str:
-    """A user's name as it is kept.
+    """A user's name in its stored form.
 
     Raises:
-        CredentialRefused: it cannot be one.
+        CredentialRefused: it is not a valid name.
     """
     plain = name.strip().lower()
     if not NAME.fullmatch(plain):
         raise CredentialRefused(
-            f"{name[:100]!r} is no name of a user.", hint="Use letters, digits and . _ @ + -, at most 100 of them."
+            f"{name[:100]!r} is not a valid user name.", hint="Use letters, digits and . _ @ + -, at most 100 of them."
         )
     return plain
 
@@ -228,7 +230,7 @@ def _change(
 
 
 def _check_role_within(operator: Operator, role: str) -> None:
-    """Raises Forbidden: a token gives a role that may do more than it may."""
+    """Raises Forbidden if a token gives a role that may do more than the token."""
     if operator.credential is not None and not ROLES[role] <= operator.permissions:
         raise Forbidden(f"{operator.name} cannot give the role {role} with this.", hint="It allows more than they may.")
 

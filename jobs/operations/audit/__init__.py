@@ -1,1 +1,1 @@
-"""Who acts and what is recorded of it: operators and permissions, audit entries, progress, idempotent requests."""
+"""Operators and permissions, and the records of what they do: audit entries, progress, idempotent requests."""

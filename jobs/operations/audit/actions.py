@@ -15,10 +15,11 @@ from jobs.operations.audit.operator import Operator, Permission
 def list_actions(
     app: App, operator: Operator, *, before: UUID | None = None, limit: int = 50, run: str | None = None
 ) -> list[dict[str, Any]]:
-    """Actions, latest first; with ``run``, those done to the run that it names.
+    """Actions, latest first; with ``run``, those on the run that it identifies.
 
     Raises:
-        NotFound, Ambiguous: it names none, or several.
+        NotFound: it identifies none.
+        Ambiguous: it identifies several.
     """
     operator.need(Permission.AUDIT_READ)
     with app.database.read() as connection:
@@ -29,10 +30,11 @@ def list_actions(
 def find_action(
     app: App, operator: Operator, text: str, *, after: UUID | None = None, limit: int = 100
 ) -> tuple[dict[str, Any], list[AuditEntry]]:
-    """An action, and what it did to runs, by their id: the first of those after ``after``.
+    """An action, and its effects on runs, by run id: the first of those after ``after``.
 
     Raises:
-        NotFound, Ambiguous: ``text`` names none, or several.
+        NotFound: ``text`` identifies none.
+        Ambiguous: ``text`` identifies several.
     """
     operator.need(Permission.AUDIT_READ)
     with app.database.read() as connection:
@@ -41,7 +43,7 @@ def find_action(
 
 
 def of_run(app: App, operator: Operator, run_id: UUID, *, limit: int = 20) -> list[dict[str, Any]]:
-    """What was done to a run, latest first; nothing for whom the audit is closed."""
+    """Actions on a run, latest first; empty for an operator who may not read the audit."""
     if not operator.may(Permission.AUDIT_READ):
         return []
     with app.database.read() as connection:

@@ -26,7 +26,7 @@ def record_entry(
     after: Mapping[str, Any] | None = None,
     count: int = 1,
 ) -> None:
-    """Record one finished action; ``count`` is how many things it did."""
+    """Record one finished action; ``count`` is the number of things changed."""
     action = new_run_id()
     shown = f"{what} {target}"
     audit.begin(
@@ -41,4 +41,6 @@ def check_reason(app: App, reason: str | None) -> None:
     if app.settings.require_reason and not (reason or "").strip():
         raise SelectorRefused("A reason is required here.", hint='Say why: --reason "card service was down".')
     if reason is not None and len(reason) > 500:
-        raise SelectorRefused(f"The reason has {len(reason)} characters, and 500 are kept.", hint="Shorten it.")
+        raise SelectorRefused(
+            f"The reason has {len(reason)} characters, but at most 500 are allowed.", hint="Shorten it."
+        )

@@ -1,9 +1,9 @@
 """Idempotency-Key: a repeated request gets the first answer and changes nothing.
 
-Only what did something is kept, for a day, by operator and by what their credential allows: a narrow token is not told
-what a wide one was. The key is taken in a transaction before the work and the
-answer written in one after it: should the process die between the two, nobody knows how the request ended, and that is
-what its key answers then.
+Answers of requests with an effect are stored for a day, by operator and by the permissions of their credential, so that
+a narrow token does not see the answer of a wide one. The key is taken in a transaction before the work, and the answer
+is written in one after it. If the process dies between the two, the result of the request is unknown, and its key
+answers that.
 """
 
 from __future__ import annotations
@@ -19,24 +19,24 @@ from jobs.ledger.operators.idempotency import RequestKey
 from jobs.operations.audit.operator import Operator
 
 KEPT = timedelta(days=1)
-"""Source: decision; longer than any client tries again."""
+"""Source: decision; longer than any client retries."""
 AT_WORK = timedelta(minutes=1)
-"""How long a request without an answer may still be at work. Source: twice the time limit of a statement."""
+"""How long a request without an answer may still be running. Source: twice the time limit of a statement."""
 
 
 @dataclass(frozen=True, slots=True)
 class Answered:
-    """How a request was answered before."""
+    """The stored answer to a request."""
 
     status: int
     text: str
 
 
 def begin(app: App, operator: Operator, key: str, fingerprint: str) -> Answered | None:
-    """Take the key; None: do it, then call ``end``. Else its answer.
+    """Take the key; None: perform the request, then call ``end``. Else its stored answer.
 
     Raises:
-        Conflict: another request has the key, or this one is being done, or nobody knows how it ended.
+        Conflict: another request has the key, or this one is still running, or its result is unknown.
     """
     now = app.clock.now()
     with app.database.write(urgent=True) as connection:
@@ -51,16 +51,16 @@ def begin(app: App, operator: Operator, key: str, fingerprint: str) -> Answered 
         if now - found.created_at < AT_WORK:
             raise Conflict("The request with this Idempotency-Key is being done.", hint="Ask again in a moment.")
         raise Conflict(
-            "A request with this Idempotency-Key began, and nobody knows how it ended.",
-            hint="Look into the audit; then, if it did nothing, use another key.",
+            "A request with this Idempotency-Key began, and its result is unknown.",
+            hint="Check the audit; if it did nothing, use another key.",
         )
     if found.answer is None:
-        raise Conflict("The request was done, and what it was answered was erased.", hint="Look into the audit.")
+        raise Conflict("The request was done, but its answer was erased.", hint="Check the audit.")
     return Answered(found.status, found.answer)
 
 
 def end(app: App, operator: Operator, key: str, answered: Answered | None) -> None:
-    """Keep the answer; None: it did nothing, and the key is free again."""
+    """Store the answer; None: the request did nothing, and the key is free again."""
     with app.database.write(urgent=True) as connection:
         if answered is None:
             idempotency.forget(connection, _key(operator, key))

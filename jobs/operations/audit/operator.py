@@ -30,12 +30,12 @@ class Permission(StrEnum):
 
 EVERYTHING = frozenset(Permission)
 READS = frozenset({Permission.RUNS_READ, Permission.ARGUMENTS_READ, Permission.AUDIT_READ})
-"""What changes nothing."""
+"""Permissions that change nothing."""
 
 ROLES: dict[str, frozenset[Permission]] = {
-    # Arguments, results and the audit hold personal data: not for whoever only watches.
+    # Arguments, results and the audit contain personal data, so a viewer does not see them.
     "viewer": frozenset({Permission.RUNS_READ}),
-    # What can be taken back.
+    # Actions that can be undone.
     "operator": EVERYTHING - {Permission.RUNS_ERASE, Permission.WORKERS_WRITE, Permission.USERS_WRITE},
     "admin": EVERYTHING,
 }
@@ -44,7 +44,7 @@ ROLES: dict[str, frozenset[Permission]] = {
 
 @dataclass(frozen=True, slots=True)
 class Credential:
-    """What an operator signed in with, and until when it holds. ``user_id`` is None for a link made at a shell."""
+    """An operator's credential, and when it ends. ``user_id`` is None for a link made at a shell."""
 
     kind: Literal["session", "token"]
     id: UUID
@@ -58,9 +58,9 @@ class Credential:
 
 @dataclass(frozen=True, slots=True)
 class Operator:
-    """A person or program that inspects and acts. ``name`` is what the audit says.
+    """A person or program that inspects and acts. ``name`` appears in the audit.
 
-    ``credential`` is None for who is at the command line, and may do everything that the ledger's user may.
+    ``credential`` is None at the command line, which may do everything that the ledger's database user may.
     """
 
     name: str
@@ -71,10 +71,10 @@ class Operator:
         return permission in self.permissions
 
     def need(self, permission: Permission) -> None:
-        """Return only if the operator may.
+        """Return only if the operator has the permission.
 
         Raises:
-            Forbidden: the permission is named.
+            Forbidden: they do not; the message names the permission.
         """
         if permission not in self.permissions:
             raise Forbidden(f"{self.name} may not do this.", hint=f"It needs the permission {permission}.")

@@ -1,4 +1,4 @@
-"""Progress: how far an action on runs is, whoever does it; and stopping one, wherever it goes on."""
+"""Progress of an action on runs, whichever process performs it; and stopping one."""
 
 from __future__ import annotations
 
@@ -13,8 +13,10 @@ from jobs.ledger.operators import audit
 from jobs.operations.audit.operator import Operator, Permission
 
 LOST_AFTER = timedelta(minutes=1)
-"""A running action of which no batch was done for so long has lost its process. Source: a batch takes milliseconds,
-and waits for a busy ledger half a minute at most."""
+"""A running action without a batch for this long has lost its process. Source: decision.
+
+A batch takes milliseconds, and waits for a busy ledger half a minute at most.
+"""
 VERBS: dict[str, Permission] = {
     "replay": Permission.RUNS_REPLAY,
     "cancel": Permission.RUNS_CANCEL,
@@ -23,11 +25,11 @@ VERBS: dict[str, Permission] = {
     "restore": Permission.RUNS_PURGE,
     "undo": Permission.AUDIT_READ,
 }
-"""What is done to runs in bulk, and what one must be allowed to look after it."""
+"""The bulk actions on runs, and the permissions of which one is needed to see or stop each."""
 
 
 def state_of(action: dict[str, Any], now: datetime) -> str:
-    """``running``, ``finished``, ``interrupted``, ``failed``; or ``lost``: it says that it runs, and nobody does it."""
+    """``running``, ``finished``, ``interrupted``, ``failed``; or ``lost``: recorded as running, without a process."""
     seen = action["seen_at"] or action["started_at"]
     if action["state"] == "running" and now - seen > LOST_AFTER:
         return "lost"
@@ -68,7 +70,7 @@ def list_progress(
 
 
 def stop(app: App, operator: Operator, verbs: Sequence[str], action_id: UUID) -> None:
-    """Let an action go no further than the batch that it is at; what it did stays done.
+    """Stop an action after its current batch; what it has done stays done.
 
     Raises:
         NotFound: there is none of these verbs.
@@ -80,10 +82,10 @@ def stop(app: App, operator: Operator, verbs: Sequence[str], action_id: UUID) ->
     operator.need(VERBS[action["verb"]])
     with app.database.write(urgent=True) as connection:
         if not audit.stop(connection, action_id):
-            raise Conflict(f"Action {action_id} is over.", hint="To take it back: undo it.")
+            raise Conflict(f"Action {action_id} is over.", hint="To reverse it, undo it.")
 
 
 def _need_any(operator: Operator, verbs: Sequence[str]) -> None:
-    """Who may do it may see how far it is; so may who reads the audit."""
+    """Operators who may do the action, or read the audit, may see its progress."""
     if not any(operator.may(VERBS[verb]) for verb in verbs):
         operator.need(Permission.AUDIT_READ)

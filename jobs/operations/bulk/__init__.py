@@ -1,1 +1,1 @@
-"""Actions on many runs: planned first, then carried out in audited batches, and undone."""
+"""Actions on many runs: planned first, then performed in audited batches; they can be undone."""

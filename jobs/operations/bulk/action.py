@@ -1,7 +1,7 @@
-"""Bulk actions on runs: planned first, counted, carried out in batches, audited, and stoppable.
+"""Bulk actions on runs: planned first, counted, performed in batches, audited, and stoppable.
 
-Each batch is one short transaction that locks the runs, does it, and writes what each was before and after.
-Memory is that of one batch. A run that does not allow it is skipped, with the reason, and never ends the action.
+Each batch is one short transaction that locks the runs, changes them, and records their versions before and after.
+Memory is that of one batch. A run that does not allow the action is skipped, with the reason, and never ends it.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from jobs.runtime.context import correlation_id
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ActionPlan:
-    """What would be done: how many runs, of which kinds, and the oldest few."""
+    """What an action would affect: how many runs, of which kinds, and the oldest few."""
 
     verb: str
     selector: Selector
@@ -41,11 +41,11 @@ class ActionPlan:
 
 
 def plan(app: App, operator: Operator, act: Act, selector: Selector) -> ActionPlan:
-    """The runs that ``act`` would take.
+    """The runs that ``act`` would affect.
 
     Raises:
-        SelectorRefused: nothing narrows the selector, and it does not say ``--all``.
-        Forbidden: the operator may not.
+        SelectorRefused: the selector is empty, without ``--all``.
+        Forbidden: the operator lacks the permission.
     """
     operator.need(act.permission)
     check_words(selector, operator)
@@ -69,7 +69,7 @@ def plan(app: App, operator: Operator, act: Act, selector: Selector) -> ActionPl
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BegunAction:
-    """An action that is on record, and not done yet. ``moment`` is when it began, by the ledger's clock."""
+    """An action that is recorded, and not finished. ``moment`` is when it began, by the ledger's clock."""
 
     act: Act
     selector: Selector
@@ -91,13 +91,13 @@ def carry_out(
     progress: Callable[[Report], None] = lambda report: None,
     resume: UUID | None = None,
 ) -> Report:
-    """Do what was planned, a batch at a time; where nothing matches, nothing is put on record.
+    """Perform the plan, a batch at a time; if nothing matches, nothing is recorded.
 
     Args:
         expect: refuse if the plan's count differs.
-        rate: at most so many runs a second.
-        is_stopped: asked between batches.
-        resume: go on with this action, which stopped: what it has dealt with is left.
+        rate: at most this many runs a second.
+        is_stopped: called between batches.
+        resume: continue this interrupted action: skip the runs that it has handled.
 
     Raises:
         Conflict: the count is not the expected one; nothing was done.
@@ -122,7 +122,7 @@ def begin(
     rate: float | None = None,
     resume: UUID | None = None,
 ) -> BegunAction:
-    """Put what was planned on record; ``go_on`` does it. Arguments and errors as of ``carry_out``."""
+    """Record the start of the plan; ``go_on`` performs it. Arguments and errors are those of ``carry_out``."""
     operator.need(act.permission)
     _check(app, planned, reason=reason, expect=expect)
     report = Report(action_id=resume or new_run_id(), verb=act.verb, expected=planned.count)
@@ -137,7 +137,7 @@ def go_on(
     is_stopped: Callable[[], bool] = lambda: False,
     progress: Callable[[Report], None] = lambda report: None,
 ) -> Report:
-    """Do an action that has begun, until it is done, stopped (here, or by ``stop``), or fails: its row says which."""
+    """Perform a begun action until it is finished, stopped (here, or by ``stop``), or fails; its row records which."""
     report, state = begun.report, "failed"
     try:
         run_batches(app, begun.act, begun.selector, report, begun.moment, begun.rate, is_stopped, progress)
@@ -196,6 +196,6 @@ def _begin(
             return audit.moment(connection)
         began = audit.resume(connection, report.action_id)
         if began is None:
-            raise Conflict(f"Action {report.action_id} was finished.", hint="Nothing of it is left to do.")
-        # Not this moment: new runs that the action made before it stopped would be met as if they were old ones.
+            raise Conflict(f"Action {report.action_id} was finished.", hint="It has nothing left to do.")
+        # Not the current moment: new runs that the action made before it stopped would then match as old ones.
         return began

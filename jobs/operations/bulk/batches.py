@@ -1,4 +1,4 @@
-"""Carries an action out in batches: each is one short transaction that locks its runs, changes them, and records it."""
+"""Performs an action in batches: each is one short transaction that locks its runs, changes them, and records it."""
 
 from __future__ import annotations
 
@@ -24,19 +24,19 @@ from jobs.operations.audit.operator import Permission
 from jobs.ready.protocol import ReadyEntry
 
 BATCH = 500
-"""Runs a transaction. Source: measured; a batch takes 20 to 150 ms, far below a second."""
+"""Runs per transaction. Source: measured; a batch takes 20 to 150 ms, far below a second."""
 PATIENCE = 5
-"""Times that a busy ledger is tried again. Source: decision; each waits for the lock time limit."""
+"""How often a batch is repeated if the ledger is busy. Source: decision; each waits for the lock time limit."""
 HEARS = 0.2
-"""Seconds after which a wait for the rate hears that it is to stop. Source: decision; at once, for people."""
+"""Seconds after which a wait for the rate checks whether to stop. Source: decision; immediate, for people."""
 T = TypeVar("T")
 SHOWN = 20
-"""Skipped and new runs kept for the answer; the audit has them all."""
+"""Skipped and new runs in the report; the audit has all of them."""
 
 
 @dataclass(slots=True)
 class BatchResult:
-    """What one batch came to: a note a run, what became ready, what is ready no more."""
+    """The result of one batch: an entry per run, and the runs that became ready or are no longer ready."""
 
     notes: list[AuditEntry] = field(default_factory=list)
     ready: list[ReadyEntry] = field(default_factory=list)
@@ -44,7 +44,7 @@ class BatchResult:
 
 
 class Act(Protocol):
-    """What is done to runs. ``states`` are those it takes where the selector names none."""
+    """An action on runs. ``states`` are those it affects if the selector names none."""
 
     @property
     def verb(self) -> str: ...
@@ -55,7 +55,7 @@ class Act(Protocol):
     @property
     def purged(self) -> bool: ...
     def options(self) -> dict[str, Any]:
-        """What the operator asked for beside the selector, for the audit."""
+        """The operator's options besides the selector, for the audit."""
         ...
 
     def refusals(self, session: Executor, before: dict[UUID, Version]) -> dict[UUID, str]:
@@ -63,17 +63,17 @@ class Act(Protocol):
         ...
 
     def changes_to(self, run: RunRecord) -> list[tuple[str, object, object]]:
-        """What it would change of a run that it does not skip: what, from, to."""
+        """The changes to a run that it does not skip: what, from, to."""
         ...
 
     def apply(self, session: Executor, before: dict[UUID, Version]) -> BatchResult:
-        """Do it to these runs, which are locked; ``before`` is how they stand."""
+        """Change these runs, which are locked; ``before`` holds their versions."""
         ...
 
 
 @dataclass(slots=True, kw_only=True)
 class Report:
-    """What was done. ``some_skipped`` are the first, each with its reason; so are ``new_runs``, (old, new)."""
+    """The result. ``some_skipped`` are the first skipped runs, each with its reason; ``new_runs`` are (old, new)."""
 
     action_id: UUID
     verb: str
@@ -86,7 +86,7 @@ class Report:
 
 
 def patiently(do: Callable[[], T]) -> T:
-    """Do it again where the ledger was busy: nothing of a batch has happened then."""
+    """Repeat the call while the ledger is busy: a batch that failed so has changed nothing."""
     for _ in range(PATIENCE):
         try:
             return do()
@@ -96,7 +96,7 @@ def patiently(do: Callable[[], T]) -> T:
 
 
 def tell_ready(app: App, step: BatchResult) -> None:
-    """Tell the ready index of what a committed batch changed; it is a hint, so its failure costs time only."""
+    """Update the ready index after a committed batch; it is a hint, so a failure only costs time."""
     if app.ready is None:
         return
     try:
@@ -121,7 +121,7 @@ def run_batches(
     size = BATCH if rate is None else max(1, min(BATCH, int(rate)))
     started, dealt = app.clock.monotonic(), 0
     states = frozenset("queued" if one in WAITING else str(one) for one in selector.states)
-    # What the action itself moves enters its new state later than this, and is not met again.
+    # Runs that the action itself moves enter their new state later than this, so they do not match again.
     until = moment if selector.until is None else min(selector.until, moment)
     for run_ids in pages(app, replace(selector, until=until), size):
         while rate is not None and not is_stopped():
@@ -139,7 +139,7 @@ def run_batches(
 
 
 def pages(app: App, selector: Selector, size: int) -> Iterator[list[UUID]]:
-    """Batches of ids, the oldest first; no transaction is open between two of them."""
+    """Batches of ids, oldest first; no transaction is open between two of them."""
     left = selector.limit
     parts: Sequence[Selector] = [selector]
     if len(selector.ids) > size and left is None:
@@ -165,8 +165,8 @@ def _one_batch(app: App, act: Act, action_id: UUID, run_ids: list[UUID], states:
         found = versions(connection, run_ids, lock=True)
         for run_id in audit.already_recorded(connection, action_id, run_ids):
             found.pop(run_id, None)
-        # Between the look and the lock a run may have moved on: to act on a state that nobody selected would make
-        # a new run of one that has succeeded meanwhile.
+        # Between the look and the lock a run may have moved on. Acting on a state that was not selected would, say,
+        # make a new run of one that has succeeded meanwhile.
         before = {run_id: one for run_id, one in found.items() if not states or one["state"] in states}
         step = act.apply(connection, before)
         step.notes += [
@@ -197,6 +197,6 @@ def add_up(report: Report, step: BatchResult) -> None:
 
 
 def goes_on(app: App, action_id: UUID) -> bool:
-    """Whether nobody, in whatever process, has stopped the action."""
+    """Whether no process has stopped the action."""
     with app.database.read() as connection:
         return audit.is_running(connection, action_id)

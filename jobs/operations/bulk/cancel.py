@@ -1,4 +1,4 @@
-"""Cancel: live runs, at once if they wait; if they run, their jobs are interrupted."""
+"""Cancel: live runs, at once if they wait; if they run, their workers interrupt them."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from jobs.states import LIVE, RunState
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CancelAction:
-    """Cancel runs. The lease of a running one is not touched: its worker hears, and ends it."""
+    """Cancel runs. Does not touch the lease of a running one: its worker learns of the request and ends it."""
 
     reason: str | None = None
 

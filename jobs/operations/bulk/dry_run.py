@@ -1,6 +1,6 @@
 """Dry run of a bulk action: how many runs it would skip and why, and what it would change.
 
-Reads the runs in batches, as the action itself would, and locks none; between this and the action they may move.
+Reads the runs in batches, as the action itself would, without locks; they may change before the action.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ class DryRun:
 
 
 def dry_run_of(app: App, operator: Operator, act: Act, planned: ActionPlan) -> DryRun:
-    """What ``act`` would do to the runs of ``planned``."""
+    """The effect that ``act`` would have on the runs of ``planned``."""
     operator.need(act.permission)
     found = DryRun()
     for run_ids in pages(app, planned.selector, BATCH):

@@ -1,4 +1,4 @@
-"""Purge: hide runs that have ended; restore brings them back; erase blanks what they hold about people."""
+"""Purge: hides ended runs; restore shows them again; erase blanks their personal data."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from jobs.states import FINAL, LIVE
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PurgeAction:
-    """Hide runs that have ended, until the pruner deletes them; with ``erase``, blank their data for good."""
+    """Hide ended runs until the pruner deletes them; with ``erase``, blank their data permanently."""
 
     erase: bool = False
 
@@ -66,7 +66,7 @@ class PurgeAction:
 
 @dataclass(frozen=True, slots=True)
 class RestoreAction:
-    """Bring purged runs back."""
+    """Show purged runs again."""
 
     verb = "restore"
     permission = Permission.RUNS_PURGE

@@ -1,4 +1,4 @@
-"""Replay: dead and cancelled runs reopen with a fresh budget; others, or with other arguments, run anew."""
+"""Replay: reopens dead and cancelled runs with a fresh budget; other runs, or other arguments, make a new run."""
 
 from __future__ import annotations
 
@@ -34,10 +34,11 @@ from jobs.states import LIVE, RunState
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReplayAction:
-    """Replay runs. ``changes`` are arguments to be set: ``field`` or ``field.inner`` to a JSON value.
+    """Replay runs. ``changes`` are arguments to set: ``field`` or ``field.inner`` to a JSON value.
 
-    Without changes a dead or cancelled run is reopened, and keeps its id; with changes, and for a run that
-    succeeded, a new run is made that names the old, which stays as it is. Arguments are checked by the job's class.
+    Without changes a dead or cancelled run is reopened and keeps its id. With changes, and for a succeeded run, a new
+    run
+    is made that refers to the old one, which does not change. The job's class checks the arguments.
     """
 
     app: App
@@ -59,7 +60,7 @@ class ReplayAction:
 
     def options(self) -> dict[str, Any]:
         said = {
-            # Values may be personal: the new run has them.
+            # Values may be personal, so only the new run has them.
             "set": sorted(self.changes) or None,
             "queue": self.queue,
             "priority": self.priority,
@@ -81,7 +82,7 @@ class ReplayAction:
         return refused
 
     def _refusals(self, session: Executor, before: dict[UUID, Version]) -> dict[UUID, str]:
-        """Whatever the arguments are."""
+        """The refusals that do not depend on arguments."""
         refused: dict[UUID, str] = {}
         holders = key_holders(session, list(before))
         for run_id, version in before.items():
@@ -168,7 +169,7 @@ class ReplayAction:
             step.notes.append(AuditEntry(run_id, new_run_id=new.id))
             step.ready.append(ReadyEntry(new.id, new.queue, new.priority, None))
         made = insert_free(session, fresh)
-        # Somebody took a key between our look and our write.
+        # Another transaction took a key between our look and our write.
         step.notes = [
             AuditEntry(one.run_id, skipped="its key is held by another run")
             if one.new_run_id is not None and one.new_run_id not in made
@@ -216,11 +217,11 @@ def _inner(given: Any, path: str) -> object:
 
 
 def check_changes(changes: Mapping[str, Any], kinds: list[str]) -> None:
-    """Refuse changes to fields that a kind does not have, before anything is asked or done.
+    """Refuse changes to fields that a kind does not have, before asking or doing anything.
 
     Raises:
-        NotFound: a kind is not known here.
-        SelectorRefused: a field is none of its job's.
+        NotFound: this process does not know a kind.
+        SelectorRefused: its job does not have a field.
     """
     for kind in kinds:
         cls = registry.get(kind)
@@ -233,7 +234,7 @@ def _field(path: str, cls: Any) -> None:
     if name not in cls.model_fields:
         raise SelectorRefused(
             f"{cls.options.kind} has no argument {name!r}.",
-            hint=f"It has: {', '.join(cls.model_fields) or 'none'}.",
+            hint=f"Its arguments: {', '.join(cls.model_fields) or 'none'}.",
         )
 
 
@@ -244,5 +245,5 @@ def _set(given: Any, path: str, value: Any, cls: Any) -> None:
     for part in outer:
         here = here.setdefault(part, {}) if isinstance(here, dict) else None
         if not isinstance(here, dict):
-            raise ArgumentsRefused(f"argument {path!r} cannot be set: {part!r} is no object")
+            raise ArgumentsRefused(f"argument {path!r} cannot be set: {part!r} is not an object")
     here[last] = value

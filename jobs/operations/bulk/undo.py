@@ -1,6 +1,6 @@
-"""Undoes an action run by run, wherever a run is still as the action left it.
+"""Undoes an action run by run, if the action's version of the run is still current.
 
-In batches, as the action itself; an undoing that was stopped, or died, goes on when it is asked for again.
+It works in batches, like the action itself; an undo that was stopped, or died, continues when it is requested again.
 """
 
 from __future__ import annotations
@@ -37,10 +37,11 @@ _NEEDS = {
 
 
 def plan_undo(app: App, operator: Operator, text: str) -> dict[str, Any]:
-    """The action that would be undone.
+    """The action to undo.
 
     Raises:
-        NotFound, Ambiguous: ``text`` names none, or several.
+        NotFound: ``text`` identifies none.
+        Ambiguous: ``text`` identifies several.
         Conflict: it cannot be undone, or has been.
     """
     operator.need(Permission.AUDIT_READ)
@@ -53,7 +54,7 @@ def plan_undo(app: App, operator: Operator, text: str) -> dict[str, Any]:
     if action["state"] == "running":
         raise Conflict(
             f"Action {text} is still going on.",
-            hint=f"Stop it first; if whoever ran it is gone, finish it: the same command with --resume {text}.",
+            hint=f"Stop it first; if its process is gone, finish it: the same command with --resume {text}.",
         )
     operator.need(_NEEDS[action["verb"]])
     return action
@@ -68,9 +69,9 @@ def undo(
     is_stopped: Callable[[], bool] = lambda: False,
     progress: Callable[[Report], None] = lambda report: None,
 ) -> Report:
-    """Take ``action`` back, or go on with that. Runs that have moved since are skipped, and listed.
+    """Undo ``action``, or continue its undo. Runs that have moved since are skipped, and listed.
 
-    ``is_stopped`` is asked between batches.
+    ``is_stopped`` is called between batches.
 
     Raises:
         Conflict: another operator undid it first.
@@ -80,8 +81,9 @@ def undo(
 
 
 def begin_undo(app: App, operator: Operator, action: dict[str, Any], *, reason: str | None = None) -> Report:
-    """Put it on record that ``action`` is taken back, or that this goes on; ``go_on`` does it. A pause is put back
-    here and now.
+    """Record that the undo of ``action`` begins or continues; ``go_on`` performs it.
+
+    A pause is restored immediately.
 
     Raises:
         Conflict: another operator undid it first.
@@ -121,7 +123,7 @@ def go_on(
     is_stopped: Callable[[], bool] = lambda: False,
     progress: Callable[[Report], None] = lambda report: None,
 ) -> Report:
-    """Take back what ``begin_undo`` put on record, batch by batch; its row says how it ended."""
+    """Perform the undo that ``begin_undo`` recorded, batch by batch; its row records how it ended."""
     state = "failed"
     try:
         if action["target"] == "runs":
@@ -175,7 +177,7 @@ def _one_batch(app: App, operator: Operator, action_id: UUID, notes: list[AuditE
 
 def _undo_batch(session: Executor, operator: Operator, action_id: UUID, notes: list[AuditEntry]) -> BatchResult:
     step = BatchResult()
-    # Locked in the order of ids, so that two operators do not wait for each other.
+    # Locked in the order of ids, so that two operators cannot deadlock.
     held = versions(session, [one.run_id for one in notes], lock=True)
     dealt_with = audit.already_recorded(session, action_id, [one.run_id for one in notes])
     notes = [one for one in notes if one.run_id not in dealt_with]
@@ -199,7 +201,7 @@ def _undo_batch(session: Executor, operator: Operator, action_id: UUID, notes: l
 
 
 def _call_off(session: Executor, notes: Sequence[AuditEntry], operator: Operator) -> list[AuditEntry]:
-    """Cancel the new runs that a replay made, where nobody has begun them."""
+    """Cancel the new runs that a replay made, if they have not started."""
     new_ids = [one.new_run_id for one in notes if one.new_run_id is not None]
     found = versions(session, new_ids, lock=True)
     waiting = [run_id for run_id, one in found.items() if one["state"] == RunState.QUEUED and not one["attempt"]]

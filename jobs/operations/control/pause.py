@@ -1,4 +1,4 @@
-"""Pauses queues and kinds: nothing of them is claimed until they are resumed or the pause is over."""
+"""Pauses queues and kinds: their runs are not claimed until they are resumed or the pause is over."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ def pause(
     span: timedelta | None = None,
     is_new: bool = False,
 ) -> dict[str, Any]:
-    """Pause a ``queue`` or a ``kind``; what runs goes on. Returns the pause.
+    """Pause a ``queue`` or a ``kind``; running runs go on. Returns the pause.
 
     Raises:
-        NotFound: no run and no worker knows the name, and ``is_new`` is not said.
+        NotFound: no run and no worker knows the name, and ``is_new`` is false.
     """
     _check(app, operator, what, name, reason, is_new=is_new)
     with app.database.write(urgent=True) as connection:
@@ -42,7 +42,7 @@ def pause(
 
 
 def resume(app: App, operator: Operator, what: str, name: str, *, reason: str | None = None) -> dict[str, Any]:
-    """End a pause. Returns the pause that was.
+    """End a pause. Returns the ended pause.
 
     Raises:
         Conflict: there is none.

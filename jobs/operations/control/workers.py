@@ -27,7 +27,8 @@ def find_worker(app: App, operator: Operator, name: str) -> WorkerRecord:
     """The live worker of this name, or the only one whose name begins so.
 
     Raises:
-        NotFound, Ambiguous: none, or several.
+        NotFound: there is none.
+        Ambiguous: there are several.
     """
     live = list_workers(app, operator)
     found = [one for one in live if one.name == name] or [one for one in live if one.name.startswith(name)]
@@ -40,11 +41,11 @@ def find_worker(app: App, operator: Operator, name: str) -> WorkerRecord:
 
 
 def supervised_by(app: App, operator: Operator, name: str | None) -> dict[str, list[WorkerRecord]]:
-    """Live worker processes by their supervisor, ``host/pid``: of all of them, or of the one ``name`` begins with.
+    """Live worker processes by their supervisor, ``host/pid``: all of them, or those of supervisors with this prefix.
 
     Raises:
-        NotFound: no live worker process is its.
-        Ambiguous: it names several.
+        NotFound: there is no such process.
+        Ambiguous: the prefix fits several supervisors.
     """
     live = list_workers(app, operator)
     found: dict[str, list[WorkerRecord]] = {}
@@ -60,7 +61,7 @@ def supervised_by(app: App, operator: Operator, name: str | None) -> dict[str, l
 
 
 def roll_workers(app: App, operator: Operator, supervisors: Sequence[str], *, reason: str | None = None) -> int:
-    """Ask supervisors (``host/pid``) to replace their processes one by one; how many processes were told.
+    """Ask supervisors (``host/pid``) to replace their processes one by one; returns the number of processes asked.
 
     Raises:
         Conflict: their processes have stopped meanwhile.
@@ -83,15 +84,16 @@ def roll_workers(app: App, operator: Operator, supervisors: Sequence[str], *, re
 
 
 def stop_worker(app: App, operator: Operator, name: str, *, reason: str | None = None) -> WorkerRecord:
-    """Ask a worker process to finish what it has and end; its supervisor starts another in its place.
+    """Ask a worker process to finish its runs and end; its supervisor starts another in its place.
 
     Raises:
-        NotFound, Ambiguous: no live worker has the name, or several.
+        NotFound: no live worker has the name.
+        Ambiguous: several have it.
         Conflict: it has stopped meanwhile.
     """
     operator.need(Permission.WORKERS_WRITE)
     check_reason(app, reason)
-    # Who may stop one may find it.
+    # An operator who may stop one may find it.
     worker = find_worker(app, Operator(operator.name), name)
     with app.database.write(urgent=True) as connection:
         if not workers.request_stop(connection, [worker.name]):

@@ -1,1 +1,1 @@
-"""The state of the whole platform: overview, alerts, queues, kinds, dead letters, health, and the cache of these."""
+"""The state of the whole platform: overview, alerts, queues, kinds, dead letters, health, and their cache."""

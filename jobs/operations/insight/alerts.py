@@ -1,4 +1,4 @@
-"""Alerts: what is wrong now, the worst first, each with the command that mends it or shows more."""
+"""Alerts: current problems, worst first, each with the command that fixes it or shows more."""
 
 from __future__ import annotations
 
@@ -19,22 +19,22 @@ from jobs.ledger.schedules import leader, schedules
 from jobs.operations.audit.operator import Operator, Permission
 
 LATE_SECONDS = 60.0
-"""A slot undecided for so long: no scheduler does its work. Source: decision; far above a standby's takeover."""
+"""A slot undecided for this long means that no scheduler works. Source: decision; far above a standby's takeover."""
 ROLE = "scheduler"
 T = TypeVar("T")
 MOST = 5
-"""Of one sort, how many are told one by one. Source: decision; more is a list, and has a page."""
+"""Most alerts of one kind. Source: decision; more are a list, which has a page."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Alert:
-    """One thing that is wrong.
+    """One problem.
 
     Attributes:
         code: stable: ``failing``, ``no_worker``, ``unserved``, ``late``, ``paused``, ``dead``, ``lost``,
             ``no_scheduler``, ``broken_schedule``.
-        is_bad: work does not get done; else it wants a look.
-        subject: the queue, kind, schedule or error group it is about.
+        is_bad: work is not done; otherwise it only needs attention.
+        subject: the queue, kind, schedule or error group concerned.
         command: what to type after ``jobledger``.
     """
 
@@ -46,7 +46,7 @@ class Alert:
 
 
 def alerts(app: App, operator: Operator) -> list[Alert]:
-    """What is wrong now. A handful of statements, however large the ledger."""
+    """Current problems. Needs only a few statements, however large the ledger."""
     operator.need(Permission.RUNS_READ)
     with app.database.read() as connection:
         seen = gauges.read_gauges(connection)
@@ -138,7 +138,7 @@ def _dead(connection: Executor, seen: Gauges, operator: Operator) -> Iterator[Al
         return
     groups = reports.dead_groups(connection, limit=MOST)
     for one in groups[: MOST - 2]:
-        # What an error says may be personal.
+        # The text of an error may be personal.
         words = (one.error_message or "").strip().partition("\n")[0] if operator.may(Permission.ARGUMENTS_READ) else ""
         error = f"{one.error_type}{': ' if words else ''}{words}" if one.error_type else one.cause
         said = f"{one.count:,} of {one.kind} {'is' if one.count == 1 else 'are'} dead: {error}"
@@ -173,7 +173,7 @@ def _runs(number: int) -> str:
 
 
 def _word(text: str) -> str:
-    """A name as a shell reads it."""
+    """A name, quoted for a shell."""
     return shlex.quote(text)
 
 

@@ -1,10 +1,10 @@
-"""A cache of reports that many pages show and that are slow to count; every change drops it.
+"""A cache of reports that many pages show and that are slow to count; every change empties it.
 
-A figure is kept under everything that changes it: its name, what was asked, and whether who asks may read the words of
-errors. One that is no longer fresh is still shown, up to ``STALE`` times that age, while one thread counts it anew
-behind; so whoever looks again waits for nothing. Beyond that, one thread counts and the others wait for it. Nothing is
-kept for longer, nor more than so many; and what is dear to count stays fresh for longer, so that all looking together
-costs the ledger little.
+The key of a report has everything that affects it: its name, its arguments, and whether the operator may read the texts
+of errors. A report that is no longer fresh is shown up to ``STALE`` times its age limit, while one thread refreshes it
+in
+the background. When it is older, one thread counts and the others wait. The number of cached reports is limited, and a
+report that is slow to count stays fresh for longer, so that all viewers together cost the ledger little.
 """
 
 from __future__ import annotations
@@ -38,15 +38,19 @@ from jobs.states import RunState
 log = logging.getLogger("jobs.api")
 
 FRESH = timedelta(seconds=2)
-"""How old a figure may be. Source: decision; what a page that refreshes every few seconds cannot tell from now."""
+"""Age limit of a fresh report. Source: decision; on a page that refreshes every few seconds it looks current."""
 SLOW_FRESH = timedelta(seconds=10)
 """The same for groups and percentiles, which change slowly and cost most."""
 STALE = 3
-"""Until so many times the age at which it is no longer fresh, a figure is shown and renewed behind. Source: decision;
-counts are 6 s old at most, and groups half a minute."""
+"""A report up to this many times its age limit is shown and refreshed in the background. Source: decision.
+
+Counts are 6 s old at most, and groups half a minute.
+"""
 SHARE, MOST_FRESH = 200, timedelta(seconds=30)
-"""A figure is fresh for at least so many times as long as it took to count, up to that. Source: decision; counting one
-over and over then takes half a hundredth of a core: where it takes a tenth of a second, that is every twenty."""
+"""A report stays fresh for at least this many times its counting time, up to the second value. Source: decision.
+
+Repeated counting then takes half a per cent of a core: a count of a tenth of a second is repeated every twenty seconds.
+"""
 MOST_KEPT = 256
 T = TypeVar("T")
 
@@ -58,7 +62,7 @@ class _CachedValue:
 
 
 class CachedReports:
-    """The figures of one process. Safe to share among threads."""
+    """The cached reports of one process. Thread-safe."""
 
     def __init__(self, app: App) -> None:
         self._app = app
@@ -69,32 +73,32 @@ class CachedReports:
         self._behind: ThreadPoolExecutor | None = None
 
     def close(self) -> None:
-        """Count nothing anew behind any more; return when the thread has ended."""
+        """Stop refreshing in the background; return when the thread has ended."""
         with self._lock:
             behind, self._behind = self._behind, None
         if behind is not None:
             behind.shutdown(wait=True, cancel_futures=True)
 
     def drop(self) -> None:
-        """Forget all: something was changed."""
+        """Empty the cache, because the ledger was changed."""
         self._kept.drop()
 
     def counts(self, operator: Operator) -> dict[str, RunCount]:
-        """As ``overview.counts``."""
+        """Like ``overview.counts``."""
         return self._get(operator, ("counts",), FRESH, lambda: overview.counts(self._app, operator))
 
     def count(self, operator: Operator, selector: Selector) -> RunCount:
-        """As ``overview.count``."""
-        # Which of its words may be looked for is asked of each, not kept.
+        """Like ``overview.count``."""
+        # The permission to search for its words is checked on each call, not cached.
         inspect.check_words(selector, operator)
         return self._get(operator, ("count", selector), FRESH, lambda: overview.count(self._app, operator, selector))
 
     def queues(self, operator: Operator) -> list[QueueSummary]:
-        """All of ``queue.list_queues``."""
+        """All of ``queues.list_queues``."""
         return self._get(operator, ("queues",), FRESH, lambda: queue.list_queues(self._app, operator, limit=10_000))
 
     def queue(self, operator: Operator, name: str) -> QueueSummary:
-        """One of ``queues``; as ``queue.look_at`` where it is not among them."""
+        """One of ``queues``; like ``queues.look_at`` if it is not among them."""
         found = next((one for one in self.queues(operator) if one.name == name), None)
         return found or queue.look_at(self._app, operator, name)
 
@@ -103,48 +107,48 @@ class CachedReports:
         return self._get(operator, ("kinds",), FRESH, lambda: names.known_names(self._app, operator, "kind"))
 
     def kind(self, operator: Operator, name: str) -> KindStatistics:
-        """As ``kinds.find_kind``."""
+        """Like ``kinds.find_kind``."""
         return self._get(operator, ("kind", name), FRESH, lambda: kinds.find_kind(self._app, operator, name))
 
     def ended(self, operator: Operator) -> dict[RunState, int]:
-        """As ``overview.ended``."""
+        """Like ``overview.ended``."""
         return self._get(operator, ("ended",), FRESH, lambda: overview.ended(self._app, operator))
 
     def oldest(self, operator: Operator) -> Oldest:
-        """As ``overview.oldest``."""
+        """Like ``overview.oldest``."""
         return self._get(operator, ("oldest",), FRESH, lambda: overview.oldest(self._app, operator))
 
     def throughput(self, operator: Operator, *, since: datetime | None = None, until: datetime | None = None) -> Series:
-        """As ``overview.throughput``."""
+        """Like ``overview.throughput``."""
         key = ("throughput", since, until)
         return self._get(
             operator, key, SLOW_FRESH, lambda: overview.throughput(self._app, operator, since=since, until=until)
         )
 
     def latencies(self, operator: Operator) -> list[Latency]:
-        """As ``overview.latencies``."""
+        """Like ``overview.latencies``."""
         return self._get(operator, ("latencies",), SLOW_FRESH, lambda: overview.latencies(self._app, operator))
 
     def dead_groups(self, operator: Operator, *, since: datetime | None = None, limit: int = 1000) -> list[DeadGroup]:
-        """As ``letters.dead_groups``."""
+        """Like ``dead_letters.dead_groups``."""
         return self._get(
             operator, ("dead", since, limit), SLOW_FRESH,
             lambda: dead_letters.dead_groups(self._app, operator, since=since, limit=limit),
         )  # fmt: skip
 
     def error_groups(self, operator: Operator, *, since: datetime | None = None, limit: int = 1000) -> list[ErrorGroup]:
-        """As ``letters.error_groups``."""
+        """Like ``dead_letters.error_groups``."""
         return self._get(
             operator, ("errors", since, limit), SLOW_FRESH,
             lambda: dead_letters.error_groups(self._app, operator, since=since, limit=limit),
         )  # fmt: skip
 
     def alerts(self, operator: Operator) -> list[Alert]:
-        """As ``trouble.troubles``."""
+        """Like ``alerts.alerts``."""
         return self._get(operator, ("troubles",), FRESH, lambda: alerts(self._app, operator))
 
     def _get(self, operator: Operator, key: Hashable, fresh: timedelta, make: Callable[[], T]) -> T:
-        """What is kept, if it is fresh and the operator may see it; else what ``make`` gives, kept from now on."""
+        """The cached value, if fresh and visible to the operator; else the result of ``make``, which is then cached."""
         operator.need(Permission.RUNS_READ)
         whole = (key, operator.may(Permission.ARGUMENTS_READ))
         found = self._kept.find(whole)
@@ -162,7 +166,7 @@ class CachedReports:
         return cast(T, found.value)
 
     def _renew(self, key: Hashable, fresh: timedelta, make: Callable[[], object]) -> None:
-        """Count it anew behind, unless that goes on."""
+        """Refresh it in the background, unless that is under way."""
         with self._lock:
             if key in self._renewing:
                 return
@@ -175,7 +179,7 @@ class CachedReports:
         try:
             self._count(key, fresh, make)
         except JobsError as error:
-            # Whoever asks when the old one is over is told.
+            # A caller that comes after the old value expired gets the error.
             log.warning("Cached report could not be refreshed: %s", error)
         except Exception:
             log.exception("Refresh of a cached report failed")
@@ -184,7 +188,7 @@ class CachedReports:
                 self._renewing.discard(key)
 
     def _count(self, key: Hashable, fresh: timedelta, make: Callable[[], object]) -> _CachedValue:
-        """Count it, and keep it unless something was changed meanwhile."""
+        """Count it, and cache it unless the ledger was changed meanwhile."""
         clock, drops = self._app.clock, self._kept.drops
         began = clock.monotonic()
         value = make()

@@ -29,7 +29,7 @@ def dead_groups(
 def error_groups(
     app: App, operator: Operator, *, since: datetime | None = None, limit: int = 100
 ) -> list[errors.ErrorGroup]:
-    """What failed since then (a day ago unless said), by fingerprint, the most frequent first."""
+    """Failures since then (by default a day ago), by fingerprint, most frequent first."""
     operator.need(Permission.RUNS_READ)
     with app.database.read() as connection:
         found = errors.error_groups(connection, since=since or app.clock.now() - A_DAY, limit=limit)
@@ -37,7 +37,7 @@ def error_groups(
 
 
 def _shown(groups: list[G], operator: Operator) -> list[G]:
-    """Groups as this operator may see them: without the words of an error, which may hold personal data."""
+    """Groups as this operator may see them: without the text of an error, which may hold personal data."""
     if operator.may(Permission.ARGUMENTS_READ):
         return groups
     return [replace(one, error_message=None if one.error_message is None else HIDDEN) for one in groups]

@@ -1,4 +1,4 @@
-"""Health: whether what a ledger needs is there and does its work, for people: one look at each part."""
+"""Health: checks for people whether each part that a ledger needs is there and works."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ ROLE = "scheduler"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ComponentHealth:
-    """One part. ``is_well`` is None where there is none of it, and none is needed."""
+    """One part. ``is_well`` is None if the part is missing and not needed."""
 
     name: str
     is_well: bool | None
@@ -30,7 +30,7 @@ def look(app: App, operator: Operator) -> list[ComponentHealth]:
     """The ledger, the ready index, the workers and the scheduler.
 
     Raises:
-        ServiceDown: the ledger itself does not answer; there is nobody to ask then.
+        ServiceDown: the ledger itself does not answer, so the other parts are unknown.
     """
     operator.need(Permission.RUNS_READ)
     return [_ledger(app), _index(app), _workers(app), _scheduler(app)]

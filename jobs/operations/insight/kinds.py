@@ -1,4 +1,4 @@
-"""Kinds: which there are, how each is defined, what the ledger has of it. Jobs' classes are known where imported."""
+"""Kinds: their names, definitions and numbers of runs. Definitions need the job's module to be imported."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from jobs.states import RunState
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KindSummary:
-    """A kind of a list: ``definition`` as ``definition_of`` says, None where this process does not know the job."""
+    """A kind of a list: ``definition`` as from ``definition_of``, None if this process does not know the job."""
 
     name: str
     definition: dict[str, Any] | None
@@ -44,18 +44,20 @@ class KindStatistics:
 def list_kinds(
     app: App, operator: Operator, *, after: str = "", limit: int = 50, known: Sequence[str] | None = None
 ) -> list[KindSummary]:
-    """Every kind that this process, a run, a live worker or a pause knows, by name; those after ``after``. ``known``
-    are the ledger's, where they have been read."""
+    """Every kind of this process, a run, a live worker or a pause, by name; those after ``after``.
+
+    ``known`` are the ledger's kinds, if the caller has read them.
+    """
     operator.need(Permission.RUNS_READ)
     names = sorted({*(known_names(app, operator, "kind") if known is None else known), *registry.kinds()})
     return _summaries(app, [one for one in names if one > after][:limit])
 
 
 def find_kind(app: App, operator: Operator, name: str) -> KindStatistics:
-    """The kind of this name, or of this former name.
+    """The kind with this name, or this former name.
 
     Raises:
-        NotFound: nobody knows it.
+        NotFound: no process and no run has it.
     """
     operator.need(Permission.RUNS_READ)
     cls = registry.find(name)
@@ -67,7 +69,7 @@ def find_kind(app: App, operator: Operator, name: str) -> KindStatistics:
             for state in RunState
         }
     if cls is None and not (summary.pause or summary.workers or any(one.number for one in runs.values())):
-        # Says which is nearest, and how to import its module.
+        # The hint names the nearest, and how to import its module.
         raise NotFound(f"No run, no worker and no job here has the kind {name[:100]!r}.", hint=_near(name))
     return KindStatistics(summary=summary, runs=runs)
 
@@ -93,7 +95,7 @@ def _near(name: str) -> str | None:
 
 
 def definition_of(cls: Any) -> dict[str, Any]:
-    """What the job says of itself; spans as ``timedelta``, ``arguments`` as JSON Schema."""
+    """The job's definition; spans as ``timedelta``, ``arguments`` as JSON Schema."""
     options, retry = cls.options, cls.options.retry
     doc = inspect.cleandoc(cls.__doc__ or "").partition("\n")[0]
     return {
@@ -137,7 +139,7 @@ def arguments_of(cls: Any) -> list[dict[str, object]]:
 
 
 def _model(cls: Any) -> Any:
-    """What has a field for each argument: the job itself, unless it stands for a function with parameters."""
+    """The model with a field per argument: the job itself, unless it stands for a function with parameters."""
     parameters = getattr(cls, "_parameters", None)
     return cls if parameters is None else parameters()
 

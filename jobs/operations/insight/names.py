@@ -1,4 +1,4 @@
-"""The names that the ledger holds: kinds and queues, for completion and for telling a wrong name from a new one."""
+"""The names in the ledger: kinds and queues, for completion and for detecting misspelt names."""
 
 from __future__ import annotations
 

@@ -1,7 +1,8 @@
 """Counts of the ledger now and of its last hour, each of limited cost on millions of runs.
 
-For pages and an API: ``counts`` and ``count`` stop at a cap, ``throughput`` and ``latencies`` read the latest attempts,
-``oldest`` is what waits longest. ``jobs.operations.runs.inspect.status`` has the queues, workers and dead groups.
+For pages and an API: ``counts`` and ``count`` stop at a limit, ``throughput`` and ``latencies`` read the latest
+attempts,
+``oldest`` gives the longest waits. ``jobs.operations.runs.inspect.status`` has the queues, workers and dead groups.
 """
 
 from __future__ import annotations
@@ -19,13 +20,13 @@ from jobs.operations.runs.inspect import check_words
 from jobs.states import RunState
 
 MOST = 10_000
-"""Where counts stop, unless said. Source: decision; beyond it nobody reads the number, and a page must not wait."""
+"""Default limit of counts. Source: decision; larger numbers are not read exactly, and a page must not wait."""
 MAX_SPAN = timedelta(days=7)
 """The longest series. Source: decision; ten thousand minutes."""
 
 
 def count(app: App, operator: Operator, selector: Selector, *, most: int = MOST) -> RunCount:
-    """How many runs match, counted to ``most``: ``str()`` of it is ``1,234`` or ``10,000+``."""
+    """How many runs match, counted up to ``most``: ``str()`` gives ``1,234`` or ``10,000+``."""
     operator.need(Permission.RUNS_READ)
     check_words(selector, operator)
     with app.database.read() as connection:
@@ -33,15 +34,17 @@ def count(app: App, operator: Operator, selector: Selector, *, most: int = MOST)
 
 
 def counts(app: App, operator: Operator, *, most: int = MOST) -> dict[str, RunCount]:
-    """How many runs are in each state, and in each part of ``queued`` (``ready``, ``scheduled``, ``retrying``): every
-    word that ``--state`` takes, each counted to ``most``."""
+    """How many runs are in each state, and in each part of ``queued`` (``ready``, ``scheduled``, ``retrying``).
+
+    These are all the words that ``--state`` takes, each counted up to ``most``.
+    """
     operator.need(Permission.RUNS_READ)
     with app.database.read() as connection:
         return {word: count_up_to(connection, Selector(states=(word,)), most=most) for word in STATE_WORDS}
 
 
 def ended(app: App, operator: Operator, *, within: timedelta = timedelta(minutes=5)) -> dict[RunState, int]:
-    """How many runs came to each final state of late."""
+    """How many runs entered each final state recently."""
     operator.need(Permission.RUNS_READ)
     with app.database.read() as connection:
         return reports.ended_since(connection, app.clock.now() - within)
@@ -50,13 +53,13 @@ def ended(app: App, operator: Operator, *, within: timedelta = timedelta(minutes
 def throughput(
     app: App, operator: Operator, *, since: datetime | None = None, until: datetime | None = None
 ) -> series.Series:
-    """The attempts that succeeded, failed or ended otherwise, minute by minute, without gaps.
+    """Attempts that succeeded, failed or ended otherwise, per minute, without gaps.
 
     Args:
-        since: the first minute's moment; an hour before ``until`` unless said, and at most seven days before it.
-        until: now unless said; the last minute is not over then.
+        since: the first minute; by default an hour before ``until``, and at most seven days before it.
+        until: by default now; the last minute is then incomplete.
 
-    Reads the latest 100,000 attempts of the span: ``is_capped`` says that the series begins later for that.
+    Reads the latest 100,000 attempts of the span: with ``is_capped`` the series begins later for that reason.
     """
     operator.need(Permission.RUNS_READ)
     with app.database.read() as connection:
@@ -66,8 +69,7 @@ def throughput(
 
 
 def latencies(app: App, operator: Operator) -> list[series.Latency]:
-    """How long the latest 2,000 attempts waited and took, by queue and kind: medians and 95th percentiles, in
-    seconds."""
+    """Seconds that the latest 2,000 attempts waited and took, by queue and kind: medians and 95th percentiles."""
     operator.need(Permission.RUNS_READ)
     with app.database.read() as connection:
         return series.latencies(connection)
@@ -75,12 +77,12 @@ def latencies(app: App, operator: Operator) -> list[series.Latency]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Oldest:
-    """Ages in seconds; None where there is no such run.
+    """Ages in seconds; None if there is no such run.
 
     Attributes:
         ready: since the oldest ready run of a queue that is not paused was due.
         ready_paused: the same in paused queues.
-        running: since the run started that has run longest.
+        running: since the longest running run started.
         dead: since the oldest dead letter died.
     """
 
@@ -91,7 +93,7 @@ class Oldest:
 
 
 def oldest(app: App, operator: Operator) -> Oldest:
-    """What has waited, run and been dead for longest."""
+    """The longest times that runs have waited, run and been dead."""
     operator.need(Permission.RUNS_READ)
     with app.database.read() as connection:
         waits = reports.oldest_ready(connection)

@@ -1,4 +1,4 @@
-"""Tries what a process needs and leaves nothing behind, for ``jobledger check``."""
+"""Tries each part that a process needs and leaves nothing behind, for ``jobledger check``."""
 
 from __future__ import annotations
 
@@ -20,15 +20,16 @@ DRIFT_SECONDS = 1.0
 
 
 class _Undo(Exception):
-    """Rolls back what was tried."""
+    """Rolls the trial back."""
 
 
 def probe(app: App) -> Iterator[tuple[str, str]]:
-    """Try each part in turn; its name and what there is to say of it.
+    """Try each part in turn; yields its name and a description of its state.
 
     Raises:
-        ServiceDown: a part does not do its work; what it said and what to do.
-        LedgerMissing, SchemaMismatch: the tables are not this release's.
+        ServiceDown: a part does not work; the error has its message and what to do.
+        LedgerMissing: there are no tables.
+        SchemaMismatch: the tables are not this release's.
     """
     schema.check(app.database)
     _write(app, new_run_id())
@@ -43,7 +44,7 @@ def probe(app: App) -> Iterator[tuple[str, str]]:
 
 
 def _write(app: App, run_id: UUID) -> None:
-    """Record a run, and undo it: the rights, the disk and the server's mode are asked."""
+    """Record a run, and undo it: this checks the rights, the disk and the server's mode."""
     trial = NewRun(id=run_id, kind="jobledger check", queue="jobledger check", arguments="{}", max_attempts=1)
     try:
         with app.database.write(urgent=True) as connection:
@@ -67,7 +68,7 @@ def _hear(app: App) -> None:
     if listener is None:
         return
     with closing(listener):
-        # The first answer is that it listens from now on.
+        # The first answer means that it listens from now on.
         listener.heard(0)
         with app.database.write() as connection:
             app.database.send_notify(connection)

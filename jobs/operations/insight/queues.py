@@ -1,4 +1,4 @@
-"""One queue or kind: its counts, which workers serve it, whether it is paused."""
+"""A queue or kind: its counts, the workers that serve it, and its pause."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from jobs.states import RunState
 
 @dataclass(frozen=True, slots=True)
 class QueueSummary:
-    """A queue now; ``count`` is None where it has no run that is not over."""
+    """A queue now; ``count`` is None if it has no unfinished run."""
 
     name: str
     count: reports.QueueCount | None
@@ -62,7 +62,7 @@ def _view(
 
 @dataclass(frozen=True, slots=True)
 class KindView:
-    """What the ledger has of a kind now: runs by state, its pause, the live workers that know it."""
+    """What the ledger knows of a kind: runs by state, its pause, the live workers that know it."""
 
     runs: dict[RunState, int]
     pause: queues.PauseRecord | None
@@ -70,7 +70,7 @@ class KindView:
 
     @property
     def is_empty(self) -> bool:
-        """Whether nothing in the ledger has its name."""
+        """Whether the ledger has nothing with its name."""
         return not (any(self.runs.values()) or self.pause or self.workers)
 
 

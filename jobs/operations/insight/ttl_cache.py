@@ -13,10 +13,10 @@ V = TypeVar("V")
 
 
 class TtlCache(Generic[V]):
-    """Things by their keys. Safe to share among threads.
+    """Values by their keys. Thread-safe.
 
     Args:
-        most: things that it holds at once; one more is not kept until some are over.
+        most: most values at once; a further one is not stored until some have expired.
     """
 
     def __init__(self, clock: Clock, *, most: int) -> None:
@@ -30,22 +30,22 @@ class TtlCache(Generic[V]):
 
     @property
     def drops(self) -> int:
-        """How often all was forgotten; read before a thing is begun, and said when it is put."""
+        """How often the cache was emptied; read it before computing a value, and pass it to ``put``."""
         return self._drops
 
     def drop(self) -> None:
-        """Forget all: something was changed."""
+        """Empty the cache, because the ledger was changed."""
         with self._lock:
             self._kept.clear()
             self._drops += 1
 
     def find(self, key: Hashable) -> V | None:
-        """The thing, unless it is over."""
+        """The value, unless it has expired."""
         found = self._kept.get(key)
         return found[0] if found is not None and found[1] > self._clock.monotonic() else None
 
     def put(self, key: Hashable, value: V, *, until: float, drops: int) -> None:
-        """Keep it until that moment of the clock's ``monotonic``, unless all was forgotten since it was begun."""
+        """Store it until that moment of the clock's ``monotonic``, unless the cache was emptied since it was begun."""
         with self._lock:
             if len(self._kept) >= self._most:
                 now = self._clock.monotonic()
@@ -55,5 +55,5 @@ class TtlCache(Generic[V]):
 
 
 def fresh_seconds(took: float, *, share: float, least: timedelta, most: timedelta) -> float:
-    """How long a thing is fresh that took so many seconds to make: ``share`` times that, within bounds."""
+    """How long a value stays fresh that took ``seconds`` to compute: ``share`` times that, within bounds."""
     return max(least.total_seconds(), min(most.total_seconds(), share * took))

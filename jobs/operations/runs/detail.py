@@ -19,12 +19,12 @@ from jobs.operations.runs.inspect import HIDDEN, shown, shown_attempts
 T = TypeVar("T")
 K = TypeVar("K")
 FIRST = 20
-"""Of each list, how many a detail shows. Source: decision; a screenful."""
+"""Items per list in a detail. Source: decision; a screenful."""
 
 
 @dataclass(frozen=True, slots=True)
 class DetailPage(Generic[T, K]):
-    """A page of a list. ``next_after`` is what asks for the page after it; None at the end."""
+    """A page of a list. ``next_after`` requests the next page; None at the end."""
 
     items: list[T]
     next_after: K | None
@@ -32,16 +32,16 @@ class DetailPage(Generic[T, K]):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Detail:
-    """A run and what belongs to it: of each list the first page.
+    """A run with everything that belongs to it: of each list the first page.
 
     Attributes:
-        origins: ``parent``, ``root`` and ``replayed_from``, those that it has and that are still there.
+        origins: ``parent``, ``root`` and ``replayed_from``, if the run has them and they still exist.
         attempts: latest first.
         steps: in the order in which they began.
         children: runs that it enqueued, first to last.
         replays: new runs that were made by replaying it, first to last.
-        followups: what follows when it ends: ``id``, ``kind``, ``on_state`` and ``enqueued_at`` (None: not yet).
-        actions: what operators did to it, latest first; none for whom the audit is closed.
+        followups: runs enqueued when it ends: ``id``, ``kind``, ``on_state`` and ``enqueued_at`` (None: not yet).
+        actions: what operators did to it, latest first; empty for an operator who may not read the audit.
     """
 
     run: RunRecord
@@ -55,10 +55,11 @@ class Detail:
 
 
 def detail(app: App, operator: Operator, text: str, *, limit: int = FIRST) -> Detail:
-    """The run that ``text`` names, whole.
+    """The run that ``text`` identifies, with its lists.
 
     Raises:
-        NotFound, Ambiguous: it names none, or several.
+        NotFound: it identifies none.
+        Ambiguous: it identifies several.
     """
     operator.need(Permission.RUNS_READ)
     with app.database.read() as connection:
@@ -80,7 +81,7 @@ def detail(app: App, operator: Operator, text: str, *, limit: int = FIRST) -> De
 def attempts_of(
     app: App, operator: Operator, run_id: UUID, *, after: int | None = None, limit: int = FIRST
 ) -> DetailPage[AttemptRecord, int]:
-    """The attempts of a run, latest first; ``after`` is the number of the last one seen."""
+    """The attempts of a run, latest first; ``after`` is the last number of the previous page."""
     operator.need(Permission.RUNS_READ)
     with app.database.read() as connection:
         found = find.list_attempts(connection, run_id, before=after, limit=limit + 1)[::-1]
@@ -90,7 +91,7 @@ def attempts_of(
 def steps_of(
     app: App, operator: Operator, run_id: UUID, *, after: str | None = None, limit: int = FIRST
 ) -> DetailPage[StepRecord, str]:
-    """The steps and cursors of a run, in the order in which they began; ``after`` is the name of the last one seen."""
+    """The steps and cursors of a run, in the order in which they began; ``after`` is the last name of a page."""
     operator.need(Permission.RUNS_READ)
     with app.database.read() as connection:
         found = steps.list_steps(connection, run_id, after=after, limit=limit + 1)
@@ -102,7 +103,7 @@ def steps_of(
 def children_of(
     app: App, operator: Operator, run_id: UUID, *, after: UUID | None = None, limit: int = FIRST
 ) -> DetailPage[RunRecord, UUID]:
-    """The runs that a run enqueued, first to last; ``after`` is the id of the last one seen."""
+    """The runs that a run enqueued, first to last; ``after`` is the last id of the previous page."""
     operator.need(Permission.RUNS_READ)
     with app.database.read() as connection:
         found = lineage.children(connection, run_id, after=after, limit=limit + 1)
@@ -112,7 +113,7 @@ def children_of(
 def replays_of(
     app: App, operator: Operator, run_id: UUID, *, after: UUID | None = None, limit: int = FIRST
 ) -> DetailPage[RunRecord, UUID]:
-    """The new runs that were made by replaying a run, first to last; ``after`` is the id of the last one seen."""
+    """The new runs that replays of a run made, first to last; ``after`` is the last id of the previous page."""
     operator.need(Permission.RUNS_READ)
     with app.database.read() as connection:
         found = lineage.replays(connection, run_id, after=after, limit=limit + 1)
@@ -122,7 +123,7 @@ def replays_of(
 def followups_of(
     app: App, operator: Operator, run_id: UUID, *, after: UUID | None = None, limit: int = FIRST
 ) -> DetailPage[dict[str, Any], UUID]:
-    """What follows when a run ends, or has followed; ``after`` is the id of the last one seen."""
+    """The follow-ups of a run, enqueued or not; ``after`` is the last id of the previous page."""
     operator.need(Permission.RUNS_READ)
     with app.database.read() as connection:
         found = followups.list_followups(connection, run_id, after=after, limit=limit + 1)
@@ -130,6 +131,6 @@ def followups_of(
 
 
 def _part(found: Sequence[T], limit: int, place: Callable[[T], K]) -> DetailPage[T, K]:
-    """Of one more than asked for: the page, and where the next begins."""
+    """Splits a list with one item more than requested: the page, and where the next begins."""
     items = list(found[:limit])
     return DetailPage(items, place(items[-1]) if len(found) > limit else None)

@@ -1,4 +1,4 @@
-"""Enqueue: an operator records a run of a kind, with arguments that its job checks. On record, as all they do."""
+"""Enqueue by an operator: a run of a kind, with arguments that its job checks, and an audit entry."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def enqueue_run(
     reason: str | None = None,
     **terms: Any,
 ) -> Enqueued:
-    """Record a run of ``kind``; ``terms`` are those of ``Job.enqueue``. Its audit row is in the same transaction.
+    """Record a run of ``kind``; ``terms`` are options of ``Job.enqueue``. The same transaction writes its audit entry.
 
     Raises:
         NotFound: this process does not know the kind: its module is not imported.
@@ -33,7 +33,7 @@ def enqueue_run(
     operator.need(Permission.RUNS_ENQUEUE)
     check_reason(app, reason)
     cls = registry.get(kind)
-    # Of the job's own, though not its public: an application enqueues by ``enqueue``.
+    # An internal method of the job: applications use ``enqueue``.
     run = replace(cls(**arguments).new_run(app, **terms), enqueued_by=operator.name[:200])
     with app.database.write(urgent=True) as connection:
         (admitted,) = write_runs(connection, carrier(app)([run]))

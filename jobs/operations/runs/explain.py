@@ -23,7 +23,7 @@ Evidence = list[tuple[str, object]]
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """Why, in one sentence; ``code`` is stable; ``evidence`` is what the ledger says."""
+    """The reason, in one sentence; ``code`` is stable; ``evidence`` is facts from the ledger."""
 
     run: RunRecord
     code: str
@@ -32,10 +32,11 @@ class Explanation:
 
 
 def explain(app: App, operator: Operator, text: str) -> Explanation:
-    """Why the run that ``text`` names is where it is.
+    """Why the run that ``text`` identifies is in its state.
 
     Raises:
-        NotFound, Ambiguous: it names none, or several.
+        NotFound: it identifies none.
+        Ambiguous: it identifies several.
     """
     operator.need(Permission.RUNS_READ)
     with app.database.read() as connection:
@@ -43,7 +44,7 @@ def explain(app: App, operator: Operator, text: str) -> Explanation:
 
 
 def explain_run(app: App, operator: Operator, run: RunRecord) -> Explanation:
-    """The same of a run as ``detail`` gave it."""
+    """The same for a run as ``detail`` returned it."""
     operator.need(Permission.RUNS_READ)
     with app.database.read() as connection:
         return _explained(connection, run)
@@ -83,7 +84,7 @@ def _queued(session: Executor, run: RunRecord, now: datetime) -> tuple[str, str,
     if run.run_at > now:
         return _not_due(session, run, now)
     if run.expires_at is not None and run.expires_at <= now and not run.attempt:
-        return "expired", "It expired before anybody started it, and is about to be buried.", [
+        return "expired", "It expired before it was started, and will be dead soon.", [
             ("expired", run.expires_at)
         ]  # fmt: skip
     live = workers.live(session, now=now)
@@ -153,7 +154,7 @@ def _running(run: RunRecord, now: datetime) -> tuple[str, str, Evidence]:
     since = format_duration(now - run.started_at) if run.started_at else "just now"
     if run.cancel_requested_at is not None:
         evidence.append(("cancel asked", run.cancel_requested_at))
-        return "cancelling", f"It is being cancelled; {run.worker} performs attempt {run.attempt} still.", evidence
+        return "cancelling", f"It is being cancelled; {run.worker} is still performing attempt {run.attempt}.", evidence
     return "leased", f"{run.worker} has performed attempt {run.attempt} for {since}.", evidence
 
 
@@ -163,8 +164,8 @@ _DEAD = {
     Cause.POISON: "it {took}",
     Cause.UNKNOWN_KIND: "no worker knew the kind {kind} for too long",
     Cause.BAD_ARGUMENTS: "its arguments do not fit its job",
-    Cause.EXPIRED: "it expired before anybody started it",
-    Cause.UNKNOWN_EFFECT: "nobody knows whether one of its steps took effect",
+    Cause.EXPIRED: "it expired before it was started",
+    Cause.UNKNOWN_EFFECT: "it is unknown whether one of its steps took effect",
     Cause.UNREADABLE: "its row in the ledger cannot be read",
 }
 

@@ -22,7 +22,7 @@ HIDDEN = "(hidden)"
 
 @dataclass(frozen=True, slots=True)
 class RunPage:
-    """Runs, latest first by when they entered their state; ``next_cursor`` begins the next page."""
+    """Runs, latest first by when they entered their state; ``next_cursor`` requests the next page."""
 
     runs: list[RunRecord]
     next_cursor: str | None
@@ -31,10 +31,10 @@ class RunPage:
 def list_runs(
     app: App, operator: Operator, selector: Selector, *, limit: int = 50, cursor: str | None = None
 ) -> RunPage:
-    """A page of the runs that match; an empty selector lists all.
+    """A page of the matching runs; an empty selector lists all.
 
     Raises:
-        SelectorRefused: ``cursor`` is none of ours.
+        SelectorRefused: ``cursor`` is not one of ours.
     """
     operator.need(Permission.RUNS_READ)
     check_words(selector, operator)
@@ -46,10 +46,11 @@ def list_runs(
 
 
 def find_run(app: App, operator: Operator, text: str) -> tuple[RunRecord, list[AttemptRecord]]:
-    """The run that ``text`` names, and its attempts.
+    """The run that ``text`` identifies, and its attempts.
 
     Raises:
-        NotFound, Ambiguous: it names none, or several.
+        NotFound: it identifies none.
+        Ambiguous: it identifies several.
     """
     operator.need(Permission.RUNS_READ)
     with app.database.read() as connection:
@@ -59,10 +60,11 @@ def find_run(app: App, operator: Operator, text: str) -> tuple[RunRecord, list[A
 
 
 def look_at(app: App, operator: Operator, text: str) -> RunRecord:
-    """The run that ``text`` names, alone.
+    """The run that ``text`` identifies, alone.
 
     Raises:
-        NotFound, Ambiguous: it names none, or several.
+        NotFound: it identifies none.
+        Ambiguous: it identifies several.
     """
     operator.need(Permission.RUNS_READ)
     with app.database.read() as connection:
@@ -70,10 +72,11 @@ def look_at(app: App, operator: Operator, text: str) -> RunRecord:
 
 
 def id_of(app: App, operator: Operator, text: str) -> UUID:
-    """The id of the run that ``text`` names.
+    """The id of the run that ``text`` identifies.
 
     Raises:
-        NotFound, Ambiguous: it names none, or several.
+        NotFound: it identifies none.
+        Ambiguous: it identifies several.
     """
     operator.need(Permission.RUNS_READ)
     with app.database.read() as connection:
@@ -90,7 +93,7 @@ MOST_QUEUES = 1000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Status:
-    """The ledger at a glance: what waits, what is wrong, and who works."""
+    """The ledger at a glance: waiting runs, problems, and workers."""
 
     queues: list[reports.QueueCount]
     workers: list[workers.WorkerRecord]
@@ -102,7 +105,7 @@ class Status:
 
     @property
     def shown_queues(self) -> list[reports.QueueCount]:
-        """By name, the thousand queues that need a look most: callers may have made up any number of them."""
+        """The thousand queues that most need attention, by name: callers may have made up any number of names."""
         served = {queue for worker in self.workers for queue in worker.queues}
         worst = reports.worst_first(self.queues, served=served)[:MOST_QUEUES]
         return sorted(worst, key=lambda one: one.queue)
@@ -114,7 +117,7 @@ class Status:
 
 
 def status(app: App, operator: Operator, *, groups: int = 5) -> Status:
-    """What is going on now."""
+    """The current status."""
     operator.need(Permission.RUNS_READ)
     with app.database.read() as connection:
         return Status(
@@ -141,16 +144,16 @@ def write_cursor(place: Place) -> str:
 
 
 def read_cursor(text: str) -> Place:
-    """Where a list goes on.
+    """The position where a list continues.
 
     Raises:
-        SelectorRefused: no cursor of ours.
+        SelectorRefused: it is not one of our cursors.
     """
     head, _, tail = text.partition("-")
     try:
         return datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=int(head, 16)), UUID(tail)
     except (ValueError, OverflowError):
-        raise SelectorRefused(f"{text!r} is no cursor.", hint="Take it from the end of the last page.") from None
+        raise SelectorRefused(f"{text!r} is not a cursor.", hint="Take it from the end of the last page.") from None
 
 
 def shown(run: RunRecord, operator: Operator) -> RunRecord:
@@ -164,7 +167,7 @@ def shown(run: RunRecord, operator: Operator) -> RunRecord:
         result=HIDDEN,
         progress=HIDDEN,
         error_message=said,
-        # These hold what the arguments do: an address, an order's number.
+        # These contain the same data as the arguments: an address, an order's number.
         key=None if run.key is None else HIDDEN,
         cancel_reason=None if run.cancel_reason is None else HIDDEN,
         tags=[HIDDEN] if run.tags else run.tags,
@@ -172,7 +175,7 @@ def shown(run: RunRecord, operator: Operator) -> RunRecord:
 
 
 def shown_attempts(attempts: Sequence[AttemptRecord], operator: Operator) -> list[AttemptRecord]:
-    """The attempts as this operator may see them: what went wrong may be told in words that hold personal data."""
+    """The attempts as this operator may see them: the texts of errors may contain personal data."""
     if operator.may(Permission.ARGUMENTS_READ):
         return list(attempts)
     return [
@@ -188,7 +191,7 @@ def _shown_group(group: reports.DeadGroup, operator: Operator) -> reports.DeadGr
 
 
 def check_words(selector: Selector, operator: Operator) -> None:
-    """Refuse to look for what may not be seen: a list by an argument tells the argument.
+    """Refuse to search for data that the operator may not see: a list by an argument reveals the argument.
 
     Raises:
         Forbidden: it selects by arguments, by errors' messages, by keys or by tags.
@@ -200,7 +203,7 @@ def check_words(selector: Selector, operator: Operator) -> None:
 def changed(
     earlier: Sequence[tuple[str, object]], later: Sequence[tuple[str, object]]
 ) -> list[tuple[str, object, object]]:
-    """The names whose values differ, with both."""
+    """The names whose values differ, with both values."""
     old, new = dict(earlier), dict(later)
     names = list(dict.fromkeys([*old, *new]))
     return [(name, old.get(name), new.get(name)) for name in names if old.get(name) != new.get(name)]

@@ -1,7 +1,8 @@
 """The query language of ``--where``: ``state:dead kind:Charge* args.order_id:42 error:"Timeout*" age:>1h``.
 
-Terms are ``field:value``, separated by spaces, and all hold; a comma parts alternatives; quotes keep spaces and
-commas. A mistake is shown with a caret below its column.
+Terms are ``field:value``, separated by spaces, and must all match; a comma separates alternatives; quotes protect
+spaces
+and commas. A caret below the query shows the column of a mistake.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ _FIELD = re.compile(r"[A-Za-z_][\w.\-]*")
 
 @dataclass(frozen=True, slots=True)
 class Term:
-    """One ``field:value``. ``path`` is the argument's for ``args.…``; ``sign`` compares, else it is ``=``."""
+    """One ``field:value``. ``path`` is the argument's path for ``args.…``; ``sign`` is a comparison, or ``=``."""
 
     field: str
     values: tuple[str, ...]
@@ -36,7 +37,7 @@ def parse(text: str) -> list[Term]:
     """The terms of ``text``.
 
     Raises:
-        SelectorRefused: it is not the language; ``pointer`` shows where.
+        SelectorRefused: it is not a valid query; ``pointer`` shows where.
     """
     terms: list[Term] = []
     at = 0

@@ -1,4 +1,4 @@
-"""From what an operator said to a ``Selector``: ids found, words checked, spans and dates made moments."""
+"""Makes a ``Selector`` from an operator's options: resolves ids, checks words, and parses spans and dates."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _HEX = re.compile(r"[0-9a-f]{4,16}")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SelectorInput:
-    """A selector in the operator's own words, as options and query strings carry them."""
+    """A selector in the operator's own words, as in options and query strings."""
 
     ids: tuple[str, ...] = ()
     kinds: tuple[str, ...] = ()
@@ -45,11 +45,12 @@ class SelectorInput:
 
 
 def make_selector(app: App, asked: SelectorInput, *, executor: Executor | None = None) -> Selector:
-    """The selector that is meant.
+    """The selector for these options.
 
     Raises:
-        SelectorRefused: a word, a span or the query cannot be read; it says where.
-        NotFound, Ambiguous: a short id.
+        SelectorRefused: a word, a span or the query is invalid; the error says where.
+        NotFound: no run has a short id.
+        Ambiguous: several runs have a short id.
     """
     if executor is None:
         with app.database.read() as connection:
@@ -76,7 +77,7 @@ def make_selector(app: App, asked: SelectorInput, *, executor: Executor | None =
 
 
 def describe(selector: Selector) -> dict[str, Any]:
-    """The selector as plain values, for the audit: only what it says."""
+    """The selector as plain values, for the audit: only the fields that are set."""
     said: dict[str, Any] = {}
     for field in fields(Selector):
         value = getattr(selector, field.name)
@@ -86,7 +87,7 @@ def describe(selector: Selector) -> dict[str, Any]:
 
 
 def read_moment(text: str, *, what: str, now: datetime) -> datetime:
-    """``15m`` (ago), ``2026-11-01``, ``2026-11-01T10:00``; local time where no zone is said.
+    """``15m`` (ago), ``2026-11-01``, ``2026-11-01T10:00``; local time if no zone is given.
 
     Raises:
         SelectorRefused: it is none of these.
@@ -102,7 +103,7 @@ def read_moment(text: str, *, what: str, now: datetime) -> datetime:
         return datetime.fromisoformat(plain).astimezone()
     except (ValueError, OverflowError):
         raise SelectorRefused(
-            f"{what}: {text!r} is no moment.", hint="Write 15m (ago), 2026-11-01 or 2026-11-01T10:00."
+            f"{what}: {text!r} is not a moment.", hint="Write 15m (ago), 2026-11-01 or 2026-11-01T10:00."
         ) from None
 
 
@@ -158,7 +159,7 @@ def _ids(executor: Executor, given: Sequence[str]) -> tuple[UUID, ...]:
 
 
 def _whole(text: str) -> UUID | None:
-    """A whole id is taken as it is: thousands of them come from a pipe, and the walk finds out which there are."""
+    """A whole id is not looked up: thousands of them come from a pipe, and the query itself finds the existing ones."""
     try:
         return UUID(text.strip()) if len(text.strip()) >= 32 else None
     except ValueError:
@@ -180,7 +181,7 @@ def _word(text: str, known: Sequence[str], what: str) -> str:
 def _fingerprint(text: str) -> str:
     plain = text.strip().lower()
     if not _HEX.fullmatch(plain):
-        raise SelectorRefused(f"{text!r} is no fingerprint.", hint="Take one from: jobledger dlq groups.")
+        raise SelectorRefused(f"{text!r} is not a fingerprint.", hint="Take one from: jobledger dlq groups.")
     return plain
 
 
@@ -193,7 +194,7 @@ def _argument(text: str) -> tuple[str, str]:
 
 def _number(text: str) -> int:
     if not text.isdecimal() or len(text) > 9:
-        raise SelectorRefused(f"{text!r} is no whole number.")
+        raise SelectorRefused(f"{text!r} is not a whole number.")
     return int(text)
 
 

@@ -1,4 +1,4 @@
-"""Wait: until runs have ended."""
+"""Waits until runs have ended."""
 
 from __future__ import annotations
 
@@ -12,13 +12,16 @@ from jobs.operations.audit.operator import Operator, Permission
 from jobs.states import FINAL
 
 FIRST_SECONDS, LONGEST_SECONDS = 0.02, 1.0
-"""Between two looks: doubled up to a second. Source: decision; short jobs are seen at once, long ones cost nothing."""
+"""Wait between two looks, doubled up to a second.
+
+Source: decision; short jobs are noticed at once, long ones cost little.
+"""
 
 
 def wait_for(
     app: App, operator: Operator, run_ids: Sequence[UUID], *, moved: Callable[[RunRecord], None] = lambda run: None
 ) -> list[RunRecord]:
-    """Return the runs once all of them have ended; ``moved`` hears of each change of state. Waits for ever."""
+    """Return the runs once all of them have ended; calls ``moved`` on each change of state. Waits without limit."""
     operator.need(Permission.RUNS_READ)
     seen: dict[UUID, tuple[str, int]] = {}
     pause = FIRST_SECONDS

@@ -1,1 +1,1 @@
-"""Schedules as operators handle them: list, create, edit, pause, run, backfill."""
+"""Operations on schedules: list, create, edit, pause, run, backfill."""

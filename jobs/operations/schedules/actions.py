@@ -1,7 +1,6 @@
-"""What operators do to schedules. Every change is audited in its own transaction.
+"""Operators' actions on schedules. Each change is audited in its own transaction.
 
-Code owns what it declares: its definition changes in the code only. Pausing, running, backfilling are an
-operator's for every schedule.
+A schedule declared in code can only be changed there. Operators may pause, run and backfill every schedule.
 """
 
 from __future__ import annotations
@@ -39,7 +38,7 @@ def create_schedule(
 
     Raises:
         Conflict: the name is taken.
-        DefinitionError: no slot would ever come.
+        DefinitionError: it would never have a slot.
     """
     by.need(Permission.SCHEDULES_WRITE)
     name = str(columns["name"])
@@ -64,16 +63,16 @@ def edit_schedule(
     by: Operator,
     reason: str | None = None,
 ) -> ScheduleView:
-    """Change an operator's schedule. Slots due by now are settled as it was; the new definition counts from now.
+    """Change an operator's schedule. The old definition decides slots due by now; the new one counts from now.
 
     Args:
-        changes: keys of ``jobs.scheduling.serialize``; None takes an option back to its default.
-        columns: what else changes in the row: queue, priority, arguments.
+        changes: keys of ``jobs.scheduling.serialize``; None resets an option to its default.
+        columns: other changes of the row: queue, priority, arguments.
 
     Raises:
         NotFound: there is none of this name.
-        Conflict: the code owns it.
-        DefinitionError: what it would be cannot be, or no slot would ever come.
+        Conflict: the code declares it.
+        DefinitionError: the result would be invalid, or never have a slot.
     """
     by.need(Permission.SCHEDULES_WRITE)
     with app.database.write() as connection:
@@ -99,11 +98,11 @@ def edit_schedule(
 
 
 def delete_schedule(app: App, name: str, *, by: Operator, reason: str | None = None, is_forced: bool = False) -> None:
-    """Remove a schedule; what became of its slots stays on record. ``is_forced``: even if the code owns it.
+    """Remove a schedule; the results of its slots stay on record. ``is_forced``: even if the code declares it.
 
     Raises:
         NotFound: there is none of this name.
-        Conflict: the code owns it.
+        Conflict: the code declares it.
     """
     by.need(Permission.SCHEDULES_WRITE)
     with app.database.write() as connection:
@@ -121,7 +120,7 @@ def delete_schedule(app: App, name: str, *, by: Operator, reason: str | None = N
 
 
 def pause_schedule(app: App, name: str, *, by: Operator, reason: str | None = None) -> bool:
-    """Make no runs until resumed; False when it was paused already. Runs that exist go on."""
+    """Make no runs until it is resumed; False if it was paused already. Existing runs go on."""
     by.need(Permission.SCHEDULES_WRITE)
     with app.database.write() as connection:
         record = schedules.lock(connection, name)
@@ -135,9 +134,9 @@ def pause_schedule(app: App, name: str, *, by: Operator, reason: str | None = No
 
 
 def resume_schedule(app: App, name: str, *, by: Operator, reason: str | None = None, catches_up: bool = False) -> bool:
-    """Make runs again; False when it was not paused.
+    """Make runs again; False if it was not paused.
 
-    Slots of the pause are skipped, or with ``catches_up`` treated by its catch-up policy as after a downtime.
+    Slots of the pause are skipped, or with ``catches_up`` handled by its catch-up policy as after a downtime.
     """
     by.need(Permission.SCHEDULES_WRITE)
     runs: list[NewRun] = []
@@ -163,10 +162,10 @@ def resume_schedule(app: App, name: str, *, by: Operator, reason: str | None = N
 def run_schedule(
     app: App, name: str, *, by: Operator, moment: datetime | None = None, reason: str | None = None
 ) -> UUID:
-    """Make a run now, beside the schedule's slots; paused or not, whatever its overlap policy.
+    """Make a run now, in addition to the schedule's slots; paused or not, whatever its overlap policy.
 
     Args:
-        moment: its ``scheduled_for``; the ledger's moment if None.
+        moment: its ``scheduled_for``; None is the ledger's moment.
     """
     by.need(Permission.SCHEDULES_WRITE)
     with app.database.write(urgent=True) as connection:
@@ -181,7 +180,7 @@ def run_schedule(
 def _changed(record: ScheduleRecord, changes: Mapping[str, Any]) -> Schedule:
     data = to_data(record.schedule) if record.problem is None else {"name": record.name}
     if changes.get("type") not in (None, data.get("type")):
-        # Another type: what said when does not carry over, the policies do.
+        # Another type: its timing fields do not carry over, the policies do.
         data |= dict.fromkeys(_TIMING)
     return from_data({**data, **changes})
 
@@ -197,5 +196,5 @@ def _refuse_code(record: ScheduleRecord, done: str) -> None:
     if record.owner == "code":
         raise Conflict(
             f"The schedule {record.name!r} is declared in the code at {record.place} and cannot be {done} here.",
-            hint="Change it there; or pause it: that is yours.",
+            hint="Change it there, or pause it here.",
         )

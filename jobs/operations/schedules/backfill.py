@@ -1,4 +1,4 @@
-"""Backfill: makes the runs of slots that made none. Audited, each batch in the transaction that makes it."""
+"""Backfill: makes the runs of slots that made none. Each batch is audited in its own transaction."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from jobs.scheduling.misfires import SlotState
 from jobs.scheduling.slots import just_before, slots
 
 MAX_BACKFILL = 10_000
-"""Slots of one backfill. Source: decision; more is a migration, to be done in parts that one can watch."""
+"""Most slots of one backfill. Source: decision; do more in parts, so that each can be watched."""
 BATCH = 500
 
 
 def plan_backfill(app: App, operator: Operator, name: str, *, since: datetime, until: datetime) -> list[datetime]:
-    """The slots of ``since <= slot <= until`` that made no run, up to what is decided.
+    """The slots of ``since <= slot <= until`` that made no run, up to the last decided one.
 
     Raises:
         NotFound: there is none of this name.
@@ -56,10 +56,11 @@ def backfill(
     expect: int | None = None,
     dry_run: bool = False,
 ) -> tuple[list[datetime], int]:
-    """The slots of this span that made no run, and how many of them made theirs now.
+    """Make the runs of the slots of this span without runs; returns the slots, and how many runs were made.
 
     Raises:
-        NotFound, Conflict: as ``plan_backfill``; or the slots are not as many as expected, and nothing was done.
+        NotFound: there is no schedule of this name.
+        Conflict: there are more than ``MAX_BACKFILL``, or not as many as expected; nothing was done.
     """
     by.need(Permission.SCHEDULES_WRITE)
     moments = plan_backfill(app, Operator(by.name), name, since=since, until=until)
@@ -72,9 +73,9 @@ def backfill(
 def backfill_schedule(
     app: App, name: str, moments: Sequence[datetime], *, by: Operator, reason: str | None = None
 ) -> int:
-    """Make the runs of these slots, due now; how many. A slot that has a run by now is left alone.
+    """Make the runs of these slots, due now; returns how many. Skips slots that have a run by now.
 
-    In batches, each a transaction: broken off, it may be asked for again.
+    Each batch is a transaction, so an interrupted call may be repeated.
     """
     by.need(Permission.SCHEDULES_WRITE)
     made = 0

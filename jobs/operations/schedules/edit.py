@@ -1,4 +1,4 @@
-"""Creates and changes schedules from plain values, as options and JSON carry them."""
+"""Creates and changes schedules from plain values, as in options and JSON."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from jobs.scheduling.serialize import from_data
 from jobs.scheduling.slots import just_before
 
 FAR = timedelta(days=3653)
-"""How far a preview looks, unless said: ten years."""
+"""Default range of a preview: ten years. Source: decision."""
 
 
 def far_from(since: datetime) -> datetime:
-    """Until when a preview looks unless it is told: ``FAR`` on, or the end of the calendar."""
+    """The default end of a preview: ``FAR`` later, or the end of the calendar."""
     try:
         return since + FAR
     except OverflowError:
@@ -62,7 +62,10 @@ def change_schedule(
     by: Operator,
     reason: str | None = None,
 ) -> ScheduleView:
-    """Change what is given of an operator's schedule; ``arguments`` replace all there were. As ``edit_schedule``."""
+    """Change the given properties of an operator's schedule; ``arguments`` replaces all.
+
+    Raises the same as ``edit_schedule``.
+    """
     by.need(Permission.SCHEDULES_WRITE)
     columns = place_columns(queue, priority)
     if arguments is not None:
@@ -80,7 +83,7 @@ def preview_data(
     until: datetime | None = None,
     limit: int,
 ) -> list[PlannedSlot]:
-    """When a schedule that is not saved would fire, in ``since <= slot <= until``; from now on, if None."""
+    """When an unsaved schedule would fire, in ``since <= slot <= until``; None starts now."""
     operator.need(Permission.RUNS_READ)
     schedule = from_data(when)
     after = app.clock.now() if since is None else just_before(since)

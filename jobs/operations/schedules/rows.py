@@ -49,7 +49,7 @@ def new_columns(
     Raises:
         NotFound: this process does not know the kind.
         ArgumentsRefused: they do not fit its job.
-        DefinitionError: the queue's name cannot be.
+        DefinitionError: the queue's name is invalid.
     """
     job = registry.get(kind)(**arguments)
     columns = columns_of(job, schedule, name, max_bytes=app.settings.max_argument_bytes)
@@ -57,14 +57,14 @@ def new_columns(
 
 
 def argument_columns(app: App, kind: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
-    """The columns that change with a schedule's arguments; errors as of ``new_columns``."""
+    """The columns that change with a schedule's arguments; raises the same as ``new_columns``."""
     cls = registry.get(kind)
     text = write_arguments(cls(**arguments), kind=cls.options.kind, max_bytes=app.settings.max_argument_bytes)
     return {"arguments": text, "arguments_version": cls.options.version}
 
 
 def place_columns(queue: str | None, priority: int | None) -> dict[str, Any]:
-    """The columns that say where its runs wait; those that are given."""
+    """The columns for the queue and priority of its runs; those that are given."""
     values: dict[str, Any] = {}
     if queue is not None:
         values["queue"] = check_name(queue, what="queue", longest=MAX_QUEUE)

@@ -23,7 +23,7 @@ from jobs.scheduling.zones import data_version
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ScheduleView:
-    """A schedule as people see it. ``late_seconds`` is how long its earliest undecided slot has waited."""
+    """A schedule for display. ``late_seconds`` is how long its earliest undecided slot has waited."""
 
     record: ScheduleRecord
     when: str
@@ -41,7 +41,7 @@ def list_schedules(
     after: str | None = None,
     limit: int = 1000,
 ) -> list[ScheduleView]:
-    """Schedules by name; ``after`` is the name that the last page ended with."""
+    """Schedules by name; ``after`` is the last name of the previous page."""
     operator.need(Permission.RUNS_READ)
     found: list[ScheduleRecord] = []
     with app.database.read() as connection:
@@ -56,7 +56,7 @@ def list_schedules(
 def show_schedule(
     app: App, operator: Operator, name: str, *, limit: int = 20
 ) -> tuple[ScheduleView, list[SlotRecord], list[PlannedSlot]]:
-    """A schedule, what became of its latest slots, and the slots to come.
+    """A schedule, the results of its latest slots, and its next slots.
 
     Raises:
         NotFound: there is none of this name.
@@ -73,7 +73,7 @@ def show_schedule(
 def slots_of(
     app: App, operator: Operator, name: str, *, before: datetime | None = None, limit: int = 50
 ) -> list[SlotRecord]:
-    """What became of a schedule's slots, newest first; ``before`` is the moment that the last page ended with.
+    """The results of a schedule's slots, newest first; ``before`` is the last moment of the previous page.
 
     Raises:
         NotFound: there is none of this name.
@@ -87,7 +87,7 @@ def slots_of(
 def preview_schedule(
     app: App, operator: Operator, name: str, *, since: datetime | None, until: datetime, limit: int
 ) -> list[PlannedSlot]:
-    """When the schedule would fire in ``since <= slot <= until`` (from now, if None)."""
+    """When the schedule would fire in ``since <= slot <= until``; None starts now."""
     operator.need(Permission.RUNS_READ)
     with app.database.read() as connection:
         record = schedules.find_schedule(connection, name)
@@ -96,7 +96,7 @@ def preview_schedule(
 
 
 def views(connection: Executor, records: Sequence[ScheduleRecord]) -> list[ScheduleView]:
-    """Their views, in the order of ``records``, in the caller's transaction."""
+    """The views of ``records``, in their order, in the caller's transaction."""
     records = [_by_our_zones(one) for one in records]
     moment = schedules.ledger_moment(connection)
     successes = schedules.last_successes(connection, [one.name for one in records])
@@ -112,7 +112,7 @@ def views(connection: Executor, records: Sequence[ScheduleRecord]) -> list[Sched
 
 
 def _by_our_zones(record: ScheduleRecord) -> ScheduleRecord:
-    """With the next slot by this process's zone data, as ``preview`` has it and a scheduler with it will write it."""
+    """With the next slot by this process's zone data, as ``preview`` has it and as a scheduler will write it."""
     if record.zone_data == data_version() or record.problem:
         return record
     try:

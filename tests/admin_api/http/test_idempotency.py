@@ -116,7 +116,7 @@ def test_who_died_at_work_leaves_it_unknown_and_says_so(
 
     assert (soon.status_code, later.status_code) == (409, 409)
     assert "is being done" in soon.json()["error"]["message"]
-    assert "nobody knows how it ended" in later.json()["error"]["message"]
+    assert "its result is unknown" in later.json()["error"]["message"]
     assert len(runs(admin)) == 1
 
 

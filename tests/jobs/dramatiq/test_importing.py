@@ -316,7 +316,7 @@ def test_a_key_of_another_type_is_named_and_the_other_queues_move(
         ("odd", "dramatiq:odd"),
         ("odder", "dramatiq:odder.msgs"),
     ]
-    assert "is a string, and dramatiq keeps a list there" in done.refused[0]["why"]
+    assert "is a string, but dramatiq stores a list there" in done.refused[0]["why"]
 
 
 def test_a_message_stamped_with_no_moment_is_named_and_the_others_move(

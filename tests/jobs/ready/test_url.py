@@ -33,7 +33,7 @@ def test_supported_urls_are_understood(url, options):
         ("", "not the URL of a Redis"),
         ("s3cret", "not the URL of a Redis"),
         ("redis://", "lacks a host"),
-        ("redis://:s3cret@host/mail", "no number"),
+        ("redis://:s3cret@host/mail", "not a number"),
         ("redis://:s3cret@host:port", "cannot be read"),
         ("redis://bob:s3cret/x#y@host", "cannot be read"),
         ("redis://:s3cret@host:99999", "cannot be read"),

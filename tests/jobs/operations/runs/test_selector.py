@@ -111,7 +111,7 @@ def test_a_wrong_word_names_the_nearest(app: App) -> None:
         make_selector(app, SelectorInput(states=("ded",)))
     with pytest.raises(SelectorRefused, match=r"column 14: no cause 'poisson'\. Did you mean 'poison'"):
         make_selector(app, SelectorInput(where="kind:x cause:poisson"))
-    with pytest.raises(SelectorRefused, match="no moment"):
+    with pytest.raises(SelectorRefused, match="not a moment"):
         make_selector(app, SelectorInput(since="yesterday"))
 
 
