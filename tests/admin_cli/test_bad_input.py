@@ -59,7 +59,7 @@ CASES = [
     (["lst"], {}, 2, "Did you mean 'list'?"),
     (["demo", "nofolder"], {}, 2, "nofolder is not a folder"),
     (["migrate", "down", "7_0", "--yes"], "made", 2, "7_0"),
-    (["migrate", "sql", "--from", "where:"], "made", 2, "'where:' is no revision"),
+    (["migrate", "sql", "--from", "where:"], "made", 2, "'where:' is not a revision"),
 ]
 
 

@@ -167,7 +167,7 @@ class TestMessages:
         assert got == [sent]
         assert CurrentMessage.get_current_message() is None
 
-    @pytest.mark.parametrize("eta", ["not a number", None])
+    @pytest.mark.parametrize("eta", ["no number", None])
     def test_an_eta_that_is_none_is_now(
         self, broker: LedgerBroker, start_worker: StartWorker, eta: Any, caplog: pytest.LogCaptureFixture
     ) -> None:
