@@ -70,7 +70,7 @@ class Tries:
         if wait is not None:
             seconds = ceil(wait)
             span = format_duration(timedelta(seconds=seconds))
-            raise TooManyTries("Too many sign-in attempts", retry_after_seconds=seconds, hint=f"Wait {span}.")
+            raise TooManyTries("Too many sign-in attempts.", retry_after_seconds=seconds, hint=f"Wait {span}.")
 
     def fail(self, session: Executor, now: datetime) -> int | None:
         """Count a failure of the account. Returns its number if it must be audited, else None."""

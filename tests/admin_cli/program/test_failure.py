@@ -27,7 +27,7 @@ ERRORS: list[tuple[Exception, int]] = [
     (errors.Forbidden("ada may not purge runs."), 1),
     (errors.Unauthenticated("The name or the password is wrong."), 1),
     (errors.CredentialRefused("A password has 12 characters or more."), 2),
-    (errors.TooManyTries("Too many sign-in attempts", retry_after_seconds=60), 1),
+    (errors.TooManyTries("Too many sign-in attempts.", retry_after_seconds=60), 1),
     (errors.TooManyRequests("Too many changes were asked for.", retry_after_seconds=60), 1),
     (errors.Overloaded("Too many passwords are being checked."), 5),
     (errors.SelectorRefused("column 3: no field colour."), 2),

@@ -63,7 +63,12 @@ def test_a_session_is_listed_and_ended(jobs: Run) -> None:
     [
         (("users", "create", "bob", "--role", "admin"), "", 2, "--password-stdin"),
         (("users", "create", "bob", "--role", "admin", "--password-stdin"), "short\n", 2, "12 to 256 characters"),
-        (("users", "create", "b b", "--role", "admin", "--password-stdin"), f"{PASSWORD}\n", 2, "not a valid user name"),
+        (
+            ("users", "create", "b b", "--role", "admin", "--password-stdin"),
+            f"{PASSWORD}\n",
+            2,
+            "not a valid user name",
+        ),
         (("users", "disable", "nobody"), "", 3, "There is no user nobody"),
         (("tokens", "create", "x", "--user", "nobody", "--allow", "runs:read", "--for", "1d"), "", 3, "no user"),
         (("tokens", "create", "x", "--user", "b", "--allow", "everything", "--for", "1d"), "", 2, "no permission"),

@@ -163,7 +163,7 @@ class TestOptions:
             ({"delay": 5}, "delay="),
             ({"at": datetime(2030, 1, 1)}, "no time zone"),
             ({"at": "tomorrow"}, "aware datetime"),
-            ({"delay": timedelta(1), "at": datetime.now(UTC)}, "twice"),
+            ({"delay": timedelta(1), "at": datetime.now(UTC)}, "exclude each other"),
             ({"priority": 1001}, "priority"),
             ({"priority": True}, "priority"),
             ({"priority": 1.0}, "priority"),
