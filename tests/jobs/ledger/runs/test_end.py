@@ -164,6 +164,16 @@ class TestTheFence:
         assert book.end(heir, Outcome.SUCCEEDED, result="mine").state is S
         assert book.run(zombie.run_id).result == "mine"
 
+    def test_a_refusal_is_noted_on_its_own_attempt_only(self, book):  # K2.C
+        zombie = book.start()
+        book.step(31)
+        book.rescue()
+        (heir,) = book.claim(zombie.run_id, worker="w2")
+        book.end(heir, Outcome.SUCCEEDED)
+        book.end(zombie, Outcome.FAILED)
+
+        assert [one.refused_outcome for one in book.attempts(zombie.run_id)] == [Outcome.FAILED, None]
+
     def test_a_refusal_is_noted_once(self, book):
         zombie = book.start()
         book.step(31)

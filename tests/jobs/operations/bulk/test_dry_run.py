@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 
 from jobs.app import App
+from jobs.errors import Forbidden
 from jobs.ledger.queries.selectors import Selector
-from jobs.operations.audit.operator import Operator
+from jobs.operations.audit.operator import Operator, Permission
 from jobs.operations.bulk import action, dry_run
 from jobs.operations.bulk.action import Act, carry_out, plan
 from jobs.operations.bulk.cancel import CancelAction
@@ -67,3 +68,13 @@ def test_a_change_is_shown_with_what_it_was_and_checked_against_the_job(
     ]
     assert [run_id for run_id, _ in found.some_skipped] == [bad]
     assert action.SHOWN == dry_run.SHOWN
+
+
+def test_who_may_not_act_sees_no_dry_run_of_it(app: App, ada: Operator, book: Book) -> None:  # K2.C
+    reader = Operator("eve", frozenset({Permission.RUNS_READ}))
+    dead_runs(book, 1)
+    act = replay(app, ada)
+    planned = plan(app, ada, act, Selector(is_all=True))
+
+    with pytest.raises(Forbidden, match="runs:replay"):
+        dry_run.dry_run_of(app, reader, act, planned)
