@@ -425,7 +425,7 @@ def test_a_foreign_row_with_an_attempts_number_delays_no_other_run(app, start):
 
     assert wait_until(lambda: counts(app).get(RunState.SUCCEEDED, 0) == 40, seconds=SOON)
     assert wait_until(lambda: len(process._held_leases) == 0, seconds=SOON)
-    assert [one.attempt for one in jobs.find(bad).attempts] == [1, 2]
+    assert [one.attempt for one in jobs.attempts(bad)] == [1, 2]
     assert not process.failed.is_set()
 
 
