@@ -106,7 +106,7 @@ def sql(database: Database, *, since: str | None) -> str:
 
     if since and ":" in since:
         raise ConfigurationError(
-            f"{since!r} is no revision.", hint="jobledger migrate current shows the tables' revision."
+            f"{since!r} is not a revision.", hint="jobledger migrate current shows the tables' revision."
         )
     said = StringIO()
     config = alembic_config(None, database)
