@@ -178,7 +178,8 @@ _FORGED = """() => {
     if (where.origin !== location.origin) found.push("made a link: " + where.href.slice(0, 80));
   }
   if (hidden.test(document.body.innerText)) found.push("a control reaches the page");
-  if (/(^|[^.\\d])49([^.\\d]|$)/.test(document.title)) found.push("a template ran");
+  // An id may hold these digits too.
+  if (/(^|[^.\\d])49([^.\\d]|$)/.test(document.title.replace(/\\b[0-9a-f-]{8,}\\b/g, ""))) found.push("a template ran");
   return found;
 }"""
 

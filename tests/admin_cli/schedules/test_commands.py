@@ -122,7 +122,7 @@ def test_preview_needs_no_ledger_and_says_what_the_clocks_do(jobs: Run, env: dic
 @pytest.mark.parametrize(
     ("words", "code", "said"),
     [
-        (("preview", "--cron", "30 2 * * x"), 2, "no day-of-week"),
+        (("preview", "--cron", "30 2 * * x"), 2, "is not a valid day-of-week"),
         (("preview", "--cron", "@daily", "--timezone", "Paris"), 2, "Europe/Paris"),
         (("preview",), 2, "Give the NAME"),
         (("create", "x", "NightlyReport"), 2, "Give a time"),

@@ -11,14 +11,14 @@ from pathlib import Path
 import pytest
 
 from admin_cli.program.options import Globals
-from admin_cli.serve.worker import _look
+from admin_cli.serve.worker import _check_services
 from tests.server_process import free_port
 from tests.worker_process import ROOT, worker
 
 
 @pytest.mark.parametrize("redis", ["redis://:s3cret@127.0.0.1:{port}/0", "rediss://app:s3cret@127.0.0.1:{port}/0"])
 def test_a_redis_that_does_not_serve_is_one_line_and_does_not_stop_the_worker(pg_database, capsys, redis):
-    _look(Globals(database_url=pg_database, redis_url=redis.format(port=free_port())), {})
+    _check_services(Globals(database_url=pg_database, redis_url=redis.format(port=free_port())), {})
 
     said = capsys.readouterr().err.splitlines()
     assert len(said) == 1

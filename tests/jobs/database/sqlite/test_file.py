@@ -25,7 +25,7 @@ def mount(place: Path, *rows: str) -> None:
 def test_a_network_file_system_is_refused_with_its_name_and_the_way_out(mounted: Path, kind: str) -> None:
     mount(mounted, "/dev/sda / ext4 rw", f"server:/x HERE {kind} rw")
 
-    with pytest.raises(ConfigurationError, match=rf"network file system \({kind}\)\. .*local disk.*PostgreSQL"):
+    with pytest.raises(ConfigurationError, match=rf"network file system \({kind}\), .*local disk.*PostgreSQL"):
         refuse_network_file_system(mounted / "not" / "there" / "yet.db")
 
 
