@@ -1,4 +1,4 @@
-"""A run whose arguments do not fit waits while a live worker has another release of its code (K2.13)."""
+"""A run whose arguments do not fit waits while a live worker has another release of the code (K2.13)."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ def test_it_is_given_back_uncharged_while_another_release_is_live(ledger: Ledger
     run = performed.run
     assert (run.state, run.charged) == (RunState.QUEUED, 0)
     assert "order_id" in (run.error_message or "")
-    assert "another release of its code" in (run.error_message or "")
+    assert "another release of the code" in (run.error_message or "")
 
     with ledger.app.database.write() as connection:
         workers.sign_off(connection, "old")
