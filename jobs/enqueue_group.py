@@ -14,7 +14,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Sequence
 
-from jobs.errors import JobsError, LedgerRefused
+from jobs.errors import LedgerRefused
 from jobs.ledger.records import NewRun
 
 MAX_BATCH = 500
@@ -50,7 +50,7 @@ class _Call:
             pass
 
 
-def _finish(calls: list[_Call], error: JobsError | None = None) -> None:
+def _finish(calls: list[_Call], error: Exception | None = None) -> None:
     """Give each of ``calls`` its result; the coroutines of one event loop are woken together."""
     by_loop: dict[asyncio.AbstractEventLoop, list[_Call]] = {}
     for call in calls:
@@ -147,7 +147,8 @@ class EnqueueGroup:
             # The ledger refused one of them. Insert each run alone, so that each caller gets its own result.
             for call in calls:
                 self._insert([call])
-        except JobsError as error:
+        except Exception as error:
+            # Also one that is no JobsError: the thread that inserts for coroutines must not end with it.
             _finish(calls, error)
         except BaseException:
             # The leader was interrupted and may have committed its statement. The other callers go on.

@@ -176,6 +176,25 @@ def test_a_coroutine_that_is_cancelled_while_it_waits_harms_nobody(table):
     assert sorted(name for batch in table.batches for name in batch) == ['"a"', '"b"', '"c"']
 
 
+def test_a_bug_in_the_write_fails_its_coroutine_and_the_next_one_is_served():
+    group = EnqueueGroup()
+    written: list[str] = []
+
+    def write(runs: Sequence[NewRun], may_exist: bool) -> None:
+        if runs[0].arguments == '"bug"':
+            raise ZeroDivisionError
+        written.extend(run.arguments for run in runs)
+
+    async def calls() -> None:
+        with pytest.raises(ZeroDivisionError):
+            await asyncio.wait_for(group.enqueue_async(new_run(arguments="bug"), write), 10)
+        await asyncio.wait_for(group.enqueue_async(new_run(arguments="next"), write), 10)
+
+    asyncio.run(calls())
+
+    assert written == ['"next"']
+
+
 def test_each_run_of_many_threads_is_recorded_once(app: App):
     def some(thread: int) -> None:
         for n in range(10):
