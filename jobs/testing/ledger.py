@@ -110,16 +110,18 @@ class Ledger:
         until = self.clock.now() + advance
         performed: list[Performed] = []
         while True:
+            asked = self.clock.now()
             claims = self._claim_due()
             performed += [self._attempts.make(claim) for claim in claims]
             if len(performed) > MAX_PERFORMED:
                 raise Conflict(f"Still not drained after {MAX_PERFORMED} attempts.", hint="Does a job enqueue itself?")
             if claims:
                 continue
-            following = self._next_due()
+            # A run that became due after the claim looked counts as well: the clock goes on between the two.
+            following = self._next_due(after=asked)
             if following is None or following > until:
                 break
-            self.advance(following - self.clock.now() + timedelta(microseconds=1))
+            self.advance(max(timedelta(0), following - self.clock.now()) + timedelta(microseconds=1))
         self.advance(max(timedelta(0), until - self.clock.now()) if advance else timedelta(0))
         self._expire()
         return performed
@@ -210,9 +212,10 @@ class Ledger:
         with self.app.database.read() as connection:
             return [one.queue for one in reports.queue_counts(connection) if not one.is_paused]
 
-    def _next_due(self) -> datetime | None:
+    def _next_due(self, *, after: datetime) -> datetime | None:
+        queues = self._queues()
         with self.app.database.read() as connection:
-            moments = [claiming.next_due_at(connection, queue) for queue in self._queues()]
+            moments = [claiming.next_due_at(connection, queue, now=after) for queue in queues]
         return min((moment for moment in moments if moment is not None), default=None)
 
 

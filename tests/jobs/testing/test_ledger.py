@@ -12,6 +12,7 @@ from freezegun import freeze_time
 
 import jobs
 from jobs import Cause, Job, Outcome, Retry, RunState
+from jobs.ledger.records import Claim
 from jobs.testing import Ledger
 
 DAY = timedelta(days=1)
@@ -80,6 +81,22 @@ def test_time_passes_up_to_what_falls_due_and_then_to_the_end(ledger: Ledger) ->
 
     assert [one.result() for one in performed] == ["sent to a"]
     assert timedelta(0) <= ledger.clock.now() - before - 2 * DAY < timedelta(seconds=30)
+
+
+def test_a_run_that_becomes_due_while_the_ledger_looks_is_performed(
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Send(to="a").enqueue(delay=timedelta(seconds=10))
+    look = ledger._claim_due
+
+    def slow_look() -> list[Claim]:
+        found = look()
+        ledger.advance(timedelta(seconds=11))
+        return found
+
+    monkeypatch.setattr(ledger, "_claim_due", slow_look)
+
+    assert [one.result() for one in ledger.drain(advance=timedelta(minutes=5))] == ["sent to a"]
 
 
 @pytest.mark.parametrize(
