@@ -110,8 +110,9 @@ class EnqueueGroup:
                 try:
                     self._insert_waiting()
                 finally:
+                    # Also if this thread was interrupted: it has put its batch back, and the others go on.
                     self._leading.release()
-                self._hand_over()
+                    self._hand_over()
             else:
                 call.wait(LOOK_SECONDS)
         if call.error is not None:

@@ -13,7 +13,7 @@ import pytest
 import jobs
 from jobs.app import App
 from jobs.database.postgres.connection import LimitedConnection
-from jobs.enqueue_group import EnqueueGroup
+from jobs.enqueue_group import EnqueueGroup, _Call
 from jobs.errors import LedgerRefused, ServiceDown
 from jobs.ledger.queries import find
 from jobs.ledger.records import NewRun
@@ -264,3 +264,22 @@ def _counting(gen, sent):
             wanted = gen.send((yield wanted))
     except StopIteration as end:
         return end.value
+
+
+def test_a_coroutine_in_the_batch_of_an_interrupted_caller_still_gets_its_answer(table: Table) -> None:
+    table.may_go_on.set()
+    interrupts = [KeyboardInterrupt()]
+    table.refuses = lambda runs: interrupts.pop() if interrupts else None
+    group = EnqueueGroup()
+
+    async def wait_beside_an_interrupted_caller() -> None:
+        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        # The thread of the coroutines is idle: the caller takes this call with its own.
+        group._waiting.append(_Call(new_run(arguments="of a coroutine"), table.write, future))
+        with pytest.raises(KeyboardInterrupt):
+            group.enqueue(new_run(arguments="of a thread"), table.write)
+        await asyncio.wait_for(future, 10)
+
+    asyncio.run(wait_beside_an_interrupted_caller())
+
+    assert [one for batch in table.batches for one in batch].count('"of a coroutine"') == 1

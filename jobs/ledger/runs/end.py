@@ -95,7 +95,7 @@ def end(
     ended, refused, tried = [], [], []
     for one in ordered:
         row = moved.get(one.run_id.int)
-        if row is None or row[2] != one.attempt:
+        if row is None:
             refused.append(one)
             continue
         settled = _settled(row, one.outcome, followed.get(one.run_id, ()) if followed else ())

@@ -118,3 +118,21 @@ def test_what_this_process_has_just_ended_itself_is_not_said_to_be_lost(make, pg
         beat.report_lost()
 
     assert not lost
+
+
+def test_what_is_still_leased_is_not_lost_with_another_claim(make, pg_database):
+    app = make(pg_database)
+    with holding_one(app, starts=False) as (held, held_leases, lost, beat):
+        other = HeartbeatNote().enqueue()
+        with app.database.write() as connection:
+            (kept,) = claim(connection, [other.id], kinds=["HeartbeatNote"], worker="w", lease=LEASE)
+            held_leases.add([kept])
+            of_first = JobRun.__table__.c.id == held.run_id
+            connection.execute(JobRun.__table__.update().where(of_first).values(lease_until=held.claimed_at))
+            assert len(rescue(connection, poison_after=3)) == 1
+
+        beat.renew()
+        beat.report_lost()
+
+        assert lost == [held.token]
+        assert [one.token for one in held_leases.all()] == [kept.token]

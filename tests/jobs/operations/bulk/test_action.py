@@ -13,7 +13,7 @@ from sqlalchemy import event
 from jobs.app import App
 from jobs.definition import registry
 from jobs.errors import Conflict, Forbidden, JobsError, NotFound, SelectorRefused
-from jobs.ledger.operators import audit
+from jobs.ledger.operators import audit, idempotency
 from jobs.ledger.queries.selectors import Selector
 from jobs.ledger.runs import prune
 from jobs.operations.audit.operator import Operator, Permission
@@ -404,3 +404,37 @@ def test_what_names_a_run_that_was_pruned_stays_sane(app: App, ada: Operator, bo
     undone = undo(app, ada, action_of(app, purged))
     assert (undone.done, undone.skipped) == (0, 1)
     assert book.run(child).state is RunState.QUEUED
+
+
+def test_new_runs_that_succeed_meanwhile_are_not_replayed_again(
+    app: App, ada: Operator, book: Book, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Workers perform the new runs while the action goes on; else it would replay its own runs without end."""
+    old = [book.bring(RunState.SUCCEEDED)[0] for _ in range(3)]
+    monkeypatch.setattr(batches, "BATCH", 1)
+
+    def succeed(report: Report) -> None:
+        assert report.done <= len(old)
+        for _, new in report.new_runs:
+            book.change(new, state="succeeded", finished_at=app.clock.now(), state_at=app.clock.now())
+
+    report = act_on(app, ada, replay(app, ada), Selector(states=("succeeded",)), progress=succeed)
+
+    assert {one for one, _ in report.new_runs} == set(old)
+    assert (report.done, report.skipped) == (3, 0)
+
+
+def test_erasing_blanks_what_kept_answers_say(app: App, ada: Operator, book: Book) -> None:
+    run_id, _ = book.bring(RunState.SUCCEEDED)
+    request = idempotency.RequestKey("ada@desk", "k1", "")
+    now = app.clock.now()
+    with app.database.write() as connection:
+        assert idempotency.claim(connection, request, "f", now=now, kept=timedelta(days=1)) is None
+        idempotency.answer(connection, request, status=200, text='{"arguments": {"card": "4111"}}')
+
+    act_on(app, ada, PurgeAction(erase=True), Selector(ids=(run_id,)), reason="asked to")
+
+    with app.database.write() as connection:
+        kept = idempotency.claim(connection, request, "f", now=now, kept=timedelta(days=1))
+    assert kept is not None
+    assert kept.answer is None

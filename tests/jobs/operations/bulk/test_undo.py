@@ -114,3 +114,21 @@ def test_statements_are_counted_by_batch_and_not_by_run(app: App, ada: Operator,
 
     assert report.done == 40
     assert len(statements) < 30
+
+
+def test_one_of_two_operators_undoes_an_action(app: App, ada: Operator, book: Book) -> None:
+    dead_runs(book, 1)
+    action = action_of(app, act_on(app, ada, replay(app, ada), EVERYTHING))
+
+    undoing.begin_undo(app, ada, action)
+    with pytest.raises(Conflict, match="has been undone"):
+        undoing.begin_undo(app, ada, action)
+
+
+def test_a_finished_undo_is_not_continued(app: App, ada: Operator, book: Book) -> None:
+    dead_runs(book, 1)
+    report = act_on(app, ada, replay(app, ada), EVERYTHING)
+    take_back(app, ada, report)
+
+    with pytest.raises(Conflict, match="has been undone"):
+        undoing.begin_undo(app, ada, action_of(app, report))
