@@ -14,21 +14,21 @@ from benchmarks.peers import names
 OURS = "jobledger, PostgreSQL alone"
 TITLE = "## Beside other libraries"
 WORDS = """
-Measured by `make bench-peers`: each library in the newest version that could be had, in an environment of its own, on
-the same servers, in the same rounds. PostgreSQL has fsync on; Valkey keeps nothing on disk. All perform the same job,
-which has a number and a text of 100 characters and does nothing. A worker process has 8 threads, or 100 coroutines
-where the library has coroutines; what else was set stands in each adapter (`benchmarks/peers/adapters/`).
+`make bench-peers` measures each library in the newest version that is available, in a separate environment, on the same
+servers and in the same rounds. PostgreSQL has fsync on; Valkey stores nothing on disk. All libraries perform the same
+job, which does nothing; its arguments are a number and a text of 100 characters. A worker process has 8 threads, or 100
+coroutines if the library has coroutines. The adapters in `benchmarks/peers/adapters/` show the other settings.
 
-*Executed* is from the first job to the last, as the jobs report. *Settled* is from the first job until nothing is left
-that is not recorded as done; it is empty where a library cannot tell. *Client CPU* is processor time of the process
-that enqueues; a worker's is counted from its first job on. *Enqueue many* is 1,000 a call, and empty where a library
-has no call for it. Latency is from before the call until the job begins. Memory is the proportional set size of the
-whole tree of one worker process.
+*Executed* counts from the first job to the last, by the jobs' own report. *Settled* counts from the first job until
+every job is recorded as done; the cell is empty if the library cannot tell. *Client CPU* is the processor time of the
+process that enqueues. The CPU of a worker is counted from its first job. *Enqueue many* has 1,000 jobs per call; the
+cell is empty if the library has no such call. Latency is the time from before the call until the job starts. Memory is
+the proportional set size (PSS) of all processes of a worker with one process.
 """
 BUSY = 1.5
 """A load average a core above which others were at work: the programs themselves make about 1."""
 SPREAD = 1.15
-"""Of the calibration's longest to its median, beyond which rounds differ by more than the libraries' own noise."""
+"""The longest calibration, as a ratio to the median: above this, rounds differ by more than the libraries' noise."""
 
 D1, D2 = names.PROCESSES[1], names.PROCESSES[2]
 FIRST = {
@@ -58,12 +58,12 @@ Line = dict[str, Any]
 
 
 def read(path: Path) -> list[Line]:
-    """The lines of a run; none where there is no such file."""
+    """The lines of a run; none if there is no such file."""
     return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
 
 
 def section(lines: Sequence[Line]) -> Iterator[str]:
-    """The section, as these results have it; nothing where there are none."""
+    """The section for these results; nothing if there are none."""
     figures = [line for line in lines if "missing" not in line]
     if not figures:
         return
@@ -92,8 +92,8 @@ def _facts(figures: Sequence[Line]) -> Iterator[str]:
     if machine["load"] > BUSY * machine["cores"] or max(loops) > SPREAD * statistics.median(loops):
         yield ""
         yield (
-            "**Others were at work on the machine**: what is absolute here is too slow, and ratios are rough. It is to"
-            " be measured again on a quiet machine."
+            "**Other programs used the machine**: absolute figures are too slow, and ratios are rough. Measure again on"
+            " a quiet machine."
         )
 
 
@@ -107,13 +107,17 @@ def _table(columns: dict[str, str], by_system: dict[str, dict[str, Line]]) -> It
 
 
 def _against(by_system: dict[str, dict[str, Line]]) -> Iterator[str]:
-    """Ours, measure by measure, against the best of the others that are as durable."""
+    """Compare each measure of ours with the best other library that is as durable."""
     others = {
         name: found for name, found in by_system.items() if not name.startswith("jobledger") and _is_durable(found)
     }
     if OURS not in by_system or not others:
         return
-    yield from ("", f"{OURS}, against the best of the others whose jobs are on disk before their call returns:", "")
+    yield from (
+        "",
+        f"{OURS}, compared with the best other library that stores a job on disk before its call returns:",
+        "",
+    )
     yield from ("| measure | ours | best of the others | ratio |", "| --- | ---: | --- | ---: |")
     for measure in (*FIRST.values(), *SECOND.values()):
         values = {name: found[measure]["median"] for name, found in others.items() if measure in found}
@@ -129,7 +133,7 @@ def _against(by_system: dict[str, dict[str, Line]]) -> Iterator[str]:
 
 
 def _kept(by_system: dict[str, dict[str, Line]]) -> Iterator[str]:
-    yield from ("", "What each keeps of a job that has succeeded:", "")
+    yield from ("", "What each library keeps of a job that succeeded:", "")
     for system, found in by_system.items():
         yield f"- {system}: {next(iter(found.values()))['settings']['keeps']}."
 
@@ -137,7 +141,7 @@ def _kept(by_system: dict[str, dict[str, Line]]) -> Iterator[str]:
 def _missing(lines: Sequence[Line]) -> Iterator[str]:
     reasons = [line for line in lines if "missing" in line]
     if reasons:
-        yield from ("", "Not measured, or not in full:", "")
+        yield from ("", "Not measured, or not completely:", "")
         yield from (f"- {line['system']}: {line['missing']}" for line in reasons)
 
 
@@ -146,7 +150,7 @@ def _is_durable(found: dict[str, Line]) -> bool:
 
 
 def _version(line: Line) -> str:
-    """With the Python where that is another than the driver's."""
+    """The version, with the Python if it is not the driver's."""
     version, python = line["settings"]["version"], line["settings"]["python"]
     return version if python == line["versions"]["python"] else f"{version}, Python {python}"
 

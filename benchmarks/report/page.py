@@ -19,7 +19,7 @@ PAGE = ROOT / "docs" / "performance.md"
 RESULTS = ROOT / "benchmarks" / "results" / "latest.jsonl"
 PEERS = RESULTS.with_name("peers.jsonl")
 """Of ``make bench-peers``, which is run by itself."""
-NOT_FOUND = "the reason has not been found yet."
+NOT_FOUND = "the reason is not known yet."
 BUSY = 3.0
 """A load average per core above this cannot come from these programs alone."""
 SMALLEST = 1.0
@@ -53,14 +53,14 @@ def _facts(lines: list[dict[str, Any]]) -> Iterator[str]:
     first = lines[0]
     machine, versions = first["machine"], first["versions"]
     moments, rounds = sorted(line["at"] for line in lines), sorted(line["settings"]["repeats"] for line in lines)
-    said = (
+    repeated = (
         f"{rounds[0]} to {rounds[-1]} rounds" if rounds[0] < rounds[-1] else f"{rounds[0]} round{'s' * (rounds[0] > 1)}"
     )
     yield ""
     yield (
         f"Measured {moments[0]} to {moments[-1]} on {machine['cores']} cores ({machine['processor']}), "
         f"{machine['system']}, shared by workers, PostgreSQL and Valkey; "
-        f"{said}; one fsync takes {machine['fsync_ms']:.1f} ms here. "
+        f"{repeated}; one fsync takes {machine['fsync_ms']:.1f} ms here. "
         + ", ".join(f"{name} {one}" for name, one in versions.items())
         + "."
     )
@@ -70,8 +70,8 @@ def _facts(lines: list[dict[str, Any]]) -> Iterator[str]:
     if max(loads) > BUSY * machine["cores"]:
         yield ""
         yield (
-            "**Others were at work on the machine all the while**: what is absolute here is too slow by as much, the"
-            " disk's part above all, and ratios are rough. It is to be measured again on a quiet machine."
+            "**Other programs used the machine during the measurements**: absolute figures are too slow, those of the"
+            " disk above all, and ratios are rough. Measure again on a quiet machine."
         )
 
 
@@ -90,9 +90,9 @@ def _goals(found: Found) -> Iterator[str]:
             short.append(goal)
     yield ""
     if not short:
-        yield "None that was measured falls short of its *at least*."
+        yield "Every measured goal reaches its *at least*."
         return
-    yield from ("### What falls short, and why", "")
+    yield from ("### Goals that are missed, and why", "")
     for goal in short:
         yield f"- **{goal.name}**: {SHORTFALLS.get(goal.name, NOT_FOUND)}"
 

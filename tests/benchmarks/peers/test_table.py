@@ -62,12 +62,12 @@ def test_it_says_when_on_what_and_how_quiet_the_machine_was() -> None:
     assert "Measured 2026-11-30T10:00Z on 2 cores (some processor), Python 3.11.7: medians of 3 rounds" in page
     assert "2,000 calls one by one and 20,000 jobs a drain" in page
     assert "a fixed loop took 100 to 101 (median 100) ms" in page
-    assert "Others were at work" not in page
+    assert "Other programs" not in page
 
 
 def test_a_loaded_or_uneven_machine_is_said_beside_the_figures() -> None:
-    assert "**Others were at work on the machine**" in written(*quiet(load=3.1))
-    assert "**Others were at work on the machine**" in written(*quiet(longest=116.0))
+    assert "**Other programs used the machine**" in written(*quiet(load=3.1))
+    assert "**Other programs used the machine**" in written(*quiet(longest=116.0))
 
 
 def test_what_could_not_be_measured_is_said_with_its_reason() -> None:
