@@ -50,6 +50,9 @@ COMMANDS: dict[str, Entry] = {
         "admin_cli.schedules.commands:schedules", "Schedules: list, create, change, pause and preview them.", LOOK
     ),
     "kinds": Entry("admin_cli.insight.kinds:kinds", "Job kinds: list, show, pause and resume them.", LOOK),
+    "compat": Entry(
+        "admin_cli.insight.compat:compat", "Check before a deploy: do the arguments in the ledger fit the code?", LOOK
+    ),
     "check": Entry(
         "admin_cli.insight.check:check", "Check the health: exit 0, 6 if unhealthy, 5 if a service is down.", LOOK
     ),

@@ -28,6 +28,7 @@ READS = (
     "kinds list --import shop.jobs",
     "kinds show ChargeCard --import shop.jobs",
     "kinds show Mail",
+    "compat --import shop.jobs --kind 'Charge*' --kind 'Send*'",
     "workers list",
     "workers show desk/4711/0",
     "audit list",

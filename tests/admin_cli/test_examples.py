@@ -37,6 +37,7 @@ themselves), with the worker below, and one after another by ``test_the_examples
 EXPECTED = {
     "jobledger status --watch": Exit.TIMED_OUT,
     "jobledger --timeout 1m wait c9165be1": Exit.RUN_DEAD,
+    "jobledger compat --import shop.jobs": Exit.UNHEALTHY,
 }
 """What else than 0 an example gives here, as its help says."""
 LAST = ("audit undo", "purge", "dlq purge", "schedules delete", "migrate down")

@@ -102,3 +102,33 @@ def test_deploys_under_load_lose_nothing_and_dead_letter_nothing(tmp_path: Path,
                     "released": sum("released" in worker.outcomes(run) for run in long),
                 }
             )  # fmt: skip
+
+
+RENAMED = """
+class Invoice(Job):
+    {field}: int
+
+    def perform(self): return "{field}"
+"""
+
+
+def test_a_field_renamed_without_a_version_kills_nothing_while_both_releases_are_live(tmp_path: Path) -> None:
+    with live_worker(tmp_path, app=RENAMED.format(field="order"), processes=1, threads=2, shutdown="2s") as worker:
+        old = worker.processes[0]
+        worker.wait_for(lambda: worker.logged("Process ready"), "the old release")
+        worker.write_app(RENAMED.format(field="order_id"))
+        worker.start()
+        worker.wait_for(lambda: len(worker.logged("Process ready")) >= 2, "the new release")
+        runs = {field: worker.enqueue("Invoice", 10, **{field: 1}) for field in ("order", "order_id")}
+
+        every = [run for some in runs.values() for run in some]
+        assert worker.wait_until_final(every, seconds=120) == {"succeeded": 20}
+        assert {(worker.run(run).result, worker.run(run).charged) for run in runs["order"]} == {("order", 0)}
+        assert {(worker.run(run).result, worker.run(run).charged) for run in runs["order_id"]} == {("order_id", 0)}
+        assert {one for run in every for one in worker.outcomes(run)} <= {"succeeded", "snoozed"}
+
+        old.send_signal(signal.SIGTERM)
+        old.wait(30)
+        (known,), (unknown,) = worker.enqueue("Invoice", order_id=1), worker.enqueue("Invoice", order=1)
+        assert worker.wait_until_final([known, unknown], seconds=60) == {"succeeded": 1, "dead": 1}
+        assert worker.run(unknown).cause == "bad_arguments"

@@ -1,4 +1,4 @@
-"""Whether another worker has another release of a job's class, which may read what this one cannot."""
+"""The releases of job classes that live workers have: one may read arguments that another cannot."""
 
 from __future__ import annotations
 
@@ -34,6 +34,13 @@ def is_read_elsewhere(
             )
         )
     }
+    # A worker of a release that does not report its codes counts as one with its own code.
+    known = {found.get(kind) for found in live_codes(session, within=within) if kind in found}
+    return bool(known - {code} - set(by_worker.values()))
+
+
+def live_codes(session: Executor, *, within: timedelta = LIVE_FOR) -> list[dict[str, str | None]]:
+    """The kinds of each live worker process, with its release of each; None if it does not report one."""
     live = session.execute(
         select(cast(JobWorker.kinds, Text), cast(JobWorker.codes, Text))
         .where(seen_within(), JobWorker.stopped_at.is_(None))
@@ -41,6 +48,5 @@ def is_read_elsewhere(
         .limit(MAX_WORKERS),
         {"within_seconds": within.total_seconds(), "now": None},
     )
-    # A worker of a release that does not report its codes counts as one with its own code.
-    known = {(json.loads(found) if found else {}).get(kind) for kinds, found in live if kind in json.loads(kinds)}
-    return bool(known - {code} - set(by_worker.values()))
+    told = [(json.loads(kinds), json.loads(found) if found else {}) for kinds, found in live]
+    return [{kind: found.get(kind) for kind in kinds} for kinds, found in told]
