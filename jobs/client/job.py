@@ -13,7 +13,7 @@ from pydantic.fields import Field, PrivateAttr
 from jobs import boot
 from jobs.app import App
 from jobs.clock import new_run_id
-from jobs.database.ledger_connection import plain_async_session
+from jobs.database.transactions.coroutines import call_in
 from jobs.definition import registry
 from jobs.definition.arguments import write_arguments
 from jobs.definition.checks import (
@@ -34,8 +34,7 @@ from jobs.runtime.context import correlation_id, current_run
 from jobs.runtime.run import Run
 
 if TYPE_CHECKING:
-    from sqlalchemy.ext.asyncio import AsyncSession
-    from sqlalchemy.orm import Session
+    from jobs.database.transactions.joining import AsyncSessionLike, SessionLike
 
 OnConflict = Literal["keep", "replace"]
 
@@ -157,7 +156,7 @@ class Job(BaseModel, metaclass=_JobMeta):
     def enqueue(
         self,
         *,
-        session: Session | None = None,
+        session: SessionLike | None = None,
         queue: str | None = None,
         delay: timedelta | None = None,
         at: datetime | None = None,
@@ -173,7 +172,9 @@ class Job(BaseModel, metaclass=_JobMeta):
         """Record a run of this job, which a worker will perform.
 
         Args:
-            session: enqueue in this session's transaction: the run exists once its owner commits.
+            session: enqueue in the transaction of this session or connection: the run exists once its owner commits.
+                Takes SQLAlchemy's sessions and Core connections, connections of psycopg and sqlite3, and the name of a
+                Django connection: ``"django:default"``.
             queue: overrides the queue of the class.
             priority: overrides the priority of the class; -1000 to 1000, smaller first.
             delay: do not start before this much time has passed; zero to a hundred years.
@@ -227,17 +228,21 @@ class Job(BaseModel, metaclass=_JobMeta):
         followups = _followups(app, succeeded=on_success, dead=on_dead, cancelled=on_cancelled)
         return self.new_run(app, followups=followups, **terms)
 
-    async def enqueue_async(self, *, session: AsyncSession | None = None, **terms: Unpack[EnqueueOptions]) -> Enqueued:
-        """``enqueue`` for async callers: in an ``AsyncSession``'s transaction, or without blocking the event loop.
+    async def enqueue_async(
+        self, *, session: AsyncSessionLike | None = None, **terms: Unpack[EnqueueOptions]
+    ) -> Enqueued:
+        """``enqueue`` for async callers: in the transaction of ``session``, or without blocking the event loop.
 
-        Takes and raises the same as ``enqueue``. Without ``session=``, a call that is cancelled while it waits (by a
-        timeout, or a disconnected client) may have recorded the run, because its statement goes on. Give a key if you
-        will call again.
+        Takes and raises the same as ``enqueue``. ``session`` is an ``AsyncSession``, an ``AsyncConnection``, a
+        connection of asyncpg, psycopg or aiosqlite, or the name of a Django connection.
+
+        Without ``session=``, a call that is cancelled while it waits (by a timeout, or a disconnected client) may have
+        recorded the run, because its statement goes on. Give a key if you will call again.
         """
         if session is None:
             app = boot.current()
             return await enqueue_run_async(app, self._new_run(app, **terms))
-        return await plain_async_session(session).run_sync(lambda plain: self.enqueue(session=plain, **terms))
+        return await call_in(session, lambda plain: self.enqueue(session=plain, **terms))
 
     def idempotency_key(self) -> str | None:
         """The unique key of this job; None for no key. With ``unique``, one key has at most one run of the kind."""

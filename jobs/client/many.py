@@ -8,14 +8,13 @@ from typing import TYPE_CHECKING, Any, TypedDict, Unpack
 
 from jobs import boot
 from jobs.client.job import Job, OnConflict
-from jobs.database.ledger_connection import plain_async_session
+from jobs.database.transactions.coroutines import call_in
 from jobs.enqueue.write_path import Enqueued, enqueue_runs
 from jobs.errors import EnqueueRefused, shown
 from jobs.runtime.off_loop import off_loop
 
 if TYPE_CHECKING:
-    from sqlalchemy.ext.asyncio import AsyncSession
-    from sqlalchemy.orm import Session
+    from jobs.database.transactions.joining import AsyncSessionLike, SessionLike
 
 
 class EnqueueManyOptions(TypedDict, total=False):
@@ -30,7 +29,7 @@ class EnqueueManyOptions(TypedDict, total=False):
 def enqueue_many(
     many: Iterable[Job],
     *,
-    session: Session | None = None,
+    session: SessionLike | None = None,
     spread: timedelta | None = None,
     delay: timedelta | None = None,
     on_conflict: OnConflict = "keep",
@@ -39,6 +38,7 @@ def enqueue_many(
     """Record a run of each job, all in one transaction. Returns their ids in the order of ``jobs``.
 
     Args:
+        session: as for ``Job.enqueue``.
         spread: make them due evenly over this span, instead of all at once; zero or more.
         on_conflict: as for ``Job.enqueue``, for jobs that have a key.
 
@@ -64,16 +64,16 @@ def enqueue_many(
 
 
 async def enqueue_many_async(
-    many: Iterable[Job], *, session: AsyncSession | None = None, **terms: Unpack[EnqueueManyOptions]
+    many: Iterable[Job], *, session: AsyncSessionLike | None = None, **terms: Unpack[EnqueueManyOptions]
 ) -> list[Enqueued]:
-    """``enqueue_many`` for async callers: in an ``AsyncSession``'s transaction, or without blocking the event loop.
+    """``enqueue_many`` for async callers: in the transaction of ``session``, or without blocking the event loop.
 
     Without ``session=``, a call that is cancelled while it waits may still record its runs, because a statement that
     has begun is not undone.
     """
     if session is None:
         return await off_loop(enqueue_many, many, **terms)
-    return await plain_async_session(session).run_sync(lambda plain: enqueue_many(many, session=plain, **terms))
+    return await call_in(session, lambda plain: enqueue_many(many, session=plain, **terms))
 
 
 def _all_jobs(many: Any) -> list[Job]:

@@ -50,8 +50,8 @@ class Database:
         self._most_connections = most_connections or driver.pool_limit(settings)
         self.clock = clock or SystemClock()
         self.engine = self._make_engine()
-        self.known: WeakSet[Engine] = WeakSet()
-        """Applications' engines that are on this database; each is checked once."""
+        self.known: WeakSet[Any] = WeakSet()
+        """Engines and connections of applications that are on this database; each is checked once."""
         self._identity: server.Server | None = None
         self._needs_blocks = False
         """Whether a pooler gives us connections whose autocommit statements are not READ COMMITTED."""

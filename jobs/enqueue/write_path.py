@@ -13,8 +13,7 @@ from typing import TYPE_CHECKING
 from uuid import UUID
 
 from jobs.app import App
-from jobs.database.ledger_connection import plain_session
-from jobs.database.session import after_commit, begin_writing, borrowed
+from jobs.database.transactions.joining import begin_writing, joined
 from jobs.enqueue.publish import announce
 from jobs.enqueue.unserved_warning import warn_if_unserved
 from jobs.events import RunEnqueued
@@ -28,9 +27,9 @@ from jobs.runtime.off_loop import off_loop
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
-    from sqlalchemy.orm import Session
 
     from jobs.database.sql import Executor
+    from jobs.database.transactions.joining import SessionLike
 
 log = logging.getLogger("jobs.enqueue")
 
@@ -46,7 +45,7 @@ class Enqueued:
     created: bool = True
 
 
-def enqueue_runs(app: App, runs: Sequence[NewRun], *, session: Session | None = None) -> list[Enqueued]:
+def enqueue_runs(app: App, runs: Sequence[NewRun], *, session: SessionLike | None = None) -> list[Enqueued]:
     """Insert ``runs``; with ``session`` they exist when, and only when, its owner commits.
 
     Without ``session``, runs that a job enqueues in its open ``transaction()`` or ``advance()`` belong to that
@@ -164,9 +163,9 @@ def _whole_keys(runs: Sequence[NewRun]) -> Iterator[Sequence[NewRun]]:
     yield chunk
 
 
-def _insert_in(app: App, session: Session, runs: Sequence[NewRun]) -> list[Admitted]:
-    session = plain_session(session)
-    with borrowed(session, app.database) as connection:
+def _insert_in(app: App, session: SessionLike, runs: Sequence[NewRun]) -> list[Admitted]:
+    with joined(session, app.database) as transaction:
+        connection = transaction.connection
         is_keyed = any(run.key is not None for run in runs)
         if all(map(_is_plain, runs)) and len(runs) <= CHUNK:
             insert_runs(connection, runs, notify=app.database.sends_notify)
@@ -174,7 +173,7 @@ def _insert_in(app: App, session: Session, runs: Sequence[NewRun]) -> list[Admit
         else:
             admitted = _admit_in(app, connection, runs) if is_keyed else write_runs(connection, runs)
             app.database.send_notify(connection)
-    after_commit(session, [one.run for one in admitted], lambda committed: announce_runs(app, committed))
+        transaction.after_commit([one.run for one in admitted], lambda committed: announce_runs(app, committed))
     return admitted
 
 

@@ -9,9 +9,9 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Protocol
 from uuid import UUID
 
-from jobs.database.ledger_connection import placed
 from jobs.database.semaphore import Permit, on_loop
-from jobs.database.session import own, tell_committed
+from jobs.database.transactions.commit_hooks import own, tell_committed
+from jobs.database.transactions.session_connection import placed
 from jobs.errors import Conflict, LedgerBusy
 from jobs.runtime import own_threads
 

@@ -190,8 +190,8 @@ class JsonText(TypeDecorator[Any]):
         return bind
 
     def result_processor(self, dialect: Dialect, coltype: object) -> Callable[[Any], Any] | None:
-        if dialect.name != "sqlite":
-            return None  # The driver has read it.
+        if dialect.name != "sqlite" and dialect.driver != "asyncpg":
+            return None  # The driver has read it. asyncpg reads it only on SQLAlchemy's own connections.
         return lambda value: read_json(value) if isinstance(value, str | bytes) else value
 
 

@@ -29,6 +29,7 @@ SPARE = 2
 UNDEFINED_TABLE = "42P01"
 BUSY = ("40001", "40P01", "55P03")
 """SQLSTATEs of conflicts with other transactions, which do not depend on the server's language."""
+IN_FAILED_TRANSACTION, READ_ONLY_TRANSACTION, LOCK_NOT_AVAILABLE = "25P02", "25006", "55P03"
 _CANCELLED = "57014"
 _NO_RIGHTS = "42501"
 _OUTAGES = ("08", "53", "57", "58", "25006", "40001", "40P01", "55P03", _NO_RIGHTS, UNDEFINED_TABLE)

@@ -6,8 +6,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from sqlalchemy import func, select
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import DBAPIError
 
+from jobs.database.postgres.driver import LOCK_NOT_AVAILABLE, sqlstate
 from jobs.database.sql import Executor, dialect_of
 from jobs.errors import KeyBusy
 
@@ -32,8 +33,8 @@ def key_waits() -> Iterator[None]:
     """PostgreSQL: raise ``KeyBusy`` for a wait for a key that took too long."""
     try:
         yield
-    except OperationalError as error:
-        if "lock timeout" not in str(error.orig):
+    except DBAPIError as error:
+        if sqlstate(error) != LOCK_NOT_AVAILABLE:
             raise
         raise KeyBusy(
             "Another transaction has enqueued with the same key and has not ended in time.",

@@ -1,4 +1,4 @@
-"""Finds the connection to the ledger in a session that an application passes.
+"""Finds the connection to the ledger in a session of SQLAlchemy that an application passes.
 
 Our statements run on that connection with our tables in our schema; the application's own statements do not change.
 """
@@ -6,9 +6,10 @@ Our statements run on that connection with our tables in our schema; the applica
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, cast
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import UnboundExecutionError
@@ -16,47 +17,13 @@ from sqlalchemy.orm import Session
 
 from jobs.database.database_url import show_database_url
 from jobs.database.models import JobRun
+from jobs.database.transactions.refusals import refused_autocommit, refused_database
 from jobs.errors import EnqueueRefused
 
 if TYPE_CHECKING:
-    from sqlalchemy.ext.asyncio import AsyncSession
-
     from jobs.database.engine import Database
 
 _MAP = "schema_translate_map"
-
-
-def plain_session(session: Any) -> Session:
-    """The session itself, or the one that a ``scoped_session`` provides here.
-
-    Raises:
-        EnqueueRefused: it is not a session.
-    """
-    plain = present(session)
-    if isinstance(plain, Session):
-        return plain
-    is_async = hasattr(plain, "sync_session")
-    raise EnqueueRefused(
-        f"session= takes a SQLAlchemy Session, got {type(session).__name__}.",
-        hint="With an AsyncSession: await job.enqueue_async(session=session)."
-        if is_async
-        else "Give it the Session itself, or a scoped_session.",
-    )
-
-
-def plain_async_session(session: Any) -> AsyncSession:
-    """The ``AsyncSession`` itself, or the one that an ``async_scoped_session`` provides here.
-
-    Raises:
-        EnqueueRefused: it is not one.
-    """
-    plain = present(session)
-    if hasattr(plain, "sync_session") and hasattr(plain, "run_sync"):
-        return cast("AsyncSession", plain)
-    raise EnqueueRefused(
-        f"session= of an _async call takes a SQLAlchemy AsyncSession, got {type(session).__name__}.",
-        hint="With a Session: job.enqueue(session=session).",
-    )
 
 
 def present(session: Any) -> Any:
@@ -72,13 +39,22 @@ def ledger_connection(session: Session, database: Database) -> Connection:
         EnqueueRefused: none of its engines is on that database, several are, or it commits by itself.
     """
     bind = _bind(session, database)
-    connection = session.connection(bind_arguments={"bind": bind})
-    if _commits_by_itself(connection):
-        raise EnqueueRefused(
-            "The session is in AUTOCOMMIT: each statement is committed at once, and a rollback would leave the run.",
-            hint="Enqueue in a session that has transactions, or without session=.",
-        )
+    connection = _connect(session, bind)
+    _refuse_autocommit(connection, "session")
     return connection
+
+
+def check_core_connection(connection: Connection, database: Database) -> None:
+    """Refuse a Core connection that the ledger's statements cannot run on.
+
+    Raises:
+        EnqueueRefused: it is on another database than the ledger, or commits by itself.
+    """
+    if not _is_ours(connection, lambda: connection, database):
+        raise refused_database(show_database_url(connection.engine.url), database, "connection")
+    if not connection.in_transaction():
+        connection.begin()  # As its first statement would.
+    _refuse_autocommit(connection, "connection")
 
 
 @contextmanager
@@ -103,7 +79,7 @@ def _bind(session: Session, database: Database) -> Engine | Connection:
         raise EnqueueRefused(
             "The session is bound to no database.", hint="Bind it: Session(engine), or Session(binds={Base: engine})."
         )
-    ours = [one for one in binds if _is_ours(session, one, database)]
+    ours = [one for one in binds if _is_ours(one, partial(_connect, session, one), database)]
     if len({one.engine for one in ours}) > 1:
         raise EnqueueRefused(
             "Several engines of the session are on the ledger's database, and their transactions are separate.",
@@ -111,11 +87,12 @@ def _bind(session: Session, database: Database) -> Engine | Connection:
         )
     if not ours:
         theirs = ", ".join(sorted({show_database_url(one.engine.url) for one in binds}))
-        raise EnqueueRefused(
-            f"The session is on another database ({theirs}) than the ledger ({database.shown}).",
-            hint="Point JOBS_DATABASE_URL at the application's own database, or enqueue without session=.",
-        )
+        raise refused_database(theirs, database, "session")
     return ours[0]
+
+
+def _connect(session: Session, bind: Engine | Connection) -> Connection:
+    return session.connection(bind_arguments={"bind": bind})
 
 
 def _binds(session: Session) -> list[Engine | Connection]:
@@ -127,24 +104,29 @@ def _binds(session: Session) -> list[Engine | Connection]:
     return list(dict.fromkeys(session.binds.values()))
 
 
-def _is_ours(session: Session, bind: Engine | Connection, database: Database) -> bool:
+def _is_ours(bind: Engine | Connection, connect: Callable[[], Connection], database: Database) -> bool:
     engine, url = bind.engine, bind.engine.url
     if engine is database.engine:
         return True
     if url.get_backend_name() != database.dialect:
         return False
     if database.dialect == "sqlite":
-        return _same_file(url.database, database.url.database)
+        return same_file(url.database, database.url.database)
     # A server has many names (a socket, an alias, a list, pgbouncer), and one name many databases. Check each once.
     if engine not in database.known:
-        if not database.is_same_server(session.connection(bind_arguments={"bind": bind})):
+        if not database.is_same_server(connect()):
             return False
         database.known.add(engine)
     return True
 
 
-def _same_file(theirs: str | None, ours: str | None) -> bool:
+def same_file(theirs: str | None, ours: str | None) -> bool:
     return bool(theirs and ours) and os.path.realpath(str(theirs)) == os.path.realpath(str(ours))
+
+
+def _refuse_autocommit(connection: Connection, what: str) -> None:
+    if _commits_by_itself(connection):
+        raise refused_autocommit(what, "Enqueue in one that has transactions, or without session=.")
 
 
 def _commits_by_itself(connection: Connection) -> bool:

@@ -1,0 +1,39 @@
+"""Calls a plain function in the transaction of what ``session=`` of an ``_async`` call takes.
+
+The function receives what the plain call takes, and may only be run to its end here: SQLAlchemy suspends it while the
+driver waits, so that the event loop goes on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from sqlalchemy.util import greenlet_spawn
+
+from jobs.database.transactions import async_drivers, django_alias
+from jobs.database.transactions.refusals import refused_async
+from jobs.database.transactions.session_connection import present
+
+Result = TypeVar("Result")
+
+
+async def call_in(given: Any, call: Callable[[Any], Result]) -> Result:
+    """Call ``call`` with what stands for ``given`` in a plain call.
+
+    Raises:
+        EnqueueRefused: it has no transaction for coroutines.
+    """
+    plain = present(given)
+    if hasattr(plain, "run_sync") and (hasattr(plain, "sync_session") or hasattr(plain, "sync_connection")):
+        result: Result = await plain.run_sync(call)
+        return result
+    if django_alias.alias_of(plain) is not None:
+        from asgiref.sync import sync_to_async
+
+        # Django's connections belong to the thread that its synchronous code runs in.
+        return await sync_to_async(call, thread_sensitive=True)(plain)
+    adapted = async_drivers.adapted(plain)
+    if adapted is None:
+        raise refused_async(given)
+    return await greenlet_spawn(call, adapted)

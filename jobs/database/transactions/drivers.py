@@ -1,0 +1,182 @@
+"""Runs our statements over a connection that the application opened with a driver itself: psycopg or sqlite3.
+
+SQLAlchemy executes them on a connection that never ends the transaction. Their cursors are plain ones, whatever row
+factory, cursor class or adapters the application has set.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from functools import cache
+from typing import Any
+
+import psycopg
+from psycopg.adapt import AdaptersMap
+from psycopg.pq import TransactionStatus
+from psycopg.rows import tuple_row
+from sqlalchemy import URL, Connection, Dialect, Engine
+from sqlalchemy.dialects.postgresql import psycopg as psycopg_dialect
+from sqlalchemy.dialects.sqlite import pysqlite
+from sqlalchemy.pool import NullPool
+
+from jobs.database.engine import Database
+from jobs.database.models import read_json
+from jobs.database.transactions.refusals import refused, refused_autocommit, refused_database, refused_failed
+from jobs.database.transactions.session_connection import same_file
+
+
+class UnendedConnection:
+    """A driver's connection in the place of a pooled one: SQLAlchemy executes on it and never ends its transaction."""
+
+    is_valid = True
+
+    def __init__(self, dbapi_connection: Any, driver_connection: Any) -> None:
+        self.dbapi_connection = dbapi_connection
+        self.driver_connection = driver_connection
+
+    def cursor(self) -> Any:
+        raise NotImplementedError
+
+    def commit(self) -> None:
+        """The application commits."""
+
+    def rollback(self) -> None:
+        """The application rolls back."""
+
+    def close(self) -> None:
+        """The application closes it."""
+
+    def invalidate(self, error: BaseException | None = None) -> None:
+        """The application sees by itself that the connection is lost."""
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.dbapi_connection, name)
+
+
+@cache
+def engine_of(make_dialect: Any) -> Engine:
+    """An engine without connections, for what SQLAlchemy keeps of statements for one driver."""
+    dialect: Dialect = make_dialect()
+    return Engine(NullPool(_refuse_to_connect), dialect, URL.create(dialect.name), hide_parameters=True)
+
+
+def is_driver_connection(given: Any) -> bool:
+    """Whether ``joined_driver`` takes it."""
+    return isinstance(given, psycopg.Connection | sqlite3.Connection | UnendedConnection)
+
+
+def joined_driver(given: Any, database: Database) -> Connection:
+    """A connection that executes in the transaction of a driver's connection.
+
+    Raises:
+        EnqueueRefused: it is closed, commits by itself, has failed, or is on another database than the ledger.
+    """
+    if isinstance(given, psycopg.Connection):
+        check_psycopg(given)
+        connection = Connection(engine_of(_psycopg_dialect), _PsycopgConnection(given))  # type: ignore[arg-type]
+    elif isinstance(given, sqlite3.Connection):
+        check_sqlite(given, getattr(given, "autocommit", -1))
+        connection = Connection(engine_of(_sqlite_dialect), _SqliteConnection(given))  # type: ignore[arg-type]
+    else:
+        connection = Connection(engine_of(given.make_dialect), given)
+    check_database(connection, database)
+    return connection
+
+
+def check_psycopg(given: Any) -> None:
+    """Refuse a connection of psycopg that has no usable transaction.
+
+    Raises:
+        EnqueueRefused: it is closed, commits by itself, or has failed.
+    """
+    status = given.info.transaction_status
+    if given.closed or given.broken:
+        raise refused(given, why="it is closed")
+    if status == TransactionStatus.INERROR:
+        raise refused_failed()
+    if given.autocommit and status == TransactionStatus.IDLE:
+        raise refused_autocommit("connection", "Enqueue inside `with connection.transaction()`, or without session=.")
+
+
+def check_sqlite(given: Any, autocommit: Any) -> None:
+    """Refuse a connection of sqlite3 or aiosqlite that commits by itself; ``autocommit`` is its setting.
+
+    Raises:
+        EnqueueRefused: it is closed, or commits by itself.
+    """
+    try:
+        commits = autocommit is True or (given.isolation_level is None and autocommit is not False)
+        commits = commits and not given.in_transaction
+    except (sqlite3.ProgrammingError, ValueError) as error:
+        raise refused(given, why="it is closed") from error
+    if commits:
+        raise refused_autocommit("connection", "Execute BEGIN IMMEDIATE first, or enqueue without session=.")
+
+
+def check_database(connection: Connection, database: Database) -> None:
+    """Refuse a connection that is not on the ledger's database.
+
+    Raises:
+        EnqueueRefused: it is on another one.
+    """
+    if connection.dialect.name == "sqlite":
+        theirs = next(row[2] for row in connection.exec_driver_sql("PRAGMA database_list") if row[1] == "main")
+        if database.dialect != "sqlite" or not same_file(theirs, database.url.database):
+            raise refused_database(theirs or "in memory", database, "connection")
+        return
+    raw = connection.connection.driver_connection
+    known = getattr(raw, "_con", raw)  # A pool of asyncpg lends a new proxy each time.
+    if database.dialect == "postgresql" and (known in database.known or database.is_same_server(connection)):
+        database.known.add(known)
+        return
+    name, host, port = connection.exec_driver_sql(
+        "select current_database(), inet_server_addr()::text, inet_server_port()"
+    ).one()
+    raise refused_database(f"{name} on {host}:{port}" if host else name, database, "connection")
+
+
+class PlainCursor(psycopg.Cursor[Any]):
+    """A cursor with tuples and psycopg's own types, whatever the connection's are."""
+
+    def __init__(self, connection: psycopg.Connection[Any]) -> None:
+        super().__init__(connection, row_factory=tuple_row)
+        self._adapters = AdaptersMap(adapters())
+
+
+@cache
+def adapters() -> AdaptersMap:
+    """How values travel between psycopg and our statements."""
+    found: AdaptersMap = engine_of(_psycopg_dialect).dialect._psycopg_adapters_map  # type: ignore[attr-defined]
+    return found
+
+
+class _PsycopgConnection(UnendedConnection):
+    def __init__(self, given: psycopg.Connection[Any]) -> None:
+        super().__init__(given, given)
+
+    def cursor(self) -> Any:
+        return PlainCursor(self.driver_connection)
+
+
+class _SqliteConnection(UnendedConnection):
+    def __init__(self, given: sqlite3.Connection) -> None:
+        super().__init__(given, given)
+
+    def cursor(self) -> Any:
+        cursor = sqlite3.Cursor(self.driver_connection)
+        cursor.row_factory = None
+        return cursor
+
+
+def _psycopg_dialect() -> Dialect:
+    kind: Any = psycopg_dialect.dialect
+    made: Dialect = kind(dbapi=psycopg, json_deserializer=read_json)
+    return made
+
+
+def _sqlite_dialect() -> Dialect:
+    return pysqlite.dialect(dbapi=sqlite3)
+
+
+def _refuse_to_connect() -> Any:
+    raise AssertionError("the connection is the application's")

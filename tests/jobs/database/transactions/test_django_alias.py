@@ -1,0 +1,159 @@
+"""Django's transactions: ``session="django:default"`` and ``django.db.connection``."""
+
+from __future__ import annotations
+
+import asyncio
+import subprocess
+import sys
+import textwrap
+
+import pytest
+
+from jobs import Job
+from jobs.errors import EnqueueRefused
+from tests.jobs.database.transactions.test_joining import orders
+
+
+class Sold(Job):
+    order: int = 0
+
+    def perform(self) -> None: ...
+
+
+@pytest.fixture
+def alias(app, ledger_url):
+    """A connection of Django's to the ledger's database: the rest of its ``session=``."""
+    from django.conf import settings
+    from django.db import connections
+
+    if not settings.configured:
+        settings.configure(DATABASES={"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": ":memory:"}})
+    if ledger_url.startswith("sqlite"):
+        entry = {"ENGINE": "django.db.backends.sqlite3", "NAME": ledger_url.removeprefix("sqlite:///")}
+    else:
+        url = app.database.url
+        entry = {"ENGINE": "django.db.backends.postgresql", "NAME": url.database, "USER": url.username or ""}
+        entry |= {"HOST": url.host or url.query.get("host", ""), "PORT": url.port or "", "PASSWORD": url.password or ""}
+    name = f"ledger{id(app)}"
+    connections.databases[name] = connections.configure_settings({"default": {}, name: entry})[name]
+    yield name
+    connections[name].close()
+    del connections.databases[name]
+    delattr(connections._connections, name)
+
+
+def test_a_run_exists_when_and_only_when_atomic_commits(app, alias):
+    from django.db import connections, transaction
+
+    given = f"django:{alias}"
+    with transaction.atomic(using=alias):
+        Sold(order=1).enqueue(session=given)
+        Sold(order=2).enqueue(session=connections[alias], key="k", on_success=[Sold(order=3)])
+        assert orders(app) == []
+    assert orders(app) == [1, 2]
+
+    with transaction.atomic(using=alias):
+        Sold(order=4).enqueue(session=given)
+        transaction.set_rollback(True, using=alias)
+    assert orders(app) == [1, 2]
+
+    with transaction.atomic(using=alias):
+        Sold(order=5).enqueue(session=given)
+        with transaction.atomic(using=alias):
+            Sold(order=6).enqueue(session=given, key="other")
+            transaction.set_rollback(True, using=alias)
+    assert orders(app) == [1, 2, 5]
+
+
+def test_outside_atomic_the_run_exists_at_once_as_a_row_of_django_s_does(app, alias):
+    Sold(order=1).enqueue(session=f"django:{alias}", key="k")
+
+    assert orders(app) == [1]
+
+
+def test_a_key_conflict_leaves_the_atomic_block_usable(app, alias):
+    from django.db import connections, transaction
+
+    Sold(order=1).enqueue(key="k")
+    with transaction.atomic(using=alias):
+        with pytest.raises(EnqueueRefused, match="held by run"):
+            Sold(order=2).enqueue(session=f"django:{alias}", key="k")
+        with connections[alias].cursor() as cursor:
+            cursor.execute("select 1")
+        Sold(order=3).enqueue(session=f"django:{alias}")
+
+    assert orders(app) == [1, 3]
+
+
+def test_runs_are_announced_after_the_commit_alone(app, alias, monkeypatch):
+    from django.db import transaction
+
+    told = []
+    monkeypatch.setattr(
+        "jobs.enqueue.write_path.announce_runs", lambda app, runs: told.append((len(runs), orders(app)))
+    )
+    with transaction.atomic(using=alias):
+        Sold(order=1).enqueue(session=f"django:{alias}")
+        assert told == []
+    with transaction.atomic(using=alias):
+        Sold(order=2).enqueue(session=f"django:{alias}")
+        transaction.set_rollback(True, using=alias)
+
+    assert told == [(1, [1])]
+
+
+def test_coroutines_use_the_connection_of_django_s_own_thread(app, alias):
+    asyncio.run(Sold(order=1).enqueue_async(session=f"django:{alias}"))
+
+    assert orders(app) == [1]
+
+
+def test_a_failed_block_is_refused(app, alias):
+    from django.db import transaction
+
+    with transaction.atomic(using=alias):
+        transaction.set_rollback(True, using=alias)
+        with pytest.raises(EnqueueRefused, match="has failed"):
+            Sold().enqueue(session=f"django:{alias}")
+
+    assert orders(app) == []
+
+
+@pytest.mark.parametrize(
+    ("given", "why"),
+    [
+        ("django:nowhere", "no connection 'nowhere'"),
+        ("default", "got 'default'"),
+        ("django:default", "another database"),
+    ],
+)
+def test_what_is_no_connection_to_the_ledger_is_refused_in_words(app, alias, given, why):
+    with pytest.raises(EnqueueRefused, match=why) as caught:
+        Sold().enqueue(session=given)
+
+    assert caught.value.hint
+    assert orders(app) == []
+
+
+def test_django_without_settings_is_refused_in_words(sqlite_url):
+    code = """
+        import jobs
+        from jobs.errors import EnqueueRefused
+
+        class Sold(jobs.Job):
+            def perform(self): ...
+
+        try:
+            Sold().enqueue(session="django:default")
+        except EnqueueRefused as error:
+            print(error)
+    """
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(code)],
+        env={"JOBS_DATABASE_URL": sqlite_url},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+
+    assert "DJANGO_SETTINGS_MODULE" in done.stdout, done.stderr
