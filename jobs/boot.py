@@ -1,4 +1,7 @@
-"""Builds the App of this process from the settings: once per process, at first use, and again after a fork."""
+"""Builds the App of this process from the settings: once per process, at first use, and again after a fork.
+
+Declaring jobs imports this module, so it loads the database code only when it builds an App.
+"""
 
 from __future__ import annotations
 
@@ -7,14 +10,16 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from jobs.app import App
-from jobs.clock import Clock, SystemClock
-from jobs.database.engine import Database
 from jobs.errors import ConfigurationError, LedgerMissing
-from jobs.ready.protocol import ReadyIndex
-from jobs.settings import Settings
+
+if TYPE_CHECKING:
+    from jobs.app import App
+    from jobs.clock import Clock
+    from jobs.database.engine import Database
+    from jobs.ready.protocol import ReadyIndex
+    from jobs.settings import Settings
 
 EMBEDDED_FILE = "jobs.db"
 """The ledger of the embedded mode, in the current folder."""
@@ -34,6 +39,8 @@ def current() -> App:
     """
     global _app
     if _app is None:
+        from jobs.settings import Settings
+
         with _making:
             if _app is None:
                 made = build(Settings.read())
@@ -53,6 +60,8 @@ def configure(app: App | None = None, /, **settings: Any) -> App:
     >>> jobs.configure(database_url="postgresql://app@db/app")
     """
     global _app
+    from jobs.settings import Settings
+
     new = app if app is not None else build(Settings.read(**settings))
     with _making:
         old, _app = _app, new
@@ -91,6 +100,9 @@ def build(settings: Settings, *, clock: Clock | None = None, database: Database 
     Raises:
         LedgerMissing: no database is configured, and the current folder holds no ``jobs.db``.
     """
+    from jobs.app import App
+    from jobs.clock import SystemClock
+
     clock = clock or SystemClock()
     database = database or open_database(settings, clock)
     return App(settings=settings, database=database, ready=_ready(settings, database, clock), clock=clock)
@@ -98,6 +110,8 @@ def build(settings: Settings, *, clock: Clock | None = None, database: Database 
 
 def open_database(settings: Settings, clock: Clock) -> Database:
     """The database that these settings name; opens no connection yet. Raises the same errors as ``build``."""
+    from jobs.database.engine import Database
+
     url = settings.database_url
     if url is None:
         if not Path(EMBEDDED_FILE).is_file():

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from jobs.errors import ConfigurationError
-from jobs.settings import Settings
 
 is_pytest = False
 """Set by the pytest plugin."""
@@ -15,6 +14,8 @@ def refuse_ledger_of_environment(url: str | None) -> None:
     Raises:
         ConfigurationError: says how to use a ledger for tests.
     """
+    from jobs.settings import Settings
+
     if is_pytest and url == Settings.read().database_url:
         raise ConfigurationError(
             "A test would cancel every message that waits in the ledger that the environment names.",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from jobs.app import App
 from jobs.clock import new_token
-from jobs.enqueue.write_path import enqueuer
+from jobs.enqueue.enqueuer import enqueuer
 from jobs.events import LeadChanged
 from jobs.ledger.schedules import leader
 

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from jobs.app import App
-from jobs.enqueue.write_path import announce_runs, carrier, enqueuer
+from jobs.enqueue.enqueuer import enqueuer
+from jobs.enqueue.write_path import announce_runs, carrier
 from jobs.events import ScheduleBroken, ScheduleTicked, SlotFired, SlotPassed
 from jobs.ledger.schedules.fire import BATCH, Round, fire_due, fire_released
 from jobs.ledger.schedules.leader import limit_idle

@@ -12,7 +12,7 @@ from typing import Any
 from jobs.app import App
 from jobs.client.declared_schedules import Declared
 from jobs.database.sql import Executor
-from jobs.enqueue.write_path import enqueuer
+from jobs.enqueue.enqueuer import enqueuer
 from jobs.ledger.schedules import schedules
 from jobs.ledger.schedules.fire import Round, close_books
 from jobs.ledger.schedules.leader import limit_idle

@@ -261,3 +261,44 @@ def test_importing_jobs_opens_nothing_and_imports_no_optional_package(tmp_path: 
 
     assert (answer.stdout.strip(), answer.returncode) == ("[] [] 1", 0), answer.stderr
     assert list(tmp_path.iterdir()) == []
+
+
+DECLARED = {
+    "a job": """
+from jobs import Job, Retry
+
+class Ship(Job, retry=Retry(max_attempts=3)):
+    order_id: int
+
+    def perform(self) -> None: ...
+
+Ship(order_id=7)
+""",
+    "an actor": """
+import dramatiq
+from jobs.dramatiq import LedgerBroker
+
+dramatiq.set_broker(LedgerBroker())
+
+@dramatiq.actor
+def ship(order_id): ...
+
+ship.message(7)
+""",
+}
+
+
+@pytest.mark.parametrize("code", DECLARED.values(), ids=list(DECLARED))
+def test_declaring_loads_no_database_code(code: str, tmp_path: Path) -> None:
+    code += "import sys\nprint([one for one in ('sqlalchemy', 'psycopg', 'sqlite3', 'alembic') if one in sys.modules])"
+
+    answer = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=tmp_path,
+        env={"PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+
+    assert answer.stdout.strip() == "[]", answer.stderr

@@ -1,4 +1,7 @@
-"""Job: the base class of application jobs. Typed fields are its arguments; ``perform`` does the work."""
+"""Job: the base class of application jobs. Typed fields are its arguments; ``perform`` does the work.
+
+Declaring a job loads no database code: the first call that enqueues does.
+"""
 
 from __future__ import annotations
 
@@ -11,9 +14,7 @@ from pydantic._internal._model_construction import ModelMetaclass
 from pydantic.fields import Field, PrivateAttr
 
 from jobs import boot
-from jobs.app import App
 from jobs.clock import new_run_id
-from jobs.database.transactions.coroutines import call_in
 from jobs.definition import registry
 from jobs.definition.arguments import write_arguments
 from jobs.definition.checks import (
@@ -27,14 +28,16 @@ from jobs.definition.enqueue_options import admission, lapse, priority_of, queue
 from jobs.definition.equality import canonical
 from jobs.definition.options import Options, derive
 from jobs.definition.tags import write_tags
-from jobs.enqueue.write_path import Enqueued, enqueue_run_async, enqueue_runs, enqueuer
+from jobs.enqueue.enqueuer import enqueuer
 from jobs.errors import ArgumentsRefused, EnqueueRefused, shown
 from jobs.ledger.records import FollowUp, NewRun
 from jobs.runtime.context import correlation_id, current_run
-from jobs.runtime.run import Run
 
 if TYPE_CHECKING:
+    from jobs.app import App
     from jobs.database.transactions.joining import AsyncSessionLike, SessionLike
+    from jobs.enqueue.write_path import Enqueued
+    from jobs.runtime.run import Run
 
 OnConflict = Literal["keep", "replace"]
 
@@ -199,6 +202,8 @@ class Job(BaseModel, metaclass=_JobMeta):
             KeyBusy: another transaction with the key has not ended within ``lock_timeout``.
             ServiceDown: the ledger does not answer; nothing was enqueued.
         """
+        from jobs.enqueue.write_path import enqueue_runs
+
         app = boot.current()
         run = self._new_run(
             app,
@@ -240,8 +245,12 @@ class Job(BaseModel, metaclass=_JobMeta):
         recorded the run, because its statement goes on. Give a key if you will call again.
         """
         if session is None:
+            from jobs.enqueue.write_path import enqueue_run_async
+
             app = boot.current()
             return await enqueue_run_async(app, self._new_run(app, **terms))
+        from jobs.database.transactions.coroutines import call_in
+
         return await call_in(session, lambda plain: self.enqueue(session=plain, **terms))
 
     def idempotency_key(self) -> str | None:

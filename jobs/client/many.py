@@ -8,13 +8,11 @@ from typing import TYPE_CHECKING, Any, TypedDict, Unpack
 
 from jobs import boot
 from jobs.client.job import Job, OnConflict
-from jobs.database.transactions.coroutines import call_in
-from jobs.enqueue.write_path import Enqueued, enqueue_runs
 from jobs.errors import EnqueueRefused, shown
-from jobs.runtime.off_loop import off_loop
 
 if TYPE_CHECKING:
     from jobs.database.transactions.joining import AsyncSessionLike, SessionLike
+    from jobs.enqueue.write_path import Enqueued
 
 
 class EnqueueManyOptions(TypedDict, total=False):
@@ -48,6 +46,8 @@ def enqueue_many(
         KeyConflict: a run with other arguments holds a key; nothing was enqueued.
         ServiceDown: the ledger does not answer; nothing was enqueued.
     """
+    from jobs.enqueue.write_path import enqueue_runs
+
     app = boot.current()
     many = _all_jobs(many)
     if spread is not None and (not isinstance(spread, timedelta) or spread < timedelta(0)):
@@ -72,7 +72,11 @@ async def enqueue_many_async(
     has begun is not undone.
     """
     if session is None:
+        from jobs.runtime.off_loop import off_loop
+
         return await off_loop(enqueue_many, many, **terms)
+    from jobs.database.transactions.coroutines import call_in
+
     return await call_in(session, lambda plain: enqueue_many(many, session=plain, **terms))
 
 

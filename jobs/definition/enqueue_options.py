@@ -6,10 +6,10 @@ import hashlib
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from jobs.database.models import MAX_PRIORITY, MIN_PRIORITY
 from jobs.definition.options import MAX_QUEUE, check_name
 from jobs.definition.unique import WHILE_LIVE, Unique
 from jobs.errors import DefinitionError, EnqueueRefused, shown
+from jobs.priority import MAX_PRIORITY, MIN_PRIORITY
 
 MAX_KEY = 255
 MAX_WAIT = timedelta(days=36525)

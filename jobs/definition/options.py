@@ -8,11 +8,11 @@ from dataclasses import dataclass, fields, replace
 from datetime import timedelta
 from typing import Any
 
-from jobs.database.models import MAX_PRIORITY, MIN_PRIORITY
 from jobs.definition.retry import Retry
 from jobs.definition.unique import Unique
 from jobs.errors import DefinitionError, shown
 from jobs.formats.size import parse_size
+from jobs.priority import MAX_PRIORITY, MIN_PRIORITY
 from jobs.scheduling.schedule import At, Cron, Every, Schedule
 
 NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.:\-]*")

@@ -1,4 +1,7 @@
-"""LedgerBroker: dramatiq's broker over the ledger. Enqueueing a message records a run."""
+"""LedgerBroker: dramatiq's broker over the ledger. Enqueueing a message records a run.
+
+Making a broker and declaring actors loads no database code: the first message does.
+"""
 
 from __future__ import annotations
 
@@ -18,14 +21,11 @@ from dramatiq.middleware import GroupCallbacks, Middleware, TimeLimit
 from dramatiq.threading import is_gevent_active
 
 from jobs import boot
-from jobs.app import App
 from jobs.dramatiq.joining import wait_for_queue
 from jobs.dramatiq.middleware_list import MiddlewareList
 from jobs.dramatiq.patches import through_patches
 from jobs.dramatiq.queue_view import QueueView
-from jobs.enqueue.write_path import Enqueued, enqueue_runs
 from jobs.errors import ConfigurationError, ServiceDown
-from jobs.ledger.runs import messages
 from jobs.messages import actor_job
 from jobs.messages.backoff import uncapped
 from jobs.messages.groups import LedgerGroupCallbacks
@@ -34,11 +34,12 @@ from jobs.messages.proxy import LedgerMessage
 from jobs.messages.runs import new_run
 from jobs.messages.served_broker import ServedBroker
 from jobs.messages.time_limit import LedgerTimeLimit
-from jobs.settings import Settings
 from jobs.shadow import shadow_of
 from jobs.under_test import refuse_ledger_of_environment
 
 if TYPE_CHECKING:
+    from jobs.app import App
+    from jobs.enqueue.write_path import Enqueued
     from jobs.ledger.records import NewRun
 
 JOIN_INTERVAL = 20
@@ -90,6 +91,8 @@ class LedgerBroker(ServedBroker):
         shared = boot.existing()
         if shared is not None and shared.settings.database_url == self._url:
             return shared
+        from jobs.settings import Settings
+
         # A child must not share its parent's connections.
         if self._app is None or self._app_pid != os.getpid():
             with self._app_lock:
@@ -296,6 +299,8 @@ class LedgerBroker(ServedBroker):
             raise QueueNotFound(queue_name)  # type: ignore[no-untyped-call]
         if boot.in_place_of_all() is None:
             refuse_ledger_of_environment(self.app.settings.database_url)
+        from jobs.ledger.runs import messages
+
         with self.app.database.write() as connection:
             messages.cancel_waiting(connection, q_name(queue_name))
 
@@ -342,6 +347,8 @@ class LedgerBroker(ServedBroker):
 
     def get_queue_message_counts(self, queue_name: str) -> tuple[int, int, int]:
         """Numbers of ready messages, of delayed messages and of dead letters in the queue."""
+        from jobs.ledger.runs import messages
+
         with self.app.database.read() as connection:
             return messages.counts(connection, q_name(queue_name))
 
@@ -365,11 +372,15 @@ class LedgerBroker(ServedBroker):
 
     def _holder(self, run_id: UUID, message: Message[Any]) -> Message[Any]:
         """``message`` with the id of the message that holds its key, under which the result is stored."""
+        from jobs.ledger.runs import messages
+
         with self.app.database.read() as connection:
             stored = messages.message_id(connection, run_id)
         return message._replace(message_id=stored or str(run_id))
 
     def _record(self, run: NewRun) -> Enqueued:
+        from jobs.enqueue.write_path import enqueue_runs
+
         try:
             return enqueue_runs(self.app, [run])[0]
         except ServiceDown as error:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from dramatiq.errors import QueueJoinTimeout
 
-from jobs.app import App
-from jobs.ledger.runs import messages
+if TYPE_CHECKING:
+    from jobs.app import App
 
 
 def wait_for_queue(app: App, queue_name: str, *, timeout: int | None, interval: int) -> None:
@@ -14,6 +16,8 @@ def wait_for_queue(app: App, queue_name: str, *, timeout: int | None, interval: 
     Raises:
         QueueJoinTimeout: runs were left after ``timeout``.
     """
+    from jobs.ledger.runs import messages
+
     clock = app.clock
     until = None if timeout is None else clock.monotonic() + timeout / 1000
     while True:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from queue import Empty
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from dramatiq.message import Message
 
-from jobs.app import App
-from jobs.ledger.runs import messages
 from jobs.messages.encoding import read_message
+
+if TYPE_CHECKING:
+    from jobs.app import App
 
 LOOK_SECONDS = 0.02
 
@@ -32,6 +33,8 @@ class QueueView:
 
     def qsize(self) -> int:
         """Number of messages that are ready now; delayed messages are not counted."""
+        from jobs.ledger.runs import messages
+
         with self._broker.app.database.read() as connection:
             return messages.counts(connection, self.name)[0]
 
@@ -41,6 +44,8 @@ class QueueView:
     @property
     def unfinished_tasks(self) -> int:
         """Number of messages that wait or are performed."""
+        from jobs.ledger.runs import messages
+
         with self._broker.app.database.read() as connection:
             return messages.unfinished(connection, self.name)
 
@@ -54,6 +59,8 @@ class QueueView:
         Raises:
             queue.Empty: no message came within the timeout.
         """
+        from jobs.ledger.runs import messages
+
         clock = self._broker.app.clock
         until = None if timeout is None else clock.monotonic() + timeout
         while True:

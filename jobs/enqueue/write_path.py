@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import logging
-import os
-import socket
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from functools import cache, partial
+from functools import partial
 from typing import TYPE_CHECKING
 from uuid import UUID
 
@@ -119,16 +117,6 @@ def carrier(app: App) -> Callable[[Sequence[NewRun]], Sequence[NewRun]]:
     from jobs.observe.trace import carry
 
     return carry
-
-
-@cache
-def enqueuer() -> str:
-    """Host and process that enqueue, for the record."""
-    return f"{socket.gethostname()}/{os.getpid()}"[:200]
-
-
-if hasattr(os, "register_at_fork"):  # Not on Windows.
-    os.register_at_fork(after_in_child=enqueuer.cache_clear)
 
 
 def _chunks(runs: Sequence[NewRun]) -> Iterator[Sequence[NewRun]]:

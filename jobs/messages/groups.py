@@ -6,17 +6,18 @@ flushed Redis forgets the group.
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 from uuid import UUID
 
 from dramatiq.message import Message
 from dramatiq.middleware import GroupCallbacks
 
-from jobs.app import App
-from jobs.ledger.effects.groups import has_group, open_group
 from jobs.ledger.records import Completion
 from jobs.messages.proxy import LedgerMessage
 from jobs.messages.runs import new_run
+
+if TYPE_CHECKING:
+    from jobs.app import App
 
 
 class HasApp(Protocol):
@@ -43,6 +44,8 @@ class LedgerGroupCallbacks(GroupCallbacks):
         if exception is not None or not callbacks or group_id is None:
             return
         if isinstance(message, LedgerMessage):
+            from jobs.ledger.effects.groups import has_group
+
             app = broker.app
             with app.database.read() as connection:
                 is_known = has_group(connection, group_id)
@@ -64,6 +67,8 @@ class GroupBarriers:
         group_id = _uuid(key)
         if group_id is None:
             return bool(self._given.add(key, value, ttl))
+        from jobs.ledger.effects.groups import open_group
+
         with self._broker.app.database.write(urgent=True) as connection:
             return open_group(connection, group_id, value)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from dramatiq import Actor
@@ -11,17 +11,19 @@ from dramatiq.broker import Broker
 from dramatiq.common import q_name
 from dramatiq.message import Message
 
-from jobs.app import App
 from jobs.clock import new_run_id
-from jobs.database.models import MIN_PRIORITY
 from jobs.definition.options import MAX_KIND, MAX_QUEUE, check_name
-from jobs.enqueue.write_path import enqueuer
+from jobs.enqueue.enqueuer import enqueuer
 from jobs.errors import EnqueueRefused
 from jobs.ledger.records import NewRun
 from jobs.messages.actor_job import max_attempts
 from jobs.messages.encoding import write_message, write_told
 from jobs.messages.keys import admission_of
+from jobs.priority import MIN_PRIORITY
 from jobs.runtime.context import correlation_id, current_run
+
+if TYPE_CHECKING:
+    from jobs.app import App
 
 MAX_BROKER_PRIORITY = 255
 """Source: RabbitMQ's ``x-max-priority``."""

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING
 
 from dramatiq.broker import Broker
 
-from jobs.app import App
 from jobs.messages.proxy import LedgerMessage
+
+if TYPE_CHECKING:
+    from jobs.app import App
 
 
 class ServedBroker(Broker, ABC):

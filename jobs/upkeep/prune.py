@@ -8,7 +8,7 @@ from datetime import timedelta
 from jobs.app import App
 from jobs.clock import new_token
 from jobs.database.sql import Executor
-from jobs.enqueue.write_path import enqueuer
+from jobs.enqueue.enqueuer import enqueuer
 from jobs.events import RunsSwept
 from jobs.ledger.admission.keys import forget_lapsed
 from jobs.ledger.effects.groups import prune_groups

@@ -18,8 +18,6 @@ from jobs.database.models.types import (
     ENDED,
     LIVE_KEY,
     LIVE_OF_SCHEDULE,
-    MAX_PRIORITY,
-    MIN_PRIORITY,
     PURGED,
     SHOWN,
     SUCCESS_OF_SCHEDULE,
@@ -35,6 +33,7 @@ from jobs.database.models.types import (
     id_tail,
     one_of,
 )
+from jobs.priority import MAX_PRIORITY, MIN_PRIORITY
 from jobs.states import FINAL, Cause, Outcome, RunState
 
 

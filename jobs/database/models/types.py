@@ -28,9 +28,6 @@ from sqlalchemy.types import TypeDecorator, TypeEngine
 
 from jobs.formats.unreadable import stand_in_for_id, stand_in_for_moment, stand_in_for_number, stand_in_for_text
 
-MIN_PRIORITY, MAX_PRIORITY = -1000, 1000
-"""Smaller first. Source: decision; priority and a millisecond moment must fit the 53 bits of a Redis score."""
-
 CONVENTION = {
     "pk": "pk_%(table_name)s",
     "fk": "fk_%(table_name)s_%(column_0_name)s",

@@ -15,11 +15,12 @@ from uuid import UUID
 
 from sqlalchemy import String, Text, Uuid, cast, delete, select, update
 
-from jobs.database.models import MAX_PRIORITY, MIN_PRIORITY, JobFollowup, JobRun, JsonText
+from jobs.database.models import JobFollowup, JobRun, JsonText
 from jobs.database.sql import MOST, Batch, Executor, dialect_of, insert_into, ledger_now
 from jobs.definition.arguments import check_json
 from jobs.definition.enqueue_options import MAX_WAIT
 from jobs.ledger.records import FollowUp, NewRun
+from jobs.priority import MAX_PRIORITY, MIN_PRIORITY
 from jobs.states import RunState
 
 ENDED = "ended"

@@ -11,7 +11,6 @@ from uuid import UUID
 
 from jobs.app import App
 from jobs.clock import new_run_id
-from jobs.database.models import MAX_PRIORITY, MIN_PRIORITY
 from jobs.database.sql import Executor
 from jobs.definition import registry
 from jobs.definition.arguments import read_arguments, write_arguments
@@ -28,6 +27,7 @@ from jobs.ledger.runs.move import arguments_text, move
 from jobs.ledger.runs.replay import REPLAYABLE, reopen
 from jobs.operations.audit.operator import Operator, Permission
 from jobs.operations.bulk.batches import BatchResult
+from jobs.priority import MAX_PRIORITY, MIN_PRIORITY
 from jobs.ready.protocol import ReadyEntry
 from jobs.states import LIVE, RunState
 

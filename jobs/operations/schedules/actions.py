@@ -11,7 +11,8 @@ from typing import Any
 from uuid import UUID
 
 from jobs.app import App
-from jobs.enqueue.write_path import announce_runs, carrier, enqueuer
+from jobs.enqueue.enqueuer import enqueuer
+from jobs.enqueue.write_path import announce_runs, carrier
 from jobs.errors import Conflict, DefinitionError
 from jobs.formats.naming import MAX_NAME, WANTED, is_name
 from jobs.ledger.admission.insert import insert_runs
