@@ -11,6 +11,7 @@ replay -> QUEUED ----------> RUNNING |
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from enum import StrEnum
 
 
@@ -53,6 +54,24 @@ def checked_move(before: RunState, after: RunState) -> str:
 
 FINAL = frozenset({RunState.SUCCEEDED, RunState.DEAD, RunState.CANCELLED})
 LIVE = frozenset(RunState) - FINAL
+
+
+class Hold(_Word):
+    """Why a queued run that time alone does not make ready is held back."""
+
+    PARKED = "parked"
+    """A limit, a rate or a breaker has no room for it."""
+    WAITING = "waiting"
+    """It waits for other runs, for a signal, or for a moment that its job chose."""
+
+
+HOLDS = frozenset(Hold)
+
+FAR = datetime.max.replace(tzinfo=UTC)
+"""The last moment of the calendar: the ``run_at`` of a held run that time alone never makes ready.
+
+A moment that a user gives is always earlier.
+"""
 
 
 class Outcome(_Word):

@@ -24,7 +24,8 @@ class Words(BaseModel):
     state: list[Word] = Field(
         [],
         max_length=MOST_WORDS,
-        description="`queued`, `ready`, `scheduled`, `retrying`, `running`, `succeeded`, `dead` or `cancelled`.",
+        description="`queued`, `ready`, `scheduled`, `retrying`, `parked`, `waiting`, `running`, `succeeded`, `dead` "
+        "or `cancelled`.",
         examples=[["dead"]],
     )
     cause: list[Word] = Field(

@@ -30,6 +30,8 @@ class QueueCount(Shape):
     ready: int = 0
     scheduled: int = 0
     retrying: int = 0
+    parked: int = Field(0, description="Held back by a limit, a rate or a breaker.")
+    waiting: int = Field(0, description="They wait for other runs, for a signal, or for a moment that their job chose.")
     running: int = 0
     dead: int = 0
     oldest_seconds: float | None = Field(None, description="Time since its oldest ready run was due.")

@@ -26,7 +26,9 @@ class Run(Shape):
     queue: str = Field(examples=["payments"])
     priority: int = Field(description="Smaller first.")
     state: str = Field(description="`queued`, `running`, `succeeded`, `dead` or `cancelled`.", examples=["dead"])
-    word: str = Field(description="The state; for `queued` its part: `ready`, `scheduled` or `retrying`.")
+    word: str = Field(
+        description="The state; for `queued` its part: `ready`, `scheduled`, `retrying`, `parked` or `waiting`."
+    )
     cause: str | None = Field(description="Cause of death.", examples=["exhausted"])
     attempt: int = Field(description="Attempts started.")
     charged: int = Field(description="Attempts charged to the retry budget.")
@@ -34,6 +36,10 @@ class Run(Shape):
     abandonments: int = Field(description="How often its worker died.")
     max_attempts: int
     run_at: datetime = Field(description="When it is or was due.")
+    hold: str | None = Field(description="Why it is held back, if it is: `parked` or `waiting`.")
+    held_at: datetime | None = Field(description="Held back since.")
+    held_on: str | None = Field(description="What it is held on.", examples=["limit:stripe"])
+    held_until: datetime | None = Field(description="When it is ready by itself; null: not by time alone.")
     expires_at: datetime | None
     key: str | None
     worker: str | None

@@ -36,6 +36,8 @@ QUEUE_COLUMNS = (
     Column("running"),
     Column("retrying"),
     Column("scheduled", gives=3),
+    Column("parked", gives=4),
+    Column("waiting", gives=5),
     Column("dead", paint=lambda value: "red" if value else None),
     Column("paused", lambda queue: "paused" if queue.is_paused else None),
 )
@@ -143,12 +145,14 @@ def _told(one: Alert) -> str:
 
 
 def _data(seen: Status, wrong: Sequence[Alert]) -> dict[str, object]:
+    from jobs.ledger.queries.gauges import STATES
+
     return {
         "queues": seen.shown_queues,
         "workers": seen.workers,
         "dead_groups": seen.groups,
         "ended_in_5m": {state.value: number for state, number in seen.ended_in_5m.items()},
-        "totals": {name: seen.total(name) for name in ("ready", "scheduled", "retrying", "running", "dead")},
+        "totals": {name: seen.total(name) for name in STATES},
         "oldest_seconds": seen.oldest_seconds,
         "trouble": wrong,
     }

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def word_of(run: RunRecord) -> str:
-    """``ready``, ``scheduled`` or ``retrying`` for a queued run; else its state."""
+    """``ready``, ``scheduled``, ``retrying``, ``parked`` or ``waiting`` for a queued run; else its state."""
     from jobs.clock import SystemClock
     from jobs.operations.runs.inspect import state_word
 
@@ -60,6 +60,7 @@ RUN_COLUMNS = (
     Column("key", is_wide=True),
     Column("priority", is_wide=True),
     Column("run_at", is_wide=True),
+    Column("held_on", is_wide=True),
     Column("created_at", is_wide=True),
     Column("finished_at", is_wide=True),
     Column("took", _took, is_wide=True),

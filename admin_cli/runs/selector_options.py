@@ -44,10 +44,9 @@ def complete_queues(ctx: click.Context, param: click.Parameter, incomplete: str)
 
 
 def complete_states(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
-    from jobs.states import RunState
+    from jobs.ledger.queries.selectors import STATE_WORDS
 
-    words = [*(one.value for one in RunState), "ready", "scheduled", "retrying"]
-    return [CompletionItem(word) for word in words if word.startswith(incomplete)]
+    return [CompletionItem(word) for word in STATE_WORDS if word.startswith(incomplete)]
 
 
 def complete_causes(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
@@ -94,7 +93,7 @@ _OPTIONS: tuple[Callable[[Any], Any], ...] = (
     click.option("-k", "--kind", "kinds", **MANY, shell_complete=complete_kinds, help="Kind; * and ? match."),
     click.option("-q", "--queue", "queues", **MANY, shell_complete=complete_queues, help="Queue; * and ? match."),
     click.option("-s", "--state", "states", **MANY, shell_complete=complete_states,
-                 help="queued, ready, scheduled, retrying, running, succeeded, dead or cancelled."),
+                 help="queued, ready, scheduled, retrying, parked, waiting, running, succeeded, dead or cancelled."),
     click.option("--cause", "causes", **MANY, shell_complete=complete_causes,
                  help="Cause of death: exhausted, gave_up, poison, expired …"),
     click.option("-g", "--fingerprint", "fingerprints", **MANY, help="Error group; `dlq groups` lists them."),

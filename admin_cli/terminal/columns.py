@@ -53,6 +53,8 @@ STATE_STYLES: dict[str, str] = {
     "succeeded": "green",
     "running": "cyan",
     "retrying": "yellow",
+    "parked": "yellow",
+    "waiting": "yellow",
     "dead": "red",
     "cancelled": "dim",
 }

@@ -10,6 +10,7 @@ from jobs.definition.options import MAX_QUEUE, check_name
 from jobs.definition.unique import WHILE_LIVE, Unique
 from jobs.errors import DefinitionError, EnqueueRefused, shown
 from jobs.priority import MAX_PRIORITY, MIN_PRIORITY
+from jobs.states import FAR
 
 MAX_KEY = 255
 MAX_WAIT = timedelta(days=36525)
@@ -88,8 +89,12 @@ def _moment(value: datetime, name: str) -> datetime:
     if value.tzinfo is None or value.utcoffset() is None:
         raise EnqueueRefused(f"{name}= takes an aware datetime, but {shown(value)} has no time zone.", hint="Add one.")
     try:
-        return value.astimezone(UTC)
+        moment = value.astimezone(UTC)
+        if moment < FAR:
+            return moment
+        raise OverflowError
     except OverflowError:
         raise EnqueueRefused(
-            f"{name}= takes a moment that UTC has, but {shown(value)} is beyond the calendar.", hint="Use UTC."
+            f"{name}= takes a moment that UTC has, but {shown(value)} is beyond the calendar.",
+            hint="Use UTC.",
         ) from None

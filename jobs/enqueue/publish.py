@@ -10,12 +10,16 @@ from jobs.errors import JobsError
 from jobs.events import ServiceFailed
 from jobs.ledger.records import Freed, RecordedAttempt
 from jobs.ready.protocol import ReadyEntry
-from jobs.states import RunState
+from jobs.states import FAR, RunState
 
 
 def entries_of(runs: Iterable[Freed]) -> list[ReadyEntry]:
-    """The entries of runs that wait in their queues."""
-    return [ReadyEntry(one.run_id, one.queue, one.priority, one.run_at) for one in runs]
+    """The entries of runs that wait in their queues; none for a held run that time alone does not make ready."""
+    return [
+        ReadyEntry(one.run_id, one.queue, one.priority, one.run_at)
+        for one in runs
+        if one.run_at is None or one.run_at < FAR
+    ]
 
 
 def entries_after(settled: Iterable[RecordedAttempt]) -> list[ReadyEntry]:

@@ -9,7 +9,7 @@ from typing import Any, Literal, NamedTuple
 from uuid import UUID
 
 from jobs.formats.fingerprint import fingerprint_of
-from jobs.states import Cause, Outcome, RunState
+from jobs.states import Cause, Hold, Outcome, RunState
 
 
 @dataclass(slots=True, kw_only=True)
@@ -210,6 +210,13 @@ class RunRecord:
     abandonments: int
     max_attempts: int
     run_at: datetime
+    """When it is due; of a held run that time alone does not make ready, when it was due before."""
+    hold: Hold | None
+    """Why it is held back, if it is; ``held_until`` says whether time alone ends that."""
+    held_at: datetime | None
+    held_on: str | None
+    """What it is held on, such as ``limit:stripe``."""
+    held_until: datetime | None
     expires_at: datetime | None
     key: str | None
     worker: str | None

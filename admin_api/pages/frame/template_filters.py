@@ -23,7 +23,8 @@ TONES = {
     "succeeded": "good", "active": "good", "finished": "good", "fired": "good", "backfilled": "good", "live": "good",
     "dead": "bad", "failed": "bad", "broken": "bad", "crashed": "bad", "timed_out": "bad", "out_of_memory": "bad",
     "gave_up": "bad",
-    "retrying": "warn", "paused": "warn", "interrupted": "warn", "lost": "bad", "abandoned": "warn", "missed": "warn",
+    "retrying": "warn", "parked": "warn", "waiting": "warn",
+    "paused": "warn", "interrupted": "warn", "lost": "bad", "abandoned": "warn", "missed": "warn",
     "held": "warn",
     "running": "busy",
 }  # fmt: skip

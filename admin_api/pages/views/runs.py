@@ -24,7 +24,7 @@ from jobs.operations.runs.selector import make_selector
 
 router = page_router()
 A_PAGE = 50
-STATES = ("ready", "running", "retrying", "scheduled", "dead", "succeeded", "cancelled")
+STATES = ("ready", "running", "retrying", "scheduled", "parked", "waiting", "dead", "succeeded", "cancelled")
 
 
 @router.get("/runs")

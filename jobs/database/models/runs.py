@@ -18,6 +18,7 @@ from jobs.database.models.types import (
     ENDED,
     LIVE_KEY,
     LIVE_OF_SCHEDULE,
+    ON_HOLD,
     PURGED,
     SHOWN,
     SUCCESS_OF_SCHEDULE,
@@ -34,7 +35,7 @@ from jobs.database.models.types import (
     one_of,
 )
 from jobs.priority import MAX_PRIORITY, MIN_PRIORITY
-from jobs.states import FINAL, Cause, Outcome, RunState
+from jobs.states import FINAL, HOLDS, Cause, Outcome, RunState
 
 
 class JobRun(Base):
@@ -56,7 +57,12 @@ class JobRun(Base):
     crashes: Mapped[int] = mapped_column(Number, default=0)
     abandonments: Mapped[int] = mapped_column(Number, default=0)
     max_attempts: Mapped[int] = mapped_column(Number)
+    # Of a held run: when time alone makes it ready; FAR if it never does.
     run_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    hold: Mapped[str | None] = mapped_column(Words(8))
+    held_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    held_on: Mapped[str | None] = mapped_column(Words(300))
+    due_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     expires_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     key: Mapped[str | None] = mapped_column(Words(255))
     token: Mapped[UUID | None] = mapped_column(Id)
@@ -95,6 +101,10 @@ class JobRun(Base):
         CheckConstraint("state <> 'running' or attempt > 0", name="running_counts_an_attempt"),
         CheckConstraint("charged >= 0 and charged <= attempt and max_attempts > 0", name="charged_within_attempts"),
         CheckConstraint(f"priority between {MIN_PRIORITY} and {MAX_PRIORITY}", name="priority_range"),
+        CheckConstraint(one_of("hold", HOLDS), name="hold"),
+        # ledger/holds.py: held runs by what they are held on, the next one first.
+        Index("ix_job_runs_held", "held_on", "priority", "due_at", "id",
+              postgresql_where=text(ON_HOLD), sqlite_where=text(ON_HOLD)),
         # ledger/runs/claim.py: due runs of a queue. upkeep/reconcile.py: overdue ones.
         Index("ix_job_runs_ready", "queue", "priority", "run_at", "id", postgresql_where=text("state = 'queued'"),
               sqlite_where=text("state = 'queued'")),

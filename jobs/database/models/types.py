@@ -216,6 +216,7 @@ class Base(DeclarativeBase):
 
 LIVE_OF_SCHEDULE = "schedule is not null and state in ('queued', 'running')"
 SUCCESS_OF_SCHEDULE = "schedule is not null and state = 'succeeded'"
+ON_HOLD = "state = 'queued' and hold is not null"
 DUE = "next_slot_at is not null and paused_at is null"
 HELD = "held_slot_at is not null and paused_at is null"
 """Queries repeat this text: SQLite uses a partial index only if the query has the same words."""

@@ -22,6 +22,7 @@ from jobs.errors import KeyBusy, KeyConflict
 from jobs.ledger.admission.insert import insert_free
 from jobs.ledger.admission.key_waits import key_waits
 from jobs.ledger.effects.followups import insert_followups, succeed_with
+from jobs.ledger.holds import NOT_HELD
 from jobs.ledger.records import Admitted, NewRun
 from jobs.states import LIVE, RunState
 
@@ -251,7 +252,7 @@ def _rewrite() -> Update:
     return (
         update(JobRun)
         .where(JobRun.id == bindparam("holder", type_=Uuid()), JobRun.state == RunState.QUEUED)
-        .values(run_at=run_at, charged=0, crashes=0, abandonments=0, **columns)
+        .values(run_at=run_at, charged=0, crashes=0, abandonments=0, **NOT_HELD, **columns)
         .returning(JobRun.id)
         .execution_options(synchronize_session=False)
     )

@@ -18,6 +18,7 @@ from sqlalchemy.orm import aliased
 
 from jobs.database.models import JobRun, UtcDateTime
 from jobs.database.sql import Batch, Executor, dialect_of
+from jobs.ledger.holds import NOT_HELD, due_again
 from jobs.ledger.operators.audit import AuditEntry
 from jobs.states import LIVE, RunState
 
@@ -29,6 +30,8 @@ _VERSION = (
     "state", "attempt", "queue", "priority", "run_at", "state_at", "cancel_requested_at", "deleted_at",
 )  # fmt: skip
 _COLUMNS = {name: getattr(JobRun, name) for name in _PARTS}
+_READ = {**_COLUMNS, "run_at": due_again().label("run_at")}
+"""A held run is put back as one that is due: the next claim holds it again if it must still wait."""
 _MOMENTS = frozenset(name for name, column in _COLUMNS.items() if isinstance(column.type, UtcDateTime))
 _BACK = Batch("back", id=Uuid(), **{name: column.type for name, column in _COLUMNS.items()})
 
@@ -38,7 +41,7 @@ Version = Mapping[str, Any]
 
 def versions(session: Executor, run_ids: Sequence[UUID], *, lock: bool = False) -> dict[UUID, Version]:
     """The versions of these runs; ``lock`` locks them until the transaction ends."""
-    query = select(JobRun.id, *_COLUMNS.values()).where(JobRun.id.in_(list(run_ids))).order_by(JobRun.id)
+    query = select(JobRun.id, *_READ.values()).where(JobRun.id.in_(list(run_ids))).order_by(JobRun.id)
     if lock:
         # In the order of ids, as settling locks them too.
         query = query.with_for_update(of=JobRun)
@@ -106,7 +109,7 @@ def _back(dialect: str) -> Update:
     return (
         update(JobRun)
         .where(JobRun.id == back.id, _BACK.among(dialect, JobRun.id, "id"))
-        .values({name: back[name] for name in _PARTS})
+        .values({**NOT_HELD, **{name: back[name] for name in _PARTS}})
         .execution_options(synchronize_session=False)
     )
 

@@ -10,8 +10,9 @@ from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
 from jobs.database.models import JobRun
 from jobs.database.sql import ledger_now
+from jobs.ledger.holds import is_held
 from jobs.ledger.queries.selectors import WAITING, Selector, is_pattern
-from jobs.states import RunState
+from jobs.states import Hold, RunState
 
 
 def states_of(chosen: Selector) -> list[RunState]:
@@ -42,8 +43,9 @@ def of_parts(chosen: Selector) -> list[ColumnElement[bool]]:
     is_due = JobRun.run_at <= ledger_now()
     each = {
         "ready": is_due,
-        "scheduled": and_(~is_due, JobRun.attempt == 0),
-        "retrying": and_(~is_due, JobRun.attempt > 0),
+        "scheduled": and_(~is_due, JobRun.hold.is_(None), JobRun.attempt == 0),
+        "retrying": and_(~is_due, JobRun.hold.is_(None), JobRun.attempt > 0),
+        **{hold.value: and_(~is_due, is_held(hold)) for hold in Hold},
     }
     return [or_(*(each[word] for word in WAITING if word in chosen.states))]
 

@@ -8,14 +8,28 @@ from functools import cache
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Integer, Select, String, Uuid, and_, bindparam, cast, func, literal_column, select
+from sqlalchemy import (
+    ColumnElement,
+    Integer,
+    Select,
+    String,
+    Uuid,
+    and_,
+    bindparam,
+    case,
+    cast,
+    func,
+    literal_column,
+    select,
+)
 
 from jobs.database.models import JobAttempt, JobRun, id_tail
 from jobs.database.sql import Batch, Executor, dialect_of, one_of
 from jobs.errors import Ambiguous, NotFound
 from jobs.formats.unreadable import unreadable_in
+from jobs.ledger.holds import due_again
 from jobs.ledger.records import AttemptRecord, RunRecord
-from jobs.states import Cause, Outcome, RunState
+from jobs.states import FAR, Cause, Hold, Outcome, RunState
 
 MAX_PAGE = 1000
 MIN_SHORT_ID = 6
@@ -23,7 +37,11 @@ MIN_SHORT_ID = 6
 _IDS = Batch("wanted", id=Uuid())
 _DIGITS = set("0123456789abcdef")
 _RUN_NAMES = tuple(field.name for field in fields(RunRecord) if field.name != "unreadable")
-RUN_COLUMNS = tuple(getattr(JobRun, name) for name in _RUN_NAMES)
+_COMPUTED = {
+    "run_at": case((JobRun.run_at >= FAR, due_again()), else_=JobRun.run_at).label("run_at"),
+    "held_until": case((and_(JobRun.hold.is_not(None), JobRun.run_at < FAR), JobRun.run_at)).label("held_until"),
+}
+RUN_COLUMNS = tuple(_COMPUTED[name] if name in _COMPUTED else getattr(JobRun, name) for name in _RUN_NAMES)
 """The columns that ``run_of`` turns into a record."""
 _ONE = select(*RUN_COLUMNS).where(JobRun.id == bindparam("run_id", type_=Uuid()))
 _IS_THERE = select(JobRun.id).where(JobRun.id == bindparam("run_id", type_=Uuid()))
@@ -165,6 +183,7 @@ def run_of(row: Any) -> RunRecord:
     values: dict[str, Any] = dict(zip(_RUN_NAMES, row, strict=True))
     values["state"] = RunState(values["state"])
     values["cause"] = Cause(values["cause"]) if values["cause"] else None
+    values["hold"] = Hold(values["hold"]) if values["hold"] else None
     return RunRecord(**values, unreadable=unreadable_in(_RUN_NAMES, row))
 
 

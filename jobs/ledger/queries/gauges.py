@@ -16,7 +16,7 @@ from jobs.states import RunState
 
 MAX_QUEUES = 1000
 """Most queues with numbers of their own. Source: decision; a caller may make up any number of names."""
-STATES = ("ready", "scheduled", "retrying", "running", "dead")
+STATES = ("ready", "scheduled", "retrying", "parked", "waiting", "running", "dead")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,13 +6,15 @@ from collections.abc import Container, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import zip_longest
+from typing import Any
 
 from sqlalchemy import ColumnElement, and_, case, func, literal_column, or_, select
 
 from jobs.database.models import JobAttempt, JobQueue, JobRun
 from jobs.database.sql import Executor, ledger_now, seconds_between
+from jobs.ledger.holds import is_held
 from jobs.ledger.queries.waiting import queued_levels
-from jobs.states import RunState
+from jobs.states import Hold, RunState
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,6 +25,8 @@ class QueueCount:
     ready: int
     scheduled: int
     retrying: int
+    parked: int
+    waiting: int
     running: int
     dead: int
     oldest_seconds: float | None
@@ -46,8 +50,13 @@ def queue_counts(session: Executor, *, now: datetime | None = None) -> list[Queu
         .group_by(JobRun.queue),
         {"now": now},
     )
+    is_free = JobRun.hold.is_(None)
+    parts = (
+        _count(and_(is_free, JobRun.attempt > 0)).label("retrying"),
+        *(_count(is_held(hold)).label(hold.value) for hold in Hold),
+    )
     later = session.execute(
-        select(JobRun.queue, func.count().label("number"), _count(JobRun.attempt > 0).label("retrying"))
+        select(JobRun.queue, func.count().label("number"), *parts)
         .where(queued, JobRun.run_at > moment)
         .group_by(JobRun.queue),
         {"now": now},
@@ -63,8 +72,10 @@ def queue_counts(session: Executor, *, now: datetime | None = None) -> list[Queu
             QueueCount(
                 queue=queue,
                 ready=now_due.number if now_due else 0,
-                scheduled=not_yet.number - not_yet.retrying if not_yet else 0,
+                scheduled=_scheduled(not_yet) if not_yet else 0,
                 retrying=not_yet.retrying if not_yet else 0,
+                parked=not_yet.parked if not_yet else 0,
+                waiting=not_yet.waiting if not_yet else 0,
                 running=running.get(queue, 0),
                 dead=dead.get(queue, 0),
                 oldest_seconds=now_due.age if now_due else None,
@@ -72,6 +83,12 @@ def queue_counts(session: Executor, *, now: datetime | None = None) -> list[Queu
             )
         )
     return counts
+
+
+def _scheduled(not_yet: Any) -> int:
+    """Those that are not due and neither retried nor held."""
+    number: int = not_yet.number - not_yet.retrying - not_yet.parked - not_yet.waiting
+    return number
 
 
 def worst_first(queues: Iterable[QueueCount], *, served: Container[str] = ()) -> list[QueueCount]:

@@ -9,8 +9,8 @@ from uuid import UUID
 
 from jobs.states import RunState
 
-WAITING = ("ready", "scheduled", "retrying")
-"""Names for parts of ``queued``: due; not due and never tried; not due and tried."""
+WAITING = ("ready", "scheduled", "retrying", "parked", "waiting")
+"""Names for parts of ``queued``: due; not due and never tried; not due and tried; and the two holds of ``Hold``."""
 STATE_WORDS = (*(str(state) for state in RunState), *WAITING)
 
 

@@ -31,6 +31,7 @@ from sqlalchemy import (
 from jobs.database.models import JobQueue, JobRun, UtcDateTime
 from jobs.database.sql import Batch, Executor, dialect_of, ledger_now, one_of, plus_seconds
 from jobs.ledger.records import Freed
+from jobs.states import FAR
 
 _IDS = Batch("wanted", id=Uuid())
 _QUEUED = JobRun.state == literal_column("'queued'")
@@ -50,7 +51,10 @@ class Unclaimed:
 
 
 def unclaimed(session: Executor, run_ids: Sequence[UUID], *, now: datetime | None = None) -> list[Unclaimed]:
-    """Those of ``run_ids`` that still wait: a claim by id did not take them, and they must stay in the index."""
+    """Those of ``run_ids`` that still wait: a claim by id did not take them, and they must stay in the index.
+
+    Without held runs that time alone does not make ready: whoever ends their hold publishes them.
+    """
     if not run_ids:
         return []
     dialect = dialect_of(session)
@@ -70,9 +74,10 @@ def overdue(session: Executor, *, after: timedelta, limit: int, now: datetime | 
 
 
 def waiting(session: Executor, *, after: Freed | None, limit: int) -> list[Freed]:
-    """Every waiting run, due or not, ``limit`` at a time, in the order of the index, from ``after`` on."""
+    """Every run that is due or that time makes due, ``limit`` at a time, in the index's order, from ``after`` on."""
     place = JobRun.queue, JobRun.priority, JobRun.run_at, JobRun.id
-    query = select(JobRun.id, JobRun.queue, JobRun.priority, JobRun.run_at).where(_QUEUED).order_by(*place).limit(limit)
+    query = select(JobRun.id, JobRun.queue, JobRun.priority, JobRun.run_at).where(_QUEUED, JobRun.run_at < FAR)
+    query = query.order_by(*place).limit(limit)
     if after is not None:
         last = (
             bindparam("queue", after.queue, String()),
@@ -97,7 +102,7 @@ def _unclaimed(dialect: str) -> Select[*tuple[Any, ...]]:
     )
     wanted = select(_IDS.table(dialect).c.id)
     return select(JobRun.id, JobRun.queue, JobRun.priority, JobRun.run_at, JobRun.kind, is_paused, ledger_now()).where(
-        one_of(dialect, JobRun.id, wanted), JobRun.state + "" == "queued"
+        one_of(dialect, JobRun.id, wanted), JobRun.state + "" == "queued", JobRun.run_at < FAR
     )
 
 

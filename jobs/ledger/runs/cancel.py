@@ -10,6 +10,7 @@ from sqlalchemy import case, update
 
 from jobs.database.models import JobRun
 from jobs.database.sql import Executor, ledger_now
+from jobs.ledger.holds import no_longer_held
 from jobs.ledger.runs.enqueue_followups import enqueue_followups
 from jobs.states import LIVE, RunState, checked_move
 
@@ -37,6 +38,7 @@ def cancel_runs(
             state_at=case((is_queued, ledger_now()), else_=JobRun.state_at),
             cancel_requested_at=ledger_now(),
             cancel_reason=reason,
+            **no_longer_held(),
         )
         .returning(JobRun.id, JobRun.state, JobRun.has_followups)
         .execution_options(synchronize_session=False),

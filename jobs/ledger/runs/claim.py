@@ -41,6 +41,7 @@ from jobs.database.sql import (
     random_token,
     seconds_between,
 )
+from jobs.ledger.holds import NOT_HELD
 from jobs.ledger.records import Claim
 from jobs.ledger.runs.unreadable_claims import look_through
 from jobs.states import RunState, checked_move
@@ -259,6 +260,7 @@ def _take(dialect: str, ids: Select[tuple[UUID]]) -> Update:
             worker=bindparam("by_worker", type_=String()),
             started_at=ledger_now(),
             state_at=ledger_now(),
+            **NOT_HELD,
         )
         .returning(
             JobRun.id,

@@ -11,6 +11,7 @@ from sqlalchemy import and_, func, or_, select, update
 
 from jobs.database.models import JobRun
 from jobs.database.sql import Executor, ledger_now
+from jobs.ledger.holds import no_longer_held
 from jobs.states import RunState, checked_move
 
 _WAITS = JobRun.state == RunState.QUEUED.value
@@ -31,7 +32,7 @@ def cancel_waiting(session: Executor, queue: str, *, now: datetime | None = None
     session.execute(
         update(JobRun)
         .where(JobRun.queue == queue, _WAITS)
-        .values(state=_CANCELLED, finished_at=ledger_now(), state_at=ledger_now())
+        .values(state=_CANCELLED, finished_at=ledger_now(), state_at=ledger_now(), **no_longer_held())
         .execution_options(synchronize_session=False),
         {"now": now},
     )
@@ -70,7 +71,7 @@ def take_next(session: Executor, queue: str, *, now: datetime | None = None) -> 
     row = session.execute(
         update(JobRun)
         .where(JobRun.id == run_id, _WAITS)
-        .values(state=_CANCELLED, finished_at=ledger_now(), state_at=ledger_now())
+        .values(state=_CANCELLED, finished_at=ledger_now(), state_at=ledger_now(), **no_longer_held())
         .returning(JobRun.id, JobRun.kind, JobRun.arguments, JobRun.created_at)
         .execution_options(synchronize_session=False),
         {"now": now},

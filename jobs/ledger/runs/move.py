@@ -11,6 +11,7 @@ from sqlalchemy import Float, Text, bindparam, cast, select, update
 
 from jobs.database.models import JobRun
 from jobs.database.sql import Executor, ledger_now, plus_seconds
+from jobs.ledger.holds import NOT_HELD
 from jobs.ledger.records import Freed
 from jobs.states import RunState
 
@@ -24,14 +25,17 @@ def move(
     delay_seconds: float | None = None,
     now: datetime | None = None,
 ) -> list[Freed]:
-    """Give queued runs another queue, priority or time; None leaves it. Returns those that are queued."""
+    """Give queued runs another queue, priority or time; None leaves it. Returns those that are queued.
+
+    A new time ends the hold of a held run.
+    """
     values: dict[str, Any] = {}
     if queue is not None:
         values["queue"] = queue
     if priority is not None:
         values["priority"] = priority
     if delay_seconds is not None:
-        values["run_at"] = plus_seconds(ledger_now(), bindparam("delay_seconds", type_=Float()))
+        values |= {**NOT_HELD, "run_at": plus_seconds(ledger_now(), bindparam("delay_seconds", type_=Float()))}
     if not values:
         values["queue"] = JobRun.queue
     rows = session.execute(

@@ -24,6 +24,7 @@ from sqlalchemy import (
 
 from jobs.database.models import JobRun
 from jobs.database.sql import Batch, Executor, dialect_of, ledger_now, plus_seconds, seconds_between
+from jobs.ledger.holds import no_longer_held
 from jobs.ledger.records import DeadLettered, Failure, Freed, RecordedAttempt
 from jobs.ledger.runs.end import AttemptEnd, end
 from jobs.ledger.runs.enqueue_followups import enqueue_followups
@@ -187,7 +188,7 @@ def _dead_letter(
     dead_lettered = session.execute(
         update(JobRun)
         .where(JobRun.id.in_(select(chosen.c.id)), JobRun.state == RunState.QUEUED)
-        .values(state=_DEAD, cause=cause.value, finished_at=ledger_now(), state_at=ledger_now())
+        .values(state=_DEAD, cause=cause.value, finished_at=ledger_now(), state_at=ledger_now(), **no_longer_held())
         .returning(JobRun.id, JobRun.kind, JobRun.queue, JobRun.correlation_id, JobRun.has_followups)
         .execution_options(synchronize_session=False),
         values,

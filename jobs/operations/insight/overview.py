@@ -34,7 +34,7 @@ def count(app: App, operator: Operator, selector: Selector, *, most: int = MOST)
 
 
 def counts(app: App, operator: Operator, *, most: int = MOST) -> dict[str, RunCount]:
-    """How many runs are in each state, and in each part of ``queued`` (``ready``, ``scheduled``, ``retrying``).
+    """How many runs are in each state, and in each part of ``queued`` (``ready``, ``parked``, …).
 
     These are all the words that ``--state`` takes, each counted up to ``most``.
     """

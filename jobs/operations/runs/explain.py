@@ -15,7 +15,8 @@ from jobs.ledger.queries import find
 from jobs.ledger.queries.ahead import runs_before
 from jobs.ledger.records import AttemptRecord, RunRecord
 from jobs.operations.audit.operator import Operator, Permission
-from jobs.operations.runs.inspect import shown
+from jobs.operations.runs.explain_hold import explain_hold
+from jobs.operations.runs.inspect import is_on_hold, shown
 from jobs.states import Cause, Outcome, RunState
 
 Evidence = list[tuple[str, object]]
@@ -81,6 +82,8 @@ def _queued(session: Executor, run: RunRecord, now: datetime) -> tuple[str, str,
             why = f": {pause.pause_reason}" if pause.pause_reason else ""
             sentence = f"Its {what} {name} is paused by {pause.paused_by or 'somebody'}{until}{why}."
             return f"{what}_paused", sentence, [("paused since", pause.paused_at), ("paused until", pause.paused_until)]
+    if is_on_hold(run, now=now):
+        return explain_hold(session, run, now)
     if run.run_at > now:
         return _not_due(session, run, now)
     if run.expires_at is not None and run.expires_at <= now and not run.attempt:

@@ -129,12 +129,19 @@ def status(app: App, operator: Operator, *, groups: int = 5) -> Status:
 
 
 def state_word(run: RunRecord, *, now: datetime) -> str:
-    """``ready``, ``scheduled`` or ``retrying`` for a queued run; else its state."""
+    """``ready``, ``scheduled``, ``retrying``, ``parked`` or ``waiting`` for a queued run; else its state."""
     if run.state is not RunState.QUEUED:
         return run.state.value
+    if is_on_hold(run, now=now):
+        return str(run.hold)
     if run.run_at <= now:
         return "ready"
     return "retrying" if run.attempt else "scheduled"
+
+
+def is_on_hold(run: RunRecord, *, now: datetime) -> bool:
+    """Whether it is held back: nobody has ended its hold, and time has not either."""
+    return run.hold is not None and (run.held_until is None or run.held_until > now)
 
 
 def write_cursor(place: Place) -> str:

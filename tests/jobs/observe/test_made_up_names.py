@@ -83,7 +83,7 @@ def test_status_and_a_queues_own_view_see_the_queues_behind_the_made_up_ones(cro
 
 def test_a_crowd_of_late_queues_does_not_hide_the_one_with_dead_runs() -> None:
     def queue(name: str, *, oldest: float | None = None, dead: int = 0, is_paused: bool = False) -> reports.QueueCount:
-        counts = {"ready": 0, "scheduled": 0, "retrying": 0, "running": 0}
+        counts = {"ready": 0, "scheduled": 0, "retrying": 0, "parked": 0, "waiting": 0, "running": 0}
         return reports.QueueCount(queue=name, dead=dead, oldest_seconds=oldest, is_paused=is_paused, **counts)
 
     crowd = [queue(f"a{n}", oldest=10.0 + n) for n in range(50)]

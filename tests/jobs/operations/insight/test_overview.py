@@ -29,7 +29,7 @@ def test_counts_stop_at_the_cap_and_say_so(app: App, ada: Operator, book: Book) 
 
     assert {word: str(number) for word, number in found.items()} == {
         "queued": "2", "running": "0", "succeeded": "2+", "dead": "1", "cancelled": "0", "ready": "1",
-        "scheduled": "1", "retrying": "0",
+        "scheduled": "1", "retrying": "0", "parked": "0", "waiting": "0",
     }  # fmt: skip
     assert overview.count(app, ada, Selector(), most=6) == RunCount(6)
     assert overview.count(app, ada, Selector(), most=5) == RunCount(5, True)

@@ -1,0 +1,65 @@
+"""Holds: queued runs that are held back until a limit has room, or until what they wait for happens.
+
+A held run stays ``queued``. Its ``run_at`` is when time alone makes it ready: the slot of a rate, the end of a sleep,
+the deadline of a wait; FAR if time alone never does. So claims pass it by through the condition on ``run_at`` of their
+index. Whoever makes it ready calls ``release_held`` and publishes what that returns after the commit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from functools import cache
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import ColumnElement, Update, Uuid, case, func, literal_column, select, update
+
+from jobs.database.models import JobRun
+from jobs.database.sql import Batch, Executor, dialect_of, one_of
+from jobs.ledger.records import Freed
+from jobs.states import Hold
+
+_IDS = Batch("wanted", id=Uuid())
+
+NOT_HELD: dict[str, Any] = dict.fromkeys(("hold", "held_at", "held_on", "due_at"))
+"""The values of a run that is not held. A claim writes them: time alone may have made the run ready."""
+
+
+def due_again() -> ColumnElement[datetime]:
+    """When a run was due before it was held; ``run_at`` of one that is not held."""
+    return case((JobRun.hold.is_not(None), func.coalesce(JobRun.due_at, JobRun.held_at)), else_=JobRun.run_at)
+
+
+def no_longer_held() -> dict[str, Any]:
+    """The values of a run that leaves its hold, ready or ended."""
+    return {**NOT_HELD, "run_at": due_again()}
+
+
+def is_held(hold: Hold) -> ColumnElement[bool]:
+    """Held back in this way, if time has not made it ready yet."""
+    return JobRun.hold == literal_column(f"'{hold.value}'")
+
+
+def release_held(session: Executor, run_ids: Sequence[UUID], *, now: datetime | None = None) -> list[Freed]:
+    """Make held runs ready: each is due when it was due before. Returns those that were held."""
+    if not run_ids:
+        return []
+    dialect = dialect_of(session)
+    given = {**_IDS.rows(dialect, [(one,) for one in sorted(run_ids, key=lambda one: one.int)]), "now": now}
+    return [Freed(*row) for row in session.execute(_release(dialect), given)]
+
+
+@cache
+def _release(dialect: str) -> Update:
+    return (
+        update(JobRun)
+        .where(
+            one_of(dialect, JobRun.id, select(_IDS.table(dialect).c.id)),
+            JobRun.state == literal_column("'queued'"),
+            JobRun.hold.is_not(None),
+        )
+        .values(no_longer_held())
+        .returning(JobRun.id, JobRun.queue, JobRun.priority, JobRun.run_at)
+        .execution_options(synchronize_session=False)
+    )
