@@ -21,6 +21,7 @@ if TYPE_CHECKING:
         wait_async,
     )
     from jobs.client.many import enqueue_many, enqueue_many_async
+    from jobs.client.transactions import announce, transaction
     from jobs.definition.retry import Retry
     from jobs.definition.unique import FOREVER, WHILE_LIVE, Within
     from jobs.enqueue.write_path import Enqueued
@@ -88,6 +89,7 @@ _HOMES = {
         "wait_async",
     ),
     "client.many": ("enqueue_many", "enqueue_many_async"),
+    "client.transactions": ("announce", "transaction"),
     "definition.retry": ("Retry",),
     "scheduling.schedule": (
         "At",
@@ -140,6 +142,7 @@ __all__ = [
     "TimeLimitExceeded",
     "UnknownEffect",
     "Within",
+    "announce",
     "attempts",
     "attempts_async",
     "cancel",
@@ -152,6 +155,7 @@ __all__ = [
     "find_async",
     "include_name",
     "steps",
+    "transaction",
     "wait",
     "wait_async",
 ]

@@ -4,16 +4,23 @@ from __future__ import annotations
 
 import asyncio
 from datetime import timedelta
+from typing import TYPE_CHECKING
 from uuid import UUID
 
 from jobs import boot
+from jobs.database.transactions.coroutines import call_in
+from jobs.enqueue.write_path import writing_in
 from jobs.errors import NotEnded, NotFound
 from jobs.ledger.effects.steps import StepRecord, list_steps
 from jobs.ledger.queries import find as finding
 from jobs.ledger.records import AttemptRecord, RunRecord
 from jobs.ledger.runs import cancel as cancelling
 from jobs.runtime import own_threads
+from jobs.runtime.context import enclosing_session
 from jobs.states import FINAL, RunState
+
+if TYPE_CHECKING:
+    from jobs.database.transactions.joining import AsyncSessionLike, SessionLike
 
 FIRST_LOOK, LAST_LOOK = 0.02, 0.5
 """First and longest wait in seconds between two looks at a run. Source: decision."""
@@ -26,7 +33,7 @@ def find(run_id: UUID | str) -> RunRecord:
         NotFound: there is no such run.
     """
     with boot.current().database.read() as connection:
-        run = finding.find_run(connection, _uuid(run_id))
+        run = finding.find_run(connection, run_uuid(run_id))
     if run is None:
         raise NotFound(f"There is no run {run_id}.")
     return run
@@ -35,17 +42,21 @@ def find(run_id: UUID | str) -> RunRecord:
 def attempts(run_id: UUID | str) -> list[AttemptRecord]:
     """The attempts of a run, first to last; empty if it was never tried."""
     with boot.current().database.read() as connection:
-        return finding.list_attempts(connection, _uuid(run_id))
+        return finding.list_attempts(connection, run_uuid(run_id))
 
 
-def cancel(run_id: UUID | str, *, reason: str | None = None) -> RunState:
+def cancel(run_id: UUID | str, *, reason: str | None = None, session: SessionLike | None = None) -> RunState:
     """Cancel a run: at once if it waits; if it is running, the worker interrupts its job.
+
+    Args:
+        session: cancel in the transaction of this session or connection, as ``enqueue`` does: only if it commits.
 
     Raises:
         NotFound: there is no such run, or it has ended.
+        EnqueueRefused: ``session`` is invalid.
     """
-    with boot.current().database.write(urgent=True) as connection:
-        state = cancelling.cancel(connection, _uuid(run_id), reason=reason)
+    with writing_in(boot.current(), session) as connection:
+        state = cancelling.cancel(connection, run_uuid(run_id), reason=reason)
     if state is None:
         raise NotFound(f"There is no live run {run_id} to cancel.")
     return state
@@ -54,7 +65,7 @@ def cancel(run_id: UUID | str, *, reason: str | None = None) -> RunState:
 def steps(run_id: UUID | str) -> list[StepRecord]:
     """The steps and cursors of a run, in the order in which they began."""
     with boot.current().database.read() as connection:
-        return list_steps(connection, _uuid(run_id))
+        return list_steps(connection, run_uuid(run_id))
 
 
 def wait(run_id: UUID | str, *, limit: timedelta) -> RunRecord:
@@ -88,9 +99,14 @@ async def attempts_async(run_id: UUID | str) -> list[AttemptRecord]:
     return await own_threads.step(attempts, run_id)
 
 
-async def cancel_async(run_id: UUID | str, *, reason: str | None = None) -> RunState:
-    """``cancel`` without blocking the event loop."""
-    return await own_threads.step(cancel, run_id, reason=reason)
+async def cancel_async(
+    run_id: UUID | str, *, reason: str | None = None, session: AsyncSessionLike | None = None
+) -> RunState:
+    """``cancel`` without blocking the event loop; ``session`` as for ``enqueue_async``."""
+    session = enclosing_session() if session is None else session
+    if session is None:
+        return await own_threads.step(cancel, run_id, reason=reason)
+    return await call_in(session, lambda plain: cancel(run_id, reason=reason, session=plain))
 
 
 async def wait_async(run_id: UUID | str, *, limit: timedelta) -> RunRecord:
@@ -109,7 +125,12 @@ async def wait_async(run_id: UUID | str, *, limit: timedelta) -> RunRecord:
     return run
 
 
-def _uuid(value: UUID | str) -> UUID:
+def run_uuid(value: UUID | str) -> UUID:
+    """The id of a run.
+
+    Raises:
+        NotFound: it is none.
+    """
     try:
         return value if isinstance(value, UUID) else UUID(value)
     except (ValueError, TypeError, AttributeError):

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TypedDict, Unpack
 from jobs import boot
 from jobs.client.job import Job, OnConflict
 from jobs.errors import EnqueueRefused, shown
+from jobs.runtime.context import enclosing_session
 
 if TYPE_CHECKING:
     from jobs.database.transactions.joining import AsyncSessionLike, SessionLike
@@ -71,6 +72,7 @@ async def enqueue_many_async(
     Without ``session=``, a call that is cancelled while it waits may still record its runs, because a statement that
     has begun is not undone.
     """
+    session = enclosing_session() if session is None else session
     if session is None:
         from jobs.runtime.off_loop import off_loop
 

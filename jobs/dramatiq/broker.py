@@ -5,9 +5,11 @@ Making a broker and declaring actors loads no database code: the first message d
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import threading
 from collections import defaultdict
+from contextlib import AbstractContextManager
 from functools import partial
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
@@ -34,11 +36,13 @@ from jobs.messages.proxy import LedgerMessage
 from jobs.messages.runs import new_run
 from jobs.messages.served_broker import ServedBroker
 from jobs.messages.time_limit import LedgerTimeLimit
+from jobs.runtime.context import in_session
 from jobs.shadow import shadow_of
 from jobs.under_test import refuse_ledger_of_environment
 
 if TYPE_CHECKING:
     from jobs.app import App
+    from jobs.database.transactions.joining import SessionLike
     from jobs.enqueue.write_path import Enqueued
     from jobs.ledger.records import NewRun
 
@@ -200,10 +204,12 @@ class LedgerBroker(ServedBroker):
         Raises:
             QueueNotFound: the queue was never declared.
             ArgumentsRefused: the ledger cannot hold the arguments.
-            EnqueueRefused: the key is invalid.
+            EnqueueRefused: the key or the session is invalid.
             KeyConflict: a message with other arguments holds the key.
             ConnectionFailed: the ledger does not answer; nothing was enqueued.
         """
+        if "session" in message.options:
+            return self._enqueue_in_session(message, delay)
         attempt_result: LedgerMessage | None = getattr(self._processing, "message", None)
         if attempt_result is None:
             return self._enqueue(message, delay, None)
@@ -213,6 +219,27 @@ class LedgerBroker(ServedBroker):
         except Exception as error:
             self._processing.refused = error
             raise
+
+    def _enqueue_in_session(self, message: Message[Any], delay: int | None) -> Message[Any]:
+        """``send_with_options(session=…)``; the session is no part of the message."""
+        options = dict(message.options)
+        session = options.pop("session")
+        message = dataclasses.replace(message, options=options)
+        if session is None:
+            return self.enqueue(message, delay=delay)
+        with self.transaction(session):
+            return self._enqueue(message, delay, None)
+
+    def transaction(self, session: SessionLike) -> AbstractContextManager[None]:
+        """Record the messages that are sent inside the block in the transaction of ``session``: if it commits.
+
+        >>> with broker.transaction(session):
+        ...     deliver.send("ann@example.com")
+        ...     group([deliver.message(one) for one in others]).run()
+
+        ``send_with_options(session=session)`` does so for one message. Both take what ``session=`` of a job takes.
+        """
+        return in_session(session)
 
     def _enqueue(self, message: Message[Any], delay: int | None, attempt_result: LedgerMessage | None) -> Message[Any]:
         if q_name(message.queue_name) not in self.queues:

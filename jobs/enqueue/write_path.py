@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING
 from uuid import UUID
 
 from jobs.app import App
+from jobs.database.transactions.coroutines import call_in
 from jobs.database.transactions.joining import begin_writing, joined
 from jobs.enqueue.publish import announce
 from jobs.enqueue.unserved_warning import warn_if_unserved
@@ -20,7 +22,7 @@ from jobs.ledger.admission.key_waits import limit_wait, set_wait
 from jobs.ledger.admission.keys import admit
 from jobs.ledger.records import Admitted, NewRun
 from jobs.ready.protocol import ReadyEntry
-from jobs.runtime.context import current_run
+from jobs.runtime.context import current_run, enclosing_session
 from jobs.runtime.off_loop import off_loop
 
 if TYPE_CHECKING:
@@ -46,8 +48,8 @@ class Enqueued:
 def enqueue_runs(app: App, runs: Sequence[NewRun], *, session: SessionLike | None = None) -> list[Enqueued]:
     """Insert ``runs``; with ``session`` they exist when, and only when, its owner commits.
 
-    Without ``session``, runs that a job enqueues in its open ``transaction()`` or ``advance()`` belong to that
-    transaction.
+    Without ``session``, runs belong to the transaction of the ``jobs.transaction()`` block around, or of the job's open
+    ``transaction()`` or ``advance()``.
 
     Raises:
         ServiceDown: the ledger does not answer; nothing was enqueued.
@@ -58,6 +60,7 @@ def enqueue_runs(app: App, runs: Sequence[NewRun], *, session: SessionLike | Non
     if not runs:
         return []
     runs = carrier(app)(runs)
+    session = enclosing_session() if session is None else session
     performing = current_run.get()
     if session is None and performing is not None and performing.app is app:
         session = performing.open_session
@@ -75,6 +78,8 @@ def enqueue_runs(app: App, runs: Sequence[NewRun], *, session: SessionLike | Non
 
 async def enqueue_run_async(app: App, run: NewRun) -> Enqueued:
     """``enqueue_runs`` for one run of a coroutine, without a session. Raises the same errors."""
+    if (session := enclosing_session()) is not None:
+        return (await call_in(session, lambda plain: enqueue_runs(app, [run], session=plain)))[0]
     performing = current_run.get()
     in_block = performing is not None and performing.app is app and performing.open_session is not None
     if in_block or not _is_plain(run):
@@ -108,6 +113,23 @@ def _write_own(app: App, runs: Sequence[NewRun]) -> list[Admitted]:
         app.database.send_notify(connection)
     announce_runs(app, [one.run for one in admitted])
     return admitted
+
+
+@contextmanager
+def writing_in(app: App, session: SessionLike | None) -> Iterator[Connection]:
+    """A connection in the transaction of ``session``, or of the ``jobs.transaction()`` block around, or of its own.
+
+    Raises:
+        EnqueueRefused: ``session`` is invalid.
+        ServiceDown: the ledger does not answer.
+    """
+    session = enclosing_session() if session is None else session
+    if session is None:
+        with app.database.write(urgent=True) as connection:
+            yield connection
+    else:
+        with joined(session, app.database) as transaction:
+            yield transaction.connection
 
 
 def carrier(app: App) -> Callable[[Sequence[NewRun]], Sequence[NewRun]]:

@@ -67,9 +67,10 @@ class GroupBarriers:
         group_id = _uuid(key)
         if group_id is None:
             return bool(self._given.add(key, value, ttl))
+        from jobs.enqueue.write_path import writing_in
         from jobs.ledger.effects.groups import open_group
 
-        with self._broker.app.database.write(urgent=True) as connection:
+        with writing_in(self._broker.app, None) as connection:
             return open_group(connection, group_id, value)
 
     def __getattr__(self, name: str) -> Any:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from jobs.runtime.run import Run
@@ -15,6 +15,9 @@ current_run: ContextVar[Run | None] = ContextVar("jobs_current_run", default=Non
 
 correlation_id: ContextVar[str | None] = ContextVar("jobs_correlation_id", default=None)
 """Correlation id: connects log lines, runs and the runs that they enqueue."""
+
+_session: ContextVar[tuple[Any, Run | None] | None] = ContextVar("jobs_session", default=None)
+"""What ``jobs.transaction()`` was given, and the run that was performed when its block began."""
 
 MAX_CORRELATION_ID = 100
 
@@ -27,3 +30,19 @@ def correlate(value: str) -> Iterator[None]:
         yield
     finally:
         correlation_id.reset(token)
+
+
+@contextmanager
+def in_session(session: Any) -> Iterator[None]:
+    """Enqueue in the transaction of ``session`` inside the block."""
+    token = _session.set((session, current_run.get()))
+    try:
+        yield
+    finally:
+        _session.reset(token)
+
+
+def enclosing_session() -> Any:
+    """The session of the block around; None outside one, and in a job that is performed inside it."""
+    found = _session.get()
+    return found[0] if found is not None and found[1] is current_run.get() else None
