@@ -14,7 +14,19 @@ from admin_api.http import error_responses, prefix_route
 from admin_api.http.guard import Guard
 from admin_api.http.state import ApiState
 from admin_api.pages import site
-from admin_api.routes import actions, audit, dead_letters, fleet, health, runs, schedules, sessions, statistics, users
+from admin_api.routes import (
+    actions,
+    audit,
+    callbacks,
+    dead_letters,
+    fleet,
+    health,
+    runs,
+    schedules,
+    sessions,
+    statistics,
+    users,
+)
 from jobs.app import App
 
 
@@ -52,7 +64,7 @@ def make_routes(app: App) -> FastAPI:
     )
     api.state.api_state = api_state
     error_responses.install(api)
-    for part in (health, sessions, runs, actions, dead_letters, fleet, schedules, audit, statistics, users):
+    for part in (health, callbacks, sessions, runs, actions, dead_letters, fleet, schedules, audit, statistics, users):
         prefix_route.install(api, part.router)
     site.install(api, api_state)
     return api

@@ -21,9 +21,11 @@ if TYPE_CHECKING:
         wait_async,
     )
     from jobs.client.many import enqueue_many, enqueue_many_async
+    from jobs.client.signals import signal, signal_async
     from jobs.client.transactions import announce, transaction
     from jobs.definition.retry import Retry
     from jobs.definition.unique import FOREVER, WHILE_LIVE, Within
+    from jobs.enqueue.signal_path import Signalled
     from jobs.enqueue.write_path import Enqueued
     from jobs.errors import (
         ArgumentsRefused,
@@ -40,11 +42,13 @@ if TYPE_CHECKING:
         NotFound,
         RetryAfter,
         ServiceDown,
+        SignalRefused,
         Snooze,
         StepRefused,
         StepRepeated,
         TimeLimitExceeded,
         UnknownEffect,
+        WaitExpired,
     )
     from jobs.migration.schema import include_name
     from jobs.runtime.context import correlate
@@ -54,6 +58,7 @@ if TYPE_CHECKING:
 _HOMES = {
     "boot": ("configure",),
     "runtime.context": ("correlate",),
+    "enqueue.signal_path": ("Signalled",),
     "enqueue.write_path": ("Enqueued",),
     "errors": (
         "ArgumentsRefused",
@@ -70,11 +75,13 @@ _HOMES = {
         "NotFound",
         "RetryAfter",
         "ServiceDown",
+        "SignalRefused",
         "Snooze",
         "StepRefused",
         "StepRepeated",
         "TimeLimitExceeded",
         "UnknownEffect",
+        "WaitExpired",
     ),
     "client.job": ("Job",),
     "client.lookup": (
@@ -89,6 +96,7 @@ _HOMES = {
         "wait_async",
     ),
     "client.many": ("enqueue_many", "enqueue_many_async"),
+    "client.signals": ("signal", "signal_async"),
     "client.transactions": ("announce", "transaction"),
     "definition.retry": ("Retry",),
     "scheduling.schedule": (
@@ -136,11 +144,14 @@ __all__ = [
     "RetryAfter",
     "RunState",
     "ServiceDown",
+    "SignalRefused",
+    "Signalled",
     "Snooze",
     "StepRefused",
     "StepRepeated",
     "TimeLimitExceeded",
     "UnknownEffect",
+    "WaitExpired",
     "Within",
     "announce",
     "attempts",
@@ -154,6 +165,8 @@ __all__ = [
     "find",
     "find_async",
     "include_name",
+    "signal",
+    "signal_async",
     "steps",
     "transaction",
     "wait",

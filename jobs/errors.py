@@ -10,6 +10,7 @@ JobsError
 ├── StepRepeated              two steps of an attempt have the same name
 ├── StepRefused               the result of a step cannot be stored
 ├── UnknownEffect             an effect began in an earlier attempt, and its result is unknown
+├── WaitExpired               no signal came within the time that a run waited for it
 ├── SelectorRefused           a selector, or a value in one, cannot be parsed
 ├── CredentialRefused         a name, a password or a token is invalid
 ├── Unauthenticated           the request has no valid credentials
@@ -19,6 +20,7 @@ JobsError
 ├── NotFound                  no such run, kind, queue, worker
 ├── Ambiguous                 several runs share a short id
 ├── Conflict                  the current state does not allow the action
+│   └── SignalRefused         the run has ended, or a callback URL was used or has expired
 ├── LeaseLost                 another attempt has the run, or it has ended
 ├── LedgerRefused             the database refuses a value
 ├── ServiceDown               a server does not answer, or refuses the connection
@@ -37,11 +39,13 @@ Steering                      raised by a job about its own run; not an error
 Interrupt (BaseException)     raised in a job by the worker
 ├── TimeLimitExceeded         the attempt's time is over
 └── Cancelled                 an operator or the application cancelled the run
+
+Suspended (BaseException)     leaves ``perform`` of a run that waits; ``perform`` begins again when the wait is over
 """
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, ClassVar
 
 
@@ -134,6 +138,16 @@ class UnknownEffect(JobsError):
     code = "unknown_effect"
 
 
+class WaitExpired(JobsError):
+    """No signal ``name`` came in time. The wait is over for good: a later attempt raises this again."""
+
+    code = "wait_expired"
+
+    def __init__(self, message: str, *, name: str, hint: str | None = None) -> None:
+        super().__init__(message, hint=hint)
+        self.name = name
+
+
 class SelectorRefused(JobsError):
     """A selector cannot be parsed. ``pointer`` shows the place: the text, and a caret below it."""
 
@@ -194,6 +208,12 @@ class Ambiguous(JobsError):
 
 class Conflict(JobsError):
     code = "conflict"
+
+
+class SignalRefused(Conflict):
+    """A signal that no run can take: its run has ended, or its callback URL was used or has expired."""
+
+    code = "signal_refused"
 
 
 class LeaseLost(JobsError):
@@ -285,6 +305,18 @@ class TimeLimitExceeded(Interrupt):
 
 class Cancelled(Interrupt):
     """An operator or the application cancelled the run."""
+
+
+class Suspended(BaseException):
+    """The run waits for ``held_on`` and holds no thread meanwhile; ``perform`` begins again when the wait is over.
+
+    Raised by ``self.run.wait_for``, ``sleep`` and ``gather``. Do not catch it.
+    """
+
+    def __init__(self, held_on: str, *, until: datetime | None) -> None:
+        super().__init__(f"waits for {held_on}")
+        self.held_on = held_on
+        self.until = until
 
 
 def _wait(delay: timedelta, name: str) -> timedelta:

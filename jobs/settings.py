@@ -153,6 +153,9 @@ class Settings(BaseModel):
     api_host: str = Field("127.0.0.1", description="Address of the API and its pages.")
     api_port: int = Field(9180, ge=0, le=65535, description="Port of the API and its pages; 0: any free one.")
     api_behind_tls: bool = Field(False, description="A proxy ends TLS: the API may listen on other addresses too.")
+    public_url: str | None = Field(
+        None, description="URL at which outside systems reach the API; callback URLs begin with it."
+    )
     api_hosts: Words = Field((), description="Host names that the API answers to, besides localhost.")
     api_proxies: Words = Field(
         (), description="Addresses and networks of proxies whose X-Forwarded-For the API believes."
@@ -203,6 +206,13 @@ class Settings(BaseModel):
     def _check_queues(cls, queues: tuple[str, ...]) -> tuple[str, ...]:
         read_served(queues)
         return queues
+
+    @field_validator("public_url")
+    @classmethod
+    def _check_public_url(cls, url: str | None) -> str | None:
+        if url is not None and not re.fullmatch(r"https?://[^@/\s?#]+(/[^\s?#]*)?", url):
+            raise ValueError("is not an address like https://jobs.example.com")
+        return url
 
     @field_validator("sentry_dsn")
     @classmethod

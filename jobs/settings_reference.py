@@ -58,6 +58,7 @@ _READ_BY = {
     "api_host": "api",
     "api_port": "api",
     "api_behind_tls": "api",
+    "public_url": "workers",
     "api_hosts": "api",
     "api_proxies": "api",
     "api_secret": "api",

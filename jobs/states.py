@@ -84,6 +84,7 @@ class Outcome(_Word):
     OUT_OF_MEMORY = "out_of_memory"
     GAVE_UP = "gave_up"
     SNOOZED = "snoozed"
+    SUSPENDED = "suspended"
     RELEASED = "released"
     ABANDONED = "abandoned"
     CANCELLED = "cancelled"

@@ -24,13 +24,14 @@ from admin_api.pages.views import (
     runs,
     schedules,
     sign_in,
+    signals,
     users,
     workers,
 )
 
 PAGES = (
-    sign_in, overview, runs, actions, run, failure_groups, queues, workers, schedules, kinds, audit, health, users,
-    account,
+    sign_in, overview, runs, actions, run, signals, failure_groups, queues, workers, schedules, kinds, audit, health,
+    users, account,
 )  # fmt: skip
 A_YEAR = 365 * 86400
 

@@ -17,12 +17,25 @@ from admin_api.http.run_query import RunQuery
 from admin_api.http.state import ApiState, CurrentState, Ledger
 from admin_api.shapes.actions import Action
 from admin_api.shapes.base import Count
-from admin_api.shapes.runs import Attempt, Enqueued, FollowUp, Lineage, NewRun, Run, Step, Why
+from admin_api.shapes.runs import (
+    Attempt,
+    Enqueued,
+    FollowUp,
+    Lineage,
+    NewRun,
+    NewSignal,
+    Run,
+    SentSignal,
+    Signal,
+    Step,
+    Why,
+)
 from jobs.app import App
 from jobs.operations.audit import actions
 from jobs.operations.audit.operator import Operator
 from jobs.operations.audit.progress import state_of
 from jobs.operations.runs import detail, inspect
+from jobs.operations.runs import signal as signals
 from jobs.operations.runs.enqueue import enqueue_run
 from jobs.operations.runs.explain import explain
 from jobs.operations.runs.selector import make_selector
@@ -78,6 +91,22 @@ def list_children(app: Ledger, by: By, id: str, paging: Pages) -> Envelope[list[
     now = app.clock.now()
     found = detail.children_of(app, by, run_id, after=paging.after_id, limit=paging.more)
     return page(found.items, paging, lambda one: Run.of(one, now), place=lambda one: one.id)
+
+
+@router.get("/{id}/signals", summary="List a run's signals")
+def list_signals(app: Ledger, by: By, id: str, paging: Pages) -> Envelope[list[Signal]]:
+    """By name."""
+    run_id = inspect.id_of(app, by, id)
+    found = signals.signals_of(app, by, run_id, after=paging.after_text, limit=paging.more)
+    return page(found.items, paging, Signal.model_validate, place=lambda one: one.name)
+
+
+@router.post("/{id}/signals", summary="Send a signal to a run", status_code=201)
+def create_signal(app: Ledger, by: By, id: str, body: NewSignal, response: Response) -> Envelope[SentSignal]:
+    """201 if this is the first signal of the name; 200 if the run has one, which stays. 409: the run has ended."""
+    sent = signals.signal_run(app, by, id, body.name, body.payload, reason=body.reason)
+    response.status_code = 201 if sent.is_first else 200
+    return Envelope(data=SentSignal.model_validate(sent))
 
 
 @router.get("/{id}/replays", summary="List the new runs that replayed a run")

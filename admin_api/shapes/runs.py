@@ -99,11 +99,34 @@ class Attempt(Shape):
 class Step(Shape):
     run_id: UUID
     name: str
-    form: str = Field(description="`effect` or `cursor`.")
+    form: str = Field(description="`effect`, `cursor`, `wait` or `sleep`.")
     attempt: int
     started_at: datetime
     finished_at: datetime | None
     result: Any
+
+
+class NewSignal(Given):
+    """A signal to send. Of several with one name the first counts."""
+
+    name: Name = Field(examples=["approval"])
+    payload: Any = Field(None, description="Any JSON value.", examples=[{"by": "ada"}])
+    reason: Reason = None
+
+
+class SentSignal(Shape):
+    run_id: UUID = Field(validation_alias="id")
+    is_first: bool = Field(description="Whether this payload is the one that counts.")
+
+
+class Signal(Shape):
+    """A signal of a run. Its payload is `(hidden)` without `arguments:read`."""
+
+    run_id: UUID
+    name: str
+    payload: Any
+    sent_at: datetime
+    sent_by: str | None
 
 
 class FollowUp(Shape):

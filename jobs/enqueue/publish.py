@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from jobs.app import App
 from jobs.errors import JobsError
@@ -11,6 +11,12 @@ from jobs.events import ServiceFailed
 from jobs.ledger.records import Freed, RecordedAttempt
 from jobs.ready.protocol import ReadyEntry
 from jobs.states import FAR, RunState
+
+SOON = timedelta(seconds=30)
+"""A run that waits longer than this for a moment is not in the index; the sweep of overdue runs adds it then.
+
+Source: decision; a short sleep ends on time, and a hundred thousand long ones need no memory.
+"""
 
 
 def entries_of(runs: Iterable[Freed]) -> list[ReadyEntry]:
@@ -23,13 +29,20 @@ def entries_of(runs: Iterable[Freed]) -> list[ReadyEntry]:
 
 
 def entries_after(settled: Iterable[RecordedAttempt]) -> list[ReadyEntry]:
-    """The entries of runs that wait once these attempts have ended: their retries, and the runs that follow them."""
+    """The entries of runs that wait once these attempts have ended: their retries, and the runs that follow them.
+
+    A held run has none, unless time alone makes it ready soon.
+    """
     entries = []
     for one in settled:
-        if one.state is RunState.QUEUED:
+        if one.state is RunState.QUEUED and (not one.is_held or _is_soon(one)):
             entries.append(ReadyEntry(one.run_id, one.queue, one.priority, one.retry_at))
         entries += entries_of(one.followed_by)
     return entries
+
+
+def _is_soon(one: RecordedAttempt) -> bool:
+    return one.retry_at is not None and one.retry_at - one.finished_at <= SOON
 
 
 def announce(app: App, entries: Sequence[ReadyEntry], *, now: datetime | None = None) -> bool:

@@ -151,6 +151,10 @@ class AttemptResult:
     then: Sequence[NewRun] = ()
     completes: Sequence[Completion] = ()
     arguments: str | None = None
+    held_on: str | None = None
+    """Of a suspended attempt: what its run waits for."""
+    held_until: datetime | None = None
+    """When time alone makes it ready; None: never."""
 
 
 class RecordedAttempt(NamedTuple):
@@ -172,6 +176,8 @@ class RecordedAttempt(NamedTuple):
     """Known if another process than its worker ended the attempt."""
     failure: Failure | None = None
     """Known in the same case."""
+    is_held: bool = False
+    """Its run waits for something else than its time; ``retry_at`` None: time alone does not make it ready."""
 
 
 @dataclass(frozen=True, slots=True)

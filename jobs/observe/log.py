@@ -26,7 +26,7 @@ from jobs.observe.json_lines import line, success_line
 from jobs.observe.log_format import LineHandler, direct_logging, is_json, moment
 from jobs.observe.outages import Outages
 from jobs.settings import Settings
-from jobs.states import RunState
+from jobs.states import Outcome, RunState
 
 attempts = logging.getLogger("jobs.attempt")
 ledger = logging.getLogger("jobs.ledger")
@@ -113,7 +113,11 @@ def _entries(one: AttemptEnded) -> Iterator[tuple[int, str, list[Field]]]:
             ("error_message", one.error_message),
             ("fingerprint", one.fingerprint),
         ]
-    yield _level(one), _EVENT[one.state], fields
+    yield (
+        _level(one),
+        "Run waits" if one.outcome is Outcome.SUSPENDED and one.state is RunState.QUEUED else _EVENT[one.state],
+        fields,
+    )
     if _is_slow(one):
         limit = _limit_seconds(one.kind) or 0.0
         slow = [*fields[:4], ("limit_ms", limit * 1000), *fields[7:9]]

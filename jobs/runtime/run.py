@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 from uuid import UUID
 
 from jobs.app import App
-from jobs.errors import Conflict
+from jobs.errors import Conflict, Suspended
 from jobs.ledger.records import Claim
+from jobs.runtime import waits
 from jobs.runtime.cursor import SAVE_EVERY, Cursor, checkpointed
 from jobs.runtime.progress import Progress
 from jobs.runtime.steps import IfUnknown, once, once_async, take_name
@@ -58,6 +59,7 @@ class Run:
         "left_monotonic",
         "limits",
         "step_names",
+        "suspended",
         "written",
     )
 
@@ -68,6 +70,7 @@ class Run:
         self.had_transaction = False
         self.left_monotonic: float | None = None
         self.step_names: set[str] = set()
+        self.suspended: Suspended | None = None
         self.limits: TimeLimits | None = None
         self._progress = Progress(self)
         self._claim = claim
@@ -181,6 +184,62 @@ class Run:
         """``once`` for async jobs: ``fn`` is awaited."""
         return await once_async(self, name, fn, if_unknown)
 
+    def wait_for(self, name: str, *, within: timedelta | None = None) -> Any:
+        """Wait for the signal ``name``, and return its payload; the first signal of a name counts, whenever it came.
+
+        If it has not come yet, the attempt ends here, uncharged: the run holds no thread and no lease. When the signal
+        comes, ``perform`` begins again, and its steps (``once``, ``wait_for``, …) give their recorded results.
+
+        Args:
+            within: the longest wait, counted from the first attempt that came here; None is without end.
+
+        Raises:
+            WaitExpired: no signal came in time. Later attempts raise it again.
+            StepRepeated: this attempt has already used the name.
+            Conflict: a transaction of the run is open.
+            LeaseLost: another attempt has the run.
+        """
+        return waits.wait_for(self, name, within)
+
+    async def wait_for_async(self, name: str, *, within: timedelta | None = None) -> Any:
+        """``wait_for`` for async jobs."""
+        return await waits.wait_for_async(self, name, within)
+
+    def sleep(self, name: str, span: timedelta) -> None:
+        """Go on once ``span`` has passed since the first attempt that came here. The run holds no thread meanwhile.
+
+        The attempt ends here, uncharged, and ``perform`` begins again afterwards, as for ``wait_for``. ``name`` is the
+        name of a step.
+
+        Raises:
+            StepRepeated: this attempt has already used the name.
+            Conflict: a transaction of the run is open.
+            LeaseLost: another attempt has the run.
+        """
+        waits.sleep(self, name, span)
+
+    async def sleep_async(self, name: str, span: timedelta) -> None:
+        """``sleep`` for async jobs."""
+        await waits.sleep_async(self, name, span)
+
+    def callback_url(self, name: str, *, within: timedelta) -> str:
+        """A URL to which an outside system may POST the JSON payload of the signal ``name``, without an account.
+
+        It works once, and for the span ``within``. The ledger stores only a hash of its token, so each call makes
+        another URL: call it inside ``once`` together with the code that sends it.
+
+            self.run.once("ask", lambda: mail(self.run.callback_url("approval", within=timedelta(days=3))))
+
+        Raises:
+            ConfigurationError: ``JOBS_PUBLIC_URL`` is not set.
+            LeaseLost: another attempt has the run.
+        """
+        return waits.callback_url(self, name, within)
+
+    async def callback_url_async(self, name: str, *, within: timedelta) -> str:
+        """``callback_url`` for async jobs."""
+        return await waits.callback_url_async(self, name, within)
+
     def effect_key(self, name: str) -> str:
         """An idempotency key for a step's effect, by which the other side detects a repeated call.
 
@@ -255,6 +314,11 @@ class Run:
     def set_deadline(self, deadline: float) -> None:
         """For the worker: set the moment of the time limit, on the monotonic clock."""
         self._deadline = deadline
+
+    def leave_if_suspended(self) -> None:
+        """For the worker: raise the suspension that the job swallowed, if it did."""
+        if self.suspended is not None:
+            raise self.suspended
 
     def commit(self) -> None:
         """For the worker: commit the writes of ``transaction()``."""

@@ -19,6 +19,7 @@ from jobs.errors import (
     StepRefused,
     StepRepeated,
     UnknownEffect,
+    shown,
 )
 from jobs.ledger.effects import steps
 from jobs.runtime import own_threads
@@ -117,14 +118,30 @@ class _Step:
         return False
 
     def _write(self, do: Callable[[Connection], T]) -> T:
-        """Run the write in a transaction of its own. A busy ledger is waited for without using the job's time."""
-        while True:
-            try:
-                with self._run.app.database.write(urgent=True) as connection:
-                    return do(connection)
-            except LedgerBusy:
-                if on_loop() or not self._run.may_wait:
-                    raise
+        return write_step(self._run, do)
+
+
+def write_step(run: Performing, do: Callable[[Connection], T]) -> T:
+    """Run the write in a transaction of its own. A busy ledger is waited for while the job has time left."""
+    while True:
+        try:
+            with run.app.database.write(urgent=True) as connection:
+                return do(connection)
+        except LedgerBusy:
+            if on_loop() or not run.may_wait:
+                raise
+
+
+def check_name(name: str) -> None:
+    """Refuse a name that no step or signal can have.
+
+    Raises:
+        StepRefused: it is no printable text, empty, or too long.
+    """
+    if not isinstance(name, str) or not name or len(name) > MAX_NAME or not name.isprintable():
+        raise StepRefused(
+            f"{shown(name)} cannot name a step.", hint=f"Use printable text of 1 to {MAX_NAME} characters."
+        )
 
 
 def take_name(run: Performing, name: str) -> None:
@@ -133,8 +150,7 @@ def take_name(run: Performing, name: str) -> None:
     Raises:
         StepRepeated: this attempt has already used it.
     """
-    if not isinstance(name, str) or not name or len(name) > MAX_NAME or not name.isprintable():
-        raise StepRefused(f"{name!r} cannot name a step.", hint=f"Use printable text of 1 to {MAX_NAME} characters.")
+    check_name(name)
     if name in run.step_names:
         raise StepRepeated(
             f"Two steps of run {run.id} are called {name!r}.", hint="In a loop, put what differs into the name."

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from sqlalchemy.orm import Session
 
     from jobs.app import App
+    from jobs.errors import Suspended
 
 log = logging.getLogger("jobs.run")
 
@@ -129,6 +130,7 @@ class Performing(Protocol):
     had_transaction: bool
     left_monotonic: float | None
     step_names: set[str]
+    suspended: Suspended | None
 
     @property
     def id(self) -> UUID: ...

@@ -14,6 +14,7 @@ OPEN = {
     ("GET", "/readyz"),
     ("POST", "/v1/sessions"),
     ("POST", "/v1/sessions/refreshes"),
+    ("POST", "/v1/callbacks/{token}"),
 }
 """What anybody may ask."""
 
@@ -22,6 +23,7 @@ BODIES: dict[tuple[str, str], dict[str, Any]] = {
     ("POST", "/v1/sessions/refreshes"): {"refresh_token": "none"},
     ("PUT", "/v1/sessions/current/password"): {"password": "wrong", "new_password": "another good password"},
     ("POST", "/v1/runs"): {"kind": "Nothing"},
+    ("POST", "/v1/runs/{id}/signals"): {"name": "approval"},
     **{
         ("POST", f"/v1/{place}"): {"selector": {"id": [A_RUN]}, "dry_run": True}
         for place in ("replays", "cancellations", "purges", "restorations")
@@ -53,7 +55,7 @@ class Asked:
 
     @property
     def path(self) -> str:
-        return self.template.replace("{id}", A_RUN).replace("{name}", "none")
+        return self.template.replace("{id}", A_RUN).replace("{name}", "none").replace("{token}", "none")
 
     @property
     def body(self) -> dict[str, Any] | None:

@@ -48,10 +48,11 @@ NEEDS: dict[tuple[str, str], Permission | frozenset[Permission]] = {
     ("DELETE", "/v1/sessions/{id}"): ANYBODY,
     ("GET", "/v1/runs"): P.RUNS_READ,
     ("POST", "/v1/runs"): P.RUNS_ENQUEUE,
+    ("POST", "/v1/runs/{id}/signals"): P.RUNS_SIGNAL,
     ("GET", "/v1/runs/{id}"): P.RUNS_READ,
     **{
         ("GET", f"/v1/runs/{{id}}/{part}"): P.RUNS_READ
-        for part in ("attempts", "steps", "children", "replays", "followups", "lineage", "explanation")
+        for part in ("attempts", "steps", "signals", "children", "replays", "followups", "lineage", "explanation")
     },
     ("GET", "/v1/runs/{id}/audit-entries"): P.AUDIT_READ,
     **{("POST", f"/v1/{place}"): needed for place, needed in ACTIONS.items()},

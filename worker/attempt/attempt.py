@@ -27,6 +27,7 @@ from jobs.observe.trace import consumer
 from jobs.runtime.context import correlation_id, current_run
 from jobs.runtime.failure import storable
 from jobs.runtime.run import Run, StopSign
+from jobs.runtime.waits import left_by
 from jobs.states import Outcome, RunState
 from worker.attempt.job_reader import JobReader
 from worker.attempt.outcome import attempt_result_now, broken, result_text
@@ -85,6 +86,7 @@ class Attempts:
                 started = self._start(run, cls)
                 value = perform(job.perform if is_async(cls) else partial(_to_end, job.perform))
                 self._leave_if_forked(claim)
+                run.leave_if_suspended()
                 run.tell_progress()
                 return note(
                     attempt_result_now(
@@ -99,7 +101,7 @@ class Attempts:
                 self._leave_if_forked(claim, error)
                 run.rollback()
                 run.tell_progress()
-                return note(decide_retry(self._app, claim, cls.options.retry, started, error))
+                return note(decide_retry(self._app, claim, cls.options.retry, started, left_by(run, error)))
 
     async def attempt_async(
         self, claim: Claim, perform: PerformAsync, *, stop: StopSign, prepare: Callable[[type[Job]], Awaitable[None]]
@@ -130,6 +132,7 @@ class Attempts:
                 started = self._start(run, cls)
                 value = await perform(job.perform())
                 self._leave_if_forked(claim)
+                run.leave_if_suspended()
                 await run.tell_progress_async()
                 return note(
                     attempt_result_now(
@@ -139,7 +142,7 @@ class Attempts:
             except BaseException as error:
                 self._leave_if_forked(claim, error)
                 run.rollback()
-                return note(decide_retry(self._app, claim, cls.options.retry, started, error))
+                return note(decide_retry(self._app, claim, cls.options.retry, started, left_by(run, error)))
 
     def over(self, claim: Claim, elapsed_seconds: float, *, thread: int | None = None, why: str) -> AttemptResult:
         """The result of an attempt that was still running at its hard limit; ``thread`` is the thread that it

@@ -15,6 +15,7 @@ from jobs.errors import (
     GiveUp,
     RetryAfter,
     Snooze,
+    Suspended,
     TimeLimitExceeded,
     UnknownEffect,
 )
@@ -55,6 +56,10 @@ def decide_retry(app: App, claim: Claim, retry: Retry, started: float, error: Ba
         return attempt_result_now(app, claim, started, Outcome.SNOOZED, delay=ELSEWHERE_WAIT, error=error)
     if isinstance(error, NotPrepared):
         return attempt_result_now(app, claim, started, Outcome.SNOOZED, delay=error.delay, error=error)
+    if isinstance(error, Suspended):
+        result = attempt_result_now(app, claim, started, Outcome.SUSPENDED)
+        result.held_on, result.held_until = error.held_on, error.until
+        return result
     if isinstance(error, Snooze):
         if error.give_up_after is not None and claim.age >= error.give_up_after:
             return attempt_result_now(app, claim, started, Outcome.GAVE_UP, cause=Cause.GAVE_UP, error=error)

@@ -12,6 +12,7 @@ import select
 import socket
 import threading
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from pydantic import TypeAdapter
@@ -37,6 +38,8 @@ class ChildResult:
     then: tuple[NewRun, ...] = ()
     completes: tuple[Completion, ...] = ()
     arguments: str | None = None
+    held_on: str | None = None
+    held_until: datetime | None = None
 
     @classmethod
     def of(
@@ -60,6 +63,8 @@ class ChildResult:
             then=tuple(attempt_result.then),
             completes=tuple(attempt_result.completes),
             arguments=attempt_result.arguments,
+            held_on=attempt_result.held_on,
+            held_until=attempt_result.held_until,
         )
 
     def attempt_result(self, claim: Claim, now: float) -> AttemptResult:
@@ -76,6 +81,8 @@ class ChildResult:
             then=self.then,
             completes=self.completes,
             arguments=self.arguments,
+            held_on=self.held_on,
+            held_until=self.held_until,
         )
 
 

@@ -19,6 +19,7 @@ from jobs.ledger.records import RunRecord
 from jobs.operations.runs.detail import detail
 from jobs.operations.runs.explain import explain_run
 from jobs.operations.runs.inspect import HIDDEN
+from jobs.operations.runs.signal import signals_of
 from jobs.states import LIVE, RunState
 
 router = page_router()
@@ -46,12 +47,20 @@ def show_run(request: Request, api_state: CurrentState, visitor: Visitor, text: 
         seen=seen,
         timeline=draw_attempts(run, seen.attempts.items, now=now),
         lineage=draw_lineage(run, seen, now=now),
+        signals=signals_of(app, operator, run.id).items,
+        awaits=awaited(run),
         hidden=run.arguments == HIDDEN,
         is_live=run.state in LIVE,
         can_replay=run.state not in LIVE and run.deleted_at is None,
         commands=_commands(run),
         refreshes=True,
     )
+
+
+def awaited(run: RunRecord) -> str | None:
+    """The name of the signal that the run waits for."""
+    what, _, name = (run.held_on or "").partition(":")
+    return name if what == "signal" else None
 
 
 def _facts(run: RunRecord) -> list[tuple[str, object]]:
@@ -101,6 +110,8 @@ def _commands(run: RunRecord) -> list[str]:
     if run.deleted_at is not None:
         said.append(f"restore {short}")
     elif run.state in LIVE:
+        if (name := awaited(run)) is not None:
+            said.append(f"signal {short} {shlex.quote(name)}")
         said.append(f"cancel {short}")
     else:
         state = "" if run.state is RunState.DEAD else f" --state {shlex.quote(run.state.value)}"

@@ -31,6 +31,7 @@ from jobs.database.models.types import (
     read_json,
     write_moment,
 )
+from jobs.database.models.waits import JobCallback, JobSignal
 
 __all__ = [
     "DUE",
@@ -45,6 +46,7 @@ __all__ = [
     "SUCCESS_OF_SCHEDULE",
     "Base",
     "JobAttempt",
+    "JobCallback",
     "JobFollowup",
     "JobGroup",
     "JobGroupMember",
@@ -55,6 +57,7 @@ __all__ = [
     "JobRun",
     "JobSchedule",
     "JobScheduleSlot",
+    "JobSignal",
     "JobStep",
     "JobWorker",
     "JsonText",

@@ -31,7 +31,7 @@ class JobKey(Base):
 
 
 class JobStep(Base):
-    """A named part of a run, kept across attempts: an effect with its intent and its end, or a cursor."""
+    """A named part of a run, kept across attempts: an effect with its intent and its end, a cursor, or a wait."""
 
     __tablename__ = "job_steps"
 
@@ -44,7 +44,7 @@ class JobStep(Base):
     finished_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     result: Mapped[Any | None] = mapped_column(JsonText)
 
-    __table_args__ = (CheckConstraint("form in ('cursor', 'effect')", name="form"),)
+    __table_args__ = (CheckConstraint("form in ('cursor', 'effect', 'sleep', 'wait')", name="form"),)
 
 
 class JobFollowup(Base):

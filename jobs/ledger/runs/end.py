@@ -173,7 +173,7 @@ def _attempt(one: AttemptEnd, settled: RecordedAttempt) -> tuple[Any, ...]:
         failure.fingerprint if failure else None,
         one.ago_seconds,
         one.elapsed_seconds,
-        _delay_seconds(one) if settled.state is RunState.QUEUED else None,
+        _delay_seconds(one) if settled.state is RunState.QUEUED and one.outcome is not Outcome.SUSPENDED else None,
     )
 
 

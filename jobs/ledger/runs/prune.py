@@ -24,7 +24,9 @@ from sqlalchemy.orm import aliased
 
 from jobs.database.models import JobAttempt, JobRun, JobSchedule, OperatorAction, OperatorActionRun
 from jobs.database.sql import Executor, ledger_now, plus_seconds
+from jobs.ledger.effects.callbacks import forget_callbacks
 from jobs.ledger.effects.followups import forget_followups
+from jobs.ledger.effects.signals import forget_signals
 from jobs.ledger.effects.steps import forget_steps
 from jobs.states import RunState
 
@@ -110,6 +112,8 @@ def _delete(
     if not ids:
         return 0
     forget_steps(session, ids)
+    forget_signals(session, ids)
+    forget_callbacks(session, ids)
     forget_followups(session, ids)
     for model, column in ((JobAttempt, JobAttempt.run_id), (JobRun, JobRun.id)):
         session.execute(delete(model).where(column.in_(ids)).execution_options(synchronize_session=False))

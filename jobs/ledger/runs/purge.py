@@ -10,7 +10,9 @@ from sqlalchemy import Text, cast, literal, update
 
 from jobs.database.models import JobAttempt, JobRun, JsonText
 from jobs.database.sql import Executor, ledger_now
+from jobs.ledger.effects.callbacks import forget_callbacks
 from jobs.ledger.effects.followups import forget_followups
+from jobs.ledger.effects.signals import forget_signals
 from jobs.ledger.effects.steps import forget_steps
 
 ERASED = '{"erased": true}'
@@ -66,6 +68,8 @@ def erase(session: Executor, run_ids: Sequence[UUID], *, now: datetime | None = 
         )
     )
     forget_steps(session, sorted(erased))
+    forget_signals(session, sorted(erased))
+    forget_callbacks(session, sorted(erased))
     forget_followups(session, sorted(erased))
     session.execute(
         update(JobAttempt)

@@ -9,6 +9,7 @@ from jobs.database.sql import Executor
 from jobs.ledger.records import AttemptResult, RecordedAttempt
 from jobs.ledger.runs.completion_effects import apply_completion_effects
 from jobs.ledger.runs.end import AttemptEnd, end
+from jobs.ledger.runs.suspend import hold_waiting
 
 
 def settle(
@@ -49,6 +50,8 @@ def settle(
     settled = [(by_run[one.run_id.int], one) for one in ended]
     if any(one.then or one.completes or one.arguments is not None for one in endings):
         settled = apply_completion_effects(session, settled, now=now)
+    if any(one.held_on is not None for one in endings):
+        settled = hold_waiting(session, settled, now=now)
     if not refused:
         return settled, []
     by_token = {one.claim.token: one for one in endings}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from jobs.app import App
@@ -10,6 +10,7 @@ from jobs.clock import new_run_id
 from jobs.database.sql import Executor
 from jobs.errors import SelectorRefused
 from jobs.ledger.operators import audit
+from jobs.ledger.operators.audit import AuditEntry
 from jobs.operations.audit.operator import Operator
 from jobs.runtime.context import correlation_id
 
@@ -25,15 +26,17 @@ def record_entry(
     before: Mapping[str, Any] | None = None,
     after: Mapping[str, Any] | None = None,
     count: int = 1,
+    notes: Sequence[AuditEntry] = (),
 ) -> None:
-    """Record one finished action; ``count`` is the number of things changed."""
+    """Record one finished action; ``count`` is the number of things changed, ``notes`` are its effects on runs."""
     action = new_run_id()
     shown = f"{what} {target}"
     audit.begin(
         connection, action, verb=verb, actor=by.name, target=shown, reason=reason, expected=count, before=before,
         request_id=correlation_id.get(),
     )  # fmt: skip
-    audit.finish(connection, action, "finished", after=after, done=count)
+    audit.record(connection, action, notes)
+    audit.finish(connection, action, "finished", after=after, done=None if notes else count)
 
 
 def check_reason(app: App, reason: str | None) -> None:

@@ -19,6 +19,7 @@ class Permission(StrEnum):
     RUNS_ENQUEUE = "runs:enqueue"
     RUNS_REPLAY = "runs:replay"
     RUNS_CANCEL = "runs:cancel"
+    RUNS_SIGNAL = "runs:signal"
     RUNS_PURGE = "runs:purge"
     RUNS_ERASE = "runs:erase"
     QUEUES_WRITE = "queues:write"

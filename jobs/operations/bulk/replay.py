@@ -18,6 +18,7 @@ from jobs.enqueue.publish import entries_of
 from jobs.errors import ArgumentsRefused, SelectorRefused
 from jobs.formats.duration import format_duration
 from jobs.ledger.admission.insert import insert_free
+from jobs.ledger.effects.signals import forget_signals
 from jobs.ledger.effects.steps import forget_steps
 from jobs.ledger.operators.audit import AuditEntry
 from jobs.ledger.operators.versions import Version, key_holders
@@ -137,6 +138,7 @@ class ReplayAction:
         moved = {one.run_id for one in freed}
         if self.reset_steps:
             forget_steps(session, sorted(moved))
+            forget_signals(session, sorted(moved))
         if moved and (self.queue is not None or self.priority is not None or self.delay_seconds is not None):
             freed = move(
                 session,

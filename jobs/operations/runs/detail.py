@@ -85,7 +85,7 @@ def attempts_of(
     operator.need(Permission.RUNS_READ)
     with app.database.read() as connection:
         found = find.list_attempts(connection, run_id, before=after, limit=limit + 1)[::-1]
-    return _part(shown_attempts(found, operator), limit, lambda one: one.attempt)
+    return part_of(shown_attempts(found, operator), limit, lambda one: one.attempt)
 
 
 def steps_of(
@@ -97,7 +97,7 @@ def steps_of(
         found = steps.list_steps(connection, run_id, after=after, limit=limit + 1)
     if not operator.may(Permission.ARGUMENTS_READ):
         found = [replace(one, result=HIDDEN) for one in found]
-    return _part(found, limit, lambda one: one.name)
+    return part_of(found, limit, lambda one: one.name)
 
 
 def children_of(
@@ -107,7 +107,7 @@ def children_of(
     operator.need(Permission.RUNS_READ)
     with app.database.read() as connection:
         found = lineage.children(connection, run_id, after=after, limit=limit + 1)
-    return _part([shown(one, operator) for one in found], limit, lambda one: one.id)
+    return part_of([shown(one, operator) for one in found], limit, lambda one: one.id)
 
 
 def replays_of(
@@ -117,7 +117,7 @@ def replays_of(
     operator.need(Permission.RUNS_READ)
     with app.database.read() as connection:
         found = lineage.replays(connection, run_id, after=after, limit=limit + 1)
-    return _part([shown(one, operator) for one in found], limit, lambda one: one.id)
+    return part_of([shown(one, operator) for one in found], limit, lambda one: one.id)
 
 
 def followups_of(
@@ -127,10 +127,10 @@ def followups_of(
     operator.need(Permission.RUNS_READ)
     with app.database.read() as connection:
         found = followups.list_followups(connection, run_id, after=after, limit=limit + 1)
-    return _part(found, limit, lambda one: one["id"])
+    return part_of(found, limit, lambda one: one["id"])
 
 
-def _part(found: Sequence[T], limit: int, place: Callable[[T], K]) -> DetailPage[T, K]:
+def part_of(found: Sequence[T], limit: int, place: Callable[[T], K]) -> DetailPage[T, K]:
     """Splits a list with one item more than requested: the page, and where the next begins."""
     items = list(found[:limit])
     return DetailPage(items, place(items[-1]) if len(found) > limit else None)

@@ -9,6 +9,8 @@ from jobs.formats.duration import format_duration
 from jobs.ledger.records import RunRecord
 from jobs.states import Hold
 
+_AWAITED = {"signal": "the signal {name}", "sleep": "the end of its sleep, {name}"}
+
 
 def explain_hold(session: Executor, run: RunRecord, now: datetime) -> tuple[str, str, list[tuple[str, object]]]:
     """The code, the sentence and the evidence for a run that is on hold."""
@@ -20,4 +22,6 @@ def explain_hold(session: Executor, run: RunRecord, now: datetime) -> tuple[str,
         evidence.append(("ready by itself", run.held_until))
     if run.hold is Hold.PARKED:
         return "parked", f"It is parked: {thing} has no room for it{until}.", evidence
+    if what in _AWAITED:
+        thing = _AWAITED[what].format(name=name)
     return "waiting", f"It waits for {thing}{until}.", evidence
