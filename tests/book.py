@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Connection, delete, select, update
+from sqlalchemy import Connection, delete, literal, select, union_all, update
 
 from jobs.clock import new_run_id
 from jobs.database.engine import Database
@@ -185,9 +185,14 @@ class Book:
             pass
 
     def wipe(self) -> None:
+        tables = {table.name: table for table in Base.metadata.sorted_tables[::-1]}
+        # One question for all tables, because a statement per table takes longer than most tests of the verbs.
+        filled = union_all(
+            *(select(literal(name)).where(select(1).select_from(tables[name]).exists()) for name in tables)
+        )
         with self.database.write() as connection:
-            for table in Base.metadata.sorted_tables[::-1]:
-                connection.execute(delete(table))
+            for name in connection.scalars(filled).all():
+                connection.execute(delete(tables[name]))
 
     def bring(self, state: RunState, **given: Any) -> tuple[UUID, Claim]:
         """A run in ``state`` that has been claimed once; with that claim, in force exactly when it is running."""

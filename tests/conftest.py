@@ -18,6 +18,7 @@ from jobs.clock import Clock
 from jobs.database.engine import Database
 from jobs.migration import schema
 from jobs.settings import Settings
+from tests.database_pool import DatabasePool
 from tests.server_process import Server
 from tests.servers import NamedServer, PostgresServer, RedisServer
 
@@ -63,14 +64,23 @@ def migrated_template(pg_server: PostgresServer | NamedServer, fill_template: Ca
     pg_server.drop_database(url)
 
 
-@pytest.fixture
-def pg_database(pg_server: PostgresServer | NamedServer, migrated_template: str) -> Iterator[str]:
-    """The URL of a database of this test's own, migrated and empty."""
+@pytest.fixture(scope="session")
+def pg_pool(pg_server: PostgresServer | NamedServer, migrated_template: str) -> Iterator[DatabasePool]:
+    """Migrated, empty databases, which tests use one after another."""
+    pool = DatabasePool(pg_server, migrated_template)
+    yield pool
     pg_server.start()
-    url = pg_server.create_database(template=migrated_template)
+    pool.close()
+
+
+@pytest.fixture
+def pg_database(pg_server: PostgresServer | NamedServer, pg_pool: DatabasePool) -> Iterator[str]:
+    """The URL of a database for this test alone, migrated and empty."""
+    pg_server.start()
+    url = pg_pool.take()
     yield url
     pg_server.start()
-    pg_server.drop_database(url)
+    pg_pool.give_back(url)
 
 
 @pytest.fixture

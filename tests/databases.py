@@ -19,13 +19,14 @@ class Databases:
         """The URL of a new database: a copy of the one at ``template``, to which nobody may be connected."""
         name = f"jobs_test_{uuid4().hex}"
         source = urlsplit(template).path[1:] if template else "template0"
-        self._run("CREATE DATABASE {} TEMPLATE {}", name, source)
+        self.run("CREATE DATABASE {} TEMPLATE {}", name, source)
         return urlunsplit(urlsplit(self.url)._replace(path=f"/{name}"))
 
     def drop_database(self, url: str) -> None:
         """Remove it, and whoever is still connected to it."""
-        self._run("DROP DATABASE IF EXISTS {} WITH (FORCE)", urlsplit(url).path[1:])
+        self.run("DROP DATABASE IF EXISTS {} WITH (FORCE)", urlsplit(url).path[1:])
 
-    def _run(self, statement: LiteralString, *names: str) -> None:
+    def run(self, statement: LiteralString, *names: str) -> None:
+        """Run a statement with these identifiers, outside of a transaction."""
         with psycopg.connect(self.url, autocommit=True, connect_timeout=5) as connection:
             connection.execute(sql.SQL(statement).format(*map(sql.Identifier, names)))

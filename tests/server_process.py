@@ -42,6 +42,8 @@ class Server:
         self.process: sp.Popen[bytes] | None = None
         self.port = free_port()
         self.url = ""
+        self._is_up = False
+        """It answered, and nobody has sent it a signal since."""
         self._maker = os.getpid()
         self._reaper = sp.Popen(
             ["sh", "-c", _REAP, "sh", self.folder],
@@ -63,6 +65,8 @@ class Server:
         Raises:
             RuntimeError: it did not, with the end of its log.
         """
+        if self._is_up and self.process is not None and self.process.poll() is None:
+            return
         deadline = time.monotonic() + START_WITHIN_SECONDS
         while time.monotonic() < deadline:
             # Again when it died: after a crash the old shared memory may still be held.
@@ -75,6 +79,7 @@ class Server:
             self.process.send_signal(signal.SIGCONT)
             time.sleep(0.02)
             if self.answers() and self.process.poll() is None:
+                self._is_up = True
                 return
         raise RuntimeError(f"{self.argv()[0]} did not start: {self.log()[-2000:]}")
 
@@ -82,10 +87,12 @@ class Server:
         """SIGSTOP freezes it, SIGCONT thaws it."""
         if self.process is None:
             raise RuntimeError("the server was never started")
+        self._is_up = False
         self.process.send_signal(sig)
 
     def stop(self, sig: signal.Signals = signal.SIGINT) -> None:
         """End it and wait; SIGKILL is a crash, SIGQUIT PostgreSQL's immediate stop. ``start`` undoes it."""
+        self._is_up = False
         if self.process is not None and self.process.poll() is None:
             self.process.send_signal(sig)
             self.process.send_signal(signal.SIGCONT)

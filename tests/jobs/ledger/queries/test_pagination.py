@@ -11,7 +11,7 @@ from jobs.ledger.queries import pagination, plan_parts
 from jobs.ledger.queries.pagination import RunCount, count_up_to, newest, place_of, places
 from jobs.ledger.queries.selectors import Selector
 from jobs.states import Cause, Outcome, RunState
-from tests.book import Book
+from tests.book import SECOND, Book, attempt_result, new_run
 
 SELECTORS = {
     "everything": Selector(),
@@ -35,16 +35,26 @@ ENDS = ((Outcome.SUCCEEDED, None), (Outcome.GAVE_UP, Cause.GAVE_UP), (Outcome.CA
 def mixed(book: Book) -> Book:
     """Runs of each state, in two queues and three kinds; some with keys, and one purged."""
     every = [(queue, kind) for queue in ("a", "b") for kind in ("Mail", "Map", "Other")] * 2
-    for queue, kind in every:
-        for outcome, cause in ENDS:
-            book.step(1)
-            (held,) = book.claim(book.enqueue(queue=queue, kind=kind), kinds=[kind])
-            book.end(held, outcome, cause=cause)
+    # In batches, because a transaction for each of the 120 moves takes longer than the test.
+    ended = [new_run(queue=queue, kind=kind) for queue, kind in every for _ in ENDS]
+    book.insert(ended)
+    book.step(100)
+    claims = book.claim(*(run.id for run in ended), kinds=["Mail", "Map", "Other"])
+    book.settle_with_care(
+        *(
+            attempt_result(held, outcome, cause=cause, ago=len(claims) - number)
+            for number, (held, (outcome, cause)) in enumerate(zip(claims, ENDS * len(every), strict=True))
+        )
+    )
     run_id, _ = book.bring(RunState.DEAD, queue="a", kind="Mail")
     book.change(run_id, deleted_at=book.now)
-    for number, (queue, kind) in enumerate(every):
-        book.step(1)
-        book.enqueue(queue=queue, kind=kind, key=f"key-{number}")
+    book.insert(
+        [
+            new_run(queue=queue, kind=kind, key=f"key-{number}", run_at=book.now + number * SECOND)
+            for number, (queue, kind) in enumerate(every)
+        ]
+    )
+    book.step(100)
     return book
 
 

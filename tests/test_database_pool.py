@@ -1,0 +1,78 @@
+"""tests/database_pool.py: a test never sees what an earlier test did to its database."""
+
+from __future__ import annotations
+
+from urllib.parse import urlsplit
+
+import psycopg
+import pytest
+
+from tests.database_pool import MAX_TABLE_BYTES, DatabasePool
+from tests.servers import NamedServer, PostgresServer
+
+ROWS = "insert into job_queues (name) select 'queue-' || n from generate_series(1, {}) as n"
+ALL_EMPTY = "select count(*) from job_queues"
+
+
+def run(url: str, *statements: str) -> object:
+    with psycopg.connect(url, autocommit=True) as connection:
+        for statement in statements:
+            found = connection.execute(statement.encode())
+        return found.fetchone() if found.description else None
+
+
+def oid(url: str) -> object:
+    return run(url, "select oid from pg_database where datname = current_database()")
+
+
+@pytest.fixture
+def pool(pg_server: PostgresServer | NamedServer, migrated_template: str):
+    made = DatabasePool(pg_server, migrated_template)
+    yield made
+    made.close()
+
+
+def test_rows_are_removed_and_whoever_used_the_database_does_not_find_it_again(pool: DatabasePool) -> None:
+    first = pool.take()
+    run(first, ROWS.format(3))
+    same, left_open = oid(first), psycopg.connect(first)
+    pool.give_back(first)
+
+    second = pool.take()
+
+    assert oid(second) == same
+    assert run(second, ALL_EMPTY) == (0,)
+    with pytest.raises(psycopg.OperationalError):
+        left_open.execute("select 1")
+    with pytest.raises(psycopg.OperationalError, match="does not exist"):
+        psycopg.connect(first)
+    pool.give_back(second)
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "create table theirs (n int)",
+        "create schema theirs",
+        "drop index ix_job_runs_ready",
+        "alter table job_queues add column theirs int",
+        "revoke all on job_queues from public; grant select on job_queues to public",
+        "alter database {name} set work_mem = '1MB'",
+        "alter database {name} connection limit 5",
+        "update jobs_alembic_version set version_num = '1_0001'",
+        "analyze job_queues",
+        ROWS.format(MAX_TABLE_BYTES // 16),
+        "create function theirs() returns int language sql as 'select 1'",
+    ],
+)
+def test_a_database_that_a_test_changed_otherwise_is_dropped(pool: DatabasePool, statement: str) -> None:
+    first = pool.take()
+    same = oid(first)
+    statements = statement.format(name=urlsplit(first).path[1:]).split("; ")
+    run(first, "insert into job_queues (name) values ('one')", *statements)
+    pool.give_back(first)
+
+    second = pool.take()
+
+    assert oid(second) != same
+    pool.give_back(second)
