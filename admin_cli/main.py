@@ -102,8 +102,11 @@ def check_text(args: Sequence[str]) -> None:
 
 def has_ledger() -> bool:
     """Whether a setting names a ledger, or this folder has one: then bare ``jobledger`` is ``jobledger status``."""
+    from jobs.settings_defaults import provided
+
     named = ("JOBS_DATABASE_URL", "JOBS_DATABASE_URL_FILE")
-    return any(os.environ.get(name) for name in named) or os.path.isfile("jobs.db")
+    is_named = any(os.environ.get(name) for name in named) or "database_url" in provided()
+    return is_named or os.path.isfile("jobs.db")
 
 
 def run(args: Sequence[str]) -> int:

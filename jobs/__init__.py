@@ -52,6 +52,8 @@ if TYPE_CHECKING:
     )
     from jobs.migration.schema import include_name
     from jobs.runtime.context import correlate
+    from jobs.runtime.run import Run
+    from jobs.runtime.run_hooks import run_hooks
     from jobs.scheduling.schedule import At, Cron, Every
     from jobs.states import Cause, Outcome, RunState
 
@@ -59,6 +61,8 @@ _HOMES = {
     "boot": ("configure",),
     "runtime.context": ("correlate",),
     "enqueue.signal_path": ("Signalled",),
+    "runtime.run": ("Run",),
+    "runtime.run_hooks": ("run_hooks",),
     "enqueue.write_path": ("Enqueued",),
     "errors": (
         "ArgumentsRefused",
@@ -142,6 +146,7 @@ __all__ = [
     "Outcome",
     "Retry",
     "RetryAfter",
+    "Run",
     "RunState",
     "ServiceDown",
     "SignalRefused",
@@ -165,6 +170,7 @@ __all__ = [
     "find",
     "find_async",
     "include_name",
+    "run_hooks",
     "signal",
     "signal_async",
     "steps",

@@ -17,6 +17,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, ValidationError, field_validator
 
+from jobs import settings_defaults
 from jobs.errors import ConfigurationError
 from jobs.formats.duration import format_duration, parse_duration
 from jobs.formats.queue_weights import read_served
@@ -230,7 +231,9 @@ class Settings(BaseModel):
             ConfigurationError: lists every mistake.
         """
         found, mistakes = read_twins(cls.model_fields)
-        return cls._made({**found, **_read_variables(cls.model_fields)}, given, mistakes)
+        return cls._made(
+            {**settings_defaults.provided(), **found, **_read_variables(cls.model_fields)}, given, mistakes
+        )
 
     @classmethod
     def of(cls, **given: Any) -> Self:
@@ -280,7 +283,7 @@ def read_twins(names: Container[str]) -> tuple[dict[str, str], list[str]]:
 def origins(given: Mapping[str, Any]) -> dict[str, str]:
     """Where each setting that differs from its default comes from, in words."""
     twins = read_twins(Settings.model_fields)[0]
-    found = {}
+    found = settings_defaults.origins()
     for name in Settings.model_fields:
         variable = f"{PREFIX}{name.upper()}"
         if given.get(name) is not None:

@@ -42,8 +42,9 @@ DOORS: dict[str, frozenset[str]] = {
     "aiosqlite": SQL,
     "psycopg": SQL,
     "asyncpg": SQL,
-    "django": frozenset({"jobs.database.transactions.django_alias"}),
-    "asgiref": frozenset({"jobs.database.transactions.coroutines"}),
+    "django": frozenset({"jobs.database.transactions.django_alias", "jobs.django"}),
+    "django_tasks": frozenset({"jobs.django"}),
+    "asgiref": frozenset({"jobs.database.transactions.coroutines", "jobs.django"}),
     "alembic": frozenset({"jobs.migration"}),
     "redis": frozenset({"jobs.ready"}),
     "pytest": frozenset({"jobs.pytest_plugin"}),
@@ -76,7 +77,7 @@ DOORS: dict[str, frozenset[str]] = {
 NAMED_IN_TYPES = frozenset({"random"})
 """Modules that others may import for an annotation (``random.Random``); what they use of it counts."""
 
-PUBLIC = frozenset({"jobs", "jobs.dramatiq", "jobs.testing"})
+PUBLIC = frozenset({"jobs", "jobs.django", "jobs.dramatiq", "jobs.testing"})
 """What an application imports of ours."""
 
 

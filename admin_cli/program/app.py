@@ -76,7 +76,10 @@ def import_modules(modules: Sequence[str]) -> None:
 
 def embedded(options: Globals) -> Globals:
     """For ``dev``: the ledger of this folder, unless a setting names another."""
-    if options.database_url or os.environ.get("JOBS_DATABASE_URL") or os.environ.get("JOBS_DATABASE_URL_FILE"):
+    from jobs.settings_defaults import provided
+
+    named = ("JOBS_DATABASE_URL", "JOBS_DATABASE_URL_FILE")
+    if options.database_url or any(os.environ.get(name) for name in named) or "database_url" in provided():
         return options
     return Globals(
         database_url=f"sqlite:///{Path('jobs.db').absolute()}",

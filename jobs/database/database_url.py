@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
+from collections.abc import Mapping
 from pathlib import Path
 
 from sqlalchemy import URL, make_url
@@ -44,6 +46,47 @@ def parse_database_url(url: str) -> URL:
             "A ledger in memory would be lost with its process.", hint="Name a file: sqlite:///jobs.db."
         )
     return parsed.set(drivername="sqlite+pysqlite", database=str(Path(parsed.database).absolute()))
+
+
+def make_database_url(
+    backend: str,
+    *,
+    name: str,
+    user: str | None = None,
+    password: str | None = None,
+    host: str | None = None,
+    port: str | int | None = None,
+    options: Mapping[str, str] | None = None,
+) -> str:
+    """The URL of a database that another library describes in parts; a host that is a path is a socket's folder."""
+    if backend == "sqlite":
+        return f"sqlite:///{name}"
+    query = dict(options or {})
+    if host is not None and host.startswith("/"):
+        query["host"], host = host, None
+    made = URL.create(
+        backend,
+        username=user,
+        password=password,
+        host=host,
+        port=int(port) if port else None,
+        database=name or None,
+        query=query,
+    )
+    return made.render_as_string(hide_password=False)
+
+
+def is_same_url(one: URL, other: URL) -> bool:
+    """Whether two URLs name the same database in the same words: host, port and database, or the same file."""
+    if one.get_backend_name() != other.get_backend_name():
+        return False
+    if one.get_backend_name() == "sqlite":
+        return os.path.realpath(str(one.database)) == os.path.realpath(str(other.database))
+    return (_hosts(one), one.database) == (_hosts(other), other.database)
+
+
+def _hosts(url: URL) -> tuple[object, ...]:
+    return url.host, url.port or (5432 if url.host else None), *_asked(url, "host"), *_asked(url, "port")
 
 
 def show_database_url(url: URL) -> str:

@@ -65,7 +65,7 @@ def enqueue_runs(app: App, runs: Sequence[NewRun], *, session: SessionLike | Non
     if session is None and performing is not None and performing.app is app:
         session = performing.open_session
     if session is None:
-        if len(runs) == 1 and _is_plain(runs[0]):
+        if len(runs) == 1 and is_plain(runs[0]):
             app.enqueue_group.enqueue(runs[0], partial(_write_plain, app))
             admitted = [Admitted(runs[0], created=True)]
         else:
@@ -82,7 +82,7 @@ async def enqueue_run_async(app: App, run: NewRun) -> Enqueued:
         return (await call_in(session, lambda plain: enqueue_runs(app, [run], session=plain)))[0]
     performing = current_run.get()
     in_block = performing is not None and performing.app is app and performing.open_session is not None
-    if in_block or not _is_plain(run):
+    if in_block or not is_plain(run):
         return (await off_loop(enqueue_runs, app, [run]))[0]
     (run,) = carrier(app)([run])
     await app.enqueue_group.enqueue_async(run, partial(_write_plain, app))
@@ -90,7 +90,7 @@ async def enqueue_run_async(app: App, run: NewRun) -> Enqueued:
     return Enqueued(run.id)
 
 
-def _is_plain(run: NewRun) -> bool:
+def is_plain(run: NewRun) -> bool:
     """Whether one insert is enough for the run."""
     return run.key is None and not run.followups
 
@@ -148,8 +148,8 @@ def _chunks(runs: Sequence[NewRun]) -> Iterator[Sequence[NewRun]]:
 
 def write_runs(executor: Executor, runs: Sequence[NewRun]) -> list[Admitted]:
     """Insert plain runs directly; those with a key or follow-ups only if their key is free."""
-    careful = [run for run in runs if not _is_plain(run)]
-    plain = [run for run in runs if _is_plain(run)] if careful else runs
+    careful = [run for run in runs if not is_plain(run)]
+    plain = [run for run in runs if is_plain(run)] if careful else runs
     for chunk in _chunks(plain):
         insert_runs(executor, chunk)
     if not careful:
@@ -177,7 +177,7 @@ def _insert_in(app: App, session: SessionLike, runs: Sequence[NewRun]) -> list[A
     with joined(session, app.database) as transaction:
         connection = transaction.connection
         is_keyed = any(run.key is not None for run in runs)
-        if all(map(_is_plain, runs)) and len(runs) <= CHUNK:
+        if all(map(is_plain, runs)) and len(runs) <= CHUNK:
             insert_runs(connection, runs, notify=app.database.sends_notify)
             admitted = [Admitted(run, created=True) for run in runs]
         else:

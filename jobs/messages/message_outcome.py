@@ -12,6 +12,7 @@ from jobs.errors import ServiceDown
 from jobs.ledger.records import Completion, NewRun
 from jobs.messages.encoding import write_retried
 from jobs.messages.proxy import LedgerMessage
+from jobs.runtime.run_hooks import Processed
 from jobs.states import Cause, Outcome
 
 AGE_LIMIT = "Message age limit exceeded"
@@ -36,12 +37,17 @@ class MessageOutcome:
     arguments: str | None = None
 
 
-class Ended(Exception):
+class Ended(Processed):
     """Raised when an actor's run has been processed: the worker settles it with this outcome."""
 
     def __init__(self, message_outcome: MessageOutcome) -> None:
         super().__init__(message_outcome.outcome.value)
         self.message_outcome = message_outcome
+
+    @property
+    def error(self) -> BaseException | None:
+        """What the actor raised, if anything."""
+        return self.message_outcome.error
 
 
 def message_outcome_of(message: LedgerMessage, *, max_bytes: int) -> MessageOutcome:

@@ -39,7 +39,7 @@ MIGRATIONS = next(
 def current(database: Database) -> str | None:
     """The revision of the ledger, or None if there is none."""
     with database.read() as connection:
-        return _revision(connection, database)
+        return revision_of(connection, database.schema)
 
 
 def check(database: Database) -> str:
@@ -147,7 +147,7 @@ def _move(database: Database, run: Callable[[Config], None], say: Callable[[str]
         with changing.translated(), ddl.alone(changing, say=say) as beside:
 
             def step(connection: Connection) -> None:
-                is_fresh = _revision(beside, database) is None
+                is_fresh = revision_of(beside, database.schema) is None
                 config = alembic_config(connection, database, is_fresh=is_fresh)
                 config.attributes.update(beside=beside, say=say)
                 with connection.begin() if is_fresh else nullcontext():
@@ -156,7 +156,7 @@ def _move(database: Database, run: Callable[[Config], None], say: Callable[[str]
             _make_schema(beside, database)
             with ddl.explained(changing, lambda: current(database)):
                 ddl.with_patience(changing, beside, step, say=say)
-                if _revision(beside, database) == REVISION:
+                if revision_of(beside, database.schema) == REVISION:
                     indexes.mend(beside, schema=database.schema, say=say)
     finally:
         changing.close()
@@ -219,8 +219,9 @@ def _make_schema(connection: Connection, database: Database) -> None:
         connection.exec_driver_sql(f"create schema {quoted}".replace("%", "%%"))
 
 
-def _revision(connection: Connection, database: Database) -> str | None:
-    if VERSION_TABLE not in inspect(connection).get_table_names(schema=database.schema):
+def revision_of(connection: Connection, schema: str | None) -> str | None:
+    """The revision of the tables on this connection, or None if there are none."""
+    if VERSION_TABLE not in inspect(connection).get_table_names(schema=schema):
         return None
-    versions = table(VERSION_TABLE, column("version_num"), schema=database.schema)
+    versions = table(VERSION_TABLE, column("version_num"), schema=schema)
     return connection.execute(select(versions.c.version_num)).scalar()

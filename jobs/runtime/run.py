@@ -46,6 +46,7 @@ class Run:
         key: the key that the run was enqueued with.
         created_at: when it was enqueued; aware, UTC, by the ledger's clock.
         scheduled_for: the moment of its slot, if a schedule made it.
+        worker: the name of the worker process that performs it, as the ledger records it.
     """
 
     __slots__ = (
@@ -60,11 +61,21 @@ class Run:
         "limits",
         "step_names",
         "suspended",
+        "worker",
         "written",
     )
 
-    def __init__(self, app: App, claim: Claim, *, deadline: float | None = None, stop: StopSign | None = None) -> None:
+    def __init__(
+        self,
+        app: App,
+        claim: Claim,
+        *,
+        deadline: float | None = None,
+        stop: StopSign | None = None,
+        worker: str | None = None,
+    ) -> None:
         self.app = app
+        self.worker = worker
         self.written: Written | None = None
         self.chunk: Written | None = None
         self.had_transaction = False
@@ -100,6 +111,21 @@ class Run:
     @property
     def created_at(self) -> datetime:
         return self._claim.created_at
+
+    @property
+    def started_at(self) -> datetime:
+        """When this attempt was claimed; aware, UTC, by the ledger's clock."""
+        return self._claim.claimed_at
+
+    @property
+    def charged(self) -> int:
+        """Attempts before this one that count against ``max_attempts``."""
+        return self._claim.charged
+
+    @property
+    def age(self) -> timedelta:
+        """Time from the enqueue to this attempt."""
+        return self._claim.age
 
     @property
     def scheduled_for(self) -> datetime | None:

@@ -60,7 +60,7 @@ class PlannedAttempts:
         """Perform the run once, and record the result of the attempt."""
         from worker.attempt.attempt import Attempts, without_loop
 
-        attempts = Attempts(self._app)
+        attempts = Attempts(self._app, worker=WORKER)
         if claim.problem is not None:
             raise LedgerRefused(f"Run {claim.run_id} cannot be read: {claim.problem}")
         attempt_result, run = attempts.attempt(

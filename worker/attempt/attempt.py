@@ -9,6 +9,7 @@ import logging
 import os
 import traceback
 from collections.abc import Awaitable, Callable, Coroutine
+from contextlib import nullcontext
 from contextvars import copy_context
 from dataclasses import replace
 from functools import partial
@@ -27,6 +28,7 @@ from jobs.observe.trace import consumer
 from jobs.runtime.context import correlation_id, current_run
 from jobs.runtime.failure import storable
 from jobs.runtime.run import Run, StopSign
+from jobs.runtime.run_hooks import run_hooks
 from jobs.runtime.waits import left_by
 from jobs.states import Outcome, RunState
 from worker.attempt.job_reader import JobReader
@@ -50,8 +52,9 @@ PerformAsync = Callable[[Coroutine[Any, Any, Any]], Awaitable[Any]]
 class Attempts:
     """Performs the runs of a process, on the thread or event loop that calls it."""
 
-    def __init__(self, app: App) -> None:
+    def __init__(self, app: App, *, worker: str | None = None) -> None:
         self._app = app
+        self._worker = worker
         self.preparations = Preparations(app)
         self._reading = JobReader(app)
         self._traced = consumer(app.settings)
@@ -80,11 +83,13 @@ class Attempts:
         """Perform it. This function handles every error of the job; an error that leaves it is our own."""
         with _Within(run), self._traced(claim) as note:
             try:
-                self.preparations.make_ready(cls)
-                job = self._reading.read(cls, claim)
-                job.bind(run)
-                started = self._start(run, cls)
-                value = perform(job.perform if is_async(cls) else partial(_to_end, job.perform))
+                # A coroutine that performs here has an event loop of its own, and its hooks are there.
+                with nullcontext() if is_async(cls) else run_hooks.around(run):
+                    self.preparations.make_ready(cls)
+                    job = self._reading.read(cls, claim)
+                    job.bind(run)
+                    started = self._start(run, cls)
+                    value = perform(_hooked(job, run) if is_async(cls) else partial(_to_end, job.perform))
                 self._leave_if_forked(claim)
                 run.leave_if_suspended()
                 run.tell_progress()
@@ -126,11 +131,12 @@ class Attempts:
     ) -> AttemptResult:
         with _Within(run), self._traced(claim) as note:
             try:
-                await prepare(cls)
-                job = await self._reading.read_async(cls, claim)
-                job.bind(run)
-                started = self._start(run, cls)
-                value = await perform(job.perform())
+                async with run_hooks.around_async(run):
+                    await prepare(cls)
+                    job = await self._reading.read_async(cls, claim)
+                    job.bind(run)
+                    started = self._start(run, cls)
+                    value = await perform(job.perform())
                 self._leave_if_forked(claim)
                 run.leave_if_suspended()
                 await run.tell_progress_async()
@@ -233,7 +239,7 @@ class Attempts:
     def _run(self, claim: Claim, cls: type[Job], started: float, stop: StopSign) -> Run:
         timeout = cls.options.timeout
         deadline = started + timeout.total_seconds() if timeout is not None else None
-        return Run(self._app, claim, deadline=deadline, stop=stop)
+        return Run(self._app, claim, deadline=deadline, stop=stop, worker=self._worker)
 
     def _start(self, run: Run, cls: type[Job]) -> float:
         """Returns the moment from which the run's time counts; the time of ``prepare`` does not count."""
@@ -247,6 +253,16 @@ def _to_end(perform: Callable[[], Any]) -> Any:
     """Call a plain ``perform``. If a decorator hides an async one, the call returns a coroutine: run that too."""
     value = perform()
     return asyncio.run(value) if inspect.iscoroutine(value) else value
+
+
+def _hooked(job: Job, run: Run) -> Callable[[], Any]:
+    """An async job's ``perform`` inside the hooks of coroutines."""
+
+    async def perform() -> Any:
+        async with run_hooks.around_async(run):
+            return await job.perform()
+
+    return perform
 
 
 def without_loop(perform: Callable[[], Any]) -> Callable[[], Any]:

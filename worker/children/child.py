@@ -96,7 +96,7 @@ class _Child:
         self._line = line
         self._app = app
         self._worker = worker
-        self._attempts = Attempts(app)
+        self._attempts = Attempts(app, worker=worker)
         self._deadlines = Deadlines()
         self._remains = Remains()
         self._stopping = threading.Event()

@@ -28,6 +28,8 @@ from jobs.messages.message_outcome import message_outcome_of
 from jobs.messages.perform import process
 from jobs.messages.proxy import LedgerMessage
 from jobs.messages.served_broker import ServedBroker
+from jobs.runtime.run import Run
+from jobs.runtime.run_hooks import run_hooks
 from jobs.states import Cause, Outcome
 from jobs.upkeep.loop import Upkeep
 from worker.attempt.outcome import attempt_result_now, attempt_result_of, broken, set_aside
@@ -142,7 +144,7 @@ class PlainWorker:
         message.started_monotonic = self.app.clock.monotonic()
         try:
             # In a copy of the thread's context, hooks included, so that the next job does not see what this one sets.
-            copy_context().run(process, self.broker, message, partial(self._within_limit, message))
+            copy_context().run(self._process, message)
         except BaseException as error:
             message.taker.end(message, error)
         finally:
@@ -154,6 +156,10 @@ class PlainWorker:
             if not message.failed:
                 # A failed message holds a copy without frames.
                 message.clear_exception()
+
+    def _process(self, message: ClaimedMessage) -> None:
+        with run_hooks.around(Run(self.app, message.claim, worker=self.name)):
+            process(self.broker, message, partial(self._within_limit, message))
 
     def _within_limit(self, message: ClaimedMessage, fn: Callable[[], Any]) -> Any:
         claim = message.claim

@@ -86,7 +86,7 @@ class Process:
         self._pulse = Pulse(app.clock, app.events)
         self._source = self._make_source()
         self._settler = Settler(self.own, self._held_leases, prefetch_limit, running_rows, worker=name)
-        self._attempts = Attempts(app)
+        self._attempts = Attempts(app, worker=name)
         self._deadlines = Deadlines()
         self.recycling = Recycling(app)
         self._children = Children(

@@ -29,6 +29,7 @@ from jobs.database.models.types import (
     UtcDateTime,
     id_tail,
     read_json,
+    read_moment,
     write_moment,
 )
 from jobs.database.models.waits import JobCallback, JobSignal
@@ -72,5 +73,6 @@ __all__ = [
     "UtcDateTime",
     "id_tail",
     "read_json",
+    "read_moment",
     "write_moment",
 ]

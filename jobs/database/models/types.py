@@ -60,6 +60,13 @@ def _read_moment(value: Any) -> datetime | None:
     return moment
 
 
+def read_moment(stored: Any) -> datetime:
+    """A moment of the ledger as a driver returned it. For columns that are never null."""
+    found = _read_moment(stored)
+    assert found is not None
+    return found
+
+
 def _read_id(value: Any) -> UUID | None:
     """Reads the 32 digits that SQLite stores. Never raises, for the same reason."""
     if value is None:

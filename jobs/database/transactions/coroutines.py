@@ -32,7 +32,8 @@ async def call_in(given: Any, call: Callable[[Any], Result]) -> Result:
         from asgiref.sync import sync_to_async
 
         # Django's connections belong to the thread that its synchronous code runs in.
-        return await sync_to_async(call, thread_sensitive=True)(plain)
+        there: Result = await sync_to_async(call, thread_sensitive=True)(plain)
+        return there
     adapted = async_drivers.adapted(plain)
     if adapted is None:
         raise refused_async(given)

@@ -7,6 +7,8 @@ factory, cursor class or adapters the application has set.
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Sequence
+from datetime import UTC, datetime
 from functools import cache
 from typing import Any
 
@@ -20,7 +22,7 @@ from sqlalchemy.dialects.sqlite import pysqlite
 from sqlalchemy.pool import NullPool
 
 from jobs.database.engine import Database
-from jobs.database.models import read_json
+from jobs.database.models import read_json, write_moment
 from jobs.database.transactions.refusals import refused, refused_autocommit, refused_database, refused_failed
 from jobs.database.transactions.session_connection import same_file
 
@@ -65,6 +67,18 @@ def is_driver_connection(given: Any) -> bool:
     return isinstance(given, psycopg.Connection | sqlite3.Connection | UnendedConnection)
 
 
+def plain_connection(given: psycopg.Connection[Any] | sqlite3.Connection) -> Connection:
+    """A connection that executes on a driver's connection, in whatever transaction it has."""
+    if isinstance(given, psycopg.Connection):
+        return Connection(engine_of(_psycopg_dialect), _PsycopgConnection(given))  # type: ignore[arg-type]
+    return Connection(engine_of(_sqlite_dialect), _SqliteConnection(given))  # type: ignore[arg-type]
+
+
+def dialect_named(name: str) -> Dialect:
+    """The dialect of these connections, ``postgresql`` or ``sqlite``."""
+    return engine_of(_psycopg_dialect if name == "postgresql" else _sqlite_dialect).dialect
+
+
 def joined_driver(given: Any, database: Database) -> Connection:
     """A connection that executes in the transaction of a driver's connection.
 
@@ -73,10 +87,10 @@ def joined_driver(given: Any, database: Database) -> Connection:
     """
     if isinstance(given, psycopg.Connection):
         check_psycopg(given)
-        connection = Connection(engine_of(_psycopg_dialect), _PsycopgConnection(given))  # type: ignore[arg-type]
+        connection = plain_connection(given)
     elif isinstance(given, sqlite3.Connection):
         check_sqlite(given, getattr(given, "autocommit", -1))
-        connection = Connection(engine_of(_sqlite_dialect), _SqliteConnection(given))  # type: ignore[arg-type]
+        connection = plain_connection(given)
     else:
         connection = Connection(engine_of(given.make_dialect), given)
     check_database(connection, database)
@@ -163,9 +177,32 @@ class _SqliteConnection(UnendedConnection):
         super().__init__(given, given)
 
     def cursor(self) -> Any:
-        cursor = sqlite3.Cursor(self.driver_connection)
+        cursor = _SqliteCursor(self.driver_connection)
         cursor.row_factory = None
         return cursor
+
+
+class _SqliteCursor(sqlite3.Cursor):
+    """A cursor with moments as we store them, whatever converters the application has registered."""
+
+    def fetchone(self) -> Any:
+        row = super().fetchone()
+        return None if row is None else plain_row(row)
+
+    def fetchmany(self, size: int | None = None) -> list[Any]:
+        return [plain_row(row) for row in super().fetchmany(self.arraysize if size is None else size)]
+
+    def fetchall(self) -> list[Any]:
+        return [plain_row(row) for row in super().fetchall()]
+
+
+def plain_row(row: Sequence[Any]) -> tuple[Any, ...]:
+    """A row of SQLite in which a converter may have turned our moments, which are UTC, into naive datetimes."""
+    return tuple(_plain_moment(one) if isinstance(one, datetime) else one for one in row)
+
+
+def _plain_moment(value: datetime) -> str:
+    return write_moment(value if value.tzinfo is not None else value.replace(tzinfo=UTC))
 
 
 def _psycopg_dialect() -> Dialect:

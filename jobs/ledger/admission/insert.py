@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import cache
 from operator import attrgetter
 from typing import Any
@@ -27,7 +27,7 @@ from sqlalchemy import (
 from sqlalchemy.types import TypeEngine
 
 from jobs.database.direct_statements import DirectConnection, DirectStatement
-from jobs.database.models import JobRun, JsonText, UtcDateTime
+from jobs.database.models import JobRun, JsonText, UtcDateTime, read_moment
 from jobs.database.postgres.driver import CHANNEL
 from jobs.database.sql import Batch, Executor, dialect_of, insert_into, ledger_now, plus_seconds
 from jobs.ledger.records import NewRun
@@ -92,6 +92,22 @@ def insert_plain(connection: DirectConnection, runs: Sequence[NewRun], *, notify
     else:
         values = _BATCH.rows(connection.dialect.name, [_columns_of(run) for run in runs])
         (_MANY_NOTIFIED if notify else _MANY).run(connection, values)
+
+
+def insert_dated(connection: DirectConnection, run: NewRun, *, notify: bool, now: datetime | None = None) -> datetime:
+    """Insert a plain run as ``insert_plain`` does, and return when it was enqueued, by the ledger's clock.
+
+    Args:
+        now: the ledger's clock, if this process has it, as with SQLite; None asks the database.
+    """
+    values = dict(zip(_BATCH.columns, _columns_of(run), strict=True))
+    if now is not None:
+        # Each moment that is given spares SQLite a call of a Python function.
+        values |= {"now": now, "run_at": run.run_at or now + timedelta(seconds=run.delay_seconds)}
+        (_ONE_NOTIFIED if notify else _ONE).run(connection, values)
+        return now
+    rows = (_ONE_DATED_NOTIFIED if notify else _ONE_DATED).run(connection, values)
+    return read_moment(rows[0][0])
 
 
 def insert_free(session: Executor, runs: Sequence[NewRun], *, now: datetime | None = None) -> set[UUID]:
@@ -176,6 +192,8 @@ def _rows(batch: Batch, runs: Sequence[NewRun]) -> list[tuple[Any, ...]]:
 
 _columns_of = attrgetter(*_BATCH.columns)
 _NOTIFY: Any = literal_column(f"pg_notify('{CHANNEL}', '')")
+_ONE_DATED = DirectStatement(lambda dialect: _one().returning(JobRun.created_at))
+_ONE_DATED_NOTIFIED = DirectStatement(lambda dialect: _one().returning(JobRun.created_at, _NOTIFY))
 _ONE, _MANY = DirectStatement(lambda dialect: _one()), DirectStatement(_many)
 _ONE_NOTIFIED = DirectStatement(lambda dialect: _one_notified())
 _MANY_NOTIFIED = DirectStatement(lambda dialect: _many_notified())

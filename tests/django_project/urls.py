@@ -1,0 +1,3 @@
+"""No pages of its own yet."""
+
+urlpatterns: list[object] = []
