@@ -19,6 +19,7 @@ from admin_api.routes import (
     audit,
     callbacks,
     dead_letters,
+    effects,
     fleet,
     health,
     runs,
@@ -64,7 +65,10 @@ def make_routes(app: App) -> FastAPI:
     )
     api.state.api_state = api_state
     error_responses.install(api)
-    for part in (health, callbacks, sessions, runs, actions, dead_letters, fleet, schedules, audit, statistics, users):
+    parts = (
+        health, callbacks, sessions, runs, effects, actions, dead_letters, fleet, schedules, audit, statistics, users,
+    )  # fmt: skip
+    for part in parts:
         prefix_route.install(api, part.router)
     site.install(api, api_state)
     return api

@@ -25,7 +25,7 @@ FILL = {
     "postgresql": """
         insert into job_runs (id, kind, queue, priority, arguments, arguments_version, state, attempt, charged, crashes,
             abandonments, max_attempts, run_at, created_at, state_at, has_followups)
-        select gen_random_uuid(), 'Compat' || n % 40, 'queue' || n % 5, 0,
+        select gen_random_uuid(), 'Compat' || (n % 40), 'queue' || (n % 5), 0,
             json_build_object('order_id', n, 'customer', 'customer ' || n, 'at', now(),
                 'lines', json_build_array(n, 2)),
             1, 'queued', 0, 0, 0, 0, 3, now(), now() - n * interval '1 second', now() - n * interval '1 second', false
@@ -34,7 +34,7 @@ FILL = {
         with recursive counted(n) as (select :first union all select n + 1 from counted where n < :last)
         insert into job_runs (id, kind, queue, priority, arguments, arguments_version, state, attempt, charged, crashes,
             abandonments, max_attempts, run_at, created_at, state_at, has_followups)
-        select lower(hex(randomblob(16))), 'Compat' || n % 40, 'queue' || n % 5, 0,
+        select lower(hex(randomblob(16))), 'Compat' || (n % 40), 'queue' || (n % 5), 0,
             json_object('order_id', n, 'customer', 'customer ' || n, 'at', '2026-03-01T12:00:00Z',
                 'lines', json_array(n, 2)),
             1, 'queued', 0, 0, 0, 0, 3, '2026-03-01 12:00:00.000000',
@@ -85,6 +85,7 @@ def measure(place: Place, given: argparse.Namespace, figures: Figures) -> None:
         assert (process.returncode, row["kind"], row["field"]) == (6, RENAMED, "order"), row
         checked = sum(one["checked"] for one in told["data"])
         figures.add(f"compat, {name}", place.mode, "s", took)
+        figures.add(f"compat, {name}, processor", place.mode, "s", used.ru_utime + used.ru_stime)
         figures.add(f"compat, {name}, memory", place.mode, "MB", used.ru_maxrss / 1024)
         figures.add(f"compat, {name}, runs checked", place.mode, "runs", checked)
 

@@ -15,6 +15,7 @@ from admin_api.pages.views import (
     account,
     actions,
     audit,
+    effects,
     failure_groups,
     health,
     kinds,
@@ -30,7 +31,8 @@ from admin_api.pages.views import (
 )
 
 PAGES = (
-    sign_in, overview, runs, actions, run, signals, failure_groups, queues, workers, schedules, kinds, audit, health,
+    sign_in, overview, runs, actions, run, signals, effects, failure_groups, queues, workers, schedules, kinds, audit,
+    health,
     users, account,
 )  # fmt: skip
 A_YEAR = 365 * 86400

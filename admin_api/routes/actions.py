@@ -34,7 +34,7 @@ def create_replay(api_state: CurrentState, by: By, body: NewReplay, response: Re
     """Replays dead runs, unless `state` selects others. 202: it has started; `Location` shows its progress."""
     act = ReplayAction(
         app=api_state.app, operator=by, changes=body.set, queue=body.queue, priority=body.priority,
-        delay_seconds=body.delay_seconds, reset_steps=body.reset_steps,
+        delay_seconds=body.delay_seconds, reset_steps=body.reset_steps, from_step=body.from_step,
     )  # fmt: skip
     return start(api_state, by, act, body, response, at="/v1/replays")
 

@@ -36,6 +36,9 @@ class NewReplay(Bulk):
     priority: int | None = Field(None, ge=-1000, le=1000)
     delay_seconds: float | None = Field(None, ge=0, le=3e9)
     reset_steps: bool = Field(False, description="Do the steps again, instead of keeping their results.")
+    from_step: str | None = Field(
+        None, min_length=1, max_length=200, description="Keep the steps that began before this one; do the rest again."
+    )
 
 
 class NewCancellation(Bulk):

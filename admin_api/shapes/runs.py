@@ -11,6 +11,7 @@ from pydantic import Field
 
 from admin_api.shapes.base import Given, Moment, Name, Reason, Shape
 from jobs.ledger.records import RunRecord
+from jobs.operations.effects.listing import Effect as FoundEffect
 from jobs.operations.runs.detail import Detail
 from jobs.operations.runs.explain import Explanation
 from jobs.operations.runs.inspect import state_word
@@ -127,6 +128,58 @@ class Signal(Shape):
     payload: Any
     sent_at: datetime
     sent_by: str | None
+
+
+class Effect(Shape):
+    """An effect of a run."""
+
+    run_id: UUID = Field(examples=[AN_ID])
+    kind: Name = Field(examples=["ChargeCard"])
+    state: str = Field(description="The state of the run.", examples=["dead"])
+    step: str = Field(examples=["charge"])
+    effect: Literal["done", "unknown", "under way"] = Field(
+        description="`unknown`: it began and has no end, and no attempt is under way."
+    )
+    attempt: int = Field(description="The attempt that began it.")
+    started_at: datetime
+    finished_at: datetime | None
+    result: Any
+
+    @classmethod
+    def of(cls, effect: FoundEffect) -> Effect:
+        run, step = effect.run, effect.step
+        return cls(
+            run_id=run.id,
+            kind=run.kind,
+            state=run.state.value,
+            step=step.name,
+            effect=effect.word,
+            attempt=step.attempt,
+            started_at=step.started_at,
+            finished_at=step.finished_at,
+            result=step.result,
+        )
+
+
+class NewResolution(Given):
+    """What was found out about an unknown effect."""
+
+    step: Name = Field(examples=["charge"])
+    took_place: bool = Field(description="Whether the effect took place.", examples=[True])
+    result: Any = Field(None, description="What the effect returned, if it took place.", examples=[{"id": 7}])
+    reopen: bool = Field(True, description="Reopen the run if it is dead.")
+    reason: Reason = None
+
+
+class Resolution(Shape):
+    """What was recorded."""
+
+    action_id: UUID = Field(description="Its audit entry, which can be undone until the run is performed.")
+    run_id: UUID
+    step: str
+    took_place: bool
+    is_reopened: bool
+    unknown: list[str] = Field(description="Further unknown effects of the run. With any, it is not reopened.")
 
 
 class FollowUp(Shape):

@@ -39,7 +39,7 @@ COLUMNS = (
 @IMPORT
 @click.option("-k", "--kind", "kinds", **MANY, shell_complete=complete_kinds, help="Kind; * and ? match.")
 @click.option(
-    "--sample", type=click.IntRange(1), default=10_000, show_default=True, metavar="N",
+    "--sample", type=click.IntRange(1), default=5_000, show_default=True, metavar="N",
     help="Runs checked of each kind, queue and state.",
 )  # fmt: skip
 @click.option("--all", "is_all", is_flag=True, help="Check every run, however many there are.")

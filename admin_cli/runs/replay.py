@@ -40,6 +40,9 @@ _OPTIONS: tuple[Callable[[Any], Any], ...] = (
         show_default=True,
         help="Keep the results of steps, or do the steps again.",
     ),
+    click.option(
+        "--from", "from_step", metavar="STEP", help="Keep the steps that began before this one; do the rest again."
+    ),
     bulk_options,
     IMPORT,
     record_options(),
@@ -60,7 +63,8 @@ def replay(options: Globals, /, out: Output, asked: SelectorInput, how: dict[str
     """Replay dead runs with a new retry budget.
 
     A dead or cancelled run is reopened and keeps its id. With --set or --edit, and for a run that succeeded
-    (--state succeeded), a new run is made that names the old one. A run whose key a live run holds is skipped.
+    (--state succeeded), a new run is made that names the old one. A run whose key a live run holds is skipped, and so
+    is one with an unknown effect: see `effects resolve`.
 
     \b
     Examples:
@@ -81,12 +85,15 @@ def replay_runs(
     edit: bool,
     delay: timedelta | None,
     steps: str,
+    from_step: str | None,
     to_queue: str | None,
     priority: int | None,
     imports: tuple[str, ...],
 ) -> None:
     from jobs.operations.bulk.replay import ReplayAction, check_changes
 
+    if from_step is not None and steps == "reset":
+        raise click.UsageError("--from cannot be used with --steps reset.")
     if edit and (sets or how["dry_run"]):
         raise click.UsageError("--edit cannot be used with --set or --dry-run.")
     app = open_app(options, imports=imports if sets or edit else None)
@@ -99,6 +106,7 @@ def replay_runs(
         priority=priority,
         delay_seconds=delay.total_seconds() if delay else None,
         reset_steps=steps == "reset",
+        from_step=from_step,
     )
 
     def check(plan: ActionPlan) -> None:

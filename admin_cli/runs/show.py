@@ -220,6 +220,8 @@ def _next(run: RunRecord) -> str | None:
         return command_line(f"restore {short}")
     if run.state in ("dead", "cancelled"):
         others = [f"dlq list -g {run.fingerprint}"] if run.state == "dead" and run.fingerprint else []
+        if run.cause == "unknown_effect":
+            others.append(f"effects list {short} --unknown")
         return "\n".join(command_line(line) for line in (f"why {short}", *others, f"replay {short} --dry-run"))
     if run.finished_at is None:
         return command_line(f"why {short}") + "\n" + command_line(f"cancel {short}")

@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Awaitable, Callable, Iterable, Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 from uuid import UUID
 
@@ -190,7 +191,14 @@ class Run:
         """
         return RunTransaction(self)
 
-    def once(self, name: str, fn: Callable[[], Any], *, if_unknown: IfUnknown = "repeat") -> Any:
+    def once(
+        self,
+        name: str,
+        fn: Callable[[], Any],
+        *,
+        if_unknown: IfUnknown = "repeat",
+        ask: Callable[[str], Any] | None = None,
+    ) -> Any:
         """Call ``fn`` in one attempt only; later attempts get its result, as read back from JSON.
 
         The ledger commits an intent before the call and its end after. If a process dies in between, it is unknown
@@ -199,16 +207,29 @@ class Run:
         ``Snooze``, …) means that the effect did not take place. Pass ``effect_key(name)`` to the other side, so that
         it can detect a repeated call.
 
+        ``ask`` finds out by itself: when it is unknown whether the effect took place, the attempt calls it with
+        ``effect_key(name)``. What it returns is the result of the effect; None means that the effect did not take
+        place, and ``fn`` is called. An error that it raises leaves the effect unknown. With ``ask``, ``if_unknown`` has
+        no effect.
+
         Raises:
             StepRepeated: this attempt has already used the name.
             StepRefused: the result is not JSON, or is larger than ``max_result_bytes``.
             LeaseLost: another attempt has the run.
         """
-        return once(self, name, fn, if_unknown)
+        return once(self, name, fn, if_unknown, partial(ask, self.effect_key(name)) if ask is not None else None)
 
-    async def once_async(self, name: str, fn: Callable[[], Awaitable[Any]], *, if_unknown: IfUnknown = "repeat") -> Any:
-        """``once`` for async jobs: ``fn`` is awaited."""
-        return await once_async(self, name, fn, if_unknown)
+    async def once_async(
+        self,
+        name: str,
+        fn: Callable[[], Awaitable[Any]],
+        *,
+        if_unknown: IfUnknown = "repeat",
+        ask: Callable[[str], Awaitable[Any]] | None = None,
+    ) -> Any:
+        """``once`` for async jobs: ``fn`` and ``ask`` are awaited."""
+        asked = partial(ask, self.effect_key(name)) if ask is not None else None
+        return await once_async(self, name, fn, if_unknown, asked)
 
     def wait_for(self, name: str, *, within: timedelta | None = None) -> Any:
         """Wait for the signal ``name``, and return its payload; the first signal of a name counts, whenever it came.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import shlex
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
@@ -34,11 +35,18 @@ MAX_NAME = 200
 IfUnknown = Literal["repeat", "stop"]
 
 
-def once(run: Performing, name: str, fn: Callable[[], Any], if_unknown: IfUnknown) -> Any:
+def once(
+    run: Performing, name: str, fn: Callable[[], Any], if_unknown: IfUnknown, ask: Callable[[], Any] | None = None
+) -> Any:
     """See ``Run.once``."""
-    step = _Step(run, name, if_unknown)
+    step = _Step(run, name, if_unknown, asks=ask is not None)
     if step.begin():
         return step.result
+    if step.is_unknown and ask is not None:
+        found = ask()
+        step.take_over()
+        if found is not None:
+            return step.end(found)
     try:
         value = fn()
     except Steering:
@@ -47,9 +55,15 @@ def once(run: Performing, name: str, fn: Callable[[], Any], if_unknown: IfUnknow
     return step.end(value)
 
 
-async def once_async(run: Performing, name: str, fn: Callable[[], Awaitable[Any]], if_unknown: IfUnknown) -> Any:
+async def once_async(
+    run: Performing,
+    name: str,
+    fn: Callable[[], Awaitable[Any]],
+    if_unknown: IfUnknown,
+    ask: Callable[[], Awaitable[Any]] | None = None,
+) -> Any:
     """See ``Run.once_async``. No thread is held while ``fn`` is awaited, and our own time is not the job's."""
-    step = _Step(run, name, if_unknown)
+    step = _Step(run, name, if_unknown, asks=ask is not None)
     try:
         with run.limits_off():
             if await own_threads.step(step.begin):
@@ -59,6 +73,12 @@ async def once_async(run: Performing, name: str, fn: Callable[[], Awaitable[Any]
             # The intent is recorded but ``fn`` was not called: a later attempt must not treat the effect as unknown.
             await own_threads.step(step.withdraw)
         raise
+    if step.is_unknown and ask is not None:
+        found = await ask()
+        with run.limits_off():
+            await own_threads.step(step.take_over)
+            if found is not None:
+                return await own_threads.step(step.end, found)
     try:
         value = await fn()
     except Steering:
@@ -72,7 +92,7 @@ async def once_async(run: Performing, name: str, fn: Callable[[], Awaitable[Any]
 class _Step:
     """One step in one attempt: an intent, and possibly an end."""
 
-    def __init__(self, run: Performing, name: str, if_unknown: IfUnknown) -> None:
+    def __init__(self, run: Performing, name: str, if_unknown: IfUnknown, *, asks: bool = False) -> None:
         if if_unknown not in ("repeat", "stop"):
             raise EnqueueRefused(f"if_unknown= is 'repeat' or 'stop', got {if_unknown!r}.")
         take_name(run, name)
@@ -80,12 +100,20 @@ class _Step:
         self._run = run
         self._name = name
         self._if_unknown = if_unknown
+        self._asks = asks
         self.result: Any = None
         self.has_begun = False
+        self.is_unknown = False
+        """Whether an earlier attempt began the step, and the job is asked whether it took place."""
 
     def begin(self) -> bool:
         """Record the intent. True if an earlier attempt has finished the step; ``result`` is then its result."""
         return self._write(self._begin)
+
+    def take_over(self) -> None:
+        """Take over the intent of the earlier attempt, once it is known whether its effect took place."""
+        run, name = self._run, self._name
+        self._write(lambda connection: steps.repeat_effect(connection, run.id, run.token, name, attempt=run.attempt))
 
     def withdraw(self) -> None:
         """Delete the intent: the effect did not take place, as the job said or because ``fn`` was never called."""
@@ -107,12 +135,15 @@ class _Step:
             return True
         self.has_begun = begun.is_new
         if not begun.is_new:
+            self.is_unknown = self._asks
+            if self._asks:
+                return False
             if self._if_unknown == "stop":
                 raise UnknownEffect(
                     f"Step {name!r} of run {run.id} began in an earlier attempt. It is unknown whether it took place.",
-                    # A replay does not help: it keeps the step, or it forgets the results of the finished ones too.
-                    hint="Check whether it did, and enqueue a new run for the rest: a replay ends the "
-                    "same way, and replay --steps reset repeats every step of the run, finished ones included.",
+                    # A plain replay does not help: it keeps the step, and the run would die again.
+                    hint=f"Check whether it did, and record it: jobledger effects resolve {run.id} {shlex.quote(name)} "
+                    "--took-place RESULT, or --did-not. The run then goes on from there.",
                 )
             steps.repeat_effect(connection, run.id, run.token, name, attempt=attempt)
         return False

@@ -28,6 +28,7 @@ BODIES: dict[tuple[str, str], dict[str, Any]] = {
         ("POST", f"/v1/{place}"): {"selector": {"id": [A_RUN]}, "dry_run": True}
         for place in ("replays", "cancellations", "purges", "restorations")
     },
+    ("POST", "/v1/runs/{id}/resolutions"): {"step": "none", "took_place": False},
     ("PUT", "/v1/queues/{name}/pause"): {},
     ("PUT", "/v1/kinds/{name}/pause"): {},
     ("POST", "/v1/workers/stops"): {"name": "none"},

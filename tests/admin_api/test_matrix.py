@@ -55,6 +55,8 @@ NEEDS: dict[tuple[str, str], Permission | frozenset[Permission]] = {
         for part in ("attempts", "steps", "signals", "children", "replays", "followups", "lineage", "explanation")
     },
     ("GET", "/v1/runs/{id}/audit-entries"): P.AUDIT_READ,
+    ("GET", "/v1/effects"): P.RUNS_READ,
+    ("POST", "/v1/runs/{id}/resolutions"): P.RUNS_REPLAY,
     **{("POST", f"/v1/{place}"): needed for place, needed in ACTIONS.items()},
     **{("GET", f"/v1/{place}"): FOLLOWED[place] for place in ACTIONS},
     **{("GET", f"/v1/{place}/{{id}}"): FOLLOWED[place] for place in ACTIONS},

@@ -8,7 +8,12 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from uuid import UUID
 
+from sqlalchemy import insert
+
 from jobs.app import App
+from jobs.clock import new_token
+from jobs.database.models import JobStep
+from jobs.database.sql import ledger_now
 from jobs.ledger import workers
 from jobs.ledger.queries.selectors import Selector
 from jobs.ledger.records import Failure
@@ -55,6 +60,7 @@ def build(app: App) -> Book:
     book.step(-609)
     _die(book, DEAD, order_id=42, card="declined")
     _die(book, _id(0x11), order_id=43, card="declined")
+    _leave_unknown(app, DEAD, "charge", "refund")
     replayed = _die(book, _id(0x12), order_id=44, card="declined")
     book.bring(RunState.SUCCEEDED, id=_id(0x21), kind="Mail", queue="mail")
     book.bring(RunState.CANCELLED, id=_id(0x22), kind="Mail", queue="mail")
@@ -90,6 +96,14 @@ def _die(book: Book, run_id: UUID, **arguments: object) -> UUID:
         book.step(1)
     assert book.run(run_id).state is RunState.DEAD
     return run_id
+
+
+def _leave_unknown(app: App, run_id: UUID, *names: str) -> None:
+    """Steps that began and have no end."""
+    with app.database.write() as connection:
+        for name in names:
+            values = {"run_id": run_id, "name": name, "form": "effect", "token": new_token(), "attempt": 1}
+            connection.execute(insert(JobStep).values(**values, started_at=ledger_now()), {"now": None})
 
 
 def _start_worker(app: App) -> None:

@@ -109,7 +109,7 @@ def _pages(
         query = _page(part[0], since is not None, until is not None, given["last_id"] is not None)
         rows = session.execute(query, {**given, "most": min(PAGE, most)}).all()
         if rows:
-            yield [StoredRun(*row) for row in rows]
+            yield [StoredRun._make(row) for row in rows]
         if len(rows) < min(PAGE, most):
             return
         most -= len(rows)

@@ -18,6 +18,7 @@ from jobs.enqueue.publish import entries_of
 from jobs.errors import ArgumentsRefused, SelectorRefused
 from jobs.formats.duration import format_duration
 from jobs.ledger.admission.insert import insert_free
+from jobs.ledger.effects.resolutions import copy_steps_before, forget_steps_from, runs_with_step, unknown_effects
 from jobs.ledger.effects.signals import forget_signals
 from jobs.ledger.effects.steps import forget_steps
 from jobs.ledger.operators.audit import AuditEntry
@@ -30,7 +31,7 @@ from jobs.operations.audit.operator import Operator, Permission
 from jobs.operations.bulk.batches import BatchResult
 from jobs.priority import MAX_PRIORITY, MIN_PRIORITY
 from jobs.ready.protocol import ReadyEntry
-from jobs.states import LIVE, RunState
+from jobs.states import LIVE, Cause, RunState
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,6 +41,8 @@ class ReplayAction:
     Without changes a dead or cancelled run is reopened and keeps its id. With changes, and for a succeeded run, a new
     run
     is made that refers to the old one, which does not change. The job's class checks the arguments.
+
+    ``from_step`` keeps the results of the steps that began before it, also for a new run, and does the rest again.
     """
 
     app: App
@@ -49,6 +52,7 @@ class ReplayAction:
     priority: int | None = None
     delay_seconds: float | None = None
     reset_steps: bool = False
+    from_step: str | None = None
 
     verb = "replay"
     permission = Permission.RUNS_REPLAY
@@ -58,6 +62,8 @@ class ReplayAction:
     def __post_init__(self) -> None:
         if self.priority is not None and not MIN_PRIORITY <= self.priority <= MAX_PRIORITY:
             raise SelectorRefused(f"--priority goes from {MIN_PRIORITY} to {MAX_PRIORITY}, not {self.priority}.")
+        if self.reset_steps and self.from_step is not None:
+            raise SelectorRefused("Steps are reset, or kept up to one of them, not both.")
 
     def options(self) -> dict[str, Any]:
         said = {
@@ -67,6 +73,7 @@ class ReplayAction:
             "priority": self.priority,
             "in_seconds": self.delay_seconds,
             "steps": "reset" if self.reset_steps else None,
+            "from_step": self.from_step,
         }
         return {name: value for name, value in said.items() if value is not None}
 
@@ -93,6 +100,20 @@ class ReplayAction:
                 refused[run_id] = f"it is {version['state']}"
             elif run_id in holders:
                 refused[run_id] = f"its key is held by {str(holders[run_id])[-8:]}"
+        return refused | self._refusals_of_steps(session, {one: before[one] for one in before if one not in refused})
+
+    def _refusals_of_steps(self, session: Executor, before: Mapping[UUID, Version]) -> dict[UUID, str]:
+        refused: dict[UUID, str] = {}
+        if self.from_step is not None:
+            having = runs_with_step(session, list(before), self.from_step)
+            refused |= {run_id: f"it has no step {self.from_step!r}"[:200] for run_id in before if run_id not in having}
+        if self.reset_steps or self.changes:
+            return refused
+        died = [run_id for run_id, version in before.items() if version["cause"] == Cause.UNKNOWN_EFFECT]
+        for step in unknown_effects(session, died, before=self.from_step) if died else ():
+            # It would die again at its next attempt.
+            why = f"it is unknown whether its step {step.name!r} took place; record it with effects resolve"
+            refused.setdefault(step.run_id, why[:200])
         return refused
 
     def changes_to(self, run: RunRecord) -> list[tuple[str, object, object]]:
@@ -113,6 +134,8 @@ class ReplayAction:
             changed.append(("due", run.run_at, f"in {format_duration(timedelta(seconds=self.delay_seconds))}"))
         if self.reset_steps:
             changed.append(("steps", "kept", "done again"))
+        if self.from_step is not None:
+            changed.append(("steps", "kept", f"done again from {self.from_step} on"))
         return changed
 
     def apply(self, session: Executor, before: dict[UUID, Version]) -> BatchResult:
@@ -139,6 +162,8 @@ class ReplayAction:
         if self.reset_steps:
             forget_steps(session, sorted(moved))
             forget_signals(session, sorted(moved))
+        if self.from_step is not None:
+            forget_steps_from(session, sorted(moved), self.from_step)
         if moved and (self.queue is not None or self.priority is not None or self.delay_seconds is not None):
             freed = move(
                 session,
@@ -179,6 +204,9 @@ class ReplayAction:
             for one in step.notes
         ]
         step.ready = [one for one in step.ready if one.run_id in made or one.run_id in before]
+        for new in fresh:
+            if self.from_step is not None and new.id in made and new.replayed_from is not None:
+                copy_steps_before(session, new.replayed_from, new.id, self.from_step)
 
     def _new_run(self, old: RunRecord, text: str) -> NewRun:
         return NewRun(

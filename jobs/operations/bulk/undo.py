@@ -15,6 +15,7 @@ from jobs.app import App
 from jobs.clock import new_run_id
 from jobs.database.sql import Executor
 from jobs.errors import Conflict
+from jobs.ledger.effects.resolutions import restore_intent
 from jobs.ledger.operators import audit, queues
 from jobs.ledger.operators.audit import AuditEntry
 from jobs.ledger.operators.versions import put_back, versions
@@ -31,6 +32,7 @@ _NEEDS = {
     "cancel": Permission.RUNS_CANCEL,
     "purge": Permission.RUNS_PURGE,
     "restore": Permission.RUNS_PURGE,
+    "resolve": Permission.RUNS_REPLAY,
     "pause": Permission.QUEUES_WRITE,
     "resume": Permission.QUEUES_WRITE,
 }
@@ -191,6 +193,8 @@ def _undo_batch(session: Executor, operator: Operator, action_id: UUID, notes: l
         if why is not None or one.before is None or one.after is None:
             step.notes.append(AuditEntry(one.run_id, skipped=why))
             continue
+        if "step" in one.before:
+            restore_intent(session, one.run_id, one.before["step"])
         step.notes.append(AuditEntry(one.run_id, before=one.after, after=one.before))
         if one.before["state"] == RunState.QUEUED:
             due = datetime.fromisoformat(one.before["run_at"])
