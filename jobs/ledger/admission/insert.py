@@ -33,7 +33,7 @@ from jobs.database.sql import Batch, Executor, dialect_of, insert_into, ledger_n
 from jobs.ledger.records import NewRun
 from jobs.states import RunState
 
-_PLAIN: dict[str, TypeEngine[Any]] = {
+PLAIN: dict[str, TypeEngine[Any]] = {
     "id": Uuid(),
     "kind": String(),
     "queue": String(),
@@ -59,8 +59,8 @@ _GIVEN: dict[str, TypeEngine[Any]] = {
 }
 _KEYED: dict[str, TypeEngine[Any]] = {"key": String(), "arguments_hash": String(), "has_followups": Integer()}
 _JSON = frozenset({"arguments", "tags"})
-_BATCH = Batch("new", **_PLAIN, **_GIVEN)
-_KEYED_BATCH = Batch("new", **_PLAIN, **_KEYED, **_GIVEN)
+_BATCH = Batch("new", **PLAIN, **_GIVEN)
+_KEYED_BATCH = Batch("new", **PLAIN, **_KEYED, **_GIVEN)
 
 
 def insert_runs(
@@ -126,7 +126,7 @@ def insert_free(session: Executor, runs: Sequence[NewRun], *, now: datetime | No
 def _one() -> Insert:
     values: dict[str, Any] = {
         name: cast(bindparam(name, type_=Text()), JsonText) if name in _JSON else bindparam(name, type_=kind)
-        for name, kind in _PLAIN.items()
+        for name, kind in PLAIN.items()
     }
     return insert(JobRun).values(
         **values, **_moments({name: bindparam(name, type_=kind) for name, kind in _GIVEN.items()})
@@ -136,7 +136,7 @@ def _one() -> Insert:
 @cache
 def _many(dialect: str) -> Any:
     new = _BATCH.table(dialect)
-    columns = _columns(new.c, _PLAIN)
+    columns = _columns(new.c, PLAIN)
     return insert_into(dialect, JobRun).from_select(list(columns), select(*columns.values()), include_defaults=False)
 
 
@@ -153,7 +153,7 @@ def _many_notified() -> Any:
 @cache
 def _free(dialect: str) -> Any:
     new = _KEYED_BATCH.table(dialect)
-    columns = _columns(new.c, {**_PLAIN, **_KEYED})
+    columns = _columns(new.c, {**PLAIN, **_KEYED})
     # Without a WHERE, SQLite cannot tell where the select ends and ON CONFLICT begins.
     rows = select(*columns.values()).where(text("true"))
     return (
