@@ -7,7 +7,7 @@ from uuid import uuid4
 
 import pytest
 
-from jobs.database.models import JobQueue
+from jobs.database.models import JobKind, JobQueue
 from jobs.ledger.runs import claim as claiming
 from jobs.states import Outcome, RunState
 from tests.book import LEASE, SECOND, new_run
@@ -64,6 +64,13 @@ class TestWhatIsNotClaimed:
     def test_a_run_of_a_paused_queue(self, book, by):
         run_id = book.enqueue()
         book.pause("default")
+
+        assert self.take(book, by, run_id) == []
+
+    def test_a_run_of_a_paused_kind(self, book, by):
+        run_id = book.enqueue()
+        with book.database.write() as connection:
+            connection.execute(JobKind.__table__.insert().values(name="Mail", paused_at=book.now))
 
         assert self.take(book, by, run_id) == []
 

@@ -76,6 +76,14 @@ def test_none_of_a_batch_may_be_ours(book):
     assert book.run(held.run_id).state is RunState.QUEUED
 
 
+def test_a_run_whose_attempt_number_was_changed_is_left(book):
+    held = book.start()
+    book.change(held.run_id, attempt=2)
+
+    assert record(book, attempt_result(held, Outcome.SUCCEEDED)) == []
+    assert book.run(held.run_id).state is RunState.RUNNING
+
+
 @pytest.mark.parametrize(
     "change", [{"outcome": Outcome.FAILED}, {"arguments": "{}"}, {"then": (1,)}, {"completes": (1,)}]
 )
