@@ -9,7 +9,7 @@ import pytest
 from jobs.database.models import JobAttempt, JobRun
 from jobs.ledger.runs.settle_plain import is_plain, settle_plain
 from jobs.states import Outcome, RunState
-from tests.book import Book, attempt_result
+from tests.book import Book, attempt_result, new_run
 
 
 @pytest.fixture(autouse=True)
@@ -98,6 +98,7 @@ def test_an_ending_with_consequences_is_not_plain(book, change):
 
 def test_before_the_table_is_analysed_it_joins_by_no_nested_loop(book):
     claims = [book.start() for _ in range(200)]
+    book.insert([new_run() for _ in range(3000)])  # In a table of a few pages a sequential scan is the cheapest.
     plans: list[str] = []
     with book.database.direct() as connection:
         run = connection.run
