@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
 from typing import Annotated, Any
@@ -22,7 +23,10 @@ from admin_api.shapes.runs import (
     Enqueued,
     FollowUp,
     Lineage,
+    NewBulkRun,
+    NewFollowUp,
     NewRun,
+    NewRuns,
     NewSignal,
     Run,
     SentSignal,
@@ -37,6 +41,7 @@ from jobs.operations.audit.progress import state_of
 from jobs.operations.runs import detail, inspect
 from jobs.operations.runs import signal as signals
 from jobs.operations.runs.enqueue import enqueue_run
+from jobs.operations.runs.enqueue_bulk import Call, enqueue_bulk
 from jobs.operations.runs.explain import explain
 from jobs.operations.runs.selector import make_selector
 
@@ -60,6 +65,21 @@ def create_run(app: Ledger, by: By, body: NewRun, response: Response) -> Envelop
     response.status_code = 201 if made.created else 200
     response.headers["Location"] = f"/v1/runs/{made.id}"
     return Envelope(data=Enqueued.model_validate(made))
+
+
+@router.post("/bulk", summary="Record many runs", status_code=201)
+def create_runs(app: Ledger, by: By, body: NewRuns) -> Envelope[list[Enqueued]]:
+    """Up to 1,000 runs in one transaction: all, or none. The response has their order.
+
+    `created` is false for a run whose key another run with the same arguments holds. A kind that this server does not
+    know is taken from what workers published; the worker checks the rest of its arguments.
+    """
+    calls = [
+        Call(one.kind, one.arguments, _terms(one), *map(_calls, (one.on_success, one.on_dead, one.on_cancelled)))
+        for one in body.runs
+    ]
+    made = enqueue_bulk(app, by, calls, reason=body.reason)
+    return Envelope(data=[Enqueued.model_validate(one) for one in made])
 
 
 @router.get("/{id}", summary="Show a run")
@@ -156,7 +176,11 @@ def runs_page(api_state: ApiState, by: Operator, query: RunQuery, **more: Any) -
     return whole([Run.of(one, now) for one in found.runs], query, found.next_cursor, **meta)
 
 
-def _terms(body: NewRun) -> dict[str, object]:
+def _calls(many: Sequence[NewFollowUp]) -> list[Call]:
+    return [Call(one.kind, one.arguments) for one in many]
+
+
+def _terms(body: NewRun | NewBulkRun) -> dict[str, object]:
     return {
         "queue": body.queue,
         "priority": body.priority,

@@ -249,6 +249,44 @@ class NewRun(Given):
     reason: Reason = None
 
 
+class NewFollowUp(Given):
+    """A run that is enqueued when another one ends."""
+
+    kind: Name = Field(examples=["SendReceipt"])
+    arguments: dict[str, Any] = Field({}, examples=[{"order_id": 7}])
+
+
+class NewBulkRun(Given):
+    """A run of a bulk. If this server does not know the kind, the options and fields that workers published count."""
+
+    kind: Name = Field(examples=["ChargeCard"])
+    arguments: dict[str, Any] = Field({}, examples=[{"order_id": 7}])
+    queue: str | None = Field(None, max_length=100, description="Overrides the job's queue.")
+    priority: int | None = Field(None, ge=-1000, le=1000, description="Overrides the job's priority.")
+    delay_seconds: float | None = Field(None, ge=0, le=3e9, description="Delay the run by this long.")
+    at: Moment | None = Field(None, description="Not before this moment.")
+    key: str | None = Field(
+        None, max_length=255, description="While a run holds it, no second run of the kind is enqueued."
+    )
+    on_conflict: Literal["keep", "replace"] = "keep"
+    expires_seconds: float | None = Field(
+        None, gt=0, le=3e9, description="The run dies as `expired` if it has not started by then."
+    )
+    tags: list[str] = Field([], max_length=100)
+    on_success: list[NewFollowUp] = Field([], max_length=20, description="Enqueued when the run succeeds.")
+    on_dead: list[NewFollowUp] = Field([], max_length=20, description="Enqueued when the run dies.")
+    on_cancelled: list[NewFollowUp] = Field([], max_length=20, description="Enqueued when the run is cancelled.")
+
+
+class NewRuns(Given):
+    """Runs to enqueue together: all of them, or none."""
+
+    runs: list[NewBulkRun] = Field(
+        min_length=1, max_length=1000, examples=[[{"kind": "ChargeCard", "arguments": {"order_id": 7}}]]
+    )
+    reason: Reason = None
+
+
 class Enqueued(Shape):
     """The run, and whether it is new or already held the key."""
 

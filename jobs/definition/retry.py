@@ -64,6 +64,15 @@ class Retry:
             ):
                 raise DefinitionError(f"Retry({name}=…) takes a tuple of exception classes, got {classes!r}.")
 
+    @classmethod
+    def never(cls) -> Retry:
+        """One attempt: a run that fails is dead at once.
+
+        A run whose worker died is performed again all the same, because nobody knows how far it came; see
+        ``JOBS_POISON_AFTER``.
+        """
+        return cls(max_attempts=1)
+
     def is_fatal(self, error: BaseException) -> bool:
         """Whether this error ends the run without another attempt."""
         return isinstance(error, self.give_up_on) or not isinstance(error, self.retry_on)

@@ -24,6 +24,7 @@ BODIES: dict[tuple[str, str], dict[str, Any]] = {
     ("PUT", "/v1/sessions/current/password"): {"password": "wrong", "new_password": "another good password"},
     ("POST", "/v1/runs"): {"kind": "Nothing"},
     ("POST", "/v1/runs/{id}/signals"): {"name": "approval"},
+    ("POST", "/v1/runs/bulk"): {"runs": [{"kind": "Nothing"}]},
     **{
         ("POST", f"/v1/{place}"): {"selector": {"id": [A_RUN]}, "dry_run": True}
         for place in ("replays", "cancellations", "purges", "restorations")

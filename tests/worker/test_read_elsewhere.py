@@ -14,8 +14,11 @@ from jobs import Cause, Job, RunState
 from jobs.clock import new_token
 from jobs.database.models import JobAttempt, JobWorker
 from jobs.database.sql import ledger_now
+from jobs.definition import registry
 from jobs.definition.class_release import code_of, codes
+from jobs.definition.published import published_kinds
 from jobs.ledger import workers
+from jobs.ledger.published_kinds import find_published
 from jobs.testing import Ledger
 from tests.worker.one_process import started
 from worker.attempt.job_reader import REFUSED_HERE
@@ -119,8 +122,12 @@ def test_a_worker_process_says_its_codes(ledger: Ledger) -> None:
     with started(ledger.app, "elsewhere"), ledger.app.database.read() as connection:
         said = connection.scalar(select(JobWorker.codes).where(JobWorker.name == "w1"))
 
+        published = find_published(connection, registry.kinds())
+
     assert said["elsewhere.Renamed"] == code_of(Renamed)
     assert said == codes()
+    assert published == {one.kind: one for one in published_kinds(ledger.app.settings.max_argument_bytes)}
+    assert published["elsewhere.Renamed"].queue == Renamed.options.queue
 
 
 class Inner(BaseModel):

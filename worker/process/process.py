@@ -17,8 +17,10 @@ from jobs.app import App
 from jobs.definition import registry
 from jobs.definition.checks import is_async
 from jobs.definition.class_release import codes
+from jobs.definition.published import published_kinds
 from jobs.errors import JobsError
 from jobs.ledger import workers
+from jobs.ledger.published_kinds import publish_kinds
 from jobs.ledger.records import Claim
 from jobs.upkeep.loop import Upkeep
 from worker.attempt.attempt import Attempts
@@ -196,6 +198,7 @@ class Process:
                 codes=codes(),
                 threads=self.app.settings.threads,
             )
+            publish_kinds(connection, published_kinds(self.app.settings.max_argument_bytes))
         for queue in self.queues:
             self._broker.declare_queue(queue)
         self._actors.declare(self._broker)

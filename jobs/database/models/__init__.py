@@ -10,7 +10,7 @@ from jobs.database.models.access import (
     OperatorUser,
 )
 from jobs.database.models.effects import JobFollowup, JobGroup, JobGroupMember, JobKey, JobStep
-from jobs.database.models.fleet import JobKind, JobQueue, JobWorker
+from jobs.database.models.fleet import JobKind, JobPublishedKind, JobQueue, JobWorker
 from jobs.database.models.operators import OperatorAction, OperatorActionRun
 from jobs.database.models.runs import JobAttempt, JobRun
 from jobs.database.models.schedules import JobLeader, JobSchedule, JobScheduleSlot
@@ -54,6 +54,7 @@ __all__ = [
     "JobKey",
     "JobKind",
     "JobLeader",
+    "JobPublishedKind",
     "JobQueue",
     "JobRun",
     "JobSchedule",

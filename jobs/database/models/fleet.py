@@ -5,12 +5,10 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import (
-    Index,
-)
+from sqlalchemy import Float, Index
 from sqlalchemy.orm import Mapped, mapped_column
 
-from jobs.database.models.types import Base, JsonText, Number, UtcDateTime, Words
+from jobs.database.models.types import Base, Flag, JsonText, Number, SmallNumber, UtcDateTime, Words
 
 
 class JobQueue(Base):
@@ -36,6 +34,23 @@ class JobKind(Base):
     paused_until: Mapped[datetime | None] = mapped_column(UtcDateTime)
     paused_by: Mapped[str | None] = mapped_column(Words(200))
     pause_reason: Mapped[str | None] = mapped_column(Words(500))
+
+
+class JobPublishedKind(Base):
+    """What the last worker that started knows of a kind: for callers that do not import the application."""
+
+    __tablename__ = "job_published_kinds"
+
+    kind: Mapped[str] = mapped_column(Words(200), primary_key=True)
+    queue: Mapped[str] = mapped_column(Words(100))
+    priority: Mapped[int] = mapped_column(SmallNumber)
+    max_attempts: Mapped[int] = mapped_column(Number)
+    arguments_version: Mapped[int] = mapped_column(Number)
+    is_unique: Mapped[bool] = mapped_column(Flag)
+    hold_seconds: Mapped[float | None] = mapped_column(Float)
+    schema: Mapped[Any | None] = mapped_column(JsonText)
+    max_argument_bytes: Mapped[int] = mapped_column(Number)
+    published_at: Mapped[datetime] = mapped_column(UtcDateTime)
 
 
 class JobWorker(Base):

@@ -7,6 +7,7 @@ Batches take keys in order, so that two of them cannot deadlock.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -14,7 +15,23 @@ from functools import cache
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Float, String, Update, Uuid, and_, bindparam, delete, func, literal, or_, select, text, update
+from sqlalchemy import (
+    Float,
+    String,
+    Text,
+    Update,
+    Uuid,
+    and_,
+    bindparam,
+    cast,
+    delete,
+    func,
+    literal,
+    or_,
+    select,
+    text,
+    update,
+)
 
 from jobs.database.models import JobKey, JobRun, JobStep, UtcDateTime
 from jobs.database.sql import Batch, Executor, dialect_of, insert_into, ledger_now, plus_seconds
@@ -31,6 +48,9 @@ TRIES = 10
 
 _TAKEN = Batch("taken", kind=String(), key=String(), run_id=Uuid(), arguments_hash=String(), hold_seconds=Float())
 _WANTED = Batch("wanted", kind=String(), key=String())
+
+PLAIN_HASH = "sql"
+"""Begins the hash of arguments that were recorded without the job's class: by the SQL functions, or in bulk."""
 
 Key = tuple[str, str]
 
@@ -213,7 +233,7 @@ def _answer(session: Executor, run: NewRun, holder: _Holder, now: datetime | Non
     theirs = replace(run, id=holder.run_id, queue=holder.queue, priority=holder.priority)
     if run.on_conflict == "keep" or holder.state not in LIVE:
         if holder.arguments_hash != run.arguments_hash:
-            raise _conflict(run, holder.run_id)
+            _need_same_text(session, run, holder)
         return Admitted(theirs, created=False)
     if holder.state is RunState.QUEUED:
         if session.scalar(_rewrite(), {**_news(run), "holder": holder.run_id, "now": now}) is None:
@@ -228,6 +248,21 @@ def _answer(session: Executor, run: NewRun, holder: _Holder, now: datetime | Non
     if not succeed_with(session, holder.run_id, run, now=now):
         return None
     return Admitted(theirs, created=False)
+
+
+def _need_same_text(session: Executor, run: NewRun, holder: _Holder) -> None:
+    """Refuse a run whose arguments differ from the holder's.
+
+    The hash of a call that was made without its class says nothing: then their JSON is compared.
+
+    Raises:
+        KeyConflict: they differ.
+    """
+    stored = None
+    if any((one or "").startswith(PLAIN_HASH) for one in (holder.arguments_hash, run.arguments_hash)):
+        stored = session.scalar(select(cast(JobRun.arguments, Text)).where(JobRun.id == holder.run_id))
+    if stored is None or json.loads(stored) != json.loads(run.arguments):
+        raise _conflict(run, holder.run_id)
 
 
 def _point(session: Executor, run: NewRun, holder: UUID) -> None:

@@ -111,3 +111,10 @@ def test_a_policy_that_cannot_be_is_refused_when_it_is_made(given):
 def test_steering_takes_a_span(make, delay):
     with pytest.raises(ValueError, match="timedelta"):
         make(delay)
+
+
+def test_never_makes_the_first_failure_the_last():
+    policy = Retry.never()
+
+    assert policy.delay(1, error=ValueError(), age=timedelta(0), rng=random.Random(1)) is None
+    assert policy.delay(1, error=None, age=timedelta(0), rng=random.Random(1)) is None

@@ -1,0 +1,99 @@
+"""What a worker publishes of a job's class, and how arguments are checked against it without the class."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from jobs.definition import registry
+from jobs.errors import ArgumentsRefused
+
+_TYPES: dict[type, str] = {
+    str: "string",
+    int: "integer",
+    float: "number",
+    bool: "boolean",
+    list: "array",
+    dict: "object",
+    type(None): "null",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class PublishedKind:
+    """The options of a kind that a new run of it needs.
+
+    Attributes:
+        is_unique: whether a run of it needs a key.
+        hold_seconds: how long its key is held after the run's enqueue; 0 while the run is live, None for ever.
+        schema: the JSON schema of its arguments, by the names of fields, as text; None if a type has none.
+    """
+
+    kind: str
+    queue: str
+    priority: int
+    max_attempts: int
+    arguments_version: int
+    is_unique: bool
+    hold_seconds: float | None
+    schema: str | None
+    max_argument_bytes: int
+
+
+def published_kinds(max_argument_bytes: int) -> list[PublishedKind]:
+    """Every kind of this process whose arguments are an object of fields: jobs, not dramatiq actors."""
+    classes = {name: registry.get(name) for name in registry.kinds()}
+    return [_published(cls, max_argument_bytes) for cls in classes.values() if getattr(cls, "_write_own", None) is None]
+
+
+def check_published(published: PublishedKind, arguments: Mapping[str, Any]) -> None:
+    """Refuse what the schema forbids, as far as missing fields, unknown fields and plain types go.
+
+    The worker checks the rest, when it performs the run. The SQL function ``jobs_check_arguments`` does the same.
+
+    Raises:
+        ArgumentsRefused: ``field`` names the first that does not fit.
+    """
+    schema = json.loads(published.schema or "{}")
+    fields = schema.get("properties", {})
+    for name in schema.get("required", ()):
+        if name not in arguments:
+            raise _unfit(published.kind, name, "is missing")
+    for name, value in arguments.items():
+        if name not in fields:
+            if schema.get("additionalProperties") is False:
+                raise _unfit(published.kind, name, "is no field of it")
+            continue
+        parts = fields[name].get("anyOf", [fields[name]])
+        wanted = [part.get("type") for part in parts]
+        if None in wanted:
+            continue  # A part without a plain type.
+        found = _TYPES.get(type(value), "")
+        is_whole = found == "number" and float(value).is_integer() and "integer" in wanted
+        if found not in wanted and not is_whole and not (found == "integer" and "number" in wanted):
+            raise _unfit(published.kind, name, f"takes {' or '.join(wanted)}, got {found}")
+
+
+def _published(cls: Any, max_argument_bytes: int) -> PublishedKind:
+    options = cls.options
+    try:
+        schema: str | None = json.dumps(cls.model_json_schema(by_alias=False), sort_keys=True)
+    except Exception:  # A field's type has no JSON schema, or a default that is no JSON.
+        schema = None
+    return PublishedKind(
+        kind=options.kind,
+        queue=options.queue,
+        priority=options.priority,
+        max_attempts=options.retry.max_attempts,
+        arguments_version=options.version,
+        is_unique=options.unique is not None,
+        hold_seconds=options.unique.hold_seconds if options.unique is not None else 0.0,
+        schema=schema,
+        max_argument_bytes=max_argument_bytes,
+    )
+
+
+def _unfit(kind: str, field: str, why: str) -> ArgumentsRefused:
+    return ArgumentsRefused(f"Arguments of {kind} do not fit: {field} {why}.", field=field)
