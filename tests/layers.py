@@ -23,18 +23,20 @@ PROGRAMS = frozenset({"worker", "scheduler", "admin_cli", "admin_api"})
 
 STARTED_BY: dict[str, frozenset[str]] = {
     "admin_cli": frozenset({"worker", "scheduler", "admin_api"}),
+    "jobs.django": frozenset({"admin_cli"}),
     "jobs.dramatiq": frozenset({"worker"}),
     "jobs.testing": frozenset({"worker"}),
 }
-"""Who may import which program, inside a function only: the CLI starts the processes, ``LedgerBroker.consume`` loads
-what serves a plain dramatiq worker when one first asks, and ``jobs.testing`` makes attempts as a worker does."""
+"""Who may import which program, inside a function only: the CLI starts the processes, ``manage.py jobs`` runs the
+CLI, ``LedgerBroker.consume`` loads what serves a plain dramatiq worker when one first asks, and ``jobs.testing`` makes
+attempts as a worker does."""
 
 LOOSE = frozenset({"jobs"})
 """Folders whose modules are at the bottom and at the top of the house (errors, settings; App), each on its own
 floor."""
 
 SQL = frozenset({"jobs.database", "jobs.migration", "jobs.ledger"})
-MAINS = frozenset({"worker.main", "scheduler.main", "admin_cli", "admin_api.main"})
+MAINS = frozenset({"worker.main", "scheduler.main", "admin_cli", "admin_api.main", "jobs.django.management"})
 
 DOORS: dict[str, frozenset[str]] = {
     "sqlalchemy": SQL,

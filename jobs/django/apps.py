@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+from importlib import import_module
 from typing import Any
 
 from django.apps import AppConfig
@@ -30,6 +32,8 @@ class JobsConfig(AppConfig):
         post_migrate.connect(migrating.migrate_ledger, sender=self, dispatch_uid="jobs.migrate")
         connection_created.connect(_follow, dispatch_uid="jobs.follow")
         setting_changed.connect(ledger.forget, dispatch_uid="jobs.forget")
+        with suppress(ImportError):  # Jobs need no tasks framework.
+            import_module("jobs.django.framework")
         autodiscover_modules("tasks", "jobs")
 
 

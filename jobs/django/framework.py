@@ -9,7 +9,8 @@ try:
     from django.utils.json import normalize_json
 except ImportError:
     try:
-        from django_tasks import base, signals, task_backends
+        # Checks are registered by their import; Django 6 imports its own.
+        from django_tasks import base, checks, signals, task_backends  # noqa: F401
         from django_tasks.backends.base import BaseTaskBackend
         from django_tasks.exceptions import InvalidTaskError as InvalidTask
         from django_tasks.exceptions import TaskResultDoesNotExist, TaskResultMismatch

@@ -18,7 +18,7 @@ from django.utils import timezone
 from jobs.client.lookup import attempts as attempts_of_run
 from jobs.django import task_results
 from jobs.django.framework import TaskContext, TaskError, TaskResult, TaskResultStatus, normalize_json, signals
-from jobs.errors import Cancel, Cancelled, GiveUp, RetryAfter, Snooze
+from jobs.errors import Cancel, Cancelled, GiveUp, RetryAfter, Snooze, Suspended
 
 if TYPE_CHECKING:
     from jobs.runtime.run import Run
@@ -114,7 +114,7 @@ def _running(job: Any) -> Any:
 def _is_last(job: Any, error: BaseException) -> bool:
     """Whether the ledger will try no more after this error."""
     run: Run = job.run
-    if isinstance(error, Snooze):
+    if isinstance(error, Snooze | Suspended):
         return False
     if isinstance(error, GiveUp | Cancel | Cancelled):
         return True

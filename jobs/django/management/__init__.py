@@ -1,0 +1,1 @@
+"""``manage.py jobs``: the whole command line, with Django's settings."""

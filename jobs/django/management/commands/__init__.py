@@ -1,0 +1,1 @@
+"""The command that Django finds by the name of its module."""
