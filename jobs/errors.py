@@ -11,6 +11,7 @@ JobsError
 ├── StepRefused               the result of a step cannot be stored
 ├── UnknownEffect             an effect began in an earlier attempt, and its result is unknown
 ├── WaitExpired               no signal came within the time that a run waited for it
+├── ChildDead                 children of a run did not succeed
 ├── SelectorRefused           a selector, or a value in one, cannot be parsed
 ├── CredentialRefused         a name, a password or a token is invalid
 ├── Unauthenticated           the request has no valid credentials
@@ -45,8 +46,10 @@ Suspended (BaseException)     leaves ``perform`` of a run that waits; ``perform`
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any, ClassVar
+from uuid import UUID
 
 
 class JobsError(Exception):
@@ -146,6 +149,16 @@ class WaitExpired(JobsError):
     def __init__(self, message: str, *, name: str, hint: str | None = None) -> None:
         super().__init__(message, hint=hint)
         self.name = name
+
+
+class ChildDead(JobsError):
+    """Children did not succeed. ``children`` are those that are dead or cancelled, in their order."""
+
+    code = "child_dead"
+
+    def __init__(self, message: str, *, children: Sequence[Any], hint: str | None = None) -> None:
+        super().__init__(message, hint=hint)
+        self.children = tuple(children)
 
 
 class SelectorRefused(JobsError):
@@ -313,10 +326,11 @@ class Suspended(BaseException):
     Raised by ``self.run.wait_for``, ``sleep`` and ``gather``. Do not catch it.
     """
 
-    def __init__(self, held_on: str, *, until: datetime | None) -> None:
+    def __init__(self, held_on: str, *, until: datetime | None, batch_id: UUID | None = None) -> None:
         super().__init__(f"waits for {held_on}")
         self.held_on = held_on
         self.until = until
+        self.batch_id = batch_id
 
 
 def _wait(delay: timedelta, name: str) -> timedelta:

@@ -100,7 +100,7 @@ class Attempt(Shape):
 class Step(Shape):
     run_id: UUID
     name: str
-    form: str = Field(description="`effect`, `cursor`, `wait` or `sleep`.")
+    form: str = Field(description="`effect`, `cursor`, `wait`, `sleep` or `gather`.")
     attempt: int
     started_at: datetime
     finished_at: datetime | None

@@ -18,7 +18,7 @@ from jobs.enqueue.enqueuer import enqueuer
 from jobs.enqueue.signal_path import Signalled, payload_text, publish_freed
 from jobs.errors import EnqueueRefused, NotFound, StepRefused
 from jobs.ledger.effects.signals import SignalSent, live_run_of_key, send_signal
-from jobs.runtime.context import current_run
+from jobs.runtime.context import current_run, enclosing_session
 from jobs.runtime.off_loop import off_loop
 from jobs.runtime.steps import check_name
 
@@ -57,6 +57,7 @@ def signal(
     app = boot.current()
     name, text = _checked(app, name, payload)
     find = _target(run_id, key, kind)
+    session = enclosing_session() if session is None else session
     performing = current_run.get()
     if session is None and performing is not None and performing.app is app:
         session = performing.open_session
@@ -81,6 +82,7 @@ async def signal_async(
 ) -> Signalled:
     """``signal`` for async callers: in a transaction of theirs, or without blocking the event loop."""
     send = partial(signal, run_id, name, payload, key=key, kind=kind)
+    session = enclosing_session() if session is None else session
     if session is None:
         return await off_loop(send)
     return await call_in(session, lambda plain: send(session=plain))

@@ -92,7 +92,7 @@ async def enqueue_run_async(app: App, run: NewRun) -> Enqueued:
 
 def is_plain(run: NewRun) -> bool:
     """Whether one insert is enough for the run."""
-    return run.key is None and not run.followups
+    return run.key is None and not run.followups and run.batch_id is None
 
 
 def _write_plain(app: App, runs: Sequence[NewRun], may_exist: bool) -> None:

@@ -45,10 +45,12 @@ class NewRun:
     hold_seconds: float | None = 0.0
     on_conflict: Literal["keep", "replace"] = "keep"
     followups: tuple[FollowUp, ...] = ()
+    batch_id: UUID | None = None
 
     @property
     def has_followups(self) -> int:
-        return int(bool(self.followups))
+        """Whether its end has effects: follow-ups, or a batch that counts it."""
+        return int(bool(self.followups) or self.batch_id is not None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,6 +157,8 @@ class AttemptResult:
     """Of a suspended attempt: what its run waits for."""
     held_until: datetime | None = None
     """When time alone makes it ready; None: never."""
+    awaits: UUID | None = None
+    """The batch of the children that it waits for."""
 
 
 class RecordedAttempt(NamedTuple):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Awaitable, Callable, Iterable, Iterator
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 from functools import partial
@@ -12,9 +12,10 @@ from uuid import UUID
 
 from jobs.app import App
 from jobs.errors import Conflict, Suspended
-from jobs.ledger.records import Claim
+from jobs.ledger.records import Claim, NewRun
 from jobs.runtime import waits
 from jobs.runtime.cursor import SAVE_EVERY, Cursor, checkpointed
+from jobs.runtime.gather import Enqueueable, OnDead, gather, gather_async
 from jobs.runtime.progress import Progress
 from jobs.runtime.steps import IfUnknown, once, once_async, take_name
 from jobs.runtime.transaction import RunTransaction, Written, warn_if_late
@@ -38,6 +39,12 @@ class TimeLimits(Protocol):
     def resume(self) -> None: ...
 
 
+Carry = Callable[[Sequence[NewRun]], Sequence[NewRun]]
+"""Adds trace context to runs."""
+Announce = Callable[[Sequence[NewRun]], None]
+"""Tells the ready index and subscribers of committed runs."""
+
+
 class Run:
     """The run that a job performs, and the calls to the ledger that it may make.
 
@@ -51,6 +58,8 @@ class Run:
     """
 
     __slots__ = (
+        "_announce",
+        "_carry",
         "_claim",
         "_deadline",
         "_progress",
@@ -74,6 +83,8 @@ class Run:
         deadline: float | None = None,
         stop: StopSign | None = None,
         worker: str | None = None,
+        carry: Carry = list,
+        announce: Announce | None = None,
     ) -> None:
         self.app = app
         self.worker = worker
@@ -84,6 +95,8 @@ class Run:
         self.step_names: set[str] = set()
         self.suspended: Suspended | None = None
         self.limits: TimeLimits | None = None
+        self._carry = carry
+        self._announce = announce
         self._progress = Progress(self)
         self._claim = claim
         self._deadline = deadline
@@ -269,6 +282,34 @@ class Run:
         """``sleep`` for async jobs."""
         await waits.sleep_async(self, name, span)
 
+    def gather(self, step: str, jobs: Iterable[Enqueueable], *, on_dead: OnDead = "raise") -> list[Any]:
+        """Make ``jobs`` the children of this run, wait until all have ended, and return their results in order.
+
+            parts = self.run.gather("parts", [Part(n=n) for n in range(500)])
+
+        The children are made once, also if this process dies meanwhile: those of the first attempt that came here
+        count. While they work, this run holds no thread, no lease and no attempt; ``perform`` begins again when the
+        last has ended.
+
+        Args:
+            step: the name of a step; no other step of this attempt may have it.
+            jobs: at most 100,000.
+            on_dead: what happens when children are dead or cancelled. ``raise``: ChildDead, which ends the run.
+                ``collect``: their places in the list hold a ChildDead.
+
+        Raises:
+            ChildDead: children did not succeed; ``children`` names them.
+            EnqueueRefused: ``jobs`` are no jobs, or too many; nothing was made.
+            KeyConflict: another run holds the key of a child.
+            Conflict: a transaction of the run is open.
+            LeaseLost: another attempt has the run; nothing of the last part was made.
+        """
+        return gather(self, step, jobs, on_dead, self.new_run, self.tell_of)
+
+    async def gather_async(self, step: str, jobs: Iterable[Enqueueable], *, on_dead: OnDead = "raise") -> list[Any]:
+        """``gather`` for async jobs."""
+        return await gather_async(self, step, jobs, on_dead, self.new_run, self.tell_of)
+
     def callback_url(self, name: str, *, within: timedelta) -> str:
         """A URL to which an outside system may POST the JSON payload of the signal ``name``, without an account.
 
@@ -361,6 +402,15 @@ class Run:
     def set_deadline(self, deadline: float) -> None:
         """For the worker: set the moment of the time limit, on the monotonic clock."""
         self._deadline = deadline
+
+    def new_run(self, job: Enqueueable) -> NewRun:
+        """For steps that enqueue: the row of a job."""
+        return self._carry([job.new_run(self.app)])[0]
+
+    def tell_of(self, runs: Sequence[NewRun]) -> None:
+        """For steps that enqueue: publish committed runs."""
+        if self._announce is not None and runs:
+            self._announce(runs)
 
     def leave_if_suspended(self) -> None:
         """For the worker: raise the suspension that the job swallowed, if it did."""

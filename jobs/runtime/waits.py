@@ -13,6 +13,7 @@ from jobs.errors import ConfigurationError, EnqueueRefused, Suspended, WaitExpir
 from jobs.ledger.effects import waits
 from jobs.ledger.effects.callbacks import add_callback
 from jobs.runtime import own_threads
+from jobs.runtime.fault_points import reached
 from jobs.runtime.steps import check_name, take_name, write_step
 
 if TYPE_CHECKING:
@@ -32,7 +33,9 @@ def wait_for(run: Performing, name: str, within: timedelta | None) -> Any:
         _check_span(within, "within=")
     take_name(run, name)
     run.refuse_inside("wait_for()")
-    return _leave_or(run, write_step(run, lambda connection: _look_for_signal(run, connection, name, within)))
+    found = write_step(run, lambda connection: _look_for_signal(run, connection, name, within))
+    reached("wait:begun")
+    return _leave_or(run, found)
 
 
 async def wait_for_async(run: Performing, name: str, within: timedelta | None) -> Any:

@@ -11,6 +11,7 @@ from jobs.database.sql import Executor
 from jobs.enqueue.enqueuer import enqueuer
 from jobs.events import RunsSwept
 from jobs.ledger.admission.keys import forget_lapsed
+from jobs.ledger.batches.prune import prune_batches
 from jobs.ledger.effects.groups import prune_groups
 from jobs.ledger.runs import prune
 from jobs.ledger.schedules import leader
@@ -29,6 +30,9 @@ WORKERS_KEPT = timedelta(days=1)
 """Shortest time that the row of a dead worker process is kept. Source: decision."""
 GROUPS_KEPT = timedelta(days=730)
 """How long an inactive group is kept: its messages may wait long. Source: decision; a row is small."""
+
+BATCHES_KEPT = timedelta(days=30)
+"""How long a batch without members is kept after its end. Source: decision; its members were kept for longer."""
 
 Batch = Callable[[Executor], int]
 """Deletes one limited batch; returns the number of rows."""
@@ -94,6 +98,7 @@ class Pruner:
             yield "prune", lambda session: prune.prune_purged(session, after=purged)
         yield "prune_keys", forget_lapsed
         yield "prune_groups", lambda session: prune_groups(session, after=GROUPS_KEPT)
+        yield "prune_batches", lambda session: prune_batches(session, after=BATCHES_KEPT)
         if (slots := settings.retain_slots) is not None:
             yield "prune_slots", lambda session: prune_slots(session, after=slots)
         gone = max(WORKERS_KEPT, 10 * settings.unknown_kind_wait)

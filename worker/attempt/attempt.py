@@ -21,6 +21,7 @@ from jobs.database.postgres import driver
 from jobs.database.sqlite.write_queue import turn_holder
 from jobs.definition import registry
 from jobs.definition.checks import is_async
+from jobs.enqueue.write_path import announce_runs, carrier
 from jobs.errors import LedgerBusy, ServiceDown, TimeLimitExceeded
 from jobs.ledger.records import AttemptResult, Claim, RecordedAttempt
 from jobs.ledger.runs.settle import settle
@@ -58,6 +59,8 @@ class Attempts:
         self.preparations = Preparations(app)
         self._reading = JobReader(app)
         self._traced = consumer(app.settings)
+        self._carry = carrier(app)
+        self._announce_runs = partial(announce_runs, app)
         self._pid = os.getpid()
 
     def attempt(self, claim: Claim, perform: Perform, *, stop: StopSign) -> tuple[AttemptResult, Run]:
@@ -239,7 +242,10 @@ class Attempts:
     def _run(self, claim: Claim, cls: type[Job], started: float, stop: StopSign) -> Run:
         timeout = cls.options.timeout
         deadline = started + timeout.total_seconds() if timeout is not None else None
-        return Run(self._app, claim, deadline=deadline, stop=stop, worker=self._worker)
+        return Run(
+            self._app, claim, deadline=deadline, stop=stop, worker=self._worker, carry=self._carry,
+            announce=self._announce_runs,
+        )  # fmt: skip
 
     def _start(self, run: Run, cls: type[Job]) -> float:
         """Returns the moment from which the run's time counts; the time of ``prepare`` does not count."""

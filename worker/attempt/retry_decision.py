@@ -12,6 +12,7 @@ from jobs.errors import (
     ArgumentsRefused,
     Cancel,
     Cancelled,
+    ChildDead,
     GiveUp,
     RetryAfter,
     Snooze,
@@ -58,7 +59,7 @@ def decide_retry(app: App, claim: Claim, retry: Retry, started: float, error: Ba
         return attempt_result_now(app, claim, started, Outcome.SNOOZED, delay=error.delay, error=error)
     if isinstance(error, Suspended):
         result = attempt_result_now(app, claim, started, Outcome.SUSPENDED)
-        result.held_on, result.held_until = error.held_on, error.until
+        result.held_on, result.held_until, result.awaits = error.held_on, error.until, error.batch_id
         return result
     if isinstance(error, Snooze):
         if error.give_up_after is not None and claim.age >= error.give_up_after:
@@ -70,6 +71,9 @@ def decide_retry(app: App, claim: Claim, retry: Retry, started: float, error: Ba
         return attempt_result_now(app, claim, started, Outcome.GAVE_UP, cause=Cause.GAVE_UP, error=error)
     if isinstance(error, UnknownEffect):
         return attempt_result_now(app, claim, started, Outcome.GAVE_UP, cause=Cause.UNKNOWN_EFFECT, error=error)
+    if isinstance(error, ChildDead):
+        # Another attempt would find the same children.
+        return attempt_result_now(app, claim, started, Outcome.GAVE_UP, cause=Cause.GAVE_UP, error=error)
     if isinstance(error, Cancel | Cancelled):
         return attempt_result_now(app, claim, started, Outcome.CANCELLED, error=error)
     outcome = Outcome.FAILED

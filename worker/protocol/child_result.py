@@ -14,6 +14,7 @@ import threading
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
+from uuid import UUID
 
 from pydantic import TypeAdapter
 
@@ -40,6 +41,7 @@ class ChildResult:
     arguments: str | None = None
     held_on: str | None = None
     held_until: datetime | None = None
+    awaits: UUID | None = None
 
     @classmethod
     def of(
@@ -65,6 +67,7 @@ class ChildResult:
             arguments=attempt_result.arguments,
             held_on=attempt_result.held_on,
             held_until=attempt_result.held_until,
+            awaits=attempt_result.awaits,
         )
 
     def attempt_result(self, claim: Claim, now: float) -> AttemptResult:
@@ -83,6 +86,7 @@ class ChildResult:
             arguments=self.arguments,
             held_on=self.held_on,
             held_until=self.held_until,
+            awaits=self.awaits,
         )
 
 

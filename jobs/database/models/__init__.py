@@ -9,6 +9,7 @@ from jobs.database.models.access import (
     OperatorToken,
     OperatorUser,
 )
+from jobs.database.models.batches import JobBatch
 from jobs.database.models.effects import JobFollowup, JobGroup, JobGroupMember, JobKey, JobStep
 from jobs.database.models.fleet import JobKind, JobPublishedKind, JobQueue, JobWorker
 from jobs.database.models.operators import OperatorAction, OperatorActionRun
@@ -47,6 +48,7 @@ __all__ = [
     "SUCCESS_OF_SCHEDULE",
     "Base",
     "JobAttempt",
+    "JobBatch",
     "JobCallback",
     "JobFollowup",
     "JobGroup",

@@ -44,11 +44,14 @@ class JobStep(Base):
     finished_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     result: Mapped[Any | None] = mapped_column(JsonText)
 
-    __table_args__ = (CheckConstraint("form in ('cursor', 'effect', 'sleep', 'wait')", name="form"),)
+    __table_args__ = (CheckConstraint("form in ('cursor', 'effect', 'gather', 'sleep', 'wait')", name="form"),)
 
 
 class JobFollowup(Base):
-    """A run that is enqueued in the transaction that ends another. ``id`` is the id that it will have."""
+    """A run that is enqueued in the transaction that ends another run, or a batch. ``id`` is the id that it will have.
+
+    ``generation`` is that of the batch, when its callback was enqueued.
+    """
 
     __tablename__ = "job_followups"
 
@@ -59,6 +62,7 @@ class JobFollowup(Base):
     run: Mapped[Any] = mapped_column(JsonText)
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
     enqueued_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    generation: Mapped[int] = mapped_column(Number, server_default="1")
 
     __table_args__ = (
         CheckConstraint("on_state in ('cancelled', 'dead', 'ended', 'succeeded')", name="on_state"),

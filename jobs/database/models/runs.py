@@ -88,7 +88,9 @@ class JobRun(Base):
     replayed_from: Mapped[UUID | None] = mapped_column(Id)
     schedule: Mapped[str | None] = mapped_column(Words(200))
     scheduled_for: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    # Its end has effects: follow-ups, or a batch that counts it.
     has_followups: Mapped[bool] = mapped_column(Flag, server_default=false())
+    batch_id: Mapped[UUID | None] = mapped_column(Id)
     deleted_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
 
     __table_args__ = (
@@ -149,6 +151,9 @@ class JobRun(Base):
         # ledger/queries/plan_parts.py: runs that a run enqueued.
         Index("ix_job_runs_parent", "parent_id", postgresql_where=text("parent_id is not null"),
               sqlite_where=text("parent_id is not null")),
+        # ledger/batches/find.py: the members of a batch, in the order of their ids.
+        Index("ix_job_runs_batch", "batch_id", "id", postgresql_where=text("batch_id is not null"),
+              sqlite_where=text("batch_id is not null")),
         # ledger/queries/lineage.py: replays of a run.
         Index("ix_job_runs_replayed_from", "replayed_from", postgresql_where=text("replayed_from is not null"),
               sqlite_where=text("replayed_from is not null")),

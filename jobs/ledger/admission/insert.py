@@ -61,6 +61,8 @@ _KEYED: dict[str, TypeEngine[Any]] = {"key": String(), "arguments_hash": String(
 _JSON = frozenset({"arguments", "tags"})
 _BATCH = Batch("new", **PLAIN, **_GIVEN)
 _KEYED_BATCH = Batch("new", **PLAIN, **_KEYED, **_GIVEN)
+_MEMBER: dict[str, TypeEngine[Any]] = {**_KEYED, "batch_id": Uuid()}
+_MEMBER_BATCH = Batch("new", **PLAIN, **_MEMBER, **_GIVEN)
 
 
 def insert_runs(
@@ -118,8 +120,10 @@ def insert_free(session: Executor, runs: Sequence[NewRun], *, now: datetime | No
     if not runs:
         return set()
     dialect = dialect_of(session)
-    values = {**_KEYED_BATCH.rows(dialect, _rows(_KEYED_BATCH, runs)), "now": now}
-    return set(session.scalars(_free(dialect), values))
+    has_members = any(run.batch_id is not None for run in runs)
+    batch = _MEMBER_BATCH if has_members else _KEYED_BATCH
+    values = {**batch.rows(dialect, _rows(batch, runs)), "now": now}
+    return set(session.scalars(_free(dialect, has_members=has_members), values))
 
 
 @cache
@@ -151,9 +155,9 @@ def _many_notified() -> Any:
 
 
 @cache
-def _free(dialect: str) -> Any:
-    new = _KEYED_BATCH.table(dialect)
-    columns = _columns(new.c, {**PLAIN, **_KEYED})
+def _free(dialect: str, *, has_members: bool) -> Any:
+    new = (_MEMBER_BATCH if has_members else _KEYED_BATCH).table(dialect)
+    columns = _columns(new.c, {**PLAIN, **(_MEMBER if has_members else _KEYED)})
     # Without a WHERE, SQLite cannot tell where the select ends and ON CONFLICT begins.
     rows = select(*columns.values()).where(text("true"))
     return (

@@ -41,7 +41,7 @@ _KEPT = frozenset(field.name for field in fields(NewRun)) & frozenset(
 def insert_followups(session: Executor, runs: Sequence[NewRun], *, now: datetime | None = None) -> None:
     """Write the follow-ups of ``runs``, which are being inserted."""
     rows = [(run.id, one) for run in runs for one in run.followups]
-    _write(session, rows, now)
+    write_followups(session, rows, now=now)
 
 
 def succeed_with(session: Executor, run_id: UUID, successor: NewRun, *, now: datetime | None = None) -> bool:
@@ -64,7 +64,7 @@ def succeed_with(session: Executor, run_id: UUID, successor: NewRun, *, now: dat
         .where(JobFollowup.run_id == run_id, JobFollowup.on_state == ENDED, JobFollowup.enqueued_at.is_(None))
         .execution_options(synchronize_session=False)
     )
-    _write(session, [(run_id, FollowUp(ENDED, successor))], now)
+    write_followups(session, [(run_id, FollowUp(ENDED, successor))], now=now)
     return True
 
 
@@ -110,7 +110,8 @@ def forget_followups(session: Executor, run_ids: Sequence[UUID]) -> None:
     )
 
 
-def _write(session: Executor, rows: Sequence[tuple[UUID, FollowUp]], now: datetime | None) -> None:
+def write_followups(session: Executor, rows: Sequence[tuple[UUID, FollowUp]], *, now: datetime | None = None) -> None:
+    """Write follow-ups, each with the id of the run or batch whose end enqueues it."""
     if not rows:
         return
     dialect = dialect_of(session)

@@ -16,7 +16,7 @@ from jobs.database.sql import Executor, dialect_of, insert_into, ledger_now
 from jobs.errors import SignalRefused
 from jobs.ledger.effects.waits import SIGNAL_PREFIX, free_waiting
 from jobs.ledger.records import Freed
-from jobs.states import FINAL, LIVE, Hold
+from jobs.states import FINAL, LIVE
 
 MAX_SIGNALS = 1000
 """Names of signals that one run may have. Source: decision; they are read with the run."""
@@ -64,8 +64,8 @@ def send_signal(
         raise SignalRefused(f"Run {run_id} has {MAX_SIGNALS:,} signals already.", hint="Put the data into one payload.")
     values = {"of_run": run_id, "called": name, "gave": payload, "sender": sent_by, "now": now}
     is_new = session.scalar(_send(dialect_of(session)), values) is not None
-    is_awaited = is_new and run.hold == Hold.WAITING and run.held_on == SIGNAL_PREFIX + name
-    return SignalSent(run_id, is_new, free_waiting(session, [run_id], now=now) if is_awaited else [])
+    freed = free_waiting(session, [(run_id, SIGNAL_PREFIX + name)], now=now) if is_new else []
+    return SignalSent(run_id, is_new, freed)
 
 
 def live_run_of_key(session: Executor, kinds: Sequence[str], key: str) -> UUID | None:
@@ -95,7 +95,7 @@ def forget_signals(session: Executor, run_ids: Sequence[UUID]) -> None:
 @cache
 def _run() -> Select[*tuple[Any, ...]]:
     of_run = bindparam("of_run", type_=Uuid())
-    return select(JobRun.state, JobRun.hold, JobRun.held_on).where(JobRun.id == of_run).with_for_update()
+    return select(JobRun.state).where(JobRun.id == of_run).with_for_update()
 
 
 @cache

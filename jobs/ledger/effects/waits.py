@@ -27,19 +27,19 @@ from sqlalchemy import (
     update,
 )
 
-from jobs.database.models import JobRun, JobSignal, JobStep, JsonText, UtcDateTime
+from jobs.database.models import JobBatch, JobRun, JobSignal, JobStep, JsonText, UtcDateTime
 from jobs.database.sql import Batch, Executor, dialect_of, insert_into, ledger_now
 from jobs.errors import LeaseLost, StepRefused
 from jobs.ledger.holds import NOT_HELD
 from jobs.ledger.records import Freed
 from jobs.states import FAR, Hold, RunState
 
-WAIT, SLEEP = "wait", "sleep"
+WAIT, SLEEP, GATHER = "wait", "sleep", "gather"
 SIGNAL_PREFIX, SLEEP_PREFIX = "signal:", "sleep:"
 """How ``held_on`` names what a run waits for."""
 
-_HELD = Batch("suspended", id=Uuid(), held_on=String(), signal=String(), until=UtcDateTime())
-_IDS = Batch("wanted", id=Uuid())
+_HELD = Batch("suspended", id=Uuid(), held_on=String(), signal=String(), until=UtcDateTime(), awaits=Uuid())
+_FREED = Batch("wanted", id=Uuid(), held_on=String())
 _RUN, _TOKEN = bindparam("of_run", type_=Uuid()), bindparam("by_token", type_=Uuid())
 _NAME = bindparam("called", type_=String())
 
@@ -62,19 +62,30 @@ class Suspension:
     run_id: UUID
     held_on: str
     until: datetime | None
+    awaits: UUID | None = None
+    """The batch of the children that it waits for."""
 
 
 def begin_wait(
-    session: Executor, run_id: UUID, token: UUID, name: str, *, form: str, attempt: int, now: datetime | None = None
+    session: Executor,
+    run_id: UUID,
+    token: UUID,
+    name: str,
+    *,
+    form: str,
+    attempt: int,
+    result: str | None = None,
+    now: datetime | None = None,
 ) -> Wait:
-    """Write the step of a wait, unless an earlier attempt has, and read it.
+    """Write the step of a wait, unless an earlier attempt has, and read it. ``result`` is JSON text to begin with.
 
     Raises:
         LeaseLost: another attempt has the run.
         StepRefused: an earlier attempt used the name for a step of another form.
     """
-    values = {"of_run": run_id, "by_token": token, "called": name, "form": form, "attempt": attempt, "now": now}
-    session.execute(_begin(dialect_of(session)), values)
+    values = {"of_run": run_id, "by_token": token, "called": name, "now": now}
+    new = {"form": form, "attempt": attempt, "gave": result}
+    session.execute(_begin(dialect_of(session)), values | new)
     row = session.execute(_look(), values).one_or_none()
     if row is None:
         raise LeaseLost(f"The lease of run {run_id} is lost: another attempt has it.", hint="Stop: nothing is kept.")
@@ -105,24 +116,24 @@ def hold_suspended(
 ) -> dict[UUID, datetime | None]:
     """Hold runs whose attempts have just ended as suspended, in the transaction that ended them.
 
-    Those whose signal has come meanwhile stay ready. This transaction has locked their rows, and a signal locks the row
-    of its run before it is written, so none is missed. Returns the runs that are held, with the moment at which time
-    alone makes them ready.
+    Those whose signal has come, or whose children have ended meanwhile, stay ready. This transaction has locked their
+    rows and the batches of their children, and a signal locks the row of its run before it is written: none is missed.
+    Returns the runs that are held, with the moment at which time alone makes them ready.
     """
     if not waits:
         return {}
     dialect = dialect_of(session)
-    rows = [(one.run_id, one.held_on, _signal_of(one.held_on), one.until) for one in waits]
+    rows = [(one.run_id, one.held_on, _signal_of(one.held_on), one.until, one.awaits) for one in waits]
     held = session.execute(_hold(dialect), {**_HELD.rows(dialect, rows), "now": now}).all()
     return {row.id: None if row.run_at == FAR else row.run_at for row in held}
 
 
-def free_waiting(session: Executor, run_ids: Sequence[UUID], *, now: datetime | None = None) -> list[Freed]:
-    """Make these waiting runs ready now. Returns those that were waiting; publish them after the commit."""
-    if not run_ids:
+def free_waiting(session: Executor, waits: Sequence[tuple[UUID, str]], *, now: datetime | None = None) -> list[Freed]:
+    """Make runs ready now that are held on these things. Returns those that were; publish them after the commit."""
+    if not waits:
         return []
     dialect = dialect_of(session)
-    rows = _IDS.rows(dialect, [(one,) for one in sorted(run_ids, key=lambda one: one.int)])
+    rows = _FREED.rows(dialect, sorted(waits))
     return [Freed(*row) for row in session.execute(_free(dialect), {**rows, "now": now})]
 
 
@@ -139,6 +150,7 @@ def _begin(dialect: str) -> Any:
         "token": _TOKEN,
         "attempt": bindparam("attempt", type_=Integer()),
         "started_at": ledger_now(),
+        "result": cast(bindparam("gave", type_=Text()), JsonText),
     }
     ours = (
         select(*columns.values()).where(JobRun.id == _RUN, JobRun.token == _TOKEN).with_for_update(read=True, of=JobRun)
@@ -180,12 +192,16 @@ def _end() -> Update:
 
 @cache
 def _hold(dialect: str) -> Update:
-    held = _HELD.table(dialect).c
+    table = _HELD.table(dialect)
+    held = table.c
     has_come = (
         select(JobSignal.name)
         .where(JobSignal.run_id == JobRun.id, JobSignal.name == held.signal)
-        .correlate(JobRun, _HELD.table(dialect))
+        .correlate(JobRun, table)
         .exists()
+    )
+    have_ended = (
+        select(JobBatch.id).where(JobBatch.id == held.awaits, JobBatch.ended_at.is_not(None)).correlate(table).exists()
     )
     return (
         update(JobRun)
@@ -194,6 +210,7 @@ def _hold(dialect: str) -> Update:
             _HELD.among(dialect, JobRun.id, "id"),
             JobRun.state == RunState.QUEUED.value,
             ~has_come,
+            ~have_ended,
         )
         .values(
             hold=literal_column(f"'{Hold.WAITING.value}'"),
@@ -209,14 +226,15 @@ def _hold(dialect: str) -> Update:
 
 @cache
 def _free(dialect: str) -> Update:
-    wanted = _IDS.table(dialect).c
+    wanted = _FREED.table(dialect).c
     return (
         update(JobRun)
         .where(
             JobRun.id == wanted.id,
-            _IDS.among(dialect, JobRun.id, "id"),
+            _FREED.among(dialect, JobRun.id, "id"),
             JobRun.state == RunState.QUEUED.value,
             JobRun.hold == Hold.WAITING.value,
+            JobRun.held_on == wanted.held_on,
         )
         # From now on: the time that it waited is no delay of its queue.
         .values(**NOT_HELD, run_at=ledger_now())

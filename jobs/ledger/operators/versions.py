@@ -18,6 +18,7 @@ from sqlalchemy.orm import aliased
 
 from jobs.database.models import JobRun, UtcDateTime
 from jobs.database.sql import Batch, Executor, dialect_of
+from jobs.ledger.batches.counts import count_moved, members_of_batches
 from jobs.ledger.holds import NOT_HELD, due_again
 from jobs.ledger.operators.audit import AuditEntry
 from jobs.states import LIVE, RunState
@@ -93,7 +94,10 @@ def _write_back(session: Executor, notes: Sequence[AuditEntry]) -> dict[UUID, st
         rows = [(one.run_id, *(_read(name, (one.before or {})[name]) for name in _PARTS)) for one in left]
         try:
             with session.begin_nested():
+                members = members_of_batches(session, [one.run_id for one in left])
                 session.execute(_back(dialect), _BACK.rows(dialect, rows))
+                states = {one.run_id: (one.before or {})["state"] for one in left}
+                count_moved(session, [(batch, now, states[run_id]) for run_id, (batch, now) in members.items()])
         except IntegrityError:
             # Another transaction enqueued with a key between our look and our write: write each run alone.
             if len(batch) == 1:

@@ -11,7 +11,7 @@ from sqlalchemy import case, update
 from jobs.database.models import JobRun
 from jobs.database.sql import Executor, ledger_now
 from jobs.ledger.holds import no_longer_held
-from jobs.ledger.runs.enqueue_followups import enqueue_followups
+from jobs.ledger.runs.end_effects import apply_end_effects
 from jobs.states import LIVE, RunState, checked_move
 
 _CANCELLED = checked_move(RunState.QUEUED, RunState.CANCELLED)
@@ -46,5 +46,5 @@ def cancel_runs(
     ).all()
     ended = sorted(row.id for row in moved if row.has_followups and row.state == RunState.CANCELLED)
     if ended:
-        enqueue_followups(session, ended, now=now)
+        apply_end_effects(session, ended, now=now)
     return {row.id: RunState(row.state) for row in moved}

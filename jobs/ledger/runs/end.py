@@ -19,7 +19,7 @@ from jobs.database.sql import Batch, Executor, counted, dialect_of, ledger_now, 
 from jobs.definition.enqueue_options import MAX_WAIT
 from jobs.ledger.records import Failure, Freed, RecordedAttempt
 from jobs.ledger.runs.attempts import record
-from jobs.ledger.runs.enqueue_followups import enqueue_followups
+from jobs.ledger.runs.end_effects import apply_end_effects
 from jobs.ledger.runs.exits import where_to
 from jobs.states import CHARGED, CRASHES, FINAL, Cause, Outcome, RunState
 
@@ -49,7 +49,7 @@ class AttemptEnd(NamedTuple):
 
     ``delay_seconds`` is the wait before the next attempt; ``cause``, if given, says why there is none. ``ago_seconds``
     is how
-    long ago it ended, ``elapsed_seconds`` how long it took.
+    long ago it ended, ``elapsed_seconds`` how long it took. ``awaits`` is the batch of the children that it waits for.
     """
 
     run_id: UUID
@@ -63,6 +63,7 @@ class AttemptEnd(NamedTuple):
     cause: Cause | None = None
     result: str | None = None
     failure: Failure | None = None
+    awaits: UUID | None = None
 
 
 def end(
@@ -91,7 +92,12 @@ def end(
     }
     # By number: an id hashes in Python. row[10]: it has follow-ups.
     moved = {row[0].int: row for row in session.execute(_end(dialect), values).all()}
-    followed = enqueue_followups(session, [row[0] for row in moved.values() if row[10] and row[3] in FINAL], now=now)
+    followed = apply_end_effects(
+        session,
+        [row[0] for row in moved.values() if row[10] and row[3] in FINAL],
+        lock=[one.awaits for one in ordered if one.awaits is not None],
+        now=now,
+    )
     ended, refused, tried = [], [], []
     for one in ordered:
         row = moved.get(one.run_id.int)

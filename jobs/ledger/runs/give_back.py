@@ -12,7 +12,7 @@ from sqlalchemy import Update, Uuid, case, update
 from jobs.database.models import JobRun
 from jobs.database.sql import Batch, Executor, dialect_of, ledger_now
 from jobs.ledger.records import Freed
-from jobs.ledger.runs.enqueue_followups import enqueue_followups
+from jobs.ledger.runs.end_effects import apply_end_effects
 from jobs.states import RunState, checked_move
 
 _HELD = Batch("held", id=Uuid(), token=Uuid())
@@ -27,7 +27,7 @@ def give_back(session: Executor, held: Sequence[tuple[UUID, UUID]], *, now: date
         return []
     dialect = dialect_of(session)
     rows = session.execute(_give_back(dialect), {**_HELD.rows(dialect, sorted(held)), "now": now}).all()
-    enqueue_followups(
+    apply_end_effects(
         session, [row.id for row in rows if row.has_followups and row.state == RunState.CANCELLED], now=now
     )
     return [Freed(row.id, row.queue, row.priority, row.run_at) for row in rows if row.state == RunState.QUEUED]

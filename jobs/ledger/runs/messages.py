@@ -12,6 +12,7 @@ from sqlalchemy import and_, func, or_, select, update
 from jobs.database.models import JobRun
 from jobs.database.sql import Executor, ledger_now
 from jobs.ledger.holds import no_longer_held
+from jobs.ledger.runs.end_effects import apply_end_effects
 from jobs.states import RunState, checked_move
 
 _WAITS = JobRun.state == RunState.QUEUED.value
@@ -29,13 +30,15 @@ class TakenMessage(NamedTuple):
 
 def cancel_waiting(session: Executor, queue: str, *, now: datetime | None = None) -> None:
     """Cancel every run that waits in ``queue``."""
-    session.execute(
+    cancelled = session.execute(
         update(JobRun)
         .where(JobRun.queue == queue, _WAITS)
         .values(state=_CANCELLED, finished_at=ledger_now(), state_at=ledger_now(), **no_longer_held())
+        .returning(JobRun.id, JobRun.has_followups)
         .execution_options(synchronize_session=False),
         {"now": now},
-    )
+    ).all()
+    apply_end_effects(session, sorted(row.id for row in cancelled if row.has_followups), now=now)
 
 
 def has_unfinished(session: Executor, queue: str) -> bool:
@@ -72,10 +75,12 @@ def take_next(session: Executor, queue: str, *, now: datetime | None = None) -> 
         update(JobRun)
         .where(JobRun.id == run_id, _WAITS)
         .values(state=_CANCELLED, finished_at=ledger_now(), state_at=ledger_now(), **no_longer_held())
-        .returning(JobRun.id, JobRun.kind, JobRun.arguments, JobRun.created_at)
+        .returning(JobRun.id, JobRun.kind, JobRun.arguments, JobRun.created_at, JobRun.has_followups)
         .execution_options(synchronize_session=False),
         {"now": now},
     ).one()
+    if row.has_followups:
+        apply_end_effects(session, [row.id], now=now)
     return TakenMessage(row.id, row.kind, json.dumps(row.arguments), row.created_at)
 
 

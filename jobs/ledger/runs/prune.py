@@ -24,6 +24,7 @@ from sqlalchemy.orm import aliased
 
 from jobs.database.models import JobAttempt, JobRun, JobSchedule, OperatorAction, OperatorActionRun
 from jobs.database.sql import Executor, ledger_now, plus_seconds
+from jobs.ledger.batches.prune import forget_gathers, is_read_later
 from jobs.ledger.effects.callbacks import forget_callbacks
 from jobs.ledger.effects.followups import forget_followups
 from jobs.ledger.effects.signals import forget_signals
@@ -103,7 +104,7 @@ def _delete(
     # Locked before the delete: a concurrent replay or restore waits, and then finds no run.
     ids: Sequence[UUID] = session.scalars(
         select(JobRun.id)
-        .where(*which, since < _before())
+        .where(*which, since < _before(), ~is_read_later())
         .order_by(since)
         .limit(bindparam("limit", type_=Integer()))
         .with_for_update(skip_locked=True),
@@ -114,6 +115,7 @@ def _delete(
     forget_steps(session, ids)
     forget_signals(session, ids)
     forget_callbacks(session, ids)
+    forget_gathers(session, ids)
     forget_followups(session, ids)
     for model, column in ((JobAttempt, JobAttempt.run_id), (JobRun, JobRun.id)):
         session.execute(delete(model).where(column.in_(ids)).execution_options(synchronize_session=False))

@@ -14,6 +14,7 @@ from sqlalchemy.orm import aliased
 from jobs.database.models import JobRun
 from jobs.database.sql import Executor, ledger_now
 from jobs.errors import KeyBusy
+from jobs.ledger.batches.counts import count_moved, members_of_batches
 from jobs.ledger.records import Freed
 from jobs.states import FINAL, LIVE, MOVES, RunState, checked_move
 
@@ -31,7 +32,11 @@ def reopen(session: Executor, run_ids: Sequence[UUID], *, now: datetime | None =
     for _ in range(TRIES):
         try:
             with session.begin_nested():
+                members = members_of_batches(session, run_ids)
                 rows = session.execute(_reopen(), {"wanted": list(run_ids), "now": now}).all()
+                if members:
+                    moved = [(*members[row.id], _QUEUED) for row in rows if row.id in members]
+                    count_moved(session, moved, now=now)
             return [Freed(*row) for row in rows]
         except IntegrityError as error:
             # Another transaction enqueued with a key between our look and our write; the next look sees its run.

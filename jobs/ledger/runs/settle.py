@@ -40,6 +40,7 @@ def settle(
             one.cause,
             one.result,
             one.failure,
+            one.awaits,
         )
         for one in endings
     ]

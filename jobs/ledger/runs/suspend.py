@@ -16,7 +16,7 @@ def hold_waiting(
 ) -> list[tuple[AttemptResult, RecordedAttempt]]:
     """Hold the suspended ones among ``settled`` that still have something to wait for; returns all, with that fact."""
     waits = [
-        Suspension(one.run_id, result.held_on, result.held_until)
+        Suspension(one.run_id, result.held_on, result.held_until, result.awaits)
         for result, one in settled
         if one.outcome is Outcome.SUSPENDED and one.state is RunState.QUEUED and result.held_on is not None
     ]

@@ -27,7 +27,7 @@ from jobs.database.sql import Batch, Executor, dialect_of, ledger_now, plus_seco
 from jobs.ledger.holds import no_longer_held
 from jobs.ledger.records import DeadLettered, Failure, Freed, RecordedAttempt
 from jobs.ledger.runs.end import AttemptEnd, end
-from jobs.ledger.runs.enqueue_followups import enqueue_followups
+from jobs.ledger.runs.end_effects import apply_end_effects
 from jobs.ledger.runs.give_back import give_back
 from jobs.states import Cause, Outcome, RunState, checked_move
 
@@ -193,5 +193,5 @@ def _dead_letter(
         .execution_options(synchronize_session=False),
         values,
     ).all()
-    enqueue_followups(session, [row.id for row in dead_lettered if row.has_followups], now=values["now"])
+    apply_end_effects(session, [row.id for row in dead_lettered if row.has_followups], now=values["now"])
     return [DeadLettered(row.id, row.kind, row.queue, row.correlation_id) for row in dead_lettered]

@@ -1,4 +1,4 @@
-"""Enqueues the follow-ups of runs that end, in the transaction that ends them."""
+"""What the ends of runs cause, in the transaction that ends them: follow-ups, and the counts of batches."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from jobs.database.models import JobFollowup, JobRun
 from jobs.database.sql import Batch, Executor, dialect_of, ledger_now
 from jobs.errors import ArgumentsRefused, KeyConflict
 from jobs.ledger.admission.keys import admit
+from jobs.ledger.batches.counts import count_ended
 from jobs.ledger.effects.followups import ENDED, check_kept
 from jobs.ledger.records import Freed, NewRun
 from jobs.states import FINAL
@@ -24,7 +25,26 @@ log = logging.getLogger("jobs.ledger")
 _IDS = Batch("wanted", id=Uuid())
 
 
-def enqueue_followups(
+def apply_end_effects(
+    session: Executor, run_ids: Sequence[UUID], *, lock: Sequence[UUID] = (), now: datetime | None = None
+) -> dict[UUID, list[Freed]]:
+    """Do what the ends of ``run_ids`` cause, which entered a final state in this transaction and have effects.
+
+    Enqueues their follow-ups, and counts them in their batches. Returns the runs that this made ready, by the run that
+    ended; publish them after the commit.
+
+    Args:
+        lock: batches that the caller is about to read, to be locked in the order of all others.
+    """
+    if not run_ids and not lock:
+        return {}
+    freed = _enqueue_followups(session, run_ids, now=now) if run_ids else {}
+    for run_id, some in count_ended(session, run_ids, lock=lock, now=now).items():
+        freed.setdefault(run_id, []).extend(some)
+    return freed
+
+
+def _enqueue_followups(
     session: Executor, run_ids: Sequence[UUID], *, now: datetime | None = None
 ) -> dict[UUID, list[Freed]]:
     """Enqueue the follow-ups of ``run_ids``, which entered a final state in this transaction; by run that ended.
@@ -32,8 +52,6 @@ def enqueue_followups(
     Each follow-up is enqueued once, however often its run is replayed and ends. If a run already holds its key, the
     follow-up is dropped: its work is being done by that run.
     """
-    if not run_ids:
-        return {}
     dialect = dialect_of(session)
     due = session.execute(_due(dialect), _IDS.rows(dialect, [(one,) for one in run_ids])).all()
     if not due:

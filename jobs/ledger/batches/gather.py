@@ -1,0 +1,198 @@
+"""The children of one ``gather``: made once, counted in a batch of their own, and read in their order."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cache
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Select, String, Update, Uuid, bindparam, case, func, literal, null, select, update
+
+from jobs.database.models import JobBatch, JobRun
+from jobs.database.sql import Executor, dialect_of, insert_into, ledger_now
+from jobs.errors import KeyConflict, LeaseLost
+from jobs.ledger.admission.keys import admit
+from jobs.ledger.batches.counts import GATHER, Delta, apply
+from jobs.ledger.records import NewRun
+from jobs.states import RunState
+
+MAX_CHILDREN = 100_000
+"""Children of one ``gather``. Source: decision; their results are one list in memory."""
+
+
+@dataclass(frozen=True, slots=True)
+class GatherState:
+    """The batch of a gather: whether all children were made, and whether all have ended."""
+
+    total: int
+    is_sealed: bool
+    is_over: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Child:
+    """A child, a member of a batch, or a parent, as read. ``result`` is what it returned, if it succeeded."""
+
+    id: UUID
+    kind: str
+    state: RunState
+    result: Any
+    error_type: str | None
+    error_message: str | None
+
+    @property
+    def has_succeeded(self) -> bool:
+        return self.state is RunState.SUCCEEDED
+
+
+def child_id(gather_id: UUID, position: int) -> UUID:
+    """The id of a child: a uuid7 that follows from both, whose order is that of the positions."""
+    digest = hashlib.blake2b(gather_id.bytes + position.to_bytes(4, "big"), digest_size=8).digest()
+    bits = gather_id.int >> 80 << 80 | 7 << 76 | (position >> 8 & 0xFFF) << 64
+    return UUID(int=bits | 0b10 << 62 | (position & 0xFF) << 54 | int.from_bytes(digest, "big") >> 10)
+
+
+def open_gather(
+    session: Executor,
+    run_id: UUID,
+    token: UUID,
+    step: str,
+    gather_id: UUID,
+    *,
+    enqueued_by: str | None,
+    correlation_id: str | None,
+    now: datetime | None = None,
+) -> GatherState:
+    """The batch of a gather, made if it does not exist yet. Locks the run's row, so that it keeps its lease meanwhile.
+
+    Raises:
+        LeaseLost: another attempt has the run.
+    """
+    values = {"of_run": run_id, "by_token": token, "gather": gather_id, "called": step, "now": now}
+    more = {"by_whom": enqueued_by, "correlation": correlation_id}
+    session.execute(_open(dialect_of(session)), values | more)
+    row = session.execute(_look(), values).one_or_none()
+    if row is None:
+        raise LeaseLost(f"The lease of run {run_id} is lost: another attempt has it.", hint="Stop: nothing is kept.")
+    return GatherState(row.total, row.sealed_at is not None, row.ended_at is not None)
+
+
+def add_children(
+    session: Executor, gather_id: UUID, children: Sequence[NewRun], *, now: datetime | None = None
+) -> None:
+    """Insert those children that do not exist yet, and count them.
+
+    Raises:
+        KeyConflict: another run holds the key of a child, so the child cannot be made.
+    """
+    ids = [one.id for one in children]
+    there = set(session.scalars(_existing(), {"ids": ids}))
+    new = [one for one in children if one.id not in there]
+    if not new:
+        return
+    for one, admitted in zip(new, admit(session, new, now=now), strict=True):
+        if admitted.run.id != one.id:
+            raise KeyConflict(
+                f"The key {one.key!r} of {one.kind} is held by run {admitted.run.id}, so it cannot be a child as well.",
+                key=str(one.key), run_id=str(admitted.run.id), hint="Give each child a key of its own, or none.",
+            )  # fmt: skip
+    apply(session, {gather_id: Delta(total=len(new), pending=len(new))}, because_of={}, now=now)
+
+
+def seal_gather(session: Executor, gather_id: UUID, *, now: datetime | None = None) -> GatherState:
+    """Record that all children were made."""
+    row = session.execute(_seal(), {"gather": gather_id, "now": now}).one()
+    return GatherState(row.total, is_sealed=True, is_over=row.ended_at is not None)
+
+
+def pending_children(session: Executor, run_id: UUID, step: str) -> tuple[int, int] | None:
+    """How many children of a step have not ended, and how many there are; None if the step has made none."""
+    row = session.execute(
+        select(JobBatch.pending, JobBatch.total)
+        .where(JobBatch.run_id == run_id, JobBatch.name == step, JobBatch.form == GATHER)
+        .order_by(JobBatch.created_at.desc())
+        .limit(1)
+    ).one_or_none()
+    return None if row is None else (row.pending, row.total)
+
+
+def children_of(
+    session: Executor, batch_id: UUID, *, after: UUID | None = None, limit: int | None = None
+) -> list[Child]:
+    """The members of a batch, in the order of their ids; ``after`` is the last of the previous page."""
+    query = select(*CHILD_COLUMNS).where(JobRun.batch_id == batch_id)
+    if after is not None:
+        query = query.where(JobRun.id > after)
+    return [child_of(row) for row in session.execute(query.order_by(JobRun.id).limit(limit))]
+
+
+CHILD_COLUMNS = (
+    JobRun.id, JobRun.kind, JobRun.state, JobRun.result, JobRun.error_type, JobRun.error_message
+)  # fmt: skip
+
+
+def child_of(row: Any) -> Child:
+    values = dict(zip(("id", "kind", "state", "result", "error_type", "error_message"), row, strict=True))
+    state = RunState(values.pop("state"))
+    if state is not RunState.SUCCEEDED:
+        values["result"] = None
+    return Child(state=state, **values)
+
+
+_RUN, _TOKEN = bindparam("of_run", type_=Uuid()), bindparam("by_token", type_=Uuid())
+_GATHER = bindparam("gather", type_=Uuid())
+
+
+@cache
+def _open(dialect: str) -> Any:
+    columns: dict[str, Any] = {
+        "id": _GATHER,
+        "form": literal(GATHER),
+        "name": bindparam("called", type_=String()),
+        "run_id": JobRun.id,
+        "depth": literal(0),
+        "generation": literal(1),
+        **dict.fromkeys(("total", "pending", "dead", "cancelled"), literal(0)),
+        "created_at": ledger_now(),
+        "enqueued_by": bindparam("by_whom", type_=String()),
+        "correlation_id": bindparam("correlation", type_=String()),
+    }
+    ours = (
+        select(*columns.values()).where(JobRun.id == _RUN, JobRun.token == _TOKEN).with_for_update(read=True, of=JobRun)
+    )
+    return (
+        insert_into(dialect, JobBatch).from_select(list(columns), ours, include_defaults=False).on_conflict_do_nothing()
+    )
+
+
+@cache
+def _look() -> Select[*tuple[Any, ...]]:
+    return (
+        select(JobBatch.total, JobBatch.sealed_at, JobBatch.ended_at)
+        .join(JobRun, JobRun.id == JobBatch.run_id)
+        .where(JobBatch.id == _GATHER, JobRun.id == _RUN, JobRun.token == _TOKEN)
+        .with_for_update(read=True, of=JobRun)
+    )
+
+
+@cache
+def _existing() -> Select[UUID]:
+    return select(JobRun.id).where(JobRun.id.in_(bindparam("ids", expanding=True, type_=Uuid())))
+
+
+@cache
+def _seal() -> Update:
+    return (
+        update(JobBatch)
+        .where(JobBatch.id == _GATHER)
+        .values(
+            sealed_at=func.coalesce(JobBatch.sealed_at, ledger_now()),
+            ended_at=case((JobBatch.pending == 0, func.coalesce(JobBatch.ended_at, ledger_now())), else_=null()),
+        )
+        .returning(JobBatch.total, JobBatch.ended_at)
+        .execution_options(synchronize_session=False)
+    )

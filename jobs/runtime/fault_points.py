@@ -1,0 +1,17 @@
+"""Fault points: named moments between two commits, at which a test may stop or kill the process."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+POINTS = ("gather:begun", "gather:children", "gather:sealed", "wait:begun")
+"""Every name, in the order in which a run comes to them."""
+
+on_reached: Callable[[str], None] | None = None
+"""What a test calls at each point; None in production."""
+
+
+def reached(point: str) -> None:
+    """This process has come to ``point``."""
+    if on_reached is not None:
+        on_reached(point)
