@@ -17,6 +17,7 @@ from admin_api.pages import site
 from admin_api.routes import (
     actions,
     audit,
+    batches,
     callbacks,
     dead_letters,
     effects,
@@ -66,7 +67,8 @@ def make_routes(app: App) -> FastAPI:
     api.state.api_state = api_state
     error_responses.install(api)
     parts = (
-        health, callbacks, sessions, runs, effects, actions, dead_letters, fleet, schedules, audit, statistics, users,
+        health, callbacks, sessions, runs, batches, effects, actions, dead_letters, fleet, schedules, audit, statistics,
+        users,
     )  # fmt: skip
     for part in parts:
         prefix_route.install(api, part.router)

@@ -28,6 +28,7 @@ COMMANDS: dict[str, Entry] = {
     "cancel": Entry("admin_cli.runs.cancel:cancel", "Cancel runs; workers interrupt those that are running.", ACT),
     "purge": Entry("admin_cli.runs.cancel:purge", "Hide finished runs; restore makes them visible again.", ACT),
     "restore": Entry("admin_cli.runs.cancel:restore", "Restore purged runs.", ACT),
+    "batches": Entry("admin_cli.runs.batches:batches", "Batches: list, show, cancel and replay them.", ACT),
     "effects": Entry("admin_cli.runs.effects:effects", "Unknown effects of runs: list and resolve them.", ACT),
     "queues": Entry("admin_cli.insight.queues:queues", "Queues: list, pause and resume them.", ACT),
     "workers": Entry("admin_cli.insight.workers:workers", "Worker processes: list, show and stop them.", ACT),

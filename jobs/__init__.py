@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from jobs.boot import configure
+    from jobs.client.batches import Batch, batch, find_batch, find_batch_async
     from jobs.client.job import Job
     from jobs.client.lookup import (
         attempts,
@@ -89,6 +90,7 @@ _HOMES = {
         "UnknownEffect",
         "WaitExpired",
     ),
+    "client.batches": ("Batch", "batch", "find_batch", "find_batch_async"),
     "client.job": ("Job",),
     "client.lookup": (
         "attempts",
@@ -129,6 +131,7 @@ __all__ = [
     "WHILE_LIVE",
     "ArgumentsRefused",
     "At",
+    "Batch",
     "Cancel",
     "Cancelled",
     "Cause",
@@ -164,6 +167,7 @@ __all__ = [
     "announce",
     "attempts",
     "attempts_async",
+    "batch",
     "cancel",
     "cancel_async",
     "configure",
@@ -172,6 +176,8 @@ __all__ = [
     "enqueue_many_async",
     "find",
     "find_async",
+    "find_batch",
+    "find_batch_async",
     "include_name",
     "run_hooks",
     "signal",

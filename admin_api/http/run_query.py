@@ -43,6 +43,7 @@ class Words(BaseModel):
         description="`NAME=VALUE`, `a.b=VALUE`; slow without an index. Needs `arguments:read`.",
     )
     parent: list[Word] = Field([], max_length=MOST_WORDS, description="Runs that these runs enqueued.")
+    batch: list[Word] = Field([], max_length=MOST_WORDS, description="Members of these batches and of inner ones.")
     since: Word | None = Field(None, description="In its state since: `15m` (ago) or `2026-11-01`.")
     until: Word | None = Field(None, description="In its state since before this moment.")
     where: Annotated[str, Field(max_length=4000)] | None = Field(
@@ -63,6 +64,7 @@ class Words(BaseModel):
             tags=tuple(self.tag),
             arguments=tuple(self.arg),
             parents=tuple(self.parent),
+            batches=tuple(self.batch),
             since=self.since,
             until=self.until,
             where=self.where,

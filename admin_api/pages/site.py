@@ -15,6 +15,7 @@ from admin_api.pages.views import (
     account,
     actions,
     audit,
+    batches,
     effects,
     failure_groups,
     health,
@@ -31,9 +32,8 @@ from admin_api.pages.views import (
 )
 
 PAGES = (
-    sign_in, overview, runs, actions, run, signals, effects, failure_groups, queues, workers, schedules, kinds, audit,
-    health,
-    users, account,
+    sign_in, overview, runs, actions, run, signals, batches, effects, failure_groups, queues, workers, schedules, kinds,
+    audit, health, users, account,
 )  # fmt: skip
 A_YEAR = 365 * 86400
 

@@ -30,7 +30,8 @@ def check(options: Globals, asks_worker: bool, asks_scheduler: bool, ready: bool
 
     Without options it tests each part as a worker uses it: it records a run and rolls back, sends and receives a
     notification, writes and reads an entry of the ready index, compares the clocks, and reads the problems that live
-    workers report. It warns of kinds whose runs died recently because of their arguments; that is not a failure.
+    workers report. It warns of kinds whose runs died recently because of their arguments, of batches with a wrong
+    count, and of waits that are past their time; these are not failures.
 
     \b
     Example:
@@ -57,6 +58,7 @@ def check(options: Globals, asks_worker: bool, asks_scheduler: bool, ready: bool
             for part, says in probe(app):
                 streams.say(f"{part}: {says}")
             _warn_of_misfits(app)
+            _warn_of_workflows(app)
             failing = _failing(app)
         finally:
             app.close()
@@ -85,6 +87,14 @@ def _warn_of_misfits(app: App) -> None:
             f"warning: {runs} of {kind} died since yesterday as bad_arguments: a field was renamed or changed without"
             f" version= and upcast. List them: jobledger dlq list --kind {kind} --cause bad_arguments"
         )
+
+
+def _warn_of_workflows(app: App) -> None:
+    """Warnings too: nothing mends them by itself, but all other runs go on."""
+    from jobs.operations.insight.workflows import workflow_faults
+
+    for fault in workflow_faults(app):
+        streams.say(one_line(f"warning: {fault}"))
 
 
 def _ask(what: str, host: str, port: int | None, path: str, variable: str) -> None:

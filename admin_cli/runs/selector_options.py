@@ -103,6 +103,7 @@ _OPTIONS: tuple[Callable[[Any], Any], ...] = (
     click.option("--arg", "arguments", multiple=True, metavar="NAME=VALUE",
                  help="Argument (a.b for inner ones). Slow without an index, as --tag."),
     click.option("--parent", "parents", multiple=True, metavar="ID", help="Runs that this run enqueued."),
+    click.option("--batch", "batches", multiple=True, metavar="ID", help="Members of this batch and of inner ones."),
     click.option("--since", metavar="WHEN", help="In its state since: 15m (ago) or 2026-11-01."),
     click.option("--until", metavar="WHEN", help="In its state since before this moment."),
     click.option("--where", metavar="QUERY",
@@ -130,7 +131,7 @@ def selector_options(command: Callable[..., R]) -> Callable[..., R]:
 
 _FIELDS = (
     "ids", "kinds", "queues", "states", "causes", "fingerprints", "errors", "keys", "tags", "arguments", "parents",
-    "since", "until", "where",
+    "batches", "since", "until", "where",
 )  # fmt: skip
 
 

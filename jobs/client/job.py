@@ -205,7 +205,7 @@ class Job(BaseModel, metaclass=_JobMeta):
         from jobs.enqueue.write_path import enqueue_runs
 
         app = boot.current()
-        run = self._new_run(
+        run = self.new_run_with(
             app,
             queue=queue,
             delay=delay,
@@ -221,7 +221,7 @@ class Job(BaseModel, metaclass=_JobMeta):
         )
         return enqueue_runs(app, [run], session=session)[0]
 
-    def _new_run(
+    def new_run_with(
         self,
         app: App,
         *,
@@ -230,7 +230,7 @@ class Job(BaseModel, metaclass=_JobMeta):
         on_cancelled: Sequence[Job] = (),
         **terms: Any,
     ) -> NewRun:
-        followups = _followups(app, succeeded=on_success, dead=on_dead, cancelled=on_cancelled)
+        followups = followups_of(app, succeeded=on_success, dead=on_dead, cancelled=on_cancelled)
         return self.new_run(app, followups=followups, **terms)
 
     async def enqueue_async(
@@ -248,7 +248,7 @@ class Job(BaseModel, metaclass=_JobMeta):
             from jobs.enqueue.write_path import enqueue_run_async
 
             app = boot.current()
-            return await enqueue_run_async(app, self._new_run(app, **terms))
+            return await enqueue_run_async(app, self.new_run_with(app, **terms))
         from jobs.database.transactions.coroutines import call_in
 
         return await call_in(session, lambda plain: self.enqueue(session=plain, **terms))
@@ -316,7 +316,7 @@ class Job(BaseModel, metaclass=_JobMeta):
 _RESERVED = frozenset(dir(Job)) | {"run"}
 
 
-def _followups(app: App, **by_state: Sequence[Job]) -> tuple[FollowUp, ...]:
+def followups_of(app: App, **by_state: Sequence[Job]) -> tuple[FollowUp, ...]:
     found = []
     for state, many in by_state.items():
         for job in many if isinstance(many, Iterable) else [many]:

@@ -14,6 +14,7 @@ from jobs.app import App
 from jobs.errors import Conflict, Suspended
 from jobs.ledger.records import Claim, NewRun
 from jobs.runtime import waits
+from jobs.runtime.batch import RunBatch
 from jobs.runtime.cursor import SAVE_EVERY, Cursor, checkpointed
 from jobs.runtime.gather import Enqueueable, OnDead, gather, gather_async
 from jobs.runtime.progress import Progress
@@ -309,6 +310,15 @@ class Run:
     async def gather_async(self, step: str, jobs: Iterable[Enqueueable], *, on_dead: OnDead = "raise") -> list[Any]:
         """``gather`` for async jobs."""
         return await gather_async(self, step, jobs, on_dead, self.new_run, self.tell_of)
+
+    @property
+    def batch(self) -> RunBatch:
+        """The batch that this run belongs to, or whose end it reports as a callback.
+
+        Raises:
+            Conflict: neither.
+        """
+        return RunBatch(self)
 
     def callback_url(self, name: str, *, within: timedelta) -> str:
         """A URL to which an outside system may POST the JSON payload of the signal ``name``, without an account.

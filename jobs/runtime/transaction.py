@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from types import TracebackType
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 from uuid import UUID
 
 from jobs.database.semaphore import Permit, on_loop
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from jobs.app import App
     from jobs.errors import Suspended
+    from jobs.ledger.records import NewRun
 
 log = logging.getLogger("jobs.run")
 
@@ -153,6 +154,13 @@ class Performing(Protocol):
     def limits_off(self) -> AbstractContextManager[None]: ...
     def refuse_inside(self, what: str) -> None: ...
     def rollback(self) -> None: ...
+
+
+class Enqueueing(Performing, Protocol):
+    """What the parts that enqueue need of the whole as well."""
+
+    def new_run(self, job: Any) -> NewRun: ...
+    def tell_of(self, runs: Sequence[NewRun]) -> None: ...
 
 
 class RunTransaction:

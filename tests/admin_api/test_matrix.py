@@ -55,6 +55,7 @@ NEEDS: dict[tuple[str, str], Permission | frozenset[Permission]] = {
         ("GET", f"/v1/runs/{{id}}/{part}"): P.RUNS_READ
         for part in ("attempts", "steps", "signals", "children", "replays", "followups", "lineage", "explanation")
     },
+    **{("GET", f"/v1/batches{part}"): P.RUNS_READ for part in ("", "/{id}", "/{id}/batches")},
     ("GET", "/v1/runs/{id}/audit-entries"): P.AUDIT_READ,
     ("GET", "/v1/effects"): P.RUNS_READ,
     ("POST", "/v1/runs/{id}/resolutions"): P.RUNS_REPLAY,

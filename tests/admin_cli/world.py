@@ -15,6 +15,7 @@ from jobs.clock import new_token
 from jobs.database.models import JobStep
 from jobs.database.sql import ledger_now
 from jobs.ledger import workers
+from jobs.ledger.batches.members import NewBatch, make_batches
 from jobs.ledger.queries.selectors import Selector
 from jobs.ledger.records import Failure
 from jobs.operations.audit.operator import Operator
@@ -26,6 +27,11 @@ from jobs.states import Cause, Outcome, RunState
 from tests.book import Book
 
 DEAD = UUID("019ab000-0000-7000-8000-0000c9165be1")
+NIGHTLY = NewBatch(
+    id=UUID("019ab000-0000-7000-8000-00000000ba7c"), name="nightly", parent_id=None, depth=0, run_id=None, members=(),
+    callbacks=(), enqueued_by="desk/1", correlation_id=None,
+)  # fmt: skip
+"""A batch without members, which has ended."""
 ACTION = UUID("019ab000-0000-7000-8000-0000110f1ec2")
 FINGERPRINT = "c41d9e2a77b0"
 DECLINED = Failure(
@@ -71,6 +77,8 @@ def build(app: App) -> Book:
     book.enqueue(id=_id(0x32), kind="SendInvoice", queue="mail", arguments={"order_id": 8}, delay_seconds=7200.0)
     book.start(id=_id(0x33), kind="Mail", queue="mail", worker=WORKER)
     book.start(id=_id(0x34), kind="Mail", queue="mail", worker=WORKER)
+    with app.database.write() as connection:
+        make_batches(connection, [NIGHTLY], now=book.now)
     pause(app, ada, "queue", "payments", reason="provider is down")
     act = ReplayAction(app=app, operator=ada)
     _do(app, ada, act, replayed, ACTION)

@@ -26,6 +26,7 @@ PLACES = (
     ("/runs", "Runs"),
     ("/dead", "Dead letters"),
     ("/errors", "Errors"),
+    ("/batches", "Batches"),
     ("/queues", "Queues"),
     ("/workers", "Workers"),
     ("/schedules", "Schedules"),

@@ -97,12 +97,18 @@ def members_of_batches(session: Executor, run_ids: Sequence[UUID]) -> dict[UUID,
 
 
 def apply(
-    session: Executor, deltas: Mapping[UUID, Delta], *, because_of: Mapping[UUID, UUID], now: datetime | None = None
+    session: Executor,
+    deltas: Mapping[UUID, Delta],
+    *,
+    because_of: Mapping[UUID, UUID],
+    touch: bool = False,
+    now: datetime | None = None,
 ) -> dict[UUID, list[Freed]]:
     """Change the counts of batches and of those around them; fire what that causes.
 
     Args:
         because_of: by batch, a run whose end changed it.
+        touch: also end those that have no members, because they are new.
     """
     dialect = dialect_of(session)
     todo = dict(deltas)
@@ -121,7 +127,7 @@ def apply(
         deepest = max(places[one][0] for one in todo)
         level = sorted(one for one in todo if places[one][0] == deepest)
         outer: dict[UUID, Delta] = {}
-        for change in _change(session, {one: todo.pop(one) for one in level}, now):
+        for change in _change(session, {one: todo.pop(one) for one in level}, touch, now):
             parent = places[change.id][1]
             cause = causes.get(change.id)
             for key, some in _cause(session, change, cause, now).items():
@@ -163,14 +169,14 @@ class _Change:
         return delta if delta != Delta() else None
 
 
-def _change(session: Executor, deltas: Mapping[UUID, Delta], now: datetime | None) -> list[_Change]:
+def _change(session: Executor, deltas: Mapping[UUID, Delta], touch: bool, now: datetime | None) -> list[_Change]:
     dialect = dialect_of(session)
     ids = _IDS.rows(dialect, [(one,) for one in deltas])
     before = {row.id: row for row in session.execute(_lock(dialect), ids)}
     rows = [
         (one, delta.total, delta.pending, delta.dead, delta.cancelled)
         for one, delta in deltas.items()
-        if delta != Delta()
+        if touch or delta != Delta()
     ]
     if not rows:
         return []

@@ -71,6 +71,8 @@ def of_the_rest(chosen: Selector, dialect: str) -> list[ColumnElement[bool]]:
         found.append(or_(*(like(JobRun.key, one, dialect) for one in chosen.keys)))
     if chosen.parents:
         found.append(JobRun.parent_id.in_(chosen.parents))
+    if chosen.batches:
+        found.append(JobRun.batch_id.in_(chosen.batches))
     if chosen.fingerprints:
         found.append(or_(*(JobRun.fingerprint.between(one, one + "g") for one in chosen.fingerprints)))
     if chosen.errors:

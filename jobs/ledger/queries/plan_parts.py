@@ -181,6 +181,8 @@ def _named(session: Executor, chosen: Selector) -> list[ColumnElement[bool]] | N
         return [JobRun.fingerprint == one for one in whole]
     if chosen.keys and not any(map(is_pattern, chosen.keys)):
         return [JobRun.key == key for key in dict.fromkeys(chosen.keys)]
+    if chosen.batches:
+        return [JobRun.batch_id == batch for batch in dict.fromkeys(chosen.batches)]
     if chosen.parents:
         return [JobRun.parent_id == parent for parent in dict.fromkeys(chosen.parents)]
     return [JobRun.deleted_at.is_not(None)] if chosen.purged else None

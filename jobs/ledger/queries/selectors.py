@@ -34,6 +34,7 @@ class Selector:
     arguments: tuple[tuple[str, str], ...] = ()
     attempts: tuple[tuple[str, int], ...] = ()
     parents: tuple[UUID, ...] = ()
+    batches: tuple[UUID, ...] = ()
     since: datetime | None = None
     until: datetime | None = None
     limit: int | None = None
@@ -65,11 +66,10 @@ class Selector:
     def is_slow(self) -> bool:
         """Whether it checks each run and no indexed field narrows the search.
 
-        Indexed fields are ids, a fingerprint, a key or a parent, a state other than succeeded, and a kind or queue with
-        a
-        period.
+        Indexed fields are ids, a fingerprint, a key, a parent or a batch, a state other than succeeded, and a kind or
+        queue with a period.
         """
-        is_narrow = bool(self.ids or self.fingerprints or self.parents or self.causes or self.purged)
+        is_narrow = bool(self.ids or self.fingerprints or self.parents or self.batches or self.causes or self.purged)
         is_narrow |= bool(self.keys) and not any(map(is_pattern, self.keys))
         is_narrow |= bool(self.states) and RunState.SUCCEEDED not in self.states
         is_narrow |= self.since is not None

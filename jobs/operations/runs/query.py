@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from jobs.errors import SelectorRefused
 
 FIELDS = (
-    "id", "kind", "queue", "state", "cause", "fingerprint", "error", "key", "tag", "parent", "attempt", "age", "since",
-    "until",
+    "id", "kind", "queue", "state", "cause", "fingerprint", "error", "key", "tag", "parent", "batch", "attempt", "age",
+    "since", "until",
 )  # fmt: skip
 COMPARED = ("age", "attempt")
 _SIGNS = (">=", "<=", ">", "<", "=")

@@ -14,6 +14,7 @@ from jobs.app import App
 from jobs.database.sql import Executor
 from jobs.errors import SelectorRefused
 from jobs.formats.duration import parse_duration
+from jobs.ledger.batches import find as batches
 from jobs.ledger.queries.find import resolve_id
 from jobs.ledger.queries.selectors import STATE_WORDS, Selector
 from jobs.operations.runs.query import Term, parse, refuse
@@ -37,6 +38,7 @@ class SelectorInput:
     tags: tuple[str, ...] = ()
     arguments: tuple[str, ...] = ()
     parents: tuple[str, ...] = ()
+    batches: tuple[str, ...] = ()
     since: str | None = None
     until: str | None = None
     where: str | None = None
@@ -68,6 +70,7 @@ def make_selector(app: App, asked: SelectorInput, *, executor: Executor | None =
         tags=asked.tags,
         arguments=tuple(_argument(one) for one in asked.arguments),
         parents=_ids(executor, asked.parents),
+        batches=_batches(executor, asked.batches),
         since=_moment(asked.since, "--since", now),
         until=_moment(asked.until, "--until", now),
         limit=asked.limit,
@@ -116,6 +119,12 @@ def _narrowed(executor: Executor, selector: Selector, text: str, now: datetime) 
     return selector
 
 
+def _batches(executor: Executor, given: tuple[str, ...]) -> tuple[UUID, ...]:
+    """The batches with these ids, and those inside them."""
+    found = [one for text in given for one in batches.inner_ids(executor, batches.find_named(executor, text).id)]
+    return tuple(dict.fromkeys(found))
+
+
 _PLAIN = {"kind": "kinds", "queue": "queues", "error": "errors", "key": "keys", "tag": "tags"}
 
 
@@ -125,6 +134,8 @@ def _with(executor: Executor, selector: Selector, term: Term, now: datetime) -> 
             return replace(selector, ids=selector.ids + _ids(executor, term.values))
         case "parent":
             return replace(selector, parents=selector.parents + _ids(executor, term.values))
+        case "batch":
+            return replace(selector, batches=selector.batches + _batches(executor, term.values))
         case "state":
             words = tuple(_word(one, STATE_WORDS, "state") for one in term.values)
             return replace(selector, states=selector.states + words)

@@ -1,13 +1,13 @@
 """Batches, the batch of each run, and the steps of runs that wait for children.
 
-Revision: 1_0018, after 1_0017.
+Revision: 1_0019, after 1_0018.
 """
 
 import sqlalchemy as sa
 from alembic import op
 
-revision = "1_0018"
-down_revision = "1_0017"
+revision = "1_0019"
+down_revision = "1_0018"
 branch_labels = None
 depends_on = None
 
