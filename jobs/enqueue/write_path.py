@@ -17,8 +17,8 @@ from jobs.database.transactions.joining import begin_writing, joined
 from jobs.enqueue.publish import announce
 from jobs.enqueue.unserved_warning import warn_if_unserved
 from jobs.events import RunEnqueued
-from jobs.ledger.admission.insert import insert_free, insert_plain, insert_runs
-from jobs.ledger.admission.key_waits import limit_wait, set_wait
+from jobs.ledger.admission.insert import insert_free, insert_if_free, insert_plain, insert_runs
+from jobs.ledger.admission.key_waits import key_waits, limit_wait, set_wait
 from jobs.ledger.admission.keys import admit
 from jobs.ledger.records import Admitted, NewRun
 from jobs.ready.protocol import ReadyEntry
@@ -68,6 +68,8 @@ def enqueue_runs(app: App, runs: Sequence[NewRun], *, session: SessionLike | Non
         if len(runs) == 1 and is_plain(runs[0]):
             app.enqueue_group.enqueue(runs[0], partial(_write_plain, app))
             admitted = [Admitted(runs[0], created=True)]
+        elif len(runs) == 1 and _write_if_free(app, runs[0]):
+            admitted = [Admitted(runs[0], created=True)]
         else:
             admitted = _write_own(app, runs)
     else:
@@ -105,6 +107,17 @@ def _write_plain(app: App, runs: Sequence[NewRun], may_exist: bool) -> None:
         with app.database.direct(urgent=len(runs) == 1) as connection:
             insert_plain(connection, runs, notify=app.database.sends_notify)
     announce_runs(app, runs)
+
+
+def _write_if_free(app: App, run: NewRun) -> bool:
+    """Insert a run whose key is free, by one statement that commits by itself. Returns whether it did."""
+    if run.followups or run.hold_seconds != 0.0:
+        return False
+    with app.database.direct(urgent=True) as connection, key_waits():
+        is_inserted = insert_if_free(connection, run, notify=app.database.sends_notify)
+    if is_inserted:
+        announce_runs(app, [run])
+    return is_inserted
 
 
 def _write_own(app: App, runs: Sequence[NewRun]) -> list[Admitted]:

@@ -7,6 +7,7 @@ import signal
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from uuid import uuid4
 
 import pytest
 
@@ -230,8 +231,8 @@ def test_a_run_that_was_committed_before_the_interrupt_is_not_recorded_twice(app
         assert sorted(one.arguments["n"] for one in find.list_runs(connection, limit=10)) == [1, 2]
 
 
-@pytest.mark.parametrize("how", ["enqueue", "enqueue_async"])
-def test_a_plain_call_is_one_round_trip_to_postgresql(make_app, pg_database, monkeypatch, how):
+@pytest.mark.parametrize("how", ["enqueue", "enqueue_async", "enqueue with a key"])
+def test_a_call_is_one_round_trip_to_postgresql(make_app, pg_database, monkeypatch, how):
     made = make_app(pg_database)
     monkeypatch.setattr("jobs.boot._app", made)
     sent: list[bytes] = []
@@ -239,6 +240,8 @@ def test_a_plain_call_is_one_round_trip_to_postgresql(make_app, pg_database, mon
     def call() -> None:
         if how == "enqueue":
             Send().enqueue()
+        elif how == "enqueue with a key":
+            Send().enqueue(key=str(uuid4()))
         else:
             asyncio.run(Send().enqueue_async())
 

@@ -18,6 +18,7 @@ from sqlalchemy import (
     Uuid,
     bindparam,
     cast,
+    false,
     func,
     insert,
     literal_column,
@@ -112,6 +113,19 @@ def insert_dated(connection: DirectConnection, run: NewRun, *, notify: bool, now
     return read_moment(rows[0][0])
 
 
+def insert_if_free(connection: DirectConnection, run: NewRun, *, notify: bool) -> bool:
+    """Insert ``run`` and commit, unless a live run holds its key; returns whether it did. One statement.
+
+    It has a key that is held while its run lives, and no follow-ups. On PostgreSQL it waits for another's uncommitted
+    run with the same key, up to the lock time limit.
+
+    Args:
+        notify: whether workers listen for NOTIFY.
+    """
+    values = dict(zip(_KEYED_BATCH.columns, _keyed_columns_of(run), strict=True))
+    return bool((_IF_FREE_NOTIFIED if notify else _IF_FREE).run(connection, values))
+
+
 def insert_free(session: Executor, runs: Sequence[NewRun], *, now: datetime | None = None) -> set[UUID]:
     """Insert those of ``runs`` whose key no live run holds, in one statement. Returns the ids of those inserted.
 
@@ -128,13 +142,21 @@ def insert_free(session: Executor, runs: Sequence[NewRun], *, now: datetime | No
 
 @cache
 def _one() -> Insert:
+    return insert(JobRun).values(**_bound(PLAIN))
+
+
+def _if_free(dialect: str) -> Any:
+    row = {**_bound({**PLAIN, "key": String(), "arguments_hash": String()}), "has_followups": false()}
+    return insert_into(dialect, JobRun).values(**row).on_conflict_do_nothing()
+
+
+def _bound(plain: Mapping[str, TypeEngine[Any]]) -> dict[str, Any]:
+    """The values of one run, each bound."""
     values: dict[str, Any] = {
         name: cast(bindparam(name, type_=Text()), JsonText) if name in _JSON else bindparam(name, type_=kind)
-        for name, kind in PLAIN.items()
+        for name, kind in plain.items()
     }
-    return insert(JobRun).values(
-        **values, **_moments({name: bindparam(name, type_=kind) for name, kind in _GIVEN.items()})
-    )
+    return values | _moments({name: bindparam(name, type_=kind) for name, kind in _GIVEN.items()})
 
 
 @cache
@@ -194,10 +216,12 @@ def _rows(batch: Batch, runs: Sequence[NewRun]) -> list[tuple[Any, ...]]:
     return list(map(attrgetter(*batch.columns), runs))
 
 
-_columns_of = attrgetter(*_BATCH.columns)
+_columns_of, _keyed_columns_of = attrgetter(*_BATCH.columns), attrgetter(*_KEYED_BATCH.columns)
 _NOTIFY: Any = literal_column(f"pg_notify('{CHANNEL}', '')")
 _ONE_DATED = DirectStatement(lambda dialect: _one().returning(JobRun.created_at))
 _ONE_DATED_NOTIFIED = DirectStatement(lambda dialect: _one().returning(JobRun.created_at, _NOTIFY))
+_IF_FREE = DirectStatement(lambda dialect: _if_free(dialect).returning(JobRun.id))
+_IF_FREE_NOTIFIED = DirectStatement(lambda dialect: _if_free(dialect).returning(_NOTIFY))
 _ONE, _MANY = DirectStatement(lambda dialect: _one()), DirectStatement(_many)
 _ONE_NOTIFIED = DirectStatement(lambda dialect: _one_notified())
 _MANY_NOTIFIED = DirectStatement(lambda dialect: _many_notified())
