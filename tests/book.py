@@ -55,8 +55,13 @@ class Book:
     def claim(
         self, *run_ids: UUID, worker: str = "w1", kinds: Sequence[str] = ("Mail",), lease: timedelta = LEASE
     ) -> list[Claim]:
+        """As a worker does: by a direct statement, where the dialect can."""
+        given: dict[str, Any] = {"kinds": kinds, "worker": worker, "lease": lease, "now": self.now}
+        if self.is_postgresql:
+            with self.database.direct() as direct:
+                return claim.claim_direct(direct, run_ids, **given)
         with self.database.write() as connection:
-            return claim.claim(connection, run_ids, kinds=kinds, worker=worker, lease=lease, now=self.now)
+            return claim.claim(connection, run_ids, **given)
 
     def claim_due(
         self,
@@ -67,10 +72,12 @@ class Book:
         kinds: Sequence[str] = ("Mail",),
         lease: timedelta = LEASE,
     ) -> list[Claim]:
+        given: dict[str, Any] = {"count": count, "kinds": kinds, "worker": worker, "lease": lease, "now": self.now}
+        if self.is_postgresql:
+            with self.database.direct() as direct:
+                return claim.claim_due_direct(direct, [queue], **given)
         with self.database.write() as connection:
-            return claim.claim_due(
-                connection, queue, count=count, kinds=kinds, worker=worker, lease=lease, now=self.now
-            )
+            return claim.claim_due(connection, queue, **given)
 
     def start(self, *, worker: str = "w1", **given: Any) -> Claim:
         """Enqueue a run and claim it."""

@@ -20,6 +20,8 @@ from jobs.database import sql
 from jobs.database.slow_queries import SLOW, SlowStatements
 
 _NAMED = sqlite.dialect(paramstyle="named")
+_FLOAT8 = 701
+"""The type number of double precision. SQLAlchemy asks for the number of a column's type only if it is numeric."""
 
 
 class DirectStatement:
@@ -35,13 +37,13 @@ class DirectStatement:
         self._rendered: dict[tuple[str, str | None], Rendered] = {}
 
     def run(self, connection: DirectConnection, given: Mapping[str, Any]) -> list[Sequence[Any]]:
-        """The rows that it returns, as the driver has them; an empty list if it returns none.
+        """The rows that it returns, with the values that SQLAlchemy would give; an empty list if it returns none.
 
         Raises:
             sqlalchemy.exc.DBAPIError: the driver's error, as SQLAlchemy would raise it.
         """
         rendered = self.rendered(connection.dialect, connection.schema)
-        return connection.run(rendered.text, rendered.bind(given))
+        return rendered.read(connection.run(rendered.text, rendered.bind(given)))
 
     def rendered(self, dialect: Dialect, schema: str | None) -> Rendered:
         """The statement in the form that the driver takes."""
@@ -53,7 +55,7 @@ class DirectStatement:
 
 
 class Rendered:
-    """A statement's text, and how its values are converted for the driver."""
+    """A statement's text, and how its values are converted for the driver, and those of its rows from it."""
 
     def __init__(self, statement: Any, dialect: Dialect, schema: str | None) -> None:
         schemas = {None: schema} if schema else None
@@ -72,6 +74,11 @@ class Rendered:
             turn = kind.dialect_impl(dialect).bind_processor(dialect)
             if turn is not None:
                 self._turns.append((name, turn))
+        self._readers: list[tuple[int, Callable[[Any], Any]]] = []
+        for place, column in enumerate(statement.exported_columns):
+            reader = column.type.dialect_impl(dialect).result_processor(dialect, _FLOAT8)
+            if reader is not None:
+                self._readers.append((place, reader))
 
     def bind(self, given: Mapping[str, Any]) -> dict[str, Any]:
         values = {name: given.get(name) for name in self._names}
@@ -83,9 +90,21 @@ class Rendered:
                 values[name] = turn(value)
         return values
 
+    def read(self, rows: list[Sequence[Any]]) -> list[Sequence[Any]]:
+        """The driver's ``rows`` with converted values."""
+        if not self._readers:
+            return rows
+        read: list[Sequence[Any]] = []
+        for row in rows:
+            values = list(row)
+            for place, reader in self._readers:
+                values[place] = reader(values[place])
+            read.append(values)
+        return read
+
 
 class DirectConnection:
-    """A driver's connection from the pool, in autocommit, for direct statements."""
+    """A driver's connection for direct statements, in autocommit."""
 
     def __init__(self, engine: Engine, schema: str | None, connection: Any) -> None:
         self.dialect = engine.dialect

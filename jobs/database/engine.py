@@ -23,6 +23,7 @@ from jobs.database.connection_limits import NoPlaces, Places
 from jobs.database.database_url import parse_database_url, show_database_url
 from jobs.database.direct_statements import DirectConnection, direct
 from jobs.database.driver_errors import DriverErrors, ServerWatch
+from jobs.database.own_connection import OwnConnection
 from jobs.database.postgres import connect, driver, server
 from jobs.database.postgres.connection import LimitedConnection
 from jobs.database.slow_queries import SlowStatements
@@ -100,6 +101,17 @@ class Database:
             needs_block = lambda: not self._statements_stand_alone  # noqa: E731
             with direct(self.engine, self.schema, needs_block=needs_block, is_worthless=self._server.is_lost) as one:
                 yield one
+
+    def own_connection(self) -> OwnConnection | None:
+        """A connection outside the pool, for a thread that repeats a few direct statements; None on SQLite.
+
+        Use it within ``translated()``.
+        """
+        if self.dialect == "sqlite":
+            return None
+        return OwnConnection(
+            self.engine, self.schema, self._connect_apart, watch=self._server, may_prepare=not self._settings.pgbouncer
+        )
 
     @contextmanager
     def read(self) -> Iterator[Connection]:

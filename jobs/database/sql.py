@@ -176,15 +176,20 @@ class Batch:
         self.name = name
         self.columns = columns
 
-    def table(self, dialect: str) -> FromClause:
-        """The rows as a table to select from or join."""
+    def table(self, dialect: str, *, with_ordinality: str | None = None) -> FromClause:
+        """The rows as a table to select from or join.
+
+        Args:
+            with_ordinality: the name of a further column with each row's number, from 1. PostgreSQL only.
+        """
         if dialect == "postgresql":
             # As text, which PostgreSQL parses: the driver's own way to write a list costs ten times as much.
             arrays = [
                 cast(bindparam(f"{self.name}_{name}", type_=Text()), ARRAY(kind)) for name, kind in self.columns.items()
             ]
             names = [column(name, kind) for name, kind in self.columns.items()]
-            return func.unnest(*arrays).table_valued(*names).render_derived(name=self.name)
+            rows = func.unnest(*arrays).table_valued(*names, with_ordinality=with_ordinality)
+            return rows.render_derived(name=self.name)
         each = func.json_each(bindparam(self.name, type_=Text())).table_valued("value", name=f"{self.name}_each")
         return select(
             *(

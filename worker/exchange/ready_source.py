@@ -13,7 +13,6 @@ from jobs.events import ServiceFailed
 from jobs.ledger.queries.reports import paused_queues
 from jobs.ledger.queries.waiting import Unclaimed, unclaimed
 from jobs.ledger.records import Claim
-from jobs.ledger.runs.claim import claim
 from jobs.ready.protocol import ReadyEntry, ReadyIndex
 from worker.exchange.index_scan import SCAN_PAUSE, SCAN_SIZE, IndexScan
 from worker.exchange.source import LedgerSource
@@ -121,7 +120,7 @@ class ReadySource:
         wanted = {one.run_id for one in waiting if one.kind in kinds and not one.is_paused and one.run_at <= one.now}
         scan.pass_over(run_id for run_id, _ in seen if run_id not in wanted)
         first = [one for one in seen if one[0] in wanted][:count]
-        claims = self._claim([run_id for run_id, _ in first], kinds)
+        claims = self._ledger.claim_ids([run_id for run_id, _ in first], kinds)
         claimed = {one.run_id for one in claims}
         scan.pass_over(run_id for run_id, _ in first if run_id not in claimed)
         try:
@@ -131,18 +130,8 @@ class ReadySource:
             self._app.events.emit([ServiceFailed("ready", "take", str(error))])
         return claims
 
-    def _claim(self, run_ids: Sequence[UUID], kinds: Sequence[str] | None) -> list[Claim]:
-        with self._app.database.write(alone=True) as connection:
-            return claim(
-                connection,
-                run_ids,
-                kinds=self._kinds if kinds is None else kinds,
-                worker=self._worker,
-                lease=self._app.settings.lease,
-            )
-
     def _claim_taken(self, kinds: Sequence[str] | None) -> list[Claim]:
-        claims = self._claim(self._taken, kinds)
+        claims = self._ledger.claim_ids(self._taken, kinds)
         left: list[UUID] = []
         if len(claims) < len(self._taken):
             claimed = {one.run_id for one in claims}

@@ -2,19 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Protocol
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, Protocol
+from uuid import UUID
 
 from jobs.app import App
+from jobs.database.direct_statements import DirectConnection
+from jobs.database.own_connection import OwnConnection
 from jobs.database.postgres.driver import Listener
-from jobs.database.sql import Executor
 from jobs.database.sqlite.change_watch import DataVersion
 from jobs.errors import JobsError, LedgerRefused
 from jobs.events import ServiceFailed
 from jobs.formats.queue_weights import Served
 from jobs.ledger.records import Claim
-from jobs.ledger.runs.claim import claim_due, seconds_until_due
+from jobs.ledger.runs.claim import (
+    claim,
+    claim_direct,
+    claim_due,
+    claim_due_direct,
+    seconds_until_due,
+    seconds_until_due_direct,
+)
 from worker.exchange.queue_turns import Turns
+
+HEAD_START_SECONDS = 0.002
+"""How long the runs that were just claimed have the processor to themselves before this thread asks the ledger when
+the next one is due. Source: decision; a thread starts its run within a millisecond."""
+
+MARGIN_SECONDS = 0.05
+"""By how much a claim may have reached the ledger sooner than a later question. Source: decision; many round trips."""
 
 
 class Source(Protocol):
@@ -41,6 +58,9 @@ class Source(Protocol):
 class Wakeup(Protocol):
     """Waits for changes of the ledger."""
 
+    tells_all: bool
+    """Whether it tells of every change since the last claim, so that a claim of all that was due needs no second."""
+
     def wait_for_change(self, seconds: float) -> bool: ...
 
     def found(self) -> None:
@@ -51,7 +71,13 @@ class Wakeup(Protocol):
 
 
 class LedgerSource:
-    """Claims from the ledger directly. When no run is due, it waits for a change or for the next due moment."""
+    """Claims from the ledger directly. When no run is due, it waits for a change or for the next due moment.
+
+    On PostgreSQL a claim is one statement for all queues, which commits by itself.
+
+    Args:
+        own: the connection of the thread that claims; without it, each claim takes one from the pool.
+    """
 
     def __init__(
         self,
@@ -62,6 +88,7 @@ class LedgerSource:
         worker: str,
         wakeup: Wakeup,
         turns: Turns | None = None,
+        own: OwnConnection | None = None,
     ) -> None:
         self._app = app
         self.turns = turns or Turns([Served(queue) for queue in queues])
@@ -69,8 +96,11 @@ class LedgerSource:
         self._kinds = tuple(kinds)
         self._worker = worker
         self._wakeup = wakeup
+        self._own = own
         self._dry: set[Sequence[str] | None] = set()
         self._due_at: float | None = None
+        self._knows_due = False
+        self._looked_at = 0.0
 
     def queues(self) -> Sequence[str]:
         return self._queues
@@ -81,29 +111,58 @@ class LedgerSource:
                 return []
             self._dry.clear()
         wanted = self._kinds if kinds is None else kinds
-        claims: list[Claim] = []
+        order = self.turns.order()
+        self._looked_at = self._app.clock.monotonic()
         try:
-            # In one transaction for all queues, so that no claim is lost if the ledger goes down between two queues.
-            with self._app.database.write(alone=len(self._queues) == 1) as connection:
-                order = self.turns.order()
-                for queue in order:
-                    claims += self._claim_of(connection, queue, count - len(claims), wanted)
-                    if len(claims) >= count:
-                        break
-                self.turns.took(order, (one.queue for one in claims), count=count)
-                if not claims:
-                    self._note_dry(connection, kinds)
+            claims = self._claim_in_order(order, count, wanted)
+            self.turns.took(order, (one.queue for one in claims), count=count)
         except LedgerRefused:
             if len(self._queues) == 1:
                 raise
             claims = self._claim_apart(count, wanted)
         if claims:
             self._wakeup.found()
+        if not claims or (len(claims) < count and self._wakeup.tells_all):
+            # Whatever comes now wakes it, so it need not look a second time.
+            self._dry.add(kinds)
+            self._knows_due = False
         return claims
 
-    def _claim_of(self, connection: Executor, queue: str, count: int, kinds: Sequence[str]) -> list[Claim]:
-        lease = self._app.settings.lease
-        return claim_due(connection, queue, count=count, kinds=kinds, worker=self._worker, lease=lease)
+    def claim_ids(self, run_ids: Sequence[UUID], kinds: Sequence[str] | None = None) -> list[Claim]:
+        """Claim those of these runs that are due and of these kinds (None: all known kinds)."""
+        wanted = self._kinds if kinds is None else kinds
+        given: dict[str, Any] = {"kinds": wanted, "worker": self._worker, "lease": self._app.settings.lease}
+        if self._app.database.dialect == "postgresql":
+            with self._direct() as direct:
+                return claim_direct(direct, run_ids, **given)
+        with self._app.database.write() as connection:
+            return claim(connection, run_ids, **given)
+
+    def close(self) -> None:
+        self._wakeup.close()
+        if self._own is not None:
+            self._own.close()
+
+    @contextmanager
+    def _direct(self) -> Iterator[DirectConnection]:
+        """A connection for direct statements. PostgreSQL only."""
+        database = self._app.database
+        with database.translated(), self._own.opened() if self._own else database.direct() as connection:
+            yield connection
+
+    def _claim_in_order(self, order: Sequence[str], count: int, kinds: Sequence[str]) -> list[Claim]:
+        given: dict[str, Any] = {"kinds": kinds, "worker": self._worker, "lease": self._app.settings.lease}
+        if self._app.database.dialect == "postgresql":
+            with self._direct() as direct:
+                return claim_due_direct(direct, order, count=count, **given)
+        claims: list[Claim] = []
+        # In one transaction for all queues, so that no claim is lost if the ledger goes down between two queues.
+        with self._app.database.write() as connection:
+            for queue in order:
+                claims += claim_due(connection, queue, count=count - len(claims), **given)
+                if len(claims) >= count:
+                    break
+        return claims
 
     def _claim_apart(self, count: int, kinds: Sequence[str]) -> list[Claim]:
         """One transaction per queue, so that an error with one queue does not stop the others.
@@ -116,8 +175,7 @@ class LedgerSource:
         for queue in self.turns.order():
             if len(claims) < count:
                 try:
-                    with self._app.database.write(alone=True) as connection:
-                        claims += self._claim_of(connection, queue, count - len(claims), kinds)
+                    claims += self._claim_in_order([queue], count - len(claims), kinds)
                 except LedgerRefused as error:
                     refused = error
                     self._app.events.emit([ServiceFailed("ledger", "claim", f"Queue {queue}: {error}")])
@@ -125,18 +183,15 @@ class LedgerSource:
             raise refused
         return claims
 
-    def _note_dry(self, connection: Executor, kinds: Sequence[str] | None) -> None:
-        self._dry.add(kinds)
-        spans = [seconds_until_due(connection, queue) for queue in self._queues]
-        until_due = min((one for one in spans if one is not None), default=None)
-        # The ledger's time, converted to the monotonic clock: this machine's clock may be wrong by hours.
-        self._due_at = None if until_due is None else self._app.clock.monotonic() + until_due
-
-    def close(self) -> None:
-        self._wakeup.close()
-
     def _is_time(self, wait_seconds: float) -> bool:
         """Wait for a change, or for the next due moment. Returns whether one of them came."""
+        if not self._knows_due:
+            # The runs that were just claimed start first: this thread only prepares a later wait.
+            pause = min(wait_seconds, HEAD_START_SECONDS)
+            if self._wakeup.wait_for_change(pause):
+                return True
+            wait_seconds -= pause
+            self._read_due()
         if self._due_at is not None:
             until_due = self._due_at - self._app.clock.monotonic()
             if until_due <= wait_seconds:
@@ -144,9 +199,26 @@ class LedgerSource:
                 return True
         return self._wakeup.wait_for_change(wait_seconds)
 
+    def _read_due(self) -> None:
+        """Ask the ledger when the next run becomes due, or has become due since the last claim."""
+        began = self._app.clock.monotonic()
+        ago = began - self._looked_at + MARGIN_SECONDS
+        if self._app.database.dialect == "postgresql":
+            with self._direct() as direct:
+                until_due = seconds_until_due_direct(direct, self._queues, since_seconds=ago)
+        else:
+            with self._app.database.read() as connection:
+                spans = [seconds_until_due(connection, queue, since_seconds=ago) for queue in self._queues]
+            until_due = min((one for one in spans if one is not None), default=None)
+        # The ledger's time, converted to the monotonic clock: this machine's clock may be wrong by hours.
+        self._due_at = None if until_due is None else began + until_due
+        self._knows_due = True
+
 
 class SqliteWakeup:
     """Notices commits of other connections to the same file, also those of this process."""
+
+    tells_all = False  # It cannot tell a claim's own commit from a new run.
 
     def __init__(self, app: App) -> None:
         self._connection = app.database.engine.connect()
@@ -167,6 +239,8 @@ class SqliteWakeup:
 
 class PollingWakeup:
     """Polls without notifications: seldom while nothing happens, and often after there was work."""
+
+    tells_all = False
 
     def __init__(self, app: App, *, shortest: float = 0.02, longest: float = 1.0) -> None:
         self._app = app
@@ -200,6 +274,7 @@ class ListeningWakeup:
     """Seconds between polls. Source: decision; a change without a NOTIFY (a rescue, a replay by an older release) is
     noticed this late at most."""
     AGAIN_SECONDS = 5.0
+    tells_all = True
 
     def __init__(self, app: App, listener: Listener) -> None:
         self._app = app

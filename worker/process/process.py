@@ -282,7 +282,13 @@ class Process:
         else:
             wakeup = PollingWakeup(self.own) if listener is None else ListeningWakeup(self.own, listener)
         ledger = LedgerSource(
-            self.own, queues=self.queues, kinds=self.kinds, worker=self.name, wakeup=wakeup, turns=self._turns
+            self.own,
+            queues=self.queues,
+            kinds=self.kinds,
+            worker=self.name,
+            wakeup=wakeup,
+            turns=self._turns,
+            own=self.own.database.own_connection(),
         )
         if self.own.ready is None:
             return ledger

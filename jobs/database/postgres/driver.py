@@ -75,11 +75,17 @@ def refuse_stale(connection: Any, record: Any, proxy: Any) -> None:
     Raises:
         DisconnectionError: tells the pool to make another.
     """
-    waiting = select_module.poll()
-    if not connection.closed:
-        waiting.register(connection.fileno(), select_module.POLLIN)
-    if connection.closed or waiting.poll(0):
+    if is_stale(connection):
         raise DisconnectionError("A connection has ended while it was not used.")
+
+
+def is_stale(connection: Any) -> bool:
+    """Whether the server has ended this connection, or sent an unexpected answer, while it was not used."""
+    if connection.closed:
+        return True
+    waiting = select_module.poll()
+    waiting.register(connection.fileno(), select_module.POLLIN)
+    return bool(waiting.poll(0))
 
 
 def pool_limit(settings: Settings) -> int:
@@ -88,9 +94,9 @@ def pool_limit(settings: Settings) -> int:
 
 
 def most_connections(settings: Settings) -> int:
-    """Most connections of one process: its pool, its heartbeat's own, and the listening one, if it listens."""
+    """Most connections of one process: its pool, one of its heartbeat, one of its fetcher, and one that listens."""
     listens = settings.notify and settings.redis_url is None and not settings.pgbouncer
-    return pool_limit(settings) + 1 + int(listens)
+    return pool_limit(settings) + 2 + int(listens)
 
 
 CHANNEL = "jobs_ready"

@@ -19,17 +19,24 @@ _NAME = (
 )
 
 
-def look_through(session: Executor, claims: list[Claim]) -> None:
+def note_unreadable(claims: list[Claim]) -> None:
     """Note the unreadable values of each of ``claims`` on it."""
     for place, one in enumerate(claims):
         found = unreadable_in(Claim._fields, one)
         if one.attempt >= MOST:
             found["attempt"] = f"{one.attempt}, and there is no number after it"
         if found:
-            if isinstance(one.run_id, UnreadableId):
-                # From now on it has the id under which lists show it, and by which it is found and settled.
-                session.execute(_NAME, {"by_token": one.token, "as_id": one.run_id})
             claims[place] = one._replace(problem=said(found))
+
+
+def rename_unreadable(session: Executor, claims: list[Claim]) -> None:
+    """Store a readable id for each claimed run that has none. Only SQLite stores such ids.
+
+    From now on the run has the id under which lists show it, and by which it is found and settled.
+    """
+    for one in claims:
+        if one.problem is not None and isinstance(one.run_id, UnreadableId):
+            session.execute(_NAME, {"by_token": one.token, "as_id": one.run_id})
 
 
 def said(found: Mapping[str, str]) -> str:

@@ -1,0 +1,279 @@
+"""The statements of ``claim``: which runs are due, in which order, and what a claim writes and returns."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from functools import cache
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import (
+    CTE,
+    BigInteger,
+    ColumnElement,
+    Float,
+    Integer,
+    Select,
+    SmallInteger,
+    String,
+    Text,
+    Update,
+    Uuid,
+    and_,
+    bindparam,
+    case,
+    cast,
+    func,
+    literal_column,
+    or_,
+    select,
+    true,
+    update,
+)
+
+from jobs.database.models import JobKind, JobQueue, JobRun, UtcDateTime
+from jobs.database.sql import (
+    Batch,
+    counted,
+    ledger_now,
+    one_of,
+    plus_seconds,
+    random_token,
+    seconds_between,
+)
+from jobs.ledger.holds import NOT_HELD
+from jobs.states import RunState, checked_move
+
+IDS = Batch("wanted", id=Uuid())
+KINDS = Batch("known", kind=Text())
+QUEUES = Batch("served", queue=Text())
+"""On SQLite a statement is of one queue, ``in_queue``."""
+_ONE: ColumnElement[int] = literal_column("1")
+BELOW_EVERY_PRIORITY = "'-32768'::smallint"
+
+
+def _is_due() -> ColumnElement[bool]:
+    return and_(
+        JobRun.state == literal_column("'queued'"),
+        JobRun.run_at <= ledger_now(),
+        # A started run may finish: only its first start has a latest moment.
+        or_(JobRun.expires_at.is_(None), JobRun.expires_at > ledger_now(), JobRun.attempt > literal_column("0")),
+    )
+
+
+def _is_paused() -> ColumnElement[bool]:
+    return or_(_has_pause(JobQueue, JobRun.queue), _has_pause(JobKind, JobRun.kind))
+
+
+def _has_pause(table: type[JobQueue] | type[JobKind], name: Any) -> ColumnElement[bool]:
+    return (
+        select(table.name)
+        .where(
+            table.name == name,
+            table.paused_at.is_not(None),
+            or_(table.paused_until.is_(None), table.paused_until > ledger_now()),
+        )
+        .correlate(JobRun)
+        .exists()
+    )
+
+
+def _is_known(dialect: str) -> ColumnElement[bool]:
+    """Of a kind that the worker knows, in a form that keeps planners from two mistakes.
+
+    They must not choose the index of names, and must not expect fewer runs than the claim may take: either would make
+    them sort all waiting runs. PostgreSQL expects nearly every row to have a value that is not null.
+    """
+    known = select(KINDS.table(dialect).c.kind)
+    if dialect == "postgresql":
+        place = func.array_position(func.array(known.scalar_subquery()), cast(JobRun.kind, Text))
+        return place.is_not(None)
+    return (JobRun.kind + literal_column("''")).in_(known)
+
+
+@cache
+def claim_ids(dialect: str) -> Update:
+    """Claim the due runs among ``IDS``."""
+    wanted = IDS.table(dialect)
+    locked = (
+        select(JobRun.id)
+        .where(one_of(dialect, JobRun.id, select(wanted.c.id)), _is_due(), ~_is_paused(), _is_known(dialect))
+        .order_by(JobRun.id)
+        .with_for_update(skip_locked=True)
+        .cte("locked")
+    )
+    return _take(dialect, select(locked.c.id))
+
+
+@cache
+def claim_queues(dialect: str) -> Update:
+    """Claim the due runs of the served queues, one queue and one priority at a time.
+
+    One index scan per priority: within one, due runs come first, so that a million runs of a smaller priority number
+    that are not due yet are never scanned.
+    """
+    count = bindparam("count", type_=Integer())
+    levels = _levels(dialect)
+    due = and_(_at(dialect, levels), _is_due(), ~_is_paused(), _is_known(dialect))
+    if dialect == "postgresql":
+        level = (
+            select(JobRun.id)
+            .where(due)
+            .order_by(JobRun.run_at, JobRun.id)
+            # Hidden from the planner: if its statistics, which may be old, say that fewer runs wait than the limit, it
+            # would read all waiting runs and sort them. Without a known limit, it uses the plan that returns the first
+            # rows soon.
+            .limit(select(count).scalar_subquery())
+            .with_for_update(skip_locked=True)
+            .correlate(levels)
+            .lateral("level")
+        )
+        taken = select(level.c.id).select_from(levels.join(level, true())).limit(count).cte("taken")
+    else:
+        # SQLite scans the joined tables in the order written here, each by its index: no sort, and the limit stops it.
+        taken = select(JobRun.id).select_from(levels).join(JobRun, true()).where(due).limit(count).cte("taken")
+    return _take(dialect, select(taken.c.id))
+
+
+@cache
+def next_due(dialect: str) -> Select[datetime]:
+    """When the next run of the served queues becomes due, or has become due within the last ``since_seconds``."""
+    since = plus_seconds(ledger_now(), -bindparam("since_seconds", type_=Float()))
+    levels = _levels(dialect)
+    earliest = (
+        select(JobRun.run_at)
+        .where(_at(dialect, levels), JobRun.run_at > since)
+        .order_by(JobRun.run_at)
+        .limit(_ONE)
+        .correlate(levels)
+        .scalar_subquery()
+    )
+    return select(func.min(earliest, type_=UtcDateTime())).select_from(levels)
+
+
+@cache
+def until_due(dialect: str) -> Select[float]:
+    """The seconds until ``next_due``."""
+    return select(seconds_between(ledger_now(), next_due(dialect).scalar_subquery()))
+
+
+def _levels(dialect: str) -> CTE:
+    """The priorities of the waiting runs of the served queues, smallest first within each; one index probe each."""
+    return _levels_of_queues() if dialect == "postgresql" else _levels_of_queue()
+
+
+def _levels_of_queues() -> CTE:
+    """Queue by queue in their order, and only as far as they are read: the first queue often has enough runs."""
+    given = QUEUES.table("postgresql", with_ordinality="place")
+    served = select(given.c.queue, given.c.place).order_by(given.c.place).subquery("served_in_order")
+    start = select(
+        literal_column("0::bigint", type_=BigInteger()).label("place"),
+        literal_column("null::text", type_=Text()).label("queue"),
+        literal_column(BELOW_EVERY_PRIORITY, type_=SmallInteger()).label("priority"),
+    )
+    levels = start.cte("levels", recursive=True)
+    beyond = case((served.c.place == levels.c.place, levels.c.priority), else_=literal_column(BELOW_EVERY_PRIORITY))
+    first = (
+        select(JobRun.priority)
+        .where(_waits_in(served.c.queue), JobRun.priority > beyond)
+        .order_by(JobRun.priority)
+        .limit(_ONE)
+        .correlate(served, levels)
+        .lateral("first")
+    )
+    following = (
+        select(served.c.place, served.c.queue, first.c.priority)
+        .select_from(served.join(first, true()))
+        .where(served.c.place >= levels.c.place)
+        .order_by(served.c.place)
+        .limit(_ONE)
+        .correlate(levels)
+        .lateral("following")
+    )
+    return levels.union_all(
+        select(following.c.place, following.c.queue, following.c.priority).select_from(levels.join(following, true()))
+    )
+
+
+def _levels_of_queue() -> CTE:
+    queued = _waits_in(bindparam("in_queue", type_=String()))
+    first = select(JobRun.priority.label("priority")).where(queued).order_by(JobRun.priority).limit(_ONE)
+    levels = select(first.subquery().c.priority).cte("levels", recursive=True)
+    following = (
+        select(JobRun.priority)
+        .where(queued, JobRun.priority > levels.c.priority)
+        .order_by(JobRun.priority)
+        .limit(_ONE)
+        .correlate(levels)
+        .scalar_subquery()
+    )
+    return levels.union_all(select(following).where(levels.c.priority.is_not(None)))
+
+
+def _at(dialect: str, levels: CTE) -> ColumnElement[bool]:
+    """Whether a run waits in the queue and has the priority of a row of ``levels``."""
+    queue = levels.c.queue if dialect == "postgresql" else bindparam("in_queue", type_=String())
+    return and_(_waits_in(queue), JobRun.priority == levels.c.priority)
+
+
+def _waits_in(queue: ColumnElement[str]) -> ColumnElement[bool]:
+    return and_(JobRun.queue == queue, JobRun.state == literal_column("'queued'"))
+
+
+_CLAIMED = checked_move(RunState.QUEUED, RunState.RUNNING)
+
+
+def _take(dialect: str, ids: Select[tuple[UUID]]) -> Update:
+    # They are queued, and locked: another condition on the state would lead the planner to the index of all queued
+    # runs.
+    taken = update(JobRun).where(one_of(dialect, JobRun.id, ids))
+    if dialect == "postgresql":
+        taken = taken.where(_without_waiting())
+    return (
+        taken.values(
+            state=literal_column(f"'{_CLAIMED}'"),
+            token=random_token(),
+            lease_until=plus_seconds(ledger_now(), bindparam("lease_seconds", type_=Float())),
+            attempt=counted(JobRun.attempt, _ONE),
+            worker=bindparam("by_worker", type_=String()),
+            started_at=ledger_now(),
+            state_at=ledger_now(),
+            **NOT_HELD,
+        )
+        .returning(
+            JobRun.id,
+            JobRun.token,
+            JobRun.kind,
+            JobRun.queue,
+            JobRun.priority,
+            JobRun.attempt,
+            JobRun.charged,
+            JobRun.crashes,
+            JobRun.abandonments,
+            JobRun.max_attempts,
+            cast(JobRun.arguments, Text).label("arguments"),
+            JobRun.arguments_version,
+            JobRun.run_at,
+            JobRun.created_at,
+            JobRun.started_at,
+            JobRun.correlation_id,
+            JobRun.parent_id,
+            JobRun.root_id,
+            JobRun.scheduled_for,
+            JobRun.schedule,
+            JobRun.key,
+            JobRun.trace_context,
+        )
+        .execution_options(synchronize_session=False)
+    )
+
+
+def _without_waiting() -> ColumnElement[bool]:
+    """Commit this transaction without waiting for the disk: called once per statement, and true.
+
+    A claim that is lost with the server does no harm: its token is never given again, and any result of its holder is
+    refused. What the holder commits meanwhile (its end, a step) waits for the disk, and earlier writes reach the disk
+    before it.
+    """
+    said = select(literal_column("set_config('synchronous_commit', 'off', true)")).scalar_subquery()
+    return said.is_not(None)
