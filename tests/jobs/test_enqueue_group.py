@@ -13,12 +13,12 @@ import pytest
 
 import jobs
 from jobs.app import App
-from jobs.database.postgres.connection import LimitedConnection
 from jobs.enqueue_group import EnqueueGroup, _Call
 from jobs.errors import LedgerRefused, ServiceDown
 from jobs.ledger.queries import find
 from jobs.ledger.records import NewRun
 from tests.book import new_run
+from tests.round_trips import count_round_trips
 from tests.waiting import wait_until
 
 
@@ -235,7 +235,6 @@ def test_a_run_that_was_committed_before_the_interrupt_is_not_recorded_twice(app
 def test_a_call_is_one_round_trip_to_postgresql(make_app, pg_database, monkeypatch, how):
     made = make_app(pg_database)
     monkeypatch.setattr("jobs.boot._app", made)
-    sent: list[bytes] = []
 
     def call() -> None:
         if how == "enqueue":
@@ -247,26 +246,10 @@ def test_a_call_is_one_round_trip_to_postgresql(make_app, pg_database, monkeypat
 
     for _ in range(8):  # until the statement is prepared
         call()
-    real = LimitedConnection.wait
-
-    def wait(self, gen, *rest, **given):
-        return real(self, _counting(gen, sent), *rest, **given)
-
-    monkeypatch.setattr(LimitedConnection, "wait", wait)
+    sent = count_round_trips(monkeypatch)
     call()
 
     assert len(sent) == 1, sent
-
-
-def _counting(gen, sent):
-    """``gen``, which notes that it had to wait for the server."""
-    try:
-        wanted = next(gen)
-        sent.append(b"trip")
-        while True:
-            wanted = gen.send((yield wanted))
-    except StopIteration as end:
-        return end.value
 
 
 def test_a_coroutine_in_the_batch_of_an_interrupted_caller_still_gets_its_answer(table: Table) -> None:

@@ -11,20 +11,29 @@ import logging
 import os
 import platform
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from datetime import timedelta
+from typing import Any
 
 from jobs import boot
 from jobs.clock import SystemClock, new_run_id, new_token
 from jobs.database.engine import Database
-from jobs.database.sql import Executor
+from jobs.database.sql import Executor, dialect_of
 from jobs.ledger import workers
 from jobs.ledger.queries.waiting import overdue, unclaimed
 from jobs.ledger.records import AttemptResult, Claim
-from jobs.ledger.runs.claim import claim, claim_due, seconds_until_due
+from jobs.ledger.runs.claim import (
+    claim,
+    claim_direct,
+    claim_due,
+    claim_due_direct,
+    seconds_until_due,
+    seconds_until_due_direct,
+)
 from jobs.ledger.runs.give_back import give_back
 from jobs.ledger.runs.lease import cancelled_among, renew, wait_like_a_renewal
 from jobs.ledger.runs.settle import settle
+from jobs.ledger.runs.settle_plain import settle_plain
 from jobs.ledger.runs.sweep import expire, rescue
 from jobs.ledger.schedules import leader
 from jobs.observe.log import configure_logging
@@ -54,6 +63,7 @@ def warm_up(settings_json: str) -> None:
         try:
             with _undone(database) as connection:
                 _perform(connection, settings)
+            _perform_directly(database, settings)
             with _undone(own_database(database, settings)) as connection:
                 _beat(connection, settings.lease)
         finally:
@@ -103,9 +113,10 @@ def _perform(connection: Executor, settings: Settings) -> None:
         kinds=[NOTHING],
         threads=settings.threads,
     )
-    claim(connection, [held.run_id], kinds=[NOTHING], worker=NOBODY, lease=settings.lease)
-    claim_due(connection, NOTHING, count=1, kinds=[NOTHING], worker=NOBODY, lease=settings.lease)
-    seconds_until_due(connection, NOTHING)
+    if dialect_of(connection) == "sqlite":
+        claim(connection, [held.run_id], kinds=[NOTHING], worker=NOBODY, lease=settings.lease)
+        claim_due(connection, NOTHING, count=1, kinds=[NOTHING], worker=NOBODY, lease=settings.lease)
+        seconds_until_due(connection, NOTHING)
     unclaimed(connection, [held.run_id])
     give_back(connection, pair)
     attempt_result = AttemptResult(claim=held, outcome=Outcome.SUCCEEDED, elapsed_seconds=0.0, ended_monotonic=0.0)
@@ -115,6 +126,22 @@ def _perform(connection: Executor, settings: Settings) -> None:
     rescue(connection, poison_after=settings.poison_after, limit=1)
     expire(connection, limit=1)
     leader.leader(connection, NOBODY, lease=timedelta(seconds=1))
+
+
+def _perform_directly(database: Database, settings: Settings) -> None:
+    """Those that are sent to the driver directly. They commit, and change nothing."""
+    own = database.own_connection()
+    if own is None:
+        return
+    held = _claim()
+    given: dict[str, Any] = {"kinds": [NOTHING], "worker": NOBODY, "lease": settings.lease}
+    attempt_result = AttemptResult(claim=held, outcome=Outcome.SUCCEEDED, elapsed_seconds=0.0, ended_monotonic=0.0)
+    with closing(own), own.opened() as direct:
+        claim_direct(direct, [held.run_id], **given)
+        claim_due_direct(direct, [NOTHING], count=1, **given)
+        seconds_until_due_direct(direct, [NOTHING])
+    with database.direct() as direct:
+        settle_plain(direct, [attempt_result], worker=NOBODY, monotonic=0.0)
 
 
 def _beat(connection: Executor, lease: timedelta) -> None:

@@ -25,6 +25,7 @@ from sqlalchemy import (
     cast,
     func,
     literal_column,
+    null,
     or_,
     select,
     true,
@@ -238,7 +239,7 @@ def _take(dialect: str, ids: Select[tuple[UUID]]) -> Update:
             worker=bindparam("by_worker", type_=String()),
             started_at=ledger_now(),
             state_at=ledger_now(),
-            **NOT_HELD,
+            **dict.fromkeys(NOT_HELD, null()),
         )
         .returning(
             JobRun.id,

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import threading
 import time
+from contextlib import closing
+from datetime import timedelta
 
 import pytest
 
 from jobs import boot
 from jobs.client.job import Job
+from tests.round_trips import count_round_trips
 from worker.exchange.source import LedgerSource, ListeningWakeup
 
 
@@ -27,8 +30,11 @@ def app(pg_database, make_app, monkeypatch):
 @pytest.fixture
 def source(app):
     listener = app.database.listener()
-    yield LedgerSource(app, queues=["heard"], kinds=["ListenedNote"], worker="w", wakeup=ListeningWakeup(app, listener))
-    listener.close()
+    wakeup = ListeningWakeup(app, listener)
+    own = app.database.own_connection()
+    source = LedgerSource(app, queues=["heard", "also"], kinds=["ListenedNote"], worker="w", wakeup=wakeup, own=own)
+    with closing(source):
+        yield source
 
 
 def first_claim(source, *, seconds):
@@ -56,16 +62,53 @@ def test_an_enqueue_wakes_an_idle_worker(source):
     assert claimed_at - sent[0][1] < 1.0
 
 
-def test_an_idle_worker_asks_seldom(source, app):
-    from sqlalchemy import event
-
+def test_an_idle_worker_asks_seldom(source, monkeypatch):
     first_claim(source, seconds=1)
-    asked = []
-    event.listen(app.database.engine, "before_cursor_execute", lambda *a: asked.append(a[2]))
+    trips = count_round_trips(monkeypatch)
 
     first_claim(source, seconds=6)
 
-    assert len(asked) <= 6
+    assert len(trips) <= 4
+
+
+def test_an_idle_worker_claims_in_one_round_trip_and_looks_no_second_time(source, monkeypatch):
+    for _ in range(3):
+        assert source.claim(8, wait_seconds=0.1) == []
+    sent = [ListenedNote().enqueue(queue=queue).id for queue in ("also", "heard")]
+    trips = count_round_trips(monkeypatch)
+
+    claims = source.claim(8, wait_seconds=5)
+
+    assert [one.run_id for one in claims] == sent[::-1]
+    assert len(trips) == 1
+    assert source.claim(8, wait_seconds=0.1) == []
+    assert source.claim(8, wait_seconds=0.1) == []
+    assert len(trips) == 2  # The other one asks when the next run is due.
+
+
+def test_a_run_that_becomes_due_right_after_a_claim_is_claimed_in_time(source, app):
+    began = time.monotonic()
+    later = ListenedNote().enqueue(delay=timedelta(seconds=0.3)).id
+    while not source.claim(8, wait_seconds=0.0) and time.monotonic() - began < 0.25:
+        pass  # It looks once for the enqueue, and then knows when to look again.
+
+    assert first_claim(source, seconds=2)[0] == later
+    assert time.monotonic() - began < 1.0
+
+
+def test_a_run_that_became_due_between_a_claim_and_the_question_for_the_next_one_is_claimed(source, app, monkeypatch):
+    later = ListenedNote().enqueue(delay=timedelta(seconds=0.5)).id
+    for _ in range(3):
+        assert source.claim(8, wait_seconds=0.0) == []
+    source._knows_due = False  # as right after a claim
+
+    def dawdle(seconds):
+        time.sleep(0.6)
+        return False
+
+    monkeypatch.setattr(source._wakeup, "wait_for_change", dawdle)
+
+    assert [one.run_id for one in source.claim(8, wait_seconds=0.01)] == [later]
 
 
 def test_a_worker_that_cannot_listen_polls(make_app, pg_database, monkeypatch):

@@ -18,9 +18,11 @@ from jobs.app import App
 from jobs.clock import new_run_id
 from jobs.database.models import JobWorker
 from jobs.ledger.queries.waiting import overdue
+from jobs.ledger.runs import claim as claiming
 from jobs.ledger.runs.claim import claim
 from jobs.ledger.runs.sweep import expire
 from jobs.settings import Settings
+from tests.conftest import MakeApp
 from tests.server_process import free_port
 from worker.startup import statement_warmup
 from worker.startup.statement_warmup import warm_up, warmed_up
@@ -72,13 +74,31 @@ def test_what_it_asked_is_not_compiled_again(app: App) -> None:
 
     event.listen(database.engine, "after_cursor_execute", note)
     with database.write() as connection:
-        claim(connection, [new_run_id()], kinds=["A", "B"], worker="somebody", lease=timedelta(seconds=5))
+        if database.dialect == "sqlite":
+            claim(connection, [new_run_id()], kinds=["A", "B"], worker="somebody", lease=timedelta(seconds=5))
         expire(connection)
     with database.read() as connection:
         overdue(connection, after=timedelta(seconds=5), limit=1000)
 
     assert [hit for hit in hits if hit is not CacheStats.NO_DIALECT_SUPPORT]
     assert CacheStats.CACHE_MISS not in hits
+    database.close()
+
+
+def test_what_it_asked_directly_is_not_compiled_again(
+    pg_database: str, make_app: MakeApp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    app = make_app(pg_database)
+    monkeypatch.setattr(claiming._CLAIM_QUEUES, "_rendered", {})
+    warm_up(app.settings.model_dump_json())
+    database = warmed_up(app.settings)
+    assert database is not None
+    monkeypatch.setattr(claiming._CLAIM_QUEUES, "_build", None)
+
+    with database.direct() as direct:
+        given: dict[str, Any] = {"kinds": ["A", "B"], "worker": "somebody", "lease": timedelta(seconds=5)}
+        assert claiming.claim_due_direct(direct, ["mail", "calls"], count=3, **given) == []
+
     database.close()
 
 

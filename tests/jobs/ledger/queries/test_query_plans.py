@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from typing import Any
 
 import pytest
@@ -181,6 +182,34 @@ def test_a_claim_keeps_to_its_index_where_the_planners_figures_are_of_a_great_ba
     _analyze(book)
 
     assert _read_to_claim(book, count) < 6 * count + MANY / 4
+
+
+@pytest.mark.parametrize("count", [10, 500])
+def test_the_plan_that_a_worker_keeps_from_an_empty_ledger_is_right_for_a_great_backlog(app, book, count):
+    if not book.is_postgresql:
+        pytest.skip("SQLite plans each statement when it is compiled")
+    own = app.database.own_connection()
+    given = {"kinds": ["Mail"], "worker": "w1", "lease": LEASE}
+    with closing(own), own.opened() as direct:
+        assert claiming.claim_due_direct(direct, ["none", "default"], count=count, **given) == []
+        book.insert([new_run(kind=f"Kind{n % 3}" if n % 2 else "Mail", priority=n % 5) for n in range(8 * MANY)])
+        book.insert([new_run(priority=-1, delay_seconds=3600) for _ in range(MANY)])
+        ((name,),) = direct.run("select name from pg_prepared_statements where statement like 'WITH%%UPDATE%%'", {})
+        values = {
+            "served_queue": "'{none,default}'", "count": str(count), "known_kind": "'{Mail}'", "by_worker": "'w1'",
+            "lease_seconds": "30", "now": "null",
+        }  # fmt: skip
+        rendered = claiming._CLAIM_QUEUES.rendered(direct.dialect, direct.schema).text
+        places = ", ".join(values[one] for one in dict.fromkeys(re.findall(r"%\((\w+)\)s", rendered)))
+        ((plan,),) = direct.run(f'explain (analyze, format json) execute "{name}"({places})', {})
+        assert len(claiming.claim_due_direct(direct, ["none", "default"], count=count, **given)) == count
+
+    nodes = list(_nodes(plan[0]["Plan"]))
+    ours = [node for node in nodes if node.get("Relation Name") == "job_runs"]
+    assert not [node for node in nodes if node["Node Type"] == "Sort"]
+    assert {node["Index Name"] for node in ours if "Index" in node["Node Type"]} == {"ix_job_runs_ready", "pk_job_runs"}
+    assert all("Index" in node["Node Type"] or node["Node Type"] == "ModifyTable" for node in ours)
+    assert sum(map(_rows, ours)) < 6 * count + MANY / 4
 
 
 def _analyze(book: Book) -> None:
