@@ -68,6 +68,9 @@ COMMANDS: dict[str, Entry] = {
     "import-dramatiq": Entry(
         "admin_cli.setup.import_dramatiq:import_dramatiq", "Import the messages of a dramatiq RedisBroker.", SETUP
     ),
+    "import-celery": Entry(
+        "admin_cli.setup.import_celery:import_celery", "Import the tasks that Celery left in Redis.", SETUP
+    ),
     "shell-init": Entry(
         "admin_cli.setup.shell_init:shell_init", "Print the shell function that makes `jobs WORD` work.", SETUP
     ),

@@ -31,7 +31,17 @@ SERVES = {
 """Commands that go on until they are stopped, and what they say when they serve."""
 PEOPLE = ("users create", "users list", "users role", "users reset", "users disable", "users enable")
 PROGRAMS = ("tokens create", "tokens list", "tokens revoke")
-ELSEWHERE = {"demo", "shell-init", "completion", "check", "import-dramatiq", "sessions end", *PEOPLE, *PROGRAMS}
+ELSEWHERE = {
+    "demo",
+    "shell-init",
+    "completion",
+    "check",
+    "import-dramatiq",
+    "import-celery",
+    "sessions end",
+    *PEOPLE,
+    *PROGRAMS,
+}
 """Run by test_demo, by tests/jobs/dramatiq/test_importing.py, by test_shell_init (in the shells
 themselves), with the worker below, and one after another by ``test_the_examples_of_users_and_tokens_work``."""
 EXPECTED = {

@@ -15,14 +15,17 @@ from uuid import UUID
 
 import dramatiq
 import pytest
+import redis
 from dramatiq.brokers.redis import RedisBroker
 
 from jobs import boot
 from jobs.app import App
+from jobs.ready.celery_queues import SEP
 from tests.admin_cli.conftest import Program
 from tests.admin_cli.conftest import in_shop as in_shop
 from tests.admin_cli.test_examples import commands
 from tests.conftest import MakeApp
+from tests.jobs.operations.runs.test_import_celery import message
 
 PAGE = (Path(__file__).parents[2] / "docs" / "json.md").read_text()
 HEAD, _, COMMANDS = PAGE.partition("## Commands")
@@ -58,6 +61,7 @@ GIVEN = {
     "restore": "restore --all --yes",
     "audit undo ACTION": "audit undo 110f1ec2 --yes",
     "import-dramatiq REDIS_URL": "import-dramatiq REDIS_URL --yes",
+    "import-celery REDIS_URL": "import-celery REDIS_URL --import shop.jobs --yes",
 }
 
 
@@ -123,6 +127,9 @@ def test_every_command_answers_in_its_shape(
 
     greet = dramatiq.actor(lambda: None, actor_name="greet", queue_name="mail", broker=RedisBroker(url=redis_url))
     greet.send()
+    with redis.Redis.from_url(redis_url) as client:
+        client.sadd("_kombu.binding.celery", f"celery{SEP}{SEP}celery")
+        client.lpush("celery", message("ChargeCard", order_id=7))
 
     for names, base, own in entries():
         for name in names:
