@@ -323,6 +323,11 @@ def test_a_zombie_stores_no_step(ledger: Ledger) -> None:
     with ledger.app.database.write() as connection:
         sweep.rescue(connection, poison_after=9)
     new = claim(ledger, run_id)
+    # Nobody has repeated the step yet: it still has the token of the old attempt.
+    with pytest.raises(jobs.LeaseLost), ledger.app.database.write() as connection:
+        end_effect(connection, run_id, old.token, "charge", result='"old"')
+    with pytest.raises(jobs.LeaseLost), ledger.app.database.write() as connection:
+        repeat_effect(connection, run_id, old.token, "charge", attempt=1)
     with ledger.app.database.write() as connection:
         repeat_effect(connection, run_id, new.token, "charge", attempt=2)
 
