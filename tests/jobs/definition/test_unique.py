@@ -247,6 +247,18 @@ def test_a_waiting_run_that_takes_new_arguments_has_none_of_the_steps_of_the_old
     assert [(one.run.id, one.result()) for one in performed] == [(first.id, 2)]
 
 
+def test_a_retrying_run_that_takes_new_arguments_has_a_fresh_budget(ledger: Ledger) -> None:
+    first = Sync(account=1, amount=1).enqueue()
+    ledger.fail(Sync)
+    ledger.drain()
+    assert jobs.find(first.id).charged == 1
+
+    Sync(account=1, amount=2).enqueue(delay=HOUR, on_conflict="replace")
+
+    run = jobs.find(first.id)
+    assert (run.state, run.charged, run.attempt) == (RunState.QUEUED, 0, 1)
+
+
 def test_debounce_performs_only_the_last(ledger: Ledger) -> None:
     for amount in range(5):
         Sync(account=1, amount=amount).enqueue(delay=timedelta(seconds=30), on_conflict="replace")
