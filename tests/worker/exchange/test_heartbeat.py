@@ -10,6 +10,7 @@ from random import Random
 import pytest
 from sqlalchemy import select
 
+import jobs
 from jobs import boot
 from jobs.client.job import Job
 from jobs.database.models import JobRun
@@ -136,3 +137,19 @@ def test_what_is_still_leased_is_not_lost_with_another_claim(make, pg_database):
 
         assert lost == [held.token]
         assert [one.token for one in held_leases.all()] == [kept.token]
+
+
+def test_a_cancellation_reaches_the_attempt_of_its_run_alone(make, pg_database):
+    app = make(pg_database)
+    runs = [HeartbeatNote().enqueue().id for _ in range(2)]
+    with app.database.write() as connection:
+        performing = claim(connection, runs, kinds=["HeartbeatNote"], worker="w", lease=LEASE)
+    jobs.cancel(performing[0].run_id)
+    cancelled = []
+    beat = Heartbeat(
+        app, HeldLeases(), worker="w", performing=lambda: performing, cancel=cancelled.append, lose=cancelled.append
+    )
+
+    beat._read_cancellations()
+
+    assert cancelled == [performing[0].token]
