@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 import pytest
 from freezegun import freeze_time
 
+from jobs.scheduling import zones
 from jobs.scheduling.schedule import At, Cron, Every, Schedule
 from jobs.scheduling.slots import backlog, jittered, next_slot, slots
 from tests.jobs.scheduling.calendar_walk import expected, transitions, walk
@@ -311,3 +312,13 @@ def test_jitter_of_a_known_name_and_slot_never_changes_between_releases() -> Non
     schedule = Cron("@daily", jitter=timedelta(hours=1), name="nightly")
 
     assert jittered(schedule, utc("2026-10-25T00:00:00")) == utc("2026-10-25T00:09:37.627975")
+
+
+def test_the_first_slots_until_the_end_of_the_calendar_read_the_clock_changes_of_their_own_years_only():
+    zones._changes_of.cache_clear()
+    yearly = Cron("0 0 1 1 *", timezone="Asia/Tokyo")
+
+    found = slots(yearly, after=datetime(2026, 11, 1, tzinfo=UTC), until=datetime.max.replace(tzinfo=UTC), limit=3)
+
+    assert [one.year for one in found] == [2026, 2027, 2028]
+    assert zones._changes_of.cache_info().currsize <= 5
