@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
+import shlex
 import subprocess
-import sys
 from pathlib import Path
 
 from tests.admin_cli.conftest import LIMIT, environment
+from tests.fork_server import jobledger
 
 DOC = Path(__file__).resolve().parents[1] / "docs" / "schedules.md"
 
@@ -21,7 +22,7 @@ def test_the_code_and_the_commands_of_the_page_work(tmp_path: Path, sqlite_url: 
     (tmp_path / "shop.py").write_text(python)
     program = tmp_path / "bin" / "jobledger"
     program.parent.mkdir()
-    program.write_text(f'#!/bin/sh\nexec {sys.executable} -m admin_cli.main "$@"\n')
+    program.write_text(f'#!/bin/sh\nexec {shlex.join(jobledger())} "$@"\n')
     program.chmod(0o755)
     env = environment(tmp_path, {"JOBS_DATABASE_URL": sqlite_url, "JOBS_IMPORTS": "shop"})
     env["PATH"] = f"{program.parent}:{env['PATH']}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import shutil
 import sys
 from pathlib import Path
@@ -11,6 +12,7 @@ from pathlib import Path
 import pytest
 from rich.cells import cell_len
 
+from tests import fork_server
 from tests.admin_cli import conftest as terminals
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(400)]
@@ -62,7 +64,11 @@ def test_the_tour_goes_as_it_says(shell: str, tmp_path: Path, monkeypatch: pytes
     (tmp_path / "charges.py").write_text(source)
     program = tmp_path / "bin" / "jobledger"
     program.parent.mkdir()
-    program.write_text(f'#!/bin/sh\nexec {sys.executable} -m admin_cli.main "$@"\n')
+    # The worker is the real program; the other commands are forks of a process that has imported them.
+    program.write_text(
+        f'#!/bin/sh\n[ "$1" = worker ] && exec {sys.executable} -m admin_cli.main "$@"\n'
+        f'exec {shlex.join(fork_server.jobledger())} "$@"\n'
+    )
     program.chmod(0o755)
     (tmp_path / ".bashrc").write_text('eval "$(jobledger shell-init bash)"\n')
     monkeypatch.setattr(terminals, "LIMIT", 240.0)

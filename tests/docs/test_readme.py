@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from tests import fork_server
 from tests.docs.pointers import ROOT
 
 TEXT = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -19,13 +20,13 @@ PICTURE = ROOT / "docs" / "overview.png"
 
 
 def jobledger(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
-    return run(folder, "-m", "admin_cli.main", *words)
+    return run(folder, [*fork_server.jobledger(), *words])
 
 
-def run(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
+def run(folder: Path, command: list[str]) -> subprocess.CompletedProcess[str]:
     environment = {name: value for name, value in os.environ.items() if not name.startswith("JOBS_")}
     answer = subprocess.run(
-        [sys.executable, *words],
+        command,
         cwd=folder,
         env={**environment, "PYTHONPATH": str(ROOT)},
         capture_output=True,
@@ -60,7 +61,7 @@ def test_the_picture_is_a_small_png() -> None:
 def test_the_code_of_the_start_runs_and_its_runs_are_performed(tmp_path: Path) -> None:
     (tmp_path / "shop.py").write_text(CODE)
     jobledger(tmp_path, "migrate", "up")
-    good, bad = run(tmp_path, "shop.py").stdout.split()
+    good, bad = run(tmp_path, [sys.executable, "shop.py"]).stdout.split()
 
     worker = subprocess.Popen(
         [sys.executable, "-m", "admin_cli.main", "worker", "--import", "shop"],

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import subprocess
-import sys
 from pathlib import Path
 from uuid import uuid4
 
@@ -14,6 +13,7 @@ from jobs import enqueue_many
 from jobs.app import App
 from jobs.ledger.queries import reports
 from jobs.states import RunState
+from tests.fork_server import jobledger
 from tests.jobs.observe.test_sentry import Receiver
 from tests.seen_app import Keeper
 from tests.waiting import wait_until
@@ -65,7 +65,7 @@ def test_an_argument_that_is_refused_is_not_shown(sqlite_url: str, tmp_path: Pat
     command = ["enqueue", "Keeper", "-a", f"password={CANARY}", "-a", f"fails={CANARY}", "--import", "tests.seen_app"]
 
     ended = subprocess.run(
-        [sys.executable, "-m", "admin_cli.main", *command],
+        [*jobledger(), *command],
         cwd=tmp_path,
         env=environment,
         capture_output=True,
@@ -99,7 +99,7 @@ def test_passwords_of_urls_are_shown_by_no_command(arguments: list[str], tmp_pat
     }
 
     ended = subprocess.run(
-        [sys.executable, "-m", "admin_cli.main", *arguments],
+        [*jobledger(), *arguments],
         cwd=tmp_path,
         env=environment,
         capture_output=True,
@@ -114,9 +114,7 @@ def test_passwords_of_urls_are_shown_by_no_command(arguments: list[str], tmp_pat
 def test_a_secret_that_is_refused_is_not_shown(name: str, tmp_path: Path) -> None:
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "JOBS_DATABASE_URL": "sqlite:///jobs.db", name: CANARY}
 
-    ended = subprocess.run(
-        [sys.executable, "-m", "admin_cli.main", "check"], cwd=tmp_path, env=environment, capture_output=True, text=True
-    )
+    ended = subprocess.run([*jobledger(), "check"], cwd=tmp_path, env=environment, capture_output=True, text=True)
 
     assert ended.returncode != 0
     assert CANARY not in ended.stdout + ended.stderr

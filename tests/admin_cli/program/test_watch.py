@@ -15,13 +15,14 @@ from jobs.observe.catalogue import ALL
 from jobs.states import Cause, Outcome
 from tests.book import Book
 from tests.conftest import MakeApp
+from tests.fork_server import jobledger
 from tests.waiting import wait_until
 from tests.worker_process import ROOT, get, parse, total, worker
 
 
 def _run(*arguments: str, cwd: Path, **environment: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-m", "admin_cli.main", *arguments],
+        [*jobledger(), *arguments],
         cwd=cwd,
         env=_environment(**environment),
         capture_output=True,

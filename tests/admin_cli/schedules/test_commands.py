@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from tests.admin_cli.conftest import LIMIT, Ended, environment, run_on_terminal
+from tests.fork_server import jobledger
 
 SHOP = """
 from datetime import timedelta
@@ -41,9 +42,7 @@ def jobs(env: dict[str, str], tmp_path: Path) -> Run:
     """``jobs("schedules", "list")`` in a pipe."""
 
     def run(*args: str) -> Ended:
-        done = subprocess.run(
-            [sys.executable, "-m", "admin_cli.main", *args], cwd=tmp_path, env=env, capture_output=True, timeout=LIMIT
-        )
+        done = subprocess.run([*jobledger(), *args], cwd=tmp_path, env=env, capture_output=True, timeout=LIMIT)
         return Ended(done.returncode, done.stdout.decode(), done.stderr.decode())
 
     return run
@@ -55,7 +54,7 @@ def on_screen(env: dict[str, str], tmp_path: Path) -> Run:
 
     def run(*args: str) -> Ended:
         words = " ".join(f"'{arg}'" for arg in args)
-        command = ["sh", "-c", f"cd {tmp_path} && exec {sys.executable} -m admin_cli.main {words}"]
+        command = ["sh", "-c", f"cd {tmp_path} && exec {shlex.join(jobledger())} {words}"]
         return run_on_terminal(command, env=env, columns=80)
 
     return run

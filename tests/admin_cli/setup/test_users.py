@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from uuid import UUID
@@ -12,6 +11,7 @@ from uuid import UUID
 import pytest
 
 from tests.admin_cli.conftest import LIMIT, Ended, environment
+from tests.fork_server import jobledger
 
 Run = Callable[..., Ended]
 PASSWORD = "a long enough password"
@@ -23,7 +23,7 @@ def jobs(tmp_path: Path, sqlite_url: str) -> Run:
 
     def run(*args: str, typed: str = "") -> Ended:
         done = subprocess.run(
-            [sys.executable, "-m", "admin_cli.main", *args],
+            [*jobledger(), *args],
             cwd=tmp_path, env=env, capture_output=True, timeout=LIMIT, input=typed.encode(),
         )  # fmt: skip
         return Ended(done.returncode, done.stdout.decode(), done.stderr.decode())

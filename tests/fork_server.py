@@ -1,0 +1,175 @@
+"""Runs `jobledger` in forks of one process that has imported what commands import.
+
+A command imports for most of a second of processor time, and tests run hundreds of them. ``[*jobledger(), "status"]``
+takes the place of ``[sys.executable, "-m", "admin_cli.main", "status"]``: a small program hands its arguments,
+environment, folder and standard streams to the server, forwards signals, and ends with the exit code of the fork.
+
+The forks are no children of the test. Use the real program in a test of its start, its process tree or its speed.
+"""
+
+from __future__ import annotations
+
+import atexit
+import gc
+import os
+import random
+import select
+import shutil
+import signal
+import socket
+import subprocess as sp
+import sys
+import tempfile
+import threading
+import time
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).parents[1]
+CLIENT = Path(__file__).with_name("fork_client.py")
+IMPORTED = (
+    "admin_cli.main",
+    "jobs.app",
+    "jobs.boot",
+    "jobs.migration.schema",
+    "jobs.client.job",
+    "jobs.operations.runs.inspect",
+    "sqlalchemy.dialects.postgresql.psycopg",
+    "sqlalchemy.dialects.sqlite",
+    "worker.main",
+    "rich.table",
+)
+MESSAGE_BYTES = 1 << 16
+START_WITHIN_SECONDS = 30
+_servers: list[sp.Popen[bytes]] = []
+"""Kept, because a Popen that is forgotten while its process runs warns."""
+
+
+def jobledger() -> list[str]:
+    """What a command line begins with to run `jobledger` in a fork."""
+    return [sys.executable, "-I", "-S", str(CLIENT), str(_server(os.getpid()))]
+
+
+@cache
+def _server(pid: int) -> Path:
+    """The socket of the started server of this process. It ends with the process, whose pipe it reads."""
+    folder = Path(tempfile.mkdtemp(prefix="jobs-fork-", dir="/tmp"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    path = folder / "fork.sock"
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("JOBS_")}
+    server = sp.Popen(
+        [sys.executable, "-m", "tests.fork_server", str(path)],
+        cwd=ROOT, stdin=sp.PIPE, start_new_session=True, env={**environment, "PYTHONUTF8": "1"},
+    )  # fmt: skip
+    deadline = time.monotonic() + START_WITHIN_SECONDS
+    while not path.exists() and server.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert path.exists(), "the fork server did not start"
+    _servers.append(server)
+    return path
+
+
+def serve(path: str) -> None:
+    """Answer until standard input is closed. Returns in each fork, which then runs the command."""
+    for name in IMPORTED:
+        __import__(name)
+    from admin_cli.commands import COMMANDS
+
+    for entry in COMMANDS.values():
+        __import__(entry.target.partition(":")[0])
+    gc.freeze()
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    listener.bind(f"{path}.new")
+    listener.listen(64)
+    os.rename(f"{path}.new", path)
+    clients: dict[socket.socket, int] = {}
+    while True:
+        ready, _, _ = select.select([0, listener, *clients], [], [], 0.02 if clients else None)
+        if 0 in ready:
+            for pid in clients.values():
+                os.kill(pid, signal.SIGKILL)
+            sys.exit()
+        for client in (one for one in ready if one in clients):
+            _forward(client, clients[client])
+        _reap(clients)
+        if listener in ready:
+            client, _ = listener.accept()
+            message, streams, _, _ = socket.recv_fds(client, MESSAGE_BYTES, 3)
+            pid = os.fork()
+            if pid == 0:
+                for other in (listener, client, *clients):
+                    other.close()
+                _become(message, streams)
+                return
+            for stream in streams:
+                os.close(stream)
+            clients[client] = pid
+
+
+def _forward(client: socket.socket, pid: int) -> None:
+    said = client.recv(16)
+    os.kill(pid, int(said) if said else signal.SIGKILL)
+    if not said:
+        # It was killed: select would report its end again and again.
+        client.setblocking(False)
+        time.sleep(0.01)
+
+
+def _reap(clients: dict[socket.socket, int]) -> None:
+    for client, pid in list(clients.items()):
+        ended, status = os.waitpid(pid, os.WNOHANG)
+        if ended:
+            del clients[client]
+            try:
+                client.send(str(os.waitstatus_to_exitcode(status)).encode())
+            except OSError:
+                pass  # It was killed.
+            client.close()
+
+
+def _become(message: bytes, streams: list[int]) -> None:
+    """Take over the folder, the environment, the arguments and the streams of a client."""
+    os.setsid()
+    folder, count, *texts = message.decode("utf-8", "surrogateescape").split("\0")
+    arguments, variables = texts[: int(count)], texts[int(count) :]
+    for number, stream in enumerate(streams):
+        os.dup2(stream, number)
+        os.close(stream)
+    os.chdir(folder)
+    os.environ.clear()
+    os.environ.update(one.split("=", 1) for one in variables)
+    time.tzset()
+    random.seed()
+    sys.path[:] = ["", *os.environ.get("PYTHONPATH", "").split(os.pathsep), *(one for one in sys.path[1:] if one)]
+    sys.path[0] = folder
+    sys.stdin = sys.__stdin__ = _opened(0, mode="r")
+    sys.stdout = sys.__stdout__ = _opened(1, buffering=1 if os.isatty(1) else -1)
+    sys.stderr = sys.__stderr__ = _opened(2, buffering=1, errors="backslashreplace")
+    sys.argv = ["jobledger", *arguments]
+
+
+def _opened(number: int, *, mode: str = "w", **options: Any) -> Any:
+    return open(number, mode, encoding="utf-8", closefd=False, **options)
+
+
+def _run() -> int:
+    """Run the command to its end, without the half second in which Python takes the imported modules apart."""
+    from admin_cli.main import main
+
+    try:
+        main()
+    except SystemExit as end:
+        code = end.code if isinstance(end.code, int) else int(end.code is not None)
+        if isinstance(end.code, str):
+            print(end.code, file=sys.stderr)
+    threading._shutdown()  # type: ignore[attr-defined]
+    atexit._run_exitfuncs()
+    for stream in (sys.stdout, sys.stderr):
+        stream.flush()
+    return code
+
+
+if __name__ == "__main__":
+    serve(sys.argv[1])
+    os._exit(_run())
