@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from django.conf import settings
+from django.core import mail
 from django.db import connections
 
 from jobs import settings_defaults
@@ -47,6 +48,17 @@ def read() -> dict[str, Any]:
     Raises:
         ConfigurationError: ``JOBS`` has an unknown key, or names no configured database.
     """
+    found = own_settings()
+    more = found.get("imports", ())
+    imports = more.split(",") if isinstance(more, str) else more
+    url = database_url()
+    if url is not None:
+        _urls.add(url)
+    return {"database_url": url, **found, "imports": (WORKER, *imports)}
+
+
+def own_settings() -> dict[str, Any]:
+    """What ``JOBS`` says, by our names. Raises the same for an unknown key."""
     given = {key: value for key, value in _given().items() if key != "DATABASE"}
     for key in given:
         if key.lower() not in Settings.model_fields or not key.isupper():
@@ -56,13 +68,7 @@ def read() -> dict[str, Any]:
                 f"JOBS in Django's settings has the unknown key {key!r}.",
                 hint=f"Did you mean {near[0]!r}?" if near else "See docs/django.md for the keys.",
             )
-    found = {key.lower(): value for key, value in given.items()}
-    more = found.get("imports", ())
-    imports = more.split(",") if isinstance(more, str) else more
-    url = database_url()
-    if url is not None:
-        _urls.add(url)
-    return {"database_url": url, **found, "imports": (WORKER, *imports)}
+    return {key.lower(): value for key, value in given.items()}
 
 
 def database_url() -> str | None:
@@ -99,6 +105,15 @@ def database_url() -> str | None:
 def has_moved(url: str | None) -> bool:
     """Whether ``url`` was read from DATABASES, which names another database now: a test's, or the real one again."""
     return url in _urls and url != database_url()
+
+
+def is_test_database() -> bool:
+    """Whether Django runs tests now, and that database is one that it has made for them."""
+    said = connections[alias()].settings_dict
+    name, of_tests = str(said.get("NAME") or ""), str((said.get("TEST") or {}).get("NAME") or "")
+    is_named_so = name.rpartition("/")[2].startswith("test_") or bool(of_tests and name.startswith(of_tests))
+    # Django's test environment has an outbox, and no other has.
+    return hasattr(mail, "outbox") and (is_named_so or is_in_memory())
 
 
 def is_in_memory() -> bool:

@@ -31,6 +31,11 @@ class DjangoLedger:
     alias: str
     place: tuple[Any, ...]
 
+    @property
+    def is_under_test(self) -> bool:
+        """Whether a test has replaced the App of this process."""
+        return boot.in_place_of_all() is self.app
+
 
 _current: DjangoLedger | None = None
 
@@ -64,10 +69,10 @@ def follow() -> None:
         current()
 
 
-def borrowed_app(settings: Settings, alias: str, *, clock: Any = None) -> App:
+def borrowed_app(settings: Settings, alias: str, *, clock: Any = None, commits: bool = True) -> App:
     """An App whose every statement runs on Django's connection, for tests."""
     clock = clock or SystemClock()
-    return boot.build(settings, clock=clock, database=_borrowed(settings, alias, clock))
+    return boot.build(settings, clock=clock, database=_borrowed(settings, alias, clock, commits=commits))
 
 
 def _make(alias: str, place: tuple[Any, ...]) -> DjangoLedger:
@@ -85,7 +90,8 @@ def _make(alias: str, place: tuple[Any, ...]) -> DjangoLedger:
 
 def _app(alias: str) -> App:
     """The App of this process; a new one if Django's database has another name than when it was made."""
-    if config.is_in_memory():
+    if config.is_in_memory() or config.is_test_database():
+        # No connections of our own: they would see nothing of a test's transaction, and Django could not drop it.
         return boot.configure(borrowed_app(Settings.read(), alias))
     app = boot.existing()
     if app is not None and config.has_moved(app.settings.database_url):
@@ -93,7 +99,7 @@ def _app(alias: str) -> App:
     return boot.current()
 
 
-def _borrowed(settings: Settings, alias: str, clock: Any) -> BorrowedDatabase:
+def _borrowed(settings: Settings, alias: str, clock: Any, *, commits: bool = True) -> BorrowedDatabase:
     url = config.database_url()
     if url is None:
         vendor = connections[alias].vendor
@@ -101,7 +107,7 @@ def _borrowed(settings: Settings, alias: str, clock: Any) -> BorrowedDatabase:
             f"The database {alias!r} is {vendor}, which cannot hold a ledger.",
             hint="Name one on PostgreSQL or SQLite: JOBS = {'DATABASE': alias}.",
         )
-    return BorrowedDatabase(url, settings, clock, owner=DjangoConnection(alias))
+    return BorrowedDatabase(url, settings, clock, owner=DjangoConnection(alias), commits=commits)
 
 
 def _refuse_other(app: App, database: BorrowedDatabase) -> None:

@@ -12,7 +12,7 @@ from contextlib import asynccontextmanager, contextmanager
 from typing import Any
 
 from asgiref.sync import sync_to_async
-from django.db import close_old_connections, connections
+from django.db import connections
 
 from jobs.runtime.run import Run
 
@@ -24,7 +24,7 @@ def fresh_connections(run: Run) -> Iterator[None]:
     try:
         yield
     finally:
-        close_old_connections()
+        close_obsolete_connections()
 
 
 @asynccontextmanager
@@ -34,12 +34,22 @@ async def fresh_connections_async(run: Run) -> AsyncIterator[None]:
     try:
         yield
     finally:
-        await sync_to_async(close_old_connections)()
+        await sync_to_async(close_obsolete_connections)()
+
+
+def close_obsolete_connections() -> None:
+    """Close the connections of this thread that are too old or have failed, as Django does after a request.
+
+    Not those in a transaction, such as a test's, which ``django.db.close_old_connections`` would close too.
+    """
+    for connection in connections.all(initialized_only=True):
+        if not connection.in_atomic_block:
+            connection.close_if_unusable_or_obsolete()
 
 
 def close_dead_connections() -> None:
-    """Close what ``close_old_connections`` does, and what the server has closed while nobody looked."""
-    close_old_connections()
+    """The same, and those that the server has closed while nobody looked."""
+    close_obsolete_connections()
     for connection in connections.all(initialized_only=True):
         if connection.connection is not None and not connection.in_atomic_block and _has_ended(connection):
             connection.close()

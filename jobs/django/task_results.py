@@ -123,7 +123,8 @@ def as_moment(given: datetime) -> datetime:
 
 def _as_enqueued(task: Any, run: RunRecord) -> Any:
     """The task with the priority, queue and moment of this run, as far as the task's backend allows them."""
-    is_deferred = run.attempt == 0 and abs(run.run_at - run.created_at) > AT_ONCE
+    # A run on hold has no moment of its own to show: what it waits for decides.
+    is_deferred = run.attempt == 0 and run.hold is None and abs(run.run_at - run.created_at) > AT_ONCE
     queues = task.get_backend().queues
     return replace(
         task,

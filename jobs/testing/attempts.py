@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import inspect
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -44,11 +46,16 @@ Plan = Callable[[Callable[[], Any]], Any]
 """Takes the function that performs the job; a plan may call it, or raise instead."""
 
 
+RunCoroutine = Callable[[Callable[[], Coroutine[Any, Any, Any]]], Any]
+"""Calls an async function to its end, and returns what it returns."""
+
+
 class PlannedAttempts:
     """Performs the attempts of one ledger under test."""
 
-    def __init__(self, app: App, *, stopping: threading.Event) -> None:
+    def __init__(self, app: App, *, stopping: threading.Event, run_coroutine: RunCoroutine | None = None) -> None:
         self._app = app
+        self._run_coroutine = run_coroutine
         self._stopping = stopping
         self._plans: dict[str, list[Plan]] = {}
 
@@ -64,7 +71,7 @@ class PlannedAttempts:
         if claim.problem is not None:
             raise LedgerRefused(f"Run {claim.run_id} cannot be read: {claim.problem}")
         attempt_result, run = attempts.attempt(
-            claim, lambda fn: self._perform(without_loop(fn), claim), stop=self._stopping
+            claim, lambda fn: self._perform(self._plain(fn) or without_loop(fn), claim), stop=self._stopping
         )
         outcome = attempt_result.outcome
         if isinstance(attempt_result.error, Crash):
@@ -85,6 +92,10 @@ class PlannedAttempts:
             record = finding.find_run(connection, claim.run_id)
         assert record is not None
         return Performed(record, outcome, attempt_result.error)
+
+    def _plain(self, fn: Callable[[], Any]) -> Callable[[], Any] | None:
+        run = self._run_coroutine
+        return partial(run, fn) if run is not None and inspect.iscoroutinefunction(fn) else None
 
     def _perform(self, fn: Callable[[], Any], claim: Claim) -> Any:
         plans = self._plans.get(registry.get(claim.kind).options.kind)

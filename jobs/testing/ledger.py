@@ -27,7 +27,7 @@ from jobs.ledger.runs import claim as claiming
 from jobs.ledger.runs import sweep
 from jobs.migration import schema
 from jobs.settings import Settings
-from jobs.testing.attempts import WORKER, Crash, Performed, PlannedAttempts
+from jobs.testing.attempts import WORKER, Crash, Performed, PlannedAttempts, RunCoroutine
 from jobs.testing.template import template
 
 MAX_PERFORMED = 10_000
@@ -52,19 +52,32 @@ class Ledger:
 
     Args:
         url: an existing ledger, which is migrated if necessary; None makes a SQLite file for this test.
+        make_app: makes the App, with the clock that it gets, instead of ``url``: for a framework that has a database.
+        run_coroutine: calls the ``perform`` of an async job to its end; None: on an event loop of its own.
         settings: as for ``jobs.configure``. The environment and its ``.env`` are ignored: other settings have their
             defaults, and there is no Redis.
     """
 
-    def __init__(self, url: str | None = None, **settings: Any) -> None:
+    def __init__(
+        self,
+        url: str | None = None,
+        *,
+        make_app: Callable[[TestClock], App] | None = None,
+        run_coroutine: RunCoroutine | None = None,
+        **settings: Any,
+    ) -> None:
         self._stack = ExitStack()
-        if url is None:
+        if url is None and make_app is None:
             folder = self._stack.enter_context(tempfile.TemporaryDirectory(prefix="jobs-testing-"))
             url = f"sqlite:///{shutil.copy(template(), Path(folder) / 'jobs.db')}"
         self.clock = TestClock()
-        self.app: App = boot.build(Settings.of(database_url=url, **settings), clock=self.clock)
+        self.app: App = (
+            make_app(self.clock)
+            if make_app is not None
+            else boot.build(Settings.of(database_url=url, **settings), clock=self.clock)
+        )
         self.stopping = threading.Event()
-        self._attempts = PlannedAttempts(self.app, stopping=self.stopping)
+        self._attempts = PlannedAttempts(self.app, stopping=self.stopping, run_coroutine=run_coroutine)
 
     def __enter__(self) -> Self:
         self._stack.callback(self.app.close)

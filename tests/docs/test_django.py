@@ -39,8 +39,9 @@ def block(name: str) -> str:
     return found[1]
 
 
-def run_block(name: str, module: str) -> dict[str, Any]:
+def run_block(name: str, module: str, **world: Any) -> dict[str, Any]:
     made = types.ModuleType(module)
+    made.__dict__.update(world)
     sys.modules[module] = made
     exec(compile(block(name), module, "exec", dont_inherit=True), made.__dict__)
     return made.__dict__
@@ -85,6 +86,34 @@ def test_the_options_are_valid(project: str) -> None:  # noqa: F811
     with override_settings(TASKS=run_block("options", "docs_options")["TASKS"]):
         call_command("check", fail_level="WARNING")
     del sys.modules["docs_options"]
+
+
+def test_the_test_cases_pass(project: str, performing: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: F811
+    import unittest
+
+    from django.core import mail
+    from django.db import connection
+    from django.test import override_settings
+
+    from jobs.django.task_job import class_of
+
+    monkeypatch.setattr(mail, "outbox", [], raising=False)
+    monkeypatch.setitem(connection.settings_dict["TEST"], "NAME", connection.settings_dict["NAME"])
+    try:
+        with override_settings(TASKS=run_block("settings", "docs_settings")["TASKS"]):
+            tasks = run_block("tasks", "docs_tasks")
+            world = {"charge": tasks["charge"], "send_receipt": tasks["send_receipt"], "class_of": class_of}
+            made = run_block("tests", "docs_tests", **world)
+            cases = [made[name] for name in ("OrderTests", "ImmediateTests")]
+            loader = unittest.defaultTestLoader
+            suite = unittest.TestSuite(loader.loadTestsFromTestCase(case) for case in cases)
+            result = unittest.TestResult()
+            suite.run(result)
+    finally:
+        for name in ("docs_tasks", "docs_settings", "docs_tests"):
+            sys.modules.pop(name, None)
+
+    assert (result.testsRun, result.errors, result.failures) == (2, [], [])
 
 
 def test_the_hook_is_entered(project: str, performing: Ledger) -> None:  # noqa: F811

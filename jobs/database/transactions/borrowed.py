@@ -50,15 +50,17 @@ class BorrowedDatabase(Database):
 
     Args:
         url: what the owner's connection is on; may be a database in memory.
+        commits: whether a commit ever comes; not in a test whose transaction is rolled back.
     """
 
-    def __init__(self, url: str, settings: Settings, clock: Clock, *, owner: Owner) -> None:
+    def __init__(self, url: str, settings: Settings, clock: Clock, *, owner: Owner, commits: bool = True) -> None:
         # Not super().__init__, which makes a pool of connections of our own.
         self.url = make_url(url)
         self.errors = DriverErrors(shown=self.shown, password=self.url.password)
         self.dialect = self.url.get_backend_name()
         self.schema = settings.database_schema
         self.clock = clock
+        self.commits = commits
         self.places = NoPlaces()
         self._settings = settings
         self._owner = owner

@@ -98,3 +98,8 @@ def server_process():
     with connection.cursor() as cursor:
         cursor.execute("select pg_backend_pid()")
         return cursor.fetchone()[0]
+
+
+@task()
+async def count_orders_async():
+    return await Order.objects.acount()
