@@ -131,6 +131,14 @@ class Batch:
     ) -> None:
         await own_threads.step(self.__exit__, kind, error, trace)
 
+    def results(self) -> Iterator[Child]:
+        """Its members once its block has ended, as ``FoundBatch.results``."""
+        return find_batch(self.id).results()
+
+    def cancel(self, *, reason: str | None = None) -> int:
+        """Cancel it once its block has ended, as ``FoundBatch.cancel``."""
+        return find_batch(self.id).cancel(reason=reason)
+
     def _is_inside(self, other: Batch) -> bool:
         one: Batch | None = self
         while one is not None:
@@ -177,6 +185,9 @@ class FoundBatch:
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.record, name)
+
+    def __repr__(self) -> str:
+        return f"FoundBatch({self.record!r})"
 
     def refresh(self) -> FoundBatch:
         """The same batch as it is now."""

@@ -82,6 +82,15 @@ def test_a_batch_ends_with_its_last_member_and_reports_once(ledger: Ledger) -> N
     ]
 
 
+def test_the_object_of_the_block_reads_and_cancels_what_it_made(ledger: Ledger) -> None:
+    with jobs.batch("own") as batch:
+        batch.add_many([BatchPart(n=1), BatchPart(n=2)])
+
+    assert batch.cancel(reason="changed my mind") == 2
+    assert [one.state for one in batch.results()] == [RunState.CANCELLED] * 2
+    assert str(batch.id) in repr(jobs.find_batch(batch.id))
+
+
 def test_dead_members_do_not_hold_it_up_and_a_replay_reports_again(
     ledger: Ledger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
