@@ -25,6 +25,9 @@ STARTED_BY: dict[str, frozenset[str]] = {
     "admin_cli": frozenset({"worker", "scheduler", "admin_api"}),
     "jobs.django": frozenset({"admin_cli"}),
     "jobs.dramatiq": frozenset({"worker"}),
+    "jobs.fastapi": frozenset({"admin_api"}),
+    "jobs.flask": frozenset({"admin_api"}),
+    "jobs.web": frozenset({"worker"}),
     "jobs.testing": frozenset({"worker"}),
 }
 """Who may import which program, inside a function only: the CLI starts the processes, ``manage.py jobs`` runs the
@@ -53,7 +56,9 @@ DOORS: dict[str, frozenset[str]] = {
     "dramatiq": frozenset({"jobs.messages", "jobs.dramatiq", "worker"}),
     "click": frozenset({"admin_cli"}),
     "rich": frozenset({"admin_cli"}),
-    **{name: frozenset({"admin_api"}) for name in ("fastapi", "starlette", "uvicorn", "jinja2", "markupsafe", "jwt")},
+    **{name: frozenset({"admin_api"}) for name in ("uvicorn", "jinja2", "markupsafe", "jwt")},
+    **{name: frozenset({"admin_api", "jobs.fastapi"}) for name in ("fastapi", "starlette")},
+    "flask": frozenset({"jobs.flask"}),
     "argon2": frozenset({"jobs.operations.access.credentials"}),
     "sentry_sdk": frozenset({"jobs.observe"}),
     "prometheus_client": frozenset({"jobs.observe"}),
@@ -79,7 +84,7 @@ DOORS: dict[str, frozenset[str]] = {
 NAMED_IN_TYPES = frozenset({"random"})
 """Modules that others may import for an annotation (``random.Random``); what they use of it counts."""
 
-PUBLIC = frozenset({"jobs", "jobs.django", "jobs.dramatiq", "jobs.testing"})
+PUBLIC = frozenset({"jobs", "jobs.fastapi", "jobs.flask", "jobs.django", "jobs.dramatiq", "jobs.testing"})
 """What an application imports of ours."""
 
 

@@ -44,16 +44,16 @@ HSTS = (b"strict-transport-security", b"max-age=31536000")
 
 
 class Guard:
-    """Wraps the application. ``hosts`` are the accepted host names, without ports; ``is_crowded`` tells whether the
-    sign-in queue is full."""
+    """Wraps the application. ``hosts`` are the accepted host names, without ports, None for any; ``is_crowded`` tells
+    whether the sign-in queue is full."""
 
     def __init__(
-        self, inner: ASGIApp, *, hosts: Iterable[str], is_behind_tls: bool, clock: Clock,
+        self, inner: ASGIApp, *, hosts: Iterable[str] | None, is_behind_tls: bool, clock: Clock,
         is_crowded: Callable[[], bool] = lambda: False,
     ) -> None:  # fmt: skip
         self._inner = inner
         self._is_crowded = is_crowded
-        self._hosts = frozenset(one.lower() for one in (*LOCAL, *hosts))
+        self._hosts = None if hosts is None else frozenset(one.lower() for one in (*LOCAL, *hosts))
         self._headers = (*HEADERS, HSTS) if is_behind_tls else HEADERS
         self._clock = clock
 
@@ -105,7 +105,7 @@ class _Visit:
             return False
         given = self._given.get(b"host", b"").decode("latin-1").lower()
         name = given.rpartition(":")[0] if re.search(r":\d+$", given) else given
-        return name in self._guard._hosts
+        return self._guard._hosts is None or name in self._guard._hosts
 
     def _signs_in(self) -> bool:
         return self._scope["method"] == "POST" and self._scope["path"] in SIGN_IN

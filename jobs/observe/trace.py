@@ -45,6 +45,22 @@ def carry(runs: Sequence[NewRun]) -> Sequence[NewRun]:
     return carried
 
 
+@contextmanager
+def continuing(traceparent: str | None) -> Iterator[None]:
+    """Let runs that are enqueued in the block continue the trace of ``traceparent``, unless a span is open already."""
+    trace, propagation = _api()
+    if not traceparent or trace.get_current_span().get_span_context().is_valid:
+        yield
+        return
+    from opentelemetry import context
+
+    token = context.attach(propagation.TraceContextTextMapPropagator().extract({"traceparent": traceparent}))
+    try:
+        yield
+    finally:
+        context.detach(token)
+
+
 def _with(run: NewRun, context: str) -> NewRun:
     """The run with the context of its sending; its follow-ups get the same context."""
     followups = tuple(replace(one, run=_with(one.run, context)) for one in run.followups)

@@ -44,11 +44,14 @@ def forget(response: Response, api_state: ApiState) -> None:
 
 
 async def look(request: Request, api_state: ApiState) -> Identity:
-    """The visitor, by the session cookie.
+    """The visitor: whom the application around names, where the pages are mounted; else by the session cookie.
 
     Raises:
         Unauthenticated: the visitor is not signed in.
     """
+    given: Identity | None = request.scope.get("state", {}).get("given_identity")
+    if given is not None:
+        return given
     secret = request.cookies.get(cookie_name(api_state))
     if not secret:
         raise Unauthenticated("Sign in first.")

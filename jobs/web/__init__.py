@@ -1,0 +1,1 @@
+"""Parts that the web frameworks share: the request's context, workers in child processes, and the mounted pages."""
