@@ -24,7 +24,7 @@ from jobs.definition.checks import (
     check_perform,
     is_filled_in,
 )
-from jobs.definition.enqueue_options import admission, lapse, priority_of, queue_name, when
+from jobs.definition.enqueue_options import admission, lapse, parent_ids, priority_of, queue_name, when
 from jobs.definition.equality import canonical
 from jobs.definition.options import Options, derive
 from jobs.definition.tags import write_tags
@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from jobs.runtime.run import Run
 
 OnConflict = Literal["keep", "replace"]
+OnParentDead = Literal["cancel", "run", "hold"]
 
 
 class EnqueueOptions(TypedDict, total=False):
@@ -56,6 +57,8 @@ class EnqueueOptions(TypedDict, total=False):
     on_success: Sequence[Job]
     on_dead: Sequence[Job]
     on_cancelled: Sequence[Job]
+    after: Sequence[Any]
+    on_parent_dead: OnParentDead
 
 
 @dataclass_transform(kw_only_default=True, frozen_default=True, field_specifiers=(Field, PrivateAttr))
@@ -171,6 +174,8 @@ class Job(BaseModel, metaclass=_JobMeta):
         on_success: Sequence[Job] = (),
         on_dead: Sequence[Job] = (),
         on_cancelled: Sequence[Job] = (),
+        after: Sequence[Any] = (),
+        on_parent_dead: OnParentDead = "cancel",
     ) -> Enqueued:
         """Record a run of this job, which a worker will perform.
 
@@ -191,6 +196,10 @@ class Job(BaseModel, metaclass=_JobMeta):
             on_success: jobs that are enqueued in the transaction that ends the run as succeeded.
             on_dead: the same, for a run that dies.
             on_cancelled: the same, for a run that is cancelled.
+            after: runs that must end before this one starts: ids, or what ``enqueue`` returned; at most 1,000.
+                ``self.run.parents()`` gives their results.
+            on_parent_dead: what happens when one of them is dead or cancelled. ``cancel``: this run is cancelled.
+                ``run``: it starts when all have ended. ``hold``: it waits until that one was replayed and succeeds.
 
         Returns:
             The run's id, and whether this call created it.
@@ -218,6 +227,8 @@ class Job(BaseModel, metaclass=_JobMeta):
             on_success=on_success,
             on_dead=on_dead,
             on_cancelled=on_cancelled,
+            after=after,
+            on_parent_dead=on_parent_dead,
         )
         return enqueue_runs(app, [run], session=session)[0]
 
@@ -275,6 +286,8 @@ class Job(BaseModel, metaclass=_JobMeta):
         expires: timedelta | datetime | None = None,
         tags: Sequence[str] = (),
         followups: tuple[FollowUp, ...] = (),
+        after: Sequence[Any] = (),
+        on_parent_dead: OnParentDead = "cancel",
     ) -> NewRun:
         """For enqueueing: the ledger row for this job."""
         options = self.options
@@ -301,6 +314,7 @@ class Job(BaseModel, metaclass=_JobMeta):
             **lapse(expires),
             **admission(options.kind, key, options.unique, on_conflict, said),
             followups=followups,
+            **(parent_ids(after, on_parent_dead, on_conflict) if after != () else {}),
             tags=write_tags(tags),
             correlation_id=correlation_id.get(),
             enqueued_by=enqueuer(),

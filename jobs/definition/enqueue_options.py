@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from uuid import UUID
 
 from jobs.definition.options import MAX_QUEUE, check_name
 from jobs.definition.unique import WHILE_LIVE, Unique
@@ -13,6 +15,8 @@ from jobs.priority import MAX_PRIORITY, MIN_PRIORITY
 from jobs.states import FAR
 
 MAX_KEY = 255
+MAX_PARENTS = 1000
+"""Runs that one run starts after. Source: decision; each end of one reads the states of all."""
 MAX_WAIT = timedelta(days=36525)
 """A hundred years: a later moment is a mistake, and datetime ends with the year 9999. Source: decision."""
 
@@ -98,3 +102,33 @@ def _moment(value: datetime, name: str) -> datetime:
             f"{name}= takes a moment that UTC has, but {shown(value)} is beyond the calendar.",
             hint="Use UTC.",
         ) from None
+
+
+def parent_ids(after: Any, on_parent_dead: Any, on_conflict: str) -> dict[str, Any]:
+    """The ids of the runs that a new one starts after: ``after`` holds ids, or what ``enqueue`` returned.
+
+    Raises:
+        EnqueueRefused: an item is no run, there are too many, or the options exclude each other.
+    """
+    if on_parent_dead not in ("cancel", "run", "hold"):
+        raise EnqueueRefused(f"on_parent_dead= is 'cancel', 'run' or 'hold', got {shown(on_parent_dead)}.")
+    if isinstance(after, str | UUID) or not isinstance(after, Iterable):
+        raise EnqueueRefused(f"after= takes a list of runs, got {shown(after)}.", hint="after=[first, second]")
+    found: dict[UUID, None] = {}
+    for one in after:
+        given = getattr(one, "id", one)
+        try:
+            found[given if isinstance(given, UUID) else UUID(given)] = None
+        except (ValueError, TypeError, AttributeError):
+            raise EnqueueRefused(
+                f"after= takes runs that were enqueued, got {shown(one)}.",
+                hint="Enqueue them first: after=[Load(day=day).enqueue()].",
+            ) from None
+        if len(found) > MAX_PARENTS:
+            raise EnqueueRefused(
+                f"after= takes at most {MAX_PARENTS:,} runs.", hint="Put them into a batch: jobs.batch(…, on_end=[…])."
+            )
+    if found and on_conflict == "replace":
+        # The run that holds the key might be one of its own parents.
+        raise EnqueueRefused("after= does not go with on_conflict='replace'.", hint="Cancel the run that has the key.")
+    return {"after": tuple(found), "on_parent_dead": on_parent_dead}

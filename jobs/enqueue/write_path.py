@@ -20,7 +20,9 @@ from jobs.events import RunEnqueued
 from jobs.ledger.admission.insert import insert_free, insert_if_free, insert_plain, insert_runs
 from jobs.ledger.admission.key_waits import key_waits, limit_wait, set_wait
 from jobs.ledger.admission.keys import admit
+from jobs.ledger.batches.parents import add_parents
 from jobs.ledger.records import Admitted, NewRun
+from jobs.ledger.runs.end_effects import apply_end_effects
 from jobs.ready.protocol import ReadyEntry
 from jobs.runtime.context import current_run, enclosing_session
 from jobs.runtime.off_loop import off_loop
@@ -94,7 +96,7 @@ async def enqueue_run_async(app: App, run: NewRun) -> Enqueued:
 
 def is_plain(run: NewRun) -> bool:
     """Whether one insert is enough for the run."""
-    return run.key is None and not run.followups and run.batch_id is None
+    return run.key is None and not run.followups and run.batch_id is None and not run.after
 
 
 def _write_plain(app: App, runs: Sequence[NewRun], may_exist: bool) -> None:
@@ -168,10 +170,14 @@ def write_runs(executor: Executor, runs: Sequence[NewRun]) -> list[Admitted]:
     if not careful:
         return [Admitted(run, created=True) for run in runs]
     # Always in the order of keys, so that two callers with the same keys cannot deadlock.
+    dependent = [run for run in careful if run.after]
     found: dict[UUID, Admitted] = {}
     groups = sorted(careful, key=lambda run: (run.kind, run.key or ""))
     for chunk in _whole_keys(groups):
         found |= {run.id: one for run, one in zip(chunk, admit(executor, chunk), strict=True)}
+    if dependent:
+        cancelled = add_parents(executor, [run for run in dependent if found[run.id].created])
+        apply_end_effects(executor, cancelled)
     return [found.get(run.id) or Admitted(run, created=True) for run in runs]
 
 
@@ -214,7 +220,9 @@ def announce_runs(app: App, runs: Sequence[NewRun]) -> None:
     """Publish to the ready index and emit events. The rows are committed, so no error here may reach the caller."""
     if app.ready is not None:
         now = app.clock.now()
-        announce(app, [ReadyEntry(run.id, run.queue, run.priority, _run_at(run, now)) for run in runs], now=now)
+        # A run that starts after others is published when the last of them ends.
+        entries = [ReadyEntry(run.id, run.queue, run.priority, _run_at(run, now)) for run in runs if not run.after]
+        announce(app, entries, now=now)
     if app.events.wants(RunEnqueued):
         app.events.emit([RunEnqueued(run.id, run.kind, run.queue) for run in runs])
 

@@ -46,6 +46,8 @@ class NewRun:
     on_conflict: Literal["keep", "replace"] = "keep"
     followups: tuple[FollowUp, ...] = ()
     batch_id: UUID | None = None
+    after: tuple[UUID, ...] = ()
+    on_parent_dead: Literal["cancel", "run", "hold"] = "cancel"
 
     @property
     def has_followups(self) -> int:

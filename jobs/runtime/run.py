@@ -12,6 +12,8 @@ from uuid import UUID
 
 from jobs.app import App
 from jobs.errors import Conflict, Suspended
+from jobs.ledger.batches.gather import Child
+from jobs.ledger.batches.parents import parents_of
 from jobs.ledger.records import Claim, NewRun
 from jobs.runtime import waits
 from jobs.runtime.batch import RunBatch
@@ -310,6 +312,15 @@ class Run:
     async def gather_async(self, step: str, jobs: Iterable[Enqueueable], *, on_dead: OnDead = "raise") -> list[Any]:
         """``gather`` for async jobs."""
         return await gather_async(self, step, jobs, on_dead, self.new_run, self.tell_of)
+
+    def parents(self) -> list[Child]:
+        """The runs that this one was enqueued ``after``, in that order, with their states and results."""
+        with self.app.database.read() as connection:
+            return parents_of(connection, self.id)
+
+    async def parents_async(self) -> list[Child]:
+        """``parents`` for async jobs."""
+        return await waits.off_loop(self, self.parents)
 
     @property
     def batch(self) -> RunBatch:

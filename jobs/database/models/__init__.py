@@ -13,6 +13,7 @@ from jobs.database.models.batches import JobBatch
 from jobs.database.models.effects import JobFollowup, JobGroup, JobGroupMember, JobKey, JobStep
 from jobs.database.models.fleet import JobKind, JobPublishedKind, JobQueue, JobWorker
 from jobs.database.models.operators import OperatorAction, OperatorActionRun
+from jobs.database.models.parents import JobParent
 from jobs.database.models.runs import JobAttempt, JobRun
 from jobs.database.models.schedules import JobLeader, JobSchedule, JobScheduleSlot
 from jobs.database.models.types import (
@@ -56,6 +57,7 @@ __all__ = [
     "JobKey",
     "JobKind",
     "JobLeader",
+    "JobParent",
     "JobPublishedKind",
     "JobQueue",
     "JobRun",

@@ -6,25 +6,33 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Float, bindparam, delete, select
+from sqlalchemy import ColumnElement, Float, and_, bindparam, delete, or_, select
 from sqlalchemy.orm import aliased
 
-from jobs.database.models import JobBatch, JobFollowup, JobRun
+from jobs.database.models import JobBatch, JobFollowup, JobParent, JobRun
 from jobs.database.sql import Executor, ledger_now, plus_seconds
 from jobs.ledger.batches.counts import GATHER
 from jobs.states import LIVE
 
 
 def is_read_later() -> ColumnElement[bool]:
-    """Whether a run is a child whose parent has not ended: an attempt of the parent will read its result."""
-    parent = aliased(JobRun)
-    return (
+    """Whether a live run still reads the result of this one: it gathered it, or waits for it."""
+    parent, dependent = aliased(JobRun), aliased(JobRun)
+    is_parent = (
+        select(JobParent.run_id)
+        .join(dependent, dependent.id == JobParent.run_id)
+        .where(JobParent.parent_id == JobRun.id, dependent.state.in_(sorted(LIVE)))
+        .correlate(JobRun)
+        .exists()
+    )
+    is_child = (
         select(JobBatch.id)
         .join(parent, parent.id == JobBatch.run_id)
         .where(JobBatch.id == JobRun.batch_id, JobBatch.form == GATHER, parent.state.in_(sorted(LIVE)))
         .correlate(JobRun)
         .exists()
     )
+    return or_(is_child, and_(JobRun.has_followups, is_parent))
 
 
 def forget_gathers(session: Executor, run_ids: Sequence[UUID]) -> None:

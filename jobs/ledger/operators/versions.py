@@ -19,6 +19,7 @@ from sqlalchemy.orm import aliased
 from jobs.database.models import JobRun, UtcDateTime
 from jobs.database.sql import Batch, Executor, dialect_of
 from jobs.ledger.batches.counts import count_moved, members_of_batches
+from jobs.ledger.batches.parents import wait_again
 from jobs.ledger.holds import NOT_HELD, due_again
 from jobs.ledger.operators.audit import AuditEntry
 from jobs.states import LIVE, RunState
@@ -98,6 +99,7 @@ def _write_back(session: Executor, notes: Sequence[AuditEntry]) -> dict[UUID, st
                 session.execute(_back(dialect), _BACK.rows(dialect, rows))
                 states = {one.run_id: (one.before or {})["state"] for one in left}
                 count_moved(session, [(batch, now, states[run_id]) for run_id, (batch, now) in members.items()])
+                wait_again(session, [one.run_id for one in left])
         except IntegrityError:
             # Another transaction enqueued with a key between our look and our write: write each run alone.
             if len(batch) == 1:

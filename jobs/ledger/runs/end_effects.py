@@ -16,6 +16,7 @@ from jobs.database.sql import Batch, Executor, dialect_of, ledger_now
 from jobs.errors import ArgumentsRefused, KeyConflict
 from jobs.ledger.admission.keys import admit
 from jobs.ledger.batches.counts import count_ended
+from jobs.ledger.batches.parents import after_ends
 from jobs.ledger.effects.followups import ENDED, check_kept
 from jobs.ledger.records import Freed, NewRun
 from jobs.states import FINAL
@@ -41,6 +42,12 @@ def apply_end_effects(
     freed = _enqueue_followups(session, run_ids, now=now) if run_ids else {}
     for run_id, some in count_ended(session, run_ids, lock=lock, now=now).items():
         freed.setdefault(run_id, []).extend(some)
+    if run_ids:
+        ready, cancelled = after_ends(session, run_ids, now=now)
+        for run_id, some in ready.items():
+            freed.setdefault(run_id, []).extend(some)
+        for run_id, some in apply_end_effects(session, cancelled, now=now).items():
+            freed.setdefault(run_id, []).extend(some)
     return freed
 
 

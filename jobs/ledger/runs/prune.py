@@ -24,6 +24,7 @@ from sqlalchemy.orm import aliased
 
 from jobs.database.models import JobAttempt, JobRun, JobSchedule, OperatorAction, OperatorActionRun
 from jobs.database.sql import Executor, ledger_now, plus_seconds
+from jobs.ledger.batches.parents import forget_parents
 from jobs.ledger.batches.prune import forget_gathers, is_read_later
 from jobs.ledger.effects.callbacks import forget_callbacks
 from jobs.ledger.effects.followups import forget_followups
@@ -116,6 +117,7 @@ def _delete(
     forget_signals(session, ids)
     forget_callbacks(session, ids)
     forget_gathers(session, ids)
+    forget_parents(session, ids)
     forget_followups(session, ids)
     for model, column in ((JobAttempt, JobAttempt.run_id), (JobRun, JobRun.id)):
         session.execute(delete(model).where(column.in_(ids)).execution_options(synchronize_session=False))

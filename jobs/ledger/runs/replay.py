@@ -15,8 +15,9 @@ from jobs.database.models import JobRun
 from jobs.database.sql import Executor, ledger_now
 from jobs.errors import KeyBusy
 from jobs.ledger.batches.counts import count_moved, members_of_batches
+from jobs.ledger.batches.parents import wait_again
 from jobs.ledger.records import Freed
-from jobs.states import FINAL, LIVE, MOVES, RunState, checked_move
+from jobs.states import FAR, FINAL, LIVE, MOVES, RunState, checked_move
 
 REPLAYABLE = tuple(state for state in RunState if state in FINAL and RunState.QUEUED in MOVES[state])
 _QUEUED = checked_move(RunState.DEAD, RunState.QUEUED)
@@ -37,7 +38,9 @@ def reopen(session: Executor, run_ids: Sequence[UUID], *, now: datetime | None =
                 if members:
                     moved = [(*members[row.id], _QUEUED) for row in rows if row.id in members]
                     count_moved(session, moved, now=now)
-            return [Freed(*row) for row in rows]
+                waiting = wait_again(session, [row.id for row in rows], now=now) if rows else set()
+            # Those whose parents are live again wait for them: the ready index must not have them.
+            return [Freed(row.id, row.queue, row.priority, FAR if row.id in waiting else row.run_at) for row in rows]
         except IntegrityError as error:
             # Another transaction enqueued with a key between our look and our write; the next look sees its run.
             if "uq_job_runs_live_key" not in str(error) and "job_runs.key" not in str(error):

@@ -7,13 +7,16 @@ from datetime import datetime
 from jobs.database.sql import Executor
 from jobs.formats.duration import format_duration
 from jobs.ledger.batches.gather import pending_children
+from jobs.ledger.batches.parents import parents_of
 from jobs.ledger.records import RunRecord
 from jobs.states import Hold
 
+SHOWN = 5
 _AWAITED = {
     "signal": "the signal {name}",
     "sleep": "the end of its sleep, {name}",
     "children": "its children of the step {name}",
+    "parents": "its parents",
 }
 
 
@@ -29,6 +32,9 @@ def explain_hold(session: Executor, run: RunRecord, now: datetime) -> tuple[str,
         return "parked", f"It is parked: {thing} has no room for it{until}.", evidence
     if what in _AWAITED:
         thing = _AWAITED[what].format(name=name)
+    if what == "parents":
+        some = parents_of(session, run.id)[:SHOWN]
+        evidence += [("parent", f"{one.kind} {str(one.id)[-8:]}: {one.state}") for one in some]
     if what == "children" and (count := pending_children(session, run.id, name)) is not None:
         evidence.append(("children", f"{count[0]:,} of {count[1]:,} have not ended"))
     return "waiting", f"It waits for {thing}{until}.", evidence
