@@ -113,7 +113,7 @@ def _write_plain(app: App, runs: Sequence[NewRun], may_exist: bool) -> None:
 
 def _write_if_free(app: App, run: NewRun) -> bool:
     """Insert a run whose key is free, by one statement that commits by itself. Returns whether it did."""
-    if run.followups or run.hold_seconds != 0.0:
+    if run.followups or run.after or run.hold_seconds != 0.0:
         return False
     with app.database.direct(urgent=True) as connection, key_waits():
         is_inserted = insert_if_free(connection, run, notify=app.database.sends_notify)
