@@ -19,6 +19,7 @@ from jobs.database.models.types import Id, JsonText, Number, SmallNumber, UtcDat
 from jobs.database.slow_queries import SLOW, SlowStatements
 
 NULL = b"\xff\xff\xff\xff"
+UUID_LENGTH = b"\0\0\0\x10"
 _HEAD, _END = b"PGCOPY\n\xff\r\n\0" + bytes(8), b"\xff\xff"
 _EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
 
@@ -37,7 +38,7 @@ def _text(value: str) -> bytes:
 
 
 def _id(value: UUID) -> bytes:
-    return b"\0\0\0\x10" + value.bytes
+    return UUID_LENGTH + value.bytes
 
 
 def _moment(value: datetime) -> bytes:

@@ -173,7 +173,9 @@ def _load(cls: type[M], text: str) -> M:
 
 def _values(job: BaseModel) -> dict[str, Any]:
     """The fields, and the extra values that ``extra="allow"`` accepted."""
-    values = {name: getattr(job, name) for name in type(job).__pydantic_fields__}
+    names, values = type(job).__pydantic_fields__, dict(job.__dict__)
+    if values.keys() != names.keys():  # A cached property is in __dict__ too, and a field may be missing there.
+        values = {name: getattr(job, name) for name in names}
     return {**values, **job.model_extra} if job.model_extra else values
 
 

@@ -63,7 +63,7 @@ class _Bulk:
     """What is known of the runs once they have been copied."""
 
     def __init__(self, app: App) -> None:
-        self._carry = carrier(app)
+        self._carry = carrier(app) if app.settings.tracing else None
         self._announces = app.ready is not None or app.events.wants(RunEnqueued)
         self.results: list[Enqueued] = []
         self.careful: list[NewRun] = []
@@ -74,8 +74,9 @@ class _Bulk:
 
     def plain(self, block: Iterable[NewRun]) -> Iterator[NewRun]:
         """Those of ``block`` that COPY inserts; the others are kept in ``careful``."""
-        for made in block:
-            (run,) = self._carry([made])
+        for run in block:
+            if self._carry is not None:
+                (run,) = self._carry([run])
             self.queues.add(run.queue)
             if is_plain(run):
                 if self._announces:

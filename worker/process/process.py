@@ -9,7 +9,6 @@ import threading
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
-from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 from uuid import UUID
 
@@ -45,6 +44,7 @@ from worker.process.thread_broker import ThreadBroker
 from worker.process.watchdog import Watchdog
 from worker.protocol.health import Pulse
 from worker.protocol.running_table import RunningRows
+from worker.startup.installed import installed_version
 from worker.timeouts.deadline import Deadlines
 
 log = logging.getLogger("jobs.worker")
@@ -192,7 +192,7 @@ class Process:
                 self.name,
                 host=platform.node(),
                 pid=os.getpid(),
-                version=_version(),
+                version=installed_version(),
                 queues=self.queues,
                 kinds=self.kinds,
                 codes=codes(),
@@ -301,10 +301,3 @@ class Process:
             on_loss=self._upkeep.hurry,
             on_nothing=self._upkeep.found_nothing,
         )
-
-
-def _version() -> str:
-    try:
-        return version("jobledger")
-    except PackageNotFoundError:
-        return "source"

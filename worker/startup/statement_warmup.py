@@ -19,6 +19,7 @@ from jobs import boot
 from jobs.clock import SystemClock, new_run_id, new_token
 from jobs.database.engine import Database
 from jobs.database.sql import Executor, dialect_of
+from jobs.definition.class_release import codes
 from jobs.ledger import workers
 from jobs.ledger.queries.waiting import overdue, unclaimed
 from jobs.ledger.records import AttemptResult, Claim
@@ -40,6 +41,7 @@ from jobs.observe.log import configure_logging
 from jobs.settings import Settings
 from jobs.states import Outcome
 from worker.exchange.heartbeat import own_database
+from worker.startup.installed import installed_version
 
 log = logging.getLogger("jobs.worker")
 
@@ -57,6 +59,9 @@ def warm_up(settings_json: str) -> None:
     """
     global _warmed_up
     settings = Settings.model_validate_json(settings_json)
+    # Each is kept: the processes share what it takes.
+    installed_version()
+    codes()
     configure_logging(settings, threaded=False)
     try:
         database = boot.open_database(settings, SystemClock())

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from enum import Enum
+from functools import cached_property
 from typing import Any
 from uuid import UUID
 
@@ -293,3 +294,20 @@ def test_a_time_of_day_needs_no_zone():
         def perform(self) -> None: ...
 
     assert read_arguments(Daily, write(Daily(at=time(3, 4))), kind="Daily") == Daily(at=time(3, 4))
+
+
+class Doubled(jobs.Job, kind="arguments.Doubled"):
+    n: int
+
+    @cached_property
+    def double(self) -> int:
+        return 2 * self.n
+
+    def perform(self) -> None: ...
+
+
+def test_a_cached_property_that_was_read_is_no_argument() -> None:
+    job = Doubled(n=3)
+    assert job.double == 6
+
+    assert json.loads(write_arguments(job, kind="Doubled", max_bytes=1000)) == {"n": 3}

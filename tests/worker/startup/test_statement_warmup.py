@@ -17,6 +17,7 @@ from sqlalchemy.engine.interfaces import CacheStats
 from jobs.app import App
 from jobs.clock import new_run_id
 from jobs.database.models import JobWorker
+from jobs.definition.class_release import codes, release_of
 from jobs.ledger.queries.waiting import overdue
 from jobs.ledger.runs import claim as claiming
 from jobs.ledger.runs.claim import claim
@@ -25,6 +26,7 @@ from jobs.settings import Settings
 from tests.conftest import MakeApp
 from tests.server_process import free_port
 from worker.startup import statement_warmup
+from worker.startup.installed import installed_version
 from worker.startup.statement_warmup import warm_up, warmed_up
 
 
@@ -100,6 +102,18 @@ def test_what_it_asked_directly_is_not_compiled_again(
         assert claiming.claim_due_direct(direct, ["mail", "calls"], count=3, **given) == []
 
     database.close()
+
+
+def test_the_version_and_the_classes_releases_are_read_before_the_forks(app: App) -> None:
+    installed_version.cache_clear()
+    release_of.cache_clear()
+
+    warm_up(app.settings.model_dump_json())
+
+    read = installed_version.cache_info().misses, release_of.cache_info().misses
+    installed_version()
+    codes()
+    assert (installed_version.cache_info().misses, release_of.cache_info().misses) == read
 
 
 def test_another_configuration_has_nothing_rehearsed(app: App) -> None:
