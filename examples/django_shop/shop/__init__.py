@@ -1,0 +1,1 @@
+"""The shop: orders, the tasks that charge them, and two pages."""
