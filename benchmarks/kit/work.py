@@ -57,3 +57,19 @@ class Fails(Job, retry=Retry(max_attempts=2, first=SOON, cap=SOON, jitter="none"
     def perform(self) -> None:
         if self.run.attempt == 1:
             raise ValueError("the first attempt fails")
+
+
+class Joined(Job):
+    """Waits for children that do nothing, and counts them."""
+
+    children: int
+
+    def perform(self) -> int:
+        return len(self.run.gather("children", [Noop(a=number) for number in range(self.children)]))
+
+
+class Answered(Job):
+    """Waits for a signal."""
+
+    def perform(self) -> None:
+        self.run.wait_for("answer")
