@@ -38,7 +38,7 @@ demo: $(VENV)/.installed ## run thousands of jobs over real files, and check the
 
 test: $(VENV)/.installed-test ## run every test, of the fault suite a short part (WORKERS=3 at a time; ARGS= goes to pytest)
 	@echo "test: running every test, and the short part of the fault suite (make faults), $(TESTS) at a time"
-	$(BIN)/python -m pytest -n $(TESTS) -m "short or not (faults or long)" $(ARGS)
+	$(BIN)/python -m pytest -n $(TESTS) --dist worksteal -m "short or not (faults or long)" $(ARGS)
 
 pythons: $(VENV)/.installed-test ## run the tests that depend on Python under every other supported one that is here
 	@for version in $(SUPPORTED); do \

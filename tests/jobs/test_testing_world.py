@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from importlib.metadata import entry_points
 from pathlib import Path
 
 import pytest
@@ -50,10 +49,10 @@ def development(sqlite_url: str, monkeypatch: pytest.MonkeyPatch) -> str:
 
 def run(pytester: pytest.Pytester, source: str) -> pytest.RunResult:
     pytester.makepyfile(source)
-    # Installed, the plugin names itself; from a bare checkout it must be named.
-    is_installed = any(one.value == "jobs.pytest_plugin" for one in entry_points(group="pytest11"))
-    named = () if is_installed else ("-p", "jobs.pytest_plugin")
-    return pytester.runpytest_subprocess(*named, "-p", "no:cacheprovider", "-p", "no:randomly", timeout=90)
+    # Ours alone, because other installed plugins import for seconds. tests/jobs/testing/test_ledger.py loads them all.
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
+        return pytester.runpytest_subprocess("-p", "jobs.pytest_plugin", "-p", "no:cacheprovider", timeout=90)
 
 
 def waiting(url: str) -> int:
