@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from jobs.client.many import enqueue_many, enqueue_many_async
     from jobs.client.signals import signal, signal_async
     from jobs.client.transactions import announce, transaction
+    from jobs.definition.limit import Limit
     from jobs.definition.retry import Retry
     from jobs.definition.unique import FOREVER, WHILE_LIVE, Within
     from jobs.enqueue.signal_path import Signalled
@@ -106,6 +107,7 @@ _HOMES = {
     "client.many": ("enqueue_many", "enqueue_many_async"),
     "client.signals": ("signal", "signal_async"),
     "client.transactions": ("announce", "transaction"),
+    "definition.limit": ("Limit",),
     "definition.retry": ("Retry",),
     "scheduling.schedule": (
         "At",
@@ -147,6 +149,7 @@ __all__ = [
     "KeyBusy",
     "KeyConflict",
     "LeaseLost",
+    "Limit",
     "NotEnded",
     "NotFound",
     "Outcome",

@@ -14,7 +14,9 @@ from sqlalchemy import Connection, delete, literal, select, union_all, update
 from jobs.clock import new_run_id
 from jobs.database.engine import Database
 from jobs.database.models import Base, JobQueue, JobRun
+from jobs.definition.limits import limited_kinds
 from jobs.ledger.admission import insert
+from jobs.ledger.limits.admit import admit
 from jobs.ledger.queries import find
 from jobs.ledger.records import AttemptRecord, AttemptResult, Claim, Failure, Freed, NewRun, RecordedAttempt, RunRecord
 from jobs.ledger.runs import cancel, claim, give_back, lease, replay, settle, sweep
@@ -57,11 +59,11 @@ class Book:
     ) -> list[Claim]:
         """As a worker does: by a direct statement, where the dialect can."""
         given: dict[str, Any] = {"kinds": kinds, "worker": worker, "lease": lease, "now": self.now}
-        if self.is_postgresql:
+        if self.is_postgresql and limited_kinds.keys().isdisjoint(kinds):
             with self.database.direct() as direct:
                 return claim.claim_direct(direct, run_ids, **given)
         with self.database.write() as connection:
-            return claim.claim(connection, run_ids, **given)
+            return admit(connection, claim.claim(connection, run_ids, **given), now=self.now).claims
 
     def claim_due(
         self,
@@ -73,11 +75,11 @@ class Book:
         lease: timedelta = LEASE,
     ) -> list[Claim]:
         given: dict[str, Any] = {"count": count, "kinds": kinds, "worker": worker, "lease": lease, "now": self.now}
-        if self.is_postgresql:
+        if self.is_postgresql and limited_kinds.keys().isdisjoint(kinds):
             with self.database.direct() as direct:
                 return claim.claim_due_direct(direct, [queue], **given)
         with self.database.write() as connection:
-            return claim.claim_due(connection, queue, **given)
+            return admit(connection, claim.claim_due(connection, queue, **given), now=self.now).claims
 
     def start(self, *, worker: str = "w1", **given: Any) -> Claim:
         """Enqueue a run and claim it."""

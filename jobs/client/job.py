@@ -26,6 +26,7 @@ from jobs.definition.checks import (
 )
 from jobs.definition.enqueue_options import admission, lapse, parent_ids, priority_of, queue_name, when
 from jobs.definition.equality import canonical
+from jobs.definition.limits import check_limits, record_limits
 from jobs.definition.options import Options, derive
 from jobs.definition.tags import write_tags
 from jobs.enqueue.enqueuer import enqueuer
@@ -82,7 +83,9 @@ class _JobMeta(ModelMetaclass):
             check_can_be_scheduled(cls, place, can_perform=can_perform)
         if can_perform:
             check_perform(cls, place)
+            limits = check_limits(cls, cls.options, place)
             registry.register(cls, kind=cls.options.kind, aliases=cls.options.aliases)
+            record_limits(cls.options, limits)
         return cls
 
     def __init__(cls, name: str, bases: tuple[type, ...], namespace: dict[str, Any], **keywords: Any) -> None:

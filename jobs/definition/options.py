@@ -8,6 +8,7 @@ from dataclasses import dataclass, fields, replace
 from datetime import timedelta
 from typing import Any
 
+from jobs.definition.limit import Limit
 from jobs.definition.retry import Retry
 from jobs.definition.unique import Unique
 from jobs.errors import DefinitionError, shown
@@ -37,6 +38,7 @@ class Options:
     retry: when failed attempts are tried again.
     version: of its arguments; raise it when their form changes, and convert old ones in ``upcast``.
     unique: how long a key is held; ``WHILE_LIVE`` by default.
+    limits: how many of its runs may perform at once; a ``Limit``, or several.
     schedule: when a scheduler makes runs of it; one or several. Never inherited.
     isolated: perform in a child process, because the job may crash, leak or block.
     memory: memory limit of an attempt ("512M", or bytes); above it the outcome is ``out_of_memory``. Implies
@@ -53,6 +55,7 @@ class Options:
     isolated: bool = False
     memory: int | None = None
     unique: Unique | None = None
+    limits: tuple[Limit, ...] = ()
     schedule: Schedule | tuple[Schedule, ...] | None = None
 
     @property
@@ -81,8 +84,10 @@ def derive(parent: Options, given: dict[str, Any], *, name: str, place: str) -> 
                 hint=f"Did you mean {near[0]!r}?" if near else f"Options are: {', '.join(known)}.",
             )
     values = {**NOT_INHERITED, "kind": name, **given}
-    for option in ("aliases", "schedule"):
-        if isinstance(values[option], list):
+    if isinstance(values.get("limits"), Limit):
+        values["limits"] = (values["limits"],)
+    for option in ("aliases", "schedule", "limits"):
+        if isinstance(values.get(option), list):
             values[option] = tuple(values[option])
     if isinstance(values.get("memory"), str):
         try:
@@ -136,6 +141,9 @@ def _check(options: Options, place: str) -> None:
         refuse("memory", 'an amount from 16M ("512M", or bytes), or None')
     if given["unique"] is not None and not isinstance(given["unique"], Unique):
         refuse("unique", "WHILE_LIVE, Within(timedelta) or FOREVER")
+    limits: Any = options.limits
+    if not isinstance(limits, tuple) or not all(isinstance(one, Limit) for one in limits):
+        refuse("limits", "a Limit(…), or a list of them")
     for own in own_schedules:
         if not isinstance(own, Cron | Every | At):
             refuse("schedule", "a Cron(…), Every(…) or At(…), or a list of them")

@@ -13,6 +13,7 @@ from jobs.errors import JobsError
 from jobs.events import RunsSwept, ServiceFailed
 from jobs.ready.protocol import ReadyEntry
 from jobs.upkeep.ledger_reach import Reach
+from jobs.upkeep.limits import hand_on_parked
 from jobs.upkeep.prune import TURN_SECONDS, Pruner
 from jobs.upkeep.reconcile import reconcile
 from jobs.upkeep.rescue import expire_waiting, rescue_abandoned
@@ -79,6 +80,8 @@ class Upkeep(threading.Thread):
         if self._rounds % 2 == 0:
             tasks.append(("expire", expire_waiting))
         self._rounds += 1
+        # Slots of runs that were just rescued have been handed on with them.
+        tasks.append(("limits", hand_on_parked))
         # Only a process that was up for the whole wait can tell that no worker knew a kind for that long.
         if self._app.clock.monotonic() >= self._dead_letter_at:
             self._dead_letter_at = (

@@ -11,6 +11,7 @@ from jobs.app import App
 from jobs.database.direct_statements import DirectConnection
 from jobs.database.own_connection import OwnConnection
 from jobs.database.postgres.driver import Listener
+from jobs.database.sql import Executor
 from jobs.database.sqlite.change_watch import DataVersion
 from jobs.errors import JobsError, LedgerRefused
 from jobs.events import ServiceFailed
@@ -24,6 +25,7 @@ from jobs.ledger.runs.claim import (
     seconds_until_due,
     seconds_until_due_direct,
 )
+from worker.exchange.admission import Admission
 from worker.exchange.queue_turns import Turns
 
 HEAD_START_SECONDS = 0.002
@@ -101,6 +103,7 @@ class LedgerSource:
         self._due_at: float | None = None
         self._knows_due = False
         self._looked_at = 0.0
+        self._admission = Admission(app, kinds)
 
     def queues(self) -> Sequence[str]:
         return self._queues
@@ -122,7 +125,8 @@ class LedgerSource:
             claims = self._claim_apart(count, wanted)
         if claims:
             self._wakeup.found()
-        if not claims or (len(claims) < count and self._wakeup.tells_all):
+        # If it parked some, others may be due behind them.
+        if (not claims or (len(claims) < count and self._wakeup.tells_all)) and not self._admission.has_parked:
             # Whatever comes now wakes it, so it need not look a second time.
             self._dry.add(kinds)
             self._knows_due = False
@@ -132,6 +136,8 @@ class LedgerSource:
         """Claim those of these runs that are due and of these kinds (None: all known kinds)."""
         wanted = self._kinds if kinds is None else kinds
         given: dict[str, Any] = {"kinds": wanted, "worker": self._worker, "lease": self._app.settings.lease}
+        if self._admission.is_needed:
+            return self._admission.claim(lambda connection: claim(connection, run_ids, **given))
         if self._app.database.dialect == "postgresql":
             with self._direct() as direct:
                 return claim_direct(direct, run_ids, **given)
@@ -152,17 +158,14 @@ class LedgerSource:
 
     def _claim_in_order(self, order: Sequence[str], count: int, kinds: Sequence[str]) -> list[Claim]:
         given: dict[str, Any] = {"kinds": kinds, "worker": self._worker, "lease": self._app.settings.lease}
+        if self._admission.is_needed:
+            return self._admission.claim_until_some(lambda connection: _claim_on(connection, order, count, given))
         if self._app.database.dialect == "postgresql":
             with self._direct() as direct:
                 return claim_due_direct(direct, order, count=count, **given)
-        claims: list[Claim] = []
         # In one transaction for all queues, so that no claim is lost if the ledger goes down between two queues.
         with self._app.database.write() as connection:
-            for queue in order:
-                claims += claim_due(connection, queue, count=count - len(claims), **given)
-                if len(claims) >= count:
-                    break
-        return claims
+            return _claim_on(connection, order, count, given)
 
     def _claim_apart(self, count: int, kinds: Sequence[str]) -> list[Claim]:
         """One transaction per queue, so that an error with one queue does not stop the others.
@@ -213,6 +216,15 @@ class LedgerSource:
         # The ledger's time, converted to the monotonic clock: this machine's clock may be wrong by hours.
         self._due_at = None if until_due is None else began + until_due
         self._knows_due = True
+
+
+def _claim_on(connection: Executor, order: Sequence[str], count: int, given: dict[str, Any]) -> list[Claim]:
+    claims: list[Claim] = []
+    for queue in order:
+        claims += claim_due(connection, queue, count=count - len(claims), **given)
+        if len(claims) >= count:
+            break
+    return claims
 
 
 class SqliteWakeup:

@@ -12,6 +12,7 @@ from jobs.database.models.access import (
 from jobs.database.models.batches import JobBatch
 from jobs.database.models.effects import JobFollowup, JobGroup, JobGroupMember, JobKey, JobStep
 from jobs.database.models.fleet import JobKind, JobPublishedKind, JobQueue, JobWorker
+from jobs.database.models.limits import JobLimit, JobLimitSlot
 from jobs.database.models.operators import OperatorAction, OperatorActionRun
 from jobs.database.models.parents import JobParent
 from jobs.database.models.runs import JobAttempt, JobRun
@@ -57,6 +58,8 @@ __all__ = [
     "JobKey",
     "JobKind",
     "JobLeader",
+    "JobLimit",
+    "JobLimitSlot",
     "JobParent",
     "JobPublishedKind",
     "JobQueue",

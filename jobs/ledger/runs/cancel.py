@@ -11,6 +11,7 @@ from sqlalchemy import case, update
 from jobs.database.models import JobRun
 from jobs.database.sql import Executor, ledger_now
 from jobs.ledger.holds import no_longer_held
+from jobs.ledger.limits.hand_on import leave_slots
 from jobs.ledger.runs.end_effects import apply_end_effects
 from jobs.states import LIVE, RunState, checked_move
 
@@ -47,4 +48,6 @@ def cancel_runs(
     ended = sorted(row.id for row in moved if row.has_followups and row.state == RunState.CANCELLED)
     if ended:
         apply_end_effects(session, ended, now=now)
+    # A parked run that was just given a slot may be among them.
+    leave_slots(session, [row.id for row in moved if row.state == RunState.CANCELLED], now=now)
     return {row.id: RunState(row.state) for row in moved}

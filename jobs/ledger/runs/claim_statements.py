@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from datetime import datetime
 from functools import cache
-from typing import Any
 from uuid import UUID
 
 from sqlalchemy import (
@@ -32,7 +31,7 @@ from sqlalchemy import (
     update,
 )
 
-from jobs.database.models import JobKind, JobQueue, JobRun, UtcDateTime
+from jobs.database.models import JobRun, UtcDateTime
 from jobs.database.sql import (
     Batch,
     counted,
@@ -43,6 +42,7 @@ from jobs.database.sql import (
     seconds_between,
 )
 from jobs.ledger.holds import NOT_HELD
+from jobs.ledger.pauses import is_paused
 from jobs.states import RunState, checked_move
 
 IDS = Batch("wanted", id=Uuid())
@@ -59,23 +59,6 @@ def _is_due() -> ColumnElement[bool]:
         JobRun.run_at <= ledger_now(),
         # A started run may finish: only its first start has a latest moment.
         or_(JobRun.expires_at.is_(None), JobRun.expires_at > ledger_now(), JobRun.attempt > literal_column("0")),
-    )
-
-
-def _is_paused() -> ColumnElement[bool]:
-    return or_(_has_pause(JobQueue, JobRun.queue), _has_pause(JobKind, JobRun.kind))
-
-
-def _has_pause(table: type[JobQueue] | type[JobKind], name: Any) -> ColumnElement[bool]:
-    return (
-        select(table.name)
-        .where(
-            table.name == name,
-            table.paused_at.is_not(None),
-            or_(table.paused_until.is_(None), table.paused_until > ledger_now()),
-        )
-        .correlate(JobRun)
-        .exists()
     )
 
 
@@ -98,7 +81,7 @@ def claim_ids(dialect: str) -> Update:
     wanted = IDS.table(dialect)
     locked = (
         select(JobRun.id)
-        .where(one_of(dialect, JobRun.id, select(wanted.c.id)), _is_due(), ~_is_paused(), _is_known(dialect))
+        .where(one_of(dialect, JobRun.id, select(wanted.c.id)), _is_due(), ~is_paused(), _is_known(dialect))
         .order_by(JobRun.id)
         .with_for_update(skip_locked=True)
         .cte("locked")
@@ -115,7 +98,7 @@ def claim_queues(dialect: str) -> Update:
     """
     count = bindparam("count", type_=Integer())
     levels = _levels(dialect)
-    due = and_(_at(dialect, levels), _is_due(), ~_is_paused(), _is_known(dialect))
+    due = and_(_at(dialect, levels), _is_due(), ~is_paused(), _is_known(dialect))
     if dialect == "postgresql":
         level = (
             select(JobRun.id)

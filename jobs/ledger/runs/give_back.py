@@ -11,6 +11,7 @@ from sqlalchemy import Update, Uuid, case, update
 
 from jobs.database.models import JobRun
 from jobs.database.sql import Batch, Executor, dialect_of, ledger_now
+from jobs.ledger.limits.hand_on import leave_slots
 from jobs.ledger.records import Freed
 from jobs.ledger.runs.end_effects import apply_end_effects
 from jobs.states import RunState, checked_move
@@ -22,6 +23,7 @@ def give_back(session: Executor, held: Sequence[tuple[UUID, UUID]], *, now: date
     """Undo claims, by (run id, token), that were never started: restores the attempt number, charges nothing.
 
     Skips runs whose lease was lost meanwhile; a run that was cancelled ends as cancelled.
+    Also returns the parked runs that their slots of limits go to.
     """
     if not held:
         return []
@@ -30,7 +32,8 @@ def give_back(session: Executor, held: Sequence[tuple[UUID, UUID]], *, now: date
     apply_end_effects(
         session, [row.id for row in rows if row.has_followups and row.state == RunState.CANCELLED], now=now
     )
-    return [Freed(row.id, row.queue, row.priority, row.run_at) for row in rows if row.state == RunState.QUEUED]
+    freed = [Freed(row.id, row.queue, row.priority, row.run_at) for row in rows if row.state == RunState.QUEUED]
+    return freed + leave_slots(session, [row.id for row in rows], now=now)
 
 
 _CANCELLED = checked_move(RunState.RUNNING, RunState.CANCELLED)

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from jobs.database.sql import Executor
+from jobs.definition.limits import limited_kinds
+from jobs.ledger.limits.hand_on import leave_slots
 from jobs.ledger.records import AttemptResult, RecordedAttempt
 from jobs.ledger.runs.completion_effects import apply_completion_effects
 from jobs.ledger.runs.end import AttemptEnd, end
@@ -53,6 +55,11 @@ def settle(
         settled = apply_completion_effects(session, settled, now=now)
     if any(one.held_on is not None for one in endings):
         settled = hold_waiting(session, settled, now=now)
+    limited = [one.run_id for _, one in settled if one.kind in limited_kinds] if limited_kinds else []
+    if limited:
+        freed = tuple(leave_slots(session, limited, now=now))
+        attempt_result, first = settled[0]
+        settled[0] = attempt_result, first._replace(followed_by=first.followed_by + freed)
     if not refused:
         return settled, []
     by_token = {one.claim.token: one for one in endings}

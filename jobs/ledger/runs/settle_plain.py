@@ -34,6 +34,7 @@ from sqlalchemy import (
 from jobs.database.direct_statements import DirectConnection, DirectStatement
 from jobs.database.models import JobAttempt, JobRun, JsonText
 from jobs.database.sql import Batch, ledger_now, plus_seconds
+from jobs.definition.limits import limited_kinds
 from jobs.ledger.records import AttemptResult, RecordedAttempt
 from jobs.states import Outcome, RunState, checked_move
 
@@ -48,7 +49,7 @@ _IS_ALONE = and_(JobRun.cancel_requested_at.is_(None), ~JobRun.has_followups)
 
 
 def is_plain(attempt_result: AttemptResult) -> bool:
-    """Whether the result is a success without further effects."""
+    """Whether the result is a success without further effects, of a kind without limits."""
     return (
         attempt_result.outcome is Outcome.SUCCEEDED
         and attempt_result.failure is None
@@ -56,6 +57,7 @@ def is_plain(attempt_result: AttemptResult) -> bool:
         and not attempt_result.then
         and not attempt_result.completes
         and attempt_result.arguments is None
+        and attempt_result.claim.kind not in limited_kinds
     )
 
 

@@ -25,6 +25,7 @@ from sqlalchemy import (
 from jobs.database.models import JobRun
 from jobs.database.sql import Batch, Executor, dialect_of, ledger_now, plus_seconds, seconds_between
 from jobs.ledger.holds import no_longer_held
+from jobs.ledger.limits.hand_on import leave_slots
 from jobs.ledger.records import DeadLettered, Failure, Freed, RecordedAttempt
 from jobs.ledger.runs.end import AttemptEnd, end
 from jobs.ledger.runs.end_effects import apply_end_effects
@@ -55,7 +56,7 @@ def rescue(
     """
     lost = session.execute(_leased(JobRun.lease_until < ledger_now()), {"limit": limit, "now": now}).all()
     ends = [_end_of(row, Outcome.ABANDONED) for row in lost]
-    return _told(end(session, ends, poison_after=poison_after, now=now)[0], lost, ends)
+    return _handed_on(session, _told(end(session, ends, poison_after=poison_after, now=now)[0], lost, ends), now)
 
 
 def end_dead_attempts(
@@ -99,9 +100,16 @@ def end_dead_attempts(
         elif row.token in done:
             ends.append(_end_of(row, Outcome.RELEASED))
     settled, _ = end(session, ends, poison_after=poison_after, now=now)
+    told = _handed_on(session, _told(settled, held, ends), now)
     started = blamed | done
     freed = give_back(session, [(row.id, row.token) for row in held if row.token not in started], now=now)
-    return _told(settled, held, ends), freed
+    return told, freed
+
+
+def _handed_on(session: Executor, ended: list[RecordedAttempt], now: datetime | None) -> list[RecordedAttempt]:
+    """The same; their slots of limits go to the next parked runs, which follow the first of them."""
+    freed = leave_slots(session, [one.run_id for one in ended], now=now)
+    return [ended[0]._replace(followed_by=(*ended[0].followed_by, *freed)), *ended[1:]] if freed else ended
 
 
 def _told(settled: Sequence[RecordedAttempt], rows: Sequence[Any], ends: Sequence[AttemptEnd]) -> list[RecordedAttempt]:
@@ -194,4 +202,5 @@ def _dead_letter(
         values,
     ).all()
     apply_end_effects(session, [row.id for row in dead_lettered if row.has_followups], now=values["now"])
+    leave_slots(session, [row.id for row in dead_lettered], now=values["now"])
     return [DeadLettered(row.id, row.kind, row.queue, row.correlation_id) for row in dead_lettered]

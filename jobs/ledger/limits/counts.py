@@ -1,0 +1,145 @@
+"""Locks the rows of limits, and counts their use: the live leases of the runs that have a slot.
+
+Whoever counts locks first, in the order of the keys, and counts by a later statement. At READ COMMITTED, a statement
+that does both counts on the snapshot of its start, and lets more runs through than the limit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+from functools import cache
+from typing import Any, NamedTuple
+
+from sqlalchemy import Insert, Text, and_, func, literal_column, or_, select, text, tuple_, update
+from sqlalchemy.orm import aliased
+
+from jobs.database.models import JobLimit, JobLimitSlot, JobRun
+from jobs.database.sql import Batch, Executor, dialect_of, insert_into, ledger_now, plus_seconds
+from jobs.definition.limit import Limit
+from jobs.definition.limits import LimitKey
+
+HAND_SECONDS = 5.0
+"""How long a slot that was handed to a parked run is kept for it. Source: decision; workers claim a ready run within
+milliseconds, and if none does, the slot must go to another run."""
+
+Key = tuple[str, str]
+"""The name of a limit, and the digest of a key of it."""
+
+_KEYS = Batch("keyed", limit_name=Text(), digest=Text(), key=Text())
+
+
+class Rule(NamedTuple):
+    """What applies to a key now: at most so many runs; none before ``hold_until``. An operator's word wins."""
+
+    most: int
+    hold_until: datetime | None
+
+
+def declare(session: Executor, limits: Iterable[Limit], *, now: datetime | None = None) -> list[str]:
+    """Record what code declares of these limits. Returns the names of those that allow more than before."""
+    raised = []
+    for limit in sorted(limits, key=lambda one: str(one.name)):
+        given = {"name": limit.name, "digest": "", "most": limit.most, "keyed_by": limit.by, "seen_at": ledger_now()}
+        added = insert_into(dialect_of(session), JobLimit).values(**given).on_conflict_do_nothing()
+        session.execute(added, {"now": now})
+        own = and_(JobLimit.name == limit.name, JobLimit.digest == "")
+        before = session.execute(select(JobLimit.most, JobLimit.keyed_by).where(own)).one()
+        if (before.most, before.keyed_by) != (limit.most, limit.by):
+            session.execute(update(JobLimit).where(own).values(most=limit.most, keyed_by=limit.by))
+        if before.most is None or before.most < limit.most:
+            raised.append(str(limit.name))
+    return raised
+
+
+def make_rows(session: Executor, keys: Iterable[LimitKey], *, now: datetime | None = None) -> None:
+    """Make the rows of keys that are used for the first time, before anything of this transaction locks any."""
+    dialect = dialect_of(session)
+    # In order, so that two processes that make the same rows cannot deadlock.
+    rows = {(one.name, one.digest): one.key for one in sorted(keys, key=lambda one: one[:2])}
+    given = _KEYS.rows(dialect, [(*one, key) for one, key in rows.items()])
+    there = {(row[0], row[1]) for row in session.execute(_there(dialect), given)}
+    missing = [(*one, key) for one, key in rows.items() if one not in there]
+    if missing:
+        session.execute(_add(dialect), {**_KEYS.rows(dialect, missing), "now": now})
+
+
+def lock_limits(session: Executor, keys: Iterable[Key], *, now: datetime | None = None) -> dict[Key, Rule]:
+    """Lock the rows of these keys until the transaction ends, in their order. A key without a row has no rule."""
+    dialect = dialect_of(session)
+    rows = [(name, digest, None) for name, digest in sorted(set(keys))]
+    found = session.execute(_lock(dialect), {**_KEYS.rows(dialect, rows), "now": now})
+    return {(row[0], row[1]): Rule(row[2], row[3]) for row in found if row[2] is not None}
+
+
+@cache
+def _lock(dialect: str) -> Any:
+    whole = aliased(JobLimit)
+    most = func.coalesce(JobLimit.set_most, whole.set_most, whole.most)
+    later = func.coalesce(JobLimit.hold_until, whole.hold_until)
+    return (
+        select(JobLimit.name, JobLimit.digest, most, later)
+        .join(whole, and_(whole.name == JobLimit.name, whole.digest == ""))
+        .where(_among(dialect, JobLimit))
+        .order_by(JobLimit.name, JobLimit.digest)
+        .with_for_update(of=JobLimit)
+    )
+
+
+@cache
+def _there(dialect: str) -> Any:
+    return select(JobLimit.name, JobLimit.digest).where(_among(dialect, JobLimit))
+
+
+@cache
+def _add(dialect: str) -> Insert:
+    keyed = _KEYS.table(dialect).c
+    # Without a WHERE, SQLite cannot tell where the select ends and ON CONFLICT begins.
+    rows = (
+        select(keyed.limit_name, keyed.digest, keyed.key, ledger_now())
+        .where(text("true"))
+        .order_by(keyed.limit_name, keyed.digest)
+    )
+    added: Insert = (
+        insert_into(dialect, JobLimit)
+        .from_select(["name", "digest", "key", "seen_at"], rows, include_defaults=False)
+        .on_conflict_do_nothing()
+    )
+    return added
+
+
+def in_use(session: Executor, keys: Iterable[Key], *, now: datetime | None = None) -> dict[Key, int]:
+    """How many slots of each key are taken: by live leases, and by runs that were handed one just now."""
+    rows = [(name, digest, None) for name, digest in keys]
+    if not rows:
+        return {}
+    dialect = dialect_of(session)
+    found = session.execute(_count(dialect), {**_KEYS.rows(dialect, rows), "now": now})
+    return {(row[0], row[1]): row[2] for row in found}
+
+
+def takes_slot() -> Any:
+    """Whether a slot joined with its run counts."""
+    is_live = and_(JobRun.token == JobLimitSlot.token, JobRun.lease_until > ledger_now())
+    is_handed = and_(
+        JobLimitSlot.token.is_(None),
+        JobLimitSlot.taken_at > plus_seconds(ledger_now(), literal_column(str(-HAND_SECONDS))),
+        JobRun.state == literal_column("'queued'"),
+        JobRun.hold.is_(None),
+    )
+    return or_(is_live, is_handed)
+
+
+@cache
+def _count(dialect: str) -> Any:
+    return (
+        select(JobLimitSlot.name, JobLimitSlot.digest, func.count())
+        .join(JobRun, JobRun.id == JobLimitSlot.run_id)
+        .where(_among(dialect, JobLimitSlot), takes_slot())
+        .group_by(JobLimitSlot.name, JobLimitSlot.digest)
+    )
+
+
+def _among(dialect: str, model: type[JobLimit] | type[JobLimitSlot]) -> Any:
+    keyed = _KEYS.table(dialect).c
+    return tuple_(model.name, model.digest).in_(select(keyed.limit_name, keyed.digest))

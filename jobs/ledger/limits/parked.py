@@ -1,0 +1,153 @@
+"""Runs that are parked on limits: what they are held on, and the statements that park and release them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from functools import cache
+from uuid import UUID
+
+from sqlalchemy import (
+    Integer,
+    Select,
+    String,
+    Text,
+    Update,
+    Uuid,
+    bindparam,
+    case,
+    func,
+    literal,
+    literal_column,
+    select,
+    text,
+    update,
+)
+
+from jobs.database.models import ON_HOLD, JobRun, UtcDateTime
+from jobs.database.sql import Batch, Executor, dialect_of, ledger_now
+from jobs.ledger.holds import no_longer_held
+from jobs.ledger.limits.counts import Key
+from jobs.ledger.pauses import is_paused
+from jobs.ledger.records import Claim, Freed
+from jobs.states import FAR, Hold, RunState, checked_move
+
+PREFIX = "limit:"
+_PARK = Batch("parked", id=Uuid(), token=Uuid(), held_on=Text(), until=UtcDateTime())
+_ROOM = Batch("room", held_on=Text(), count=Integer())
+_QUEUED = checked_move(RunState.RUNNING, RunState.QUEUED)
+
+
+def held_on(key: Key) -> str:
+    """What a run is held on that is parked on this limit: ``limit:stripe``, with ``#`` and the digest of a key."""
+    name, digest = key
+    return f"{PREFIX}{name}#{digest}" if digest else f"{PREFIX}{name}"
+
+
+def key_of(held: str) -> Key:
+    """The limit, and the digest of its key, that ``held_on`` names."""
+    name, _, digest = held.removeprefix(PREFIX).partition("#")
+    return name, digest
+
+
+def park(session: Executor, claims: Sequence[tuple[Claim, Key, datetime | None]], *, now: datetime | None) -> None:
+    """Undo claims of this transaction: no attempt, no charge; each is parked on a limit, or until a moment."""
+    if not claims:
+        return
+    dialect = dialect_of(session)
+    rows = [(one.run_id, one.token, held_on(key), until) for one, key, until in claims]
+    session.execute(_park(dialect), {**_PARK.rows(dialect, rows), "now": now})
+
+
+@cache
+def _park(dialect: str) -> Update:
+    parked = _PARK.table(dialect).c
+    return (
+        update(JobRun)
+        .where(JobRun.id == parked.id, JobRun.token == parked.token, _PARK.among(dialect, JobRun.id, "id"))
+        .values(
+            state=_QUEUED,
+            token=None,
+            lease_until=None,
+            worker=None,
+            attempt=JobRun.attempt - 1,
+            started_at=case((JobRun.attempt > 1, JobRun.started_at), else_=None),
+            state_at=ledger_now(),
+            hold=Hold.PARKED.value,
+            held_at=ledger_now(),
+            held_on=parked.held_on,
+            due_at=JobRun.run_at,
+            run_at=func.coalesce(parked.until, literal(FAR, UtcDateTime()), type_=UtcDateTime()),
+        )
+        .execution_options(synchronize_session=False)
+    )
+
+
+def release_next(session: Executor, room: dict[Key, int], *, now: datetime | None = None) -> list[tuple[Freed, Key]]:
+    """Make the next parked runs of each key ready, by priority and then by when they were due; as many as have room.
+
+    Passes over runs of paused queues and kinds, and over runs that another transaction has locked.
+    """
+    rows = [(held_on(key), count) for key, count in room.items() if count > 0]
+    if not rows:
+        return []
+    dialect = dialect_of(session)
+    if dialect == "postgresql":
+        found = session.execute(_release_postgresql(), {**_ROOM.rows(dialect, rows), "now": now}).all()
+        return [(Freed(*row[:4]), key_of(row[4])) for row in found]
+    freed = []
+    for held, count in rows:
+        ids = session.scalars(_next(), {"held": held, "count": count, "now": now}).all()
+        if ids:
+            moved = session.execute(_release(), {"ids": ids, "now": now})
+            freed += [(Freed(*row), key_of(held)) for row in moved]
+    return freed
+
+
+@cache
+def _next() -> Select[UUID]:
+    return (
+        select(JobRun.id)
+        .where(text(ON_HOLD), JobRun.hold == Hold.PARKED.value, JobRun.held_on == bindparam("held", type_=String()))
+        .where(~is_paused())
+        .order_by(JobRun.priority, JobRun.due_at, JobRun.id)
+        .limit(bindparam("count", type_=Integer()))
+    )
+
+
+@cache
+def _release() -> Update:
+    return (
+        update(JobRun)
+        .where(JobRun.id.in_(bindparam("ids", expanding=True, type_=Uuid())))
+        .values(no_longer_held())
+        .returning(JobRun.id, JobRun.queue, JobRun.priority, JobRun.run_at)
+        .execution_options(synchronize_session=False)
+    )
+
+
+@cache
+def _release_postgresql() -> Update:
+    room = _ROOM.table("postgresql")
+    one = (
+        select(JobRun.id)
+        .where(
+            JobRun.state == literal_column("'queued'"),
+            JobRun.hold == literal_column(f"'{Hold.PARKED.value}'"),
+            JobRun.held_on == room.c.held_on,
+            ~is_paused(),
+        )
+        .order_by(JobRun.priority, JobRun.due_at, JobRun.id)
+        .limit(room.c.count)
+        .with_for_update(skip_locked=True)
+        .correlate(room)
+        .lateral("one")
+    )
+    chosen = select(one.c.id, room.c.held_on.label("was_on")).select_from(room.join(one, literal(True))).cte("chosen")
+    return (
+        update(JobRun)
+        .where(JobRun.id == chosen.c.id)
+        .values(no_longer_held())
+        .returning(JobRun.id, JobRun.queue, JobRun.priority, JobRun.run_at, chosen.c.was_on)
+        .execution_options(synchronize_session=False)
+    )

@@ -1,0 +1,28 @@
+"""Pauses of queues and kinds, as conditions on runs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import ColumnElement, or_, select
+
+from jobs.database.models import JobKind, JobQueue, JobRun
+from jobs.database.sql import ledger_now
+
+
+def is_paused() -> ColumnElement[bool]:
+    """Whether a run's queue or kind is paused at this moment."""
+    return or_(_has_pause(JobQueue, JobRun.queue), _has_pause(JobKind, JobRun.kind))
+
+
+def _has_pause(table: type[JobQueue] | type[JobKind], name: Any) -> ColumnElement[bool]:
+    return (
+        select(table.name)
+        .where(
+            table.name == name,
+            table.paused_at.is_not(None),
+            or_(table.paused_until.is_(None), table.paused_until > ledger_now()),
+        )
+        .correlate(JobRun)
+        .exists()
+    )

@@ -1,0 +1,225 @@
+"""A state machine over the verbs with limits: histories of workers that crash, freeze and come back as zombies.
+
+At every moment no key has more live leases than its limit, no run is parked although there is room, parking leaves no
+attempt, and within a priority a key's runs start in the order in which they were due.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator
+from typing import Any
+from uuid import UUID
+
+import pytest
+from hypothesis import HealthCheck, Phase, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
+from sqlalchemy import Connection, event, func, select
+
+from jobs import Job, Limit
+from jobs.app import App
+from jobs.database.engine import Database
+from jobs.database.models import JobAttempt, JobRun
+from jobs.definition import registry
+from jobs.definition.limits import LimitKey, digest_of, limited_kinds, limits_of
+from jobs.ledger.limits.admit import admit
+from jobs.ledger.limits.counts import Key, declare, in_use
+from jobs.ledger.limits.hand_on import hand_on
+from jobs.ledger.limits.parked import key_of
+from jobs.ledger.limits.sweep import drop_stale_slots, parked_keys
+from jobs.ledger.records import Claim
+from jobs.ledger.runs import claim, give_back
+from jobs.states import Outcome, RunState
+from tests.book import LEASE, Book, attempt_result, new_run
+
+NO_CRASH, BEFORE, AFTER = "no crash", "crash before the commit", "crash after the commit"
+CRASH = st.sampled_from([NO_CRASH, NO_CRASH, NO_CRASH, BEFORE, AFTER])
+WORKERS = ("w1", "w2")
+KINDS = ("LimitedCharge", "LimitedSync")
+MOST = {"LimitedCharge": 1, "stripe": 2}
+
+
+class Machine(RuleBasedStateMachine):
+    """Set ``database`` on a subclass."""
+
+    database: Database
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.book = Book(self.database)
+        self.book.wipe()
+        with self.database.write() as connection:
+            declare(connection, limits_of(KINDS), now=self.book.now)
+        self.held: list[Claim] = []
+        self.ended = 0
+        self.given_back: set[UUID] = set()
+
+    def commit(self, crash: str, do: Callable[[Connection], Any]) -> Any:
+        """Do it in a transaction; None when its process died before the commit."""
+        if crash == BEFORE:
+            with self.book.crash_before_commit() as connection:
+                do(connection)
+            return None
+        with self.database.write() as connection:
+            return do(connection)
+
+    def rows(self) -> dict[UUID, Any]:
+        with self.database.read() as connection:
+            return {row.id: row for row in connection.execute(select(JobRun.__table__))}
+
+    # --- what may happen ---
+
+    @rule(account=st.sampled_from("ab"), kind=st.sampled_from(KINDS), priority=st.integers(-1, 1))
+    def enqueue(self, account: str, kind: str, priority: int) -> None:
+        arguments = {"account": account} if kind == "LimitedCharge" else {}
+        self.book.step(0.001)
+        run = new_run(kind=kind, arguments=arguments, priority=priority, max_attempts=3)
+        self.book.insert([run])
+
+    @rule(worker=st.sampled_from(WORKERS), count=st.integers(1, 4), crash=CRASH)
+    def claim(self, worker: str, count: int, crash: str) -> None:
+        def do(connection: Connection) -> list[Claim]:
+            given: dict[str, Any] = {"kinds": KINDS, "worker": worker, "lease": LEASE, "now": self.book.now}
+            claims = claim.claim_due(connection, "default", count=count, **given)
+            return admit(connection, claims, now=self.book.now).claims
+
+        admitted = self.commit(crash, do)
+        if admitted is None:
+            return
+        for one in admitted:
+            self.check_order(one)
+        if crash != AFTER:
+            self.held += admitted
+
+    def check_order(self, one: Claim) -> None:
+        if one.run_id in self.given_back:
+            return
+        for row in self.rows().values():
+            if row.hold != "parked" or row.kind != one.kind or row.id in self.given_back:
+                continue
+            same_key = row.arguments == self.arguments_of(one)
+            if same_key and row.priority == one.priority:
+                assert row.due_at >= one.run_at, "an older run of the key is parked while a later one starts"
+
+    def arguments_of(self, one: Claim) -> Any:
+        return self.rows()[one.run_id].arguments
+
+    @precondition(lambda self: self.held)
+    @rule(data=st.data(), outcome=st.sampled_from(sorted(Outcome)), delay=st.sampled_from([0, 15]), crash=CRASH)
+    def settle(self, data: st.DataObject, outcome: Outcome, delay: float, crash: str) -> None:
+        held = data.draw(st.sampled_from(self.held), label="claim")
+        end = attempt_result(held, outcome, delay=delay)
+        if crash == BEFORE:
+            return
+        settled, _ = self.book.settle(end)
+        self.ended += len(settled)
+        if crash != AFTER:
+            self.held.remove(held)
+
+    @precondition(lambda self: self.held)
+    @rule(data=st.data(), crash=CRASH)
+    def give_back(self, data: st.DataObject, crash: str) -> None:
+        held = data.draw(st.sampled_from(self.held), label="claim")
+        pairs = [(held.run_id, held.token)]
+        if self.commit(crash, lambda connection: give_back.give_back(connection, pairs, now=self.book.now)) is None:
+            return
+        self.given_back.add(held.run_id)
+        if crash != AFTER:
+            self.held.remove(held)
+
+    @precondition(lambda self: self.rows())
+    @rule(data=st.data())
+    def cancel(self, data: st.DataObject) -> None:
+        self.book.cancel(data.draw(st.sampled_from(sorted(self.rows())), label="run"))
+
+    @precondition(lambda self: self.rows())
+    @rule(data=st.data())
+    def replay(self, data: st.DataObject) -> None:
+        self.book.reopen(data.draw(st.sampled_from(sorted(self.rows())), label="run"))
+
+    @precondition(lambda self: self.held)
+    @rule(data=st.data())
+    def renew(self, data: st.DataObject) -> None:
+        self.book.renew(*data.draw(st.lists(st.sampled_from(self.held), min_size=1, unique=True), label="claims"))
+
+    @rule(seconds=st.sampled_from([1, 6, 16, 31]))
+    def time_passes_and_upkeep_goes_on(self, seconds: float) -> None:
+        self.book.step(seconds)
+        self.ended += len(self.book.rescue())
+        with self.database.write() as connection:
+            drop_stale_slots(connection, now=self.book.now)
+            hand_on(connection, parked_keys(connection), now=self.book.now)
+
+    @rule(worker=st.sampled_from(WORKERS), data=st.data(), is_for_good=st.booleans())
+    def process_dies(self, worker: str, data: st.DataObject, is_for_good: bool) -> None:
+        of_worker = [row for row in self.rows().values() if row.state == "running" and row.worker == worker]
+        performing = [row.token for row in of_worker if data.draw(st.booleans(), label="performing")]
+        settled, freed = self.book.end_dead_attempts(worker, performing=performing)
+        self.ended += len(settled)
+        self.given_back |= {one.run_id for one in freed}
+        if is_for_good:
+            dead = {row.id for row in of_worker}
+            self.held = [one for one in self.held if one.run_id not in dead]
+
+    # --- what must hold ---
+
+    @invariant()
+    def limits_hold_and_no_room_is_left_unused(self) -> None:
+        rows = self.rows().values()
+        live: Counter[Key] = Counter()
+        for row in rows:
+            if row.state == RunState.RUNNING and row.lease_until > self.book.now:
+                live.update(one[:2] for one in keys(row))
+        for key, number in live.items():
+            assert number <= MOST[key[0]], f"{number} live leases of {key}"
+        parked = {key_of(row.held_on) for row in rows if row.hold == "parked"}
+        with self.database.read() as connection:
+            used = in_use(connection, parked, now=self.book.now)
+            attempts = connection.scalar(select(func.count()).select_from(JobAttempt))
+        for key in parked:
+            assert used.get(key, 0) >= MOST[key[0]], f"a run is parked on {key}, which has room"
+        assert attempts == self.ended, "parking leaves no attempt"
+
+
+def keys(row: Any) -> list[LimitKey]:
+    shared = LimitKey("stripe", "", None, 2)
+    if row.kind != "LimitedCharge":
+        return [shared]
+    return [LimitKey("LimitedCharge", digest_of(row.arguments["account"]), None, 1), shared]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def kinds() -> Iterator[None]:
+    class LimitedCharge(Job, limits=[Limit(1, by="account"), Limit(2, name="stripe")]):
+        account: str
+
+        def perform(self) -> None: ...
+
+    class LimitedSync(Job, limits=Limit(2, name="stripe")):
+        def perform(self) -> None: ...
+
+    yield
+    for kind in KINDS:
+        registry.forget(kind)
+        limited_kinds.pop(kind)
+
+
+def test_no_history_breaks_a_limit_or_leaves_its_room_unused(app: App) -> None:
+    class Here(Machine):
+        database = app.database
+
+    if app.database.dialect == "sqlite":
+        # Power cuts are not tested here, and each step is a commit.
+        event.listen(app.database.engine, "connect", lambda raw, record: raw.execute("PRAGMA synchronous=OFF"))
+        app.database.engine.dispose()
+    run_state_machine_as_test(
+        Here,
+        settings=settings(
+            max_examples=15,
+            stateful_step_count=30,
+            deadline=None,
+            phases=[Phase.explicit, Phase.reuse, Phase.generate, Phase.shrink],
+            suppress_health_check=list(HealthCheck),
+        ),
+    )
