@@ -9,7 +9,7 @@ runs adds the lost ids again.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from copy import copy
 from datetime import datetime, timedelta
 from typing import Any
@@ -197,7 +197,7 @@ class RedisReadyIndex:
         self._look_at = self._clock.monotonic() + LOOK_EVERY_SECONDS
         self._due_at = self._clock.monotonic() + until_due
         self._looked_for, self._is_intact = frozenset(names), bool(is_intact)
-        runs = [(run_id, names[number - 1]) for number, *ids in taken for run_id in map(_run_id, ids) if run_id]
+        runs = [(run_id, names[number - 1]) for number, ids in taken for run_id in _run_ids(ids)]
         self._more_is_likely = bool(runs)
         return runs
 
@@ -242,6 +242,13 @@ def _run_id(member: bytes) -> UUID | None:
         return UUID(int=int(member, 16)) if len(member) == 32 else None
     except ValueError:
         return None
+
+
+def _run_ids(members: bytes) -> Iterator[UUID]:
+    """The runs of members of 32 characters, one after another."""
+    for start in range(0, len(members), 32):
+        if run_id := _run_id(members[start : start + 32]):
+            yield run_id
 
 
 def _literal(pattern: bytes) -> bytes:

@@ -2,7 +2,8 @@
 --
 -- KEYS     intact; then per queue: ready, later
 -- ARGV     how many to take; how many to move at most
--- Returns  {is intact (1 or 0), ms to the next due moment (-1: none known), {number of a queue, id, id, ...}, ...}
+-- Returns  {is intact (1 or 0), ms to the next due moment (-1: none known), {number of a queue, its ids}, ...}; the ids,
+--          of 32 characters each, as one text, which a client reads in a third of the time of many. Others are dropped.
 local clock = redis.call('TIME')
 local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
 local last_due = string.format('%.0f', now * 2048 + 2047)
@@ -11,7 +12,11 @@ local reply = {redis.call('EXISTS', KEYS[1]), -1}
 
 for k = 2, #KEYS, 2 do
   local ready, later = KEYS[k], KEYS[k + 1]
-  local taken = {k / 2}
+  local taken = {}
+  local function take(id)
+    if #id == 32 then taken[#taken + 1] = id end
+    left = left - 1
+  end
 
   local head = redis.call('ZRANGE', later, 0, 0, 'WITHSCORES')
   if head[2] and math.floor(head[2] / 2048) <= now and moves > 0 then
@@ -27,8 +32,7 @@ for k = 2, #KEYS, 2 do
       -- At the memory limit nothing can be moved, only taken away: hand out what is due from where it is.
       for i = 1, math.min(left, #ids) do
         redis.call('ZREM', later, ids[i])
-        taken[#taken + 1] = ids[i]
-        left = left - 1
+        take(ids[i])
       end
     else
       redis.call('ZREM', later, unpack(ids))
@@ -49,11 +53,10 @@ for k = 2, #KEYS, 2 do
       if popped[i] == 'look' then
         looked = true
       else
-        taken[#taken + 1] = popped[i]
-        left = left - 1
+        take(popped[i])
       end
     end
   end
-  if #taken > 1 then reply[#reply + 1] = taken end
+  if #taken > 0 then reply[#reply + 1] = {k / 2, table.concat(taken)} end
 end
 return reply
