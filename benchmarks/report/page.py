@@ -12,7 +12,7 @@ from typing import Any
 from benchmarks.kit.figures import Figure, number
 from benchmarks.peers import table
 from benchmarks.report.goals import GOALS, Found
-from benchmarks.report.texts import INTRODUCTION, MEANINGS, PROFILE, SHORTFALLS
+from benchmarks.report.texts import INDEXES, INTRODUCTION, MEANINGS, PROFILE, SHORTFALLS
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = ROOT / "docs" / "performance.md"
@@ -41,6 +41,8 @@ def make(results: Path = RESULTS, peers: Path = PEERS) -> str:
         parts += [*_measured(words, rows)] if rows else []
     profiled = [_figure(one) for one in lines if one["program"] == "profile"]
     parts += [*_profile(profiled)] if profiled else []
+    title, _, text = INDEXES.strip().partition("\n")
+    parts += ["", f"## {title}", "", text]
     parts += table.section(table.read(peers))
     return "\n".join(parts).rstrip() + "\n"
 
