@@ -14,7 +14,6 @@ from jobs.app import App
 from jobs.database.sql import Executor
 from jobs.errors import SelectorRefused
 from jobs.formats.duration import parse_duration
-from jobs.ledger.batches import find as batches
 from jobs.ledger.queries.find import resolve_id
 from jobs.ledger.queries.selectors import STATE_WORDS, Selector
 from jobs.operations.runs.query import Term, parse, refuse
@@ -121,6 +120,9 @@ def _narrowed(executor: Executor, selector: Selector, text: str, now: datetime) 
 
 def _batches(executor: Executor, given: tuple[str, ...]) -> tuple[UUID, ...]:
     """The batches with these ids, and those inside them."""
+    # Here, so that commands that list runs do not import the write path.
+    from jobs.ledger.batches import find as batches
+
     found = [one for text in given for one in batches.inner_ids(executor, batches.find_named(executor, text).id)]
     return tuple(dict.fromkeys(found))
 
