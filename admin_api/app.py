@@ -23,6 +23,7 @@ from admin_api.routes import (
     effects,
     fleet,
     health,
+    limits,
     runs,
     schedules,
     sessions,
@@ -67,7 +68,8 @@ def make_routes(app: App) -> FastAPI:
     api.state.api_state = api_state
     error_responses.install(api)
     parts = (
-        health, callbacks, sessions, runs, batches, effects, actions, dead_letters, fleet, schedules, audit, statistics,
+        health, callbacks, sessions, runs, batches, effects, actions, dead_letters, fleet, limits, schedules, audit,
+        statistics,
         users,
     )  # fmt: skip
     for part in parts:

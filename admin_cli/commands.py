@@ -31,6 +31,7 @@ COMMANDS: dict[str, Entry] = {
     "batches": Entry("admin_cli.runs.batches:batches", "Batches: list, show, cancel and replay them.", ACT),
     "effects": Entry("admin_cli.runs.effects:effects", "Unknown effects of runs: list and resolve them.", ACT),
     "queues": Entry("admin_cli.insight.queues:queues", "Queues: list, pause and resume them.", ACT),
+    "limits": Entry("admin_cli.insight.limits:limits", "Limits of runs at once: list, set and clear them.", ACT),
     "workers": Entry("admin_cli.insight.workers:workers", "Worker processes: list, show and stop them.", ACT),
     "audit": Entry("admin_cli.insight.audit:audit", "The audit log: who changed which runs, when and why.", ACT),
     "demo": Entry(

@@ -86,8 +86,8 @@ def keys_of(kind: str, arguments: str, version: int) -> list[LimitKey]:
 
 
 def digest_of(value: Any) -> str:
-    """The digest by which the ledger knows a key: the value of a field, as JSON carries it."""
-    text = json.dumps(value, sort_keys=True, separators=(",", ":"), default=str)
+    """The digest by which the ledger knows a key: of its text, so that an operator can name the key 42 as ``42``."""
+    text = value if isinstance(value, str) else _text(value)
     return hashlib.blake2b(text.encode(errors="replace"), digest_size=16).hexdigest()
 
 
@@ -100,8 +100,12 @@ def _key_of(limit: Limit, values: Callable[[str], Any] | None) -> LimitKey:
     except Exception:
         log.exception("Key of a limit cannot be computed", extra={"limit": limit.name})
         return LimitKey(limit.name, digest_of(UNKNOWN_KEY), UNKNOWN_KEY, limit.most)
-    shown = value if isinstance(value, str) else json.dumps(value, sort_keys=True, default=str)
+    shown = value if isinstance(value, str) else _text(value)
     return LimitKey(limit.name, digest_of(value), shown[:MAX_SHOWN_KEY], limit.most)
+
+
+def _text(value: Any) -> str:
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), default=str)
 
 
 def _values(kind: str, arguments: str, version: int) -> Callable[[str], Any]:

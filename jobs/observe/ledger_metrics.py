@@ -21,6 +21,7 @@ from jobs.ledger.queries.gauges import STATES, Gauges, read_gauges
 from jobs.migration.schema import REVISION
 from jobs.observe import catalogue
 from jobs.observe.endpoint import Answer, Endpoint, Route, as_json
+from jobs.observe.limit_gauges import limit_gauges
 from jobs.observe.schedule_gauges import schedule_gauges
 
 log = logging.getLogger("jobs.metrics")
@@ -37,7 +38,7 @@ class LedgerMetrics(Collector):
 
     def __init__(self, app: App) -> None:
         self._app = app
-        self._more: MoreGauges = schedule_gauges(app)
+        self._more: tuple[MoreGauges, ...] = schedule_gauges(app), limit_gauges(app)
         self._asking = threading.Lock()
         self._reading: threading.Thread | None = None
         self._kept: list[Metric] | None = None
@@ -85,7 +86,7 @@ class LedgerMetrics(Collector):
             with self._app.database.read() as connection:
                 gauges = read_gauges(connection)
             families = _families(gauges, target=self._app.settings.latency_target.total_seconds())
-            families += _more_families(self._more())
+            families += [family for more in self._more for family in _more_families(more())]
         except JobsError as error:
             self.problem = str(error)
         except Exception as error:

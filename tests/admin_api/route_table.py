@@ -32,6 +32,7 @@ BODIES: dict[tuple[str, str], dict[str, Any]] = {
     ("POST", "/v1/runs/{id}/resolutions"): {"step": "none", "took_place": False},
     ("PUT", "/v1/queues/{name}/pause"): {},
     ("PUT", "/v1/kinds/{name}/pause"): {},
+    ("PUT", "/v1/limits/{name}"): {"most": 3},
     ("POST", "/v1/workers/stops"): {"name": "none"},
     ("POST", "/v1/schedules"): {"name": "s", "kind": "Nothing", "when": {"type": "every", "interval_seconds": 60}},
     ("POST", "/v1/schedules/previews"): {"type": "every", "interval_seconds": 60},

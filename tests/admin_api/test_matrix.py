@@ -66,7 +66,8 @@ NEEDS: dict[tuple[str, str], Permission | frozenset[Permission]] = {
     **{
         ("GET", f"/v1/{place}"): P.RUNS_READ
         for place in (
-            "dead-letters", "dead-letter-groups", "errors", "queues", "queues/{name}", "kinds", "kinds/{name}",
+            "dead-letters", "dead-letter-groups", "errors", "queues", "queues/{name}", "limits",
+            "limits/{name}", "kinds", "kinds/{name}",
             "workers", "workers/{name}", "schedules", "schedules/{name}", "schedules/{name}/slots",
             "schedules/{name}/previews",
             "statistics",
@@ -76,6 +77,7 @@ NEEDS: dict[tuple[str, str], Permission | frozenset[Permission]] = {
     ("POST", "/v1/schedules/previews"): P.RUNS_READ,
     **{(method, f"/v1/{what}/{{name}}/pause"): P.QUEUES_WRITE
        for method in ("PUT", "DELETE") for what in ("queues", "kinds")},
+    **{(method, "/v1/limits/{name}"): P.QUEUES_WRITE for method in ("PUT", "DELETE")},
     ("POST", "/v1/workers/stops"): P.WORKERS_WRITE,
     **{(method, f"/v1/schedules{rest}"): P.SCHEDULES_WRITE for method, rest in SCHEDULES},
     ("GET", "/v1/audit-entries"): P.AUDIT_READ,

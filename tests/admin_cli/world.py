@@ -14,8 +14,11 @@ from jobs.app import App
 from jobs.clock import new_token
 from jobs.database.models import JobStep
 from jobs.database.sql import ledger_now
+from jobs.definition.limit import Limit
 from jobs.ledger import workers
 from jobs.ledger.batches.members import NewBatch, make_batches
+from jobs.ledger.limits.counts import declare
+from jobs.ledger.limits.overrides import set_override
 from jobs.ledger.queries.selectors import Selector
 from jobs.ledger.records import Failure
 from jobs.operations.audit.operator import Operator
@@ -73,6 +76,7 @@ def build(app: App) -> Book:
     hidden, _ = book.bring(RunState.SUCCEEDED, id=_id(0x23), kind="Mail", queue="mail")
     book.step(600)
     _start_worker(app)
+    _limit(app)
     book.enqueue(id=_id(0x31), kind="SendInvoice", queue="mail", arguments={"order_id": 7}, tags='["eu", "vip"]')
     book.enqueue(id=_id(0x32), kind="SendInvoice", queue="mail", arguments={"order_id": 8}, delay_seconds=7200.0)
     book.start(id=_id(0x33), kind="Mail", queue="mail", worker=WORKER)
@@ -120,6 +124,13 @@ def _start_worker(app: App) -> None:
             connection, WORKER, host="desk", pid=4712, version="0.1.0", queues=["mail", "payments"],
             kinds=["ChargeCard", "SendInvoice", "Report"], threads=4,
         )  # fmt: skip
+
+
+def _limit(app: App) -> None:
+    """Two limits, one of which an operator has lowered."""
+    with app.database.write() as connection:
+        declare(connection, [Limit(50, name="stripe"), Limit(5, by="account", name="Charge")])
+        set_override(connection, ("stripe", ""), {"set_most": 20, "hold_until": None})
 
 
 def _do(app: App, ada: Operator, act: action.Act, run_id: UUID, action_id: UUID) -> None:

@@ -42,6 +42,7 @@ GIVEN = {
     "diff ID A B": "diff c9165be1 1 2",
     "why ID": "why c9165be1",
     "queues show QUEUE": "queues show payments",
+    "limits show LIMIT": "limits show stripe",
     "kinds list": "kinds list --import shop.jobs",
     "kinds show KIND": "kinds show ChargeCard --import shop.jobs",
     "compat": "compat --import shop.jobs --kind 'Charge*'",

@@ -44,7 +44,6 @@ def admit(
               if one.kind in limited_kinds and one.problem is None}  # fmt: skip
     if not limits:
         return Admitted(claims)
-    moment = claims[0].claimed_at
     rules = _locked(
         session, {key[:2]: key for keys in limits.values() for key in keys}, set() if known is None else known, now
     )
@@ -53,7 +52,7 @@ def admit(
     parked: list[tuple[Claim, Key, datetime | None]] = []
     for one in claims:
         keys = limits.get(one.run_id.int, [])
-        full = _full(keys, rules, used, moment)
+        full = _full(keys, rules, used)
         if full is None:
             admitted.append(one)
             for key in keys:
@@ -80,13 +79,11 @@ def _locked(session: Executor, keys: dict[Key, LimitKey], known: set[Key], now: 
     return {one: rules.get(one, Rule(key.most, None)) for one, key in keys.items()}
 
 
-def _full(
-    keys: Sequence[LimitKey], rules: dict[Key, Rule], used: dict[Key, int], moment: datetime
-) -> tuple[Key, datetime | None] | None:
+def _full(keys: Sequence[LimitKey], rules: dict[Key, Rule], used: dict[Key, int]) -> tuple[Key, datetime | None] | None:
     """The first limit that has no room, and until when it is held, if it is; None if all have room."""
     for key in keys:
         rule = rules[key[:2]]
-        if rule.hold_until is not None and rule.hold_until > moment:
+        if rule.hold_until is not None:
             return key[:2], rule.hold_until
         if used.get(key[:2], 0) >= rule.most:
             return key[:2], None

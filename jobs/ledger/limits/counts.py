@@ -11,7 +11,7 @@ from datetime import datetime
 from functools import cache
 from typing import Any, NamedTuple
 
-from sqlalchemy import Insert, Text, and_, func, literal_column, or_, select, text, tuple_, update
+from sqlalchemy import Insert, Text, and_, case, func, literal_column, or_, select, text, tuple_, update
 from sqlalchemy.orm import aliased
 
 from jobs.database.models import JobLimit, JobLimitSlot, JobRun
@@ -30,7 +30,7 @@ _KEYS = Batch("keyed", limit_name=Text(), digest=Text(), key=Text())
 
 
 class Rule(NamedTuple):
-    """What applies to a key now: at most so many runs; none before ``hold_until``. An operator's word wins."""
+    """What applies to a key now: at most so many runs; if it is held, none before ``hold_until``."""
 
     most: int
     hold_until: datetime | None
@@ -76,7 +76,10 @@ def lock_limits(session: Executor, keys: Iterable[Key], *, now: datetime | None 
 def _lock(dialect: str) -> Any:
     whole = aliased(JobLimit)
     most = func.coalesce(JobLimit.set_most, whole.set_most, whole.most)
-    later = func.coalesce(JobLimit.hold_until, whole.hold_until)
+    later = case(
+        (JobLimit.hold_until > ledger_now(), JobLimit.hold_until),
+        (whole.hold_until > ledger_now(), whole.hold_until),
+    )
     return (
         select(JobLimit.name, JobLimit.digest, most, later)
         .join(whole, and_(whole.name == JobLimit.name, whole.digest == ""))

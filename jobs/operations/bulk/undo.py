@@ -14,15 +14,18 @@ from uuid import UUID
 from jobs.app import App
 from jobs.clock import new_run_id
 from jobs.database.sql import Executor
+from jobs.enqueue.publish import announce, entries_of
 from jobs.errors import Conflict
 from jobs.ledger.effects.resolutions import restore_intent
 from jobs.ledger.operators import audit, queues
 from jobs.ledger.operators.audit import AuditEntry
 from jobs.ledger.operators.versions import put_back, versions
+from jobs.ledger.records import Freed
 from jobs.ledger.runs import cancel as cancelling
 from jobs.operations.audit.entry import check_reason
 from jobs.operations.audit.operator import Operator, Permission
 from jobs.operations.bulk.batches import BATCH, BatchResult, Report, add_up, goes_on, patiently, tell_ready
+from jobs.operations.control.limits import TARGET, undo_limit
 from jobs.ready.protocol import ReadyEntry
 from jobs.runtime.context import correlation_id
 from jobs.states import RunState
@@ -35,6 +38,8 @@ _NEEDS = {
     "resolve": Permission.RUNS_REPLAY,
     "pause": Permission.QUEUES_WRITE,
     "resume": Permission.QUEUES_WRITE,
+    "limit": Permission.QUEUES_WRITE,
+    "clear_limit": Permission.QUEUES_WRITE,
 }
 
 
@@ -85,7 +90,7 @@ def undo(
 def begin_undo(app: App, operator: Operator, action: dict[str, Any], *, reason: str | None = None) -> Report:
     """Record that the undo of ``action`` begins or continues; ``go_on`` performs it.
 
-    A pause is restored immediately.
+    A pause or a limit is restored immediately.
 
     Raises:
         Conflict: another operator undid it first.
@@ -93,6 +98,7 @@ def begin_undo(app: App, operator: Operator, action: dict[str, Any], *, reason: 
     operator.need(_NEEDS[action["verb"]])
     check_reason(app, reason)
     report = Report(action_id=action["undone_by"] or new_run_id(), verb="undo", expected=action["done"])
+    freed: list[Freed] = []
     with app.database.write(urgent=True) as connection:
         if action["undone_by"] is not None:
             if audit.resume(connection, report.action_id) is None:
@@ -111,8 +117,12 @@ def begin_undo(app: App, operator: Operator, action: dict[str, Any], *, reason: 
             undoes=action["id"],
             request_id=correlation_id.get(),
         )
-        if action["target"] != "runs":
+        if action["target"].startswith(TARGET):
+            freed = undo_limit(connection, action)
+            report.done += 1
+        elif action["target"] != "runs":
             _put_pause_back(connection, action, report)
+    announce(app, entries_of(freed))
     return report
 
 

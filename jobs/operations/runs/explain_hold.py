@@ -8,7 +8,10 @@ from jobs.database.sql import Executor
 from jobs.formats.duration import format_duration
 from jobs.ledger.batches.gather import pending_children
 from jobs.ledger.batches.parents import parents_of
+from jobs.ledger.limits.parked import key_of
+from jobs.ledger.limits.reports import find_limit, holders
 from jobs.ledger.records import RunRecord
+from jobs.operations.runs.inspect import HIDDEN
 from jobs.states import Hold
 
 SHOWN = 5
@@ -28,6 +31,8 @@ def explain_hold(session: Executor, run: RunRecord, now: datetime) -> tuple[str,
     evidence: list[tuple[str, object]] = [("held since", run.held_at), ("due", run.run_at)]
     if run.held_until is not None:
         evidence.append(("ready by itself", run.held_until))
+    if what == "limit":
+        return _on_limit(session, run, now, evidence)
     if run.hold is Hold.PARKED:
         return "parked", f"It is parked: {thing} has no room for it{until}.", evidence
     if what in _AWAITED:
@@ -38,3 +43,23 @@ def explain_hold(session: Executor, run: RunRecord, now: datetime) -> tuple[str,
     if what == "children" and (count := pending_children(session, run.id, name)) is not None:
         evidence.append(("children", f"{count[0]:,} of {count[1]:,} have not ended"))
     return "waiting", f"It waits for {thing}{until}.", evidence
+
+
+def _on_limit(
+    session: Executor, run: RunRecord, now: datetime, evidence: list[tuple[str, object]]
+) -> tuple[str, str, list[tuple[str, object]]]:
+    key = key_of(run.held_on or "")
+    whole, own = find_limit(session, (key[0], ""), now=now), find_limit(session, key, now=now)
+    if whole is None or own is None:
+        return "parked", f"It is parked on the limit {key[0]}, which nobody declares now.", evidence
+    # A key is the value of an argument, and hidden like the arguments.
+    of_key = "" if own.key is None else f" of {own.key}" if run.arguments != HIDDEN else " of its key"
+    until = own.hold_until or whole.hold_until
+    if until is not None:
+        evidence.append(("limit held until", until))
+        left = format_duration(until - now)
+        return "parked", f"It is parked: an operator holds {key[0]}{of_key} for {left} more.", evidence
+    allowed = own.allowed or whole.allowed
+    some = [f"{str(run_id)[-8:]} since {since:%H:%M:%S}" for run_id, since in holders(session, key, now=now)]
+    evidence += [("parked on it", own.parked), ("performing", ", ".join(some))]
+    return "parked", f"It is parked: {key[0]}{of_key} has {own.in_use} of {allowed} performing.", evidence

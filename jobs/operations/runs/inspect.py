@@ -174,6 +174,8 @@ def shown(run: RunRecord, operator: Operator) -> RunRecord:
         result=HIDDEN,
         progress=HIDDEN,
         error_message=said,
+        # After # comes the digest of a limit's key, which is the value of an argument.
+        held_on=None if run.held_on is None else run.held_on.partition("#")[0],
         # These contain the same data as the arguments: an address, an order's number.
         key=None if run.key is None else HIDDEN,
         cancel_reason=None if run.cancel_reason is None else HIDDEN,

@@ -1,0 +1,25 @@
+"""Limits in the ledger's metrics: what each allows, what is in use and what is parked. Keys are no labels."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+
+from jobs.app import App
+from jobs.ledger.limits.reports import list_limits
+from jobs.observe import catalogue
+
+Sample = tuple[catalogue.Metric, Sequence[str], float]
+
+
+def limit_gauges(app: App) -> Callable[[], Iterator[Sample]]:
+    """Returns the function that reads them."""
+
+    def read() -> Iterator[Sample]:
+        with app.database.read() as connection:
+            every = list_limits(connection)
+        for one in every:
+            yield catalogue.LIMIT_IN_USE, (one.name,), float(one.in_use)
+            yield catalogue.LIMIT_MOST, (one.name,), float(one.allowed or 0)
+            yield catalogue.LIMIT_PARKED, (one.name,), float(one.parked)
+
+    return read
