@@ -244,6 +244,7 @@ class Job(BaseModel, metaclass=_JobMeta):
         on_cancelled: Sequence[Job] = (),
         **terms: Any,
     ) -> NewRun:
+        """For enqueueing: ``new_run`` with its follow-ups."""
         followups = followups_of(app, succeeded=on_success, dead=on_dead, cancelled=on_cancelled)
         return self.new_run(app, followups=followups, **terms)
 
