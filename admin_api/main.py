@@ -131,7 +131,7 @@ def _give_way() -> None:
         os.nice(NICE)
     except (AttributeError, OSError):
         # Windows has no nice value, and a sandbox may refuse it.
-        log.debug("The process keeps its priority.", exc_info=True)
+        log.debug("The process keeps its priority", exc_info=True)
 
 
 def _spare_what_is_loaded() -> None:

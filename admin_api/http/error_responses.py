@@ -84,7 +84,7 @@ def answer_error(error: errors.JobsError, *, request_id: str) -> JSONResponse:
     status = status_of(error)
     message, hint = error.message, error.hint
     if status >= 500 and not isinstance(error, errors.Overloaded):
-        log.warning("A request failed.", extra={"request_id": request_id, "code": error.code, "error": str(error)})
+        log.warning("A request failed", extra={"request_id": request_id, "code": error.code, "error": str(error)})
         # The database's address and message are only for the log.
         message, hint = "The ledger is not available now." if status == 503 else "The request failed.", "Try again."
     headers: dict[str, str] = {}

@@ -147,7 +147,7 @@ class _Visit:
         route = self._scope.get("route")
         who = self._scope.get("state", {}).get("operator")
         log.info(
-            "Answered.",
+            "Answered",
             extra={
                 "request_id": self._id,
                 "method": self._scope["method"],

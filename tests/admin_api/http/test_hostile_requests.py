@@ -325,7 +325,7 @@ def test_who_is_answered_the_request_id_finds_it_in_the_log(
     with caplog.at_level("INFO", logger="jobs.api"):
         anyone.get("/v1/runs", headers={"X-Request-ID": "order-7.check"})
 
-    assert [one.request_id for one in caplog.records if one.msg == "Answered."] == ["order-7.check"]
+    assert [one.request_id for one in caplog.records if one.msg == "Answered"] == ["order-7.check"]
 
 
 def test_a_bug_is_an_envelope_with_the_request_id_and_the_log_has_the_rest(

@@ -65,7 +65,7 @@ def test_what_is_kept_is_answered_and_logged_as_what_is_made(
     assert kept.text == made.text
     differ = {name for name in made.headers.keys() | kept.headers.keys() if made.headers[name] != kept.headers[name]}
     assert differ == {"x-request-id"}
-    first, second = (one for one in caplog.records if one.message == "Answered.")
+    first, second = (one for one in caplog.records if one.message == "Answered")
     for name in ("route", "status", "operator", "method"):
         assert getattr(first, name) == getattr(second, name)
     assert getattr(second, "route") == "/runs/{text}"  # noqa: B009
