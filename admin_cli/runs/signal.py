@@ -22,9 +22,9 @@ from admin_cli.terminal import streams
 @click.option("--reason", metavar="TEXT", help="Reason, for the audit log.")
 @pass_globals
 def signal(options: Globals, run: str, name: str, payload: str | None, reason: str | None) -> None:
-    """Send the signal NAME to the run ID, whose job waits for it, or will.
+    """Send a signal to a run that waits for it.
 
-    The first signal of a name counts. A run that has ended takes none.
+    NAME is what its job waits for, now or later. The first signal of a name counts. A run that has ended takes none.
 
     \b
     Examples:
