@@ -1,4 +1,4 @@
-"""``jobs_enqueue`` and ``jobs_cancel`` in PostgreSQL: for other languages, and for triggers."""
+"""``jobs_enqueue``, ``jobs_cancel`` and ``jobs_signal`` in PostgreSQL: for other languages, and for triggers."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import pytest
 import jobs
 from jobs import FOREVER, Job, KeyConflict, Retry, RunState
 from jobs.definition.published import published_kinds
+from jobs.ledger.effects.signals import list_signals
 from jobs.ledger.published_kinds import find_published, publish_kinds
 from jobs.migration import schema
 from tests.conftest import MakeApp
@@ -179,6 +180,35 @@ def test_jobs_cancel_does_what_cancel_does(app, sql):
     followed = Ship(order=1).enqueue(on_cancelled=[Ship(order=2)]).id
     with pytest.raises(psycopg.errors.FeatureNotSupported, match="has follow-ups"):
         sql.execute("select jobs_cancel(%s)", [followed])
+
+
+def test_jobs_signal_records_the_first_and_frees_the_run_that_waits(app, sql):
+    waiting, other = (call(sql, "'Ship', '{\"order\": 7}'") for _ in range(2))
+    sql.execute(
+        "update job_runs set hold = 'waiting', held_at = now(), held_on = 'signal:approval', run_at = '9999-12-31'"
+    )
+
+    def signal(run_id, name, payload="null"):
+        return sql.execute("select jobs_signal(%s, %s, %s)", [run_id, name, payload]).fetchone()[0]
+
+    assert signal(waiting, "approval", '{"by": "ann"}') is True
+    assert signal(waiting, "approval", '{"by": "bob"}') is False
+    assert signal(other, "another") is True
+    assert signal("0199f4c2-a7d8-7b3c-9a52-3f1de0c9165b", "approval") is None
+    sql.commit()
+    held = dict(sql.execute("select id, hold from job_runs").fetchall())
+    assert held == {waiting: None, other: "waiting"}
+    with app.database.read() as connection:
+        (sent,) = list_signals(connection, waiting)
+    assert (sent.name, sent.payload) == ("approval", {"by": "ann"})
+    assert sent.sent_by.startswith("sql/")
+    for run_id, name, why in ((other, "", "printable name"), (other, "a\nb", "printable name")):
+        with pytest.raises(psycopg.Error, match=why):
+            signal(run_id, name)
+        sql.rollback()
+    sql.execute("select jobs_cancel(%s)", [other])
+    with pytest.raises(psycopg.errors.ObjectNotInPrerequisiteState, match="has ended"):
+        signal(other, "late")
 
 
 def test_publishing_again_writes_only_what_changed(app):
