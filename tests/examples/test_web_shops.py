@@ -33,35 +33,42 @@ def free_port() -> int:
         return int(one.getsockname()[1])
 
 
-@pytest.fixture(params=["sqlite", "postgresql+redis"])
-def services(request: pytest.FixtureRequest) -> dict[str, str]:
-    if request.param == "sqlite":
+ON = [(shop, on) for shop in sorted(SERVE) for on in ("sqlite", "postgresql+redis")]
+FEWER = [("fastapi_shop", "postgresql+redis"), ("flask_shop", "sqlite")]
+"""What ``make test`` runs; ``make faults`` runs all."""
+CASES = [pytest.param(*one, id="-".join(one), marks=[] if one in FEWER else [pytest.mark.faults]) for one in ON]
+
+
+@pytest.fixture
+def services(request: pytest.FixtureRequest, on: str) -> dict[str, str]:
+    if on == "sqlite":
         return {"JOBS_DATABASE_URL": request.getfixturevalue("sqlite_url")}
     urls = {"JOBS_DATABASE_URL": request.getfixturevalue("pg_database")}
     return {**urls, "JOBS_REDIS_URL": request.getfixturevalue("redis_url")}
 
 
-@pytest.fixture(params=sorted(SERVE))
-def shop(request: pytest.FixtureRequest, services: dict[str, str]) -> Iterator[str]:
+@pytest.fixture
+def url(shop: str, services: dict[str, str]) -> Iterator[str]:
+    """Where the shop serves."""
     port = free_port()
     env = {name: value for name, value in os.environ.items() if not name.startswith("JOBS_")}
-    command = [sys.executable, *SERVE[request.param], str(port)]
+    command = [sys.executable, *SERVE[shop], str(port)]
     server = subprocess.Popen(
-        command, cwd=ROOT / request.param, env={**env, **services, "JOBS_SHUTDOWN": "3s", "JOBS_THREADS": "2"},
+        command, cwd=ROOT / shop, env={**env, **services, "JOBS_SHUTDOWN": "3s", "JOBS_THREADS": "2"},
         stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
     )  # fmt: skip
-    url = f"http://127.0.0.1:{port}"
+    at = f"http://127.0.0.1:{port}"
 
     def answers() -> bool:
         try:
-            with urllib.request.urlopen(f"{url}/healthz", timeout=1) as answer:
+            with urllib.request.urlopen(f"{at}/healthz", timeout=1) as answer:
                 return bool(answer.status == 200)
         except OSError:
             return False
 
     try:
         assert wait_until(answers, seconds=40)
-        yield url
+        yield at
     finally:
         server.send_signal(signal.SIGINT)
         try:
@@ -72,10 +79,11 @@ def shop(request: pytest.FixtureRequest, services: dict[str, str]) -> Iterator[s
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize(("shop", "on"), CASES)
 def test_an_order_is_delivered_and_the_failed_one_leaves_no_run(
-    shop: str, services: dict[str, str], make_app: MakeApp
+    url: str, services: dict[str, str], make_app: MakeApp
 ) -> None:
-    with httpx.Client(base_url=shop, follow_redirects=True, timeout=30) as client:
+    with httpx.Client(base_url=url, follow_redirects=True, timeout=30) as client:
         assert client.post("/orders", data={"pieces": "0"}).status_code == 409
         assert client.get("/jobs/").status_code == 401
 
