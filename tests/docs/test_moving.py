@@ -15,7 +15,7 @@ import dramatiq
 import pytest
 from click.testing import CliRunner
 from dramatiq.broker import global_broker, set_broker
-from sqlalchemy import select, text
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 import jobs
@@ -97,9 +97,6 @@ def test_from_dramatiq(app: App, capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_from_celery(ledger_url: str) -> None:
-    with Ledger(ledger_url) as ledger, ledger.app.database.engine.begin() as connection:
-        connection.execute(text("create table pictures (missing int)"))
-        connection.execute(text("insert into pictures values (2)"))
     shop = Shop()
     with (
         Ledger(ledger_url) as ledger,
