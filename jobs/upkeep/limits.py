@@ -7,7 +7,7 @@ from jobs.enqueue.publish import entries_of
 from jobs.ledger.limits.counts import Key
 from jobs.ledger.limits.hand_on import hand_on
 from jobs.ledger.limits.parked import held_on
-from jobs.ledger.limits.sweep import drop_stale_slots, parked_keys
+from jobs.ledger.limits.sweep import drop_idle_keys, drop_stale_slots, parked_keys
 from jobs.ledger.records import Freed
 from jobs.ready.protocol import ReadyEntry
 
@@ -19,6 +19,7 @@ def hand_on_parked(app: App) -> tuple[int, list[ReadyEntry]]:
     """
     with app.database.write() as connection:
         drop_stale_slots(connection)
+        drop_idle_keys(connection)
     freed: list[Freed] = []
     after = ""
     while True:

@@ -74,7 +74,12 @@ def _locked(session: Executor, keys: dict[Key, LimitKey], known: set[Key], now: 
             known.clear()
         known.update(keys)
     rules = lock_limits(session, keys, now=now)
-    known.difference_update(keys.keys() - rules.keys())
+    gone = keys.keys() - rules.keys()
+    if gone:
+        # Upkeep deleted them, because nobody had used them for long.
+        known -= gone
+        make_rows(session, [keys[one] for one in gone], now=now)
+        rules |= lock_limits(session, gone, now=now)
     # Without its row, which was deleted meanwhile, a limit is what the code of this process declares.
     return {one: rules.get(one, Rule(key.most, None)) for one, key in keys.items()}
 

@@ -9,10 +9,22 @@ from datetime import datetime
 from functools import cache
 from typing import Any
 
-from sqlalchemy import ColumnElement, Integer, Select, String, bindparam, delete, select, text, tuple_
+from sqlalchemy import (
+    ColumnElement,
+    Integer,
+    Select,
+    String,
+    and_,
+    bindparam,
+    delete,
+    literal_column,
+    select,
+    text,
+    tuple_,
+)
 
-from jobs.database.models import ON_HOLD, JobLimitSlot, JobRun
-from jobs.database.sql import Executor
+from jobs.database.models import ON_HOLD, JobLimit, JobLimitSlot, JobRun
+from jobs.database.sql import Executor, ledger_now, plus_seconds
 from jobs.ledger.limits.counts import Key, takes_slot
 from jobs.ledger.limits.hand_on import hand_on
 from jobs.ledger.limits.parked import PREFIX, held_on, key_of
@@ -20,6 +32,8 @@ from jobs.ledger.records import Freed
 
 KEYS = 200
 """Keys of limits that one transaction locks. Source: decision; as many as the runs of a claim may have."""
+IDLE_SECONDS = 86_400.0
+"""How long a key's row is kept at least. Source: decision; a key that is used daily keeps its row."""
 _AFTER = PREFIX[:-1] + chr(ord(PREFIX[-1]) + 1)
 """The text after every ``limit:…``."""
 
@@ -27,6 +41,14 @@ _AFTER = PREFIX[:-1] + chr(ord(PREFIX[-1]) + 1)
 def drop_stale_slots(session: Executor, *, limit: int = 500, now: datetime | None = None) -> int:
     """Delete slots that no longer count. Returns their number."""
     return len(session.execute(_drop(), {"limit": limit, "now": now}).all())
+
+
+def drop_idle_keys(session: Executor, *, limit: int = 500, now: datetime | None = None) -> int:
+    """Delete the rows of keys that nobody uses and for which nothing is set, a day after their first use or later.
+
+    Returns their number. The next run with such a key makes the row again.
+    """
+    return len(session.execute(_drop_keys(), {"limit": limit, "now": now}).all())
 
 
 def parked_keys(session: Executor, *, after: str = "", name: str | None = None) -> list[Key]:
@@ -60,6 +82,36 @@ def _drop() -> Any:
         delete(JobLimitSlot)
         .where(tuple_(JobLimitSlot.run_id, JobLimitSlot.name).in_(stale))
         .returning(JobLimitSlot.run_id)
+        .execution_options(synchronize_session=False)
+    )
+
+
+@cache
+def _drop_keys() -> Any:
+    same = and_(JobLimitSlot.name == JobLimit.name, JobLimitSlot.digest == JobLimit.digest)
+    is_used = select(JobLimitSlot.run_id).where(same).correlate(JobLimit).exists()
+    held: ColumnElement[str] = (
+        literal_column(f"'{PREFIX}'", String()) + JobLimit.name + literal_column("'#'", String()) + JobLimit.digest
+    )
+    is_waited_for = select(JobRun.id).where(text(ON_HOLD), JobRun.held_on == held).correlate(JobLimit).exists()
+    idle = (
+        select(JobLimit.name, JobLimit.digest)
+        .where(
+            JobLimit.digest != "",
+            JobLimit.set_most.is_(None),
+            JobLimit.hold_until.is_(None),
+            JobLimit.seen_at < plus_seconds(ledger_now(), literal_column(str(-IDLE_SECONDS))),
+            ~is_used,
+            ~is_waited_for,
+        )
+        .limit(bindparam("limit", type_=Integer()))
+        .with_for_update(skip_locked=True)
+        .cte("idle")
+    )
+    return (
+        delete(JobLimit)
+        .where(tuple_(JobLimit.name, JobLimit.digest).in_(select(idle.c.name, idle.c.digest)))
+        .returning(JobLimit.name)
         .execution_options(synchronize_session=False)
     )
 

@@ -14,12 +14,14 @@ from jobs import Job, Limit
 from jobs.database.models import JobLimitSlot, JobRun
 from jobs.definition import registry
 from jobs.definition.limits import limited_kinds, limits_of
+from jobs.ledger.limits.admit import admit
 from jobs.ledger.limits.counts import declare, in_use
 from jobs.ledger.limits.hand_on import hand_on
-from jobs.ledger.limits.sweep import drop_stale_slots, hand_on_all, parked_keys
+from jobs.ledger.limits.sweep import drop_idle_keys, drop_stale_slots, hand_on_all, parked_keys
 from jobs.ledger.records import Claim
+from jobs.ledger.runs import claim
 from jobs.states import Outcome, RunState
-from tests.book import Book
+from tests.book import LEASE, Book
 
 KINDS = ("Mail", "Charge", "Sync")
 
@@ -262,3 +264,27 @@ def test_claimers_at_the_same_time_never_exceed_a_limit(book: Book) -> None:
     assert len(admitted) == 2
     with book.database.read() as connection:
         assert connection.scalar(select(func.count()).where(JobRun.hold == "parked")) == 38
+
+
+def test_the_rows_of_keys_that_nobody_uses_are_deleted_after_a_day_and_made_again(book: Book) -> None:
+    known: set[tuple[str, str]] = set()
+
+    def dropped() -> int:
+        with book.database.write() as connection:
+            return drop_idle_keys(connection, now=book.now)
+
+    def admitted(run_id: UUID) -> int:
+        with book.database.write() as connection:
+            claims = claim.claim(connection, [run_id], kinds=KINDS, worker="w1", lease=LEASE, now=book.now)
+            return len(admit(connection, claims, known=known, now=book.now).claims)
+
+    first = charge(book)
+    assert admitted(first) == 1
+    book.step(90_000)
+    assert dropped() == 0, "its slot stands"
+    book.rescue()
+    book.cancel(first)
+    assert dropped() == 1
+
+    assert [admitted(charge(book)) for _ in range(3)] == [1, 1, 0]
+    assert len(known) == 2
