@@ -62,6 +62,8 @@ def _has_ended(connection: Any) -> bool:
     driver = connection.connection
     if driver.closed:
         return True
+    if not hasattr(select, "poll"):  # Not on Windows.
+        return not connection.is_usable()
     waiting = select.poll()
     waiting.register(driver.fileno(), select.POLLIN)
     return bool(waiting.poll(0)) and not connection.is_usable()
