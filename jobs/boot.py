@@ -5,6 +5,8 @@ Declaring jobs imports this module, so it loads the database code only when it b
 
 from __future__ import annotations
 
+import concurrent.futures.thread  # noqa: F401
+import logging  # noqa: F401
 import os
 import threading
 from collections.abc import Iterator
@@ -28,6 +30,26 @@ _app: App | None = None
 _used: App | None = None
 _making = threading.RLock()
 """Reentrant: a signal handler may enqueue while its own thread holds this lock."""
+_loading = threading.RLock()
+"""Held while a thread imports the database code, which a fork waits for: the child would inherit half a module, and its
+import lock without the thread that releases it."""
+_is_loaded = False
+LOADING_SECONDS = 10.0
+"""How long a fork waits for that. The import may need a module that the forking thread is importing."""
+
+
+def load() -> None:
+    """Import the code that enqueues, unless that is done."""
+    global _is_loaded
+    if not _is_loaded:
+        with _loading:
+            import jobs.app
+            import jobs.database.engine
+            import jobs.database.transactions.coroutines
+            import jobs.enqueue.bulk
+            import jobs.enqueue.write_path  # noqa: F401
+
+            _is_loaded = True
 
 
 def current() -> App:
@@ -39,9 +61,11 @@ def current() -> App:
     """
     global _app
     if _app is None:
+        load()
         from jobs.settings import Settings
 
-        with _making:
+        # SQLAlchemy imports the driver.
+        with _loading, _making:
             if _app is None:
                 made = build(Settings.read())
                 # A signal handler may have built one meanwhile. This one has opened no connection yet.
@@ -140,9 +164,31 @@ def _ready(settings: Settings, database: Database, clock: Clock) -> ReadyIndex |
     return GuardedIndex(index, clock)
 
 
+_forking: list[Any] = []
+
+
+def _wait_until_loaded() -> None:
+    was_loaded = _is_loaded
+    if _loading.acquire(timeout=LOADING_SECONDS):
+        _forking.append(_loading)
+    if _is_loaded and not was_loaded:
+        # Python calls only the hooks that were registered when this fork began.
+        from jobs.database.sqlite import locks, write_queue
+
+        write_queue.stop_writers()
+        locks.hold_openings()
+
+
+def _let_loading_go() -> None:
+    while _forking:
+        _forking.pop().release()
+
+
 def _forget_after_fork() -> None:
     # A child must not share its parent's sockets. It builds its own App at first use.
-    global _app, _making
+    global _app, _making, _loading
+    _forking.clear()
+    _loading = threading.RLock()
     _making = threading.RLock()
     if _app is not None:
         _app.database.forget()
@@ -150,4 +196,6 @@ def _forget_after_fork() -> None:
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_forget_after_fork)
+    # After logging and concurrent.futures: what is registered last is called first, and theirs take locks that imports
+    # need.
+    os.register_at_fork(before=_wait_until_loaded, after_in_parent=_let_loading_go, after_in_child=_forget_after_fork)

@@ -214,6 +214,7 @@ class Job(BaseModel, metaclass=_JobMeta):
             KeyBusy: another transaction with the key has not ended within ``lock_timeout``.
             ServiceDown: the ledger does not answer; nothing was enqueued.
         """
+        boot.load()
         from jobs.enqueue.write_path import enqueue_runs
 
         app = boot.current()
@@ -260,6 +261,7 @@ class Job(BaseModel, metaclass=_JobMeta):
         recorded the run, because its statement goes on. Give a key if you will call again.
         """
         if session is None:
+            boot.load()
             from jobs.enqueue.write_path import enqueue_run_async
 
             app = boot.current()

@@ -57,6 +57,7 @@ def enqueue_many(
         KeyConflict: a run with other arguments holds a key; nothing was enqueued.
         ServiceDown: the ledger does not answer; nothing was enqueued.
     """
+    boot.load()
     from jobs.enqueue.bulk import enqueue_blocks
 
     app = boot.current()

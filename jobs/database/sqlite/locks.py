@@ -130,11 +130,26 @@ def close_locks(files: list[int]) -> None:
                 os.close(file)
 
 
+_held_for_fork: list[None] = []
+
+
+def hold_openings() -> None:
+    """Before a fork: wait until no other thread opens or closes lock files. May be called twice."""
+    _opening.acquire()
+    _held_for_fork.append(None)
+
+
+def _let_openings_go() -> None:
+    while _held_for_fork:
+        _held_for_fork.pop()
+        _opening.release()
+
+
 def _close_inherited() -> None:
     """In a forked child: close every file without unlocking it, because the locks are the parent's."""
-    _opening.release()
+    _let_openings_go()
     close_locks(list(_open_files))
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(before=_opening.acquire, after_in_parent=_opening.release, after_in_child=_close_inherited)
+    os.register_at_fork(before=hold_openings, after_in_parent=_let_openings_go, after_in_child=_close_inherited)

@@ -272,7 +272,7 @@ FORK_SECONDS = 5.0
 _stopped: list[threading.Lock] = []
 
 
-def _stop_writers() -> None:
+def stop_writers() -> None:
     """Before a fork: wait until no other thread of this process is inside a turn.
 
     SQLite stores the locks of its connections in the process's memory. A child that is forked during a turn would have
@@ -304,4 +304,4 @@ def _forget_the_parent() -> None:
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(before=_stop_writers, after_in_parent=_let_writers_go, after_in_child=_forget_the_parent)
+    os.register_at_fork(before=stop_writers, after_in_parent=_let_writers_go, after_in_child=_forget_the_parent)
