@@ -21,6 +21,8 @@ options = {
 if context.is_offline_mode():
     context.configure(
         dialect_name=config.attributes.get("dialect", "postgresql"),
+        # The style of psycopg would double each % in the bodies of functions.
+        dialect_opts={"paramstyle": "named"},
         literal_binds=True,
         as_sql=True,
         **options,

@@ -147,5 +147,15 @@ def _apply(database: Database, statements: str) -> None:
         return
     with psycopg.connect(shown(database), autocommit=True) as connection:
         # One by one, as psql sends a file: an index that is built CONCURRENTLY is a statement by itself.
-        for statement in statements.split(";\n"):
+        for statement in _split(statements):
             connection.execute(statement.encode())
+
+
+def _split(script: str) -> list[str]:
+    """The statements of a script: a semicolon between dollar quotes, in the body of a function, ends none."""
+    statements = [""]
+    for n, part in enumerate(script.split("$$")):
+        first, *rest = [part] if n % 2 else part.split(";\n")
+        statements[-1] += f"$${first}" if n else first
+        statements += rest
+    return statements
