@@ -29,7 +29,7 @@ COMMANDS: dict[str, Entry] = {
     "purge": Entry("admin_cli.runs.cancel:purge", "Hide finished runs; restore makes them visible again.", ACT),
     "restore": Entry("admin_cli.runs.cancel:restore", "Restore purged runs.", ACT),
     "batches": Entry("admin_cli.runs.batches:batches", "Batches: list, show, cancel and replay them.", ACT),
-    "effects": Entry("admin_cli.runs.effects:effects", "Unknown effects of runs: list and resolve them.", ACT),
+    "effects": Entry("admin_cli.runs.effects:effects", "Effects of runs: list them, and resolve unknown ones.", ACT),
     "queues": Entry("admin_cli.insight.queues:queues", "Queues: list, pause and resume them.", ACT),
     "limits": Entry("admin_cli.insight.limits:limits", "Limits of runs at once: list, set and clear them.", ACT),
     "workers": Entry("admin_cli.insight.workers:workers", "Worker processes: list, show and stop them.", ACT),
@@ -55,7 +55,7 @@ COMMANDS: dict[str, Entry] = {
     ),
     "kinds": Entry("admin_cli.insight.kinds:kinds", "Job kinds: list, show, pause and resume them.", LOOK),
     "compat": Entry(
-        "admin_cli.insight.compat:compat", "Check before a deploy: do the arguments in the ledger fit the code?", LOOK
+        "admin_cli.insight.compat:compat", "Check before a deploy: do the ledger's arguments fit the code?", LOOK
     ),
     "check": Entry(
         "admin_cli.insight.check:check", "Check the health: exit 0, 6 if unhealthy, 5 if a service is down.", LOOK

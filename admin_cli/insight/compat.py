@@ -48,7 +48,7 @@ COLUMNS = (
 def compat(
     options: Globals, out: Output, imports: tuple[str, ...], kinds: tuple[str, ...], sample: int, is_all: bool
 ) -> None:
-    """Check whether the arguments in the ledger fit the code at hand.
+    """Check before a deploy: do the ledger's arguments fit the code?
 
     Run it with the code of the next release before you deploy it: exit 6 if something that waits would break. It reads
     the arguments of waiting, running and dead runs, of follow-ups, and of schedules that operators made. It performs

@@ -46,7 +46,7 @@ KEY_COLUMNS = (
 
 @click.group("limits")
 def limits() -> None:
-    """Limits of how many runs perform at once: list, show, set and clear them.
+    """Limits of runs at once: list, set and clear them.
 
     \b
     Example:

@@ -37,7 +37,7 @@ COLUMNS = (
 
 @click.group("effects")
 def effects() -> None:
-    """Effects of which it is unknown whether they took place.
+    """Effects of runs: list them, and resolve unknown ones.
 
     \b
     Example:

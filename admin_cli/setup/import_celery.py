@@ -54,8 +54,8 @@ def import_celery(
 
     \b
     Examples:
-      jobledger import-celery redis://old:6379/0 --import shop.jobs --dry-run
-      jobledger import-celery redis://old:6379/0 --import shop.jobs --fetched --yes
+      jobledger import-celery redis://old:6379 --import shop.jobs --dry-run
+      jobledger import-celery redis://old:6379 --import shop.jobs --fetched --yes
     """
     from jobs.operations.runs.import_celery import import_tasks
     from jobs.ready.celery_queues import CeleryQueues
