@@ -16,6 +16,8 @@ from jobs import boot
 from jobs.app import App
 from jobs.clock import Clock
 from jobs.database.engine import Database
+from jobs.definition import registry
+from jobs.definition.limits import limited_kinds
 from jobs.migration import schema
 from jobs.settings import Settings
 from tests.database_pool import DatabasePool
@@ -32,6 +34,17 @@ MakeApp = Callable[..., App]
 # Started in a shell's background, this process ignores SIGINT, and so would every program that a test interrupts.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.fixture(autouse=True)
+def forget_local_kinds() -> Iterator[None]:
+    """Forgets the job classes that a test declares in its own functions, so that tests may use the same names."""
+    known = set(registry.kinds())
+    yield
+    for kind in set(registry.kinds()) - known:
+        if "<locals>" in registry.place_of(registry.get(kind)):
+            registry.forget(kind)
+            limited_kinds.pop(kind, None)
 
 
 @pytest.fixture(scope="session")

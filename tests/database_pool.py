@@ -63,9 +63,15 @@ class DatabasePool:
         """The URL of a database that nobody has used under this name. Its tables are as in the template."""
         if not self._free:
             return self._server.create_database(template=self._template)
-        used = urlsplit(self._free.pop())
+        free = self._free.pop()
+        used = urlsplit(free)
         name = f"jobs_test_{uuid4().hex}"
-        self._server.run("ALTER DATABASE {} RENAME TO {}", used.path[1:], name)
+        try:
+            self._server.run("ALTER DATABASE {} RENAME TO {}", used.path[1:], name)
+        except psycopg.errors.ObjectInUse:
+            # A thread of an earlier test connected after the test had ended.
+            self._server.drop_database(free)
+            return self.take()
         return urlunsplit(used._replace(path=f"/{name}"))
 
     def give_back(self, url: str) -> None:

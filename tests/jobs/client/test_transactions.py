@@ -23,7 +23,7 @@ from tests.jobs.database.transactions.kinds import begins_itself, sqlalchemy_url
 from tests.jobs.dramatiq.conftest import broker as broker
 
 
-class Mail(Job):
+class BlockMail(Job):
     to: str = "ann"
 
     def perform(self) -> None: ...
@@ -49,16 +49,16 @@ def session(app):
 
 def test_what_a_block_enqueues_belongs_to_its_transaction(app, session):
     with jobs.transaction(session):
-        Mail().enqueue()
-        jobs.enqueue_many([Mail(), Mail()])
-        Mail().enqueue(key="k")
+        BlockMail().enqueue()
+        jobs.enqueue_many([BlockMail(), BlockMail()])
+        BlockMail().enqueue(key="k")
     session.rollback()
     assert count(app) == 0
 
     with jobs.transaction(session):
-        first = Mail().enqueue()
+        first = BlockMail().enqueue()
         session.commit()
-    Mail().enqueue()
+    BlockMail().enqueue()
     assert count(app) == 2
 
     with jobs.transaction(session):
@@ -73,13 +73,13 @@ def test_a_block_with_an_async_session_serves_the_async_calls(app, ledger_url):
         engine = create_async_engine(sqlalchemy_url(ledger_url, driver))
         async with AsyncSession(engine) as session:
             with jobs.transaction(session):
-                await Mail().enqueue_async()
-                await jobs.enqueue_many_async([Mail()])
+                await BlockMail().enqueue_async()
+                await jobs.enqueue_many_async([BlockMail()])
                 with pytest.raises(EnqueueRefused, match="takes a SQLAlchemy Session"):
-                    Mail().enqueue()
+                    BlockMail().enqueue()
             await session.rollback()
             assert count(app) == 0
-            run = await Mail().enqueue_async(session=session)
+            run = await BlockMail().enqueue_async(session=session)
             await session.commit()
             await jobs.cancel_async(run.id, session=session)
             await session.rollback()
@@ -94,11 +94,11 @@ def test_a_block_with_an_async_session_serves_the_async_calls(app, ledger_url):
 
 @pytest.mark.parametrize("given", [0, "", "default", object()])
 def test_what_has_no_transaction_is_refused_not_ignored(app, given):
-    for call in (Mail().enqueue, lambda session: jobs.cancel(jobs.clock.new_run_id(), session=session)):
+    for call in (BlockMail().enqueue, lambda session: jobs.cancel(jobs.clock.new_run_id(), session=session)):
         with pytest.raises(EnqueueRefused, match="takes a SQLAlchemy Session"):
             call(session=given)
     with pytest.raises(EnqueueRefused), jobs.transaction(given):
-        Mail().enqueue()
+        BlockMail().enqueue()
 
     assert count(app) == 0
 
@@ -143,9 +143,9 @@ def test_runs_of_a_driver_s_connection_are_announced_on_request(make_app, pg_dat
     events = []
     app.events.subscribe(RunEnqueued, events.extend)
     with closing(psycopg.connect(pg_database)) as connection:
-        lost = Mail().enqueue(session=connection)
+        lost = BlockMail().enqueue(session=connection)
         connection.rollback()
-        made = jobs.enqueue_many([Mail(), Mail()], session=connection)
+        made = jobs.enqueue_many([BlockMail(), BlockMail()], session=connection)
         connection.commit()
     assert app.ready.take(["default"], 10, wait_seconds=0).runs == ()
 

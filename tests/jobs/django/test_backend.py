@@ -181,10 +181,10 @@ def test_a_result_that_does_not_exist(tasks: Any) -> None:
 def test_a_run_that_is_no_task_is_no_result(performing: Ledger, tasks: Any) -> None:
     from jobs.django.framework import TaskResultDoesNotExist
 
-    class Plain(jobs.Job):
+    class NoTask(jobs.Job):
         def perform(self) -> None: ...
 
-    run_id = Plain().enqueue().id
+    run_id = NoTask().enqueue().id
 
     with pytest.raises(TaskResultDoesNotExist):
         tasks.noop_task.get_result(str(run_id))

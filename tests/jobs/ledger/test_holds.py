@@ -155,7 +155,10 @@ def test_lists_counts_and_why_tell_held_runs_from_the_others(app: App, book: Boo
         (count,) = reports.queue_counts(connection, now=book.now)
     assert (count.ready, count.scheduled, count.retrying, count.parked, count.waiting) == (1, 1, 0, 2, 1)
     assert {state_word(book.run(one), now=book.now) for one in (parked, waits)} == {"parked", "waiting"}
-    assert explain(app, ada, str(parked)).sentence == "It is parked: limit stripe has no room for it."
+    why = explain(app, ada, str(parked)).sentence
+    assert why == "It is parked on the limit stripe, which nobody declares now."
+    book.change(parked, held_on="breaker:stripe")
+    assert explain(app, ada, str(parked)).sentence == "It is parked: breaker stripe has no room for it."
     assert explain(app, ada, str(waits)).code == "waiting"
 
 

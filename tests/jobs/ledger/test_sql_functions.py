@@ -18,7 +18,7 @@ from jobs.migration import schema
 from tests.conftest import MakeApp
 
 
-class Ship(Job, queue="goods", priority=7, retry=Retry.never(), version=3):
+class SqlShip(Job, queue="goods", priority=7, retry=Retry.never(), version=3):
     order: int
     note: str | None = None
     weight: float = 1.0
@@ -26,7 +26,7 @@ class Ship(Job, queue="goods", priority=7, retry=Retry.never(), version=3):
     def perform(self) -> None: ...
 
 
-class Invoice(Job, unique=FOREVER):
+class SqlInvoice(Job, unique=FOREVER):
     order: int
 
     def perform(self) -> None: ...
@@ -37,7 +37,7 @@ class Invoice(Job, unique=FOREVER):
 
 def publish(app) -> None:
     with app.database.write() as connection:
-        publish_kinds(connection, [one for one in published_kinds(1000) if one.kind in ("Ship", "Invoice")])
+        publish_kinds(connection, [one for one in published_kinds(1000) if one.kind in ("SqlShip", "SqlInvoice")])
 
 
 @pytest.fixture
@@ -61,16 +61,16 @@ def call(sql, arguments: str) -> UUID:
 
 
 def test_a_run_has_the_options_that_workers_published(app, sql):
-    run_id = call(sql, "'Ship', '{\"order\": 7}'")
+    run_id = call(sql, "'SqlShip', '{\"order\": 7}'")
     sql.rollback()
     with pytest.raises(jobs.NotFound):
         jobs.find(run_id)
 
-    run_id = call(sql, "'Ship', '{\"order\": 7}', delay => '1 hour', tags => array['eu'], correlation_id => 'r1'")
+    run_id = call(sql, "'SqlShip', '{\"order\": 7}', delay => '1 hour', tags => array['eu'], correlation_id => 'r1'")
     sql.commit()
 
     run = jobs.find(run_id)
-    assert (run.kind, run.queue, run.priority, run.max_attempts, run.arguments_version) == ("Ship", "goods", 7, 1, 3)
+    assert (run.kind, run.queue, run.priority, run.max_attempts, run.arguments_version) == ("SqlShip", "goods", 7, 1, 3)
     assert (run.arguments, run.tags, run.correlation_id) == ({"order": 7}, ["eu"], "r1")
     assert run.run_at - run.created_at == timedelta(hours=1)
     assert run_id.version == 7
@@ -81,7 +81,7 @@ def test_a_trigger_enqueues_for_each_row_that_commits(app, sql):
     sql.execute("create table orders (id int)")
     sql.execute(
         "create function ship() returns trigger language plpgsql as $$ begin"
-        " perform jobs_enqueue('Ship', jsonb_build_object('order', new.id)); return new; end $$"
+        " perform jobs_enqueue('SqlShip', jsonb_build_object('order', new.id)); return new; end $$"
     )
     sql.execute("create trigger ship after insert on orders for each row execute function ship()")
     sql.execute("insert into orders select generate_series(1, 3)")
@@ -96,7 +96,7 @@ def test_a_trigger_enqueues_for_each_row_that_commits(app, sql):
 def test_workers_are_woken_by_the_commit(app, sql, pg_database):
     with closing(psycopg.connect(pg_database, autocommit=True)) as worker:
         worker.execute("listen jobs_ready")
-        call(sql, "'Ship', '{\"order\": 7}'")
+        call(sql, "'SqlShip', '{\"order\": 7}'")
         assert list(worker.notifies(timeout=0.1)) == []
         sql.commit()
         assert len(list(worker.notifies(timeout=10, stop_after=1))) == 1
@@ -106,20 +106,20 @@ def test_workers_are_woken_by_the_commit(app, sql, pg_database):
     ("arguments", "why"),
     [
         ("'Shipp'", "No worker has published the kind Shipp"),
-        ("'Ship'", "lack the field order"),
-        ("'Ship', '[]'", "are a JSON object"),
-        ("'Ship', null", "are a JSON object"),
-        ("'Ship', '{\"order\": \"seven\"}'", "Field order of Ship takes .*integer.*, got string"),
-        ("'Ship', '{\"order\": 7.5}'", "got number"),
-        ("'Ship', '{\"order\": 7, \"note\": 3}'", "Field note"),
-        ("'Ship', '{\"order\": 7, \"nobody\": 3}'", "no field nobody"),
-        ("'Ship', jsonb_build_object('order', 7, 'note', repeat('x', 2000))", "more than 1000 bytes"),
-        ("'Ship', '{\"order\": 7}', queue => 'a b'", "cannot name a queue"),
-        ("'Ship', '{\"order\": 7}', key => ''", "A key is printable text"),
-        ("'Ship', '{\"order\": 7}', priority => 5000", "priority_range"),
-        ("'Ship', '{\"order\": 7}', delay => '1 day', run_at => now()", "not both"),
-        ("'Ship', '{\"order\": 7}', run_at => 'infinity'", "would be due at"),
-        ("'Invoice', '{\"order\": 7}'", "Invoice is unique, but there is no key"),
+        ("'SqlShip'", "lack the field order"),
+        ("'SqlShip', '[]'", "are a JSON object"),
+        ("'SqlShip', null", "are a JSON object"),
+        ("'SqlShip', '{\"order\": \"seven\"}'", "Field order of SqlShip takes .*integer.*, got string"),
+        ("'SqlShip', '{\"order\": 7.5}'", "got number"),
+        ("'SqlShip', '{\"order\": 7, \"note\": 3}'", "Field note"),
+        ("'SqlShip', '{\"order\": 7, \"nobody\": 3}'", "no field nobody"),
+        ("'SqlShip', jsonb_build_object('order', 7, 'note', repeat('x', 2000))", "more than 1000 bytes"),
+        ("'SqlShip', '{\"order\": 7}', queue => 'a b'", "cannot name a queue"),
+        ("'SqlShip', '{\"order\": 7}', key => ''", "A key is printable text"),
+        ("'SqlShip', '{\"order\": 7}', priority => 5000", "priority_range"),
+        ("'SqlShip', '{\"order\": 7}', delay => '1 day', run_at => now()", "not both"),
+        ("'SqlShip', '{\"order\": 7}', run_at => 'infinity'", "would be due at"),
+        ("'SqlInvoice', '{\"order\": 7}'", "SqlInvoice is unique, but there is no key"),
     ],
 )
 def test_what_no_worker_could_perform_is_refused(app, sql, arguments, why):
@@ -132,38 +132,38 @@ def test_what_no_worker_could_perform_is_refused(app, sql, arguments, why):
 
 def test_values_that_fit_are_taken(app, sql):
     for arguments in ('{"order": 7.0}', '{"order": 7, "note": null}', '{"order": 7, "weight": 2}'):
-        call(sql, f"'Ship', '{arguments}'")
+        call(sql, f"'SqlShip', '{arguments}'")
 
 
 def test_a_key_is_held_over_both_languages(app, sql):
-    first = call(sql, "'Ship', '{\"order\": 7}', key => 'k'")
-    assert call(sql, "'Ship', '{\"order\": 7}', key => 'k'") == first
+    first = call(sql, "'SqlShip', '{\"order\": 7}', key => 'k'")
+    assert call(sql, "'SqlShip', '{\"order\": 7}', key => 'k'") == first
     sql.commit()
-    assert jobs.enqueue_many([Ship(order=8)])[0].created
+    assert jobs.enqueue_many([SqlShip(order=8)])[0].created
     with pytest.raises(psycopg.errors.UniqueViolation, match="whose arguments differ"):
-        call(sql, "'Ship', '{\"order\": 8}', key => 'k'")
+        call(sql, "'SqlShip', '{\"order\": 8}', key => 'k'")
     sql.rollback()
     with pytest.raises(KeyConflict):
-        Ship(order=8).enqueue(key="k")
+        SqlShip(order=8).enqueue(key="k")
 
     # Held for ever, whoever came first, and after the run has ended.
-    ours = Invoice(order=1).enqueue()
-    assert call(sql, "'Invoice', '{\"order\": 1}', key => 'order-1'") == ours.id
-    theirs = call(sql, "'Invoice', '{\"order\": 2}', key => 'order-2'")
+    ours = SqlInvoice(order=1).enqueue()
+    assert call(sql, "'SqlInvoice', '{\"order\": 1}', key => 'order-1'") == ours.id
+    theirs = call(sql, "'SqlInvoice', '{\"order\": 2}', key => 'order-2'")
     sql.commit()
-    assert Invoice(order=2).enqueue() == jobs.Enqueued(theirs, created=False)
+    assert SqlInvoice(order=2).enqueue() == jobs.Enqueued(theirs, created=False)
     jobs.cancel(theirs)
-    assert call(sql, "'Invoice', '{\"order\": 2}', key => 'order-2'") == theirs
+    assert call(sql, "'SqlInvoice', '{\"order\": 2}', key => 'order-2'") == theirs
 
 
 def test_jobs_cancel_does_what_cancel_does(app, sql):
-    run_id = call(sql, "'Ship', '{\"order\": 7}'")
+    run_id = call(sql, "'SqlShip', '{\"order\": 7}'")
     assert sql.execute("select jobs_cancel(%s, 'not wanted')", [run_id]).fetchone() == ("cancelled",)
     assert sql.execute("select jobs_cancel(%s)", [run_id]).fetchone() == (None,)
     sql.commit()
     assert jobs.find(run_id).state is RunState.CANCELLED
 
-    held = call(sql, "'Ship', '{\"order\": 7}'")
+    held = call(sql, "'SqlShip', '{\"order\": 7}'")
     sql.execute(
         "update job_runs set hold = 'waiting', held_at = now(), held_on = 'signal:x', due_at = now(),"
         " run_at = '9999-12-31' where id = %s",
@@ -177,13 +177,13 @@ def test_jobs_cancel_does_what_cancel_does(app, sql):
         True,
     )
 
-    followed = Ship(order=1).enqueue(on_cancelled=[Ship(order=2)]).id
+    followed = SqlShip(order=1).enqueue(on_cancelled=[SqlShip(order=2)]).id
     with pytest.raises(psycopg.errors.FeatureNotSupported, match="has follow-ups"):
         sql.execute("select jobs_cancel(%s)", [followed])
 
 
 def test_jobs_signal_records_the_first_and_frees_the_run_that_waits(app, sql):
-    waiting, other = (call(sql, "'Ship', '{\"order\": 7}'") for _ in range(2))
+    waiting, other = (call(sql, "'SqlShip', '{\"order\": 7}'") for _ in range(2))
     sql.execute(
         "update job_runs set hold = 'waiting', held_at = now(), held_on = 'signal:approval', run_at = '9999-12-31'"
     )
@@ -213,12 +213,12 @@ def test_jobs_signal_records_the_first_and_frees_the_run_that_waits(app, sql):
 
 def test_publishing_again_writes_only_what_changed(app):
     with app.database.read() as connection:
-        before = find_published(connection, ["Ship"])
+        before = find_published(connection, ["SqlShip"])
         moment = connection.exec_driver_sql("select published_at from job_published_kinds").scalars().all()
     publish(app)
     with app.database.read() as connection:
         assert connection.exec_driver_sql("select published_at from job_published_kinds").scalars().all() == moment
-        assert find_published(connection, ["Ship", "nothing"]) == before
+        assert find_published(connection, ["SqlShip", "nothing"]) == before
 
 
 def test_a_schema_of_our_own_holds_functions_that_work_from_any_search_path(pg_server, make_app):
@@ -227,7 +227,7 @@ def test_a_schema_of_our_own_holds_functions_that_work_from_any_search_path(pg_s
     schema.upgrade(app.database)
     publish(app)
     with closing(psycopg.connect(url)) as sql:
-        sql.execute("select work.jobs_enqueue('Ship', '{\"order\": 7}')")
+        sql.execute("select work.jobs_enqueue('SqlShip', '{\"order\": 7}')")
         sql.commit()
         assert sql.execute("select count(*) from work.job_runs").fetchone() == (1,)
     app.close()

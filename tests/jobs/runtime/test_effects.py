@@ -430,7 +430,7 @@ def test_a_checkpointed_loop_goes_on_after_a_stop_and_is_not_charged(ledger: Led
 # -- follow-ups
 
 
-class Order(Job, retry=jobs.Retry(max_attempts=2)):
+class FollowedOrder(Job, retry=jobs.Retry(max_attempts=2)):
     def perform(self) -> None: ...
 
 
@@ -448,7 +448,7 @@ def said(ledger: Ledger) -> list[str]:
 
 
 def test_a_follow_up_comes_with_the_success_of_its_run(ledger: Ledger) -> None:
-    run_id = Order().enqueue(**FOLLOW).id  # type: ignore[arg-type]
+    run_id = FollowedOrder().enqueue(**FOLLOW).id  # type: ignore[arg-type]
     assert said(ledger) == []
 
     ledger.drain()
@@ -462,20 +462,20 @@ def test_a_follow_up_comes_with_the_success_of_its_run(ledger: Ledger) -> None:
 def test_a_follow_up_comes_whoever_buries_the_run(ledger: Ledger, way: str) -> None:
     expires = HOUR if way == "expired" else None
     delay = DAY if way in ("expired", "unknown_kind") else None
-    run_id = Order().enqueue(expires=expires, delay=delay, **FOLLOW).id  # type: ignore[arg-type]
+    run_id = FollowedOrder().enqueue(expires=expires, delay=delay, **FOLLOW).id  # type: ignore[arg-type]
     if way == "exhausted":
-        ledger.fail(Order, times=2)
+        ledger.fail(FollowedOrder, times=2)
     elif way == "gave_up":
-        ledger.fail(Order, jobs.GiveUp("no"))
+        ledger.fail(FollowedOrder, jobs.GiveUp("no"))
     elif way == "poison_crash":
-        ledger.crash(Order, times=9)
+        ledger.crash(FollowedOrder, times=9)
     elif way == "poison_lost":
         with ledger.app.database.write() as connection:
             connection.execute(text("update job_runs set abandonments = 2"))
         from jobs.ledger.runs.claim import claim as verb
 
         with ledger.app.database.write() as connection:
-            verb(connection, [run_id], kinds=["Order"], worker="w", lease=HOUR)
+            verb(connection, [run_id], kinds=["FollowedOrder"], worker="w", lease=HOUR)
         ledger.advance(DAY)
         with ledger.app.database.write() as connection:
             sweep.rescue(connection, poison_after=3)
@@ -490,7 +490,7 @@ def test_a_follow_up_comes_whoever_buries_the_run(ledger: Ledger, way: str) -> N
 
 
 def test_a_follow_up_comes_when_a_waiting_run_is_cancelled(ledger: Ledger) -> None:
-    run_id = Order().enqueue(**FOLLOW).id  # type: ignore[arg-type]
+    run_id = FollowedOrder().enqueue(**FOLLOW).id  # type: ignore[arg-type]
 
     jobs.cancel(run_id)
 
@@ -501,9 +501,9 @@ def test_a_follow_up_comes_when_a_claimed_run_that_was_cancelled_is_given_back(l
     from jobs.ledger.runs.claim import claim as verb
     from jobs.ledger.runs.give_back import give_back
 
-    run_id = Order().enqueue(**FOLLOW).id  # type: ignore[arg-type]
+    run_id = FollowedOrder().enqueue(**FOLLOW).id  # type: ignore[arg-type]
     with ledger.app.database.write() as connection:
-        [held] = verb(connection, [run_id], kinds=["Order"], worker="w", lease=HOUR)
+        [held] = verb(connection, [run_id], kinds=["FollowedOrder"], worker="w", lease=HOUR)
     jobs.cancel(run_id)
 
     with ledger.app.database.write() as connection:
@@ -515,8 +515,8 @@ def test_a_follow_up_comes_when_a_claimed_run_that_was_cancelled_is_given_back(l
 def test_a_follow_up_comes_once_however_often_its_run_is_replayed(ledger: Ledger) -> None:
     from jobs.ledger.runs.replay import reopen
 
-    ledger.fail(Order, jobs.GiveUp("no"), times=2)
-    run_id = Order().enqueue(**FOLLOW).id  # type: ignore[arg-type]
+    ledger.fail(FollowedOrder, jobs.GiveUp("no"), times=2)
+    run_id = FollowedOrder().enqueue(**FOLLOW).id  # type: ignore[arg-type]
     ledger.drain()
     for _ in range(2):
         with ledger.app.database.write() as connection:
@@ -529,7 +529,7 @@ def test_a_follow_up_comes_once_however_often_its_run_is_replayed(ledger: Ledger
 def test_what_ends_in_a_transaction_that_rolls_back_has_no_follow_up(ledger: Ledger) -> None:
     from jobs.ledger.runs.cancel import cancel
 
-    run_id = Order().enqueue(**FOLLOW).id  # type: ignore[arg-type]
+    run_id = FollowedOrder().enqueue(**FOLLOW).id  # type: ignore[arg-type]
     with ledger.app.database.engine.connect() as connection:
         cancel(connection, run_id)
         connection.rollback()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import fields
+from datetime import UTC, datetime
 from uuid import UUID
 
 from jobs.ledger.records import AttemptResult, Completion, Failure, NewRun
@@ -27,6 +28,9 @@ def test_nothing_of_an_ending_is_lost_between_child_and_parent() -> None:
         then=(run,),
         completes=(Completion(UUID(int=2), "message", (run,)),),
         arguments='{"args": []}',
+        held_on="signal:approval",
+        held_until=datetime(2026, 3, 1, 12, tzinfo=UTC),
+        awaits=UUID(int=3),
     )
 
     said = CHILD_RESULT.dump_json(ChildResult.of(attempt_result, None, was_interrupted=False))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import subprocess
 import sys
 import textwrap
@@ -23,11 +24,12 @@ class Sold(Job):
 @pytest.fixture
 def alias(app, ledger_url):
     """A connection of Django's to the ledger's database: the rest of its ``session=``."""
-    from django.conf import settings
+    import django
     from django.db import connections
 
-    if not settings.configured:
-        settings.configure(DATABASES={"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": ":memory:"}})
+    # A process sets Django up once: the same project as in tests/jobs/django.
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "tests.django_project.settings")
+    django.setup()
     if ledger_url.startswith("sqlite"):
         entry = {"ENGINE": "django.db.backends.sqlite3", "NAME": ledger_url.removeprefix("sqlite:///")}
     else:

@@ -23,21 +23,21 @@ from jobs.ledger.runs import claim
 from jobs.states import Outcome, RunState
 from tests.book import LEASE, Book
 
-KINDS = ("Mail", "Charge", "Sync")
+KINDS = ("Mail", "AdmitCharge", "AdmitSync")
 
 
 @pytest.fixture(scope="module", autouse=True)
 def kinds() -> Iterator[None]:
-    class Charge(Job, limits=[Limit(2, by="account"), Limit(3, name="stripe")]):
+    class AdmitCharge(Job, limits=[Limit(2, by="account"), Limit(3, name="stripe")]):
         account: str = "a"
 
         def perform(self) -> None: ...
 
-    class Sync(Job, limits=Limit(3, name="stripe")):
+    class AdmitSync(Job, limits=Limit(3, name="stripe")):
         def perform(self) -> None: ...
 
     yield
-    for kind in ("Charge", "Sync"):
+    for kind in ("AdmitCharge", "AdmitSync"):
         registry.forget(kind)
         limited_kinds.pop(kind)
 
@@ -45,12 +45,12 @@ def kinds() -> Iterator[None]:
 @pytest.fixture(autouse=True)
 def declared(book: Book) -> None:
     with book.database.write() as connection:
-        declare(connection, limits_of(["Charge", "Sync"]), now=book.now)
+        declare(connection, limits_of(["AdmitCharge", "AdmitSync"]), now=book.now)
 
 
 def charge(book: Book, account: str = "a", **given: object) -> UUID:
     book.step(1)
-    return book.enqueue(kind="Charge", arguments={"account": account}, **given)
+    return book.enqueue(kind="AdmitCharge", arguments={"account": account}, **given)
 
 
 def ids(claims: list[Claim]) -> list[UUID]:
@@ -71,7 +71,7 @@ def test_what_exceeds_a_limit_is_parked_uncharged_and_untried(book: Book) -> Non
     for run_id in runs[2:]:
         run = book.run(run_id)
         assert (run.state, run.hold, run.attempt, run.charged, run.worker) == (RunState.QUEUED, "parked", 0, 0, None)
-        assert str(run.held_on).startswith("limit:Charge#")
+        assert str(run.held_on).startswith("limit:AdmitCharge#")
         assert book.attempts(run_id) == []
     assert due(book) == []
 
@@ -137,7 +137,7 @@ def test_a_run_needs_room_in_all_of_its_limits_and_takes_none_while_it_is_parked
         charge(book, account)
     held = due(book)
     late = charge(book, "d")
-    sync = book.enqueue(kind="Sync")
+    sync = book.enqueue(kind="AdmitSync")
 
     assert due(book) == []
     assert {book.run(one).held_on for one in (late, sync)} == {"limit:stripe"}
@@ -155,7 +155,7 @@ def test_a_handed_slot_goes_on_if_its_run_is_parked_on_another_limit(book: Book)
     first, second = due(book)
     a_run = charge(book, "a")
     due(book)
-    book.enqueue(kind="Sync")
+    book.enqueue(kind="AdmitSync")
     due(book)
     waits = charge(book, "b")
     due(book)
@@ -210,7 +210,7 @@ def test_slots_and_parked_runs_that_a_fault_left_behind_are_found(book: Book) ->
     with book.database.write() as connection:
         assert drop_stale_slots(connection, now=book.now) == 2
         keys = parked_keys(connection)
-        assert [name for name, _ in keys] == ["Charge"]
+        assert [name for name, _ in keys] == ["AdmitCharge"]
         assert parked_keys(connection, name="stripe") == []
         freed = hand_on(connection, keys, now=book.now)
         assert parked_keys(connection) == []
@@ -234,7 +234,7 @@ def test_an_unclaimed_handed_slot_goes_to_the_next_after_a_while_and_paused_queu
 
     book.step(6)
     with book.database.write() as connection:
-        freed = hand_on_all(connection, "Charge", now=book.now)
+        freed = hand_on_all(connection, "AdmitCharge", now=book.now)
 
     assert [one.run_id for one in freed] == [next_one]
 
@@ -248,7 +248,7 @@ def test_a_limit_that_grew_says_so_when_it_is_declared(book: Book) -> None:
 
 def test_claimers_at_the_same_time_never_exceed_a_limit(book: Book) -> None:
     """Counting on the snapshot of the claim let eight runs through at a limit of two."""
-    runs = [book.enqueue(kind="Charge", arguments={"account": "a"}) for _ in range(40)]
+    runs = [book.enqueue(kind="AdmitCharge", arguments={"account": "a"}) for _ in range(40)]
     if not book.is_postgresql:
         assert len(due(book, 40)) == 2
         return

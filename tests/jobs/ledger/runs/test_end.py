@@ -50,7 +50,9 @@ def test_where_a_run_goes(book, outcome, cause, is_cancelled, max_attempts):
     (attempt,) = book.attempts(held.run_id)
     recorded = Outcome.CANCELLED if is_cancelled and outcome is Outcome.SUCCEEDED else outcome
     assert attempt.outcome is settled.outcome is recorded
-    assert attempt.retry_at == settled.retry_at == (run.run_at if state is Q else None)
+    assert settled.retry_at == (run.run_at if state is Q else None)
+    # A suspended attempt is not tried again: the same call of perform goes on.
+    assert attempt.retry_at == (settled.retry_at if outcome is not Outcome.SUSPENDED else None)
 
 
 def test_a_success_keeps_its_result_and_the_error_of_an_earlier_attempt(book):
