@@ -23,7 +23,8 @@ KINDS = ("Charge", "Refund")
 
 
 @pytest.fixture(autouse=True)
-def classes() -> Iterator[None]:
+def classes(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setattr(registry, "_classes", {})  # Other tests have jobs of the same names.
     (code,) = re.findall(r"```python\n(.*?)```", PAGE, flags=re.DOTALL)
     exec(compile(code, "docs/limits.md", "exec"), {"__name__": "limits_page"})
     yield

@@ -36,9 +36,9 @@ class Bank:
 
 
 @pytest.fixture
-def page(ledger_url: str) -> Iterator[tuple[Ledger, Any]]:
+def page(ledger_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Ledger, Any]]:
     """The page's names, after its blocks have run in one module, with the ledger they ran on."""
-    known = set(registry.kinds())
+    monkeypatch.setattr(registry, "_classes", {})  # Other tests have jobs of the same names.
     module: Any = types.ModuleType("workflows_page")
     module.bank = Bank()
     sys.modules[module.__name__] = module
@@ -47,8 +47,6 @@ def page(ledger_url: str) -> Iterator[tuple[Ledger, Any]]:
             exec(compile(block, str(PAGE), "exec"), module.__dict__)
         yield ledger, module
     del sys.modules[module.__name__]
-    for kind in set(registry.kinds()) - known:
-        registry._classes.pop(kind, None)
 
 
 def test_the_blocks_do_what_the_page_says(page: tuple[Ledger, Any]) -> None:
