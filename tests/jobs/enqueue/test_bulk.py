@@ -97,12 +97,12 @@ def test_a_generator_is_inserted_before_all_of_it_is_made(pg_database, make_app,
     alive = []
 
     def counted():
-        for n in range(20 * MIN_COPY):
+        for n in range(6 * MIN_COPY):
             if n % MIN_COPY == 0:
                 alive.append(sum(type(one) is Bulk for one in gc.get_objects()))
             yield Bulk(n=n)
 
-    assert len(jobs.enqueue_many(counted())) == 20 * MIN_COPY
+    assert len(jobs.enqueue_many(counted())) == 6 * MIN_COPY
 
     assert max(alive) <= 2 * MIN_COPY
 
