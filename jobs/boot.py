@@ -38,30 +38,33 @@ LOADING_SECONDS = 10.0
 """How long a fork waits for that. The import may need a module that the forking thread is importing."""
 
 
-def load() -> None:
-    """Import the code that enqueues, unless that is done."""
+def _load() -> None:
+    """Import the code that enqueues."""
     global _is_loaded
-    if not _is_loaded:
-        with _loading:
-            import jobs.app
-            import jobs.database.engine
-            import jobs.database.transactions.coroutines
-            import jobs.enqueue.bulk
-            import jobs.enqueue.write_path  # noqa: F401
+    with _loading:
+        import jobs.app
+        import jobs.database.engine
+        import jobs.database.transactions.coroutines
+        import jobs.enqueue.bulk
+        import jobs.enqueue.write_path  # noqa: F401
 
-            _is_loaded = True
+        _is_loaded = True
 
 
 def current() -> App:
     """The App of this process, built from the environment at first use.
+
+    The code that enqueues is imported when it returns: whoever imports more of it afterwards holds no import lock that
+    a fork in another thread could copy.
 
     Raises:
         ConfigurationError: a setting is invalid.
         LedgerMissing: no database is configured, and the current folder holds no ``jobs.db``.
     """
     global _app
+    if not _is_loaded:
+        _load()
     if _app is None:
-        load()
         from jobs.settings import Settings
 
         # SQLAlchemy imports the driver.

@@ -214,10 +214,9 @@ class Job(BaseModel, metaclass=_JobMeta):
             KeyBusy: another transaction with the key has not ended within ``lock_timeout``.
             ServiceDown: the ledger does not answer; nothing was enqueued.
         """
-        boot.load()
+        app = boot.current()
         from jobs.enqueue.write_path import enqueue_runs
 
-        app = boot.current()
         run = self.new_run_with(
             app,
             queue=queue,
@@ -261,10 +260,9 @@ class Job(BaseModel, metaclass=_JobMeta):
         recorded the run, because its statement goes on. Give a key if you will call again.
         """
         if session is None:
-            boot.load()
+            app = boot.current()
             from jobs.enqueue.write_path import enqueue_run_async
 
-            app = boot.current()
             return await enqueue_run_async(app, self.new_run_with(app, **terms))
         from jobs.database.transactions.coroutines import call_in
 

@@ -57,10 +57,9 @@ def enqueue_many(
         KeyConflict: a run with other arguments holds a key; nothing was enqueued.
         ServiceDown: the ledger does not answer; nothing was enqueued.
     """
-    boot.load()
+    app = boot.current()
     from jobs.enqueue.bulk import enqueue_blocks
 
-    app = boot.current()
     many = _checked(many)
     if spread is not None and (not isinstance(spread, timedelta) or spread < timedelta(0)):
         raise EnqueueRefused(f"spread= takes a timedelta of zero or more, got {shown(spread)}.")
