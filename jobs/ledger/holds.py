@@ -13,17 +13,29 @@ from functools import cache
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Update, Uuid, case, func, literal_column, select, update
+from sqlalchemy import ColumnElement, Update, Uuid, bindparam, case, func, literal_column, select, update
 
-from jobs.database.models import JobRun
-from jobs.database.sql import Batch, Executor, dialect_of, one_of
+from jobs.database.models import JobRun, UtcDateTime
+from jobs.database.sql import Batch, Executor, dialect_of, ledger_now, one_of
 from jobs.ledger.records import Freed
-from jobs.states import Hold
+from jobs.states import FAR, Hold
 
 _IDS = Batch("wanted", id=Uuid())
 
 NOT_HELD: dict[str, Any] = dict.fromkeys(("hold", "held_at", "held_on", "due_at"))
 """The values of a run that is not held. A claim writes them: time alone may have made the run ready."""
+
+
+def held_now(hold: Hold, on: Any, *, due_at: Any, until: Any = None) -> dict[str, Any]:
+    """The values of a run that is held on something from now on, until a moment; None: time alone never frees it."""
+    far = bindparam("far", FAR, type_=UtcDateTime())
+    return {
+        "hold": literal_column(f"'{hold.value}'"),
+        "held_at": ledger_now(),
+        "held_on": on,
+        "due_at": due_at,
+        "run_at": far if until is None else func.coalesce(until, far, type_=UtcDateTime()),
+    }
 
 
 def due_again() -> ColumnElement[datetime]:

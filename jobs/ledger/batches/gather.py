@@ -14,9 +14,10 @@ from sqlalchemy import Select, String, Update, Uuid, bindparam, case, func, lite
 
 from jobs.database.models import JobBatch, JobRun
 from jobs.database.sql import Executor, dialect_of, insert_into, ledger_now
-from jobs.errors import KeyConflict, LeaseLost
+from jobs.errors import KeyConflict
 from jobs.ledger.admission.keys import admit
 from jobs.ledger.batches.counts import GATHER, Delta, apply
+from jobs.ledger.effects.steps import lease_lost
 from jobs.ledger.records import NewRun
 from jobs.states import RunState
 
@@ -77,7 +78,7 @@ def open_gather(
     session.execute(_open(dialect_of(session)), values | more)
     row = session.execute(_look(), values).one_or_none()
     if row is None:
-        raise LeaseLost(f"The lease of run {run_id} is lost: another attempt has it.", hint="Stop: nothing is kept.")
+        raise lease_lost(run_id)
     return GatherState(row.total, row.sealed_at is not None, row.ended_at is not None)
 
 

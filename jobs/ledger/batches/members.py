@@ -11,10 +11,11 @@ from sqlalchemy import insert, select, update
 
 from jobs.database.models import JobBatch, JobRun
 from jobs.database.sql import Executor, ledger_now
-from jobs.errors import Conflict, LeaseLost
+from jobs.errors import Conflict
 from jobs.ledger.admission.keys import admit
 from jobs.ledger.batches.counts import Delta, apply
 from jobs.ledger.effects.followups import write_followups
+from jobs.ledger.effects.steps import lease_lost
 from jobs.ledger.records import FollowUp, Freed, NewRun
 
 CHUNK = 500
@@ -79,7 +80,7 @@ def add_members(
         select(JobRun.batch_id).where(JobRun.id == run_id, JobRun.token == token).with_for_update(read=True)
     ).one_or_none()
     if holder is None:
-        raise LeaseLost(f"The lease of run {run_id} is lost: another attempt has it.", hint="Stop: nothing is kept.")
+        raise lease_lost(run_id)
     if holder.batch_id != batch_id:
         raise Conflict(f"Run {run_id} is no member of batch {batch_id}.", hint="Only a member adds to its batch.")
     if session.scalar(select(JobBatch.cancelled_at).where(JobBatch.id == batch_id)) is not None:

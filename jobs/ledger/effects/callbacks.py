@@ -14,7 +14,8 @@ from sqlalchemy import Float, Integer, Select, String, Uuid, bindparam, delete, 
 
 from jobs.database.models import JobCallback, JobRun
 from jobs.database.sql import Executor, dialect_of, insert_into, ledger_now, plus_seconds
-from jobs.errors import LeaseLost, SignalRefused
+from jobs.errors import SignalRefused
+from jobs.ledger.effects.steps import lease_lost
 
 MAX_CALLBACKS = 1000
 """Callback URLs of one run. Source: decision; each attempt that asks for one makes one."""
@@ -61,7 +62,7 @@ def add_callback(
     values = {"of_run": run_id, "by_token": by_token, "called": name, "hash": hash_of(secret)}
     seconds = {"within_seconds": within.total_seconds(), "now": now}
     if session.scalar(_add(dialect_of(session)), values | seconds) is None:
-        raise LeaseLost(f"The lease of run {run_id} is lost: another attempt has it.", hint="Stop: nothing is kept.")
+        raise lease_lost(run_id)
 
 
 def find_callback(session: Executor, secret: str, *, now: datetime | None = None) -> Callback | None:

@@ -57,7 +57,7 @@ def begin_effect(
         return BegunEffect(is_new=True)
     step = session.execute(_held_step(), values).one_or_none()
     if step is None:
-        raise _lost(run_id)
+        raise lease_lost(run_id)
     if step.finished_at is None:
         return BegunEffect()
     return BegunEffect(is_done=True, result=step.result)
@@ -73,7 +73,7 @@ def repeat_effect(
     """
     values = {"of_run": run_id, "by_token": token, "called": name, "in_attempt": attempt, "now": now}
     if session.scalar(_repeat(), values) is None:
-        raise _lost(run_id)
+        raise lease_lost(run_id)
 
 
 def end_effect(
@@ -86,7 +86,7 @@ def end_effect(
     """
     values = {"of_run": run_id, "by_token": token, "called": name, "gave": result, "now": now}
     if session.scalar(_end(), values) is None:
-        raise _lost(run_id)
+        raise lease_lost(run_id)
 
 
 def withdraw_effect(session: Executor, run_id: UUID, token: UUID, name: str) -> None:
@@ -127,6 +127,11 @@ _COLUMNS = tuple(
 _RUN = bindparam("of_run", type_=Uuid())
 _TOKEN = bindparam("by_token", type_=Uuid())
 _NAME = bindparam("called", type_=String())
+
+
+def lease_lost(run_id: UUID) -> LeaseLost:
+    """The error of whoever writes for a run that its token does not hold any more."""
+    return LeaseLost(f"The lease of run {run_id} is lost: another attempt has it.", hint="Stop: nothing is kept.")
 
 
 def holder() -> Any:
@@ -190,7 +195,3 @@ def _end() -> Update:
         .returning(JobStep.name)
         .execution_options(synchronize_session=False)
     )
-
-
-def _lost(run_id: UUID) -> LeaseLost:
-    return LeaseLost(f"The lease of run {run_id} is lost: another attempt has it.", hint="Stop: nothing is kept.")

@@ -21,16 +21,15 @@ from sqlalchemy import (
     Uuid,
     bindparam,
     cast,
-    func,
-    literal_column,
     select,
     update,
 )
 
 from jobs.database.models import JobBatch, JobRun, JobSignal, JobStep, JsonText, UtcDateTime
 from jobs.database.sql import Batch, Executor, dialect_of, insert_into, ledger_now
-from jobs.errors import LeaseLost, StepRefused
-from jobs.ledger.holds import NOT_HELD
+from jobs.errors import StepRefused
+from jobs.ledger.effects.steps import holder, lease_lost
+from jobs.ledger.holds import NOT_HELD, held_now
 from jobs.ledger.records import Freed
 from jobs.states import FAR, Hold, RunState
 
@@ -88,7 +87,7 @@ def begin_wait(
     session.execute(_begin(dialect_of(session)), values | new)
     row = session.execute(_look(), values).one_or_none()
     if row is None:
-        raise LeaseLost(f"The lease of run {run_id} is lost: another attempt has it.", hint="Stop: nothing is kept.")
+        raise lease_lost(run_id)
     if row.form != form:
         raise StepRefused(
             f"Step {name!r} of run {run_id} is of the form {row.form!r}, and cannot be a {form!r} as well.",
@@ -108,7 +107,7 @@ def end_wait(
     """
     values = {"of_run": run_id, "by_token": token, "called": name, "gave": result, "now": now}
     if session.scalar(_end(), values) is None:
-        raise LeaseLost(f"The lease of run {run_id} is lost: another attempt has it.", hint="Stop: nothing is kept.")
+        raise lease_lost(run_id)
 
 
 def hold_suspended(
@@ -180,10 +179,9 @@ def _look() -> Select[*tuple[Any, ...]]:
 
 @cache
 def _end() -> Update:
-    holder = select(JobRun.id).where(JobRun.id == _RUN, JobRun.token == _TOKEN).with_for_update(read=True)
     return (
         update(JobStep)
-        .where(JobStep.run_id.in_(holder), JobStep.name == _NAME)
+        .where(JobStep.run_id.in_(holder()), JobStep.name == _NAME)
         .values(result=cast(bindparam("gave", type_=Text()), JsonText), finished_at=ledger_now())
         .returning(JobStep.name)
         .execution_options(synchronize_session=False)
@@ -212,13 +210,7 @@ def _hold(dialect: str) -> Update:
             ~has_come,
             ~have_ended,
         )
-        .values(
-            hold=literal_column(f"'{Hold.WAITING.value}'"),
-            held_at=ledger_now(),
-            held_on=held.held_on,
-            due_at=None,
-            run_at=func.coalesce(held.until, bindparam("far", FAR, type_=UtcDateTime()), type_=UtcDateTime()),
-        )
+        .values(held_now(Hold.WAITING, held.held_on, due_at=None, until=held.until))
         .returning(JobRun.id, JobRun.run_at)
         .execution_options(synchronize_session=False)
     )

@@ -16,7 +16,6 @@ from sqlalchemy import (
     Uuid,
     bindparam,
     case,
-    func,
     literal,
     literal_column,
     select,
@@ -26,11 +25,11 @@ from sqlalchemy import (
 
 from jobs.database.models import ON_HOLD, JobRun, UtcDateTime
 from jobs.database.sql import Batch, Executor, dialect_of, ledger_now
-from jobs.ledger.holds import no_longer_held
+from jobs.ledger.holds import held_now, no_longer_held, release_held
 from jobs.ledger.limits.counts import Key
 from jobs.ledger.pauses import is_paused
 from jobs.ledger.records import Claim, Freed
-from jobs.states import FAR, Hold, RunState, checked_move
+from jobs.states import Hold, RunState, checked_move
 
 PREFIX = "limit:"
 _PARK = Batch("parked", id=Uuid(), token=Uuid(), held_on=Text(), until=UtcDateTime())
@@ -73,11 +72,7 @@ def _park(dialect: str) -> Update:
             attempt=JobRun.attempt - 1,
             started_at=case((JobRun.attempt > 1, JobRun.started_at), else_=None),
             state_at=ledger_now(),
-            hold=Hold.PARKED.value,
-            held_at=ledger_now(),
-            held_on=parked.held_on,
-            due_at=JobRun.run_at,
-            run_at=func.coalesce(parked.until, literal(FAR, UtcDateTime()), type_=UtcDateTime()),
+            **held_now(Hold.PARKED, parked.held_on, due_at=JobRun.run_at, until=parked.until),
         )
         .execution_options(synchronize_session=False)
     )
@@ -99,8 +94,7 @@ def release_next(session: Executor, room: dict[Key, int], *, now: datetime | Non
     for held, count in rows:
         ids = session.scalars(_next(), {"held": held, "count": count, "now": now}).all()
         if ids:
-            moved = session.execute(_release(), {"ids": ids, "now": now})
-            freed += [(Freed(*row), key_of(held)) for row in moved]
+            freed += [(one, key_of(held)) for one in release_held(session, ids, now=now)]
     return freed
 
 
@@ -112,17 +106,6 @@ def _next() -> Select[UUID]:
         .where(~is_paused())
         .order_by(JobRun.priority, JobRun.due_at, JobRun.id)
         .limit(bindparam("count", type_=Integer()))
-    )
-
-
-@cache
-def _release() -> Update:
-    return (
-        update(JobRun)
-        .where(JobRun.id.in_(bindparam("ids", expanding=True, type_=Uuid())))
-        .values(no_longer_held())
-        .returning(JobRun.id, JobRun.queue, JobRun.priority, JobRun.run_at)
-        .execution_options(synchronize_session=False)
     )
 
 
