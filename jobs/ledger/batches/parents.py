@@ -12,19 +12,20 @@ from functools import cache
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Integer, Select, String, Update, Uuid, bindparam, case, delete, func, select, text, update
+from sqlalchemy import Integer, Select, String, Update, Uuid, case, delete, func, select, text, update
 
-from jobs.database.models import JobParent, JobRun, UtcDateTime
+from jobs.database.models import JobParent, JobRun
 from jobs.database.sql import Batch, Executor, dialect_of, insert_into, ledger_now, one_of
 from jobs.errors import EnqueueRefused
 from jobs.ledger.batches.gather import CHILD_COLUMNS, Child, child_of
-from jobs.ledger.holds import NOT_HELD
+from jobs.ledger.holds import NOT_HELD, held_now
 from jobs.ledger.records import Freed, NewRun
-from jobs.states import FAR, FINAL, LIVE, Hold, RunState, checked_move
+from jobs.states import FINAL, LIVE, Hold, RunState, checked_move
 
 HELD_ON = "parents"
 
 _IDS = Batch("wanted", id=Uuid())
+_REASONS = Batch("cancelled", id=Uuid(), reason=String())
 _ROWS = Batch("parent", run_id=Uuid(), parent_id=Uuid(), position=Integer(), on_dead=String())
 _CANCELLED = checked_move(RunState.QUEUED, RunState.CANCELLED)
 
@@ -115,9 +116,9 @@ def _look_at(session: Executor, run_ids: Sequence[UUID], now: datetime | None) -
         elif row.state in FINAL and row.state != RunState.SUCCEEDED:
             bad[row.run_id] = row
     to_cancel = [one for one in waiting if one in bad and bad[one].on_dead == "cancel"]
-    for one in to_cancel:
-        reason = f"its parent {str(bad[one].parent_id)[-8:]} is {bad[one].state}"
-        session.execute(_cancel(), {"of_run": one, "reason": reason, "now": now})
+    if to_cancel:
+        reasons = [(one, f"its parent {str(bad[one].parent_id)[-8:]} is {bad[one].state}") for one in to_cancel]
+        session.execute(_cancel(dialect), {**_REASONS.rows(dialect, reasons), "now": now})
     ready = [
         one for one in waiting if one not in live and (one not in bad or bad[one].on_dead == "run")
     ]  # fmt: skip
@@ -161,13 +162,7 @@ def _hold(dialect: str) -> Update:
             JobRun.state == RunState.QUEUED.value,
             JobRun.hold.is_(None),
         )
-        .values(
-            hold=Hold.WAITING.value,
-            held_at=ledger_now(),
-            held_on=HELD_ON,
-            due_at=JobRun.run_at,
-            run_at=bindparam("far", FAR, type_=UtcDateTime()),
-        )
+        .values(held_now(Hold.WAITING, HELD_ON, due_at=JobRun.run_at))
         .execution_options(synchronize_session=False)
     )
 
@@ -217,10 +212,11 @@ def _states(dialect: str) -> Select[*tuple[Any, ...]]:
 
 
 @cache
-def _cancel() -> Update:
+def _cancel(dialect: str) -> Update:
+    cancelled = _REASONS.table(dialect).c
     return (
         update(JobRun)
-        .where(JobRun.id == bindparam("of_run", type_=Uuid()))
+        .where(JobRun.id == cancelled.id, _REASONS.among(dialect, JobRun.id, "id"))
         .values(
             **NOT_HELD,
             state=_CANCELLED,
@@ -228,7 +224,7 @@ def _cancel() -> Update:
             finished_at=ledger_now(),
             state_at=ledger_now(),
             cancel_requested_at=ledger_now(),
-            cancel_reason=bindparam("reason", type_=String()),
+            cancel_reason=cancelled.reason,
         )
         .execution_options(synchronize_session=False)
     )
