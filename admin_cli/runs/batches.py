@@ -128,9 +128,14 @@ def cancel(options: Globals, out: Output, batch: str, how: dict[str, Any]) -> No
     from jobs.operations.runs.selector import SelectorInput
 
     app = open_app(options)
-    if not how["dry_run"]:
-        close_batch(app, this_operator(), batch)
-    act_on(app, out, CancelAction(reason=how["reason"]), SelectorInput(batches=(batch,)), how)
+    act_on(
+        app,
+        out,
+        CancelAction(reason=how["reason"]),
+        SelectorInput(batches=(batch,)),
+        how,
+        once_confirmed=lambda: close_batch(app, this_operator(), batch),
+    )
 
 
 @batches.command("replay")

@@ -94,8 +94,12 @@ def act_on(
     how: dict[str, Any],
     *,
     check: Callable[[ActionPlan], None] = lambda plan: None,
+    once_confirmed: Callable[[], object] = lambda: None,
 ) -> None:
-    """Plan, confirm, run and report the action; exit 4 if runs were skipped."""
+    """Plan, confirm, run and report the action; exit 4 if runs were skipped.
+
+    ``once_confirmed`` is called between the two, and not if nothing is to be changed.
+    """
     from jobs.operations.audit.entry import check_reason
     from jobs.operations.bulk import action
     from jobs.operations.bulk.dry_run import dry_run_of
@@ -113,6 +117,7 @@ def act_on(
     resumed = _action(app, how["resume"])
     if how["expect"] is None or how["expect"] == plan.count:
         confirm(plan.count, act.verb, yes=how["yes"])
+        once_confirmed()
     with stopping_between_batches() as is_stopped:
         report = action.carry_out(
             app,
