@@ -14,14 +14,13 @@ from fastapi import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from admin_api.http.envelope import failure
-from jobs.clock import Clock, new_token
-from jobs.runtime.context import correlate
+from jobs.clock import Clock
+from jobs.runtime.context import correlate, request_id
 
 log = logging.getLogger("jobs.api")
 
 MAX_BODY_BYTES = 1_048_576
 """Source: decision; four times the largest arguments of the settings' default."""
-REQUEST_ID = re.compile(rb"[A-Za-z0-9._\-]{8,64}")
 LOCAL = ("localhost", "127.0.0.1", "[::1]")
 
 SIGN_IN = frozenset({"/v1/sessions", "/sign-in"})
@@ -96,8 +95,7 @@ class _Visit:
             self._log()
 
     def _request_id(self) -> str:
-        given = self._given.get(b"x-request-id", b"")
-        return given.decode() if REQUEST_ID.fullmatch(given) else new_token().hex[:16]
+        return request_id(self._given.get(b"x-request-id", b"").decode("latin-1"))
 
     def _is_known_host(self) -> bool:
         if sum(name == b"host" for name, _ in self._scope["headers"]) > 1:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
+
+from jobs.clock import new_token
 
 if TYPE_CHECKING:
     from jobs.runtime.run import Run
@@ -20,6 +23,12 @@ _session: ContextVar[tuple[Any, Run | None] | None] = ContextVar("jobs_session",
 """What ``jobs.transaction()`` was given, and the run that was performed when its block began."""
 
 MAX_CORRELATION_ID = 100
+_REQUEST_ID = re.compile(r"[A-Za-z0-9._\-]{8,64}")
+
+
+def request_id(given: str) -> str:
+    """The correlation id of a request: the one that it came with, if that is harmless text; else a new one."""
+    return given if _REQUEST_ID.fullmatch(given) else new_token().hex[:16]
 
 
 @contextmanager

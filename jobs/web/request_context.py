@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 
 from jobs import boot
-from jobs.clock import new_token
-from jobs.runtime.context import correlate
+from jobs.runtime.context import correlate, request_id
 
 REQUEST_ID = "x-request-id"
-_ID = re.compile(r"[A-Za-z0-9._\-]{8,64}")
 
 
 @contextmanager
@@ -23,13 +20,12 @@ def in_request(header: Callable[[str], str | None]) -> Iterator[str]:
     Args:
         header: the value of a header by its name in lower case; None if there is none.
     """
-    given = header(REQUEST_ID) or ""
-    request_id = given if _ID.fullmatch(given) else new_token().hex[:16]
+    own_id = request_id(header(REQUEST_ID) or "")
     app = boot.existing()
     with ExitStack() as stack:
-        stack.enter_context(correlate(request_id))
+        stack.enter_context(correlate(own_id))
         if app is not None and app.settings.tracing:
             from jobs.observe.trace import continuing
 
             stack.enter_context(continuing(header("traceparent")))
-        yield request_id
+        yield own_id
