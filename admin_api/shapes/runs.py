@@ -227,8 +227,8 @@ class Why(Shape):
         return cls(code=found.code, sentence=found.sentence, evidence=evidence)
 
 
-class NewRun(Given):
-    """A run to enqueue. The kind's job checks its arguments: see `/v1/kinds/{name}`."""
+class RunToEnqueue(Given):
+    """A kind, its arguments, and the options of the run."""
 
     kind: Name = Field(examples=["ChargeCard"])
     arguments: dict[str, Any] = Field({}, examples=[{"order_id": 7}])
@@ -246,6 +246,11 @@ class NewRun(Given):
         None, gt=0, le=3e9, description="The run dies as `expired` if it has not started by then."
     )
     tags: list[str] = Field([], max_length=100)
+
+
+class NewRun(RunToEnqueue):
+    """A run to enqueue. The kind's job checks its arguments: see `/v1/kinds/{name}`."""
+
     reason: Reason = None
 
 
@@ -256,23 +261,9 @@ class NewFollowUp(Given):
     arguments: dict[str, Any] = Field({}, examples=[{"order_id": 7}])
 
 
-class NewBulkRun(Given):
+class NewBulkRun(RunToEnqueue):
     """A run of a bulk. If this server does not know the kind, the options and fields that workers published count."""
 
-    kind: Name = Field(examples=["ChargeCard"])
-    arguments: dict[str, Any] = Field({}, examples=[{"order_id": 7}])
-    queue: str | None = Field(None, max_length=100, description="Overrides the job's queue.")
-    priority: int | None = Field(None, ge=-1000, le=1000, description="Overrides the job's priority.")
-    delay_seconds: float | None = Field(None, ge=0, le=3e9, description="Delay the run by this long.")
-    at: Moment | None = Field(None, description="Not before this moment.")
-    key: str | None = Field(
-        None, max_length=255, description="While a run holds it, no second run of the kind is enqueued."
-    )
-    on_conflict: Literal["keep", "replace"] = "keep"
-    expires_seconds: float | None = Field(
-        None, gt=0, le=3e9, description="The run dies as `expired` if it has not started by then."
-    )
-    tags: list[str] = Field([], max_length=100)
     on_success: list[NewFollowUp] = Field([], max_length=20, description="Enqueued when the run succeeds.")
     on_dead: list[NewFollowUp] = Field([], max_length=20, description="Enqueued when the run dies.")
     on_cancelled: list[NewFollowUp] = Field([], max_length=20, description="Enqueued when the run is cancelled.")
