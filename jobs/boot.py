@@ -54,8 +54,8 @@ def _load() -> None:
 def current() -> App:
     """The App of this process, built from the environment at first use.
 
-    The code that enqueues is imported when it returns: whoever imports more of it afterwards holds no import lock that
-    a fork in another thread could copy.
+    The code that enqueues is imported before it returns. Its callers import from it afterwards, and then take no import
+    lock that a forked child could inherit.
 
     Raises:
         ConfigurationError: a setting is invalid.
