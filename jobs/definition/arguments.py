@@ -110,14 +110,15 @@ def check_json(text: str, *, what: str, max_bytes: int) -> None:
         )
     if holds_nul(text):
         raise ArgumentsRefused(f"{what} hold a NUL character, which databases refuse.", hint="Remove it.")
-    if "\\u" in text and _SURROGATE.search(text) and _has_lone_surrogate(text):
-        raise ArgumentsRefused(f"{what} hold half a character (a lone surrogate).", hint="Send whole text.")
     if text.count("[") + text.count("{") > MAX_DEPTH and _depth(text) > MAX_DEPTH:
         raise ArgumentsRefused(f"{what} are nested more than {MAX_DEPTH} deep.", hint="Flatten them.")
-    if "NaN" in text or "Infinity" in text:
-        _refuse_constants(text, what)
+    # Before the checks that parse the whole text: Python reads no number of more than 4,300 digits.
     if _LONG_NUMBER.search(text):
         _refuse_long_numbers(text, what)
+    if "\\u" in text and _SURROGATE.search(text) and _has_lone_surrogate(text):
+        raise ArgumentsRefused(f"{what} hold half a character (a lone surrogate).", hint="Send whole text.")
+    if "NaN" in text or "Infinity" in text:
+        _refuse_constants(text, what)
 
 
 def holds_nul(text: str) -> bool:
