@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.faults.fleet import Fleet, Load
+from tests.faults.fleet import Fleet, Load, selects_full
 from tests.servers import PostgresServer, RedisServer
 
 MakeFleet = Callable[..., Fleet]
@@ -18,7 +18,7 @@ MakeFleet = Callable[..., Fleet]
 @pytest.fixture
 def is_full(request: pytest.FixtureRequest) -> bool:
     """Whether this is `make faults`; in `make test`, and alone, every test is short."""
-    return str(request.config.option.markexpr).startswith("faults")
+    return selects_full(request.config.option.markexpr)
 
 
 @pytest.fixture

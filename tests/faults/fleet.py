@@ -306,6 +306,11 @@ def _named(url: URL) -> dict[str, Any]:
     return {"application_name": "faults"} if url.get_backend_name() == "postgresql" else {}
 
 
+def selects_full(expression: str) -> bool:
+    """Whether tests that this marker expression selects have their full load."""
+    return expression.startswith("faults")
+
+
 def record(found: dict[str, Any]) -> None:
     """Keep the findings of a full test for the table."""
     RESULTS.parent.mkdir(exist_ok=True)

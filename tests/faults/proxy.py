@@ -27,6 +27,8 @@ class FaultyProxy:
         self.made: Counter[str] = Counter()
         self._forgotten = 0
         """Connections that began before the so-many-th time are open, and nothing passes."""
+        # Kept here, since the loop has only weak references: tasks that wait for something of their own are collected.
+        self._never = asyncio.Event()
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="proxy", daemon=True)
         self._thread.start()
@@ -111,4 +113,4 @@ class FaultyProxy:
                 # The server sends keepalives to its peer, and gets no answer.
                 await asyncio.sleep(SILENT_SECONDS)
                 writer.close()
-            await asyncio.Event().wait()
+            await self._never.wait()

@@ -10,7 +10,7 @@ import os
 import platform
 import sys
 import textwrap
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from datetime import date
 from typing import Any
 
@@ -57,12 +57,19 @@ def main() -> int:
     last = last_of(json.loads(line) for line in RESULTS.read_text().splitlines())
     text = DOCUMENT.read_text()
     before, _, rest = text.partition(BEGIN)
-    _, found, after = rest.partition(END)
+    found_table, found, after = rest.partition(END)
     if not found:
         print(f"{DOCUMENT} has no place for the table: {BEGIN} … {END}", file=sys.stderr)
         return 1
-    DOCUMENT.write_text(f"{before}{BEGIN}\n{table(last)}\n\n{caption(last)}\n{END}{after}")
+    kept = rows_of(found_table, left_out=last)
+    DOCUMENT.write_text(f"{before}{BEGIN}\n{table(last, kept)}\n\n{caption(last, kept)}\n{END}{after}")
     return 0
+
+
+def rows_of(text: str, *, left_out: Iterable[str]) -> dict[str, str]:
+    """The rows of a table by test, without some tests."""
+    cells = {line: [one.strip() for one in line.split("|")] for line in text.splitlines() if line.startswith("|")}
+    return {each[1]: line for line, each in cells.items() if each[1] in FAULTS and each[1] not in set(left_out)}
 
 
 def last_of(results: Iterable[dict[str, Any]]) -> dict[str, dict[str, Any]]:
@@ -80,14 +87,17 @@ def last_of(results: Iterable[dict[str, Any]]) -> dict[str, dict[str, Any]]:
     return tests
 
 
-def table(last: dict[str, dict[str, Any]]) -> str:
-    """Markdown, one row a test."""
+def table(last: dict[str, dict[str, Any]], kept: dict[str, str]) -> str:
+    """Markdown, one row a test: of its result, or the row ``kept`` of an earlier table."""
     rows = [
         "| | fault | runs | effects | twice | raised | attempts beyond one a run | kills | drained after | also |",
         "| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |",
     ]
     order = list(FAULTS)
-    for name in sorted(last, key=lambda one: order.index(one) if one in order else len(order)):
+    for name in sorted({**last, **kept}, key=lambda one: order.index(one) if one in order else len(order)):
+        if name in kept:
+            rows.append(kept[name])
+            continue
         one = last[name]
         extra = f"{one['extra']:,} (≤ {one['extra_allowed']:,})" if "extra" in one else ""
         twice = one["effects"] - one["distinct"] if "effects" in one else ""
@@ -100,11 +110,12 @@ def table(last: dict[str, dict[str, Any]]) -> str:
     return "\n".join(rows)
 
 
-def caption(last: dict[str, dict[str, Any]]) -> str:
-    """The time, the machine and the seeds of the results."""
+def caption(last: dict[str, dict[str, Any]], kept: Collection[str]) -> str:
+    """The time, the machine and the seeds of the results, and the rows of an earlier time."""
     made = date.fromtimestamp(RESULTS.stat().st_mtime)
     seeds = ", ".join(f"{name} {one['seed']}" for name, one in sorted(last.items()) if "seed" in one)
     said = f"Made on {made} with Python {platform.python_version()} on {os.cpu_count()} cores. Seeds: {seeds}."
+    said += f" Of an earlier run: {', '.join(kept)}." if kept else ""
     return textwrap.fill(said, 118)
 
 
