@@ -50,8 +50,20 @@ def python() -> str:
     for module in PUBLIC:
         lines += ["", f"## `{module.__name__}`", ""]
         for name in sorted(module.__all__):
-            lines += [f"::: {_home(module, name)}", ""]
+            lines += [f"::: {_home(module, name)}", *_inherited(getattr(module, name)), ""]
     return "\n".join(lines) + "\n"
+
+
+def _inherited(one: Any) -> list[str]:
+    """Options that show what a public class has from bases of ours, except what says that it is for the worker."""
+    bases = [base for base in one.__mro__[1:] if base.__module__.startswith("jobs.")] if inspect.isclass(one) else []
+    shown = [
+        name
+        for base in bases
+        for name, value in vars(base).items()
+        if not name.startswith("_") and not (value.__doc__ or "For ").startswith("For ") and name not in vars(one)
+    ]
+    return ["    options:", f"      inherited_members: [{', '.join(shown)}]"] if shown else []
 
 
 def _home(module: Any, name: str) -> str:

@@ -3,52 +3,25 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
-from datetime import datetime, timedelta
+from collections.abc import Awaitable, Callable, Iterable, Iterator
+from datetime import timedelta
 from functools import partial
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
-from uuid import UUID
+from typing import Any, TypeVar
 
-from jobs.app import App
-from jobs.errors import Conflict, Suspended
 from jobs.ledger.batches.gather import Child
 from jobs.ledger.batches.parents import parents_of
-from jobs.ledger.records import Claim, NewRun
 from jobs.runtime import waits
+from jobs.runtime.attempt_state import AttemptState
 from jobs.runtime.batch import RunBatch
 from jobs.runtime.cursor import SAVE_EVERY, Cursor, checkpointed
 from jobs.runtime.gather import Enqueueable, OnDead, gather, gather_async
-from jobs.runtime.progress import Progress
 from jobs.runtime.steps import IfUnknown, once, once_async, take_name
-from jobs.runtime.transaction import RunTransaction, Written, warn_if_late
-
-if TYPE_CHECKING:
-    from sqlalchemy.orm import Session
+from jobs.runtime.transaction import RunTransaction
 
 T = TypeVar("T")
 
 
-class StopSign(Protocol):
-    """Tells whether the job should stop."""
-
-    def is_set(self) -> bool: ...
-
-
-class TimeLimits(Protocol):
-    """The time limits of an attempt; they can be paused."""
-
-    def pause(self) -> None: ...
-    def resume(self) -> None: ...
-
-
-Carry = Callable[[Sequence[NewRun]], Sequence[NewRun]]
-"""Adds trace context to runs."""
-Announce = Callable[[Sequence[NewRun]], None]
-"""Tells the ready index and subscribers of committed runs."""
-
-
-class Run:
+class Run(AttemptState):
     """The run that a job performs, and the calls to the ledger that it may make.
 
     Attributes:
@@ -60,137 +33,7 @@ class Run:
         worker: the name of the worker process that performs it, as the ledger records it.
     """
 
-    __slots__ = (
-        "_announce",
-        "_carry",
-        "_claim",
-        "_deadline",
-        "_progress",
-        "_stop",
-        "app",
-        "chunk",
-        "had_transaction",
-        "left_monotonic",
-        "limits",
-        "step_names",
-        "suspended",
-        "worker",
-        "written",
-    )
-
-    def __init__(
-        self,
-        app: App,
-        claim: Claim,
-        *,
-        deadline: float | None = None,
-        stop: StopSign | None = None,
-        worker: str | None = None,
-        carry: Carry = list,
-        announce: Announce | None = None,
-    ) -> None:
-        self.app = app
-        self.worker = worker
-        self.written: Written | None = None
-        self.chunk: Written | None = None
-        self.had_transaction = False
-        self.left_monotonic: float | None = None
-        self.step_names: set[str] = set()
-        self.suspended: Suspended | None = None
-        self.limits: TimeLimits | None = None
-        self._carry = carry
-        self._announce = announce
-        self._progress = Progress(self)
-        self._claim = claim
-        self._deadline = deadline
-        self._stop = stop
-
-    @property
-    def id(self) -> UUID:
-        return self._claim.run_id
-
-    @property
-    def kind(self) -> str:
-        return self._claim.kind
-
-    @property
-    def queue(self) -> str:
-        return self._claim.queue
-
-    @property
-    def attempt(self) -> int:
-        return self._claim.attempt
-
-    @property
-    def max_attempts(self) -> int:
-        return self._claim.max_attempts
-
-    @property
-    def created_at(self) -> datetime:
-        return self._claim.created_at
-
-    @property
-    def started_at(self) -> datetime:
-        """When this attempt was claimed; aware, UTC, by the ledger's clock."""
-        return self._claim.claimed_at
-
-    @property
-    def charged(self) -> int:
-        """Attempts before this one that count against ``max_attempts``."""
-        return self._claim.charged
-
-    @property
-    def age(self) -> timedelta:
-        """Time from the enqueue to this attempt."""
-        return self._claim.age
-
-    @property
-    def scheduled_for(self) -> datetime | None:
-        return self._claim.scheduled_for
-
-    @property
-    def correlation_id(self) -> str | None:
-        return self._claim.correlation_id
-
-    @property
-    def parent_id(self) -> UUID | None:
-        return self._claim.parent_id
-
-    @property
-    def root_id(self) -> UUID:
-        """The id of the run at the start of this chain of runs; this run's own id if no run enqueued it."""
-        return self._claim.root_id or self._claim.run_id
-
-    @property
-    def should_stop(self) -> bool:
-        """Whether the worker is stopping or the run was cancelled; a loop may save its state and raise ``Snooze``."""
-        return self._stop is not None and self._stop.is_set()
-
-    @property
-    def remaining(self) -> timedelta | None:
-        """Time left until the time limit; None without a limit."""
-        if self._deadline is None:
-            return None
-        return timedelta(seconds=max(0.0, self._deadline - self.app.clock.monotonic()))
-
-    @property
-    def key(self) -> str | None:
-        return self._claim.key
-
-    @property
-    def token(self) -> UUID:
-        """For the ledger: the token that proves that this attempt holds the lease."""
-        return self._claim.token
-
-    @property
-    def session(self) -> Session | None:
-        """The session of ``transaction()``, from its block until the attempt has ended."""
-        return self.written.session if self.written is not None else None
-
-    @property
-    def open_session(self) -> Session | None:
-        """The open transaction (``transaction()`` or ``advance()``) that runs enqueued now belong to."""
-        return self.chunk.session if self.chunk is not None else self.session
+    __slots__ = ()
 
     def transaction(self) -> RunTransaction:
         """A session whose writes commit together with this run's success, or not at all.
@@ -383,70 +226,3 @@ class Run:
         answer, the report is skipped, and a number that is not finite (NaN) is stored as null.
         """
         self._progress.note(done, total, message)
-
-    def tell_progress(self) -> None:
-        """For the worker: write the unwritten progress, if there is any."""
-        self._progress.write()
-
-    async def tell_progress_async(self) -> None:
-        """``tell_progress`` at the end of an attempt that is a coroutine."""
-        await self._progress.write_last()
-
-    @property
-    def may_wait(self) -> bool:
-        """For steps: whether there is time left to wait for other users of the ledger."""
-        return not self.should_stop and (self._deadline is None or self._deadline > self.app.clock.monotonic())
-
-    @contextmanager
-    def limits_off(self) -> Iterator[None]:
-        """For steps: pause the job's time limits, because the block waits for other users of the ledger."""
-        limits, began = self.limits, self.app.clock.monotonic()
-        if limits is None:
-            yield
-            return
-        deadline, self._deadline = self._deadline, None
-        limits.pause()
-        try:
-            yield
-        finally:
-            limits.resume()
-            if deadline is not None:
-                self._deadline = deadline + self.app.clock.monotonic() - began
-
-    def refuse_inside(self, what: str) -> None:
-        """For steps: refuse to run in an open transaction, since steps commit on their own and would wait for it."""
-        if self.open_session is not None:
-            raise Conflict(
-                f"{what} was called while the run's transaction is open.", hint="Call it before the block begins."
-            )
-
-    def set_deadline(self, deadline: float) -> None:
-        """For the worker: set the moment of the time limit, on the monotonic clock."""
-        self._deadline = deadline
-
-    def new_run(self, job: Enqueueable) -> NewRun:
-        """For steps that enqueue: the row of a job."""
-        return self._carry([job.new_run(self.app)])[0]
-
-    def tell_of(self, runs: Sequence[NewRun]) -> None:
-        """For steps that enqueue: publish committed runs."""
-        if self._announce is not None and runs:
-            self._announce(runs)
-
-    def leave_if_suspended(self) -> None:
-        """For the worker: raise the suspension that the job swallowed, if it did."""
-        if self.suspended is not None:
-            raise self.suspended
-
-    def commit(self) -> None:
-        """For the worker: commit the writes of ``transaction()``."""
-        warn_if_late(self)
-        written, self.written = self.written, None
-        if written is not None:
-            written.commit()
-
-    def rollback(self) -> None:
-        """For the worker: undo the writes of ``transaction()``, if there are any."""
-        written, self.written = self.written, None
-        if written is not None:
-            written.rollback()

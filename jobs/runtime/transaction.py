@@ -123,7 +123,7 @@ async def _opened(run: Performing, permit: Permit) -> Written:
 
 
 class Performing(Protocol):
-    """What the parts of a run (transaction, steps, cursors) need of the whole: ``runtime.run.Run``."""
+    """What the parts of a run (transaction, steps, cursors) need of the whole: ``AttemptState``."""
 
     app: App
     written: Written | None

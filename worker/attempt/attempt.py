@@ -26,9 +26,10 @@ from jobs.errors import LedgerBusy, ServiceDown, TimeLimitExceeded
 from jobs.ledger.records import AttemptResult, Claim, RecordedAttempt
 from jobs.ledger.runs.settle import settle
 from jobs.observe.trace import consumer
+from jobs.runtime.attempt_state import StopSign
 from jobs.runtime.context import correlation_id, current_run
 from jobs.runtime.failure import storable
-from jobs.runtime.run import Run, StopSign
+from jobs.runtime.run import Run
 from jobs.runtime.run_hooks import run_hooks
 from jobs.runtime.waits import left_by
 from jobs.states import Outcome, RunState

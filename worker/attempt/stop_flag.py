@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from jobs.runtime.run import StopSign
+from jobs.runtime.attempt_state import StopSign
 
 
 class StopFlag:

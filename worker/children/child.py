@@ -24,7 +24,7 @@ from jobs.errors import Cancelled
 from jobs.ledger.records import Claim
 from jobs.observe.line_writer import flush_all
 from jobs.observe.log import configure_logging
-from jobs.runtime.run import StopSign
+from jobs.runtime.attempt_state import StopSign
 from jobs.settings import Settings
 from worker.attempt.attempt import Attempts
 from worker.attempt.limits import limits_for

@@ -13,7 +13,7 @@ from jobs.app import App
 from jobs.definition import registry
 from jobs.ledger.records import AttemptResult, Claim, Failure, RecordedAttempt
 from jobs.ledger.runs.sweep import crash_delay
-from jobs.runtime.run import StopSign
+from jobs.runtime.attempt_state import StopSign
 from jobs.states import Outcome
 from worker.attempt.attempt import Attempts
 from worker.attempt.limits import ALONE_AFTER_ABANDONMENTS, Limits

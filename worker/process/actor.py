@@ -14,7 +14,7 @@ from jobs.app import App
 from jobs.definition import registry
 from jobs.ledger.records import Claim
 from jobs.messages import actor_job
-from jobs.runtime.run import StopSign
+from jobs.runtime.attempt_state import StopSign
 from worker.attempt.attempt import Attempts
 from worker.attempt.limits import Limits, limits_for
 from worker.attempt.stop_flag import StopFlag

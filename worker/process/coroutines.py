@@ -20,8 +20,8 @@ from jobs.client.job import Job
 from jobs.errors import Cancelled
 from jobs.ledger.records import AttemptResult, Claim
 from jobs.runtime import own_threads
+from jobs.runtime.attempt_state import StopSign
 from jobs.runtime.context import current_run
-from jobs.runtime.run import StopSign
 from jobs.states import Outcome
 from worker.attempt.attempt import Attempts
 from worker.attempt.limits import limits_of
