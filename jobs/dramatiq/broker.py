@@ -8,37 +8,29 @@ from __future__ import annotations
 import dataclasses
 import os
 import threading
-from collections import defaultdict
 from contextlib import AbstractContextManager
 from functools import partial
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from dramatiq import Actor
-from dramatiq.broker import Consumer, MessageProxy
+from dramatiq.broker import Consumer
 from dramatiq.common import dq_name, q_name
 from dramatiq.errors import ConnectionFailed, QueueNotFound
 from dramatiq.message import Message
-from dramatiq.middleware import GroupCallbacks, Middleware, TimeLimit
-from dramatiq.threading import is_gevent_active
+from dramatiq.middleware import Middleware
 
 from jobs import boot
-from jobs.dramatiq.joining import wait_for_queue
-from jobs.dramatiq.middleware_list import MiddlewareList
-from jobs.dramatiq.patches import through_patches
+from jobs.dramatiq.queue_operations import QueueOperations
 from jobs.dramatiq.queue_view import QueueView
 from jobs.errors import ConfigurationError, ServiceDown
 from jobs.messages import actor_job
 from jobs.messages.backoff import uncapped
-from jobs.messages.groups import LedgerGroupCallbacks
 from jobs.messages.keys import ACTOR_OPTIONS
 from jobs.messages.proxy import LedgerMessage
 from jobs.messages.runs import new_run
-from jobs.messages.served_broker import ServedBroker
-from jobs.messages.time_limit import LedgerTimeLimit
 from jobs.runtime.context import in_session
 from jobs.shadow import shadow_of
-from jobs.under_test import refuse_ledger_of_environment
 
 if TYPE_CHECKING:
     from jobs.app import App
@@ -46,11 +38,8 @@ if TYPE_CHECKING:
     from jobs.enqueue.write_path import Enqueued
     from jobs.ledger.records import NewRun
 
-JOIN_INTERVAL = 20
-MAX_REMEMBERED = 1000
 
-
-class LedgerBroker(ServedBroker):
+class LedgerBroker(QueueOperations):
     """Replaces ``RedisBroker``: delays, retries and dead letters are then in the ledger.
 
     >>> dramatiq.set_broker(LedgerBroker())
@@ -78,12 +67,8 @@ class LedgerBroker(ServedBroker):
         self._app: App | None = None
         self._app_pid = 0
         self._app_lock = threading.RLock()  # A signal handler that sends may interrupt the thread that holds it.
-        self._processing = threading.local()
-        self._plain_worker: Any = None
         self.undeclared_actors = set()
-        self.fail_fast_default = fail_fast_default
-        self.dead_letters_by_queue: defaultdict[str, list[MessageProxy]] = defaultdict(list)
-        super().__init__(middleware)
+        super().__init__(middleware, fail_fast_default=fail_fast_default)
         self.actor_options |= ACTOR_OPTIONS
 
     @property
@@ -115,63 +100,6 @@ class LedgerBroker(ServedBroker):
                 "A LedgerBroker of this application was given a url that is not the worker's JOBS_DATABASE_URL.",
                 hint="Set JOBS_DATABASE_URL to it, or leave the url out.",
             )
-
-    @property
-    def middleware(self) -> list[Middleware]:
-        """The middleware, in dramatiq's order. On assignment, our own replaces those that the ledger does better."""
-        return self._middleware
-
-    @middleware.setter
-    def middleware(self, given: list[Middleware]) -> None:
-        self._middleware = MiddlewareList(self._ours, given)
-
-    def add_middleware(self, middleware: Middleware, **where: Any) -> None:
-        super().add_middleware(self._ours(middleware), **where)
-
-    def _ours(self, middleware: Middleware) -> Middleware:
-        if type(middleware) is TimeLimit:
-            return LedgerTimeLimit(time_limit=middleware.time_limit)
-        if type(middleware) is GroupCallbacks:
-            return LedgerGroupCallbacks(self, middleware)
-        return middleware
-
-    def emit_before(self, signal: str, *args: Any, **kwargs: Any) -> None:
-        if signal == "worker_boot" and is_gevent_active():  # type: ignore[no-untyped-call]
-            raise ConfigurationError(
-                "A worker of the ledger does not run under gevent.",
-                hint="Start it by `dramatiq`, not `dramatiq-gevent`.",
-            )
-        super().emit_before(signal, *args, **kwargs)
-
-    def emit_after(self, signal: str, *args: Any, **kwargs: Any) -> None:
-        message = args[0] if args else None
-        if signal == "worker_thread_boot" and args[0].broker is self:
-            # A thread of a plain dramatiq worker performs our messages, under our time limits.
-            args[0].process_message = through_patches(args[0], partial(self._process, args[0]))
-        if not isinstance(message, LedgerMessage) or signal not in ("process_message", "skip_message"):
-            return super().emit_after(signal, *args, **kwargs)
-        if signal == "skip_message":
-            message.is_skipped = True
-        elif kwargs.get("exception") is None:
-            message.is_processed, message.result = True, kwargs.get("result")
-        else:
-            message.error = kwargs["exception"]
-        # Messages that the hooks enqueue now belong to the end of this attempt.
-        self._processing.message, self._processing.refused = message, None
-        try:
-            self._after(signal, message, **kwargs)
-        finally:
-            self._processing.message = None
-
-    def _after(self, signal: str, message: LedgerMessage, **kwargs: Any) -> None:
-        """Call the hooks as dramatiq does. If a hook could not enqueue or count, the message has not succeeded."""
-        for middleware in reversed(self.middleware):
-            try:
-                getattr(middleware, f"after_{signal}")(self, message, **kwargs)
-            except Exception as error:
-                self.logger.critical("Unexpected failure in after_%s of %r", signal, middleware, exc_info=True)
-                if isinstance(middleware, LedgerGroupCallbacks) or error is self._processing.refused:
-                    message.refused = error
 
     def declare_actor(self, actor: Actor[Any, Any]) -> None:
         """Declare an actor.
@@ -314,80 +242,6 @@ class LedgerBroker(ServedBroker):
             if self._plain_worker is plain_worker:
                 self._plain_worker = None
         plain_worker.stop()
-
-    def flush(self, queue_name: str) -> None:
-        """Cancel every message that waits in the queue. Messages that are being performed go on.
-
-        Raises:
-            ConfigurationError: a test asks for it, and the environment names this ledger.
-            QueueNotFound: the queue was never declared.
-        """
-        if q_name(queue_name) not in self.queues:
-            raise QueueNotFound(queue_name)  # type: ignore[no-untyped-call]
-        if boot.in_place_of_all() is None:
-            refuse_ledger_of_environment(self.app.settings.database_url)
-        from jobs.ledger.runs import messages
-
-        with self.app.database.write() as connection:
-            messages.cancel_waiting(connection, q_name(queue_name))
-
-    def flush_all(self) -> None:
-        """Cancel every message that waits in a declared queue. Dead letters stay in the ledger."""
-        for queue_name in self.get_declared_queues():
-            self.flush(queue_name)
-        for dead in self.dead_letters_by_queue.values():
-            dead.clear()
-
-    def join(
-        self,
-        queue_name: str,
-        *,
-        timeout: int | None = None,
-        fail_fast: bool | None = None,
-        interval: int = JOIN_INTERVAL,
-    ) -> None:
-        """Wait until the queue is empty and idle, retries and delayed messages included; for tests.
-
-        Args:
-            timeout: milliseconds; None waits without limit.
-            interval: milliseconds between two looks.
-            fail_fast: raise the error of a message that died in a dramatiq worker of this process.
-
-        Raises:
-            QueueNotFound: the queue was never declared.
-            QueueJoinTimeout: messages were left after ``timeout``.
-        """
-        if queue_name not in self.queues:
-            raise QueueNotFound(queue_name)  # type: ignore[no-untyped-call]
-        wait_for_queue(self.app, queue_name, timeout=timeout, interval=interval)
-        if self.fail_fast_default if fail_fast is None else fail_fast:
-            for message in self.dead_letters_by_queue[queue_name]:
-                raise (message._exception or Exception("Message failed with unknown error")) from None
-
-    @property
-    def dead_letters(self) -> list[MessageProxy]:
-        """Messages that a dramatiq worker of this process has dead-lettered, the last thousand of each queue.
-
-        The ledger has all of them: ``jobs dlq list``.
-        """
-        return [message for many in self.dead_letters_by_queue.values() for message in many]
-
-    def get_queue_message_counts(self, queue_name: str) -> tuple[int, int, int]:
-        """Numbers of ready messages, of delayed messages and of dead letters in the queue."""
-        from jobs.ledger.runs import messages
-
-        with self.app.database.read() as connection:
-            return messages.counts(connection, q_name(queue_name))
-
-    def dead_lettered(self, message: LedgerMessage, error: BaseException | None) -> None:
-        """Remember a message that a worker of this process has dead-lettered."""
-        message.remember_exception(error)
-        dead = self.dead_letters_by_queue[message.queue_name]
-        dead.append(message)
-        del dead[:-MAX_REMEMBERED]
-
-    def _process(self, thread: Any, message: Any) -> None:
-        self._plain_worker.process(thread, message)
 
     def _retry(self, message: LedgerMessage, delay: int | None) -> Message[Any]:
         """A hook enqueues the message that it was called for: this is a retry of its run."""

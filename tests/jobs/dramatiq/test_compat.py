@@ -127,7 +127,7 @@ class TestTheBroker:
         assert [(run["state"], run["attempt"]) for run in runs(broker)] == [("dead", 1)]
 
     def test_gevent_is_refused(self, broker: LedgerBroker, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr("jobs.dramatiq.broker.is_gevent_active", lambda: True)
+        monkeypatch.setattr("jobs.dramatiq.hooks.is_gevent_active", lambda: True)
 
         with pytest.raises(ConfigurationError, match="gevent"):
             dramatiq.Worker(broker).start()
