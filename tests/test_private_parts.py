@@ -93,7 +93,7 @@ PARTS = {
     "pydantic's metaclass": Part(
         package="pydantic",
         marker="pydantic._internal",
-        places=frozenset({"jobs/client/job.py"}),
+        places=frozenset({"jobs/client/job_class.py"}),
         missing=metaclass,
     ),
     "prometheus's memory-mapped files": Part(

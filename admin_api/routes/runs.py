@@ -61,7 +61,7 @@ def list_runs(api_state: CurrentState, by: By, query: Asked) -> Envelope[list[Ru
 @router.post("", summary="Record a run", status_code=201, responses={200: {"model": Envelope[Enqueued]}})
 def create_run(app: Ledger, by: By, body: NewRun, response: Response) -> Envelope[Enqueued]:
     """201 if the run is new; 200 with the existing run if a run with the same arguments holds the key."""
-    made = enqueue_run(app, by, body.kind, body.arguments, reason=body.reason, **_terms(body))
+    made = enqueue_run(app, by, body.kind, body.arguments, reason=body.reason, **_options(body))
     response.status_code = 201 if made.created else 200
     response.headers["Location"] = f"/v1/runs/{made.id}"
     return Envelope(data=Enqueued.model_validate(made))
@@ -75,7 +75,7 @@ def create_runs(app: Ledger, by: By, body: NewRuns) -> Envelope[list[Enqueued]]:
     know is taken from what workers published; the worker checks the rest of its arguments.
     """
     calls = [
-        Call(one.kind, one.arguments, _terms(one), *map(_calls, (one.on_success, one.on_dead, one.on_cancelled)))
+        Call(one.kind, one.arguments, _options(one), *map(_calls, (one.on_success, one.on_dead, one.on_cancelled)))
         for one in body.runs
     ]
     made = enqueue_bulk(app, by, calls, reason=body.reason)
@@ -180,7 +180,7 @@ def _calls(many: Sequence[NewFollowUp]) -> list[Call]:
     return [Call(one.kind, one.arguments) for one in many]
 
 
-def _terms(body: NewRun | NewBulkRun) -> dict[str, object]:
+def _options(body: NewRun | NewBulkRun) -> dict[str, object]:
     return {
         "queue": body.queue,
         "priority": body.priority,

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, Unpack
 from uuid import UUID
 
 from jobs import boot
 from jobs.app import App
-from jobs.client.job import Job, followups_of
+from jobs.client.job import EnqueueOptions, Job, followups_of
 from jobs.client.lookup import run_uuid
 from jobs.clock import new_run_id
 from jobs.database.transactions.joining import begin_writing, joined
@@ -66,8 +66,8 @@ class Batch:
         self._count = 0
         self._is_open = True
 
-    def add(self, job: Job, **terms: Any) -> UUID:
-        """Add a job; ``terms`` are options of ``Job.enqueue``, without ``session``. Returns the id of its run.
+    def add(self, job: Job, **options: Unpack[EnqueueOptions]) -> UUID:
+        """Add a job; ``options`` are those of ``Job.enqueue``, without ``session``. Returns the id of its run.
 
         A job whose key an equal run holds makes no run, and is no member.
 
@@ -85,18 +85,18 @@ class Batch:
                 f"One block takes at most {MAX_MEMBERS:,} jobs.",
                 hint="Add a few jobs that add the others while they perform, by self.run.batch.add_many.",
             )
-        run = job.new_run_with(self._app, **terms)
+        run = job.new_run(self._app, **options)
         run.batch_id = self.id
         self._members.append(run)
         self._top._count += 1
         return run.id
 
-    def add_many(self, many: Iterable[Job], **terms: Any) -> list[UUID]:
-        """Add jobs, all with these ``terms``. Returns the ids of their runs. Raises the same as ``add``."""
+    def add_many(self, many: Iterable[Job], **options: Unpack[EnqueueOptions]) -> list[UUID]:
+        """Add jobs, all with these ``options``. Returns the ids of their runs. Raises the same as ``add``."""
         given: Any = many  # A job is iterable too (over its fields).
         if isinstance(given, Job) or not isinstance(given, Iterable):
             raise EnqueueRefused(f"add_many takes a list of jobs, got {shown(many)}.", hint="add_many([Part(n=1)])")
-        return [self.add(job, **terms) for job in many]
+        return [self.add(job, **options) for job in many]
 
     def batch(
         self, name: str, *, on_success: Sequence[Job] = (), on_dead: Sequence[Job] = (), on_end: Sequence[Job] = ()

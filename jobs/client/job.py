@@ -7,30 +7,21 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypedDict, Unpack, dataclass_transform
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypedDict, Unpack
 
-from pydantic import BaseModel, ConfigDict, ValidationError
-from pydantic._internal._model_construction import ModelMetaclass
-from pydantic.fields import Field, PrivateAttr
+from pydantic import BaseModel, ConfigDict
 
 from jobs import boot
+from jobs.client.job_class import JobMeta
 from jobs.clock import new_run_id
-from jobs.definition import registry
 from jobs.definition.arguments import write_arguments
-from jobs.definition.checks import (
-    PYDANTIC_KEYWORDS,
-    check_can_be_scheduled,
-    check_fields,
-    check_perform,
-    is_filled_in,
-)
+from jobs.definition.checks import is_filled_in
 from jobs.definition.enqueue_options import admission, lapse, parent_ids, priority_of, queue_name, when
 from jobs.definition.equality import canonical
-from jobs.definition.limits import check_limits, record_limits
-from jobs.definition.options import Options, derive
+from jobs.definition.options import Options
 from jobs.definition.tags import write_tags
 from jobs.enqueue.enqueuer import enqueuer
-from jobs.errors import ArgumentsRefused, EnqueueRefused, shown
+from jobs.errors import EnqueueRefused, shown
 from jobs.ledger.records import FollowUp, NewRun
 from jobs.runtime.context import correlation_id, current_run
 
@@ -45,7 +36,7 @@ OnParentDead = Literal["cancel", "run", "hold"]
 
 
 class EnqueueOptions(TypedDict, total=False):
-    """The options of ``enqueue_async``, the same as those of ``enqueue``."""
+    """The options of an enqueue call; ``Job.enqueue`` describes them."""
 
     queue: str | None
     delay: timedelta | None
@@ -62,47 +53,7 @@ class EnqueueOptions(TypedDict, total=False):
     on_parent_dead: OnParentDead
 
 
-@dataclass_transform(kw_only_default=True, frozen_default=True, field_specifiers=(Field, PrivateAttr))
-class _JobMeta(ModelMetaclass):
-    """Takes a class's keywords as job options. Pydantic would read some of them (``frozen=False``) as its own."""
-
-    def __new__(mcs, name: str, bases: tuple[type, ...], namespace: dict[str, Any], **keywords: Any) -> Any:
-        theirs = {key: keywords.pop(key) for key in PYDANTIC_KEYWORDS & keywords.keys()}
-        cls: Any = super().__new__(mcs, name, bases, namespace, **theirs)
-        place = registry.place_of(cls)
-        parent: Options | None = next((vars(base).get("options") for base in bases if isinstance(base, _JobMeta)), None)
-        if parent is None:
-            return cls
-        check_fields(cls, _RESERVED, place)
-        if is_filled_in(cls):
-            cls.options = parent
-            return cls
-        cls.options = derive(parent, keywords, name=name, place=place)
-        can_perform = cls.perform is not Job.perform and not getattr(cls.perform, "__isabstractmethod__", False)
-        if cls.options.schedule is not None:
-            check_can_be_scheduled(cls, place, can_perform=can_perform)
-        if can_perform:
-            check_perform(cls, place)
-            limits = check_limits(cls, cls.options, place)
-            registry.register(cls, kind=cls.options.kind, aliases=cls.options.aliases)
-            record_limits(cls.options, limits)
-        return cls
-
-    def __init__(cls, name: str, bases: tuple[type, ...], namespace: dict[str, Any], **keywords: Any) -> None:
-        super().__init__(name, bases, namespace)
-
-    if not TYPE_CHECKING:  # Type checkers read the fields.
-
-        def __call__(cls, *positional: Any, **arguments: Any) -> Any:
-            # Here and not in __init__: pydantic calls an __init__ of ours for each job that it reads, and validates
-            # twice.
-            try:
-                return super().__call__(*positional, **arguments)
-            except ValidationError as error:
-                raise _unfit(cls, error) from None
-
-
-class Job(BaseModel, metaclass=_JobMeta):
+class Job(BaseModel, metaclass=JobMeta):
     """Base class of jobs: fields are arguments, class keywords are options, ``perform`` does the work.
 
     >>> class SendInvoice(Job, queue="mail", timeout=timedelta(seconds=30)):
@@ -162,24 +113,7 @@ class Job(BaseModel, metaclass=_JobMeta):
         """For workers and tests: bind the job to the run that it performs."""
         object.__setattr__(self, "_bound_run", run)
 
-    def enqueue(
-        self,
-        *,
-        session: SessionLike | None = None,
-        queue: str | None = None,
-        delay: timedelta | None = None,
-        at: datetime | None = None,
-        priority: int | None = None,
-        key: str | None = None,
-        on_conflict: OnConflict = "keep",
-        expires: timedelta | datetime | None = None,
-        tags: Sequence[str] = (),
-        on_success: Sequence[Job] = (),
-        on_dead: Sequence[Job] = (),
-        on_cancelled: Sequence[Job] = (),
-        after: Sequence[Any] = (),
-        on_parent_dead: OnParentDead = "cancel",
-    ) -> Enqueued:
+    def enqueue(self, *, session: SessionLike | None = None, **options: Unpack[EnqueueOptions]) -> Enqueued:
         """Record a run of this job, which a worker will perform.
 
         Args:
@@ -217,39 +151,10 @@ class Job(BaseModel, metaclass=_JobMeta):
         app = boot.current()
         from jobs.enqueue.write_path import enqueue_runs
 
-        run = self.new_run_with(
-            app,
-            queue=queue,
-            delay=delay,
-            at=at,
-            priority=priority,
-            key=key,
-            on_conflict=on_conflict,
-            expires=expires,
-            tags=tags,
-            on_success=on_success,
-            on_dead=on_dead,
-            on_cancelled=on_cancelled,
-            after=after,
-            on_parent_dead=on_parent_dead,
-        )
-        return enqueue_runs(app, [run], session=session)[0]
-
-    def new_run_with(
-        self,
-        app: App,
-        *,
-        on_success: Sequence[Job] = (),
-        on_dead: Sequence[Job] = (),
-        on_cancelled: Sequence[Job] = (),
-        **terms: Any,
-    ) -> NewRun:
-        """For enqueueing: ``new_run`` with its follow-ups."""
-        followups = followups_of(app, succeeded=on_success, dead=on_dead, cancelled=on_cancelled)
-        return self.new_run(app, followups=followups, **terms)
+        return enqueue_runs(app, [self.new_run(app, **options)], session=session)[0]
 
     async def enqueue_async(
-        self, *, session: AsyncSessionLike | None = None, **terms: Unpack[EnqueueOptions]
+        self, *, session: AsyncSessionLike | None = None, **options: Unpack[EnqueueOptions]
     ) -> Enqueued:
         """``enqueue`` for async callers: in the transaction of ``session``, or without blocking the event loop.
 
@@ -263,10 +168,10 @@ class Job(BaseModel, metaclass=_JobMeta):
             app = boot.current()
             from jobs.enqueue.write_path import enqueue_run_async
 
-            return await enqueue_run_async(app, self.new_run_with(app, **terms))
+            return await enqueue_run_async(app, self.new_run(app, **options))
         from jobs.database.transactions.coroutines import call_in
 
-        return await call_in(session, lambda plain: self.enqueue(session=plain, **terms))
+        return await call_in(session, lambda plain: self.enqueue(session=plain, **options))
 
     def idempotency_key(self) -> str | None:
         """The unique key of this job; None for no key. With ``unique``, one key has at most one run of the kind."""
@@ -277,24 +182,12 @@ class Job(BaseModel, metaclass=_JobMeta):
         """Convert arguments stored by an earlier ``version`` of this job to the current form. Override it."""
         return arguments
 
-    def new_run(
-        self,
-        app: App,
-        *,
-        queue: str | None = None,
-        delay: timedelta | None = None,
-        at: datetime | None = None,
-        priority: int | None = None,
-        key: str | None = None,
-        on_conflict: OnConflict = "keep",
-        expires: timedelta | datetime | None = None,
-        tags: Sequence[str] = (),
-        followups: tuple[FollowUp, ...] = (),
-        after: Sequence[Any] = (),
-        on_parent_dead: OnParentDead = "cancel",
-    ) -> NewRun:
+    def new_run(self, app: App, **options: Unpack[EnqueueOptions]) -> NewRun:
         """For enqueueing: the ledger row for this job."""
-        options = self.options
+        if not options.keys() <= _ENQUEUE_OPTIONS:
+            unknown = min(options.keys() - _ENQUEUE_OPTIONS)
+            raise TypeError(f"{type(self).__name__}.enqueue() got an unexpected keyword argument {unknown!r}")
+        declared = self.options
         if type(self).perform is Job.perform:
             raise EnqueueRefused(f"{type(self).__name__} has no perform method.", hint="Give it a perform method.")
         if is_filled_in(type(self)):
@@ -303,23 +196,30 @@ class Job(BaseModel, metaclass=_JobMeta):
                 hint="Give it a name: class ExportOrders(Export[Order]): ….",
             )
         parent = current_run.get()
-        arguments = write_arguments(self, kind=options.kind, max_bytes=app.settings.max_argument_bytes)
+        arguments = write_arguments(self, kind=declared.kind, max_bytes=app.settings.max_argument_bytes)
+        queue, priority, key = options.get("queue"), options.get("priority"), options.get("key")
+        on_conflict, after = options.get("on_conflict", "keep"), options.get("after", ())
         key = self.idempotency_key() if key is None else key
-        said = canonical(self, arguments) if key is not None else ""
+        canonical_text = canonical(self, arguments) if key is not None else ""
         return NewRun(
             id=new_run_id(),
-            kind=options.kind,
-            queue=options.queue if queue is None else queue_name(queue),
-            priority=options.priority if priority is None else priority_of(priority),
+            kind=declared.kind,
+            queue=declared.queue if queue is None else queue_name(queue),
+            priority=declared.priority if priority is None else priority_of(priority),
             arguments=arguments,
-            arguments_version=options.version,
-            max_attempts=options.retry.max_attempts,
-            **when(delay, at),
-            **lapse(expires),
-            **admission(options.kind, key, options.unique, on_conflict, said),
-            followups=followups,
-            **(parent_ids(after, on_parent_dead, on_conflict) if after != () else {}),
-            tags=write_tags(tags),
+            arguments_version=declared.version,
+            max_attempts=declared.retry.max_attempts,
+            **when(options.get("delay"), options.get("at")),
+            **lapse(options.get("expires")),
+            **admission(declared.kind, key, declared.unique, on_conflict, canonical_text),
+            followups=followups_of(
+                app,
+                succeeded=options.get("on_success", ()),
+                dead=options.get("on_dead", ()),
+                cancelled=options.get("on_cancelled", ()),
+            ),
+            **(parent_ids(after, options.get("on_parent_dead", "cancel"), on_conflict) if after != () else {}),
+            tags=write_tags(options.get("tags", ())),
             correlation_id=correlation_id.get(),
             enqueued_by=enqueuer(),
             parent_id=parent.id if parent else None,
@@ -331,7 +231,7 @@ class Job(BaseModel, metaclass=_JobMeta):
         return []
 
 
-_RESERVED = frozenset(dir(Job)) | {"run"}
+_ENQUEUE_OPTIONS = frozenset(EnqueueOptions.__annotations__)
 
 
 def followups_of(app: App, **by_state: Sequence[Job]) -> tuple[FollowUp, ...]:
@@ -344,10 +244,3 @@ def followups_of(app: App, **by_state: Sequence[Job]) -> tuple[FollowUp, ...]:
                 )
             found.append(FollowUp(state, job.new_run(app)))
     return tuple(found)
-
-
-def _unfit(cls: type[Job], error: ValidationError) -> ArgumentsRefused:
-    mistakes = error.errors(include_url=False, include_input=False, include_context=False)
-    said = "; ".join(f"{'.'.join(map(str, one['loc'])) or cls.__name__}: {one['msg']}" for one in mistakes[:5])
-    field = ".".join(map(str, mistakes[0]["loc"])) or None
-    return ArgumentsRefused(f"Arguments of {cls.options.kind} do not fit: {said}.", field=field)

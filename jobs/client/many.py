@@ -83,7 +83,7 @@ def enqueue_many(
 
 
 async def enqueue_many_async(
-    many: Iterable[Job], *, session: AsyncSessionLike | None = None, **terms: Unpack[EnqueueManyOptions]
+    many: Iterable[Job], *, session: AsyncSessionLike | None = None, **options: Unpack[EnqueueManyOptions]
 ) -> list[Enqueued]:
     """``enqueue_many`` for async callers: in the transaction of ``session``, or without blocking the event loop.
 
@@ -94,10 +94,10 @@ async def enqueue_many_async(
     if session is None:
         from jobs.runtime.off_loop import off_loop
 
-        return await off_loop(enqueue_many, many, **terms)
+        return await off_loop(enqueue_many, many, **options)
     from jobs.database.transactions.coroutines import call_in
 
-    return await call_in(session, lambda plain: enqueue_many(many, session=plain, **terms))
+    return await call_in(session, lambda plain: enqueue_many(many, session=plain, **options))
 
 
 def _checked(many: Any) -> Iterable[Job]:

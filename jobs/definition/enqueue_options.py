@@ -21,11 +21,11 @@ MAX_WAIT = timedelta(days=36525)
 """A hundred years: a later moment is a mistake, and datetime ends with the year 9999. Source: decision."""
 
 
-def admission(kind: str, key: str | None, unique: Unique | None, on_conflict: str, said: str) -> dict[str, Any]:
+def admission(kind: str, key: str | None, unique: Unique | None, on_conflict: str, canonical: str) -> dict[str, Any]:
     """How a run is admitted only once: its key, how long the key is held, and what happens when a run holds it.
 
     Args:
-        said: the canonical text of the arguments (``jobs.definition.equality``); ignored without a key.
+        canonical: the canonical text of the arguments (``jobs.definition.equality``); ignored without a key.
     """
     if on_conflict not in ("keep", "replace"):
         raise EnqueueRefused(f"on_conflict= is 'keep' or 'replace', got {shown(on_conflict)}.")
@@ -39,7 +39,7 @@ def admission(kind: str, key: str | None, unique: Unique | None, on_conflict: st
     return {
         "key": key,
         "hold_seconds": (unique or WHILE_LIVE).hold_seconds,
-        "arguments_hash": hashlib.blake2b(said.encode(), digest_size=16).hexdigest(),
+        "arguments_hash": hashlib.blake2b(canonical.encode(), digest_size=16).hexdigest(),
         "on_conflict": on_conflict,
     }
 

@@ -15,6 +15,7 @@ import pytest
 
 from admin_cli.main import cli
 from jobs import errors
+from jobs.client.job import EnqueueOptions
 from jobs.observe import catalogue
 from tests.docs.pointers import ROOT
 
@@ -53,6 +54,24 @@ def test_each_public_name_is_on_its_page(reference: ModuleType) -> None:
     assert len(lines) == sum(len(module.__all__) for module in reference.PUBLIC)
     assert "::: jobs.client.job.Job" in lines
     assert "::: jobs.definition.unique.FOREVER" in lines
+
+
+def test_the_page_shows_each_option_of_an_enqueue_call_with_its_type_and_description() -> None:
+    griffe: Any = pytest.importorskip("griffe", reason="the extra docs is not installed")
+    extension = griffe.load_extensions(str(ROOT / "docs" / "_site" / "unpacked_options.py"))
+    module = griffe.load("jobs.client.job", search_paths=[str(ROOT)], extensions=extension, docstring_parser="google")
+
+    enqueue = module["Job"]["enqueue"]
+    described = {
+        one.name: str(one.annotation)
+        for section in enqueue.docstring.parsed
+        if section.kind.value == "parameters"
+        for one in section.value
+    }
+
+    assert described.keys() == {"session", *EnqueueOptions.__annotations__}
+    assert described["delay"] == "timedelta | None"
+    assert "after" in [parameter.name for parameter in module["Job"]["enqueue_async"].parameters]
 
 
 def test_each_metric_and_each_error_code_is_on_its_page(reference: ModuleType) -> None:

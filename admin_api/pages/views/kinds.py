@@ -57,10 +57,10 @@ def enqueue(request: Request, app: Ledger, visitor: Visitor, name: str, form: Fo
     if any(one.mistake for one in fields):
         return _kind_page(request, app, visitor, name, fields=fields, status=422)
     try:
-        terms = _terms(form)
+        options = _options(form)
         done = enqueue_run(
             app, visitor.operator, definition["kind"], arguments_of(fields),
-            reason=str(form.get("reason", "")).strip() or None, **terms,
+            reason=str(form.get("reason", "")).strip() or None, **options,
         )  # fmt: skip
     except (ArgumentsRefused, EnqueueRefused, KeyConflict) as error:
         return _kind_page(request, app, visitor, name, fields=fields, problem=error, status=422)
@@ -97,14 +97,14 @@ def _kind_page(
     )
 
 
-def _terms(form: Form) -> dict[str, Any]:
+def _options(form: Form) -> dict[str, Any]:
     """The other options of a run."""
-    terms: dict[str, Any] = {}
+    options: dict[str, Any] = {}
     if queue := str(form.get("queue", "")).strip():
-        terms["queue"] = queue
+        options["queue"] = queue
     if delay := str(form.get("delay", "")).strip():
-        terms["delay"] = _span(delay)
-    return terms
+        options["delay"] = _span(delay)
+    return options
 
 
 def _span(text: str) -> timedelta:

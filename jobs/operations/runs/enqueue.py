@@ -21,9 +21,9 @@ def enqueue_run(
     arguments: Mapping[str, Any],
     *,
     reason: str | None = None,
-    **terms: Any,
+    **options: Any,
 ) -> Enqueued:
-    """Record a run of ``kind``; ``terms`` are options of ``Job.enqueue``. The same transaction writes its audit entry.
+    """Record a run of ``kind``; ``options`` are those of ``Job.enqueue``. The same transaction writes its audit entry.
 
     Raises:
         NotFound: this process does not know the kind: its module is not imported.
@@ -34,7 +34,7 @@ def enqueue_run(
     check_reason(app, reason)
     cls = registry.get(kind)
     # An internal method of the job: applications use ``enqueue``.
-    run = replace(cls(**arguments).new_run(app, **terms), enqueued_by=operator.name[:200])
+    run = replace(cls(**arguments).new_run(app, **options), enqueued_by=operator.name[:200])
     with app.database.write(urgent=True) as connection:
         (admitted,) = write_runs(connection, carrier(app)([run]))
         app.database.send_notify(connection)

@@ -37,11 +37,11 @@ MAX_BULK = 1000
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """A run to record: ``terms`` are options of ``Job.enqueue``; the others are its follow-ups."""
+    """A run to record: ``options`` are those of ``Job.enqueue``; the others are its follow-ups."""
 
     kind: str
     arguments: Mapping[str, Any]
-    terms: Mapping[str, Any] = field(default_factory=dict)
+    options: Mapping[str, Any] = field(default_factory=dict)
     on_success: Sequence[Call] = ()
     on_dead: Sequence[Call] = ()
     on_cancelled: Sequence[Call] = ()
@@ -103,9 +103,9 @@ def _new_run(app: App, call: Call, published: Mapping[str, PublishedKind], place
 def _plain_run(app: App, call: Call, published: Mapping[str, PublishedKind]) -> NewRun:
     known = published.get(call.kind)
     if known is None:
-        run: NewRun = registry.get(call.kind)(**call.arguments).new_run(app, **call.terms)
+        run: NewRun = registry.get(call.kind)(**call.arguments).new_run(app, **call.options)
         return run
-    return _unimported(app, known, call.arguments, **call.terms)
+    return _unimported(app, known, call.arguments, **call.options)
 
 
 def _unimported(

@@ -125,6 +125,13 @@ def test_a_base_without_perform_is_no_kind_and_cannot_be_enqueued():
         Abstract(n=1).new_run(None)
 
 
+def test_an_option_that_enqueue_does_not_have_is_named():
+    job = define("Send")()
+
+    with pytest.raises(TypeError, match=r"Send.enqueue\(\) got an unexpected keyword argument 'dely'"):
+        job.new_run(None, dely=timedelta(seconds=1))
+
+
 class Order(jobs.Job, kind="test_job.Order"):
     order_id: int
     note: str = ""
