@@ -10,8 +10,6 @@ threads that claim and settle.
 
 from __future__ import annotations
 
-import heapq
-import itertools
 import logging
 import threading
 from collections.abc import Callable, Sequence
@@ -22,6 +20,7 @@ from jobs.events import ServiceFailed
 from jobs.ledger.records import AttemptResult, Claim
 from jobs.states import Outcome
 from worker.attempt.outcome import attempt_result_now, broken, set_aside
+from worker.exchange.claim_buffer import ClaimBuffer
 from worker.exchange.delivery import Delivery
 from worker.exchange.fetch_plan import IDLE_TAKE, LANE_LOOK_SECONDS, FetchPlan, Lane
 from worker.exchange.held_leases import HeldLeases
@@ -84,19 +83,13 @@ class Fetcher(threading.Thread):
         self._takes_thread = takes_thread
         self._fetch_plan = FetchPlan(kinds, self._lane_kinds, not_now=not_now)
         self._on_doubt = on_doubt
-        self._heap: list[tuple[int, int, Delivery]] = []
-        self._order = itertools.count()
-        self._lock = threading.Lock()
-        # Handed to a thread and not started. Whoever removes a delivery owns it: the thread that starts it, or this
-        # thread, which gives it back. A dict, because its pop is atomic and needs no lock.
-        self._ahead: dict[Delivery, None] = {}
-        self._busy: dict[Delivery, None] = {}
+        self._buffer = ClaimBuffer()
         # Claims became stale and no attempt has ended since, so prefetching again would only load the ledger.
         self._is_stalled = False
         self._looked_for_stale = app.clock.monotonic()
         self._low = threads
         self._waiters = ThreadWaiters()
-        self._handed_over = self._seen_handed_over = 0
+        self._seen_handed_over = 0
         self._wanted = threading.Event()
         self._stopping = threading.Event()
         self.on_failure: Callable[[BaseException], None] = lambda error: None
@@ -107,15 +100,15 @@ class Fetcher(threading.Thread):
     @property
     def busy(self) -> int:
         """How many threads perform a run now."""
-        return len(self._busy)
+        return self._buffer.busy
 
     def is_busy(self, delivery: Delivery) -> bool:
         """Whether a thread performs it, and its attempt has not been ended."""
-        return delivery in self._busy
+        return self._buffer.is_busy(delivery)
 
     def performing(self) -> list[Delivery]:
         """The deliveries that threads perform now."""
-        return list(self._busy)
+        return self._buffer.performing()
 
     def run(self) -> None:
         failures = 0
@@ -153,10 +146,7 @@ class Fetcher(threading.Thread):
 
     def begin(self, delivery: Delivery) -> bool:
         """Mark a delivery as started, for its thread; False if it has been given back meanwhile."""
-        if self._ahead.pop(delivery, self) is self:
-            return False
-        self._busy[delivery] = None
-        return True
+        return self._buffer.begin(delivery)
 
     def take_back(self, delivery: Delivery) -> None:
         """dramatiq has finished a delivery: pass its result to the settler, or release the run if there is none.
@@ -164,8 +154,8 @@ class Fetcher(threading.Thread):
         A delivery that no thread has started is not recorded. One that was started and has no result is recorded
         with the error that prevented it.
         """
-        was_begun = self._busy.pop(delivery, self) is not self
-        if not was_begun and self._ahead.pop(delivery, self) is self:
+        was_begun = self._buffer.end(delivery)
+        if not was_begun and not self._buffer.withdraw(delivery):
             return  # Already given back.
         self._is_stalled = False
         if delivery.attempt_result is None and was_begun:
@@ -183,7 +173,7 @@ class Fetcher(threading.Thread):
 
     def end(self, delivery: Delivery, attempt_result: AttemptResult) -> bool:
         """End a delivery whose thread does not return; False if the thread no longer has it."""
-        if self._busy.pop(delivery, self) is self:
+        if not self._buffer.end(delivery):
             return False
         delivery.attempt_result = attempt_result
         self._settler.put(delivery)
@@ -202,51 +192,44 @@ class Fetcher(threading.Thread):
 
     def give_back_all(self) -> None:
         """Give back the runs that no thread has started; call it after this thread has ended."""
-        with self._lock:
-            left, self._heap = [entry[2] for entry in self._heap], []
-        left += [one for one in list(self._ahead) if self._ahead.pop(one, self) is not self]
-        for delivery in left:
+        for delivery in self._buffer.take_all():
             self._settler.give_back(delivery)
 
     def abandon_busy(self) -> None:
         """The shutdown time is over: release the runs that threads still perform, uncharged but recorded."""
-        for delivery in list(self._busy):
-            if self._busy.pop(delivery, self) is not self and delivery.attempt_result is None:
+        for delivery in self._buffer.performing():
+            if self._buffer.end(delivery) and delivery.attempt_result is None:
                 delivery.attempt_result = attempt_result_now(
                     self._app, delivery.claim, delivery.claimed_monotonic, Outcome.RELEASED
                 )
                 self._settler.put(delivery)
 
     def _next(self) -> Delivery | None:
-        with self._lock:
-            if not self._heap or self._stopping.is_set():
-                return None
-            delivery = heapq.heappop(self._heap)[2]
-            self._ahead[delivery] = None
-            self._handed_over += 1
-        self._want_more()
+        delivery = None if self._stopping.is_set() else self._buffer.take()
+        if delivery is not None:
+            self._want_more()
         return delivery
 
     def _wake_if_stalled(self) -> None:
         """Wake one more thread if waiting runs make no progress, or wait long: they take longer than was expected."""
-        handed_over, self._seen_handed_over = self._seen_handed_over, self._handed_over
-        with self._lock:
-            if not self._heap or not self._waiters:
-                return
-            waited = self._app.clock.monotonic() - self._heap[0][2].claimed_monotonic
-        if handed_over == self._handed_over or waited > WAITED_LONG:
+        seen, self._seen_handed_over = self._seen_handed_over, self._buffer.handed_over
+        claimed = self._buffer.next_claimed_monotonic() if self._waiters else None
+        if claimed is None:
+            return
+        waited = self._app.clock.monotonic() - claimed
+        if seen == self._buffer.handed_over or waited > WAITED_LONG:
             self._waiters.wake(1)
 
     def _want_more(self) -> None:
-        if len(self._heap) + len(self._ahead) <= self._low and not self._wanted.is_set():
+        if len(self._buffer) <= self._low and not self._wanted.is_set():
             self._wanted.set()
 
     def _refill(self) -> None:
         """Claim the missing runs, or wait until a run is missing."""
-        idle = max(0, self._threads - len(self._busy))
+        idle = max(0, self._threads - self._buffer.busy)
         ahead = 0 if self._is_stalled else self._prefetch_limit.ahead(self._source.queues())
         target = min(MAX_BATCH, idle + ahead)
-        missing = target - len(self._heap) - len(self._ahead)
+        missing = target - len(self._buffer)
         room = 0 if self._lane is None else min(MAX_BATCH, self._lane.room())
         if self._settler.backlog > 4 * MAX_BATCH:
             # A pause, since a fetcher that only polls takes the interpreter lock from the settler.
@@ -260,15 +243,15 @@ class Fetcher(threading.Thread):
         if is_full:
             self._low = target // 2
             self._wanted.clear()
-            if len(self._heap) + len(self._ahead) > self._low or idle == 0:
+            if len(self._buffer) > self._low or idle == 0:
                 longest = LANE_LOOK_SECONDS if room else 0.05
-                self._wanted.wait(STALL_LOOK_SECONDS if self._heap and self._waiters else longest)
+                self._wanted.wait(STALL_LOOK_SECONDS if self._buffer.waiting and self._waiters else longest)
             self._wake_if_stalled()
 
     def _claim_for_threads(self, missing: int, room: int) -> bool:
         """Claim for the threads, and with it for the lane. Returns whether there may be more for the lane."""
         count, kinds, wait = self._fetch_plan.for_threads(missing, room)
-        if wait and not (self._heap or self._ahead or self._busy):
+        if wait and not (self._buffer or self._buffer.busy):
             wait = IDLE_TAKE
         found = self._claim(count, kinds, wait)
         if kinds is not None and not found:
@@ -295,18 +278,17 @@ class Fetcher(threading.Thread):
     def _keep(self, claims: list[Claim]) -> None:
         self._held_leases.add(claims)
         now = self._app.clock.monotonic()
-        lane, to_lane = self._lane, []
-        with self._lock:
-            for claim in claims:
-                delivery = Delivery(claim, now)
-                if claim.problem is not None:
-                    delivery.attempt_result = set_aside(self._app, claim)
-                    self._settler.put(delivery)
-                elif lane is not None and claim.kind in self._lane_kinds and not self._takes_thread(claim):
-                    to_lane.append(delivery)
-                else:
-                    heapq.heappush(self._heap, (claim.priority, next(self._order), delivery))
-            waiting = len(self._heap)
+        lane, to_lane, to_threads = self._lane, [], []
+        for claim in claims:
+            delivery = Delivery(claim, now)
+            if claim.problem is not None:
+                delivery.attempt_result = set_aside(self._app, claim)
+                self._settler.put(delivery)
+            elif lane is not None and claim.kind in self._lane_kinds and not self._takes_thread(claim):
+                to_lane.append(delivery)
+            else:
+                to_threads.append(delivery)
+        waiting = self._buffer.put(to_threads)
         self._waiters.wake(self._prefetch_limit.threads_for(waiting, self._source.queues()))
         if lane is not None and to_lane:
             lane.start(to_lane)
@@ -316,15 +298,7 @@ class Fetcher(threading.Thread):
         if now - self._looked_for_stale < STALE_LOOK_SECONDS:
             return
         self._looked_for_stale = now
-        oldest = now - STALE_SECONDS
-        with self._lock:
-            stale = [entry[2] for entry in self._heap if entry[2].claimed_monotonic < oldest]
-            if stale:
-                self._heap = [entry for entry in self._heap if entry[2].claimed_monotonic >= oldest]
-                heapq.heapify(self._heap)
-        for delivery in list(self._ahead):
-            if delivery.claimed_monotonic < oldest and self._ahead.pop(delivery, self) is not self:
-                stale.append(delivery)
+        stale = self._buffer.take_older(now - STALE_SECONDS)
         if stale:
             self._is_stalled = True
         for delivery in stale:
