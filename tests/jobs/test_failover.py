@@ -68,15 +68,15 @@ def test_a_job_s_own_session_drops_them_too(database):
 
 def test_what_listens_moves_too(database):
     with closing(database.listener()) as listener:
-        assert listener.heard(0)
-        assert not listener.heard(0)
+        assert listener.wait_for_notify(0)
+        assert not listener.wait_for_notify(0)
         before = listener._connection.info.backend_pid
         switched(database, 1)
 
         with pytest.raises(ServiceDown), database.write() as connection:
             connection.execute(WRITE)
 
-        assert listener.heard(0)
+        assert listener.wait_for_notify(0)
         assert listener._connection.info.backend_pid != before
 
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from jobs.app import App
 from jobs.events import BatchSettled, Event, RunEnqueued
-from worker.exchange.source import PollingWakeup
+from worker.exchange.wakeups import PollingWakeup
 
 LONGEST = 0.2
 """Seconds between two polls for runs of other processes. Source: decision; jobledger's own worker is notified at
@@ -31,7 +31,7 @@ class Wakeups:
 
     def _notify(self, events: Sequence[Event]) -> None:
         for wakeup in list(self._made):
-            wakeup.send_notify()
+            wakeup.notify()
 
 
 class ConsumerWakeup(PollingWakeup):
@@ -40,15 +40,15 @@ class ConsumerWakeup(PollingWakeup):
     def __init__(self, app: App, made: list[ConsumerWakeup]) -> None:
         super().__init__(app, longest=LONGEST)
         self._made = made
-        self._rung = threading.Event()
+        self._notified = threading.Event()
 
-    def send_notify(self) -> None:
-        self._rung.set()
+    def notify(self) -> None:
+        self._notified.set()
 
     def wait_for_change(self, seconds: float) -> bool:
         clock = self._app.clock
-        if self._rung.wait(max(0.0, min(self._look_at - clock.monotonic(), seconds))):
-            self._rung.clear()
+        if self._notified.wait(max(0.0, min(self._look_at - clock.monotonic(), seconds))):
+            self._notified.clear()
             self.found()
             return True
         return super().wait_for_change(0.0)

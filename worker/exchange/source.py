@@ -10,10 +10,8 @@ from uuid import UUID
 from jobs.app import App
 from jobs.database.direct_statements import DirectConnection
 from jobs.database.own_connection import OwnConnection
-from jobs.database.postgres.driver import Listener
 from jobs.database.sql import Executor
-from jobs.database.sqlite.change_watch import DataVersion
-from jobs.errors import JobsError, LedgerRefused
+from jobs.errors import LedgerRefused
 from jobs.events import ServiceFailed
 from jobs.formats.queue_weights import Served
 from jobs.ledger.records import Claim
@@ -27,6 +25,7 @@ from jobs.ledger.runs.claim import (
 )
 from worker.exchange.admission import Admission
 from worker.exchange.queue_turns import Turns
+from worker.exchange.wakeups import Wakeup
 
 HEAD_START_SECONDS = 0.002
 """How long the runs that were just claimed have the processor to themselves before this thread asks the ledger when
@@ -52,21 +51,6 @@ class Source(Protocol):
         Raises:
             ServiceDown: the ledger does not answer.
         """
-        ...
-
-    def close(self) -> None: ...
-
-
-class Wakeup(Protocol):
-    """Waits for changes of the ledger."""
-
-    tells_all: bool
-    """Whether it tells of every change since the last claim, so that a claim of all that was due needs no second."""
-
-    def wait_for_change(self, seconds: float) -> bool: ...
-
-    def found(self) -> None:
-        """Record that there was work."""
         ...
 
     def close(self) -> None: ...
@@ -126,7 +110,9 @@ class LedgerSource:
         if claims:
             self._wakeup.found()
         # If it parked some, others may be due behind them.
-        if (not claims or (len(claims) < count and self._wakeup.tells_all)) and not self._admission.has_parked:
+        if (
+            not claims or (len(claims) < count and self._wakeup.reports_every_change)
+        ) and not self._admission.has_parked:
             # Whatever comes now wakes it, so it need not look a second time.
             self._dry.add(kinds)
             self._knows_due = False
@@ -225,93 +211,3 @@ def _claim_on(connection: Executor, order: Sequence[str], count: int, given: dic
         if len(claims) >= count:
             break
     return claims
-
-
-class SqliteWakeup:
-    """Notices commits of other connections to the same file, also those of this process."""
-
-    tells_all = False  # It cannot tell a claim's own commit from a new run.
-
-    def __init__(self, app: App) -> None:
-        self._connection = app.database.engine.connect()
-        raw = self._connection.connection.driver_connection
-        assert raw is not None
-        self._version = DataVersion(lambda: int(raw.execute("PRAGMA data_version").fetchone()[0]), clock=app.clock)
-
-    def wait_for_change(self, seconds: float) -> bool:
-        return self._version.wait_for_change(seconds)
-
-    def found(self) -> None:
-        """There was work: more may come soon."""
-        self._version.note_activity()
-
-    def close(self) -> None:
-        self._connection.close()
-
-
-class PollingWakeup:
-    """Polls without notifications: seldom while nothing happens, and often after there was work."""
-
-    tells_all = False
-
-    def __init__(self, app: App, *, shortest: float = 0.02, longest: float = 1.0) -> None:
-        self._app = app
-        self._shortest = shortest
-        self._longest = longest
-        self._pause = shortest
-        self._look_at = 0.0
-
-    def wait_for_change(self, seconds: float) -> bool:
-        clock = self._app.clock
-        clock.sleep(max(0.0, min(self._look_at - clock.monotonic(), seconds)))
-        if clock.monotonic() < self._look_at:
-            return False
-        self._look_at = clock.monotonic() + self._pause * (0.75 + clock.rng.random() / 2)
-        self._pause = min(self._longest, self._pause * 1.5)
-        return True
-
-    def found(self) -> None:
-        """There was work: more may come soon."""
-        self._pause = self._shortest
-        self._look_at = 0.0
-
-    def close(self) -> None:
-        pass
-
-
-class ListeningWakeup:
-    """Uses NOTIFY for enqueues and retries, and also polls: seldom, but often while it cannot listen."""
-
-    POLL_SECONDS = 5.0
-    """Seconds between polls. Source: decision; a change without a NOTIFY (a rescue, a replay by an older release) is
-    noticed this late at most."""
-    AGAIN_SECONDS = 5.0
-    tells_all = True
-
-    def __init__(self, app: App, listener: Listener) -> None:
-        self._app = app
-        self._listener = listener
-        self._polling = PollingWakeup(app)
-        self._listen_at = 0.0
-        self._poll_at = 0.0
-
-    def wait_for_change(self, seconds: float) -> bool:
-        clock = self._app.clock
-        if clock.monotonic() < self._listen_at:
-            return self._polling.wait_for_change(seconds)
-        try:
-            heard = self._listener.heard(seconds)
-        except JobsError as error:
-            self._listen_at = clock.monotonic() + self.AGAIN_SECONDS * (0.75 + clock.rng.random() / 2)
-            self._app.events.emit([ServiceFailed("ledger", "listen", str(error))])
-            return True
-        if heard or clock.monotonic() >= self._poll_at:
-            self._poll_at = clock.monotonic() + self.POLL_SECONDS * (0.75 + clock.rng.random() / 2)
-            return True
-        return False
-
-    def found(self) -> None:
-        self._polling.found()
-
-    def close(self) -> None:
-        self._listener.close()

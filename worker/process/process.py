@@ -33,8 +33,9 @@ from worker.exchange.prefetch import PrefetchLimit
 from worker.exchange.queue_turns import turns_of
 from worker.exchange.ready_source import ReadySource
 from worker.exchange.settler import Settler
-from worker.exchange.source import LedgerSource, ListeningWakeup, PollingWakeup, Source, SqliteWakeup, Wakeup
+from worker.exchange.source import LedgerSource, Source
 from worker.exchange.unacknowledged_claims import UnacknowledgedClaims
+from worker.exchange.wakeups import ListeningWakeup, PollingWakeup, SqliteWakeup, Wakeup
 from worker.process.actor import Actors
 from worker.process.coroutines import Coroutines
 from worker.process.pool import Pool

@@ -128,7 +128,7 @@ class Listener:
         self._connection: LimitedConnection | None = None
         self._made_at_move = 0
 
-    def heard(self, seconds: float) -> bool:
+    def wait_for_notify(self, seconds: float) -> bool:
         """Wait for a notification. True if one came in time, or the connection is new and may have missed one.
 
         Raises:

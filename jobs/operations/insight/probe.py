@@ -69,10 +69,10 @@ def _hear(app: App) -> None:
         return
     with closing(listener):
         # The first answer means that it listens from now on.
-        listener.heard(0)
+        listener.wait_for_notify(0)
         with app.database.write() as connection:
             app.database.send_notify(connection)
-        if not listener.heard(NOTIFY_SECONDS):
+        if not listener.wait_for_notify(NOTIFY_SECONDS):
             raise ServiceDown(
                 f"The ledger at {app.database.shown} delivers no NOTIFY within {NOTIFY_SECONDS:.0f} s.",
                 hint="Behind pgbouncer set JOBS_PGBOUNCER=1; elsewhere JOBS_NOTIFY=0 makes workers poll.",

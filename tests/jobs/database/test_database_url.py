@@ -49,7 +49,7 @@ def test_the_pool_and_what_listens_connect_alike(place, dead, spelling, password
             assert connection.exec_driver_sql("select current_database()").scalar() == name
         listener = database.listener()
         with closing(listener):
-            assert listener.heard(0)
+            assert listener.wait_for_notify(0)
             assert listener._connection.info.dbname == name
 
     assert password not in database.shown

@@ -13,7 +13,8 @@ from sqlalchemy.orm import Session
 from jobs import boot
 from jobs.client.job import Job
 from tests.round_trips import count_round_trips
-from worker.exchange.source import LedgerSource, ListeningWakeup
+from worker.exchange.source import LedgerSource
+from worker.exchange.wakeups import ListeningWakeup
 
 
 class ListenedNote(Job, queue="heard"):

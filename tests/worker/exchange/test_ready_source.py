@@ -15,7 +15,8 @@ from jobs.ledger.runs.claim import claim
 from jobs.upkeep.reconcile import reconcile
 from tests.waiting import wait_until
 from worker.exchange.ready_source import ReadySource
-from worker.exchange.source import LedgerSource, PollingWakeup
+from worker.exchange.source import LedgerSource
+from worker.exchange.wakeups import PollingWakeup
 
 
 class SourceNote(Job, queue="notes"):

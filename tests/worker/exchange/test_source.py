@@ -12,7 +12,8 @@ from jobs.formats.queue_weights import read_served
 from tests.contract.source import KINDS, QUEUES, Known, SourceContract
 from worker.exchange.queue_turns import Turns
 from worker.exchange.ready_source import ReadySource
-from worker.exchange.source import LedgerSource, ListeningWakeup, PollingWakeup, SqliteWakeup
+from worker.exchange.source import LedgerSource
+from worker.exchange.wakeups import ListeningWakeup, PollingWakeup, SqliteWakeup
 
 
 def current(app, monkeypatch):
