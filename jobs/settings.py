@@ -13,50 +13,20 @@ import re
 from collections.abc import Container, Iterable, Mapping
 from datetime import timedelta
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Any, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from jobs import settings_defaults
 from jobs.errors import ConfigurationError
-from jobs.formats.duration import format_duration, parse_duration
+from jobs.formats.duration import format_duration
 from jobs.formats.queue_weights import read_served
 from jobs.formats.redact import HIDDEN, redact_url
-from jobs.formats.size import format_size, parse_size
+from jobs.settings_types import Keep, Numbers, Size, Span, Words
 
 PREFIX = "JOBS_"
 SECRETS = frozenset({"database_url", "redis_url", "sentry_dsn", "api_secret"})
 """Settings that may contain a password; shown hidden, and also read from ``JOBS_…_FILE``."""
-
-
-def _span(value: Any) -> Any:
-    return parse_duration(value) if isinstance(value, str) else value
-
-
-def _words(value: Any) -> Any:
-    if isinstance(value, str):
-        return tuple(word.strip() for word in value.split(",") if word.strip())
-    return value
-
-
-Span = Annotated[
-    timedelta,
-    BeforeValidator(_span),
-    PlainSerializer(lambda span: f"{span.total_seconds()}s", when_used="json"),
-]
-Keep = Annotated[
-    timedelta | None,
-    BeforeValidator(lambda value: None if value == "never" else _span(value)),
-    PlainSerializer(lambda span: None if span is None else f"{span.total_seconds()}s", when_used="json"),
-]
-"""A retention time. None, written ``never``, keeps for ever."""
-Size = Annotated[
-    int,
-    BeforeValidator(lambda value: parse_size(value) if isinstance(value, str) else value),
-    PlainSerializer(format_size, when_used="json"),
-]
-Words = Annotated[tuple[str, ...], BeforeValidator(_words)]
-Numbers = Annotated[tuple[float, ...], BeforeValidator(_words)]
 
 
 class Settings(BaseModel):

@@ -14,7 +14,7 @@ from jobs.client.declared_schedules import Declared
 from jobs.database.sql import Executor
 from jobs.enqueue.enqueuer import enqueuer
 from jobs.ledger.schedules import schedules
-from jobs.ledger.schedules.fire import Round, close_books
+from jobs.ledger.schedules.fire import Round, decide_before_change
 from jobs.ledger.schedules.leader import limit_idle
 from jobs.operations.schedules.rows import columns_of
 from jobs.scheduling.serialize import describe
@@ -93,7 +93,7 @@ def _sync_one(connection: Executor, one: Declared, values: dict[str, Any], done:
     decided, after = None, record.decided_until
     if record.definition != values["definition"] and record.problem is None:
         # The new definition has slots from now on; earlier slots belong to the old one.
-        decided, after = close_books(connection, record, moment, by=enqueuer()), max(moment, after)
+        decided, after = decide_before_change(connection, record, moment, by=enqueuer()), max(moment, after)
     coming = next_slot(one.schedule, after)
     if record.definition != values["definition"]:
         _note_if_over(one, coming, done)

@@ -59,10 +59,7 @@ class Database:
         self._server = ServerWatch(self.dialect)
         self._apart: dict[timedelta, Database] = {}
         self.places = Places(self.dialect, settings, self._most_connections, self.clock)
-        self._queue: WriteQueue | None = None
-        if self.dialect == "sqlite":
-            assert self.url.database
-            self._queue = WriteQueue(Path(self.url.database))
+        self._queue = WriteQueue(Path(str(self.url.database))) if self.dialect == "sqlite" else None
 
     @property
     def shown(self) -> str:
@@ -118,8 +115,7 @@ class Database:
         """A block that only reads. On PostgreSQL each statement runs in autocommit.
 
         At READ COMMITTED each statement sees what was committed when it began, with or without a transaction, and BEGIN
-        and
-        COMMIT would cost two more round trips.
+        and COMMIT would cost two more round trips.
         """
         with self.translated(), self.places.one(self.shown), self.engine.connect() as plain:
             itself = self._statements_stand_alone
@@ -165,8 +161,7 @@ class Database:
         """Receives what ``send_notify`` sends; None if the database sends nothing."""
         if not self.sends_notify:
             return None
-        server = self._server
-        return driver.Listener(self._connect_apart, translate=self.errors.translate, moves=lambda: server.moves)
+        return driver.Listener(self._connect_apart, translate=self.errors.translate, moves=lambda: self._server.moves)
 
     def refuse_read_only(self) -> None:
         """Check that the server accepts writes; drop connections to one that does not, as another may accept them now.
@@ -209,33 +204,30 @@ class Database:
     @property
     def sends_notify(self) -> bool:
         """Whether a commit notifies workers that listen."""
-        settings = self._settings
-        can = self.dialect == "postgresql" and not settings.pgbouncer
-        return can and settings.notify and settings.redis_url is None
+        can = self.dialect == "postgresql" and not self._settings.pgbouncer
+        return can and self._settings.notify and self._settings.redis_url is None
 
     def apart(self, *, limit: timedelta) -> Database:
         """The same database over one private connection, whose statements take at most ``limit``.
 
         Jobs may use the whole pool for long. A SQLite ledger returns itself, because its writers form one queue.
-        Returns the
-        same object for the same limit.
+        Returns the same object for the same limit.
         """
         if self.dialect == "sqlite":
             return self
         if limit not in self._apart:
-            self._apart[limit] = self._make_apart(limit)
+            names = ("statement_timeout", "connect_timeout")
+            self._apart[limit] = self._copy(1, **{name: min(limit, getattr(self._settings, name)) for name in names})
         return self._apart[limit]
-
-    def _make_apart(self, limit: timedelta) -> Database:
-        limits = {name: min(limit, getattr(self._settings, name)) for name in ("statement_timeout", "connect_timeout")}
-        settings = self._settings.model_copy(update={**limits, "pool_size": 1})
-        return Database(self.url.render_as_string(hide_password=False), settings, self.clock, most_connections=1)
 
     def for_changes(self) -> Database:
         """The same database for changes of its tables: two connections, and no time limit for statements."""
-        longer = {"statement_timeout": timedelta(0), "lock_timeout": timedelta(0), "slow_statement": timedelta(days=1)}
-        settings = self._settings.model_copy(update={**longer, "pool_size": 2})
-        return Database(self.url.render_as_string(hide_password=False), settings, self.clock, most_connections=2)
+        return self._copy(2, statement_timeout=timedelta(0), lock_timeout=timedelta(0), slow_statement=timedelta(days=1))
+
+    def _copy(self, most_connections: int, **settings: timedelta) -> Database:
+        changed = self._settings.model_copy(update={**settings, "pool_size": most_connections})
+        url = self.url.render_as_string(hide_password=False)
+        return Database(url, changed, self.clock, most_connections=most_connections)
 
     @property
     def is_pooled_by_others(self) -> bool:

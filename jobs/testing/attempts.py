@@ -65,7 +65,8 @@ class PlannedAttempts:
 
     def make(self, claim: Claim) -> Performed:
         """Perform the run once, and record the result of the attempt."""
-        from worker.attempt.attempt import Attempts, without_loop
+        from worker.attempt.attempt import Attempts
+        from worker.attempt.call import without_loop
 
         attempts = Attempts(self._app, worker=WORKER)
         if claim.problem is not None:

@@ -519,7 +519,7 @@ class TestTheLedgerIsAway:
             assert wait_until(lambda: len(STAGE.began) == 4, seconds=SOON)
             pg_server.stop()
             STAGE.gate.set()
-            assert wait_until(lambda: process._fetcher.busy == 0, seconds=SOON)
+            assert wait_until(lambda: process._fetcher.buffer.busy == 0, seconds=SOON)
             pg_server.start()
 
             assert wait_until(lambda: counts(app) == {RunState.SUCCEEDED: 4}, seconds=20)

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import decimal
-import inspect
 import logging
 import os
 import traceback
@@ -18,7 +15,6 @@ from typing import Any
 from jobs.app import App
 from jobs.client.job import Job
 from jobs.database.postgres import driver
-from jobs.database.sqlite.write_queue import turn_holder
 from jobs.definition import registry
 from jobs.definition.checks import is_async
 from jobs.enqueue.write_path import announce_runs, carrier
@@ -27,12 +23,12 @@ from jobs.ledger.records import AttemptResult, Claim, RecordedAttempt
 from jobs.ledger.runs.settle import settle
 from jobs.observe.trace import consumer
 from jobs.runtime.attempt_state import StopSign
-from jobs.runtime.context import correlation_id, current_run
 from jobs.runtime.failure import storable
 from jobs.runtime.run import Run
 from jobs.runtime.run_hooks import run_hooks
 from jobs.runtime.waits import left_by
 from jobs.states import Outcome, RunState
+from worker.attempt.call import CurrentRun, hooked, to_end
 from worker.attempt.job_reader import JobReader
 from worker.attempt.outcome import attempt_result_now, broken, result_text
 from worker.attempt.prepare import Preparations
@@ -85,7 +81,7 @@ class Attempts:
 
     def _attempt(self, claim: Claim, cls: type[Job], run: Run, started: float, perform: Perform) -> AttemptResult:
         """Perform it. This function handles every error of the job; an error that leaves it is our own."""
-        with _Within(run), self._traced(claim) as note:
+        with CurrentRun(run), self._traced(claim) as note:
             try:
                 # A coroutine that performs here has an event loop of its own, and its hooks are there.
                 with nullcontext() if is_async(cls) else run_hooks.around(run):
@@ -93,7 +89,7 @@ class Attempts:
                     job = self._reading.read(cls, claim)
                     job.bind(run)
                     started = self._start(run, cls)
-                    value = perform(_hooked(job, run) if is_async(cls) else partial(_to_end, job.perform))
+                    value = perform(hooked(job, run) if is_async(cls) else partial(to_end, job.perform))
                 self._leave_if_forked(claim)
                 run.leave_if_suspended()
                 run.tell_progress()
@@ -133,7 +129,7 @@ class Attempts:
         perform: PerformAsync,
         prepare: Callable[[type[Job]], Awaitable[None]],
     ) -> AttemptResult:
-        with _Within(run), self._traced(claim) as note:
+        with CurrentRun(run), self._traced(claim) as note:
             try:
                 async with run_hooks.around_async(run):
                     await prepare(cls)
@@ -254,50 +250,6 @@ class Attempts:
         if cls.options.timeout is not None:
             run.set_deadline(started + cls.options.timeout.total_seconds())
         return started
-
-
-def _to_end(perform: Callable[[], Any]) -> Any:
-    """Call a plain ``perform``. If a decorator hides an async one, the call returns a coroutine: run that too."""
-    value = perform()
-    return asyncio.run(value) if inspect.iscoroutine(value) else value
-
-
-def _hooked(job: Job, run: Run) -> Callable[[], Any]:
-    """An async job's ``perform`` inside the hooks of coroutines."""
-
-    async def perform() -> Any:
-        async with run_hooks.around_async(run):
-            return await job.perform()
-
-    return perform
-
-
-def without_loop(perform: Callable[[], Any]) -> Callable[[], Any]:
-    """A job's ``perform`` as a plain function; a coroutine gets an event loop of its own."""
-    if inspect.iscoroutinefunction(perform):
-        return lambda: asyncio.run(perform())
-    return perform
-
-
-class _Within:
-    """Makes this run the current one for the code in the block and what it awaits. For use in a context of its own."""
-
-    __slots__ = ("_correlation", "_holder", "_outer", "_run")
-
-    def __init__(self, run: Run) -> None:
-        self._run = run
-
-    def __enter__(self) -> None:
-        # A copied context shares the decimal context, which code changes in place.
-        decimal.setcontext(decimal.getcontext().copy())
-        self._outer = current_run.set(self._run)
-        self._correlation = correlation_id.set(self._run.correlation_id or str(self._run.id))
-        self._holder = turn_holder.set(self._run.token)
-
-    def __exit__(self, *raised: object) -> None:
-        turn_holder.reset(self._holder)
-        current_run.reset(self._outer)
-        correlation_id.reset(self._correlation)
 
 
 def is_interruption(error: BaseException) -> bool:

@@ -42,6 +42,7 @@ class ClaimBuffer:
         return len(self._busy)
 
     def is_busy(self, delivery: Delivery) -> bool:
+        """Whether a thread performs it, and its attempt has not been ended."""
         return delivery in self._busy
 
     def performing(self) -> list[Delivery]:

@@ -83,7 +83,7 @@ class Fetcher(threading.Thread):
         self._takes_thread = takes_thread
         self._fetch_plan = FetchPlan(kinds, self._lane_kinds, not_now=not_now)
         self._on_doubt = on_doubt
-        self._buffer = ClaimBuffer()
+        self.buffer = ClaimBuffer()
         # Claims became stale and no attempt has ended since, so prefetching again would only load the ledger.
         self._is_stalled = False
         self._looked_for_stale = app.clock.monotonic()
@@ -96,19 +96,6 @@ class Fetcher(threading.Thread):
         self.on_turn: Callable[[], None] = lambda: None
         self.turned_at = app.clock.monotonic()
         self.on_claim: Callable[[], None] = lambda: None
-
-    @property
-    def busy(self) -> int:
-        """How many threads perform a run now."""
-        return self._buffer.busy
-
-    def is_busy(self, delivery: Delivery) -> bool:
-        """Whether a thread performs it, and its attempt has not been ended."""
-        return self._buffer.is_busy(delivery)
-
-    def performing(self) -> list[Delivery]:
-        """The deliveries that threads perform now."""
-        return self._buffer.performing()
 
     def run(self) -> None:
         failures = 0
@@ -144,18 +131,14 @@ class Fetcher(threading.Thread):
         """Hand over nothing more, and wake every waiting thread."""
         self._waiters.close()
 
-    def begin(self, delivery: Delivery) -> bool:
-        """Mark a delivery as started, for its thread; False if it has been given back meanwhile."""
-        return self._buffer.begin(delivery)
-
     def take_back(self, delivery: Delivery) -> None:
         """dramatiq has finished a delivery: pass its result to the settler, or release the run if there is none.
 
         A delivery that no thread has started is not recorded. One that was started and has no result is recorded
         with the error that prevented it.
         """
-        was_begun = self._buffer.end(delivery)
-        if not was_begun and not self._buffer.withdraw(delivery):
+        was_begun = self.buffer.end(delivery)
+        if not was_begun and not self.buffer.withdraw(delivery):
             return  # Already given back.
         self._is_stalled = False
         if delivery.attempt_result is None and was_begun:
@@ -173,7 +156,7 @@ class Fetcher(threading.Thread):
 
     def end(self, delivery: Delivery, attempt_result: AttemptResult) -> bool:
         """End a delivery whose thread does not return; False if the thread no longer has it."""
-        if not self._buffer.end(delivery):
+        if not self.buffer.end(delivery):
             return False
         delivery.attempt_result = attempt_result
         self._settler.put(delivery)
@@ -192,44 +175,44 @@ class Fetcher(threading.Thread):
 
     def give_back_all(self) -> None:
         """Give back the runs that no thread has started; call it after this thread has ended."""
-        for delivery in self._buffer.take_all():
+        for delivery in self.buffer.take_all():
             self._settler.give_back(delivery)
 
     def abandon_busy(self) -> None:
         """The shutdown time is over: release the runs that threads still perform, uncharged but recorded."""
-        for delivery in self._buffer.performing():
-            if self._buffer.end(delivery) and delivery.attempt_result is None:
+        for delivery in self.buffer.performing():
+            if self.buffer.end(delivery) and delivery.attempt_result is None:
                 delivery.attempt_result = attempt_result_now(
                     self._app, delivery.claim, delivery.claimed_monotonic, Outcome.RELEASED
                 )
                 self._settler.put(delivery)
 
     def _next(self) -> Delivery | None:
-        delivery = None if self._stopping.is_set() else self._buffer.take()
+        delivery = None if self._stopping.is_set() else self.buffer.take()
         if delivery is not None:
             self._want_more()
         return delivery
 
     def _wake_if_stalled(self) -> None:
         """Wake one more thread if waiting runs make no progress, or wait long: they take longer than was expected."""
-        seen, self._seen_handed_over = self._seen_handed_over, self._buffer.handed_over
-        claimed = self._buffer.next_claimed_monotonic() if self._waiters else None
+        seen, self._seen_handed_over = self._seen_handed_over, self.buffer.handed_over
+        claimed = self.buffer.next_claimed_monotonic() if self._waiters else None
         if claimed is None:
             return
         waited = self._app.clock.monotonic() - claimed
-        if seen == self._buffer.handed_over or waited > WAITED_LONG:
+        if seen == self.buffer.handed_over or waited > WAITED_LONG:
             self._waiters.wake(1)
 
     def _want_more(self) -> None:
-        if len(self._buffer) <= self._low and not self._wanted.is_set():
+        if len(self.buffer) <= self._low and not self._wanted.is_set():
             self._wanted.set()
 
     def _refill(self) -> None:
         """Claim the missing runs, or wait until a run is missing."""
-        idle = max(0, self._threads - self._buffer.busy)
+        idle = max(0, self._threads - self.buffer.busy)
         ahead = 0 if self._is_stalled else self._prefetch_limit.ahead(self._source.queues())
         target = min(MAX_BATCH, idle + ahead)
-        missing = target - len(self._buffer)
+        missing = target - len(self.buffer)
         room = 0 if self._lane is None else min(MAX_BATCH, self._lane.room())
         if self._settler.backlog > 4 * MAX_BATCH:
             # A pause, since a fetcher that only polls takes the interpreter lock from the settler.
@@ -243,15 +226,15 @@ class Fetcher(threading.Thread):
         if is_full:
             self._low = target // 2
             self._wanted.clear()
-            if len(self._buffer) > self._low or idle == 0:
+            if len(self.buffer) > self._low or idle == 0:
                 longest = LANE_LOOK_SECONDS if room else 0.05
-                self._wanted.wait(STALL_LOOK_SECONDS if self._buffer.waiting and self._waiters else longest)
+                self._wanted.wait(STALL_LOOK_SECONDS if self.buffer.waiting and self._waiters else longest)
             self._wake_if_stalled()
 
     def _claim_for_threads(self, missing: int, room: int) -> bool:
         """Claim for the threads, and with it for the lane. Returns whether there may be more for the lane."""
         count, kinds, wait = self._fetch_plan.for_threads(missing, room)
-        if wait and not (self._buffer or self._buffer.busy):
+        if wait and not (self.buffer or self.buffer.busy):
             wait = IDLE_TAKE
         found = self._claim(count, kinds, wait)
         if kinds is not None and not found:
@@ -288,7 +271,7 @@ class Fetcher(threading.Thread):
                 to_lane.append(delivery)
             else:
                 to_threads.append(delivery)
-        waiting = self._buffer.put(to_threads)
+        waiting = self.buffer.put(to_threads)
         self._waiters.wake(self._prefetch_limit.threads_for(waiting, self._source.queues()))
         if lane is not None and to_lane:
             lane.start(to_lane)
@@ -298,7 +281,7 @@ class Fetcher(threading.Thread):
         if now - self._looked_for_stale < STALE_LOOK_SECONDS:
             return
         self._looked_for_stale = now
-        stale = self._buffer.take_older(now - STALE_SECONDS)
+        stale = self.buffer.take_older(now - STALE_SECONDS)
         if stale:
             self._is_stalled = True
         for delivery in stale:

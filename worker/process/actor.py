@@ -69,7 +69,7 @@ class Actors:
 
     def perform(self, delivery: Delivery) -> None:
         """Perform a claimed run. Raises nothing: the result is on the delivery."""
-        if not self._fetcher.begin(delivery):
+        if not self._fetcher.buffer.begin(delivery):
             return
         if self._app.settings.log_starts:
             log_start(self._app, delivery)
@@ -120,7 +120,7 @@ class Actors:
         self._running_rows.ended(delivery.running_row)
         try:
             attempt_result, settled = self._children.perform(
-                claim, limits, stopper, is_ours=partial(self._fetcher.is_busy, delivery)
+                claim, limits, stopper, is_ours=partial(self._fetcher.buffer.is_busy, delivery)
             )
         finally:
             del self._performing[claim.token]

@@ -31,12 +31,10 @@ from worker.exchange.heartbeat import Heartbeat
 from worker.exchange.held_leases import HeldLeases
 from worker.exchange.prefetch import PrefetchLimit
 from worker.exchange.queue_turns import turns_of
-from worker.exchange.ready_source import ReadySource
 from worker.exchange.settler import Settler
-from worker.exchange.source import LedgerSource, Source
 from worker.exchange.unacknowledged_claims import UnacknowledgedClaims
-from worker.exchange.wakeups import ListeningWakeup, PollingWakeup, SqliteWakeup, Wakeup
 from worker.process.actor import Actors
+from worker.process.choose_source import choose_source
 from worker.process.coroutines import Coroutines
 from worker.process.pool import Pool
 from worker.process.recycle import Recycling
@@ -87,7 +85,7 @@ class Process:
         self.own = replace(app, database=app.database.reserved())
         self._upkeep = Upkeep(self.own)
         self._pulse = Pulse(app.clock, app.events)
-        self._source = self._make_source()
+        self._source = choose_source(self.own, self._turns, self._upkeep, kinds=self.kinds, worker=name)
         self._settler = Settler(self.own, self._held_leases, prefetch_limit, running_rows, worker=name)
         self._attempts = Attempts(app, worker=name)
         self._deadlines = Deadlines()
@@ -146,7 +144,7 @@ class Process:
         self._heartbeat.what_fails = self._pulse.repeated
         self._heartbeat.on_stop_asked = self.stop_asked.set
         self._heartbeat.on_roll_asked = self._record_roll
-        self._start_log = StartLog(app, self._fetcher.performing)
+        self._start_log = StartLog(app, self._fetcher.buffer.performing)
         self._settler.on_failure = self._fetcher.on_failure = lambda error: self.failed.set()
         self._hooks = MiddlewareHooks(brokers_of(app))
         self._broker = ThreadBroker(app, middleware=[self._hooks] if self._hooks.brokers else [])
@@ -158,7 +156,7 @@ class Process:
     @property
     def busy(self) -> int:
         """How many runs threads and coroutines perform now."""
-        return self._fetcher.busy + len(self._coroutines)
+        return self._fetcher.buffer.busy + len(self._coroutines)
 
     def pulse(self) -> dict[str, Any]:
         """The state of this process for the supervisor's health page."""
@@ -274,31 +272,3 @@ class Process:
         watchdog.watch("settler", lambda: self._settler.busy_since)
         watchdog.watch("fetcher", lambda: self._fetcher.turned_at)
         return watchdog
-
-    def _make_source(self) -> Source:
-        listener = self.own.database.listener()
-        wakeup: Wakeup
-        if self.own.database.dialect == "sqlite":
-            wakeup = SqliteWakeup(self.own)
-        else:
-            wakeup = PollingWakeup(self.own) if listener is None else ListeningWakeup(self.own, listener)
-        ledger = LedgerSource(
-            self.own,
-            queues=self.queues,
-            kinds=self.kinds,
-            worker=self.name,
-            wakeup=wakeup,
-            turns=self._turns,
-            own=self.own.database.own_connection(),
-        )
-        if self.own.ready is None:
-            return ledger
-        return ReadySource(
-            self.own,
-            self.own.ready,
-            ledger,
-            kinds=self.kinds,
-            worker=self.name,
-            on_loss=self._upkeep.hurry,
-            on_nothing=self._upkeep.found_nothing,
-        )

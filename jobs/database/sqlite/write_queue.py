@@ -8,8 +8,7 @@ one got 200 of 20,000 runs. Here writers first queue on lock files next to the d
     urgent          ── urgent         ── write ── BEGIN IMMEDIATE … COMMIT    a lease renewal, a cancel
 
 A writer at the gate waits for the whole turn of the writer before it. An urgent writer skips the gate and waits only
-for
-the current writer. The next writer from the gate waits for urgent ones, but only for a limited time.
+for the current writer. The next writer from the gate waits for urgent ones, but only for a limited time.
 
 The locks give order, not safety: SQLite's own locks still guard the data against writers that do not use this queue,
 and when a user deletes the lock files. The kernel releases a lock when its holder dies.
@@ -26,6 +25,7 @@ from contextvars import ContextVar
 from pathlib import Path
 
 from jobs.clock import Clock, SystemClock
+from jobs.database.sqlite.lock_waiter import LockWaiter
 from jobs.database.sqlite.locks import close_locks, free_turn, open_locks, take_turn
 from jobs.errors import ConfigurationError, Conflict, LedgerBusy
 
@@ -116,7 +116,7 @@ class _Line:
         self._is_urgent = is_urgent
         self.first = threading.Lock()
         self._files: list[int] = []
-        self._waiter: _Waiter | None = None
+        self._waiter: LockWaiter | None = None
 
     @property
     def is_open(self) -> bool:
@@ -186,7 +186,7 @@ class _Line:
     def _wait(self, limit_seconds: float) -> bool:
         """Wait in the kernel's queue. False when the time is over; the next caller then inherits the place."""
         if self._waiter is None:
-            self._waiter = _Waiter(self._files, is_urgent=self._is_urgent)
+            self._waiter = LockWaiter(self._files, is_urgent=self._is_urgent)
         try:
             self._waiter.wait(limit_seconds)
         finally:
@@ -203,67 +203,6 @@ class _Line:
         )
 
 
-class _Waiter(threading.Thread):
-    """Waits on a thread of its own for locks that the kernel grants in order, because flock has no time limit.
-
-    Polling needs no thread, but it has no order and lets a batch overtake a renewal. An abandoned wait goes on and is
-    reused: a writer that hangs for hours costs the others one thread, not one per attempt.
-    """
-
-    def __init__(self, files: list[int], *, is_urgent: bool) -> None:
-        super().__init__(name="jobs-sqlite-queue", daemon=True)
-        self._files = files
-        self._is_urgent = is_urgent
-        self._locked = threading.Event()
-        self._deciding = threading.Lock()
-        self._is_wanted = True
-        self._is_over = False
-        self._closes = False
-
-    def wait(self, seconds: float) -> None:
-        """Return when every lock is held, or the time is over.
-
-        Raises:
-            LedgerBusy: no thread can be started to wait, as while the interpreter ends.
-        """
-        if self.ident is None:
-            try:
-                self.start()
-            except RuntimeError as err:
-                raise LedgerBusy(f"The ledger is locked, and nothing can wait for it here: {err}.") from err
-        self._locked.wait(max(seconds, 0))
-
-    def give_up(self) -> bool:
-        """True if the caller has the locks or never waited for them; False if the thread waits on."""
-        with self._deciding:
-            self._is_wanted = self._locked.is_set() or self.ident is None
-            return self._is_wanted
-
-    def is_taken_up(self) -> bool:
-        """Whether the wait is still going on, now for the caller."""
-        with self._deciding:
-            self._is_wanted = not self._is_over
-            return self._is_wanted
-
-    def closes(self, files: list[int]) -> bool:
-        """Whether the wait is still going on, and will close ``files`` at its end."""
-        with self._deciding:
-            self._closes = not self._is_over and files is self._files
-            return self._closes
-
-    def run(self) -> None:
-        take_turn(self._files, is_urgent=self._is_urgent, wait=True)
-        with self._deciding:
-            self._is_over = True
-            if self._is_wanted:
-                self._locked.set()
-                return
-            free_turn(self._files)
-            if not self._closes:
-                return
-        close_locks(self._files)
-
-
 _queues: weakref.WeakSet[WriteQueue] = weakref.WeakSet()
 
 
@@ -276,8 +215,7 @@ def stop_writers() -> None:
     """Before a fork: wait until no other thread of this process is inside a turn.
 
     SQLite stores the locks of its connections in the process's memory. A child that is forked during a turn would have
-    a
-    copy with a lock that nothing in it ever releases, and could never write.
+    a copy with a lock that nothing in it ever releases, and could never write.
     """
     clock = SystemClock()
     until = clock.monotonic() + FORK_SECONDS

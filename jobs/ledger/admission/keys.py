@@ -11,43 +11,31 @@ import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from functools import cache
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import (
-    Float,
-    String,
-    Text,
-    Update,
-    Uuid,
-    and_,
-    bindparam,
-    cast,
-    delete,
-    func,
-    literal,
-    or_,
-    select,
-    text,
-    update,
-)
+from sqlalchemy import Text, cast, delete, literal, select, update
 
-from jobs.database.models import JobKey, JobRun, JobStep, UtcDateTime
-from jobs.database.sql import Batch, Executor, dialect_of, insert_into, ledger_now, plus_seconds
+from jobs.database.models import JobKey, JobRun, JobStep
+from jobs.database.sql import Executor, dialect_of, ledger_now
 from jobs.errors import KeyBusy, KeyConflict
 from jobs.ledger.admission.insert import insert_free
+from jobs.ledger.admission.key_statements import (
+    TAKEN,
+    WANTED,
+    holder_is_live,
+    look_up_holders,
+    new_values,
+    rewrite_waiting,
+    take_keys,
+)
 from jobs.ledger.admission.key_waits import key_waits
 from jobs.ledger.effects.followups import insert_followups, succeed_with
-from jobs.ledger.holds import NOT_HELD
 from jobs.ledger.records import Admitted, NewRun
 from jobs.states import LIVE, RunState
 
 TRIES = 10
 """How often an insert is tried again whose key was released and taken between two looks. Source: decision."""
-
-_TAKEN = Batch("taken", kind=String(), key=String(), run_id=Uuid(), arguments_hash=String(), hold_seconds=Float())
-_WANTED = Batch("wanted", kind=String(), key=String())
 
 PLAIN_HASH = "sql"
 """Begins the hash of arguments that were recorded without the job's class: by the SQL functions, or in bulk."""
@@ -82,7 +70,7 @@ def forget_lapsed(session: Executor, *, limit: int = 1000, now: datetime | None 
     """Delete keys whose time is over and whose run is not live; for the pruner."""
     lapsed = (
         select(JobKey.kind, JobKey.key)
-        .where(JobKey.held_until <= ledger_now(), ~_holder_is_live())
+        .where(JobKey.held_until <= ledger_now(), ~holder_is_live())
         .limit(limit)
         .subquery()
     )
@@ -101,7 +89,7 @@ def forget_lapsed(session: Executor, *, limit: int = 1000, now: datetime | None 
 
 def _admit(session: Executor, runs: Sequence[NewRun], now: datetime | None) -> list[Admitted]:
     groups = _by_key(runs)
-    left = sorted((_spokesman(group) for group in groups.values()), key=lambda run: (run.kind, run.key or ""))
+    left = sorted((_representative(group) for group in groups.values()), key=lambda run: (run.kind, run.key or ""))
     found: dict[UUID, Admitted] = {}
     for _ in range(TRIES):
         taken = _take_keys(session, left, now)
@@ -137,7 +125,7 @@ def _by_key(runs: Sequence[NewRun]) -> dict[Any, list[NewRun]]:
     return groups
 
 
-def _spokesman(group: list[NewRun]) -> NewRun:
+def _representative(group: list[NewRun]) -> NewRun:
     """The run that represents all runs with one key: the first, or the last of those that replace."""
     if group[0].on_conflict == "replace":
         return group[-1]
@@ -150,7 +138,7 @@ def _spokesman(group: list[NewRun]) -> NewRun:
 def _in_order(runs: Sequence[NewRun], groups: dict[Any, list[NewRun]], found: dict[UUID, Admitted]) -> list[Admitted]:
     answers: dict[UUID, Admitted] = {}
     for group in groups.values():
-        answer = found[_spokesman(group).id]
+        answer = found[_representative(group).id]
         for place, run in enumerate(group):
             answers[run.id] = answer if place == 0 else Admitted(answer.run, created=False)
     return [answers[run.id] for run in runs]
@@ -166,39 +154,15 @@ def _take_keys(session: Executor, runs: Iterable[NewRun], now: datetime | None) 
             wanted.append((run.kind, run.key, run.id, run.arguments_hash, run.hold_seconds))
     if wanted:
         dialect = dialect_of(session)
-        free |= set(session.scalars(_take(dialect), {**_TAKEN.rows(dialect, wanted), "now": now}))
+        free |= set(session.scalars(take_keys(dialect), {**TAKEN.rows(dialect, wanted), "now": now}))
     return free
-
-
-@cache
-def _take(dialect: str) -> Any:
-    wanted = _TAKEN.table(dialect).c
-    columns = {
-        "kind": wanted.kind,
-        "key": wanted.key,
-        "run_id": wanted.run_id,
-        "arguments_hash": wanted.arguments_hash,
-        "held_until": plus_seconds(ledger_now(), wanted.hold_seconds),
-    }
-    rows = insert_into(dialect, JobKey).from_select(list(columns), select(*columns.values()).where(text("true")))
-    return rows.on_conflict_do_update(
-        index_elements=["kind", "key"],
-        set_={name: rows.excluded[name] for name in ("run_id", "arguments_hash", "held_until")},
-        where=and_(JobKey.held_until <= ledger_now(), ~_holder_is_live()),
-    ).returning(JobKey.run_id)
-
-
-def _holder_is_live() -> Any:
-    return (
-        select(literal(1)).where(JobRun.id == JobKey.run_id, JobRun.state.in_(sorted(LIVE))).correlate(JobKey).exists()
-    )
 
 
 def _holders(session: Executor, runs: Sequence[NewRun], now: datetime | None) -> dict[Key, _Holder]:
     """The holders of the keys of ``runs``: the live run, or else the one in ``job_keys``."""
     dialect = dialect_of(session)
-    values = _WANTED.rows(dialect, [(run.kind, run.key) for run in runs])
-    live, kept = _look(dialect)
+    values = WANTED.rows(dialect, [(run.kind, run.key) for run in runs])
+    live, kept = look_up_holders(dialect)
     holders: dict[Key, _Holder] = {}
     if any(run.hold_seconds != 0.0 for run in runs):
         for row in session.execute(kept, {**values, "now": now}):
@@ -209,25 +173,6 @@ def _holders(session: Executor, runs: Sequence[NewRun], now: datetime | None) ->
     return holders
 
 
-@cache
-def _look(dialect: str) -> Any:
-    wanted = _WANTED.table(dialect).c
-    live = select(
-        JobRun.kind, JobRun.key, JobRun.id, JobRun.arguments_hash, JobRun.state, JobRun.queue, JobRun.priority
-    ).where(JobRun.kind == wanted.kind, JobRun.key == wanted.key, JobRun.state.in_(sorted(LIVE)))
-    kept = (
-        select(JobKey.kind, JobKey.key, JobKey.run_id, JobKey.arguments_hash, JobRun.state, JobRun.queue)
-        .select_from(JobKey)
-        .outerjoin(JobRun, JobRun.id == JobKey.run_id)
-        .where(
-            JobKey.kind == wanted.kind,
-            JobKey.key == wanted.key,
-            or_(JobKey.held_until.is_(None), JobKey.held_until > ledger_now()),
-        )
-    )
-    return live, kept
-
-
 def _answer(session: Executor, run: NewRun, holder: _Holder, now: datetime | None) -> Admitted | None:
     """The result for ``run``, whose key is held; None if the holder has changed, to look again."""
     theirs = replace(run, id=holder.run_id, queue=holder.queue, priority=holder.priority)
@@ -236,7 +181,7 @@ def _answer(session: Executor, run: NewRun, holder: _Holder, now: datetime | Non
             _need_same_text(session, run, holder)
         return Admitted(theirs, created=False)
     if holder.state is RunState.QUEUED:
-        if session.scalar(_rewrite(), {**_news(run), "holder": holder.run_id, "now": now}) is None:
+        if session.scalar(rewrite_waiting(), {**new_values(run), "holder": holder.run_id, "now": now}) is None:
             return None
         # The work of earlier attempts used the replaced arguments.
         session.execute(
@@ -273,34 +218,6 @@ def _point(session: Executor, run: NewRun, holder: UUID) -> None:
         .values(run_id=holder, arguments_hash=run.arguments_hash)
         .execution_options(synchronize_session=False)
     )
-
-
-@cache
-def _rewrite() -> Update:
-    """Give a waiting run other arguments, another time and a fresh retry budget."""
-    run_at = func.coalesce(
-        bindparam("run_at", type_=UtcDateTime()),
-        plus_seconds(ledger_now(), bindparam("delay_seconds", type_=Float())),
-        type_=UtcDateTime(),
-    )
-    columns = {name: bindparam(f"new_{name}", type_=JobRun.__table__.c[name].type) for name in _REWRITTEN}
-    return (
-        update(JobRun)
-        .where(JobRun.id == bindparam("holder", type_=Uuid()), JobRun.state == RunState.QUEUED)
-        .values(run_at=run_at, charged=0, crashes=0, abandonments=0, **NOT_HELD, **columns)
-        .returning(JobRun.id)
-        .execution_options(synchronize_session=False)
-    )
-
-
-_REWRITTEN = ("arguments", "arguments_version", "arguments_hash", "max_attempts")
-
-
-def _news(run: NewRun) -> dict[str, Any]:
-    return {f"new_{name}": getattr(run, name) for name in _REWRITTEN} | {
-        "run_at": run.run_at,
-        "delay_seconds": run.delay_seconds,
-    }
 
 
 def _conflict(run: NewRun, holder: UUID) -> KeyConflict:

@@ -1,14 +1,13 @@
 """Fire: turns due slots into rows and runs, in the caller's transaction: both or neither.
 
 A tick takes a batch of due schedules and locks them. A slot that has a row already makes no run, so that two
-schedulers,
-a frozen one that wakes, or a schedule made again cannot fire it twice.
+schedulers, a frozen one that wakes, or a schedule made again cannot fire it twice.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
 from typing import Any
@@ -19,24 +18,18 @@ from sqlalchemy import Text, Uuid, bindparam, case, func, update
 from jobs.clock import new_run_id
 from jobs.database.models import JobSchedule, UtcDateTime
 from jobs.database.sql import Batch, Executor, dialect_of, ledger_now
-from jobs.errors import DefinitionError
 from jobs.ledger.admission.insert import insert_runs
 from jobs.ledger.records import NewRun
-from jobs.ledger.schedules.broken_schedules import problem_of, set_aside_schedules
+from jobs.ledger.schedules.broken_schedules import set_aside_schedules
 from jobs.ledger.schedules.schedules import ScheduleRecord, ledger_moment, lock_due, lock_released
+from jobs.ledger.schedules.slot_plan import KEEP, SlotPlan, plan_slots
 from jobs.ledger.schedules.slots import NewSlot, cancel_live, live_runs, record_slots
-from jobs.scheduling.misfires import ON_TIME, Decision, SlotState, decide
-from jobs.scheduling.schedule import MIN_INTERVAL, Schedule
-from jobs.scheduling.slots import backlog, jittered, next_slot
+from jobs.scheduling.misfires import SlotState
+from jobs.scheduling.slots import backlog, jittered
 from jobs.scheduling.zones import data_version
 
 BATCH = 200
 """Schedules decided in one transaction. Source: as for enqueued runs, larger ones gain nothing."""
-KEEP = 1000
-"""Most rows that one schedule's backlog may get at once; the oldest row counts the older slots. Source: decision.
-
-A month of missed seconds is one number, not two million rows.
-"""
 INSERT = 500
 PAUSED = "the schedule was paused"
 
@@ -69,22 +62,6 @@ class Round:
     looked_at: int
     decided: list[Decided]
     broken: dict[str, str]
-
-
-@dataclass(slots=True)
-class _Plan:
-    """The decisions for one schedule. ``held`` is the slot that still waits afterwards."""
-
-    record: ScheduleRecord
-    decided_until: datetime
-    next_slot_at: datetime | None
-    held: datetime | None
-    decisions: list[Decision] = field(default_factory=list)
-    # How many older slots have no row of their own, and which decision's row counts them.
-    older_missed: int = 0
-    stands_for_them: int = 0
-    problem: str | None = None
-    is_unreadable: bool = False
 
 
 Carry = Callable[[Sequence[NewRun]], Sequence[NewRun]]
@@ -147,7 +124,7 @@ def pass_over(
     return len(new) + due.cut
 
 
-def close_books(
+def decide_before_change(
     session: Executor, record: ScheduleRecord, moment: datetime, *, by: str, now: datetime | None = None
 ) -> Round:
     """Decide every slot of a locked schedule up to ``moment``, the ledger's, before its definition or pause changes.
@@ -192,7 +169,7 @@ def _decide(
     # One moment for all of them, read after locking the rows: an earlier one could be before a slot that they decided.
     moment = ledger_moment(session, now=now)
     live = live_runs(session, [one.name for one in records])
-    plans = [_plan(one, until or moment, moment, live.get(one.name, 0)) for one in records]
+    plans = [plan_slots(one, until or moment, moment, live.get(one.name, 0)) for one in records]
     set_aside_schedules(session, {one.record.name: one.problem for one in plans if one.is_unreadable})
     readable = [one for one in plans if not one.is_unreadable]
     decided = _write(session, readable, moment, by=by, carry=carry, now=now)
@@ -201,42 +178,8 @@ def _decide(
     return Round(len(records), decided, {one.record.name: one.problem for one in plans if one.problem})
 
 
-def _plan(record: ScheduleRecord, until: datetime, moment: datetime, live: int) -> _Plan:
-    # Never back: a clock that was set back must not reopen decided slots.
-    decided_until = max(record.decided_until, until)
-    plan = _Plan(record, decided_until, None, record.held_slot_at)
-    if problem := problem_of(record):
-        plan.is_unreadable, plan.problem = True, problem
-        return plan
-    try:
-        schedule = record.schedule
-        plan.next_slot_at = next_slot(schedule, decided_until)
-        due = backlog(schedule, after=record.decided_until, until=until, keep=_keep(schedule))
-    except (DefinitionError, OverflowError) as error:
-        plan.decided_until, plan.problem = record.decided_until, str(error)[:500]
-        return plan
-    if plan.held is not None and live == 0:
-        plan.decisions.append(Decision(plan.held, SlotState.FIRED, "an earlier run has ended"))
-        plan.held, live = None, 1
-    waiting = live + (plan.held is not None)
-    plan.older_missed, plan.stands_for_them = due.cut, len(plan.decisions)
-    for decision in decide(schedule, due.slots, now=moment, live=waiting):
-        if schedule.overlap == "queue_one" and decision.state is SlotState.FIRED and live:
-            # One slot may wait, and this is it.
-            plan.held = decision.slot
-            continue
-        live += decision.state is SlotState.FIRED
-        plan.decisions.append(decision)
-    return plan
-
-
-def _keep(schedule: Schedule) -> int:
-    on_time = ON_TIME // MIN_INTERVAL + 1
-    return max(KEEP, schedule.max_catch_up + on_time)
-
-
 def _write(
-    session: Executor, plans: Sequence[_Plan], moment: datetime, *, by: str, carry: Carry, now: datetime | None
+    session: Executor, plans: Sequence[SlotPlan], moment: datetime, *, by: str, carry: Carry, now: datetime | None
 ) -> list[Decided]:
     decided = []
     for plan in plans:
@@ -268,7 +211,7 @@ def _write(
     return decided
 
 
-def _advance(session: Executor, plans: Sequence[_Plan], decided: Sequence[Decided], *, now: datetime | None) -> None:
+def _advance(session: Executor, plans: Sequence[SlotPlan], decided: Sequence[Decided], *, now: datetime | None) -> None:
     last: dict[str, tuple[datetime, UUID]] = {}
     for one in decided:
         if one.run is not None:

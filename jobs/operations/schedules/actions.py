@@ -18,7 +18,7 @@ from jobs.formats.naming import MAX_NAME, WANTED, is_name
 from jobs.ledger.admission.insert import insert_runs
 from jobs.ledger.records import NewRun
 from jobs.ledger.schedules import schedules
-from jobs.ledger.schedules.fire import close_books, new_run
+from jobs.ledger.schedules.fire import decide_before_change, new_run
 from jobs.ledger.schedules.schedules import ScheduleRecord
 from jobs.ledger.schedules.slots import NewSlot, record_slots
 from jobs.operations.audit.entry import record_entry
@@ -82,7 +82,7 @@ def edit_schedule(
         moment = schedules.ledger_moment(connection)
         schedule = _changed(record, changes)
         first = _first(schedule, max(moment, record.decided_until))
-        decided = close_books(connection, record, moment, by=enqueuer())
+        decided = decide_before_change(connection, record, moment, by=enqueuer())
         values = {
             **(columns or {}),
             "definition": write_data(schedule),
@@ -148,7 +148,7 @@ def resume_schedule(app: App, name: str, *, by: Operator, reason: str | None = N
         moment = schedules.ledger_moment(connection)
         after = record.decided_until
         if not catches_up and not record.problem:
-            done = close_books(connection, record, moment, by=enqueuer())
+            done = decide_before_change(connection, record, moment, by=enqueuer())
             runs = [one.run for one in done.decided if one.run is not None]
             after = max(moment, after)
         values: dict[str, Any] = {"paused_at": None, "paused_by": None, "pause_reason": None, "decided_until": after}

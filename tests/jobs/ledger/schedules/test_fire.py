@@ -12,7 +12,7 @@ from sqlalchemy import event, select, text, update
 from jobs.app import App
 from jobs.database.engine import Database
 from jobs.database.models import JobRun, JobSchedule
-from jobs.ledger.schedules import fire, schedules, slots
+from jobs.ledger.schedules import fire, schedules, slot_plan, slots
 from jobs.scheduling.schedule import At, Every, Schedule
 from jobs.scheduling.serialize import write_data
 from jobs.scheduling.slots import next_slot
@@ -155,7 +155,7 @@ def test_a_month_of_missed_seconds_is_a_number_in_the_oldest_row(database: Datab
     tick(database, month)
 
     rows = became(database, "beat")
-    assert len(rows) == fire.KEEP
+    assert len(rows) == slot_plan.KEEP
     with database.read() as connection:
         oldest = slots.list_slots(connection, "beat", limit=5000)[-1]
     assert oldest.older_missed + len(rows) == month // SECOND
