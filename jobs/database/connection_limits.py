@@ -1,8 +1,7 @@
 """Limits how many connections of the pool may be in use at once, and by which code.
 
 A worker's own threads (claims, settling, upkeep) have reserved connections. Of the others, the long transactions of
-jobs
-leave a few free for short calls, so that code inside a transaction can always go on.
+jobs leave a few free for short calls, so that code inside a transaction can always go on.
 """
 
 from __future__ import annotations

@@ -136,11 +136,9 @@ class AttemptResult:
     """How an attempt ended, for settling. The ledger decides the next state of its run.
 
     ``delay_seconds`` is the wait before the next attempt; ``cause``, if given, says why there is none. ``then`` are
-    runs that
-    are enqueued with it, unless it is refused or an operator cancelled the run. ``completes`` are groups in which its
-    success counts. ``arguments`` replace those of the next attempt, if there is one. ``ended_monotonic`` is when it
-    ended,
-    by this process's monotonic clock; the ledger's moments are computed from it.
+    runs that are enqueued with it, unless it is refused or an operator cancelled the run. ``completes`` are groups in
+    which its success counts. ``arguments`` replace those of the next attempt, if there is one. ``ended_monotonic`` is
+    when it ended, by this process's monotonic clock; the ledger's moments are computed from it.
     """
 
     claim: Claim

@@ -40,8 +40,7 @@ def alone(database: Database, *, say: Say) -> Iterator[Connection]:
     """A connection in AUTOCOMMIT, during which no other process changes these tables.
 
     Polls instead of waiting in the server, where a waiting statement would delay index builds. Behind pgbouncer it
-    takes no
-    lock, because the lock would stay with a connection that others use.
+    takes no lock, because the lock would stay with a connection that others use.
 
     Raises:
         LedgerBusy: another process has been changing them for the whole of ``PATIENCE``.

@@ -1,8 +1,7 @@
 """Every metric by name, with its labels: what endpoints export and what alerts and dashboards may use.
 
 Names and labels are public: changing one is a breaking change. No label ever holds an id or a message. A name made up
-by
-a caller is never a label of the worker's metrics; in the ledger's it is one only among the first thousand queues.
+by a caller is never a label of the worker's metrics; in the ledger's it is one only among the first thousand queues.
 """
 
 from __future__ import annotations

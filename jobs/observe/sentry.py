@@ -1,9 +1,8 @@
 """Reports errors to Sentry, grouped as the ledger groups them. Off without a DSN.
 
 It has a client of its own, which does not affect the application's use of Sentry and installs no hooks. A report has
-kind,
-queue, run id, attempt, and the error's class, message and frames (without local variables, which hold arguments). The
-message is the application's text. Arguments are sent only if the settings ask for it, and then scrubbed.
+kind, queue, run id, attempt, and the error's class, message and frames (without local variables, which hold arguments).
+The message is the application's text. Arguments are sent only if the settings ask for it, and then scrubbed.
 """
 
 from __future__ import annotations

@@ -1,8 +1,7 @@
 """Traces: enqueueing and performing as linked spans, by OpenTelemetry's messaging conventions. Off by default.
 
 Needs only the API (the extra ``otel``); the application sets up the exporter. The conventions are not stable yet, so
-only
-this module uses their names.
+only this module uses their names.
 """
 
 from __future__ import annotations

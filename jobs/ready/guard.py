@@ -1,8 +1,7 @@
 """A circuit breaker: callers do not wait for a ready index that does not answer.
 
 The first call that finds the index down opens the circuit. From then on every call is refused at once, and one thread
-of
-the guard polls the server until it answers. Only that thread waits for a frozen server.
+of the guard polls the server until it answers. Only that thread waits for a frozen server.
 """
 
 from __future__ import annotations

@@ -41,10 +41,8 @@ class ReadyIndex(Protocol):
 
         Args:
             now: the current moment by the clock that ``run_at`` was made with. An index with a clock of its own then
-                waits
-                for the difference. Pass it at least when a claim was refused as not yet due: if the two clocks
-                disagree,
-                the run would otherwise go back and forth until it is due.
+                waits for the difference. Pass it at least when a claim was refused as not yet due: if the two clocks
+                disagree, the run would otherwise go back and forth until it is due.
         """
         ...
 
@@ -52,8 +50,7 @@ class ReadyIndex(Protocol):
         """Remove and return up to ``count`` due runs; wait this long for the first (0: not at all).
 
         Serves the queues strictly in the given order; within one, by priority, then by ``run_at``, then by id. An entry
-        that
-        is taken and then lost comes back only through ``add``. For one thread at a time.
+        that is taken and then lost comes back only through ``add``. For one thread at a time.
         """
         ...
 

@@ -34,8 +34,7 @@ async def step(fn: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
     """Await a step.
 
     A step that is cancelled before it begins does not begin. If it has begun, the cancellation is raised once it is
-    over,
-    so that no work goes on unseen by the caller.
+    over, so that no work goes on unseen by the caller.
     """
     return await _ended(_submit("jobs-step", STEP_THREADS, partial(fn, *args, **kwargs)), may_drop=True)
 

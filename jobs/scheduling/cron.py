@@ -1,10 +1,8 @@
 """Cron expressions: cronsim evaluates the calendar, and this module applies the changes of clocks.
 
 cronsim only evaluates the wall clock, without a zone. Its own handling of zones is right for five fields but not for
-six
-(a 02:30 in six fields is lost in spring and doubled in autumn), and it may return a local time that does not exist
-where
-the clocks change at midnight (Africa/Cairo). ``stretches`` maps the wall clock to real time instead.
+six (a 02:30 in six fields is lost in spring and doubled in autumn), and it may return a local time that does not exist
+where the clocks change at midnight (Africa/Cairo). ``stretches`` maps the wall clock to real time instead.
 """
 
 from __future__ import annotations

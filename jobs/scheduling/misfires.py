@@ -53,10 +53,9 @@ def decide(
     ``catch_up_window`` keeps an older late slot from firing. Slots that do not fire are *missed*.
 
     Then ``overlap`` selects which of those may fire: oldest first while there is room, and the rest are *skipped*.
-    ``skip``
-    has room for one live run, ``queue_one`` for two (the scheduler holds the second until the first ends), ``allow``
-    for any.
-    ``cancel_running`` fires the newest, which cancels the live runs, and skips those it would have cancelled.
+    ``skip`` has room for one live run, ``queue_one`` for two (the scheduler holds the second until the first ends),
+    ``allow`` for any. ``cancel_running`` fires the newest, which cancels the live runs, and skips those it would have
+    cancelled.
 
     Args:
         due: slots up to ``now``, in order, without duplicates.

@@ -1,8 +1,7 @@
 """The slots of a schedule: pure functions of the schedule and a span of time.
 
 Every span is ``after < slot <= until``, so that consecutive spans give each slot once. The cost depends on the result:
-an
-every-second schedule over a year yields the ``limit`` first or the ``keep`` newest and a count.
+an every-second schedule over a year yields the ``limit`` first or the ``keep`` newest and a count.
 """
 
 from __future__ import annotations
@@ -81,8 +80,7 @@ def jittered(schedule: Schedule, slot: datetime, *, name: str | None = None) -> 
     """When the run of this slot is due: ``slot <= due < slot + jitter``, or the slot itself without jitter.
 
     It depends only on the name and the slot, so every scheduler computes the same moment, and schedules of one
-    expression
-    spread.
+    expression spread.
 
     Args:
         name: name of a schedule that has none of its own (a job's kind).

@@ -49,8 +49,7 @@ def zone(name: str) -> ZoneInfo:
     """The zone of this name.
 
     Read from the ``tzdata`` package and never from the machine, so that every scheduler of one release computes the
-    same
-    slots on any operating system.
+    same slots on any operating system.
 
     Raises:
         DefinitionError: there is no such zone; the hint names the nearest.

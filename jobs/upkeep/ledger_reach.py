@@ -19,8 +19,7 @@ class Reach:
     """Watches the gaps between the ledger's answers, for the code that ends attempts with expired leases.
 
     A lease may expire because its worker is gone, or because no process could renew it: the server was away, a table
-    was
-    locked, this process was paused, the whole machine slept. After such a gap, renewals come first.
+    was locked, this process was paused, the whole machine slept. After such a gap, renewals come first.
 
     Attributes:
         every_seconds: how often to ask, so that no gap in which a lease expires is missed.

@@ -4,8 +4,7 @@ CPython 3.11 collects garbage when it allocates, also while ``sys._current_frame
 lock on the list of threads. A collection may run Python (a ``gc`` callback, a weak reference's) and release the
 global lock. A thread that then gets the lock and needs the list (``PyThreadState_SetAsyncExc``, a thread that starts
 or ends) waits for the list while it holds the global lock: every thread of the process hangs. Seen in the interrupt
-hammer
-on 3.11.7; github.com/python/cpython/issues/106883. From 3.12 on, collections wait for a safe place.
+hammer on 3.11.7; github.com/python/cpython/issues/106883. From 3.12 on, collections wait for a safe place.
 """
 
 from __future__ import annotations

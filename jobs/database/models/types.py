@@ -177,8 +177,7 @@ class JsonText(TypeDecorator[Any]):
     """JSON that is written as text already checked, and read as Python values.
 
     PostgreSQL stores it as ``json``, not ``jsonb``, so that it comes back unchanged to the last digit. SQLite stores it
-    as
-    text: a column declared JSON there would turn the text ``1.0`` into the number 1.
+    as text: a column declared JSON there would turn the text ``1.0`` into the number 1.
     """
 
     impl = JSON(none_as_null=True)

@@ -81,8 +81,7 @@ class LimitedConnection(psycopg.Connection[Any]):
     """Closes itself when the server is silent for ``silence_seconds`` while we wait for its answer.
 
     It also does so when the server has sent an answer without a question: a broken proxy may send a reply twice, and
-    from
-    then on each statement, commits included, would get the answer of the one before.
+    from then on each statement, commits included, would get the answer of the one before.
     """
 
     silence_seconds: float = math.inf

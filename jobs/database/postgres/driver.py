@@ -163,8 +163,7 @@ def give_back_what_is_gone(engine: Engine) -> None:
     """Let the pool take back a connection that has ended: it is closed, and replaced when it is next used.
 
     SQLAlchemy resets AUTOCOMMIT when the connection comes back. An error there leaves as the driver's own error, and
-    the
-    pool would lose the place for ever.
+    the pool would lose the place for ever.
     """
     reset = engine.dialect.reset_isolation_level
 

@@ -66,10 +66,8 @@ def make_private(path: str | os.PathLike[str], *, for_group: bool) -> None:
     """Make an empty file at ``path`` that only this user may open, if there is none; SQLite fills it.
 
     SQLite itself would let every user read it, and its side files take the mode of the file. ``for_group``: the group
-    of
-    the folder may read and write too. An existing file stays unchanged: opening and closing it would drop the locks
-    that
-    this process has on it.
+    of the folder may read and write too. An existing file stays unchanged: opening and closing it would drop the locks
+    that this process has on it.
     """
     place = Path(path)
     try:

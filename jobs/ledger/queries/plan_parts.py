@@ -147,8 +147,7 @@ def _distinct(
     """Each combination of values, read backwards from an index that begins with them.
 
     It reads only the latest run of each, and starts at the latest, because claims and pruning leave dead index entries
-    among
-    the earliest.
+    among the earliest.
     """
 
     def last(column: Any, *more: ColumnElement[bool]) -> ColumnElement[Any]:

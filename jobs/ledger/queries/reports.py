@@ -37,8 +37,7 @@ def queue_counts(session: Executor, *, now: datetime | None = None) -> list[Queu
     """One row per queue with an unfinished or dead run, or a pause; by name.
 
     It has every queue; ``worst_first`` orders them for callers who show only some. Reads no succeeded runs, and of due
-    runs
-    only the index that claims use.
+    runs only the index that claims use.
     """
     moment = select(ledger_now()).scalar_subquery()
     # Purged runs have ended: a condition on columns outside the index would read every waiting run.
@@ -95,8 +94,7 @@ def worst_first(queues: Iterable[QueueCount], *, served: Container[str] = ()) ->
     """The queues that need attention, or that operators or workers named, before all others.
 
     A caller may make up any number of queue names. Paused and served queues come first, because operators and workers
-    named
-    them. Then, alternating, the queue whose oldest run has waited longest and the one with most dead runs.
+    named them. Then, alternating, the queue whose oldest run has waited longest and the one with most dead runs.
     """
     every = list(queues)
     known = [one for one in every if one.is_paused or one.queue in served]

@@ -47,8 +47,7 @@ def record(session: Executor, tried: Sequence[tuple[Any, ...]], *, now: datetime
     """Write the attempts ``tried``, rows as in ``_ATTEMPTS``, each of another run.
 
     None of our releases writes an attempt's row before the attempt ends, but another program may have. That row stays;
-    the
-    attempt, and its run with it, takes the next free number. Returns those numbers, by run.
+    the attempt, and its run with it, takes the next free number. Returns those numbers, by run.
     """
     dialect = dialect_of(session)
     values = {**_ATTEMPTS.rows(dialect, tried), "now": now}

@@ -48,8 +48,8 @@ class AttemptEnd(NamedTuple):
     """The end of an attempt, whichever process ends it.
 
     ``delay_seconds`` is the wait before the next attempt; ``cause``, if given, says why there is none. ``ago_seconds``
-    is how
-    long ago it ended, ``elapsed_seconds`` how long it took. ``awaits`` is the batch of the children that it waits for.
+    is how long ago it ended, ``elapsed_seconds`` how long it took. ``awaits`` is the batch of the children that it
+    waits for.
     """
 
     run_id: UUID

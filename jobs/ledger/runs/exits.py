@@ -1,8 +1,7 @@
 """The state that a run enters when an attempt ends: one rule, in SQL, for all code that ends attempts.
 
 Cancel comes first; then success; then poison, a cause that the job or its policy gave, and the budget; otherwise the
-run
-goes back to its queue.
+run goes back to its queue.
 """
 
 from __future__ import annotations

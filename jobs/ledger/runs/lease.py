@@ -41,8 +41,7 @@ def shorten_far(session: Executor, *, lease: timedelta, now: datetime | None = N
     """Shorten leases that end later than any worker's lease can: they then end after ``lease``.
 
     Another program wrote them (``infinity``, an invalid moment), or the clock was set back. A living holder renews its
-    own
-    in time; the runs of a dead one are free when the lease expires.
+    own in time; the runs of a dead one are free when the lease expires.
     """
     far = max(FAR, 2 * lease)
     session.execute(_SHORTEN, {"lease_seconds": lease.total_seconds(), "far_seconds": far.total_seconds(), "now": now})

@@ -39,8 +39,7 @@ def prune_ended(
     """Delete runs in the final ``state`` for longer than ``after``, with their other rows; returns how many.
 
     Oldest first, purged ones last. A batch may be short though there are more: 0 means there are none. The newest
-    success
-    of a schedule stays, because metrics and alerts use it.
+    success of a schedule stays, because metrics and alerts use it.
     """
     gone = 0
     for part in _ended_of(state):

@@ -125,8 +125,7 @@ def release_unacknowledged(
     """Release the runs that the ledger assigns to a living worker, but whose tokens the worker does not know.
 
     These are claims whose commit was not acknowledged: they may be committed, but no process knows their tokens, and
-    their
-    leases would have to expire. Only for the one thread that claims for this worker, while it does not claim.
+    their leases would have to expire. Only for the one thread that claims for this worker, while it does not claim.
     """
     claimed = session.execute(_leased(JobRun.worker == worker), {"limit": limit, "now": now}).all()
     return give_back(session, [(row.id, row.token) for row in claimed if row.token not in held], now=now)

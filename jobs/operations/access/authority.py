@@ -1,8 +1,7 @@
 """Checks that an operator's credential is still valid, in the transaction that changes users or credentials.
 
 The operator's permissions were checked when the request arrived. Two admins who disable each other at the same time
-were
-both admins then.
+were both admins then.
 """
 
 from __future__ import annotations

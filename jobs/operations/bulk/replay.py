@@ -39,8 +39,7 @@ class ReplayAction:
     """Replay runs. ``changes`` are arguments to set: ``field`` or ``field.inner`` to a JSON value.
 
     Without changes a dead or cancelled run is reopened and keeps its id. With changes, and for a succeeded run, a new
-    run
-    is made that refers to the old one, which does not change. The job's class checks the arguments.
+    run is made that refers to the old one, which does not change. The job's class checks the arguments.
 
     ``from_step`` keeps the results of the steps that began before it, also for a new run, and does the rest again.
     """

@@ -2,9 +2,8 @@
 
 The key of a report has everything that affects it: its name, its arguments, and whether the operator may read the texts
 of errors. A report that is no longer fresh is shown up to ``STALE`` times its age limit, while one thread refreshes it
-in
-the background. When it is older, one thread counts and the others wait. The number of cached reports is limited, and a
-report that is slow to count stays fresh for longer, so that all viewers together cost the ledger little.
+in the background. When it is older, one thread counts and the others wait. The number of cached reports is limited, and
+a report that is slow to count stays fresh for longer, so that all viewers together cost the ledger little.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Counts of the ledger now and of its last hour, each of limited cost on millions of runs.
 
 For pages and an API: ``counts`` and ``count`` stop at a limit, ``throughput`` and ``latencies`` read the latest
-attempts,
-``oldest`` gives the longest waits. ``jobs.operations.runs.inspect.status`` has the queues, workers and dead groups.
+attempts, ``oldest`` gives the longest waits. ``jobs.operations.runs.inspect.status`` has the queues, workers and dead
+groups.
 """
 
 from __future__ import annotations

@@ -1,8 +1,7 @@
 """The query language of ``--where``: ``state:dead kind:Charge* args.order_id:42 error:"Timeout*" age:>1h``.
 
 Terms are ``field:value``, separated by spaces, and must all match; a comma separates alternatives; quotes protect
-spaces
-and commas. A caret below the query shows the column of a mistake.
+spaces and commas. A caret below the query shows the column of a mistake.
 """
 
 from __future__ import annotations
