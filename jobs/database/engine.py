@@ -222,12 +222,12 @@ class Database:
 
     def for_changes(self) -> Database:
         """The same database for changes of its tables: two connections, and no time limit for statements."""
-        return self._copy(2, statement_timeout=timedelta(0), lock_timeout=timedelta(0), slow_statement=timedelta(days=1))
+        no_limit = timedelta(0)
+        return self._copy(2, statement_timeout=no_limit, lock_timeout=no_limit, slow_statement=timedelta(days=1))
 
-    def _copy(self, most_connections: int, **settings: timedelta) -> Database:
-        changed = self._settings.model_copy(update={**settings, "pool_size": most_connections})
-        url = self.url.render_as_string(hide_password=False)
-        return Database(url, changed, self.clock, most_connections=most_connections)
+    def _copy(self, most: int, **settings: timedelta) -> Database:
+        changed = self._settings.model_copy(update={**settings, "pool_size": most})
+        return Database(self.url.render_as_string(hide_password=False), changed, self.clock, most_connections=most)
 
     @property
     def is_pooled_by_others(self) -> bool:
