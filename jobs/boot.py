@@ -5,15 +5,13 @@ Declaring jobs imports this module, so it loads the database code only when it b
 
 from __future__ import annotations
 
-import concurrent.futures.thread  # noqa: F401
-import logging  # noqa: F401
-import os
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from jobs import fork_hooks
 from jobs.errors import ConfigurationError, LedgerMissing
 
 if TYPE_CHECKING:
@@ -171,15 +169,8 @@ _forking: list[Any] = []
 
 
 def _wait_until_loaded() -> None:
-    was_loaded = _is_loaded
     if _loading.acquire(timeout=LOADING_SECONDS):
         _forking.append(_loading)
-    if _is_loaded and not was_loaded:
-        # Python calls only the hooks that were registered when this fork began.
-        from jobs.database.sqlite import locks, write_queue
-
-        write_queue.stop_writers()
-        locks.hold_openings()
 
 
 def _let_loading_go() -> None:
@@ -198,7 +189,4 @@ def _forget_after_fork() -> None:
         _app = None
 
 
-if hasattr(os, "register_at_fork"):
-    # After logging and concurrent.futures: what is registered last is called first, and theirs take locks that imports
-    # need.
-    os.register_at_fork(before=_wait_until_loaded, after_in_parent=_let_loading_go, after_in_child=_forget_after_fork)
+fork_hooks.register(before=_wait_until_loaded, in_parent=_let_loading_go, in_child=_forget_after_fork)

@@ -8,6 +8,7 @@ import sys
 import threading
 from pathlib import Path
 
+from jobs import fork_hooks
 from jobs.database.sqlite.file import refuse_network_file_system
 from jobs.errors import ConfigurationError
 
@@ -133,8 +134,8 @@ def close_locks(files: list[int]) -> None:
 _held_for_fork: list[None] = []
 
 
-def hold_openings() -> None:
-    """Before a fork: wait until no other thread opens or closes lock files. May be called twice."""
+def _hold_openings() -> None:
+    """Before a fork: wait until no other thread opens or closes lock files."""
     _opening.acquire()
     _held_for_fork.append(None)
 
@@ -151,5 +152,4 @@ def _close_inherited() -> None:
     close_locks(list(_open_files))
 
 
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(before=hold_openings, after_in_parent=_let_openings_go, after_in_child=_close_inherited)
+fork_hooks.register(before=_hold_openings, in_parent=_let_openings_go, in_child=_close_inherited)

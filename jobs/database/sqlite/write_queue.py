@@ -24,6 +24,7 @@ from collections.abc import Iterator
 from contextvars import ContextVar
 from pathlib import Path
 
+from jobs import fork_hooks
 from jobs.clock import Clock, SystemClock
 from jobs.database.sqlite.lock_waiter import LockWaiter
 from jobs.database.sqlite.locks import close_locks, free_turn, open_locks, take_turn
@@ -211,7 +212,7 @@ FORK_SECONDS = 5.0
 _stopped: list[threading.Lock] = []
 
 
-def stop_writers() -> None:
+def _stop_writers() -> None:
     """Before a fork: wait until no other thread of this process is inside a turn.
 
     SQLite stores the locks of its connections in the process's memory. A child that is forked during a turn would have
@@ -241,5 +242,4 @@ def _forget_the_parent() -> None:
     _held.clear()
 
 
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(before=stop_writers, after_in_parent=_let_writers_go, after_in_child=_forget_the_parent)
+fork_hooks.register(before=_stop_writers, in_parent=_let_writers_go, in_child=_forget_the_parent)
