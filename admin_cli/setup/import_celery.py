@@ -2,24 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import click
 
 from admin_cli.program.actor import this_operator
 from admin_cli.program.app import open_app
-from admin_cli.program.exits import CommandFailed, Exit
 from admin_cli.program.options import IMPORT, Globals, pass_globals
 from admin_cli.program.prompt import confirm
-from admin_cli.terminal import streams
+from admin_cli.setup.moved_report import count_of, report_moved
 from admin_cli.terminal.columns import Column
 from admin_cli.terminal.output import Output, output_options
-from jobs.formats.escaping import escape_controls
 
-if TYPE_CHECKING:
-    from jobs.operations.runs.import_celery import Imported
-
-MAX_SHOWN = 20
 COLUMNS = (Column("queue"), Column("tasks"))
 
 
@@ -73,7 +65,16 @@ def import_celery(
     rows = [{"queue": name, "tasks": count} for name, count in sorted(done.tasks.items()) if count]
     meta = {"known_already": done.known_already, "fetched": done.fetched, "refused": done.refused}
     out.rows(rows, empty=f"no tasks in {old.shown}", meta=meta)
-    _tell(done, dry_run=dry_run, with_fetched=fetched)
+    held = f"workers have fetched {count_of(done.fetched, 'task')}: stop them, and import with --fetched"
+    report_moved(
+        done,
+        noun="task",
+        name="task",
+        dry_run=dry_run,
+        warnings=[held] if done.fetched and not fetched else [],
+        problem="could not be moved",
+        hint="List them with -o json. Give a job the task's name: class F(Job, aliases=('shop.tasks.f',)).",
+    )
 
 
 def _pair(text: str) -> tuple[str, str]:
@@ -81,24 +82,3 @@ def _pair(text: str) -> tuple[str, str]:
     if not (task and sign and kind):
         raise click.UsageError(f"--map takes TASK=KIND, got {text!r}.")
     return task, kind
-
-
-def _tell(done: Imported, *, dry_run: bool, with_fetched: bool) -> None:
-    again = f", {done.known_already:,} were already in the ledger" if done.known_already else ""
-    streams.say(f"{_tasks(done.total)} {'would be moved' if dry_run else 'moved'}{again}")
-    if done.fetched and not with_fetched:
-        streams.say(f"warning: workers have fetched {_tasks(done.fetched)}: stop them, and import with --fetched")
-    for one in done.refused[:MAX_SHOWN]:
-        streams.say(
-            f"refused: {escape_controls(one['queue'])} {escape_controls(one['task'])}: {escape_controls(one['why'])}"
-        )
-    if done.refused:
-        raise CommandFailed(
-            f"{_tasks(len(done.refused))} could not be moved, and stay in Redis.",
-            exit_code=Exit.CONFLICT,
-            hint="List them with -o json. Give a job the task's name: class F(Job, aliases=('shop.tasks.f',)).",
-        )
-
-
-def _tasks(count: int) -> str:
-    return f"{count:,} task{'' if count == 1 else 's'}"

@@ -8,10 +8,9 @@ import click
 
 from admin_cli.program.actor import this_operator
 from admin_cli.program.app import open_app
-from admin_cli.program.exits import CommandFailed, Exit
 from admin_cli.program.options import IMPORT, Globals, pass_globals
 from admin_cli.program.prompt import confirm
-from admin_cli.terminal import streams
+from admin_cli.setup.moved_report import count_of, report_moved
 from admin_cli.terminal.columns import Column
 from admin_cli.terminal.output import Output, output_options
 from jobs.formats.escaping import escape_controls
@@ -19,7 +18,6 @@ from jobs.formats.escaping import escape_controls
 if TYPE_CHECKING:
     from jobs.dramatiq.importing import Imported
 
-MAX_SHOWN = 20
 COLUMNS = (
     Column("queue"),
     Column("messages"),
@@ -64,7 +62,15 @@ def import_dramatiq(
     finally:
         old.close()
     _show(out, done, where=f"{old.shown}, namespace {namespace}")
-    _tell(done, dry_run=dry_run)
+    report_moved(
+        done,
+        noun="message",
+        name="id",
+        dry_run=dry_run,
+        warnings=_warnings(done),
+        problem="could not be read or stored",
+        hint="List them with -o json. If the application sets an encoder, name its module with --import.",
+    )
 
 
 def _show(out: Output, done: Imported, *, where: str) -> None:
@@ -84,28 +90,12 @@ def _show(out: Output, done: Imported, *, where: str) -> None:
     out.rows(rows, empty=f"no messages in {where}", meta=meta)
 
 
-def _tell(done: Imported, *, dry_run: bool) -> None:
-    would = "would be moved" if dry_run else "moved"
-    again = f", {done.known_already:,} were already in the ledger" if done.known_already else ""
-    streams.say(f"{_messages(done.total)} {would}{again}")
-    for name, count in sorted(done.unknown_actors.items()):
-        streams.say(
-            f"warning: no actor {escape_controls(name)!r} here ({_messages(count)}): name its module with --import"
-        )
-    left = sum(done.fetched.values())
-    if left:
-        streams.say(f"warning: live dramatiq workers have fetched {_messages(left)}: stop them, and import again")
-    for one in done.refused[:MAX_SHOWN]:
-        streams.say(
-            f"refused: {escape_controls(one['queue'])} {escape_controls(one['id'])}: {escape_controls(one['why'])}"
-        )
-    if done.refused:
-        raise CommandFailed(
-            f"{_messages(len(done.refused))} could not be read or stored, and stay in Redis.",
-            exit_code=Exit.CONFLICT,
-            hint="List them with -o json. If the application sets an encoder, name its module with --import.",
-        )
-
-
-def _messages(count: int) -> str:
-    return f"{count:,} message{'' if count == 1 else 's'}"
+def _warnings(done: Imported) -> list[str]:
+    found = [
+        f"no actor {escape_controls(name)!r} here ({count_of(count, 'message')}): name its module with --import"
+        for name, count in sorted(done.unknown_actors.items())
+    ]
+    held = sum(done.fetched.values())
+    if held:
+        found.append(f"live dramatiq workers have fetched {count_of(held, 'message')}: stop them, and import again")
+    return found
