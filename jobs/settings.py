@@ -22,7 +22,7 @@ from jobs.errors import ConfigurationError
 from jobs.formats.duration import format_duration
 from jobs.formats.queue_weights import read_served
 from jobs.formats.redact import HIDDEN, redact_url
-from jobs.settings_types import Keep, Numbers, Size, Span, Words
+from jobs.formats.setting_types import Keep, Numbers, Size, Span, Words
 
 PREFIX = "JOBS_"
 SECRETS = frozenset({"database_url", "redis_url", "sentry_dsn", "api_secret"})

@@ -19,10 +19,10 @@ from admin_cli.program.names import command_line
 from admin_cli.program.prompt import confirm
 from admin_cli.runs.run_columns import RUN_COLUMNS, run_json
 from admin_cli.terminal import streams
-from admin_cli.terminal.cells import short_id
 from admin_cli.terminal.columns import Column
 from admin_cli.terminal.output import Output
 from admin_cli.terminal.record import Block
+from jobs.formats.short_id import short_id
 
 if TYPE_CHECKING:
     from jobs.app import App

@@ -13,10 +13,10 @@ from admin_cli.program.names import command_line
 from admin_cli.program.options import Globals, pass_globals
 from admin_cli.program.prompt import confirm
 from admin_cli.runs.selector_options import complete_ids, selector_of, selector_options
-from admin_cli.terminal.cells import short_id
 from admin_cli.terminal.columns import Column
 from admin_cli.terminal.output import Output, output_options, record_options
 from admin_cli.terminal.record import Block
+from jobs.formats.short_id import short_id
 
 if TYPE_CHECKING:
     from jobs.operations.runs.selector import SelectorInput

@@ -21,7 +21,7 @@ MANY: dict[str, Any] = {"multiple": True, "metavar": "TEXT"}
 
 def complete_ids(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
     """The short ids of the latest runs that start with the given text."""
-    from admin_cli.terminal.cells import short_id
+    from jobs.formats.short_id import short_id
     from jobs.ledger.queries.selectors import Selector
     from jobs.operations.runs.inspect import list_runs
 

@@ -213,7 +213,7 @@ def _json(value: Any) -> str | None:
 
 
 def _next(run: RunRecord) -> str | None:
-    from admin_cli.terminal.cells import short_id
+    from jobs.formats.short_id import short_id
 
     short = short_id(run.id)
     if run.deleted_at is not None:

@@ -14,10 +14,10 @@ from admin_cli.program.options import Globals, pass_globals
 from admin_cli.runs.run_columns import RUN_COLUMNS, error_of, run_json, word_of
 from admin_cli.runs.selector_options import complete_ids
 from admin_cli.terminal import streams
-from admin_cli.terminal.cells import short_id
 from admin_cli.terminal.output import Output, output_options, record_options
 from admin_cli.terminal.record import Block
 from jobs.formats.escaping import escape_controls
+from jobs.formats.short_id import short_id
 
 if TYPE_CHECKING:
     from jobs.ledger.records import RunRecord

@@ -4,41 +4,24 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import math
 from collections.abc import Mapping
-from datetime import UTC, date, datetime, timedelta
-from decimal import Decimal
+from datetime import UTC, datetime, timedelta
 from enum import Enum
-from typing import Any
 from uuid import UUID
 
+from jobs.formats.age import age, ago
 from jobs.formats.duration import format_duration
 from jobs.formats.escaping import escape_controls
+from jobs.formats.jsonable import iso, jsonable
+from jobs.formats.short_id import short_id
 from jobs.formats.unreadable import stored_of
-
-SHORT_ID = 8
-"""Characters of a short id: the last ones, because ids made in a row start alike."""
-
-
-def short_id(identifier: object) -> str:
-    return str(identifier)[-SHORT_ID:]
-
-
-def age(moment: datetime, *, now: datetime) -> str:
-    """``3s`` (ago), ``in 5m``, ``now``: short, for a column whose heading says that it is an age."""
-    seconds = (now - moment).total_seconds()
-    if abs(seconds) < 1:
-        return "now"
-    span = format_duration(_coarse(abs(seconds)))
-    return span if seconds > 0 else f"in {span}"
 
 
 def aged(moment: datetime, *, now: datetime) -> str:
     """``3s ago``, ``in 5m``, ``now``: for use in a sentence."""
     if (stored := stored_of(moment)) is not None:
         return escape_controls(f"unreadable: {stored}")
-    span = age(moment, now=now)
-    return f"{span} ago" if moment < now and span != "now" else span
+    return ago(moment, now=now)
 
 
 def table_cell(value: object, *, now: datetime, is_id: bool, is_wide: bool, utc: bool) -> str:
@@ -71,39 +54,10 @@ def tsv_cell(value: object, *, utc: bool) -> str:
     if (stored := stored_of(value)) is not None and isinstance(value, datetime):
         return escape_controls(f"unreadable: {stored}")
     if isinstance(value, datetime):
-        return _iso(_local(value, utc=utc))
+        return iso(_local(value, utc=utc))
     if isinstance(value, timedelta):
         return str(value.total_seconds())
     return escape_controls(_plain(value))
-
-
-def jsonable(value: object) -> Any:
-    """``value`` in types that JSON has: UTC ISO-8601 moments, spans in seconds, null for NaN and infinities."""
-    if value is None or isinstance(value, (bool, int)):
-        return value
-    if isinstance(value, Enum):
-        return jsonable(value.value)
-    if isinstance(value, str):
-        return str(value)
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    if isinstance(value, datetime):
-        # Null if it cannot be read, so that no program takes the replacement for the stored moment.
-        return None if stored_of(value) is not None else _iso(value.astimezone(UTC))
-    if isinstance(value, date):
-        return value.isoformat()
-    if isinstance(value, timedelta):
-        return value.total_seconds()
-    if isinstance(value, (UUID, Decimal)):
-        return str(value)
-    if isinstance(value, Mapping):
-        return {str(key): jsonable(inner) for key, inner in value.items()}
-    if isinstance(value, (list, tuple, set, frozenset)):
-        return [jsonable(inner) for inner in value]
-    if dataclasses.is_dataclass(value):
-        fields = dataclasses.fields(value)
-        return {field.name: jsonable(getattr(value, field.name)) for field in fields}
-    return str(value)
 
 
 def json_text(value: object, *, indent: int | None = None) -> str:
@@ -123,24 +77,9 @@ def _plain(value: object) -> str:
     return str(value)
 
 
-def _coarse(seconds: float) -> timedelta:
-    for size in (86400, 3600, 60, 1):
-        # Two units below 10 of the larger, as in 1h30m; else only the larger.
-        if seconds >= 10 * size:
-            return timedelta(seconds=seconds // size * size)
-        if seconds >= size:
-            smaller = {86400: 3600, 3600: 60, 60: 1, 1: 1}[size]
-            return timedelta(seconds=seconds // smaller * smaller)
-    return timedelta(0)
-
-
 def _local(moment: datetime, *, utc: bool) -> datetime:
     try:
         return moment.astimezone(UTC) if utc else moment.astimezone()
     except OverflowError:
         # The last hours of year 9999 overflow in zones east of UTC.
         return moment
-
-
-def _iso(moment: datetime) -> str:
-    return moment.isoformat().replace("+00:00", "Z")

@@ -8,8 +8,9 @@ from datetime import datetime
 
 from admin_cli.terminal import streams
 from admin_cli.terminal.block import Asked
-from admin_cli.terminal.cells import json_text, jsonable, tsv_cell
+from admin_cli.terminal.cells import json_text, tsv_cell
 from admin_cli.terminal.columns import Column, Row
+from jobs.formats.jsonable import jsonable
 
 AsJson = Callable[[Row], Mapping[str, object]]
 

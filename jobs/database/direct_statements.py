@@ -11,7 +11,7 @@ import contextlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Dialect, Engine
+from sqlalchemy import Connection, Dialect, Engine
 from sqlalchemy.dialects import sqlite
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.sql import Executable
@@ -104,13 +104,23 @@ class Rendered:
 
 
 class DirectConnection:
-    """A driver's connection for direct statements, in autocommit."""
+    """A driver's connection for direct statements.
 
-    def __init__(self, engine: Engine, schema: str | None, connection: Any) -> None:
-        self.dialect = engine.dialect
+    Args:
+        origin: the engine or connection of SQLAlchemy that the driver's connection belongs to.
+    """
+
+    def __init__(self, origin: Engine | Connection, schema: str | None, connection: Any) -> None:
+        self.dialect = origin.dialect
         self.schema = schema
         self._connection = connection
-        self._slow: SlowStatements = engine.get_execution_options()[SLOW]
+        self._slow: SlowStatements = origin.get_execution_options()[SLOW]
+
+    @classmethod
+    def inside(cls, connection: Connection) -> DirectConnection:
+        """The driver's connection below ``connection``: statements belong to its transaction."""
+        schemas = connection.get_execution_options().get("schema_translate_map")
+        return cls(connection, schemas[None] if schemas else None, connection.connection.dbapi_connection)
 
     def run(self, text: str, values: Mapping[str, Any]) -> list[Sequence[Any]]:
         began = self._slow.begin()

@@ -1,7 +1,7 @@
 """Small queries that every request needs, compiled once and executed by the driver directly.
 
 For a small query SQLAlchemy takes as long as the driver and the server together. Only PostgreSQL's driver is called
-directly, because it takes and returns values in our types; SQLite's values need conversion.
+directly.
 """
 
 from __future__ import annotations
@@ -13,8 +13,7 @@ from sqlalchemy import Select
 from sqlalchemy.exc import MultipleResultsFound
 from sqlalchemy.orm import Session
 
-from jobs.database.direct_statements import DirectStatement
-from jobs.database.slow_queries import SLOW, SlowStatements
+from jobs.database.direct_statements import DirectConnection, DirectStatement
 from jobs.database.sql import Executor
 
 
@@ -37,14 +36,7 @@ class Prepared:
         connection = session.connection() if isinstance(session, Session) else session
         if connection.dialect.name != "postgresql":
             return connection.execute(self._query, given).one_or_none()
-        options = connection.get_execution_options()
-        slow: SlowStatements = options[SLOW]
-        schemas = options.get("schema_translate_map")
-        rendered = self._statement.rendered(connection.dialect, schemas[None] if schemas else None)
-        driver: Any = connection.connection.dbapi_connection
-        began = slow.begin()
-        rows = driver.execute(rendered.text, rendered.bind(given)).fetchall()
-        slow.look(began, rendered.text)
+        rows = self._statement.run(DirectConnection.inside(connection), given)
         if len(rows) > 1:
             raise MultipleResultsFound("a prepared query found several rows")
         return rows[0] if rows else None

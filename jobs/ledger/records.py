@@ -117,7 +117,7 @@ class Failure:
     fingerprint: str
 
     @classmethod
-    def told(cls, kind: str, type: str, message: str) -> Failure:
+    def without_exception(cls, kind: str, type: str, message: str) -> Failure:
         """A failure without an exception, described by the code that ends the attempt."""
         return cls(type, message, None, fingerprint_of(kind, type))
 

@@ -24,7 +24,7 @@ def describe_failure(error: BaseException, *, kind: str) -> Failure:
     try:
         return _describe(error, kind=kind)
     except BaseException:
-        return Failure.told(kind, "Unreadable", "(the exception cannot be read)")
+        return Failure.without_exception(kind, "Unreadable", "(the exception cannot be read)")
 
 
 def _describe(error: BaseException, *, kind: str) -> Failure:

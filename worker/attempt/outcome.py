@@ -91,7 +91,7 @@ def set_aside(app: App, claim: Claim) -> AttemptResult:
     """The result for a run whose row cannot be read: the run is not performed and becomes dead with that cause."""
     assert claim.problem is not None
     attempt_result = attempt_result_now(app, claim, app.clock.monotonic(), Outcome.GAVE_UP, cause=Cause.UNREADABLE)
-    attempt_result.failure = Failure.told(
+    attempt_result.failure = Failure.without_exception(
         claim.kind, "Unreadable", f"Its row in the ledger cannot be read: {claim.problem}"
     )
     return attempt_result

@@ -98,7 +98,7 @@ class Children:
             child = self._take(claim)
         except OSError as error:
             log.error("Child process could not be started", extra={"reason": str(error)})
-            failure = Failure.told(claim.kind, "ChildNotStarted", str(error))
+            failure = Failure.without_exception(claim.kind, "ChildNotStarted", str(error))
             return self._attempt_result(claim, began, Outcome.SNOOZED, failure, NOT_SPAWNED_DELAY.total_seconds()), None
         child.line.send(do="perform", claim=CLAIM.dump_python(claim, mode="json"))
         killed: Outcome | None = None
@@ -171,12 +171,12 @@ class Children:
                 claim, took, why="The attempt did not end at its time limit, so its process was killed."
             )
         if killed is Outcome.CANCELLED:
-            failure = Failure.told(
+            failure = Failure.without_exception(
                 claim.kind, "Cancelled", "The run did not end when it was cancelled; its process was killed."
             )
             return self._attempt_result(claim, began, killed, failure)
         how = "in an unknown way" if status is None else f"signal {-status}" if status < 0 else f"exit {status}"
-        failure = Failure.told(claim.kind, "ProcessDied", f"its worker process died: {how}")
+        failure = Failure.without_exception(claim.kind, "ProcessDied", f"its worker process died: {how}")
         delay = crash_delay(claim.crashes).total_seconds()
         return self._attempt_result(claim, began, Outcome.CRASHED, failure, delay)
 

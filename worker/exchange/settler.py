@@ -135,7 +135,7 @@ class Settler(threading.Thread):
     def _settle(self, batch: list[Delivery]) -> None:
         app = self._app
         began = app.clock.monotonic()
-        endings = {
+        results = {
             one.attempt_result.claim.token: one
             for one in batch
             if one.attempt_result is not None and one.settled is None
@@ -144,13 +144,13 @@ class Settler(threading.Thread):
         settled: list[tuple[AttemptResult, RecordedAttempt]] = []
         refused: list[AttemptResult] = []
         freed: list[Freed] = []
-        if len(endings) > 0 and app.database.dialect == "postgresql":
-            self._settle_plain(endings, began)
-        if endings or unstarted:
+        if app.database.dialect == "postgresql":
+            self._settle_plain(results, began)
+        if results or unstarted:
             with app.database.write() as connection:
                 settled, refused = settle(
                     connection,
-                    [one.attempt_result for one in endings.values() if one.attempt_result is not None],
+                    [one.attempt_result for one in results.values() if one.attempt_result is not None],
                     worker=self._worker,
                     poison_after=app.settings.poison_after,
                     monotonic=began,
@@ -174,10 +174,10 @@ class Settler(threading.Thread):
                 # next.
                 delivery.attempt_result.error = None
 
-    def _settle_plain(self, endings: dict[UUID, Delivery], began: float) -> None:
-        """Settle the plain successes among ``endings`` by one statement, and take them out."""
+    def _settle_plain(self, results: dict[UUID, Delivery], began: float) -> None:
+        """Settle the plain successes among ``results`` by one statement, and take them out."""
         plain = {}
-        for one in endings.values():
+        for one in results.values():
             if one.attempt_result is not None and is_plain(one.attempt_result):
                 plain[one.claim.run_id.int] = one.attempt_result
         if not plain:
@@ -191,7 +191,7 @@ class Settler(threading.Thread):
             log.warning("Ledger refused a batch of successes, each is settled alone", exc_info=True)
             return
         for attempt_result, settled in done:
-            endings.pop(attempt_result.claim.token).settled = settled
+            results.pop(attempt_result.claim.token).settled = settled
 
     def _announce(
         self,
@@ -236,12 +236,12 @@ class Settler(threading.Thread):
             if attempt_result.outcome is Outcome.SUCCEEDED:
                 attempt_result.outcome, attempt_result.cause = Outcome.FAILED, Cause.BAD_ARGUMENTS
                 why = storable(f"The runs that follow this one cannot be recorded: {refusal}")[:MAX_MESSAGE]
-                attempt_result.failure = Failure.told(delivery.claim.kind, "Unrecordable", why)
+                attempt_result.failure = Failure.without_exception(delivery.claim.kind, "Unrecordable", why)
             return True
         if attempt_result.outcome is Outcome.SUCCEEDED:
             had, attempt_result.result = attempt_result.result, None
             return had is not None
-        attempt_result.failure = Failure.told(delivery.claim.kind, "Unrecordable", _UNRECORDABLE)
+        attempt_result.failure = Failure.without_exception(delivery.claim.kind, "Unrecordable", _UNRECORDABLE)
         return True
 
     def _leave_to_upkeep(self, delivery: Delivery) -> None:

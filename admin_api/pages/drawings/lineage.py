@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from admin_api.pages.frame.template_filters import short, tone, word_of
+from admin_api.pages.frame.template_filters import tone, word_of
+from jobs.formats.short_id import short_id
 from jobs.ledger.records import RunRecord
 from jobs.operations.runs.detail import Detail
 
@@ -76,4 +77,4 @@ def _column(column: list[tuple[str, RunRecord]]) -> int:
 def _node(run: RunRecord, role: str, x: int, y: int, now: datetime) -> Node:
     word = word_of(run, now)
     kind = run.kind if len(run.kind) <= 24 else run.kind[:23] + "…"
-    return Node(str(run.id), kind, f"{role} · {short(run.id)} · {word}", tone(word), role, x, y)
+    return Node(str(run.id), kind, f"{role} · {short_id(run.id)} · {word}", tone(word), role, x, y)

@@ -4,21 +4,21 @@ from __future__ import annotations
 
 import json
 import shlex
-from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from enum import Enum
 from typing import Any
-from uuid import UUID
 
 from markupsafe import Markup, escape
 
+from jobs.formats import age
 from jobs.formats.duration import format_duration
 from jobs.formats.escaping import escape_controls, escape_lines
+from jobs.formats.jsonable import jsonable
+from jobs.formats.short_id import short_id
 from jobs.formats.unreadable import stored_of
 from jobs.ledger.records import AttemptRecord, RunRecord
 from jobs.operations.runs.inspect import state_word
 
-SHORT_ID = 8
 TONES = {
     "succeeded": "good", "active": "good", "finished": "good", "fired": "good", "backfilled": "good", "live": "good",
     "dead": "bad", "failed": "bad", "broken": "bad", "crashed": "bad", "timed_out": "bad", "out_of_memory": "bad",
@@ -51,10 +51,6 @@ def exact(value: object) -> Markup:
     return escape(str(value))
 
 
-def short(identifier: object) -> str:
-    return str(identifier)[-SHORT_ID:]
-
-
 def count(number: int) -> str:
     return f"{number:,}"
 
@@ -66,19 +62,15 @@ def span(value: timedelta | float | None) -> str:
     seconds = value.total_seconds() if isinstance(value, timedelta) else float(value)
     if 0 < seconds < 0.001:
         return "<1ms"
-    return format_duration(timedelta(seconds=_coarse(max(0.0, seconds))))
+    return age.short_span(max(0.0, seconds))
 
 
 def ago(moment: datetime | None, now: datetime) -> Markup:
     """``3m ago`` or ``in 5m``, with the moment as its tooltip."""
     if moment is None or stored_of(moment) is not None:
         return _unreadable(moment)
-    seconds = (now - moment).total_seconds()
-    text = "now"
-    if abs(seconds) >= 1:
-        text = f"{span(int(abs(seconds)))} ago" if seconds > 0 else f"in {span(int(abs(seconds)))}"
     iso = _iso(moment)
-    return _time(iso, f"{_to_the_second(iso)} UTC", text)
+    return _time(iso, f"{_to_the_second(iso)} UTC", age.ago(moment, now=now))
 
 
 def when(moment: datetime | None) -> str:
@@ -98,8 +90,7 @@ def stamp(moment: datetime | None) -> Markup:
 
 def pretty(value: Any) -> Markup:
     """Indented JSON; text unchanged, with its control characters escaped."""
-    text = value if isinstance(value, str) else json.dumps(jsonable(value), ensure_ascii=False, indent=2)
-    return lines(text)
+    return lines(_json(value, indent=2))
 
 
 def lines(text: str | None) -> Markup:
@@ -108,7 +99,7 @@ def lines(text: str | None) -> Markup:
 
 def inline(value: Any) -> str:
     """A value on one line."""
-    return value if isinstance(value, str) else json.dumps(jsonable(value), ensure_ascii=False)
+    return _json(value)
 
 
 def first_line(text: str | None) -> str:
@@ -127,18 +118,10 @@ def word_of(run: RunRecord, now: datetime) -> str:
     return state_word(run, now=now)
 
 
-def jsonable(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return {str(name): jsonable(inner) for name, inner in value.items()}
-    if isinstance(value, (list, tuple, set, frozenset)):
-        return [jsonable(inner) for inner in value]
-    if isinstance(value, datetime):
-        return _iso(value)
-    if isinstance(value, timedelta):
-        return format_duration(value)
-    if isinstance(value, (UUID, Enum)):
-        return str(value)
-    return value if value is None or isinstance(value, (bool, int, float, str)) else str(value)
+def _json(value: Any, *, indent: int | None = None) -> str:
+    if isinstance(value, str):
+        return value
+    return json.dumps(jsonable(value, span=format_duration), ensure_ascii=False, indent=indent)
 
 
 def _time(iso: str, title: str, text: str) -> Markup:
@@ -161,18 +144,8 @@ def _to_the_second(iso: str) -> str:
     return f"{iso[:10]} {iso[11:19]}"
 
 
-def _coarse(seconds: float) -> float:
-    """Two units below 10 of the larger, as in 1h30m; else only the larger."""
-    for size, smaller in ((86400, 3600), (3600, 60), (60, 1)):
-        if seconds >= 10 * size:
-            return seconds // size * size
-        if seconds >= size:
-            return seconds // smaller * smaller
-    return seconds if seconds < 10 else float(int(seconds))
-
-
 FILTERS = {
-    "tone": tone, "exact": exact, "short": short, "count": count, "span": span, "when": when, "stamp": stamp,
+    "tone": tone, "exact": exact, "short": short_id, "count": count, "span": span, "when": when, "stamp": stamp,
     "pretty": pretty, "lines": lines, "inline": inline, "error_of": error_of, "first_line": first_line,
     "shell": shlex.quote,
 }  # fmt: skip

@@ -13,10 +13,10 @@ from sqlalchemy import Text, cast, func, select
 from jobs.database.models import JobBatch, JobRun
 from jobs.database.sql import Executor
 from jobs.errors import Ambiguous, NotFound
+from jobs.formats.short_id import MIN_SHORT_ID
 from jobs.ledger.batches.callbacks import batch_of_callback
 from jobs.ledger.batches.counts import GATHER
 
-MIN_SHORT_ID = 6
 MAX_INNER = 1000
 """Most inner batches of one batch that an action covers at once. Source: decision."""
 

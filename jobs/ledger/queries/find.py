@@ -26,13 +26,13 @@ from sqlalchemy import (
 from jobs.database.models import JobAttempt, JobRun, id_tail
 from jobs.database.sql import Batch, Executor, dialect_of, one_of
 from jobs.errors import Ambiguous, NotFound
+from jobs.formats.short_id import MIN_SHORT_ID
 from jobs.formats.unreadable import unreadable_in
 from jobs.ledger.holds import due_again
 from jobs.ledger.records import AttemptRecord, RunRecord
 from jobs.states import FAR, Cause, Hold, Outcome, RunState
 
 MAX_PAGE = 1000
-MIN_SHORT_ID = 6
 
 _IDS = Batch("wanted", id=Uuid())
 _DIGITS = set("0123456789abcdef")

@@ -87,10 +87,10 @@ def end_dead_attempts(
     blamed, late, done = set(performing), set(over), set(ended)
     ends = []
     for row in held:
-        failure = Failure.told(row.kind, "ProcessDied", f"its worker process died: {why}")
+        failure = Failure.without_exception(row.kind, "ProcessDied", f"its worker process died: {why}")
         if row.token in late:
             delay = CRASH_DELAY.total_seconds()
-            over_time = Failure.told(row.kind, "TimeLimitExceeded", _TIMED_OUT)
+            over_time = Failure.without_exception(row.kind, "TimeLimitExceeded", _TIMED_OUT)
             ends.append(_end_of(row, Outcome.TIMED_OUT, failure=over_time, delay_seconds=delay))
         elif row.token in blamed and blame is Outcome.CRASHED:
             delay = crash_delay(row.crashes).total_seconds()
