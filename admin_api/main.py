@@ -73,7 +73,7 @@ def serve(app: App, *, ready: Callable[[str], None] = lambda url: None, port: in
     server = make_server(app)
     if settings.api_behind_tls and not settings.api_proxies:
         log.warning("JOBS_API_PROXIES is not set, so sign-ins are not limited by address")
-    _spare_what_is_loaded()
+    _freeze_loaded_modules()
     ready(url_of(listener))
     with listener:
         server.run(sockets=[listener])
@@ -134,7 +134,7 @@ def _give_way() -> None:
         log.debug("The process keeps its priority", exc_info=True)
 
 
-def _spare_what_is_loaded() -> None:
+def _freeze_loaded_modules() -> None:
     """Freeze the loaded modules, so that the garbage collector looks only at objects of requests."""
     gc.collect()
     gc.freeze()

@@ -176,9 +176,9 @@ class Events:
     def __init__(self) -> None:
         self._subscribers: dict[type[Event], list[Callable[[list[Any]], None]]] = {}
 
-    def subscribe(self, kind: type[E], hear: Callable[[list[E]], None]) -> None:
-        """Call ``hear`` with each batch of events of exactly this class, on the thread that committed them."""
-        self._subscribers.setdefault(kind, []).append(hear)
+    def subscribe(self, kind: type[E], subscriber: Callable[[list[E]], None]) -> None:
+        """Call ``subscriber`` with each batch of events of exactly this class, on the thread that committed them."""
+        self._subscribers.setdefault(kind, []).append(subscriber)
 
     def wants(self, kind: type[Event]) -> bool:
         """Whether this class has a subscriber: lets hot paths skip building events."""
@@ -188,8 +188,8 @@ class Events:
         """Pass a batch of events, all of one class, to their subscribers."""
         if not events:
             return
-        for hear in self._subscribers.get(type(events[0]), ()):
+        for subscriber in self._subscribers.get(type(events[0]), ()):
             try:
-                hear(events)
+                subscriber(events)
             except Exception:
                 log.exception("Subscriber failed", extra={"event_type": type(events[0]).__name__})

@@ -200,7 +200,7 @@ class Settings(BaseModel):
         Raises:
             ConfigurationError: lists every mistake.
         """
-        found, mistakes = read_twins(cls.model_fields)
+        found, mistakes = read_secret_files(cls.model_fields)
         return cls._made(
             {**settings_defaults.provided(), **found, **_read_variables(cls.model_fields)}, given, mistakes
         )
@@ -230,7 +230,7 @@ def _read_variables(names: Iterable[str]) -> dict[str, str]:
     return {name: value for name, value in found.items() if value}
 
 
-def read_twins(names: Container[str]) -> tuple[dict[str, str], list[str]]:
+def read_secret_files(names: Container[str]) -> tuple[dict[str, str], list[str]]:
     """The contents of the files that ``_FILE`` variables name, and the mistakes in the other variables."""
     found: dict[str, str] = {}
     mistakes = []
@@ -252,7 +252,7 @@ def read_twins(names: Container[str]) -> tuple[dict[str, str], list[str]]:
 
 def origins(given: Mapping[str, Any]) -> dict[str, str]:
     """Where each setting that differs from its default comes from, in words."""
-    twins = read_twins(Settings.model_fields)[0]
+    from_files = read_secret_files(Settings.model_fields)[0]
     found = settings_defaults.origins()
     for name in Settings.model_fields:
         variable = f"{PREFIX}{name.upper()}"
@@ -260,7 +260,7 @@ def origins(given: Mapping[str, Any]) -> dict[str, str]:
             found[name] = f"option --{name.replace('_', '-')}"
         elif os.environ.get(variable):
             found[name] = f"environment {variable}"
-        elif name in twins:
+        elif name in from_files:
             found[name] = f"file {os.environ[f'{variable}_FILE']}"
     return found
 

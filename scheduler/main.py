@@ -67,9 +67,9 @@ def serve(app: App, stop: Stop, progress: Progress) -> None:
             leads = leadership.keep()
             zone_data.keep(leads=leads)
             if leads:
-                wait = periodic.beat(goes_on=lambda: not stop.is_asked and leadership.keep())
+                wait = periodic.beat(may_continue=lambda: not stop.is_asked and leadership.keep())
             else:
-                periodic.help_out()
+                periodic.decide_overdue()
             progress.ended(None)
         except JobsError as error:
             progress.ended(str(error))

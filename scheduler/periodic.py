@@ -37,23 +37,23 @@ class Periodic:
     def __init__(self, app: App) -> None:
         self._app = app
 
-    def beat(self, *, goes_on: Callable[[], bool] = lambda: True) -> float:
+    def beat(self, *, may_continue: Callable[[], bool] = lambda: True) -> float:
         """Decide the due slots. Returns the seconds until the next look. If nothing is due, it only reads."""
         look = self._look()
         if is_due(look):
-            self.tick(look, goes_on=goes_on)
+            self.tick(look, may_continue=may_continue)
             look = self._look()
         return seconds_until(look.next_slot_at, look.now)
 
-    def help_out(self) -> Ticked:
+    def decide_overdue(self) -> Ticked:
         """For standby schedulers: decide slots that are overdue, since the leader may be dead, frozen or overloaded."""
         look = self._look()
         if look.next_slot_at is None or look.now - look.next_slot_at < OVERDUE:
             return Ticked()
         return self.tick(look)
 
-    def tick(self, look: Outlook | None = None, *, goes_on: Callable[[], bool] = lambda: True) -> Ticked:
-        """Decide the due slots, in batches of one transaction each, while ``goes_on`` returns True."""
+    def tick(self, look: Outlook | None = None, *, may_continue: Callable[[], bool] = lambda: True) -> Ticked:
+        """Decide the due slots, in batches of one transaction each, while ``may_continue`` returns True."""
         look = look or self._look()
         began = self._app.clock.monotonic()
         looked_at = fired = 0
@@ -63,10 +63,10 @@ class Periodic:
                 with self._app.database.write() as connection:
                     limit_idle(connection)
                     done = verb(connection, by=enqueuer(), carry=carrier(self._app))
-                tell(self._app, done)
+                announce(self._app, done)
                 looked_at += done.looked_at
                 fired += sum(one.run is not None for one in done.decided)
-                if done.looked_at < BATCH or not goes_on():
+                if done.looked_at < BATCH or not may_continue():
                     break
         if looked_at and self._app.events.wants(ScheduleTicked):
             took = self._app.clock.monotonic() - began
@@ -89,7 +89,7 @@ def seconds_until(moment: datetime | None, now: datetime) -> float:
     return min(BEAT_SECONDS, max(0.0, (moment - now).total_seconds()))
 
 
-def tell(app: App, done: Round) -> None:
+def announce(app: App, done: Round) -> None:
     """Announce the committed runs to the ready index, and emit events."""
     announce_runs(app, [one.run for one in done.decided if one.run is not None])
     fired, passed = [], []

@@ -25,7 +25,7 @@ class Stop:
         # Not an Event: the wait that the handler interrupts may hold the event's lock.
         self._wakeup_before = signal.set_wakeup_fd(self._waker.fileno(), warn_on_full_buffer=False)
         for one in SIGNALS:
-            self._before[one] = signal.signal(one, self._note)
+            self._before[one] = signal.signal(one, self._record_signal)
         return self
 
     def __exit__(self, *error: object) -> None:
@@ -44,5 +44,5 @@ class Stop:
                 pass
         return self.is_asked
 
-    def _note(self, number: int, frame: FrameType | None) -> None:
+    def _record_signal(self, number: int, frame: FrameType | None) -> None:
         self.is_asked = True

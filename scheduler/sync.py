@@ -79,7 +79,7 @@ def _sync_one(connection: Executor, one: Declared, values: dict[str, Any], done:
     first = next_slot(one.schedule, moment)
     if schedules.add(connection, values, next_slot_at=first, now=moment):
         done.added.append(one.name)
-        _note_if_over(one, first, done)
+        _list_if_over(one, first, done)
         return None
     record = schedules.lock(connection, one.name)
     if record.owner != "code":
@@ -96,13 +96,13 @@ def _sync_one(connection: Executor, one: Declared, values: dict[str, Any], done:
         decided, after = decide_before_change(connection, record, moment, by=enqueuer()), max(moment, after)
     coming = next_slot(one.schedule, after)
     if record.definition != values["definition"]:
-        _note_if_over(one, coming, done)
+        _list_if_over(one, coming, done)
     values |= {"decided_until": after, "next_slot_at": coming, "problem": None}
     schedules.change(connection, one.name, values, now=moment)
     return decided
 
 
-def _note_if_over(one: Declared, coming: datetime | None, done: Synced) -> None:
+def _list_if_over(one: Declared, coming: datetime | None, done: Synced) -> None:
     if coming is None:
         done.over.append(one.name)
 

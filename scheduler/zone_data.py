@@ -12,7 +12,7 @@ from jobs.scheduling.zones import data_version
 LOOK_SECONDS = 60.0
 """Seconds between two checks by a leader: a command line or another scheduler may use other zone data. Source:
 decision; a check reads every schedule."""
-MAX_TOLD = 100
+MAX_LOGGED = 100
 """The most moved slots that get a log line each. Source: decision."""
 
 log = logging.getLogger("jobs.scheduler")
@@ -52,11 +52,11 @@ def compute_anew(app: App) -> list[Moved]:
         moved += some
         if looked_at < BATCH:
             break
-    for one in moved[:MAX_TOLD]:
+    for one in moved[:MAX_LOGGED]:
         facts = {"schedule": one.name, "was": _text(one.was), "now": _text(one.now), "by": one.by or "unknown"}
         log.warning("Slot moved, the zone data has changed", extra={**facts, "tzdata": data_version()})
-    if len(moved) > MAX_TOLD:
-        log.warning("More slots moved", extra={"more": len(moved) - MAX_TOLD, "tzdata": data_version()})
+    if len(moved) > MAX_LOGGED:
+        log.warning("More slots moved", extra={"more": len(moved) - MAX_LOGGED, "tzdata": data_version()})
     return moved
 
 

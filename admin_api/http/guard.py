@@ -80,7 +80,7 @@ class _Visit:
         try:
             if not self._is_known_host():
                 await self._fail(421, "wrong_host", "This server does not answer to that host name.")
-            elif self._said_length() > MAX_BODY_BYTES:
+            elif self._declared_length() > MAX_BODY_BYTES:
                 await self._fail(413, "too_large", f"The request is larger than {MAX_BODY_BYTES:,} bytes.")
             elif self._signs_in() and self._guard._is_crowded():
                 # Refused here, at a tenth of the framework's cost, because signed-in users' requests wait behind it.
@@ -108,7 +108,7 @@ class _Visit:
     def _signs_in(self) -> bool:
         return self._scope["method"] == "POST" and self._scope["path"] in SIGN_IN
 
-    def _said_length(self) -> int:
+    def _declared_length(self) -> int:
         said = next((value for name, value in self._scope["headers"] if name == b"content-length"), b"0")
         return int(said) if said.isdigit() else 0
 

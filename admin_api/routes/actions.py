@@ -57,7 +57,7 @@ def create_restoration(api_state: CurrentState, by: By, body: NewRestoration, re
     return start(api_state, by, RestoreAction(), body, response, at="/v1/restorations")
 
 
-def _looked_after(place: str, verbs: tuple[str, ...]) -> None:
+def _add_action_routes(place: str, verbs: tuple[str, ...]) -> None:
     """Add the routes that list, show and stop actions of these verbs."""
     what = place.removesuffix("s")
 
@@ -84,7 +84,7 @@ def _looked_after(place: str, verbs: tuple[str, ...]) -> None:
     )  # fmt: skip
 
 
-_looked_after("replays", ("replay",))
-_looked_after("cancellations", ("cancel",))
-_looked_after("purges", ("purge", "erase"))
-_looked_after("restorations", ("restore",))
+_add_action_routes("replays", ("replay",))
+_add_action_routes("cancellations", ("cancel",))
+_add_action_routes("purges", ("purge", "erase"))
+_add_action_routes("restorations", ("restore",))

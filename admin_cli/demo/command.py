@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from jobs.app import App
 
 PROCESSES = 2
-PATIENCE = 300.0
+DRAIN_LIMIT_SECONDS = 300.0
 """Seconds without a finished run before the demo gives up. Source: the slowest machine tried takes 20."""
 INVENTORY = "demo.InspectFile"
 
@@ -177,8 +177,8 @@ def _watch(app: App, total: int, worker: subprocess.Popen[bytes], *, log: Path) 
         if worker.poll() is not None:
             last = log.read_text(errors="replace").strip().splitlines()[-1:]
             raise CommandFailed(f"the worker ended with {worker.returncode}: {one_line(''.join(last))}")
-        if took > PATIENCE:
-            raise CommandFailed(f"{sum(counts.values()) - done} runs have not ended after {PATIENCE:.0f} s.")
+        if took > DRAIN_LIMIT_SECONDS:
+            raise CommandFailed(f"{sum(counts.values()) - done} runs have not ended after {DRAIN_LIMIT_SECONDS:.0f} s.")
         app.clock.sleep(0.1)
     if is_live:
         sys.stderr.write("\r\x1b[K")
@@ -215,7 +215,11 @@ def _mistakes(app: App, root: str) -> list[str]:
     from jobs.states import RunState
 
     counted = subprocess.run(
-        [sys.executable, "-I", file_hashes.__file__, root], capture_output=True, text=True, timeout=PATIENCE, check=True
+        [sys.executable, "-I", file_hashes.__file__, root],
+        capture_output=True,
+        text=True,
+        timeout=DRAIN_LIMIT_SECONDS,
+        check=True,
     )
     files: dict[str, list[Any]] = {name_of(path): found for path, found in json.loads(counted.stdout).items()}
     mistakes, before = [], None

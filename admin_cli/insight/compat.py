@@ -76,7 +76,7 @@ def compat(
     if any(one.is_sampled for one in found):
         streams.say(f"{sample:,} runs of each kind, queue and state were checked; --all checks every run.")
     if breaking:
-        told = "; ".join(_told(one) for one in breaking[:3]) + ("; …" if len(breaking) > 3 else "")
+        told = "; ".join(_dead_text(one) for one in breaking[:3]) + ("; …" if len(breaking) > 3 else "")
         raise CommandFailed(
             f"This code breaks what waits: {told}.",
             exit_code=Exit.UNHEALTHY,
@@ -116,7 +116,7 @@ def _rows(one: KindCompat) -> Iterator[dict[str, Any]]:
         }
 
 
-def _told(one: KindCompat) -> str:
+def _dead_text(one: KindCompat) -> str:
     what = f"{one.number:,} {one.place}" if one.place in ("schedules", "follow-ups") else f"{one.place} runs"
     if not one.misfits:
         return f"{one.kind}: {one.number:,} {one.place}: {one.result.value}"

@@ -104,8 +104,8 @@ def show_kind(options: Globals, out: Output, kind: str, imports: tuple[str, ...]
     runs = ", ".join(f"{number:,} {state.value}" for state, number in seen.runs.items() if number)
     out.record(
         [
-            Block(pairs=_said({key: shown.get(key) for key in _SHOWN})),
-            Block("Retry", pairs=_said(shown.get("retry"))),
+            Block(pairs=_given_pairs({key: shown.get(key) for key in _SHOWN})),
+            Block("Retry", pairs=_given_pairs(shown.get("retry"))),
             Block("Arguments", columns=FIELD_COLUMNS, rows=arguments_of(cls) if cls is not None else ()),
             Block("In the ledger", pairs=[("runs", runs or "none"), ("workers", ", ".join(seen.workers) or "none")]),
             Block("Paused", pairs=pause_pairs(seen.pause)),
@@ -142,7 +142,7 @@ def _row(cls: type[Job]) -> dict[str, Any]:
     }
 
 
-def _said(values: Mapping[str, Any] | None) -> list[tuple[str, object]]:
+def _given_pairs(values: Mapping[str, Any] | None) -> list[tuple[str, object]]:
     """The given pairs as a block, without those that have no value."""
     found = []
     for name, value in (values or {}).items():

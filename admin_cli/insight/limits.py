@@ -109,7 +109,7 @@ def set_limit(
     from jobs.operations.control import limits as operations
 
     done = operations.set_limit(open_app(options), this_operator(), name, key=key, most=most, hold=hold, reason=reason)
-    _say(name, key, done)
+    _say_limit(name, key, done)
 
 
 @limits.command("clear")
@@ -127,10 +127,10 @@ def clear_limit(options: Globals, name: str, key: str | None, reason: str | None
     from jobs.operations.control import limits as operations
 
     done = operations.clear_limit(open_app(options), this_operator(), name, key=key, reason=reason)
-    _say(name, key, done)
+    _say_limit(name, key, done)
 
 
-def _say(name: str, key: str | None, limit: LimitRecord) -> None:
+def _say_limit(name: str, key: str | None, limit: LimitRecord) -> None:
     number = "what the code declares" if limit.allowed is None else f"{limit.allowed}"
     held = "" if limit.hold_until is None else f"; no run starts before {limit.hold_until:%Y-%m-%d %H:%M:%S} UTC"
     of_key = "" if key is None else f" for the key {key}"

@@ -128,7 +128,7 @@ def _blocks(seen: Status, wrong: Sequence[Alert], ledger: str) -> list[Block]:
     shown: list[Block] = [
         Block(pairs=[("ledger", ledger), ("last 5 minutes", ended or "nothing ended")]),
         # Dead letters have a table of their own, below.
-        Block("Wrong", pairs=[(_label(one), _told(one)) for one in wrong if one.code != "dead"]),
+        Block("Wrong", pairs=[(_label(one), _as_data(one)) for one in wrong if one.code != "dead"]),
         Block("Queues", columns=QUEUE_COLUMNS, rows=seen.shown_queues),
         Block("Workers", columns=WORKER_COLUMNS[:5], rows=seen.workers),
         Block("Dead letters", columns=GROUP_COLUMNS[:6], rows=seen.groups),
@@ -140,7 +140,7 @@ def _label(one: Alert) -> str:
     return one.code.replace("_", " ")
 
 
-def _told(one: Alert) -> str:
+def _as_data(one: Alert) -> str:
     return f"{one.sentence} See: {command_line(one.command)}"
 
 

@@ -240,13 +240,13 @@ def stopping_between_batches() -> Iterator[Callable[[], bool]]:
     """The first Ctrl-C waits for the current batch; the second does not."""
     stopped: list[int] = []
 
-    def hear(signum: int, frame: FrameType | None) -> None:
+    def on_interrupt(signum: int, frame: FrameType | None) -> None:
         if stopped:
             raise KeyboardInterrupt
         stopped.append(signum)
         streams.say("stopping after this batch; press Ctrl-C again to stop at once")
 
-    before = signal.signal(signal.SIGINT, hear)
+    before = signal.signal(signal.SIGINT, on_interrupt)
     try:
         yield lambda: bool(stopped)
     finally:

@@ -77,7 +77,7 @@ def wait(options: Globals, out: Output, runs: tuple[str, ...]) -> None:
 
     app, operator = open_app(options), this_operator()
     ids = make_selector(app, SelectorInput(ids=runs)).ids
-    ended = wait_for(app, operator, ids, moved=_say)
+    ended = wait_for(app, operator, ids, moved=_say_state)
     out.rows(ended, as_json=run_json)
     lost = [run for run in ended if run.state != "succeeded"]
     if lost:
@@ -89,7 +89,7 @@ def wait(options: Globals, out: Output, runs: tuple[str, ...]) -> None:
         )
 
 
-def _say(run: RunRecord) -> None:
+def _say_state(run: RunRecord) -> None:
     error = error_of(run)
     said = f"{short_id(run.id)} {run.kind} {word_of(run)} attempt {run.attempt}" + (f"  {error}" if error else "")
     streams.say(escape_controls(said))

@@ -9,7 +9,7 @@ from __future__ import annotations
 from contextlib import AbstractContextManager, nullcontext
 
 from jobs.clock import Clock
-from jobs.database.postgres.driver import OWN_CONNECTIONS, SPARE
+from jobs.database.postgres.driver import OWN_CONNECTIONS, SPARE_CONNECTIONS
 from jobs.database.semaphore import Semaphore
 from jobs.database.sqlite.connection import OVERFLOW
 from jobs.settings import Settings
@@ -31,7 +31,7 @@ class Places:
         self._limit_seconds: float | None = settings.connect_timeout.total_seconds()
         self._room = Semaphore(most, clock)
         # SQLite has one writer: writers of this process wait here, without a thread or a connection.
-        self.transactions = Semaphore(1 if self._is_sqlite else max(1, most - SPARE), clock)
+        self.transactions = Semaphore(1 if self._is_sqlite else max(1, most - SPARE_CONNECTIONS), clock)
         """Places for transactions that stay open between calls, such as a job's."""
 
     def one(self, what: str) -> AbstractContextManager[None]:

@@ -86,25 +86,25 @@ def is_same_url(one: URL, other: URL) -> bool:
 
 
 def _hosts(url: URL) -> tuple[object, ...]:
-    return url.host, url.port or (5432 if url.host else None), *_asked(url, "host"), *_asked(url, "port")
+    return url.host, url.port or (5432 if url.host else None), *_query_values(url, "host"), *_query_values(url, "port")
 
 
 def show_database_url(url: URL) -> str:
     """``url`` without credentials and query, but with its hosts, whichever part of it names them."""
     backend = url.get_backend_name()
-    hosts = _asked(url, "host")
+    hosts = _query_values(url, "host")
     if url.host or not hosts:
         return redact_url(url.set(drivername=backend).render_as_string(hide_password=False))
-    ports = _asked(url, "port")
+    ports = _query_values(url, "port")
     if len(ports) == len(hosts):
         hosts = [f"{host}:{port}" for host, port in zip(hosts, ports, strict=True)]
     return redact_url(f"{backend}://{','.join(hosts)}/{url.database or ''}")
 
 
-def _asked(url: URL, name: str) -> list[str]:
+def _query_values(url: URL, name: str) -> list[str]:
     """The values of ``name`` in the query: libpq separates them by commas, SQLAlchemy repeats the word."""
-    said = url.query.get(name, ())
-    return [one for text in ((said,) if isinstance(said, str) else said) for one in text.split(",")]
+    given = url.query.get(name, ())
+    return [one for text in ((given,) if isinstance(given, str) else given) for one in text.split(",")]
 
 
 def _with_hosts_apart(url: str) -> str:

@@ -136,7 +136,7 @@ def direct(
     schema: str | None,
     *,
     needs_block: Callable[[], bool],
-    is_worthless: Callable[[BaseException], bool],
+    is_unusable: Callable[[BaseException], bool],
 ) -> Iterator[DirectConnection]:
     """A connection whose statements commit by themselves; it is reset before it returns to the pool.
 
@@ -144,7 +144,7 @@ def direct(
 
     Args:
         needs_block: whether statements still need a transaction around them; called once a connection exists.
-        is_worthless: whether the connection is useless after this error.
+        is_unusable: whether the connection is useless after this error.
 
     Raises:
         sqlalchemy.exc.DBAPIError: as SQLAlchemy raises it, so that ``Database.translated`` reads it.
@@ -160,7 +160,7 @@ def direct(
         if not is_autocommit:
             driver.commit()
     except dialect.loaded_dbapi.Error as error:
-        is_gone = is_worthless(error) or dialect.is_disconnect(error, driver, None)
+        is_gone = is_unusable(error) or dialect.is_disconnect(error, driver, None)
         if is_gone:
             fairy.invalidate(error)
         raise DBAPIError.instance(

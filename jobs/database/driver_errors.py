@@ -93,7 +93,7 @@ class ServerWatch:
 
     def is_lost(self, error: BaseException) -> bool:
         """Whether a connection that raised this error is useless, and those made before it."""
-        if not self._is_postgresql or not connect.is_worthless(error):
+        if not self._is_postgresql or not connect.is_unusable(error):
             return False
         self.moves += 1
         return True

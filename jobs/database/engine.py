@@ -96,7 +96,7 @@ class Database:
         """
         with self.translated(), self._turn(urgent), self.places.one(self.shown):
             needs_block = lambda: not self._statements_stand_alone  # noqa: E731
-            with direct(self.engine, self.schema, needs_block=needs_block, is_worthless=self._server.is_lost) as one:
+            with direct(self.engine, self.schema, needs_block=needs_block, is_unusable=self._server.is_lost) as one:
                 yield one
 
     def own_connection(self) -> OwnConnection | None:
@@ -263,7 +263,7 @@ class Database:
         else:
             engine = driver.make_engine(self.url, settings, most=self._most_connections)
             event.listen(engine, "do_connect", self._connect_to_postgres)
-            event.listen(engine, "handle_error", self._drop_worthless)
+            event.listen(engine, "handle_error", self._drop_unusable)
         if self._settings.database_schema:
             engine = engine.execution_options(schema_translate_map={None: self._settings.database_schema})
         SlowStatements(self._settings.slow_statement, self.clock).watch(engine)
@@ -283,7 +283,7 @@ class Database:
         arguments, options = self.engine.dialect.create_connect_args(self.url)
         return connect.connect(self._settings, *arguments, **options)
 
-    def _drop_worthless(self, context: ExceptionContext) -> None:
+    def _drop_unusable(self, context: ExceptionContext) -> None:
         # The other connections of the pool lead to the same server, so drop them too.
         if self._server.is_lost(context.original_exception):
             context.is_disconnect = True

@@ -41,7 +41,7 @@ def write_arguments(job: BaseModel, *, kind: str, max_bytes: int) -> str:
     has_sets = False
     for name, value in values.items():
         try:
-            has_sets |= _looked_through(value, kind, name)
+            has_sets |= _contains_set(value, kind, name)
         except RecursionError:
             raise _refusal(kind, name, "is nested too deep, or holds itself") from None
     try:
@@ -180,7 +180,7 @@ def _values(job: BaseModel) -> dict[str, Any]:
     return {**values, **job.model_extra} if job.model_extra else values
 
 
-def _looked_through(value: Any, kind: str, field: str) -> bool:
+def _contains_set(value: Any, kind: str, field: str) -> bool:
     """Whether ``value`` contains a set, which JSON writes in another order in each process.
 
     Raises:
@@ -195,17 +195,17 @@ def _looked_through(value: Any, kind: str, field: str) -> bool:
     has_sets = isinstance(value, Set)
     if isinstance(value, Mapping):
         for key, one in value.items():
-            has_sets |= _looked_through(key, kind, field) | _looked_through(one, kind, field)
+            has_sets |= _contains_set(key, kind, field) | _contains_set(one, kind, field)
     elif isinstance(value, list | tuple | Set | deque):
         for one in value:
             if not isinstance(one, _PLAIN):
-                has_sets |= _looked_through(one, kind, field)
+                has_sets |= _contains_set(one, kind, field)
     elif isinstance(value, BaseModel):
         for name, one in _values(value).items():
-            has_sets |= _looked_through(one, kind, f"{field}.{name}")
+            has_sets |= _contains_set(one, kind, f"{field}.{name}")
     elif is_dataclass(value) and not isinstance(value, type):
         for part in fields(value):
-            has_sets |= _looked_through(getattr(value, part.name, None), kind, f"{field}.{part.name}")
+            has_sets |= _contains_set(getattr(value, part.name, None), kind, f"{field}.{part.name}")
     return has_sets
 
 

@@ -26,7 +26,7 @@ class TaskJob(Job):
     args: list[Any] = Field(default_factory=list)
     kwargs: dict[str, Any] = Field(default_factory=dict)
     _task: ClassVar[Any] = None
-    _said: ClassVar[dict[str, Any]] = {}
+    _declared: ClassVar[dict[str, Any]] = {}
     _given: ClassVar[dict[str, Any]] = {}
     """The options of the task that belong to each enqueue."""
 
@@ -68,17 +68,17 @@ def job_class(task: Any, options: Mapping[str, Any]) -> type[TaskJob]:
     """
     path = task.module_path
     known = registry.find(path)
-    said = options_of(task.func, path, options)
+    declared = options_of(task.func, path, options)
     if (
         known is not None
         and issubclass(known, TaskJob)
         and known._task.func is task.func
-        and known._said == said
+        and known._declared == declared
         and known._task.takes_context == task.takes_context
     ):
         found: type[TaskJob] = known
         return found
-    return _make(task, path, said)
+    return _make(task, path, declared)
 
 
 def class_of(path: str) -> type[TaskJob] | None:
@@ -111,7 +111,7 @@ def as_job(task: Any, *args: Any, **kwargs: Any) -> Job:
     return cls(args=normalize_json(list(args)), kwargs=normalize_json(kwargs))
 
 
-def _make(task: Any, path: str, said: dict[str, Any]) -> type[TaskJob]:
+def _make(task: Any, path: str, declared: dict[str, Any]) -> type[TaskJob]:
     function = task.func
     if function.__module__ == "__main__":
         raise DefinitionError(f"{path} is in a script, which no worker can import.", hint="Move it to a module.")
@@ -122,11 +122,11 @@ def _make(task: Any, path: str, said: dict[str, Any]) -> type[TaskJob]:
         "__qualname__": function.__qualname__,
         "__doc__": function.__doc__,
         "_task": task,
-        "_said": said,
-        "_given": {name: said[name] for name in OF_AN_ENQUEUE & said.keys()},
+        "_declared": declared,
+        "_given": {name: declared[name] for name in OF_AN_ENQUEUE & declared.keys()},
         "perform": _perform_async if is_async else _perform,
     }
-    keywords = {name: value for name, value in said.items() if name not in OF_AN_ENQUEUE}
+    keywords = {name: value for name, value in declared.items() if name not in OF_AN_ENQUEUE}
     meta: Any = type(Job)
     made: type[TaskJob] = meta(
         function.__name__, (TaskJob,), body, kind=path, queue=task.queue_name, priority=-task.priority, **keywords

@@ -25,7 +25,7 @@ STATUS = {
 }
 """Each state of a run as Django says it. A run that waits for its next attempt is ready again."""
 
-_TOLD = {
+_ERROR_CLASSES = {
     "ProcessDied": "jobs.django.task_results.WorkerDied",
     "ChildNotStarted": "jobs.django.task_results.WorkerDied",
     "TimeLimitExceeded": "jobs.errors.TimeLimitExceeded",
@@ -108,7 +108,7 @@ def error_path(name: str | None) -> str:
     """The importable path of an error class, from the name that the ledger stores."""
     if not name:
         return NOT_PERFORMED
-    return _TOLD.get(name) or (name if "." in name else f"builtins.{name}")
+    return _ERROR_CLASSES.get(name) or (name if "." in name else f"builtins.{name}")
 
 
 def moment(stored: datetime | None) -> datetime | None:

@@ -179,7 +179,7 @@ class LedgerBroker(QueueOperations):
             message = message.copy(queue_name=dq_name(q_name(message.queue_name)), options={"eta": eta})
         self.emit_before("enqueue", message, delay)
         has_failed = attempt_result is not None and attempt_result.error is not None
-        run = new_run(self.app, self, message, is_keyed=attempt_result is None, tells_of_failure=has_failed)
+        run = new_run(self.app, self, message, is_keyed=attempt_result is None, reports_failure=has_failed)
         if message.actor_name not in self.actors:
             self.undeclared_actors.add(message.actor_name)
         if attempt_result is not None:

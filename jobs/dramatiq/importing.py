@@ -88,7 +88,7 @@ def import_queues(app: App, broker: Broker, old: OldQueues, operator: Operator, 
         move = _Move(app, broker, old, queue, done, order, dry_run)
         move.waiting()
         if queue.dead:
-            move.letters()
+            move.dead_letters()
     if done.total and not dry_run:
         with app.database.write() as connection:
             record_entry(
@@ -158,23 +158,25 @@ class _Move:
         if not self._dry_run:
             self._old.give_back(name)
 
-    def letters(self) -> None:
+    def dead_letters(self) -> None:
         name, skip = self._queue.name, 0
         while batch := self._old.dead(name, skip=skip, count=BATCH):
-            letters = dict(self._letters(batch))
+            dead_letters = dict(self._read_dead_letters(batch))
             if self._dry_run:
-                made = {one.run.id for one in letters.values()}
+                made = {one.run.id for one in dead_letters.values()}
                 skip += len(batch)
             else:
                 with self._app.database.write() as connection:
-                    made = insert_dead_letters(connection, list(letters.values()))
+                    made = insert_dead_letters(connection, list(dead_letters.values()))
                 gone = [old_id for old_id, data, _ in batch if data is None]
-                self._old.drop_dead(name, [*letters, *gone])
-                skip += len(batch) - len(letters) - len(gone)
+                self._old.drop_dead(name, [*dead_letters, *gone])
+                skip += len(batch) - len(dead_letters) - len(gone)
             self._done.dead[name] += len(made)
-            self._done.known_already += len(letters) - len(made)
+            self._done.known_already += len(dead_letters) - len(made)
 
-    def _letters(self, batch: list[tuple[bytes, bytes | None, float]]) -> Iterator[tuple[bytes, ImportedDeadLetter]]:
+    def _read_dead_letters(
+        self, batch: list[tuple[bytes, bytes | None, float]]
+    ) -> Iterator[tuple[bytes, ImportedDeadLetter]]:
         for old_id, data, died in batch:
             message = self._decoded(old_id, data)
             if message is None:

@@ -65,7 +65,7 @@ def write_retried(message: Message[Any], *, max_bytes: int, retries: int | None)
     return None
 
 
-def write_told(message: Message[Any], *, max_bytes: int) -> str:
+def write_failure_message(message: Message[Any], *, max_bytes: int) -> str:
     """A message that reports a failure (``on_failure``, say), as JSON.
 
     No one chose the text of the failure: if the ledger cannot hold it, it is made storable or shortened, so that the
@@ -77,21 +77,21 @@ def write_told(message: Message[Any], *, max_bytes: int) -> str:
     try:
         return write_message(message, max_bytes=max_bytes)
     except ArgumentsRefused:
-        args, kwargs, options = (_told(part) for part in (message.args, message.kwargs, message.options))
+        args, kwargs, options = (_shortened(part) for part in (message.args, message.kwargs, message.options))
         told = message._replace(args=args, kwargs=kwargs, options=options)
         # It contains the failed message, which was accepted on its own.
         return write_message(told, max_bytes=max_bytes + MAX_RETRY_BYTES)
 
 
-def _told(value: Any) -> Any:
+def _shortened(value: Any) -> Any:
     """``value`` with storable texts, and with at most as much of an error as an attempt stores."""
     if isinstance(value, str):
         return storable(value)
     if isinstance(value, list | tuple):
-        return tuple(map(_told, value))
+        return tuple(map(_shortened, value))
     if not isinstance(value, dict):
         return value
-    told = {_told(name): _told(one) for name, one in value.items()}
+    told = {_shortened(name): _shortened(one) for name, one in value.items()}
     if isinstance(told.get("traceback"), str):
         told["traceback"] = told["traceback"][-MAX_TRACEBACK:]
     if told.keys() == {"type", "message"} and isinstance(told["message"], str):

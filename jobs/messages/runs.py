@@ -17,7 +17,7 @@ from jobs.enqueue.enqueuer import enqueuer
 from jobs.errors import EnqueueRefused
 from jobs.ledger.records import NewRun
 from jobs.messages.actor_job import max_attempts
-from jobs.messages.encoding import write_message, write_told
+from jobs.messages.encoding import write_failure_message, write_message
 from jobs.messages.keys import admission_of
 from jobs.priority import MIN_PRIORITY
 from jobs.runtime.context import correlation_id, current_run
@@ -36,13 +36,13 @@ def new_run(
     *,
     run_id: UUID | None = None,
     is_keyed: bool = False,
-    tells_of_failure: bool = False,
+    reports_failure: bool = False,
 ) -> NewRun:
     """The run of ``message``: kind and priority come from its actor, and an ``eta`` sets when it is due.
 
     Args:
         is_keyed: check its key. Messages that a hook enqueues, and imported ones, have been admitted already.
-        tells_of_failure: it may contain the text of an error, which is made storable.
+        reports_failure: it may contain the text of an error, which is made storable.
 
     Raises:
         TypeError: dramatiq's own error, for arguments that are not JSON.
@@ -56,7 +56,7 @@ def new_run(
     queue = check_name(q_name(message.queue_name), what="queue", longest=MAX_QUEUE)
     stored: Message[Any] = Message(**{**message.asdict(), "queue_name": queue, "options": options})
     parent = current_run.get()
-    write = write_told if tells_of_failure else write_message
+    write = write_failure_message if reports_failure else write_message
     return NewRun(
         id=run_id or new_run_id(),
         kind=check_name(message.actor_name, what="kind", longest=MAX_KIND),

@@ -135,7 +135,7 @@ def validity(connection: Connection, *, schema: str | None) -> dict[str, bool]:
     return {name: is_valid for name, is_valid in rows}  # noqa: C416
 
 
-def mend(connection: Connection, *, schema: str | None, say: Callable[[str], None]) -> None:
+def build_missing(connection: Connection, *, schema: str | None, say: Callable[[str], None]) -> None:
     """Build each index of this release's tables that is missing or INVALID. The connection is in AUTOCOMMIT."""
     found = validity(connection, schema=schema)
     for table in Base.metadata.sorted_tables:

@@ -155,9 +155,9 @@ def _move(database: Database, run: Callable[[Config], None], say: Callable[[str]
 
             _make_schema(beside, database)
             with ddl.explained(changing, lambda: current(database)):
-                ddl.with_patience(changing, beside, step, say=say)
+                ddl.retry_while_locked(changing, beside, step, say=say)
                 if revision_of(beside, database.schema) == REVISION:
-                    indexes.mend(beside, schema=database.schema, say=say)
+                    indexes.build_missing(beside, schema=database.schema, say=say)
     finally:
         changing.close()
 

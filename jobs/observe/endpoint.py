@@ -12,7 +12,7 @@ from typing import Any
 from jobs.errors import ConfigurationError
 
 METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
-CALM_SECONDS = 15
+MEANWHILE_SECONDS = 15
 """Seconds between two calls of an endpoint's ``meanwhile``."""
 
 
@@ -79,7 +79,7 @@ class _Server(ThreadingHTTPServer):
     def service_actions(self) -> None:
         # serve_forever calls it after each half second, and after each request.
         self._rounds += 1
-        if self.meanwhile is not None and self._rounds % (2 * CALM_SECONDS) == 0:
+        if self.meanwhile is not None and self._rounds % (2 * MEANWHILE_SECONDS) == 0:
             self.meanwhile()
 
     def handle_error(self, request: Any, client_address: Any) -> None:

@@ -45,7 +45,7 @@ class CountsFolder(Collector):
 
     def collect(self) -> Iterable[Metric]:
         with self._using:
-            self._fold()
+            self._merge()
             # A file is empty for a moment while it is created.
             files = [str(file) for file in self.path.glob("*.db") if file.stat().st_size]
             return list(MultiProcessCollector.merge(files, accumulate=True))
@@ -53,10 +53,10 @@ class CountsFolder(Collector):
     def describe(self) -> Iterable[Metric]:
         return []
 
-    def fold(self) -> None:
+    def merge_dead_files(self) -> None:
         """Add up the files of dead processes, so that they do not pile up between scrapes."""
         with self._using:
-            self._fold()
+            self._merge()
 
     def close(self) -> None:
         """Remove the folder."""
@@ -64,13 +64,13 @@ class CountsFolder(Collector):
             shutil.rmtree(self.path, ignore_errors=True)
             os.close(self._lock_fd)
 
-    def _fold(self) -> None:
+    def _merge(self) -> None:
         for file in self.path.glob("*_*-*.db"):
             kind, _, rest = file.name.partition("_")
             if not _is_alive(int(rest.partition("-")[0])):
-                self._fold_in(kind, file)
+                self._merge_into(kind, file)
 
-    def _fold_in(self, kind: str, file: Path) -> None:
+    def _merge_into(self, kind: str, file: Path) -> None:
         sum_of_dead = MmapedDict(str(self.path / f"{kind}_folded.db"))
         try:
             if file.stat().st_size:

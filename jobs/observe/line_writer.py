@@ -43,7 +43,7 @@ class LineWriter:
         self._thread: threading.Thread | None = None
         # Each has one writer: the input count changes under the handler's lock, the output count on the thread.
         self._came = self._went = 0
-        self._dropped = self._told = 0
+        self._dropped = self._reported = 0
         _writers.add(self)
 
     @property
@@ -84,9 +84,9 @@ class LineWriter:
             data, waiting = self._taken(self._lines.get())
             with suppress(OSError):  # Closed, or its reader is gone: the lines are lost.
                 self._write(data)
-                if self._dropped > self._told:
-                    told, self._told = self._dropped - self._told, self._dropped
-                    self._write(self._tell(told).encode(errors="backslashreplace"))
+                if self._dropped > self._reported:
+                    unreported, self._reported = self._dropped - self._reported, self._dropped
+                    self._write(self._tell(unreported).encode(errors="backslashreplace"))
             self._went += len(data)
             for one in waiting:
                 one.set()

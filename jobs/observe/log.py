@@ -62,7 +62,7 @@ def subscribe(events: Events) -> None:
     """Subscribe to the events that are logged."""
     events.subscribe(AttemptEnded, _log_ends)
     events.subscribe(AttemptStarted, _log_starts)
-    events.subscribe(RunDeadLettered, _log_burials)
+    events.subscribe(RunDeadLettered, _log_dead_lettered)
     events.subscribe(ResultRefused, _log_refusals)
     events.subscribe(ServiceFailed, Outages(_clock).log)
     events.subscribe(RunsSwept, _log_sweeps)
@@ -165,7 +165,7 @@ def _log_starts(batch: list[AttemptStarted]) -> None:
         attempts.info("Attempt still running" if one.going_seconds else "Attempt started", extra=fields)
 
 
-def _log_burials(batch: list[RunDeadLettered]) -> None:
+def _log_dead_lettered(batch: list[RunDeadLettered]) -> None:
     for one in batch:
         attempts.error(
             "Run is dead",

@@ -36,7 +36,7 @@ class LineHandler(logging.StreamHandler[TextIO]):
     def __init__(self, stream: TextIO, *, threaded: bool) -> None:
         super().__init__(stream)
         fd = _descriptor(stream)
-        self._writer = None if fd is None else LineWriter(fd, self._told, threaded=threaded)
+        self._writer = None if fd is None else LineWriter(fd, self._dropped_line, threaded=threaded)
 
     def emit(self, record: logging.LogRecord) -> None:
         try:
@@ -70,7 +70,7 @@ class LineHandler(logging.StreamHandler[TextIO]):
             self.stream.write(lines)
             super().flush()
 
-    def _told(self, dropped: int) -> str:
+    def _dropped_line(self, dropped: int) -> str:
         said = {"msg": DROPPED, "name": "jobs.log", "levelno": logging.WARNING, "levelname": "WARNING"}
         return self.format(logging.makeLogRecord({**said, "lines": dropped})) + self.terminator
 

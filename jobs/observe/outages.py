@@ -19,17 +19,17 @@ class Outages:
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        self._told: dict[tuple[str, str], tuple[float, int]] = {}
+        self._last_logged: dict[tuple[str, str], tuple[float, int]] = {}
 
     def log(self, batch: Sequence[ServiceFailed]) -> None:
         for one in batch:
             about, now = (one.service, one.operation), self._clock.monotonic()
-            told_at, unsaid = self._told.get(about, (now - EVERY_SECONDS, 0))
-            if now - told_at < EVERY_SECONDS:
-                self._told[about] = told_at, unsaid + 1
+            logged_at, not_logged = self._last_logged.get(about, (now - EVERY_SECONDS, 0))
+            if now - logged_at < EVERY_SECONDS:
+                self._last_logged[about] = logged_at, not_logged + 1
                 continue
-            self._told[about] = now, 0
-            more = {"repeats": unsaid} if unsaid else {}
+            self._last_logged[about] = now, 0
+            more = {"repeats": not_logged} if not_logged else {}
             log.warning(
                 "Service failed",
                 extra={"service": one.service, "operation": one.operation, "reason": one.error, **more},

@@ -59,7 +59,7 @@ class Reporter(threading.Thread):
             shutdown_timeout=CLOSE_SECONDS,
         )
 
-    def hear_ends(self, batch: list[AttemptEnded]) -> None:
+    def on_attempts_ended(self, batch: list[AttemptEnded]) -> None:
         rate, rng = self._settings.sentry_traces, self._app.clock.rng
         for one in batch:
             level = self._level(one)
@@ -70,13 +70,13 @@ class Reporter(threading.Thread):
             if self._settings.sentry_crons and _may_end_a_check_in(one):
                 self._put(partial(self._end_check_in, one))
 
-    def hear_burials(self, batch: list[RunDeadLettered]) -> None:
+    def on_dead_lettered(self, batch: list[RunDeadLettered]) -> None:
         for one in batch:
             self._put(partial(self._report_dead_letter, one))
             if self._settings.sentry_crons:
                 self._put(partial(self._end_check_in, one))
 
-    def hear_slots(self, batch: list[SlotFired]) -> None:
+    def on_slots_fired(self, batch: list[SlotFired]) -> None:
         for one in batch:
             self._put(partial(self._begin_check_in, one))
 
@@ -181,10 +181,10 @@ def subscribe(app: App) -> Callable[[], None]:
     """Report failures to Sentry; returns what to call before the process ends."""
     reporter = Reporter(app)
     logging.getLogger("urllib3.connectionpool").addFilter(_is_not_sentrys)
-    app.events.subscribe(AttemptEnded, reporter.hear_ends)
-    app.events.subscribe(RunDeadLettered, reporter.hear_burials)
+    app.events.subscribe(AttemptEnded, reporter.on_attempts_ended)
+    app.events.subscribe(RunDeadLettered, reporter.on_dead_lettered)
     if app.settings.sentry_crons:
-        app.events.subscribe(SlotFired, reporter.hear_slots)
+        app.events.subscribe(SlotFired, reporter.on_slots_fired)
     reporter.start()
     return reporter.close
 

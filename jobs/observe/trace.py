@@ -83,7 +83,7 @@ def consumer(settings: Settings) -> Callable[[Claim], Context[RecordResult]]:
             attributes=attributes,
             links=_links(trace, propagation, claim),
         ) as span:
-            yield lambda attempt_result: _note(trace, span, attempt_result)
+            yield lambda attempt_result: _record_result(trace, span, attempt_result)
 
     return process
 
@@ -97,7 +97,7 @@ def _links(trace: Any, propagation: Any, claim: Claim) -> list[Any]:
     return [trace.Link(context)] if context.is_valid else []
 
 
-def _note(trace: Any, span: Any, attempt_result: AttemptResult) -> AttemptResult:
+def _record_result(trace: Any, span: Any, attempt_result: AttemptResult) -> AttemptResult:
     span.set_attribute("jobs.outcome", attempt_result.outcome.value)
     if attempt_result.outcome in CHARGED:
         # Only the class: messages are the application's text, and spans are sent far.

@@ -113,12 +113,12 @@ class AttemptState(RunFacts):
         """For enqueueing: the open transaction (``transaction()`` or ``advance()``) that new runs belong to."""
         return self.chunk.session if self.chunk is not None else self.session
 
-    def tell_progress(self) -> None:
+    def write_progress(self) -> None:
         """For the worker: write the unwritten progress, if there is any."""
         self._progress.write()
 
-    async def tell_progress_async(self) -> None:
-        """For the worker: ``tell_progress`` at the end of an attempt that is a coroutine."""
+    async def write_progress_async(self) -> None:
+        """For the worker: ``write_progress`` at the end of an attempt that is a coroutine."""
         await self._progress.write_last()
 
     @property
@@ -157,7 +157,7 @@ class AttemptState(RunFacts):
         """For steps that enqueue: the row of a job."""
         return self._carry([job.new_run(self.app)])[0]
 
-    def tell_of(self, runs: Sequence[NewRun]) -> None:
+    def announce(self, runs: Sequence[NewRun]) -> None:
         """For steps that enqueue: publish committed runs."""
         if self._announce is not None and runs:
             self._announce(runs)

@@ -72,7 +72,7 @@ class RunBatch:
             one.batch_id = self.id
             new.append(one)
         made = write_step(run, lambda connection: add_members(connection, self.id, new, member=(run.id, run.token)))
-        run.tell_of(made)
+        run.announce(made)
         return [one.id for one in new]
 
     async def add_many_async(self, jobs: Iterable[Enqueueable]) -> list[UUID]:

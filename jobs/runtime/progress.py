@@ -17,7 +17,7 @@ from jobs.runtime.transaction import Performing
 
 log = logging.getLogger("jobs.run")
 
-TELL_SECONDS = 1.0
+WRITE_SECONDS = 1.0
 """Seconds between two writes of progress. Source: design; a job that reports each row must stay fast."""
 MAX_MESSAGE = 500
 
@@ -25,26 +25,26 @@ MAX_MESSAGE = 500
 class Progress:
     """The progress of one attempt. Best effort: a failure here never fails the job."""
 
-    __slots__ = ("_last", "_run", "_told_monotonic", "_writing")
+    __slots__ = ("_last", "_run", "_writing", "_written_monotonic")
 
     def __init__(self, run: Performing) -> None:
         self._run = run
-        self._told_monotonic = float("-inf")
+        self._written_monotonic = float("-inf")
         # At most one unwritten report: pop and append of a deque are atomic.
         self._last: deque[str] = deque(maxlen=1)
         self._writing: Future[None] | None = None
 
-    def note(self, done: Any, total: Any, message: Any) -> None:
+    def report(self, done: Any, total: Any, message: Any) -> None:
         """Remember the report, and write it if the last write is a second old; on an event loop without waiting."""
         self._last.append(json.dumps({"done": _number(done), "total": _number(total), "message": _text(message)}))
         now = self._run.app.clock.monotonic()
-        if self._run.open_session is not None or now - self._told_monotonic < TELL_SECONDS:
+        if self._run.open_session is not None or now - self._written_monotonic < WRITE_SECONDS:
             return
         if not on_loop():
             self.write()
         elif self._writing is None or self._writing.done():
             self._writing = own_threads.submit(self.write)
-        self._told_monotonic = now
+        self._written_monotonic = now
 
     def write(self) -> None:
         """Write the unwritten report, if there is one."""

@@ -150,11 +150,11 @@ class Run(AttemptState):
             Conflict: a transaction of the run is open.
             LeaseLost: another attempt has the run; nothing of the last part was made.
         """
-        return gather(self, step, jobs, on_dead, self.new_run, self.tell_of)
+        return gather(self, step, jobs, on_dead, self.new_run, self.announce)
 
     async def gather_async(self, step: str, jobs: Iterable[Enqueueable], *, on_dead: OnDead = "raise") -> list[Any]:
         """``gather`` for async jobs."""
-        return await gather_async(self, step, jobs, on_dead, self.new_run, self.tell_of)
+        return await gather_async(self, step, jobs, on_dead, self.new_run, self.announce)
 
     def parents(self) -> list[Child]:
         """The runs that this one was enqueued ``after``, in that order, with their states and results."""
@@ -225,4 +225,4 @@ class Run(AttemptState):
         Written once a second at most, and when the attempt ends. It never fails the job: if the ledger does not
         answer, the report is skipped, and a number that is not finite (NaN) is stored as null.
         """
-        self._progress.note(done, total, message)
+        self._progress.report(done, total, message)

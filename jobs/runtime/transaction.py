@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from uuid import UUID
 
 from jobs.database.semaphore import Permit, on_loop
-from jobs.database.transactions.commit_hooks import own, tell_committed
+from jobs.database.transactions.commit_hooks import notify_committed, own
 from jobs.database.transactions.session_connection import placed
 from jobs.errors import Conflict, LedgerBusy
 from jobs.runtime import own_threads
@@ -63,7 +63,7 @@ class Written:
     def commit(self) -> None:
         """Commit, then announce the runs that were enqueued in it."""
         self._stack.close()
-        tell_committed(self.session)
+        notify_committed(self.session)
 
     def rollback(self) -> None:
         """Undo it. Raises nothing: if the rollback fails, the connection is lost, and the server rolls back."""
@@ -160,7 +160,7 @@ class Enqueueing(Performing, Protocol):
     """What the parts that enqueue need of the whole as well."""
 
     def new_run(self, job: Any) -> NewRun: ...
-    def tell_of(self, runs: Sequence[NewRun]) -> None: ...
+    def announce(self, runs: Sequence[NewRun]) -> None: ...
 
 
 class RunTransaction:

@@ -59,7 +59,7 @@ class Upkeep(threading.Thread):
                 pause = TURN_SECONDS if self._prunes_on else self._reach.every_seconds * (0.75 + clock.rng.random() / 2)
                 next_at = clock.monotonic() + pause
 
-    def hurry(self) -> None:
+    def check_index_now(self) -> None:
         """Check the ready index now, because it has lost its entries. Any thread may call it."""
         self._wake.set()
 

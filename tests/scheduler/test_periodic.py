@@ -135,10 +135,10 @@ def test_more_than_a_batch_is_decided_in_one_beat(app: App) -> None:
 def test_those_who_stand_by_help_only_when_a_slot_is_overdue(app: App, add: Callable[[Every], datetime]) -> None:
     made = add(Every(HOUR, anchor=None))
     periodic = Periodic(app)
-    assert periodic.help_out().schedules == 0
+    assert periodic.decide_overdue().schedules == 0
 
     with app.database.write() as connection:
         late = {"decided_until": made - 3 * HOUR, "next_slot_at": made - 2 * HOUR}
         schedules.change(connection, "one", late, now=made)
 
-    assert periodic.help_out().schedules == 1
+    assert periodic.decide_overdue().schedules == 1

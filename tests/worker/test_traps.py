@@ -367,12 +367,12 @@ def test_a_claim_that_no_thread_has_started_is_given_back_soon(make_app, ledger_
         Note(n=n).enqueue()
     single = make_app(ledger_url, threads=1)
 
-    def hurry(process: Process) -> None:
+    def expect_short_runs(process: Process) -> None:
         # Many are claimed ahead.
-        process._settler._prefetch_limit.note({("default", "traps.Note"): [0.001] * 64})
+        process._settler._prefetch_limit.record({("default", "traps.Note"): [0.001] * 64})
 
     Hold(n=-1).enqueue(priority=-1000)
-    start(on=single, before=hurry)
+    start(on=single, before=expect_short_runs)
     assert wait_until(lambda: STAGE.began == [-1], seconds=SOON)
 
     def held() -> int:

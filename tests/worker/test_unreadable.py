@@ -188,13 +188,13 @@ def test_a_worker_that_fails_at_its_claims_again_and_again_says_so(app, monkeypa
         monkeypatch.setattr(f"worker.exchange.source.{name}", refuse)
 
     with started(app, "unreadable") as process:
-        wait_for(lambda: process._pulse.repeated(), "the failure noticed")
+        wait_for(lambda: process._health.repeated(), "the failure noticed")
         process._heartbeat.renew()
         (found,) = [one for one in alerts.alerts(app, Operator("ada")) if one.code == "failing"]
 
         assert "claims fail: " in found.sentence
         assert "no luck" in found.sentence
-        assert process.pulse()["problems"]
+        assert process.health()["problems"]
 
 
 FAR_LEASES = {

@@ -92,7 +92,7 @@ class Attempts:
                     value = perform(hooked(job, run) if is_async(cls) else partial(to_end, job.perform))
                 self._leave_if_forked(claim)
                 run.leave_if_suspended()
-                run.tell_progress()
+                run.write_progress()
                 return note(
                     attempt_result_now(
                         self._app, claim, started, Outcome.SUCCEEDED, result=result_text(self._app, claim, value)
@@ -105,7 +105,7 @@ class Attempts:
             except BaseException as error:
                 self._leave_if_forked(claim, error)
                 run.rollback()
-                run.tell_progress()
+                run.write_progress()
                 return note(decide_retry(self._app, claim, cls.options.retry, started, left_by(run, error)))
 
     async def attempt_async(
@@ -139,7 +139,7 @@ class Attempts:
                     value = await perform(job.perform())
                 self._leave_if_forked(claim)
                 run.leave_if_suspended()
-                await run.tell_progress_async()
+                await run.write_progress_async()
                 return note(
                     attempt_result_now(
                         self._app, claim, started, Outcome.SUCCEEDED, result=result_text(self._app, claim, value)

@@ -95,7 +95,7 @@ class PlainWorker:
         if self.app.ready is None:
             return ledger
         return ReadySource(
-            self.app, self.app.ready, ledger, kinds=kinds(), worker=self.name, on_loss=self._upkeep.hurry
+            self.app, self.app.ready, ledger, kinds=kinds(), worker=self.name, on_loss=self._upkeep.check_index_now
         )
 
     def stop(self) -> None:

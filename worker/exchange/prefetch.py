@@ -39,7 +39,7 @@ class PrefetchLimit:
         self._typical = UNKNOWN_SECONDS
         self._asked_at = -_HOLDS
 
-    def note(self, took: Mapping[tuple[str, str], Sequence[float]]) -> None:
+    def record(self, took: Mapping[tuple[str, str], Sequence[float]]) -> None:
         """Record the durations, in seconds, of attempts that have ended, by queue and kind."""
         now = self._clock.monotonic()
         self._ended.append((now, sum(map(len, took.values()))))
@@ -59,7 +59,7 @@ class PrefetchLimit:
         """
         now = self._clock.monotonic()
         if now - self._asked_at >= _HOLDS or not self._answer:
-            self._asked_at, self._answer = now, self._reckon(queues)
+            self._asked_at, self._answer = now, self._recompute(queues)
         return self._answer
 
     def typical_seconds(self, queues: Sequence[str]) -> float:
@@ -72,7 +72,7 @@ class PrefetchLimit:
         worth = math.ceil(waiting * self.typical_seconds(queues) / WORTH_A_THREAD)
         return min(waiting, max(1, worth))
 
-    def _reckon(self, queues: Sequence[str]) -> int:
+    def _recompute(self, queues: Sequence[str]) -> int:
         slowest = typical = 0.0
         for queue in queues:
             kinds = self._recent.get(queue)

@@ -206,7 +206,7 @@ class Settler(threading.Thread):
             took.setdefault((attempt_result.claim.queue, attempt_result.claim.kind), []).append(
                 attempt_result.elapsed_seconds
             )
-        self._prefetch_limit.note(took)
+        self._prefetch_limit.record(took)
         if app.ready is not None:
             announce(app, entries_after(one for _, one in settled) + entries_of(freed))
         app.events.emit([BatchSettled(len(settled), seconds)])

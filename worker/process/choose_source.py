@@ -31,7 +31,7 @@ def choose_source(app: App, turns: Turns, upkeep: Upkeep, *, kinds: Sequence[str
         ledger,
         kinds=kinds,
         worker=worker,
-        on_loss=upkeep.hurry,
+        on_loss=upkeep.check_index_now,
         on_nothing=upkeep.found_nothing,
     )
 

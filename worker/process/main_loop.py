@@ -96,7 +96,7 @@ class MainLoop:
         for message in control.receive(wait_seconds):
             match message.get("do"):
                 case "ping":
-                    control.send(say="pong", **process.pulse())
+                    control.send(say="pong", **process.health())
                 case "stop":
                     process.stopping.set()
                     leave = float(message.get("seconds", 0))

@@ -41,7 +41,7 @@ from worker.process.recycle import Recycling
 from worker.process.start_log import StartLog
 from worker.process.thread_broker import ThreadBroker
 from worker.process.watchdog import Watchdog
-from worker.protocol.health import Pulse
+from worker.protocol.health import ProcessHealth
 from worker.protocol.running_table import RunningRows
 from worker.startup.installed import installed_version
 from worker.timeouts.deadline import Deadlines
@@ -84,7 +84,7 @@ class Process:
         # jobs cannot exhaust.
         self.own = replace(app, database=app.database.reserved())
         self._upkeep = Upkeep(self.own)
-        self._pulse = Pulse(app.clock, app.events)
+        self._health = ProcessHealth(app.clock, app.events)
         self._source = choose_source(self.own, self._turns, self._upkeep, kinds=self.kinds, worker=name)
         self._settler = Settler(self.own, self._held_leases, prefetch_limit, running_rows, worker=name)
         self._attempts = Attempts(app, worker=name)
@@ -139,9 +139,9 @@ class Process:
         self._heartbeat = Heartbeat(
             self.own, self._held_leases, worker=name, performing=self.performing, cancel=self.cancel, lose=self.cancel
         )
-        self._fetcher.on_turn = self._pulse.turned
-        self._fetcher.on_claim = self._heartbeat.on_renewed = self._pulse.answered
-        self._heartbeat.what_fails = self._pulse.repeated
+        self._fetcher.on_turn = self._health.turned
+        self._fetcher.on_claim = self._heartbeat.on_renewed = self._health.answered
+        self._heartbeat.what_fails = self._health.repeated
         self._heartbeat.on_stop_asked = self.stop_asked.set
         self._heartbeat.on_roll_asked = self._record_roll
         self._start_log = StartLog(app, self._fetcher.buffer.performing)
@@ -158,9 +158,9 @@ class Process:
         """How many runs threads and coroutines perform now."""
         return self._fetcher.buffer.busy + len(self._coroutines)
 
-    def pulse(self) -> dict[str, Any]:
+    def health(self) -> dict[str, Any]:
         """The state of this process for the supervisor's health page."""
-        return {"busy": self.busy, "held": len(self._held_leases), **self._pulse.report()}
+        return {"busy": self.busy, "held": len(self._held_leases), **self._health.report()}
 
     def fault(self) -> str | None:
         """What is wrong with the threads; None if nothing is."""

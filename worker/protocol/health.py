@@ -28,7 +28,7 @@ RECENT_SECONDS = 10.0
 REPEATED = 3
 """Failures in a row from which on they are recorded in the ledger. Source: decision; a restart of it makes one or
 two."""
-WORDS = {"claim": "claims", "settle": "settlements"}
+PLURALS = {"claim": "claims", "settle": "settlements"}
 MAX_PROBLEM = 300
 
 
@@ -40,7 +40,7 @@ class Failing(NamedTuple):
     times: int
 
 
-class Pulse:
+class ProcessHealth:
     """The health of a worker process's services and threads, seen from inside; sent with each pong."""
 
     def __init__(self, clock: Clock, events: Events) -> None:
@@ -49,8 +49,8 @@ class Pulse:
         self.turned_at = clock.monotonic()
         self.answered_at = 0.0
         self._settled_at = 0.0
-        events.subscribe(ServiceFailed, self._note)
-        events.subscribe(BatchSettled, self._note_settled)
+        events.subscribe(ServiceFailed, self._count_failure)
+        events.subscribe(BatchSettled, self._record_settled)
 
     def turned(self) -> None:
         """Record a turn of the fetcher that claimed what was needed."""
@@ -72,9 +72,9 @@ class Pulse:
     def repeated(self) -> str | None:
         """The claims and settlements that fail repeatedly, as text to store in the ledger; None if there are none."""
         found = [
-            f"{WORDS[operation]} fail: {one.why}"
+            f"{PLURALS[operation]} fail: {one.why}"
             for (service, operation), one in self._open()
-            if service == "ledger" and operation in WORDS and one.times >= REPEATED
+            if service == "ledger" and operation in PLURALS and one.times >= REPEATED
         ]
         return storable("; ".join(found))[:MAX_PROBLEM] or None
 
@@ -95,14 +95,14 @@ class Pulse:
             return self.turned_at > at and is_old
         return (self._settled_at if operation == "settle" else self.answered_at) > at
 
-    def _note(self, batch: list[ServiceFailed]) -> None:
+    def _count_failure(self, batch: list[ServiceFailed]) -> None:
         for one in batch:
             about = (one.service, one.operation)
             before = self._failed.get(about)
             times = before.times + 1 if before is not None and not self._is_over(about, before.at) else 1
             self._failed[about] = Failing(self._clock.monotonic(), one.error, times)
 
-    def _note_settled(self, batch: list[BatchSettled]) -> None:
+    def _record_settled(self, batch: list[BatchSettled]) -> None:
         self._settled_at = self._clock.monotonic()
 
 
@@ -134,12 +134,12 @@ def readiness(state: dict[str, Any]) -> tuple[bool, dict[str, object]]:
 
 
 def _problems_of(handle: dict[str, Any]) -> Iterator[dict[str, object]]:
-    process, told = handle["name"], handle["progress"]
+    process, progress = handle["name"], handle["progress"]
     if (handle["heard_seconds_ago"] or 0.0) > SILENT_SECONDS:
         yield {"process": process, "what": "progress", "why": "it does not answer its supervisor"}
-    if float(told.get("turned_seconds_ago", 0.0)) > STUCK_SECONDS:
+    if float(progress.get("turned_seconds_ago", 0.0)) > STUCK_SECONDS:
         yield {"process": process, "what": "progress", "why": "its threads make no progress"}
-    for one in told.get("problems", ()):
+    for one in progress.get("problems", ()):
         yield {"process": process, **one}
 
 
@@ -173,7 +173,7 @@ def serving(host: str, port: int | None, state: Callable[[], dict[str, Any]]) ->
             "/healthz": probe(liveness),
             "/readyz": probe(readiness),
         }
-        endpoint = Endpoint(host, port, routes, meanwhile=counts.fold)
+        endpoint = Endpoint(host, port, routes, meanwhile=counts.merge_dead_files)
         try:
             yield endpoint.url, counts.path
         finally:

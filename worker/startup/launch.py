@@ -24,16 +24,16 @@ def launch(module: str, *, fds: Sequence[int], **payload: object) -> subprocess.
 
     It writes to our output. It has a session of its own, so that Ctrl-C reaches the supervisor alone.
     """
-    note = _payload_file(module, fds, payload)
+    payload_file = _payload_file(module, fds, payload)
     try:
         return subprocess.Popen(
-            _command(module, note),
-            pass_fds=[*fds, note],
+            _command(module, payload_file),
+            pass_fds=[*fds, payload_file],
             stdin=subprocess.DEVNULL,
             start_new_session=True,
         )
     finally:
-        os.close(note)
+        os.close(payload_file)
 
 
 def become(module: str, *, title: Sequence[str], **payload: object) -> NoReturn:
@@ -45,10 +45,10 @@ def become(module: str, *, title: Sequence[str], **payload: object) -> NoReturn:
     Stop signals that arrive meanwhile stay blocked until ``Signals`` unblocks them.
     Flush the streams before the call. ``with`` and ``finally`` blocks around the call do not run their exits.
     """
-    note = _payload_file(module, [], payload)
-    os.set_inheritable(note, True)
+    payload_file = _payload_file(module, [], payload)
+    os.set_inheritable(payload_file, True)
     signal.pthread_sigmask(signal.SIG_BLOCK, HELD_BACK)
-    command = [*_command(module, note), *title]
+    command = [*_command(module, payload_file), *title]
     os.execv(command[0], command)  # noqa: S606
 
 
@@ -57,8 +57,8 @@ def _payload_file(module: str, fds: Sequence[int], payload: Mapping[str, object]
     return unnamed_payload_file(json.dumps(told))
 
 
-def _command(module: str, note: int) -> list[str]:
-    return [sys.executable, "-P", _BOOT, module.rpartition(".")[2], str(note)]
+def _command(module: str, payload_file: int) -> list[str]:
+    return [sys.executable, "-P", _BOOT, module.rpartition(".")[2], str(payload_file)]
 
 
 def import_path() -> list[str]:
@@ -71,7 +71,7 @@ def unnamed_payload_file(text: str) -> int:
     """The descriptor of a file without a name that holds ``text``, positioned at its start. Unlike a pipe it never
     blocks.
     """
-    fd = unnamed_file("jobs-note")
+    fd = unnamed_file("jobs-payload")
     with open(fd, "wb", closefd=False) as file:
         file.write(text.encode())
     os.lseek(fd, 0, os.SEEK_SET)

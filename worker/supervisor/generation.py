@@ -89,17 +89,17 @@ class Generation:
 
     def start(self, order: Order, control: socket.socket) -> bool:
         """Start a process with this order and this end of its socket; False if the zygote does not read."""
-        note = unnamed_payload_file(order.to_json())
+        payload_file = unnamed_payload_file(order.to_json())
         try:
             if self.stage is GenerationStage.SPAWNING:
                 self._spawned[order.name] = self._spawn(order, control)
                 return True
             command = json.dumps({"do": "fork", "name": order.name}).encode() + b"\n"
-            return socket.send_fds(self._line, [command], [control.fileno(), note]) == len(command)
+            return socket.send_fds(self._line, [command], [control.fileno(), payload_file]) == len(command)
         except OSError:
             return False
         finally:
-            os.close(note)
+            os.close(payload_file)
 
     def news(self) -> Iterator[Forked | Exited]:
         """The events since the last call; also updates ``stage``. Reports the exit of each process at most once."""

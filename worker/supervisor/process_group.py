@@ -201,7 +201,7 @@ class ProcessGroup:
 
     def _check(self, handle: ProcessHandle, now: float) -> None:
         if handle.given_up is not None:
-            if self._shows_no_life(handle) or now >= handle.given_up:
+            if self._is_silent(handle) or now >= handle.given_up:
                 self._gone(handle, ZYGOTE_DIED, None)
             return
         if handle.kill_at is not None and now >= handle.kill_at:
@@ -260,7 +260,7 @@ class ProcessGroup:
                 case {"say": "pong" | "progress", **progress}:
                     handle.progress.update(progress)
 
-    def _shows_no_life(self, handle: ProcessHandle) -> bool:
+    def _is_silent(self, handle: ProcessHandle) -> bool:
         self._listen(handle)
         if handle.control.closed:
             return True

@@ -201,7 +201,7 @@ class Supervisor:
         if slot.successor is handle:
             before = slot.take_over()
             if before is not None:
-                # A process that is replaced for its age may finish its runs without a hurry.
+                # A process that is replaced for its age may finish its runs without haste.
                 if before.recycle_reason and before.generation is handle.generation:
                     self._group.drain(before)
                 else:

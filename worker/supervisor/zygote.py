@@ -72,10 +72,10 @@ class Zygote:
             if self._wake in ready:
                 self._wake.recv(4096)
             if self._line in ready:
-                self._obey()
+                self._execute()
             for line, spawner in lines.items():
                 if line in ready:
-                    self._obey_worker(spawner)
+                    self._execute_in_worker(spawner)
             self._reap()
 
     def say(self, **message: object) -> None:
@@ -84,7 +84,7 @@ class Zygote:
         except OSError:
             os._exit(0)
 
-    def _obey(self) -> None:
+    def _execute(self) -> None:
         data, fds, _, _ = socket.recv_fds(self._line, 65536, _MAX_FDS)
         # Descriptors arrive in the order of their commands, however the kernel splits the stream.
         self._fds.extend(fds)
@@ -115,7 +115,7 @@ class Zygote:
         os.close(control_fd)
         os.close(order_fd)
 
-    def _obey_worker(self, spawner: _SpawnLine) -> None:
+    def _execute_in_worker(self, spawner: _SpawnLine) -> None:
         try:
             data, fds, _, _ = socket.recv_fds(spawner.line, 65536, _MAX_FDS)
         except OSError:

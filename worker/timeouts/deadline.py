@@ -193,12 +193,12 @@ class Deadlines:
         nearest = asked_at if asked_at > now else NEVER
         for thread, timeout_token in self._performing.copy().items():
             if timeout_token is not None:
-                nearest = min(nearest, self._attend(thread, timeout_token, now))
+                nearest = min(nearest, self._do_due(thread, timeout_token, now))
         if nearest < self._wakes_at:
             self._wakes_at = nearest
         return max(nearest - now, 0.0)
 
-    def _attend(self, thread: int, timeout_token: TimeoutToken, now: float) -> float:
+    def _do_due(self, thread: int, timeout_token: TimeoutToken, now: float) -> float:
         """Do what is due for one timeout token; return when to look at it again."""
         if now >= timeout_token.hard_until:
             if take(timeout_token.may_end):

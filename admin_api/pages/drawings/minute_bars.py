@@ -34,7 +34,7 @@ class Chart:
 
 def draw_minutes(minutes: Sequence[Minute]) -> Chart:
     """The finished attempts by minute and outcome."""
-    most = nice(max((one.succeeded + one.failed + one.other for one in minutes), default=0))
+    most = round_up_scale(max((one.succeeded + one.failed + one.other for one in minutes), default=0))
     scale = HEIGHT / most
     step = WIDTH / max(1, len(minutes))
     bars = []
@@ -54,7 +54,7 @@ def draw_minutes(minutes: Sequence[Minute]) -> Chart:
     return Chart(bars, [short(most), short(most / 2), "0"], times)
 
 
-def nice(number: float) -> int:
+def round_up_scale(number: float) -> int:
     """The next of 2, 4, 10, 20, 40, 100 …, so that half of the scale is a whole number."""
     size = 1
     while True:

@@ -51,14 +51,16 @@ def _either(other: Handler) -> Handler:
 async def _answer(request: Request, error: Exception) -> Response:
     if isinstance(error, errors.Unauthenticated) and request.url.path != "/sign-in":
         return _ask(request)
-    said = _said(request, error)
+    explanation = _explanation(request, error)
     identity = None
-    if said["status"] < 500:
+    if explanation["status"] < 500:
         try:
             identity = await visitor(request)
         except errors.JobsError:
             identity = None
-    answer = page(request, "error.html", identity=identity, refreshes=False, request_id=request_id(request), **said)
+    answer = page(
+        request, "error.html", identity=identity, refreshes=False, request_id=request_id(request), **explanation
+    )
     if isinstance(error, errors.JobsError):
         for name in ("retry-after",):
             value = answer_error(error, request_id="").headers.get(name)
@@ -76,7 +78,7 @@ def _ask(request: Request) -> Response:
     return RedirectResponse(where, 303)
 
 
-def _said(request: Request, error: Exception) -> dict[str, Any]:
+def _explanation(request: Request, error: Exception) -> dict[str, Any]:
     if isinstance(error, errors.JobsError):
         status = status_of(error)
         message, hint = error.message, error.hint

@@ -131,16 +131,15 @@ def _facts(definition: Mapping[str, Any]) -> list[tuple[str, object]]:
         value = definition.get(name)
         if value in (None, False, [], ""):
             continue
-        found.append((name, _said(value)))
+        found.append((name, _span_text(value)))
     retry = definition.get("retry")
     if retry:
-        found.append(
-            ("attempts", f"{retry['max_attempts']}, first after {_said(retry['first'])}, at most {_said(retry['cap'])}")
-        )
+        first, cap = _span_text(retry["first"]), _span_text(retry["cap"])
+        found.append(("attempts", f"{retry['max_attempts']}, first after {first}, at most {cap}"))
     return found
 
 
-def _said(value: Any) -> object:
+def _span_text(value: Any) -> object:
     if isinstance(value, timedelta):
         return template_filters.span(value)
     return ", ".join(map(str, value)) if isinstance(value, list) else value

@@ -118,7 +118,7 @@ def _set_up(connection: LimitedConnection) -> None:
     connection.needs_blocks = row is not None and row[-1] != _READ_COMMITTED
 
 
-def is_worthless(error: BaseException | None) -> bool:
+def is_unusable(error: BaseException | None) -> bool:
     """Whether an error means that the connection's server cannot be used any more.
 
     The server is read only (after a fail-over with the socket still open), shuts down or has lost the connection.

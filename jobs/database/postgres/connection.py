@@ -92,7 +92,7 @@ class LimitedConnection(psycopg.Connection[Any]):
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
         self.cursor_factory = RowCursor
-        self.add_notice_handler(self._hear)
+        self.add_notice_handler(self._on_notice)
 
     def commit(self) -> None:
         """Like psycopg's own, but checks that the answer belongs to this commit.
@@ -148,7 +148,7 @@ class LimitedConnection(psycopg.Connection[Any]):
         self.pgconn.finish()
         return psycopg.OperationalError(f"the connection is given up: {why}")
 
-    def _hear(self, notice: psycopg.errors.Diagnostic) -> None:
+    def _on_notice(self, notice: psycopg.errors.Diagnostic) -> None:
         # The server's own notices have a code; libpq's have none.
         if notice.sqlstate is None:
             self._is_out_of_step = True

@@ -24,7 +24,7 @@ OWN_CONNECTIONS = 5
 
 The heartbeat has a connection outside the pool.
 """
-SPARE = 2
+SPARE_CONNECTIONS = 2
 """Connections that transactions of jobs leave free for short calls. Source: decision."""
 UNDEFINED_TABLE = "42P01"
 BUSY = ("40001", "40P01", "55P03")
@@ -90,7 +90,7 @@ def is_stale(connection: Any) -> bool:
 
 def pool_limit(settings: Settings) -> int:
     """Largest size of the pool of one process: one connection per thread of jobs, plus our own."""
-    return max(settings.pool_size + 10, settings.threads + SPARE + OWN_CONNECTIONS) - 1
+    return max(settings.pool_size + 10, settings.threads + SPARE_CONNECTIONS + OWN_CONNECTIONS) - 1
 
 
 def most_connections(settings: Settings) -> int:

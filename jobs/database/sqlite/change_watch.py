@@ -6,9 +6,9 @@ from collections.abc import Callable
 
 from jobs.clock import Clock
 
-LIVELY_SECONDS = 0.005
+ACTIVE_LOOK_SECONDS = 0.005
 IDLE_SECONDS = 0.05
-LIVELY_FOR_SECONDS = 2.5
+ACTIVE_SPAN_SECONDS = 2.5
 """How long to look often after there was work, so that runs which come once a second find an awake process.
 
 A look costs 5 µs. Looking every 5 ms wakes after 3 ms (p50) and costs 1 to 4 % of a core. Source: measurement.
@@ -28,14 +28,14 @@ class DataVersion:
         self._read_version = read_version
         self._clock = clock
         self._seen = read_version()
-        self._lively_until = clock.monotonic() + LIVELY_FOR_SECONDS
+        self._lively_until = clock.monotonic() + ACTIVE_SPAN_SECONDS
 
     def note_activity(self) -> None:
         """Look often for a while: there was work, and more may follow.
 
         A commit alone does not mean work: schedulers and heartbeats write all the time.
         """
-        self._lively_until = self._clock.monotonic() + LIVELY_FOR_SECONDS
+        self._lively_until = self._clock.monotonic() + ACTIVE_SPAN_SECONDS
 
     def wait_for_change(self, seconds: float) -> bool:
         """Whether another connection committed since the last call; waits at most ``seconds``, 0 only looks.
@@ -51,5 +51,5 @@ class DataVersion:
             now = self._clock.monotonic()
             if now >= until:
                 return False
-            pause = LIVELY_SECONDS if now < self._lively_until else IDLE_SECONDS
+            pause = ACTIVE_LOOK_SECONDS if now < self._lively_until else IDLE_SECONDS
             self._clock.sleep(min(pause, until - now))

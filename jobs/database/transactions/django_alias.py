@@ -12,7 +12,7 @@ from typing import Any
 
 from jobs.database.engine import Database
 from jobs.database.transactions import drivers
-from jobs.database.transactions.commit_hooks import Joined, Tell, never
+from jobs.database.transactions.commit_hooks import Joined, Notify, never
 from jobs.database.transactions.refusals import TAKEN, explained, refused_database, refused_failed
 from jobs.errors import EnqueueRefused, shown
 
@@ -56,8 +56,8 @@ def joined_alias(alias: str, database: Database) -> Iterator[Joined]:
         with explained(database):
             plain = drivers.joined_driver(connection.connection, database)
 
-        def after_commit(items: Sequence[Any], tell: Tell) -> None:
-            transaction.on_commit(lambda: tell(list(items)), using=alias)
+        def after_commit(items: Sequence[Any], notify: Notify) -> None:
+            transaction.on_commit(lambda: notify(list(items)), using=alias)
 
         # Django calls nothing after a commit that the application makes with autocommit switched off.
         yield Joined(plain, after_commit if manages else never)

@@ -116,7 +116,7 @@ def write_followups(session: Executor, rows: Sequence[tuple[UUID, FollowUp]], *,
         return
     dialect = dialect_of(session)
     values = [(one.run.id, run_id, one.on_state, one.run.kind, _spec(one.run)) for run_id, one in rows]
-    session.execute(_note(dialect), {**_NEW.rows(dialect, values), "now": now})
+    session.execute(_insert_rows(dialect), {**_NEW.rows(dialect, values), "now": now})
 
 
 def _spec(run: NewRun) -> str:
@@ -124,7 +124,7 @@ def _spec(run: NewRun) -> str:
 
 
 @cache
-def _note(dialect: str) -> Any:
+def _insert_rows(dialect: str) -> Any:
     new = _NEW.table(dialect).c
     columns = {
         "id": new.id,

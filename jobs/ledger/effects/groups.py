@@ -50,7 +50,7 @@ def complete(
     # In the order of ids, so that two processes that end messages of the same groups cannot deadlock.
     rows = [(member, told[member][0].group_id) for member in sorted(told)]
     counted: dict[UUID, list[UUID]] = {}
-    for member in session.scalars(_note(dialect), _DONE.rows(dialect, rows)):
+    for member in session.scalars(_mark_done(dialect), _DONE.rows(dialect, rows)):
         counted.setdefault(told[member][0].group_id, []).append(member)
     runs: list[NewRun] = []
     for group_id in sorted(counted):
@@ -78,7 +78,7 @@ def prune_groups(session: Executor, *, after: timedelta, limit: int = 500, now: 
 
 
 @cache
-def _note(dialect: str) -> Any:
+def _mark_done(dialect: str) -> Any:
     new = _DONE.table(dialect).c
     # Without WHERE, SQLite takes what follows the select for a join.
     rows = select(new.id, new.group_id).where(new.id.is_not(None))

@@ -60,7 +60,7 @@ def list_effects(session: Executor, run_ids: Sequence[UUID], *, limit: int) -> l
     return [StepRecord(**row._mapping) for row in rows]
 
 
-def note_end(session: Executor, run_id: UUID, name: str, *, result: str, now: datetime | None = None) -> bool:
+def record_end(session: Executor, run_id: UUID, name: str, *, result: str, now: datetime | None = None) -> bool:
     """Record that an unknown effect took place, with its result as JSON text. False: it is not unknown any more."""
     moved = session.execute(
         update(JobStep)
@@ -83,7 +83,7 @@ def remove_intent(session: Executor, run_id: UUID, name: str) -> bool:
 
 
 def restore_intent(session: Executor, run_id: UUID, intent: Mapping[str, Any]) -> None:
-    """Make the effect unknown again: undo ``note_end`` or ``remove_intent``."""
+    """Make the effect unknown again: undo ``record_end`` or ``remove_intent``."""
     session.execute(
         delete(JobStep).where(JobStep.run_id == run_id, JobStep.name == intent["name"])
         .execution_options(synchronize_session=False)

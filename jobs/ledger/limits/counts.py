@@ -19,7 +19,7 @@ from jobs.database.sql import Batch, Executor, dialect_of, insert_into, ledger_n
 from jobs.definition.limit import Limit
 from jobs.definition.limits import LimitKey
 
-HAND_SECONDS = 5.0
+HANDOVER_SECONDS = 5.0
 """How long a slot that was handed to a parked run is kept for it. Source: decision; workers claim a ready run within
 milliseconds, and if none does, the slot must go to another run."""
 
@@ -126,7 +126,7 @@ def takes_slot() -> Any:
     is_live = and_(JobRun.token == JobLimitSlot.token, JobRun.lease_until > ledger_now())
     is_handed = and_(
         JobLimitSlot.token.is_(None),
-        JobLimitSlot.taken_at > plus_seconds(ledger_now(), literal_column(str(-HAND_SECONDS))),
+        JobLimitSlot.taken_at > plus_seconds(ledger_now(), literal_column(str(-HANDOVER_SECONDS))),
         JobRun.state == literal_column("'queued'"),
         JobRun.hold.is_(None),
     )

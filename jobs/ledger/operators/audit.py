@@ -16,7 +16,9 @@ from jobs.database.models import JsonText, OperatorAction, OperatorActionRun
 from jobs.database.sql import Batch, Executor, dialect_of, ledger_now
 from jobs.errors import Ambiguous, NotFound
 
-_NOTES = Batch("note", action_id=Uuid(), run_id=Uuid(), skipped=Text(), new_run_id=Uuid(), before=Text(), after=Text())
+_ENTRIES = Batch(
+    "entry", action_id=Uuid(), run_id=Uuid(), skipped=Text(), new_run_id=Uuid(), before=Text(), after=Text()
+)
 _COLUMNS = tuple(OperatorAction.__table__.columns)
 
 
@@ -77,7 +79,7 @@ def record(session: Executor, action_id: UUID, notes: Sequence[AuditEntry]) -> N
         return
     dialect = dialect_of(session)
     rows = [(action_id, one.run_id, one.skipped, one.new_run_id, _text(one.before), _text(one.after)) for one in notes]
-    session.execute(_insert(dialect), _NOTES.rows(dialect, rows))
+    session.execute(_insert(dialect), _ENTRIES.rows(dialect, rows))
     skipped = sum(1 for one in notes if one.skipped is not None)
     session.execute(
         update(OperatorAction)
@@ -252,7 +254,7 @@ def already_recorded(session: Executor, action_id: UUID, run_ids: Sequence[UUID]
 
 @cache
 def _insert(dialect: str) -> Insert:
-    new = _NOTES.table(dialect).c
+    new = _ENTRIES.table(dialect).c
     columns: dict[str, Any] = {
         "action_id": new.action_id,
         "run_id": new.run_id,

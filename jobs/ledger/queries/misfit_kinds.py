@@ -10,11 +10,11 @@ from jobs.database.models import SHOWN, JobRun
 from jobs.database.sql import Executor, ledger_now, plus_seconds
 from jobs.states import Cause, RunState
 
-LATELY = timedelta(days=1)
+RECENT_SPAN = timedelta(days=1)
 """How long a death causes a warning. Source: decision; misfits of a deploy are seen on the same day."""
 
 
-def kinds_that_misfit(session: Executor, *, within: timedelta = LATELY, limit: int = 10) -> dict[str, int]:
+def kinds_that_misfit(session: Executor, *, within: timedelta = RECENT_SPAN, limit: int = 10) -> dict[str, int]:
     """How many runs of each kind died so within the span; the kinds with most. Reads the runs that died in it."""
     rows = session.execute(
         select(JobRun.kind, func.count())

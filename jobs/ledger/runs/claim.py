@@ -12,7 +12,7 @@ from jobs.database.direct_statements import DirectConnection, DirectStatement
 from jobs.database.sql import Executor, dialect_of
 from jobs.ledger.records import Claim
 from jobs.ledger.runs.claim_statements import IDS, KINDS, QUEUES, claim_ids, claim_queues, next_due, until_due
-from jobs.ledger.runs.unreadable_claims import note_unreadable, rename_unreadable
+from jobs.ledger.runs.unreadable_claims import mark_unreadable, rename_unreadable
 
 
 def claim(
@@ -142,7 +142,7 @@ def _read(session: Executor, rows: Sequence[Any]) -> list[Claim]:
 
 def _in_order(found: Iterable[Claim]) -> list[Claim]:
     claims = list(found)
-    note_unreadable(claims)
+    mark_unreadable(claims)
     claims.sort(key=lambda one: (one.priority, one.run_at, one.run_id.int))
     return claims
 

@@ -56,7 +56,8 @@ def rescue(
     """
     lost = session.execute(_leased(JobRun.lease_until < ledger_now()), {"limit": limit, "now": now}).all()
     ends = [_end_of(row, Outcome.ABANDONED) for row in lost]
-    return _handed_on(session, _told(end(session, ends, poison_after=poison_after, now=now)[0], lost, ends), now)
+    settled, _ = end(session, ends, poison_after=poison_after, now=now)
+    return _with_freed(session, _with_reports(settled, lost, ends), now)
 
 
 def end_dead_attempts(
@@ -100,19 +101,21 @@ def end_dead_attempts(
         elif row.token in done:
             ends.append(_end_of(row, Outcome.RELEASED))
     settled, _ = end(session, ends, poison_after=poison_after, now=now)
-    told = _handed_on(session, _told(settled, held, ends), now)
+    reported = _with_freed(session, _with_reports(settled, held, ends), now)
     started = blamed | done
     freed = give_back(session, [(row.id, row.token) for row in held if row.token not in started], now=now)
-    return told, freed
+    return reported, freed
 
 
-def _handed_on(session: Executor, ended: list[RecordedAttempt], now: datetime | None) -> list[RecordedAttempt]:
+def _with_freed(session: Executor, ended: list[RecordedAttempt], now: datetime | None) -> list[RecordedAttempt]:
     """The same; their slots of limits go to the next parked runs, which follow the first of them."""
     freed = leave_slots(session, [one.run_id for one in ended], now=now)
     return [ended[0]._replace(followed_by=(*ended[0].followed_by, *freed)), *ended[1:]] if freed else ended
 
 
-def _told(settled: Sequence[RecordedAttempt], rows: Sequence[Any], ends: Sequence[AttemptEnd]) -> list[RecordedAttempt]:
+def _with_reports(
+    settled: Sequence[RecordedAttempt], rows: Sequence[Any], ends: Sequence[AttemptEnd]
+) -> list[RecordedAttempt]:
     """The same, with the facts that a worker reports of its own runs, for logs and error reports."""
     of_run = {row.id: row.correlation_id for row in rows}
     failures = {one.run_id: one.failure for one in ends}

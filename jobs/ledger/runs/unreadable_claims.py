@@ -19,7 +19,7 @@ _NAME = (
 )
 
 
-def note_unreadable(claims: list[Claim]) -> None:
+def mark_unreadable(claims: list[Claim]) -> None:
     """Note the unreadable values of each of ``claims`` on it."""
     for place, one in enumerate(claims):
         found = unreadable_in(Claim._fields, one)

@@ -74,7 +74,7 @@ def sign_in(app: App, name: str, password: str, *, kind: str, address: str | Non
     # Outside the transaction: by design it takes a tenth of a second.
     is_right = is_password(password, hashed)
     if not is_right or user is None:
-        _note_failure(app, tries, user, now=now, address=address)
+        _count_failure(app, tries, user, now=now, address=address)
         raise Unauthenticated("The name or the password is wrong.")
     with app.database.write(urgent=True) as connection:
         tries.succeed(connection, now)
@@ -85,7 +85,7 @@ def sign_in(app: App, name: str, password: str, *, kind: str, address: str | Non
             raise Unauthenticated("The name or the password is wrong.")
         user = latest[0]
         opened = _open(app, connection, kind, user=user, actor=user.name, role=user.role, address=address)
-        _note_opened(connection, opened, kind, address=address)
+        _audit_opened(connection, opened, kind, address=address)
     log.info("Signed in", extra={"operator": user.name, "kind": kind, "address": address})
     return opened
 
@@ -126,7 +126,7 @@ def sign_in_by_link(app: App, secret: str, *, address: str | None = None) -> Ope
         opened = _open(
             app, connection, "page", user=user, actor=link.actor, role=link.role, address=address, parent_id=link.id
         )
-        _note_opened(connection, opened, "link", address=address)
+        _audit_opened(connection, opened, "link", address=address)
     log.info("Signed in by a link", extra={"operator": link.actor, "address": address})
     return opened
 
@@ -238,13 +238,13 @@ def _open(
     return Opened(Identity(_operator(app, actor, ROLES[role], credential), user_id, session_id), secret)
 
 
-def _note_opened(connection: Executor, opened: Opened, kind: str, *, address: str | None) -> None:
+def _audit_opened(connection: Executor, opened: Opened, kind: str, *, address: str | None) -> None:
     by, session_id = opened.identity.operator, opened.identity.session_id
     said = {"by": kind, "session": str(session_id), "address": address}
     record_entry(connection, "sign_in", by, target=by.name, what="user", after=said)
 
 
-def _note_failure(app: App, tries: Tries, user: UserRecord | None, *, now: datetime, address: str | None) -> None:
+def _count_failure(app: App, tries: Tries, user: UserRecord | None, *, now: datetime, address: str | None) -> None:
     """Count the failure, and audit it if the user exists: any other typed name may be a password."""
     with app.database.write(urgent=True) as connection:
         number = tries.fail(connection, now)

@@ -21,11 +21,11 @@ from jobs.ledger.operators import rate_limits
 
 MOST_TRIES, TRIES_WITHIN = 5, timedelta(minutes=15)
 """Failed attempts that are free, and the longest wait. Source: the issue that asked for it."""
-CROWD = 20
+MANY_FAILURES = 20
 """Failures of an account, from any address, after which a new address has one attempt. Source: decision."""
-KNOWN_FOR = timedelta(days=90)
+KNOWN_SPAN = timedelta(days=90)
 """How long an address belongs to the owner after they signed in from it. Source: decision."""
-TOLD = 5
+AUDITED_SINGLY = 5
 """The first failures of an account are audited one by one; then every tenth, with its number. Source: decision."""
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")
 
@@ -47,16 +47,16 @@ class Tries:
         """None: it may be attempted; else seconds until it may, and nothing was written."""
         if self.network is None:
             return None
-        is_known = rate_limits.is_known(session, self._known, since=now - KNOWN_FOR)
-        is_crowded = rate_limits.count(session, self._all, now=now, within=TRIES_WITHIN) >= CROWD
+        is_known = rate_limits.is_known(session, self._known, since=now - KNOWN_SPAN)
+        has_many = rate_limits.count(session, self._all, now=now, within=TRIES_WITHIN) >= MANY_FAILURES
         keys = [self._pair] if is_known else [self._pair, self._address]
         wait = rate_limits.try_once(
             session, keys, now=now, most=MOST_TRIES, within=TRIES_WITHIN,
-            fewer={self._pair: 1} if is_crowded and not is_known else None,
+            fewer={self._pair: 1} if has_many and not is_known else None,
         )  # fmt: skip
         if wait is None:
             rate_limits.sweep(
-                session, before=now - rate_limits.REMEMBERED * TRIES_WITHIN, known_before=now - KNOWN_FOR
+                session, before=now - rate_limits.REMEMBERED * TRIES_WITHIN, known_before=now - KNOWN_SPAN
             )  # fmt: skip
         return wait
 
@@ -75,7 +75,7 @@ class Tries:
     def fail(self, session: Executor, now: datetime) -> int | None:
         """Count a failure of the account. Returns its number if it must be audited, else None."""
         number = rate_limits.add(session, self._all, now=now, within=TRIES_WITHIN)
-        return number if number <= TOLD or number % 10 == 0 else None
+        return number if number <= AUDITED_SINGLY or number % 10 == 0 else None
 
     def succeed(self, session: Executor, now: datetime) -> None:
         """Undo the count of ``begin``, and remember the address."""

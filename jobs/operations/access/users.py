@@ -224,7 +224,7 @@ def _change(
             sessions.revoke_user(connection, before.id, before.name)
         record_entry(
             connection, verb, operator, target=before.name, what="user", reason=reason,
-            before=_said(before), after=_said(after),
+            before=_audited(before), after=_audited(after),
         )  # fmt: skip
     return after
 
@@ -235,7 +235,7 @@ def _check_role_within(operator: Operator, role: str) -> None:
         raise Forbidden(f"{operator.name} cannot give the role {role} with this.", hint="It allows more than they may.")
 
 
-def _said(user: UserRecord) -> dict[str, Any]:
+def _audited(user: UserRecord) -> dict[str, Any]:
     return {"role": user.role, "disabled": user.is_disabled}
 
 

@@ -23,7 +23,7 @@ from jobs.ledger.queries.selectors import Selector
 from jobs.ledger.records import RunRecord
 from jobs.operations.audit.entry import check_reason
 from jobs.operations.audit.operator import Operator
-from jobs.operations.bulk.batches import SHOWN, Act, Report, patiently, run_batches
+from jobs.operations.bulk.batches import SHOWN, Act, Report, retry_while_busy, run_batches
 from jobs.operations.runs.inspect import check_words, shown
 from jobs.operations.runs.selector import describe
 from jobs.runtime.context import correlation_id
@@ -146,7 +146,7 @@ def go_on(
         state, report.is_interrupted = "interrupted", True
         raise
     finally:
-        patiently(partial(_finish, app, report.action_id, state))
+        retry_while_busy(partial(_finish, app, report.action_id, state))
     return report
 
 

@@ -25,9 +25,9 @@ from jobs.ready.protocol import ReadyEntry
 
 BATCH = 500
 """Runs per transaction. Source: measured; a batch takes 20 to 150 ms, far below a second."""
-PATIENCE = 5
+BUSY_LIMIT = 5
 """How often a batch is repeated if the ledger is busy. Source: decision; each waits for the lock time limit."""
-HEARS = 0.2
+STOP_LOOK_SECONDS = 0.2
 """Seconds after which a wait for the rate checks whether to stop. Source: decision; immediate, for people."""
 T = TypeVar("T")
 SHOWN = 20
@@ -85,9 +85,9 @@ class Report:
     new_runs: list[tuple[UUID, UUID]] = field(default_factory=list)
 
 
-def patiently(do: Callable[[], T]) -> T:
+def retry_while_busy(do: Callable[[], T]) -> T:
     """Repeat the call while the ledger is busy: a batch that failed so has changed nothing."""
-    for _ in range(PATIENCE):
+    for _ in range(BUSY_LIMIT):
         try:
             return do()
         except LedgerBusy:
@@ -95,7 +95,7 @@ def patiently(do: Callable[[], T]) -> T:
     return do()
 
 
-def tell_ready(app: App, step: BatchResult) -> None:
+def update_ready_index(app: App, step: BatchResult) -> None:
     """Update the ready index after a committed batch; it is a hint, so a failure only costs time."""
     if app.ready is None:
         return
@@ -128,11 +128,11 @@ def run_batches(
             ahead = dealt / rate - (app.clock.monotonic() - started)
             if ahead <= 0:
                 break
-            app.clock.sleep(min(ahead, HEARS))
-        if is_stopped() or not goes_on(app, report.action_id):
+            app.clock.sleep(min(ahead, STOP_LOOK_SECONDS))
+        if is_stopped() or not is_wanted(app, report.action_id):
             report.is_interrupted = True
             return
-        step = patiently(partial(_one_batch, app, act, report.action_id, run_ids, states))
+        step = retry_while_busy(partial(_one_batch, app, act, report.action_id, run_ids, states))
         add_up(report, step)
         progress(report)
         dealt += len(run_ids)
@@ -180,7 +180,7 @@ def _one_batch(app: App, act: Act, action_id: UUID, run_ids: list[UUID], states:
             for one in step.notes
         ]
         audit.record(connection, action_id, step.notes)
-    tell_ready(app, step)
+    update_ready_index(app, step)
     return step
 
 
@@ -196,7 +196,7 @@ def add_up(report: Report, step: BatchResult) -> None:
             report.new_runs.append((one.run_id, one.new_run_id))
 
 
-def goes_on(app: App, action_id: UUID) -> bool:
+def is_wanted(app: App, action_id: UUID) -> bool:
     """Whether no process has stopped the action."""
     with app.database.read() as connection:
         return audit.is_running(connection, action_id)

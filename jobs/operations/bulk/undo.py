@@ -24,7 +24,15 @@ from jobs.ledger.records import Freed
 from jobs.ledger.runs import cancel as cancelling
 from jobs.operations.audit.entry import check_reason
 from jobs.operations.audit.operator import Operator, Permission
-from jobs.operations.bulk.batches import BATCH, BatchResult, Report, add_up, goes_on, patiently, tell_ready
+from jobs.operations.bulk.batches import (
+    BATCH,
+    BatchResult,
+    Report,
+    add_up,
+    is_wanted,
+    retry_while_busy,
+    update_ready_index,
+)
 from jobs.operations.control.limits import TARGET, undo_limit
 from jobs.ready.protocol import ReadyEntry
 from jobs.runtime.context import correlation_id
@@ -170,10 +178,10 @@ def _undo_runs(
             notes = audit.entries_of(connection, action["id"], after=after, limit=BATCH, skipped=False)
         if not notes:
             return
-        if is_stopped() or not goes_on(app, report.action_id):
+        if is_stopped() or not is_wanted(app, report.action_id):
             report.is_interrupted = True
             return
-        step = patiently(partial(_one_batch, app, operator, report.action_id, notes))
+        step = retry_while_busy(partial(_one_batch, app, operator, report.action_id, notes))
         add_up(report, step)
         progress(report)
         after = notes[-1].run_id
@@ -183,7 +191,7 @@ def _one_batch(app: App, operator: Operator, action_id: UUID, notes: list[AuditE
     with app.database.write() as connection:
         step = _undo_batch(connection, operator, action_id, notes)
         audit.record(connection, action_id, step.notes)
-    tell_ready(app, step)
+    update_ready_index(app, step)
     return step
 
 

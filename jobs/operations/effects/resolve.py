@@ -84,7 +84,7 @@ def resolve(
         _check_step(connection, found, step, resolutions.find_step(connection, run_id, step))
         intent = resolutions.intent_of(connection, run_id, step)
         if took_place:
-            resolutions.note_end(connection, run_id, step, result=text)
+            resolutions.record_end(connection, run_id, step, result=text)
         else:
             resolutions.remove_intent(connection, run_id, step)
         unknown = tuple(one.name for one in resolutions.unknown_effects(connection, [run_id]))
@@ -96,8 +96,8 @@ def resolve(
             request_id=correlation_id.get(),
         )  # fmt: skip
         after = versions(connection, [run_id])[run_id]
-        note = AuditEntry(run_id, before={**before, "step": intent}, after=after)
-        audit.record(connection, action_id, [note])
+        entry = AuditEntry(run_id, before={**before, "step": intent}, after=after)
+        audit.record(connection, action_id, [entry])
         audit.finish(connection, action_id, "finished")
     announce(app, entries_of(freed))
     return Resolution(

@@ -36,7 +36,7 @@ def probe(app: App) -> Iterator[tuple[str, str]]:
     yield "database", f"well ({app.database.shown})"
     yield "clock", _clock(app)
     if app.database.sends_notify:
-        _hear(app)
+        _wait_for_own_notify(app)
         yield "notify", "well"
     if app.ready is not None:
         app.ready.probe()
@@ -63,7 +63,7 @@ def _clock(app: App) -> str:
     return f"this machine's is {abs(drift):.0f} s {side} the ledger's, by which runs are due"
 
 
-def _hear(app: App) -> None:
+def _wait_for_own_notify(app: App) -> None:
     listener = app.database.listener()
     if listener is None:
         return

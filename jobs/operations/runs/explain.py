@@ -209,11 +209,15 @@ def _cancelled(session: Executor, run: RunRecord, now: datetime) -> tuple[str, s
         return "cancelled", f"It was cancelled by {action['actor']}{why}.", evidence
     last = _last(session, run)
     if run.cancel_requested_at is None and last is not None and last.outcome is Outcome.CANCELLED:
-        return "cancelled_by_job", f"Its job cancelled it at attempt {last.attempt}{why or _said(run)}.", evidence
+        return (
+            "cancelled_by_job",
+            f"Its job cancelled it at attempt {last.attempt}{why or _reason_given(run)}.",
+            evidence,
+        )
     return "cancelled", f"It was cancelled by the application{why}.", evidence
 
 
-def _said(run: RunRecord) -> str:
+def _reason_given(run: RunRecord) -> str:
     return f": {run.error_message}" if run.error_message else ""
 
 

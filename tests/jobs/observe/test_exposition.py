@@ -67,7 +67,7 @@ def test_what_a_killed_process_counted_stays_and_its_files_go(folder: CountsFold
 def test_files_are_added_up_while_nobody_asks(folder: CountsFolder) -> None:
     _count_and_die(folder)
 
-    folder.fold()
+    folder.merge_dead_files()
 
     assert len(list(folder.path.glob("*_*-*.db"))) == 0
 

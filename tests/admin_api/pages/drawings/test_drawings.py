@@ -9,7 +9,7 @@ import pytest
 from admin_api.pages.drawings.attempt_timeline import WIDTH as TRIES_WIDTH
 from admin_api.pages.drawings.attempt_timeline import draw_attempts
 from admin_api.pages.drawings.lineage import draw_lineage
-from admin_api.pages.drawings.minute_bars import draw_minutes, nice, short
+from admin_api.pages.drawings.minute_bars import draw_minutes, round_up_scale, short
 from admin_api.pages.drawings.slot_line import MOST, WIDTH, draw_day
 from jobs.app import App
 from jobs.ledger.queries.series import Minute
@@ -26,7 +26,7 @@ ADA = Operator("ada@desk")
     ("number", "scale"), [(0, 2), (1, 2), (3, 4), (5, 10), (11, 20), (400, 400), (401, 1000), (12_345, 20_000)]
 )
 def test_a_scale_is_the_next_round_number(number: int, scale: int) -> None:
-    assert nice(number) == scale
+    assert round_up_scale(number) == scale
 
 
 def test_numbers_on_an_axis_are_short() -> None:

@@ -239,13 +239,13 @@ def test_somebody_urgent_goes_before_the_batches_that_wait(database: Path) -> No
 def test_a_stream_of_urgent_writers_does_not_starve_a_batch(database: Path) -> None:
     stop, turns = threading.Event(), [0, 0, 0]
 
-    def hurry(number: int) -> None:
+    def write_urgent(number: int) -> None:
         queue = WriteQueue(database)
         while not stop.is_set():
             with queue.turn(urgent=True, limit_seconds=30):
                 turns[number] += 1
 
-    threads = [threading.Thread(target=hurry, args=(number,)) for number in range(3)]
+    threads = [threading.Thread(target=write_urgent, args=(number,)) for number in range(3)]
     for thread in threads:
         thread.start()
     try:
