@@ -23,7 +23,7 @@ from jobs import Job
 
 FREE_UP_TO = 1000
 """Orders above this amount need a person's approval."""
-PATIENCE = timedelta(days=3)
+ANSWER_WITHIN = timedelta(days=3)
 
 
 def book(line: str) -> str:
@@ -53,7 +53,7 @@ class PlaceOrder(Job, queue="orders"):
         receipt = self.run.once("charge", lambda: book(f"charge {self.order_id} {self.amount}"))
         if self.amount > FREE_UP_TO:
             try:
-                answer = self.run.wait_for("approval", within=PATIENCE)
+                answer = self.run.wait_for("approval", within=ANSWER_WITHIN)
             except jobs.WaitExpired:
                 answer = {"ok": False, "by": "nobody"}
             if not (isinstance(answer, dict) and answer.get("ok")):

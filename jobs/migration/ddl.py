@@ -27,7 +27,7 @@ LOCK_LIMIT = timedelta(seconds=1)
 """How long a change waits for a lock, and blocks later statements. Source: decision."""
 PAUSE = timedelta(seconds=5)
 """Pause between two attempts, in which blocked statements go on. Source: decision, ten times what a batch takes."""
-LOCK_LIMIT = timedelta(minutes=10)
+GIVE_UP_AFTER = timedelta(minutes=10)
 """How long a change is retried. Source: decision; longer than a backup's pg_dump of a small ledger."""
 _LOCKED = (psycopg.errors.LockNotAvailable, psycopg.errors.DeadlockDetected)
 
@@ -43,7 +43,7 @@ def alone(database: Database, *, say: Say) -> Iterator[Connection]:
     takes no lock, because the lock would stay with a connection that others use.
 
     Raises:
-        LedgerBusy: another process has been changing them for the whole of ``LOCK_LIMIT``.
+        LedgerBusy: another process has been changing them for the whole of ``GIVE_UP_AFTER``.
     """
     with database.engine.connect() as plain:
         connection = plain.execution_options(isolation_level="AUTOCOMMIT")
@@ -52,12 +52,12 @@ def alone(database: Database, *, say: Say) -> Iterator[Connection]:
             yield connection
             return
         key = func.hashtextextended(f"jobledger migrations {database.schema or ''}", 0)
-        give_up_at = database.clock.monotonic() + LOCK_LIMIT.total_seconds()
+        give_up_at = database.clock.monotonic() + GIVE_UP_AFTER.total_seconds()
         is_told = False
         while not connection.scalar(select(func.pg_try_advisory_lock(key))):
             if database.clock.monotonic() > give_up_at:
                 raise LedgerBusy(
-                    f"Another process has been migrating {database.shown} for {_minutes(LOCK_LIMIT)}.",
+                    f"Another process has been migrating {database.shown} for {_minutes(GIVE_UP_AFTER)}.",
                     hint="Look at pg_stat_progress_create_index; when it has ended, run jobledger migrate up again.",
                 )
             if not is_told:
@@ -93,11 +93,11 @@ def _lift_limits(database: Database, connection: Connection) -> None:
 def _limit(connection: Connection, schema: str | None) -> None:
     if connection.get_execution_options().get("isolation_level") == "AUTOCOMMIT":
         return
-    said = {"lock_timeout": f"{LOCK_LIMIT.total_seconds() * 1000:g}", "statement_timeout": "0"}
+    limits = {"lock_timeout": f"{LOCK_LIMIT.total_seconds() * 1000:g}", "statement_timeout": "0"}
     if schema is not None:
         # An ALTER in a migration names no schema.
-        said["search_path"] = connection.dialect.identifier_preparer.quote_identifier(schema)
-    for name, value in said.items():
+        limits["search_path"] = connection.dialect.identifier_preparer.quote_identifier(schema)
+    for name, value in limits.items():
         connection.execute(select(func.set_config(name, value, True)))
 
 
@@ -105,10 +105,10 @@ def retry_while_locked(database: Database, beside: Connection, change: Change, *
     """Call ``change``, which continues where it stopped, until no lock stops it.
 
     Raises:
-        LedgerBusy: for the whole of ``LOCK_LIMIT`` others held a lock that it needs.
+        LedgerBusy: for the whole of ``GIVE_UP_AFTER`` others held a lock that it needs.
     """
     clock: Clock = database.clock
-    give_up_at = clock.monotonic() + LOCK_LIMIT.total_seconds()
+    give_up_at = clock.monotonic() + GIVE_UP_AFTER.total_seconds()
     while True:
         try:
             with connection_for_changes(database) as connection:
@@ -120,7 +120,7 @@ def retry_while_locked(database: Database, beside: Connection, change: Change, *
             who = blocker(beside, schema=database.schema) or "another transaction"
             if clock.monotonic() > give_up_at:
                 raise LedgerBusy(
-                    f"The ledger at {database.shown} is busy: for {_minutes(LOCK_LIMIT)} a table"
+                    f"The ledger at {database.shown} is busy: for {_minutes(GIVE_UP_AFTER)} a table"
                     f" could not be locked for {LOCK_LIMIT.total_seconds():g} s. {who[0].upper()}{who[1:]}.",
                     hint="End that transaction, or wait for it.",
                 ) from error

@@ -17,7 +17,7 @@ import jobs
 from jobs.definition import registry
 from jobs.testing import Ledger
 from tests.admin_api.pages.chromium import (
-    PATIENCE_MS,
+    WAIT_MS,
     Watch,
     a_browser,
     a_context,
@@ -82,7 +82,7 @@ def test_a_person_approves_an_order_on_its_page(shop: Any, sqlite_url: str, tmp_
         ledger.drain()
 
         page.goto(f"{base}/runs/{run.id}")
-        expect(page.get_by_text("It succeeded at attempt 3.")).to_be_visible(timeout=PATIENCE_MS)
+        expect(page.get_by_text("It succeeded at attempt 3.")).to_be_visible(timeout=WAIT_MS)
         expect(page.locator("pre").filter(has_text="T7-2")).to_be_visible()
         family = page.get_by_role("group", name="Related runs")
         expect(family.get_by_text("Ship").first).to_be_visible()

@@ -31,7 +31,7 @@ ARGUMENTS = [
 ARTIFACTS = Path(__file__).parents[3] / "artifacts" / "pages"
 """Where screenshots are kept, to be looked at."""
 AXE = Path(__file__).with_name("axe") / "axe.min.js"
-PATIENCE_MS = 20_000
+WAIT_MS = 20_000
 
 
 def chromium() -> str | None:
@@ -75,7 +75,7 @@ def a_context(
         color_scheme="dark" if theme == "dark" else "light",
         java_script_enabled=scripts,
     )
-    made.set_default_timeout(PATIENCE_MS)
+    made.set_default_timeout(WAIT_MS)
     yield made
     made.close()
 

@@ -18,7 +18,7 @@ from jobs.definition import registry
 from jobs.operations.access.users import create_user
 from jobs.operations.audit.operator import Operator
 from tests.admin_api.conftest import PASSWORD
-from tests.admin_api.pages.chromium import PATIENCE_MS, Watch, a_browser, a_context, faults_of_access, needs_chromium
+from tests.admin_api.pages.chromium import WAIT_MS, Watch, a_browser, a_context, faults_of_access, needs_chromium
 from tests.waiting import wait_until
 
 pytestmark = [pytest.mark.slow, needs_chromium]
@@ -90,7 +90,7 @@ def test_an_operator_finds_a_dead_run_sees_why_mends_it_and_reads_the_audit(shop
         trouble = page.get_by_role(
             "link", name=re.compile(r"1 of shop\.ChargeCard is dead: .*insufficient funds for order 42")
         )
-        expect(trouble).to_be_visible(timeout=PATIENCE_MS)
+        expect(trouble).to_be_visible(timeout=WAIT_MS)
         trouble.click()
         page.get_by_role("link", name="shop.ChargeCard", exact=True).click()
         expect(page.get_by_text("its budget of 2 attempts is spent")).to_be_visible()
@@ -113,7 +113,7 @@ def test_an_operator_finds_a_dead_run_sees_why_mends_it_and_reads_the_audit(shop
         # It succeeds while one looks on: the page refreshes itself, and is not loaded again.
         page.evaluate("window.isTheSame = true")
         page.mouse.move(0, 0)
-        expect(page.get_by_text("It succeeded at attempt 1.")).to_be_visible(timeout=PATIENCE_MS)
+        expect(page.get_by_text("It succeeded at attempt 1.")).to_be_visible(timeout=WAIT_MS)
         expect(page.locator("pre").filter(has_text="R-42")).to_be_visible()
         new = page.url.rpartition("/")[2]
 

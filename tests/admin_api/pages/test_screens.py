@@ -22,7 +22,7 @@ from jobs.operations.audit.operator import Operator
 from jobs.settings import Settings
 from tests.admin_api.pages.chromium import (
     ARTIFACTS,
-    PATIENCE_MS,
+    WAIT_MS,
     Watch,
     a_browser,
     a_context,
@@ -214,7 +214,7 @@ def test_keys_move_about_and_the_page_keeps_its_place(browser: Browser, full: Fu
         page.goto(f"{base}/runs")
         page.keyboard.press("/")
         expect(page.locator("[data-query]")).to_be_focused()
-        expect(page.get_by_role("status")).to_have_text("paused: you are typing", timeout=PATIENCE_MS)
+        expect(page.get_by_role("status")).to_have_text("paused: you are typing", timeout=WAIT_MS)
         page.keyboard.press("Escape")
         page.keyboard.press("j")
         page.keyboard.press("j")
@@ -270,7 +270,7 @@ def test_what_the_reader_begins_while_a_refresh_is_on_its_way_stands(
             page.evaluate("document.getElementById('live').dataset.before = ''")
         page.keyboard.press("/")
         held.pop().continue_()
-        expect(page.get_by_role("status")).to_have_text("paused: you are typing", timeout=PATIENCE_MS)
+        expect(page.get_by_role("status")).to_have_text("paused: you are typing", timeout=WAIT_MS)
         expect(before).to_have_count(1)
 
 

@@ -46,7 +46,7 @@ def old(url, make_app) -> Database:
 def quick(monkeypatch) -> None:
     monkeypatch.setattr(ddl, "LOCK_LIMIT", timedelta(milliseconds=100))
     monkeypatch.setattr(ddl, "PAUSE", timedelta(milliseconds=50))
-    monkeypatch.setattr(ddl, "PATIENCE", timedelta(milliseconds=500))
+    monkeypatch.setattr(ddl, "GIVE_UP_AFTER", timedelta(milliseconds=500))
 
 
 @contextmanager
@@ -150,7 +150,7 @@ def test_a_migration_that_is_broken_off_at_any_index_is_finished_by_the_next_run
 
 
 def test_a_locked_table_is_waited_for_briefly_and_again(old, url, quick, monkeypatch):
-    monkeypatch.setattr(ddl, "PATIENCE", timedelta(minutes=1))
+    monkeypatch.setattr(ddl, "GIVE_UP_AFTER", timedelta(minutes=1))
     said: list[str] = []
     with holding(url, "lock table job_runs in access share mode") as reader, upgrading(old, say=said.append) as raised:
         assert wait_until(lambda: any("trying again" in one for one in said), seconds=20)

@@ -26,7 +26,7 @@ from worker.timeouts.deadline import Deadlines, TimeoutToken
 
 FULL = bool(os.environ.get("JOBS_HAMMER"))
 THREADS = 8
-PATIENCE = 150 if FULL else 20
+JOIN_SECONDS = 150 if FULL else 20
 
 
 @pytest.fixture(autouse=True)
@@ -60,7 +60,7 @@ def raises(seconds: float) -> str:
 
 
 def in_threads(count: int, body: Callable[[int], None]) -> int:
-    """Run ``body`` in that many threads; return how many ended within ``PATIENCE`` seconds.
+    """Run ``body`` in that many threads; return how many ended within ``JOIN_SECONDS`` seconds.
 
     The threads are daemons: a hang must fail the test, not keep the process.
     """
@@ -73,7 +73,7 @@ def in_threads(count: int, body: Callable[[int], None]) -> int:
     threads = [threading.Thread(target=run, args=[n], daemon=True) for n in range(count)]
     for thread in threads:
         thread.start()
-    until = time.monotonic() + PATIENCE
+    until = time.monotonic() + JOIN_SECONDS
     for thread in threads:
         thread.join(max(0.0, until - time.monotonic()))
     if len(came) < count:
