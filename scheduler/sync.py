@@ -19,7 +19,7 @@ from jobs.ledger.schedules.leader import limit_idle
 from jobs.operations.schedules.rows import columns_of
 from jobs.scheduling.serialize import describe
 from jobs.scheduling.slots import next_slot
-from scheduler.periodic import tell
+from scheduler.periodic import announce
 from scheduler.zone_data import compute_anew
 
 MAX_OF_CODE = 100_000
@@ -58,7 +58,7 @@ def sync(app: App, declared: Sequence[Declared]) -> Synced:
             limit_idle(connection)
             decided = _sync_one(connection, one, values, done)
         if decided is not None:
-            tell(app, decided)
+            announce(app, decided)
         if one.name in done.over:
             told = {"schedule": one.name, "place": one.place, "when": describe(one.schedule)}
             log.warning("Schedule makes no run, its last slot is in the past", extra=told)

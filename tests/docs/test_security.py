@@ -30,7 +30,7 @@ def test_every_number_of_the_api_is_the_codes() -> None:
         f"{credentials.MIN_PASSWORD} to {credentials.MAX_PASSWORD} characters",
         f"about {round(common, -2)} common passwords",
         f"up to {minutes:.0f}.",
-        f"within {sign_in_limits.KNOWN_FOR.days} days",
+        f"within {sign_in_limits.KNOWN_SPAN.days} days",
         f"{settings.api_token_rate} changes a minute, a user {settings.api_user_rate}, a sixth",
     ]
     assert [one for one in said if one not in PAGE] == []

@@ -19,7 +19,7 @@ from jobs.ledger.records import AttemptResult, Claim
 from jobs.ledger.runs import claim, settle
 from jobs.operations.audit.operator import Operator
 from jobs.operations.bulk.action import carry_out, plan
-from jobs.operations.bulk.batches import Act, Report, patiently
+from jobs.operations.bulk.batches import Act, Report, retry_while_busy
 from jobs.operations.bulk.cancel import CancelAction
 from jobs.operations.bulk.purge import PurgeAction
 from jobs.operations.bulk.replay import ReplayAction
@@ -51,14 +51,14 @@ def test_five_operators_during_load_break_nothing(app: App, book: Book) -> None:
         rng = random.Random(seed)
         try:
             while not over.is_set():
-                held = patiently(partial(take, f"w{seed}"))
+                held = retry_while_busy(partial(take, f"w{seed}"))
                 endings = [
                     attempt_result(one, Outcome.SUCCEEDED)
                     if rng.random() < 0.3
                     else attempt_result(one, Outcome.GAVE_UP, cause=Cause.GAVE_UP)
                     for one in held
                 ]
-                refused.extend(patiently(partial(finish, f"w{seed}", endings)))
+                refused.extend(retry_while_busy(partial(finish, f"w{seed}", endings)))
         except BaseException as error:
             wrong.append(error)
 
