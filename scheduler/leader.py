@@ -22,7 +22,7 @@ class Leadership:
         self._app = app
         self._renewed = 0.0
 
-    def keep(self) -> bool:
+    def renew(self) -> bool:
         """Renew the leadership, or take it if it is free. Returns whether this process leads now.
 
         Raises:

@@ -64,10 +64,10 @@ def serve(app: App, stop: Stop, progress: Progress) -> None:
         wait = BEAT_SECONDS
         progress.turned()
         try:
-            leads = leadership.keep()
-            zone_data.keep(leads=leads)
+            leads = leadership.renew()
+            zone_data.check(leads=leads)
             if leads:
-                wait = periodic.beat(may_continue=lambda: not stop.is_asked and leadership.keep())
+                wait = periodic.beat(may_continue=lambda: not stop.is_asked and leadership.renew())
             else:
                 periodic.decide_overdue()
             progress.ended(None)

@@ -25,7 +25,7 @@ class ZoneData:
         self._app = app
         self._looked: float | None = None
 
-    def keep(self, *, leads: bool) -> None:
+    def check(self, *, leads: bool) -> None:
         """Check once a minute while this process leads, and at once when it begins to lead.
 
         Raises:

@@ -64,9 +64,39 @@ OLD_WORDS = frozenset(
         "duties",
         "seam",
         "strangers",
+        "told",
+        "tell",
+        "tells",
+        "said",
+        "says",
+        "hear",
+        "hears",
+        "heard",
+        "note",
+        "notes",
+        "noted",
+        "obey",
+        "attend",
+        "reckon",
+        "hurry",
+        "patience",
+        "patiently",
+        "mend",
+        "lively",
+        "lately",
+        "crowd",
+        "calm",
+        "burials",
+        "pulse",
+        "spokesman",
+        "worthless",
+        "dawdle",
+        "mood",
+        "moods",
+        "luck",
     ]
 )
-"""Words that stood for process group, slot, child spawner, dead process, wakeup, fetcher and so on."""
+"""Words that stood for process group, slot, child spawner, dead process, wakeup, fetcher, log, audit and so on."""
 
 
 def words(name: str) -> set[str]:
@@ -74,15 +104,23 @@ def words(name: str) -> set[str]:
 
 
 def names(path: Path) -> Iterator[str]:
-    """The file's own name, and those of its classes and functions."""
+    """The file's own name, and those of its classes, functions and constants."""
     yield path.stem
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    for node in ast.walk(tree):
         if isinstance(node, (ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)):
             yield node.name
+    for statement in tree.body:
+        if isinstance(statement, (ast.Assign, ast.AnnAssign)):
+            yield from (one.id for one in ast.walk(statement) if isinstance(one, ast.Name) and _is_stored(one))
+
+
+def _is_stored(name: ast.Name) -> bool:
+    return isinstance(name.ctx, ast.Store)
 
 
 @pytest.mark.parametrize("package", PACKAGES)
-def test_no_file_class_or_function_has_a_word_of_the_private_vocabulary(package: str) -> None:
+def test_no_file_class_function_or_constant_has_a_word_of_the_private_vocabulary(package: str) -> None:
     found = [
         f"{path.relative_to(ROOT)}: {name}"
         for path in sorted((ROOT / package).rglob("*.py"))
@@ -132,8 +170,10 @@ def test_a_log_event_is_a_phrase_with_a_capital_and_no_full_stop(package: str) -
 
 def test_a_planted_word_is_found(tmp_path: Path) -> None:
     planted = tmp_path / "crew.py"
-    planted.write_text("class ZygoteNursery: ...\ndef fill_seats(): ...\ndef spawn(): ...\n")
+    planted.write_text(
+        "MAX_TOLD = 3\nclass ZygoteNursery: ...\ndef fill_seats(): ...\ndef spawn(): ...\nMAX_SHOWN: int = 3\n"
+    )
 
     found = [name for name in names(planted) if words(name) & OLD_WORDS]
 
-    assert found == ["crew", "ZygoteNursery", "fill_seats"]
+    assert found == ["crew", "ZygoteNursery", "fill_seats", "MAX_TOLD"]

@@ -21,7 +21,7 @@ from jobs.operations.access.credentials import TOKEN_PREFIX
 from jobs.operations.access.sign_in import Identity
 from jobs.operations.audit.operator import Operator
 
-ACCESS_LASTS = timedelta(minutes=15)
+ACCESS_LIFETIME = timedelta(minutes=15)
 ALGORITHM, ISSUER = "HS256", "jobledger"
 READING = frozenset({"GET", "HEAD"})
 NOT_COUNTED = ("/v1/sessions", "/sign-out", "/theme")
@@ -36,7 +36,7 @@ def write_access(api_state: ApiState, identity: Identity) -> str:
         "sub": identity.operator.name,
         "sid": str(identity.session_id),
         "iat": now,
-        "exp": now + ACCESS_LASTS,
+        "exp": now + ACCESS_LIFETIME,
     }
     return jwt.encode(claims, api_state.signing_key, algorithm=ALGORITHM)
 

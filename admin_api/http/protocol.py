@@ -84,7 +84,7 @@ class LimitedProtocol(HttpToolsProtocol):
         self._end_within(ANSWER_SECONDS if self.pipeline else None)
         super().on_response_complete()
 
-    def hang_up(self, answer: bytes = b"") -> None:
+    def close_connection(self, answer: bytes = b"") -> None:
         """Close the connection, whatever its state."""
         if self.cycle is not None and self.cycle.response_started and not self.cycle.response_complete:
             # The client does not read the response: close() would wait for it.
@@ -101,11 +101,11 @@ class LimitedProtocol(HttpToolsProtocol):
     def _end_within(self, seconds: float | None) -> None:
         if self._deadline is not None:
             self._deadline.cancel()
-        self._deadline = None if seconds is None else self.loop.call_later(seconds, self.hang_up, _TOO_SLOW)
+        self._deadline = None if seconds is None else self.loop.call_later(seconds, self.close_connection, _TOO_SLOW)
 
 
 def _make_room(connections: set[Any]) -> None:
     """Close the connection that has waited longest for a complete request; if none waits, the newest."""
     waiting = [one for one in connections if one._waits is not None and not one.transport.is_closing()]
     oldest: LimitedProtocol = min(waiting, key=lambda one: one._waits)
-    oldest.hang_up(_FULL)
+    oldest.close_connection(_FULL)

@@ -183,7 +183,7 @@ def _is_dry_run(body: bytes) -> bool:
 
 
 def _end(request: Request, operator: Operator, key: str, response: Response | None) -> None:
-    answered = None if response is None else idempotency.Answered(response.status_code, _keep(response))
+    answered = None if response is None else idempotency.Answered(response.status_code, _storable(response))
     idempotency.end(api_state_of(request).app, operator, key, answered)
 
 
@@ -192,7 +192,7 @@ def _fingerprint(request: Request, body: bytes) -> str:
     return hashlib.sha256(whole).hexdigest()
 
 
-def _keep(response: Response) -> str:
+def _storable(response: Response) -> str:
     """The response as text, without a secret that is shown only once."""
     body = json.loads(bytes(response.body)) if response.body else None
     if isinstance(body, dict) and isinstance(body.get("data"), dict) and "secret" in body["data"]:

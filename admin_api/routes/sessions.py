@@ -10,7 +10,7 @@ from uuid import UUID
 from fastapi import APIRouter, Query, Response
 from pydantic import BaseModel, Field
 
-from admin_api.http.access import ACCESS_LASTS, Address, By, Who, write_access
+from admin_api.http.access import ACCESS_LIFETIME, Address, By, Who, write_access
 from admin_api.http.envelope import Envelope
 from admin_api.http.error_responses import ANSWERS
 from admin_api.http.paging import Paging, page
@@ -127,7 +127,7 @@ def _opened(api_state: ApiState, opened: Opened) -> Envelope[Session]:
     return Envelope(
         data=Session(
             access_token=write_access(api_state, opened.identity),
-            expires_in=int(ACCESS_LASTS.total_seconds()),
+            expires_in=int(ACCESS_LIFETIME.total_seconds()),
             refresh_token=opened.secret,
         )
     )

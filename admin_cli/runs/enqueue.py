@@ -49,7 +49,7 @@ def enqueue(
     from jobs.operations.runs.enqueue import enqueue_run
 
     app = open_app(options, imports=imports)
-    unserved_warning.trust(app)
+    unserved_warning.skip_for(app)
     done = enqueue_run(
         app, this_operator(), kind, read_arguments(pairs, file),
         queue=queue, priority=priority, key=key, delay=delay, tags=tags, reason=reason,

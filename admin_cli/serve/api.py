@@ -9,7 +9,7 @@ import click
 from admin_cli.program.app import open_app
 from admin_cli.program.lazy import Entry, LazyGroup
 from admin_cli.program.options import IMPORT, Globals, pass_globals
-from admin_cli.serve.local_pages import LASTS, link_to, need_web
+from admin_cli.serve.local_pages import LINK_LIFETIME, link_to, need_web
 from admin_cli.terminal.streams import say, write
 
 if TYPE_CHECKING:
@@ -66,12 +66,12 @@ def serve(
 
     configure_logging(app.settings)
 
-    def tell(url: str) -> None:
+    def show_address(url: str) -> None:
         say(f"serving {url}")
         if gives_link:
-            say(f"sign in, once, within {LASTS}: {link_to(app, url)}")
+            say(f"sign in, once, within {LINK_LIFETIME}: {link_to(app, url)}")
 
-    serve_api(app, ready=tell)
+    serve_api(app, ready=show_address)
     app.close()
 
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 NEEDED = ("fastapi", "uvicorn", "jinja2", "argon2", "jwt", "multipart")
 """The packages that the pages need: the extra ``web``."""
-LASTS = "10 minutes"
+LINK_LIFETIME = "10 minutes"
 
 
 def has_web() -> bool:
@@ -63,10 +63,10 @@ def serve_here(app: App) -> None:
 
     configure_logging(app.settings)
 
-    def tell(url: str) -> None:
-        say(f"pages: {link_to(app, url)} (signs you in once, within {LASTS})")
+    def show_address(url: str) -> None:
+        say(f"pages: {link_to(app, url)} (signs you in once, within {LINK_LIFETIME})")
 
     try:
-        serve(app, ready=tell)
+        serve(app, ready=show_address)
     except ConfigurationError:
-        serve(app, ready=tell, port=0)
+        serve(app, ready=show_address, port=0)

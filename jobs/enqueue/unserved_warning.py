@@ -18,19 +18,19 @@ log = logging.getLogger("jobs.enqueue")
 
 _asked: set[tuple[str, str]] = set()
 """Ledgers and queues that this process has checked: each once."""
-_trusted: set[str] = set()
+_skipped: set[str] = set()
 if hasattr(os, "register_at_fork"):  # Not on Windows.
     os.register_at_fork(after_in_child=_asked.clear)
 
 
-def trust(app: App) -> None:
+def skip_for(app: App) -> None:
     """Do not warn about this App's ledger: an operator chose its folder at the command line, as ``why`` explains."""
-    _trusted.add(app.database.shown)
+    _skipped.add(app.database.shown)
 
 
 def warn_if_unserved(app: App, queues: Iterable[str]) -> None:
     """Warn once per process of queues that no live worker serves; only if no setting names the ledger."""
-    if app.settings.database_url is not None or app.database.shown in _trusted:
+    if app.settings.database_url is not None or app.database.shown in _skipped:
         return
     new = sorted({queue for queue in queues if (app.database.shown, queue) not in _asked})
     if not new:

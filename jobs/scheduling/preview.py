@@ -32,12 +32,12 @@ def preview(
     planned = []
     for slot in slots(schedule, after=after, until=until, limit=limit):
         local = slot.astimezone(zone(schedule.timezone)) if isinstance(schedule, Cron) else slot
-        note = _note(schedule, slot, local) if isinstance(schedule, Cron) else ""
+        note = _clock_change(schedule, slot, local) if isinstance(schedule, Cron) else ""
         planned.append(PlannedSlot(slot, local, jittered(schedule, slot, name=name), note))
     return planned
 
 
-def _note(schedule: Cron, slot: datetime, local: datetime) -> str:
+def _clock_change(schedule: Cron, slot: datetime, local: datetime) -> str:
     read = calendar(schedule.expression)
     wall = local.replace(tzinfo=None, fold=0)
     for change in changes(schedule.timezone, slot - timedelta(seconds=1), slot):

@@ -40,7 +40,7 @@ def test_every_number_of_the_api_is_the_codes() -> None:
         rate_limits.BURST,
         idempotency.KEPT.days,
     ) == (5, 60, 6, 1)
-    assert sign_in.REFRESH_LASTS < sign_in.FAMILY_LASTS
+    assert sign_in.REFRESH_LIFETIME < sign_in.FAMILY_LIFETIME
 
 
 def test_the_secrets_that_may_be_files_are_those() -> None:

@@ -160,21 +160,21 @@ def test_a_leader_looks_at_once_and_then_each_minute_and_who_stands_by_does_not(
 ) -> None:
     zone_data = ZoneData(app)
 
-    zone_data.keep(leads=False)
+    zone_data.check(leads=False)
     assert next_slots(app)["ours"][1] == OLD
-    zone_data.keep(leads=True)
+    zone_data.check(leads=True)
     assert next_slots(app)["ours"][1] == data_version()
 
     age(app, "ours")
-    zone_data.keep(leads=True)
+    zone_data.check(leads=True)
     assert next_slots(app)["ours"][1] == OLD
     clock.elapsed += LOOK_SECONDS
-    zone_data.keep(leads=True)
+    zone_data.check(leads=True)
     assert next_slots(app)["ours"] == (right(app), data_version())
 
     age(app, "ours")
-    zone_data.keep(leads=False)
-    zone_data.keep(leads=True)
+    zone_data.check(leads=False)
+    zone_data.check(leads=True)
     assert next_slots(app)["ours"][1] == data_version()
 
 

@@ -42,7 +42,7 @@ class SqliteWakeup:
 
     def found(self) -> None:
         """There was work: more may come soon."""
-        self._version.note_activity()
+        self._version.record_activity()
 
     def close(self) -> None:
         self._connection.close()

@@ -68,9 +68,9 @@ class Generations:
         if generation is self.current:
             self.current_at = self._clock.monotonic()
 
-    def lost(self, what: str, *, lived: float) -> None:
-        """The current generation has failed after ``lived`` seconds: schedule another after a back-off."""
-        wait = self._back_off.died(lived)
+    def lost(self, what: str, *, uptime: float) -> None:
+        """The current generation has failed after ``uptime`` seconds: schedule another after a back-off."""
+        wait = self._back_off.died(uptime)
         self.current, self.current_at = None, self._clock.monotonic() + wait
         _log.error(what, extra={"restart_in_seconds": round(wait, 2)})
 

@@ -53,7 +53,7 @@ class ProcessHandle:
     def is_leaving(self) -> bool:
         return self.stage in (ProcessStage.DRAINING, ProcessStage.STOPPING)
 
-    def lived(self, now: float) -> float:
+    def seconds_ready(self, now: float) -> float:
         """Seconds since it was ready; 0 if it never was."""
         return 0.0 if self.ready is None else now - self.ready
 

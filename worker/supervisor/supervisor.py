@@ -144,14 +144,14 @@ class Supervisor:
         elif generation.number == 1:
             self._exit_code = IMPORT_FAILED
         else:
-            self._generations.lost("Application cannot be imported any more", lived=0.0)
+            self._generations.lost("Application cannot be imported any more", uptime=0.0)
 
     def _zygote_died(self, generation: Generation) -> None:
         self._group.give_up(generation)
         if self._rolling is not None and generation is self._rolling.generation:
             self._rolling.fail("its zygote died")
         if generation is self._generations.current:
-            self._generations.lost("Zygote died", lived=self._clock.monotonic() - self._generations.current_at)
+            self._generations.lost("Zygote died", uptime=self._clock.monotonic() - self._generations.current_at)
 
     # Slots
 
@@ -212,14 +212,14 @@ class Supervisor:
 
     def _on_leaving(self, handle: ProcessHandle) -> None:
         slot = self._slots[handle.slot]
-        lived = handle.lived(self._clock.monotonic())
+        uptime = handle.seconds_ready(self._clock.monotonic())
         if slot.forget(handle):
             # Replace it at once, unless every process leaves as soon as it is ready.
-            slot.start_at = self._clock.monotonic() + (slot.back_off.died(lived) if lived < 1.0 else 0.0)
+            slot.start_at = self._clock.monotonic() + (slot.back_off.died(uptime) if uptime < 1.0 else 0.0)
 
     def _on_gone(self, handle: ProcessHandle, cause: str | None) -> None:
         slot = self._slots[handle.slot]
-        lived = handle.lived(self._clock.monotonic())
+        uptime = handle.seconds_ready(self._clock.monotonic())
         was_successor = slot.successor is handle
         facts: dict[str, object] = {"worker": handle.name, "worker_pid": handle.pid, "slot": slot.number}
         had_slot = slot.forget(handle)
@@ -231,7 +231,7 @@ class Supervisor:
             return
         self._restarts += 1
         looped = slot.back_off.is_looping
-        wait = slot.back_off.died(lived)
+        wait = slot.back_off.died(uptime)
         slot.start_at = self._clock.monotonic() + wait
         facts = {**facts, "cause": cause, "restart_in_seconds": round(wait, 2)}
         _log.warning("Process died", extra=facts)

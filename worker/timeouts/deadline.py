@@ -32,9 +32,9 @@ from worker.timeouts.timeout_token import (
     TimeoutToken,
     TooLate,
     cancelled_before,
+    close_window,
     give_back,
     raise_interrupt,
-    shut,
     take,
     wait_for_interrupt,
 )
@@ -167,7 +167,7 @@ class Deadlines:
                 error = landed
                 timeout_token.interrupted = True
         except BaseException:  # not ours: a signal handler's, in the main thread
-            shut(timeout_token, thread)
+            close_window(timeout_token, thread)
             self._performing[thread] = None
             timeout_token.may_end.clear()
             raise

@@ -73,7 +73,7 @@ def give_back(timeout_token: TimeoutToken) -> None:
     timeout_token.may_interrupt.append(None)
 
 
-def shut(timeout_token: TimeoutToken, thread: int) -> None:
+def close_window(timeout_token: TimeoutToken, thread: int) -> None:
     """Close the window, even if an interrupt is on its way."""
     try:
         if not take(timeout_token.may_interrupt):

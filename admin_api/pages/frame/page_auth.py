@@ -19,7 +19,7 @@ from admin_api.http.origin import is_own
 from admin_api.http.state import ApiState, api_state_of
 from jobs.errors import Forbidden, JobsError, Unauthenticated
 from jobs.operations.access import sign_in
-from jobs.operations.access.sign_in import PAGE_LASTS, Identity, Opened
+from jobs.operations.access.sign_in import PAGE_LIFETIME, Identity, Opened
 
 MAX_FIELDS = 2000
 """Source: decision; enough for a page of 500 ticked runs."""
@@ -32,7 +32,7 @@ def cookie_name(api_state: ApiState) -> str:
 def remember(response: Response, api_state: ApiState, opened: Opened) -> None:
     """Set the session cookie."""
     response.set_cookie(
-        cookie_name(api_state), opened.secret, max_age=int(PAGE_LASTS.total_seconds()), path="/", httponly=True,
+        cookie_name(api_state), opened.secret, max_age=int(PAGE_LIFETIME.total_seconds()), path="/", httponly=True,
         samesite="lax", secure=api_state.app.settings.api_behind_tls,
     )  # fmt: skip
 

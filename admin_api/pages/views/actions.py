@@ -32,7 +32,7 @@ from jobs.operations.runs.selector import make_selector
 
 router = page_router()
 DONE = {"replay": "replayed", "cancel": "cancelled", "purge": "purged", "restore": "restored"}
-SAYS = {
+VERB_TEXTS = {
     "replay": "Dead and cancelled runs are reopened with a fresh budget. Succeeded runs get a new run each.",
     "cancel": "Waiting runs are cancelled at once; workers interrupt the running ones.",
     "purge": "Purged runs are hidden, and can be restored until the pruner deletes them.",
@@ -153,7 +153,7 @@ def _plan_page(
         status=200 if problem is None else 409,
         verb=verb,
         done=DONE[verb],
-        says=SAYS[verb],
+        says=VERB_TEXTS[verb],
         plan=planned,
         choice=choice,
         changes=dict(changes),

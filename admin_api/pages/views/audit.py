@@ -22,7 +22,7 @@ from jobs.operations.bulk.batches import BATCH
 
 router = page_router()
 A_PAGE = 50
-NOTES = 100
+MAX_ENTRIES = 100
 
 
 @router.get("/audit")
@@ -41,7 +41,7 @@ def show_audit(request: Request, api_state: CurrentState, visitor: Visitor, befo
 
 @router.get("/audit/{text}")
 def show_action(request: Request, app: Ledger, visitor: Visitor, text: str) -> Response:
-    action, notes = actions.find_action(app, visitor.operator, text, limit=NOTES + 1)
+    action, entries = actions.find_action(app, visitor.operator, text, limit=MAX_ENTRIES + 1)
     return page(
         request,
         "action.html",
@@ -49,8 +49,8 @@ def show_action(request: Request, app: Ledger, visitor: Visitor, text: str) -> R
         action=action,
         state=progress.state_of(action, app.clock.now()),
         may_stop=visitor.operator.may(progress.VERBS.get(action["verb"], Permission.USERS_WRITE)),
-        notes=[(one, _moves(one)) for one in notes[:NOTES]],
-        is_cut=len(notes) > NOTES,
+        entries=[(one, _moves(one)) for one in entries[:MAX_ENTRIES]],
+        is_cut=len(entries) > MAX_ENTRIES,
         can_undo=_can_undo(request, app, visitor, text),
         facts=_facts(action),
         refreshes=action["state"] == "running",

@@ -30,7 +30,7 @@ class DataVersion:
         self._seen = read_version()
         self._lively_until = clock.monotonic() + ACTIVE_SPAN_SECONDS
 
-    def note_activity(self) -> None:
+    def record_activity(self) -> None:
         """Look often for a while: there was work, and more may follow.
 
         A commit alone does not mean work: schedulers and heartbeats write all the time.

@@ -89,9 +89,9 @@ class WriteQueue:
             _held.discard(held)
             line.leave()
 
-    def firsts(self) -> list[threading.Lock]:
+    def turn_locks(self) -> list[threading.Lock]:
         """The lock that a thread of this process holds while it has a turn or waits for one."""
-        return [line.first for line in self._lines]
+        return [line.turn_lock for line in self._lines]
 
     def close(self) -> None:
         """Close the lock files, except those of a turn that is held or waited for. A later turn opens them again."""
@@ -115,7 +115,7 @@ class _Line:
     def __init__(self, database: Path, *, is_urgent: bool) -> None:
         self._database = database
         self._is_urgent = is_urgent
-        self.first = threading.Lock()
+        self.turn_lock = threading.Lock()
         self._files: list[int] = []
         self._waiter: LockWaiter | None = None
 
@@ -130,7 +130,7 @@ class _Line:
             LedgerBusy: not within ``limit_seconds``.
         """
         until = clock.monotonic() + limit_seconds
-        if not self.first.acquire(timeout=limit_seconds):
+        if not self.turn_lock.acquire(timeout=limit_seconds):
             raise self._busy(limit_seconds, "this process")
         try:
             if not self._files:
@@ -147,10 +147,10 @@ class _Line:
         """Pass the turn to the next writer."""
         if self._waiter is None:
             free_turn(self._files)
-        self.first.release()
+        self.turn_lock.release()
 
     def close(self) -> None:
-        if not self.first.acquire(blocking=False):
+        if not self.turn_lock.acquire(blocking=False):
             return
         try:
             waiter, files = self._waiter, self._files
@@ -158,7 +158,7 @@ class _Line:
             if waiter is None or not waiter.closes(files):
                 close_locks(files)
         finally:
-            self.first.release()
+            self.turn_lock.release()
 
     def forget(self) -> None:
         """Drop the files without unlocking or closing them."""
@@ -224,9 +224,9 @@ def _stop_writers() -> None:
     busy = {path for path, owner in _held if owner in mine}
     for queue in list(_queues):
         # A turn of the forking thread cannot end before the fork, so the child must not write.
-        for first in queue.firsts() if queue.path not in busy else ():
-            if first.acquire(timeout=max(0.0, until - clock.monotonic())):
-                _stopped.append(first)
+        for lock in queue.turn_locks() if queue.path not in busy else ():
+            if lock.acquire(timeout=max(0.0, until - clock.monotonic())):
+                _stopped.append(lock)
 
 
 def _let_writers_go() -> None:

@@ -45,13 +45,13 @@ def insert_imported(session: Executor, runs: Sequence[NewRun], *, now: datetime 
 
 
 def insert_dead_letters(
-    session: Executor, letters: Sequence[ImportedDeadLetter], *, now: datetime | None = None
+    session: Executor, dead_letters: Sequence[ImportedDeadLetter], *, now: datetime | None = None
 ) -> set[UUID]:
-    """Insert those of ``letters`` that do not exist yet, as dead runs without attempts; returns their ids."""
-    made = insert_free(session, [one.run for one in letters], now=now)
+    """Insert those of ``dead_letters`` that do not exist yet, as dead runs without attempts; returns their ids."""
+    made = insert_free(session, [one.run for one in dead_letters], now=now)
     rows = [
         (one.run.id, one.cause.value, one.died_at, one.error_type, one.error_message, one.fingerprint)
-        for one in letters
+        for one in dead_letters
         if one.run.id in made
     ]
     if rows:

@@ -26,7 +26,7 @@ def mark_unreadable(claims: list[Claim]) -> None:
         if one.attempt >= MOST:
             found["attempt"] = f"{one.attempt}, and there is no number after it"
         if found:
-            claims[place] = one._replace(problem=said(found))
+            claims[place] = one._replace(problem=describe(found))
 
 
 def rename_unreadable(session: Executor, claims: list[Claim]) -> None:
@@ -39,6 +39,6 @@ def rename_unreadable(session: Executor, claims: list[Claim]) -> None:
             session.execute(_NAME, {"by_token": one.token, "as_id": one.run_id})
 
 
-def said(found: Mapping[str, str]) -> str:
+def describe(found: Mapping[str, str]) -> str:
     """The unreadable fields and their values, as one sentence."""
     return f"{', '.join(f'{name} holds {text}' for name, text in found.items())}."

@@ -10,7 +10,7 @@ from sqlalchemy import update
 from jobs.database.models import JobSchedule
 from jobs.database.sql import Executor
 from jobs.formats.unreadable import unreadable_in
-from jobs.ledger.runs.unreadable_claims import said
+from jobs.ledger.runs.unreadable_claims import describe
 from jobs.ledger.schedules.schedules import ScheduleRecord
 
 
@@ -18,7 +18,7 @@ def problem_of(record: ScheduleRecord) -> str | None:
     """The unreadable values of a schedule's row, in a sentence; None if there are none."""
     names = tuple(one.name for one in fields(record))
     found = unreadable_in(names, tuple(getattr(record, name) for name in names))
-    return f"Its row cannot be read: {said(found)}"[:500] if found else None
+    return f"Its row cannot be read: {describe(found)}"[:500] if found else None
 
 
 def set_aside_schedules(session: Executor, problems: Mapping[str, str | None]) -> None:

@@ -26,9 +26,9 @@ from jobs.operations.audit.operator import READS, ROLES, Credential, Operator, P
 
 log = logging.getLogger("jobs.access")
 
-PAGE_LASTS, PAGE_IDLE = timedelta(hours=12), timedelta(hours=2)
-FAMILY_LASTS, REFRESH_LASTS = timedelta(days=30), timedelta(days=7)
-LINK_LASTS = timedelta(minutes=10)
+PAGE_LIFETIME, PAGE_IDLE = timedelta(hours=12), timedelta(hours=2)
+FAMILY_LIFETIME, REFRESH_LIFETIME = timedelta(days=30), timedelta(days=7)
+LINK_LIFETIME = timedelta(minutes=10)
 NOBODY = "(nobody)"
 """The actor of a failed sign-in in the audit."""
 SEEN_EVERY = timedelta(minutes=1)
@@ -146,7 +146,7 @@ def refresh(app: App, secret: str) -> Opened:
         elif session_id is not None:
             found = sessions.by_id(connection, session_id)
             if found is not None:
-                sessions.add_refresh(connection, hash_secret(following), session_id, lasts=REFRESH_LASTS)
+                sessions.add_refresh(connection, hash_secret(following), session_id, lasts=REFRESH_LIFETIME)
                 sessions.see(connection, session_id)
     if is_stolen:
         log.warning("Refresh token reused: session ended", extra={"session": str(session_id)})
@@ -220,7 +220,7 @@ def _open(
     parent_id: UUID | None = None,
 ) -> Opened:
     secret, session_id = new_secret(), new_run_id()
-    lasts = {"page": PAGE_LASTS, "api": FAMILY_LASTS, "link": LINK_LASTS}[kind]
+    lasts = {"page": PAGE_LIFETIME, "api": FAMILY_LIFETIME, "link": LINK_LIFETIME}[kind]
     now = ledger_moment(connection)
     until = now + lasts
     if user is not None and user.expires_at is not None:
@@ -233,7 +233,7 @@ def _open(
         address=None if address is None else address[:64], parent_id=parent_id,
     )  # fmt: skip
     if kind == "api":
-        sessions.add_refresh(connection, hash_secret(secret), session_id, lasts=REFRESH_LASTS)
+        sessions.add_refresh(connection, hash_secret(secret), session_id, lasts=REFRESH_LIFETIME)
     credential = Credential("session", session_id, user_id, until)
     return Opened(Identity(_operator(app, actor, ROLES[role], credential), user_id, session_id), secret)
 

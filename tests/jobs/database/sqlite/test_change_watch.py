@@ -54,7 +54,7 @@ def test_a_change_is_told_once_and_only_work_makes_it_look_often_again() -> None
     assert clock.naps[0] == 0.05
     clock.naps.clear()
 
-    watch.note_activity()
+    watch.record_activity()
 
     assert watch.wait_for_change(0.02) is False
     assert clock.naps[0] == 0.005
