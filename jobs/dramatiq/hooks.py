@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import threading
+from abc import abstractmethod
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from dramatiq.middleware import GroupCallbacks, Middleware, TimeLimit
 from dramatiq.threading import is_gevent_active
@@ -17,6 +18,9 @@ from jobs.messages.proxy import LedgerMessage
 from jobs.messages.served_broker import ServedBroker
 from jobs.messages.time_limit import LedgerTimeLimit
 
+if TYPE_CHECKING:
+    from jobs.app import App
+
 
 class HookCalls(ServedBroker):
     """The part of LedgerBroker that holds the middleware and calls it."""
@@ -25,6 +29,11 @@ class HookCalls(ServedBroker):
         self._processing = threading.local()
         self._plain_worker: Any = None
         super().__init__(middleware)
+
+    @property
+    @abstractmethod
+    def app(self) -> App:
+        """The App whose ledger has the messages."""
 
     @property
     def middleware(self) -> list[Middleware]:

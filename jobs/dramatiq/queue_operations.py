@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from abc import abstractmethod
 from collections import defaultdict
-from typing import TYPE_CHECKING
 
 from dramatiq.broker import MessageProxy
 from dramatiq.common import q_name
@@ -17,9 +15,6 @@ from jobs.dramatiq.joining import wait_for_queue
 from jobs.messages.proxy import LedgerMessage
 from jobs.under_test import refuse_ledger_of_environment
 
-if TYPE_CHECKING:
-    from jobs.app import App
-
 JOIN_INTERVAL = 20
 MAX_REMEMBERED = 1000
 
@@ -31,11 +26,6 @@ class QueueOperations(HookCalls):
         self.fail_fast_default = fail_fast_default
         self.dead_letters_by_queue: defaultdict[str, list[MessageProxy]] = defaultdict(list)
         super().__init__(middleware)
-
-    @property
-    @abstractmethod
-    def app(self) -> App:
-        """The App whose ledger has the queues."""
 
     def flush(self, queue_name: str) -> None:
         """Cancel every message that waits in the queue. Messages that are being performed go on.

@@ -15,6 +15,7 @@ from admin_api.pages.frame.cacheable import cacheable
 from admin_api.pages.frame.page_auth import Visitor
 from admin_api.pages.frame.render import page
 from admin_api.pages.frame.router import page_router
+from jobs.formats.short_id import short_id
 from jobs.ledger.records import RunRecord
 from jobs.operations.runs.detail import detail
 from jobs.operations.runs.explain import explain_run
@@ -105,7 +106,7 @@ def _shown(value: object) -> object:
 
 def _commands(run: RunRecord) -> list[str]:
     """The equal commands."""
-    short = template_filters.short(run.id)
+    short = short_id(run.id)
     said = [f"show {short}", f"why {short}"]
     if run.deleted_at is not None:
         said.append(f"restore {short}")
