@@ -19,7 +19,7 @@ from jobs.events import AttemptEnded, BatchSettled, ResultRefused, ServiceFailed
 from jobs.ledger.records import AttemptResult, Failure, Freed, RecordedAttempt
 from jobs.ledger.runs.give_back import give_back
 from jobs.ledger.runs.settle import settle
-from jobs.ledger.runs.settle_plain import is_plain, settle_plain
+from jobs.ledger.runs.settle_plain import is_plain, settle_members, settle_plain
 from jobs.runtime.failure import MAX_MESSAGE, storable
 from jobs.states import Cause, Outcome, RunState
 from worker.exchange.delivery import Delivery
@@ -54,6 +54,7 @@ class Settler(threading.Thread):
         self._worker = worker
         self._queue: queue.SimpleQueue[Delivery | None] = queue.SimpleQueue()
         self._quitting = threading.Event()
+        self._member_kinds: set[str] = set()
         self.on_failure: Callable[[BaseException], None] = lambda error: None
         self.busy_since: float | None = None
         """When it last began to settle a batch, or tried again; None while it waits for one."""
@@ -175,23 +176,39 @@ class Settler(threading.Thread):
                 delivery.attempt_result.error = None
 
     def _settle_plain(self, results: dict[UUID, Delivery], began: float) -> None:
-        """Settle the plain successes among ``results`` by one statement, and take them out."""
-        plain = {}
+        """Settle the plain successes among ``results``, those of members of batches too, and take them out."""
+        plain: dict[int, AttemptResult] = {}
         for one in results.values():
             if one.attempt_result is not None and is_plain(one.attempt_result):
                 plain[one.claim.run_id.int] = one.attempt_result
         if not plain:
             return
+        # A claim does not say whether its run is a member, so the kinds that were members tell which way to try first.
+        guessed = [one for one in plain.values() if one.claim.kind in self._member_kinds]
         try:
-            with self._app.database.direct() as connection:
-                done = settle_plain(connection, list(plain.values()), worker=self._worker, monotonic=began)
+            self._settle_members(results, guessed, began)
+            if left := [one for one in plain.values() if one.claim.token in results]:
+                with self._app.database.direct() as connection:
+                    done = settle_plain(connection, left, worker=self._worker, monotonic=began)
+                _take_out(results, done)
+                self._member_kinds.difference_update(one.kind for _, one in done)
+                tried = {one.claim.token for one in guessed}
+                others = [one for one in left if one.claim.token in results and one.claim.token not in tried]
+                self._settle_members(results, others, began)
         except LedgerRefused:
             # One row is at fault, for example a foreign one with an attempt's number. The slow path settles each
             # alone.
             log.warning("Ledger refused a batch of successes, each is settled alone", exc_info=True)
+
+    def _settle_members(self, results: dict[UUID, Delivery], some: list[AttemptResult], began: float) -> None:
+        if not some:
             return
-        for attempt_result, settled in done:
-            results.pop(attempt_result.claim.token).settled = settled
+        with self._app.database.write() as connection:
+            done = settle_members(connection, some, worker=self._worker, monotonic=began)
+            if any(one.followed_by for _, one in done):
+                self._app.database.send_notify(connection)
+        _take_out(results, done)
+        self._member_kinds.update(one.kind for _, one in done)
 
     def _announce(
         self,
@@ -250,6 +267,11 @@ class Settler(threading.Thread):
         log.critical("Attempt result cannot be recorded", extra={"run_id": str(claim.run_id), "kind": claim.kind})
         self._held_leases.leave(claim.token)
         self._running_rows.clear(delivery.running_row)
+
+
+def _take_out(results: dict[UUID, Delivery], done: list[tuple[AttemptResult, RecordedAttempt]]) -> None:
+    for attempt_result, settled in done:
+        results.pop(attempt_result.claim.token).settled = settled
 
 
 def _event(attempt_result: AttemptResult, settled: RecordedAttempt) -> AttemptEnded:

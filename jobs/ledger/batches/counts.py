@@ -7,6 +7,7 @@ transaction are one update of a batch.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -67,6 +68,14 @@ def count_ended(
         deltas.setdefault(row.batch_id, Delta()).add(_ended_as(row.state))
         last[row.batch_id] = row.id
     return apply(session, deltas, because_of=last, now=now)
+
+
+def count_succeeded(
+    session: Executor, batch_of: Mapping[UUID, UUID], *, now: datetime | None = None
+) -> dict[UUID, list[Freed]]:
+    """``count_ended`` for runs that have all succeeded, by their batches."""
+    deltas = {batch_id: Delta(pending=-count) for batch_id, count in Counter(batch_of.values()).items()}
+    return apply(session, deltas, because_of={batch_id: run_id for run_id, batch_id in batch_of.items()}, now=now)
 
 
 def count_moved(

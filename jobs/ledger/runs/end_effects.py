@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from functools import cache
 from typing import Any
@@ -15,7 +15,7 @@ from jobs.database.models import JobFollowup, JobRun
 from jobs.database.sql import Batch, Executor, dialect_of, ledger_now
 from jobs.errors import ArgumentsRefused, KeyConflict
 from jobs.ledger.admission.keys import admit
-from jobs.ledger.batches.counts import count_ended
+from jobs.ledger.batches.counts import count_ended, count_succeeded
 from jobs.ledger.batches.parents import after_ends
 from jobs.ledger.effects.followups import ENDED, check_kept
 from jobs.ledger.records import Freed, NewRun
@@ -40,15 +40,35 @@ def apply_end_effects(
     if not run_ids and not lock:
         return {}
     freed = _enqueue_followups(session, run_ids, now=now) if run_ids else {}
-    for run_id, some in count_ended(session, run_ids, lock=lock, now=now).items():
-        freed.setdefault(run_id, []).extend(some)
+    _add(freed, count_ended(session, run_ids, lock=lock, now=now))
     if run_ids:
-        ready, cancelled = after_ends(session, run_ids, now=now)
-        for run_id, some in ready.items():
-            freed.setdefault(run_id, []).extend(some)
-        for run_id, some in apply_end_effects(session, cancelled, now=now).items():
-            freed.setdefault(run_id, []).extend(some)
+        _tell_dependents(session, run_ids, freed, now)
     return freed
+
+
+def apply_successes(
+    session: Executor, batch_of: Mapping[UUID, UUID], *, now: datetime | None = None
+) -> dict[UUID, list[Freed]]:
+    """``apply_end_effects`` for runs that have all succeeded and are all members, by their batches."""
+    run_ids = list(batch_of)
+    freed = _enqueue_followups(session, run_ids, now=now)
+    _add(freed, count_succeeded(session, batch_of, now=now))
+    _tell_dependents(session, run_ids, freed, now)
+    return freed
+
+
+def _tell_dependents(
+    session: Executor, run_ids: Sequence[UUID], freed: dict[UUID, list[Freed]], now: datetime | None
+) -> None:
+    """Free or cancel the runs that wait for these, and add to ``freed`` those that became ready."""
+    ready, cancelled = after_ends(session, run_ids, now=now)
+    _add(freed, ready)
+    _add(freed, apply_end_effects(session, cancelled, now=now))
+
+
+def _add(freed: dict[UUID, list[Freed]], more: Mapping[UUID, Sequence[Freed]]) -> None:
+    for run_id, some in more.items():
+        freed.setdefault(run_id, []).extend(some)
 
 
 def _enqueue_followups(

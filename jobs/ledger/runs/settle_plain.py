@@ -1,18 +1,21 @@
-"""Settles plain successes by one statement in autocommit. PostgreSQL only: SQLite does not write within a query.
+"""Settles plain successes by one statement. PostgreSQL only: SQLite does not write within a query.
 
 Most endings are plain: the attempt succeeded and has no follow-ups. They need neither the rules of ``exits`` nor a
-second statement for their attempts. ``settle`` handles the others: a lost lease, a cancelled run, a run with
-follow-ups.
+second statement for their attempts. Members of batches end as they do, but each batch is counted, once. ``settle``
+handles the others: a lost lease, a cancelled run, a run with follow-ups.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from functools import cache
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import (
     CTE,
+    ColumnElement,
     Executable,
     Float,
     Integer,
@@ -33,9 +36,10 @@ from sqlalchemy import (
 
 from jobs.database.direct_statements import DirectConnection, DirectStatement
 from jobs.database.models import JobAttempt, JobRun, JsonText
-from jobs.database.sql import Batch, ledger_now, plus_seconds
+from jobs.database.sql import Batch, Executor, ledger_now, plus_seconds
 from jobs.definition.limits import limited_kinds
-from jobs.ledger.records import AttemptResult, RecordedAttempt
+from jobs.ledger.records import AttemptResult, Freed, RecordedAttempt
+from jobs.ledger.runs.end_effects import apply_successes
 from jobs.states import Outcome, RunState, checked_move
 
 _SUCCEEDED = checked_move(RunState.RUNNING, RunState.SUCCEEDED)
@@ -43,9 +47,6 @@ _SUCCEEDED = checked_move(RunState.RUNNING, RunState.SUCCEEDED)
 _DONE = Batch(
     "done", id=Uuid(), token=Uuid(), attempt=Integer(), result=Text(), ago_seconds=Float(), elapsed_seconds=Float()
 )
-
-
-_IS_ALONE = and_(JobRun.cancel_requested_at.is_(None), ~JobRun.has_followups)
 
 
 def is_plain(attempt_result: AttemptResult) -> bool:
@@ -74,24 +75,60 @@ def settle_plain(
     Args:
         monotonic: this process's monotonic clock, now; as for ``settle``.
     """
-    # In the order of ids, so that two processes that settle the same runs cannot deadlock.
+    ordered, given = _rows_of(endings, worker=worker, monotonic=monotonic, now=now)
+    ((moment, moved),) = _SETTLE.run(connection, {**given, "expected": len(ordered)})
+    kept: set[UUID] | None = None if moved is None else set(moved)
+    return [(one, _recorded(one, moment, ago)) for one, ago in ordered if kept is None or one.claim.run_id in kept]
+
+
+def settle_members(
+    session: Executor,
+    endings: Sequence[AttemptResult],
+    *,
+    worker: str,
+    monotonic: float,
+    now: datetime | None = None,
+) -> list[tuple[AttemptResult, RecordedAttempt]]:
+    """Record those of these plain endings, each of another run, whose runs are members of batches.
+
+    Those that are not returned did not change.
+
+    Args:
+        monotonic: this process's monotonic clock, now; as for ``settle``.
+    """
+    ordered, given = _rows_of(endings, worker=worker, monotonic=monotonic, now=now)
+    rows = session.execute(_settle_members(), given).all()
+    if not rows:
+        return []
+    batch_of: dict[UUID, UUID] = {row[1]: row[2] for row in rows}
+    freed = apply_successes(session, batch_of, now=now)
+    moment = rows[0][0]
+    return [
+        (one, _recorded(one, moment, ago, tuple(freed.get(one.claim.run_id, ()))))
+        for one, ago in ordered
+        if one.claim.run_id in batch_of
+    ]
+
+
+def _rows_of(
+    endings: Sequence[AttemptResult], *, worker: str, monotonic: float, now: datetime | None
+) -> tuple[list[tuple[AttemptResult, float]], dict[str, Any]]:
+    """The endings with the seconds since each, and the parameters that carry them.
+
+    In the order of ids, so that two processes that settle the same runs cannot deadlock.
+    """
     ordered = sorted(endings, key=lambda one: one.claim.run_id.int)
     agos = [max(0.0, monotonic - one.ended_monotonic) for one in ordered]
     rows = [
         (one.claim.run_id, one.claim.token, one.claim.attempt, one.result, ago, one.elapsed_seconds)
         for one, ago in zip(ordered, agos, strict=True)
     ]
-    given = {**_DONE.rows("postgresql", rows), "by_worker": worker, "expected": len(rows), "now": now}
-    ((moment, moved),) = _SETTLE.run(connection, given)
-    kept: set[UUID] | None = None if moved is None else set(moved)
-    return [
-        (one, _settled(one, moment, ago))
-        for one, ago in zip(ordered, agos, strict=True)
-        if kept is None or one.claim.run_id in kept
-    ]
+    given = {**_DONE.rows("postgresql", rows), "by_worker": worker, "now": now}
+    return list(zip(ordered, agos, strict=True)), given
 
 
-def _settled(one: AttemptResult, moment: datetime, ago: float) -> RecordedAttempt:
+def _recorded(one: AttemptResult, moment: datetime, ago: float, followed_by: tuple[Freed, ...] = ()) -> RecordedAttempt:
+    """What the ledger recorded of a plain success at ``moment``, which ended ``ago`` seconds earlier."""
     claim = one.claim
     started_at = moment - timedelta(seconds=ago + one.elapsed_seconds)
     return RecordedAttempt(
@@ -106,13 +143,18 @@ def _settled(one: AttemptResult, moment: datetime, ago: float) -> RecordedAttemp
         started_at,
         moment,
         None,
+        followed_by,
     )
 
 
-def _moved() -> CTE:
+def _success(which: ColumnElement[bool], *more: Any) -> tuple[CTE, CTE]:
+    """The parts of a statement that end those of the runs that ``which`` describes, and that record their attempts.
+
+    The first returns their ids, and the columns ``more``.
+    """
     done = _DONE.table("postgresql").c
     started_at = plus_seconds(ledger_now(), -(done.ago_seconds + done.elapsed_seconds))
-    return (
+    moved = (
         update(JobRun)
         .where(
             and_(
@@ -121,9 +163,7 @@ def _moved() -> CTE:
                 JobRun.attempt == done.attempt,
                 # PostgreSQL expects nearly every row to have a value that is not null. For ``is null`` it expects one
                 # row in 200 before a table is analysed, and then joins the batch by nested loops.
-                case((and_(JobRun.cancel_requested_at.is_(None), ~JobRun.has_followups), literal_column("1"))).is_not(
-                    None
-                ),
+                case((and_(JobRun.cancel_requested_at.is_(None), which), literal_column("1"))).is_not(None),
                 _DONE.among("postgresql", JobRun.id, "id"),
             )
         )
@@ -137,13 +177,9 @@ def _moved() -> CTE:
             state_at=ledger_now(),
             result=cast(done.result, JsonText),
         )
-        .returning(JobRun.id, JobRun.attempt, done.token, done.ago_seconds, started_at.label("began_at"))
+        .returning(JobRun.id, JobRun.attempt, done.token, done.ago_seconds, started_at.label("began_at"), *more)
         .cte("moved")
     )
-
-
-def _settle(dialect: str) -> Executable:
-    moved = _moved()
     columns = {
         "run_id": moved.c.id,
         "attempt": moved.c.attempt,
@@ -153,16 +189,27 @@ def _settle(dialect: str) -> Executable:
         "started_at": moved.c.began_at,
         "finished_at": plus_seconds(ledger_now(), -moved.c.ago_seconds),
     }
-    recorded = (
+    tried = (
         insert(JobAttempt)
         .from_select(list(columns), select(*columns.values()), include_defaults=False)
         .returning(JobAttempt.run_id)
         .cte("recorded")
     )
+    return moved, tried
+
+
+def _settle(dialect: str) -> Executable:
+    moved, tried = _success(~JobRun.has_followups)
     # Nearly always all of them: their ids then need not come back.
     is_whole = func.count() == bindparam("expected", type_=Integer())
     ids = func.array(select(moved.c.id).scalar_subquery())
-    return select(ledger_now(), case((is_whole, null()), else_=ids)).select_from(moved).add_cte(recorded)
+    return select(ledger_now(), case((is_whole, null()), else_=ids)).select_from(moved).add_cte(tried)
+
+
+@cache
+def _settle_members() -> Executable:
+    moved, tried = _success(JobRun.batch_id.is_not(None), JobRun.batch_id)
+    return select(ledger_now(), moved.c.id, moved.c.batch_id).select_from(moved).add_cte(tried)
 
 
 _SETTLE = DirectStatement(_settle)
