@@ -164,7 +164,7 @@ class Batch:
             session = performing.open_session
         if session is None:
             with app.database.write() as connection:
-                made, freed = make_batches(connection, new)
+                made, freed = make_batches(connection, new, may_copy=True)
                 app.database.send_notify(connection)
             _publish(app, made, freed)
             return

@@ -15,13 +15,17 @@ from uuid import UUID
 from sqlalchemy import Connection, Table
 from sqlalchemy.exc import DBAPIError
 
-from jobs.database.models.types import Id, JsonText, Number, SmallNumber, UtcDateTime, Words
+from jobs.database.models.types import Flag, Id, JsonText, Number, SmallNumber, UtcDateTime, Words
 from jobs.database.slow_queries import SLOW, SlowStatements
 
 NULL = b"\xff\xff\xff\xff"
 UUID_LENGTH = b"\0\0\0\x10"
 _HEAD, _END = b"PGCOPY\n\xff\r\n\0" + bytes(8), b"\xff\xff"
 _EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
+
+
+def _flag(value: bool) -> bytes:
+    return b"\0\0\0\x01\x01" if value else b"\0\0\0\x01\0"
 
 
 def _whole(value: int) -> bytes:
@@ -47,7 +51,7 @@ def _moment(value: datetime) -> bytes:
 
 
 _WRITERS: dict[type, Callable[[Any], bytes]] = {
-    Id: _id, JsonText: _text, Number: _whole, SmallNumber: _small, UtcDateTime: _moment, Words: _text,
+    Flag: _flag, Id: _id, JsonText: _text, Number: _whole, SmallNumber: _small, UtcDateTime: _moment, Words: _text,
 }  # fmt: skip
 
 

@@ -10,15 +10,12 @@ from jobs.app import App
 from jobs.enqueue.unserved_warning import warn_if_unserved
 from jobs.enqueue.write_path import Enqueued, announce_runs, carrier, enqueue_runs, is_plain, write_runs
 from jobs.events import RunEnqueued
-from jobs.ledger.admission.copy_in import copy_in
+from jobs.ledger.admission.copy_in import MIN_COPY, copy_in
 from jobs.ledger.records import NewRun
 from jobs.runtime.context import current_run, enclosing_session
 
 if TYPE_CHECKING:
     from jobs.database.transactions.joining import SessionLike
-
-MIN_COPY = 50
-"""Fewer runs are inserted by a statement of their own. Source: measured; below it COPY gains nothing."""
 
 
 def enqueue_blocks(

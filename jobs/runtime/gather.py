@@ -129,6 +129,9 @@ def _make_children(
 
 def _results(run: Performing, step: str, gather_id: UUID, on_dead: OnDead) -> list[Any]:
     with run.app.database.read() as connection:
+        results = gathering.results_of(connection, gather_id)
+        if results is not None:
+            return results
         children = gathering.children_of(connection, gather_id)
     bad = [one for one in children if not one.has_succeeded]
     if bad and on_dead == "raise":

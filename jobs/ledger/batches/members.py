@@ -12,14 +12,11 @@ from sqlalchemy import insert, select, update
 from jobs.database.models import JobBatch, JobRun
 from jobs.database.sql import Executor, ledger_now
 from jobs.errors import Conflict
-from jobs.ledger.admission.keys import admit
+from jobs.ledger.admission.admit_members import admit_members
 from jobs.ledger.batches.counts import Delta, apply
 from jobs.ledger.effects.followups import write_followups
 from jobs.ledger.effects.steps import lease_lost
 from jobs.ledger.records import FollowUp, Freed, NewRun
-
-CHUNK = 500
-"""Members inserted by one statement. Source: as for ``enqueue_many``."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,11 +35,14 @@ class NewBatch:
 
 
 def make_batches(
-    session: Executor, batches: Sequence[NewBatch], *, now: datetime | None = None
+    session: Executor, batches: Sequence[NewBatch], *, may_copy: bool = False, now: datetime | None = None
 ) -> tuple[list[NewRun], list[Freed]]:
     """Insert batches with their members and callbacks, whole. A batch without members ends at once.
 
     Returns the members that were made (a member whose key an equal run holds is not), and the callbacks that are ready.
+
+    Args:
+        may_copy: the connection is our own, so its driver knows COPY.
     """
     deltas: dict[UUID, Delta] = {}
     made: list[NewRun] = []
@@ -57,7 +57,7 @@ def make_batches(
             {"now": now},
         )  # fmt: skip
         write_followups(session, [(one.id, callback) for callback in one.callbacks], now=now)
-        new = _insert(session, one.members, now)
+        new = _insert(session, one.members, may_copy=may_copy, now=now)
         made += new
         deltas[one.id] = Delta(total=len(new), pending=len(new))
         if one.parent_id is not None:
@@ -83,18 +83,26 @@ def add_members(
         raise lease_lost(run_id)
     if holder.batch_id != batch_id:
         raise Conflict(f"Run {run_id} is no member of batch {batch_id}.", hint="Only a member adds to its batch.")
+    made = _insert(session, runs, may_copy=True, now=now)
+    apply(session, {batch_id: Delta(total=len(made), pending=len(made))}, because_of={}, now=now)
+    # Once the batch is locked: a cancel either came before, or waits for us and then finds the new members.
     if session.scalar(select(JobBatch.cancelled_at).where(JobBatch.id == batch_id)) is not None:
         raise Conflict(f"Batch {batch_id} was cancelled.", hint="Add nothing more to it.")
-    made = _insert(session, runs, now)
-    apply(session, {batch_id: Delta(total=len(made), pending=len(made))}, because_of={}, now=now)
     return made
 
 
 def mark_cancelled(session: Executor, batch_ids: Sequence[UUID], *, now: datetime | None = None) -> None:
-    """Refuse further members of these batches. Cancel their members afterwards."""
+    """Refuse further members of these batches. Cancel their members afterwards, in another transaction."""
+    # Locked in the order of all who lock batches, so that they cannot deadlock.
+    open_ones = session.scalars(
+        select(JobBatch.id)
+        .where(JobBatch.id.in_(list(batch_ids)), JobBatch.ended_at.is_(None), JobBatch.cancelled_at.is_(None))
+        .order_by(JobBatch.depth.desc(), JobBatch.id)
+        .with_for_update()
+    ).all()
     session.execute(
         update(JobBatch)
-        .where(JobBatch.id.in_(list(batch_ids)), JobBatch.ended_at.is_(None), JobBatch.cancelled_at.is_(None))
+        .where(JobBatch.id.in_(open_ones))
         .values(cancelled_at=ledger_now())
         .execution_options(synchronize_session=False),
         {"now": now},
@@ -109,9 +117,5 @@ def live_members(session: Executor, batch_ids: Sequence[UUID], *, after: UUID | 
     return list(session.scalars(query.order_by(JobRun.id).limit(limit)))
 
 
-def _insert(session: Executor, runs: Sequence[NewRun], now: datetime | None) -> list[NewRun]:
-    made: list[NewRun] = []
-    for start in range(0, len(runs), CHUNK):
-        admitted = admit(session, runs[start : start + CHUNK], now=now)
-        made += [one.run for one in admitted if one.created]
-    return made
+def _insert(session: Executor, runs: Sequence[NewRun], *, may_copy: bool, now: datetime | None) -> list[NewRun]:
+    return [one.run for one in admit_members(session, runs, may_copy=may_copy, now=now) if one.created]

@@ -12,8 +12,8 @@ from sqlalchemy import select
 from jobs.database.engine import Database
 from jobs.database.models import JobRun
 from jobs.errors import LedgerRefused
-from jobs.ledger.admission.copy_in import copy_in
-from jobs.ledger.admission.insert import insert_runs
+from jobs.ledger.admission.copy_in import copy_in, copy_members
+from jobs.ledger.admission.insert import insert_free, insert_runs
 from jobs.migration import schema
 from tests.book import SECOND, START, new_run
 
@@ -49,6 +49,21 @@ def test_its_rows_are_those_of_an_insert(database):
     found = rows(database)
 
     assert [found[run.id] for run in copies] == [found[run.id] for run in given]
+
+
+def test_its_members_are_those_of_an_insert(database):
+    batch = uuid4()
+    given, copies = ([new_run(**terms, batch_id=batch) for terms in EVERYTHING] for _ in range(2))
+    with database.write() as connection:
+        insert_free(connection, given, now=START)
+        copy_members(connection, iter(copies), now=START)
+
+    found = rows(database)
+
+    assert [found[run.id] for run in copies] == [found[run.id] for run in given]
+    columns = [column.name for column in JobRun.__table__.c][1:]
+    assert {dict(zip(columns, found[run.id], strict=True))["batch_id"] for run in copies} == {batch}
+    assert all(dict(zip(columns, found[run.id], strict=True))["has_followups"] for run in copies)
 
 
 def test_without_a_moment_it_uses_the_ledgers_clock(database):

@@ -1,0 +1,42 @@
+"""Inserts members of batches: many by COPY on PostgreSQL, and those with a key or follow-ups as ``admit`` does."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from sqlalchemy import Connection
+
+from jobs.database.sql import Executor, dialect_of
+from jobs.ledger.admission.copy_in import MIN_COPY, copy_members
+from jobs.ledger.admission.keys import admit
+from jobs.ledger.records import Admitted, NewRun
+
+CHUNK = 500
+"""Members inserted by one statement without COPY. Source: as for ``enqueue_many``."""
+
+
+def admit_members(
+    session: Executor, runs: Sequence[NewRun], *, may_copy: bool, now: datetime | None = None
+) -> list[Admitted]:
+    """Insert ``runs``, which are members of batches; their batches are not counted. Results have the order of ``runs``.
+
+    Args:
+        may_copy: the connection is our own, so its driver knows COPY.
+
+    Raises:
+        KeyConflict, KeyBusy: as ``admit``.
+    """
+    plain = [run for run in runs if run.key is None and not run.followups]
+    by_copy = may_copy and len(plain) >= MIN_COPY and dialect_of(session) == "postgresql"
+    found: dict[int, Admitted] = {}
+    if by_copy and isinstance(session, Connection):
+        copy_members(session, plain, now=now)
+        found = {run.id.int: Admitted(run, created=True) for run in plain}
+        if len(plain) == len(runs):
+            return list(found.values())
+    careful = [run for run in runs if run.id.int not in found]
+    for start in range(0, len(careful), CHUNK):
+        chunk = careful[start : start + CHUNK]
+        found |= {run.id.int: one for run, one in zip(chunk, admit(session, chunk, now=now), strict=True)}
+    return [found[run.id.int] for run in runs]
