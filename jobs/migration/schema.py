@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("jobs.schema")
 
-REVISION = "1_0022"
+REVISION = "1_0023"
 """The revision that this release needs."""
 VERSION_TABLE = "jobs_alembic_version"
 _OURS = Path(__file__).resolve().parents[1]
@@ -180,7 +180,7 @@ def alembic_config(connection: Connection | None, database: Database, *, is_fres
     """
     from alembic.config import Config
 
-    import jobs.migration.indexes  # noqa: F401  # the operations that migrations call
+    import jobs.migration.checks  # noqa: F401  # the operations that migrations call
 
     config = Config()
     config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))

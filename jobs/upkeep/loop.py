@@ -12,6 +12,7 @@ from jobs.enqueue.publish import announce
 from jobs.errors import JobsError
 from jobs.events import RunsSwept, ServiceFailed
 from jobs.ready.protocol import ReadyEntry
+from jobs.upkeep.batches import BatchSweep
 from jobs.upkeep.ledger_reach import Reach
 from jobs.upkeep.limits import hand_on_parked
 from jobs.upkeep.prune import TURN_SECONDS, Pruner
@@ -37,6 +38,7 @@ class Upkeep(threading.Thread):
         self._stopping = threading.Event()
         self._wake = threading.Event()
         self._pruner = Pruner(app)
+        self._batch_sweep = BatchSweep(app)
         self._prunes_on = False
         self._is_behind = False
         self._rounds = 0
@@ -90,6 +92,7 @@ class Upkeep(threading.Thread):
             tasks.append(("unknown_kind", dead_letter_unknown))
         for name, duty in tasks:
             self._try(name, partial(self._do, name, duty))
+        self._try("batches", self._batch_sweep.turn)
         self._prunes_on = False
         self._try("prune", self._prune)
 

@@ -6,24 +6,18 @@ from collections.abc import Callable, Iterator
 from datetime import timedelta
 
 from jobs.app import App
-from jobs.clock import new_token
 from jobs.database.sql import Executor
-from jobs.enqueue.enqueuer import enqueuer
 from jobs.events import RunsSwept
 from jobs.ledger.admission.keys import forget_lapsed
 from jobs.ledger.batches.prune import prune_batches
 from jobs.ledger.effects.groups import prune_groups
 from jobs.ledger.runs import prune
-from jobs.ledger.schedules import leader
 from jobs.ledger.schedules.slots import prune_slots
 from jobs.ledger.workers import forget_old
 from jobs.states import RunState
+from jobs.upkeep.lead import Lead
 
 ROLE = "pruner"
-LEASE = timedelta(minutes=3)
-"""How long a silent pruner keeps the lead. Source: three looks."""
-LOOK_SECONDS = 60.0
-"""Seconds between two looks for rows to delete, varied by a quarter. Source: decision; retention is days."""
 TURN_SECONDS = 1.0
 """Longest turn, so that the other tasks run too. Source: decision."""
 WORKERS_KEPT = timedelta(days=1)
@@ -39,12 +33,11 @@ Batch = Callable[[Executor], int]
 
 
 class Pruner:
-    """Prunes if this process leads. One process does the work only to save effort: concurrent batches are safe."""
+    """Prunes if this process leads."""
 
     def __init__(self, app: App) -> None:
         self._app = app
-        self._holder = f"{enqueuer()}/{new_token().hex[:8]}"
-        self._look_at = app.clock.monotonic()
+        self._lead = Lead(app, ROLE)
 
     def turn(self) -> bool:
         """Delete for a second at most, each batch in a transaction of its own; returns whether there is more to delete.
@@ -54,7 +47,7 @@ class Pruner:
         """
         clock = self._app.clock
         began = clock.monotonic()
-        if began < self._look_at or not self._leads():
+        if not self._lead.is_due():
             return False
         for name, batch in self._batches():
             gone = 0
@@ -64,21 +57,8 @@ class Pruner:
                 self._app.events.emit([RunsSwept(name, gone + deleted)])
             if deleted:
                 return True
-        self._look_at = clock.monotonic() + LOOK_SECONDS * (0.75 + clock.rng.random() / 2)
+        self._lead.rest()
         return False
-
-    def _leads(self) -> bool:
-        """Whether this process leads; one that does not looks again in a minute."""
-        clock = self._app.clock
-        with self._app.database.read() as connection:
-            current = leader.leader(connection, ROLE, lease=LEASE)
-        leads = current is None or not current.is_live or current.holder == self._holder
-        if leads:
-            with self._app.database.write() as connection:
-                leads = leader.lead(connection, ROLE, self._holder, lease=LEASE)
-        if not leads:
-            self._look_at = clock.monotonic() + LOOK_SECONDS * (0.75 + clock.rng.random() / 2)
-        return leads
 
     def _delete(self, batch: Batch) -> int:
         with self._app.database.write() as connection:

@@ -43,6 +43,7 @@ class JobBatch(Base):
     sealed_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     ended_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     cancelled_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    recounted_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     enqueued_by: Mapped[str | None] = mapped_column(Words(200))
     correlation_id: Mapped[str | None] = mapped_column(Words(100))
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import Any
@@ -138,8 +138,14 @@ def inner_ids(session: Executor, batch_id: UUID) -> list[UUID]:
     return every
 
 
-def broken_counts(session: Executor, *, limit: int = 100) -> Iterator[tuple[UUID, str, int, int]]:
-    """Batches whose ``pending`` is not the number of their members that have not ended: id, name, pending, truth."""
+def broken_counts(
+    session: Executor, *, among: Sequence[UUID] | None = None, limit: int = 100
+) -> Iterator[tuple[UUID, str, int, int]]:
+    """Batches whose ``pending`` is not the number of their members that have not ended: id, name, pending, truth.
+
+    Args:
+        among: look at these only; None looks at all that have not ended.
+    """
     live = (
         select(func.count())
         .select_from(JobRun)
@@ -156,13 +162,12 @@ def broken_counts(session: Executor, *, limit: int = 100) -> Iterator[tuple[UUID
         .scalar_subquery()
     )
     truth: Any = live + open_inner
-    rows = session.execute(
-        select(JobBatch.id, JobBatch.name, JobBatch.pending, truth)
-        .where(JobBatch.ended_at.is_(None), JobBatch.pending != truth)
-        .order_by(JobBatch.id)
-        .limit(limit)
+    query = select(JobBatch.id, JobBatch.name, JobBatch.pending, truth).where(
+        JobBatch.ended_at.is_(None), JobBatch.pending != truth
     )
-    for row in rows:
+    if among is not None:
+        query = query.where(JobBatch.id.in_(list(among)))
+    for row in session.execute(query.order_by(JobBatch.id).limit(limit)):
         yield row[0], row[1], row[2], row[3]
 
 

@@ -52,7 +52,7 @@ def add_parents(session: Executor, runs: Sequence[NewRun], *, now: datetime | No
     session.execute(_write(dialect), _ROWS.rows(dialect, rows))
     dependents = [run.id for run in runs if run.after]
     session.execute(_hold(dialect), {**_IDS.rows(dialect, [(one,) for one in dependents]), "now": now})
-    _, cancelled = _look_at(session, dependents, now)
+    _, cancelled = look_at(session, dependents, now)
     return cancelled
 
 
@@ -68,7 +68,7 @@ def after_ends(
     if not rows:
         return {}, []
     parent_of = {row.run_id: row.parent_id for row in rows}
-    freed, cancelled = _look_at(session, sorted(parent_of), now)
+    freed, cancelled = look_at(session, sorted(parent_of), now)
     by_parent: dict[UUID, list[Freed]] = {}
     for one in freed:
         by_parent.setdefault(parent_of[one.run_id], []).append(one)
@@ -102,8 +102,11 @@ def forget_parents(session: Executor, run_ids: Sequence[UUID]) -> None:
     )
 
 
-def _look_at(session: Executor, run_ids: Sequence[UUID], now: datetime | None) -> tuple[list[Freed], list[UUID]]:
-    """Free, cancel or leave those of these runs that wait for parents."""
+def look_at(session: Executor, run_ids: Sequence[UUID], now: datetime | None) -> tuple[list[Freed], list[UUID]]:
+    """Free, cancel or leave those of these runs that wait for parents. Returns the freed, and the cancelled.
+
+    The cancelled ones have ended in this transaction as well: their own ends have effects.
+    """
     dialect = dialect_of(session)
     waiting = session.scalars(_lock(dialect), _IDS.rows(dialect, [(one,) for one in run_ids])).all()
     if not waiting:

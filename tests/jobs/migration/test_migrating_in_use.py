@@ -18,6 +18,7 @@ from jobs.database.engine import Database
 from jobs.database.models import Base
 from jobs.errors import LedgerBusy, ServiceDown
 from jobs.migration import ddl, indexes, schema
+from tests.book import Book, new_run
 from tests.waiting import wait_until
 
 EXPECTED = {str(index.name) for table in Base.metadata.tables.values() for index in table.indexes}
@@ -206,6 +207,20 @@ def test_an_index_that_is_missing_or_invalid_at_the_head_is_built(url, make_app,
     schema.upgrade(database)
 
     assert valid(database) == dict.fromkeys(EXPECTED, True)
+
+
+@pytest.mark.parametrize("is_in_use", [True, False])
+def test_every_check_is_valid_also_for_rows_that_were_there_before(url, make_app, is_in_use):
+    database = make_app(url).database
+    if is_in_use:
+        schema.upgrade(database, "1_0022")
+        Book(database).insert([new_run()])
+
+    schema.upgrade(database)
+
+    with closing(psycopg.connect(url)) as connection:
+        left = connection.execute("select conname from pg_constraint where not convalidated").fetchall()
+    assert left == []
 
 
 def test_no_migration_builds_an_index_of_a_table_that_is_there_inside_a_transaction(url, make_app):
