@@ -39,7 +39,7 @@ class BatchSweep:
         self._app = app
         self._lead = Lead(app, ROLE)
         self._after: UUID | None = None
-        self._told: set[UUID] = set()
+        self._reported: set[UUID] = set()
 
     def turn(self) -> None:
         """Look at the open batches for a second at most.
@@ -60,15 +60,15 @@ class BatchSweep:
                 self._look_at(batch_id, name, pending, truth)
             self._after = page[-1] if len(page) == PAGE else None
             if self._after is None:
-                self._told &= {one[0] for one in wrong}
+                self._reported &= {one[0] for one in wrong}
                 break
         self._lead.rest()
 
     def _look_at(self, batch_id: UUID, name: str, pending: int, truth: int) -> None:
         facts = {"batch": str(batch_id), "batch_name": name, "pending": pending, "members_left": truth}
         if truth:
-            if batch_id not in self._told:
-                self._told.add(batch_id)
+            if batch_id not in self._reported:
+                self._reported.add(batch_id)
                 log.warning("Count of a batch is wrong", extra=facts)
             return
         with self._app.database.write() as connection:

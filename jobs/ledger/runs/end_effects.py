@@ -42,7 +42,7 @@ def apply_end_effects(
     freed = _enqueue_followups(session, run_ids, now=now) if run_ids else {}
     _add(freed, count_ended(session, run_ids, lock=lock, now=now))
     if run_ids:
-        _tell_dependents(session, run_ids, freed, now)
+        _free_dependents(session, run_ids, freed, now)
     return freed
 
 
@@ -53,11 +53,11 @@ def apply_successes(
     run_ids = list(batch_of)
     freed = _enqueue_followups(session, run_ids, now=now)
     _add(freed, count_succeeded(session, batch_of, now=now))
-    _tell_dependents(session, run_ids, freed, now)
+    _free_dependents(session, run_ids, freed, now)
     return freed
 
 
-def _tell_dependents(
+def _free_dependents(
     session: Executor, run_ids: Sequence[UUID], freed: dict[UUID, list[Freed]], now: datetime | None
 ) -> None:
     """Free or cancel the runs that wait for these, and add to ``freed`` those that became ready."""
