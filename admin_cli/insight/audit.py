@@ -7,6 +7,7 @@ from uuid import UUID
 
 import click
 
+from admin_cli.insight.audit_chain import anchor_audit, verify_audit
 from admin_cli.program.actor import this_operator
 from admin_cli.program.app import open_app
 from admin_cli.program.options import Globals, pass_globals
@@ -124,6 +125,10 @@ def undo_action(options: Globals, out: Output, action: str, reason: str | None, 
     with stopping_between_batches() as is_stopped:
         report = undo(app, operator, found, reason=reason, is_stopped=is_stopped, progress=say_progress)
     show_report(out, report, again="Run the same command again to continue.")
+
+
+audit.add_command(verify_audit, "verify")
+audit.add_command(anchor_audit, "anchor")
 
 
 def _plain(value: Any) -> Any:

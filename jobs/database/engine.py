@@ -124,6 +124,15 @@ class Database:
                 yield connection
 
     @contextmanager
+    def snapshot(self) -> Iterator[Connection]:
+        """A block that only reads, in which every statement sees the same rows. It delays vacuum on PostgreSQL."""
+        with self.translated(), self.places.one(self.shown), self.engine.connect() as plain:
+            is_postgresql = self.dialect == "postgresql"
+            connection = plain.execution_options(isolation_level="REPEATABLE READ") if is_postgresql else plain
+            with connection.begin():
+                yield connection
+
+    @contextmanager
     def session(self, *, owner: object | None = None) -> Iterator[Session]:
         """A Session in a writing transaction, for an application's own writes; commits at the end.
 

@@ -26,6 +26,8 @@ class Lead:
         self._role = role
         self._holder = f"{enqueuer()}/{new_token().hex[:8]}"
         self._look_at = app.clock.monotonic()
+        self.leads = False
+        """Whether this process led when it last looked."""
 
     def is_due(self) -> bool:
         """Whether it is time for this process to do the duty. One that does not lead looks again in a minute.
@@ -41,6 +43,7 @@ class Lead:
         if leads:
             with self._app.database.write() as connection:
                 leads = leader.lead(connection, self._role, self._holder, lease=LEASE)
+        self.leads = leads
         if not leads:
             self.rest()
         return leads

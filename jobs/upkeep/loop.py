@@ -12,6 +12,7 @@ from jobs.enqueue.publish import announce
 from jobs.errors import JobsError
 from jobs.events import RunsSwept, ServiceFailed
 from jobs.ready.protocol import ReadyEntry
+from jobs.upkeep.audit_chain import CHAIN_SECONDS, chain_audit
 from jobs.upkeep.batches import BatchSweep
 from jobs.upkeep.ledger_reach import Reach
 from jobs.upkeep.limits import hand_on_parked
@@ -48,12 +49,19 @@ class Upkeep(threading.Thread):
     def run(self) -> None:
         clock = self._app.clock
         self._reach.lost()  # The ledger may have come back only a moment ago.
-        next_at = clock.monotonic()
+        next_at = chain_at = clock.monotonic()
         while not self._stopping.is_set():
-            hurried = self._wake.wait(max(0.0, next_at - clock.monotonic()))
+            # Only the process that leads the pruning looks often, so an idle fleet asks twice a second.
+            due_at = min(next_at, chain_at) if self._pruner.leads else next_at
+            hurried = self._wake.wait(max(0.0, due_at - clock.monotonic()))
             self._wake.clear()
             if self._stopping.is_set():
                 return
+            if self._pruner.leads and clock.monotonic() >= chain_at:
+                self._try("audit_chain", partial(chain_audit, self._app))
+                chain_at = clock.monotonic() + CHAIN_SECONDS
+                if not hurried and clock.monotonic() < next_at:
+                    continue
             self._try("reconcile", self._reconcile)
             if not hurried or clock.monotonic() >= next_at:
                 self.round()

@@ -11,6 +11,7 @@ from jobs.events import RunsSwept
 from jobs.ledger.admission.keys import forget_lapsed
 from jobs.ledger.batches.prune import prune_batches
 from jobs.ledger.effects.groups import prune_groups
+from jobs.ledger.operators.audit_chain import prune_links
 from jobs.ledger.runs import prune
 from jobs.ledger.schedules.slots import prune_slots
 from jobs.ledger.workers import forget_old
@@ -38,6 +39,11 @@ class Pruner:
     def __init__(self, app: App) -> None:
         self._app = app
         self._lead = Lead(app, ROLE)
+
+    @property
+    def leads(self) -> bool:
+        """Whether this process led when it last looked."""
+        return self._lead.leads
 
     def turn(self) -> bool:
         """Delete for a second at most, each batch in a transaction of its own; returns whether there is more to delete.
@@ -85,6 +91,7 @@ class Pruner:
         yield "prune_workers", lambda session: forget_old(session, after=gone)
         if (audit := settings.retain_audit) is not None:
             yield "prune_audit", lambda session: prune.prune_audit(session, after=audit)
+            yield "prune_audit", lambda session: prune_links(session, after=audit)
 
 
 def _of_state(state: RunState, span: timedelta) -> Batch:

@@ -13,7 +13,7 @@ from jobs.database.models.batches import JobBatch
 from jobs.database.models.effects import JobFollowup, JobGroup, JobGroupMember, JobKey, JobStep
 from jobs.database.models.fleet import JobKind, JobPublishedKind, JobQueue, JobWorker
 from jobs.database.models.limits import JobLimit, JobLimitSlot
-from jobs.database.models.operators import OperatorAction, OperatorActionRun
+from jobs.database.models.operators import AuditHead, AuditLink, OperatorAction, OperatorActionRun
 from jobs.database.models.parents import JobParent
 from jobs.database.models.runs import JobAttempt, JobRun
 from jobs.database.models.schedules import JobLeader, JobSchedule, JobScheduleSlot
@@ -48,6 +48,8 @@ __all__ = [
     "ROLE_NAMES",
     "SHOWN",
     "SUCCESS_OF_SCHEDULE",
+    "AuditHead",
+    "AuditLink",
     "Base",
     "JobAttempt",
     "JobBatch",

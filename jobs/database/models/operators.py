@@ -9,6 +9,7 @@ from uuid import UUID
 from sqlalchemy import (
     CheckConstraint,
     Index,
+    text,
 )
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -60,6 +61,50 @@ class OperatorActionRun(Base):
     new_run_id: Mapped[UUID | None] = mapped_column(Id)
     before: Mapped[Any | None] = mapped_column(JsonText)
     after: Mapped[Any | None] = mapped_column(JsonText)
+    batch: Mapped[int | None] = mapped_column(Number)
 
     # ledger/operators/audit.py: actions on a run.
     __table_args__ = (Index("ix_operator_action_runs_run", "run_id"),)
+
+
+class AuditLink(Base):
+    """A link of the audit chain: a digest of rows of the audit, written in the transaction that writes the rows.
+
+    ``seq`` and ``hash`` are its place in the chain, which it gets at most a second later; until then they are null. The
+    hash covers the link and the hash of the link before it.
+    """
+
+    __tablename__ = "operator_audit_links"
+
+    id: Mapped[UUID] = mapped_column(Id, primary_key=True)
+    action_id: Mapped[UUID | None] = mapped_column(Id)
+    part: Mapped[str] = mapped_column(Words(8))
+    batch: Mapped[int | None] = mapped_column(Number)
+    size: Mapped[int] = mapped_column(Number)
+    digest: Mapped[str] = mapped_column(Words(64))
+    row_digests: Mapped[str | None] = mapped_column(LongText)
+    written_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    seq: Mapped[int | None] = mapped_column(Number)
+    hash: Mapped[str | None] = mapped_column(Words(64))
+
+    __table_args__ = (
+        CheckConstraint("part in ('begun', 'ended', 'pruned', 'resumed', 'runs', 'start', 'undone')", name="part"),
+        CheckConstraint("(seq is null) = (hash is null)", name="place_whole"),
+        # ledger/operators/audit_chain.py: the chain in its order.
+        Index("uq_operator_audit_links_seq", "seq", unique=True),
+        # ledger/operators/audit_chain.py: links without a place yet.
+        Index("ix_operator_audit_links_pending", "written_at", "id", postgresql_where=text("seq is null"),
+              sqlite_where=text("seq is null")),
+        # ledger/operators/audit_chain.py: the links of an action.
+        Index("ix_operator_audit_links_action", "action_id"),
+    )  # fmt: skip
+
+
+class AuditHead(Base):
+    """The last link of the chain, in one row; whoever adds to the chain locks it. Operators' actions never do."""
+
+    __tablename__ = "operator_audit_head"
+
+    id: Mapped[int] = mapped_column(Number, primary_key=True)
+    seq: Mapped[int] = mapped_column(Number)
+    hash: Mapped[str] = mapped_column(Words(64))

@@ -10,11 +10,21 @@ from functools import cache
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Insert, String, Text, Uuid, cast, insert, select, update
+from sqlalchemy import Insert, Integer, String, Text, Uuid, bindparam, cast, insert, select, update
 
 from jobs.database.models import JsonText, OperatorAction, OperatorActionRun
 from jobs.database.sql import Batch, Executor, dialect_of, ledger_now
 from jobs.errors import Ambiguous, NotFound
+from jobs.ledger.operators.audit_links import (
+    BEGUN,
+    ENDED,
+    RESUMED,
+    UNDONE,
+    digest_of,
+    link_entries,
+    link_state,
+    write_link,
+)
 
 _ENTRIES = Batch(
     "entry", action_id=Uuid(), run_id=Uuid(), skipped=Text(), new_run_id=Uuid(), before=Text(), after=Text()
@@ -71,6 +81,7 @@ def begin(
         ),
         {"now": now},
     )
+    link_state(session, action_id, BEGUN)
 
 
 def record(session: Executor, action_id: UUID, notes: Sequence[AuditEntry]) -> None:
@@ -79,9 +90,8 @@ def record(session: Executor, action_id: UUID, notes: Sequence[AuditEntry]) -> N
         return
     dialect = dialect_of(session)
     rows = [(action_id, one.run_id, one.skipped, one.new_run_id, _text(one.before), _text(one.after)) for one in notes]
-    session.execute(_insert(dialect), _ENTRIES.rows(dialect, rows))
     skipped = sum(1 for one in notes if one.skipped is not None)
-    session.execute(
+    counted = session.execute(
         update(OperatorAction)
         .where(OperatorAction.id == action_id)
         .values(
@@ -89,9 +99,17 @@ def record(session: Executor, action_id: UUID, notes: Sequence[AuditEntry]) -> N
             skipped=OperatorAction.skipped + skipped,
             seen_at=ledger_now(),
         )
+        .returning(OperatorAction.done + OperatorAction.skipped, OperatorAction.state)
         .execution_options(synchronize_session=False),
         {"now": None},
-    )
+    ).one()
+    # The number of entries so far is a number that no other batch of the action has.
+    batch, state = counted
+    session.execute(_insert(dialect), {**_ENTRIES.rows(dialect, rows), "batch": batch})
+    link_entries(session, action_id, batch, [row[1:] for row in rows])
+    if state != "running":
+        # It was told to stop while this batch was under way.
+        link_state(session, action_id, ENDED)
 
 
 def finish(
@@ -114,6 +132,7 @@ def finish(
         .execution_options(synchronize_session=False),
         {"now": now},
     )  # fmt: skip
+    link_state(session, action_id, ENDED)
 
 
 def resume(session: Executor, action_id: UUID) -> datetime | None:
@@ -121,7 +140,7 @@ def resume(session: Executor, action_id: UUID) -> datetime | None:
 
     Returns when it began; None if it was finished.
     """
-    return session.execute(
+    began = session.execute(
         update(OperatorAction)
         .where(OperatorAction.id == action_id, OperatorAction.state != "finished")
         .values(state="running", finished_at=None, seen_at=ledger_now())
@@ -129,6 +148,9 @@ def resume(session: Executor, action_id: UUID) -> datetime | None:
         .execution_options(synchronize_session=False),
         {"now": None},
     ).scalar_one_or_none()
+    if began is not None:
+        link_state(session, action_id, RESUMED)
+    return began
 
 
 def is_running(session: Executor, action_id: UUID) -> bool:
@@ -146,6 +168,8 @@ def stop(session: Executor, action_id: UUID) -> bool:
         .execution_options(synchronize_session=False),
         {"now": None},
     ).one_or_none()
+    if row is not None:
+        link_state(session, action_id, ENDED)
     return row is not None
 
 
@@ -158,6 +182,8 @@ def mark_undone(session: Executor, action_id: UUID, *, by: UUID) -> bool:
         .returning(OperatorAction.id)
         .execution_options(synchronize_session=False)
     ).one_or_none()
+    if row is not None:
+        write_link(session, action_id, UNDONE, digest_of([by]))
     return row is not None
 
 
@@ -262,6 +288,7 @@ def _insert(dialect: str) -> Insert:
         "new_run_id": new.new_run_id,
         "before": cast(new.before, JsonText),
         "after": cast(new.after, JsonText),
+        "batch": bindparam("batch", type_=Integer()),
     }
     return insert(OperatorActionRun).from_select(list(columns), select(*columns.values()), include_defaults=False)
 

@@ -30,6 +30,7 @@ from jobs.ledger.effects.callbacks import forget_callbacks
 from jobs.ledger.effects.followups import forget_followups
 from jobs.ledger.effects.signals import forget_signals
 from jobs.ledger.effects.steps import forget_steps
+from jobs.ledger.operators.audit_links import link_pruned
 from jobs.states import RunState
 
 
@@ -58,7 +59,8 @@ def prune_purged(session: Executor, *, after: timedelta, limit: int = 500, now: 
 def prune_audit(session: Executor, *, after: timedelta, limit: int = 500, now: datetime | None = None) -> int:
     """Delete operators' actions that ended longer ago than ``after``; returns the number of rows.
 
-    First their entries for each run, a batch at a time, then the actions themselves.
+    First their entries for each run, a batch at a time, then the actions themselves. The chain of the audit keeps their
+    links, and gets one that says that the pruner deleted them.
     """
     values = {"after_seconds": after.total_seconds(), "limit": limit, "now": now}
     old = (
@@ -70,6 +72,7 @@ def prune_audit(session: Executor, *, after: timedelta, limit: int = 500, now: d
     actions = session.scalars(old.with_for_update(skip_locked=True), values).all()
     if not actions:
         return 0
+    link_pruned(session, actions)
     parts = tuple_(OperatorActionRun.action_id, OperatorActionRun.run_id)
     some = select(OperatorActionRun.action_id, OperatorActionRun.run_id).where(OperatorActionRun.action_id.in_(actions))
     gone = session.execute(

@@ -1,0 +1,20 @@
+"""Adds new links of the audit to its chain, soon after they are written."""
+
+from __future__ import annotations
+
+from jobs.app import App
+from jobs.ledger.operators.audit_chain import PAGE, chain_pending, has_pending
+
+CHAIN_SECONDS = 0.5
+"""Seconds between two looks for new links. Source: decision; a link has its place within a second."""
+
+
+def chain_audit(app: App) -> None:
+    """Give every waiting link its place, a batch in a transaction. Several processes may do it at once."""
+    with app.database.read() as connection:
+        if not has_pending(connection):
+            return
+    while True:
+        with app.database.write() as connection:
+            if chain_pending(connection) < PAGE:
+                return
