@@ -18,7 +18,7 @@ from jobs.upkeep.ledger_reach import Reach
 from jobs.upkeep.limits import hand_on_parked
 from jobs.upkeep.prune import TURN_SECONDS, Pruner
 from jobs.upkeep.reconcile import reconcile
-from jobs.upkeep.rescue import expire_waiting, rescue_abandoned
+from jobs.upkeep.rescue import LeaseSearch, expire_waiting, rescue_abandoned
 from jobs.upkeep.unknown_kinds import dead_letter_unknown
 
 log = logging.getLogger("jobs.upkeep")
@@ -44,6 +44,7 @@ class Upkeep(threading.Thread):
         self._is_behind = False
         self._rounds = 0
         self._reach = Reach(app.clock, lease=app.settings.lease)
+        self._search = LeaseSearch(app.clock)
         self._dead_letter_at = app.clock.monotonic() + app.settings.unknown_kind_wait.total_seconds()
 
     def run(self) -> None:
@@ -85,7 +86,7 @@ class Upkeep(threading.Thread):
 
     def round(self) -> None:
         """Run every task once, each until it finds nothing more; tasks that can wait run every other time."""
-        tasks: list[tuple[str, Task]] = [("rescue", partial(rescue_abandoned, reach=self._reach))]
+        tasks: list[tuple[str, Task]] = [("rescue", partial(rescue_abandoned, reach=self._reach, search=self._search))]
         # An idle process asks rarely: claims skip expired runs anyway, whether they are dead-lettered yet or not.
         if self._rounds % 2 == 0:
             tasks.append(("expire", expire_waiting))

@@ -22,7 +22,7 @@ from sqlalchemy import (
     update,
 )
 
-from jobs.database.models import JobRun
+from jobs.database.models import JobRun, UtcDateTime, read_moment
 from jobs.database.sql import Batch, Executor, dialect_of, ledger_now, plus_seconds, seconds_between
 from jobs.ledger.holds import no_longer_held
 from jobs.ledger.limits.hand_on import leave_slots
@@ -48,16 +48,34 @@ def crash_delay(crashes: int) -> timedelta:
 
 
 def rescue(
-    session: Executor, *, poison_after: int, limit: int = 500, now: datetime | None = None
+    session: Executor,
+    *,
+    poison_after: int,
+    since: datetime | None = None,
+    limit: int = 500,
+    now: datetime | None = None,
 ) -> list[RecordedAttempt]:
     """End attempts with an expired lease as ``abandoned``: their machine is gone.
 
     Decides by the lease, never by age. Not charged, but counted: at ``poison_after`` losses the run is dead.
+
+    Args:
+        since: only leases that expired at this moment or later; None: all of them. PostgreSQL keeps the index entry of
+            each lease until a vacuum, also if its run has ended, and a search of all leases reads all entries.
     """
-    lost = session.execute(_leased(JobRun.lease_until < ledger_now()), {"limit": limit, "now": now}).all()
+    expired = JobRun.lease_until < ledger_now()
+    values: dict[str, Any] = {"limit": limit, "now": now}
+    if since is not None:
+        expired, values["since"] = and_(expired, JobRun.lease_until >= bindparam("since", type_=UtcDateTime())), since
+    lost = session.execute(_leased(expired), values).all()
     ends = [_end_of(row, Outcome.ABANDONED) for row in lost]
     settled, _ = end(session, ends, poison_after=poison_after, now=now)
     return _with_freed(session, _with_reports(settled, lost, ends), now)
+
+
+def moment_of(session: Executor, *, now: datetime | None = None) -> datetime:
+    """The ledger's present moment, for the next search's ``since``."""
+    return read_moment(session.scalar(select(ledger_now()), {"now": now}))
 
 
 def end_dead_attempts(

@@ -16,9 +16,10 @@ from jobs.clock import SystemClock
 from jobs.database.models import JobRun
 from jobs.ledger.runs.claim import claim
 from jobs.ledger.runs.lease import renew
+from jobs.ledger.runs.sweep import moment_of, rescue
 from jobs.upkeep.ledger_reach import Reach
 from jobs.upkeep.loop import Upkeep
-from jobs.upkeep.rescue import rescue_abandoned
+from jobs.upkeep.rescue import ALL_SECONDS, OVERLAP, LeaseSearch, rescue_abandoned
 from tests.waiting import wait_until
 
 LEASE = timedelta(seconds=30)
@@ -157,3 +158,44 @@ def test_a_scheduler_that_runs_once_rescues_at_once(ledger: App) -> None:
     Upkeep(ledger).round()
 
     assert state(ledger, held) == "queued"
+
+
+def test_a_search_for_leases_begins_where_the_last_one_that_found_none_ended(clock: TwoHands) -> None:
+    search, moment = LeaseSearch(clock), clock.now()
+    assert search.since(moment) is None
+    search.found(0, since=None, moment=moment)
+
+    clock.step(5)
+
+    assert search.since(clock.now()) == moment - OVERLAP
+
+
+@pytest.mark.parametrize("why", ["found some", "time", "the ledger's clock went back"])
+def test_a_search_for_leases_begins_at_the_first_one_if_an_earlier_may_have_expired(clock: TwoHands, why: str) -> None:
+    search, moment = LeaseSearch(clock), clock.now()
+    search.found(0, since=None, moment=moment)
+    if why == "found some":
+        search.found(1, since=moment, moment=moment)
+    elif why == "time":
+        clock.step(ALL_SECONDS)
+
+    assert search.since(clock.now() - (timedelta(minutes=1) if "back" in why else timedelta(0))) is None
+
+
+def test_upkeep_that_has_found_none_rescues_the_next_lease_that_expires(ledger: App) -> None:
+    upkeep = Upkeep(ledger)
+    upkeep.round()
+    held = hold(ledger, expired=False)
+    with ledger.database.write() as connection:
+        connection.execute(update(JobRun).values(lease_until=JobRun.started_at))
+
+    upkeep.round()
+
+    assert state(ledger, held) == "queued"
+
+
+def test_a_search_from_a_moment_leaves_older_leases(ledger: App) -> None:
+    held = hold(ledger, expired=True)
+    with ledger.database.write() as connection:
+        assert rescue(connection, poison_after=3, since=moment_of(connection)) == []
+        assert [one.run_id for one in rescue(connection, poison_after=3)] == [held.run_id]
