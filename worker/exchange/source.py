@@ -24,6 +24,7 @@ from jobs.ledger.runs.claim import (
     seconds_until_due_direct,
 )
 from worker.exchange.admission import Admission
+from worker.exchange.claim_places import ClaimPlaces
 from worker.exchange.queue_turns import Turns
 from worker.exchange.wakeups import Wakeup
 
@@ -88,6 +89,7 @@ class LedgerSource:
         self._knows_due = False
         self._looked_at = 0.0
         self._admission = Admission(app, kinds)
+        self._places = ClaimPlaces(app.clock)
 
     def queues(self) -> Sequence[str]:
         return self._queues
@@ -148,10 +150,30 @@ class LedgerSource:
             return self._admission.claim_until_some(lambda connection: _claim_on(connection, order, count, given))
         if self._app.database.dialect == "postgresql":
             with self._direct() as direct:
-                return claim_due_direct(direct, order, count=count, **given)
+                if kinds is not self._kinds:
+                    return claim_due_direct(direct, order, count=count, **given)
+                return self._claim_from_places(direct, order, count, given)
         # In one transaction for all queues, so that no claim is lost if the ledger goes down between two queues.
         with self._app.database.write() as connection:
             return _claim_on(connection, order, count, given)
+
+    def _claim_from_places(
+        self, direct: DirectConnection, order: Sequence[str], count: int, given: dict[str, Any]
+    ) -> list[Claim]:
+        """Claim from where the last claim began, if it got all it asked for; and from the start, if that is not enough.
+
+        If the second statement fails, nobody knows the claims of the first: the fetcher releases them.
+        """
+        places = self._places.now()
+        claims = claim_due_direct(direct, order, count=count, places=places, **given)
+        if places and len(claims) < count:
+            self._places.forget()
+            claims += claim_due_direct(direct, order, count=count - len(claims), **given)
+        if len(claims) == count:
+            self._places.came_to(claims)
+        else:
+            self._places.forget()
+        return claims
 
     def _claim_apart(self, count: int, kinds: Sequence[str]) -> list[Claim]:
         """One transaction per queue, so that an error with one queue does not stop the others.

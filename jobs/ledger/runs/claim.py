@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from itertools import starmap
 from typing import Any
@@ -11,8 +11,22 @@ from uuid import UUID
 from jobs.database.direct_statements import DirectConnection, DirectStatement
 from jobs.database.sql import Executor, dialect_of
 from jobs.ledger.records import Claim
-from jobs.ledger.runs.claim_statements import IDS, KINDS, QUEUES, claim_ids, claim_queues, next_due, until_due
+from jobs.ledger.runs.claim_statements import (
+    FROM_THE_START,
+    IDS,
+    KINDS,
+    PLACES,
+    QUEUES,
+    claim_from_places,
+    claim_ids,
+    claim_queues,
+    next_due,
+    until_due,
+)
 from jobs.ledger.runs.unreadable_claims import mark_unreadable, rename_unreadable
+
+Place = tuple[int, datetime, UUID]
+"""A place in the order of a queue's runs: priority, ``run_at`` and id."""
 
 
 def claim(
@@ -78,14 +92,22 @@ def claim_due_direct(
     kinds: Sequence[str],
     worker: str,
     lease: timedelta,
+    places: Mapping[str, Place] | None = None,
     now: datetime | None = None,
 ) -> list[Claim]:
     """``claim_due`` from several queues, the first one first, as one direct statement, which commits. PostgreSQL only.
 
     If it returns fewer than ``count``, there were no more.
+
+    Args:
+        places: the place in a queue from which to look; due runs of the same priority before it are passed over.
     """
-    values = {**_queues("postgresql", queues), "count": count, **_values("postgresql", kinds, worker, lease, now)}
-    claims = _in_order(starmap(Claim, _CLAIM_QUEUES.run(connection, values)))
+    statement, served = _CLAIM_QUEUES, _queues("postgresql", queues)
+    if places:
+        rows = [(queue, *places.get(queue, FROM_THE_START)) for queue in queues]
+        statement, served = _CLAIM_FROM_PLACES, PLACES.rows("postgresql", rows)
+    values = {**served, "count": count, **_values("postgresql", kinds, worker, lease, now)}
+    claims = _in_order(starmap(Claim, statement.run(connection, values)))
     if len(queues) > 1:
         place = {queue: number for number, queue in enumerate(queues)}
         claims.sort(key=lambda one: place[one.queue])
@@ -148,4 +170,5 @@ def _in_order(found: Iterable[Claim]) -> list[Claim]:
 
 
 _CLAIM_IDS, _CLAIM_QUEUES = DirectStatement(claim_ids), DirectStatement(claim_queues)
+_CLAIM_FROM_PLACES = DirectStatement(claim_from_places)
 _UNTIL_DUE = DirectStatement(until_due)

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import UTC, datetime
 from functools import cache
 from uuid import UUID
 
 from sqlalchemy import (
     CTE,
     BigInteger,
+    BindParameter,
     ColumnElement,
     Float,
+    FromClause,
     Integer,
     Select,
     SmallInteger,
@@ -28,6 +30,7 @@ from sqlalchemy import (
     or_,
     select,
     true,
+    tuple_,
     update,
 )
 
@@ -49,8 +52,13 @@ IDS = Batch("wanted", id=Uuid())
 KINDS = Batch("known", kind=Text())
 QUEUES = Batch("served", queue=Text())
 """On SQLite a statement is of one queue, ``in_queue``."""
+PLACES = Batch("served", queue=Text(), from_priority=SmallInteger(), from_at=UtcDateTime(), from_id=Uuid())
+"""Queues, and from where a claim reads the runs of one priority. PostgreSQL only."""
+FROM_THE_START = (-(2**15), datetime(1970, 1, 1, tzinfo=UTC), UUID(int=0))
+"""A place before all runs: no run has this priority."""
 _ONE: ColumnElement[int] = literal_column("1")
 BELOW_EVERY_PRIORITY = "'-32768'::smallint"
+_BEFORE_EVERY_MOMENT: ColumnElement[datetime] = literal_column("'-infinity'::timestamptz", type_=UtcDateTime())
 
 
 def _is_due() -> ColumnElement[bool]:
@@ -100,23 +108,38 @@ def claim_queues(dialect: str) -> Update:
     levels = _levels(dialect)
     due = and_(_at(dialect, levels), _is_due(), ~is_paused(), _is_known(dialect))
     if dialect == "postgresql":
-        level = (
-            select(JobRun.id)
-            .where(due)
-            .order_by(JobRun.run_at, JobRun.id)
-            # Hidden from the planner: if its statistics, which may be old, say that fewer runs wait than the limit, it
-            # would read all waiting runs and sort them. Without a known limit, it uses the plan that returns the first
-            # rows soon.
-            .limit(select(count).scalar_subquery())
-            .with_for_update(skip_locked=True)
-            .correlate(levels)
-            .lateral("level")
-        )
-        taken = select(level.c.id).select_from(levels.join(level, true())).limit(count).cte("taken")
-    else:
-        # SQLite scans the joined tables in the order written here, each by its index: no sort, and the limit stops it.
-        taken = select(JobRun.id).select_from(levels).join(JobRun, true()).where(due).limit(count).cte("taken")
+        return _take(dialect, _first_of(levels, due, count))
+    # SQLite scans the joined tables in the order written here, each by its index: no sort, and the limit stops it.
+    taken = select(JobRun.id).select_from(levels).join(JobRun, true()).where(due).limit(count).cte("taken")
     return _take(dialect, select(taken.c.id))
+
+
+@cache
+def claim_from_places(dialect: str) -> Update:
+    """``claim_queues``, but each queue from a place on. PostgreSQL only.
+
+    The index keeps the entries of claimed runs until a vacuum, and a claim from the start of a queue reads them all.
+    """
+    levels = _levels_from_places()
+    due = and_(_at(dialect, levels), _is_from(levels), _is_due(), ~is_paused(), _is_known(dialect))
+    return _take(dialect, _first_of(levels, due, bindparam("count", type_=Integer())))
+
+
+def _first_of(levels: CTE, due: ColumnElement[bool], count: BindParameter[int]) -> Select[tuple[UUID]]:
+    level = (
+        select(JobRun.id)
+        .where(due)
+        .order_by(JobRun.run_at, JobRun.id)
+        # Hidden from the planner: if its statistics, which may be old, say that fewer runs wait than the limit, it
+        # would read all waiting runs and sort them. Without a known limit, it uses the plan that returns the first
+        # rows soon.
+        .limit(select(count).scalar_subquery())
+        .with_for_update(skip_locked=True)
+        .correlate(levels)
+        .lateral("level")
+    )
+    taken = select(level.c.id).select_from(levels.join(level, true())).limit(count).cte("taken")
+    return select(taken.c.id)
 
 
 @cache
@@ -177,6 +200,54 @@ def _levels_of_queues() -> CTE:
     return levels.union_all(
         select(following.c.place, following.c.queue, following.c.priority).select_from(levels.join(following, true()))
     )
+
+
+def _levels_from_places() -> CTE:
+    """``_levels_of_queues``, each with its place: of the priority of a queue's place, only later runs count."""
+    given = PLACES.table("postgresql", with_ordinality="place")
+    served = select(given.c).order_by(given.c.place).subquery("served_in_order")
+    start = select(
+        literal_column("0::bigint", type_=BigInteger()).label("place"),
+        literal_column("null::text", type_=Text()).label("queue"),
+        literal_column(BELOW_EVERY_PRIORITY, type_=SmallInteger()).label("priority"),
+        _BEFORE_EVERY_MOMENT.label("from_at"),
+        literal_column("null::uuid", type_=Uuid()).label("from_id"),
+    )
+    levels = start.cte("levels", recursive=True)
+    beyond = case((served.c.place == levels.c.place, levels.c.priority), else_=literal_column(BELOW_EVERY_PRIORITY))
+    here = served.c.from_priority
+    # Each has one lower bound, at which the scan of the index begins.
+    parts = (
+        and_(JobRun.priority > beyond, JobRun.priority < here),
+        and_(JobRun.priority == here, here > beyond, _is_from(served)),
+        JobRun.priority > func.greatest(here, beyond, type_=SmallInteger()),
+    )
+    found = [
+        select(JobRun.priority)
+        .where(_waits_in(served.c.queue), part)
+        .order_by(JobRun.priority)
+        .limit(_ONE)
+        .correlate(served, levels)
+        .scalar_subquery()
+        for part in parts
+    ]
+    first = select(func.coalesce(*found, type_=SmallInteger()).label("priority")).lateral("first")
+    from_at = case((first.c.priority == here, served.c.from_at), else_=_BEFORE_EVERY_MOMENT)
+    following = (
+        select(served.c.place, served.c.queue, first.c.priority, from_at.label("from_at"), served.c.from_id)
+        .select_from(served.join(first, true()))
+        .where(served.c.place >= levels.c.place, first.c.priority.is_not(None))
+        .order_by(served.c.place)
+        .limit(_ONE)
+        .correlate(levels)
+        .lateral("following")
+    )
+    return levels.union_all(select(following.c).select_from(levels.join(following, true())))
+
+
+def _is_from(place: FromClause) -> ColumnElement[bool]:
+    """Whether a run is at the place of a row, or after it."""
+    return tuple_(JobRun.run_at, JobRun.id) >= tuple_(place.c.from_at, place.c.from_id)
 
 
 def _levels_of_queue() -> CTE:

@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from typing import Any
+from uuid import UUID
 
 import pytest
 from sqlalchemy import Connection, event, select
@@ -184,12 +185,14 @@ def test_a_claim_keeps_to_its_index_where_the_planners_figures_are_of_a_great_ba
     assert _read_to_claim(book, count) < 6 * count + MANY / 4
 
 
+@pytest.mark.parametrize("has_places", [False, True])
 @pytest.mark.parametrize("count", [10, 500])
-def test_the_plan_that_a_worker_keeps_from_an_empty_ledger_is_right_for_a_great_backlog(app, book, count):
+def test_the_plan_that_a_worker_keeps_from_an_empty_ledger_is_right_for_a_great_backlog(app, book, count, has_places):
     if not book.is_postgresql:
         pytest.skip("SQLite plans each statement when it is compiled")
     own = app.database.own_connection()
-    given = {"kinds": ["Mail"], "worker": "w1", "lease": LEASE}
+    places = {"default": (0, book.now, UUID(int=0))} if has_places else {}
+    given = {"kinds": ["Mail"], "worker": "w1", "lease": LEASE, "places": places}
     with closing(own), own.opened() as direct:
         assert claiming.claim_due_direct(direct, ["none", "default"], count=count, **given) == []
         book.insert([new_run(kind=f"Kind{n % 3}" if n % 2 else "Mail", priority=n % 5) for n in range(8 * MANY)])
@@ -197,9 +200,12 @@ def test_the_plan_that_a_worker_keeps_from_an_empty_ledger_is_right_for_a_great_
         ((name,),) = direct.run("select name from pg_prepared_statements where statement like 'WITH%%UPDATE%%'", {})
         values = {
             "served_queue": "'{none,default}'", "count": str(count), "known_kind": "'{Mail}'", "by_worker": "'w1'",
-            "lease_seconds": "30", "now": "null",
+            "lease_seconds": "30", "now": "null", "served_from_priority": "'{-32768,0}'",
+            "served_from_at": f"'{{{book.now.date()},{book.now.isoformat()}}}'",
+            "served_from_id": f"'{{{UUID(int=0)},{UUID(int=0)}}}'",
         }  # fmt: skip
-        rendered = claiming._CLAIM_QUEUES.rendered(direct.dialect, direct.schema).text
+        statement = claiming._CLAIM_FROM_PLACES if has_places else claiming._CLAIM_QUEUES
+        rendered = statement.rendered(direct.dialect, direct.schema).text
         places = ", ".join(values[one] for one in dict.fromkeys(re.findall(r"%\((\w+)\)s", rendered)))
         ((plan,),) = direct.run(f'explain (analyze, format json) execute "{name}"({places})', {})
         assert len(claiming.claim_due_direct(direct, ["none", "default"], count=count, **given)) == count
