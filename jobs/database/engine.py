@@ -7,7 +7,7 @@ queue (``sqlite_queue``). PostgreSQL: a pool, time limits on statements and lock
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from datetime import timedelta
 from pathlib import Path
@@ -23,7 +23,7 @@ from jobs.database.connection_limits import NoPlaces, Places
 from jobs.database.database_url import parse_database_url, show_database_url
 from jobs.database.direct_statements import DirectConnection, direct
 from jobs.database.driver_errors import DriverErrors, ServerWatch
-from jobs.database.own_connection import OwnConnection
+from jobs.database.own_connection import FOR_CLAIMS, OwnConnection
 from jobs.database.postgres import connect, driver, server
 from jobs.database.postgres.connection import LimitedConnection
 from jobs.database.slow_queries import SlowStatements
@@ -99,15 +99,26 @@ class Database:
             with direct(self.engine, self.schema, needs_block=needs_block, is_unusable=self._server.is_lost) as one:
                 yield one
 
-    def own_connection(self) -> OwnConnection | None:
+    def own_connection(self, *, without: Sequence[str] = FOR_CLAIMS, listens: bool = False) -> OwnConnection | None:
         """A connection outside the pool, for a thread that repeats a few direct statements; None on SQLite.
 
         Use it within ``translated()``.
+
+        Args:
+            without: the planner's ways that its plans may not take.
+            listens: also receive what ``send_notify`` sends, if this database sends it.
         """
         if self.dialect == "sqlite":
             return None
         return OwnConnection(
-            self.engine, self.schema, self._connect_apart, watch=self._server, may_prepare=not self._settings.pgbouncer
+            self.engine,
+            self.schema,
+            self._connect_apart,
+            watch=self._server,
+            may_prepare=not self._settings.pgbouncer,
+            without=without,
+            listens=listens and self.sends_notify,
+            translate=self.errors.translate,
         )
 
     @contextmanager

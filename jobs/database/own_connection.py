@@ -7,7 +7,7 @@ plan that is kept must be right for every ledger, so the planner may only use in
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 import psycopg
 from sqlalchemy import Engine
@@ -16,11 +16,20 @@ from sqlalchemy.exc import DBAPIError
 from jobs.database.direct_statements import DirectConnection
 from jobs.database.driver_errors import ServerWatch
 from jobs.database.postgres.connection import LimitedConnection
-from jobs.database.postgres.driver import is_stale
+from jobs.database.postgres.driver import is_stale, listen
+from jobs.errors import JobsError
 
-_PLAN_ONCE = "select set_config('plan_cache_mode', 'force_generic_plan', false)" + "".join(
-    f", set_config('enable_{way}', 'off', false)" for way in ("seqscan", "bitmapscan", "sort", "hashjoin", "mergejoin")
-)
+FOR_CLAIMS = ("seqscan", "bitmapscan", "sort", "hashjoin", "mergejoin")
+"""The ways that a plan of a claim must not take: it reads the index of ready runs in its order, and then each run."""
+FOR_SETTLING = ("seqscan", "bitmapscan", "nestloop", "mergejoin")
+"""The same for settling, which joins a batch with its runs: by nested loops it would compare each with each."""
+
+
+_SET = "select set_config(name, value, false) from unnest(%s::text[], %s::text[]) as settings(name, value)"
+
+
+MOST_READS = 10
+"""The end of a connection follows a message at most: a read or two find it. Source: decision."""
 
 
 class OwnConnection:
@@ -29,6 +38,10 @@ class OwnConnection:
     Args:
         connect: makes the connection, in the same way as for the pool.
         may_prepare: whether statements and settings last as long as the connection; pgbouncer shares its connections.
+        without: the planner's ways that no plan may take, as in PostgreSQL's settings ``enable_…``.
+        listens: also receive what ``send_notify`` sends. One server process then hears of a run and claims it, and the
+            system need not wake a second one.
+        translate: gives our error for a driver's error.
     """
 
     def __init__(
@@ -39,11 +52,18 @@ class OwnConnection:
         *,
         watch: ServerWatch,
         may_prepare: bool,
+        without: Sequence[str],
+        listens: bool,
+        translate: Callable[[Exception], JobsError],
     ) -> None:
         self._engine, self._schema = engine, schema
         self._connect = connect
         self._watch = watch
         self._may_prepare = may_prepare
+        self._settings = {"plan_cache_mode": "force_generic_plan", **{f"enable_{way}": "off" for way in without}}
+        self.listens = listens
+        self._translate = translate
+        self._has_heard = False
         self._connection: LimitedConnection | None = None
         self._direct: DirectConnection | None = None
         self._made_at_move = 0
@@ -72,13 +92,29 @@ class OwnConnection:
             self.close()  # Its statement may still be under way.
             raise
 
+    def wait_for_notify(self, seconds: float) -> bool:
+        """Wait for a notification. True if one came in time, or the connection is new and may have missed one.
+
+        Raises:
+            ServiceDown: the server does not let us listen.
+        """
+        try:
+            connection, _ = self._open()
+            if not self._has_heard:
+                return any(True for _ in connection.notifies(timeout=seconds, stop_after=1))
+        except psycopg.Error as error:
+            self.close()
+            raise self._translate(error) from error
+        self._has_heard = False
+        return True
+
     def close(self) -> None:
         connection, self._connection, self._direct = self._connection, None, None
         if connection is not None:
             connection.close()
 
     def _open(self) -> tuple[LimitedConnection, DirectConnection]:
-        if self._connection is not None and (self._made_at_move != self._watch.moves or is_stale(self._connection)):
+        if self._connection is not None and (self._made_at_move != self._watch.moves or self._is_stale()):
             self.close()
         if self._connection is None or self._direct is None:
             self._made_at_move = self._watch.moves
@@ -87,6 +123,26 @@ class OwnConnection:
             self._connection.autocommit = not self._connection.needs_blocks
             if self._may_prepare:
                 self._connection.prepare_threshold = 0
-                self._connection.execute(_PLAN_ONCE, prepare=False)
+                self._connection.execute(_SET, [list(self._settings), list(self._settings.values())], prepare=False)
+            if self.listens:
+                listen(self._connection)
+                self._has_heard = True
             self._direct = DirectConnection(self._engine, self._schema, self._connection)
         return self._connection, self._direct
+
+    def _is_stale(self) -> bool:
+        """Whether the server has ended the connection. What waits on it may also be notifications, which are kept."""
+        connection = self._connection
+        assert connection is not None
+        if not self.listens or connection.closed:
+            return is_stale(connection)
+        for _ in range(MOST_READS):
+            if not is_stale(connection):
+                break
+            try:
+                connection.pgconn.consume_input()
+            except psycopg.Error:
+                return True
+        while connection.pgconn.notifies() is not None:
+            self._has_heard = True
+        return False

@@ -9,10 +9,13 @@ from __future__ import annotations
 import logging
 import queue
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from uuid import UUID
 
 from jobs.app import App
+from jobs.database.direct_statements import DirectConnection
+from jobs.database.own_connection import OwnConnection
 from jobs.enqueue.publish import announce, entries_after, entries_of
 from jobs.errors import JobsError, LedgerRefused
 from jobs.events import AttemptEnded, BatchSettled, ResultRefused, ServiceFailed
@@ -35,7 +38,11 @@ _UNRECORDABLE = "the ledger could not store the error; the log has it"
 
 
 class Settler(threading.Thread):
-    """Records the ends of attempts in the ledger, and gives back claims that were never started."""
+    """Records the ends of attempts in the ledger, and gives back claims that were never started.
+
+    Args:
+        own: the connection for plain successes; without it, each batch takes one from the pool.
+    """
 
     def __init__(
         self,
@@ -45,8 +52,10 @@ class Settler(threading.Thread):
         running_rows: RunningRows,
         *,
         worker: str,
+        own: OwnConnection | None = None,
     ) -> None:
         super().__init__(name="jobs-settler", daemon=True)
+        self._own = own
         self._app = app
         self._held_leases = held_leases
         self._prefetch_limit = prefetch_limit
@@ -91,6 +100,9 @@ class Settler(threading.Thread):
         except BaseException as error:
             log.critical("Settler thread failed", exc_info=True)
             self.on_failure(error)
+        finally:
+            if self._own is not None:
+                self._own.close()
 
     def _next_batch(self) -> tuple[list[Delivery], bool]:
         batch: list[Delivery] = []
@@ -188,7 +200,7 @@ class Settler(threading.Thread):
         try:
             self._settle_members(results, guessed, began)
             if left := [one for one in plain.values() if one.claim.token in results]:
-                with self._app.database.direct() as connection:
+                with self._direct() as connection:
                     done = settle_plain(connection, left, worker=self._worker, monotonic=began)
                 _take_out(results, done)
                 self._member_kinds.difference_update(one.kind for _, one in done)
@@ -209,6 +221,12 @@ class Settler(threading.Thread):
                 self._app.database.send_notify(connection)
         _take_out(results, done)
         self._member_kinds.update(one.kind for _, one in done)
+
+    @contextmanager
+    def _direct(self) -> Iterator[DirectConnection]:
+        database = self._app.database
+        with database.translated(), self._own.opened() if self._own else database.direct() as connection:
+            yield connection
 
     def _announce(
         self,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Protocol
 
 from jobs.app import App
+from jobs.database.own_connection import OwnConnection
 from jobs.database.postgres.driver import Listener
 from jobs.database.sqlite.change_watch import DataVersion
 from jobs.errors import JobsError
@@ -87,7 +88,7 @@ class ListeningWakeup:
     AGAIN_SECONDS = 5.0
     reports_every_change = True
 
-    def __init__(self, app: App, listener: Listener) -> None:
+    def __init__(self, app: App, listener: Listener | OwnConnection) -> None:
         self._app = app
         self._listener = listener
         self._polling = PollingWakeup(app)

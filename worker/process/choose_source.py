@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from jobs.app import App
+from jobs.database.own_connection import OwnConnection
 from jobs.upkeep.loop import Upkeep
 from worker.exchange.queue_turns import Turns
 from worker.exchange.ready_source import ReadySource
@@ -14,14 +15,15 @@ from worker.exchange.wakeups import ListeningWakeup, PollingWakeup, SqliteWakeup
 
 def choose_source(app: App, turns: Turns, upkeep: Upkeep, *, kinds: Sequence[str], worker: str) -> Source:
     """The source of a process that serves the queues of ``turns``."""
+    own = app.database.own_connection(listens=True)
     ledger = LedgerSource(
         app,
         queues=list(turns.names),
         kinds=kinds,
         worker=worker,
-        wakeup=_wakeup(app),
+        wakeup=_wakeup(app, own),
         turns=turns,
-        own=app.database.own_connection(),
+        own=own,
     )
     if app.ready is None:
         return ledger
@@ -36,8 +38,7 @@ def choose_source(app: App, turns: Turns, upkeep: Upkeep, *, kinds: Sequence[str
     )
 
 
-def _wakeup(app: App) -> Wakeup:
-    listener = app.database.listener()
-    if app.database.dialect == "sqlite":
+def _wakeup(app: App, own: OwnConnection | None) -> Wakeup:
+    if own is None:
         return SqliteWakeup(app)
-    return PollingWakeup(app) if listener is None else ListeningWakeup(app, listener)
+    return ListeningWakeup(app, own) if own.listens else PollingWakeup(app)

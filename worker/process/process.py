@@ -13,6 +13,7 @@ from typing import Any
 from uuid import UUID
 
 from jobs.app import App
+from jobs.database.own_connection import FOR_SETTLING
 from jobs.definition import registry
 from jobs.definition.checks import is_async
 from jobs.definition.class_release import codes
@@ -86,7 +87,14 @@ class Process:
         self._upkeep = Upkeep(self.own)
         self._health = ProcessHealth(app.clock, app.events)
         self._source = choose_source(self.own, self._turns, self._upkeep, kinds=self.kinds, worker=name)
-        self._settler = Settler(self.own, self._held_leases, prefetch_limit, running_rows, worker=name)
+        self._settler = Settler(
+            self.own,
+            self._held_leases,
+            prefetch_limit,
+            running_rows,
+            worker=name,
+            own=self.own.database.own_connection(without=FOR_SETTLING),
+        )
         self._attempts = Attempts(app, worker=name)
         self._deadlines = Deadlines()
         self.recycling = Recycling(app)

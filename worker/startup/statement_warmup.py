@@ -18,6 +18,7 @@ from typing import Any
 from jobs import boot
 from jobs.clock import SystemClock, new_run_id, new_token
 from jobs.database.engine import Database
+from jobs.database.own_connection import FOR_SETTLING
 from jobs.database.sql import Executor, dialect_of
 from jobs.definition.class_release import codes
 from jobs.ledger import workers
@@ -31,6 +32,7 @@ from jobs.ledger.runs.claim import (
     seconds_until_due,
     seconds_until_due_direct,
 )
+from jobs.ledger.runs.claim_statements import FROM_THE_START
 from jobs.ledger.runs.give_back import give_back
 from jobs.ledger.runs.lease import cancelled_among, renew, wait_like_a_renewal
 from jobs.ledger.runs.settle import settle
@@ -135,8 +137,8 @@ def _perform(connection: Executor, settings: Settings) -> None:
 
 def _perform_directly(database: Database, settings: Settings) -> None:
     """Those that are sent to the driver directly. They commit, and change nothing."""
-    own = database.own_connection()
-    if own is None:
+    own, of_settler = database.own_connection(), database.own_connection(without=FOR_SETTLING)
+    if own is None or of_settler is None:
         return
     held = _claim()
     given: dict[str, Any] = {"kinds": [NOTHING], "worker": NOBODY, "lease": settings.lease}
@@ -144,8 +146,9 @@ def _perform_directly(database: Database, settings: Settings) -> None:
     with closing(own), own.opened() as direct:
         claim_direct(direct, [held.run_id], **given)
         claim_due_direct(direct, [NOTHING], count=1, **given)
+        claim_due_direct(direct, [NOTHING], count=1, places={NOTHING: FROM_THE_START}, **given)
         seconds_until_due_direct(direct, [NOTHING])
-    with database.direct() as direct:
+    with closing(of_settler), of_settler.opened() as direct:
         settle_plain(direct, [attempt_result], worker=NOBODY, monotonic=0.0)
 
 

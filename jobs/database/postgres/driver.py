@@ -94,9 +94,8 @@ def pool_limit(settings: Settings) -> int:
 
 
 def most_connections(settings: Settings) -> int:
-    """Most connections of one process: its pool, one of its heartbeat, one of its fetcher, and one that listens."""
-    listens = settings.notify and settings.redis_url is None and not settings.pgbouncer
-    return pool_limit(settings) + 2 + int(listens)
+    """Most connections of one process: its pool, and those of heartbeat, fetcher and settler."""
+    return pool_limit(settings) + 3
 
 
 CHANNEL = "jobs_ready"
@@ -106,6 +105,13 @@ CHANNEL = "jobs_ready"
 def send_notify(connection: Executor) -> None:
     """Wake the workers that listen, once this transaction has committed."""
     connection.execute(select(func.pg_notify(CHANNEL, "")))
+
+
+def listen(connection: LimitedConnection) -> None:
+    """Let this connection receive what ``send_notify`` sends."""
+    connection.execute("listen jobs_ready", prepare=False)
+    if not connection.autocommit:
+        connection.commit()
 
 
 class Listener:
@@ -141,7 +147,7 @@ class Listener:
                 self._made_at_move = self._moves()
                 self._connection = self._connect()
                 self._connection.autocommit = True
-                self._connection.execute("listen jobs_ready")
+                listen(self._connection)
                 return True
             return any(True for _ in self._connection.notifies(timeout=seconds, stop_after=1))
         except psycopg.Error as error:

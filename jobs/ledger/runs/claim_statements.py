@@ -205,7 +205,11 @@ def _levels_of_queues() -> CTE:
 def _levels_from_places() -> CTE:
     """``_levels_of_queues``, each with its place: of the priority of a queue's place, only later runs count."""
     given = PLACES.table("postgresql", with_ordinality="place")
-    served = select(given.c).order_by(given.c.place).subquery("served_in_order")
+    served = (
+        select(given.c.queue, given.c.from_priority, given.c.from_at, given.c.from_id, given.c.place)
+        .order_by(given.c.place)
+        .subquery("served_in_order")
+    )
     start = select(
         literal_column("0::bigint", type_=BigInteger()).label("place"),
         literal_column("null::text", type_=Text()).label("queue"),
@@ -242,7 +246,7 @@ def _levels_from_places() -> CTE:
         .correlate(levels)
         .lateral("following")
     )
-    return levels.union_all(select(following.c).select_from(levels.join(following, true())))
+    return levels.union_all(select(*following.c).select_from(levels.join(following, true())))
 
 
 def _is_from(place: FromClause) -> ColumnElement[bool]:

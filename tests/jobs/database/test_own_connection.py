@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+import time
 from collections.abc import Iterator
 from contextlib import closing
 
@@ -9,7 +11,7 @@ import pytest
 from sqlalchemy import select, text
 
 from jobs.app import App
-from jobs.database.own_connection import OwnConnection
+from jobs.database.own_connection import FOR_SETTLING, OwnConnection
 from jobs.errors import LedgerRefused, ServiceDown
 from tests.conftest import MakeApp
 from tests.round_trips import count_round_trips
@@ -100,6 +102,71 @@ def test_behind_pgbouncer_nothing_is_left_on_the_connection(pg_database: str, ma
 
         assert direct.run("select count(*) from pg_prepared_statements", {}) == [(0,)]
         assert direct.run("show plan_cache_mode", {}) == [("auto",)]
+
+
+@pytest.fixture
+def listening(app: App) -> Iterator[OwnConnection]:
+    own = app.database.own_connection(listens=True)
+    assert own is not None
+    with closing(own):
+        assert own.wait_for_notify(0)  # A new connection may have missed one.
+        assert not own.wait_for_notify(0)
+        yield own
+
+
+def notify(app: App) -> None:
+    with app.database.write() as connection:
+        app.database.send_notify(connection)
+
+
+def test_one_connection_hears_of_a_run_and_is_used_for_statements(app: App, listening: OwnConnection) -> None:
+    before = pid(listening)
+
+    notify(app)
+
+    assert listening.wait_for_notify(5)
+    assert not listening.wait_for_notify(0)
+    assert pid(listening) == before
+
+
+def test_a_notification_before_or_within_a_statement_is_heard_after_it(app: App, listening: OwnConnection) -> None:
+    before = pid(listening)
+    notify(app)
+    time.sleep(0.2)  # It waits on the connection.
+
+    assert pid(listening) == before
+    assert listening.wait_for_notify(0)
+    with listening.opened() as direct:
+        threading.Timer(0.1, notify, [app]).start()
+        direct.run("select pg_sleep(0.5)", {})
+    assert listening.wait_for_notify(5)
+    assert not listening.wait_for_notify(0)
+
+
+@pytest.mark.parametrize("has_waiting", [False, True])
+def test_a_listening_connection_that_was_ended_is_opened_again_and_may_have_missed_one(
+    app: App, listening: OwnConnection, has_waiting: bool
+) -> None:
+    before = pid(listening)
+    if has_waiting:
+        notify(app)
+        time.sleep(0.2)
+    with app.database.read() as others:
+        others.execute(select(text(f"pg_terminate_backend({before}, 5000)"))).all()
+
+    assert pid(listening) != before
+    assert listening.wait_for_notify(0)
+    notify(app)
+    assert listening.wait_for_notify(5)
+
+
+def test_settling_is_planned_once_and_by_no_nested_loop(app: App) -> None:
+    own = app.database.own_connection(without=FOR_SETTLING)
+    assert own is not None
+    with closing(own), own.opened() as direct:
+        assert direct.run("show enable_nestloop", {}) == [("off",)]
+        assert direct.run("show enable_hashjoin", {}) == [("on",)]
+        assert direct.run("show plan_cache_mode", {}) == [("force_generic_plan",)]
 
 
 def test_sqlite_has_none(sqlite_url: str, make_app: MakeApp) -> None:

@@ -20,7 +20,8 @@ from jobs.ledger.runs import claim as claiming
 from jobs.ledger.runs.give_back import give_back
 from tests.book import LEASE, Book, new_run
 from worker.exchange.claim_places import FROM_THE_START_SECONDS, ClaimPlaces
-from worker.exchange.source import LedgerSource, PollingWakeup
+from worker.exchange.source import LedgerSource
+from worker.exchange.wakeups import PollingWakeup
 
 
 class PlacedNote(Job, queue="placed"):

@@ -31,9 +31,8 @@ def app(pg_database, make_app, monkeypatch):
 
 @pytest.fixture
 def source(app):
-    listener = app.database.listener()
-    wakeup = ListeningWakeup(app, listener)
-    own = app.database.own_connection()
+    own = app.database.own_connection(listens=True)
+    wakeup = ListeningWakeup(app, own)
     source = LedgerSource(app, queues=["heard", "also"], kinds=["ListenedNote"], worker="w", wakeup=wakeup, own=own)
     with closing(source):
         yield source
@@ -119,3 +118,4 @@ def test_a_worker_that_cannot_listen_polls(make_app, pg_database, monkeypatch):
     app = make_app(pg_database, notify=False)
 
     assert app.database.listener() is None
+    assert not app.database.own_connection(listens=True).listens

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from contextlib import closing, contextmanager
 from dataclasses import replace
 
 import pytest
 
 from jobs.database.models import JobAttempt, JobRun
+from jobs.database.own_connection import FOR_SETTLING
 from jobs.ledger.runs.settle_plain import is_plain, settle_plain
 from jobs.states import Outcome, RunState
 from tests.book import Book, attempt_result, new_run
@@ -96,15 +98,18 @@ def test_an_ending_with_consequences_is_not_plain(book, change):
     assert not is_plain(replace(plain, **change))
 
 
-def test_before_the_table_is_analysed_it_joins_by_no_nested_loop(book):
+@pytest.mark.parametrize("keeps_plan", [False, True])
+def test_before_the_table_is_analysed_it_joins_by_no_nested_loop(book, keeps_plan):
+    way = _kept_plan(book) if keeps_plan else book.database.direct()
     claims = [book.start() for _ in range(200)]
-    book.insert([new_run() for _ in range(3000)])  # In a table of a few pages a sequential scan is the cheapest.
     plans: list[str] = []
-    with book.database.direct() as connection:
+    with way as connection:
+        book.insert([new_run() for _ in range(3000)])  # In a table of a few pages a sequential scan is the cheapest.
         run = connection.run
 
         def explained(text, values):
-            plans.extend(row[0] for row in run(f"explain {text}", values))
+            explain = f"explain {text}"
+            plans.extend(row[0] for row in run(explain, values))
             return run(text, values)
 
         connection.run = explained
@@ -120,3 +125,13 @@ def test_before_the_table_is_analysed_it_joins_by_no_nested_loop(book):
     assert "Hash Join" in plan, plan
     assert f"Scan on {JobAttempt.__tablename__}" not in plan
     assert f"Seq Scan on {JobRun.__tablename__}" not in plan
+
+
+@contextmanager
+def _kept_plan(book: Book):
+    """A settler's connection, which keeps the plan that it made for another batch."""
+    own = book.database.own_connection(without=FOR_SETTLING)
+    with closing(own), own.opened() as direct:
+        held = book.start()
+        assert settle_plain(direct, [attempt_result(held, Outcome.SUCCEEDED)], worker="w1", monotonic=0.0, now=book.now)
+        yield direct
