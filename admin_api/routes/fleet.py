@@ -14,8 +14,8 @@ from admin_api.http.paging import Paging, page
 from admin_api.http.route import Route
 from admin_api.http.state import CurrentState, Ledger
 from admin_api.shapes.base import Because
-from admin_api.shapes.fleet import Kind, KindDetail, NewPause, Pause, Queue, Worker, WorkerStop
-from jobs.operations.control import pause, workers
+from admin_api.shapes.fleet import Kind, KindDetail, NewPause, NewTarget, Pause, Queue, Target, Worker, WorkerStop
+from jobs.operations.control import pause, targets, workers
 from jobs.operations.insight import kinds
 
 router = APIRouter(prefix="/v1", route_class=Route)
@@ -47,6 +47,21 @@ def pause_queue(app: Ledger, by: By, name: str, body: NewPause) -> Envelope[Paus
 def resume_queue(app: Ledger, by: By, name: str, because: Annotated[Because, Query()]) -> Response:
     """409 if it is not paused."""
     pause.resume(app, by, "queue", name, reason=because.reason)
+    return Response(status_code=204)
+
+
+@router.put("/queues/{name}/target", summary="Set a queue's target", tags=QUEUES)
+def set_target(app: Ledger, by: By, name: str, body: NewTarget) -> Envelope[Target]:
+    """Metrics and alerts use it from then on. It wins over JOBS_LATENCY_TARGET until it is cleared."""
+    latency = timedelta(seconds=body.latency_seconds)
+    seconds = targets.set_target(app, by, name, latency=latency, reason=body.reason, is_new=body.is_new)
+    return Envelope(data=Target(latency_seconds=seconds))
+
+
+@router.delete("/queues/{name}/target", summary="Clear a queue's target", status_code=204, tags=QUEUES)
+def clear_target(app: Ledger, by: By, name: str, because: Annotated[Because, Query()]) -> Response:
+    """JOBS_LATENCY_TARGET holds again. 409 if no target is set."""
+    targets.clear_target(app, by, name, reason=because.reason)
     return Response(status_code=204)
 
 

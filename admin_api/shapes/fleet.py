@@ -26,6 +26,17 @@ class NewPause(Because):
     is_new: bool = Field(False, description="Also if no queue or kind has this name.")
 
 
+class NewTarget(Because):
+    """A target: a queue is late while its oldest ready run has waited for longer."""
+
+    latency_seconds: int = Field(ge=1, le=366 * 86_400, description="How long a ready run may wait.")
+    is_new: bool = Field(False, description="Also if no queue has this name.")
+
+
+class Target(Shape):
+    latency_seconds: int
+
+
 class QueueCount(Shape):
     ready: int = 0
     scheduled: int = 0
@@ -43,12 +54,16 @@ class Queue(Shape):
     pause: Pause | None
     workers: list[str]
     kinds: list[str] = Field(description="Kinds that its workers know.")
+    target_seconds: float = Field(description="How long a ready run may wait before the queue is late.")
 
     @classmethod
     def of(cls, queue: QueueSummary) -> Queue:
         counts = QueueCount.model_validate(queue.count or {})
         pause = None if queue.pause is None else Pause.model_validate(queue.pause)
-        return cls(name=queue.name, counts=counts, pause=pause, workers=queue.workers, kinds=queue.kinds)
+        return cls(
+            name=queue.name, counts=counts, pause=pause, workers=queue.workers, kinds=queue.kinds,
+            target_seconds=queue.target_seconds,
+        )  # fmt: skip
 
 
 class RetryPolicy(Shape):

@@ -18,6 +18,7 @@ from admin_cli.terminal import streams
 from admin_cli.terminal.cells import aged
 from admin_cli.terminal.output import Output, output_options, record_options
 from admin_cli.terminal.record import Block
+from jobs.formats.duration import format_duration
 from jobs.formats.escaping import escape_controls
 
 if TYPE_CHECKING:
@@ -73,10 +74,18 @@ def show_queue(options: Globals, out: Output, name: str) -> None:
     pairs += [
         ("workers", ", ".join(seen.workers) or "none serves it"),
         ("kinds", ", ".join(seen.kinds) or None),
+        ("target", f"a ready run waits {_span(seen.target_seconds)} at most"),
     ]
     out.record(
         [Block(pairs=pairs), Block("Paused", pairs=pause_pairs(pause))],
-        data={"queue": name, "runs": count, "workers": seen.workers, "kinds": seen.kinds, "pause": pause},
+        data={
+            "queue": name,
+            "runs": count,
+            "workers": seen.workers,
+            "kinds": seen.kinds,
+            "pause": pause,
+            "target_seconds": seen.target_seconds,
+        },
     )
 
 
@@ -128,6 +137,41 @@ def resume_queue(options: Globals, name: str, reason: str | None) -> None:
       jobledger queues resume mail
     """
     resume(options, "queue", name, reason=reason)
+
+
+@queues.command("target")
+@click.argument("name", metavar="QUEUE", shell_complete=complete_queues)
+@click.option("--latency", type=DURATION, metavar="DURATION", help="How long a ready run may wait; whole seconds.")
+@click.option("--clear", is_flag=True, help="JOBS_LATENCY_TARGET holds again.")
+@click.option("--new", "is_new", is_flag=True, help="Also if no queue has this name.")
+@click.option("--reason", metavar="TEXT", help="Reason, for the audit log.")
+@pass_globals
+def target_queue(
+    options: Globals, name: str, latency: timedelta | None, clear: bool, is_new: bool, reason: str | None
+) -> None:
+    """Set how long a ready run of a queue may wait before the queue is late.
+
+    \b
+    Example:
+      jobledger queues target mail --latency 30s
+    """
+    from jobs.operations.control import targets
+
+    if clear == (latency is not None):
+        raise click.UsageError("Say either --latency DURATION or --clear.")
+    app = open_app(options)
+    if latency is None:
+        before = targets.clear_target(app, this_operator(), name, reason=reason)
+        now = app.settings.latency_target
+        said = f"The target of queue {name} is {format_duration(now)} again; it was {_span(before)}."
+    else:
+        seconds = targets.set_target(app, this_operator(), name, latency=latency, reason=reason, is_new=is_new)
+        said = f"Queue {name} is late once its oldest ready run has waited {_span(seconds)}."
+    streams.say(escape_controls(said))
+
+
+def _span(seconds: float) -> str:
+    return format_duration(timedelta(seconds=seconds))
 
 
 @click.command("pause")

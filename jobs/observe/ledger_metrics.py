@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
 
 from prometheus_client import CollectorRegistry, generate_latest
@@ -17,6 +17,7 @@ from prometheus_client.registry import Collector
 
 from jobs.app import App
 from jobs.errors import JobsError
+from jobs.ledger.operators.targets import latency_targets
 from jobs.ledger.queries.gauges import STATES, Gauges, read_gauges
 from jobs.migration.schema import REVISION
 from jobs.observe import catalogue
@@ -85,7 +86,8 @@ class LedgerMetrics(Collector):
         try:
             with self._app.database.read() as connection:
                 gauges = read_gauges(connection)
-            families = _families(gauges, target=self._app.settings.latency_target.total_seconds())
+                targets = latency_targets(connection)
+            families = _families(gauges, targets, default_target=self._app.settings.latency_target.total_seconds())
             families += [family for more in self._more for family in _more_families(more())]
         except JobsError as error:
             self.problem = str(error)
@@ -139,7 +141,7 @@ def _index_problem(app: App) -> str:
     return ""
 
 
-def _families(gauges: Gauges, *, target: float) -> list[Metric]:
+def _families(gauges: Gauges, targets: Mapping[str, int], *, default_target: float) -> list[Metric]:
     return [
         _family(
             catalogue.QUEUE_RUNS,
@@ -149,7 +151,10 @@ def _families(gauges: Gauges, *, target: float) -> list[Metric]:
             catalogue.OLDEST_AGE,
             [((one.queue, str(one.is_paused).lower()), one.oldest_seconds or 0.0) for one in gauges.queues],
         ),
-        _family(catalogue.LATENCY_TARGET, [((one.queue,), target) for one in gauges.queues]),
+        _family(
+            catalogue.LATENCY_TARGET,
+            [((one.queue,), float(targets.get(one.queue, default_target))) for one in gauges.queues],
+        ),
         _family(catalogue.QUEUE_WORKERS, [((queue,), float(n)) for queue, n in gauges.queue_workers.items()]),
         _family(catalogue.DEAD_LETTERS, [((one.queue,), float(one.dead)) for one in gauges.queues]),
         _family(catalogue.QUEUES_LEFT_OUT, [((), float(gauges.queues_left_out))]),

@@ -72,7 +72,7 @@ def page(
 def _here(path: str) -> str:
     """The navigation entry of a page."""
     first = "/" + path.strip("/").partition("/")[0]
-    return {"/actions": "/runs", "/pauses": "/queues", "/stops": "/workers"}.get(first, first)
+    return {"/actions": "/runs", "/pauses": "/queues", "/targets": "/queues", "/stops": "/workers"}.get(first, first)
 
 
 def is_part(request: Request) -> bool:

@@ -1,4 +1,4 @@
-"""Queues: lists, pauses and resumes them."""
+"""Queues: lists, pauses and resumes them, and sets their targets."""
 
 from __future__ import annotations
 
@@ -15,6 +15,8 @@ from admin_api.pages.frame.router import page_router
 from admin_api.pages.frame.run_query import term
 from jobs.formats.duration import parse_duration
 from jobs.operations.control import pause as pausing
+from jobs.operations.control import targets
+from jobs.operations.insight.queues import look_at
 
 router = page_router()
 MOST = 200
@@ -51,6 +53,25 @@ def pause_or_resume(app: Ledger, visitor: Visitor, form: Form) -> Response:
     else:
         pausing.resume(app, visitor.operator, what, name, reason=reason)
     return RedirectResponse(local_path(str(form.get("back", "/queues"))), 303)
+
+
+@router.get("/targets/new")
+def ask_target(request: Request, app: Ledger, visitor: Visitor, name: str) -> Response:
+    """Asks for a latency and a reason."""
+    seen = look_at(app, visitor.operator, name)
+    return page(request, "target.html", identity=visitor, queue=seen, refreshes=False)
+
+
+@router.post("/targets")
+def set_or_clear_target(app: Ledger, visitor: Visitor, form: Form) -> Response:
+    """An empty latency clears the target."""
+    name, reason = str(form.get("name")), str(form.get("reason", "")).strip() or None
+    latency = _span(str(form.get("latency", "")).strip())
+    if latency is None:
+        targets.clear_target(app, visitor.operator, name, reason=reason)
+    else:
+        targets.set_target(app, visitor.operator, name, latency=latency, reason=reason)
+    return RedirectResponse("/queues", 303)
 
 
 def _check(what: str, verb: str) -> None:

@@ -67,19 +67,24 @@ def pause_of(session: Executor, what: str, name: str) -> dict[str, Any] | None:
 def set_pause(session: Executor, what: str, name: str, pause: Mapping[str, Any] | None) -> None:
     """Set the pause of a queue or kind; None ends it. While it is in force, no run of it is claimed."""
     table = _TABLES[what]
-    if session.scalar(select(table.name).where(table.name == name)) is None:
-        if pause is None:
-            return
-        try:
-            with session.begin_nested():
-                session.execute(insert(table).values(name=name))
-        except IntegrityError:
-            # Another operator wrote the row between our look and our insert.
-            pass
+    if pause is not None:
+        make_row(session, table, name)
     values = {one: None if pause is None else _read(pause[one], one) for one in _PAUSE}
     session.execute(
         update(table).where(table.name == name).values(**values).execution_options(synchronize_session=False)
     )
+
+
+def make_row(session: Executor, table: type[JobQueue] | type[JobKind], name: str) -> None:
+    """Insert the row of a queue or kind, if it has none."""
+    if session.scalar(select(table.name).where(table.name == name)) is not None:
+        return
+    try:
+        with session.begin_nested():
+            session.execute(insert(table).values(name=name))
+    except IntegrityError:
+        # Another operator wrote the row between our look and our insert.
+        pass
 
 
 def _read(value: Any, name: str) -> Any:

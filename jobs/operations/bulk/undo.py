@@ -33,6 +33,7 @@ from jobs.operations.bulk.batches import (
     retry_while_busy,
     update_ready_index,
 )
+from jobs.operations.control import targets
 from jobs.operations.control.limits import TARGET, undo_limit
 from jobs.ready.protocol import ReadyEntry
 from jobs.runtime.context import correlation_id
@@ -48,6 +49,8 @@ _NEEDS = {
     "resume": Permission.QUEUES_WRITE,
     "limit": Permission.QUEUES_WRITE,
     "clear_limit": Permission.QUEUES_WRITE,
+    "target": Permission.QUEUES_WRITE,
+    "clear_target": Permission.QUEUES_WRITE,
 }
 
 
@@ -98,7 +101,7 @@ def undo(
 def begin_undo(app: App, operator: Operator, action: dict[str, Any], *, reason: str | None = None) -> Report:
     """Record that the undo of ``action`` begins or continues; ``go_on`` performs it.
 
-    A pause or a limit is restored immediately.
+    A pause, a limit or a target is restored immediately.
 
     Raises:
         Conflict: another operator undid it first.
@@ -127,6 +130,9 @@ def begin_undo(app: App, operator: Operator, action: dict[str, Any], *, reason: 
         )
         if action["target"].startswith(TARGET):
             freed = undo_limit(connection, action)
+            report.done += 1
+        elif action["target"].startswith(targets.TARGET):
+            targets.undo_target(connection, action)
             report.done += 1
         elif action["target"] != "runs":
             _put_pause_back(connection, action, report)

@@ -31,7 +31,7 @@ def pause(
     Raises:
         NotFound: no run and no worker knows the name, and ``is_new`` is false.
     """
-    _check(app, operator, what, name, reason, is_new=is_new)
+    check_known(app, operator, what, name, reason, is_new=is_new)
     with app.database.write(urgent=True) as connection:
         before = queues.pause_of(connection, what, name)
         now = audit.moment(connection)
@@ -58,7 +58,12 @@ def resume(app: App, operator: Operator, what: str, name: str, *, reason: str | 
     return before
 
 
-def _check(app: App, operator: Operator, what: str, name: str, reason: str | None, *, is_new: bool) -> None:
+def check_known(app: App, operator: Operator, what: str, name: str, reason: str | None, *, is_new: bool) -> None:
+    """Check that ``operator`` may change the ``queue`` or ``kind``, that it is known or new, and the reason.
+
+    Raises:
+        NotFound: no run and no worker knows the name, and ``is_new`` is false.
+    """
     operator.need(Permission.QUEUES_WRITE)
     check_reason(app, reason)
     known = known_names(app, Operator(operator.name), what)
@@ -66,7 +71,7 @@ def _check(app: App, operator: Operator, what: str, name: str, reason: str | Non
         import difflib
 
         near = difflib.get_close_matches(name, known, n=1)
-        hint = f"Did you mean {near[0]!r}?" if near else "To pause it before its first run, say --new."
+        hint = f"Did you mean {near[0]!r}?" if near else "If it has no run yet, say --new."
         raise NotFound(f"No run and no worker knows the {what} {name!r}.", hint=hint)
     if name not in known:
         check_name(name, what=what, longest=MAX_KIND if what == "kind" else MAX_QUEUE)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import TypeVar
@@ -12,7 +12,7 @@ from jobs.app import App
 from jobs.database.sql import Executor
 from jobs.formats.duration import format_duration
 from jobs.formats.queue_weights import served_word
-from jobs.ledger.operators import audit, queues
+from jobs.ledger.operators import audit, queues, targets
 from jobs.ledger.queries import gauges, reports
 from jobs.ledger.queries.gauges import Gauges
 from jobs.ledger.schedules import leader, schedules
@@ -53,7 +53,7 @@ def alerts(app: App, operator: Operator) -> list[Alert]:
         found = [
             *_failing(seen),
             *_unserved(seen),
-            *_late(app, seen),
+            *_late(app, seen, targets.latency_targets(connection)),
             *_schedules(connection),
             *_lost(seen),
             *_dead(connection, seen, operator),
@@ -88,14 +88,11 @@ def _failing(seen: Gauges) -> Iterator[Alert]:
         )  # fmt: skip
 
 
-def _late(app: App, seen: Gauges) -> Iterator[Alert]:
-    target = app.settings.latency_target.total_seconds()
-    late = [
-        (one.oldest_seconds or 0.0, one)
-        for one in seen.queues
-        if not one.is_paused and (one.oldest_seconds or 0.0) > target
-    ]
-    for oldest, one in _most(sorted(late, key=lambda each: -each[0])):
+def _late(app: App, seen: Gauges, of_queues: Mapping[str, int]) -> Iterator[Alert]:
+    default = app.settings.latency_target.total_seconds()
+    waited = ((one.oldest_seconds or 0.0, of_queues.get(one.queue, default), one) for one in seen.queues)
+    late = [each for each in waited if not each[2].is_paused and each[0] > each[1]]
+    for oldest, target, one in _most(sorted(late, key=lambda each: -each[0])):
         yield Alert(
             code="late", is_bad=False, subject=one.queue, command=f"list --queue {_word(one.queue)} --state ready",
             sentence=f"The oldest ready run of {one.queue} has waited {_span(oldest)}; {_span(target)} is the target.",

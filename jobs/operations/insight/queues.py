@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from jobs.app import App
 from jobs.errors import NotFound
 from jobs.ledger import workers
-from jobs.ledger.operators import queues
+from jobs.ledger.operators import queues, targets
 from jobs.ledger.queries import reports
 from jobs.operations.audit.operator import Operator, Permission
 from jobs.operations.insight.names import known_names
@@ -17,13 +17,21 @@ from jobs.states import RunState
 
 @dataclass(frozen=True, slots=True)
 class QueueSummary:
-    """A queue now; ``count`` is None if it has no unfinished run."""
+    """A queue now.
+
+    Attributes:
+        count: None if it has no unfinished run.
+        target_seconds: how long a ready run may wait: what an operator set, or JOBS_LATENCY_TARGET.
+        is_target_set: whether an operator set it.
+    """
 
     name: str
     count: reports.QueueCount | None
     pause: queues.PauseRecord | None
     workers: list[str]
     kinds: list[str]
+    target_seconds: float
+    is_target_set: bool
 
 
 def look_at(app: App, operator: Operator, name: str) -> QueueSummary:
@@ -39,7 +47,8 @@ def look_at(app: App, operator: Operator, name: str) -> QueueSummary:
         count = next((one for one in reports.queue_counts(connection) if one.queue == name), None)
         pause = queues.pauses(connection).get(name)
         live = workers.live(connection)
-    return _view(name, count, pause, live)
+        target = targets.latency_target(connection, name)
+    return _view(app, name, count, pause, live, target)
 
 
 def list_queues(app: App, operator: Operator, *, after: str = "", limit: int = 50) -> list[QueueSummary]:
@@ -49,15 +58,22 @@ def list_queues(app: App, operator: Operator, *, after: str = "", limit: int = 5
     with app.database.read() as connection:
         counted = {one.queue: one for one in reports.queue_counts(connection)}
         paused, live = queues.pauses(connection), workers.live(connection)
-    return [_view(name, counted.get(name), paused.get(name), live) for name in names]
+        set_targets = targets.latency_targets(connection)
+    return [_view(app, one, counted.get(one), paused.get(one), live, set_targets.get(one)) for one in names]
 
 
 def _view(
-    name: str, count: reports.QueueCount | None, pause: queues.PauseRecord | None, live: Sequence[workers.WorkerRecord]
+    app: App,
+    name: str,
+    count: reports.QueueCount | None,
+    pause: queues.PauseRecord | None,
+    live: Sequence[workers.WorkerRecord],
+    target: int | None,
 ) -> QueueSummary:
     serving = [one for one in live if name in one.queues]
     kinds = sorted({kind for one in serving for kind in one.kinds})
-    return QueueSummary(name, count, pause, [one.name for one in serving], kinds)
+    seconds = app.settings.latency_target.total_seconds() if target is None else float(target)
+    return QueueSummary(name, count, pause, [one.name for one in serving], kinds, seconds, target is not None)
 
 
 @dataclass(frozen=True, slots=True)

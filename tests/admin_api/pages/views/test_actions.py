@@ -193,6 +193,20 @@ def test_a_queue_is_paused_and_resumed_with_a_reason(app: App, full: filled.Plac
     assert list_actions(app, ROOT, limit=1)[0]["reason"] == "it is back"
 
 
+def test_a_queue_gets_a_target_and_loses_it_again(app: App, full: filled.Places, browse: Browse) -> None:
+    client = browse("operator")
+    assert "by JOBS_LATENCY_TARGET" in client.get("/targets/new?name=mail").text
+
+    form = {"name": "mail", "latency": "30s", "reason": "promised"}
+    assert client.post("/targets", data=form).headers["location"] == "/queues"
+    assert "Now: 30s." in client.get("/targets/new?name=mail").text
+    assert client.post("/targets", data={**form, "latency": "1.5s"}).status_code == 422
+    assert client.post("/targets", data={**form, "name": "nosuch"}).status_code == 404
+    client.post("/targets", data={**form, "latency": ""})
+
+    assert list_actions(app, ROOT, limit=1)[0]["verb"] == "clear_target"
+
+
 def test_an_action_is_taken_back_from_its_page(app: App, full: filled.Places, browse: Browse) -> None:
     client = browse("operator")
     assert "Undo" in client.get(f"/audit/{full.action}").text
@@ -206,6 +220,7 @@ def test_an_action_is_taken_back_from_its_page(app: App, full: filled.Places, br
 WRITES = {
     "/actions": {"verb": "replay", "state": "dead", "expect": "3", "reason": "x"},
     "/pauses": {"what": "queue", "name": "mail", "verb": "pause", "reason": "x"},
+    "/targets": {"name": "mail", "latency": "30s", "reason": "x"},
     "/stops": {"name": world.WORKER, "reason": "x"},
     "/kinds/shop.ChargeCard": {"arg.order_id": "1"},
     "/schedules/heartbeat/acts/run": {"reason": "x"},

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -10,6 +10,7 @@ from jobs.app import App
 from jobs.ledger import workers
 from jobs.operations.audit.operator import Operator, Permission
 from jobs.operations.control.pause import pause
+from jobs.operations.control.targets import set_target
 from jobs.operations.insight.alerts import Alert, alerts
 from jobs.operations.insight.health import look
 from jobs.states import Cause, Outcome
@@ -65,6 +66,17 @@ def test_a_queue_whose_oldest_run_waits_beyond_its_target(app: App, book: Book) 
 
     assert one.sentence == "The oldest ready run of default has waited 1h; 5m is the target."
     assert one.command == "list --queue default --state ready"
+
+
+def test_a_queue_is_late_by_its_own_target(app: App, book: Book) -> None:
+    serve(app, "default")
+    book.step(-60)
+    book.enqueue()
+    assert "late" not in told(app)
+
+    set_target(app, ADA, "default", latency=timedelta(seconds=30))
+
+    assert told(app)["late"].sentence == "The oldest ready run of default has waited 1m; 30s is the target."
 
 
 def test_dead_letters_by_group_without_words_for_who_may_not_read_them(app: App, book: Book) -> None:
