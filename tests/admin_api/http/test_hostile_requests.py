@@ -381,7 +381,7 @@ def test_a_commit_that_fails_is_never_answered_as_done(
     write = app.database.write
     monkeypatch.setattr(type(app.database), "write", lambda self, **how: Breaking(write(**how)))
     with monkeypatch.context() as patch:
-        patch.setattr(pause, "_check", lambda *args, **given: None)
+        patch.setattr(pause, "check_known", lambda *args, **given: None)
         answer = admin.put("/v1/queues/mail/pause", json={"is_new": True})
 
     assert answer.status_code == 503, json.dumps(answer.json())
