@@ -25,11 +25,13 @@ from jobs.operations.access.credentials import TOKEN_PREFIX
 from jobs.operations.access.sign_in import Identity
 from jobs.operations.audit.operator import MAX_NAME, ROLES, Operator, Permission
 
-Visitor = tuple[str, str] | None
+Visitor = tuple[str, str] | Operator | None
 Who = Callable[[Request], Visitor | Awaitable[Visitor]]
-"""Answers the user's name and role (``viewer``, ``operator`` or ``admin``); None is nobody."""
+"""Answers the user's name and role (``viewer``, ``operator`` or ``admin``), or the operator; None is nobody."""
 
 _LINK = re.compile(rb'((?:href|src|action|formaction|hx-get|hx-post)=")/(?!/)')
+_FOR_ALL = ("/static/", "/v1/callbacks/")
+"""Files of the pages, and the one-time URLs that are given to systems without an account."""
 _OWN_SIGN_IN = ("/sign-in", "/sign-out", "/account", "/link")
 
 
@@ -47,7 +49,7 @@ class MountedPages:
             return
         root = str(scope.get("root_path", ""))
         path = str(scope["path"]).removeprefix(root) or "/"
-        if path.startswith("/static/"):
+        if path.startswith(_FOR_ALL):
             answer: ASGIApp = self._inner
         elif path.startswith(_OWN_SIGN_IN):
             answer = RedirectResponse("/", 303)
@@ -95,6 +97,8 @@ def identity_of(visitor: Visitor) -> Identity:
         ConfigurationError: there is no such role.
     """
     assert visitor is not None
+    if isinstance(visitor, Operator):
+        return Identity(visitor, user_id=None)
     name, role = visitor
     if role not in ROLES:
         raise ConfigurationError(f"There is no role {role!r}.", hint=f"Roles are: {', '.join(ROLES)}.")

@@ -23,7 +23,7 @@ PROGRAMS = frozenset({"worker", "scheduler", "admin_cli", "admin_api"})
 
 STARTED_BY: dict[str, frozenset[str]] = {
     "admin_cli": frozenset({"worker", "scheduler", "admin_api"}),
-    "jobs.django": frozenset({"admin_cli"}),
+    "jobs.django": frozenset({"admin_api", "admin_cli"}),
     "jobs.dramatiq": frozenset({"worker"}),
     "jobs.fastapi": frozenset({"admin_api"}),
     "jobs.flask": frozenset({"admin_api"}),
@@ -54,6 +54,7 @@ DOORS: dict[str, frozenset[str]] = {
     "redis": frozenset({"jobs.ready"}),
     "pytest": frozenset({"jobs.pytest_plugin"}),
     "dramatiq": frozenset({"jobs.messages", "jobs.dramatiq", "worker"}),
+    "pika": frozenset({"jobs.dramatiq.rabbit_queues"}),
     "click": frozenset({"admin_cli"}),
     "rich": frozenset({"admin_cli"}),
     **{name: frozenset({"admin_api"}) for name in ("uvicorn", "jinja2", "markupsafe", "jwt")},

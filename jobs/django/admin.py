@@ -16,33 +16,18 @@ from django.utils.functional import cached_property
 
 from jobs.django import ledger
 from jobs.django.models import Run
+from jobs.django.permissions import APP, operator_of
 from jobs.errors import JobsError
 from jobs.ledger.queries.selectors import Selector
-from jobs.operations.audit.operator import MAX_NAME, Operator, Permission
 from jobs.operations.bulk import action
 from jobs.operations.bulk.cancel import CancelAction
 from jobs.operations.bulk.purge import PurgeAction
 from jobs.operations.bulk.replay import ReplayAction
 from jobs.operations.runs.inspect import find_run
 
-APP = "jobledger"
-PERMISSIONS = {
-    f"{APP}.view_run": Permission.RUNS_READ,
-    f"{APP}.view_arguments": Permission.ARGUMENTS_READ,
-    f"{APP}.replay_run": Permission.RUNS_REPLAY,
-    f"{APP}.cancel_run": Permission.RUNS_CANCEL,
-    f"{APP}.purge_run": Permission.RUNS_PURGE,
-}
-"""What a permission of Django allows in the ledger."""
 MOST_COUNTED = 10_000
 """A list is counted up to here: counting millions of runs would take longer than reading a page of them."""
 REASON = "by the admin pages of Django"
-
-
-def operator_of(user: Any) -> Operator:
-    """The operator that a user of Django is, with the permissions that Django gives."""
-    allowed = frozenset(ours for theirs, ours in PERMISSIONS.items() if user.has_perm(theirs))
-    return Operator(f"django:{user.get_username()}"[:MAX_NAME], allowed)
 
 
 class LimitedPaginator(Paginator):

@@ -41,10 +41,18 @@ class Run(models.Model):
         db_table = "job_runs"
         default_permissions = ("view",)
         permissions = (
+            ("view_arguments", "Can see arguments, results and errors of runs"),
+            ("enqueue_run", "Can enqueue runs"),
             ("replay_run", "Can replay runs"),
             ("cancel_run", "Can cancel runs"),
+            ("signal_run", "Can send signals to runs"),
             ("purge_run", "Can purge runs"),
-            ("view_arguments", "Can see arguments, results and errors of runs"),
+            ("erase_run", "Can erase the data of runs"),
+            ("change_queues", "Can pause queues, kinds and limits"),
+            ("change_workers", "Can stop and restart workers"),
+            ("change_schedules", "Can change schedules"),
+            ("view_audit", "Can see who did what"),
+            ("change_users", "Can manage the ledger's own users and tokens"),
         )
 
     def __str__(self) -> str:

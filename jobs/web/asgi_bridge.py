@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import threading
 from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
@@ -20,13 +21,18 @@ class Answer(NamedTuple):
 
 
 class AsgiBridge:
-    """Calls one ASGI application on an event loop of its own thread, which starts with the first call."""
+    """Calls one ASGI application on an event loop of its own thread, which starts with the first call.
+
+    After a fork the child starts its own, because the thread stays with the parent. The application has a coroutine
+    function ``close``.
+    """
 
     def __init__(self, make: Callable[[], Any]) -> None:
         self._make = make
         self._lock = threading.Lock()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._inner: Any = None
+        self._pid = 0
 
     def call(
         self,
@@ -62,10 +68,22 @@ class AsgiBridge:
         }
         return asyncio.run_coroutine_threadsafe(self._call(scope, body), self._running()).result(LIMIT_SECONDS)
 
+    def close(self) -> None:
+        """Close the application, and end the thread; a later call makes both anew.
+
+        Raises:
+            TimeoutError: it took too long.
+        """
+        with self._lock:
+            loop, self._loop = self._loop, None
+        if loop is not None and self._pid == os.getpid():
+            asyncio.run_coroutine_threadsafe(self._inner.close(), loop).result(LIMIT_SECONDS)
+            loop.call_soon_threadsafe(loop.stop)
+
     def _running(self) -> asyncio.AbstractEventLoop:
         with self._lock:
-            if self._loop is None:
-                self._inner = self._make()
+            if self._loop is None or self._pid != os.getpid():
+                self._inner, self._pid = self._make(), os.getpid()
                 self._loop = asyncio.new_event_loop()
                 threading.Thread(target=self._loop.run_forever, name="jobs-pages", daemon=True).start()
             return self._loop

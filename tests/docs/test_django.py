@@ -142,6 +142,17 @@ def test_each_point_of_the_contract_has_a_test() -> None:
     assert set(points) <= names
 
 
+def test_the_page_lists_every_permission(project: str) -> None:  # noqa: F811
+    from jobs.django.models import Run
+    from jobs.django.permissions import PERMISSIONS
+
+    table = PAGE.partition("| permission | allows |")[2].partition("\n\n")[0]
+
+    named = {f"jobledger.{one}" for one in re.findall(r"`(?:jobledger\.)?(\w+)`", table)}
+    assert named == set(PERMISSIONS)
+    assert named == {f"jobledger.{name}" for name in ("view_run", *dict(Run._meta.permissions))}
+
+
 def test_the_page_lists_every_check() -> None:
     source = (ROOT / "jobs" / "django" / "backend_checks.py").read_text()
 
