@@ -46,8 +46,8 @@ class LedgerBackend(BaseTaskBackend):
 
     def __init__(self, alias: str, params: dict[str, Any]) -> None:
         super().__init__(alias, params)
-        self._known: dict[tuple[Any, ...], type[TaskJob]] = {}
-        """The job class of each task, by all that it is made of, and the name of its queue."""
+        self._valid: dict[tuple[Any, ...], type[TaskJob]] = {}
+        """The job class of each task that was found valid, by all that this depends on."""
 
     def validate_task(self, task: Any) -> None:
         """Refuse a task that the ledger cannot hold, and make it known to workers.
@@ -71,8 +71,7 @@ class LedgerBackend(BaseTaskBackend):
             KeyConflict: a run with other arguments holds the task's unique key; the block stays usable.
             EnqueueRefused: the ledger is in another database.
         """
-        self.validate_task(task)
-        cls = self._class_of(task)
+        cls = self._valid_class_of(task)
         here = ledger.current()
         # The result also normalises the arguments, and refuses those that are not JSON.
         result = task_results.fresh(task, str(run_id := new_run_id()), args, kwargs, backend=self.alias)
@@ -108,15 +107,19 @@ class LedgerBackend(BaseTaskBackend):
         """The system checks of this backend; they open no connection."""
         return backend_checks.check_backend(self)
 
-    def _class_of(self, task: Any) -> type[TaskJob]:
-        marks = task.func, task.takes_context, task.queue_name, id(getattr(task.func, ATTRIBUTE, None))
-        known = self._known.get(marks)
+    def _valid_class_of(self, task: Any) -> type[TaskJob]:
+        marks = task.func, task.takes_context, task.queue_name, task.priority, id(getattr(task.func, ATTRIBUTE, None))
+        known = self._valid.get(marks) if task.run_after is None else None
         is_current = known is not None and registry.find(known.options.kind) is known
         if known is not None and is_current:
             return known
-        queue_name(task.queue_name)
-        made = self._known[marks] = job_class(task, self.options)
+        self.validate_task(task)
+        made = self._valid[marks] = self._class_of(task)
         return made
+
+    def _class_of(self, task: Any) -> type[TaskJob]:
+        queue_name(task.queue_name)
+        return job_class(task, self.options)
 
     def _admit(self, here: ledger.DjangoLedger, run: NewRun) -> tuple[Any, NewRun]:
         """Enqueue a run with a key: in a SAVEPOINT, so that a conflict leaves the caller's block usable."""
