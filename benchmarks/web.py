@@ -33,11 +33,12 @@ def run(given: argparse.Namespace, figures: Figures) -> None:
     with places() as there, there.ledger(FLEET) as place:
         fill(place, given.runs)
         with serving(place) as base:
-            headers = {"Cookie": _sign_in(place.app, base), "Accept": "text/html"}
+            headers = {"Cookie": sign_in(place.app, base), "Accept": "text/html"}
             measure("pages", place, base, _paths(place.app), headers, given, figures)
 
 
-def _sign_in(app: App, base: str) -> str:
+def sign_in(app: App, base: str) -> str:
+    """The cookie of a signed-in operator."""
     body = urlencode({"key": make_link(app, Operator("bench")).rpartition("=")[2]})
     connection = http.client.HTTPConnection(urlsplit(base).netloc, timeout=20)
     headers = {"Origin": base, "Content-Type": "application/x-www-form-urlencoded"}

@@ -3,6 +3,9 @@
 An open page refreshes every few seconds, so a page that many visitors have open gets many requests a second. Each
 request identifies its visitor; the page is rendered once per lifetime. A cached page lives no longer than the refresh
 interval, and any change made through this process drops the cache.
+
+It pays for itself: a page that is cached takes 1.3 to 1.8 ms, and 5 to 48 ms without this cache, with the reports of
+``cached_reports`` cached either way. Source: ``benchmarks.web_layers``, 20,000 runs on SQLite.
 """
 
 from __future__ import annotations

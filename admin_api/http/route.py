@@ -3,7 +3,8 @@
 Reads have an ETag, and answer 304 if the client has that version. Writes are refused if a page of another site sent
 them or the API is read-only. A POST with an Idempotency-Key is done once. A write drops the cached figures.
 
-The own class is what declares this once for a hundred addresses. It also writes JSON on the handler's thread.
+The class declares this once for a hundred addresses, and costs nothing that can be measured: a list of 50 runs takes
+0.8 ms with it and with FastAPI's own class. Source: ``benchmarks.web_layers``.
 """
 
 from __future__ import annotations
@@ -11,8 +12,6 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Coroutine
-from functools import wraps
-from inspect import iscoroutinefunction
 from typing import Annotated, Any
 
 from fastapi import Depends, Header, Request
@@ -24,7 +23,6 @@ from starlette.exceptions import HTTPException
 
 from admin_api.http.access import READING as READS
 from admin_api.http.access import identify
-from admin_api.http.envelope import Envelope
 from admin_api.http.error_responses import ANSWERS
 from admin_api.http.origin import is_own
 from admin_api.http.prefix_route import PrefixRoute
@@ -62,27 +60,11 @@ class Route(PrefixRoute):
         once_only = Depends(idempotency_key)
         if "POST" in methods and not path.startswith(SIGNING_IN) and once_only not in (given.get("dependencies") or []):
             given["dependencies"] = [*(given.get("dependencies") or []), once_only]
-        super().__init__(path, _written(endpoint) if methods <= READS else endpoint, **given)
+        super().__init__(path, endpoint, **given)
 
     def get_route_handler(self) -> Handler:
         inner = super().get_route_handler()
         return _reading(inner) if _methods(self) <= READS else _writing(inner, has_keys=_has_keys(self))
-
-
-def _written(endpoint: Callable[..., Any]) -> Callable[..., Any]:
-    """The handler, with its envelope written as JSON on the handler's thread: the shapes are valid already, and the
-    framework would validate each again, on another thread."""
-    if iscoroutinefunction(endpoint):
-        return endpoint
-
-    @wraps(endpoint)
-    def handler(*args: Any, **given: Any) -> Any:
-        found = endpoint(*args, **given)
-        if not isinstance(found, Envelope):
-            return found
-        return Response(found.__pydantic_serializer__.to_json(found), media_type="application/json")
-
-    return handler
 
 
 def _has_keys(route: APIRoute) -> bool:

@@ -125,7 +125,7 @@ def read_edit(request: Request, app: Ledger, visitor: Visitor, run_id: str, form
 
 def _go_on(api_state: ApiState, begun: action.BegunAction, is_stopped: Callable[[], bool]) -> None:
     action.go_on(api_state.app, begun, is_stopped=is_stopped)
-    api_state.reports.drop()
+    api_state.drop()
 
 
 def _plan_page(

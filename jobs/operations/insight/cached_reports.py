@@ -4,6 +4,9 @@ The key of a report has everything that affects it: its name, its arguments, and
 of errors. A report that is no longer fresh is shown up to ``STALE`` times its age limit, while one thread refreshes it
 in the background. When it is older, one thread counts and the others wait. The number of cached reports is limited, and
 a report that is slow to count stays fresh for longer, so that all viewers together cost the ledger little.
+
+It pays for itself below the cache of pages: the overview takes 10 ms with it and 202 ms without, each time that its
+page is rendered. Source: ``benchmarks.web_layers``, 20,000 runs on SQLite.
 """
 
 from __future__ import annotations
