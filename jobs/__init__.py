@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from jobs.client.signals import signal, signal_async
     from jobs.client.transactions import announce, transaction
     from jobs.definition.limit import Limit
+    from jobs.definition.rate import Rate
     from jobs.definition.retry import Retry
     from jobs.definition.unique import FOREVER, WHILE_LIVE, Within
     from jobs.enqueue.signal_path import Signalled
@@ -108,6 +109,7 @@ _HOMES = {
     "client.signals": ("signal", "signal_async"),
     "client.transactions": ("announce", "transaction"),
     "definition.limit": ("Limit",),
+    "definition.rate": ("Rate",),
     "definition.retry": ("Retry",),
     "scheduling.schedule": (
         "At",
@@ -153,6 +155,7 @@ __all__ = [
     "NotEnded",
     "NotFound",
     "Outcome",
+    "Rate",
     "Retry",
     "RetryAfter",
     "Run",

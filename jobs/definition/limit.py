@@ -31,10 +31,22 @@ class Limit:
 
     def __post_init__(self) -> None:
         check_most(self.most)
-        if self.by is not None and (not isinstance(self.by, str) or not self.by.isidentifier()):
-            raise DefinitionError(f"Limit(by=…) takes the name of a field or of a method, got {shown(self.by)}.")
-        if self.name is not None and not isinstance(self.name, str):
-            raise DefinitionError(f"Limit(name=…) takes text, got {shown(self.name)}.")
+        check_key_and_name("Limit", self.by, self.name)
+
+    def __str__(self) -> str:
+        return f"{self.most:,}"
+
+
+def check_key_and_name(what: str, by: object, name: object) -> None:
+    """Refuse a ``by`` that names no field, and a name that is no text.
+
+    Raises:
+        DefinitionError: one of both.
+    """
+    if by is not None and (not isinstance(by, str) or not by.isidentifier()):
+        raise DefinitionError(f"{what}(by=…) takes the name of a field or of a method, got {shown(by)}.")
+    if name is not None and not isinstance(name, str):
+        raise DefinitionError(f"{what}(name=…) takes text, got {shown(name)}.")
 
 
 def check_most(most: object) -> None:

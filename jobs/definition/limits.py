@@ -1,6 +1,6 @@
-"""Limits of a job class: how many of its runs may perform at once, in all processes together.
+"""Limits of a job class: how many of its runs may perform at once, and start within a span, in all processes together.
 
->>> class Charge(Job, limits=[Limit(5, by="account"), Limit(50, name="stripe")]): ...
+>>> class Charge(Job, limits=[Limit(5, by="account"), Rate(600, per=timedelta(minutes=1), name="stripe")]): ...
 
 A claim needs the keys of a run, and code that ends attempts needs to know whether a kind has limits: both read here.
 """
@@ -11,12 +11,14 @@ import hashlib
 import json
 import logging
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 from jobs.definition import registry
 from jobs.definition.arguments import read_arguments
 from jobs.definition.limit import MAX_LIMIT_NAME, Limit
 from jobs.definition.options import Options, check_name
+from jobs.definition.rate import Rate
 from jobs.errors import DefinitionError
 
 log = logging.getLogger("jobs.limits")
@@ -27,45 +29,47 @@ UNKNOWN_KEY = "(unknown)"
 
 
 class LimitKey(NamedTuple):
-    """One limit as it applies to one run. ``digest`` is of its key, empty for a limit without one."""
+    """One limit as it applies to one run. ``digest`` is of its key, empty for a limit without one.
+
+    It has a number of runs at once, or a rate.
+    """
 
     name: str
     digest: str
     key: str | None
-    most: int
+    most: int | None
+    rate: Rate | None = None
 
 
-limited_kinds: dict[str, tuple[Limit, ...]] = {}
+limited_kinds: dict[str, tuple[Limit | Rate, ...]] = {}
 """The kinds of this process that have limits, also by their former names; each limit has its name."""
 
 
-def check_limits(cls: Any, options: Options, place: str) -> tuple[Limit, ...]:
+def check_limits(cls: Any, options: Options, place: str) -> tuple[Limit | Rate, ...]:
     """The limits of a job class, each with its name.
 
     Raises:
-        DefinitionError: a ``by`` that is neither a field nor a method, two limits of one name, or a name that another
-            kind declares with other values.
+        DefinitionError: a ``by`` that is neither a field nor a method, two limits or two rates of one name, a limit
+            and a rate of one name with different keys, or a name that another kind declares with other values.
     """
     named = tuple(_named(limit, cls, options, place) for limit in options.limits)
-    names = [limit.name for limit in named]
-    for name in names:
-        if names.count(name) > 1:
-            raise DefinitionError(
-                f"Job {place} has two limits called {name!r}.", hint="Give each a name of its own: Limit(5, name='…')."
-            )
+    for number, limit in enumerate(named):
+        for other in named[:number]:
+            _check_pair(limit, other, place)
     ours = {options.kind, *options.aliases}
     for kind, theirs in limited_kinds.items():
         for one in theirs:
-            same = next((limit for limit in named if limit.name == one.name), None)
-            if kind not in ours and same is not None and (same.most, same.by is None) != (one.most, one.by is None):
+            same = next((limit for limit in named if limit.name == one.name and type(limit) is type(one)), None)
+            if kind not in ours and same is not None and _values_of(same) != _values_of(one):
                 raise DefinitionError(
-                    f"The limit {one.name!r} is {_words(same)} in job {place}, and {_words(one)} in the kind {kind}.",
+                    f"The {_what(one)} {one.name!r} is {_words(same)} in job {place}, and {_words(one)} in the kind "
+                    f"{kind}.",
                     hint="Declare it once, as a constant that both classes use; or give one of them another name.",
                 )
     return named
 
 
-def record_limits(options: Options, named: tuple[Limit, ...]) -> None:
+def record_limits(options: Options, named: tuple[Limit | Rate, ...]) -> None:
     """Let claims of a kind, also by its former names, apply these limits."""
     for kind in (options.kind, *options.aliases):
         limited_kinds.pop(kind, None)
@@ -73,9 +77,15 @@ def record_limits(options: Options, named: tuple[Limit, ...]) -> None:
             limited_kinds[kind] = named
 
 
-def limits_of(kinds: Sequence[str]) -> list[Limit]:
-    """The limits that these kinds declare here, each name once."""
-    return list({limit.name: limit for kind in kinds for limit in limited_kinds.get(kind, ())}.values())
+def limits_of(kinds: Sequence[str]) -> list[Limit | Rate]:
+    """The limits and rates that these kinds declare here, each name once."""
+    every = [limit for kind in kinds for limit in limited_kinds.get(kind, ())]
+    return list({(type(limit), limit.name): limit for limit in every}.values())
+
+
+def has_rate(kind: str) -> bool:
+    """Whether runs of this kind need slots of a rate."""
+    return any(isinstance(limit, Rate) for limit in limited_kinds.get(kind, ()))
 
 
 def keys_of(kind: str, arguments: str, version: int) -> list[LimitKey]:
@@ -87,30 +97,33 @@ def keys_of(kind: str, arguments: str, version: int) -> list[LimitKey]:
 
 def digest_of(value: Any) -> str:
     """The digest by which the ledger knows a key: of its text, so that an operator can name the key 42 as ``42``."""
-    text = value if isinstance(value, str) else _text(value)
-    return hashlib.blake2b(text.encode(errors="replace"), digest_size=16).hexdigest()
+    return hashlib.blake2b(text_of(value).encode(errors="replace"), digest_size=16).hexdigest()
 
 
-def _key_of(limit: Limit, values: Callable[[str], Any] | None) -> LimitKey:
+def text_of(value: Any) -> str:
+    """A key as text."""
+    return value if isinstance(value, str) else json.dumps(value, sort_keys=True, separators=(",", ":"), default=str)
+
+
+def _key_of(limit: Limit | Rate, values: Callable[[str], Any] | None) -> LimitKey:
     assert limit.name is not None
+    most, rate = (limit.most, None) if isinstance(limit, Limit) else (None, limit)
     if limit.by is None or values is None:
-        return LimitKey(limit.name, "", None, limit.most)
+        return LimitKey(limit.name, "", None, most, rate)
     try:
         value = values(limit.by)
     except Exception:
         log.exception("Key of a limit cannot be computed", extra={"limit": limit.name})
-        return LimitKey(limit.name, digest_of(UNKNOWN_KEY), UNKNOWN_KEY, limit.most)
-    shown = value if isinstance(value, str) else _text(value)
-    return LimitKey(limit.name, digest_of(value), shown[:MAX_SHOWN_KEY], limit.most)
-
-
-def _text(value: Any) -> str:
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), default=str)
+        return LimitKey(limit.name, digest_of(UNKNOWN_KEY), UNKNOWN_KEY, most, rate)
+    return LimitKey(limit.name, digest_of(value), text_of(value)[:MAX_SHOWN_KEY], most, rate)
 
 
 def _values(kind: str, arguments: str, version: int) -> Callable[[str], Any]:
     """Reads one value of a run by its name: the stored JSON if it has the field, else the job that the class makes."""
     cls = registry.find(kind)
+    of_actor = getattr(cls, "_key_value", None)
+    if of_actor is not None:
+        return lambda name: of_actor(arguments, name)
     stored = json.loads(arguments)
     made: list[Any] = []
 
@@ -129,18 +142,43 @@ def _values(kind: str, arguments: str, version: int) -> Callable[[str], Any]:
     return read
 
 
-def _named(limit: Limit, cls: Any, options: Options, place: str) -> Limit:
-    by = limit.by
-    if by is not None and by not in cls.model_fields:
-        method = getattr(cls, by, None)
-        if not callable(method):
-            raise DefinitionError(
-                f"A limit of job {place} is by {by!r}, which is neither a field nor a method.",
-                hint=f"Its fields are: {', '.join(cls.model_fields) or 'none'}.",
-            )
-    name = check_name(limit.name or options.kind, what="limit", longest=MAX_LIMIT_NAME)
-    return Limit(limit.most, by=by, name=name)
+def _named(limit: Limit | Rate, cls: Any, options: Options, place: str) -> Limit | Rate:
+    by, of_actor = limit.by, getattr(cls, "_key_fields", None)
+    fields = cls.model_fields if of_actor is None else of_actor()
+    if by is not None and by not in fields and (of_actor is not None or not callable(getattr(cls, by, None))):
+        wanted = "is neither a field nor a method" if of_actor is None else "is no parameter"
+        raise DefinitionError(
+            f"A {_what(limit)} of job {place} is by {by!r}, which {wanted}.",
+            hint=f"{'Its fields are' if of_actor is None else 'Its parameters are'}: {', '.join(fields) or 'none'}.",
+        )
+    name = check_name(limit.name or options.kind, what=_what(limit), longest=MAX_LIMIT_NAME)
+    return replace(limit, name=name)
 
 
-def _words(limit: Limit) -> str:
-    return f"{limit.most} {'for all' if limit.by is None else 'for each key'}"
+def _check_pair(limit: Limit | Rate, other: Limit | Rate, place: str) -> None:
+    if limit.name != other.name:
+        return
+    if type(limit) is type(other):
+        raise DefinitionError(
+            f"Job {place} has two {_what(limit)}s called {limit.name!r}.",
+            hint=f"Give each a name of its own: {type(limit).__name__}(5, …, name='…').",
+        )
+    if limit.by is not None and other.by is not None and limit.by != other.by:
+        raise DefinitionError(
+            f"Job {place} has a limit and a rate called {limit.name!r}, one by {limit.by!r} and one by {other.by!r}.",
+            hint="Give one of them another name, since a name has one set of keys.",
+        )
+
+
+def _values_of(limit: Limit | Rate) -> tuple[Any, ...]:
+    numbers = (limit.most,) if isinstance(limit, Limit) else (limit.count, limit.per, limit.burst)
+    return (*numbers, limit.by is None)
+
+
+def _what(limit: Limit | Rate) -> str:
+    return "limit" if isinstance(limit, Limit) else "rate"
+
+
+def _words(limit: Limit | Rate) -> str:
+    burst = f" in bursts of {limit.burst}" if isinstance(limit, Rate) and limit.burst is not None else ""
+    return f"{limit}{burst} {'for all' if limit.by is None else 'for each key'}"

@@ -9,6 +9,7 @@ from datetime import timedelta
 from typing import Any
 
 from jobs.definition.limit import Limit
+from jobs.definition.rate import Rate
 from jobs.definition.retry import Retry
 from jobs.definition.unique import Unique
 from jobs.errors import DefinitionError, shown
@@ -38,7 +39,7 @@ class Options:
     retry: when failed attempts are tried again.
     version: of its arguments; raise it when their form changes, and convert old ones in ``upcast``.
     unique: how long a key is held; ``WHILE_LIVE`` by default.
-    limits: how many of its runs may perform at once; a ``Limit``, or several.
+    limits: how many of its runs may perform at once, and start within a span; a ``Limit`` or ``Rate``, or several.
     schedule: when a scheduler makes runs of it; one or several. Never inherited.
     isolated: perform in a child process, because the job may crash, leak or block.
     memory: memory limit of an attempt ("512M", or bytes); above it the outcome is ``out_of_memory``. Implies
@@ -55,7 +56,7 @@ class Options:
     isolated: bool = False
     memory: int | None = None
     unique: Unique | None = None
-    limits: tuple[Limit, ...] = ()
+    limits: tuple[Limit | Rate, ...] = ()
     schedule: Schedule | tuple[Schedule, ...] | None = None
 
     @property
@@ -84,7 +85,7 @@ def derive(parent: Options, given: dict[str, Any], *, name: str, place: str) -> 
                 hint=f"Did you mean {near[0]!r}?" if near else f"Options are: {', '.join(known)}.",
             )
     values = {**NOT_INHERITED, "kind": name, **given}
-    if isinstance(values.get("limits"), Limit):
+    if isinstance(values.get("limits"), Limit | Rate):
         values["limits"] = (values["limits"],)
     for option in ("aliases", "schedule", "limits"):
         if isinstance(values.get(option), list):
@@ -142,8 +143,8 @@ def _check(options: Options, place: str) -> None:
     if given["unique"] is not None and not isinstance(given["unique"], Unique):
         refuse("unique", "WHILE_LIVE, Within(timedelta) or FOREVER")
     limits: Any = options.limits
-    if not isinstance(limits, tuple) or not all(isinstance(one, Limit) for one in limits):
-        refuse("limits", "a Limit(…), or a list of them")
+    if not isinstance(limits, tuple) or not all(isinstance(one, Limit | Rate) for one in limits):
+        refuse("limits", "a Limit(…), a Rate(…), or a list of them")
     for own in own_schedules:
         if not isinstance(own, Cron | Every | At):
             refuse("schedule", "a Cron(…), Every(…) or At(…), or a list of them")

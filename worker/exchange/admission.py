@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 
 from jobs.app import App
 from jobs.database.sql import Executor
@@ -10,11 +11,16 @@ from jobs.definition.limits import limited_kinds, limits_of
 from jobs.enqueue.publish import announce, entries_of
 from jobs.ledger.limits.admit import admit
 from jobs.ledger.limits.counts import Key, declare
+from jobs.ledger.limits.replan import replan
 from jobs.ledger.limits.sweep import hand_on_all
 from jobs.ledger.records import Claim, Freed
 
 MAX_ROUNDS = 20
 """Most claims in a row of which every run was parked, before the caller gets a turn. Source: decision; 20 batches."""
+
+
+MAX_CLAIMED = 200
+"""Most runs that one claim takes to park them. Source: decision; as large as the largest batch."""
 
 
 class Admission:
@@ -31,38 +37,54 @@ class Admission:
         """Whether the last claim parked runs."""
         self._is_declared = False
         self._known: set[Key] = set()
+        self._parked = 0
 
     @property
     def is_needed(self) -> bool:
         return not limited_kinds.keys().isdisjoint(self._kinds)
 
-    def claim(self, claim: Callable[[Executor], list[Claim]]) -> list[Claim]:
-        """Those of the claims that ``claim`` makes on a connection that have room; the others are parked."""
+    def claim(self, claim: Callable[[Executor], list[Claim]], *, at_most: int | None = None) -> list[Claim]:
+        """Those of the claims that ``claim`` makes on a connection that have room; the others are parked.
+
+        Args:
+            at_most: so many hold; further ones that have room go back to their queues.
+        """
         if not self._is_declared:
             self._declare()
         with self._app.database.write() as connection:
-            admitted = admit(connection, claim(connection), known=self._known)
+            admitted = admit(connection, claim(connection), at_most=at_most, known=self._known)
             if admitted.freed:
                 self._app.database.send_notify(connection)
         announce(self._app, entries_of(admitted.freed))
         self.has_parked = admitted.parked > 0
+        self._parked = admitted.parked
         return admitted.claims
 
-    def claim_until_some(self, claim: Callable[[Executor], list[Claim]]) -> list[Claim]:
-        """The same; if all were parked, again, because others may be due behind them."""
+    def claim_until_some(self, claim: Callable[[Executor, int], list[Claim]], count: int) -> list[Claim]:
+        """Up to ``count``; if all were parked, again, because others may be due behind them.
+
+        While claims are mostly parked it takes more of them: runs on their slots are due behind a backlog.
+        """
         for _ in range(MAX_ROUNDS):
-            claims = self.claim(claim)
+            size = min(max(count, 2 * self._parked), max(count, MAX_CLAIMED))
+            claims = self.claim(partial(_of_size, claim, size), at_most=count)
             if claims or not self.has_parked:
                 return claims
         return []
 
     def _declare(self) -> None:
-        """Record what the code of this process declares; a limit that grew has room for parked runs."""
+        """Record what the code of this process declares; a limit that grew has room for parked runs, and
+        the slots of a rate that changed are planned anew."""
         freed: list[Freed] = []
         with self._app.database.write() as connection:
             for name in declare(connection, limits_of(self._kinds)):
                 freed += hand_on_all(connection, name)
+                freed += replan(connection, (name, ""))
             if freed:
                 self._app.database.send_notify(connection)
         self._is_declared = True
         announce(self._app, entries_of(freed))
+
+
+def _of_size(claim: Callable[[Executor, int], list[Claim]], size: int, connection: Executor) -> list[Claim]:
+    return claim(connection, size)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from typing import Any, Protocol
 from uuid import UUID
 
@@ -147,7 +148,7 @@ class LedgerSource:
     def _claim_in_order(self, order: Sequence[str], count: int, kinds: Sequence[str]) -> list[Claim]:
         given: dict[str, Any] = {"kinds": kinds, "worker": self._worker, "lease": self._app.settings.lease}
         if self._admission.is_needed:
-            return self._admission.claim_until_some(lambda connection: _claim_on(connection, order, count, given))
+            return self._admission.claim_until_some(partial(_claim_on, order=order, given=given), count)
         if self._app.database.dialect == "postgresql":
             with self._direct() as direct:
                 if kinds is not self._kinds:
@@ -155,7 +156,7 @@ class LedgerSource:
                 return self._claim_from_places(direct, order, count, given)
         # In one transaction for all queues, so that no claim is lost if the ledger goes down between two queues.
         with self._app.database.write() as connection:
-            return _claim_on(connection, order, count, given)
+            return _claim_on(connection, count, order=order, given=given)
 
     def _claim_from_places(
         self, direct: DirectConnection, order: Sequence[str], count: int, given: dict[str, Any]
@@ -226,7 +227,7 @@ class LedgerSource:
         self._knows_due = True
 
 
-def _claim_on(connection: Executor, order: Sequence[str], count: int, given: dict[str, Any]) -> list[Claim]:
+def _claim_on(connection: Executor, count: int, *, order: Sequence[str], given: dict[str, Any]) -> list[Claim]:
     claims: list[Claim] = []
     for queue in order:
         claims += claim_due(connection, queue, count=count - len(claims), **given)

@@ -12,7 +12,7 @@ from jobs.database.models.access import (
 from jobs.database.models.batches import JobBatch
 from jobs.database.models.effects import JobFollowup, JobGroup, JobGroupMember, JobKey, JobStep
 from jobs.database.models.fleet import JobKind, JobPublishedKind, JobQueue, JobWorker
-from jobs.database.models.limits import JobLimit, JobLimitSlot
+from jobs.database.models.limits import JobLimit, JobLimitSlot, JobRateSlot
 from jobs.database.models.operators import AuditHead, AuditLink, OperatorAction, OperatorActionRun
 from jobs.database.models.parents import JobParent
 from jobs.database.models.runs import JobAttempt, JobRun
@@ -65,6 +65,7 @@ __all__ = [
     "JobParent",
     "JobPublishedKind",
     "JobQueue",
+    "JobRateSlot",
     "JobRun",
     "JobSchedule",
     "JobScheduleSlot",

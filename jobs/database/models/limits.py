@@ -1,19 +1,22 @@
-"""Limits of how many runs perform at once, and what each run holds of them."""
+"""Limits of how many runs perform at once, rates of how many start, and what each run holds of them."""
 
 from __future__ import annotations
 
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import CheckConstraint, Index
+from sqlalchemy import BigInteger, CheckConstraint, Double, Index
 from sqlalchemy.orm import Mapped, mapped_column
 
-from jobs.database.models.types import Base, Id, Number, UtcDateTime, Words
+from jobs.database.models.types import Base, Id, LongText, Number, UtcDateTime, Words
 
 
 class JobLimit(Base):
-    """A limit, or one key of it. The row without a digest is the limit itself: what code declares, and what operators
-    set for all its keys. Whoever counts locks the rows of the keys first, in their order.
+    """A limit, a rate, or both of one name; or one key of it. The row without a digest is the limit itself: what code
+    declares, and what operators set for all its keys. Whoever counts locks the rows of the keys first, in their order.
+
+    ``rate_started`` and ``rate_lines`` are the state of a rate's key: see ledger/limits/gcra.py. ``run_hold_until`` is
+    what a run asked for, and ``hold_until`` what an operator set.
     """
 
     __tablename__ = "job_limits"
@@ -26,6 +29,16 @@ class JobLimit(Base):
     set_most: Mapped[int | None] = mapped_column(Number)
     hold_until: Mapped[datetime | None] = mapped_column(UtcDateTime)
     seen_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    rate_count: Mapped[int | None] = mapped_column(Number)
+    rate_seconds: Mapped[float | None] = mapped_column(Double)
+    rate_burst: Mapped[int | None] = mapped_column(Number)
+    rate_keyed_by: Mapped[str | None] = mapped_column(Words(100))
+    set_rate_count: Mapped[int | None] = mapped_column(Number)
+    set_rate_seconds: Mapped[float | None] = mapped_column(Double)
+    rate_started: Mapped[int | None] = mapped_column(BigInteger)
+    rate_lines: Mapped[str | None] = mapped_column(LongText)
+    run_hold_until: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    run_hold_by: Mapped[UUID | None] = mapped_column(Id)
 
     __table_args__ = (CheckConstraint("most > 0 and (set_most is null or set_most > 0)", name="most"),)
 
@@ -46,3 +59,21 @@ class JobLimitSlot(Base):
 
     # ledger/limits/counts.py: the slots of a key.
     __table_args__ = (Index("ix_job_limit_slots_key", "name", "digest"),)
+
+
+class JobRateSlot(Base):
+    """A slot of a rate that is reserved for a run. It stands for this attempt of the run, and for no other.
+
+    So a claim that is given back keeps its slot, and the next attempt needs another.
+    """
+
+    __tablename__ = "job_rate_slots"
+
+    run_id: Mapped[UUID] = mapped_column(Id, primary_key=True)
+    name: Mapped[str] = mapped_column(Words(100), primary_key=True)
+    digest: Mapped[str] = mapped_column(Words(32))
+    attempt: Mapped[int] = mapped_column(Number)
+    place: Mapped[int] = mapped_column(BigInteger)
+
+    # ledger/limits/sweep.py: the oldest.
+    __table_args__ = (Index("ix_job_rate_slots_place", "place"),)

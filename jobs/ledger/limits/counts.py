@@ -11,13 +11,15 @@ from datetime import datetime
 from functools import cache
 from typing import Any, NamedTuple
 
-from sqlalchemy import Insert, Text, and_, case, func, literal_column, or_, select, text, tuple_, update
+from sqlalchemy import Insert, Text, and_, func, literal_column, or_, select, text, tuple_, update
 from sqlalchemy.orm import aliased
 
 from jobs.database.models import JobLimit, JobLimitSlot, JobRun
 from jobs.database.sql import Batch, Executor, dialect_of, insert_into, ledger_now, plus_seconds
 from jobs.definition.limit import Limit
 from jobs.definition.limits import LimitKey
+from jobs.definition.rate import Rate
+from jobs.ledger.limits.gcra import Pace
 
 HANDOVER_SECONDS = 5.0
 """How long a slot that was handed to a parked run is kept for it. Source: decision; workers claim a ready run within
@@ -30,26 +32,44 @@ _KEYS = Batch("keyed", limit_name=Text(), digest=Text(), key=Text())
 
 
 class Rule(NamedTuple):
-    """What applies to a key now: at most so many runs; if it is held, none before ``hold_until``."""
+    """What applies to a key now: at most so many runs, or a rate; if it is held, none before ``hold_until``.
 
-    most: int
-    hold_until: datetime | None
+    ``started`` and ``lines`` are the state of the rate's key.
+    """
+
+    most: int | None = None
+    hold_until: datetime | None = None
+    pace: Pace | None = None
+    started: int | None = None
+    lines: str | None = None
 
 
-def declare(session: Executor, limits: Iterable[Limit], *, now: datetime | None = None) -> list[str]:
-    """Record what code declares of these limits. Returns the names of those that allow more than before."""
-    raised = []
+def declare(session: Executor, limits: Iterable[Limit | Rate], *, now: datetime | None = None) -> list[str]:
+    """Record what code declares. Returns the names of those that may allow more than before."""
+    changed = []
     for limit in sorted(limits, key=lambda one: str(one.name)):
-        given = {"name": limit.name, "digest": "", "most": limit.most, "keyed_by": limit.by, "seen_at": ledger_now()}
+        given = {"name": limit.name, "digest": "", "seen_at": ledger_now()}
         added = insert_into(dialect_of(session), JobLimit).values(**given).on_conflict_do_nothing()
         session.execute(added, {"now": now})
         own = and_(JobLimit.name == limit.name, JobLimit.digest == "")
-        before = session.execute(select(JobLimit.most, JobLimit.keyed_by).where(own)).one()
-        if (before.most, before.keyed_by) != (limit.most, limit.by):
-            session.execute(update(JobLimit).where(own).values(most=limit.most, keyed_by=limit.by))
-        if before.most is None or before.most < limit.most:
-            raised.append(str(limit.name))
-    return raised
+        values = _declared(limit)
+        before = session.execute(select(*(getattr(JobLimit, name) for name in values)).where(own)).one()._mapping
+        if dict(before) != values:
+            session.execute(update(JobLimit).where(own).values(**values))
+            if isinstance(limit, Rate) or before["most"] is None or before["most"] < limit.most:
+                changed.append(str(limit.name))
+    return changed
+
+
+def _declared(limit: Limit | Rate) -> dict[str, Any]:
+    if isinstance(limit, Limit):
+        return {"most": limit.most, "keyed_by": limit.by}
+    return {
+        "rate_count": limit.count,
+        "rate_seconds": limit.per.total_seconds(),
+        "rate_burst": limit.burst,
+        "rate_keyed_by": limit.by,
+    }
 
 
 def make_rows(session: Executor, keys: Iterable[LimitKey], *, now: datetime | None = None) -> None:
@@ -69,19 +89,39 @@ def lock_limits(session: Executor, keys: Iterable[Key], *, now: datetime | None 
     dialect = dialect_of(session)
     rows = [(name, digest, None) for name, digest in sorted(set(keys))]
     found = session.execute(_lock(dialect), {**_KEYS.rows(dialect, rows), "now": now})
-    return {(row[0], row[1]): Rule(row[2], row[3]) for row in found if row[2] is not None}
+    return {(row.name, row.digest): _rule(row) for row in found}
+
+
+def _rule(row: Any) -> Rule:
+    holds = (row.own_hold, row.whole_hold, row.run_hold, row.whole_run_hold)
+    until = max((one for one in holds if one is not None and one > row.moment), default=None)
+    own, whole = (row.own_count, row.own_seconds), (row.count, row.seconds)
+    count, seconds = whole if own[0] is None else own
+    pace = None if count is None else Pace(count, seconds, row.burst)
+    return Rule(row.most, until, pace, row.rate_started, row.rate_lines)
 
 
 @cache
 def _lock(dialect: str) -> Any:
     whole = aliased(JobLimit)
-    most = func.coalesce(JobLimit.set_most, whole.set_most, whole.most)
-    later = case(
-        (JobLimit.hold_until > ledger_now(), JobLimit.hold_until),
-        (whole.hold_until > ledger_now(), whole.hold_until),
-    )
     return (
-        select(JobLimit.name, JobLimit.digest, most, later)
+        select(
+            JobLimit.name,
+            JobLimit.digest,
+            func.coalesce(JobLimit.set_most, whole.set_most, whole.most).label("most"),
+            JobLimit.hold_until.label("own_hold"),
+            whole.hold_until.label("whole_hold"),
+            JobLimit.run_hold_until.label("run_hold"),
+            whole.run_hold_until.label("whole_run_hold"),
+            JobLimit.set_rate_count.label("own_count"),
+            JobLimit.set_rate_seconds.label("own_seconds"),
+            func.coalesce(whole.set_rate_count, whole.rate_count).label("count"),
+            func.coalesce(whole.set_rate_seconds, whole.rate_seconds).label("seconds"),
+            whole.rate_burst.label("burst"),
+            JobLimit.rate_started,
+            JobLimit.rate_lines,
+            ledger_now().label("moment"),
+        )
         .join(whole, and_(whole.name == JobLimit.name, whole.digest == ""))
         .where(_among(dialect, JobLimit))
         .order_by(JobLimit.name, JobLimit.digest)

@@ -39,7 +39,11 @@ def hand_on(session: Executor, keys: Iterable[Key], *, now: datetime | None = No
         return []
     rules = lock_limits(session, wanted, now=now)
     used = in_use(session, rules, now=now)
-    room = {key: rule.most - used.get(key, 0) for key, rule in rules.items() if rule.hold_until is None}
+    room = {
+        key: rule.most - used.get(key, 0)
+        for key, rule in rules.items()
+        if rule.most is not None and rule.hold_until is None
+    }
     released = release_next(session, room, now=now)
     take_slots(session, [(one.run_id, key, None) for one, key in released], now=now)
     return [one for one, _ in released]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 from functools import cache
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from sqlalchemy import (
@@ -31,31 +32,71 @@ from jobs.ledger.pauses import is_paused
 from jobs.ledger.records import Claim, Freed
 from jobs.states import Hold, RunState, checked_move
 
-PREFIX = "limit:"
+PREFIX, RATE_PREFIX = "limit:", "rate:"
 _PARK = Batch("parked", id=Uuid(), token=Uuid(), held_on=Text(), until=UtcDateTime())
+_CLAIMED = Batch("claimed", id=Uuid(), token=Uuid())
 _ROOM = Batch("room", held_on=Text(), count=Integer())
 _QUEUED = checked_move(RunState.RUNNING, RunState.QUEUED)
 
 
-def held_on(key: Key) -> str:
+def held_on(key: Key, prefix: str = PREFIX) -> str:
     """What a run is held on that is parked on this limit: ``limit:stripe``, with ``#`` and the digest of a key."""
     name, digest = key
-    return f"{PREFIX}{name}#{digest}" if digest else f"{PREFIX}{name}"
+    return f"{prefix}{name}#{digest}" if digest else f"{prefix}{name}"
 
 
 def key_of(held: str) -> Key:
-    """The limit, and the digest of its key, that ``held_on`` names."""
-    name, _, digest = held.removeprefix(PREFIX).partition("#")
+    """The limit or rate, and the digest of its key, that ``held_on`` names."""
+    name, _, digest = held.removeprefix(PREFIX).removeprefix(RATE_PREFIX).partition("#")
     return name, digest
 
 
-def park(session: Executor, claims: Sequence[tuple[Claim, Key, datetime | None]], *, now: datetime | None) -> None:
-    """Undo claims of this transaction: no attempt, no charge; each is parked on a limit, or until a moment."""
+class Refusal(NamedTuple):
+    """Why a claim does not hold: what its run is held on, and until when; None: time alone does not free it."""
+
+    held_on: str
+    until: datetime | None = None
+
+
+def park(session: Executor, claims: Sequence[tuple[Claim, Refusal]], *, now: datetime | None) -> list[Freed]:
+    """Undo claims of this transaction: no attempt, no charge. Returns those that time alone makes ready."""
     if not claims:
-        return
+        return []
     dialect = dialect_of(session)
-    rows = [(one.run_id, one.token, held_on(key), until) for one, key, until in claims]
+    rows = [(one.run_id, one.token, *why) for one, why in claims]
     session.execute(_park(dialect), {**_PARK.rows(dialect, rows), "now": now})
+    return [Freed(one.run_id, one.queue, one.priority, why.until) for one, why in claims if why.until is not None]
+
+
+def unclaim(session: Executor, claims: Sequence[Claim], *, now: datetime | None) -> None:
+    """Undo claims of this transaction: their runs wait in their queues as before."""
+    if claims:
+        dialect = dialect_of(session)
+        rows = [(one.run_id, one.token) for one in claims]
+        session.execute(_unclaim(dialect), {**_CLAIMED.rows(dialect, rows), "now": now})
+
+
+def _never_claimed() -> dict[str, Any]:
+    return {
+        "state": _QUEUED,
+        "token": None,
+        "lease_until": None,
+        "worker": None,
+        "attempt": JobRun.attempt - 1,
+        "started_at": case((JobRun.attempt > 1, JobRun.started_at), else_=None),
+        "state_at": ledger_now(),
+    }
+
+
+@cache
+def _unclaim(dialect: str) -> Update:
+    claimed = _CLAIMED.table(dialect).c
+    return (
+        update(JobRun)
+        .where(JobRun.id == claimed.id, JobRun.token == claimed.token, _CLAIMED.among(dialect, JobRun.id, "id"))
+        .values(**_never_claimed())
+        .execution_options(synchronize_session=False)
+    )
 
 
 @cache
@@ -65,13 +106,7 @@ def _park(dialect: str) -> Update:
         update(JobRun)
         .where(JobRun.id == parked.id, JobRun.token == parked.token, _PARK.among(dialect, JobRun.id, "id"))
         .values(
-            state=_QUEUED,
-            token=None,
-            lease_until=None,
-            worker=None,
-            attempt=JobRun.attempt - 1,
-            started_at=case((JobRun.attempt > 1, JobRun.started_at), else_=None),
-            state_at=ledger_now(),
+            **_never_claimed(),
             **held_now(Hold.PARKED, parked.held_on, due_at=JobRun.run_at, until=parked.until),
         )
         .execution_options(synchronize_session=False)

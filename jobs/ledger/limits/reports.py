@@ -1,9 +1,9 @@
-"""Limits as operators and metrics see them: what is allowed, what is in use and what is parked."""
+"""Limits and rates as operators and metrics see them: what is allowed, what is in use and what is parked."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -11,8 +11,10 @@ from sqlalchemy import and_, func, or_, select, text
 
 from jobs.database.models import ON_HOLD, JobLimit, JobLimitSlot, JobRun
 from jobs.database.sql import Executor, ledger_now
+from jobs.formats.rate import format_rate
 from jobs.ledger.limits.counts import Key, takes_slot
-from jobs.ledger.limits.parked import PREFIX, held_on, key_of
+from jobs.ledger.limits.gcra import Pace, Track, moment_of, nanoseconds
+from jobs.ledger.limits.parked import PREFIX, RATE_PREFIX, held_on, key_of
 
 MAX_LIMITS = 1000
 """Most limits that are listed. Source: decision; code declares them, so there are few."""
@@ -20,7 +22,7 @@ MAX_LIMITS = 1000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LimitRecord:
-    """A limit, or one key of it.
+    """A limit, a rate, or both of one name; or one key of it.
 
     Attributes:
         key: as text; None for the limit itself.
@@ -29,6 +31,11 @@ class LimitRecord:
         hold_until: no run starts before; None if it is not held now.
         in_use: runs that perform now, or were just made ready for a free slot; of all keys.
         parked: runs that wait for it; of all keys.
+        rate: what code declares, such as ``600/m``; ``set_rate`` is what an operator set, and wins.
+        burst: how many may start at once after a pause; None if code leaves it to the rate.
+        rate_keyed_by: as ``keyed_by``, of the rate.
+        next_slot_at: when a run that asked for a slot of the rate now would start; None: at once, or the rate has keys.
+        held_by: the run that asked for the hold; None if an operator set it.
     """
 
     name: str
@@ -39,11 +46,22 @@ class LimitRecord:
     hold_until: datetime | None
     in_use: int
     parked: int
+    rate: str | None = None
+    set_rate: str | None = None
+    burst: int | None = None
+    rate_keyed_by: str | None = None
+    next_slot_at: datetime | None = None
+    held_by: UUID | None = None
 
     @property
     def allowed(self) -> int | None:
         """The number in force."""
         return self.most if self.set_most is None else self.set_most
+
+    @property
+    def pace(self) -> str | None:
+        """The rate in force."""
+        return self.set_rate or self.rate
 
 
 def list_limits(session: Executor, *, now: datetime | None = None) -> list[LimitRecord]:
@@ -59,11 +77,13 @@ def limit_keys(session: Executor, name: str, *, limit: int = 100, now: datetime 
     used = {key: number for key, number in _used(session, now, name).items() if key[1]}
     parked = {key: number for key, number in _parked(session, name).items() if key[1]}
     busiest = sorted({*used, *parked}, key=lambda key: (-parked.get(key, 0), -used.get(key, 0), key))[:limit]
-    is_set = or_(JobLimit.set_most.is_not(None), JobLimit.hold_until > ledger_now())
+    holds = (JobLimit.hold_until > ledger_now(), JobLimit.run_hold_until > ledger_now())
+    is_set = or_(JobLimit.set_most.is_not(None), JobLimit.set_rate_count.is_not(None), *holds)
     wanted = or_(JobLimit.digest.in_([digest for _, digest in busiest]), is_set)
     query = _limits().where(JobLimit.name == name, JobLimit.digest != "", wanted).limit(limit)
     rows = session.execute(query, {"now": now}).all()
-    every = [_record(row, used.get((name, row.digest), 0), parked.get((name, row.digest), 0)) for row in rows]
+    whole = session.execute(_limits().where(JobLimit.name == name, JobLimit.digest == ""), {"now": now}).one_or_none()
+    every = [_record(row, used.get((name, row.digest), 0), parked.get((name, row.digest), 0), whole) for row in rows]
     return sorted(every, key=lambda one: (-one.parked, -one.in_use, one.key or ""))
 
 
@@ -76,7 +96,8 @@ def find_limit(session: Executor, key: Key, *, now: datetime | None = None) -> L
         return None
     used, parked = _used(session, now, key[0]), _parked(session, key[0])
     if key[1]:
-        return _record(row, used.get(key, 0), parked.get(key, 0))
+        whole = _limits().where(JobLimit.name == key[0], JobLimit.digest == "")
+        return _record(row, used.get(key, 0), parked.get(key, 0), session.execute(whole, {"now": now}).one_or_none())
     return _record(row, _sum(used, key[0]), _sum(parked, key[0]))
 
 
@@ -94,22 +115,48 @@ def holders(session: Executor, key: Key, *, limit: int = 5, now: datetime | None
 
 
 def _limits() -> Any:
-    return select(JobLimit.__table__, (JobLimit.hold_until > ledger_now()).label("is_held")).order_by(
-        JobLimit.name, JobLimit.digest
-    )
+    return select(JobLimit.__table__, ledger_now().label("moment")).order_by(JobLimit.name, JobLimit.digest)
 
 
-def _record(row: Any, used: int, parked: int) -> LimitRecord:
+def _record(row: Any, used: int, parked: int, whole: Any = None) -> LimitRecord:
+    """``whole`` is the row of the limit itself, for a key of it."""
+    holds = [(row.hold_until, None), (row.run_hold_until, row.run_hold_by)]
+    until, by = max((one for one in holds if one[0] is not None and one[0] > row.moment), default=(None, None),
+                    key=lambda one: one[0])  # fmt: skip
     return LimitRecord(
         name=row.name,
         key=row.key if row.digest else None,
         keyed_by=row.keyed_by,
         most=row.most,
         set_most=row.set_most,
-        hold_until=row.hold_until if row.is_held else None,
+        hold_until=until,
         in_use=used,
         parked=parked,
+        rate=_rate(row.rate_count, row.rate_seconds),
+        set_rate=_rate(row.set_rate_count, row.set_rate_seconds),
+        burst=row.rate_burst,
+        rate_keyed_by=row.rate_keyed_by,
+        next_slot_at=_next_slot(row, row if whole is None else whole),
+        held_by=by,
     )
+
+
+def _rate(count: int | None, seconds: float | None) -> str | None:
+    return None if count is None or seconds is None else format_rate(count, timedelta(seconds=seconds))
+
+
+def _next_slot(row: Any, whole: Any) -> datetime | None:
+    for count, seconds in (
+        (row.set_rate_count, row.set_rate_seconds),
+        (whole.set_rate_count, whole.set_rate_seconds),
+        (whole.rate_count, whole.rate_seconds),
+    ):
+        if count is not None and seconds is not None:
+            now = nanoseconds(row.moment)
+            track = Track.read(Pace(count, seconds, whole.rate_burst), row.rate_started, row.rate_lines, now)
+            at = track.next_slot(0, now)
+            return moment_of(at) if at > now else None
+    return None
 
 
 def _used(session: Executor, now: datetime | None, name: str | None = None) -> dict[Key, int]:
@@ -125,15 +172,19 @@ def _used(session: Executor, now: datetime | None, name: str | None = None) -> d
 
 
 def _parked(session: Executor, name: str | None = None) -> dict[Key, int]:
-    first = PREFIX if name is None else held_on((name, ""))
-    # From the index of held runs alone; the next character after the separators ends the range.
-    beyond = PREFIX[:-1] + ";" if name is None else first + "$"
-    query = (
-        select(JobRun.held_on, func.count())
-        .where(text(ON_HOLD), and_(JobRun.held_on >= first, JobRun.held_on < beyond))
-        .group_by(JobRun.held_on)
-    )
-    counted = {key_of(str(row[0])): row[1] for row in session.execute(query)}
+    counted: dict[Key, int] = {}
+    for prefix in (PREFIX, RATE_PREFIX):
+        first = prefix if name is None else held_on((name, ""), prefix)
+        # From the index of held runs alone; the next character after the separators ends the range.
+        beyond = prefix[:-1] + ";" if name is None else first + "$"
+        query = (
+            select(JobRun.held_on, func.count())
+            .where(text(ON_HOLD), and_(JobRun.held_on >= first, JobRun.held_on < beyond))
+            .group_by(JobRun.held_on)
+        )
+        for held, number in session.execute(query):
+            key = key_of(str(held))
+            counted[key] = counted.get(key, 0) + number
     return counted if name is None else {key: number for key, number in counted.items() if key[0] == name}
 
 

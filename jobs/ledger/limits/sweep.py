@@ -10,6 +10,7 @@ from functools import cache
 from typing import Any
 
 from sqlalchemy import (
+    BigInteger,
     ColumnElement,
     Integer,
     Select,
@@ -18,28 +19,36 @@ from sqlalchemy import (
     bindparam,
     delete,
     literal_column,
+    or_,
     select,
     text,
     tuple_,
 )
 
-from jobs.database.models import ON_HOLD, JobLimit, JobLimitSlot, JobRun
+from jobs.database.models import ON_HOLD, JobLimit, JobLimitSlot, JobRateSlot, JobRun
 from jobs.database.sql import Executor, ledger_now, plus_seconds
 from jobs.ledger.limits.counts import Key, takes_slot
+from jobs.ledger.limits.gcra import SECOND, nanoseconds
 from jobs.ledger.limits.hand_on import hand_on
-from jobs.ledger.limits.parked import PREFIX, held_on, key_of
+from jobs.ledger.limits.parked import PREFIX, RATE_PREFIX, held_on, key_of
 from jobs.ledger.records import Freed
 
 KEYS = 200
 """Keys of limits that one transaction locks. Source: decision; as many as the runs of a claim may have."""
 IDLE_SECONDS = 86_400.0
 """How long a key's row is kept at least. Source: decision; a key that is used daily keeps its row."""
+KEPT_SECONDS = 3600
+"""How long after its slot a reservation may be stale. Source: decision; a settled attempt deletes its own."""
+LOOKED_AT = 2000
+"""Old reservations that one sweep reads. Source: decision; some milliseconds."""
 _AFTER = PREFIX[:-1] + chr(ord(PREFIX[-1]) + 1)
 """The text after every ``limit:…``."""
 
 
 def drop_stale_slots(session: Executor, *, limit: int = 500, now: datetime | None = None) -> int:
-    """Delete slots that no longer count. Returns their number."""
+    """Delete slots that no longer count, and reservations of attempts that have ended. Returns their number."""
+    before = nanoseconds(_moment(session, now)) - KEPT_SECONDS * SECOND
+    session.execute(_drop_reservations(), {"limit": LOOKED_AT, "before": before})
     return len(session.execute(_drop(), {"limit": limit, "now": now}).all())
 
 
@@ -48,7 +57,8 @@ def drop_idle_keys(session: Executor, *, limit: int = 500, now: datetime | None 
 
     Returns their number. The next run with such a key makes the row again.
     """
-    return len(session.execute(_drop_keys(), {"limit": limit, "now": now}).all())
+    moment = nanoseconds(_moment(session, now))
+    return len(session.execute(_drop_keys(), {"limit": limit, "now": now, "now_ns": moment}).all())
 
 
 def parked_keys(session: Executor, *, after: str = "", name: str | None = None) -> list[Key]:
@@ -74,6 +84,11 @@ def hand_on_all(session: Executor, name: str, *, now: datetime | None = None) ->
     return freed
 
 
+def _moment(session: Executor, now: datetime | None) -> datetime:
+    found: datetime = session.execute(select(ledger_now()), {"now": now}).scalar_one()
+    return found
+
+
 @cache
 def _drop() -> Any:
     counts = select(JobRun.id).where(JobRun.id == JobLimitSlot.run_id, takes_slot()).correlate(JobLimitSlot).exists()
@@ -87,22 +102,54 @@ def _drop() -> Any:
 
 
 @cache
+def _drop_reservations() -> Any:
+    is_wanted = (
+        select(JobRun.id)
+        .where(
+            JobRun.id == JobRateSlot.run_id,
+            or_(
+                and_(JobRun.state == "queued", JobRun.attempt == JobRateSlot.attempt - 1),
+                and_(JobRun.state == "running", JobRun.attempt == JobRateSlot.attempt),
+            ),
+        )
+        .correlate(JobRateSlot)
+        .exists()
+    )
+    old = (
+        select(JobRateSlot.run_id)
+        .where(JobRateSlot.place < bindparam("before", type_=BigInteger()))
+        .order_by(JobRateSlot.place)
+        .limit(bindparam("limit", type_=Integer()))
+    )
+    return (
+        delete(JobRateSlot).where(JobRateSlot.run_id.in_(old), ~is_wanted).execution_options(synchronize_session=False)
+    )
+
+
+@cache
 def _drop_keys() -> Any:
     same = and_(JobLimitSlot.name == JobLimit.name, JobLimitSlot.digest == JobLimit.digest)
     is_used = select(JobLimitSlot.run_id).where(same).correlate(JobLimit).exists()
-    held: ColumnElement[str] = (
-        literal_column(f"'{PREFIX}'", String()) + JobLimit.name + literal_column("'#'", String()) + JobLimit.digest
-    )
-    is_waited_for = select(JobRun.id).where(text(ON_HOLD), JobRun.held_on == held).correlate(JobLimit).exists()
+    waits: list[ColumnElement[bool]] = []
+    for prefix in (PREFIX, RATE_PREFIX):
+        held: ColumnElement[str] = (
+            literal_column(f"'{prefix}'", String()) + JobLimit.name + literal_column("'#'", String()) + JobLimit.digest
+        )
+        waits.append(select(JobRun.id).where(text(ON_HOLD), JobRun.held_on == held).correlate(JobLimit).exists())
+    now = bindparam("now_ns", type_=BigInteger())
     idle = (
         select(JobLimit.name, JobLimit.digest)
         .where(
             JobLimit.digest != "",
             JobLimit.set_most.is_(None),
             JobLimit.hold_until.is_(None),
+            JobLimit.set_rate_count.is_(None),
+            or_(JobLimit.run_hold_until.is_(None), JobLimit.run_hold_until < ledger_now()),
+            # A rate that has been used lately still counts.
+            or_(JobLimit.rate_started.is_(None), JobLimit.rate_started < now),
             JobLimit.seen_at < plus_seconds(ledger_now(), literal_column(str(-IDLE_SECONDS))),
             ~is_used,
-            ~is_waited_for,
+            *(~one for one in waits),
         )
         .limit(bindparam("limit", type_=Integer()))
         .with_for_update(skip_locked=True)

@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from jobs.database.sql import Executor
-from jobs.definition.limits import limited_kinds
+from jobs.definition.limits import has_rate, limited_kinds
 from jobs.ledger.limits.hand_on import leave_slots
+from jobs.ledger.limits.rates import forget_reservations
 from jobs.ledger.records import AttemptResult, RecordedAttempt
 from jobs.ledger.runs.completion_effects import apply_completion_effects
 from jobs.ledger.runs.end import AttemptEnd, end
@@ -57,6 +58,7 @@ def settle(
         settled = hold_waiting(session, settled, now=now)
     limited = [one.run_id for _, one in settled if one.kind in limited_kinds] if limited_kinds else []
     if limited:
+        forget_reservations(session, [one.run_id for _, one in settled if has_rate(one.kind)])
         freed = tuple(leave_slots(session, limited, now=now))
         attempt_result, first = settled[0]
         settled[0] = attempt_result, first._replace(followed_by=first.followed_by + freed)
