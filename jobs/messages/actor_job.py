@@ -61,6 +61,7 @@ def register(broker: Broker, actor: Actor[Any, Any]) -> None:
         timeout=None if limit is None else timedelta(seconds=limit),
         retry=Retry(max_attempts=max_attempts(broker, actor.options, {}, crashes=CRASHES)),
         unique=actor.options.get("unique"),
+        limits=actor.options.get("limits") or (),
     )
     brokers[actor.actor_name] = broker
 

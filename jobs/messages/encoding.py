@@ -145,6 +145,12 @@ def read_message(
     return message, retries
 
 
+def read_call(text: str, *, queue: str, actor: str) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """The arguments that a stored message passes: by place, and by name."""
+    message = _decoded(json.loads(text), queue, actor)
+    return tuple(message.args), dict(message.kwargs)
+
+
 def _decoded(stored: dict[str, Any], queue: str, actor: str) -> Message[Any]:
     if "encoded" in stored:
         return Message.decode(base64.b64decode(stored["encoded"]))

@@ -11,9 +11,9 @@ from pydantic import BaseModel
 
 from jobs.client.job import Job
 from jobs.errors import DefinitionError
-from jobs.messages.encoding import write_call
+from jobs.messages.encoding import read_call, write_call
 from jobs.messages.keys import key_of
-from jobs.messages.parameters import call_of, parameters_of
+from jobs.messages.parameters import argument_of, call_of, parameter_names, parameters_of
 
 OF_ITS_OWN = ("delay", "eta", "key")
 """Options of a message about time and uniqueness, which a schedule sets itself."""
@@ -53,6 +53,16 @@ class Operated(Job):
         job = cls.model_construct()
         object.__setattr__(job, "_message", message)
         return job
+
+    @classmethod
+    def _key_fields(cls) -> list[str]:
+        """The parameters by which a limit may have keys."""
+        return parameter_names(cls._actor)
+
+    @classmethod
+    def _key_value(cls, arguments: str, name: str) -> Any:
+        """What a recorded message passes for a parameter; its default if the message leaves it out."""
+        return argument_of(cls._actor, *read_call(arguments, queue=cls.options.queue, actor=cls.options.kind), name)
 
     def _write_own(self, max_bytes: int) -> str:
         return write_call(_message_of(self), max_bytes=max_bytes)

@@ -63,6 +63,23 @@ def bound_call(actor: Actor[Any, Any], args: tuple[Any, ...], kwargs: dict[str, 
     return bound.args, bound.kwargs
 
 
+def parameter_names(actor: Actor[Any, Any]) -> list[str]:
+    """The actor's parameters that have one value each."""
+    several = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+    return [one.name for one in _signature(actor).parameters.values() if one.kind not in several]
+
+
+def argument_of(actor: Actor[Any, Any], args: tuple[Any, ...], kwargs: dict[str, Any], name: str) -> Any:
+    """What a call passes for a parameter, or the parameter's default.
+
+    Raises:
+        TypeError: the call does not fit the actor.
+    """
+    bound = _signature(actor).bind(*args, **kwargs)
+    bound.apply_defaults()
+    return bound.arguments[name]
+
+
 def _signature(actor: Actor[Any, Any]) -> inspect.Signature:
     try:
         return inspect.signature(_function(actor))
