@@ -1,4 +1,4 @@
-"""Limits of how many runs perform at once: list, show, set and clear them."""
+"""Limits of how many runs perform at once, and rates of how many start: list, show, set and clear them."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def read_limit(app: Ledger, by: By, name: str) -> Envelope[LimitDetail]:
 def set_limit(app: Ledger, by: By, name: str, body: NewLimit) -> Envelope[Limit]:
     """In force at once. It wins over what the code declares until it is cleared."""
     hold = None if body.hold_seconds is None else timedelta(seconds=body.hold_seconds)
-    done = limits.set_limit(app, by, name, key=body.key, most=body.most, hold=hold, reason=body.reason)
+    done = limits.set_limit(app, by, name, key=body.key, most=body.most, rate=body.rate, hold=hold, reason=body.reason)
     return Envelope(data=Limit.model_validate(done))
 
 

@@ -1,4 +1,4 @@
-"""`jobs limits`: how many runs may perform at once, and what operators change of that."""
+"""`jobs limits`: how many runs may perform at once or start within a span, and what operators change of that."""
 
 from __future__ import annotations
 
@@ -21,32 +21,44 @@ if TYPE_CHECKING:
     from jobs.ledger.limits.reports import LimitRecord
 
 
-def _declared(limit: LimitRecord) -> int | None:
-    """What code declares, if an operator set another number."""
-    return limit.most if limit.set_most is not None else None
+def _declared(limit: LimitRecord) -> str | None:
+    """What code declares, if an operator set something else."""
+    said = [
+        str(limit.most) if limit.set_most is not None else None,
+        limit.rate if limit.set_rate is not None else None,
+    ]
+    return ", ".join(one for one in said if one is not None) or None
+
+
+def _keyed_by(limit: LimitRecord) -> str | None:
+    return limit.keyed_by or limit.rate_keyed_by
 
 
 LIMIT_COLUMNS = (
     Column("name", heading="LIMIT", gives=1, min_width=10),
-    Column("keyed_by", heading="BY"),
+    Column("keyed_by", _keyed_by, heading="BY"),
     Column("allowed", lambda limit: limit.allowed, heading="MOST"),
+    Column("pace", lambda limit: limit.pace, heading="RATE"),
     Column("in_use", heading="IN USE"),
     Column("parked", paint=lambda value: "yellow" if value else None),
     Column("declared", _declared, heading="IN CODE", gives=3),
     Column("hold_until", heading="HELD UNTIL", gives=2),
+    Column("next_slot_at", heading="NEXT SLOT", gives=4),
 )
 KEY_COLUMNS = (
     Column("key", gives=1, min_width=10),
     Column("set_most", heading="SET"),
+    Column("set_rate", heading="SET RATE"),
     Column("in_use", heading="IN USE"),
     Column("parked", paint=lambda value: "yellow" if value else None),
     Column("hold_until", heading="HELD UNTIL", gives=2),
+    Column("next_slot_at", heading="NEXT SLOT", gives=3),
 )
 
 
 @click.group("limits")
 def limits() -> None:
-    """Limits of runs at once: list, set and clear them.
+    """Limits of runs at once, and rates of starts: list, set and clear them.
 
     \b
     Example:
@@ -84,7 +96,7 @@ def show_limit(options: Globals, out: Output, name: str) -> None:
     from jobs.operations.control import limits as operations
 
     limit, keys = operations.show_limit(open_app(options), this_operator(), name)
-    pairs: list[tuple[str, object]] = [("limit", limit.name), ("by", limit.keyed_by or "one for all")]
+    pairs: list[tuple[str, object]] = [("limit", limit.name), ("by", _keyed_by(limit) or "one for all")]
     pairs += [(one.name.replace("_", " "), one.of(limit)) for one in LIMIT_COLUMNS[2:]]
     out.record([Block(pairs=pairs), Block("Keys", columns=KEY_COLUMNS, rows=keys)], data={"limit": limit, "keys": keys})
 
@@ -93,22 +105,32 @@ def show_limit(options: Globals, out: Output, name: str) -> None:
 @click.argument("name", metavar="LIMIT")
 @click.option("--key", metavar="TEXT", help="Only for this key: the value of the limit's field.")
 @click.option("--most", type=int, metavar="N", help="At most so many runs perform at once.")
+@click.option("--rate", metavar="COUNT/SPAN", help="So many runs start within a span: 100/m, 5/s, 10/h.")
 @click.option("--hold", type=DURATION, metavar="DURATION", help="Start no run for this long.")
 @click.option("--reason", metavar="TEXT", help="Reason, for the audit log.")
 @pass_globals
 def set_limit(
-    options: Globals, name: str, key: str | None, most: int | None, hold: timedelta | None, reason: str | None
+    options: Globals,
+    name: str,
+    key: str | None,
+    most: int | None,
+    rate: str | None,
+    hold: timedelta | None,
+    reason: str | None,
 ) -> None:
     """Set a limit while everything runs; what is set wins over the code until it is cleared. Interrupts nothing.
 
     \b
     Examples:
       jobledger limits set stripe --most 3 --reason "they asked us to slow down"
+      jobledger limits set stripe --rate 100/m
       jobledger limits set Charge --key eu-17 --hold 10m
     """
     from jobs.operations.control import limits as operations
 
-    done = operations.set_limit(open_app(options), this_operator(), name, key=key, most=most, hold=hold, reason=reason)
+    done = operations.set_limit(
+        open_app(options), this_operator(), name, key=key, most=most, rate=rate, hold=hold, reason=reason
+    )
     _say_limit(name, key, done)
 
 
@@ -131,8 +153,13 @@ def clear_limit(options: Globals, name: str, key: str | None, reason: str | None
 
 
 def _say_limit(name: str, key: str | None, limit: LimitRecord) -> None:
-    number = "what the code declares" if limit.allowed is None else f"{limit.allowed}"
+    numbers = []
+    if limit.allowed is not None:
+        numbers.append(f"at most {limit.allowed} at once")
+    if limit.pace is not None:
+        numbers.append(f"{limit.pace} start")
+    allows = " and ".join(numbers) or "what the code declares"
     held = "" if limit.hold_until is None else f"; no run starts before {limit.hold_until:%Y-%m-%d %H:%M:%S} UTC"
     of_key = "" if key is None else f" for the key {key}"
-    said = f"limit {name}{of_key}: at most {number} at once{held}; {limit.in_use} in use, {limit.parked} parked."
+    said = f"limit {name}{of_key}: {allows}{held}; {limit.in_use} in use, {limit.parked} parked."
     streams.say(escape_controls(said))

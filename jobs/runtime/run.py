@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 from jobs.ledger.batches.gather import Child
 from jobs.ledger.batches.parents import parents_of
-from jobs.runtime import waits
+from jobs.runtime import limit_holds, waits
 from jobs.runtime.attempt_state import AttemptState
 from jobs.runtime.batch import RunBatch
 from jobs.runtime.cursor import SAVE_EVERY, Cursor, checkpointed
@@ -191,6 +191,31 @@ class Run(AttemptState):
     async def callback_url_async(self, name: str, *, within: timedelta) -> str:
         """``callback_url`` for async jobs."""
         return await waits.callback_url_async(self, name, within)
+
+    def hold(self, name: str, *, for_: timedelta, key: object = None) -> None:
+        """Start no run of the limit or rate ``name`` before ``for_`` has passed, in no process: the provider said so.
+
+            if response.status_code == 429:
+                self.run.hold("stripe", for_=timedelta(seconds=30))
+                raise RetryAfter(timedelta(seconds=30))
+
+        Runs that have started go on, also this one. A longer hold stays. The runs that are held back are parked: no
+        attempt, no charge. An operator may clear it: ``jobledger limits clear stripe``.
+
+        Args:
+            key: the value of the limit's field; without it, for all keys.
+
+        Raises:
+            NotFound: no job of this process or of a worker declares the name.
+            EnqueueRefused: ``for_`` or ``key`` is not possible.
+            Conflict: a transaction of the run is open.
+            LeaseLost: another attempt has the run; nothing is held.
+        """
+        limit_holds.hold(self, name, for_, key)
+
+    async def hold_async(self, name: str, *, for_: timedelta, key: object = None) -> None:
+        """``hold`` for async jobs."""
+        await limit_holds.hold_async(self, name, for_, key)
 
     def effect_key(self, name: str) -> str:
         """An idempotency key for a step's effect, by which the other side detects a repeated call.

@@ -20,6 +20,7 @@ from jobs.database.sql import pinned_now
 from jobs.definition import registry
 from jobs.definition.equality import equal
 from jobs.errors import Conflict, TimeLimitExceeded
+from jobs.ledger.limits.admit import admit
 from jobs.ledger.queries import find as finding
 from jobs.ledger.queries import reports
 from jobs.ledger.records import Claim, RunRecord
@@ -95,7 +96,7 @@ class Ledger:
         self.clock.ahead += span
 
     def perform(self, job: Job | UUID) -> Performed:
-        """Make one attempt at a job (which is enqueued first) or at a run that is due.
+        """Make one attempt at a job (which is enqueued first) or at a run that is due. Limits and rates do not park it.
 
         Raises:
             Conflict: the run is not due, not waiting, or this process does not know its kind.
@@ -113,6 +114,8 @@ class Ledger:
 
     def drain(self, *, advance: timedelta = timedelta(0)) -> list[Performed]:
         """Perform every run that is due, and the runs that these enqueue, until none is left.
+
+        Limits and rates apply as in a worker: a run that exceeds a rate is due on its slot, so advance the clock.
 
         Args:
             advance: move the clock forward by this span in total, each time to the next run that becomes due within it.
@@ -201,12 +204,16 @@ class Ledger:
         """The next due run of the first queue that has one; None if no run is due."""
         self._expire()
         for queue in self._queues():
-            with self.app.database.write() as connection:
-                claims = claiming.claim_due(
-                    connection, queue, count=1, kinds=registry.names(), worker=WORKER, lease=timedelta(days=365)
-                )
-            if claims:
-                return claims
+            has_more = True
+            while has_more:
+                with self.app.database.write() as connection:
+                    claims = claiming.claim_due(
+                        connection, queue, count=1, kinds=registry.names(), worker=WORKER, lease=timedelta(days=365)
+                    )
+                    admitted = admit(connection, claims)
+                if admitted.claims:
+                    return admitted.claims
+                has_more = admitted.parked > 0
         return []
 
     def _break(self, kind: type[Job], error: Callable[[], BaseException], times: int, late: bool = False) -> None:

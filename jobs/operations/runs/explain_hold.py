@@ -31,8 +31,8 @@ def explain_hold(session: Executor, run: RunRecord, now: datetime) -> tuple[str,
     evidence: list[tuple[str, object]] = [("held since", run.held_at), ("due", run.run_at)]
     if run.held_until is not None:
         evidence.append(("ready by itself", run.held_until))
-    if what == "limit":
-        return _on_limit(session, run, now, evidence)
+    if what in ("limit", "rate"):
+        return _on_limit(session, run, what, now, evidence)
     if run.hold is Hold.PARKED:
         return "parked", f"It is parked: {thing} has no room for it{until}.", evidence
     if what in _AWAITED:
@@ -46,20 +46,37 @@ def explain_hold(session: Executor, run: RunRecord, now: datetime) -> tuple[str,
 
 
 def _on_limit(
-    session: Executor, run: RunRecord, now: datetime, evidence: list[tuple[str, object]]
+    session: Executor, run: RunRecord, what: str, now: datetime, evidence: list[tuple[str, object]]
 ) -> tuple[str, str, list[tuple[str, object]]]:
     key = key_of(run.held_on or "")
     whole, own = find_limit(session, (key[0], ""), now=now), find_limit(session, key, now=now)
     if whole is None or own is None:
-        return "parked", f"It is parked on the limit {key[0]}, which nobody declares now.", evidence
+        return "parked", f"It is parked on the {what} {key[0]}, which nobody declares now.", evidence
     # A key is the value of an argument, and hidden like the arguments.
     of_key = "" if own.key is None else f" of {own.key}" if run.arguments != HIDDEN else " of its key"
-    until = own.hold_until or whole.hold_until
-    if until is not None:
-        evidence.append(("limit held until", until))
-        left = format_duration(until - now)
-        return "parked", f"It is parked: an operator holds {key[0]}{of_key} for {left} more.", evidence
+    held = max((one for one in (own, whole) if one.hold_until), key=lambda one: one.hold_until or now, default=None)
+    if held is not None and held.hold_until is not None:
+        evidence.append((f"{what} held until", held.hold_until))
+        left = format_duration(held.hold_until - now)
+        if held.held_by is None:
+            return "parked", f"It is parked: an operator holds {key[0]}{of_key} for {left} more.", evidence
+        evidence.append(("held by run", held.held_by))
+        by = str(held.held_by)[-8:]
+        said = f"It is parked: {key[0]}{of_key} is held until {_clock(held.hold_until, now)} by run {by}."
+        return "parked", said, evidence
+    if what == "rate":
+        evidence.append(("parked on it", own.parked))
+        pace = own.set_rate or whole.pace
+        if run.held_until is None:
+            return "parked", f"It is parked: it waits for a slot of {key[0]}{of_key} ({pace}).", evidence
+        said = f"It is parked: its slot of {key[0]}{of_key} ({pace}) is at {_clock(run.held_until, now)}."
+        return "parked", said, evidence
     allowed = own.allowed or whole.allowed
     some = [f"{str(run_id)[-8:]} since {since:%H:%M:%S}" for run_id, since in holders(session, key, now=now)]
     evidence += [("parked on it", own.parked), ("performing", ", ".join(some))]
     return "parked", f"It is parked: {key[0]}{of_key} has {own.in_use} of {allowed} performing.", evidence
+
+
+def _clock(moment: datetime, now: datetime) -> str:
+    """The time of day in UTC; with the day, if it is another one."""
+    return f"{moment:%H:%M:%S}" if moment.date() == now.date() else f"{moment:%Y-%m-%d %H:%M:%S}"
