@@ -37,7 +37,7 @@ if __name__ == "__main__":
     limit = float(sys.argv[3]) or None
     sys.exit(
         main(
-            imports=("tests.faults.work",),
+            imports=("tests.faults.work", "tests.faults.flows"),
             settings_json=sys.argv[1],
             processes=int(sys.argv[2]),
             answer_limit_seconds=limit,
