@@ -1,4 +1,5 @@
-"""The jobs that every library performs: one that does nothing, and one that reports how late it was begun.
+"""The jobs that every library performs: one that does nothing, one that reports how late it was begun, and one that
+reports that a join is over.
 
 They report into files, so that no server has work that the library did not give it: each process counts in a file of
 its own that is mapped into memory (some 0.5 µs a job), and latencies are lines at the end of one file.
@@ -19,7 +20,7 @@ from pathlib import Path
 TEXT = "x" * 100
 """The text argument of every job, besides its number."""
 _MARK = struct.Struct("<qdd")
-_LATENCIES = "latencies"
+_LATENCIES, _JOINS = "latencies", "joins"
 _lock = threading.Lock()
 _count: Callable[[], None] | None = None
 
@@ -46,6 +47,14 @@ def late(sent: float) -> None:
     os.close(file)
 
 
+def joined(results: object) -> None:
+    """Report when a join was over, and of how many jobs."""
+    line = f"{time.time():.6f} {len(list(results))}\n".encode()  # type: ignore[call-overload]
+    file = os.open(_folder() / _JOINS, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+    os.write(file, line)
+    os.close(file)
+
+
 def executed(folder: Path) -> Executed | None:
     """The count so far; None before the first job."""
     found = [path.read_bytes() for path in folder.glob("*.count")]
@@ -60,6 +69,13 @@ def latencies(folder: Path) -> list[float]:
     """The reports so far, in milliseconds."""
     path = folder / _LATENCIES
     return [float(line) for line in path.read_text().split()] if path.exists() else []
+
+
+def joins(folder: Path) -> list[tuple[float, int]]:
+    """The joins that are over: when, and of how many jobs."""
+    path = folder / _JOINS
+    found = [line.split() for line in path.read_text().splitlines()] if path.exists() else []
+    return [(float(moment), int(count)) for moment, count in found]
 
 
 def _open() -> Callable[[], None]:

@@ -1,6 +1,6 @@
 """Enqueues with one library, in that library's environment, and prints what it took as JSON.
 
-python -m benchmarks.peers.client ADAPTER prepare|one|many|late [COUNT] [RATE]
+python -m benchmarks.peers.client ADAPTER prepare|one|many|late|join [COUNT] [RATE]
 """
 
 from __future__ import annotations
@@ -65,6 +65,14 @@ async def late(calls: Calls, count: int, rate: float) -> dict[str, float]:
     return {}
 
 
+async def join(calls: Calls, width: int) -> dict[str, float]:
+    """One join; tells when it was enqueued, by this machine's clock."""
+    assert calls.join is not None
+    began = time.time()
+    await calls.join(width)
+    return {"began": began}
+
+
 async def main(peer: Peer, what: str, *numbers: float) -> dict[str, float]:
     place = Place.of_environment()
     if what == "prepare":
@@ -73,7 +81,7 @@ async def main(peer: Peer, what: str, *numbers: float) -> dict[str, float]:
     async with peer.client(place) as calls:
         if what == "late":
             return await late(calls, int(numbers[0]), numbers[1])
-        return await {"one": one, "many": many}[what](calls, int(numbers[0]))
+        return await {"one": one, "many": many, "join": join}[what](calls, int(numbers[0]))
 
 
 def run(argv: list[str]) -> None:

@@ -51,7 +51,7 @@ def drain(place: Station, sizes: Sizes, note: Note, *, processes: int) -> None:
         note(names.MANY, "jobs/s", took["rate"])
     name = names.PROCESSES[processes]
     with place.worker(processes) as workers:
-        wait = partial(_until, workers)
+        wait = partial(until, workers)
         began = wait(lambda: body.executed(place.folder))
         used, served = workers.seconds(), place.server_seconds()
         # While most are under way only files are looked at: no server has work for that.
@@ -89,7 +89,7 @@ def idle_and_late(place: Station, sizes: Sizes, note: Note) -> None:
 
 def _sent(place: Station, workers: Workers, count: int, rate: float, *, done: int) -> list[float]:
     place.client("late", count, rate)
-    _until(workers, lambda: len(body.latencies(place.folder)) >= done + count)
+    until(workers, lambda: len(body.latencies(place.folder)) >= done + count)
     return body.latencies(place.folder)[done:]
 
 
@@ -98,16 +98,16 @@ def _jobs(place: Station) -> int:
     return found.jobs if found else 0
 
 
-def _until(workers: Workers, look: Callable[[], T | None], seconds: float = DRAIN_SECONDS) -> T:
+def until(workers: Workers, look: Callable[[], T | None], seconds: float = DRAIN_SECONDS) -> T:
     """What it finds, once that is something.
 
     Raises:
         Failed: not in time, or a worker has ended.
     """
-    until = time.monotonic() + seconds
+    give_up_at = time.monotonic() + seconds
     while not (found := look()):
         workers.check()
-        if time.monotonic() > until:
+        if time.monotonic() > give_up_at:
             raise Failed(f"waited {seconds:.0f} s in vain")
         time.sleep(STEP_SECONDS)
     return found

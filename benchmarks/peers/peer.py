@@ -48,6 +48,8 @@ class Calls:
     """Enqueue a job that reports how late after this moment it was begun."""
     many: Callable[[range], Awaitable[Any]] | None = None
     """Enqueue these jobs at once; None if the library has no call for that."""
+    join: Callable[[int], Awaitable[Any]] | None = None
+    """Enqueue a join of so many jobs that do nothing, which reports its end; None if that is not measured."""
 
 
 class Servers(Protocol):

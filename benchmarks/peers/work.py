@@ -16,6 +16,15 @@ class Noop(Job):
         body.noop(self.a, self.b)
 
 
+class Joined(Job):
+    """Joins jobs that do nothing, and reports it."""
+
+    width: int
+
+    def perform(self) -> None:
+        body.joined(self.run.gather("parts", [Noop(a=number, b=body.TEXT) for number in range(self.width)]))
+
+
 class Late(Job):
     """Reports how late it was begun."""
 

@@ -8,7 +8,7 @@ from benchmarks.peers.peer import Peer
 
 NAMES = (
     "ours_postgresql", "ours_redis", "ours_sqlite", "pgqueuer", "oban", "chancy", "procrastinate", "awa", "dbos",
-    "dramatiq", "dramatiq_prefetch", "huey", "taskiq",
+    "dramatiq", "dramatiq_prefetch", "celery", "huey", "taskiq",
 )  # fmt: skip
 """In the order of the table. What follows an underscore is a configuration of the file before it."""
 

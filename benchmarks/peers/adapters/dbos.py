@@ -1,10 +1,14 @@
-"""DBOS: a workflow of no step on a queue that its worker polls every 10 ms (a second by default)."""
+"""DBOS: a workflow of no step on a queue that its worker polls every 10 ms (a second by default).
+
+Its join enqueues the others on the same queue, and receives a message from each.
+"""
 
 from __future__ import annotations
 
 import signal
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import Any
 
 from benchmarks.peers import body
@@ -19,11 +23,22 @@ def application(place: Place) -> Any:
     """Made, not launched; its workflows are registered."""
     from dbos import DBOS
 
-    made = DBOS(config={
-        "name": "bench", "system_database_url": place.postgres, "log_level": "ERROR", "application_version": VERSION,
-    })  # fmt: skip
+    config = {"name": "bench", "log_level": "ERROR", "application_version": VERSION}
+    made = DBOS(config={**config, "system_database_url": place.postgres})
     DBOS.workflow(name="noop")(body.noop)
     DBOS.workflow(name="late")(body.late)
+
+    @DBOS.workflow(name="part")
+    def part(joins: str, a: int, b: str) -> None:
+        body.noop(a, b)
+        DBOS.send(joins, a, "parts")
+
+    @DBOS.workflow(name="joined")
+    def joined(width: int) -> None:
+        for number in range(width):
+            DBOS.enqueue_workflow("bench", part, DBOS.workflow_id, number, body.TEXT)
+        body.joined([DBOS.recv("parts") for _ in range(width)])
+
     return made
 
 
@@ -48,13 +63,12 @@ class Dbos(Peer):
 
         client = DBOSClient(system_database_url=place.postgres)
 
-        async def one(number: int) -> None:
-            client.enqueue({"queue_name": "bench", "workflow_name": "noop"}, number, body.TEXT)
+        async def enqueue(name: str, *given: Any) -> None:
+            client.enqueue({"queue_name": "bench", "workflow_name": name}, *given)
 
-        async def late(sent: float) -> None:
-            client.enqueue({"queue_name": "bench", "workflow_name": "late"}, sent)
-
-        yield Calls(one, late)
+        yield Calls(
+            lambda number: enqueue("noop", number, body.TEXT), partial(enqueue, "late"), join=partial(enqueue, "joined")
+        )
         client.destroy()
 
     def work(self, place: Place) -> None:

@@ -45,7 +45,7 @@ class Ours(Peer):
 
     @asynccontextmanager
     async def client(self, place: Place) -> AsyncIterator[Calls]:
-        from benchmarks.peers.work import Late, Noop
+        from benchmarks.peers.work import Joined, Late, Noop
         from jobs import enqueue_many
 
         async def one(number: int) -> None:
@@ -57,7 +57,10 @@ class Ours(Peer):
         async def late(sent: float) -> None:
             Late(sent=sent).enqueue()
 
-        yield Calls(one, late, many)
+        async def join(width: int) -> None:
+            Joined(width=width).enqueue()
+
+        yield Calls(one, late, many, join)
 
     def workers(self, processes: int) -> list[list[str]]:
         command = [str(Path(sys.executable).parent / "jobledger"), "worker", "--import", "benchmarks.peers.work"]

@@ -50,8 +50,8 @@ def test_an_adapter_starts_as_many_processes_as_it_is_asked_for(name: str) -> No
 
 def test_names_differ_and_an_unknown_one_is_refused_with_those_there_are() -> None:
     assert len({load(name).name for name in NAMES}) == len(NAMES)
-    with pytest.raises(ValueError, match=r"no adapter 'celery'; there are .*pgqueuer"):
-        load("celery")
+    with pytest.raises(ValueError, match=r"no adapter 'arq'; there are .*pgqueuer"):
+        load("arq")
 
 
 def test_an_adapter_stays_small() -> None:
