@@ -1,7 +1,4 @@
-"""DBOS: a workflow of no step on a queue that its worker polls every 10 ms (a second by default).
-
-Its join enqueues the others on the same queue, and receives a message from each.
-"""
+"""DBOS: workflows of no step on a queue polled every 10 ms (a second by default); a join receives a message of each."""
 
 from __future__ import annotations
 
@@ -15,7 +12,6 @@ from benchmarks.peers import body
 from benchmarks.peers.peer import Calls, Peer, Place, Servers
 
 POLL_SECONDS = 0.01
-VERSION = "bench"
 LEFT = "select exists (select from dbos.workflow_status where status in ('ENQUEUED', 'PENDING', 'DELAYED'))"
 
 
@@ -23,7 +19,7 @@ def application(place: Place) -> Any:
     """Made, not launched; its workflows are registered."""
     from dbos import DBOS
 
-    config = {"name": "bench", "log_level": "ERROR", "application_version": VERSION}
+    config = {"name": "bench", "log_level": "ERROR", "application_version": "bench"}
     made = DBOS(config={**config, "system_database_url": place.postgres})
     DBOS.workflow(name="noop")(body.noop)
     DBOS.workflow(name="late")(body.late)
@@ -66,9 +62,7 @@ class Dbos(Peer):
         async def enqueue(name: str, *given: Any) -> None:
             client.enqueue({"queue_name": "bench", "workflow_name": name}, *given)
 
-        yield Calls(
-            lambda number: enqueue("noop", number, body.TEXT), partial(enqueue, "late"), join=partial(enqueue, "joined")
-        )
+        yield Calls(lambda n: enqueue("noop", n, body.TEXT), partial(enqueue, "late"), join=partial(enqueue, "joined"))
         client.destroy()
 
     def work(self, place: Place) -> None:
