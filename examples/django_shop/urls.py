@@ -1,7 +1,7 @@
-"""The shop's pages, and Django's admin with the runs."""
+"""The shop's pages, Django's admin, and the pages of the runs."""
 
 from django.contrib import admin
-from django.urls import path
+from django.urls import include, path
 from shop import views
 
 urlpatterns = [
@@ -9,4 +9,5 @@ urlpatterns = [
     path("order", views.order, name="order"),
     path("approve/<int:pk>", views.approve, name="approve"),
     path("admin/", admin.site.urls),
+    path("jobs/", include("jobs.django.urls")),
 ]

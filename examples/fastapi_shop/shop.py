@@ -1,8 +1,8 @@
-"""A shop on FastAPI: an order and its run are one transaction, the worker runs beside it, the pages are at /jobs/.
+"""A shop on FastAPI: an order and its run are one transaction, a person approves it, the pages are at /jobs/.
 
-In this folder::
+In this folder, one line starts the pages and a worker at http://127.0.0.1:8000/::
 
-    export JOBS_DATABASE_URL=sqlite:///$PWD/shop.db && jobledger migrate up && uvicorn shop:app
+    export JOBS_DATABASE_URL="${JOBS_DATABASE_URL:-sqlite:///$PWD/shop.db}" && jobledger migrate up && uvicorn shop:app
 
 With PostgreSQL and Redis, name them in ``JOBS_DATABASE_URL`` and ``JOBS_REDIS_URL``. An order of 0 pieces fails after
 its run was enqueued, and leaves neither.
@@ -30,15 +30,15 @@ if engine.dialect.name == "sqlite":
     event.listen(engine, "begin", lambda begun: begun.exec_driver_sql("BEGIN IMMEDIATE"))
 
 
-ORDER = '<form method="post" action="/orders">Pieces <input name="pieces" value="3"> <button>Order</button></form>'
-
-
 class Deliver(Job):
+    """Waits for a person's approval, without holding a thread, and delivers."""
+
     order: str
     pieces: int
 
     def perform(self) -> str:
-        return f"{self.pieces} pieces delivered"
+        answer = self.run.wait_for("approval")
+        return f"{self.pieces} pieces delivered, approved by {answer['by']}"
 
 
 def signed_in(request: Request) -> tuple[str, str] | None:
@@ -54,7 +54,8 @@ jobs.fastapi.install(app, who=signed_in)
 @app.get("/")
 def home() -> HTMLResponse:
     return page(
-        '<form method="post" action="/orders">Pieces <input name="pieces" value="3"> <button>Order</button></form>'
+        '<form method="post" action="/orders"><label>Pieces <input name="pieces" value="3"></label> '
+        "<button>Order</button></form>"
     )
 
 
@@ -67,15 +68,26 @@ def order(pieces: Annotated[int, Form()]) -> RedirectResponse:
         if pieces < 1:
             raise HTTPException(409, "Nothing was ordered.")
     answer = RedirectResponse(f"/orders/{run.id}", 303)
-    answer.set_cookie("user", "ann")
+    answer.set_cookie("user", "ann", httponly=True, samesite="lax")
     return answer
 
 
 @app.get("/orders/{run}")
 def show(run: str) -> HTMLResponse:
     found = jobs.find(run)
-    return page(f'<p id="state">{found.state}: {escape(str(found.result))}</p><a href="/jobs/runs/{run}">The run</a>')
+    said = f'<p id="state">{found.state}: {escape(str(found.result))}</p>'
+    approve = f'<form method="post" action="/orders/{found.id}/approval"><button>Approve</button></form>'
+    return page(f'{said}{approve}<a href="/jobs/runs/{found.id}">The run</a>')
+
+
+@app.post("/orders/{run}/approval")
+def approve(run: str, request: Request) -> RedirectResponse:
+    user = signed_in(request)
+    if user is None:
+        raise HTTPException(401, "Order something first.")
+    jobs.signal(run, "approval", {"by": user[0]})
+    return RedirectResponse(f"/orders/{run}", 303)
 
 
 def page(body: str) -> HTMLResponse:
-    return HTMLResponse(f"<!doctype html><title>Shop</title><h1>Shop</h1>{body}")
+    return HTMLResponse(f'<!doctype html><html lang="en"><title>Shop</title><h1>Shop</h1>{body}</html>')

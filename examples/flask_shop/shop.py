@@ -1,8 +1,9 @@
-"""A shop on Flask and Flask-SQLAlchemy: an order and its run are one commit, the pages are at /jobs/.
+"""A shop on Flask and Flask-SQLAlchemy: an order and its run are one commit, a person approves it, the pages are at
+/jobs/.
 
-In this folder::
+In this folder, one line starts the pages and a worker at http://127.0.0.1:5000/::
 
-    export JOBS_DATABASE_URL=sqlite:///$PWD/shop.db && jobledger migrate up && flask --app shop run
+    export JOBS_DATABASE_URL="${JOBS_DATABASE_URL:-sqlite:///$PWD/shop.db}" && jobledger migrate up && flask -A shop run
 
 With PostgreSQL and Redis, name them in ``JOBS_DATABASE_URL`` and ``JOBS_REDIS_URL``. An order of 0 pieces fails after
 its run was enqueued, and leaves neither. The worker starts with the first request.
@@ -25,6 +26,7 @@ from jobs import Job
 app = flask.Flask(__name__)
 app.secret_key = os.environ.get("SHOP_SECRET") or os.urandom(16)
 app.config["SQLALCHEMY_DATABASE_URI"] = os.environ["JOBS_DATABASE_URL"].replace("postgresql:", "postgresql+psycopg:")
+app.config["SESSION_COOKIE_SAMESITE"] = "Lax"
 db = SQLAlchemy(app)
 
 
@@ -34,15 +36,15 @@ class Order(db.Model):  # type: ignore[name-defined, misc]
     pieces: Mapped[int]
 
 
-ORDER = '<form method="post" action="/orders">Pieces <input name="pieces" value="3"> <button>Order</button></form>'
-
-
 class Deliver(Job):
+    """Waits for a person's approval, without holding a thread, and delivers."""
+
     order: str
     pieces: int
 
     def perform(self) -> str:
-        return f"{self.pieces} pieces delivered"
+        answer = self.run.wait_for("approval")
+        return f"{self.pieces} pieces delivered, approved by {answer['by']}"
 
 
 def signed_in() -> tuple[str, str] | None:
@@ -64,7 +66,8 @@ with app.app_context():
 @app.get("/")
 def home() -> str:
     return page(
-        '<form method="post" action="/orders">Pieces <input name="pieces" value="3"> <button>Order</button></form>'
+        '<form method="post" action="/orders"><label>Pieces <input name="pieces" value="3"></label> '
+        "<button>Order</button></form>"
     )
 
 
@@ -84,8 +87,18 @@ def order() -> Response:
 def show(run: str) -> str:
     found = jobs.find(run)
     result = flask.render_template_string("{{ text }}", text=str(found.result))
-    return page(f'<p id="state">{found.state}: {result}</p><a href="/jobs/runs/{run}">The run</a>')
+    approve = f'<form method="post" action="/orders/{found.id}/approval"><button>Approve</button></form>'
+    return page(f'<p id="state">{found.state}: {result}</p>{approve}<a href="/jobs/runs/{found.id}">The run</a>')
+
+
+@app.post("/orders/<run>/approval")
+def approve(run: str) -> Response:
+    user = signed_in()
+    if user is None:
+        flask.abort(401, "Order something first.")
+    jobs.signal(run, "approval", {"by": user[0]})
+    return flask.redirect(f"/orders/{run}", 303)
 
 
 def page(body: str) -> str:
-    return f"<!doctype html><title>Shop</title><h1>Shop</h1>{body}"
+    return f'<!doctype html><html lang="en"><title>Shop</title><h1>Shop</h1>{body}</html>'

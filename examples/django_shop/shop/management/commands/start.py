@@ -1,11 +1,13 @@
 """``manage.py start``: migrate, then serve the pages and perform the tasks until Ctrl-C."""
 
+import secrets
 import signal
 import subprocess
 import sys
 from contextlib import suppress
 from typing import Any
 
+from django.contrib.auth import get_user_model
 from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
@@ -19,10 +21,18 @@ class Command(BaseCommand):
     def handle(self, *args: Any, address: str, **options: Any) -> None:
         """Run until a signal, or until one of the two ends."""
         call_command("migrate", verbosity=0)
+        password = secrets.token_urlsafe(9)
+        ann, _ = get_user_model().objects.get_or_create(
+            username="ann", defaults={"is_staff": True, "is_superuser": True}
+        )
+        ann.set_password(password)
+        ann.save()
         manage = [sys.executable, sys.argv[0]]
         commands = ([*manage, "jobs", "worker"], [*manage, "runserver", "--noreload", "--insecure", address])
         started = [subprocess.Popen(command) for command in commands]
         self.stdout.write(f"The shop is at http://{address}/")
+        self.stdout.write(f"Its runs are at http://{address}/jobs/; sign in as ann with the password {password}")
+        self.stdout.flush()
         signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
         try:
             while all(one.poll() is None for one in started):
