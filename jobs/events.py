@@ -17,9 +17,10 @@ from jobs.states import Cause, Outcome, RunState
 log = logging.getLogger("jobs.events")
 
 
-@dataclass(frozen=True, slots=True)
 class Event:
     """A committed fact."""
+
+    __slots__ = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,13 +41,15 @@ class AttemptStarted(Event):
     """Seconds that the attempt has been running, where the event reports it late."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class AttemptEnded(Event):
     """An attempt was settled. ``state`` is the state of its run now, ``error`` the exception, if this process has it.
 
     ``waited_seconds`` counts from when the run was due; None if the attempt's worker died. ``schedule`` and
     ``scheduled_for`` are those of the run's slot, if a schedule made it and its worker lived. Together with
     ``SlotFired`` they are all that a check-in of a cron monitor needs.
+
+    Treat it as immutable: it is not frozen, because a frozen one costs twice as much to make.
     """
 
     run_id: UUID

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import Connection, Dialect, Engine
@@ -17,6 +18,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.sql import Executable
 
 from jobs.database import sql
+from jobs.database.models import UtcDateTime
 from jobs.database.slow_queries import SLOW, SlowStatements
 
 _NAMED = sqlite.dialect(paramstyle="named")
@@ -75,10 +77,13 @@ class Rendered:
             if turn is not None:
                 self._turns.append((name, turn))
         self._readers: list[tuple[int, Callable[[Any], Any]]] = []
+        self._moments: list[int] = []
         for place, column in enumerate(statement.exported_columns):
             reader = column.type.dialect_impl(dialect).result_processor(dialect, _FLOAT8)
             if reader is not None:
                 self._readers.append((place, reader))
+                if isinstance(column.type, UtcDateTime):
+                    self._moments.append(place)
 
     def bind(self, given: Mapping[str, Any]) -> dict[str, Any]:
         values = {name: given.get(name) for name in self._names}
@@ -92,7 +97,7 @@ class Rendered:
 
     def read(self, rows: list[Sequence[Any]]) -> list[Sequence[Any]]:
         """The driver's ``rows`` with converted values."""
-        if not self._readers:
+        if not self._readers or self._are_in_utc(rows):
             return rows
         read: list[Sequence[Any]] = []
         for row in rows:
@@ -101,6 +106,16 @@ class Rendered:
                 values[place] = reader(values[place])
             read.append(values)
         return read
+
+    def _are_in_utc(self, rows: list[Sequence[Any]]) -> bool:
+        """Whether moments are all that would be converted, and the driver has read them as UTC.
+
+        It reads the moments of a result in one time zone, that of the connection, so the first of them tells.
+        """
+        if not rows or len(self._moments) < len(self._readers):
+            return False
+        first = next((rows[0][place] for place in self._moments if rows[0][place] is not None), None)
+        return isinstance(first, datetime) and first.tzinfo is UTC
 
 
 class DirectConnection:

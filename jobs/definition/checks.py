@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import Any
 
 from jobs.errors import DefinitionError
@@ -21,7 +22,13 @@ def is_filled_in(cls: Any) -> bool:
 
 def is_async(cls: Any) -> bool:
     """Whether a job performs as a coroutine."""
-    return inspect.iscoroutinefunction(cls.perform)
+    return _is_coroutine_function(cls.perform)
+
+
+@lru_cache(4096)
+def _is_coroutine_function(perform: Any) -> bool:
+    # Kept, because a worker asks twice for each run, and the answer costs as much as reading its arguments.
+    return inspect.iscoroutinefunction(perform)
 
 
 def check_fields(cls: Any, reserved: Iterable[str], place: str) -> None:

@@ -82,7 +82,7 @@ class AttemptState(RunFacts):
         self.limits: TimeLimits | None = None
         self._carry = carry
         self._announce = announce
-        self._progress = Progress(self)
+        self._progress: Progress | None = None
         self._deadline = deadline
         self._stop = stop
 
@@ -115,11 +115,13 @@ class AttemptState(RunFacts):
 
     def write_progress(self) -> None:
         """For the worker: write the unwritten progress, if there is any."""
-        self._progress.write()
+        if self._progress is not None:
+            self._progress.write()
 
     async def write_progress_async(self) -> None:
         """For the worker: ``write_progress`` at the end of an attempt that is a coroutine."""
-        await self._progress.write_last()
+        if self._progress is not None:
+            await self._progress.write_last()
 
     @property
     def may_wait(self) -> bool:

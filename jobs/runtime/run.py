@@ -15,6 +15,7 @@ from jobs.runtime.attempt_state import AttemptState
 from jobs.runtime.batch import RunBatch
 from jobs.runtime.cursor import SAVE_EVERY, Cursor, checkpointed
 from jobs.runtime.gather import Enqueueable, OnDead, gather, gather_async
+from jobs.runtime.progress import Progress
 from jobs.runtime.steps import IfUnknown, once, once_async, take_name
 from jobs.runtime.transaction import RunTransaction
 
@@ -250,4 +251,6 @@ class Run(AttemptState):
         Written once a second at most, and when the attempt ends. It never fails the job: if the ledger does not
         answer, the report is skipped, and a number that is not finite (NaN) is stored as null.
         """
+        if self._progress is None:
+            self._progress = Progress(self)
         self._progress.report(done, total, message)

@@ -12,7 +12,8 @@ class HeldLeases:
     """Claims by token. Uses single dict operations only, which are atomic and need no lock."""
 
     def __init__(self) -> None:
-        self._held: dict[UUID, Claim] = {}
+        # By the token's number, because Python computes the hash of a UUID in code of its own.
+        self._held: dict[int, Claim] = {}
         self._left: set[UUID] = set()
 
     def __len__(self) -> int:
@@ -20,11 +21,11 @@ class HeldLeases:
 
     def add(self, claims: Iterable[Claim]) -> None:
         for claim in claims:
-            self._held[claim.token] = claim
+            self._held[claim.token.int] = claim
 
     def drop(self, token: UUID) -> Claim | None:
         """Remove a claim that is settled, given back or lost."""
-        return self._held.pop(token, None)
+        return self._held.pop(token.int, None)
 
     def leave(self, token: UUID) -> None:
         """Stop renewing a lease whose attempt has not ended, so that it expires and upkeep ends the attempt."""
@@ -33,7 +34,7 @@ class HeldLeases:
 
     def known(self) -> set[UUID]:
         """The tokens of all claims made here that may not have ended."""
-        return self._left | set(self._held.copy())
+        return self._left | {one.token for one in self.all()}
 
     def all(self) -> list[Claim]:
         return list(self._held.values())

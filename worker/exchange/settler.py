@@ -11,7 +11,6 @@ import queue
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from uuid import UUID
 
 from jobs.app import App
 from jobs.database.direct_statements import DirectConnection
@@ -148,8 +147,9 @@ class Settler(threading.Thread):
     def _settle(self, batch: list[Delivery]) -> None:
         app = self._app
         began = app.clock.monotonic()
+        # By the token's number, because Python computes the hash of a UUID in code of its own.
         results = {
-            one.attempt_result.claim.token: one
+            one.attempt_result.claim.token.int: one
             for one in batch
             if one.attempt_result is not None and one.settled is None
         }
@@ -187,7 +187,7 @@ class Settler(threading.Thread):
                 # next.
                 delivery.attempt_result.error = None
 
-    def _settle_plain(self, results: dict[UUID, Delivery], began: float) -> None:
+    def _settle_plain(self, results: dict[int, Delivery], began: float) -> None:
         """Settle the plain successes among ``results``, those of members of batches too, and take them out."""
         plain: dict[int, AttemptResult] = {}
         for one in results.values():
@@ -199,20 +199,21 @@ class Settler(threading.Thread):
         guessed = [one for one in plain.values() if one.claim.kind in self._member_kinds]
         try:
             self._settle_members(results, guessed, began)
-            if left := [one for one in plain.values() if one.claim.token in results]:
+            if left := [one for one in plain.values() if one.claim.token.int in results]:
                 with self._direct() as connection:
                     done = settle_plain(connection, left, worker=self._worker, monotonic=began)
                 _take_out(results, done)
-                self._member_kinds.difference_update(one.kind for _, one in done)
-                tried = {one.claim.token for one in guessed}
-                others = [one for one in left if one.claim.token in results and one.claim.token not in tried]
+                if self._member_kinds:
+                    self._member_kinds.difference_update(one.kind for _, one in done)
+                tried = {one.claim.token.int for one in guessed}
+                others = [one for one in left if one.claim.token.int in results and one.claim.token.int not in tried]
                 self._settle_members(results, others, began)
         except LedgerRefused:
             # One row is at fault, for example a foreign one with an attempt's number. The slow path settles each
             # alone.
             log.warning("Ledger refused a batch of successes, each is settled alone", exc_info=True)
 
-    def _settle_members(self, results: dict[UUID, Delivery], some: list[AttemptResult], began: float) -> None:
+    def _settle_members(self, results: dict[int, Delivery], some: list[AttemptResult], began: float) -> None:
         if not some:
             return
         with self._app.database.write() as connection:
@@ -287,9 +288,9 @@ class Settler(threading.Thread):
         self._running_rows.clear(delivery.running_row)
 
 
-def _take_out(results: dict[UUID, Delivery], done: list[tuple[AttemptResult, RecordedAttempt]]) -> None:
+def _take_out(results: dict[int, Delivery], done: list[tuple[AttemptResult, RecordedAttempt]]) -> None:
     for attempt_result, settled in done:
-        results.pop(attempt_result.claim.token).settled = settled
+        results.pop(attempt_result.claim.token.int).settled = settled
 
 
 def _event(attempt_result: AttemptResult, settled: RecordedAttempt) -> AttemptEnded:

@@ -57,8 +57,8 @@ class Actors:
         self._stopping = stopping
         self._on_stuck = on_stuck
         self._on_interrupted = on_interrupted
-        # By token, not by run: a run that was lost and claimed again may be performed twice at once.
-        self._performing: dict[UUID, tuple[Claim, Callable[[], None]]] = {}
+        # By the token's number, not by run: a run that was lost and claimed again may be performed twice at once.
+        self._performing: dict[int, tuple[Claim, Callable[[], None]]] = {}
         self._limits: dict[str, Limits] = {}
 
     def declare(self, broker: ThreadBroker) -> None:
@@ -84,7 +84,7 @@ class Actors:
 
     def cancel(self, token: UUID) -> None:
         """Interrupt the job of this attempt, if a thread of this process performs it."""
-        performed = self._performing.get(token)
+        performed = self._performing.get(token.int)
         if performed is not None:
             performed[1]()
 
@@ -93,7 +93,7 @@ class Actors:
         stop_flag = StopFlag(self._stopping)
         began = self._app.clock.monotonic()
         timeout_token = TimeoutToken(partial(self._over_hard, delivery, threading.current_thread(), began))
-        self._performing[claim.token] = claim, partial(self._cancel, timeout_token, stop_flag)
+        self._performing[claim.token.int] = claim, partial(self._cancel, timeout_token, stop_flag)
         try:
             attempt_result, run = self._attempts.attempt(
                 claim, partial(self._within_limits, delivery, timeout_token), stop=stop_flag
@@ -102,7 +102,7 @@ class Actors:
             # The watchdog has ended it: neither the run nor its row in the running table is ours any more.
             return
         finally:
-            del self._performing[claim.token]
+            del self._performing[claim.token.int]
         self._running_rows.ended(delivery.running_row)
         if run.session is not None:
             delivery.settled = self._attempts.commit(attempt_result, run, worker=self._worker)
@@ -113,7 +113,7 @@ class Actors:
     def _perform_alone(self, delivery: Delivery) -> None:
         claim = delivery.claim
         stopper = self._children.stopper()
-        self._performing[claim.token] = claim, stopper.cancel
+        self._performing[claim.token.int] = claim, stopper.cancel
         limits = self._limits_of(claim)
         delivery.running_row = self._running_rows.start(claim.token)
         # Not in the running table: if this process dies, a run in a child process is not the cause.
@@ -123,7 +123,7 @@ class Actors:
                 claim, limits, stopper, is_ours=partial(self._fetcher.buffer.is_busy, delivery)
             )
         finally:
-            del self._performing[claim.token]
+            del self._performing[claim.token.int]
         if attempt_result is not None:
             delivery.settled, delivery.attempt_result = settled, attempt_result
 

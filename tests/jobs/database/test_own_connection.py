@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import closing
+from datetime import UTC, datetime
 
 import pytest
 from sqlalchemy import select, text
@@ -13,6 +14,9 @@ from sqlalchemy import select, text
 from jobs.app import App
 from jobs.database.own_connection import FOR_SETTLING, OwnConnection
 from jobs.errors import LedgerRefused, ServiceDown
+from jobs.ledger.admission.insert import insert_runs
+from jobs.ledger.runs.claim import claim_direct
+from tests.book import LEASE, new_run
 from tests.conftest import MakeApp
 from tests.round_trips import count_round_trips
 
@@ -180,3 +184,15 @@ def test_the_limits_of_the_settings_hold(pg_database: str, make_app: MakeApp) ->
     down = pytest.raises(ServiceDown, match="statement timeout")
     with closing(own), down, app.database.translated(), own.opened() as direct:
         direct.run("select pg_sleep(5)", {})
+
+
+def test_moments_are_read_as_utc_whatever_the_zone_of_the_connection(app: App, own: OwnConnection) -> None:
+    run = new_run()
+    with app.database.write() as connection:
+        insert_runs(connection, [run])
+    with own.opened() as direct:
+        direct.run("set timezone to 'Asia/Tokyo'", {})
+
+        (held,) = claim_direct(direct, [run.id], kinds=["Mail"], worker="w", lease=LEASE)
+
+    assert {one.tzinfo for one in held if isinstance(one, datetime)} == {UTC}
