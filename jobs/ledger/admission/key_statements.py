@@ -4,8 +4,23 @@ from __future__ import annotations
 
 from functools import cache
 from typing import Any
+from uuid import UUID
 
-from sqlalchemy import Float, String, Update, Uuid, and_, bindparam, func, literal, or_, select, text, update
+from sqlalchemy import (
+    ColumnElement,
+    Float,
+    String,
+    Update,
+    Uuid,
+    and_,
+    bindparam,
+    func,
+    literal_column,
+    or_,
+    select,
+    text,
+    update,
+)
 
 from jobs.database.models import JobKey, JobRun, UtcDateTime
 from jobs.database.sql import Batch, insert_into, ledger_now, plus_seconds
@@ -38,9 +53,11 @@ def take_keys(dialect: str) -> Any:
 
 def holder_is_live() -> Any:
     """Whether the run that a row of ``job_keys`` names is live."""
-    return (
-        select(literal(1)).where(JobRun.id == JobKey.run_id, JobRun.state.in_(sorted(LIVE))).correlate(JobKey).exists()
-    )
+    is_live = JobRun.state.in_([literal_column(f"'{state.value}'") for state in sorted(LIVE)])
+    # As text: within ON CONFLICT, SQLAlchemy would add the table to the FROM of the subquery, which then asks whether
+    # the run of any key is live.
+    run_id: ColumnElement[UUID] = literal_column("job_keys.run_id", type_=Uuid())
+    return select(literal_column("1")).where(JobRun.id == run_id, is_live).exists()
 
 
 @cache

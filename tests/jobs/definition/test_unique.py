@@ -127,6 +127,15 @@ def test_within_a_window_the_first_run_is_the_answer_also_when_it_has_ended(ledg
     assert later.created
 
 
+def test_a_window_ends_also_while_the_run_of_another_key_is_live(ledger: Ledger) -> None:
+    Hourly(account=1).enqueue()
+    ledger.drain()
+    Hourly(account=2).enqueue(delay=9 * HOUR)
+    ledger.advance(HOUR + timedelta(seconds=1))
+
+    assert Hourly(account=1).enqueue().created
+
+
 def test_a_window_does_not_end_while_its_run_is_live(ledger: Ledger) -> None:
     first = Hourly(account=1).enqueue(delay=3 * HOUR)
     ledger.advance(2 * HOUR)
