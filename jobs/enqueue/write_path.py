@@ -16,8 +16,10 @@ from jobs.database.transactions.coroutines import call_in
 from jobs.database.transactions.joining import begin_writing, joined
 from jobs.enqueue.publish import announce
 from jobs.enqueue.unserved_warning import warn_if_unserved
+from jobs.errors import LedgerRefused
 from jobs.events import RunEnqueued
 from jobs.ledger.admission.insert import insert_free, insert_if_free, insert_plain, insert_runs
+from jobs.ledger.admission.kept_keys import insert_and_keep
 from jobs.ledger.admission.key_waits import key_waits, limit_wait, set_wait
 from jobs.ledger.admission.keys import admit
 from jobs.ledger.batches.parents import add_parents
@@ -113,10 +115,19 @@ def _write_plain(app: App, runs: Sequence[NewRun], may_exist: bool) -> None:
 
 def _write_if_free(app: App, run: NewRun) -> bool:
     """Insert a run whose key is free, by one statement that commits by itself. Returns whether it did."""
-    if run.followups or run.after or run.hold_seconds != 0.0:
+    if run.followups or run.after or run.batch_id is not None:
         return False
-    with app.database.direct(urgent=True) as connection, key_waits():
-        is_inserted = insert_if_free(connection, run, notify=app.database.sends_notify)
+    is_kept = run.hold_seconds != 0.0
+    if is_kept and app.database.dialect == "sqlite":
+        return False
+    insert_one = insert_and_keep if is_kept else insert_if_free
+    try:
+        with app.database.direct(urgent=True) as connection, key_waits():
+            is_inserted = insert_one(connection, run, notify=app.database.sends_notify)
+    except LedgerRefused:
+        if not is_kept:
+            raise
+        return False  # A live run may hold the key in the other way, which the careful way finds out.
     if is_inserted:
         announce_runs(app, [run])
     return is_inserted

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import signal
 import threading
 from collections.abc import Callable, Sequence
@@ -24,6 +25,15 @@ from tests.waiting import wait_until
 
 class Send(jobs.Job, kind="commit_group.Send"):
     n: int = 0
+
+    def perform(self) -> None: ...
+
+
+class SendOnce(jobs.Job, kind="commit_group.SendOnce", unique=jobs.FOREVER):
+    n: int = 0
+
+    def idempotency_key(self) -> str:
+        return str(self.n)
 
     def perform(self) -> None: ...
 
@@ -231,16 +241,19 @@ def test_a_run_that_was_committed_before_the_interrupt_is_not_recorded_twice(app
         assert sorted(one.arguments["n"] for one in find.list_runs(connection, limit=10)) == [1, 2]
 
 
-@pytest.mark.parametrize("how", ["enqueue", "enqueue_async", "enqueue with a key"])
+@pytest.mark.parametrize("how", ["enqueue", "enqueue_async", "enqueue with a key", "enqueue with a key for ever"])
 def test_a_call_is_one_round_trip_to_postgresql(make_app, pg_database, monkeypatch, how):
     made = make_app(pg_database)
     monkeypatch.setattr("jobs.boot._app", made)
+    numbers = itertools.count()
 
     def call() -> None:
         if how == "enqueue":
             Send().enqueue()
         elif how == "enqueue with a key":
             Send().enqueue(key=str(uuid4()))
+        elif how == "enqueue with a key for ever":
+            SendOnce(n=next(numbers)).enqueue()
         else:
             asyncio.run(Send().enqueue_async())
 

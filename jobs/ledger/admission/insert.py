@@ -128,8 +128,13 @@ def insert_if_free(connection: DirectConnection, run: NewRun, *, notify: bool) -
     Args:
         notify: whether workers listen for NOTIFY.
     """
-    values = dict(zip(_KEYED_BATCH.columns, _keyed_columns_of(run), strict=True))
+    values = keyed_columns(run)
     return bool((_IF_FREE_NOTIFIED if notify else _IF_FREE).run(connection, values))
+
+
+def keyed_columns(run: NewRun) -> dict[str, Any]:
+    """The values of a run with a key."""
+    return dict(zip(_KEYED_BATCH.columns, _keyed_columns_of(run), strict=True))
 
 
 def insert_free(session: Executor, runs: Sequence[NewRun], *, now: datetime | None = None) -> set[UUID]:
@@ -148,11 +153,11 @@ def insert_free(session: Executor, runs: Sequence[NewRun], *, now: datetime | No
 
 @cache
 def _one() -> Insert:
-    return insert(JobRun).values(**_bound(PLAIN))
+    return insert(JobRun).values(**bound(PLAIN))
 
 
 def _if_free(dialect: str) -> Any:
-    row = {**_bound({**PLAIN, "key": String(), "arguments_hash": String()}), "has_followups": false()}
+    row = {**bound({**PLAIN, "key": String(), "arguments_hash": String()}), "has_followups": false()}
     return insert_into(dialect, JobRun).values(**row).on_conflict_do_nothing()
 
 
@@ -160,16 +165,16 @@ def _if_free(dialect: str) -> Any:
 def _dated(names: tuple[str, ...], notify: bool, *, returns: bool) -> DirectStatement:
     """Inserts a run with these values, and returns when it was created."""
     plain, given = ({name: kind for name, kind in all_.items() if name in names} for all_ in (PLAIN, _GIVEN))
-    returned = [*([JobRun.created_at] if returns else []), *([_NOTIFY] if notify else [])]
+    returned = [*([JobRun.created_at] if returns else []), *([NOTIFY] if notify else [])]
 
     def build(dialect: str) -> Any:
-        statement = insert(JobRun).values(**_bound(plain, given))
+        statement = insert(JobRun).values(**bound(plain, given))
         return statement.returning(*returned) if returned else statement
 
     return DirectStatement(build)
 
 
-def _bound(plain: Mapping[str, TypeEngine[Any]], given: Mapping[str, TypeEngine[Any]] = _GIVEN) -> dict[str, Any]:
+def bound(plain: Mapping[str, TypeEngine[Any]], given: Mapping[str, TypeEngine[Any]] = _GIVEN) -> dict[str, Any]:
     """The values of one run, each bound."""
     values: dict[str, Any] = {
         name: cast(bindparam(name, type_=Text()), JsonText) if name in _JSON else bindparam(name, type_=kind)
@@ -187,12 +192,12 @@ def _many(dialect: str) -> Any:
 
 @cache
 def _one_notified() -> Any:
-    return _one().returning(_NOTIFY)
+    return _one().returning(NOTIFY)
 
 
 @cache
 def _many_notified() -> Any:
-    return select(_NOTIFY).add_cte(_many("postgresql").cte("inserted"))
+    return select(NOTIFY).add_cte(_many("postgresql").cte("inserted"))
 
 
 @cache
@@ -241,9 +246,9 @@ def _rows(batch: Batch, runs: Sequence[NewRun]) -> list[tuple[Any, ...]]:
 
 
 _columns_of, _keyed_columns_of = attrgetter(*_BATCH.columns), attrgetter(*_KEYED_BATCH.columns)
-_NOTIFY: Any = literal_column(f"pg_notify('{CHANNEL}', '')")
+NOTIFY: Any = literal_column(f"pg_notify('{CHANNEL}', '')")
 _IF_FREE = DirectStatement(lambda dialect: _if_free(dialect).returning(JobRun.id))
-_IF_FREE_NOTIFIED = DirectStatement(lambda dialect: _if_free(dialect).returning(_NOTIFY))
+_IF_FREE_NOTIFIED = DirectStatement(lambda dialect: _if_free(dialect).returning(NOTIFY))
 _ONE, _MANY = DirectStatement(lambda dialect: _one()), DirectStatement(_many)
 _ONE_NOTIFIED = DirectStatement(lambda dialect: _one_notified())
 _MANY_NOTIFIED = DirectStatement(lambda dialect: _many_notified())

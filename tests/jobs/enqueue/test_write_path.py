@@ -11,9 +11,11 @@ from sqlalchemy.orm import Session
 
 import jobs
 from jobs.app import App
+from jobs.enqueue.write_path import enqueue_runs
 from jobs.errors import ArgumentsRefused, EnqueueRefused, NotFound
 from jobs.events import RunEnqueued
 from jobs.ledger.queries import find
+from tests.book import new_run
 
 SECOND = timedelta(seconds=1)
 
@@ -283,3 +285,14 @@ def test_what_is_no_session_and_no_list_of_jobs_is_refused_in_words(app, terms):
 def test_what_is_no_run_id_names_no_run(app, run_id):
     with pytest.raises(NotFound, match="is not a run id"):
         jobs.find(run_id)
+
+
+def test_a_key_that_a_live_run_holds_while_it_lives_is_not_held_for_ever(app: App) -> None:
+    first, again = (new_run(key="k", hold_seconds=seconds, arguments_hash="h") for seconds in (0.0, None))
+    enqueue_runs(app, [first])
+
+    (found,) = enqueue_runs(app, [again])
+
+    assert (found.id, found.created) == (first.id, False)
+    with app.database.read() as connection:
+        assert connection.scalar(text("select run_id from job_keys")) in (first.id, first.id.hex)
