@@ -1,4 +1,4 @@
-"""Orders that a person approves: charge, wait for the answer, ship the parcels side by side, and join.
+"""Orders that a person approves: charge, wait for the answer, ship the parcels in parallel, and join.
 
 In two terminals, in this folder::
 
@@ -27,7 +27,7 @@ ANSWER_WITHIN = timedelta(days=3)
 
 
 def book(line: str) -> str:
-    """What a payment provider would do: keep a line, and give a receipt."""
+    """Stands for a payment provider: writes a line and returns a receipt."""
     path = Path(os.environ.get("CHARGES", "charges.txt"))
     with path.open("a") as file:
         file.write(line + "\n")

@@ -1,4 +1,4 @@
-"""A shop on SQLite; with DATABASE_URL on PostgreSQL, and with REDIS_URL with a ready index beside it."""
+"""A shop on SQLite; on PostgreSQL with DATABASE_URL, and with a ready index with REDIS_URL."""
 
 import os
 from pathlib import Path
@@ -31,7 +31,7 @@ DATABASES = {
     else {
         "ENGINE": "django.db.backends.sqlite3",
         "NAME": os.environ.get("SHOP_DATABASE", str(HERE / "shop.db")),
-        # Begin each transaction as one that writes: SQLite refuses a write after another process has written.
+        # Begin each transaction as a writer: otherwise SQLite refuses its write if another process wrote meanwhile.
         "OPTIONS": {"transaction_mode": "IMMEDIATE", "timeout": 20},
     }
 }

@@ -25,7 +25,7 @@ from jobs import Job
 engine = create_engine(os.environ["JOBS_DATABASE_URL"].replace("postgresql://", "postgresql+psycopg://"))
 
 if engine.dialect.name == "sqlite":
-    # As docs/sqlite.md asks: transactions that will write begin as writers.
+    # Begin each transaction as a writer; docs/sqlite.md says why.
     event.listen(engine, "connect", lambda raw, record: setattr(raw, "isolation_level", None))
     event.listen(engine, "begin", lambda begun: begun.exec_driver_sql("BEGIN IMMEDIATE"))
 

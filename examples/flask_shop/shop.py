@@ -57,7 +57,7 @@ jobs.flask.install(app, who=signed_in, worker=True, imports=["shop"])
 
 with app.app_context():
     if db.engine.dialect.name == "sqlite":
-        # As docs/sqlite.md asks: transactions that will write begin as writers.
+        # Begin each transaction as a writer; docs/sqlite.md says why.
         event.listen(db.engine, "connect", lambda raw, record: setattr(raw, "isolation_level", None))
         event.listen(db.engine, "begin", lambda begun: begun.exec_driver_sql("BEGIN IMMEDIATE"))
     db.metadata.create_all(db.engine)

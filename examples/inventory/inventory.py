@@ -24,7 +24,7 @@ from jobs import Job, Retry
 class InspectFile(
     Job, queue="files", timeout=timedelta(minutes=1), retry=Retry(max_attempts=3, give_up_on=(FileNotFoundError,))
 ):
-    """Read one file, and say what it is. A file that is gone is gone: no second try."""
+    """Read one file and return what it is. A file that does not exist any more is not tried again."""
 
     path: str
 

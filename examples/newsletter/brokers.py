@@ -1,4 +1,4 @@
-"""The one file that changes when the application moves: which broker, and what counts its groups.
+"""The only file that changes when the application moves: the broker, and the backend that counts its groups.
 
 ``NEWSLETTER_BROKER`` is ``ledger`` (the default), ``redis`` or ``stub``.
 """
@@ -17,7 +17,7 @@ REDIS_URL = os.environ.get("NEWSLETTER_REDIS_URL", "redis://localhost:6379/0")
 
 
 def make() -> dramatiq.Broker:
-    """The broker that is asked for."""
+    """The broker that ``NEWSLETTER_BROKER`` names."""
     name = os.environ.get("NEWSLETTER_BROKER", "ledger")
     if name == "redis":
         broker: dramatiq.Broker = RedisBroker(url=REDIS_URL)
@@ -29,6 +29,6 @@ def make() -> dramatiq.Broker:
         from jobs.dramatiq import LedgerBroker
 
         broker = LedgerBroker()
-    # The ledger counts groups itself: it asks the backend nothing.
+    # The ledger counts groups itself and does not use this backend.
     broker.add_middleware(GroupCallbacks(StubBackend()))
     return broker

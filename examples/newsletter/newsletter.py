@@ -1,7 +1,7 @@
-"""A newsletter, written with dramatiq alone: which broker it runs on is for ``brokers.py`` to say.
+"""A newsletter, written with dramatiq alone; ``brokers.py`` chooses the broker.
 
-An issue is set for each reader and mailed, in a pipeline each; when the last of a batch has been mailed, the editor
-is told. The mail server is unsure: it fails now and then, and knows some readers not at all.
+A pipeline for each reader sets the issue and mails it; after the last mail of a batch the editor gets a message. The
+mail server fails now and then, and does not know some readers.
 
     python newsletter.py 1 100                      # send issue 1 to 100 readers
     jobledger worker --import newsletter            # or: dramatiq newsletter
@@ -31,25 +31,25 @@ def typeset(issue: int, reader: int) -> str:
 
 @dramatiq.actor(queue_name="mail", max_retries=20, min_backoff=10, max_backoff=200, throws=outbox.NoSuchReader)
 def mail(issue: int, reader: int, text: str) -> None:
-    """Mail it. Mailed again by mistake, the outbox has it once: dramatiq's promise is at least once."""
+    """Mail it. If dramatiq delivers the message twice (at least once), the outbox still has it once."""
     outbox.mail(issue, reader, text)
 
 
 @dramatiq.actor(priority=-10)
 def batch_mailed(issue: int, first: int) -> None:
-    """Every reader of a batch has been mailed to."""
-    outbox.note_batch(issue, first)
+    """Record that every reader of a batch has their mail."""
+    outbox.record_batch(issue, first)
 
 
 @dramatiq.actor
 def bounced(message: dict[str, Any], error: dict[str, Any]) -> None:
     """A reader does not exist."""
     issue, reader, _ = message["args"]
-    outbox.note_bounce(issue, reader, error["type"])
+    outbox.record_bounce(issue, reader, error["type"])
 
 
 def send(issue: int, readers: int) -> None:
-    """Send ``issue`` to readers 1 to ``readers``; every thirteenth does not exist, and the editor is told of each."""
+    """Send ``issue`` to readers 1 to ``readers``; every thirteenth does not exist, which the editor learns."""
     missing = [reader for reader in range(1, readers + 1) if outbox.is_missing(reader)]
     known = [reader for reader in range(1, readers + 1) if not outbox.is_missing(reader)]
     for start in range(0, len(known), BATCH):

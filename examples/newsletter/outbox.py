@@ -1,4 +1,4 @@
-"""The mail server, and what the editor has been told: a SQLite file, ``NEWSLETTER_OUTBOX``."""
+"""The mail server and the messages to the editor, in a SQLite file, ``NEWSLETTER_OUTBOX``."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ create table if not exists bounces (issue int, reader int, why text, primary key
 
 
 class NoSuchReader(Exception):
-    """The mail server knows nobody there."""
+    """The mail server does not know this reader."""
 
 
 def is_missing(reader: int) -> bool:
@@ -24,7 +24,7 @@ def is_missing(reader: int) -> bool:
 
 
 def make() -> None:
-    """Make the file, before anybody uses it."""
+    """Create the file and its tables."""
     with closing(sqlite3.connect(_path())) as connection:
         connection.execute("pragma journal_mode = wal")
         connection.executescript(TABLES)
@@ -34,7 +34,7 @@ def mail(issue: int, reader: int, text: str) -> None:
     """Mail ``text``; for every fourth reader the first try fails.
 
     Raises:
-        NoSuchReader: nobody is there.
+        NoSuchReader: the reader does not exist.
         ConnectionError: the server hung up.
     """
     if is_missing(reader):
@@ -43,20 +43,20 @@ def mail(issue: int, reader: int, text: str) -> None:
         is_first = connection.execute("insert or ignore into tried values (?, ?)", (issue, reader)).rowcount == 1
     if is_first and reader % 4 == 0:
         raise ConnectionError("the mail server hung up")
-    _note("mailed", "issue, reader, text, times", (issue, reader, text, 1))
+    _record("mailed", "issue, reader, text, times", (issue, reader, text, 1))
 
 
-def note_batch(issue: int, first: int) -> None:
-    _note("batches", "issue, first, times", (issue, first, 1))
+def record_batch(issue: int, first: int) -> None:
+    _record("batches", "issue, first, times", (issue, first, 1))
 
 
-def note_bounce(issue: int, reader: int, why: str) -> None:
+def record_bounce(issue: int, reader: int, why: str) -> None:
     with _writing() as connection:
         connection.execute("insert or ignore into bounces values (?, ?, ?)", (issue, reader, why))
 
 
-def _note(table: str, columns: str, values: tuple[object, ...]) -> None:
-    """Write it once, and count how often it was asked for."""
+def _record(table: str, columns: str, values: tuple[object, ...]) -> None:
+    """Write the row once, and count the calls."""
     marks = ", ".join("?" for _ in values)
     with _writing() as connection:
         connection.execute(
@@ -65,7 +65,7 @@ def _note(table: str, columns: str, values: tuple[object, ...]) -> None:
 
 
 def rows(query: str) -> list[tuple[object, ...]]:
-    """What a query finds."""
+    """The rows of a query."""
     with closing(sqlite3.connect(_path(), timeout=30)) as connection:
         return connection.execute(query).fetchall()
 

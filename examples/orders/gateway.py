@@ -1,6 +1,6 @@
-"""A payment gateway as they are: it fails, it answers late, and it may charge and then lose its answer.
+"""A payment gateway with real faults: it fails, it responds late, and it may charge and then not respond.
 
-It knows a repeated call by its ``Idempotency-Key``, and remembers what it answered. ``python gateway.py [PORT]``.
+It recognises a repeated call by its ``Idempotency-Key``, and repeats its response. ``python gateway.py [PORT]``.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ DECLINED = 5
 
 
 class Book:
-    """What the gateway has done: (what, order) in order, and its answer by key."""
+    """What the gateway has done: (what, order) in order, and its response by key."""
 
     def __init__(self, seed: int = 0) -> None:
         self.done: list[tuple[str, int]] = []
@@ -26,7 +26,7 @@ class Book:
         self.chance = random.Random(seed)
 
     def act(self, what: str, key: str, order: int) -> tuple[int, dict[str, Any]]:
-        """The answer to a call; what is done is done once a key."""
+        """The response to a call; each key takes effect once."""
         with self.lock:
             if key not in self.answers:
                 if what == "charge" and order % DECLINED == 0:
@@ -48,7 +48,7 @@ def serve(book: Book, port: int = 0) -> ThreadingHTTPServer:
                 return self.answer(503, {"error": "busy"}, retry_after=1)
             status, said = book.act(self.path.strip("/"), self.headers["Idempotency-Key"], body["order"])
             if luck < 0.2:
-                return None  # done, and nobody hears of it: the connection is closed without an answer
+                return None  # It is done, but the connection is closed without a response.
             return self.answer(status, said)
 
         def answer(self, status: int, said: dict[str, Any], *, retry_after: int | None = None) -> None:

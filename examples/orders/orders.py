@@ -47,7 +47,7 @@ class Order(Base):
 
 
 class Payment(Base):
-    """One row a payment or refund; nothing here makes it unique, so that a second one would be seen."""
+    """One row for each payment or refund. No constraint makes it unique, so that the tests would see a second one."""
 
     __tablename__ = "payments"
     id: Mapped[int] = mapped_column(Integer, primary_key=True)
@@ -56,7 +56,7 @@ class Payment(Base):
 
 
 def place(session: Session, order_id: int, amount: int) -> None:
-    """Take an order in the caller's transaction: its row, its stock and its first run are there, or none of them."""
+    """Take an order in the caller's transaction, which commits its row, its stock and its first run together."""
     session.add(Order(id=order_id, amount=amount, state="placed"))
     session.execute(update(Stock).values(left=Stock.left - 1))
     Charge(order_id=order_id, amount=amount).enqueue(session=session, on_dead=[Release(order_id=order_id)])
@@ -92,7 +92,7 @@ class Ship(Job, queue="shipping"):
 
 
 class Refund(Job, queue="payments", retry=PATIENT):
-    """The compensation of a charge, enqueued by whoever buries the shipping."""
+    """The compensation of a charge, enqueued when the shipping run is dead."""
 
     order_id: int
 
@@ -115,13 +115,13 @@ class Release(Job, queue="shipping"):
 
 
 def give_back(session: Session, order_id: int, state: str) -> None:
-    """Put an order's piece back on the shelf."""
+    """Return an order's piece to the stock."""
     session.execute(update(Stock).values(left=Stock.left + 1))
     session.execute(update(Order).where(Order.id == order_id).values(state=state))
 
 
 def call(what: str, key: str, **body: Any) -> str:
-    """Ask the gateway; the receipt. A refusal is final, a full house says when to come back."""
+    """Call the gateway; returns the receipt. A refusal is final; an overloaded gateway says when to try again."""
     request = urllib.request.Request(
         f"{os.environ['GATEWAY_URL']}/{what}",
         data=json.dumps(body).encode(),

@@ -1,4 +1,4 @@
-"""The API over a ledger of the test's own; a client that talks to it as a browser or a program does."""
+"""Fixtures: the API over a new ledger, and clients that send requests as a browser or a program does."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ MakeClient = Callable[..., TestClient]
 
 @pytest.fixture
 def app(sqlite_url: str, make_app: MakeApp, clock: StepClock, monkeypatch: pytest.MonkeyPatch) -> App:
-    """What the API serves: SQLite, for what is tested here is the API and not the SQL."""
+    """The App that the API serves. On SQLite, because these tests test the API and not the SQL."""
     made = make_app(sqlite_url, clock=clock)
     monkeypatch.setattr(boot, "_app", made)
     return made
@@ -32,7 +32,7 @@ def app(sqlite_url: str, make_app: MakeApp, clock: StepClock, monkeypatch: pytes
 
 @pytest.fixture
 def make_client(app: App) -> Iterator[MakeClient]:
-    """``make_client(token)`` or ``make_client()``: a client; errors of the server are answers."""
+    """``make_client(token)`` or ``make_client()``: a client; errors of the server become responses."""
     opened = ExitStack()
 
     def make(token: str | None = None, *, over: App | None = None) -> TestClient:
@@ -40,7 +40,7 @@ def make_client(app: App) -> Iterator[MakeClient]:
         client = TestClient(
             make_api(over or app), base_url=BASE, headers=headers, raise_server_exceptions=False, follow_redirects=False
         )
-        # Entered, it keeps one loop for all its requests, and ends what goes on in the background.
+        # As a context manager it uses one event loop for all requests, and stops background tasks at the end.
         return opened.enter_context(client)
 
     yield make
@@ -58,7 +58,7 @@ ROLES = ("viewer", "operator", "admin")
 
 
 class StepClock(SystemClock):
-    """The real time, and as much later as a test says."""
+    """The real time plus the span that a test adds."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -78,14 +78,14 @@ def clock() -> StepClock:
 
 @pytest.fixture(autouse=True)
 def cheap_passwords(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Hashing as it is, at the least cost that argon2 knows."""
+    """Real hashing, at the lowest cost that argon2 accepts."""
     monkeypatch.setattr(credentials, "COST", {"time_cost": 1, "memory_cost": 8, "parallelism": 1})
     monkeypatch.setattr(credentials, "_nobody", [])
 
 
 @pytest.fixture
 def shell() -> Operator:
-    """The one at the command line."""
+    """The operator at the command line."""
     return Operator("root@desk")
 
 
@@ -99,7 +99,7 @@ def users(app: App, shell: Operator) -> dict[str, str]:
 
 @pytest.fixture
 def sign_in(anyone: TestClient, users: dict[str, str]) -> Callable[[str], dict[str, str]]:
-    """``sign_in("viewer")``: what signing in answers to the user of that role."""
+    """``sign_in("viewer")``: the response when the user of that role signs in."""
 
     def signed(role: str) -> dict[str, str]:
         answer = anyone.post("/v1/sessions", json={"name": users[role], "password": PASSWORD})

@@ -1,4 +1,4 @@
-"""The API's routes as its own description has them, and what asks for each with nothing special about it."""
+"""The API's routes, read from its OpenAPI description, and a plain valid request for each."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ BODIES: dict[tuple[str, str], dict[str, Any]] = {
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """A route, and a request for it that is well formed."""
+    """A route and a well-formed request for it."""
 
     method: str
     template: str

@@ -1,4 +1,4 @@
-"""One's own password and sessions, by the API and on the page. (K2.2, K2.11)"""
+"""A user's own password and sessions, over the API and on the page. (K2.2, K2.11)"""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def bearer(session: dict[str, str]) -> dict[str, str]:
     return {"Authorization": f"Bearer {session['access_token']}"}
 
 
-def test_a_user_changes_their_own_password_and_stays_signed_in_alone(
+def test_a_user_changes_the_own_password_and_other_sessions_end(
     app: App, anyone: TestClient, sign_in: SignIn, shell: Operator
 ) -> None:
     mine, other = sign_in("viewer"), sign_in("viewer")
@@ -41,7 +41,7 @@ def test_a_user_changes_their_own_password_and_stays_signed_in_alone(
     assert (said["actor"], said["target"]) == ("the-viewer", "user the-viewer")
 
 
-def test_the_old_password_is_asked_for_and_guessed_only_so_often(anyone: TestClient, sign_in: SignIn) -> None:
+def test_the_old_password_is_required_and_guesses_are_limited(anyone: TestClient, sign_in: SignIn) -> None:
     mine = sign_in("viewer")
     body = {"password": "a wrong password", "new_password": NEW}
 
@@ -103,7 +103,7 @@ def test_an_admin_sees_a_users_sessions_and_ends_one(app: App, make_client: Make
     assert page_of(app, make_client, theirs.secret).get("/account").status_code == 303
 
 
-def test_who_came_by_a_link_has_no_password(app: App, make_client: MakeClient, shell: Operator) -> None:
+def test_a_session_from_a_link_has_no_password_to_change(app: App, make_client: MakeClient, shell: Operator) -> None:
     secret = signing.sign_in_by_link(app, signing.make_link(app, shell)).secret
     client = page_of(app, make_client, secret)
 

@@ -59,7 +59,7 @@ def admin(app: App, make_client: MakeClient, users: dict[str, str], shell: Opera
 
 
 def asked(client: TestClient, moment: str) -> list[tuple[str, int]]:
-    """Everything that takes a moment, asked with this one: what, and the status."""
+    """Request everything that takes a moment with this one: gives what, and the status."""
     known = "2026-11-01T00:00:00Z"
     found = []
 
@@ -95,7 +95,7 @@ def asked(client: TestClient, moment: str) -> list[tuple[str, int]]:
 
 
 @pytest.mark.parametrize("moment", EXTREME)
-def test_a_moment_at_the_end_of_the_calendar_is_taken_or_refused(admin: TestClient, moment: str) -> None:
+def test_a_moment_at_the_end_of_the_calendar_is_accepted_or_refused(admin: TestClient, moment: str) -> None:
     wrong = [(what, status) for what, status in asked(admin, moment) if status >= 500]
 
     assert not wrong

@@ -1,4 +1,4 @@
-"""Where the API listens: this machine, unless it is told that TLS ends before it."""
+"""The API listens on this machine only, unless the settings say that a proxy ends TLS."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ SECRET = "s" * 32
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "127.8.8.8", "::1", "localhost"])
-def test_this_machine_may_be_listened_on(host: str) -> None:
+def test_the_api_may_listen_on_this_machine(host: str) -> None:
     check_place(Settings(api_host=host))
 
 
@@ -29,7 +29,7 @@ def test_this_machine_may_be_listened_on(host: str) -> None:
     ],
 )
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "10.0.0.7", "jobs.example.org"])
-def test_another_address_is_refused_until_all_that_it_needs_is_said(
+def test_another_address_is_refused_until_all_needed_settings_are_given(
     host: str, given: dict[str, Any], named: str
 ) -> None:
     with pytest.raises(ConfigurationError, match=named):
@@ -48,7 +48,7 @@ def test_a_port_that_is_taken_is_one_clear_error() -> None:
             listen("127.0.0.1", port)
 
 
-def test_no_answer_waits_for_its_head_to_be_acknowledged() -> None:
+def test_no_response_waits_for_an_acknowledgement_of_its_head() -> None:
     with closing(listen("127.0.0.1", 0)) as listener:
         with closing(socket.create_connection(listener.getsockname()[:2], timeout=5)):
             accepted, _ = listener.accept()

@@ -1,6 +1,6 @@
-"""Every route, as every role, with every kind of credential that is none: who is let in, and to what.
+"""Every route, with every role and every invalid credential: who may do what.
 
-The routes are those of the API's description, so that none can be left out: what has no line in ``NEEDS`` fails.
+The routes are those of the API's description, so that none can be left out: a route without a line in ``NEEDS`` fails.
 """
 
 from __future__ import annotations
@@ -100,7 +100,7 @@ def ask(client: TestClient, asked: Asked, secret: str | None, **headers: str) ->
 
 @pytest.fixture
 def closed(app: App) -> list[Asked]:
-    """Every route that asks who one is."""
+    """Every route that requires authentication."""
     return [one for one in routes_of(app) if (one.method, one.template) not in OPEN]
 
 
@@ -109,11 +109,11 @@ def test_every_route_says_what_it_needs(closed: list[Asked]) -> None:
 
 
 @pytest.mark.parametrize("role", ROLES)
-def test_a_role_is_let_in_to_what_it_may_and_to_nothing_else(
+def test_a_role_may_use_its_routes_and_no_others(
     app: App, anyone: TestClient, users: dict[str, str], shell: Operator, closed: list[Asked], role: str
 ) -> None:
     for one in closed:
-        # Each with a session of its own, for one of them ends it.
+        # Each with its own session, because one of the routes ends it.
         _, secret = create_token(
             app, shell, user=users[role], name="t", permissions=sorted(PERMISSIONS[role]), lasts=timedelta(days=1)
         )
@@ -127,7 +127,7 @@ def test_a_role_is_let_in_to_what_it_may_and_to_nothing_else(
 
 
 @pytest.mark.parametrize("needed", list(Permission))
-def test_a_token_that_lacks_one_permission_is_kept_out_where_that_is_needed(
+def test_a_token_without_one_permission_is_refused_by_routes_that_need_it(
     app: App, anyone: TestClient, users: dict[str, str], shell: Operator, closed: list[Asked], needed: Permission
 ) -> None:
     rest = sorted(set(Permission) - {needed})
@@ -142,7 +142,7 @@ def test_a_token_that_lacks_one_permission_is_kept_out_where_that_is_needed(
 def refused(
     app: App, users: dict[str, str], shell: Operator, sign_in: Callable[[str], dict[str, str]], clock: StepClock
 ) -> dict[str, str | None]:
-    """Credentials that do not serve, by why."""
+    """Invalid credentials, by the reason."""
     secrets: dict[str, str | None] = {"none": None, "wrong": "jl_wrong", "wrong JWT": "e30.e30.x"}
     token, secrets["revoked"] = create_token(
         app, shell, user=users["admin"], name="r", permissions=sorted(Permission), lasts=timedelta(days=9)
@@ -162,7 +162,7 @@ def refused(
     return secrets
 
 
-def test_no_route_lets_in_who_has_no_credentials_or_ones_that_do_not_serve(
+def test_no_route_accepts_missing_or_invalid_credentials(
     anyone: TestClient, closed: list[Asked], refused: dict[str, str | None]
 ) -> None:
     let_in = [
@@ -175,7 +175,7 @@ def test_no_route_lets_in_who_has_no_credentials_or_ones_that_do_not_serve(
     assert let_in == []
 
 
-def test_a_pages_cookie_opens_no_route_of_the_api(
+def test_the_cookie_of_the_pages_is_no_credential_of_the_api(
     app: App, anyone: TestClient, users: dict[str, str], closed: list[Asked]
 ) -> None:
     from jobs.operations.access.sign_in import sign_in
@@ -187,7 +187,7 @@ def test_a_pages_cookie_opens_no_route_of_the_api(
     assert {ask(anyone, one, None, Cookie=given) for one in closed} == {401}
 
 
-def test_a_read_only_api_changes_nothing_for_nobody(
+def test_a_read_only_api_changes_nothing_for_any_role(
     sqlite_url: str, make_app: MakeApp, make_client: MakeClient, shell: Operator, closed: list[Asked],
     app: App, users: dict[str, str],
 ) -> None:  # fmt: skip

@@ -1,4 +1,4 @@
-"""Whatever can be made under a name can be reached by it, or it is refused; names are encoded in headers. (K2.7)"""
+"""Every name that the API accepts can be used in its addresses; others are refused; headers encode names. (K2.7)"""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def schedule(name: str) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_a_schedule_that_is_made_is_reached_by_what_its_answer_says(admin: TestClient, name: str) -> None:
+def test_a_created_schedule_is_found_at_its_location_header(admin: TestClient, name: str) -> None:
     key = {"Idempotency-Key": "once"}
     made, again = (admin.post("/v1/schedules", json=schedule(name), headers=key) for _ in range(2))
 
@@ -64,7 +64,7 @@ def test_a_schedule_that_is_made_is_reached_by_what_its_answer_says(admin: TestC
 
 
 @pytest.mark.parametrize("name", REFUSED)
-def test_a_name_that_no_address_holds_is_refused_of_whatever_it_is(admin: TestClient, name: str) -> None:
+def test_a_name_that_fits_no_address_is_refused_everywhere(admin: TestClient, name: str) -> None:
     token = {"user": "the-admin", "name": name, "permissions": ["runs:read"], "lasts_days": 0.5}
     user = {"name": name, "role": "viewer", "password": PASSWORD}
 
@@ -75,7 +75,7 @@ def test_a_name_that_no_address_holds_is_refused_of_whatever_it_is(admin: TestCl
     with pytest.raises(DefinitionError):
         type("Other", (Job,), {"perform": lambda self: None}, kind=name or " ")
     if name == name.strip():
-        # Blanks around those are no part of the name.
+        # Blanks around a name are not part of it.
         assert admin.post("/v1/tokens", json=token).status_code == 422
         assert admin.post("/v1/users", json=user).status_code == 422
         path = f"/v1/queues/{quote(name, safe='')}/pause"

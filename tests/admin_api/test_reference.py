@@ -1,4 +1,4 @@
-"""docs/api.md is what the API says of itself, and every route, shape and example is in it."""
+"""docs/api.md is made from the API's description, and has every route, shape and example."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def test_every_route_is_in_it(described: dict[str, Any]) -> None:
     assert [one for one in routes if one not in page] == []
 
 
-def test_every_route_says_what_it_is_and_how_it_may_fail(described: dict[str, Any]) -> None:
+def test_every_route_describes_itself_and_its_errors(described: dict[str, Any]) -> None:
     for path, methods in described["paths"].items():
         for method, one in methods.items():
             assert one.get("summary"), (method, path)

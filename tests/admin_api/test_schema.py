@@ -48,7 +48,7 @@ def letter() -> Iterator[None]:
 
 @pytest.fixture
 def full(app: App, letter: None) -> None:
-    """Something of everything, for lists to show."""
+    """At least one row of every kind, for lists to show."""
     book = Book(app.database, now=datetime.now(UTC))
     for state in RunState:
         for _ in range(3):
@@ -81,7 +81,7 @@ def test_no_answer_is_undeclared(
             response = case.call(headers=headers)
             case.validate_response(response, checks=checks)
 
-        # Some have nothing that could be bad.
+        # Some routes have no input that could be invalid.
         with suppress(Unsatisfiable):
             hold()
     assert asked > 100

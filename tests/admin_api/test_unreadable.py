@@ -1,4 +1,4 @@
-"""K.6: whatever a row holds, lists, pages, the API, the command line and metrics show it, and all that is beside it."""
+"""K.6: with any value in a row, lists, pages, the API, the command line and metrics still show all rows."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def app(request: pytest.FixtureRequest, make_app: MakeApp, monkeypatch: pytest.M
 
 
 def spoil(app: App, table: Table, column: str, value: Any) -> int:
-    """Write a value into one row that has none of these yet; how many rows were changed."""
+    """Write a value into one row without such a value yet; returns how many rows changed."""
     keys = ", ".join(one.name for one in table.primary_key)
     if app.database.dialect == "sqlite":
         statement = f"update {table.name} set {column} = :value where rowid = (select max(rowid) from {table.name})"
@@ -65,7 +65,7 @@ def spoiled(app: App) -> App:
 def readers(
     app: App, client: TestClient, capsys: pytest.CaptureFixture[str]
 ) -> Iterator[tuple[str, Callable[[], str]]]:
-    """What reads the ledger, by name: each gives what is wrong, or nothing."""
+    """Everything that reads the ledger, by name: each returns its problem, or nothing."""
 
     def asks(path: str) -> Callable[[], str]:
         def ask() -> str:
@@ -89,7 +89,7 @@ def readers(
             yield line + form, runs(line + form)
 
 
-def test_whatever_a_row_holds_everything_is_shown_all_the_same(spoiled, make_client, capsys):
+def test_an_unreadable_value_hides_no_row(spoiled, make_client, capsys):
     # K.6
     client = make_client(over=spoiled)
     opened = signing.sign_in(spoiled, "ada", "a long enough password", kind="page")

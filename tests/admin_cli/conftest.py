@@ -1,4 +1,4 @@
-"""The program run as people run it: on a terminal (a pty), and with its output piped."""
+"""Run the program as people do: on a terminal (a pty), and with its output piped."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class Ended:
 
 
 def environment(tmp_path: Path, extra: Mapping[str, str] | None = None) -> dict[str, str]:
-    """Ours, without what this machine's own settings would change; a home of its own."""
+    """An environment without this machine's settings, and with a new home folder."""
     kept = {name: os.environ[name] for name in ("PATH", "LANG", "LC_ALL") if name in os.environ}
     ours = {
         "HOME": str(tmp_path),
@@ -66,7 +66,7 @@ def run_on_terminal(
         stderr=follower,
         env=dict(env),
         start_new_session=True,
-        # Its controlling terminal, or Ctrl-C would signal nobody and a shell have no job control.
+        # Make it the controlling terminal: otherwise Ctrl-C sends no signal, and a shell has no job control.
         preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
     )
     os.close(follower)
@@ -86,7 +86,7 @@ def run_on_terminal(
             try:
                 block = os.read(leader, 65536)
             except OSError:
-                # Linux says EIO when the last follower is closed.
+                # Linux raises EIO when the last follower is closed.
                 break
             if not block:
                 break
@@ -137,7 +137,7 @@ def on_shell_terminal(tmp_path: Path) -> Callable[..., str]:
 
     def run(command: Sequence[str], home: Path, typed: str) -> str:
         path = f"{home}/bin:{os.environ['PATH']}"
-        # No JOBLEDGER_SHELL_INIT from us: the start file has to set it.
+        # JOBLEDGER_SHELL_INIT is left out, because the start file has to set it.
         env = {**environment(tmp_path), "HOME": str(home), "PATH": path, "SHELL": "/bin/bash"}
         del env["JOBLEDGER_SHELL_INIT"]
         return run_on_terminal(command, env=env, typed=typed, columns=200).out.replace("\r\n", "\n")
@@ -147,7 +147,7 @@ def on_shell_terminal(tmp_path: Path) -> Callable[..., str]:
 
 @dataclass(frozen=True)
 class Program:
-    """The program in this process, in a folder of its own with ``shop/jobs.py`` and a ledger that is filled."""
+    """The program in this process, in a new folder with ``shop/jobs.py`` and a filled ledger."""
 
     folder: Path
     capsys: pytest.CaptureFixture[str]

@@ -1,4 +1,4 @@
-"""Command lines over the world of ``world.py``: what reads, what is refused, and what acts."""
+"""Command lines over the world of ``world.py``: reading ones, refused ones and changing ones."""
 
 from __future__ import annotations
 

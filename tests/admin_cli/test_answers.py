@@ -1,4 +1,4 @@
-"""What commands answer: the same on each dialect, within 80 columns, and never what the data would do to a terminal."""
+"""Output of the commands: the same on each dialect, within 80 columns, and without control characters of the data."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ PLAIN = re.compile(r"[^\x00-\x1f\x7f-\x9f\u200b-\u200f\u202a-\u202e\u2066-\u2069
 
 
 def masked(text: str) -> str:
-    """Without what two worlds differ in: moments, ages, spans, ids in the order they come, the ledger's place."""
-    # A long place is wrapped under itself.
+    """The text without what differs between two ledgers: moments, ages, spans, ids, the ledger's URL."""
+    # A long URL is wrapped.
     text = re.sub(r"(sqlite|postgresql)\S*://\S+(\n {16}\S+$)*", "LEDGER", text, flags=re.M)
     text = re.sub(r"--cursor \S+", "--cursor CURSOR", text)
     text = re.sub(r'"next": "[^"]+"', '"next": "CURSOR"', text)
@@ -33,7 +33,7 @@ def masked(text: str) -> str:
     def numbered(found: re.Match[str]) -> str:
         return ids.setdefault(found[0][-8:], f"ID{len(ids)}")
 
-    # First, for an id may hold what looks like a span.
+    # First, because an id may contain what looks like a span.
     text = re.sub(r"\b[0-9a-f]{8}-[0-9a-f-]{27}\b|\b(?=[0-9a-f]*\d)[0-9a-f]{8}\b", numbered, text)
     text = re.sub(
         r"\d{4}-\d\d-\d\d[ T]\d\d:\d\d(:\d\d)?(\.\d+)?(Z|\+00:00| UTC)?( \((in )?\w+( ago)?\))?", "MOMENT", text
@@ -45,7 +45,7 @@ def masked(text: str) -> str:
 
 
 def session(program: Program) -> list[tuple[str, int, str, str]]:
-    """Every line, and what it answered."""
+    """Every command line and its output."""
     told = []
     for line in (*READS, *REFUSED):
         for form in ("", " -o json", " -o table"):
@@ -64,7 +64,7 @@ def test_both_dialects_give_the_same_answers(
     in_shop: Callable[[App], Program], make_app: MakeApp, sqlite_url: str, pg_database: str,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
-    # Wide enough that no cell gives way to a longer age.
+    # Wide enough that a longer age shortens no cell.
     monkeypatch.setenv("COLUMNS", "300")
     told = []
     for url in (sqlite_url, pg_database):
@@ -76,7 +76,7 @@ def test_both_dialects_give_the_same_answers(
     codes = {line: code for line, code, _, _ in told[0]}
     assert {codes[line] for line in READS} == {0}
     assert {codes[line] for line in REFUSED} == {2, 3, 4}
-    # On stdout a run's own traceback is shown; ours would be on stderr.
+    # stdout shows the traceback of a run; one of ours would be on stderr.
     assert [line for line, _, _, err in told[0] if "Traceback" in err or "bug in jobledger" in err] == []
 
 

@@ -77,7 +77,7 @@ def test_every_help_has_an_example(path: str, command: click.Command) -> None:
 
 
 def test_every_example_works(program: Program) -> None:
-    """In one ledger, as an operator would go through them; what destroys comes last."""
+    """All in one ledger; commands that delete come last."""
     told = [(path, command, line) for path, command in commands() for line in examples(command)]
     told = [one for one in told if one[0] not in ELSEWHERE and one[0] not in SERVES]
     told.sort(key=lambda one: LAST.index(one[0]) + 1 if one[0] in LAST else 0)
@@ -87,7 +87,7 @@ def test_every_example_works(program: Program) -> None:
         if "--watch" in words:
             words = ["--timeout", "300ms", *words]
         if "--yes" not in words and any(one.name == "yes" for one in command.params):
-            # There is nobody here to ask.
+            # Nobody answers a question here.
             words.append("--yes")
 
         ended = program(*words)
@@ -117,7 +117,7 @@ def test_the_examples_of_users_and_tokens_work(program: Program, monkeypatch: py
     assert ended.code == Exit.DONE, ended.err
 
 
-def test_what_serves_does_as_its_example_says_and_check_finds_it(tmp_path: Path) -> None:
+def test_the_examples_of_servers_work_and_check_finds_them(tmp_path: Path) -> None:
     (tmp_path / "shop").mkdir()
     (tmp_path / "shop" / "jobs.py").write_text(world.SHOP)
     with socket.socket() as held:

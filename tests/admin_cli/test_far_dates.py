@@ -1,4 +1,4 @@
-"""Moments that this machine's zone has no date for are shown, and refused where they cannot serve. K.15"""
+"""Moments that do not exist in this machine's time zone are shown, and refused as input. K.15"""
 
 from __future__ import annotations
 

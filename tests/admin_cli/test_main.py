@@ -28,7 +28,7 @@ def sh(line: str, tmp_path: Path, **env: str) -> subprocess.CompletedProcess[str
 
 
 def heavy(modules: set[str]) -> set[str]:
-    """Those of the modules that a help must not wait for."""
+    """The modules that help must not import."""
     packages = {name.partition(".")[0] for name in modules}
     return packages & HEAVY | {name for name in modules if name.partition(".")[0] == "jobs"} - LIGHT
 

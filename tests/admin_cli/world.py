@@ -1,4 +1,4 @@
-"""A small application with its ledger, in which every command has something to answer, and every help's example works.
+"""A small application and its ledger, with data for every command and for every example of the help texts.
 
 Ids, names and fingerprints are those that the helps and docs use. Moments are real ones.
 """
@@ -111,7 +111,7 @@ def _die(book: Book, run_id: UUID, **arguments: object) -> UUID:
 
 
 def _leave_unknown(app: App, run_id: UUID, *names: str) -> None:
-    """Steps that began and have no end."""
+    """Make steps that began and have no end."""
     with app.database.write() as connection:
         for name in names:
             values = {"run_id": run_id, "name": name, "form": "effect", "token": new_token(), "attempt": 1}
@@ -127,7 +127,7 @@ def _start_worker(app: App) -> None:
 
 
 def _limit(app: App) -> None:
-    """Two limits, one of which an operator has lowered."""
+    """Set two limits, one of which an operator has lowered."""
     with app.database.write() as connection:
         declare(connection, [Limit(50, name="stripe"), Limit(5, by="account", name="Charge")])
         set_override(connection, ("stripe", ""), {"set_most": 20, "hold_until": None})

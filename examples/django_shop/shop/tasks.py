@@ -1,4 +1,4 @@
-"""What the shop does after it has answered: charge an order that is approved, and write a receipt."""
+"""The shop's background tasks: charge an order that is approved, and write a receipt."""
 
 from datetime import timedelta
 

@@ -19,7 +19,7 @@ def orders(request: HttpRequest) -> HttpResponse:
 
 @require_POST
 def order(request: HttpRequest) -> HttpResponse:
-    """Place an order. The charge is enqueued first: if the order cannot be saved, the block takes both back."""
+    """Place an order. The charge is enqueued first: if the order cannot be saved, the block rolls both back."""
     try:
         with transaction.atomic():
             placed = Order.objects.create(item=request.POST["item"], amount=0)

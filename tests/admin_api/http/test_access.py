@@ -1,4 +1,4 @@
-"""Signing in to the API: limits, tokens that are used once, and what ends a session."""
+"""Signing in to the API: limits, tokens for one use, and what ends a session."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def me(client: TestClient, token: str) -> int:
     return client.get("/v1/sessions/current", headers={"Authorization": f"Bearer {token}"}).status_code
 
 
-def test_who_signs_in_is_told_what_they_may(anyone: TestClient, sign_in: SignIn) -> None:
+def test_signing_in_returns_the_users_permissions(anyone: TestClient, sign_in: SignIn) -> None:
     session = sign_in("viewer")
 
     answer = anyone.get("/v1/sessions/current", headers={"Authorization": f"Bearer {session['access_token']}"})
@@ -34,7 +34,7 @@ def test_who_signs_in_is_told_what_they_may(anyone: TestClient, sign_in: SignIn)
     assert answer.json()["data"] == {"name": "the-viewer", "permissions": ["runs:read"]}
 
 
-def test_a_wrong_name_and_a_wrong_password_answer_alike(anyone: TestClient, users: dict[str, str]) -> None:
+def test_a_wrong_name_and_a_wrong_password_get_the_same_response(anyone: TestClient, users: dict[str, str]) -> None:
     wrong = anyone.post("/v1/sessions", json={"name": "the-admin", "password": "not the password"})
     nobody = anyone.post("/v1/sessions", json={"name": "nobody", "password": PASSWORD})
 
@@ -63,10 +63,10 @@ def test_an_address_is_limited_whatever_names_it_tries(anyone: TestClient, users
     assert anyone.post("/v1/sessions", json={"name": "the-admin", "password": PASSWORD}).status_code == 429
 
 
-def test_behind_a_proxy_that_nobody_named_strangers_close_the_door_to_nobody(
+def test_behind_an_unnamed_proxy_failed_sign_ins_of_others_lock_nobody_out(
     sqlite_url: str, make_app: MakeApp, make_client: MakeClient, users: dict[str, str]
 ) -> None:
-    """K2.3: all come from the proxy's address."""
+    """K2.3: all sign-ins come from the proxy's address."""
     client = make_client(over=make_app(sqlite_url, api_behind_tls=True))
     for n in range(7):
         client.post("/v1/sessions", json={"name": f"name-{n}", "password": PASSWORD})
@@ -101,12 +101,12 @@ def test_an_address_that_a_header_makes_up_is_not_believed(anyone: TestClient, u
     assert answers[-1].status_code == 429
 
 
-def test_signing_in_well_is_not_counted(anyone: TestClient, sign_in: SignIn) -> None:
+def test_successful_sign_ins_are_not_counted(anyone: TestClient, sign_in: SignIn) -> None:
     for _ in range(7):
         sign_in("admin")
 
 
-def test_an_access_token_is_over_after_a_quarter_of_an_hour_and_is_refreshed(
+def test_an_access_token_expires_after_a_quarter_of_an_hour_and_is_refreshed(
     anyone: TestClient, sign_in: SignIn, clock: StepClock
 ) -> None:
     session = sign_in("viewer")
@@ -121,7 +121,7 @@ def test_an_access_token_is_over_after_a_quarter_of_an_hour_and_is_refreshed(
     assert me(anyone, answer.json()["data"]["access_token"]) == 200
 
 
-def test_a_refresh_token_that_comes_twice_ends_its_whole_family_and_no_other(
+def test_a_refresh_token_used_twice_ends_all_tokens_of_its_session_and_no_other(
     anyone: TestClient, sign_in: SignIn
 ) -> None:
     stolen, other = sign_in("viewer"), sign_in("viewer")
@@ -170,7 +170,7 @@ def test_sessions_are_listed_and_ended(anyone: TestClient, sign_in: SignIn) -> N
     assert answer.status_code == 401
 
 
-def test_a_token_that_mints_tokens_mints_none_wider_or_longer(
+def test_a_token_creates_no_token_with_more_permissions_or_a_longer_life(
     app: App, anyone: TestClient, users: dict[str, str], shell: Operator
 ) -> None:
     """K2.2: an 86 s token once made one of 366 days that outlived it."""
@@ -191,7 +191,7 @@ def test_a_token_that_mints_tokens_mints_none_wider_or_longer(
 
 
 @pytest.mark.parametrize("how", ["disabled", "reset"])
-def test_a_user_who_is_disabled_or_reset_is_out_at_once(
+def test_disabling_a_user_or_resetting_the_password_ends_sessions_at_once(
     app: App, anyone: TestClient, sign_in: SignIn, shell: Operator, how: str
 ) -> None:
     session = sign_in("operator")
@@ -204,7 +204,7 @@ def test_a_user_who_is_disabled_or_reset_is_out_at_once(
     assert me(anyone, session["access_token"]) == 401
 
 
-def test_another_role_holds_from_the_next_request_on(
+def test_a_new_role_applies_from_the_next_request_on(
     app: App, anyone: TestClient, sign_in: SignIn, shell: Operator
 ) -> None:
     session = sign_in("admin")
@@ -237,7 +237,7 @@ def forged(token: str, *, how: str) -> str:
     "how",
     ["none", "another key", "no expiry", "another issuer", "another algorithm", "a huge expiry", "changed signature"],
 )
-def test_a_forged_access_token_does_not_serve(
+def test_a_forged_access_token_is_refused(
     sqlite_url: str, make_app: MakeApp, make_client: MakeClient, users: dict[str, str], how: str
 ) -> None:
     client = make_client(over=make_app(sqlite_url, api_secret="k" * 32))
@@ -250,7 +250,7 @@ def test_a_forged_access_token_does_not_serve(
 @pytest.mark.parametrize(
     "header", ["", "Bearer", "Bearer ", "Basic dGhlLWFkbWluOng=", "bearer x", "Bearer jl_", "Token jl_x", "Bearer \x00"]
 )
-def test_what_is_no_credential_is_refused(anyone: TestClient, header: str) -> None:
+def test_an_invalid_credential_is_refused(anyone: TestClient, header: str) -> None:
     answer = anyone.get("/v1/sessions/current", headers={"Authorization": header})
 
     assert answer.status_code == 401
@@ -265,7 +265,7 @@ def test_two_authorization_headers_are_refused(anyone: TestClient, sign_in: Sign
     assert answer.status_code == 401
 
 
-def test_a_token_may_do_what_it_says_of_what_its_user_may_until_it_ends(
+def test_a_token_has_its_permissions_that_its_user_also_has_until_it_expires(
     app: App, anyone: TestClient, users: dict[str, str], shell: Operator, clock: StepClock
 ) -> None:
     token, secret = create_token(
@@ -300,7 +300,7 @@ def test_in_read_only_mode_nobody_may_change_anything(
     assert said["permissions"] == ["arguments:read", "audit:read", "runs:read"]
 
 
-def test_in_read_only_mode_a_write_is_refused_with_the_setting_whoever_asks(
+def test_in_read_only_mode_a_refused_write_names_the_setting(
     sqlite_url: str, make_app: MakeApp, make_client: MakeClient, users: dict[str, str]
 ) -> None:  # K2.C
     client = make_client(over=make_app(sqlite_url, api_read_only=True))
@@ -312,7 +312,7 @@ def test_in_read_only_mode_a_write_is_refused_with_the_setting_whoever_asks(
         assert "JOBS_API_READ_ONLY" in answer.json()["error"]["hint"]
 
 
-def test_a_body_that_does_not_say_its_length_is_read_only_so_far(anyone: TestClient) -> None:
+def test_a_body_without_a_length_is_read_up_to_the_limit(anyone: TestClient) -> None:
     endless = iter([b"x" * 65536] * 17)
 
     assert anyone.post("/v1/sessions", content=endless).status_code == 413

@@ -1,4 +1,4 @@
-"""The guard: what every answer has, and what is refused before any handler."""
+"""The guard: headers of every response, and requests that are refused before any handler runs."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tests.admin_api.conftest import MakeClient
 
 
 @pytest.mark.parametrize("path", ["/healthz", "/readyz", "/nothing", "/v1/nothing"])
-def test_every_answer_is_an_envelope_with_headers_that_close_doors(anyone: TestClient, path: str) -> None:
+def test_every_response_is_an_envelope_with_security_headers(anyone: TestClient, path: str) -> None:
     answer = anyone.get(path)
 
     assert set(answer.json()) == {"data", "error", "meta", "pagination"}
@@ -25,7 +25,7 @@ def test_every_answer_is_an_envelope_with_headers_that_close_doors(anyone: TestC
     assert "server" not in answer.headers
 
 
-def test_a_request_id_is_taken_handed_back_and_named_in_errors(anyone: TestClient) -> None:
+def test_a_request_id_is_accepted_returned_and_named_in_errors(anyone: TestClient) -> None:
     answer = anyone.get("/nothing", headers={"X-Request-ID": "order-7.check"})
 
     assert answer.headers["x-request-id"] == "order-7.check"
@@ -48,7 +48,7 @@ def test_an_unknown_host_name_is_refused(anyone: TestClient, host: str) -> None:
 
 
 @pytest.mark.parametrize("host", ["localhost:9180", "127.0.0.1", "[::1]:9180"])
-def test_this_machine_is_known_by_its_names(anyone: TestClient, host: str) -> None:
+def test_the_names_of_this_machine_are_accepted(anyone: TestClient, host: str) -> None:
     assert anyone.get("/healthz", headers={"Host": host}).status_code == 200
 
 
@@ -56,9 +56,7 @@ def test_a_body_that_is_too_large_is_refused(anyone: TestClient) -> None:
     assert anyone.post("/v1/sessions", content=b"x" * (MAX_BODY_BYTES + 1)).status_code == 413
 
 
-def test_a_bug_answers_500_and_tells_nothing_of_it(
-    app: App, make_client: MakeClient, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_bug_is_a_500_without_details(app: App, make_client: MakeClient, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("jobs.migration.schema.check", lambda database: 1 / 0)
 
     answer = make_client().get("/readyz")
@@ -69,7 +67,7 @@ def test_a_bug_answers_500_and_tells_nothing_of_it(
     assert answer.headers["x-content-type-options"] == "nosniff"
 
 
-def test_a_ledger_that_is_gone_answers_503_and_does_not_say_where_it_was(
+def test_an_unreachable_ledger_is_a_503_without_its_address(
     make_client: MakeClient, app: App, make_app: object, tmp_path: object
 ) -> None:
     nowhere = make_app(f"sqlite:///{tmp_path}/secret-place/none.db")  # type: ignore[operator]
@@ -81,7 +79,7 @@ def test_a_ledger_that_is_gone_answers_503_and_does_not_say_where_it_was(
     assert "secret-place" not in answer.text
 
 
-def test_an_api_whose_server_takes_no_writes_is_not_ready_unless_it_only_reads(make_client, make_app, pg_database):
+def test_an_api_over_a_read_only_server_is_ready_only_in_read_only_mode(make_client, make_app, pg_database):
     name = pg_database.rpartition("/")[2]
     with psycopg.connect(pg_database, autocommit=True) as connection:
         connection.execute(f"alter database {name} set default_transaction_read_only = on")

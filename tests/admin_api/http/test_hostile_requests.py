@@ -1,4 +1,4 @@
-"""Tricks with paths, headers, bodies and sites: each is refused, in the envelope, and none finds a 500."""
+"""Hostile paths, headers, bodies and origins: each is refused in the envelope, and none causes a 500."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def admin(app: App, make_client: MakeClient, users: dict[str, str], shell: Opera
 def on_postgres(
     pg_database: str, make_app: MakeApp, make_client: MakeClient, shell: Operator, monkeypatch: pytest.MonkeyPatch
 ) -> TestClient:
-    """An admin's client over PostgreSQL, which refuses what SQLite takes."""
+    """An admin's client over PostgreSQL, which refuses values that SQLite accepts."""
     app = make_app(pg_database)
     monkeypatch.setattr(boot, "_app", app)
     create_user(app, shell, "ada", password=PASSWORD, role="admin")
@@ -69,7 +69,7 @@ PLACES = (
 )  # fmt: skip
 
 
-def test_no_text_in_an_address_finds_a_bug(on_postgres: TestClient) -> None:
+def test_no_text_in_an_address_causes_a_500(on_postgres: TestClient) -> None:
     for path in PLACES:
         for text in TEXTS:
             answer = on_postgres.get("/v1/" + path.format(text))
@@ -82,7 +82,7 @@ def test_no_text_in_an_address_finds_a_bug(on_postgres: TestClient) -> None:
 
 @pytest.mark.parametrize("path", ["/v1/runs/", "//v1/runs", "/v1//runs", "/V1/runs", "/v1/./runs", "/v1/runs;a=1"])
 def test_an_address_has_one_spelling(served: tuple[str, int], path: str) -> None:
-    # As it is, for clients tidy addresses up.
+    # Unchanged: clients normalise addresses.
     status, body = raw(served, f"GET {path} HTTP/1.1", "Host: localhost", "Connection: close")
 
     assert status == 404
@@ -90,7 +90,7 @@ def test_an_address_has_one_spelling(served: tuple[str, int], path: str) -> None
 
 
 @pytest.mark.parametrize("method", ["PUT", "PATCH", "DELETE", "TRACE", "OPTIONS", "HEAD", "PROPFIND"])
-def test_a_method_that_an_address_does_not_take_is_405(admin: TestClient, method: str) -> None:
+def test_a_method_that_an_address_does_not_support_is_405(admin: TestClient, method: str) -> None:
     answer = admin.request(method, "/v1/statistics", headers={"X-HTTP-Method-Override": "GET"})
 
     assert answer.status_code == 405
@@ -143,7 +143,7 @@ def test_a_body_too_large_is_refused_before_it_is_read(admin: TestClient) -> Non
         {"Sec-Fetch-Site": "same-origin", "Origin": "https://evil.example"},
     ],
 )
-def test_what_a_page_of_another_site_sends_is_refused(admin: TestClient, headers: dict[str, str]) -> None:
+def test_requests_from_pages_of_other_sites_are_refused(admin: TestClient, headers: dict[str, str]) -> None:
     answer = admin.post("/v1/schedules/previews", json={"type": "every", "interval_seconds": 60}, headers=headers)
 
     assert (answer.status_code, answer.json()["error"]["code"]) == (403, "forbidden")
@@ -151,7 +151,7 @@ def test_what_a_page_of_another_site_sends_is_refused(admin: TestClient, headers
 
 
 @pytest.mark.parametrize("headers", [{}, {"Origin": BASE, "Sec-Fetch-Site": "same-origin"}, {"Sec-Fetch-Site": "none"}])
-def test_what_a_program_or_our_own_page_sends_is_taken(admin: TestClient, headers: dict[str, str]) -> None:
+def test_requests_from_programs_and_our_own_pages_are_accepted(admin: TestClient, headers: dict[str, str]) -> None:
     answer = admin.post("/v1/schedules/previews", json={"type": "every", "interval_seconds": 60}, headers=headers)
 
     assert answer.status_code == 200
@@ -177,7 +177,7 @@ def test_guessing_is_limited_while_redis_is_away(
     assert tries == [401] * 5 + [429] * 2
 
 
-def test_guesses_at_once_are_counted_each(app: App, anyone: TestClient, users: dict[str, str]) -> None:
+def test_concurrent_guesses_are_each_counted(app: App, anyone: TestClient, users: dict[str, str]) -> None:
     statuses: list[int] = []
 
     def guess(number: int) -> None:
@@ -193,7 +193,7 @@ def test_guesses_at_once_are_counted_each(app: App, anyone: TestClient, users: d
     assert sorted(statuses) == [401] * 5 + [429] * 7
 
 
-def test_a_refresh_token_used_twice_at_once_serves_at_most_one(
+def test_a_refresh_token_used_twice_at_once_succeeds_at_most_once(
     anyone: TestClient, sign_in: Callable[[str], dict[str, str]]
 ) -> None:
     given = sign_in("admin")["refresh_token"]
@@ -228,7 +228,7 @@ def served(app: App) -> Iterator[tuple[str, int]]:
 
 
 def raw(place: tuple[str, int], *lines: str, body: bytes = b"") -> tuple[int, bytes]:
-    """What a server answers to exactly these lines."""
+    """The server's response to exactly these lines."""
     with socket.create_connection(place, timeout=20) as connection:
         connection.sendall("\r\n".join([*lines, "", ""]).encode("latin-1") + body)
         answer = http.client.HTTPResponse(connection)
@@ -274,7 +274,7 @@ CHUNKED = ("POST /v1/runs HTTP/1.1", "Host: localhost", "Transfer-Encoding: chun
         (["GET /healthz HTTP/1.1", "Host: localhost", "X: " + "a" * 400_000], b"", {400, 431}),
         (["GET /healthz HTTP/1.1", "Host: localhost", *(f"X-{n}: a" for n in range(40_000))], b"", {400, 431}),
         (["GET /" + "a" * 400_000 + " HTTP/1.1", "Host: localhost"], b"", {400, 431}),
-        # Here the head is whole, and who asks is looked at before the body is.
+        # The head is complete, and credentials are checked before the body is read.
         ([*CHUNKED], b"1\r\na\r\n0\r\nX: " + b"a" * 400_000, {400, 401, 431}),
         ([*CHUNKED], b"1;" + b"a" * 400_000, {400, 401, 431}),
     ],
@@ -286,7 +286,7 @@ def test_a_head_without_end_is_cut_off(
     try:
         status, _ = raw(served, *lines, body=body)
     except ConnectionError:
-        # Hung up on while we still sent.
+        # The server closed the connection while we were sending.
         status = 400
 
     assert status in statuses
@@ -319,9 +319,7 @@ def test_a_body_in_the_smallest_chunks_and_many_requests_of_a_connection_are_tak
     connection.close()
 
 
-def test_who_is_answered_the_request_id_finds_it_in_the_log(
-    anyone: TestClient, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_the_request_id_of_a_response_is_in_the_log(anyone: TestClient, caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level("INFO", logger="jobs.api"):
         anyone.get("/v1/runs", headers={"X-Request-ID": "order-7.check"})
 
@@ -345,7 +343,7 @@ def test_a_bug_is_an_envelope_with_the_request_id_and_the_log_has_the_rest(
     assert any(one.exc_info for one in caplog.records)
 
 
-def test_a_ledger_that_is_gone_is_503_and_says_nothing_of_where_it_was(
+def test_a_ledger_that_becomes_unreachable_is_a_503_without_its_address(
     make_app: MakeApp, make_client: MakeClient
 ) -> None:
     app = make_app("postgresql://ada:hunter2@127.0.0.1:1/ledger")
@@ -359,7 +357,7 @@ def test_a_ledger_that_is_gone_is_503_and_says_nothing_of_where_it_was(
     assert client.get("/healthz").status_code == 200
 
 
-def test_a_commit_that_fails_is_never_answered_as_done(
+def test_a_failed_commit_is_never_reported_as_done(
     admin: TestClient, app: App, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from jobs.errors import LedgerBusy

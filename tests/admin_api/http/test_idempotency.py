@@ -1,4 +1,4 @@
-"""Idempotency-Key: a request that comes again is answered as it was, and not done again."""
+"""Idempotency-Key: a repeated request gets the first response and is not performed again."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def runs(client: TestClient) -> list[Any]:
     return found
 
 
-def test_the_same_request_is_done_once_and_answered_alike(admin: TestClient) -> None:
+def test_a_repeated_request_is_performed_once_and_gets_the_same_response(admin: TestClient) -> None:
     first, again = (admin.post("/v1/runs", json=RUN, headers=KEY) for _ in range(2))
 
     assert (again.status_code, again.json(), again.headers["location"]) == (
@@ -85,7 +85,7 @@ def test_a_key_is_its_operators_own(clients: dict[str, TestClient]) -> None:
     assert len(runs(clients["admin"])) == 2
 
 
-def test_a_request_that_did_nothing_leaves_its_key_free(admin: TestClient) -> None:
+def test_a_request_that_changed_nothing_leaves_its_key_free(admin: TestClient) -> None:
     assert admin.post("/v1/runs", json={"kind": "Nail"}, headers=KEY).status_code == 404
     assert admin.post("/v1/runs", json={"kind": 7}, headers=KEY).status_code == 422
 
@@ -100,7 +100,7 @@ def test_after_a_day_the_key_is_new(admin: TestClient, clock: StepClock) -> None
     assert len(runs(admin)) == 2
 
 
-def test_who_died_at_work_leaves_it_unknown_and_says_so(
+def test_a_process_that_died_during_a_request_leaves_its_outcome_unknown(
     app: App, admin: TestClient, clock: StepClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def die(*args: Any) -> None:
@@ -135,7 +135,7 @@ def test_a_ledger_that_was_busy_leaves_the_key_free(admin: TestClient, monkeypat
     assert admin.post("/v1/runs", json=RUN, headers=KEY).status_code == 201
 
 
-def test_a_secret_is_told_once_and_kept_nowhere(app: App, admin: TestClient) -> None:
+def test_a_secret_is_shown_once_and_stored_nowhere(app: App, admin: TestClient) -> None:
     asked = {"user": "the-admin", "name": "deploys", "permissions": ["runs:read"], "lasts_days": 1}
     first, again = (admin.post("/v1/tokens", json=asked, headers=KEY) for _ in range(2))
 
@@ -149,7 +149,7 @@ def test_a_secret_is_told_once_and_kept_nowhere(app: App, admin: TestClient) -> 
 
 
 @pytest.mark.parametrize("key", ["", "with space", "a" * 101])
-def test_a_key_that_cannot_be_is_refused(admin: TestClient, key: str) -> None:
+def test_an_invalid_key_is_refused(admin: TestClient, key: str) -> None:
     assert admin.post("/v1/runs", json=RUN, headers={"Idempotency-Key": key}).status_code == 422
     assert runs(admin) == []
 
@@ -166,7 +166,7 @@ def secret_of(app: App, shell: Operator, *permissions: str) -> str:
     )[1]  # fmt: skip
 
 
-def test_a_narrow_token_is_not_told_what_a_wide_one_was(
+def test_a_token_with_fewer_permissions_does_not_get_the_stored_response(
     app: App, admin: TestClient, make_client: MakeClient, shell: Operator
 ) -> None:
     """K2.6: the same user, the same key and the same body."""
@@ -182,7 +182,7 @@ def test_a_narrow_token_is_not_told_what_a_wide_one_was(
     assert len(runs(admin)) == 1
 
 
-def test_another_token_that_allows_the_same_is_told_the_same(
+def test_another_token_with_the_same_permissions_gets_the_stored_response(
     app: App, admin: TestClient, make_client: MakeClient, shell: Operator
 ) -> None:
     other = make_client(secret_of(app, shell, *PERMISSIONS["admin"]))
@@ -198,8 +198,8 @@ def kept(app: App) -> list[str]:
         return [str(one) for one in connection.exec_driver_sql("select answer from operator_requests").scalars()]
 
 
-def test_a_dry_run_is_not_kept(app: App, admin: TestClient) -> None:
-    """K2.6: it shows arguments, and did nothing."""
+def test_the_response_of_a_dry_run_is_not_stored(app: App, admin: TestClient) -> None:
+    """K2.6: its response shows arguments, and it changed nothing."""
     admin.post("/v1/runs", json={"kind": "Mail", "arguments": {}, "tags": ["a-persons-name"]})
     dry = {"selector": {"all": True}, "dry_run": True}
 
@@ -210,7 +210,7 @@ def test_a_dry_run_is_not_kept(app: App, admin: TestClient) -> None:
     assert kept(app) == []
 
 
-def test_what_is_erased_is_erased_from_kept_answers_too(app: App, admin: TestClient) -> None:
+def test_erased_data_is_erased_from_stored_responses_too(app: App, admin: TestClient) -> None:
     """K2.6"""
     run = admin.post("/v1/runs", json=RUN, headers={"Idempotency-Key": "run"}).json()["data"]["id"]
     schedule = {"name": "s", "kind": "Mail", "arguments": {}, "when": {"type": "every", "interval_seconds": 60}}
@@ -223,12 +223,12 @@ def test_what_is_erased_is_erased_from_kept_answers_too(app: App, admin: TestCli
     assert not any("a-persons-name" in one for one in kept(app))
     again = admin.post("/v1/schedules", json={**schedule, "name": "a-persons-name"}, headers=KEY)
     assert (again.status_code, "erased" in again.json()["error"]["message"]) == (409, True)
-    # An answer that says an id alone is kept.
+    # A response that contains only an id is stored.
     assert admin.post("/v1/runs", json=RUN, headers={"Idempotency-Key": "run"}).json()["data"]["id"] == run
 
 
 def ends(client: TestClient, place: str, body: dict[str, Any]) -> bool:
-    """Begins an action, and waits until it has ended; whether it did what it was asked to."""
+    """Begin an action and wait for its end; returns whether it succeeded."""
     action = client.post(f"/v1/{place}", json=body).json()["data"]["id"]
     found: dict[str, Any] = {}
 

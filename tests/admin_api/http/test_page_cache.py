@@ -1,4 +1,4 @@
-"""What is kept of pages: for a moment, until something changes, and nothing that failed or is too long."""
+"""The page cache stores pages briefly, drops them on a change, and stores no failed or long page."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def pages(clock: Hands) -> PageCache:
     return PageCache(clock)
 
 
-def test_a_page_is_found_as_it_was_until_it_is_no_longer_fresh(pages: PageCache, clock: Hands) -> None:
+def test_a_cached_page_is_unchanged_until_it_expires(pages: PageCache, clock: Hands) -> None:
     pages.put("here", HTMLResponse("<p>made</p>", headers={"Vary": "Cookie"}), pages.begin())
 
     found = pages.find("here")
@@ -34,20 +34,20 @@ def test_a_page_is_found_as_it_was_until_it_is_no_longer_fresh(pages: PageCache,
     assert pages.find("here") is None
 
 
-def test_what_is_dear_is_kept_for_longer_and_no_longer_than_an_open_page_waits(pages: PageCache, clock: Hands) -> None:
+def test_slow_pages_stay_cached_for_longer_up_to_the_refresh_interval(pages: PageCache, clock: Hands) -> None:
     for key, took in (("soon", 0.001), ("dear", 3 / SHARE), ("dearest", 1.0)):
         clock.at = 0.0
         begun = pages.begin()
         clock.at = took
         pages.put(key, HTMLResponse("made"), begun)
 
-    # Each age is counted from when it was begun.
+    # Each age counts from the begin of the rendering.
     for at, left in ((1.9, 3), (2.1, 2), (2.9, 2), (3.1, 1), (4.9, 1), (5.0, 0)):
         clock.at = at
         assert sum(pages.find(key) is not None for key in ("soon", "dear", "dearest")) == left, at
 
 
-def test_a_change_drops_all_and_what_was_begun_before_it(pages: PageCache) -> None:
+def test_a_change_drops_all_pages_and_those_whose_rendering_began_before(pages: PageCache) -> None:
     pages.put("here", HTMLResponse("old"), pages.begin())
     begun = pages.begin()
     pages.drop()
@@ -60,7 +60,7 @@ def test_a_change_drops_all_and_what_was_begun_before_it(pages: PageCache) -> No
 @pytest.mark.parametrize(
     "page", [HTMLResponse("no", 422), HTMLResponse("gone", 303), HTMLResponse("x" * (MOST_BYTES + 1))]
 )
-def test_what_failed_leads_elsewhere_or_is_long_is_not_kept(pages: PageCache, page: HTMLResponse) -> None:
+def test_errors_redirects_and_long_pages_are_not_cached(pages: PageCache, page: HTMLResponse) -> None:
     pages.put("here", page, pages.begin())
 
     assert pages.find("here") is None

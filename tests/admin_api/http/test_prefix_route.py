@@ -1,4 +1,4 @@
-"""A route that is passed over by its prefix is one that would not have matched; mounted elsewhere, all are found."""
+"""A route that is skipped by its prefix would not have matched; below a mount point every route is found."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def _routes(app: App) -> Iterator[PrefixRoute]:
 
 
 @pytest.mark.parametrize("root", ["", "/jobs"])
-def test_what_it_passes_over_would_not_have_matched(app: App, root: str) -> None:
+def test_skipped_routes_would_not_have_matched(app: App, root: str) -> None:
     every = list(_routes(app))
     paths = {*ODD, *(one.path.replace("{id}", A_RUN) for one in every), *(one.path for one in every)}
     matched = 0

@@ -1,4 +1,4 @@
-"""What comes too slowly, too large or too often from whoever, over real sockets. (K2.4, K2.11)"""
+"""Limits on slow, large and many requests, over real sockets. (K2.4, K2.11)"""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def all_of(connection: socket.socket) -> bytes:
-    """What comes until the server hangs up."""
+    """All bytes until the server closes the connection."""
     got = b""
     while part := connection.recv(65536):
         got += part
@@ -46,7 +46,7 @@ def all_of(connection: socket.socket) -> bytes:
     [(b"", b"HTTP/1.1 408"), (b"GET", b"HTTP/1.1 408"), (HALF, b"HTTP/1.1 408"), (POST, b"HTTP/1.1 408")],
     ids=["nothing", "a word", "half a head", "half a body"],
 )
-def test_what_does_not_come_whole_is_hung_up_on(
+def test_the_connection_of_an_incomplete_request_is_closed(
     quick: None, served: tuple[str, int], sent: bytes, answer: bytes
 ) -> None:
     with socket.create_connection(served, timeout=20) as connection:
@@ -55,7 +55,7 @@ def test_what_does_not_come_whole_is_hung_up_on(
         assert all_of(connection).startswith(answer)
 
 
-def test_who_sends_a_byte_now_and_then_is_hung_up_on_too(quick: None, served: tuple[str, int]) -> None:
+def test_a_client_that_sends_a_byte_now_and_then_is_disconnected_too(quick: None, served: tuple[str, int]) -> None:
     with socket.create_connection(served, timeout=QUICK / 8) as connection:
         connection.sendall(GET)
         assert connection.recv(65536).startswith(b"HTTP/1.1 200")
@@ -70,7 +70,9 @@ def test_who_sends_a_byte_now_and_then_is_hung_up_on_too(quick: None, served: tu
         assert wait_until(is_over, seconds=20)
 
 
-def test_half_open_connections_keep_nobody_out(served: tuple[str, int], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_half_open_connections_do_not_block_other_clients(
+    served: tuple[str, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(protocol, "MOST_CONNECTIONS", 20)
     with ExitStack() as opened:
         connections = []
@@ -80,7 +82,7 @@ def test_half_open_connections_keep_nobody_out(served: tuple[str, int], monkeypa
 
         assert raw(served, *HEALTH, "Connection: close")[0] == 200
         assert [all_of(one)[:12] for one in connections[:40]] == [b"HTTP/1.1 503"] * 40
-        # Those that came last are still heard.
+        # The newest connections still get responses.
         connections[-1].sendall(b"Connection: close\r\n\r\n")
         assert all_of(connections[-1]).startswith(b"HTTP/1.1 200")
 
@@ -112,7 +114,7 @@ def test_a_request_that_is_answered_is_not_cut_off_by_new_connections(
 
 
 @pytest.mark.parametrize("size", [33_000, 60_000])
-def test_a_head_beyond_its_limit_is_refused_though_it_comes_in_one_piece(served: tuple[str, int], size: int) -> None:
+def test_a_head_above_the_limit_is_refused_even_in_one_piece(served: tuple[str, int], size: int) -> None:
     """K2.11: docs/security.md says 32 kB."""
     assert raw(served, *HEALTH, "Connection: close", "X: " + "a" * size)[0] == 400
     assert raw(served, *HEALTH, "Connection: close", "X: " + "a" * 31_000)[0] == 200
@@ -120,7 +122,7 @@ def test_a_head_beyond_its_limit_is_refused_though_it_comes_in_one_piece(served:
 
 @pytest.fixture
 def slow_hashing(monkeypatch: pytest.MonkeyPatch) -> Iterator[threading.Event]:
-    """Hashing that waits until a test lets it go on."""
+    """Hashing that waits until a test releases it."""
     go_on = threading.Event()
     real = credentials._hasher
 
@@ -142,7 +144,7 @@ def sign_in(client: TestClient, n: int) -> int:
     return int(status)
 
 
-def test_a_crowd_that_signs_in_is_told_to_come_again_and_takes_no_thread_from_others(
+def test_many_concurrent_sign_ins_get_503_and_block_no_other_request(
     app: App, anyone: TestClient, users: dict[str, str], shell: object, slow_hashing: threading.Event,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
@@ -163,7 +165,7 @@ def test_a_crowd_that_signs_in_is_told_to_come_again_and_takes_no_thread_from_ot
     assert anyone.post("/v1/sessions", json={"name": users["admin"], "password": PASSWORD}).status_code in (201, 429)
 
 
-def test_what_is_hashed_at_once_is_bounded_wherever_it_is_asked_for(slow_hashing: threading.Event) -> None:
+def test_concurrent_password_hashing_is_limited_everywhere(slow_hashing: threading.Event) -> None:
     most = credentials.AT_ONCE + credentials.WAITING
     hashed = credentials.hash_password(PASSWORD)
     with ThreadPoolExecutor(most) as pool:
@@ -176,7 +178,7 @@ def test_what_is_hashed_at_once_is_bounded_wherever_it_is_asked_for(slow_hashing
         assert all(one.result(30) for one in asked)
 
 
-def test_a_connection_is_taken_and_closed_many_times(served: tuple[str, int]) -> None:
+def test_many_connections_are_accepted_and_closed(served: tuple[str, int]) -> None:
     for _ in range(30):
         with closing(socket.create_connection(served, timeout=20)) as connection:
             connection.sendall(GET * 3)

@@ -1,4 +1,4 @@
-"""How often a token, and its user, may ask for changes. (K2.5)"""
+"""Rate limits of changing requests, by token and by user. (K2.5)"""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ PAUSE = "/v1/queues/mail/pause"
 
 
 class SteppedClock(StepClock):
-    """One whose steps a span is measured by, too."""
+    """A clock whose steps also move the monotonic time."""
 
     def monotonic(self) -> float:
         return super().monotonic() + self.later.total_seconds()
@@ -38,7 +38,7 @@ def client_of(app: App, make_client: MakeClient, shell: Operator, user: str = "t
 
 
 def act(client: TestClient, times: int, **given: Any) -> list[int]:
-    """The statuses of so many requests that would change something, were the name known."""
+    """The statuses of this many changing requests for an unknown name."""
     return [client.put(PAUSE, json={}, **given).status_code for _ in range(times)]
 
 
@@ -47,7 +47,7 @@ def limited(sqlite_url: str, make_app: MakeApp, clock: SteppedClock, users: dict
     return make_app(sqlite_url, clock=clock, api_token_rate=30, api_user_rate=60)
 
 
-def test_a_token_that_asks_too_often_waits_and_may_again(
+def test_a_token_above_its_rate_waits_and_may_then_continue(
     limited: App, make_client: MakeClient, shell: Operator, clock: SteppedClock
 ) -> None:
     client = client_of(limited, make_client, shell)
@@ -63,7 +63,7 @@ def test_a_token_that_asks_too_often_waits_and_may_again(
     assert act(client, 2) == [404, 429]
 
 
-def test_another_token_of_the_user_goes_on_up_to_the_users_limit(
+def test_another_token_of_the_user_works_up_to_the_users_limit(
     limited: App, make_client: MakeClient, shell: Operator
 ) -> None:
     first, second, third = (client_of(limited, make_client, shell) for _ in range(3))
@@ -99,7 +99,7 @@ def test_by_default_two_hundred_changes_in_a_few_seconds_are_too_many(
     assert 429 in statuses
 
 
-def test_no_limit_is_none(
+def test_a_limit_of_none_limits_nothing(
     sqlite_url: str, make_app: MakeApp, make_client: MakeClient, shell: Operator, users: dict[str, str]
 ) -> None:
     free = make_app(sqlite_url, api_token_rate=0, api_user_rate=0)

@@ -1,4 +1,4 @@
-"""A real browser: Debian's Chromium, driven by Playwright; and pages served to it by a server of the test's own."""
+"""A real browser: Debian's Chromium, driven by Playwright, and a server that serves the pages to it."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ WAIT_MS = 20_000
 
 
 def chromium() -> str | None:
-    """Where Chromium is, if it is."""
+    """The path of Chromium, if it is installed."""
     return shutil.which("chromium") or shutil.which("chromium-browser")
 
 
@@ -52,7 +52,7 @@ def a_browser() -> Iterator[Browser]:
 
 @contextmanager
 def served(app: App) -> Iterator[str]:
-    """The pages of ``app``, served from a thread; where."""
+    """Serve the pages of ``app`` on a thread; gives the URL."""
     listener = listen("127.0.0.1", 0)
     server = make_server(app)
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
@@ -81,13 +81,13 @@ def a_context(
 
 
 def sign_in(page: Page, app: App, base: str, *, as_name: str = "ada@desk") -> None:
-    """By a link, as from a shell."""
+    """Sign in by a link, as from a shell."""
     page.goto(f"{base}/link?key={make_link(app, Operator(as_name))}")
     page.wait_for_url(f"{base}/")
 
 
 class Watch:
-    """What a page must not do: raise a dialog, run what is not ours, break its policy, fail."""
+    """Records what a page must not do: open a dialog, run foreign scripts, violate its policy, fail."""
 
     def __init__(self, page: Page) -> None:
         self.seen: list[str] = []
@@ -97,7 +97,7 @@ class Watch:
         page.on("requestfailed", lambda request: self._failed(request.url, request.failure))
 
     def _failed(self, url: str, why: str | None) -> None:
-        # A page that is left takes its refresh with it.
+        # Leaving a page cancels its refresh.
         if why != "net::ERR_ABORTED":
             self.seen.append(f"failed: {url} {why}")
 
@@ -110,7 +110,7 @@ def overflow(page: Page) -> int:
 
 def faults_of_access(page: Page) -> list[str]:
     """What axe-core finds that is serious or worse, each with its first element."""
-    # Not as a script of the page, which its policy forbids, but from outside.
+    # Injected by the browser, because the page's policy forbids scripts.
     page.evaluate(AXE.read_text())
     found = page.evaluate("axe.run(document, {resultTypes: ['violations']})")
     return [

@@ -1,4 +1,4 @@
-"""Pages over a ledger of the test's own, as a browser asks for them."""
+"""Fixtures: pages over a new ledger, requested as a browser does."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ OURS = {"Sec-Fetch-Site": "same-origin", "Origin": BASE}
 
 @pytest.fixture
 def browse(app: App, make_client: MakeClient, users: dict[str, str]) -> Browse:
-    """``browse("operator")``: a client with that role's cookie, which sends what a browser sends from our pages."""
+    """``browse("operator")``: a client with that role's cookie and a browser's headers."""
 
     def browser(role: str | None = "admin", *, over: App | None = None) -> TestClient:
         client = make_client(over=over)

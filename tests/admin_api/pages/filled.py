@@ -1,4 +1,4 @@
-"""Ledgers for pages to show: one as a shop has it on a bad night, and one that means harm."""
+"""Ledgers for pages to show: one of a shop with failures, and one with hostile texts."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ HOSTILE = {
 
 @dataclass(frozen=True)
 class Places:
-    """What a test looks at by name."""
+    """The ids and names that tests look up."""
 
     run: UUID
     known: UUID
@@ -52,7 +52,7 @@ class Places:
 
 
 def fill(app: App) -> Places:
-    """As a shop has it on a bad night: something of everything."""
+    """A shop with failures: at least one row of every kind."""
     world.build(app)
     book, ada = Book(app.database, now=datetime.now(UTC)), Operator("ada@desk")
     parent = _family(book)
@@ -79,7 +79,7 @@ def fill(app: App) -> Places:
 
 
 def _die(book: Book) -> UUID:
-    """A dead run of a kind that the server knows."""
+    """Make a dead run of a kind that the server knows."""
     book.now = datetime.now(UTC) - timedelta(minutes=20)
     arguments = {"order_id": 77, "card": "declined", "currency": "EUR", "express": True, "notes": ["call first"]}
     run_id = book.enqueue(kind="shop.ChargeCard", queue="cards", arguments=arguments, max_attempts=2)
@@ -107,7 +107,7 @@ def _perform(book: Book, *, kind: str, **given: Any) -> None:
 
 
 def harm(app: App) -> Places:
-    """Names, arguments, errors, tags and reasons that mean harm, wherever somebody can write them."""
+    """Write hostile names, arguments, errors, tags and reasons wherever a user can write them."""
     book, villain = Book(app.database, now=datetime.now(UTC)), Operator(HOSTILE["attribute"][:200])
     book.step(-300)
     last = world.DEAD

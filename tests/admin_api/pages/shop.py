@@ -1,4 +1,4 @@
-"""An application for pages to show: its worker performs what a browser replays."""
+"""An application for the pages: its worker performs the runs that a browser replays."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from jobs import Retry
 
 
 class CardDeclined(Exception):
-    """The bank says no."""
+    """The bank declines the card."""
 
 
 SOON = Retry(max_attempts=2, first=timedelta(milliseconds=50))

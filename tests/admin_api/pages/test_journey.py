@@ -1,4 +1,4 @@
-"""What an operator does at three in the morning, in a real browser, with a real server and a real worker."""
+"""An operator handles a failure, in a real browser, with a real server and a real worker."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def shop(app: App, monkeypatch: pytest.MonkeyPatch) -> Iterator[App]:
         registry.forget(kind)
 
 
-def test_an_operator_finds_a_dead_run_sees_why_mends_it_and_reads_the_audit(shop: App, tmp_path: Path) -> None:
+def test_an_operator_finds_a_dead_run_sees_why_replays_it_and_reads_the_audit(shop: App, tmp_path: Path) -> None:
     create_user(shop, Operator("root@desk"), "ada", password=PASSWORD, role="operator")
     serving, working = tmp_path / "serving.txt", tmp_path / "working.txt"
     with (
@@ -75,7 +75,7 @@ def test_an_operator_finds_a_dead_run_sees_why_mends_it_and_reads_the_audit(shop
         page = context.new_page()
         watch = Watch(page)
 
-        # The door: a wrong password first, for it is late.
+        # Sign in, first with a wrong password.
         page.goto(f"{base}/runs?state=dead")
         page.get_by_role("textbox", name="Name").fill("ada")
         page.get_by_label("Password").fill("not the password")
@@ -85,7 +85,7 @@ def test_an_operator_finds_a_dead_run_sees_why_mends_it_and_reads_the_audit(shop
         page.get_by_role("button", name="Sign in").click()
         page.wait_for_url(f"{base}/runs?state=dead")
 
-        # What is wrong: the overview says it, and its link leads to the run.
+        # The overview shows the problem, and its link leads to the run.
         page.get_by_role("link", name="Overview").click()
         trouble = page.get_by_role(
             "link", name=re.compile(r"1 of shop\.ChargeCard is dead: .*insufficient funds for order 42")
@@ -99,7 +99,7 @@ def test_an_operator_finds_a_dead_run_sees_why_mends_it_and_reads_the_audit(shop
         expect(page.get_by_text("raise CardDeclined").first).to_be_visible()
         dead = page.url
 
-        # Mended: other arguments, shown first, with a reason.
+        # Replay with other arguments: the plan first, with a reason.
         page.get_by_role("link", name="Edit and replay").click()
         page.get_by_role("textbox", name="card").fill("ok")
         page.get_by_role("button", name="Preview").click()
@@ -110,19 +110,19 @@ def test_an_operator_finds_a_dead_run_sees_why_mends_it_and_reads_the_audit(shop
         page.wait_for_url(re.compile(r"/runs/[0-9a-f-]{36}$"))
         assert page.url != dead
 
-        # It succeeds while one looks on: the page refreshes itself, and is not loaded again.
+        # It succeeds, and the open page refreshes itself without a reload.
         page.evaluate("window.isTheSame = true")
         page.mouse.move(0, 0)
         expect(page.get_by_text("It succeeded at attempt 1.")).to_be_visible(timeout=WAIT_MS)
         expect(page.locator("pre").filter(has_text="R-42")).to_be_visible()
         new = page.url.rpartition("/")[2]
 
-        # On record, with who and why.
+        # The audit has who and why.
         page.get_by_role("link", name="Audit").click()
         row = page.get_by_role("row").filter(has_text="the bank was down")
         expect(row).to_contain_text("ada")
         row.get_by_role("link", name="replay").click()
         expect(page.get_by_role("link", name=new[-8:])).to_be_visible()
         assert faults_of_access(page) == []
-        # Chromium itself tells of the 401 that the wrong password got.
+        # Chromium itself logs the 401 of the wrong password.
         assert [one for one in watch.seen if "401" not in one] == []

@@ -1,4 +1,4 @@
-"""Every page as it looks: at both widths and in both themes, over a full ledger; kept as pictures, checked for access.
+"""Screenshots of every page at both widths and in both themes, over a full ledger, with checks of accessibility.
 
 The pictures are in ``artifacts/pages``.
 """
@@ -55,7 +55,7 @@ def browser() -> Iterator[Browser]:
 
 @dataclass(frozen=True)
 class Full:
-    """A ledger that is filled, and where things are in it."""
+    """A filled ledger, and the ids of what it holds."""
 
     url: str
     places: Places
@@ -81,7 +81,7 @@ def _made(template: Path, folder: Path, build: Callable[[App], Places]) -> Full:
 
 
 def pages(places: Places) -> dict[str, str]:
-    """Every page by a name for its picture."""
+    """Every page, by the name of its screenshot."""
     return {
         "overview": "/",
         "runs": "/runs",
@@ -114,7 +114,7 @@ def pages(places: Places) -> dict[str, str]:
 
 @pytest.mark.parametrize("theme", THEMES)
 @pytest.mark.parametrize("width", WIDTHS)
-def test_every_page_fits_its_window_and_is_open_to_all(
+def test_every_page_fits_its_window_and_is_accessible(
     browser: Browser, full: Full, make_app: MakeApp, width: int, theme: str
 ) -> None:
     app, places = make_app(full.url), full.places
@@ -130,18 +130,18 @@ def test_every_page_fits_its_window_and_is_open_to_all(
         for name, path in pages(places).items():
             page.goto(base + path)
             page.screenshot(path=ARTIFACTS / f"{name}-{width}-{theme}.png", full_page=True)
-            # Colours differ by theme, and what is shown by width: each once.
+            # Colours differ by theme and content by width, so each is checked once.
             if (width, theme) in ((1440, "light"), (375, "dark")):
                 faults += [f"{name}: {one}" for one in faults_of_access(page)]
             faults += [f"{name}: {overflow(page)} pixels too wide"] if overflow(page) else []
 
     assert faults == []
-    # What Chromium itself tells of answers that are meant to be 404 and 422.
+    # Chromium itself logs the expected 404 and 422 responses.
     assert [one for one in watch.seen if "status of 4" not in one] == []
 
 
 @pytest.mark.parametrize("width", WIDTHS)
-def test_nothing_that_an_enqueuer_writes_runs_or_forges_a_page(
+def test_no_text_of_an_enqueuer_runs_as_a_script_or_changes_a_page(
     browser: Browser, harmful: Full, make_app: MakeApp, width: int
 ) -> None:
     app, places = make_app(harmful.url), harmful.places
@@ -185,12 +185,12 @@ _FORGED = """() => {
 
 
 def _forged(page: object) -> list[str]:
-    """What the texts made of the page, if anything."""
+    """Elements that the hostile texts added to the page, if any."""
     found: list[str] = page.evaluate(_FORGED)  # type: ignore[attr-defined]
     return found
 
 
-def test_a_page_is_read_without_scripts(browser: Browser, full: Full, make_app: MakeApp) -> None:
+def test_a_page_is_readable_without_scripts(browser: Browser, full: Full, make_app: MakeApp) -> None:
     app, places = make_app(full.url), full.places
     with served(app) as base, a_context(browser, scripts=False) as context:
         page = context.new_page()
@@ -206,7 +206,7 @@ def test_a_page_is_read_without_scripts(browser: Browser, full: Full, make_app: 
         assert page.locator(".copy").count() == 0, "no button that needs a script is there without one"
 
 
-def test_keys_move_about_and_the_page_keeps_its_place(browser: Browser, full: Full, make_app: MakeApp) -> None:
+def test_keys_navigate_and_the_page_keeps_its_scroll_position(browser: Browser, full: Full, make_app: MakeApp) -> None:
     app = make_app(full.url)
     with served(app) as base, a_context(browser) as context:
         page = context.new_page()
@@ -239,9 +239,7 @@ def test_keys_move_about_and_the_page_keeps_its_place(browser: Browser, full: Fu
         page.wait_for_url(f"{base}/queues")
 
 
-def test_what_the_reader_begins_while_a_refresh_is_on_its_way_stands(
-    browser: Browser, full: Full, make_app: MakeApp
-) -> None:
+def test_input_during_a_refresh_is_kept(browser: Browser, full: Full, make_app: MakeApp) -> None:
     app = make_app(full.url)
     with served(app) as base, a_context(browser) as context:
         page = context.new_page()
@@ -251,7 +249,7 @@ def test_what_the_reader_begins_while_a_refresh_is_on_its_way_stands(
         page.route(lambda _: True, lambda route: held.append(route) if is_refresh(route) else route.continue_())
         before = page.locator("#live[data-before]")
 
-        # One that was asked for brings the new rows, and the tick stays on its own.
+        # A refresh on request shows the new rows, and the tick stays on its row.
         with page.expect_request(is_refresh):
             page.keyboard.press("r")
         page.keyboard.press("j")
@@ -265,7 +263,7 @@ def test_what_the_reader_begins_while_a_refresh_is_on_its_way_stands(
         page.keyboard.press("x")
         expect(page.locator("[data-ticked]")).to_have_text("all that match")
 
-        # One that came by itself goes away again.
+        # An automatic notice disappears again.
         with page.expect_request(is_refresh):
             page.evaluate("document.getElementById('live').dataset.before = ''")
         page.keyboard.press("/")
@@ -275,6 +273,6 @@ def test_what_the_reader_begins_while_a_refresh_is_on_its_way_stands(
 
 
 def is_refresh(what: Route | Request | Response) -> bool:
-    """Whether the page asks for itself anew."""
+    """Whether the request is a refresh of the page."""
     request = what if isinstance(what, Request) else what.request
     return request.headers.get("hx-request") == "true"

@@ -1,4 +1,4 @@
-"""Every page, for every role, over a ledger with nothing in it and one with something of everything."""
+"""Every page for every role, over an empty ledger and over one with at least one row of every kind."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def test_a_page_of_an_empty_ledger_says_what_to_do(browse: Browse, role: str, pa
 
 @pytest.mark.parametrize("path", KEPT_FROM)
 @pytest.mark.parametrize("role", ["viewer", "operator", "admin"])
-def test_a_page_is_shown_and_named_to_those_who_may_see_it(browse: Browse, role: str, path: str) -> None:
+def test_a_page_and_its_link_are_shown_to_those_with_the_permission(browse: Browse, role: str, path: str) -> None:
     client = browse(role)
     is_kept = role in KEPT_FROM[path]
 
@@ -36,7 +36,7 @@ def test_a_page_is_shown_and_named_to_those_who_may_see_it(browse: Browse, role:
     assert (f'href="{path}"' in client.get("/runs").text) is not is_kept
 
 
-def test_a_refresh_answers_the_part_that_changes(browse: Browse) -> None:
+def test_a_refresh_returns_the_part_that_changes(browse: Browse) -> None:
     whole, part = browse().get("/runs"), browse().get("/runs", headers={"HX-Request": "true"})
 
     assert '<nav class="side"' in whole.text
@@ -55,7 +55,7 @@ def test_no_page_has_a_script_or_a_style_of_its_own(app: App, browse: Browse) ->
         assert set(re.findall(r'(?:src|href)="(https?:[^"]*)"', text)) == set(), path
 
 
-def test_static_files_are_kept_by_the_browser_and_are_all_there_is(browse: Browse) -> None:
+def test_static_files_are_cached_by_the_browser_and_no_others_are_served(browse: Browse) -> None:
     client = browse(None)
     found = re.findall(r'(?:href|src)="(/static/[^"#]*)', client.get("/sign-in").text)
 
@@ -68,7 +68,7 @@ def test_static_files_are_kept_by_the_browser_and_are_all_there_is(browse: Brows
         assert client.get(path).status_code == 404
 
 
-def test_an_address_that_is_none_is_a_page_for_people_and_an_envelope_for_programs(browse: Browse) -> None:
+def test_an_unknown_address_is_a_page_for_browsers_and_an_envelope_for_programs(browse: Browse) -> None:
     client = browse()
 
     page, envelope = client.get("/nothing"), client.get("/nothing", headers={"Accept": "*/*"})
@@ -78,7 +78,7 @@ def test_an_address_that_is_none_is_a_page_for_people_and_an_envelope_for_progra
     assert client.get("/v1/nothing").json()["error"]["code"] == "not_found"
 
 
-def test_a_query_that_cannot_be_read_is_marked_where_it_is_wrong(app: App, browse: Browse) -> None:
+def test_a_query_that_cannot_be_parsed_is_marked_at_its_mistake(app: App, browse: Browse) -> None:
     world.build(app)
 
     answer = browse().get("/runs", params={"where": "kind:A stat:dead"})

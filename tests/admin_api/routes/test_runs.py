@@ -1,4 +1,4 @@
-"""What the API says of runs is what the ledger holds; lists go on by cursors, and what one may not see is hidden."""
+"""The API shows the runs of the ledger; lists continue by cursor, and what the operator may not see is hidden."""
 
 from __future__ import annotations
 
@@ -115,7 +115,7 @@ def test_a_run_is_recorded_found_and_shown_with_all_its_parts(admin: TestClient)
     assert entry["request_id"] == made.headers["x-request-id"]
 
 
-def test_a_key_that_is_held_answers_its_run_and_other_arguments_conflict(admin: TestClient) -> None:
+def test_a_held_key_returns_its_run_and_other_arguments_conflict(admin: TestClient) -> None:
     first = admin.post("/v1/runs", json={"kind": "Charge", "arguments": {"order_id": 7}})
     again = admin.post("/v1/runs", json={"kind": "Charge", "arguments": {"order_id": 7}})
     other = admin.post("/v1/runs", json={"kind": "Charge", "arguments": {"order_id": 7, "card": "no"}})
@@ -137,7 +137,7 @@ def test_a_key_that_is_held_answers_its_run_and_other_arguments_conflict(admin: 
         ({"kind": "Charge", "argument": {}}, 422, "bad_value"),
     ],
 )
-def test_a_run_that_cannot_be_is_refused_in_the_command_lines_words(
+def test_an_invalid_run_is_refused_with_the_command_lines_message(
     admin: TestClient, body: dict[str, Any], status: int, code: str
 ) -> None:
     import json
@@ -149,7 +149,7 @@ def test_a_run_that_cannot_be_is_refused_in_the_command_lines_words(
     assert data(admin.get("/v1/runs")) == []
 
 
-def test_lists_take_the_command_lines_query_and_go_on_without_gaps(admin: TestClient, book: Book) -> None:
+def test_lists_accept_the_command_lines_query_and_continue_without_gaps(admin: TestClient, book: Book) -> None:
     ids = dead(book, 5)
     book.enqueue(kind="Other")
 
@@ -174,7 +174,7 @@ def test_lists_take_the_command_lines_query_and_go_on_without_gaps(admin: TestCl
         ({"since": "once"}, "selector"),
     ],
 )
-def test_a_list_that_cannot_be_read_is_refused_and_never_whole(
+def test_an_invalid_filter_is_refused_and_never_lists_everything(
     admin: TestClient, params: dict[str, Any], code: str
 ) -> None:
     answer = admin.get("/v1/runs", params=params)
@@ -189,7 +189,7 @@ def test_a_mistake_in_a_query_is_pointed_at(admin: TestClient) -> None:
     assert error["hint"] == "Did you mean 'state'?"
 
 
-def test_who_may_not_read_arguments_sees_none_and_cannot_look_for_them(as_role: As, book: Book) -> None:
+def test_without_arguments_read_arguments_are_hidden_and_cannot_be_searched(as_role: As, book: Book) -> None:
     (run_id,) = dead(book)
     viewer = as_role("viewer")
 
@@ -212,7 +212,7 @@ def test_who_may_not_read_arguments_sees_none_and_cannot_look_for_them(as_role: 
     assert "4242" in as_role("operator").get(f"/v1/runs/{run_id}/explanation").text
 
 
-def test_what_one_has_is_not_sent_again_until_it_changes(admin: TestClient, book: Book) -> None:
+def test_a_current_etag_gets_304_until_the_run_changes(admin: TestClient, book: Book) -> None:
     (run_id,) = dead(book)
     first = admin.get(f"/v1/runs/{run_id}")
     tag = first.headers["etag"]
@@ -261,7 +261,7 @@ def test_runs_are_replayed_in_the_background_and_it_can_be_undone(
     assert data(admin.get(f"/v1/audit-entries/{done['id']}"))["undone_by"] == data(undone)["id"]
 
 
-def test_nothing_said_selects_nothing(admin: TestClient, book: Book) -> None:
+def test_an_empty_selection_selects_nothing(admin: TestClient, book: Book) -> None:
     dead(book)
 
     for place in ("replays", "cancellations", "purges", "restorations"):
@@ -269,7 +269,7 @@ def test_nothing_said_selects_nothing(admin: TestClient, book: Book) -> None:
         assert (answer.status_code, answer.json()["error"]["code"]) == (422, "selector"), place
 
 
-def test_an_api_that_stops_stops_what_it_does_and_says_so(
+def test_an_api_that_stops_stops_its_actions_and_records_it(
     app: App, make_client: MakeClient, as_role: As, book: Book, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     dead(book, 3)
@@ -278,7 +278,7 @@ def test_an_api_that_stops_stops_what_it_does_and_says_so(
     begun = admin.post("/v1/replays", json={"selector": {"all": True}, "rate": 1})
     place = begun.headers["location"]
     assert wait_until(lambda: data(admin.get(place))["done"] > 0, seconds=20)
-    # Leaves the lifespan, as a server does that is told to stop.
+    # Ends the lifespan, as a server does on SIGTERM.
     admin.__exit__(None, None, None)
 
     other = as_role("admin")
@@ -290,7 +290,7 @@ def test_an_api_that_stops_stops_what_it_does_and_says_so(
     assert data(other.get(place))["done"] == 3
 
 
-def test_what_goes_on_is_stopped_by_deleting_it(admin: TestClient, book: Book) -> None:
+def test_a_running_action_is_stopped_by_delete(admin: TestClient, book: Book) -> None:
     dead(book, 3)
     place = admin.post("/v1/replays", json={"selector": {"all": True}, "rate": 1}).headers["location"]
     assert wait_until(lambda: data(admin.get(place))["done"] > 0, seconds=20)
@@ -300,7 +300,7 @@ def test_what_goes_on_is_stopped_by_deleting_it(admin: TestClient, book: Book) -
     assert data(admin.get(place))["state"] == "interrupted"
 
 
-def test_a_figure_that_is_kept_is_dropped_when_something_is_written(admin: TestClient, book: Book) -> None:
+def test_a_write_drops_cached_reports(admin: TestClient, book: Book) -> None:
     assert data(admin.get("/v1/statistics"))["counts"]["ready"]["number"] == 0
     admin.post("/v1/runs", json={"kind": "Charge", "arguments": {"order_id": 7}})
 

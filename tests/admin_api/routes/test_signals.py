@@ -1,4 +1,4 @@
-"""Signals over the API, a callback URL, the page of a run and the command line: each answers a run that waits."""
+"""Signals over the API, a callback URL, the page of a run and the command line reach a run that waits."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def client(app: App, make_client: MakeClient, users: dict[str, str], shell: Oper
 
 @pytest.fixture
 def urls() -> Iterator[list[str]]:
-    """The callback URLs that the job of these tests makes; its kind is known as long as they run."""
+    """The callback URLs that the job of these tests makes; its kind is registered while they run."""
     made: list[str] = []
 
     class AskedOrder(Job):
@@ -61,7 +61,7 @@ def urls() -> Iterator[list[str]]:
 
 
 def attempt(app: App, run_id: UUID) -> None:
-    """One attempt at the run, as a worker makes it."""
+    """Make one attempt at the run, as a worker does."""
     with app.database.write() as connection:
         (claim,) = claiming.claim(connection, [run_id], kinds=["AskedOrder"], worker="w", lease=DAY)
     PlannedAttempts(app, stopping=threading.Event()).make(claim)
@@ -98,7 +98,7 @@ def test_an_operator_answers_a_run_and_the_audit_says_who(
     assert operator.post(f"/v1/runs/{waiting}/signals", json=body).json()["error"]["code"] == "signal_refused"
 
 
-def test_a_callback_url_answers_once_without_an_account(
+def test_a_callback_url_works_once_without_an_account(
     app: App, anyone: TestClient, waiting: UUID, urls: list[str]
 ) -> None:
     path = urls[0].removeprefix("https://jobs.example.com")

@@ -1,4 +1,4 @@
-"""The main job, as a newcomer runs it; and with its worker processes killed under it."""
+"""`jobledger demo` as a newcomer runs it, also while its worker processes are killed."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def start(*arguments: str) -> subprocess.Popen[str]:
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """Three hundred files of many sizes, some of them no text."""
+    """Three hundred files of many sizes; some are not text."""
     files = tmp_path / "files"
     for number in range(300):
         path = files / f"part{number % 7}" / f"{number}.txt"
@@ -77,7 +77,7 @@ def test_the_demo_adds_up_and_says_what_to_try_next(folder: Path, tmp_path: Path
     again, _ = start(str(folder), "--keep", str(tmp_path / "demo.db")).communicate(timeout=100)
     assert f"{303 + ODD}: 1 dead, {302 + ODD} succeeded" in again
 
-    # Then it finds a ledger that does not add up.
+    # The next demo finds a ledger whose counts are wrong.
     (folder / "part0" / "0.txt").write_text("changed")
     demo = start(str(folder), "--keep", str(tmp_path / "demo.db"))
     _, err = demo.communicate(timeout=100)
@@ -86,7 +86,7 @@ def test_the_demo_adds_up_and_says_what_to_try_next(folder: Path, tmp_path: Path
     assert "part0/0.txt: the ledger says" in err
 
 
-def test_killing_workers_in_mid_demo_leaves_one_success_a_file_and_every_attempt_on_record(
+def test_killing_workers_during_the_demo_leaves_one_success_per_file_and_records_every_attempt(
     folder: Path, tmp_path: Path
 ) -> None:
     ledger = tmp_path / "demo.db"
@@ -119,7 +119,7 @@ def test_killing_workers_in_mid_demo_leaves_one_success_a_file_and_every_attempt
     database.close()
 
 
-def test_ctrl_c_leaves_a_ledger_that_a_second_demo_goes_on_with(folder: Path, tmp_path: Path) -> None:
+def test_a_second_demo_continues_with_the_ledger_after_ctrl_c(folder: Path, tmp_path: Path) -> None:
     ledger = tmp_path / "demo.db"
     demo = start(str(folder), "--keep", str(ledger))
     assert wait_until(lambda: is_ready(ledger), seconds=30)
@@ -130,7 +130,7 @@ def test_ctrl_c_leaves_a_ledger_that_a_second_demo_goes_on_with(folder: Path, tm
             return demo.poll() is not None or count_by_state(connection).get(RunState.SUCCEEDED, 0) > 0
 
     assert wait_until(has_begun, seconds=30)
-    # The job that is due in two seconds is still ahead.
+    # The job that is due in two seconds has not run yet.
     demo.send_signal(signal.SIGINT)
     _, err = demo.communicate(timeout=100)
 

@@ -1,4 +1,4 @@
-"""Who acts, as the audit keeps it."""
+"""The operator's name that the audit stores."""
 
 from __future__ import annotations
 

@@ -13,7 +13,7 @@ NEW = {"JOBLEDGER_SHELL_INIT": ""}
         ("/usr/bin/fish", "jobledger shell-init fish | source"),
     ],
 )
-def test_a_first_use_on_a_terminal_is_told_once(shell, line, on_terminal, tmp_path) -> None:
+def test_the_first_use_on_a_terminal_shows_the_hint_once(shell, line, on_terminal, tmp_path) -> None:
     env = {**NEW, "SHELL": shell}
 
     first, second = on_terminal("sample-list", env=env), on_terminal("sample-list", env=env)
@@ -40,14 +40,14 @@ def test_the_xdg_state_folder_is_used_when_it_is_named(on_terminal, tmp_path) ->
     ],
     ids=["function loaded", "a shell without one", "home is not there", "state is no folder"],
 )
-def test_nobody_else_is_told(env, on_terminal) -> None:
+def test_other_uses_show_no_hint(env, on_terminal) -> None:
     ended = on_terminal("sample-list", env=env)
 
     assert ended.code == 0
     assert "hint" not in ended.out
 
 
-def test_a_pipe_and_the_answer_itself_are_not_told(piped, on_terminal) -> None:
+def test_a_pipe_and_the_setup_command_show_no_hint(piped, on_terminal) -> None:
     env = {**NEW, "SHELL": "bash"}
 
     assert piped("sample-list", env=env).err == ""

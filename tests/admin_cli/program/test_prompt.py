@@ -6,7 +6,7 @@ import pytest
 @pytest.mark.parametrize(
     ("count", "typed"), [("3", "y\n"), ("3", "YES\n"), ("3", "3\n"), ("4000", "4000\n"), ("4000", "4,000\n")]
 )
-def test_a_person_who_agrees_goes_on(count: str, typed: str, on_terminal) -> None:
+def test_a_yes_continues(count: str, typed: str, on_terminal) -> None:
     ended = on_terminal("sample-ask", count, typed=typed, after="? ")
 
     assert ended.code == 0

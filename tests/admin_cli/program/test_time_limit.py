@@ -1,4 +1,4 @@
-"""How long a command may take: it is told so, wherever it is."""
+"""--timeout interrupts a command wherever it is."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from admin_cli.program.options import OutOfTime, time_limit
 
 
 class Slow:
-    """Is being cleared away when the time is over."""
+    """Its cleanup runs when the time is over."""
 
     def __del__(self) -> None:
         threading.Event().wait(20)
 
 
-def test_a_block_that_hears_it_where_nothing_is_heard_is_told_again() -> None:
+def test_a_block_that_swallows_the_timeout_is_interrupted_again() -> None:
     hook = sys.unraisablehook
     cleared = []
 

@@ -50,7 +50,7 @@ def test_check_is_good_on_a_ledger_that_serves(sqlite_url: str, tmp_path: Path) 
     assert (ended.returncode, ended.stderr.startswith("database: well")) == (0, True)
 
 
-def test_check_warns_of_kinds_whose_runs_died_lately_because_their_arguments_do_not_fit(
+def test_check_warns_of_kinds_whose_runs_died_recently_because_arguments_do_not_fit(
     sqlite_url: str, tmp_path: Path, make_app: MakeApp
 ) -> None:  # K2.13
     database = make_app(sqlite_url).database
@@ -82,7 +82,7 @@ def test_check_warns_of_kinds_whose_runs_died_lately_because_their_arguments_do_
         (["metrics", "serve", "--port", "99999"], {}, 2, "99999"),
     ],
 )
-def test_what_is_wrong_is_said_with_its_exit_code(
+def test_each_problem_is_named_with_its_exit_code(
     arguments: list[str], environment: dict[str, str], code: int, words: str, tmp_path: Path
 ) -> None:
     ended = _run(*arguments, cwd=tmp_path, **environment)

@@ -42,7 +42,7 @@ def edit(program: Program, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> E
     return run
 
 
-def test_what_was_saved_makes_a_new_run_that_names_the_old(program: Program, edit: Edit, tmp_path: Path) -> None:
+def test_saved_arguments_make_a_new_run_that_names_the_old_one(program: Program, edit: Edit, tmp_path: Path) -> None:
     ended = edit('{"order_id": 42, "card": "ok"}')
 
     assert ended.code == 0, ended.err
@@ -65,7 +65,9 @@ def test_what_was_saved_makes_a_new_run_that_names_the_old(program: Program, edi
         ('{"order_id": "seven", "card": "ok"}', 4, "skipped"),
     ],
 )
-def test_what_does_not_fit_changes_nothing(program: Program, edit: Edit, saved: str, code: int, said: str) -> None:
+def test_arguments_that_do_not_fit_change_nothing(
+    program: Program, edit: Edit, saved: str, code: int, said: str
+) -> None:
     before = program("list", "-o", "name").out
 
     ended = edit(saved)

@@ -132,14 +132,14 @@ def test_preview_needs_no_ledger_and_says_what_the_clocks_do(jobs: Run, env: dic
         (("edit", "nothing"), 2, "No option to change"),
     ],
 )
-def test_a_mistake_is_said_in_a_line(jobs: Run, words: tuple[str, ...], code: int, said: str) -> None:
+def test_a_mistake_is_one_line_of_output(jobs: Run, words: tuple[str, ...], code: int, said: str) -> None:
     ended = jobs("schedules", *words)
 
     assert (ended.code, said in ended.err) == (code, True), ended.err
     assert "Traceback" not in ended.err
 
 
-def test_a_schedule_that_cannot_be_stops_the_start_with_its_place(jobs: Run, tmp_path: Path) -> None:
+def test_an_invalid_schedule_stops_the_start_and_names_its_place(jobs: Run, tmp_path: Path) -> None:
     (tmp_path / "shop.py").write_text(SHOP + "schedules.append(Cron('@daily', job=NightlyReport))\n")
     twice = jobs("scheduler", "--once")
     (tmp_path / "shop.py").write_text(SHOP.replace("0 3 * * *", "0 33 * * *"))

@@ -29,7 +29,7 @@ class Hello(Job):
 
 @pytest.fixture
 def dev(tmp_path: Path) -> Iterator[tuple[subprocess.Popen[bytes], Path]]:
-    """``jobledger dev`` over a folder of its own, and where it says what it says."""
+    """``jobledger dev`` in a new folder, and the file of its output."""
     (tmp_path / "shop.py").write_text(SHOP)
     said = tmp_path / "said.txt"
     env = {"PATH": "/usr/bin:/bin", "HOME": str(tmp_path), "PYTHONPATH": str(ROOT), "JOBS_API_PORT": "0"}
@@ -45,7 +45,7 @@ def dev(tmp_path: Path) -> Iterator[tuple[subprocess.Popen[bytes], Path]]:
 
 
 def ask(url: str, *, cookie: str = "", **form: str) -> tuple[int, str, str]:
-    """The status, the cookie and the text of an answer; a form is posted as our page would."""
+    """The status, the cookie and the text of a response; posts a form as our page does."""
     parts = urllib.parse.urlsplit(url)
     headers = {"Accept": "text/html", "Cookie": cookie, "Origin": f"{parts.scheme}://{parts.netloc}"}
     data = urllib.parse.urlencode(form).encode() if form else None
@@ -89,7 +89,7 @@ def _is_gone(base: str) -> bool:
     return False
 
 
-def test_a_link_is_to_be_had_at_the_command_line(program: Program) -> None:
+def test_the_command_line_prints_a_sign_in_link(program: Program) -> None:
     said = program("api", "link", "--url", "https://jobs.example.org/")
 
     assert said.code == 0

@@ -1,4 +1,4 @@
-"""What a worker looks at before it starts, and what it starts as."""
+"""The checks of `jobledger worker` before it starts, and the process that it becomes."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.worker_process import ROOT, worker
 
 
 @pytest.mark.parametrize("redis", ["redis://:s3cret@127.0.0.1:{port}/0", "rediss://app:s3cret@127.0.0.1:{port}/0"])
-def test_a_redis_that_does_not_serve_is_one_line_and_does_not_stop_the_worker(pg_database, capsys, redis):
+def test_an_unusable_redis_is_one_line_and_does_not_stop_the_worker(pg_database, capsys, redis):
     _check_services(Globals(database_url=pg_database, redis_url=redis.format(port=free_port())), {})
 
     said = capsys.readouterr().err.splitlines()
@@ -27,7 +27,7 @@ def test_a_redis_that_does_not_serve_is_one_line_and_does_not_stop_the_worker(pg
     assert "s3cret" not in said[0]
 
 
-def test_the_supervisor_keeps_its_id_and_the_words_it_was_called_by_and_nothing_heavy(tmp_path, pg_database):
+def test_the_supervisor_keeps_its_process_id_and_command_line_and_drops_heavy_modules(tmp_path, pg_database):
     with worker(tmp_path, pg_database) as it:
         shown = Path(f"/proc/{it.process.pid}/cmdline").read_bytes().decode().split("\0")
         maps = Path(f"/proc/{it.process.pid}/maps").read_text()
@@ -65,8 +65,8 @@ def test_an_import_that_fails_shows_its_traceback_to_who_debugs(tmp_path, pg_dat
     assert "in of_mine" in ended.stderr
 
 
-def test_a_stop_that_comes_while_the_command_becomes_the_supervisor_is_obeyed(tmp_path, pg_database):
-    # The signal is sent to itself at the last moment before the old interpreter is gone.
+def test_a_stop_during_the_exec_of_the_supervisor_stops_it(tmp_path, pg_database):
+    # It sends itself the signal at the last moment before exec replaces the interpreter.
     script = tmp_path / "worker_that_is_stopped_early.py"
     script.write_text(
         "import os, signal, sys\n"

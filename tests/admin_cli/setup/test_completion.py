@@ -48,7 +48,7 @@ def test_a_tabulator_in_an_interactive_bash_completes(
         'PS1="> "\neval "$(jobledger shell-init bash)"\nbind "set enable-bracketed-paste off"\necho loaded\n'
     )
     env = environment(tmp_path, {"PATH": f"{program.parent}:/usr/bin:/bin", "JOBS_DATABASE_URL": sqlite_url})
-    # `echo` would run nothing of ours: what bash made of the line is shown, and the line is thrown away.
+    # `echo` runs nothing of ours: it shows the completed line, which is then discarded.
     typed = "".join(f"{line}\t\x01: '\x05'\n" for line in ASKED) + "exit\n"
 
     shown = run_on_terminal(["bash", "-i"], env=env, columns=200, typed=typed, after="loaded").out

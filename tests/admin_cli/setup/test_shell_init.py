@@ -28,7 +28,7 @@ def home(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def shell(home: Path) -> Shell:
-    """``shell("bash", script)``: what a shell without start files prints; skipped if not installed."""
+    """``shell("bash", script)``: the output of a shell without start files; skipped if the shell is not installed."""
 
     def run(name: str, script: str, *flags: str) -> str:
         if shutil.which(name) is None:

@@ -1,4 +1,4 @@
-"""What lists and records look like: on a terminal of 80 columns, in a pipe, and as JSON."""
+"""Lists and records on a terminal of 80 columns, in a pipe, and as JSON."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def plain(text: str) -> str:
         ("show-80", ["sample-show"], 80),
     ],
 )
-def test_a_screen_is_as_it_was_looked_at(screen, args, columns, on_terminal) -> None:
+def test_a_screen_equals_its_reviewed_copy(screen, args, columns, on_terminal) -> None:
     ended = on_terminal(*args, columns=columns)
 
     assert ended.code == 0
@@ -162,14 +162,14 @@ def test_json_of_one_thing_has_no_pagination(piped) -> None:
     assert answer["pagination"] is None
 
 
-def test_a_list_that_goes_on_says_so_beside_the_data(piped) -> None:
+def test_a_list_with_more_pages_says_so_on_stderr(piped) -> None:
     ended = piped("sample-list", "--cursor", "abc")
 
     assert ended.err == "more: --cursor abc\n"
     assert "abc" not in ended.out
 
 
-def test_an_empty_list_has_a_header_for_programs_and_words_for_people(piped, on_terminal) -> None:
+def test_an_empty_list_is_a_header_for_programs_and_a_sentence_for_people(piped, on_terminal) -> None:
     ended = piped("sample-list", "--empty")
 
     assert ended.lines == ["ID\tKIND\tSTATE\tCREATED_AT\tATTEMPT\tTOOK\tERROR\tTAGS"]
@@ -212,7 +212,7 @@ def test_colour_is_for_terminals_unless_told_otherwise(piped, on_terminal) -> No
     assert "\x1b" not in piped("sample-list", env={"FORCE_COLOR": "1"}).out
 
 
-def test_a_table_in_a_pipe_is_cut_only_to_a_width_that_was_said(piped) -> None:
+def test_a_table_in_a_pipe_is_cut_only_to_a_given_width(piped) -> None:
     assert "says the bank" in piped("sample-list", "-o", "table").out
 
     narrow = piped("sample-list", "-o", "table", env={"COLUMNS": "60"})

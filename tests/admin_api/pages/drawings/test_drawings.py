@@ -1,4 +1,4 @@
-"""What is drawn: lengths that stand for time and number."""
+"""Drawings: lengths show times and numbers."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def test_numbers_on_an_axis_are_short() -> None:
     assert [short(one) for one in (0, 999, 1000, 1500, 2_000_000)] == ["0", "999", "1k", "1.5k", "2M"]
 
 
-def test_bars_are_as_high_as_their_numbers_and_a_single_failure_is_seen() -> None:
+def test_bars_are_proportional_and_a_single_failure_is_visible() -> None:
     minutes = [Minute(NOW, succeeded=100), Minute(NOW + timedelta(minutes=1), succeeded=99_999, failed=1)]
 
     chart = draw_minutes(minutes)
@@ -49,7 +49,7 @@ def full(app: App) -> filled.Places:
     return filled.fill(app)
 
 
-def test_tries_stand_in_their_order_within_the_drawing(app: App, full: filled.Places) -> None:
+def test_attempts_are_drawn_in_order_within_the_drawing(app: App, full: filled.Places) -> None:
     seen = detail(app, ADA, str(full.run))
 
     line = draw_attempts(seen.run, seen.attempts.items, now=app.clock.now())
@@ -61,7 +61,7 @@ def test_tries_stand_in_their_order_within_the_drawing(app: App, full: filled.Pl
     assert ends[-1] <= TRIES_WIDTH
 
 
-def test_a_run_stands_between_where_it_comes_from_and_what_came_of_it(app: App, full: filled.Places) -> None:
+def test_a_run_is_drawn_between_its_parent_and_its_follow_ups(app: App, full: filled.Places) -> None:
     seen = detail(app, ADA, str(full.family))
 
     family = draw_lineage(seen.run, seen, now=app.clock.now())

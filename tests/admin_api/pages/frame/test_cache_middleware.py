@@ -1,5 +1,4 @@
-"""The front: who looks is asked of the ledger once a page and never for what is none, and what is kept is shown as it
-was made."""
+"""The cache middleware queries the visitor once per page, never for other paths, and sends cached pages unchanged."""
 
 from __future__ import annotations
 
@@ -23,7 +22,7 @@ def client(app: App, browse: Browse) -> TestClient:
 
 @pytest.fixture
 def asked(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """Grows each time that the ledger is asked who looks."""
+    """A list that grows with each query for the visitor."""
     secrets: list[str] = []
     real = sign_in.by_cookie
 
@@ -35,7 +34,7 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return secrets
 
 
-def test_who_looks_is_asked_once_a_page(client: TestClient, asked: list[str]) -> None:
+def test_the_visitor_is_queried_once_per_page(client: TestClient, asked: list[str]) -> None:
     for path, status in (("/runs", 200), ("/runs", 200), ("/users", 200), ("/nowhere", 404), ("/runs/none", 404)):
         asked.clear()
         assert client.get(path, headers={"Accept": "text/html"}).status_code == status
@@ -43,7 +42,7 @@ def test_who_looks_is_asked_once_a_page(client: TestClient, asked: list[str]) ->
 
 
 @pytest.mark.parametrize("path", ["/healthz", "/metrics", "/v1/runs", "/v1", "/static/nothing.js"])
-def test_of_what_is_no_page_nobody_is_asked(client: TestClient, asked: list[str], path: str) -> None:
+def test_paths_that_are_no_pages_query_no_visitor(client: TestClient, asked: list[str], path: str) -> None:
     client.get(path)
 
     assert not asked
@@ -56,7 +55,7 @@ def test_a_browser_without_a_cookie_costs_the_ledger_nothing(client: TestClient,
     assert not asked
 
 
-def test_what_is_kept_is_answered_and_logged_as_what_is_made(
+def test_a_cached_page_is_sent_and_logged_like_a_rendered_one(
     client: TestClient, caplog: pytest.LogCaptureFixture
 ) -> None:
     with caplog.at_level(logging.INFO, logger="jobs.api"):
@@ -71,14 +70,14 @@ def test_what_is_kept_is_answered_and_logged_as_what_is_made(
     assert getattr(second, "route") == "/runs/{text}"  # noqa: B009
 
 
-def test_only_a_get_is_answered_with_what_is_kept(client: TestClient) -> None:
+def test_only_a_get_gets_a_cached_page(client: TestClient) -> None:
     assert client.get("/runs").status_code == 200
 
     assert client.post("/runs").status_code == 405
     assert client.head("/runs").status_code == 405
 
 
-def test_a_ledger_that_is_gone_is_said_though_the_page_is_kept(
+def test_an_unreachable_ledger_is_reported_though_the_page_is_cached(
     client: TestClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert client.get("/runs").status_code == 200

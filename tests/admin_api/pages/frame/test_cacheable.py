@@ -1,4 +1,4 @@
-"""Pages that are kept for a moment: shared by those who may see the same, and by nobody else."""
+"""Cached pages are shared only by visitors with the same permissions."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ As = Callable[[str], None]
 
 @pytest.fixture
 def client(app: App, browse: Browse, shell: Operator) -> TestClient:
-    """A browser over a ledger with something of everything."""
+    """A browser over a ledger with at least one row of every kind."""
     world.build(app)
     create_user(app, shell, "grace", password=PASSWORD, role="admin")
     return browse()
@@ -32,7 +32,7 @@ def client(app: App, browse: Browse, shell: Operator) -> TestClient:
 
 @pytest.fixture
 def become(app: App, client: TestClient) -> As:
-    """Let somebody else look, at the same server."""
+    """Sign in another user at the same server."""
 
     def as_user(name: str) -> None:
         opened = signing.sign_in(app, name, PASSWORD, kind="page")
@@ -43,7 +43,7 @@ def become(app: App, client: TestClient) -> As:
 
 @pytest.fixture
 def lists(monkeypatch: pytest.MonkeyPatch) -> list[object]:
-    """Grows with each list of runs that the ledger is asked for."""
+    """A list that grows with each query for a list of runs."""
     from jobs.operations.runs import inspect
 
     asked: list[object] = []
@@ -56,7 +56,7 @@ def lists(monkeypatch: pytest.MonkeyPatch) -> list[object]:
     return asked
 
 
-def test_what_is_refreshed_is_made_once_for_all_who_may_see_it(
+def test_a_refreshed_page_is_rendered_once_for_equal_permissions(
     client: TestClient, become: As, lists: list[object]
 ) -> None:
     first = client.get("/runs", headers=PART)

@@ -34,7 +34,7 @@ def test_who_is_not_signed_in_is_asked_to_and_comes_back(browse: Browse) -> None
     assert (answer.status_code, answer.headers["location"]) == (303, "/sign-in?next=%2Fruns%3Fstate%3Ddead")
 
 
-def test_every_page_but_the_doors_asks_who_it_is(browse: Browse) -> None:
+def test_every_page_but_the_sign_in_pages_requires_a_session(browse: Browse) -> None:
     pages = [one for one in routes("GET") if one not in OPEN]
     assert len(pages) > 8
 
@@ -43,13 +43,13 @@ def test_every_page_but_the_doors_asks_who_it_is(browse: Browse) -> None:
         assert (answer.status_code, answer.headers.get("location", "")[:8]) == (303, "/sign-in"), path
 
 
-def test_a_refresh_of_who_is_signed_out_goes_to_the_door(browse: Browse) -> None:
+def test_a_refresh_after_signing_out_leads_to_the_sign_in_page(browse: Browse) -> None:
     answer = browse(None).get("/runs", headers={"HX-Request": "true"})
 
     assert answer.headers["hx-redirect"] == "/sign-in?next=%2Fruns"
 
 
-def test_signing_in_gives_a_cookie_that_no_script_reads_and_goes_where_one_wanted(browse: Browse) -> None:
+def test_signing_in_sets_a_cookie_without_script_access_and_redirects_back(browse: Browse) -> None:
     client = browse(None)
 
     answer = client.post("/sign-in", data={"name": "the-viewer", "password": PASSWORD, "next": "/runs?state=dead"})
@@ -60,7 +60,7 @@ def test_signing_in_gives_a_cookie_that_no_script_reads_and_goes_where_one_wante
     assert client.get("/runs").status_code == 200
 
 
-def test_behind_tls_the_cookie_is_this_hosts_alone(
+def test_behind_tls_the_cookie_is_for_this_host_only(
     sqlite_url: str, make_app: MakeApp, browse: Browse, users: dict[str, str]
 ) -> None:
     client = browse(None, over=make_app(sqlite_url, api_behind_tls=True))
@@ -83,7 +83,7 @@ def test_a_wrong_password_says_so_and_five_of_them_wait(browse: Browse) -> None:
     assert 0 < int(tries[-1].headers["retry-after"]) <= 900
 
 
-def test_a_link_signs_in_once_and_looking_at_it_does_not_use_it(app: App, browse: Browse) -> None:
+def test_a_link_signs_in_once_and_opening_it_does_not_use_it(app: App, browse: Browse) -> None:
     secret = signing.make_link(app, Operator("root@desk"))
     client, other = browse(None), browse(None)
 
@@ -96,7 +96,7 @@ def test_a_link_signs_in_once_and_looking_at_it_does_not_use_it(app: App, browse
     assert "jobledger-session" not in other.cookies
 
 
-def test_a_link_is_over_after_ten_minutes(app: App, browse: Browse, clock: StepClock) -> None:
+def test_a_link_expires_after_ten_minutes(app: App, browse: Browse, clock: StepClock) -> None:
     secret = signing.make_link(app, Operator("root@desk"))
     clock.step(timedelta(minutes=10))
 
@@ -113,7 +113,7 @@ def test_signing_out_ends_the_session_itself(browse: Browse) -> None:
     assert client.get("/runs").status_code == 303
 
 
-def test_who_is_disabled_is_out_at_once(app: App, browse: Browse) -> None:
+def test_disabling_a_user_ends_page_sessions_at_once(app: App, browse: Browse) -> None:
     client = browse("viewer")
     assert client.get("/runs").status_code == 200
 
@@ -138,9 +138,7 @@ FOREIGN = [
 
 
 @pytest.mark.parametrize("headers", FOREIGN)
-def test_no_form_of_another_page_is_taken_wherever_it_goes(
-    make_client: MakeClient, browse: Browse, headers: dict[str, str]
-) -> None:
+def test_no_form_of_another_site_is_accepted(make_client: MakeClient, browse: Browse, headers: dict[str, str]) -> None:
     signed_in = browse("admin")
     client = make_client()
     client.headers.update({"Accept": "text/html", **headers})
@@ -157,7 +155,9 @@ def test_no_form_of_another_page_is_taken_wherever_it_goes(
     "headers",
     [OURS, {"Sec-Fetch-Site": "same-origin", "Origin": "null"}, {"Origin": BASE}, {"Sec-Fetch-Site": "same-origin"}],
 )
-def test_a_form_of_ours_is_taken(make_client: MakeClient, users: dict[str, str], headers: dict[str, str]) -> None:
+def test_a_form_of_our_pages_is_accepted(
+    make_client: MakeClient, users: dict[str, str], headers: dict[str, str]
+) -> None:
     client = make_client()
     client.headers.update({"Accept": "text/html", **headers})
 
@@ -173,9 +173,9 @@ def test_the_api_takes_no_cookie(browse: Browse) -> None:
     ["//evil.example", "/\\evil.example", "https://evil.example", "/\t/evil.example", "/\n/evil", "evil", "", None,
      "javascript:alert(1)", "/ü", "/a b"],
 )  # fmt: skip
-def test_nobody_is_sent_to_another_site(given: str | None) -> None:
+def test_no_redirect_leads_to_another_site(given: str | None) -> None:
     assert local_path(given) == "/"
 
 
-def test_a_path_of_ours_is_gone_to() -> None:
+def test_a_redirect_to_our_own_path_is_followed() -> None:
     assert local_path("/runs?state=dead&where=kind:%22a%22") == "/runs?state=dead&where=kind:%22a%22"

@@ -1,4 +1,4 @@
-"""Actions from a page: shown first, with a reason, and only on what was shown."""
+"""Actions from a page: a plan first, with a reason, and only on the runs of the plan."""
 
 from __future__ import annotations
 
@@ -55,7 +55,9 @@ def test_a_plan_shows_how_many_and_which_and_changes_nothing(app: App, full: fil
     assert state(app, full.run) is RunState.DEAD
 
 
-def test_what_was_shown_is_done_and_the_audit_names_who_and_why(app: App, full: filled.Places, browse: Browse) -> None:
+def test_the_shown_plan_is_performed_and_the_audit_has_who_and_why(
+    app: App, full: filled.Places, browse: Browse
+) -> None:
     form = {"verb": "replay", "state": "dead", "expect": "3", "reason": "card service is back"}
 
     answer = browse("operator").post("/actions", data=form)
@@ -68,7 +70,7 @@ def test_what_was_shown_is_done_and_the_audit_names_who_and_why(app: App, full: 
     assert state(app, full.run) is RunState.QUEUED
 
 
-def test_only_what_is_ticked_is_taken(app: App, full: filled.Places, browse: Browse) -> None:
+def test_only_ticked_runs_are_changed(app: App, full: filled.Places, browse: Browse) -> None:
     form = {"verb": "purge", "id": [str(full.run)], "state": "dead", "where": "kind:*", "expect": "1", "reason": "x"}
 
     answer = browse("operator").post("/actions", data=form)
@@ -153,7 +155,7 @@ def test_other_arguments_make_a_new_run_and_stay_out_of_addresses(
         ("currency", "GBP", "currency"),
     ],
 )
-def test_an_argument_that_cannot_be_is_told_beside_it(
+def test_an_invalid_argument_is_marked_beside_its_field(
     app: App, full: filled.Places, browse: Browse, field: str, text: str, said: str
 ) -> None:
     answer = browse("operator").post(f"/runs/{full.known}/replay", data={f"arg.{field}": text})
@@ -207,7 +209,7 @@ def test_a_queue_gets_a_target_and_loses_it_again(app: App, full: filled.Places,
     assert list_actions(app, ROOT, limit=1)[0]["verb"] == "clear_target"
 
 
-def test_an_action_is_taken_back_from_its_page(app: App, full: filled.Places, browse: Browse) -> None:
+def test_an_action_is_undone_from_its_page(app: App, full: filled.Places, browse: Browse) -> None:
     client = browse("operator")
     assert "Undo" in client.get(f"/audit/{full.action}").text
 
@@ -232,7 +234,7 @@ WRITES = {
 
 
 @pytest.mark.parametrize("path", WRITES)
-def test_a_viewer_changes_nothing_and_is_offered_nothing(
+def test_a_viewer_can_change_nothing_and_sees_no_buttons(
     app: App, full: filled.Places, browse: Browse, path: str
 ) -> None:
     client = browse("viewer")
@@ -244,7 +246,7 @@ def test_a_viewer_changes_nothing_and_is_offered_nothing(
     assert len(list_actions(app, ROOT, limit=500)) == before
 
 
-def test_read_only_nobody_changes_anything_and_every_page_says_so(
+def test_in_read_only_mode_no_page_changes_anything_and_each_says_so(
     app: App, full: filled.Places, sqlite_url: str, make_app: MakeApp, browse: Browse
 ) -> None:
     client = browse("admin", over=make_app(sqlite_url, api_read_only=True))
@@ -269,7 +271,7 @@ def test_a_viewer_sees_no_arguments_results_or_words_of_errors(app: App, full: f
     assert "Your role does not show arguments" in client.get(f"/runs/{full.run}").text
 
 
-def test_an_action_that_goes_on_is_stopped_from_its_page(app: App, browse: Browse) -> None:
+def test_a_running_action_is_stopped_from_its_page(app: App, browse: Browse) -> None:
     from uuid import uuid4
 
     from jobs.ledger.operators import audit
@@ -290,7 +292,7 @@ def test_an_action_that_goes_on_is_stopped_from_its_page(app: App, browse: Brows
 
 
 @pytest.mark.parametrize("changes", ["{", "[]", "nul", "[" * 100_000], ids=["open", "list", "word", "deep"])  # K2.18
-def test_changes_that_cannot_be_read_are_a_bad_request(changes: str, full: filled.Places, browse: Browse) -> None:
+def test_changes_that_cannot_be_parsed_are_a_bad_request(changes: str, full: filled.Places, browse: Browse) -> None:
     form = {"verb": "replay", "id": str(full.known), "state": "dead", "expect": "1", "reason": "x"}
 
     answer = browse("operator").post("/actions", data={**form, "changes": changes})

@@ -24,7 +24,7 @@ class Pay(Job, kind="pages.Pay"):
 
 @pytest.fixture
 def run(app: App) -> Iterator[UUID]:
-    """A dead run, of whose step nobody knows whether it took place."""
+    """A dead run with a step whose effect is unknown."""
     book = Book(app.database)
     (held,) = book.claim(book.enqueue(kind="pages.Pay"), kinds=["pages.Pay"])
     with app.database.write() as connection:

@@ -70,7 +70,7 @@ def test_replay_reopens_the_dead_with_a_fresh_budget_and_leaves_one_row(app: App
     assert {(one.after or {})["state"] for one in notes} == {"queued"}
 
 
-def test_nothing_said_selects_nothing(app: App, ada: Operator, book: Book) -> None:
+def test_an_empty_selection_selects_nothing(app: App, ada: Operator, book: Book) -> None:
     dead_runs(book, 1)
 
     with pytest.raises(SelectorRefused, match="--all"):
