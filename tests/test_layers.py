@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from pathlib import Path
+from statistics import median
 
 import pytest
 
@@ -37,6 +38,21 @@ def test_every_folder_says_its_idea_in_one_sentence_and_is_small() -> None:
     assert len(found) > 20
     assert [folder.name for folder in found if not folder.idea.endswith(".")] == []
     assert [folder.name for folder in found if folder.count > MOST_MODULES] == []
+
+
+MOST_LINES = 350
+"""Lines of a file, its documentation included. The aim is 300; only ever made smaller."""
+
+
+def test_files_are_short() -> None:
+    lines = {
+        str(path.relative_to(ROOT)): path.read_text(encoding="utf-8").count("\n")
+        for package in PACKAGES
+        for _, path in modules(ROOT, package)
+    }
+
+    assert [f"{name}: {count} lines" for name, count in lines.items() if count > MOST_LINES] == []
+    assert median(lines.values()) <= 100
 
 
 def test_the_floors_are_printed() -> None:
