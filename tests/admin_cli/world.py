@@ -130,7 +130,7 @@ def _limit(app: App) -> None:
     """Set two limits, one of which an operator has lowered."""
     with app.database.write() as connection:
         declare(connection, [Limit(50, name="stripe"), Limit(5, by="account", name="Charge")])
-        set_override(connection, ("stripe", ""), {"set_most": 20, "hold_until": None})
+        set_override(connection, ("stripe", ""), {"set_most": 20, "set_rate": None, "hold_until": None})
 
 
 def _do(app: App, ada: Operator, act: action.Act, run_id: UUID, action_id: UUID) -> None:
