@@ -16,6 +16,7 @@ from jobs import boot
 from jobs.app import App
 from jobs.clock import Clock
 from jobs.database.engine import Database
+from jobs.database.sqlite import connection
 from jobs.definition import registry
 from jobs.definition.limits import limited_kinds
 from jobs.migration import schema
@@ -103,6 +104,14 @@ def redis_url(redis_server: RedisServer | NamedServer) -> str:
     with redis.Redis.from_url(redis_server.url) as client:
         client.flushdb()
     return redis_server.url
+
+
+@pytest.fixture(scope="session", autouse=True)
+def sqlite_without_waiting() -> Iterator[None]:
+    """Connections of the test process do not wait for the disk: no test loses power. Those of programs do."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(connection, "SYNCHRONOUS", "OFF")
+        yield
 
 
 @pytest.fixture(scope="session")

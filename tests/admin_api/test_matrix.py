@@ -78,6 +78,7 @@ NEEDS: dict[tuple[str, str], Permission | frozenset[Permission]] = {
     **{(method, f"/v1/{what}/{{name}}/pause"): P.QUEUES_WRITE
        for method in ("PUT", "DELETE") for what in ("queues", "kinds")},
     **{(method, "/v1/limits/{name}"): P.QUEUES_WRITE for method in ("PUT", "DELETE")},
+    **{(method, "/v1/queues/{name}/target"): P.QUEUES_WRITE for method in ("PUT", "DELETE")},
     ("POST", "/v1/workers/stops"): P.WORKERS_WRITE,
     **{(method, f"/v1/schedules{rest}"): P.SCHEDULES_WRITE for method, rest in SCHEDULES},
     ("GET", "/v1/audit-entries"): P.AUDIT_READ,

@@ -19,6 +19,9 @@ WRITES = "jobs_writes"
 OVERFLOW = 10
 """Connections of a pool above ``JOBS_POOL_SIZE``. They are open files."""
 
+SYNCHRONOUS = "FULL"
+"""When SQLite waits for the disk: at each commit, so that a commit outlives a loss of power."""
+
 
 def prepare(connection: sqlite3.Connection, clock: Clock) -> None:
     """Prepare a new connection for our statements.
@@ -38,7 +41,7 @@ def prepare(connection: sqlite3.Connection, clock: Clock) -> None:
             f"SQLite cannot use its write-ahead log here (it answered {mode}).",
             hint="Put the ledger on a local disk, not a network file system.",
         )
-    cursor.execute("PRAGMA synchronous=FULL")
+    cursor.execute(f"PRAGMA synchronous={SYNCHRONOUS}")
     cursor.close()
 
 

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import sqlite3
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 from uuid import UUID
 
@@ -49,6 +52,13 @@ class Places:
     schedule: str
     kind: str
     user: str
+
+
+def copy_into(app: App, filled: Path) -> None:
+    """Give the SQLite ledger of ``app`` the rows of the file ``filled``."""
+    path = (app.settings.database_url or "").removeprefix("sqlite:///")
+    with closing(sqlite3.connect(filled)) as source, closing(sqlite3.connect(path)) as target:
+        source.backup(target)
 
 
 def fill(app: App) -> Places:

@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import re
+import shutil
 from collections.abc import Iterator
+from contextlib import closing
 from datetime import timedelta
+from pathlib import Path
 from uuid import UUID
 
 import pytest
 
+from jobs import boot
 from jobs.app import App
 from jobs.definition import registry
 from jobs.ledger.queries.find import find_run, list_runs
 from jobs.operations.audit.actions import find_action, list_actions
 from jobs.operations.audit.operator import Operator
 from jobs.operations.bulk import batches
+from jobs.settings import Settings
 from jobs.states import RunState
 from tests.admin_api.pages import filled
 from tests.admin_api.pages.conftest import Browse
@@ -34,9 +39,23 @@ def kinds_as_they_were() -> Iterator[None]:
         registry.forget(kind)
 
 
+@pytest.fixture(scope="module")
+def filled_ledger(sqlite_template: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, filled.Places]:
+    """A filled ledger that each test copies: to fill one takes hundreds of transactions."""
+    path = Path(shutil.copy(sqlite_template, tmp_path_factory.mktemp("filled") / "jobs.db"))
+    app = boot.build(Settings.read(database_url=f"sqlite:///{path}"))
+    with pytest.MonkeyPatch.context() as patch, closing(app):
+        patch.setattr(boot, "_app", app)
+        return path, filled.fill(app)
+
+
 @pytest.fixture
-def full(app: App) -> filled.Places:
-    return filled.fill(app)
+def full(app: App, filled_ledger: tuple[Path, filled.Places]) -> filled.Places:
+    from tests.admin_api.pages.shop import ChargeCard
+
+    registry.register(ChargeCard, kind="shop.ChargeCard")
+    filled.copy_into(app, filled_ledger[0])
+    return filled_ledger[1]
 
 
 def state(app: App, run_id: object) -> RunState:
