@@ -35,8 +35,10 @@ def set_override(
     """Set all values; the next claim applies them.
 
     Args:
+        override: a value that is left out is None: an earlier release recorded fewer.
         shown: the key as text, for a key that no run has had yet.
     """
+    override = {**NOTHING, **override}
     until = override["hold_until"]
     count, seconds = override["set_rate"] or (None, None)
     values = {
