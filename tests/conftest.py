@@ -110,7 +110,7 @@ def redis_url(redis_server: RedisServer | NamedServer) -> str:
 def sqlite_without_waiting() -> Iterator[None]:
     """Connections of the test process do not wait for the disk: no test loses power. Those of programs do."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(connection, "SYNCHRONOUS", "OFF")
+        patch.setattr(connection, "WAIT_FOR_DISK", "PRAGMA synchronous=OFF")
         yield
 
 

@@ -19,8 +19,8 @@ WRITES = "jobs_writes"
 OVERFLOW = 10
 """Connections of a pool above ``JOBS_POOL_SIZE``. They are open files."""
 
-SYNCHRONOUS = "FULL"
-"""When SQLite waits for the disk: at each commit, so that a commit outlives a loss of power."""
+WAIT_FOR_DISK = "PRAGMA synchronous=FULL"
+"""SQLite waits for the disk at each commit, so that a commit outlives a loss of power."""
 
 
 def prepare(connection: sqlite3.Connection, clock: Clock) -> None:
@@ -41,7 +41,7 @@ def prepare(connection: sqlite3.Connection, clock: Clock) -> None:
             f"SQLite cannot use its write-ahead log here (it answered {mode}).",
             hint="Put the ledger on a local disk, not a network file system.",
         )
-    cursor.execute(f"PRAGMA synchronous={SYNCHRONOUS}")
+    cursor.execute(WAIT_FOR_DISK)
     cursor.close()
 
 
