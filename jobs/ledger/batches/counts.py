@@ -15,7 +15,7 @@ from functools import cache
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Integer, Select, Update, Uuid, and_, case, func, select, update
+from sqlalchemy import Integer, Select, Update, Uuid, and_, bindparam, case, func, select, update
 
 from jobs.database.models import JobBatch, JobRun
 from jobs.database.sql import Batch, Executor, dialect_of, ledger_now, one_of
@@ -74,7 +74,13 @@ def count_succeeded(
     session: Executor, batch_of: Mapping[UUID, UUID], *, now: datetime | None = None
 ) -> dict[UUID, list[Freed]]:
     """``count_ended`` for runs that have all succeeded, by their batches."""
-    deltas = {batch_id: Delta(pending=-count) for batch_id, count in Counter(batch_of.values()).items()}
+    counts = Counter(batch_of.values())
+    if len(counts) == 1:
+        # Most often one batch, of which members are left: nothing follows, and it needs no look before.
+        ((batch_id, count),) = counts.items()
+        if session.scalar(_lower(), {"batch": batch_id, "fewer": count}) is not None:
+            return {}
+    deltas = {batch_id: Delta(pending=-count) for batch_id, count in counts.items()}
     return apply(session, deltas, because_of={batch_id: run_id for run_id, batch_id in batch_of.items()}, now=now)
 
 
@@ -248,6 +254,19 @@ def _lock(dialect: str) -> Select[*tuple[Any, ...]]:
         .where(one_of(dialect, JobBatch.id, wanted))
         .order_by(JobBatch.id)
         .with_for_update()
+    )
+
+
+@cache
+def _lower() -> Update:
+    """Count ended members of a batch that still has others."""
+    fewer = bindparam("fewer", type_=Integer())
+    return (
+        update(JobBatch)
+        .where(JobBatch.id == bindparam("batch", type_=Uuid()), JobBatch.pending > fewer)
+        .values(pending=JobBatch.pending - fewer)
+        .returning(JobBatch.id)
+        .execution_options(synchronize_session=False)
     )
 
 

@@ -11,8 +11,8 @@ from uuid import UUID
 
 from sqlalchemy import Select, Update, Uuid, and_, or_, select, update
 
-from jobs.database.models import JobFollowup, JobRun
-from jobs.database.sql import Batch, Executor, dialect_of, ledger_now
+from jobs.database.models import JobFollowup, JobParent, JobRun
+from jobs.database.sql import Batch, Executor, dialect_of, ledger_now, one_of
 from jobs.errors import ArgumentsRefused, KeyConflict
 from jobs.ledger.admission.keys import admit
 from jobs.ledger.batches.counts import count_ended, count_succeeded
@@ -51,6 +51,9 @@ def apply_successes(
 ) -> dict[UUID, list[Freed]]:
     """``apply_end_effects`` for runs that have all succeeded and are all members, by their batches."""
     run_ids = list(batch_of)
+    dialect = dialect_of(session)
+    if not session.scalar(_has_more(dialect), _IDS.rows(dialect, [(one,) for one in run_ids])):
+        return count_succeeded(session, batch_of, now=now)
     freed = _enqueue_followups(session, run_ids, now=now)
     _add(freed, count_succeeded(session, batch_of, now=now))
     _free_dependents(session, run_ids, freed, now)
@@ -114,6 +117,15 @@ def _run_of(row: Any) -> NewRun | None:
         log.error("Follow-up cannot be read", extra={"followup": str(row.id), "reason": str(error)})
         return None
     return run
+
+
+@cache
+def _has_more(dialect: str) -> Select[bool]:
+    """Whether anything but its batch waits for one of these runs: follow-ups, or runs that start after it."""
+    wanted = select(_IDS.table(dialect).c.id)
+    followup = select(JobFollowup.id).where(one_of(dialect, JobFollowup.run_id, wanted)).exists()
+    dependent = select(JobParent.run_id).where(one_of(dialect, JobParent.parent_id, wanted)).exists()
+    return select(or_(followup, dependent))
 
 
 @cache

@@ -147,3 +147,18 @@ def test_the_lost_the_cancelled_and_those_of_no_batch_are_left(ledger: Ledger) -
     assert [state(one)[0] for one in (lost, cancelled, alone)] == [RunState.RUNNING] * 3
     assert jobs.find_batch(batch.id).pending == 2
     assert end(ledger, endings) == []
+
+
+def test_a_group_of_one_batch_is_one_count_and_the_last_of_it_ends_the_batch(ledger: Ledger) -> None:
+    with jobs.batch("one", on_end=[MemberPart(n=7)]) as batch:
+        ids = batch.add_many(MemberPart() for _ in range(5))
+    endings = start(ledger, *ids)
+
+    pending = []
+    for some in (endings[:2], endings[2:4], endings[4:]):
+        end(ledger, some)
+        pending.append(jobs.find_batch(batch.id).pending)
+
+    assert pending == [3, 1, 0]
+    assert jobs.find_batch(batch.id).state == "succeeded"
+    assert [one.arguments for one in ledger.runs(MemberPart) if one.id not in ids] == [{"n": 7}]
