@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 from typing import Any, Protocol
@@ -17,6 +17,7 @@ from jobs.events import ServiceFailed
 from jobs.formats.queue_weights import Served
 from jobs.ledger.records import Claim
 from jobs.ledger.runs.claim import (
+    Place,
     claim,
     claim_direct,
     claim_due,
@@ -150,31 +151,38 @@ class LedgerSource:
         if self._admission.is_needed:
             return self._admission.claim_until_some(partial(_claim_on, order=order, given=given), count)
         if self._app.database.dialect == "postgresql":
-            with self._direct() as direct:
-                if kinds is not self._kinds:
-                    return claim_due_direct(direct, order, count=count, **given)
-                return self._claim_from_places(direct, order, count, given)
+            if kinds is not self._kinds:
+                return self._claim_directly(order, count, {}, given)
+            return self._claim_from_places(order, count, given)
         # In one transaction for all queues, so that no claim is lost if the ledger goes down between two queues.
         with self._app.database.write() as connection:
             return _claim_on(connection, count, order=order, given=given)
 
-    def _claim_from_places(
-        self, direct: DirectConnection, order: Sequence[str], count: int, given: dict[str, Any]
-    ) -> list[Claim]:
-        """Claim from where the last claim began, if it got all it asked for; and from the start, if that is not enough.
+    def _claim_from_places(self, order: Sequence[str], count: int, given: dict[str, Any]) -> list[Claim]:
+        """Claim from where the last claim ended, if it got all it asked for; and from the start, if that is not enough.
 
-        If the second statement fails, nobody knows the claims of the first: the fetcher releases them.
+        If the ledger goes down between the two, nobody knows the claims of the first: the fetcher releases them.
         """
         places = self._places.now()
-        claims = claim_due_direct(direct, order, count=count, places=places, **given)
+        claims = self._claim_directly(order, count, places, given)
         if places and len(claims) < count:
             self._places.forget()
-            claims += claim_due_direct(direct, order, count=count - len(claims), **given)
+            try:
+                claims += self._claim_directly(order, count - len(claims), {}, given)
+            except LedgerRefused:
+                if not claims:
+                    raise
         if len(claims) == count:
             self._places.came_to(claims)
         else:
             self._places.forget()
         return claims
+
+    def _claim_directly(
+        self, order: Sequence[str], count: int, places: Mapping[str, Place], given: dict[str, Any]
+    ) -> list[Claim]:
+        with self._direct() as direct:
+            return claim_due_direct(direct, order, count=count, places=places, **given)
 
     def _claim_apart(self, count: int, kinds: Sequence[str]) -> list[Claim]:
         """One transaction per queue, so that an error with one queue does not stop the others.

@@ -15,6 +15,7 @@ from jobs.app import App
 from jobs.client.job import Job
 from jobs.clock import SystemClock
 from jobs.database.direct_statements import DirectConnection
+from jobs.errors import LedgerRefused
 from jobs.ledger.records import Claim
 from jobs.ledger.runs import claim as claiming
 from jobs.ledger.runs.give_back import give_back
@@ -154,3 +155,18 @@ def test_a_run_that_went_back_is_claimed_once_those_behind_it_are_not_enough(sou
     rest = source.claim(4, wait_seconds=1)
 
     assert sorted(ids(rest)) == sorted([*made[:2], *made[4:]])
+
+
+def test_claims_before_a_refused_one_are_kept(source: LedgerSource, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = [one.id for one in enqueue_many([PlacedNote() for _ in range(3)])]
+    source.claim(2, wait_seconds=1)
+    real = claiming.claim_due_direct
+
+    def refused_from_the_start(*given: Any, places: Any, **more: Any) -> list[Claim]:
+        if not places:
+            raise LedgerRefused("not this row")
+        return real(*given, places=places, **more)
+
+    monkeypatch.setattr("worker.exchange.source.claim_due_direct", refused_from_the_start)
+
+    assert ids(source.claim(4, wait_seconds=1)) == made[2:]
