@@ -78,9 +78,11 @@ class Fleet:
         redis_url: str | None = None,
         direct_url: str | None = None,
         answer_limit_seconds: float | None = 15.0,
+        job: type[Effect] = Effect,
         **settings: Any,
     ) -> None:
         self.load = load
+        self.job = job
         self.answer_limit_seconds = answer_limit_seconds and load.within(answer_limit_seconds)
         self.settings = Settings(
             database_url=url, redis_url=redis_url, threads=load.threads, log_level="warning", log_format="json",
@@ -205,7 +207,7 @@ class Fleet:
         give_up_at = time.monotonic() + 120
         while True:
             try:
-                Effect(n=n, seed=self.load.seed).enqueue(key=f"n{n}")
+                self.job(n=n, seed=self.load.seed).enqueue(key=f"n{n}")
                 return
             except JobsError:
                 if time.monotonic() > give_up_at:
@@ -268,14 +270,14 @@ class Fleet:
 
     def check(self, name: str, *, drained: float, extra_allowed: int | None = None, **facts: Any) -> dict[str, Any]:
         """Check all that must hold after a load. Returns what was found, and keeps it for the table."""
-        load = self.load
+        load, kind = self.load, self.job.options.kind
         found: dict[str, Any] = {
             "test": name,
             "seed": load.seed,
-            "runs": self.value("select count(*) from job_runs where kind = 'Effect'"),
+            "runs": self.value(f"select count(*) from job_runs where kind = '{kind}'"),
             "effects": self.value("select count(*) from effects"),
             "distinct": self.value("select count(distinct n) from effects"),
-            "succeeded": self.value("select count(*) from job_runs where kind = 'Effect' and state = 'succeeded'"),
+            "succeeded": self.value(f"select count(*) from job_runs where kind = '{kind}' and state = 'succeeded'"),
             "failures": self.value("select count(*) from job_attempts where outcome in ('failed', 'timed_out')"),
             "attempts": self.value("select count(*) from job_attempts"),
             "numbered": self.value("select coalesce(sum(attempt), 0) from job_runs"),

@@ -10,7 +10,7 @@ from typing import Any
 
 from sqlalchemy import text
 
-from jobs import FOREVER, Job, Retry
+from jobs import FOREVER, Job, Limit, Rate, Retry
 
 SOON = Retry(max_attempts=20, first=timedelta(seconds=0.2), cap=timedelta(seconds=1))
 """Enough attempts that faults never exhaust them, with short waits, so that the drain shows our own delays."""
@@ -52,6 +52,19 @@ class Effect(Job, queue="load", retry=SOON, unique=FOREVER):
             )
         if fails:
             raise OSError("the fault suite's own, after the write")
+
+
+ACCOUNTS, MOST, RATE, BURST = 50, 2, 400, 40
+"""Of ``LimitedEffect``: more than twice the load a second, so that what a fault delays is made up in time."""
+
+
+class LimitedEffect(
+    Effect, limits=[Limit(MOST, by="account"), Rate(RATE, per=timedelta(seconds=1), burst=BURST, name="effects")]
+):
+    """The same under limits. An account has at most two live leases, and a second at most ``RATE + BURST`` starts."""
+
+    def account(self) -> str:
+        return str(self.n % ACCOUNTS)
 
 
 class Hostile(Job, queue="load", retry=SOON):

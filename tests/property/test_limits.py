@@ -1,13 +1,15 @@
 """A state machine over the verbs with limits: histories of workers that crash, freeze and come back as zombies.
 
 At every moment no key has more live leases than its limit, no run is parked although there is room, parking leaves no
-attempt, and within a priority a key's runs start in the order in which they were due.
+attempt, and within a priority a key's runs start in the order in which they were due. No span has more starts than a
+rate allows, and the slot of each run that is parked on the rate comes soon.
 """
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -17,7 +19,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
 from sqlalchemy import Connection, event, func, select
 
-from jobs import Job, Limit
+from jobs import Job, Limit, Rate
 from jobs.app import App
 from jobs.database.engine import Database
 from jobs.database.models import JobAttempt, JobRun
@@ -36,8 +38,10 @@ from tests.book import LEASE, Book, attempt_result, new_run
 NO_CRASH, BEFORE, AFTER = "no crash", "crash before the commit", "crash after the commit"
 CRASH = st.sampled_from([NO_CRASH, NO_CRASH, NO_CRASH, BEFORE, AFTER])
 WORKERS = ("w1", "w2")
-KINDS = ("LimitedCharge", "LimitedSync")
-MOST = {"LimitedCharge": 1, "stripe": 2}
+KINDS = ("LimitedCharge", "LimitedSync", "LimitedCall")
+SPACING, BURST = timedelta(seconds=2), 2
+"""Of the rate."""
+MOST = {"LimitedCharge": 1, "stripe": 2, "limited-both": 2}
 
 
 class Machine(RuleBasedStateMachine):
@@ -54,6 +58,7 @@ class Machine(RuleBasedStateMachine):
         self.held: list[Claim] = []
         self.ended = 0
         self.given_back: set[UUID] = set()
+        self.called: list[datetime] = []
 
     def commit(self, crash: str, do: Callable[[Connection], Any]) -> Any:
         """Do it in a transaction; None when its process died before the commit."""
@@ -89,11 +94,12 @@ class Machine(RuleBasedStateMachine):
             return
         for one in admitted:
             self.check_order(one)
+        self.called += [self.book.now for one in admitted if one.kind == "LimitedCall"]
         if crash != AFTER:
             self.held += admitted
 
     def check_order(self, one: Claim) -> None:
-        if one.run_id in self.given_back:
+        if one.run_id in self.given_back or one.kind == "LimitedCall":
             return
         for row in self.rows().values():
             if row.hold != "parked" or row.kind != one.kind or row.id in self.given_back:
@@ -173,7 +179,7 @@ class Machine(RuleBasedStateMachine):
                 live.update(one[:2] for one in keys(row))
         for key, number in live.items():
             assert number <= MOST[key[0]], f"{number} live leases of {key}"
-        parked = {key_of(row.held_on) for row in rows if row.hold == "parked"}
+        parked = {key_of(row.held_on) for row in rows if row.hold == "parked" and row.held_on.startswith("limit:")}
         with self.database.read() as connection:
             used = in_use(connection, parked, now=self.book.now)
             attempts = connection.scalar(select(func.count()).select_from(JobAttempt))
@@ -181,9 +187,23 @@ class Machine(RuleBasedStateMachine):
             assert used.get(key, 0) >= MOST[key[0]], f"a run is parked on {key}, which has room"
         assert attempts == self.ended, "parking leaves no attempt"
 
+    @invariant()
+    def the_rate_holds_and_slots_come_soon(self) -> None:
+        for i, first in enumerate(self.called):
+            for j, last in enumerate(self.called[i:], start=1):
+                assert j <= BURST + 0.5 + (last - first) / SPACING, f"{j} starts in {last - first}"
+        rows = [row for row in self.rows().values() if row.kind == "LimitedCall"]
+        # A slot that a cancelled run or a lost claim leaves unused passes as well.
+        longest = SPACING * (len(self.called) + sum(row.attempt + 1 for row in rows))
+        for row in rows:
+            if row.hold == "parked" and row.held_on.startswith("rate:"):
+                assert row.run_at <= self.book.now + longest, "a slot is far away"
+
 
 def keys(row: Any) -> list[LimitKey]:
     shared = LimitKey("stripe", "", None, 2)
+    if row.kind == "LimitedCall":
+        return [LimitKey("limited-both", "", None, 2)]
     if row.kind != "LimitedCharge":
         return [shared]
     return [LimitKey("LimitedCharge", digest_of(row.arguments["account"]), None, 1), shared]
@@ -197,6 +217,9 @@ def kinds() -> Iterator[None]:
         def perform(self) -> None: ...
 
     class LimitedSync(Job, limits=Limit(2, name="stripe")):
+        def perform(self) -> None: ...
+
+    class LimitedCall(Job, limits=[Limit(2, name="limited-both"), Rate(30, per=timedelta(minutes=1), burst=BURST)]):
         def perform(self) -> None: ...
 
     yield

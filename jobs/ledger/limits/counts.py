@@ -1,4 +1,4 @@
-"""Locks the rows of limits, and counts their use: the live leases of the runs that have a slot.
+"""Locks the rows of limits, and counts their use: the runs that perform on a slot.
 
 Whoever counts locks first, in the order of the keys, and counts by a later statement. At READ COMMITTED, a statement
 that does both counts on the snapshot of its start, and lets more runs through than the limit.
@@ -152,7 +152,7 @@ def _add(dialect: str) -> Insert:
 
 
 def in_use(session: Executor, keys: Iterable[Key], *, now: datetime | None = None) -> dict[Key, int]:
-    """How many slots of each key are taken: by live leases, and by runs that were handed one just now."""
+    """How many slots of each key are taken: by runs that perform, and by runs that were handed one just now."""
     rows = [(name, digest, None) for name, digest in keys]
     if not rows:
         return {}
@@ -162,15 +162,18 @@ def in_use(session: Executor, keys: Iterable[Key], *, now: datetime | None = Non
 
 
 def takes_slot() -> Any:
-    """Whether a slot joined with its run counts."""
-    is_live = and_(JobRun.token == JobLimitSlot.token, JobRun.lease_until > ledger_now())
+    """Whether a slot joined with its run counts.
+
+    A run with an expired lease counts until its attempt is ended: its worker may still renew the lease.
+    """
+    is_performing = JobRun.token == JobLimitSlot.token
     is_handed = and_(
         JobLimitSlot.token.is_(None),
         JobLimitSlot.taken_at > plus_seconds(ledger_now(), literal_column(str(-HANDOVER_SECONDS))),
         JobRun.state == literal_column("'queued'"),
         JobRun.hold.is_(None),
     )
-    return or_(is_live, is_handed)
+    return or_(is_performing, is_handed)
 
 
 @cache

@@ -1,0 +1,80 @@
+"""What limits and rates cost, and how well they are used, by ratio to the same worker without them.
+
+Each round drains the same backlog of runs that do nothing: without limits, without limits in a worker that also knows
+kinds with limits, over 100 keys at two at once, and with one hot key. Then 60 runs of half a second at two at once
+against their ideal time, and 600 a minute against theirs.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+
+from benchmarks.drain import LEFT, SPAN
+from benchmarks.kit.figures import Figures, program
+from benchmarks.kit.limited_work import BURST, COUNT, PER, Call, Export, HotNoop, KeyedNoop
+from benchmarks.kit.modes import FLEET, POSTGRESQL
+from benchmarks.kit.places import Place, Places, places, wait_for
+from benchmarks.kit.work import Noop
+from jobs import Job, enqueue_many
+
+KEYS, EXPORTS, EXPORT_SECONDS = 100, 60, 0.5
+BOTH = "benchmarks.kit.work,benchmarks.kit.limited_work"
+MOMENTS = "select array_agg(extract(epoch from started_at)::float8 order by started_at) from job_attempts"
+
+
+def drain(place: Place, jobs: Sequence[Job], *, imports: str = BOTH, seconds: float = 120.0, **settings: str) -> float:
+    """Seconds from the first start to the last end."""
+    enqueue_many(jobs)
+    with place.command("worker", "--metrics-port", "0", JOBS_IMPORTS=imports, **settings):
+        wait_for(lambda: not place.sql(LEFT), every=0.1, seconds=seconds)
+    count, took = place.sql(SPAN["postgresql"])
+    if count != len(jobs):
+        raise SystemExit(f"{count} attempts where {len(jobs)} runs were enqueued")
+    return float(took)
+
+
+def speeds(there: Places, runs: int, mode: str, figures: Figures) -> None:
+    """Runs a second, one after another on ledgers of their own."""
+    each: list[tuple[str, Sequence[Job], str]] = [
+        ("drain, no limits", [Noop(a=n) for n in range(runs)], "benchmarks.kit.work"),
+        ("drain, no limits, beside kinds with limits", [Noop(a=n) for n in range(runs)], BOTH),
+        (f"drain, {KEYS} keys at 2", [KeyedNoop(account=n % KEYS) for n in range(runs)], BOTH),
+        ("drain, one key at 50", [HotNoop(a=n) for n in range(runs)], BOTH),
+    ]
+    first = 0.0
+    for measure, jobs, imports in each:
+        with there.ledger(mode) as place:
+            speed = runs / drain(place, jobs, imports=imports)
+        first = first or speed
+        figures.add(measure, mode, "runs/s", speed)
+        figures.add(f"{measure}: of no limits", mode, "of 1", speed / first)
+
+
+def accuracy(there: Places, calls: int, mode: str, figures: Figures) -> None:
+    """How much of what is allowed is used, and no more."""
+    with there.ledger(mode) as place:
+        took = drain(place, [Export(seconds=EXPORT_SECONDS) for _ in range(EXPORTS)], JOBS_PROCESSES="2")
+        figures.add(f"{EXPORTS} runs at 2: of the ideal time", mode, "times", took / (EXPORTS * EXPORT_SECONDS / 2))
+    with there.ledger(mode) as place:
+        ideal = (calls - BURST) * PER.total_seconds() / COUNT
+        drain(place, [Call(a=n) for n in range(calls)], seconds=60 + 2 * ideal, JOBS_PROCESSES="4", JOBS_THREADS="2")
+        moments: list[float] = place.sql(MOMENTS)[0]
+        figures.add(f"{COUNT} a minute: of the ideal time", mode, "times", (moments[-1] - moments[0]) / ideal)
+        per = PER.total_seconds()
+        most = max(sum(1 for at in moments[n : n + COUNT + 2 * BURST] if at <= moments[n] + per) for n in range(calls))
+        figures.add(f"{COUNT} a minute: most starts in a minute", mode, "runs", most)
+        within = max(sum(1 for at in moments[n : n + 4 * BURST] if at <= moments[n] + 1) for n in range(calls))
+        figures.add(f"{COUNT} a minute: most starts in a second", mode, "runs", within)
+
+
+def run(given: argparse.Namespace, figures: Figures) -> None:
+    with places() as there:
+        for _ in range(given.repeats):
+            for mode in (POSTGRESQL, FLEET):
+                speeds(there, given.runs, mode, figures)
+                accuracy(there, given.calls, mode, figures)
+
+
+if __name__ == "__main__":
+    program("limits", run, runs=(20_000, "how long the backlog is"), calls=(900, "how many runs start at the rate"))
