@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any
 from uuid import UUID
 
 from sqlalchemy import select, update
@@ -13,9 +12,9 @@ from sqlalchemy import select, update
 from jobs.clock import new_run_id
 from jobs.database.models import JobBatch, JobFollowup
 from jobs.database.sql import Executor, ledger_now
-from jobs.errors import ArgumentsRefused, KeyConflict
+from jobs.errors import KeyConflict
 from jobs.ledger.admission.keys import admit
-from jobs.ledger.effects.followups import check_kept, write_followups
+from jobs.ledger.effects.followups import UNREADABLE, read_followup, write_followups
 from jobs.ledger.records import FollowUp, Freed, NewRun
 
 log = logging.getLogger("jobs.ledger")
@@ -50,8 +49,10 @@ def fire(
     )
     freed = []
     for row in rows:
-        run = _run_of(row, parent_id)
-        if run is None:
+        try:
+            run = read_followup(row, parent_id=parent_id, root_id=parent_id)
+        except UNREADABLE as error:
+            log.error("Callback of a batch cannot be read", extra={"followup": str(row.id), "reason": str(error)})
             continue
         try:
             is_new = admit(session, [run], now=now)[0].created
@@ -91,13 +92,3 @@ def batch_of_callback(session: Executor, run_id: UUID) -> tuple[UUID, int] | Non
         .where(JobFollowup.id == run_id)
     ).one_or_none()
     return None if row is None else (row.run_id, row.generation)
-
-
-def _run_of(row: Any, parent_id: UUID | None) -> NewRun | None:
-    try:
-        run = NewRun(**row.run, id=row.id, parent_id=parent_id, root_id=parent_id, correlation_id=row.correlation_id)
-        check_kept(run)
-    except (TypeError, ValueError, ArgumentsRefused) as error:
-        log.error("Callback of a batch cannot be read", extra={"followup": str(row.id), "reason": str(error)})
-        return None
-    return run

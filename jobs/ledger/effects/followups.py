@@ -19,6 +19,7 @@ from jobs.database.models import JobFollowup, JobRun, JsonText
 from jobs.database.sql import MOST, Batch, Executor, dialect_of, insert_into, ledger_now
 from jobs.definition.arguments import check_json
 from jobs.definition.enqueue_options import MAX_WAIT
+from jobs.errors import ArgumentsRefused
 from jobs.ledger.records import FollowUp, NewRun
 from jobs.priority import MAX_PRIORITY, MIN_PRIORITY
 from jobs.states import RunState
@@ -83,12 +84,23 @@ def list_followups(
     return [dict(row._mapping) for row in rows]
 
 
-def check_kept(run: NewRun) -> None:
-    """Refuse a follow-up that ``insert_followups`` did not write and that the table of runs cannot hold.
+UNREADABLE = (TypeError, ValueError, ArgumentsRefused)
+"""Errors of ``read_followup``: another program wrote the row, or changed it."""
+
+
+def read_followup(row: Any, *, parent_id: UUID | None, root_id: UUID | None) -> NewRun:
+    """The run that a row of ``job_followups`` holds, with the row's id.
 
     Raises:
         TypeError, ValueError, ArgumentsRefused: it is invalid.
     """
+    run = NewRun(**row.run, id=row.id, parent_id=parent_id, root_id=root_id, correlation_id=row.correlation_id)
+    _check(run)
+    return run
+
+
+def _check(run: NewRun) -> None:
+    """Refuse a run that ``insert_followups`` did not write and that the table of runs cannot hold."""
     check_json(run.arguments, what=f"Arguments of {run.kind}", max_bytes=MAX_KEPT)
     for text in (run.arguments, run.tags or "null"):
         json.loads(text)

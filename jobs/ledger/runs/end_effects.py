@@ -13,12 +13,12 @@ from sqlalchemy import Select, Update, Uuid, and_, or_, select, update
 
 from jobs.database.models import JobFollowup, JobParent, JobRun
 from jobs.database.sql import Batch, Executor, dialect_of, ledger_now, one_of
-from jobs.errors import ArgumentsRefused, KeyConflict
+from jobs.errors import KeyConflict
 from jobs.ledger.admission.keys import admit
 from jobs.ledger.batches.counts import count_ended, count_succeeded
 from jobs.ledger.batches.parents import after_ends
-from jobs.ledger.effects.followups import ENDED, check_kept
-from jobs.ledger.records import Freed, NewRun
+from jobs.ledger.effects.followups import ENDED, UNREADABLE, read_followup
+from jobs.ledger.records import Freed
 from jobs.states import FINAL
 
 log = logging.getLogger("jobs.ledger")
@@ -89,8 +89,11 @@ def _enqueue_followups(
     session.execute(_mark(dialect), {**_IDS.rows(dialect, [(row.id,) for row in due]), "now": now})
     freed: dict[UUID, list[Freed]] = {}
     for row in due:
-        run = _run_of(row)
-        if run is None:
+        try:
+            run = read_followup(row, parent_id=row.run_id, root_id=row.root_id or row.run_id)
+        except UNREADABLE as error:
+            # It must not keep the run from ending.
+            log.error("Follow-up cannot be read", extra={"followup": str(row.id), "reason": str(error)})
             continue
         try:
             is_new = admit(session, [run], now=now)[0].created
@@ -100,23 +103,6 @@ def _enqueue_followups(
         if is_new:
             freed.setdefault(row.run_id, []).append(Freed(run.id, run.queue, run.priority, None))
     return freed
-
-
-def _run_of(row: Any) -> NewRun | None:
-    """The run of a follow-up; None if its row cannot be read, which must not keep a run from ending."""
-    try:
-        run = NewRun(
-            **row.run,
-            id=row.id,
-            parent_id=row.run_id,
-            root_id=row.root_id or row.run_id,
-            correlation_id=row.correlation_id,
-        )
-        check_kept(run)
-    except (TypeError, ValueError, ArgumentsRefused) as error:
-        log.error("Follow-up cannot be read", extra={"followup": str(row.id), "reason": str(error)})
-        return None
-    return run
 
 
 @cache
