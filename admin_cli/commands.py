@@ -18,7 +18,7 @@ COMMANDS: dict[str, Entry] = {
     "list": Entry("admin_cli.runs.list:list_command", "List runs; the latest changes come first.", LOOK),
     "show": Entry("admin_cli.runs.show:show", "Show a run: its state, attempts and arguments.", LOOK),
     "attempts": Entry("admin_cli.runs.show:attempts", "List the attempts of a run, first to last.", LOOK),
-    "diff": Entry("admin_cli.runs.show:diff", "Compare two attempts of a run, A and B.", LOOK),
+    "diff": Entry("admin_cli.runs.diff:diff", "Compare two attempts of a run, A and B.", LOOK),
     "why": Entry("admin_cli.runs.why:why", "Explain why a run is not running, or why it ended.", LOOK),
     "wait": Entry("admin_cli.runs.why:wait", "Wait until runs have ended: exit 7 if one did not succeed.", LOOK),
     "errors": Entry("admin_cli.runs.dlq:errors", "List errors in groups, the most frequent first.", LOOK),

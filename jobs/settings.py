@@ -44,6 +44,11 @@ class Settings(BaseModel):
     )
     redis_prefix: str = Field("jobs", description="Prefix of our Redis keys.", min_length=1, max_length=100)
     imports: Words = Field((), description="Modules that define jobs, separated by commas.")
+    release: str | None = Field(
+        None,
+        max_length=100,
+        description="Name of this release of your code: a version, a commit. Workers record it for their attempts.",
+    )
     queues: Words = Field(
         (),
         description="Queues a worker serves, in this order or by weight (mail:3,reports:1); unset: those of its kinds.",

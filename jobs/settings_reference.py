@@ -35,6 +35,7 @@ otherwise `enqueue` raises an error, because no worker would find the run.
 
 _READ_BY = {
     "imports": "workers",
+    "release": "workers",
     "queues": "workers",
     "processes": "workers",
     "threads": "workers",

@@ -134,6 +134,7 @@ class Worker(Shape):
     stop_requested_at: datetime | None
     roll_requested_at: datetime | None
     problem: str | None = Field(description="What it currently fails at repeatedly, such as claims.")
+    release: str | None = Field(description="The release of the application's code: JOBS_RELEASE of the worker.")
 
 
 class WorkerStop(Because):

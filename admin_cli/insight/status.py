@@ -49,6 +49,7 @@ WORKER_COLUMNS = (
     Column("started_at", heading="STARTED"),
     Column("seen_at", heading="SEEN"),
     Column("version", is_wide=True),
+    Column("release", is_wide=True),
     Column("kinds", lambda worker: ", ".join(worker.kinds), is_wide=True),
 )
 

@@ -12,14 +12,31 @@ if TYPE_CHECKING:
     from jobs.ledger.queries.error_groups import ErrorGroup
     from jobs.ledger.queries.reports import DeadGroup
     from jobs.ledger.records import AttemptRecord, RunRecord
+    from jobs.operations.runs.earlier_state import RunThen
 
 
-def word_of(run: RunRecord) -> str:
+class RunAsOf:
+    """A row of a list of runs as they were: the fields of the run, None where nothing recorded them."""
+
+    def __init__(self, then: RunThen) -> None:
+        self.then = then
+
+    def __getattr__(self, name: str) -> Any:
+        return None if name in self.then.unknown else getattr(self.then.run, name)
+
+
+def word_of(run: RunRecord | RunAsOf) -> str:
     """``ready``, ``scheduled``, ``retrying``, ``parked`` or ``waiting`` for a queued run; else its state."""
+    if isinstance(run, RunAsOf):
+        return run.then.word
+
+    from jobs import boot
     from jobs.clock import SystemClock
     from jobs.operations.runs.inspect import state_word
 
-    return state_word(run, now=SystemClock().now())
+    # The clock of a bundle stands still.
+    app = boot.existing()
+    return state_word(run, now=(app.clock if app is not None else SystemClock()).now())
 
 
 def _took(run: RunRecord) -> timedelta | None:
@@ -85,6 +102,13 @@ ATTEMPT_COLUMNS = (
 def run_json(run: RunRecord) -> dict[str, Any]:
     """Every field of the run, and ``word``: its state with the parts of ``queued``."""
     return {**fields_of(run), "word": word_of(run)}
+
+
+def then_json(row: RunAsOf) -> dict[str, Any]:
+    """Every field of the run as it was, ``word``, which record says so, and which fields nothing recorded."""
+    then = row.then
+    told = {name: None if name in then.unknown else value for name, value in fields_of(then.run).items()}
+    return {**told, "word": then.word, "known_by": then.known_by.value, "unknown": list(then.unknown)}
 
 
 def attempt_json(attempt: AttemptRecord) -> dict[str, Any]:

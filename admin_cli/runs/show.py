@@ -1,10 +1,8 @@
-"""`jobs show`, `jobs attempts` and `jobs diff`: one run in full."""
+"""`jobs show` and `jobs attempts`: one run in full."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -22,14 +20,13 @@ from admin_cli.runs.run_columns import (
     word_of,
 )
 from admin_cli.runs.selector_options import complete_ids
+from admin_cli.runs.show_as_of import STEP_COLUMNS, json_text, named_arguments, show_as_of
 from admin_cli.terminal.columns import Column
 from admin_cli.terminal.output import Output, output_options, record_options
 from admin_cli.terminal.record import Block
 
 if TYPE_CHECKING:
-    from jobs.ledger.records import AttemptRecord, RunRecord
-
-MILLISECOND = timedelta(milliseconds=1)
+    from jobs.ledger.records import RunRecord
 
 ACTION_COLUMNS = (
     Column("id", is_id=True),
@@ -39,29 +36,30 @@ ACTION_COLUMNS = (
     Column("reason", gives=2),
     Column("skipped", lambda action: action["run_skipped"], gives=3),
 )
-STEP_COLUMNS = (
-    Column("name", gives=1, min_width=10),
-    Column("form"),
-    Column("attempt"),
-    Column("finished_at", heading="DONE"),
-    Column("result", gives=2),
-)
 
 
 @click.command("show")
 @click.argument("run", metavar="ID", shell_complete=complete_ids)
+@click.option("--at", metavar="WHEN", help="As it was then: 15m (ago) or 2026-11-01T10:00.")
 @record_options()
 @pass_globals
-def show(options: Globals, out: Output, run: str) -> None:
+def show(options: Globals, out: Output, run: str, at: str | None) -> None:
     """Show a run: its state, attempts and arguments.
 
+    With --at, its state, attempts and steps at that moment. They are derived from attempts and from operators' actions;
+    what nothing recorded is listed as not known.
+
     \b
-    Example:
+    Examples:
       jobledger show c9165be1
+      jobledger show c9165be1 --at 15m
     """
     from jobs.operations.audit import actions as audit
     from jobs.operations.runs import detail, inspect
 
+    if at is not None:
+        show_as_of(options, out, run, at)
+        return
     app, operator = open_app(options), this_operator()
     found, attempts = inspect.find_run(app, operator, run)
     children = inspect.related(app, operator, found.id)
@@ -71,9 +69,9 @@ def show(options: Globals, out: Output, run: str) -> None:
     out.record(
         [
             Block(pairs=_head(found)),
-            Block("Arguments", pairs=_named(found.arguments)),
-            Block("Result", text=_json(found.result)),
-            Block("Progress", text=_json(found.progress)),
+            Block("Arguments", pairs=named_arguments(found.arguments)),
+            Block("Result", text=json_text(found.result)),
+            Block("Progress", text=json_text(found.progress)),
             Block("Steps", columns=STEP_COLUMNS, rows=steps),
             Block("Attempts", columns=ATTEMPT_COLUMNS[:6], rows=attempts),
             Block(
@@ -110,56 +108,9 @@ def attempts(options: Globals, out: Output, run: str) -> None:
     out.rows(tries, as_json=attempt_json, empty="the run has no attempt yet")
 
 
-@click.command("diff")
-@click.argument("run", metavar="ID", shell_complete=complete_ids)
-@click.argument("first", metavar="A", type=click.IntRange(1))
-@click.argument("second", metavar="B", type=click.IntRange(1))
-@output_options((Column("what"), Column("first", gives=1, min_width=20), Column("second", gives=1, min_width=20)))
-@pass_globals
-def diff(options: Globals, out: Output, run: str, first: int, second: int) -> None:
-    """Compare two attempts of a run, A and B.
-
-    \b
-    Example:
-      jobledger diff c9165be1 1 3
-    """
-    from jobs.operations.runs import inspect
-
-    _, tries = inspect.find_run(open_app(options), this_operator(), run)
-    rows = inspect.changed(_parts(_attempt(tries, first, run)), _parts(_attempt(tries, second, run)))
-    out.rows(
-        [{"what": name, "first": earlier, "second": later} for name, earlier, later in rows],
-        empty=f"attempts {first} and {second} do not differ",
-    )
-
-
 def _readable(traceback: str | None) -> str:
     """Without the lines of carets, which do not align once a long line is wrapped."""
     return "\n".join(line for line in (traceback or "").splitlines() if line.strip(" ^~") or not line.strip())
-
-
-def _attempt(tries: list[AttemptRecord], number: int, run: str) -> AttemptRecord:
-    from jobs.errors import NotFound
-
-    for one in tries:
-        if one.attempt == number:
-            return one
-    had = f"It had {len(tries)}." if tries else "It has no attempt yet."
-    raise NotFound(f"Run {run} has no attempt {number}.", hint=had)
-
-
-def _parts(attempt: AttemptRecord) -> list[tuple[str, object]]:
-    lines = (attempt.traceback or "").strip().splitlines()
-    place = next((line.strip() for line in reversed(lines) if line.strip().startswith("File ")), None)
-    return [
-        ("outcome", attempt.outcome.value),
-        # Rounded to the unit that is shown, so that equal output counts as equal.
-        ("took", timedelta(milliseconds=round((attempt.finished_at - attempt.started_at) / MILLISECOND))),
-        ("worker", attempt.worker),
-        ("error", error_of(attempt)),
-        ("place", place),
-        ("fingerprint", attempt.fingerprint),
-    ]
 
 
 def _head(run: RunRecord) -> list[tuple[str, object]]:
@@ -196,20 +147,6 @@ def _head(run: RunRecord) -> list[tuple[str, object]]:
         ("purged", run.deleted_at),
     ]
     return [(name, value) for name, value in every if value is not None and value != ""]
-
-
-def _named(arguments: Any) -> list[tuple[str, object]]:
-    if isinstance(arguments, Mapping):
-        return [(str(name), value) for name, value in arguments.items()]
-    return [("", arguments)] if arguments is not None else []
-
-
-def _json(value: Any) -> str | None:
-    if value is None:
-        return None
-    from admin_cli.terminal.cells import json_text
-
-    return value if isinstance(value, str) else json_text(value, indent=2)
 
 
 def _next(run: RunRecord) -> str | None:

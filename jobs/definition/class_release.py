@@ -31,6 +31,16 @@ def codes() -> dict[str, str]:
     return {name: code_of(registry.get(name)) for name in registry.names()}
 
 
+def codes_and_timeouts() -> dict[str, tuple[str, float | None]]:
+    """The release of every kind, as ``codes``, and its soft time limit in seconds; None is no limit."""
+    found = {}
+    for name in registry.names():
+        cls: Any = registry.get(name)
+        timeout = cls.options.timeout
+        found[name] = (code_of(cls), timeout.total_seconds() if timeout is not None else None)
+    return found
+
+
 def code_of(cls: Any) -> str:
     """The release of a job's class as text."""
     return str(release_of(cls))

@@ -11,7 +11,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Float, Integer, Select, Text, bindparam, cast, delete, insert, select, update
 
-from jobs.database.models import JobWorker, read_json
+from jobs.database.models import JobCodeRelease, JobWorker, JobWorkerRelease, read_json
 from jobs.database.sql import Executor, ledger_now, plus_seconds
 
 LIVE_FOR = timedelta(seconds=60)
@@ -37,6 +37,8 @@ class WorkerRecord:
     roll_requested_at: datetime | None
     problem: str | None
     """The call that keeps failing now: claims, say."""
+    release: str | None
+    """The release of the application's code that it runs: ``JOBS_RELEASE``."""
 
     @property
     def supervisor(self) -> str:
@@ -151,7 +153,13 @@ def _names(stored: Any) -> tuple[str, ...]:
 
 @cache
 def _live() -> Select[Any]:
-    columns = [one for one in JobWorker.__table__.columns if one.name != "codes"]
+    columns: list[Any] = [one for one in JobWorker.__table__.columns if one.name != "codes"]
+    release = (
+        select(JobCodeRelease.release)
+        .join(JobWorkerRelease, JobWorkerRelease.release_id == JobCodeRelease.id)
+        .where(JobWorkerRelease.worker == JobWorker.name)
+    )
+    columns.append(release.scalar_subquery().label("release"))
     latest = JobWorker.started_at.desc()
     live = select(*columns).where(seen_within(), JobWorker.stopped_at.is_(None)).order_by(latest)
     return live.limit(bindparam("most", type_=Integer()))

@@ -12,6 +12,7 @@ from jobs.ledger.admission.keys import forget_lapsed
 from jobs.ledger.batches.prune import prune_batches
 from jobs.ledger.effects.groups import prune_groups
 from jobs.ledger.operators.audit_chain import prune_links
+from jobs.ledger.releases import forget_releases
 from jobs.ledger.runs import prune
 from jobs.ledger.schedules.slots import prune_slots
 from jobs.ledger.workers import forget_old
@@ -21,6 +22,8 @@ from jobs.upkeep.lead import Lead
 ROLE = "pruner"
 TURN_SECONDS = 1.0
 """Longest turn, so that the other tasks run too. Source: decision."""
+RELEASES_KEPT = timedelta(days=365)
+"""Most time that the release of a worker process is kept for the attempts that name it. Source: decision."""
 WORKERS_KEPT = timedelta(days=1)
 """Shortest time that the row of a dead worker process is kept. Source: decision."""
 GROUPS_KEPT = timedelta(days=730)
@@ -89,6 +92,8 @@ class Pruner:
             yield "prune_slots", lambda session: prune_slots(session, after=slots)
         gone = max(WORKERS_KEPT, 10 * settings.unknown_kind_wait)
         yield "prune_workers", lambda session: forget_old(session, after=gone)
+        longest = max(RELEASES_KEPT if span is None else span for _, span in kept)
+        yield "prune_workers", lambda session: forget_releases(session, after=max(gone, min(longest, RELEASES_KEPT)))
         if (audit := settings.retain_audit) is not None:
             yield "prune_audit", lambda session: prune.prune_audit(session, after=audit)
             yield "prune_audit", lambda session: prune_links(session, after=audit)

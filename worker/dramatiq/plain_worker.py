@@ -23,6 +23,7 @@ from jobs.events import ServiceFailed
 from jobs.interpreter import refuse_free_threading
 from jobs.ledger import workers
 from jobs.ledger.records import Claim
+from jobs.ledger.releases import record_release
 from jobs.messages.actor_job import TimeOver, limit_of
 from jobs.messages.message_outcome import message_outcome_of
 from jobs.messages.perform import process
@@ -127,6 +128,7 @@ class PlainWorker:
                     kinds=sorted(self.broker.actors),
                     threads=1,
                 )
+                record_release(connection, self.name, release=self.app.settings.release, kinds={})
             for thread in (self.settler, self._heartbeat, self._upkeep):
                 thread.start()
             self._is_started = True

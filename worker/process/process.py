@@ -16,12 +16,14 @@ from jobs.app import App
 from jobs.database.own_connection import FOR_SETTLING
 from jobs.definition import registry
 from jobs.definition.checks import is_async
-from jobs.definition.class_release import codes
+from jobs.definition.class_release import codes, codes_and_timeouts
 from jobs.definition.published import published_kinds
 from jobs.errors import JobsError
+from jobs.formats.installed import installed_version
 from jobs.ledger import workers
 from jobs.ledger.published_kinds import publish_kinds
 from jobs.ledger.records import Claim
+from jobs.ledger.releases import record_release
 from jobs.upkeep.loop import Upkeep
 from worker.attempt.attempt import Attempts
 from worker.children.child_pool import Children, performs_alone
@@ -44,7 +46,6 @@ from worker.process.thread_broker import ThreadBroker
 from worker.process.watchdog import Watchdog
 from worker.protocol.health import ProcessHealth
 from worker.protocol.running_table import RunningRows
-from worker.startup.installed import installed_version
 from worker.timeouts.deadline import Deadlines
 
 log = logging.getLogger("jobs.worker")
@@ -205,6 +206,7 @@ class Process:
                 codes=codes(),
                 threads=self.app.settings.threads,
             )
+            record_release(connection, self.name, release=self.app.settings.release, kinds=codes_and_timeouts())
             publish_kinds(connection, published_kinds(self.app.settings.max_argument_bytes))
         for queue in self.queues:
             self._broker.declare_queue(queue)

@@ -21,6 +21,7 @@ from jobs.database.engine import Database
 from jobs.database.own_connection import FOR_SETTLING
 from jobs.database.sql import Executor, dialect_of
 from jobs.definition.class_release import codes
+from jobs.formats.installed import installed_version
 from jobs.ledger import workers
 from jobs.ledger.queries.waiting import overdue, unclaimed
 from jobs.ledger.records import AttemptResult, Claim
@@ -43,7 +44,6 @@ from jobs.observe.log import configure_logging
 from jobs.settings import Settings
 from jobs.states import Outcome
 from worker.exchange.heartbeat import own_database
-from worker.startup.installed import installed_version
 
 log = logging.getLogger("jobs.worker")
 

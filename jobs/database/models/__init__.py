@@ -11,7 +11,14 @@ from jobs.database.models.access import (
 )
 from jobs.database.models.batches import JobBatch
 from jobs.database.models.effects import JobFollowup, JobGroup, JobGroupMember, JobKey, JobStep
-from jobs.database.models.fleet import JobKind, JobPublishedKind, JobQueue, JobWorker
+from jobs.database.models.fleet import (
+    JobCodeRelease,
+    JobKind,
+    JobPublishedKind,
+    JobQueue,
+    JobWorker,
+    JobWorkerRelease,
+)
 from jobs.database.models.limits import JobLimit, JobLimitSlot, JobRateSlot
 from jobs.database.models.operators import AuditHead, AuditLink, OperatorAction, OperatorActionRun
 from jobs.database.models.parents import JobParent
@@ -54,6 +61,7 @@ __all__ = [
     "JobAttempt",
     "JobBatch",
     "JobCallback",
+    "JobCodeRelease",
     "JobFollowup",
     "JobGroup",
     "JobGroupMember",
@@ -72,6 +80,7 @@ __all__ = [
     "JobSignal",
     "JobStep",
     "JobWorker",
+    "JobWorkerRelease",
     "JsonText",
     "OperatorAction",
     "OperatorActionRun",

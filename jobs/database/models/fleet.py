@@ -79,3 +79,34 @@ class JobWorker(Base):
 
     # ledger/workers.py: live workers.
     __table_args__ = (Index("ix_job_workers_seen", "seen_at"),)
+
+
+class JobCodeRelease(Base):
+    """A release of the application's code: its name, and of each kind the class's release and its time limit.
+
+    ``kinds`` is ``{"SendInvoice": ["2:1f0c…:9ab4…", 600.0]}``; ``id`` is a hash of both.
+    """
+
+    __tablename__ = "job_code_releases"
+
+    id: Mapped[str] = mapped_column(Words(32), primary_key=True)
+    release: Mapped[str | None] = mapped_column(Words(100))
+    kinds: Mapped[Any] = mapped_column(JsonText)
+    first_seen_at: Mapped[datetime] = mapped_column(UtcDateTime)
+
+
+class JobWorkerRelease(Base):
+    """The release that a worker process runs. It outlives the worker's own row, for the attempts that name it."""
+
+    __tablename__ = "job_worker_releases"
+
+    worker: Mapped[str] = mapped_column(Words(200), primary_key=True)
+    release_id: Mapped[str] = mapped_column(Words(32))
+    started_at: Mapped[datetime] = mapped_column(UtcDateTime)
+
+    __table_args__ = (
+        # ledger/releases.py: those that no attempt names any more.
+        Index("ix_job_worker_releases_started", "started_at"),
+        # ledger/releases.py: releases that no worker process had.
+        Index("ix_job_worker_releases_release", "release_id"),
+    )

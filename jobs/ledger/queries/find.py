@@ -46,9 +46,10 @@ RUN_COLUMNS = tuple(_COMPUTED[name] if name in _COMPUTED else getattr(JobRun, na
 _ONE = select(*RUN_COLUMNS).where(JobRun.id == bindparam("run_id", type_=Uuid()))
 _IS_THERE = select(JobRun.id).where(JobRun.id == bindparam("run_id", type_=Uuid()))
 _ATTEMPT_NAMES = tuple(field.name for field in fields(AttemptRecord) if field.name != "unreadable")
-_ATTEMPT_COLUMNS = tuple(getattr(JobAttempt, name) for name in _ATTEMPT_NAMES)
+ATTEMPT_COLUMNS = tuple(getattr(JobAttempt, name) for name in _ATTEMPT_NAMES)
+"""The columns that ``attempt_of`` turns into a record."""
 _ATTEMPTS = (
-    select(*_ATTEMPT_COLUMNS)
+    select(*ATTEMPT_COLUMNS)
     .where(JobAttempt.run_id == bindparam("run_id", type_=Uuid()))
     .order_by(JobAttempt.attempt.desc())
     .limit(bindparam("limit", type_=Integer()))
@@ -122,7 +123,7 @@ def list_attempts(
     """The attempts of a run, first to last; at most the last ``limit`` ``before`` that number."""
     given = {"run_id": run_id, "limit": limit, "before": before}
     rows = session.execute(_ATTEMPTS if before is None else _ATTEMPTS_BEFORE, given)
-    return [_attempt(row) for row in rows][::-1]
+    return [attempt_of(row) for row in rows][::-1]
 
 
 def resolve_id(session: Executor, text: str) -> UUID:
@@ -187,7 +188,8 @@ def run_of(row: Any) -> RunRecord:
     return RunRecord(**values, unreadable=unreadable_in(_RUN_NAMES, row))
 
 
-def _attempt(row: Any) -> AttemptRecord:
+def attempt_of(row: Any) -> AttemptRecord:
+    """The record of a row of ``ATTEMPT_COLUMNS``."""
     values = row._asdict()
     values["outcome"] = Outcome(values["outcome"])
     values["refused_outcome"] = Outcome(values["refused_outcome"]) if values["refused_outcome"] else None

@@ -18,6 +18,7 @@ from jobs.app import App
 from jobs.clock import new_run_id
 from jobs.database.models import JobWorker
 from jobs.definition.class_release import codes, release_of
+from jobs.formats.installed import installed_version
 from jobs.ledger.queries.waiting import overdue
 from jobs.ledger.runs import claim as claiming
 from jobs.ledger.runs.claim import claim
@@ -26,7 +27,6 @@ from jobs.settings import Settings
 from tests.conftest import MakeApp
 from tests.server_process import free_port
 from worker.startup import statement_warmup
-from worker.startup.installed import installed_version
 from worker.startup.statement_warmup import warm_up, warmed_up
 
 
