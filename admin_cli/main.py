@@ -14,6 +14,7 @@ from typing import NoReturn
 import click
 
 from admin_cli.commands import COMMANDS
+from admin_cli.program.bundle import check_command
 from admin_cli.program.exits import MEANINGS
 from admin_cli.program.hint import hint_once
 from admin_cli.program.lazy import LazyGroup
@@ -46,6 +47,7 @@ def _show_version(ctx: click.Context, param: click.Parameter, is_asked: bool) ->
 )
 @click.option("--database-url", metavar="URL", help="The ledger, instead of JOBS_DATABASE_URL.")
 @click.option("--redis-url", metavar="URL", help="The ready index, instead of JOBS_REDIS_URL.")
+@click.option("--bundle", metavar="FILE", help="Read a bundle instead of the ledger: jobledger bundle makes one.")
 @click.option("--timeout", type=DURATION, metavar="DURATION", help="Stop after this long (10s, 5m): exit 124.")
 @click.option("--debug", is_flag=True, help="Show the traceback of an error.")
 @click.option(
@@ -61,6 +63,7 @@ def cli(
     ctx: click.Context,
     database_url: str | None,
     redis_url: str | None,
+    bundle: str | None,
     timeout: timedelta | None,
     debug: bool,
 ) -> None:
@@ -68,7 +71,11 @@ def cli(
 
     Global options go before the command: jobledger --timeout 10s COMMAND.
     """
-    ctx.obj = Globals(database_url=database_url, redis_url=redis_url, timeout=timeout, debug=debug)
+    if bundle is not None:
+        if database_url or redis_url:
+            raise click.UsageError("--bundle is read instead of a ledger: leave out --database-url and --redis-url.")
+        check_command(ctx.invoked_subcommand)
+    ctx.obj = Globals(database_url=database_url, redis_url=redis_url, timeout=timeout, debug=debug, bundle=bundle)
     ctx.with_resource(time_limit(timeout))
 
 

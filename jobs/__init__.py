@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from jobs.definition.limit import Limit
     from jobs.definition.rate import Rate
     from jobs.definition.retry import Retry
+    from jobs.definition.secret import Secret
     from jobs.definition.unique import FOREVER, WHILE_LIVE, Within
     from jobs.enqueue.signal_path import Signalled
     from jobs.enqueue.write_path import Enqueued
@@ -111,6 +112,7 @@ _HOMES = {
     "definition.limit": ("Limit",),
     "definition.rate": ("Rate",),
     "definition.retry": ("Retry",),
+    "definition.secret": ("Secret",),
     "scheduling.schedule": (
         "At",
         "Cron",
@@ -160,6 +162,7 @@ __all__ = [
     "RetryAfter",
     "Run",
     "RunState",
+    "Secret",
     "ServiceDown",
     "SignalRefused",
     "Signalled",

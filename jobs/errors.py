@@ -28,6 +28,7 @@ JobsError
 │   ├── Overloaded            this process already hashes as many passwords as it may at once
 │   └── LedgerBusy            the ledger stayed locked for longer than the time limit
 │       └── KeyBusy           another transaction with the key has not committed in time
+├── BundleRefused             a bundle is damaged, was altered, or is of a later release
 ├── NotEnded                  the run has not ended within the time limit
 └── SchemaMismatch            the tables have another revision than this release needs
 
@@ -259,6 +260,12 @@ class KeyBusy(LedgerBusy):
     """Another transaction has enqueued with the key and has not committed in time."""
 
     code = "key_busy"
+
+
+class BundleRefused(JobsError):
+    """A bundle cannot be opened as what it says it is. Nothing of it was used."""
+
+    code = "bundle_refused"
 
 
 class NotEnded(JobsError):

@@ -7,14 +7,26 @@ import os
 import socket
 from typing import TYPE_CHECKING
 
+import click
+
+from admin_cli.program.bundle import READER
+from admin_cli.program.options import Globals
+
 if TYPE_CHECKING:
     from jobs.operations.audit.operator import Operator
 
 
 def this_operator() -> Operator:
-    """The operator at this terminal, with every permission: ``JOBS_ACTOR``, else the OS user and host."""
-    from jobs.operations.audit.operator import MAX_NAME, Operator
+    """The operator at this terminal, with every permission: ``JOBS_ACTOR``, else the OS user and host.
 
+    Of a bundle: its reader, who may change nothing.
+    """
+    from jobs.operations.audit.operator import MAX_NAME, READS, Operator
+
+    context = click.get_current_context(silent=True)
+    given = context.find_object(Globals) if context is not None else None
+    if given is not None and given.bundle is not None:
+        return Operator(READER, READS)
     return Operator(_storable(os.environ.get("JOBS_ACTOR", "").strip() or _user_and_host())[:MAX_NAME])
 
 

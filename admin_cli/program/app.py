@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from admin_cli.program.bundle import open_app_of_bundle
 from admin_cli.program.options import Globals
 from admin_cli.terminal import streams
 from admin_cli.terminal.streams import say
@@ -52,6 +53,9 @@ def open_app(options: Globals, *, imports: Sequence[str] | None = None, **given:
     from jobs import boot
     from jobs.migration import schema
 
+    if options.bundle is not None:
+        import_modules(tuple(imports or ()))
+        return boot.configure(open_app_of_bundle(options.bundle, **given))
     settings = read_settings(options, **given)
     if imports is not None:
         import_modules(tuple(imports) or settings.imports)

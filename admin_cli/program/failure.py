@@ -18,7 +18,7 @@ from admin_cli.program.options import OutOfTime
 from admin_cli.terminal import streams
 from jobs.formats.escaping import escape_controls, one_line
 
-GLOBAL_OPTIONS = ("--database-url", "--redis-url", "--timeout", "--debug", "--version")
+GLOBAL_OPTIONS = ("--database-url", "--redis-url", "--bundle", "--timeout", "--debug", "--version")
 
 
 def report(error: BaseException, *, debug: bool) -> int:

@@ -56,6 +56,8 @@ class Globals:
     redis_url: str | None = None
     timeout: timedelta | None = None
     debug: bool = False
+    bundle: str | None = None
+    """A file to read instead of the ledger."""
 
     def overrides(self) -> dict[str, str]:
         """The settings that the command line replaces, by their field names."""

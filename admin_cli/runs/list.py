@@ -48,7 +48,7 @@ def list_command(
     Examples:
       jobledger list --state dead --since 1d
       jobledger list --where 'kind:Charge* args.order_id:42'
-      jobledger list --state running --as-of 15m
+      jobledger list --state running --as-of 5m
     """
     if at is not None and watch is not None:
         raise click.UsageError("--as-of shows one moment: leave out --watch.")

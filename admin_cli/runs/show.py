@@ -52,7 +52,7 @@ def show(options: Globals, out: Output, run: str, at: str | None) -> None:
     \b
     Examples:
       jobledger show c9165be1
-      jobledger show c9165be1 --at 15m
+      jobledger show c9165be1 --at 5m
     """
     from jobs.operations.audit import actions as audit
     from jobs.operations.runs import detail, inspect

@@ -46,7 +46,8 @@ def serve(
 ) -> None:
     """Serve the API and its pages until stopped.
 
-    Create the first user with: jobledger users create NAME --role admin; or sign in at once with --link.
+    Create the first user with: jobledger users create NAME --role admin; or sign in at once with --link. With --bundle
+    FILE it serves the bundle, read-only, and prints a link.
 
     \b
     Example:
@@ -59,7 +60,7 @@ def serve(
         api_host=host,
         api_port=port,
         api_behind_tls=behind_tls or None,
-        api_read_only=read_only or None,
+        api_read_only=read_only or options.bundle is not None or None,
     )
     from admin_api.main import serve as serve_api
     from jobs.observe.log import configure_logging
@@ -68,7 +69,7 @@ def serve(
 
     def show_address(url: str) -> None:
         say(f"serving {url}")
-        if gives_link:
+        if gives_link or options.bundle is not None:
             say(f"sign in, once, within {LINK_LIFETIME}: {link_to(app, url)}")
 
     serve_api(app, ready=show_address)

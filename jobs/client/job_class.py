@@ -15,6 +15,7 @@ from jobs.definition.checks import (
     check_can_be_scheduled,
     check_fields,
     check_perform,
+    check_redact,
     is_filled_in,
 )
 from jobs.definition.limits import check_limits, record_limits
@@ -38,6 +39,7 @@ class JobMeta(ModelMetaclass):
             cls.options = parent
             return cls
         cls.options = derive(parent, keywords, name=name, place=place)
+        check_redact(cls, cls.options.redact, place)
         can_perform = cls.perform is not _job(cls).perform and not getattr(cls.perform, "__isabstractmethod__", False)
         if cls.options.schedule is not None:
             check_can_be_scheduled(cls, place, can_perform=can_perform)

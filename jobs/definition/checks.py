@@ -45,6 +45,20 @@ def check_fields(cls: Any, reserved: Iterable[str], place: str) -> None:
             )
 
 
+def check_redact(cls: Any, names: Iterable[str], place: str) -> None:
+    """Check that the option ``redact`` names fields: a misspelt name would hide nothing.
+
+    Raises:
+        DefinitionError: one of them is no field.
+    """
+    for name in sorted(names):
+        if name not in cls.model_fields:
+            raise DefinitionError(
+                f"Option redact of job {place} names {name!r}, which is no field of it.",
+                hint=f"Its fields are: {', '.join(cls.model_fields) or 'none'}.",
+            )
+
+
 def check_perform(cls: Any, place: str) -> None:
     """Check that ``perform`` takes no arguments and that its work is done when it returns.
 

@@ -44,6 +44,7 @@ class Options:
     isolated: perform in a child process, because the job may crash, leak or block.
     memory: memory limit of an attempt ("512M", or bytes); above it the outcome is ``out_of_memory``. Implies
     ``isolated``.
+    redact: fields that hold secrets or personal data, besides those of the type ``Secret[…]``; a subclass adds to them.
     """
 
     kind: str = ""
@@ -58,6 +59,7 @@ class Options:
     unique: Unique | None = None
     limits: tuple[Limit | Rate, ...] = ()
     schedule: Schedule | tuple[Schedule, ...] | None = None
+    redact: frozenset[str] = frozenset()
 
     @property
     def schedules(self) -> tuple[Schedule, ...]:
@@ -90,6 +92,10 @@ def derive(parent: Options, given: dict[str, Any], *, name: str, place: str) -> 
     for option in ("aliases", "schedule", "limits"):
         if isinstance(values.get(option), list):
             values[option] = tuple(values[option])
+    if isinstance(values.get("redact"), set | list | tuple):
+        values["redact"] = frozenset(values["redact"])
+    if isinstance(values.get("redact"), frozenset):
+        values["redact"] |= parent.redact
     if isinstance(values.get("memory"), str):
         try:
             values["memory"] = parse_size(values["memory"])
@@ -145,6 +151,9 @@ def _check(options: Options, place: str) -> None:
     limits: Any = options.limits
     if not isinstance(limits, tuple) or not all(isinstance(one, Limit | Rate) for one in limits):
         refuse("limits", "a Limit(…), a Rate(…), or a list of them")
+    redact: Any = options.redact
+    if not isinstance(redact, frozenset) or not all(isinstance(name, str) for name in redact):
+        refuse("redact", "a set of names of fields")
     for own in own_schedules:
         if not isinstance(own, Cron | Every | At):
             refuse("schedule", "a Cron(…), Every(…) or At(…), or a list of them")

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from jobs.definition import registry
+from jobs.definition.secret import mark_redacted
 from jobs.errors import ArgumentsRefused
 
 _TYPES: dict[type, str] = {
@@ -79,7 +80,8 @@ def check_published(published: PublishedKind, arguments: Mapping[str, Any]) -> N
 def _published(cls: Any, max_argument_bytes: int) -> PublishedKind:
     options = cls.options
     try:
-        schema: str | None = json.dumps(cls.model_json_schema(by_alias=False), sort_keys=True)
+        marked = mark_redacted(cls.model_json_schema(by_alias=False), options.redact)
+        schema: str | None = json.dumps(marked, sort_keys=True)
     except Exception:  # A field's type has no JSON schema, or a default that is no JSON.
         schema = None
     return PublishedKind(

@@ -39,11 +39,12 @@ def publish_kinds(session: Executor, kinds: Sequence[PublishedKind], *, now: dat
     session.execute(_publish(dialect), {**_BATCH.rows(dialect, sorted(rows)), "now": now})
 
 
-def find_published(session: Executor, kinds: Iterable[str]) -> dict[str, PublishedKind]:
-    """What is published of these kinds, by name."""
+def find_published(session: Executor, kinds: Iterable[str] | None) -> dict[str, PublishedKind]:
+    """What is published of these kinds, or of all (None), by name."""
     row = JobPublishedKind
     columns = [cast(row.schema, Text) if name == "schema" else getattr(row, name) for name in _COLUMNS]
-    found = session.execute(select(*columns).where(row.kind.in_(sorted(set(kinds)))))
+    query = select(*columns)
+    found = session.execute(query if kinds is None else query.where(row.kind.in_(sorted(set(kinds)))))
     return {one[0]: PublishedKind(*one) for one in found}
 
 

@@ -2,23 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
-from jobs.formats.redact import redact_url
+from jobs.formats.secrets import hide_secrets, is_secret_name
 
 FILTERED = "[Filtered]"
 MAX_TEXT, MAX_ITEMS, MAX_DEPTH = 200, 50, 6
 """Limits of long values. Source: decision; enough to recognise the run."""
-
-_NAMES = re.compile(
-    r"pass(word|wd|phrase)?$|pwd|secret|token|api_?key|access_?key|private|credential|authori[sz]ation|auth$|cookie"
-    r"|session|csrf|signature|dsn|card|cvc|cvv|iban|ssn|pin$|otp|email|phone|address|birth",
-    re.IGNORECASE,
-)
-_URL_WITH_CREDENTIALS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]{0,30}://[^\s@]*@\S*")
-_TOKENS = re.compile(r"\b(eyJ[\w-]+\.[\w-]+\.[\w-]*|(?:sk|pk|ghp|gho|xox[abp])[-_][\w-]{10,}|AKIA[0-9A-Z]{16})")
-_CARD = re.compile(r"\b\d(?:[ -]?\d){12,18}\b")
 
 
 def scrub(value: Any, *, depth: int = 0) -> Any:
@@ -31,7 +21,7 @@ def scrub(value: Any, *, depth: int = 0) -> Any:
         return FILTERED
     if isinstance(value, dict):
         return {
-            str(name)[:MAX_TEXT]: FILTERED if _NAMES.search(str(name)) else scrub(one, depth=depth + 1)
+            str(name)[:MAX_TEXT]: FILTERED if is_secret_name(str(name)) else scrub(one, depth=depth + 1)
             for name, one in list(value.items())[:MAX_ITEMS]
         }
     if isinstance(value, list):
@@ -42,6 +32,5 @@ def scrub(value: Any, *, depth: int = 0) -> Any:
 
 
 def _scrub_text(text: str) -> str:
-    clean = _URL_WITH_CREDENTIALS.sub(lambda found: redact_url(found[0], hidden=FILTERED), text)
-    clean = _CARD.sub(FILTERED, _TOKENS.sub(FILTERED, clean))
+    clean = hide_secrets(text, FILTERED)
     return clean if len(clean) <= MAX_TEXT else clean[:MAX_TEXT] + "…"

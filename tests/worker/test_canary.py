@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+import zipfile
 from pathlib import Path
 from uuid import uuid4
 
@@ -12,6 +13,9 @@ import pytest
 from jobs import enqueue_many
 from jobs.app import App
 from jobs.ledger.queries import reports
+from jobs.ledger.queries.selectors import Selector
+from jobs.operations.audit.operator import Operator
+from jobs.operations.bundles.write import make_bundle
 from jobs.states import RunState
 from tests.fork_server import jobledger
 from tests.jobs.observe.test_sentry import Receiver
@@ -58,6 +62,12 @@ def test_a_secret_argument_result_or_variable_reaches_no_output(app: App, receiv
     assert WORDS in log.read_text()
     assert WORDS in b"".join(receiver.raw).decode()
     assert WORDS not in "".join(pages)
+    bundle = tmp_path / "incident.jlb"
+    make_bundle(app, Operator("ada"), Selector(is_all=True), bundle, limit=10)
+    with zipfile.ZipFile(bundle) as members:
+        kept = b"".join(members.read(name) for name in members.namelist())
+    assert b"could not keep it" in kept
+    assert CANARY.encode() not in kept
 
 
 def test_an_argument_that_is_refused_is_not_shown(sqlite_url: str, tmp_path: Path) -> None:
