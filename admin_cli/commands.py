@@ -24,6 +24,7 @@ COMMANDS: dict[str, Entry] = {
     "errors": Entry("admin_cli.runs.dlq:errors", "List errors in groups, the most frequent first.", LOOK),
     "dlq": Entry("admin_cli.runs.dlq:dlq", "Dead letters: list them, or group them by error.", ACT),
     "replay": Entry("admin_cli.runs.replay:replay", "Replay dead runs with a new retry budget.", ACT),
+    "shadow": Entry("admin_cli.runs.shadow:shadow", "Perform stored runs with the code at hand, and compare.", LOOK),
     "signal": Entry("admin_cli.runs.signal:signal", "Send a signal to a run that waits for it.", ACT),
     "cancel": Entry("admin_cli.runs.cancel:cancel", "Cancel runs; workers interrupt those that are running.", ACT),
     "purge": Entry("admin_cli.runs.cancel:purge", "Hide finished runs; restore makes them visible again.", ACT),

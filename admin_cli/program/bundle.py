@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 READS = frozenset(
     {
         "status", "list", "show", "attempts", "diff", "why", "errors", "dlq", "batches", "effects", "queues", "limits",
-        "workers", "audit", "schedules", "kinds", "compat", "api",
+        "workers", "audit", "schedules", "kinds", "compat", "api", "shadow",
     }
 )  # fmt: skip
 """The commands for a bundle. Those among them that act are refused for want of a permission."""

@@ -14,6 +14,7 @@ from admin_cli.program.app import open_app
 from admin_cli.program.options import DURATION, IMPORT, Globals, pass_globals
 from admin_cli.runs.bulk import act_on, bulk_options
 from admin_cli.runs.selector_options import selector_options
+from admin_cli.runs.shadow import ALLOW, check_in_shadow
 from admin_cli.terminal.output import Output, record_options
 
 if TYPE_CHECKING:
@@ -43,6 +44,14 @@ _OPTIONS: tuple[Callable[[Any], Any], ...] = (
     click.option(
         "--from", "from_step", metavar="STEP", help="Keep the steps that began before this one; do the rest again."
     ),
+    click.option(
+        "--shadow",
+        "in_shadow",
+        type=click.IntRange(1, 1000),
+        metavar="N",
+        help="First perform the latest N in the shadow; replay nothing if one would fail.",
+    ),
+    ALLOW,
     bulk_options,
     IMPORT,
     record_options(),
@@ -64,7 +73,8 @@ def replay(options: Globals, /, out: Output, asked: SelectorInput, how: dict[str
 
     A dead or cancelled run is reopened and keeps its id. With --set or --edit, and for a run that succeeded
     (--state succeeded), a new run is made that names the old one. A run whose key a live run holds is skipped, and so
-    is one with an unknown effect: see `effects resolve`.
+    is one with an unknown effect: see `effects resolve`. With --shadow N, the latest N runs are first performed in the
+    shadow (see `shadow`), and if one of them would fail again, nothing is replayed: exit 6.
 
     \b
     Examples:
@@ -88,6 +98,8 @@ def replay_runs(
     from_step: str | None,
     to_queue: str | None,
     priority: int | None,
+    in_shadow: int | None,
+    allow: tuple[tuple[str, int], ...],
     imports: tuple[str, ...],
 ) -> None:
     from jobs.operations.bulk.replay import ReplayAction, check_changes
@@ -96,6 +108,8 @@ def replay_runs(
         raise click.UsageError("--from cannot be used with --steps reset.")
     if edit and (sets or how["dry_run"]):
         raise click.UsageError("--edit cannot be used with --set or --dry-run.")
+    if in_shadow is not None and (sets or edit or steps == "reset"):
+        raise click.UsageError("--shadow performs runs as they are: leave out --set, --edit and --steps reset.")
     app = open_app(options, imports=imports if sets or edit else None)
     changes = _edited(app, asked) if edit else _changes(sets)
     act = ReplayAction(
@@ -112,6 +126,8 @@ def replay_runs(
     def check(plan: ActionPlan) -> None:
         if changes:
             check_changes(changes, sorted({kind for kind, _, _ in plan.groups}))
+        if in_shadow is not None and plan.count:
+            check_in_shadow(options, app, plan.selector, imports, allow, limit=in_shadow, reason=how["reason"])
 
     act_on(app, out, act, asked, how, check=check)
 

@@ -51,6 +51,9 @@ class Database:
         self._most_connections = most_connections or driver.pool_limit(settings)
         self.clock = clock or SystemClock()
         self.engine = self._make_engine()
+        self.enqueues_apart = False
+        """Whether runs that are enqueued in a transaction of the application go to this database all the same: in a
+        shadow run, whose transactions are rolled back."""
         self.known: WeakSet[Any] = WeakSet()
         """Engines and connections of applications that are on this database; each is checked once."""
         self._identity: server.Server | None = None

@@ -45,6 +45,7 @@ GIVEN = {
     "limits show LIMIT": "limits show stripe",
     "kinds list": "kinds list --import shop.jobs",
     "kinds show KIND": "kinds show ChargeCard --import shop.jobs",
+    "shadow": "shadow c9165be1 --import shop.jobs",
     "compat": "compat --import shop.jobs --kind 'Charge*'",
     "batches show ID": "batches show 0000ba7c",
     "effects list": "effects list c9165be1",

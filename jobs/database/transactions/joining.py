@@ -59,6 +59,10 @@ def joined(given: Any, database: Database) -> Iterator[Joined]:
         LedgerBusy: the ledger stayed locked.
         ServiceDown: the connection is lost.
     """
+    if database.enqueues_apart:
+        with database.write() as own:
+            yield Joined(own)
+        return
     with _opened(given, database) as transaction, explained(database):
         if database.dialect == "sqlite":
             dbapi: Any = transaction.connection.connection.dbapi_connection

@@ -77,6 +77,21 @@ def related_ids(session: Executor, run_ids: Sequence[UUID], *, limit: int) -> li
     return [one for one in found if one not in known][:limit]
 
 
+def needed_ids(session: Executor, run_id: UUID, *, limit: int) -> list[UUID]:
+    """Runs whose results a run reads when it performs: its parents, and the children that it gathered."""
+    parents = select(JobParent.parent_id).where(JobParent.run_id == run_id)
+    gathers = select(JobBatch.id).where(JobBatch.run_id == run_id)
+    children = select(JobRun.id).where(JobRun.batch_id.in_(gathers)).order_by(JobRun.id)
+    found = [*session.scalars(parents.limit(limit)), *session.scalars(children.limit(limit))]
+    return list(dict.fromkeys(found))
+
+
+def batch_rows(session: Executor, run_id: UUID) -> list[Row]:
+    """The batches that a run made, and the one that it belongs to."""
+    own = select(JobRun.batch_id).where(JobRun.id == run_id, JobRun.batch_id.is_not(None))
+    return list(_rows(session, JobBatch, or_(JobBatch.run_id == run_id, JobBatch.id.in_(own))))
+
+
 def shared_rows(
     session: Executor,
     *,

@@ -1,0 +1,1 @@
+"""Shadow runs: what stored runs would do with other code, without doing it."""

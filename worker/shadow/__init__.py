@@ -1,0 +1,1 @@
+"""Shadow runs: stored runs performed with the code at hand, apart from the ledger and from the network."""
