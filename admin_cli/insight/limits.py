@@ -98,6 +98,8 @@ def show_limit(options: Globals, out: Output, name: str) -> None:
     limit, keys = operations.show_limit(open_app(options), this_operator(), name)
     pairs: list[tuple[str, object]] = [("limit", limit.name), ("by", _keyed_by(limit) or "one for all")]
     pairs += [(one.name.replace("_", " "), one.of(limit)) for one in LIMIT_COLUMNS[2:]]
+    if limit.burst is not None:
+        pairs.append(("burst", limit.burst))
     out.record([Block(pairs=pairs), Block("Keys", columns=KEY_COLUMNS, rows=keys)], data={"limit": limit, "keys": keys})
 
 

@@ -19,7 +19,8 @@ def limit_gauges(app: App) -> Callable[[], Iterator[Sample]]:
             every = list_limits(connection)
         for one in every:
             yield catalogue.LIMIT_IN_USE, (one.name,), float(one.in_use)
-            yield catalogue.LIMIT_MOST, (one.name,), float(one.allowed or 0)
+            if one.allowed is not None:
+                yield catalogue.LIMIT_MOST, (one.name,), float(one.allowed)
             yield catalogue.LIMIT_PARKED, (one.name,), float(one.parked)
 
     return read

@@ -16,6 +16,7 @@ from jobs.definition import registry
 from jobs.definition.limits import limited_kinds, limits_of
 from jobs.errors import SelectorRefused
 from jobs.ledger.limits.counts import declare
+from jobs.observe.limit_gauges import limit_gauges
 from jobs.operations.audit.actions import list_actions
 from jobs.operations.audit.operator import Operator
 from jobs.operations.bulk.undo import plan_undo, undo
@@ -92,6 +93,9 @@ def test_lists_show_the_rate_and_its_next_slot_and_why_names_the_slot_of_a_run(
     said = explain(app, ada, str(runs[2])).sentence
 
     assert (found.allowed, found.pace, found.parked) == (None, "6/m", 2)
+    shown = {(metric.name, labels[0]): value for metric, labels, value in limit_gauges(app)()}
+    assert shown["jobs_limit_parked", "op-api"] == 2.0
+    assert ("jobs_limit_most", "op-api") not in shown, "a rate allows no number of runs at once"
     slot = book.run(runs[2]).held_until
     assert slot is not None
     assert found.next_slot_at is not None
