@@ -72,7 +72,7 @@ def import_celery(
         name="task",
         dry_run=dry_run,
         warnings=[held] if done.fetched and not fetched else [],
-        problem="could not be moved",
+        problem="could not be moved, and stay in Redis",
         hint="List them with -o json. Give a job the task's name: class F(Job, aliases=('shop.tasks.f',)).",
     )
 

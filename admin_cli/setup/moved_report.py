@@ -31,7 +31,7 @@ def report_moved(
     Args:
         noun: what was moved: ``task``.
         name: the key of ``refused`` that names one.
-        problem: why some were refused: ``could not be moved``.
+        problem: what became of those refused: ``could not be moved, and stay in Redis``.
 
     Raises:
         CommandFailed: some were refused.
@@ -44,9 +44,7 @@ def report_moved(
         queue, what, why = (escape_controls(one[key]) for key in ("queue", name, "why"))
         streams.say(f"refused: {queue} {what}: {why}")
     if moved.refused:
-        raise CommandFailed(
-            f"{count_of(len(moved.refused), noun)} {problem}, and stay in Redis.", exit_code=Exit.CONFLICT, hint=hint
-        )
+        raise CommandFailed(f"{count_of(len(moved.refused), noun)} {problem}.", exit_code=Exit.CONFLICT, hint=hint)
 
 
 def count_of(count: int, noun: str) -> str:

@@ -1,7 +1,7 @@
-"""Import: moves the messages of dramatiq's RedisBroker into the ledger, for applications that change their broker.
+"""Import: moves the messages of dramatiq's own brokers into the ledger, for applications that change their broker.
 
-The import sets a message aside in Redis, where no dramatiq worker finds it; records it with an id derived from the
-message; and only then deletes it in Redis. An import that was killed at any point can be started again: it continues
+The import sets a message aside, where no dramatiq worker finds it; records it with an id derived from the message; and
+only then deletes it in the broker. An import that was killed at any point can be started again: it continues
 and records nothing twice.
 """
 
@@ -24,6 +24,7 @@ from dramatiq.message import Message
 
 from jobs.app import App
 from jobs.dramatiq.broker import LedgerBroker
+from jobs.dramatiq.old_broker import OldBroker
 from jobs.enqueue.write_path import announce_runs
 from jobs.errors import JobsError
 from jobs.ledger.admission.imported import ImportedDeadLetter, insert_dead_letters, insert_imported
@@ -33,7 +34,7 @@ from jobs.messages.encoding import RETRIED
 from jobs.messages.runs import new_run
 from jobs.operations.audit.entry import record_entry
 from jobs.operations.audit.operator import Operator, Permission
-from jobs.ready.dramatiq_queues import OldQueue, OldQueues
+from jobs.ready.dramatiq_queues import OldQueue
 from jobs.runtime.failure import MAX_MESSAGE, MAX_TYPE, storable
 from jobs.states import Cause
 
@@ -44,12 +45,13 @@ _TICK = timedelta(microseconds=1)
 
 @dataclass(slots=True)
 class Imported:
-    """Numbers of messages imported: by queue, and by undeclared actor; ``refused`` ones stay in Redis."""
+    """Numbers of messages imported: by queue, and by undeclared actor; ``refused`` ones stay where they are."""
 
     messages: Counter[str] = field(default_factory=Counter)
     delayed: Counter[str] = field(default_factory=Counter)
     dead: Counter[str] = field(default_factory=Counter)
     fetched: Counter[str] = field(default_factory=Counter)
+    readers: Counter[str] = field(default_factory=Counter)
     unknown_actors: Counter[str] = field(default_factory=Counter)
     known_already: int = 0
     refused: list[dict[str, str]] = field(default_factory=list)
@@ -64,7 +66,7 @@ def broker_of() -> Broker:
     return dramatiq.broker.global_broker or LedgerBroker()
 
 
-def import_queues(app: App, broker: Broker, old: OldQueues, operator: Operator, *, dry_run: bool = False) -> Imported:
+def import_queues(app: App, broker: Broker, old: OldBroker, operator: Operator, *, dry_run: bool = False) -> Imported:
     """Move every message of ``old`` into the ledger; ``broker`` has the application's actors and their options.
 
     Args:
@@ -72,7 +74,7 @@ def import_queues(app: App, broker: Broker, old: OldQueues, operator: Operator, 
 
     Raises:
         Forbidden: the operator may not enqueue.
-        ServiceDown: Redis or the ledger does not answer; recorded messages stay, and the next import continues.
+        ServiceDown: the broker or the ledger does not answer; recorded messages stay, and the next import continues.
     """
     operator.need(Permission.RUNS_ENQUEUE)
     done = Imported()
@@ -85,6 +87,7 @@ def import_queues(app: App, broker: Broker, old: OldQueues, operator: Operator, 
     for queue in old.queues():
         if queue.fetched:
             done.fetched[queue.name] += queue.fetched
+        done.readers[queue.name] += queue.readers
         move = _Move(app, broker, old, queue, done, order, dry_run)
         move.waiting()
         if queue.dead:
@@ -124,7 +127,7 @@ class _Move:
         self,
         app: App,
         broker: Broker,
-        old: OldQueues,
+        old: OldBroker,
         queue: OldQueue,
         done: Imported,
         order: _Order,

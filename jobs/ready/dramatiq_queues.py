@@ -26,12 +26,16 @@ _REQUEUE = Script("old_requeue.lua")
 
 @dataclass(frozen=True, slots=True)
 class OldQueue:
-    """The contents of a queue: waiting messages, those fetched by live workers, and dead letters."""
+    """The contents of a queue: waiting messages, those fetched by live workers, and dead letters.
+
+    ``readers`` are the live consumers of a broker that does not say what they have fetched.
+    """
 
     name: str
     waiting: int
     fetched: int
     dead: int
+    readers: int = 0
 
     @property
     def is_delayed(self) -> bool:

@@ -65,7 +65,7 @@ GIVEN = {
     "batches cancel ID": "batches cancel 0000ba7c --yes",
     "batches replay ID": "batches replay 0000ba7c --yes",
     "audit undo ACTION": "audit undo 110f1ec2 --yes",
-    "import-dramatiq REDIS_URL": "import-dramatiq REDIS_URL --yes",
+    "import-dramatiq URL": "import-dramatiq REDIS_URL --yes",
     "import-celery REDIS_URL": "import-celery REDIS_URL --import shop.jobs --yes",
 }
 

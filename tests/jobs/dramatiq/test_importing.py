@@ -247,16 +247,25 @@ def test_the_command_shows_what_it_would_do_then_does_it(
         ("http://localhost", 2, "is not the URL of a Redis server"),
         ("redis://localhost:1/0", 5, "Check that it runs and that REDIS_URL names it."),
         ("redis+sentinel://localhost/0", 2, "not supported"),
+        ("", 2, "Give the URL of the old broker once"),
+        ("--from amqp://localhost/", 2, "No actor names a queue"),
+        (
+            "--from amqp://guest:s3cret@localhost:port/ --queue mail",
+            2,
+            "cannot be read as the URL of a RabbitMQ server",
+        ),
+        ("amqp://guest:s3cret@127.0.0.1:1/ --queue mail", 5, "RabbitMQ at amqp://***@127.0.0.1:1/ cannot be reached"),
     ],
 )
-def test_a_redis_that_is_none_is_refused_in_one_line(
+def test_a_broker_that_is_none_is_refused_in_one_line(
     url: str, code: int, says: str, sqlite_url: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert main.run(["--database-url", sqlite_url, "import-dramatiq", url, "--yes"]) == code
+    assert main.run(["--database-url", sqlite_url, "import-dramatiq", *url.split(), "--yes"]) == code
 
     said = capsys.readouterr().err
     assert says in said
     assert "Traceback" not in said
+    assert "s3cret" not in said
 
 
 def wait(fact: Any) -> None:
