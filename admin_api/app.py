@@ -18,6 +18,7 @@ from admin_api.routes import (
     actions,
     audit,
     batches,
+    breakers,
     callbacks,
     dead_letters,
     effects,
@@ -68,8 +69,8 @@ def make_routes(app: App) -> FastAPI:
     api.state.api_state = api_state
     error_responses.install(api)
     parts = (
-        health, callbacks, sessions, runs, batches, effects, actions, dead_letters, fleet, limits, schedules, audit,
-        statistics,
+        health, callbacks, sessions, runs, batches, effects, actions, dead_letters, fleet, limits, breakers, schedules,
+        audit, statistics,
         users,
     )  # fmt: skip
     for part in parts:

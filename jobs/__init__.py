@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from jobs.client.many import enqueue_many, enqueue_many_async
     from jobs.client.signals import signal, signal_async
     from jobs.client.transactions import announce, transaction
+    from jobs.definition.breaker import Breaker
     from jobs.definition.limit import Limit
     from jobs.definition.rate import Rate
     from jobs.definition.retry import Retry
@@ -109,6 +110,7 @@ _HOMES = {
     "client.many": ("enqueue_many", "enqueue_many_async"),
     "client.signals": ("signal", "signal_async"),
     "client.transactions": ("announce", "transaction"),
+    "definition.breaker": ("Breaker",),
     "definition.limit": ("Limit",),
     "definition.rate": ("Rate",),
     "definition.retry": ("Retry",),
@@ -138,6 +140,7 @@ __all__ = [
     "ArgumentsRefused",
     "At",
     "Batch",
+    "Breaker",
     "Cancel",
     "Cancelled",
     "Cause",

@@ -94,6 +94,31 @@ class ResultRefused(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class BreakerOpened(Event):
+    """Further runs are parked until a canary succeeds. ``is_again``: the last canary failed.
+
+    ``probe_at`` is when the next canary may go. It names no key: a key is the value of an argument.
+    """
+
+    breaker: str
+    kind: str
+    is_again: bool
+    fingerprint: str | None
+    error_type: str | None
+    failures: int | None
+    probe_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class BreakerClosed(Event):
+    """A canary succeeded: parked runs are ready, ``freed`` of them at once, and the others within seconds."""
+
+    breaker: str
+    kind: str
+    freed: int
+
+
+@dataclass(frozen=True, slots=True)
 class BatchSettled(Event):
     """One settle commit ended ``runs`` attempts."""
 

@@ -14,8 +14,12 @@ from sqlalchemy import Connection, delete, literal, select, union_all, update
 from jobs.clock import new_run_id
 from jobs.database.engine import Database
 from jobs.database.models import Base, JobQueue, JobRun
+from jobs.definition.breakers import guarded_kinds
+from jobs.definition.fairness import fair_kinds
 from jobs.definition.limits import limited_kinds
 from jobs.ledger.admission import insert
+from jobs.ledger.breakers.admit import hold_back
+from jobs.ledger.fairness.claim import claim_due_in_turn, claim_in_turn
 from jobs.ledger.limits.admit import admit
 from jobs.ledger.queries import find
 from jobs.ledger.records import AttemptRecord, AttemptResult, Claim, Failure, Freed, NewRun, RecordedAttempt, RunRecord
@@ -59,11 +63,13 @@ class Book:
     ) -> list[Claim]:
         """As a worker does: by a direct statement, where the dialect can."""
         given: dict[str, Any] = {"kinds": kinds, "worker": worker, "lease": lease, "now": self.now}
-        if self.is_postgresql and limited_kinds.keys().isdisjoint(kinds):
+        if self.is_postgresql and is_plain_kinds(kinds):
             with self.database.direct() as direct:
                 return claim.claim_direct(direct, run_ids, **given)
         with self.database.write() as connection:
-            return admit(connection, claim.claim(connection, run_ids, **given), now=self.now).claims
+            by_ids = claim.claim if fair_kinds.keys().isdisjoint(kinds) else claim_in_turn
+            passed = hold_back(connection, by_ids(connection, run_ids, **given), now=self.now)
+            return admit(connection, passed.claims, now=self.now).claims
 
     def claim_due(
         self,
@@ -75,11 +81,13 @@ class Book:
         lease: timedelta = LEASE,
     ) -> list[Claim]:
         given: dict[str, Any] = {"count": count, "kinds": kinds, "worker": worker, "lease": lease, "now": self.now}
-        if self.is_postgresql and limited_kinds.keys().isdisjoint(kinds):
+        if self.is_postgresql and is_plain_kinds(kinds):
             with self.database.direct() as direct:
                 return claim.claim_due_direct(direct, [queue], **given)
         with self.database.write() as connection:
-            return admit(connection, claim.claim_due(connection, queue, **given), now=self.now).claims
+            due = claim.claim_due if fair_kinds.keys().isdisjoint(kinds) else claim_due_in_turn
+            passed = hold_back(connection, due(connection, queue, **given), now=self.now)
+            return admit(connection, passed.claims, now=self.now).claims
 
     def start(self, *, worker: str = "w1", **given: Any) -> Claim:
         """Enqueue a run and claim it."""
@@ -217,6 +225,11 @@ class Book:
                 self.end(held, Outcome.CANCELLED)
         assert self.run(held.run_id).state is state
         return held.run_id, held
+
+
+def is_plain_kinds(kinds: Sequence[str]) -> bool:
+    """Whether a claim of these kinds is one statement."""
+    return (limited_kinds.keys() | guarded_kinds.keys() | fair_kinds.keys()).isdisjoint(kinds)
 
 
 class _Crash(Exception):

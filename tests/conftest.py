@@ -18,6 +18,8 @@ from jobs.clock import Clock
 from jobs.database.engine import Database
 from jobs.database.sqlite import connection
 from jobs.definition import registry
+from jobs.definition.breakers import guarded_kinds
+from jobs.definition.fairness import fair_kinds
 from jobs.definition.limits import limited_kinds
 from jobs.migration import schema
 from jobs.settings import Settings
@@ -46,6 +48,8 @@ def forget_local_kinds() -> Iterator[None]:
         if "<locals>" in registry.place_of(registry.get(kind)):
             registry.forget(kind)
             limited_kinds.pop(kind, None)
+            guarded_kinds.pop(kind, None)
+            fair_kinds.pop(kind, None)
 
 
 @pytest.fixture(scope="session")

@@ -10,6 +10,7 @@ from pydantic._internal._model_construction import ModelMetaclass
 from pydantic.fields import Field, PrivateAttr
 
 from jobs.definition import registry
+from jobs.definition.breakers import check_breaker, record_breaker
 from jobs.definition.checks import (
     PYDANTIC_KEYWORDS,
     check_can_be_scheduled,
@@ -18,6 +19,7 @@ from jobs.definition.checks import (
     check_redact,
     is_filled_in,
 )
+from jobs.definition.fairness import check_fair, record_fair
 from jobs.definition.limits import check_limits, record_limits
 from jobs.definition.options import Options, derive
 from jobs.errors import ArgumentsRefused
@@ -46,8 +48,12 @@ class JobMeta(ModelMetaclass):
         if can_perform:
             check_perform(cls, place)
             limits = check_limits(cls, cls.options, place)
+            breaker = check_breaker(cls, cls.options, place)
+            fair = check_fair(cls, cls.options, place)
             registry.register(cls, kind=cls.options.kind, aliases=cls.options.aliases)
             record_limits(cls.options, limits)
+            record_breaker(cls.options, breaker)
+            record_fair(cls.options, fair)
         return cls
 
     def __init__(cls, name: str, bases: tuple[type, ...], namespace: dict[str, Any], **keywords: Any) -> None:

@@ -105,6 +105,38 @@ def text_of(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value, sort_keys=True, separators=(",", ":"), default=str)
 
 
+def value_key(kind: str, arguments: str, version: int, *, by: str, of: str) -> tuple[str, str]:
+    """The digest of a run's value of the field or method ``by``, and the value as it is shown. Raises nothing.
+
+    Args:
+        of: the name of what the key belongs to, for the log.
+    """
+    try:
+        value = value_of(kind, arguments, version, by)
+    except Exception:
+        log.exception("Key of a breaker cannot be computed", extra={"breaker": of})
+        return digest_of(UNKNOWN_KEY), UNKNOWN_KEY
+    return digest_of(value), text_of(value)[:MAX_SHOWN_KEY]
+
+
+def value_of(kind: str, arguments: str, version: int, by: str) -> Any:
+    """A run's value of the field or method ``by``. Raises whatever its code raises."""
+    return _values(kind, arguments, version)(by)
+
+
+def check_by(cls: Any, by: str | None, what: str) -> None:
+    """Refuse a ``by`` that is neither a field of the class nor a method.
+
+    Raises:
+        DefinitionError: it is neither; ``what`` begins the message.
+    """
+    if by is not None and by not in cls.model_fields and not callable(getattr(cls, by, None)):
+        raise DefinitionError(
+            f"{what} is by {by!r}, which is neither a field nor a method.",
+            hint=f"Its fields are: {', '.join(cls.model_fields) or 'none'}.",
+        )
+
+
 def _key_of(limit: Limit | Rate, values: Callable[[str], Any] | None) -> LimitKey:
     assert limit.name is not None
     most, rate = (limit.most, None) if isinstance(limit, Limit) else (None, limit)

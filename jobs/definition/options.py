@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import difflib
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from datetime import timedelta
 from typing import Any
 
+from jobs.definition.breaker import Breaker
 from jobs.definition.limit import Limit
 from jobs.definition.rate import Rate
 from jobs.definition.retry import Retry
@@ -40,6 +42,9 @@ class Options:
     version: of its arguments; raise it when their form changes, and convert old ones in ``upcast``.
     unique: how long a key is held; ``WHILE_LIVE`` by default.
     limits: how many of its runs may perform at once, and start within a span; a ``Limit`` or ``Rate``, or several.
+    breaker: after how many failures its runs are parked instead of tried; a ``Breaker``.
+    fair_by: the field or method that names a run's tenant: within a queue and priority, tenants take turns.
+    fair_weight: turns of a tenant, 1 by default: a number, a field or method, or a dictionary of numbers by tenant.
     schedule: when a scheduler makes runs of it; one or several. Never inherited.
     isolated: perform in a child process, because the job may crash, leak or block.
     memory: memory limit of an attempt ("512M", or bytes); above it the outcome is ``out_of_memory``. Implies
@@ -58,6 +63,9 @@ class Options:
     memory: int | None = None
     unique: Unique | None = None
     limits: tuple[Limit | Rate, ...] = ()
+    breaker: Breaker | None = None
+    fair_by: str | None = None
+    fair_weight: Any = None
     schedule: Schedule | tuple[Schedule, ...] | None = None
     redact: frozenset[str] = frozenset()
 
@@ -154,6 +162,14 @@ def _check(options: Options, place: str) -> None:
     redact: Any = options.redact
     if not isinstance(redact, frozenset) or not all(isinstance(name, str) for name in redact):
         refuse("redact", "a set of names of fields")
+    breaker: Any = options.breaker
+    if breaker is not None and not isinstance(breaker, Breaker):
+        refuse("breaker", "a Breaker(…), or None")
+    fair_by: Any = options.fair_by
+    if fair_by is not None and not isinstance(fair_by, str):
+        refuse("fair_by", "the name of a field or of a method")
+    if options.fair_weight is not None and not isinstance(options.fair_weight, int | str | Mapping):
+        refuse("fair_weight", "a number, the name of a field or method, or a dictionary of numbers by tenant")
     for own in own_schedules:
         if not isinstance(own, Cron | Every | At):
             refuse("schedule", "a Cron(…), Every(…) or At(…), or a list of them")

@@ -14,6 +14,7 @@ from uuid import UUID
 from jobs.app import App
 from jobs.database.transactions.coroutines import call_in
 from jobs.database.transactions.joining import begin_writing, joined
+from jobs.definition.fairness import fair_kinds
 from jobs.enqueue.publish import announce
 from jobs.enqueue.unserved_warning import warn_if_unserved
 from jobs.errors import LedgerRefused
@@ -98,7 +99,9 @@ async def enqueue_run_async(app: App, run: NewRun) -> Enqueued:
 
 def is_plain(run: NewRun) -> bool:
     """Whether one insert is enough for the run."""
-    return run.key is None and not run.followups and run.batch_id is None and not run.after
+    return (
+        run.key is None and not run.followups and run.batch_id is None and not run.after and run.kind not in fair_kinds
+    )
 
 
 def _write_plain(app: App, runs: Sequence[NewRun], may_exist: bool) -> None:
@@ -115,7 +118,7 @@ def _write_plain(app: App, runs: Sequence[NewRun], may_exist: bool) -> None:
 
 def _write_if_free(app: App, run: NewRun) -> bool:
     """Insert a run whose key is free, by one statement that commits by itself. Returns whether it did."""
-    if run.followups or run.after or run.batch_id is not None:
+    if run.followups or run.after or run.batch_id is not None or run.kind in fair_kinds:
         return False
     is_kept = run.hold_seconds != 0.0
     if is_kept and app.database.dialect == "sqlite":

@@ -182,6 +182,29 @@ class RecordedAttempt(NamedTuple):
     """Known in the same case."""
     is_held: bool = False
     """Its run waits for something else than its time; ``retry_at`` None: time alone does not make it ready."""
+    breakers: tuple[BreakerChange, ...] = ()
+    """Breakers that opened or closed with it."""
+
+
+@dataclass(frozen=True, slots=True)
+class BreakerChange:
+    """A breaker opened, opened again because a canary failed, or closed.
+
+    ``is_news`` is False if an attempt failed and the breaker was open already. ``digest`` is that of the key.
+    ``probe_at`` is when its next canary may go, ``freed`` how many parked runs its close made ready at once.
+    """
+
+    name: str
+    kind: str
+    is_open: bool
+    digest: str = ""
+    is_news: bool = True
+    is_again: bool = False
+    fingerprint: str | None = None
+    error_type: str | None = None
+    failures: int | None = None
+    probe_at: datetime | None = None
+    freed: int = 0
 
 
 @dataclass(frozen=True, slots=True)

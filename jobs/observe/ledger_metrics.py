@@ -21,6 +21,7 @@ from jobs.ledger.operators.targets import latency_targets
 from jobs.ledger.queries.gauges import STATES, Gauges, read_gauges
 from jobs.migration.schema import REVISION
 from jobs.observe import catalogue
+from jobs.observe.breaker_gauges import breaker_gauges
 from jobs.observe.endpoint import Answer, Endpoint, Route, as_json
 from jobs.observe.limit_gauges import limit_gauges
 from jobs.observe.schedule_gauges import schedule_gauges
@@ -39,7 +40,7 @@ class LedgerMetrics(Collector):
 
     def __init__(self, app: App) -> None:
         self._app = app
-        self._more: tuple[MoreGauges, ...] = schedule_gauges(app), limit_gauges(app)
+        self._more: tuple[MoreGauges, ...] = schedule_gauges(app), limit_gauges(app), breaker_gauges(app)
         self._asking = threading.Lock()
         self._reading: threading.Thread | None = None
         self._kept: list[Metric] | None = None

@@ -22,6 +22,7 @@ from jobs.events import (
     SlotFired,
     SlotPassed,
 )
+from jobs.observe import breaker_log
 from jobs.observe.json_lines import line, success_line
 from jobs.observe.log_format import LineHandler, direct_logging, is_json, moment
 from jobs.observe.outages import Outages
@@ -66,6 +67,7 @@ def subscribe(events: Events) -> None:
     events.subscribe(ResultRefused, _log_refusals)
     events.subscribe(ServiceFailed, Outages(_clock).log)
     events.subscribe(RunsSwept, _log_sweeps)
+    breaker_log.subscribe(events)
     events.subscribe(SlotFired, _log_fired)
     events.subscribe(SlotPassed, _log_passed)
     events.subscribe(ScheduleBroken, _log_broken)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from jobs.app import App
 from jobs.enqueue.publish import entries_of
+from jobs.ledger.fairness.tenants import drop_idle_turns
 from jobs.ledger.limits.counts import Key
 from jobs.ledger.limits.hand_on import hand_on
 from jobs.ledger.limits.parked import held_on
@@ -20,6 +21,7 @@ def hand_on_parked(app: App) -> tuple[int, list[ReadyEntry]]:
     with app.database.write() as connection:
         drop_stale_slots(connection)
         drop_idle_keys(connection)
+        drop_idle_turns(connection)
     freed: list[Freed] = []
     after = ""
     while True:

@@ -14,6 +14,7 @@ from jobs.events import RunsSwept, ServiceFailed
 from jobs.ready.protocol import ReadyEntry
 from jobs.upkeep.audit_chain import CHAIN_SECONDS, chain_audit
 from jobs.upkeep.batches import BatchSweep
+from jobs.upkeep.breakers import sweep_breakers
 from jobs.upkeep.ledger_reach import Reach
 from jobs.upkeep.limits import hand_on_parked
 from jobs.upkeep.prune import TURN_SECONDS, Pruner
@@ -91,6 +92,7 @@ class Upkeep(threading.Thread):
         if self._rounds % 2 == 0:
             tasks.append(("expire", expire_waiting))
         self._rounds += 1
+        tasks.append(("breakers", sweep_breakers))
         # Slots of runs that were just rescued have been handed on with them.
         tasks.append(("limits", hand_on_parked))
         # Only a process that was up for the whole wait can tell that no worker knew a kind for that long.

@@ -67,7 +67,7 @@ NEEDS: dict[tuple[str, str], Permission | frozenset[Permission]] = {
         ("GET", f"/v1/{place}"): P.RUNS_READ
         for place in (
             "dead-letters", "dead-letter-groups", "errors", "queues", "queues/{name}", "limits",
-            "limits/{name}", "kinds", "kinds/{name}",
+            "limits/{name}", "breakers", "breakers/{name}", "kinds", "kinds/{name}",
             "workers", "workers/{name}", "schedules", "schedules/{name}", "schedules/{name}/slots",
             "schedules/{name}/previews",
             "statistics",
@@ -79,6 +79,7 @@ NEEDS: dict[tuple[str, str], Permission | frozenset[Permission]] = {
        for method in ("PUT", "DELETE") for what in ("queues", "kinds")},
     **{(method, "/v1/limits/{name}"): P.QUEUES_WRITE for method in ("PUT", "DELETE")},
     **{(method, "/v1/queues/{name}/target"): P.QUEUES_WRITE for method in ("PUT", "DELETE")},
+    ("POST", "/v1/breakers/{name}/release"): P.QUEUES_WRITE,
     ("POST", "/v1/workers/stops"): P.WORKERS_WRITE,
     **{(method, f"/v1/schedules{rest}"): P.SCHEDULES_WRITE for method, rest in SCHEDULES},
     ("GET", "/v1/audit-entries"): P.AUDIT_READ,

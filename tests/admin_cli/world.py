@@ -14,9 +14,13 @@ from jobs.app import App
 from jobs.clock import new_token
 from jobs.database.models import JobStep
 from jobs.database.sql import ledger_now
+from jobs.definition.breaker import Breaker
+from jobs.definition.breakers import Slice
 from jobs.definition.limit import Limit
 from jobs.ledger import workers
 from jobs.ledger.batches.members import NewBatch, make_batches
+from jobs.ledger.breakers.slices import declare as declare_breakers
+from jobs.ledger.breakers.slices import set_open
 from jobs.ledger.limits.counts import declare
 from jobs.ledger.limits.overrides import set_override
 from jobs.ledger.queries.selectors import Selector
@@ -130,6 +134,9 @@ def _limit(app: App) -> None:
     """Set two limits, one of which an operator has lowered."""
     with app.database.write() as connection:
         declare(connection, [Limit(50, name="stripe"), Limit(5, by="account", name="Charge")])
+        declare_breakers(connection, [Breaker(name="stripe"), Breaker(by="account", name="Charge")])
+        set_open(connection, Slice("stripe", ""), seconds=60.0, fingerprint="a" * 12, error_type="ConnectionError")
+        set_open(connection, Slice("Charge", "1" * 32), seconds=60.0, key="eu-17", fingerprint="a" * 12, failures=20)
         set_override(connection, ("stripe", ""), {"set_most": 20, "set_rate": None, "hold_until": None})
 
 

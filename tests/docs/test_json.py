@@ -43,6 +43,7 @@ GIVEN = {
     "why ID": "why c9165be1",
     "queues show QUEUE": "queues show payments",
     "limits show LIMIT": "limits show stripe",
+    "breakers show BREAKER": "breakers show Charge",
     "kinds list": "kinds list --import shop.jobs",
     "kinds show KIND": "kinds show ChargeCard --import shop.jobs",
     "shadow": "shadow c9165be1 --import shop.jobs",

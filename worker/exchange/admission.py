@@ -1,4 +1,4 @@
-"""Claims of kinds with limits: admitted or parked in the transaction that claims, published after it."""
+"""Claims of kinds with limits or a breaker: admitted or parked in the transaction that claims, published after it."""
 
 from __future__ import annotations
 
@@ -7,8 +7,12 @@ from functools import partial
 
 from jobs.app import App
 from jobs.database.sql import Executor
+from jobs.definition.breakers import breakers_of, guarded_kinds
+from jobs.definition.fairness import fair_kinds
 from jobs.definition.limits import limited_kinds, limits_of
 from jobs.enqueue.publish import announce, entries_of
+from jobs.ledger.breakers.admit import hold_back
+from jobs.ledger.breakers.slices import declare as declare_breakers
 from jobs.ledger.limits.admit import admit
 from jobs.ledger.limits.counts import Key, declare
 from jobs.ledger.limits.replan import replan
@@ -24,10 +28,10 @@ MAX_CLAIMED = 200
 
 
 class Admission:
-    """Runs a source's claims under the limits of their kinds.
+    """Runs a source's claims under the limits and breakers of their kinds.
 
     Args:
-        kinds: the kinds that the source claims. Without limits among them, a claim is one statement, as ever.
+        kinds: the kinds that the source claims. Without limits and breakers, a claim is one statement, as ever.
     """
 
     def __init__(self, app: App, kinds: Sequence[str]) -> None:
@@ -41,7 +45,13 @@ class Admission:
 
     @property
     def is_needed(self) -> bool:
-        return not limited_kinds.keys().isdisjoint(self._kinds)
+        kinds = limited_kinds.keys() | guarded_kinds.keys() | fair_kinds.keys()
+        return not kinds.isdisjoint(self._kinds)
+
+    @property
+    def takes_turns(self) -> bool:
+        """Whether tenants of these kinds take turns."""
+        return bool(fair_kinds) and not fair_kinds.keys().isdisjoint(self._kinds)
 
     def claim(self, claim: Callable[[Executor], list[Claim]], *, at_most: int | None = None) -> list[Claim]:
         """Those of the claims that ``claim`` makes on a connection that have room; the others are parked.
@@ -52,12 +62,14 @@ class Admission:
         if not self._is_declared:
             self._declare()
         with self._app.database.write() as connection:
-            admitted = admit(connection, claim(connection), at_most=at_most, known=self._known)
-            if admitted.freed:
+            passed = hold_back(connection, claim(connection))
+            admitted = admit(connection, passed.claims, at_most=at_most, known=self._known)
+            freed = [*passed.freed, *admitted.freed]
+            if freed:
                 self._app.database.send_notify(connection)
-        announce(self._app, entries_of(admitted.freed))
-        self.has_parked = admitted.parked > 0
-        self._parked = admitted.parked
+        announce(self._app, entries_of(freed))
+        self._parked = passed.parked + admitted.parked
+        self.has_parked = self._parked > 0
         return admitted.claims
 
     def claim_until_some(self, claim: Callable[[Executor, int], list[Claim]], count: int) -> list[Claim]:
@@ -77,6 +89,7 @@ class Admission:
         the slots of a rate that changed are planned anew."""
         freed: list[Freed] = []
         with self._app.database.write() as connection:
+            declare_breakers(connection, breakers_of(self._kinds))
             for name in declare(connection, limits_of(self._kinds)):
                 freed += hand_on_all(connection, name)
                 freed += replan(connection, (name, ""))

@@ -9,7 +9,7 @@ from __future__ import annotations
 import heapq
 import itertools
 import threading
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from worker.exchange.delivery import Delivery
 
@@ -95,6 +95,16 @@ class ClaimBuffer:
                 heapq.heapify(self._waiting)
         handed = [one for one in list(self._handed) if one.claimed_monotonic < oldest and self.withdraw(one)]
         return older + handed
+
+    def take_those(self, is_one: Callable[[Delivery], bool]) -> list[Delivery]:
+        """Remove the deliveries for which ``is_one`` is true and that no thread has started."""
+        with self._lock:
+            waiting = self._waiting
+            self._waiting = [entry for entry in waiting if not is_one(entry[2])]
+            left = {id(entry) for entry in self._waiting}
+            heapq.heapify(self._waiting)
+            taken = [entry[2] for entry in waiting if id(entry) not in left]
+        return taken + [one for one in list(self._handed) if is_one(one) and self.withdraw(one)]
 
     def take_all(self) -> list[Delivery]:
         """Remove every delivery that no thread has started."""

@@ -12,14 +12,16 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 
 from jobs.app import App
+from jobs.definition.breakers import Slice
 from jobs.errors import JobsError
 from jobs.events import ServiceFailed
 from jobs.ledger.records import AttemptResult, Claim
 from jobs.states import Outcome
 from worker.attempt.outcome import attempt_result_now, broken, set_aside
+from worker.exchange.breaker_changes import slice_of_claim
 from worker.exchange.claim_buffer import ClaimBuffer
 from worker.exchange.delivery import Delivery
 from worker.exchange.fetch_plan import IDLE_TAKE, LANE_LOOK_SECONDS, FetchPlan, Lane
@@ -87,6 +89,7 @@ class Fetcher(threading.Thread):
         self._fetch_plan = FetchPlan(kinds, self._lane_kinds, not_now=not_now)
         self._on_doubt = on_doubt
         self.buffer = ClaimBuffer()
+        settler.on_open = self._give_back_of
         # Claims became stale and no attempt has ended since, so prefetching again would only load the ledger.
         self._is_stalled = False
         self._looked_for_stale = app.clock.monotonic()
@@ -278,6 +281,11 @@ class Fetcher(threading.Thread):
         self._waiters.wake(self._prefetch_limit.threads_for(waiting, self._source.queues()))
         if lane is not None and to_lane:
             lane.start(to_lane)
+
+    def _give_back_of(self, slices: Collection[Slice]) -> None:
+        """Give back the runs of slices whose breakers are open: they would only fail."""
+        for delivery in self.buffer.take_those(lambda one: slice_of_claim(one.claim) in slices):
+            self._settler.give_back(delivery)
 
     def _give_back_stale(self) -> None:
         now = self._app.clock.monotonic()

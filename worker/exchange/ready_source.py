@@ -133,7 +133,7 @@ class ReadySource:
     def _claim_taken(self, kinds: Sequence[str] | None) -> list[Claim]:
         claims = self._ledger.claim_ids(self._taken, kinds)
         left: list[UUID] = []
-        if len(claims) < len(self._taken):
+        if len(claims) < len(self._taken) or self._ledger.takes_turns:
             claimed = {one.run_id for one in claims}
             left = [one for one in self._taken if one not in claimed]
         self._taken = []

@@ -9,12 +9,13 @@ from __future__ import annotations
 import logging
 import queue
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 
 from jobs.app import App
 from jobs.database.direct_statements import DirectConnection
 from jobs.database.own_connection import OwnConnection
+from jobs.definition.breakers import Slice
 from jobs.enqueue.publish import announce, entries_after, entries_of
 from jobs.errors import JobsError, LedgerRefused
 from jobs.events import AttemptEnded, BatchSettled, ResultRefused, ServiceFailed
@@ -24,6 +25,7 @@ from jobs.ledger.runs.settle import settle
 from jobs.ledger.runs.settle_plain import is_plain, settle_members, settle_plain
 from jobs.runtime.failure import MAX_MESSAGE, storable
 from jobs.states import Cause, Outcome, RunState
+from worker.exchange.breaker_changes import breaker_event, changes_of
 from worker.exchange.delivery import Delivery
 from worker.exchange.held_leases import HeldLeases
 from worker.exchange.outage_wait import outage_wait
@@ -64,6 +66,7 @@ class Settler(threading.Thread):
         self._quitting = threading.Event()
         self._member_kinds: set[str] = set()
         self.on_failure: Callable[[BaseException], None] = lambda error: None
+        self.on_open: Callable[[Collection[Slice]], None] = lambda slices: None
         self.busy_since: float | None = None
         """When it last began to settle a batch, or tried again; None while it waits for one."""
 
@@ -248,6 +251,10 @@ class Settler(threading.Thread):
         app.events.emit([BatchSettled(len(settled), seconds)])
         if settled and app.events.wants(AttemptEnded):
             app.events.emit([_event(attempt_result, one) for attempt_result, one in settled])
+        changes = changes_of(one for _, one in settled)
+        if changes:
+            self.on_open({Slice(change.name, change.digest) for change in changes if change.is_open})
+            app.events.emit([breaker_event(change) for change in changes if change.is_news])
         if refused:
             app.events.emit(
                 [ResultRefused(one.claim.run_id, one.claim.kind, one.claim.attempt, one.outcome) for one in refused]

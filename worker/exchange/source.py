@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 from typing import Any, Protocol
@@ -15,6 +15,7 @@ from jobs.database.sql import Executor
 from jobs.errors import LedgerRefused
 from jobs.events import ServiceFailed
 from jobs.formats.queue_weights import Served
+from jobs.ledger.fairness.claim import claim_due_in_turn, claim_in_turn
 from jobs.ledger.records import Claim
 from jobs.ledger.runs.claim import (
     Place,
@@ -93,6 +94,11 @@ class LedgerSource:
         self._admission = Admission(app, kinds)
         self._places = ClaimPlaces(app.clock)
 
+    @property
+    def takes_turns(self) -> bool:
+        """Whether a claim of ids may take other runs instead."""
+        return self._admission.takes_turns
+
     def queues(self) -> Sequence[str]:
         return self._queues
 
@@ -127,7 +133,8 @@ class LedgerSource:
         wanted = self._kinds if kinds is None else kinds
         given: dict[str, Any] = {"kinds": wanted, "worker": self._worker, "lease": self._app.settings.lease}
         if self._admission.is_needed:
-            return self._admission.claim(lambda connection: claim(connection, run_ids, **given))
+            by_ids = claim_in_turn if self._admission.takes_turns else claim
+            return self._admission.claim(lambda connection: by_ids(connection, run_ids, **given))
         if self._app.database.dialect == "postgresql":
             with self._direct() as direct:
                 return claim_direct(direct, run_ids, **given)
@@ -149,7 +156,8 @@ class LedgerSource:
     def _claim_in_order(self, order: Sequence[str], count: int, kinds: Sequence[str]) -> list[Claim]:
         given: dict[str, Any] = {"kinds": kinds, "worker": self._worker, "lease": self._app.settings.lease}
         if self._admission.is_needed:
-            return self._admission.claim_until_some(partial(_claim_on, order=order, given=given), count)
+            due = claim_due_in_turn if self._admission.takes_turns else claim_due
+            return self._admission.claim_until_some(partial(_claim_on, order=order, given=given, due=due), count)
         if self._app.database.dialect == "postgresql":
             if kinds is not self._kinds:
                 return self._claim_directly(order, count, {}, given)
@@ -235,10 +243,17 @@ class LedgerSource:
         self._knows_due = True
 
 
-def _claim_on(connection: Executor, count: int, *, order: Sequence[str], given: dict[str, Any]) -> list[Claim]:
+def _claim_on(
+    connection: Executor,
+    count: int,
+    *,
+    order: Sequence[str],
+    given: dict[str, Any],
+    due: Callable[..., list[Claim]] = claim_due,
+) -> list[Claim]:
     claims: list[Claim] = []
     for queue in order:
-        claims += claim_due(connection, queue, count=count - len(claims), **given)
+        claims += due(connection, queue, count=count - len(claims), **given)
         if len(claims) >= count:
             break
     return claims

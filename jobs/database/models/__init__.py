@@ -10,6 +10,7 @@ from jobs.database.models.access import (
     OperatorUser,
 )
 from jobs.database.models.batches import JobBatch
+from jobs.database.models.breakers import JobBreaker, JobBreakerFailure, JobCanary
 from jobs.database.models.effects import JobFollowup, JobGroup, JobGroupMember, JobKey, JobStep
 from jobs.database.models.fleet import (
     JobCodeRelease,
@@ -24,12 +25,14 @@ from jobs.database.models.operators import AuditHead, AuditLink, OperatorAction,
 from jobs.database.models.parents import JobParent
 from jobs.database.models.runs import JobAttempt, JobRun
 from jobs.database.models.schedules import JobLeader, JobSchedule, JobScheduleSlot
+from jobs.database.models.turns import JobTurn
 from jobs.database.models.types import (
     DUE,
     ENDED,
     HELD,
     LIVE_KEY,
     LIVE_OF_SCHEDULE,
+    OF_TENANT,
     ON_HOLD,
     PURGED,
     SHOWN,
@@ -50,6 +53,7 @@ __all__ = [
     "HELD",
     "LIVE_KEY",
     "LIVE_OF_SCHEDULE",
+    "OF_TENANT",
     "ON_HOLD",
     "PURGED",
     "ROLE_NAMES",
@@ -60,7 +64,10 @@ __all__ = [
     "Base",
     "JobAttempt",
     "JobBatch",
+    "JobBreaker",
+    "JobBreakerFailure",
     "JobCallback",
+    "JobCanary",
     "JobCodeRelease",
     "JobFollowup",
     "JobGroup",
@@ -79,6 +86,7 @@ __all__ = [
     "JobScheduleSlot",
     "JobSignal",
     "JobStep",
+    "JobTurn",
     "JobWorker",
     "JobWorkerRelease",
     "JsonText",

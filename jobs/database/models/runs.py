@@ -18,6 +18,7 @@ from jobs.database.models.types import (
     ENDED,
     LIVE_KEY,
     LIVE_OF_SCHEDULE,
+    OF_TENANT,
     ON_HOLD,
     PURGED,
     SHOWN,
@@ -91,6 +92,8 @@ class JobRun(Base):
     # Its end has effects: follow-ups, or a batch that counts it.
     has_followups: Mapped[bool] = mapped_column(Flag, server_default=false())
     batch_id: Mapped[UUID | None] = mapped_column(Id)
+    # Of a kind whose tenants take turns.
+    tenant: Mapped[str | None] = mapped_column(Words(100))
     deleted_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
 
     __table_args__ = (
@@ -110,6 +113,9 @@ class JobRun(Base):
         # ledger/runs/claim.py: due runs of a queue. upkeep/reconcile.py: overdue ones.
         Index("ix_job_runs_ready", "queue", "priority", "run_at", "id", postgresql_where=text("state = 'queued'"),
               sqlite_where=text("state = 'queued'")),
+        # ledger/fairness/tenants.py: waiting runs of each tenant of a queue.
+        Index("ix_job_runs_tenant", "queue", "priority", "tenant", "run_at", "id",
+              postgresql_where=text(OF_TENANT), sqlite_where=text(OF_TENANT)),
         # ledger/queries/plan_parts.py: waiting runs by name, the latest first. One entry per run, written where the
         # last one was. The kind comes first, so that the planner never chooses it for a claim, which has a queue and
         # hides its kinds.

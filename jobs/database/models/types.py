@@ -222,6 +222,7 @@ class Base(DeclarativeBase):
 
 LIVE_OF_SCHEDULE = "schedule is not null and state in ('queued', 'running')"
 SUCCESS_OF_SCHEDULE = "schedule is not null and state = 'succeeded'"
+OF_TENANT = "state = 'queued' and tenant is not null"
 ON_HOLD = "state = 'queued' and hold is not null"
 DUE = "next_slot_at is not null and paused_at is null"
 HELD = "held_slot_at is not null and paused_at is null"

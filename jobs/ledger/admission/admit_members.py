@@ -9,6 +9,7 @@ from sqlalchemy import Connection
 
 from jobs.database.sql import Executor, dialect_of
 from jobs.ledger.admission.copy_in import MIN_COPY, copy_members
+from jobs.ledger.admission.insert import is_fair
 from jobs.ledger.admission.keys import admit
 from jobs.ledger.records import Admitted, NewRun
 
@@ -27,7 +28,7 @@ def admit_members(
     Raises:
         KeyConflict, KeyBusy: as ``admit``.
     """
-    plain = [run for run in runs if run.key is None and not run.followups]
+    plain = [run for run in runs if run.key is None and not run.followups and not is_fair(run)]
     by_copy = may_copy and len(plain) >= MIN_COPY and dialect_of(session) == "postgresql"
     found: dict[int, Admitted] = {}
     if by_copy and isinstance(session, Connection):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import cache
 from operator import attrgetter
@@ -31,6 +32,7 @@ from jobs.database.direct_statements import DirectConnection, DirectStatement
 from jobs.database.models import JobRun, JsonText, UtcDateTime, read_moment
 from jobs.database.postgres.driver import CHANNEL
 from jobs.database.sql import Batch, Executor, dialect_of, insert_into, ledger_now, plus_seconds
+from jobs.definition.fairness import fair_kinds, tenant_of
 from jobs.ledger.records import NewRun
 from jobs.states import RunState
 
@@ -62,7 +64,7 @@ _KEYED: dict[str, TypeEngine[Any]] = {"key": String(), "arguments_hash": String(
 _JSON = frozenset({"arguments", "tags"})
 _BATCH = Batch("new", **PLAIN, **_GIVEN)
 _KEYED_BATCH = Batch("new", **PLAIN, **_KEYED, **_GIVEN)
-_MEMBER: dict[str, TypeEngine[Any]] = {**_KEYED, "batch_id": Uuid()}
+_MEMBER: dict[str, TypeEngine[Any]] = {**_KEYED, "batch_id": Uuid(), "tenant": String()}
 _MEMBER_BATCH = Batch("new", **PLAIN, **_MEMBER, **_GIVEN)
 
 
@@ -74,6 +76,12 @@ def insert_runs(
     Args:
         notify: wake idle workers when the transaction commits, by the same statement.
     """
+    if fair_kinds and any(map(is_fair, runs)):
+        bare = [replace(run, key=None, arguments_hash=None, followups=(), batch_id=None) for run in runs]
+        insert_free(session, bare, now=now)
+        if notify:
+            session.execute(select(NOTIFY))
+        return
     if len(runs) == 1:
         statement: Any = _one_notified() if notify else _one()
         session.execute(statement, {**dict(zip(_BATCH.columns, _columns_of(runs[0]), strict=True)), "now": now})
@@ -145,9 +153,9 @@ def insert_free(session: Executor, runs: Sequence[NewRun], *, now: datetime | No
     if not runs:
         return set()
     dialect = dialect_of(session)
-    has_members = any(run.batch_id is not None for run in runs)
-    batch = _MEMBER_BATCH if has_members else _KEYED_BATCH
-    values = {**batch.rows(dialect, _rows(batch, runs)), "now": now}
+    has_members = any(run.batch_id is not None for run in runs) or (bool(fair_kinds) and any(map(is_fair, runs)))
+    rows = _member_rows(runs) if has_members else list(map(_keyed_columns_of, runs))
+    values = {**(_MEMBER_BATCH if has_members else _KEYED_BATCH).rows(dialect, rows), "now": now}
     return set(session.scalars(_free(dialect, has_members=has_members), values))
 
 
@@ -241,11 +249,23 @@ def _moment(given: Mapping[str, Any], moment: str, seconds: str, *, otherwise: A
     return func.coalesce(given[moment], later, type_=UtcDateTime()) if moment in given else later
 
 
-def _rows(batch: Batch, runs: Sequence[NewRun]) -> list[tuple[Any, ...]]:
-    return list(map(attrgetter(*batch.columns), runs))
+def is_fair(run: NewRun) -> bool:
+    """Whether the tenants of its kind take turns: then it is inserted with its tenant."""
+    return run.kind in fair_kinds
+
+
+def _member_rows(runs: Sequence[NewRun]) -> list[tuple[Any, ...]]:
+    place = list(_MEMBER_BATCH.columns).index("tenant")
+    rows = []
+    for run in runs:
+        values = list(_untenanted_of(run))
+        values.insert(place, tenant_of(run.kind, run.arguments, run.arguments_version))
+        rows.append(tuple(values))
+    return rows
 
 
 _columns_of, _keyed_columns_of = attrgetter(*_BATCH.columns), attrgetter(*_KEYED_BATCH.columns)
+_untenanted_of = attrgetter(*(name for name in _MEMBER_BATCH.columns if name != "tenant"))
 NOTIFY: Any = literal_column(f"pg_notify('{CHANNEL}', '')")
 _IF_FREE = DirectStatement(lambda dialect: _if_free(dialect).returning(JobRun.id))
 _IF_FREE_NOTIFIED = DirectStatement(lambda dialect: _if_free(dialect).returning(NOTIFY))

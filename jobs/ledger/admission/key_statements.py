@@ -24,6 +24,7 @@ from sqlalchemy import (
 
 from jobs.database.models import JobKey, JobRun, UtcDateTime
 from jobs.database.sql import Batch, insert_into, ledger_now, plus_seconds
+from jobs.definition.fairness import tenant_of
 from jobs.ledger.holds import NOT_HELD
 from jobs.ledger.records import NewRun
 from jobs.states import LIVE, RunState
@@ -81,14 +82,15 @@ def look_up_holders(dialect: str) -> Any:
 
 
 @cache
-def rewrite_waiting() -> Update:
-    """Give a waiting run other arguments, another time and a fresh retry budget."""
+def rewrite_waiting(*, is_fair: bool) -> Update:
+    """Give a waiting run other arguments, another time and a fresh retry budget; if its kind is fair, its tenant."""
     run_at = func.coalesce(
         bindparam("run_at", type_=UtcDateTime()),
         plus_seconds(ledger_now(), bindparam("delay_seconds", type_=Float())),
         type_=UtcDateTime(),
     )
-    columns = {name: bindparam(f"new_{name}", type_=JobRun.__table__.c[name].type) for name in _REWRITTEN}
+    names = (*_REWRITTEN, "tenant") if is_fair else _REWRITTEN
+    columns = {name: bindparam(f"new_{name}", type_=JobRun.__table__.c[name].type) for name in names}
     return (
         update(JobRun)
         .where(JobRun.id == bindparam("holder", type_=Uuid()), JobRun.state == RunState.QUEUED)
@@ -103,7 +105,9 @@ _REWRITTEN = ("arguments", "arguments_version", "arguments_hash", "max_attempts"
 
 def new_values(run: NewRun) -> dict[str, Any]:
     """The parameters of ``rewrite_waiting``."""
+    tenant = tenant_of(run.kind, run.arguments, run.arguments_version)
     return {f"new_{name}": getattr(run, name) for name in _REWRITTEN} | {
         "run_at": run.run_at,
         "delay_seconds": run.delay_seconds,
+        **({} if tenant is None else {"new_tenant": tenant}),
     }

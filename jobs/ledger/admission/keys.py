@@ -19,7 +19,7 @@ from sqlalchemy import Text, cast, delete, literal, select, update
 from jobs.database.models import JobKey, JobRun, JobStep
 from jobs.database.sql import Executor, dialect_of, ledger_now
 from jobs.errors import KeyBusy, KeyConflict
-from jobs.ledger.admission.insert import insert_free
+from jobs.ledger.admission.insert import insert_free, is_fair
 from jobs.ledger.admission.key_statements import (
     TAKEN,
     WANTED,
@@ -181,7 +181,12 @@ def _answer(session: Executor, run: NewRun, holder: _Holder, now: datetime | Non
             _need_same_text(session, run, holder)
         return Admitted(theirs, created=False)
     if holder.state is RunState.QUEUED:
-        if session.scalar(rewrite_waiting(), {**new_values(run), "holder": holder.run_id, "now": now}) is None:
+        if (
+            session.scalar(
+                rewrite_waiting(is_fair=is_fair(run)), {**new_values(run), "holder": holder.run_id, "now": now}
+            )
+            is None
+        ):
             return None
         # The work of earlier attempts used the replaced arguments.
         session.execute(

@@ -69,9 +69,14 @@ def parked_keys(session: Executor, *, after: str = "", name: str | None = None) 
         name: only keys of this limit.
     """
     first, beyond = (PREFIX, _AFTER) if name is None else (PREFIX + name, PREFIX + name + "$")
-    found = session.scalars(_parked(), {"first": first, "after": after, "beyond": beyond, "limit": KEYS})
-    keys = [key_of(one) for one in found if one is not None]
+    keys = [key_of(one) for one in held_values(session, first, after=after, beyond=beyond)]
     return keys if name is None else [one for one in keys if one[0] == name]
+
+
+def held_values(session: Executor, first: str, *, after: str, beyond: str) -> list[str]:
+    """What runs are held on, from ``first`` and behind ``after`` up to ``beyond``; up to ``KEYS``, by index probes."""
+    found = session.scalars(_parked(), {"first": first, "after": after, "beyond": beyond, "limit": KEYS})
+    return [one for one in found if one is not None]
 
 
 def hand_on_all(session: Executor, name: str, *, now: datetime | None = None) -> list[Freed]:

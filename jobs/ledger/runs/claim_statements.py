@@ -86,20 +86,29 @@ def _is_known(dialect: str) -> ColumnElement[bool]:
 @cache
 def claim_ids(dialect: str) -> Update:
     """Claim the due runs among ``IDS``."""
+    return _take(dialect, select(due_ids(dialect).c.id))
+
+
+def due_ids(dialect: str) -> CTE:
+    """The due runs among ``IDS``, locked."""
     wanted = IDS.table(dialect)
-    locked = (
+    return (
         select(JobRun.id)
         .where(one_of(dialect, JobRun.id, select(wanted.c.id)), _is_due(), ~is_paused(), _is_known(dialect))
         .order_by(JobRun.id)
         .with_for_update(skip_locked=True)
         .cte("locked")
     )
-    return _take(dialect, select(locked.c.id))
 
 
 @cache
 def claim_queues(dialect: str) -> Update:
-    """Claim the due runs of the served queues, one queue and one priority at a time.
+    """Claim the due runs of the served queues."""
+    return _take(dialect, select(due_of_queues(dialect).c.id))
+
+
+def due_of_queues(dialect: str) -> CTE:
+    """The due runs of the served queues, locked, one queue and one priority at a time.
 
     One index scan per priority: within one, due runs come first, so that a million runs of a smaller priority number
     that are not due yet are never scanned.
@@ -108,10 +117,14 @@ def claim_queues(dialect: str) -> Update:
     levels = _levels(dialect)
     due = and_(_at(dialect, levels), _is_due(), ~is_paused(), _is_known(dialect))
     if dialect == "postgresql":
-        return _take(dialect, _first_of(levels, due, count))
+        return _first_of(levels, due, count)
     # SQLite scans the joined tables in the order written here, each by its index: no sort, and the limit stops it.
-    taken = select(JobRun.id).select_from(levels).join(JobRun, true()).where(due).limit(count).cte("taken")
-    return _take(dialect, select(taken.c.id))
+    return select(JobRun.id).select_from(levels).join(JobRun, true()).where(due).limit(count).cte("taken")
+
+
+def is_claimable(dialect: str) -> ColumnElement[bool]:
+    """Whether a run is due, of a known kind, and not paused."""
+    return and_(_is_due(), ~is_paused(), _is_known(dialect))
 
 
 @cache
@@ -122,10 +135,10 @@ def claim_from_places(dialect: str) -> Update:
     """
     levels = _levels_from_places()
     due = and_(_at(dialect, levels), _is_from(levels), _is_due(), ~is_paused(), _is_known(dialect))
-    return _take(dialect, _first_of(levels, due, bindparam("count", type_=Integer())))
+    return _take(dialect, select(_first_of(levels, due, bindparam("count", type_=Integer())).c.id))
 
 
-def _first_of(levels: CTE, due: ColumnElement[bool], count: BindParameter[int]) -> Select[tuple[UUID]]:
+def _first_of(levels: CTE, due: ColumnElement[bool], count: BindParameter[int]) -> CTE:
     level = (
         select(JobRun.id)
         .where(due)
@@ -138,8 +151,7 @@ def _first_of(levels: CTE, due: ColumnElement[bool], count: BindParameter[int]) 
         .correlate(levels)
         .lateral("level")
     )
-    taken = select(level.c.id).select_from(levels.join(level, true())).limit(count).cte("taken")
-    return select(taken.c.id)
+    return select(level.c.id).select_from(levels.join(level, true())).limit(count).cte("taken")
 
 
 @cache

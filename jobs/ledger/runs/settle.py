@@ -6,10 +6,12 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from jobs.database.sql import Executor
+from jobs.definition.breakers import guarded_kinds
 from jobs.definition.limits import has_rate, limited_kinds
+from jobs.ledger.breakers.ends import apply_ends
 from jobs.ledger.limits.hand_on import leave_slots
 from jobs.ledger.limits.rates import forget_reservations
-from jobs.ledger.records import AttemptResult, RecordedAttempt
+from jobs.ledger.records import AttemptResult, BreakerChange, Freed, RecordedAttempt
 from jobs.ledger.runs.completion_effects import apply_completion_effects
 from jobs.ledger.runs.end import AttemptEnd, end
 from jobs.ledger.runs.suspend import hold_waiting
@@ -56,13 +58,24 @@ def settle(
         settled = apply_completion_effects(session, settled, now=now)
     if any(one.held_on is not None for one in endings):
         settled = hold_waiting(session, settled, now=now)
+    if guarded_kinds:
+        applied = apply_ends(session, settled, now=now)
+        if applied.freed or applied.changes:
+            settled[0] = _with(settled[0], freed=applied.freed, breakers=applied.changes)
     limited = [one.run_id for _, one in settled if one.kind in limited_kinds] if limited_kinds else []
     if limited:
         forget_reservations(session, [one.run_id for _, one in settled if has_rate(one.kind)])
         freed = tuple(leave_slots(session, limited, now=now))
-        attempt_result, first = settled[0]
-        settled[0] = attempt_result, first._replace(followed_by=first.followed_by + freed)
+        settled[0] = _with(settled[0], freed=freed)
     if not refused:
         return settled, []
     by_token = {one.claim.token: one for one in endings}
     return settled, [by_token[one.token] for one in refused]
+
+
+def _with(
+    first: tuple[AttemptResult, RecordedAttempt], *, freed: Sequence[Freed], breakers: Sequence[BreakerChange] = ()
+) -> tuple[AttemptResult, RecordedAttempt]:
+    """The first of a batch, with what the whole batch made ready, and the breakers that it changed."""
+    result, one = first
+    return result, one._replace(followed_by=one.followed_by + tuple(freed), breakers=one.breakers + tuple(breakers))

@@ -37,6 +37,7 @@ from sqlalchemy import (
 from jobs.database.direct_statements import DirectConnection, DirectStatement
 from jobs.database.models import JobAttempt, JobRun, JsonText
 from jobs.database.sql import Batch, Executor, ledger_now, plus_seconds
+from jobs.definition.breakers import guarded_kinds
 from jobs.definition.limits import limited_kinds
 from jobs.ledger.records import AttemptResult, Freed, RecordedAttempt
 from jobs.ledger.runs.end_effects import apply_successes
@@ -50,7 +51,7 @@ _DONE = Batch(
 
 
 def is_plain(attempt_result: AttemptResult) -> bool:
-    """Whether the result is a success without further effects, of a kind without limits."""
+    """Whether the result is a success without further effects, of a kind without limits and breaker."""
     return (
         attempt_result.outcome is Outcome.SUCCEEDED
         and attempt_result.failure is None
@@ -59,6 +60,7 @@ def is_plain(attempt_result: AttemptResult) -> bool:
         and not attempt_result.completes
         and attempt_result.arguments is None
         and attempt_result.claim.kind not in limited_kinds
+        and attempt_result.claim.kind not in guarded_kinds
     )
 
 

@@ -11,6 +11,7 @@ from jobs.ledger.batches.parents import parents_of
 from jobs.ledger.limits.parked import key_of
 from jobs.ledger.limits.reports import find_limit, holders
 from jobs.ledger.records import RunRecord
+from jobs.operations.runs.explain_breaker import on_breaker
 from jobs.operations.runs.inspect import HIDDEN
 from jobs.states import Hold
 
@@ -33,6 +34,8 @@ def explain_hold(session: Executor, run: RunRecord, now: datetime) -> tuple[str,
         evidence.append(("ready by itself", run.held_until))
     if what in ("limit", "rate"):
         return _on_limit(session, run, what, now, evidence)
+    if what == "breaker":
+        return on_breaker(session, run, now, evidence)
     if run.hold is Hold.PARKED:
         return "parked", f"It is parked: {thing} has no room for it{until}.", evidence
     if what in _AWAITED:
