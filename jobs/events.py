@@ -128,7 +128,7 @@ class BatchSettled(Event):
 
 @dataclass(frozen=True, slots=True)
 class RunsSwept(Event):
-    """Upkeep moved runs without a lease: ``duty`` is rescue, expire, unknown_kind, reconcile or prune.
+    """Upkeep moved runs without a lease: ``duty`` is rescue, expire, unknown_kind, reconcile, batches or prune.
 
     For prune_keys, prune_groups, prune_slots, prune_workers and prune_audit, ``runs`` counts other rows.
     """
