@@ -21,7 +21,7 @@ DEPENDS := $(addprefix tests/worker/,$(addsuffix .py,timeouts/test_deadline time
 	children/test_child_pool_live protocol/test_child_result startup/test_statement_warmup supervisor/test_process_group \
 	test_traps test_async_steps)) \
 	$(addprefix tests/jobs/,$(addsuffix .py,definition/test_arguments definition/test_equality client/test_job \
-	runtime/test_own_threads test_interpreter database/sqlite/test_write_queue django/test_backend django/test_connections))
+	runtime/test_own_threads test_interpreter database/sqlite/test_write_queue django/test_backend django/test_connections django/test_pages))
 # How many tests run at a time; many of them wait for processes that they started.
 TESTS := $(or $(WORKERS),3)
 FAULTS := $(or $(WORKERS),2)
