@@ -67,10 +67,11 @@ class Hold(_Word):
 
 HOLDS = frozenset(Hold)
 
-FAR = datetime.max.replace(tzinfo=UTC)
-"""The last moment of the calendar: the ``run_at`` of a held run that time alone never makes ready.
+FAR = datetime.max.replace(microsecond=999_998, tzinfo=UTC)
+"""The end of the calendar: the ``run_at`` of a held run that time alone never makes ready.
 
-A moment that a user gives is always earlier.
+A moment that a user gives is always earlier. One microsecond less than ``datetime.max``, which asyncpg stores as
+``infinity``: psycopg cannot read that.
 """
 
 

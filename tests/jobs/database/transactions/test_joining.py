@@ -15,7 +15,15 @@ from sqlalchemy.orm import Session
 import jobs
 from jobs import Job, KeyConflict
 from jobs.errors import EnqueueRefused
-from tests.jobs.database.transactions.kinds import BOTH, KINDS, begins_itself, sqlalchemy_url
+from jobs.states import FAR
+from tests.jobs.database.transactions.kinds import (
+    BOTH,
+    KINDS,
+    async_session,
+    asyncpg_connection,
+    begins_itself,
+    sqlalchemy_url,
+)
 
 
 class Paid(Job):
@@ -201,3 +209,21 @@ def test_a_session_inside_a_longer_transaction_is_announced_after_that(app, ledg
     engine.dispose()
 
     assert announced == [[1]]
+
+
+@pytest.mark.parametrize("kind", [asyncpg_connection, async_session])
+def test_a_run_that_asyncpg_holds_for_ever_has_a_moment_that_any_driver_reads(kind, pg_database, make_app, monkeypatch):
+    app = make_app(pg_database)
+    monkeypatch.setattr(jobs.boot, "_app", app)
+    parent = Paid(order=1).enqueue()
+
+    async def use() -> None:
+        async with kind(pg_database) as transaction:
+            await transaction.enqueue(Paid(order=2), after=[parent])
+            await transaction.commit()
+
+    asyncio.run(use())
+
+    with psycopg.connect(pg_database) as connection:
+        held = connection.execute("select run_at from job_runs where hold = 'waiting'").fetchall()
+    assert held == [(FAR,)]
