@@ -187,6 +187,8 @@ class Attempts:
                         poison_after=self._app.settings.poison_after,
                         monotonic=self._app.clock.monotonic(),
                     )
+                    if settled and settled[0][1].followed_by:
+                        self._app.database.send_notify(ours)
                 if settled and settled[0][1].state is RunState.SUCCEEDED:
                     run.commit()
                     return settled[0][1]
