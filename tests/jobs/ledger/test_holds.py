@@ -158,7 +158,8 @@ def test_lists_counts_and_why_tell_held_runs_from_the_others(app: App, book: Boo
     why = explain(app, ada, str(parked)).sentence
     assert why == "It is parked on the limit stripe, which nobody declares now."
     book.change(parked, held_on="breaker:stripe")
-    assert explain(app, ada, str(parked)).sentence == "It is parked: breaker stripe has no room for it."
+    why = explain(app, ada, str(parked)).sentence
+    assert why == "It is parked: the breaker stripe has closed, and upkeep makes the run ready."
     assert explain(app, ada, str(waits)).code == "waiting"
 
 
