@@ -29,7 +29,7 @@ class NewPause(Because):
 class NewTarget(Because):
     """A target: a queue is late while its oldest ready run has waited for longer."""
 
-    latency_seconds: int = Field(ge=1, le=366 * 86_400, description="How long a ready run may wait.")
+    latency_seconds: int = Field(ge=1, le=366 * 86_400, examples=[30], description="How long a ready run may wait.")
     is_new: bool = Field(False, description="Also if no queue has this name.")
 
 

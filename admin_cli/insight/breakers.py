@@ -54,7 +54,7 @@ def breakers() -> None:
 
     \b
     Example:
-      jobledger breakers release stripe --canary 10 --reason "they say it is fixed"
+      jobledger breakers release stripe --canary 10 --reason "it is fixed"
     """
 
 
@@ -113,7 +113,7 @@ def release_breaker(options: Globals, what: str, key: str | None, canary: int | 
 
     \b
     Examples:
-      jobledger breakers release stripe --canary 10 --reason "they say it is fixed"
+      jobledger breakers release stripe --canary 10 --reason "it is fixed"
       jobledger breakers release Charge --key eu-17
     """
     from jobs.operations.control import breakers as operations

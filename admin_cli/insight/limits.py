@@ -58,7 +58,7 @@ KEY_COLUMNS = (
 
 @click.group("limits")
 def limits() -> None:
-    """Limits of runs at once, and rates of starts: list, set and clear them.
+    """Limits and rates of runs: list, set and clear them.
 
     \b
     Example:

@@ -84,7 +84,7 @@ def shadow(
     \b
     Examples:
       jobledger shadow c9165be1 --import shop.jobs
-      jobledger shadow --where 'state:succeeded kind:Charge*' -n 50 --import shop.jobs
+      jobledger shadow --where kind:ChargeCard -n 50 --import shop.jobs
     """
     app = open_app(options)
     selector = selector_of(app, replace(asked, is_all=is_all))
