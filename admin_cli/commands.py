@@ -32,9 +32,7 @@ COMMANDS: dict[str, Entry] = {
     "batches": Entry("admin_cli.runs.batches:batches", "Batches: list, show, cancel and replay them.", ACT),
     "effects": Entry("admin_cli.runs.effects:effects", "Effects of runs: list them, and resolve unknown ones.", ACT),
     "queues": Entry("admin_cli.insight.queues:queues", "Queues: list, pause and resume them.", ACT),
-    "limits": Entry(
-        "admin_cli.insight.limits:limits", "Limits and rates of runs: list, set and clear them.", ACT
-    ),
+    "limits": Entry("admin_cli.insight.limits:limits", "Limits and rates of runs: list, set and clear them.", ACT),
     "breakers": Entry("admin_cli.insight.breakers:breakers", "Breakers: list, show and release them.", ACT),
     "workers": Entry("admin_cli.insight.workers:workers", "Worker processes: list, show and stop them.", ACT),
     "bundle": Entry("admin_cli.insight.bundle:bundle", "Write runs, and what explains them, to one file.", LOOK),

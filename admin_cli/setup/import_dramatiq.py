@@ -53,7 +53,7 @@ def import_dramatiq(
     yes: bool,
     imports: tuple[str, ...],
 ) -> None:
-    """Import the messages of a dramatiq RedisBroker or RabbitmqBroker.
+    """Import the messages of dramatiq from Redis or RabbitMQ.
 
     Moves queues, delayed messages and dead letters. It deletes a message from the old broker once the ledger has it;
     run it again to continue. It does not move messages that a live dramatiq worker has fetched: stop the worker first.
