@@ -70,7 +70,9 @@ COMMANDS: dict[str, Entry] = {
     "config": Entry("admin_cli.setup.config:config", "Show the settings, and where each value comes from.", SETUP),
     "migrate": Entry("admin_cli.setup.migrate:migrate", "Migrate the ledger's tables, and show their revision.", SETUP),
     "import-dramatiq": Entry(
-        "admin_cli.setup.import_dramatiq:import_dramatiq", "Import the messages of a dramatiq RedisBroker.", SETUP
+        "admin_cli.setup.import_dramatiq:import_dramatiq",
+        "Import the messages of dramatiq from Redis or RabbitMQ.",
+        SETUP,
     ),
     "import-celery": Entry(
         "admin_cli.setup.import_celery:import_celery", "Import the tasks that Celery left in Redis.", SETUP
