@@ -16,10 +16,12 @@ from admin_api.pages.views import (
     actions,
     audit,
     batches,
+    breakers,
     effects,
     failure_groups,
     health,
     kinds,
+    limits,
     overview,
     queues,
     run,
@@ -32,8 +34,8 @@ from admin_api.pages.views import (
 )
 
 PAGES = (
-    sign_in, overview, runs, actions, run, signals, batches, effects, failure_groups, queues, workers, schedules, kinds,
-    audit, health, users, account,
+    sign_in, overview, runs, actions, run, signals, batches, effects, failure_groups, queues, limits, breakers, workers,
+    schedules, kinds, audit, health, users, account,
 )  # fmt: skip
 A_YEAR = 365 * 86400
 

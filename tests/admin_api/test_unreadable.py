@@ -26,7 +26,8 @@ HOSTILE: dict[str, list[Any]] = {
     "postgresql": ["infinity", "-infinity", "0044-03-15 12:00:00+00 BC", 2147483647, "x"],
     "sqlite": ["2026-01-01T00:00:00Z", "never", "", b"\xff\x00", 2**63 - 1, -1, 1.5, "x"],
 }
-PAGES = ("/", "/runs", "/dead-letters", "/errors", "/schedules", "/queues", "/kinds", "/workers", "/audit", "/health")
+PAGES = ("/", "/runs", "/dead-letters", "/errors", "/schedules", "/queues", "/limits", "/limits/Charge",
+         "/breakers/Charge", "/kinds", "/workers", "/audit", "/health")  # fmt: skip
 COMMANDS = ("list", "status", "dlq list", "dlq groups", "queues list", "kinds list", "workers list", "schedules list",
             "audit list", "users list")  # fmt: skip
 

@@ -28,6 +28,7 @@ PLACES = (
     ("/errors", "Errors"),
     ("/batches", "Batches"),
     ("/queues", "Queues"),
+    ("/limits", "Limits"),
     ("/workers", "Workers"),
     ("/schedules", "Schedules"),
     ("/kinds", "Kinds"),
@@ -72,7 +73,9 @@ def page(
 def _here(path: str) -> str:
     """The navigation entry of a page."""
     first = "/" + path.strip("/").partition("/")[0]
-    return {"/actions": "/runs", "/pauses": "/queues", "/targets": "/queues", "/stops": "/workers"}.get(first, first)
+    others = {"/actions": "/runs", "/pauses": "/queues", "/targets": "/queues", "/breakers": "/limits",
+              "/stops": "/workers"}  # fmt: skip
+    return others.get(first, first)
 
 
 def is_part(request: Request) -> bool:

@@ -14,7 +14,14 @@ from uuid import UUID
 from jobs.app import App
 from jobs.clock import new_run_id
 from jobs.definition import registry
+from jobs.definition.breaker import Breaker
+from jobs.definition.breakers import Slice
+from jobs.definition.limit import Limit
 from jobs.ledger import workers
+from jobs.ledger.breakers.slices import declare as declare_breakers
+from jobs.ledger.breakers.slices import set_open
+from jobs.ledger.limits.counts import declare
+from jobs.ledger.limits.overrides import set_override
 from jobs.ledger.records import Failure
 from jobs.operations.access.tokens import create_token
 from jobs.operations.access.users import create_user
@@ -52,6 +59,8 @@ class Places:
     schedule: str
     kind: str
     user: str
+    limit: str
+    """The name of a limit and of a breaker, both by keys."""
 
 
 def copy_into(app: App, filled: Path) -> None:
@@ -85,7 +94,7 @@ def fill(app: App) -> Places:
         )  # fmt: skip
     create_user(app, ada, "grace", password=PASSWORD, role="operator")
     create_token(app, ada, user="grace", name="deploys", permissions=["runs:read"], lasts=timedelta(days=90))
-    return Places(world.DEAD, dead, parent, world.ACTION, "nightly report", "shop.ChargeCard", "grace")
+    return Places(world.DEAD, dead, parent, world.ACTION, "nightly report", "shop.ChargeCard", "grace", "Charge")
 
 
 def _die(book: Book) -> UUID:
@@ -140,9 +149,23 @@ def harm(app: App) -> Places:
                 connection, f"{text[:150]}/{number}/0.1-aa", host=text[:200], pid=number + 1, version=text[:50],
                 queues=[queue], kinds=[kind], threads=4,
             )  # fmt: skip
+        _limit(app, text, number)
         last = run_id
     action = _replayed(app, villain, last)
-    return Places(last, last, last, action, "none", HOSTILE["svg"][:200], "none")
+    return Places(last, last, last, action, "none", HOSTILE["svg"][:200], "none", HOSTILE["closing"][:100])
+
+
+def _limit(app: App, text: str, number: int) -> None:
+    """A limit and an open breaker of this name, key and error."""
+    name, digest = text[:100], f"{number:032x}"
+    with app.database.write() as connection:
+        declare(connection, [Limit(3, by="account", name=name)])
+        set_override(connection, (name, digest), {"set_most": 2}, shown=text[:200])
+        declare_breakers(connection, [Breaker(by="account", name=name)])
+        set_open(
+            connection, Slice(name, digest), seconds=60.0, key=text[:200], fingerprint="a" * 12,
+            error_type=text[:200], failures=20,
+        )  # fmt: skip
 
 
 def _replayed(app: App, villain: Operator, run_id: UUID) -> UUID:

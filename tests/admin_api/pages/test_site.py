@@ -11,7 +11,7 @@ from jobs.definition import registry
 from tests.admin_api.pages.conftest import Browse
 from tests.admin_cli import world
 
-PAGES = ["/", "/runs", "/dead", "/errors", "/queues", "/workers", "/schedules"]
+PAGES = ["/", "/runs", "/dead", "/errors", "/queues", "/limits", "/workers", "/schedules"]
 KEPT_FROM = {"/audit": ("viewer",), "/users": ("viewer", "operator"), "/kinds": (), "/health": ()}
 """Pages, and the roles that may not see them."""
 

@@ -17,8 +17,8 @@ from tests.admin_api.pages.conftest import Browse
 from tests.admin_cli import world
 
 PART = {"HX-Request": "true"}
-PAGES = ("/", "/runs", "/runs?state=dead", f"/runs/{world.DEAD}", "/dead", "/errors?since=7d", "/queues", "/workers",
-         "/schedules", "/kinds", "/audit", "/health")  # fmt: skip
+PAGES = ("/", "/runs", "/runs?state=dead", f"/runs/{world.DEAD}", "/dead", "/errors?since=7d", "/queues", "/limits",
+         "/limits/Charge", "/breakers/Charge", "/workers", "/schedules", "/kinds", "/audit", "/health")  # fmt: skip
 As = Callable[[str], None]
 
 
