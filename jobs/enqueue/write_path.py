@@ -216,7 +216,7 @@ def _insert_in(app: App, session: SessionLike, runs: Sequence[NewRun]) -> list[A
         else:
             admitted = _admit_in(app, connection, runs) if is_keyed else write_runs(connection, runs)
             app.database.send_notify(connection)
-        transaction.after_commit([one.run for one in admitted], lambda committed: announce_runs(app, committed))
+        transaction.after_commit([one.run for one in admitted], partial(announce_runs, app))
     return admitted
 
 

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any, TypeAlias
 
 from sqlalchemy import Connection, event
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, SessionTransaction
 
-Notify = Callable[[list[Any]], None]
+Notify: TypeAlias = "partial[None]"
+"""A function to call with a list of items. Those of equal function and arguments are told by one call."""
 AfterCommit = Callable[[Sequence[Any], Notify], None]
 
 _PENDING, _OWN = "jobs_pending", "jobs_own"
@@ -26,11 +28,38 @@ class Joined:
     Attributes:
         connection: executes our statements in it.
         after_commit: calls a function with items once the transaction has committed, and with the other items that it
-            was given in the same transaction. A rollback forgets them. An item of a rolled-back SAVEPOINT may be told.
+            was given in the same transaction. A rollback forgets them. An item of a SAVEPOINT that was rolled back by a
+            statement, and not by SQLAlchemy's session, may be told.
     """
 
     connection: Connection
     after_commit: AfterCommit = never
+
+
+@dataclass(slots=True)
+class _Pending:
+    """What to tell once a transaction has committed."""
+
+    entries: list[tuple[tuple[SessionTransaction, ...], Notify, Sequence[Any]]] = field(default_factory=list)
+    """Each with the transactions and SAVEPOINTs around it."""
+
+    def add(self, items: Sequence[Any], notify: Notify, around: tuple[SessionTransaction, ...] = ()) -> None:
+        self.entries.append((around, notify, items))
+
+    def forget(self, rolled_back: SessionTransaction) -> None:
+        self.entries = [one for one in self.entries if rolled_back not in one[0]]
+
+    def notify_all(self) -> None:
+        entries, self.entries = self.entries, []
+        calls: list[tuple[Notify, list[Any]]] = []
+        for _, notify, items in entries:
+            same = next((known for one, known in calls if one.func is notify.func and one.args == notify.args), None)
+            if same is None:
+                calls.append((notify, list(items)))
+            else:
+                same.extend(items)
+        for notify, collected in calls:
+            notify(collected)
 
 
 def joined_session(session: Session, connection: Connection) -> Joined:
@@ -63,40 +92,47 @@ def _after_session(session: Session, items: Sequence[Any], notify: Notify) -> No
     if _OWN in session.info:
         session.info[_OWN].append((items, notify))
         return
-    if _PENDING not in session.info:
-        session.info[_PENDING] = []
-        event.listen(session, "after_commit", lambda done: _on_commit(done, notify))
+    pending: _Pending | None = session.info.get(_PENDING)
+    if pending is None:
+        pending = session.info[_PENDING] = _Pending()
+        event.listen(session, "after_commit", _on_commit)
         event.listen(session, "after_soft_rollback", _on_rollback)
-    session.info[_PENDING].extend(items)
+        event.listen(session, "after_transaction_end", _on_end)
+    around, one = [], session.get_nested_transaction() or session.get_transaction()
+    while one is not None:
+        around.append(one)
+        one = one.parent
+    pending.add(items, notify, tuple(around))
 
 
-def _on_commit(session: Session, notify: Notify) -> None:
+def _on_commit(session: Session) -> None:
     # This fires for a released SAVEPOINT too; only the outer commit makes the rows visible.
-    if session.in_nested_transaction():
-        return
-    items, session.info[_PENDING] = session.info[_PENDING], []
-    if items:
-        notify(items)
+    if not session.in_nested_transaction():
+        session.info[_PENDING].notify_all()
 
 
-def _on_rollback(session: Session, previous: Any) -> None:
-    # A SAVEPOINT that is rolled back may leave ids here that are no runs; announcing them does no harm.
-    if not previous.nested:
-        session.info[_PENDING] = []
+def _on_rollback(session: Session, previous: SessionTransaction) -> None:
+    session.info[_PENDING].forget(previous)
+
+
+def _on_end(session: Session, ended: SessionTransaction) -> None:
+    # A session that is closed without a commit tells of no rollback.
+    if ended.parent is None:
+        session.info[_PENDING].entries.clear()
 
 
 def _after_connection(connection: Connection, items: Sequence[Any], notify: Notify) -> None:
-    pending: list[Any] | None = vars(connection).get(_PENDING)
+    pending: _Pending | None = vars(connection).get(_PENDING)
     if pending is None:
-        pending = []
+        pending = _Pending()
         setattr(connection, _PENDING, pending)
-        _wrap_commit(connection, "_commit_impl", pending, notify)
-        _wrap_commit(connection, "_commit_twophase_impl", pending, notify)
-        event.listen(connection, "rollback", lambda done: pending.clear())
-    pending.extend(items)
+        _wrap_commit(connection, "_commit_impl", pending)
+        _wrap_commit(connection, "_commit_twophase_impl", pending)
+        event.listen(connection, "rollback", lambda done: pending.entries.clear())
+    pending.add(items, notify)
 
 
-def _wrap_commit(connection: Connection, name: str, pending: list[Any], notify: Notify) -> None:
+def _wrap_commit(connection: Connection, name: str, pending: _Pending) -> None:
     """SQLAlchemy's ``commit`` event comes before the commit, and an id that is published then finds no run yet.
 
     So this wraps the method that commits, of this one connection.
@@ -105,9 +141,6 @@ def _wrap_commit(connection: Connection, name: str, pending: list[Any], notify: 
 
     def commit_and_notify(*args: Any) -> None:
         commit(*args)
-        items = list(pending)
-        pending.clear()
-        if items:
-            notify(items)
+        pending.notify_all()
 
     setattr(connection, name, commit_and_notify)

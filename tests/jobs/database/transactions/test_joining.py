@@ -18,7 +18,6 @@ from jobs.errors import EnqueueRefused
 from jobs.states import FAR
 from tests.jobs.database.transactions.kinds import (
     BOTH,
-    KINDS,
     async_session,
     asyncpg_connection,
     begins_itself,
@@ -37,19 +36,6 @@ def orders(app) -> list[int]:
     with app.database.read() as connection:
         rows = connection.exec_driver_sql("select arguments from job_runs")
         return sorted(int(str(row[0]).partition("order")[2].strip("\"': }")) for row in rows)
-
-
-CASES = [(dialect, kind) for dialect, kinds in KINDS.items() for kind in kinds]
-
-
-@pytest.fixture(params=CASES, ids=[f"{dialect}-{kind.__name__}" for dialect, kind in CASES])
-def case(request, make_app, monkeypatch):
-    """A current App on a ledger of one dialect, its URL, and a kind of transaction there."""
-    dialect, kind = request.param
-    url = request.getfixturevalue("sqlite_url" if dialect == "sqlite" else "pg_database")
-    app = make_app(url)
-    monkeypatch.setattr(jobs.boot, "_app", app)
-    return app, url, kind
 
 
 def test_a_run_exists_when_and_only_when_its_transaction_commits(case, monkeypatch):
