@@ -78,6 +78,10 @@ def _read_id(value: Any) -> UUID | None:
     return found if found.hex == value else stand_in_for_id(value)
 
 
+def _read_uuid(value: Any) -> UUID | None:
+    return UUID(value) if isinstance(value, str) else value
+
+
 class UtcDateTime(TypeDecorator[datetime]):
     """An aware moment, always UTC. SQLite stores it as fixed-width text, which sorts as time does."""
 
@@ -154,7 +158,10 @@ class Id(TypeDecorator[UUID]):
     cache_ok = True
 
     def result_processor(self, dialect: Dialect, coltype: object) -> Callable[[Any], UUID | None] | None:
-        return _read_id if dialect.name == "sqlite" else None  # The PostgreSQL driver has read it.
+        if dialect.name == "sqlite":
+            return _read_id
+        # The PostgreSQL driver has read it, unless an application has given its connection of asyncpg a codec.
+        return _read_uuid if dialect.driver == "asyncpg" else None
 
 
 def read_json(text: str | bytes) -> Any:

@@ -29,6 +29,8 @@ SPARE_CONNECTIONS = 2
 UNDEFINED_TABLE = "42P01"
 BUSY = ("40001", "40P01", "55P03")
 """SQLSTATEs of conflicts with other transactions, which do not depend on the server's language."""
+TO_REPEAT = ("40001", "40P01")
+"""A serialization failure and a deadlock: the same transaction may succeed if it is repeated."""
 IN_FAILED_TRANSACTION, READ_ONLY_TRANSACTION, LOCK_NOT_AVAILABLE = "25P02", "25006", "55P03"
 _CANCELLED = "57014"
 _NO_RIGHTS = "42501"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from datetime import datetime
 
 from sqlalchemy import Connection, text
 
@@ -18,14 +17,17 @@ log = logging.getLogger("jobs.database")
 OLDEST = 130000
 """PostgreSQL 13 or newer: gen_random_uuid() is built in from there on."""
 RIGHTS = ["SELECT", "INSERT", "UPDATE", "DELETE"]
-Server = tuple[datetime, int]
+Server = tuple[int, int]
+"""When the server started, in microseconds, and the number of the database."""
 
 
 def identity(executor: Executor) -> Server:
     """Identifies the server and the database: no two servers started in the same microsecond."""
+    # Numbers, because an application's connection may read moments in its own way.
     started, database = executor.execute(
         text(
-            "select pg_postmaster_start_time(), (select oid::int8 from pg_database where datname = current_database())"
+            "select (extract(epoch from pg_postmaster_start_time()) * 1000000)::int8,"
+            " (select oid::int8 from pg_database where datname = current_database())"
         )
     ).one()
     return started, database

@@ -22,6 +22,9 @@ OVERFLOW = 10
 WAIT_FOR_DISK = "PRAGMA synchronous=FULL"
 """SQLite waits for the disk at each commit, so that a commit outlives a loss of power."""
 
+READABLE_TEXT = partial(str, encoding="utf-8", errors="replace")
+"""Reads text that is not UTF-8 all the same, because one such row must not make others unreadable."""
+
 
 def prepare(connection: sqlite3.Connection, clock: Clock) -> None:
     """Prepare a new connection for our statements.
@@ -31,8 +34,7 @@ def prepare(connection: sqlite3.Connection, clock: Clock) -> None:
     """
     # The driver must not begin transactions of its own: ``begin`` does that.
     connection.isolation_level = None
-    # Text that is not UTF-8 is read all the same, because one such row must not make others unreadable.
-    connection.text_factory = partial(str, encoding="utf-8", errors="replace")
+    connection.text_factory = READABLE_TEXT
     register_sqlite_functions(connection, clock)
     cursor = connection.cursor()
     mode = cursor.execute("PRAGMA journal_mode=WAL").fetchone()[0]

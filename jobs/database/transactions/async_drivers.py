@@ -18,12 +18,13 @@ from sqlalchemy.dialects.postgresql import psycopg as psycopg_dialect
 from sqlalchemy.dialects.sqlite import aiosqlite as aiosqlite_dialect
 
 from jobs.database.models import read_json
+from jobs.database.transactions.asyncpg_values import ValuesCursor, make_dialect
 from jobs.database.transactions.drivers import (
     UnendedConnection,
     adapters,
     check_psycopg,
-    check_sqlite,
     engine_of,
+    in_pipeline,
 )
 from jobs.database.transactions.refusals import refused, refused_autocommit
 
@@ -50,15 +51,14 @@ def adapted(given: Any) -> AwaitedConnection | None:
         check_psycopg(given)
         return _adapt(given, _psycopg, psycopg_dialect.AsyncAdapt_psycopg_connection, _PsycopgCursor)
     if _is_of("asyncpg", given):
-        if given.is_closed():
-            raise refused(given, why="it is closed")
+        if _is_gone(given):
+            raise refused(given, why="it is closed, or was given back to its pool")
         if not given.is_in_transaction():
             raise refused_autocommit(
                 "connection", "Enqueue inside `async with connection.transaction()`, or without session=."
             )
         return _adapt_asyncpg(given)
     if _is_of("aiosqlite", given):
-        check_sqlite(given, -1)
         return _adapt(given, _aiosqlite, aiosqlite_dialect.AsyncAdapt_aiosqlite_connection, _AiosqliteCursor)
     return None
 
@@ -68,10 +68,17 @@ def _is_of(driver: str, given: Any) -> bool:
     return module is not None and isinstance(given, module.Connection)
 
 
+def _is_gone(given: Any) -> bool:
+    try:
+        return bool(given.is_closed())
+    except sys.modules["asyncpg"].InterfaceError:
+        return True  # Its pool has lent it to others.
+
+
 def _adapt_asyncpg(given: Any) -> AwaitedConnection:
     adapter: Any = asyncpg_dialect.AsyncAdapt_asyncpg_connection
     connection = adapter(
-        engine_of(_asyncpg).dialect.loaded_dbapi,
+        engine_of(make_dialect).dialect.loaded_dbapi,
         given,
         prepared_statement_cache_size=0,
         # Unnamed, so that nothing stays on the server.
@@ -79,7 +86,7 @@ def _adapt_asyncpg(given: Any) -> AwaitedConnection:
     )
     # The transaction is the application's: the adapter begins none of its own.
     connection.isolation_level = "autocommit"
-    return AwaitedConnection(connection, given, _asyncpg, asyncpg_dialect.AsyncAdapt_asyncpg_cursor)
+    return AwaitedConnection(connection, given, make_dialect, ValuesCursor)
 
 
 def _adapt(given: Any, make_dialect: Callable[[], Dialect], kind: Any, cursor: Any) -> AwaitedConnection:
@@ -92,6 +99,18 @@ class _PlainAsyncCursor(psycopg.AsyncCursor[Any]):
     def __init__(self, connection: psycopg.AsyncConnection[Any]) -> None:
         super().__init__(connection, row_factory=tuple_row)
         self._adapters = AdaptersMap(adapters())
+
+    async def execute(self, *args: Any, **kw: Any) -> Any:
+        if not in_pipeline(self.connection):
+            return await super().execute(*args, **kw)
+        async with self.connection.pipeline():  # Its end waits for the result.
+            return await super().execute(*args, **kw)
+
+    async def executemany(self, *args: Any, **kw: Any) -> None:
+        if not in_pipeline(self.connection):
+            return await super().executemany(*args, **kw)
+        async with self.connection.pipeline():
+            return await super().executemany(*args, **kw)
 
 
 class _PsycopgCursor(psycopg_dialect.AsyncAdapt_psycopg_cursor):
@@ -107,12 +126,6 @@ class _AiosqliteCursor(aiosqlite_dialect.AsyncAdapt_aiosqlite_cursor):
 
 def _psycopg() -> Dialect:
     kind: Any = psycopg_dialect.dialect_async
-    made: Dialect = kind(dbapi=kind.import_dbapi(), json_deserializer=read_json)
-    return made
-
-
-def _asyncpg() -> Dialect:
-    kind: Any = asyncpg_dialect.dialect
     made: Dialect = kind(dbapi=kind.import_dbapi(), json_deserializer=read_json)
     return made
 

@@ -9,10 +9,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, TypeVar
 
+from sqlalchemy.exc import InvalidRequestError
 from sqlalchemy.util import greenlet_spawn
 
 from jobs.database.transactions import async_drivers, django_alias
-from jobs.database.transactions.refusals import refused_async
+from jobs.database.transactions.refusals import refused, refused_async
 from jobs.database.transactions.session_connection import present
 
 Result = TypeVar("Result")
@@ -26,7 +27,11 @@ async def call_in(given: Any, call: Callable[[Any], Result]) -> Result:
     """
     plain = present(given)
     if hasattr(plain, "run_sync") and (hasattr(plain, "sync_session") or hasattr(plain, "sync_connection")):
-        result: Result = await plain.run_sync(call)
+        try:
+            result: Result = await plain.run_sync(call)
+        except InvalidRequestError as error:
+            # A connection that was not awaited, or a session that another task uses.
+            raise refused(plain, why=str(error)) from error
         return result
     if django_alias.alias_of(plain) is not None:
         from asgiref.sync import sync_to_async

@@ -13,7 +13,7 @@ from typing import Any
 from jobs.database.engine import Database
 from jobs.database.transactions import drivers
 from jobs.database.transactions.commit_hooks import Joined, Notify, never
-from jobs.database.transactions.refusals import TAKEN, explained, refused_database, refused_failed
+from jobs.database.transactions.refusals import TAKEN, driver_errors, explained, refused_database, refused_failed
 from jobs.errors import EnqueueRefused, shown
 
 PREFIX = "django:"
@@ -60,6 +60,8 @@ def joined_alias(alias: str, database: Database) -> Iterator[Joined]:
             transaction.on_commit(lambda: notify(list(items)), using=alias)
 
         # Django calls nothing after a commit that the application makes with autocommit switched off.
+        stack.enter_context(connection.wrap_database_errors)
+        stack.enter_context(driver_errors())
         yield Joined(plain, after_commit if manages else never)
 
 

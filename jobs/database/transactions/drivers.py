@@ -7,14 +7,15 @@ factory, cursor class or adapters the application has set.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from functools import cache
 from typing import Any
 
 import psycopg
 from psycopg.adapt import AdaptersMap
-from psycopg.pq import TransactionStatus
+from psycopg.pq import PipelineStatus, TransactionStatus
 from psycopg.rows import tuple_row
 from sqlalchemy import URL, Connection, Dialect, Engine
 from sqlalchemy.dialects.postgresql import psycopg as psycopg_dialect
@@ -23,8 +24,16 @@ from sqlalchemy.pool import NullPool
 
 from jobs.database.engine import Database
 from jobs.database.models import read_json, write_moment
-from jobs.database.transactions.refusals import refused, refused_autocommit, refused_database, refused_failed
-from jobs.database.transactions.session_connection import same_file
+from jobs.database.sqlite.connection import READABLE_TEXT
+from jobs.database.transactions.refusals import (
+    refused,
+    refused_active,
+    refused_autocommit,
+    refused_database,
+    refused_failed,
+)
+from jobs.database.transactions.session_connection import same_file, sqlite_commits
+from jobs.errors import EnqueueRefused
 
 
 class UnendedConnection:
@@ -89,38 +98,62 @@ def joined_driver(given: Any, database: Database) -> Connection:
         check_psycopg(given)
         connection = plain_connection(given)
     elif isinstance(given, sqlite3.Connection):
-        check_sqlite(given, getattr(given, "autocommit", -1))
+        check_sqlite(given)
         connection = plain_connection(given)
     else:
         connection = Connection(engine_of(given.make_dialect), given)
-    check_database(connection, database)
+        if connection.dialect.name == "sqlite":
+            check_sqlite(given.driver_connection)
+    was_idle = _is_idle(connection)
+    try:
+        check_database(connection, database)
+    except EnqueueRefused:
+        if was_idle:
+            raw: Any = connection.connection.dbapi_connection
+            raw.rollback()  # Only what the check began.
+        raise
     return connection
+
+
+def _is_idle(connection: Connection) -> bool:
+    """Whether it is one of psycopg without a transaction, which our first statement begins."""
+    info = getattr(connection.connection.driver_connection, "info", None)
+    return info is not None and info.transaction_status == TransactionStatus.IDLE
 
 
 def check_psycopg(given: Any) -> None:
     """Refuse a connection of psycopg that has no usable transaction.
 
     Raises:
-        EnqueueRefused: it is closed, commits by itself, or has failed.
+        EnqueueRefused: it is closed, commits by itself, has failed, or has not ended its last statement.
     """
     status = given.info.transaction_status
     if given.closed or given.broken:
         raise refused(given, why="it is closed")
     if status == TransactionStatus.INERROR:
         raise refused_failed()
-    if given.autocommit and status == TransactionStatus.IDLE:
-        raise refused_autocommit("connection", "Enqueue inside `with connection.transaction()`, or without session=.")
+    pipelined = in_pipeline(given)
+    if status == TransactionStatus.ACTIVE and not pipelined:
+        raise refused_active()
+    if given.autocommit and status != TransactionStatus.INTRANS:
+        # What a pipeline has sent since its last sync may be in a transaction or not.
+        hint = "Enqueue inside `with connection.transaction()`, or without session=."
+        raise refused_autocommit("connection", f"{hint} Call pipeline.sync() before." if pipelined else hint)
 
 
-def check_sqlite(given: Any, autocommit: Any) -> None:
-    """Refuse a connection of sqlite3 or aiosqlite that commits by itself; ``autocommit`` is its setting.
+def in_pipeline(connection: Any) -> bool:
+    """Whether a connection of psycopg is in pipeline mode, where a statement's result comes later."""
+    return bool(connection.pgconn.pipeline_status != PipelineStatus.OFF)
+
+
+def check_sqlite(given: Any) -> None:
+    """Refuse a connection of sqlite3 or aiosqlite that commits by itself.
 
     Raises:
         EnqueueRefused: it is closed, or commits by itself.
     """
     try:
-        commits = autocommit is True or (given.isolation_level is None and autocommit is not False)
-        commits = commits and not given.in_transaction
+        commits = sqlite_commits(given)
     except (sqlite3.ProgrammingError, ValueError) as error:
         raise refused(given, why="it is closed") from error
     if commits:
@@ -134,7 +167,9 @@ def check_database(connection: Connection, database: Database) -> None:
         EnqueueRefused: it is on another one.
     """
     if connection.dialect.name == "sqlite":
-        theirs = next(row[2] for row in connection.exec_driver_sql("PRAGMA database_list") if row[1] == "main")
+        with plain_text(connection):
+            rows = connection.exec_driver_sql("PRAGMA database_list").all()
+        theirs = next(row[2] for row in rows if row[1] == "main")
         if database.dialect != "sqlite" or not same_file(theirs, database.url.database):
             raise refused_database(theirs or "in memory", database, "connection")
         return
@@ -149,12 +184,36 @@ def check_database(connection: Connection, database: Database) -> None:
     raise refused_database(f"{name} on {host}:{port}" if host else name, database, "connection")
 
 
+@contextmanager
+def plain_text(connection: Connection) -> Iterator[None]:
+    """Read text of SQLite as text, whatever ``text_factory`` the application has set, which stays."""
+    driver: Any = connection.connection.driver_connection
+    theirs = driver.text_factory
+    driver.text_factory = READABLE_TEXT
+    try:
+        yield
+    finally:
+        driver.text_factory = theirs
+
+
 class PlainCursor(psycopg.Cursor[Any]):
     """A cursor with tuples and psycopg's own types, whatever the connection's are."""
 
     def __init__(self, connection: psycopg.Connection[Any]) -> None:
         super().__init__(connection, row_factory=tuple_row)
         self._adapters = AdaptersMap(adapters())
+
+    def execute(self, *args: Any, **kw: Any) -> Any:
+        if not in_pipeline(self.connection):
+            return super().execute(*args, **kw)
+        with self.connection.pipeline():  # Its end waits for the result.
+            return super().execute(*args, **kw)
+
+    def executemany(self, *args: Any, **kw: Any) -> None:
+        if not in_pipeline(self.connection):
+            return super().executemany(*args, **kw)
+        with self.connection.pipeline():
+            return super().executemany(*args, **kw)
 
 
 @cache

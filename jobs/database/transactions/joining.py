@@ -11,8 +11,8 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, TypeAlias, cast
+from contextlib import ExitStack, contextmanager
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import psycopg
 from sqlalchemy import Connection
@@ -23,7 +23,7 @@ from jobs.database.engine import Database
 from jobs.database.sqlite.connection import register_sqlite_functions
 from jobs.database.transactions import django_alias, drivers
 from jobs.database.transactions.commit_hooks import Joined, joined_connection, joined_session
-from jobs.database.transactions.refusals import explained, refused
+from jobs.database.transactions.refusals import driver_errors, explained, refused
 from jobs.database.transactions.session_connection import check_core_connection, ledger_connection, placed, present
 
 if TYPE_CHECKING:
@@ -58,17 +58,22 @@ def joined(given: Any, database: Database) -> Iterator[Joined]:
             statement by itself, has failed, or cannot write.
         LedgerBusy: the ledger stayed locked.
         ServiceDown: the connection is lost.
+        DBAPIError: a serialization failure or a deadlock, by which the application knows that it may repeat the
+            transaction. A driver's own connection, and Django, raise it as their own error.
     """
     if database.enqueues_apart:
         with database.write() as own:
             yield Joined(own)
         return
-    with _opened(given, database) as transaction, explained(database):
+    with _opened(given, database) as transaction, ExitStack() as stack:
+        connection = transaction.connection
+        stack.enter_context(explained(database))
         if database.dialect == "sqlite":
-            dbapi: Any = transaction.connection.connection.dbapi_connection
-            register_sqlite_functions(cast(Any, dbapi), database.clock)
-        with placed(transaction.connection, database.schema):
-            yield transaction
+            dbapi: Any = connection.connection.dbapi_connection
+            register_sqlite_functions(dbapi, database.clock)
+            stack.enter_context(drivers.plain_text(connection))
+        stack.enter_context(placed(connection, database.schema))
+        yield transaction
 
 
 def begin_writing(connection: Connection) -> None:
@@ -88,10 +93,11 @@ def _opened(given: Any, database: Database) -> Iterator[Joined]:
     elif isinstance(plain, Session | Connection):
         yield _of_sqlalchemy(plain, database)
     elif drivers.is_driver_connection(plain):
-        with explained(database):
-            connection = drivers.joined_driver(plain, database)
-            begin_writing(connection)
-        yield Joined(connection)
+        with driver_errors():
+            with explained(database):
+                connection = drivers.joined_driver(plain, database)
+                begin_writing(connection)
+            yield Joined(connection)
     else:
         raise refused(given)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -73,6 +74,14 @@ def refused_failed() -> EnqueueRefused:
     )
 
 
+def refused_active() -> EnqueueRefused:
+    """The error for a connection whose last statement has not ended: one that streams its rows, or a COPY."""
+    return EnqueueRefused(
+        "The connection is still executing a statement: it streams rows, or copies.",
+        hint="Read its rows to the end, then enqueue.",
+    )
+
+
 def refused_database(theirs: str, database: Database, what: str) -> EnqueueRefused:
     """The error for a transaction on another database than the ledger."""
     return EnqueueRefused(
@@ -95,13 +104,31 @@ def explained(database: Database) -> Iterator[None]:
         if (ours := _explanation(error, database)) is None:
             raise
         raise ours from error
+    except UnicodeEncodeError as error:
+        raise EnqueueRefused(
+            f"The connection's client_encoding is {error.encoding}, which cannot hold what the run has.",
+            hint="Set client_encoding to utf8.",
+        ) from error
+
+
+@contextmanager
+def driver_errors() -> Iterator[None]:
+    """For an application that uses a driver itself: raise what its driver raised, in place of SQLAlchemy's error."""
+    try:
+        yield
+    except DBAPIError as error:
+        original: Any = error.orig
+        raise getattr(original, "driver_exception", original) from error
 
 
 def _explanation(error: DBAPIError, database: Database) -> Exception | None:
     state = driver.sqlstate(error)
+    if state in driver.TO_REPEAT:
+        return None  # Applications know these by their own names, and repeat the transaction.
     if state == driver.IN_FAILED_TRANSACTION:
         return refused_failed()
-    if state == driver.READ_ONLY_TRANSACTION:
+    code = getattr(error.orig, "sqlite_errorcode", None)
+    if state == driver.READ_ONLY_TRANSACTION or (code is not None and code & 0xFF == sqlite3.SQLITE_READONLY):
         return EnqueueRefused(
             "The transaction is read only.", hint="Begin one that may write, or enqueue without session=."
         )
@@ -111,7 +138,7 @@ def _explanation(error: DBAPIError, database: Database) -> Exception | None:
             hint="If they are in a schema outside its search_path, set JOBS_DATABASE_SCHEMA to it;"
             " if there are none, make them: jobledger migrate up.",
         )
-    if database.dialect == "sqlite" and isinstance(error, OperationalError) and "locked" in str(error.orig):
+    if code == sqlite3.SQLITE_BUSY_SNAPSHOT:
         return EnqueueRefused(
             "The session's transaction began with a read, and SQLite does not let it write now.",
             hint="Begin it with BEGIN IMMEDIATE: see docs/sqlite.md, or enqueue before you read.",

@@ -6,6 +6,7 @@ Our statements run on that connection with our tables in our schema; the applica
 from __future__ import annotations
 
 import os
+import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import UnboundExecutionError
 from sqlalchemy.orm import Session
+from sqlalchemy.util import await_only
 
 from jobs.database.database_url import show_database_url
 from jobs.database.models import JobRun
@@ -50,11 +52,17 @@ def check_core_connection(connection: Connection, database: Database) -> None:
     Raises:
         EnqueueRefused: it is on another database than the ledger, or commits by itself.
     """
-    if not _is_ours(connection, lambda: connection, database):
-        raise refused_database(show_database_url(connection.engine.url), database, "connection")
-    if not connection.in_transaction():
-        connection.begin()  # As its first statement would.
-    _refuse_autocommit(connection, "connection")
+    was_open = connection.in_transaction()
+    try:
+        if not _is_ours(connection, lambda: connection, database):
+            raise refused_database(show_database_url(connection.engine.url), database, "connection")
+        if not connection.in_transaction():
+            connection.begin()  # As its first statement would.
+        _refuse_autocommit(connection, "connection")
+    except EnqueueRefused:
+        if not was_open:
+            connection.rollback()  # Only what began here.
+        raise
 
 
 @contextmanager
@@ -133,7 +141,26 @@ def _commits_by_itself(connection: Connection) -> bool:
     if connection.dialect.name != "sqlite":
         driver = connection.connection.dbapi_connection
         return driver is not None and connection.dialect.detect_autocommit_setting(driver)
-    # Without an isolation level the driver begins no transaction; code that begins one by other means has done so by
-    # now.
-    raw: Any = connection.connection.driver_connection
-    return raw.isolation_level is None and not raw.in_transaction
+    return sqlite_commits(connection.connection.driver_connection)
+
+
+def sqlite_commits(driver: Any) -> bool:
+    """Whether a connection of sqlite3 or aiosqlite commits each statement at once, now.
+
+    Raises:
+        ProgrammingError, ValueError: it is closed.
+    """
+    # Code that begins a transaction by other means has done so by now.
+    if driver.in_transaction:
+        return False
+    autocommit = _autocommit(driver)
+    return autocommit is True or (driver.isolation_level is None and autocommit is not False)
+
+
+def _autocommit(driver: Any) -> Any:
+    """The attribute of sqlite3 from Python 3.12 on; -1 where there is none."""
+    raw = getattr(driver, "_conn", driver)
+    if raw is driver or not hasattr(sqlite3.Connection, "autocommit"):
+        return getattr(raw, "autocommit", -1)
+    # aiosqlite does not show it, and sqlite3 lets the connection's own thread alone read it.
+    return await_only(driver._execute(getattr, raw, "autocommit", -1))

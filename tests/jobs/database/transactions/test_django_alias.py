@@ -121,6 +121,86 @@ def test_a_failed_block_is_refused(app, alias):
     assert orders(app) == []
 
 
+def test_an_integrity_error_inside_atomic_leaves_no_run_behind(app, alias):
+    from django.db import IntegrityError, connections, transaction
+
+    connection = connections[alias]
+    with connection.cursor() as cursor:
+        cursor.execute("create table paid (n int primary key)")
+        cursor.execute("insert into paid values (1)")
+
+    def pay_twice(order):
+        with transaction.atomic(using=alias):
+            Sold(order=order).enqueue(session=f"django:{alias}", key="k")
+            connection.cursor().execute("insert into paid values (1)")
+
+    with pytest.raises(IntegrityError):
+        pay_twice(1)
+    with transaction.atomic(using=alias, durable=True):
+        Sold(order=2).enqueue(session=f"django:{alias}")
+        with pytest.raises(IntegrityError):
+            pay_twice(3)
+        with transaction.atomic(using=alias, savepoint=False):
+            Sold(order=4).enqueue(session=f"django:{alias}", key="k")
+    assert orders(app) == [2, 4]
+
+    if connection.vendor == "postgresql":
+        with transaction.atomic(using=alias):
+            with pytest.raises(IntegrityError):
+                connection.cursor().execute("insert into paid values (1)")
+            with pytest.raises(EnqueueRefused, match="has failed"):
+                Sold(order=5).enqueue(session=f"django:{alias}")
+            transaction.set_rollback(True, using=alias)
+        assert orders(app) == [2, 4]
+
+
+def test_a_serialization_failure_is_django_s_own_error(app, alias):
+    from django.db import OperationalError, connections, transaction
+
+    connection = connections[alias]
+    if connection.vendor != "postgresql":
+        pytest.skip("SQLite has one writer")
+    with transaction.atomic(using=alias):
+        with connection.cursor() as cursor:
+            cursor.execute("set transaction isolation level repeatable read")
+            cursor.execute("select count(*) from job_runs")
+        Sold(order=1).enqueue(key="k")
+        with pytest.raises(OperationalError, match="could not serialize"):
+            Sold(order=2).enqueue(session=f"django:{alias}", key="k")
+        transaction.set_rollback(True, using=alias)
+
+    assert orders(app) == [1]
+
+
+def test_a_block_of_another_alias_does_not_count(app, alias):
+    """The run goes to the alias that ``session=`` names, and exists at once."""
+    from django.db import transaction
+
+    with transaction.atomic(using="default"):
+        Sold(order=1).enqueue(session=f"django:{alias}")
+        assert orders(app) == [1]
+        transaction.set_rollback(True, using="default")
+    with transaction.atomic(using=alias), transaction.atomic(using="default"):
+        Sold(order=2).enqueue(session=f"django:{alias}")
+        transaction.set_rollback(True, using="default")
+
+    assert orders(app) == [1, 2]
+
+
+def test_with_autocommit_switched_off_the_commit_is_the_application_s(app, alias):
+    from django.db import transaction
+
+    transaction.set_autocommit(False, using=alias)
+    Sold(order=1).enqueue(session=f"django:{alias}", key="k")
+    transaction.rollback(using=alias)
+    Sold(order=2).enqueue(session=f"django:{alias}", key="k")
+    assert orders(app) == []
+    transaction.commit(using=alias)
+    transaction.set_autocommit(True, using=alias)
+
+    assert orders(app) == [2]
+
+
 @pytest.mark.parametrize(
     ("given", "why"),
     [
