@@ -1,7 +1,7 @@
 """Fair turns of a job class: the field that names a run's tenant, and how many turns a tenant has.
 
 >>> class Export(Job, fair_by="tenant", fair_weight="weight"):
-...     tenant: Annotated[str, Field(max_length=64)]
+...     tenant: str
 ...     def weight(self) -> int:
 ...         return 3 if self.tenant == "acme" else 1
 """
@@ -26,7 +26,7 @@ from jobs.errors import DefinitionError, shown
 log = logging.getLogger("jobs.fairness")
 
 MAX_TENANT = 100
-"""Most characters of a tenant; a longer value of a method is known by its digest."""
+"""Most characters of a tenant; a longer value is known by its digest."""
 MAX_WEIGHT = 1000
 UNKNOWN_TENANT = "(unknown)"
 _SHORT = (int, bool, UUID, date, datetime, enum.Enum)
@@ -48,7 +48,7 @@ def check_fair(cls: Any, options: Options, place: str) -> Fair | None:
     """The fair turns of a job class.
 
     Raises:
-        DefinitionError: ``fair_by`` names neither a field nor a method, or a field of text without a length; or
+        DefinitionError: ``fair_by`` names neither a field nor a method, or a field that holds more than a name; or
             ``fair_weight`` is out of range, or given without ``fair_by``.
     """
     by, weight = options.fair_by, options.fair_weight
@@ -62,9 +62,8 @@ def check_fair(cls: Any, options: Options, place: str) -> Fair | None:
     field = cls.model_fields.get(by)
     if field is not None and not _is_short(field.annotation, field.metadata):
         raise DefinitionError(
-            f"Job {place} is fair_by {by!r}, a field that may hold any text: {_named(field)}.",
-            hint=f"Limit its length, {by}: Annotated[str, Field(max_length=64)], or name a method that returns "
-            "the tenant.",
+            f"Job {place} is fair_by {by!r}, a field that names no tenant: {_named(field)}.",
+            hint="Take a field of text, a whole number or an enumeration, or a method that returns the tenant.",
         )
     weight = 1 if weight is None else weight
     if isinstance(weight, str):
@@ -124,7 +123,7 @@ def _text(value: Any) -> str:
 
 
 def _is_short(annotation: Any, metadata: Iterable[Any] = ()) -> bool:
-    """Whether every value of a field is short as text."""
+    """Whether the values of a field name tenants: text, or what is short as text."""
     origin = get_origin(annotation)
     if origin is Literal or annotation is type(None):
         return True
@@ -137,9 +136,9 @@ def _is_short(annotation: Any, metadata: Iterable[Any] = ()) -> bool:
         return True  # Not known yet. What is longer at run time is known by its digest.
     if not isinstance(annotation, type):
         return False
-    if issubclass(annotation, enum.Enum) or annotation in _SHORT:
-        return True
-    if issubclass(annotation, str | Decimal):
+    if issubclass(annotation, str) or annotation in _SHORT:
+        return True  # A longer text is known by its digest.
+    if issubclass(annotation, Decimal):
         return any(_longest(one) <= MAX_TENANT for one in metadata)
     return issubclass(annotation, _SHORT)
 
