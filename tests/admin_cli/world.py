@@ -5,7 +5,7 @@ Ids, names and fingerprints are those that the helps and docs use. Moments are r
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 from sqlalchemy import insert
@@ -17,6 +17,7 @@ from jobs.database.sql import ledger_now
 from jobs.definition.breaker import Breaker
 from jobs.definition.breakers import Slice
 from jobs.definition.limit import Limit
+from jobs.definition.rate import Rate
 from jobs.ledger import workers
 from jobs.ledger.batches.members import NewBatch, make_batches
 from jobs.ledger.breakers.slices import declare as declare_breakers
@@ -133,7 +134,14 @@ def _start_worker(app: App) -> None:
 def _limit(app: App) -> None:
     """Set two limits, one of which an operator has lowered."""
     with app.database.write() as connection:
-        declare(connection, [Limit(50, name="stripe"), Limit(5, by="account", name="Charge")])
+        declare(
+            connection,
+            [
+                Limit(50, name="stripe"),
+                Rate(600, per=timedelta(minutes=1), name="stripe"),
+                Limit(5, by="account", name="Charge"),
+            ],
+        )
         declare_breakers(connection, [Breaker(name="stripe"), Breaker(by="account", name="Charge")])
         set_open(connection, Slice("stripe", ""), seconds=60.0, fingerprint="a" * 12, error_type="ConnectionError")
         set_open(connection, Slice("Charge", "1" * 32), seconds=60.0, key="eu-17", fingerprint="a" * 12, failures=20)

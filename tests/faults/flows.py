@@ -12,7 +12,7 @@ GO = "go"
 """The signal that each run with children waits for; its payload is a number."""
 
 
-class FlowPart(Job, queue="load", retry=SOON):
+class FaultFlowPart(Job, queue="load", retry=SOON):
     """A leaf. Fails in a few of its attempts."""
 
     seed: int
@@ -24,7 +24,7 @@ class FlowPart(Job, queue="load", retry=SOON):
         return 1
 
 
-class FlowTree(Job, queue="load", retry=SOON):
+class FaultFlowTree(Job, queue="load", retry=SOON):
     """Waits for its signal, gathers ``widths[0]`` children, and returns the leaves and the payloads below it, added."""
 
     seed: int
@@ -34,12 +34,12 @@ class FlowTree(Job, queue="load", retry=SOON):
         payload = self.run.wait_for(GO)
         width, *rest = self.widths
         if not rest:
-            return [sum(self.run.gather("parts", [FlowPart(seed=self.seed) for _ in range(width)])), payload]
-        below: list[Any] = self.run.gather("below", [FlowTree(seed=self.seed, widths=rest) for _ in range(width)])
+            return [sum(self.run.gather("parts", [FaultFlowPart(seed=self.seed) for _ in range(width)])), payload]
+        below: list[Any] = self.run.gather("below", [FaultFlowTree(seed=self.seed, widths=rest) for _ in range(width)])
         return [sum(one[0] for one in below), payload + sum(one[1] for one in below)]
 
 
-class FlowTold(Job, queue="load", retry=SOON):
+class FaultFlowTold(Job, queue="load", retry=SOON):
     """A callback."""
 
     what: str

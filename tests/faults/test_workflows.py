@@ -17,14 +17,14 @@ import jobs
 from jobs.errors import JobsError
 from jobs.ledger.batches.find import broken_counts
 from tests.faults.fleet import DRAINED_WITHIN, Fleet, record, until
-from tests.faults.flows import GO, FlowTold, FlowTree
+from tests.faults.flows import GO, FaultFlowTold, FaultFlowTree
 from tests.faults.test_kills import kill_every_second
 from tests.servers import PostgresServer, RedisServer
 
 pytestmark = [pytest.mark.faults, pytest.mark.slow, pytest.mark.timeout(240)]
 
-TREES = "select id from job_runs where kind = 'FlowTree' and state in ('queued', 'running')"
-HELD = "select count(*) from job_runs where kind = 'FlowTree' and held_on = 'signal:go'"
+TREES = "select id from job_runs where kind = 'FaultFlowTree' and state in ('queued', 'running')"
+HELD = "select count(*) from job_runs where kind = 'FaultFlowTree' and held_on = 'signal:go'"
 
 
 class Flows:
@@ -40,9 +40,9 @@ class Flows:
         self.roots: dict[UUID, tuple[int, ...]] = {}
         self.batches: list[UUID] = []
         for widths in trees:
-            told: dict[str, Any] = {f"on_{what}": [FlowTold(what=what)] for what in ("success", "dead", "end")}
+            told: dict[str, Any] = {f"on_{what}": [FaultFlowTold(what=what)] for what in ("success", "dead", "end")}
             with jobs.batch("flow", **told) as batch:
-                self.roots[batch.add(FlowTree(seed=fleet.load.seed, widths=widths))] = widths
+                self.roots[batch.add(FaultFlowTree(seed=fleet.load.seed, widths=widths))] = widths
             self.batches.append(batch.id)
 
     @property
@@ -127,7 +127,7 @@ def _leaves(widths: tuple[int, ...]) -> int:
 
 
 def _told(fleet: Fleet) -> Counter[tuple[Any, ...]]:
-    return Counter(tuple(row[0]) for row in fleet.rows("select result from job_runs where kind = 'FlowTold'"))
+    return Counter(tuple(row[0]) for row in fleet.rows("select result from job_runs where kind = 'FaultFlowTold'"))
 
 
 def trees(is_full: bool) -> list[tuple[int, ...]]:

@@ -35,12 +35,12 @@ def test_a_lease_from_before_the_clock_was_set_back_does_not_hold_for_hours(app:
 
 def test_who_resigns_is_followed_at_once(app: App) -> None:
     first, second = Leadership(app), Leadership(app)
-    assert first.keep()
-    assert not second.keep()
+    assert first.renew()
+    assert not second.renew()
 
     first.resign()
 
-    assert second.keep()
+    assert second.renew()
     assert not first.is_leading
 
 

@@ -44,6 +44,7 @@ ERRORS: list[tuple[Exception, int]] = [
     (errors.SignalRefused("The run has ended."), 4),
     (errors.LeaseLost("The lease is lost."), 4),
     (errors.ServiceDown("PostgreSQL does not answer."), 5),
+    (errors.BundleRefused("incident.jlb is no bundle."), 1),
     (errors.LedgerRefused("The ledger refuses what it was given: value too long."), 1),
     (errors.LedgerBusy("The ledger is locked."), 5),
     (errors.SchemaMismatch("The tables are old.", hint="Run: jobledger migrate up"), 1),

@@ -113,7 +113,7 @@ def test_statements_are_counted_by_batch_and_not_by_run(app: App, ada: Operator,
         event.remove(app.database.engine, "before_cursor_execute", hear)
 
     assert report.done == 40
-    assert len(statements) < 30
+    assert len(statements) < 34  # With the links of the audit.
 
 
 def test_one_of_two_operators_undoes_an_action(app: App, ada: Operator, book: Book) -> None:
