@@ -17,6 +17,7 @@ from jobs.database.sql import ledger_now
 from jobs.definition.breaker import Breaker
 from jobs.definition.breakers import Slice
 from jobs.definition.limit import Limit
+from jobs.definition.limits import digest_of
 from jobs.definition.rate import Rate
 from jobs.ledger import workers
 from jobs.ledger.batches.members import NewBatch, make_batches
@@ -144,7 +145,14 @@ def _limit(app: App) -> None:
         )
         declare_breakers(connection, [Breaker(name="stripe"), Breaker(by="account", name="Charge")])
         set_open(connection, Slice("stripe", ""), seconds=60.0, fingerprint="a" * 12, error_type="ConnectionError")
-        set_open(connection, Slice("Charge", "1" * 32), seconds=60.0, key="eu-17", fingerprint="a" * 12, failures=20)
+        set_open(
+            connection,
+            Slice("Charge", digest_of("eu-17")),
+            seconds=60.0,
+            key="eu-17",
+            fingerprint="a" * 12,
+            failures=20,
+        )
         set_override(connection, ("stripe", ""), {"set_most": 20, "set_rate": None, "hold_until": None})
 
 

@@ -28,6 +28,7 @@ from jobs.states import Outcome, RunState
 from tests.waiting import wait_until
 from worker.exchange.delivery import Delivery
 from worker.exchange.fetcher import Fetcher
+from worker.process import process as process_module
 from worker.process.process import Process
 from worker.protocol.running_table import RunningRows, RunningTable
 
@@ -179,6 +180,35 @@ def test_a_stop_claims_nothing_more_and_finishes_what_is_performed(app, start):
         assert {one.attempt for one in find.list_runs(connection, states=[RunState.QUEUED])} == {0}
 
 
+def test_a_claim_that_outlives_the_stop_is_given_back(app, start, monkeypatch):
+    monkeypatch.setattr(process_module, "CLAIM_SECONDS", 0.2)
+    process = start()
+    claiming, slow = threading.Event(), process._fetcher._source.claim
+
+    def claim(count, **how):
+        found = slow(count, **how)
+        if found and STAGE.began:
+            claiming.set()
+            process.stopping.wait(SOON)
+            time.sleep(0.4)  # Longer than the stop waits at first.
+        return found
+
+    monkeypatch.setattr(process._fetcher._source, "claim", claim)
+    # The call that went on before claims it.
+    Hold(n=0).enqueue()
+    assert wait_until(lambda: STAGE.began == [0], seconds=SOON)
+    stopping = threading.Thread(target=process.stop, args=(20,))
+    jobs.enqueue_many([Note(n=n) for n in range(1, 4)])
+    assert claiming.wait(SOON)
+    stopping.start()
+    assert wait_until(lambda: not process._fetcher.is_alive(), seconds=SOON)
+    STAGE.gate.set()
+    stopping.join(SOON)
+
+    assert STAGE.began == [0]
+    assert counts(app) == {RunState.SUCCEEDED: 1, RunState.QUEUED: 3}
+
+
 def test_a_stopped_process_leaves_no_thread_behind(app, start):
     before = set(threading.enumerate())
     process = start()
@@ -322,7 +352,7 @@ def test_nothing_is_waited_for_while_runs_wait(app, start):
             asks.append((wait_seconds, len(claims)))
             return claims
 
-        process._fetcher._source.claim = heard
+        process._source.claim = heard
 
     start(before=listen)
 

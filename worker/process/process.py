@@ -56,6 +56,8 @@ DRAIN_SECONDS = 600.0
 """How long a process that is being replaced may finish its runs. Source: the default time limit of a job."""
 SETTLE_SECONDS = 5.0
 """How long the settler may take at the end, beyond the shutdown time."""
+CLAIM_SECONDS = 2.0
+"""How long a claim that is under way at the stop may take, before and after the runs that are performed end."""
 
 
 class Process:
@@ -243,7 +245,7 @@ class Process:
         self._fetcher.stop_claiming()
         self._pool.stop_handing_over()
         self._hooks.shut_down(self._pool)
-        self._fetcher.join(2)
+        self._fetcher.join(CLAIM_SECONDS)
         self._fetcher.give_back_all()
 
     def finish(self) -> None:
@@ -251,6 +253,9 @@ class Process:
         self._fetcher.abandon_busy()
         self._coroutines.release_all()
         self._pool.stop()
+        # A claim that was slower than that may have come since.
+        self._fetcher.join(CLAIM_SECONDS)
+        self._fetcher.give_back_all()
         self._settler.stop(SETTLE_SECONDS)
         self._coroutines.close()
         self._children.close()
