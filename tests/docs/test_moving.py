@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import ast
+import dataclasses
+import inspect
 import re
 import sys
 import types
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
@@ -20,11 +23,13 @@ from sqlalchemy.orm import Session
 
 import jobs
 from admin_cli.main import cli
-from jobs import RunState, Within
+from jobs import Cancel, Cause, GiveUp, Job, Rate, RunState, Within
 from jobs.app import App
 from jobs.client.declared_schedules import declared
+from jobs.client.job import EnqueueOptions
 from jobs.database.models import JobRun
 from jobs.definition import registry
+from jobs.definition.options import Options
 from jobs.messages import actor_job
 from jobs.testing import Ledger
 from tests.waiting import wait_until
@@ -112,6 +117,60 @@ def test_from_celery(ledger_url: str) -> None:
         assert (charged.state, charged.attempt) == (RunState.DEAD, 2)
 
 
+class FromCeleryLimited(Job, limits=[Rate(1, per=timedelta(hours=1))]):
+    def perform(self) -> int:
+        return self.run.attempt
+
+
+class FromCeleryEnd(Job):
+    of: str = ""
+
+    def perform(self) -> str:
+        if self.of == "give up":
+            raise GiveUp("why")
+        if self.of == "cancel":
+            raise Cancel("why")
+        return self.of
+
+
+def test_the_rows_of_celery_do_what_they_say(ledger_url: str) -> None:
+    """Those that no block of the page runs: rates, hooks, links, expiry, keys, results and what ends a run."""
+    seen: list[str] = []
+
+    @contextmanager
+    def hook(run: jobs.Run) -> Iterator[None]:
+        seen.append(run.kind)
+        yield
+
+    with Ledger(ledger_url) as ledger:
+        jobs.run_hooks.add(hook)
+        try:
+            limited = [FromCeleryLimited().enqueue() for _ in range(2)]
+            ledger.drain()
+            assert [jobs.find(one.id).state for one in limited] == [RunState.SUCCEEDED, RunState.QUEUED]
+            ledger.drain(advance=timedelta(hours=2))
+            assert jobs.wait(limited[1].id, limit=timedelta(seconds=10)).result == 1
+
+            linked = FromCeleryEnd(of="a").enqueue(on_success=[FromCeleryEnd(of="linked")])
+            gone = FromCeleryEnd(of="give up").enqueue(on_dead=[FromCeleryEnd(of="link_error")])
+            ignored = FromCeleryEnd(of="cancel").enqueue(key="task-id")
+            again = FromCeleryEnd(of="cancel").enqueue(key="task-id")
+            late = FromCeleryEnd(of="late").enqueue(delay=timedelta(hours=1), expires=timedelta(minutes=1))
+            revoked = FromCeleryEnd(of="revoked").enqueue(delay=timedelta(days=9))
+            jobs.cancel(revoked.id)
+            ledger.drain(advance=timedelta(hours=2))
+        finally:
+            jobs.run_hooks.remove(hook)
+
+        assert again.id == ignored.id
+        states = [jobs.find(one.id).state.value for one in (linked, gone, ignored, late, revoked)]
+        assert states == ["succeeded", "dead", "cancelled", "dead", "cancelled"]
+        assert jobs.find(late.id).cause is Cause.EXPIRED
+        results = {run.result for run in ledger.runs(FromCeleryEnd)}
+        assert {"a", "linked", "link_error"} <= results
+        assert "FromCeleryLimited" in seen
+
+
 def test_from_rq(ledger_url: str) -> None:
     with Ledger(ledger_url) as ledger, run_page("from-rq.md", web=Web()) as page:
         ledger.drain(advance=timedelta(days=1))
@@ -120,6 +179,58 @@ def test_from_rq(ledger_url: str) -> None:
         assert jobs.find(page.crawled.id).progress["done"] == 2
         (indexed,) = ledger.runs(page.Index)
         assert indexed.result == "example.com indexed"
+
+
+def snippets(name: str) -> Iterator[tuple[str, ast.Module]]:
+    """The code in the tables of a page, each text with its tree; ``...`` stands for what is left out."""
+    rows = re.findall(r"^\| (.*) \|$", (FOLDER / name).read_text(), re.MULTILINE)
+    for text in (text for row in rows for text in re.findall(r"`([^`]+)`", row.rpartition(" | ")[2])):
+        for code in (text.replace("…", "..."), text.replace("…", "...") + ": pass"):
+            try:
+                yield text, ast.parse(code)
+                break
+            except SyntaxError:
+                continue
+
+
+def takes(call: ast.Call) -> tuple[Callable[..., Any], int] | None:
+    """What a call in a snippet calls, if it is ours, and how many arguments come before those written."""
+    match call.func:
+        case ast.Attribute(ast.Name("jobs"), attribute):
+            return getattr(jobs, attribute), 0
+        case ast.Attribute(ast.Attribute(ast.Name("self"), "run"), attribute):
+            return getattr(jobs.Run, attribute), 1
+        case ast.Attribute(_, "enqueue") | ast.Name("enqueue"):
+            return Job.enqueue, 1
+        case ast.Name(found) if hasattr(jobs, found):
+            return getattr(jobs, found), 0
+    return None
+
+
+@pytest.mark.parametrize("name", ["from-celery.md", "from-rq.md"])
+def test_every_call_in_the_tables_has_arguments_that_it_takes(name: str) -> None:
+    options = {*EnqueueOptions.__annotations__, "session"}
+    keywords = {one.name for one in dataclasses.fields(Options)}
+    checked = 0
+    for text, tree in snippets(name):
+        for node in ast.walk(tree):
+            if isinstance(node, ast.ClassDef):
+                given = {word.arg for word in node.keywords}
+                assert given <= keywords, text
+            if not isinstance(node, ast.Call) or (found := takes(node)) is None:
+                continue
+            target, before = found
+            words = {str(word.arg) for word in node.keywords}
+            if target is Job.enqueue:
+                assert words <= options, text
+            else:
+                try:
+                    inspect.signature(target).bind(*([None] * (before + len(node.args))), **dict.fromkeys(words))
+                except TypeError as error:
+                    raise AssertionError(text) from error
+            checked += 1
+
+    assert checked >= 15
 
 
 @pytest.mark.parametrize("name", PAGES)
