@@ -159,3 +159,66 @@ def test_a_setting_wins_over_django_only_in_the_environment(
         Settings.read()
     with override_settings(JOBS={"DATABASE": "other"}), pytest.raises(jobs.JobsError, match="is not in DATABASES"):
         Settings.read()
+
+
+@pytest.fixture
+def other(project: str, tmp_path: Path) -> Any:
+    """A second alias of the project, to which its router sends every model."""
+    from django.db import connections
+    from django.test import override_settings
+
+    entry = {"ENGINE": "django.db.backends.sqlite3", "NAME": f"{tmp_path}/other.db"}
+    connections.databases["other"] = connections.configure_settings({"default": {}, "other": entry})["other"]
+
+    class Router:
+        def db_for_write(self, model: Any, **hints: Any) -> str:
+            return "other"
+
+    with override_settings(DATABASE_ROUTERS=[Router()]):
+        yield "other"
+    connections["other"].close()
+    del connections.databases["other"]
+    delattr(connections._connections, "other")
+
+
+@pytest.mark.parametrize("name", ["charge", "charge_once"])
+def test_a_block_of_another_alias_does_not_count_whatever_the_router_says(tasks: Any, other: str, name: str) -> None:
+    from django.db import transaction
+
+    with transaction.atomic(using=other):
+        result = getattr(tasks, name).enqueue(7)
+        assert exists(result)
+        transaction.set_rollback(True, using=other)
+    with transaction.atomic(using=other), transaction.atomic():
+        lost = getattr(tasks, name).enqueue(8)
+        transaction.set_rollback(True)
+
+    assert [exists(result), exists(lost)] == [True, False]
+
+
+@pytest.mark.parametrize("name", ["charge", "charge_once"])
+def test_a_request_of_atomic_requests_that_fails_leaves_no_task(tasks: Any, name: str) -> None:
+    from django.core.handlers.base import BaseHandler
+    from django.db import connections, transaction
+
+    def view(request: Any, order: int) -> Any:
+        result = getattr(tasks, name).enqueue(order)
+        found.append(result)
+        assert not exists(result)
+        if order == 8:
+            raise ValueError("sold out")
+
+    found: list[Any] = []
+    settings = connections["default"].settings_dict
+    before, settings["ATOMIC_REQUESTS"] = settings["ATOMIC_REQUESTS"], True
+    try:
+        atomic = BaseHandler().make_view_atomic(view)
+    finally:
+        settings["ATOMIC_REQUESTS"] = before
+    atomic(None, 7)
+    with pytest.raises(ValueError, match="sold out"):
+        atomic(None, 8)
+    with transaction.atomic(durable=True):
+        durable = getattr(tasks, name).enqueue(9)
+
+    assert [exists(one) for one in (*found, durable)] == [True, False, True]

@@ -6,7 +6,7 @@ import asyncio
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from sqlalchemy import create_engine
+from sqlalchemy import create_engine, event
 from sqlalchemy.ext.asyncio import AsyncSession, create_async_engine
 from sqlalchemy.orm import Session, scoped_session, sessionmaker
 
@@ -47,6 +47,47 @@ def test_the_options_of_a_connection_are_as_they_were(app, engine):
         connection.commit()
 
     assert orders(app) == [1]
+
+
+def test_a_refused_connection_in_autocommit_is_as_it_was(app, ledger_url):
+    engine = create_engine(sqlalchemy_url(ledger_url, "psycopg" if "postgres" in ledger_url else "pysqlite"))
+    with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        for key in (None, "k"):
+            with pytest.raises(EnqueueRefused, match="in AUTOCOMMIT"):
+                Paid(order=1).enqueue(session=connection, key=key)
+        assert not connection.in_transaction()
+        assert connection.get_execution_options()["isolation_level"] == "AUTOCOMMIT"
+        with connection.begin():
+            pass
+    engine.dispose()
+
+    assert orders(app) == []
+
+
+def test_a_codec_of_the_application_s_engine_changes_nothing(pg_app, pg_database):
+    """Ids that asyncpg returns as text; and no prepared statements, as for pgbouncer."""
+
+    async def use() -> None:
+        engine = create_async_engine(
+            sqlalchemy_url(pg_database, "asyncpg"), connect_args={"statement_cache_size": 0}, future=True
+        )
+        event.listen(
+            engine.sync_engine,
+            "connect",
+            lambda raw, record: raw.run_async(
+                lambda one: one.set_type_codec("uuid", encoder=str, decoder=str, schema="pg_catalog")
+            ),
+        )
+        async with AsyncSession(engine) as session:
+            first = await Paid(order=1).enqueue_async(session=session, key="k", on_success=[Paid(order=90)])
+            again = await Paid(order=1).enqueue_async(session=session, key="k")
+            assert (again.id, again.created) == (first.id, False)
+            await session.commit()
+        await engine.dispose()
+
+    asyncio.run(use())
+
+    assert orders(pg_app) == [1]
 
 
 def test_async_connections_before_and_after_their_time_are_refused(app, ledger_url):
