@@ -14,9 +14,9 @@ from jobs.ledger.records import Claim
 from jobs.ledger.runs.claim import Place
 
 FROM_THE_START_SECONDS = 0.5
-"""How often a claim begins at the start: a run that went back to its queue, or whose transaction committed late, is
-passed over for this long at most, and only while others wait behind it. Source: decision; it costs two per cent of the
-time after 600,000 claims without a vacuum."""
+"""How often a claim begins at the start: a more urgent run, one that went back to its queue, or one whose transaction
+committed late is passed over for this long at most, and only while every claim is full. Source: decision; it costs two
+per cent of the time after 600,000 claims without a vacuum."""
 
 
 class ClaimPlaces:
