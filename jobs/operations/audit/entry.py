@@ -1,4 +1,4 @@
-"""Writes one audit entry for a change to a schedule, user or token, in the transaction of the change."""
+"""Writes one audit entry for a change that is done at once, in the transaction of the change."""
 
 from __future__ import annotations
 
@@ -28,11 +28,29 @@ def record_entry(
     count: int = 1,
     notes: Sequence[AuditEntry] = (),
 ) -> None:
+    """``record_finished`` for a schedule, user or token; ``notes`` are its effects on runs."""
+    record_finished(
+        connection, verb, by, target=f"{what} {target}", reason=reason, before=before, after=after, count=count,
+        notes=notes,
+    )  # fmt: skip
+
+
+def record_finished(
+    connection: Executor,
+    verb: str,
+    by: Operator,
+    *,
+    target: str,
+    reason: str | None,
+    before: Mapping[str, Any] | None = None,
+    after: Mapping[str, Any] | None = None,
+    count: int = 1,
+    notes: Sequence[AuditEntry] = (),
+) -> None:
     """Record one finished action; ``count`` is the number of things changed, ``notes`` are its effects on runs."""
     action = new_run_id()
-    shown = f"{what} {target}"
     audit.begin(
-        connection, action, verb=verb, actor=by.name, target=shown, reason=reason, expected=count, before=before,
+        connection, action, verb=verb, actor=by.name, target=target, reason=reason, expected=count, before=before,
         request_id=correlation_id.get(),
     )  # fmt: skip
     audit.record(connection, action, notes)

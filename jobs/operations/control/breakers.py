@@ -6,7 +6,6 @@ import difflib
 from dataclasses import replace
 
 from jobs.app import App
-from jobs.clock import new_run_id
 from jobs.database.sql import Executor
 from jobs.definition.breakers import Slice
 from jobs.definition.limits import digest_of
@@ -19,12 +18,10 @@ from jobs.ledger.breakers.reports import BreakerRecord, find_breaker, open_keys,
 from jobs.ledger.breakers.reports import list_breakers as read_breakers
 from jobs.ledger.breakers.slices import lock_breakers, open_slices, set_due
 from jobs.ledger.breakers.sweep import free_closed
-from jobs.ledger.operators import audit
 from jobs.ledger.records import Freed
-from jobs.operations.audit.entry import check_reason
+from jobs.operations.audit.entry import check_reason, record_finished
 from jobs.operations.audit.operator import Operator, Permission
 from jobs.operations.runs.inspect import HIDDEN
-from jobs.runtime.context import correlation_id
 
 MAX_CANARIES = 1000
 """Most canaries of one release. Source: decision; more is a release of all."""
@@ -147,10 +144,7 @@ def _unknown(what: str, every: list[BreakerRecord]) -> NotFound:
 def _record(
     session: Executor, operator: Operator, one: Slice, canary: int | None, reason: str | None, done: int
 ) -> None:
-    action_id = new_run_id()
     target = f"{TARGET}{one.name}#{one.digest}" if one.digest else TARGET + one.name
-    audit.begin(
-        session, action_id, verb="release_breaker", actor=operator.name, target=target, reason=reason, expected=done,
-        before={"canary": canary}, request_id=correlation_id.get(),
-    )  # fmt: skip
-    audit.finish(session, action_id, "finished", done=done)
+    record_finished(
+        session, "release_breaker", operator, target=target, reason=reason, before={"canary": canary}, count=done
+    )

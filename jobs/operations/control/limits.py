@@ -8,7 +8,6 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from jobs.app import App
-from jobs.clock import new_run_id
 from jobs.database.sql import Executor
 from jobs.definition.enqueue_options import MAX_WAIT
 from jobs.definition.limit import check_most
@@ -26,10 +25,9 @@ from jobs.ledger.limits.reports import list_limits as read_limits
 from jobs.ledger.limits.sweep import hand_on_all
 from jobs.ledger.operators import audit
 from jobs.ledger.records import Freed
-from jobs.operations.audit.entry import check_reason
+from jobs.operations.audit.entry import check_reason, record_finished
 from jobs.operations.audit.operator import Operator, Permission
 from jobs.operations.runs.inspect import HIDDEN
-from jobs.runtime.context import correlation_id
 
 TARGET = "limit:"
 """The target of an action on a limit: this and the name, with ``#`` and the digest of a key."""
@@ -218,13 +216,8 @@ def _record(
     before: dict[str, Any],
     after: dict[str, Any],
 ) -> None:
-    action_id = new_run_id()
     target = f"{TARGET}{key[0]}#{key[1]}" if key[1] else TARGET + key[0]
-    audit.begin(
-        session, action_id, verb=verb, actor=operator.name, target=target, reason=reason, expected=1, before=before,
-        request_id=correlation_id.get(),
-    )  # fmt: skip
-    audit.finish(session, action_id, "finished", after=after, done=1)
+    record_finished(session, verb, operator, target=target, reason=reason, before=before, after=after)
 
 
 def _text(moment: datetime) -> str:

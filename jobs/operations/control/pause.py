@@ -6,14 +6,12 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from jobs.app import App
-from jobs.clock import new_run_id
 from jobs.definition.options import MAX_KIND, MAX_QUEUE, check_name
 from jobs.errors import Conflict, NotFound
 from jobs.ledger.operators import audit, queues
-from jobs.operations.audit.entry import check_reason
+from jobs.operations.audit.entry import check_reason, record_finished
 from jobs.operations.audit.operator import Operator, Permission
 from jobs.operations.insight.names import known_names
-from jobs.runtime.context import correlation_id
 
 
 def pause(
@@ -37,7 +35,9 @@ def pause(
         now = audit.moment(connection)
         after = _pause(now, operator.name, reason, None if span is None else now + span)
         queues.set_pause(connection, what, name, after)
-        _record(connection, operator, "pause", what, name, reason, before, after)
+        record_finished(
+            connection, "pause", operator, target=f"{what}:{name}", reason=reason, before=before, after=after
+        )
     return after
 
 
@@ -54,7 +54,7 @@ def resume(app: App, operator: Operator, what: str, name: str, *, reason: str | 
         if before is None:
             raise Conflict(f"The {what} {name} is not paused.")
         queues.set_pause(connection, what, name, None)
-        _record(connection, operator, "resume", what, name, reason, before, None)
+        record_finished(connection, "resume", operator, target=f"{what}:{name}", reason=reason, before=before)
     return before
 
 
@@ -84,21 +84,3 @@ def _pause(now: datetime, by: str, reason: str | None, until: datetime | None) -
         "paused_by": by,
         "pause_reason": reason,
     }
-
-
-def _record(
-    connection: Any,
-    operator: Operator,
-    verb: str,
-    what: str,
-    name: str,
-    reason: str | None,
-    before: dict[str, Any] | None,
-    after: dict[str, Any] | None,
-) -> None:
-    action_id = new_run_id()
-    audit.begin(
-        connection, action_id, verb=verb, actor=operator.name, target=f"{what}:{name}", reason=reason, expected=1,
-        before=before, request_id=correlation_id.get(),
-    )  # fmt: skip
-    audit.finish(connection, action_id, "finished", after=after, done=1)

@@ -6,14 +6,12 @@ from datetime import timedelta
 from typing import Any
 
 from jobs.app import App
-from jobs.clock import new_run_id
 from jobs.database.sql import Executor
 from jobs.errors import Conflict, SelectorRefused
-from jobs.ledger.operators import audit, targets
-from jobs.operations.audit.entry import check_reason
+from jobs.ledger.operators import targets
+from jobs.operations.audit.entry import check_reason, record_finished
 from jobs.operations.audit.operator import Operator, Permission
 from jobs.operations.control.pause import check_known
-from jobs.runtime.context import correlation_id
 
 TARGET = "target:"
 """The target of an action on a queue's target: this and the queue."""
@@ -77,13 +75,11 @@ def _change(
 ) -> int | None:
     """Returns what was set before."""
     before = targets.latency_target(connection, queue)
-    action_id = new_run_id()
-    audit.begin(
-        connection, action_id, verb=verb, actor=operator.name, target=f"{TARGET}{queue}", reason=reason, expected=1,
-        before=_recorded(before), request_id=correlation_id.get(),
-    )  # fmt: skip
     targets.set_latency_target(connection, queue, seconds)
-    audit.finish(connection, action_id, "finished", after=_recorded(seconds), done=1)
+    record_finished(
+        connection, verb, operator, target=f"{TARGET}{queue}", reason=reason, before=_recorded(before),
+        after=_recorded(seconds),
+    )  # fmt: skip
     return before
 
 

@@ -6,14 +6,11 @@ from collections.abc import Sequence
 from datetime import timedelta
 
 from jobs.app import App
-from jobs.clock import new_run_id
 from jobs.errors import Ambiguous, Conflict, NotFound
 from jobs.ledger import workers
-from jobs.ledger.operators import audit
 from jobs.ledger.workers import WorkerRecord
-from jobs.operations.audit.entry import check_reason
+from jobs.operations.audit.entry import check_reason, record_finished
 from jobs.operations.audit.operator import Operator, Permission
-from jobs.runtime.context import correlation_id
 
 
 def list_workers(app: App, operator: Operator, *, within: timedelta = workers.LIVE_FOR) -> list[WorkerRecord]:
@@ -73,13 +70,8 @@ def roll_workers(app: App, operator: Operator, supervisors: Sequence[str], *, re
         told = workers.request_roll(connection, names)
         if not told:
             raise Conflict("Those worker processes have stopped already.")
-        action_id = new_run_id()
-        audit.begin(
-            connection, action_id, verb="roll", actor=operator.name, reason=reason, expected=len(told),
-            request_id=correlation_id.get(),
-            target=f"worker:{supervisors[0]}" if len(supervisors) == 1 else f"{len(supervisors)} workers",
-        )  # fmt: skip
-        audit.finish(connection, action_id, "finished", done=len(told))
+        target = f"worker:{supervisors[0]}" if len(supervisors) == 1 else f"{len(supervisors)} workers"
+        record_finished(connection, "roll", operator, target=target, reason=reason, count=len(told))
     return len(told)
 
 
@@ -98,10 +90,5 @@ def stop_worker(app: App, operator: Operator, name: str, *, reason: str | None =
     with app.database.write(urgent=True) as connection:
         if not workers.request_stop(connection, [worker.name]):
             raise Conflict(f"Worker {worker.name} has stopped already.")
-        action_id = new_run_id()
-        audit.begin(
-            connection, action_id, verb="stop", actor=operator.name, target=f"worker:{worker.name}", reason=reason,
-            expected=1, request_id=correlation_id.get(),
-        )  # fmt: skip
-        audit.finish(connection, action_id, "finished", done=1)
+        record_finished(connection, "stop", operator, target=f"worker:{worker.name}", reason=reason)
     return worker
