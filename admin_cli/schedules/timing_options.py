@@ -60,7 +60,6 @@ _POLICY = (
 _SPANS = {"interval": "interval_seconds", "jitter": "jitter_seconds", "catch_up_window": "catch_up_window_seconds"}
 _MOMENTS = ("moment", "anchor", "start", "end")
 _TYPES = {"expression": "cron", "interval": "every", "moment": "at"}
-_TYPED = ("expression", "interval", "moment", "timezone", "anchor")
 
 
 def timing_options(command: Callable[..., R]) -> Callable[..., R]:

@@ -16,8 +16,6 @@ from sqlalchemy import Float, Integer, bindparam, delete, exists, select
 from jobs.database.models import JobCodeRelease, JobWorker, JobWorkerRelease
 from jobs.database.sql import Executor, dialect_of, insert_into, ledger_now, plus_seconds
 
-MAX_RELEASE = 100
-
 
 class KindCode(NamedTuple):
     """What a release has of a kind: the release of its class (``version:schema:source``), and its soft time limit."""

@@ -20,9 +20,6 @@ _PASSED_ON = ("database_schema", "max_argument_bytes", "max_result_bytes", "hard
 """Settings that are in force in a shadow run as in a worker."""
 
 
-_DIED = {"lost": "the process that performs shadow runs has died"}
-
-
 class ShadowRunner:
     """A context manager; call it with a run and the file of its private ledger.
 
