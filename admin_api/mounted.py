@@ -19,8 +19,9 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from admin_api.app import make_routes
 from admin_api.http.guard import Guard
 from jobs.app import App
-from jobs.errors import ConfigurationError, Unauthenticated
+from jobs.errors import ConfigurationError
 from jobs.operations.access import sign_in
+from jobs.operations.access.access_errors import Unauthenticated
 from jobs.operations.access.credentials import TOKEN_PREFIX
 from jobs.operations.access.sign_in import Identity
 from jobs.operations.audit.operator import MAX_NAME, ROLES, Operator, Permission

@@ -1,5 +1,7 @@
 """Every error, in one tree. Each has a stable ``code``; its message says what happened and what to do next.
 
+Those of signing in are in ``jobs/operations/access/access_errors.py``.
+
 JobsError
 ├── ConfigurationError        a setting is invalid, or a module or file that it names
 │   └── LedgerMissing         there is no ledger here; none is created without being asked
@@ -13,10 +15,6 @@ JobsError
 ├── WaitExpired               no signal came within the time that a run waited for it
 ├── ChildDead                 children of a run did not succeed
 ├── SelectorRefused           a selector, or a value in one, cannot be parsed
-├── CredentialRefused         a name, a password or a token is invalid
-├── Unauthenticated           the request has no valid credentials
-├── TooManyTries              too many attempts to sign in
-│   └── TooManyRequests       too many changing requests in a short time
 ├── Forbidden                 the operator lacks the permission
 ├── NotFound                  no such run, kind, queue, worker
 ├── Ambiguous                 several runs share a short id
@@ -25,7 +23,6 @@ JobsError
 ├── LeaseLost                 another attempt has the run, or it has ended
 ├── LedgerRefused             the database refuses a value
 ├── ServiceDown               a server does not answer, or refuses the connection
-│   ├── Overloaded            this process already hashes as many passwords as it may at once
 │   └── LedgerBusy            the ledger stayed locked for longer than the time limit
 │       └── KeyBusy           another transaction with the key has not committed in time
 ├── BundleRefused             a bundle is damaged, was altered, or is of a later release
@@ -41,16 +38,15 @@ Steering                      raised by a job about its own run; not an error
 Interrupt (BaseException)     raised in a job by the worker
 ├── TimeLimitExceeded         the attempt's time is over
 └── Cancelled                 an operator or the application cancelled the run
-
-Suspended (BaseException)     leaves ``perform`` of a run that waits; ``perform`` begins again when the wait is over
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any, ClassVar
-from uuid import UUID
+
+from jobs.formats.duration import checked_delay
 
 
 class JobsError(Exception):
@@ -65,22 +61,6 @@ class JobsError(Exception):
 
     def __str__(self) -> str:
         return f"{self.message} {self.hint}" if self.hint else self.message
-
-
-MAX_SHOWN = 80
-"""Most characters of a value that a message repeats."""
-
-
-def shown(value: Any) -> str:
-    """``repr`` of a value for a message: on one line, shortened, and safe for every value."""
-    try:
-        text = repr(value)
-    except Exception as error:  # A number of 5,000 digits, or an error of the value's own __repr__.
-        return f"<{type(value).__name__} that cannot be shown: {type(error).__name__}>"
-    text = "".join(
-        one if one.isprintable() else one.encode("unicode_escape", "backslashreplace").decode() for one in text
-    )
-    return text if len(text) <= MAX_SHOWN else f"{text[:MAX_SHOWN]}…"
 
 
 class ConfigurationError(JobsError):
@@ -172,34 +152,6 @@ class SelectorRefused(JobsError):
         self.pointer = pointer
 
 
-class CredentialRefused(JobsError):
-    """A user's name, password or role, or a property of a token, is invalid."""
-
-    code = "bad_credential"
-
-
-class Unauthenticated(JobsError):
-    """No credentials, or wrong, expired or revoked ones. The message does not say whether name or password is wrong."""
-
-    code = "unauthenticated"
-
-
-class TooManyTries(JobsError):
-    """Too many attempts to sign in; sign in again after ``retry_after_seconds``."""
-
-    code = "too_many_tries"
-
-    def __init__(self, message: str, *, retry_after_seconds: int, hint: str | None = None) -> None:
-        super().__init__(message, hint=hint)
-        self.retry_after_seconds = retry_after_seconds
-
-
-class TooManyRequests(TooManyTries):
-    """A token or a user has sent too many changing requests in a short time."""
-
-    code = "too_many_requests"
-
-
 class Forbidden(JobsError):
     code = "forbidden"
 
@@ -246,12 +198,6 @@ class ServiceDown(JobsError):
     code = "service_down"
 
 
-class Overloaded(ServiceDown):
-    """This process already hashes as many passwords as it may at once; nothing was checked."""
-
-    code = "overloaded"
-
-
 class LedgerBusy(ServiceDown):
     code = "ledger_busy"
 
@@ -263,8 +209,6 @@ class KeyBusy(LedgerBusy):
 
 
 class BundleRefused(JobsError):
-    """A bundle cannot be opened as what it says it is. Nothing of it was used."""
-
     code = "bundle_refused"
 
 
@@ -281,13 +225,17 @@ class SchemaMismatch(JobsError):
 class Steering(Exception):
     """Base of what a job raises to steer its own run."""
 
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
 
 class RetryAfter(Steering):
     """Fail this attempt and try again after ``delay``. Charged to the retry budget; the delay has no cap."""
 
     def __init__(self, delay: timedelta, reason: str = "") -> None:
         super().__init__(reason or f"retry after {delay}")
-        self.delay = _wait(delay, "RetryAfter")
+        self.delay = checked_delay(delay, "RetryAfter")
 
 
 class Snooze(Steering):
@@ -295,24 +243,16 @@ class Snooze(Steering):
 
     def __init__(self, delay: timedelta, *, give_up_after: timedelta | None = None, reason: str = "") -> None:
         super().__init__(reason or f"snoozed for {delay}")
-        self.delay = _wait(delay, "Snooze")
+        self.delay = checked_delay(delay, "Snooze")
         self.give_up_after = give_up_after
 
 
 class GiveUp(Steering):
     """Stop trying: the run is dead with the cause ``gave_up``."""
 
-    def __init__(self, reason: str) -> None:
-        super().__init__(reason)
-        self.reason = reason
-
 
 class Cancel(Steering):
     """End the run as cancelled."""
-
-    def __init__(self, reason: str) -> None:
-        super().__init__(reason)
-        self.reason = reason
 
 
 class Interrupt(BaseException):
@@ -325,22 +265,3 @@ class TimeLimitExceeded(Interrupt):
 
 class Cancelled(Interrupt):
     """An operator or the application cancelled the run."""
-
-
-class Suspended(BaseException):
-    """The run waits for ``held_on`` and holds no thread meanwhile; ``perform`` begins again when the wait is over.
-
-    Raised by ``self.run.wait_for``, ``sleep`` and ``gather``. Do not catch it.
-    """
-
-    def __init__(self, held_on: str, *, until: datetime | None, batch_id: UUID | None = None) -> None:
-        super().__init__(f"waits for {held_on}")
-        self.held_on = held_on
-        self.until = until
-        self.batch_id = batch_id
-
-
-def _wait(delay: timedelta, name: str) -> timedelta:
-    if not isinstance(delay, timedelta) or delay < timedelta(0):
-        raise ValueError(f"{name} takes a timedelta of zero or more, got {delay!r}")
-    return delay

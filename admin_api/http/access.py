@@ -15,8 +15,8 @@ from fastapi import Depends, Request
 from fastapi.security import HTTPBearer
 
 from admin_api.http.state import ApiState, api_state_of
-from jobs.errors import Unauthenticated
 from jobs.operations.access import sign_in
+from jobs.operations.access.access_errors import Unauthenticated
 from jobs.operations.access.credentials import TOKEN_PREFIX
 from jobs.operations.access.sign_in import Identity
 from jobs.operations.audit.operator import Operator

@@ -12,6 +12,7 @@ from starlette.exceptions import HTTPException
 
 from admin_api.http.envelope import Failure, failure
 from jobs import errors
+from jobs.operations.access import access_errors
 
 log = logging.getLogger("jobs.api")
 
@@ -23,14 +24,14 @@ STATUS: dict[type[errors.JobsError], int] = {
     errors.SelectorRefused: 422,
     errors.LedgerRefused: 422,
     errors.DefinitionError: 422,
-    errors.CredentialRefused: 422,
-    errors.Unauthenticated: 401,
+    access_errors.CredentialRefused: 422,
+    access_errors.Unauthenticated: 401,
     errors.Forbidden: 403,
     errors.NotFound: 404,
     errors.Ambiguous: 409,
     errors.Conflict: 409,
     errors.KeyBusy: 409,
-    errors.TooManyTries: 429,
+    access_errors.TooManyTries: 429,
     errors.ServiceDown: 503,
     errors.LedgerMissing: 503,
     errors.SchemaMismatch: 503,
@@ -83,7 +84,7 @@ def answer_error(error: errors.JobsError, *, request_id: str) -> JSONResponse:
     """The response for a ``JobsError``."""
     status = status_of(error)
     message, hint = error.message, error.hint
-    if status >= 500 and not isinstance(error, errors.Overloaded):
+    if status >= 500 and not isinstance(error, access_errors.Overloaded):
         log.warning("A request failed", extra={"request_id": request_id, "code": error.code, "error": str(error)})
         # The database's address and message are only for the log.
         message, hint = "The ledger is not available now." if status == 503 else "The request failed.", "Try again."
@@ -100,7 +101,7 @@ def answer_error(error: errors.JobsError, *, request_id: str) -> JSONResponse:
 
 def retry_after(error: errors.JobsError) -> int | None:
     """Seconds until a retry may succeed, if known."""
-    if isinstance(error, errors.TooManyTries):
+    if isinstance(error, access_errors.TooManyTries):
         return error.retry_after_seconds
     return _BUSY_SECONDS if status_of(error) == 503 else None
 

@@ -10,7 +10,7 @@ from collections import OrderedDict
 from math import ceil
 
 from jobs.app import App
-from jobs.errors import TooManyRequests
+from jobs.operations.access.access_errors import TooManyRequests
 from jobs.operations.audit.operator import Operator
 
 BURST = 6

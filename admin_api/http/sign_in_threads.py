@@ -11,8 +11,8 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextvars import copy_context
 from typing import TypeVar
 
-from jobs.errors import Overloaded
 from jobs.operations.access import credentials
+from jobs.operations.access.access_errors import Overloaded
 
 T = TypeVar("T")
 AT_ONCE, WAITING = credentials.AT_ONCE, 16

@@ -58,6 +58,7 @@ def exit_code_for(error: Exception) -> Exit | None:
     """
     # Imported here, because `jobledger --help` must not load the package that applications import.
     from jobs import errors
+    from jobs.operations.access import access_errors
 
     codes: dict[type[BaseException], Exit] = {
         errors.JobsError: Exit.FAILED,
@@ -68,9 +69,9 @@ def exit_code_for(error: Exception) -> Exit | None:
         errors.SelectorRefused: Exit.USAGE,
         errors.KeyConflict: Exit.CONFLICT,
         errors.Forbidden: Exit.FAILED,
-        errors.CredentialRefused: Exit.USAGE,
-        errors.Unauthenticated: Exit.FAILED,
-        errors.TooManyTries: Exit.FAILED,
+        access_errors.CredentialRefused: Exit.USAGE,
+        access_errors.Unauthenticated: Exit.FAILED,
+        access_errors.TooManyTries: Exit.FAILED,
         errors.NotEnded: Exit.TIMED_OUT,
         errors.KeyBusy: Exit.CONFLICT,
         errors.StepRepeated: Exit.USAGE,

@@ -16,6 +16,7 @@ import jobs.testing
 from admin_cli.main import cli
 from jobs import errors
 from jobs.observe import catalogue
+from jobs.operations.access import access_errors
 
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGES = ("jobs", "worker", "scheduler", "admin_cli", "admin_api")
@@ -118,7 +119,8 @@ def error_codes() -> str:
         "| code | class | what happened |",
         "| --- | --- | --- |",
     ]
-    classes = [one for _, one in inspect.getmembers(errors, inspect.isclass) if issubclass(one, errors.JobsError)]
+    members = inspect.getmembers(errors, inspect.isclass) + inspect.getmembers(access_errors, inspect.isclass)
+    classes = {one for _, one in members if issubclass(one, errors.JobsError)}
     for one in sorted(classes, key=lambda one: (one.code, one.__name__)):
         text = (one.__dict__.get("__doc__") or _in_tree(one.__name__)).strip().partition("\n\n")[0]
         lines.append(f"| `{one.code}` | `{one.__name__}` | {' '.join(text.split()).replace('|', '&#124;')} |")

@@ -17,7 +17,8 @@ from jobs.database.transactions.joining import begin_writing, joined
 from jobs.enqueue.enqueuer import enqueuer
 from jobs.enqueue.publish import announce, entries_of
 from jobs.enqueue.write_path import announce_runs, carrier
-from jobs.errors import Conflict, EnqueueRefused, NotFound, StepRefused, shown
+from jobs.errors import Conflict, EnqueueRefused, NotFound, StepRefused
+from jobs.formats.shown import shown
 from jobs.ledger.batches import find as finding
 from jobs.ledger.batches.find import BatchRecord
 from jobs.ledger.batches.gather import Child

@@ -21,7 +21,8 @@ from jobs.definition.equality import canonical
 from jobs.definition.options import Options
 from jobs.definition.tags import write_tags
 from jobs.enqueue.enqueuer import enqueuer
-from jobs.errors import EnqueueRefused, shown
+from jobs.errors import EnqueueRefused
+from jobs.formats.shown import shown
 from jobs.ledger.records import FollowUp, NewRun
 from jobs.runtime.context import correlation_id, current_run
 

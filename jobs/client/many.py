@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any, TypedDict, Unpack
 
 from jobs import boot
 from jobs.client.job import Job, OnConflict
-from jobs.errors import EnqueueRefused, shown
+from jobs.errors import EnqueueRefused
+from jobs.formats.shown import shown
 from jobs.runtime.context import enclosing_session
 
 if TYPE_CHECKING:

@@ -10,7 +10,8 @@ from uuid import UUID
 
 from jobs.definition.options import MAX_QUEUE, check_name
 from jobs.definition.unique import WHILE_LIVE, Unique
-from jobs.errors import DefinitionError, EnqueueRefused, shown
+from jobs.errors import DefinitionError, EnqueueRefused
+from jobs.formats.shown import shown
 from jobs.priority import MAX_PRIORITY, MIN_PRIORITY
 from jobs.states import FAR
 

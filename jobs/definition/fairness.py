@@ -21,7 +21,8 @@ from pydantic.fields import FieldInfo
 
 from jobs.definition.limits import check_by, digest_of, value_of
 from jobs.definition.options import Options
-from jobs.errors import DefinitionError, shown
+from jobs.errors import DefinitionError
+from jobs.formats.shown import shown
 
 log = logging.getLogger("jobs.fairness")
 

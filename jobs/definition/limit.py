@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from jobs.errors import DefinitionError, shown
+from jobs.errors import DefinitionError
+from jobs.formats.shown import shown
 
 MAX_LIMIT_NAME = 100
 MAX_MOST = 1_000_000

@@ -14,7 +14,8 @@ from jobs.definition.limit import Limit
 from jobs.definition.rate import Rate
 from jobs.definition.retry import Retry
 from jobs.definition.unique import Unique
-from jobs.errors import DefinitionError, shown
+from jobs.errors import DefinitionError
+from jobs.formats.shown import shown
 from jobs.formats.size import parse_size
 from jobs.priority import MAX_PRIORITY, MIN_PRIORITY
 from jobs.scheduling.schedule import At, Cron, Every, Schedule

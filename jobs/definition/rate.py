@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from jobs.definition.limit import MAX_MOST, check_key_and_name
-from jobs.errors import DefinitionError, shown
+from jobs.errors import DefinitionError
 from jobs.formats.rate import format_rate
+from jobs.formats.shown import shown
 
 MAX_COUNT = 2**31 - 1
 """What the ledger's column can hold."""

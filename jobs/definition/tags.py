@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 
-from jobs.errors import EnqueueRefused, shown
+from jobs.errors import EnqueueRefused
+from jobs.formats.shown import shown
 
 MAX_TAGS, MAX_TAG = 20, 100
 

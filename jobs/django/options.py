@@ -23,8 +23,9 @@ from django.utils.module_loading import import_string
 
 from jobs.definition.retry import Retry
 from jobs.definition.unique import FOREVER, WHILE_LIVE, Unique, Within
-from jobs.errors import DefinitionError, shown
+from jobs.errors import DefinitionError
 from jobs.formats.duration import parse_duration
+from jobs.formats.shown import shown
 
 T = TypeVar("T")
 ATTRIBUTE = "__jobs_task_options__"

@@ -18,7 +18,8 @@ from django.utils import timezone
 from jobs.client.lookup import attempts as attempts_of_run
 from jobs.django import task_results
 from jobs.django.framework import TaskContext, TaskError, TaskResult, TaskResultStatus, normalize_json, signals
-from jobs.errors import Cancel, Cancelled, GiveUp, RetryAfter, Snooze, Suspended
+from jobs.errors import Cancel, Cancelled, GiveUp, RetryAfter, Snooze
+from jobs.runtime.suspended import Suspended
 
 if TYPE_CHECKING:
     from jobs.runtime.run import Run

@@ -45,6 +45,17 @@ def format_duration(span: timedelta) -> str:
     return "".join(parts[:2])
 
 
+def checked_delay(delay: timedelta, name: str) -> timedelta:
+    """``delay`` itself, for the error or the option ``name`` that takes it.
+
+    Raises:
+        ValueError: it is no timedelta, or it is below zero.
+    """
+    if not isinstance(delay, timedelta) or delay < timedelta(0):
+        raise ValueError(f"{name} takes a timedelta of zero or more, got {delay!r}")
+    return delay
+
+
 def _sum_of_parts(plain: str) -> float:
     parts = _PART.findall(plain)
     if not parts or "".join(number + unit for number, unit in parts) != plain:

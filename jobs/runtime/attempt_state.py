@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Protocol
 from uuid import UUID
 
 from jobs.app import App
-from jobs.errors import Conflict, Suspended
+from jobs.errors import Conflict
 from jobs.ledger.records import Claim, NewRun
 from jobs.runtime.gather import Enqueueable
 from jobs.runtime.progress import Progress
 from jobs.runtime.run_facts import RunFacts
+from jobs.runtime.suspended import Suspended
 from jobs.runtime.transaction import Written, warn_if_late
 
 if TYPE_CHECKING:

@@ -6,7 +6,8 @@ from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
-from jobs.errors import Conflict, EnqueueRefused, shown
+from jobs.errors import Conflict, EnqueueRefused
+from jobs.formats.shown import shown
 from jobs.ledger.batches.find import BatchRecord, batch_of_run, find_batch
 from jobs.ledger.batches.gather import Child, children_of
 from jobs.ledger.batches.members import add_members

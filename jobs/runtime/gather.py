@@ -9,13 +9,15 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 from uuid import UUID
 
 from jobs.clock import new_run_id
-from jobs.errors import ChildDead, EnqueueRefused, Suspended, shown
+from jobs.errors import ChildDead, EnqueueRefused
+from jobs.formats.shown import shown
 from jobs.ledger.batches import gather as gathering
 from jobs.ledger.batches.counts import CHILDREN_PREFIX
 from jobs.ledger.batches.gather import MAX_CHILDREN, Child, child_id
 from jobs.ledger.effects import waits
 from jobs.runtime.fault_points import reached
 from jobs.runtime.steps import take_name, write_step
+from jobs.runtime.suspended import Suspended
 from jobs.runtime.waits import leave, off_loop
 
 if TYPE_CHECKING:

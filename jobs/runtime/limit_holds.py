@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 from jobs.definition.enqueue_options import MAX_WAIT
 from jobs.definition.limits import MAX_SHOWN_KEY, digest_of, limited_kinds, limits_of, text_of
-from jobs.errors import EnqueueRefused, NotFound, shown
+from jobs.errors import EnqueueRefused, NotFound
+from jobs.formats.shown import shown
 from jobs.ledger.limits.run_holds import hold_name, is_known
 from jobs.runtime.steps import write_step
 from jobs.runtime.waits import off_loop

@@ -26,7 +26,8 @@ from contextlib import (
 )
 from typing import TYPE_CHECKING, Any
 
-from jobs.errors import DefinitionError, shown
+from jobs.errors import DefinitionError
+from jobs.formats.shown import shown
 
 if TYPE_CHECKING:
     from jobs.runtime.run import Run

@@ -20,8 +20,8 @@ from jobs.errors import (
     StepRefused,
     StepRepeated,
     UnknownEffect,
-    shown,
 )
+from jobs.formats.shown import shown
 from jobs.ledger.effects import steps
 from jobs.runtime import own_threads
 from jobs.runtime.transaction import Performing

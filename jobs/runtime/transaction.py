@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from sqlalchemy.orm import Session
 
     from jobs.app import App
-    from jobs.errors import Suspended
     from jobs.ledger.records import NewRun
+    from jobs.runtime.suspended import Suspended
 
 log = logging.getLogger("jobs.run")
 

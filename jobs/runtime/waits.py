@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 from jobs.clock import new_secret
 from jobs.definition.enqueue_options import MAX_WAIT
-from jobs.errors import ConfigurationError, EnqueueRefused, Suspended, WaitExpired, shown
+from jobs.errors import ConfigurationError, EnqueueRefused, WaitExpired
+from jobs.formats.shown import shown
 from jobs.ledger.effects import waits
 from jobs.ledger.effects.callbacks import add_callback
 from jobs.runtime import own_threads
 from jobs.runtime.fault_points import reached
 from jobs.runtime.steps import check_name, take_name, write_step
+from jobs.runtime.suspended import Suspended
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection

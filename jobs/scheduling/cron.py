@@ -15,7 +15,8 @@ from functools import lru_cache
 
 from cronsim import CronSim, CronSimError
 
-from jobs.errors import DefinitionError, shown
+from jobs.errors import DefinitionError
+from jobs.formats.shown import shown
 from jobs.scheduling.cron_step import refuse_long_steps
 from jobs.scheduling.zones import changes, offset_at
 

@@ -10,8 +10,9 @@ import re
 from dataclasses import dataclass
 from datetime import timedelta
 
-from jobs.errors import DefinitionError, shown
+from jobs.errors import DefinitionError
 from jobs.formats.duration import MAX_DURATION
+from jobs.formats.shown import shown
 
 
 @dataclass(frozen=True, slots=True)

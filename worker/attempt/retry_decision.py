@@ -16,7 +16,6 @@ from jobs.errors import (
     GiveUp,
     RetryAfter,
     Snooze,
-    Suspended,
     TimeLimitExceeded,
     UnknownEffect,
 )
@@ -24,6 +23,7 @@ from jobs.ledger.records import AttemptResult, Claim
 from jobs.ledger.runs.sweep import crash_delay
 from jobs.messages.encoding import read_message
 from jobs.messages.message_outcome import Ended
+from jobs.runtime.suspended import Suspended
 from jobs.states import Cause, Outcome
 from worker.attempt.outcome import attempt_result_now, attempt_result_of
 from worker.attempt.prepare import NotPrepared

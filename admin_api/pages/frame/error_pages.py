@@ -16,6 +16,7 @@ from admin_api.pages.frame.cache_middleware import is_page_path
 from admin_api.pages.frame.page_auth import visitor
 from admin_api.pages.frame.render import address_of, link, page
 from jobs import errors
+from jobs.operations.access import access_errors
 
 Handler = Callable[[Request, Exception], Response | Awaitable[Response]]
 _PLAIN = {
@@ -49,7 +50,7 @@ def _either(other: Handler) -> Handler:
 
 
 async def _answer(request: Request, error: Exception) -> Response:
-    if isinstance(error, errors.Unauthenticated) and request.url.path != "/sign-in":
+    if isinstance(error, access_errors.Unauthenticated) and request.url.path != "/sign-in":
         return _ask(request)
     explanation = _explanation(request, error)
     identity = None

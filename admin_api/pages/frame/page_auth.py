@@ -17,8 +17,9 @@ from starlette.responses import Response
 from admin_api.http.access import count_act
 from admin_api.http.origin import is_own
 from admin_api.http.state import ApiState, api_state_of
-from jobs.errors import Forbidden, JobsError, Unauthenticated
+from jobs.errors import Forbidden, JobsError
 from jobs.operations.access import sign_in
+from jobs.operations.access.access_errors import Unauthenticated
 from jobs.operations.access.sign_in import PAGE_LIFETIME, Identity, Opened
 
 MAX_FIELDS = 2000

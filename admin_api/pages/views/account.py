@@ -15,8 +15,9 @@ from admin_api.http.state import CurrentState, Ledger
 from admin_api.pages.frame.page_auth import Form, Visitor
 from admin_api.pages.frame.render import page
 from admin_api.pages.frame.router import page_router
-from jobs.errors import Conflict, CredentialRefused, JobsError, Overloaded, TooManyTries
+from jobs.errors import Conflict, JobsError
 from jobs.operations.access import sessions, users
+from jobs.operations.access.access_errors import CredentialRefused, Overloaded, TooManyTries
 
 router = page_router()
 

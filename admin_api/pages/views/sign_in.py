@@ -13,8 +13,9 @@ from admin_api.http.state import CurrentState
 from admin_api.pages.frame.page_auth import Form, Visitor, forget, local_path, remember
 from admin_api.pages.frame.render import THEME_COOKIE, THEMES, page
 from admin_api.pages.frame.router import page_router
-from jobs.errors import JobsError, Overloaded, TooManyTries, Unauthenticated
+from jobs.errors import JobsError
 from jobs.operations.access import sign_in
+from jobs.operations.access.access_errors import Overloaded, TooManyTries, Unauthenticated
 
 router = page_router()
 A_YEAR = 365 * 86400

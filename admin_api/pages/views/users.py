@@ -12,8 +12,9 @@ from admin_api.http.state import Ledger
 from admin_api.pages.frame.page_auth import Form, Visitor
 from admin_api.pages.frame.render import page
 from admin_api.pages.frame.router import page_router
-from jobs.errors import Conflict, CredentialRefused, Forbidden, JobsError, NotFound
+from jobs.errors import Conflict, Forbidden, JobsError, NotFound
 from jobs.operations.access import sessions, tokens, users
+from jobs.operations.access.access_errors import CredentialRefused
 from jobs.operations.audit.operator import ROLES, Operator
 
 router = page_router()

@@ -14,7 +14,8 @@ from jobs.database.engine import Database
 from jobs.database.transactions import drivers
 from jobs.database.transactions.commit_hooks import Joined, Notify, never
 from jobs.database.transactions.refusals import TAKEN, driver_errors, explained, refused_database, refused_failed
-from jobs.errors import EnqueueRefused, shown
+from jobs.errors import EnqueueRefused
+from jobs.formats.shown import shown
 
 PREFIX = "django:"
 

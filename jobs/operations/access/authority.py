@@ -9,10 +9,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from jobs.database.sql import Executor
-from jobs.errors import Forbidden, Unauthenticated
+from jobs.errors import Forbidden
 from jobs.ledger.operators import sessions, tokens, users
 from jobs.ledger.operators.users import UserRecord
 from jobs.ledger.schedules.schedules import ledger_moment
+from jobs.operations.access.access_errors import Unauthenticated
 from jobs.operations.audit.operator import ROLES, Operator, Permission
 
 

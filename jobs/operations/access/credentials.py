@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from jobs.clock import new_secret
-from jobs.errors import ConfigurationError, CredentialRefused, Overloaded
+from jobs.errors import ConfigurationError
+from jobs.operations.access.access_errors import CredentialRefused, Overloaded
 
 if TYPE_CHECKING:
     from argon2 import PasswordHasher

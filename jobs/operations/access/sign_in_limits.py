@@ -15,9 +15,9 @@ from datetime import datetime, timedelta
 from math import ceil
 
 from jobs.database.sql import Executor
-from jobs.errors import TooManyTries
 from jobs.formats.duration import format_duration
 from jobs.ledger.operators import rate_limits
+from jobs.operations.access.access_errors import TooManyTries
 
 MOST_TRIES, TRIES_WITHIN = 5, timedelta(minutes=15)
 """Failed attempts that are free, and the longest wait. Source: the issue that asked for it."""

@@ -11,7 +11,7 @@ from uuid import UUID
 from jobs.app import App
 from jobs.database.sql import Executor
 from jobs.enqueue.signal_path import Signalled, payload_text, publish_freed
-from jobs.errors import NotFound, SelectorRefused, SignalRefused, StepRefused, TooManyTries
+from jobs.errors import NotFound, SelectorRefused, SignalRefused, StepRefused
 from jobs.formats.duration import format_duration
 from jobs.ledger.effects import signals
 from jobs.ledger.effects.callbacks import find_callback, use_callback
@@ -19,6 +19,7 @@ from jobs.ledger.effects.signals import SignalRecord, SignalSent, send_signal
 from jobs.ledger.operators import rate_limits
 from jobs.ledger.operators.audit import AuditEntry
 from jobs.ledger.queries import find
+from jobs.operations.access.access_errors import TooManyTries
 from jobs.operations.audit.entry import check_reason, record_entry
 from jobs.operations.audit.operator import Operator, Permission
 from jobs.operations.runs.detail import FIRST, DetailPage, part_of

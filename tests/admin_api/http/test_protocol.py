@@ -13,8 +13,8 @@ from starlette.testclient import TestClient
 
 from admin_api.http import protocol, sign_in_threads
 from jobs.app import App
-from jobs.errors import Overloaded
 from jobs.operations.access import credentials
+from jobs.operations.access.access_errors import Overloaded
 from tests.admin_api.conftest import PASSWORD
 from tests.admin_api.http.test_hostile_requests import raw, token_of
 from tests.admin_api.http.test_hostile_requests import served as served

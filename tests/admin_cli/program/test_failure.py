@@ -15,6 +15,7 @@ from admin_cli.main import run
 from admin_cli.program.exits import MEANINGS, CommandFailed, Exit, exit_code_for
 from admin_cli.program.lazy import Entry
 from jobs import errors
+from jobs.operations.access import access_errors
 
 ERRORS: list[tuple[Exception, int]] = [
     (errors.JobsError("It failed."), 1),
@@ -25,11 +26,11 @@ ERRORS: list[tuple[Exception, int]] = [
     (errors.EnqueueRefused("delay and at are both given."), 2),
     (errors.KeyConflict("The key is held.", key="k", run_id="r"), 4),
     (errors.Forbidden("ada may not purge runs."), 1),
-    (errors.Unauthenticated("The name or the password is wrong."), 1),
-    (errors.CredentialRefused("A password has 12 characters or more."), 2),
-    (errors.TooManyTries("Too many sign-in attempts.", retry_after_seconds=60), 1),
-    (errors.TooManyRequests("Too many changes were asked for.", retry_after_seconds=60), 1),
-    (errors.Overloaded("Too many passwords are being checked."), 5),
+    (access_errors.Unauthenticated("The name or the password is wrong."), 1),
+    (access_errors.CredentialRefused("A password has 12 characters or more."), 2),
+    (access_errors.TooManyTries("Too many sign-in attempts.", retry_after_seconds=60), 1),
+    (access_errors.TooManyRequests("Too many changes were asked for.", retry_after_seconds=60), 1),
+    (access_errors.Overloaded("Too many passwords are being checked."), 5),
     (errors.WaitExpired("No signal approval came in 2d.", name="approval"), 1),
     (errors.ChildDead("1 of 3 children is dead.", children=()), 1),
     (errors.SelectorRefused("column 3: no field colour."), 2),
@@ -86,7 +87,8 @@ def test_each_class_of_error_is_one_line_and_its_exit_code(error, code, failing,
 
 
 def test_every_error_of_the_tree_is_tried_above() -> None:
-    tree = {kind for _, kind in inspect.getmembers(errors, inspect.isclass) if issubclass(kind, errors.JobsError)}
+    members = inspect.getmembers(errors, inspect.isclass) + inspect.getmembers(access_errors, inspect.isclass)
+    tree = {kind for _, kind in members if issubclass(kind, errors.JobsError)}
 
     assert tree <= {type(error) for error, _ in ERRORS}
     assert exit_code_for(ValueError("not ours")) is None

@@ -11,8 +11,9 @@ from uuid import UUID
 import pytest
 
 from jobs.app import App
-from jobs.errors import CredentialRefused, Forbidden, NotFound, Unauthenticated
+from jobs.errors import Forbidden, NotFound
 from jobs.operations.access import credentials, sessions, sign_in
+from jobs.operations.access.access_errors import CredentialRefused, Unauthenticated
 from jobs.operations.access.tokens import create_token, list_tokens, revoke_token
 from jobs.operations.access.users import change_role, create_user, disable_user, list_users, reset_password
 from jobs.operations.audit import actions

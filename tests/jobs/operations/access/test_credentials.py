@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from jobs.errors import CredentialRefused
+from jobs.operations.access.access_errors import CredentialRefused
 from jobs.operations.access.credentials import COMMON, check_password, is_common
 
 

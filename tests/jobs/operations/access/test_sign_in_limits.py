@@ -9,9 +9,9 @@ import pytest
 from sqlalchemy import text
 
 from jobs.app import App
-from jobs.errors import TooManyTries, Unauthenticated
 from jobs.ledger.operators import rate_limits
 from jobs.operations.access import credentials, sign_in, sign_in_limits
+from jobs.operations.access.access_errors import TooManyTries, Unauthenticated
 from jobs.operations.access.sign_in_limits import network_of
 from jobs.operations.access.users import create_user
 from jobs.operations.audit.operator import Operator

@@ -9,9 +9,10 @@ import pytest
 from sqlalchemy import text
 
 from jobs.app import App
-from jobs.errors import Conflict, CredentialRefused, Forbidden, NotFound, TooManyTries, Unauthenticated
+from jobs.errors import Conflict, Forbidden, NotFound
 from jobs.ledger.operators import rate_limits
 from jobs.operations.access import credentials, sign_in
+from jobs.operations.access.access_errors import CredentialRefused, TooManyTries, Unauthenticated
 from jobs.operations.access.tokens import create_token, list_tokens
 from jobs.operations.access.users import change_role, create_user, disable_user, list_users, reset_password
 from jobs.operations.audit import actions as audit
