@@ -19,12 +19,13 @@ from jobs.definition.breakers import Slice
 from jobs.enqueue.publish import announce, entries_after, entries_of
 from jobs.errors import JobsError, LedgerRefused
 from jobs.events import AttemptEnded, BatchSettled, ResultRefused, ServiceFailed
-from jobs.ledger.records import AttemptResult, Failure, Freed, RecordedAttempt
+from jobs.ledger.records import AttemptResult, Freed, RecordedAttempt
 from jobs.ledger.runs.give_back import give_back
 from jobs.ledger.runs.settle import settle
 from jobs.ledger.runs.settle_plain import is_plain, settle_members, settle_plain
-from jobs.runtime.failure import MAX_MESSAGE, storable
-from jobs.states import Cause, Outcome, RunState
+from jobs.states import RunState
+from worker.attempt.ended_event import ended_event
+from worker.attempt.unrecordable import strip
 from worker.exchange.breaker_changes import breaker_event, changes_of
 from worker.exchange.delivery import Delivery
 from worker.exchange.held_leases import HeldLeases
@@ -35,7 +36,6 @@ from worker.protocol.running_table import RunningRows
 log = logging.getLogger("jobs.worker")
 
 _STOP = None
-_UNRECORDABLE = "the ledger could not store the error; the log has it"
 
 
 class Settler(threading.Thread):
@@ -135,7 +135,7 @@ class Settler(threading.Thread):
                     # runs.
                     log.exception("Ledger refused a batch of attempt results")
                     if len(batch) == 1:
-                        if not self._strip(batch[0], error):
+                        if not strip(batch[0].attempt_result, error):
                             self._leave_to_upkeep(batch[0])
                             return
                     else:
@@ -250,7 +250,7 @@ class Settler(threading.Thread):
             announce(app, entries_after(one for _, one in settled) + entries_of(freed))
         app.events.emit([BatchSettled(len(settled), seconds)])
         if settled and app.events.wants(AttemptEnded):
-            app.events.emit([_event(attempt_result, one) for attempt_result, one in settled])
+            app.events.emit([ended_event(attempt_result, one) for attempt_result, one in settled])
         changes = changes_of(one for _, one in settled)
         if changes:
             self.on_open({Slice(change.name, change.digest) for change in changes if change.is_open})
@@ -259,33 +259,6 @@ class Settler(threading.Thread):
             app.events.emit(
                 [ResultRefused(one.claim.run_id, one.claim.kind, one.claim.attempt, one.outcome) for one in refused]
             )
-
-    def _strip(self, delivery: Delivery, refusal: Exception) -> bool:
-        """Remove from a result what the ledger may be unable to store. Returns whether there was anything to remove.
-
-        Earlier checks should have caught it. This is the last resort, so that the attempt can end.
-        """
-        attempt_result = delivery.attempt_result
-        if attempt_result is None or (attempt_result.failure and attempt_result.failure.message == _UNRECORDABLE):
-            return False
-        if attempt_result.then or attempt_result.completes or attempt_result.arguments is not None:
-            # Without its follow-up runs the success would be incomplete.
-            attempt_result.then, attempt_result.completes, attempt_result.arguments, attempt_result.result = (
-                (),
-                (),
-                None,
-                None,
-            )
-            if attempt_result.outcome is Outcome.SUCCEEDED:
-                attempt_result.outcome, attempt_result.cause = Outcome.FAILED, Cause.BAD_ARGUMENTS
-                why = storable(f"The runs that follow this one cannot be recorded: {refusal}")[:MAX_MESSAGE]
-                attempt_result.failure = Failure.without_exception(delivery.claim.kind, "Unrecordable", why)
-            return True
-        if attempt_result.outcome is Outcome.SUCCEEDED:
-            had, attempt_result.result = attempt_result.result, None
-            return had is not None
-        attempt_result.failure = Failure.without_exception(delivery.claim.kind, "Unrecordable", _UNRECORDABLE)
-        return True
 
     def _leave_to_upkeep(self, delivery: Delivery) -> None:
         """Even the stripped result is refused: let the lease expire, so that upkeep ends the attempt as abandoned."""
@@ -298,27 +271,3 @@ class Settler(threading.Thread):
 def _take_out(results: dict[int, Delivery], done: list[tuple[AttemptResult, RecordedAttempt]]) -> None:
     for attempt_result, settled in done:
         results.pop(attempt_result.claim.token.int).settled = settled
-
-
-def _event(attempt_result: AttemptResult, settled: RecordedAttempt) -> AttemptEnded:
-    claim, failure = attempt_result.claim, attempt_result.failure
-    return AttemptEnded(
-        run_id=settled.run_id,
-        kind=settled.kind,
-        queue=settled.queue,
-        attempt=settled.attempt,
-        outcome=settled.outcome,
-        state=settled.state,
-        cause=settled.cause,
-        started_at=settled.started_at,
-        elapsed_seconds=attempt_result.elapsed_seconds,
-        waited_seconds=max(0.0, (settled.started_at - claim.run_at).total_seconds()),
-        correlation_id=claim.correlation_id,
-        retry_at=settled.retry_at,
-        error_type=failure.type if failure else None,
-        error_message=failure.message if failure else None,
-        fingerprint=failure.fingerprint if failure else None,
-        error=attempt_result.error,
-        schedule=claim.schedule,
-        scheduled_for=claim.scheduled_for,
-    )
