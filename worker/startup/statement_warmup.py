@@ -23,6 +23,7 @@ from jobs.database.sql import Executor, dialect_of
 from jobs.definition.class_release import codes
 from jobs.formats.installed import installed_version
 from jobs.ledger import workers
+from jobs.ledger.queries.priority_levels import FROM_THE_START
 from jobs.ledger.queries.waiting import overdue, unclaimed
 from jobs.ledger.records import AttemptResult, Claim
 from jobs.ledger.runs.claim import (
@@ -33,7 +34,6 @@ from jobs.ledger.runs.claim import (
     seconds_until_due,
     seconds_until_due_direct,
 )
-from jobs.ledger.runs.claim_statements import FROM_THE_START
 from jobs.ledger.runs.give_back import give_back
 from jobs.ledger.runs.lease import cancelled_among, renew, wait_like_a_renewal
 from jobs.ledger.runs.settle import settle

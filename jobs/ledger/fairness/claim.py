@@ -26,9 +26,10 @@ from jobs.ledger.fairness.tenants import (
     save_turns,
     waiting_tenants,
 )
+from jobs.ledger.queries.priority_levels import QUEUES
 from jobs.ledger.records import Claim
 from jobs.ledger.runs.claim import claim
-from jobs.ledger.runs.claim_statements import IDS, KINDS, QUEUES, due_ids, due_of_queues
+from jobs.ledger.runs.claim_statements import IDS, KINDS, due_ids, due_of_queues
 
 
 def claim_in_turn(

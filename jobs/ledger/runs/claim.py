@@ -10,13 +10,11 @@ from uuid import UUID
 
 from jobs.database.direct_statements import DirectConnection, DirectStatement
 from jobs.database.sql import Executor, dialect_of
+from jobs.ledger.queries.priority_levels import FROM_THE_START, PLACES, QUEUES
 from jobs.ledger.records import Claim
 from jobs.ledger.runs.claim_statements import (
-    FROM_THE_START,
     IDS,
     KINDS,
-    PLACES,
-    QUEUES,
     claim_from_places,
     claim_ids,
     claim_queues,
