@@ -1,7 +1,7 @@
 """The database connection: engine, pool, transactions and their time limits, for each dialect.
 
 SQLite: WAL, ``synchronous=FULL``, every writing transaction ``BEGIN IMMEDIATE``, writers of one host in a
-queue (``sqlite_queue``). PostgreSQL: a pool, time limits on statements and locks.
+queue (``sqlite/write_queue.py``). PostgreSQL: a pool, time limits on statements and locks.
 """
 
 from __future__ import annotations
@@ -14,22 +14,18 @@ from pathlib import Path
 from typing import Any
 from weakref import WeakSet
 
-from sqlalchemy import Connection, Engine, event
-from sqlalchemy.engine import ExceptionContext
+from sqlalchemy import Connection
 from sqlalchemy.orm import Session
 
 from jobs.clock import Clock, SystemClock
 from jobs.database.connection_limits import NoPlaces, Places
+from jobs.database.connector import Connector
 from jobs.database.database_url import parse_database_url, show_database_url
 from jobs.database.direct_statements import DirectConnection, direct
 from jobs.database.driver_errors import DriverErrors, ServerWatch
 from jobs.database.own_connection import FOR_CLAIMS, OwnConnection
-from jobs.database.postgres import connect, driver, server
-from jobs.database.postgres.connection import LimitedConnection
-from jobs.database.slow_queries import SlowStatements
-from jobs.database.sqlite import connection
+from jobs.database.postgres import driver, server
 from jobs.database.sqlite.connection import WRITES
-from jobs.database.sqlite.file import make_private
 from jobs.database.sqlite.write_queue import WriteQueue
 from jobs.errors import ServiceDown
 from jobs.settings import Settings
@@ -48,20 +44,19 @@ class Database:
         self.dialect = self.url.get_backend_name()
         self.schema = settings.database_schema
         self._settings = settings
-        self._most_connections = most_connections or driver.pool_limit(settings)
         self.clock = clock or SystemClock()
-        self.engine = self._make_engine()
+        self._server = ServerWatch(self.dialect)
+        most = most_connections or driver.pool_limit(settings)
+        self._connector = Connector(self.url, settings, self.clock, self._server, most=most)
+        self.engine = self._connector.engine
         self.enqueues_apart = False
         """Whether runs that are enqueued in a transaction of the application go to this database all the same: in a
         shadow run, whose transactions are rolled back."""
         self.known: WeakSet[Any] = WeakSet()
         """Engines and connections of applications that are on this database; each is checked once."""
         self._identity: server.Server | None = None
-        self._needs_blocks = False
-        """Whether a pooler gives us connections whose autocommit statements are not READ COMMITTED."""
-        self._server = ServerWatch(self.dialect)
         self._apart: dict[timedelta, Database] = {}
-        self.places = Places(self.dialect, settings, self._most_connections, self.clock)
+        self.places = Places(self.dialect, settings, most, self.clock)
         self._queue = WriteQueue(Path(str(self.url.database))) if self.dialect == "sqlite" else None
 
     @property
@@ -116,7 +111,7 @@ class Database:
         return OwnConnection(
             self.engine,
             self.schema,
-            self._connect_apart,
+            self._connector.connect,
             watch=self._server,
             may_prepare=not self._settings.pgbouncer,
             without=without,
@@ -184,7 +179,9 @@ class Database:
         """Receives what ``send_notify`` sends; None if the database sends nothing."""
         if not self.sends_notify:
             return None
-        return driver.Listener(self._connect_apart, translate=self.errors.translate, moves=lambda: self._server.moves)
+        return driver.Listener(
+            self._connector.connect, translate=self.errors.translate, moves=lambda: self._server.moves
+        )
 
     def refuse_read_only(self) -> None:
         """Check that the server accepts writes; drop connections to one that does not, as another may accept them now.
@@ -222,7 +219,7 @@ class Database:
     @property
     def _statements_stand_alone(self) -> bool:
         """Whether a statement needs no transaction around it. Call it once a connection exists, which may know."""
-        return self.dialect == "postgresql" and not self._needs_blocks
+        return self.dialect == "postgresql" and not self._connector.needs_blocks
 
     @property
     def sends_notify(self) -> bool:
@@ -274,42 +271,9 @@ class Database:
         if self._queue is None:
             return nullcontext()
         if not self._queue.is_open:
-            self._make_private_file()  # Before the lock files, which take its owner and its mode.
+            self._connector.make_private_file()  # Before the lock files, which take its owner and its mode.
         limit = self._settings.lock_timeout.total_seconds()
         return self._queue.turn(urgent=urgent, limit_seconds=limit, owner=owner)
-
-    def _make_engine(self) -> Engine:
-        settings = self._settings
-        if self.dialect == "sqlite":
-            engine = connection.make_engine(self.url, settings, self.clock)
-            event.listen(engine, "do_connect", self._make_private_file)
-        else:
-            engine = driver.make_engine(self.url, settings, most=self._most_connections)
-            event.listen(engine, "do_connect", self._connect_to_postgres)
-            event.listen(engine, "handle_error", self._drop_unusable)
-        if self._settings.database_schema:
-            engine = engine.execution_options(schema_translate_map={None: self._settings.database_schema})
-        SlowStatements(self._settings.slow_statement, self.clock).watch(engine)
-        return engine
-
-    def _make_private_file(self, *_: Any) -> None:
-        assert self.url.database
-        make_private(self.url.database, for_group=self._settings.sqlite_group)
-
-    def _connect_to_postgres(self, dialect: Any, record: Any, arguments: list[Any], options: dict[str, Any]) -> Any:
-        connection = connect.connect(self._settings, *arguments, **options)
-        self._needs_blocks |= connection.needs_blocks
-        return connection
-
-    def _connect_apart(self) -> LimitedConnection:
-        """A connection outside the pool, made in the same way."""
-        arguments, options = self.engine.dialect.create_connect_args(self.url)
-        return connect.connect(self._settings, *arguments, **options)
-
-    def _drop_unusable(self, context: ExceptionContext) -> None:
-        # The other connections of the pool lead to the same server, so drop them too.
-        if self._server.is_lost(context.original_exception):
-            context.is_disconnect = True
 
 
 class _Reserved(Database):

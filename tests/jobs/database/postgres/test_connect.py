@@ -62,7 +62,7 @@ def test_time_zone_dates_and_isolation_are_ours(strange_database, pgbouncer, alo
 @pytest.mark.parametrize("pgbouncer", [False, True])
 def test_what_listens_has_the_same(strange_database, pgbouncer):
     with closing(Database(strange_database, Settings(pgbouncer=pgbouncer))) as database:
-        connection = database._connect_apart()
+        connection = database._connector.connect()
         with closing(connection):
             assert connection.execute("show timezone").fetchone() == ("UTC",)
 
