@@ -22,6 +22,7 @@ from sqlalchemy import event, text
 
 from jobs import Every, Job, boot
 from jobs.app import App
+from jobs.ledger.moment import ledger_moment
 from jobs.ledger.schedules import schedules
 from jobs.migration import schema
 from jobs.operations.schedules.rows import columns_of
@@ -46,7 +47,7 @@ def fill(app: App, count: int) -> None:
     values = columns_of(Nothing(), Every(DAY), "n", max_bytes=1000)
     values |= {"owner": "operator", "module": None, "place": None}
     with app.database.write() as connection:
-        now = schedules.ledger_moment(connection)
+        now = ledger_moment(connection)
         for n in range(count):
             schedules.add(connection, {**values, "name": _name(n)}, next_slot_at=now + 30 * DAY, now=now)
     with app.database.write() as connection:
@@ -58,7 +59,7 @@ def make_due(app: App, count: int) -> None:
     with app.database.write() as connection:
         connection.execute(text("DELETE FROM job_schedule_slots"))
         connection.execute(text("DELETE FROM job_runs"))
-        now = schedules.ledger_moment(connection)
+        now = ledger_moment(connection)
         for n in range(count):
             values = {"next_slot_at": now - timedelta(milliseconds=1), "decided_until": now - DAY}
             schedules.change(connection, _name(n), values, now=now)

@@ -13,6 +13,7 @@ from jobs.app import App
 from jobs.client.declared_schedules import Declared
 from jobs.database.sql import Executor
 from jobs.enqueue.enqueuer import enqueuer
+from jobs.ledger.moment import ledger_moment
 from jobs.ledger.schedules import schedules
 from jobs.ledger.schedules.fire import Round, decide_before_change
 from jobs.ledger.schedules.leader import limit_idle
@@ -75,7 +76,7 @@ def sync(app: App, declared: Sequence[Declared]) -> Synced:
 
 
 def _sync_one(connection: Executor, one: Declared, values: dict[str, Any], done: Synced) -> Round | None:
-    moment = schedules.ledger_moment(connection)
+    moment = ledger_moment(connection)
     first = next_slot(one.schedule, moment)
     if schedules.add(connection, values, next_slot_at=first, now=moment):
         done.added.append(one.name)
@@ -89,7 +90,7 @@ def _sync_one(connection: Executor, one: Declared, values: dict[str, Any], done:
         return None
     done.changed.append(one.name)
     # Read the clock after locking the row: another scheduler may have decided slots meanwhile.
-    moment = schedules.ledger_moment(connection)
+    moment = ledger_moment(connection)
     decided, after = None, record.decided_until
     if record.definition != values["definition"] and record.problem is None:
         # The new definition has slots from now on; earlier slots belong to the old one.

@@ -28,7 +28,7 @@ from jobs.dramatiq.old_broker import OldBroker
 from jobs.enqueue.write_path import announce_runs
 from jobs.errors import JobsError
 from jobs.ledger.admission.imported import ImportedDeadLetter, insert_dead_letters, insert_imported
-from jobs.ledger.operators.audit import moment
+from jobs.ledger.moment import ledger_moment
 from jobs.ledger.records import NewRun
 from jobs.messages.encoding import RETRIED
 from jobs.messages.runs import new_run
@@ -83,7 +83,7 @@ def import_queues(app: App, broker: Broker, old: OldBroker, operator: Operator, 
     if not dry_run:
         old.take_back(now=app.clock.now())
     with app.database.read() as connection:
-        order = _Order(moment(connection))
+        order = _Order(ledger_moment(connection))
     for queue in old.queues():
         if queue.fetched:
             done.fetched[queue.name] += queue.fetched

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 
 from jobs.app import App
+from jobs.ledger.moment import ledger_moment
 from jobs.ledger.schedules import leader, schedules
 from jobs.observe import catalogue
 
@@ -21,7 +22,7 @@ def schedule_gauges(app: App) -> Callable[[], Iterator[Sample]]:
     def read() -> Iterator[Sample]:
         with app.database.read() as connection:
             current = leader.leader(connection, ROLE)
-            now = schedules.ledger_moment(connection)
+            now = ledger_moment(connection)
             known = schedules.next_first(connection, limit=MAX_SCHEDULES)
             left_out = schedules.count(connection) - len(known)
             successes = schedules.last_successes(connection, [one.name for one in known])

@@ -16,6 +16,7 @@ from sqlalchemy import func, select
 
 from jobs.app import App
 from jobs.database.models import JobRun, JobScheduleSlot
+from jobs.ledger.moment import ledger_moment
 from jobs.ledger.schedules import leader, schedules
 from tests.waiting import wait_until
 
@@ -106,7 +107,7 @@ class Fleet:
 
 def moment(app: App) -> datetime:
     with app.database.read() as connection:
-        return schedules.ledger_moment(connection)
+        return ledger_moment(connection)
 
 
 @pytest.fixture

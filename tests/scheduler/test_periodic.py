@@ -12,6 +12,7 @@ from sqlalchemy import insert
 from jobs.app import App
 from jobs.database.models import JobSchedule
 from jobs.events import ScheduleTicked, SlotFired
+from jobs.ledger.moment import ledger_moment
 from jobs.ledger.schedules import schedules, slots
 from jobs.scheduling.schedule import Every
 from jobs.scheduling.serialize import write_data
@@ -41,7 +42,7 @@ def add(app: App) -> Callable[[Every], datetime]:
 
     def make(schedule: Every) -> datetime:
         with app.database.write() as connection:
-            now = schedules.ledger_moment(connection)
+            now = ledger_moment(connection)
             row = {**values("one"), "definition": write_data(schedule)}
             schedules.add(connection, row, next_slot_at=next_slot(schedule, now), now=now)
         return now
@@ -115,7 +116,7 @@ def test_a_beat_emits_what_it_did(app: App, add: Callable[[Every], datetime]) ->
 
 def test_more_than_a_batch_is_decided_in_one_beat(app: App) -> None:
     with app.database.write() as connection:
-        now = schedules.ledger_moment(connection)
+        now = ledger_moment(connection)
         rows = [
             {
                 **values(f"s{n}"),

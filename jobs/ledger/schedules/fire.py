@@ -19,9 +19,10 @@ from jobs.clock import new_run_id
 from jobs.database.models import JobSchedule, UtcDateTime
 from jobs.database.sql import Batch, Executor, dialect_of, ledger_now
 from jobs.ledger.admission.insert import insert_runs
+from jobs.ledger.moment import ledger_moment
 from jobs.ledger.records import NewRun
 from jobs.ledger.schedules.broken_schedules import set_aside_schedules
-from jobs.ledger.schedules.schedules import ScheduleRecord, ledger_moment, lock_due, lock_released
+from jobs.ledger.schedules.schedules import ScheduleRecord, lock_due, lock_released
 from jobs.ledger.schedules.slot_plan import KEEP, SlotPlan, plan_slots
 from jobs.ledger.schedules.slots import NewSlot, cancel_live, live_runs, record_slots
 from jobs.scheduling.misfires import SlotState

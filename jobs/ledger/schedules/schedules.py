@@ -101,13 +101,6 @@ _IS_DUE_EVER: ColumnElement[bool] = literal_column(f"({DUE})")
 _IS_HELD: ColumnElement[bool] = literal_column(f"({HELD})")
 
 
-def ledger_moment(session: Executor, *, now: datetime | None = None) -> datetime:
-    """The current moment, by the ledger's clock."""
-    moment: datetime | None = session.scalar(select(ledger_now()), {"now": now})
-    assert moment is not None
-    return moment
-
-
 def outlook(session: Executor, *, now: datetime | None = None) -> Outlook:
     """The facts that a scheduler needs to wait: three index probes, however many schedules there are."""
     return Outlook(*session.execute(_outlook(), {"now": now}).one())

@@ -10,9 +10,9 @@ from collections.abc import Iterable
 
 from jobs.database.sql import Executor
 from jobs.errors import Forbidden
+from jobs.ledger.moment import ledger_moment
 from jobs.ledger.operators import sessions, tokens, users
 from jobs.ledger.operators.users import UserRecord
-from jobs.ledger.schedules.schedules import ledger_moment
 from jobs.operations.access.access_errors import Unauthenticated
 from jobs.operations.audit.operator import ROLES, Operator, Permission
 

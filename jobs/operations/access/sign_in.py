@@ -15,10 +15,10 @@ from jobs.app import App
 from jobs.clock import new_run_id, new_secret
 from jobs.database.sql import Executor
 from jobs.errors import Forbidden
+from jobs.ledger.moment import ledger_moment
 from jobs.ledger.operators import sessions, tokens, users
 from jobs.ledger.operators.sessions import SessionRecord
 from jobs.ledger.operators.users import UserRecord
-from jobs.ledger.schedules.schedules import ledger_moment
 from jobs.operations.access.access_errors import TooManyTries, Unauthenticated
 from jobs.operations.access.credentials import hash_secret, is_password
 from jobs.operations.access.sign_in_limits import Tries

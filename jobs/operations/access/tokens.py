@@ -12,10 +12,10 @@ from jobs.database.sql import Executor
 from jobs.errors import Forbidden, NotFound
 from jobs.formats.duration import format_duration
 from jobs.formats.naming import WANTED, is_name
+from jobs.ledger.moment import ledger_moment
 from jobs.ledger.operators import tokens
 from jobs.ledger.operators.credential_lineage import end_made, is_made_by
 from jobs.ledger.operators.tokens import TokenRecord
-from jobs.ledger.schedules.schedules import ledger_moment
 from jobs.operations.access.access_errors import CredentialRefused
 from jobs.operations.access.authority import hold
 from jobs.operations.access.credentials import hash_secret, new_token_secret

@@ -12,10 +12,10 @@ from jobs.clock import new_run_id
 from jobs.database.sql import Executor
 from jobs.errors import Conflict, Forbidden, NotFound
 from jobs.formats.duration import MAX_DURATION, format_duration
+from jobs.ledger.moment import ledger_moment
 from jobs.ledger.operators import sessions, users
 from jobs.ledger.operators.credential_lineage import Bounds, end_made, tokens_of
 from jobs.ledger.operators.users import UserRecord
-from jobs.ledger.schedules.schedules import ledger_moment
 from jobs.operations.access.access_errors import CredentialRefused
 from jobs.operations.access.authority import check_still_admin, hold
 from jobs.operations.access.credentials import check_password, hash_password, is_password

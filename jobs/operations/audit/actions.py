@@ -6,7 +6,7 @@ from typing import Any
 from uuid import UUID
 
 from jobs.app import App
-from jobs.ledger.operators import audit
+from jobs.ledger.operators import audit_queries
 from jobs.ledger.operators.audit import AuditEntry
 from jobs.ledger.queries import find
 from jobs.operations.audit.operator import Operator, Permission
@@ -24,7 +24,7 @@ def list_actions(
     operator.need(Permission.AUDIT_READ)
     with app.database.read() as connection:
         run_id = None if run is None else find.resolve_id(connection, run)
-        return audit.list_actions(connection, before=before, limit=limit, run_id=run_id)
+        return audit_queries.list_actions(connection, before=before, limit=limit, run_id=run_id)
 
 
 def find_action(
@@ -38,8 +38,8 @@ def find_action(
     """
     operator.need(Permission.AUDIT_READ)
     with app.database.read() as connection:
-        action = audit.find_action(connection, text)
-        return action, audit.entries_of(connection, action["id"], after=after, limit=limit)
+        action = audit_queries.find_action(connection, text)
+        return action, audit_queries.entries_of(connection, action["id"], after=after, limit=limit)
 
 
 def of_run(app: App, operator: Operator, run_id: UUID, *, limit: int = 20) -> list[dict[str, Any]]:
@@ -47,4 +47,4 @@ def of_run(app: App, operator: Operator, run_id: UUID, *, limit: int = 20) -> li
     if not operator.may(Permission.AUDIT_READ):
         return []
     with app.database.read() as connection:
-        return audit.list_actions(connection, run_id=run_id, limit=limit)
+        return audit_queries.list_actions(connection, run_id=run_id, limit=limit)

@@ -9,7 +9,8 @@ from uuid import UUID
 
 from jobs.app import App
 from jobs.errors import Conflict, NotFound
-from jobs.ledger.operators import audit
+from jobs.ledger.moment import ledger_moment
+from jobs.ledger.operators import audit, audit_queries
 from jobs.operations.audit.operator import Operator, Permission
 
 LOST_AFTER = timedelta(minutes=1)
@@ -39,7 +40,7 @@ def state_of(action: dict[str, Any], now: datetime) -> str:
 def action_of(app: App, action_id: UUID) -> tuple[dict[str, Any], str]:
     """An action that the caller has just begun, and its state."""
     with app.database.read() as connection:
-        action, now = audit.find_action(connection, str(action_id)), audit.moment(connection)
+        action, now = audit_queries.find_action(connection, str(action_id)), ledger_moment(connection)
     return action, state_of(action, now)
 
 
@@ -63,8 +64,8 @@ def list_progress(
     _need_any(operator, verbs)
     with app.database.read() as connection:
         found, now = (
-            audit.list_actions(connection, before=before, limit=limit, verbs=verbs),
-            audit.moment(connection),
+            audit_queries.list_actions(connection, before=before, limit=limit, verbs=verbs),
+            ledger_moment(connection),
         )
     return [(one, state_of(one, now)) for one in found]
 

@@ -16,6 +16,7 @@ from uuid import UUID
 from jobs.app import App
 from jobs.clock import new_run_id
 from jobs.errors import Conflict, SelectorRefused
+from jobs.ledger.moment import ledger_moment
 from jobs.ledger.operators import audit
 from jobs.ledger.queries import find
 from jobs.ledger.queries.pagination import places, tally
@@ -193,7 +194,7 @@ def _begin(
                 expected=planned.count,
                 request_id=correlation_id.get(),
             )
-            return audit.moment(connection)
+            return ledger_moment(connection)
         began = audit.resume(connection, report.action_id)
         if began is None:
             raise Conflict(f"Action {report.action_id} was finished.", hint="It has nothing left to do.")

@@ -14,7 +14,7 @@ from jobs.app import App
 from jobs.database.sql import Executor
 from jobs.errors import JobsError, LedgerBusy
 from jobs.events import ServiceFailed
-from jobs.ledger.operators import audit
+from jobs.ledger.operators import audit, audit_queries
 from jobs.ledger.operators.audit import AuditEntry
 from jobs.ledger.operators.versions import Version, versions
 from jobs.ledger.queries.pagination import Place, places
@@ -163,7 +163,7 @@ def pages(app: App, selector: Selector, size: int) -> Iterator[list[UUID]]:
 def _one_batch(app: App, act: Act, action_id: UUID, run_ids: list[UUID], states: frozenset[str]) -> BatchResult:
     with app.database.write() as connection:
         found = versions(connection, run_ids, lock=True)
-        for run_id in audit.already_recorded(connection, action_id, run_ids):
+        for run_id in audit_queries.already_recorded(connection, action_id, run_ids):
             found.pop(run_id, None)
         # Between the look and the lock a run may have moved on. Acting on a state that was not selected would, say,
         # make a new run of one that has succeeded meanwhile.
@@ -199,4 +199,4 @@ def add_up(report: Report, step: BatchResult) -> None:
 def is_wanted(app: App, action_id: UUID) -> bool:
     """Whether no process has stopped the action."""
     with app.database.read() as connection:
-        return audit.is_running(connection, action_id)
+        return audit_queries.is_running(connection, action_id)

@@ -17,7 +17,7 @@ from jobs.database.sql import Executor
 from jobs.enqueue.publish import announce, entries_of
 from jobs.errors import Conflict
 from jobs.ledger.effects.resolutions import restore_intent
-from jobs.ledger.operators import audit, queues
+from jobs.ledger.operators import audit, audit_queries, queues
 from jobs.ledger.operators.audit import AuditEntry
 from jobs.ledger.operators.versions import put_back, versions
 from jobs.ledger.records import Freed
@@ -64,7 +64,7 @@ def plan_undo(app: App, operator: Operator, text: str) -> dict[str, Any]:
     """
     operator.need(Permission.AUDIT_READ)
     with app.database.read() as connection:
-        action = audit.find_action(connection, text)
+        action = audit_queries.find_action(connection, text)
     if action["verb"] not in _NEEDS:
         raise Conflict(f"An action of the kind {action['verb']!r} cannot be undone.")
     if action["undone_by"] is not None and _undoing(app, action)["state"] == "finished":
@@ -167,7 +167,7 @@ def go_on(
 
 def _undoing(app: App, action: dict[str, Any]) -> dict[str, Any]:
     with app.database.read() as connection:
-        return audit.find_action(connection, str(action["undone_by"]))
+        return audit_queries.find_action(connection, str(action["undone_by"]))
 
 
 def _undo_runs(
@@ -181,7 +181,7 @@ def _undo_runs(
     after: UUID | None = None
     while True:
         with app.database.read() as connection:
-            notes = audit.entries_of(connection, action["id"], after=after, limit=BATCH, skipped=False)
+            notes = audit_queries.entries_of(connection, action["id"], after=after, limit=BATCH, skipped=False)
         if not notes:
             return
         if is_stopped() or not is_wanted(app, report.action_id):
@@ -205,7 +205,7 @@ def _undo_batch(session: Executor, operator: Operator, action_id: UUID, notes: l
     step = BatchResult()
     # Locked in the order of ids, so that two operators cannot deadlock.
     held = versions(session, [one.run_id for one in notes], lock=True)
-    dealt_with = audit.already_recorded(session, action_id, [one.run_id for one in notes])
+    dealt_with = audit_queries.already_recorded(session, action_id, [one.run_id for one in notes])
     notes = [one for one in notes if one.run_id not in dealt_with]
     why_not = put_back(session, [one for one in notes if one.new_run_id is None], held)
     if any(one.new_run_id is not None for one in notes):

@@ -23,7 +23,7 @@ from jobs.ledger.limits.replan import replan
 from jobs.ledger.limits.reports import LimitRecord, find_limit, limit_keys
 from jobs.ledger.limits.reports import list_limits as read_limits
 from jobs.ledger.limits.sweep import hand_on_all
-from jobs.ledger.operators import audit
+from jobs.ledger.moment import ledger_moment
 from jobs.ledger.records import Freed
 from jobs.operations.audit.entry import check_reason, record_finished
 from jobs.operations.audit.operator import Operator, Permission
@@ -155,7 +155,7 @@ def _change(
             after = {
                 "set_most": before["set_most"] if most is None else most,
                 "set_rate": before["set_rate"] if rate is None else [rate[0], rate[1].total_seconds()],
-                "hold_until": before["hold_until"] if hold is None else _text(audit.moment(connection) + hold),
+                "hold_until": before["hold_until"] if hold is None else _text(ledger_moment(connection) + hold),
             }
         set_override(connection, one, after, shown=None if key is None else key[:MAX_SHOWN_KEY])
         freed = _make_ready(connection, one, before, after, is_released=is_run_hold)

@@ -8,7 +8,8 @@ from typing import Any
 from jobs.app import App
 from jobs.definition.options import MAX_KIND, MAX_QUEUE, check_name
 from jobs.errors import Conflict, NotFound
-from jobs.ledger.operators import audit, queues
+from jobs.ledger.moment import ledger_moment
+from jobs.ledger.operators import queues
 from jobs.operations.audit.entry import check_reason, record_finished
 from jobs.operations.audit.operator import Operator, Permission
 from jobs.operations.insight.names import known_names
@@ -32,7 +33,7 @@ def pause(
     check_known(app, operator, what, name, reason, is_new=is_new)
     with app.database.write(urgent=True) as connection:
         before = queues.pause_of(connection, what, name)
-        now = audit.moment(connection)
+        now = ledger_moment(connection)
         after = _pause(now, operator.name, reason, None if span is None else now + span)
         queues.set_pause(connection, what, name, after)
         record_finished(

@@ -12,7 +12,8 @@ from jobs.app import App
 from jobs.database.sql import Executor
 from jobs.formats.duration import format_duration
 from jobs.formats.queue_weights import served_word
-from jobs.ledger.operators import audit, queues, targets
+from jobs.ledger.moment import ledger_moment
+from jobs.ledger.operators import queues, targets
 from jobs.ledger.queries import gauges, reports
 from jobs.ledger.queries.gauges import Gauges
 from jobs.ledger.schedules import leader, schedules
@@ -100,7 +101,7 @@ def _late(app: App, seen: Gauges, of_queues: Mapping[str, int]) -> Iterator[Aler
 
 
 def _schedules(connection: Executor) -> Iterator[Alert]:
-    now = schedules.ledger_moment(connection)
+    now = ledger_moment(connection)
     every = schedules.next_first(connection, limit=1000)
     for one in _most([one for one in every if one.problem]):
         yield Alert(
@@ -150,7 +151,7 @@ def _dead(connection: Executor, seen: Gauges, operator: Operator) -> Iterator[Al
 
 
 def _paused(connection: Executor) -> Iterator[Alert]:
-    now = audit.moment(connection)
+    now = ledger_moment(connection)
     for what in ("queue", "kind"):
         for one in _most(list(queues.pauses(connection, what).values())):
             until = f" until {one.paused_until:%Y-%m-%d %H:%M} UTC" if one.paused_until else ""

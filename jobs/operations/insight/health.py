@@ -8,7 +8,7 @@ from datetime import datetime
 from jobs.app import App
 from jobs.errors import JobsError
 from jobs.ledger import workers
-from jobs.ledger.operators import audit
+from jobs.ledger.moment import ledger_moment
 from jobs.ledger.schedules import leader
 from jobs.migration import schema
 from jobs.operations.audit.operator import Operator, Permission
@@ -44,7 +44,7 @@ def _ledger(app: App) -> ComponentHealth:
         found = schema.current(app.database)
         is_well, says = False, f"{error.message} {error.hint or ''}".strip()
     with app.database.read() as connection:
-        now = audit.moment(connection)
+        now = ledger_moment(connection)
     drift = abs((app.clock.now() - now).total_seconds())
     facts: list[tuple[str, object]] = [
         ("database", app.database.shown),

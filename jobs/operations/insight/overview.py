@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from jobs.app import App
-from jobs.ledger.operators import audit
+from jobs.ledger.moment import ledger_moment
 from jobs.ledger.queries import reports, series
 from jobs.ledger.queries.pagination import RunCount, count_up_to
 from jobs.ledger.queries.selectors import STATE_WORDS, Selector
@@ -63,7 +63,7 @@ def throughput(
     """
     operator.need(Permission.RUNS_READ)
     with app.database.read() as connection:
-        end = until or audit.moment(connection)
+        end = until or ledger_moment(connection)
         begin = max(since or end - timedelta(hours=1), end - MAX_SPAN)
         return series.minutes(connection, since=begin, until=end)
 

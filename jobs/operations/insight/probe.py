@@ -10,7 +10,7 @@ from jobs.app import App
 from jobs.clock import new_run_id
 from jobs.errors import ServiceDown
 from jobs.ledger.admission.insert import insert_runs
-from jobs.ledger.operators import audit
+from jobs.ledger.moment import ledger_moment
 from jobs.ledger.records import NewRun
 from jobs.migration import schema
 
@@ -56,7 +56,7 @@ def _write(app: App, run_id: UUID) -> None:
 
 def _clock(app: App) -> str:
     with app.database.read() as connection:
-        drift = (app.clock.now() - audit.moment(connection)).total_seconds()
+        drift = (app.clock.now() - ledger_moment(connection)).total_seconds()
     if abs(drift) < DRIFT_SECONDS:
         return "well"
     side = "ahead of" if drift > 0 else "behind"

@@ -9,7 +9,8 @@ from jobs.app import App
 from jobs.database.sql import Executor
 from jobs.formats.duration import format_duration
 from jobs.ledger import workers
-from jobs.ledger.operators import audit, queues
+from jobs.ledger.moment import ledger_moment
+from jobs.ledger.operators import audit_queries, queues
 from jobs.ledger.operators.versions import key_holders
 from jobs.ledger.queries import find
 from jobs.ledger.queries.ahead import runs_before
@@ -52,7 +53,7 @@ def explain_run(app: App, operator: Operator, run: RunRecord) -> Explanation:
 
 
 def _explained(session: Executor, run: RunRecord) -> Explanation:
-    now = audit.moment(session)
+    now = ledger_moment(session)
     code, sentence, evidence = _explain(session, run, now)
     named = {name for name, _ in evidence}
     evidence += [(name, value) for name, value in _losses(run) if name not in named]
@@ -202,7 +203,7 @@ def _took(run: RunRecord) -> str:
 
 def _cancelled(session: Executor, run: RunRecord, now: datetime) -> tuple[str, str, Evidence]:
     evidence: Evidence = [("cancelled", run.finished_at), *_key(session, run)]
-    action = next((one for one in audit.list_actions(session, run_id=run.id) if one["verb"] == "cancel"), None)
+    action = next((one for one in audit_queries.list_actions(session, run_id=run.id) if one["verb"] == "cancel"), None)
     why = f": {run.cancel_reason}" if run.cancel_reason else ""
     if action is not None:
         evidence.append(("action", str(action["id"])[-8:]))

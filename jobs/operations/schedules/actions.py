@@ -16,6 +16,7 @@ from jobs.enqueue.write_path import announce_runs, carrier
 from jobs.errors import Conflict, DefinitionError
 from jobs.formats.naming import MAX_NAME, WANTED, is_name
 from jobs.ledger.admission.insert import insert_runs
+from jobs.ledger.moment import ledger_moment
 from jobs.ledger.records import NewRun
 from jobs.ledger.schedules import schedules
 from jobs.ledger.schedules.fire import decide_before_change, new_run
@@ -46,7 +47,7 @@ def create_schedule(
     if not is_name(name):
         raise DefinitionError(f"A schedule's name is 1 to {MAX_NAME} {WANTED}, got {name!r}.")
     with app.database.write() as connection:
-        moment = schedules.ledger_moment(connection)
+        moment = ledger_moment(connection)
         first = _first(schedule, moment)
         if not schedules.add(connection, {**columns, "owner": "operator"}, next_slot_at=first, now=moment):
             raise Conflict(f"There is a schedule {name!r} already.", hint=f"Change it: jobs schedules edit {name}.")
@@ -79,7 +80,7 @@ def edit_schedule(
     with app.database.write() as connection:
         record = schedules.lock(connection, name)
         _refuse_code(record, "edited")
-        moment = schedules.ledger_moment(connection)
+        moment = ledger_moment(connection)
         schedule = _changed(record, changes)
         first = _first(schedule, max(moment, record.decided_until))
         decided = decide_before_change(connection, record, moment, by=enqueuer())
@@ -127,7 +128,7 @@ def pause_schedule(app: App, name: str, *, by: Operator, reason: str | None = No
         record = schedules.lock(connection, name)
         if record.paused_at is not None:
             return False
-        moment = schedules.ledger_moment(connection)
+        moment = ledger_moment(connection)
         values = {"paused_at": moment, "paused_by": by.name[:200], "pause_reason": reason[:500] if reason else None}
         schedules.change(connection, name, values, now=moment)
         record_entry(connection, "schedules.pause", by, target=name, reason=reason)
@@ -145,7 +146,7 @@ def resume_schedule(app: App, name: str, *, by: Operator, reason: str | None = N
         record = schedules.lock(connection, name)
         if record.paused_at is None:
             return False
-        moment = schedules.ledger_moment(connection)
+        moment = ledger_moment(connection)
         after = record.decided_until
         if not catches_up and not record.problem:
             done = decide_before_change(connection, record, moment, by=enqueuer())
@@ -171,7 +172,7 @@ def run_schedule(
     by.need(Permission.SCHEDULES_WRITE)
     with app.database.write(urgent=True) as connection:
         record = schedules.find_schedule(connection, name)
-        run = new_run(record, moment or schedules.ledger_moment(connection), by=by.name[:200])
+        run = new_run(record, moment or ledger_moment(connection), by=by.name[:200])
         insert_runs(connection, carrier(app)([run]))
         record_entry(connection, "schedules.run", by, target=name, reason=reason, after={"run_id": str(run.id)})
     announce_runs(app, [run])

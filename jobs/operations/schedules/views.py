@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 from jobs.app import App
 from jobs.database.sql import Executor
 from jobs.errors import DefinitionError
+from jobs.ledger.moment import ledger_moment
 from jobs.ledger.schedules import schedules
 from jobs.ledger.schedules.schedules import Owner, ScheduleRecord
 from jobs.ledger.schedules.slots import SlotRecord, list_slots
@@ -91,14 +92,14 @@ def preview_schedule(
     operator.need(Permission.RUNS_READ)
     with app.database.read() as connection:
         record = schedules.find_schedule(connection, name)
-        after = just_before(since) if since is not None else schedules.ledger_moment(connection)
+        after = just_before(since) if since is not None else ledger_moment(connection)
     return preview(record.schedule, after=after, until=until, limit=limit, name=name)
 
 
 def views(connection: Executor, records: Sequence[ScheduleRecord]) -> list[ScheduleView]:
     """The views of ``records``, in their order, in the caller's transaction."""
     records = [_by_our_zones(one) for one in records]
-    moment = schedules.ledger_moment(connection)
+    moment = ledger_moment(connection)
     successes = schedules.last_successes(connection, [one.name for one in records])
     return [
         ScheduleView(

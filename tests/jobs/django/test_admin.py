@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 import jobs
-from jobs.ledger.operators import audit
+from jobs.ledger.operators import audit_queries
 from jobs.testing import Ledger
 
 LIST = "/admin/jobledger/run/"
@@ -89,7 +89,7 @@ def test_the_actions_are_audited_and_follow_the_permissions(performing: Ledger, 
     assert jobs.find(waiting.id).deleted_at is not None
     assert f"…{waiting.id[-8:]}" not in may.get(LIST).content.decode()
     with performing.app.database.read() as connection:
-        entries = audit.list_actions(connection)
+        entries = audit_queries.list_actions(connection)
     assert {(one["actor"], one["verb"]) for one in entries} == {
         ("django:ada", "replay"), ("django:ada", "cancel"), ("django:ada", "purge"),
     }  # fmt: skip

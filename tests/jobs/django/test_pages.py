@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from jobs.ledger.operators import audit
+from jobs.ledger.operators import audit_queries
 from jobs.operations.access.tokens import create_token
 from jobs.operations.access.users import create_user
 from jobs.operations.audit.operator import Operator
@@ -98,7 +98,9 @@ def test_djangos_permissions_say_what_may_be_done(client: Any, performing: Ledge
 
     assert (done.status_code, done.headers["location"]) == (303, "/ops/jobs/queues")
     with performing.app.database.read() as connection:
-        assert [(one["actor"], one["verb"]) for one in audit.list_actions(connection)] == [("django:bob", "pause")]
+        assert [(one["actor"], one["verb"]) for one in audit_queries.list_actions(connection)] == [
+            ("django:bob", "pause")
+        ]
 
 
 def test_a_form_that_another_site_sends_does_nothing(client: Any, performing: Ledger) -> None:
@@ -118,7 +120,7 @@ def test_a_form_that_another_site_sends_does_nothing(client: Any, performing: Le
     encrypted = {**OURS, "origin": "https://testserver"}
     assert client.post("/ops/jobs/pauses", PAUSE, headers=encrypted, secure=True).status_code == 303
     with performing.app.database.read() as connection:
-        assert len(audit.list_actions(connection)) == 1
+        assert len(audit_queries.list_actions(connection)) == 1
 
 
 def test_cookies_of_the_pages_reach_the_browser_whole(client: Any) -> None:

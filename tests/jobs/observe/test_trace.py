@@ -19,6 +19,7 @@ import jobs
 from jobs import boot
 from jobs.app import App
 from jobs.errors import ConfigurationError
+from jobs.ledger.moment import ledger_moment
 from jobs.ledger.records import AttemptResult, Claim, Failure
 from jobs.ledger.runs.claim import claim_due
 from jobs.ledger.runs.settle import settle
@@ -103,7 +104,7 @@ def test_a_run_that_a_schedule_makes_is_sent_too(traced: App, spans: InMemorySpa
         "arguments_version": 1, "max_attempts": 3, "definition": write_data(every),
     }  # fmt: skip
     with traced.database.write() as connection:
-        began = schedules.ledger_moment(connection) - timedelta(minutes=1)
+        began = ledger_moment(connection) - timedelta(minutes=1)
         schedules.add(connection, row, next_slot_at=next_slot(every, began), now=began)
 
     assert Periodic(traced).tick().fired > 0

@@ -10,7 +10,7 @@ from threading import Event, Thread
 
 import pytest
 
-from jobs.ledger.operators import audit
+from jobs.ledger.operators import audit_queries
 from jobs.operations.audit.operator import Operator
 from jobs.operations.control.workers import roll_workers, supervised_by
 from tests.worker.live import Live, live_worker
@@ -138,7 +138,7 @@ def test_an_operator_asks_for_a_rolling_restart_through_the_ledger(tmp_path: Pat
         assert len(worker.logged("Rolling restart started")) == 1
         assert len(worker.logged("Process ready")) == 4
         with worker.ledger.database.read() as connection:
-            (action,) = audit.list_actions(connection)
+            (action,) = audit_queries.list_actions(connection)
         assert (action["verb"], action["target"], action["done"]) == ("roll", f"worker:{supervisor}", 2)
 
 

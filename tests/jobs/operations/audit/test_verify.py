@@ -15,7 +15,7 @@ from jobs import boot
 from jobs.app import App
 from jobs.clock import new_run_id
 from jobs.errors import Conflict, SelectorRefused
-from jobs.ledger.operators import audit, audit_chain
+from jobs.ledger.operators import audit, audit_chain, audit_queries
 from jobs.ledger.operators.audit import AuditEntry
 from jobs.ledger.queries.selectors import Selector
 from jobs.ledger.runs import prune
@@ -67,7 +67,7 @@ def acted(app: App, ada: Operator, book: Book, monkeypatch: pytest.MonkeyPatch) 
 
 def run_of(app: App, action: UUID, place: int) -> str:
     with app.database.read() as connection:
-        return str(audit.entries_of(connection, action)[place].run_id)
+        return str(audit_queries.entries_of(connection, action)[place].run_id)
 
 
 def sql(app: App, statement: str, **values: object) -> None:

@@ -13,7 +13,7 @@ from sqlalchemy import event
 from jobs.app import App
 from jobs.definition import registry
 from jobs.errors import Conflict, Forbidden, JobsError, NotFound, SelectorRefused
-from jobs.ledger.operators import audit, idempotency
+from jobs.ledger.operators import audit_queries, idempotency
 from jobs.ledger.queries.selectors import Selector
 from jobs.ledger.runs import prune
 from jobs.operations.audit.operator import Operator, Permission
@@ -46,7 +46,7 @@ def dead_runs(book: Book, count: int) -> list[UUID]:
 
 def action_of(app: App, report: Report) -> dict[str, Any]:
     with app.database.read() as connection:
-        return audit.find_action(connection, str(report.action_id))
+        return audit_queries.find_action(connection, str(report.action_id))
 
 
 def test_replay_reopens_the_dead_with_a_fresh_budget_and_leaves_one_row(app: App, ada: Operator, book: Book) -> None:
@@ -63,8 +63,8 @@ def test_replay_reopens_the_dead_with_a_fresh_budget_and_leaves_one_row(app: App
     assert (action["actor"], action["verb"], action["reason"], action["done"]) == ("ada@desk", "replay", "fixed", 3)
     assert action["state"] == "finished"
     with app.database.read() as connection:
-        notes = audit.entries_of(connection, report.action_id)
-        assert len(audit.list_actions(connection)) == 1
+        notes = audit_queries.entries_of(connection, report.action_id)
+        assert len(audit_queries.list_actions(connection)) == 1
     assert {one.run_id for one in notes} == set(dead)
     assert {(one.before or {})["state"] for one in notes} == {"dead"}
     assert {(one.after or {})["state"] for one in notes} == {"queued"}
@@ -130,7 +130,7 @@ def test_a_plan_is_carried_out_only_by_who_may_do_it(app: App, ada: Operator, bo
 
     assert [book.run(one).state for one in dead] == [RunState.DEAD] * count
     with app.database.read() as connection:
-        assert audit.list_actions(connection) == []
+        assert audit_queries.list_actions(connection) == []
 
 
 def test_a_setting_requires_a_reason(app: App, ada: Operator, book: Book) -> None:
@@ -350,7 +350,7 @@ def test_a_pause_is_recorded_obeyed_and_undone(app: App, ada: Operator, book: Bo
     pause(app, ada, "kind", "Mail", reason="why not")
     assert book.claim_due(kinds=("Mail",)) == []
     with app.database.read() as connection:
-        action = audit.list_actions(connection)[0]
+        action = audit_queries.list_actions(connection)[0]
     undo(app, ada, plan_undo(app, ada, str(action["id"])))
     assert len(book.claim_due(kinds=("Mail",))) == 1
     pause(app, ada, "queue", "default")

@@ -13,7 +13,7 @@ from sqlalchemy import func, select
 from jobs.app import App
 from jobs.database.models import JobAttempt, JobRun, OperatorAction
 from jobs.ledger.admission import insert
-from jobs.ledger.operators import audit
+from jobs.ledger.operators import audit_queries
 from jobs.ledger.queries.selectors import Selector
 from jobs.ledger.records import AttemptResult, Claim
 from jobs.ledger.runs import claim, settle
@@ -92,7 +92,7 @@ def test_five_operators_during_load_break_nothing(app: App, book: Book) -> None:
     # No live lease was touched: whoever claimed a run could end it.
     assert not refused
     with app.database.read() as connection:
-        actions = {row["id"]: row for row in audit.list_actions(connection, limit=1000)}
+        actions = {row["id"]: row for row in audit_queries.list_actions(connection, limit=1000)}
         assert set(actions) == {report.action_id for report in reports}
         assert connection.scalar(select(func.count()).select_from(OperatorAction)) == len(reports)
         for report in reports:

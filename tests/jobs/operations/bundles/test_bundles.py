@@ -24,7 +24,7 @@ from jobs.definition.published import published_kinds
 from jobs.errors import BundleRefused, Conflict, Forbidden, NotFound, SelectorRefused
 from jobs.formats.redact import HIDDEN
 from jobs.ledger.effects import steps
-from jobs.ledger.operators import audit
+from jobs.ledger.operators import audit_queries
 from jobs.ledger.published_kinds import publish_kinds
 from jobs.ledger.queries.selectors import Selector
 from jobs.ledger.records import Failure
@@ -118,7 +118,7 @@ def test_a_bundle_opens_without_its_ledger_and_shows_what_was_there(
     assert [one.id for one in list_runs(there, ada, Selector(parents=(held.run_id,))).runs] == [child]
     assert explain(there, ada, str(held.run_id)).sentence == explain(app, ada, str(held.run_id)).sentence
     with there.database.read() as connection:
-        (action,) = audit.list_actions(connection, run_id=held.run_id)
+        (action,) = audit_queries.list_actions(connection, run_id=held.run_id)
     assert (action["verb"], action["reason"]) == ("replay", "fixed")
 
 
@@ -172,7 +172,7 @@ def test_full_arguments_need_the_permission_and_are_on_record(app: App, ada: Ope
 
     assert CANARY.encode() in content(path)
     with app.database.read() as connection:
-        (action,) = audit.list_actions(connection)
+        (action,) = audit_queries.list_actions(connection)
     assert (action["verb"], action["actor"], action["reason"], action["done"]) == (
         "bundle", "ada@desk", "for the vendor", 1,
     )  # fmt: skip

@@ -11,7 +11,7 @@ from jobs import Job, boot
 from jobs.app import App
 from jobs.definition import registry
 from jobs.errors import ArgumentsRefused, Forbidden, NotFound
-from jobs.ledger.operators import audit
+from jobs.ledger.operators import audit_queries
 from jobs.ledger.queries.selectors import Selector
 from jobs.operations.audit.operator import Operator, Permission
 from jobs.operations.runs.enqueue import enqueue_run
@@ -37,7 +37,7 @@ def letter(app: App, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 def actions(app: App) -> list[dict[str, Any]]:
     with app.database.read() as connection:
-        return audit.list_actions(connection)
+        return audit_queries.list_actions(connection)
 
 
 def test_it_is_recorded_as_the_operators(app: App, ada: Operator) -> None:

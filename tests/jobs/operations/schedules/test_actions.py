@@ -9,6 +9,7 @@ import pytest
 
 from jobs.app import App
 from jobs.errors import Conflict, DefinitionError, NotFound
+from jobs.ledger.moment import ledger_moment
 from jobs.ledger.schedules import schedules, slots
 from jobs.ledger.schedules.fire import fire_due
 from jobs.operations.audit.operator import Operator
@@ -37,7 +38,7 @@ def columns(name: str, schedule: Schedule) -> dict[str, Any]:
 
 def moment(app: App) -> datetime:
     with app.database.read() as connection:
-        return schedules.ledger_moment(connection)
+        return ledger_moment(connection)
 
 
 def hourly(app: App, *, since: timedelta, owner: str = "operator", **policy: Any) -> datetime:
