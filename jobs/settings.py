@@ -7,22 +7,30 @@ variable with the suffix ``_FILE``. Code below ``boot`` receives values and neve
 from __future__ import annotations
 
 import difflib
-import ipaddress
 import os
-import re
 from collections.abc import Container, Iterable, Mapping
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from jobs import settings_defaults
 from jobs.errors import ConfigurationError
 from jobs.formats.duration import format_duration
-from jobs.formats.queue_weights import read_served
 from jobs.formats.redact import HIDDEN, redact_url
-from jobs.formats.setting_types import Keep, Numbers, Size, Span, Words
+from jobs.formats.setting_types import (
+    Buckets,
+    Keep,
+    Proxies,
+    PublicUrl,
+    SchemaName,
+    SentryDsn,
+    Served,
+    Size,
+    Span,
+    Words,
+)
 
 PREFIX = "JOBS_"
 SECRETS = frozenset({"database_url", "redis_url", "sentry_dsn", "api_secret"})
@@ -38,7 +46,7 @@ class Settings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore")
 
     database_url: str | None = Field(None, repr=False, description="URL of the ledger: sqlite:///… or postgresql://…")
-    database_schema: str | None = Field(None, description="PostgreSQL schema that holds our tables.")
+    database_schema: SchemaName | None = Field(None, description="PostgreSQL schema that holds our tables.")
     redis_url: str | None = Field(
         None, repr=False, description="Redis or Valkey for the ready index; unset: workers ask the ledger."
     )
@@ -49,7 +57,7 @@ class Settings(BaseModel):
         max_length=100,
         description="Name of this release of your code: a version, a commit. Workers record it for their attempts.",
     )
-    queues: Words = Field(
+    queues: Served = Field(
         (),
         description="Queues a worker serves, in this order or by weight (mail:3,reports:1); unset: those of its kinds.",
     )
@@ -110,13 +118,15 @@ class Settings(BaseModel):
     ledger_metrics_port: int | None = Field(
         None, ge=0, le=65535, description="Port of the ledger's metrics and the scheduler's health; unset: none."
     )
-    metrics_buckets: Numbers = Field(
+    metrics_buckets: Buckets = Field(
         (), description="Upper bounds of the histograms in seconds, ascending; unset: 5 ms to 1 h."
     )
     metrics_timeout: Span = Field(timedelta(seconds=5), description="Time limit for reading the ledger's metrics.")
     metrics_cache: Span = Field(timedelta(seconds=5), description="Greatest age of cached ledger metrics.")
     latency_target: Span = Field(timedelta(minutes=5), description="Greatest age of a queue's oldest ready run.")
-    sentry_dsn: str | None = Field(None, repr=False, description="Sentry project that receives errors; unset: none.")
+    sentry_dsn: SentryDsn | None = Field(
+        None, repr=False, description="Sentry project that receives errors; unset: none."
+    )
     sentry_environment: str | None = Field(None, description="Sentry's environment.")
     sentry_retry_level: Literal["off", "debug", "info", "warning", "error"] = Field(
         "warning", description="Sentry level of errors that are retried; a dead run is always an error."
@@ -129,11 +139,11 @@ class Settings(BaseModel):
     api_host: str = Field("127.0.0.1", description="Address of the API and its pages.")
     api_port: int = Field(9180, ge=0, le=65535, description="Port of the API and its pages; 0: any free one.")
     api_behind_tls: bool = Field(False, description="A proxy ends TLS: the API may listen on other addresses too.")
-    public_url: str | None = Field(
+    public_url: PublicUrl | None = Field(
         None, description="URL at which outside systems reach the API; callback URLs begin with it."
     )
     api_hosts: Words = Field((), description="Host names that the API answers to, besides localhost.")
-    api_proxies: Words = Field(
+    api_proxies: Proxies = Field(
         (), description="Addresses and networks of proxies whose X-Forwarded-For the API believes."
     )
     api_secret: str | None = Field(
@@ -149,54 +159,6 @@ class Settings(BaseModel):
         600, ge=0, le=10**6, description="Changing requests per minute for each user; 0: no limit."
     )
     api_read_only: bool = Field(False, description="The API and its pages refuse every change.")
-
-    @field_validator("metrics_buckets")
-    @classmethod
-    def _check_buckets(cls, bounds: tuple[float, ...]) -> tuple[float, ...]:
-        if any(not 0 < one < float("inf") for one in bounds) or list(bounds) != sorted(set(bounds)):
-            raise ValueError("bounds must be above zero and rise: 0.1,1,10")
-        return bounds
-
-    @field_validator("api_proxies")
-    @classmethod
-    def _check_proxies(cls, proxies: tuple[str, ...]) -> tuple[str, ...]:
-        for one in proxies:
-            try:
-                network = ipaddress.ip_network(one)
-            except ValueError:
-                raise ValueError(f"{one!r} is not an address or a network, such as 10.0.0.5 or 10.0.0.0/24") from None
-            if network.prefixlen == 0:
-                raise ValueError(f"{one} would believe anyone; name your proxies")
-        return proxies
-
-    @field_validator("database_schema")
-    @classmethod
-    def _check_schema(cls, schema: str | None) -> str | None:
-        # PostgreSQL silently cuts a longer name, and its driver reads a % as a placeholder.
-        if schema is not None and not (0 < len(schema.encode()) <= 63 and "%" not in schema and schema.isprintable()):
-            raise ValueError("a schema's name is printable, has 63 bytes at most and no %")
-        return schema
-
-    @field_validator("queues")
-    @classmethod
-    def _check_queues(cls, queues: tuple[str, ...]) -> tuple[str, ...]:
-        read_served(queues)
-        return queues
-
-    @field_validator("public_url")
-    @classmethod
-    def _check_public_url(cls, url: str | None) -> str | None:
-        if url is not None and not re.fullmatch(r"https?://[^@/\s?#]+(/[^\s?#]*)?", url):
-            raise ValueError("is not an address like https://jobs.example.com")
-        return url
-
-    @field_validator("sentry_dsn")
-    @classmethod
-    def _check_dsn(cls, dsn: str | None) -> str | None:
-        # Sentry's own error would show it.
-        if dsn is not None and not re.fullmatch(r"https?://[^@/:\s]+(:[^@/\s]*)?@[^/\s]+/(\S*/)?\d+", dsn):
-            raise ValueError("is not a Sentry DSN: https://KEY@HOST/PROJECT")
-        return dsn
 
     @classmethod
     def read(cls, **given: Any) -> Self:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from datetime import timedelta
 from types import NoneType, UnionType
-from typing import Any, Literal, get_args, get_origin
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from pydantic.fields import FieldInfo
 
+from jobs.formats.setting_types import Size
 from jobs.settings import PREFIX, SECRETS, Settings, show
 
 _INTRO = """# Configuration
@@ -108,8 +109,12 @@ def _default(name: str, value: Any) -> str:
 def _type(annotation: Any) -> str:
     if get_origin(annotation) is Literal:
         return "one of " + ", ".join(f"`{one}`" for one in get_args(annotation))
-    if isinstance(annotation, UnionType):
+    if get_origin(annotation) in (UnionType, Union):
         return _type(next(one for one in get_args(annotation) if one is not NoneType))
+    if annotation is Size:
+        return "size"
+    if get_origin(annotation) is Annotated:
+        return _type(get_args(annotation)[0])
     if get_origin(annotation) is tuple:
         return "list of numbers" if get_args(annotation)[0] is float else "list"
     names = {str: "text", int: "whole number", float: "number", bool: "yes or no", timedelta: "span"}
