@@ -22,7 +22,8 @@ from jobs.ledger.breakers.admit import hold_back
 from jobs.ledger.fairness.claim import claim_due_in_turn, claim_in_turn
 from jobs.ledger.limits.admit import admit
 from jobs.ledger.queries import find
-from jobs.ledger.records import AttemptRecord, AttemptResult, Claim, Failure, Freed, NewRun, RecordedAttempt, RunRecord
+from jobs.ledger.records import AttemptResult, Claim, Failure, Freed, NewRun, RecordedAttempt
+from jobs.ledger.run_records import AttemptRecord, RunRecord
 from jobs.ledger.runs import cancel, claim, give_back, lease, replay, settle, sweep
 from jobs.ledger.runs.settle_plain import is_plain, settle_plain
 from jobs.states import Cause, Outcome, RunState

@@ -10,7 +10,7 @@ from uuid import UUID
 from pydantic import Field
 
 from admin_api.shapes.base import Given, Moment, Name, Reason, Shape
-from jobs.ledger.records import RunRecord
+from jobs.ledger.run_records import RunRecord
 from jobs.operations.effects.listing import Effect as FoundEffect
 from jobs.operations.runs.detail import Detail
 from jobs.operations.runs.explain import Explanation

@@ -16,7 +16,7 @@ from admin_cli.terminal.columns import Column
 from admin_cli.terminal.output import Output, output_options
 
 if TYPE_CHECKING:
-    from jobs.ledger.records import AttemptRecord
+    from jobs.ledger.run_records import AttemptRecord
     from jobs.operations.runs.attempt_code import AttemptCode
 
 MILLISECOND = timedelta(milliseconds=1)

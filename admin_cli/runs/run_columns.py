@@ -11,7 +11,7 @@ from admin_cli.terminal.columns import Column, paint_state
 if TYPE_CHECKING:
     from jobs.ledger.queries.error_groups import ErrorGroup
     from jobs.ledger.queries.reports import DeadGroup
-    from jobs.ledger.records import AttemptRecord, RunRecord
+    from jobs.ledger.run_records import AttemptRecord, RunRecord
     from jobs.operations.runs.earlier_state import RunThen
 
 

@@ -26,7 +26,7 @@ from admin_cli.terminal.output import Output, output_options, record_options
 from admin_cli.terminal.record import Block
 
 if TYPE_CHECKING:
-    from jobs.ledger.records import RunRecord
+    from jobs.ledger.run_records import RunRecord
 
 ACTION_COLUMNS = (
     Column("id", is_id=True),

@@ -20,7 +20,7 @@ from jobs.formats.escaping import escape_controls
 from jobs.formats.short_id import short_id
 
 if TYPE_CHECKING:
-    from jobs.ledger.records import RunRecord
+    from jobs.ledger.run_records import RunRecord
     from jobs.operations.runs.explain import Explanation
 
 

@@ -13,7 +13,7 @@ from jobs.enqueue.write_path import writing_in
 from jobs.errors import NotEnded, NotFound
 from jobs.ledger.effects.steps import StepRecord, list_steps
 from jobs.ledger.queries import find as finding
-from jobs.ledger.records import AttemptRecord, RunRecord
+from jobs.ledger.run_records import AttemptRecord, RunRecord
 from jobs.ledger.runs import cancel as cancelling
 from jobs.runtime import own_threads
 from jobs.runtime.context import enclosing_session

@@ -14,7 +14,7 @@ from jobs.django.framework import Task, TaskError, TaskResult, TaskResultStatus
 from jobs.states import RunState
 
 if TYPE_CHECKING:
-    from jobs.ledger.records import AttemptRecord, RunRecord
+    from jobs.ledger.run_records import AttemptRecord, RunRecord
 
 STATUS = {
     RunState.QUEUED: TaskResultStatus.READY,

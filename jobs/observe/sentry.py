@@ -26,7 +26,7 @@ from jobs.definition.options import Options
 from jobs.errors import JobsError
 from jobs.events import AttemptEnded, RunDeadLettered, SlotFired
 from jobs.ledger.queries.find import find_run
-from jobs.ledger.records import RunRecord
+from jobs.ledger.run_records import RunRecord
 from jobs.ledger.schedules.schedules import ScheduleRecord, find_schedule
 from jobs.observe import check_ins
 from jobs.observe.scrub import scrub

@@ -15,7 +15,8 @@ from jobs.client.job import Job
 from jobs.definition import registry
 from jobs.errors import LedgerRefused
 from jobs.ledger.queries import find as finding
-from jobs.ledger.records import Claim, RunRecord
+from jobs.ledger.records import Claim
+from jobs.ledger.run_records import RunRecord
 from jobs.ledger.runs import sweep
 from jobs.ledger.runs.settle import settle
 from jobs.states import Outcome

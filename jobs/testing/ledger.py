@@ -23,7 +23,8 @@ from jobs.errors import Conflict, TimeLimitExceeded
 from jobs.ledger.limits.admit import admit
 from jobs.ledger.queries import find as finding
 from jobs.ledger.queries import reports
-from jobs.ledger.records import Claim, RunRecord
+from jobs.ledger.records import Claim
+from jobs.ledger.run_records import RunRecord
 from jobs.ledger.runs import claim as claiming
 from jobs.ledger.runs import sweep
 from jobs.migration import schema

@@ -15,7 +15,8 @@ from jobs.clock import new_run_id
 from jobs.database.models import JobAttempt
 from jobs.enqueue.write_path import enqueue_runs
 from jobs.ledger.queries.find import list_attempts, list_runs
-from jobs.ledger.records import NewRun, RunRecord
+from jobs.ledger.records import NewRun
+from jobs.ledger.run_records import RunRecord
 from jobs.ledger.runs.claim import claim_due
 from jobs.ledger.runs.lease import renew
 from jobs.operations.audit.operator import Operator

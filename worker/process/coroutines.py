@@ -29,9 +29,10 @@ from worker.attempt.outcome import attempt_result_now, broken
 from worker.attempt.stop_flag import StopFlag
 from worker.exchange.delivery import Delivery
 from worker.exchange.settler import Settler
+from worker.process.live_coroutine import LiveCoroutine
 from worker.process.start_log import log_start
-from worker.protocol.running_table import NEVER, RunningRows
-from worker.timeouts.async_timeout import Limited, Pausing
+from worker.protocol.running_table import RunningRows
+from worker.timeouts.async_timeout import Pausing
 from worker.timeouts.thread_frames import frame_of
 
 log = logging.getLogger("jobs.worker")
@@ -40,31 +41,6 @@ LOOK_SECONDS = 0.1
 """How often the watcher looks, while any run is performed."""
 BLOCKED_SECONDS = 0.5
 """A loop that has not run for this long is blocked. Source: decision; other coroutines are affected much earlier."""
-
-
-class _Live:
-    """One attempt. The thread that removes its ``may_end`` ends it; a pop is atomic."""
-
-    def __init__(self, delivery: Delivery, stop_flag: StopFlag, began: float) -> None:
-        self.delivery = delivery
-        self.stop_flag = stop_flag
-        self.began = began
-        self.hard_until = NEVER
-        self.limited = Limited()
-        self.task: asyncio.Task[None] | None = None
-        self.may_end = [None]
-
-    def limit(self, hard_until: float, running_rows: RunningRows) -> None:
-        """Move its hard limit, here and in the running table that the supervisor reads."""
-        self.hard_until = hard_until
-        running_rows.limit(self.delivery.running_row, self.delivery.claim.token, hard_until)
-
-    def take_end(self) -> bool:
-        try:
-            self.may_end.pop()
-        except IndexError:
-            return False
-        return True
 
 
 class Coroutines:
@@ -98,11 +74,11 @@ class Coroutines:
         self._stopping = stopping
         self._on_room = on_room
         self._on_stuck = on_stuck
-        self._live: dict[UUID, _Live] = {}  # By token.
+        self._live: dict[UUID, LiveCoroutine] = {}  # By token.
         self._loop: asyncio.AbstractEventLoop | None = None
         self._loop_thread: threading.Thread | None = None
         self._ticked = 0.0
-        self._warned: _Live | None = None
+        self._warned: LiveCoroutine | None = None
         self._closed = threading.Event()
         self._work = threading.Event()
 
@@ -116,7 +92,7 @@ class Coroutines:
     def start(self, deliveries: Sequence[Delivery]) -> None:
         """Perform these runs. Call it from one thread only."""
         now = self._app.clock.monotonic()
-        lives = [_Live(one, StopFlag(self._stopping), now) for one in deliveries]
+        lives = [LiveCoroutine(one, StopFlag(self._stopping), now) for one in deliveries]
         for live in lives:
             self._live[live.delivery.claim.token] = live
         self._running_loop().call_soon_threadsafe(self._begin, lives)
@@ -153,7 +129,7 @@ class Coroutines:
 
     # On the loop
 
-    def _begin(self, lives: list[_Live]) -> None:
+    def _begin(self, lives: list[LiveCoroutine]) -> None:
         for live in lives:
             claim = live.delivery.claim
             if live.may_end:
@@ -161,7 +137,7 @@ class Coroutines:
                     self._perform(live), name=f"{claim.kind} {claim.run_id}"
                 )
 
-    async def _perform(self, live: _Live) -> None:
+    async def _perform(self, live: LiveCoroutine) -> None:
         claim, running_rows = live.delivery.claim, self._running_rows
 
         async def within_limits(job: object) -> object:
@@ -211,7 +187,7 @@ class Coroutines:
 
     # From any thread
 
-    def _end(self, live: _Live, attempt_result: AttemptResult) -> None:
+    def _end(self, live: LiveCoroutine, attempt_result: AttemptResult) -> None:
         live.delivery.attempt_result = attempt_result
         self._live.pop(live.delivery.claim.token, None)
         self._settler.put(live.delivery)
@@ -281,11 +257,11 @@ class Coroutines:
             self.release_all()
         self._on_stuck(blocker is not None)
 
-    def _current(self, loop: asyncio.AbstractEventLoop) -> _Live | None:
+    def _current(self, loop: asyncio.AbstractEventLoop) -> LiveCoroutine | None:
         task = asyncio.current_task(loop)
         return next((live for live in list(self._live.values()) if live.task is task), None) if task else None
 
-    def _report(self, live: _Live, seconds: float) -> None:
+    def _report(self, live: LiveCoroutine, seconds: float) -> None:
         thread = self._loop_thread.ident if self._loop_thread is not None else None
         frame = frame_of(thread) if thread is not None else None
         claim = live.delivery.claim

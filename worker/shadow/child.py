@@ -14,7 +14,8 @@ from jobs.database.engine import Database
 from jobs.database.rollback_only import RollbackOnly
 from jobs.definition import registry
 from jobs.ledger.bundles import perform
-from jobs.ledger.records import AttemptResult, Claim, RunRecord
+from jobs.ledger.records import AttemptResult, Claim
+from jobs.ledger.run_records import RunRecord
 from jobs.ledger.runs.claim import claim as claim_runs
 from jobs.settings import Settings
 from jobs.states import Outcome

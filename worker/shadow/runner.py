@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from jobs.errors import ConfigurationError
-from jobs.ledger.records import RunRecord
+from jobs.ledger.run_records import RunRecord
 from jobs.settings import Settings
 
 _MAIN = "import sys; from worker.shadow.server import main; main(int(sys.argv[1]), int(sys.argv[2]))"

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from admin_api.pages.frame.template_filters import span, tone
-from jobs.ledger.records import AttemptRecord, RunRecord
+from jobs.ledger.run_records import AttemptRecord, RunRecord
 from jobs.states import RunState
 
 WIDTH, HEIGHT, MARGIN = 800, 64, 8

@@ -7,7 +7,7 @@ from datetime import datetime
 
 from admin_api.pages.frame.template_filters import tone, word_of
 from jobs.formats.short_id import short_id
-from jobs.ledger.records import RunRecord
+from jobs.ledger.run_records import RunRecord
 from jobs.operations.runs.detail import Detail
 
 BOX, TALL, GAP_X, GAP_Y = 200, 44, 56, 14

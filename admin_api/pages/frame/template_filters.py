@@ -16,7 +16,7 @@ from jobs.formats.escaping import escape_controls, escape_lines
 from jobs.formats.jsonable import jsonable
 from jobs.formats.short_id import short_id
 from jobs.formats.unreadable import stored_of
-from jobs.ledger.records import AttemptRecord, RunRecord
+from jobs.ledger.run_records import AttemptRecord, RunRecord
 from jobs.operations.runs.inspect import state_word
 
 TONES = {

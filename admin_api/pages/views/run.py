@@ -16,7 +16,7 @@ from admin_api.pages.frame.page_auth import Visitor
 from admin_api.pages.frame.render import page
 from admin_api.pages.frame.router import page_router
 from jobs.formats.short_id import short_id
-from jobs.ledger.records import RunRecord
+from jobs.ledger.run_records import RunRecord
 from jobs.operations.runs.detail import detail
 from jobs.operations.runs.explain import explain_run
 from jobs.operations.runs.inspect import HIDDEN

@@ -12,7 +12,7 @@ from jobs.database.sql import Executor, ledger_now
 from jobs.ledger.effects.steps import CURSOR
 from jobs.ledger.holds import NOT_HELD
 from jobs.ledger.queries.find import RUN_COLUMNS, run_of
-from jobs.ledger.records import RunRecord
+from jobs.ledger.run_records import RunRecord
 from jobs.states import RunState
 
 MAX_NEW = 1_000

@@ -8,7 +8,7 @@ from sqlalchemy import and_, func, literal, literal_column, or_, select
 
 from jobs.database.models import JobRun, UtcDateTime
 from jobs.database.sql import Executor, ledger_now
-from jobs.ledger.records import RunRecord
+from jobs.ledger.run_records import RunRecord
 
 
 def runs_before(session: Executor, run: RunRecord, *, most: int = 10_000, now: datetime | None = None) -> int:

@@ -16,7 +16,7 @@ from jobs.database.sql import Executor, dialect_of
 from jobs.ledger.queries.conditions import of_names, of_the_rest
 from jobs.ledger.queries.find import ATTEMPT_COLUMNS, RUN_COLUMNS, attempt_of, run_of
 from jobs.ledger.queries.selectors import Selector
-from jobs.ledger.records import AttemptRecord, RunRecord
+from jobs.ledger.run_records import AttemptRecord, RunRecord
 
 
 class ActionOnRun(NamedTuple):

@@ -29,7 +29,7 @@ from jobs.errors import Ambiguous, NotFound
 from jobs.formats.short_id import MIN_SHORT_ID
 from jobs.formats.unreadable import unreadable_in
 from jobs.ledger.holds import due_again
-from jobs.ledger.records import AttemptRecord, RunRecord
+from jobs.ledger.run_records import AttemptRecord, RunRecord
 from jobs.states import FAR, Cause, Hold, Outcome, RunState
 
 MAX_PAGE = 1000

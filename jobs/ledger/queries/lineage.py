@@ -10,7 +10,7 @@ from sqlalchemy import ColumnElement, func, select
 from jobs.database.models import JobRun
 from jobs.database.sql import Executor
 from jobs.ledger.queries import find
-from jobs.ledger.records import RunRecord
+from jobs.ledger.run_records import RunRecord
 
 
 def origins(session: Executor, run: RunRecord) -> dict[str, RunRecord]:

@@ -31,7 +31,7 @@ from jobs.database.sql import Batch, Executor, dialect_of
 from jobs.ledger.queries.find import RUN_COLUMNS, run_of
 from jobs.ledger.queries.plan_parts import PartGroup, PlanPart, part_groups_of, plan_parts_of
 from jobs.ledger.queries.selectors import Selector
-from jobs.ledger.records import RunRecord
+from jobs.ledger.run_records import RunRecord
 
 PAGE = 500
 """Keys read at once from a plan part. Source: decision; constant memory, and a fraction of a second."""

@@ -21,7 +21,7 @@ from jobs.ledger.operators import audit
 from jobs.ledger.queries import find
 from jobs.ledger.queries.pagination import places, tally
 from jobs.ledger.queries.selectors import Selector
-from jobs.ledger.records import RunRecord
+from jobs.ledger.run_records import RunRecord
 from jobs.operations.audit.entry import check_reason
 from jobs.operations.audit.operator import Operator
 from jobs.operations.bulk.batches import SHOWN, Act, Report, retry_while_busy, run_batches

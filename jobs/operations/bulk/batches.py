@@ -19,7 +19,7 @@ from jobs.ledger.operators.audit import AuditEntry
 from jobs.ledger.operators.versions import Version, versions
 from jobs.ledger.queries.pagination import Place, places
 from jobs.ledger.queries.selectors import WAITING, Selector
-from jobs.ledger.records import RunRecord
+from jobs.ledger.run_records import RunRecord
 from jobs.operations.audit.operator import Permission
 from jobs.ready.protocol import ReadyEntry
 

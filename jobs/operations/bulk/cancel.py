@@ -9,7 +9,7 @@ from uuid import UUID
 from jobs.database.sql import Executor
 from jobs.ledger.operators.audit import AuditEntry
 from jobs.ledger.operators.versions import Version
-from jobs.ledger.records import RunRecord
+from jobs.ledger.run_records import RunRecord
 from jobs.ledger.runs import cancel as cancelling
 from jobs.operations.audit.operator import Permission
 from jobs.operations.bulk.batches import BatchResult

@@ -10,7 +10,7 @@ from jobs.database.sql import Executor
 from jobs.ledger.operators import idempotency
 from jobs.ledger.operators.audit import AuditEntry
 from jobs.ledger.operators.versions import Version
-from jobs.ledger.records import RunRecord
+from jobs.ledger.run_records import RunRecord
 from jobs.ledger.runs import purge as purging
 from jobs.operations.audit.operator import Permission
 from jobs.operations.bulk.batches import BatchResult

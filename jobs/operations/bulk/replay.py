@@ -24,7 +24,8 @@ from jobs.ledger.effects.steps import forget_steps
 from jobs.ledger.operators.audit import AuditEntry
 from jobs.ledger.operators.versions import Version, key_holders
 from jobs.ledger.queries import find
-from jobs.ledger.records import NewRun, RunRecord
+from jobs.ledger.records import NewRun
+from jobs.ledger.run_records import RunRecord
 from jobs.ledger.runs.move import arguments_text, move
 from jobs.ledger.runs.replay import REPLAYABLE, reopen
 from jobs.operations.audit.operator import Operator, Permission

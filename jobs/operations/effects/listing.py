@@ -9,7 +9,7 @@ from jobs.app import App
 from jobs.ledger.effects import resolutions
 from jobs.ledger.effects.steps import StepRecord
 from jobs.ledger.queries.selectors import Selector
-from jobs.ledger.records import RunRecord
+from jobs.ledger.run_records import RunRecord
 from jobs.operations.audit.operator import Operator, Permission
 from jobs.operations.runs.inspect import HIDDEN, list_runs
 from jobs.states import Cause, RunState

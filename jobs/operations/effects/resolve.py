@@ -17,7 +17,8 @@ from jobs.ledger.operators import audit
 from jobs.ledger.operators.audit import AuditEntry
 from jobs.ledger.operators.versions import key_holders, versions
 from jobs.ledger.queries import find
-from jobs.ledger.records import Freed, RunRecord
+from jobs.ledger.records import Freed
+from jobs.ledger.run_records import RunRecord
 from jobs.ledger.runs.replay import reopen
 from jobs.operations.audit.entry import check_reason
 from jobs.operations.audit.operator import Operator, Permission

@@ -15,7 +15,7 @@ from jobs.ledger.effects import steps
 from jobs.ledger.effects.steps import StepRecord
 from jobs.ledger.queries import earlier, find
 from jobs.ledger.queries.selectors import Selector, is_pattern
-from jobs.ledger.records import AttemptRecord, RunRecord
+from jobs.ledger.run_records import AttemptRecord, RunRecord
 from jobs.operations.audit.operator import Operator, Permission
 from jobs.operations.runs.earlier_state import RunThen, state_then
 from jobs.operations.runs.inspect import HIDDEN, check_words, shown, shown_attempts

@@ -8,8 +8,8 @@ from datetime import timedelta
 
 from jobs.app import App
 from jobs.ledger.effects import steps
-from jobs.ledger.records import AttemptRecord, RunRecord
 from jobs.ledger.releases import find_releases
+from jobs.ledger.run_records import AttemptRecord, RunRecord
 from jobs.operations.audit.operator import Operator, Permission
 
 

@@ -11,7 +11,7 @@ from jobs.app import App
 from jobs.ledger.effects import followups, steps
 from jobs.ledger.effects.steps import StepRecord
 from jobs.ledger.queries import find, lineage
-from jobs.ledger.records import AttemptRecord, RunRecord
+from jobs.ledger.run_records import AttemptRecord, RunRecord
 from jobs.operations.audit import actions
 from jobs.operations.audit.operator import Operator, Permission
 from jobs.operations.runs.inspect import HIDDEN, shown, shown_attempts

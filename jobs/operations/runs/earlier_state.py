@@ -14,7 +14,7 @@ from enum import StrEnum
 from typing import Any
 
 from jobs.ledger.queries.earlier import ActionOnRun
-from jobs.ledger.records import AttemptRecord, RunRecord
+from jobs.ledger.run_records import AttemptRecord, RunRecord
 from jobs.states import FINAL, Cause, Outcome, RunState
 
 

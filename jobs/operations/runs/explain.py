@@ -14,7 +14,7 @@ from jobs.ledger.operators import audit_queries, queues
 from jobs.ledger.operators.versions import key_holders
 from jobs.ledger.queries import find
 from jobs.ledger.queries.ahead import runs_before
-from jobs.ledger.records import AttemptRecord, RunRecord
+from jobs.ledger.run_records import AttemptRecord, RunRecord
 from jobs.operations.audit.operator import Operator, Permission
 from jobs.operations.runs.explain_hold import explain_hold
 from jobs.operations.runs.inspect import is_on_hold, shown

@@ -9,7 +9,7 @@ from jobs.definition.breakers import Slice
 from jobs.formats.duration import format_duration
 from jobs.ledger.breakers.reports import find_breaker, live_canaries
 from jobs.ledger.breakers.slices import slice_named
-from jobs.ledger.records import RunRecord
+from jobs.ledger.run_records import RunRecord
 from jobs.operations.runs.inspect import HIDDEN
 
 

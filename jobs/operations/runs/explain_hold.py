@@ -10,7 +10,7 @@ from jobs.ledger.batches.gather import pending_children
 from jobs.ledger.batches.parents import parents_of
 from jobs.ledger.limits.parked import key_of
 from jobs.ledger.limits.reports import find_limit, holders
-from jobs.ledger.records import RunRecord
+from jobs.ledger.run_records import RunRecord
 from jobs.operations.runs.explain_breaker import on_breaker
 from jobs.operations.runs.inspect import HIDDEN
 from jobs.states import Hold

@@ -13,7 +13,7 @@ from jobs.ledger import workers
 from jobs.ledger.queries import find, reports
 from jobs.ledger.queries.pagination import Place, newest, place_of
 from jobs.ledger.queries.selectors import Selector
-from jobs.ledger.records import AttemptRecord, RunRecord
+from jobs.ledger.run_records import AttemptRecord, RunRecord
 from jobs.operations.audit.operator import Operator, Permission
 from jobs.states import RunState
 

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from jobs.app import App
 from jobs.ledger.queries import find
-from jobs.ledger.records import RunRecord
+from jobs.ledger.run_records import RunRecord
 from jobs.operations.audit.operator import Operator, Permission
 from jobs.states import FINAL
 

@@ -15,7 +15,7 @@ from dramatiq.rate_limits.backends import StubBackend
 from jobs.dramatiq import LedgerBroker
 from jobs.ledger.effects.groups import open_group
 from jobs.ledger.queries.find import list_attempts, list_runs
-from jobs.ledger.records import RunRecord
+from jobs.ledger.run_records import RunRecord
 from jobs.states import RunState
 from tests.jobs.dramatiq.conftest import StartWorker
 

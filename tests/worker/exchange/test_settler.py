@@ -14,7 +14,8 @@ from jobs.app import App
 from jobs.clock import new_run_id
 from jobs.enqueue.write_path import enqueue_runs
 from jobs.ledger.queries.find import list_attempts, list_runs
-from jobs.ledger.records import NewRun, RunRecord
+from jobs.ledger.records import NewRun
+from jobs.ledger.run_records import RunRecord
 from jobs.states import RunState
 from tests.worker.conftest import wait_for
 from tests.worker.one_process import started
