@@ -14,7 +14,7 @@ from admin_cli.program.app import open_app
 from admin_cli.program.options import DURATION, IMPORT, Globals, pass_globals
 from admin_cli.runs.bulk import act_on, bulk_options
 from admin_cli.runs.selector_options import selector_options
-from admin_cli.runs.shadow import ALLOW, check_in_shadow
+from admin_cli.runs.shadow import ALLOW, ShadowOrder, check_in_shadow
 from admin_cli.terminal.output import Output, record_options
 
 if TYPE_CHECKING:
@@ -127,7 +127,9 @@ def replay_runs(
         if changes:
             check_changes(changes, sorted({kind for kind, _, _ in plan.groups}))
         if in_shadow is not None and plan.count:
-            check_in_shadow(options, app, plan.selector, imports, allow, limit=in_shadow, reason=how["reason"])
+            check_in_shadow(
+                options, app, ShadowOrder(plan.selector, imports, allow, limit=in_shadow, reason=how["reason"])
+            )
 
     act_on(app, out, act, asked, how, check=check)
 

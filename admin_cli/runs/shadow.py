@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -18,8 +18,6 @@ from admin_cli.terminal.output import Output, output_options
 from jobs.formats.short_id import short_id
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from jobs.app import App
     from jobs.ledger.queries.selectors import Selector
     from jobs.operations.runs.selector import SelectorInput
@@ -88,7 +86,7 @@ def shadow(
     """
     app = open_app(options)
     selector = selector_of(app, replace(asked, is_all=is_all))
-    reports = perform_shadow(options, app, selector, imports, allow, limit=limit, reason=reason)
+    reports = perform_shadow(options, app, ShadowOrder(selector, imports, allow, limit=limit, reason=reason))
     out.rows(reports, as_json=report_json, empty="no run was performed")
     if not all(report.is_guarded or report.outcome is None for report in reports) and not allow:
         streams.say("Only Python's own connections were refused: this system has no filter for the others.")
@@ -103,45 +101,44 @@ def shadow(
         )
 
 
-def perform_shadow(
-    options: Globals,
-    app: App,
-    selector: Selector,
-    imports: tuple[str, ...],
-    allow: tuple[tuple[str, int], ...],
-    *,
-    limit: int,
-    reason: str | None,
-    on_report: Callable[[ShadowReport], None] = lambda report: None,
-) -> list[ShadowReport]:
-    """Perform the matching runs in a process that imports ``imports``, or the modules of the settings."""
+@dataclass(frozen=True, slots=True)
+class ShadowOrder:
+    """The latest matching runs, at most ``limit``, in a process that imports ``imports``.
+
+    Without imports it imports the modules of the settings. Jobs may connect to the hosts and ports of ``allow`` only.
+    """
+
+    selector: Selector
+    imports: tuple[str, ...]
+    allow: tuple[tuple[str, int], ...]
+    limit: int
+    reason: str | None
+
+
+def perform_shadow(options: Globals, app: App, order: ShadowOrder) -> list[ShadowReport]:
+    """Perform the runs of the order, and compare.
+
+    Raises:
+        UsageError: neither the order nor the settings name code.
+    """
     from jobs.operations.shadow_runs.service import shadow
     from worker.shadow.runner import ShadowRunner
 
-    modules = imports or app.settings.imports
+    modules = order.imports or app.settings.imports
     if not modules:
         raise click.UsageError("No code is named: name the application's modules with --import, or JOBS_IMPORTS.")
     tables = None if options.bundle is not None else app.database.url.render_as_string(hide_password=False)
-    with ShadowRunner(modules, app.settings, tables=tables, allow=allow) as runner:
-        return shadow(app, this_operator(), selector, runner, limit=limit, reason=reason, on_report=on_report)
+    with ShadowRunner(modules, app.settings, tables=tables, allow=order.allow) as runner:
+        return shadow(app, this_operator(), order.selector, runner, limit=order.limit, reason=order.reason)
 
 
-def check_in_shadow(
-    options: Globals,
-    app: App,
-    selector: Selector,
-    imports: tuple[str, ...],
-    allow: tuple[tuple[str, int], ...],
-    *,
-    limit: int,
-    reason: str | None,
-) -> None:
+def check_in_shadow(options: Globals, app: App, order: ShadowOrder) -> None:
     """For a replay: perform the latest of its runs in the shadow first.
 
     Raises:
         CommandFailed: one of them would fail again.
     """
-    reports = perform_shadow(options, app, selector, imports, allow, limit=limit, reason=reason)
+    reports = perform_shadow(options, app, order)
     failing = [report for report in reports if report.fails]
     if failing:
         first = failing[0]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
@@ -15,6 +14,7 @@ from jobs.definition.rate import Rate
 from jobs.definition.retry import Retry
 from jobs.definition.unique import Unique
 from jobs.errors import DefinitionError
+from jobs.formats.nearest import did_you_mean
 from jobs.formats.shown import shown
 from jobs.formats.size import parse_size
 from jobs.priority import MAX_PRIORITY, MIN_PRIORITY
@@ -90,10 +90,9 @@ def derive(parent: Options, given: dict[str, Any], *, name: str, place: str) -> 
     known = [field.name for field in fields(Options)]
     for keyword in given:
         if keyword not in known:
-            near = difflib.get_close_matches(keyword, known, n=1)
             raise DefinitionError(
                 f"Unknown option {keyword!r} of job {place}.",
-                hint=f"Did you mean {near[0]!r}?" if near else f"Options are: {', '.join(known)}.",
+                hint=did_you_mean(keyword, known, otherwise=f"Options are: {', '.join(known)}."),
             )
     values = {**NOT_INHERITED, "kind": name, **given}
     if isinstance(values.get("limits"), Limit | Rate):

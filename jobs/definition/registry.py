@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable
 from typing import Any
 
 from jobs.errors import DefinitionError, NotFound
+from jobs.formats.nearest import did_you_mean
 
 _classes: dict[str, Any] = {}
 _aliases: dict[str, str] = {}
@@ -43,10 +43,9 @@ def get(kind: str) -> Any:
     """
     found = find(kind)
     if found is None:
-        near = difflib.get_close_matches(kind, kinds(), n=1)
         raise NotFound(
             f"This process knows no job of the kind {kind!r}.",
-            hint=f"Did you mean {near[0]!r}?" if near else "Import its module: --import my.module, or JOBS_IMPORTS.",
+            hint=did_you_mean(kind, kinds(), otherwise="Import its module: --import my.module, or JOBS_IMPORTS."),
         )
     return found
 

@@ -8,7 +8,6 @@ docs/configuration.md, without the prefix. Variables of the environment win over
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping
 from typing import Any
 
@@ -19,6 +18,7 @@ from django.db import connections
 from jobs import settings_defaults
 from jobs.database.database_url import make_database_url
 from jobs.errors import ConfigurationError
+from jobs.formats.nearest import did_you_mean
 from jobs.settings import Settings
 
 ORIGIN = "Django's settings"
@@ -63,10 +63,9 @@ def own_settings() -> dict[str, Any]:
     for key in given:
         if key.lower() not in Settings.model_fields or not key.isupper():
             names = sorted(name.upper() for name in Settings.model_fields)
-            near = difflib.get_close_matches(key.upper(), [*names, "DATABASE"], n=1)
             raise ConfigurationError(
                 f"JOBS in Django's settings has the unknown key {key!r}.",
-                hint=f"Did you mean {near[0]!r}?" if near else "See docs/django.md for the keys.",
+                hint=did_you_mean(key.upper(), [*names, "DATABASE"], otherwise="See docs/django.md for the keys."),
             )
     return {key.lower(): value for key, value in given.items()}
 

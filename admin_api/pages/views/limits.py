@@ -14,12 +14,12 @@ from admin_api.pages.frame.render import link, page, part
 from admin_api.pages.frame.router import page_router
 from admin_api.pages.frame.run_query import term
 from jobs.definition.limits import MAX_SHOWN_KEY
+from jobs.definition.redaction import HIDDEN
 from jobs.formats.duration import parse_duration
 from jobs.ledger.breakers.reports import BreakerRecord
 from jobs.ledger.limits.reports import LimitRecord
 from jobs.operations.audit.operator import Operator, Permission
 from jobs.operations.control import breakers, limits
-from jobs.operations.runs.inspect import HIDDEN
 
 router = page_router()
 MOST = 200

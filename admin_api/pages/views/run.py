@@ -15,11 +15,11 @@ from admin_api.pages.frame.cacheable import cacheable
 from admin_api.pages.frame.page_auth import Visitor
 from admin_api.pages.frame.render import page
 from admin_api.pages.frame.router import page_router
+from jobs.definition.redaction import HIDDEN
 from jobs.formats.short_id import short_id
 from jobs.ledger.run_records import RunRecord
 from jobs.operations.runs.detail import detail
 from jobs.operations.runs.explain import explain_run
-from jobs.operations.runs.inspect import HIDDEN
 from jobs.operations.runs.signal import signals_of
 from jobs.states import LIVE, RunState
 

@@ -6,6 +6,7 @@ It works in batches, like the action itself; an undo that was stopped, or died, 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 from typing import Any
@@ -17,7 +18,7 @@ from jobs.database.sql import Executor
 from jobs.enqueue.publish import announce, entries_of
 from jobs.errors import Conflict
 from jobs.ledger.effects.resolutions import restore_intent
-from jobs.ledger.operators import audit, audit_queries, queues
+from jobs.ledger.operators import audit, audit_queries
 from jobs.ledger.operators.audit import AuditEntry
 from jobs.ledger.operators.versions import put_back, versions
 from jobs.ledger.records import Freed
@@ -33,25 +34,37 @@ from jobs.operations.bulk.batches import (
     retry_while_busy,
     update_ready_index,
 )
-from jobs.operations.control import targets
-from jobs.operations.control.limits import TARGET, undo_limit
+from jobs.operations.control.limits import undo_limit
+from jobs.operations.control.pause import undo_pause
+from jobs.operations.control.targets import undo_target
 from jobs.ready.protocol import ReadyEntry
 from jobs.runtime.context import correlation_id
 from jobs.states import RunState
 
-_NEEDS = {
-    "replay": Permission.RUNS_REPLAY,
-    "cancel": Permission.RUNS_CANCEL,
-    "purge": Permission.RUNS_PURGE,
-    "restore": Permission.RUNS_PURGE,
-    "resolve": Permission.RUNS_REPLAY,
-    "pause": Permission.QUEUES_WRITE,
-    "resume": Permission.QUEUES_WRITE,
-    "limit": Permission.QUEUES_WRITE,
-    "clear_limit": Permission.QUEUES_WRITE,
-    "target": Permission.QUEUES_WRITE,
-    "clear_target": Permission.QUEUES_WRITE,
+
+@dataclass(frozen=True, slots=True)
+class _Undo:
+    """How actions of one verb are undone."""
+
+    needs: Permission
+    restore: Callable[[Executor, dict[str, Any]], list[Freed]] | None = None
+    """Puts back what the action changed, at once, and returns the runs that this made ready. None: run by run."""
+
+
+_UNDOS = {
+    "replay": _Undo(Permission.RUNS_REPLAY),
+    "cancel": _Undo(Permission.RUNS_CANCEL),
+    "purge": _Undo(Permission.RUNS_PURGE),
+    "restore": _Undo(Permission.RUNS_PURGE),
+    "resolve": _Undo(Permission.RUNS_REPLAY),
+    "pause": _Undo(Permission.QUEUES_WRITE, undo_pause),
+    "resume": _Undo(Permission.QUEUES_WRITE, undo_pause),
+    "limit": _Undo(Permission.QUEUES_WRITE, undo_limit),
+    "clear_limit": _Undo(Permission.QUEUES_WRITE, undo_limit),
+    "target": _Undo(Permission.QUEUES_WRITE, undo_target),
+    "clear_target": _Undo(Permission.QUEUES_WRITE, undo_target),
 }
+"""Each verb that can be undone."""
 
 
 def plan_undo(app: App, operator: Operator, text: str) -> dict[str, Any]:
@@ -65,7 +78,7 @@ def plan_undo(app: App, operator: Operator, text: str) -> dict[str, Any]:
     operator.need(Permission.AUDIT_READ)
     with app.database.read() as connection:
         action = audit_queries.find_action(connection, text)
-    if action["verb"] not in _NEEDS:
+    if action["verb"] not in _UNDOS:
         raise Conflict(f"An action of the kind {action['verb']!r} cannot be undone.")
     if action["undone_by"] is not None and _undoing(app, action)["state"] == "finished":
         raise Conflict(f"Action {text} has been undone.", hint=f"By: jobledger audit show {action['undone_by']}.")
@@ -74,7 +87,7 @@ def plan_undo(app: App, operator: Operator, text: str) -> dict[str, Any]:
             f"Action {text} is still going on.",
             hint=f"Stop it first; if its process is gone, finish it: the same command with --resume {text}.",
         )
-    operator.need(_NEEDS[action["verb"]])
+    operator.need(_UNDOS[action["verb"]].needs)
     return action
 
 
@@ -106,7 +119,7 @@ def begin_undo(app: App, operator: Operator, action: dict[str, Any], *, reason: 
     Raises:
         Conflict: another operator undid it first.
     """
-    operator.need(_NEEDS[action["verb"]])
+    operator.need(_UNDOS[action["verb"]].needs)
     check_reason(app, reason)
     report = Report(action_id=action["undone_by"] or new_run_id(), verb="undo", expected=action["done"])
     freed: list[Freed] = []
@@ -128,14 +141,10 @@ def begin_undo(app: App, operator: Operator, action: dict[str, Any], *, reason: 
             undoes=action["id"],
             request_id=correlation_id.get(),
         )
-        if action["target"].startswith(TARGET):
-            freed = undo_limit(connection, action)
+        restore = _UNDOS[action["verb"]].restore
+        if restore is not None:
+            freed = restore(connection, action)
             report.done += 1
-        elif action["target"].startswith(targets.TARGET):
-            targets.undo_target(connection, action)
-            report.done += 1
-        elif action["target"] != "runs":
-            _put_pause_back(connection, action, report)
     announce(app, entries_of(freed))
     return report
 
@@ -151,8 +160,9 @@ def go_on(
 ) -> Report:
     """Perform the undo that ``begin_undo`` recorded, batch by batch; its row records how it ended."""
     state = "failed"
+    is_run_by_run = _UNDOS[action["verb"]].restore is None
     try:
-        if action["target"] == "runs":
+        if is_run_by_run:
             _undo_runs(app, operator, action, report, is_stopped, progress)
         state = "interrupted" if report.is_interrupted else "finished"
     except KeyboardInterrupt:
@@ -160,7 +170,7 @@ def go_on(
         raise
     finally:
         with app.database.write(urgent=True) as connection:
-            done = report.done if action["target"] != "runs" else None
+            done = None if is_run_by_run else report.done
             audit.finish(connection, report.action_id, state, done=done)
     return report
 
@@ -244,12 +254,3 @@ def _call_off(session: Executor, notes: Sequence[AuditEntry], operator: Operator
         where = "is gone" if new is None else "was tried" if new["state"] == RunState.QUEUED else f"is {new['state']}"
         called_off.append(AuditEntry(one.run_id, skipped=f"its new run {str(one.new_run_id)[-8:]} {where}"))
     return called_off
-
-
-def _put_pause_back(session: Executor, action: dict[str, Any], report: Report) -> None:
-    what, _, name = action["target"].partition(":")
-    if queues.pause_of(session, what, name) != action["after"]:
-        report.skipped += 1
-        raise Conflict(f"The {what} {name} has been paused or resumed since.", hint="Nothing was changed.")
-    queues.set_pause(session, what, name, action["before"])
-    report.done += 1

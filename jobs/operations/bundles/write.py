@@ -35,6 +35,7 @@ from jobs.operations.bundles.manifest import FORMAT, LEDGER, MANIFEST, Manifest,
 from jobs.operations.bundles.redact import RowRedaction
 from jobs.operations.runs.inspect import check_words
 from jobs.operations.runs.selector import describe
+from jobs.runtime.context import correlation_id
 from jobs.settings import Settings, show
 
 PAGE = 100
@@ -205,7 +206,7 @@ def _record(app: App, operator: Operator, selector: Selector, manifest: Manifest
         audit.begin(
             connection, action, verb="bundle", actor=operator.name, target="runs", selector=describe(selector),
             options={"arguments": manifest.arguments, "related": manifest.related}, reason=reason,
-            expected=manifest.runs,
+            expected=manifest.runs, request_id=correlation_id.get(),
         )  # fmt: skip
         audit.finish(connection, action, "finished", done=manifest.runs)
 

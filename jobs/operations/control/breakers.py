@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
-from dataclasses import replace
-
 from jobs.app import App
 from jobs.database.sql import Executor
 from jobs.definition.breakers import Slice
@@ -21,7 +18,7 @@ from jobs.ledger.breakers.sweep import free_closed
 from jobs.ledger.records import Freed
 from jobs.operations.audit.entry import check_reason, record_finished
 from jobs.operations.audit.operator import Operator, Permission
-from jobs.operations.runs.inspect import HIDDEN
+from jobs.operations.control.named import not_declared, shown_keys
 
 MAX_CANARIES = 1000
 """Most canaries of one release. Source: decision; more is a release of all."""
@@ -48,10 +45,7 @@ def show_breaker(app: App, operator: Operator, name: str) -> tuple[BreakerRecord
         if found is None:
             raise _unknown(name, every)
         keys = open_keys(connection, name)
-    if not operator.may(Permission.ARGUMENTS_READ):
-        # A key is the value of an argument.
-        keys = [replace(one, key=HIDDEN) for one in keys]
-    return found, keys
+    return found, shown_keys(operator, keys)
 
 
 def release(
@@ -136,9 +130,8 @@ def _find(session: Executor, what: str, key: str | None) -> list[Slice]:
 
 
 def _unknown(what: str, every: list[BreakerRecord]) -> NotFound:
-    near = difflib.get_close_matches(what, [one.name for one in every], n=1)
-    hint = f"Did you mean {near[0]!r}?" if near else "A breaker is known once a worker has started that declares it."
-    return NotFound(f"There is no breaker {what!r}, and none is open by a failure of this fingerprint.", hint=hint)
+    message = f"There is no breaker {what!r}, and none is open by a failure of this fingerprint."
+    return not_declared("breaker", message, what, every)
 
 
 def _record(

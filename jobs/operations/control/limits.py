@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
-from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -14,7 +12,7 @@ from jobs.definition.limit import check_most
 from jobs.definition.limits import MAX_SHOWN_KEY, digest_of
 from jobs.definition.rate import check_rate
 from jobs.enqueue.publish import announce, entries_of
-from jobs.errors import Conflict, DefinitionError, NotFound, SelectorRefused
+from jobs.errors import Conflict, DefinitionError, SelectorRefused
 from jobs.formats.rate import parse_rate
 from jobs.ledger.limits.counts import Key
 from jobs.ledger.limits.hand_on import hand_on
@@ -27,7 +25,7 @@ from jobs.ledger.moment import ledger_moment
 from jobs.ledger.records import Freed
 from jobs.operations.audit.entry import check_reason, record_finished
 from jobs.operations.audit.operator import Operator, Permission
-from jobs.operations.runs.inspect import HIDDEN
+from jobs.operations.control.named import not_declared, shown_keys
 
 TARGET = "limit:"
 """The target of an action on a limit: this and the name, with ``#`` and the digest of a key."""
@@ -50,10 +48,7 @@ def show_limit(app: App, operator: Operator, name: str) -> tuple[LimitRecord, li
     with app.database.read() as connection:
         found = _find(connection, name)
         keys = limit_keys(connection, name)
-    if not operator.may(Permission.ARGUMENTS_READ):
-        # A key is the value of an argument.
-        keys = [replace(one, key=HIDDEN) for one in keys]
-    return found, keys
+    return found, shown_keys(operator, keys)
 
 
 def set_limit(
@@ -199,12 +194,9 @@ def _make_ready(
 
 def _find(session: Executor, name: str) -> LimitRecord:
     found = find_limit(session, (name, ""))
-    if found is not None:
-        return found
-    known = [one.name for one in read_limits(session)]
-    near = difflib.get_close_matches(name, known, n=1)
-    hint = f"Did you mean {near[0]!r}?" if near else "A limit is known once a worker has started that declares it."
-    raise NotFound(f"There is no limit {name!r}.", hint=hint)
+    if found is None:
+        raise not_declared("limit", f"There is no limit {name!r}.", name, read_limits(session))
+    return found
 
 
 def _record(

@@ -6,10 +6,13 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from jobs.app import App
+from jobs.database.sql import Executor
 from jobs.definition.options import MAX_KIND, MAX_QUEUE, check_name
 from jobs.errors import Conflict, NotFound
+from jobs.formats.nearest import did_you_mean
 from jobs.ledger.moment import ledger_moment
 from jobs.ledger.operators import queues
+from jobs.ledger.records import Freed
 from jobs.operations.audit.entry import check_reason, record_finished
 from jobs.operations.audit.operator import Operator, Permission
 from jobs.operations.insight.names import known_names
@@ -59,6 +62,19 @@ def resume(app: App, operator: Operator, what: str, name: str, *, reason: str | 
     return before
 
 
+def undo_pause(session: Executor, action: dict[str, Any]) -> list[Freed]:
+    """Put back the pause that a queue or kind had before an action. Workers see it by themselves.
+
+    Raises:
+        Conflict: it has been paused or resumed since.
+    """
+    what, _, name = action["target"].partition(":")
+    if queues.pause_of(session, what, name) != action["after"]:
+        raise Conflict(f"The {what} {name} has been paused or resumed since.", hint="Nothing was changed.")
+    queues.set_pause(session, what, name, action["before"])
+    return []
+
+
 def check_known(app: App, operator: Operator, what: str, name: str, reason: str | None, *, is_new: bool) -> None:
     """Check that ``operator`` may change the ``queue`` or ``kind``, that it is known or new, and the reason.
 
@@ -69,10 +85,7 @@ def check_known(app: App, operator: Operator, what: str, name: str, reason: str 
     check_reason(app, reason)
     known = known_names(app, Operator(operator.name), what)
     if name not in known and not is_new:
-        import difflib
-
-        near = difflib.get_close_matches(name, known, n=1)
-        hint = f"Did you mean {near[0]!r}?" if near else "If it has no run yet, say --new."
+        hint = did_you_mean(name, known, otherwise="If it has no run yet, say --new.")
         raise NotFound(f"No run and no worker knows the {what} {name!r}.", hint=hint)
     if name not in known:
         check_name(name, what=what, longest=MAX_KIND if what == "kind" else MAX_QUEUE)

@@ -9,6 +9,7 @@ from jobs.app import App
 from jobs.database.sql import Executor
 from jobs.errors import Conflict, SelectorRefused
 from jobs.ledger.operators import targets
+from jobs.ledger.records import Freed
 from jobs.operations.audit.entry import check_reason, record_finished
 from jobs.operations.audit.operator import Operator, Permission
 from jobs.operations.control.pause import check_known
@@ -58,8 +59,8 @@ def clear_target(app: App, operator: Operator, queue: str, *, reason: str | None
     return before
 
 
-def undo_target(session: Executor, action: dict[str, Any]) -> None:
-    """Put back what was set before an action.
+def undo_target(session: Executor, action: dict[str, Any]) -> list[Freed]:
+    """Put back what was set before an action. It makes no run ready.
 
     Raises:
         Conflict: it has been changed since.
@@ -68,6 +69,7 @@ def undo_target(session: Executor, action: dict[str, Any]) -> None:
     if targets.latency_target(session, queue) != _seconds(action["after"]):
         raise Conflict(f"The target of the queue {queue} has been changed since.", hint="Nothing was changed.")
     targets.set_latency_target(session, queue, _seconds(action["before"]))
+    return []
 
 
 def _change(

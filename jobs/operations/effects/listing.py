@@ -6,12 +6,13 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from jobs.app import App
+from jobs.definition.redaction import HIDDEN
 from jobs.ledger.effects import resolutions
 from jobs.ledger.effects.steps import StepRecord
 from jobs.ledger.queries.selectors import Selector
 from jobs.ledger.run_records import RunRecord
 from jobs.operations.audit.operator import Operator, Permission
-from jobs.operations.runs.inspect import HIDDEN, list_runs
+from jobs.operations.runs.inspect import list_runs
 from jobs.states import Cause, RunState
 
 MAX_EFFECTS = 10_000

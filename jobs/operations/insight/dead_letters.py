@@ -7,10 +7,10 @@ from datetime import datetime, timedelta
 from typing import TypeVar
 
 from jobs.app import App
+from jobs.definition.redaction import HIDDEN
 from jobs.ledger.queries import error_groups as errors
 from jobs.ledger.queries import reports
 from jobs.operations.audit.operator import Operator, Permission
-from jobs.operations.runs.inspect import HIDDEN
 
 A_DAY = timedelta(days=1)
 G = TypeVar("G", reports.DeadGroup, errors.ErrorGroup)

@@ -10,6 +10,7 @@ from uuid import UUID
 
 from jobs.app import App
 from jobs.database.sql import Executor
+from jobs.definition.redaction import HIDDEN
 from jobs.errors import NotFound, SelectorRefused
 from jobs.ledger.effects import steps
 from jobs.ledger.effects.steps import StepRecord
@@ -18,7 +19,7 @@ from jobs.ledger.queries.selectors import Selector, is_pattern
 from jobs.ledger.run_records import AttemptRecord, RunRecord
 from jobs.operations.audit.operator import Operator, Permission
 from jobs.operations.runs.earlier_state import RunThen, state_then
-from jobs.operations.runs.inspect import HIDDEN, check_words, shown, shown_attempts
+from jobs.operations.runs.inspect import check_words, shown, shown_attempts
 
 CHUNK = 500
 """Runs whose state is derived at once. Source: decision; three statements of a few milliseconds."""

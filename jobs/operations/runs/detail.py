@@ -8,13 +8,14 @@ from typing import Any, Generic, TypeVar
 from uuid import UUID
 
 from jobs.app import App
+from jobs.definition.redaction import HIDDEN
 from jobs.ledger.effects import followups, steps
 from jobs.ledger.effects.steps import StepRecord
 from jobs.ledger.queries import find, lineage
 from jobs.ledger.run_records import AttemptRecord, RunRecord
 from jobs.operations.audit import actions
 from jobs.operations.audit.operator import Operator, Permission
-from jobs.operations.runs.inspect import HIDDEN, shown, shown_attempts
+from jobs.operations.runs.inspect import shown, shown_attempts
 
 T = TypeVar("T")
 K = TypeVar("K")

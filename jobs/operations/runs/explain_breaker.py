@@ -6,11 +6,11 @@ from datetime import datetime, timedelta
 
 from jobs.database.sql import Executor
 from jobs.definition.breakers import Slice
+from jobs.definition.redaction import HIDDEN
 from jobs.formats.duration import format_duration
 from jobs.ledger.breakers.reports import find_breaker, live_canaries
 from jobs.ledger.breakers.slices import slice_named
 from jobs.ledger.run_records import RunRecord
-from jobs.operations.runs.inspect import HIDDEN
 
 
 def on_breaker(

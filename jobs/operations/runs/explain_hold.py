@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from jobs.database.sql import Executor
+from jobs.definition.redaction import HIDDEN
 from jobs.formats.duration import format_duration
 from jobs.ledger.batches.gather import pending_children
 from jobs.ledger.batches.parents import parents_of
@@ -12,7 +13,6 @@ from jobs.ledger.limits.parked import key_of
 from jobs.ledger.limits.reports import find_limit, holders
 from jobs.ledger.run_records import RunRecord
 from jobs.operations.runs.explain_breaker import on_breaker
-from jobs.operations.runs.inspect import HIDDEN
 from jobs.states import Hold
 
 SHOWN = 5

@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 from jobs.app import App
+from jobs.definition.redaction import HIDDEN
 from jobs.errors import SelectorRefused
 from jobs.ledger import workers
 from jobs.ledger.queries import find, reports
@@ -16,8 +17,6 @@ from jobs.ledger.queries.selectors import Selector
 from jobs.ledger.run_records import AttemptRecord, RunRecord
 from jobs.operations.audit.operator import Operator, Permission
 from jobs.states import RunState
-
-HIDDEN = "(hidden)"
 
 
 @dataclass(frozen=True, slots=True)

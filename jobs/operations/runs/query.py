@@ -6,11 +6,11 @@ spaces and commas. A caret below the query shows the column of a mistake.
 
 from __future__ import annotations
 
-import difflib
 import re
 from dataclasses import dataclass
 
 from jobs.errors import SelectorRefused
+from jobs.formats.nearest import did_you_mean
 
 FIELDS = (
     "id", "kind", "queue", "state", "cause", "fingerprint", "error", "key", "tag", "parent", "batch", "attempt", "age",
@@ -83,8 +83,7 @@ def _field(text: str, name: str, start: int) -> tuple[str, str]:
             raise refuse(text, start + len(name), "the argument has no name.", "Write args.order_id:42.")
         return "args", path
     if name not in FIELDS:
-        near = difflib.get_close_matches(name, (*FIELDS, "args"), n=1)
-        hint = f"Did you mean {near[0]!r}?" if near else f"Fields: {', '.join(FIELDS)}, args.NAME."
+        hint = did_you_mean(name, (*FIELDS, "args"), otherwise=f"Fields: {', '.join(FIELDS)}, args.NAME.")
         raise refuse(text, start, f"no field {name!r}.", hint)
     return name, ""
 

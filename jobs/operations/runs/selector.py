@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
@@ -14,6 +13,7 @@ from jobs.app import App
 from jobs.database.sql import Executor
 from jobs.errors import SelectorRefused
 from jobs.formats.duration import parse_duration
+from jobs.formats.nearest import did_you_mean
 from jobs.ledger.queries.find import resolve_id
 from jobs.ledger.queries.selectors import STATE_WORDS, Selector
 from jobs.operations.runs.query import Term, parse, refuse
@@ -185,8 +185,7 @@ def _split(given: Sequence[str]) -> list[str]:
 
 def _word(text: str, known: Sequence[str], what: str) -> str:
     if text not in set(known):
-        near = difflib.get_close_matches(text, list(map(str, known)), n=1)
-        hint = f"Did you mean {near[0]!r}?" if near else f"One of: {', '.join(known)}."
+        hint = did_you_mean(text, map(str, known), otherwise=f"One of: {', '.join(known)}.")
         raise SelectorRefused(f"no {what} {text!r}.", hint=hint)
     return str(text)
 

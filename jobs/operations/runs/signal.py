@@ -10,6 +10,7 @@ from uuid import UUID
 
 from jobs.app import App
 from jobs.database.sql import Executor
+from jobs.definition.redaction import HIDDEN
 from jobs.enqueue.signal_path import Signalled, payload_text, publish_freed
 from jobs.errors import NotFound, SelectorRefused, SignalRefused, StepRefused
 from jobs.formats.duration import format_duration
@@ -23,7 +24,6 @@ from jobs.operations.access.access_errors import TooManyTries
 from jobs.operations.audit.entry import check_reason, record_entry
 from jobs.operations.audit.operator import Operator, Permission
 from jobs.operations.runs.detail import FIRST, DetailPage, part_of
-from jobs.operations.runs.inspect import HIDDEN
 from jobs.runtime.steps import check_name
 
 MOST_TRIES, TRIES_WITHIN = 20, timedelta(minutes=15)

@@ -9,13 +9,13 @@ from datetime import datetime, timedelta
 
 from jobs.app import App
 from jobs.database.sql import Executor
+from jobs.definition.redaction import HIDDEN
 from jobs.errors import DefinitionError
 from jobs.ledger.moment import ledger_moment
 from jobs.ledger.schedules import schedules
 from jobs.ledger.schedules.schedules import Owner, ScheduleRecord
 from jobs.ledger.schedules.slots import SlotRecord, list_slots
 from jobs.operations.audit.operator import Operator, Permission
-from jobs.operations.runs.inspect import HIDDEN
 from jobs.scheduling.preview import PlannedSlot, preview
 from jobs.scheduling.serialize import describe
 from jobs.scheduling.slots import just_before

@@ -28,6 +28,7 @@ from jobs.operations.audit.operator import Operator, Permission
 from jobs.operations.runs.inspect import check_words
 from jobs.operations.runs.selector import describe
 from jobs.operations.shadow_runs.compare import ShadowReport, compare
+from jobs.runtime.context import correlation_id
 from jobs.settings import Settings
 
 NEEDED = 10_000
@@ -44,7 +45,6 @@ def shadow(
     *,
     limit: int,
     reason: str | None = None,
-    on_report: Callable[[ShadowReport], None] = lambda report: None,
 ) -> list[ShadowReport]:
     """Perform the latest matching runs, at most ``limit``, in the shadow; nothing of it is written but an audit entry.
 
@@ -67,7 +67,7 @@ def shadow(
     with app.database.write() as connection:
         audit.begin(
             connection, action, verb="shadow", actor=operator.name, target="runs", selector=describe(selector),
-            options={"limit": limit}, reason=reason, expected=len(ids),
+            options={"limit": limit}, reason=reason, expected=len(ids), request_id=correlation_id.get(),
         )  # fmt: skip
     reports: list[ShadowReport] = []
     state = "interrupted"
@@ -78,7 +78,6 @@ def shadow(
                 report = _one(app, run_id, performer, template)
                 if report is not None:
                     reports.append(report)
-                    on_report(report)
         state = "finished"
     finally:
         with app.database.write() as connection:

@@ -13,11 +13,11 @@ from starlette.testclient import TestClient
 from jobs import Job
 from jobs.app import App
 from jobs.definition import registry
+from jobs.definition.redaction import HIDDEN
 from jobs.ledger.records import Failure
 from jobs.operations.access.tokens import create_token
 from jobs.operations.audit.operator import ROLES as PERMISSIONS
 from jobs.operations.audit.operator import Operator
-from jobs.operations.runs.inspect import HIDDEN
 from jobs.states import Outcome, RunState
 from tests.admin_api.conftest import MakeClient
 from tests.book import Book

@@ -15,12 +15,12 @@ import jobs
 from jobs import Job, RunState, boot
 from jobs.app import App
 from jobs.definition import registry
+from jobs.definition.redaction import HIDDEN
 from jobs.ledger.runs import claim as claiming
 from jobs.operations.access import sign_in as signing
 from jobs.operations.access.tokens import create_token
 from jobs.operations.audit.operator import ROLES as PERMISSIONS
 from jobs.operations.audit.operator import Operator
-from jobs.operations.runs.inspect import HIDDEN
 from jobs.testing.attempts import PlannedAttempts
 from tests.admin_api.conftest import BASE, PASSWORD, MakeClient, StepClock
 from tests.conftest import MakeApp

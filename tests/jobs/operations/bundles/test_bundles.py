@@ -36,6 +36,7 @@ from jobs.operations.bundles.read import open_bundle
 from jobs.operations.bundles.write import make_bundle
 from jobs.operations.runs.explain import explain
 from jobs.operations.runs.inspect import find_run, list_runs
+from jobs.runtime.context import correlate
 from jobs.states import Cause, Outcome, RunState
 from tests.book import Book
 
@@ -168,13 +169,14 @@ def test_full_arguments_need_the_permission_and_are_on_record(app: App, ada: Ope
         make(by=viewer, is_full=True)
     assert CANARY.encode() not in content(make(by=viewer, name="viewer.jlb"))
 
-    path = make(is_full=True, reason="for the vendor")
+    with correlate("request-7"):
+        path = make(is_full=True, reason="for the vendor")
 
     assert CANARY.encode() in content(path)
     with app.database.read() as connection:
         (action,) = audit_queries.list_actions(connection)
-    assert (action["verb"], action["actor"], action["reason"], action["done"]) == (
-        "bundle", "ada@desk", "for the vendor", 1,
+    assert (action["verb"], action["actor"], action["reason"], action["request_id"], action["done"]) == (
+        "bundle", "ada@desk", "for the vendor", "request-7", 1,
     )  # fmt: skip
 
 

@@ -12,6 +12,7 @@ from jobs import Breaker, Job
 from jobs.app import App
 from jobs.definition import registry
 from jobs.definition.breakers import breakers_of, guarded_kinds
+from jobs.definition.redaction import HIDDEN
 from jobs.errors import Conflict, Forbidden, NotFound, SelectorRefused
 from jobs.ledger.breakers.slices import declare
 from jobs.ledger.records import Failure
@@ -21,7 +22,6 @@ from jobs.operations.audit.operator import ROLES, Operator
 from jobs.operations.bulk.undo import plan_undo
 from jobs.operations.control.breakers import list_breakers, release, show_breaker
 from jobs.operations.runs.explain import explain
-from jobs.operations.runs.inspect import HIDDEN
 from jobs.states import Outcome
 from tests.book import Book, attempt_result
 

@@ -12,6 +12,7 @@ from jobs import Job, Limit
 from jobs.app import App
 from jobs.definition import registry
 from jobs.definition.limits import limited_kinds, limits_of
+from jobs.definition.redaction import HIDDEN
 from jobs.errors import Conflict, Forbidden, NotFound, SelectorRefused
 from jobs.ledger.limits.counts import declare
 from jobs.observe.limit_gauges import limit_gauges
@@ -20,7 +21,6 @@ from jobs.operations.audit.operator import ROLES, Operator
 from jobs.operations.bulk.undo import plan_undo, undo
 from jobs.operations.control.limits import clear_limit, list_limits, set_limit, show_limit
 from jobs.operations.runs.explain import explain
-from jobs.operations.runs.inspect import HIDDEN
 from tests.book import Book
 
 KINDS = ("OpCharge",)

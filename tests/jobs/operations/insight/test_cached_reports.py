@@ -8,13 +8,13 @@ from datetime import UTC, datetime
 import pytest
 
 from jobs.app import App
+from jobs.definition.redaction import HIDDEN
 from jobs.errors import Forbidden, ServiceDown
 from jobs.ledger.queries.selectors import Selector
 from jobs.ledger.records import Failure
 from jobs.operations.audit.operator import Operator, Permission
 from jobs.operations.insight import overview
 from jobs.operations.insight.cached_reports import MOST_KEPT, SHARE, STALE, CachedReports
-from jobs.operations.runs.inspect import HIDDEN
 from jobs.states import Outcome
 from tests.book import Book
 from tests.conftest import MakeApp

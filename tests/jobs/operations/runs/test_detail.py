@@ -9,6 +9,7 @@ from uuid import UUID
 import pytest
 
 from jobs.app import App
+from jobs.definition.redaction import HIDDEN
 from jobs.errors import Forbidden
 from jobs.ledger.effects import followups, steps
 from jobs.ledger.queries.selectors import Selector
@@ -18,7 +19,7 @@ from jobs.operations.bulk.action import carry_out, plan
 from jobs.operations.bulk.replay import ReplayAction
 from jobs.operations.runs import detail as details
 from jobs.operations.runs.explain import explain
-from jobs.operations.runs.inspect import HIDDEN, check_words
+from jobs.operations.runs.inspect import check_words
 from jobs.states import Outcome, RunState
 from tests.book import Book, new_run
 
