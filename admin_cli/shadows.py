@@ -16,7 +16,7 @@ def refuse_shadows() -> None:
     shadow = _shadow()
     for name in shadow.OURS:
         if (said := shadow.shadow_of(name)) is not None:
-            streams.say(f"error: {said}")
+            streams.write_message(f"error: {said}")
             sys.exit(Exit.USAGE)
 
 

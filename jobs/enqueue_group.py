@@ -19,7 +19,7 @@ from jobs.ledger.records import NewRun
 
 MAX_BATCH = 500
 """Most runs that one statement inserts. Source: measured; larger batches gain nothing."""
-LOOK_SECONDS = 0.05
+POLL_SECONDS = 0.05
 """How often a waiting caller checks whether it must insert itself, because the leader died. Source: decision."""
 
 Write = Callable[[Sequence[NewRun], bool], None]
@@ -114,7 +114,7 @@ class EnqueueGroup:
                     self._leading.release()
                     self._hand_over()
             else:
-                call.wait(LOOK_SECONDS)
+                call.wait(POLL_SECONDS)
         if call.error is not None:
             raise call.error
 

@@ -208,7 +208,7 @@ class Events:
         """Call ``subscriber`` with each batch of events of exactly this class, on the thread that committed them."""
         self._subscribers.setdefault(kind, []).append(subscriber)
 
-    def wants(self, kind: type[Event]) -> bool:
+    def has_subscriber(self, kind: type[Event]) -> bool:
         """Whether this class has a subscriber: lets hot paths skip building events."""
         return kind in self._subscribers
 

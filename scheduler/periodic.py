@@ -68,7 +68,7 @@ class Periodic:
                 fired += sum(one.run is not None for one in done.decided)
                 if done.looked_at < BATCH or not may_continue():
                     break
-        if looked_at and self._app.events.wants(ScheduleTicked):
+        if looked_at and self._app.events.has_subscriber(ScheduleTicked):
             took = self._app.clock.monotonic() - began
             self._app.events.emit([ScheduleTicked(looked_at, fired, took, self._look().next_slot_at)])
         return Ticked(looked_at, fired)

@@ -9,7 +9,7 @@ from jobs.ledger.schedules.leader import limit_idle
 from jobs.ledger.schedules.zone_moves import BATCH, Moved, is_computed_elsewhere, move_slots
 from jobs.scheduling.zones import data_version
 
-LOOK_SECONDS = 60.0
+POLL_SECONDS = 60.0
 """Seconds between two checks by a leader: a command line or another scheduler may use other zone data. Source:
 decision; a check reads every schedule."""
 MAX_LOGGED = 100
@@ -34,7 +34,7 @@ class ZoneData:
         now = self._app.clock.monotonic()
         if not leads:
             self._looked = None
-        elif self._looked is None or now - self._looked >= LOOK_SECONDS:
+        elif self._looked is None or now - self._looked >= POLL_SECONDS:
             compute_anew(self._app)
             self._looked = now
 

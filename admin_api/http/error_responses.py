@@ -31,7 +31,7 @@ STATUS: dict[type[errors.JobsError], int] = {
     errors.Ambiguous: 409,
     errors.Conflict: 409,
     errors.KeyBusy: 409,
-    access_errors.TooManyTries: 429,
+    access_errors.TooManyAttempts: 429,
     errors.ServiceDown: 503,
     errors.LedgerMissing: 503,
     errors.SchemaMismatch: 503,
@@ -101,7 +101,7 @@ def answer_error(error: errors.JobsError, *, request_id: str) -> JSONResponse:
 
 def retry_after(error: errors.JobsError) -> int | None:
     """Seconds until a retry may succeed, if known."""
-    if isinstance(error, access_errors.TooManyTries):
+    if isinstance(error, access_errors.TooManyAttempts):
         return error.retry_after_seconds
     return _BUSY_SECONDS if status_of(error) == 503 else None
 

@@ -61,18 +61,18 @@ def demo(options: Globals, folder: str | None, keep: str | None, serve: bool) ->
     with _ledger_file(keep) as path:
         app = _open(path)
         expected = _enqueue(app, root)
-        streams.say(f"{expected:,} files below {one_line(root)}, {PROCESSES} worker processes, ledger {path}")
+        streams.write_message(f"{expected:,} files below {one_line(root)}, {PROCESSES} worker processes, ledger {path}")
         try:
             with _worker(path) as worker:
                 _watch(app, expected + 3, worker, log=_log_of(path))
         except KeyboardInterrupt:
             if keep:
-                streams.say(f"stopped; continue with: {command_line(f'demo --keep {keep}')}")
+                streams.write_message(f"stopped; continue with: {command_line(f'demo --keep {keep}')}")
             raise
         _summarise(app)
         mistakes = _mistakes(app, root)
         for mistake in mistakes[:10]:
-            streams.say(f"mismatch: {one_line(mistake)}")
+            streams.write_message(f"mismatch: {one_line(mistake)}")
         if mistakes:
             raise CommandFailed(f"the ledger and the files differ in {len(mistakes)} places.")
         streams.write("the ledger adds up: one succeeded run for each file, and the same size, hash and lines\n")
@@ -113,7 +113,7 @@ def _enqueue(app: App, root: str) -> int:
     with app.database.read() as connection:
         earlier = sum(count_by_state(connection, kind=INVENTORY).values())
     if earlier:
-        streams.say(f"continuing with a ledger of {earlier:,} files")
+        streams.write_message(f"continuing with a ledger of {earlier:,} files")
         return earlier
     paths = file_hashes.files_below(root)
     FailTwice().enqueue()

@@ -12,10 +12,10 @@ from admin_cli.program.actor import this_operator
 from admin_cli.program.app import open_app
 from admin_cli.program.options import Globals, pass_globals
 from admin_cli.program.prompt import confirm
-from admin_cli.runs.bulk import say_progress, show_report, stopping_between_batches
+from admin_cli.runs.bulk import print_progress, show_report, stopping_between_batches
 from admin_cli.terminal.columns import Column
 from admin_cli.terminal.output import Output, output_options, record_options
-from admin_cli.terminal.record import Block
+from admin_cli.terminal.record import Section
 
 COLUMNS = (
     Column("id", is_id=True),
@@ -91,10 +91,10 @@ def show_action(options: Globals, out: Output, action: str, limit: int) -> None:
     found, notes = auditing.find_action(open_app(options), this_operator(), action, limit=limit)
     out.record(
         [
-            Block(
+            Section(
                 pairs=[(name.replace("_", " "), _plain(value)) for name, value in found.items() if value is not None]
             ),
-            Block("Runs", columns=ENTRY_COLUMNS, rows=notes),
+            Section("Runs", columns=ENTRY_COLUMNS, rows=notes),
         ],
         data={**found, "runs": notes},
     )
@@ -123,7 +123,7 @@ def undo_action(options: Globals, out: Output, action: str, reason: str | None, 
         found["done"], f"undo the {found['verb']} of", yes=yes, noun="run" if found["target"] == "runs" else "queue"
     )
     with stopping_between_batches() as is_stopped:
-        report = undo(app, operator, found, reason=reason, is_stopped=is_stopped, progress=say_progress)
+        report = undo(app, operator, found, reason=reason, is_stopped=is_stopped, progress=print_progress)
     show_report(out, report, again="Run the same command again to continue.")
 
 

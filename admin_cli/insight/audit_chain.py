@@ -9,7 +9,7 @@ from admin_cli.program.app import open_app
 from admin_cli.program.exits import CommandFailed, Exit
 from admin_cli.program.options import Globals, pass_globals
 from admin_cli.terminal.output import Output, record_options
-from admin_cli.terminal.record import Block
+from admin_cli.terminal.record import Section
 
 
 @click.command("verify")
@@ -42,7 +42,7 @@ def verify_audit(options: Globals, out: Output, anchor: str | None) -> None:
         ("head", str(found.head) if found.head is not None else None),
     ]
     out.record(
-        [Block(pairs=[(name, value) for name, value in pairs if value is not None])],
+        [Section(pairs=[(name, value) for name, value in pairs if value is not None])],
         data={
             "is_whole": fault is None,
             "fault": {"what": fault.what, "row": fault.row, "why": fault.why} if fault is not None else None,
@@ -80,6 +80,6 @@ def anchor_audit(options: Globals, out: Output) -> None:
 
     head = anchor(open_app(options), this_operator())
     out.record(
-        [Block(pairs=[("anchor", str(head))])],
+        [Section(pairs=[("anchor", str(head))])],
         data={"anchor": str(head), "seq": head.seq, "hash": head.hash},
     )

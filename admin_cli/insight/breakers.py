@@ -13,7 +13,7 @@ from admin_cli.runs.run_columns import fields_of
 from admin_cli.terminal import streams
 from admin_cli.terminal.columns import Column
 from admin_cli.terminal.output import Output, output_options, record_options
-from admin_cli.terminal.record import Block
+from admin_cli.terminal.record import Section
 from jobs.formats.escaping import escape_controls
 
 if TYPE_CHECKING:
@@ -95,7 +95,8 @@ def show_breaker(options: Globals, out: Output, name: str) -> None:
         pairs += [("last failure", one.error_type), ("fingerprint", one.fingerprint)]
         pairs += [("failures", one.failures), ("failed canaries", one.failed_canaries)]
     out.record(
-        [Block(pairs=pairs), Block("Open keys", columns=KEY_COLUMNS, rows=keys)], data={"breaker": one, "keys": keys}
+        [Section(pairs=pairs), Section("Open keys", columns=KEY_COLUMNS, rows=keys)],
+        data={"breaker": one, "keys": keys},
     )
 
 
@@ -122,4 +123,4 @@ def release_breaker(options: Globals, what: str, key: str | None, canary: int | 
     some = "1 breaker" if count == 1 else f"{count:,} breakers"
     runs = "1 run is" if ready == 1 else f"{ready:,} runs are"
     done = "released" if canary is None else "tried again"
-    streams.say(escape_controls(f"{what}: {some} {done}; {runs} ready."))
+    streams.write_message(escape_controls(f"{what}: {some} {done}; {runs} ready."))

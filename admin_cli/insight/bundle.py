@@ -13,7 +13,7 @@ from admin_cli.program.app import open_app
 from admin_cli.program.names import command_line
 from admin_cli.program.options import IMPORT, Globals, pass_globals
 from admin_cli.runs.selector_options import selector_of, selector_options
-from admin_cli.terminal.streams import say, write
+from admin_cli.terminal.streams import write, write_message
 
 if TYPE_CHECKING:
     from jobs.operations.runs.selector import SelectorInput
@@ -79,5 +79,5 @@ def bundle(
     more = f" (the latest {limit:,} of more)" if made.is_cut else ""
     write(f"{path}\n")
     counted = "1 run" if made.runs == 1 else f"{made.runs:,} runs"
-    say(f"{counted}{more}, {made.related:,} related; arguments {made.arguments}.")
-    say(f"Look into it: {command_line(f'--bundle {path} list')}")
+    write_message(f"{counted}{more}, {made.related:,} related; arguments {made.arguments}.")
+    write_message(f"Look into it: {command_line(f'--bundle {path} list')}")

@@ -52,11 +52,11 @@ def check(options: Globals, asks_worker: bool, asks_scheduler: bool, ready: bool
         app = open_app(options)
         try:
             if asks_database:
-                streams.say(f"database: well ({app.database.shown})")
+                streams.write_message(f"database: well ({app.database.shown})")
                 _warn_of_misfits(app)
                 return
             for part, says in probe(app):
-                streams.say(f"{part}: {says}")
+                streams.write_message(f"{part}: {says}")
             _warn_of_misfits(app)
             _warn_of_workflows(app)
             failing = _failing(app)
@@ -83,7 +83,7 @@ def _warn_of_misfits(app: App) -> None:
         found = kinds_that_misfit(connection)
     for kind, number in found.items():
         runs = "1 run" if number == 1 else f"{number:,} runs"
-        streams.say(
+        streams.write_message(
             f"warning: {runs} of {kind} died since yesterday as bad_arguments: a field was renamed or changed without"
             f" version= and upcast. List them: jobledger dlq list --kind {kind} --cause bad_arguments"
         )
@@ -94,7 +94,7 @@ def _warn_of_workflows(app: App) -> None:
     from jobs.operations.insight.workflows import workflow_faults
 
     for fault in workflow_faults(app):
-        streams.say(one_line(f"warning: {fault}"))
+        streams.write_message(one_line(f"warning: {fault}"))
 
 
 def _ask(what: str, host: str, port: int | None, path: str, variable: str) -> None:
@@ -112,7 +112,7 @@ def _ask(what: str, host: str, port: int | None, path: str, variable: str) -> No
         connection.close()
     if status != http.client.OK:
         raise CommandFailed(f"{what}: {_problems(body) or f'answers {status}'}.", exit_code=Exit.UNHEALTHY)
-    streams.say(f"{what}: well")
+    streams.write_message(f"{what}: well")
 
 
 def _reachable(host: str) -> str:

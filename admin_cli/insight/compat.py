@@ -74,7 +74,7 @@ def compat(
     meta = {"breaks": bool(breaking), "sample": None if is_all else sample}
     out.rows(rows, as_json=lambda row: row, meta=meta, empty="the ledger has no arguments to check")
     if any(one.is_sampled for one in found):
-        streams.say(f"{sample:,} runs of each kind, queue and state were checked; --all checks every run.")
+        streams.write_message(f"{sample:,} runs of each kind, queue and state were checked; --all checks every run.")
     if breaking:
         told = "; ".join(_dead_text(one) for one in breaking[:3]) + ("; …" if len(breaking) > 3 else "")
         raise CommandFailed(

@@ -12,9 +12,9 @@ from admin_cli.program.actor import this_operator
 from admin_cli.program.app import import_modules, open_app, read_settings
 from admin_cli.program.options import IMPORT, Globals, pass_globals
 from admin_cli.runs.selector_options import complete_kinds
-from admin_cli.terminal.block import Block
 from admin_cli.terminal.columns import Column
 from admin_cli.terminal.output import Output, output_options, record_options
+from admin_cli.terminal.section import Section
 
 if TYPE_CHECKING:
     from jobs.client.job import Job
@@ -104,11 +104,11 @@ def show_kind(options: Globals, out: Output, kind: str, imports: tuple[str, ...]
     runs = ", ".join(f"{number:,} {state.value}" for state, number in seen.runs.items() if number)
     out.record(
         [
-            Block(pairs=_given_pairs({key: shown.get(key) for key in _SHOWN})),
-            Block("Retry", pairs=_given_pairs(shown.get("retry"))),
-            Block("Arguments", columns=FIELD_COLUMNS, rows=arguments_of(cls) if cls is not None else ()),
-            Block("In the ledger", pairs=[("runs", runs or "none"), ("workers", ", ".join(seen.workers) or "none")]),
-            Block("Paused", pairs=pause_pairs(seen.pause)),
+            Section(pairs=_given_pairs({key: shown.get(key) for key in _SHOWN})),
+            Section("Retry", pairs=_given_pairs(shown.get("retry"))),
+            Section("Arguments", columns=FIELD_COLUMNS, rows=arguments_of(cls) if cls is not None else ()),
+            Section("In the ledger", pairs=[("runs", runs or "none"), ("workers", ", ".join(seen.workers) or "none")]),
+            Section("Paused", pairs=pause_pairs(seen.pause)),
         ],
         data={
             "kind": name,

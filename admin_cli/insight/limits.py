@@ -14,7 +14,7 @@ from admin_cli.runs.run_columns import fields_of
 from admin_cli.terminal import streams
 from admin_cli.terminal.columns import Column
 from admin_cli.terminal.output import Output, output_options, record_options
-from admin_cli.terminal.record import Block
+from admin_cli.terminal.record import Section
 from jobs.formats.escaping import escape_controls
 
 if TYPE_CHECKING:
@@ -100,7 +100,9 @@ def show_limit(options: Globals, out: Output, name: str) -> None:
     pairs += [(one.name.replace("_", " "), one.of(limit)) for one in LIMIT_COLUMNS[2:]]
     if limit.burst is not None:
         pairs.append(("burst", limit.burst))
-    out.record([Block(pairs=pairs), Block("Keys", columns=KEY_COLUMNS, rows=keys)], data={"limit": limit, "keys": keys})
+    out.record(
+        [Section(pairs=pairs), Section("Keys", columns=KEY_COLUMNS, rows=keys)], data={"limit": limit, "keys": keys}
+    )
 
 
 @limits.command("set")
@@ -133,7 +135,7 @@ def set_limit(
     done = operations.set_limit(
         open_app(options), this_operator(), name, key=key, most=most, rate=rate, hold=hold, reason=reason
     )
-    _say_limit(name, key, done)
+    _print_limit(name, key, done)
 
 
 @limits.command("clear")
@@ -151,10 +153,10 @@ def clear_limit(options: Globals, name: str, key: str | None, reason: str | None
     from jobs.operations.control import limits as operations
 
     done = operations.clear_limit(open_app(options), this_operator(), name, key=key, reason=reason)
-    _say_limit(name, key, done)
+    _print_limit(name, key, done)
 
 
-def _say_limit(name: str, key: str | None, limit: LimitRecord) -> None:
+def _print_limit(name: str, key: str | None, limit: LimitRecord) -> None:
     numbers = []
     if limit.allowed is not None:
         numbers.append(f"at most {limit.allowed} at once")
@@ -164,4 +166,4 @@ def _say_limit(name: str, key: str | None, limit: LimitRecord) -> None:
     held = "" if limit.hold_until is None else f"; no run starts before {limit.hold_until:%Y-%m-%d %H:%M:%S} UTC"
     of_key = "" if key is None else f" for the key {key}"
     said = f"limit {name}{of_key}: {allows}{held}; {limit.in_use} in use, {limit.parked} parked."
-    streams.say(escape_controls(said))
+    streams.write_message(escape_controls(said))

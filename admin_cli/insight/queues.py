@@ -17,7 +17,7 @@ from admin_cli.runs.selector_options import complete_kinds, complete_queues
 from admin_cli.terminal import streams
 from admin_cli.terminal.cells import aged
 from admin_cli.terminal.output import Output, output_options, record_options
-from admin_cli.terminal.record import Block
+from admin_cli.terminal.record import Section
 from jobs.formats.duration import format_duration
 from jobs.formats.escaping import escape_controls
 
@@ -77,7 +77,7 @@ def show_queue(options: Globals, out: Output, name: str) -> None:
         ("target", f"a ready run waits {_span(seen.target_seconds)} at most"),
     ]
     out.record(
-        [Block(pairs=pairs), Block("Paused", pairs=pause_pairs(pause))],
+        [Section(pairs=pairs), Section("Paused", pairs=pause_pairs(pause))],
         data={
             "queue": name,
             "runs": count,
@@ -167,7 +167,7 @@ def target_queue(
     else:
         seconds = targets.set_target(app, this_operator(), name, latency=latency, reason=reason, is_new=is_new)
         said = f"Queue {name} is late once its oldest ready run has waited {_span(seconds)}."
-    streams.say(escape_controls(said))
+    streams.write_message(escape_controls(said))
 
 
 def _span(seconds: float) -> str:
@@ -208,7 +208,7 @@ def pause(options: Globals, what: str, name: str, *, reason: str | None, span: t
     app = open_app(options)
     done = pausing.pause(app, this_operator(), what, name, reason=reason, span=span, is_new=is_new)
     until = f" until {done['paused_until'][:16].replace('T', ' ')} UTC" if done["paused_until"] else ""
-    streams.say(escape_controls(f"{what} {name} is paused{until}; running runs continue."))
+    streams.write_message(escape_controls(f"{what} {name} is paused{until}; running runs continue."))
 
 
 def resume(options: Globals, what: str, name: str, *, reason: str | None) -> None:
@@ -219,6 +219,6 @@ def resume(options: Globals, what: str, name: str, *, reason: str | None) -> Non
     app = open_app(options)
     before = pausing.resume(app, this_operator(), what, name, reason=reason)
     since = aged(datetime.fromisoformat(before["paused_at"]), now=app.clock.now())
-    streams.say(
+    streams.write_message(
         escape_controls(f"{what} {name} is resumed; it was paused {since} by {before['paused_by'] or 'somebody'}.")
     )

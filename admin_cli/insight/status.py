@@ -17,7 +17,7 @@ from admin_cli.program.watch import repeat, watch_option
 from admin_cli.runs.run_columns import GROUP_COLUMNS
 from admin_cli.terminal.columns import Column
 from admin_cli.terminal.output import Output, record_options
-from admin_cli.terminal.record import Block
+from admin_cli.terminal.record import Section
 
 if TYPE_CHECKING:
     from jobs.ledger.queries.reports import QueueCount
@@ -124,15 +124,15 @@ def _over(seen: Status, limits: dict[str, float]) -> list[str]:
     return found
 
 
-def _blocks(seen: Status, wrong: Sequence[Alert], ledger: str) -> list[Block]:
+def _blocks(seen: Status, wrong: Sequence[Alert], ledger: str) -> list[Section]:
     ended = ", ".join(f"{number:,} {state}" for state, number in seen.ended_in_5m.items() if number)
-    shown: list[Block] = [
-        Block(pairs=[("ledger", ledger), ("last 5 minutes", ended or "nothing ended")]),
+    shown: list[Section] = [
+        Section(pairs=[("ledger", ledger), ("last 5 minutes", ended or "nothing ended")]),
         # Dead letters have a table of their own, below.
-        Block("Wrong", pairs=[(_label(one), _as_data(one)) for one in wrong if one.code != "dead"]),
-        Block("Queues", columns=QUEUE_COLUMNS, rows=seen.shown_queues),
-        Block("Workers", columns=WORKER_COLUMNS[:5], rows=seen.workers),
-        Block("Dead letters", columns=GROUP_COLUMNS[:6], rows=seen.groups),
+        Section("Wrong", pairs=[(_label(one), _as_data(one)) for one in wrong if one.code != "dead"]),
+        Section("Queues", columns=QUEUE_COLUMNS, rows=seen.shown_queues),
+        Section("Workers", columns=WORKER_COLUMNS[:5], rows=seen.workers),
+        Section("Dead letters", columns=GROUP_COLUMNS[:6], rows=seen.groups),
     ]
     return shown
 

@@ -15,7 +15,7 @@ from admin_cli.runs.run_columns import fields_of
 from admin_cli.runs.selector_options import complete_workers
 from admin_cli.terminal import streams
 from admin_cli.terminal.output import Output, output_options, record_options
-from admin_cli.terminal.record import Block
+from admin_cli.terminal.record import Section
 from jobs.formats.escaping import escape_controls
 
 
@@ -62,7 +62,7 @@ def show_worker(options: Globals, out: Output, name: str) -> None:
     worker = workers.find_worker(open_app(options), this_operator(), name)
     fields = fields_of(worker)
     shown = {**fields, "queues": ", ".join(worker.queues), "kinds": ", ".join(worker.kinds)}
-    out.record([Block(pairs=[(key.replace("_", " "), value) for key, value in shown.items()])], data=fields)
+    out.record([Section(pairs=[(key.replace("_", " "), value) for key, value in shown.items()])], data=fields)
 
 
 @workers.command("stop")
@@ -96,11 +96,13 @@ def stop_worker(options: Globals, name: str | None, rolling: bool, reason: str |
         confirm(count, "replace, one by one,", yes=yes, noun="worker process", plural="worker processes")
         told = workers.roll_workers(app, operator, list(whose), reason=reason)
         several = "process was" if told == 1 else "processes were"
-        streams.say(escape_controls(f"{told} worker {several} told: {', '.join(whose)} will replace them one by one."))
+        streams.write_message(
+            escape_controls(f"{told} worker {several} told: {', '.join(whose)} will replace them one by one.")
+        )
         return
     if name is None:
         raise click.UsageError("Name a WORKER, or add --rolling.")
     found = workers.find_worker(app, operator, name)
     confirm(1, "stop", yes=yes, noun=f"worker process, {found.name}")
     worker = workers.stop_worker(app, operator, found.name, reason=reason)
-    streams.say(escape_controls(f"worker {worker.name} was asked to stop."))
+    streams.write_message(escape_controls(f"worker {worker.name} was asked to stop."))

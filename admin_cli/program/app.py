@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from admin_cli.program.bundle import open_app_of_bundle
 from admin_cli.program.options import Globals
 from admin_cli.terminal import streams
-from admin_cli.terminal.streams import say
+from admin_cli.terminal.streams import write_message
 
 if TYPE_CHECKING:
     from jobs.app import App
@@ -27,7 +27,7 @@ def read_settings(options: Globals, **given: Any) -> Settings:
     from jobs.settings import Settings, unknown_variables
 
     for line in unknown_variables():
-        say(f"warning: {line}")
+        write_message(f"warning: {line}")
     said = {name: value for name, value in given.items() if value or (value == 0 and value is not False)}
     return Settings.read(**options.overrides(), **said)
 

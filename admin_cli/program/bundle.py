@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from admin_cli.terminal.streams import say
+from admin_cli.terminal.streams import write_message
 
 if TYPE_CHECKING:
     from jobs.app import App
@@ -45,5 +45,5 @@ def open_app_of_bundle(file: str, **settings: Any) -> App:
     app, manifest = open_bundle(Path(file), Path(folder), **given)
     taken = f"{manifest.made_at:%Y-%m-%d %H:%M:%S} UTC"
     runs = manifest.runs + manifest.related
-    say(f"bundle of {taken}: {runs:,} {'run' if runs == 1 else 'runs'}, arguments {manifest.arguments}.")
+    write_message(f"bundle of {taken}: {runs:,} {'run' if runs == 1 else 'runs'}, arguments {manifest.arguments}.")
     return app

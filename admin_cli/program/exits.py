@@ -71,7 +71,7 @@ def exit_code_for(error: Exception) -> Exit | None:
         errors.Forbidden: Exit.FAILED,
         access_errors.CredentialRefused: Exit.USAGE,
         access_errors.Unauthenticated: Exit.FAILED,
-        access_errors.TooManyTries: Exit.FAILED,
+        access_errors.TooManyAttempts: Exit.FAILED,
         errors.NotEnded: Exit.TIMED_OUT,
         errors.KeyBusy: Exit.CONFLICT,
         errors.StepRepeated: Exit.USAGE,

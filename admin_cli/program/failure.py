@@ -32,10 +32,10 @@ def report(error: BaseException, *, debug: bool) -> int:
         return _answer_no_arguments(error)
     code, message = _classify(error)
     if debug and not isinstance(error, click.ClickException):
-        streams.say("".join(traceback.format_exception(error)).rstrip())
-    streams.say(f"error: {message}")
+        streams.write_message("".join(traceback.format_exception(error)).rstrip())
+    streams.write_message(f"error: {message}")
     for line in getattr(error, "pointer", ()):
-        streams.say(f"  {escape_controls(line)}")
+        streams.write_message(f"  {escape_controls(line)}")
     if isinstance(error, streams.OutputLost):
         streams.abandon_stdout()
     return code
@@ -85,7 +85,7 @@ def _answer_no_arguments(error: click.exceptions.NoArgsIsHelpError) -> int:
     if error.ctx.parent is None:
         streams.write(error.ctx.get_help() + "\n")
         return Exit.DONE
-    streams.say(error.ctx.get_help())
+    streams.write_message(error.ctx.get_help())
     return Exit.USAGE
 
 

@@ -33,7 +33,7 @@ def hint_once(args: list[str]) -> None:
     if not (streams.is_terminal(sys.stdin) and streams.is_terminal(sys.stderr)):
         return
     if _is_first(_marker(environment)):
-        streams.say(f"hint: to type `jobs list` for `jobledger list`, {LINES[shell]}  (shown once)")
+        streams.write_message(f"hint: to type `jobs list` for `jobledger list`, {LINES[shell]}  (shown once)")
 
 
 def _marker(environment: Mapping[str, str]) -> Path:

@@ -13,7 +13,7 @@ from admin_cli.runs.bulk import act_on, bulk_options
 from admin_cli.runs.run_columns import RUN_COLUMNS, run_json
 from admin_cli.terminal.columns import Column
 from admin_cli.terminal.output import Output, output_options, record_options
-from admin_cli.terminal.record import Block
+from admin_cli.terminal.record import Section
 
 if TYPE_CHECKING:
     from jobs.ledger.batches.find import BatchRecord
@@ -99,9 +99,9 @@ def show(options: Globals, out: Output, batch: str) -> None:
     pairs = [(name.replace("_", " "), value) for name, value in batch_json(one).items() if value not in (None, "")]
     out.record(
         [
-            Block(pairs=pairs),
-            Block("Inner batches", columns=BATCH_COLUMNS[:6], rows=seen.inner.items),
-            Block("Members", columns=RUN_COLUMNS[:6], rows=members),
+            Section(pairs=pairs),
+            Section("Inner batches", columns=BATCH_COLUMNS[:6], rows=seen.inner.items),
+            Section("Members", columns=RUN_COLUMNS[:6], rows=members),
         ],
         data={
             **batch_json(one),

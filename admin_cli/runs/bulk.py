@@ -21,7 +21,7 @@ from admin_cli.runs.run_columns import RUN_COLUMNS, run_json
 from admin_cli.terminal import streams
 from admin_cli.terminal.columns import Column
 from admin_cli.terminal.output import Output
-from admin_cli.terminal.record import Block
+from admin_cli.terminal.record import Section
 from jobs.formats.short_id import short_id
 
 if TYPE_CHECKING:
@@ -128,7 +128,7 @@ def act_on(
             expect=how["expect"],
             rate=rate,
             is_stopped=is_stopped,
-            progress=say_progress,
+            progress=print_progress,
             resume=resumed,
         )
     show_report(out, report)
@@ -145,9 +145,9 @@ def show_report(out: Output, report: Report, *, again: str | None = None) -> Non
         pairs.append(("action", short_id(report.action_id)))
     out.record(
         [
-            Block(pairs=[*pairs, *([("skipped", report.skipped)] if report.skipped else [])]),
-            Block("New runs", columns=NEW_COLUMNS, rows=report.new_runs),
-            Block("Skipped", columns=SKIPPED_COLUMNS, rows=report.some_skipped),
+            Section(pairs=[*pairs, *([("skipped", report.skipped)] if report.skipped else [])]),
+            Section("New runs", columns=NEW_COLUMNS, rows=report.new_runs),
+            Section("Skipped", columns=SKIPPED_COLUMNS, rows=report.some_skipped),
         ],
         data={
             "action": report.action_id,
@@ -194,15 +194,15 @@ def _show_plan(out: Output, plan: ActionPlan, found: DryRun) -> None:
     would = f"would {plan.verb} {left}; nothing was changed"
     out.record(
         [
-            Block(pairs=[("dry run", would)]),
-            Block("By kind", columns=GROUP_COLUMNS, rows=plan.groups),
-            Block("The oldest", columns=RUN_COLUMNS[:7], rows=plan.sample),
-            Block(
+            Section(pairs=[("dry run", would)]),
+            Section("By kind", columns=GROUP_COLUMNS, rows=plan.groups),
+            Section("The oldest", columns=RUN_COLUMNS[:7], rows=plan.sample),
+            Section(
                 f"Would change in {short_id(found.example)}" if found.example else "",
                 columns=CHANGE_COLUMNS,
                 rows=found.changes,
             ),
-            Block("Would be skipped", columns=SKIPPED_COLUMNS, rows=found.some_skipped),
+            Section("Would be skipped", columns=SKIPPED_COLUMNS, rows=found.some_skipped),
         ],
         data={
             "verb": plan.verb,
@@ -229,10 +229,10 @@ def _action(app: App, text: str | None) -> UUID | None:
     return found
 
 
-def say_progress(report: Report) -> None:
+def print_progress(report: Report) -> None:
     """Shows the progress of actions that take more than a moment."""
     if report.expected > 1000:
-        streams.say(f"{report.done + report.skipped:,} of {report.expected:,}")
+        streams.write_message(f"{report.done + report.skipped:,} of {report.expected:,}")
 
 
 @contextmanager
@@ -244,7 +244,7 @@ def stopping_between_batches() -> Iterator[Callable[[], bool]]:
         if stopped:
             raise KeyboardInterrupt
         stopped.append(signum)
-        streams.say("stopping after this batch; press Ctrl-C again to stop at once")
+        streams.write_message("stopping after this batch; press Ctrl-C again to stop at once")
 
     before = signal.signal(signal.SIGINT, on_interrupt)
     try:

@@ -15,7 +15,7 @@ from admin_cli.program.prompt import confirm
 from admin_cli.runs.selector_options import complete_ids, selector_of, selector_options
 from admin_cli.terminal.columns import Column
 from admin_cli.terminal.output import Output, output_options, record_options
-from admin_cli.terminal.record import Block
+from admin_cli.terminal.record import Section
 from jobs.formats.short_id import short_id
 
 if TYPE_CHECKING:
@@ -132,7 +132,7 @@ def resolve(
         ("undo", command_line(f"audit undo {short_id(done.action_id)}")),
     ]
     out.record(
-        [Block(pairs=[(name, value) for name, value in pairs if value is not None])],
+        [Section(pairs=[(name, value) for name, value in pairs if value is not None])],
         data={
             "run": done.run_id,
             "step": done.step,

@@ -57,7 +57,7 @@ def enqueue(
     app.close()
     streams.write(f"{done.id}\n")
     if not done.created:
-        streams.say("This run already holds the key: nothing was enqueued.")
+        streams.write_message("This run already holds the key: nothing was enqueued.")
 
 
 def read_arguments(pairs: tuple[str, ...], file: TextIO | None) -> dict[str, Any]:

@@ -89,7 +89,7 @@ def shadow(
     reports = perform_shadow(options, app, ShadowOrder(selector, imports, allow, limit=limit, reason=reason))
     out.rows(reports, as_json=report_json, empty="no run was performed")
     if not all(report.is_guarded or report.outcome is None for report in reports) and not allow:
-        streams.say("Only Python's own connections were refused: this system has no filter for the others.")
+        streams.write_message("Only Python's own connections were refused: this system has no filter for the others.")
     worse = [report for report in reports if report.is_worse]
     if worse:
         first = worse[0]
@@ -148,7 +148,7 @@ def check_in_shadow(options: Globals, app: App, order: ShadowOrder) -> None:
             exit_code=Exit.UNHEALTHY,
             hint="jobledger shadow with the same options shows each.",
         )
-    streams.say(f"{len(reports)} of the runs were performed in the shadow, and none failed.")
+    streams.write_message(f"{len(reports)} of the runs were performed in the shadow, and none failed.")
 
 
 def report_json(report: ShadowReport) -> dict[str, Any]:

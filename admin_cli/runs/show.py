@@ -23,7 +23,7 @@ from admin_cli.runs.selector_options import complete_ids
 from admin_cli.runs.show_as_of import STEP_COLUMNS, json_text, named_arguments, show_as_of
 from admin_cli.terminal.columns import Column
 from admin_cli.terminal.output import Output, output_options, record_options
-from admin_cli.terminal.record import Block
+from admin_cli.terminal.record import Section
 
 if TYPE_CHECKING:
     from jobs.ledger.run_records import RunRecord
@@ -68,18 +68,18 @@ def show(options: Globals, out: Output, run: str, at: str | None) -> None:
     last = next((one for one in reversed(attempts) if one.traceback), None)
     out.record(
         [
-            Block(pairs=_head(found)),
-            Block("Arguments", pairs=named_arguments(found.arguments)),
-            Block("Result", text=json_text(found.result)),
-            Block("Progress", text=json_text(found.progress)),
-            Block("Steps", columns=STEP_COLUMNS, rows=steps),
-            Block("Attempts", columns=ATTEMPT_COLUMNS[:6], rows=attempts),
-            Block(
+            Section(pairs=_head(found)),
+            Section("Arguments", pairs=named_arguments(found.arguments)),
+            Section("Result", text=json_text(found.result)),
+            Section("Progress", text=json_text(found.progress)),
+            Section("Steps", columns=STEP_COLUMNS, rows=steps),
+            Section("Attempts", columns=ATTEMPT_COLUMNS[:6], rows=attempts),
+            Section(
                 f"Traceback of attempt {last.attempt}" if last else "", text=_readable(last.traceback) if last else None
             ),
-            Block("Child runs", columns=RUN_COLUMNS[:6], rows=children),
-            Block("Operator actions", columns=ACTION_COLUMNS, rows=actions),
-            Block("Next", text=_next(found)),
+            Section("Child runs", columns=RUN_COLUMNS[:6], rows=children),
+            Section("Operator actions", columns=ACTION_COLUMNS, rows=actions),
+            Section("Next", text=_next(found)),
         ],
         data={
             **run_json(found),

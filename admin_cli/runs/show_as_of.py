@@ -11,7 +11,7 @@ from admin_cli.program.options import Globals
 from admin_cli.runs.run_columns import ATTEMPT_COLUMNS, RunAsOf, attempt_json, error_of, fields_of, then_json
 from admin_cli.terminal.columns import Column
 from admin_cli.terminal.output import Output
-from admin_cli.terminal.record import Block
+from admin_cli.terminal.record import Section
 
 if TYPE_CHECKING:
     from jobs.operations.runs.earlier_state import RunThen
@@ -36,12 +36,12 @@ def show_as_of(options: Globals, out: Output, run: str, at: str) -> None:
     then = found.then
     out.record(
         [
-            Block(pairs=[("as of", moment), *_head(then), ("known by", then.known_by.value)]),
-            Block("Arguments", pairs=named_arguments(then.run.arguments)),
-            Block("Result", text=json_text(then.run.result)),
-            Block("Steps", columns=STEP_COLUMNS, rows=found.steps),
-            Block("Attempts that had ended", columns=ATTEMPT_COLUMNS[:6], rows=found.attempts),
-            Block("Not known", text=", ".join(name.replace("_", " ") for name in then.unknown) or None),
+            Section(pairs=[("as of", moment), *_head(then), ("known by", then.known_by.value)]),
+            Section("Arguments", pairs=named_arguments(then.run.arguments)),
+            Section("Result", text=json_text(then.run.result)),
+            Section("Steps", columns=STEP_COLUMNS, rows=found.steps),
+            Section("Attempts that had ended", columns=ATTEMPT_COLUMNS[:6], rows=found.attempts),
+            Section("Not known", text=", ".join(name.replace("_", " ") for name in then.unknown) or None),
         ],
         data={
             **then_json(RunAsOf(then)),

@@ -36,7 +36,7 @@ def signal(options: Globals, run: str, name: str, payload: str | None, reason: s
     sent = signal_run(open_app(options), this_operator(), run, name, _payload(payload), reason=reason)
     streams.write(f"{sent.id}\n")
     if not sent.is_first:
-        streams.say(f"The run has a signal {name} already: nothing was changed.")
+        streams.write_message(f"The run has a signal {name} already: nothing was changed.")
 
 
 def _payload(given: str | None) -> Any:

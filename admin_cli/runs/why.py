@@ -15,7 +15,7 @@ from admin_cli.runs.run_columns import RUN_COLUMNS, error_of, run_json, word_of
 from admin_cli.runs.selector_options import complete_ids
 from admin_cli.terminal import streams
 from admin_cli.terminal.output import Output, output_options, record_options
-from admin_cli.terminal.record import Block
+from admin_cli.terminal.record import Section
 from jobs.formats.escaping import escape_controls
 from jobs.formats.short_id import short_id
 
@@ -41,7 +41,10 @@ def why(options: Globals, out: Output, run: str) -> None:
     head = _head(found)
     evidence = [(name, value) for name, value in found.evidence if value is not None]
     out.record(
-        [Block(text=head) if out.format == "table" else Block("Why", text=head), Block("Evidence", pairs=evidence)],
+        [
+            Section(text=head) if out.format == "table" else Section("Why", text=head),
+            Section("Evidence", pairs=evidence),
+        ],
         data={
             "id": found.run.id,
             "kind": found.run.kind,
@@ -77,7 +80,7 @@ def wait(options: Globals, out: Output, runs: tuple[str, ...]) -> None:
 
     app, operator = open_app(options), this_operator()
     ids = make_selector(app, SelectorInput(ids=runs)).ids
-    ended = wait_for(app, operator, ids, moved=_say_state)
+    ended = wait_for(app, operator, ids, moved=_print_state)
     out.rows(ended, as_json=run_json)
     lost = [run for run in ended if run.state != "succeeded"]
     if lost:
@@ -89,7 +92,7 @@ def wait(options: Globals, out: Output, runs: tuple[str, ...]) -> None:
         )
 
 
-def _say_state(run: RunRecord) -> None:
+def _print_state(run: RunRecord) -> None:
     error = error_of(run)
     said = f"{short_id(run.id)} {run.kind} {word_of(run)} attempt {run.attempt}" + (f"  {error}" if error else "")
-    streams.say(escape_controls(said))
+    streams.write_message(escape_controls(said))

@@ -62,7 +62,7 @@ def pause(options: Globals, names: tuple[str, ...], reason: str | None) -> None:
     app = open_app(options)
     for name in names:
         moved = pause_schedule(app, name, by=this_operator(), reason=reason)
-        streams.say(f"{one_line(name)}: {'paused' if moved else 'was paused already'}")
+        streams.write_message(f"{one_line(name)}: {'paused' if moved else 'was paused already'}")
     app.close()
 
 
@@ -87,7 +87,7 @@ def resume(options: Globals, names: tuple[str, ...], catches_up: bool, reason: s
     app = open_app(options)
     for name in names:
         moved = resume_schedule(app, name, by=this_operator(), reason=reason, catches_up=catches_up)
-        streams.say(f"{one_line(name)}: {'resumed' if moved else 'was not paused'}")
+        streams.write_message(f"{one_line(name)}: {'resumed' if moved else 'was not paused'}")
     app.close()
 
 
@@ -116,7 +116,7 @@ def delete(options: Globals, name: str, force: bool, yes: bool, reason: str | No
     confirm(1, "delete", yes=yes, noun="schedule")
     delete_schedule(app, name, by=this_operator(), reason=reason, is_forced=force)
     app.close()
-    streams.say(f"{one_line(name)}: deleted")
+    streams.write_message(f"{one_line(name)}: deleted")
 
 
 @click.command("backfill")
@@ -156,9 +156,9 @@ def backfill(
     if dry_run:
         for moment in moments:
             streams.write(f"{moment.isoformat()}\n")
-        streams.say(f"would make {len(moments)} runs")
+        streams.write_message(f"would make {len(moments)} runs")
     else:
         confirm(len(moments), "backfill", yes=yes, noun="slot")
         made = backfill_schedule(app, name, moments, by=this_operator(), reason=reason)
-        streams.say(f"{one_line(name)}: made {made} runs")
+        streams.write_message(f"{one_line(name)}: made {made} runs")
     app.close()

@@ -14,9 +14,9 @@ from admin_cli.program.lazy import Entry, LazyGroup
 from admin_cli.program.options import Globals, pass_globals
 from admin_cli.runs.run_columns import fields_of
 from admin_cli.schedules.timing_options import MOMENT, in_zone, timing_options, zone_of
-from admin_cli.terminal.block import Block
 from admin_cli.terminal.columns import Column
 from admin_cli.terminal.output import Output, output_options, record_options
+from admin_cli.terminal.section import Section
 
 if TYPE_CHECKING:
     from jobs.ledger.schedules.schedules import Owner
@@ -152,10 +152,10 @@ def show(options: Globals, out: Output, name: str, limit: int) -> None:
     pairs += [("queue", record.queue), ("problem", record.problem), ("pause_reason", record.pause_reason)]
     out.record(
         [
-            Block(pairs=[(_label(key), value) for key, value in pairs if value is not None]),
-            Block("Arguments", text=record.arguments if record.arguments != "{}" else None),
-            Block("Coming", columns=PREVIEW, rows=coming),
-            Block("Slots", columns=SLOTS[:4], rows=past),
+            Section(pairs=[(_label(key), value) for key, value in pairs if value is not None]),
+            Section("Arguments", text=record.arguments if record.arguments != "{}" else None),
+            Section("Coming", columns=PREVIEW, rows=coming),
+            Section("Slots", columns=SLOTS[:4], rows=past),
         ],
         data={
             **row,

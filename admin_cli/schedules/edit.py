@@ -66,7 +66,7 @@ def create(
         app, name, kind, arguments, data, queue=queue, priority=priority, by=this_operator(), reason=reason
     )  # fmt: skip
     app.close()
-    _say_next_run(view)
+    _print_next_run(view)
 
 
 @click.command("edit")
@@ -111,7 +111,7 @@ def edit(
         app, name, changes, arguments=arguments, queue=queue, priority=priority, by=this_operator(), reason=reason
     )  # fmt: skip
     app.close()
-    _say_next_run(view)
+    _print_next_run(view)
 
 
 def _cleared(names: tuple[str, ...]) -> dict[str, None]:
@@ -132,7 +132,7 @@ def _cleared(names: tuple[str, ...]) -> dict[str, None]:
     return {known[name.removeprefix("--")]: None for name in names}
 
 
-def _say_next_run(view: ScheduleView) -> None:
+def _print_next_run(view: ScheduleView) -> None:
     record = view.record
     first = f"; next {record.next_slot_at:%Y-%m-%d %H:%M:%S} UTC" if record.next_slot_at else ""
-    streams.say(f"{one_line(record.name)}: {one_line(view.when)}{first}")
+    streams.write_message(f"{one_line(record.name)}: {one_line(view.when)}{first}")

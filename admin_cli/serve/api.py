@@ -10,7 +10,7 @@ from admin_cli.program.app import open_app
 from admin_cli.program.lazy import Entry, LazyGroup
 from admin_cli.program.options import IMPORT, Globals, pass_globals
 from admin_cli.serve.local_pages import LINK_LIFETIME, link_to, need_web
-from admin_cli.terminal.streams import say, write
+from admin_cli.terminal.streams import write, write_message
 
 if TYPE_CHECKING:
     from jobs.app import App
@@ -68,9 +68,9 @@ def serve(
     configure_logging(app.settings)
 
     def show_address(url: str) -> None:
-        say(f"serving {url}")
+        write_message(f"serving {url}")
         if gives_link or options.bundle is not None:
-            say(f"sign in, once, within {LINK_LIFETIME}: {link_to(app, url)}")
+            write_message(f"sign in, once, within {LINK_LIFETIME}: {link_to(app, url)}")
 
     serve_api(app, ready=show_address)
     app.close()

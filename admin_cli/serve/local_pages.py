@@ -11,7 +11,7 @@ from admin_cli.program.actor import this_operator
 from admin_cli.program.app import open_app
 from admin_cli.program.exits import CommandFailed, Exit
 from admin_cli.program.options import Globals
-from admin_cli.terminal.streams import say
+from admin_cli.terminal.streams import write_message
 
 if TYPE_CHECKING:
     from jobs.app import App
@@ -69,7 +69,7 @@ def serve_here(app: App) -> None:
     configure_logging(app.settings)
 
     def show_address(url: str) -> None:
-        say(f"pages: {link_to(app, url)} (signs you in once, within {LINK_LIFETIME})")
+        write_message(f"pages: {link_to(app, url)} (signs you in once, within {LINK_LIFETIME})")
 
     try:
         serve(app, ready=show_address)

@@ -10,7 +10,7 @@ import click
 from admin_cli.program.app import open_app
 from admin_cli.program.lazy import Entry, LazyGroup
 from admin_cli.program.options import Globals, pass_globals
-from admin_cli.terminal.streams import say
+from admin_cli.terminal.streams import write_message
 
 ENTRIES = {
     "serve": Entry("admin_cli.serve.metrics:serve", "Serve the ledger's metrics and health until stopped."),
@@ -43,7 +43,7 @@ def serve(options: Globals, host: str | None, port: int | None) -> None:
     stopping = threading.Event()
     for one in (signal.SIGTERM, signal.SIGINT):
         signal.signal(one, lambda number, frame: stopping.set())
-    say(f"serving {endpoint.url}/metrics, /healthz and /readyz")
+    write_message(f"serving {endpoint.url}/metrics, /healthz and /readyz")
     while not stopping.wait(3600):
         pass
     endpoint.close()

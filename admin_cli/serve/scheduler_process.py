@@ -10,7 +10,7 @@ from contextlib import contextmanager
 
 from admin_cli.terminal import streams
 
-LOOK_SECONDS = 0.5
+POLL_SECONDS = 0.5
 """How often it checks the code for changes. Source: decision; the same as the worker's."""
 STOP_SECONDS = 5.0
 """How long the scheduler may take to end before it is killed. A kill loses nothing."""
@@ -50,7 +50,7 @@ def _watch_scheduler(serve: Callable[[], int], line: int, watch: Sequence[str]) 
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     code = Watch(watch)
     scheduler = _start(serve, line)
-    while not select.select([line], [], [], LOOK_SECONDS if watch else None)[0]:
+    while not select.select([line], [], [], POLL_SECONDS if watch else None)[0]:
         if code.has_changed():
             _stop(scheduler)
             scheduler = _start(serve, line)

@@ -16,7 +16,7 @@ from admin_cli.program.options import DURATION, IMPORT, Globals, pass_globals
 from admin_cli.serve.local_pages import has_web, serve_pages
 from admin_cli.serve.scheduler_process import run_scheduler
 from admin_cli.terminal import streams
-from admin_cli.terminal.streams import say
+from admin_cli.terminal.streams import write_message
 from jobs.interpreter import refuse_free_threading
 
 NO_MODULE = click.UsageError("No module with jobs is given. Add --import my.module, or set JOBS_IMPORTS.")
@@ -190,7 +190,7 @@ def _check_services(options: Globals, given: dict[str, Any]) -> None:
         try:
             app.ready.is_intact()
         except ServiceDown as down:
-            say(f"warning: {down} Until it answers, workers poll the ledger.")
+            write_message(f"warning: {down} Until it answers, workers poll the ledger.")
 
 
 def _migrate(options: Globals) -> None:

@@ -38,10 +38,10 @@ def up(options: Globals) -> None:
     settings = read_settings(embedded(options))
     database = Database(settings.database_url or "", settings)
     before = schema.current(database)
-    schema.upgrade(database, say=streams.say)
+    schema.upgrade(database, say=streams.write_message)
     after = schema.current(database)
     moved = "already at" if before == after else f"from {before or 'nothing'} to"
-    streams.say(f"{database.shown}: {moved} {after}")
+    streams.write_message(f"{database.shown}: {moved} {after}")
 
 
 @migrate.command("down")
@@ -64,10 +64,10 @@ def down(options: Globals, revision: str, yes: bool) -> None:
     database = Database(settings.database_url or "", settings)
     lost = schema.rows_lost_below(database, revision)
     for table, rows in lost.items():
-        streams.say(f"would destroy {table}: {rows:,} rows")
+        streams.write_message(f"would destroy {table}: {rows:,} rows")
     confirm(len(lost), "destroy", yes=yes, noun="table")
     schema.downgrade(database, revision)
-    streams.say(f"{database.shown}: now at {schema.current(database) or 'nothing'}")
+    streams.write_message(f"{database.shown}: now at {schema.current(database) or 'nothing'}")
 
 
 @migrate.command("current")
@@ -112,6 +112,6 @@ def sql(options: Globals, since: str | None) -> None:
     database = Database(settings.database_url or "", settings)
     at = schema.current(database) if since is None else None if since == "base" else since
     if at == schema.REVISION:
-        streams.say(f"{database.shown}: already at {at}; there is nothing to run")
+        streams.write_message(f"{database.shown}: already at {at}; there is nothing to run")
         return
     streams.write(schema.sql(database, since=at))

@@ -37,12 +37,12 @@ def report_moved(
         CommandFailed: some were refused.
     """
     again = f", {moved.known_already:,} were already in the ledger" if moved.known_already else ""
-    streams.say(f"{count_of(moved.total, noun)} {'would be moved' if dry_run else 'moved'}{again}")
+    streams.write_message(f"{count_of(moved.total, noun)} {'would be moved' if dry_run else 'moved'}{again}")
     for warning in warnings:
-        streams.say(f"warning: {warning}")
+        streams.write_message(f"warning: {warning}")
     for one in moved.refused[:MAX_SHOWN]:
         queue, what, why = (escape_controls(one[key]) for key in ("queue", name, "why"))
-        streams.say(f"refused: {queue} {what}: {why}")
+        streams.write_message(f"refused: {queue} {what}: {why}")
     if moved.refused:
         raise CommandFailed(f"{count_of(len(moved.refused), noun)} {problem}.", exit_code=Exit.CONFLICT, hint=hint)
 

@@ -68,4 +68,4 @@ def end(options: Globals, session_id: UUID, reason: str | None) -> None:
     from jobs.operations.access.sessions import end_session
 
     found = end_session(open_app(options), this_operator(), session_id, reason=reason)
-    streams.say(escape_controls(f"session {found.id} of {found.actor} has ended."))
+    streams.write_message(escape_controls(f"session {found.id} of {found.actor} has ended."))

@@ -73,7 +73,7 @@ def create(
         app, this_operator(), name, password=_password(from_stdin=password_stdin), role=role, reason=reason,
         lasts=lasts,
     )  # fmt: skip
-    streams.say(escape_controls(f"user {user.name} may sign in as {user.role}."))
+    streams.write_message(escape_controls(f"user {user.name} may sign in as {user.role}."))
 
 
 @users.command("list")
@@ -110,7 +110,9 @@ def reset(options: Globals, name: str, password_stdin: bool, reason: str | None)
     from jobs.operations.access.users import reset_password
 
     user = reset_password(app, this_operator(), name, password=_password(from_stdin=password_stdin), reason=reason)
-    streams.say(escape_controls(f"user {user.name} has a new password. All sessions have ended; tokens stay valid."))
+    streams.write_message(
+        escape_controls(f"user {user.name} has a new password. All sessions have ended; tokens stay valid.")
+    )
 
 
 @users.command("disable")
@@ -127,7 +129,7 @@ def disable(options: Globals, name: str, reason: str | None) -> None:
     from jobs.operations.access.users import disable_user
 
     user = disable_user(open_app(options), this_operator(), name, reason=reason)
-    streams.say(escape_controls(f"user {user.name} is disabled."))
+    streams.write_message(escape_controls(f"user {user.name} is disabled."))
 
 
 @users.command("enable")
@@ -144,7 +146,7 @@ def enable(options: Globals, name: str, reason: str | None) -> None:
     from jobs.operations.access.users import disable_user
 
     user = disable_user(open_app(options), this_operator(), name, is_disabled=False, reason=reason)
-    streams.say(escape_controls(f"user {user.name} may sign in as {user.role}."))
+    streams.write_message(escape_controls(f"user {user.name} may sign in as {user.role}."))
 
 
 @users.command("role")
@@ -162,7 +164,7 @@ def role(options: Globals, name: str, role: str, reason: str | None) -> None:
     from jobs.operations.access.users import change_role
 
     user = change_role(open_app(options), this_operator(), name, role=role, reason=reason)
-    streams.say(escape_controls(f"user {user.name} now has the role {user.role}."))
+    streams.write_message(escape_controls(f"user {user.name} now has the role {user.role}."))
 
 
 @click.group("tokens")
@@ -198,7 +200,7 @@ def create_token(
     token, secret = create(
         open_app(options), this_operator(), user=user, name=name, permissions=permissions, lasts=lasts, reason=reason
     )
-    streams.say(
+    streams.write_message(
         escape_controls(f"token {token.id} of {token.user} is valid until {token.expires_at:%Y-%m-%d %H:%M} UTC.")
     )
     streams.write(f"{secret}\n")
@@ -238,7 +240,7 @@ def revoke(options: Globals, token_id: object, reason: str | None) -> None:
     from jobs.operations.access.tokens import revoke_token
 
     token = revoke_token(open_app(options), this_operator(), UUID(str(token_id)), reason=reason)
-    streams.say(escape_controls(f"token {token.id} of {token.user} has ended."))
+    streams.write_message(escape_controls(f"token {token.id} of {token.user} has ended."))
 
 
 def _password(*, from_stdin: bool) -> str:

@@ -36,7 +36,7 @@ from admin_cli.terminal import streams
 from admin_cli.terminal.columns import FORMATS, Column, Format, Row, SortKey, pick_columns, sort_keys, sort_rows
 
 if TYPE_CHECKING:
-    from admin_cli.terminal.block import Block
+    from admin_cli.terminal.section import Section
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -102,16 +102,16 @@ class Output:
 
     def record(
         self,
-        blocks: Sequence[Block],
+        sections: Sequence[Section],
         *,
         data: Mapping[str, object],
         meta: Mapping[str, object] | None = None,
         now: datetime | None = None,
     ) -> None:
-        """Print a single record: ``blocks`` for people and pipes, ``data`` as the JSON envelope's ``data``."""
+        """Print a single record: ``sections`` for people and pipes, ``data`` as the JSON envelope's ``data``."""
         from admin_cli.terminal.record import write_record
 
-        write_record(self, blocks, data=data, meta=meta, now=now)
+        write_record(self, sections, data=data, meta=meta, now=now)
 
 
 def default_format() -> Format:

@@ -7,16 +7,16 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 
 from admin_cli.terminal import streams
-from admin_cli.terminal.block import Asked
 from admin_cli.terminal.cells import json_text, tsv_cell
 from admin_cli.terminal.columns import Column, Row
+from admin_cli.terminal.section import PageOptions
 from jobs.formats.jsonable import jsonable
 
 AsJson = Callable[[Row], Mapping[str, object]]
 
 
 def write_rows(
-    out: Asked,
+    out: PageOptions,
     rows: Iterable[Row],
     *,
     next_cursor: str | None,
@@ -42,7 +42,7 @@ def write_rows(
             _write_table(out, list(rows), empty=empty, now=now)
     if next_cursor is not None:
         streams.flush()
-        streams.say(f"more: --cursor {next_cursor}")
+        streams.write_message(f"more: --cursor {next_cursor}")
 
 
 def envelope(data: object, *, next_cursor: str | None = None, meta: Mapping[str, object] | None = None) -> str:
@@ -71,9 +71,9 @@ def _write_names(columns: Sequence[Column], rows: Iterable[Row]) -> None:
         streams.write(tsv_cell(named.of(row), utc=True) + "\n")
 
 
-def _write_table(out: Asked, rows: list[Row], *, empty: str, now: datetime | None) -> None:
+def _write_table(out: PageOptions, rows: list[Row], *, empty: str, now: datetime | None) -> None:
     if not rows:
-        streams.say(f"{empty}.")
+        streams.write_message(f"{empty}.")
         return
     from admin_cli.terminal.console import TerminalConsole
     from admin_cli.terminal.table import draw_table

@@ -51,7 +51,7 @@ def write(text: str) -> None:
         raise OutputLost(error.strerror or str(error)) from error
 
 
-def say(text: str) -> None:
+def write_message(text: str) -> None:
     """Write one line to stderr; ignores a stderr that is closed."""
     try:
         print(text, file=sys.stderr, flush=True)

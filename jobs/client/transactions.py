@@ -56,7 +56,7 @@ def announce(enqueued: Iterable[Enqueued | UUID | str]) -> int:
         with app.database.read() as connection:
             found = unclaimed(connection, ids[start : start + CHUNK])
         publish.announce(app, [ReadyEntry(one.run_id, one.queue, one.priority, one.run_at) for one in found])
-        if app.events.wants(RunEnqueued):
+        if app.events.has_subscriber(RunEnqueued):
             app.events.emit([RunEnqueued(one.run_id, one.kind, one.queue) for one in found])
         count += len(found)
     return count

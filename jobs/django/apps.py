@@ -30,15 +30,15 @@ class JobsConfig(AppConfig):
         run_hooks.add(run_connections.fresh_connections, for_async=run_connections.fresh_connections_async)
         checks.register(backend_checks.check_migrated, checks.Tags.database)
         post_migrate.connect(migrating.migrate_ledger, sender=self, dispatch_uid="jobs.migrate")
-        connection_created.connect(_follow, dispatch_uid="jobs.follow")
+        connection_created.connect(_follow_renamed_database, dispatch_uid="jobs.follow")
         setting_changed.connect(ledger.forget, dispatch_uid="jobs.forget")
         with suppress(ImportError):  # Jobs need no tasks framework.
             import_module("jobs.django.framework")
         autodiscover_modules("tasks", "jobs")
 
 
-def _follow(connection: Any, **kwargs: Any) -> None:
+def _follow_renamed_database(connection: Any, **kwargs: Any) -> None:
     from jobs.django import config, ledger
 
     if connection.alias == config.alias():
-        ledger.follow()
+        ledger.follow_renamed_database()

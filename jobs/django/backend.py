@@ -167,7 +167,7 @@ def _new_run(app: App, run_id: UUID, cls: type[TaskJob], task: Any, result: Any)
 def _publish(here: ledger.DjangoLedger, runs: list[NewRun]) -> None:
     """Publish to the ready index once the block has committed; a rolled back one publishes nothing."""
     app = here.app
-    if app.ready is None and not app.events.wants(RunEnqueued):
+    if app.ready is None and not app.events.has_subscriber(RunEnqueued):
         return
     if not here.database.commits:
         announce_runs(app, runs)

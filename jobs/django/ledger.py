@@ -62,7 +62,7 @@ def forget(**changed: Any) -> None:
         _current = None
 
 
-def follow() -> None:
+def follow_renamed_database() -> None:
     """Django's database has another name now (a test's): let the App of this process use it too."""
     app = boot.existing()
     if app is not None and boot.in_place_of_all() is None and config.has_moved(app.settings.database_url):

@@ -12,7 +12,7 @@ from jobs.messages.encoding import read_message
 if TYPE_CHECKING:
     from jobs.app import App
 
-LOOK_SECONDS = 0.02
+POLL_SECONDS = 0.02
 
 
 class Recorder(Protocol):
@@ -73,4 +73,4 @@ class QueueView:
                 return message.encode()
             if not block or (until is not None and clock.monotonic() >= until):
                 raise Empty
-            clock.sleep(LOOK_SECONDS)
+            clock.sleep(POLL_SECONDS)

@@ -61,7 +61,7 @@ class _Bulk:
 
     def __init__(self, app: App) -> None:
         self._carry = carrier(app) if app.settings.tracing else None
-        self._announces = app.ready is not None or app.events.wants(RunEnqueued)
+        self._announces = app.ready is not None or app.events.has_subscriber(RunEnqueued)
         self.results: list[Enqueued] = []
         self.careful: list[NewRun] = []
         self.places: list[int] = []

@@ -237,7 +237,7 @@ def announce_runs(app: App, runs: Sequence[NewRun]) -> None:
         # A run that starts after others is published when the last of them ends.
         entries = [ReadyEntry(run.id, run.queue, run.priority, _run_at(run, now)) for run in runs if not run.after]
         announce(app, entries, now=now)
-    if app.events.wants(RunEnqueued):
+    if app.events.has_subscriber(RunEnqueued):
         app.events.emit([RunEnqueued(run.id, run.kind, run.queue) for run in runs])
 
 

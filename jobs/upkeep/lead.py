@@ -14,7 +14,7 @@ from jobs.ledger.schedules import leader
 
 LEASE = timedelta(minutes=3)
 """How long a silent leader keeps the lead. Source: three looks."""
-LOOK_SECONDS = 60.0
+POLL_SECONDS = 60.0
 """Seconds between two looks, varied by a quarter. Source: decision."""
 
 
@@ -51,4 +51,4 @@ class Lead:
     def rest(self) -> None:
         """The duty is done for now; it is due again in about a minute."""
         clock = self._app.clock
-        self._look_at = clock.monotonic() + LOOK_SECONDS * (0.75 + clock.rng.random() / 2)
+        self._look_at = clock.monotonic() + POLL_SECONDS * (0.75 + clock.rng.random() / 2)

@@ -9,7 +9,7 @@ from jobs.clock import Clock
 EVERY_SECONDS = 5.0
 """Seconds between two rounds of upkeep, varied by a quarter. Source: decision; notices a lost lease within 6 s."""
 SHORTEST_SECONDS = 1.0
-LOOK_SECONDS = 2.0
+POLL_SECONDS = 2.0
 """How often a heartbeat checks whether it is time to renew. Source: ``worker.exchange.heartbeat``."""
 MARGIN_SECONDS = 1.0
 """Extra time for renewals in a busy ledger. Source: decision; thousands of leases are renewed in 40 ms."""
@@ -32,7 +32,7 @@ class Reach:
         self._clock = clock
         # Below two thirds of a lease, which is what is left after one missed renewal.
         self._longest_gap = max(2.0, 1.25 * self.every_seconds + seconds / 8)
-        self._turn = renewed_every + min(LOOK_SECONDS, renewed_every) + MARGIN_SECONDS
+        self._turn = renewed_every + min(POLL_SECONDS, renewed_every) + MARGIN_SECONDS
         self._answered_at: tuple[float, float] | None = self._moment()
         self._steady_at = clock.monotonic()
 

@@ -6,14 +6,14 @@ from jobs.app import App
 from jobs.enqueue.publish import entries_of
 from jobs.ledger.fairness.tenants import drop_idle_turns
 from jobs.ledger.limits.counts import Key
-from jobs.ledger.limits.hand_on import hand_on
 from jobs.ledger.limits.parked import held_on
+from jobs.ledger.limits.reassign import reassign
 from jobs.ledger.limits.sweep import drop_idle_keys, drop_stale_slots, parked_keys
 from jobs.ledger.records import Freed
 from jobs.ready.protocol import ReadyEntry
 
 
-def hand_on_parked(app: App) -> tuple[int, list[ReadyEntry]]:
+def reassign_parked(app: App) -> tuple[int, list[ReadyEntry]]:
     """Hand slots that are free to parked runs. A fault, a resumed queue or the end of a hold left them parked.
 
     Returns no number of moved runs, so that it runs once a round: it looks at every limit that has parked runs.
@@ -30,7 +30,7 @@ def hand_on_parked(app: App) -> tuple[int, list[ReadyEntry]]:
         if not keys:
             return 0, entries_of(freed)
         with app.database.write() as connection:
-            some = hand_on(connection, keys)
+            some = reassign(connection, keys)
             if some:
                 app.database.send_notify(connection)
         freed += some

@@ -16,7 +16,7 @@ from jobs.upkeep.audit_chain import CHAIN_SECONDS, chain_audit
 from jobs.upkeep.batches import BatchSweep
 from jobs.upkeep.breakers import sweep_breakers
 from jobs.upkeep.ledger_reach import Reach
-from jobs.upkeep.limits import hand_on_parked
+from jobs.upkeep.limits import reassign_parked
 from jobs.upkeep.prune import TURN_SECONDS, Pruner
 from jobs.upkeep.reconcile import reconcile
 from jobs.upkeep.rescue import LeaseSearch, expire_waiting, rescue_abandoned
@@ -94,7 +94,7 @@ class Upkeep(threading.Thread):
         self._rounds += 1
         tasks.append(("breakers", sweep_breakers))
         # Slots of runs that were just rescued have been handed on with them.
-        tasks.append(("limits", hand_on_parked))
+        tasks.append(("limits", reassign_parked))
         # Only a process that was up for the whole wait can tell that no worker knew a kind for that long.
         if self._app.clock.monotonic() >= self._dead_letter_at:
             self._dead_letter_at = (

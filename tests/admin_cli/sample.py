@@ -18,7 +18,7 @@ from admin_cli.program.lazy import Entry
 from admin_cli.program.prompt import confirm
 from admin_cli.terminal.columns import Column, paint_state
 from admin_cli.terminal.output import Output, output_options, record_options
-from admin_cli.terminal.record import Block
+from admin_cli.terminal.record import Section
 
 NOW = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
 
@@ -90,11 +90,11 @@ def show_command(out: Output, hostile: str | None) -> None:
     text = json.loads(hostile) if hostile else "CardDeclined"
     out.record(
         [
-            Block(pairs=[("id", RUNS[0]["id"]), ("created", RUNS[0]["created_at"]), ("note", "word " * 30)]),
-            Block("Arguments", pairs=[(text, text)]),
-            Block("Attempts", columns=COLUMNS[:4], rows=RUNS),
-            Block("Nothing", pairs=[]),
-            Block("Traceback", text=f"Traceback:\n\tat charge\n{text}"),
+            Section(pairs=[("id", RUNS[0]["id"]), ("created", RUNS[0]["created_at"]), ("note", "word " * 30)]),
+            Section("Arguments", pairs=[(text, text)]),
+            Section("Attempts", columns=COLUMNS[:4], rows=RUNS),
+            Section("Nothing", pairs=[]),
+            Section("Traceback", text=f"Traceback:\n\tat charge\n{text}"),
         ],
         data={**RUNS[0], "error": text},
         now=NOW,

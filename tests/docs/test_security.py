@@ -19,7 +19,7 @@ PAGE = " ".join((Path(__file__).parents[2] / "docs" / "security.md").read_text()
 def test_every_number_of_the_api_is_the_codes() -> None:
     settings = Settings()
     common = len([one for one in credentials.COMMON.read_text().splitlines() if not one.startswith("#")])
-    minutes = sign_in_limits.TRIES_WITHIN.total_seconds() / 60
+    minutes = sign_in_limits.ATTEMPTS_WITHIN.total_seconds() / 60
 
     assert (protocol.MAX_HEADER_BYTES, MAX_BODY_BYTES) == (32 * 1024, 2**20)
     said = [
@@ -35,7 +35,7 @@ def test_every_number_of_the_api_is_the_codes() -> None:
     ]
     assert [one for one in said if one not in PAGE] == []
     assert (
-        sign_in_limits.MOST_TRIES,
+        sign_in_limits.MAX_ATTEMPTS,
         limits.FIRST_DELAY.total_seconds(),
         rate_limits.BURST,
         idempotency.KEPT.days,

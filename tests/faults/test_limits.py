@@ -21,7 +21,7 @@ from tests.faults.work import BURST, MOST, RATE, LimitedEffect
 
 pytestmark = [pytest.mark.faults, pytest.mark.slow, pytest.mark.timeout(300)]
 
-LOOK_SECONDS = 0.002
+POLL_SECONDS = 0.002
 LIVE = text(
     "select (arguments->>'n')::int % 50, count(*) from job_runs where state = 'running' and kind = 'LimitedEffect' "
     "and lease_until > statement_timestamp() group by 1"
@@ -41,10 +41,10 @@ class Watch:
         self.looks = 0
 
     def _run(self) -> None:
-        while not self._over.wait(LOOK_SECONDS):
+        while not self._over.wait(POLL_SECONDS):
             try:
                 with self._fleet.engine.connect() as connection:
-                    while not self._over.wait(LOOK_SECONDS):
+                    while not self._over.wait(POLL_SECONDS):
                         for account, count in connection.execute(LIVE):
                             self.most[account] = max(self.most[account], count)
                         connection.rollback()

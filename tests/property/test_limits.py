@@ -27,8 +27,8 @@ from jobs.definition import registry
 from jobs.definition.limits import LimitKey, digest_of, limited_kinds, limits_of
 from jobs.ledger.limits.admit import admit
 from jobs.ledger.limits.counts import Key, declare, in_use
-from jobs.ledger.limits.hand_on import hand_on
 from jobs.ledger.limits.parked import key_of
+from jobs.ledger.limits.reassign import reassign
 from jobs.ledger.limits.sweep import drop_stale_slots, parked_keys
 from jobs.ledger.records import Claim
 from jobs.ledger.runs import claim, give_back
@@ -155,7 +155,7 @@ class Machine(RuleBasedStateMachine):
         self.ended += len(self.book.rescue())
         with self.database.write() as connection:
             drop_stale_slots(connection, now=self.book.now)
-            hand_on(connection, parked_keys(connection), now=self.book.now)
+            reassign(connection, parked_keys(connection), now=self.book.now)
 
     @rule(worker=st.sampled_from(WORKERS), data=st.data(), is_for_good=st.booleans())
     def process_dies(self, worker: str, data: st.DataObject, is_for_good: bool) -> None:

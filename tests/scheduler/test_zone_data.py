@@ -21,7 +21,7 @@ from jobs.operations.schedules.views import list_schedules, preview_schedule, sh
 from jobs.scheduling.zones import data_version
 from scheduler.periodic import Periodic
 from scheduler.sync import sync
-from scheduler.zone_data import LOOK_SECONDS, ZoneData, compute_anew
+from scheduler.zone_data import POLL_SECONDS, ZoneData, compute_anew
 from tests.scheduler.conftest import MovedClock
 
 HOUR = timedelta(hours=1)
@@ -168,7 +168,7 @@ def test_a_leader_looks_at_once_and_then_each_minute_and_who_stands_by_does_not(
     age(app, "ours")
     zone_data.check(leads=True)
     assert next_slots(app)["ours"][1] == OLD
-    clock.elapsed += LOOK_SECONDS
+    clock.elapsed += POLL_SECONDS
     zone_data.check(leads=True)
     assert next_slots(app)["ours"] == (right(app), data_version())
 

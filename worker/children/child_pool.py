@@ -22,7 +22,7 @@ from worker.protocol.child_result import CHILD_RESULT, CLAIM, ChildResult, Line
 
 log = logging.getLogger("jobs.worker")
 
-LOOK_SECONDS = 0.1
+POLL_SECONDS = 0.1
 """How often a thread checks whether to stop its child's run."""
 NOT_SPAWNED_DELAY = timedelta(seconds=5)
 """The wait of a run whose child process could not be started."""
@@ -151,7 +151,7 @@ class Children:
                 return None, on_time
             if not is_ours():
                 return None, Outcome.RELEASED
-            said = child.line.receive(min(LOOK_SECONDS, until - now))
+            said = child.line.receive(min(POLL_SECONDS, until - now))
             if said is not None:
                 return CHILD_RESULT.validate_python(said["child_result"]), None
 

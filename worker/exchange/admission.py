@@ -16,7 +16,7 @@ from jobs.ledger.breakers.slices import declare as declare_breakers
 from jobs.ledger.limits.admit import admit
 from jobs.ledger.limits.counts import Key, declare
 from jobs.ledger.limits.replan import replan
-from jobs.ledger.limits.sweep import hand_on_all
+from jobs.ledger.limits.sweep import reassign_all
 from jobs.ledger.records import Claim, Freed
 
 MAX_ROUNDS = 20
@@ -91,7 +91,7 @@ class Admission:
         with self._app.database.write() as connection:
             declare_breakers(connection, breakers_of(self._kinds))
             for name in declare(connection, limits_of(self._kinds)):
-                freed += hand_on_all(connection, name)
+                freed += reassign_all(connection, name)
                 freed += replan(connection, (name, ""))
             if freed:
                 self._app.database.send_notify(connection)

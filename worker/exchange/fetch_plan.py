@@ -7,7 +7,7 @@ from typing import Protocol
 
 from worker.exchange.delivery import Delivery
 
-LANE_LOOK_SECONDS = 0.02
+LANE_POLL_SECONDS = 0.02
 """How often to look for runs of coroutines while no thread needs a run. Source: decision; such a run is late by half
 of it on average."""
 LANE_LOOK_PAUSES = 9
@@ -74,4 +74,4 @@ class FetchPlan:
 
     def found_none_for_lane(self, began: float, ended: float) -> None:
         """Record a look that found nothing; it delays the next, so that looks do not slow the threads down."""
-        self._look_for_lane_at = ended + max(LANE_LOOK_SECONDS, LANE_LOOK_PAUSES * (ended - began))
+        self._look_for_lane_at = ended + max(LANE_POLL_SECONDS, LANE_LOOK_PAUSES * (ended - began))

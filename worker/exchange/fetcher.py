@@ -24,7 +24,7 @@ from worker.attempt.outcome import attempt_result_now, broken, set_aside
 from worker.exchange.breaker_changes import slice_of_claim
 from worker.exchange.claim_buffer import ClaimBuffer
 from worker.exchange.delivery import Delivery
-from worker.exchange.fetch_plan import IDLE_TAKE, LANE_LOOK_SECONDS, FetchPlan, Lane
+from worker.exchange.fetch_plan import IDLE_TAKE, LANE_POLL_SECONDS, FetchPlan, Lane
 from worker.exchange.held_leases import HeldLeases
 from worker.exchange.outage_wait import outage_wait
 from worker.exchange.prefetch import MAX_BATCH, PrefetchLimit
@@ -37,9 +37,9 @@ log = logging.getLogger("jobs.worker")
 STALE_SECONDS = 0.25
 """After this time a claimed run that no thread has started is given back: another process may be idle. Source:
 design."""
-STALE_LOOK_SECONDS = 0.02
+STALE_POLL_SECONDS = 0.02
 """How often to look for such runs; a look reads the whole buffer. Source: decision."""
-STALL_LOOK_SECONDS = 0.005
+STALL_POLL_SECONDS = 0.005
 """How often to check progress while both runs and threads wait. If no run was started, one more thread is woken."""
 WAITED_LONG = 0.1
 """A run that waits this long wakes a waiting thread. Source: prefetched work takes as long."""
@@ -233,8 +233,8 @@ class Fetcher(threading.Thread):
             self._low = target // 2
             self._wanted.clear()
             if len(self.buffer) > self._low or idle == 0:
-                longest = LANE_LOOK_SECONDS if room else 0.05
-                self._wanted.wait(STALL_LOOK_SECONDS if self.buffer.waiting and self._waiters else longest)
+                longest = LANE_POLL_SECONDS if room else 0.05
+                self._wanted.wait(STALL_POLL_SECONDS if self.buffer.waiting and self._waiters else longest)
             self._wake_if_stalled()
 
     def _claim_for_threads(self, missing: int, room: int) -> bool:
@@ -245,7 +245,7 @@ class Fetcher(threading.Thread):
         found = self._claim(count, kinds, wait)
         if kinds is not None and not found:
             self._wanted.clear()
-            self._wanted.wait(LANE_LOOK_SECONDS)
+            self._wanted.wait(LANE_POLL_SECONDS)
         return found == count or kinds is not None
 
     def _claim_for_lane(self, room: int) -> None:
@@ -289,7 +289,7 @@ class Fetcher(threading.Thread):
 
     def _give_back_stale(self) -> None:
         now = self._app.clock.monotonic()
-        if now - self._looked_for_stale < STALE_LOOK_SECONDS:
+        if now - self._looked_for_stale < STALE_POLL_SECONDS:
             return
         self._looked_for_stale = now
         stale = self.buffer.take_older(now - STALE_SECONDS)

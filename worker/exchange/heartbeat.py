@@ -23,7 +23,7 @@ from worker.exchange.held_leases import HeldLeases
 
 log = logging.getLogger("jobs.worker")
 
-LOOK_SECONDS = 2.0
+POLL_SECONDS = 2.0
 """How often cancellation requests are read while a run is performed. Source: design."""
 
 
@@ -74,7 +74,7 @@ class Heartbeat(threading.Thread):
         every = self._app.settings.lease.total_seconds() / 3
         clock = self._app.clock
         renew_at = clock.monotonic() + every
-        while not self._stopping.wait(min(LOOK_SECONDS, every)):
+        while not self._stopping.wait(min(POLL_SECONDS, every)):
             self.turned_at = clock.monotonic()
             try:
                 self.report_lost()

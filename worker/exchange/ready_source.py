@@ -20,7 +20,7 @@ from worker.exchange.source import LedgerSource
 UNKNOWN_KIND_PAUSE = timedelta(seconds=2)
 """How long a run of a kind that is unknown here is hidden, so that a worker that knows the kind takes it."""
 LOCKED_PAUSE = timedelta(seconds=0.2)
-PAUSED_LOOK_SECONDS = 2.0
+PAUSED_POLL_SECONDS = 2.0
 """How often a worker checks whether a paused queue was resumed; only while one of its queues is paused."""
 
 _A_LOOK = 0.001
@@ -158,7 +158,7 @@ class ReadySource:
         paused = {one.queue for one in runs if one.is_paused}
         if paused:
             self._paused |= paused
-            self._look_at_paused = self._app.clock.monotonic() + PAUSED_LOOK_SECONDS
+            self._look_at_paused = self._app.clock.monotonic() + PAUSED_POLL_SECONDS
         entries = [ReadyEntry(one.run_id, one.queue, one.priority, self._again_at(one)) for one in runs]
         # With the ledger's time, since ``run_at`` is by its clock: the index waits for the difference.
         announce(self._app, entries, now=runs[0].now)
@@ -172,5 +172,5 @@ class ReadySource:
         if self._paused and self._app.clock.monotonic() >= self._look_at_paused:
             with self._app.database.read() as connection:
                 self._paused = paused_queues(connection)
-            self._look_at_paused = self._app.clock.monotonic() + PAUSED_LOOK_SECONDS
+            self._look_at_paused = self._app.clock.monotonic() + PAUSED_POLL_SECONDS
         return [queue for queue in self._ledger.turns.order() if queue not in self._paused]

@@ -249,7 +249,7 @@ class Settler(threading.Thread):
         if app.ready is not None:
             announce(app, entries_after(one for _, one in settled) + entries_of(freed))
         app.events.emit([BatchSettled(len(settled), seconds)])
-        if settled and app.events.wants(AttemptEnded):
+        if settled and app.events.has_subscriber(AttemptEnded):
             app.events.emit([ended_event(attempt_result, one) for attempt_result, one in settled])
         changes = changes_of(one for _, one in settled)
         if changes:

@@ -37,7 +37,7 @@ from worker.timeouts.thread_frames import frame_of
 
 log = logging.getLogger("jobs.worker")
 
-LOOK_SECONDS = 0.1
+POLL_SECONDS = 0.1
 """How often the watcher looks, while any run is performed."""
 BLOCKED_SECONDS = 0.5
 """A loop that has not run for this long is blocked. Source: decision; other coroutines are affected much earlier."""
@@ -181,7 +181,7 @@ class Coroutines:
         self._ticked = self._app.clock.monotonic()
         # Only while a run is performed: an idle process must not wake up.
         if self._live:
-            loop.call_later(LOOK_SECONDS, self._tick, loop)
+            loop.call_later(POLL_SECONDS, self._tick, loop)
         else:
             self._ticked = 0.0
 
@@ -228,7 +228,7 @@ class Coroutines:
                     self._look(loop)
                 except Exception:
                     log.exception("Coroutine watch failed and is tried again")
-                self._closed.wait(LOOK_SECONDS)
+                self._closed.wait(POLL_SECONDS)
 
     def _look(self, loop: asyncio.AbstractEventLoop) -> None:
         now = self._app.clock.monotonic()

@@ -21,10 +21,10 @@ from worker.startup.statement_warmup import warmed_up
 
 log = logging.getLogger("jobs.worker")
 
-LOOK_SECONDS = 0.2
-IDLE_LOOK_SECONDS = 1.0
+POLL_SECONDS = 0.2
+IDLE_POLL_SECONDS = 1.0
 """How often an idle process checks its own state. The supervisor's commands are read at once."""
-LEAVING_LOOK_SECONDS = 0.02
+LEAVING_POLL_SECONDS = 0.02
 DRAIN_SECONDS = 600.0
 """How long a process that is being replaced may finish its runs. Source: the default time limit of a job."""
 
@@ -65,7 +65,7 @@ class MainLoop:
             if (asked := process.roll_asked()) is not None:
                 control.send(say="roll", asked=asked.isoformat())
             is_idle = process.is_started and not process.busy and not self._dead_processes
-            seconds = self._execute_commands(IDLE_LOOK_SECONDS if is_idle else LOOK_SECONDS)
+            seconds = self._execute_commands(IDLE_POLL_SECONDS if is_idle else POLL_SECONDS)
             if seconds is None and process.stop_asked.is_set():
                 log.info("Process drains at an operator's request")
                 control.send(say="draining", why="an operator asked for it")
@@ -116,7 +116,7 @@ class MainLoop:
         process.stop_claiming()
         while process.busy and clock.monotonic() < until and not process.failed.is_set() and not control.closed:
             self._clean_up()
-            sooner = self._execute_commands(LEAVING_LOOK_SECONDS)
+            sooner = self._execute_commands(LEAVING_POLL_SECONDS)
             if sooner is not None:
                 until = min(until, clock.monotonic() + sooner)
         process.finish()

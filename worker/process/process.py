@@ -50,8 +50,8 @@ from worker.timeouts.deadline import Deadlines
 
 log = logging.getLogger("jobs.worker")
 
-LOOK_SECONDS = 0.2
-LEAVING_LOOK_SECONDS = 0.02
+POLL_SECONDS = 0.2
+LEAVING_POLL_SECONDS = 0.02
 DRAIN_SECONDS = 600.0
 """How long a process that is being replaced may finish its runs. Source: the default time limit of a job."""
 SETTLE_SECONDS = 5.0

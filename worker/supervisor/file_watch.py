@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Sequence
 
-LOOK_SECONDS = 0.5
+POLL_SECONDS = 0.5
 """Seconds between two scans. Source: decision; a thousand files cost some 5 ms."""
 _SKIPPED = frozenset({"__pycache__", "node_modules", "site-packages"})
 

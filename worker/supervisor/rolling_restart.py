@@ -11,7 +11,7 @@ import logging
 from collections.abc import Callable, Iterable, Sequence
 
 from jobs.clock import Clock
-from worker.supervisor.file_watch import LOOK_SECONDS, Watch
+from worker.supervisor.file_watch import POLL_SECONDS, Watch
 from worker.supervisor.generation import Generation
 from worker.supervisor.plan import WorkerPlan
 from worker.supervisor.process_handle import ProcessHandle
@@ -19,7 +19,7 @@ from worker.supervisor.slot import ProcessSlot
 
 _log = logging.getLogger("jobs.supervisor")
 
-TRIES = 3
+MAX_DEATHS = 3
 """Deaths of the first new processes, before they are ready, after which the new code is given up. Source: decision.
 """
 
@@ -54,7 +54,7 @@ class RollingRestart:
     def died_early(self) -> None:
         """A process of the new code died before it was ready."""
         self._deaths += 1
-        if self._deaths >= TRIES and not self.is_proved:
+        if self._deaths >= MAX_DEATHS and not self.is_proved:
             self.fail("its first processes do not become ready")
 
     def fail(self, why: str) -> None:
@@ -82,7 +82,7 @@ class RollRequests:
         now = self._clock.monotonic()
         if self._watch is None or now < self._watch_at:
             return False
-        self._watch_at = now + LOOK_SECONDS
+        self._watch_at = now + POLL_SECONDS
         return self._watch.has_changed()
 
     def _is_asked_in_the_ledger(self, handles: Iterable[ProcessHandle]) -> bool:

@@ -45,12 +45,14 @@ class _SpawnLine:
         self.unread = b""
         self.fds: deque[int] = deque()
 
-    def say(self, **message: object) -> None:
+    def send(self, **message: object) -> None:
         with suppress(OSError):  # The worker process is dying; its children will be killed.
             self.line.sendall(json.dumps(message).encode() + b"\n")
 
 
 class Zygote:
+    """The process that forks worker processes, and their children, from one imported application."""
+
     def __init__(self, line: socket.socket, running_fd: int) -> None:
         self._line = line
         self._running_fd = running_fd
@@ -78,7 +80,7 @@ class Zygote:
                     self._execute_in_worker(spawner)
             self._reap()
 
-    def say(self, **message: object) -> None:
+    def send(self, **message: object) -> None:
         try:
             self._line.sendall(json.dumps(message).encode() + b"\n")
         except OSError:
@@ -103,14 +105,14 @@ class Zygote:
             pid = os.fork()
         except OSError as error:
             ours.close()
-            self.say(say="not_forked", name=name, why=str(error))
+            self.send(say="not_forked", name=name, why=str(error))
         else:
             if pid == 0:
                 ours.close()
                 self._become_worker(parent, control_fd, order_fd, theirs)
             self._children[pid] = name
             self._spawn_lines[pid] = _SpawnLine(ours)
-            self.say(say="forked", name=name, pid=pid)
+            self.send(say="forked", name=name, pid=pid)
         theirs.close()
         os.close(control_fd)
         os.close(order_fd)
@@ -133,12 +135,12 @@ class Zygote:
         try:
             pid = os.fork()
         except OSError as error:
-            spawner.say(say="not_forked", name=name, why=str(error))
+            spawner.send(say="not_forked", name=name, why=str(error))
         else:
             if pid == 0:
                 self._become_child(parent, line_fd)
             spawner.children[pid] = name
-            spawner.say(say="forked", name=name, pid=pid)
+            spawner.send(say="forked", name=name, pid=pid)
         os.close(line_fd)
 
     def _become_child(self, parent: int, line_fd: int) -> NoReturn:
@@ -177,13 +179,13 @@ class Zygote:
             if found:
                 del self._children[pid]
                 self._reassign_children(self._spawn_lines[pid])
-                self.say(say="exited", name=name, pid=pid, status=os.waitstatus_to_exitcode(status))
+                self.send(say="exited", name=name, pid=pid, status=os.waitstatus_to_exitcode(status))
         for worker, spawner in list(self._spawn_lines.items()):
             for pid, name in list(spawner.children.items()):
                 found, status = os.waitpid(pid, os.WNOHANG)
                 if found:
                     del spawner.children[pid]
-                    spawner.say(say="exited", name=name, status=os.waitstatus_to_exitcode(status))
+                    spawner.send(say="exited", name=name, status=os.waitstatus_to_exitcode(status))
             if worker not in self._children and not spawner.children:
                 spawner.line.close()
                 del self._spawn_lines[worker]
@@ -212,12 +214,12 @@ def main(payload: dict[str, Any]) -> NoReturn:
         preload(payload["settings"])
         refuse_if_unfit()
     except Exception as error:
-        zygote.say(say="failed", line=str(error), traceback="".join(traceback.format_exception(error)))
+        zygote.send(say="failed", line=str(error), traceback="".join(traceback.format_exception(error)))
         os._exit(2)
     if payload["target"] == TARGET and not left:
         import_module("worker.startup.statement_warmup").warm_up(payload["settings"])
     # All processes share the objects that exist now, as long as the garbage collector does not write to them.
     gc.collect()
     gc.freeze()
-    zygote.say(say="imported", left=left)
+    zygote.send(say="imported", left=left)
     zygote.serve()

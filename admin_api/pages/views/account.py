@@ -17,7 +17,7 @@ from admin_api.pages.frame.render import page
 from admin_api.pages.frame.router import page_router
 from jobs.errors import Conflict, JobsError
 from jobs.operations.access import sessions, users
-from jobs.operations.access.access_errors import CredentialRefused, Overloaded, TooManyTries
+from jobs.operations.access.access_errors import CredentialRefused, Overloaded, TooManyAttempts
 
 router = page_router()
 
@@ -40,7 +40,7 @@ async def change_password(
             users.change_own_password, api_state.app, visitor.operator, old=old, new=new, address=address
         )  # fmt: skip
         await api_state.doorway.run(change)
-    except (CredentialRefused, Conflict, TooManyTries, Overloaded) as error:
+    except (CredentialRefused, Conflict, TooManyAttempts, Overloaded) as error:
         status = status_of(error)
         answer = await run_in_threadpool(_account_page, request, api_state.app, visitor, problem=error, status=status)
         wait = retry_after(error)

@@ -15,7 +15,7 @@ from admin_api.pages.frame.render import THEME_COOKIE, THEMES, page
 from admin_api.pages.frame.router import page_router
 from jobs.errors import JobsError
 from jobs.operations.access import sign_in
-from jobs.operations.access.access_errors import Overloaded, TooManyTries, Unauthenticated
+from jobs.operations.access.access_errors import Overloaded, TooManyAttempts, Unauthenticated
 
 router = page_router()
 A_YEAR = 365 * 86400
@@ -35,7 +35,7 @@ async def sign_in_here(request: Request, api_state: CurrentState, address: Addre
         opened = await api_state.doorway.run(
             partial(sign_in.sign_in, api_state.app, name, password, kind="page", address=address)
         )  # fmt: skip
-    except (Unauthenticated, TooManyTries, Overloaded) as error:
+    except (Unauthenticated, TooManyAttempts, Overloaded) as error:
         answer = _sign_in_page(request, next=following, error=error, name=name, status=status_of(error))
         wait = retry_after(error)
         if wait is not None:

@@ -65,7 +65,7 @@ def make_engine(url: URL, settings: Settings, *, most: int) -> Engine:
         json_deserializer=read_json,
     )
     event.listen(engine, "checkout", refuse_stale)
-    give_back_what_is_gone(engine)
+    return_lost_connections(engine)
     return engine
 
 
@@ -167,7 +167,7 @@ def sqlstate(error: Exception) -> str:
     return str(getattr(getattr(error, "orig", error), "sqlstate", None) or "")
 
 
-def give_back_what_is_gone(engine: Engine) -> None:
+def return_lost_connections(engine: Engine) -> None:
     """Let the pool take back a connection that has ended: it is closed, and replaced when it is next used.
 
     SQLAlchemy resets AUTOCOMMIT when the connection comes back. An error there leaves as the driver's own error, and

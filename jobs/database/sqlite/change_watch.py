@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from jobs.clock import Clock
 
-ACTIVE_LOOK_SECONDS = 0.005
+ACTIVE_POLL_SECONDS = 0.005
 IDLE_SECONDS = 0.05
 ACTIVE_SPAN_SECONDS = 2.5
 """How long to look often after there was work, so that runs which come once a second find an awake process.
@@ -51,5 +51,5 @@ class DataVersion:
             now = self._clock.monotonic()
             if now >= until:
                 return False
-            pause = ACTIVE_LOOK_SECONDS if now < self._lively_until else IDLE_SECONDS
+            pause = ACTIVE_POLL_SECONDS if now < self._lively_until else IDLE_SECONDS
             self._clock.sleep(min(pause, until - now))

@@ -30,7 +30,7 @@ else:  # Windows has no flock: threads queue, and processes rely on SQLite's bus
 
 GATE, URGENT, WRITE = range(3)
 SUFFIXES = ("-gate", "-urgent", "-write")
-POLITE_LOOKS, LOOK_SECONDS = 100, 0.0002
+POLITE_LOOKS, POLL_SECONDS = 100, 0.0002
 """A batch lets urgent writers go first for about 30 ms, so that many of them cannot starve it. Source: decision."""
 
 _open_files: set[int] = set()
@@ -63,7 +63,7 @@ def take_turn(files: list[int], *, is_urgent: bool, wait: bool) -> None:
         except BlockingIOError:
             if not wait:
                 raise
-            threading.Event().wait(LOOK_SECONDS)
+            threading.Event().wait(POLL_SECONDS)
     _lock(files[WRITE], wait=wait)
 
 

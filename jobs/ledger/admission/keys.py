@@ -34,8 +34,8 @@ from jobs.ledger.effects.followups import insert_followups, succeed_with
 from jobs.ledger.records import Admitted, NewRun
 from jobs.states import LIVE, RunState
 
-TRIES = 10
-"""How often an insert is tried again whose key was released and taken between two looks. Source: decision."""
+ATTEMPTS = 10
+"""How often an insert is tried again whose key was released and taken meanwhile. Source: decision."""
 
 PLAIN_HASH = "sql"
 """Begins the hash of arguments that were recorded without the job's class: by the SQL functions, or in bulk."""
@@ -91,7 +91,7 @@ def _admit(session: Executor, runs: Sequence[NewRun], now: datetime | None) -> l
     groups = _by_key(runs)
     left = sorted((_representative(group) for group in groups.values()), key=lambda run: (run.kind, run.key or ""))
     found: dict[UUID, Admitted] = {}
-    for _ in range(TRIES):
+    for _ in range(ATTEMPTS):
         taken = _take_keys(session, left, now)
         inserted = insert_free(session, [run for run in left if run.id in taken], now=now)
         made = [run for run in left if run.id in inserted]

@@ -20,7 +20,7 @@ from jobs.ledger.breakers.slices import declare, lock_breakers, open_slices, set
 from jobs.ledger.records import AttemptResult, BreakerChange, Freed, RecordedAttempt
 from jobs.states import CHARGED, Cause, Outcome
 
-End = tuple[AttemptResult, RecordedAttempt]
+EndedAttempt = tuple[AttemptResult, RecordedAttempt]
 
 
 class Applied(NamedTuple):
@@ -30,7 +30,7 @@ class Applied(NamedTuple):
     changes: list[BreakerChange]
 
 
-def apply_ends(session: Executor, settled: Sequence[End], *, now: datetime | None = None) -> Applied:
+def apply_ends(session: Executor, settled: Sequence[EndedAttempt], *, now: datetime | None = None) -> Applied:
     """Count the failures among ``settled``, and end its canaries. Publish what it returns after the commit."""
     freed: list[Freed] = []
     changes: list[BreakerChange] = []
@@ -48,7 +48,7 @@ def apply_ends(session: Executor, settled: Sequence[End], *, now: datetime | Non
         more, change = _end_canaries(session, of, breakers[of.name], ends, now)
         freed += more
         changes += change
-    by_slice: dict[Slice, list[End]] = defaultdict(list)
+    by_slice: dict[Slice, list[EndedAttempt]] = defaultdict(list)
     keys: dict[Slice, str | None] = {}
     for end in failed:
         claim = end[0].claim
@@ -98,7 +98,7 @@ def _is_failure(result: AttemptResult, one: RecordedAttempt) -> bool:
 
 
 def _end_canaries(
-    session: Executor, of: Slice, breaker: Breaker, ends: Sequence[End], now: datetime | None
+    session: Executor, of: Slice, breaker: Breaker, ends: Sequence[EndedAttempt], now: datetime | None
 ) -> tuple[list[Freed], list[BreakerChange]]:
     """What the ends of canaries say: one failure opens again, and the last success of all closes."""
     is_open = open_slices(session, [of], now=now).get(of)
@@ -126,7 +126,7 @@ def _end_canaries(
 
 
 def _count(
-    session: Executor, of: Slice, key: str | None, breaker: Breaker, ends: Sequence[End], now: datetime | None
+    session: Executor, of: Slice, key: str | None, breaker: Breaker, ends: Sequence[EndedAttempt], now: datetime | None
 ) -> list[BreakerChange]:
     by_fingerprint = {result.failure.fingerprint: result for result, _ in ends if result.failure is not None}
     record_failures(

@@ -15,9 +15,9 @@ from typing import NamedTuple
 from jobs.database.sql import Executor
 from jobs.definition.limits import LimitKey, keys_of, limited_kinds
 from jobs.ledger.limits.counts import Key, Rule, in_use, lock_limits, make_rows
-from jobs.ledger.limits.hand_on import leave_slots
 from jobs.ledger.limits.parked import PREFIX, RATE_PREFIX, Refusal, held_on, park, unclaim
 from jobs.ledger.limits.rates import Rates
+from jobs.ledger.limits.reassign import leave_slots
 from jobs.ledger.limits.slots import take_slots
 from jobs.ledger.records import Claim, Freed
 

@@ -29,8 +29,8 @@ from jobs.database.models import ON_HOLD, JobLimit, JobLimitSlot, JobRateSlot, J
 from jobs.database.sql import Executor, ledger_now, plus_seconds
 from jobs.ledger.limits.counts import Key, takes_slot
 from jobs.ledger.limits.gcra import SECOND, nanoseconds
-from jobs.ledger.limits.hand_on import hand_on
 from jobs.ledger.limits.parked import PREFIX, RATE_PREFIX, held_on, key_of
+from jobs.ledger.limits.reassign import reassign
 from jobs.ledger.records import Freed
 
 KEYS = 200
@@ -79,12 +79,12 @@ def held_values(session: Executor, first: str, *, after: str, beyond: str) -> li
     return [one for one in found if one is not None]
 
 
-def hand_on_all(session: Executor, name: str, *, now: datetime | None = None) -> list[Freed]:
+def reassign_all(session: Executor, name: str, *, now: datetime | None = None) -> list[Freed]:
     """Make parked runs of every key of a limit ready, as far as there is room."""
     freed: list[Freed] = []
     after = ""
     while keys := parked_keys(session, after=after, name=name):
-        freed += hand_on(session, keys, now=now)
+        freed += reassign(session, keys, now=now)
         after = held_on(keys[-1])
     return freed
 

@@ -11,7 +11,7 @@ from sqlalchemy import case, update
 from jobs.database.models import JobRun
 from jobs.database.sql import Executor, ledger_now
 from jobs.ledger.holds import no_longer_held
-from jobs.ledger.limits.hand_on import leave_slots
+from jobs.ledger.limits.reassign import leave_slots
 from jobs.ledger.runs.end_effects import apply_end_effects
 from jobs.states import LIVE, RunState, checked_move
 

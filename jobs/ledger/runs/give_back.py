@@ -11,7 +11,7 @@ from sqlalchemy import Update, Uuid, case, update
 
 from jobs.database.models import JobRun
 from jobs.database.sql import Batch, Executor, dialect_of, ledger_now
-from jobs.ledger.limits.hand_on import leave_slots
+from jobs.ledger.limits.reassign import leave_slots
 from jobs.ledger.records import Freed
 from jobs.ledger.runs.end_effects import apply_end_effects
 from jobs.states import RunState, checked_move

@@ -21,7 +21,8 @@ from jobs.states import FAR, FINAL, LIVE, MOVES, RunState, checked_move
 
 REPLAYABLE = tuple(state for state in RunState if state in FINAL and RunState.QUEUED in MOVES[state])
 _QUEUED = checked_move(RunState.DEAD, RunState.QUEUED)
-TRIES = 10
+ATTEMPTS = 10
+"""How often reopening is tried again when a key was released and taken meanwhile. Source: decision."""
 
 
 def reopen(session: Executor, run_ids: Sequence[UUID], *, now: datetime | None = None) -> list[Freed]:
@@ -30,7 +31,7 @@ def reopen(session: Executor, run_ids: Sequence[UUID], *, now: datetime | None =
     A run takes its key again: a run whose key a live run holds does not change, and of several with one key the one
     enqueued last is reopened.
     """
-    for _ in range(TRIES):
+    for _ in range(ATTEMPTS):
         try:
             with session.begin_nested():
                 members = members_of_batches(session, run_ids)

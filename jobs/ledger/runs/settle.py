@@ -9,8 +9,8 @@ from jobs.database.sql import Executor
 from jobs.definition.breakers import guarded_kinds
 from jobs.definition.limits import has_rate, limited_kinds
 from jobs.ledger.breakers.ends import apply_ends
-from jobs.ledger.limits.hand_on import leave_slots
 from jobs.ledger.limits.rates import forget_reservations
+from jobs.ledger.limits.reassign import leave_slots
 from jobs.ledger.records import AttemptResult, BreakerChange, Freed, RecordedAttempt
 from jobs.ledger.runs.completion_effects import apply_completion_effects
 from jobs.ledger.runs.end import AttemptEnd, end

@@ -25,7 +25,7 @@ from sqlalchemy import (
 from jobs.database.models import JobRun, UtcDateTime, read_moment
 from jobs.database.sql import Batch, Executor, dialect_of, ledger_now, plus_seconds, seconds_between
 from jobs.ledger.holds import no_longer_held
-from jobs.ledger.limits.hand_on import leave_slots
+from jobs.ledger.limits.reassign import leave_slots
 from jobs.ledger.records import DeadLettered, Failure, Freed, RecordedAttempt
 from jobs.ledger.runs.end import AttemptEnd, end
 from jobs.ledger.runs.end_effects import apply_end_effects

@@ -17,7 +17,7 @@ class Unauthenticated(JobsError):
     code = "unauthenticated"
 
 
-class TooManyTries(JobsError):
+class TooManyAttempts(JobsError):
     """Too many attempts to sign in; sign in again after ``retry_after_seconds``."""
 
     code = "too_many_tries"
@@ -27,7 +27,7 @@ class TooManyTries(JobsError):
         self.retry_after_seconds = retry_after_seconds
 
 
-class TooManyRequests(TooManyTries):
+class TooManyRequests(TooManyAttempts):
     """A token or a user has sent too many changing requests in a short time."""
 
     code = "too_many_requests"

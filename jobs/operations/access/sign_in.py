@@ -19,9 +19,9 @@ from jobs.ledger.moment import ledger_moment
 from jobs.ledger.operators import sessions, tokens, users
 from jobs.ledger.operators.sessions import SessionRecord
 from jobs.ledger.operators.users import UserRecord
-from jobs.operations.access.access_errors import TooManyTries, Unauthenticated
+from jobs.operations.access.access_errors import TooManyAttempts, Unauthenticated
 from jobs.operations.access.credentials import hash_secret, is_password
-from jobs.operations.access.sign_in_limits import Tries
+from jobs.operations.access.sign_in_limits import SignInAttempts
 from jobs.operations.audit.entry import record_entry
 from jobs.operations.audit.operator import READS, ROLES, Credential, Operator, Permission
 
@@ -58,27 +58,27 @@ def sign_in(app: App, name: str, password: str, *, kind: str, address: str | Non
 
     Raises:
         Unauthenticated: the name or the password is wrong; neither message nor response time tells which.
-        TooManyTries: the account from this address, or the address, has failed too often recently.
+        TooManyAttempts: the account from this address, or the address, has failed too often recently.
         ServiceDown: this process already checks as many passwords as it may.
     """
     plain = name.strip().lower()[:200]
     now = app.clock.now()
-    tries = Tries.of(plain, address)
+    attempts = SignInAttempts.of(plain, address)
     try:
         with app.database.write(urgent=True) as connection:
-            tries.check(connection, now)
+            attempts.check(connection, now)
             found = users.password_of(connection, plain)
-    except TooManyTries:
+    except TooManyAttempts:
         log.warning("Too many sign-in attempts", extra={"address": address})
         raise
     user, hashed = found if found is not None else (None, None)
     # Outside the transaction: by design it takes a tenth of a second.
     is_right = is_password(password, hashed)
     if not is_right or user is None:
-        _count_failure(app, tries, user, now=now, address=address)
+        _count_failure(app, attempts, user, now=now, address=address)
         raise Unauthenticated("The name or the password is wrong.")
     with app.database.write(urgent=True) as connection:
-        tries.succeed(connection, now)
+        attempts.succeed(connection, now)
         sessions.sweep(connection)
         # The user was disabled, or got another password, while the typed one was hashed.
         latest = users.password_of(connection, plain)
@@ -245,10 +245,12 @@ def _audit_opened(connection: Executor, opened: Opened, kind: str, *, address: s
     record_entry(connection, "sign_in", by, target=by.name, what="user", after=said)
 
 
-def _count_failure(app: App, tries: Tries, user: UserRecord | None, *, now: datetime, address: str | None) -> None:
+def _count_failure(
+    app: App, attempts: SignInAttempts, user: UserRecord | None, *, now: datetime, address: str | None
+) -> None:
     """Count the failure, and audit it if the user exists: any other typed name may be a password."""
     with app.database.write(urgent=True) as connection:
-        number = tries.fail(connection, now)
+        number = attempts.fail(connection, now)
         if user is not None and number is not None:
             said = {"address": address, "failures": number}
             record_entry(connection, "sign_in_failed", Operator(NOBODY), target=user.name, what="user", after=said)

@@ -17,9 +17,9 @@ from math import ceil
 from jobs.database.sql import Executor
 from jobs.formats.duration import format_duration
 from jobs.ledger.operators import rate_limits
-from jobs.operations.access.access_errors import TooManyTries
+from jobs.operations.access.access_errors import TooManyAttempts
 
-MOST_TRIES, TRIES_WITHIN = 5, timedelta(minutes=15)
+MAX_ATTEMPTS, ATTEMPTS_WITHIN = 5, timedelta(minutes=15)
 """Failed attempts that are free, and the longest wait. Source: the issue that asked for it."""
 MANY_FAILURES = 20
 """Failures of an account, from any address, after which a new address has one attempt. Source: decision."""
@@ -31,14 +31,14 @@ _NAT64 = ipaddress.ip_network("64:ff9b::/96")
 
 
 @dataclass(frozen=True, slots=True)
-class Tries:
+class SignInAttempts:
     """One attempt at an account from an address, and the keys under which it is counted."""
 
     account: str
     network: str | None
 
     @classmethod
-    def of(cls, name: str, address: str | None) -> Tries:
+    def of(cls, name: str, address: str | None) -> SignInAttempts:
         """Hashes names, because they may be long; an IPv6 network counts as one address."""
         account = hashlib.sha256(name.encode(errors="surrogatepass")).hexdigest()[:32]
         return cls(account, None if address is None else network_of(address)[:50])
@@ -48,15 +48,15 @@ class Tries:
         if self.network is None:
             return None
         is_known = rate_limits.is_known(session, self._known, since=now - KNOWN_SPAN)
-        has_many = rate_limits.count(session, self._all, now=now, within=TRIES_WITHIN) >= MANY_FAILURES
+        has_many = rate_limits.count(session, self._all, now=now, within=ATTEMPTS_WITHIN) >= MANY_FAILURES
         keys = [self._pair] if is_known else [self._pair, self._address]
         wait = rate_limits.try_once(
-            session, keys, now=now, most=MOST_TRIES, within=TRIES_WITHIN,
+            session, keys, now=now, most=MAX_ATTEMPTS, within=ATTEMPTS_WITHIN,
             fewer={self._pair: 1} if has_many and not is_known else None,
         )  # fmt: skip
         if wait is None:
             rate_limits.sweep(
-                session, before=now - rate_limits.REMEMBERED * TRIES_WITHIN, known_before=now - KNOWN_SPAN
+                session, before=now - rate_limits.REMEMBERED * ATTEMPTS_WITHIN, known_before=now - KNOWN_SPAN
             )  # fmt: skip
         return wait
 
@@ -64,17 +64,17 @@ class Tries:
         """Count an attempt.
 
         Raises:
-            TooManyTries: it is not allowed yet; nothing was written.
+            TooManyAttempts: it is not allowed yet; nothing was written.
         """
         wait = self.begin(session, now)
         if wait is not None:
             seconds = ceil(wait)
             span = format_duration(timedelta(seconds=seconds))
-            raise TooManyTries("Too many sign-in attempts.", retry_after_seconds=seconds, hint=f"Wait {span}.")
+            raise TooManyAttempts("Too many sign-in attempts.", retry_after_seconds=seconds, hint=f"Wait {span}.")
 
     def fail(self, session: Executor, now: datetime) -> int | None:
         """Count a failure of the account. Returns its number if it must be audited, else None."""
-        number = rate_limits.add(session, self._all, now=now, within=TRIES_WITHIN)
+        number = rate_limits.add(session, self._all, now=now, within=ATTEMPTS_WITHIN)
         return number if number <= AUDITED_SINGLY or number % 10 == 0 else None
 
     def succeed(self, session: Executor, now: datetime) -> None:

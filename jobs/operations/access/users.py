@@ -19,7 +19,7 @@ from jobs.ledger.operators.users import UserRecord
 from jobs.operations.access.access_errors import CredentialRefused
 from jobs.operations.access.authority import check_still_admin, hold
 from jobs.operations.access.credentials import check_password, hash_password, is_password
-from jobs.operations.access.sign_in_limits import Tries
+from jobs.operations.access.sign_in_limits import SignInAttempts
 from jobs.operations.audit.entry import check_reason, record_entry
 from jobs.operations.audit.operator import ROLES, Operator, Permission
 
@@ -100,21 +100,21 @@ def change_own_password(app: App, operator: Operator, *, old: str, new: str, add
     Raises:
         Conflict: the operator signed in without a password: with a token, or with a link without a user.
         CredentialRefused: the old one is wrong, or the new one is easy to guess.
-        TooManyTries: the old one was wrong too often recently.
+        TooManyAttempts: the old one was wrong too often recently.
     """
     credential = operator.credential
     if credential is None or credential.is_token or credential.user_id is None:
         raise Conflict("You did not sign in as a user, so you have no password.", hint="jobledger users reset NAME.")
     check_password(new, name=operator.name)
-    tries, now = Tries.of(operator.name, address), app.clock.now()
+    attempts, now = SignInAttempts.of(operator.name, address), app.clock.now()
     with app.database.write(urgent=True) as connection:
-        tries.check(connection, now)
+        attempts.check(connection, now)
         found = users.password_of(connection, operator.name)
     if found is None or not is_password(old, found[1]):
         raise CredentialRefused("The old password is wrong.")
     hashed = hash_password(new)
     with app.database.write(urgent=True) as connection:
-        tries.succeed(connection, now)
+        attempts.succeed(connection, now)
         user = _found(hold(connection, operator, [operator.name]).get(operator.name), operator.name)
         latest = users.password_of(connection, operator.name)
         if latest is None or latest[1] != found[1]:

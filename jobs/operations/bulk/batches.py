@@ -27,7 +27,7 @@ BATCH = 500
 """Runs per transaction. Source: measured; a batch takes 20 to 150 ms, far below a second."""
 BUSY_LIMIT = 5
 """How often a batch is repeated if the ledger is busy. Source: decision; each waits for the lock time limit."""
-STOP_LOOK_SECONDS = 0.2
+STOP_POLL_SECONDS = 0.2
 """Seconds after which a wait for the rate checks whether to stop. Source: decision; immediate, for people."""
 T = TypeVar("T")
 SHOWN = 20
@@ -128,7 +128,7 @@ def run_batches(
             ahead = dealt / rate - (app.clock.monotonic() - started)
             if ahead <= 0:
                 break
-            app.clock.sleep(min(ahead, STOP_LOOK_SECONDS))
+            app.clock.sleep(min(ahead, STOP_POLL_SECONDS))
         if is_stopped() or not is_wanted(app, report.action_id):
             report.is_interrupted = True
             return

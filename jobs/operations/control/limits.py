@@ -15,12 +15,12 @@ from jobs.enqueue.publish import announce, entries_of
 from jobs.errors import Conflict, DefinitionError, SelectorRefused
 from jobs.formats.rate import parse_rate
 from jobs.ledger.limits.counts import Key
-from jobs.ledger.limits.hand_on import hand_on
 from jobs.ledger.limits.overrides import NOTHING, clear_run_hold, override_of, set_override
+from jobs.ledger.limits.reassign import reassign
 from jobs.ledger.limits.replan import replan
 from jobs.ledger.limits.reports import LimitRecord, find_limit, limit_keys
 from jobs.ledger.limits.reports import list_limits as read_limits
-from jobs.ledger.limits.sweep import hand_on_all
+from jobs.ledger.limits.sweep import reassign_all
 from jobs.ledger.moment import ledger_moment
 from jobs.ledger.records import Freed
 from jobs.operations.audit.entry import check_reason, record_finished
@@ -185,7 +185,7 @@ def _make_ready(
     session: Executor, key: Key, before: dict[str, Any], after: dict[str, Any], *, is_released: bool = False
 ) -> list[Freed]:
     """Make parked runs ready: as far as a limit has room, and all of a rate whose slots are not valid any more."""
-    freed = hand_on(session, [key]) if key[1] else hand_on_all(session, key[0])
+    freed = reassign(session, [key]) if key[1] else reassign_all(session, key[0])
     ends_hold = before["hold_until"] is not None and after["hold_until"] != before["hold_until"]
     if is_released or ends_hold or before["set_rate"] != after["set_rate"]:
         freed += replan(session, key)

@@ -20,13 +20,13 @@ from jobs.ledger.effects.signals import SignalRecord, SignalSent, send_signal
 from jobs.ledger.operators import rate_limits
 from jobs.ledger.operators.audit import AuditEntry
 from jobs.ledger.queries import find
-from jobs.operations.access.access_errors import TooManyTries
+from jobs.operations.access.access_errors import TooManyAttempts
 from jobs.operations.audit.entry import check_reason, record_entry
 from jobs.operations.audit.operator import Operator, Permission
 from jobs.operations.runs.detail import FIRST, DetailPage, part_of
 from jobs.runtime.steps import check_name
 
-MOST_TRIES, TRIES_WITHIN = 20, timedelta(minutes=15)
+MAX_ATTEMPTS, ATTEMPTS_WITHIN = 20, timedelta(minutes=15)
 """Unknown callback tokens from one address that are free, and the longest wait. Source: decision; as for sign-in."""
 
 
@@ -73,7 +73,7 @@ def answer_callback(app: App, secret: str, payload: Any, *, address: str | None)
         NotFound: there is no such URL.
         SignalRefused: it was used, has expired, or its run has ended.
         ArgumentsRefused: the payload is not JSON, or too large.
-        TooManyTries: too many unknown tokens came from the address.
+        TooManyAttempts: too many unknown tokens came from the address.
     """
     value = payload_text(app, payload)
     with app.database.write(urgent=True) as connection:
@@ -121,9 +121,9 @@ def _count_miss(app: App, address: str | None) -> None:
         return
     with app.database.write() as connection:
         wait = rate_limits.try_once(
-            connection, [f"callback:{address}"], now=app.clock.now(), most=MOST_TRIES, within=TRIES_WITHIN
+            connection, [f"callback:{address}"], now=app.clock.now(), most=MAX_ATTEMPTS, within=ATTEMPTS_WITHIN
         )
     if wait is not None:
         seconds = ceil(wait)
         span = format_duration(timedelta(seconds=seconds))
-        raise TooManyTries("Too many unknown callback URLs.", retry_after_seconds=seconds, hint=f"Wait {span}.")
+        raise TooManyAttempts("Too many unknown callback URLs.", retry_after_seconds=seconds, hint=f"Wait {span}.")

@@ -28,7 +28,7 @@ ERRORS: list[tuple[Exception, int]] = [
     (errors.Forbidden("ada may not purge runs."), 1),
     (access_errors.Unauthenticated("The name or the password is wrong."), 1),
     (access_errors.CredentialRefused("A password has 12 characters or more."), 2),
-    (access_errors.TooManyTries("Too many sign-in attempts.", retry_after_seconds=60), 1),
+    (access_errors.TooManyAttempts("Too many sign-in attempts.", retry_after_seconds=60), 1),
     (access_errors.TooManyRequests("Too many changes were asked for.", retry_after_seconds=60), 1),
     (access_errors.Overloaded("Too many passwords are being checked."), 5),
     (errors.WaitExpired("No signal approval came in 2d.", name="approval"), 1),

@@ -16,8 +16,8 @@ from jobs.definition import registry
 from jobs.definition.limits import limited_kinds, limits_of
 from jobs.ledger.limits.admit import admit
 from jobs.ledger.limits.counts import declare, in_use
-from jobs.ledger.limits.hand_on import hand_on
-from jobs.ledger.limits.sweep import drop_idle_keys, drop_stale_slots, hand_on_all, parked_keys
+from jobs.ledger.limits.reassign import reassign
+from jobs.ledger.limits.sweep import drop_idle_keys, drop_stale_slots, parked_keys, reassign_all
 from jobs.ledger.records import Claim
 from jobs.ledger.runs import claim
 from jobs.states import Outcome, RunState
@@ -212,7 +212,7 @@ def test_slots_and_parked_runs_that_a_fault_left_behind_are_found(book: Book) ->
         keys = parked_keys(connection)
         assert [name for name, _ in keys] == ["AdmitCharge"]
         assert parked_keys(connection, name="stripe") == []
-        freed = hand_on(connection, keys, now=book.now)
+        freed = reassign(connection, keys, now=book.now)
         assert parked_keys(connection) == []
 
     assert [one.run_id for one in freed] == [parked]
@@ -234,7 +234,7 @@ def test_an_unclaimed_handed_slot_goes_to_the_next_after_a_while_and_paused_queu
 
     book.step(6)
     with book.database.write() as connection:
-        freed = hand_on_all(connection, "AdmitCharge", now=book.now)
+        freed = reassign_all(connection, "AdmitCharge", now=book.now)
 
     assert [one.run_id for one in freed] == [next_one]
 

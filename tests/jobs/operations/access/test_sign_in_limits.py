@@ -11,7 +11,7 @@ from sqlalchemy import text
 from jobs.app import App
 from jobs.ledger.operators import rate_limits
 from jobs.operations.access import credentials, sign_in, sign_in_limits
-from jobs.operations.access.access_errors import TooManyTries, Unauthenticated
+from jobs.operations.access.access_errors import TooManyAttempts, Unauthenticated
 from jobs.operations.access.sign_in_limits import network_of
 from jobs.operations.access.users import create_user
 from jobs.operations.audit.operator import Operator
@@ -44,7 +44,7 @@ def enter(app: App, address: str | None, *, name: str = "ann", password: str = P
         sign_in.sign_in(app, name, password, kind="page", address=address)
     except Unauthenticated:
         return "wrong"
-    except TooManyTries:
+    except TooManyAttempts:
         return "wait"
     return "in"
 

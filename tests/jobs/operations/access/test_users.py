@@ -12,7 +12,7 @@ from jobs.app import App
 from jobs.errors import Conflict, Forbidden, NotFound
 from jobs.ledger.operators import rate_limits
 from jobs.operations.access import credentials, sign_in
-from jobs.operations.access.access_errors import CredentialRefused, TooManyTries, Unauthenticated
+from jobs.operations.access.access_errors import CredentialRefused, TooManyAttempts, Unauthenticated
 from jobs.operations.access.tokens import create_token, list_tokens
 from jobs.operations.access.users import change_role, create_user, disable_user, list_users, reset_password
 from jobs.operations.audit import actions as audit
@@ -161,7 +161,7 @@ def test_a_sixth_address_of_an_ipv6_network_is_the_same_address(app: App, ada: O
         with pytest.raises(Unauthenticated):
             sign_in.sign_in(app, f"name-{n}", PASSWORD, kind="page", address=f"2001:db8:0:1::{n}")
 
-    with pytest.raises(TooManyTries):
+    with pytest.raises(TooManyAttempts):
         sign_in.sign_in(app, "name-6", PASSWORD, kind="page", address="2001:db8:0:1:ffff::1")
     with pytest.raises(Unauthenticated):
         sign_in.sign_in(app, "name-7", PASSWORD, kind="page", address="2001:db8:0:2::1")

@@ -29,10 +29,10 @@ def leave_slots(session: Executor, run_ids: Collection[UUID], *, now: datetime |
         return []
     dialect = dialect_of(session)
     left = session.execute(_leave(dialect), _IDS.rows(dialect, [(one,) for one in run_ids]))
-    return hand_on(session, {(row[0], row[1]) for row in left}, now=now)
+    return reassign(session, {(row[0], row[1]) for row in left}, now=now)
 
 
-def hand_on(session: Executor, keys: Iterable[Key], *, now: datetime | None = None) -> list[Freed]:
+def reassign(session: Executor, keys: Iterable[Key], *, now: datetime | None = None) -> list[Freed]:
     """Make the next parked runs of these limits ready, as far as there is room."""
     wanted = set(keys)
     if not wanted:

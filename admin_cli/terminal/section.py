@@ -1,4 +1,4 @@
-"""Block: one section of a record page."""
+"""One section of a record page."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from admin_cli.terminal.columns import Column, Format, Row
 
 
 @dataclass(frozen=True, slots=True)
-class Block:
+class Section:
     """A titled part of a page: pairs, or a table, or text of several lines. Values are raw, as in a list."""
 
     title: str = ""
@@ -24,7 +24,7 @@ class Block:
         return not self.pairs and not self.rows and not self.text
 
 
-class Asked(Protocol):
+class PageOptions(Protocol):
     """The parts of ``Output`` that drawing a page needs."""
 
     @property
