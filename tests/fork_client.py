@@ -1,4 +1,4 @@
-"""Hands a command to ``tests/fork_server.py`` and ends as it ends: ``fork_client.py SOCKET ARGUMENT…``."""
+"""Passes a command to ``tests/fork_server.py`` and ends as it ends: ``fork_client.py SOCKET ARGUMENT…``."""
 
 from __future__ import annotations
 

@@ -20,7 +20,7 @@ from jobs.ledger.records import Claim, Freed
 
 
 class Passed(NamedTuple):
-    """The claims that may go, the number of those that were parked, and the canary among them, with when it is due."""
+    """The claims that may go, how many runs were parked, and the runs that this made ready."""
 
     claims: list[Claim]
     parked: int = 0

@@ -7,20 +7,20 @@ from fastapi.responses import HTMLResponse
 
 from admin_api.http.page_cache import MOST_BYTES, SHARE, PageCache
 from jobs.operations.insight.cached_reports import FRESH
-from tests.hands import Hands
+from tests.manual_clock import ManualClock
 
 
 @pytest.fixture
-def clock() -> Hands:
-    return Hands()
+def clock() -> ManualClock:
+    return ManualClock()
 
 
 @pytest.fixture
-def pages(clock: Hands) -> PageCache:
+def pages(clock: ManualClock) -> PageCache:
     return PageCache(clock)
 
 
-def test_a_cached_page_is_unchanged_until_it_expires(pages: PageCache, clock: Hands) -> None:
+def test_a_cached_page_is_unchanged_until_it_expires(pages: PageCache, clock: ManualClock) -> None:
     pages.put("here", HTMLResponse("<p>made</p>", headers={"Vary": "Cookie"}), pages.begin())
 
     found = pages.find("here")
@@ -34,7 +34,7 @@ def test_a_cached_page_is_unchanged_until_it_expires(pages: PageCache, clock: Ha
     assert pages.find("here") is None
 
 
-def test_slow_pages_stay_cached_for_longer_up_to_the_refresh_interval(pages: PageCache, clock: Hands) -> None:
+def test_slow_pages_stay_cached_for_longer_up_to_the_refresh_interval(pages: PageCache, clock: ManualClock) -> None:
     for key, took in (("soon", 0.001), ("dear", 3 / SHARE), ("dearest", 1.0)):
         clock.at = 0.0
         begun = pages.begin()

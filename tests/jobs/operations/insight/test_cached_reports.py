@@ -18,18 +18,18 @@ from jobs.operations.insight.cached_reports import MOST_KEPT, SHARE, STALE, Cach
 from jobs.states import Outcome
 from tests.book import Book
 from tests.conftest import MakeApp
-from tests.hands import Hands
+from tests.manual_clock import ManualClock
 
 VIEWER = Operator("viewer", frozenset({Permission.RUNS_READ}))
 
 
 @pytest.fixture
-def clock() -> Hands:
-    return Hands()
+def clock() -> ManualClock:
+    return ManualClock()
 
 
 @pytest.fixture
-def figures(sqlite_url: str, make_app: MakeApp, clock: Hands) -> CachedReports:
+def figures(sqlite_url: str, make_app: MakeApp, clock: ManualClock) -> CachedReports:
     return CachedReports(make_app(sqlite_url, clock=clock))
 
 
@@ -39,7 +39,7 @@ def book(figures: CachedReports) -> Book:
 
 
 def test_a_figure_is_kept_for_its_time_and_no_longer(
-    figures: CachedReports, book: Book, clock: Hands, ada: Operator
+    figures: CachedReports, book: Book, clock: ManualClock, ada: Operator
 ) -> None:
     assert figures.counts(ada)["queued"].number == 0
     book.enqueue()
@@ -51,7 +51,7 @@ def test_a_figure_is_kept_for_its_time_and_no_longer(
 
 
 def test_one_that_is_no_longer_fresh_is_shown_while_it_is_counted_anew_behind(
-    figures: CachedReports, book: Book, clock: Hands, ada: Operator, monkeypatch: pytest.MonkeyPatch
+    figures: CachedReports, book: Book, clock: ManualClock, ada: Operator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     figures.counts(ada)
     book.enqueue()
@@ -80,7 +80,7 @@ def test_one_that_is_no_longer_fresh_is_shown_while_it_is_counted_anew_behind(
 
 def test_one_that_cannot_be_counted_anew_is_shown_to_its_end_and_then_fails_aloud(
     figures: CachedReports,
-    clock: Hands,
+    clock: ManualClock,
     ada: Operator,
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
@@ -101,7 +101,7 @@ def test_one_that_cannot_be_counted_anew_is_shown_to_its_end_and_then_fails_alou
 
 
 def test_what_was_dear_to_count_stays_fresh_for_longer(
-    figures: CachedReports, book: Book, clock: Hands, ada: Operator, monkeypatch: pytest.MonkeyPatch
+    figures: CachedReports, book: Book, clock: ManualClock, ada: Operator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     count = overview.counts
 

@@ -5,20 +5,20 @@ from __future__ import annotations
 import pytest
 
 from jobs.operations.insight.ttl_cache import TtlCache
-from tests.hands import Hands
+from tests.manual_clock import ManualClock
 
 
 @pytest.fixture
-def clock() -> Hands:
-    return Hands()
+def clock() -> ManualClock:
+    return ManualClock()
 
 
 @pytest.fixture
-def cache(clock: Hands) -> TtlCache[str]:
+def cache(clock: ManualClock) -> TtlCache[str]:
     return TtlCache(clock, most=2)
 
 
-def test_a_thing_is_found_until_it_is_over(cache: TtlCache[str], clock: Hands) -> None:
+def test_a_thing_is_found_until_it_is_over(cache: TtlCache[str], clock: ManualClock) -> None:
     cache.put("a", "here", until=2.0, drops=cache.drops)
     clock.at = 1.9
     assert cache.find("a") == "here"
@@ -38,7 +38,7 @@ def test_what_was_begun_before_all_was_forgotten_is_not_kept(cache: TtlCache[str
     assert len(cache) == 0
 
 
-def test_so_many_are_kept_and_room_is_made_of_what_is_over(cache: TtlCache[str], clock: Hands) -> None:
+def test_so_many_are_kept_and_room_is_made_of_what_is_over(cache: TtlCache[str], clock: ManualClock) -> None:
     for name in ("a", "b", "c"):
         cache.put(name, name, until=2.0, drops=cache.drops)
     assert [cache.find(name) is not None for name in ("a", "b", "c")] == [True, True, False]
