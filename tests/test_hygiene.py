@@ -131,5 +131,5 @@ def test_a_planted_fault_is_found(source: str) -> None:
         "connection.execute('PRAGMA data_version')",
     ],
 )
-def test_what_is_harmless_is_left_alone(source: str) -> None:
+def test_harmless_code_is_accepted(source: str) -> None:
     assert list(faults(source)) == []

@@ -122,7 +122,7 @@ def test_an_upward_import_of_the_public_names_is_found(tmp_path: Path) -> None:
     assert len(faults(house)) == 2
 
 
-def test_an_import_down_is_welcome(tmp_path: Path) -> None:
+def test_an_import_down_is_accepted(tmp_path: Path) -> None:
     house = build(
         tmp_path,
         jobs__formats__errors="import json",
@@ -200,7 +200,7 @@ def test_a_circle_is_found_between_modules_and_between_folders(tmp_path: Path) -
         ("jobs__runtime__app", "from uuid import uuid4", "uuid.uuid4"),
     ],
 )
-def test_a_second_door_is_found(tmp_path: Path, where: str, text: str, door: str) -> None:
+def test_a_dependency_used_outside_its_place_is_found(tmp_path: Path, where: str, text: str, door: str) -> None:
     (fault,) = faults(build(tmp_path, **{where: text}))
 
     assert f"the door of {door} is" in fault
@@ -221,11 +221,11 @@ def test_a_second_door_is_found(tmp_path: Path, where: str, text: str, door: str
         ("worker__main", "import os\nos.environ"),
     ],
 )
-def test_what_uses_the_door_is_left_alone(tmp_path: Path, where: str, text: str) -> None:
+def test_a_dependency_used_in_its_place_is_accepted(tmp_path: Path, where: str, text: str) -> None:
     assert faults(build(tmp_path, **{where: text})) == []
 
 
-def test_what_stands_after_a_type_checking_block_is_not_taken_for_types(tmp_path: Path) -> None:
+def test_imports_after_a_type_checking_block_are_not_taken_for_types(tmp_path: Path) -> None:
     text = "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    pass\nelse:\n    import redis"
 
     assert len(faults(build(tmp_path, jobs__enqueue__write_path=text))) == 1

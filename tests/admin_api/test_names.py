@@ -92,6 +92,6 @@ def test_a_queue_or_kind_that_may_be_paused_may_be_resumed(admin: TestClient, na
         assert admin.delete(path).status_code == (204 if paused == 200 else 409)
 
 
-def test_the_rule_is_one() -> None:
+def test_names_of_every_sort_follow_one_rule() -> None:
     assert [one for one in NAMES if not is_name(one)] == []
     assert [one for one in REFUSED if is_name(one)] == []

@@ -90,7 +90,7 @@ def sqlite_program(
 
 
 @pytest.mark.parametrize("columns", [80, 40])
-def test_every_screen_fits(sqlite_program: Program, monkeypatch: pytest.MonkeyPatch, columns: int) -> None:
+def test_every_table_fits_80_columns(sqlite_program: Program, monkeypatch: pytest.MonkeyPatch, columns: int) -> None:
     monkeypatch.setenv("COLUMNS", str(columns))
     for line in READS:
         if "-o " in line or line.startswith(("dlq export", "migrate")):
@@ -101,7 +101,9 @@ def test_every_screen_fits(sqlite_program: Program, monkeypatch: pytest.MonkeyPa
         assert max(map(cell_len, ended.lines), default=0) <= columns, line
 
 
-def test_data_cannot_move_the_cursor(sqlite_program: Program, sqlite_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_values_cannot_move_the_cursor(
+    sqlite_program: Program, sqlite_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("COLUMNS", "80")
     app = boot._app
     assert app is not None

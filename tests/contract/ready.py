@@ -40,7 +40,7 @@ class ReadyContract:
     def test_nothing_is_taken_from_an_empty_index(self, index):
         assert index.take(["mail"], 10, wait_seconds=0).runs == ()
 
-    def test_what_was_added_is_taken_with_its_queue(self, index):
+    def test_an_added_id_is_taken_with_its_queue(self, index):
         one = entry("mail")
         index.add([one])
 
@@ -172,7 +172,7 @@ class ReadyContract:
 
         assert take_all(index, ["mail"], 2, seconds=0.4) == [kept.run_id]
 
-    def test_adding_or_forgetting_nothing_is_nothing(self, index):
+    def test_adding_or_forgetting_no_ids_changes_nothing(self, index):
         index.add([])
         index.forget([])
 

@@ -66,7 +66,7 @@ class SourceContract:
         assert claim_all(source, 1) == [later]
         assert time.monotonic() - began >= 0.6
 
-    def test_a_waiting_claim_hears_of_what_is_enqueued(self, source):
+    def test_a_waiting_claim_gets_a_run_that_is_enqueued_meanwhile(self, source):
         assert source.claim(1, wait_seconds=0.2) == []
         enqueued = Known().enqueue().id
 

@@ -131,7 +131,7 @@ def page(ledger_url: str, tmp_path: Path) -> Iterator[tuple[Ledger, Any]]:
         registry.forget(kind)
 
 
-def test_the_page_keeps_its_word(page: tuple[Ledger, Any]) -> None:
+def test_the_jobs_of_the_page_do_what_the_page_says(page: tuple[Ledger, Any]) -> None:
     ledger, module = page
     ledger.crash(module.SendWelcome, late=True)
     ledger.crash(module.ImportPrices, late=True)

@@ -54,7 +54,9 @@ def plain(text: str) -> str:
 
 
 @pytest.mark.parametrize("shell", ["sh", "bash"])
-def test_the_tour_goes_as_it_says(shell: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_commands_of_the_tour_print_what_the_page_shows(
+    shell: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Through ``sh -c``; and in an interactive bash with ``shell-init``, where the program is called ``jobs``."""
     if shutil.which(shell) is None:
         pytest.skip(f"{shell} is not installed")

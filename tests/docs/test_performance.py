@@ -9,7 +9,7 @@ from benchmarks.report.page import PAGE, RESULTS, ROOT, make
 from benchmarks.report.texts import MEANINGS, SHORTFALLS
 
 
-def test_the_page_is_what_is_made_of_the_results() -> None:
+def test_the_page_is_the_one_that_is_made_from_the_results() -> None:
     assert PAGE.read_text() == make(RESULTS), "make it again: python -m benchmarks.report.page"
 
 

@@ -86,7 +86,7 @@ def is_done(newsletter: Any, readers: int) -> bool:
 
 
 @pytest.mark.parametrize("name", ["stub", "redis", "ledger on sqlite", "ledger on postgresql and redis"])
-def test_it_does_the_same_on_every_broker(
+def test_the_newsletter_does_the_same_on_every_broker(
     name: str, load: Load, request: pytest.FixtureRequest, make_app: MakeApp, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     kind = name.split()[0]
@@ -154,7 +154,7 @@ def running(command: list[str], app: App, folder: Path) -> Iterator[None]:
                 process[0].wait()
 
 
-def test_it_runs_under_our_command_and_under_dramatiqs_own(
+def test_the_newsletter_runs_under_jobledger_and_under_dramatiqs_own_command(
     load: Load, command: list[str], app: App, tmp_path: Path
 ) -> None:
     newsletter = load("ledger")

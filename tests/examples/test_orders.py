@@ -79,7 +79,7 @@ def check(app: App, orders: Any, book: Any, count: int) -> None:
     assert left == STOCK - len(charged - refunded)
 
 
-def test_every_order_comes_to_its_one_end(ledger_url: str, shop: Any, book: Any, monkeypatch: Any) -> None:
+def test_every_order_ends_once(ledger_url: str, shop: Any, book: Any, monkeypatch: Any) -> None:
     orders, place = shop
     monkeypatch.setenv("JOBS_DATABASE_URL", ledger_url)
     with Ledger(ledger_url) as ledger:
@@ -94,7 +94,7 @@ def test_every_order_comes_to_its_one_end(ledger_url: str, shop: Any, book: Any,
 @pytest.mark.faults
 @pytest.mark.slow
 @pytest.mark.timeout(240)
-def test_every_order_comes_to_its_one_end_under_random_kills(
+def test_every_order_ends_once_under_random_kills(
     app: App, ledger_url: str, shop: Any, book: Any, monkeypatch: Any, tmp_path: Path
 ) -> None:
     count, chance = 300, random.Random(SEED)

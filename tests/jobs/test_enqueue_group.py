@@ -78,7 +78,7 @@ def enqueue_while_first_is_under_way(group: EnqueueGroup, table: Table, pool: Th
     return calls
 
 
-def test_who_comes_meanwhile_goes_together(table):
+def test_enqueues_during_a_commit_share_the_next_one(table):
     group = EnqueueGroup()
     with ThreadPoolExecutor(8) as pool:
         calls = enqueue_while_first_is_under_way(group, table, pool, "abcdef")
@@ -88,7 +88,7 @@ def test_who_comes_meanwhile_goes_together(table):
     assert [sorted(batch) for batch in table.batches] == [['"a"'], ['"b"', '"c"', '"d"', '"e"', '"f"']]
 
 
-def test_one_that_is_refused_fails_alone(table):
+def test_a_refused_run_fails_alone(table):
     group = EnqueueGroup()
     table.refuses = lambda runs: LedgerRefused("no") if any(run.arguments == '"c"' for run in runs) else None
     with ThreadPoolExecutor(8) as pool:
@@ -100,7 +100,7 @@ def test_one_that_is_refused_fails_alone(table):
     assert sorted(name for batch in table.batches for name in batch) == ['"a"', '"b"', '"d"']
 
 
-def test_an_outage_fails_everybody_with_an_error_of_his_own(table):
+def test_an_outage_fails_each_caller_with_its_own_error(table):
     group = EnqueueGroup()
     table.refuses = lambda runs: ServiceDown("away", hint="Wait.")
     with ThreadPoolExecutor(8) as pool:
@@ -112,7 +112,7 @@ def test_an_outage_fails_everybody_with_an_error_of_his_own(table):
     assert len({id(one) for one in answers}) == 3
 
 
-def test_an_interrupted_leader_leaves_the_others_to_themselves(table):
+def test_an_interrupted_leader_does_not_block_the_others(table):
     group = EnqueueGroup()
     interrupts = iter([KeyboardInterrupt()])
     table.refuses = lambda runs: next(interrupts, None) if len(runs) > 1 else None
@@ -167,7 +167,7 @@ def test_coroutines_and_threads_share_one_group(table):
     assert [len(batch) for batch in table.batches] == [1, 4]
 
 
-def test_a_coroutine_that_is_cancelled_while_it_waits_harms_nobody(table):
+def test_a_cancelled_waiting_coroutine_affects_no_other(table):
     group = EnqueueGroup()
 
     async def cancel_one() -> None:

@@ -66,7 +66,7 @@ def test_a_job_s_own_session_drops_them_too(database):
         assert pid(session.connection()) not in old
 
 
-def test_what_listens_moves_too(database):
+def test_a_listening_connection_moves_too(database):
     with closing(database.listener()) as listener:
         assert listener.wait_for_notify(0)
         assert not listener.wait_for_notify(0)

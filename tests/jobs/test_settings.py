@@ -48,7 +48,7 @@ def test_a_secret_is_read_from_the_file_that_its_twin_names(monkeypatch: pytest.
     assert origins({})["database_url"] == f"file {tmp_path / 'url'}"
 
 
-def test_where_a_setting_comes_from_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_origin_of_a_setting_is_shown(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("JOBS_THREADS", "4")
     monkeypatch.setenv("JOBS_LEASE", "1m")
 
@@ -58,7 +58,7 @@ def test_where_a_setting_comes_from_is_told(monkeypatch: pytest.MonkeyPatch) -> 
     assert Settings.read(threads=2).lease == timedelta(minutes=1)
 
 
-def test_an_unknown_variable_is_told_with_the_nearest_name(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unknown_variable_is_named_with_the_nearest_setting(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("JOBS_THREDS", "4")
 
     assert unknown_variables() == ["JOBS_THREDS is not a setting. Did you mean JOBS_THREADS?"]
@@ -85,7 +85,7 @@ def test_a_secret_is_shown_hidden(name: str) -> None:
     assert "canary" not in show(name, "canary")
 
 
-def test_who_would_enqueue_where_no_worker_looks_is_told_both_remedies(
+def test_enqueueing_without_a_ledger_setting_names_both_remedies(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -110,7 +110,7 @@ def test_the_page_names_every_setting_and_its_default() -> None:
         assert field.description
 
 
-def test_an_empty_variable_says_nothing_and_small_letters_are_as_good(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_empty_variables_are_ignored_and_names_may_be_in_lower_case(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("JOBS_THREADS", "")
     monkeypatch.setenv("jobs_processes", "3")
     monkeypatch.setenv("JOBS_QUEUES", "mail, reports")

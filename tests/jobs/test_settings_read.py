@@ -21,7 +21,7 @@ def _no_environment(monkeypatch):
         monkeypatch.delenv(name)
 
 
-def test_every_mistake_is_said_together_each_by_its_variable(monkeypatch):
+def test_every_mistake_is_reported_together_each_by_its_variable(monkeypatch):
     for name, value in {"THREADS": "0", "LEASE": "soon", "PROCESSES": "many", "LOG_LEVEL": "loud"}.items():
         monkeypatch.setenv(f"JOBS_{name}", value)
 
@@ -34,7 +34,7 @@ def test_every_mistake_is_said_together_each_by_its_variable(monkeypatch):
     assert "'soon' is not a duration" in said
 
 
-def test_a_mistake_in_an_option_is_said_by_the_option():
+def test_a_mistake_in_an_option_names_the_option():
     with pytest.raises(ConfigurationError, match="--max-argument-bytes"):
         Settings.read(max_argument_bytes=0)
 
@@ -46,7 +46,7 @@ def test_a_secret_may_be_a_file(monkeypatch, tmp_path):
     assert Settings.read().database_url == "postgresql://u:p@h/d"
 
 
-def test_a_secret_said_twice_is_refused(monkeypatch, tmp_path):
+def test_a_secret_that_is_set_twice_is_refused(monkeypatch, tmp_path):
     monkeypatch.setenv("JOBS_DATABASE_URL_FILE", str(tmp_path / "db"))
     monkeypatch.setenv("JOBS_DATABASE_URL", "sqlite:///x.db")
 
@@ -97,7 +97,7 @@ def test_a_duration_is_read_as_people_write_it(text, seconds):
 
 
 @pytest.mark.parametrize("text", ["", "-1", "1x", "h", "1h-30m", "1e3", "nan", "inf", "1 h", "٣s", "9" * 400, "99999w"])
-def test_what_is_no_duration_is_refused_clearly(text):
+def test_an_invalid_duration_is_refused_clearly(text):
     with pytest.raises(ValueError, match=r"duration|hundred years"):
         parse_duration(text)
 

@@ -60,7 +60,7 @@ def test_a_folder_that_pythonpath_names_before_ours_is_named(tmp_path: Path, sta
 
 
 @pytest.mark.parametrize("name", ["worker.py", "jobs"])
-def test_a_start_from_a_folder_with_such_a_name_is_named_and_one_with_p_succeeds(
+def test_a_start_in_a_folder_that_shadows_our_package_is_refused_and_one_with_dash_p_succeeds(
     tmp_path: Path, start: Start, name: str
 ) -> None:
     own = _own(tmp_path, name)
@@ -77,7 +77,7 @@ def test_a_start_from_a_folder_with_such_a_name_is_named_and_one_with_p_succeeds
 @pytest.mark.parametrize(
     ("name", "wants"), [("worker", "from worker.tasks import y"), ("jobs.py", "from jobs import y")]
 )
-def test_an_application_that_wants_its_own_module_of_our_name_is_told(
+def test_an_application_module_with_our_name_gets_an_error_that_names_it(
     tmp_path: Path, start: Start, name: str, wants: str
 ) -> None:
     own = _own(tmp_path, name)
@@ -94,7 +94,7 @@ def test_an_application_that_wants_its_own_module_of_our_name_is_told(
     assert line.endswith("Rename it.")
 
 
-def test_under_dramatiqs_own_worker_it_is_one_line_too(tmp_path: Path, start: Start) -> None:
+def test_under_dramatiqs_own_worker_a_shadowed_package_is_one_line_too(tmp_path: Path, start: Start) -> None:
     own = _own(tmp_path, "worker.py")
     code = "\n".join(
         [

@@ -110,7 +110,7 @@ def test_there_is_one_head_and_the_release_needs_it(empty):
     assert len(script.get_bases()) == 1
 
 
-def test_migrating_twice_is_migrating_once_and_keeps_the_rows(empty):
+def test_a_second_migration_changes_nothing_and_keeps_the_rows(empty):
     database = empty()
     schema.upgrade(database)
     Book(database).insert([new_run()])
@@ -121,7 +121,7 @@ def test_migrating_twice_is_migrating_once_and_keeps_the_rows(empty):
     schema.check(database)
 
 
-def test_what_is_lost_by_going_down_is_counted(empty):
+def test_rows_that_a_downgrade_deletes_are_counted(empty):
     database = empty()
     schema.upgrade(database)
     Book(database).insert([new_run() for _ in range(3)])
@@ -152,7 +152,7 @@ class TestTheRevisionInForce:
         with pytest.raises(SchemaMismatch, match=advice):
             schema.check(database)
 
-    def test_a_later_one_of_this_epoch_serves_with_a_warning(self, empty, caplog):
+    def test_tables_of_a_later_revision_of_this_epoch_serve_with_a_warning(self, empty, caplog):
         database = empty()
         schema.upgrade(database)
         self.stamp(database, "1_9999")

@@ -60,12 +60,12 @@ def ahead(empty, tmp_path, monkeypatch, caplog) -> Database:
 
 
 class TestALedgerThatIsAhead:
-    def test_it_is_a_warning_and_not_an_error(self, ahead, caplog):
+    def test_newer_tables_are_a_warning_and_not_an_error(self, ahead, caplog):
         schema.check(ahead)
 
         assert "newer than this release, and compatible" in caplog.text
 
-    def test_a_release_that_was_rolled_back_leaves_it_as_it_is(self, ahead, monkeypatch, capsys):
+    def test_an_older_release_leaves_newer_tables_as_they_are(self, ahead, monkeypatch, capsys):
         monkeypatch.setenv("JOBS_DATABASE_URL", shown(ahead))
 
         assert command(["migrate", "up"]) == 0
@@ -82,7 +82,7 @@ class TestALedgerThatIsAhead:
 
 
 class TestTheStatements:
-    def test_applied_by_hand_they_make_what_migrate_up_makes(self, empty):
+    def test_the_printed_statements_make_what_migrate_up_makes(self, empty):
         database = empty()
         _apply(database, schema.sql(database, since=None))
 
@@ -90,7 +90,7 @@ class TestTheStatements:
         with database.read() as connection:
             assert compare_metadata(MigrationContext.configure(connection, opts=_plain()), Base.metadata) == []
 
-    def test_they_go_on_from_where_the_tables_are(self, empty, monkeypatch, capsys):
+    def test_the_printed_statements_continue_from_the_current_revision(self, empty, monkeypatch, capsys):
         database = empty()
         schema.upgrade(database, "1_0001")
         monkeypatch.setenv("JOBS_DATABASE_URL", shown(database))
@@ -102,7 +102,7 @@ class TestTheStatements:
         assert command(["migrate", "sql"]) == 0
         assert capsys.readouterr().out == ""
 
-    def test_they_make_the_schema_that_holds_our_tables(self, make_app, pg_server):
+    def test_the_printed_statements_make_the_schema_that_holds_our_tables(self, make_app, pg_server):
         url = pg_server.create_database()
         database = make_app(url, database_schema="Back office").database
         _apply(database, schema.sql(database, since=None))

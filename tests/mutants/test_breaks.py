@@ -66,7 +66,7 @@ def test_a_break_that_does_not_fit_the_code_says_why(tree: Path, change: dict[st
     ],
     ids=["noticed", "not noticed", "not importable", "an error"],
 )
-def test_a_break_is_planted_judged_and_taken_out(tree: Path, tmp_path: Path, planted: Break, outcome: str) -> None:
+def test_a_break_is_planted_tested_and_removed(tree: Path, tmp_path: Path, planted: Break, outcome: str) -> None:
     copy = Copy(tmp_path / "copy", {})
     whole = (tree / "code.py").read_text()
 

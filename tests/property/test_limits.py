@@ -228,7 +228,7 @@ def kinds() -> Iterator[None]:
         limited_kinds.pop(kind)
 
 
-def test_no_history_breaks_a_limit_or_leaves_its_room_unused(app: App) -> None:
+def test_no_random_history_exceeds_a_limit_or_leaves_its_room_unused(app: App) -> None:
     class Here(Machine):
         database = app.database
 

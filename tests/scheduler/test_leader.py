@@ -18,7 +18,7 @@ def lead(app: App, holder: str, after: timedelta) -> bool:
         return leader.lead(connection, "scheduler", holder, now=NOW + after)
 
 
-def test_a_lead_is_kept_by_renewing_and_taken_when_it_is_over(app: App) -> None:
+def test_leadership_is_kept_by_renewals_and_taken_over_when_it_expires(app: App) -> None:
     assert lead(app, "a", 0 * SECOND)
     assert not lead(app, "b", LEASE)
     assert lead(app, "a", LEASE - SECOND)
@@ -33,7 +33,7 @@ def test_a_lease_from_before_the_clock_was_set_back_does_not_hold_for_hours(app:
     assert lead(app, "b", 0 * SECOND)
 
 
-def test_who_resigns_is_followed_at_once(app: App) -> None:
+def test_a_leader_that_resigns_is_replaced_at_once(app: App) -> None:
     first, second = Leadership(app), Leadership(app)
     assert first.renew()
     assert not second.renew()

@@ -133,7 +133,7 @@ def test_more_than_a_batch_is_decided_in_one_beat(app: App) -> None:
     assert Periodic(app).tick().fired == 450
 
 
-def test_those_who_stand_by_help_only_when_a_slot_is_overdue(app: App, add: Callable[[Every], datetime]) -> None:
+def test_standby_schedulers_fire_only_overdue_slots(app: App, add: Callable[[Every], datetime]) -> None:
     made = add(Every(HOUR, anchor=None))
     periodic = Periodic(app)
     assert periodic.decide_overdue().schedules == 0

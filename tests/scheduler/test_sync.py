@@ -91,7 +91,7 @@ def test_an_operators_schedule_of_the_same_name_stays(app: App, report: type[Job
     assert find(app).kind == "Mine"
 
 
-def test_what_its_module_declares_no_more_is_retired(app: App, report: type[Job]) -> None:
+def test_a_schedule_that_its_module_no_longer_declares_is_retired(app: App, report: type[Job]) -> None:
     sync(app, [one(report(), Every(HOUR)), one(report(), Every(HOUR), name="other")])
 
     assert sync(app, [one(report(), Every(HOUR))]) == Synced(retired=["other"])

@@ -155,7 +155,7 @@ def test_list_show_and_preview_agree_before_a_scheduler_has_moved_anything(app: 
     assert shown.record.next_slot_at == coming[0].slot == planned.slot
 
 
-def test_a_leader_looks_at_once_and_then_each_minute_and_who_stands_by_does_not(
+def test_a_leader_checks_the_zone_data_at_once_and_then_each_minute(
     app: App, both: list[Declared], clock: MovedClock
 ) -> None:
     zone_data = ZoneData(app)

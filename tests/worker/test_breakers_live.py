@@ -53,7 +53,7 @@ def publish_too(worker: Live, given: dict[str, str]) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("mode", ["sqlite", "postgresql", "redis"])
-def test_an_outage_spends_few_attempts_and_every_run_succeeds_after_it(
+def test_during_an_outage_a_breaker_spends_few_attempts_and_every_run_succeeds_afterwards(
     tmp_path: Path, request: pytest.FixtureRequest, mode: str
 ) -> None:
     context, given = worker_over(tmp_path, request, mode)

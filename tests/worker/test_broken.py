@@ -136,7 +136,7 @@ def test_a_commit_that_fails_and_cannot_be_decided_is_recorded(app, monkeypatch)
     assert (attempt_result.outcome, attempt_result.result) == ("abandoned", None)
 
 
-def test_what_cannot_be_settled_by_a_fault_of_ours_ends_no_process_and_no_neighbour(app, monkeypatch):
+def test_a_bug_in_settling_ends_no_process_and_no_other_run(app, monkeypatch):
     settle = settling.settle
 
     def settle_others(connection, endings, **how):

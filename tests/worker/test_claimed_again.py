@@ -60,7 +60,7 @@ def test_the_loss_of_an_attempt_ends_that_attempt_and_not_the_next_of_the_same_r
 
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", ["Sync", "Async", "Isolated"])
-def test_who_cancels_the_run_ends_the_attempt_that_has_it(tmp_path, kind):
+def test_a_cancellation_ends_the_attempt_that_holds_the_run_now(tmp_path, kind):
     with live_worker(tmp_path, app=APP, lease="3s") as worker:
         (run_id,) = worker.enqueue(kind)
         worker.wait_until_running(run_id)

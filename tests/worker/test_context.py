@@ -54,7 +54,7 @@ def results(app):
 
 
 @pytest.mark.parametrize("kind", [SeesTenant, SeesTenantAsync])
-def test_what_one_job_sets_in_its_context_the_next_on_the_thread_does_not_see(app, kind):
+def test_context_variables_of_a_job_are_not_visible_to_the_next_on_its_thread(app, kind):
     for number in range(6):
         kind(tenant=f"t{number}").enqueue()
 

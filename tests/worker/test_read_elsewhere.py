@@ -73,7 +73,9 @@ def refuse(ledger: Ledger, run_id: UUID, name: str) -> None:
 
 @pytest.mark.parametrize("job", [Renamed(order_id=1), RenamedAsync(order_id=1)], ids=["plain", "async"])
 @pytest.mark.parametrize("code", ["0123456789ab", None], ids=["another", "a release that says none"])
-def test_it_is_given_back_uncharged_while_another_release_is_live(ledger: Ledger, job: Job, code: str | None) -> None:
+def test_a_run_with_misfit_arguments_is_given_back_while_another_release_is_live(
+    ledger: Ledger, job: Job, code: str | None
+) -> None:
     register(ledger, "old", job.options.kind, code)
     run_id = old_run(ledger, job)
 
@@ -92,7 +94,7 @@ def test_it_is_given_back_uncharged_while_another_release_is_live(ledger: Ledger
     assert (run.state, run.cause) == (RunState.DEAD, Cause.BAD_ARGUMENTS)
 
 
-def test_it_dies_when_every_live_worker_has_the_same_code_or_does_not_know_its_kind(ledger: Ledger) -> None:
+def test_a_run_with_misfit_arguments_dies_when_every_live_worker_has_the_same_code(ledger: Ledger) -> None:
     register(ledger, "same", "elsewhere.Renamed", code_of(Renamed))
     register(ledger, "stranger", "Another", "0123456789ab")
 
@@ -101,7 +103,7 @@ def test_it_dies_when_every_live_worker_has_the_same_code_or_does_not_know_its_k
     assert (run.state, run.cause) == (RunState.DEAD, Cause.BAD_ARGUMENTS)
 
 
-def test_it_dies_when_each_release_that_is_live_has_refused_it(ledger: Ledger) -> None:
+def test_a_run_with_misfit_arguments_dies_when_each_live_release_has_refused_it(ledger: Ledger) -> None:
     register(ledger, "old", "elsewhere.Renamed", "0123456789ab")
     register(ledger, "older", "elsewhere.Renamed", "ba9876543210")
     register(ledger, "old, beside it", "elsewhere.Renamed", "0123456789ab")
@@ -118,7 +120,7 @@ def test_it_dies_when_each_release_that_is_live_has_refused_it(ledger: Ledger) -
     assert (run.state, run.cause) == (RunState.DEAD, Cause.BAD_ARGUMENTS)
 
 
-def test_a_worker_process_says_its_codes(ledger: Ledger) -> None:
+def test_a_worker_process_publishes_its_code_versions(ledger: Ledger) -> None:
     with started(ledger.app, "elsewhere"), ledger.app.database.read() as connection:
         said = connection.scalar(select(JobWorker.codes).where(JobWorker.name == "w1"))
 

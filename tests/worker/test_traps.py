@@ -245,7 +245,7 @@ def test_a_middleware_hears_of_the_stop(app, start):
     assert heard == ["after_worker_shutdown"]
 
 
-def test_what_is_still_performed_after_the_shutdown_limit_is_released_uncharged(app, start):
+def test_runs_performed_after_the_shutdown_limit_are_released_uncharged(app, start):
     process = start()
     run_id = Hold().enqueue().id
     assert wait_until(lambda: STAGE.began == [0], seconds=SOON)
@@ -370,7 +370,7 @@ def fleet(app, ledger_url, redis_url, make_app, monkeypatch) -> App:
 
 
 @pytest.mark.parametrize("ledger_url", ["postgresql"], indirect=True)
-def test_what_a_busy_worker_has_no_thread_for_stays_in_its_place(fleet, redis_url, start):
+def test_runs_without_a_free_thread_stay_in_the_ready_index(fleet, redis_url, start):
     """It looks for coroutines meanwhile, and takes nothing else away for a moment."""
     jobs.enqueue_many([Hold(n=n) for n in range(10)])
     start(on=fleet)
@@ -419,7 +419,7 @@ def test_a_claim_that_no_thread_has_started_is_given_back_soon(make_app, ledger_
     assert sorted(STAGE.began) == list(range(-1, 30))
 
 
-def test_an_ending_that_the_ledger_refuses_is_recorded_without_its_words(app, start):
+def test_a_result_that_the_ledger_refuses_is_recorded_without_its_error_text(app, start):
     process = start()
     bad = Hold(n=0).enqueue().id
     assert wait_until(lambda: STAGE.began == [0], seconds=SOON)
@@ -493,7 +493,7 @@ class TestAnEffect:
         with app.database.read() as connection:
             return list(connection.scalars(select(type(self).table.c.n)))
 
-    def test_it_commits_with_the_success(self, app, start):
+    def test_a_transaction_of_a_job_commits_with_its_success(self, app, start):
         run_id = Effect(n=7).enqueue().id
         start()
 
@@ -502,14 +502,14 @@ class TestAnEffect:
         assert jobs.find(run_id).result == "kept"
         assert [one.outcome for one in attempts(app, run_id)] == [Outcome.SUCCEEDED]
 
-    def test_an_error_after_the_block_undoes_it(self, app, start):
+    def test_an_error_after_the_block_rolls_the_transaction_back(self, app, start):
         run_id = Effect(n=7, fails=True).enqueue().id
         start()
 
         assert wait_until(lambda: jobs.find(run_id).state is RunState.DEAD, seconds=SOON)
         assert self.effects(app) == []
 
-    def test_a_cancelled_run_has_none(self, app, start):
+    def test_a_cancelled_run_commits_no_transaction(self, app, start):
         run_id = Effect(n=7, cancels=True).enqueue().id
         start()
 
@@ -534,7 +534,7 @@ class Effect(jobs.Job, kind="traps.Effect", retry=jobs.Retry(max_attempts=1)):
 
 class TestTheLedgerIsAway:
     @pytest.mark.slow
-    def test_what_was_performed_meanwhile_is_settled_when_it_is_back(
+    def test_results_during_an_outage_are_settled_when_the_ledger_is_back(
         self, pg_server, pg_database, make_app, monkeypatch, request
     ):
         from jobs import boot

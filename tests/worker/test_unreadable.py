@@ -116,7 +116,7 @@ def has_settled(app: App, ids: set[Any]) -> bool:
 
 
 class TestARowThatAClaimCannotRead:
-    def test_it_is_dead_by_a_cause_of_its_own_and_its_neighbours_are_performed(self, app):
+    def test_an_unreadable_run_is_dead_as_unreadable_and_others_are_performed(self, app):
         # K.6
         cases = SET_ASIDE[app.database.dialect]
         good, bad = runs_of(40), runs_of(len(cases))
@@ -144,7 +144,7 @@ class TestARowThatAClaimCannotRead:
             assert f"{'run_id' if column == 'id' else column} holds" in said
         assert len(every(app)) == 40 + len(cases)
 
-    def test_another_queue_is_served_all_the_while(self, app):
+    def test_other_queues_are_served_beside_an_unreadable_run(self, app):
         # K.6
         bad, good = runs_of(3), runs_of(10, "beside")
         enqueue_runs(app, [*bad, *good])
@@ -161,7 +161,7 @@ def is_later(value: Any) -> bool:
     return isinstance(value, str) and (value in ("infinity", "next week") or value.startswith("294000"))
 
 
-def test_what_a_claim_does_not_read_stops_nothing_either(app):
+def test_an_unreadable_value_that_claims_do_not_read_stops_nothing(app):
     # K.6
     cases = GOES_ON[app.database.dialect]
     good, bad = runs_of(20), runs_of(len(cases))
@@ -275,7 +275,7 @@ class TestARowWithAnAttemptsNumber:
         (run,) = [one for one in every(app) if one.id == runs[7].id]
         assert (run.attempt, run.result) == (free, 7)
 
-    def test_it_is_tried_again_after_a_failure_and_every_attempt_is_on_record(self, app):
+    def test_a_run_with_an_odd_row_is_retried_and_every_attempt_is_recorded(self, app):
         # K.6
         run = NewRun(id=new_run_id(), kind="Fail", queue="unreadable", arguments="{}", max_attempts=2)
         enqueue_runs(app, [run])
@@ -290,7 +290,7 @@ class TestARowWithAnAttemptsNumber:
         assert stored == {1: "succeeded", 2: "failed", 3: "succeeded", 4: "failed"}
         assert every(app)[0].cause == "exhausted"
 
-    def test_a_lost_run_is_rescued_with_its_neighbours(self, app):
+    def test_a_lost_run_beside_an_unreadable_one_is_rescued(self, app):
         # K.6
         runs = runs_of(3)
         enqueue_runs(app, runs)

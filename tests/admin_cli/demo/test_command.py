@@ -66,7 +66,7 @@ def is_ready(path: Path) -> bool:
         database.close()
 
 
-def test_the_demo_adds_up_and_says_what_to_try_next(folder: Path, tmp_path: Path) -> None:
+def test_the_demo_checks_its_ledger_and_names_commands_to_try_next(folder: Path, tmp_path: Path) -> None:
     demo = start(str(folder), "--keep", str(tmp_path / "demo.db"))
     out, err = demo.communicate(timeout=100)
 

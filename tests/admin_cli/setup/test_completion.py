@@ -30,7 +30,7 @@ ASKED = {
 
 
 @pytest.mark.skipif(shutil.which("bash") is None, reason="no bash on this system")
-def test_a_tabulator_in_an_interactive_bash_completes(
+def test_the_tab_key_in_an_interactive_bash_completes(
     in_shop: Callable[[App], Program],
     make_app: MakeApp,
     sqlite_url: str,

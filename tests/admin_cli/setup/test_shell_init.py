@@ -61,7 +61,7 @@ def status(name: str) -> str:
     return "$status" if name in ("zsh", "fish") else "$?"
 
 
-def test_without_it_the_shells_own_jobs_answers(shell: Shell) -> None:
+def test_without_the_function_the_builtin_jobs_of_the_shell_runs(shell: Shell) -> None:
     assert "jobledger" not in shell("bash", "jobs --version")
     assert "jobledger" in shell("bash", "jobledger --version")
     assert "jobledger" in shell("sh", "jobledger --version")
@@ -106,7 +106,7 @@ def test_the_long_options_of_fishs_own_jobs_stay_its_own(shell: Shell) -> None:
 
 
 @SHELLS
-def test_the_arguments_arrive_as_they_were_given(name: str, shell: Shell, home: Path) -> None:
+def test_the_shell_function_passes_its_arguments_unchanged(name: str, shell: Shell, home: Path) -> None:
     (home / "bin/jobledger").rename(home / "bin/real")
     fake = home / "bin/jobledger"
     fake.write_text(

@@ -43,7 +43,7 @@ def test_jobs_of_threads_and_of_a_forked_process_are_counted_once(tmp_path: Path
 
 
 @pytest.mark.parametrize("content", [b"", b"\0" * 4096])
-def test_a_process_that_has_not_counted_yet_is_none(tmp_path: Path, content: bytes) -> None:
+def test_a_process_without_counts_is_no_error(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "1.count").write_bytes(content)
 
     assert body.executed(tmp_path) is None

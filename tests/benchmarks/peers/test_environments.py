@@ -17,7 +17,7 @@ class Some(Peer):
     requires = ("some==1.0", "other==2.0")
 
 
-def test_ours_is_measured_in_the_environment_of_the_driver() -> None:
+def test_jobledger_is_measured_in_the_environment_of_the_driver() -> None:
     class Ours(Peer):
         requires = ()
 

@@ -56,7 +56,7 @@ def test_ours_is_compared_with_the_best_that_is_as_durable() -> None:
     assert "| client CPU of enqueue one, jobs/s | 0.5 | slow 0.2 | 2.50 × |" in page
 
 
-def test_it_says_when_on_what_and_how_quiet_the_machine_was() -> None:
+def test_the_table_names_the_day_the_machine_and_its_load() -> None:
     page = written(*quiet(), line("peer", names.ONE, 1_500))
 
     assert "Measured 2026-11-30T10:00Z on 2 cores (some processor), Python 3.11.7: medians of 3 rounds" in page
@@ -65,12 +65,12 @@ def test_it_says_when_on_what_and_how_quiet_the_machine_was() -> None:
     assert "Other programs" not in page
 
 
-def test_a_loaded_or_uneven_machine_is_said_beside_the_figures() -> None:
+def test_a_loaded_or_uneven_machine_is_named_beside_the_figures() -> None:
     assert "**Other programs used the machine**" in written(*quiet(load=3.1))
     assert "**Other programs used the machine**" in written(*quiet(longest=116.0))
 
 
-def test_what_could_not_be_measured_is_said_with_its_reason() -> None:
+def test_a_library_that_could_not_be_measured_is_listed_with_the_reason() -> None:
     page = written(*quiet(), {"program": names.PROGRAM, "system": "peer", "missing": "it needs Python 3.12 or later"})
 
     assert "- peer: it needs Python 3.12 or later" in page

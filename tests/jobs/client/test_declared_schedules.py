@@ -95,7 +95,7 @@ def test_a_scheduled_class_needs_a_default_for_every_field(load: Load) -> None:
         ("[Every(timedelta(minutes=5), job=Report), 'daily']", "got 'daily'"),
     ],
 )
-def test_an_entry_that_cannot_be_is_refused_with_its_place(load: Load, listed: str, said: str) -> None:
+def test_an_invalid_entry_is_refused_with_its_place(load: Load, listed: str, said: str) -> None:
     with pytest.raises(DefinitionError, match=said) as caught:
         load(f"schedules = {listed}\n")
 
@@ -111,7 +111,7 @@ def test_an_entry_that_cannot_be_is_refused_with_its_place(load: Load, listed: s
         ('Cron("0 3 * * *", job=Report)', "without job="),
     ],
 )
-def test_a_class_keyword_that_cannot_be_fails_where_the_class_stands(load: Load, keyword: str, said: str) -> None:
+def test_an_invalid_class_keyword_fails_where_the_class_is_defined(load: Load, keyword: str, said: str) -> None:
     with pytest.raises(DefinitionError, match=said):
         load(f"class Nightly(Report, schedule={keyword}):\n    pass\n")
 

@@ -58,7 +58,7 @@ def define(name="Made", base=jobs.Job, module="app.tasks", *, fields=None, **key
     ],
     ids=str,
 )
-def test_an_option_that_cannot_be_fails_where_the_class_is_made(keywords, said):
+def test_an_invalid_option_fails_where_the_class_is_defined(keywords, said):
     with pytest.raises(DefinitionError, match=re.escape(said)) as caught:
         define(**keywords)
 
@@ -116,7 +116,7 @@ def test_a_kind_that_is_not_known_names_the_nearest():
         registry.get("SendInvoce")
 
 
-def test_a_base_without_perform_is_no_kind_and_cannot_be_enqueued():
+def test_a_base_class_without_perform_is_not_registered_and_cannot_be_enqueued():
     class Abstract(jobs.Job):
         n: int
 

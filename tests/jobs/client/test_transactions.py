@@ -47,7 +47,7 @@ def session(app):
     engine.dispose()
 
 
-def test_what_a_block_enqueues_belongs_to_its_transaction(app, session):
+def test_a_run_that_a_block_enqueues_belongs_to_the_transaction_of_the_block(app, session):
     with jobs.transaction(session):
         BlockMail().enqueue()
         jobs.enqueue_many([BlockMail(), BlockMail()])
@@ -93,7 +93,7 @@ def test_a_block_with_an_async_session_serves_the_async_calls(app, ledger_url):
 
 
 @pytest.mark.parametrize("given", [0, "", "default", object()])
-def test_what_has_no_transaction_is_refused_not_ignored(app, given):
+def test_a_connection_without_a_transaction_is_refused_and_not_ignored(app, given):
     for call in (BlockMail().enqueue, lambda session: jobs.cancel(jobs.clock.new_run_id(), session=session)):
         with pytest.raises(EnqueueRefused, match="takes a SQLAlchemy Session"):
             call(session=given)

@@ -66,7 +66,7 @@ def test_it_commits_each_statement(app: App, own: OwnConnection) -> None:
             assert others.scalar(text("select name from job_queues")) == "mail"
 
 
-def test_what_the_server_ended_meanwhile_is_opened_again_unnoticed(app: App, own: OwnConnection) -> None:
+def test_a_connection_that_the_server_ended_is_opened_again_without_an_error(app: App, own: OwnConnection) -> None:
     before = pid(own)
     with app.database.read() as others:
         others.execute(select(text(f"pg_terminate_backend({before}, 5000)"))).all()

@@ -37,7 +37,7 @@ def _open(session: Executor, actor: str) -> None:
     )  # fmt: skip
 
 
-def test_it_finds_one_row_none_or_complains_of_several(app: App) -> None:
+def test_a_prepared_query_finds_one_row_or_none_and_refuses_several(app: App) -> None:
     with app.database.write() as connection:
         for actor in ("ada", "grace", "grace"):
             _open(connection, f"{actor}{'' if actor == 'ada' else uuid4().hex[:4]}")
@@ -56,7 +56,7 @@ def test_it_finds_one_row_none_or_complains_of_several(app: App) -> None:
             every.one(connection)
 
 
-def test_what_is_not_given_each_time_is_refused(pg_database: str) -> None:
+def test_a_missing_parameter_is_refused(pg_database: str) -> None:
     database = Database(pg_database, Settings(database_url=pg_database))
     fixed = Prepared(select(OperatorSession.id).where(OperatorSession.actor == "ada"))
     with database.read() as connection, pytest.raises(AssertionError, match="ada"):
@@ -64,7 +64,7 @@ def test_what_is_not_given_each_time_is_refused(pg_database: str) -> None:
     database.close()
 
 
-def test_a_slow_one_is_logged_without_its_values(
+def test_a_slow_statement_is_logged_without_its_values(
     ledger_url: str, make_app: MakeApp, caplog: pytest.LogCaptureFixture
 ) -> None:
     app = make_app(ledger_url, slow_statement=timedelta(0))
@@ -76,7 +76,7 @@ def test_a_slow_one_is_logged_without_its_values(
     assert "a secret" not in str(said)
 
 
-def test_it_is_asked_in_the_schema_of_its_database(pg_server: PostgresServer, make_app: MakeApp) -> None:
+def test_a_prepared_query_uses_the_schema_of_its_database(pg_server: PostgresServer, make_app: MakeApp) -> None:
     url = pg_server.create_database()
     try:
         for name in ("Back office", "work"):

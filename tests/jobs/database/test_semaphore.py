@@ -19,7 +19,7 @@ def _held(semaphore: Semaphore) -> Permit:
     return permit
 
 
-def test_a_place_that_is_given_back_goes_to_who_waited_first_thread_or_coroutine() -> None:
+def test_a_returned_permit_goes_to_the_first_waiter() -> None:
     semaphore = Semaphore(1, SystemClock())
     order: list[str] = []
 
@@ -108,7 +108,7 @@ def test_a_permit_is_given_back_once() -> None:
     assert semaphore.try_take() is None
 
 
-def test_a_wait_that_is_over_says_what_to_do_and_holds_nothing() -> None:
+def test_a_wait_that_times_out_says_what_to_do_and_holds_no_permit() -> None:
     semaphore = Semaphore(1, SystemClock())
     permit = _held(semaphore)
 

@@ -181,7 +181,7 @@ def deep(levels: int) -> Any:
     ],
     ids=lambda value: type(value).__name__,
 )
-def test_what_json_does_not_bring_back_is_refused_with_what_to_do(value):
+def test_values_that_json_changes_are_refused_with_a_remedy(value):
     with pytest.raises(ArgumentsRefused) as caught:
         write(Free(value=value))
 
@@ -193,7 +193,7 @@ def test_what_json_does_not_bring_back_is_refused_with_what_to_do(value):
 @pytest.mark.parametrize(
     "value", [2**63 - 1, -(2**63) + 1, "\\u0000", "\U0001f600", deep(MAX_DEPTH - 1), 1e308, -0.0, "9" * 30]
 )
-def test_what_is_just_allowed_is_kept(value):
+def test_values_at_the_limits_are_stored(value):
     assert read_arguments(Free, write(Free(value=value)), kind="Free").value == value
 
 

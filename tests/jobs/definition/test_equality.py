@@ -169,7 +169,7 @@ def test_a_moment_of_the_doubled_hour_can_be_asserted_in_a_test(jobs_ledger: Led
 
 
 @pytest.mark.parametrize("value", [(1, 2), {1, 2}, Decimal("1.5"), DOUBLED.astimezone(PARIS), Line()])
-def test_what_comes_back_as_another_type_is_refused_still(value: Any) -> None:
+def test_a_value_that_returns_as_another_type_is_still_refused(value: Any) -> None:
     with pytest.raises(ArgumentsRefused, match="anything"):
         write_arguments(Same(anything=value), kind="Same", max_bytes=10_000)
 

@@ -49,7 +49,7 @@ def test_waits_never_shrink(first, factor, failures):
 
 
 @given(within=SPANS, age=SPANS, failures=st.integers(1, 9), seed=st.integers(0, 9))
-def test_no_try_is_planned_beyond_within(within, age, failures, seed):
+def test_no_attempt_is_planned_later_than_within_allows(within, age, failures, seed):
     policy = Retry(within=within)
 
     delay = policy.delay(failures, error=None, age=age, rng=random.Random(seed))
@@ -101,7 +101,7 @@ def test_give_up_on_wins_over_retry_on(policy, error, is_fatal):
     ],
     ids=str,
 )
-def test_a_policy_that_cannot_be_is_refused_when_it_is_made(given):
+def test_an_invalid_policy_is_refused_when_it_is_made(given):
     with pytest.raises(DefinitionError, match=next(iter(given))):
         Retry(**given)
 

@@ -143,7 +143,7 @@ def test_a_window_does_not_end_while_its_run_is_live(ledger: Ledger) -> None:
     assert Hourly(account=1).enqueue().id == first.id
 
 
-def test_who_is_answered_with_a_live_run_prolongs_no_window(ledger: Ledger) -> None:  # K2.C
+def test_an_enqueue_that_returns_the_live_run_does_not_extend_its_window(ledger: Ledger) -> None:  # K2.C
     Hourly(account=1).enqueue(delay=3 * HOUR)
     ledger.advance(2.9 * HOUR)
 
@@ -164,7 +164,7 @@ def test_a_key_held_for_ever_outlives_its_run(ledger: Ledger) -> None:
     assert (again.id, again.created) == (first.id, False)
 
 
-def test_a_key_is_of_its_kind(ledger: Ledger) -> None:
+def test_each_kind_has_its_own_keys(ledger: Ledger) -> None:
     assert Hourly(account=1).enqueue().created
     assert Welcome(account=1).enqueue().created
 
@@ -178,7 +178,7 @@ def test_a_key_given_at_enqueue_wins_over_the_class(ledger: Ledger) -> None:
 
 
 @pytest.mark.parametrize("key", ["", "x" * 256, "a\0b"])
-def test_what_cannot_be_a_key_is_refused(ledger: Ledger, key: str) -> None:
+def test_an_invalid_key_is_refused(ledger: Ledger, key: str) -> None:
     with pytest.raises(jobs.EnqueueRefused, match="cannot be a key"):
         Plain().enqueue(key=key)
 
@@ -191,7 +191,7 @@ def test_unique_without_a_key_is_refused(ledger: Ledger) -> None:
         Keyless().enqueue()
 
 
-def test_many_are_answered_each_in_its_place(ledger: Ledger) -> None:
+def test_results_of_many_keyed_runs_are_in_the_order_of_the_call(ledger: Ledger) -> None:
     held = Sync(account=2).enqueue()
 
     answers = jobs.enqueue_many(
@@ -363,7 +363,7 @@ def test_a_key_enqueued_in_a_transaction_that_rolls_back_is_free(ledger: Ledger)
     assert all(cls(account=1).enqueue().created for cls in (Sync, Hourly, Welcome))
 
 
-def test_who_comes_second_waits_for_the_first_to_commit(ledger: Ledger) -> None:
+def test_a_second_enqueue_waits_for_the_commit_of_the_first(ledger: Ledger) -> None:
     with own_session(ledger.app) as session, ThreadPoolExecutor(1) as pool:
         first = Sync(account=1).enqueue(session=session)
         second = pool.submit(Sync(account=1).enqueue)
@@ -373,7 +373,7 @@ def test_who_comes_second_waits_for_the_first_to_commit(ledger: Ledger) -> None:
         assert second.result(10) == jobs.Enqueued(first.id, created=False)
 
 
-def test_who_waits_too_long_is_told_so(ledger: Ledger) -> None:
+def test_an_enqueue_that_waits_too_long_gets_an_error(ledger: Ledger) -> None:
     with ExitStack() as stack:
         session = stack.enter_context(own_session(ledger.app))
         Sync(account=1).enqueue(session=session)

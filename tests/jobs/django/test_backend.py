@@ -51,7 +51,7 @@ def refused(match: str) -> Any:
     return pytest.raises(InvalidTask, match=match)
 
 
-def test_the_four_abilities_are_there(tasks: Any) -> None:
+def test_the_backend_has_the_four_capabilities_of_djangos_tasks(tasks: Any) -> None:
     from jobs.django.framework import task_backends
 
     backend = task_backends["default"]
@@ -170,7 +170,7 @@ def test_the_async_calls_do_the_same(tasks: Any) -> None:
     assert result == found == tasks.noop_task.get_result(result.id)
 
 
-def test_a_result_that_does_not_exist(tasks: Any) -> None:
+def test_a_missing_result_raises_djangos_error(tasks: Any) -> None:
     from jobs.django.framework import TaskResultDoesNotExist, task_backends
 
     for missing in ("123", "00000000-0000-7000-8000-000000000000", 123):

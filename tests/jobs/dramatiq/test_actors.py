@@ -260,7 +260,7 @@ def test_a_message_older_than_its_max_age_is_dead_as_expired(broker: LedgerBroke
     assert [(run["state"], run["cause"]) for run in runs(broker)] == [("dead", "expired"), ("succeeded", None)]
 
 
-def test_hooks_come_in_dramatiqs_order_and_a_skipped_message_is_cancelled(
+def test_hooks_are_called_in_dramatiqs_order_and_a_skipped_message_is_cancelled(
     broker: LedgerBroker, start_worker: StartWorker
 ) -> None:
     # The sender's and the worker's: the worker may be done before the sender's last hook.
@@ -315,7 +315,7 @@ def test_hooks_come_in_dramatiqs_order_and_a_skipped_message_is_cancelled(
     assert [run["state"] for run in runs(broker)] == ["succeeded", "cancelled"]
 
 
-def test_a_message_for_nobody_is_dead_as_unknown_kind(broker: LedgerBroker, start_worker: StartWorker) -> None:
+def test_a_message_without_an_actor_is_dead_as_unknown_kind(broker: LedgerBroker, start_worker: StartWorker) -> None:
     broker.declare_queue("default")
     broker.enqueue(dramatiq.Message("default", "nobody", (), {}, {}))
     start_worker()
@@ -353,7 +353,7 @@ def test_join_raises_what_a_message_died_of_when_asked(broker: LedgerBroker, sta
         broker.join("default", timeout=JOIN, fail_fast=True)
 
 
-def test_what_cannot_be_is_refused_with_dramatiqs_own_errors(broker: LedgerBroker) -> None:
+def test_invalid_options_are_refused_with_dramatiqs_own_errors(broker: LedgerBroker) -> None:
     @dramatiq.actor
     def act(x: Any) -> None: ...
 

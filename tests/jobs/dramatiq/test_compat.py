@@ -75,7 +75,7 @@ class Note(Middleware):
 
 
 class TestTheBroker:
-    def test_it_is_the_global_one_and_knows_its_actors_and_queues(self, broker: LedgerBroker) -> None:
+    def test_the_ledger_broker_is_the_global_broker_and_knows_its_actors_and_queues(self, broker: LedgerBroker) -> None:
         @dramatiq.actor(queue_name="mail")
         def act() -> None: ...
 
@@ -111,7 +111,7 @@ class TestTheBroker:
         assert note.heard[-2:] == [("before_declare_actor", "late"), ("after_declare_actor", "late")]
         assert late.options == {"noted": True}
 
-    def test_without_middleware_a_message_that_fails_is_done_with(
+    def test_without_middleware_a_failed_message_is_not_retried(
         self, broker: LedgerBroker, start_worker: StartWorker
     ) -> None:
         broker.middleware.clear()
@@ -132,7 +132,7 @@ class TestTheBroker:
         with pytest.raises(ConfigurationError, match="gevent"):
             dramatiq.Worker(broker).start()
 
-    def test_a_queue_is_looked_at_filled_and_emptied_as_a_stub_brokers(self, broker: LedgerBroker) -> None:
+    def test_a_queue_is_counted_filled_and_emptied_as_with_a_stub_broker(self, broker: LedgerBroker) -> None:
         @dramatiq.actor
         def act(number: int) -> None: ...
 
@@ -168,7 +168,7 @@ class TestMessages:
         assert CurrentMessage.get_current_message() is None
 
     @pytest.mark.parametrize("eta", ["no number", None])
-    def test_an_eta_that_is_none_is_now(
+    def test_a_message_without_eta_is_due_now(
         self, broker: LedgerBroker, start_worker: StartWorker, eta: Any, caplog: pytest.LogCaptureFixture
     ) -> None:
         done: list[int] = []
@@ -309,7 +309,7 @@ class TestRetries:
 
         assert sorted(run["state"] for run in runs(broker)) == ["dead"] * 2 + ["succeeded"] * 3
 
-    def test_what_a_message_died_of_is_remembered_without_its_frames(
+    def test_the_error_of_a_dead_message_is_kept_without_its_frames(
         self, broker: LedgerBroker, start_worker: StartWorker
     ) -> None:
         @dramatiq.actor(max_retries=0)

@@ -62,7 +62,7 @@ def piped(broker: LedgerBroker) -> list[Any]:
 
 
 @pytest.mark.parametrize(("name", "way"), [*((name, "pipe") for name in CANNOT), ("nan", "call"), ("large", "call")])
-def test_a_result_that_cannot_be_handed_on_ends_its_run_dead_and_the_error_names_it(
+def test_a_result_that_cannot_be_passed_on_ends_its_run_dead_and_the_error_names_it(
     broker: LedgerBroker, start_worker: StartWorker, piped: list[Any], name: str, way: str
 ) -> None:
     # K.7
@@ -84,7 +84,7 @@ def test_a_result_that_cannot_be_handed_on_ends_its_run_dead_and_the_error_names
 
 
 @pytest.mark.parametrize("name", CAN)
-def test_a_result_that_can_be_handed_on_is(
+def test_a_result_that_can_be_stored_is_passed_to_the_next_message(
     broker: LedgerBroker, start_worker: StartWorker, piped: list[Any], name: str
 ) -> None:
     # K.7: -2**63 fits 64 bits.

@@ -257,7 +257,7 @@ def test_the_command_shows_what_it_would_do_then_does_it(
         ("amqp://guest:s3cret@127.0.0.1:1/ --queue mail", 5, "RabbitMQ at amqp://***@127.0.0.1:1/ cannot be reached"),
     ],
 )
-def test_a_broker_that_is_none_is_refused_in_one_line(
+def test_a_url_without_a_broker_is_refused_in_one_line(
     url: str, code: int, says: str, sqlite_url: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main.run(["--database-url", sqlite_url, "import-dramatiq", *url.split(), "--yes"]) == code

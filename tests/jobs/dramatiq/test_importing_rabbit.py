@@ -183,7 +183,7 @@ def test_a_dry_run_shows_what_would_move_and_live_workers_and_moves_nothing(
     assert left(old)["mail"] == (0, 0, 0)
 
 
-def test_a_server_that_is_silent_or_none_is_named_in_words(
+def test_a_server_that_does_not_answer_or_is_none_is_named_in_the_error(
     server: RabbitServer, url: str, new: LedgerBroker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with pytest.raises(ConfigurationError, match="cannot be read as the URL"):

@@ -153,7 +153,7 @@ def test_a_retry_of_a_scheduled_run_keeps_its_message(broker: LedgerBroker, star
     assert runs(broker)[0]["max_attempts"] == 4
 
 
-def test_a_module_lists_schedules_of_messages_and_of_actors(
+def test_a_module_may_list_schedules_of_messages_and_of_actors(
     broker: LedgerBroker, mails: list[Any], start_worker: StartWorker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     deliver = broker.get_actor("deliver")
@@ -174,7 +174,7 @@ def test_a_module_lists_schedules_of_messages_and_of_actors(
 
 
 @pytest.mark.parametrize("options", [{"delay": 5}, {"eta": 5}, {"key": "k"}])
-def test_a_scheduled_message_says_neither_when_nor_once(
+def test_a_scheduled_message_with_a_delay_or_a_key_is_refused(
     broker: LedgerBroker, mails: list[Any], monkeypatch: pytest.MonkeyPatch, options: dict[str, Any]
 ) -> None:
     message = broker.get_actor("deliver").message_with_options(args=("ann",), **options)
@@ -244,7 +244,7 @@ def test_an_actor_may_make_its_key_and_say_how_long_it_is_held(
         charge.send(0)
 
 
-def test_what_a_key_cannot_do_is_refused(broker: LedgerBroker) -> None:
+def test_invalid_options_of_a_key_are_refused(broker: LedgerBroker) -> None:
     broker.add_middleware(GroupCallbacks(RateLimits()))
 
     @dramatiq.actor(key=str)

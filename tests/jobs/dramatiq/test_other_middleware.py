@@ -84,7 +84,7 @@ def test_an_encoder_that_is_made_of_jsons_writes_and_reads_as_it_likes(
 
 
 class TestBrokerPriority:
-    def test_what_has_more_of_it_goes_first(self, broker: LedgerBroker) -> None:
+    def test_a_higher_broker_priority_goes_first(self, broker: LedgerBroker) -> None:
         # K2.14
         @dramatiq.actor(priority=10, broker_priority=2)
         def mail() -> None: ...
@@ -97,7 +97,7 @@ class TestBrokerPriority:
         assert priorities == [8, 5, 10]
 
     @pytest.mark.parametrize("wrong", [-1, 256, "5", 1.5, True])
-    def test_what_rabbitmq_would_not_take_is_refused(self, broker: LedgerBroker, wrong: Any) -> None:
+    def test_a_priority_that_rabbitmq_refuses_is_refused(self, broker: LedgerBroker, wrong: Any) -> None:
         # K2.14
         @dramatiq.actor
         def mail() -> None: ...
@@ -141,7 +141,7 @@ class TestWhatIsPatchedAroundTheClass:
 
     @pytest.mark.parametrize("fails", [False, True])
     @pytest.mark.parametrize("when", ["before", "after"])
-    def test_it_is_around_ours_too_whenever_it_came(
+    def test_a_patch_of_process_message_surrounds_ours_whenever_it_was_made(
         self, broker: LedgerBroker, start_worker: StartWorker, monkeypatch: pytest.MonkeyPatch, when: str, fails: bool
     ) -> None:
         # K2.14
@@ -172,7 +172,7 @@ class TestWhatIsPatchedAroundTheClass:
         assert seen == [("act", "t", sent.message_id), "acted", "ended"]
         assert first(broker).state == ("dead" if fails else "succeeded")
 
-    def test_it_is_around_what_our_own_worker_performs(
+    def test_a_patch_of_process_message_surrounds_runs_on_our_worker(
         self, broker: LedgerBroker, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         # K2.14
@@ -195,7 +195,7 @@ class TestWhatIsPatchedAroundTheClass:
 
         assert seen == [("act", "t"), "acted"]
 
-    def test_without_a_patch_ours_is_called_alone(self, broker: LedgerBroker, start_worker: StartWorker) -> None:
+    def test_without_a_patch_only_our_method_is_called(self, broker: LedgerBroker, start_worker: StartWorker) -> None:
         @dramatiq.actor(time_limit=60_000)
         def act() -> str:
             return datetime.max.isoformat()

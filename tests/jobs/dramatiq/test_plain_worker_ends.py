@@ -38,7 +38,7 @@ class SkipsAcknowledgements(Middleware):
 @pytest.mark.parametrize(
     "place", ["the message outcome", "the attempt result", "processing", "a hook of the acknowledgement"]
 )
-def test_what_fails_around_a_message_is_recorded_and_poison_after_the_third(
+def test_an_error_around_a_message_is_recorded_and_is_poison_after_the_third(
     broker: LedgerBroker, start_worker: StartWorker, monkeypatch: pytest.MonkeyPatch, place: str
 ) -> None:
     monkeypatch.setattr("jobs.ledger.runs.sweep.CRASH_DELAY", timedelta(seconds=0.05))

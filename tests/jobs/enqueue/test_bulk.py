@@ -38,7 +38,7 @@ def stored(app) -> dict[UUID, int]:
 
 
 @pytest.mark.parametrize("count", [0, 1, MIN_COPY - 1, MIN_COPY, 3 * MIN_COPY + 1])
-def test_results_are_in_the_order_of_the_jobs(app, monkeypatch, count):
+def test_results_have_the_order_of_the_jobs(app, monkeypatch, count):
     monkeypatch.setattr(many, "BLOCK", MIN_COPY + 7)
 
     results = jobs.enqueue_many(Bulk(n=n) for n in range(count))

@@ -34,7 +34,7 @@ def warned(caplog: pytest.LogCaptureFixture) -> list[str]:
     return [record.queue for record in caplog.records if record.message.startswith("Enqueued where no worker looks")]  # type: ignore[attr-defined]
 
 
-def test_enqueueing_where_no_worker_looks_is_warned_of_once_a_queue(
+def test_enqueueing_into_a_queue_without_workers_warns_once_a_queue(
     found: App, caplog: pytest.LogCaptureFixture
 ) -> None:
     Fine().enqueue()
@@ -44,7 +44,7 @@ def test_enqueueing_where_no_worker_looks_is_warned_of_once_a_queue(
     assert warned(caplog) == ["default", "mail"]
 
 
-def test_a_queue_that_a_live_worker_serves_is_not(found: App, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_queue_with_a_live_worker_causes_no_warning(found: App, caplog: pytest.LogCaptureFixture) -> None:
     with found.database.write() as connection:
         facts = {"host": "here", "pid": 1, "version": "1", "kinds": ["Fine"], "threads": 1}
         workers.register(connection, "w", queues=["default"], **facts)
@@ -54,7 +54,7 @@ def test_a_queue_that_a_live_worker_serves_is_not(found: App, caplog: pytest.Log
     assert warned(caplog) == []
 
 
-def test_a_ledger_that_a_setting_names_is_believed(app: App, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_ledger_that_a_setting_names_causes_no_warning(app: App, caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.WARNING):
         Fine().enqueue()
 

@@ -58,7 +58,7 @@ class TestWithASession:
             return [Send(n=first).enqueue(session=session)]
         return jobs.enqueue_many([Send(n=first + n) for n in range(how_many)], session=session)
 
-    def test_the_run_is_there_when_its_owner_commits_and_told_of_then(self, app, engine, told, how_many):
+    def test_a_run_exists_and_is_announced_when_its_owner_commits(self, app, engine, told, how_many):
         with Session(engine) as session:
             enqueued = self.enqueue(session, how_many)
             assert told == []
@@ -67,7 +67,7 @@ class TestWithASession:
         assert numbers(app) == list(range(how_many))
         assert [one.run_id for one in told] == [one.id for one in enqueued]
 
-    def test_a_rollback_leaves_nothing_and_tells_nobody(self, app, engine, told, how_many):
+    def test_a_rollback_leaves_no_run_and_announces_nothing(self, app, engine, told, how_many):
         with Session(engine) as session:
             self.enqueue(session, how_many)
             session.rollback()
@@ -77,7 +77,7 @@ class TestWithASession:
         assert numbers(app) == []
         assert told == []
 
-    def test_a_released_savepoint_is_no_commit(self, app, engine, told, how_many):
+    def test_a_released_savepoint_announces_nothing_before_the_commit(self, app, engine, told, how_many):
         with Session(engine) as session:
             with session.begin_nested():
                 self.enqueue(session, how_many)
@@ -87,7 +87,7 @@ class TestWithASession:
         assert numbers(app) == list(range(how_many))
         assert len(told) == how_many
 
-    def test_a_rolled_back_savepoint_takes_its_runs_alone(self, app, engine, how_many):
+    def test_a_rolled_back_savepoint_removes_only_its_own_runs(self, app, engine, how_many):
         with Session(engine) as session:
             self.enqueue(session, 1)
             inner = session.begin_nested()
@@ -98,7 +98,7 @@ class TestWithASession:
         assert numbers(app) == [0]
 
 
-def test_a_savepoint_released_inside_a_transaction_that_is_rolled_back_tells_nobody(app, engine, told):
+def test_a_savepoint_released_in_a_transaction_that_rolls_back_announces_nothing(app, engine, told):
     with Session(engine) as session:
         with session.begin_nested():
             Send().enqueue(session=session)
@@ -107,7 +107,7 @@ def test_a_savepoint_released_inside_a_transaction_that_is_rolled_back_tells_nob
     assert (numbers(app), told) == ([], [])
 
 
-def test_a_session_tells_each_commit_of_its_own_runs(app, engine, told):
+def test_each_commit_of_a_session_announces_its_own_runs(app, engine, told):
     with Session(engine) as session:
         first = Send(n=1).enqueue(session=session)
         session.commit()
@@ -184,13 +184,13 @@ class TestOptions:
         ],
         ids=lambda value: "-".join(value) if isinstance(value, dict) else value,
     )
-    def test_one_that_cannot_be_is_refused_and_nothing_is_written(self, sqlite_app, given, said):
+    def test_an_invalid_option_is_refused_and_nothing_is_written(self, sqlite_app, given, said):
         with pytest.raises(EnqueueRefused, match=said):
             Send().enqueue(**given)
 
         assert numbers(sqlite_app) == []
 
-    def test_those_that_can_are_kept(self, app):
+    def test_valid_options_are_stored(self, app):
         at = datetime(2099, 5, 4, 3, 2, 1, 123456, tzinfo=UTC)
         one = Send().enqueue(at=at, priority=-1000, queue="a.b:c-d", tags=["x", "é", "x"])
 
@@ -205,7 +205,7 @@ class TestOptions:
 
         assert jobs.find(Send().enqueue(at=at).id).run_at == at
 
-    def test_a_spread_is_even_and_in_order(self, app):
+    def test_spread_runs_are_evenly_spaced_and_in_order(self, app):
         answers = jobs.enqueue_many([Send(n=n) for n in range(4)], spread=timedelta(seconds=40))
 
         moments = [jobs.find(one.id).run_at for one in answers]
@@ -264,7 +264,7 @@ class TestReadingBack:
     ],
     ids=["no job", "a class", "one job", "None", "spread below zero", "spread of 3", "delay of 3"],
 )
-def test_what_cannot_be_enqueued_in_a_list_is_refused_in_words(app, many, terms):
+def test_an_invalid_job_in_a_list_is_refused_with_a_message(app, many, terms):
     with pytest.raises(EnqueueRefused):
         jobs.enqueue_many(many, **terms)
 
@@ -276,13 +276,13 @@ def test_many_may_come_from_a_generator(app):
 
 
 @pytest.mark.parametrize("terms", [{"session": 5}, {"on_success": Send(n=1)}, {"on_dead": [7]}, {"on_dead": None}])
-def test_what_is_no_session_and_no_list_of_jobs_is_refused_in_words(app, terms):
+def test_a_wrong_session_or_list_of_jobs_is_refused_with_a_message(app, terms):
     with pytest.raises(EnqueueRefused):
         Send(n=1).enqueue(**terms)
 
 
 @pytest.mark.parametrize("run_id", ["x", 5, None, b"x"])
-def test_what_is_no_run_id_names_no_run(app, run_id):
+def test_an_invalid_run_id_finds_no_run(app, run_id):
     with pytest.raises(NotFound, match="is not a run id"):
         jobs.find(run_id)
 

@@ -29,7 +29,7 @@ from jobs.formats.escaping import MAX_COMBINING, escape_controls, escape_lines, 
         ("", ""),
     ],
 )
-def test_what_could_act_on_a_terminal_is_shown_and_the_rest_stays(text: str, shown: str) -> None:
+def test_control_characters_are_escaped_and_other_text_stays(text: str, shown: str) -> None:
     assert escape_controls(text) == shown
 
 
@@ -41,7 +41,7 @@ def test_no_text_keeps_a_character_that_acts_on_a_terminal(text: str) -> None:
     assert shown.encode().decode() == shown
 
 
-def test_every_code_point_is_harmless_once_shown() -> None:
+def test_every_escaped_code_point_is_harmless() -> None:
     categories = {unicodedata.category(c) for point in range(sys.maxunicode + 1) for c in escape_controls(chr(point))}
 
     assert not categories & {"Cc", "Cf", "Cs", "Cn", "Zl", "Zp"}
@@ -54,7 +54,7 @@ def test_a_pile_of_combining_marks_is_cut_down() -> None:
     assert shown.endswith("\\u0301")
 
 
-def test_lines_part_at_newlines_only() -> None:
+def test_text_is_split_at_newlines_only() -> None:
     assert escape_lines("a\r\n\tb\x1b\nc\rd\x0be\n") == ["a", "    b\\x1b", "c\\rd\\x0be"]
 
 

@@ -18,7 +18,7 @@ def test_a_rate_is_a_count_per_a_unit_or_a_span(text: str, count: int, seconds: 
 
 
 @pytest.mark.parametrize("text", ["", "5", "/m", "5/", "-5/m", "5.5/m", "5/x", "five/m", "99999999999/m", "٣/m"])
-def test_what_is_no_rate_is_refused(text: str) -> None:
+def test_an_invalid_rate_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="is not a rate: write 600/m"):
         parse_rate(text)
 

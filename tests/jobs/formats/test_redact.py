@@ -134,6 +134,6 @@ def test_settings_show_no_secret_when_they_are_printed():
     assert MARK not in str(settings)
 
 
-def test_what_a_driver_says_is_masked():
+def test_messages_of_drivers_are_masked():
     assert mask("unexpected spaces found in 'a secret'", "a secret") == "unexpected spaces found in '***'"
     assert mask("refused", None) == "refused"

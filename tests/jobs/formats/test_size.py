@@ -22,6 +22,6 @@ def test_a_size_is_read_and_written_back(text: str, count: int) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "0", "0M", "-1M", "1.5G", "many", "M"])
-def test_what_is_no_size_is_refused(text: str) -> None:
+def test_an_invalid_size_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="not an amount of memory"):
         parse_size(text)

@@ -39,7 +39,7 @@ def state_of(book: Book, run_id: UUID) -> dict[str, Any]:
     return {name: book.column(run_id, name) for name in NOT_HELD}
 
 
-def test_a_held_run_is_passed_by_and_published_by_nobody(book: Book) -> None:
+def test_a_held_run_is_neither_claimed_nor_published(book: Book) -> None:
     parked = hold(book, book.enqueue())
     timed = hold(book, book.enqueue(), "waiting", run_at=book.now + 60 * SECOND)
     book.step(30)
@@ -133,7 +133,7 @@ def test_undo_puts_a_held_run_back_as_a_run_that_is_due(book: Book) -> None:
     assert [one.run_id for one in book.claim_due()] == [parked]
 
 
-def test_lists_counts_and_why_tell_held_runs_from_the_others(app: App, book: Book) -> None:
+def test_lists_counts_and_why_show_held_runs_apart(app: App, book: Book) -> None:
     ada, book.now = Operator("ada@desk"), app.clock.now()
     ready, scheduled = book.enqueue(), book.enqueue(delay_seconds=60.0)
     parked = hold(book, book.enqueue())

@@ -122,7 +122,7 @@ def test_workers_are_woken_by_the_commit(app, sql, pg_database):
         ("'SqlInvoice', '{\"order\": 7}'", "SqlInvoice is unique, but there is no key"),
     ],
 )
-def test_what_no_worker_could_perform_is_refused(app, sql, arguments, why):
+def test_values_that_no_worker_could_perform_are_refused(app, sql, arguments, why):
     with pytest.raises(psycopg.Error, match=why):
         call(sql, arguments)
 

@@ -177,7 +177,7 @@ def test_a_table_that_stays_locked_is_an_error_that_names_who_holds_it(old, url,
     assert valid(old) == dict.fromkeys(EXPECTED, True)
 
 
-def test_who_migrates_at_the_same_time_waits_and_finds_it_done(url, make_app):
+def test_a_second_migration_waits_and_finds_it_done(url, make_app):
     first, second = make_app(url).database, make_app(url).database
 
     with upgrading(first) as raised, upgrading(second) as also:
@@ -187,7 +187,7 @@ def test_who_migrates_at_the_same_time_waits_and_finds_it_done(url, make_app):
     schema.check(first)
 
 
-def test_who_waits_for_another_migration_too_long_is_told(old, url, quick):
+def test_a_migration_that_waits_too_long_for_another_gets_an_error(old, url, quick):
     key = "select pg_advisory_lock(hashtextextended('jobledger migrations ', 0))"
     with holding(url, key), pytest.raises(LedgerBusy, match="Another process has been migrating"):
         schema.upgrade(old)

@@ -53,14 +53,14 @@ def test_a_monitor_is_made_for_an_alias_as_for_what_it_stands_for(alias: str, ex
         (Every(timedelta(minutes=90)), {"type": "interval", "value": 90, "unit": "minute"}),
     ],
 )
-def test_a_schedule_is_told_in_the_form_that_sentry_reads(schedule: Any, told: dict[str, Any]) -> None:
+def test_a_schedule_is_sent_in_the_form_that_sentry_reads(schedule: Any, told: dict[str, Any]) -> None:
     assert _config(schedule)["schedule"] == told
 
 
 @pytest.mark.parametrize(
     "schedule", [Cron("*/10 * * * * *"), Every(timedelta(seconds=90)), At(datetime(2027, 1, 1, tzinfo=UTC)), None]
 )
-def test_no_monitor_is_made_of_what_sentry_cannot_expect(schedule: Any) -> None:
+def test_schedules_that_sentry_cannot_express_get_no_monitor(schedule: Any) -> None:
     assert "monitor_config" not in begun("x", uuid4(), schedule)
 
 

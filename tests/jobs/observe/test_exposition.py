@@ -46,7 +46,7 @@ def _count_and_die(folder: CountsFolder) -> None:
     subprocess.run([sys.executable, "-c", COUNT_AND_DIE, str(folder.path)], env={**os.environ, "PYTHONPATH": str(ROOT)})
 
 
-def test_what_a_killed_process_counted_stays_and_its_files_go(folder: CountsFolder) -> None:
+def test_counts_of_a_killed_process_stay_and_its_files_are_deleted(folder: CountsFolder) -> None:
     counts = Counts(folder.path, buckets=(0.1, 1))
     counts.add(catalogue.ATTEMPTS, ONE_ATTEMPT, 2)
     for _ in range(3):
@@ -64,7 +64,7 @@ def test_what_a_killed_process_counted_stays_and_its_files_go(folder: CountsFold
     assert len(list(folder.path.glob("*.db"))) == 4
 
 
-def test_files_are_added_up_while_nobody_asks(folder: CountsFolder) -> None:
+def test_files_are_merged_without_a_scrape(folder: CountsFolder) -> None:
     _count_and_die(folder)
 
     folder.merge_dead_files()

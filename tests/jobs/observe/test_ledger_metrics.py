@@ -81,7 +81,7 @@ def test_dead_letters_expired_leases_and_targets_are_reported(app: App) -> None:
     assert total(series, "jobs_queue_latency_target_seconds", queue="default") == 7
 
 
-def test_a_scrape_soon_after_another_asks_nothing_of_the_ledger(app: App, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_scrape_soon_after_another_does_not_query_the_ledger(app: App, monkeypatch: pytest.MonkeyPatch) -> None:
     reads = []
     read = ledger_metrics.read_gauges
     monkeypatch.setattr(ledger_metrics, "read_gauges", lambda connection: (reads.append(1), read(connection))[1])
@@ -93,7 +93,7 @@ def test_a_scrape_soon_after_another_asks_nothing_of_the_ledger(app: App, monkey
     assert len(reads) == 1
 
 
-def test_a_ledger_that_hangs_is_said_to_be_down_in_time(
+def test_a_ledger_that_hangs_is_reported_as_down_in_time(
     make_app: MakeApp, sqlite_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     app = make_app(sqlite_url, metrics_timeout="0.3s")
@@ -137,7 +137,7 @@ def test_a_database_that_is_gone_is_zero_and_back_is_one(
         assert "jobs_ledger_up 1.0" in get(f"{endpoint.url}/metrics")[1]
 
 
-def test_a_taken_port_is_said_in_one_line(app: App) -> None:
+def test_a_port_that_is_taken_is_an_error_of_one_line(app: App) -> None:
     with _serving(app) as endpoint:
         port = int(endpoint.url.rpartition(":")[2])
 

@@ -47,7 +47,7 @@ def _read_to_end(fd: int) -> bytes:
     return b"".join(iter(lambda: os.read(fd, 65536), b""))
 
 
-def test_a_reader_that_stalls_holds_nobody_up_and_is_told_what_it_missed(pipe: Pipe) -> None:
+def test_a_stalled_reader_blocks_no_writer_and_gets_the_number_of_dropped_lines(pipe: Pipe) -> None:
     reading, writing = pipe
     writer = LineWriter(writing, _tell)
     line = "x" * 999 + "\n"
@@ -98,7 +98,7 @@ def test_lines_of_many_threads_are_whole_and_each_threads_in_order(pipe: Pipe) -
     assert sorted(found) == sorted([*range(500)] * 4)
 
 
-def test_a_reader_that_has_gone_fails_nobody(pipe: Pipe) -> None:
+def test_a_closed_reader_fails_no_writer(pipe: Pipe) -> None:
     reading, writing = pipe
     writer = LineWriter(writing, _tell)
     os.close(reading)
@@ -178,7 +178,7 @@ def test_a_file_gets_a_batch_in_one_write(tmp_path: Path, monkeypatch: pytest.Mo
     assert (tmp_path / "log").read_text() == "line\n" * 10_000
 
 
-def test_a_stream_that_is_closed_takes_lines_and_says_nothing() -> None:
+def test_a_closed_stream_accepts_lines_and_drops_them() -> None:
     log_format.direct_logging(log_level="info", log_format="auto", stream=None)
 
     logging.getLogger("shop").info("to nobody")

@@ -78,7 +78,7 @@ def test_an_attempt_is_one_line_with_its_run_outcome_and_time() -> None:
     assert (said["outcome"], said["duration_ms"], said["correlation_id"]) == ("succeeded", 12.3, "request-1")
 
 
-def test_the_quick_line_of_a_success_is_the_line_that_the_slow_way_makes() -> None:
+def test_the_fast_line_of_a_success_equals_the_general_one() -> None:
     one = _ended(kind='A"b', correlation_id=HOSTILE)
     now = moment(datetime.now(UTC))
     (level, event, fields), *_ = log._entries(one)
@@ -100,7 +100,7 @@ def test_retries_and_deaths_are_marked(state: RunState, cause: Cause | None, lev
 
 
 @pytest.mark.parametrize("log_format", ["json", "console"])
-def test_what_comes_from_data_cannot_forge_a_line_or_steer_a_terminal(log_format: str) -> None:
+def test_text_from_data_cannot_forge_a_line_or_control_a_terminal(log_format: str) -> None:
     events, stream = _listen(log_format=log_format)
 
     events.emit([_ended(kind=HOSTILE, queue=HOSTILE, correlation_id=HOSTILE)])
@@ -186,7 +186,7 @@ def test_lines_go_out_in_pieces_that_one_write_to_a_pipe_keeps_whole(monkeypatch
     assert all(len(piece) <= 4096 and piece.endswith(b"\n") for piece in writes)
 
 
-def test_somebody_elses_handler_hears_attempts_too() -> None:
+def test_another_logging_handler_receives_attempts_too() -> None:
     events, stream = _listen(log_format="json")
     heard: list[logging.LogRecord] = []
     handler = logging.Handler()

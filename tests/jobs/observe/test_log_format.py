@@ -50,7 +50,7 @@ def test_a_record_is_its_message_its_level_its_extras_and_the_time(stream: io.St
     assert said == {"event": "sold 3", "level": "warning", "order": str(number), "big": True}
 
 
-def test_what_surrounds_the_code_is_said_unless_the_record_says_it(stream: io.StringIO) -> None:
+def test_context_fields_are_added_unless_the_record_has_them(stream: io.StringIO) -> None:
     with correlate("request-1"):
         logging.getLogger("shop").info("sold")
 
@@ -71,7 +71,7 @@ def test_a_traceback_is_data_with_its_cause(stream: io.StringIO) -> None:
     assert "exc_info" not in said
 
 
-def test_an_error_that_is_none_shows_no_traceback(stream: io.StringIO) -> None:
+def test_a_record_without_an_exception_has_no_traceback(stream: io.StringIO) -> None:
     logging.getLogger("shop").exception("failed")
 
     assert "exception" not in _said(stream)

@@ -59,7 +59,7 @@ def test_queues_that_are_paused_late_served_or_dead_are_named_however_many_other
     assert len(every) == gauges.MAX_QUEUES
 
 
-def test_what_is_left_out_is_counted(crowded: App) -> None:
+def test_queues_that_are_left_out_are_counted(crowded: App) -> None:
     series = _scrape(crowded)
 
     assert total(series, "jobs_queues_left_out") == MADE_UP + 5 - gauges.MAX_QUEUES
@@ -81,7 +81,7 @@ def test_status_and_a_queues_own_view_see_the_queues_behind_the_made_up_ones(cro
     assert count.ready == 1
 
 
-def test_a_crowd_of_late_queues_does_not_hide_the_one_with_dead_runs() -> None:
+def test_many_late_queues_do_not_hide_the_one_with_dead_runs() -> None:
     def queue(name: str, *, oldest: float | None = None, dead: int = 0, is_paused: bool = False) -> reports.QueueCount:
         counts = {"ready": 0, "scheduled": 0, "retrying": 0, "parked": 0, "waiting": 0, "running": 0}
         return reports.QueueCount(queue=name, dead=dead, oldest_seconds=oldest, is_paused=is_paused, **counts)

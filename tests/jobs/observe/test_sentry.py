@@ -232,7 +232,7 @@ def test_check_ins_are_sent_only_when_asked_for(receiver: Receiver, make_app: Ma
     assert receiver.raw == []
 
 
-def test_local_variables_do_not_leave(receiver: Receiver, make_app: MakeApp, sqlite_url: str) -> None:
+def test_local_variables_are_not_sent(receiver: Receiver, make_app: MakeApp, sqlite_url: str) -> None:
     app = make_app(sqlite_url, sentry_dsn=receiver.dsn)
     close = sentry.subscribe(app)
 
@@ -244,7 +244,7 @@ def test_local_variables_do_not_leave(receiver: Receiver, make_app: MakeApp, sql
     assert CANARY not in b"".join(receiver.raw).decode()
 
 
-def test_a_sentry_that_is_away_holds_nobody_up_and_fills_no_log(
+def test_an_unreachable_sentry_delays_no_worker_and_fills_no_log(
     make_app: MakeApp, sqlite_url: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     app = make_app(sqlite_url, sentry_dsn="http://key@127.0.0.1:9/7")
@@ -282,7 +282,7 @@ def test_without_a_dsn_sentry_is_off(make_app: MakeApp, sqlite_url: str) -> None
         ("x" * 300, "x" * 200 + "…"),
     ],
 )
-def test_what_looks_like_a_secret_is_scrubbed(given: object, expected: object) -> None:
+def test_text_that_looks_like_a_secret_is_scrubbed(given: object, expected: object) -> None:
     assert scrub(given) == expected
 
 

@@ -82,7 +82,7 @@ def test_an_attempt_is_linked_to_its_enqueueing_through_the_ledger(traced: App, 
     assert attributes["jobs.outcome"] == "succeeded"
 
 
-def test_what_follows_on_a_run_is_linked_to_where_it_was_asked_for(traced: App, spans: InMemorySpanExporter) -> None:
+def test_a_follow_up_is_linked_to_the_span_that_asked_for_it(traced: App, spans: InMemorySpanExporter) -> None:
     Fine().enqueue(on_success=[Fine(n=2)])
     claim = _claim(traced)
     with traced.database.write() as connection:
@@ -128,7 +128,7 @@ def test_a_failure_marks_its_span_by_its_class_alone(traced: App, spans: InMemor
     assert "secret words" not in span.to_json()
 
 
-def test_off_leaves_no_trace_and_imports_nothing(app: App, spans: InMemorySpanExporter) -> None:
+def test_with_tracing_off_nothing_is_sent_or_imported(app: App, spans: InMemorySpanExporter) -> None:
     Fine().enqueue()
     claim = _claim(app)
     with tracing.consumer(app.settings)(claim) as note:

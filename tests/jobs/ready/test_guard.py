@@ -63,7 +63,7 @@ def serves(guarded):
         return False
 
 
-def test_while_it_is_down_it_is_not_asked_by_callers_and_then_serves_again(guarded, index):
+def test_a_ready_index_that_is_down_is_not_called_until_it_answers_again(guarded, index):
     index.is_up = False
     for _ in range(50):
         refused(guarded)
@@ -74,7 +74,7 @@ def test_while_it_is_down_it_is_not_asked_by_callers_and_then_serves_again(guard
     assert wait_until(lambda: serves(guarded), seconds=5)
 
 
-def test_one_that_answers_questions_and_does_no_work_is_asked_less_and_less_often(guarded, index, caplog):
+def test_an_index_that_answers_probes_but_fails_calls_is_probed_less_and_less_often(guarded, index, caplog):
     caplog.set_level("INFO", "jobs.ready")
     index.serves = False
     until = time.monotonic() + 3
@@ -91,7 +91,7 @@ def test_one_that_answers_questions_and_does_no_work_is_asked_less_and_less_ofte
     assert [record.message for record in caplog.records] == ["Ready index answers again"]
 
 
-def test_a_question_that_fails_in_a_way_nobody_knows_is_asked_again(guarded, index):
+def test_a_probe_that_fails_with_an_unknown_error_is_repeated(guarded, index):
     index.is_up = False
     refused(guarded)
     asked = []

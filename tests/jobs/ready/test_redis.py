@@ -39,7 +39,7 @@ def test_a_fresh_server_is_not_intact(index):
     assert not index.take(["mail"], 1, wait_seconds=0).is_intact
 
 
-def test_of_many_markers_one_is_told_to_fill_the_index(index):
+def test_of_many_concurrent_rebuilders_one_fills_the_index(index):
     assert [index.mark_intact() for _ in range(3)] == [True, False, False]
 
 
@@ -100,7 +100,7 @@ def test_an_added_run_wakes_a_blocked_take_within_50_ms(index, redis_url):
     assert sorted(lags)[2] < 0.05
 
 
-def test_a_blocked_take_learns_of_a_run_due_sooner_than_its_next_look(index, redis_url):
+def test_a_blocked_take_notices_a_run_that_is_due_sooner(index, redis_url):
     index.take(["mail"], 5, wait_seconds=0.05)
     other, due = RedisReadyIndex(redis_url), now() + 0.15 * SECOND
     other.add([entry(run_at=now() + 60 * SECOND)])

@@ -134,7 +134,7 @@ def test_a_key_of_another_type_in_our_place_is_told(index, redis_url):
         index.add([entry()])
 
 
-def test_a_replica_is_told(redis_url, index):
+def test_a_replica_is_named_in_the_error(redis_url, index):
     with redis.Redis.from_url(redis_url) as client:
         client.replicaof("127.0.0.1", free_port())
         try:

@@ -26,7 +26,7 @@ def taken(app):
     return [run_id for run_id, _ in app.ready.take(["mail"], 9, wait_seconds=0).runs]
 
 
-def test_each_takes_its_own_and_wipes_its_own(make_app, pg_database, other_database, redis_url):
+def test_each_ledger_takes_and_clears_only_its_own_ids(make_app, pg_database, other_database, redis_url):
     one, other = (make_app(url, redis_url=redis_url) for url in (pg_database, other_database))
     first, second = new_run_id(), new_run_id()
     assert one.ready.mark_intact()
@@ -49,7 +49,7 @@ def test_two_schemas_of_one_database_are_two_ledgers(make_app, pg_database):
     assert plain.database.ledger_identity() != work.database.ledger_identity()
 
 
-def test_a_ledger_is_itself_by_every_name_and_for_every_role(make_app, pg_database):
+def test_a_ledger_has_one_identity_under_every_name_and_role(make_app, pg_database):
     parts = urlsplit(pg_database)
     with psycopg.connect(pg_database, autocommit=True) as connection:
         connection.execute("drop role if exists jobs_other")

@@ -95,7 +95,7 @@ def test_the_payment_is_made_once_and_only_an_unknown_one_is_asked_for(
 
 
 @pytest.mark.parametrize("job", [Pay, PayAsync])
-def test_an_error_of_ask_leaves_the_effect_unknown_and_the_next_attempt_asks_again(
+def test_an_error_in_ask_leaves_the_effect_unknown_and_the_next_attempt_calls_ask_again(
     ledger: Ledger, job: type[Job]
 ) -> None:
     Bank.dies, Bank.errors = "after", [OSError("the bank is closed")]

@@ -84,7 +84,7 @@ class Charge(Job, kind="effects.Charge"):
 # -- the run's own transaction
 
 
-def test_what_a_job_writes_commits_with_its_success(ledger: Ledger) -> None:
+def test_writes_of_a_job_commit_with_its_success(ledger: Ledger) -> None:
     performed = ledger.perform(Pay(n=3))
 
     assert performed.run.state is RunState.SUCCEEDED
@@ -93,7 +93,7 @@ def test_what_a_job_writes_commits_with_its_success(ledger: Ledger) -> None:
     assert [one.outcome for one in jobs.attempts(performed.run.id)] == [Outcome.SUCCEEDED]
 
 
-def test_what_a_job_enqueues_in_its_transaction_comes_with_its_success(ledger: Ledger) -> None:
+def test_runs_that_a_job_enqueues_in_its_transaction_commit_with_its_success(ledger: Ledger) -> None:
     ledger.crash(Pay, late=True)
     run = ledger.perform(Pay(n=3)).run
     ledger.assert_not_enqueued(Note)
@@ -172,7 +172,7 @@ def test_an_attempt_has_one_transaction(ledger: Ledger) -> None:
     assert "has already opened its transaction" in str(error)
 
 
-def test_what_the_database_refuses_at_the_commit_fails_the_attempt(ledger: Ledger) -> None:
+def test_a_commit_that_the_database_refuses_fails_the_attempt(ledger: Ledger) -> None:
     class Refused(Job):
         def perform(self) -> None:
             with self.run.transaction() as session:
@@ -215,7 +215,7 @@ def test_long_work_after_the_block_is_warned_of(ledger: Ledger, caplog: pytest.L
 # -- steps
 
 
-def test_a_step_takes_place_once_and_later_attempts_get_what_it_gave_back(ledger: Ledger) -> None:
+def test_a_step_is_performed_once_and_later_attempts_get_its_result(ledger: Ledger) -> None:
     Gateway.answer = ("a", 1)
     ledger.crash(Charge, late=True)
     first = ledger.perform(Charge())
@@ -227,7 +227,7 @@ def test_a_step_takes_place_once_and_later_attempts_get_what_it_gave_back(ledger
     assert len(Gateway.calls) == 1
 
 
-def test_a_step_gives_back_what_json_gives_back_also_the_first_time(ledger: Ledger) -> None:
+def test_a_step_returns_its_result_as_json_the_first_time_too(ledger: Ledger) -> None:
     Gateway.answer = {"at": (1, 2)}
 
     assert ledger.perform(Charge()).result() == {"at": [1, 2]}
@@ -244,7 +244,7 @@ def test_an_intent_without_an_end_is_repeated_with_the_same_key(ledger: Ledger, 
     assert len(set(Gateway.calls)) == 1
 
 
-def test_an_intent_without_an_end_ends_the_run_that_says_stop(ledger: Ledger) -> None:
+def test_an_intent_without_an_end_ends_a_run_with_on_unknown_stop(ledger: Ledger) -> None:
     Gateway.errors = [Crash("died")]
     ledger.perform(Charge(if_unknown="stop"))
 
@@ -296,7 +296,7 @@ def test_a_name_stands_for_one_step_of_an_attempt(ledger: Ledger) -> None:
 
 
 @pytest.mark.parametrize("answer", [object(), "x" * 2000, float("nan"), {1, 2, 3} and {"k": "a\0b"}])
-def test_what_a_step_cannot_keep_is_refused(ledger_url: str, answer: Any) -> None:
+def test_a_result_that_a_step_cannot_store_is_refused(ledger_url: str, answer: Any) -> None:
     Gateway.reset()
     Gateway.answer = answer
     with Ledger(ledger_url, max_result_bytes=1000) as ledger:
@@ -459,7 +459,7 @@ def test_a_follow_up_comes_with_the_success_of_its_run(ledger: Ledger) -> None:
 
 
 @pytest.mark.parametrize("way", ["exhausted", "expired", "unknown_kind", "poison_crash", "poison_lost", "gave_up"])
-def test_a_follow_up_comes_whoever_buries_the_run(ledger: Ledger, way: str) -> None:
+def test_a_follow_up_is_enqueued_whatever_dead_letters_the_run(ledger: Ledger, way: str) -> None:
     expires = HOUR if way == "expired" else None
     delay = DAY if way in ("expired", "unknown_kind") else None
     run_id = FollowedOrder().enqueue(expires=expires, delay=delay, **FOLLOW).id  # type: ignore[arg-type]
@@ -526,7 +526,7 @@ def test_a_follow_up_comes_once_however_often_its_run_is_replayed(ledger: Ledger
     assert sorted(said(ledger)) == ["dead", "yes"]
 
 
-def test_what_ends_in_a_transaction_that_rolls_back_has_no_follow_up(ledger: Ledger) -> None:
+def test_an_end_in_a_transaction_that_rolls_back_enqueues_no_follow_up(ledger: Ledger) -> None:
     from jobs.ledger.runs.cancel import cancel
 
     run_id = FollowedOrder().enqueue(**FOLLOW).id  # type: ignore[arg-type]
@@ -636,7 +636,7 @@ def test_arguments_of_an_earlier_version_are_brought_up(ledger: Ledger, request:
     assert [one.result() for one in ledger.drain()] == ["Lovelace"]
 
 
-def test_arguments_that_do_not_fit_bury_the_run_and_name_the_field(ledger: Ledger) -> None:
+def test_arguments_that_do_not_fit_make_the_run_dead_and_name_the_field(ledger: Ledger) -> None:
     run_id = Note(n=1).enqueue().id
     with ledger.app.database.write() as connection:
         connection.execute(text("""update job_runs set arguments = '{"n": "many"}'"""))
@@ -647,7 +647,7 @@ def test_arguments_that_do_not_fit_bury_the_run_and_name_the_field(ledger: Ledge
     assert "n:" in (performed.run.error_message or "")
 
 
-def test_an_upcast_that_fails_buries_the_run(ledger: Ledger) -> None:
+def test_an_upcast_that_fails_makes_the_run_dead(ledger: Ledger) -> None:
     run_id = Note(n=1).enqueue().id
     registry.forget("Note")
 

@@ -74,7 +74,7 @@ def _gather(ledger: Ledger) -> Any:
         return connection.execute(JobBatch.__table__.select()).one().id
 
 
-def test_a_dead_child_ends_the_run_which_a_replay_of_both_mends(ledger: Ledger, monkeypatch: Any) -> None:
+def test_a_dead_child_ends_the_run_and_a_replay_of_both_succeeds(ledger: Ledger, monkeypatch: Any) -> None:
     run_id = ledger.perform(GatherAll(numbers=(1, -1, 2, -2))).run.id
 
     last = ledger.drain()[-1]
@@ -91,7 +91,7 @@ def test_a_dead_child_ends_the_run_which_a_replay_of_both_mends(ledger: Ledger, 
     assert [one.run.result for one in ledger.drain() if one.run.id == run_id][-1] == [1, "mended", 4, "mended"]
 
 
-def test_collect_puts_the_dead_in_their_places(ledger: Ledger) -> None:
+def test_with_collect_dead_children_are_in_their_places(ledger: Ledger) -> None:
     ledger.perform(GatherAll(numbers=(1, -1), on_dead="collect"))
 
     assert ledger.drain()[-1].run.result == [1, "1 of 2 children of step 'parts'"[:30]]
@@ -109,7 +109,7 @@ def test_a_cancelled_or_expired_child_frees_the_run_too(ledger: Ledger) -> None:
     assert last.run.state is RunState.SUCCEEDED
 
 
-def test_an_empty_gather_answers_at_once(ledger: Ledger) -> None:
+def test_an_empty_gather_returns_at_once(ledger: Ledger) -> None:
     done = ledger.perform(GatherAll(numbers=()))
 
     assert (done.outcome, done.run.result) == (Outcome.SUCCEEDED, [])
@@ -194,7 +194,7 @@ def test_steps_that_are_reset_gather_anew(ledger: Ledger) -> None:
         ((GatherPart(n=1) for _ in range(10_000_000)), jobs.EnqueueRefused),
     ],
 )
-def test_a_gather_of_something_else_is_refused_whole(ledger: Ledger, given: Any, error: type[Exception]) -> None:
+def test_a_gather_of_other_jobs_under_one_name_is_refused(ledger: Ledger, given: Any, error: type[Exception]) -> None:
     class GatherOdd(Job):
         def perform(self) -> None:
             self.run.gather("odd", given)

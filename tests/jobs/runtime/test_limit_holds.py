@@ -125,7 +125,7 @@ def test_a_hold_of_a_key_leaves_the_other_keys_alone(ledger: Ledger) -> None:
         ("transaction", "while the run's transaction is open"),
     ],
 )
-def test_a_hold_that_cannot_be_is_refused_in_words(ledger: Ledger, how: str, words: str) -> None:
+def test_an_invalid_hold_is_refused_with_a_message(ledger: Ledger, how: str, words: str) -> None:
     done = ledger.perform(HoldBadly(how=how))
 
     assert isinstance(done.error, JobsError)

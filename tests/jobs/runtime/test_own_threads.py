@@ -58,7 +58,7 @@ def test_a_step_that_is_cancelled_before_it_begins_does_not_begin() -> None:
     assert begun == []
 
 
-def test_one_that_is_cancelled_after_it_began_is_over_when_that_is_raised() -> None:
+def test_a_step_that_is_cancelled_after_it_began_ends_before_the_error_is_raised() -> None:
     async def main() -> bool:
         begun, go_on, ended = threading.Event(), threading.Event(), threading.Event()
 

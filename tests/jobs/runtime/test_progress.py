@@ -45,7 +45,7 @@ class Odd:
     ids=["no total", "no end", "too large", "text that no ledger holds", "no numbers"],
 )
 @pytest.mark.parametrize("in_transaction", [True, False])
-def test_progress_that_cannot_be_told_is_null_and_fails_nothing(  # K.11
+def test_progress_that_json_lacks_is_null_and_fails_nothing(  # K.11
     ledger: Ledger, in_transaction: bool, done: Any, total: Any, message: Any, kept: list[Any]
 ) -> None:
     class ProgressUntold(Job, retry=jobs.Retry(max_attempts=1)):

@@ -125,7 +125,7 @@ def test_a_coroutine_has_async_hooks_and_plain_ones(hooks: RunHooks) -> None:
     assert heard == ["enter k 1 w", "async in", "perform", "async out", "leave outer"]
 
 
-def test_what_cannot_be_called_is_no_hook(hooks: RunHooks) -> None:
+def test_a_hook_that_cannot_be_called_is_refused(hooks: RunHooks) -> None:
     invalid: Any = "a name"
     with pytest.raises(jobs.DefinitionError, match="got 'a name'"):
         hooks.add(invalid)

@@ -184,7 +184,7 @@ def test_a_signal_that_cannot_be_kept_is_refused_whole(ledger: Ledger, send: Any
     assert ledger.drain() == []
 
 
-def test_a_wait_is_refused_where_it_cannot_be(ledger: Ledger) -> None:
+def test_a_wait_is_refused_where_a_run_cannot_wait(ledger: Ledger) -> None:
     class WaitOdd(Job):
         what: int
 

@@ -56,7 +56,7 @@ NEW_YEAR = datetime(2026, 1, 1, tzinfo=UTC)
         (lambda: At(datetime(1, 1, 1, tzinfo=UTC)), "year"),
     ],
 )
-def test_what_cannot_be_is_refused_when_it_is_made_and_says_why(make: Any, said: str) -> None:
+def test_an_invalid_schedule_is_refused_with_the_reason(make: Any, said: str) -> None:
     with pytest.raises(DefinitionError) as caught:
         make()
 

@@ -86,11 +86,11 @@ def test_data_that_is_no_schedule_is_refused(data: dict[str, Any], said: str) ->
         (Cron("0 3 * * mon", start=NOON), "At 03:00 on Monday (UTC), from 2026-06-01 12:00:00 UTC"),
     ],
 )
-def test_a_schedule_is_said_in_words(schedule: Schedule, words: str) -> None:
+def test_a_schedule_is_described_in_words(schedule: Schedule, words: str) -> None:
     assert describe(schedule) == words
 
 
-def test_whatever_cron_accepts_can_be_said_in_words() -> None:
+def test_every_accepted_cron_can_be_described_in_words() -> None:
     rng = random.Random(2026)
     pieces = [
         "*",

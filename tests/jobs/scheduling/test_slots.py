@@ -112,7 +112,7 @@ CASES: list[tuple[str, set[int], set[int], Callable[[date], bool], bool]] = [
 
 
 @pytest.mark.parametrize(("zone", "year"), WHOLE_YEARS)
-def test_a_whole_year_fires_as_a_walk_along_the_clock_says(zone: str, year: int) -> None:
+def test_a_year_of_slots_equals_a_count_along_the_clock(zone: str, year: int) -> None:
     steps = walk(zone, utc(f"{year}-01-01"), utc(f"{year + 1}-01-01"), QUARTER)
     span: dict[str, Any] = {"after": steps[0][0] - timedelta(seconds=1), "until": steps[-1][0], "limit": ALL}
 

@@ -34,7 +34,7 @@ def ledger(ledger_url: str) -> Iterator[Ledger]:
         yield ledger
 
 
-def test_one_job_is_performed_with_a_real_run(ledger: Ledger) -> None:
+def test_perform_runs_one_job_with_a_real_run(ledger: Ledger) -> None:
     performed = ledger.perform(Send(to="a"))
 
     assert performed.result() == "sent to a"
@@ -148,7 +148,7 @@ def test_a_run_that_is_not_due_is_not_performed(ledger: Ledger) -> None:
         ledger.perform(enqueued.id)
 
 
-def test_it_goes_beside_freezegun(ledger: Ledger) -> None:
+def test_the_test_ledger_works_beside_freezegun(ledger: Ledger) -> None:
     with freeze_time("2031-05-04 03:02:01", tz_offset=0) as frozen:
         Send(to="a").enqueue(delay=timedelta(hours=1))
         assert ledger.drain() == []

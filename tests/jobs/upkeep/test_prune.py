@@ -41,7 +41,7 @@ def test_by_default_succeeded_and_cancelled_runs_go_and_dead_ones_stay(app: App,
 
 
 @pytest.mark.parametrize("state", ["succeeded", "cancelled", "dead"])
-def test_each_state_is_kept_for_as_long_as_is_set(ledger_url: str, make_app: Callable[..., App], state: str) -> None:
+def test_each_state_is_kept_for_its_retention_time(ledger_url: str, make_app: Callable[..., App], state: str) -> None:
     never = {f"retain_{one}": "never" for one in ("succeeded", "cancelled", "dead") if one != state}
     app = make_app(ledger_url, **never, **{f"retain_{state}": "10d"})
     for days in (11, 9):
@@ -57,7 +57,7 @@ def test_each_state_is_kept_for_as_long_as_is_set(ledger_url: str, make_app: Cal
     assert set(counts.values()) == {2}
 
 
-def test_only_one_of_two_prunes_while_it_lives(app: App, old_book: Book) -> None:
+def test_only_one_of_two_processes_prunes_while_it_lives(app: App, old_book: Book) -> None:
     seen = swept(app)
     first, second = Pruner(app), Pruner(app)
     first.turn()
@@ -68,7 +68,7 @@ def test_only_one_of_two_prunes_while_it_lives(app: App, old_book: Book) -> None
     assert seen == []
 
 
-def test_a_turn_ends_in_time_and_the_next_goes_on(app: App, old_book: Book, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_prune_ends_in_time_and_the_next_continues(app: App, old_book: Book, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pruning, "TURN_SECONDS", -1.0)
     for _ in range(3):
         old_book.bring(RunState.SUCCEEDED)

@@ -88,7 +88,9 @@ def test_after_the_ledger_did_not_answer_renewals_have_their_turn(clock: TwoHand
 
 
 @pytest.mark.parametrize("seconds", [0.5, 1, 3, 5, 15, 30, 60, 3600])
-def test_whatever_the_lease_it_is_asked_often_enough_and_rescues_in_the_end(clock: TwoHands, seconds: float) -> None:
+def test_with_every_lease_the_ledger_is_polled_often_enough_and_rescues_happen_in_the_end(
+    clock: TwoHands, seconds: float
+) -> None:
     reach = Reach(clock, lease=timedelta(seconds=seconds))
     reach.lost()
     answers = []
@@ -122,7 +124,7 @@ def state(app: App, held: Any) -> str:
 
 
 @pytest.mark.parametrize("mode", ["access exclusive", "exclusive", "share"])
-def test_what_a_lock_on_the_table_kept_from_being_renewed_is_not_rescued_at_its_end(ledger: App, mode: str) -> None:
+def test_a_lease_that_a_table_lock_kept_from_renewal_is_not_rescued_when_the_lock_ends(ledger: App, mode: str) -> None:
     held = hold(ledger, expired=False)
     reach = Reach(ledger.clock, lease=ledger.settings.lease)
     locker = ledger.database.engine.connect()
@@ -142,7 +144,7 @@ def test_what_a_lock_on_the_table_kept_from_being_renewed_is_not_rescued_at_its_
         assert renew(connection, [(held.run_id, held.token)], lease=LEASE) == {held.token}
 
 
-def test_a_worker_that_is_gone_is_noticed_by_whoever_has_just_come(ledger: App) -> None:
+def test_a_worker_that_just_started_notices_one_that_is_gone(ledger: App) -> None:
     held = hold(ledger, expired=True)
     upkeep = Upkeep(ledger)
     upkeep.start()

@@ -76,7 +76,7 @@ def test_a_request_s_id_is_that_of_what_it_enqueues(sqlite_url, unset):
         assert jobs.find(made.json()).correlation_id == made.headers["x-request-id"] != "no id, but text"
 
 
-def test_the_pages_are_for_whom_the_application_names(sqlite_url, unset):
+def test_the_pages_are_open_to_users_that_the_application_names(sqlite_url, unset):
     with TestClient(make(sqlite_url, pages="/admin/jobs"), follow_redirects=False) as client:
         run = client.post("/orders/7").json()
         assert client.get("/admin/jobs/").status_code == 401

@@ -52,7 +52,7 @@ def test_a_request_s_id_is_that_of_what_it_enqueues(sqlite_url):
     assert jobs.find(told.text).correlation_id == "order-7-by-ann"
 
 
-def test_the_pages_are_for_whom_the_application_names(sqlite_url):
+def test_the_pages_are_open_to_users_that_the_application_names(sqlite_url):
     client = make(sqlite_url, pages="/admin/jobs").test_client()
     run = client.post("/orders/7").text
     assert client.get("/admin/jobs/").status_code == 401

@@ -61,7 +61,7 @@ def test_a_run_over_its_hard_limit_is_recorded_and_its_process_replaced(tmp_path
         worker.wait_for(lambda: worker.logged("Process will be replaced"), "the replacement")
 
 
-def test_what_a_job_returns_after_its_hard_limit_counts_for_nothing(tmp_path: Path) -> None:
+def test_a_result_after_the_hard_limit_is_discarded(tmp_path: Path) -> None:
     with live_worker(tmp_path, app=APP, hard_after="0.5s") as worker:
         (back,) = worker.enqueue("Back", max_attempts=1)
         worker.wait_until_final([back])

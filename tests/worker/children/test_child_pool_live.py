@@ -150,7 +150,7 @@ def test_a_child_that_does_not_end_at_its_limit_is_killed(tmp_path: Path) -> Non
         assert not worker.logged("Process will be replaced")
 
 
-def test_what_a_child_writes_in_its_transaction_is_there_exactly_when_the_run_succeeded(tmp_path: Path) -> None:
+def test_writes_of_a_child_process_are_committed_exactly_when_its_run_succeeds(tmp_path: Path) -> None:
     with live_worker(tmp_path, app=APP) as worker:
         from sqlalchemy import text
 

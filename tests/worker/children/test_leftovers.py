@@ -33,7 +33,7 @@ class Next(Job, isolated=True):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("what", ["alarm", "timer", "processor", "handler", "folder", "nothing"])
-def test_what_a_run_leaves_in_its_child_does_not_reach_the_next_run(tmp_path, what):
+def test_changes_that_a_run_makes_in_its_child_process_do_not_reach_the_next_run(tmp_path, what):
     with live_worker(tmp_path, app=APP, threads=1) as worker:
         (first,) = worker.enqueue("Leaves", what=what)
         assert worker.wait_until_final([first]) == {"succeeded": 1}
@@ -48,7 +48,7 @@ def test_what_a_run_leaves_in_its_child_does_not_reach_the_next_run(tmp_path, wh
 
 
 @pytest.mark.timeout(60, method="thread")  # The other method is a timer, which this would stop.
-def test_what_is_as_it_was_is_no_remains(monkeypatch, tmp_path):
+def test_an_unchanged_process_has_no_remains(monkeypatch, tmp_path):
     remains = Remains()
 
     assert remains.clear() is False

@@ -107,7 +107,7 @@ def test_a_lease_that_another_process_has_ended_is_lost(make, pg_database):
         assert len(held_leases) == 0
 
 
-def test_what_this_process_has_just_ended_itself_is_not_said_to_be_lost(make, pg_database):
+def test_an_attempt_that_this_process_has_just_ended_is_not_reported_as_lost(make, pg_database):
     app = make(pg_database)
     with holding_one(app, starts=False) as (held, held_leases, lost, beat):
         with app.database.write() as connection:
@@ -121,7 +121,7 @@ def test_what_this_process_has_just_ended_itself_is_not_said_to_be_lost(make, pg
     assert not lost
 
 
-def test_what_is_still_leased_is_not_lost_with_another_claim(make, pg_database):
+def test_a_lost_claim_does_not_end_another_that_is_still_leased(make, pg_database):
     app = make(pg_database)
     with holding_one(app, starts=False) as (held, held_leases, lost, beat):
         other = HeartbeatNote().enqueue()

@@ -63,7 +63,7 @@ def test_an_enqueue_wakes_an_idle_worker(source):
     assert claimed_at - sent[0][1] < 1.0
 
 
-def test_an_idle_worker_asks_seldom(source, monkeypatch):
+def test_an_idle_worker_polls_seldom(source, monkeypatch):
     first_claim(source, seconds=1)
     trips = count_round_trips(monkeypatch)
 

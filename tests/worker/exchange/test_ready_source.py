@@ -87,7 +87,7 @@ def test_a_run_of_a_kind_unknown_here_goes_back_for_others(source, app):
     assert wait_until(lambda: app.ready.take(["notes"], 5, wait_seconds=0).runs, seconds=4) == ((enqueued.id, "notes"),)
 
 
-def test_a_look_for_some_kinds_leaves_the_others_in_their_places(app):
+def test_a_search_for_some_kinds_leaves_the_others_in_their_places(app):
     """Taken and put back they would be away for a moment: a free thread elsewhere would take what comes after them."""
     ledger = LedgerSource(app, queues=["notes"], kinds=ALL, worker="w", wakeup=PollingWakeup(app))
     source = ReadySource(app, app.ready, ledger, kinds=ALL, worker="w", on_loss=lambda: None)
@@ -108,7 +108,7 @@ def test_a_look_for_some_kinds_leaves_the_others_in_their_places(app):
     assert [run_id for run_id, _ in taken] == [urgent, *others]
 
 
-def test_a_look_for_some_kinds_claims_no_more_than_asked_for(app):
+def test_a_search_for_some_kinds_claims_no_more_than_asked_for(app):
     ledger = LedgerSource(app, queues=["notes"], kinds=ALL, worker="w", wakeup=PollingWakeup(app))
     source = ReadySource(app, app.ready, ledger, kinds=ALL, worker="w", on_loss=lambda: None)
     light = [one.id for one in enqueue_many([SourceLight() for _ in range(9)])]
@@ -127,7 +127,7 @@ def test_an_id_of_a_run_that_another_has_is_forgotten(source, app):
     assert app.ready.take(["notes"], 5, wait_seconds=0).runs == ()
 
 
-def test_a_dead_redis_is_done_without_and_enqueue_goes_on(source, redis_server):
+def test_without_redis_enqueue_and_claims_continue(source, redis_server):
     redis_server.stop(signal.SIGKILL)
     try:
         ids = [SourceNote().enqueue().id for _ in range(20)]

@@ -33,7 +33,7 @@ def succeeded(app):
         return connection.exec_driver_sql("select count(*) from job_runs where state = 'succeeded'").scalar()
 
 
-def test_all_that_an_old_state_lacks_comes_back_without_waiting_for_further_rounds(app, redis_url, monkeypatch):
+def test_an_index_restored_from_an_old_state_is_complete_after_one_reconcile(app, redis_url, monkeypatch):
     monkeypatch.setattr(reconcile, "OVERDUE_BATCH", 10)
     enqueue_many([StaleNote() for _ in range(200)])
     with redis.Redis.from_url(redis_url) as client:

@@ -20,7 +20,7 @@ def clock():
     return Clock()
 
 
-def test_living_threads_that_come_round_are_well(clock):
+def test_threads_that_make_progress_are_healthy(clock):
     watchdog = Watchdog(clock, lambda: [threading.current_thread()], limit_seconds=10)
     watchdog.watch("fetcher", lambda: 95.0)
 
@@ -35,14 +35,14 @@ def test_a_dead_thread_is_named(clock):
     assert Watchdog(clock, lambda: [dead], limit_seconds=10).fault() == "the thread jobs-settler has died"
 
 
-def test_a_silent_renewer_is_named_after_its_limit(clock):
+def test_a_heartbeat_without_progress_is_named_after_its_limit(clock):
     watchdog = Watchdog(clock, list, limit_seconds=10)
     watchdog.watch("heartbeat", lambda: 89.0)
 
     assert watchdog.fault() == "the heartbeat has made no progress for 11 s"
 
 
-def test_who_has_nothing_to_do_may_be_silent(clock):
+def test_an_idle_thread_may_be_silent(clock):
     watchdog = Watchdog(clock, list, limit_seconds=10)
     watchdog.watch("settler", lambda: None)
 

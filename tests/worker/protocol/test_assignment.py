@@ -23,7 +23,9 @@ GUILTY, OTHER = UUID(int=1), UUID(int=2)
         ("killed: third signal", (), Outcome.RELEASED),
     ],
 )
-def test_who_is_charged_for_the_death_of_a_process(cause: str, over: tuple[UUID, ...], blame: Outcome) -> None:
+def test_the_death_of_a_process_is_charged_to_the_run_that_it_performed(
+    cause: str, over: tuple[UUID, ...], blame: Outcome
+) -> None:
     dead_process = DeadProcess("host/1", (GUILTY, OTHER), (), cause, over)
 
     assert dead_process.blame is blame

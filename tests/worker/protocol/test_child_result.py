@@ -14,7 +14,7 @@ STAYS = {"claim", "ended_monotonic", "error"}
 """Fields that the parent has already, or does not need."""
 
 
-def test_nothing_of_an_ending_is_lost_between_child_and_parent() -> None:
+def test_a_child_result_keeps_all_fields_on_its_way_to_the_parent() -> None:
     run = NewRun(id=UUID(int=1), kind="next", queue="default", arguments="{}", max_attempts=3, delay_seconds=2.0)
     attempt_result = AttemptResult(
         claim=None,  # type: ignore[arg-type]

@@ -31,7 +31,7 @@ def test_the_supervisor_reads_what_is_performing_and_what_has_ended(table: Runni
     assert table.read(0) == table.read(2) == ([], [])
 
 
-def test_marks_outlive_a_process_that_is_killed(table: RunningTable) -> None:
+def test_entries_of_the_running_table_outlive_a_killed_process(table: RunningTable) -> None:
     run = uuid4()
     ready, tell = os.pipe()
     child = os.fork()
@@ -59,7 +59,7 @@ def test_a_region_that_was_reset_is_empty(table: RunningTable) -> None:
     assert len(table.read(1)[0]) == 1
 
 
-def test_a_full_table_marks_no_more_and_works_again_after_a_clear(table: RunningTable) -> None:
+def test_a_full_running_table_adds_no_entry_and_works_again_after_a_clear(table: RunningTable) -> None:
     running_rows = RunningRows(table.fd, 0)
     entries = [running_rows.start(UUID(int=number)) for number in range(ENTRIES)]
     assert len(set(entries)) == ENTRIES

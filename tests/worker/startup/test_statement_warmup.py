@@ -50,7 +50,7 @@ def _sockets_and_locks() -> set[str]:
     return {one for one in found if one.startswith("socket:") or ".db" in one}
 
 
-def test_it_leaves_a_database_and_no_row_no_thread_and_no_connection(app: App) -> None:
+def test_the_warm_up_leaves_no_row_no_thread_and_no_connection(app: App) -> None:
     app.close()
     threads, opened = threading.enumerate(), _sockets_and_locks()
 
@@ -65,7 +65,7 @@ def test_it_leaves_a_database_and_no_row_no_thread_and_no_connection(app: App) -
     database.close()
 
 
-def test_what_it_asked_is_not_compiled_again(app: App) -> None:
+def test_statements_of_the_warm_up_are_not_compiled_again(app: App) -> None:
     warm_up(app.settings.model_dump_json())
     database = warmed_up(app.settings)
     assert database is not None
@@ -87,7 +87,7 @@ def test_what_it_asked_is_not_compiled_again(app: App) -> None:
     database.close()
 
 
-def test_what_it_asked_directly_is_not_compiled_again(
+def test_direct_statements_of_the_warm_up_are_not_compiled_again(
     pg_database: str, make_app: MakeApp, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     app = make_app(pg_database)
@@ -116,7 +116,7 @@ def test_the_version_and_the_classes_releases_are_read_before_the_forks(app: App
     assert (installed_version.cache_info().misses, release_of.cache_info().misses) == read
 
 
-def test_another_configuration_has_nothing_rehearsed(app: App) -> None:
+def test_a_process_with_another_configuration_uses_no_warm_up(app: App) -> None:
     warm_up(app.settings.model_dump_json())
 
     assert warmed_up(app.settings.model_copy(update={"threads": 3})) is None

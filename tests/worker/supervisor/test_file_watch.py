@@ -34,7 +34,7 @@ def test_a_file_that_is_written_added_or_removed_is_a_change_once(folder: Path) 
     assert watch.has_changed()
 
 
-def test_what_is_no_source_is_no_change(folder: Path) -> None:
+def test_a_file_that_is_not_source_is_no_change(folder: Path) -> None:
     watch = Watch([str(folder)])
 
     for name in ("jobs.db", ".hidden.py"):

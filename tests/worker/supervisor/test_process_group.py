@@ -142,7 +142,7 @@ def test_a_silent_process_is_left_alone_when_there_is_no_limit(stage: SimpleName
     assert handle.killed == ""
 
 
-def test_one_that_answers_is_never_killed(stage: SimpleNamespace) -> None:
+def test_a_process_that_answers_is_never_killed(stage: SimpleNamespace) -> None:
     group = stage.make(answer_limit=5.0)
     handle = group.start()
 
@@ -154,7 +154,7 @@ def test_one_that_answers_is_never_killed(stage: SimpleNamespace) -> None:
     assert handle.progress == {"settled": 3}
 
 
-def test_silence_is_forgiven_when_the_supervisor_itself_was_asleep(stage: SimpleNamespace) -> None:
+def test_silence_does_not_count_while_the_supervisor_itself_slept(stage: SimpleNamespace) -> None:
     group = stage.make(answer_limit=15.0)
     handle = group.start()
     group.pass_time(4)
@@ -165,7 +165,7 @@ def test_silence_is_forgiven_when_the_supervisor_itself_was_asleep(stage: Simple
     assert handle.killed == ""
 
 
-def test_a_process_that_has_never_said_anything_has_the_longer_limit(stage: SimpleNamespace) -> None:
+def test_a_process_that_has_never_answered_has_the_longer_limit(stage: SimpleNamespace) -> None:
     group = stage.make(answer_limit=15.0, start_limit=120.0)
     handle = group.start(ready=False)
 
@@ -199,7 +199,7 @@ def test_a_cleanup_goes_to_a_process_that_stays_and_is_kept_until_it_is_done(sta
     assert len(group.group.dead_processes) == 0
 
 
-def test_the_last_words_of_a_process_count(stage: SimpleNamespace) -> None:
+def test_the_last_messages_of_a_process_count(stage: SimpleNamespace) -> None:
     group = stage.make(processes=2)
     victim, cleaner = group.start(), group.start()
     group.exit(victim, -9)
@@ -221,7 +221,7 @@ def test_the_last_words_of_a_process_count(stage: SimpleNamespace) -> None:
         (False, 7, "exit 7"),
     ],
 )
-def test_only_a_process_that_stops_when_told_and_exits_with_0_needs_no_cleanup(
+def test_only_a_process_that_stops_on_request_and_exits_with_0_needs_no_cleanup(
     stage: SimpleNamespace, told: bool, status: int, cause: str | None
 ) -> None:
     group = stage.make()
@@ -260,7 +260,7 @@ def _next_look(group: Stage) -> float:
     return group.group.next_look() - group.clock.monotonic()
 
 
-def test_marks_are_looked_at_seldom_while_no_limit_is_near(stage: SimpleNamespace) -> None:
+def test_the_running_table_is_read_seldom_while_no_limit_is_near(stage: SimpleNamespace) -> None:
     group = stage.make(shortest_limit=10.0, ping_every=60.0)
     handle = group.start()
     running_table = RunningRows(group.group.running_table.fd, handle.region)
@@ -286,7 +286,7 @@ def test_marks_are_looked_at_seldom_while_no_limit_is_near(stage: SimpleNamespac
     running_table.close()
 
 
-def test_where_limits_may_be_short_marks_are_looked_at_as_often(stage: SimpleNamespace) -> None:
+def test_with_short_limits_the_running_table_is_read_as_often(stage: SimpleNamespace) -> None:
     some, none = (stage.make(shortest_limit=limit, ping_every=60.0) for limit in (1.0, 0.0))
     for group in (some, none):
         group.start()

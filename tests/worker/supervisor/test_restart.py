@@ -15,7 +15,7 @@ def test_waits_double_from_a_tenth_of_a_second_to_the_longest() -> None:
         assert base <= wait <= base * 1.25
 
 
-def test_a_healthy_life_forgets_what_was() -> None:
+def test_a_process_that_lived_long_enough_resets_the_wait() -> None:
     back_off = BackOff(random.Random(1))
     for _ in range(10):
         back_off.died(0.0)

@@ -105,7 +105,7 @@ def test_a_stop_tells_each_process_its_limit_and_ends_with_0(start_tree: StartTr
     assert not tree.logged("Process died")
 
 
-def test_a_second_signal_stops_now_and_what_does_not_obey_is_killed(start_tree: StartTree) -> None:
+def test_a_second_signal_stops_at_once_and_kills_processes_that_do_not_end(start_tree: StartTree) -> None:
     tree = start_tree(processes=2, shutdown_seconds=60, does={"finish": 60})
     frozen, _ = tree.wait_for_notes("ready", 2)
     os.kill(frozen["pid"], signal.SIGSTOP)
@@ -188,7 +188,7 @@ def test_new_code_that_cannot_be_imported_leaves_the_old_running(start_tree: Sta
     assert tree.wait_for_notes("ready", 3)[2]["generation"] == 1
 
 
-def test_new_code_whose_processes_do_not_become_ready_is_sent_away(start_tree: StartTree) -> None:
+def test_new_code_whose_processes_do_not_become_ready_is_given_up(start_tree: StartTree) -> None:
     tree = start_tree(processes=2)
     tree.wait_for_notes("ready", 2)
     (tree.log.parent / "app.py").write_text("VERSION = 'crash'\n")
@@ -203,7 +203,7 @@ def test_new_code_whose_processes_do_not_become_ready_is_sent_away(start_tree: S
     assert tree.wait_for_notes("ready", 3)[2]["generation"] == 1
 
 
-def test_new_code_mends_a_crash_loop(start_tree: StartTree) -> None:
+def test_new_code_ends_a_crash_loop(start_tree: StartTree) -> None:
     tree = start_tree(processes=1, app="VERSION = 'crash'\n")
     tree.wait_for_notes("forked", 3)
     (tree.log.parent / "app.py").write_text("VERSION = 'mended, at last'\n")

@@ -11,7 +11,7 @@ from worker.timeouts.async_timeout import Limited
 
 
 # K.1: an attempt is interrupted once for a lost lease.
-def test_who_is_cancelled_before_it_begins_is_cancelled_when_it_begins():
+def test_a_coroutine_cancelled_before_its_start_is_cancelled_when_it_starts():
     limited = Limited()
     limited.interrupt_soon(Cancelled)
 

@@ -75,20 +75,20 @@ def nothing_is_pending() -> None:
         time.sleep(0)
 
 
-def test_what_a_job_returns_within_its_limit_is_returned(deadlines: Deadlines) -> None:
+def test_a_result_within_the_limit_is_returned(deadlines: Deadlines) -> None:
     timeout_token = TimeoutToken()
 
     assert deadlines.perform(lambda: 7, timeout_token=timeout_token, soft_seconds=LIMIT, hard_seconds=LIMIT) == 7
     assert not timeout_token.interrupted
 
 
-def test_what_a_job_raises_within_its_limit_is_raised(deadlines: Deadlines) -> None:
+def test_an_error_within_the_limit_is_raised(deadlines: Deadlines) -> None:
     with pytest.raises(ZeroDivisionError):
         deadlines.perform(lambda: 1 / 0, timeout_token=TimeoutToken(), soft_seconds=LIMIT)
 
 
 @pytest.mark.parametrize("job", [spin, nap, wait_then_nap])
-def test_a_soft_limit_lands_in_the_job(deadlines: Deadlines, job: Callable[[float], None]) -> None:
+def test_a_soft_limit_is_raised_in_the_job(deadlines: Deadlines, job: Callable[[float], None]) -> None:
     timeout_token = TimeoutToken()
     cleaned_up = []
 
@@ -167,7 +167,7 @@ def test_a_limit_that_the_job_swallowed_ends_the_attempt_all_the_same(
     assert timeout_token.interrupted
 
 
-def test_cancelling_lands_in_the_job(deadlines: Deadlines) -> None:
+def test_a_cancellation_is_raised_in_the_job(deadlines: Deadlines) -> None:
     timeout_token = TimeoutToken()
     threading.Timer(0.05, deadlines.cancel, [timeout_token]).start()
 
@@ -392,7 +392,7 @@ def test_an_interrupt_that_is_put_off_for_too_long_becomes_a_hard_limit(deadline
     assert fired == [1]
 
 
-def test_code_of_ours_is_not_interrupted_but_what_it_calls_back_is(deadlines: Deadlines) -> None:
+def test_our_own_code_is_not_interrupted_but_code_of_the_job_that_it_calls_is(deadlines: Deadlines) -> None:
     ours: dict[str, object] = {"__name__": "jobs.run", "time": time, "spin": spin, "done": []}
     exec(
         "def busy():\n"
@@ -510,7 +510,7 @@ def test_an_interrupt_that_python_swallows_in_a_callback_is_sent_anew(deadlines:
     nothing_is_pending()
 
 
-def test_what_python_swallows_otherwise_is_reported_as_before(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_other_errors_that_python_discards_are_reported_as_before(monkeypatch: pytest.MonkeyPatch) -> None:
     reported: list[object] = []
     monkeypatch.setattr(sys, "unraisablehook", lambda args: reported.append(args.exc_type))
     hook = sys.unraisablehook
@@ -543,7 +543,7 @@ def test_a_thread_performs_one_job_at_a_time(deadlines: Deadlines) -> None:
         )
 
 
-def test_a_foreign_exception_in_the_window_leaves_nothing_behind(
+def test_another_exception_during_the_handover_leaves_no_interrupt_behind(
     deadlines: Deadlines, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(deadlines, "_wake", lambda at: (_ for _ in ()).throw(KeyboardInterrupt))

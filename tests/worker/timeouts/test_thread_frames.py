@@ -56,11 +56,11 @@ def come_to_an_end(look: str, seconds: float) -> bool:
     return out == b"came to its end\n"
 
 
-def test_a_collection_in_the_middle_of_a_look_does_not_hang_the_process() -> None:
+def test_a_garbage_collection_while_frames_are_read_does_not_hang_the_process() -> None:
     assert come_to_an_end("frame_of", seconds=30)
 
 
-def test_collections_are_as_before_when_a_look_is_over() -> None:
+def test_garbage_collection_is_restored_after_frames_are_read() -> None:
     assert gc.isenabled()
 
     frame_of(threading.get_ident())
@@ -68,7 +68,7 @@ def test_collections_are_as_before_when_a_look_is_over() -> None:
     assert gc.isenabled()
 
 
-def test_collections_that_the_application_switched_off_stay_off() -> None:
+def test_garbage_collection_that_the_application_disabled_stays_disabled() -> None:
     gc.disable()
     try:
         frame_of(threading.get_ident())
@@ -77,7 +77,7 @@ def test_collections_that_the_application_switched_off_stay_off() -> None:
         gc.enable()
 
 
-def test_collections_come_back_when_a_look_fails() -> None:
+def test_garbage_collection_is_restored_when_reading_frames_fails() -> None:
     with pytest.raises(ZeroDivisionError), Uncollected():
         _ = 1 / 0
 

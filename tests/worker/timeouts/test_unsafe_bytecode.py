@@ -47,7 +47,7 @@ def test_an_ordinary_loop_can_be_interrupted(loop: Callable[..., None]) -> None:
 
 
 @pytest.mark.skipif(sys.version_info < (3, 12), reason="3.11 has the jump in its table of handlers")
-def test_the_jump_of_a_while_under_a_lock_is_bare() -> None:
+def test_the_jump_of_a_while_loop_under_a_lock_is_unsafe() -> None:
     assert unsafe_instructions(while_in_lock.__code__)
 
 

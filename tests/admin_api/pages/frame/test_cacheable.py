@@ -70,7 +70,7 @@ def test_a_refreshed_page_is_rendered_once_for_equal_permissions(
     assert len(lists) == 2, "another address is another page"
 
 
-def test_who_may_see_less_is_never_shown_what_another_saw(client: TestClient, become: As) -> None:
+def test_a_visitor_with_fewer_permissions_never_gets_the_cached_page_of_another(client: TestClient, become: As) -> None:
     assert "declined" in client.get(f"/runs/{world.DEAD}", headers=PART).text
     become("the-viewer")
 
@@ -81,7 +81,7 @@ def test_who_may_see_less_is_never_shown_what_another_saw(client: TestClient, be
     assert client.get("/audit", headers=PART).status_code == 403
 
 
-def test_a_whole_page_is_its_readers_own(client: TestClient, become: As) -> None:
+def test_a_page_with_the_name_of_its_reader_is_not_shared(client: TestClient, become: As) -> None:
     assert "the-admin" in client.get("/runs").text
     become("grace")
     text = client.get("/runs").text
@@ -94,7 +94,7 @@ def test_a_whole_page_is_its_readers_own(client: TestClient, become: As) -> None
 
 
 @pytest.mark.parametrize("path", PAGES)
-def test_the_part_that_all_share_does_not_name_its_reader(app: App, client: TestClient, path: str) -> None:
+def test_the_shared_part_of_a_page_does_not_name_its_reader(app: App, client: TestClient, path: str) -> None:
     link = signing.make_link(app, Operator("only-me@desk"))
     client.cookies.set("jobledger-session", signing.sign_in_by_link(app, link).secret)
     # That they signed in is on record, and shown to whoever reads the audit.
@@ -108,14 +108,14 @@ def test_the_part_that_all_share_does_not_name_its_reader(app: App, client: Test
     assert "only-me" in client.get(path).text
 
 
-def test_who_is_signed_out_sees_nothing_that_is_kept(client: TestClient) -> None:
+def test_a_visitor_who_signed_out_gets_no_cached_page(client: TestClient) -> None:
     assert client.get("/runs", headers=PART).status_code == 200
     client.cookies.set("jobledger-session", "no longer")
 
     assert "data-key" not in client.get("/runs", headers=PART).text
 
 
-def test_what_is_changed_here_is_seen_at_once(client: TestClient) -> None:
+def test_a_change_in_this_process_is_visible_at_once(client: TestClient) -> None:
     assert "Resume mail" not in client.get("/queues").text
 
     client.post("/pauses", data={"what": "queue", "name": "mail", "verb": "pause", "reason": "a test"})

@@ -28,7 +28,7 @@ def routes(method: str) -> list[str]:
     return sorted(re.sub(r"\{\w+\}", "0" * 32, one.path) for one in found if method in one.methods)
 
 
-def test_who_is_not_signed_in_is_asked_to_and_comes_back(browse: Browse) -> None:
+def test_a_visitor_who_is_not_signed_in_signs_in_and_returns_to_the_page(browse: Browse) -> None:
     answer = browse(None).get("/runs?state=dead")
 
     assert (answer.status_code, answer.headers["location"]) == (303, "/sign-in?next=%2Fruns%3Fstate%3Ddead")

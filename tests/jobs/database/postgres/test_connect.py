@@ -60,7 +60,7 @@ def test_time_zone_dates_and_isolation_are_ours(strange_database, pgbouncer, alo
 
 
 @pytest.mark.parametrize("pgbouncer", [False, True])
-def test_what_listens_has_the_same(strange_database, pgbouncer):
+def test_a_listening_connection_has_the_same_settings(strange_database, pgbouncer):
     with closing(Database(strange_database, Settings(pgbouncer=pgbouncer))) as database:
         connection = database._connector.connect()
         with closing(connection):
@@ -131,6 +131,6 @@ def test_options_of_the_environment_are_kept_where_the_url_has_none(pg_database,
         assert shown(database, "work_mem", "application_name", alone=True) == ["7MB", "till"]
 
 
-def test_a_connection_that_says_nothing_is_called_jobledger(pg_database):
+def test_a_connection_without_an_application_name_is_called_jobledger(pg_database):
     with closing(Database(pg_database, Settings())) as database:
         assert shown(database, "application_name", alone=True) == ["jobledger"]

@@ -90,7 +90,7 @@ def test_the_server_s_own_limit_comes_first(database):
 
 
 @pytest.mark.parametrize("chance", [0.1, 1.0])
-def test_what_is_read_and_committed_is_true_though_replies_come_twice(pg_database, chance):
+def test_reads_and_commits_are_right_though_replies_arrive_twice(pg_database, chance):
     with psycopg.connect(pg_database, autocommit=True) as direct:
         direct.execute("create table seen (n integer primary key)")
         with (

@@ -61,7 +61,7 @@ def test_an_unreachable_server_is_one_line_without_the_password(make_database):
     assert "127.0.0.1" in str(caught.value)
 
 
-def test_a_database_that_is_not_there_is_told_of(make_database, pg_database):
+def test_a_missing_database_is_named(make_database, pg_database):
     with pytest.raises(ServiceDown, match="Create the database"):
         schema.check(make_database(swap(pg_database, path="/not_there")))
 
@@ -98,7 +98,7 @@ def test_a_database_that_cannot_hold_every_text_is_refused(make_database, pg_ser
         ("postgresql://app:s3cret@127.0.0.1/shop?nonsense=1", 'invalid connection option "nonsense"'),
     ],
 )
-def test_a_url_that_cannot_be_meant_is_one_line_without_the_password(make_database, url, said):
+def test_an_invalid_url_is_one_line_without_the_password(make_database, url, said):
     with pytest.raises(ConfigurationError, match=said) as caught:
         schema.check(make_database(url))
 
@@ -106,7 +106,7 @@ def test_a_url_that_cannot_be_meant_is_one_line_without_the_password(make_databa
     assert "\n" not in str(caught.value)
 
 
-def test_a_role_that_may_not_make_tables_is_told_so(make_database, pg_server):
+def test_a_role_without_the_right_to_make_tables_is_named(make_database, pg_server):
     url = pg_server.create_database()
     try:
         with psycopg.connect(url, autocommit=True) as connection:
@@ -279,7 +279,7 @@ def test_behind_pgbouncer_nothing_is_prepared_or_set(make_app, pg_database, monk
 class TestASessionOnAnotherServer:
     """A database of the same name is on many servers, and one server has many names."""
 
-    def test_it_is_refused_by_what_the_server_says_and_not_by_its_name(self, make_app, pg_server, monkeypatch):
+    def test_another_server_is_refused_by_its_identity_and_not_by_its_name(self, make_app, pg_server, monkeypatch):
         if not pg_server.is_ours:
             pytest.skip("a server of one's own is stopped with the test")
         url = pg_server.create_database()

@@ -30,7 +30,7 @@ class HandClock:
         self.passed += seconds
 
 
-def test_a_quiet_ledger_is_looked_at_often_for_a_while_and_then_seldom() -> None:
+def test_a_quiet_ledger_is_polled_often_for_a_while_and_then_seldom() -> None:
     clock = HandClock()
     watch = DataVersion(lambda: 1, clock=clock)
 
@@ -42,7 +42,7 @@ def test_a_quiet_ledger_is_looked_at_often_for_a_while_and_then_seldom() -> None
     assert len(clock.naps) < 555
 
 
-def test_a_change_is_told_once_and_only_work_makes_it_look_often_again() -> None:
+def test_a_change_is_reported_once_and_only_work_makes_it_poll_often_again() -> None:
     clock = HandClock()
     watch = DataVersion(lambda: 2 if clock.passed > 3 else 1, clock=clock)
 
@@ -60,7 +60,7 @@ def test_a_change_is_told_once_and_only_work_makes_it_look_often_again() -> None
     assert clock.naps[0] == 0.005
 
 
-def test_with_no_time_it_only_looks() -> None:
+def test_with_no_time_to_wait_it_only_checks() -> None:
     clock = HandClock()
     version = [1]
     watch = DataVersion(lambda: version[0], clock=clock)

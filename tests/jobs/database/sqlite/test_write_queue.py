@@ -211,7 +211,7 @@ def test_a_queue_closed_while_a_wait_goes_on_leaves_nothing_open_or_locked(datab
     assert files is None or len(os.listdir("/proc/self/fd")) == files
 
 
-def test_somebody_urgent_goes_before_the_batches_that_wait(database: Path) -> None:
+def test_an_urgent_writer_goes_before_waiting_batches(database: Path) -> None:
     queue, order = WriteQueue(database), []
 
     def write(name: str, urgent: bool) -> None:
@@ -278,7 +278,7 @@ def test_threads_of_one_queue_exclude_each_other(database: Path) -> None:
     assert (most, inside) == ([1], [0])
 
 
-def test_a_thread_that_waits_for_its_own_process_too_long_is_told(database: Path) -> None:
+def test_a_thread_that_waits_for_its_own_process_too_long_gets_an_error(database: Path) -> None:
     queue = WriteQueue(database)
     with queue.turn(), pytest.raises(LedgerBusy, match="by this process for"), queue_in_thread(queue):
         pass
@@ -393,7 +393,7 @@ def test_a_queue_closed_in_mid_turn_leaves_the_turn_its_locks(database: Path) ->
     assert not is_locked(database.with_name("jobs.db-write"))
 
 
-def test_a_folder_that_is_not_there_is_said_plainly(tmp_path: Path) -> None:
+def test_a_missing_folder_is_named_in_the_error(tmp_path: Path) -> None:
     turn = WriteQueue(tmp_path / "nowhere" / "jobs.db").turn()
     with pytest.raises(ConfigurationError, match=r"No such file.*folder must exist"), turn:
         pass

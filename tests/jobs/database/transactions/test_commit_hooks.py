@@ -12,7 +12,7 @@ from jobs.database.transactions.commit_hooks import joined_connection, joined_se
 
 
 @pytest.mark.parametrize("kind", ["session", "connection"])
-def test_each_function_is_told_its_own_items(kind, tmp_path):
+def test_each_commit_hook_gets_its_own_items(kind, tmp_path):
     """A transaction may enqueue, signal and make a batch, in any order, and for two ledgers."""
     told = []
 

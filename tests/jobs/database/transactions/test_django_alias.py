@@ -209,7 +209,7 @@ def test_with_autocommit_switched_off_the_commit_is_the_application_s(app, alias
         ("django:default", "another database"),
     ],
 )
-def test_what_is_no_connection_to_the_ledger_is_refused_in_words(app, alias, given, why):
+def test_a_connection_to_another_database_is_refused_with_a_message(app, alias, given, why):
     with pytest.raises(EnqueueRefused, match=why) as caught:
         Sold().enqueue(session=given)
 

@@ -75,7 +75,7 @@ def test_a_connection_that_only_reads_is_refused(sqlite_app, sqlite_url):
     assert orders(sqlite_app) == []
 
 
-def test_a_writer_that_stays_is_named_as_that(sqlite_app, sqlite_url):
+def test_a_writer_that_keeps_its_lock_is_named(sqlite_app, sqlite_url):
     with (
         closing(sqlite3.connect(file_of(sqlite_url))) as writer,
         closing(sqlite3.connect(file_of(sqlite_url), timeout=0.05)) as connection,

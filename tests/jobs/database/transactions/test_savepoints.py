@@ -12,7 +12,7 @@ from tests.jobs.database.transactions.kinds import begins_itself, sqlalchemy_url
 from tests.jobs.database.transactions.test_joining import Paid, orders
 
 
-def test_what_remains_is_what_the_savepoints_leave(case):
+def test_the_runs_that_remain_are_those_of_released_savepoints(case):
     app, url, kind = case
 
     async def use() -> None:

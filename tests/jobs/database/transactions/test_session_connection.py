@@ -92,7 +92,7 @@ class TestSessionsThatStandForAnother:
 
         assert count(app) == 2
 
-    def test_what_is_of_the_other_kind_is_refused_with_the_call_that_takes_it(self, app, engine, ledger_url):
+    def test_a_session_of_the_other_kind_is_refused_with_the_call_that_takes_it(self, app, engine, ledger_url):
         registry = async_scoped_session(async_sessionmaker(), scopefunc=lambda: 1)
         for one in (AsyncSession(), registry):
             with pytest.raises(EnqueueRefused, match="takes a SQLAlchemy Session") as caught:
@@ -105,7 +105,7 @@ class TestSessionsThatStandForAnother:
             with pytest.raises(EnqueueRefused, match="takes a SQLAlchemy AsyncSession"):
                 asyncio.run(jobs.enqueue_many_async([SessionNote()], session=one))
 
-    def test_what_makes_sessions_is_none(self, app, engine):
+    def test_a_session_factory_is_refused(self, app, engine):
         with pytest.raises(EnqueueRefused, match="takes a SQLAlchemy Session, got sessionmaker"):
             SessionNote().enqueue(session=sessionmaker(engine))
 
@@ -140,7 +140,7 @@ class TestSessionsOfSeveralDatabases:
 
         assert count(app) == 1
 
-    def test_none_several_or_no_engines_are_refused_in_words(self, app, engine, other, ledger_url):
+    def test_a_session_without_one_engine_is_refused_with_a_message(self, app, engine, other, ledger_url):
         class Elsewhere(DeclarativeBase):
             pass
 
@@ -159,7 +159,7 @@ class TestSessionsOfSeveralDatabases:
 
 class TestSessionsInAutocommit:
     @pytest.mark.parametrize("where", ["engine", "options", "connection"])
-    def test_they_are_refused_for_a_rollback_would_leave_the_run(self, app, ledger_url, where):
+    def test_sessions_in_autocommit_are_refused_because_a_rollback_would_leave_the_run(self, app, ledger_url, where):
         asked = {"isolation_level": "AUTOCOMMIT"}
         engine = create_engine(driven(ledger_url), **(asked if where == "engine" else {}))
         bind = engine.execution_options(**asked) if where == "options" else engine
@@ -174,7 +174,7 @@ class TestSessionsInAutocommit:
 
         assert count(app) == 0
 
-    def test_a_session_that_begins_its_transactions_itself_is_none_of_them(self, app, ledger_url):
+    def test_a_session_that_begins_its_own_transactions_is_accepted(self, app, ledger_url):
         engine = create_engine(driven(ledger_url))
         if app.database.dialect == "sqlite":
             event.listen(engine, "connect", lambda raw, record: setattr(raw, "isolation_level", None))
@@ -238,7 +238,7 @@ class TestASchemaOfOurOwn:
             assert connection.exec_driver_sql("select id from tenant.orders").scalars().all() == [7]
             assert connection.exec_driver_sql("select count(*) from work.job_runs").scalar() == 1
 
-    def test_tables_that_its_search_path_does_not_lead_to_are_told_of_as_that(self, make_app, pg_database, monkeypatch):
+    def test_tables_outside_the_search_path_are_named_as_that(self, make_app, pg_database, monkeypatch):
         monkeypatch.setattr(boot, "_app", make_app(pg_database))
         engine = create_engine(driven(pg_database), poolclass=NullPool)
         event.listen(engine, "connect", lambda raw, record: raw.execute("set search_path = pg_catalog"))
@@ -269,7 +269,7 @@ class TestASessionOnAnotherServer:
         app.close()
         pg_server.drop_database(url)
 
-    def test_it_is_refused_however_it_is_named(self, twins):
+    def test_another_server_is_refused_under_every_name(self, twins):
         _, theirs = twins
         host, port = (one.partition("=")[2] for one in urlsplit(theirs).query.split("&"))
         bare = "postgresql+psycopg://postgres@/" + urlsplit(theirs).path[1:]
@@ -282,7 +282,7 @@ class TestASessionOnAnotherServer:
                 SessionNote().enqueue(session=session)
             engine.dispose()
 
-    def test_the_ledger_s_own_serves_however_it_is_named(self, twins):
+    def test_the_ledgers_own_server_is_accepted_under_every_name(self, twins):
         from jobs.migration import schema
 
         ours, _ = twins

@@ -22,7 +22,7 @@ def count(database: Database) -> int:
 
 
 @pytest.mark.parametrize("beside", [0, 1, 3], ids=lambda n: f"beside_{n}_others")
-def test_a_run_is_kept_as_it_was_given(book, beside):
+def test_a_run_is_stored_as_it_was_given(book, beside):
     parent, root = uuid4(), uuid4()
     given = new_run(
         arguments={"b": [1, 2.0, None, "é\u2028"], "a": {"x": 1e308}},
@@ -65,7 +65,7 @@ def test_a_run_is_kept_as_it_was_given(book, beside):
     ],
     ids=str,
 )
-def test_moments_are_reckoned_from_the_ledgers_clock_unless_given(book, given, run_at, expires_at, beside):
+def test_moments_are_computed_from_the_ledgers_clock_unless_they_are_given(book, given, run_at, expires_at, beside):
     moments = {name: book.now + value * SECOND if name.endswith("_at") else value for name, value in given.items()}
     run = new_run(**moments)
     book.insert([run, *(new_run() for _ in range(beside))])
@@ -99,7 +99,7 @@ def test_five_hundred_runs_are_one_statement_and_keep_their_order(book):
     assert [one.run_id for one in claims] == [run.id for run in runs]
 
 
-def test_inserting_nothing_is_nothing(book):
+def test_inserting_no_rows_changes_nothing(book):
     book.insert([])
 
     assert count(book.database) == 0

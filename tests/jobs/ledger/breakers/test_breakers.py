@@ -119,7 +119,7 @@ def test_runs_of_another_slice_or_without_a_breaker_go_on(book: Book) -> None:
     assert book.run(parked_run).hold == "parked"
 
 
-def test_failures_that_are_too_old_or_say_nothing_of_the_work_do_not_count(book: Book) -> None:
+def test_old_failures_and_failures_outside_the_job_do_not_count(book: Book) -> None:
     charges(book, 9)
     claims = due(book)
     fail(book, claims[0])
@@ -211,7 +211,7 @@ def _purge(book: Book, held: Claim) -> None:
 
 
 @pytest.mark.parametrize("leave", [_snooze, _cancel, _lose, _purge])
-def test_a_canary_that_says_nothing_is_replaced_by_the_next(book: Book, leave: Callable[[Book, Claim], None]) -> None:
+def test_a_canary_that_ends_undecided_is_replaced_by_the_next(book: Book, leave: Callable[[Book, Claim], None]) -> None:
     open_it(book)
     _, second = charges(book, 2)
     due(book)
@@ -254,7 +254,7 @@ def test_a_chosen_run_that_is_cancelled_or_paused_is_replaced(book: Book) -> Non
     assert sweep(book) == []
 
 
-def test_with_nothing_parked_the_first_run_after_the_time_is_the_canary(book: Book) -> None:
+def test_without_parked_runs_the_next_run_after_the_wait_is_the_canary(book: Book) -> None:
     open_it(book)
     book.step(OPEN)
     first, second = charges(book, 2)
@@ -280,7 +280,7 @@ def test_kinds_share_a_breaker_of_one_name(book: Book) -> None:
     assert len(due(book)) == 1
 
 
-def test_the_rows_of_keys_that_did_not_change_for_a_day_go(book: Book) -> None:
+def test_unchanged_rows_of_keys_are_deleted_after_a_day(book: Book) -> None:
     open_it(book, "a")
     open_it(book, "b")
     charges(book, 1, "b")

@@ -133,7 +133,7 @@ def test_tenants_that_have_only_later_paused_or_running_runs_take_no_turn(book: 
     assert due(book, 10) == []
 
 
-def test_more_tenants_than_one_look_sees_come_in_turn(book: Book, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_more_tenants_than_one_claim_reads_take_turns(book: Book, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tenants, "MAX_TENANTS", 4)
     for number in range(10):
         exports(book, f"t{number}", 5)
@@ -144,7 +144,7 @@ def test_more_tenants_than_one_look_sees_come_in_turn(book: Book, monkeypatch: p
     assert len(served) == 30
 
 
-def test_retries_keep_their_tenant_and_turns_of_idle_tenants_go(book: Book) -> None:
+def test_retries_keep_their_tenant_and_turns_of_idle_tenants_are_deleted(book: Book) -> None:
     exports(book, "a", 3)
     exports(book, "b", 3)
     held = due(book, 2)

@@ -35,7 +35,7 @@ def test_tenants_that_wait_all_the_time_get_their_weights(weights: dict[str, flo
         assert abs(served[tenant] - ideal) <= 2 * weight + 1
 
 
-def test_a_tenant_that_comes_late_is_next_and_makes_up_for_nothing() -> None:
+def test_a_tenant_that_comes_late_is_next_and_does_not_catch_up() -> None:
     turns = {"a": Turn(1000.0), "new": Turn(0.0), "b": Turn(1000.0)}
 
     order, at = share(turns, 7, at=999.0, most={})

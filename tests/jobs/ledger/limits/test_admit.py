@@ -103,7 +103,9 @@ def _crash(book: Book, held: Claim) -> None:
 
 
 @pytest.mark.parametrize("leave", [_succeed, _fail, _snooze, _cancel, _lose, _crash])
-def test_whoever_ends_an_attempt_hands_its_slot_to_the_next(book: Book, leave: Callable[[Book, Claim], None]) -> None:
+def test_the_end_of_an_attempt_gives_its_slot_to_the_next_parked_run(
+    book: Book, leave: Callable[[Book, Claim], None]
+) -> None:
     charge(book)
     charge(book)
     first, second = due(book)
@@ -120,7 +122,7 @@ def test_whoever_ends_an_attempt_hands_its_slot_to_the_next(book: Book, leave: C
     assert second.run_id != sooner
 
 
-def test_a_claim_that_is_given_back_hands_its_slot_on_and_tells_the_caller(book: Book) -> None:
+def test_a_claim_that_is_given_back_passes_its_slot_on_and_returns_the_freed_run(book: Book) -> None:
     charge(book)
     charge(book)
     first, _ = due(book)
@@ -148,7 +150,7 @@ def test_a_run_needs_room_in_all_of_its_limits_and_takes_none_while_it_is_parked
         assert connection.scalar(select(func.count()).select_from(JobLimitSlot)) == 6
 
 
-def test_a_handed_slot_goes_on_if_its_run_is_parked_on_another_limit(book: Book) -> None:
+def test_a_reassigned_slot_is_passed_on_if_its_run_is_parked_on_another_limit(book: Book) -> None:
     """The run is handed the slot of its account, but the shared limit is full: the next of the account gets it."""
     charge(book, "a")
     charge(book, "a")
@@ -171,7 +173,7 @@ def test_a_handed_slot_goes_on_if_its_run_is_parked_on_another_limit(book: Book)
     assert ids(due(book)) == [waits]
 
 
-def test_a_handed_run_that_is_cancelled_hands_its_slot_on(book: Book) -> None:
+def test_a_cancelled_run_passes_its_reassigned_slot_on(book: Book) -> None:
     charge(book)
     charge(book)
     first, _ = due(book)
@@ -219,7 +221,7 @@ def test_slots_and_parked_runs_that_a_fault_left_behind_are_found(book: Book) ->
     assert ids(due(book)) == [parked]
 
 
-def test_an_unclaimed_handed_slot_goes_to_the_next_after_a_while_and_paused_queues_get_none(book: Book) -> None:
+def test_an_unclaimed_slot_is_reassigned_after_a_while_and_paused_queues_get_none(book: Book) -> None:
     charge(book)
     charge(book)
     first, _ = due(book)

@@ -91,13 +91,13 @@ class TestIds:
         return ids
 
     @pytest.mark.parametrize("length", [6, 8, 20, 31])
-    def test_a_unique_tail_is_enough(self, book, length):
+    def test_a_unique_end_of_an_id_is_enough(self, book, length):
         one, _ = self.insert(book, "01", "02")
 
         assert resolve(book, one.hex[-length:]) == one
 
     @pytest.mark.parametrize("length", [7, 12, 31])
-    def test_a_unique_head_is_enough(self, book, length):
+    def test_a_unique_beginning_of_an_id_is_enough(self, book, length):
         one = UUID("0199bbbb-0000-7000-8000-000000000001")
         book.insert([new_run(id=one), new_run(id=UUID("0199aaaa-0000-7000-8000-000000000009"))])
 
@@ -109,7 +109,7 @@ class TestIds:
 
         assert resolve(book, write(one)) == one
 
-    def test_a_tail_may_hold_the_hyphen(self, book):
+    def test_the_end_of_an_id_may_contain_the_hyphen(self, book):
         one, _ = self.insert(book, "01", "02")
 
         assert resolve(book, str(one)[-15:]) == one
@@ -125,7 +125,7 @@ class TestIds:
     @pytest.mark.parametrize(
         "text", ["", "12345", "zzzzzzzz", "%%%%%%%%", "______", "0" * 33, "'; drop table", "é" * 8]
     )
-    def test_what_is_no_id_is_not_found(self, book, text):
+    def test_an_invalid_id_is_not_found(self, book, text):
         self.insert(book, "01")
 
         with pytest.raises(NotFound, match="is not a run id"):
@@ -203,7 +203,7 @@ class TestWorkers:
 
         assert self.live(book) == ["w1"]
 
-    def test_a_worker_hears_what_operators_ask_of_it_and_of_its_supervisor(self, book):
+    def test_a_worker_reads_requests_of_operators_to_it_and_to_its_supervisor(self, book):
         for name in ("h/1/0.1-a", "h/1/1.2-b", "h/2/0.1-c"):
             self.register(book, name)
         with book.database.write() as connection:
@@ -225,7 +225,7 @@ class TestWorkers:
             assert heard["h/2/0.1-c"].stop_at == book.now
             assert workers.see(connection, "gone", busy=0, now=book.now) == workers.WorkerRequest()
 
-    def test_a_worker_that_signed_off_does_not_live_and_its_kinds_are_remembered(self, book):
+    def test_a_worker_that_signed_off_is_not_live_and_its_kinds_stay_known(self, book):
         self.register(book, "w1", kinds=["Mail", "Other"])
         self.register(book, "w2", kinds=["Third"])
         with book.database.write() as connection:
@@ -237,7 +237,7 @@ class TestWorkers:
             assert workers.kinds_known(connection, within=minute, now=book.now) == {"Mail", "Other", "Third"}
             assert workers.kinds_known(connection, within=minute, now=book.now + 2 * minute) == set()
 
-    def test_old_rows_are_forgotten(self, book):
+    def test_old_rows_of_workers_are_deleted(self, book):
         self.register(book, "old")
         book.step(1000)
         self.register(book, "new")

@@ -60,7 +60,7 @@ def mixed(book: Book) -> Book:
 
 @pytest.mark.parametrize("chosen", SELECTORS.values(), ids=SELECTORS)
 @pytest.mark.parametrize("terms", [pagination.TERMS, 2])
-def test_pages_of_the_newest_are_the_walk_in_order(
+def test_pages_of_the_newest_runs_are_in_the_order_of_the_list(
     mixed: Book, chosen: Selector, terms: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(pagination, "TERMS", terms)
@@ -77,7 +77,7 @@ def test_pages_of_the_newest_are_the_walk_in_order(
     assert capped == RunCount(min(3, len(whole)), len(whole) > 3)
 
 
-def test_a_list_that_is_asked_again_has_what_came_meanwhile(mixed: Book) -> None:
+def test_a_repeated_list_contains_new_runs(mixed: Book) -> None:
     with mixed.database.read() as connection:
         before = newest(connection, Selector(kinds=("M*",)), limit=1000, now=mixed.now)
     mixed.step(1)
@@ -92,7 +92,7 @@ def test_a_list_that_is_asked_again_has_what_came_meanwhile(mixed: Book) -> None
     assert not {run.id for run in others} & {run.id for run in after}
 
 
-def test_very_many_names_of_waiting_runs_are_one_strand_with_the_same_runs(
+def test_with_very_many_names_waiting_runs_are_read_by_one_statement(
     mixed: Book, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     chosen = [Selector(), Selector(kinds=("M*",), queues=("a",)), Selector(states=("ready",), kinds=("Mail",))]
@@ -123,7 +123,7 @@ def test_a_pattern_costs_two_statements_for_names_and_one_for_runs(mixed: Book) 
     assert len(asked) - by_pattern == 2
 
 
-def test_a_kind_said_in_full_has_its_names_alone_looked_for(mixed: Book) -> None:
+def test_a_full_kind_reads_only_its_own_names(mixed: Book) -> None:
     mail, all_of_m = Selector(kinds=("Mail",)), Selector(kinds=("M*",))
     with mixed.database.read() as connection:
         ended, waiting = plan_parts.ended_names(connection), plan_parts.waiting_names(connection)

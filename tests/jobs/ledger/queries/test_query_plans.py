@@ -93,7 +93,7 @@ def _nodes(node: dict[str, Any]) -> Iterator[dict[str, Any]]:
         yield from _nodes(child)
 
 
-def test_a_claim_does_not_walk_runs_of_a_smaller_priority_that_are_not_due(full):
+def test_a_claim_does_not_read_runs_of_a_smaller_priority_that_are_not_due(full):
     with full.crash_before_commit() as connection:
         claims: list[Any] = []
 
@@ -132,7 +132,7 @@ def test_settling_and_renewing_read_the_rows_they_are_about(full):
 
 
 @pytest.mark.parametrize("few", [False, True])
-def test_a_renewal_judges_each_row_by_itself(full, few):
+def test_a_renewal_checks_each_row_by_itself(full, few):
     if full.database.dialect == "sqlite":
         pytest.skip("SQLite has one writer: no row changes between a look and a lock")
     pairs = [(one.run_id, one.token) for one in full.claim_due(2 if few else 40)]

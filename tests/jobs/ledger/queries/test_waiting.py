@@ -75,7 +75,7 @@ def test_every_waiting_run_is_read_once_whatever_the_page(session):
     )
 
 
-def test_what_a_claim_passed_over_is_told_with_the_ledgers_moment(session):
+def test_runs_that_a_claim_passed_over_are_reported_with_the_ledgers_moment(session):
     early, foreign, taken = put(session, due=SECOND), put(session, kind="Other"), put(session)
     claim(session, [early, foreign, taken], kinds=["Send"], worker="w", lease=SECOND, now=NOW)
 

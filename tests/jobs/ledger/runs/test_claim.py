@@ -47,27 +47,27 @@ class TestWhatIsNotClaimed:
     def take(self, book, by, run_id, **given):
         return ids(book.claim(run_id, **given) if by == "id" else book.claim_due(**given))
 
-    def test_a_run_that_is_not_due(self, book, by):
+    def test_a_run_that_is_not_due_is_not_claimed(self, book, by):
         run_id = book.enqueue(delay_seconds=10)
 
         assert self.take(book, by, run_id) == []
         book.step(10)
         assert self.take(book, by, run_id) == [run_id]
 
-    def test_a_run_of_an_unknown_kind(self, book, by):
+    def test_a_run_of_an_unknown_kind_is_not_claimed(self, book, by):
         run_id = book.enqueue(kind="Other")
 
         assert self.take(book, by, run_id) == []
         assert self.take(book, by, run_id, kinds=[]) == []
         assert self.take(book, by, run_id, kinds=["Mail", "Other"]) == [run_id]
 
-    def test_a_run_of_a_paused_queue(self, book, by):
+    def test_a_run_of_a_paused_queue_is_not_claimed(self, book, by):
         run_id = book.enqueue()
         book.pause("default")
 
         assert self.take(book, by, run_id) == []
 
-    def test_a_run_of_a_paused_kind(self, book, by):
+    def test_a_run_of_a_paused_kind_is_not_claimed(self, book, by):
         run_id = book.enqueue()
         with book.database.write() as connection:
             connection.execute(JobKind.__table__.insert().values(name="Mail", paused_at=book.now))
@@ -82,14 +82,14 @@ class TestWhatIsNotClaimed:
         book.step(10)
         assert self.take(book, by, run_id) == [run_id]
 
-    def test_a_queue_whose_row_says_no_pause_is_served(self, book, by):
+    def test_a_queue_whose_row_has_no_pause_is_served(self, book, by):
         run_id = book.enqueue()
         with book.database.write() as connection:
             connection.execute(JobQueue.__table__.insert().values(name="default", latency_target_seconds=5))
 
         assert self.take(book, by, run_id) == [run_id]
 
-    def test_a_run_that_expired_before_its_first_start(self, book, by):
+    def test_a_run_that_expired_before_its_first_start_is_not_claimed(self, book, by):
         run_id = book.enqueue(expires_seconds=5)
         book.step(5)
 
@@ -110,7 +110,7 @@ class TestWhatIsNotClaimed:
         assert self.take(book, by, held.run_id) == []
 
     @pytest.mark.parametrize("state", sorted(set(RunState) - {RunState.QUEUED}))
-    def test_a_run_that_does_not_wait(self, book, by, state):
+    def test_a_run_that_is_not_waiting_is_not_claimed(self, book, by, state):
         run_id, _ = book.bring(state)
         before = book.run(run_id)
         book.step(1)
@@ -119,7 +119,7 @@ class TestWhatIsNotClaimed:
         assert book.run(run_id) == before
 
 
-def test_only_the_ids_asked_for_are_claimed_and_unknown_ones_are_no_matter(book):
+def test_only_the_given_ids_are_claimed_and_unknown_ones_are_ignored(book):
     one, two, three = (book.enqueue() for _ in range(3))
 
     assert set(ids(book.claim(one, three, uuid4()))) == {one, three}
@@ -210,7 +210,7 @@ def test_the_next_due_moment_is_that_of_the_earliest_later_run_of_the_queue(book
 
 
 class TestGivingBack:
-    def test_it_undoes_the_claim_without_a_trace(self, book):
+    def test_a_claim_that_is_given_back_leaves_no_trace(self, book):
         run_id = book.enqueue()
         before = book.run(run_id)
         (held,) = book.claim(run_id)
@@ -230,7 +230,7 @@ class TestGivingBack:
         assert first.attempt == second.attempt == 1
         assert first.token != second.token
 
-    def test_of_a_later_attempt_it_keeps_what_the_earlier_left(self, book):
+    def test_giving_back_a_later_attempt_keeps_the_values_of_the_earlier(self, book):
         held = book.start()
         book.end(held, Outcome.FAILED)
         before = book.run(held.run_id)
@@ -264,5 +264,5 @@ class TestGivingBack:
         run = book.run(held.run_id)
         assert (run.state, run.attempt, run.finished_at) == (RunState.CANCELLED, 0, book.now)
 
-    def test_giving_back_nothing_is_nothing(self, book):
+    def test_giving_back_no_claims_changes_nothing(self, book):
         assert book.give_back() == []

@@ -22,7 +22,7 @@ RETRIED = dict.fromkeys(Outcome, (Q, None)) | {
 @pytest.mark.parametrize("cause", [None, Cause.GAVE_UP, Cause.BAD_ARGUMENTS])
 @pytest.mark.parametrize("is_cancelled", [False, True], ids=["kept", "cancelled"])
 @pytest.mark.parametrize("max_attempts", [1, 2], ids=["last_try", "budget_left"])
-def test_where_a_run_goes(book, outcome, cause, is_cancelled, max_attempts):
+def test_an_outcome_leads_to_the_state_of_the_table(book, outcome, cause, is_cancelled, max_attempts):
     held = book.start(max_attempts=max_attempts)
     if is_cancelled:
         book.cancel(held.run_id)
@@ -98,7 +98,7 @@ def test_moments_are_when_the_attempt_ended_not_when_it_was_settled(book):
     assert book.run(held.run_id).started_at == attempt.started_at
 
 
-def test_what_was_raised_is_kept_with_the_attempt(book):
+def test_the_error_is_stored_with_the_attempt(book):
     held = book.start()
     book.end(held, Outcome.FAILED, failure=BOOM)
 
@@ -166,7 +166,7 @@ class TestTheFence:
         assert book.end(heir, Outcome.SUCCEEDED, result="mine").state is S
         assert book.run(zombie.run_id).result == "mine"
 
-    def test_a_refusal_is_noted_on_its_own_attempt_only(self, book):  # K2.C
+    def test_a_refusal_is_recorded_on_its_own_attempt_only(self, book):  # K2.C
         zombie = book.start()
         book.step(31)
         book.rescue()
@@ -176,7 +176,7 @@ class TestTheFence:
 
         assert [one.refused_outcome for one in book.attempts(zombie.run_id)] == [Outcome.FAILED, None]
 
-    def test_a_refusal_is_noted_once(self, book):
+    def test_a_refusal_is_recorded_once(self, book):
         zombie = book.start()
         book.step(31)
         book.rescue()
@@ -197,7 +197,7 @@ class TestTheFence:
         assert book.run(held.run_id) == before
         assert [one.outcome for one in book.attempts(held.run_id)] == [Outcome.SUCCEEDED]
 
-    def test_of_a_batch_the_lost_are_refused_and_the_others_settled(self, book):
+    def test_in_a_batch_lost_attempts_are_refused_and_the_others_settled(self, book):
         book.insert([new_run() for _ in range(6)])
         claims = book.claim_due(6)
         book.give_back(*claims[::2])
@@ -234,7 +234,7 @@ class TestTheFence:
         assert [one.outcome for one in book.attempts(old.run_id)] == [Outcome.SUCCEEDED]
 
     @pytest.mark.parametrize("state", sorted(set(RunState) - {RunState.RUNNING}))
-    def test_from_a_state_that_is_not_running_nothing_ends(self, book, state):
+    def test_an_attempt_ends_only_from_the_state_running(self, book, state):
         run_id, held = book.bring(state)
         before = book.run(run_id), [one.outcome for one in book.attempts(run_id)]
 
@@ -276,7 +276,7 @@ def test_a_crash_before_the_commit_leaves_the_attempt_running(book):
     assert book.end(held, Outcome.SUCCEEDED).state is S
 
 
-def test_ending_nothing_is_nothing(book):
+def test_ending_no_attempts_changes_nothing(book):
     assert book.settle() == ([], [])
 
 

@@ -47,7 +47,7 @@ def test_a_lease_that_is_over_but_not_rescued_is_still_its_holders(book):
     assert book.rescue() == []
 
 
-def test_renewing_nothing_is_nothing(book):
+def test_renewing_no_leases_changes_nothing(book):
     assert book.renew() == set()
 
 
@@ -73,7 +73,7 @@ def test_a_row_that_is_being_settled_is_passed_over_and_counts_as_held(app, book
     assert book.run(other.run_id).lease_until == book.now + LEASE
 
 
-def test_the_cancelled_among_what_is_performed_are_told(book):
+def test_a_renewal_reports_the_cancelled_runs_among_those_performed(book):
     one, two = book.start(), book.start()
     book.cancel(two.run_id)
     waiting = book.enqueue()
@@ -84,7 +84,7 @@ def test_the_cancelled_among_what_is_performed_are_told(book):
         assert cancelled_among(connection, []) == set()
 
 
-def test_a_lost_attempt_is_not_told_of_the_cancellation_of_the_next(book):  # K.1
+def test_a_cancellation_is_not_reported_to_the_lost_attempt_of_the_run(book):  # K.1
     lost = book.start()
     book.step(31)
     book.rescue()

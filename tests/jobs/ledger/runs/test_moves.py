@@ -136,7 +136,7 @@ class TestTheTables:
         ],
         ids=str,
     )
-    def test_nonsense_is_refused(self, book, values):
+    def test_invalid_combinations_of_columns_are_refused(self, book, values):
         run_id = book.enqueue()
 
         with pytest.raises(LedgerRefused):

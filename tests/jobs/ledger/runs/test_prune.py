@@ -111,7 +111,7 @@ def test_a_batch_is_limited_and_the_next_goes_on(book: Book) -> None:
     assert [prune_ended(book, RunState.CANCELLED, limit=2) for _ in range(4)] == [2, 2, 1, 0]
 
 
-def test_what_another_transaction_holds_is_passed_over(book: Book) -> None:
+def test_rows_that_another_transaction_locks_are_skipped(book: Book) -> None:
     if book.database.dialect == "sqlite":
         pytest.skip("SQLite has one writer: nobody else can hold a row")
     run_id, _ = book.bring(RunState.DEAD)
@@ -165,7 +165,7 @@ def test_the_last_success_of_a_schedule_stays_while_there_is_the_schedule(book: 
     assert ids(book) == {made[1]}
 
 
-def test_old_slots_go(book: Book) -> None:
+def test_old_slots_are_deleted(book: Book) -> None:
     for name in ("old", "new"):
         with book.database.write() as connection:
             slot = {"slot_at": book.now, "decided_at": book.now, "state": "missed", "why": "late", "older_missed": 0}

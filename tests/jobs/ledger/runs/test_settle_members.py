@@ -83,7 +83,7 @@ def test_members_end_as_plain_runs_and_their_batches_are_counted(ledger: Ledger,
     assert changed == [[inner.id], [outer.id]]
 
 
-def test_it_tells_what_the_careful_way_tells(ledger: Ledger) -> None:
+def test_the_fast_way_returns_what_the_general_way_returns(ledger: Ledger) -> None:
     with jobs.batch("two") as batch:
         plain, careful = batch.add_many(MemberPart() for _ in range(2))
     first, second = start(ledger, plain, careful)
@@ -118,7 +118,7 @@ def test_the_last_member_brings_the_callbacks_or_frees_the_run_that_waits(ledger
     assert jobs.find(callback.id).arguments == {"n": 7}
 
 
-def test_what_else_follows_a_member_follows_it(ledger: Ledger) -> None:
+def test_other_follow_ups_of_a_member_are_enqueued_too(ledger: Ledger) -> None:
     with jobs.batch("more") as batch:
         followed = batch.add(MemberPart(), on_success=[MemberPart(n=5)])
         parent = batch.add(MemberPart())
@@ -132,7 +132,7 @@ def test_what_else_follows_a_member_follows_it(ledger: Ledger) -> None:
     assert jobs.find(after.id).hold is None
 
 
-def test_the_lost_the_cancelled_and_those_of_no_batch_are_left(ledger: Ledger) -> None:
+def test_lost_and_cancelled_attempts_and_runs_without_a_batch_are_left(ledger: Ledger) -> None:
     with jobs.batch("left") as batch:
         mine, lost, cancelled = batch.add_many(MemberPart() for _ in range(3))
     alone = MemberPart().enqueue().id

@@ -39,7 +39,7 @@ def test_plain_successes_end_with_their_results_and_attempts(book):
         assert (attempt.outcome, attempt.attempt, attempt.worker) == (Outcome.SUCCEEDED, 1, "w1")
 
 
-def test_it_tells_what_the_careful_way_tells(book):
+def test_the_fast_way_returns_what_the_general_way_returns(book):
     plain, careful = book.start(), book.start()
     book.step(5)
 
@@ -69,7 +69,7 @@ def test_a_lost_lease_a_cancelled_run_and_one_with_followups_are_left(book):
     assert book.attempts(cancelled.run_id) == []
 
 
-def test_none_of_a_batch_may_be_ours(book):
+def test_a_batch_without_valid_leases_settles_nothing(book):
     held = book.start()
     book.step(31)
     book.rescue()

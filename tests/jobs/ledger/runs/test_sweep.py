@@ -85,7 +85,7 @@ class TestRescue:
 
 
 class TestOrphans:
-    def test_what_was_performed_crashed_and_what_was_held_is_released(self, book):
+    def test_runs_that_were_performed_have_crashed_and_claimed_ones_are_released(self, book):
         crashed, done, held = (book.start(worker="dead") for _ in range(3))
         other = book.start(worker="alive")
 
@@ -176,7 +176,7 @@ class TestOrphans:
 
         assert sizes == [2, 2, 1, 0]
 
-    def test_ids_that_are_no_runs_of_its_are_no_matter(self, book):
+    def test_ids_of_other_runs_are_ignored(self, book):
         assert book.end_dead_attempts("nobody", performing=[uuid4()], ended=[uuid4()]) == ([], [])
 
 
@@ -191,7 +191,7 @@ class TestExpiry:
         run = book.run(run_id)
         assert (run.state, run.cause, run.finished_at, run.attempt) == (D, Cause.EXPIRED, book.now, 0)
 
-    def test_a_run_that_was_started_is_spared(self, book):
+    def test_a_run_that_was_started_does_not_expire(self, book):
         run_id, _ = book.bring(Q, expires_seconds=5)
         running, _ = book.bring(RunState.RUNNING, expires_seconds=5)
         book.step(100)
@@ -208,7 +208,7 @@ class TestExpiry:
 
 
 class TestUnknownKinds:
-    def test_a_kind_that_nobody_knows_is_buried_after_the_wait(self, book):
+    def test_a_run_of_an_unknown_kind_is_dead_after_the_wait(self, book):
         unknown, known = book.enqueue(kind="Gone"), book.enqueue(kind="Mail")
         book.step(59.9)
         assert book.dead_letter_unknown("Mail") == 0
@@ -225,7 +225,7 @@ class TestUnknownKinds:
 
         assert book.dead_letter_unknown("Mail") == 0
 
-    def test_a_running_run_is_never_buried(self, book):
+    def test_a_running_run_is_never_dead_lettered(self, book):
         held = book.start()
         book.step(1000)
 
@@ -245,12 +245,12 @@ class TestReleaseStrays:
         assert book.attempts(stray.run_id) == []
         assert book.run(known.run_id).state is RunState.RUNNING
 
-    def test_what_other_workers_hold_is_theirs(self, book):
+    def test_claims_of_other_workers_are_not_released(self, book):
         book.start(worker="w2")
 
         assert book.release_unacknowledged(worker="w1") == []
 
-    def test_a_stray_that_was_cancelled_ends_as_cancelled(self, book):
+    def test_an_unacknowledged_claim_that_was_cancelled_ends_as_cancelled(self, book):
         stray = book.start()
         book.cancel(stray.run_id)
 

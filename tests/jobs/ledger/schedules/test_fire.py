@@ -127,7 +127,7 @@ def test_a_transaction_that_is_rolled_back_leaves_neither_slot_nor_run(database:
     assert len(tick(database, HOUR).decided) == 1
 
 
-def test_one_locked_by_another_scheduler_is_passed_over(app: App, add: Add) -> None:
+def test_a_schedule_that_another_scheduler_locks_is_skipped(app: App, add: Add) -> None:
     if app.database.dialect == "sqlite":
         pytest.skip("SQLite has one writer")
     add("a", Every(HOUR))
@@ -220,7 +220,7 @@ def test_a_run_with_jitter_starts_later_than_its_slot(database: Database, add: A
     assert START + HOUR < run.run_at < START + HOUR + 30 * MINUTE
 
 
-def test_at_fires_once_and_is_over(database: Database, add: Add) -> None:
+def test_an_at_schedule_fires_once_and_is_over(database: Database, add: Add) -> None:
     add("once", At(START + HOUR))
 
     tick(database, HOUR)

@@ -67,7 +67,7 @@ def active_admins(app: App, ada: Operator) -> set[str]:
 
 @pytest.mark.parametrize("how", ["disable", "demote", "both"])
 @pytest.mark.parametrize("number", [2, 3])
-def test_admins_who_take_each_others_rights_at_once_leave_one(
+def test_one_admin_remains_when_two_demote_each_other_at_once(
     app: App, ada: Operator, admins: list[str], how: str, number: int
 ) -> None:
     """K.9: the rule is in the transaction, with a lock."""
@@ -95,9 +95,7 @@ def test_admins_who_take_each_others_rights_at_once_leave_one(
     assert active_admins(app, ada)
 
 
-def test_who_is_disabled_meanwhile_changes_nothing_with_what_they_signed_in_with(
-    app: App, ada: Operator, admins: list[str]
-) -> None:
+def test_a_disabled_user_changes_nothing_with_an_earlier_session(app: App, ada: Operator, admins: list[str]) -> None:
     """K.9: a credential is looked at again where it acts."""
     by_session = sign_in.sign_in(app, "ann", PASSWORD, kind="api").identity.operator
     by_token, _ = token(app, ada, "ann", "users:write", "runs:read")
@@ -179,7 +177,7 @@ def test_revoking_a_token_is_on_record_once(app: App, ada: Operator, admins: lis
 
 
 @pytest.mark.parametrize("how", ["disable", "demote"])
-def test_what_a_users_token_made_for_others_ends_when_the_user_may_no_more(
+def test_users_that_a_token_made_end_with_the_rights_of_its_user(
     app: App, ada: Operator, admins: list[str], how: str
 ) -> None:
     """K2.2"""

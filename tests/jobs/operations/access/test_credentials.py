@@ -17,7 +17,7 @@ from jobs.operations.access.credentials import COMMON, check_password, is_common
         "secretsecret", "!!!dragon1234", "monkey.monkey.monkey",
     ],
 )  # fmt: skip
-def test_what_many_have_or_make_of_it_is_refused(password: str) -> None:
+def test_common_passwords_and_simple_variants_are_refused(password: str) -> None:
     with pytest.raises(CredentialRefused):
         check_password(password, name="ada")
 
@@ -29,7 +29,7 @@ def test_what_many_have_or_make_of_it_is_refused(password: str) -> None:
         "zL9#vq2!mTr8", "my dragon eats lamps", "Grüße aus der Küche", "nächtlicher zug 7",
     ],
 )  # fmt: skip
-def test_several_words_and_what_is_random_are_taken(password: str) -> None:
+def test_passphrases_and_random_passwords_are_accepted(password: str) -> None:
     check_password(password, name="ada")
 
 

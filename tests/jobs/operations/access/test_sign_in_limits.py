@@ -131,14 +131,14 @@ def test_strangers_addresses_are_not_one(one: str, other: str) -> None:
     assert network_of(one) != network_of(other)
 
 
-def test_strangers_with_mapped_addresses_do_not_close_the_door_to_the_others(app: App) -> None:
+def test_failures_from_mapped_addresses_do_not_block_other_addresses(app: App) -> None:
     for n in range(8):
         guess(app, [f"::ffff:203.0.113.{n}"], name=f"name-{n}")
 
     assert enter(app, "::ffff:192.0.2.1") == "in"
 
 
-def test_what_is_refused_leaves_no_row(app: App) -> None:
+def test_a_refused_attempt_leaves_no_row(app: App) -> None:
     """K2.4: and what is counted is cleared away by failures too."""
     guess(app, [HOME] * 5)
     before = rows(app)
@@ -152,7 +152,7 @@ def test_what_is_refused_leaves_no_row(app: App) -> None:
     assert rows(app) == 3
 
 
-def test_five_at_once_leave_rows_for_five(app: App) -> None:
+def test_five_failures_at_once_leave_rows_for_five(app: App) -> None:
     now = app.clock.now()
     with app.database.write() as connection:
         for _ in range(5):

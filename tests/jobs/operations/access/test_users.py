@@ -57,7 +57,7 @@ def test_the_ledger_keeps_no_secret_that_signs_in(app: App, ada: Operator) -> No
     assert [secret for secret in (PASSWORD, page, api, link, token) if secret in kept] == []
 
 
-def test_what_is_done_to_users_and_tokens_is_on_record(app: App, ada: Operator) -> None:
+def test_changes_of_users_and_tokens_are_audited(app: App, ada: Operator) -> None:
     create_user(app, ada, "bob", password=PASSWORD, role="viewer", reason="new in the team")
     change_role(app, ada, "bob", role="operator")
     reset_password(app, ada, "bob", password="another good password")
@@ -72,7 +72,7 @@ def test_what_is_done_to_users_and_tokens_is_on_record(app: App, ada: Operator) 
     assert (actions[3]["before"]["role"], actions[3]["after"]["role"]) == ("viewer", "operator")
 
 
-def test_only_who_sees_to_users_may_change_them(app: App, ada: Operator) -> None:
+def test_only_operators_with_the_permission_for_users_may_change_them(app: App, ada: Operator) -> None:
     create_user(app, ada, "bob", password=PASSWORD, role="operator")
     bob = Operator("bob", ROLES["operator"])
 
@@ -118,7 +118,7 @@ def test_a_password_that_is_easy_to_guess_is_refused(app: App, ada: Operator, pa
 
 
 @pytest.mark.parametrize("name", ["", " ", "a b", "<script>", "ünï", "a" * 101, "../x", "a\nb", "-x"])
-def test_a_name_that_cannot_be_is_refused(app: App, ada: Operator, name: str) -> None:
+def test_an_invalid_name_is_refused(app: App, ada: Operator, name: str) -> None:
     with pytest.raises(CredentialRefused):
         create_user(app, ada, name, password=PASSWORD, role="viewer")
 
@@ -142,7 +142,7 @@ def test_nobody_disables_or_promotes_themselves(app: App, ada: Operator) -> None
         disable_user(app, bob, "nobody")
 
 
-def test_five_at_once_are_let_through_and_no_more(app: App) -> None:
+def test_five_attempts_at_once_are_allowed_and_no_more(app: App) -> None:
     now = datetime.now(UTC)
 
     def one_try(_: int) -> bool:
@@ -178,7 +178,7 @@ def test_a_link_signs_in_once(app: App, ada: Operator) -> None:
         sign_in.sign_in_by_link(app, link)
 
 
-def test_a_refresh_that_two_ask_for_at_once_is_given_to_one_and_ends_the_session(app: App, ada: Operator) -> None:
+def test_a_refresh_token_used_twice_at_once_succeeds_once_and_ends_the_session(app: App, ada: Operator) -> None:
     create_user(app, ada, "bob", password=PASSWORD, role="viewer")
     opened = sign_in.sign_in(app, "bob", PASSWORD, kind="api")
 

@@ -37,7 +37,7 @@ def test_an_action_is_on_record_before_anything_is_done(app: App, ada: Operator,
     assert progress.find_progress(app, ada, VERBS, action.report.action_id)[1] == "finished"
 
 
-def test_one_that_is_stopped_elsewhere_goes_no_further_and_can_be_resumed(
+def test_an_action_that_is_stopped_elsewhere_goes_no_further_and_can_be_resumed(
     app: App, ada: Operator, book: Book, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(batches, "BATCH", 1)
@@ -57,7 +57,7 @@ def test_one_that_is_stopped_elsewhere_goes_no_further_and_can_be_resumed(
     assert (found["done"], state) == (3, "finished")
 
 
-def test_one_whose_process_is_gone_says_so(app: App, ada: Operator, book: Book) -> None:
+def test_an_action_whose_process_is_gone_is_marked(app: App, ada: Operator, book: Book) -> None:
     book.bring(RunState.DEAD)
     action, _ = progress.find_progress(app, ada, VERBS, begun(app, ada).report.action_id)
 
@@ -68,7 +68,7 @@ def test_one_whose_process_is_gone_says_so(app: App, ada: Operator, book: Book) 
     assert progress.state_of({**action, "state": "finished"}, later) == "finished"
 
 
-def test_lists_are_of_their_verbs_and_for_those_who_may(app: App, ada: Operator, book: Book) -> None:
+def test_actions_are_listed_by_verb_and_need_the_permission(app: App, ada: Operator, book: Book) -> None:
     book.bring(RunState.DEAD)
     action_id = begun(app, ada).report.action_id
     viewer = Operator("viewer", frozenset({Permission.RUNS_READ}))

@@ -107,7 +107,7 @@ def test_an_operator_without_the_permission_is_refused(app: App, book: Book) -> 
     ],
     ids=["arguments", "errors", "keys", "tags"],
 )
-def test_who_may_not_read_arguments_plans_nothing_by_them(app: App, book: Book, selector: Selector) -> None:  # K2.C
+def test_without_arguments_read_no_plan_selects_by_arguments(app: App, book: Book, selector: Selector) -> None:  # K2.C
     operator = Operator("eve", frozenset(Permission) - {Permission.ARGUMENTS_READ})
     dead_runs(book, 1)
 
@@ -212,7 +212,7 @@ def test_batches_are_short_and_a_stopped_action_goes_on_where_it_was(
     assert {book.run(one).state for one in dead} == {RunState.QUEUED}
 
 
-def test_what_dies_again_during_the_action_is_not_taken_twice(
+def test_a_run_that_dies_again_during_the_action_is_not_replayed_twice(
     app: App, ada: Operator, book: Book, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(batches, "BATCH", 1)
@@ -274,7 +274,7 @@ def test_a_run_that_succeeded_is_replayed_as_a_new_one_with_the_same_arguments(
     assert book.run(done).state is RunState.SUCCEEDED
 
 
-def test_cancel_ends_what_waits_and_asks_what_runs_without_touching_its_lease(
+def test_cancel_ends_waiting_runs_and_flags_running_ones_without_touching_the_lease(
     app: App, ada: Operator, book: Book
 ) -> None:
     waits, held = book.enqueue(), book.start()
@@ -305,7 +305,9 @@ def test_purge_hides_restore_brings_back_and_erase_blanks(app: App, ada: Operato
 
 
 @pytest.mark.parametrize("verb", ["replay", "cancel", "purge"])
-def test_undo_takes_back_what_has_not_moved_and_lists_what_has(app: App, ada: Operator, book: Book, verb: str) -> None:
+def test_undo_restores_runs_that_have_not_moved_and_lists_the_others(
+    app: App, ada: Operator, book: Book, verb: str
+) -> None:
     runs = [book.enqueue(delay_seconds=60.0) for _ in range(3)] if verb == "cancel" else dead_runs(book, 3)
     before = [book.run(one) for one in runs]
     acts: dict[str, Act] = {"replay": replay(app, ada), "cancel": CancelAction(), "purge": PurgeAction()}
@@ -343,7 +345,7 @@ def test_undo_of_a_cancel_lets_a_running_job_go_on(app: App, ada: Operator, book
     assert book.end(held, Outcome.SUCCEEDED) is not None
 
 
-def test_a_pause_is_recorded_obeyed_and_undone(app: App, ada: Operator, book: Book) -> None:
+def test_a_pause_is_recorded_takes_effect_and_is_undone(app: App, ada: Operator, book: Book) -> None:
     book.enqueue()
     book.enqueue(kind="Other")
 
@@ -387,7 +389,7 @@ def test_no_transaction_of_a_large_replay_is_long(app: App, ada: Operator, book:
     assert 0 < longest < 5.0
 
 
-def test_what_names_a_run_that_was_pruned_stays_sane(app: App, ada: Operator, book: Book) -> None:
+def test_references_to_a_pruned_run_stay_readable(app: App, ada: Operator, book: Book) -> None:
     parent, _ = book.bring(RunState.DEAD)
     child = book.enqueue(parent_id=parent, root_id=parent)
     act_on(app, ada, CancelAction(), Selector(ids=(child,)))
@@ -424,7 +426,7 @@ def test_new_runs_that_succeed_meanwhile_are_not_replayed_again(
     assert (report.done, report.skipped) == (3, 0)
 
 
-def test_erasing_blanks_what_kept_answers_say(app: App, ada: Operator, book: Book) -> None:
+def test_erasing_blanks_stored_responses(app: App, ada: Operator, book: Book) -> None:
     run_id, _ = book.bring(RunState.SUCCEEDED)
     request = idempotency.RequestKey("ada@desk", "k1", "")
     now = app.clock.now()

@@ -21,7 +21,7 @@ from tests.jobs.operations.bulk.test_action import mail_job as mail_job
 
 
 @pytest.mark.parametrize("verb", ["replay", "cancel", "purge", "erase", "restore"])
-def test_what_is_rehearsed_is_what_is_done(
+def test_a_dry_run_reports_what_the_action_then_does(
     app: App, ada: Operator, book: Book, verb: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     dead, waiting, held = dead_runs(book, 3), book.enqueue(), book.start()
@@ -70,7 +70,7 @@ def test_a_change_is_shown_with_what_it_was_and_checked_against_the_job(
     assert action.SHOWN == dry_run.SHOWN
 
 
-def test_who_may_not_act_sees_no_dry_run_of_it(app: App, ada: Operator, book: Book) -> None:  # K2.C
+def test_an_operator_without_the_permission_sees_no_dry_run(app: App, ada: Operator, book: Book) -> None:  # K2.C
     reader = Operator("eve", frozenset({Permission.RUNS_READ}))
     dead_runs(book, 1)
     act = replay(app, ada)

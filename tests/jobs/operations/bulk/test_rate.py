@@ -52,7 +52,7 @@ def test_one_run_at_a_slow_rate_is_done_at_once(app: App, ada: Operator, book: B
     assert slow.clock.monotonic() == 0
 
 
-def test_a_stop_is_heard_while_the_rate_is_waited_for(app: App, ada: Operator, book: Book) -> None:
+def test_a_stop_takes_effect_while_an_action_waits_for_its_rate(app: App, ada: Operator, book: Book) -> None:
     dead_runs(book, 2)
     clock = SteppedClock()
     slow = replace(app, clock=clock)

@@ -68,7 +68,7 @@ def test_an_undo_that_died_goes_on_when_asked_again(
     assert states(book, dead) == {RunState.DEAD}
 
 
-def test_a_key_that_somebody_took_keeps_its_run_and_no_other(app: App, ada: Operator, book: Book) -> None:
+def test_undo_leaves_a_run_whose_key_another_run_holds(app: App, ada: Operator, book: Book) -> None:
     waiting = [book.enqueue() for _ in range(3)]
     book.change(waiting[1], key="order:7")
     cancelled = act_on(app, ada, CancelAction(), Selector(ids=tuple(waiting)))
@@ -80,7 +80,7 @@ def test_a_key_that_somebody_took_keeps_its_run_and_no_other(app: App, ada: Oper
     assert [book.run(one).state.value for one in waiting] == ["queued", "cancelled", "queued"]
 
 
-def test_new_runs_are_called_off_where_nobody_has_begun_them(app: App, ada: Operator, book: Book) -> None:
+def test_undo_of_a_replay_cancels_new_runs_that_have_not_started(app: App, ada: Operator, book: Book) -> None:
     done = [book.bring(RunState.SUCCEEDED)[0] for _ in range(3)]
     act = replay(app, ada)
     replayed = carry_out(app, ada, act, plan(app, ada, act, Selector(ids=tuple(done), states=("succeeded",))))

@@ -122,7 +122,7 @@ def test_why_says_since_when_and_what_goes_next_and_hides_the_key(
     assert [one.key for one in show_breaker(app, bob, "OpPay")[1]] == [HIDDEN]
 
 
-def test_mistakes_are_refused_in_words(app: App, ada: Operator, parked: list[UUID]) -> None:
+def test_invalid_values_are_refused_with_a_message(app: App, ada: Operator, parked: list[UUID]) -> None:
     with pytest.raises(NotFound, match="Did you mean 'OpPay'"):
         release(app, ada, "OpPai")
     with pytest.raises(NotFound, match="no breaker"):

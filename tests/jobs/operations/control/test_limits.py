@@ -119,7 +119,7 @@ def test_why_names_the_limit_and_who_holds_it_and_hides_keys(app: App, ada: Oper
     assert [one.key for one in show_limit(app, ada, "OpCharge")[1]] == ["eu-17"]
 
 
-def test_mistakes_are_refused_in_words(app: App, ada: Operator) -> None:
+def test_invalid_values_are_refused_with_a_message(app: App, ada: Operator) -> None:
     with pytest.raises(NotFound, match="Did you mean 'op-stripe'"):
         set_limit(app, ada, "op-strip", most=2)
     with pytest.raises(SelectorRefused, match="pause the kind"):

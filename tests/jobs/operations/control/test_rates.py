@@ -137,7 +137,9 @@ def test_a_key_may_have_a_rate_of_its_own(app: App, ada: Operator, book: Book) -
         ("op-api", {"rate": "6/m", "key": "a"}, "has no keys"),
     ],
 )
-def test_mistakes_are_refused_in_words(app: App, ada: Operator, name: str, given: dict[str, Any], words: str) -> None:
+def test_invalid_values_are_refused_with_a_message(
+    app: App, ada: Operator, name: str, given: dict[str, Any], words: str
+) -> None:
     with pytest.raises(SelectorRefused) as caught:
         set_limit(app, ada, name, **given)
     assert words in f"{caught.value.message} {caught.value.hint}"

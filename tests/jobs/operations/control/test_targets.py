@@ -44,7 +44,7 @@ def test_a_target_is_set_cleared_recorded_and_undone(app: App, ada: Operator, bo
     assert target(app, ada) == (300, False)
 
 
-def test_what_was_changed_since_is_not_undone(app: App, ada: Operator, book: Book) -> None:
+def test_an_action_is_not_undone_after_a_later_change(app: App, ada: Operator, book: Book) -> None:
     book.enqueue()
     set_target(app, ada, "default", latency=HALF_A_MINUTE)
     first = list_actions(app, ada)[0]
@@ -56,7 +56,7 @@ def test_what_was_changed_since_is_not_undone(app: App, ada: Operator, book: Boo
     assert target(app, ada) == (3600, True)
 
 
-def test_what_is_no_target_is_refused_and_nothing_is_recorded(app: App, ada: Operator, book: Book) -> None:
+def test_an_invalid_target_is_refused_and_not_recorded(app: App, ada: Operator, book: Book) -> None:
     book.enqueue()
     for latency in (timedelta(0), timedelta(seconds=0.5), timedelta(seconds=1.5), timedelta(days=367)):
         with pytest.raises(SelectorRefused, match="whole number of seconds"):

@@ -110,7 +110,7 @@ def test_running_and_dead_runs_followups_and_operators_schedules_are_checked(app
         (["compat.Gone", "other.Kind"], Result.ELSEWHERE, False),
     ],
 )
-def test_a_kind_unknown_here_breaks_unless_another_application_serves_it(
+def test_an_unknown_kind_breaks_the_check_unless_another_application_serves_it(
     app: App, book: Book, kinds: Sequence[str], result: Result, breaks: bool
 ) -> None:
     book.enqueue(kind="compat.Gone")

@@ -171,7 +171,7 @@ def test_a_run_with_another_unknown_effect_is_reopened_once_both_are_resolved(le
     assert take_back(ledger, second).done == 1
 
 
-def test_what_is_not_unknown_is_refused_in_one_line_and_nothing_changes(ledger: Ledger, run: UUID) -> None:
+def test_a_known_effect_cannot_be_resolved(ledger: Ledger, run: UUID) -> None:
     def refused(error: type[JobsError], says: str, **given: Any) -> None:
         who = given.pop("by", ADA)
         asked = {"run": str(run), "step": "charge", "took_place": True, **given}

@@ -35,11 +35,11 @@ def serve(app: App, *queues: str) -> None:
         )
 
 
-def test_an_empty_ledger_is_in_no_trouble(app: App) -> None:
+def test_an_empty_ledger_has_no_alert(app: App) -> None:
     assert alerts(app, ADA) == []
 
 
-def test_ready_runs_and_no_worker(app: App, book: Book) -> None:
+def test_ready_runs_without_a_worker_are_an_alert(app: App, book: Book) -> None:
     book.enqueue()
 
     (one,) = alerts(app, ADA)
@@ -48,7 +48,7 @@ def test_ready_runs_and_no_worker(app: App, book: Book) -> None:
     assert one.command.startswith("worker ")
 
 
-def test_a_queue_that_nobody_serves(app: App, book: Book) -> None:
+def test_a_queue_without_workers_is_an_alert(app: App, book: Book) -> None:
     serve(app, "default")
     book.enqueue(queue="mail and more")
 
@@ -57,7 +57,7 @@ def test_a_queue_that_nobody_serves(app: App, book: Book) -> None:
     assert (one.is_bad, one.subject, one.command) == (True, "mail and more", "worker --queue 'mail and more'")
 
 
-def test_a_queue_whose_oldest_run_waits_beyond_its_target(app: App, book: Book) -> None:
+def test_a_queue_beyond_its_target_is_an_alert(app: App, book: Book) -> None:
     serve(app, "default")
     book.step(-3600)
     book.enqueue()
@@ -79,7 +79,7 @@ def test_a_queue_is_late_by_its_own_target(app: App, book: Book) -> None:
     assert told(app)["late"].sentence == "The oldest ready run of default has waited 1m; 30s is the target."
 
 
-def test_dead_letters_by_group_without_words_for_who_may_not_read_them(app: App, book: Book) -> None:
+def test_dead_letters_are_an_alert_by_group_and_hide_errors_without_the_permission(app: App, book: Book) -> None:
     for _ in range(2):
         held = book.start()
         book.end(held, Outcome.FAILED, failure=BOOM, cause=Cause.EXHAUSTED)
@@ -90,7 +90,7 @@ def test_dead_letters_by_group_without_words_for_who_may_not_read_them(app: App,
     assert told(app, viewer)["dead"].sentence == "2 of Mail are dead: ValueError"
 
 
-def test_a_pause_tells_who_and_why(app: App, book: Book) -> None:
+def test_a_pause_is_an_alert_with_who_and_why(app: App, book: Book) -> None:
     serve(app, "default")
     book.enqueue()
     pause(app, ADA, "queue", "default", reason="provider is down")
@@ -103,7 +103,7 @@ def test_a_pause_tells_who_and_why(app: App, book: Book) -> None:
     assert "unserved" not in told(app)
 
 
-def test_a_run_whose_worker_is_gone(app: App, book: Book) -> None:
+def test_a_run_whose_worker_is_gone_is_an_alert(app: App, book: Book) -> None:
     serve(app, "default")
     book.step(-60)
     book.start()
@@ -111,7 +111,7 @@ def test_a_run_whose_worker_is_gone(app: App, book: Book) -> None:
     assert told(app)["lost"].sentence == "1 running run is lost: its worker is gone. A live one rescues it."
 
 
-def test_health_tells_each_part(app: App) -> None:
+def test_health_reports_each_part(app: App) -> None:
     before = {one.name: one.is_well for one in look(app, ADA)}
     serve(app, "default")
     after = {one.name: one.is_well for one in look(app, ADA)}

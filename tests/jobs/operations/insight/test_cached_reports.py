@@ -38,7 +38,7 @@ def book(figures: CachedReports) -> Book:
     return Book(figures._app.database, now=datetime.now(UTC))
 
 
-def test_a_figure_is_kept_for_its_time_and_no_longer(
+def test_a_report_is_cached_for_its_time_and_no_longer(
     figures: CachedReports, book: Book, clock: ManualClock, ada: Operator
 ) -> None:
     assert figures.counts(ada)["queued"].number == 0
@@ -50,7 +50,7 @@ def test_a_figure_is_kept_for_its_time_and_no_longer(
     assert figures.counts(ada)["queued"].number == 1
 
 
-def test_one_that_is_no_longer_fresh_is_shown_while_it_is_counted_anew_behind(
+def test_a_stale_report_is_shown_while_it_is_refreshed_in_the_background(
     figures: CachedReports, book: Book, clock: ManualClock, ada: Operator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     figures.counts(ada)
@@ -78,7 +78,7 @@ def test_one_that_is_no_longer_fresh_is_shown_while_it_is_counted_anew_behind(
     figures.close()
 
 
-def test_one_that_cannot_be_counted_anew_is_shown_to_its_end_and_then_fails_aloud(
+def test_a_report_that_cannot_be_refreshed_is_shown_until_it_expires_and_then_fails(
     figures: CachedReports,
     clock: ManualClock,
     ada: Operator,
@@ -100,7 +100,7 @@ def test_one_that_cannot_be_counted_anew_is_shown_to_its_end_and_then_fails_alou
         figures.counts(ada)
 
 
-def test_what_was_dear_to_count_stays_fresh_for_longer(
+def test_an_expensive_report_stays_fresh_for_longer(
     figures: CachedReports, book: Book, clock: ManualClock, ada: Operator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     count = overview.counts
@@ -120,7 +120,7 @@ def test_what_was_dear_to_count_stays_fresh_for_longer(
     assert figures.counts(ada)["queued"].number == 1
 
 
-def test_who_writes_drops_it_even_while_it_is_counted(
+def test_a_change_drops_a_report_even_while_it_is_computed(
     figures: CachedReports, book: Book, ada: Operator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     figures.counts(ada)
@@ -143,7 +143,7 @@ def test_who_writes_drops_it_even_while_it_is_counted(
     assert figures.counts(ada)["queued"].number == 2
 
 
-def test_each_question_is_kept_for_itself_and_not_without_bound(
+def test_each_query_has_its_own_report_and_their_number_is_bounded(
     figures: CachedReports, book: Book, ada: Operator
 ) -> None:
     book.enqueue(queue="mail")
@@ -155,9 +155,7 @@ def test_each_question_is_kept_for_itself_and_not_without_bound(
     assert len(figures._kept) == MOST_KEPT
 
 
-def test_what_is_kept_for_one_is_not_shown_to_another_who_may_not_see_it(
-    figures: CachedReports, book: Book, ada: Operator
-) -> None:
+def test_a_cached_report_is_not_shown_without_the_permission(figures: CachedReports, book: Book, ada: Operator) -> None:
     held = book.start(max_attempts=1)
     book.end(held, Outcome.FAILED, failure=Failure("ValueError", "card 4242", None, "ab12"))
 
@@ -172,7 +170,7 @@ def test_what_is_kept_for_one_is_not_shown_to_another_who_may_not_see_it(
         figures.count(VIEWER, Selector(arguments=(("card", "1"),)))
 
 
-def test_many_who_ask_at_once_count_once(
+def test_concurrent_readers_compute_a_report_once(
     figures: CachedReports, ada: Operator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     counted: list[int] = []

@@ -107,7 +107,7 @@ def test_the_oldest_of_paused_queues_are_told_apart(app: App, ada: Operator, boo
     assert seconds == [pytest.approx(hours * 3600, abs=600) for hours in (4, 5, 2, 3)]
 
 
-def test_figures_need_the_permission_to_read(app: App) -> None:
+def test_reports_need_the_permission_to_read(app: App) -> None:
     nobody = Operator("eve", frozenset())
 
     for ask in (overview.counts, overview.throughput, overview.latencies, overview.oldest):

@@ -24,7 +24,7 @@ def names(app) -> dict[str, str]:
     return dict(probe(app))
 
 
-def test_all_is_well_and_nothing_is_left(app):
+def test_a_healthy_ledger_passes_every_probe_and_nothing_is_left(app):
     found = names(app)
 
     assert found["database"].startswith("well")
@@ -34,11 +34,11 @@ def test_all_is_well_and_nothing_is_left(app):
         assert connection.exec_driver_sql("select count(*) from job_runs").scalar() == 0
 
 
-def test_a_clock_that_differs_is_said_and_is_no_fault(make_app, pg_database):
+def test_a_clock_that_differs_is_reported_and_is_no_failure(make_app, pg_database):
     assert names(make_app(pg_database, clock=LateClock()))["clock"].startswith("this machine's is 90 s ahead of")
 
 
-def test_a_ledger_that_takes_no_writes_is_not_well(make_app, pg_database):
+def test_a_ledger_that_refuses_writes_is_a_failure(make_app, pg_database):
     name = pg_database.rpartition("/")[2]
     with psycopg.connect(pg_database, autocommit=True) as connection:
         connection.execute(f"alter database {name} set default_transaction_read_only = on")
@@ -47,7 +47,7 @@ def test_a_ledger_that_takes_no_writes_is_not_well(make_app, pg_database):
         names(make_app(pg_database))
 
 
-def test_a_notification_that_nobody_hears_is_not_well(make_app, pg_database, monkeypatch):
+def test_a_notification_that_does_not_arrive_is_a_failure(make_app, pg_database, monkeypatch):
     monkeypatch.setattr("jobs.operations.insight.probe.NOTIFY_SECONDS", 0.2)
     monkeypatch.setattr(driver, "CHANNEL", "another")
 
@@ -57,7 +57,7 @@ def test_a_notification_that_nobody_hears_is_not_well(make_app, pg_database, mon
     assert "JOBS_PGBOUNCER" in str(caught.value.hint)
 
 
-def test_the_index_is_tried_and_left_as_it_was(make_app, pg_database, redis_url):
+def test_the_probe_of_the_ready_index_leaves_it_unchanged(make_app, pg_database, redis_url):
     app = make_app(pg_database, redis_url=redis_url)
     app.ready.mark_intact()
     with redis.Redis.from_url(redis_url) as client:
@@ -76,7 +76,7 @@ def documented() -> list[str]:
 
 
 @pytest.mark.parametrize("command", sorted({*documented()} - {"select"}))
-def test_a_redis_user_who_may_not_do_one_of_it_is_not_well(make_app, pg_database, redis_server, redis_url, command):
+def test_a_redis_user_without_a_needed_right_is_a_failure(make_app, pg_database, redis_server, redis_url, command):
     with redis.Redis.from_url(redis_url) as client:
         client.execute_command("ACL", "SETUSER", "few", "reset", "on", ">x", "~jobs:*", "+@all", f"-{command}")
         app = make_app(pg_database, redis_url=redis_url.replace("redis://", "redis://few:x@"))

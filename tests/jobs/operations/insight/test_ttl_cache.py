@@ -18,7 +18,7 @@ def cache(clock: ManualClock) -> TtlCache[str]:
     return TtlCache(clock, most=2)
 
 
-def test_a_thing_is_found_until_it_is_over(cache: TtlCache[str], clock: ManualClock) -> None:
+def test_a_value_is_found_until_it_expires(cache: TtlCache[str], clock: ManualClock) -> None:
     cache.put("a", "here", until=2.0, drops=cache.drops)
     clock.at = 1.9
     assert cache.find("a") == "here"
@@ -29,7 +29,7 @@ def test_a_thing_is_found_until_it_is_over(cache: TtlCache[str], clock: ManualCl
     assert cache.find("a") is None
 
 
-def test_what_was_begun_before_all_was_forgotten_is_not_kept(cache: TtlCache[str]) -> None:
+def test_a_value_whose_computation_began_before_the_cache_was_cleared_is_not_stored(cache: TtlCache[str]) -> None:
     cache.put("a", "old", until=2.0, drops=cache.drops)
     begun = cache.drops
     cache.drop()
@@ -38,7 +38,7 @@ def test_what_was_begun_before_all_was_forgotten_is_not_kept(cache: TtlCache[str
     assert len(cache) == 0
 
 
-def test_so_many_are_kept_and_room_is_made_of_what_is_over(cache: TtlCache[str], clock: ManualClock) -> None:
+def test_the_cache_is_bounded_and_drops_expired_values_first(cache: TtlCache[str], clock: ManualClock) -> None:
     for name in ("a", "b", "c"):
         cache.put(name, name, until=2.0, drops=cache.drops)
     assert [cache.find(name) is not None for name in ("a", "b", "c")] == [True, True, False]

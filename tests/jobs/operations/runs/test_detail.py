@@ -84,7 +84,7 @@ def test_a_detail_names_where_a_run_comes_from_and_what_came_of_it(app: App, ada
     assert [run.id for run in details.detail(app, ada, str(middle)).children.items] == sorted([last, again])
 
 
-def test_data_is_hidden_from_whom_it_is_closed_to(app: App, book: Book) -> None:
+def test_data_is_hidden_without_the_permission(app: App, book: Book) -> None:
     parent, _ = family(book)
     reader = Operator("eve", frozenset({Permission.RUNS_READ}))
 

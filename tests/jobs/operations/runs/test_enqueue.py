@@ -40,7 +40,7 @@ def actions(app: App) -> list[dict[str, Any]]:
         return audit_queries.list_actions(connection)
 
 
-def test_it_is_recorded_as_the_operators(app: App, ada: Operator) -> None:
+def test_an_enqueued_run_is_recorded_as_the_operators(app: App, ada: Operator) -> None:
     done = enqueue_run(app, ada, "Letter", {"to": "all", "copies": 2}, reason="asked for", tags=["eu"])
 
     run, _ = find_run(app, ada, str(done.id))
@@ -51,7 +51,7 @@ def test_it_is_recorded_as_the_operators(app: App, ada: Operator) -> None:
     assert (action["reason"], action["after"]) == ("asked for", {"run_id": str(done.id), "queue": "mail"})
 
 
-def test_a_key_that_is_held_answers_the_run_that_holds_it(app: App, ada: Operator) -> None:
+def test_a_held_key_returns_the_run_that_holds_it(app: App, ada: Operator) -> None:
     first = enqueue_run(app, ada, "Letter", {"to": "ann"})
     again = enqueue_run(app, ada, "Letter", {"to": "ann"})
 
@@ -68,7 +68,7 @@ def test_arguments_that_do_not_fit_leave_nothing(app: App, ada: Operator, argume
     assert list_runs(app, ada, Selector()).runs == []
 
 
-def test_it_needs_the_kind_and_the_permission(app: App, ada: Operator) -> None:
+def test_enqueueing_needs_a_known_kind_and_the_permission(app: App, ada: Operator) -> None:
     with pytest.raises(NotFound, match="Lettre"):
         enqueue_run(app, ada, "Lettre", {})
     with pytest.raises(Forbidden):

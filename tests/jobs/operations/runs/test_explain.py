@@ -130,7 +130,7 @@ def test_it_is_being_cancelled(book: Book, ask: Ask) -> None:
     assert ask(held.run_id).code == "cancelling"
 
 
-def test_it_expired_and_waits_to_be_buried(app: App, book: Book, ask: Ask) -> None:
+def test_it_expired_and_waits_to_be_dead_lettered(app: App, book: Book, ask: Ask) -> None:
     start_worker(app)
     book.step(-10)
     assert ask(book.enqueue(expires_seconds=1.0)).code == "expired"

@@ -113,7 +113,7 @@ def test_waiting_tasks_become_runs_and_leave_redis(app, url, broker):
     assert not [key for key in broker.keys("*") if key.endswith(b".jobledger")]
 
 
-def test_what_cannot_move_stays_in_its_order_and_is_named(app, url, broker):
+def test_tasks_that_cannot_move_stay_in_their_order_and_are_named(app, url, broker):
     left = [
         message("shop.other", 1),
         message("shop.send", 1, content="application/x-python-serialize"),

@@ -128,7 +128,7 @@ def test_an_edit_may_change_the_type_and_keeps_the_policies(app: App) -> None:
 
 
 @pytest.mark.parametrize("changes", [{"interval_seconds": 0.1}, {"timezone": "UTC"}, {"end": "2001-01-01T00:00+00:00"}])
-def test_an_edit_that_cannot_be_changes_nothing(app: App, changes: dict[str, Any]) -> None:
+def test_an_invalid_edit_changes_nothing(app: App, changes: dict[str, Any]) -> None:
     hourly(app, since=MINUTE)
     with app.database.read() as connection:
         before = schedules.find_schedule(connection, "hourly")
@@ -140,7 +140,7 @@ def test_an_edit_that_cannot_be_changes_nothing(app: App, changes: dict[str, Any
         assert schedules.find_schedule(connection, "hourly") == before
 
 
-def test_what_the_code_owns_is_paused_here_and_changed_there(app: App) -> None:
+def test_schedules_of_the_code_may_be_paused_but_not_changed(app: App) -> None:
     hourly(app, since=MINUTE, owner="code")
 
     with pytest.raises(Conflict, match="shop:3"):
