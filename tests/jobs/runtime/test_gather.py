@@ -194,7 +194,7 @@ def test_steps_that_are_reset_gather_anew(ledger: Ledger) -> None:
         ((GatherPart(n=1) for _ in range(10_000_000)), jobs.EnqueueRefused),
     ],
 )
-def test_a_gather_of_other_jobs_under_one_name_is_refused(ledger: Ledger, given: Any, error: type[Exception]) -> None:
+def test_a_gather_of_values_that_are_no_jobs_is_refused(ledger: Ledger, given: Any, error: type[Exception]) -> None:
     class GatherOdd(Job):
         def perform(self) -> None:
             self.run.gather("odd", given)
