@@ -16,7 +16,7 @@ STUCK_SECONDS = 120.0
 longer."""
 
 
-class Progress:
+class SchedulerProgress:
     """When the scheduler's loop last turned, and whether its last turn failed."""
 
     def __init__(self, clock: Clock) -> None:
@@ -40,13 +40,13 @@ class Progress:
 
 
 @contextmanager
-def serving(app: App) -> Iterator[Progress]:
+def serving(app: App) -> Iterator[SchedulerProgress]:
     """Serve metrics and health on JOBS_LEDGER_METRICS_PORT, if it is set.
 
     Raises:
         ConfigurationError: it cannot listen there.
     """
-    progress = Progress(app.clock)
+    progress = SchedulerProgress(app.clock)
     port = app.settings.ledger_metrics_port
     if port is None:
         yield progress

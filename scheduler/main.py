@@ -12,7 +12,7 @@ from jobs.interpreter import refuse_free_threading
 from jobs.observe import watch
 from jobs.observe.log import configure_logging
 from jobs.upkeep.loop import Upkeep
-from scheduler.health import Progress, serving
+from scheduler.health import SchedulerProgress, serving
 from scheduler.leader import Leadership
 from scheduler.periodic import BEAT_SECONDS, Periodic
 from scheduler.stop import Stop
@@ -55,7 +55,7 @@ def run_once(app: App, wanted: list[Declared]) -> None:
     Upkeep(app).round()
 
 
-def serve(app: App, stop: Stop, progress: Progress) -> None:
+def serve(app: App, stop: Stop, progress: SchedulerProgress) -> None:
     """Lead or stand by until asked to stop. If the ledger does not answer, try again."""
     leadership, periodic, upkeep, zone_data = Leadership(app), Periodic(app), Upkeep(app), ZoneData(app)
     upkeep.start()

@@ -41,7 +41,7 @@ from jobs.operations.audit.progress import state_of
 from jobs.operations.runs import detail, inspect
 from jobs.operations.runs import signal as signals
 from jobs.operations.runs.enqueue import enqueue_run
-from jobs.operations.runs.enqueue_bulk import Call, enqueue_bulk
+from jobs.operations.runs.enqueue_bulk import RunCall, enqueue_bulk
 from jobs.operations.runs.explain import explain
 from jobs.operations.runs.selector import make_selector
 
@@ -75,7 +75,7 @@ def create_runs(app: Ledger, by: By, body: NewRuns) -> Envelope[list[Enqueued]]:
     know is taken from what workers published; the worker checks the rest of its arguments.
     """
     calls = [
-        Call(one.kind, one.arguments, _options(one), *map(_calls, (one.on_success, one.on_dead, one.on_cancelled)))
+        RunCall(one.kind, one.arguments, _options(one), *map(_calls, (one.on_success, one.on_dead, one.on_cancelled)))
         for one in body.runs
     ]
     made = enqueue_bulk(app, by, calls, reason=body.reason)
@@ -176,8 +176,8 @@ def runs_page(api_state: ApiState, by: Operator, query: RunQuery, **more: Any) -
     return whole([Run.of(one, now) for one in found.runs], query, found.next_cursor, **meta)
 
 
-def _calls(many: Sequence[NewFollowUp]) -> list[Call]:
-    return [Call(one.kind, one.arguments) for one in many]
+def _calls(many: Sequence[NewFollowUp]) -> list[RunCall]:
+    return [RunCall(one.kind, one.arguments) for one in many]
 
 
 def _options(body: NewRun | NewBulkRun) -> dict[str, object]:

@@ -13,7 +13,7 @@ MAX_SHOWN = 20
 """Most refused messages that are named; ``-o json`` lists all."""
 
 
-class Moved(Protocol):
+class ImportReport(Protocol):
     """The result of an import. ``refused`` ones have a queue, a name and a reason."""
 
     known_already: int
@@ -24,7 +24,7 @@ class Moved(Protocol):
 
 
 def report_moved(
-    moved: Moved, *, noun: str, name: str, dry_run: bool, warnings: Sequence[str], problem: str, hint: str
+    moved: ImportReport, *, noun: str, name: str, dry_run: bool, warnings: Sequence[str], problem: str, hint: str
 ) -> None:
     """Write the report to stderr.
 

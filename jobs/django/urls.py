@@ -23,7 +23,7 @@ from jobs.app import App
 from jobs.django import ledger
 from jobs.django.permissions import APP, operator_of
 from jobs.operations.audit.operator import Operator
-from jobs.web.asgi_bridge import Answer, AsgiBridge
+from jobs.web.asgi_bridge import AsgiBridge, BridgeAnswer
 
 
 class _Bridge:
@@ -69,7 +69,7 @@ def pages(request: HttpRequest, rest: str) -> HttpResponse:
     return _ask(request, rest)
 
 
-def _send(request: HttpRequest, rest: str, visitor: Operator | None) -> Answer:
+def _send(request: HttpRequest, rest: str, visitor: Operator | None) -> BridgeAnswer:
     headers = dict(request.headers.items())
     # Checked against ALLOWED_HOSTS, and as the browser sees it behind a proxy: forms are compared with it.
     headers["Host"] = request.get_host()
@@ -86,7 +86,7 @@ def _send(request: HttpRequest, rest: str, visitor: Operator | None) -> Answer:
     )
 
 
-def _response(answer: Answer) -> HttpResponse:
+def _response(answer: BridgeAnswer) -> HttpResponse:
     response = HttpResponse(answer.body, status=answer.status)
     del response.headers["Content-Type"]
     for name, value in answer.headers:

@@ -12,7 +12,7 @@ LIMIT_SECONDS = 60.0
 """How long a call may take. Source: decision; twice what a page may take."""
 
 
-class Answer(NamedTuple):
+class BridgeAnswer(NamedTuple):
     """A response: headers have names in lower case."""
 
     status: int
@@ -43,7 +43,7 @@ class AsgiBridge:
         headers: Iterable[tuple[str, str]],
         body: bytes,
         **more: Any,
-    ) -> Answer:
+    ) -> BridgeAnswer:
         """Send a request and wait for its response.
 
         Args:
@@ -88,7 +88,7 @@ class AsgiBridge:
                 threading.Thread(target=self._loop.run_forever, name="jobs-pages", daemon=True).start()
             return self._loop
 
-    async def _call(self, scope: dict[str, Any], body: bytes) -> Answer:
+    async def _call(self, scope: dict[str, Any], body: bytes) -> BridgeAnswer:
         parts: list[bytes] = []
         start: dict[str, Any] = {}
 
@@ -107,4 +107,4 @@ class AsgiBridge:
 
         await self._inner(scope, receive, send)
         headers = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in start["headers"]]
-        return Answer(start["status"], headers, b"".join(parts))
+        return BridgeAnswer(start["status"], headers, b"".join(parts))

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from jobs.clock import SystemClock
-from scheduler.health import Progress
+from scheduler.health import SchedulerProgress
 
 
 def test_a_turn_that_failed_is_a_problem_until_one_goes_well():  # K.19
-    progress = Progress(SystemClock())
+    progress = SchedulerProgress(SystemClock())
     progress.turned()
     assert progress.problems() == []
 

@@ -32,7 +32,7 @@ from worker.attempt.stop_flag import StopFlag
 from worker.children.leftovers import Remains
 from worker.children.memory import limit_growth
 from worker.dramatiq.middleware_hooks import MiddlewareHooks, brokers_of
-from worker.protocol.child_result import CHILD_RESULT, CLAIM, ChildResult, Line
+from worker.protocol.child_result import CHILD_RESULT, CLAIM, ChildLine, ChildResult
 from worker.startup.imports import import_application
 from worker.startup.process_start import (
     die_with_parent,
@@ -47,7 +47,7 @@ from worker.timeouts.deadline import Deadlines, TimeoutToken
 
 def serve(socket_: socket.socket) -> NoReturn:
     """Perform what the parent sends, until the parent closes the connection."""
-    line = Line(socket_)
+    line = ChildLine(socket_)
     let_forked_be_terminated()
     try:
         begin = line.receive()
@@ -92,7 +92,7 @@ class _Attempt:
 
 
 class _Child:
-    def __init__(self, line: Line, app: App, *, worker: str) -> None:
+    def __init__(self, line: ChildLine, app: App, *, worker: str) -> None:
         self._line = line
         self._app = app
         self._worker = worker

@@ -18,7 +18,7 @@ from jobs.states import Outcome
 from worker.attempt.attempt import Attempts
 from worker.attempt.limits import ALONE_AFTER_ABANDONMENTS, Limits
 from worker.children.child_spawner import ChildSpawner
-from worker.protocol.child_result import CHILD_RESULT, CLAIM, ChildResult, Line
+from worker.protocol.child_result import CHILD_RESULT, CLAIM, ChildLine, ChildResult
 
 log = logging.getLogger("jobs.worker")
 
@@ -51,7 +51,7 @@ class Stopper:
 
 
 class _PooledChild:
-    def __init__(self, name: str, line: Line, memory: int | None) -> None:
+    def __init__(self, name: str, line: ChildLine, memory: int | None) -> None:
         self.name = name
         self.line = line
         self.memory = memory
@@ -211,7 +211,7 @@ class Children:
             except OSError:
                 ours.close()
                 raise
-        child = _PooledChild(name, Line(ours), memory)
+        child = _PooledChild(name, ChildLine(ours), memory)
         child.line.send(settings=self._app.settings.model_dump_json(), worker=self._worker, memory=memory)
         return child
 

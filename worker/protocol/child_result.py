@@ -94,7 +94,7 @@ CHILD_RESULT = TypeAdapter(ChildResult)
 CLAIM = TypeAdapter(Claim)
 
 
-class Line:
+class ChildLine:
     """One end of the socket. Call ``send`` from any thread, ``receive`` from one."""
 
     def __init__(self, line: socket.socket) -> None:

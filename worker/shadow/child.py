@@ -21,7 +21,7 @@ from jobs.settings import Settings
 from jobs.states import Outcome
 from worker.attempt.call import without_loop
 from worker.children.memory import limit_growth
-from worker.shadow.guard import Guard
+from worker.shadow.guard import ConnectionGuard
 from worker.shadow.run import ShadowAttempts, ShadowRun, closing
 
 WORKER = "shadow"
@@ -41,7 +41,7 @@ def perform_shadow(order: dict[str, Any]) -> dict[str, Any]:
     with closing(tables):
         app = boot.configure(boot.build(settings.model_copy(update={"database_url": f"sqlite:///{order['ledger']}"})))
         app.database.enqueues_apart = True
-        guard = Guard(allow=[(host, port) for host, port in order["allow"]], files=[order["ledger"]])
+        guard = ConnectionGuard(allow=[(host, port) for host, port in order["allow"]], files=[order["ledger"]])
         with app.database.write() as connection:
             claims = claim_runs(connection, [run_id], kinds=registry.names(), worker=WORKER, lease=timedelta(days=365))
         if not claims:

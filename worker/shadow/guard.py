@@ -31,7 +31,7 @@ class ConnectionBlocked(ConnectionError):
     """A shadow run connects nowhere, unless ``--allow`` says so."""
 
 
-class Guard:
+class ConnectionGuard:
     """Keeps ``blocked``: what the job tried to connect to.
 
     Args:

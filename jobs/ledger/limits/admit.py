@@ -25,7 +25,7 @@ MAX_KNOWN = 100_000
 """Keys that a process remembers. Source: decision; about 20 MB."""
 
 
-class Admitted(NamedTuple):
+class AdmittedClaims(NamedTuple):
     """The claims that hold, the number of those that were parked, and parked runs that are ready now or by time."""
 
     claims: list[Claim]
@@ -40,7 +40,7 @@ def admit(
     at_most: int | None = None,
     known: set[Key] | None = None,
     now: datetime | None = None,
-) -> Admitted:
+) -> AdmittedClaims:
     """Park those of ``claims`` that exceed a limit. In the transaction that claimed them, which must not be autocommit.
 
     Args:
@@ -53,7 +53,7 @@ def admit(
     limits = {one.run_id.int: keys_of(one.kind, one.arguments, one.arguments_version) for one in claims
               if one.kind in limited_kinds and one.problem is None}  # fmt: skip
     if not limits and at_most is None:
-        return Admitted(claims)
+        return AdmittedClaims(claims)
     rules = _locked(
         session, {key[:2]: key for keys in limits.values() for key in keys}, set() if known is None else known, now
     )
@@ -85,7 +85,7 @@ def admit(
     freed = park(session, parked, now=now)
     unclaim(session, too_many, now=now)
     freed += leave_slots(session, [one.run_id for one, _ in parked], now=now)
-    return Admitted(admitted, len(parked), freed)
+    return AdmittedClaims(admitted, len(parked), freed)
 
 
 def _locked(session: Executor, keys: dict[Key, LimitKey], known: set[Key], now: datetime | None) -> dict[Key, Rule]:

@@ -36,18 +36,20 @@ MAX_BULK = 1000
 
 
 @dataclass(frozen=True, slots=True)
-class Call:
+class RunCall:
     """A run to record: ``options`` are those of ``Job.enqueue``; the others are its follow-ups."""
 
     kind: str
     arguments: Mapping[str, Any]
     options: Mapping[str, Any] = field(default_factory=dict)
-    on_success: Sequence[Call] = ()
-    on_dead: Sequence[Call] = ()
-    on_cancelled: Sequence[Call] = ()
+    on_success: Sequence[RunCall] = ()
+    on_dead: Sequence[RunCall] = ()
+    on_cancelled: Sequence[RunCall] = ()
 
 
-def enqueue_bulk(app: App, operator: Operator, calls: Sequence[Call], *, reason: str | None = None) -> list[Enqueued]:
+def enqueue_bulk(
+    app: App, operator: Operator, calls: Sequence[RunCall], *, reason: str | None = None
+) -> list[Enqueued]:
     """Record a run for each of ``calls``, all or none, in their order.
 
     Raises:
@@ -76,7 +78,7 @@ def enqueue_bulk(app: App, operator: Operator, calls: Sequence[Call], *, reason:
     return [Enqueued(one.run.id, one.created) for one in admitted]
 
 
-def _published(app: App, calls: Sequence[Call]) -> dict[str, PublishedKind]:
+def _published(app: App, calls: Sequence[RunCall]) -> dict[str, PublishedKind]:
     kinds = {one.kind for call in calls for one in (call, *call.on_success, *call.on_dead, *call.on_cancelled)}
     unknown = sorted(kind for kind in kinds if registry.find(kind) is None)
     if not unknown:
@@ -85,7 +87,7 @@ def _published(app: App, calls: Sequence[Call]) -> dict[str, PublishedKind]:
         return find_published(connection, unknown)
 
 
-def _new_run(app: App, call: Call, published: Mapping[str, PublishedKind], place: int) -> NewRun:
+def _new_run(app: App, call: RunCall, published: Mapping[str, PublishedKind], place: int) -> NewRun:
     then = {"succeeded": call.on_success, "dead": call.on_dead, "cancelled": call.on_cancelled}
     try:
         followups = tuple(
@@ -100,7 +102,7 @@ def _new_run(app: App, call: Call, published: Mapping[str, PublishedKind], place
         raise
 
 
-def _plain_run(app: App, call: Call, published: Mapping[str, PublishedKind]) -> NewRun:
+def _plain_run(app: App, call: RunCall, published: Mapping[str, PublishedKind]) -> NewRun:
     known = published.get(call.kind)
     if known is None:
         run: NewRun = registry.get(call.kind)(**call.arguments).new_run(app, **call.options)

@@ -38,7 +38,7 @@ class NotTaken(Exception):
 
 
 @dataclass(slots=True)
-class Imported:
+class ImportedTasks:
     """Numbers of tasks moved, by queue; ``refused`` ones stay in Redis, with the reason."""
 
     tasks: Counter[str] = field(default_factory=Counter)
@@ -59,7 +59,7 @@ def import_tasks(
     kinds: Mapping[str, str] | None = None,
     with_fetched: bool = False,
     dry_run: bool = False,
-) -> Imported:
+) -> ImportedTasks:
     """Move every task of ``old`` that has a job into the ledger.
 
     Args:
@@ -88,7 +88,7 @@ def import_tasks(
 
 class _Move:
     def __init__(self, app: App, old: CeleryQueues, kinds: Mapping[str, str], dry_run: bool) -> None:
-        self.done = Imported()
+        self.done = ImportedTasks()
         self._app, self._old, self._kinds, self._dry_run = app, old, kinds, dry_run
 
     def queue(self, name: str) -> None:

@@ -18,7 +18,7 @@ from jobs import Job
 from jobs.database.models import JobRun
 from jobs.definition import registry
 from jobs.operations.audit.operator import Operator
-from jobs.operations.runs.import_celery import Imported, import_tasks
+from jobs.operations.runs.import_celery import ImportedTasks, import_tasks
 from jobs.ready.celery_queues import SEP, CeleryQueues
 
 BY = Operator("ann")
@@ -77,7 +77,7 @@ def send() -> Iterator[None]:
     registry.forget("Send")
 
 
-def run_import(app: Any, url: str, **options: Any) -> Imported:
+def run_import(app: Any, url: str, **options: Any) -> ImportedTasks:
     old = CeleryQueues(url)
     try:
         return import_tasks(app, old, BY, **options)
