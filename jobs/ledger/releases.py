@@ -68,16 +68,6 @@ def find_releases(session: Executor, workers: Collection[str]) -> dict[str, Work
     return {worker: WorkerCode(release, _read(kinds)) for worker, release, kinds in rows}
 
 
-def release_names(session: Executor, workers: Collection[str]) -> dict[str, str]:
-    """``JOBS_RELEASE`` of these worker processes, by name, of those that had one."""
-    rows = session.execute(
-        select(JobWorkerRelease.worker, JobCodeRelease.release)
-        .join(JobCodeRelease, JobCodeRelease.id == JobWorkerRelease.release_id)
-        .where(JobWorkerRelease.worker.in_(sorted(workers)), JobCodeRelease.release.is_not(None))
-    )
-    return {worker: release for worker, release in rows if release}
-
-
 def forget_releases(session: Executor, *, after: timedelta, limit: int = 500, now: datetime | None = None) -> int:
     """Delete those of workers that started longer ago than ``after`` and are gone, and releases that none has."""
     old = (

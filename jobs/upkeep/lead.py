@@ -1,4 +1,4 @@
-"""Lets one process of the fleet do a duty that is enough once: it leads until it is silent for the length of a lease.
+"""Lets one process of the fleet do a task for all: it leads until it has been silent for the length of a lease.
 
 Only to save effort: two leaders at once are safe.
 """
@@ -30,7 +30,7 @@ class Lead:
         """Whether this process led when it last looked."""
 
     def is_due(self) -> bool:
-        """Whether it is time for this process to do the duty. One that does not lead looks again in a minute.
+        """Whether it is time for this process to do the task. One that does not lead looks again in a minute.
 
         Raises:
             ServiceDown: the ledger does not answer.
@@ -49,6 +49,6 @@ class Lead:
         return leads
 
     def rest(self) -> None:
-        """The duty is done for now; it is due again in about a minute."""
+        """The task is done for now; it is due again in about a minute."""
         clock = self._app.clock
         self._look_at = clock.monotonic() + POLL_SECONDS * (0.75 + clock.rng.random() / 2)

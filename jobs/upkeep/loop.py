@@ -101,8 +101,8 @@ class Upkeep(threading.Thread):
                 self._app.clock.monotonic() + self._app.settings.unknown_kind_wait.total_seconds() / 10
             )
             tasks.append(("unknown_kind", dead_letter_unknown))
-        for name, duty in tasks:
-            self._try(name, partial(self._do, name, duty))
+        for name, task in tasks:
+            self._try(name, partial(self._do, name, task))
         self._try("batches", self._batch_sweep.turn)
         self._prunes_on = False
         self._try("prune", self._prune)
@@ -123,9 +123,9 @@ class Upkeep(threading.Thread):
         except Exception:
             log.exception("Upkeep task failed; it will be retried", extra={"duty": name})
 
-    def _do(self, name: str, duty: Task) -> None:
+    def _do(self, name: str, task: Task) -> None:
         while not self._stopping.is_set():
-            moved, entries = duty(self._app)
+            moved, entries = task(self._app)
             self._reach.answered()
             announce(self._app, entries)
             if not moved:

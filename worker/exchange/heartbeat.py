@@ -64,7 +64,7 @@ class Heartbeat(threading.Thread):
         self._cancel = cancel
         self._lose = lose
         self._stopping = threading.Event()
-        self.beat_at = self.turned_at = app.clock.monotonic()
+        self.turned_at = app.clock.monotonic()
         self.what_fails: Callable[[], str | None] = lambda: None
         self.on_renewed: Callable[[], None] = lambda: None
         self.on_stop_asked: Callable[[], None] = lambda: None
@@ -82,7 +82,6 @@ class Heartbeat(threading.Thread):
                     self.renew()
                     renew_at = clock.monotonic() + every
                 self._read_cancellations()
-                self.beat_at = clock.monotonic()
             except JobsError as error:
                 self._app.events.emit([ServiceFailed("ledger", "renew", str(error))])
             except Exception:

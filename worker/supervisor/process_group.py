@@ -168,8 +168,8 @@ class ProcessGroup:
         if now >= self._next_ping:
             self._next_ping = now + self._plan.ping_every
             for handle in self:
-                if handle.asked is None or slept:
-                    handle.asked = now
+                if handle.pinged_at is None or slept:
+                    handle.pinged_at = now
                 handle.control.send(do="ping")
         read_running_table = now >= self._next_running_table_read and not slept
         if read_running_table or slept:
@@ -208,10 +208,10 @@ class ProcessGroup:
             handle.kill_at = now + 1.0  # Kill again, in case the process id was not known the first time.
             self.kill(handle, SHUTDOWN_LIMIT)
             return
-        limit = self._plan.start_limit if handle.heard is None else self._plan.answer_limit
-        if limit is not None and handle.asked is not None and now - handle.asked > limit:
+        limit = self._plan.start_limit if handle.answered_at is None else self._plan.answer_limit
+        if limit is not None and handle.pinged_at is not None and now - handle.pinged_at > limit:
             if not handle.killed:
-                _log.error("Process does not answer", extra={**_who(handle), "seconds": round(now - handle.asked)})
+                _log.error("Process does not answer", extra={**_who(handle), "seconds": round(now - handle.pinged_at)})
             self.kill(handle, SILENT)
 
     def _assign_cleanup(self) -> None:
@@ -219,7 +219,7 @@ class ProcessGroup:
             return
         able = [handle for handle in self if handle.ready is not None and not handle.killed]
         # Prefer a process that stays over one that leaves, and one that answers over one with an open ping.
-        able.sort(key=lambda handle: (handle.is_leaving, handle.asked is not None, -(handle.heard or 0.0)))
+        able.sort(key=lambda handle: (handle.is_leaving, handle.pinged_at is not None, -(handle.answered_at or 0.0)))
         if able:
             line = able[0].control
             self.dead_processes.assign(
@@ -243,10 +243,10 @@ class ProcessGroup:
 
     def _listen(self, handle: ProcessHandle) -> None:
         for said in handle.control.receive():
-            handle.heard, handle.asked = self._clock.monotonic(), None
+            handle.answered_at, handle.pinged_at = self._clock.monotonic(), None
             match said:
                 case {"say": "ready"} if handle.ready is None:
-                    handle.ready = handle.heard
+                    handle.ready = handle.answered_at
                     if handle.stage is ProcessStage.STARTING:
                         handle.stage = ProcessStage.READY
                 case {"say": "draining", "why": why} if not handle.is_leaving:

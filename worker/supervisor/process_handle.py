@@ -33,9 +33,9 @@ class ProcessHandle:
     pid: int | None = None
     ready: float | None = None
     """When it first sent ``ready``."""
-    heard: float | None = None
+    answered_at: float | None = None
     """When its last message came."""
-    asked: float | None = None
+    pinged_at: float | None = None
     """When the first ping was sent that it has not answered."""
     why_draining: str = ""
     roll_asked: str = ""
@@ -66,7 +66,7 @@ class ProcessHandle:
             "stage": self.stage.value,
             "generation": self.generation.number,
             "age_seconds": now - self.started,
-            "heard_seconds_ago": None if self.heard is None else now - self.heard,
+            "heard_seconds_ago": None if self.answered_at is None else now - self.answered_at,
             "progress": dict(self.progress),
         }
 
