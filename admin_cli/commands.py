@@ -1,7 +1,7 @@
 """The table of commands: each name and the module that implements it.
 
-To add one: write ``admin_cli/<name>.py`` with a click command, and its line below. The help
-lists commands in this order.
+To add one: write a module with a click command in the folder that fits, and its line below. The help lists commands in
+this order.
 """
 
 from __future__ import annotations

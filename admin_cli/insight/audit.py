@@ -102,7 +102,7 @@ def show_action(options: Globals, out: Output, action: str, limit: int) -> None:
 
 @audit.command("undo")
 @click.argument("action", metavar="ACTION")
-@click.option("--reason", metavar="TEXT", help="Why; kept in the audit.")
+@click.option("--reason", metavar="TEXT", help="Reason, for the audit log.")
 @click.option("-y", "--yes", is_flag=True, help="Do not ask for confirmation.")
 @record_options()
 @pass_globals

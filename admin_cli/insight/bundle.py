@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     show_default=True,
     help="full hides nothing, and is recorded in the audit.",
 )
-@click.option("--reason", metavar="TEXT", help="Why, for the audit; with --arguments full.")
+@click.option("--reason", metavar="TEXT", help="Reason, for the audit log; with --arguments full.")
 @click.option("--force", is_flag=True, help="Replace FILE if it exists.")
 @IMPORT
 @pass_globals

@@ -60,7 +60,7 @@ ALLOW = click.option(
 @ALLOW
 @click.option("--all", "is_all", is_flag=True, help="The latest runs, whatever they are.")
 @click.option("-n", "--limit", type=click.IntRange(1, 1000), default=20, show_default=True, help="Most runs.")
-@click.option("--reason", metavar="TEXT", help="Why, for the audit.")
+@click.option("--reason", metavar="TEXT", help="Reason, for the audit log.")
 @output_options(COLUMNS)
 @pass_globals
 def shadow(

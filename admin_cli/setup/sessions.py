@@ -56,7 +56,7 @@ def list_sessions(options: Globals, out: Output, user: str | None, limit: int) -
 
 @sessions.command("end")
 @click.argument("session_id", type=click.UUID, metavar="ID")
-@click.option("--reason", metavar="TEXT", help="Why; kept in the audit.")
+@click.option("--reason", metavar="TEXT", help="Reason, for the audit log.")
 @pass_globals
 def end(options: Globals, session_id: UUID, reason: str | None) -> None:
     """End a session at once, or a link and the session that it opened.

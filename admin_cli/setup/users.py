@@ -17,7 +17,7 @@ from admin_cli.terminal.output import Output, output_options
 from jobs.formats.escaping import escape_controls
 
 ROLE = click.Choice(["viewer", "operator", "admin"])
-REASON = click.option("--reason", metavar="TEXT", help="Why; kept in the audit.")
+REASON = click.option("--reason", metavar="TEXT", help="Reason, for the audit log.")
 FROM_STDIN = click.option("--password-stdin", is_flag=True, help="Read the password from standard input (one line).")
 
 USER_COLUMNS = (
