@@ -45,6 +45,12 @@ class SystemClock:
         time.sleep(seconds)
 
 
+def doubled(first: float, times: int, *, most: float) -> float:
+    """``first`` doubled ``times`` times, 0 or more, and never above ``most``: the waits of a back-off, in seconds."""
+    # The exponent is bounded, because a product of large floats overflows before ``most`` applies.
+    return min(most, first * 2.0 ** min(times, 64))
+
+
 def new_run_id() -> UUID:
     """A uuid7: ordered by creation time, so that inserts go to one end of the index."""
     return compat.uuid7()

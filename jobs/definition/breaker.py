@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import timedelta
 
+from jobs.clock import doubled
 from jobs.errors import DefinitionError
 from jobs.formats.shown import shown
 
@@ -60,4 +61,5 @@ class Breaker:
 
     def open_seconds(self, failed_canaries: int) -> float:
         """How long it is open before its next canary, after so many canaries in a row have failed."""
-        return self.open_for.total_seconds() * min(2.0 ** min(failed_canaries, 16), MAX_GROWTH)
+        first = self.open_for.total_seconds()
+        return doubled(first, failed_canaries, most=first * MAX_GROWTH)

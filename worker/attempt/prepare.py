@@ -10,6 +10,7 @@ from datetime import timedelta
 
 from jobs.app import App
 from jobs.client.job import Job
+from jobs.clock import doubled
 from jobs.events import ServiceFailed
 
 log = logging.getLogger("jobs.worker")
@@ -99,7 +100,7 @@ class Preparations:
         try:
             cls.prepare()
         except Exception as error:
-            wait = min(LONGEST_WAIT, FIRST_WAIT * 2.0 ** min(kind.failures, 16))
+            wait = doubled(FIRST_WAIT, kind.failures, most=LONGEST_WAIT)
             kind.failures += 1
             kind.cause = error
             kind.again_at = self._app.clock.monotonic() + wait

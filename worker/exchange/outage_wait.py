@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from jobs.clock import Clock
+from jobs.clock import Clock, doubled
 
 FIRST_SECONDS = 0.1
 MAX_SECONDS = 2.0
@@ -10,4 +10,4 @@ MAX_SECONDS = 2.0
 
 def outage_wait(failures: int, clock: Clock) -> float:
     """Seconds to wait after so many failures in a row, 1 or more: doubled each time, with half of jitter either way."""
-    return min(MAX_SECONDS, FIRST_SECONDS * 2.0 ** min(failures - 1, 8)) * (0.5 + clock.rng.random())
+    return doubled(FIRST_SECONDS, failures - 1, most=MAX_SECONDS) * (0.5 + clock.rng.random())

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import random
 
+from jobs.clock import doubled
+
 FIRST_SECONDS = 0.1
 MAX_SECONDS = 30.0
 HEALTHY_SECONDS = 30.0
@@ -41,4 +43,4 @@ class BackOff:
         self.deaths = 0
 
     def _wait(self) -> float:
-        return min(MAX_SECONDS, FIRST_SECONDS * 2.0 ** min(max(self.deaths, 1) - 1, 30))
+        return doubled(FIRST_SECONDS, max(self.deaths, 1) - 1, most=MAX_SECONDS)

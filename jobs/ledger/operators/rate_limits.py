@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import delete, or_, select, update
 
+from jobs.clock import doubled
 from jobs.database.models import OperatorLimit
 from jobs.database.sql import Executor, dialect_of, insert_into
 
@@ -112,8 +113,8 @@ def _longest(
     for key, moments in held.items():
         over = len(moments) - free[key]
         if over >= 0:
-            delay = min(FIRST_DELAY * 2 ** min(over, 10), within)
-            waits.append((moments[-1] + delay - now).total_seconds())
+            delay = doubled(FIRST_DELAY.total_seconds(), over, most=within.total_seconds())
+            waits.append((moments[-1] - now).total_seconds() + delay)
     return max(waits)
 
 
