@@ -11,11 +11,10 @@ from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from weakref import WeakSet
 
 from sqlalchemy import Connection
-from sqlalchemy.orm import Session
 
 from jobs.clock import Clock, SystemClock
 from jobs.database.connection_limits import NoPlaces, Places
@@ -29,6 +28,9 @@ from jobs.database.sqlite.connection import WRITES
 from jobs.database.sqlite.write_queue import WriteQueue
 from jobs.errors import ServiceDown
 from jobs.settings import Settings
+
+if TYPE_CHECKING:
+    from sqlalchemy.orm import Session
 
 log = logging.getLogger("jobs.database")
 
@@ -148,6 +150,9 @@ class Database:
         Args:
             owner: who holds the transaction, if it ends on another thread than it began on.
         """
+        # The ORM is imported only for this: most processes never need it.
+        from sqlalchemy.orm import Session
+
         with ExitStack() as stack:
             with self.translated():
                 stack.enter_context(self._turn(False, owner))

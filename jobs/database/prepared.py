@@ -11,10 +11,9 @@ from typing import Any
 
 from sqlalchemy import Select
 from sqlalchemy.exc import MultipleResultsFound
-from sqlalchemy.orm import Session
 
 from jobs.database.direct_statements import DirectConnection, DirectStatement
-from jobs.database.sql import Executor
+from jobs.database.sql import Executor, is_session
 
 
 class Prepared:
@@ -33,7 +32,7 @@ class Prepared:
         Raises:
             MultipleResultsFound: there are several.
         """
-        connection = session.connection() if isinstance(session, Session) else session
+        connection = session.connection() if is_session(session) else session
         if connection.dialect.name != "postgresql":
             return connection.execute(self._query, given).one_or_none()
         rows = self._statement.run(DirectConnection.inside(connection), given)

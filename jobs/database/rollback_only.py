@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 from sqlalchemy import Connection
-from sqlalchemy.orm import Session
 
 from jobs.database.engine import Database
+
+if TYPE_CHECKING:
+    from sqlalchemy.orm import Session
 
 
 class RollbackOnly:
@@ -35,6 +38,8 @@ class RollbackOnly:
     @contextmanager
     def session(self) -> Iterator[Session]:
         """A session in a SAVEPOINT: its commit keeps the writes for the next session, an error undoes them."""
+        from sqlalchemy.orm import Session
+
         assert self._connection is not None
         with Session(self._connection, join_transaction_mode="create_savepoint") as session:
             yield session

@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 from uuid import UUID
 
 from sqlalchemy import (
@@ -31,18 +31,23 @@ from sqlalchemy import (
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.ext.compiler import compiles
-from sqlalchemy.orm import QueryableAttribute, Session
 from sqlalchemy.sql import ColumnElement
 from sqlalchemy.sql.functions import FunctionElement
 from sqlalchemy.types import TypeEngine, Uuid
 
 from jobs.database.models import UtcDateTime, write_moment
 
-Executor = Session | Connection
+if TYPE_CHECKING:
+    from sqlalchemy.orm import Session
+    from typing_extensions import TypeIs
+
+Executor: TypeAlias = "Session | Connection"
 """The caller's session or connection, whose transaction the caller owns."""
 
 
-_Moment = ColumnElement[Any] | QueryableAttribute[Any]
+def is_session(executor: Executor) -> TypeIs[Session]:
+    """Whether it is a session of the ORM, which is imported only if the application has imported it."""
+    return not isinstance(executor, Connection)
 
 
 class ledger_now(FunctionElement[Any]):  # noqa: N801
@@ -77,7 +82,7 @@ class plus_seconds(FunctionElement[Any]):  # noqa: N801
     inherit_cache = True
     name = "plus_seconds"
 
-    def __init__(self, moment: _Moment, seconds: ColumnElement[Any]) -> None:
+    def __init__(self, moment: SQLColumnExpression[Any], seconds: ColumnElement[Any]) -> None:
         super().__init__(moment, seconds)
 
 
@@ -100,7 +105,7 @@ class seconds_between(FunctionElement[float]):  # noqa: N801
     inherit_cache = True
     name = "seconds_between"
 
-    def __init__(self, earlier: _Moment, later: _Moment) -> None:
+    def __init__(self, earlier: SQLColumnExpression[Any], later: SQLColumnExpression[Any]) -> None:
         super().__init__(earlier, later)
 
 
@@ -217,7 +222,7 @@ class Batch:
 
 def dialect_of(executor: Executor) -> str:
     """``postgresql`` or ``sqlite``."""
-    bind = executor.get_bind() if isinstance(executor, Session) else executor
+    bind = executor.get_bind() if is_session(executor) else executor
     return bind.dialect.name
 
 

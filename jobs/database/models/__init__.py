@@ -25,6 +25,7 @@ from jobs.database.models.operators import AuditHead, AuditLink, OperatorAction,
 from jobs.database.models.parents import JobParent
 from jobs.database.models.runs import JobAttempt, JobRun
 from jobs.database.models.schedules import JobLeader, JobSchedule, JobScheduleSlot
+from jobs.database.models.table_class import Base, aliased
 from jobs.database.models.turns import JobTurn
 from jobs.database.models.types import (
     DUE,
@@ -37,7 +38,6 @@ from jobs.database.models.types import (
     PURGED,
     SHOWN,
     SUCCESS_OF_SCHEDULE,
-    Base,
     JsonText,
     UtcDateTime,
     id_tail,
@@ -99,6 +99,7 @@ __all__ = [
     "OperatorToken",
     "OperatorUser",
     "UtcDateTime",
+    "aliased",
     "id_tail",
     "read_json",
     "read_moment",

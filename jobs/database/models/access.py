@@ -7,9 +7,9 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import CheckConstraint, Index
-from sqlalchemy.orm import Mapped, mapped_column
 
-from jobs.database.models.types import Base, Id, JsonText, LongText, Number, UtcDateTime, Words, one_of
+from jobs.database.models.table_class import Base, Mapped, column
+from jobs.database.models.types import Id, JsonText, LongText, Number, UtcDateTime, Words, one_of
 
 ROLE_NAMES = ("admin", "operator", "viewer")
 SESSION_KINDS = ("api", "link", "page")
@@ -20,17 +20,17 @@ class OperatorUser(Base):
 
     __tablename__ = "operator_users"
 
-    id: Mapped[UUID] = mapped_column(Id, primary_key=True)
-    name: Mapped[str] = mapped_column(Words(100))
-    password_hash: Mapped[str] = mapped_column(Words(200))
-    role: Mapped[str] = mapped_column(Words(20))
-    created_at: Mapped[datetime] = mapped_column(UtcDateTime)
-    created_by: Mapped[str] = mapped_column(Words(200))
-    password_set_at: Mapped[datetime] = mapped_column(UtcDateTime)
-    disabled_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
-    parent_id: Mapped[UUID | None] = mapped_column(Id)
+    id: Mapped[UUID] = column(Id, primary_key=True)
+    name: Mapped[str] = column(Words(100))
+    password_hash: Mapped[str] = column(Words(200))
+    role: Mapped[str] = column(Words(20))
+    created_at: Mapped[datetime] = column(UtcDateTime)
+    created_by: Mapped[str] = column(Words(200))
+    password_set_at: Mapped[datetime] = column(UtcDateTime)
+    disabled_at: Mapped[datetime | None] = column(UtcDateTime)
+    parent_id: Mapped[UUID | None] = column(Id)
     """The token that made the user; None if a session or the command line did."""
-    expires_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    expires_at: Mapped[datetime | None] = column(UtcDateTime)
 
     __table_args__ = (
         Index("uq_operator_users_name", "name", unique=True),
@@ -43,18 +43,18 @@ class OperatorSession(Base):
 
     __tablename__ = "operator_sessions"
 
-    id: Mapped[UUID] = mapped_column(Id, primary_key=True)
-    kind: Mapped[str] = mapped_column(Words(8))
-    user_id: Mapped[UUID | None] = mapped_column(Id)
-    actor: Mapped[str] = mapped_column(Words(200))
-    role: Mapped[str] = mapped_column(Words(20))
-    secret_hash: Mapped[str] = mapped_column(Words(64))
-    created_at: Mapped[datetime] = mapped_column(UtcDateTime)
-    seen_at: Mapped[datetime] = mapped_column(UtcDateTime)
-    expires_at: Mapped[datetime] = mapped_column(UtcDateTime)
-    revoked_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
-    address: Mapped[str | None] = mapped_column(Words(64))
-    parent_id: Mapped[UUID | None] = mapped_column(Id)
+    id: Mapped[UUID] = column(Id, primary_key=True)
+    kind: Mapped[str] = column(Words(8))
+    user_id: Mapped[UUID | None] = column(Id)
+    actor: Mapped[str] = column(Words(200))
+    role: Mapped[str] = column(Words(20))
+    secret_hash: Mapped[str] = column(Words(64))
+    created_at: Mapped[datetime] = column(UtcDateTime)
+    seen_at: Mapped[datetime] = column(UtcDateTime)
+    expires_at: Mapped[datetime] = column(UtcDateTime)
+    revoked_at: Mapped[datetime | None] = column(UtcDateTime)
+    address: Mapped[str | None] = column(Words(64))
+    parent_id: Mapped[UUID | None] = column(Id)
     """The link that opened it; None if a password did."""
 
     __table_args__ = (
@@ -72,10 +72,10 @@ class OperatorRefresh(Base):
 
     __tablename__ = "operator_refreshes"
 
-    secret_hash: Mapped[str] = mapped_column(Words(64), primary_key=True)
-    session_id: Mapped[UUID] = mapped_column(Id)
-    expires_at: Mapped[datetime] = mapped_column(UtcDateTime)
-    used_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    secret_hash: Mapped[str] = column(Words(64), primary_key=True)
+    session_id: Mapped[UUID] = column(Id)
+    expires_at: Mapped[datetime] = column(UtcDateTime)
+    used_at: Mapped[datetime | None] = column(UtcDateTime)
 
     # ledger/operators/sessions.py: tokens that are swept with their session.
     __table_args__ = (Index("ix_operator_refreshes_session", "session_id"),)
@@ -86,16 +86,16 @@ class OperatorToken(Base):
 
     __tablename__ = "operator_tokens"
 
-    id: Mapped[UUID] = mapped_column(Id, primary_key=True)
-    user_id: Mapped[UUID] = mapped_column(Id)
-    name: Mapped[str] = mapped_column(Words(100))
-    secret_hash: Mapped[str] = mapped_column(Words(64))
-    permissions: Mapped[Any] = mapped_column(JsonText)
-    created_at: Mapped[datetime] = mapped_column(UtcDateTime)
-    expires_at: Mapped[datetime] = mapped_column(UtcDateTime)
-    revoked_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
-    used_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
-    parent_id: Mapped[UUID | None] = mapped_column(Id)
+    id: Mapped[UUID] = column(Id, primary_key=True)
+    user_id: Mapped[UUID] = column(Id)
+    name: Mapped[str] = column(Words(100))
+    secret_hash: Mapped[str] = column(Words(64))
+    permissions: Mapped[Any] = column(JsonText)
+    created_at: Mapped[datetime] = column(UtcDateTime)
+    expires_at: Mapped[datetime] = column(UtcDateTime)
+    revoked_at: Mapped[datetime | None] = column(UtcDateTime)
+    used_at: Mapped[datetime | None] = column(UtcDateTime)
+    parent_id: Mapped[UUID | None] = column(Id)
     """The token that made it, and ends it; None if a session or the command line made it."""
 
     __table_args__ = (
@@ -111,9 +111,9 @@ class OperatorLimit(Base):
 
     __tablename__ = "operator_limits"
 
-    key: Mapped[str] = mapped_column(Words(100), primary_key=True)
-    moments: Mapped[Any] = mapped_column(JsonText)
-    touched_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    key: Mapped[str] = column(Words(100), primary_key=True)
+    moments: Mapped[Any] = column(JsonText)
+    touched_at: Mapped[datetime] = column(UtcDateTime)
 
     # ledger/operators/rate_limits.py: rows too old to count.
     __table_args__ = (Index("ix_operator_limits_touched", "touched_at"),)
@@ -124,14 +124,14 @@ class OperatorRequest(Base):
 
     __tablename__ = "operator_requests"
 
-    actor: Mapped[str] = mapped_column(Words(200), primary_key=True)
-    key: Mapped[str] = mapped_column(Words(100), primary_key=True)
-    scope: Mapped[str] = mapped_column(Words(16), primary_key=True, server_default="")
+    actor: Mapped[str] = column(Words(200), primary_key=True)
+    key: Mapped[str] = column(Words(100), primary_key=True)
+    scope: Mapped[str] = column(Words(16), primary_key=True, server_default="")
     """The permissions of the credential, as a hash: a narrower credential does not see the answer of a wider one."""
-    fingerprint: Mapped[str] = mapped_column(Words(64))
-    status: Mapped[int | None] = mapped_column(Number)
-    answer: Mapped[str | None] = mapped_column(LongText)
-    created_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    fingerprint: Mapped[str] = column(Words(64))
+    status: Mapped[int | None] = column(Number)
+    answer: Mapped[str | None] = column(LongText)
+    created_at: Mapped[datetime] = column(UtcDateTime)
 
     # ledger/operators/idempotency.py: rows to delete.
     __table_args__ = (Index("ix_operator_requests_created", "created_at"),)

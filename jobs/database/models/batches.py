@@ -6,10 +6,10 @@ from datetime import datetime
 from uuid import UUID
 
 from sqlalchemy import CheckConstraint, Index, false
-from sqlalchemy.orm import Mapped, mapped_column
 from sqlalchemy.sql import text
 
-from jobs.database.models.types import Base, Flag, Id, Number, SmallNumber, UtcDateTime, Words
+from jobs.database.models.table_class import Base, Mapped, column
+from jobs.database.models.types import Flag, Id, Number, SmallNumber, UtcDateTime, Words
 
 LISTED = "form = 'batch'"
 OF_A_RUN = "run_id is not null"
@@ -27,25 +27,25 @@ class JobBatch(Base):
 
     __tablename__ = "job_batches"
 
-    id: Mapped[UUID] = mapped_column(Id, primary_key=True)
-    form: Mapped[str] = mapped_column(Words(8))
-    name: Mapped[str] = mapped_column(Words(200))
-    run_id: Mapped[UUID | None] = mapped_column(Id)
-    parent_id: Mapped[UUID | None] = mapped_column(Id)
-    depth: Mapped[int] = mapped_column(SmallNumber, default=0)
-    generation: Mapped[int] = mapped_column(Number, default=1)
-    total: Mapped[int] = mapped_column(Number, default=0)
-    pending: Mapped[int] = mapped_column(Number, default=0)
-    dead: Mapped[int] = mapped_column(Number, default=0)
-    cancelled: Mapped[int] = mapped_column(Number, default=0)
-    has_callbacks: Mapped[bool] = mapped_column(Flag, server_default=false())
-    created_at: Mapped[datetime] = mapped_column(UtcDateTime)
-    sealed_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
-    ended_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
-    cancelled_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
-    recounted_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
-    enqueued_by: Mapped[str | None] = mapped_column(Words(200))
-    correlation_id: Mapped[str | None] = mapped_column(Words(100))
+    id: Mapped[UUID] = column(Id, primary_key=True)
+    form: Mapped[str] = column(Words(8))
+    name: Mapped[str] = column(Words(200))
+    run_id: Mapped[UUID | None] = column(Id)
+    parent_id: Mapped[UUID | None] = column(Id)
+    depth: Mapped[int] = column(SmallNumber, default=0)
+    generation: Mapped[int] = column(Number, default=1)
+    total: Mapped[int] = column(Number, default=0)
+    pending: Mapped[int] = column(Number, default=0)
+    dead: Mapped[int] = column(Number, default=0)
+    cancelled: Mapped[int] = column(Number, default=0)
+    has_callbacks: Mapped[bool] = column(Flag, server_default=false())
+    created_at: Mapped[datetime] = column(UtcDateTime)
+    sealed_at: Mapped[datetime | None] = column(UtcDateTime)
+    ended_at: Mapped[datetime | None] = column(UtcDateTime)
+    cancelled_at: Mapped[datetime | None] = column(UtcDateTime)
+    recounted_at: Mapped[datetime | None] = column(UtcDateTime)
+    enqueued_by: Mapped[str | None] = column(Words(200))
+    correlation_id: Mapped[str | None] = column(Words(100))
 
     __table_args__ = (
         CheckConstraint("form in ('batch', 'gather')", name="form"),

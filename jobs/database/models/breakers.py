@@ -6,9 +6,9 @@ from datetime import datetime
 from uuid import UUID
 
 from sqlalchemy import CheckConstraint, Float, Index
-from sqlalchemy.orm import Mapped, mapped_column
 
-from jobs.database.models.types import Base, Id, Number, UtcDateTime, Words
+from jobs.database.models.table_class import Base, Mapped, column
+from jobs.database.models.types import Id, Number, UtcDateTime, Words
 
 
 class JobBreaker(Base):
@@ -19,20 +19,20 @@ class JobBreaker(Base):
 
     __tablename__ = "job_breakers"
 
-    name: Mapped[str] = mapped_column(Words(100), primary_key=True)
-    digest: Mapped[str] = mapped_column(Words(32), primary_key=True)
-    key: Mapped[str | None] = mapped_column(Words(200))
-    keyed_by: Mapped[str | None] = mapped_column(Words(100))
-    after: Mapped[int | None] = mapped_column(Number)
-    within_seconds: Mapped[float | None] = mapped_column(Float)
-    open_seconds: Mapped[float | None] = mapped_column(Float)
-    opened_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
-    probe_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
-    fingerprint: Mapped[str | None] = mapped_column(Words(16))
-    error_type: Mapped[str | None] = mapped_column(Words(200))
-    failures: Mapped[int | None] = mapped_column(Number)
-    failed_canaries: Mapped[int] = mapped_column(Number, default=0)
-    changed_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    name: Mapped[str] = column(Words(100), primary_key=True)
+    digest: Mapped[str] = column(Words(32), primary_key=True)
+    key: Mapped[str | None] = column(Words(200))
+    keyed_by: Mapped[str | None] = column(Words(100))
+    after: Mapped[int | None] = column(Number)
+    within_seconds: Mapped[float | None] = column(Float)
+    open_seconds: Mapped[float | None] = column(Float)
+    opened_at: Mapped[datetime | None] = column(UtcDateTime)
+    probe_at: Mapped[datetime | None] = column(UtcDateTime)
+    fingerprint: Mapped[str | None] = column(Words(16))
+    error_type: Mapped[str | None] = column(Words(200))
+    failures: Mapped[int | None] = column(Number)
+    failed_canaries: Mapped[int] = column(Number, default=0)
+    changed_at: Mapped[datetime] = column(UtcDateTime)
 
     __table_args__ = (CheckConstraint("(opened_at is null) = (probe_at is null)", name="open_whole"),)
 
@@ -42,12 +42,12 @@ class JobBreakerFailure(Base):
 
     __tablename__ = "job_breaker_failures"
 
-    run_id: Mapped[UUID] = mapped_column(Id, primary_key=True)
-    attempt: Mapped[int] = mapped_column(Number, primary_key=True)
-    name: Mapped[str] = mapped_column(Words(100))
-    digest: Mapped[str] = mapped_column(Words(32))
-    fingerprint: Mapped[str] = mapped_column(Words(16))
-    failed_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    run_id: Mapped[UUID] = column(Id, primary_key=True)
+    attempt: Mapped[int] = column(Number, primary_key=True)
+    name: Mapped[str] = column(Words(100))
+    digest: Mapped[str] = column(Words(32))
+    fingerprint: Mapped[str] = column(Words(16))
+    failed_at: Mapped[datetime] = column(UtcDateTime)
 
     # ledger/breakers/failures.py: the failures of a slice with one fingerprint, within a time.
     __table_args__ = (Index("ix_job_breaker_failures_slice", "name", "digest", "fingerprint", "failed_at"),)
@@ -58,11 +58,11 @@ class JobCanary(Base):
 
     __tablename__ = "job_breaker_canaries"
 
-    run_id: Mapped[UUID] = mapped_column(Id, primary_key=True)
-    name: Mapped[str] = mapped_column(Words(100))
-    digest: Mapped[str] = mapped_column(Words(32))
-    token: Mapped[UUID | None] = mapped_column(Id)
-    since: Mapped[datetime] = mapped_column(UtcDateTime)
+    run_id: Mapped[UUID] = column(Id, primary_key=True)
+    name: Mapped[str] = column(Words(100))
+    digest: Mapped[str] = column(Words(32))
+    token: Mapped[UUID | None] = column(Id)
+    since: Mapped[datetime] = column(UtcDateTime)
 
     # ledger/breakers/canaries.py: the canaries of a slice.
     __table_args__ = (Index("ix_job_breaker_canaries_slice", "name", "digest"),)

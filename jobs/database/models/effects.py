@@ -10,9 +10,9 @@ from sqlalchemy import (
     CheckConstraint,
     Index,
 )
-from sqlalchemy.orm import Mapped, mapped_column
 
-from jobs.database.models.types import Base, Id, JsonText, Number, UtcDateTime, Words
+from jobs.database.models.table_class import Base, Mapped, column
+from jobs.database.models.types import Id, JsonText, Number, UtcDateTime, Words
 
 
 class JobKey(Base):
@@ -20,11 +20,11 @@ class JobKey(Base):
 
     __tablename__ = "job_keys"
 
-    kind: Mapped[str] = mapped_column(Words(200), primary_key=True)
-    key: Mapped[str] = mapped_column(Words(255), primary_key=True)
-    run_id: Mapped[UUID] = mapped_column(Id)
-    arguments_hash: Mapped[str] = mapped_column(Words(32))
-    held_until: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    kind: Mapped[str] = column(Words(200), primary_key=True)
+    key: Mapped[str] = column(Words(255), primary_key=True)
+    run_id: Mapped[UUID] = column(Id)
+    arguments_hash: Mapped[str] = column(Words(32))
+    held_until: Mapped[datetime | None] = column(UtcDateTime)
 
     # ledger/admission/keys.py: keys that no run holds any more.
     __table_args__ = (Index("ix_job_keys_held_until", "held_until"),)
@@ -35,14 +35,14 @@ class JobStep(Base):
 
     __tablename__ = "job_steps"
 
-    run_id: Mapped[UUID] = mapped_column(Id, primary_key=True)
-    name: Mapped[str] = mapped_column(Words(200), primary_key=True)
-    form: Mapped[str] = mapped_column(Words(10))
-    token: Mapped[UUID] = mapped_column(Id)
-    attempt: Mapped[int] = mapped_column(Number)
-    started_at: Mapped[datetime] = mapped_column(UtcDateTime)
-    finished_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
-    result: Mapped[Any | None] = mapped_column(JsonText)
+    run_id: Mapped[UUID] = column(Id, primary_key=True)
+    name: Mapped[str] = column(Words(200), primary_key=True)
+    form: Mapped[str] = column(Words(10))
+    token: Mapped[UUID] = column(Id)
+    attempt: Mapped[int] = column(Number)
+    started_at: Mapped[datetime] = column(UtcDateTime)
+    finished_at: Mapped[datetime | None] = column(UtcDateTime)
+    result: Mapped[Any | None] = column(JsonText)
 
     __table_args__ = (CheckConstraint("form in ('cursor', 'effect', 'gather', 'sleep', 'wait')", name="form"),)
 
@@ -55,14 +55,14 @@ class JobFollowup(Base):
 
     __tablename__ = "job_followups"
 
-    id: Mapped[UUID] = mapped_column(Id, primary_key=True)
-    run_id: Mapped[UUID] = mapped_column(Id)
-    on_state: Mapped[str] = mapped_column(Words(10))
-    kind: Mapped[str] = mapped_column(Words(200))
-    run: Mapped[Any] = mapped_column(JsonText)
-    created_at: Mapped[datetime] = mapped_column(UtcDateTime)
-    enqueued_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
-    generation: Mapped[int] = mapped_column(Number, server_default="1")
+    id: Mapped[UUID] = column(Id, primary_key=True)
+    run_id: Mapped[UUID] = column(Id)
+    on_state: Mapped[str] = column(Words(10))
+    kind: Mapped[str] = column(Words(200))
+    run: Mapped[Any] = column(JsonText)
+    created_at: Mapped[datetime] = column(UtcDateTime)
+    enqueued_at: Mapped[datetime | None] = column(UtcDateTime)
+    generation: Mapped[int] = column(Number, server_default="1")
 
     __table_args__ = (
         CheckConstraint("on_state in ('cancelled', 'dead', 'ended', 'succeeded')", name="on_state"),
@@ -76,10 +76,10 @@ class JobGroup(Base):
 
     __tablename__ = "job_groups"
 
-    id: Mapped[UUID] = mapped_column(Id, primary_key=True)
-    size: Mapped[int] = mapped_column(Number)
-    done: Mapped[int] = mapped_column(Number, default=0)
-    changed_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    id: Mapped[UUID] = column(Id, primary_key=True)
+    size: Mapped[int] = column(Number)
+    done: Mapped[int] = column(Number, default=0)
+    changed_at: Mapped[datetime] = column(UtcDateTime)
 
     __table_args__ = (
         CheckConstraint("done between 0 and size", name="done"),
@@ -93,8 +93,8 @@ class JobGroupMember(Base):
 
     __tablename__ = "job_group_members"
 
-    id: Mapped[UUID] = mapped_column(Id, primary_key=True)
-    group_id: Mapped[UUID] = mapped_column(Id)
+    id: Mapped[UUID] = column(Id, primary_key=True)
+    group_id: Mapped[UUID] = column(Id)
 
     # ledger/effects/groups.py: members of deleted groups.
     __table_args__ = (Index("ix_job_group_members_group", "group_id"),)

@@ -6,9 +6,9 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Float, Index
-from sqlalchemy.orm import Mapped, mapped_column
 
-from jobs.database.models.types import Base, Flag, JsonText, Number, SmallNumber, UtcDateTime, Words
+from jobs.database.models.table_class import Base, Mapped, column
+from jobs.database.models.types import Flag, JsonText, Number, SmallNumber, UtcDateTime, Words
 
 
 class JobQueue(Base):
@@ -16,12 +16,12 @@ class JobQueue(Base):
 
     __tablename__ = "job_queues"
 
-    name: Mapped[str] = mapped_column(Words(100), primary_key=True)
-    paused_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
-    paused_until: Mapped[datetime | None] = mapped_column(UtcDateTime)
-    paused_by: Mapped[str | None] = mapped_column(Words(200))
-    pause_reason: Mapped[str | None] = mapped_column(Words(500))
-    latency_target_seconds: Mapped[int | None] = mapped_column(Number)
+    name: Mapped[str] = column(Words(100), primary_key=True)
+    paused_at: Mapped[datetime | None] = column(UtcDateTime)
+    paused_until: Mapped[datetime | None] = column(UtcDateTime)
+    paused_by: Mapped[str | None] = column(Words(200))
+    pause_reason: Mapped[str | None] = column(Words(500))
+    latency_target_seconds: Mapped[int | None] = column(Number)
 
 
 class JobKind(Base):
@@ -29,11 +29,11 @@ class JobKind(Base):
 
     __tablename__ = "job_kinds"
 
-    name: Mapped[str] = mapped_column(Words(200), primary_key=True)
-    paused_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
-    paused_until: Mapped[datetime | None] = mapped_column(UtcDateTime)
-    paused_by: Mapped[str | None] = mapped_column(Words(200))
-    pause_reason: Mapped[str | None] = mapped_column(Words(500))
+    name: Mapped[str] = column(Words(200), primary_key=True)
+    paused_at: Mapped[datetime | None] = column(UtcDateTime)
+    paused_until: Mapped[datetime | None] = column(UtcDateTime)
+    paused_by: Mapped[str | None] = column(Words(200))
+    pause_reason: Mapped[str | None] = column(Words(500))
 
 
 class JobPublishedKind(Base):
@@ -41,16 +41,16 @@ class JobPublishedKind(Base):
 
     __tablename__ = "job_published_kinds"
 
-    kind: Mapped[str] = mapped_column(Words(200), primary_key=True)
-    queue: Mapped[str] = mapped_column(Words(100))
-    priority: Mapped[int] = mapped_column(SmallNumber)
-    max_attempts: Mapped[int] = mapped_column(Number)
-    arguments_version: Mapped[int] = mapped_column(Number)
-    is_unique: Mapped[bool] = mapped_column(Flag)
-    hold_seconds: Mapped[float | None] = mapped_column(Float)
-    schema: Mapped[Any | None] = mapped_column(JsonText)
-    max_argument_bytes: Mapped[int] = mapped_column(Number)
-    published_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    kind: Mapped[str] = column(Words(200), primary_key=True)
+    queue: Mapped[str] = column(Words(100))
+    priority: Mapped[int] = column(SmallNumber)
+    max_attempts: Mapped[int] = column(Number)
+    arguments_version: Mapped[int] = column(Number)
+    is_unique: Mapped[bool] = column(Flag)
+    hold_seconds: Mapped[float | None] = column(Float)
+    schema: Mapped[Any | None] = column(JsonText)
+    max_argument_bytes: Mapped[int] = column(Number)
+    published_at: Mapped[datetime] = column(UtcDateTime)
 
 
 class JobWorker(Base):
@@ -61,21 +61,21 @@ class JobWorker(Base):
 
     __tablename__ = "job_workers"
 
-    name: Mapped[str] = mapped_column(Words(200), primary_key=True)
-    host: Mapped[str] = mapped_column(Words(200))
-    pid: Mapped[int] = mapped_column(Number)
-    version: Mapped[str] = mapped_column(Words(40))
-    queues: Mapped[Any] = mapped_column(JsonText)
-    kinds: Mapped[Any] = mapped_column(JsonText)
-    codes: Mapped[Any] = mapped_column(JsonText, nullable=True)
-    threads: Mapped[int] = mapped_column(Number)
-    busy: Mapped[int] = mapped_column(Number, default=0)
-    started_at: Mapped[datetime] = mapped_column(UtcDateTime)
-    seen_at: Mapped[datetime] = mapped_column(UtcDateTime)
-    stopped_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
-    stop_requested_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
-    roll_requested_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
-    problem: Mapped[str | None] = mapped_column(Words(300))
+    name: Mapped[str] = column(Words(200), primary_key=True)
+    host: Mapped[str] = column(Words(200))
+    pid: Mapped[int] = column(Number)
+    version: Mapped[str] = column(Words(40))
+    queues: Mapped[Any] = column(JsonText)
+    kinds: Mapped[Any] = column(JsonText)
+    codes: Mapped[Any | None] = column(JsonText)
+    threads: Mapped[int] = column(Number)
+    busy: Mapped[int] = column(Number, default=0)
+    started_at: Mapped[datetime] = column(UtcDateTime)
+    seen_at: Mapped[datetime] = column(UtcDateTime)
+    stopped_at: Mapped[datetime | None] = column(UtcDateTime)
+    stop_requested_at: Mapped[datetime | None] = column(UtcDateTime)
+    roll_requested_at: Mapped[datetime | None] = column(UtcDateTime)
+    problem: Mapped[str | None] = column(Words(300))
 
     # ledger/workers.py: live workers.
     __table_args__ = (Index("ix_job_workers_seen", "seen_at"),)
@@ -89,10 +89,10 @@ class JobCodeRelease(Base):
 
     __tablename__ = "job_code_releases"
 
-    id: Mapped[str] = mapped_column(Words(32), primary_key=True)
-    release: Mapped[str | None] = mapped_column(Words(100))
-    kinds: Mapped[Any] = mapped_column(JsonText)
-    first_seen_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    id: Mapped[str] = column(Words(32), primary_key=True)
+    release: Mapped[str | None] = column(Words(100))
+    kinds: Mapped[Any] = column(JsonText)
+    first_seen_at: Mapped[datetime] = column(UtcDateTime)
 
 
 class JobWorkerRelease(Base):
@@ -100,9 +100,9 @@ class JobWorkerRelease(Base):
 
     __tablename__ = "job_worker_releases"
 
-    worker: Mapped[str] = mapped_column(Words(200), primary_key=True)
-    release_id: Mapped[str] = mapped_column(Words(32))
-    started_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    worker: Mapped[str] = column(Words(200), primary_key=True)
+    release_id: Mapped[str] = column(Words(32))
+    started_at: Mapped[datetime] = column(UtcDateTime)
 
     __table_args__ = (
         # ledger/releases.py: those that no attempt names any more.

@@ -6,9 +6,9 @@ from datetime import datetime
 from uuid import UUID
 
 from sqlalchemy import BigInteger, CheckConstraint, Double, Index
-from sqlalchemy.orm import Mapped, mapped_column
 
-from jobs.database.models.types import Base, Id, LongText, Number, UtcDateTime, Words
+from jobs.database.models.table_class import Base, Mapped, column
+from jobs.database.models.types import Id, LongText, Number, UtcDateTime, Words
 
 
 class JobLimit(Base):
@@ -21,24 +21,24 @@ class JobLimit(Base):
 
     __tablename__ = "job_limits"
 
-    name: Mapped[str] = mapped_column(Words(100), primary_key=True)
-    digest: Mapped[str] = mapped_column(Words(32), primary_key=True)
-    key: Mapped[str | None] = mapped_column(Words(200))
-    keyed_by: Mapped[str | None] = mapped_column(Words(100))
-    most: Mapped[int | None] = mapped_column(Number)
-    set_most: Mapped[int | None] = mapped_column(Number)
-    hold_until: Mapped[datetime | None] = mapped_column(UtcDateTime)
-    seen_at: Mapped[datetime] = mapped_column(UtcDateTime)
-    rate_count: Mapped[int | None] = mapped_column(Number)
-    rate_seconds: Mapped[float | None] = mapped_column(Double)
-    rate_burst: Mapped[int | None] = mapped_column(Number)
-    rate_keyed_by: Mapped[str | None] = mapped_column(Words(100))
-    set_rate_count: Mapped[int | None] = mapped_column(Number)
-    set_rate_seconds: Mapped[float | None] = mapped_column(Double)
-    rate_started: Mapped[int | None] = mapped_column(BigInteger)
-    rate_lines: Mapped[str | None] = mapped_column(LongText)
-    run_hold_until: Mapped[datetime | None] = mapped_column(UtcDateTime)
-    run_hold_by: Mapped[UUID | None] = mapped_column(Id)
+    name: Mapped[str] = column(Words(100), primary_key=True)
+    digest: Mapped[str] = column(Words(32), primary_key=True)
+    key: Mapped[str | None] = column(Words(200))
+    keyed_by: Mapped[str | None] = column(Words(100))
+    most: Mapped[int | None] = column(Number)
+    set_most: Mapped[int | None] = column(Number)
+    hold_until: Mapped[datetime | None] = column(UtcDateTime)
+    seen_at: Mapped[datetime] = column(UtcDateTime)
+    rate_count: Mapped[int | None] = column(Number)
+    rate_seconds: Mapped[float | None] = column(Double)
+    rate_burst: Mapped[int | None] = column(Number)
+    rate_keyed_by: Mapped[str | None] = column(Words(100))
+    set_rate_count: Mapped[int | None] = column(Number)
+    set_rate_seconds: Mapped[float | None] = column(Double)
+    rate_started: Mapped[int | None] = column(BigInteger)
+    rate_lines: Mapped[str | None] = column(LongText)
+    run_hold_until: Mapped[datetime | None] = column(UtcDateTime)
+    run_hold_by: Mapped[UUID | None] = column(Id)
 
     __table_args__ = (CheckConstraint("most > 0 and (set_most is null or set_most > 0)", name="most"),)
 
@@ -51,11 +51,11 @@ class JobLimitSlot(Base):
 
     __tablename__ = "job_limit_slots"
 
-    run_id: Mapped[UUID] = mapped_column(Id, primary_key=True)
-    name: Mapped[str] = mapped_column(Words(100), primary_key=True)
-    digest: Mapped[str] = mapped_column(Words(32))
-    token: Mapped[UUID | None] = mapped_column(Id)
-    taken_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    run_id: Mapped[UUID] = column(Id, primary_key=True)
+    name: Mapped[str] = column(Words(100), primary_key=True)
+    digest: Mapped[str] = column(Words(32))
+    token: Mapped[UUID | None] = column(Id)
+    taken_at: Mapped[datetime] = column(UtcDateTime)
 
     # ledger/limits/counts.py: the slots of a key.
     __table_args__ = (Index("ix_job_limit_slots_key", "name", "digest"),)
@@ -69,11 +69,11 @@ class JobRateSlot(Base):
 
     __tablename__ = "job_rate_slots"
 
-    run_id: Mapped[UUID] = mapped_column(Id, primary_key=True)
-    name: Mapped[str] = mapped_column(Words(100), primary_key=True)
-    digest: Mapped[str] = mapped_column(Words(32))
-    attempt: Mapped[int] = mapped_column(Number)
-    place: Mapped[int] = mapped_column(BigInteger)
+    run_id: Mapped[UUID] = column(Id, primary_key=True)
+    name: Mapped[str] = column(Words(100), primary_key=True)
+    digest: Mapped[str] = column(Words(32))
+    attempt: Mapped[int] = column(Number)
+    place: Mapped[int] = column(BigInteger)
 
     # ledger/limits/sweep.py: the oldest.
     __table_args__ = (Index("ix_job_rate_slots_place", "place"),)

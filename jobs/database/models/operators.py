@@ -11,9 +11,9 @@ from sqlalchemy import (
     Index,
     text,
 )
-from sqlalchemy.orm import Mapped, mapped_column
 
-from jobs.database.models.types import Base, Id, JsonText, LongText, Number, UtcDateTime, Words
+from jobs.database.models.table_class import Base, Mapped, column
+from jobs.database.models.types import Id, JsonText, LongText, Number, UtcDateTime, Words
 
 
 class OperatorAction(Base):
@@ -21,26 +21,26 @@ class OperatorAction(Base):
 
     __tablename__ = "operator_actions"
 
-    id: Mapped[UUID] = mapped_column(Id, primary_key=True)
-    verb: Mapped[str] = mapped_column(Words(20))
-    actor: Mapped[str] = mapped_column(Words(200))
-    target: Mapped[str] = mapped_column(LongText)
-    selector: Mapped[Any | None] = mapped_column(JsonText)
-    options: Mapped[Any | None] = mapped_column(JsonText)
-    reason: Mapped[str | None] = mapped_column(Words(500))
-    state: Mapped[str] = mapped_column(Words(12))
-    started_at: Mapped[datetime] = mapped_column(UtcDateTime)
-    finished_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
-    expected: Mapped[int] = mapped_column(Number, default=0)
-    done: Mapped[int] = mapped_column(Number, default=0)
-    skipped: Mapped[int] = mapped_column(Number, default=0)
-    before: Mapped[Any | None] = mapped_column(JsonText)
-    after: Mapped[Any | None] = mapped_column(JsonText)
-    undoes: Mapped[UUID | None] = mapped_column(Id)
-    undone_by: Mapped[UUID | None] = mapped_column(Id)
+    id: Mapped[UUID] = column(Id, primary_key=True)
+    verb: Mapped[str] = column(Words(20))
+    actor: Mapped[str] = column(Words(200))
+    target: Mapped[str] = column(LongText)
+    selector: Mapped[Any | None] = column(JsonText)
+    options: Mapped[Any | None] = column(JsonText)
+    reason: Mapped[str | None] = column(Words(500))
+    state: Mapped[str] = column(Words(12))
+    started_at: Mapped[datetime] = column(UtcDateTime)
+    finished_at: Mapped[datetime | None] = column(UtcDateTime)
+    expected: Mapped[int] = column(Number, default=0)
+    done: Mapped[int] = column(Number, default=0)
+    skipped: Mapped[int] = column(Number, default=0)
+    before: Mapped[Any | None] = column(JsonText)
+    after: Mapped[Any | None] = column(JsonText)
+    undoes: Mapped[UUID | None] = column(Id)
+    undone_by: Mapped[UUID | None] = column(Id)
     # When its last batch was done: a running action that has not been seen for long has lost its process.
-    seen_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
-    request_id: Mapped[str | None] = mapped_column(Words(100))
+    seen_at: Mapped[datetime | None] = column(UtcDateTime)
+    request_id: Mapped[str | None] = column(Words(100))
 
     __table_args__ = (
         CheckConstraint("state in ('failed', 'finished', 'interrupted', 'running')", name="state"),
@@ -55,13 +55,13 @@ class OperatorActionRun(Base):
 
     __tablename__ = "operator_action_runs"
 
-    action_id: Mapped[UUID] = mapped_column(Id, primary_key=True)
-    run_id: Mapped[UUID] = mapped_column(Id, primary_key=True)
-    skipped: Mapped[str | None] = mapped_column(Words(200))
-    new_run_id: Mapped[UUID | None] = mapped_column(Id)
-    before: Mapped[Any | None] = mapped_column(JsonText)
-    after: Mapped[Any | None] = mapped_column(JsonText)
-    batch: Mapped[int | None] = mapped_column(Number)
+    action_id: Mapped[UUID] = column(Id, primary_key=True)
+    run_id: Mapped[UUID] = column(Id, primary_key=True)
+    skipped: Mapped[str | None] = column(Words(200))
+    new_run_id: Mapped[UUID | None] = column(Id)
+    before: Mapped[Any | None] = column(JsonText)
+    after: Mapped[Any | None] = column(JsonText)
+    batch: Mapped[int | None] = column(Number)
 
     # ledger/operators/audit.py: actions on a run.
     __table_args__ = (Index("ix_operator_action_runs_run", "run_id"),)
@@ -76,16 +76,16 @@ class AuditLink(Base):
 
     __tablename__ = "operator_audit_links"
 
-    id: Mapped[UUID] = mapped_column(Id, primary_key=True)
-    action_id: Mapped[UUID | None] = mapped_column(Id)
-    part: Mapped[str] = mapped_column(Words(8))
-    batch: Mapped[int | None] = mapped_column(Number)
-    size: Mapped[int] = mapped_column(Number)
-    digest: Mapped[str] = mapped_column(Words(64))
-    row_digests: Mapped[str | None] = mapped_column(LongText)
-    written_at: Mapped[datetime] = mapped_column(UtcDateTime)
-    seq: Mapped[int | None] = mapped_column(Number)
-    hash: Mapped[str | None] = mapped_column(Words(64))
+    id: Mapped[UUID] = column(Id, primary_key=True)
+    action_id: Mapped[UUID | None] = column(Id)
+    part: Mapped[str] = column(Words(8))
+    batch: Mapped[int | None] = column(Number)
+    size: Mapped[int] = column(Number)
+    digest: Mapped[str] = column(Words(64))
+    row_digests: Mapped[str | None] = column(LongText)
+    written_at: Mapped[datetime] = column(UtcDateTime)
+    seq: Mapped[int | None] = column(Number)
+    hash: Mapped[str | None] = column(Words(64))
 
     __table_args__ = (
         CheckConstraint("part in ('begun', 'ended', 'pruned', 'resumed', 'runs', 'start', 'undone')", name="part"),
@@ -105,6 +105,6 @@ class AuditHead(Base):
 
     __tablename__ = "operator_audit_head"
 
-    id: Mapped[int] = mapped_column(Number, primary_key=True)
-    seq: Mapped[int] = mapped_column(Number)
-    hash: Mapped[str] = mapped_column(Words(64))
+    id: Mapped[int] = column(Number, primary_key=True)
+    seq: Mapped[int] = column(Number)
+    hash: Mapped[str] = column(Words(64))

@@ -5,9 +5,9 @@ from __future__ import annotations
 from uuid import UUID
 
 from sqlalchemy import CheckConstraint, Index
-from sqlalchemy.orm import Mapped, mapped_column
 
-from jobs.database.models.types import Base, Id, Number, Words
+from jobs.database.models.table_class import Base, Mapped, column
+from jobs.database.models.types import Id, Number, Words
 
 
 class JobParent(Base):
@@ -19,10 +19,10 @@ class JobParent(Base):
 
     __tablename__ = "job_parents"
 
-    run_id: Mapped[UUID] = mapped_column(Id, primary_key=True)
-    parent_id: Mapped[UUID] = mapped_column(Id, primary_key=True)
-    position: Mapped[int] = mapped_column(Number)
-    on_dead: Mapped[str] = mapped_column(Words(6))
+    run_id: Mapped[UUID] = column(Id, primary_key=True)
+    parent_id: Mapped[UUID] = column(Id, primary_key=True)
+    position: Mapped[int] = column(Number)
+    on_dead: Mapped[str] = column(Words(6))
 
     __table_args__ = (
         CheckConstraint("on_dead in ('cancel', 'hold', 'run')", name="on_dead"),

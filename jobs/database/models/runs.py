@@ -11,9 +11,9 @@ from sqlalchemy import (
     Index,
     false,
 )
-from sqlalchemy.orm import Mapped, mapped_column
 from sqlalchemy.sql import text
 
+from jobs.database.models.table_class import Base, Mapped, column
 from jobs.database.models.types import (
     ENDED,
     LIVE_KEY,
@@ -23,7 +23,6 @@ from jobs.database.models.types import (
     PURGED,
     SHOWN,
     SUCCESS_OF_SCHEDULE,
-    Base,
     Flag,
     Id,
     JsonText,
@@ -44,57 +43,57 @@ class JobRun(Base):
 
     __tablename__ = "job_runs"
 
-    id: Mapped[UUID] = mapped_column(Id, primary_key=True)
-    kind: Mapped[str] = mapped_column(Words(200))
-    queue: Mapped[str] = mapped_column(Words(100))
-    priority: Mapped[int] = mapped_column(SmallNumber, default=0)
-    arguments: Mapped[Any] = mapped_column(JsonText)
-    arguments_version: Mapped[int] = mapped_column(Number, default=1)
-    arguments_hash: Mapped[str | None] = mapped_column(Words(32))
-    state: Mapped[str] = mapped_column(Words(10))
-    cause: Mapped[str | None] = mapped_column(Words(20))
-    attempt: Mapped[int] = mapped_column(Number, default=0)
-    charged: Mapped[int] = mapped_column(Number, default=0)
-    crashes: Mapped[int] = mapped_column(Number, default=0)
-    abandonments: Mapped[int] = mapped_column(Number, default=0)
-    max_attempts: Mapped[int] = mapped_column(Number)
+    id: Mapped[UUID] = column(Id, primary_key=True)
+    kind: Mapped[str] = column(Words(200))
+    queue: Mapped[str] = column(Words(100))
+    priority: Mapped[int] = column(SmallNumber, default=0)
+    arguments: Mapped[Any] = column(JsonText)
+    arguments_version: Mapped[int] = column(Number, default=1)
+    arguments_hash: Mapped[str | None] = column(Words(32))
+    state: Mapped[str] = column(Words(10))
+    cause: Mapped[str | None] = column(Words(20))
+    attempt: Mapped[int] = column(Number, default=0)
+    charged: Mapped[int] = column(Number, default=0)
+    crashes: Mapped[int] = column(Number, default=0)
+    abandonments: Mapped[int] = column(Number, default=0)
+    max_attempts: Mapped[int] = column(Number)
     # Of a held run: when time alone makes it ready; FAR if it never does.
-    run_at: Mapped[datetime] = mapped_column(UtcDateTime)
-    hold: Mapped[str | None] = mapped_column(Words(8))
-    held_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
-    held_on: Mapped[str | None] = mapped_column(Words(300))
-    due_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
-    expires_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
-    key: Mapped[str | None] = mapped_column(Words(255))
-    token: Mapped[UUID | None] = mapped_column(Id)
-    lease_until: Mapped[datetime | None] = mapped_column(UtcDateTime)
-    worker: Mapped[str | None] = mapped_column(Words(200))
-    cancel_requested_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
-    cancel_reason: Mapped[str | None] = mapped_column(Words(500))
-    created_at: Mapped[datetime] = mapped_column(UtcDateTime)
-    started_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
-    finished_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
-    state_at: Mapped[datetime] = mapped_column(UtcDateTime)
-    result: Mapped[Any | None] = mapped_column(JsonText)
-    progress: Mapped[Any | None] = mapped_column(JsonText)
-    error_type: Mapped[str | None] = mapped_column(Words(200))
-    error_message: Mapped[str | None] = mapped_column(LongText)
-    fingerprint: Mapped[str | None] = mapped_column(Words(16))
-    tags: Mapped[Any | None] = mapped_column(JsonText)
-    correlation_id: Mapped[str | None] = mapped_column(Words(100))
-    trace_context: Mapped[str | None] = mapped_column(Words(200))
-    enqueued_by: Mapped[str | None] = mapped_column(Words(200))
-    parent_id: Mapped[UUID | None] = mapped_column(Id)
-    root_id: Mapped[UUID | None] = mapped_column(Id)
-    replayed_from: Mapped[UUID | None] = mapped_column(Id)
-    schedule: Mapped[str | None] = mapped_column(Words(200))
-    scheduled_for: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    run_at: Mapped[datetime] = column(UtcDateTime)
+    hold: Mapped[str | None] = column(Words(8))
+    held_at: Mapped[datetime | None] = column(UtcDateTime)
+    held_on: Mapped[str | None] = column(Words(300))
+    due_at: Mapped[datetime | None] = column(UtcDateTime)
+    expires_at: Mapped[datetime | None] = column(UtcDateTime)
+    key: Mapped[str | None] = column(Words(255))
+    token: Mapped[UUID | None] = column(Id)
+    lease_until: Mapped[datetime | None] = column(UtcDateTime)
+    worker: Mapped[str | None] = column(Words(200))
+    cancel_requested_at: Mapped[datetime | None] = column(UtcDateTime)
+    cancel_reason: Mapped[str | None] = column(Words(500))
+    created_at: Mapped[datetime] = column(UtcDateTime)
+    started_at: Mapped[datetime | None] = column(UtcDateTime)
+    finished_at: Mapped[datetime | None] = column(UtcDateTime)
+    state_at: Mapped[datetime] = column(UtcDateTime)
+    result: Mapped[Any | None] = column(JsonText)
+    progress: Mapped[Any | None] = column(JsonText)
+    error_type: Mapped[str | None] = column(Words(200))
+    error_message: Mapped[str | None] = column(LongText)
+    fingerprint: Mapped[str | None] = column(Words(16))
+    tags: Mapped[Any | None] = column(JsonText)
+    correlation_id: Mapped[str | None] = column(Words(100))
+    trace_context: Mapped[str | None] = column(Words(200))
+    enqueued_by: Mapped[str | None] = column(Words(200))
+    parent_id: Mapped[UUID | None] = column(Id)
+    root_id: Mapped[UUID | None] = column(Id)
+    replayed_from: Mapped[UUID | None] = column(Id)
+    schedule: Mapped[str | None] = column(Words(200))
+    scheduled_for: Mapped[datetime | None] = column(UtcDateTime)
     # Its end has effects: follow-ups, or a batch that counts it.
-    has_followups: Mapped[bool] = mapped_column(Flag, server_default=false())
-    batch_id: Mapped[UUID | None] = mapped_column(Id)
+    has_followups: Mapped[bool] = column(Flag, server_default=false())
+    batch_id: Mapped[UUID | None] = column(Id)
     # Of a kind whose tenants take turns.
-    tenant: Mapped[str | None] = mapped_column(Words(100))
-    deleted_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    tenant: Mapped[str | None] = column(Words(100))
+    deleted_at: Mapped[datetime | None] = column(UtcDateTime)
 
     __table_args__ = (
         CheckConstraint(one_of("state", RunState), name="state"),
@@ -175,20 +174,20 @@ class JobAttempt(Base):
 
     __tablename__ = "job_attempts"
 
-    run_id: Mapped[UUID] = mapped_column(Id, primary_key=True)
-    attempt: Mapped[int] = mapped_column(Number, primary_key=True)
-    token: Mapped[UUID] = mapped_column(Id)
-    outcome: Mapped[str] = mapped_column(Words(16))
-    worker: Mapped[str | None] = mapped_column(Words(200))
-    started_at: Mapped[datetime] = mapped_column(UtcDateTime)
-    finished_at: Mapped[datetime] = mapped_column(UtcDateTime)
-    retry_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
-    error_type: Mapped[str | None] = mapped_column(Words(200))
-    error_message: Mapped[str | None] = mapped_column(LongText)
-    traceback: Mapped[str | None] = mapped_column(LongText)
-    fingerprint: Mapped[str | None] = mapped_column(Words(16))
-    refused_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
-    refused_outcome: Mapped[str | None] = mapped_column(Words(16))
+    run_id: Mapped[UUID] = column(Id, primary_key=True)
+    attempt: Mapped[int] = column(Number, primary_key=True)
+    token: Mapped[UUID] = column(Id)
+    outcome: Mapped[str] = column(Words(16))
+    worker: Mapped[str | None] = column(Words(200))
+    started_at: Mapped[datetime] = column(UtcDateTime)
+    finished_at: Mapped[datetime] = column(UtcDateTime)
+    retry_at: Mapped[datetime | None] = column(UtcDateTime)
+    error_type: Mapped[str | None] = column(Words(200))
+    error_message: Mapped[str | None] = column(LongText)
+    traceback: Mapped[str | None] = column(LongText)
+    fingerprint: Mapped[str | None] = column(Words(16))
+    refused_at: Mapped[datetime | None] = column(UtcDateTime)
+    refused_outcome: Mapped[str | None] = column(Words(16))
 
     __table_args__ = (
         CheckConstraint(one_of("outcome", Outcome), name="outcome"),

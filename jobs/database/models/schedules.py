@@ -10,10 +10,10 @@ from sqlalchemy import (
     CheckConstraint,
     Index,
 )
-from sqlalchemy.orm import Mapped, mapped_column
 from sqlalchemy.sql import text
 
-from jobs.database.models.types import DUE, HELD, Base, Id, JsonText, Number, SmallNumber, UtcDateTime, Words
+from jobs.database.models.table_class import Base, Mapped, column
+from jobs.database.models.types import DUE, HELD, Id, JsonText, Number, SmallNumber, UtcDateTime, Words
 
 
 class JobSchedule(Base):
@@ -27,30 +27,30 @@ class JobSchedule(Base):
 
     __tablename__ = "job_schedules"
 
-    name: Mapped[str] = mapped_column(Words(200), primary_key=True)
-    owner: Mapped[str] = mapped_column(Words(10))
-    module: Mapped[str | None] = mapped_column(Words(300))
-    place: Mapped[str | None] = mapped_column(Words(500))
-    kind: Mapped[str] = mapped_column(Words(200))
-    queue: Mapped[str] = mapped_column(Words(100))
-    priority: Mapped[int] = mapped_column(SmallNumber)
-    arguments: Mapped[Any] = mapped_column(JsonText)
-    arguments_version: Mapped[int] = mapped_column(Number)
-    max_attempts: Mapped[int] = mapped_column(Number)
-    definition: Mapped[Any] = mapped_column(JsonText)
-    created_at: Mapped[datetime] = mapped_column(UtcDateTime)
-    changed_at: Mapped[datetime] = mapped_column(UtcDateTime)
-    paused_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
-    paused_by: Mapped[str | None] = mapped_column(Words(200))
-    pause_reason: Mapped[str | None] = mapped_column(Words(500))
-    decided_until: Mapped[datetime] = mapped_column(UtcDateTime)
-    next_slot_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
-    zone_data: Mapped[str | None] = mapped_column(Words(20))
-    held_slot_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
-    last_slot_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
-    last_fired_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
-    last_run_id: Mapped[UUID | None] = mapped_column(Id)
-    problem: Mapped[str | None] = mapped_column(Words(500))
+    name: Mapped[str] = column(Words(200), primary_key=True)
+    owner: Mapped[str] = column(Words(10))
+    module: Mapped[str | None] = column(Words(300))
+    place: Mapped[str | None] = column(Words(500))
+    kind: Mapped[str] = column(Words(200))
+    queue: Mapped[str] = column(Words(100))
+    priority: Mapped[int] = column(SmallNumber)
+    arguments: Mapped[Any] = column(JsonText)
+    arguments_version: Mapped[int] = column(Number)
+    max_attempts: Mapped[int] = column(Number)
+    definition: Mapped[Any] = column(JsonText)
+    created_at: Mapped[datetime] = column(UtcDateTime)
+    changed_at: Mapped[datetime] = column(UtcDateTime)
+    paused_at: Mapped[datetime | None] = column(UtcDateTime)
+    paused_by: Mapped[str | None] = column(Words(200))
+    pause_reason: Mapped[str | None] = column(Words(500))
+    decided_until: Mapped[datetime] = column(UtcDateTime)
+    next_slot_at: Mapped[datetime | None] = column(UtcDateTime)
+    zone_data: Mapped[str | None] = column(Words(20))
+    held_slot_at: Mapped[datetime | None] = column(UtcDateTime)
+    last_slot_at: Mapped[datetime | None] = column(UtcDateTime)
+    last_fired_at: Mapped[datetime | None] = column(UtcDateTime)
+    last_run_id: Mapped[UUID | None] = column(Id)
+    problem: Mapped[str | None] = column(Words(500))
 
     __table_args__ = (
         CheckConstraint("owner in ('code', 'operator')", name="owner"),
@@ -69,13 +69,13 @@ class JobScheduleSlot(Base):
 
     __tablename__ = "job_schedule_slots"
 
-    schedule: Mapped[str] = mapped_column(Words(200), primary_key=True)
-    slot_at: Mapped[datetime] = mapped_column(UtcDateTime, primary_key=True)
-    state: Mapped[str] = mapped_column(Words(10))
-    why: Mapped[str] = mapped_column(Words(200))
-    run_id: Mapped[UUID | None] = mapped_column(Id)
-    decided_at: Mapped[datetime] = mapped_column(UtcDateTime)
-    older_missed: Mapped[int] = mapped_column(Number, default=0)
+    schedule: Mapped[str] = column(Words(200), primary_key=True)
+    slot_at: Mapped[datetime] = column(UtcDateTime, primary_key=True)
+    state: Mapped[str] = column(Words(10))
+    why: Mapped[str] = column(Words(200))
+    run_id: Mapped[UUID | None] = column(Id)
+    decided_at: Mapped[datetime] = column(UtcDateTime)
+    older_missed: Mapped[int] = column(Number, default=0)
 
     __table_args__ = (
         CheckConstraint("state in ('backfilled', 'fired', 'missed', 'skipped')", name="state"),
@@ -91,8 +91,8 @@ class JobLeader(Base):
 
     __tablename__ = "job_leaders"
 
-    role: Mapped[str] = mapped_column(Words(40), primary_key=True)
-    holder: Mapped[str] = mapped_column(Words(200))
-    since: Mapped[datetime] = mapped_column(UtcDateTime)
-    lease_until: Mapped[datetime] = mapped_column(UtcDateTime)
-    ticked_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    role: Mapped[str] = column(Words(40), primary_key=True)
+    holder: Mapped[str] = column(Words(200))
+    since: Mapped[datetime] = column(UtcDateTime)
+    lease_until: Mapped[datetime] = column(UtcDateTime)
+    ticked_at: Mapped[datetime] = column(UtcDateTime)

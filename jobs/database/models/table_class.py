@@ -6,9 +6,18 @@ tables and columns; only a session of an application brings the ORM with it.
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from sqlalchemy import Column, MetaData, Table
+
+if TYPE_CHECKING:
+    from sqlalchemy.orm import Mapped
+    from sqlalchemy.orm import mapped_column as column
+else:
+    # The type checker knows the ORM's columns, which are expressions of a Python type. They are plain columns.
+    Mapped = column = Column
+
+__all__ = ["Base", "Mapped", "aliased", "column"]
 
 CONVENTION = {
     "pk": "pk_%(table_name)s",
@@ -26,8 +35,8 @@ class Base:
 
     >>> class Note(Base):
     ...     __tablename__ = "notes"
-    ...     id: Column[UUID] = Column(Id, primary_key=True)
-    ...     text: Column[str | None] = Column(Words(200))
+    ...     id: Mapped[UUID] = column(Id, primary_key=True)
+    ...     text: Mapped[str | None] = column(Words(200))
     >>> select(Note.text).where(Note.id == wanted)
     """
 
@@ -39,10 +48,10 @@ class Base:
     def __init_subclass__(cls) -> None:
         columns: list[Column[Any]] = []
         for name, annotation in cls.__annotations__.items():
-            column = vars(cls)[name]
-            column.name = column.key = name
-            column.nullable = "None" in annotation
-            columns.append(column)
+            one: Column[Any] = vars(cls)[name]
+            one.name = one.key = name
+            one.nullable = "None" in annotation
+            columns.append(one)
         cls.__table__ = Table(cls.__tablename__, cls.metadata, *columns, *cls.__table_args__)
 
     @classmethod
@@ -57,5 +66,5 @@ M = TypeVar("M", bound=Base)
 def aliased(model: type[M]) -> type[M]:
     """The table of ``model`` under another name, for a statement that reads it twice."""
     table = model.__table__.alias()
-    members = {"__clause_element__": lambda: table, **{column.key: column for column in table.columns}}
-    return type(model.__name__, (), members)  # type: ignore[return-value]
+    members = {"__clause_element__": lambda: table, **{one.key: one for one in table.columns}}
+    return type(model.__name__, (), members)

@@ -5,9 +5,9 @@ from __future__ import annotations
 from datetime import datetime
 
 from sqlalchemy import Float
-from sqlalchemy.orm import Mapped, mapped_column
 
-from jobs.database.models.types import Base, SmallNumber, UtcDateTime, Words
+from jobs.database.models.table_class import Base, Mapped, column
+from jobs.database.models.types import SmallNumber, UtcDateTime, Words
 
 
 class JobTurn(Base):
@@ -19,10 +19,10 @@ class JobTurn(Base):
 
     __tablename__ = "job_turns"
 
-    queue: Mapped[str] = mapped_column(Words(100), primary_key=True)
-    priority: Mapped[int] = mapped_column(SmallNumber, primary_key=True)
-    tenant: Mapped[str] = mapped_column(Words(100), primary_key=True)
-    turn: Mapped[float] = mapped_column(Float)
-    weight: Mapped[float] = mapped_column(Float)
-    resume_after: Mapped[str | None] = mapped_column(Words(100))
-    seen_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    queue: Mapped[str] = column(Words(100), primary_key=True)
+    priority: Mapped[int] = column(SmallNumber, primary_key=True)
+    tenant: Mapped[str] = column(Words(100), primary_key=True)
+    turn: Mapped[float] = column(Float)
+    weight: Mapped[float] = column(Float)
+    resume_after: Mapped[str | None] = column(Words(100))
+    seen_at: Mapped[datetime] = column(UtcDateTime)

@@ -1,4 +1,4 @@
-"""Column types of the tables: moments, JSON, constraint names, and the predicates of partial indexes."""
+"""Column types of the tables: moments, JSON, and the predicates of partial indexes."""
 
 from __future__ import annotations
 
@@ -15,27 +15,16 @@ from sqlalchemy import (
     DateTime,
     Dialect,
     Integer,
-    MetaData,
     SmallInteger,
     String,
     Text,
     Uuid,
 )
 from sqlalchemy.ext.compiler import compiles
-from sqlalchemy.orm import DeclarativeBase
 from sqlalchemy.sql.functions import FunctionElement
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
 from jobs.formats.unreadable import stand_in_for_id, stand_in_for_moment, stand_in_for_number, stand_in_for_text
-
-CONVENTION = {
-    "pk": "pk_%(table_name)s",
-    "fk": "fk_%(table_name)s_%(column_0_name)s",
-    "uq": "uq_%(table_name)s_%(column_0_name)s",
-    "ix": "ix_%(table_name)s_%(column_0_name)s",
-    "ck": "ck_%(table_name)s_%(constraint_name)s",
-}
-
 
 MAX_QUICK = 4000
 """Shorter JSON is read by the faster parser: no number in it is too long for Python to write again."""
@@ -221,10 +210,6 @@ def _tail_postgresql(element: id_tail, compiler: Any, **kw: Any) -> str:
 @compiles(id_tail, "sqlite")
 def _tail_sqlite(element: id_tail, compiler: Any, **kw: Any) -> str:
     return f"substr({compiler.process(element.clauses, **kw)}, -6)"
-
-
-class Base(DeclarativeBase):
-    metadata = MetaData(naming_convention=CONVENTION)
 
 
 LIVE_OF_SCHEDULE = "schedule is not null and state in ('queued', 'running')"

@@ -7,9 +7,9 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import Index
-from sqlalchemy.orm import Mapped, mapped_column
 
-from jobs.database.models.types import Base, Id, JsonText, UtcDateTime, Words
+from jobs.database.models.table_class import Base, Mapped, column
+from jobs.database.models.types import Id, JsonText, UtcDateTime, Words
 
 
 class JobSignal(Base):
@@ -17,11 +17,11 @@ class JobSignal(Base):
 
     __tablename__ = "job_signals"
 
-    run_id: Mapped[UUID] = mapped_column(Id, primary_key=True)
-    name: Mapped[str] = mapped_column(Words(200), primary_key=True)
-    payload: Mapped[Any | None] = mapped_column(JsonText)
-    sent_at: Mapped[datetime] = mapped_column(UtcDateTime)
-    sent_by: Mapped[str | None] = mapped_column(Words(200))
+    run_id: Mapped[UUID] = column(Id, primary_key=True)
+    name: Mapped[str] = column(Words(200), primary_key=True)
+    payload: Mapped[Any | None] = column(JsonText)
+    sent_at: Mapped[datetime] = column(UtcDateTime)
+    sent_by: Mapped[str | None] = column(Words(200))
 
 
 class JobCallback(Base):
@@ -29,12 +29,12 @@ class JobCallback(Base):
 
     __tablename__ = "job_callbacks"
 
-    token_hash: Mapped[str] = mapped_column(Words(64), primary_key=True)
-    run_id: Mapped[UUID] = mapped_column(Id)
-    name: Mapped[str] = mapped_column(Words(200))
-    created_at: Mapped[datetime] = mapped_column(UtcDateTime)
-    expires_at: Mapped[datetime] = mapped_column(UtcDateTime)
-    used_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    token_hash: Mapped[str] = column(Words(64), primary_key=True)
+    run_id: Mapped[UUID] = column(Id)
+    name: Mapped[str] = column(Words(200))
+    created_at: Mapped[datetime] = column(UtcDateTime)
+    expires_at: Mapped[datetime] = column(UtcDateTime)
+    used_at: Mapped[datetime | None] = column(UtcDateTime)
 
     # ledger/effects/callbacks.py: those of runs that are deleted.
     __table_args__ = (Index("ix_job_callbacks_run", "run_id"),)

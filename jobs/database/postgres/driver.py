@@ -4,20 +4,22 @@ from __future__ import annotations
 
 import select as select_module
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import psycopg
 from sqlalchemy import URL, Connection, Engine, create_engine, event, func, select
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import DisconnectionError
-from sqlalchemy.orm import Session
 
 from jobs.database.models import read_json
 from jobs.database.postgres.connection import LimitedConnection
 from jobs.errors import JobsError
 from jobs.settings import Settings
 
-Executor = Session | Connection
+if TYPE_CHECKING:
+    from sqlalchemy.orm import Session
+
+Executor: TypeAlias = "Session | Connection"
 DriverError = psycopg.Error
 OWN_CONNECTIONS = 5
 """Threads of a worker process that use the ledger besides its jobs: fetcher, settler, upkeep, control; and heartbeat.

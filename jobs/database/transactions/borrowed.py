@@ -8,10 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from sqlalchemy import Connection, Dialect, make_url
-from sqlalchemy.orm import Session
 
 from jobs.clock import Clock
 from jobs.database.connection_limits import NoPlaces
@@ -23,6 +22,9 @@ from jobs.database.sqlite.connection import register_sqlite_functions
 from jobs.database.transactions.drivers import dialect_named, plain_connection, plain_row
 from jobs.database.transactions.session_connection import placed
 from jobs.settings import Settings
+
+if TYPE_CHECKING:
+    from sqlalchemy.orm import Session
 
 
 class Owner(Protocol):
@@ -79,6 +81,8 @@ class BorrowedDatabase(Database):
 
     @contextmanager
     def session(self, *, owner: object | None = None) -> Iterator[Session]:
+        from sqlalchemy.orm import Session
+
         with (
             self._owner.transaction() as driver,
             self._on(driver) as connection,

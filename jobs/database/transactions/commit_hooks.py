@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from sqlalchemy import Connection, event
-from sqlalchemy.orm import Session, SessionTransaction
+
+if TYPE_CHECKING:
+    from sqlalchemy.orm import Session, SessionTransaction
 
 Notify: TypeAlias = "partial[None]"
 """A function to call with a list of items. Those of equal function and arguments are told by one call."""

@@ -17,20 +17,25 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import psycopg
 from sqlalchemy import Connection
 from sqlalchemy.exc import InvalidRequestError
-from sqlalchemy.orm import Session
 
 from jobs.database.engine import Database
 from jobs.database.sqlite.connection import register_sqlite_functions
 from jobs.database.transactions import django_alias, drivers
 from jobs.database.transactions.commit_hooks import Joined, joined_connection, joined_session
 from jobs.database.transactions.refusals import driver_errors, explained, refused
-from jobs.database.transactions.session_connection import check_core_connection, ledger_connection, placed, present
+from jobs.database.transactions.session_connection import (
+    check_core_connection,
+    is_session,
+    ledger_connection,
+    placed,
+    present,
+)
 
 if TYPE_CHECKING:
     import aiosqlite
     import asyncpg
     from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession, async_scoped_session
-    from sqlalchemy.orm import scoped_session
+    from sqlalchemy.orm import Session, scoped_session
 
     SessionLike: TypeAlias = (
         Session | scoped_session[Any] | Connection | psycopg.Connection[Any] | sqlite3.Connection | str
@@ -90,7 +95,7 @@ def _opened(given: Any, database: Database) -> Iterator[Joined]:
     if alias is not None:
         with django_alias.joined_alias(alias, database) as transaction:
             yield transaction
-    elif isinstance(plain, Session | Connection):
+    elif is_session(plain) or isinstance(plain, Connection):
         yield _of_sqlalchemy(plain, database)
     elif drivers.is_driver_connection(plain):
         with driver_errors():
@@ -105,7 +110,7 @@ def _opened(given: Any, database: Database) -> Iterator[Joined]:
 def _of_sqlalchemy(plain: Session | Connection, database: Database) -> Joined:
     try:
         with explained(database):
-            if isinstance(plain, Session):
+            if is_session(plain):
                 return joined_session(plain, ledger_connection(plain, database))
             check_core_connection(plain, database)
             return joined_connection(plain)

@@ -7,14 +7,14 @@ from __future__ import annotations
 
 import os
 import sqlite3
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from functools import partial
+from functools import cache, partial
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import UnboundExecutionError
-from sqlalchemy.orm import Session
 from sqlalchemy.util import await_only
 
 from jobs.database.database_url import show_database_url
@@ -23,6 +23,9 @@ from jobs.database.transactions.refusals import refused_autocommit, refused_data
 from jobs.errors import EnqueueRefused
 
 if TYPE_CHECKING:
+    from sqlalchemy.orm import Mapper, Session
+    from typing_extensions import TypeIs
+
     from jobs.database.engine import Database
 
 _MAP = "schema_translate_map"
@@ -32,6 +35,12 @@ def present(session: Any) -> Any:
     """The session of a registry (``scoped_session`` and its async twin) for this thread or task."""
     registry = getattr(session, "registry", None)
     return registry() if callable(registry) else session
+
+
+def is_session(given: Any) -> TypeIs[Session]:
+    """Whether it is a session of the ORM. If nobody has imported the ORM, nobody has a session."""
+    # Another thread may be importing it: then it has no ``Session`` yet.
+    return isinstance(given, getattr(sys.modules.get("sqlalchemy.orm"), "Session", ()))
 
 
 def ledger_connection(session: Session, database: Database) -> Connection:
@@ -106,10 +115,18 @@ def _connect(session: Session, bind: Engine | Connection) -> Connection:
 def _binds(session: Session) -> list[Engine | Connection]:
     """The engines that the session's statements may run on: first the one for our tables, if it names one."""
     try:
-        return [session.get_bind(mapper=JobRun.__mapper__)]
+        return [session.get_bind(mapper=_mapper())]
     except UnboundExecutionError:
         pass
     return list(dict.fromkeys(session.binds.values()))
+
+
+@cache
+def _mapper() -> Mapper[Any]:
+    """A mapping of our table of runs: sessions that choose an engine for each statement choose it by a mapping."""
+    from sqlalchemy.orm import registry
+
+    return registry().map_imperatively(type(JobRun.__name__, (), {}), JobRun.__table__)
 
 
 def _is_ours(bind: Engine | Connection, connect: Callable[[], Connection], database: Database) -> bool:

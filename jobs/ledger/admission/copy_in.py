@@ -8,7 +8,7 @@ from itertools import islice
 from operator import attrgetter
 from typing import Any
 
-from sqlalchemy import Connection, Table, select
+from sqlalchemy import Connection, select
 
 from jobs.database.copy_rows import UUID_LENGTH, copy_rows, field, row
 from jobs.database.models import JobRun
@@ -24,7 +24,7 @@ PIECE = 250
 _REMEMBERED = 1_000
 """Most values that are kept encoded."""
 
-_TABLE: Table = JobRun.__table__  # type: ignore[assignment]
+_TABLE = JobRun.__table__
 _SAME = tuple(name for name in PLAIN if name not in ("id", "arguments"))
 """Columns in which many runs have the same values."""
 _TIMES = ("run_at", "expires_at", "scheduled_for", "created_at", "state_at")

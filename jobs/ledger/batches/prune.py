@@ -7,9 +7,8 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, Float, and_, bindparam, delete, or_, select
-from sqlalchemy.orm import aliased
 
-from jobs.database.models import JobBatch, JobFollowup, JobParent, JobRun
+from jobs.database.models import JobBatch, JobFollowup, JobParent, JobRun, aliased
 from jobs.database.sql import Executor, ledger_now, plus_seconds
 from jobs.ledger.batches.counts import GATHER
 from jobs.states import LIVE

@@ -10,9 +10,8 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from sqlalchemy import Float, and_, bindparam, case, func, or_, select, update
-from sqlalchemy.orm import aliased
 
-from jobs.database.models import JobBatch, JobParent, JobRun
+from jobs.database.models import JobBatch, JobParent, JobRun, aliased
 from jobs.database.sql import Executor, ledger_now, plus_seconds
 from jobs.ledger.batches.counts import Delta, apply
 from jobs.ledger.batches.parents import HELD_ON

@@ -8,10 +8,9 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import Text, and_, cast, delete, insert, literal, or_, select, update
-from sqlalchemy.orm import aliased
 from sqlalchemy.sql import ColumnElement
 
-from jobs.database.models import JobStep, JsonText
+from jobs.database.models import JobStep, JsonText, aliased
 from jobs.database.sql import Executor, ledger_now
 from jobs.ledger.effects.steps import EFFECT, StepRecord
 

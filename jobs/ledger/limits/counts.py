@@ -12,9 +12,8 @@ from functools import cache
 from typing import Any, NamedTuple
 
 from sqlalchemy import Insert, Text, and_, func, literal_column, or_, select, text, tuple_, update
-from sqlalchemy.orm import aliased
 
-from jobs.database.models import JobLimit, JobLimitSlot, JobRun
+from jobs.database.models import JobLimit, JobLimitSlot, JobRun, aliased
 from jobs.database.sql import Batch, Executor, dialect_of, insert_into, ledger_now, plus_seconds
 from jobs.definition.limit import Limit
 from jobs.definition.limits import LimitKey

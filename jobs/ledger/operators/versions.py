@@ -14,9 +14,8 @@ from uuid import UUID
 
 from sqlalchemy import Select, Update, Uuid, bindparam, select, update
 from sqlalchemy.exc import IntegrityError
-from sqlalchemy.orm import aliased
 
-from jobs.database.models import JobRun, UtcDateTime
+from jobs.database.models import JobRun, UtcDateTime, aliased
 from jobs.database.sql import Batch, Executor, dialect_of
 from jobs.ledger.batches.counts import count_moved, members_of_batches
 from jobs.ledger.batches.parents import wait_again

@@ -9,9 +9,8 @@ from typing import Any, NamedTuple
 from uuid import UUID
 
 from sqlalchemy import func, or_, select
-from sqlalchemy.orm import aliased
 
-from jobs.database.models import JobAttempt, JobRun, OperatorAction, OperatorActionRun
+from jobs.database.models import JobAttempt, JobRun, OperatorAction, OperatorActionRun, aliased
 from jobs.database.sql import Executor, dialect_of
 from jobs.ledger.queries.conditions import of_names, of_the_rest
 from jobs.ledger.queries.find import ATTEMPT_COLUMNS, RUN_COLUMNS, attempt_of, run_of

@@ -12,16 +12,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from functools import cache, lru_cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import CTE, ColumnElement, Select, bindparam, select
-from sqlalchemy.orm import InstrumentedAttribute
 
 from jobs.database.models import JobRun
 from jobs.database.sql import Executor, dialect_of
 from jobs.ledger.queries.conditions import is_state, of_names, of_parts, of_states, of_the_rest, states_of
 from jobs.ledger.queries.selectors import Selector, is_pattern
 from jobs.states import FINAL, RunState
+
+if TYPE_CHECKING:
+    from sqlalchemy.orm import InstrumentedAttribute
 
 PlanPart = list[ColumnElement[bool]]
 """Conditions that must all hold."""

@@ -20,9 +20,8 @@ from sqlalchemy import (
     select,
     tuple_,
 )
-from sqlalchemy.orm import aliased
 
-from jobs.database.models import JobAttempt, JobRun, JobSchedule, OperatorAction, OperatorActionRun
+from jobs.database.models import JobAttempt, JobRun, JobSchedule, OperatorAction, OperatorActionRun, aliased
 from jobs.database.sql import Executor, ledger_now, plus_seconds
 from jobs.ledger.batches.parents import forget_parents
 from jobs.ledger.batches.prune import forget_gathers, is_read_later

@@ -9,9 +9,8 @@ from uuid import UUID
 
 from sqlalchemy import Update, Uuid, and_, bindparam, or_, select, update
 from sqlalchemy.exc import IntegrityError
-from sqlalchemy.orm import aliased
 
-from jobs.database.models import JobRun
+from jobs.database.models import JobRun, aliased
 from jobs.database.sql import Executor, ledger_now
 from jobs.errors import KeyBusy
 from jobs.ledger.batches.counts import count_moved, members_of_batches
