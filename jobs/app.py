@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from jobs.backlogs import Backlogs
 from jobs.clock import Clock, SystemClock
 from jobs.database.engine import Database
 from jobs.enqueue_group import EnqueueGroup
@@ -26,6 +27,7 @@ class App:
     clock: Clock = field(default_factory=SystemClock)
     events: Events = field(default_factory=Events)
     enqueue_group: EnqueueGroup = field(default_factory=EnqueueGroup)
+    backlogs: Backlogs = field(default_factory=Backlogs)
     before_close: list[Callable[[], None]] = field(default_factory=list)
     """What works with this App beside its maker, and must end before the connections are closed."""
 

@@ -8,7 +8,8 @@ JobsError
 ├── DefinitionError           a Job class is invalid
 ├── ArgumentsRefused          arguments cannot be stored, or do not fit their job
 ├── EnqueueRefused            an option of enqueue, or a session, is invalid
-│   └── KeyConflict           a run with other arguments holds the key
+│   ├── KeyConflict           a run with other arguments holds the key
+│   └── QueueFull             as many runs wait as max_waiting allows
 ├── StepRepeated              two steps of an attempt have the same name
 ├── StepRefused               the result of a step cannot be stored
 ├── UnknownEffect             an effect began in an earlier attempt, and its result is unknown
@@ -102,6 +103,28 @@ class KeyConflict(EnqueueRefused):
         super().__init__(message, hint=hint)
         self.key = key
         self.run_id = run_id
+
+
+class QueueFull(EnqueueRefused):
+    """As many runs of a queue or kind wait as may. Nothing was enqueued.
+
+    Attributes:
+        what: ``queue`` or ``kind``.
+        name: its name.
+        waiting: how many runs of it wait, counted up to ``max_waiting``.
+        max_waiting: how many may.
+    """
+
+    code = "queue_full"
+
+    def __init__(
+        self, message: str, *, what: str, name: str, waiting: int, max_waiting: int, hint: str | None = None
+    ) -> None:
+        super().__init__(message, hint=hint)
+        self.what = what
+        self.name = name
+        self.waiting = waiting
+        self.max_waiting = max_waiting
 
 
 class StepRepeated(JobsError):

@@ -21,6 +21,7 @@ STATUS: dict[type[errors.JobsError], int] = {
     errors.ArgumentsRefused: 422,
     errors.EnqueueRefused: 422,
     errors.KeyConflict: 409,
+    errors.QueueFull: 429,
     errors.SelectorRefused: 422,
     errors.LedgerRefused: 422,
     errors.DefinitionError: 422,
@@ -55,7 +56,7 @@ ANSWERS: dict[int | str, dict[str, Any]] = {
         409: "The current state does not allow it.",
         413: "The request is too large.",
         422: "A value in the request is not valid.",
-        429: "Too many requests; see Retry-After.",
+        429: "Too many requests, or a full queue; see Retry-After.",
         500: "A bug in jobledger; the log has the request id.",
         503: "The ledger does not answer, or is busy.",
     }.items()
@@ -103,7 +104,7 @@ def retry_after(error: errors.JobsError) -> int | None:
     """Seconds until a retry may succeed, if known."""
     if isinstance(error, access_errors.TooManyAttempts):
         return error.retry_after_seconds
-    return _BUSY_SECONDS if status_of(error) == 503 else None
+    return _BUSY_SECONDS if status_of(error) == 503 or isinstance(error, errors.QueueFull) else None
 
 
 def _details(error: errors.JobsError) -> list[dict[str, Any]]:

@@ -14,8 +14,20 @@ from admin_api.http.paging import Paging, page
 from admin_api.http.route import Route
 from admin_api.http.state import CurrentState, Ledger
 from admin_api.shapes.base import Because
-from admin_api.shapes.fleet import Kind, KindDetail, NewPause, NewTarget, Pause, Queue, Target, Worker, WorkerStop
-from jobs.operations.control import pause, targets, workers
+from admin_api.shapes.fleet import (
+    Kind,
+    KindDetail,
+    NewPause,
+    NewTarget,
+    NewWaitingLimit,
+    Pause,
+    Queue,
+    Target,
+    WaitingLimit,
+    Worker,
+    WorkerStop,
+)
+from jobs.operations.control import pause, targets, waiting_limits, workers
 from jobs.operations.insight import kinds
 
 router = APIRouter(prefix="/v1", route_class=Route)
@@ -62,6 +74,22 @@ def set_target(app: Ledger, by: By, name: str, body: NewTarget) -> Envelope[Targ
 def clear_target(app: Ledger, by: By, name: str, because: Annotated[Because, Query()]) -> Response:
     """JOBS_LATENCY_TARGET holds again. 409 if no target is set."""
     targets.clear_target(app, by, name, reason=because.reason)
+    return Response(status_code=204)
+
+
+@router.put("/queues/{name}/waiting-limit", summary="Limit a queue's waiting runs", tags=QUEUES)
+def limit_waiting(app: Ledger, by: By, name: str, body: NewWaitingLimit) -> Envelope[WaitingLimit]:
+    """Processes that enqueue follow it within five seconds."""
+    most = waiting_limits.limit_waiting(app, by, name, most=body.max_waiting, reason=body.reason, is_new=body.is_new)
+    return Envelope(data=WaitingLimit(max_waiting=most))
+
+
+@router.delete(
+    "/queues/{name}/waiting-limit", summary="Clear a queue's limit of waiting runs", status_code=204, tags=QUEUES
+)
+def clear_waiting_limit(app: Ledger, by: By, name: str, because: Annotated[Because, Query()]) -> Response:
+    """409 if no limit is set."""
+    waiting_limits.clear_waiting_limit(app, by, name, reason=because.reason)
     return Response(status_code=204)
 
 

@@ -37,6 +37,17 @@ class Target(Shape):
     latency_seconds: int
 
 
+class NewWaitingLimit(Because):
+    """How many runs may wait in a queue: an enqueue beyond is refused with 429 and `queue_full`."""
+
+    max_waiting: int = Field(ge=1, le=10**9, examples=[100_000], description="How many runs may wait.")
+    is_new: bool = Field(False, description="Also if no queue has this name.")
+
+
+class WaitingLimit(Shape):
+    max_waiting: int
+
+
 class QueueCount(Shape):
     ready: int = 0
     scheduled: int = 0
@@ -55,6 +66,7 @@ class Queue(Shape):
     workers: list[str]
     kinds: list[str] = Field(description="Kinds that its workers know.")
     target_seconds: float = Field(description="How long a ready run may wait before the queue is late.")
+    max_waiting: int | None = Field(description="How many runs may wait; null: no limit.")
 
     @classmethod
     def of(cls, queue: QueueSummary) -> Queue:
@@ -62,7 +74,7 @@ class Queue(Shape):
         pause = None if queue.pause is None else Pause.model_validate(queue.pause)
         return cls(
             name=queue.name, counts=counts, pause=pause, workers=queue.workers, kinds=queue.kinds,
-            target_seconds=queue.target_seconds,
+            target_seconds=queue.target_seconds, max_waiting=queue.max_waiting,
         )  # fmt: skip
 
 

@@ -75,6 +75,7 @@ def show_queue(options: Globals, out: Output, name: str) -> None:
         ("workers", ", ".join(seen.workers) or "none serves it"),
         ("kinds", ", ".join(seen.kinds) or None),
         ("target", f"a ready run waits {_span(seen.target_seconds)} at most"),
+        ("max waiting", f"{seen.max_waiting:,} runs" if seen.max_waiting is not None else None),
     ]
     out.record(
         [Section(pairs=pairs), Section("Paused", pairs=pause_pairs(pause))],
@@ -85,6 +86,7 @@ def show_queue(options: Globals, out: Output, name: str) -> None:
             "kinds": seen.kinds,
             "pause": pause,
             "target_seconds": seen.target_seconds,
+            "max_waiting": seen.max_waiting,
         },
     )
 
@@ -167,6 +169,34 @@ def target_queue(
     else:
         seconds = targets.set_target(app, this_operator(), name, latency=latency, reason=reason, is_new=is_new)
         said = f"Queue {name} is late once its oldest ready run has waited {_span(seconds)}."
+    streams.write_message(escape_controls(said))
+
+
+@queues.command("limit")
+@click.argument("name", metavar="QUEUE", shell_complete=complete_queues)
+@click.option("--waiting", "most", type=click.IntRange(1), metavar="N", help="How many runs may wait.")
+@click.option("--clear", is_flag=True, help="Any number may wait.")
+@click.option("--new", "is_new", is_flag=True, help="Also if no queue has this name.")
+@click.option("--reason", metavar="TEXT", help="Reason, for the audit log.")
+@pass_globals
+def limit_queue(options: Globals, name: str, most: int | None, clear: bool, is_new: bool, reason: str | None) -> None:
+    """Set how many runs may wait in a queue before an enqueue is refused.
+
+    \b
+    Example:
+      jobledger queues limit mail --waiting 100000
+    """
+    from jobs.operations.control import waiting_limits
+
+    if clear == (most is not None):
+        raise click.UsageError("Say either --waiting N or --clear.")
+    app = open_app(options)
+    if most is None:
+        before = waiting_limits.clear_waiting_limit(app, this_operator(), name, reason=reason)
+        said = f"Any number of runs may wait in queue {name} again; it was {before:,}."
+    else:
+        waiting_limits.limit_waiting(app, this_operator(), name, most=most, reason=reason, is_new=is_new)
+        said = f"At most {most:,} runs may wait in queue {name}; processes that enqueue follow within 5 s."
     streams.write_message(escape_controls(said))
 
 

@@ -68,6 +68,7 @@ def exit_code_for(error: Exception) -> Exit | None:
         errors.EnqueueRefused: Exit.USAGE,
         errors.SelectorRefused: Exit.USAGE,
         errors.KeyConflict: Exit.CONFLICT,
+        errors.QueueFull: Exit.CONFLICT,
         errors.Forbidden: Exit.FAILED,
         access_errors.CredentialRefused: Exit.USAGE,
         access_errors.Unauthenticated: Exit.FAILED,

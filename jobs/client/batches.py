@@ -16,6 +16,7 @@ from jobs.clock import new_run_id
 from jobs.database.transactions.joining import begin_writing, joined
 from jobs.enqueue.enqueuer import enqueuer
 from jobs.enqueue.publish import announce, entries_of
+from jobs.enqueue.room import ALL_OR_NONE, inside, make_room, may_be_limited
 from jobs.enqueue.write_path import announce_runs, carrier
 from jobs.errors import Conflict, EnqueueRefused, NotFound, StepRefused
 from jobs.formats.shown import shown
@@ -163,7 +164,9 @@ class Batch:
         session = enclosing_session() if self._session is None else self._session
         if session is None and performing is not None and performing.app is app:
             session = performing.open_session
+        runs = [run for one in self._every for run in one._members] if may_be_limited(app) else []
         if session is None:
+            make_room(app, runs, ALL_OR_NONE)
             with app.database.write() as connection:
                 made, freed = make_batches(connection, new, may_copy=True)
                 app.database.send_notify(connection)
@@ -171,6 +174,7 @@ class Batch:
             return
         with joined(session, app.database) as transaction:
             begin_writing(transaction.connection)
+            make_room(app, runs, ALL_OR_NONE.without_waiting(), inside(transaction.connection))
             with transaction.connection.begin_nested():
                 made, freed = make_batches(transaction.connection, new)
             app.database.send_notify(transaction.connection)
@@ -253,6 +257,7 @@ def batch(
 
     Raises:
         EnqueueRefused: the name or a callback is invalid.
+        QueueFull: at the end of the block: there is no room for all jobs of the batch; nothing was enqueued.
     """
     app = boot.current()
     return Batch(name, app, followups_of(app, succeeded=on_success, dead=on_dead, ended=on_end), session)

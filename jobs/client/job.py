@@ -18,6 +18,7 @@ from jobs.definition.arguments import write_arguments
 from jobs.definition.checks import is_filled_in
 from jobs.definition.enqueue_options import admission, lapse, parent_ids, priority_of, queue_name, when
 from jobs.definition.equality import canonical
+from jobs.definition.max_waiting import OnFull
 from jobs.definition.options import Options
 from jobs.definition.tags import write_tags
 from jobs.enqueue.enqueuer import enqueuer
@@ -114,13 +115,24 @@ class Job(BaseModel, metaclass=JobMeta):
         """For workers and tests: bind the job to the run that it performs."""
         object.__setattr__(self, "_bound_run", run)
 
-    def enqueue(self, *, session: SessionLike | None = None, **options: Unpack[EnqueueOptions]) -> Enqueued:
+    def enqueue(
+        self,
+        *,
+        session: SessionLike | None = None,
+        on_full: OnFull | None = None,
+        full_timeout: timedelta | None = None,
+        **options: Unpack[EnqueueOptions],
+    ) -> Enqueued:
         """Record a run of this job, which a worker will perform.
 
         Args:
             session: enqueue in the transaction of this session or connection: the run exists once its owner commits.
                 Takes SQLAlchemy's sessions and Core connections, connections of psycopg and sqlite3, and the name of a
                 Django connection: ``"django:default"``.
+            on_full: what to do when the queue or the kind is full; overrides the option of the class. ``raise``: raise
+                ``QueueFull``. ``drop``: make no run; the result is ``is_dropped``. ``wait``: wait for room, and raise
+                ``QueueFull`` if there is none in time; inside a transaction it does not wait.
+            full_timeout: how long ``on_full="wait"`` waits; 10 seconds by default.
             queue: overrides the queue of the class.
             priority: overrides the priority of the class; -1000 to 1000, smaller first.
             delay: do not start before this much time has passed; zero to a hundred years.
@@ -147,15 +159,26 @@ class Job(BaseModel, metaclass=JobMeta):
             EnqueueRefused: an option is invalid.
             KeyConflict: a run with other arguments holds the key; the session's transaction stays usable.
             KeyBusy: another transaction with the key has not ended within ``lock_timeout``.
+            QueueFull: as many runs of the queue or kind wait as may; nothing was enqueued.
             ServiceDown: the ledger does not answer; nothing was enqueued.
         """
         app = boot.current()
         from jobs.enqueue.write_path import enqueue_runs
 
-        return enqueue_runs(app, [self.new_run(app, **options)], session=session)[0]
+        if on_full is None and full_timeout is None:
+            return enqueue_runs(app, [self.new_run(app, **options)], session=session)[0]
+        from jobs.enqueue.room import Full
+
+        full = Full(on_full, full_timeout)
+        return enqueue_runs(app, [self.new_run(app, **options)], session=session, full=full)[0]
 
     async def enqueue_async(
-        self, *, session: AsyncSessionLike | None = None, **options: Unpack[EnqueueOptions]
+        self,
+        *,
+        session: AsyncSessionLike | None = None,
+        on_full: OnFull | None = None,
+        full_timeout: timedelta | None = None,
+        **options: Unpack[EnqueueOptions],
     ) -> Enqueued:
         """``enqueue`` for async callers: in the transaction of ``session``, or without blocking the event loop.
 
@@ -167,12 +190,16 @@ class Job(BaseModel, metaclass=JobMeta):
         """
         if session is None:
             app = boot.current()
+            from jobs.enqueue.room import Full
             from jobs.enqueue.write_path import enqueue_run_async
 
-            return await enqueue_run_async(app, self.new_run(app, **options))
+            run = self.new_run(app, **options)
+            return await enqueue_run_async(app, run, full=Full(on_full, full_timeout))
         from jobs.database.transactions.coroutines import call_in
 
-        return await call_in(session, lambda plain: self.enqueue(session=plain, **options))
+        return await call_in(
+            session, lambda plain: self.enqueue(session=plain, on_full=on_full, full_timeout=full_timeout, **options)
+        )
 
     def idempotency_key(self) -> str | None:
         """The unique key of this job; None for no key. With ``unique``, one key has at most one run of the kind."""

@@ -21,6 +21,7 @@ from jobs.definition.checks import (
 )
 from jobs.definition.fairness import check_fair, record_fair
 from jobs.definition.limits import check_limits, record_limits
+from jobs.definition.max_waiting import record_max_waiting
 from jobs.definition.options import Options, derive
 from jobs.errors import ArgumentsRefused
 
@@ -54,6 +55,7 @@ class JobMeta(ModelMetaclass):
             record_limits(cls.options, limits)
             record_breaker(cls.options, breaker)
             record_fair(cls.options, fair)
+            record_max_waiting(cls.options)
         return cls
 
     def __init__(cls, name: str, bases: tuple[type, ...], namespace: dict[str, Any], **keywords: Any) -> None:

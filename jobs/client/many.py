@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TypedDict, Unpack
 
 from jobs import boot
 from jobs.client.job import Job, OnConflict
+from jobs.definition.max_waiting import OnFull
 from jobs.errors import EnqueueRefused
 from jobs.formats.shown import shown
 from jobs.runtime.context import enclosing_session
@@ -30,6 +31,8 @@ class EnqueueManyOptions(TypedDict, total=False):
     delay: timedelta | None
     on_conflict: OnConflict
     tags: Sequence[str]
+    on_full: OnFull | None
+    full_timeout: timedelta | None
 
 
 def enqueue_many(
@@ -40,6 +43,8 @@ def enqueue_many(
     delay: timedelta | None = None,
     on_conflict: OnConflict = "keep",
     tags: Sequence[str] = (),
+    on_full: OnFull | None = None,
+    full_timeout: timedelta | None = None,
 ) -> list[Enqueued]:
     """Record a run of each job, all in one transaction. Returns their ids in the order of ``many``.
 
@@ -51,15 +56,22 @@ def enqueue_many(
         session: as for ``Job.enqueue``.
         spread: make them due evenly over this span, instead of all at once; zero or more.
         on_conflict: as for ``Job.enqueue``, for jobs that have a key.
+        on_full: as for ``Job.enqueue``. ``raise`` enqueues all or none, ``drop`` those that fit. ``wait``
+            waits until there is room for the first ``BLOCK`` jobs, before the transaction begins.
+        full_timeout: as for ``Job.enqueue``.
 
     Raises:
         ArgumentsRefused: the arguments of a job cannot be stored; nothing was enqueued.
         EnqueueRefused: an item is not a job, or an option is invalid; nothing was enqueued.
         KeyConflict: a run with other arguments holds a key; nothing was enqueued.
+        QueueFull: there is no room for all of them; nothing was enqueued.
         ServiceDown: the ledger does not answer; nothing was enqueued.
     """
     app = boot.current()
     from jobs.enqueue.bulk import enqueue_blocks
+    from jobs.enqueue.room import Full
+
+    full = Full(on_full, full_timeout)
 
     many = _checked(many)
     if spread is not None and (not isinstance(spread, timedelta) or spread < timedelta(0)):
@@ -80,7 +92,7 @@ def enqueue_many(
 
     numbered = enumerate(many)
     blocks = iter(lambda: list(islice(numbered, BLOCK)), [])
-    return enqueue_blocks(app, (starmap(new_run, block) for block in blocks), session=session)
+    return enqueue_blocks(app, (starmap(new_run, block) for block in blocks), session=session, full=full)
 
 
 async def enqueue_many_async(

@@ -10,6 +10,7 @@ from typing import Any
 
 from jobs.definition.breaker import Breaker
 from jobs.definition.limit import Limit
+from jobs.definition.max_waiting import MAX_WAITING, ON_FULL
 from jobs.definition.rate import Rate
 from jobs.definition.retry import Retry
 from jobs.definition.unique import Unique
@@ -46,6 +47,8 @@ class Options:
     breaker: after how many failures its runs are parked instead of tried; a ``Breaker``.
     fair_by: the field or method that names a run's tenant: within a queue and priority, tenants take turns.
     fair_weight: turns of a tenant, 1 by default: a number, a field or method, or a dictionary of numbers by tenant.
+    max_waiting: how many of its runs may wait at once; an enqueue beyond raises ``QueueFull``. None is no limit.
+    on_full: what an enqueue does when its queue or kind is full: ``raise``, ``drop`` or ``wait``.
     schedule: when a scheduler makes runs of it; one or several. Never inherited.
     isolated: perform in a child process, because the job may crash, leak or block.
     memory: memory limit of an attempt ("512M", or bytes); above it the outcome is ``out_of_memory``. Implies
@@ -67,6 +70,8 @@ class Options:
     breaker: Breaker | None = None
     fair_by: str | None = None
     fair_weight: Any = None
+    max_waiting: int | None = None
+    on_full: str = "raise"
     schedule: Schedule | tuple[Schedule, ...] | None = None
     redact: frozenset[str] = frozenset()
 
@@ -170,6 +175,12 @@ def _check(options: Options, place: str) -> None:
         refuse("fair_by", "the name of a field or of a method")
     if options.fair_weight is not None and not isinstance(options.fair_weight, int | str | Mapping):
         refuse("fair_weight", "a number, the name of a field or method, or a dictionary of numbers by tenant")
+    if options.max_waiting is not None and (
+        type(options.max_waiting) is not int or not 1 <= options.max_waiting <= MAX_WAITING
+    ):
+        refuse("max_waiting", f"a whole number from 1 to {MAX_WAITING:,}, or None")
+    if options.on_full not in ON_FULL:
+        refuse("on_full", "'raise', 'drop' or 'wait'")
     for own in own_schedules:
         if not isinstance(own, Cron | Every | At):
             refuse("schedule", "a Cron(…), Every(…) or At(…), or a list of them")

@@ -23,6 +23,7 @@ from jobs.django.framework import BaseTaskBackend, InvalidTask, TaskResultDoesNo
 from jobs.django.options import ATTRIBUTE
 from jobs.django.task_job import TaskJob, class_of, job_class, write_call
 from jobs.enqueue.enqueuer import enqueuer
+from jobs.enqueue.room import AT_ONCE, make_room, may_be_limited
 from jobs.enqueue.write_path import announce_runs, carrier, is_plain, write_runs
 from jobs.errors import DefinitionError, EnqueueRefused, LedgerMissing
 from jobs.events import RunEnqueued
@@ -70,6 +71,7 @@ class LedgerBackend(BaseTaskBackend):
             ArgumentsRefused: JSON that the ledger cannot hold; nothing was enqueued.
             KeyConflict: a run with other arguments holds the task's unique key; the block stays usable.
             EnqueueRefused: the ledger is in another database.
+        QueueFull: as many runs of the queue wait as may; nothing was enqueued, and the block stays usable.
         """
         cls = self._valid_class_of(task)
         here = ledger.current()
@@ -77,6 +79,9 @@ class LedgerBackend(BaseTaskBackend):
         result = task_results.fresh(task, str(run_id := new_run_id()), args, kwargs, backend=self.alias)
         (run,) = carrier(here.app)([_new_run(here.app, run_id, cls, task, result)])
         with _explained(here):
+            if may_be_limited(here.app):
+                # In Django's own connection: inside atomic(), a wait would hold what the block has locked.
+                make_room(here.app, [run], AT_ONCE, here.database.read)
             if is_plain(run):
                 with here.database.direct() as connection:
                     now = here.app.clock.now() if here.database.dialect == "sqlite" else None

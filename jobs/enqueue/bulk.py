@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from itertools import chain, islice
+from itertools import chain, islice, repeat
 from typing import TYPE_CHECKING
 
 from jobs.app import App
+from jobs.enqueue.room import ASK_CLASS, Full, inside, make_room, may_be_limited
 from jobs.enqueue.unserved_warning import warn_if_unserved
 from jobs.enqueue.write_path import Enqueued, announce_runs, carrier, enqueue_runs, is_plain, write_runs
 from jobs.events import RunEnqueued
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
 
 def enqueue_blocks(
-    app: App, blocks: Iterable[Iterable[NewRun]], *, session: SessionLike | None = None
+    app: App, blocks: Iterable[Iterable[NewRun]], *, session: SessionLike | None = None, full: Full = ASK_CLASS
 ) -> list[Enqueued]:
     """``enqueue_runs`` for many runs, which are made while the server inserts them. Raises the same errors.
 
@@ -33,20 +34,35 @@ def enqueue_blocks(
     is_within = performing is not None and performing.app is app and performing.open_session is not None
     has_session = session is not None or enclosing_session() is not None or is_within
     if has_session or app.database.dialect != "postgresql":
-        return enqueue_runs(app, list(chain.from_iterable(blocks)), session=session)
+        return enqueue_runs(app, list(chain.from_iterable(blocks)), session=session, full=full)
     rest = map(iter, blocks)
     begun = next(rest, iter(()))
     few = list(islice(begun, MIN_COPY))
     if len(few) < MIN_COPY:
-        return enqueue_runs(app, [*few, *chain.from_iterable(rest)])
+        return enqueue_runs(app, [*few, *chain.from_iterable(rest)], full=full)
+    if may_be_limited(app):
+        # The first block may wait for room, since no transaction is open yet.
+        first = list(chain(few, begun))
+        has_room = make_room(app, first, full)
+        return _copy(app, chain([first], rest), (has_room, full.without_waiting()))
     return _copy(app, chain([chain(few, begun)], rest))
 
 
-def _copy(app: App, blocks: Iterable[Iterable[NewRun]]) -> list[Enqueued]:
+def _copy(
+    app: App, blocks: Iterable[Iterable[NewRun]], limited: tuple[list[bool], Full] | None = None
+) -> list[Enqueued]:
+    """``limited``: which runs of the first block have room, and what to do with those of the others that have none."""
     bulk = _Bulk(app)
     with app.database.write() as connection:
-        for block in blocks:
-            copy_in(connection, bulk.plain(block))
+        for place, block in enumerate(blocks):
+            if limited is None:
+                copy_in(connection, bulk.plain(block))
+                continue
+            has_room, full = limited
+            runs = list(block)
+            if place:
+                has_room = make_room(app, runs, full, inside(connection))
+            copy_in(connection, bulk.plain(runs, has_room))
         admitted = write_runs(connection, bulk.careful) if bulk.careful else []
         app.database.send_notify(connection)
     for place, one in zip(bulk.places, admitted, strict=True):
@@ -69,9 +85,12 @@ class _Bulk:
         self.announced: list[NewRun] = []
         self.queues: set[str] = set()
 
-    def plain(self, block: Iterable[NewRun]) -> Iterator[NewRun]:
-        """Those of ``block`` that COPY inserts; the others are kept in ``careful``."""
-        for run in block:
+    def plain(self, block: Iterable[NewRun], has_room: Iterable[bool] = repeat(True)) -> Iterator[NewRun]:
+        """Those of ``block`` that COPY inserts; the others are kept in ``careful``, or dropped without room."""
+        for run, fits in zip(block, has_room, strict=False):
+            if not fits:
+                self.results.append(Enqueued(run.id, created=False, is_dropped=True))
+                continue
             if self._carry is not None:
                 (run,) = self._carry([run])
             self.queues.add(run.queue)

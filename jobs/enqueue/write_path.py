@@ -16,6 +16,7 @@ from jobs.database.transactions.coroutines import call_in
 from jobs.database.transactions.joining import begin_writing, joined
 from jobs.definition.fairness import fair_kinds
 from jobs.enqueue.publish import announce
+from jobs.enqueue.room import ASK_CLASS, Full, inside, make_room, make_room_async, may_be_limited
 from jobs.enqueue.unserved_warning import warn_if_unserved
 from jobs.errors import LedgerRefused
 from jobs.events import RunEnqueued
@@ -44,13 +45,19 @@ CHUNK = 500
 
 @dataclass(frozen=True, slots=True)
 class Enqueued:
-    """The result of enqueueing: the run's id, and whether this call created it or it existed already."""
+    """The result of enqueueing: the run's id, and whether this call created it or it existed already.
+
+    ``is_dropped``: its queue or kind was full, and ``on_full`` is ``drop``; no run has this id.
+    """
 
     id: UUID
     created: bool = True
+    is_dropped: bool = False
 
 
-def enqueue_runs(app: App, runs: Sequence[NewRun], *, session: SessionLike | None = None) -> list[Enqueued]:
+def enqueue_runs(
+    app: App, runs: Sequence[NewRun], *, session: SessionLike | None = None, full: Full = ASK_CLASS
+) -> list[Enqueued]:
     """Insert ``runs``; with ``session`` they exist when, and only when, its owner commits.
 
     Without ``session``, runs belong to the transaction of the ``jobs.transaction()`` block around, or of the job's open
@@ -61,6 +68,7 @@ def enqueue_runs(app: App, runs: Sequence[NewRun], *, session: SessionLike | Non
         KeyConflict: a run with other arguments holds a key; nothing was enqueued.
         KeyBusy: another transaction enqueues with the same key and does not end in time.
         EnqueueRefused: ``session`` is invalid.
+        QueueFull: a queue or kind is full; nothing was enqueued.
     """
     if not runs:
         return []
@@ -69,6 +77,28 @@ def enqueue_runs(app: App, runs: Sequence[NewRun], *, session: SessionLike | Non
     performing = current_run.get()
     if session is None and performing is not None and performing.app is app:
         session = performing.open_session
+    if may_be_limited(app):
+        return _enqueue_limited(app, runs, session, full)
+    return _enqueue(app, runs, session)
+
+
+def _enqueue_limited(app: App, runs: Sequence[NewRun], session: SessionLike | None, full: Full) -> list[Enqueued]:
+    if session is None:
+        has_room = make_room(app, runs, full)
+    else:
+        with joined(session, app.database) as transaction:
+            has_room = make_room(app, runs, full.without_waiting(), inside(transaction.connection))
+    if all(has_room):
+        return _enqueue(app, runs, session)
+    kept = [run for run, fits in zip(runs, has_room, strict=True) if fits]
+    made = iter(_enqueue(app, kept, session) if kept else [])
+    return [
+        next(made) if fits else Enqueued(run.id, created=False, is_dropped=True)
+        for run, fits in zip(runs, has_room, strict=True)
+    ]
+
+
+def _enqueue(app: App, runs: Sequence[NewRun], session: SessionLike | None) -> list[Enqueued]:
     if session is None:
         if len(runs) == 1 and is_plain(runs[0]):
             app.enqueue_group.enqueue(runs[0], partial(_write_plain, app))
@@ -83,14 +113,18 @@ def enqueue_runs(app: App, runs: Sequence[NewRun], *, session: SessionLike | Non
     return [Enqueued(one.run.id, one.created) for one in admitted]
 
 
-async def enqueue_run_async(app: App, run: NewRun) -> Enqueued:
+async def enqueue_run_async(app: App, run: NewRun, *, full: Full = ASK_CLASS) -> Enqueued:
     """``enqueue_runs`` for one run of a coroutine, without a session. Raises the same errors."""
     if (session := enclosing_session()) is not None:
-        return (await call_in(session, lambda plain: enqueue_runs(app, [run], session=plain)))[0]
+        return (await call_in(session, lambda plain: enqueue_runs(app, [run], session=plain, full=full)))[0]
     performing = current_run.get()
     in_block = performing is not None and performing.app is app and performing.open_session is not None
-    if in_block or not is_plain(run):
-        return (await off_loop(enqueue_runs, app, [run]))[0]
+    if in_block:
+        return (await off_loop(enqueue_runs, app, [run], full=full))[0]
+    if may_be_limited(app) and not (await make_room_async(app, [run], full))[0]:
+        return Enqueued(run.id, created=False, is_dropped=True)
+    if not is_plain(run):
+        return (await off_loop(_enqueue, app, carrier(app)([run]), None))[0]
     (run,) = carrier(app)([run])
     await app.enqueue_group.enqueue_async(run, partial(_write_plain, app))
     warn_if_unserved(app, [run.queue])

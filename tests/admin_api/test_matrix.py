@@ -79,6 +79,7 @@ NEEDS: dict[tuple[str, str], Permission | frozenset[Permission]] = {
        for method in ("PUT", "DELETE") for what in ("queues", "kinds")},
     **{(method, "/v1/limits/{name}"): P.QUEUES_WRITE for method in ("PUT", "DELETE")},
     **{(method, "/v1/queues/{name}/target"): P.QUEUES_WRITE for method in ("PUT", "DELETE")},
+    **{(method, "/v1/queues/{name}/waiting-limit"): P.QUEUES_WRITE for method in ("PUT", "DELETE")},
     ("POST", "/v1/breakers/{name}/release"): P.QUEUES_WRITE,
     ("POST", "/v1/workers/stops"): P.WORKERS_WRITE,
     **{(method, f"/v1/schedules{rest}"): P.SCHEDULES_WRITE for method, rest in SCHEDULES},

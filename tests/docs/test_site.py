@@ -69,7 +69,7 @@ def test_the_page_shows_each_option_of_an_enqueue_call_with_its_type_and_descrip
         for one in section.value
     }
 
-    assert described.keys() == {"session", *EnqueueOptions.__annotations__}
+    assert described.keys() == {"session", "on_full", "full_timeout", *EnqueueOptions.__annotations__}
     assert described["delay"] == "timedelta | None"
     assert "after" in [parameter.name for parameter in module["Job"]["enqueue_async"].parameters]
 

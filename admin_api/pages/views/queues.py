@@ -15,7 +15,7 @@ from admin_api.pages.frame.router import page_router
 from admin_api.pages.frame.run_query import term
 from jobs.formats.duration import parse_duration
 from jobs.operations.control import pause as pausing
-from jobs.operations.control import targets
+from jobs.operations.control import targets, waiting_limits
 from jobs.operations.insight.queues import look_at
 
 router = page_router()
@@ -71,6 +71,27 @@ def set_or_clear_target(app: Ledger, visitor: Visitor, form: Form) -> Response:
         targets.clear_target(app, visitor.operator, name, reason=reason)
     else:
         targets.set_target(app, visitor.operator, name, latency=latency, reason=reason)
+    return RedirectResponse("/queues", 303)
+
+
+@router.get("/waiting-limits/new")
+def ask_waiting_limit(request: Request, app: Ledger, visitor: Visitor, name: str) -> Response:
+    """Asks for a number and a reason."""
+    seen = look_at(app, visitor.operator, name)
+    return page(request, "waiting_limit.html", identity=visitor, queue=seen, refreshes=False)
+
+
+@router.post("/waiting-limits")
+def set_or_clear_waiting_limit(app: Ledger, visitor: Visitor, form: Form) -> Response:
+    """An empty number removes the limit."""
+    name, reason = str(form.get("name")), str(form.get("reason", "")).strip() or None
+    text = str(form.get("most", "")).strip()
+    if not text:
+        waiting_limits.clear_waiting_limit(app, visitor.operator, name, reason=reason)
+    elif text.isascii() and text.isdigit() and len(text) <= 10:
+        waiting_limits.limit_waiting(app, visitor.operator, name, most=int(text), reason=reason)
+    else:
+        raise HTTPException(422, "How many runs may wait is a whole number from 1.")
     return RedirectResponse("/queues", 303)
 
 

@@ -12,7 +12,7 @@ from jobs.database.models.types import Flag, JsonText, Number, SmallNumber, UtcD
 
 
 class JobQueue(Base):
-    """An operator's pause of a queue. A queue without a row is not paused."""
+    """What operators set for a queue: a pause, a target, how many runs may wait. One without a row has none."""
 
     __tablename__ = "job_queues"
 
@@ -22,6 +22,7 @@ class JobQueue(Base):
     paused_by: Mapped[str | None] = column(Words(200))
     pause_reason: Mapped[str | None] = column(Words(500))
     latency_target_seconds: Mapped[int | None] = column(Number)
+    max_waiting: Mapped[int | None] = column(Number)
 
 
 class JobKind(Base):

@@ -37,6 +37,7 @@ from jobs.operations.bulk.batches import (
 from jobs.operations.control.limits import undo_limit
 from jobs.operations.control.pause import undo_pause
 from jobs.operations.control.targets import undo_target
+from jobs.operations.control.waiting_limits import undo_waiting_limit
 from jobs.ready.protocol import ReadyEntry
 from jobs.runtime.context import correlation_id
 from jobs.states import RunState
@@ -63,6 +64,8 @@ _UNDOS = {
     "clear_limit": _Undo(Permission.QUEUES_WRITE, undo_limit),
     "target": _Undo(Permission.QUEUES_WRITE, undo_target),
     "clear_target": _Undo(Permission.QUEUES_WRITE, undo_target),
+    "limit_waiting": _Undo(Permission.QUEUES_WRITE, undo_waiting_limit),
+    "clear_waiting_limit": _Undo(Permission.QUEUES_WRITE, undo_waiting_limit),
 }
 """Each verb that can be undone."""
 

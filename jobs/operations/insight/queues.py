@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from jobs.app import App
 from jobs.errors import NotFound
 from jobs.ledger import workers
-from jobs.ledger.operators import queues, targets
+from jobs.ledger.operators import queues, targets, waiting_limits
 from jobs.ledger.queries import reports
 from jobs.operations.audit.operator import Operator, Permission
 from jobs.operations.insight.names import known_names
@@ -23,6 +23,7 @@ class QueueSummary:
         count: None if it has no unfinished run.
         target_seconds: how long a ready run may wait: what an operator set, or JOBS_LATENCY_TARGET.
         is_target_set: whether an operator set it.
+        max_waiting: how many runs may wait; None: no limit.
     """
 
     name: str
@@ -32,6 +33,7 @@ class QueueSummary:
     kinds: list[str]
     target_seconds: float
     is_target_set: bool
+    max_waiting: int | None
 
 
 def look_at(app: App, operator: Operator, name: str) -> QueueSummary:
@@ -48,7 +50,8 @@ def look_at(app: App, operator: Operator, name: str) -> QueueSummary:
         pause = queues.pauses(connection).get(name)
         live = workers.live(connection)
         target = targets.latency_target(connection, name)
-    return _view(app, name, count, pause, live, target)
+        most = waiting_limits.waiting_limit(connection, name)
+    return _view(app, name, count, pause, live, target, most)
 
 
 def list_queues(app: App, operator: Operator, *, after: str = "", limit: int = 50) -> list[QueueSummary]:
@@ -58,8 +61,10 @@ def list_queues(app: App, operator: Operator, *, after: str = "", limit: int = 5
     with app.database.read() as connection:
         counted = {one.queue: one for one in reports.queue_counts(connection)}
         paused, live = queues.pauses(connection), workers.live(connection)
-        set_targets = targets.latency_targets(connection)
-    return [_view(app, one, counted.get(one), paused.get(one), live, set_targets.get(one)) for one in names]
+        set_targets, limits = targets.latency_targets(connection), waiting_limits.waiting_limits(connection)
+    return [
+        _view(app, one, counted.get(one), paused.get(one), live, set_targets.get(one), limits.get(one)) for one in names
+    ]
 
 
 def _view(
@@ -69,11 +74,13 @@ def _view(
     pause: queues.PauseRecord | None,
     live: Sequence[workers.WorkerRecord],
     target: int | None,
+    max_waiting: int | None,
 ) -> QueueSummary:
     serving = [one for one in live if name in one.queues]
     kinds = sorted({kind for one in serving for kind in one.kinds})
     seconds = app.settings.latency_target.total_seconds() if target is None else float(target)
-    return QueueSummary(name, count, pause, [one.name for one in serving], kinds, seconds, target is not None)
+    names = [one.name for one in serving]
+    return QueueSummary(name, count, pause, names, kinds, seconds, target is not None, max_waiting)
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ from typing import Any
 
 from jobs.app import App
 from jobs.definition import registry
+from jobs.enqueue.room import AT_ONCE, make_room, may_be_limited
 from jobs.enqueue.unserved_warning import warn_if_unserved
 from jobs.enqueue.write_path import Enqueued, announce_runs, carrier, write_runs
 from jobs.operations.audit.entry import check_reason, record_entry
@@ -28,13 +29,15 @@ def enqueue_run(
     Raises:
         NotFound: this process does not know the kind: its module is not imported.
         ArgumentsRefused: they do not fit the job.
-        EnqueueRefused, KeyConflict, KeyBusy: as ``Job.enqueue``.
+        EnqueueRefused, KeyConflict, KeyBusy, QueueFull: as ``Job.enqueue``.
     """
     operator.need(Permission.RUNS_ENQUEUE)
     check_reason(app, reason)
     cls = registry.get(kind)
     # An internal method of the job: applications use ``enqueue``.
     run = replace(cls(**arguments).new_run(app, **options), enqueued_by=operator.name[:200])
+    if may_be_limited(app):
+        make_room(app, [run], AT_ONCE)
     with app.database.write(urgent=True) as connection:
         (admitted,) = write_runs(connection, carrier(app)([run]))
         app.database.send_notify(connection)

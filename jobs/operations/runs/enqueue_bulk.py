@@ -21,6 +21,7 @@ from jobs.definition.equality import canonical
 from jobs.definition.published import PublishedKind, check_published
 from jobs.definition.tags import write_tags
 from jobs.definition.unique import Unique
+from jobs.enqueue.room import AT_ONCE, make_room, may_be_limited
 from jobs.enqueue.unserved_warning import warn_if_unserved
 from jobs.enqueue.write_path import Enqueued, announce_runs, carrier, write_runs
 from jobs.errors import ArgumentsRefused, EnqueueRefused, JobsError
@@ -56,7 +57,7 @@ def enqueue_bulk(
         NotFound: neither this process nor any worker knows a kind.
         ArgumentsRefused: arguments do not fit; ``field`` begins with the place of the run.
         EnqueueRefused: there are too many, or an option is invalid.
-        KeyConflict, KeyBusy: as ``Job.enqueue``.
+        KeyConflict, KeyBusy, QueueFull: as ``Job.enqueue``.
     """
     operator.need(Permission.RUNS_ENQUEUE)
     check_reason(app, reason)
@@ -65,6 +66,8 @@ def enqueue_bulk(
     published = _published(app, calls)
     name = operator.name[:200]
     runs = [replace(_new_run(app, call, published, place), enqueued_by=name) for place, call in enumerate(calls)]
+    if may_be_limited(app):
+        make_room(app, runs, AT_ONCE)
     with app.database.write() as connection:
         admitted = write_runs(connection, carrier(app)(runs))
         app.database.send_notify(connection)

@@ -25,6 +25,7 @@ ERRORS: list[tuple[Exception, int]] = [
     (errors.ArgumentsRefused("order_id is no number.", field="order_id"), 2),
     (errors.EnqueueRefused("delay and at are both given."), 2),
     (errors.KeyConflict("The key is held.", key="k", run_id="r"), 4),
+    (errors.QueueFull("The queue is full.", what="queue", name="mail", waiting=3, max_waiting=3), 4),
     (errors.Forbidden("ada may not purge runs."), 1),
     (access_errors.Unauthenticated("The name or the password is wrong."), 1),
     (access_errors.CredentialRefused("A password has 12 characters or more."), 2),

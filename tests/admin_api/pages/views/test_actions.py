@@ -228,6 +228,19 @@ def test_a_queue_gets_a_target_and_loses_it_again(app: App, full: filled.Places,
     assert list_actions(app, ROOT, limit=1)[0]["verb"] == "clear_target"
 
 
+def test_a_queue_gets_a_limit_of_waiting_runs_and_loses_it_again(app: App, full: filled.Places, browse: Browse) -> None:
+    client = browse("operator")
+    assert "Now: no limit." in client.get("/waiting-limits/new?name=mail").text
+
+    form = {"name": "mail", "most": "5000", "reason": "slow"}
+    assert client.post("/waiting-limits", data=form).headers["location"] == "/queues"
+    assert "at most 5,000 may wait" in client.get("/queues").text
+    assert client.post("/waiting-limits", data={**form, "most": "5²"}).status_code == 422
+    client.post("/waiting-limits", data={**form, "most": ""})
+
+    assert list_actions(app, ROOT, limit=1)[0]["verb"] == "clear_waiting_limit"
+
+
 def test_an_action_is_undone_from_its_page(app: App, full: filled.Places, browse: Browse) -> None:
     client = browse("operator")
     assert "Undo" in client.get(f"/audit/{full.action}").text
