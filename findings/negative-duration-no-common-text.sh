@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # PostgreSQL 18, pydantic 2.14.4, msgspec 0.23.0, isodate 0.7.2: minus ten seconds have no text that both sides read.
 #
-# Guess: with IntervalStyle iso_8601 the server and Python's libraries exchange durations as text, negative ones too.
+# Guess: with IntervalStyle iso_8601 the server and Python's libraries exchange negative durations as text.
 # Behaviour: the server puts the sign at each number and refuses one before the P; the three libraries put it before
 # the P and refuse it at a number. Positive durations pass both ways.
 # Seen on 2026-11-30: PT-10S is read by PostgreSQL; -PT10S is read by pydantic, msgspec, isodate
@@ -25,9 +25,7 @@ from datetime import timedelta
 from importlib.util import find_spec
 from pathlib import Path
 
-import isodate
-import msgspec
-import psycopg
+import isodate, msgspec, psycopg  # noqa: E401
 from pydantic import TypeAdapter
 
 LATE, pydantic = timedelta(seconds=-10), TypeAdapter(timedelta)
@@ -35,7 +33,7 @@ LATE, pydantic = timedelta(seconds=-10), TypeAdapter(timedelta)
 
 def reads(read, text):
     try:
-        return read(text) is not None
+        return bool(read(text))
     except (ValueError, isodate.ISO8601Error, psycopg.DataError):
         return False
 
