@@ -16,6 +16,7 @@ from admin_api.http.state import ApiState
 from admin_api.pages import site
 from admin_api.routes import (
     actions,
+    alerts,
     audit,
     batches,
     breakers,
@@ -70,8 +71,7 @@ def make_routes(app: App) -> FastAPI:
     error_responses.install(api)
     parts = (
         health, callbacks, sessions, runs, batches, effects, actions, dead_letters, fleet, limits, breakers, schedules,
-        audit, statistics,
-        users,
+        audit, statistics, alerts, users,
     )  # fmt: skip
     for part in parts:
         prefix_route.install(api, part.router)

@@ -18,6 +18,7 @@ COMMANDS: dict[str, Entry] = {
     "list": Entry("admin_cli.runs.list:list_command", "List runs; the latest changes come first.", LOOK),
     "show": Entry("admin_cli.runs.show:show", "Show a run: its state, attempts and arguments.", LOOK),
     "attempts": Entry("admin_cli.runs.show:attempts", "List the attempts of a run, first to last.", LOOK),
+    "logs": Entry("admin_cli.runs.logs:logs", "Show what an attempt logged: run.log, and captured logs.", LOOK),
     "diff": Entry("admin_cli.runs.diff:diff", "Compare two attempts of a run, A and B.", LOOK),
     "why": Entry("admin_cli.runs.why:why", "Explain why a run is not running, or why it ended.", LOOK),
     "wait": Entry("admin_cli.runs.why:wait", "Wait until runs have ended: exit 7 if one did not succeed.", LOOK),
@@ -34,6 +35,7 @@ COMMANDS: dict[str, Entry] = {
     "queues": Entry("admin_cli.insight.queues:queues", "Queues: list, pause and resume them.", ACT),
     "limits": Entry("admin_cli.insight.limits:limits", "Limits and rates of runs: list, set and clear them.", ACT),
     "breakers": Entry("admin_cli.insight.breakers:breakers", "Breakers: list, show and release them.", ACT),
+    "alerts": Entry("admin_cli.insight.alerts:alerts", "Alerts by webhook, Slack or e-mail: list, add and test.", ACT),
     "workers": Entry("admin_cli.insight.workers:workers", "Worker processes: list, show and stop them.", ACT),
     "bundle": Entry("admin_cli.insight.bundle:bundle", "Write runs, and what explains them, to one file.", LOOK),
     "audit": Entry("admin_cli.insight.audit:audit", "The audit log: who changed which runs, when and why.", ACT),
@@ -52,6 +54,7 @@ COMMANDS: dict[str, Entry] = {
     ),
     "scheduler": Entry("admin_cli.serve.scheduler:scheduler", "Make the runs of schedules when they are due.", RUN),
     "api": Entry("admin_cli.serve.api:api", "The HTTP API and its pages.", RUN),
+    "mcp": Entry("admin_cli.serve.mcp:mcp", "Serve tools to agents by the Model Context Protocol.", RUN),
     "enqueue": Entry("admin_cli.runs.enqueue:enqueue", "Enqueue a run of KIND, and print its id.", RUN),
     "schedules": Entry(
         "admin_cli.schedules.commands:schedules", "Schedules: list, create, change, pause and preview them.", LOOK

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import difflib
 import os
+import re
 from collections.abc import Container, Iterable, Mapping
 from datetime import timedelta
 from pathlib import Path
@@ -22,19 +23,26 @@ from jobs.formats.redact import HIDDEN, redact_url
 from jobs.formats.setting_types import (
     Buckets,
     Keep,
+    Level,
+    Networks,
     Proxies,
     PublicUrl,
     SchemaName,
     SentryDsn,
     Served,
     Size,
+    SmtpUrl,
     Span,
     Words,
 )
 
 PREFIX = "JOBS_"
-SECRETS = frozenset({"database_url", "redis_url", "sentry_dsn", "api_secret"})
+SECRETS = frozenset({"database_url", "redis_url", "sentry_dsn", "api_secret", "alert_smtp_url", "mcp_token"})
 """Settings that may contain a password; shown hidden, and also read from ``JOBS_…_FILE``."""
+
+ALERT_PREFIXES = ("JOBS_ALERT_SECRET", "JOBS_ALERT_URL")
+ALERT_VARIABLE = re.compile(r"JOBS_ALERT_(SECRET|URL)(_[A-Z0-9_]{1,60})?")
+"""Variables with secrets of receivers of alerts. An operator says which one counts, and can name no other variable."""
 
 
 class Settings(BaseModel):
@@ -110,6 +118,15 @@ class Settings(BaseModel):
         "auto", description="auto: readable on a terminal, else JSON."
     )
     log_starts: bool = Field(False, description="Log the start of each attempt too.")
+    capture_logs: Level = Field(
+        "off", description="Keep with each attempt what its job logs from this level on, and what it prints."
+    )
+    max_log_bytes: Size = Field(
+        65_536, ge=1024, le=2**20, description="Log kept of an attempt: half its first lines, half its last."
+    )
+    max_log_rate: Size = Field(
+        2**20, ge=1024, le=2**30, description="Bytes a second of attempts' logs above which a process keeps less."
+    )
 
     metrics_host: str = Field("127.0.0.1", description="Address that serves metrics and health; 0.0.0.0: all.")
     metrics_port: int | None = Field(
@@ -136,6 +153,14 @@ class Settings(BaseModel):
     sentry_arguments: bool = Field(False, description="Send a failed run's arguments too, scrubbed.")
     tracing: bool = Field(False, description="Trace runs with OpenTelemetry; needs the extra otel.")
 
+    alert_networks: Networks = Field(
+        (), description="Private networks that webhooks of alerts may reach, by http too: 10.0.0.0/8."
+    )
+    alert_smtp_url: SmtpUrl | None = Field(
+        None, repr=False, description="Mail server for alerts: smtp://USER:PASSWORD@HOST:587, or smtps, or smtp+plain."
+    )
+    alert_from: str = Field("jobledger@localhost", description="Sender of e-mails about alerts.")
+    mcp_token: str | None = Field(None, repr=False, description="Token of the API whose permissions hold for mcp.")
     api_host: str = Field("127.0.0.1", description="Address of the API and its pages.")
     api_port: int = Field(9180, ge=0, le=65535, description="Port of the API and its pages; 0: any free one.")
     api_behind_tls: bool = Field(False, description="A proxy ends TLS: the API may listen on other addresses too.")
@@ -197,6 +222,20 @@ def _read_variables(names: Iterable[str]) -> dict[str, str]:
     return {name: value for name, value in found.items() if value}
 
 
+def read_alert_variable(name: str) -> str:
+    """The secret in the variable ``name``, or in the file that ``name`` + ``_FILE`` names; or ConfigurationError."""
+    if not ALERT_VARIABLE.fullmatch(name):
+        raise ConfigurationError(f"{name} is not for alerts.", hint="Use JOBS_ALERT_SECRET or JOBS_ALERT_URL_….")
+    path = os.environ.get(f"{name}_FILE")
+    try:
+        value = os.environ.get(name) or (Path(path).read_text().strip() if path else "")
+    except (OSError, UnicodeDecodeError):
+        raise ConfigurationError(f"The file that {name}_FILE names cannot be read.") from None
+    if not value:
+        raise ConfigurationError(f"{name} is not set in this process.", hint=f"Set it, or {name}_FILE, in the workers.")
+    return value
+
+
 def read_secret_files(names: Container[str]) -> tuple[dict[str, str], list[str]]:
     """The contents of the files that ``_FILE`` variables name, and the mistakes in the other variables."""
     found: dict[str, str] = {}
@@ -238,7 +277,7 @@ def unknown_variables() -> list[str]:
     known |= {f"{PREFIX}{name.upper()}_FILE" for name in SECRETS} | {"JOBS_ACTOR", "JOBS_TEST_DATABASE_URL"}
     lines = []
     for name in sorted(os.environ):
-        if name.startswith(PREFIX) and name not in known and not name.startswith("JOBS_TEST_"):
+        if name.startswith(PREFIX) and name not in known and not name.startswith(("JOBS_TEST_", *ALERT_PREFIXES)):
             near = difflib.get_close_matches(name, sorted(known), n=1)
             lines.append(f"{name} is not a setting." + (f" Did you mean {near[0]}?" if near else ""))
     return lines
@@ -249,7 +288,7 @@ def show(name: str, value: Any) -> str:
     if value is None:
         return "never" if name.startswith("retain_") else "unset"
     if name in SECRETS:
-        return HIDDEN if name == "api_secret" else redact_url(str(value))
+        return HIDDEN if name in ("api_secret", "mcp_token") else redact_url(str(value))
     if isinstance(value, timedelta):
         return format_duration(value)
     return ",".join(map(str, value)) if isinstance(value, tuple) else str(value)

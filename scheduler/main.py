@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 
+from jobs.alerting.watch import AlertWatch
 from jobs.app import App
 from jobs.client.declared_schedules import Declared, declared
 from jobs.errors import JobsError
@@ -58,6 +59,7 @@ def run_once(app: App, wanted: list[Declared]) -> None:
 def serve(app: App, stop: Stop, progress: SchedulerProgress) -> None:
     """Lead or stand by until asked to stop. If the ledger does not answer, try again."""
     leadership, periodic, upkeep, zone_data = Leadership(app), Periodic(app), Upkeep(app), ZoneData(app)
+    upkeep.add("alerts", AlertWatch(app).turn)
     upkeep.start()
     log.info("Scheduler started", extra={"scheduler": leadership.holder})
     while not stop.is_asked:

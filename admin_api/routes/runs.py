@@ -12,7 +12,7 @@ from fastapi import APIRouter, Query, Response
 from admin_api.http.access import By
 from admin_api.http.envelope import Envelope
 from admin_api.http.error_responses import ANSWERS
-from admin_api.http.paging import Paging, page, whole
+from admin_api.http.paging import Paging, page, whole, write_cursor
 from admin_api.http.route import Route
 from admin_api.http.run_query import RunQuery
 from admin_api.http.state import ApiState, CurrentState, Ledger
@@ -23,6 +23,7 @@ from admin_api.shapes.runs import (
     Enqueued,
     FollowUp,
     Lineage,
+    LogLine,
     NewBulkRun,
     NewFollowUp,
     NewRun,
@@ -43,6 +44,7 @@ from jobs.operations.runs import signal as signals
 from jobs.operations.runs.enqueue import enqueue_run
 from jobs.operations.runs.enqueue_bulk import RunCall, enqueue_bulk
 from jobs.operations.runs.explain import explain
+from jobs.operations.runs.logs import log_of
 from jobs.operations.runs.selector import make_selector
 
 router = APIRouter(prefix="/v1/runs", tags=["runs"], route_class=Route)
@@ -94,6 +96,32 @@ def list_attempts(app: Ledger, by: By, id: str, paging: Pages) -> Envelope[list[
     run_id = inspect.id_of(app, by, id)
     found = detail.attempts_of(app, by, run_id, after=paging.after_number, limit=paging.more)
     return page(found.items, paging, Attempt.model_validate, place=lambda one: one.attempt)
+
+
+@router.get("/{id}/logs", summary="List the log lines of an attempt")
+def list_log_lines(
+    app: Ledger,
+    by: By,
+    id: str,
+    paging: Pages,
+    attempt: Annotated[int | None, Query(ge=1, le=2**31 - 1, description="Unset: the latest that has a log.")] = None,
+) -> Envelope[list[LogLine]]:
+    """In the order in which they came; `meta` says how many there were and how many are not kept.
+
+    `meta.is_open` says that the attempt still performs: ask again with `meta.next_cursor` for the lines that came
+    since. Workers write them every two seconds.
+    """
+    after = paging.after_number or 0
+    found = log_of(app, by, id, attempt=attempt, after=after, limit=paging.more)
+    numbers = [one.number for one in found.lines[: paging.limit]]
+    meta = {
+        "attempt": found.attempt,
+        "line_count": found.line_count,
+        "left_out": found.left_out,
+        "is_open": found.is_open,
+        "next_cursor": write_cursor(numbers[-1] if numbers else after),
+    }
+    return page(found.lines, paging, LogLine.model_validate, place=lambda one: one.number, **meta)
 
 
 @router.get("/{id}/steps", summary="List a run's steps")

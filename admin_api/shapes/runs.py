@@ -97,6 +97,17 @@ class Attempt(Shape):
     unreadable: dict[str, str] = Field(description="As for a run.")
 
 
+class LogLine(Shape):
+    """A line that an attempt kept. Its text is `(hidden)` without `arguments:read`."""
+
+    attempt: int
+    number: int = Field(description="Counts from 1 in its attempt; lines between that are missing are not kept.")
+    at: datetime = Field(description="By the worker's clock.")
+    level: str = Field(examples=["INFO"])
+    source: str = Field(description="`run`, the name of a logger, `stdout` or `stderr`.", examples=["run"])
+    text: str = Field(examples=["charged 7"])
+
+
 class Step(Shape):
     run_id: UUID
     name: str

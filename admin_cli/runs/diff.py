@@ -18,6 +18,7 @@ from admin_cli.terminal.output import Output, output_options
 if TYPE_CHECKING:
     from jobs.ledger.run_records import AttemptRecord
     from jobs.operations.runs.attempt_code import AttemptCode
+    from jobs.operations.runs.logs import AttemptLog
 
 MILLISECOND = timedelta(milliseconds=1)
 
@@ -40,11 +41,13 @@ def diff(options: Globals, out: Output, run: str, first: int, second: int) -> No
     """
     from jobs.operations.runs import inspect
     from jobs.operations.runs.attempt_code import codes_of
+    from jobs.operations.runs.logs import log_of_run
 
     app, operator = open_app(options), this_operator()
     found, tries = inspect.find_run(app, operator, run)
     both = [_attempt(tries, first, run), _attempt(tries, second, run)]
-    earlier, later = map(_parts, both, codes_of(app, operator, found, both))
+    logs = [log_of_run(app, operator, found, attempt=one.attempt) for one in both]
+    earlier, later = map(_parts, both, codes_of(app, operator, found, both), logs)
     rows = inspect.changed(earlier, later)
     out.rows(
         [{"what": name, "first": old, "second": new} for name, old, new in rows],
@@ -62,7 +65,7 @@ def _attempt(tries: list[AttemptRecord], number: int, run: str) -> AttemptRecord
     raise NotFound(f"Run {run} has no attempt {number}.", hint=had)
 
 
-def _parts(attempt: AttemptRecord, code: AttemptCode) -> list[tuple[str, object]]:
+def _parts(attempt: AttemptRecord, code: AttemptCode, log: AttemptLog) -> list[tuple[str, object]]:
     lines = (attempt.traceback or "").strip().splitlines()
     place = next((line.strip() for line in reversed(lines) if line.strip().startswith("File ")), None)
     return [
@@ -74,6 +77,8 @@ def _parts(attempt: AttemptRecord, code: AttemptCode) -> list[tuple[str, object]
         ("class", code.code),
         ("time limit", code.timeout),
         ("steps done", ", ".join(code.steps) or None),
+        ("log lines", log.line_count),
+        ("last line", log.lines[-1].text.partition("\n")[0] if log.lines else None),
         ("error", error_of(attempt)),
         ("place", place),
         ("fingerprint", attempt.fingerprint),

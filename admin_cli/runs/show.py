@@ -27,7 +27,9 @@ from admin_cli.terminal.record import Section
 
 if TYPE_CHECKING:
     from jobs.ledger.run_records import RunRecord
+    from jobs.operations.runs.logs import AttemptLog
 
+SHOWN_LINES = 20
 ACTION_COLUMNS = (
     Column("id", is_id=True),
     Column("verb"),
@@ -56,6 +58,7 @@ def show(options: Globals, out: Output, run: str, at: str | None) -> None:
     """
     from jobs.operations.audit import actions as audit
     from jobs.operations.runs import detail, inspect
+    from jobs.operations.runs.logs import log_of_run
 
     if at is not None:
         show_as_of(options, out, run, at)
@@ -65,6 +68,7 @@ def show(options: Globals, out: Output, run: str, at: str | None) -> None:
     children = inspect.related(app, operator, found.id)
     actions = audit.of_run(app, operator, found.id)
     steps = detail.steps_of(app, operator, found.id).items
+    log = log_of_run(app, operator, found)
     last = next((one for one in reversed(attempts) if one.traceback), None)
     out.record(
         [
@@ -77,6 +81,7 @@ def show(options: Globals, out: Output, run: str, at: str | None) -> None:
             Section(
                 f"Traceback of attempt {last.attempt}" if last else "", text=_readable(last.traceback) if last else None
             ),
+            Section(_log_title(log), text=_last_lines(log)),
             Section("Child runs", columns=RUN_COLUMNS[:6], rows=children),
             Section("Operator actions", columns=ACTION_COLUMNS, rows=actions),
             Section("Next", text=_next(found)),
@@ -85,6 +90,12 @@ def show(options: Globals, out: Output, run: str, at: str | None) -> None:
             **run_json(found),
             "attempts": [attempt_json(one) for one in attempts],
             "steps": [fields_of(one) for one in steps],
+            "log": {
+                "attempt": log.attempt,
+                "line_count": log.line_count,
+                "left_out": log.left_out,
+                "lines": [fields_of(one) for one in log.lines[-SHOWN_LINES:]],
+            },
             "children": [child.id for child in children],
             "actions": [{"id": one["id"], "verb": one["verb"], "actor": one["actor"]} for one in actions],
         },
@@ -111,6 +122,16 @@ def attempts(options: Globals, out: Output, run: str) -> None:
 def _readable(traceback: str | None) -> str:
     """Without the lines of carets, which do not align once a long line is wrapped."""
     return "\n".join(line for line in (traceback or "").splitlines() if line.strip(" ^~") or not line.strip())
+
+
+def _log_title(log: AttemptLog) -> str:
+    shown = min(SHOWN_LINES, len(log.lines))
+    part = f", the last {shown} of {log.line_count:,} lines" if log.line_count > shown else ""
+    return f"Log of attempt {log.attempt}{part}"
+
+
+def _last_lines(log: AttemptLog) -> str | None:
+    return "\n".join(f"{one.level:<7} {one.text}" for one in log.lines[-SHOWN_LINES:]) or None
 
 
 def _head(run: RunRecord) -> list[tuple[str, object]]:

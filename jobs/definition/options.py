@@ -23,6 +23,7 @@ from jobs.scheduling.schedule import At, Cron, Every, Schedule
 
 NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.:\-]*")
 MAX_KIND, MAX_QUEUE = 200, 100
+LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
 MIN_MEMORY = 16 * 2**20
 """Source: decision; with less a process cannot even report the error."""
 MAX_MEMORY = 2**60
@@ -54,6 +55,8 @@ class Options:
     memory: memory limit of an attempt ("512M", or bytes); above it the outcome is ``out_of_memory``. Implies
     ``isolated``.
     redact: fields that hold secrets or personal data, besides those of the type ``Secret[…]``; a subclass adds to them.
+    capture_logs: keep what an attempt logs through ``logging`` and prints: True, False, or the name of a level. None:
+    as ``JOBS_CAPTURE_LOGS`` says.
     """
 
     kind: str = ""
@@ -74,6 +77,7 @@ class Options:
     on_full: str = "raise"
     schedule: Schedule | tuple[Schedule, ...] | None = None
     redact: frozenset[str] = frozenset()
+    capture_logs: bool | str | None = None
 
     @property
     def schedules(self) -> tuple[Schedule, ...]:
@@ -167,6 +171,9 @@ def _check(options: Options, place: str) -> None:
     redact: Any = options.redact
     if not isinstance(redact, frozenset) or not all(isinstance(name, str) for name in redact):
         refuse("redact", "a set of names of fields")
+    level: Any = options.capture_logs
+    if level is not None and type(level) is not bool and str(level).upper() not in LEVELS:
+        refuse("capture_logs", f"True, False or a level ({', '.join(LEVELS)})")
     breaker: Any = options.breaker
     if breaker is not None and not isinstance(breaker, Breaker):
         refuse("breaker", "a Breaker(…), or None")

@@ -23,9 +23,11 @@ class Redaction:
 
     Args:
         names: names of fields that are secret wherever they occur, besides those that look like secrets.
+        only_declared: hide what a schema marks, and not what only looks like a secret.
     """
 
-    def __init__(self, names: Iterable[str] = ()) -> None:
+    def __init__(self, names: Iterable[str] = (), *, only_declared: bool = False) -> None:
+        self._only_declared = only_declared
         self._names = frozenset(names)
         self._values: set[str] = set()
 
@@ -53,10 +55,10 @@ class Redaction:
         # The longest first: one may be a part of another.
         for secret in sorted(self._values, key=len, reverse=True):
             text = text.replace(secret, HIDDEN)
-        return hide_secrets(text, HIDDEN)
+        return text if self._only_declared else hide_secrets(text, HIDDEN)
 
     def _is_secret(self, name: str) -> bool:
-        return name in self._names or is_secret_name(name)
+        return name in self._names or (not self._only_declared and is_secret_name(name))
 
     def _by_schema(self, value: Any, schema: Any, definitions: Mapping[str, Any], depth: int) -> Any:
         every = list(_alternatives(schema, definitions, depth))

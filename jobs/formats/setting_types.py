@@ -5,7 +5,7 @@ from __future__ import annotations
 import ipaddress
 import re
 from datetime import timedelta
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, PlainSerializer
 
@@ -44,6 +44,21 @@ def _proxies(proxies: tuple[str, ...]) -> tuple[str, ...]:
         if network.prefixlen == 0:
             raise ValueError(f"{one} would believe anyone; name your proxies")
     return proxies
+
+
+def _networks(networks: tuple[str, ...]) -> tuple[str, ...]:
+    for one in networks:
+        try:
+            ipaddress.ip_network(one, strict=False)
+        except ValueError:
+            raise ValueError(f"{one!r} is not a network, such as 10.0.0.0/8") from None
+    return networks
+
+
+def _smtp_url(url: str) -> str:
+    if not re.fullmatch(r"(smtps?|smtp\+plain)://([^@/\s]+@)?[^@/\s]+", url):
+        raise ValueError("is not an address like smtp://USER:PASSWORD@HOST:587")
+    return url
 
 
 def _schema_name(schema: str) -> str:
@@ -90,3 +105,9 @@ Buckets = Annotated[tuple[float, ...], BeforeValidator(_words), AfterValidator(_
 SchemaName = Annotated[str, AfterValidator(_schema_name)]
 PublicUrl = Annotated[str, AfterValidator(_public_url)]
 SentryDsn = Annotated[str, AfterValidator(_sentry_dsn)]
+Networks = Annotated[Words, AfterValidator(_networks)]
+SmtpUrl = Annotated[str, AfterValidator(_smtp_url)]
+Level = Annotated[
+    Literal["off", "debug", "info", "warning", "error"],
+    BeforeValidator(lambda level: level.lower() if isinstance(level, str) else level),
+]

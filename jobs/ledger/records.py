@@ -131,6 +131,15 @@ class Completion:
     then: tuple[NewRun, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class KeptLog:
+    """What is kept of an attempt's log: ``lines`` as JSON text, all lines that there were, and those left out."""
+
+    lines: str
+    line_count: int
+    left_out: int
+
+
 @dataclass(slots=True, kw_only=True)
 class AttemptResult:
     """How an attempt ended, for settling. The ledger decides the next state of its run.
@@ -159,6 +168,8 @@ class AttemptResult:
     """When time alone makes it ready; None: never."""
     awaits: UUID | None = None
     """The batch of the children that it waits for."""
+    log: KeptLog | None = None
+    """What it logged, if anything."""
 
 
 class RecordedAttempt(NamedTuple):

@@ -11,6 +11,7 @@ from uuid import UUID
 from jobs.app import App
 from jobs.errors import Conflict
 from jobs.ledger.records import Claim, NewRun
+from jobs.runtime.attempt_log import AttemptLog
 from jobs.runtime.gather import Enqueueable
 from jobs.runtime.progress import Progress
 from jobs.runtime.run_facts import RunFacts
@@ -38,6 +39,8 @@ Carry = Callable[[Sequence[NewRun]], Sequence[NewRun]]
 """Adds trace context to runs."""
 Announce = Callable[[Sequence[NewRun]], None]
 """Tells the ready index and subscribers of committed runs."""
+OnLog = Callable[[Claim, AttemptLog], None]
+"""Called with the log of an attempt that logs its first line."""
 
 
 class AttemptState(RunFacts):
@@ -54,6 +57,8 @@ class AttemptState(RunFacts):
         "had_transaction",
         "left_monotonic",
         "limits",
+        "lines",
+        "on_log",
         "step_names",
         "suspended",
         "worker",
@@ -81,6 +86,8 @@ class AttemptState(RunFacts):
         self.step_names: set[str] = set()
         self.suspended: Suspended | None = None
         self.limits: TimeLimits | None = None
+        self.lines: AttemptLog | None = None
+        self.on_log: OnLog | None = None
         self._carry = carry
         self._announce = announce
         self._progress: Progress | None = None
@@ -164,6 +171,15 @@ class AttemptState(RunFacts):
         """For steps that enqueue: publish committed runs."""
         if self._announce is not None and runs:
             self._announce(runs)
+
+    def own_log(self, *, level: int | None = None) -> AttemptLog:
+        """For the worker: the log of this attempt, made at its first line. ``level``: of what is captured."""
+        if self.lines is None:
+            log = AttemptLog(self.app.clock.monotonic, max_bytes=self.app.settings.max_log_bytes, level=level)
+            self.lines = log
+            if self.on_log is not None:
+                self.on_log(self._claim, log)
+        return self.lines
 
     def leave_if_suspended(self) -> None:
         """For the worker: raise the suspension that the job swallowed, if it did."""

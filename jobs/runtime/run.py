@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 from jobs.ledger.batches.gather import Child
 from jobs.ledger.batches.parents import parents_of
 from jobs.runtime import limit_holds, waits
+from jobs.runtime.attempt_log import formatted, level_name
 from jobs.runtime.attempt_state import AttemptState
 from jobs.runtime.batch import RunBatch
 from jobs.runtime.cursor import SAVE_EVERY, Cursor, checkpointed
@@ -244,6 +245,19 @@ class Run(AttemptState):
         """
         take_name(self, name)
         return checkpointed(self, items, name, every)
+
+    def log(self, message: str, *args: object, level: int | str = "INFO") -> None:
+        """Keep a line with this attempt: ``self.run.log("charged %s", order)``.
+
+        ``jobledger logs`` shows it, also while the attempt performs. The first and the last lines of an attempt are
+        kept, 1,000 and ``max_log_bytes`` at most, and the others are counted. Values of fields that the job declares as
+        secret are hidden. It never fails the job. In jobs with ``capture_logs=True``, lines of ``logging`` and of
+        ``print`` are kept too.
+
+        Args:
+            level: as for ``logging``; only shown.
+        """
+        self.own_log().add(level_name(level), "run", formatted(message, args))
 
     def progress(self, done: float, total: float | None = None, message: str | None = None) -> None:
         """Report how far the job has come; ``jobs.find(id).progress`` shows it.

@@ -48,7 +48,7 @@ class Lead:
             self.rest()
         return leads
 
-    def rest(self) -> None:
-        """The task is done for now; it is due again in about a minute."""
+    def rest(self, seconds: float = POLL_SECONDS) -> None:
+        """The task is done for now; it is due again in about this time."""
         clock = self._app.clock
-        self._look_at = clock.monotonic() + POLL_SECONDS * (0.75 + clock.rng.random() / 2)
+        self._look_at = clock.monotonic() + seconds * (0.75 + clock.rng.random() / 2)

@@ -47,6 +47,11 @@ class Upkeep(threading.Thread):
         self._reach = Reach(app.clock, lease=app.settings.lease)
         self._search = LeaseSearch(app.clock)
         self._dead_letter_at = app.clock.monotonic() + app.settings.unknown_kind_wait.total_seconds()
+        self._more: list[tuple[str, Callable[[], None]]] = []
+
+    def add(self, name: str, duty: Callable[[], None]) -> None:
+        """Call ``duty`` in every round too. Call it before the start."""
+        self._more.append((name, duty))
 
     def run(self) -> None:
         clock = self._app.clock
@@ -106,6 +111,8 @@ class Upkeep(threading.Thread):
         self._try("batches", self._batch_sweep.turn)
         self._prunes_on = False
         self._try("prune", self._prune)
+        for name, more in self._more:
+            self._try(name, more)
 
     def _reconcile(self) -> None:
         self._is_behind = False

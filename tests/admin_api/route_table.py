@@ -36,6 +36,7 @@ BODIES: dict[tuple[str, str], dict[str, Any]] = {
     ("PUT", "/v1/kinds/{name}/pause"): {},
     ("PUT", "/v1/limits/{name}"): {"most": 3},
     ("POST", "/v1/breakers/{name}/release"): {"canary": 1},
+    ("POST", "/v1/alert-routes"): {"kind": "email", "target": "ops@example.com", "topics": ["dead"]},
     ("POST", "/v1/workers/stops"): {"name": "none"},
     ("POST", "/v1/schedules"): {"name": "s", "kind": "Nothing", "when": {"type": "every", "interval_seconds": 60}},
     ("POST", "/v1/schedules/previews"): {"type": "every", "interval_seconds": 60},

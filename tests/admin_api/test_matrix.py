@@ -53,7 +53,8 @@ NEEDS: dict[tuple[str, str], Permission | frozenset[Permission]] = {
     ("GET", "/v1/runs/{id}"): P.RUNS_READ,
     **{
         ("GET", f"/v1/runs/{{id}}/{part}"): P.RUNS_READ
-        for part in ("attempts", "steps", "signals", "children", "replays", "followups", "lineage", "explanation")
+        for part in ("attempts", "logs", "steps", "signals", "children", "replays", "followups", "lineage",
+                     "explanation")
     },
     **{("GET", f"/v1/batches{part}"): P.RUNS_READ for part in ("", "/{id}", "/{id}/batches")},
     ("GET", "/v1/runs/{id}/audit-entries"): P.AUDIT_READ,
@@ -77,6 +78,10 @@ NEEDS: dict[tuple[str, str], Permission | frozenset[Permission]] = {
     ("POST", "/v1/schedules/previews"): P.RUNS_READ,
     **{(method, f"/v1/{what}/{{name}}/pause"): P.QUEUES_WRITE
        for method in ("PUT", "DELETE") for what in ("queues", "kinds")},
+    ("GET", "/v1/alert-routes"): P.RUNS_READ,
+    ("POST", "/v1/alert-routes"): P.QUEUES_WRITE,
+    ("DELETE", "/v1/alert-routes/{name}"): P.QUEUES_WRITE,
+    ("POST", "/v1/alert-routes/{name}/tests"): P.QUEUES_WRITE,
     **{(method, "/v1/limits/{name}"): P.QUEUES_WRITE for method in ("PUT", "DELETE")},
     **{(method, "/v1/queues/{name}/target"): P.QUEUES_WRITE for method in ("PUT", "DELETE")},
     **{(method, "/v1/queues/{name}/waiting-limit"): P.QUEUES_WRITE for method in ("PUT", "DELETE")},

@@ -36,6 +36,7 @@ ELSEWHERE = {
     "shell-init",
     "completion",
     "check",
+    "mcp",
     "import-dramatiq",
     "import-celery",
     "sessions end",
@@ -52,7 +53,7 @@ EXPECTED = {
 """What else than 0 an example gives here, as its help says."""
 FIRST = ("bundle", "shadow")
 """They read dead runs, which other examples replay."""
-LAST = ("audit undo", "purge", "dlq purge", "schedules delete", "migrate down")
+LAST = ("alerts remove", "audit undo", "purge", "dlq purge", "schedules delete", "migrate down")
 
 
 def commands(

@@ -23,10 +23,12 @@ from jobs.ledger import workers
 from jobs.ledger.batches.members import NewBatch, make_batches
 from jobs.ledger.breakers.slices import declare as declare_breakers
 from jobs.ledger.breakers.slices import set_open
+from jobs.ledger.effects.attempt_logs import write_logs
 from jobs.ledger.limits.counts import declare
 from jobs.ledger.limits.overrides import set_override
+from jobs.ledger.operators.alert_routes import put_route
 from jobs.ledger.queries.selectors import Selector
-from jobs.ledger.records import Failure
+from jobs.ledger.records import Failure, KeptLog
 from jobs.operations.audit.operator import Operator
 from jobs.operations.bulk import action
 from jobs.operations.bulk.purge import PurgeAction
@@ -152,6 +154,11 @@ def _limit(app: App) -> None:
             key="eu-17",
             fingerprint="a" * 12,
             failures=20,
+        )
+        write_logs(connection, [(DEAD, 1, new_token(), KeptLog('[[1,0,"INFO","run","charging order 7"]]', 1, 0))])
+        pager = {"target": "https://ops.example.com/in", "target_env": None, "secret_env": "JOBS_ALERT_SECRET"}
+        put_route(
+            connection, "pager", {"kind": "webhook", **pager, "topics": ["dead"], "group_seconds": 600}, by="ada@desk"
         )
         set_override(connection, ("stripe", ""), {"set_most": 20, "set_rate": None, "hold_until": None})
 

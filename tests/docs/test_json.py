@@ -39,6 +39,7 @@ GIVEN = {
     "show ID": "show c9165be1",
     "dlq show ID": "dlq show c9165be1",
     "attempts ID": "attempts c9165be1",
+    "logs ID": "logs c9165be1",
     "diff ID A B": "diff c9165be1 1 2",
     "why ID": "why c9165be1",
     "queues show QUEUE": "queues show payments",

@@ -30,6 +30,8 @@ from jobs.runtime.waits import left_by
 from jobs.states import Outcome, RunState
 from worker.attempt.call import CurrentRun, hooked, to_end
 from worker.attempt.job_reader import JobReader
+from worker.attempt.log_capture import capture, level_of
+from worker.attempt.log_keeper import LogKeeper
 from worker.attempt.outcome import attempt_result_now, broken, result_text
 from worker.attempt.prepare import Preparations
 from worker.attempt.retry_decision import decide_retry
@@ -58,6 +60,8 @@ class Attempts:
         self._traced = consumer(app.settings)
         self._carry = carrier(app)
         self._announce_runs = partial(announce_runs, app)
+        self.log_keeper = LogKeeper(app)
+        self._captured = level_of(None, app.settings.capture_logs)
         self._pid = os.getpid()
 
     def attempt(self, claim: Claim, perform: Perform, *, stop: StopSign) -> tuple[AttemptResult, Run]:
@@ -71,13 +75,16 @@ class Attempts:
         """
         cls: type[Job] = registry.get(claim.kind)
         started = self._app.clock.monotonic()
-        run = self._run(claim, cls, started, stop)
+        run = self._logging_run(claim, cls, started, stop)
         try:
-            return copy_context().run(self._attempt, claim, cls, run, started, perform), run
+            attempt_result = copy_context().run(self._attempt, claim, cls, run, started, perform)
         except TooLate:
             raise
         except BaseException as error:
-            return self._broken(claim, run, started, error), run
+            attempt_result = self._broken(claim, run, started, error)
+        if run.lines is not None:
+            attempt_result.log = self.log_keeper.close(claim.token)
+        return attempt_result, run
 
     def _attempt(self, claim: Claim, cls: type[Job], run: Run, started: float, perform: Perform) -> AttemptResult:
         """Perform it. This function handles every error of the job; an error that leaves it is our own."""
@@ -114,11 +121,14 @@ class Attempts:
         """The same for a job that performs as a coroutine, in a task of its own."""
         cls: type[Job] = registry.get(claim.kind)
         started = self._app.clock.monotonic()
-        run = self._run(claim, cls, started, stop)
+        run = self._logging_run(claim, cls, started, stop)
         try:
-            return await self._attempt_async(claim, cls, run, started, perform, prepare), run
+            attempt_result = await self._attempt_async(claim, cls, run, started, perform, prepare)
         except BaseException as error:
-            return self._broken(claim, run, started, error), run
+            attempt_result = self._broken(claim, run, started, error)
+        if run.lines is not None:
+            attempt_result.log = self.log_keeper.close(claim.token)
+        return attempt_result, run
 
     async def _attempt_async(
         self,
@@ -165,7 +175,14 @@ class Attempts:
                 attempt_result.failure = replace(attempt_result.failure, traceback=f"It was here:\n{where}")
         except BaseException as error:
             # The attempt must end: it occupies a slot, and its lease is renewed until it is settled.
-            return broken(self._app, claim, now - elapsed_seconds, error)
+            attempt_result = broken(self._app, claim, now - elapsed_seconds, error)
+        attempt_result.log = self.log_keeper.close(claim.token)
+        return attempt_result
+
+    def released(self, claim: Claim, started: float) -> AttemptResult:
+        """The result of an attempt that still performed when its process had to stop."""
+        attempt_result = attempt_result_now(self._app, claim, started, Outcome.RELEASED)
+        attempt_result.log = self.log_keeper.close(claim.token)
         return attempt_result
 
     def commit(self, attempt_result: AttemptResult, run: Run, *, worker: str) -> RecordedAttempt | None:
@@ -237,6 +254,15 @@ class Attempts:
             os._exit(error.code if isinstance(error.code, int) else error.code is not None)
         log.warning("Forked process of a job returned from perform and is ended", extra={"kind": claim.kind})
         os._exit(error is not None)
+
+    def _logging_run(self, claim: Claim, cls: type[Job], started: float, stop: StopSign) -> Run:
+        run = self._run(claim, cls, started, stop)
+        run.on_log = self.log_keeper.open
+        own = cls.options.capture_logs
+        level = self._captured if own is None else level_of(own, self._app.settings.capture_logs)
+        if level is not None:
+            capture(run, level)
+        return run
 
     def _run(self, claim: Claim, cls: type[Job], started: float, stop: StopSign) -> Run:
         timeout = cls.options.timeout

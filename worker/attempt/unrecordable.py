@@ -16,6 +16,9 @@ def strip(attempt_result: AttemptResult | None, refusal: Exception) -> bool:
     """Remove what the ledger may be unable to store. Returns whether there was anything to remove."""
     if attempt_result is None or (attempt_result.failure and attempt_result.failure.message == _UNRECORDABLE):
         return False
+    if attempt_result.log is not None:
+        attempt_result.log = None
+        return True
     kind = attempt_result.claim.kind
     if attempt_result.then or attempt_result.completes or attempt_result.arguments is not None:
         # Without its follow-up runs the success would be incomplete.

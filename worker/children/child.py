@@ -19,6 +19,7 @@ from typing import Any, NoReturn
 from uuid import UUID
 
 from jobs import boot
+from jobs.alerting.delivery import register
 from jobs.app import App
 from jobs.errors import Cancelled
 from jobs.ledger.records import Claim
@@ -54,6 +55,7 @@ def serve(socket_: socket.socket) -> NoReturn:
         assert begin is not None
         settings = Settings.model_validate_json(begin["settings"])
         configure_logging(settings)
+        register()  # A run of an alert may be performed alone.
         app = boot.configure(boot.build(settings, database=warmed_up(settings)))
         _Child(line, app, worker=begin["worker"]).serve(begin["memory"])
     except EOFError:
@@ -97,6 +99,7 @@ class _Child:
         self._app = app
         self._worker = worker
         self._attempts = Attempts(app, worker=worker)
+        self._attempts.log_keeper.start()
         self._deadlines = Deadlines()
         self._remains = Remains()
         self._stopping = threading.Event()

@@ -22,10 +22,9 @@ from jobs.ledger.records import AttemptResult, Claim
 from jobs.runtime import own_threads
 from jobs.runtime.attempt_state import StopSign
 from jobs.runtime.context import current_run
-from jobs.states import Outcome
 from worker.attempt.attempt import Attempts
 from worker.attempt.limits import limits_of
-from worker.attempt.outcome import attempt_result_now, broken
+from worker.attempt.outcome import broken
 from worker.attempt.stop_flag import StopFlag
 from worker.exchange.delivery import Delivery
 from worker.exchange.settler import Settler
@@ -113,7 +112,7 @@ class Coroutines:
         """The shutdown time is over: release the runs that are still performed, uncharged but recorded."""
         for live in list(self._live.values()):
             if live.take_end():
-                self._end(live, attempt_result_now(self._app, live.delivery.claim, live.began, Outcome.RELEASED))
+                self._end(live, self._attempts.released(live.delivery.claim, live.began))
                 if self._loop is not None and live.task is not None:
                     with suppress(RuntimeError):
                         self._loop.call_soon_threadsafe(live.task.cancel)

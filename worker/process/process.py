@@ -12,6 +12,8 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+from jobs.alerting.serving import with_alerts
+from jobs.alerting.watch import AlertWatch
 from jobs.app import App
 from jobs.database.own_connection import FOR_SETTLING
 from jobs.definition import registry
@@ -79,8 +81,9 @@ class Process:
         self._roll_asked: datetime | None = None
         self.stopping = threading.Event()
         settings = app.settings
+        queues, self._serves_alerts = with_alerts(app, queues or settings.queues)
         self.kinds = registry.names()
-        self._turns = turns_of(queues or settings.queues, kinds=self.kinds)
+        self._turns = turns_of(queues, kinds=self.kinds)
         self.queues = list(self._turns.names)
         self._held_leases = HeldLeases()
         prefetch_limit = PrefetchLimit(settings.threads, app.clock)
@@ -88,6 +91,7 @@ class Process:
         # jobs cannot exhaust.
         self.own = replace(app, database=app.database.reserved())
         self._upkeep = Upkeep(self.own)
+        self._upkeep.add("alerts", AlertWatch(self.own, on_routes=self._found_alert_routes).turn)
         self._health = ProcessHealth(app.clock, app.events)
         self._source = choose_source(self.own, self._turns, self._upkeep, kinds=self.kinds, worker=name)
         self._settler = Settler(
@@ -99,6 +103,7 @@ class Process:
             own=self.own.database.own_connection(without=FOR_SETTLING),
         )
         self._attempts = Attempts(app, worker=name)
+        self._attempts.log_keeper.start()
         self._deadlines = Deadlines()
         self.recycling = Recycling(app)
         self._children = Children(
@@ -250,6 +255,7 @@ class Process:
 
     def finish(self) -> None:
         """Release the runs that are still performed, settle, end every thread that does not hang, and sign off."""
+        self._attempts.log_keeper.stop()
         self._fetcher.abandon_busy()
         self._coroutines.release_all()
         self._pool.stop()
@@ -268,6 +274,10 @@ class Process:
                 workers.sign_off(connection, self.name)
         except JobsError as error:
             log.warning("Worker could not sign off", extra={"reason": str(error)})
+
+    def _found_alert_routes(self) -> None:
+        if not self._serves_alerts:
+            self.recycling.ask("alerts have receivers now, and it does not serve their queue")
 
     def _replace_thread(self, stuck: threading.Thread) -> None:
         """Replace a thread that hangs in a job whose attempt has ended, and ask for a new process."""

@@ -24,6 +24,7 @@ class Recycling:
         self._began = app.clock.monotonic()
         self._runs = 0
         self._interrupted = ""
+        self._asked = ""
         self._look_at_memory = 0.0
         self._has_asked = False
         self.why = ""
@@ -36,6 +37,10 @@ class Recycling:
     def out(self, why: str) -> None:
         """Record that something in this process hangs and will not end."""
         self.why = self.why or why
+
+    def ask(self, why: str) -> None:
+        """Ask for a replacement, for this reason."""
+        self._asked = why
 
     def interrupted(self, kind: str) -> None:
         """Record that an interrupt landed in a job; a lock of its libraries may never be released."""
@@ -57,6 +62,8 @@ class Recycling:
             self._look_at_memory = now + MEMORY_SECONDS
             if (used := resident_bytes()) > self._max_memory:
                 return f"it uses {used >> 20}M of memory, over {format_size(self._max_memory)}"
+        if self._asked:
+            return self._asked
         if self._interrupted and now >= self._began + INTERRUPTED_SECONDS:
             return f"a job of the kind {self._interrupted} was interrupted"
         return None

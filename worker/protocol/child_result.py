@@ -18,7 +18,7 @@ from uuid import UUID
 
 from pydantic import TypeAdapter
 
-from jobs.ledger.records import AttemptResult, Claim, Completion, Failure, NewRun, RecordedAttempt
+from jobs.ledger.records import AttemptResult, Claim, Completion, Failure, KeptLog, NewRun, RecordedAttempt
 from jobs.states import Cause, Outcome
 
 
@@ -42,6 +42,7 @@ class ChildResult:
     held_on: str | None = None
     held_until: datetime | None = None
     awaits: UUID | None = None
+    log: KeptLog | None = None
 
     @classmethod
     def of(
@@ -68,6 +69,7 @@ class ChildResult:
             held_on=attempt_result.held_on,
             held_until=attempt_result.held_until,
             awaits=attempt_result.awaits,
+            log=attempt_result.log,
         )
 
     def attempt_result(self, claim: Claim, now: float) -> AttemptResult:
@@ -87,6 +89,7 @@ class ChildResult:
             held_on=self.held_on,
             held_until=self.held_until,
             awaits=self.awaits,
+            log=self.log,
         )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Iterator
 
 from fastapi import Request
 from fastapi.responses import RedirectResponse, Response
@@ -20,6 +21,7 @@ from jobs.formats.short_id import short_id
 from jobs.ledger.run_records import RunRecord
 from jobs.operations.runs.detail import detail
 from jobs.operations.runs.explain import explain_run
+from jobs.operations.runs.logs import AttemptLog, log_of_run
 from jobs.operations.runs.signal import signals_of
 from jobs.states import LIVE, RunState
 
@@ -36,6 +38,7 @@ def show_run(request: Request, api_state: CurrentState, visitor: Visitor, text: 
         return RedirectResponse(f"/runs/{run.id}", 303)
     why = explain_run(app, operator, run)
     now = app.clock.now()
+    log = log_of_run(app, operator, run)
     return page(
         request,
         "run.html",
@@ -47,6 +50,8 @@ def show_run(request: Request, api_state: CurrentState, visitor: Visitor, text: 
         facts=_facts(run),
         seen=seen,
         timeline=draw_attempts(run, seen.attempts.items, now=now),
+        log=log,
+        log_text="\n".join(_log_lines(log)),
         lineage=draw_lineage(run, seen, now=now),
         signals=signals_of(app, operator, run.id).items,
         awaits=awaited(run),
@@ -56,6 +61,16 @@ def show_run(request: Request, api_state: CurrentState, visitor: Visitor, text: 
         commands=_commands(run),
         refreshes=True,
     )
+
+
+def _log_lines(log: AttemptLog) -> Iterator[str]:
+    last = 0
+    for one in log.lines:
+        if one.number > last + 1:
+            yield f"… {one.number - last - 1:,} lines are not kept"
+        last = one.number
+        source = "" if one.source == "run" else f" {one.source}:"
+        yield f"{one.at:%H:%M:%S} {one.level}{source} {one.text}"
 
 
 def awaited(run: RunRecord) -> str | None:
@@ -107,7 +122,7 @@ def _shown(value: object) -> object:
 def _commands(run: RunRecord) -> list[str]:
     """The equal commands."""
     short = short_id(run.id)
-    said = [f"show {short}", f"why {short}"]
+    said = [f"show {short}", f"why {short}", f"logs {short}"]
     if run.deleted_at is not None:
         said.append(f"restore {short}")
     elif run.state in LIVE:

@@ -9,6 +9,8 @@ from jobs.database.models.access import (
     OperatorToken,
     OperatorUser,
 )
+from jobs.database.models.alerts import AlertRoute, AlertState
+from jobs.database.models.attempt_logs import JobAttemptLog
 from jobs.database.models.batches import JobBatch
 from jobs.database.models.breakers import JobBreaker, JobBreakerFailure, JobCanary
 from jobs.database.models.effects import JobFollowup, JobGroup, JobGroupMember, JobKey, JobStep
@@ -59,10 +61,13 @@ __all__ = [
     "ROLE_NAMES",
     "SHOWN",
     "SUCCESS_OF_SCHEDULE",
+    "AlertRoute",
+    "AlertState",
     "AuditHead",
     "AuditLink",
     "Base",
     "JobAttempt",
+    "JobAttemptLog",
     "JobBatch",
     "JobBreaker",
     "JobBreakerFailure",

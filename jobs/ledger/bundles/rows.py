@@ -14,6 +14,7 @@ from sqlalchemy import ColumnElement, Text, and_, cast, func, insert, or_, selec
 from jobs.database.models import (
     Base,
     JobAttempt,
+    JobAttemptLog,
     JobBatch,
     JobCodeRelease,
     JobFollowup,
@@ -43,6 +44,7 @@ MOST = 10_000
 """Most rows of a table that do not belong to a run. Source: decision; such tables are small."""
 OF_RUN: tuple[tuple[Model, Any], ...] = (
     (JobAttempt, JobAttempt.run_id),
+    (JobAttemptLog, JobAttemptLog.run_id),
     (JobStep, JobStep.run_id),
     (JobFollowup, JobFollowup.run_id),
     (JobParent, JobParent.run_id),

@@ -9,6 +9,7 @@ from jobs.database.sql import Executor
 from jobs.definition.breakers import guarded_kinds
 from jobs.definition.limits import has_rate, limited_kinds
 from jobs.ledger.breakers.ends import apply_ends
+from jobs.ledger.effects.attempt_logs import write_logs
 from jobs.ledger.limits.rates import forget_reservations
 from jobs.ledger.limits.reassign import leave_slots
 from jobs.ledger.records import AttemptResult, BreakerChange, Freed, RecordedAttempt
@@ -58,6 +59,10 @@ def settle(
         settled = apply_completion_effects(session, settled, now=now)
     if any(one.held_on is not None for one in endings):
         settled = hold_waiting(session, settled, now=now)
+    if any(one.log is not None for one in endings):
+        logs = [(run.run_id, run.attempt, one.claim.token, one.log) for one, run in settled if one.log is not None]
+        if logs:
+            write_logs(session, logs, now=now)
     if guarded_kinds:
         applied = apply_ends(session, settled, now=now)
         if applied.freed or applied.changes:

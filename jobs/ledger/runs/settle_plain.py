@@ -51,7 +51,7 @@ _DONE = Batch(
 
 
 def is_plain(attempt_result: AttemptResult) -> bool:
-    """Whether the result is a success without further effects, of a kind without limits and breaker."""
+    """Whether it is a success without a log and further effects, of a kind without limits and breaker."""
     return (
         attempt_result.outcome is Outcome.SUCCEEDED
         and attempt_result.failure is None
@@ -59,6 +59,7 @@ def is_plain(attempt_result: AttemptResult) -> bool:
         and not attempt_result.then
         and not attempt_result.completes
         and attempt_result.arguments is None
+        and attempt_result.log is None
         and attempt_result.claim.kind not in limited_kinds
         and attempt_result.claim.kind not in guarded_kinds
     )

@@ -34,6 +34,7 @@ from jobs.operations.bulk.batches import (
     retry_while_busy,
     update_ready_index,
 )
+from jobs.operations.control.alert_routes import undo_route
 from jobs.operations.control.limits import undo_limit
 from jobs.operations.control.pause import undo_pause
 from jobs.operations.control.targets import undo_target
@@ -66,6 +67,8 @@ _UNDOS = {
     "clear_target": _Undo(Permission.QUEUES_WRITE, undo_target),
     "limit_waiting": _Undo(Permission.QUEUES_WRITE, undo_waiting_limit),
     "clear_waiting_limit": _Undo(Permission.QUEUES_WRITE, undo_waiting_limit),
+    "add_alert": _Undo(Permission.QUEUES_WRITE, undo_route),
+    "remove_alert": _Undo(Permission.QUEUES_WRITE, undo_route),
 }
 """Each verb that can be undone."""
 

@@ -13,16 +13,19 @@ from jobs.definition.redaction import HIDDEN, Redaction, secret_names
 Row = dict[str, Any]
 Schemas = Mapping[str, Mapping[str, Any] | None]
 """The JSON schema of each kind's arguments; None or missing: not known, and every value is hidden."""
-_OF_RUN = frozenset({"job_attempts", "job_steps", "job_signals", "job_followups", "operator_action_runs"})
+_OF_RUN = frozenset(
+    {"job_attempts", "job_attempt_logs", "job_steps", "job_signals", "job_followups", "operator_action_runs"}
+)
 _JSON = {
     "job_runs": ("result", "progress", "tags"),
+    "job_attempt_logs": ("lines",),
     "job_steps": ("result",),
     "job_signals": ("payload",),
     "operator_action_runs": ("before", "after"),
     "operator_actions": ("selector", "options", "before", "after"),
     "job_schedules": ("definition",),
 }
-_DATA = frozenset({"result", "progress", "payload", "selector", "options"})
+_DATA = frozenset({"lines", "result", "progress", "payload", "selector", "options"})
 """Those that may contain arguments or results; the others are state columns, names and rules."""
 _TEXT = {
     "job_runs": ("error_message", "key", "cancel_reason", "correlation_id"),

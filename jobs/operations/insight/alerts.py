@@ -12,6 +12,7 @@ from jobs.app import App
 from jobs.database.sql import Executor
 from jobs.formats.duration import format_duration
 from jobs.formats.queue_weights import served_word
+from jobs.ledger.breakers.reports import list_breakers
 from jobs.ledger.moment import ledger_moment
 from jobs.ledger.operators import queues, targets
 from jobs.ledger.queries import gauges, reports
@@ -32,8 +33,8 @@ class Alert:
     """One problem.
 
     Attributes:
-        code: stable: ``failing``, ``no_worker``, ``unserved``, ``late``, ``paused``, ``dead``, ``lost``,
-            ``no_scheduler``, ``broken_schedule``.
+        code: stable: ``failing``, ``no_worker``, ``unserved``, ``late``, ``breaker``, ``paused``, ``dead``,
+            ``lost``, ``no_scheduler``, ``broken_schedule``.
         is_bad: work is not done; otherwise it only needs attention.
         subject: the queue, kind, schedule or error group concerned.
         command: what to type after ``jobledger``.
@@ -46,24 +47,30 @@ class Alert:
     subject: str | None = None
 
 
-def alerts(app: App, operator: Operator) -> list[Alert]:
-    """Current problems. Needs only a few statements, however large the ledger."""
+def alerts(app: App, operator: Operator, *, most: int = MOST, without_kind: str | None = None) -> list[Alert]:
+    """Current problems. Needs only a few statements, however large the ledger.
+
+    Args:
+        most: alerts of one kind.
+        without_kind: leave the dead runs of this kind out.
+    """
     operator.need(Permission.RUNS_READ)
     with app.database.read() as connection:
         seen = gauges.read_gauges(connection)
         found = [
-            *_failing(seen),
-            *_unserved(seen),
-            *_late(app, seen, targets.latency_targets(connection)),
-            *_schedules(connection),
+            *_failing(seen, most),
+            *_unserved(seen, most),
+            *_late(app, seen, targets.latency_targets(connection), most),
+            *_breakers(connection, most),
+            *_schedules(connection, most),
             *_lost(seen),
-            *_dead(connection, seen, operator),
-            *_paused(connection),
+            *_dead(connection, seen, operator, most, without_kind),
+            *_paused(connection, most),
         ]
     return sorted(found, key=lambda one: not one.is_bad)
 
 
-def _unserved(seen: Gauges) -> Iterator[Alert]:
+def _unserved(seen: Gauges, most: int) -> Iterator[Alert]:
     if not seen.threads:
         ready, running = seen.total("ready"), seen.total("running")
         if ready or running:
@@ -72,7 +79,7 @@ def _unserved(seen: Gauges) -> Iterator[Alert]:
             )
             yield Alert(code="no_worker", is_bad=True, sentence=said, command="worker --import YOUR.MODULE")
         return
-    for one in _most([one for one in seen.queues if one.ready and not seen.queue_workers.get(one.queue)]):
+    for one in _most([one for one in seen.queues if one.ready and not seen.queue_workers.get(one.queue)], most):
         if not one.is_paused:
             command = f"worker --queue {_word(served_word(one.queue))}"
             yield Alert(
@@ -81,29 +88,39 @@ def _unserved(seen: Gauges) -> Iterator[Alert]:
             )  # fmt: skip
 
 
-def _failing(seen: Gauges) -> Iterator[Alert]:
-    for name, problem in _most(sorted(seen.failing.items())):
+def _failing(seen: Gauges, most: int) -> Iterator[Alert]:
+    for name, problem in _most(sorted(seen.failing.items()), most):
         yield Alert(
             code="failing", is_bad=True, subject=name, command="workers list",
             sentence=f"The worker process {name} does not get its work done: {problem}",
         )  # fmt: skip
 
 
-def _late(app: App, seen: Gauges, of_queues: Mapping[str, int]) -> Iterator[Alert]:
+def _late(app: App, seen: Gauges, of_queues: Mapping[str, int], most: int) -> Iterator[Alert]:
     default = app.settings.latency_target.total_seconds()
     waited = ((one.oldest_seconds or 0.0, of_queues.get(one.queue, default), one) for one in seen.queues)
     late = [each for each in waited if not each[2].is_paused and each[0] > each[1]]
-    for oldest, target, one in _most(sorted(late, key=lambda each: -each[0])):
+    for oldest, target, one in _most(sorted(late, key=lambda each: -each[0]), most):
         yield Alert(
             code="late", is_bad=False, subject=one.queue, command=f"list --queue {_word(one.queue)} --state ready",
             sentence=f"The oldest ready run of {one.queue} has waited {_span(oldest)}; {_span(target)} is the target.",
         )  # fmt: skip
 
 
-def _schedules(connection: Executor) -> Iterator[Alert]:
+def _breakers(connection: Executor, most: int) -> Iterator[Alert]:
+    for one in _most([one for one in list_breakers(connection) if one.open], most):
+        of = "is open" if one.keyed_by is None else f"is open for {one.open:,} {'key' if one.open == 1 else 'keys'}"
+        error = f": {one.error_type}" if one.error_type else ""
+        said = f"The breaker {one.name} {of}, and parks {one.parked:,} {'run' if one.parked == 1 else 'runs'}{error}."
+        yield Alert(
+            code="breaker", is_bad=True, subject=one.name, sentence=said, command=f"breakers show {_word(one.name)}"
+        )
+
+
+def _schedules(connection: Executor, most: int) -> Iterator[Alert]:
     now = ledger_moment(connection)
     every = schedules.next_first(connection, limit=1000)
-    for one in _most([one for one in every if one.problem]):
+    for one in _most([one for one in every if one.problem], most):
         yield Alert(
             code="broken_schedule", is_bad=True, subject=one.name, command=f"schedules show {_word(one.name)}",
             sentence=f"The schedule {one.name} makes no runs: {one.problem}",
@@ -130,12 +147,16 @@ def _lost(seen: Gauges) -> Iterator[Alert]:
         yield Alert(code="lost", is_bad=False, sentence=said, command="workers list")
 
 
-def _dead(connection: Executor, seen: Gauges, operator: Operator) -> Iterator[Alert]:
+def _dead(
+    connection: Executor, seen: Gauges, operator: Operator, most: int, without_kind: str | None
+) -> Iterator[Alert]:
     total = seen.total("dead")
     if not total:
         return
-    groups = reports.dead_groups(connection, limit=MOST)
-    for one in groups[: MOST - 2]:
+    groups = reports.dead_groups(connection, limit=most)
+    for one in groups[: most - 2]:
+        if one.kind == without_kind:
+            continue
         # The text of an error may be personal.
         words = (one.error_message or "").strip().partition("\n")[0] if operator.may(Permission.ARGUMENTS_READ) else ""
         error = f"{one.error_type}{': ' if words else ''}{words}" if one.error_type else one.cause
@@ -145,15 +166,15 @@ def _dead(connection: Executor, seen: Gauges, operator: Operator) -> Iterator[Al
             code="dead", is_bad=False, subject=one.fingerprint or None, sentence=said,
             command=command or f"dlq list --kind {_word(one.kind)}",
         )  # fmt: skip
-    left = total - sum(one.count for one in groups[: MOST - 2])
+    left = total - sum(one.count for one in groups[: most - 2])
     if left > 0:
         yield Alert(code="dead", is_bad=False, sentence=f"{left:,} more are dead.", command="dlq groups")
 
 
-def _paused(connection: Executor) -> Iterator[Alert]:
+def _paused(connection: Executor, most: int) -> Iterator[Alert]:
     now = ledger_moment(connection)
     for what in ("queue", "kind"):
-        for one in _most(list(queues.pauses(connection, what).values())):
+        for one in _most(list(queues.pauses(connection, what).values()), most):
             until = f" until {one.paused_until:%Y-%m-%d %H:%M} UTC" if one.paused_until else ""
             why = f": {one.pause_reason}" if one.pause_reason else "."
             said = f"The {what} {one.name} has been paused by {one.paused_by or 'somebody'} for "
@@ -162,8 +183,8 @@ def _paused(connection: Executor) -> Iterator[Alert]:
             yield Alert(code="paused", is_bad=False, subject=one.name, sentence=said, command=command)
 
 
-def _most(found: list[T]) -> list[T]:
-    return found[:MOST]
+def _most(found: list[T], most: int) -> list[T]:
+    return found[:most]
 
 
 def _runs(number: int) -> str:

@@ -1,0 +1,118 @@
+"""AttemptLog: the lines of one attempt. The first and the last are kept, and the others are counted."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections import deque
+from collections.abc import Callable
+from typing import NamedTuple
+
+MAX_LINE = 4_000
+"""Characters of one line. Source: decision; as much as a traceback of thirty frames."""
+MAX_LINES = 1_000
+"""Lines kept of an attempt, half of them from its start. Source: decision; a page that a browser shows at once."""
+PRINTED = logging.INFO
+"""The level of what a job prints."""
+
+
+class Line(NamedTuple):
+    """One line: its number in the attempt from 1, and its moment by the monotonic clock."""
+
+    number: int
+    monotonic: float
+    level: str
+    source: str
+    text: str
+
+
+class AttemptLog:
+    """Collects the lines of one attempt, from any thread.
+
+    Args:
+        monotonic: the clock.
+        max_bytes: of all kept lines together; half for the first ones, half for the last.
+        level: records of ``logging`` below this level are not kept; None: only what is passed to ``Run.log`` is.
+    """
+
+    def __init__(self, monotonic: Callable[[], float], *, max_bytes: int, level: int | None = None) -> None:
+        self.level = level
+        self.count = 0
+        self._monotonic = monotonic
+        self._half_bytes = max_bytes // 2
+        self._lock = threading.Lock()
+        self._is_closed = False
+        self._head: list[Line] = []
+        self._head_bytes = 0
+        self._head_is_full = False
+        self._tail: deque[Line] = deque()
+        self._tail_bytes = 0
+        self._unfinished: dict[str, str] = {}
+
+    def add(self, level: str, source: str, text: str) -> None:
+        """Add one line; a text of several lines, such as a traceback, stays together."""
+        if len(text) > MAX_LINE:
+            text = text[:MAX_LINE] + "…"
+        size = _bytes_of(text)
+        with self._lock:
+            if self._is_closed:
+                return
+            self.count += 1
+            line = Line(self.count, self._monotonic(), level, source, text)
+            if not self._head_is_full:
+                if self._head_bytes + size <= self._half_bytes and len(self._head) < MAX_LINES // 2:
+                    self._head.append(line)
+                    self._head_bytes += size
+                    return
+                self._head_is_full = True
+            self._tail.append(line)
+            self._tail_bytes += size
+            while self._tail_bytes > self._half_bytes or len(self._tail) > MAX_LINES // 2:
+                self._tail_bytes -= _bytes_of(self._tail.popleft().text)
+
+    def printed(self, stream: str, text: str) -> None:
+        """Add what was written to ``stream``, as whole lines; the rest waits for its end."""
+        with self._lock:
+            *lines, rest = (self._unfinished.pop(stream, "") + text).split("\n")
+            if len(rest) > MAX_LINE:
+                lines, rest = [*lines, rest], ""
+            if rest:
+                self._unfinished[stream] = rest
+        for line in lines:
+            self.add("INFO", stream, line.removesuffix("\r"))
+
+    def kept_lines(self) -> list[Line]:
+        """The lines that are kept so far."""
+        with self._lock:
+            return [*self._head, *self._tail]
+
+    def close(self) -> None:
+        """Take no more lines: the attempt has ended."""
+        unfinished, self._unfinished = self._unfinished, {}
+        for stream, text in unfinished.items():
+            self.add("INFO", stream, text)
+        with self._lock:
+            self._is_closed = True
+
+
+def _bytes_of(text: str) -> int:
+    return len(text) if text.isascii() else len(text.encode("utf-8", "replace"))
+
+
+def formatted(message: object, args: tuple[object, ...]) -> str:
+    """``message % args`` as ``logging`` does it. Never raises: a job must not fail because of a log line."""
+    try:
+        text = str(message)
+        return text % args if args else text
+    except Exception:
+        try:
+            return f"{message!r} {args!r}"
+        except Exception:
+            return "(a line that cannot be formatted)"
+
+
+def level_name(level: int | str) -> str:
+    """The name of a level: ``INFO``, or ``Level 15`` for one without a name."""
+    if isinstance(level, str):
+        return level.upper()[:20]
+    return logging.getLevelName(level)
