@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import compileall
+import gc
 import os
-import shutil
 import signal
 import sys
 from collections.abc import Callable, Iterator
@@ -23,8 +23,8 @@ from jobs.definition import registry
 from jobs.definition.breakers import guarded_kinds
 from jobs.definition.fairness import fair_kinds
 from jobs.definition.limits import limited_kinds
-from jobs.migration import schema
 from jobs.settings import Settings
+from tests import compiled_statements, templates
 from tests.database_pool import DatabasePool
 from tests.server_process import Server
 from tests.servers import NamedServer, PostgresServer, RedisServer
@@ -53,6 +53,12 @@ def pytest_configure(config: pytest.Config) -> None:
             compileall.compile_dir(Path(__file__).parents[1] / package, quiet=2)
 
 
+def pytest_collection_finish() -> None:
+    """Keep the garbage collector from walking through thousands of tests and modules again and again."""
+    gc.collect()
+    gc.freeze()
+
+
 @pytest.fixture(autouse=True)
 def forget_local_kinds() -> Iterator[None]:
     """Forgets the job classes that a test declares in its own functions, so that tests may use the same names."""
@@ -70,7 +76,8 @@ def forget_local_kinds() -> Iterator[None]:
 def pg_server() -> Iterator[PostgresServer | NamedServer]:
     """A started PostgreSQL. A test that stops it need not start it again."""
     url = os.environ.get("JOBS_TEST_DATABASE_URL")
-    yield from _started(NamedServer(url) if url else PostgresServer())
+    # Statistics that come by themselves would change plans, and make the pool drop the database.
+    yield from _started(NamedServer(url) if url else PostgresServer(autovacuum="off", full_page_writes="off"))
 
 
 @pytest.fixture(scope="session")
@@ -83,7 +90,7 @@ def redis_server() -> Iterator[RedisServer | NamedServer]:
 @pytest.fixture(scope="session")
 def fill_template() -> Callable[[str], None]:
     """What makes the tables in the database at a URL, once a session; it leaves no connection behind."""
-    return migrate
+    return templates.migrate
 
 
 @pytest.fixture(scope="session")
@@ -132,12 +139,17 @@ def sqlite_without_waiting() -> Iterator[None]:
         yield
 
 
+@pytest.fixture(scope="session", autouse=True)
+def statements_compiled_once() -> Iterator[None]:
+    """Engines of ledgers in the test process share the statements that they have compiled."""
+    with compiled_statements.shared():
+        yield
+
+
 @pytest.fixture(scope="session")
-def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def sqlite_template() -> Path:
     """The SQLite file that each test's own is a copy of: migrated, empty, nobody connected."""
-    path = tmp_path_factory.mktemp("ledger") / "template.db"
-    migrate(f"sqlite:///{path}")
-    return path
+    return templates.sqlite_template()
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
@@ -148,9 +160,9 @@ def ledger_url(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture
-def sqlite_url(tmp_path: Path, sqlite_template: Path) -> str:
+def sqlite_url(tmp_path: Path) -> str:
     """The URL of a migrated, empty SQLite ledger of this test's own."""
-    return f"sqlite:///{shutil.copy(sqlite_template, tmp_path / 'jobs.db')}"
+    return templates.sqlite_ledger(tmp_path / "jobs.db")
 
 
 @pytest.fixture
@@ -181,13 +193,6 @@ def app(ledger_url: str, make_app: MakeApp, monkeypatch: pytest.MonkeyPatch) -> 
 def database(app: App) -> Database:
     """The database of ``app``; verbs run in ``with database.write() as connection``."""
     return app.database
-
-
-def migrate(url: str) -> None:
-    """Make the tables in the database at ``url``; leaves no connection behind."""
-    database = Database(url, Settings(database_url=url))
-    schema.upgrade(database)
-    database.close()
 
 
 def _started(server: S) -> Iterator[S]:

@@ -1,4 +1,4 @@
-"""Passes a command to ``tests/fork_server.py`` and ends as it ends: ``fork_client.py SOCKET ARGUMENT…``."""
+"""Passes a command to ``tests/fork_server.py`` and ends as it ends: ``fork_client.py SOCKET MODULE ARGUMENT…``."""
 
 from __future__ import annotations
 

@@ -1,8 +1,9 @@
-"""Runs `jobledger` in forks of one process that has imported what commands import.
+"""Runs `jobledger`, and workers, in forks of one process that has imported what they import.
 
-A command imports for most of a second of processor time, and tests run hundreds of them. ``[*jobledger(), "status"]``
-takes the place of ``[sys.executable, "-m", "admin_cli.main", "status"]``: a small program hands its arguments,
-environment, folder and standard streams to the server, forwards signals, and ends with the exit code of the fork.
+A command imports for most of a second of processor time, a worker for two, and tests run hundreds of them.
+``[*jobledger(), "status"]`` takes the place of ``[sys.executable, "-m", "admin_cli.main", "status"]``: a small program
+hands its arguments, environment, folder and standard streams to the server, forwards signals, and ends with the exit
+code of the fork. ``tests/forked_zygote.py`` does the same for the interpreters that a worker starts.
 
 The forks are no children of the test. Use the real program in a test of its start, its process tree or its speed.
 """
@@ -23,6 +24,7 @@ import tempfile
 import threading
 import time
 from functools import cache
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -37,8 +39,19 @@ IMPORTED = (
     "jobs.operations.runs.inspect",
     "sqlalchemy.dialects.postgresql.psycopg",
     "sqlalchemy.dialects.sqlite",
+    "jobs.observe.metrics",
+    "jobs.ready.guard",
+    "jobs.ready.redis",
+    "encodings.idna",
     "worker.main",
+    "worker.process.main_loop",
+    "worker.process.thread_broker",
+    "worker.startup.statement_warmup",
+    "worker.supervisor.zygote",
+    "admin_cli.serve.supervisor",
+    "scheduler.main",
     "rich.table",
+    "tests.forked_zygote",
 )
 MESSAGE_BYTES = 1 << 16
 START_WITHIN_SECONDS = 30
@@ -48,7 +61,12 @@ _servers: list[sp.Popen[bytes]] = []
 
 def jobledger() -> list[str]:
     """What a command line begins with to run `jobledger` in a fork."""
-    return [sys.executable, "-I", "-S", str(CLIENT), str(_server(os.getpid()))]
+    return forked("admin_cli.main")
+
+
+def forked(module: str) -> list[str]:
+    """What a command line begins with to run ``main()`` of a module in a fork."""
+    return [sys.executable, "-I", "-S", str(CLIENT), str(_server(os.getpid())), module]
 
 
 @cache
@@ -78,6 +96,8 @@ def serve(path: str) -> None:
 
     for entry in COMMANDS.values():
         __import__(entry.target.partition(":")[0])
+    assert threading.active_count() == 1, "a thread does not survive a fork"
+    gc.collect()
     gc.freeze()
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     listener.bind(f"{path}.new")
@@ -146,7 +166,7 @@ def _become(message: bytes, streams: list[int]) -> None:
     sys.stdin = sys.__stdin__ = _opened(0, mode="r")
     sys.stdout = sys.__stdout__ = _opened(1, buffering=1 if os.isatty(1) else -1)
     sys.stderr = sys.__stderr__ = _opened(2, buffering=1, errors="backslashreplace")
-    sys.argv = ["jobledger", *arguments]
+    sys.argv = arguments
 
 
 def _opened(number: int, *, mode: str = "w", **options: Any) -> Any:
@@ -155,8 +175,12 @@ def _opened(number: int, *, mode: str = "w", **options: Any) -> Any:
 
 def _run() -> int:
     """Run the command to its end, without the half second in which Python takes the imported modules apart."""
-    from admin_cli.main import main
+    from tests.forked_zygote import fork_zygotes
 
+    fork_zygotes()
+    main = import_module(sys.argv[0]).main
+    sys.argv[0] = "jobledger"
+    code = 0
     try:
         main()
     except SystemExit as end:

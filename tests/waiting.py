@@ -4,11 +4,30 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from typing import TypeVar
+
+T = TypeVar("T")
+
+OFTEN_SECONDS = 0.01
+"""The pause between two looks, if a look takes little time."""
+RARELY_SECONDS = 0.2
+"""The longest pause."""
+MOST_SHARE = 0.2
+"""Looking takes at most this share of a processor: what is waited for, and other tests, need it."""
 
 
 def wait_until(fact: Callable[[], bool], *, seconds: float) -> bool:
     """Whether ``fact`` came true in time."""
+    return bool(wait_for_value(fact, seconds=seconds))
+
+
+def wait_for_value(fact: Callable[[], T], *, seconds: float) -> T:
+    """The first true value of ``fact``, or its value at the time limit."""
     deadline = time.monotonic() + seconds
-    while not (met := fact()) and time.monotonic() < deadline:
-        time.sleep(0.01)
-    return met
+    while True:
+        began = time.thread_time()
+        found = fact()
+        looked = time.thread_time() - began
+        if found or time.monotonic() >= deadline:
+            return found
+        time.sleep(min(max(OFTEN_SECONDS, looked * (1 / MOST_SHARE - 1)), RARELY_SECONDS))

@@ -7,10 +7,9 @@ import os
 import re
 import signal
 import subprocess
-import sys
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +17,7 @@ from typing import Any
 
 from prometheus_client.parser import text_string_to_metric_families
 
+from tests.fork_server import jobledger
 from tests.waiting import wait_until
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -47,7 +47,8 @@ class WorkerProcess:
 
     def folder(self) -> str:
         """Where its processes count."""
-        for fd in Path(f"/proc/{self.process.pid}/fd").iterdir():
+        supervisor = _parent(_parent(self.ready_pids()[0]))
+        for fd in Path(f"/proc/{supervisor}/fd").iterdir():
             target = os.readlink(fd)
             if "/jobs-metrics-" in target:
                 return target
@@ -61,13 +62,22 @@ class WorkerProcess:
 
 @contextmanager
 def worker(
-    tmp_path: Path, database_url: str, *, imports: str = "tests.seen_app", **environment: str
+    tmp_path: Path,
+    database_url: str,
+    *,
+    imports: str = "tests.seen_app",
+    program: Sequence[str] | None = None,
+    **environment: str,
 ) -> Iterator[WorkerProcess]:
-    """A worker that serves, from when it is ready until the block ends; then it is told to stop."""
+    """A worker that serves, from when it is ready until the block ends; then it is told to stop.
+
+    Args:
+        program: what starts `jobledger`; None: a fork (tests/fork_server.py).
+    """
     log = tmp_path / "worker.log"
     with log.open("wb") as file:
         process = subprocess.Popen(
-            [sys.executable, "-m", "admin_cli.main", "worker", "--import", imports, "--metrics-port", "0"],
+            [*(program or jobledger()), "worker", "--import", imports, "--metrics-port", "0"],
             cwd=tmp_path,
             env={**os.environ, "PYTHONPATH": str(ROOT), "JOBS_DATABASE_URL": database_url, **environment},
             stdout=file,
@@ -106,6 +116,10 @@ def parse(page: str) -> Series:
 
 def total(series: Series, name: str, **labels: str) -> float:
     return sum(value for (one, has), value in series.items() if one == name and set(labels.items()) <= set(has))
+
+
+def _parent(pid: int) -> int:
+    return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
 
 
 def _is_alive(pid: int) -> bool:

@@ -21,9 +21,10 @@ from jobs import boot
 from jobs.app import App
 from jobs.definition import registry
 from tests.admin_cli import world
+from tests.fork_server import forked
 
 ROOT = Path(__file__).parents[2]
-SAMPLE = Path(__file__).with_name("sample.py")
+SAMPLE = "tests.admin_cli.sample"
 LIMIT = 60.0
 """Seconds after which a child is taken for hung."""
 
@@ -107,7 +108,9 @@ def on_terminal(tmp_path: Path) -> Callable[..., Ended]:
     def run(
         *args: str, columns: int = 80, env: Mapping[str, str] | None = None, typed: str = "", after: str = ""
     ) -> Ended:
-        command = [sys.executable, str(SAMPLE), *args]
+        # A fork has its encoding from the fork server.
+        is_plain = not any(name.startswith("PYTHON") for name in env or ())
+        command = [*(forked(SAMPLE) if is_plain else [sys.executable, "-m", SAMPLE]), *args]
         ours = environment(tmp_path, env)
         return run_on_terminal(command, env=ours, columns=columns, typed=typed, after=after)
 
@@ -120,7 +123,7 @@ def piped(tmp_path: Path) -> Callable[..., Ended]:
 
     def run(*args: str, env: Mapping[str, str] | None = None, typed: str = "") -> Ended:
         ended = subprocess.run(
-            [sys.executable, str(SAMPLE), *args],
+            [*forked(SAMPLE), *args],
             input=typed.encode(),
             capture_output=True,
             env=environment(tmp_path, env),

@@ -1,4 +1,4 @@
-"""The program with a few commands of the tests' own; run as a script, so that it has real streams.
+"""The program with a few commands of the tests' own; run as a program, so that it has real streams.
 
 ``python sample.py sample-list -o tsv``. Ages are counted from a fixed moment.
 """
@@ -116,10 +116,14 @@ def bug_command() -> None:
     raise KeyError("a\x1b[31mb")
 
 
-if __name__ == "__main__":
+def main() -> None:
     for name in ("list", "show", "ask", "bug"):
-        COMMANDS[f"sample-{name}"] = Entry(f"__main__:{name}_command", f"Sample {name}.")
+        COMMANDS[f"sample-{name}"] = Entry(f"{__name__}:{name}_command", f"Sample {name}.")
     sys.argv[0] = os.environ.get("SAMPLE_ARGV0", "jobledger")
-    from admin_cli.main import main
+    from admin_cli.main import main as program
 
+    program()
+
+
+if __name__ == "__main__":
     main()

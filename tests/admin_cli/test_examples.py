@@ -19,7 +19,9 @@ from admin_cli.main import cli
 from admin_cli.program.exits import Exit
 from tests.admin_cli import world
 from tests.admin_cli.conftest import Program, environment
+from tests.fork_server import jobledger
 from tests.waiting import wait_until
+from tests.worker_process import get
 
 SERVES = {
     "dev": "Process ready",
@@ -140,6 +142,10 @@ def test_the_examples_of_servers_work_and_check_finds_them(tmp_path: Path) -> No
         for path, says in SERVES.items():
             said = tmp_path / f"{started[path].pid}.log"
             assert wait_until(lambda said=said, says=says: says in said.read_text(), seconds=90), said.read_text()
+        # It listens before it answers, and only then ends with 0 on a signal.
+        said = (tmp_path / f"{started['api serve'].pid}.log").read_text()
+        url = next(word for word in said.split() if word.startswith("http://"))
+        assert get(f"{url}/healthz")[0] < 500
         assert wait_until(lambda: _program(tmp_path, told["check"], serving).wait(60) == 0, seconds=60)
     finally:
         for one in started.values():
@@ -149,7 +155,7 @@ def test_the_examples_of_servers_work_and_check_finds_them(tmp_path: Path) -> No
 
 
 def _program(folder: Path, line: str, env: Mapping[str, str]) -> subprocess.Popen[bytes]:
-    command = [sys.executable, "-m", "admin_cli.main", *shlex.split(line)[1:]]
+    command = [*jobledger(), *shlex.split(line)[1:]]
     with open(folder / "next.log", "wb") as said:
         started = subprocess.Popen(command, cwd=folder, env=dict(env), stdout=said, stderr=said)
     (folder / "next.log").rename(folder / f"{started.pid}.log")

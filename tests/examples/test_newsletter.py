@@ -26,6 +26,7 @@ from jobs.definition import registry
 from jobs.ledger import workers
 from jobs.messages import actor_job
 from tests.conftest import MakeApp
+from tests.fork_server import jobledger
 from tests.servers import RedisServer
 from tests.waiting import wait_until
 
@@ -115,8 +116,8 @@ def test_the_newsletter_does_the_same_on_every_broker(
 def command(request: pytest.FixtureRequest) -> list[str]:
     """What performs the application's messages: our command, or dramatiq's own."""
     if request.param == "dramatiq":
-        return ["-m", "dramatiq", "newsletter", "--processes", "2", "--threads", "4"]
-    return ["-m", "admin_cli.main", "worker", "--import", "newsletter", "--processes", "2", "--threads", "4"]
+        return [sys.executable, "-m", "dramatiq", "newsletter", "--processes", "2", "--threads", "4"]
+    return [*jobledger(), "worker", "--import", "newsletter", "--processes", "2", "--threads", "4"]
 
 
 @contextmanager
@@ -131,7 +132,7 @@ def running(command: list[str], app: App, folder: Path) -> Iterator[None]:
 
         def start() -> subprocess.Popen[bytes]:
             return subprocess.Popen(
-                [sys.executable, *command], cwd=folder, env=environment, stdout=log, stderr=log, start_new_session=True
+                command, cwd=folder, env=environment, stdout=log, stderr=log, start_new_session=True
             )
 
         process = [start()]
@@ -214,7 +215,7 @@ def test_f2_it_survives_a_redis_that_is_wiped_and_killed(
     load: Load, on_redis: App, tmp_path: Path, redis_server: RedisServer, count: int
 ) -> None:
     newsletter = load("ledger")
-    command = ["-m", "admin_cli.main", "worker", "--import", "newsletter", "--processes", "2", "--threads", "4"]
+    command = [*jobledger(), "worker", "--import", "newsletter", "--processes", "2", "--threads", "4"]
     with running(command, on_redis, tmp_path):
         for issue in range(3):
             newsletter.send(issue, count // 3)

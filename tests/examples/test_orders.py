@@ -24,6 +24,7 @@ from jobs.definition import registry
 from jobs.ledger import workers
 from jobs.ledger.queries import reports
 from jobs.testing import Ledger
+from tests.fork_server import jobledger
 from tests.waiting import wait_until
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -101,7 +102,7 @@ def test_every_order_ends_once_under_random_kills(
     orders, place = shop
     monkeypatch.setenv("JOBS_DATABASE_URL", ledger_url)
     environment = {**os.environ, "PYTHONPATH": f"{ROOT}:{FOLDER}", "JOBS_POISON_AFTER": "50"}
-    command = [sys.executable, "-m", "admin_cli.main", "worker", "--import", "orders", "--processes", "3"]
+    command = [*jobledger(), "worker", "--import", "orders", "--processes", "3"]
     with (tmp_path / "worker.log").open("w") as log:
         worker = subprocess.Popen(command, cwd=FOLDER, env=environment, stdout=log, stderr=log)
     kills = 0

@@ -7,12 +7,13 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, TypeVar
 
 import pytest
+
+from tests.waiting import wait_for_value
 
 ROOT = Path(__file__).parents[2]
 SCRIPT = """
@@ -37,10 +38,8 @@ T = TypeVar("T")
 
 def wait_for(fact: Callable[[], T], what: str, *, seconds: float = 10.0) -> T:
     """The first true value of ``fact``; fails loudly when there is none in time."""
-    until = time.monotonic() + seconds
-    while not (found := fact()):
-        assert time.monotonic() < until, f"never saw: {what}"
-        time.sleep(0.01)
+    found = wait_for_value(fact, seconds=seconds)
+    assert found, f"never saw: {what}"
     return found
 
 

@@ -22,31 +22,24 @@ from jobs.database.models import JobAttempt, JobRun
 from jobs.enqueue.write_path import enqueue_runs
 from jobs.ledger.records import NewRun
 from jobs.ledger.runs.cancel import cancel
-from jobs.migration import schema
 from jobs.settings import Settings
+from tests.fork_server import forked
+from tests.templates import sqlite_ledger
 from tests.worker.conftest import wait_for
 
 ROOT = Path(__file__).parents[2]
-SCRIPT = """
-import json, sys
-from jobs.settings import Settings
-from jobs.observe.log import configure_logging
-from worker.main import main
-if __name__ == "__main__":
-    settings = Settings.read()
-    configure_logging(settings)
-    sys.exit(main(imports=settings.imports, settings_json=settings.model_dump_json(),
-                  processes=settings.processes, shutdown_seconds=settings.shutdown.total_seconds(),
-                  **json.loads(sys.argv[1])))
-"""
+PROGRAM = "tests.worker.live_program"
 FINAL = ("succeeded", "dead", "cancelled")
 
 
 class Live:
     """A worker and the ledger that it serves."""
 
-    def __init__(self, folder: Path, url: str, app: str, options: dict[str, Any], **settings: object) -> None:
+    def __init__(
+        self, folder: Path, url: str, app: str, options: dict[str, Any], *, is_fork: bool = True, **settings: object
+    ) -> None:
         self.folder = folder
+        self._program = forked(PROGRAM) if is_fork else [sys.executable, "-P", "-m", PROGRAM]
         self.write_app(app)
         told = {"database_url": url, "imports": "app", "log_format": "json", **settings}
         self._environment = {f"JOBS_{name.upper()}": str(value) for name, value in told.items()}
@@ -66,7 +59,7 @@ class Live:
         with open(self._errors, "ab") as errors:
             self.processes.append(
                 subprocess.Popen(
-                    [sys.executable, "-P", "-c", SCRIPT, json.dumps(self._options)],
+                    [*self._program, json.dumps(self._options)],
                     cwd=self.folder,
                     env={**os.environ, **self._environment, "PYTHONPATH": str(ROOT)},
                     stderr=errors,
@@ -162,12 +155,22 @@ class Live:
 
 @contextmanager
 def live_worker(
-    folder: Path, *, app: str, url: str | None = None, options: dict[str, Any] | None = None, **settings: object
+    folder: Path,
+    *,
+    app: str,
+    url: str | None = None,
+    options: dict[str, Any] | None = None,
+    is_fork: bool = True,
+    **settings: object,
 ) -> Iterator[Live]:
-    """A started worker for the jobs in ``app``, with a new ledger (SQLite, unless an empty one is named)."""
-    url = url or f"sqlite:///{folder / 'jobs.db'}"
-    worker = Live(folder, url, app, options or {}, **{"shutdown": "5s", **settings})
-    schema.upgrade(worker.ledger.database)
+    """A started worker for the jobs in ``app``.
+
+    Args:
+        url: of a migrated, empty ledger; None: a new one on SQLite.
+        is_fork: False: its supervisor and its zygotes are fresh interpreters, as in operation.
+    """
+    url = url or sqlite_ledger(folder / "jobs.db")
+    worker = Live(folder, url, app, options or {}, is_fork=is_fork, **{"shutdown": "5s", **settings})
     worker.start()
     try:
         yield worker

@@ -66,17 +66,7 @@ class Holds(Job, retry=ONE):
 """
 
 
-@pytest.fixture
-def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    if request.param == "sqlite":
-        return f"sqlite:///{tmp_path / 'jobs.db'}"
-    found: str = request.getfixturevalue("pg_database")
-    return found
-
-
 pytestmark = pytest.mark.slow
-
-both = pytest.mark.parametrize("url", ["sqlite", "postgresql"], indirect=True)
 
 
 def _with_effects(worker: Live) -> None:
@@ -89,9 +79,8 @@ def _effects(worker: Live) -> int:
         return int(connection.scalar(text("select count(*) from effects")) or 0)
 
 
-@both
-def test_five_hundred_coroutines_have_their_steps_and_transactions(tmp_path: Path, url: str) -> None:
-    with live_worker(tmp_path, app=APP, url=url) as worker:
+def test_five_hundred_coroutines_have_their_steps_and_transactions(tmp_path: Path, ledger_url: str) -> None:
+    with live_worker(tmp_path, app=APP, url=ledger_url) as worker:
         _with_effects(worker)
 
         ended = worker.wait_until_final(worker.enqueue("Work", 500, max_attempts=1, n=1), seconds=90)
@@ -100,9 +89,8 @@ def test_five_hundred_coroutines_have_their_steps_and_transactions(tmp_path: Pat
         assert _effects(worker) == 500
 
 
-@both
-def test_steps_and_transactions_go_on_while_the_applications_executor_is_full(tmp_path: Path, url: str) -> None:
-    with live_worker(tmp_path, app=APP, url=url, shutdown="1s") as worker:
+def test_steps_and_transactions_go_on_while_the_applications_executor_is_full(tmp_path: Path, ledger_url: str) -> None:
+    with live_worker(tmp_path, app=APP, url=ledger_url, shutdown="1s") as worker:
         _with_effects(worker)
         (filled,) = worker.enqueue("Fill")
         worker.wait_until_running(filled)
@@ -113,20 +101,18 @@ def test_steps_and_transactions_go_on_while_the_applications_executor_is_full(tm
         assert worker.run(filled).state == "running"
 
 
-@both
-def test_the_wait_for_a_transaction_is_not_charged_to_a_jobs_time_limit(tmp_path: Path, url: str) -> None:
-    with live_worker(tmp_path, app=APP, url=url, pool_size=1, threads=1) as worker:
+def test_the_wait_for_a_transaction_is_not_charged_to_a_jobs_time_limit(tmp_path: Path, ledger_url: str) -> None:
+    with live_worker(tmp_path, app=APP, url=ledger_url, pool_size=1, threads=1) as worker:
         _with_effects(worker)
 
-        many = 40 if url.startswith("postgresql") else 8
+        many = 40 if ledger_url.startswith("postgresql") else 8
         ended = worker.wait_until_final(worker.enqueue("Slow", many, max_attempts=1, n=1))
 
         assert set(ended) == {"succeeded"}
 
 
-@both
-def test_cursors_advance_and_transactions_are_held_at_once(tmp_path: Path, url: str) -> None:
-    with live_worker(tmp_path, app=APP, url=url) as worker:
+def test_cursors_advance_and_transactions_are_held_at_once(tmp_path: Path, ledger_url: str) -> None:
+    with live_worker(tmp_path, app=APP, url=ledger_url) as worker:
         _with_effects(worker)
 
         ended = worker.wait_until_final(

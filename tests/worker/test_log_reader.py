@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from jobs.migration import schema
+from tests.templates import sqlite_ledger
 from tests.worker.live import ROOT, Live
 
 pytestmark = pytest.mark.slow
@@ -40,8 +40,7 @@ class ChatAlone(Chat, isolated=True):
 @contextmanager
 def _ledger(tmp_path: Path) -> Iterator[Live]:
     """A ledger for the jobs of APP, without a worker so far."""
-    live = Live(tmp_path, f"sqlite:///{tmp_path / 'jobs.db'}", APP, {}, shutdown="2s", threads=2)
-    schema.upgrade(live.ledger.database)
+    live = Live(tmp_path, sqlite_ledger(tmp_path / "jobs.db"), APP, {}, shutdown="2s", threads=2)
     try:
         yield live
     finally:

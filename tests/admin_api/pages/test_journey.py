@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,6 +18,7 @@ from jobs.operations.access.users import create_user
 from jobs.operations.audit.operator import Operator
 from tests.admin_api.conftest import PASSWORD
 from tests.admin_api.pages.chromium import WAIT_MS, Watch, a_browser, a_context, faults_of_access, needs_chromium
+from tests.fork_server import jobledger
 from tests.waiting import wait_until
 
 pytestmark = [pytest.mark.slow, needs_chromium]
@@ -37,7 +37,7 @@ def program(app: App, said: Path, *args: str) -> Iterator[subprocess.Popen[bytes
     }
     with said.open("wb") as file:
         child = subprocess.Popen(
-            [sys.executable, "-m", "admin_cli.main", *args, "--import", SHOP],
+            [*jobledger(), *args, "--import", SHOP],
             cwd=said.parent, env=env, stdin=subprocess.DEVNULL, stdout=file, stderr=file,
         )  # fmt: skip
     try:

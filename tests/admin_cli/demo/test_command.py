@@ -17,6 +17,7 @@ from jobs.ledger.workers import live
 from jobs.migration import schema
 from jobs.settings import Settings
 from jobs.states import Outcome, RunState
+from tests.fork_server import jobledger
 from tests.waiting import wait_until
 
 pytestmark = pytest.mark.slow
@@ -28,7 +29,7 @@ ODD = 2 if sys.platform == "linux" else 1
 
 
 def start(*arguments: str) -> subprocess.Popen[str]:
-    command = [sys.executable, "-m", "admin_cli.main", "demo", *arguments]
+    command = [*jobledger(), "demo", *arguments]
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     return subprocess.Popen(
         command, cwd=(arguments and Path(arguments[0]).parent) or None, env=environment, text=True,

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
-import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -113,7 +112,7 @@ def test_the_ledgers_metrics_are_served_until_told_to_stop(command: list[str], s
     log = tmp_path / "log"
     with log.open("wb") as file:
         process = subprocess.Popen(
-            [sys.executable, "-m", "admin_cli.main", *command],
+            [*jobledger(), *command],
             cwd=tmp_path,
             env=_environment(JOBS_DATABASE_URL=sqlite_url, JOBS_IMPORTS="tests.seen_app"),
             stderr=file,
@@ -141,7 +140,7 @@ def test_dev_reads_a_dotenv_file_and_the_environment_wins(tmp_path: Path) -> Non
     log = tmp_path / "log"
     with log.open("wb") as file:
         process = subprocess.Popen(
-            [sys.executable, "-m", "admin_cli.main", "dev", "--import", "tests.seen_app"],
+            [*jobledger(), "dev", "--import", "tests.seen_app"],
             cwd=tmp_path,
             env=_environment(JOBS_THREADS="2"),
             stderr=file,
@@ -163,7 +162,7 @@ def test_dev_schedules_too_and_its_scheduler_ends_with_it_whatever_the_end(tmp_p
     log = tmp_path / "log"
     with log.open("wb") as file:
         process = subprocess.Popen(
-            [sys.executable, "-m", "admin_cli.main", "dev", "--import", "shop"],
+            [*jobledger(), "dev", "--import", "shop"],
             cwd=tmp_path,
             env=_environment(JOBS_LOG_FORMAT="json"),
             stderr=file,

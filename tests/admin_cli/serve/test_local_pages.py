@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import signal
 import subprocess
-import sys
 import urllib.error
 import urllib.parse
 import urllib.request
@@ -15,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from tests.admin_cli.conftest import ROOT, Program
+from tests.fork_server import jobledger
 from tests.waiting import wait_until
 
 pytestmark = pytest.mark.slow
@@ -35,7 +35,7 @@ def dev(tmp_path: Path) -> Iterator[tuple[subprocess.Popen[bytes], Path]]:
     env = {"PATH": "/usr/bin:/bin", "HOME": str(tmp_path), "PYTHONPATH": str(ROOT), "JOBS_API_PORT": "0"}
     with said.open("wb") as file:
         child = subprocess.Popen(
-            [sys.executable, "-m", "admin_cli.main", "dev", "--import", "shop"],
+            [*jobledger(), "dev", "--import", "shop"],
             cwd=tmp_path, env=env, stdin=subprocess.DEVNULL, stdout=file, stderr=file, start_new_session=True,
         )  # fmt: skip
     yield child, said

@@ -28,7 +28,7 @@ def test_an_unusable_redis_is_one_line_and_does_not_stop_the_worker(pg_database,
 
 
 def test_the_supervisor_keeps_its_process_id_and_command_line_and_drops_heavy_modules(tmp_path, pg_database):
-    with worker(tmp_path, pg_database) as it:
+    with worker(tmp_path, pg_database, program=[sys.executable, "-m", "admin_cli.main"]) as it:
         shown = Path(f"/proc/{it.process.pid}/cmdline").read_bytes().decode().split("\0")
         maps = Path(f"/proc/{it.process.pid}/maps").read_text()
         status, health = it.get("/healthz")

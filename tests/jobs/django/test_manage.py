@@ -11,12 +11,13 @@ from typing import Any
 
 import pytest
 
+from tests.fork_server import forked
 from tests.jobs.django.conftest import ROOT, environment
 from tests.waiting import wait_until
 
 
 def manage(url: str, *words: str, **more: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "django", *words]
+    command = [*forked("tests.django_project.program"), *words]
     return subprocess.run(
         command, env={**environment(url), **more}, cwd=ROOT, capture_output=True, text=True, timeout=100
     )

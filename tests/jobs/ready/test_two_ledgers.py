@@ -11,7 +11,7 @@ import redis
 from jobs.clock import new_run_id
 from jobs.migration import schema
 from jobs.ready.protocol import ReadyEntry
-from tests.conftest import migrate
+from tests.templates import migrate
 
 
 @pytest.fixture

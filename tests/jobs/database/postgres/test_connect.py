@@ -17,7 +17,7 @@ from jobs.client.job import Job
 from jobs.database.engine import Database
 from jobs.ledger.queries.find import list_runs
 from jobs.settings import Settings
-from tests.conftest import migrate
+from tests.templates import migrate
 
 LAST = datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC)
 STRANGE = {

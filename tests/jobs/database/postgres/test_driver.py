@@ -22,9 +22,9 @@ from jobs.database.postgres.server import check_connections
 from jobs.errors import ConfigurationError, EnqueueRefused, LedgerMissing, ServiceDown
 from jobs.migration import schema
 from jobs.settings import Settings
-from tests.conftest import migrate
 from tests.server_process import free_port
 from tests.servers import PostgresServer
+from tests.templates import migrate
 from tests.waiting import wait_until
 
 
