@@ -34,7 +34,7 @@ with context.begin_transaction():
     if context.is_offline_mode() and config.attributes.get("dialect") == "postgresql":
         if not config.attributes.get("is_fresh"):
             context.execute("SET statement_timeout = 0")
-            context.execute("SET lock_timeout = '1s'")
+            context.execute("SET lock_timeout = '100ms'")
         if schema:
             quoted = context.get_context().dialect.identifier_preparer.quote_identifier(schema)
             context.execute(CreateSchema(schema, if_not_exists=True))

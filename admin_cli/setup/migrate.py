@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import click
 
 from admin_cli.program.app import embedded, read_settings
 from admin_cli.program.options import Globals, pass_globals
 from admin_cli.program.prompt import confirm
 from admin_cli.terminal import streams
+from jobs.formats.duration import format_duration
+
+if TYPE_CHECKING:
+    from jobs.database.engine import Database
 
 
 @click.group("migrate")
@@ -21,8 +27,9 @@ def migrate() -> None:
 
 
 @migrate.command("up")
+@click.option("--plan", "shows_plan", is_flag=True, help="Print each step, what it locks and how long; change nothing.")
 @pass_globals
-def up(options: Globals) -> None:
+def up(options: Globals, shows_plan: bool) -> None:
     """Migrate the tables to this release; may create jobs.db.
 
     If no database is set, it creates jobs.db in this folder. On PostgreSQL workers can keep running. If it is
@@ -31,17 +38,43 @@ def up(options: Globals) -> None:
     \b
     Example:
       jobledger migrate up
+      jobledger migrate up --plan
     """
     from jobs.database.engine import Database
     from jobs.migration import schema
 
     settings = read_settings(embedded(options))
     database = Database(settings.database_url or "", settings)
+    if shows_plan:
+        print_plan(database)
+        return
     before = schema.current(database)
     schema.upgrade(database, say=streams.write_message)
     after = schema.current(database)
     moved = "already at" if before == after else f"from {before or 'nothing'} to"
     streams.write_message(f"{database.shown}: {moved} {after}")
+
+
+def print_plan(database: Database) -> None:
+    """One line for each step of a revision, and under it what it locks and about how long it takes."""
+    from jobs.migration import schema
+    from jobs.migration.ddl import LOCK_LIMIT
+    from jobs.migration.plan import plan
+
+    at = schema.current(database)
+    steps = plan(database)
+    if not steps:
+        left = "there is no ledger yet, so nothing waits" if at is None else f"already at {at}; nothing is left to do"
+        streams.say(f"{database.shown}: {left}")
+        return
+    for one in steps:
+        time = "a moment" if one.takes is None else f"{one.rows:,} rows, about {format_duration(one.takes)}"
+        streams.write(f"{one.step.revision}  {one.step.what}\n        {one.step.lock.value}; {time}\n")
+    if database.dialect == "sqlite":
+        streams.say("One transaction has all of them: other writers wait until it ends.")
+    else:
+        limit = f"{LOCK_LIMIT.total_seconds() * 1000:g} ms"
+        streams.say(f"A step waits {limit} for a lock at most, and is then tried again: nobody waits longer for it.")
 
 
 @migrate.command("down")

@@ -7,28 +7,34 @@ retried for minutes. A statement itself has no time limit: building an index of 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
 
 import psycopg
 from sqlalchemy import Connection, event, func, select, text
 from sqlalchemy.exc import DBAPIError
+from sqlalchemy.schema import DDL
 
 from jobs.clock import Clock
 from jobs.database.engine import Database
 from jobs.database.postgres import driver
 from jobs.errors import JobsError, LedgerBusy
-from jobs.migration.indexes import blocker
+from jobs.migration.indexes import blocker, vacuumed_tables
 
 log = logging.getLogger("jobs.schema")
 
-LOCK_LIMIT = timedelta(seconds=1)
-"""How long a change waits for a lock, and blocks later statements. Source: decision."""
-PAUSE = timedelta(seconds=5)
-"""Pause between two attempts, in which blocked statements go on. Source: decision, ten times what a batch takes."""
+LOCK_LIMIT = timedelta(milliseconds=100)
+"""How long a change waits for a lock, and blocks later statements. Source: decision; half of the 200 ms that a
+statement of a worker may wait, because the change itself takes time too."""
+PAUSE = timedelta(seconds=1)
+"""Pause between two attempts, in which blocked statements go on. Source: decision, ten times what they waited."""
+VACUUM_LIMIT = timedelta(seconds=5)
+"""How long a change waits for a vacuum of its table to end. Source: decision; PostgreSQL cancels an autovacuum for a
+lock that waits for ``deadlock_timeout``, 1 s by default."""
 GIVE_UP_AFTER = timedelta(minutes=10)
 """How long a change is retried. Source: decision; longer than a backup's pg_dump of a small ledger."""
+_KEEP_VACUUM_OUT = "LOCK TABLE %(table)s IN SHARE UPDATE EXCLUSIVE MODE"
 _LOCKED = (psycopg.errors.LockNotAvailable, psycopg.errors.DeadlockDetected)
 
 Change = Callable[[Connection], None]
@@ -72,12 +78,17 @@ def alone(database: Database, *, say: Say) -> Iterator[Connection]:
 
 
 @contextmanager
-def connection_for_changes(database: Database) -> Iterator[Connection]:
-    """A connection without a transaction; each transaction on it waits briefly for locks, and finds our schema."""
+def connection_for_changes(database: Database, vacuumed: Sequence[str] = ()) -> Iterator[Connection]:
+    """A connection without a transaction; each transaction on it waits briefly for locks, and finds our schema.
+
+    Args:
+        vacuumed: tables that a vacuum has locked. Each transaction first gets the lock that stops a vacuum, which no
+            statement that reads or writes rows waits for.
+    """
     with database.engine.connect() as connection:
         _lift_limits(database, connection)
         connection.commit()
-        event.listen(connection, "begin", lambda begun: _limit(begun, database.schema))
+        event.listen(connection, "begin", lambda begun: _limit(begun, database.schema, vacuumed))
         yield connection
 
 
@@ -90,15 +101,25 @@ def _lift_limits(database: Database, connection: Connection) -> None:
     connection.execute(lift, {"names": names})
 
 
-def _limit(connection: Connection, schema: str | None) -> None:
+def _limit(connection: Connection, schema: str | None, vacuumed: Sequence[str]) -> None:
     if connection.get_execution_options().get("isolation_level") == "AUTOCOMMIT":
         return
-    limits = {"lock_timeout": f"{LOCK_LIMIT.total_seconds() * 1000:g}", "statement_timeout": "0"}
+    limits = {"lock_timeout": _milliseconds(LOCK_LIMIT), "statement_timeout": "0"}
     if schema is not None:
         # An ALTER in a migration names no schema.
         limits["search_path"] = connection.dialect.identifier_preparer.quote_identifier(schema)
+    if vacuumed:
+        limits["lock_timeout"] = _milliseconds(VACUUM_LIMIT)
     for name, value in limits.items():
         connection.execute(select(func.set_config(name, value, True)))
+    if vacuumed:
+        for table in vacuumed:
+            connection.execute(DDL(_KEEP_VACUUM_OUT, context={"table": table}))  # type: ignore[no-untyped-call]
+        connection.execute(select(func.set_config("lock_timeout", _milliseconds(LOCK_LIMIT), True)))
+
+
+def _milliseconds(span: timedelta) -> str:
+    return f"{span.total_seconds() * 1000:g}"
 
 
 def retry_while_locked(database: Database, beside: Connection, change: Change, *, say: Say) -> None:
@@ -109,21 +130,25 @@ def retry_while_locked(database: Database, beside: Connection, change: Change, *
     """
     clock: Clock = database.clock
     give_up_at = clock.monotonic() + GIVE_UP_AFTER.total_seconds()
+    vacuumed: Sequence[str] = ()
     while True:
         try:
-            with connection_for_changes(database) as connection:
+            with connection_for_changes(database, vacuumed) as connection:
                 change(connection)
             return
         except DBAPIError as error:
             if not isinstance(error.orig, _LOCKED):
                 raise
+            vacuumed = vacuumed_tables(beside, schema=database.schema)
             who = blocker(beside, schema=database.schema) or "another transaction"
             if clock.monotonic() > give_up_at:
                 raise LedgerBusy(
                     f"The ledger at {database.shown} is busy: for {_minutes(GIVE_UP_AFTER)} a table"
-                    f" could not be locked for {LOCK_LIMIT.total_seconds():g} s. {who[0].upper()}{who[1:]}.",
+                    f" could not be locked within {_milliseconds(LOCK_LIMIT)} ms. {who[0].upper()}{who[1:]}.",
                     hint="End that transaction, or wait for it.",
                 ) from error
+        if vacuumed:
+            who = f"{who}; a vacuum of {', '.join(vacuumed)} will be stopped if it still runs"
         say(f"a table is locked; trying again in {PAUSE.total_seconds():g} s ({who})")
         clock.sleep(PAUSE.total_seconds())
 

@@ -17,6 +17,7 @@ from sqlalchemy import Connection, Index, MetaData, TextClause, text
 from sqlalchemy.schema import DDL, CreateIndex, DropIndex
 
 from jobs.database.models import Base
+from jobs.migration.build_progress import showing_progress
 
 NEW = "_new"
 """Suffix of a replacement until it takes the name of the replaced index."""
@@ -38,7 +39,16 @@ where pid <> pg_backend_pid() and datname = current_database() and pid in (
 order by xact_start
 limit 1
 """
-_SHORT_LOCKS = "SET lock_timeout = '1s'"
+_VACUUMED = """
+select distinct relname from pg_locks join pg_class on pg_class.oid = relation
+where granted and mode = 'ShareUpdateExclusiveLock' and pid <> pg_backend_pid()
+    and database = (select oid from pg_database where datname = current_database())
+    and relation in (
+        select to_regclass(coalesce(quote_ident(:schema) || '.', '') || one) from unnest(cast(:names as text[])) as one
+    )
+order by relname
+"""
+_SHORT_LOCKS = "SET lock_timeout = '100ms'"
 
 
 @Operations.register_operation("build_index")
@@ -126,7 +136,8 @@ def build(connection: Connection, index: Index, *, schema: str | None, say: Call
         say(f"dropping the index {index.name}, of which an earlier build was interrupted")
         connection.execute(DropIndex(index))
     say(f"building the index {index.name} of {index.table.name}; others read and write meanwhile")
-    connection.execute(CreateIndex(index))
+    with showing_progress(connection, index.name, say):
+        connection.execute(CreateIndex(index))
 
 
 def validity(connection: Connection, *, schema: str | None) -> dict[str, bool]:
@@ -153,3 +164,9 @@ def blocker(connection: Connection, *, schema: str | None) -> str | None:
         return None
     pid, name, state, age = found
     return f"process {pid} ({name or 'unnamed'}, {state or 'hidden'}) has a transaction open for {age}"
+
+
+def vacuumed_tables(connection: Connection, *, schema: str | None) -> list[str]:
+    """Our tables that a vacuum, or another command with the same lock, holds."""
+    given = {"names": sorted(Base.metadata.tables), "schema": schema}
+    return list(connection.scalars(text(_VACUUMED), given))
