@@ -65,16 +65,18 @@ def print_plan(database: Database) -> None:
     steps = plan(database)
     if not steps:
         left = "there is no ledger yet, so nothing waits" if at is None else f"already at {at}; nothing is left to do"
-        streams.say(f"{database.shown}: {left}")
+        streams.write_message(f"{database.shown}: {left}")
         return
     for one in steps:
         time = "a moment" if one.takes is None else f"{one.rows:,} rows, about {format_duration(one.takes)}"
         streams.write(f"{one.step.revision}  {one.step.what}\n        {one.step.lock.value}; {time}\n")
     if database.dialect == "sqlite":
-        streams.say("One transaction has all of them: other writers wait until it ends.")
+        streams.write_message("One transaction has all of them: other writers wait until it ends.")
     else:
         limit = f"{LOCK_LIMIT.total_seconds() * 1000:g} ms"
-        streams.say(f"A step waits {limit} for a lock at most, and is then tried again: nobody waits longer for it.")
+        streams.write_message(
+            f"A step waits {limit} for a lock at most, and is then tried again: nobody waits longer for it."
+        )
 
 
 @migrate.command("down")

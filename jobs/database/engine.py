@@ -22,6 +22,7 @@ from jobs.database.connector import Connector
 from jobs.database.database_url import parse_database_url, show_database_url
 from jobs.database.direct_statements import DirectConnection, direct
 from jobs.database.driver_errors import DriverErrors, ServerWatch
+from jobs.database.history_reads import HistoryReads
 from jobs.database.own_connection import FOR_CLAIMS, OwnConnection
 from jobs.database.postgres import driver, server
 from jobs.database.sqlite.connection import WRITES
@@ -58,6 +59,7 @@ class Database:
         """Engines and connections of applications that are on this database; each is checked once."""
         self._identity: server.Server | None = None
         self._apart: dict[timedelta, Database] = {}
+        self.history = HistoryReads(self.clock, self.schema, self.dialect)
         self.places = Places(self.dialect, settings, most, self.clock)
         self._queue = WriteQueue(Path(str(self.url.database))) if self.dialect == "sqlite" else None
 
@@ -132,6 +134,7 @@ class Database:
             itself = self._statements_stand_alone
             connection = plain.execution_options(isolation_level="AUTOCOMMIT") if itself else plain
             with connection.begin():
+                self.history.see_both(connection)
                 yield connection
 
     @contextmanager
@@ -141,6 +144,7 @@ class Database:
             is_postgresql = self.dialect == "postgresql"
             connection = plain.execution_options(isolation_level="REPEATABLE READ") if is_postgresql else plain
             with connection.begin():
+                self.history.see_both(connection)
                 yield connection
 
     @contextmanager
@@ -246,9 +250,9 @@ class Database:
         return self._apart[limit]
 
     def for_changes(self) -> Database:
-        """The same database for changes of its tables: two connections, and no time limit for statements."""
+        """The same database for changes of its tables: three connections, and no time limit for statements."""
         no_limit = timedelta(0)
-        return self._copy(2, statement_timeout=no_limit, lock_timeout=no_limit, slow_statement=timedelta(days=1))
+        return self._copy(3, statement_timeout=no_limit, lock_timeout=no_limit, slow_statement=timedelta(days=1))
 
     def _copy(self, most: int, **settings: timedelta) -> Database:
         changed = self._settings.model_copy(update={**settings, "pool_size": most})
@@ -287,6 +291,8 @@ class _Reserved(Database):
     def __init__(self, origin: Database) -> None:
         self._origin = origin
         self.places = NoPlaces()
+        # A worker's own threads read live runs, which are in the hot tables only.
+        self.history = HistoryReads(origin.clock, None, "")
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._origin, name)

@@ -226,6 +226,13 @@ def dialect_of(executor: Executor) -> str:
     return bind.dialect.name
 
 
+def schema_of(executor: Executor) -> str | None:
+    """The schema of the ledger's tables, if it is not that of the connection's search path."""
+    bind = executor.connection() if is_session(executor) else executor
+    schemas: dict[None, str] | None = bind.get_execution_options().get("schema_translate_map")
+    return schemas[None] if schemas else None
+
+
 def _array(values: Sequence[Any]) -> str:
     """``values`` in PostgreSQL's array syntax."""
     if not values:

@@ -28,6 +28,8 @@ MIN_MEMORY = 16 * 2**20
 """Source: decision; with less a process cannot even report the error."""
 MAX_MEMORY = 2**60
 """More than any machine has; larger values overflow the system's limits."""
+MAX_RETAIN = timedelta(days=36500)
+"""A hundred years. Source: decision, as for ``JOBS_RETAIN_…``."""
 DEFAULT_TIMEOUT = timedelta(minutes=10)
 """Source: decision; long enough for typical background jobs, short enough to notice a hang."""
 
@@ -50,6 +52,7 @@ class Options:
     fair_weight: turns of a tenant, 1 by default: a number, a field or method, or a dictionary of numbers by tenant.
     max_waiting: how many of its runs may wait at once; an enqueue beyond raises ``QueueFull``. None is no limit.
     on_full: what an enqueue does when its queue or kind is full: ``raise``, ``drop`` or ``wait``.
+    retain: how long its runs are kept after they ended, in whichever state; by default as the settings say.
     schedule: when a scheduler makes runs of it; one or several. Never inherited.
     isolated: perform in a child process, because the job may crash, leak or block.
     memory: memory limit of an attempt ("512M", or bytes); above it the outcome is ``out_of_memory``. Implies
@@ -75,6 +78,7 @@ class Options:
     fair_weight: Any = None
     max_waiting: int | None = None
     on_full: str = "raise"
+    retain: timedelta | None = None
     schedule: Schedule | tuple[Schedule, ...] | None = None
     redact: frozenset[str] = frozenset()
     capture_logs: bool | str | None = None
@@ -188,6 +192,9 @@ def _check(options: Options, place: str) -> None:
         refuse("max_waiting", f"a whole number from 1 to {MAX_WAITING:,}, or None")
     if options.on_full not in ON_FULL:
         refuse("on_full", "'raise', 'drop' or 'wait'")
+    retain: Any = options.retain
+    if retain is not None and (not isinstance(retain, timedelta) or not timedelta(0) < retain <= MAX_RETAIN):
+        refuse("retain", "a timedelta above zero and up to a hundred years, or None")
     for own in own_schedules:
         if not isinstance(own, Cron | Every | At):
             refuse("schedule", "a Cron(…), Every(…) or At(…), or a list of them")

@@ -29,6 +29,7 @@ class PublishedKind:
     Attributes:
         is_unique: whether a run of it needs a key.
         hold_seconds: how long its key is held after the run's enqueue; 0 while the run is live, None for ever.
+        retain_seconds: how long its runs are kept after they ended; None as the settings say.
         schema: the JSON schema of its arguments, by the names of fields, as text; None if a type has none.
     """
 
@@ -41,6 +42,7 @@ class PublishedKind:
     hold_seconds: float | None
     schema: str | None
     max_argument_bytes: int
+    retain_seconds: float | None = None
 
 
 def published_kinds(max_argument_bytes: int) -> list[PublishedKind]:
@@ -94,6 +96,7 @@ def _published(cls: Any, max_argument_bytes: int) -> PublishedKind:
         hold_seconds=options.unique.hold_seconds if options.unique is not None else 0.0,
         schema=schema,
         max_argument_bytes=max_argument_bytes,
+        retain_seconds=options.retain.total_seconds() if options.retain is not None else None,
     )
 
 

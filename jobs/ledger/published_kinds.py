@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import cache
 from operator import attrgetter
 from typing import Any
@@ -25,6 +25,7 @@ _COLUMNS: dict[str, TypeEngine[Any]] = {
     "hold_seconds": Float(),
     "schema": Text(),
     "max_argument_bytes": Integer(),
+    "retain_seconds": Float(),
 }
 _BATCH = Batch("published", **_COLUMNS)
 _read = attrgetter(*_COLUMNS)
@@ -46,6 +47,13 @@ def find_published(session: Executor, kinds: Iterable[str] | None) -> dict[str, 
     query = select(*columns)
     found = session.execute(query if kinds is None else query.where(row.kind.in_(sorted(set(kinds)))))
     return {one[0]: PublishedKind(*one) for one in found}
+
+
+def retained_kinds(session: Executor) -> dict[str, timedelta]:
+    """The kinds whose runs are kept for a time of their own (``retain=``)."""
+    row = JobPublishedKind
+    found = session.execute(select(row.kind, row.retain_seconds).where(row.retain_seconds.is_not(None)))
+    return {kind: timedelta(seconds=seconds) for kind, seconds in found if seconds is not None}
 
 
 @cache

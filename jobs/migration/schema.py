@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("jobs.schema")
 
-REVISION = "1_0031"
+REVISION = "1_0032"
 """The revision that this release needs."""
 VERSION_TABLE = "jobs_alembic_version"
 _OURS = Path(__file__).resolve().parents[1]
@@ -125,13 +125,24 @@ def downgrade(database: Database, revision: str) -> None:
     Raises:
         ConfigurationError: there is no such revision.
     """
-    from alembic import command
     from alembic.util import CommandError
 
     try:
-        _move(database, lambda config: command.downgrade(config, revision), log.info)
+        _move(database, lambda config: _down(config, revision), log.info)
     except CommandError as error:
         raise ConfigurationError(f"{error}.", hint="jobledger migrate current shows the tables' revision.") from None
+
+
+def _down(config: Config, revision: str) -> None:
+    from alembic import command
+
+    from jobs.migration import history_tables
+
+    connection: Connection = config.attributes["connection"]
+    if connection.dialect.name == "postgresql" and not config.attributes["is_fresh"]:
+        with connection.begin():
+            history_tables.drop_views(connection, config.attributes["schema"])
+    command.downgrade(config, revision)
 
 
 def _move(database: Database, run: Callable[[Config], None], say: Callable[[str], None]) -> None:
@@ -140,7 +151,7 @@ def _move(database: Database, run: Callable[[Config], None], say: Callable[[str]
         with database.write() as connection:
             run(alembic_config(connection, database, is_fresh=True))
         return
-    from jobs.migration import ddl, indexes
+    from jobs.migration import ddl, history_tables, indexes
 
     changing = database.for_changes()
     try:
@@ -153,11 +164,17 @@ def _move(database: Database, run: Callable[[Config], None], say: Callable[[str]
                 with connection.begin() if is_fresh else nullcontext():
                     run(config)
 
+            def align_history(connection: Connection) -> None:
+                with connection.begin():
+                    if history_tables.are_there(connection, database.schema):
+                        history_tables.align(connection, database.schema)
+
             _make_schema(beside, database)
             with ddl.explained(changing, lambda: current(database)):
                 ddl.retry_while_locked(changing, beside, step, say=say)
                 if revision_of(beside, database.schema) == REVISION:
                     indexes.build_missing(beside, schema=database.schema, say=say)
+                ddl.retry_while_locked(changing, beside, align_history, say=say)
     finally:
         changing.close()
 

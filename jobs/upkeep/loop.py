@@ -15,6 +15,7 @@ from jobs.ready.protocol import ReadyEntry
 from jobs.upkeep.audit_chain import CHAIN_SECONDS, chain_audit
 from jobs.upkeep.batches import BatchSweep
 from jobs.upkeep.breakers import sweep_breakers
+from jobs.upkeep.history import Mover
 from jobs.upkeep.ledger_reach import Reach
 from jobs.upkeep.limits import reassign_parked
 from jobs.upkeep.prune import TURN_SECONDS, Pruner
@@ -24,6 +25,8 @@ from jobs.upkeep.unknown_kinds import dead_letter_unknown
 
 log = logging.getLogger("jobs.upkeep")
 
+MOVE_SECONDS = 0.25
+"""Rest between two turns of moves to history. Source: decision; a move must keep pace with a drain at full speed."""
 Task = Callable[[App], tuple[int, list[ReadyEntry]]]
 """Does one limited batch; returns the number of runs it moved, and entries for the ready index."""
 
@@ -40,8 +43,9 @@ class Upkeep(threading.Thread):
         self._stopping = threading.Event()
         self._wake = threading.Event()
         self._pruner = Pruner(app)
+        self._mover = Mover(app)
         self._batch_sweep = BatchSweep(app)
-        self._prunes_on = False
+        self._prunes_on = self._moves_on = False
         self._is_behind = False
         self._rounds = 0
         self._reach = Reach(app.clock, lease=app.settings.lease)
@@ -72,8 +76,9 @@ class Upkeep(threading.Thread):
             self._try("reconcile", self._reconcile)
             if not hurried or clock.monotonic() >= next_at:
                 self.round()
-                # With more to delete, it rests as long as it has worked.
-                pause = TURN_SECONDS if self._prunes_on else self._reach.every_seconds * (0.75 + clock.rng.random() / 2)
+                # With more to delete, it rests as long as it has worked; with more to move, for less.
+                more = MOVE_SECONDS if self._moves_on else TURN_SECONDS if self._prunes_on else None
+                pause = more if more is not None else self._reach.every_seconds * (0.75 + clock.rng.random() / 2)
                 next_at = clock.monotonic() + pause
 
     def check_index_now(self) -> None:
@@ -113,6 +118,9 @@ class Upkeep(threading.Thread):
         self._try("prune", self._prune)
         for name, more in self._more:
             self._try(name, more)
+        self._moves_on = False
+        if self._pruner.leads:
+            self._try("history", self._move)
 
     def _reconcile(self) -> None:
         self._is_behind = False
@@ -120,6 +128,9 @@ class Upkeep(threading.Thread):
 
     def _prune(self) -> None:
         self._prunes_on = self._pruner.turn()
+
+    def _move(self) -> None:
+        self._moves_on = self._mover.turn()
 
     def _try(self, name: str, do: Callable[[], None]) -> None:
         try:

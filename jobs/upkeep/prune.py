@@ -12,6 +12,8 @@ from jobs.ledger.admission.keys import forget_lapsed
 from jobs.ledger.batches.prune import prune_batches
 from jobs.ledger.effects.groups import prune_groups
 from jobs.ledger.operators.audit_chain import prune_links
+from jobs.ledger.published_kinds import retained_kinds
+from jobs.ledger.queries.plan_parts import ended_names
 from jobs.ledger.releases import forget_releases
 from jobs.ledger.runs import prune
 from jobs.ledger.schedules.slots import prune_slots
@@ -73,6 +75,15 @@ class Pruner:
         with self._app.database.write() as connection:
             return batch(connection)
 
+    def _retained(self) -> tuple[dict[str, timedelta], list[tuple[RunState, str, str]]]:
+        """The kinds with a time of their own; with any, also each (state, queue, kind) of ended runs.
+
+        Then each is a range of an index: runs that are kept for longer are not read over again and again.
+        """
+        with self._app.database.read() as connection:
+            own = retained_kinds(connection)
+            return own, ended_names(connection) if own else []
+
     def _batches(self) -> Iterator[tuple[str, Batch]]:
         settings = self._app.settings
         kept = (
@@ -80,9 +91,14 @@ class Pruner:
             (RunState.CANCELLED, settings.retain_cancelled),
             (RunState.DEAD, settings.retain_dead),
         )
+        own, names = self._retained()
         for state, span in kept:
-            if span is not None:
+            if span is not None and not own:
                 yield "prune", _of_state(state, span)
+            for of, queue, kind in names:
+                time = own.get(kind, span)
+                if of is state and time is not None:
+                    yield "prune", _of_state(state, time, (queue, kind))
         if (purged := settings.retain_purged) is not None:
             yield "prune", lambda session: prune.prune_purged(session, after=purged)
         yield "prune_keys", forget_lapsed
@@ -99,5 +115,5 @@ class Pruner:
             yield "prune_audit", lambda session: prune_links(session, after=audit)
 
 
-def _of_state(state: RunState, span: timedelta) -> Batch:
-    return lambda session: prune.prune_ended(session, state, after=span)
+def _of_state(state: RunState, span: timedelta, name: tuple[str, str] | None = None) -> Batch:
+    return lambda session: prune.prune_ended(session, state, after=span, name=name)

@@ -42,10 +42,13 @@ ELSEWHERE = {
     "import-dramatiq",
     "import-celery",
     "sessions end",
+    "history enable",
+    "history disable",
     *PEOPLE,
     *PROGRAMS,
 }
-"""Run by test_demo, by tests/jobs/dramatiq/test_importing.py, by test_shell_init (in the shells
+"""Run by test_demo, by tests/docs/test_history.py (on PostgreSQL alone), by tests/jobs/dramatiq/test_importing.py,
+by test_shell_init (in the shells
 themselves), with the worker below, and one after another by ``test_the_examples_of_users_and_tokens_work``."""
 EXPECTED = {
     "jobledger status --watch": Exit.TIMED_OUT,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import random
+import re
 import signal
 import subprocess
 import sys
@@ -96,6 +97,8 @@ class Fleet:
         with self.engine.begin() as connection:
             connection.execute(text(CREATE_EFFECTS))
         self._given_up = threading.Event()
+        self.reads_history = False
+        """Whether the checks count runs wherever they are."""
         self.kills = 0
         self.zombies = 0
         self.last_fault_at = self.loaded_at = time.monotonic()
@@ -265,6 +268,8 @@ class Fleet:
         return self.rows(query)[0][0]
 
     def rows(self, query: str) -> list[Any]:
+        if self.reads_history:
+            query = re.sub(r"\bjob_(runs|attempts)\b", r"job_\1_all", query)
         with self.engine.connect() as connection:
             return list(connection.execute(text(query)).all())
 

@@ -49,6 +49,8 @@ FAULTS = {
     "F3 (workflows)": "F3 upon the same",
     "F9 (workflows)": "F1, F2, F3 and zombies together upon the same",
     "waits, Redis wiped": "Redis is flushed, and killed and restarted empty, while all runs wait for a signal",
+    "F1, F3 (history)": "F1 and F3 while ended runs move to history, and the movers are killed too",
+    "migrate in use": "`migrate up` from the oldest release over 2,000,000 waiting runs",
     "F20": "F1 on SQLite",
     "pgbouncer": "F1 through pgbouncer, which is killed too",
     "pgbouncer (no Redis)": "the same, with the ledger alone",

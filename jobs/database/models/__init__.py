@@ -22,6 +22,7 @@ from jobs.database.models.fleet import (
     JobWorker,
     JobWorkerRelease,
 )
+from jobs.database.models.history import JobHistorySettings
 from jobs.database.models.limits import JobLimit, JobLimitSlot, JobRateSlot
 from jobs.database.models.operators import AuditHead, AuditLink, OperatorAction, OperatorActionRun
 from jobs.database.models.parents import JobParent
@@ -77,6 +78,7 @@ __all__ = [
     "JobFollowup",
     "JobGroup",
     "JobGroupMember",
+    "JobHistorySettings",
     "JobKey",
     "JobKind",
     "JobLeader",

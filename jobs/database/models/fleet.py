@@ -52,6 +52,7 @@ class JobPublishedKind(Base):
     schema: Mapped[Any | None] = column(JsonText)
     max_argument_bytes: Mapped[int] = column(Number)
     published_at: Mapped[datetime] = column(UtcDateTime)
+    retain_seconds: Mapped[float | None] = column(Float)
 
 
 class JobWorker(Base):

@@ -18,6 +18,7 @@ from jobs.database.models import JobParent, JobRun
 from jobs.database.sql import Batch, Executor, dialect_of, insert_into, ledger_now, one_of
 from jobs.errors import EnqueueRefused
 from jobs.ledger.batches.gather import CHILD_COLUMNS, Child, child_of
+from jobs.ledger.history_rows import bring_back, has_history
 from jobs.ledger.holds import NOT_HELD, held_now
 from jobs.ledger.records import Freed, NewRun
 from jobs.states import FINAL, LIVE, Hold, RunState, checked_move
@@ -43,6 +44,11 @@ def add_parents(session: Executor, runs: Sequence[NewRun], *, now: datetime | No
     # Locked, so that none ends unseen; from now on their ends have effects.
     there = set(session.scalars(_mark(dialect), _IDS.rows(dialect, [(one,) for one in wanted])))
     missing = next((one for one in wanted if one not in there), None)
+    if missing is not None and has_history(session):
+        # They ended a while ago. Back in the hot table they stay, because a run names them.
+        bring_back(session, [one for one in wanted if one not in there])
+        there = set(session.scalars(_mark(dialect), _IDS.rows(dialect, [(one,) for one in wanted])))
+        missing = next((one for one in wanted if one not in there), None)
     if missing is not None:
         raise EnqueueRefused(
             f"There is no run {missing} in this ledger, so none can start after it.",

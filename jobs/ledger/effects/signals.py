@@ -56,16 +56,21 @@ def send_signal(
     if run is None:
         return None
     if run.state in FINAL:
-        raise SignalRefused(
-            f"Run {run_id} has ended ({run.state}), so it takes no signal.",
-            hint="Signal a run while it lives; replay this one first if it should go on.",
-        )
+        raise ended(run_id, run.state)
     if (session.scalar(_count(), {"of_run": run_id}) or 0) >= MAX_SIGNALS:
         raise SignalRefused(f"Run {run_id} has {MAX_SIGNALS:,} signals already.", hint="Put the data into one payload.")
     values = {"of_run": run_id, "called": name, "gave": payload, "sender": sent_by, "now": now}
     is_new = session.scalar(_send(dialect_of(session)), values) is not None
     freed = free_waiting(session, [(run_id, SIGNAL_PREFIX + name)], now=now) if is_new else []
     return SignalSent(run_id, is_new, freed)
+
+
+def ended(run_id: UUID, state: str) -> SignalRefused:
+    """The error for a signal to a run that has ended."""
+    return SignalRefused(
+        f"Run {run_id} has ended ({state}), so it takes no signal.",
+        hint="Signal a run while it lives; replay this one first if it should go on.",
+    )
 
 
 def live_run_of_key(session: Executor, kinds: Sequence[str], key: str) -> UUID | None:

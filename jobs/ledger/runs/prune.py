@@ -35,16 +35,26 @@ from jobs.states import RunState
 
 
 def prune_ended(
-    session: Executor, state: RunState, *, after: timedelta, limit: int = 500, now: datetime | None = None
+    session: Executor,
+    state: RunState,
+    *,
+    after: timedelta,
+    name: tuple[str, str] | None = None,
+    limit: int = 500,
+    now: datetime | None = None,
 ) -> int:
     """Delete runs in the final ``state`` for longer than ``after``, with their other rows; returns how many.
+
+    Of all, or of the queue and kind ``name``.
 
     Oldest first, purged ones last. A batch may be short though there are more: 0 means there are none. The newest
     success of a schedule stays, because metrics and alerts use it.
     """
     gone = 0
     for part in _ended_of(state):
-        which = [*part, ~_is_newest_success()]
+        which = [*part, ~is_newest_success()]
+        if name is not None:
+            which += [JobRun.queue == name[0], JobRun.kind == name[1]]
         gone += _delete(session, which, JobRun.state_at, after=after, limit=limit - gone, now=now)
         if gone >= limit:
             break
@@ -131,7 +141,7 @@ def _before() -> Any:
     return plus_seconds(ledger_now(), -bindparam("after_seconds", type_=Float()))
 
 
-def _is_newest_success() -> ColumnElement[bool]:
+def is_newest_success() -> ColumnElement[bool]:
     """Whether a succeeded run is the latest success of its schedule, if that schedule still exists."""
     other = aliased(JobRun)
     succeeded: ColumnElement[Any] = literal_column("'succeeded'")

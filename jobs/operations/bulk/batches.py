@@ -14,6 +14,7 @@ from jobs.app import App
 from jobs.database.sql import Executor
 from jobs.errors import JobsError, LedgerBusy
 from jobs.events import ServiceFailed
+from jobs.ledger.history.reach import held_versions
 from jobs.ledger.operators import audit, audit_queries
 from jobs.ledger.operators.audit import AuditEntry
 from jobs.ledger.operators.versions import Version, versions
@@ -162,7 +163,7 @@ def pages(app: App, selector: Selector, size: int) -> Iterator[list[UUID]]:
 
 def _one_batch(app: App, act: Act, action_id: UUID, run_ids: list[UUID], states: frozenset[str]) -> BatchResult:
     with app.database.write() as connection:
-        found = versions(connection, run_ids, lock=True)
+        found = held_versions(connection, run_ids, has_history=app.database.history.is_there)
         for run_id in audit_queries.already_recorded(connection, action_id, run_ids):
             found.pop(run_id, None)
         # Between the look and the lock a run may have moved on. Acting on a state that was not selected would, say,

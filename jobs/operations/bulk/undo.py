@@ -18,6 +18,7 @@ from jobs.database.sql import Executor
 from jobs.enqueue.publish import announce, entries_of
 from jobs.errors import Conflict
 from jobs.ledger.effects.resolutions import restore_intent
+from jobs.ledger.history.reach import held_versions
 from jobs.ledger.operators import audit, audit_queries
 from jobs.ledger.operators.audit import AuditEntry
 from jobs.ledger.operators.versions import put_back, versions
@@ -211,16 +212,18 @@ def _undo_runs(
 
 def _one_batch(app: App, operator: Operator, action_id: UUID, notes: list[AuditEntry]) -> BatchResult:
     with app.database.write() as connection:
-        step = _undo_batch(connection, operator, action_id, notes)
+        step = _undo_batch(connection, operator, action_id, notes, has_history=app.database.history.is_there)
         audit.record(connection, action_id, step.notes)
     update_ready_index(app, step)
     return step
 
 
-def _undo_batch(session: Executor, operator: Operator, action_id: UUID, notes: list[AuditEntry]) -> BatchResult:
+def _undo_batch(
+    session: Executor, operator: Operator, action_id: UUID, notes: list[AuditEntry], *, has_history: bool
+) -> BatchResult:
     step = BatchResult()
     # Locked in the order of ids, so that two operators cannot deadlock.
-    held = versions(session, [one.run_id for one in notes], lock=True)
+    held = held_versions(session, [one.run_id for one in notes], has_history=has_history)
     dealt_with = audit_queries.already_recorded(session, action_id, [one.run_id for one in notes])
     notes = [one for one in notes if one.run_id not in dealt_with]
     why_not = put_back(session, [one for one in notes if one.new_run_id is None], held)

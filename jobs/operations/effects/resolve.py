@@ -13,6 +13,7 @@ from jobs.enqueue.publish import announce, entries_of
 from jobs.errors import Conflict, NotFound
 from jobs.ledger.effects import resolutions, steps
 from jobs.ledger.effects.steps import StepRecord
+from jobs.ledger.history.reach import held_versions
 from jobs.ledger.operators import audit
 from jobs.ledger.operators.audit import AuditEntry
 from jobs.ledger.operators.versions import key_holders, versions
@@ -74,10 +75,11 @@ def resolve(
     check_reason(app, reason)
     text = write_result(result, what=f"The result of step {step!r}", max_bytes=app.settings.max_result_bytes)
     action_id = new_run_id()
-    with app.database.write(urgent=True) as connection:
+    with app.database.read() as connection:
         run_id = find.resolve_id(connection, run)
+    with app.database.write(urgent=True) as connection:
         # The run first, as each verb locks it, then its step.
-        before = versions(connection, [run_id], lock=True).get(run_id)
+        before = held_versions(connection, [run_id], has_history=app.database.history.is_there).get(run_id)
         found = find.find_run(connection, run_id)
         if before is None or found is None:
             raise NotFound(f"There is no run {run}.")

@@ -25,6 +25,7 @@ from jobs.operations.audit.entry import check_reason, record_entry
 from jobs.operations.audit.operator import Operator, Permission
 from jobs.operations.runs.detail import FIRST, DetailPage, part_of
 from jobs.runtime.steps import check_name
+from jobs.states import FINAL
 
 MAX_ATTEMPTS, ATTEMPTS_WITHIN = 20, timedelta(minutes=15)
 """Unknown callback tokens from one address that are free, and the longest wait. Source: decision; as for sign-in."""
@@ -49,6 +50,12 @@ def signal_run(
     except StepRefused as error:
         raise SelectorRefused(f"The signal has no valid name: {error.message}", hint=error.hint) from None
     value = payload_text(app, payload)
+    if app.database.history.is_there:
+        with app.database.read() as connection:
+            run = find.find_named(connection, text)
+        if run.state in FINAL:
+            # It may have moved, and then the writing transaction would not find it.
+            raise signals.ended(run.id, run.state)
     with app.database.write(urgent=True) as connection:
         run_id = find.find_named(connection, text).id
         sent = _sent(connection, run_id, name, value, by=operator.name)

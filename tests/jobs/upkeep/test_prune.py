@@ -9,8 +9,10 @@ import pytest
 
 from jobs import RunState
 from jobs.app import App
+from jobs.definition.published import PublishedKind
 from jobs.events import RunsSwept
-from jobs.ledger.queries import reports
+from jobs.ledger.published_kinds import publish_kinds
+from jobs.ledger.queries import find, reports
 from jobs.upkeep import prune as pruning
 from jobs.upkeep.prune import Pruner
 from tests.book import Book
@@ -55,6 +57,33 @@ def test_each_state_is_kept_for_its_retention_time(ledger_url: str, make_app: Ca
         counts = reports.count_by_state(connection)
     assert counts.pop(RunState(state)) == 1
     assert set(counts.values()) == {2}
+
+
+def test_a_kind_with_a_time_of_its_own_is_kept_for_that(app: App) -> None:
+    with app.database.write() as connection:
+        kept = {"Kept": 30 * 86400.0, "Brief": 3600.0}
+        publish_kinds(
+            connection,
+            [PublishedKind(kind, "default", 0, 3, 1, False, 0.0, None, 1000, time) for kind, time in kept.items()],
+        )
+    book = Book(app.database, now=datetime.now(UTC) - timedelta(days=20))
+    made = {
+        (kind, state): book.bring(state)[0]
+        for kind in ("Kept", "Brief", "Mail")
+        for state in (RunState.SUCCEEDED, RunState.DEAD)
+    }
+    for (kind, _), run_id in made.items():
+        book.change(run_id, kind=kind)
+
+    Pruner(app).turn()
+
+    with app.database.read() as connection:
+        left = {one.id for one in find.list_runs(connection)}
+    assert {name for name, run_id in made.items() if run_id in left} == {
+        ("Kept", RunState.SUCCEEDED),
+        ("Kept", RunState.DEAD),
+        ("Mail", RunState.DEAD),
+    }
 
 
 def test_only_one_of_two_processes_prunes_while_it_lives(app: App, old_book: Book) -> None:
