@@ -33,7 +33,7 @@ from jobs.formats.setting_types import (
     Size,
     SmtpUrl,
     Span,
-    Words,
+    TextList,
 )
 
 PREFIX = "JOBS_"
@@ -59,7 +59,7 @@ class Settings(BaseModel):
         None, repr=False, description="Redis or Valkey for the ready index; unset: workers ask the ledger."
     )
     redis_prefix: str = Field("jobs", description="Prefix of our Redis keys.", min_length=1, max_length=100)
-    imports: Words = Field((), description="Modules that define jobs, separated by commas.")
+    imports: TextList = Field((), description="Modules that define jobs, separated by commas.")
     release: str | None = Field(
         None,
         max_length=100,
@@ -167,7 +167,7 @@ class Settings(BaseModel):
     public_url: PublicUrl | None = Field(
         None, description="URL at which outside systems reach the API; callback URLs begin with it."
     )
-    api_hosts: Words = Field((), description="Host names that the API answers to, besides localhost.")
+    api_hosts: TextList = Field((), description="Host names that the API answers to, besides localhost.")
     api_proxies: Proxies = Field(
         (), description="Addresses and networks of proxies whose X-Forwarded-For the API believes."
     )

@@ -13,7 +13,7 @@ Word = Annotated[str, Field(max_length=1000)]
 MOST_IDS, MOST_WORDS = 10_000, 100
 
 
-class Words(BaseModel):
+class RunFilters(BaseModel):
     """The filters. Several values of one field are alternatives; tags and arguments must all match."""
 
     model_config = ConfigDict(extra="forbid")
@@ -72,13 +72,13 @@ class Words(BaseModel):
         )
 
 
-class RunQuery(Words, Paging):
+class RunQuery(RunFilters, Paging):
     """A list of runs."""
 
     count: bool = Field(False, description="Add the number of matches to `meta.count`, counted to 10,000.")
 
 
-class Selection(Words):
+class Selection(RunFilters):
     """The runs of a bulk action. An empty selector is refused; `all` selects every run."""
 
     model_config = ConfigDict(

@@ -97,10 +97,10 @@ Size = Annotated[
     BeforeValidator(lambda value: parse_size(value) if isinstance(value, str) else value),
     PlainSerializer(format_size, when_used="json"),
 ]
-Words = Annotated[tuple[str, ...], BeforeValidator(_words)]
-Served = Annotated[Words, AfterValidator(_served)]
+TextList = Annotated[tuple[str, ...], BeforeValidator(_words)]
+Served = Annotated[TextList, AfterValidator(_served)]
 """Queues in their order, or with weights."""
-Proxies = Annotated[Words, AfterValidator(_proxies)]
+Proxies = Annotated[TextList, AfterValidator(_proxies)]
 Buckets = Annotated[tuple[float, ...], BeforeValidator(_words), AfterValidator(_buckets)]
 SchemaName = Annotated[str, AfterValidator(_schema_name)]
 PublicUrl = Annotated[str, AfterValidator(_public_url)]

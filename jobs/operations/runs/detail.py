@@ -105,19 +105,28 @@ def children_of(
     app: App, operator: Operator, run_id: UUID, *, after: UUID | None = None, limit: int = FIRST
 ) -> DetailPage[RunRecord, UUID]:
     """The runs that a run enqueued, first to last; ``after`` is the last id of the previous page."""
-    operator.need(Permission.RUNS_READ)
-    with app.database.read() as connection:
-        found = lineage.children(connection, run_id, after=after, limit=limit + 1)
-    return part_of([shown(one, operator) for one in found], limit, lambda one: one.id)
+    return _runs_of(app, operator, lineage.children, run_id, after=after, limit=limit)
 
 
 def replays_of(
     app: App, operator: Operator, run_id: UUID, *, after: UUID | None = None, limit: int = FIRST
 ) -> DetailPage[RunRecord, UUID]:
     """The new runs that replays of a run made, first to last; ``after`` is the last id of the previous page."""
+    return _runs_of(app, operator, lineage.replays, run_id, after=after, limit=limit)
+
+
+def _runs_of(
+    app: App,
+    operator: Operator,
+    read: Callable[..., Sequence[RunRecord]],
+    run_id: UUID,
+    *,
+    after: UUID | None,
+    limit: int,
+) -> DetailPage[RunRecord, UUID]:
     operator.need(Permission.RUNS_READ)
     with app.database.read() as connection:
-        found = lineage.replays(connection, run_id, after=after, limit=limit + 1)
+        found = read(connection, run_id, after=after, limit=limit + 1)
     return part_of([shown(one, operator) for one in found], limit, lambda one: one.id)
 
 
