@@ -110,7 +110,7 @@ def _ask(request: HttpRequest, rest: str) -> HttpResponse:
 
 
 def _sign_in_page() -> str | None:
-    """Of the admin, if it is there and the project names no other; None is what LOGIN_URL says."""
+    """The address of the admin's sign-in page, unless the project names another; None means LOGIN_URL."""
     if global_settings.LOGIN_URL != settings.LOGIN_URL:
         return None
     try:

@@ -163,7 +163,7 @@ class AttemptResult:
     completes: Sequence[Completion] = ()
     arguments: str | None = None
     held_on: str | None = None
-    """Of a suspended attempt: what its run waits for."""
+    """What the run of a suspended attempt waits for."""
     held_until: datetime | None = None
     """When time alone makes it ready; None: never."""
     awaits: UUID | None = None

@@ -69,7 +69,7 @@ def _plus(moment: Any, seconds: float | None) -> str | None:
 
 
 def _between(earlier: Any, later: Any) -> float | None:
-    """None if one of them cannot be read."""
+    """The seconds between two moments; None if one of them cannot be read."""
     begin, end = _moment(earlier), _moment(later)
     return None if begin is None or end is None else (end - begin).total_seconds()
 

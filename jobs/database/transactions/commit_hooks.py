@@ -13,14 +13,14 @@ if TYPE_CHECKING:
     from sqlalchemy.orm import Session, SessionTransaction
 
 Notify: TypeAlias = "partial[None]"
-"""A function to call with a list of items. Those of equal function and arguments are told by one call."""
+"""A function to call with a list of items. Functions that are equal, with equal arguments, are called once for all their items."""
 AfterCommit = Callable[[Sequence[Any], Notify], None]
 
 _PENDING, _OWN = "jobs_pending", "jobs_own"
 
 
 def never(items: Sequence[Any], notify: Notify) -> None:
-    """Of a driver that does not tell of its commits: a notification in the transaction, or the next look, finds it."""
+    """For a driver that reports no commit: workers find the run by NOTIFY, or by their next poll."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -164,7 +164,7 @@ def _rows(session: Executor, model: Model, *conditions: ColumnElement[bool], lim
 
 
 def _is_latest() -> ColumnElement[bool]:
-    """Of the latest slots of its schedule."""
+    """Whether a slot is one of the latest of its schedule."""
     other = JobScheduleSlot.__table__.alias("later")
     before = select(other.c.slot_at).where(other.c.schedule == JobScheduleSlot.schedule)
     last = before.order_by(other.c.slot_at.desc()).offset(SLOTS).limit(1).scalar_subquery()

@@ -51,7 +51,7 @@ def of_parts(chosen: Selector) -> list[ColumnElement[bool]]:
 
 
 def of_names(chosen: Selector, dialect: str) -> list[ColumnElement[bool]]:
-    """Of the selector's kinds and queues."""
+    """Whether a run is of the selector's kinds and queues."""
     pairs = ((JobRun.kind, chosen.kinds), (JobRun.queue, chosen.queues))
     return [or_(*(like(column, one, dialect) for one in names)) for column, names in pairs if names]
 

@@ -59,7 +59,7 @@ def _is_due() -> ColumnElement[bool]:
 
 
 def _is_known(dialect: str) -> ColumnElement[bool]:
-    """Of a kind that the worker knows, in a form that keeps planners from two mistakes.
+    """Whether a run is of a kind that the worker knows, in a form that prevents two mistakes of planners.
 
     They must not choose the index of names, and must not expect fewer runs than the claim may take: either would make
     them sort all waiting runs. PostgreSQL expects nearly every row to have a value that is not null.

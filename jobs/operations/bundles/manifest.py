@@ -11,7 +11,7 @@ from typing import Any, BinaryIO
 from pydantic import BaseModel, ConfigDict
 
 FORMAT = 1
-"""Of the file. A release opens its own format and earlier ones."""
+"""The version of the file format. A release opens its own format and earlier ones."""
 MANIFEST, LEDGER = "manifest.json", "ledger.db"
 MAX_MANIFEST = 4 * 2**20
 BLOCK = 2**20

@@ -26,7 +26,7 @@ _JSON = {
     "job_schedules": ("definition",),
 }
 _DATA = frozenset({"lines", "result", "progress", "payload", "selector", "options"})
-"""Those that may contain arguments or results; the others are state columns, names and rules."""
+"""Columns that may contain arguments or results; the others are state columns, names and rules."""
 _TEXT = {
     "job_runs": ("error_message", "key", "cancel_reason", "correlation_id"),
     "job_attempts": ("error_message", "traceback"),

@@ -86,7 +86,7 @@ def shadow(
 
 
 def _one(app: App, run_id: UUID, performer: Performer, template: Path) -> ShadowReport | None:
-    """None if the run is gone meanwhile."""
+    """Perform one run and compare it; None if the run has been deleted meanwhile."""
     ledger = template.with_name("ledger.db")
     shutil.copyfile(template, ledger)
     try:
