@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from sqlalchemy.orm import Session, SessionTransaction
 
 Notify: TypeAlias = "partial[None]"
-"""A function to call with a list of items. Functions that are equal, with equal arguments, are called once for all their items."""
+"""A function to call with a list of items. Equal functions with equal arguments are called once, with all items."""
 AfterCommit = Callable[[Sequence[Any], Notify], None]
 
 _PENDING, _OWN = "jobs_pending", "jobs_own"

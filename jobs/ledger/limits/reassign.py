@@ -1,4 +1,4 @@
-"""Hands slots on: whoever ends an attempt gives its slots to the next parked runs, in the same transaction."""
+"""Gives slots on: the end of an attempt gives its slots to the next parked runs, in the same transaction."""
 
 from __future__ import annotations
 
