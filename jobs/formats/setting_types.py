@@ -105,7 +105,7 @@ Buckets = Annotated[tuple[float, ...], BeforeValidator(_words), AfterValidator(_
 SchemaName = Annotated[str, AfterValidator(_schema_name)]
 PublicUrl = Annotated[str, AfterValidator(_public_url)]
 SentryDsn = Annotated[str, AfterValidator(_sentry_dsn)]
-Networks = Annotated[Words, AfterValidator(_networks)]
+Networks = Annotated[TextList, AfterValidator(_networks)]
 SmtpUrl = Annotated[str, AfterValidator(_smtp_url)]
 Level = Annotated[
     Literal["off", "debug", "info", "warning", "error"],
