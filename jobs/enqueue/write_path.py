@@ -24,6 +24,7 @@ from jobs.ledger.admission.insert import insert_free, insert_if_free, insert_pla
 from jobs.ledger.admission.kept_keys import insert_and_keep
 from jobs.ledger.admission.key_waits import key_waits, limit_wait, set_wait
 from jobs.ledger.admission.keys import admit
+from jobs.ledger.admission.with_followups import insert_with_followups
 from jobs.ledger.batches.parents import add_parents
 from jobs.ledger.records import Admitted, NewRun
 from jobs.ledger.runs.end_effects import apply_end_effects
@@ -152,12 +153,14 @@ def _write_plain(app: App, runs: Sequence[NewRun], may_exist: bool) -> None:
 
 def _write_if_free(app: App, run: NewRun) -> bool:
     """Insert a run whose key is free, by one statement that commits by itself. Returns whether it did."""
-    if run.followups or run.after or run.batch_id is not None or run.kind in fair_kinds:
+    if run.after or run.batch_id is not None or run.kind in fair_kinds:
         return False
-    is_kept = run.hold_seconds != 0.0
-    if is_kept and app.database.dialect == "sqlite":
+    is_kept = run.key is not None and run.hold_seconds != 0.0
+    if is_kept and run.followups:
         return False
-    insert_one = insert_and_keep if is_kept else insert_if_free
+    if (is_kept or run.followups) and app.database.dialect == "sqlite":
+        return False
+    insert_one = insert_with_followups if run.followups else insert_and_keep if is_kept else insert_if_free
     try:
         with app.database.direct(urgent=True) as connection, key_waits():
             is_inserted = insert_one(connection, run, notify=app.database.sends_notify)

@@ -241,7 +241,10 @@ def test_a_run_that_was_committed_before_the_interrupt_is_not_recorded_twice(app
         assert sorted(one.arguments["n"] for one in find.list_runs(connection, limit=10)) == [1, 2]
 
 
-@pytest.mark.parametrize("how", ["enqueue", "enqueue_async", "enqueue with a key", "enqueue with a key for ever"])
+@pytest.mark.parametrize(
+    "how",
+    ["enqueue", "enqueue_async", "enqueue with a key", "enqueue with a key for ever", "enqueue with follow-ups"],
+)
 def test_a_call_is_one_round_trip_to_postgresql(make_app, pg_database, monkeypatch, how):
     made = make_app(pg_database)
     monkeypatch.setattr("jobs.boot._app", made)
@@ -252,6 +255,8 @@ def test_a_call_is_one_round_trip_to_postgresql(make_app, pg_database, monkeypat
             Send().enqueue()
         elif how == "enqueue with a key":
             Send().enqueue(key=str(uuid4()))
+        elif how == "enqueue with follow-ups":
+            Send().enqueue(key=str(uuid4()), on_success=[Send(n=1)], on_dead=[Send(n=2)])
         elif how == "enqueue with a key for ever":
             SendOnce(n=next(numbers)).enqueue()
         else:

@@ -6,7 +6,7 @@ Their rows are written when their run is enqueued, so that a compensation depend
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import fields
 from datetime import datetime
 from functools import cache
@@ -30,7 +30,7 @@ ENDED = "ended"
 MAX_KEPT = 2**30
 """Bytes of arguments. Source: decision; the setting's limit was checked when the follow-up was created."""
 
-_NEW = Batch("followups", id=Uuid(), run_id=Uuid(), on_state=String(), kind=String(), run=Text())
+FOLLOWUPS = Batch("followups", id=Uuid(), run_id=Uuid(), on_state=String(), kind=String(), run=Text())
 _KEPT = frozenset(field.name for field in fields(NewRun)) & frozenset(
     {
         "kind", "queue", "priority", "arguments", "arguments_version", "arguments_hash", "key", "hold_seconds",
@@ -127,17 +127,17 @@ def write_followups(session: Executor, rows: Sequence[tuple[UUID, FollowUp]], *,
     if not rows:
         return
     dialect = dialect_of(session)
-    values = [(one.run.id, run_id, one.on_state, one.run.kind, _spec(one.run)) for run_id, one in rows]
-    session.execute(_insert_rows(dialect), {**_NEW.rows(dialect, values), "now": now})
+    session.execute(_insert_rows(dialect), {**FOLLOWUPS.rows(dialect, followup_rows(rows)), "now": now})
 
 
-def _spec(run: NewRun) -> str:
-    return json.dumps({name: getattr(run, name) for name in sorted(_KEPT)})
+def followup_rows(some: Iterable[tuple[UUID, FollowUp]]) -> list[tuple[Any, ...]]:
+    """The rows of ``FOLLOWUPS``: follow-ups, each with the id of the run or batch whose end enqueues it."""
+    return [(one.run.id, run_id, one.on_state, one.run.kind, _spec(one.run)) for run_id, one in some]
 
 
-@cache
-def _insert_rows(dialect: str) -> Any:
-    new = _NEW.table(dialect).c
+def followup_columns(dialect: str) -> tuple[Any, dict[str, Any]]:
+    """An INSERT of follow-ups, and the columns to select for it from the rows of ``FOLLOWUPS``."""
+    new = FOLLOWUPS.table(dialect).c
     columns = {
         "id": new.id,
         "run_id": new.run_id,
@@ -146,6 +146,14 @@ def _insert_rows(dialect: str) -> Any:
         "run": cast(new.run, JsonText),
         "created_at": ledger_now(),
     }
-    return insert_into(dialect, JobFollowup).from_select(
-        list(columns), select(*columns.values()), include_defaults=False
-    )
+    return insert_into(dialect, JobFollowup), columns
+
+
+def _spec(run: NewRun) -> str:
+    return json.dumps({name: getattr(run, name) for name in sorted(_KEPT)})
+
+
+@cache
+def _insert_rows(dialect: str) -> Any:
+    insert, columns = followup_columns(dialect)
+    return insert.from_select(list(columns), select(*columns.values()), include_defaults=False)
