@@ -15,6 +15,7 @@ from jobs.settings import Settings
 from worker.children.child_spawner import ZygoteSpawner
 from worker.process.dead_process_cleanup import clean_up
 from worker.process.process import Process
+from worker.process.switch_interval import shorten_switch_interval
 from worker.protocol.assignment import Assignment, DeadProcess
 from worker.protocol.control import Control
 from worker.startup.statement_warmup import warmed_up
@@ -33,6 +34,7 @@ def serve(assignment: Assignment) -> int:
     """Perform runs until the supervisor stops the process. Returns 0 after a stop, 1 when a worker thread failed."""
     settings = Settings.model_validate_json(assignment.settings)
     configure_logging(settings)
+    shorten_switch_interval()
     app = boot.configure(boot.build(settings, database=warmed_up(settings)))
     folder = assignment.metrics_folder
     close = watch(app, metrics_folder=Path(folder) if folder else None)
