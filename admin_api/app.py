@@ -27,6 +27,7 @@ from admin_api.routes import (
     health,
     limits,
     runs,
+    scale,
     schedules,
     sessions,
     statistics,
@@ -71,7 +72,7 @@ def make_routes(app: App) -> FastAPI:
     error_responses.install(api)
     parts = (
         health, callbacks, sessions, runs, batches, effects, actions, dead_letters, fleet, limits, breakers, schedules,
-        audit, statistics, alerts, users,
+        audit, statistics, alerts, scale, users,
     )  # fmt: skip
     for part in parts:
         prefix_route.install(api, part.router)

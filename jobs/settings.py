@@ -152,13 +152,12 @@ class Settings(BaseModel):
     sentry_crons: bool = Field(False, description="Send check-ins of schedules' runs to Sentry's monitors.")
     sentry_arguments: bool = Field(False, description="Send a failed run's arguments too, scrubbed.")
     tracing: bool = Field(False, description="Trace runs with OpenTelemetry; needs the extra otel.")
+    otel_metrics: bool = Field(False, description="Record metrics with OpenTelemetry; needs the extra otel.")
 
     alert_networks: Networks = Field(
         (), description="Private networks that webhooks of alerts may reach, by http too: 10.0.0.0/8."
     )
-    alert_smtp_url: SmtpUrl | None = Field(
-        None, repr=False, description="Mail server for alerts: smtp://USER:PASSWORD@HOST:587, or smtps, or smtp+plain."
-    )
+    alert_smtp_url: SmtpUrl | None = Field(None, repr=False, description="Mail server for alerts: smtp://U:P@HOST:587.")
     alert_from: str = Field("jobledger@localhost", description="Sender of e-mails about alerts.")
     mcp_token: str | None = Field(None, repr=False, description="Token of the API whose permissions hold for mcp.")
     api_host: str = Field("127.0.0.1", description="Address of the API and its pages.")

@@ -84,6 +84,7 @@ _READ_BY = {
     "sentry_traces": "workers",
     "sentry_crons": "workers, scheduler",
     "sentry_arguments": "workers",
+    "otel_metrics": "workers, scheduler",
 }
 """The processes that read a setting; every process reads the settings that are not listed here."""
 

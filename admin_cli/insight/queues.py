@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from admin_cli.insight.forecast import forecast
 from admin_cli.insight.status import QUEUE_COLUMNS
 from admin_cli.program.actor import this_operator
 from admin_cli.program.app import open_app
@@ -51,6 +52,9 @@ def list_queues(options: Globals, out: Output) -> None:
 
     seen = status(open_app(options), this_operator())
     out.rows(seen.shown_queues, as_json=fields_of, empty="no queue has an unfinished run")
+
+
+queues.add_command(forecast)
 
 
 @queues.command("show")

@@ -14,6 +14,7 @@ from jobs.formats.jsonable import jsonable
 from jobs.operations.deploys.compat import compare
 from jobs.operations.insight.alerts import alerts
 from jobs.operations.insight.dead_letters import error_groups
+from jobs.operations.insight.forecast import forecasts
 from jobs.operations.runs import inspect
 from jobs.operations.runs.explain import explain
 from jobs.operations.runs.logs import log_of
@@ -89,7 +90,11 @@ def add_read_tools(server: MCPServer, session: Session) -> None:
             ]
         )
 
-    for tool in (status, list_runs, show, why, logs, errors, compat):
+    def forecast(queue: str | None = None, more_threads: Annotated[int, Field(ge=0, le=10_000)] = 0) -> Answer:
+        """When the backlogs of queues are gone, in seconds; null is never, or not known yet."""
+        return _plain(queues=forecasts(app, session.whose(), queue=queue, more_threads=more_threads))
+
+    for tool in (status, list_runs, show, why, logs, errors, forecast, compat):
         name = "list" if tool is list_runs else None
         server.add_tool(with_tool_errors(tool), name=name, annotations=READS)
 

@@ -30,6 +30,10 @@ def watch(app: App, *, metrics_folder: Path | None = None) -> Callable[[], None]
         from jobs.observe.metrics import subscribe as count
 
         closing.append(count(app, metrics_folder, kinds=registry.names(), queues=app.settings.queues or ()))
+    if app.settings.otel_metrics:
+        from jobs.observe.otel_metrics import subscribe as record
+
+        record(app)
     if app.settings.sentry_dsn:
         from jobs.observe.sentry import subscribe as report
 

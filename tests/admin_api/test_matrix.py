@@ -79,6 +79,8 @@ NEEDS: dict[tuple[str, str], Permission | frozenset[Permission]] = {
     **{(method, f"/v1/{what}/{{name}}/pause"): P.QUEUES_WRITE
        for method in ("PUT", "DELETE") for what in ("queues", "kinds")},
     ("GET", "/v1/alert-routes"): P.RUNS_READ,
+    ("GET", "/v1/scale"): P.RUNS_READ,
+    ("GET", "/v1/queues/{name}/forecast"): P.RUNS_READ,
     ("POST", "/v1/alert-routes"): P.QUEUES_WRITE,
     ("DELETE", "/v1/alert-routes/{name}"): P.QUEUES_WRITE,
     ("POST", "/v1/alert-routes/{name}/tests"): P.QUEUES_WRITE,

@@ -28,7 +28,7 @@ from jobs.states import RunState
 from jobs.testing import Ledger
 
 ADA = Operator("ada@desk")
-READS = {"status", "list", "show", "why", "logs", "errors", "compat"}
+READS = {"status", "list", "show", "why", "logs", "errors", "forecast", "compat"}
 ACTS = {"replay", "cancel", "purge", "restore", "pause", "resume", "undo"}
 
 
@@ -84,6 +84,8 @@ def test_an_agent_explains_a_dead_run_and_replays_it_only_with_the_confirmation_
         assert [one["text"] for one in log["log"]["lines"]] == ["charging 4711"]
         _, errors = await call("errors")
         assert errors["groups"][0]["error_type"] == "ValueError"
+        _, forecast = await call("forecast")
+        assert forecast["queues"][0]["drain"]["likely"] == 0
         _, compat = await call("compat", kinds=["AskedByAgent"])
         assert compat["kinds"][0]["breaks"] is False
 
