@@ -38,6 +38,7 @@ COMMANDS: dict[str, Entry] = {
     "alerts": Entry("admin_cli.insight.alerts:alerts", "Alerts by webhook, Slack or e-mail: list, add and test.", ACT),
     "workers": Entry("admin_cli.insight.workers:workers", "Worker processes: list, show and stop them.", ACT),
     "bundle": Entry("admin_cli.insight.bundle:bundle", "Write runs, and what explains them, to one file.", LOOK),
+    "chaos": Entry("admin_cli.chaos.commands:chaos", "Chaos on a staging ledger: allow, run, and prove.", ACT),
     "audit": Entry("admin_cli.insight.audit:audit", "The audit log: who changed which runs, when and why.", ACT),
     "demo": Entry(
         "admin_cli.demo.command:demo",

@@ -65,6 +65,7 @@ class Settings(BaseModel):
         max_length=100,
         description="Name of this release of your code: a version, a commit. Workers record it for their attempts.",
     )
+    chaos: str | None = Field(None, pattern="^[A-Za-z0-9_.-]{1,40}$", description="Target of chaos a process is for.")
     queues: Served = Field(
         (),
         description="Queues a worker serves, in this order or by weight (mail:3,reports:1); unset: those of its kinds.",
@@ -101,9 +102,7 @@ class Settings(BaseModel):
     lock_timeout: Span = Field(timedelta(seconds=5), description="Time limit of a wait for a lock.")
     slow_statement: Span = Field(timedelta(seconds=1), description="Statements that take longer are logged.")
     retain_succeeded: Keep = Field(timedelta(days=7), description="Succeeded runs are deleted after this, or never.")
-    retain_cancelled: Keep = Field(
-        timedelta(days=30), description="Cancelled runs are deleted after this time, or never."
-    )
+    retain_cancelled: Keep = Field(timedelta(days=30), description="Cancelled runs are deleted after this, or never.")
     retain_dead: Keep = Field(None, description="Dead runs are deleted after this time, or never.")
     retain_purged: Keep = Field(
         timedelta(days=7), description="Purged runs are deleted at the latest this long after the purge, or never."

@@ -65,11 +65,16 @@ def register(
     kinds: Sequence[str],
     threads: int,
     codes: Mapping[str, str] | None = None,
+    chaos: str | None = None,
+    process: str | None = None,
     now: datetime | None = None,
 ) -> None:
-    """Record that a worker process has started; ``codes`` is its release of each kind.
+    """Record that a worker process has started.
 
-    See ``jobs.definition.class_release``.
+    Args:
+        codes: its release of each kind; see ``jobs.definition.class_release``.
+        chaos: the target of chaos that it was started for.
+        process: what tells its process from a later one with the same ``pid``.
     """
     session.execute(
         insert(JobWorker).values(
@@ -82,6 +87,8 @@ def register(
             codes=json.dumps(codes) if codes is not None else None,
             threads=threads,
             busy=0,
+            chaos=chaos,
+            process=process,
             started_at=ledger_now(),
             seen_at=ledger_now(),
         ),
@@ -153,7 +160,7 @@ def _names(stored: Any) -> tuple[str, ...]:
 
 @cache
 def _live() -> Select[Any]:
-    columns: list[Any] = [one for one in JobWorker.__table__.columns if one.name != "codes"]
+    columns: list[Any] = [one for one in JobWorker.__table__.columns if one.name not in ("codes", "chaos", "process")]
     release = (
         select(JobCodeRelease.release)
         .join(JobWorkerRelease, JobWorkerRelease.release_id == JobCodeRelease.id)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Protocol
 from uuid import UUID
@@ -12,7 +12,8 @@ from uuid import UUID
 from jobs.database.semaphore import Permit, on_loop
 from jobs.database.transactions.commit_hooks import notify_committed, own
 from jobs.database.transactions.session_connection import placed
-from jobs.errors import Conflict, LedgerBusy
+from jobs.errors import Conflict, JobsError, LedgerBusy
+from jobs.ledger.chaos.effects import begin_effect, count_effect, withdraw_effect
 from jobs.runtime import own_threads
 
 if TYPE_CHECKING:
@@ -175,6 +176,7 @@ class RunTransaction:
 
     def __enter__(self) -> Session:
         self._begin()
+        self._record(begin_effect)
         return self._opened(open_transaction(self._run))
 
     def __exit__(
@@ -185,9 +187,14 @@ class RunTransaction:
             return
         if kind is not None:
             self._run.rollback()
+            with suppress(JobsError):  # The job's own error is the one to raise.
+                self._record(withdraw_effect)
             return
         try:
             written.session.flush()
+            if self._run.app.settings.chaos is not None:
+                with written.ours() as connection:
+                    count_effect(connection, self._run.id, self._run.token)
         except BaseException:
             self._run.rollback()
             raise
@@ -195,12 +202,20 @@ class RunTransaction:
 
     async def __aenter__(self) -> Session:
         self._begin()
+        if self._run.app.settings.chaos is not None:
+            await own_threads.step(self._record, begin_effect)
         return self._opened(await open_transaction_async(self._run))
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         await own_threads.hold(self.__exit__, kind, error, trace)
+
+    def _record(self, what: Callable[[Connection, UUID, UUID], None]) -> None:
+        """In a process that was started for chaos: record what becomes of the transaction, in one of its own."""
+        if self._run.app.settings.chaos is not None:
+            with self._run.app.database.write() as connection:
+                what(connection, self._run.id, self._run.token)
 
     def _begin(self) -> None:
         run = self._run

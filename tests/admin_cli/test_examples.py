@@ -54,6 +54,12 @@ EXPECTED = {
     "jobledger status --watch": Exit.TIMED_OUT,
     "jobledger --timeout 1m wait c9165be1": Exit.RUN_DEAD,
     "jobledger compat --import shop.jobs": Exit.UNHEALTHY,
+    # The worker of this ledger was not started for chaos, and no log was written.
+    'jobledger chaos allow --target staging --for 8h --reason "game day"': Exit.CONFLICT,
+    "jobledger chaos run --target staging --for 2m --seed 7": Exit.CONFLICT,
+    "jobledger chaos run --target staging --for 2m --seed 7 --log chaos.jsonl": Exit.CONFLICT,
+    "jobledger chaos run --target staging --repeat chaos.jsonl": Exit.USAGE,
+    "jobledger chaos revoke": Exit.CONFLICT,
 }
 """What else than 0 an example gives here, as its help says."""
 FIRST = ("bundle", "shadow")

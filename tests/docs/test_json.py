@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import platform
 import re
 import shlex
 import sys
@@ -20,7 +21,9 @@ from dramatiq.brokers.redis import RedisBroker
 
 from jobs import boot
 from jobs.app import App
+from jobs.ledger import workers
 from jobs.ready.celery_queues import SEP
+from tests.admin_cli import world
 from tests.admin_cli.conftest import Program
 from tests.admin_cli.conftest import in_shop as in_shop
 from tests.admin_cli.test_examples import commands
@@ -67,6 +70,7 @@ GIVEN = {
     "batches cancel ID": "batches cancel 0000ba7c --yes",
     "batches replay ID": "batches replay 0000ba7c --yes",
     "audit undo ACTION": "audit undo 110f1ec2 --yes",
+    "chaos run": "chaos run --target staging --for 4s --every 1s --seed 7 --only kill",
     "import-dramatiq URL": "import-dramatiq REDIS_URL --yes",
     "import-celery REDIS_URL": "import-celery REDIS_URL --import shop.jobs --yes",
 }
@@ -117,6 +121,16 @@ _TYPES: dict[str, Callable[[Any], bool]] = {
 }
 
 
+def start_for_chaos(app: App) -> None:
+    """End the worker of the sample, and register one that was started for chaos, and whose process has ended."""
+    with app.database.write() as connection:
+        workers.sign_off(connection, world.WORKER)
+        workers.register(
+            connection, "here/1/0", host=platform.node(), pid=1, version="1", queues=["mail"], kinds=["Report"],
+            threads=1, chaos="staging", process="gone",
+        )  # fmt: skip
+
+
 def test_every_command_answers_in_its_shape(
     in_shop: Callable[[App], Program],
     make_app: MakeApp,
@@ -141,6 +155,9 @@ def test_every_command_answers_in_its_shape(
     for names, base, own in entries():
         for name in names:
             line = GIVEN.get(name, name).replace("REDIS_URL", redis_url)
+            if name == "chaos run":
+                start_for_chaos(app)
+                assert program("chaos", "allow", "--target", "staging").code == 0
             ended = program(*shlex.split(line), "-o", "json")
 
             assert ended.code in (0, 4, 7), (name, ended.err)

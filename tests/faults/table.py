@@ -52,6 +52,7 @@ FAULTS = {
     "F1, F3 (history)": "F1 and F3 while ended runs move to history, and the movers are killed too",
     "migrate in use": "`migrate up` from the oldest release over 2,000,000 waiting runs",
     "F20": "F1 on SQLite",
+    "chaos": "`jobledger chaos run` for two minutes upon the example of orders",
     "pgbouncer": "F1 through pgbouncer, which is killed too",
     "pgbouncer (no Redis)": "the same, with the ledger alone",
 }

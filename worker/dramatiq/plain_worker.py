@@ -42,6 +42,7 @@ from worker.exchange.prefetch import PrefetchLimit
 from worker.exchange.ready_source import ReadySource
 from worker.exchange.settler import Settler
 from worker.exchange.source import LedgerSource, Source
+from worker.protocol.process_identity import identity_of
 from worker.protocol.running_table import RunningRows, RunningTable
 from worker.timeouts.deadline import Deadlines, TimeoutToken
 
@@ -127,6 +128,8 @@ class PlainWorker:
                     queues=sorted(self.broker.queues),
                     kinds=sorted(self.broker.actors),
                     threads=1,
+                    chaos=self.app.settings.chaos,
+                    process=identity_of(),
                 )
                 record_release(connection, self.name, release=self.app.settings.release, kinds={})
             for thread in (self.settler, self._heartbeat, self._upkeep):

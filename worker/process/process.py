@@ -47,6 +47,7 @@ from worker.process.start_log import StartLog
 from worker.process.thread_broker import ThreadBroker
 from worker.process.watchdog import Watchdog
 from worker.protocol.health import ProcessHealth
+from worker.protocol.process_identity import identity_of
 from worker.protocol.running_table import RunningRows
 from worker.timeouts.deadline import Deadlines
 
@@ -203,16 +204,10 @@ class Process:
         """
         with self.own.database.write(urgent=True) as connection:
             workers.register(
-                connection,
-                self.name,
-                host=platform.node(),
-                pid=os.getpid(),
-                version=installed_version(),
-                queues=self.queues,
-                kinds=self.kinds,
-                codes=codes(),
-                threads=self.app.settings.threads,
-            )
+                connection, self.name, host=platform.node(), pid=os.getpid(), version=installed_version(),
+                queues=self.queues, kinds=self.kinds, codes=codes(), threads=self.app.settings.threads,
+                chaos=self.app.settings.chaos, process=identity_of(),
+            )  # fmt: skip
             record_release(connection, self.name, release=self.app.settings.release, kinds=codes_and_timeouts())
             publish_kinds(connection, published_kinds(self.app.settings.max_argument_bytes))
         for queue in self.queues:

@@ -13,6 +13,7 @@ from jobs.database.models.alerts import AlertRoute, AlertState
 from jobs.database.models.attempt_logs import JobAttemptLog
 from jobs.database.models.batches import JobBatch
 from jobs.database.models.breakers import JobBreaker, JobBreakerFailure, JobCanary
+from jobs.database.models.chaos import JobChaosEffect, JobChaosTarget
 from jobs.database.models.effects import JobFollowup, JobGroup, JobGroupMember, JobKey, JobStep
 from jobs.database.models.fleet import (
     JobCodeRelease,
@@ -74,6 +75,8 @@ __all__ = [
     "JobBreakerFailure",
     "JobCallback",
     "JobCanary",
+    "JobChaosEffect",
+    "JobChaosTarget",
     "JobCodeRelease",
     "JobFollowup",
     "JobGroup",

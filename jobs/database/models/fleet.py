@@ -58,7 +58,8 @@ class JobPublishedKind(Base):
 class JobWorker(Base):
     """A worker process, its queues and kinds, and when it was last seen.
 
-    ``codes`` is the release of each kind's class.
+    ``codes`` is the release of each kind's class. ``chaos`` is the target that it was started for, if for any;
+    ``process`` tells its process from a later one with the same ``pid``.
     """
 
     __tablename__ = "job_workers"
@@ -78,6 +79,8 @@ class JobWorker(Base):
     stop_requested_at: Mapped[datetime | None] = column(UtcDateTime)
     roll_requested_at: Mapped[datetime | None] = column(UtcDateTime)
     problem: Mapped[str | None] = column(Words(300))
+    chaos: Mapped[str | None] = column(Words(40))
+    process: Mapped[str | None] = column(Words(100))
 
     # ledger/workers.py: live workers.
     __table_args__ = (Index("ix_job_workers_seen", "seen_at"),)

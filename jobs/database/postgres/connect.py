@@ -6,6 +6,7 @@ server, the role, the URL or PGOPTIONS say. All other options of the URL and the
 
 from __future__ import annotations
 
+import hashlib
 from typing import Any
 
 import psycopg
@@ -41,6 +42,15 @@ _SET_UP = (
 _READ_COMMITTED = "read committed"
 
 
+def chaos_name(target: str, schema: str | None) -> str:
+    """The application name of the connections of processes that were started for chaos on ``target``.
+
+    No other process has it, whatever ledgers share the server. At most 63 characters, where PostgreSQL cuts.
+    """
+    whose = "" if schema is None else f" {hashlib.sha256(schema.encode()).hexdigest()[:6]}"
+    return f"jobledger chaos {target}{whose}"
+
+
 def connect(settings: Settings, *arguments: Any, **theirs: Any) -> LimitedConnection:
     """A connection that is given up when the server is silent for longer than a statement may take.
 
@@ -72,6 +82,8 @@ def _merged(settings: Settings, theirs: dict[str, Any]) -> dict[str, Any]:
         "keepalives_count": 3,
     }
     merged = {**ours, **theirs}
+    if settings.chaos is not None:
+        merged["application_name"] = chaos_name(settings.chaos, settings.database_schema)
     # Overrides the environment, the role, and a database without an encoding of its own.
     merged["client_encoding"] = "UTF8"
     merged["connect_timeout"] = _connect_timeout(settings, theirs.get("connect_timeout"))

@@ -1,0 +1,1 @@
+"""Chaos in the ledger: its mark, the workers started for it, effects, and what must hold afterwards."""

@@ -1,0 +1,1 @@
+"""Faults for worker processes of this host: kills, stops and thaws."""
