@@ -66,6 +66,9 @@ def turn(there: Places, runs: int, figures: Figures) -> None:
                 drain(place, runs, figures, measure, mode, JOBS_PROCESSES=str(processes))
     with there.ledger(FLEET) as place:
         drain(place, runs, figures, f"{ONE}, errors logged only", FLEET, JOBS_LOG_LEVEL="error")
+    with there.ledger(POSTGRESQL) as place:
+        errors_only = {"JOBS_PROCESSES": "2", "JOBS_LOG_LEVEL": "error"}
+        drain(place, runs, figures, f"{TWO}, errors logged only", POSTGRESQL, **errors_only)
     with there.ledger(FLEET) as place:
         count_statements(place, runs, figures)
 
