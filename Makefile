@@ -36,9 +36,10 @@ demo: $(VENV)/.installed ## run thousands of jobs over real files, and check the
 	@echo "demo: running jobs over the files of Python's standard library; needs no service"
 	$(BIN)/jobledger demo $(ARGS)
 
+# With bytecode written, each test module is compiled once and not in each of these processes.
 test: $(VENV)/.installed-test ## run every test, of the fault suite a short part (WORKERS=3 at a time; ARGS= goes to pytest)
 	@echo "test: running every test, and the short part of the fault suite (make faults), $(TESTS) at a time"
-	$(BIN)/python -m pytest -n $(TESTS) --dist worksteal -m "short or not (faults or long)" $(ARGS)
+	PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -n $(TESTS) --dist worksteal -m "short or not (faults or long)" $(ARGS)
 
 pythons: $(VENV)/.installed-test ## run the tests that depend on Python under every other supported one that is here
 	@for version in $(SUPPORTED); do \

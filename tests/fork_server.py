@@ -51,6 +51,9 @@ IMPORTED = (
     "admin_cli.serve.supervisor",
     "scheduler.main",
     "rich.table",
+    "django.core.management",
+    "pytest",
+    "pytest_timeout",
     "tests.forked_zygote",
 )
 MESSAGE_BYTES = 1 << 16

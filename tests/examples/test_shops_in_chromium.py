@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Browser, Page, expect
 
 from jobs.database.engine import Database
 from jobs.ledger.queries.find import list_runs
@@ -26,15 +27,20 @@ CASES = [
 ]
 
 
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with a_browser() as made:
+        yield made
+
+
 @pytest.mark.parametrize(("shop", "on"), CASES)
 def test_an_order_is_placed_approved_and_done_and_the_failed_one_leaves_no_run(
-    request: pytest.FixtureRequest, tmp_path: Path, shop: str, on: str
+    request: pytest.FixtureRequest, browser: Browser, tmp_path: Path, shop: str, on: str
 ) -> None:
     if shop == "django_shop":
         pytest.importorskip("django")
     with (
         started(shop, tmp_path, *services(request, tmp_path, on)) as serving,
-        a_browser() as browser,
         a_context(browser, width=390) as context,
     ):
         page = context.new_page()

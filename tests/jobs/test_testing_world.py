@@ -10,6 +10,7 @@ from sqlalchemy import func, select
 from jobs.database.engine import Database
 from jobs.database.models import JobRun
 from jobs.settings import Settings
+from tests.fork_server import forked
 
 BROKER = """
 import dramatiq, pytest
@@ -52,7 +53,8 @@ def run(pytester: pytest.Pytester, source: str) -> pytest.RunResult:
     # Ours alone, because other installed plugins import for seconds. tests/jobs/testing/test_ledger.py loads them all.
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
-        return pytester.runpytest_subprocess("-p", "jobs.pytest_plugin", "-p", "no:cacheprovider", timeout=90)
+        told = ["-p", "jobs.pytest_plugin", "-p", "no:cacheprovider", f"--basetemp={pytester.path / 'temporary'}"]
+        return pytester.run(*forked("tests.pytest_program"), *told, timeout=90)
 
 
 def waiting(url: str) -> int:

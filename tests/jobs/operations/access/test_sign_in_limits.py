@@ -34,7 +34,7 @@ def crowd(monkeypatch: pytest.MonkeyPatch) -> int:
 
 
 @pytest.fixture(autouse=True)
-def ann(app: App, ada: Operator) -> None:
+def ann(app: App, ada: Operator, cheap_passwords: None) -> None:
     create_user(app, ada, "ann", password=PASSWORD, role="admin")
 
 
