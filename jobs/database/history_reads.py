@@ -19,7 +19,7 @@ from jobs.clock import Clock
 LOOK_SECONDS = 20.0
 """How long a process trusts that there is no history. Source: decision; runs move a minute after it is enabled."""
 _IS_THERE = text("select to_regclass(coalesce(quote_ident(:schema) || '.', '') || 'job_runs_all') is not null")
-_HOT = re.compile(r"\b(job_runs|job_attempts|job_steps)\b")
+_HOT = re.compile(r"\b(job_runs|job_attempts|job_attempt_logs|job_steps)\b")
 
 
 class HistoryReads:

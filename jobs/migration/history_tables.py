@@ -18,7 +18,7 @@ from sqlalchemy import Connection, Index, MetaData, Table, text
 from sqlalchemy.schema import DDL, CreateIndex
 from sqlalchemy.sql import quoted_name
 
-from jobs.database.models import JobAttempt, JobRun, JobStep
+from jobs.database.models import JobAttempt, JobAttemptLog, JobRun, JobStep
 
 KEEP = "keep"
 """The column with the rule of retention, by which a twin is partitioned first."""
@@ -50,6 +50,7 @@ class Twin:
 
 TWINS = (
     Twin("job_steps_history", "job_steps", "run_id", "ended_at", ()),
+    Twin("job_attempt_logs_history", "job_attempt_logs", "run_id", "ended_at", ()),
     Twin("job_attempts_history", "job_attempts", "run_id", "ended_at", ("ix_job_attempts_finished",)),
     Twin(
         "job_history",
@@ -64,7 +65,9 @@ TWINS = (
 )  # fmt: skip
 """In the order in which rows move and partitions are dropped: what belongs to a run goes first."""
 RUNS = TWINS[-1]
-_MODELS: Mapping[str, Table] = {model.__tablename__: model.__table__ for model in (JobRun, JobAttempt, JobStep)}
+_MODELS: Mapping[str, Table] = {
+    model.__tablename__: model.__table__ for model in (JobRun, JobAttempt, JobAttemptLog, JobStep)
+}
 _MAKE = (
     "CREATE TABLE IF NOT EXISTS %(twin)s (LIKE %(hot)s INCLUDING DEFAULTS%(moment)s, keep varchar(40) NOT NULL"
     "%(check)s) PARTITION BY LIST (keep)"

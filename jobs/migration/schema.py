@@ -167,7 +167,7 @@ def _move(database: Database, run: Callable[[Config], None], say: Callable[[str]
             def align_history(connection: Connection) -> None:
                 with connection.begin():
                     if history_tables.are_there(connection, database.schema):
-                        history_tables.align(connection, database.schema)
+                        history_tables.make(connection, database.schema)
 
             _make_schema(beside, database)
             with ddl.explained(changing, lambda: current(database)):

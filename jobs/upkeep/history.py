@@ -15,7 +15,7 @@ from jobs.ledger.history.periods import period_of
 from jobs.ledger.history.retention import RULES, Retention
 from jobs.ledger.history.settings import HistorySettings, history_settings
 from jobs.ledger.published_kinds import retained_kinds
-from jobs.migration.history_tables import RUNS
+from jobs.migration.history_tables import TWINS
 from jobs.settings import Settings
 from jobs.states import RunState
 
@@ -27,6 +27,7 @@ LOOK_SECONDS = 20.0
 """Seconds between two looks at the settings and the partitions. Source: decision."""
 PASS_SECONDS = 600.0
 """Seconds after which a walk begins again with the oldest runs: some may move later. Source: decision."""
+_NAMES = {one.name for one in TWINS}
 STATES = (RunState.SUCCEEDED, RunState.CANCELLED, RunState.DEAD)
 
 
@@ -103,10 +104,8 @@ class Mover:
         return len(runs)
 
     def _has_partition(self, rule: str, moment: datetime) -> bool:
-        return any(
-            one.twin == RUNS.name and one.rule == rule and one.period.begin <= moment < one.period.end
-            for one in self._known
-        )
+        there = {one.twin for one in self._known if one.rule == rule and one.period.begin <= moment < one.period.end}
+        return there >= _NAMES
 
     def _look(self) -> None:
         """Read the settings, make the partitions of this period and the next, and drop those that are due."""

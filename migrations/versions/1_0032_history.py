@@ -31,6 +31,8 @@ def upgrade() -> None:
 def downgrade() -> None:
     op.drop_column("job_published_kinds", "retain_seconds")
     if op.get_context().dialect.name == "postgresql":
-        op.execute("drop view if exists job_runs_all, job_attempts_all, job_steps_all")
-        op.execute("drop table if exists job_steps_history, job_attempts_history, job_history")
+        op.execute("drop view if exists job_runs_all, job_attempts_all, job_attempt_logs_all, job_steps_all")
+        op.execute(
+            "drop table if exists job_steps_history, job_attempt_logs_history, job_attempts_history, job_history"
+        )
     op.drop_table("job_history_settings")

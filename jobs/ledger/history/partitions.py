@@ -45,7 +45,7 @@ _LOOSE = text("""
 select relname, coalesce(obj_description(oid, 'pg_class') = :ours, false),
     greatest(reltuples, 0)::bigint, pg_total_relation_size(oid)
 from pg_class
-where relkind in ('r', 'p') and not relispartition and relname ~ '^job_(history|attempts_history|steps_history)_.+'
+where relkind in ('r', 'p') and not relispartition and relname ~ '^job_((attempts|attempt_logs|steps)_)?history_.+'
     and relname <> 'job_history_settings' and relnamespace = (
         select relnamespace from pg_class
         where oid = to_regclass(coalesce(quote_ident(:schema) || '.', '') || 'job_history'))

@@ -19,6 +19,7 @@ from jobs.clock import new_run_id
 from jobs.database.engine import Database
 from jobs.definition.published import PublishedKind
 from jobs.errors import Conflict, SignalRefused
+from jobs.ledger.effects import attempt_logs
 from jobs.ledger.history import partitions
 from jobs.ledger.published_kinds import publish_kinds
 from jobs.ledger.queries import error_groups, find, lineage, pagination, reports, series
@@ -84,6 +85,7 @@ def everything(app: App, ids: list[UUID]) -> dict[str, Any]:
             "runs": [find.find_run(connection, one) for one in ids],
             "by tail": [find.resolve_id(connection, str(one)[-12:]) for one in ids],
             "all": find.list_runs(connection),
+            "logs": [attempt_logs.find_log(connection, one) for one in ids],
             "attempts": [find.list_attempts(connection, one) for one in ids],
             "dead": reports.dead_groups(connection),
             "errors": error_groups.error_groups(connection, since=datetime.now(UTC) - timedelta(days=1)),
@@ -117,6 +119,9 @@ def fill(book: Book) -> list[UUID]:
     book.step(60)
     (again,) = book.claim(held.run_id)
     book.end(again, Outcome.FAILED, failure=BOOM, cause=None)
+    with book.database.write() as connection:
+        log = "insert into job_attempt_logs values (:id, 2, gen_random_uuid(), cast(:lines as json), 1, 0, now())"
+        connection.execute(text(log), {"id": held.run_id, "lines": '[[1, 2, 3, "x", "hello"]]'})
     child = book.start(parent_id=ids[0])
     book.end(child, Outcome.SUCCEEDED, result={"sum": 3})
     return [*ids, held.run_id, child.run_id]

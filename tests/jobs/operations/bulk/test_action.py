@@ -160,13 +160,13 @@ def test_a_run_that_left_the_selected_state_before_it_was_locked_is_skipped(
     app: App, ada: Operator, book: Book, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     moved, dead = dead_runs(book, 2)
-    look = batches.versions
+    look = batches.held_versions
 
-    def succeeds_first(connection: Any, run_ids: list[UUID], *, lock: bool = False) -> Any:
-        found = look(connection, run_ids, lock=lock)
+    def succeeds_first(connection: Any, run_ids: list[UUID], *, has_history: bool) -> Any:
+        found = look(connection, run_ids, has_history=has_history)
         return {one: {**version, "state": "succeeded"} if one == moved else version for one, version in found.items()}
 
-    monkeypatch.setattr(batches, "versions", succeeds_first)
+    monkeypatch.setattr(batches, "held_versions", succeeds_first)
     report = act_on(app, ada, replay(app, ada), EVERYTHING)
 
     assert (report.done, report.some_skipped) == (1, [(moved, "it is succeeded meanwhile")])
