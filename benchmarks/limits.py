@@ -2,13 +2,16 @@
 
 Each round drains the same backlog of runs that do nothing: without limits, without limits in a worker that also knows
 kinds with limits, over 100 keys at two at once, and with one hot key. Then 60 runs of half a second at two at once
-against their ideal time, and 600 a minute against theirs.
+against their ideal time, and 600 a minute from eight processes against theirs.
+
+With ``--peers 1``, other libraries with a limit by key take turns with ours, each in an environment of its own.
 """
 
 from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
+from functools import partial
 
 from benchmarks.drain import LEFT, SPAN
 from benchmarks.kit.figures import Figures, program
@@ -16,6 +19,11 @@ from benchmarks.kit.limited_work import BURST, COUNT, PER, Call, Export, HotNoop
 from benchmarks.kit.modes import FLEET, POSTGRESQL
 from benchmarks.kit.places import Place, Places, places, wait_for
 from benchmarks.kit.work import Noop
+from benchmarks.peers import measures
+from benchmarks.peers.adapters import WITH_LIMITS, load
+from benchmarks.peers.environments import Missing, python_of, versions
+from benchmarks.peers.measures import Sizes
+from benchmarks.peers.station import Failed, station
 from jobs import Job, enqueue_many
 
 KEYS, EXPORTS, EXPORT_SECONDS = 100, 60, 0.5
@@ -58,7 +66,7 @@ def accuracy(there: Places, calls: int, mode: str, figures: Figures) -> None:
         figures.add(f"{EXPORTS} runs at 2: of the ideal time", mode, "times", took / (EXPORTS * EXPORT_SECONDS / 2))
     with there.ledger(mode) as place:
         ideal = (calls - BURST) * PER.total_seconds() / COUNT
-        drain(place, [Call(a=n) for n in range(calls)], seconds=60 + 2 * ideal, JOBS_PROCESSES="4", JOBS_THREADS="2")
+        drain(place, [Call(a=n) for n in range(calls)], seconds=60 + 2 * ideal, JOBS_PROCESSES="8", JOBS_THREADS="2")
         moments: list[float] = place.sql(MOMENTS)[0]
         figures.add(f"{COUNT} a minute: of the ideal time", mode, "times", (moments[-1] - moments[0]) / ideal)
         per = PER.total_seconds()
@@ -68,13 +76,34 @@ def accuracy(there: Places, calls: int, mode: str, figures: Figures) -> None:
         figures.add(f"{COUNT} a minute: most starts in a second", mode, "runs", within)
 
 
+def peers(there: Places, runs: int, figures: Figures) -> None:
+    """Jobs over 100 keys at two at once, with ours and with each other library that has such a limit."""
+    for name in WITH_LIMITS:
+        peer = load(name)
+        try:
+            python = python_of(peer, None)
+            with station(peer, python, there) as place:
+                note = partial(_note, figures, f"{peer.name} {versions(python, peer.package)['version']}")
+                measures.keyed(place, Sizes(runs=runs), note, processes=1)
+        except (Missing, Failed) as why:
+            print(f"{peer.name}: {why}", flush=True)
+
+
+def _note(figures: Figures, system: str, measure: str, unit: str, value: float) -> None:
+    figures.add(measure, system, unit, value)
+
+
 def run(given: argparse.Namespace, figures: Figures) -> None:
     with places() as there:
         for _ in range(given.repeats):
+            if given.peers:
+                peers(there, given.runs, figures)
+                continue
             for mode in (POSTGRESQL, FLEET):
                 speeds(there, given.runs, mode, figures)
                 accuracy(there, given.calls, mode, figures)
 
 
 if __name__ == "__main__":
-    program("limits", run, runs=(20_000, "how long the backlog is"), calls=(900, "how many runs start at the rate"))
+    program("limits", run, runs=(20_000, "how long the backlog is"), calls=(900, "how many runs start at the rate"),
+            peers=(0, "1: only compare with other libraries"))  # fmt: skip

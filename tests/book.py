@@ -21,11 +21,13 @@ from jobs.ledger.admission import insert
 from jobs.ledger.breakers.admit import hold_back
 from jobs.ledger.fairness.claim import claim_due_in_turn, claim_in_turn
 from jobs.ledger.limits.admit import admit
+from jobs.ledger.limits.reassign import left_parked, reassign
 from jobs.ledger.queries import find
 from jobs.ledger.records import AttemptResult, Claim, Failure, Freed, NewRun, RecordedAttempt
 from jobs.ledger.run_records import AttemptRecord, RunRecord
 from jobs.ledger.runs import cancel, claim, give_back, lease, replay, settle, sweep
-from jobs.ledger.runs.settle_plain import is_plain, settle_plain
+from jobs.ledger.runs.claim import candidates, due_candidates
+from jobs.ledger.runs.settle_plain import is_limited_success, is_plain, settle_limited, settle_plain
 from jobs.states import Cause, Outcome, RunState
 
 SECOND = timedelta(seconds=1)
@@ -68,9 +70,9 @@ class Book:
             with self.database.direct() as direct:
                 return claim.claim_direct(direct, run_ids, **given)
         with self.database.write() as connection:
-            by_ids = claim.claim if fair_kinds.keys().isdisjoint(kinds) else claim_in_turn
+            by_ids = candidates if fair_kinds.keys().isdisjoint(kinds) else claim_in_turn
             passed = hold_back(connection, by_ids(connection, run_ids, **given), now=self.now)
-            return admit(connection, passed.claims, now=self.now).claims
+            return admit(connection, passed.claims, worker=worker, lease=lease, now=self.now).claims
 
     def claim_due(
         self,
@@ -86,9 +88,12 @@ class Book:
             with self.database.direct() as direct:
                 return claim.claim_due_direct(direct, [queue], **given)
         with self.database.write() as connection:
-            due = claim.claim_due if fair_kinds.keys().isdisjoint(kinds) else claim_due_in_turn
-            passed = hold_back(connection, due(connection, queue, **given), now=self.now)
-            return admit(connection, passed.claims, now=self.now).claims
+            if fair_kinds.keys().isdisjoint(kinds):
+                due = due_candidates(connection, [queue], **given)
+            else:
+                due = claim_due_in_turn(connection, queue, **given)
+            passed = hold_back(connection, due, now=self.now)
+            return admit(connection, passed.claims, worker=worker, lease=lease, now=self.now).claims
 
     def start(self, *, worker: str = "w1", **given: Any) -> Claim:
         """Enqueue a run and claim it."""
@@ -112,6 +117,15 @@ class Book:
         if plain:
             with self.database.direct() as direct:
                 done = settle_plain(direct, list(plain.values()), worker=worker, monotonic=0.0, now=self.now)
+        limited = {one.claim.run_id: one for one in endings if is_limited_success(one)} if self.is_postgresql else {}
+        if limited:
+            with self.database.direct() as direct:
+                some = settle_limited(direct, list(limited.values()), worker=worker, monotonic=0.0, now=self.now)
+                done, keys = done + some.settled, some.left
+                parked = left_parked(direct, keys, now=self.now) if keys else []
+            if parked:
+                with self.database.write() as connection:
+                    reassign(connection, parked, now=self.now)
         left = [one for one in endings if all(one is not ended for ended, _ in done)]
         settled, refused = self.settle_with_care(*left, worker=worker)
         return done + settled, refused

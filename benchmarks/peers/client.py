@@ -1,6 +1,6 @@
 """Enqueues with one library, in that library's environment, and prints what it took as JSON.
 
-python -m benchmarks.peers.client ADAPTER prepare|one|many|late|join [COUNT] [RATE]
+python -m benchmarks.peers.client ADAPTER prepare|one|many|late|join|keyed [COUNT] [RATE]
 """
 
 from __future__ import annotations
@@ -56,6 +56,14 @@ async def many(calls: Calls, count: int) -> dict[str, float]:
     return await _timed(work, count)
 
 
+async def keyed(calls: Calls, count: int) -> dict[str, float]:
+    """In calls of ``CHUNK``, over all keys in turn."""
+    assert calls.keyed is not None
+    for start in range(0, count, CHUNK):
+        await calls.keyed(range(start, min(start + CHUNK, count)))
+    return {}
+
+
 async def late(calls: Calls, count: int, rate: float) -> dict[str, float]:
     """At even moments, whether or not the last one has been performed."""
     began = time.perf_counter()
@@ -81,7 +89,7 @@ async def main(peer: Peer, what: str, *numbers: float) -> dict[str, float]:
     async with peer.client(place) as calls:
         if what == "late":
             return await late(calls, int(numbers[0]), numbers[1])
-        return await {"one": one, "many": many, "join": join}[what](calls, int(numbers[0]))
+        return await {"one": one, "many": many, "join": join, "keyed": keyed}[what](calls, int(numbers[0]))
 
 
 def run(argv: list[str]) -> None:

@@ -70,6 +70,21 @@ def drain(place: Station, sizes: Sizes, note: Note, *, processes: int) -> None:
     note(names.SERVERS.format(processes=name), "µs/job", served / since * 1e6)
 
 
+def keyed(place: Station, sizes: Sizes, note: Note, *, processes: int) -> None:
+    """Jobs under limits by key, from the first that is executed to the last."""
+    count = max(1, int(sizes.runs * place.peer.share))
+    place.client("keyed", count)
+    with place.worker(processes) as workers:
+        # Threads that count at the same moment can hide a job.
+        until(workers, lambda: _jobs(place) >= count - THREADS * processes)
+        found = until(workers, lambda: body.executed(place.folder))
+    note(
+        names.KEYED.format(processes=names.PROCESSES[processes]),
+        "jobs/s",
+        (found.jobs - 1) / (found.last - found.first),
+    )
+
+
 def idle_and_late(place: Station, sizes: Sizes, note: Note) -> None:
     """Idle memory and processor time of one worker process, then its latency."""
     with place.worker(1) as workers:

@@ -16,6 +16,8 @@ THREADS = 8
 """Threads of a worker process where the library has threads: the default of ours and of dramatiq."""
 COROUTINES = 100
 """Jobs that a worker process has under way at once where the library has coroutines."""
+KEYS, KEYED_MOST = 100, 2
+"""Of jobs under a limit by key: the keys, and how many of each may be under way at once."""
 RUNNER = ("-m", "benchmarks.peers.runner")
 """Runs ``Peer.work`` of the adapter that is named next, for libraries without a command for it."""
 NAMES = {"postgres": "BENCH_POSTGRES", "redis": "BENCH_REDIS", "folder": "BENCH_FOLDER"}
@@ -50,6 +52,9 @@ class Calls:
     """Enqueue these jobs at once; None if the library has no call for that."""
     join: Callable[[int], Awaitable[Any]] | None = None
     """Enqueue a join of so many jobs that do nothing, which reports its end; None if that is not measured."""
+    keyed: Callable[[range], Awaitable[Any]] | None = None
+    """Enqueue these jobs, each under a limit of ``KEYED_MOST`` for its number modulo ``KEYS``; None if it has no such
+    limit."""
 
 
 class Servers(Protocol):

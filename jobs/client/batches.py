@@ -224,8 +224,10 @@ class FoundBatch:
         while True:
             with app.database.write(urgent=True) as connection:
                 some = live_members(connection, every, after=after, limit=CANCELLED_AT_ONCE)
-                count += len(cancel_runs(connection, some, reason=reason))
+                cancelled = cancel_runs(connection, some, reason=reason)
                 app.database.send_notify(connection)
+            count += len(cancelled.states)
+            announce(app, entries_of(cancelled.freed))
             if len(some) < CANCELLED_AT_ONCE:
                 return count
             after = some[-1]

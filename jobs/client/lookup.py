@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import asyncio
 from datetime import timedelta
+from functools import partial
 from typing import TYPE_CHECKING
 from uuid import UUID
 
 from jobs import boot
+from jobs.app import App
+from jobs.database.sql import Executor
 from jobs.database.transactions.coroutines import call_in
-from jobs.enqueue.write_path import writing_in
+from jobs.database.transactions.joining import joined
+from jobs.enqueue.signal_path import publish_freed
 from jobs.errors import NotEnded, NotFound
 from jobs.ledger.effects.steps import StepRecord, list_steps
 from jobs.ledger.queries import find as finding
 from jobs.ledger.run_records import AttemptRecord, RunRecord
-from jobs.ledger.runs import cancel as cancelling
+from jobs.ledger.runs.cancel import Cancelled, cancel_runs
 from jobs.runtime import own_threads
 from jobs.runtime.context import enclosing_session
 from jobs.states import FINAL, RunState
@@ -55,11 +59,26 @@ def cancel(run_id: UUID | str, *, reason: str | None = None, session: SessionLik
         NotFound: there is no such run, or it has ended.
         EnqueueRefused: ``session`` is invalid.
     """
-    with writing_in(boot.current(), session) as connection:
-        state = cancelling.cancel(connection, run_uuid(run_id), reason=reason)
-    if state is None:
+    app, wanted = boot.current(), run_uuid(run_id)
+    session = enclosing_session() if session is None else session
+    if session is None:
+        with app.database.write(urgent=True) as connection:
+            states, freed = _cancel(app, connection, wanted, reason)
+        publish_freed(app, freed)
+    else:
+        with joined(session, app.database) as transaction:
+            states, freed = _cancel(app, transaction.connection, wanted, reason)
+            transaction.after_commit(freed, partial(publish_freed, app))
+    if wanted not in states:
         raise NotFound(f"There is no live run {run_id} to cancel.")
-    return state
+    return states[wanted]
+
+
+def _cancel(app: App, session: Executor, run_id: UUID, reason: str | None) -> Cancelled:
+    cancelled = cancel_runs(session, [run_id], reason=reason)
+    if cancelled.freed:
+        app.database.send_notify(session)
+    return cancelled
 
 
 def steps(run_id: UUID | str) -> list[StepRecord]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, TypeAlias
 
 from sqlalchemy import Connection, Dialect, Engine
 from sqlalchemy.dialects import sqlite
@@ -37,6 +37,7 @@ class DirectStatement:
     def __init__(self, build: Callable[[str], Executable]) -> None:
         self._build = build
         self._rendered: dict[tuple[str, str | None], Rendered] = {}
+        self._built: dict[str, Any] = {}
 
     def run(self, connection: DirectConnection, given: Mapping[str, Any]) -> list[Sequence[Any]]:
         """The rows that it returns, with the values that SQLAlchemy would give; an empty list if it returns none.
@@ -46,6 +47,16 @@ class DirectStatement:
         """
         rendered = self.rendered(connection.dialect, connection.schema)
         return rendered.read(connection.run(rendered.text, rendered.bind(given)))
+
+    def rows(self, runner: Runner, given: Mapping[str, Any]) -> Sequence[Sequence[Any]]:
+        """The same on a connection of either kind, in its transaction; ``given`` has exactly what is bound."""
+        if isinstance(runner, DirectConnection):
+            return self.run(runner, given)
+        dialect = sql.dialect_of(runner)
+        if dialect not in self._built:
+            self._built[dialect] = self._build(dialect)
+        result: Any = runner.execute(self._built[dialect], dict(given))
+        return result.all() if result.returns_rows else []
 
     def rendered(self, dialect: Dialect, schema: str | None) -> Rendered:
         """The statement in the form that the driver takes."""
@@ -143,6 +154,10 @@ class DirectConnection:
         rows = cursor.fetchall() if cursor.description else []
         self._slow.look(began, text)
         return rows
+
+
+Runner: TypeAlias = "sql.Executor | DirectConnection"
+"""The caller's session or connection, or a driver's connection in a transaction."""
 
 
 @contextlib.contextmanager

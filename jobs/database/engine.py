@@ -14,13 +14,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from weakref import WeakSet
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, select
 
 from jobs.clock import Clock, SystemClock
 from jobs.database.connection_limits import NoPlaces, Places
 from jobs.database.connector import Connector
 from jobs.database.database_url import parse_database_url, show_database_url
-from jobs.database.direct_statements import DirectConnection, direct
+from jobs.database.direct_statements import DirectConnection, DirectStatement, Runner, direct
 from jobs.database.driver_errors import DriverErrors, ServerWatch
 from jobs.database.history_reads import HistoryReads
 from jobs.database.own_connection import FOR_CLAIMS, OwnConnection
@@ -34,6 +34,8 @@ if TYPE_CHECKING:
     from sqlalchemy.orm import Session
 
 log = logging.getLogger("jobs.database")
+
+_NOTIFY = DirectStatement(lambda dialect: select(driver.notified()))
 
 
 class Database:
@@ -179,10 +181,10 @@ class Database:
         self.places.reserve()
         return _Reserved(self)
 
-    def send_notify(self, connection: Session | Connection) -> None:
+    def send_notify(self, runner: Runner) -> None:
         """Wake idle workers once this transaction has committed, if there is no ready index to do it."""
         if self.sends_notify:
-            driver.send_notify(connection)
+            _NOTIFY.rows(runner, {})
 
     def listener(self) -> driver.Listener | None:
         """Receives what ``send_notify`` sends; None if the database sends nothing."""

@@ -92,6 +92,18 @@ class OwnConnection:
             self.close()  # Its statement may still be under way.
             raise
 
+    @contextlib.contextmanager
+    def transaction(self) -> Iterator[DirectConnection]:
+        """The connection, for several statements in one transaction.
+
+        Raises:
+            sqlalchemy.exc.DBAPIError: as ``opened``.
+        """
+        with self.opened() as direct:
+            assert self._connection is not None
+            with self._connection.transaction():
+                yield direct
+
     def wait_for_notify(self, seconds: float) -> bool:
         """Wait for a notification. True if one came in time, or the connection is new and may have missed one.
 

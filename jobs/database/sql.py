@@ -160,6 +160,12 @@ def counted(count: SQLColumnExpression[Any], more: Any) -> ColumnElement[int]:
     return case((count < literal_column(str(MOST)), count + more), else_=count)
 
 
+def without_waiting() -> ColumnElement[bool]:
+    """Commit this transaction without waiting for the disk: called once per statement, and true. PostgreSQL only."""
+    said = select(literal_column("set_config('synchronous_commit', 'off', true)")).scalar_subquery()
+    return said.is_not(None)
+
+
 def insert_into(dialect: str, model: type[Any]) -> Any:
     """An INSERT that knows ON CONFLICT, in the dialect's own spelling.
 
@@ -220,10 +226,10 @@ class Batch:
         return {self.name: json.dumps(rows, default=_plain)}
 
 
-def dialect_of(executor: Executor) -> str:
-    """``postgresql`` or ``sqlite``."""
-    bind = executor.get_bind() if is_session(executor) else executor
-    return bind.dialect.name
+def dialect_of(executor: Any) -> str:
+    """``postgresql`` or ``sqlite``; of a session, or of a connection of SQLAlchemy's or of the driver's."""
+    bind = executor if hasattr(executor, "dialect") else executor.get_bind()
+    return str(bind.dialect.name)
 
 
 def schema_of(executor: Executor) -> str | None:

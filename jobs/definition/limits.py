@@ -125,15 +125,18 @@ def value_of(kind: str, arguments: str, version: int, by: str) -> Any:
 
 
 def check_by(cls: Any, by: str | None, what: str) -> None:
-    """Refuse a ``by`` that is neither a field of the class nor a method.
+    """Refuse a ``by`` that is neither a field of the class nor a method; of an actor, that is no parameter.
 
     Raises:
         DefinitionError: it is neither; ``what`` begins the message.
     """
-    if by is not None and by not in cls.model_fields and not callable(getattr(cls, by, None)):
+    of_actor = getattr(cls, "_key_fields", None)
+    fields = cls.model_fields if of_actor is None else of_actor()
+    if by is not None and by not in fields and (of_actor is not None or not callable(getattr(cls, by, None))):
+        wanted = "is neither a field nor a method" if of_actor is None else "is no parameter"
         raise DefinitionError(
-            f"{what} is by {by!r}, which is neither a field nor a method.",
-            hint=f"Its fields are: {', '.join(cls.model_fields) or 'none'}.",
+            f"{what} is by {by!r}, which {wanted}.",
+            hint=f"{'Its fields are' if of_actor is None else 'Its parameters are'}: {', '.join(fields) or 'none'}.",
         )
 
 
@@ -175,14 +178,7 @@ def _values(kind: str, arguments: str, version: int) -> Callable[[str], Any]:
 
 
 def _named(limit: Limit | Rate, cls: Any, options: Options, place: str) -> Limit | Rate:
-    by, of_actor = limit.by, getattr(cls, "_key_fields", None)
-    fields = cls.model_fields if of_actor is None else of_actor()
-    if by is not None and by not in fields and (of_actor is not None or not callable(getattr(cls, by, None))):
-        wanted = "is neither a field nor a method" if of_actor is None else "is no parameter"
-        raise DefinitionError(
-            f"A {_what(limit)} of job {place} is by {by!r}, which {wanted}.",
-            hint=f"{'Its fields are' if of_actor is None else 'Its parameters are'}: {', '.join(fields) or 'none'}.",
-        )
+    check_by(cls, limit.by, f"A {_what(limit)} of job {place}")
     name = check_name(limit.name or options.kind, what=_what(limit), longest=MAX_LIMIT_NAME)
     return replace(limit, name=name)
 

@@ -230,9 +230,10 @@ class Freed:
 
 @dataclass(frozen=True, slots=True)
 class DeadLettered:
-    """A run that died without a lease."""
+    """A run that died without a lease. ``freed`` are the runs that this made ready; publish them after the commit."""
 
     run_id: UUID
     kind: str
     queue: str
     correlation_id: str | None = None
+    freed: tuple[Freed, ...] = ()

@@ -62,6 +62,7 @@ def register(broker: Broker, actor: Actor[Any, Any]) -> None:
         retry=Retry(max_attempts=max_attempts(broker, actor.options, {}, crashes=CRASHES)),
         unique=actor.options.get("unique"),
         limits=actor.options.get("limits") or (),
+        breaker=actor.options.get("breaker"),
     )
     brokers[actor.actor_name] = broker
 

@@ -1,7 +1,8 @@
 """Unique keys of messages, and the options of ``@dramatiq.actor`` that the ledger adds.
 
 ``key`` is called with the actor's arguments and returns the key, or None; ``unique`` sets how long it is held, as for
-a job. ``send_with_options(key="…")`` gives one message a key of its own. ``limits`` are a job's, by parameters.
+a job. ``send_with_options(key="…")`` gives one message a key of its own. ``limits`` and ``breaker`` are a job's, by
+parameters.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from jobs.definition.equality import canonical
 from jobs.errors import DefinitionError, EnqueueRefused
 from jobs.messages.parameters import bound_call
 
-ACTOR_OPTIONS = frozenset({"key", "unique", "limits", "broker_priority"})
+ACTOR_OPTIONS = frozenset({"key", "unique", "limits", "breaker", "broker_priority"})
 
 
 def check_options(actor: Actor[Any, Any]) -> None:

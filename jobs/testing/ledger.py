@@ -27,6 +27,7 @@ from jobs.ledger.records import Claim
 from jobs.ledger.run_records import RunRecord
 from jobs.ledger.runs import claim as claiming
 from jobs.ledger.runs import sweep
+from jobs.ledger.runs.claim import due_candidates
 from jobs.migration import schema
 from jobs.settings import Settings
 from jobs.testing.attempts import WORKER, Crash, Performed, PlannedAttempts, RunCoroutine
@@ -34,6 +35,9 @@ from jobs.testing.template import template
 
 MAX_PERFORMED = 10_000
 """Attempts after which ``drain`` gives up, because some job enqueues itself for ever. Source: decision."""
+
+FOR_EVER: dict[str, Any] = {"worker": WORKER, "lease": timedelta(days=365)}
+"""Of a claim: nobody renews the leases of a test."""
 
 
 class TestClock(SystemClock):
@@ -104,9 +108,7 @@ class Ledger:
         """
         run_id = job.enqueue().id if isinstance(job, Job) else job
         with self.app.database.write() as connection:
-            claims = claiming.claim(
-                connection, [run_id], kinds=registry.names(), worker=WORKER, lease=timedelta(days=365)
-            )
+            claims = claiming.claim(connection, [run_id], kinds=registry.names(), **FOR_EVER)
         if not claims:
             raise Conflict(
                 f"Run {run_id} cannot be performed now.", hint="It is not due (advance the clock), or it has ended."
@@ -208,10 +210,8 @@ class Ledger:
             has_more = True
             while has_more:
                 with self.app.database.write() as connection:
-                    claims = claiming.claim_due(
-                        connection, queue, count=1, kinds=registry.names(), worker=WORKER, lease=timedelta(days=365)
-                    )
-                    admitted = admit(connection, claims)
+                    claims = due_candidates(connection, [queue], count=1, kinds=registry.names(), **FOR_EVER)
+                    admitted = admit(connection, claims, **FOR_EVER)
                 if admitted.claims:
                     return admitted.claims
                 has_more = admitted.parked > 0

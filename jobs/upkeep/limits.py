@@ -5,7 +5,7 @@ from __future__ import annotations
 from jobs.app import App
 from jobs.enqueue.publish import entries_of
 from jobs.ledger.fairness.tenants import drop_idle_turns
-from jobs.ledger.limits.counts import Key
+from jobs.ledger.limits.counts import Key, with_room
 from jobs.ledger.limits.parked import held_on
 from jobs.ledger.limits.reassign import reassign
 from jobs.ledger.limits.sweep import drop_idle_keys, drop_stale_slots, parked_keys
@@ -27,11 +27,13 @@ def reassign_parked(app: App) -> tuple[int, list[ReadyEntry]]:
     while True:
         with app.database.read() as connection:
             keys: list[Key] = parked_keys(connection, after=after)
+            roomy = with_room(connection, keys) if keys else []
         if not keys:
             return 0, entries_of(freed)
-        with app.database.write() as connection:
-            some = reassign(connection, keys)
-            if some:
-                app.database.send_notify(connection)
-        freed += some
+        if roomy:
+            with app.database.write() as connection:
+                some = reassign(connection, roomy)
+                if some:
+                    app.database.send_notify(connection)
+            freed += some
         after = held_on(keys[-1])

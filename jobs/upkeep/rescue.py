@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 from jobs.app import App
 from jobs.clock import Clock
-from jobs.enqueue.publish import entries_after
+from jobs.enqueue.publish import entries_after, entries_of
 from jobs.ledger.runs.lease import shorten_far, wait_like_a_renewal
 from jobs.ledger.runs.sweep import expire, moment_of, rescue
 from jobs.ready.protocol import ReadyEntry
@@ -69,5 +69,8 @@ def expire_waiting(app: App) -> tuple[int, list[ReadyEntry]]:
     """Dead-letter runs that expired before their first start."""
     with app.database.write() as connection:
         dead_lettered = expire(connection)
+        freed = [one for dead in dead_lettered for one in dead.freed]
+        if freed:
+            app.database.send_notify(connection)
     app.events.emit(dead_letter_events(dead_lettered, Cause.EXPIRED))
-    return len(dead_lettered), []
+    return len(dead_lettered), entries_of(freed)

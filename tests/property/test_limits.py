@@ -2,7 +2,8 @@
 
 At every moment no key has more live leases than its limit, no run is parked although there is room, parking leaves no
 attempt, and within a priority a key's runs start in the order in which they were due. No span has more starts than a
-rate allows, and the slot of each run that is parked on the rate comes soon.
+rate allows, and the slot of each run that is parked on the rate comes soon. While a breaker is open, one canary of it
+starts when its time has come and nothing else; while it is closed, nothing is parked on it.
 """
 
 from __future__ import annotations
@@ -19,26 +20,33 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
 from sqlalchemy import Connection, event, func, select
 
-from jobs import Job, Limit, Rate
+from jobs import Breaker, Job, Limit, Rate
 from jobs.app import App
 from jobs.database.engine import Database
 from jobs.database.models import JobAttempt, JobRun
 from jobs.definition import registry
+from jobs.definition.breakers import Slice, guarded_kinds
 from jobs.definition.limits import LimitKey, digest_of, limited_kinds, limits_of
+from jobs.ledger.breakers.admit import hold_back
+from jobs.ledger.breakers.slices import open_slices
+from jobs.ledger.breakers.sweep import free_closed, parked_slices
 from jobs.ledger.limits.admit import admit
 from jobs.ledger.limits.counts import Key, declare, in_use
 from jobs.ledger.limits.parked import key_of
 from jobs.ledger.limits.reassign import reassign
 from jobs.ledger.limits.sweep import drop_stale_slots, parked_keys
 from jobs.ledger.records import Claim
-from jobs.ledger.runs import claim, give_back
-from jobs.states import Outcome, RunState
-from tests.book import LEASE, Book, attempt_result, new_run
+from jobs.ledger.runs import give_back
+from jobs.ledger.runs.claim import due_candidates
+from jobs.states import CHARGED, Outcome, RunState
+from tests.book import BOOM, LEASE, Book, attempt_result, new_run
 
 NO_CRASH, BEFORE, AFTER = "no crash", "crash before the commit", "crash after the commit"
 CRASH = st.sampled_from([NO_CRASH, NO_CRASH, NO_CRASH, BEFORE, AFTER])
 WORKERS = ("w1", "w2")
-KINDS = ("LimitedCharge", "LimitedSync", "LimitedCall")
+KINDS = ("LimitedCharge", "LimitedSync", "LimitedCall", "LimitedGuarded")
+GUARDED = Slice("LimitedGuarded", "")
+TEN_SECONDS = timedelta(seconds=10)
 SPACING, BURST = timedelta(seconds=2), 2
 """Of the rate."""
 MOST = {"LimitedCharge": 1, "stripe": 2, "limited-both": 2}
@@ -86,20 +94,29 @@ class Machine(RuleBasedStateMachine):
     def claim(self, worker: str, count: int, crash: str) -> None:
         def do(connection: Connection) -> list[Claim]:
             given: dict[str, Any] = {"kinds": KINDS, "worker": worker, "lease": LEASE, "now": self.book.now}
-            claims = claim.claim_due(connection, "default", count=count, **given)
-            return admit(connection, claims, now=self.book.now).claims
+            found = due_candidates(connection, ["default"], count=count, **given)
+            passed = hold_back(connection, found, now=self.book.now)
+            return admit(connection, passed.claims, worker=worker, lease=LEASE, now=self.book.now).claims
 
+        is_open = self.breaker()
         admitted = self.commit(crash, do)
         if admitted is None:
             return
+        if is_open is not None:
+            assert sum(one.kind == "LimitedGuarded" for one in admitted) <= int(is_open.is_due)
         for one in admitted:
             self.check_order(one)
         self.called += [self.book.now for one in admitted if one.kind == "LimitedCall"]
         if crash != AFTER:
             self.held += admitted
 
+    def breaker(self) -> Any:
+        """How the breaker is open; None: it is closed."""
+        with self.database.read() as connection:
+            return open_slices(connection, [GUARDED], now=self.book.now).get(GUARDED)
+
     def check_order(self, one: Claim) -> None:
-        if one.run_id in self.given_back or one.kind == "LimitedCall":
+        if one.run_id in self.given_back or one.kind in ("LimitedCall", "LimitedGuarded"):
             return
         for row in self.rows().values():
             if row.hold != "parked" or row.kind != one.kind or row.id in self.given_back:
@@ -115,7 +132,7 @@ class Machine(RuleBasedStateMachine):
     @rule(data=st.data(), outcome=st.sampled_from(sorted(Outcome)), delay=st.sampled_from([0, 15]), crash=CRASH)
     def settle(self, data: st.DataObject, outcome: Outcome, delay: float, crash: str) -> None:
         held = data.draw(st.sampled_from(self.held), label="claim")
-        end = attempt_result(held, outcome, delay=delay)
+        end = attempt_result(held, outcome, delay=delay, failure=BOOM if outcome in CHARGED else None)
         if crash == BEFORE:
             return
         settled, _ = self.book.settle(end)
@@ -156,6 +173,8 @@ class Machine(RuleBasedStateMachine):
         with self.database.write() as connection:
             drop_stale_slots(connection, now=self.book.now)
             reassign(connection, parked_keys(connection), now=self.book.now)
+            for one in parked_slices(connection):
+                free_closed(connection, one, now=self.book.now)
 
     @rule(worker=st.sampled_from(WORKERS), data=st.data(), is_for_good=st.booleans())
     def process_dies(self, worker: str, data: st.DataObject, is_for_good: bool) -> None:
@@ -181,11 +200,16 @@ class Machine(RuleBasedStateMachine):
             assert number <= MOST[key[0]], f"{number} live leases of {key}"
         parked = {key_of(row.held_on) for row in rows if row.hold == "parked" and row.held_on.startswith("limit:")}
         with self.database.read() as connection:
-            used = in_use(connection, parked, now=self.book.now)
+            used = in_use(connection, parked)
             attempts = connection.scalar(select(func.count()).select_from(JobAttempt))
         for key in parked:
             assert used.get(key, 0) >= MOST[key[0]], f"a run is parked on {key}, which has room"
         assert attempts == self.ended, "parking leaves no attempt"
+
+    @invariant()
+    def runs_are_parked_on_a_breaker_only_while_it_is_open(self) -> None:
+        parked = [row for row in self.rows().values() if row.hold == "parked" and row.held_on.startswith("breaker:")]
+        assert not parked or self.breaker() is not None
 
     @invariant()
     def the_rate_holds_and_slots_come_soon(self) -> None:
@@ -222,10 +246,16 @@ def kinds() -> Iterator[None]:
     class LimitedCall(Job, limits=[Limit(2, name="limited-both"), Rate(30, per=timedelta(minutes=1), burst=BURST)]):
         def perform(self) -> None: ...
 
+    class LimitedGuarded(
+        Job, limits=Limit(2, name="stripe"), breaker=Breaker(after=2, within=timedelta(minutes=1), open_for=TEN_SECONDS)
+    ):
+        def perform(self) -> None: ...
+
     yield
     for kind in KINDS:
         registry.forget(kind)
         limited_kinds.pop(kind)
+    guarded_kinds.pop("LimitedGuarded")
 
 
 def test_no_random_history_exceeds_a_limit_or_leaves_its_room_unused(app: App) -> None:

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import partial
 
 from jobs.app import App
-from jobs.database.sql import Executor
+from jobs.database.direct_statements import DirectConnection, Runner
+from jobs.database.own_connection import OwnConnection
 from jobs.definition.breakers import breakers_of, guarded_kinds
 from jobs.definition.fairness import fair_kinds
+from jobs.definition.limit import Limit
 from jobs.definition.limits import limited_kinds, limits_of
 from jobs.enqueue.publish import announce, entries_of
-from jobs.ledger.breakers.admit import hold_back
+from jobs.ledger.breakers.admit import Passed, hold_back
 from jobs.ledger.breakers.slices import declare as declare_breakers
 from jobs.ledger.limits.admit import admit
 from jobs.ledger.limits.counts import Key, declare
@@ -23,8 +26,8 @@ MAX_ROUNDS = 20
 """Most claims in a row of which every run was parked, before the caller gets a turn. Source: decision; 20 batches."""
 
 
-MAX_CLAIMED = 200
-"""Most runs that one claim takes to park them. Source: decision; as large as the largest batch."""
+MAX_CLAIMED = 1000
+"""Most runs that one claim looks at to park them. Source: decision; some 20 milliseconds."""
 
 
 class Admission:
@@ -32,10 +35,13 @@ class Admission:
 
     Args:
         kinds: the kinds that the source claims. Without limits and breakers, a claim is one statement, as ever.
+        own: the connection of the thread that claims; without it, each claim takes one from the pool.
     """
 
-    def __init__(self, app: App, kinds: Sequence[str]) -> None:
+    def __init__(self, app: App, kinds: Sequence[str], *, worker: str, own: OwnConnection | None = None) -> None:
         self._app = app
+        self._worker = worker
+        self._own = own
         self._kinds = kinds
         self.has_parked = False
         """Whether the last claim parked runs."""
@@ -53,7 +59,7 @@ class Admission:
         """Whether tenants of these kinds take turns."""
         return bool(fair_kinds) and not fair_kinds.keys().isdisjoint(self._kinds)
 
-    def claim(self, claim: Callable[[Executor], list[Claim]], *, at_most: int | None = None) -> list[Claim]:
+    def claim(self, claim: Callable[[Runner], list[Claim]], *, at_most: int | None = None) -> list[Claim]:
         """Those of the claims that ``claim`` makes on a connection that have room; the others are parked.
 
         Args:
@@ -61,18 +67,26 @@ class Admission:
         """
         if not self._is_declared:
             self._declare()
-        with self._app.database.write() as connection:
-            passed = hold_back(connection, claim(connection))
-            admitted = admit(connection, passed.claims, at_most=at_most, known=self._known)
+        with self._transaction() as runner:
+            claims = claim(runner)
+            passed = Passed(claims) if isinstance(runner, DirectConnection) else hold_back(runner, claims)
+            admitted = admit(
+                runner,
+                passed.claims,
+                worker=self._worker,
+                lease=self._app.settings.lease,
+                at_most=at_most,
+                known=self._known,
+            )
             freed = [*passed.freed, *admitted.freed]
             if freed:
-                self._app.database.send_notify(connection)
+                self._app.database.send_notify(runner)
         announce(self._app, entries_of(freed))
         self._parked = passed.parked + admitted.parked
         self.has_parked = self._parked > 0
         return admitted.claims
 
-    def claim_until_some(self, claim: Callable[[Executor, int], list[Claim]], count: int) -> list[Claim]:
+    def claim_until_some(self, claim: Callable[[Runner, int], list[Claim]], count: int) -> list[Claim]:
         """Up to ``count``; if all were parked, again, because others may be due behind them.
 
         While claims are mostly parked it takes more of them: runs on their slots are due behind a backlog.
@@ -83,6 +97,20 @@ class Admission:
             if claims or not self.has_parked:
                 return claims
         return []
+
+    @contextmanager
+    def _transaction(self) -> Iterator[Runner]:
+        """A transaction on the connection of the thread that claims, whose statements are prepared.
+
+        The verbs of breakers and of turns are not among them.
+        """
+        special = guarded_kinds.keys() | fair_kinds.keys()
+        if self._own is None or not special.isdisjoint(self._kinds):
+            with self._app.database.write() as connection:
+                yield connection
+        else:
+            with self._app.database.translated(), self._own.transaction() as direct:
+                yield direct
 
     def _declare(self) -> None:
         """Record what the code of this process declares; a limit that grew has room for parked runs, and
@@ -99,5 +127,12 @@ class Admission:
         announce(self._app, entries_of(freed))
 
 
-def _of_size(claim: Callable[[Executor, int], list[Claim]], size: int, connection: Executor) -> list[Claim]:
-    return claim(connection, size)
+def has_one_limit(kind: str) -> bool:
+    """Whether room in one limit is all that a run of this kind needs."""
+    limits = limited_kinds.get(kind, ())
+    is_single = len(limits) == 1 and isinstance(limits[0], Limit)
+    return is_single and kind not in guarded_kinds and kind not in fair_kinds
+
+
+def _of_size(claim: Callable[[Runner, int], list[Claim]], size: int, runner: Runner) -> list[Claim]:
+    return claim(runner, size)

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from worker.exchange.delivery import Delivery
+from worker.exchange.prefetch import MAX_BATCH
 
 LANE_POLL_SECONDS = 0.02
 """How often to look for runs of coroutines while no thread needs a run. Source: decision; such a run is late by half
@@ -19,6 +20,20 @@ LONGEST_TAKE = 0.2
 
 IDLE_TAKE = 0.5
 """The same in an idle process. Source: decision."""
+STALE_SECONDS = 0.25
+"""After this time a claimed run that no thread has started is given back: another process may be idle. Source:
+design."""
+STALE_POLL_SECONDS = 0.02
+"""How often to look for such runs; a look reads the whole buffer. Source: decision."""
+STALL_POLL_SECONDS = 0.005
+"""How often to check progress while both runs and threads wait. If no run was started, one more thread is woken."""
+WAITED_LONG = 0.1
+"""A run that waits this long wakes a waiting thread. Source: prefetched work takes as long."""
+MAX_AHEAD = 2 * MAX_BATCH
+"""Most claimed runs that no thread has started: the threads perform one batch while the next is taken and claimed.
+Source: measured in three pairs each; 1.06 times the speed with Redis, no difference without."""
+BACKLOG_WAIT = 0.01
+"""Seconds until the fetcher checks again whether the settler has caught up. Source: a batch takes longer."""
 
 
 class Lane(Protocol):

@@ -3,9 +3,8 @@
 The fetcher buffers claimed runs, because dramatiq drops a consumer's buffer when it restarts the consumer. A free
 thread takes the next run by priority. The fetcher gives back a run that no thread starts soon.
 
-It wakes waiting threads only as they are needed, the last to wait first. One thread performs hundreds of runs of
-some microseconds before another gets the interpreter lock, and eight threads that compete for the lock slow down the
-threads that claim and settle.
+It wakes waiting threads only as they are needed, the last to wait first. One thread performs hundreds of short runs
+before another gets the interpreter lock, and eight that compete for it slow down the threads that claim and settle.
 """
 
 from __future__ import annotations
@@ -24,35 +23,31 @@ from worker.attempt.outcome import attempt_result_now, broken, set_aside
 from worker.exchange.breaker_changes import slice_of_claim
 from worker.exchange.claim_buffer import ClaimBuffer
 from worker.exchange.delivery import Delivery
-from worker.exchange.fetch_plan import IDLE_TAKE, LANE_POLL_SECONDS, FetchPlan, Lane
+from worker.exchange.fetch_plan import (
+    BACKLOG_WAIT,
+    IDLE_TAKE,
+    LANE_POLL_SECONDS,
+    MAX_AHEAD,
+    STALE_POLL_SECONDS,
+    STALE_SECONDS,
+    STALL_POLL_SECONDS,
+    WAITED_LONG,
+    FetchPlan,
+    Lane,
+)
 from worker.exchange.held_leases import HeldLeases
 from worker.exchange.outage_wait import outage_wait
 from worker.exchange.prefetch import MAX_BATCH, PrefetchLimit
 from worker.exchange.settler import Settler
 from worker.exchange.source import Source
+from worker.exchange.successions import SuccessorPlan
 from worker.exchange.thread_waiters import ThreadWaiters
 
 log = logging.getLogger("jobs.worker")
 
-STALE_SECONDS = 0.25
-"""After this time a claimed run that no thread has started is given back: another process may be idle. Source:
-design."""
-STALE_POLL_SECONDS = 0.02
-"""How often to look for such runs; a look reads the whole buffer. Source: decision."""
-STALL_POLL_SECONDS = 0.005
-"""How often to check progress while both runs and threads wait. If no run was started, one more thread is woken."""
-WAITED_LONG = 0.1
-"""A run that waits this long wakes a waiting thread. Source: prefetched work takes as long."""
-MAX_AHEAD = 2 * MAX_BATCH
-"""Most claimed runs that no thread has started: the threads perform one batch while the next is taken and claimed.
-Source: measured in three pairs each; 1.06 times the speed with Redis, no difference without."""
-BACKLOG_WAIT = 0.01
-"""Seconds until the fetcher checks again whether the settler has caught up. Source: a batch takes longer."""
-
 
 class Fetcher(threading.Thread):
-    """Claims runs, buffers them and hands them to threads. Runs of the ``lane_kinds`` go to the ``lane``, as it has
-    room.
+    """Claims runs, buffers them and hands them to threads. Runs of ``lane_kinds`` go to the ``lane``, as it has room.
 
     Args:
         not_now: returns the kinds that must not be claimed now.
@@ -89,7 +84,12 @@ class Fetcher(threading.Thread):
         self._fetch_plan = FetchPlan(kinds, self._lane_kinds, not_now=not_now)
         self._on_doubt = on_doubt
         self.buffer = ClaimBuffer()
+        self._stopping = threading.Event()
         settler.on_open = self._give_back_of
+        self._successors = settler.successions
+        self._successors.on_started = self._keep
+        plan = SuccessorPlan(self.buffer, prefetch_limit, threads, source.queues(), not_now, self._stopping.is_set)
+        self._successors.plan = plan.of(kind for kind in kinds if kind not in self._lane_kinds)
         # Claims became stale and no attempt has ended since, so prefetching again would only load the ledger.
         self._is_stalled = False
         self._looked_for_stale = app.clock.monotonic()
@@ -97,7 +97,6 @@ class Fetcher(threading.Thread):
         self._waiters = ThreadWaiters()
         self._seen_handed_over = 0
         self._wanted = threading.Event()
-        self._stopping = threading.Event()
         self.on_failure: Callable[[BaseException], None] = lambda error: None
         self.on_turn: Callable[[], None] = lambda: None
         self.turned_at = app.clock.monotonic()
@@ -109,8 +108,8 @@ class Fetcher(threading.Thread):
             self.turned_at = self._app.clock.monotonic()
             try:
                 self._give_back_stale()
-                if failures:
-                    self._on_doubt()
+                if failures or self._successors.is_in_doubt:
+                    self._successors.resolve(self._on_doubt)
                 self._refill()
                 self.on_turn()
                 failures = 0
@@ -128,8 +127,7 @@ class Fetcher(threading.Thread):
         return self._next() or self._waiters.wait(wait_seconds, self._next)
 
     def wait_for_end(self, seconds: float) -> None:
-        """Wait until the fetcher stops, at most ``seconds``; once it has stopped, wait briefly, since the caller
-        loops."""
+        """Wait until the fetcher stops, at most ``seconds``; then briefly, since the caller loops."""
         if self._stopping.wait(seconds):
             self._app.clock.sleep(BACKLOG_WAIT)
 
@@ -259,6 +257,7 @@ class Fetcher(threading.Thread):
         if kinds == ():
             return 0
         claims = self._source.claim(count, wait_seconds=wait_seconds, kinds=kinds)
+        self._successors.is_hungry = len(claims) < count and not self._source.has_parked
         if claims:
             self.on_claim()
             self._keep(claims)
@@ -281,6 +280,8 @@ class Fetcher(threading.Thread):
         self._waiters.wake(self._prefetch_limit.threads_for(waiting, self._source.queues()))
         if lane is not None and to_lane:
             lane.start(to_lane)
+        if self._stopping.is_set():
+            self.give_back_all()
 
     def _give_back_of(self, slices: Collection[Slice]) -> None:
         """Give back the runs of slices whose breakers are open: they would only fail."""

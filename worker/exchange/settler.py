@@ -22,7 +22,12 @@ from jobs.events import AttemptEnded, BatchSettled, ResultRefused, ServiceFailed
 from jobs.ledger.records import AttemptResult, Freed, RecordedAttempt
 from jobs.ledger.runs.give_back import give_back
 from jobs.ledger.runs.settle import settle
-from jobs.ledger.runs.settle_plain import is_plain, settle_members, settle_plain
+from jobs.ledger.runs.settle_plain import (
+    is_limited_success,
+    is_plain,
+    settle_members,
+    settle_plain,
+)
 from jobs.states import RunState
 from worker.attempt.ended_event import ended_event
 from worker.attempt.unrecordable import strip
@@ -31,6 +36,7 @@ from worker.exchange.delivery import Delivery
 from worker.exchange.held_leases import HeldLeases
 from worker.exchange.outage_wait import outage_wait
 from worker.exchange.prefetch import MAX_BATCH, PrefetchLimit
+from worker.exchange.successions import Successions
 from worker.protocol.running_table import RunningRows
 
 log = logging.getLogger("jobs.worker")
@@ -66,6 +72,7 @@ class Settler(threading.Thread):
         self._quitting = threading.Event()
         self._member_kinds: set[str] = set()
         self.on_failure: Callable[[BaseException], None] = lambda error: None
+        self.successions = Successions(app, worker=worker)
         self.on_open: Callable[[Collection[Slice]], None] = lambda slices: None
         self.busy_since: float | None = None
         """When it last began to settle a batch, or tried again; None while it waits for one."""
@@ -92,13 +99,14 @@ class Settler(threading.Thread):
         return not self.is_alive()
 
     def run(self) -> None:
+        is_last = False
         try:
-            while True:
-                batch, is_last = self._next_batch()
+            # Claims that come while it is asked to stop are given back.
+            while not (self._quitting.is_set() or (is_last and self._queue.empty())):
+                batch, is_stop = self._next_batch()
+                is_last |= is_stop
                 if batch:
                     self._settle_until_done(batch)
-                if is_last or self._quitting.is_set():
-                    return
         except BaseException as error:
             log.critical("Settler thread failed", exc_info=True)
             self.on_failure(error)
@@ -162,6 +170,7 @@ class Settler(threading.Thread):
         freed: list[Freed] = []
         if app.database.dialect == "postgresql":
             self._settle_plain(results, began)
+            freed += self._settle_limited(results, began)
         if results or unstarted:
             with app.database.write() as connection:
                 settled, refused = settle(
@@ -171,8 +180,9 @@ class Settler(threading.Thread):
                     poison_after=app.settings.poison_after,
                     monotonic=began,
                 )
-                freed = give_back(connection, unstarted)
-                if freed or any(one.state is RunState.QUEUED or one.followed_by for _, one in settled):
+                given_back = give_back(connection, unstarted)
+                freed += given_back
+                if given_back or any(one.state is RunState.QUEUED or one.followed_by for _, one in settled):
                     app.database.send_notify(connection)
         # Committed. Nothing may fail the batch from here on.
         for delivery in batch:
@@ -215,6 +225,21 @@ class Settler(threading.Thread):
             # One row is at fault, for example a foreign one with an attempt's number. The slow path settles each
             # alone.
             log.warning("Ledger refused a batch of successes, each is settled alone", exc_info=True)
+
+    def _settle_limited(self, results: dict[int, Delivery], began: float) -> list[Freed]:
+        """Settle plain successes of kinds with limits, and take them out. Returns further runs that are ready now."""
+        ended = (one.attempt_result for one in results.values())
+        limited = {one.claim.run_id.int: one for one in ended if one is not None and is_limited_success(one)}
+        if not limited:
+            return []
+        try:
+            with self._direct() as direct:
+                done = self.successions.settle(direct, list(limited.values()), began)
+            _take_out(results, done.settled)
+            return self.successions.reassign(self._direct, done.left)
+        except LedgerRefused:
+            log.warning("Ledger refused a batch of successes, each is settled alone", exc_info=True)
+            return []
 
     def _settle_members(self, results: dict[int, Delivery], some: list[AttemptResult], began: float) -> None:
         if not some:

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 from typing import Any, Protocol
 from uuid import UUID
 
 from jobs.app import App
-from jobs.database.direct_statements import DirectConnection
+from jobs.database.direct_statements import DirectConnection, Runner
 from jobs.database.own_connection import OwnConnection
-from jobs.database.sql import Executor
 from jobs.errors import LedgerRefused
 from jobs.events import ServiceFailed
 from jobs.formats.queue_weights import Served
@@ -19,10 +18,11 @@ from jobs.ledger.fairness.claim import claim_due_in_turn, claim_in_turn
 from jobs.ledger.records import Claim
 from jobs.ledger.runs.claim import (
     Place,
+    candidates,
     claim,
     claim_direct,
-    claim_due,
     claim_due_direct,
+    due_candidates,
     seconds_until_due,
     seconds_until_due_direct,
 )
@@ -55,6 +55,11 @@ class Source(Protocol):
         Raises:
             ServiceDown: the ledger does not answer.
         """
+        ...
+
+    @property
+    def has_parked(self) -> bool:
+        """Whether the last claim found runs that it parked, so that others may be due behind them."""
         ...
 
     def close(self) -> None: ...
@@ -91,13 +96,17 @@ class LedgerSource:
         self._due_at: float | None = None
         self._knows_due = False
         self._looked_at = 0.0
-        self._admission = Admission(app, kinds)
+        self._admission = Admission(app, kinds, worker=worker, own=own)
         self._places = ClaimPlaces(app.clock)
 
     @property
     def takes_turns(self) -> bool:
         """Whether a claim of ids may take other runs instead."""
         return self._admission.takes_turns
+
+    @property
+    def has_parked(self) -> bool:
+        return self._admission.has_parked
 
     def queues(self) -> Sequence[str]:
         return self._queues
@@ -133,8 +142,7 @@ class LedgerSource:
         wanted = self._kinds if kinds is None else kinds
         given: dict[str, Any] = {"kinds": wanted, "worker": self._worker, "lease": self._app.settings.lease}
         if self._admission.is_needed:
-            by_ids = claim_in_turn if self._admission.takes_turns else claim
-            return self._admission.claim(lambda connection: by_ids(connection, run_ids, **given))
+            return self._admission.claim(partial(_claim_ids_on, run_ids=run_ids, given=given, in_turn=self.takes_turns))
         if self._app.database.dialect == "postgresql":
             with self._direct() as direct:
                 return claim_direct(direct, run_ids, **given)
@@ -156,8 +164,8 @@ class LedgerSource:
     def _claim_in_order(self, order: Sequence[str], count: int, kinds: Sequence[str]) -> list[Claim]:
         given: dict[str, Any] = {"kinds": kinds, "worker": self._worker, "lease": self._app.settings.lease}
         if self._admission.is_needed:
-            due = claim_due_in_turn if self._admission.takes_turns else claim_due
-            return self._admission.claim_until_some(partial(_claim_on, order=order, given=given, due=due), count)
+            claim_some = partial(_claim_on, order=order, given=given, in_turn=self.takes_turns)
+            return self._admission.claim_until_some(claim_some, count)
         if self._app.database.dialect == "postgresql":
             if kinds is not self._kinds:
                 return self._claim_directly(order, count, {}, given)
@@ -243,17 +251,20 @@ class LedgerSource:
         self._knows_due = True
 
 
+def _claim_ids_on(runner: Runner, *, run_ids: Sequence[UUID], given: dict[str, Any], in_turn: bool) -> list[Claim]:
+    if isinstance(runner, DirectConnection) or not in_turn:
+        return candidates(runner, run_ids, **given)
+    return claim_in_turn(runner, run_ids, **given)
+
+
 def _claim_on(
-    connection: Executor,
-    count: int,
-    *,
-    order: Sequence[str],
-    given: dict[str, Any],
-    due: Callable[..., list[Claim]] = claim_due,
+    runner: Runner, count: int, *, order: Sequence[str], given: dict[str, Any], in_turn: bool = False
 ) -> list[Claim]:
+    if isinstance(runner, DirectConnection) or not in_turn:
+        return due_candidates(runner, order, count=count, **given)
     claims: list[Claim] = []
     for queue in order:
-        claims += due(connection, queue, count=count - len(claims), **given)
+        claims += claim_due_in_turn(runner, queue, count=count - len(claims), **given)
         if len(claims) >= count:
             break
     return claims

@@ -13,13 +13,17 @@ NAMES = (
 """In the order of the table. What follows an underscore is a configuration of the file before it."""
 
 
+WITH_LIMITS = ("ours_limits", "ours_limitsredis", "pgqueuer_limits", "dbos_limits", "rq")
+"""Only compared by ``benchmarks.limits``: what they declare for it would slow the other measures down."""
+
+
 def load(name: str) -> Peer:
     """The adapter of this name.
 
     Raises:
         ValueError: there is none.
     """
-    if name not in NAMES:
+    if name not in (*NAMES, *WITH_LIMITS):
         raise ValueError(f"there is no adapter {name!r}; there are {', '.join(NAMES)}")
     module = import_module(f"{__name__}.{name.partition('_')[0]}")
     made: Peer = module.peer(name)

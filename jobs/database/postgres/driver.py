@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import psycopg
-from sqlalchemy import URL, Connection, Engine, create_engine, event, func, select
+from sqlalchemy import URL, ColumnElement, Connection, Engine, create_engine, event, func, literal_column
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import DisconnectionError
 
@@ -106,9 +106,9 @@ CHANNEL = "jobs_ready"
 """The channel of ``send_notify`` and ``Listener``."""
 
 
-def send_notify(connection: Executor) -> None:
-    """Wake the workers that listen, once this transaction has committed."""
-    connection.execute(select(func.pg_notify(CHANNEL, "")))
+def notified() -> ColumnElement[Any]:
+    """Wakes the workers that listen, once this transaction has committed; a part of a statement."""
+    return func.pg_notify(literal_column(f"'{CHANNEL}'"), literal_column("''"))
 
 
 def listen(connection: LimitedConnection) -> None:

@@ -28,7 +28,7 @@ from jobs.ledger.fairness.tenants import (
 )
 from jobs.ledger.queries.priority_levels import QUEUES
 from jobs.ledger.records import Claim
-from jobs.ledger.runs.claim import claim
+from jobs.ledger.runs.claim import candidates
 from jobs.ledger.runs.claim_statements import IDS, KINDS, due_ids, due_of_queues
 
 
@@ -41,7 +41,7 @@ def claim_in_turn(
     lease: timedelta,
     now: datetime | None = None,
 ) -> list[Claim]:
-    """``claim``, with other runs in place of those of ``run_ids`` whose tenants are not next."""
+    """``candidates``, with other runs in place of those of ``run_ids`` whose tenants are not next."""
     if not run_ids:
         return []
     dialect = dialect_of(session)
@@ -60,7 +60,7 @@ def claim_due_in_turn(
     lease: timedelta,
     now: datetime | None = None,
 ) -> list[Claim]:
-    """``claim_due``, with tenants in turn."""
+    """``due_candidates`` of one queue, with tenants in turn."""
     dialect = dialect_of(session)
     queues = {"in_queue": queue} if dialect == "sqlite" else QUEUES.rows(dialect, [(queue,)])
     rows = session.execute(
@@ -96,7 +96,7 @@ def _claim(session: Executor, rows: Sequence[Any], *, kinds: Sequence[str], **gi
         else:
             chosen += in_turn.tenants
             taken[level] = in_turn
-    claims = claim(session, chosen, kinds=kinds, **given)
+    claims = candidates(session, chosen, kinds=kinds, **given)
     for level, in_turn in taken.items():
         claims = _in_turn(claims, in_turn)
         _record(session, level, in_turn, claims, now)

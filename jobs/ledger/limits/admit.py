@@ -9,16 +9,18 @@ Runs of kinds without limits cost one look into a dictionary.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
+from functools import partial
 from typing import NamedTuple
 
-from jobs.database.sql import Executor
+from jobs.database.direct_statements import Runner
 from jobs.definition.limits import LimitKey, keys_of, limited_kinds
 from jobs.ledger.limits.counts import Key, Rule, in_use, lock_limits, make_rows
-from jobs.ledger.limits.parked import PREFIX, RATE_PREFIX, Refusal, held_on, park, unclaim
+from jobs.ledger.limits.parked import PREFIX, RATE_PREFIX, Refusal, due_by_time, held_on
 from jobs.ledger.limits.rates import Rates
-from jobs.ledger.limits.reassign import leave_slots
-from jobs.ledger.limits.slots import take_slots
+from jobs.ledger.limits.reassign import return_slots
+from jobs.ledger.limits.slots import handed_slots
+from jobs.ledger.limits.written import claims_at_once, write_decisions
 from jobs.ledger.records import Claim, Freed
 
 MAX_KNOWN = 100_000
@@ -34,14 +36,17 @@ class AdmittedClaims(NamedTuple):
 
 
 def admit(
-    session: Executor,
+    runner: Runner,
     claims: list[Claim],
     *,
+    worker: str,
+    lease: timedelta,
     at_most: int | None = None,
     known: set[Key] | None = None,
     now: datetime | None = None,
 ) -> AdmittedClaims:
-    """Park those of ``claims`` that exceed a limit. In the transaction that claimed them, which must not be autocommit.
+    """Claim the candidates ``claims``, and park those that exceed a limit. In the transaction that found them, which
+    must not be autocommit.
 
     Args:
         claims: in the order in which they are to start.
@@ -52,56 +57,63 @@ def admit(
         at_most = None
     limits = {one.run_id.int: keys_of(one.kind, one.arguments, one.arguments_version) for one in claims
               if one.kind in limited_kinds and one.problem is None}  # fmt: skip
+    write = partial(write_decisions, runner, worker=worker, lease=lease, now=now)
     if not limits and at_most is None:
+        write(claims)
         return AdmittedClaims(claims)
-    rules = _locked(
-        session, {key[:2]: key for keys in limits.values() for key in keys}, set() if known is None else known, now
-    )
-    counted = {key[:2] for keys in limits.values() for key in keys if key.most is not None}
-    used = in_use(session, counted, now=now)
-    rates = Rates(session, claims, limits, rules, now=now)
+    handed = handed_slots(runner, [one.run_id for one in claims if one.run_id.int in limits], now=now) if limits else {}
+    used: dict[Key, int] = {}
+    if all(key.rate is None and key[:2] in handed.get(number, ()) for number, keys in limits.items() for key in keys):
+        # All slots have been handed to them, so there is nothing to count.
+        rules = {key: Rule(hold_until=until) for slots in handed.values() for key, until in slots.items()}
+        used = dict.fromkeys(rules, -len(claims))
+    else:
+        every = [key for keys in limits.values() for key in keys]
+        rules = _locked(runner, {key[:2]: key for key in every}, set() if known is None else known, now)
+        used = in_use(runner, {key[:2] for key in every if key.most is not None})
+        if not claims_at_once(runner):
+            # The slots that were handed to them go to the first of all of these runs.
+            for slot in (slot for slots in handed.values() for slot in slots):
+                used[slot] = used.get(slot, 0) - 1
+    rates = Rates(runner, claims, limits, rules, now=now)
     admitted: list[Claim] = []
     parked: list[tuple[Claim, Refusal]] = []
     too_many: list[Claim] = []
     for one in rates.in_order(claims, limits):
-        keys = limits.get(one.run_id.int, [])
+        keys = limits.get(one.run_id.int, ())
         # It asks for slots of rates only if nothing else holds it back.
         has_place = at_most is None or len(admitted) < at_most
         refusal = _held(keys, rules) or _full(keys, rules, used) or rates.refuse(one, keys, starts=has_place)
         if refusal is not None:
             parked.append((one, refusal))
             continue
-        if not has_place:
-            too_many.append(one)
-            continue
-        admitted.append(one)
+        (admitted if has_place else too_many).append(one)
         for key in keys:
-            if key.most is not None:
+            # One that goes back to its queue keeps the slots that were handed to it.
+            if key.most is not None and (has_place or key[:2] in handed.get(one.run_id.int, ())):
                 used[key[:2]] = used.get(key[:2], 0) + 1
     taken = [(one.run_id, key[:2], one.token)
-             for one in admitted for key in limits.get(one.run_id.int, []) if key.most is not None]  # fmt: skip
-    take_slots(session, taken, now=now)
-    rates.write()
-    freed = park(session, parked, now=now)
-    unclaim(session, too_many, now=now)
-    freed += leave_slots(session, [one.run_id for one, _ in parked], now=now)
+             for one in admitted for key in limits.get(one.run_id.int, ()) if key.most is not None]  # fmt: skip
+    write(admitted, taken=taken, parked=parked, put_back=too_many, of_rates=rates.rows())
+    freed = due_by_time(parked)
+    freed += return_slots(runner, [one.run_id for one, _ in parked if one.run_id.int in handed], now=now)
     return AdmittedClaims(admitted, len(parked), freed)
 
 
-def _locked(session: Executor, keys: dict[Key, LimitKey], known: set[Key], now: datetime | None) -> dict[Key, Rule]:
+def _locked(runner: Runner, keys: dict[Key, LimitKey], known: set[Key], now: datetime | None) -> dict[Key, Rule]:
     new = [key for one, key in keys.items() if one not in known]
     if new:
-        make_rows(session, new, now=now)
+        make_rows(runner, new, now=now)
         if len(known) > MAX_KNOWN:
             known.clear()
         known.update(keys)
-    rules = lock_limits(session, keys, now=now)
+    rules = lock_limits(runner, keys, now=now)
     gone = keys.keys() - rules.keys()
     if gone:
         # Upkeep deleted them, because nobody had used them for long.
         known -= gone
-        make_rows(session, [keys[one] for one in gone], now=now)
-        rules |= lock_limits(session, gone, now=now)
+        make_rows(runner, [keys[one] for one in gone], now=now)
+        rules |= lock_limits(runner, gone, now=now)
     # Without its row, which was deleted meanwhile, a limit is what the code of this process declares.
     return {one: rules.get(one, Rule()) for one in keys}
 

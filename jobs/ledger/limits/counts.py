@@ -6,23 +6,20 @@ that does both counts on the snapshot of its start, and lets more runs through t
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from functools import cache
 from typing import Any, NamedTuple
 
-from sqlalchemy import Insert, Text, and_, func, literal_column, or_, select, text, tuple_, update
+from sqlalchemy import Insert, Text, and_, func, literal_column, or_, select, text, true, tuple_, update
 
+from jobs.database.direct_statements import DirectStatement, Runner
 from jobs.database.models import JobLimit, JobLimitSlot, JobRun, aliased
-from jobs.database.sql import Batch, Executor, dialect_of, insert_into, ledger_now, plus_seconds
+from jobs.database.sql import Batch, Executor, dialect_of, insert_into, ledger_now
 from jobs.definition.limit import Limit
 from jobs.definition.limits import LimitKey
 from jobs.definition.rate import Rate
 from jobs.ledger.limits.gcra import Pace
-
-HANDOVER_SECONDS = 5.0
-"""How long a slot that was handed to a parked run is kept for it. Source: decision; workers claim a ready run within
-milliseconds, and if none does, the slot must go to another run."""
 
 Key = tuple[str, str]
 """The name of a limit, and the digest of a key of it."""
@@ -71,61 +68,94 @@ def _declared(limit: Limit | Rate) -> dict[str, Any]:
     }
 
 
-def make_rows(session: Executor, keys: Iterable[LimitKey], *, now: datetime | None = None) -> None:
+def make_rows(runner: Runner, keys: Iterable[LimitKey], *, now: datetime | None = None) -> None:
     """Make the rows of keys that are used for the first time, before anything of this transaction locks any."""
-    dialect = dialect_of(session)
+    dialect = dialect_of(runner)
     # In order, so that two processes that make the same rows cannot deadlock.
     rows = {(one.name, one.digest): one.key for one in sorted(keys, key=lambda one: one[:2])}
     given = _KEYS.rows(dialect, [(*one, key) for one, key in rows.items()])
-    there = {(row[0], row[1]) for row in session.execute(_there(dialect), given)}
+    there = {(row[0], row[1]) for row in _THERE.rows(runner, given)}
     missing = [(*one, key) for one, key in rows.items() if one not in there]
     if missing:
-        session.execute(_add(dialect), {**_KEYS.rows(dialect, missing), "now": now})
+        _ADD.rows(runner, {**_KEYS.rows(dialect, missing), "now": now})
 
 
-def lock_limits(session: Executor, keys: Iterable[Key], *, now: datetime | None = None) -> dict[Key, Rule]:
+def lock_limits(runner: Runner, keys: Iterable[Key], *, now: datetime | None = None) -> dict[Key, Rule]:
     """Lock the rows of these keys until the transaction ends, in their order. A key without a row has no rule."""
-    dialect = dialect_of(session)
-    rows = [(name, digest, None) for name, digest in sorted(set(keys))]
-    found = session.execute(_lock(dialect), {**_KEYS.rows(dialect, rows), "now": now})
-    return {(row.name, row.digest): _rule(row) for row in found}
+    found = _LOCK.rows(runner, {**rows_of(dialect_of(runner), sorted(set(keys))), "now": now})
+    return {(row[0], row[1]): _rule(row) for row in found}
+
+
+def with_room(runner: Runner, keys: Sequence[Key], *, now: datetime | None = None) -> list[Key]:
+    """Those of these keys that seem to have room. Locks nothing, so whoever takes it counts again."""
+    found = _RULES.rows(runner, {**rows_of(dialect_of(runner), keys), "now": now})
+    rules = {(row[0], row[1]): _rule(row) for row in found}
+    used = in_use(runner, keys)
+    return [
+        key
+        for key, rule in rules.items()
+        if rule.most is not None and rule.hold_until is None and used.get(key, 0) < rule.most
+    ]
+
+
+def rows_of(dialect: str, keys: Iterable[Key]) -> dict[str, Any]:
+    """Keys as the parameters of ``keyed``."""
+    return _KEYS.rows(dialect, [(name, digest, None) for name, digest in keys])
 
 
 def _rule(row: Any) -> Rule:
-    holds = (row.own_hold, row.whole_hold, row.run_hold, row.whole_run_hold)
-    until = max((one for one in holds if one is not None and one > row.moment), default=None)
-    own, whole = (row.own_count, row.own_seconds), (row.count, row.seconds)
-    count, seconds = whole if own[0] is None else own
-    pace = None if count is None else Pace(count, seconds, row.burst)
-    return Rule(row.most, until, pace, row.rate_started, row.rate_lines)
+    _, _, most, *holds, own_count, own_seconds, count, seconds, burst, started, lines, moment = row
+    until = max((one for one in holds if one is not None and one > moment), default=None)
+    if own_count is not None:
+        count, seconds = own_count, own_seconds
+    return Rule(most, until, None if count is None else Pace(count, seconds, burst), started, lines)
+
+
+def keyed(dialect: str) -> Any:
+    """The keys that ``rows_of`` gives, in their order."""
+    return _KEYS.table(dialect)
+
+
+def _lock(dialect: str) -> Any:
+    return _rules(dialect, locks=True)
 
 
 @cache
-def _lock(dialect: str) -> Any:
-    whole = aliased(JobLimit)
-    return (
-        select(
-            JobLimit.name,
-            JobLimit.digest,
-            func.coalesce(JobLimit.set_most, whole.set_most, whole.most).label("most"),
-            JobLimit.hold_until.label("own_hold"),
-            whole.hold_until.label("whole_hold"),
-            JobLimit.run_hold_until.label("run_hold"),
-            whole.run_hold_until.label("whole_run_hold"),
-            JobLimit.set_rate_count.label("own_count"),
-            JobLimit.set_rate_seconds.label("own_seconds"),
-            func.coalesce(whole.set_rate_count, whole.rate_count).label("count"),
-            func.coalesce(whole.set_rate_seconds, whole.rate_seconds).label("seconds"),
-            whole.rate_burst.label("burst"),
-            JobLimit.rate_started,
-            JobLimit.rate_lines,
-            ledger_now().label("moment"),
+def _rules(dialect: str, *, locks: bool = False) -> Any:
+    own: Any = JobLimit
+    source: Any = JobLimit
+    if dialect == "postgresql":
+        given = keyed(dialect)
+        row = (
+            select(JobLimit.__table__)
+            .where(JobLimit.name == given.c.limit_name, JobLimit.digest == given.c.digest)
+            .correlate(given)
         )
-        .join(whole, and_(whole.name == JobLimit.name, whole.digest == ""))
-        .where(_among(dialect, JobLimit))
-        .order_by(JobLimit.name, JobLimit.digest)
-        .with_for_update(of=JobLimit)
-    )
+        found = (row.with_for_update() if locks else row).lateral("own")
+        # One after another in the order given, whatever the planner expects.
+        own, source = found.c, given.join(found, true())
+    whole = aliased(JobLimit)
+    rules = select(
+        own.name,
+        own.digest,
+        func.coalesce(own.set_most, whole.set_most, whole.most).label("most"),
+        own.hold_until,
+        whole.hold_until,
+        own.run_hold_until,
+        whole.run_hold_until,
+        own.set_rate_count,
+        own.set_rate_seconds,
+        func.coalesce(whole.set_rate_count, whole.rate_count),
+        func.coalesce(whole.set_rate_seconds, whole.rate_seconds),
+        whole.rate_burst,
+        own.rate_started,
+        own.rate_lines,
+        ledger_now(),
+    ).select_from(source)
+    rules = rules.join(whole, and_(whole.name == own.name, whole.digest == literal_column("''")))
+    if dialect == "postgresql":
+        return rules
+    return rules.where(_among(dialect, JobLimit)).order_by(JobLimit.name, JobLimit.digest)
 
 
 @cache
@@ -135,12 +165,12 @@ def _there(dialect: str) -> Any:
 
 @cache
 def _add(dialect: str) -> Insert:
-    keyed = _KEYS.table(dialect).c
+    given = keyed(dialect).c
     # Without a WHERE, SQLite cannot tell where the select ends and ON CONFLICT begins.
     rows = (
-        select(keyed.limit_name, keyed.digest, keyed.key, ledger_now())
+        select(given.limit_name, given.digest, given.key, ledger_now())
         .where(text("true"))
-        .order_by(keyed.limit_name, keyed.digest)
+        .order_by(given.limit_name, given.digest)
     )
     added: Insert = (
         insert_into(dialect, JobLimit)
@@ -150,41 +180,44 @@ def _add(dialect: str) -> Insert:
     return added
 
 
-def in_use(session: Executor, keys: Iterable[Key], *, now: datetime | None = None) -> dict[Key, int]:
+def in_use(runner: Runner, keys: Iterable[Key]) -> dict[Key, int]:
     """How many slots of each key are taken: by runs that perform, and by runs that were handed one just now."""
-    rows = [(name, digest, None) for name, digest in keys]
-    if not rows:
+    given = list(keys)
+    if not given:
         return {}
-    dialect = dialect_of(session)
-    found = session.execute(_count(dialect), {**_KEYS.rows(dialect, rows), "now": now})
-    return {(row[0], row[1]): row[2] for row in found}
+    return {(row[0], row[1]): row[2] for row in _COUNT.rows(runner, rows_of(dialect_of(runner), given))}
 
 
 def takes_slot() -> Any:
     """Whether a slot joined with its run counts.
 
-    A run with an expired lease counts until its attempt is ended: its worker may still renew the lease.
+    A run with an expired lease counts until its attempt is ended: its worker may still renew the lease. A slot that was
+    handed to a parked run counts until the run is claimed or ends, or until the slot is taken away from it.
     """
     is_performing = JobRun.token == JobLimitSlot.token
-    is_handed = and_(
-        JobLimitSlot.token.is_(None),
-        JobLimitSlot.taken_at > plus_seconds(ledger_now(), literal_column(str(-HANDOVER_SECONDS))),
-        JobRun.state == literal_column("'queued'"),
-        JobRun.hold.is_(None),
-    )
+    is_handed = and_(JobLimitSlot.token.is_(None), JobRun.state == literal_column("'queued'"), JobRun.hold.is_(None))
     return or_(is_performing, is_handed)
 
 
 @cache
 def _count(dialect: str) -> Any:
+    counted = select(func.count()).select_from(JobLimitSlot).join(JobRun, JobRun.id == JobLimitSlot.run_id)
+    if dialect == "postgresql":
+        given = keyed(dialect)
+        same = and_(JobLimitSlot.name == given.c.limit_name, JobLimitSlot.digest == given.c.digest)
+        used = counted.where(same, takes_slot()).correlate(given).scalar_subquery()
+        return select(given.c.limit_name, given.c.digest, used)
     return (
-        select(JobLimitSlot.name, JobLimitSlot.digest, func.count())
-        .join(JobRun, JobRun.id == JobLimitSlot.run_id)
+        counted.with_only_columns(JobLimitSlot.name, JobLimitSlot.digest, func.count())
         .where(_among(dialect, JobLimitSlot), takes_slot())
         .group_by(JobLimitSlot.name, JobLimitSlot.digest)
     )
 
 
 def _among(dialect: str, model: type[JobLimit] | type[JobLimitSlot]) -> Any:
-    keyed = _KEYS.table(dialect).c
-    return tuple_(model.name, model.digest).in_(select(keyed.limit_name, keyed.digest))
+    given = keyed(dialect).c
+    return tuple_(model.name, model.digest).in_(select(given.limit_name, given.digest))
+
+
+_LOCK, _RULES, _COUNT = DirectStatement(_lock), DirectStatement(_rules), DirectStatement(_count)
+_THERE, _ADD = DirectStatement(_there), DirectStatement(_add)

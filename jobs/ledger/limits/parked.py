@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from functools import cache
 from typing import Any, NamedTuple
@@ -17,24 +17,27 @@ from sqlalchemy import (
     Uuid,
     bindparam,
     case,
-    literal,
     literal_column,
+    null,
     select,
     text,
+    true,
     update,
 )
 
+from jobs.database.direct_statements import DirectConnection, DirectStatement, Runner
 from jobs.database.models import ON_HOLD, JobRun, UtcDateTime
-from jobs.database.sql import Batch, Executor, dialect_of, ledger_now
+from jobs.database.sql import Batch, dialect_of, ledger_now
 from jobs.ledger.holds import held_now, no_longer_held, release_held
 from jobs.ledger.limits.counts import Key
 from jobs.ledger.pauses import is_paused
 from jobs.ledger.records import Claim, Freed
-from jobs.states import Hold, RunState, checked_move
+from jobs.states import FAR, Hold, RunState, checked_move
 
 PREFIX, RATE_PREFIX = "limit:", "rate:"
-_PARK = Batch("parked", id=Uuid(), token=Uuid(), held_on=Text(), until=UtcDateTime())
+PARKED = Batch("parked", id=Uuid(), token=Uuid(), held_on=Text(), until=UtcDateTime())
 _CLAIMED = Batch("claimed", id=Uuid(), token=Uuid())
+_HELD = Batch("held", held_on=Text())
 _ROOM = Batch("room", held_on=Text(), count=Integer())
 _QUEUED = checked_move(RunState.RUNNING, RunState.QUEUED)
 
@@ -58,62 +61,77 @@ class Refusal(NamedTuple):
     until: datetime | None = None
 
 
-def park(session: Executor, claims: Sequence[tuple[Claim, Refusal]], *, now: datetime | None) -> list[Freed]:
-    """Undo claims of this transaction: no attempt, no charge. Returns those that time alone makes ready."""
-    if not claims:
-        return []
-    dialect = dialect_of(session)
-    rows = [(one.run_id, one.token, *why) for one, why in claims]
-    session.execute(_park(dialect), {**_PARK.rows(dialect, rows), "now": now})
+Parked = tuple[Claim, Refusal]
+
+
+def park(runner: Runner, claims: Sequence[Parked], *, now: datetime | None) -> list[Freed]:
+    """Park candidates of this transaction: no attempt, no charge. Returns those that time alone makes ready."""
+    if claims:
+        _PARK.rows(runner, {**rows_of_parked(dialect_of(runner), claims), "now": now})
+    return due_by_time(claims)
+
+
+def put_back_claims(runner: Runner, claims: Sequence[Claim], *, now: datetime | None) -> None:
+    """Undo claims of this transaction: their runs wait in their queues as before. SQLite only."""
+    if claims:
+        rows = [(one.run_id, one.token) for one in claims]
+        _UNDO.rows(runner, {**_CLAIMED.rows("sqlite", rows), "now": now})
+
+
+def due_by_time(claims: Iterable[Parked]) -> list[Freed]:
+    """Those of the parked runs that time alone makes ready."""
     return [Freed(one.run_id, one.queue, one.priority, why.until) for one, why in claims if why.until is not None]
 
 
-def unclaim(session: Executor, claims: Sequence[Claim], *, now: datetime | None) -> None:
-    """Undo claims of this transaction: their runs wait in their queues as before."""
-    if claims:
-        dialect = dialect_of(session)
-        rows = [(one.run_id, one.token) for one in claims]
-        session.execute(_unclaim(dialect), {**_CLAIMED.rows(dialect, rows), "now": now})
+def rows_of_parked(dialect: str, claims: Iterable[Parked]) -> dict[str, Any]:
+    """Refused candidates as the parameters of ``hold_parked``."""
+    rows = [(one.run_id, one.token, why.held_on, why.until or FAR) for one, why in claims]
+    return PARKED.rows(dialect, rows)
+
+
+def with_parked(runner: Runner, keys: Iterable[Key]) -> list[Key]:
+    """Those of these keys that runs are parked on; one probe of the index of held runs for each."""
+    rows = [(held_on(key),) for key in keys]
+    found = _WITH_PARKED.rows(runner, _HELD.rows(dialect_of(runner), rows)) if rows else ()
+    return [key_of(row[0]) for row in found]
 
 
 def _never_claimed() -> dict[str, Any]:
     return {
-        "state": _QUEUED,
-        "token": None,
-        "lease_until": None,
-        "worker": None,
-        "attempt": JobRun.attempt - 1,
-        "started_at": case((JobRun.attempt > 1, JobRun.started_at), else_=None),
+        "state": literal_column(f"'{_QUEUED}'"),
+        "token": null(),
+        "lease_until": null(),
+        "worker": null(),
+        "attempt": JobRun.attempt - literal_column("1"),
+        "started_at": case((JobRun.attempt > literal_column("1"), JobRun.started_at), else_=null()),
         "state_at": ledger_now(),
     }
 
 
 @cache
-def _unclaim(dialect: str) -> Update:
+def _undo(dialect: str) -> Update:
     claimed = _CLAIMED.table(dialect).c
     return (
         update(JobRun)
-        .where(JobRun.id == claimed.id, JobRun.token == claimed.token, _CLAIMED.among(dialect, JobRun.id, "id"))
+        .where(JobRun.id == claimed.id, JobRun.token == claimed.token)
         .values(**_never_claimed())
         .execution_options(synchronize_session=False)
     )
 
 
 @cache
-def _park(dialect: str) -> Update:
-    parked = _PARK.table(dialect).c
-    return (
-        update(JobRun)
-        .where(JobRun.id == parked.id, JobRun.token == parked.token, _PARK.among(dialect, JobRun.id, "id"))
-        .values(
-            **_never_claimed(),
-            **held_now(Hold.PARKED, parked.held_on, due_at=JobRun.run_at, until=parked.until),
-        )
-        .execution_options(synchronize_session=False)
-    )
+def hold_parked(dialect: str) -> Update:
+    """Hold the runs of ``PARKED``, and undo their claims if they were claimed at once."""
+    parked = PARKED.table(dialect).c
+    held = {**held_now(Hold.PARKED, parked.held_on, due_at=JobRun.run_at), "run_at": parked.until}
+    which = [JobRun.id == parked.id]
+    if dialect == "sqlite":
+        which.append(JobRun.token == parked.token)
+        held |= _never_claimed()
+    return update(JobRun).where(*which).values(**held).execution_options(synchronize_session=False)
 
 
-def release_next(session: Executor, room: dict[Key, int], *, now: datetime | None = None) -> list[tuple[Freed, Key]]:
+def release_next(runner: Runner, room: dict[Key, int], *, now: datetime | None = None) -> list[tuple[Freed, Key]]:
     """Make the next parked runs of each key ready, by priority and then by when they were due; as many as have room.
 
     Passes over runs of paused queues and kinds, and over runs that another transaction has locked.
@@ -121,16 +139,29 @@ def release_next(session: Executor, room: dict[Key, int], *, now: datetime | Non
     rows = [(held_on(key), count) for key, count in room.items() if count > 0]
     if not rows:
         return []
-    dialect = dialect_of(session)
-    if dialect == "postgresql":
-        found = session.execute(_release_postgresql(), {**_ROOM.rows(dialect, rows), "now": now}).all()
+    dialect = dialect_of(runner)
+    if dialect == "postgresql" or isinstance(runner, DirectConnection):
+        found = _RELEASE.rows(runner, {**_ROOM.rows(dialect, rows), "now": now})
         return [(Freed(*row[:4]), key_of(row[4])) for row in found]
     freed = []
     for held, count in rows:
-        ids = session.scalars(_next(), {"held": held, "count": count, "now": now}).all()
+        ids = runner.scalars(_next(), {"held": held, "count": count, "now": now}).all()
         if ids:
-            freed += [(one, key_of(held)) for one in release_held(session, ids, now=now)]
+            freed += [(one, key_of(held)) for one in release_held(runner, ids, now=now)]
     return freed
+
+
+@cache
+def _with_parked(dialect: str) -> Select[Any]:
+    held = _HELD.table(dialect)
+    parked = (
+        select(JobRun.id)
+        .where(text(ON_HOLD), JobRun.hold == literal_column(f"'{Hold.PARKED.value}'"), JobRun.held_on == held.c.held_on)
+        .limit(literal_column("1"))
+        .correlate(held)
+        .scalar_subquery()
+    )
+    return select(held.c.held_on).where(parked.is_not(None))
 
 
 @cache
@@ -145,8 +176,8 @@ def _next() -> Select[UUID]:
 
 
 @cache
-def _release_postgresql() -> Update:
-    room = _ROOM.table("postgresql")
+def _release(dialect: str) -> Update:
+    room = _ROOM.table(dialect)
     one = (
         select(JobRun.id)
         .where(
@@ -161,7 +192,7 @@ def _release_postgresql() -> Update:
         .correlate(room)
         .lateral("one")
     )
-    chosen = select(one.c.id, room.c.held_on.label("was_on")).select_from(room.join(one, literal(True))).cte("chosen")
+    chosen = select(one.c.id, room.c.held_on.label("was_on")).select_from(room.join(one, true())).cte("chosen")
     return (
         update(JobRun)
         .where(JobRun.id == chosen.c.id)
@@ -169,3 +200,7 @@ def _release_postgresql() -> Update:
         .returning(JobRun.id, JobRun.queue, JobRun.priority, JobRun.run_at, chosen.c.was_on)
         .execution_options(synchronize_session=False)
     )
+
+
+_PARK, _UNDO = DirectStatement(hold_parked), DirectStatement(_undo)
+_RELEASE, _WITH_PARKED = DirectStatement(_release), DirectStatement(_with_parked)

@@ -14,8 +14,9 @@ from uuid import UUID
 
 from sqlalchemy import BigInteger, Integer, Text, Uuid, and_, delete, select, text, update
 
+from jobs.database.direct_statements import DirectStatement, Runner
 from jobs.database.models import JobLimit, JobRateSlot
-from jobs.database.sql import Batch, Executor, dialect_of, insert_into, ledger_now, one_of
+from jobs.database.sql import Batch, dialect_of, insert_into, ledger_now, one_of
 from jobs.definition.limits import LimitKey
 from jobs.ledger.limits.counts import Key, Rule
 from jobs.ledger.limits.gcra import LATEST, Pace, Track, moment_of, nanoseconds
@@ -24,10 +25,10 @@ from jobs.ledger.records import Claim
 
 _IDS = Batch("gone", id=Uuid())
 _ATTEMPTS = Batch("claimed", id=Uuid(), attempt=Integer())
-_RESERVED = Batch(
+RESERVED = Batch(
     "reserved", run_id=Uuid(), rate_name=Text(), digest=Text(), attempt=Integer(), place=BigInteger()
 )  # fmt: skip
-_STATES = Batch("states", rate_name=Text(), digest=Text(), started=BigInteger(), line=Text())
+STATES = Batch("states", rate_name=Text(), digest=Text(), started=BigInteger(), line=Text())
 
 
 class Rates:
@@ -35,14 +36,14 @@ class Rates:
 
     def __init__(
         self,
-        session: Executor,
+        runner: Runner,
         claims: Sequence[Claim],
         limits: Mapping[int, Sequence[LimitKey]],
         rules: Mapping[Key, Rule],
         *,
         now: datetime | None = None,
     ) -> None:
-        self._session = session
+        self._runner = runner
         self._tracks: dict[Key, Track] = {}
         self._places: dict[UUID, dict[Key, int]] = {}
         self._new: list[tuple[UUID, str, str, int, int]] = []
@@ -94,21 +95,18 @@ class Rates:
         last = max(slots, key=lambda key: slots[key])
         return Refusal(held_on(last, RATE_PREFIX), moment_of(slots[last]))
 
-    def write(self) -> None:
-        """Record the reservations and what they make of the rates."""
+    def rows(self) -> dict[str, Any]:
+        """New reservations and the states of the rates: the parameters of ``reserve`` and ``write_states``, if any."""
         if not self._tracks:
-            return
-        dialect = dialect_of(self._session)
-        if self._new:
-            self._session.execute(_reserve(dialect), _RESERVED.rows(dialect, self._new))
-        rows = [(*key, *track.written(self._now)) for key, track in sorted(self._tracks.items())]
-        self._session.execute(_keep(dialect), _STATES.rows(dialect, rows))
+            return {}
+        dialect = dialect_of(self._runner)
+        states = [(*key, *track.written(self._now)) for key, track in sorted(self._tracks.items())]
+        return {**RESERVED.rows(dialect, self._new), **STATES.rows(dialect, states)}
 
     def _read(self, rated: Sequence[Claim], now: datetime | None) -> None:
         """The reservations, and the ledger's moment: after the rows were locked, which may have taken a while."""
-        dialect = dialect_of(self._session)
-        given = _ATTEMPTS.rows(dialect, [(one.run_id, one.attempt) for one in rated])
-        for run_id, name, digest, place, moment in self._session.execute(_look(dialect), {**given, "now": now}):
+        given = _ATTEMPTS.rows(dialect_of(self._runner), [(one.run_id, one.attempt) for one in rated])
+        for run_id, name, digest, place, moment in _LOOK.rows(self._runner, {**given, "now": now}):
             self._now = nanoseconds(moment)
             if name is not None:
                 self._places.setdefault(run_id, {})[name, digest] = place
@@ -127,11 +125,10 @@ class Rates:
         return places
 
 
-def forget_reservations(session: Executor, run_ids: Sequence[UUID]) -> None:
+def forget_reservations(runner: Runner, run_ids: Sequence[UUID]) -> None:
     """Delete the reservations of runs whose attempts have ended."""
     if run_ids:
-        dialect = dialect_of(session)
-        session.execute(_forget(dialect), _IDS.rows(dialect, [(one,) for one in run_ids]))
+        _FORGET.rows(runner, _IDS.rows(dialect_of(runner), [(one,) for one in run_ids]))
 
 
 @cache
@@ -144,8 +141,9 @@ def _look(dialect: str) -> Any:
 
 
 @cache
-def _reserve(dialect: str) -> Any:
-    reserved = _RESERVED.table(dialect).c
+def reserve(dialect: str) -> Any:
+    """Write the reservations of ``RESERVED``."""
+    reserved = RESERVED.table(dialect).c
     # Without a WHERE, SQLite cannot tell where the select ends and ON CONFLICT begins.
     rows = select(
         reserved.run_id, reserved.rate_name, reserved.digest, reserved.attempt, reserved.place
@@ -157,8 +155,9 @@ def _reserve(dialect: str) -> Any:
 
 
 @cache
-def _keep(dialect: str) -> Any:
-    states = _STATES.table(dialect).c
+def write_states(dialect: str) -> Any:
+    """Write the states of ``STATES``."""
+    states = STATES.table(dialect).c
     return (
         update(JobLimit)
         .where(JobLimit.name == states.rate_name, JobLimit.digest == states.digest)
@@ -174,3 +173,6 @@ def _forget(dialect: str) -> Any:
         .where(one_of(dialect, JobRateSlot.run_id, select(_IDS.table(dialect).c.id)))
         .execution_options(synchronize_session=False)
     )
+
+
+_LOOK, _FORGET = DirectStatement(_look), DirectStatement(_forget)

@@ -15,6 +15,8 @@ from sqlalchemy import (
     Integer,
     Select,
     String,
+    Text,
+    Uuid,
     and_,
     bindparam,
     delete,
@@ -26,11 +28,12 @@ from sqlalchemy import (
 )
 
 from jobs.database.models import ON_HOLD, JobLimit, JobLimitSlot, JobRateSlot, JobRun
-from jobs.database.sql import Executor, ledger_now, plus_seconds
+from jobs.database.sql import Batch, Executor, dialect_of, ledger_now, plus_seconds
 from jobs.ledger.limits.counts import Key, takes_slot
 from jobs.ledger.limits.gcra import SECOND, nanoseconds
 from jobs.ledger.limits.parked import PREFIX, RATE_PREFIX, held_on, key_of
 from jobs.ledger.limits.reassign import reassign
+from jobs.ledger.limits.slots import is_forgotten
 from jobs.ledger.records import Freed
 
 KEYS = 200
@@ -39,6 +42,7 @@ IDLE_SECONDS = 86_400.0
 """How long a key's row is kept at least. Source: decision; a key that is used daily keeps its row."""
 KEPT_SECONDS = 3600
 """How long after its slot a reservation may be stale. Source: decision; a settled attempt deletes its own."""
+_SLOTS = Batch("locked", run_id=Uuid(), limit_name=Text())
 LOOKED_AT = 2000
 """Old reservations that one sweep reads. Source: decision; some milliseconds."""
 _AFTER = PREFIX[:-1] + chr(ord(PREFIX[-1]) + 1)
@@ -49,7 +53,13 @@ def drop_stale_slots(session: Executor, *, limit: int = 500, now: datetime | Non
     """Delete slots that no longer count, and reservations of attempts that have ended. Returns their number."""
     before = nanoseconds(_moment(session, now)) - KEPT_SECONDS * SECOND
     session.execute(_drop_reservations(), {"limit": LOOKED_AT, "before": before})
-    return len(session.execute(_drop(), {"limit": limit, "now": now}).all())
+    stale = session.execute(_stale(), {"limit": limit, "now": now}).all()
+    if not stale:
+        return 0
+    dialect = dialect_of(session)
+    # Looked at again now that they are locked: a claim may have written one since.
+    given = {**_SLOTS.rows(dialect, [tuple(one) for one in stale]), "now": now}
+    return len(session.execute(_drop(dialect), given).all())
 
 
 def drop_idle_keys(session: Executor, *, limit: int = 500, now: datetime | None = None) -> int:
@@ -94,13 +104,29 @@ def _moment(session: Executor, now: datetime | None) -> datetime:
     return found
 
 
-@cache
-def _drop() -> Any:
+def _is_stale() -> ColumnElement[bool]:
     counts = select(JobRun.id).where(JobRun.id == JobLimitSlot.run_id, takes_slot()).correlate(JobLimitSlot).exists()
-    stale = select(JobLimitSlot.run_id, JobLimitSlot.name).where(~counts).limit(bindparam("limit", type_=Integer()))
+    return or_(~counts, is_forgotten())
+
+
+@cache
+def _stale() -> Any:
+    return (
+        select(JobLimitSlot.run_id, JobLimitSlot.name)
+        .where(_is_stale())
+        .limit(bindparam("limit", type_=Integer()))
+        .with_for_update(skip_locked=True)
+    )
+
+
+@cache
+def _drop(dialect: str) -> Any:
+    locked = _SLOTS.table(dialect).c
     return (
         delete(JobLimitSlot)
-        .where(tuple_(JobLimitSlot.run_id, JobLimitSlot.name).in_(stale))
+        .where(
+            tuple_(JobLimitSlot.run_id, JobLimitSlot.name).in_(select(locked.run_id, locked.limit_name)), _is_stale()
+        )
         .returning(JobLimitSlot.run_id)
         .execution_options(synchronize_session=False)
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
+from typing import NamedTuple
 from uuid import UUID
 
 from sqlalchemy import case, update
@@ -12,23 +13,31 @@ from jobs.database.models import JobRun
 from jobs.database.sql import Executor, ledger_now
 from jobs.ledger.holds import no_longer_held
 from jobs.ledger.limits.reassign import leave_slots
+from jobs.ledger.records import Freed
 from jobs.ledger.runs.end_effects import apply_end_effects
 from jobs.states import LIVE, RunState, checked_move
 
 _CANCELLED = checked_move(RunState.QUEUED, RunState.CANCELLED)
 
 
+class Cancelled(NamedTuple):
+    """The states of the runs that were live, and runs that this made ready; publish those after the commit."""
+
+    states: dict[UUID, RunState]
+    freed: list[Freed]
+
+
 def cancel(
     session: Executor, run_id: UUID, *, reason: str | None = None, now: datetime | None = None
 ) -> RunState | None:
     """Cancel a live run. Returns its state now (``cancelled``, or ``running`` until its worker reacts), or None."""
-    return cancel_runs(session, [run_id], reason=reason, now=now).get(run_id)
+    return cancel_runs(session, [run_id], reason=reason, now=now).states.get(run_id)
 
 
 def cancel_runs(
     session: Executor, run_ids: Sequence[UUID], *, reason: str | None = None, now: datetime | None = None
-) -> dict[UUID, RunState]:
-    """Cancel the live ones, in one statement. Returns the state of each of them now."""
+) -> Cancelled:
+    """Cancel the live ones, in one statement: at once those that wait, and a flag for those that are running."""
     is_queued = JobRun.state == RunState.QUEUED
     moved = session.execute(
         update(JobRun)
@@ -46,8 +55,8 @@ def cancel_runs(
         {"now": now},
     ).all()
     ended = sorted(row.id for row in moved if row.has_followups and row.state == RunState.CANCELLED)
-    if ended:
-        apply_end_effects(session, ended, now=now)
+    followed = apply_end_effects(session, ended, now=now) if ended else {}
+    freed = [one for some in followed.values() for one in some]
     # A parked run that was just given a slot may be among them.
-    leave_slots(session, [row.id for row in moved if row.state == RunState.CANCELLED], now=now)
-    return {row.id: RunState(row.state) for row in moved}
+    freed += leave_slots(session, dict.fromkeys(row.id for row in moved if row.state == RunState.CANCELLED), now=now)
+    return Cancelled({row.id: RunState(row.state) for row in moved}, freed)

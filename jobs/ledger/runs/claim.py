@@ -1,15 +1,26 @@
-"""Claim: one statement takes many due runs; each gets a fresh random token, a lease and its next attempt."""
+"""Claim: one statement takes many due runs; each gets a fresh random token, a lease and its next attempt.
+
+Where limits, breakers or turns decide which runs start, a claim looks at candidates first. On PostgreSQL they are only
+locked, and look as if they were claimed: ``admit`` claims those that may go, and the others are parked or never
+touched. On SQLite, where nobody else writes before the commit, they are claimed at once, and whoever refuses one undoes
+its claim.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
+from functools import cache
 from itertools import starmap
 from typing import Any
 from uuid import UUID
 
-from jobs.database.direct_statements import DirectConnection, DirectStatement
+from sqlalchemy import Select, select
+
+from jobs.database.direct_statements import DirectConnection, DirectStatement, Runner
 from jobs.database.sql import Executor, dialect_of
+from jobs.ledger.claim_columns import candidate_columns
+from jobs.ledger.limits.written import claims_at_once
 from jobs.ledger.queries.priority_levels import FROM_THE_START, PLACES, QUEUES
 from jobs.ledger.records import Claim
 from jobs.ledger.runs.claim_statements import (
@@ -18,6 +29,8 @@ from jobs.ledger.runs.claim_statements import (
     claim_from_places,
     claim_ids,
     claim_queues,
+    due_ids,
+    due_of_queues,
     next_due,
     until_due,
 )
@@ -79,7 +92,7 @@ def claim_direct(
     if not run_ids:
         return []
     values = {**_ids("postgresql", run_ids), **_values("postgresql", kinds, worker, lease, now)}
-    return _in_order(starmap(Claim, _CLAIM_IDS.run(connection, values)))
+    return in_order(starmap(Claim, _CLAIM_IDS.run(connection, values)))
 
 
 def claim_due_direct(
@@ -105,11 +118,54 @@ def claim_due_direct(
         rows = [(queue, *places.get(queue, FROM_THE_START)) for queue in queues]
         statement, served = _CLAIM_FROM_PLACES, PLACES.rows("postgresql", rows)
     values = {**served, "count": count, **_values("postgresql", kinds, worker, lease, now)}
-    claims = _in_order(starmap(Claim, statement.run(connection, values)))
+    claims = in_order(starmap(Claim, statement.run(connection, values)))
     if len(queues) > 1:
         place = {queue: number for number, queue in enumerate(queues)}
         claims.sort(key=lambda one: place[one.queue])
     return claims
+
+
+def candidates(
+    runner: Runner,
+    run_ids: Sequence[UUID],
+    *,
+    kinds: Sequence[str],
+    worker: str,
+    lease: timedelta,
+    now: datetime | None = None,
+) -> list[Claim]:
+    """Those of ``run_ids`` that ``claim`` would claim."""
+    if claims_at_once(runner) and not isinstance(runner, DirectConnection):
+        return claim(runner, run_ids, kinds=kinds, worker=worker, lease=lease, now=now)
+    if not run_ids:
+        return []
+    ids = IDS.rows("postgresql", [(one,) for one in sorted(run_ids, key=lambda one: one.int)])
+    return in_order(Claim(*row) for row in _OF_IDS.rows(runner, {**ids, **_known("postgresql", kinds), "now": now}))
+
+
+def due_candidates(
+    runner: Runner,
+    queues: Sequence[str],
+    *,
+    count: int,
+    kinds: Sequence[str],
+    worker: str,
+    lease: timedelta,
+    now: datetime | None = None,
+) -> list[Claim]:
+    """Up to ``count`` due runs of several queues, the first one first, as ``claim_due`` would claim them."""
+    if claims_at_once(runner) and not isinstance(runner, DirectConnection):
+        given: dict[str, Any] = {"kinds": kinds, "worker": worker, "lease": lease, "now": now}
+        claims: list[Claim] = []
+        for queue in queues:
+            if len(claims) < count:
+                claims += claim_due(runner, queue, count=count - len(claims), **given)
+        return claims
+    served = QUEUES.rows("postgresql", [(one,) for one in queues])
+    rows = _OF_QUEUES.rows(runner, {**served, **_known("postgresql", kinds), "count": count, "now": now})
+    found = in_order(Claim(*row) for row in rows)
+    place = {queue: number for number, queue in enumerate(queues)}
+    return sorted(found, key=lambda one: place[one.queue]) if len(queues) > 1 else found
 
 
 def next_due_at(session: Executor, queue: str, *, now: datetime | None = None) -> datetime | None:
@@ -150,23 +206,38 @@ def _queues(dialect: str, queues: Sequence[str]) -> dict[str, Any]:
 
 
 def _values(dialect: str, kinds: Sequence[str], worker: str, lease: timedelta, now: datetime | None) -> dict[str, Any]:
-    known = KINDS.rows(dialect, [(kind,) for kind in kinds])
-    return {**known, "by_worker": worker, "lease_seconds": lease.total_seconds(), "now": now}
+    return {**_known(dialect, kinds), "by_worker": worker, "lease_seconds": lease.total_seconds(), "now": now}
+
+
+def _known(dialect: str, kinds: Sequence[str]) -> dict[str, Any]:
+    return KINDS.rows(dialect, [(kind,) for kind in kinds])
 
 
 def _read(session: Executor, rows: Sequence[Any]) -> list[Claim]:
-    claims = _in_order(starmap(Claim, rows))
+    claims = in_order(starmap(Claim, rows))
     rename_unreadable(session, claims)
     return claims
 
 
-def _in_order(found: Iterable[Claim]) -> list[Claim]:
+def in_order(found: Iterable[Claim]) -> list[Claim]:
+    """Claims by priority, then by when they were due, with what is unreadable noted on them."""
     claims = list(found)
     mark_unreadable(claims)
     claims.sort(key=lambda one: (one.priority, one.run_at, one.run_id.int))
     return claims
 
 
+@cache
+def _of_ids(dialect: str) -> Select[Any]:
+    return select(*due_ids(dialect, *candidate_columns()).c)
+
+
+@cache
+def _of_queues(dialect: str) -> Select[Any]:
+    return select(*due_of_queues(dialect, *candidate_columns()).c)
+
+
+_OF_IDS, _OF_QUEUES = DirectStatement(_of_ids), DirectStatement(_of_queues)
 _CLAIM_IDS, _CLAIM_QUEUES = DirectStatement(claim_ids), DirectStatement(claim_queues)
 _CLAIM_FROM_PLACES = DirectStatement(claim_from_places)
 _UNTIL_DUE = DirectStatement(until_due)

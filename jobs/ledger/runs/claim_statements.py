@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 from functools import cache
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import (
@@ -38,7 +39,9 @@ from jobs.database.sql import (
     plus_seconds,
     random_token,
     seconds_between,
+    without_waiting,
 )
+from jobs.ledger.claim_columns import claim_columns
 from jobs.ledger.holds import NOT_HELD
 from jobs.ledger.pauses import is_paused
 from jobs.ledger.queries.priority_levels import is_at, is_from, levels_from_places, levels_of
@@ -77,11 +80,11 @@ def claim_ids(dialect: str) -> Update:
     return _take(dialect, select(due_ids(dialect).c.id))
 
 
-def due_ids(dialect: str) -> CTE:
-    """The due runs among ``IDS``, locked."""
+def due_ids(dialect: str, *columns: Any) -> CTE:
+    """The due runs among ``IDS``, locked: these columns of them, or their ids."""
     wanted = IDS.table(dialect)
     return (
-        select(JobRun.id)
+        select(*(columns or (JobRun.id,)))
         .where(one_of(dialect, JobRun.id, select(wanted.c.id)), _is_due(), ~is_paused(), _is_known(dialect))
         .order_by(JobRun.id)
         .with_for_update(skip_locked=True)
@@ -95,8 +98,8 @@ def claim_queues(dialect: str) -> Update:
     return _take(dialect, select(due_of_queues(dialect).c.id))
 
 
-def due_of_queues(dialect: str) -> CTE:
-    """The due runs of the served queues, locked, one queue and one priority at a time.
+def due_of_queues(dialect: str, *columns: Any) -> CTE:
+    """The due runs of the served queues, locked, one queue and one priority at a time: these columns, or their ids.
 
     One index scan per priority: within one, due runs come first, so that a million runs of a smaller priority number
     that are not due yet are never scanned.
@@ -105,7 +108,7 @@ def due_of_queues(dialect: str) -> CTE:
     levels = levels_of(dialect)
     due = and_(is_at(dialect, levels), _is_due(), ~is_paused(), _is_known(dialect))
     if dialect == "postgresql":
-        return _first_of(levels, due, count)
+        return _first_of(levels, due, count, *columns)
     # SQLite scans the joined tables in the order written here, each by its index: no sort, and the limit stops it.
     return select(JobRun.id).select_from(levels).join(JobRun, true()).where(due).limit(count).cte("taken")
 
@@ -126,9 +129,9 @@ def claim_from_places(dialect: str) -> Update:
     return _take(dialect, select(_first_of(levels, due, bindparam("count", type_=Integer())).c.id))
 
 
-def _first_of(levels: CTE, due: ColumnElement[bool], count: BindParameter[int]) -> CTE:
+def _first_of(levels: CTE, due: ColumnElement[bool], count: BindParameter[int], *columns: Any) -> CTE:
     level = (
-        select(JobRun.id)
+        select(*(columns or (JobRun.id,)))
         .where(due)
         .order_by(JobRun.run_at, JobRun.id)
         # Hidden from the planner: if its statistics, which may be old, say that fewer runs wait than the limit, it
@@ -139,7 +142,7 @@ def _first_of(levels: CTE, due: ColumnElement[bool], count: BindParameter[int]) 
         .correlate(levels)
         .lateral("level")
     )
-    return select(level.c.id).select_from(levels.join(level, true())).limit(count).cte("taken")
+    return select(*level.c).select_from(levels.join(level, true())).limit(count).cte("taken")
 
 
 @cache
@@ -172,7 +175,10 @@ def _take(dialect: str, ids: Select[tuple[UUID]]) -> Update:
     # runs.
     taken = update(JobRun).where(one_of(dialect, JobRun.id, ids))
     if dialect == "postgresql":
-        taken = taken.where(_without_waiting())
+        # A claim that is lost with the server does no harm: its token is never given again, and any result of its
+        # holder is refused. What the holder commits meanwhile (its end, a step) waits for the disk, and earlier writes
+        # reach the disk before it.
+        taken = taken.where(without_waiting())
     return (
         taken.values(
             state=literal_column(f"'{_CLAIMED}'"),
@@ -184,40 +190,6 @@ def _take(dialect: str, ids: Select[tuple[UUID]]) -> Update:
             state_at=ledger_now(),
             **dict.fromkeys(NOT_HELD, null()),
         )
-        .returning(
-            JobRun.id,
-            JobRun.token,
-            JobRun.kind,
-            JobRun.queue,
-            JobRun.priority,
-            JobRun.attempt,
-            JobRun.charged,
-            JobRun.crashes,
-            JobRun.abandonments,
-            JobRun.max_attempts,
-            cast(JobRun.arguments, Text).label("arguments"),
-            JobRun.arguments_version,
-            JobRun.run_at,
-            JobRun.created_at,
-            JobRun.started_at,
-            JobRun.correlation_id,
-            JobRun.parent_id,
-            JobRun.root_id,
-            JobRun.scheduled_for,
-            JobRun.schedule,
-            JobRun.key,
-            JobRun.trace_context,
-        )
+        .returning(*claim_columns())
         .execution_options(synchronize_session=False)
     )
-
-
-def _without_waiting() -> ColumnElement[bool]:
-    """Commit this transaction without waiting for the disk: called once per statement, and true.
-
-    A claim that is lost with the server does no harm: its token is never given again, and any result of its holder is
-    refused. What the holder commits meanwhile (its end, a step) waits for the disk, and earlier writes reach the disk
-    before it.
-    """
-    setting = select(literal_column("set_config('synchronous_commit', 'off', true)")).scalar_subquery()
-    return setting.is_not(None)

@@ -32,8 +32,9 @@ def give_back(session: Executor, held: Sequence[tuple[UUID, UUID]], *, now: date
     apply_end_effects(
         session, [row.id for row in rows if row.has_followups and row.state == RunState.CANCELLED], now=now
     )
+    tokens = dict(held)
     freed = [Freed(row.id, row.queue, row.priority, row.run_at) for row in rows if row.state == RunState.QUEUED]
-    return freed + leave_slots(session, [row.id for row in rows], now=now)
+    return freed + leave_slots(session, {row.id: tokens[row.id] for row in rows}, now=now)
 
 
 _CANCELLED = checked_move(RunState.RUNNING, RunState.CANCELLED)

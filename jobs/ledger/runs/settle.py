@@ -67,7 +67,11 @@ def settle(
         applied = apply_ends(session, settled, now=now)
         if applied.freed or applied.changes:
             settled[0] = _with(settled[0], freed=applied.freed, breakers=applied.changes)
-    limited = [one.run_id for _, one in settled if one.kind in limited_kinds] if limited_kinds else []
+    limited = (
+        {one.run_id: result.claim.token for result, one in settled if one.kind in limited_kinds}
+        if limited_kinds
+        else {}
+    )
     if limited:
         forget_reservations(session, [one.run_id for _, one in settled if has_rate(one.kind)])
         freed = tuple(leave_slots(session, limited, now=now))

@@ -10,11 +10,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from functools import cache
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from sqlalchemy import (
     CTE,
+    Boolean,
     ColumnElement,
     Executable,
     Float,
@@ -26,20 +27,26 @@ from sqlalchemy import (
     bindparam,
     case,
     cast,
+    delete,
     func,
     insert,
     literal_column,
     null,
     select,
+    true,
     update,
 )
 
 from jobs.database.direct_statements import DirectConnection, DirectStatement
-from jobs.database.models import JobAttempt, JobRun, JsonText
-from jobs.database.sql import Batch, Executor, ledger_now, plus_seconds
+from jobs.database.models import JobAttempt, JobRateSlot, JobRun, JsonText
+from jobs.database.postgres.driver import notified
+from jobs.database.sql import Batch, Executor, ledger_now, one_of, plus_seconds
 from jobs.definition.breakers import guarded_kinds
 from jobs.definition.limits import limited_kinds
-from jobs.ledger.records import AttemptResult, Freed, RecordedAttempt
+from jobs.ledger.limits.counts import Key
+from jobs.ledger.limits.exchange import Successors, exchange, read, rows_of_successors
+from jobs.ledger.records import AttemptResult, Claim, Freed, RecordedAttempt
+from jobs.ledger.runs.claim import in_order
 from jobs.ledger.runs.end_effects import apply_successes
 from jobs.states import Outcome, RunState, checked_move
 
@@ -50,8 +57,29 @@ _DONE = Batch(
 )
 
 
+class LimitedSettled(NamedTuple):
+    """The attempts that ended, the runs that were claimed in their place, and the keys whose slots nobody took.
+
+    Call ``left_parked`` with those keys.
+    """
+
+    settled: list[tuple[AttemptResult, RecordedAttempt]]
+    started: list[Claim]
+    left: list[Key]
+
+
 def is_plain(attempt_result: AttemptResult) -> bool:
-    """Whether it is a success without a log and further effects, of a kind without limits and breaker."""
+    """Whether the result is a success without a log and further effects, of a kind without limits and breaker."""
+    return attempt_result.claim.kind not in limited_kinds and is_success(attempt_result)
+
+
+def is_limited_success(attempt_result: AttemptResult) -> bool:
+    """Whether the result is a success without a log and further effects, of a kind with limits and without breaker."""
+    return attempt_result.claim.kind in limited_kinds and is_success(attempt_result)
+
+
+def is_success(attempt_result: AttemptResult) -> bool:
+    """Whether the result is a success without a log and further effects, of a kind without breaker."""
     return (
         attempt_result.outcome is Outcome.SUCCEEDED
         and attempt_result.failure is None
@@ -60,7 +88,6 @@ def is_plain(attempt_result: AttemptResult) -> bool:
         and not attempt_result.completes
         and attempt_result.arguments is None
         and attempt_result.log is None
-        and attempt_result.claim.kind not in limited_kinds
         and attempt_result.claim.kind not in guarded_kinds
     )
 
@@ -82,6 +109,35 @@ def settle_plain(
     ((moment, moved),) = _SETTLE.run(connection, {**given, "expected": len(ordered)})
     kept: set[UUID] | None = None if moved is None else set(moved)
     return [(one, _recorded(one, moment, ago)) for one, ago in ordered if kept is None or one.claim.run_id in kept]
+
+
+def settle_limited(
+    connection: DirectConnection,
+    endings: Sequence[AttemptResult],
+    *,
+    worker: str,
+    monotonic: float,
+    successors: Successors | None = None,
+    notifies: bool = False,
+    now: datetime | None = None,
+) -> LimitedSettled:
+    """``settle_plain`` for kinds with limits: their slots pass to the next parked runs, which follow the first ending.
+
+    Args:
+        successors: the parked runs that this worker may claim at once, instead of letting them wait in their queues.
+        notifies: tell the workers that listen of the runs that are ready now.
+    """
+    ordered, given = _rows_of(endings, worker=worker, monotonic=monotonic, now=now)
+    given |= {"expected": len(ordered), "notifies": notifies}
+    rows = _SETTLE_LIMITED.run(connection, {**given, **rows_of_successors(successors, worker=worker)})
+    moment, moved = rows[0][:2]
+    kept: set[UUID] | None = None if moved is None else set(moved)
+    freed, started, left = read(row[3:] for row in rows if row[3] is not None)
+    settled: list[tuple[AttemptResult, RecordedAttempt]] = []
+    for one, ago in ordered:
+        if kept is None or one.claim.run_id in kept:
+            settled.append((one, _recorded(one, moment, ago, () if settled else tuple(freed))))
+    return LimitedSettled(settled, in_order(started), left)
 
 
 def settle_members(
@@ -209,10 +265,31 @@ def _settle(dialect: str) -> Executable:
     return select(ledger_now(), case((is_whole, null()), else_=ids)).select_from(moved).add_cte(tried)
 
 
+def _settle_limited(dialect: str) -> Executable:
+    moved, tried = _success(~JobRun.has_followups)
+    used = (
+        delete(JobRateSlot)
+        .where(one_of(dialect, JobRateSlot.run_id, select(moved.c.id)))
+        .returning(JobRateSlot.run_id)
+        .cte("used_reservations")
+    )
+    exchanged, parts = exchange(moved)
+    counted = select(func.count()).select_from(moved).scalar_subquery()
+    is_whole = counted == bindparam("expected", type_=Integer())
+    ids = func.array(select(moved.c.id).scalar_subquery())
+    told = select(notified()).select_from(exchanged).where(exchanged.c.freed_id.is_not(None)).limit(literal_column("1"))
+    first = select(
+        ledger_now().label("moment"),
+        case((is_whole, null()), else_=ids).label("moved"),
+        case((bindparam("notifies", type_=Boolean()), cast(told.scalar_subquery(), Text))).label("told"),
+    ).subquery("first")
+    return select(*first.c, *exchanged.c).select_from(first.outerjoin(exchanged, true())).add_cte(tried, used, *parts)
+
+
 @cache
 def _settle_members() -> Executable:
     moved, tried = _success(JobRun.batch_id.is_not(None), JobRun.batch_id)
     return select(ledger_now(), moved.c.id, moved.c.batch_id).select_from(moved).add_cte(tried)
 
 
-_SETTLE = DirectStatement(_settle)
+_SETTLE, _SETTLE_LIMITED = DirectStatement(_settle), DirectStatement(_settle_limited)

@@ -70,7 +70,7 @@ def rescue(
     lost = session.execute(_leased(expired), values).all()
     ends = [_end_of(row, Outcome.ABANDONED) for row in lost]
     settled, _ = end(session, ends, poison_after=poison_after, now=now)
-    return _with_freed(session, _with_reports(settled, lost, ends), now)
+    return _with_freed(session, _with_reports(settled, lost, ends), lost, now)
 
 
 def moment_of(session: Executor, *, now: datetime | None = None) -> datetime:
@@ -119,15 +119,18 @@ def end_dead_attempts(
         elif row.token in done:
             ends.append(_end_of(row, Outcome.RELEASED))
     settled, _ = end(session, ends, poison_after=poison_after, now=now)
-    reported = _with_freed(session, _with_reports(settled, held, ends), now)
+    reported = _with_freed(session, _with_reports(settled, held, ends), held, now)
     started = blamed | done
     freed = give_back(session, [(row.id, row.token) for row in held if row.token not in started], now=now)
     return reported, freed
 
 
-def _with_freed(session: Executor, ended: list[RecordedAttempt], now: datetime | None) -> list[RecordedAttempt]:
+def _with_freed(
+    session: Executor, ended: list[RecordedAttempt], rows: Sequence[Any], now: datetime | None
+) -> list[RecordedAttempt]:
     """The same; their slots of limits go to the next parked runs, which follow the first of them."""
-    freed = leave_slots(session, [one.run_id for one in ended], now=now)
+    tokens = {row.id: row.token for row in rows}
+    freed = leave_slots(session, {one.run_id: tokens[one.run_id] for one in ended}, now=now)
     return [ended[0]._replace(followed_by=(*ended[0].followed_by, *freed)), *ended[1:]] if freed else ended
 
 
@@ -221,6 +224,11 @@ def _dead_letter(
         .execution_options(synchronize_session=False),
         values,
     ).all()
-    apply_end_effects(session, [row.id for row in dead_lettered if row.has_followups], now=values["now"])
-    leave_slots(session, [row.id for row in dead_lettered], now=values["now"])
-    return [DeadLettered(row.id, row.kind, row.queue, row.correlation_id) for row in dead_lettered]
+    followed = apply_end_effects(session, [row.id for row in dead_lettered if row.has_followups], now=values["now"])
+    slots = leave_slots(session, dict.fromkeys(row.id for row in dead_lettered), now=values["now"])
+    if slots:
+        followed.setdefault(dead_lettered[0].id, []).extend(slots)
+    return [
+        DeadLettered(row.id, row.kind, row.queue, row.correlation_id, tuple(followed.get(row.id, ())))
+        for row in dead_lettered
+    ]

@@ -7,6 +7,7 @@ from typing import Any
 from uuid import UUID
 
 from jobs.database.sql import Executor
+from jobs.enqueue.publish import entries_of
 from jobs.ledger.operators.audit import AuditEntry
 from jobs.ledger.operators.versions import Version
 from jobs.ledger.run_records import RunRecord
@@ -44,7 +45,10 @@ class CancelAction:
     def apply(self, session: Executor, before: dict[UUID, Version]) -> BatchResult:
         step = BatchResult()
         refused = self.refusals(session, before)
-        states = cancelling.cancel_runs(session, [one for one in before if one not in refused], reason=self.reason)
+        states, freed = cancelling.cancel_runs(
+            session, [one for one in before if one not in refused], reason=self.reason
+        )
+        step.ready += entries_of(freed)
         for run_id, version in before.items():
             if run_id not in states:
                 step.notes.append(AuditEntry(run_id, skipped=refused.get(run_id, "it has moved meanwhile")))

@@ -228,7 +228,9 @@ def _undo_batch(
     notes = [one for one in notes if one.run_id not in dealt_with]
     why_not = put_back(session, [one for one in notes if one.new_run_id is None], held)
     if any(one.new_run_id is not None for one in notes):
-        step.notes += _call_off(session, [one for one in notes if one.new_run_id is not None], operator)
+        called_off, freed = _call_off(session, [one for one in notes if one.new_run_id is not None], operator)
+        step.notes += called_off
+        step.ready += entries_of(freed)
     for one in notes:
         if one.new_run_id is not None:
             continue
@@ -247,12 +249,14 @@ def _undo_batch(
     return step
 
 
-def _call_off(session: Executor, notes: Sequence[AuditEntry], operator: Operator) -> list[AuditEntry]:
-    """Cancel the new runs that a replay made, if they have not started."""
+def _call_off(
+    session: Executor, notes: Sequence[AuditEntry], operator: Operator
+) -> tuple[list[AuditEntry], list[Freed]]:
+    """Cancel the new runs that a replay made, if they have not started. Returns also the runs that are ready now."""
     new_ids = [one.new_run_id for one in notes if one.new_run_id is not None]
     found = versions(session, new_ids, lock=True)
     waiting = [run_id for run_id, one in found.items() if one["state"] == RunState.QUEUED and not one["attempt"]]
-    cancelling.cancel_runs(session, waiting, reason=f"undone by {operator.name}"[:500])
+    cancelled = cancelling.cancel_runs(session, waiting, reason=f"undone by {operator.name}"[:500])
     called_off: list[AuditEntry] = []
     for one in notes:
         assert one.new_run_id is not None
@@ -262,4 +266,4 @@ def _call_off(session: Executor, notes: Sequence[AuditEntry], operator: Operator
             continue
         where = "is gone" if new is None else "was tried" if new["state"] == RunState.QUEUED else f"is {new['state']}"
         called_off.append(AuditEntry(one.run_id, skipped=f"its new run {str(one.new_run_id)[-8:]} {where}"))
-    return called_off
+    return called_off, cancelled.freed

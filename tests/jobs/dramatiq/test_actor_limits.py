@@ -14,22 +14,28 @@ from dramatiq.rate_limits import ConcurrentRateLimiter
 from dramatiq.rate_limits.backends import StubBackend
 from sqlalchemy import func, select
 
-from jobs import Limit, Rate
-from jobs.database.models import JobAttempt
+from jobs import Breaker, Limit, Rate
+from jobs.database.models import JobAttempt, JobRun
+from jobs.definition.breakers import guarded_kinds
 from jobs.definition.limits import keys_of, limited_kinds
 from jobs.dramatiq import LedgerBroker
 from jobs.errors import DefinitionError
 from jobs.messages.encoding import write_message
 from tests.jobs.dramatiq.conftest import StartWorker
 from tests.jobs.dramatiq.test_actors import JOIN, runs
+from tests.waiting import wait_until
+
+MINUTE = timedelta(minutes=1)
 
 
 @pytest.fixture(autouse=True)
 def forgotten() -> Iterator[None]:
-    before = set(limited_kinds)
+    before = set(limited_kinds), set(guarded_kinds)
     yield
-    for kind in set(limited_kinds) - before:
+    for kind in set(limited_kinds) - before[0]:
         limited_kinds.pop(kind)
+    for kind in set(guarded_kinds) - before[1]:
+        guarded_kinds.pop(kind)
 
 
 def test_messages_of_one_key_perform_one_at_a_time_without_a_retry(
@@ -83,3 +89,27 @@ def test_a_mistake_is_refused_where_the_actor_is_declared(broker: LedgerBroker) 
     assert caught.value.hint == "Its parameters are: account."
     with pytest.raises(DefinitionError, match=r"takes a Limit\(…\), a Rate\(…\), or a list"):
         dramatiq.actor(limits=[3])(limit_bad)
+    with pytest.raises(DefinitionError, match=r"The breaker of job .* is by 'more', which is no parameter"):
+        dramatiq.actor(breaker=Breaker(after=2, within=MINUTE, by="more"))(limit_bad)
+
+
+def test_failures_of_an_actor_open_its_breaker_for_their_key(broker: LedgerBroker, start_worker: StartWorker) -> None:
+    @dramatiq.actor(breaker=Breaker(after=2, within=MINUTE, by="account"), max_retries=0)
+    def guarded_pay(account: str) -> None:
+        if account == "down":
+            raise ConnectionError("it does not answer")
+
+    guarded_pay.send("down")
+    guarded_pay.send("down")
+    start_worker()
+    broker.join("default", timeout=JOIN)
+
+    guarded_pay.send("up")
+    guarded_pay.send("down")
+
+    def states() -> list[tuple[str, str | None]]:
+        with broker.app.database.read() as connection:
+            return [tuple(row) for row in connection.execute(select(JobRun.state, JobRun.hold).order_by(JobRun.id))]
+
+    wanted = [("dead", None), ("dead", None), ("succeeded", None), ("queued", "parked")]
+    assert wait_until(lambda: states() == wanted, seconds=JOIN / 1000), states()

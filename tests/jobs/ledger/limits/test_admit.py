@@ -19,7 +19,9 @@ from jobs.ledger.limits.counts import declare, in_use
 from jobs.ledger.limits.reassign import reassign
 from jobs.ledger.limits.sweep import drop_idle_keys, drop_stale_slots, parked_keys, reassign_all
 from jobs.ledger.records import Claim
-from jobs.ledger.runs import claim
+from jobs.ledger.runs.cancel import cancel_runs
+from jobs.ledger.runs.claim import candidates
+from jobs.ledger.runs.sweep import expire
 from jobs.states import Outcome, RunState
 from tests.book import LEASE, Book
 
@@ -146,7 +148,7 @@ def test_a_run_needs_room_in_all_of_its_limits_and_takes_none_while_it_is_parked
     book.end(held[0], Outcome.SUCCEEDED)
     assert ids(due(book)) == [late]
     with book.database.read() as connection:
-        assert sum(in_use(connection, [("stripe", "")], now=book.now).values()) == 3
+        assert sum(in_use(connection, [("stripe", "")]).values()) == 3
         assert connection.scalar(select(func.count()).select_from(JobLimitSlot)) == 6
 
 
@@ -185,6 +187,24 @@ def test_a_cancelled_run_passes_its_reassigned_slot_on(book: Book) -> None:
     book.cancel(one)
 
     assert ids(due(book)) == [other]
+
+
+def test_what_a_cancelled_or_an_expired_run_makes_ready_is_named_for_the_ready_index(book: Book) -> None:
+    charge(book)
+    charge(book)
+    first, _ = due(book)
+    handed, following, last = charge(book, expires_seconds=8.0), charge(book), charge(book)
+    due(book)
+    book.end(first, Outcome.SUCCEEDED)
+    book.step(10)
+
+    with book.database.write() as connection:
+        (expired,) = expire(connection, now=book.now)
+    with book.database.write() as connection:
+        cancelled = cancel_runs(connection, [following], now=book.now)
+
+    assert (expired.run_id, [one.run_id for one in expired.freed]) == (handed, [following])
+    assert [one.run_id for one in cancelled.freed] == [last]
 
 
 def test_a_run_that_comes_later_does_not_overtake_a_parked_one(book: Book) -> None:
@@ -277,8 +297,9 @@ def test_the_rows_of_keys_that_nobody_uses_are_deleted_after_a_day_and_made_agai
 
     def admitted(run_id: UUID) -> int:
         with book.database.write() as connection:
-            claims = claim.claim(connection, [run_id], kinds=KINDS, worker="w1", lease=LEASE, now=book.now)
-            return len(admit(connection, claims, known=known, now=book.now).claims)
+            given = {"worker": "w1", "lease": LEASE, "now": book.now}
+            found = candidates(connection, [run_id], kinds=KINDS, **given)
+            return len(admit(connection, found, known=known, **given).claims)
 
     first = charge(book)
     assert admitted(first) == 1

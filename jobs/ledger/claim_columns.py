@@ -1,0 +1,50 @@
+"""The columns of a claim, in the order of ``Claim``."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import ColumnElement, Text, cast, literal_column
+
+from jobs.database.models import JobRun
+from jobs.database.sql import counted, ledger_now, random_token
+
+_ONE: ColumnElement[int] = literal_column("1")
+
+
+def claim_columns() -> list[Any]:
+    """Of a run that has been claimed."""
+    return [
+        JobRun.id,
+        JobRun.token,
+        JobRun.kind,
+        JobRun.queue,
+        JobRun.priority,
+        JobRun.attempt,
+        JobRun.charged,
+        JobRun.crashes,
+        JobRun.abandonments,
+        JobRun.max_attempts,
+        cast(JobRun.arguments, Text).label("arguments"),
+        JobRun.arguments_version,
+        JobRun.run_at,
+        JobRun.created_at,
+        JobRun.started_at,
+        JobRun.correlation_id,
+        JobRun.parent_id,
+        JobRun.root_id,
+        JobRun.scheduled_for,
+        JobRun.schedule,
+        JobRun.key,
+        JobRun.trace_context,
+    ]
+
+
+def candidate_columns() -> list[Any]:
+    """Of a run as a claim would make it, with a fresh token."""
+    changed: dict[str, Any] = {
+        "token": random_token(),
+        "attempt": counted(JobRun.attempt, _ONE),
+        "started_at": ledger_now(),
+    }
+    return [changed[one.name].label(one.name) if one.name in changed else one for one in claim_columns()]
