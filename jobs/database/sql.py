@@ -160,12 +160,6 @@ def counted(count: SQLColumnExpression[Any], more: Any) -> ColumnElement[int]:
     return case((count < literal_column(str(MOST)), count + more), else_=count)
 
 
-def without_waiting() -> ColumnElement[bool]:
-    """Commit this transaction without waiting for the disk: called once per statement, and true. PostgreSQL only."""
-    said = select(literal_column("set_config('synchronous_commit', 'off', true)")).scalar_subquery()
-    return said.is_not(None)
-
-
 def insert_into(dialect: str, model: type[Any]) -> Any:
     """An INSERT that knows ON CONFLICT, in the dialect's own spelling.
 

@@ -1,10 +1,10 @@
-"""The columns of a claim, in the order of ``Claim``."""
+"""What all claims share: their columns, in the order of ``Claim``, and that they do not wait for the disk."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import ColumnElement, Text, cast, literal_column
+from sqlalchemy import ColumnElement, Text, cast, literal_column, select
 
 from jobs.database.models import JobRun
 from jobs.database.sql import counted, ledger_now, random_token
@@ -48,3 +48,9 @@ def candidate_columns() -> list[Any]:
         "started_at": ledger_now(),
     }
     return [changed[one.name].label(one.name) if one.name in changed else one for one in claim_columns()]
+
+
+def without_waiting() -> ColumnElement[bool]:
+    """Commit this transaction without waiting for the disk: called once per statement, and true. PostgreSQL only."""
+    said = select(literal_column("set_config('synchronous_commit', 'off', true)")).scalar_subquery()
+    return said.is_not(None)

@@ -13,7 +13,7 @@ NAMES = (
 """In the order of the table. What follows an underscore is a configuration of the file before it."""
 
 
-WITH_LIMITS = ("ours_limits", "ours_limitsredis", "pgqueuer_limits", "dbos_limits", "rq")
+WITH_LIMITS = ("limits_ours_postgresql", "limits_ours_redis", "limits_pgqueuer", "limitsdbos", "rq")
 """Only compared by ``benchmarks.limits``: what they declare for it would slow the other measures down."""
 
 

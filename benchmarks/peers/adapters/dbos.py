@@ -9,7 +9,7 @@ from functools import partial
 from typing import Any
 
 from benchmarks.peers import body
-from benchmarks.peers.peer import KEYED_MOST, KEYS, Calls, Peer, Place, Servers
+from benchmarks.peers.peer import Calls, Peer, Place, Servers
 
 POLL_SECONDS = 0.01
 LEFT = "select exists (select from dbos.workflow_status where status in ('ENQUEUED', 'PENDING', 'DELAYED'))"
@@ -51,9 +51,6 @@ class Dbos(Peer):
         application(place)
         DBOS.launch()
         await DBOS.register_queue_async("bench", polling_interval_sec=POLL_SECONDS)
-        if self.adapter == "dbos_limits":
-            partitioned = {"partition_queue": True, "concurrency": KEYED_MOST}
-            await DBOS.register_queue_async("keyed", polling_interval_sec=POLL_SECONDS, **partitioned)
         DBOS.destroy()
 
     @asynccontextmanager
@@ -65,17 +62,7 @@ class Dbos(Peer):
         async def enqueue(name: str, *given: Any) -> None:
             client.enqueue({"queue_name": "bench", "workflow_name": name}, *given)
 
-        async def keyed(numbers: range) -> None:
-            for n in numbers:
-                options = {"queue_name": "keyed", "workflow_name": "noop", "queue_partition_key": str(n % KEYS)}
-                client.enqueue(options, n, body.TEXT)
-
-        yield Calls(
-            lambda n: enqueue("noop", n, body.TEXT),
-            partial(enqueue, "late"),
-            join=partial(enqueue, "joined"),
-            keyed=keyed,
-        )
+        yield Calls(lambda n: enqueue("noop", n, body.TEXT), partial(enqueue, "late"), join=partial(enqueue, "joined"))
         client.destroy()
 
     def work(self, place: Place) -> None:

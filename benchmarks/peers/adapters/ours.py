@@ -8,17 +8,14 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from benchmarks.peers.body import TEXT
-from benchmarks.peers.peer import KEYS, Calls, Peer, Place, Servers
+from benchmarks.peers.peer import Calls, Peer, Place, Servers
 
 LEFT = "select exists (select 1 from job_runs where state in ('queued', 'running'))"
 MODES = {
     "ours_postgresql": "jobledger, PostgreSQL alone",
     "ours_redis": "jobledger, PostgreSQL and Redis",
     "ours_sqlite": "jobledger, SQLite",
-    "ours_limits": "jobledger, PostgreSQL alone",
-    "ours_limitsredis": "jobledger, PostgreSQL and Redis",
 }
-_WITH_REDIS = ("ours_redis", "ours_limitsredis")
 
 
 class Ours(Peer):
@@ -32,7 +29,7 @@ class Ours(Peer):
 
     def settings(self, place: Place) -> dict[str, str]:
         found = {"JOBS_DATABASE_URL": place.postgres}
-        if self.adapter in _WITH_REDIS:
+        if self.adapter == "ours_redis":
             found["JOBS_REDIS_URL"] = place.redis
         if self.adapter == "ours_sqlite":
             found["JOBS_DATABASE_URL"] = f"sqlite:///{place.folder}/jobs.db"
@@ -48,7 +45,6 @@ class Ours(Peer):
 
     @asynccontextmanager
     async def client(self, place: Place) -> AsyncIterator[Calls]:
-        from benchmarks.peers.keyed_work import KeyedNoop
         from benchmarks.peers.work import Joined, Late, Noop
         from jobs import enqueue_many
 
@@ -64,14 +60,10 @@ class Ours(Peer):
         async def join(width: int) -> None:
             Joined(width=width).enqueue()
 
-        async def keyed(numbers: range) -> None:
-            enqueue_many([KeyedNoop(account=number % KEYS, a=number, b=TEXT) for number in numbers])
-
-        yield Calls(one, late, many, join, keyed)
+        yield Calls(one, late, many, join)
 
     def workers(self, processes: int) -> list[list[str]]:
-        work = "benchmarks.peers.keyed_work" if "limits" in self.adapter else "benchmarks.peers.work"
-        command = [str(Path(sys.executable).parent / "jobledger"), "worker", "--import", work]
+        command = [str(Path(sys.executable).parent / "jobledger"), "worker", "--import", "benchmarks.peers.work"]
         return [[*command, "--processes", str(processes), "--metrics-port", "0"]]
 
     def left(self, servers: Servers) -> bool:

@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from benchmarks.peers import body
-from benchmarks.peers.peer import KEYED_MOST, KEYS, Calls, Peer, Place, Servers
+from benchmarks.peers.peer import Calls, Peer, Place, Servers
 
 
 def payload(**arguments: Any) -> bytes:
@@ -22,7 +22,7 @@ async def connected(place: Place) -> Any:
     return AsyncpgDriver(await asyncpg.connect(place.postgres))
 
 
-async def application(place: Place, *, with_limits: bool) -> Any:
+async def application(place: Place) -> Any:
     from pgqueuer import PgQueuer
 
     made = PgQueuer(await connected(place))
@@ -30,9 +30,6 @@ async def application(place: Place, *, with_limits: bool) -> Any:
     @made.entrypoint("noop")
     async def noop(job: Any) -> None:
         body.noop(**json.loads(job.payload))
-
-    for key in range(KEYS if with_limits else 0):
-        made.entrypoint(f"keyed-{key}", concurrency_limit=KEYED_MOST)(noop)
 
     @made.entrypoint("late")
     async def late(job: Any) -> None:
@@ -62,23 +59,17 @@ class Pgqueuer(Peer):
             count = len(numbers)
             return queries.enqueue(["noop"] * count, [payload(a=n, b=body.TEXT) for n in numbers], [0] * count)
 
-        def keyed(numbers: range) -> Any:
-            names = [f"keyed-{n % KEYS}" for n in numbers]
-            return queries.enqueue(names, [payload(a=n, b=body.TEXT) for n in numbers], [0] * len(numbers))
-
         yield Calls(
             lambda number: queries.enqueue("noop", payload(a=number, b=body.TEXT)),
             lambda sent: queries.enqueue("late", payload(sent=sent)),
             many,
-            keyed=keyed,
         )
 
     def work(self, place: Place) -> None:
         import uvloop  # as its command does, which fails at its start with typer 0.29
 
         async def serve() -> None:
-            made = await application(place, with_limits=self.adapter == "pgqueuer_limits")
-            await made.run(batch_size=500)
+            await (await application(place)).run(batch_size=500)
 
         uvloop.run(serve())
 

@@ -14,7 +14,8 @@ from sqlalchemy import Float, String, Update, Uuid, bindparam, literal_column, n
 
 from jobs.database.direct_statements import DirectStatement, Runner
 from jobs.database.models import JobLimit, JobLimitSlot, JobRateSlot, JobRun
-from jobs.database.sql import Batch, counted, dialect_of, ledger_now, plus_seconds, without_waiting
+from jobs.database.sql import Batch, counted, dialect_of, ledger_now, plus_seconds
+from jobs.ledger.claim_columns import without_waiting
 from jobs.ledger.holds import NOT_HELD
 from jobs.ledger.limits.parked import Parked, hold_parked, put_back_claims, rows_of_parked
 from jobs.ledger.limits.rates import RESERVED, STATES, reserve, write_states

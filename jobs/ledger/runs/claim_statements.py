@@ -39,9 +39,8 @@ from jobs.database.sql import (
     plus_seconds,
     random_token,
     seconds_between,
-    without_waiting,
 )
-from jobs.ledger.claim_columns import claim_columns
+from jobs.ledger.claim_columns import claim_columns, without_waiting
 from jobs.ledger.holds import NOT_HELD
 from jobs.ledger.pauses import is_paused
 from jobs.ledger.queries.priority_levels import is_at, is_from, levels_from_places, levels_of

@@ -31,6 +31,7 @@ from sqlalchemy import (
     func,
     insert,
     literal_column,
+    not_,
     null,
     select,
     true,
@@ -131,11 +132,11 @@ def settle_limited(
     given |= {"expected": len(ordered), "notifies": notifies}
     rows = _SETTLE_LIMITED.run(connection, {**given, **rows_of_successors(successors, worker=worker)})
     moment, moved = rows[0][:2]
-    kept: set[UUID] | None = None if moved is None else set(moved)
+    ids: set[UUID] | None = None if moved is None else set(moved)
     freed, started, left = read(row[3:] for row in rows if row[3] is not None)
     settled: list[tuple[AttemptResult, RecordedAttempt]] = []
     for one, ago in ordered:
-        if kept is None or one.claim.run_id in kept:
+        if ids is None or one.claim.run_id in ids:
             settled.append((one, _recorded(one, moment, ago, () if settled else tuple(freed))))
     return LimitedSettled(settled, in_order(started), left)
 
@@ -266,7 +267,7 @@ def _settle(dialect: str) -> Executable:
 
 
 def _settle_limited(dialect: str) -> Executable:
-    moved, tried = _success(~JobRun.has_followups)
+    moved, tried = _success(not_(JobRun.has_followups))
     used = (
         delete(JobRateSlot)
         .where(one_of(dialect, JobRateSlot.run_id, select(moved.c.id)))
