@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from jobs.alerting.delivery import QUEUE, register
 from jobs.app import App
+from jobs.errors import JobsError
 from jobs.ledger.operators.alert_routes import has_routes
 
 
@@ -17,9 +18,13 @@ def with_alerts(app: App, queues: Sequence[str]) -> tuple[Sequence[str], bool]:
     Args:
         queues: as given to the worker; empty: those of its kinds.
     """
-    with app.database.read() as connection:
-        if not has_routes(connection):
-            return queues, False
+    try:
+        with app.database.read() as connection:
+            if not has_routes(connection):
+                return queues, False
+    except JobsError:
+        # The process starts, and waits for the ledger. Once it sees receivers, another one takes its place.
+        return queues, False
     register()
     if not queues or any(one.partition(":")[0] == QUEUE for one in queues):
         return queues, True

@@ -24,6 +24,11 @@ class Line(NamedTuple):
     level: str
     source: str
     text: str
+    size: int
+
+
+_Stored = tuple[int, float, str, str, str, int]
+"""A ``Line`` before it is read: making a named tuple takes ten times as long."""
 
 
 class AttemptLog:
@@ -42,10 +47,10 @@ class AttemptLog:
         self._half_bytes = max_bytes // 2
         self._lock = threading.Lock()
         self._is_closed = False
-        self._head: list[Line] = []
+        self._head: list[_Stored] = []
         self._head_bytes = 0
         self._head_is_full = False
-        self._tail: deque[Line] = deque()
+        self._tail: deque[_Stored] = deque()
         self._tail_bytes = 0
         self._unfinished: dict[str, str] = {}
 
@@ -53,12 +58,12 @@ class AttemptLog:
         """Add one line; a text of several lines, such as a traceback, stays together."""
         if len(text) > MAX_LINE:
             text = text[:MAX_LINE] + "…"
-        size = _bytes_of(text)
+        size = len(text) if text.isascii() else len(text.encode("utf-8", "replace"))
         with self._lock:
             if self._is_closed:
                 return
             self.count += 1
-            line = Line(self.count, self._monotonic(), level, source, text)
+            line = (self.count, self._monotonic(), level, source, text, size)
             if not self._head_is_full:
                 if self._head_bytes + size <= self._half_bytes and len(self._head) < MAX_LINES // 2:
                     self._head.append(line)
@@ -68,7 +73,7 @@ class AttemptLog:
             self._tail.append(line)
             self._tail_bytes += size
             while self._tail_bytes > self._half_bytes or len(self._tail) > MAX_LINES // 2:
-                self._tail_bytes -= _bytes_of(self._tail.popleft().text)
+                self._tail_bytes -= self._tail.popleft()[5]
 
     def printed(self, stream: str, text: str) -> None:
         """Add what was written to ``stream``, as whole lines; the rest waits for its end."""
@@ -84,7 +89,7 @@ class AttemptLog:
     def kept_lines(self) -> list[Line]:
         """The lines that are kept so far."""
         with self._lock:
-            return [*self._head, *self._tail]
+            return [Line(*one) for one in (*self._head, *self._tail)]
 
     def close(self) -> None:
         """Take no more lines: the attempt has ended."""
@@ -93,10 +98,6 @@ class AttemptLog:
             self.add("INFO", stream, text)
         with self._lock:
             self._is_closed = True
-
-
-def _bytes_of(text: str) -> int:
-    return len(text) if text.isascii() else len(text.encode("utf-8", "replace"))
 
 
 def formatted(message: object, args: tuple[object, ...]) -> str:

@@ -71,7 +71,10 @@ class _Handler(logging.Handler):
         log = run.lines if run is not None else None
         if log is not None and log.level is not None and record.levelno >= log.level:
             try:
-                log.add(record.levelname, record.name, _text_of(record))
+                message = record.msg
+                is_plain = type(message) is str and not record.exc_info and not record.stack_info
+                text = (message % record.args if record.args else message) if is_plain else _text_of(record)
+                log.add(record.levelname, record.name, text)
             except Exception:
                 log.add(record.levelname, record.name, "(a line that cannot be formatted)")
         return True

@@ -26,7 +26,7 @@ from jobs.alerting.watch import enqueue_messages
 from jobs.database.models import JobRun
 from jobs.definition import registry
 from jobs.definition.redaction import HIDDEN
-from jobs.errors import Conflict, Forbidden, NotFound, SelectorRefused
+from jobs.errors import Conflict, Forbidden, NotFound, SelectorRefused, ServiceDown
 from jobs.ledger.queries.selectors import Selector
 from jobs.ledger.runs.purge import hide
 from jobs.operations.audit.actions import list_actions
@@ -386,3 +386,12 @@ def test_a_worker_serves_the_queue_of_alerts_once_there_is_a_receiver(
     assert with_alerts(ledger.app, queues) == (queues, False)
     add(ledger, receiver)
     assert with_alerts(ledger.app, queues) == (served, True)
+
+
+def test_a_worker_starts_while_the_ledger_is_down(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
+    def is_down(session: Any) -> bool:
+        raise ServiceDown("The ledger does not answer.")
+
+    monkeypatch.setattr("jobs.alerting.serving.has_routes", is_down)
+
+    assert with_alerts(ledger.app, ["mail"]) == (["mail"], False)
