@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 from types import SimpleNamespace
+from uuid import UUID
 
 import pytest
 from sqlalchemy import select
@@ -119,7 +120,7 @@ def test_a_failure_around_a_job_is_recorded_waited_for_and_poison_after_the_thir
 
 def test_an_attempt_at_its_hard_limit_ends_though_it_cannot_be_decided(app, monkeypatch):
     monkeypatch.setattr("worker.attempt.attempt.decide_retry", fail)
-    claim = SimpleNamespace(kind="Broken", abandonments=0, run_id=None)
+    claim = SimpleNamespace(kind="Broken", abandonments=0, run_id=None, token=UUID(int=1))
 
     attempt_result = Attempts(app).over(claim, 1.0, why="over")
 
