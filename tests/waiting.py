@@ -16,13 +16,8 @@ MOST_SHARE = 0.2
 """Looking takes at most this share of a processor: what is waited for, and other tests, need it."""
 
 
-def wait_until(fact: Callable[[], bool], *, seconds: float) -> bool:
-    """Whether ``fact`` came true in time."""
-    return bool(wait_for_value(fact, seconds=seconds))
-
-
-def wait_for_value(fact: Callable[[], T], *, seconds: float) -> T:
-    """The first true value of ``fact``, or its value at the time limit."""
+def wait_until(fact: Callable[[], T], *, seconds: float) -> T:
+    """Whether ``fact`` came true in time: its first true value, or its value at the time limit."""
     deadline = time.monotonic() + seconds
     while True:
         began = time.thread_time()

@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 
 import pytest
 
-from tests.waiting import wait_for_value
+from tests.waiting import wait_until
 
 ROOT = Path(__file__).parents[2]
 SCRIPT = """
@@ -38,7 +38,7 @@ T = TypeVar("T")
 
 def wait_for(fact: Callable[[], T], what: str, *, seconds: float = 10.0) -> T:
     """The first true value of ``fact``; fails loudly when there is none in time."""
-    found = wait_for_value(fact, seconds=seconds)
+    found = wait_until(fact, seconds=seconds)
     assert found, f"never saw: {what}"
     return found
 
