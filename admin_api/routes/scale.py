@@ -18,7 +18,9 @@ router = APIRouter(prefix="/v1", tags=["queues"], route_class=Route)
 
 
 @router.get("/scale", summary="How many worker processes a queue wants")
-def read_scale(app: Ledger, by: By, queue: Annotated[str, Query(min_length=1, max_length=100)]) -> Envelope[Scale]:
+def read_scale(
+    app: Ledger, by: By, queue: Annotated[str, Query(min_length=1, max_length=100)] = "default"
+) -> Envelope[Scale]:
     """For KEDA's `metrics-api`: `valueLocation: data.workers_wanted`, `targetValue: 1`."""
     return Envelope(data=Scale.model_validate(scale_of(app, by, queue)))
 
