@@ -40,6 +40,7 @@ COMMANDS: dict[str, Entry] = {
     "bundle": Entry("admin_cli.insight.bundle:bundle", "Write runs, and what explains them, to one file.", LOOK),
     "chaos": Entry("admin_cli.chaos.commands:chaos", "Chaos on a staging ledger: allow, run, and prove.", ACT),
     "audit": Entry("admin_cli.insight.audit:audit", "The audit log: who changed which runs, when and why.", ACT),
+    "seal": Entry("admin_cli.setup.seal:seal", "Sealed values: keys, rotation, opening and forgetting.", SETUP),
     "demo": Entry(
         "admin_cli.demo.command:demo",
         "Run a job for each file of a folder, then check the ledger.",

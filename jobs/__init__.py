@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from jobs.definition.limit import Limit
     from jobs.definition.rate import Rate
     from jobs.definition.retry import Retry
-    from jobs.definition.secret import Secret
+    from jobs.definition.secret import Sealed, Secret
     from jobs.definition.unique import FOREVER, WHILE_LIVE, Within
     from jobs.enqueue.signal_path import Signalled
     from jobs.enqueue.write_path import Enqueued
@@ -62,6 +62,7 @@ if TYPE_CHECKING:
     from jobs.runtime.run import Run
     from jobs.runtime.run_hooks import run_hooks
     from jobs.scheduling.schedule import At, Cron, Every
+    from jobs.sealing.seal_errors import SealBroken, SealKeyMissing, SubjectForgotten
     from jobs.states import Cause, Outcome, RunState
 
 _HOMES = {
@@ -116,7 +117,8 @@ _HOMES = {
     "definition.limit": ("Limit",),
     "definition.rate": ("Rate",),
     "definition.retry": ("Retry",),
-    "definition.secret": ("Secret",),
+    "definition.secret": ("Sealed", "Secret"),
+    "sealing.seal_errors": ("SealBroken", "SealKeyMissing", "SubjectForgotten"),
     "scheduling.schedule": (
         "At",
         "Cron",
@@ -168,6 +170,9 @@ __all__ = [
     "RetryAfter",
     "Run",
     "RunState",
+    "SealBroken",
+    "SealKeyMissing",
+    "Sealed",
     "Secret",
     "ServiceDown",
     "SignalRefused",
@@ -175,6 +180,7 @@ __all__ = [
     "Snooze",
     "StepRefused",
     "StepRepeated",
+    "SubjectForgotten",
     "TimeLimitExceeded",
     "UnknownEffect",
     "WaitExpired",

@@ -11,6 +11,7 @@ from jobs.database.engine import Database
 from jobs.enqueue_group import EnqueueGroup
 from jobs.events import Events
 from jobs.ready.protocol import ReadyIndex
+from jobs.sealing.seals import Seals
 from jobs.settings import Settings
 
 
@@ -28,6 +29,7 @@ class App:
     events: Events = field(default_factory=Events)
     enqueue_group: EnqueueGroup = field(default_factory=EnqueueGroup)
     backlogs: Backlogs = field(default_factory=Backlogs)
+    seals: Seals = field(default_factory=Seals)
     before_close: list[Callable[[], None]] = field(default_factory=list)
     """What works with this App beside its maker, and must end before the connections are closed."""
 

@@ -94,6 +94,7 @@ class Settings(BaseModel):
     sqlite_group: bool = Field(
         False, description="A new SQLite ledger may be read and written by its folder's group, not by its user alone."
     )
+    seal_keys_file: Path | None = Field(None, description="The keys of sealed arguments, for owner and group only.")
     notify: bool = Field(
         True, description="PostgreSQL without Redis: wake idle workers by NOTIFY, which takes turns at commit."
     )

@@ -54,6 +54,7 @@ _READ_BY = {
     "retain_slots": "workers, scheduler",
     "retain_audit": "workers, scheduler",
     "max_argument_bytes": "applications",
+    "seal_keys_file": "applications, workers",
     "max_result_bytes": "workers",
     "log_starts": "workers",
     "capture_logs": "workers",

@@ -61,6 +61,7 @@ DOORS: dict[str, frozenset[str]] = {
     **{name: frozenset({"admin_api", "jobs.fastapi"}) for name in ("fastapi", "starlette")},
     "flask": frozenset({"jobs.flask"}),
     **{name: frozenset({"admin_cli.mcp"}) for name in ("mcp", "mcp_types")},
+    "cryptography": frozenset({"jobs.sealing"}),
     "argon2": frozenset({"jobs.operations.access.credentials"}),
     "sentry_sdk": frozenset({"jobs.observe"}),
     "prometheus_client": frozenset({"jobs.observe"}),

@@ -13,6 +13,7 @@ from starlette.exceptions import HTTPException
 from admin_api.http.envelope import Failure, failure
 from jobs import errors
 from jobs.operations.access import access_errors
+from jobs.sealing import seal_errors
 
 log = logging.getLogger("jobs.api")
 
@@ -32,6 +33,8 @@ STATUS: dict[type[errors.JobsError], int] = {
     errors.Ambiguous: 409,
     errors.Conflict: 409,
     errors.KeyBusy: 409,
+    seal_errors.SealKeyMissing: 409,
+    seal_errors.SubjectForgotten: 409,
     access_errors.TooManyAttempts: 429,
     errors.ServiceDown: 503,
     errors.LedgerMissing: 503,

@@ -17,7 +17,7 @@ from admin_api.http.route import Route
 from admin_api.http.run_query import RunQuery
 from admin_api.http.state import ApiState, CurrentState, Ledger
 from admin_api.shapes.actions import Action
-from admin_api.shapes.base import Count
+from admin_api.shapes.base import Because, Count
 from admin_api.shapes.runs import (
     Attempt,
     Enqueued,
@@ -35,6 +35,7 @@ from admin_api.shapes.runs import (
     Step,
     Why,
 )
+from admin_api.shapes.seals import OpenedRun
 from jobs.app import App
 from jobs.operations.audit import actions
 from jobs.operations.audit.operator import Operator
@@ -46,6 +47,7 @@ from jobs.operations.runs.enqueue_bulk import RunCall, enqueue_bulk
 from jobs.operations.runs.explain import explain
 from jobs.operations.runs.logs import log_of
 from jobs.operations.runs.selector import make_selector
+from jobs.operations.seals import opening
 
 router = APIRouter(prefix="/v1/runs", tags=["runs"], route_class=Route)
 Asked = Annotated[RunQuery, Query()]
@@ -88,6 +90,12 @@ def create_runs(app: Ledger, by: By, body: NewRuns) -> Envelope[list[Enqueued]]:
 def read_run(app: Ledger, by: By, id: str) -> Envelope[Run]:
     """`id` is the full id, its last eight characters, or any unique start or end of it."""
     return Envelope(data=Run.of(inspect.look_at(app, by, id), app.clock.now()))
+
+
+@router.post("/{id}/openings", summary="Open a run's sealed values")
+def open_run(app: Ledger, by: By, id: str, body: Because) -> Envelope[OpenedRun]:
+    """Its arguments and result in clear. Each opening is on record. This server needs the keys."""
+    return Envelope(data=OpenedRun.model_validate(opening.open_run(app, by, id, reason=body.reason)))
 
 
 @router.get("/{id}/attempts", summary="List a run's attempts")

@@ -59,6 +59,7 @@ def exit_code_for(error: Exception) -> Exit | None:
     # Imported here, because `jobledger --help` must not load the package that applications import.
     from jobs import errors
     from jobs.operations.access import access_errors
+    from jobs.sealing import seal_errors
 
     codes: dict[type[BaseException], Exit] = {
         errors.JobsError: Exit.FAILED,
@@ -75,6 +76,8 @@ def exit_code_for(error: Exception) -> Exit | None:
         access_errors.TooManyAttempts: Exit.FAILED,
         errors.NotEnded: Exit.TIMED_OUT,
         errors.KeyBusy: Exit.CONFLICT,
+        seal_errors.SealKeyMissing: Exit.FAILED,
+        seal_errors.SubjectForgotten: Exit.CONFLICT,
         errors.StepRepeated: Exit.USAGE,
         errors.StepRefused: Exit.USAGE,
         errors.UnknownEffect: Exit.CONFLICT,

@@ -5,8 +5,9 @@ Declaring a job loads no database code: the first call that enqueues does.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime, timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypedDict, Unpack
 
 from pydantic import BaseModel, ConfigDict
@@ -20,6 +21,7 @@ from jobs.definition.enqueue_options import admission, lapse, parent_ids, priori
 from jobs.definition.equality import canonical
 from jobs.definition.max_waiting import OnFull
 from jobs.definition.options import Options
+from jobs.definition.secret import Sealing
 from jobs.definition.tags import write_tags
 from jobs.enqueue.enqueuer import enqueuer
 from jobs.errors import EnqueueRefused
@@ -82,6 +84,7 @@ class Job(BaseModel, metaclass=JobMeta):
     )
     options: ClassVar[Options] = Options()
     _write_own: ClassVar[Any] = None
+    _sealing: ClassVar[Sealing | None] = None
     __slots__ = ("_bound_run",)
 
     def perform(self) -> Any:
@@ -193,7 +196,13 @@ class Job(BaseModel, metaclass=JobMeta):
             from jobs.enqueue.room import Full
             from jobs.enqueue.write_path import enqueue_run_async
 
-            run = self.new_run(app, **options)
+            if self._sealing is not None and self._sealing.subject is not None:
+                from jobs.runtime.off_loop import off_loop
+
+                # The key of a subject comes from the ledger.
+                run = await off_loop(self.new_run, app, **options)
+            else:
+                run = self.new_run(app, **options)
             return await enqueue_run_async(app, run, full=Full(on_full, full_timeout))
         from jobs.database.transactions.coroutines import call_in
 
@@ -229,7 +238,14 @@ class Job(BaseModel, metaclass=JobMeta):
         on_conflict, after = options.get("on_conflict", "keep"), options.get("after", ())
         key = self.idempotency_key() if key is None else key
         canonical_text = canonical(self, arguments) if key is not None else ""
-        return NewRun(
+        make: Callable[..., NewRun] = NewRun
+        if self._sealing is not None:
+            from jobs.sealing.sealed_run import sealed_run
+
+            make = partial(sealed_run, app, self._sealing)
+            if key is not None:
+                canonical_text = app.seals.hash_text(app, "arguments", canonical_text)
+        return make(
             id=new_run_id(),
             kind=declared.kind,
             queue=declared.queue if queue is None else queue_name(queue),

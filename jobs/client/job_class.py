@@ -23,6 +23,7 @@ from jobs.definition.fairness import check_fair, record_fair
 from jobs.definition.limits import check_limits, record_limits
 from jobs.definition.max_waiting import record_max_waiting
 from jobs.definition.options import Options, derive
+from jobs.definition.secret import sealing_of
 from jobs.errors import ArgumentsRefused
 
 
@@ -43,6 +44,7 @@ class JobMeta(ModelMetaclass):
             return cls
         cls.options = derive(parent, keywords, name=name, place=place)
         check_redact(cls, cls.options.redact, place)
+        cls._sealing = sealing_of(cls, place)
         can_perform = cls.perform is not _job(cls).perform and not getattr(cls.perform, "__isabstractmethod__", False)
         if cls.options.schedule is not None:
             check_can_be_scheduled(cls, place, can_perform=can_perform)

@@ -21,6 +21,7 @@ from jobs.ledger.run_records import AttemptRecord, RunRecord
 from jobs.ledger.runs.cancel import Cancelled, cancel_runs
 from jobs.runtime import own_threads
 from jobs.runtime.context import enclosing_session
+from jobs.sealing.run_seal import opened
 from jobs.states import FINAL, RunState
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ FIRST_LOOK, LAST_LOOK = 0.02, 0.5
 
 
 def find(run_id: UUID | str) -> RunRecord:
-    """The run with this id.
+    """The run with this id. What is sealed is opened, if this process has the class and the keys.
 
     Raises:
         NotFound: there is no such run.
@@ -40,7 +41,7 @@ def find(run_id: UUID | str) -> RunRecord:
         run = finding.find_run(connection, run_uuid(run_id))
     if run is None:
         raise NotFound(f"There is no run {run_id}.")
-    return run
+    return opened(boot.current(), run)
 
 
 def attempts(run_id: UUID | str) -> list[AttemptRecord]:

@@ -60,6 +60,8 @@ class Options:
     redact: fields that hold secrets or personal data, besides those of the type ``Secret[…]``; a subclass adds to them.
     capture_logs: keep what an attempt logs through ``logging`` and prints: True, False, or the name of a level. None:
     as ``JOBS_CAPTURE_LOGS`` says.
+    seal: store all arguments, the result and steps encrypted, besides fields of the type ``Sealed[…]``.
+    subject: the field that names whose data the sealed values are, which have a key of their own then.
     """
 
     kind: str = ""
@@ -82,6 +84,8 @@ class Options:
     schedule: Schedule | tuple[Schedule, ...] | None = None
     redact: frozenset[str] = frozenset()
     capture_logs: bool | str | None = None
+    seal: bool = False
+    subject: str | None = None
 
     @property
     def schedules(self) -> tuple[Schedule, ...]:
@@ -195,6 +199,11 @@ def _check(options: Options, place: str) -> None:
     retain: Any = options.retain
     if retain is not None and (not isinstance(retain, timedelta) or not timedelta(0) < retain <= MAX_RETAIN):
         refuse("retain", "a timedelta above zero and up to a hundred years, or None")
+    sealing: dict[str, Any] = {"seal": options.seal, "subject": options.subject}
+    if not isinstance(sealing["seal"], bool):
+        refuse("seal", "True or False")
+    if sealing["subject"] is not None and not isinstance(sealing["subject"], str):
+        refuse("subject", "the name of a field")
     for own in own_schedules:
         if not isinstance(own, Cron | Every | At):
             refuse("schedule", "a Cron(…), Every(…) or At(…), or a list of them")

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from jobs.definition import registry
-from jobs.definition.secret import mark_redacted
+from jobs.definition.secret import mark_redacted, mark_sealed
 from jobs.errors import ArgumentsRefused
 
 _TYPES: dict[type, str] = {
@@ -83,6 +83,7 @@ def _published(cls: Any, max_argument_bytes: int) -> PublishedKind:
     options = cls.options
     try:
         marked = mark_redacted(cls.model_json_schema(by_alias=False), options.redact)
+        marked = mark_sealed(marked, cls._sealing)
         schema: str | None = json.dumps(marked, sort_keys=True)
     except Exception:  # A field's type has no JSON schema, or a default that is no JSON.
         schema = None

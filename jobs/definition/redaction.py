@@ -11,7 +11,7 @@ from typing import Any
 from jobs.definition.secret import WRITE_ONLY
 from jobs.formats.secrets import hide_secrets, is_secret_name
 
-HIDDEN = "(hidden)"
+HIDDEN, SEALED = "(hidden)", "(sealed)"
 MIN_SECRET = 4
 """Shorter values are not searched for in other texts: they would hide every 1 and every yes. Source: decision."""
 MAX_DEPTH = 64
@@ -39,6 +39,8 @@ class Redaction:
 
     def data(self, value: Any) -> Any:
         """A copy of other JSON data: fields with secret names are hidden, and every value that was hidden before."""
+        if _is_sealed(value):
+            return SEALED
         if isinstance(value, dict):
             return {
                 self.text(str(name)): self._hide(one) if self._is_secret(str(name)) else self.data(one)
@@ -61,6 +63,8 @@ class Redaction:
         return name in self._names or (not self._only_declared and is_secret_name(name))
 
     def _by_schema(self, value: Any, schema: Any, definitions: Mapping[str, Any], depth: int) -> Any:
+        if _is_sealed(value):
+            return SEALED
         every = list(_alternatives(schema, definitions, depth))
         if any(one.get(WRITE_ONLY) for one in every) or depth > MAX_DEPTH:
             return self._hide(value)
@@ -80,6 +84,8 @@ class Redaction:
         """Remember the values inside, and hide them."""
         if value is None or value == "" or value == HIDDEN:
             return value
+        if _is_sealed(value):
+            return SEALED
         for one in _leaves(value):
             text = str(one)
             if len(text) >= MIN_SECRET and not isinstance(one, bool):
@@ -89,11 +95,18 @@ class Redaction:
         return HIDDEN
 
     def _all_hidden(self, value: Any) -> Any:
+        if _is_sealed(value):
+            return SEALED
         if isinstance(value, dict):
             return {name: self._all_hidden(one) for name, one in value.items()}
         if isinstance(value, list):
             return [self._all_hidden(one) for one in value]
         return self._hide(value)
+
+
+def _is_sealed(value: Any) -> bool:
+    """Whether it is the ciphertext of a sealed value, which is of no use without the ledger and its keys."""
+    return isinstance(value, dict) and "$sealed" in value
 
 
 def secret_names(schema: Mapping[str, Any] | None) -> set[str]:

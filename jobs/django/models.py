@@ -42,6 +42,8 @@ class Run(models.Model):
         default_permissions = ("view",)
         permissions = (
             ("view_arguments", "Can see arguments, results and errors of runs"),
+            ("view_sealed", "Can open sealed values of runs"),
+            ("change_sealed", "Can seal again and forget sealed values"),
             ("enqueue_run", "Can enqueue runs"),
             ("replay_run", "Can replay runs"),
             ("cancel_run", "Can cancel runs"),

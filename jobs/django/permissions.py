@@ -10,6 +10,8 @@ APP = "jobledger"
 PERMISSIONS = {
     f"{APP}.view_run": Permission.RUNS_READ,
     f"{APP}.view_arguments": Permission.ARGUMENTS_READ,
+    f"{APP}.view_sealed": Permission.SEALED_READ,
+    f"{APP}.change_sealed": Permission.SEALED_WRITE,
     f"{APP}.enqueue_run": Permission.RUNS_ENQUEUE,
     f"{APP}.replay_run": Permission.RUNS_REPLAY,
     f"{APP}.cancel_run": Permission.RUNS_CANCEL,

@@ -30,6 +30,7 @@ from jobs.ledger.run_records import RunRecord
 from jobs.ledger.schedules.schedules import ScheduleRecord, find_schedule
 from jobs.observe import check_ins
 from jobs.observe.scrub import scrub
+from jobs.sealing.values import masked
 from jobs.states import FINAL, RunState
 
 log = logging.getLogger("jobs.sentry")
@@ -139,7 +140,11 @@ class Reporter(threading.Thread):
 
     def _error(self, one: AttemptEnded, level: str) -> dict[str, Any]:
         event: dict[str, Any] = {}
-        if one.error is not None:
+        sealing = getattr(registry.find(one.kind), "_sealing", None)
+        if sealing is not None and one.error_type is not None:
+            # As the ledger has it: the exception itself, and its local variables, hold what is sealed.
+            event["exception"] = {"values": [{"type": one.error_type, "value": one.error_message}]}
+        elif one.error is not None:
             built, _ = event_from_exception(
                 one.error, client_options=self._client.options, mechanism={"type": "jobledger", "handled": False}
             )
@@ -166,7 +171,7 @@ class Reporter(threading.Thread):
     def _arguments(self, run_id: UUID) -> dict[str, Any]:
         """The run's arguments, scrubbed; events carry none, so this reads the ledger."""
         run = self._find(run_id)
-        found = scrub(run.arguments) if run is not None else {}
+        found = scrub(masked(run.arguments)) if run is not None else {}
         return found if isinstance(found, dict) else {}
 
     def _find(self, run_id: UUID) -> RunRecord | None:

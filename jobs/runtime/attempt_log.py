@@ -42,6 +42,8 @@ class AttemptLog:
 
     def __init__(self, monotonic: Callable[[], float], *, max_bytes: int, level: int | None = None) -> None:
         self.level = level
+        self.hide: Callable[[str], str] | None = None
+        """Takes out of a line what the run's arguments have sealed."""
         self.count = 0
         self._monotonic = monotonic
         self._half_bytes = max_bytes // 2
@@ -56,6 +58,8 @@ class AttemptLog:
 
     def add(self, level: str, source: str, text: str) -> None:
         """Add one line; a text of several lines, such as a traceback, stays together."""
+        if self.hide is not None:
+            text = self.hide(text)
         if len(text) > MAX_LINE:
             text = text[:MAX_LINE] + "…"
         size = len(text) if text.isascii() else len(text.encode("utf-8", "replace"))

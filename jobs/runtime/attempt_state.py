@@ -17,6 +17,7 @@ from jobs.runtime.progress import Progress
 from jobs.runtime.run_facts import RunFacts
 from jobs.runtime.suspended import Suspended
 from jobs.runtime.transaction import Written, warn_if_late
+from jobs.sealing.run_seal import RunSeal
 
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session
@@ -59,6 +60,7 @@ class AttemptState(RunFacts):
         "limits",
         "lines",
         "on_log",
+        "seal",
         "step_names",
         "suspended",
         "worker",
@@ -88,6 +90,7 @@ class AttemptState(RunFacts):
         self.limits: TimeLimits | None = None
         self.lines: AttemptLog | None = None
         self.on_log: OnLog | None = None
+        self.seal: RunSeal | None = None
         self._carry = carry
         self._announce = announce
         self._progress: Progress | None = None
@@ -176,6 +179,7 @@ class AttemptState(RunFacts):
         """For the worker: the log of this attempt, made at its first line. ``level``: of what is captured."""
         if self.lines is None:
             log = AttemptLog(self.app.clock.monotonic, max_bytes=self.app.settings.max_log_bytes, level=level)
+            log.hide = self.seal.hide_in if self.seal is not None else None
             self.lines = log
             if self.on_log is not None:
                 self.on_log(self._claim, log)

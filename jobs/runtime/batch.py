@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
@@ -14,6 +15,8 @@ from jobs.ledger.batches.members import add_members
 from jobs.runtime.gather import Enqueueable
 from jobs.runtime.steps import write_step
 from jobs.runtime.waits import off_loop
+from jobs.sealing.run_seal import open_result
+from jobs.sealing.values import is_sealed
 
 if TYPE_CHECKING:
     from jobs.app import App
@@ -99,7 +102,8 @@ def members_of(app: App, batch_id: UUID) -> Iterator[Child]:
     while True:
         with app.database.read() as connection:
             page: list[Any] = children_of(connection, batch_id, after=after, limit=PAGE)
-        yield from page
+        for one in page:
+            yield replace(one, result=open_result(app, one.kind, one.id, one.result)) if is_sealed(one.result) else one
         if len(page) < PAGE:
             return
         after = page[-1].id

@@ -32,6 +32,8 @@ class Cursor:
         with run.app.database.read() as connection:
             found = cursors.read_cursor(connection, run.id, name)
         self.value: Any = found[0] if found is not None else start
+        if found is not None and run.seal is not None:
+            self.value = run.seal.step_value(name, found[0])
 
     def advance(self, *, to: Any) -> Advance:
         """Commit the writes of the block together with the cursor's move, without ending the run.
@@ -54,7 +56,8 @@ class Cursor:
             yield written.session
             written.session.flush()
             with run.app.database.translated(), written.ours() as ours:
-                cursors.move_cursor(ours, run.id, run.token, self.name, attempt=run.attempt, to=text)
+                stored = text if run.seal is None else run.seal.step_text(self.name, text)
+                cursors.move_cursor(ours, run.id, run.token, self.name, attempt=run.attempt, to=stored)
         except BaseException:
             written.rollback()
             raise

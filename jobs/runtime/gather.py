@@ -19,6 +19,8 @@ from jobs.runtime.fault_points import reached
 from jobs.runtime.steps import take_name, write_step
 from jobs.runtime.suspended import Suspended
 from jobs.runtime.waits import leave, off_loop
+from jobs.sealing.run_seal import open_result
+from jobs.sealing.values import is_sealed
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -132,13 +134,16 @@ def _make_children(
 def _results(run: Performing, step: str, gather_id: UUID, on_dead: OnDead) -> list[Any]:
     with run.app.database.read() as connection:
         results = gathering.results_of(connection, gather_id)
-        if results is not None:
+        if results is not None and not any(map(is_sealed, results)):
             return results
         children = gathering.children_of(connection, gather_id)
     bad = [one for one in children if not one.has_succeeded]
     if bad and on_dead == "raise":
         raise _dead(step, bad, len(children))
-    return [one.result if one.has_succeeded else _dead(step, [one], len(children)) for one in children]
+    return [
+        open_result(run.app, one.kind, one.id, one.result) if one.has_succeeded else _dead(step, [one], len(children))
+        for one in children
+    ]
 
 
 def _dead(step: str, bad: Sequence[Child], total: int) -> ChildDead:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Awaitable, Callable, Iterable, Iterator
+from dataclasses import replace
 from datetime import timedelta
 from functools import partial
 from typing import Any, TypeVar
@@ -19,6 +20,8 @@ from jobs.runtime.gather import Enqueueable, OnDead, gather, gather_async
 from jobs.runtime.progress import Progress
 from jobs.runtime.steps import IfUnknown, once, once_async, take_name
 from jobs.runtime.transaction import RunTransaction
+from jobs.sealing.run_seal import open_result
+from jobs.sealing.seals import stable
 
 T = TypeVar("T")
 
@@ -161,7 +164,8 @@ class Run(AttemptState):
     def parents(self) -> list[Child]:
         """The runs that this one was enqueued ``after``, in that order, with their states and results."""
         with self.app.database.read() as connection:
-            return parents_of(connection, self.id)
+            found = parents_of(connection, self.id)
+        return [replace(one, result=open_result(self.app, one.kind, one.id, one.result)) for one in found]
 
     async def parents_async(self) -> list[Child]:
         """``parents`` for async jobs."""
@@ -224,7 +228,9 @@ class Run(AttemptState):
 
         The same in every attempt and after a replay; different once the run's arguments are replaced.
         """
-        digest = hashlib.blake2b(self._claim.arguments.encode(), digest_size=6).hexdigest()
+        # What is sealed counts by its hash: a new key must not change the name of an effect.
+        text = self._claim.arguments if self.seal is None else stable(self._claim.arguments)
+        digest = hashlib.blake2b(text.encode(), digest_size=6).hexdigest()
         return f"{self.id}:{digest}:{name}"
 
     def cursor(self, name: str, start: Any = 0) -> Cursor:

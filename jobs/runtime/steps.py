@@ -124,14 +124,15 @@ class _Step:
         """Record the result; returns it as read back from JSON."""
         run, name = self._run, self._name
         text = write_result(value, what=f"The result of step {name!r}", max_bytes=run.app.settings.max_result_bytes)
-        self._write(lambda connection: steps.end_effect(connection, run.id, run.token, name, result=text))
+        stored = text if run.seal is None else run.seal.step_text(name, text)
+        self._write(lambda connection: steps.end_effect(connection, run.id, run.token, name, result=stored))
         return json.loads(text)
 
     def _begin(self, connection: Connection) -> bool:
         run, name, attempt = self._run, self._name, self._run.attempt
         begun = steps.begin_effect(connection, run.id, run.token, name, attempt=attempt)
         if begun.is_done:
-            self.result = begun.result
+            self.result = begun.result if run.seal is None else run.seal.step_value(name, begun.result)
             return True
         self.has_begun = begun.is_new
         if not begun.is_new:

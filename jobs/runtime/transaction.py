@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from jobs.app import App
     from jobs.ledger.records import NewRun
     from jobs.runtime.suspended import Suspended
+    from jobs.sealing.run_seal import RunSeal
 
 log = logging.getLogger("jobs.run")
 
@@ -133,6 +134,7 @@ class Performing(Protocol):
     left_monotonic: float | None
     step_names: set[str]
     suspended: Suspended | None
+    seal: RunSeal | None
 
     @property
     def id(self) -> UUID: ...

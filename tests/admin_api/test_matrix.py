@@ -50,6 +50,7 @@ NEEDS: dict[tuple[str, str], Permission | frozenset[Permission]] = {
     ("POST", "/v1/runs"): P.RUNS_ENQUEUE,
     ("POST", "/v1/runs/{id}/signals"): P.RUNS_SIGNAL,
     ("POST", "/v1/runs/bulk"): P.RUNS_ENQUEUE,
+    ("POST", "/v1/runs/{id}/openings"): P.SEALED_READ,
     ("GET", "/v1/runs/{id}"): P.RUNS_READ,
     **{
         ("GET", f"/v1/runs/{{id}}/{part}"): P.RUNS_READ

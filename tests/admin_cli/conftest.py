@@ -181,7 +181,10 @@ def in_shop(
     def make(app: App) -> Program:
         monkeypatch.setenv("JOBS_DATABASE_URL", app.settings.database_url or "")
         world.build(app)
+        monkeypatch.setenv("JOBS_SEAL_KEYS_FILE", str(tmp_path / "keys"))
         program = Program(tmp_path, capsys)
+        assert program("seal", "key", "--id", "first").code == 0
+        world.seal_for(42)
         made = program("schedules", "create", "nightly", "Report", "--cron", "0 3 * * *", "--import", "shop.jobs")
         assert made.code == 0, made.err
         return program

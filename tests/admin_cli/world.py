@@ -10,6 +10,7 @@ from uuid import UUID
 
 from sqlalchemy import insert
 
+from jobs import boot
 from jobs.app import App
 from jobs.clock import new_token
 from jobs.database.models import JobStep
@@ -34,6 +35,7 @@ from jobs.operations.bulk import action
 from jobs.operations.bulk.purge import PurgeAction
 from jobs.operations.bulk.replay import ReplayAction
 from jobs.operations.control.pause import pause
+from jobs.settings import Settings
 from jobs.states import Cause, Outcome, RunState
 from tests.book import Book
 
@@ -96,6 +98,13 @@ def build(app: App) -> Book:
     _do(app, ada, act, replayed, ACTION)
     _do(app, ada, PurgeAction(), hidden, _id(0x91))
     return book
+
+
+def seal_for(subject: int) -> None:
+    """Make the key of a subject, with the keys that the environment names."""
+    app = boot.build(Settings.read())
+    app.seals.subjects.sealing(app, subject)
+    app.close()
 
 
 def _die(book: Book, run_id: UUID, **arguments: object) -> UUID:

@@ -56,6 +56,7 @@ GIVEN = {
     "effects list": "effects list c9165be1",
     "effects resolve RUN STEP": "effects resolve c9165be1 charge --did-not --yes",
     "workers show WORKER": "workers show desk/4711/0",
+    "seal open RUN": "seal open c9165be1",
     "audit show ACTION": "audit show 110f1ec2",
     "schedules show SCHEDULE": "schedules show nightly",
     "schedules preview SCHEDULE": "schedules preview nightly -n 2",

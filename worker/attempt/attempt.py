@@ -100,11 +100,9 @@ class Attempts:
                 self._leave_if_forked(claim)
                 run.leave_if_suspended()
                 run.write_progress()
-                return note(
-                    attempt_result_now(
-                        self._app, claim, started, Outcome.SUCCEEDED, result=result_text(self._app, claim, value)
-                    )
-                )
+                text = result_text(self._app, claim, value)
+                text = text if run.seal is None else run.seal.result_text(text)
+                return note(attempt_result_now(self._app, claim, started, Outcome.SUCCEEDED, result=text))
             except TooLate:
                 self._leave_if_forked(claim)
                 run.rollback()
@@ -113,7 +111,7 @@ class Attempts:
                 self._leave_if_forked(claim, error)
                 run.rollback()
                 run.write_progress()
-                return note(decide_retry(self._app, claim, cls.options.retry, started, left_by(run, error)))
+                return note(self._failed(claim, cls, run, started, error))
 
     async def attempt_async(
         self, claim: Claim, perform: PerformAsync, *, stop: StopSign, prepare: Callable[[type[Job]], Awaitable[None]]
@@ -150,15 +148,22 @@ class Attempts:
                 self._leave_if_forked(claim)
                 run.leave_if_suspended()
                 await run.write_progress_async()
-                return note(
-                    attempt_result_now(
-                        self._app, claim, started, Outcome.SUCCEEDED, result=result_text(self._app, claim, value)
-                    )
-                )
+                text = result_text(self._app, claim, value)
+                text = text if run.seal is None else run.seal.result_text(text)
+                return note(attempt_result_now(self._app, claim, started, Outcome.SUCCEEDED, result=text))
             except BaseException as error:
                 self._leave_if_forked(claim, error)
                 run.rollback()
-                return note(decide_retry(self._app, claim, cls.options.retry, started, left_by(run, error)))
+                return note(self._failed(claim, cls, run, started, error))
+
+    def _failed(self, claim: Claim, cls: type[Job], run: Run, started: float, error: BaseException) -> AttemptResult:
+        return self._hide(run, decide_retry(self._app, claim, cls.options.retry, started, left_by(run, error)))
+
+    def _hide(self, run: Run, result: AttemptResult) -> AttemptResult:
+        """Take what the run's arguments had sealed out of its error."""
+        if run.seal is not None and result.failure is not None:
+            result.failure = run.seal.hidden(result.failure)
+        return result
 
     def over(self, claim: Claim, elapsed_seconds: float, *, thread: int | None = None, why: str) -> AttemptResult:
         """The result of an attempt that was still running at its hard limit; ``thread`` is the thread that it
@@ -213,6 +218,7 @@ class Attempts:
         except BaseException as error:
             run.rollback()
             self.undo(attempt_result, error)
+            self._hide(run, attempt_result)
         return None
 
     def undo(self, attempt_result: AttemptResult, error: BaseException) -> None:
@@ -242,7 +248,7 @@ class Attempts:
     def _broken(self, claim: Claim, run: Run, started: float, error: BaseException) -> AttemptResult:
         self._leave_if_forked(claim, error)
         run.rollback()
-        return broken(self._app, claim, started, error)
+        return self._hide(run, broken(self._app, claim, started, error))
 
     def _leave_if_forked(self, claim: Claim, error: BaseException | None = None) -> None:
         """End this process if it is a fork that the job made. Such a fork is a copy of the worker without its

@@ -8,10 +8,13 @@ from jobs.app import App
 from jobs.client.job import Job
 from jobs.definition.arguments import read_arguments
 from jobs.definition.class_release import code_of
+from jobs.definition.secret import Sealing
 from jobs.errors import ArgumentsRefused, JobsError, Snooze
 from jobs.ledger.queries.class_releases import is_read_elsewhere
 from jobs.ledger.records import Claim
+from jobs.runtime.context import current_run
 from jobs.runtime.own_threads import step
+from jobs.sealing.run_seal import open_claim
 from worker.attempt.retry_decision import ReadElsewhere
 
 NEWER_WAIT = timedelta(seconds=5)
@@ -54,13 +57,30 @@ class JobReader:
     def _read(self, cls: type[Job], claim: Claim) -> Job:
         version, stored = cls.options.version, claim.arguments_version
         upcast = (lambda old: cls.upcast(old, stored)) if stored < version else None
+        text = claim.arguments
+        if cls._sealing is not None:
+            text = self._opened(cls._sealing, claim, is_older=stored < version)
         try:
-            return read_arguments(cls, claim.arguments, kind=claim.kind, upcast=upcast)
+            return read_arguments(cls, text, kind=claim.kind, upcast=upcast)
         except ArgumentsRefused:
             # A later release enqueued it. During a deploy a worker of that release will come.
             if stored > version and claim.age < self._app.settings.unknown_kind_wait:
                 raise Snooze(NEWER_WAIT, reason="its arguments are of a later version") from None
             raise
+
+    def _opened(self, sealing: Sealing, claim: Claim, *, is_older: bool) -> str:
+        """The arguments in clear; from here on the run seals its steps, and hides what was sealed in its errors.
+
+        Raises:
+            SealKeyMissing, SealBroken, SubjectForgotten: they cannot be opened.
+        """
+        text, seal = open_claim(self._app, sealing, claim, is_older=is_older)
+        performing = current_run.get()
+        if performing is not None:
+            performing.seal = seal
+            if performing.lines is not None:
+                performing.lines.hide = seal.hide_in
+        return text
 
     def _is_read_elsewhere(self, cls: type[Job], claim: Claim) -> bool:
         try:

@@ -24,12 +24,16 @@ from jobs.ledger.runs.sweep import crash_delay
 from jobs.messages.encoding import read_message
 from jobs.messages.message_outcome import Ended
 from jobs.runtime.suspended import Suspended
+from jobs.sealing.seal_errors import SealBroken, SealKeyMissing, SubjectForgotten
 from jobs.states import Cause, Outcome
 from worker.attempt.outcome import attempt_result_now, attempt_result_of
 from worker.attempt.prepare import NotPrepared
 
 ELSEWHERE_WAIT = timedelta(seconds=5)
 """The wait before a run is tried again that another release may be able to read. Source: as for a later version."""
+
+KEY_WAIT = timedelta(seconds=30)
+"""The wait before a run is tried again whose key this process does not have. Source: decision; an operator adds it."""
 
 log = logging.getLogger("jobs.worker")
 
@@ -53,6 +57,16 @@ def decide_retry(app: App, claim: Claim, retry: Retry, started: float, error: Ba
         return attempt_result_of(app, claim, started, asked.message_outcome)
     if isinstance(error, ArgumentsRefused) and error.__traceback__ is not None and _is_reading(error):
         return attempt_result_now(app, claim, started, Outcome.FAILED, cause=Cause.BAD_ARGUMENTS, error=error)
+    if isinstance(error, SealKeyMissing):
+        log.warning(
+            "Sealed run given back, because its key is not here",
+            extra={"kind": kind, "run_id": str(claim.run_id), "key_id": error.key_id},
+        )
+        return attempt_result_now(app, claim, started, Outcome.SNOOZED, delay=KEY_WAIT, error=error)
+    if isinstance(error, SealBroken):
+        return attempt_result_now(app, claim, started, Outcome.FAILED, cause=Cause.BAD_ARGUMENTS, error=error)
+    if isinstance(error, SubjectForgotten):
+        return attempt_result_now(app, claim, started, Outcome.GAVE_UP, cause=Cause.GAVE_UP, error=error)
     if isinstance(error, ReadElsewhere):
         return attempt_result_now(app, claim, started, Outcome.SNOOZED, delay=ELSEWHERE_WAIT, error=error)
     if isinstance(error, NotPrepared):

@@ -29,6 +29,7 @@ from jobs.database.models.operators import AuditHead, AuditLink, OperatorAction,
 from jobs.database.models.parents import JobParent
 from jobs.database.models.runs import JobAttempt, JobRun
 from jobs.database.models.schedules import JobLeader, JobSchedule, JobScheduleSlot
+from jobs.database.models.seals import JobSubjectKey
 from jobs.database.models.table_class import Base, aliased
 from jobs.database.models.turns import JobTurn
 from jobs.database.models.types import (
@@ -96,6 +97,7 @@ __all__ = [
     "JobScheduleSlot",
     "JobSignal",
     "JobStep",
+    "JobSubjectKey",
     "JobTurn",
     "JobWorker",
     "JobWorkerRelease",

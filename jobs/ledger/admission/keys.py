@@ -183,7 +183,8 @@ def _answer(session: Executor, run: NewRun, holder: _Holder, now: datetime | Non
     if holder.state is RunState.QUEUED:
         if (
             session.scalar(
-                rewrite_waiting(is_fair=is_fair(run)), {**new_values(run), "holder": holder.run_id, "now": now}
+                rewrite_waiting(is_fair=is_fair(run)),
+                {**new_values(replace(run, id=holder.run_id)), "holder": holder.run_id, "now": now},
             )
             is None
         ):

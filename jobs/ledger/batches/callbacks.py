@@ -16,6 +16,7 @@ from jobs.errors import KeyConflict
 from jobs.ledger.admission.keys import admit
 from jobs.ledger.effects.followups import UNREADABLE, read_followup, write_followups
 from jobs.ledger.records import FollowUp, Freed, NewRun
+from jobs.ledger.resealing import reseal
 
 log = logging.getLogger("jobs.ledger")
 
@@ -67,7 +68,7 @@ def fire(
 def renew_callbacks(session: Executor, batch_id: UUID, *, generation: int, now: datetime | None = None) -> None:
     """Let callbacks be enqueued again, as rows of their own, because their batch was reopened as ``generation``."""
     rows = session.execute(
-        select(JobFollowup.on_state, JobFollowup.run)
+        select(JobFollowup.id, JobFollowup.on_state, JobFollowup.run)
         .where(
             JobFollowup.run_id == batch_id,
             JobFollowup.enqueued_at.is_not(None),
@@ -78,7 +79,9 @@ def renew_callbacks(session: Executor, batch_id: UUID, *, generation: int, now: 
     again = []
     for row in rows:
         try:
-            again.append((batch_id, FollowUp(row.on_state, NewRun(**row.run, id=new_run_id()))))
+            run = NewRun(**row.run, id=new_run_id())
+            run.arguments = reseal.get()(run.arguments, row.id, run.id)
+            again.append((batch_id, FollowUp(row.on_state, run)))
         except TypeError as error:
             log.error("Callback of a batch cannot be read", extra={"batch": str(batch_id), "reason": str(error)})
     write_followups(session, again, now=now)

@@ -16,6 +16,8 @@ MAX_NAME = 200
 class Permission(StrEnum):
     RUNS_READ = "runs:read"
     ARGUMENTS_READ = "arguments:read"
+    SEALED_READ = "sealed:read"
+    SEALED_WRITE = "sealed:write"
     RUNS_ENQUEUE = "runs:enqueue"
     RUNS_REPLAY = "runs:replay"
     RUNS_CANCEL = "runs:cancel"
@@ -37,7 +39,14 @@ ROLES: dict[str, frozenset[Permission]] = {
     # Arguments, results and the audit contain personal data, so a viewer does not see them.
     "viewer": frozenset({Permission.RUNS_READ}),
     # Actions that can be undone.
-    "operator": EVERYTHING - {Permission.RUNS_ERASE, Permission.WORKERS_WRITE, Permission.USERS_WRITE},
+    "operator": EVERYTHING
+    - {
+        Permission.RUNS_ERASE,
+        Permission.SEALED_READ,
+        Permission.SEALED_WRITE,
+        Permission.WORKERS_WRITE,
+        Permission.USERS_WRITE,
+    },
     "admin": EVERYTHING,
 }
 """A role is a set of permissions. Source: decision."""

@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -25,6 +26,7 @@ from jobs.ledger.operators.audit import AuditEntry
 from jobs.ledger.operators.versions import Version, key_holders
 from jobs.ledger.queries import find
 from jobs.ledger.records import NewRun
+from jobs.ledger.resealing import reseal as reseal_of_ledger
 from jobs.ledger.run_records import RunRecord
 from jobs.ledger.runs.move import arguments_text, move
 from jobs.ledger.runs.replay import REPLAYABLE, reopen
@@ -32,6 +34,10 @@ from jobs.operations.audit.operator import Operator, Permission
 from jobs.operations.bulk.batches import BatchResult
 from jobs.priority import MAX_PRIORITY, MIN_PRIORITY
 from jobs.ready.protocol import ReadyEntry
+from jobs.sealing import sealed_run
+from jobs.sealing.rotation import reseal
+from jobs.sealing.seal_errors import SealKeyMissing, SubjectForgotten
+from jobs.sealing.values import masked
 from jobs.states import LIVE, Cause, RunState
 
 
@@ -84,7 +90,7 @@ class ReplayAction:
             found, texts = find.find_runs(session, left), arguments_text(session, left)
             for run_id in left:
                 try:
-                    self._arguments(found[run_id], texts[run_id])
+                    self._arguments(found[run_id], texts[run_id], run_id)
                 except ArgumentsRefused as error:
                     refused[run_id] = error.message[:200]
         return refused
@@ -125,7 +131,7 @@ class ReplayAction:
         else:
             changed = [("run", "stays as it is", "a new run that names it")]
         given = run.arguments if isinstance(run.arguments, dict) else {}
-        changed += [(f"argument {path}", _inner(given, path), value) for path, value in self.changes.items()]
+        changed += [(f"argument {path}", masked(_inner(given, path)), value) for path, value in self.changes.items()]
         if self.queue is not None:
             changed.append(("queue", run.queue, self.queue))
         if self.priority is not None:
@@ -157,7 +163,12 @@ class ReplayAction:
     def _reopen(self, session: Executor, run_ids: list[UUID], step: BatchResult) -> None:
         if not run_ids:
             return
-        freed = reopen(session, run_ids)
+        # A batch that is open again enqueues its callbacks anew.
+        resealing = reseal_of_ledger.set(partial(reseal, self.app))
+        try:
+            freed = reopen(session, run_ids)
+        finally:
+            reseal_of_ledger.reset(resealing)
         moved = {one.run_id for one in freed}
         if self.reset_steps:
             forget_steps(session, sorted(moved))
@@ -189,7 +200,7 @@ class ReplayAction:
         for run_id in run_ids:
             try:
                 new = self._new_run(found[run_id], texts[run_id])
-            except ArgumentsRefused as error:
+            except (ArgumentsRefused, SealKeyMissing, SubjectForgotten) as error:
                 step.notes.append(AuditEntry(run_id, skipped=error.message[:200]))
                 continue
             fresh.append(new)
@@ -209,12 +220,13 @@ class ReplayAction:
                 copy_steps_before(session, new.replayed_from, new.id, self.from_step)
 
     def _new_run(self, old: RunRecord, text: str) -> NewRun:
+        run_id = new_run_id()
         return NewRun(
-            id=new_run_id(),
+            id=run_id,
             kind=old.kind,
             queue=self.queue or old.queue,
             priority=old.priority if self.priority is None else self.priority,
-            arguments=self._arguments(old, text),
+            arguments=self._arguments(old, text, run_id),
             arguments_version=old.arguments_version,
             max_attempts=old.max_attempts,
             delay_seconds=self.delay_seconds or 0.0,
@@ -227,17 +239,25 @@ class ReplayAction:
             key=old.key,
         )
 
-    def _arguments(self, old: RunRecord, text: str) -> str:
+    def _arguments(self, old: RunRecord, text: str, new_id: UUID) -> str:
+        """The arguments of the new run as the ledger stores them: what is sealed is sealed again for its id."""
         if not self.changes:
-            return text
+            return reseal(self.app, text, old.id, new_id)
         cls = registry.get(old.kind)
         if cls.options.version != old.arguments_version:
             raise ArgumentsRefused(f"its arguments are of version {old.arguments_version}, the job's of another")
-        given = json.loads(text)
+        sealing = cls._sealing
+        opened = text if sealing is None else self.app.seals.open_arguments(self.app, text, old.id)[0]
+        given = json.loads(opened)
         for path, value in self.changes.items():
             _set(given, path, value, cls)
         job = read_arguments(cls, json.dumps(given), kind=old.kind)
-        return write_arguments(job, kind=old.kind, max_bytes=self.app.settings.max_argument_bytes)
+        clear = write_arguments(job, kind=old.kind, max_bytes=self.app.settings.max_argument_bytes)
+        return (
+            clear
+            if sealing is None
+            else sealed_run.ClearArguments(self.app, sealing, old.kind, clear).sealed_for(new_id)
+        )
 
 
 def _inner(given: Any, path: str) -> object:

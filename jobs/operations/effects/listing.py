@@ -13,6 +13,7 @@ from jobs.ledger.queries.selectors import Selector
 from jobs.ledger.run_records import RunRecord
 from jobs.operations.audit.operator import Operator, Permission
 from jobs.operations.runs.inspect import list_runs
+from jobs.sealing.values import masked
 from jobs.states import Cause, RunState
 
 MAX_EFFECTS = 10_000
@@ -69,5 +70,7 @@ def list_effects(
             steps = resolutions.list_effects(connection, ids, limit=MAX_EFFECTS)
     if not operator.may(Permission.ARGUMENTS_READ):
         steps = [replace(one, result=HIDDEN) for one in steps]
+    else:
+        steps = [replace(one, result=masked(one.result)) for one in steps]
     of_run = {run.id: [step for step in steps if step.run_id == run.id] for run in page.runs}
     return EffectPage([Effect(run, step) for run in page.runs for step in of_run[run.id]], page.next_cursor)

@@ -20,6 +20,7 @@ from jobs.ledger.run_records import AttemptRecord, RunRecord
 from jobs.operations.audit.operator import Operator, Permission
 from jobs.operations.runs.earlier_state import RunThen, state_then
 from jobs.operations.runs.inspect import check_words, shown, shown_attempts
+from jobs.sealing.values import masked
 
 CHUNK = 500
 """Runs whose state is derived at once. Source: decision; three statements of a few milliseconds."""
@@ -108,6 +109,8 @@ def find_as_of(app: App, operator: Operator, text: str, at: datetime) -> DetailT
         raise NotFound(f"Run {run.id} was not there yet.", hint=f"It was enqueued at {run.created_at.isoformat()}.")
     if not operator.may(Permission.ARGUMENTS_READ):
         begun = [replace(one, result=HIDDEN) for one in begun]
+    else:
+        begun = [replace(one, result=masked(one.result)) for one in begun]
     return DetailThen(
         then=replace(then, run=shown(then.run, operator)),
         attempts=shown_attempts([one for one in attempts if one.finished_at <= at], operator),

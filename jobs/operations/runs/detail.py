@@ -16,6 +16,7 @@ from jobs.ledger.run_records import AttemptRecord, RunRecord
 from jobs.operations.audit import actions
 from jobs.operations.audit.operator import Operator, Permission
 from jobs.operations.runs.inspect import shown, shown_attempts
+from jobs.sealing.values import masked
 
 T = TypeVar("T")
 K = TypeVar("K")
@@ -98,6 +99,8 @@ def steps_of(
         found = steps.list_steps(connection, run_id, after=after, limit=limit + 1)
     if not operator.may(Permission.ARGUMENTS_READ):
         found = [replace(one, result=HIDDEN) for one in found]
+    else:
+        found = [replace(one, result=masked(one.result)) for one in found]
     return part_of(found, limit, lambda one: one.name)
 
 

@@ -16,6 +16,7 @@ from jobs.ledger.queries.pagination import Place, newest, place_of
 from jobs.ledger.queries.selectors import Selector
 from jobs.ledger.run_records import AttemptRecord, RunRecord
 from jobs.operations.audit.operator import Operator, Permission
+from jobs.sealing.values import masked
 from jobs.states import RunState
 
 
@@ -165,7 +166,7 @@ def read_cursor(text: str) -> Place:
 def shown(run: RunRecord, operator: Operator) -> RunRecord:
     """The run as this operator may see it."""
     if operator.may(Permission.ARGUMENTS_READ):
-        return run
+        return replace(run, arguments=masked(run.arguments), result=masked(run.result))
     said = None if run.error_message is None else HIDDEN
     return replace(
         run,

@@ -17,6 +17,7 @@ from jobs.formats.nearest import did_you_mean
 from jobs.ledger.queries.find import resolve_id
 from jobs.ledger.queries.selectors import STATE_WORDS, Selector
 from jobs.operations.runs.query import Term, parse, refuse
+from jobs.sealing.filters import with_hashes
 from jobs.states import Cause
 
 _HEX = re.compile(r"[0-9a-f]{4,16}")
@@ -75,7 +76,7 @@ def make_selector(app: App, asked: SelectorInput, *, executor: Executor | None =
         limit=asked.limit,
         is_all=asked.is_all,
     )
-    return _narrowed(executor, selector, asked.where, now) if asked.where else selector
+    return with_hashes(app, _narrowed(executor, selector, asked.where, now) if asked.where else selector)
 
 
 def describe(selector: Selector) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from jobs.app import App
 from jobs.definition import registry
 from jobs.definition.arguments import write_arguments
 from jobs.definition.options import MAX_QUEUE, check_name
+from jobs.errors import EnqueueRefused
 from jobs.scheduling.schedule import Schedule
 from jobs.scheduling.serialize import write_data
 
@@ -21,6 +22,7 @@ def columns_of(job: Any, schedule: Schedule, name: str, *, max_bytes: int) -> di
         ArgumentsRefused: arguments that cannot be stored.
     """
     options = job.options
+    refuse_sealed(job)
     return {
         "name": name,
         "kind": options.kind,
@@ -59,8 +61,22 @@ def new_columns(
 def argument_columns(app: App, kind: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
     """The columns that change with a schedule's arguments; raises the same as ``new_columns``."""
     cls = registry.get(kind)
+    refuse_sealed(cls)
     text = write_arguments(cls(**arguments), kind=cls.options.kind, max_bytes=app.settings.max_argument_bytes)
     return {"arguments": text, "arguments_version": cls.options.version}
+
+
+def refuse_sealed(job: Any) -> None:
+    """Refuse a schedule of a job with sealed arguments: each run needs a seal of its own.
+
+    Raises:
+        EnqueueRefused: it has some.
+    """
+    if job._sealing is not None and job._sealing.fields:
+        raise EnqueueRefused(
+            f"{job.options.kind} has sealed arguments, which a schedule cannot hold.",
+            hint="Schedule another job, whose perform enqueues this one.",
+        )
 
 
 def place_columns(queue: str | None, priority: int | None) -> dict[str, Any]:

@@ -1,0 +1,71 @@
+"""What a sealed field costs: ``python -m benchmarks.sealed`` seals and opens one small field, without a ledger.
+
+The cost of a run is the difference to a job with the same field in clear: made and written at enqueue, read at perform.
+"""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import jobs
+from jobs import boot
+from jobs.definition.arguments import read_arguments
+from jobs.sealing.keys import HASH, new_key
+
+COUNT = 20_000
+CARD = "4111 1111 1111 1"
+
+
+class ClearCard(jobs.Job):
+    card: str
+
+    def perform(self) -> None: ...
+
+
+class SealedCard(jobs.Job):
+    card: jobs.Sealed[str]
+
+    def perform(self) -> None: ...
+
+
+def main() -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        keys = Path(folder, "keys")
+        keys.touch(mode=0o600)
+        keys.write_text(f"first {new_key()}\n{HASH} {new_key()}\n")
+        app = boot.configure(database_url=f"sqlite:///{folder}/jobs.db", seal_keys_file=keys)
+        run = SealedCard(card=CARD).new_run(app)
+        clear = ClearCard(card=CARD).new_run(app)
+
+        def open_sealed() -> None:
+            text, _ = app.seals.open_arguments(app, run.arguments, run.id)
+            read_arguments(SealedCard, text, kind="SealedCard")
+
+        costs = {
+            "enqueue": _micros(lambda: SealedCard(card=CARD).new_run(app).arguments)
+            - _micros(lambda: ClearCard(card=CARD).new_run(app).arguments),
+            "perform": _micros(open_sealed)
+            - _micros(lambda: read_arguments(ClearCard, clear.arguments, kind="ClearCard")),
+        }
+        for name, cost in costs.items():
+            print(f"{name}: {cost:.1f} us more with a sealed field of {len(CARD)} characters")
+        print(f"a run: {sum(costs.values()):.1f} us")
+        app.close()
+
+
+def _micros(do: Callable[[], object]) -> float:
+    """Microseconds of one call: the best of five rounds."""
+    best = float("inf")
+    for _ in range(5):
+        began = time.perf_counter()
+        for _ in range(COUNT // 5):
+            do()
+        best = min(best, time.perf_counter() - began)
+    return best / (COUNT // 5) * 1e6
+
+
+if __name__ == "__main__":
+    main()

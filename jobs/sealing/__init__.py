@@ -1,0 +1,1 @@
+"""Sealed arguments, results and steps: encrypted in the ledger, readable where a key is."""
