@@ -20,12 +20,18 @@ from sqlalchemy import select
 
 from jobs import RunState
 from jobs.app import App
+from jobs.database.models import Base
 from jobs.definition import registry
 from jobs.ledger import workers
 from jobs.ledger.queries import reports
+from jobs.ledger.queries.selectors import Selector
+from jobs.operations.audit.operator import Operator
+from jobs.operations.shadow_runs.compare import Finding
+from jobs.operations.shadow_runs.service import shadow
 from jobs.testing import Ledger
 from tests.fork_server import jobledger
 from tests.waiting import wait_until
+from worker.shadow.runner import ShadowRunner
 
 ROOT = Path(__file__).resolve().parents[2]
 FOLDER = ROOT / "examples" / "orders"
@@ -129,3 +135,39 @@ def test_every_order_ends_once_under_random_kills(
         worker.wait(40)
     assert kills > 3
     check(app, orders, book, count)
+
+
+@pytest.mark.faults
+@pytest.mark.slow
+@pytest.mark.timeout(240)
+def test_two_hundred_of_its_runs_in_the_shadow_do_what_they_did(
+    ledger_url: str, shop: Any, book: Any, monkeypatch: Any
+) -> None:
+    _, place = shop
+    monkeypatch.setenv("JOBS_DATABASE_URL", ledger_url)
+    monkeypatch.setenv("PYTHONPATH", f"{ROOT}:{FOLDER}")
+    with Ledger(ledger_url) as ledger:
+        place.main(110)
+        ledger.drain(advance=timedelta(days=1))
+        done, before = list(book.done), content(ledger.app)
+        with ShadowRunner(["orders"], ledger.app.settings, tables=ledger_url) as runner:
+            reports = shadow(ledger.app, Operator("ada"), Selector(is_all=True), runner, limit=200)
+
+        assert len(reports) == 200
+        # A declined card leaves a step without an end, beyond which nothing is known.
+        assert Counter((one.was, one.finding) for one in reports if one.finding is not Finding.SAME).keys() <= {
+            (RunState.DEAD, Finding.BEYOND)
+        }
+        assert sum(one.finding is Finding.SAME for one in reports) > 150
+        assert book.done == done
+        assert content(ledger.app) == before
+
+
+def content(app: App) -> dict[str, Any]:
+    """Every row of the ledger but those of the audit."""
+    with app.database.read() as connection:
+        return {
+            name: sorted(map(repr, connection.execute(select(table)).all()))
+            for name, table in Base.metadata.tables.items()
+            if not name.startswith("operator_a")
+        }
