@@ -9,6 +9,7 @@ import os
 import signal
 import socket
 from collections.abc import Callable
+from functools import partial
 from types import FrameType
 
 import uvicorn
@@ -74,7 +75,7 @@ def serve(app: App, *, ready: Callable[[str], None] = lambda url: None, port: in
     if settings.api_behind_tls and not settings.api_proxies:
         log.warning("JOBS_API_PROXIES is not set, so sign-ins are not limited by address")
     _freeze_loaded_modules()
-    ready(url_of(listener))
+    server.when_listening = partial(ready, url_of(listener))
     with listener:
         server.run(sockets=[listener])
 
@@ -82,12 +83,20 @@ def serve(app: App, *, ready: Callable[[str], None] = lambda url: None, port: in
 class Server(uvicorn.Server):
     """Exits with 0 on a signal; uvicorn itself raises the signal again, and exits with 130 or 143."""
 
+    when_listening: Callable[[], None] | None = None
+    """Called once the server answers requests and signals."""
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        if self.when_listening is not None and not self.should_exit:
+            self.when_listening()
+
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         self.force_exit = self.should_exit and sig == signal.SIGINT
         self.should_exit = True
 
 
-def make_server(app: App) -> uvicorn.Server:
+def make_server(app: App) -> Server:
     """The server for ``app``; the caller passes its sockets when it runs."""
     settings = app.settings
     config = uvicorn.Config(

@@ -63,14 +63,18 @@ class LogKeeper:
             self._has_open.set()
 
     def close(self, token: UUID) -> KeptLog | None:
-        """The log of an attempt that ends; None if it has none. Later lines are ignored."""
+        """The log of an attempt that ends; None if it has none. Later lines are ignored. Never raises."""
         found = self._open.pop(token.int, None)
         if found is None:
             return None
         claim, attempt_log = found
         self._written.pop(token.int, None)
-        attempt_log.close()
-        return self._kept(claim, attempt_log) if attempt_log.count else None
+        try:
+            attempt_log.close()
+            return self._kept(claim, attempt_log) if attempt_log.count else None
+        except Exception:  # The attempt must end, with its log or without.
+            log.exception("Log of an attempt not kept")
+            return None
 
     def stop(self) -> None:
         """Write what the attempts that still perform have logged, for the last time."""

@@ -30,6 +30,7 @@ from jobs.ledger.published_kinds import find_published
 from jobs.ledger.queries.pagination import places
 from jobs.ledger.queries.selectors import Selector
 from jobs.migration import schema
+from jobs.operations.audit.entry import check_reason
 from jobs.operations.audit.operator import Operator, Permission
 from jobs.operations.bundles.manifest import FORMAT, LEDGER, MANIFEST, Manifest, comment_of, member_of
 from jobs.operations.bundles.redact import RowRedaction
@@ -86,13 +87,14 @@ def make_bundle(
 
     Raises:
         Forbidden: the operator may not read runs, or ``is_full`` and not their arguments.
-        SelectorRefused: the selector is empty.
+        SelectorRefused: the selector is empty, or ``is_full`` without a reason that the settings require.
         NotFound: no run matches.
         Conflict: there is a file at ``path`` already, and ``replaces`` is not set.
     """
     operator.need(Permission.RUNS_READ)
     if is_full:
         operator.need(Permission.ARGUMENTS_READ)
+        check_reason(app, reason)
     check_words(selector, operator)
     if selector.is_empty and not selector.is_all:
         raise SelectorRefused("No run is selected.", hint="Name runs, or give --where, --fingerprint or --all.")

@@ -282,6 +282,26 @@ def test_a_process_that_writes_too_much_keeps_less_of_each_attempt(ledger_url: s
     assert [one[0] for one in json.loads(kept[1].lines)] == [*range(1, 11), *range(491, 501)]
 
 
+def test_an_attempt_ends_although_its_log_cannot_be_kept(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    from worker.attempt.log_keeper import LogKeeper
+
+    with Ledger() as ledger:
+        keeper, claim = LogKeeper(ledger.app), _claim()
+        lines = AttemptLog(SystemClock().monotonic, max_bytes=65_536)
+        keeper.open(claim, lines)
+        lines.add("INFO", "run", "line")
+
+        def fails(self: LogKeeper, claim: Claim) -> None:
+            raise LookupError("no secrets")
+
+        monkeypatch.setattr(LogKeeper, "_redaction", fails)
+
+        assert keeper.close(claim.token) is None
+    assert "Log of an attempt not kept" in caplog.messages
+
+
 def test_the_log_of_an_attempt_in_a_child_process_comes_with_its_result() -> None:
     from jobs.ledger.records import KeptLog
 

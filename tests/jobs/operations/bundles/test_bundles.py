@@ -180,6 +180,12 @@ def test_full_arguments_need_the_permission_and_are_on_record(app: App, ada: Ope
     )  # fmt: skip
 
 
+def test_full_arguments_need_a_reason_where_the_settings_require_one(app: App, ada: Operator, tmp_path: Path) -> None:
+    strict = replace(app, settings=app.settings.model_copy(update={"require_reason": True}))
+    with pytest.raises(SelectorRefused, match="A reason is required"):
+        make_bundle(strict, ada, Selector(is_all=True), tmp_path / "full.jlb", limit=1, is_full=True)
+
+
 def test_the_password_of_a_setting_is_hidden(app: App, book: Book, make: Make) -> None:
     book.enqueue()
     shown = json.loads(zipfile.ZipFile(make()).read(MANIFEST))["settings"]
