@@ -10,7 +10,7 @@ import pytest
 
 from jobs.clock import new_run_id
 from jobs.ready import ReadyEntry, ReadyIndex
-from tests.waiting import wait_for_value
+from tests.waiting import wait_until
 
 SECOND = timedelta(seconds=1)
 
@@ -68,7 +68,7 @@ class ReadyContract:
         index.add([later])
 
         assert index.peek(["mail"], 9, skip=0).runs == ()
-        assert wait_for_value(lambda: index.peek(["mail"], 9, skip=0).runs, seconds=3) == pairs(later)
+        assert wait_until(lambda: index.peek(["mail"], 9, skip=0).runs, seconds=3) == pairs(later)
         assert index.take(["mail"], 9, wait_seconds=0).runs == pairs(later)
 
     def test_a_take_returns_no_more_than_asked_for(self, index):
