@@ -10,6 +10,7 @@ from typing import Any
 from uuid import UUID
 
 from jobs.app import App
+from jobs.ledger.history_rows import bring_back
 from jobs.ledger.operators import subject_keys
 from jobs.ledger.queries import sealed_rows
 from jobs.operations.audit.entry import check_reason, record_finished
@@ -48,7 +49,8 @@ def rotate(
     """Seal every value again that another key than the first sealed, batch by batch, while workers and callers go on.
 
     A rotation that was stopped does no harm; the next one finds what is left, or goes on ``after`` a run. Values that
-    cannot be opened stay as they are, and are counted and logged.
+    cannot be opened stay as they are, and are counted and logged. A run in history comes back to the hot tables, and
+    moves again later.
 
     Raises:
         SealKeyMissing: a value is sealed with a key that this process does not have.
@@ -95,6 +97,8 @@ def _runs(app: App, ids: list[UUID], done: Rotation) -> None:
             changed.append((one, new))
     if changed:
         with app.database.write() as connection:
+            if app.database.history.is_there:
+                bring_back(connection, sorted({one.run_id for one, _ in changed}))
             done.values += sum(sealed_rows.put_text(connection, one, new) for one, new in changed)
 
 

@@ -13,7 +13,8 @@ import psycopg
 import pytest
 from sqlalchemy import text
 
-from jobs import Job, boot
+import jobs
+from jobs import Job, Sealed, boot
 from jobs.app import App
 from jobs.clock import new_run_id
 from jobs.database.engine import Database
@@ -32,11 +33,20 @@ from jobs.operations.bulk.replay import ReplayAction
 from jobs.operations.bulk.undo import plan_undo, undo
 from jobs.operations.control.history import disable_history, enable_history, history_status
 from jobs.operations.runs.signal import signal_run
+from jobs.operations.seals.rotation import rotate
+from jobs.sealing.keys import new_key
 from jobs.states import Outcome, RunState
 from jobs.upkeep.history import Mover
 from tests.book import BOOM, Book
 
 ROOT = Operator("root")
+
+
+class HistoryTestCard(Job):
+    card: Sealed[str]
+
+    def perform(self) -> None:
+        pass
 
 
 class HistoryTestMail(Job):
@@ -141,6 +151,29 @@ def test_every_read_shows_the_same_before_and_after_runs_have_moved(app, book):
     after = everything(app, ids)
     for name in before:
         assert after[name] == before[name], name
+
+
+def test_a_rotation_of_keys_reaches_runs_that_have_moved(pg_database, make_app, tmp_path, monkeypatch):
+    keys = tmp_path / "keys"
+    keys.touch(mode=0o600)
+    keys.write_text(f"one {new_key()}\nhash {new_key()}\n")
+    app = make_app(pg_database, seal_keys_file=keys)
+    monkeypatch.setattr(boot, "_app", app)
+    run_id = HistoryTestCard(card="4111").enqueue().id
+    jobs.cancel(run_id)
+    an_hour_ago = datetime.now(UTC) - timedelta(hours=1)
+    Book(app.database).change(run_id, finished_at=an_hour_ago, state_at=an_hour_ago)
+    enable(app)
+    Mover(app).turn()
+    assert execute(app, COLD) == [run_id]
+    one, hashes = keys.read_text().splitlines()
+    keys.write_text(f"two {new_key()}\n{one}\n{hashes}\n")
+
+    assert rotate(app, ROOT).values == 1
+
+    keys.write_text("\n".join([keys.read_text().splitlines()[0], hashes]))
+    app.seals.keys.key_set(app, look=True)
+    assert jobs.find(run_id).arguments == {"card": "4111"}
 
 
 def test_what_something_still_needs_stays_in_the_hot_table(app, book):
