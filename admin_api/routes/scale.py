@@ -9,6 +9,7 @@ from fastapi import APIRouter, Query
 
 from admin_api.http.access import By
 from admin_api.http.envelope import Envelope
+from admin_api.http.error_responses import ANSWERS
 from admin_api.http.route import Route
 from admin_api.http.state import Ledger
 from admin_api.shapes.scale import Forecast, Scale
@@ -17,7 +18,7 @@ from jobs.operations.insight.forecast import forecasts, scale_of
 router = APIRouter(prefix="/v1", tags=["queues"], route_class=Route)
 
 
-@router.get("/scale", summary="How many worker processes a queue wants")
+@router.get("/scale", summary="How many worker processes a queue wants", responses={404: ANSWERS[404]})
 def read_scale(
     app: Ledger, by: By, queue: Annotated[str, Query(min_length=1, max_length=100)] = "default"
 ) -> Envelope[Scale]:

@@ -31,7 +31,7 @@ TARGET = click.option("--target", required=True, metavar="NAME", help="Name of t
 
 @click.group("chaos")
 def chaos() -> None:
-    """Chaos on a staging ledger: allow it, run it, and prove what holds.
+    """Chaos on a staging ledger: allow, run, and prove.
 
     Workers that it may kill are started with JOBS_CHAOS=staging in their environment. A ledger that has any other live
     worker refuses.

@@ -42,6 +42,7 @@ def make_key(options: Globals, key_id: str) -> None:
     Example:
       jobledger seal key --id 2026-12
     """
+    from jobs.errors import Conflict
     from jobs.sealing.keys import HASH, new_key, read_key_set
 
     path = _keys_file(options)
@@ -49,7 +50,7 @@ def make_key(options: Globals, key_id: str) -> None:
     if path.exists():
         read_key_set(path)
     if any(line.split()[:1] == [key_id] for line in lines):
-        raise CommandFailed(f"{path} has a key {key_id} already.", hint="Choose another --id.")
+        raise Conflict(f"{path} has a key {key_id} already.", hint="Choose another --id.")
     fresh = path.with_name(f"{path.name}.new")
     # Made for its owner alone, then put in place whole.
     with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:

@@ -68,14 +68,18 @@ def keyed_hash(hash_key: bytes, *parts: str) -> str:
 
 
 def masked(value: Any) -> Any:
-    """JSON data as people see it: ``SHOWN`` in place of each sealed value."""
-    if is_sealed(value):
-        return SHOWN
-    if isinstance(value, dict):
-        return {name: masked(one) for name, one in value.items()}
-    if isinstance(value, list):
-        return [masked(one) for one in value]
-    return value
+    """JSON data as people see it: ``SHOWN`` in place of each sealed value. It may be nested to any depth."""
+    top = [value]
+    left: list[Any] = [top]
+    while left:
+        parent = left.pop()
+        for place, one in list(parent.items() if isinstance(parent, dict) else enumerate(parent)):
+            if is_sealed(one):
+                parent[place] = SHOWN
+            elif isinstance(one, dict | list):
+                parent[place] = one.copy()
+                left.append(parent[place])
+    return top[0]
 
 
 def _place(run_id: UUID, field: str) -> bytes:

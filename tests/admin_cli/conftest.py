@@ -183,7 +183,8 @@ def in_shop(
         world.build(app)
         monkeypatch.setenv("JOBS_SEAL_KEYS_FILE", str(tmp_path / "keys"))
         program = Program(tmp_path, capsys)
-        assert program("seal", "key", "--id", "first").code == 0
+        if not (tmp_path / "keys").exists():  # A test may fill two ledgers.
+            assert program("seal", "key", "--id", "first").code == 0
         world.seal_for(42)
         made = program("schedules", "create", "nightly", "Report", "--cron", "0 3 * * *", "--import", "shop.jobs")
         assert made.code == 0, made.err

@@ -20,6 +20,8 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(400)]
 ROOT = Path(__file__).parents[2]
 TOUR = ROOT / "docs" / "operating.md"
 MARK = "@@next@@"
+HAS_STARTED = "\nn=0; until grep -q pages: worker.log || [ $n -eq 300 ]; do sleep 0.1; n=$((n+1)); done"
+"""Waits until `dev` has signed its pages in. Otherwise the audit has that before or after the first replay."""
 
 
 def steps() -> list[tuple[str, str]]:
@@ -74,7 +76,7 @@ def test_the_commands_of_the_tour_print_what_the_page_shows(
     program.chmod(0o755)
     (tmp_path / ".bashrc").write_text('eval "$(jobledger shell-init bash)"\n')
     monkeypatch.setattr(terminals, "LIMIT", 240.0)
-    script = "\n".join(f"echo '{MARK}'\n{command}" for command, _ in tour)
+    script = "\n".join(f"echo '{MARK}'\n{command}{HAS_STARTED if command.endswith('&') else ''}" for command, _ in tour)
     script = f"cd {tmp_path}\n{script}\necho '{MARK}'\nkill %1 2>/dev/null || kill $!\nwait\n"
     env = terminals.environment(
         tmp_path,

@@ -185,7 +185,7 @@ def test_a_worker_that_fails_at_its_claims_again_and_again_says_so(app, monkeypa
     def refuse(*args: Any, **options: Any) -> Any:
         raise LedgerRefused("The ledger refuses what it was given: no luck.")
 
-    for name in ("claim_due", "claim_due_direct"):
+    for name in ("due_candidates", "claim_due_direct"):
         monkeypatch.setattr(f"worker.exchange.source.{name}", refuse)
 
     with started(app, "unreadable") as process:

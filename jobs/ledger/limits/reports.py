@@ -141,8 +141,14 @@ def _record(row: Any, used: int, parked: int, whole: Any = None) -> LimitRecord:
     )
 
 
-def _rate(count: int | None, seconds: float | None) -> str | None:
-    return None if count is None or seconds is None else format_rate(count, timedelta(seconds=seconds))
+def _rate(count: Any, seconds: Any) -> str | None:
+    return format_rate(count, timedelta(seconds=seconds)) if _is_rate(count, seconds) else None
+
+
+def _is_rate(count: Any, seconds: Any) -> bool:
+    """Whether both are there and are numbers: a column of numbers in SQLite may hold text that somebody wrote by
+    hand."""
+    return isinstance(count, int) and isinstance(seconds, int | float)
 
 
 def _next_slot(row: Any, whole: Any) -> datetime | None:
@@ -151,7 +157,7 @@ def _next_slot(row: Any, whole: Any) -> datetime | None:
         (whole.set_rate_count, whole.set_rate_seconds),
         (whole.rate_count, whole.rate_seconds),
     ):
-        if count is not None and seconds is not None:
+        if _is_rate(count, seconds):
             now = nanoseconds(row.moment)
             track = Track.read(Pace(count, seconds, whole.rate_burst), row.rate_started, row.rate_lines, now)
             at = track.next_slot(0, now)

@@ -24,7 +24,6 @@ def open_run(app: App, operator: Operator, text: str, *, reason: str | None = No
         SealBroken: a value was altered, or sealed for another run.
         SubjectForgotten: the key of the subject was deleted.
     """
-    operator.need(Permission.RUNS_READ)
     operator.need(Permission.SEALED_READ)
     check_reason(app, reason)
     with app.database.read() as connection:

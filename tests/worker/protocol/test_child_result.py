@@ -6,7 +6,7 @@ from dataclasses import fields
 from datetime import UTC, datetime
 from uuid import UUID
 
-from jobs.ledger.records import AttemptResult, Completion, Failure, NewRun
+from jobs.ledger.records import AttemptResult, Completion, Failure, KeptLog, NewRun
 from jobs.states import Cause, Outcome
 from worker.protocol.child_result import CHILD_RESULT, ChildResult
 
@@ -31,6 +31,7 @@ def test_a_child_result_keeps_all_fields_on_its_way_to_the_parent() -> None:
         held_on="signal:approval",
         held_until=datetime(2026, 3, 1, 12, tzinfo=UTC),
         awaits=UUID(int=3),
+        log=KeptLog("[]", 1, 0),
     )
 
     said = CHILD_RESULT.dump_json(ChildResult.of(attempt_result, None, was_interrupted=False))

@@ -10,7 +10,7 @@ import pytest
 import redis
 
 from jobs.clock import SystemClock
-from jobs.database.postgres import driver
+from jobs.database.engine import Database
 from jobs.errors import ServiceDown
 from jobs.operations.insight.probe import probe
 
@@ -49,7 +49,7 @@ def test_a_ledger_that_refuses_writes_is_a_failure(make_app, pg_database):
 
 def test_a_notification_that_does_not_arrive_is_a_failure(make_app, pg_database, monkeypatch):
     monkeypatch.setattr("jobs.operations.insight.probe.NOTIFY_SECONDS", 0.2)
-    monkeypatch.setattr(driver, "CHANNEL", "another")
+    monkeypatch.setattr(Database, "send_notify", lambda database, runner: None)
 
     with pytest.raises(ServiceDown, match="NOTIFY") as caught:
         names(make_app(pg_database))
