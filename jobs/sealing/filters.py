@@ -10,6 +10,7 @@ from typing import Any
 from jobs.definition import registry
 from jobs.errors import SelectorRefused
 from jobs.ledger.queries.selectors import Selector, is_pattern
+from jobs.sealing.seal_errors import SealKeyMissing
 from jobs.sealing.sealed_run import sealed_key
 from jobs.sealing.seals import SealHost, hashable
 from jobs.sealing.values import HASHED
@@ -18,7 +19,8 @@ from jobs.sealing.values import HASHED
 def with_hashes(app: SealHost, selector: Selector) -> Selector:
     """The selector with hashes in place of values of sealed arguments, and with the hashed forms of its keys.
 
-    It knows the sealed kinds of this process; among those that the selector names, if it names any.
+    It knows the sealed kinds of this process; among those that the selector names, if it names any. A selector that
+    names none still finds runs of kinds that seal nothing, by a key or by a path into an argument, without the keys.
 
     Raises:
         SelectorRefused: an argument is sealed in several kinds, or the path goes into a sealed value.
@@ -26,29 +28,39 @@ def with_hashes(app: SealHost, selector: Selector) -> Selector:
     """
     if not selector.arguments and not selector.keys:
         return selector
-    sealed = {
-        kind: cls for kind in _kinds(selector) if (cls := registry.find(kind)) is not None and cls._sealing is not None
-    }
+    named = _named(selector)
+    kinds = registry.kinds() if named is None else named
+    sealed = {kind: cls for kind in kinds if (cls := registry.find(kind)) is not None and cls._sealing is not None}
     if not sealed:
         return selector
-    keys = [key for key in selector.keys if not is_pattern(key) and not key.startswith("sealed:")]
-    hashed = [sealed_key(app, kind, key) for kind in sealed for key in keys]
+    is_named = named is not None
     return replace(
         selector,
-        arguments=tuple(_hashed(app, sealed, path, value) for path, value in selector.arguments),
-        keys=(*selector.keys, *hashed),
+        arguments=tuple(_hashed(app, sealed, path, value, is_named=is_named) for path, value in selector.arguments),
+        keys=(*selector.keys, *_hashed_keys(app, sealed, selector, is_named=is_named)),
     )
 
 
-def _kinds(selector: Selector) -> Sequence[str]:
+def _named(selector: Selector) -> Sequence[str] | None:
+    """The kinds that the selector names, if it names all that it means."""
     named = [kind for kind in selector.kinds if not is_pattern(kind)]
-    return named if selector.kinds and len(named) == len(selector.kinds) else registry.kinds()
+    return named if selector.kinds and len(named) == len(selector.kinds) else None
 
 
-def _hashed(app: SealHost, sealed: dict[str, Any], path: str, value: str) -> tuple[str, str]:
+def _hashed_keys(app: SealHost, sealed: dict[str, Any], selector: Selector, *, is_named: bool) -> list[str]:
+    keys = [key for key in selector.keys if not is_pattern(key) and not key.startswith("sealed:")]
+    try:
+        return [sealed_key(app, kind, key) for kind in sealed for key in keys]
+    except SealKeyMissing:
+        if is_named:
+            raise
+        return []
+
+
+def _hashed(app: SealHost, sealed: dict[str, Any], path: str, value: str, *, is_named: bool) -> tuple[str, str]:
     name, _, inner = path.partition(".")
     kinds = [kind for kind, cls in sealed.items() if name in cls._sealing.fields]
-    if not kinds or inner == HASHED:
+    if not kinds or inner == HASHED or (inner and not is_named):
         return path, value
     if inner:
         raise SelectorRefused(f"The argument {name!r} is sealed as a whole.", hint=f"Select by {name}=VALUE.")

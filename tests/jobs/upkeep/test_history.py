@@ -43,7 +43,7 @@ ROOT = Operator("root")
 
 
 class HistoryTestCard(Job):
-    card: Sealed[str]
+    number: Sealed[str]
 
     def perform(self) -> None:
         pass
@@ -159,7 +159,7 @@ def test_a_rotation_of_keys_reaches_runs_that_have_moved(pg_database, make_app, 
     keys.write_text(f"one {new_key()}\nhash {new_key()}\n")
     app = make_app(pg_database, seal_keys_file=keys)
     monkeypatch.setattr(boot, "_app", app)
-    run_id = HistoryTestCard(card="4111").enqueue().id
+    run_id = HistoryTestCard(number="4111").enqueue().id
     jobs.cancel(run_id)
     an_hour_ago = datetime.now(UTC) - timedelta(hours=1)
     Book(app.database).change(run_id, finished_at=an_hour_ago, state_at=an_hour_ago)
@@ -173,7 +173,7 @@ def test_a_rotation_of_keys_reaches_runs_that_have_moved(pg_database, make_app, 
 
     keys.write_text("\n".join([keys.read_text().splitlines()[0], hashes]))
     app.seals.keys.key_set(app, look=True)
-    assert jobs.find(run_id).arguments == {"card": "4111"}
+    assert jobs.find(run_id).arguments == {"number": "4111"}
 
 
 def test_what_something_still_needs_stays_in_the_hot_table(app, book):
