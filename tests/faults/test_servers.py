@@ -55,7 +55,8 @@ def test_f3_postgres_is_stopped_at_once_and_started_twice(make_fleet, load, post
             fleet.fault()
             started_at = time.monotonic()
             done = effects(fleet)
-            assert until(lambda done=done: effects(fleet) > done, seconds=load.within(10))
+            # On a slow machine all may be done before this looks for the first time.
+            assert until(lambda done=done: effects(fleet) > done or done >= load.runs, seconds=load.within(10)), done
             back.append(time.monotonic() - started_at)
 
     fleet.check("F3", drained=fleet.drained(), back_seconds=round(max(back), 2), extra_allowed=2 * 16)
