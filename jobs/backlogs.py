@@ -20,7 +20,7 @@ from jobs.clock import Clock
 from jobs.definition.max_waiting import max_waiting_kinds
 from jobs.errors import JobsError, LedgerMissing, QueueFull, ServiceDown
 from jobs.ledger.admission.waiting_count import count_waiting
-from jobs.ledger.operators.waiting_limits import waiting_limits
+from jobs.ledger.operators.queue_values import queue_values
 from jobs.ledger.records import NewRun
 
 if TYPE_CHECKING:
@@ -76,7 +76,7 @@ class Backlogs:
         """
         try:
             with look() as connection:
-                self.by_queue = waiting_limits(connection)
+                self.by_queue = queue_values(connection, "max_waiting")
         except LedgerMissing:
             raise
         except JobsError as error:

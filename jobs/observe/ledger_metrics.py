@@ -17,7 +17,7 @@ from prometheus_client.registry import Collector
 
 from jobs.app import App
 from jobs.errors import JobsError
-from jobs.ledger.operators.targets import latency_targets
+from jobs.ledger.operators.queue_values import queue_values
 from jobs.ledger.queries.gauges import STATES, Gauges, read_gauges
 from jobs.migration.schema import REVISION
 from jobs.observe import catalogue
@@ -87,7 +87,7 @@ class LedgerMetrics(Collector):
         try:
             with self._app.database.read() as connection:
                 gauges = read_gauges(connection)
-                targets = latency_targets(connection)
+                targets = queue_values(connection, "latency_target_seconds")
             families = _families(gauges, targets, default_target=self._app.settings.latency_target.total_seconds())
             families += [family for more in self._more for family in _more_families(more())]
         except JobsError as error:

@@ -14,7 +14,8 @@ from jobs.formats.duration import format_duration
 from jobs.formats.queue_weights import served_word
 from jobs.ledger.breakers.reports import list_breakers
 from jobs.ledger.moment import ledger_moment
-from jobs.ledger.operators import queues, targets
+from jobs.ledger.operators import queues
+from jobs.ledger.operators.queue_values import queue_values
 from jobs.ledger.queries import gauges, reports
 from jobs.ledger.queries.gauges import Gauges
 from jobs.ledger.schedules import leader, schedules
@@ -60,7 +61,7 @@ def alerts(app: App, operator: Operator, *, most: int = MOST, without_kind: str 
         found = [
             *_failing(seen, most),
             *_unserved(seen, most),
-            *_late(app, seen, targets.latency_targets(connection), most),
+            *_late(app, seen, queue_values(connection, "latency_target_seconds"), most),
             *_breakers(connection, most),
             *_schedules(connection, most),
             *_lost(seen),

@@ -8,7 +8,7 @@ from statistics import median
 
 from jobs.app import App
 from jobs.errors import NotFound
-from jobs.ledger.operators.targets import latency_targets
+from jobs.ledger.operators.queue_values import queue_value
 from jobs.ledger.queries.flow import Flow, read_flows
 from jobs.ledger.queries.gauges import read_gauges
 from jobs.ledger.queries.reports import QueueCount
@@ -89,7 +89,8 @@ def scale_of(app: App, operator: Operator, queue: str) -> Scale:
     operator.need(Permission.RUNS_READ)
     ((count, facts, serving),) = _read(app, queue)
     with app.database.read() as connection:
-        target = float(latency_targets(connection).get(queue, app.settings.latency_target.total_seconds()))
+        seconds = queue_value(connection, "latency_target_seconds", queue)
+        target = app.settings.latency_target.total_seconds() if seconds is None else float(seconds)
     each = round(median(one.threads for one in serving)) if serving else app.settings.threads
     wanted, reason = _wanted(count, facts, target, each, len(serving))
     least = math.ceil(len(serving) * (1 - STEP_DOWN)) if reason != "paused" else 0

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from jobs.app import App
 from jobs.errors import NotFound
 from jobs.ledger import workers
-from jobs.ledger.operators import queues, targets, waiting_limits
+from jobs.ledger.operators import queues
+from jobs.ledger.operators.queue_values import queue_value, queue_values
 from jobs.ledger.queries import reports
 from jobs.operations.audit.operator import Operator, Permission
 from jobs.operations.insight.names import known_names
@@ -49,8 +50,8 @@ def look_at(app: App, operator: Operator, name: str) -> QueueSummary:
         count = next((one for one in reports.queue_counts(connection) if one.queue == name), None)
         pause = queues.pauses(connection).get(name)
         live = workers.live(connection)
-        target = targets.latency_target(connection, name)
-        most = waiting_limits.waiting_limit(connection, name)
+        target = queue_value(connection, "latency_target_seconds", name)
+        most = queue_value(connection, "max_waiting", name)
     return _view(app, name, count, pause, live, target, most)
 
 
@@ -61,7 +62,8 @@ def list_queues(app: App, operator: Operator, *, after: str = "", limit: int = 5
     with app.database.read() as connection:
         counted = {one.queue: one for one in reports.queue_counts(connection)}
         paused, live = queues.pauses(connection), workers.live(connection)
-        set_targets, limits = targets.latency_targets(connection), waiting_limits.waiting_limits(connection)
+        set_targets = queue_values(connection, "latency_target_seconds")
+        limits = queue_values(connection, "max_waiting")
     return [
         _view(app, one, counted.get(one), paused.get(one), live, set_targets.get(one), limits.get(one)) for one in names
     ]
