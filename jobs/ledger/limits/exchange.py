@@ -41,10 +41,9 @@ from jobs.database.sql import Batch, counted, insert_into, ledger_now, one_of, p
 from jobs.ledger.claim_columns import claim_columns
 from jobs.ledger.holds import no_longer_held
 from jobs.ledger.limits.counts import Key
-from jobs.ledger.limits.parked import PREFIX
-from jobs.ledger.pauses import is_paused
+from jobs.ledger.limits.parked import PREFIX, next_parked
 from jobs.ledger.records import Claim, Freed
-from jobs.states import Hold, RunState, checked_move
+from jobs.states import RunState, checked_move
 
 _KINDS, _QUEUES = Batch("starting", kind=Text()), Batch("serving", queue=Text())
 _FREED = 4
@@ -112,20 +111,7 @@ def exchange(gone: FromClause) -> tuple[CTE, Sequence[CTE]]:
         .where(_taken(free) <= allowed.c.most)
         .cte("room")
     )
-    one = (
-        select(JobRun.id, JobRun.priority, JobRun.due_at, _may_start().label("may_start"))
-        .where(
-            JobRun.state == literal_column("'queued'"),
-            JobRun.hold == literal_column(f"'{Hold.PARKED.value}'"),
-            JobRun.held_on == room.c.held_on,
-            ~is_paused(),
-        )
-        .order_by(JobRun.priority, JobRun.due_at, JobRun.id)
-        .limit(room.c.count)
-        .with_for_update(skip_locked=True)
-        .correlate(room)
-        .lateral("one")
-    )
+    one = next_parked(room, JobRun.id, JobRun.priority, JobRun.due_at, _may_start().label("may_start"))
     place = func.row_number().over(order_by=(one.c.priority, one.c.due_at, one.c.id))
     starts = and_(one.c.may_start, place <= bindparam("most_started", type_=Integer()))
     chosen = (

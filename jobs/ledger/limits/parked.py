@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 from uuid import UUID
 
 from sqlalchemy import (
+    FromClause,
     Integer,
     Select,
     String,
@@ -111,12 +112,7 @@ def _never_claimed() -> dict[str, Any]:
 @cache
 def _undo(dialect: str) -> Update:
     claimed = _CLAIMED.table(dialect).c
-    return (
-        update(JobRun)
-        .where(JobRun.id == claimed.id, JobRun.token == claimed.token)
-        .values(**_never_claimed())
-        .execution_options(synchronize_session=False)
-    )
+    return update(JobRun).where(JobRun.id == claimed.id, JobRun.token == claimed.token).values(**_never_claimed())
 
 
 @cache
@@ -128,7 +124,7 @@ def hold_parked(dialect: str) -> Update:
     if dialect == "sqlite":
         which.append(JobRun.token == parked.token)
         held |= _never_claimed()
-    return update(JobRun).where(*which).values(**held).execution_options(synchronize_session=False)
+    return update(JobRun).where(*which).values(**held)
 
 
 def release_next(runner: Runner, room: dict[Key, int], *, now: datetime | None = None) -> list[tuple[Freed, Key]]:
@@ -175,11 +171,14 @@ def _next() -> Select[UUID]:
     )
 
 
-@cache
-def _release(dialect: str) -> Update:
-    room = _ROOM.table(dialect)
-    one = (
-        select(JobRun.id)
+def next_parked(room: FromClause, *columns: Any) -> FromClause:
+    """The first parked runs that no other transaction has locked, for each row of ``room``; this one locks them.
+
+    Args:
+        room: has ``held_on`` and ``count``, how many runs.
+    """
+    return (
+        select(*columns)
         .where(
             JobRun.state == literal_column("'queued'"),
             JobRun.hold == literal_column(f"'{Hold.PARKED.value}'"),
@@ -192,13 +191,18 @@ def _release(dialect: str) -> Update:
         .correlate(room)
         .lateral("one")
     )
+
+
+@cache
+def _release(dialect: str) -> Update:
+    room = _ROOM.table(dialect)
+    one = next_parked(room, JobRun.id)
     chosen = select(one.c.id, room.c.held_on.label("was_on")).select_from(room.join(one, true())).cte("chosen")
     return (
         update(JobRun)
         .where(JobRun.id == chosen.c.id)
         .values(no_longer_held())
         .returning(JobRun.id, JobRun.queue, JobRun.priority, JobRun.run_at, chosen.c.was_on)
-        .execution_options(synchronize_session=False)
     )
 
 
