@@ -73,5 +73,4 @@ def _release(dialect: str) -> Update:
         )
         .values(no_longer_held())
         .returning(JobRun.id, JobRun.queue, JobRun.priority, JobRun.run_at)
-        .execution_options(synchronize_session=False)
     )

@@ -80,18 +80,15 @@ def forget_releases(session: Executor, *, after: timedelta, limit: int = 500, no
     )
     values = {"after_seconds": after.total_seconds(), "limit": limit, "now": now}
     gone = session.execute(
-        delete(JobWorkerRelease).where(JobWorkerRelease.worker.in_(old)).returning(JobWorkerRelease.release_id)
-        .execution_options(synchronize_session=False),
+        delete(JobWorkerRelease).where(JobWorkerRelease.worker.in_(old)).returning(JobWorkerRelease.release_id),
         values,
     ).scalars().all()  # fmt: skip
     if gone:
         session.execute(
-            delete(JobCodeRelease)
-            .where(
+            delete(JobCodeRelease).where(
                 JobCodeRelease.id.in_(sorted(set(gone))),
                 ~exists().where(JobWorkerRelease.release_id == JobCodeRelease.id),
             )
-            .execution_options(synchronize_session=False)
         )
     return len(gone)
 

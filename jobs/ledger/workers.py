@@ -104,8 +104,7 @@ def see(
         update(JobWorker)
         .where(JobWorker.name == name)
         .values(seen_at=ledger_now(), busy=busy, problem=problem)
-        .returning(JobWorker.stop_requested_at, JobWorker.roll_requested_at)
-        .execution_options(synchronize_session=False),
+        .returning(JobWorker.stop_requested_at, JobWorker.roll_requested_at),
         {"now": now},
     ).one_or_none()  # fmt: skip
     return WorkerRequest(*row) if row is not None else WorkerRequest()
@@ -129,8 +128,7 @@ def _request(session: Executor, names: Sequence[str], *, now: datetime | None, *
         update(JobWorker)
         .where(JobWorker.name.in_(list(names)), JobWorker.stopped_at.is_(None))
         .values(values)
-        .returning(JobWorker.name)
-        .execution_options(synchronize_session=False),
+        .returning(JobWorker.name),
         {"now": now},
     )
     return sorted(asked)
@@ -139,8 +137,7 @@ def _request(session: Executor, names: Sequence[str], *, now: datetime | None, *
 def sign_off(session: Executor, name: str, *, now: datetime | None = None) -> None:
     """Record that a worker process has stopped."""
     session.execute(
-        update(JobWorker).where(JobWorker.name == name).values(stopped_at=ledger_now(), seen_at=ledger_now(), busy=0)
-        .execution_options(synchronize_session=False),
+        update(JobWorker).where(JobWorker.name == name).values(stopped_at=ledger_now(), seen_at=ledger_now(), busy=0),
         {"now": now},
     )  # fmt: skip
 
@@ -189,8 +186,7 @@ def forget_old(session: Executor, *, after: timedelta, limit: int = 500, now: da
         .limit(bindparam("limit", type_=Integer()))
     )
     gone = session.execute(
-        delete(JobWorker).where(JobWorker.name.in_(old)).returning(JobWorker.name)
-        .execution_options(synchronize_session=False),
+        delete(JobWorker).where(JobWorker.name.in_(old)).returning(JobWorker.name),
         {"after_seconds": after.total_seconds(), "limit": limit, "now": now},
     )  # fmt: skip
     return len(gone.all())

@@ -75,5 +75,4 @@ def _dead_letter(dialect: str) -> Update:
             error_message=dead.error_message,
             fingerprint=dead.fingerprint,
         )
-        .execution_options(synchronize_session=False)
     )

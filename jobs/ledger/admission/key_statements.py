@@ -96,7 +96,6 @@ def rewrite_waiting(*, is_fair: bool) -> Update:
         .where(JobRun.id == bindparam("holder", type_=Uuid()), JobRun.state == RunState.QUEUED)
         .values(run_at=run_at, charged=0, crashes=0, abandonments=0, **NOT_HELD, **columns)
         .returning(JobRun.id)
-        .execution_options(synchronize_session=False)
     )
 
 

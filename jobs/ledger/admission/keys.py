@@ -80,8 +80,7 @@ def forget_lapsed(session: Executor, *, limit: int = 1000, now: datetime | None 
             select(literal(1)).where(lapsed.c.kind == JobKey.kind, lapsed.c.key == JobKey.key).exists(),
             JobKey.held_until <= ledger_now(),
         )
-        .returning(JobKey.key)
-        .execution_options(synchronize_session=False),
+        .returning(JobKey.key),
         {"now": now},
     )
     return len(gone.all())
@@ -190,9 +189,7 @@ def _answer(session: Executor, run: NewRun, holder: _Holder, now: datetime | Non
         ):
             return None
         # The work of earlier attempts used the replaced arguments.
-        session.execute(
-            delete(JobStep).where(JobStep.run_id == holder.run_id).execution_options(synchronize_session=False)
-        )
+        session.execute(delete(JobStep).where(JobStep.run_id == holder.run_id))
         if run.hold_seconds != 0.0:
             _point(session, run, holder.run_id)
         return Admitted(theirs, created=False)
@@ -222,7 +219,6 @@ def _point(session: Executor, run: NewRun, holder: UUID) -> None:
         update(JobKey)
         .where(JobKey.kind == run.kind, JobKey.key == run.key)
         .values(run_id=holder, arguments_hash=run.arguments_hash)
-        .execution_options(synchronize_session=False)
     )
 
 

@@ -44,8 +44,7 @@ def fire(
     session.execute(
         update(JobFollowup)
         .where(JobFollowup.id.in_([row.id for row in rows]))
-        .values(enqueued_at=ledger_now(), generation=generation)
-        .execution_options(synchronize_session=False),
+        .values(enqueued_at=ledger_now(), generation=generation),
         {"now": now},
     )
     freed = []

@@ -266,7 +266,6 @@ def _lower() -> Update:
         .where(JobBatch.id == bindparam("batch", type_=Uuid()), JobBatch.pending > fewer)
         .values(pending=JobBatch.pending - fewer)
         .returning(JobBatch.id)
-        .execution_options(synchronize_session=False)
     )
 
 
@@ -293,5 +292,4 @@ def _update(dialect: str) -> Update:
             JobBatch.id, JobBatch.form, JobBatch.name, JobBatch.run_id, JobBatch.correlation_id,
             JobBatch.has_callbacks, JobBatch.generation, JobBatch.ended_at, JobBatch.dead, JobBatch.cancelled,
         )
-        .execution_options(synchronize_session=False)
     )  # fmt: skip

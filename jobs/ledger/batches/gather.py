@@ -229,5 +229,4 @@ def _seal() -> Update:
             ended_at=case((JobBatch.pending == 0, func.coalesce(JobBatch.ended_at, ledger_now())), else_=null()),
         )
         .returning(JobBatch.total, JobBatch.ended_at)
-        .execution_options(synchronize_session=False)
     )

@@ -101,10 +101,7 @@ def mark_cancelled(session: Executor, batch_ids: Sequence[UUID], *, now: datetim
         .with_for_update()
     ).all()
     session.execute(
-        update(JobBatch)
-        .where(JobBatch.id.in_(open_ones))
-        .values(cancelled_at=ledger_now())
-        .execution_options(synchronize_session=False),
+        update(JobBatch).where(JobBatch.id.in_(open_ones)).values(cancelled_at=ledger_now()),
         {"now": now},
     )
 

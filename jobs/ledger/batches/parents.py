@@ -103,9 +103,7 @@ def parents_of(session: Executor, run_id: UUID) -> list[Child]:
 
 def forget_parents(session: Executor, run_ids: Sequence[UUID]) -> None:
     """Delete the names of the parents of runs that are deleted."""
-    session.execute(
-        delete(JobParent).where(JobParent.run_id.in_(list(run_ids))).execution_options(synchronize_session=False)
-    )
+    session.execute(delete(JobParent).where(JobParent.run_id.in_(list(run_ids))))
 
 
 def look_at(session: Executor, run_ids: Sequence[UUID], now: datetime | None) -> tuple[list[Freed], list[UUID]]:
@@ -141,13 +139,7 @@ def look_at(session: Executor, run_ids: Sequence[UUID], now: datetime | None) ->
 def _mark(dialect: str) -> Update:
     wanted = select(JobRun.id).where(one_of(dialect, JobRun.id, select(_IDS.table(dialect).c.id)))
     locked = wanted.order_by(JobRun.id).with_for_update().cte("locked")
-    return (
-        update(JobRun)
-        .where(JobRun.id.in_(select(locked.c.id)))
-        .values(has_followups=True)
-        .returning(JobRun.id)
-        .execution_options(synchronize_session=False)
-    )
+    return update(JobRun).where(JobRun.id.in_(select(locked.c.id))).values(has_followups=True).returning(JobRun.id)
 
 
 @cache
@@ -172,7 +164,6 @@ def _hold(dialect: str) -> Update:
             JobRun.hold.is_(None),
         )
         .values(held_now(Hold.WAITING, HELD_ON, due_at=JobRun.run_at))
-        .execution_options(synchronize_session=False)
     )
 
 
@@ -235,7 +226,6 @@ def _cancel(dialect: str) -> Update:
             cancel_requested_at=ledger_now(),
             cancel_reason=cancelled.reason,
         )
-        .execution_options(synchronize_session=False)
     )
 
 
@@ -247,5 +237,4 @@ def _free(dialect: str) -> Update:
         # At the time that it was enqueued for, if that is still to come.
         .values(**NOT_HELD, run_at=case((JobRun.due_at > ledger_now(), JobRun.due_at), else_=ledger_now()))
         .returning(JobRun.id, JobRun.queue, JobRun.priority, JobRun.run_at)
-        .execution_options(synchronize_session=False)
     )

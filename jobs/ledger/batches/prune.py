@@ -36,11 +36,7 @@ def is_read_later() -> ColumnElement[bool]:
 
 def forget_gathers(session: Executor, run_ids: Sequence[UUID]) -> None:
     """Delete the gathers of runs that are deleted. Children that live on belong to no batch then."""
-    session.execute(
-        delete(JobBatch)
-        .where(JobBatch.run_id.in_(list(run_ids)), JobBatch.form == GATHER)
-        .execution_options(synchronize_session=False)
-    )
+    session.execute(delete(JobBatch).where(JobBatch.run_id.in_(list(run_ids)), JobBatch.form == GATHER))
 
 
 def prune_batches(session: Executor, *, after: timedelta, limit: int = 500, now: datetime | None = None) -> int:
@@ -61,5 +57,5 @@ def prune_batches(session: Executor, *, after: timedelta, limit: int = 500, now:
     ids: Sequence[UUID] = session.scalars(old, {"after_seconds": after.total_seconds(), "now": now}).all()
     for model, column in ((JobFollowup, JobFollowup.run_id), (JobBatch, JobBatch.id)):
         if ids:
-            session.execute(delete(model).where(column.in_(ids)).execution_options(synchronize_session=False))
+            session.execute(delete(model).where(column.in_(ids)))
     return len(ids)

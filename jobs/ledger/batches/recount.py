@@ -52,10 +52,7 @@ def close_hung(session: Executor, batch_id: UUID, *, now: datetime | None = None
     if live or not locked.pending:
         return None
     session.execute(
-        update(JobBatch)
-        .where(JobBatch.id == batch_id)
-        .values(recounted_at=ledger_now())
-        .execution_options(synchronize_session=False),
+        update(JobBatch).where(JobBatch.id == batch_id).values(recounted_at=ledger_now()),
         {"now": now},
     )
     delta = Delta(pending=-locked.pending, dead=dead - locked.dead, cancelled=cancelled - locked.cancelled)

@@ -72,15 +72,13 @@ def drop_canaries(session: Executor, run_ids: Sequence[UUID]) -> None:
         dialect = dialect_of(session)
         ids = select(_IDS.table(dialect).c.id)
         statement = delete(JobCanary).where(one_of(dialect, JobCanary.run_id, ids))
-        session.execute(
-            statement.execution_options(synchronize_session=False), _IDS.rows(dialect, [(one,) for one in run_ids])
-        )
+        session.execute(statement, _IDS.rows(dialect, [(one,) for one in run_ids]))
 
 
 def drop_canaries_of(session: Executor, one: Slice) -> None:
     """A slice has no canaries any more."""
     of_slice = and_(JobCanary.name == one.name, JobCanary.digest == one.digest)
-    session.execute(delete(JobCanary).where(of_slice).execution_options(synchronize_session=False))
+    session.execute(delete(JobCanary).where(of_slice))
 
 
 @cache

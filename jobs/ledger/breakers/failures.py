@@ -37,7 +37,7 @@ def count_failures(
 def forget_failures(session: Executor, of: Slice) -> None:
     """Failures so far count no longer: the slice has opened, or closed."""
     same = and_(JobBreakerFailure.name == of.name, JobBreakerFailure.digest == of.digest)
-    session.execute(delete(JobBreakerFailure).where(same).execution_options(synchronize_session=False))
+    session.execute(delete(JobBreakerFailure).where(same))
 
 
 def drop_old_failures(session: Executor, *, limit: int = 1000, now: datetime | None = None) -> int:
@@ -85,5 +85,4 @@ def _drop() -> Any:
         delete(JobBreakerFailure)
         .where(tuple_(JobBreakerFailure.run_id, JobBreakerFailure.attempt).in_(old))
         .returning(JobBreakerFailure.run_id)
-        .execution_options(synchronize_session=False)
     )

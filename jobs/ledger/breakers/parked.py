@@ -47,7 +47,6 @@ def make_due(session: Executor, run_ids: Sequence[UUID], at: datetime) -> list[F
             .where(JobRun.id == run_id, JobRun.state == "queued", JobRun.hold == Hold.PARKED.value)
             .values(run_at=at)
             .returning(JobRun.id, JobRun.queue, JobRun.priority, JobRun.run_at)
-            .execution_options(synchronize_session=False)
         ).one_or_none()
         if row is not None:
             freed.append(Freed(*row))

@@ -57,7 +57,7 @@ def declare(session: Executor, breakers: Iterable[Breaker], *, now: datetime | N
         own = and_(JobBreaker.name == one.name, JobBreaker.digest == "")
         there = session.execute(select(*(getattr(JobBreaker, name) for name in given)).where(own)).one()
         if tuple(there) != tuple(given.values()):
-            session.execute(update(JobBreaker).where(own).values(**given).execution_options(synchronize_session=False))
+            session.execute(update(JobBreaker).where(own).values(**given))
 
 
 def lock_breakers(session: Executor, names: Iterable[str]) -> set[str]:
@@ -104,8 +104,7 @@ def set_open(
             failed_canaries=failed_canaries,
             changed_at=ledger_now(),
             **why,
-        )
-        .execution_options(synchronize_session=False),
+        ),
         {"now": now},
     )
     return _probe_at(session, one)
@@ -114,7 +113,7 @@ def set_open(
 def set_due(session: Executor, one: Slice, *, now: datetime | None = None) -> datetime:
     """Let the next canary of an open slice go now. Returns this moment."""
     statement = update(JobBreaker).where(_is(one)).values(probe_at=ledger_now(), changed_at=ledger_now())
-    session.execute(statement.execution_options(synchronize_session=False), {"now": now})
+    session.execute(statement, {"now": now})
     return _probe_at(session, one)
 
 
@@ -123,8 +122,7 @@ def set_closed(session: Executor, one: Slice, *, now: datetime | None = None) ->
     session.execute(
         update(JobBreaker)
         .where(_is(one))
-        .values(opened_at=None, probe_at=None, failed_canaries=0, changed_at=ledger_now())
-        .execution_options(synchronize_session=False),
+        .values(opened_at=None, probe_at=None, failed_canaries=0, changed_at=ledger_now()),
         {"now": now},
     )
 

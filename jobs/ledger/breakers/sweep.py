@@ -67,9 +67,4 @@ def _drop() -> Any:
         )
         .limit(bindparam("limit", type_=Integer()))
     )
-    return (
-        delete(JobBreaker)
-        .where(tuple_(JobBreaker.name, JobBreaker.digest).in_(idle))
-        .returning(JobBreaker.name)
-        .execution_options(synchronize_session=False)
-    )
+    return delete(JobBreaker).where(tuple_(JobBreaker.name, JobBreaker.digest).in_(idle)).returning(JobBreaker.name)

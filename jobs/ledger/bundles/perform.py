@@ -45,8 +45,7 @@ def make_performable(session: Executor, run_id: UUID) -> None:
                 "cancel_reason": None,
                 "deleted_at": None,
             }
-        )
-        .execution_options(synchronize_session=False),
+        ),
         {"now": None},
     )
     session.execute(delete(JobAttempt).where(JobAttempt.run_id == run_id))

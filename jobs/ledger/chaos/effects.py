@@ -37,7 +37,7 @@ def count_effect(session: Executor, run_id: UUID, token: UUID) -> None:
 
 def forget_effects(session: Executor) -> None:
     """Delete what earlier runs of chaos recorded."""
-    session.execute(delete(JobChaosEffect).execution_options(synchronize_session=False))
+    session.execute(delete(JobChaosEffect))
 
 
 @cache
@@ -57,10 +57,5 @@ def _begin(dialect: str) -> Any:
     )
 
 
-_WITHDRAW = delete(JobChaosEffect).where(*_OF_ATTEMPT).execution_options(synchronize_session=False)
-_COUNT = (
-    update(JobChaosEffect)
-    .where(*_OF_ATTEMPT)
-    .values(commits=JobChaosEffect.commits + 1)
-    .execution_options(synchronize_session=False)
-)
+_WITHDRAW = delete(JobChaosEffect).where(*_OF_ATTEMPT)
+_COUNT = update(JobChaosEffect).where(*_OF_ATTEMPT).values(commits=JobChaosEffect.commits + 1)

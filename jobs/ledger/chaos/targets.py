@@ -51,7 +51,7 @@ def set_target(
     session: Executor, target: str, *, by: str, reason: str | None, span: timedelta, now: datetime | None = None
 ) -> None:
     """Mark the ledger for ``span`` from now; replaces the mark that it has."""
-    session.execute(delete(JobChaosTarget).execution_options(synchronize_session=False))
+    session.execute(delete(JobChaosTarget))
     until = plus_seconds(ledger_now(), bindparam("span_seconds", type_=Float()))
     session.execute(
         insert(JobChaosTarget).values(
@@ -63,7 +63,7 @@ def set_target(
 
 def remove_target(session: Executor) -> None:
     """Remove the mark."""
-    session.execute(delete(JobChaosTarget).execution_options(synchronize_session=False))
+    session.execute(delete(JobChaosTarget))
 
 
 def begin_run(session: Executor, target: str, *, by: str, span: timedelta, now: datetime | None = None) -> bool:
@@ -77,8 +77,7 @@ def begin_run(session: Executor, target: str, *, by: str, span: timedelta, now: 
             or_(JobChaosTarget.run_until.is_(None), JobChaosTarget.run_until <= ledger_now()),
         )
         .values(run_by=by, run_until=until)
-        .returning(JobChaosTarget.target)
-        .execution_options(synchronize_session=False),
+        .returning(JobChaosTarget.target),
         {"span_seconds": span.total_seconds(), "now": now},
     )
     return began.one_or_none() is not None
@@ -86,9 +85,4 @@ def begin_run(session: Executor, target: str, *, by: str, span: timedelta, now: 
 
 def end_run(session: Executor, target: str) -> None:
     """End the run of chaos that is under way."""
-    session.execute(
-        update(JobChaosTarget)
-        .where(JobChaosTarget.target == target)
-        .values(run_by=None, run_until=None)
-        .execution_options(synchronize_session=False)
-    )
+    session.execute(update(JobChaosTarget).where(JobChaosTarget.target == target).values(run_by=None, run_until=None))

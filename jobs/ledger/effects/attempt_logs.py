@@ -44,11 +44,7 @@ def write_logs(
     session.execute(_write(dialect, is_live=False), {**_rows(dialect, logs), "now": now})
     old = [(run_id, attempt - LOGS_KEPT) for run_id, attempt, _, _ in logs if attempt > LOGS_KEPT]
     if old:
-        session.execute(
-            delete(JobAttemptLog)
-            .where(tuple_(JobAttemptLog.run_id, JobAttemptLog.attempt).in_(old))
-            .execution_options(synchronize_session=False)
-        )
+        session.execute(delete(JobAttemptLog).where(tuple_(JobAttemptLog.run_id, JobAttemptLog.attempt).in_(old)))
 
 
 def write_live_logs(session: Executor, logs: Sequence[tuple[Claim, KeptLog]], *, now: datetime | None = None) -> None:
@@ -76,11 +72,7 @@ def find_log(session: Executor, run_id: UUID, *, attempt: int | None = None) -> 
 
 def forget_logs(session: Executor, run_ids: Sequence[UUID]) -> None:
     """Delete the logs of runs that are deleted or erased."""
-    session.execute(
-        delete(JobAttemptLog)
-        .where(JobAttemptLog.run_id.in_(list(run_ids)))
-        .execution_options(synchronize_session=False)
-    )
+    session.execute(delete(JobAttemptLog).where(JobAttemptLog.run_id.in_(list(run_ids))))
 
 
 def _rows(dialect: str, logs: Sequence[tuple[UUID, int, UUID, KeptLog]]) -> dict[str, Any]:

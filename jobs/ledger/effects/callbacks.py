@@ -76,19 +76,14 @@ def find_callback(session: Executor, secret: str, *, now: datetime | None = None
 def use_callback(session: Executor, secret: str, *, now: datetime | None = None) -> None:
     """Mark a callback as used."""
     session.execute(
-        update(JobCallback)
-        .where(JobCallback.token_hash == hash_of(secret))
-        .values(used_at=ledger_now())
-        .execution_options(synchronize_session=False),
+        update(JobCallback).where(JobCallback.token_hash == hash_of(secret)).values(used_at=ledger_now()),
         {"now": now},
     )
 
 
 def forget_callbacks(session: Executor, run_ids: Sequence[UUID]) -> None:
     """Delete the callback URLs of runs that are deleted or erased."""
-    session.execute(
-        delete(JobCallback).where(JobCallback.run_id.in_(list(run_ids))).execution_options(synchronize_session=False)
-    )
+    session.execute(delete(JobCallback).where(JobCallback.run_id.in_(list(run_ids))))
 
 
 @cache

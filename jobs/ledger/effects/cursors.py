@@ -81,5 +81,4 @@ def _progress() -> Any:
         .where(JobRun.id == bindparam("of_run", type_=Uuid()), JobRun.token == bindparam("by_token", type_=Uuid()))
         .values(progress=cast(bindparam("gave", type_=Text()), JsonText))
         .returning(JobRun.id)
-        .execution_options(synchronize_session=False)
     )

@@ -56,14 +56,13 @@ def succeed_with(session: Executor, run_id: UUID, successor: NewRun, *, now: dat
         .where(JobRun.id == run_id, JobRun.state == RunState.RUNNING)
         .values(has_followups=True)
         .returning(JobRun.id)
-        .execution_options(synchronize_session=False)
     )
     if moved is None:
         return False
     session.execute(
-        delete(JobFollowup)
-        .where(JobFollowup.run_id == run_id, JobFollowup.on_state == ENDED, JobFollowup.enqueued_at.is_(None))
-        .execution_options(synchronize_session=False)
+        delete(JobFollowup).where(
+            JobFollowup.run_id == run_id, JobFollowup.on_state == ENDED, JobFollowup.enqueued_at.is_(None)
+        )
     )
     write_followups(session, [(run_id, FollowUp(ENDED, successor))], now=now)
     return True
@@ -117,9 +116,7 @@ def _check(run: NewRun) -> None:
 
 def forget_followups(session: Executor, run_ids: Sequence[UUID]) -> None:
     """Delete the follow-ups of runs that are deleted, or whose data is erased."""
-    session.execute(
-        delete(JobFollowup).where(JobFollowup.run_id.in_(list(run_ids))).execution_options(synchronize_session=False)
-    )
+    session.execute(delete(JobFollowup).where(JobFollowup.run_id.in_(list(run_ids))))
 
 
 def write_followups(session: Executor, rows: Sequence[tuple[UUID, FollowUp]], *, now: datetime | None = None) -> None:

@@ -73,7 +73,7 @@ def prune_groups(session: Executor, *, after: timedelta, limit: int = 500, now: 
     ids: Sequence[UUID] = session.scalars(old, {"after_seconds": after.total_seconds(), "now": now}).all()
     for model, column in ((JobGroupMember, JobGroupMember.group_id), (JobGroup, JobGroup.id)):
         if ids:
-            session.execute(delete(model).where(column.in_(ids)).execution_options(synchronize_session=False))
+            session.execute(delete(model).where(column.in_(ids)))
     return len(ids)
 
 
@@ -94,5 +94,4 @@ def _count() -> Update:
         .where(JobGroup.id == bindparam("group", type_=Uuid()), JobGroup.done < JobGroup.size)
         .values(done=case((done > JobGroup.size, JobGroup.size), else_=done), changed_at=ledger_now())
         .returning(JobGroup.done, JobGroup.size)
-        .execution_options(synchronize_session=False)
     )

@@ -65,8 +65,7 @@ def record_end(session: Executor, run_id: UUID, name: str, *, result: str, now: 
         update(JobStep)
         .where(*_unknown(run_id, name))
         .values(finished_at=ledger_now(), result=cast(literal(result, Text()), JsonText))
-        .returning(JobStep.name)
-        .execution_options(synchronize_session=False),
+        .returning(JobStep.name),
         {"now": now},
     )
     return moved.one_or_none() is not None
@@ -76,7 +75,6 @@ def remove_intent(session: Executor, run_id: UUID, name: str) -> bool:
     """Record that an unknown effect did not take place. False: it is not unknown any more."""
     gone = session.execute(
         delete(JobStep).where(*_unknown(run_id, name)).returning(JobStep.name)
-        .execution_options(synchronize_session=False)
     )  # fmt: skip
     return gone.one_or_none() is not None
 
@@ -85,7 +83,6 @@ def restore_intent(session: Executor, run_id: UUID, intent: Mapping[str, Any]) -
     """Make the effect unknown again: undo ``record_end`` or ``remove_intent``."""
     session.execute(
         delete(JobStep).where(JobStep.run_id == run_id, JobStep.name == intent["name"])
-        .execution_options(synchronize_session=False)
     )  # fmt: skip
     values = {**intent, "token": UUID(intent["token"]), "started_at": datetime.fromisoformat(intent["started_at"])}
     session.execute(insert(JobStep).values(run_id=run_id, **values))
@@ -98,11 +95,7 @@ def runs_with_step(session: Executor, run_ids: Sequence[UUID], name: str) -> set
 
 def forget_steps_from(session: Executor, run_ids: Sequence[UUID], name: str) -> None:
     """Delete the step ``name`` of these runs, and the steps and cursors that began after it."""
-    session.execute(
-        delete(JobStep)
-        .where(JobStep.run_id.in_(list(run_ids)), ~_began_before(name))
-        .execution_options(synchronize_session=False)
-    )
+    session.execute(delete(JobStep).where(JobStep.run_id.in_(list(run_ids)), ~_began_before(name)))
 
 
 def copy_steps_before(session: Executor, old: UUID, new: UUID, name: str) -> None:

@@ -92,9 +92,7 @@ def list_signals(session: Executor, run_id: UUID, *, after: str | None = None, l
 
 def forget_signals(session: Executor, run_ids: Sequence[UUID]) -> None:
     """Delete the signals of runs that are deleted, erased, or begin anew."""
-    session.execute(
-        delete(JobSignal).where(JobSignal.run_id.in_(list(run_ids))).execution_options(synchronize_session=False)
-    )
+    session.execute(delete(JobSignal).where(JobSignal.run_id.in_(list(run_ids))))
 
 
 @cache

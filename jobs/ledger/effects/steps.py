@@ -92,15 +92,13 @@ def end_effect(
 def withdraw_effect(session: Executor, run_id: UUID, token: UUID, name: str) -> None:
     """Delete an intent: its job reports that the effect did not take place."""
     session.execute(
-        delete(JobStep)
-        .where(
+        delete(JobStep).where(
             JobStep.run_id == run_id,
             JobStep.name == name,
             JobStep.token == token,
             JobStep.form == EFFECT,
             JobStep.finished_at.is_(None),
         )
-        .execution_options(synchronize_session=False)
     )
 
 
@@ -116,9 +114,7 @@ def list_steps(session: Executor, run_id: UUID, *, after: str | None = None, lim
 
 def forget_steps(session: Executor, run_ids: Sequence[UUID]) -> None:
     """Delete the steps of runs that are deleted, or whose data is erased."""
-    session.execute(
-        delete(JobStep).where(JobStep.run_id.in_(list(run_ids))).execution_options(synchronize_session=False)
-    )
+    session.execute(delete(JobStep).where(JobStep.run_id.in_(list(run_ids))))
 
 
 _COLUMNS = tuple(
@@ -177,7 +173,6 @@ def _repeat() -> Update:
         )
         .values(token=_TOKEN, attempt=bindparam("in_attempt", type_=Integer()), started_at=ledger_now())
         .returning(JobStep.name)
-        .execution_options(synchronize_session=False)
     )
 
 
@@ -193,5 +188,4 @@ def _end() -> Update:
         )
         .values(result=cast(bindparam("gave", type_=Text()), JsonText), finished_at=ledger_now())
         .returning(JobStep.name)
-        .execution_options(synchronize_session=False)
     )

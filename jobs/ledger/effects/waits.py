@@ -184,7 +184,6 @@ def _end() -> Update:
         .where(JobStep.run_id.in_(holder()), JobStep.name == _NAME)
         .values(result=cast(bindparam("gave", type_=Text()), JsonText), finished_at=ledger_now())
         .returning(JobStep.name)
-        .execution_options(synchronize_session=False)
     )
 
 
@@ -212,7 +211,6 @@ def _hold(dialect: str) -> Update:
         )
         .values(held_now(Hold.WAITING, held.held_on, due_at=None, until=held.until))
         .returning(JobRun.id, JobRun.run_at)
-        .execution_options(synchronize_session=False)
     )
 
 
@@ -231,5 +229,4 @@ def _free(dialect: str) -> Update:
         # From now on: the time that it waited is no delay of its queue.
         .values(**NOT_HELD, run_at=ledger_now())
         .returning(JobRun.id, JobRun.queue, JobRun.priority, JobRun.run_at)
-        .execution_options(synchronize_session=False)
     )

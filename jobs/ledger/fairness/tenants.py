@@ -216,9 +216,4 @@ def _drop() -> Any:
         .where(JobTurn.tenant != "", JobTurn.seen_at < plus_seconds(ledger_now(), literal_column(str(-IDLE_SECONDS))))
         .limit(bindparam("limit", type_=Integer()))
     )
-    return (
-        delete(JobTurn)
-        .where(tuple_(*key).in_(idle))
-        .returning(JobTurn.tenant)
-        .execution_options(synchronize_session=False)
-    )
+    return delete(JobTurn).where(tuple_(*key).in_(idle)).returning(JobTurn.tenant)

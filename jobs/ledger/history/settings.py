@@ -67,6 +67,5 @@ def disable(session: Executor, *, now: datetime | None = None) -> bool:
         .where(JobHistorySettings.disabled_at.is_(None))
         .values(disabled_at=ledger_now())
         .returning(JobHistorySettings.id)
-        .execution_options(synchronize_session=False)
     )
     return session.execute(statement, {"now": now}).one_or_none() is not None

@@ -50,19 +50,13 @@ def set_override(
     name, digest = key
     row = insert_into(dialect_of(session), JobLimit).values(name=name, digest=digest, key=shown, seen_at=ledger_now())
     session.execute(row.on_conflict_do_nothing(), {"now": now})
-    session.execute(update(JobLimit).where(_is(key)).values(**values).execution_options(synchronize_session=False))
+    session.execute(update(JobLimit).where(_is(key)).values(**values))
 
 
 def clear_run_hold(session: Executor, key: Key, *, now: datetime | None = None) -> bool:
     """End what runs asked for of this limit, or of this key of it. Returns whether it was held now."""
     held = and_(_is(key), JobLimit.run_hold_until > ledger_now())
-    cleared = (
-        update(JobLimit)
-        .where(held)
-        .values(run_hold_until=None, run_hold_by=None)
-        .returning(JobLimit.name)
-        .execution_options(synchronize_session=False)
-    )
+    cleared = update(JobLimit).where(held).values(run_hold_until=None, run_hold_by=None).returning(JobLimit.name)
     return session.execute(cleared, {"now": now}).first() is not None
 
 

@@ -162,17 +162,12 @@ def write_states(dialect: str) -> Any:
         update(JobLimit)
         .where(JobLimit.name == states.rate_name, JobLimit.digest == states.digest)
         .values(rate_started=states.started, rate_lines=states.line)
-        .execution_options(synchronize_session=False)
     )
 
 
 @cache
 def _forget(dialect: str) -> Any:
-    return (
-        delete(JobRateSlot)
-        .where(one_of(dialect, JobRateSlot.run_id, select(_IDS.table(dialect).c.id)))
-        .execution_options(synchronize_session=False)
-    )
+    return delete(JobRateSlot).where(one_of(dialect, JobRateSlot.run_id, select(_IDS.table(dialect).c.id)))
 
 
 _LOOK, _FORGET = DirectStatement(_look), DirectStatement(_forget)

@@ -90,7 +90,6 @@ def _leave(dialect: str) -> Any:
         delete(JobLimitSlot)
         .where(one_of(dialect, JobLimitSlot.run_id, select(_GONE.table(dialect).c.id)))
         .returning(JobLimitSlot.name, JobLimitSlot.digest)
-        .execution_options(synchronize_session=False)
     )
 
 

@@ -54,17 +54,12 @@ def _lock() -> Any:
 
 @cache
 def _clear_lines() -> Any:
-    return (
-        update(JobLimit)
-        .where(_is(JobLimit), JobLimit.rate_lines.is_not(None))
-        .values(rate_lines=None)
-        .execution_options(synchronize_session=False)
-    )
+    return update(JobLimit).where(_is(JobLimit), JobLimit.rate_lines.is_not(None)).values(rate_lines=None)
 
 
 @cache
 def _clear_slots() -> Any:
-    return delete(JobRateSlot).where(_is(JobRateSlot)).execution_options(synchronize_session=False)
+    return delete(JobRateSlot).where(_is(JobRateSlot))
 
 
 @cache

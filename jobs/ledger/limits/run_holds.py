@@ -62,5 +62,4 @@ def _hold() -> Any:
             or_(JobLimit.run_hold_until.is_(None), JobLimit.run_hold_until < until),
         )
         .values(run_hold_until=until, run_hold_by=bindparam("by_run", type_=Uuid()))
-        .execution_options(synchronize_session=False)
     )

@@ -102,9 +102,7 @@ def _take_away(dialect: str) -> Any:
         .with_for_update(skip_locked=True)
         .cte("forgotten")
     )
-    return (
-        delete(JobLimitSlot).where(tuple_(*key).in_(select(*forgotten.c))).execution_options(synchronize_session=False)
-    )
+    return delete(JobLimitSlot).where(tuple_(*key).in_(select(*forgotten.c)))
 
 
 _TAKE, _HANDED, _TAKE_AWAY = DirectStatement(take), DirectStatement(_handed), DirectStatement(_take_away)

@@ -128,7 +128,6 @@ def _drop(dialect: str) -> Any:
             tuple_(JobLimitSlot.run_id, JobLimitSlot.name).in_(select(locked.run_id, locked.limit_name)), _is_stale()
         )
         .returning(JobLimitSlot.run_id)
-        .execution_options(synchronize_session=False)
     )
 
 
@@ -152,9 +151,7 @@ def _drop_reservations() -> Any:
         .order_by(JobRateSlot.place)
         .limit(bindparam("limit", type_=Integer()))
     )
-    return (
-        delete(JobRateSlot).where(JobRateSlot.run_id.in_(old), ~is_wanted).execution_options(synchronize_session=False)
-    )
+    return delete(JobRateSlot).where(JobRateSlot.run_id.in_(old), ~is_wanted)
 
 
 @cache
@@ -190,7 +187,6 @@ def _drop_keys() -> Any:
         delete(JobLimit)
         .where(tuple_(JobLimit.name, JobLimit.digest).in_(select(idle.c.name, idle.c.digest)))
         .returning(JobLimit.name)
-        .execution_options(synchronize_session=False)
     )
 
 

@@ -85,7 +85,6 @@ def _claim() -> Update:
             state_at=ledger_now(),
             **dict.fromkeys(NOT_HELD, null()),
         )
-        .execution_options(synchronize_session=False)
     )
 
 

@@ -113,13 +113,10 @@ def put_route(session: Executor, name: str, settled: dict[str, Any], *, by: str,
 def remove_route(session: Executor, name: str, *, now: datetime | None = None) -> None:
     """Remove a receiver, and what was sent to it."""
     session.execute(
-        update(AlertRoute)
-        .where(AlertRoute.name == name)
-        .values(removed_at=ledger_now())
-        .execution_options(synchronize_session=False),
+        update(AlertRoute).where(AlertRoute.name == name).values(removed_at=ledger_now()),
         {"now": now},
     )
-    session.execute(delete(AlertState).where(AlertState.route == name).execution_options(synchronize_session=False))
+    session.execute(delete(AlertState).where(AlertState.route == name))
 
 
 def disable_route(session: Executor, name: str, *, why: str, now: datetime | None = None) -> None:
@@ -127,8 +124,7 @@ def disable_route(session: Executor, name: str, *, why: str, now: datetime | Non
     session.execute(
         update(AlertRoute)
         .where(AlertRoute.name == name, AlertRoute.disabled_at.is_(None))
-        .values(disabled_at=ledger_now(), disabled_why=why)
-        .execution_options(synchronize_session=False),
+        .values(disabled_at=ledger_now(), disabled_why=why),
         {"now": now},
     )
 
@@ -149,11 +145,7 @@ def write_states(session: Executor, states: Sequence[StateRecord]) -> None:
 
 def forget_states(session: Executor, route: str, fingerprints: Sequence[str]) -> None:
     """Forget problems that ended long ago."""
-    session.execute(
-        delete(AlertState)
-        .where(AlertState.route == route, AlertState.fingerprint.in_(list(fingerprints)))
-        .execution_options(synchronize_session=False)
-    )
+    session.execute(delete(AlertState).where(AlertState.route == route, AlertState.fingerprint.in_(list(fingerprints))))
 
 
 def undelivered(session: Executor, run_ids: Sequence[UUID]) -> set[UUID]:

@@ -97,8 +97,7 @@ def record(session: Executor, action_id: UUID, notes: Sequence[AuditEntry]) -> N
             skipped=OperatorAction.skipped + skipped,
             seen_at=ledger_now(),
         )
-        .returning(OperatorAction.done + OperatorAction.skipped, OperatorAction.state)
-        .execution_options(synchronize_session=False),
+        .returning(OperatorAction.done + OperatorAction.skipped, OperatorAction.state),
         {"now": None},
     ).one()
     # The number of entries so far is a number that no other batch of the action has.
@@ -126,8 +125,7 @@ def finish(
     if done is not None:
         values["done"] = done
     session.execute(
-        update(OperatorAction).where(OperatorAction.id == action_id).values(**values)
-        .execution_options(synchronize_session=False),
+        update(OperatorAction).where(OperatorAction.id == action_id).values(**values),
         {"now": now},
     )  # fmt: skip
     link_state(session, action_id, ENDED)
@@ -142,8 +140,7 @@ def resume(session: Executor, action_id: UUID) -> datetime | None:
         update(OperatorAction)
         .where(OperatorAction.id == action_id, OperatorAction.state != "finished")
         .values(state="running", finished_at=None, seen_at=ledger_now())
-        .returning(OperatorAction.started_at)
-        .execution_options(synchronize_session=False),
+        .returning(OperatorAction.started_at),
         {"now": None},
     ).scalar_one_or_none()
     if began is not None:
@@ -157,8 +154,7 @@ def stop(session: Executor, action_id: UUID) -> bool:
         update(OperatorAction)
         .where(OperatorAction.id == action_id, OperatorAction.state == "running")
         .values(state="interrupted", finished_at=ledger_now())
-        .returning(OperatorAction.id)
-        .execution_options(synchronize_session=False),
+        .returning(OperatorAction.id),
         {"now": None},
     ).one_or_none()
     if row is not None:
@@ -173,7 +169,6 @@ def mark_undone(session: Executor, action_id: UUID, *, by: UUID) -> bool:
         .where(OperatorAction.id == action_id, OperatorAction.undone_by.is_(None))
         .values(undone_by=by)
         .returning(OperatorAction.id)
-        .execution_options(synchronize_session=False)
     ).one_or_none()
     if row is not None:
         write_link(session, action_id, UNDONE, digest_of([by]))

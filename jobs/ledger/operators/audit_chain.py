@@ -104,13 +104,11 @@ def chain_pending(session: Executor, *, limit: int = PAGE) -> int:
     session.execute(
         update(AuditLink)
         .where(AuditLink.id == new.id, _PLACED.among(dialect, AuditLink.id, "id"))
-        .values(seq=new.seq, hash=new.hash)
-        .execution_options(synchronize_session=False),
+        .values(seq=new.seq, hash=new.hash),
         _PLACED.rows(dialect, placed),
     )
     session.execute(
         update(AuditHead).where(AuditHead.id == 1).values(seq=seq, hash=last)
-        .execution_options(synchronize_session=False)
     )  # fmt: skip
     return len(placed)
 
@@ -179,7 +177,7 @@ def prune_links(session: Executor, *, after: timedelta, limit: int = PAGE, now: 
     before_chain = start.size - sum(row.size for row in gone if row.part == PRUNED)
     write_link(session, None, START, last.hash, batch=last.seq, size=before_chain)
     session.execute(
-        delete(AuditLink).where(AuditLink.seq <= last.seq).execution_options(synchronize_session=False)
+        delete(AuditLink).where(AuditLink.seq <= last.seq)
     )  # fmt: skip
     return len(gone)
 

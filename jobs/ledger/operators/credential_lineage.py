@@ -73,7 +73,6 @@ def _revoke(session: Executor, token_ids: list[UUID]) -> int:
         .where(OperatorToken.id.in_(token_ids), OperatorToken.revoked_at.is_(None))
         .values(revoked_at=ledger_now())
         .returning(OperatorToken.id)
-        .execution_options(synchronize_session=False)
     )
     return len(session.execute(query, {"now": None}).all())
 
@@ -84,6 +83,5 @@ def _disable(session: Executor, user_ids: list[UUID]) -> int:
         .where(OperatorUser.id.in_(user_ids), OperatorUser.disabled_at.is_(None))
         .values(disabled_at=ledger_now())
         .returning(OperatorUser.id)
-        .execution_options(synchronize_session=False)
     )
     return len(session.execute(query, {"now": None}).all())

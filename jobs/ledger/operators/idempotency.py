@@ -47,7 +47,7 @@ def claim(
     """
     mine = at.row
     old = delete(OperatorRequest).where(*mine, OperatorRequest.created_at <= now - kept)
-    session.execute(old.execution_options(synchronize_session=False))
+    session.execute(old)
     taken = session.scalar(
         insert_into(dialect_of(session), OperatorRequest)
         .values(actor=at.actor, key=at.key, scope=at.scope, fingerprint=fingerprint, created_at=now)
@@ -66,12 +66,7 @@ def claim(
 
 def answer(session: Executor, at: RequestKey, *, status: int, text: str) -> None:
     """Store the answer to a request."""
-    session.execute(
-        update(OperatorRequest)
-        .where(*at.row)
-        .values(status=status, answer=text)
-        .execution_options(synchronize_session=False)
-    )
+    session.execute(update(OperatorRequest).where(*at.row).values(status=status, answer=text))
 
 
 def blank(session: Executor) -> None:
@@ -86,13 +81,12 @@ def blank(session: Executor) -> None:
             ~OperatorRequest.answer.contains('"location": "/v1/runs/', autoescape=True),
         )
         .values(answer=None)
-        .execution_options(synchronize_session=False)
     )
 
 
 def forget(session: Executor, at: RequestKey) -> None:
     """Release a key whose request did nothing."""
-    session.execute(delete(OperatorRequest).where(*at.row).execution_options(synchronize_session=False))
+    session.execute(delete(OperatorRequest).where(*at.row))
 
 
 def sweep(session: Executor, *, before: datetime) -> None:
@@ -100,4 +94,4 @@ def sweep(session: Executor, *, before: datetime) -> None:
     columns = (OperatorRequest.actor, OperatorRequest.key, OperatorRequest.scope)
     here = tuple_(*columns)
     old = select(*columns).where(OperatorRequest.created_at <= before).limit(SWEPT)
-    session.execute(delete(OperatorRequest).where(here.in_(old)).execution_options(synchronize_session=False))
+    session.execute(delete(OperatorRequest).where(here.in_(old)))

@@ -70,9 +70,7 @@ def set_pause(session: Executor, what: str, name: str, pause: Mapping[str, Any] 
     if pause is not None:
         make_row(session, table, name)
     values = {one: None if pause is None else _read(pause[one], one) for one in _PAUSE}
-    session.execute(
-        update(table).where(table.name == name).values(**values).execution_options(synchronize_session=False)
-    )
+    session.execute(update(table).where(table.name == name).values(**values))
 
 
 def make_row(session: Executor, table: type[JobQueue] | type[JobKind], name: str) -> None:

@@ -100,9 +100,7 @@ def sweep(session: Executor, *, before: datetime, known_before: datetime) -> Non
         .where(OperatorLimit.touched_at < before, or_(~is_kept, OperatorLimit.touched_at < known_before))
         .limit(SWEPT)
     )
-    session.execute(
-        delete(OperatorLimit).where(OperatorLimit.key.in_(old)).execution_options(synchronize_session=False)
-    )
+    session.execute(delete(OperatorLimit).where(OperatorLimit.key.in_(old)))
 
 
 def _longest(
@@ -143,11 +141,8 @@ def _write(session: Executor, key: str, moments: Sequence[datetime]) -> None:
         update(OperatorLimit)
         .where(OperatorLimit.key == key)
         .values(moments=json.dumps([one.isoformat() for one in moments]))
-        .execution_options(synchronize_session=False)
     )
 
 
 def _forget_empty(session: Executor, keys: Sequence[str]) -> None:
-    session.execute(
-        delete(OperatorLimit).where(OperatorLimit.key.in_(keys)).execution_options(synchronize_session=False)
-    )
+    session.execute(delete(OperatorLimit).where(OperatorLimit.key.in_(keys)))

@@ -146,8 +146,7 @@ def find_session(session: Executor, session_id: UUID) -> SessionRecord | None:
 def see(session: Executor, session_id: UUID) -> None:
     """Record that a session is in use."""
     session.execute(
-        update(OperatorSession).where(OperatorSession.id == session_id).values(seen_at=ledger_now())
-        .execution_options(synchronize_session=False),
+        update(OperatorSession).where(OperatorSession.id == session_id).values(seen_at=ledger_now()),
         {"now": None},
     )  # fmt: skip
 
@@ -186,8 +185,7 @@ def use_refresh(session: Executor, secret_hash: str) -> tuple[UUID | None, bool]
             OperatorRefresh.expires_at > ledger_now(),
         )
         .values(used_at=ledger_now())
-        .returning(OperatorRefresh.session_id)
-        .execution_options(synchronize_session=False),
+        .returning(OperatorRefresh.session_id),
         {"now": None},
     )
     if moved is not None:
@@ -222,8 +220,7 @@ def _revoke(session: Executor, where: ColumnElement[bool]) -> int:
         update(OperatorSession)
         .where(where, OperatorSession.revoked_at.is_(None))
         .values(revoked_at=ledger_now())
-        .returning(OperatorSession.id)
-        .execution_options(synchronize_session=False),
+        .returning(OperatorSession.id),
         {"now": None},
     )
     return len(ended.all())

@@ -41,8 +41,7 @@ def forget_key(session: Executor, subject_hash: str, *, now: datetime | None = N
         update(JobSubjectKey)
         .where(JobSubjectKey.subject_hash == subject_hash, JobSubjectKey.forgotten_at.is_(None))
         .values(sealed_key=None, forgotten_at=ledger_now())
-        .returning(JobSubjectKey.id)
-        .execution_options(synchronize_session=False),
+        .returning(JobSubjectKey.id),
         {"now": now},
     )
     return gone.first() is not None
@@ -60,8 +59,5 @@ def keys_after(session: Executor, after: UUID | None, *, limit: int) -> Sequence
 def replace_key(session: Executor, key_id: UUID, old: str, new: str) -> None:
     """Put ``new`` in place of the sealed key ``old``; nothing if the subject was forgotten meanwhile."""
     session.execute(
-        update(JobSubjectKey)
-        .where(JobSubjectKey.id == key_id, JobSubjectKey.sealed_key == old)
-        .values(sealed_key=new)
-        .execution_options(synchronize_session=False)
+        update(JobSubjectKey).where(JobSubjectKey.id == key_id, JobSubjectKey.sealed_key == old).values(sealed_key=new)
     )

@@ -122,8 +122,7 @@ def _set(session: Executor, token_id: UUID, **values: Any) -> bool:
         update(OperatorToken)
         .where(OperatorToken.id == token_id, OperatorToken.revoked_at.is_(None))
         .values(**values)
-        .returning(OperatorToken.id)
-        .execution_options(synchronize_session=False),
+        .returning(OperatorToken.id),
         {"now": None},
     )
     return moved is not None

@@ -92,8 +92,7 @@ def password_of(session: Executor, name: str) -> tuple[UserRecord, str] | None:
 def change_user(session: Executor, name: str, **values: Any) -> UserRecord | None:
     """Set columns of a user; returns the changed user, or None if there is none."""
     row = session.execute(
-        update(OperatorUser).where(OperatorUser.name == name).values(**values).returning(*_COLUMNS)
-        .execution_options(synchronize_session=False),
+        update(OperatorUser).where(OperatorUser.name == name).values(**values).returning(*_COLUMNS),
         {"now": None},
     ).one_or_none()  # fmt: skip
     return None if row is None else UserRecord(**row._mapping)

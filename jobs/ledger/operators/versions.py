@@ -74,7 +74,6 @@ def put_back(session: Executor, notes: Sequence[AuditEntry], held: Mapping[UUID,
     if running:
         session.execute(
             update(JobRun).where(JobRun.id.in_(running)).values(cancel_requested_at=None, cancel_reason=None)
-            .execution_options(synchronize_session=False)
         )  # fmt: skip
     return found | _write_back(session, moved)
 
@@ -115,7 +114,6 @@ def _back(dialect: str) -> Update:
         update(JobRun)
         .where(JobRun.id == back.id, _BACK.among(dialect, JobRun.id, "id"))
         .values({**NOT_HELD, **{name: back[name] for name in _PARTS}})
-        .execution_options(synchronize_session=False)
     )
 
 

@@ -73,4 +73,4 @@ def put_followup(session: Executor, followup_id: UUID, text: str) -> bool:
 def _moved(session: Executor, table: Any, which: list[ColumnElement[bool]], values: dict[str, str]) -> bool:
     given = {name: cast(literal(text, Text()), JsonText) for name, text in values.items()}
     changed = update(table).where(*which).values(**given).returning(literal(1))
-    return session.scalar(changed.execution_options(synchronize_session=False)) is not None
+    return session.scalar(changed) is not None

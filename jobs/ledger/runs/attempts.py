@@ -39,7 +39,6 @@ _RENUMBER = (
     update(JobRun)
     .where(JobRun.id == bindparam("of_run", type_=Uuid()))
     .values(attempt=bindparam("as_attempt", type_=Integer()))
-    .execution_options(synchronize_session=False)
 )
 
 

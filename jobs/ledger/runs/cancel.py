@@ -50,8 +50,7 @@ def cancel_runs(
             cancel_reason=reason,
             **no_longer_held(),
         )
-        .returning(JobRun.id, JobRun.state, JobRun.has_followups)
-        .execution_options(synchronize_session=False),
+        .returning(JobRun.id, JobRun.state, JobRun.has_followups),
         {"now": now},
     ).all()
     ended = sorted(row.id for row in moved if row.has_followups and row.state == RunState.CANCELLED)

@@ -178,17 +178,13 @@ def _take(dialect: str, ids: Select[tuple[UUID]]) -> Update:
         # holder is refused. What the holder commits meanwhile (its end, a step) waits for the disk, and earlier writes
         # reach the disk before it.
         taken = taken.where(without_waiting())
-    return (
-        taken.values(
-            state=literal_column(f"'{_CLAIMED}'"),
-            token=random_token(),
-            lease_until=plus_seconds(ledger_now(), bindparam("lease_seconds", type_=Float())),
-            attempt=counted(JobRun.attempt, _ONE),
-            worker=bindparam("by_worker", type_=String()),
-            started_at=ledger_now(),
-            state_at=ledger_now(),
-            **dict.fromkeys(NOT_HELD, null()),
-        )
-        .returning(*claim_columns())
-        .execution_options(synchronize_session=False)
-    )
+    return taken.values(
+        state=literal_column(f"'{_CLAIMED}'"),
+        token=random_token(),
+        lease_until=plus_seconds(ledger_now(), bindparam("lease_seconds", type_=Float())),
+        attempt=counted(JobRun.attempt, _ONE),
+        worker=bindparam("by_worker", type_=String()),
+        started_at=ledger_now(),
+        state_at=ledger_now(),
+        **dict.fromkeys(NOT_HELD, null()),
+    ).returning(*claim_columns())

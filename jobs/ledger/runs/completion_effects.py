@@ -60,9 +60,4 @@ def _freed(runs: Sequence[NewRun]) -> tuple[Freed, ...]:
 @cache
 def _rewrite() -> Update:
     arguments: Any = cast(bindparam("new_arguments", type_=Text()), JsonText)
-    return (
-        update(JobRun)
-        .where(JobRun.id == bindparam("run", type_=Uuid()))
-        .values(arguments=arguments)
-        .execution_options(synchronize_session=False)
-    )
+    return update(JobRun).where(JobRun.id == bindparam("run", type_=Uuid())).values(arguments=arguments)

@@ -221,7 +221,6 @@ def _end(dialect: str) -> Update:
             case((JobRun.state == RunState.QUEUED.value, JobRun.run_at), else_=None).label("run_at"),
             JobRun.queue, JobRun.priority, JobRun.has_followups,
         )
-        .execution_options(synchronize_session=False)
     )  # fmt: skip
 
 
@@ -237,5 +236,4 @@ def _refuse(dialect: str) -> Update:
             JobAttempt.refused_at.is_(None),
         )
         .values(refused_at=ledger_now(), refused_outcome=refused.outcome)
-        .execution_options(synchronize_session=False)
     )

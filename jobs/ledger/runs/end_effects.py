@@ -133,9 +133,4 @@ def _due(dialect: str) -> Select[Any]:
 @cache
 def _mark(dialect: str) -> Update:
     wanted = _IDS.table(dialect).c
-    return (
-        update(JobFollowup)
-        .where(JobFollowup.id.in_(select(wanted.id)))
-        .values(enqueued_at=ledger_now())
-        .execution_options(synchronize_session=False)
-    )
+    return update(JobFollowup).where(JobFollowup.id.in_(select(wanted.id))).values(enqueued_at=ledger_now())

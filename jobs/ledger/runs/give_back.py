@@ -59,5 +59,4 @@ def _give_back(dialect: str) -> Update:
             state_at=ledger_now(),
         )
         .returning(JobRun.id, JobRun.queue, JobRun.priority, JobRun.run_at, JobRun.state, JobRun.has_followups)
-        .execution_options(synchronize_session=False)
     )

@@ -76,7 +76,6 @@ _SHORTEN = (
     update(JobRun)
     .where(JobRun.id.in_(select(_TOO_FAR.c.id)))
     .values(lease_until=plus_seconds(ledger_now(), bindparam("lease_seconds", type_=Float())))
-    .execution_options(synchronize_session=False)
 )
 
 
@@ -94,7 +93,6 @@ def _renew(dialect: str) -> Update:
         .where(one_of(dialect, JobRun.id, select(free.cte("free").c.id)))
         .values(lease_until=plus_seconds(ledger_now(), bindparam("lease_seconds", type_=Float())))
         .returning(JobRun.token)
-        .execution_options(synchronize_session=False)
     )
 
 

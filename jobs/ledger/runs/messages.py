@@ -34,8 +34,7 @@ def cancel_waiting(session: Executor, queue: str, *, now: datetime | None = None
         update(JobRun)
         .where(JobRun.queue == queue, _WAITS)
         .values(state=_CANCELLED, finished_at=ledger_now(), state_at=ledger_now(), **no_longer_held())
-        .returning(JobRun.id, JobRun.has_followups)
-        .execution_options(synchronize_session=False),
+        .returning(JobRun.id, JobRun.has_followups),
         {"now": now},
     ).all()
     apply_end_effects(session, sorted(row.id for row in cancelled if row.has_followups), now=now)
@@ -75,8 +74,7 @@ def take_next(session: Executor, queue: str, *, now: datetime | None = None) -> 
         update(JobRun)
         .where(JobRun.id == run_id, _WAITS)
         .values(state=_CANCELLED, finished_at=ledger_now(), state_at=ledger_now(), **no_longer_held())
-        .returning(JobRun.id, JobRun.kind, JobRun.arguments, JobRun.created_at, JobRun.has_followups)
-        .execution_options(synchronize_session=False),
+        .returning(JobRun.id, JobRun.kind, JobRun.arguments, JobRun.created_at, JobRun.has_followups),
         {"now": now},
     ).one()
     if row.has_followups:

@@ -42,8 +42,7 @@ def move(
         update(JobRun)
         .where(JobRun.id.in_(list(run_ids)), JobRun.state == RunState.QUEUED)
         .values(**values)
-        .returning(JobRun.id, JobRun.queue, JobRun.priority, JobRun.run_at)
-        .execution_options(synchronize_session=False),
+        .returning(JobRun.id, JobRun.queue, JobRun.priority, JobRun.run_at),
         {"delay_seconds": delay_seconds, "now": now} if delay_seconds is not None else {"now": now},
     )
     return [Freed(*row) for row in rows]

@@ -86,16 +86,11 @@ def prune_audit(session: Executor, *, after: timedelta, limit: int = 500, now: d
     parts = tuple_(OperatorActionRun.action_id, OperatorActionRun.run_id)
     some = select(OperatorActionRun.action_id, OperatorActionRun.run_id).where(OperatorActionRun.action_id.in_(actions))
     gone = session.execute(
-        delete(OperatorActionRun)
-        .where(parts.in_(some.limit(limit)))
-        .returning(OperatorActionRun.run_id)
-        .execution_options(synchronize_session=False)
+        delete(OperatorActionRun).where(parts.in_(some.limit(limit))).returning(OperatorActionRun.run_id)
     ).all()
     if gone:
         return len(gone)
-    session.execute(
-        delete(OperatorAction).where(OperatorAction.id.in_(actions)).execution_options(synchronize_session=False)
-    )
+    session.execute(delete(OperatorAction).where(OperatorAction.id.in_(actions)))
     return len(actions)
 
 
@@ -133,7 +128,7 @@ def _delete(
     forget_parents(session, ids)
     forget_followups(session, ids)
     for model, column in ((JobAttempt, JobAttempt.run_id), (JobRun, JobRun.id)):
-        session.execute(delete(model).where(column.in_(ids)).execution_options(synchronize_session=False))
+        session.execute(delete(model).where(column.in_(ids)))
     return len(ids)
 
 

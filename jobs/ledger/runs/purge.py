@@ -27,8 +27,7 @@ def hide(session: Executor, run_ids: Sequence[UUID], *, now: datetime | None = N
             update(JobRun)
             .where(JobRun.id.in_(list(run_ids)), JobRun.finished_at.is_not(None), JobRun.deleted_at.is_(None))
             .values(deleted_at=ledger_now())
-            .returning(JobRun.id)
-            .execution_options(synchronize_session=False),
+            .returning(JobRun.id),
             {"now": now},
         )
     )
@@ -42,7 +41,6 @@ def unhide(session: Executor, run_ids: Sequence[UUID]) -> set[UUID]:
             .where(JobRun.id.in_(list(run_ids)), JobRun.deleted_at.is_not(None))
             .values(deleted_at=None)
             .returning(JobRun.id)
-            .execution_options(synchronize_session=False)
         )
     )
 
@@ -66,8 +64,7 @@ def erase(session: Executor, run_ids: Sequence[UUID], *, now: datetime | None = 
                 tags=None,
                 cancel_reason=None,
             )
-            .returning(JobRun.id)
-            .execution_options(synchronize_session=False),
+            .returning(JobRun.id),
             {"now": now},
         )
     )
@@ -77,9 +74,6 @@ def erase(session: Executor, run_ids: Sequence[UUID], *, now: datetime | None = 
     forget_callbacks(session, sorted(erased))
     forget_followups(session, sorted(erased))
     session.execute(
-        update(JobAttempt)
-        .where(JobAttempt.run_id.in_(sorted(erased)))
-        .values(error_message=None, traceback=None)
-        .execution_options(synchronize_session=False)
+        update(JobAttempt).where(JobAttempt.run_id.in_(sorted(erased))).values(error_message=None, traceback=None)
     )
     return erased

@@ -86,5 +86,4 @@ def _reopen() -> Update:
             state_at=ledger_now(),
         )
         .returning(JobRun.id, JobRun.queue, JobRun.priority, JobRun.run_at)
-        .execution_options(synchronize_session=False)
     )

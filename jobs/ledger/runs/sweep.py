@@ -220,8 +220,7 @@ def _dead_letter(
         update(JobRun)
         .where(JobRun.id.in_(select(chosen.c.id)), JobRun.state == RunState.QUEUED)
         .values(state=_DEAD, cause=cause.value, finished_at=ledger_now(), state_at=ledger_now(), **no_longer_held())
-        .returning(JobRun.id, JobRun.kind, JobRun.queue, JobRun.correlation_id, JobRun.has_followups)
-        .execution_options(synchronize_session=False),
+        .returning(JobRun.id, JobRun.kind, JobRun.queue, JobRun.correlation_id, JobRun.has_followups),
         values,
     ).all()
     followed = apply_end_effects(session, [row.id for row in dead_lettered if row.has_followups], now=values["now"])

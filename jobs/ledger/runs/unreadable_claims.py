@@ -15,7 +15,6 @@ _NAME = (
     update(JobRun)
     .where(JobRun.token == bindparam("by_token", type_=Uuid()))
     .values(id=bindparam("as_id", type_=Uuid()))
-    .execution_options(synchronize_session=False)
 )
 
 

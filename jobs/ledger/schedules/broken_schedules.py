@@ -31,5 +31,4 @@ def set_aside_schedules(session: Executor, problems: Mapping[str, str | None]) -
             update(JobSchedule)
             .where(JobSchedule.name == name)
             .values(next_slot_at=None, held_slot_at=None, problem=problem)
-            .execution_options(synchronize_session=False)
         )

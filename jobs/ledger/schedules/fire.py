@@ -249,5 +249,4 @@ def _advancing(dialect: str) -> Any:
             last_run_id=func.coalesce(moved.last_run_id, JobSchedule.last_run_id, type_=Uuid()),
             problem=moved.problem,
         )
-        .execution_options(synchronize_session=False)
     )

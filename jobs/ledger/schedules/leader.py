@@ -50,8 +50,7 @@ def resign(session: Executor, role: str, holder: str, *, now: datetime | None = 
     session.execute(
         update(JobLeader)
         .where(JobLeader.role == role, JobLeader.holder == holder)
-        .values(lease_until=plus_seconds(ledger_now(), -bindparam("margin", 1.0, type_=Float())))
-        .execution_options(synchronize_session=False),
+        .values(lease_until=plus_seconds(ledger_now(), -bindparam("margin", 1.0, type_=Float()))),
         {"now": now},
     )
 

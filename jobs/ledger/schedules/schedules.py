@@ -216,15 +216,12 @@ def change(session: Executor, name: str, values: Mapping[str, Any], *, now: date
         values = {**values, "zone_data": data_version()}
     session.execute(
         update(JobSchedule).where(JobSchedule.name == name).values(**_as_json(values), changed_at=now)
-        .execution_options(synchronize_session=False)
     )  # fmt: skip
 
 
 def drop(session: Executor, names: Sequence[str]) -> None:
     """Delete schedules. Their slots stay, so that a schedule of the same name does not fire them again."""
-    session.execute(
-        delete(JobSchedule).where(JobSchedule.name.in_(list(names))).execution_options(synchronize_session=False)
-    )
+    session.execute(delete(JobSchedule).where(JobSchedule.name.in_(list(names))))
 
 
 def last_successes(session: Executor, names: Sequence[str]) -> dict[str, datetime]:

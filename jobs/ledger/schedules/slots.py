@@ -98,8 +98,7 @@ def overwrite_unfired(
                 JobScheduleSlot.run_id.is_(None),
             )
             .values(state=one.state.value, why=one.why, run_id=one.run_id, decided_at=ledger_now())
-            .returning(JobScheduleSlot.slot_at)
-            .execution_options(synchronize_session=False),
+            .returning(JobScheduleSlot.slot_at),
             {"now": now},
         ).first()
         if moved is not None:
@@ -167,8 +166,7 @@ def prune_slots(session: Executor, *, after: timedelta, limit: int = 1000, now: 
     gone = session.execute(
         delete(JobScheduleSlot)
         .where(tuple_(JobScheduleSlot.schedule, JobScheduleSlot.slot_at).in_(old))
-        .returning(JobScheduleSlot.schedule)
-        .execution_options(synchronize_session=False),
+        .returning(JobScheduleSlot.schedule),
         {"after_seconds": after.total_seconds(), "limit": limit, "now": now},
     )
     return len(gone.all())

@@ -50,7 +50,6 @@ def move_slots(session: Executor, *, limit: int = BATCH) -> tuple[int, list[Move
             update(JobSchedule)
             .where(JobSchedule.name == record.name)
             .values(next_slot_at=coming, zone_data=data_version())
-            .execution_options(synchronize_session=False)
         )
     return len(records), moved
 
