@@ -19,9 +19,18 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="needs /proc")
 
 @pytest.fixture
 def sleeper() -> Iterator[subprocess.Popen[bytes]]:
+    """A process that sleeps already: a young one still runs, to load its libraries."""
     with subprocess.Popen(["sleep", "60"]) as process:
-        yield process
-        process.kill()
+        try:
+            assert wait_until(lambda: name_of(process.pid) == "sleep" and state_of(process.pid) == "S", seconds=15)
+            yield process
+        finally:
+            process.kill()
+
+
+def name_of(pid: int) -> str:
+    with open(f"/proc/{pid}/comm") as file:
+        return file.read().strip()
 
 
 def state_of(pid: int) -> str:
@@ -53,6 +62,7 @@ def test_a_process_that_has_the_number_now_gets_no_signal(sleeper: subprocess.Po
             assert not processes.stop(sleeper.pid, identity)
 
     assert state_of(sleeper.pid) == "S"
+    assert sleeper.poll() is None
 
 
 def test_an_exception_leaves_no_process_stopped(sleeper: subprocess.Popen[bytes]) -> None:
