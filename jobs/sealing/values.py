@@ -68,7 +68,10 @@ def keyed_hash(hash_key: bytes, *parts: str) -> str:
 
 
 def masked(value: Any) -> Any:
-    """JSON data as people see it: ``SHOWN`` in place of each sealed value. It may be nested to any depth."""
+    """JSON data as people see it: ``SHOWN`` in place of each sealed value. It may be nested to any depth. Data without
+    a sealed value is returned as it is, not copied."""
+    if not _has_sealed(value):
+        return value
     top = [value]
     left: list[Any] = [top]
     while left:
@@ -80,6 +83,18 @@ def masked(value: Any) -> Any:
                 parent[place] = one.copy()
                 left.append(parent[place])
     return top[0]
+
+
+def _has_sealed(value: Any) -> bool:
+    left: list[Any] = [[value]]
+    while left:
+        parent = left.pop()
+        for one in parent.values() if isinstance(parent, dict) else parent:
+            if isinstance(one, dict | list):
+                if is_sealed(one):
+                    return True
+                left.append(one)
+    return False
 
 
 def _place(run_id: UUID, field: str) -> bytes:

@@ -166,7 +166,9 @@ def read_cursor(text: str) -> Place:
 def shown(run: RunRecord, operator: Operator) -> RunRecord:
     """The run as this operator may see it."""
     if operator.may(Permission.ARGUMENTS_READ):
-        return replace(run, arguments=masked(run.arguments), result=masked(run.result))
+        arguments, result = masked(run.arguments), masked(run.result)
+        is_clear = arguments is run.arguments and result is run.result
+        return run if is_clear else replace(run, arguments=arguments, result=result)
     said = None if run.error_message is None else HIDDEN
     return replace(
         run,
