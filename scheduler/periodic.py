@@ -63,6 +63,8 @@ class Periodic:
                 with self._app.database.write() as connection:
                     limit_idle(connection)
                     done = verb(connection, by=enqueuer(), carry=carrier(self._app))
+                    if done.wakes_workers:
+                        self._app.database.send_notify(connection)
                 announce(self._app, done)
                 looked_at += done.looked_at
                 fired += sum(one.run is not None for one in done.decided)
@@ -91,7 +93,7 @@ def seconds_until(moment: datetime | None, now: datetime) -> float:
 
 def announce(app: App, done: Round) -> None:
     """Announce the committed runs to the ready index, and emit events."""
-    announce_runs(app, [one.run for one in done.decided if one.run is not None])
+    announce_runs(app, done.runs, freed=done.freed)
     fired, passed = [], []
     for one in done.decided:
         slot = one.slot

@@ -58,6 +58,8 @@ def sync(app: App, declared: Sequence[Declared]) -> Synced:
         with app.database.write() as connection:
             limit_idle(connection)
             decided = _sync_one(connection, one, values, done)
+            if decided is not None and decided.wakes_workers:
+                app.database.send_notify(connection)
         if decided is not None:
             announce(app, decided)
         if one.name in done.over:

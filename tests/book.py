@@ -150,7 +150,7 @@ class Book:
 
     def cancel(self, run_id: UUID, *, reason: str | None = None) -> RunState | None:
         with self.database.write() as connection:
-            return cancel.cancel(connection, run_id, reason=reason, now=self.now)
+            return cancel.cancel_runs(connection, [run_id], reason=reason, now=self.now).states.get(run_id)
 
     def reopen(self, *run_ids: UUID) -> list[Freed]:
         with self.database.write() as connection:

@@ -15,7 +15,7 @@ from jobs.app import App
 from jobs.database.transactions.coroutines import call_in
 from jobs.database.transactions.joining import begin_writing, joined
 from jobs.definition.fairness import fair_kinds
-from jobs.enqueue.publish import announce
+from jobs.enqueue.publish import announce, entries_of
 from jobs.enqueue.room import ASK_CLASS, Full, inside, make_room, make_room_async, may_be_limited
 from jobs.enqueue.unserved_warning import warn_if_unserved
 from jobs.errors import LedgerRefused
@@ -26,7 +26,7 @@ from jobs.ledger.admission.key_waits import key_waits, limit_wait, set_wait
 from jobs.ledger.admission.keys import admit
 from jobs.ledger.admission.with_followups import insert_with_followups
 from jobs.ledger.batches.parents import add_parents
-from jobs.ledger.records import Admitted, NewRun
+from jobs.ledger.records import Admitted, Freed, NewRun
 from jobs.ledger.runs.end_effects import apply_end_effects
 from jobs.ready.protocol import ReadyEntry
 from jobs.runtime.context import current_run, enclosing_session
@@ -267,13 +267,17 @@ def _admit_in(app: App, connection: Connection, runs: Sequence[NewRun]) -> list[
     return admitted
 
 
-def announce_runs(app: App, runs: Sequence[NewRun]) -> None:
-    """Publish to the ready index and emit events. The rows are committed, so no error here may reach the caller."""
+def announce_runs(app: App, runs: Sequence[NewRun], *, freed: Sequence[Freed] = ()) -> None:
+    """Publish to the ready index and emit events. The rows are committed, so no error here may reach the caller.
+
+    Args:
+        freed: earlier runs that became ready in the same transaction.
+    """
     if app.ready is not None:
         now = app.clock.now()
         # A run that starts after others is published when the last of them ends.
         entries = [ReadyEntry(run.id, run.queue, run.priority, _run_at(run, now)) for run in runs if not run.after]
-        announce(app, entries, now=now)
+        announce(app, entries + entries_of(freed), now=now)
     if app.events.has_subscriber(RunEnqueued):
         app.events.emit([RunEnqueued(run.id, run.kind, run.queue) for run in runs])
 

@@ -15,7 +15,7 @@ from jobs.clock import new_run_id
 from jobs.errors import JobsError
 from jobs.ledger.admission.insert import insert_runs
 from jobs.ledger.records import NewRun
-from jobs.ledger.runs.cancel import cancel
+from jobs.ledger.runs.cancel import cancel_runs
 from jobs.ledger.runs.claim import claim, claim_due
 from jobs.ledger.runs.give_back import give_back
 from tests.faults.fleet import Fleet, record, until
@@ -50,7 +50,7 @@ def p99(fleet: Fleet, *, by_id: bool) -> float:
                 took.append(time.perf_counter() - began)
                 assert [one.run_id for one in claims] == [run.id]
                 give_back(connection, [(one.run_id, one.token) for one in claims])
-                cancel(connection, run.id)
+                cancel_runs(connection, [run.id])
             time.sleep(0.002)
         windows.append(sorted(took)[int(len(took) * 0.99)])
     return statistics.median(windows)

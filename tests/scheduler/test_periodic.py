@@ -14,6 +14,9 @@ from jobs.database.models import JobSchedule
 from jobs.events import ScheduleTicked, SlotFired
 from jobs.ledger.moment import ledger_moment
 from jobs.ledger.schedules import schedules, slots
+from jobs.operations.audit.operator import Operator
+from jobs.operations.schedules.actions import run_schedule
+from jobs.operations.schedules.backfill import backfill_schedule
 from jobs.scheduling.schedule import Every
 from jobs.scheduling.serialize import write_data
 from jobs.scheduling.slots import next_slot
@@ -112,6 +115,29 @@ def test_a_beat_emits_what_it_did(app: App, add: Callable[[Every], datetime]) ->
     assert all(0 <= one.lateness_seconds < 60 for one in fired)
     (ticked,) = [one for one in told if isinstance(one, ScheduleTicked)]
     assert (ticked.schedules, ticked.fired) == (1, done.fired)
+
+
+def test_workers_are_woken_when_a_slot_or_an_operator_makes_a_run(app: App, add: Callable[[Every], datetime]) -> None:
+    """Without Redis an idle worker listens, and looks by itself only every few seconds."""
+    listener = app.database.listener()
+    if listener is None:
+        return  # SQLite's workers notice commits.
+    made = add(Every(SECOND))
+    with app.database.write() as connection:
+        schedules.change(connection, "one", {"next_slot_at": made - SECOND, "decided_until": made - SECOND}, now=made)
+    ways: list[Callable[[], object]] = [
+        lambda: Periodic(app).tick(),
+        lambda: run_schedule(app, "one", by=Operator("ann")),
+        lambda: backfill_schedule(app, "one", [made - HOUR], by=Operator("ann")),
+    ]
+    listener.wait_for_notify(0)
+    try:
+        for make_run in ways:
+            make_run()
+
+            assert listener.wait_for_notify(30)
+    finally:
+        listener.close()
 
 
 def test_more_than_a_batch_is_decided_in_one_beat(app: App) -> None:

@@ -21,7 +21,7 @@ from jobs.clock import new_run_id
 from jobs.database.models import JobAttempt, JobRun
 from jobs.enqueue.write_path import enqueue_runs
 from jobs.ledger.records import NewRun
-from jobs.ledger.runs.cancel import cancel
+from jobs.ledger.runs.cancel import cancel_runs
 from jobs.settings import Settings
 from tests.fork_server import forked
 from tests.templates import sqlite_ledger
@@ -113,7 +113,7 @@ class Live:
 
     def cancel(self, run_id: UUID) -> None:
         with self.ledger.database.write() as connection:
-            cancel(connection, run_id)
+            cancel_runs(connection, [run_id])
 
     def wait_for(self, fact: Callable[[], Any], what: str, *, seconds: float = 60.0) -> Any:
         try:

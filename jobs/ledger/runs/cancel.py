@@ -27,13 +27,6 @@ class Cancelled(NamedTuple):
     freed: list[Freed]
 
 
-def cancel(
-    session: Executor, run_id: UUID, *, reason: str | None = None, now: datetime | None = None
-) -> RunState | None:
-    """Cancel a live run. Returns its state now (``cancelled``, or ``running`` until its worker reacts), or None."""
-    return cancel_runs(session, [run_id], reason=reason, now=now).states.get(run_id)
-
-
 def cancel_runs(
     session: Executor, run_ids: Sequence[UUID], *, reason: str | None = None, now: datetime | None = None
 ) -> Cancelled:

@@ -7,7 +7,7 @@ schedulers, a frozen one that wakes, or a schedule made again cannot fire it twi
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cache
 from typing import Any
@@ -20,7 +20,7 @@ from jobs.database.models import JobSchedule, UtcDateTime
 from jobs.database.sql import Batch, Executor, dialect_of, ledger_now
 from jobs.ledger.admission.insert import insert_runs
 from jobs.ledger.moment import ledger_moment
-from jobs.ledger.records import NewRun
+from jobs.ledger.records import Freed, NewRun
 from jobs.ledger.schedules.broken_schedules import set_aside_schedules
 from jobs.ledger.schedules.schedules import ScheduleRecord, lock_due, lock_released
 from jobs.ledger.schedules.slot_plan import KEEP, SlotPlan, plan_slots
@@ -58,11 +58,25 @@ class Decided:
 
 @dataclass(frozen=True, slots=True)
 class Round:
-    """The results of one transaction: the schedules it read, its decisions, and the schedules it could not read."""
+    """The results of one transaction: the schedules it read, its decisions, and the schedules it could not read.
+
+    ``freed`` are runs of others that became ready, because it cancelled runs that they waited for.
+    """
 
     looked_at: int
     decided: list[Decided]
     broken: dict[str, str]
+    freed: list[Freed] = field(default_factory=list)
+
+    @property
+    def runs(self) -> list[NewRun]:
+        """The runs that it made."""
+        return [one.run for one in self.decided if one.run is not None]
+
+    @property
+    def wakes_workers(self) -> bool:
+        """Whether runs are ready, or become so at a moment."""
+        return bool(self.runs or self.freed)
 
 
 Carry = Callable[[Sequence[NewRun]], Sequence[NewRun]]
@@ -173,20 +187,22 @@ def _decide(
     plans = [plan_slots(one, until or moment, moment, live.get(one.name, 0)) for one in records]
     set_aside_schedules(session, {one.record.name: one.problem for one in plans if one.is_unreadable})
     readable = [one for one in plans if not one.is_unreadable]
-    decided = _write(session, readable, moment, by=by, carry=carry, now=now)
+    decided, freed = _write(session, readable, moment, by=by, carry=carry, now=now)
     if readable:
         _advance(session, readable, decided, now=now)
-    return Round(len(records), decided, {one.record.name: one.problem for one in plans if one.problem})
+    return Round(len(records), decided, {one.record.name: one.problem for one in plans if one.problem}, freed)
 
 
 def _write(
     session: Executor, plans: Sequence[SlotPlan], moment: datetime, *, by: str, carry: Carry, now: datetime | None
-) -> list[Decided]:
+) -> tuple[list[Decided], list[Freed]]:
     decided = []
+    freed: list[Freed] = []
     for plan in plans:
         record = plan.record
         if any(one.cancels for one in plan.decisions):
-            cancel_live(session, record.name, reason=f"overlap=cancel_running of schedule {record.name}", now=now)
+            reason = f"overlap=cancel_running of schedule {record.name}"
+            freed += cancel_live(session, record.name, reason=reason, now=now)
         for place, decision in enumerate(plan.decisions):
             run = None
             if decision.state is SlotState.FIRED:
@@ -209,7 +225,7 @@ def _write(
     runs = [one.run for one in decided if one.run is not None]
     for start in range(0, len(runs), INSERT):
         insert_runs(session, carry(runs[start : start + INSERT]), now=now)
-    return decided
+    return decided, freed
 
 
 def _advance(session: Executor, plans: Sequence[SlotPlan], decided: Sequence[Decided], *, now: datetime | None) -> None:

@@ -27,7 +27,8 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from jobs.database.models import LIVE_OF_SCHEDULE, JobRun, JobScheduleSlot, UtcDateTime
 from jobs.database.sql import Batch, Executor, dialect_of, ledger_now, plus_seconds
-from jobs.ledger.runs.cancel import cancel
+from jobs.ledger.records import Freed
+from jobs.ledger.runs.cancel import cancel_runs
 from jobs.scheduling.misfires import SlotState
 
 _NEW = Batch(
@@ -148,12 +149,14 @@ def live_runs(session: Executor, names: Sequence[str]) -> dict[str, int]:
     return {str(name): number for name, number in rows}
 
 
-def cancel_live(session: Executor, name: str, *, reason: str, limit: int = 1000, now: datetime | None = None) -> int:
-    """Cancel the unfinished runs of a schedule; returns their number."""
+def cancel_live(
+    session: Executor, name: str, *, reason: str, limit: int = 1000, now: datetime | None = None
+) -> Sequence[Freed]:
+    """Cancel the unfinished runs of a schedule. Returns the runs of others that this makes ready."""
     ids = session.scalars(
         select(JobRun.id).where(JobRun.schedule == name, _LIVE, JobRun.cancel_requested_at.is_(None)).limit(limit)
     ).all()
-    return sum(cancel(session, one, reason=reason, now=now) is not None for one in ids)
+    return cancel_runs(session, ids, reason=reason, now=now).freed if ids else ()
 
 
 def prune_slots(session: Executor, *, after: timedelta, limit: int = 1000, now: datetime | None = None) -> int:

@@ -17,9 +17,8 @@ from jobs.errors import Conflict, DefinitionError
 from jobs.formats.naming import MAX_NAME, WANTED, is_name
 from jobs.ledger.admission.insert import insert_runs
 from jobs.ledger.moment import ledger_moment
-from jobs.ledger.records import NewRun
 from jobs.ledger.schedules import schedules
-from jobs.ledger.schedules.fire import decide_before_change, new_run
+from jobs.ledger.schedules.fire import Round, decide_before_change, new_run
 from jobs.ledger.schedules.schedules import ScheduleRecord
 from jobs.ledger.schedules.slots import NewSlot, record_slots
 from jobs.operations.audit.entry import record_entry
@@ -84,6 +83,8 @@ def edit_schedule(
         schedule = _changed(record, changes)
         first = _first(schedule, max(moment, record.decided_until))
         decided = decide_before_change(connection, record, moment, by=enqueuer())
+        if decided.wakes_workers:
+            app.database.send_notify(connection)
         values = {
             **(columns or {}),
             "definition": write_data(schedule),
@@ -95,7 +96,7 @@ def edit_schedule(
         before = {"definition": record.definition}
         record_entry(connection, "schedules.edit", by, target=name, reason=reason, before=before, after=dict(changes))
         (view,) = views(connection, [schedules.find_schedule(connection, name)])
-    announce_runs(app, [one.run for one in decided.decided if one.run is not None])
+    announce_runs(app, decided.runs, freed=decided.freed)
     return view
 
 
@@ -141,7 +142,7 @@ def resume_schedule(app: App, name: str, *, by: Operator, reason: str | None = N
     Slots of the pause are skipped, or with ``catches_up`` handled by its catch-up policy as after a downtime.
     """
     by.need(Permission.SCHEDULES_WRITE)
-    runs: list[NewRun] = []
+    done: Round | None = None
     with app.database.write() as connection:
         record = schedules.lock(connection, name)
         if record.paused_at is None:
@@ -150,14 +151,16 @@ def resume_schedule(app: App, name: str, *, by: Operator, reason: str | None = N
         after = record.decided_until
         if not catches_up and not record.problem:
             done = decide_before_change(connection, record, moment, by=enqueuer())
-            runs = [one.run for one in done.decided if one.run is not None]
             after = max(moment, after)
+            if done.wakes_workers:
+                app.database.send_notify(connection)
         values: dict[str, Any] = {"paused_at": None, "paused_by": None, "pause_reason": None, "decided_until": after}
         if not record.problem:
             values["next_slot_at"] = next_slot(record.schedule, after)
         schedules.change(connection, name, values, now=moment)
         record_entry(connection, "schedules.resume", by, target=name, reason=reason, after={"catches_up": catches_up})
-    announce_runs(app, runs)
+    if done is not None:
+        announce_runs(app, done.runs, freed=done.freed)
     return True
 
 
@@ -173,7 +176,7 @@ def run_schedule(
     with app.database.write(urgent=True) as connection:
         record = schedules.find_schedule(connection, name)
         run = new_run(record, moment or ledger_moment(connection), by=by.name[:200])
-        insert_runs(connection, carrier(app)([run]))
+        insert_runs(connection, carrier(app)([run]), notify=app.database.sends_notify)
         record_entry(connection, "schedules.run", by, target=name, reason=reason, after={"run_id": str(run.id)})
     announce_runs(app, [run])
     return run.id

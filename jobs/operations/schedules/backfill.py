@@ -91,7 +91,7 @@ def backfill_schedule(
             written = overwrite_unfired(connection, new)
             fresh = [run for one, run in runs.items() if (name, one) in written]
             if fresh:
-                insert_runs(connection, carrier(app)(fresh))
+                insert_runs(connection, carrier(app)(fresh), notify=app.database.sends_notify)
             span = {"from": moments[start].isoformat(), "to": moments[start : start + BATCH][-1].isoformat()}
             record_entry(connection, "schedules.backfill", by, target=name, reason=reason, after=span, count=len(fresh))
         announce_runs(app, fresh)

@@ -121,11 +121,11 @@ def test_a_follow_up_comes_once_however_often_its_run_is_replayed(ledger: Ledger
 
 
 def test_an_end_in_a_transaction_that_rolls_back_enqueues_no_follow_up(ledger: Ledger) -> None:
-    from jobs.ledger.runs.cancel import cancel
+    from jobs.ledger.runs.cancel import cancel_runs
 
     run_id = FollowedOrder().enqueue(**FOLLOW).id  # type: ignore[arg-type]
     with ledger.app.database.engine.connect() as connection:
-        cancel(connection, run_id)
+        cancel_runs(connection, [run_id])
         connection.rollback()
 
     assert said(ledger) == []

@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 from sqlalchemy import event, select, text, update
 
+from jobs import Job, Limit
 from jobs.app import App
 from jobs.database.engine import Database
 from jobs.database.models import JobRun, JobSchedule
+from jobs.definition import registry
+from jobs.definition.limits import limited_kinds, limits_of
+from jobs.ledger.limits.counts import declare
 from jobs.ledger.schedules import fire, schedules, slot_plan, slots
 from jobs.scheduling.schedule import At, Every, Schedule
 from jobs.scheduling.serialize import write_data
 from jobs.scheduling.slots import next_slot
+from jobs.states import Outcome
+from tests.book import Book
 
 START = datetime(2026, 5, 1, tzinfo=UTC)
 SECOND, MINUTE, HOUR = timedelta(seconds=1), timedelta(minutes=1), timedelta(hours=1)
@@ -27,14 +33,27 @@ Add = Callable[..., None]
 def add(database: Database) -> Add:
     """``add("nightly", Every(…))``: a schedule whose slots count from START."""
 
-    def make(name: str, schedule: Schedule, *, since: datetime = START) -> None:
+    def make(name: str, schedule: Schedule, *, since: datetime = START, **columns: Any) -> None:
         with database.write() as connection:
-            added = schedules.add(
-                connection, row(name, schedule), next_slot_at=next_slot(schedule, since), now=since
-            )  # fmt: skip
+            values = {**row(name, schedule), **columns}
+            added = schedules.add(connection, values, next_slot_at=next_slot(schedule, since), now=since)
             assert added
 
     return make
+
+
+@pytest.fixture
+def limited_report(database: Database) -> Iterator[str]:
+    """A kind of which one run performs at a time."""
+
+    class FireLimitedReport(Job, limits=Limit(1)):
+        def perform(self) -> None: ...
+
+    with database.write() as connection:
+        declare(connection, limits_of(["FireLimitedReport"]), now=START)
+    yield "FireLimitedReport"
+    registry.forget("FireLimitedReport")
+    limited_kinds.pop("FireLimitedReport")
 
 
 def row(name: str, schedule: Schedule) -> dict[str, Any]:
@@ -195,6 +214,25 @@ def test_cancel_running_cancels_what_waits_and_flags_what_runs(database: Databas
 
     first, second = runs_of(database, "hourly")
     assert (first.state, second.state) == ("cancelled", "queued")
+
+
+def test_cancel_running_returns_the_runs_that_get_the_slots_of_the_cancelled(
+    database: Database, add: Add, limited_report: str
+) -> None:
+    book = Book(database, now=START)
+    first = book.enqueue(kind=limited_report)
+    (performing,) = book.claim_due(kinds=[limited_report])
+    add("hourly", Every(HOUR, overlap="cancel_running"), kind=limited_report, queue="default")
+    tick(database, HOUR)
+    book.now = START + HOUR + SECOND
+    waits = book.enqueue(kind=limited_report)
+    assert book.claim_due(kinds=[limited_report]) == [], "both are parked"
+    book.end(performing, Outcome.SUCCEEDED)
+    assert (performing.run_id, book.run(waits).hold) == (first, "parked"), "the run of the schedule has the slot"
+
+    freed = tick(database, 2 * HOUR).freed
+
+    assert [one.run_id for one in freed] == [waits]
 
 
 def test_a_clock_that_was_set_back_opens_no_slot_again(database: Database, add: Add) -> None:
