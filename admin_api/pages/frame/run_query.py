@@ -55,10 +55,10 @@ def read_choice(given: FormData | QueryParams) -> Choice:
     )
 
 
-def term(field: str, value: str) -> str:
-    """One term of the query language: ``kind:"Send invoice"``."""
-    inner = value.replace("\\", "\\\\").replace('"', '\\"')
-    return f'{field}:"{inner}"'
+def term(field: str, *values: str) -> str:
+    """One term of the query language: ``kind:"Send invoice"``; several values are alternatives."""
+    quoted = [value.replace("\\", "\\\\").replace('"', '\\"') for value in values]
+    return f"{field}:" + ",".join(f'"{one}"' for one in quoted)
 
 
 def terms(said: Mapping[str, Any]) -> str:

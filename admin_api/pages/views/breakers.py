@@ -41,6 +41,6 @@ def release(app: Ledger, visitor: Visitor, name: str, form: Form) -> Response:
 @cacheable
 def show_breaker(request: Request, api_state: CurrentState, visitor: Visitor, name: str) -> Response:
     breaker, keys = breakers.show_breaker(api_state.app, visitor.operator, name)
-    where = where_parked(name, set(api_state.reports.kind_names(visitor.operator)))
+    where = where_parked(name, on=("breaker",))
     failed = term("fingerprint", breaker.fingerprint) if breaker.fingerprint else None
     return page(request, "breaker.html", identity=visitor, breaker=breaker, keys=keys, where=where, failed=failed)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import timedelta
 
 from fastapi import HTTPException, Request
@@ -44,8 +45,8 @@ def show_limits(
         request,
         "limits.html",
         identity=visitor,
-        limits=[(one, where_parked(one.name, kinds)) for one in found],
-        breakers=[(one, where_parked(one.name, kinds)) for one in others],
+        limits=[(one, where_running(one.name, kinds), where_parked(one.name)) for one in found],
+        breakers=[(one, where_parked(one.name, on=("breaker",))) for one in others],
         is_first=not (after or breakers_after),
         following=link("/limits", after=found[-1].name, breakers_after=breakers_after) if len(found) == MOST else None,
         following_breakers=link("/limits", after=after, breakers_after=others[-1].name)
@@ -91,12 +92,18 @@ def change(app: Ledger, visitor: Visitor, name: str, verb: str, form: Form) -> R
 @cacheable
 def show_limit(request: Request, api_state: CurrentState, visitor: Visitor, name: str) -> Response:
     limit, keys = limits.show_limit(api_state.app, visitor.operator, name)
-    where = where_parked(name, _kinds(api_state, visitor.operator))
-    return page(request, "limit.html", identity=visitor, limit=limit, keys=keys, where=where)
+    where = where_running(name, _kinds(api_state, visitor.operator))
+    held = where_parked(name)
+    return page(request, "limit.html", identity=visitor, limit=limit, keys=keys, where=where, held=held)
 
 
-def where_parked(name: str, kinds: set[str]) -> str:
-    """The query that narrows a list to runs that a limit or a breaker may hold; empty if kinds share it."""
+def where_parked(name: str, *, on: Sequence[str] = ("limit", "rate")) -> str:
+    """The query for the runs that are parked on a limit, its rate, or a breaker."""
+    return term("held", *(f"{one}:{name}" for one in on))
+
+
+def where_running(name: str, kinds: set[str]) -> str:
+    """The query that narrows a list to runs that may have a slot of a limit; empty if kinds share it."""
     return term("kind", name) if name in kinds else ""
 
 

@@ -73,6 +73,8 @@ def of_the_rest(chosen: Selector, dialect: str) -> list[ColumnElement[bool]]:
         found.append(JobRun.parent_id.in_(chosen.parents))
     if chosen.batches:
         found.append(JobRun.batch_id.in_(chosen.batches))
+    if chosen.held:
+        found.append(or_(*held_by(chosen)))
     if chosen.fingerprints:
         found.append(or_(*(JobRun.fingerprint.between(one, one + "g") for one in chosen.fingerprints)))
     if chosen.errors:
@@ -83,6 +85,22 @@ def of_the_rest(chosen: Selector, dialect: str) -> list[ColumnElement[bool]]:
     return found
 
 
+def held_by(chosen: Selector) -> list[ColumnElement[bool]]:
+    """What the selector's runs are held on: one condition for each limit, rate or breaker, and one for its keys.
+
+    No run meets two of them.
+    """
+    names: dict[str, None] = {}
+    for name in chosen.held:
+        names |= dict.fromkeys([name] if name.startswith(_PARKED_ON) else [prefix + name for prefix in _PARKED_ON])
+    of_all = [JobRun.held_on == name for name in names]
+    of_keys = [and_(JobRun.held_on >= f"{name}#", JobRun.held_on < f"{name}$") for name in names]
+    is_on_hold = and_(is_state(RunState.QUEUED), JobRun.hold.is_not(None))
+    return [and_(is_on_hold, one) for one in (*of_all, *of_keys)]
+
+
+_PARKED_ON = ("limit:", "rate:", "breaker:")
+"""With what a limit, a rate and a breaker begin in ``held_on``."""
 _COMPARE: dict[str, Any] = {
     "=": lambda number: JobRun.attempt == number,
     ">": lambda number: JobRun.attempt > number,

@@ -18,7 +18,7 @@ from sqlalchemy import CTE, ColumnElement, Select, bindparam, select
 
 from jobs.database.models import JobRun
 from jobs.database.sql import Executor, dialect_of
-from jobs.ledger.queries.conditions import is_state, of_names, of_parts, of_states, of_the_rest, states_of
+from jobs.ledger.queries.conditions import held_by, is_state, of_names, of_parts, of_states, of_the_rest, states_of
 from jobs.ledger.queries.selectors import Selector, is_pattern
 from jobs.states import FINAL, RunState
 
@@ -180,6 +180,8 @@ def _named(session: Executor, chosen: Selector) -> list[ColumnElement[bool]] | N
     if chosen.fingerprints:
         whole = dict.fromkeys(one for given in chosen.fingerprints for one in _fingerprints(session, given))
         return [JobRun.fingerprint == one for one in whole]
+    if chosen.held:
+        return held_by(chosen)
     if chosen.keys and not any(map(is_pattern, chosen.keys)):
         return [JobRun.key == key for key in dict.fromkeys(chosen.keys)]
     if chosen.batches:

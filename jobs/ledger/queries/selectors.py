@@ -19,7 +19,8 @@ class Selector:
     """A set of runs. Fields combine with AND, the values of a field with OR; tags and arguments must all match.
 
     Kinds, queues, keys and errors may contain ``*`` and ``?``. ``since`` and ``until`` limit when the run entered its
-    present state. ``limit`` takes the oldest. ``purged`` means purged runs instead of the others.
+    present state. ``held`` names limits, rates and breakers that runs are parked on, with or without a key: ``stripe``,
+    or ``limit:stripe``. ``limit`` takes the oldest. ``purged`` means purged runs instead of the others.
     """
 
     ids: tuple[UUID, ...] = ()
@@ -35,6 +36,7 @@ class Selector:
     attempts: tuple[tuple[str, int], ...] = ()
     parents: tuple[UUID, ...] = ()
     batches: tuple[UUID, ...] = ()
+    held: tuple[str, ...] = ()
     since: datetime | None = None
     until: datetime | None = None
     limit: int | None = None
@@ -66,10 +68,11 @@ class Selector:
     def is_slow(self) -> bool:
         """Whether it checks each run and no indexed field narrows the search.
 
-        Indexed fields are ids, a fingerprint, a key, a parent or a batch, a state other than succeeded, and a kind or
-        queue with a period.
+        Indexed fields are ids, a fingerprint, a key, a parent or a batch, what a run is parked on, a state other than
+        succeeded, and a kind or queue with a period.
         """
         is_narrow = bool(self.ids or self.fingerprints or self.parents or self.batches or self.causes or self.purged)
+        is_narrow |= bool(self.held)
         is_narrow |= bool(self.keys) and not any(map(is_pattern, self.keys))
         is_narrow |= bool(self.states) and RunState.SUCCEEDED not in self.states
         is_narrow |= self.since is not None

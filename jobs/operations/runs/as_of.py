@@ -68,13 +68,16 @@ def list_as_of(
     Runs that have been deleted since are not there any more. Those that an operator has purged since are.
 
     Raises:
-        SelectorRefused: the moment is in the future, or the selector names a cause, which has no history.
+        SelectorRefused: the moment is in the future, or the selector names a cause or what held a run,
+            which have no history.
     """
     operator.need(Permission.RUNS_READ)
     check_words(selector, operator)
     check_moment(at, app.clock.now())
     if selector.causes:
         raise SelectorRefused("The cause of a death is not kept for earlier moments.", hint="Select by state or error.")
+    if selector.held:
+        raise SelectorRefused("What held a run is not kept for earlier moments.", hint="Select by state or kind.")
     found: list[RunThen] = []
     is_any = selector == replace(selector, states=(), since=None, until=None, errors=(), fingerprints=(), attempts=())
     with app.database.read() as connection:

@@ -13,8 +13,8 @@ from jobs.errors import SelectorRefused
 from jobs.formats.nearest import did_you_mean
 
 FIELDS = (
-    "id", "kind", "queue", "state", "cause", "fingerprint", "error", "key", "tag", "parent", "batch", "attempt", "age",
-    "since", "until",
+    "id", "kind", "queue", "state", "cause", "fingerprint", "error", "key", "tag", "parent", "batch", "held", "attempt",
+    "age", "since", "until",
 )  # fmt: skip
 COMPARED = ("age", "attempt")
 _SIGNS = (">=", "<=", ">", "<", "=")

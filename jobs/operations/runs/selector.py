@@ -139,6 +139,8 @@ def _with(executor: Executor, selector: Selector, term: Term, now: datetime) -> 
             return replace(selector, parents=selector.parents + _ids(executor, term.values))
         case "batch":
             return replace(selector, batches=selector.batches + _batches(executor, term.values))
+        case "held":
+            return replace(selector, held=selector.held + term.values)
         case "state":
             words = tuple(_word(one, STATE_WORDS, "state") for one in term.values)
             return replace(selector, states=selector.states + words)

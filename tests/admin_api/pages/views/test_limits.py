@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import html
+import re
 import shutil
 from collections.abc import Iterator
 from contextlib import closing
@@ -82,9 +84,11 @@ def test_limits_and_breakers_are_listed_with_what_they_park(browse: Browse) -> N
     client = browse("operator")
     text = client.get("/limits").text
 
-    parked = "/runs?where=kind%3A%22{}%22&amp;state=parked"
-    assert f'<a href="{parked.format("PageCharge")}">3</a>' in text
-    assert f'<a href="{parked.format("PagePay")}">4</a>' in text
+    parked = dict(re.findall(r'<a href="(/runs\?where=held[^"]*state=parked)">(\d+)</a>', text))
+    assert [parked[one] for one in parked if "PageCharge" in one] == ["3"]
+    assert [parked[one] for one in parked if "PagePay" in one] == ["4"]
+    for link, number in parked.items():
+        assert client.get(html.unescape(link)).text.count('<tr data-key="') == int(number), "the link shows these runs"
     assert "600/m" in text
     assert '<span class="badge bad">1 open</span>' in text
     assert 'href="/limits" aria-current="page"' in text

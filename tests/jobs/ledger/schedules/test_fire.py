@@ -222,7 +222,7 @@ def test_cancel_running_returns_the_runs_that_get_the_slots_of_the_cancelled(
     book = Book(database, now=START)
     first = book.enqueue(kind=limited_report)
     (performing,) = book.claim_due(kinds=[limited_report])
-    add("hourly", Every(HOUR, overlap="cancel_running"), kind=limited_report, queue="default")
+    add("hourly", Every(HOUR, overlap="cancel_running"), kind=limited_report, queue="default", priority=0)
     tick(database, HOUR)
     book.now = START + HOUR + SECOND
     waits = book.enqueue(kind=limited_report)

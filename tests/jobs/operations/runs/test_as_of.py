@@ -117,6 +117,8 @@ def test_a_list_has_the_runs_of_that_moment_by_the_states_of_that_moment(app: Ap
     assert at(-1) == []
     with pytest.raises(SelectorRefused, match="cause"):
         at(25, causes=("gave_up",))
+    with pytest.raises(SelectorRefused, match="What held a run"):
+        at(25, held=("stripe",))
 
 
 def test_pages_neither_repeat_nor_miss(app: App, ada: Operator, past: Book) -> None:

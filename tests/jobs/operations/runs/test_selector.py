@@ -89,6 +89,26 @@ def test_each_word_finds_what_it_means_and_nothing_else(
     assert found(app, ada, **asked) == {cast[name] for name in names}
 
 
+@pytest.mark.parametrize(
+    ("where", "names"),
+    [
+        ("held:stripe", {"limit:stripe", "limit:stripe#ab12", "rate:stripe", "breaker:stripe"}),
+        ("held:limit:stripe", {"limit:stripe", "limit:stripe#ab12"}),
+        ('held:"limit:stripe","rate:stripe" queue:default', {"limit:stripe", "limit:stripe#ab12", "rate:stripe"}),
+        ("held:strip", set()),
+    ],
+)
+def test_runs_are_found_by_what_they_are_parked_on(
+    app: App, ada: Operator, book: Book, where: str, names: set[str]
+) -> None:
+    held: dict[str, UUID] = {}
+    for name in ("limit:stripe", "limit:stripe#ab12", "limit:stripe2", "rate:stripe", "breaker:stripe", "signal:ok"):
+        held[name] = book.enqueue(kind="Mail")
+        book.change(held[name], hold="parked", held_on=name, held_at=book.now)
+
+    assert found(app, ada, where=where) == {held[name] for name in names}
+
+
 def test_ids_are_found_by_tail_by_head_and_whole(app: App, ada: Operator, cast: dict[str, UUID]) -> None:
     for run_id in cast.values():
         assert found(app, ada, ids=(str(run_id)[-8:],)) == {run_id}
@@ -150,6 +170,7 @@ QUERIES: dict[str, Callable[[UUID], Selector]] = {
     "key": lambda run_id: Selector(keys=("key-17",)),
     "fingerprint": lambda run_id: Selector(fingerprints=("00000000000a",)),
     "parent": lambda run_id: Selector(parents=(run_id,)),
+    "held": lambda run_id: Selector(held=("stripe",)),
     "id": lambda run_id: Selector(ids=(run_id,)),
 }
 
