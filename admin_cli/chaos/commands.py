@@ -10,7 +10,7 @@ import click
 from admin_cli.chaos.run import run_chaos
 from admin_cli.program.actor import this_operator
 from admin_cli.program.app import open_app
-from admin_cli.program.options import DURATION, Globals, pass_globals
+from admin_cli.program.options import DURATION, REASON, Globals, pass_globals
 from admin_cli.terminal import streams
 from admin_cli.terminal.columns import Column
 from admin_cli.terminal.output import Output, record_options
@@ -46,7 +46,7 @@ def chaos() -> None:
 @chaos.command("allow")
 @TARGET
 @click.option("--for", "span", type=DURATION, default="8h", show_default=True, help="How long; at most 7 days.")
-@click.option("--reason", metavar="TEXT", help="Reason, for the audit log.")
+@REASON
 @pass_globals
 def allow_chaos(options: Globals, target: str, span: timedelta, reason: str | None) -> None:
     """Mark the ledger: chaos may be run on it. Undo: chaos revoke.
@@ -64,7 +64,7 @@ def allow_chaos(options: Globals, target: str, span: timedelta, reason: str | No
 
 
 @chaos.command("revoke")
-@click.option("--reason", metavar="TEXT", help="Reason, for the audit log.")
+@REASON
 @pass_globals
 def revoke_chaos(options: Globals, reason: str | None) -> None:
     """Remove the mark. A run of chaos that is under way ends.

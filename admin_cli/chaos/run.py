@@ -17,7 +17,7 @@ from admin_cli.chaos.log import Log, header, line_of, read_plan
 from admin_cli.program.actor import this_operator
 from admin_cli.program.app import open_app
 from admin_cli.program.exits import CommandFailed, Exit
-from admin_cli.program.options import DURATION, Globals, pass_globals
+from admin_cli.program.options import DURATION, REASON, Globals, pass_globals
 from admin_cli.terminal import streams
 from admin_cli.terminal.output import Output, record_options
 from admin_cli.terminal.record import Section
@@ -43,7 +43,7 @@ FAULTS = ("kill", "stop", "flush", "cut")
 @click.option(
     "--repeat", metavar="FILE", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="Repeat a log."
 )
-@click.option("--reason", metavar="TEXT", help="Reason, for the audit log.")
+@REASON
 @record_options()
 @pass_globals
 def run_chaos(

@@ -10,7 +10,7 @@ import click
 from admin_cli.program.actor import this_operator
 from admin_cli.program.app import open_app
 from admin_cli.program.names import command_line
-from admin_cli.program.options import DURATION, Globals, pass_globals
+from admin_cli.program.options import DURATION, REASON, Globals, pass_globals
 from admin_cli.runs.run_columns import fields_of
 from admin_cli.terminal import streams
 from admin_cli.terminal.columns import Column
@@ -67,7 +67,7 @@ def list_alerts(options: Globals, out: Output) -> None:
 @click.option("--name", metavar="NAME", help="Default: the kind.")
 @click.option("--url-env", metavar="VARIABLE", help="Variable of the workers that has the URL: JOBS_ALERT_URL_….")
 @click.option("--secret-env", metavar="VARIABLE", help="Variable with the signing secret; default JOBS_ALERT_SECRET.")
-@click.option("--reason", metavar="TEXT", help="Reason, for the audit log.")
+@REASON
 @pass_globals
 def add_alert(
     options: Globals,
@@ -106,7 +106,7 @@ def add_alert(
 
 @alerts.command("remove")
 @click.argument("name", metavar="NAME")
-@click.option("--reason", metavar="TEXT", help="Reason, for the audit log.")
+@REASON
 @pass_globals
 def remove_alert(options: Globals, name: str, reason: str | None) -> None:
     """Tell a receiver nothing more.
@@ -123,7 +123,7 @@ def remove_alert(options: Globals, name: str, reason: str | None) -> None:
 
 @alerts.command("test")
 @click.argument("name", metavar="NAME")
-@click.option("--reason", metavar="TEXT", help="Reason, for the audit log.")
+@REASON
 @pass_globals
 def test_alert(options: Globals, name: str, reason: str | None) -> None:
     """Send a receiver a test message; print its run.

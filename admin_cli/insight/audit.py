@@ -10,7 +10,7 @@ import click
 from admin_cli.insight.audit_chain import anchor_audit, verify_audit
 from admin_cli.program.actor import this_operator
 from admin_cli.program.app import open_app
-from admin_cli.program.options import Globals, pass_globals
+from admin_cli.program.options import REASON, Globals, pass_globals
 from admin_cli.program.prompt import confirm
 from admin_cli.runs.bulk import print_progress, show_report, stopping_between_batches
 from admin_cli.terminal.columns import Column
@@ -102,7 +102,7 @@ def show_action(options: Globals, out: Output, action: str, limit: int) -> None:
 
 @audit.command("undo")
 @click.argument("action", metavar="ACTION")
-@click.option("--reason", metavar="TEXT", help="Reason, for the audit log.")
+@REASON
 @click.option("-y", "--yes", is_flag=True, help="Do not ask for confirmation.")
 @record_options()
 @pass_globals

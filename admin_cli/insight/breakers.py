@@ -8,7 +8,7 @@ import click
 
 from admin_cli.program.actor import this_operator
 from admin_cli.program.app import open_app
-from admin_cli.program.options import Globals, pass_globals
+from admin_cli.program.options import REASON, Globals, pass_globals
 from admin_cli.runs.run_columns import fields_of
 from admin_cli.terminal import streams
 from admin_cli.terminal.columns import Column
@@ -104,7 +104,7 @@ def show_breaker(options: Globals, out: Output, name: str) -> None:
 @click.argument("what", metavar="BREAKER|FINGERPRINT")
 @click.option("--key", metavar="TEXT", help="Only this key: the value of the breaker's field.")
 @click.option("--canary", type=int, metavar="N", help="Let N parked runs of each go first, instead of all.")
-@click.option("--reason", metavar="TEXT", help="Reason, for the audit log.")
+@REASON
 @pass_globals
 def release_breaker(options: Globals, what: str, key: str | None, canary: int | None, reason: str | None) -> None:
     """Close an open breaker now, or let some runs try first. It cannot be undone.

@@ -8,7 +8,7 @@ import click
 
 from admin_cli.program.actor import this_operator
 from admin_cli.program.app import open_app
-from admin_cli.program.options import Globals, pass_globals
+from admin_cli.program.options import REASON, Globals, pass_globals
 from admin_cli.terminal import streams
 from admin_cli.terminal.columns import Column
 from admin_cli.terminal.output import Output, record_options
@@ -45,7 +45,7 @@ def history() -> None:
     "--by", "period", type=click.Choice(["month", "week", "day"]), default="month", show_default=True,
     help="Length of the partitions that are made from now on.",
 )  # fmt: skip
-@click.option("--reason", metavar="TEXT", help="Reason, for the audit log.")
+@REASON
 @pass_globals
 def enable(options: Globals, period: str, reason: str | None) -> None:
     """Let ended runs move into partitions, from a minute from now.
@@ -64,7 +64,7 @@ def enable(options: Globals, period: str, reason: str | None) -> None:
 
 
 @history.command("disable")
-@click.option("--reason", metavar="TEXT", help="Reason, for the audit log.")
+@REASON
 @pass_globals
 def disable(options: Globals, reason: str | None) -> None:
     """Let no more runs move; what has moved stays and can be read.

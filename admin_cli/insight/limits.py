@@ -9,7 +9,7 @@ import click
 
 from admin_cli.program.actor import this_operator
 from admin_cli.program.app import open_app
-from admin_cli.program.options import DURATION, Globals, pass_globals
+from admin_cli.program.options import DURATION, REASON, Globals, pass_globals
 from admin_cli.runs.run_columns import fields_of
 from admin_cli.terminal import streams
 from admin_cli.terminal.columns import Column
@@ -111,7 +111,7 @@ def show_limit(options: Globals, out: Output, name: str) -> None:
 @click.option("--most", type=int, metavar="N", help="At most so many runs perform at once.")
 @click.option("--rate", metavar="COUNT/SPAN", help="So many runs start within a span: 100/m, 5/s, 10/h.")
 @click.option("--hold", type=DURATION, metavar="DURATION", help="Start no run for this long.")
-@click.option("--reason", metavar="TEXT", help="Reason, for the audit log.")
+@REASON
 @pass_globals
 def set_limit(
     options: Globals,
@@ -141,7 +141,7 @@ def set_limit(
 @limits.command("clear")
 @click.argument("name", metavar="LIMIT")
 @click.option("--key", metavar="TEXT", help="Only what is set for this key.")
-@click.option("--reason", metavar="TEXT", help="Reason, for the audit log.")
+@REASON
 @pass_globals
 def clear_limit(options: Globals, name: str, key: str | None, reason: str | None) -> None:
     """Clear what operators set of a limit: what the code declares is in force again.

@@ -12,7 +12,7 @@ from admin_cli.insight.forecast import forecast
 from admin_cli.insight.status import QUEUE_COLUMNS
 from admin_cli.program.actor import this_operator
 from admin_cli.program.app import open_app
-from admin_cli.program.options import DURATION, Globals, pass_globals
+from admin_cli.program.options import DURATION, REASON, Globals, pass_globals
 from admin_cli.runs.run_columns import fields_of
 from admin_cli.runs.selector_options import complete_kinds, complete_queues
 from admin_cli.terminal import streams
@@ -133,7 +133,7 @@ def pause_queue(options: Globals, /, name: str, **how: Any) -> None:
 
 @queues.command("resume")
 @click.argument("name", metavar="QUEUE", shell_complete=complete_queues)
-@click.option("--reason", metavar="TEXT", help="Reason, for the audit log.")
+@REASON
 @pass_globals
 def resume_queue(options: Globals, name: str, reason: str | None) -> None:
     """Resume a paused queue.
@@ -150,7 +150,7 @@ def resume_queue(options: Globals, name: str, reason: str | None) -> None:
 @click.option("--latency", type=DURATION, metavar="DURATION", help="How long a ready run may wait; whole seconds.")
 @click.option("--clear", is_flag=True, help="JOBS_LATENCY_TARGET holds again.")
 @click.option("--new", "is_new", is_flag=True, help="Also if no queue has this name.")
-@click.option("--reason", metavar="TEXT", help="Reason, for the audit log.")
+@REASON
 @pass_globals
 def target_queue(
     options: Globals, name: str, latency: timedelta | None, clear: bool, is_new: bool, reason: str | None
@@ -181,7 +181,7 @@ def target_queue(
 @click.option("--waiting", "most", type=click.IntRange(1), metavar="N", help="How many runs may wait.")
 @click.option("--clear", is_flag=True, help="Any number may wait.")
 @click.option("--new", "is_new", is_flag=True, help="Also if no queue has this name.")
-@click.option("--reason", metavar="TEXT", help="Reason, for the audit log.")
+@REASON
 @pass_globals
 def limit_queue(options: Globals, name: str, most: int | None, clear: bool, is_new: bool, reason: str | None) -> None:
     """Set how many runs may wait in a queue before an enqueue is refused.
@@ -224,7 +224,7 @@ def pause_kind(options: Globals, /, name: str, **how: Any) -> None:
 
 @click.command("resume")
 @click.argument("name", metavar="KIND", shell_complete=complete_kinds)
-@click.option("--reason", metavar="TEXT", help="Reason, for the audit log.")
+@REASON
 @pass_globals
 def resume_kind(options: Globals, name: str, reason: str | None) -> None:
     """Resume a paused kind.

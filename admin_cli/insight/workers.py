@@ -9,7 +9,7 @@ import click
 from admin_cli.insight.status import WORKER_COLUMNS
 from admin_cli.program.actor import this_operator
 from admin_cli.program.app import open_app
-from admin_cli.program.options import DURATION, Globals, pass_globals
+from admin_cli.program.options import DURATION, REASON, Globals, pass_globals
 from admin_cli.program.prompt import confirm
 from admin_cli.runs.run_columns import fields_of
 from admin_cli.runs.selector_options import complete_workers
@@ -72,7 +72,7 @@ def show_worker(options: Globals, out: Output, name: str) -> None:
     is_flag=True,
     help="Replace the processes of its supervisor one by one; without WORKER, those of every supervisor.",
 )
-@click.option("--reason", metavar="TEXT", help="Reason, for the audit log.")
+@REASON
 @click.option("-y", "--yes", is_flag=True, help="Do not ask for confirmation.")
 @pass_globals
 def stop_worker(options: Globals, name: str | None, rolling: bool, reason: str | None, yes: bool) -> None:

@@ -46,6 +46,7 @@ DURATION = DurationType()
 IMPORT = click.option(
     "--import", "imports", metavar="MODULE", multiple=True, help="A module with jobs; JOBS_IMPORTS otherwise."
 )
+REASON = click.option("--reason", metavar="TEXT", help="Reason, for the audit log.")
 
 
 @dataclass(frozen=True, slots=True)

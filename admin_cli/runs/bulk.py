@@ -16,6 +16,7 @@ import click
 from admin_cli.program.actor import this_operator
 from admin_cli.program.exits import CommandFailed, Exit
 from admin_cli.program.names import command_line
+from admin_cli.program.options import REASON
 from admin_cli.program.prompt import confirm
 from admin_cli.runs.run_columns import RUN_COLUMNS, run_json
 from admin_cli.terminal import streams
@@ -66,7 +67,7 @@ _OPTIONS: tuple[Callable[[Any], Any], ...] = (
     click.option("-y", "--yes", is_flag=True, help="Do not ask for confirmation."),
     click.option("--expect", type=click.IntRange(0), metavar="N", help="Fail unless exactly N runs match."),
     click.option("--rate", metavar="N/s", help="At most N runs a second: 50/s."),
-    click.option("--reason", metavar="TEXT", help="Reason, for the audit log."),
+    REASON,
     click.option("--resume", metavar="ACTION", help="Continue an action that was stopped (with the same options)."),
 )
 _FIELDS = ("is_all", "limit", "dry_run", "yes", "expect", "rate", "reason", "resume")

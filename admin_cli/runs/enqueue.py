@@ -10,7 +10,7 @@ import click
 
 from admin_cli.program.actor import this_operator
 from admin_cli.program.app import open_app
-from admin_cli.program.options import DURATION, IMPORT, Globals, pass_globals
+from admin_cli.program.options import DURATION, IMPORT, REASON, Globals, pass_globals
 from admin_cli.terminal import streams
 
 
@@ -23,7 +23,7 @@ from admin_cli.terminal import streams
 @click.option("--key", help="Do not enqueue while another run holds this key.")
 @click.option("--in", "delay", type=DURATION, metavar="DURATION", help="Delay the run by this long.")
 @click.option("--tag", "tags", multiple=True, help="A tag to find the run by.")
-@click.option("--reason", metavar="TEXT", help="Reason, for the audit log.")
+@REASON
 @IMPORT
 @pass_globals
 def enqueue(

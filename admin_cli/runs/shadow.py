@@ -10,7 +10,7 @@ import click
 from admin_cli.program.actor import this_operator
 from admin_cli.program.app import open_app
 from admin_cli.program.exits import CommandFailed, Exit
-from admin_cli.program.options import IMPORT, Globals, pass_globals
+from admin_cli.program.options import IMPORT, REASON, Globals, pass_globals
 from admin_cli.runs.selector_options import selector_of, selector_options
 from admin_cli.terminal import streams
 from admin_cli.terminal.columns import Column, paint_state
@@ -60,7 +60,7 @@ ALLOW = click.option(
 @ALLOW
 @click.option("--all", "is_all", is_flag=True, help="The latest runs, whatever they are.")
 @click.option("-n", "--limit", type=click.IntRange(1, 1000), default=20, show_default=True, help="Most runs.")
-@click.option("--reason", metavar="TEXT", help="Reason, for the audit log.")
+@REASON
 @output_options(COLUMNS)
 @pass_globals
 def shadow(

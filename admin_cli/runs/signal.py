@@ -10,7 +10,7 @@ import click
 
 from admin_cli.program.actor import this_operator
 from admin_cli.program.app import open_app
-from admin_cli.program.options import Globals, pass_globals
+from admin_cli.program.options import REASON, Globals, pass_globals
 from admin_cli.runs.selector_options import complete_ids
 from admin_cli.terminal import streams
 
@@ -19,7 +19,7 @@ from admin_cli.terminal import streams
 @click.argument("run", metavar="ID", shell_complete=complete_ids)
 @click.argument("name")
 @click.option("--payload", metavar="JSON", help="The payload: a JSON value, or - for stdin; without it null.")
-@click.option("--reason", metavar="TEXT", help="Reason, for the audit log.")
+@REASON
 @pass_globals
 def signal(options: Globals, run: str, name: str, payload: str | None, reason: str | None) -> None:
     """Send a signal to a run that waits for it.

@@ -8,9 +8,9 @@ import click
 
 from admin_cli.program.actor import this_operator
 from admin_cli.program.app import open_app
-from admin_cli.program.options import Globals, pass_globals
+from admin_cli.program.options import REASON, Globals, pass_globals
 from admin_cli.program.prompt import confirm
-from admin_cli.schedules.timing_options import MOMENT, REASON, in_zone, zone_of
+from admin_cli.schedules.timing_options import MOMENT, in_zone, zone_of
 from admin_cli.terminal import streams
 from jobs.formats.escaping import one_line
 

@@ -8,9 +8,9 @@ import click
 
 from admin_cli.program.actor import this_operator
 from admin_cli.program.app import open_app
-from admin_cli.program.options import IMPORT, Globals, pass_globals
+from admin_cli.program.options import IMPORT, REASON, Globals, pass_globals
 from admin_cli.runs.enqueue import read_arguments
-from admin_cli.schedules.timing_options import REASON, schedule_options
+from admin_cli.schedules.timing_options import schedule_options
 from admin_cli.terminal import streams
 from jobs.formats.escaping import one_line
 

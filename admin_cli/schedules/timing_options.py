@@ -29,7 +29,6 @@ class MomentType(click.ParamType[datetime]):
 
 
 MOMENT = MomentType()
-REASON = click.option("--reason", help="Reason, for the audit log.")
 
 _TIMING = (
     click.option("--cron", "expression", metavar="EXPR", help="Five fields, or six with seconds first."),

@@ -11,7 +11,7 @@ import click
 from admin_cli.program.actor import this_operator
 from admin_cli.program.app import open_app
 from admin_cli.program.exits import CommandFailed
-from admin_cli.program.options import Globals, pass_globals
+from admin_cli.program.options import REASON, Globals, pass_globals
 from admin_cli.program.prompt import confirm
 from admin_cli.runs.show_as_of import named_arguments
 from admin_cli.terminal import streams
@@ -69,7 +69,7 @@ def make_key(options: Globals, key_id: str) -> None:
 
 @seal.command("rotate")
 @click.option("--after", metavar="RUN", type=click.UUID, help="Go on after this run, as a stopped rotation printed it.")
-@click.option("--reason", metavar="TEXT", help="Reason, for the audit log.")
+@REASON
 @pass_globals
 def rotate_keys(options: Globals, after: UUID | None, reason: str | None) -> None:
     """Seal all values again with the first key, batch by batch.
@@ -99,7 +99,7 @@ def rotate_keys(options: Globals, after: UUID | None, reason: str | None) -> Non
 
 @seal.command("forget")
 @click.option("--subject", metavar="VALUE", required=True, help="Whose data: the value of the kinds' subject field.")
-@click.option("--reason", metavar="TEXT", help="Reason, for the audit log.")
+@REASON
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @pass_globals
 def forget(options: Globals, subject: str, reason: str | None, yes: bool) -> None:
@@ -119,7 +119,7 @@ def forget(options: Globals, subject: str, reason: str | None, yes: bool) -> Non
 
 @seal.command("open")
 @click.argument("run", metavar="RUN")
-@click.option("--reason", metavar="TEXT", help="Reason, for the audit log.")
+@REASON
 @record_options()
 @pass_globals
 def open_sealed(options: Globals, out: Output, run: str, reason: str | None) -> None:

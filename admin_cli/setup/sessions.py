@@ -8,7 +8,7 @@ import click
 
 from admin_cli.program.actor import this_operator
 from admin_cli.program.app import open_app
-from admin_cli.program.options import Globals, pass_globals
+from admin_cli.program.options import REASON, Globals, pass_globals
 from admin_cli.terminal import streams
 from admin_cli.terminal.columns import Column
 from admin_cli.terminal.output import Output, output_options
@@ -56,7 +56,7 @@ def list_sessions(options: Globals, out: Output, user: str | None, limit: int) -
 
 @sessions.command("end")
 @click.argument("session_id", type=click.UUID, metavar="ID")
-@click.option("--reason", metavar="TEXT", help="Reason, for the audit log.")
+@REASON
 @pass_globals
 def end(options: Globals, session_id: UUID, reason: str | None) -> None:
     """End a session at once, or a link and the session that it opened.

@@ -9,7 +9,7 @@ import click
 
 from admin_cli.program.actor import this_operator
 from admin_cli.program.app import open_app
-from admin_cli.program.options import DURATION, Globals, pass_globals
+from admin_cli.program.options import DURATION, REASON, Globals, pass_globals
 from admin_cli.serve.local_pages import need_web
 from admin_cli.terminal import streams
 from admin_cli.terminal.columns import Column
@@ -17,7 +17,6 @@ from admin_cli.terminal.output import Output, output_options
 from jobs.formats.escaping import escape_controls
 
 ROLE = click.Choice(["viewer", "operator", "admin"])
-REASON = click.option("--reason", metavar="TEXT", help="Reason, for the audit log.")
 FROM_STDIN = click.option("--password-stdin", is_flag=True, help="Read the password from standard input (one line).")
 
 USER_COLUMNS = (
