@@ -12,6 +12,7 @@ from tests.servers import NamedServer, PostgresServer
 
 ROWS = "insert into job_queues (name) select 'queue-' || n from generate_series(1, {}) as n"
 ALL_EMPTY = "select count(*) from job_queues"
+MADE = "select array_agg(head::text order by head::text) from operator_audit_head as head"
 
 
 def run(url: str, *statements: str) -> object:
@@ -65,6 +66,29 @@ def test_a_table_that_grew_has_no_pages_left(pool: DatabasePool) -> None:
 @pytest.mark.parametrize(
     "statement",
     [
+        "update operator_audit_head set seq = 7",
+        "delete from operator_audit_head",
+        "truncate operator_audit_head",
+        "insert into operator_audit_head select id + 1, seq, hash from operator_audit_head",
+    ],
+)
+def test_the_rows_that_the_migrations_made_are_there_again(pool: DatabasePool, statement: str) -> None:
+    first = pool.take()
+    same, rows = oid(first), run(first, MADE)
+    run(first, statement)
+    assert run(first, MADE) != rows
+    pool.give_back(first)
+
+    second = pool.take()
+
+    assert oid(second) == same
+    assert run(second, MADE) == rows
+    pool.give_back(second)
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
         "create table theirs (n int)",
         "create schema theirs",
         "drop index ix_job_runs_ready",
@@ -72,7 +96,6 @@ def test_a_table_that_grew_has_no_pages_left(pool: DatabasePool) -> None:
         "revoke all on job_queues from public; grant select on job_queues to public",
         "alter database {name} set work_mem = '1MB'",
         "alter database {name} connection limit 5",
-        "update jobs_alembic_version set version_num = '1_0001'",
         "analyze job_queues",
         "create function theirs() returns int language sql as 'select 1'",
     ],
