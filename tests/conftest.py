@@ -23,6 +23,7 @@ from jobs.definition import registry
 from jobs.definition.breakers import guarded_kinds
 from jobs.definition.fairness import fair_kinds
 from jobs.definition.limits import limited_kinds
+from jobs.operations.access import credentials
 from jobs.settings import Settings
 from tests import compiled_statements, templates
 from tests.database_pool import DatabasePool
@@ -88,16 +89,10 @@ def redis_server() -> Iterator[RedisServer | NamedServer]:
 
 
 @pytest.fixture(scope="session")
-def fill_template() -> Callable[[str], None]:
-    """What makes the tables in the database at a URL, once a session; it leaves no connection behind."""
-    return templates.migrate
-
-
-@pytest.fixture(scope="session")
-def migrated_template(pg_server: PostgresServer | NamedServer, fill_template: Callable[[str], None]) -> Iterator[str]:
+def migrated_template(pg_server: PostgresServer | NamedServer) -> Iterator[str]:
     """The URL of the database that each test's own is a copy of."""
     url = pg_server.create_database()
-    fill_template(url)
+    templates.migrate(url)
     yield url
     pg_server.start()
     pg_server.drop_database(url)
@@ -144,6 +139,15 @@ def statements_compiled_once() -> Iterator[None]:
     """Engines of ledgers in the test process share the statements that they have compiled."""
     with compiled_statements.shared():
         yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def cheap_passwords() -> Iterator[dict[str, Any]]:
+    """Real hashing in the test process, at the lowest cost that argon2 accepts; gives the cost of the product."""
+    product = credentials.COST
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(credentials, "COST", {"time_cost": 1, "memory_cost": 8, "parallelism": 1})
+        yield product
 
 
 @pytest.fixture(scope="session")

@@ -13,7 +13,6 @@ from admin_api.app import make_api
 from jobs import boot
 from jobs.app import App
 from jobs.clock import SystemClock
-from jobs.operations.access import credentials
 from jobs.operations.access.users import create_user
 from jobs.operations.audit.operator import Operator
 from tests.conftest import MakeApp
@@ -74,13 +73,6 @@ class StepClock(SystemClock):
 @pytest.fixture
 def clock() -> StepClock:
     return StepClock()
-
-
-@pytest.fixture(autouse=True)
-def cheap_passwords(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Real hashing, at the lowest cost that argon2 accepts."""
-    monkeypatch.setattr(credentials, "COST", {"time_cost": 1, "memory_cost": 8, "parallelism": 1})
-    monkeypatch.setattr(credentials, "_nobody", [])
 
 
 @pytest.fixture

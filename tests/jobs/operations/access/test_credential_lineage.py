@@ -12,7 +12,7 @@ import pytest
 
 from jobs.app import App
 from jobs.errors import Forbidden, NotFound
-from jobs.operations.access import credentials, sessions, sign_in
+from jobs.operations.access import sessions, sign_in
 from jobs.operations.access.access_errors import CredentialRefused, Unauthenticated
 from jobs.operations.access.tokens import create_token, list_tokens, revoke_token
 from jobs.operations.access.users import change_role, create_user, disable_user, list_users, reset_password
@@ -21,12 +21,6 @@ from jobs.operations.audit.operator import ROLES, Operator
 
 PASSWORD = "a long enough password"
 DAY = timedelta(days=1)
-
-
-@pytest.fixture(autouse=True)
-def cheap_passwords(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(credentials, "COST", {"time_cost": 1, "memory_cost": 8, "parallelism": 1})
-    monkeypatch.setattr(credentials, "_nobody", [])
 
 
 @pytest.fixture

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
+from jobs.operations.access import credentials
 from jobs.operations.access.access_errors import CredentialRefused
-from jobs.operations.access.credentials import COMMON, check_password, is_common
+from jobs.operations.access.credentials import COMMON, check_password, hash_password, is_common
 
 
 @pytest.mark.parametrize(
@@ -40,3 +43,11 @@ def test_the_list_that_ships_is_small_and_every_line_of_it_is_refused() -> None:
     assert COMMON.stat().st_size < 20_000
     assert [one for one in lines if not is_common(one)] == []
     assert [one for one in lines if one.isalpha() and not is_common(f"{one.capitalize()}2026!")] == []
+
+
+def test_the_product_hashes_at_the_cost_of_rfc_9106(
+    cheap_passwords: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(credentials, "COST", cheap_passwords)
+
+    assert hash_password("a long enough password").startswith("$argon2id$v=19$m=65536,t=3,p=4$")

@@ -10,7 +10,7 @@ from sqlalchemy import text
 
 from jobs.app import App
 from jobs.ledger.operators import rate_limits
-from jobs.operations.access import credentials, sign_in, sign_in_limits
+from jobs.operations.access import sign_in, sign_in_limits
 from jobs.operations.access.access_errors import TooManyAttempts, Unauthenticated
 from jobs.operations.access.sign_in_limits import network_of
 from jobs.operations.access.users import create_user
@@ -21,12 +21,6 @@ HOME, OFFICE = "192.0.2.1", "198.51.100.7"
 
 
 @pytest.fixture(autouse=True)
-def cheap_passwords(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(credentials, "COST", {"time_cost": 1, "memory_cost": 8, "parallelism": 1})
-    monkeypatch.setattr(credentials, "_nobody", [])
-
-
-@pytest.fixture(autouse=True)
 def crowd(monkeypatch: pytest.MonkeyPatch) -> int:
     """A smaller one: each try takes a while."""
     monkeypatch.setattr(sign_in_limits, "MANY_FAILURES", 6)
@@ -34,7 +28,7 @@ def crowd(monkeypatch: pytest.MonkeyPatch) -> int:
 
 
 @pytest.fixture(autouse=True)
-def ann(app: App, ada: Operator, cheap_passwords: None) -> None:
+def ann(app: App, ada: Operator) -> None:
     create_user(app, ada, "ann", password=PASSWORD, role="admin")
 
 

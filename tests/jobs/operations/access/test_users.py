@@ -11,7 +11,7 @@ from sqlalchemy import text
 from jobs.app import App
 from jobs.errors import Conflict, Forbidden, NotFound
 from jobs.ledger.operators import rate_limits
-from jobs.operations.access import credentials, sign_in
+from jobs.operations.access import sign_in
 from jobs.operations.access.access_errors import CredentialRefused, TooManyAttempts, Unauthenticated
 from jobs.operations.access.tokens import create_token, list_tokens
 from jobs.operations.access.users import change_role, create_user, disable_user, list_users, reset_password
@@ -19,12 +19,6 @@ from jobs.operations.audit import actions as audit
 from jobs.operations.audit.operator import ROLES, Operator
 
 PASSWORD = "a long enough password"
-
-
-@pytest.fixture(autouse=True)
-def cheap_passwords(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(credentials, "COST", {"time_cost": 1, "memory_cost": 8, "parallelism": 1})
-    monkeypatch.setattr(credentials, "_nobody", [])
 
 
 def stored(app: App) -> str:
