@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from tests import templates
 from tests.faults.fleet import Fleet, Load, selects_full
 from tests.servers import PostgresServer, RedisServer
 
@@ -37,6 +38,14 @@ def postgres() -> Iterator[PostgresServer]:
 
 
 @pytest.fixture(scope="session")
+def fleet_template(postgres: PostgresServer) -> str:
+    """The URL of a database with the tables of a ledger, which each fleet's own is a copy of."""
+    url = postgres.create_database()
+    templates.migrate(url)
+    return url
+
+
+@pytest.fixture(scope="session")
 def valkey() -> Iterator[RedisServer]:
     with closing(RedisServer()) as server:
         server.start()
@@ -44,7 +53,9 @@ def valkey() -> Iterator[RedisServer]:
 
 
 @pytest.fixture
-def make_fleet(postgres: PostgresServer, valkey: RedisServer, load: Load) -> Iterator[MakeFleet]:
+def make_fleet(
+    postgres: PostgresServer, valkey: RedisServer, load: Load, request: pytest.FixtureRequest
+) -> Iterator[MakeFleet]:
     """Makes and starts a fleet, on PostgreSQL and Redis unless another URL is given."""
     with ExitStack() as stack:
 
@@ -53,7 +64,7 @@ def make_fleet(postgres: PostgresServer, valkey: RedisServer, load: Load) -> Ite
         ) -> Fleet:
             if url is None:
                 postgres.start()
-                url = postgres.create_database()
+                url = postgres.create_database(template=request.getfixturevalue("fleet_template"))
                 stack.callback(postgres.drop_database, url)
                 stack.callback(postgres.start)
             if redis:

@@ -6,7 +6,6 @@ One database a dialect serves all of them, emptied for each: a database of its o
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import pytest
 
@@ -16,23 +15,22 @@ from jobs.database.engine import Database
 from jobs.settings import Settings
 from tests.book import Book
 from tests.databases import Databases
+from tests.templates import sqlite_ledger
 
 
 @pytest.fixture(scope="session")
 def shared_app(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, fill_template: Callable[[str], None]
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Callable[[str], App]]:
     made: dict[str, App] = {}
 
     def app_on(dialect: str) -> App:
         if dialect not in made:
             if dialect == "sqlite":
-                folder: Path = tmp_path_factory.mktemp("shared")
-                url = f"sqlite:///{folder / 'jobs.db'}"
+                url = sqlite_ledger(tmp_path_factory.mktemp("shared") / "jobs.db")
             else:
                 server: Databases = request.getfixturevalue("pg_server")
-                url = server.create_database()
-            fill_template(url)
+                url = server.create_database(template=request.getfixturevalue("migrated_template"))
             made[dialect] = boot.build(Settings(database_url=url))
         return made[dialect]
 
