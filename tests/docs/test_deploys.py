@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 import os
 import re
+import shlex
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,6 +16,7 @@ from jobs.definition import registry
 from jobs.operations.audit.operator import Operator
 from jobs.operations.deploys.compat import KindCompat, Result, compare
 from jobs.testing import Ledger
+from tests.fork_server import jobledger
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = (ROOT / "docs" / "deploys.md").read_text()
@@ -70,7 +71,7 @@ def test_the_lines_of_ci_fail_a_release_that_breaks(
     (tmp_path / "shop.py").write_text(code)
     program = tmp_path / "bin" / "jobledger"
     program.parent.mkdir()
-    program.write_text(f'#!/bin/sh\nexec {sys.executable} -m admin_cli.main "$@"\n')
+    program.write_text(f'#!/bin/sh\nexec {shlex.join(jobledger())} "$@"\n')
     program.chmod(0o755)
     env = {
         "PATH": f"{program.parent}:{os.environ['PATH']}", "PYTHONPATH": str(ROOT), "HOME": str(tmp_path),

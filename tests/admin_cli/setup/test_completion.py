@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import shutil
 import subprocess
 import sys
@@ -14,6 +15,7 @@ from jobs import boot
 from jobs.app import App
 from tests.admin_cli.conftest import Program, environment, run_on_terminal
 from tests.conftest import MakeApp
+from tests.fork_server import jobledger
 
 ASKED = {
     "jobledger que": "jobledger queues",
@@ -42,7 +44,7 @@ def test_the_tab_key_in_an_interactive_bash_completes(
     in_shop(app)
     program = tmp_path / "bin" / "jobledger"
     program.parent.mkdir()
-    program.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m admin_cli.main "$@"\n')
+    program.write_text(f'#!/bin/sh\nexec {shlex.join(jobledger())} "$@"\n')
     program.chmod(0o755)
     (tmp_path / ".bashrc").write_text(
         'PS1="> "\neval "$(jobledger shell-init bash)"\nbind "set enable-bracketed-paste off"\necho loaded\n'
@@ -82,7 +84,7 @@ def test_names_from_the_ledger_are_completed_in_other_shells(
     in_shop(app)
     program = tmp_path / "bin" / "jobledger"
     program.parent.mkdir()
-    program.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m admin_cli.main "$@"\n')
+    program.write_text(f'#!/bin/sh\nexec {shlex.join(jobledger())} "$@"\n')
     program.chmod(0o755)
     env = environment(tmp_path, {"PATH": f"{program.parent}:/usr/bin:/bin", "JOBS_DATABASE_URL": sqlite_url})
     asked = {line: whole for line, whole in ASKED.items() if not line.endswith((" de", " que"))}
