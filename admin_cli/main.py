@@ -14,6 +14,7 @@ from typing import NoReturn
 import click
 
 from admin_cli.commands import COMMANDS
+from admin_cli.program import collector
 from admin_cli.program.bundle import check_command
 from admin_cli.program.exits import MEANINGS
 from admin_cli.program.hint import hint_once
@@ -81,6 +82,7 @@ def cli(
 
 def main() -> NoReturn:
     """The console scripts' entry."""
+    collector.pause()
     streams.hold_standard_streams()
     question = os.environ.get(COMPLETE_VARIABLE)
     if question:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from jobs import fork_hooks
 from jobs.errors import ConfigurationError, LedgerMissing
+from jobs.interpreter import quick_imports
 
 if TYPE_CHECKING:
     from jobs.app import App
@@ -39,7 +40,7 @@ LOADING_SECONDS = 10.0
 def _load() -> None:
     """Import the code that enqueues."""
     global _is_loaded
-    with _loading:
+    with _loading, quick_imports():
         import jobs.app
         import jobs.database.engine
         import jobs.database.transactions.coroutines

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from admin_cli.demo import file_hashes
+from admin_cli.program import collector
 from admin_cli.program.exits import CommandFailed, Exit
 from admin_cli.program.names import command_line
 from admin_cli.program.options import Globals, pass_globals
@@ -53,6 +54,7 @@ def demo(options: Globals, folder: str | None, keep: str | None, serve: bool) ->
       jobledger demo --keep demo.db
       jobledger demo --serve
     """
+    collector.resume()
     if serve:
         need_web()
     root = os.path.realpath(folder or sysconfig.get_path("stdlib"))

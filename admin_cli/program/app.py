@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from admin_cli.program import collector
 from admin_cli.program.bundle import open_app_of_bundle
 from admin_cli.program.options import Globals
 from admin_cli.terminal import streams
@@ -26,6 +27,7 @@ def read_settings(options: Globals, **given: Any) -> Settings:
     """
     from jobs.settings import Settings, unknown_variables
 
+    collector.resume()
     for line in unknown_variables():
         write_message(f"warning: {line}")
     said = {name: value for name, value in given.items() if value or (value == 0 and value is not False)}
@@ -53,6 +55,7 @@ def open_app(options: Globals, *, imports: Sequence[str] | None = None, **given:
     from jobs import boot
     from jobs.migration import schema
 
+    collector.resume()
     if options.bundle is not None:
         import_modules(tuple(imports or ()))
         return boot.configure(open_app_of_bundle(options.bundle, **given))

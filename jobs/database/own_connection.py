@@ -63,7 +63,6 @@ class OwnConnection:
         self._settings = {"plan_cache_mode": "force_generic_plan", **{f"enable_{way}": "off" for way in without}}
         self.listens = listens
         self._translate = translate
-        self._has_heard = False
         self._connection: LimitedConnection | None = None
         self._direct: DirectConnection | None = None
         self._made_at_move = 0
@@ -112,13 +111,10 @@ class OwnConnection:
         """
         try:
             connection, _ = self._open()
-            if not self._has_heard:
-                return any(True for _ in connection.notifies(timeout=seconds, stop_after=1))
+            return connection.wait_for_notify(seconds)
         except psycopg.Error as error:
             self.close()
             raise self._translate(error) from error
-        self._has_heard = False
-        return True
 
     def close(self) -> None:
         connection, self._connection, self._direct = self._connection, None, None
@@ -138,7 +134,7 @@ class OwnConnection:
                 self._connection.execute(_SET, [list(self._settings), list(self._settings.values())], prepare=False)
             if self.listens:
                 listen(self._connection)
-                self._has_heard = True
+                self._connection.is_notified = True
             self._direct = DirectConnection(self._engine, self._schema, self._connection)
         return self._connection, self._direct
 
@@ -155,6 +151,5 @@ class OwnConnection:
                 connection.pgconn.consume_input()
             except psycopg.Error:
                 return True
-        while connection.pgconn.notifies() is not None:
-            self._has_heard = True
+        connection.take_notifies()
         return False

@@ -11,6 +11,7 @@ from jobs.app import App
 from jobs.enqueue.publish import announce
 from jobs.errors import JobsError
 from jobs.events import RunsSwept, ServiceFailed
+from jobs.ledger.rare_rows import RareRows, rare_rows
 from jobs.ready.protocol import ReadyEntry
 from jobs.upkeep.audit_chain import CHAIN_SECONDS, chain_audit
 from jobs.upkeep.batches import BatchSweep
@@ -19,6 +20,7 @@ from jobs.upkeep.history import Mover
 from jobs.upkeep.ledger_reach import Reach
 from jobs.upkeep.limits import reassign_parked
 from jobs.upkeep.prune import TURN_SECONDS, Pruner
+from jobs.upkeep.quick_read import quick_read
 from jobs.upkeep.reconcile import reconcile
 from jobs.upkeep.rescue import LeaseSearch, expire_waiting, rescue_abandoned
 from jobs.upkeep.unknown_kinds import dead_letter_unknown
@@ -102,9 +104,6 @@ class Upkeep(threading.Thread):
         if self._rounds % 2 == 0:
             tasks.append(("expire", expire_waiting))
         self._rounds += 1
-        tasks.append(("breakers", sweep_breakers))
-        # Slots of runs that were just rescued have been handed on with them.
-        tasks.append(("limits", reassign_parked))
         # Only a process that was up for the whole wait can tell that no worker knew a kind for that long.
         if self._app.clock.monotonic() >= self._dead_letter_at:
             self._dead_letter_at = (
@@ -112,6 +111,8 @@ class Upkeep(threading.Thread):
             )
             tasks.append(("unknown_kind", dead_letter_unknown))
         for name, task in tasks:
+            self._try(name, partial(self._do, name, task))
+        for name, task in self._sweeps():
             self._try(name, partial(self._do, name, task))
         self._try("batches", self._batch_sweep.turn)
         self._prunes_on = False
@@ -121,6 +122,18 @@ class Upkeep(threading.Thread):
         self._moves_on = False
         if self._pruner.leads:
             self._try("history", self._move)
+
+    def _sweeps(self) -> list[tuple[str, Task]]:
+        """The sweeps of breakers and limits; those that have nothing to look at are left out."""
+        there = RareRows(of_breakers=True, of_limits=True)
+        try:
+            with quick_read(self._app.database) as runner:
+                there = rare_rows(runner)
+        except JobsError:
+            pass  # The sweeps report it.
+        found: list[tuple[str, Task]] = [("breakers", sweep_breakers)] if there.of_breakers else []
+        # Slots of runs that were just rescued have been handed on with them.
+        return [*found, ("limits", reassign_parked)] if there.of_limits else found
 
     def _reconcile(self) -> None:
         self._is_behind = False

@@ -47,6 +47,19 @@ def test_help_and_mistakes_import_nothing_heavy(args: list[str]) -> None:
     assert heavy(loaded) == set()
 
 
+def test_a_list_imports_no_write_path_and_collects_garbage_again(sqlite_url: str) -> None:
+    program = (
+        "import atexit, gc, sys\nfrom admin_cli.main import main\n"
+        "names = ('jobs.ledger.admission.keys', 'jobs.enqueue.write_path', 'jobs.ledger.queries.find')\n"
+        "atexit.register(lambda: print([one in sys.modules for one in names], gc.isenabled()))\n"
+        "sys.argv = ['jobledger', 'list']\nmain()\n"
+    )
+    env = {**os.environ, "JOBS_DATABASE_URL": sqlite_url}
+    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, cwd=ROOT, env=env)
+
+    assert ended.stdout.splitlines()[-1:] == ["[False, False, True] True"], ended.stderr
+
+
 def test_completion_imports_nothing_heavy(tmp_path) -> None:
     ended = sh(
         f"{sys.executable} -X importtime {SAMPLE.parents[2]}/admin_cli/main.py",

@@ -8,6 +8,7 @@ quarter of an hour, or for ever while something still acknowledges.
 from __future__ import annotations
 
 import math
+import select
 from collections.abc import Generator
 from typing import Any, TypeVar
 
@@ -87,6 +88,8 @@ class LimitedConnection(psycopg.Connection[Any]):
     silence_seconds: float = math.inf
     needs_blocks = False
     """Whether an autocommit statement would run at another isolation level than READ COMMITTED."""
+    is_notified = False
+    """Whether a notification has come since ``wait_for_notify`` last reported one."""
     _is_out_of_step = False
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
@@ -103,6 +106,38 @@ class LimitedConnection(psycopg.Connection[Any]):
         super().commit()
         if self.pgconn.transaction_status != TransactionStatus.IDLE:
             raise self._given_up("its answers belong to other statements")
+
+    def record_notifies(self) -> None:
+        """From now on record that notifications come, but keep none of them.
+
+        psycopg keeps each one that comes within a statement until ``notifies()`` returns it: on a connection that is
+        busy with statements they would become more and more.
+        """
+        self.add_notify_handler(self._on_notify)
+
+    def wait_for_notify(self, seconds: float) -> bool:
+        """Whether a notification has come since the last one that was reported; waits at most ``seconds`` for it.
+
+        It sleeps until then: psycopg's own wait wakes ten times a second, for signals.
+
+        Raises:
+            OperationalError: the connection has ended.
+        """
+        until = _CLOCK.monotonic() + seconds
+        waiting = select.poll()
+        waiting.register(self.fileno(), select.POLLIN)
+        while not self.take_notifies():
+            if not waiting.poll(max(0.0, until - _CLOCK.monotonic()) * 1000):
+                return False
+            self.pgconn.consume_input()
+        self.is_notified = False
+        return True
+
+    def take_notifies(self) -> bool:
+        """Take the notifications that have been read. Returns whether any has come since the last report."""
+        while self.pgconn.notifies() is not None:
+            self.is_notified = True
+        return self.is_notified
 
     def wait(self, gen: Generator[Any, Any, T], interval: float = 0.1, timeout: float | None = None) -> T:
         """Like psycopg's own, which every statement, commit and rollback uses.
@@ -147,6 +182,9 @@ class LimitedConnection(psycopg.Connection[Any]):
     def _given_up(self, why: str) -> psycopg.OperationalError:
         self.pgconn.finish()
         return psycopg.OperationalError(f"the connection is given up: {why}")
+
+    def _on_notify(self, notification: psycopg.Notify) -> None:
+        self.is_notified = True
 
     def _on_notice(self, notice: psycopg.errors.Diagnostic) -> None:
         # The server's own notices have a code; libpq's have none.

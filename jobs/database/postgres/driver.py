@@ -112,7 +112,8 @@ def notified() -> ColumnElement[Any]:
 
 
 def listen(connection: LimitedConnection) -> None:
-    """Let this connection receive what ``send_notify`` sends."""
+    """Let this connection receive what ``send_notify`` sends, for its ``wait_for_notify``."""
+    connection.record_notifies()
     connection.execute("listen jobs_ready", prepare=False)
     if not connection.autocommit:
         connection.commit()
@@ -153,7 +154,7 @@ class Listener:
                 self._connection.autocommit = True
                 listen(self._connection)
                 return True
-            return any(True for _ in self._connection.notifies(timeout=seconds, stop_after=1))
+            return self._connection.wait_for_notify(seconds)
         except psycopg.Error as error:
             self.close()
             raise self._translate(error) from error

@@ -24,6 +24,7 @@ from sqlalchemy import (
     update,
 )
 
+from jobs.database.direct_statements import DirectStatement, Runner
 from jobs.database.models import AuditHead, AuditLink, OperatorAction, OperatorActionRun
 from jobs.database.sql import Batch, Executor, dialect_of, ledger_now, plus_seconds
 from jobs.ledger.operators.audit_links import (
@@ -43,6 +44,7 @@ ACTIONS = 50
 """Actions whose links are read at once. Source: decision; one of a million runs has 2,000 links."""
 ENTRIES = 5000
 _PLACED = Batch("placed", id=Uuid(), seq=Integer(), hash=String())
+_HAS_PENDING = DirectStatement(lambda dialect: select(exists().where(AuditLink.seq.is_(None))))
 
 
 class Link(NamedTuple):
@@ -78,9 +80,9 @@ def hash_of(link: Link, seq: int, before: str) -> str:
     return digest_of([before, seq, *link[:8]])
 
 
-def has_pending(session: Executor) -> bool:
+def has_pending(runner: Runner) -> bool:
     """Whether a link waits for its place. One probe of a small index."""
-    return bool(session.scalar(select(exists().where(AuditLink.seq.is_(None)))))
+    return bool(_HAS_PENDING.rows(runner, {})[0][0])
 
 
 def chain_pending(session: Executor, *, limit: int = PAGE) -> int:

@@ -121,6 +121,8 @@ def _narrowed(executor: Executor, selector: Selector, text: str, now: datetime) 
 
 def _batches(executor: Executor, given: tuple[str, ...]) -> tuple[UUID, ...]:
     """The batches with these ids, and those inside them."""
+    if not given:
+        return ()
     # Here, so that commands that list runs do not import the write path.
     from jobs.ledger.batches import find as batches
 

@@ -147,6 +147,22 @@ def test_a_notification_before_or_within_a_statement_is_heard_after_it(app: App,
     assert not listening.wait_for_notify(0)
 
 
+def test_many_notifications_within_a_statement_are_reported_once_and_not_kept(
+    app: App, listening: OwnConnection
+) -> None:
+    with app.database.direct() as others, listening.opened() as direct:
+        for _ in range(20):
+            others.run("select pg_notify('jobs_ready', '')", {})
+            direct.run("select 1", {})
+    reported = 0
+
+    # The last one may come after the first report.
+    while listening.wait_for_notify(0.2):
+        reported += 1
+
+    assert 1 <= reported <= 2
+
+
 @pytest.mark.parametrize("has_waiting", [False, True])
 def test_a_listening_connection_that_was_ended_is_opened_again_and_may_have_missed_one(
     app: App, listening: OwnConnection, has_waiting: bool
