@@ -33,7 +33,7 @@ from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql import ColumnElement
 from sqlalchemy.sql.functions import FunctionElement
-from sqlalchemy.types import TypeEngine, Uuid
+from sqlalchemy.types import TypeEngine
 
 from jobs.database.models import UtcDateTime, write_moment
 
@@ -121,24 +121,6 @@ def _between_postgresql(element: seconds_between, compiler: Any, **kw: Any) -> s
 def _between_sqlite(element: seconds_between, compiler: Any, **kw: Any) -> str:
     earlier, later = (compiler.process(one, **kw) for one in element.clauses)
     return f"jobs_between({earlier}, {later})"
-
-
-class random_token(FunctionElement[UUID]):  # noqa: N801
-    """A fresh random token for each row."""
-
-    type = Uuid()
-    inherit_cache = True
-    name = "random_token"
-
-
-@compiles(random_token, "postgresql")
-def _token_postgresql(element: random_token, compiler: Any, **kw: Any) -> str:
-    return "gen_random_uuid()"
-
-
-@compiles(random_token, "sqlite")
-def _token_sqlite(element: random_token, compiler: Any, **kw: Any) -> str:
-    return "jobs_token()"
 
 
 def one_of(dialect: str, this: SQLColumnExpression[Any], ids: Select[Any]) -> ColumnElement[bool]:

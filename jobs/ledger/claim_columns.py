@@ -7,7 +7,8 @@ from typing import Any
 from sqlalchemy import ColumnElement, Text, cast, literal_column, select
 
 from jobs.database.models import JobRun
-from jobs.database.sql import counted, ledger_now, random_token
+from jobs.database.random_token import random_token
+from jobs.database.sql import counted, ledger_now
 
 _ONE: ColumnElement[int] = literal_column("1")
 
@@ -43,7 +44,7 @@ def claim_columns() -> list[Any]:
 def candidate_columns() -> list[Any]:
     """Of a run as a claim would make it, with a fresh token."""
     changed: dict[str, Any] = {
-        "token": random_token(),
+        "token": random_token(JobRun.id),
         "attempt": counted(JobRun.attempt, _ONE),
         "started_at": ledger_now(),
     }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import ColumnElement, or_, select
+from sqlalchemy import ColumnElement, Select, Text, cast, or_, select
 
 from jobs.database.models import JobKind, JobQueue, JobRun
 from jobs.database.sql import ledger_now
@@ -15,14 +15,11 @@ def is_paused() -> ColumnElement[bool]:
     return or_(_has_pause(JobQueue, JobRun.queue), _has_pause(JobKind, JobRun.kind))
 
 
+def paused_names(table: type[JobQueue] | type[JobKind]) -> Select[str]:
+    """The names of the queues or kinds that are paused at this moment, as text."""
+    is_on = or_(table.paused_until.is_(None), table.paused_until > ledger_now())
+    return select(cast(table.name, Text)).where(table.paused_at.is_not(None), is_on)
+
+
 def _has_pause(table: type[JobQueue] | type[JobKind], name: Any) -> ColumnElement[bool]:
-    return (
-        select(table.name)
-        .where(
-            table.name == name,
-            table.paused_at.is_not(None),
-            or_(table.paused_until.is_(None), table.paused_until > ledger_now()),
-        )
-        .correlate(JobRun)
-        .exists()
-    )
+    return paused_names(table).where(table.name == name).correlate(JobRun).exists()

@@ -78,7 +78,7 @@ class AttemptState(RunFacts):
         carry: Carry = list,
         announce: Announce | None = None,
     ) -> None:
-        super().__init__(claim)
+        self._claim = claim  # As RunFacts does; one of these is made for every run.
         self.app = app
         self.worker = worker
         self.written: Written | None = None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
-from contextvars import ContextVar
+from contextvars import ContextVar, Token
 from typing import TYPE_CHECKING, Any
 
 from jobs.clock import new_token
@@ -16,8 +16,30 @@ if TYPE_CHECKING:
 current_run: ContextVar[Run | None] = ContextVar("jobs_current_run", default=None)
 """The run that this thread or coroutine performs; None outside ``perform``."""
 
-correlation_id: ContextVar[str | None] = ContextVar("jobs_correlation_id", default=None)
-"""Correlation id: connects log lines, runs and the runs that they enqueue."""
+_correlation_id: ContextVar[str | None] = ContextVar("jobs_correlation_id", default=None)
+
+
+class CorrelationId:
+    """The correlation id: connects log lines, runs and the runs that they enqueue. Used like a ``ContextVar``.
+
+    A run without one of its own has its id as text, which is written when somebody asks: most runs never do.
+    """
+
+    def get(self) -> str | None:
+        found = _correlation_id.get()
+        if found is not None:
+            return found
+        run = current_run.get()
+        return None if run is None else str(run.id)
+
+    def set(self, value: str | None) -> Token[str | None]:
+        return _correlation_id.set(value)
+
+    def reset(self, token: Token[str | None]) -> None:
+        _correlation_id.reset(token)
+
+
+correlation_id = CorrelationId()
 
 _session: ContextVar[tuple[Any, Run | None] | None] = ContextVar("jobs_session", default=None)
 """What ``jobs.transaction()`` was given, and the run that was performed when its block began."""

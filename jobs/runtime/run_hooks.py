@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 Hook = Callable[["Run"], AbstractContextManager[Any]]
 AsyncHook = Callable[["Run"], AbstractAsyncContextManager[Any]]
 
-_NOTHING = nullcontext()
+NO_HOOKS = nullcontext()
 
 
 class RunHooks:
@@ -70,11 +70,11 @@ class RunHooks:
 
     def around(self, run: Run) -> AbstractContextManager[Any]:
         """For the worker: the hooks around an attempt in this thread."""
-        return _entered(self._hooks, run) if self._hooks else _NOTHING
+        return _entered(self._hooks, run) if self._hooks else NO_HOOKS
 
     def around_async(self, run: Run) -> AbstractAsyncContextManager[Any]:
         """For the worker: the hooks around an attempt that is a coroutine."""
-        return _entered_async(self._hooks, run) if self._hooks else _NOTHING
+        return _entered_async(self._hooks, run) if self._hooks else NO_HOOKS
 
 
 class Processed(Exception):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import decimal
 import json
+from contextlib import nullcontext
 from contextvars import ContextVar
 from decimal import Decimal
 
@@ -14,6 +15,7 @@ from jobs import boot
 from jobs.client.job import Job
 from jobs.database.models import JobRun
 from jobs.ledger.runs.claim import claim
+from jobs.runtime.context import correlate, correlation_id
 from tests.waiting import wait_until
 from tests.worker.one_process import started
 from worker.attempt.attempt import Attempts
@@ -29,6 +31,11 @@ class SeesTenant(Job, queue="context"):
         TENANT.set(self.tenant)
         decimal.getcontext().prec = 3
         return seen
+
+
+class SeesCorrelation(Job, queue="context"):
+    def perform(self) -> list[str | None]:
+        return [str(self.run.id), correlation_id.get()]
 
 
 class SeesTenantAsync(Job, queue="context"):
@@ -72,17 +79,27 @@ def test_an_attempt_sees_a_copy_of_the_context_that_its_thread_has(perform_here)
     assert decimal.getcontext().prec == 5
 
 
+def test_a_run_without_a_correlation_id_has_its_own_id_wherever_it_is_performed(perform_here):
+    assert correlation_id.get() is None
+
+    run_id, seen = perform_here(SeesCorrelation(), around=lambda: correlate("another request"))
+
+    assert seen == run_id
+    assert correlation_id.get() is None
+
+
 @pytest.fixture
 def perform_here(app):
     """Performs a job on this thread, whose context says so."""
 
-    def perform(job):
+    def perform(job, around=nullcontext):
         made = job.enqueue()
         with app.database.write() as connection:
             (held,) = claim(
                 connection, [made.id], kinds=[type(job).__name__], worker="w", lease=app.settings.lease
             )  # fmt: skip
-        attempt_result, _ = Attempts(app).attempt(held, lambda fn: fn(), stop=Unset())
+        with around():
+            attempt_result, _ = Attempts(app).attempt(held, lambda fn: fn(), stop=Unset())
         return json.loads(attempt_result.result)
 
     token = TENANT.set("thread")

@@ -6,7 +6,6 @@ import logging
 import os
 import traceback
 from collections.abc import Awaitable, Callable, Coroutine
-from contextlib import nullcontext
 from contextvars import copy_context
 from dataclasses import replace
 from functools import partial
@@ -25,14 +24,14 @@ from jobs.observe.trace import consumer
 from jobs.runtime.attempt_state import StopSign
 from jobs.runtime.failure import storable
 from jobs.runtime.run import Run
-from jobs.runtime.run_hooks import run_hooks
+from jobs.runtime.run_hooks import NO_HOOKS, run_hooks
 from jobs.runtime.waits import left_by
 from jobs.states import Outcome, RunState
-from worker.attempt.call import CurrentRun, hooked, to_end
+from worker.attempt.call import CurrentRun, become_current, hooked, to_end
 from worker.attempt.job_reader import JobReader
 from worker.attempt.log_capture import capture, level_of
 from worker.attempt.log_keeper import LogKeeper
-from worker.attempt.outcome import attempt_result_now, broken, result_text
+from worker.attempt.outcome import attempt_result_now, broken, result_text, succeeded
 from worker.attempt.prepare import Preparations
 from worker.attempt.retry_decision import decide_retry
 from worker.timeouts.deadline import TooLate
@@ -75,7 +74,7 @@ class Attempts:
         """
         cls: type[Job] = registry.get(claim.kind)
         started = self._app.clock.monotonic()
-        run = self._logging_run(claim, cls, started, stop)
+        run = self._new_run(claim, cls, started, stop)
         try:
             attempt_result = copy_context().run(self._attempt, claim, cls, run, started, perform)
         except TooLate:
@@ -88,21 +87,23 @@ class Attempts:
 
     def _attempt(self, claim: Claim, cls: type[Job], run: Run, started: float, perform: Perform) -> AttemptResult:
         """Perform it. This function handles every error of the job; an error that leaves it is our own."""
-        with CurrentRun(run), self._traced(claim) as note:
+        become_current(run)  # For good: this context ends with the attempt.
+        with self._traced(claim) as note:
             try:
                 # A coroutine that performs here has an event loop of its own, and its hooks are there.
-                with nullcontext() if is_async(cls) else run_hooks.around(run):
+                is_coroutine = is_async(cls)
+                with NO_HOOKS if is_coroutine else run_hooks.around(run):
                     self.preparations.make_ready(cls)
                     job = self._reading.read(cls, claim)
                     job.bind(run)
                     started = self._start(run, cls)
-                    value = perform(hooked(job, run) if is_async(cls) else partial(to_end, job.perform))
+                    value = perform(hooked(job, run) if is_coroutine else partial(to_end, job.perform))
                 self._leave_if_forked(claim)
                 run.leave_if_suspended()
                 run.write_progress()
                 text = result_text(self._app, claim, value)
                 text = text if run.seal is None else run.seal.result_text(text)
-                return note(attempt_result_now(self._app, claim, started, Outcome.SUCCEEDED, result=text))
+                return note(succeeded(self._app, claim, started, text))
             except TooLate:
                 self._leave_if_forked(claim)
                 run.rollback()
@@ -119,7 +120,7 @@ class Attempts:
         """The same for a job that performs as a coroutine, in a task of its own."""
         cls: type[Job] = registry.get(claim.kind)
         started = self._app.clock.monotonic()
-        run = self._logging_run(claim, cls, started, stop)
+        run = self._new_run(claim, cls, started, stop)
         try:
             attempt_result = await self._attempt_async(claim, cls, run, started, perform, prepare)
         except BaseException as error:
@@ -150,7 +151,7 @@ class Attempts:
                 await run.write_progress_async()
                 text = result_text(self._app, claim, value)
                 text = text if run.seal is None else run.seal.result_text(text)
-                return note(attempt_result_now(self._app, claim, started, Outcome.SUCCEEDED, result=text))
+                return note(succeeded(self._app, claim, started, text))
             except BaseException as error:
                 self._leave_if_forked(claim, error)
                 run.rollback()
@@ -261,22 +262,23 @@ class Attempts:
         log.warning("Forked process of a job returned from perform and is ended", extra={"kind": claim.kind})
         os._exit(error is not None)
 
-    def _logging_run(self, claim: Claim, cls: type[Job], started: float, stop: StopSign) -> Run:
-        run = self._run(claim, cls, started, stop)
+    def _new_run(self, claim: Claim, cls: type[Job], started: float, stop: StopSign) -> Run:
+        options = cls.options
+        timeout, own = options.timeout, options.capture_logs
+        run = Run(
+            self._app,
+            claim,
+            deadline=None if timeout is None else started + timeout.total_seconds(),
+            stop=stop,
+            worker=self._worker,
+            carry=self._carry,
+            announce=self._announce_runs,
+        )
         run.on_log = self.log_keeper.open
-        own = cls.options.capture_logs
         level = self._captured if own is None else level_of(own, self._app.settings.capture_logs)
         if level is not None:
             capture(run, level)
         return run
-
-    def _run(self, claim: Claim, cls: type[Job], started: float, stop: StopSign) -> Run:
-        timeout = cls.options.timeout
-        deadline = started + timeout.total_seconds() if timeout is not None else None
-        return Run(
-            self._app, claim, deadline=deadline, stop=stop, worker=self._worker, carry=self._carry,
-            announce=self._announce_runs,
-        )  # fmt: skip
 
     def _start(self, run: Run, cls: type[Job]) -> float:
         """Returns the moment from which the run's time counts; the time of ``prepare`` does not count."""

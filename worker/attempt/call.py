@@ -6,6 +6,7 @@ import asyncio
 import decimal
 import inspect
 from collections.abc import Callable
+from contextvars import Token
 from typing import Any
 
 from jobs.client.job import Job
@@ -38,22 +39,27 @@ def without_loop(perform: Callable[[], Any]) -> Callable[[], Any]:
     return perform
 
 
+def become_current(run: Run) -> tuple[Token[Run | None], Token[str | None], Token[object]]:
+    """Make this run the current one for the code in this context. The tokens are for ``CurrentRun``."""
+    # A copied context shares the decimal context, which code changes in place.
+    decimal.setcontext(decimal.getcontext().copy())
+    # The correlation id may be None: whoever performs the run may be in a context with another.
+    return current_run.set(run), correlation_id.set(run.correlation_id), turn_holder.set(run.token)
+
+
 class CurrentRun:
     """Makes this run the current one for the code in the block and what it awaits. For use in a context of its own."""
 
-    __slots__ = ("_correlation", "_holder", "_outer", "_run")
+    __slots__ = ("_before", "_run")
 
     def __init__(self, run: Run) -> None:
         self._run = run
 
     def __enter__(self) -> None:
-        # A copied context shares the decimal context, which code changes in place.
-        decimal.setcontext(decimal.getcontext().copy())
-        self._outer = current_run.set(self._run)
-        self._correlation = correlation_id.set(self._run.correlation_id or str(self._run.id))
-        self._holder = turn_holder.set(self._run.token)
+        self._before = become_current(self._run)
 
     def __exit__(self, *raised: object) -> None:
-        turn_holder.reset(self._holder)
-        current_run.reset(self._outer)
-        correlation_id.reset(self._correlation)
+        run, correlation, holder = self._before
+        turn_holder.reset(holder)
+        current_run.reset(run)
+        correlation_id.reset(correlation)

@@ -209,18 +209,20 @@ class Settler(threading.Thread):
         if not plain:
             return
         # A claim does not say whether its run is a member, so the kinds that were members tell which way to try first.
-        guessed = [one for one in plain.values() if one.claim.kind in self._member_kinds]
+        members = self._member_kinds
+        guessed = [one for one in plain.values() if one.claim.kind in members] if members else []
         try:
             self._settle_members(results, guessed, began)
-            if left := [one for one in plain.values() if one.claim.token.int in results]:
+            left = [one for one in plain.values() if one.claim.token.int in results] if guessed else [*plain.values()]
+            if left:
                 with self._direct() as connection:
                     done = settle_plain(connection, left, worker=self._worker, monotonic=began)
                 _take_out(results, done)
-                if self._member_kinds:
-                    self._member_kinds.difference_update(one.kind for _, one in done)
-                tried = {one.claim.token.int for one in guessed}
-                others = [one for one in left if one.claim.token.int in results and one.claim.token.int not in tried]
-                self._settle_members(results, others, began)
+                if members:
+                    members.difference_update(one.kind for _, one in done)
+                if len(done) < len(left):
+                    untried = results.keys() - {one.claim.token.int for one in guessed}
+                    self._settle_members(results, [one for one in left if one.claim.token.int in untried], began)
         except LedgerRefused:
             # One row is at fault, for example a foreign one with an attempt's number. The slow path settles each
             # alone.

@@ -13,6 +13,7 @@ from jobs.observe import watch
 from jobs.observe.log import configure_logging
 from jobs.settings import Settings
 from worker.children.child_spawner import ZygoteSpawner
+from worker.process.collection_threshold import raise_collection_threshold
 from worker.process.dead_process_cleanup import clean_up
 from worker.process.process import Process
 from worker.process.switch_interval import shorten_switch_interval
@@ -35,6 +36,7 @@ def serve(assignment: Assignment) -> int:
     settings = Settings.model_validate_json(assignment.settings)
     configure_logging(settings)
     shorten_switch_interval()
+    raise_collection_threshold()
     app = boot.configure(boot.build(settings, database=warmed_up(settings)))
     folder = assignment.metrics_folder
     close = watch(app, metrics_folder=Path(folder) if folder else None)

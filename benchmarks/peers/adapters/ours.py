@@ -46,7 +46,7 @@ class Ours(Peer):
     @asynccontextmanager
     async def client(self, place: Place) -> AsyncIterator[Calls]:
         from benchmarks.peers.work import Joined, Late, Noop
-        from jobs import enqueue_many
+        from jobs import boot, enqueue_many
 
         async def one(number: int) -> None:
             Noop(a=number, b=TEXT).enqueue()
@@ -60,6 +60,9 @@ class Ours(Peer):
         async def join(width: int) -> None:
             Joined(width=width).enqueue()
 
+        # Loaded and connected before the first call, as the clients of the other libraries are.
+        with boot.current().database.read() as connection:
+            connection.exec_driver_sql("select 1")
         yield Calls(one, late, many, join)
 
     def workers(self, processes: int) -> list[list[str]]:

@@ -37,7 +37,8 @@ from sqlalchemy import (
 )
 
 from jobs.database.models import JobLimit, JobLimitSlot, JobRun, aliased
-from jobs.database.sql import Batch, counted, insert_into, ledger_now, one_of, plus_seconds, random_token
+from jobs.database.random_token import random_token
+from jobs.database.sql import Batch, counted, insert_into, ledger_now, one_of, plus_seconds
 from jobs.ledger.claim_columns import claim_columns
 from jobs.ledger.holds import no_longer_held
 from jobs.ledger.limits.counts import Key
@@ -125,7 +126,7 @@ def exchange(gone: FromClause) -> tuple[CTE, Sequence[CTE]]:
         .values(
             **no_longer_held(),
             state=literal_column(f"'{checked_move(RunState.QUEUED, RunState.RUNNING)}'"),
-            token=random_token(),
+            token=random_token(JobRun.id),
             lease_until=plus_seconds(ledger_now(), bindparam("lease_seconds", type_=Float())),
             attempt=counted(JobRun.attempt, literal_column("1")),
             worker=bindparam("by_worker", type_=String()),

@@ -20,6 +20,7 @@ from sqlalchemy import (
     Uuid,
     and_,
     bindparam,
+    case,
     cast,
     func,
     literal_column,
@@ -30,19 +31,19 @@ from sqlalchemy import (
     update,
 )
 
-from jobs.database.models import JobRun, UtcDateTime
+from jobs.database.models import JobKind, JobQueue, JobRun, UtcDateTime
+from jobs.database.random_token import random_token
 from jobs.database.sql import (
     Batch,
     counted,
     ledger_now,
     one_of,
     plus_seconds,
-    random_token,
     seconds_between,
 )
 from jobs.ledger.claim_columns import claim_columns, without_waiting
 from jobs.ledger.holds import NOT_HELD
-from jobs.ledger.pauses import is_paused
+from jobs.ledger.pauses import is_paused, paused_names
 from jobs.ledger.queries.priority_levels import is_at, is_from, levels_from_places, levels_of
 from jobs.states import RunState, checked_move
 
@@ -60,17 +61,21 @@ def _is_due() -> ColumnElement[bool]:
     )
 
 
-def _is_known(dialect: str) -> ColumnElement[bool]:
-    """Whether a run is of a kind that the worker knows, in a form that prevents two mistakes of planners.
+def _may_start(dialect: str) -> ColumnElement[bool]:
+    """Whether a run is of a kind that the worker knows, and neither its kind nor its queue is paused.
 
-    They must not choose the index of names, and must not expect fewer runs than the claim may take: either would make
-    them sort all waiting runs. PostgreSQL expects nearly every row to have a value that is not null.
+    On PostgreSQL what is paused is read once for a statement, not once for a run. The form prevents two mistakes of its
+    planner. It must not choose the index of names, and must not expect fewer runs than the claim may take: either would
+    make it sort all waiting runs. It expects nearly every row to have a value that is not null.
     """
-    known = select(KINDS.table(dialect).c.kind)
-    if dialect == "postgresql":
-        place = func.array_position(func.array(known.scalar_subquery()), cast(JobRun.kind, Text))
-        return place.is_not(None)
-    return (JobRun.kind + literal_column("''")).in_(known)
+    known = KINDS.table(dialect).c.kind
+    if dialect == "sqlite":
+        return and_(~is_paused(), (JobRun.kind + literal_column("''")).in_(select(known)))
+    open_kinds = func.array(select(known).where(known.not_in(paused_names(JobKind))).scalar_subquery())
+    paused_queues = func.array(paused_names(JobQueue).scalar_subquery())
+    is_known = func.array_position(open_kinds, cast(JobRun.kind, Text)).is_not(None)
+    is_served = func.array_position(paused_queues, cast(JobRun.queue, Text)).is_(None)
+    return and_(is_known, case((is_served, _ONE)).is_not(None))
 
 
 @cache
@@ -84,7 +89,7 @@ def due_ids(dialect: str, *columns: Any) -> CTE:
     wanted = IDS.table(dialect)
     return (
         select(*(columns or (JobRun.id,)))
-        .where(one_of(dialect, JobRun.id, select(wanted.c.id)), _is_due(), ~is_paused(), _is_known(dialect))
+        .where(one_of(dialect, JobRun.id, select(wanted.c.id)), _is_due(), _may_start(dialect))
         .order_by(JobRun.id)
         .with_for_update(skip_locked=True)
         .cte("locked")
@@ -105,7 +110,7 @@ def due_of_queues(dialect: str, *columns: Any) -> CTE:
     """
     count = bindparam("count", type_=Integer())
     levels = levels_of(dialect)
-    due = and_(is_at(dialect, levels), _is_due(), ~is_paused(), _is_known(dialect))
+    due = and_(is_at(dialect, levels), _is_due(), _may_start(dialect))
     if dialect == "postgresql":
         return _first_of(levels, due, count, *columns)
     # SQLite scans the joined tables in the order written here, each by its index: no sort, and the limit stops it.
@@ -114,7 +119,7 @@ def due_of_queues(dialect: str, *columns: Any) -> CTE:
 
 def is_claimable(dialect: str) -> ColumnElement[bool]:
     """Whether a run is due, of a known kind, and not paused."""
-    return and_(_is_due(), ~is_paused(), _is_known(dialect))
+    return and_(_is_due(), _may_start(dialect))
 
 
 @cache
@@ -124,7 +129,7 @@ def claim_from_places(dialect: str) -> Update:
     The index keeps the entries of claimed runs until a vacuum, and a claim from the start of a queue reads them all.
     """
     levels = levels_from_places()
-    due = and_(is_at(dialect, levels), is_from(levels), _is_due(), ~is_paused(), _is_known(dialect))
+    due = and_(is_at(dialect, levels), is_from(levels), _is_due(), _may_start(dialect))
     return _take(dialect, select(_first_of(levels, due, bindparam("count", type_=Integer())).c.id))
 
 
@@ -180,7 +185,7 @@ def _take(dialect: str, ids: Select[tuple[UUID]]) -> Update:
         taken = taken.where(without_waiting())
     return taken.values(
         state=literal_column(f"'{_CLAIMED}'"),
-        token=random_token(),
+        token=random_token(JobRun.id),
         lease_until=plus_seconds(ledger_now(), bindparam("lease_seconds", type_=Float())),
         attempt=counted(JobRun.attempt, _ONE),
         worker=bindparam("by_worker", type_=String()),

@@ -44,8 +44,8 @@ def test_tokens_are_never_the_same(book):
 
 @pytest.mark.parametrize("by", ["id", "queue"])
 class TestWhatIsNotClaimed:
-    def take(self, book, by, run_id, **given):
-        return ids(book.claim(run_id, **given) if by == "id" else book.claim_due(**given))
+    def take(self, book, by, *run_ids, **given):
+        return ids(book.claim(*run_ids, **given) if by == "id" else book.claim_due(**given))
 
     def test_a_run_that_is_not_due_is_not_claimed(self, book, by):
         run_id = book.enqueue(delay_seconds=10)
@@ -73,6 +73,14 @@ class TestWhatIsNotClaimed:
             connection.execute(JobKind.__table__.insert().values(name="Mail", paused_at=book.now))
 
         assert self.take(book, by, run_id) == []
+
+    def test_a_pause_of_one_kind_or_queue_does_not_hold_the_others_back(self, book, by):
+        paused, other = book.enqueue(kind="Mail"), book.enqueue(kind="Report")
+        book.pause("elsewhere")
+        with book.database.write() as connection:
+            connection.execute(JobKind.__table__.insert().values(name="Mail", paused_at=book.now))
+
+        assert self.take(book, by, paused, other, kinds=["Mail", "Report"]) == [other]
 
     def test_a_pause_ends_at_its_moment(self, book, by):
         run_id = book.enqueue()
