@@ -40,12 +40,12 @@ def test_a_signal_reaches_the_fork_and_a_killed_client_ends_it(
         )  # fmt: skip
     assert wait_until(lambda: "http://" in log.read_text(), seconds=60), log.read_text()
     port = int(log.read_text().partition("http://127.0.0.1:")[2].partition("/")[0].partition('"')[0])
-    assert wait_until(lambda: listens(port), seconds=20)
+    assert wait_until(lambda: listens(port), seconds=60)
 
     serving.send_signal(sig)
 
     assert serving.wait(60) == code
-    assert wait_until(lambda: not listens(port), seconds=20)
+    assert wait_until(lambda: not listens(port), seconds=60)
 
 
 def listens(port: int) -> bool:

@@ -62,7 +62,11 @@ def post(
             raise OSError("aborted")
         return HttpAnswer(response.status, _retry_after(response))
     except (OSError, http.client.HTTPException) as error:
-        why = f"it took longer than {limit_seconds:g} s" if connection.is_aborted else _why(error)
+        why = (
+            f"it took longer than {limit_seconds:g} s"
+            if connection.is_aborted or isinstance(error, TimeoutError)
+            else _why(error)
+        )
         raise NotDelivered(f"The receiver at {parts.hostname} did not answer: {why}.") from error
     finally:
         timer.cancel()

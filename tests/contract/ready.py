@@ -27,7 +27,7 @@ def pairs(*entries: ReadyEntry) -> tuple[tuple[UUID, str], ...]:
     return tuple((one.run_id, one.queue) for one in entries)
 
 
-def take_all(index: ReadyIndex, queues: list[str], count: int, *, seconds: float = 3.0) -> list[UUID]:
+def take_all(index: ReadyIndex, queues: list[str], count: int, *, seconds: float = 30.0) -> list[UUID]:
     """The ids of takes until there are ``count``, or time is over."""
     ids: list[UUID] = []
     deadline = time.monotonic() + seconds
@@ -64,11 +64,11 @@ class ReadyContract:
         assert take_all(index, queues, 6) == [one.run_id for one in entries]
 
     def test_a_peek_shows_what_has_become_due(self, index):
-        later = entry(run_at=now() + 0.2 * SECOND)
+        later = entry(run_at=now() + SECOND)
         index.add([later])
 
         assert index.peek(["mail"], 9, skip=0).runs == ()
-        assert wait_until(lambda: index.peek(["mail"], 9, skip=0).runs, seconds=3) == pairs(later)
+        assert wait_until(lambda: index.peek(["mail"], 9, skip=0).runs, seconds=60) == pairs(later)
         assert index.take(["mail"], 9, wait_seconds=0).runs == pairs(later)
 
     def test_a_take_returns_no_more_than_asked_for(self, index):
@@ -138,7 +138,7 @@ class ReadyContract:
         index.add([one])
 
         assert take_all(index, ["mail"], 1) == [one.run_id]
-        assert due <= now() < due + 0.3 * SECOND
+        assert due <= now() < due + 10 * SECOND
 
     def test_a_run_that_fell_due_keeps_its_priority(self, index):
         due = now() + 0.2 * SECOND
@@ -160,7 +160,7 @@ class ReadyContract:
     def test_a_ready_run_that_is_added_again_for_later_waits(self, index):
         one = entry()
         index.add([one])
-        index.add([ReadyEntry(one.run_id, one.queue, 0, now() + 0.3 * SECOND)])
+        index.add([ReadyEntry(one.run_id, one.queue, 0, now() + SECOND)])
 
         assert index.take(["mail"], 10, wait_seconds=0).runs == ()
         assert take_all(index, ["mail"], 1) == [one.run_id]

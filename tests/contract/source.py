@@ -28,7 +28,7 @@ class Stranger(Job, queue="first"):
 
 
 QUEUES, KINDS = ["first", "second"], ["Known"]
-SOON = 5.0
+SOON = 60.0
 
 
 def claim_all(source, count, *, at_once=100, seconds=SOON):
@@ -87,7 +87,7 @@ class SourceContract:
         assert claim_all(source, 2, seconds=1) == [other]
         resume(app, me, "queue", "first", reason="a test")
 
-        assert claim_all(source, 1, seconds=10) == [held]
+        assert claim_all(source, 1, seconds=SOON) == [held]
 
     def test_a_run_that_was_cancelled_is_not_claimed(self, source):
         gone, there = Known().enqueue().id, Known().enqueue().id

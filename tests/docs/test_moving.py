@@ -86,7 +86,7 @@ def test_from_dramatiq(app: App, capsys: pytest.CaptureFixture[str]) -> None:
 
     def wait_until_delivered(to: str) -> None:
         assert wait_until(lambda: f"mail to {to}" in (delivered.append(capsys.readouterr().out) or "".join(delivered)),
-                          seconds=20)  # fmt: skip
+                          seconds=60)  # fmt: skip
 
     with run_page("from-dramatiq.md", wait_until_delivered=wait_until_delivered) as page:
         with app.database.read() as connection:

@@ -34,7 +34,7 @@ ROOT = Path(__file__).resolve().parents[2]
 FOLDER = ROOT / "examples" / "newsletter"
 MODULES = ("brokers", "outbox", "newsletter")
 READERS = 60
-JOIN = 30_000
+JOIN = 100_000
 
 Load = Callable[[str], Any]
 

@@ -74,7 +74,7 @@ def enqueue_while_first_is_under_way(group: EnqueueGroup, table: Table, pool: Th
     calls = [pool.submit(group.enqueue, new_run(arguments=names[0]), table.write)]
     assert table.began.wait(10)
     calls += [pool.submit(group.enqueue, new_run(arguments=name), table.write) for name in names[1:]]
-    assert wait_until(lambda: len(group._waiting) == len(names) - 1, seconds=10)
+    assert wait_until(lambda: len(group._waiting) == len(names) - 1, seconds=60)
     return calls
 
 
@@ -159,7 +159,7 @@ def test_coroutines_and_threads_share_one_group(table):
     with ThreadPoolExecutor(8) as pool:
         calls = enqueue_while_first_is_under_way(group, table, pool, "xy")
         loop = pool.submit(asyncio.run, coroutines())
-        assert wait_until(lambda: len(group._waiting) == 4, seconds=10)
+        assert wait_until(lambda: len(group._waiting) == 4, seconds=60)
         table.may_go_on.set()
         assert loop.result(10) == [None, None, None]
         assert [answer(call) for call in calls] == [None, None]

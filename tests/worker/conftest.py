@@ -36,7 +36,7 @@ sys.exit(code)
 T = TypeVar("T")
 
 
-def wait_for(fact: Callable[[], T], what: str, *, seconds: float = 10.0) -> T:
+def wait_for(fact: Callable[[], T], what: str, *, seconds: float = 60.0) -> T:
     """The first true value of ``fact``; fails loudly when there is none in time."""
     found = wait_until(fact, seconds=seconds)
     assert found, f"never saw: {what}"
@@ -86,7 +86,7 @@ class Tree:
         notes = [json.loads(line) for line in lines]
         return [note for note in notes if note["what"] == what and all(note[key] == is_ for key, is_ in like.items())]
 
-    def wait_for_notes(self, what: str, count: int = 1, *, seconds: float = 10.0) -> list[dict[str, Any]]:
+    def wait_for_notes(self, what: str, count: int = 1, *, seconds: float = 60.0) -> list[dict[str, Any]]:
         return wait_for(
             lambda: found if len(found := self.notes(what)) >= count else [],
             f"{count} times {what!r} in {self.log}",
@@ -96,7 +96,7 @@ class Tree:
     def signal(self, number: signal.Signals) -> None:
         self.process.send_signal(number)
 
-    def exit_code(self, seconds: float = 10.0) -> int:
+    def exit_code(self, seconds: float = 60.0) -> int:
         return self.process.wait(timeout=seconds)
 
     def pids(self) -> list[int]:

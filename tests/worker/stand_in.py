@@ -3,8 +3,8 @@
 Settings: ``log`` (a file of JSON lines), ``perform`` and ``ended`` (run ids to mark), ``finish`` (seconds
 from ``stop`` to the exit), ``crash`` (a status: leave at once; so does an app of VERSION ``crash``),
 ``deaf`` (never answer a ping), ``clean_up`` (false: never report a cleanup), ``drain`` (a file: say draining once it
-exists), ``roll`` (a file: say, once it exists, that an operator asked for a rolling restart), ``slow``
-(seconds before ready).
+exists, which one process does), ``leave`` (a file: leave, if draining, once it exists), ``roll`` (a file: say, once it
+exists, that an operator asked for a rolling restart), ``slow`` (seconds before ready).
 """
 
 from __future__ import annotations
@@ -53,10 +53,13 @@ class _StandIn:
         leave_at, drained = float("inf"), False
         while time.monotonic() < leave_at:
             drain = self.does.get("drain")
-            if drain and not drained and os.path.exists(drain) and self.given.generation == 1:
-                drained, leave_at = True, time.monotonic() + 0.3
+            if drain and not drained and os.path.exists(drain):
+                os.unlink(drain)
+                drained = True
                 self.control.send(say="draining", why="asked by the test")
                 self.note("draining")
+            if drained and os.path.exists(self.does["leave"]):
+                leave_at = 0.0
             roll = self.does.get("roll")
             if roll and os.path.exists(roll):
                 # Repeat at each heartbeat.

@@ -103,9 +103,9 @@ def test_a_failure_around_a_job_is_recorded_waited_for_and_poison_after_the_thir
     run_id = kind().enqueue().id
 
     with started(app, "broken") as process:
-        assert wait_until(lambda: state(app, run_id).state == "dead", seconds=15)
+        assert wait_until(lambda: state(app, run_id).state == "dead", seconds=60)
         neighbour = Neighbour().enqueue().id
-        assert wait_until(lambda: state(app, neighbour).state == "succeeded", seconds=10)
+        assert wait_until(lambda: state(app, neighbour).state == "succeeded", seconds=60)
         assert not process.failed.is_set()
 
     run, tried = state(app, run_id), attempts(app, run_id)
@@ -150,7 +150,7 @@ def test_a_bug_in_settling_ends_no_process_and_no_other_run(app, monkeypatch):
     with started(app, "broken") as process:
         Broken().enqueue()
         neighbours = [Neighbour().enqueue().id for _ in range(5)]
-        assert wait_until(lambda: all(state(app, one).state == "succeeded" for one in neighbours), seconds=10)
+        assert wait_until(lambda: all(state(app, one).state == "succeeded" for one in neighbours), seconds=60)
         assert not process.failed.is_set()
 
 

@@ -49,7 +49,7 @@ def test_a_secret_argument_result_or_variable_reaches_no_output(app: App, receiv
         JOBS_METRICS_HOST="127.0.0.1",
     ) as it:
         assert wait_until(lambda: _states(app) == {RunState.SUCCEEDED: 1, RunState.DEAD: 1}, seconds=60)
-        assert wait_until(lambda: len(receiver.items("event")) == 2, seconds=20)
+        assert wait_until(lambda: len(receiver.items("event")) == 2, seconds=60)
         pages = [it.get(path)[1] for path in ("/metrics", "/healthz", "/readyz", "/other")]
         log = it.log
     told = log.read_text() + "".join(pages) + b"".join(receiver.raw).decode()

@@ -66,7 +66,7 @@ def test_context_variables_of_a_job_are_not_visible_to_the_next_on_its_thread(ap
         kind(tenant=f"t{number}").enqueue()
 
     with started(app, "context"):
-        assert wait_until(lambda: len(results(app)) == 6, seconds=10)
+        assert wait_until(lambda: len(results(app)) == 6, seconds=60)
 
     assert set(results(app)) == {("nobody", "0." + "3" * 28)}
 

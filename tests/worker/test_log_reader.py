@@ -65,7 +65,7 @@ def test_nothing_blocks_while_the_log_is_not_read(tmp_path: Path) -> None:
 
         assert ended == {"succeeded": 105}
         worker.send_signal(signal.SIGTERM)
-        assert worker.wait(20) == 0
+        assert worker.wait(60) == 0
         os.close(reading)
 
 
@@ -83,4 +83,4 @@ def test_a_worker_without_its_streams_starts_and_performs(tmp_path: Path, closed
         assert streams == ["/dev/null"] * 3
 
         worker.send_signal(signal.SIGTERM)
-        assert worker.wait(20) == 0
+        assert worker.wait(60) == 0

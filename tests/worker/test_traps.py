@@ -32,7 +32,7 @@ from worker.process import process as process_module
 from worker.process.process import Process
 from worker.protocol.running_table import RunningRows, RunningTable
 
-SOON = 10.0
+SOON = 60.0
 """The limit of every wait here, in seconds."""
 
 
@@ -67,7 +67,7 @@ class Hold(jobs.Job, kind="traps.Hold"):
 
     def perform(self) -> None:
         STAGE.began.append(self.n)
-        assert STAGE.gate.wait(30)
+        assert STAGE.gate.wait(100)
 
 
 class Light(jobs.Job, kind="traps.Light"):
@@ -133,6 +133,10 @@ def counts(app: App) -> dict[RunState, int]:
 
 def all_succeeded(app: App, number: int) -> bool:
     return wait_until(lambda: counts(app) == {RunState.SUCCEEDED: number}, seconds=SOON)
+
+
+def names_of(threads: set[threading.Thread]) -> set[str]:
+    return {one.name for one in threads}
 
 
 def attempts(app: App, run_id: Any) -> list[Any]:
@@ -215,9 +219,9 @@ def test_a_stopped_process_leaves_no_thread_behind(app, start):
     jobs.enqueue_many([Note(n=n) for n in range(20)])
     assert all_succeeded(app, 20)
 
-    process.stop(5)
+    process.stop(60)
 
-    assert {thread.name for thread in set(threading.enumerate()) - before} == set()
+    assert wait_until(lambda: not names_of(set(threading.enumerate()) - before), seconds=SOON)
 
 
 def test_a_stop_leaves_behind_only_the_thread_that_hangs(app, start):
@@ -228,7 +232,9 @@ def test_a_stop_leaves_behind_only_the_thread_that_hangs(app, start):
 
     process.stop(0)
 
-    assert len(set(threading.enumerate()) - before) == 1
+    # One that has done its work may still be there for a moment.
+    assert wait_until(lambda: len(set(threading.enumerate()) - before) == 1, seconds=SOON)
+    assert not wait_until(lambda: len(set(threading.enumerate()) - before) == 0, seconds=0.2)
 
 
 def test_a_middleware_hears_of_the_stop(app, start):
@@ -373,23 +379,41 @@ def fleet(app, ledger_url, redis_url, make_app, monkeypatch) -> App:
 def test_runs_without_a_free_thread_stay_in_the_ready_index(fleet, redis_url, start):
     """It looks for coroutines meanwhile, and takes nothing else away for a moment."""
     jobs.enqueue_many([Hold(n=n) for n in range(10)])
-    start(on=fleet)
+    claimed: list[Any] = []
+
+    def listen(process: Process) -> None:
+        claim = process._source.claim
+
+        def heard(*given: Any, **how: Any) -> Any:
+            claims = claim(*given, **how)
+            claimed.extend(one.run_id for one in claims)
+            return claims
+
+        process._source.claim = heard
+
+    start(on=fleet, before=listen)
     assert wait_until(lambda: len(STAGE.began) == 2, seconds=SOON)
     urgent = Note(n=999).enqueue(priority=-10).id
     assert wait_until(lambda: counts(fleet).get(RunState.RUNNING) == 2, seconds=SOON)
 
     other = RedisReadyIndex(redis_url, ledger=fleet.database.ledger_identity)
+
+    def waiting() -> list[Any]:
+        return [run_id for run_id, _ in other.peek(["default"], 20, skip=0).runs]
+
+    # One that went back is in the index again a moment after the ledger has it.
+    assert wait_until(lambda: len(waiting()) == 9, seconds=SOON)
     until = time.monotonic() + 0.5
     while time.monotonic() < until:
-        waiting = [run_id for run_id, _ in other.peek(["default"], 20, skip=0).runs]
-        assert len(waiting) == 9
-        assert waiting[0] == urgent
+        assert len(waiting()) == 9
+        assert waiting()[0] == urgent
     other.close()
     Light().enqueue()
-    assert wait_until(lambda: "light" in STAGE.began, seconds=1), "a coroutine waits for no thread"
+    assert wait_until(lambda: "light" in STAGE.began, seconds=SOON), "a coroutine waits for no thread"
     STAGE.gate.set()
     assert all_succeeded(fleet, 12)
-    assert STAGE.began.index(999) <= 4
+    # In the order of the claims: a thread that has its run may begin it late.
+    assert claimed.index(urgent) <= 4
 
 
 def test_a_claim_that_no_thread_has_started_is_given_back_soon(make_app, ledger_url, app, start):
@@ -410,7 +434,7 @@ def test_a_claim_that_no_thread_has_started_is_given_back_soon(make_app, ledger_
 
     assert wait_until(lambda: held() == 31, seconds=SOON)
     # Well before their lease of 30 s ends.
-    assert wait_until(lambda: held() == 1, seconds=5), "all but what is performed go back"
+    assert wait_until(lambda: held() == 1, seconds=20), "all but what is performed go back"
     assert not wait_until(lambda: held() > 1, seconds=1), "and are not claimed again until a thread is free"
     with app.database.read() as connection:
         assert {one.attempt for one in find.list_runs(connection, states=[RunState.QUEUED])} == {0}
@@ -552,7 +576,7 @@ class TestTheLedgerIsAway:
             assert wait_until(lambda: process._fetcher.buffer.busy == 0, seconds=SOON)
             pg_server.start()
 
-            assert wait_until(lambda: counts(app) == {RunState.SUCCEEDED: 4}, seconds=20)
+            assert wait_until(lambda: counts(app) == {RunState.SUCCEEDED: 4}, seconds=60)
             with app.database.read() as connection:
                 assert {one.attempt for one in find.list_runs(connection)} == {1}
             assert not process.failed.is_set()

@@ -74,8 +74,10 @@ class Heartbeat(threading.Thread):
         every = self._app.settings.lease.total_seconds() / 3
         clock = self._app.clock
         renew_at = clock.monotonic() + every
-        while not self._stopping.wait(min(POLL_SECONDS, every)):
+        pause = min(POLL_SECONDS, every)
+        while not self._stopping.wait(pause):
             self.turned_at = clock.monotonic()
+            pause = min(POLL_SECONDS, every)
             try:
                 self.report_lost()
                 if clock.monotonic() >= renew_at:
@@ -83,6 +85,8 @@ class Heartbeat(threading.Thread):
                     renew_at = clock.monotonic() + every
                 self._read_cancellations()
             except JobsError as error:
+                # The lease may end before a whole pause does: a dead connection took a third of it.
+                pause = min(pause, every / 4)
                 self._app.events.emit([ServiceFailed("ledger", "renew", str(error))])
             except Exception:
                 log.exception("Heartbeat failed and is tried again")

@@ -219,17 +219,17 @@ def served(app: App) -> Iterator[tuple[str, int]]:
     server: uvicorn.Server = make_server(app)
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
     thread.start()
-    assert wait_until(lambda: server.started, seconds=20)
+    assert wait_until(lambda: server.started, seconds=60)
     host, _, port = url_of(listener).removeprefix("http://").partition(":")
     yield host, int(port)
     server.should_exit = True
-    thread.join(20)
+    thread.join(60)
     listener.close()
 
 
 def raw(place: tuple[str, int], *lines: str, body: bytes = b"") -> tuple[int, bytes]:
     """The server's response to exactly these lines."""
-    with socket.create_connection(place, timeout=20) as connection:
+    with socket.create_connection(place, timeout=60) as connection:
         connection.sendall("\r\n".join([*lines, "", ""]).encode("latin-1") + body)
         answer = http.client.HTTPResponse(connection)
         answer.begin()
@@ -294,7 +294,7 @@ def test_a_head_without_end_is_cut_off(
 
 
 def test_the_connection_of_an_endless_trailer_is_ended(served: tuple[str, int]) -> None:
-    with socket.create_connection(served, timeout=20) as connection:
+    with socket.create_connection(served, timeout=60) as connection:
         connection.sendall("\r\n".join([*CHUNKED, "", ""]).encode() + b"1\r\na\r\n0\r\n")
         trailer = b"X: " + b"a" * 1000 + b"\r\n"
         with pytest.raises(ConnectionError):
@@ -310,7 +310,7 @@ def test_a_body_in_the_smallest_chunks_and_many_requests_of_a_connection_are_tak
     status, said = raw(served, *heads, body=b"".join(b"1\r\n%c\r\n" % one for one in kinds) + b"0\r\n\r\n")
 
     assert (status, json.loads(said)["error"]["code"]) == (404, "not_found"), said
-    connection = http.client.HTTPConnection(*served, timeout=20)
+    connection = http.client.HTTPConnection(*served, timeout=60)
     for _ in range(40):
         connection.request("GET", "/healthz", headers={"Host": "localhost", "X-Long": "a" * 4000})
         answer = connection.getresponse()

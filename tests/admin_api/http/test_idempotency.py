@@ -236,5 +236,5 @@ def ends(client: TestClient, place: str, body: dict[str, Any]) -> bool:
         found.update(client.get(f"/v1/{place}/{action}").json()["data"])
         return bool(found["state"] != "running")
 
-    assert wait_until(is_over, seconds=20)
+    assert wait_until(is_over, seconds=60)
     return bool(found["state"] == "finished" and found["done"] == 1)

@@ -24,7 +24,7 @@ HEALTH = ("GET /healthz HTTP/1.1", "Host: localhost")
 HALF = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n"
 POST = b"POST /v1/sessions HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 40\r\n\r\n{"
 GET = HALF + b"\r\n"
-QUICK = 0.4
+QUICK = 0.6
 
 
 @pytest.fixture
@@ -49,16 +49,17 @@ def all_of(connection: socket.socket) -> bytes:
 def test_the_connection_of_an_incomplete_request_is_closed(
     quick: None, served: tuple[str, int], sent: bytes, answer: bytes
 ) -> None:
-    with socket.create_connection(served, timeout=20) as connection:
+    with socket.create_connection(served, timeout=60) as connection:
         connection.sendall(sent)
 
         assert all_of(connection).startswith(answer)
 
 
 def test_a_client_that_sends_a_byte_now_and_then_is_disconnected_too(quick: None, served: tuple[str, int]) -> None:
-    with socket.create_connection(served, timeout=QUICK / 8) as connection:
+    with socket.create_connection(served, timeout=60) as connection:
         connection.sendall(GET)
         assert connection.recv(65536).startswith(b"HTTP/1.1 200")
+        connection.settimeout(QUICK / 8)
 
         def is_over() -> bool:
             try:
@@ -67,7 +68,7 @@ def test_a_client_that_sends_a_byte_now_and_then_is_disconnected_too(quick: None
             except TimeoutError:
                 return False
 
-        assert wait_until(is_over, seconds=20)
+        assert wait_until(is_over, seconds=60)
 
 
 def test_half_open_connections_do_not_block_other_clients(
@@ -77,7 +78,7 @@ def test_half_open_connections_do_not_block_other_clients(
     with ExitStack() as opened:
         connections = []
         for _ in range(60):
-            connections.append(opened.enter_context(socket.create_connection(served, timeout=20)))
+            connections.append(opened.enter_context(socket.create_connection(served, timeout=60)))
             connections[-1].sendall(HALF)
 
         assert raw(served, *HEALTH, "Connection: close")[0] == 200
@@ -95,7 +96,7 @@ def test_a_request_that_is_answered_is_not_cut_off_by_new_connections(
 
     def slow(*args: object, **given: object) -> None:
         began.set()
-        go_on.wait(20)
+        go_on.wait(100)
         raise Overloaded("late")
 
     monkeypatch.setattr("jobs.operations.access.sign_in.sign_in", slow)
@@ -104,13 +105,13 @@ def test_a_request_that_is_answered_is_not_cut_off_by_new_connections(
              f"Content-Length: {len(body)}", "Connection: close")  # fmt: skip
     with ThreadPoolExecutor(1) as pool, ExitStack() as opened:
         asked = pool.submit(raw, served, *lines, body=body)
-        assert began.wait(20)
+        assert began.wait(60)
         for _ in range(12):
-            opened.enter_context(socket.create_connection(served, timeout=20)).sendall(HALF)
+            opened.enter_context(socket.create_connection(served, timeout=60)).sendall(HALF)
         assert raw(served, *HEALTH, "Connection: close")[0] == 200
         go_on.set()
 
-        assert asked.result(20)[0] == 503
+        assert asked.result(60)[0] == 503
 
 
 @pytest.mark.parametrize("size", [33_000, 60_000])
@@ -128,7 +129,7 @@ def slow_hashing(monkeypatch: pytest.MonkeyPatch) -> Iterator[threading.Event]:
 
     class Slow:
         def verify(self, *given: str) -> bool:
-            go_on.wait(30)
+            go_on.wait(100)
             return real().verify(*given)
 
         def hash(self, password: str) -> str:
@@ -152,7 +153,7 @@ def test_many_concurrent_sign_ins_get_503_and_block_no_other_request(
     room = sign_in_threads.AT_ONCE + sign_in_threads.WAITING
     with ThreadPoolExecutor(150) as pool:
         asked = [pool.submit(sign_in, anyone, n) for n in range(150)]
-        assert wait_until(lambda: sum(one.done() for one in asked) == 150 - room, seconds=30)
+        assert wait_until(lambda: sum(one.done() for one in asked) == 150 - room, seconds=60)
 
         assert {one.result() for one in asked if one.done()} == {503}
         headers = {"Authorization": f"Bearer {secret}"}
@@ -160,7 +161,7 @@ def test_many_concurrent_sign_ins_get_503_and_block_no_other_request(
         refused = anyone.post("/v1/sessions", json={"name": "x", "password": PASSWORD})
         assert (refused.json()["error"]["code"], refused.headers["retry-after"]) == ("overloaded", "2")
         slow_hashing.set()
-        assert {one.result(30) for one in asked} <= {401, 429, 503}
+        assert {one.result(60) for one in asked} <= {401, 429, 503}
 
     assert anyone.post("/v1/sessions", json={"name": users["admin"], "password": PASSWORD}).status_code in (201, 429)
 
@@ -170,16 +171,16 @@ def test_concurrent_password_hashing_is_limited_everywhere(slow_hashing: threadi
     hashed = credentials.hash_password(PASSWORD)
     with ThreadPoolExecutor(most) as pool:
         asked = [pool.submit(credentials.is_password, PASSWORD, hashed) for _ in range(most)]
-        assert wait_until(lambda: credentials._hashers._taken == most, seconds=20)
+        assert wait_until(lambda: credentials._hashers._taken == most, seconds=60)
 
         with pytest.raises(Overloaded):
             credentials.hash_password(PASSWORD)
         slow_hashing.set()
-        assert all(one.result(30) for one in asked)
+        assert all(one.result(60) for one in asked)
 
 
 def test_many_connections_are_accepted_and_closed(served: tuple[str, int]) -> None:
     for _ in range(30):
-        with closing(socket.create_connection(served, timeout=20)) as connection:
+        with closing(socket.create_connection(served, timeout=60)) as connection:
             connection.sendall(GET * 3)
             assert connection.recv(65536).startswith(b"HTTP/1.1 200")

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
 from admin_api.main import listen, make_server, url_of
 from jobs.app import App
@@ -31,7 +31,8 @@ ARGUMENTS = [
 ARTIFACTS = Path(__file__).parents[3] / "artifacts" / "pages"
 """Where screenshots are kept, to be looked at."""
 AXE = Path(__file__).with_name("axe") / "axe.min.js"
-WAIT_MS = 20_000
+WAIT_MS = 60_000
+expect.set_options(timeout=WAIT_MS)
 
 
 def chromium() -> str | None:
@@ -58,11 +59,11 @@ def served(app: App) -> Iterator[str]:
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
     thread.start()
     try:
-        assert wait_until(lambda: server.started, seconds=20)
+        assert wait_until(lambda: server.started, seconds=60)
         yield url_of(listener)
     finally:
         server.should_exit = True
-        thread.join(20)
+        thread.join(60)
         listener.close()
 
 

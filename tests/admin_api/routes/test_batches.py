@@ -62,9 +62,9 @@ def test_the_api_lists_shows_cancels_and_replays_batches(client: TestClient, nig
     assert (len(members), inner["name"], inner["parent_id"]) == (4, "inner", nightly)
     body = {"selector": {"batch": [nightly]}, "reason": "wrong file"}
     assert client.post("/v1/replays", json=body).status_code == 202
-    assert wait_until(lambda: jobs.find_batch(nightly).dead == 0, seconds=20)
+    assert wait_until(lambda: jobs.find_batch(nightly).dead == 0, seconds=60)
     assert client.post("/v1/cancellations", json=body).status_code == 202
-    assert wait_until(lambda: jobs.find_batch(nightly).state == "cancelled", seconds=20)
+    assert wait_until(lambda: jobs.find_batch(nightly).state == "cancelled", seconds=60)
     assert {one.state for one in jobs.find_batch(nightly).results()} == {RunState.CANCELLED}
     assert client.get("/v1/batches/0123456789ab").status_code == 404
 

@@ -246,7 +246,7 @@ def test_runs_are_replayed_in_the_background_and_it_can_be_undone(
     assert begun.status_code == 202
     place = begun.headers["location"]
     assert place == f"/v1/replays/{data(begun)['id']}"
-    assert wait_until(lambda: data(admin.get(place))["state"] == "finished", seconds=20)
+    assert wait_until(lambda: data(admin.get(place))["state"] == "finished", seconds=60)
     done = data(admin.get(place))
     assert (done["done"], done["skipped"], done["expected"], done["actor"]) == (3, 0, 3, "the-admin")
     assert {book.run(one).state for one in ids} == {RunState.QUEUED}
@@ -256,7 +256,7 @@ def test_runs_are_replayed_in_the_background_and_it_can_be_undone(
 
     undone = admin.post(f"/v1/audit-entries/{done['id']}/undos", json={"reason": "not yet"})
     assert undone.status_code == 202
-    assert wait_until(lambda: data(admin.get(undone.headers["location"]))["state"] == "finished", seconds=20)
+    assert wait_until(lambda: data(admin.get(undone.headers["location"]))["state"] == "finished", seconds=60)
     assert {book.run(one).state for one in ids} == {RunState.DEAD}
     assert data(admin.get(f"/v1/audit-entries/{done['id']}"))["undone_by"] == data(undone)["id"]
 
@@ -272,28 +272,28 @@ def test_an_empty_selection_selects_nothing(admin: TestClient, book: Book) -> No
 def test_an_api_that_stops_stops_its_actions_and_records_it(
     app: App, make_client: MakeClient, as_role: As, book: Book, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    dead(book, 3)
+    dead(book, 30)  # Half a minute, at one a second.
     admin = as_role("admin")
 
     begun = admin.post("/v1/replays", json={"selector": {"all": True}, "rate": 1})
     place = begun.headers["location"]
-    assert wait_until(lambda: data(admin.get(place))["done"] > 0, seconds=20)
+    assert wait_until(lambda: data(admin.get(place))["done"] > 0, seconds=60)
     # Ends the lifespan, as a server does on SIGTERM.
     admin.__exit__(None, None, None)
 
     other = as_role("admin")
     left = data(other.get(place))
     assert left["state"] == "interrupted"
-    assert 0 < left["done"] < 3
+    assert 0 < left["done"] < 30
     assert other.post("/v1/replays", json={"selector": {"all": True}, "resume": left["id"]}).status_code == 202
-    assert wait_until(lambda: data(other.get(place))["state"] == "finished", seconds=20)
-    assert data(other.get(place))["done"] == 3
+    assert wait_until(lambda: data(other.get(place))["state"] == "finished", seconds=60)
+    assert data(other.get(place))["done"] == 30
 
 
 def test_a_running_action_is_stopped_by_delete(admin: TestClient, book: Book) -> None:
-    dead(book, 3)
+    dead(book, 30)  # Half a minute, at one a second.
     place = admin.post("/v1/replays", json={"selector": {"all": True}, "rate": 1}).headers["location"]
-    assert wait_until(lambda: data(admin.get(place))["done"] > 0, seconds=20)
+    assert wait_until(lambda: data(admin.get(place))["done"] > 0, seconds=60)
 
     assert admin.delete(place).status_code == 204
 

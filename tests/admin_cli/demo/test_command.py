@@ -92,7 +92,7 @@ def test_killing_workers_during_the_demo_leaves_one_success_per_file_and_records
 ) -> None:
     ledger = tmp_path / "demo.db"
     demo = start(str(folder), "--keep", str(ledger))
-    assert wait_until(lambda: is_ready(ledger), seconds=30)
+    assert wait_until(lambda: is_ready(ledger), seconds=60)
     database = open_ledger(ledger)
 
     killed = 0
@@ -123,14 +123,14 @@ def test_killing_workers_during_the_demo_leaves_one_success_per_file_and_records
 def test_a_second_demo_continues_with_the_ledger_after_ctrl_c(folder: Path, tmp_path: Path) -> None:
     ledger = tmp_path / "demo.db"
     demo = start(str(folder), "--keep", str(ledger))
-    assert wait_until(lambda: is_ready(ledger), seconds=30)
+    assert wait_until(lambda: is_ready(ledger), seconds=60)
     database = open_ledger(ledger)
 
     def has_begun() -> bool:
         with database.read() as connection:
             return demo.poll() is not None or count_by_state(connection).get(RunState.SUCCEEDED, 0) > 0
 
-    assert wait_until(has_begun, seconds=30)
+    assert wait_until(has_begun, seconds=60)
     # The job that is due in two seconds has not run yet.
     demo.send_signal(signal.SIGINT)
     _, err = demo.communicate(timeout=100)

@@ -95,7 +95,7 @@ def test_each_problem_is_named_with_its_exit_code(
 def test_a_worker_is_probed_by_check(sqlite_url: str, tmp_path: Path) -> None:
     with worker(tmp_path, sqlite_url) as it:
         port = it.url.rpartition(":")[2]
-        assert wait_until(lambda: it.get("/readyz")[0] == 200, seconds=20)
+        assert wait_until(lambda: it.get("/readyz")[0] == 200, seconds=60)
 
         alive = _run("check", "--worker", cwd=tmp_path, JOBS_METRICS_PORT=port)
         ready = _run("check", "--worker", "--ready", cwd=tmp_path, JOBS_METRICS_PORT=port)
@@ -118,20 +118,20 @@ def test_the_ledgers_metrics_are_served_until_told_to_stop(command: list[str], s
             stderr=file,
         )
     try:
-        assert wait_until(lambda: "http://" in log.read_text() or process.poll() is not None, seconds=30)
+        assert wait_until(lambda: "http://" in log.read_text() or process.poll() is not None, seconds=60)
         url = (
             "http://127.0.0.1:" + log.read_text().partition("http://127.0.0.1:")[2].partition('"')[0].partition("/")[0]
         )
         assert total(parse(get(f"{url}/metrics")[1]), "jobs_ledger_up") == 1
         if command[0] == "scheduler":
             fact = "jobs_scheduler_last_tick_timestamp_seconds"
-            assert wait_until(lambda: total(parse(get(f"{url}/metrics")[1]), fact) > 1.6e9, seconds=20)
+            assert wait_until(lambda: total(parse(get(f"{url}/metrics")[1]), fact) > 1.6e9, seconds=60)
         assert get(f"{url}/readyz")[0] == 200
         assert get(f"{url}/healthz")[0] == 200
     finally:
         process.send_signal(signal.SIGTERM)
 
-    assert process.wait(20) == 0
+    assert process.wait(60) == 0
 
 
 @pytest.mark.slow
@@ -146,10 +146,10 @@ def test_dev_reads_a_dotenv_file_and_the_environment_wins(tmp_path: Path) -> Non
             stderr=file,
         )
     try:
-        assert wait_until(lambda: "Metrics and health are served" in log.read_text(), seconds=30), log.read_text()
+        assert wait_until(lambda: "Metrics and health are served" in log.read_text(), seconds=60), log.read_text()
     finally:
         process.send_signal(signal.SIGTERM)
-    process.wait(40)
+    process.wait(60)
 
 
 @pytest.mark.slow
@@ -168,12 +168,12 @@ def test_dev_schedules_too_and_its_scheduler_ends_with_it_whatever_the_end(tmp_p
             stderr=file,
         )
     try:
-        assert wait_until(lambda: "Run succeeded" in log.read_text(), seconds=40), log.read_text()
+        assert wait_until(lambda: "Run succeeded" in log.read_text(), seconds=60), log.read_text()
     finally:
         process.kill()
         process.wait()
 
-    assert wait_until(lambda: "Scheduler stopped" in log.read_text(), seconds=20), log.read_text()
+    assert wait_until(lambda: "Scheduler stopped" in log.read_text(), seconds=60), log.read_text()
 
 
 def test_every_metric_is_listed(tmp_path: Path) -> None:

@@ -120,7 +120,7 @@ def test_bad_parents_are_refused_whole(ledger: Ledger) -> None:
 
 
 def test_two_parents_that_end_at_once_free_it(pg_database: str) -> None:
-    with Ledger(pg_database, lock_timeout="5s") as ledger:
+    with Ledger(pg_database, lock_timeout="60s") as ledger:
         parents = [AfterLoad(n=n).enqueue() for n in range(2)]
         train = AfterTrain().enqueue(after=parents)
         both = threading.Barrier(2)
@@ -132,13 +132,13 @@ def test_two_parents_that_end_at_once_free_it(pg_database: str) -> None:
         def end(held: Any) -> None:
             result = AttemptResult(claim=held, outcome=Outcome.SUCCEEDED, elapsed_seconds=0.1, ended_monotonic=0.0)
             with ledger.app.database.write() as connection:
-                both.wait(10)
+                both.wait(60)
                 settle(connection, [result], worker="w", poison_after=3, monotonic=0.1)
 
         threads = [threading.Thread(target=end, args=(held,)) for held in claims]
         for thread in threads:
             thread.start()
         for thread in threads:
-            thread.join(30)
+            thread.join(90)
 
         assert state(train) == (RunState.QUEUED, None)

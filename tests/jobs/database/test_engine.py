@@ -47,14 +47,14 @@ def test_no_job_can_take_the_connections_of_the_workers_own_threads(app: App) ->
             with app.database.read():
                 if app.database.places._room._free == 0:
                     full.set()
-                ended.wait(20)
+                ended.wait(90)
 
         jobs = [threading.Thread(target=job) for _ in range(40)]
         held.callback(lambda: [one.join(20) for one in jobs])
         held.callback(ended.set)
         for one in jobs:
             one.start()
-        assert full.wait(10)
+        assert full.wait(60)
 
         for _ in range(4):
             assert held.enter_context(own.read()).scalar(text("select 1")) == 1
@@ -63,7 +63,7 @@ def test_no_job_can_take_the_connections_of_the_workers_own_threads(app: App) ->
 def test_a_pool_that_callers_have_filled_is_a_busy_ledger_and_says_what_to_do(
     ledger_url: str, make_app: MakeApp
 ) -> None:
-    database = make_app(ledger_url, connect_timeout="100ms", pool_size=1).database
+    database = make_app(ledger_url, connect_timeout="500ms", pool_size=1).database
 
     def fill() -> None:
         with ExitStack() as held:

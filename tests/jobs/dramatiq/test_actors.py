@@ -20,7 +20,7 @@ from jobs.dramatiq import LedgerBroker
 from jobs.errors import DefinitionError
 from tests.jobs.dramatiq.conftest import StartWorker
 
-JOIN = 20_000
+JOIN = 100_000
 
 
 def runs(broker: LedgerBroker) -> list[Any]:
@@ -389,4 +389,4 @@ def test_a_custom_encoder_is_honoured(
 def wait(fact: Any) -> bool:
     from tests.waiting import wait_until
 
-    return wait_until(fact, seconds=20)
+    return wait_until(fact, seconds=60)

@@ -39,7 +39,7 @@ from tests.jobs.dramatiq.hook_recorder import HookRecorder, runs
 from tests.waiting import wait_until
 from worker.process.thread_broker import ThreadBroker
 
-JOIN = 20_000
+JOIN = 100_000
 
 
 class TestTheBroker:
@@ -347,7 +347,7 @@ def test_a_burst_is_performed_at_once_and_not_by_the_clock(broker: LedgerBroker,
     broker.join("default", timeout=JOIN)
 
     assert len(tries) == 11
-    assert wait_until(lambda: runs(broker)[0]["state"] == "dead", seconds=5)
+    assert wait_until(lambda: runs(broker)[0]["state"] == "dead", seconds=60)
 
 
 def test_middleware_that_is_put_into_every_broker_stays_out_of_the_workers_own(

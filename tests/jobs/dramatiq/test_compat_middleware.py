@@ -22,7 +22,7 @@ from jobs.dramatiq import LedgerBroker
 from tests.jobs.dramatiq.conftest import StartWorker
 from tests.jobs.dramatiq.hook_recorder import HookRecorder, runs
 
-JOIN = 20_000
+JOIN = 100_000
 
 
 class TestMiddleware:

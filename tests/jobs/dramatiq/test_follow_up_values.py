@@ -19,7 +19,7 @@ from jobs.ledger.run_records import RunRecord
 from jobs.states import RunState
 from tests.jobs.dramatiq.conftest import StartWorker
 
-JOIN = 20_000
+JOIN = 100_000
 CANNOT = {
     "nan": (float("nan"), "NaN"),
     "inf": (float("inf"), "Infinity"),

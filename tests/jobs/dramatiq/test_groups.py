@@ -25,7 +25,7 @@ from jobs.messages.proxy import LedgerMessage
 from tests.jobs.dramatiq.conftest import StartWorker
 from worker.attempt.outcome import attempt_result_of
 
-JOIN = 20_000
+JOIN = 100_000
 
 
 @pytest.fixture

@@ -102,7 +102,7 @@ def test_waiting_delayed_and_dead_messages_move_in_their_order(
     old.get_actor("bad").send("luck")
     worker = dramatiq.Worker(old, queues={"default"}, worker_timeout=50, worker_threads=1)
     worker.start()
-    assert wait_until(lambda: left(old)["default"] == (0, 0, 1), seconds=20)
+    assert wait_until(lambda: left(old)["default"] == (0, 0, 1), seconds=60)
     worker.stop()
 
     done = import_all(new, url)
@@ -117,7 +117,7 @@ def test_waiting_delayed_and_dead_messages_move_in_their_order(
     assert found["luck"]["state"] == "dead"
     assert abs((found["luck"]["finished_at"] - datetime.now(UTC)).total_seconds()) < 60
     start_worker()
-    assert wait_until(lambda: len(new.greeted) == 3, seconds=20)  # type: ignore[attr-defined]
+    assert wait_until(lambda: len(new.greeted) == 3, seconds=60)  # type: ignore[attr-defined]
 
 
 def test_an_import_that_was_killed_before_it_acknowledged_records_nothing_twice(
@@ -166,7 +166,7 @@ def test_a_dry_run_shows_what_would_move_and_live_workers_and_moves_nothing(
     channel = reader.channel()
     channel.basic_qos(prefetch_count=1)
     channel.basic_consume("mail", lambda *_: None)
-    assert wait_until(lambda: left(old)["mail"] == (1, 0, 0), seconds=20)
+    assert wait_until(lambda: left(old)["mail"] == (1, 0, 0), seconds=60)
     ledger = new.app.database.url.render_as_string(hide_password=False)
     command = ["--database-url", ledger, "import-dramatiq", "--from", url, "--queue", "mail", "-o", "json"]
 
@@ -177,7 +177,7 @@ def test_a_dry_run_shows_what_would_move_and_live_workers_and_moves_nothing(
     assert "1 message would be moved" in said.err
     assert "1 consumer of dramatiq" in said.err
     reader.close()
-    assert wait_until(lambda: left(old)["mail"] == (2, 0, 0), seconds=20)
+    assert wait_until(lambda: left(old)["mail"] == (2, 0, 0), seconds=60)
     assert runs(new) == []
     assert main.run([*command, "--yes"]) == 0
     assert left(old)["mail"] == (0, 0, 0)

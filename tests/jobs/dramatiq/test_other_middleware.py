@@ -31,7 +31,7 @@ from tests.jobs.dramatiq.conftest import StartWorker
 from tests.worker.one_process import started
 from worker.dramatiq.middleware_hooks import brokers_of
 
-JOIN = 20_000
+JOIN = 100_000
 
 
 class WithIds(JSONEncoder):

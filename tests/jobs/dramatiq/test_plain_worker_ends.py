@@ -58,6 +58,6 @@ def test_an_error_around_a_message_is_recorded_and_is_poison_after_the_third(
     act.send()
     start_worker()
 
-    assert wait_until(lambda: run_of(broker).state == "dead", seconds=20)
+    assert wait_until(lambda: run_of(broker).state == "dead", seconds=60)
     assert run_of(broker).cause == "poison"
     assert outcomes(broker) == ["abandoned"] * 3

@@ -127,4 +127,4 @@ def test_idle_workers_are_woken_by_the_commit(pg_database, make_app, monkeypatch
 
         jobs.enqueue_many([Bulk(n=n) for n in range(2 * MIN_COPY)])
 
-        assert len(list(connection.notifies(timeout=5, stop_after=1))) == 1
+        assert len(list(connection.notifies(timeout=60, stop_after=1))) == 1

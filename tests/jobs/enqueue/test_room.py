@@ -166,9 +166,9 @@ def test_a_caller_waits_until_there_is_room_and_no_longer_than_it_said(app: App,
             looked.set()
 
     event.listen(app.database.engine, "before_cursor_execute", look)
-    freed = threading.Thread(target=lambda: looked.wait(10) and book.claim_due(queue="roomy", kinds=["room.Free"]))
+    freed = threading.Thread(target=lambda: looked.wait(60) and book.claim_due(queue="roomy", kinds=["room.Free"]))
     freed.start()
-    made = Free(n=1).enqueue(on_full="wait", full_timeout=timedelta(seconds=30))
+    made = Free(n=1).enqueue(on_full="wait", full_timeout=timedelta(seconds=90))
     freed.join()
 
     assert made.created

@@ -99,7 +99,7 @@ def test_workers_are_woken_by_the_commit(app, sql, pg_database):
         call(sql, "'SqlShip', '{\"order\": 7}'")
         assert list(worker.notifies(timeout=0.1)) == []
         sql.commit()
-        assert len(list(worker.notifies(timeout=10, stop_after=1))) == 1
+        assert len(list(worker.notifies(timeout=60, stop_after=1))) == 1
 
 
 @pytest.mark.parametrize(

@@ -37,8 +37,8 @@ def url(pg_server) -> Iterator[str]:
 
 @pytest.fixture
 def old(url, make_app) -> Database:
-    """A ledger at the first revision, which others use; its connections have a time limit of 200 ms."""
-    database = make_app(url, statement_timeout="200ms").database
+    """A ledger at the first revision, which others use; its connections have a time limit of a second."""
+    database = make_app(url, statement_timeout="1s").database
     schema.upgrade(make_app(url).database, "1_0001")
     return database
 
@@ -74,7 +74,7 @@ def upgrading(database: Database, *, say: Callable[[str], None] = print) -> Iter
     try:
         yield raised
     finally:
-        thread.join(60)
+        thread.join(100)
         assert not thread.is_alive()
 
 
@@ -94,7 +94,7 @@ def valid(database: Database) -> dict[str, bool]:
 def test_a_build_has_no_time_limit_and_others_write_meanwhile(old, url):
     # Who has written and not committed holds up the build, and the build nobody.
     with holding(url, WRITE) as writer, upgrading(old) as raised:
-        assert wait_until(lambda: building(url, seconds=0.5) is not None, seconds=20)
+        assert wait_until(lambda: building(url, seconds=1.5) is not None, seconds=60)
         with closing(psycopg.connect(url, options="-c lock_timeout=100ms")) as other:
             other.execute(WRITE)
             other.commit()
@@ -108,7 +108,7 @@ def test_a_build_has_no_time_limit_and_others_write_meanwhile(old, url):
 @pytest.mark.parametrize("end", ["pg_cancel_backend", "pg_terminate_backend"])
 def test_a_build_that_was_ended_leaves_an_invalid_index_which_the_next_run_replaces(old, url, end):
     with holding(url, WRITE) as writer, upgrading(old) as raised:
-        assert wait_until(lambda: building(url, seconds=0.05) is not None, seconds=20)
+        assert wait_until(lambda: building(url, seconds=0.05) is not None, seconds=60)
         writer.execute(f"select {end}({building(url)})".encode())
 
     assert isinstance(raised[0], ServiceDown)
@@ -154,9 +154,9 @@ def test_a_locked_table_is_waited_for_briefly_and_again(old, url, quick, monkeyp
     monkeypatch.setattr(ddl, "GIVE_UP_AFTER", timedelta(minutes=1))
     said: list[str] = []
     with holding(url, "lock table job_runs in access share mode") as reader, upgrading(old, say=said.append) as raised:
-        assert wait_until(lambda: any("trying again" in one for one in said), seconds=20)
+        assert wait_until(lambda: any("trying again" in one for one in said), seconds=60)
         # Between two tries, and behind one for at most its limit, everybody else goes on.
-        with closing(psycopg.connect(url, options="-c lock_timeout=500ms")) as other:
+        with closing(psycopg.connect(url, options="-c lock_timeout=20s")) as other:
             other.execute(WRITE)
         reader.commit()
 

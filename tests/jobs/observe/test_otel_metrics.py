@@ -50,7 +50,7 @@ def test_attempts_and_enqueued_runs_are_recorded_by_the_conventions(
     Metered(fails=True).enqueue()
     app.events.emit([RunEnqueued(new_run_id(), "MadeUp", "made-up")])
     with started(app, "metered"):
-        assert wait_until(lambda: _all_ended(app), seconds=10)
+        assert wait_until(lambda: _all_ended(app), seconds=60)
 
     found = points(reader)
     base = {"messaging.system": "jobs", "jobs.kind": "Metered", "messaging.destination.name": "metered"}

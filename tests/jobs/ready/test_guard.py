@@ -71,7 +71,7 @@ def test_a_ready_index_that_is_down_is_not_called_until_it_answers_again(guarded
 
     index.is_up = True
 
-    assert wait_until(lambda: serves(guarded), seconds=5)
+    assert wait_until(lambda: serves(guarded), seconds=60)
 
 
 def test_an_index_that_answers_probes_but_fails_calls_is_probed_less_and_less_often(guarded, index, caplog):
@@ -87,7 +87,7 @@ def test_an_index_that_answers_probes_but_fails_calls_is_probed_less_and_less_of
 
     index.serves = True
 
-    assert wait_until(lambda: serves(guarded), seconds=5)
+    assert wait_until(lambda: serves(guarded), seconds=60)
     assert [record.message for record in caplog.records] == ["Ready index answers again"]
 
 
@@ -105,5 +105,5 @@ def test_a_probe_that_fails_with_an_unknown_error_is_repeated(guarded, index):
     index.is_intact = is_intact
     index.is_up = True
 
-    assert wait_until(lambda: serves(guarded), seconds=5)
+    assert wait_until(lambda: serves(guarded), seconds=60)
     assert len(asked) == 2

@@ -280,6 +280,8 @@ def test_a_reader_of_an_old_transaction_delays_the_drop_and_loses_nothing(app, b
         # Nobody else waits meanwhile.
         with closing(psycopg.connect(pg_database, options="-c lock_timeout=100ms")) as other:
             other.execute("select count(*) from job_runs_all")
+            other.rollback()
+        report.rollback()
 
     Mover(app).turn()
 
@@ -384,7 +386,7 @@ def test_each_run_is_in_exactly_one_place_while_movers_and_operators_race_and_di
     finally:
         over.set()
         for one in threads:
-            one.join(30)
+            one.join(60)
 
     assert wrong == []
     assert sorted(execute(app, HOT) + execute(app, COLD)) == sorted(ids)

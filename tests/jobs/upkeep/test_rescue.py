@@ -136,7 +136,7 @@ def test_a_lease_that_a_table_lock_kept_from_renewal_is_not_rescued_when_the_loc
     assert not wait_until(lambda: bool(moved), seconds=4)
     locker.rollback()
     locker.close()
-    rescuer.join(10)
+    rescuer.join(60)
 
     assert moved == [0]
     assert state(ledger, held) == "running"
@@ -149,7 +149,7 @@ def test_a_worker_that_just_started_notices_one_that_is_gone(ledger: App) -> Non
     upkeep = Upkeep(ledger)
     upkeep.start()
     try:
-        assert wait_until(lambda: state(ledger, held) == "queued", seconds=10)
+        assert wait_until(lambda: state(ledger, held) == "queued", seconds=60)
     finally:
         upkeep.stop()
 

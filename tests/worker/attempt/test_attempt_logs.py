@@ -249,7 +249,7 @@ def test_a_follower_sees_the_lines_of_an_attempt_while_it_performs_and_its_end(
 
     with started(app, "attempt-logs"):
         assert GATES["in"].wait(10)
-        assert wait_until(lambda: log_of(app, ADA, run_id).is_open and log_of(app, ADA, run_id).lines, seconds=10)
+        assert wait_until(lambda: log_of(app, ADA, run_id).is_open and log_of(app, ADA, run_id).lines, seconds=60)
         for line in follow_log(app, ADA, run_id, rest=lambda: None):
             seen.append((line.text, (log_of(app, ADA, run_id).is_open and "performing") or "ended"))
             GATES["out"].set()

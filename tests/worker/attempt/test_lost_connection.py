@@ -39,7 +39,7 @@ def test_the_attempt_of_a_job_that_lost_its_connection_is_on_record(pg_database,
     run_id = Disconnected(url=pg_database).enqueue().id
 
     with started(app, "lost"):
-        assert wait_until(lambda: jobs.find(run_id).state is RunState.SUCCEEDED, seconds=15)
+        assert wait_until(lambda: jobs.find(run_id).state is RunState.SUCCEEDED, seconds=60)
 
     assert [(one.attempt, one.outcome, one.error_type) for one in jobs.attempts(run_id)] == [
         (1, "failed", "OSError"),

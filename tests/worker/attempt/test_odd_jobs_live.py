@@ -62,7 +62,7 @@ class Terminates(Job):
         child = multiprocessing.get_context("fork").Process(target=time.sleep, args=(60,))
         child.start()
         child.terminate()
-        child.join(10)
+        child.join(60)
         return child.exitcode
 
 class TerminatesAlone(Terminates, isolated=True): pass
@@ -91,7 +91,7 @@ def test_a_job_that_stops_the_loop_does_not_stop_it_for_its_neighbours(tmp_path:
         (odd,) = worker.enqueue(kind)
         naps += worker.enqueue("Nap", 20)
 
-        assert worker.wait_until_final([*naps, odd], seconds=20) == {"succeeded": 41}
+        assert worker.wait_until_final([*naps, odd]) == {"succeeded": 41}
         assert worker.run(odd).result == "went on"
         assert {worker.run(nap).attempt for nap in naps} == {1}
 
@@ -142,6 +142,6 @@ def test_a_result_that_never_ends_is_not_read(tmp_path: Path) -> None:
     with live_worker(tmp_path, app=APP, threads=1) as worker:
         (odd,) = worker.enqueue("Endless")
 
-        assert worker.wait_until_final([odd], seconds=20) == {"succeeded": 1}
+        assert worker.wait_until_final([odd]) == {"succeeded": 1}
         assert worker.run(odd).result is None
         assert worker.logged("Result could not be stored")

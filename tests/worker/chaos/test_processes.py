@@ -22,7 +22,7 @@ def sleeper() -> Iterator[subprocess.Popen[bytes]]:
     """A process that sleeps already: a young one still runs, to load its libraries."""
     with subprocess.Popen(["sleep", "60"]) as process:
         try:
-            assert wait_until(lambda: name_of(process.pid) == "sleep" and state_of(process.pid) == "S", seconds=15)
+            assert wait_until(lambda: name_of(process.pid) == "sleep" and state_of(process.pid) == "S", seconds=60)
             yield process
         finally:
             process.kill()
@@ -44,12 +44,12 @@ def test_a_process_is_stopped_thawed_and_killed(sleeper: subprocess.Popen[bytes]
     with WorkerProcesses() as processes:
         assert processes.is_there(sleeper.pid, identity)
         assert processes.stop(sleeper.pid, identity)
-        assert wait_until(lambda: state_of(sleeper.pid) == "T", seconds=5)
+        assert wait_until(lambda: state_of(sleeper.pid) == "T", seconds=60)
         assert processes.thaw(sleeper.pid, identity)
-        assert wait_until(lambda: state_of(sleeper.pid) == "S", seconds=5)
+        assert wait_until(lambda: state_of(sleeper.pid) == "S", seconds=60)
         assert processes.kill(sleeper.pid, identity)
 
-        assert sleeper.wait(5) == -signal.SIGKILL
+        assert sleeper.wait(60) == -signal.SIGKILL
         assert not processes.is_there(sleeper.pid, identity)
         assert not processes.kill(sleeper.pid, identity)
 
@@ -76,7 +76,7 @@ def test_an_exception_leaves_no_process_stopped(sleeper: subprocess.Popen[bytes]
     with pytest.raises(KeyboardInterrupt):
         interrupted()
 
-    assert wait_until(lambda: state_of(sleeper.pid) == "S", seconds=5)
+    assert wait_until(lambda: state_of(sleeper.pid) == "S", seconds=60)
 
 
 def test_a_process_has_another_identity_than_one_that_it_starts() -> None:

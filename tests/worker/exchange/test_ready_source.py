@@ -61,7 +61,7 @@ def source(app, losses):
     return ReadySource(app, app.ready, ledger, kinds=KINDS, worker="w", on_loss=lambda: losses.append(1))
 
 
-def claim_all(source, count, *, seconds=5.0):
+def claim_all(source, count, *, seconds=60.0):
     claims = []
     until = time.monotonic() + seconds
     while len(claims) < count and time.monotonic() < until:
@@ -70,7 +70,7 @@ def claim_all(source, count, *, seconds=5.0):
 
 
 def test_an_id_named_too_early_goes_back_until_it_is_due(source, app):
-    enqueued = SourceNote().enqueue(delay=timedelta(seconds=0.7))
+    enqueued = SourceNote().enqueue(delay=timedelta(seconds=2))
     app.ready.wipe()
     from jobs.ready import ReadyEntry
 
@@ -84,7 +84,9 @@ def test_a_run_of_a_kind_unknown_here_goes_back_for_others(source, app):
     enqueued = SourceForeign().enqueue()
 
     assert source.claim(5, wait_seconds=0.3) == []
-    assert wait_until(lambda: app.ready.take(["notes"], 5, wait_seconds=0).runs, seconds=4) == ((enqueued.id, "notes"),)
+    assert wait_until(lambda: app.ready.take(["notes"], 5, wait_seconds=0).runs, seconds=60) == (
+        (enqueued.id, "notes"),
+    )
 
 
 def test_a_search_for_some_kinds_leaves_the_others_in_their_places(app):
@@ -101,7 +103,7 @@ def test_a_search_for_some_kinds_leaves_the_others_in_their_places(app):
         found.extend(one.run_id for one in source.claim(2, wait_seconds=0.0, kinds=("SourceLight",)))
         return len(found) == 5
 
-    assert wait_until(look, seconds=5)
+    assert wait_until(look, seconds=60)
     assert found == light
     assert source.claim(9, wait_seconds=0.1, kinds=("SourceLight",)) == []
     taken = app.ready.take(["notes"], 2000, wait_seconds=0).runs
@@ -137,15 +139,16 @@ def test_without_redis_enqueue_and_claims_continue(source, redis_server):
         redis_server.start()
 
 
-def test_a_frozen_redis_keeps_only_one_enqueue_waiting(source, redis_server):
+def test_a_frozen_redis_keeps_only_one_enqueue_waiting(source, app, redis_server, monkeypatch):
     redis_server.send(signal.SIGSTOP)
     try:
         SourceNote().enqueue()
-        started = time.monotonic()
+        asked, add = [], app.ready._index.add
+        monkeypatch.setattr(app.ready._index, "add", lambda *given, **how: asked.append(1) or add(*given, **how))
         for _ in range(10):
             SourceNote().enqueue()
 
-        assert time.monotonic() - started < 0.8
+        assert not asked, "it waits for no answer"
         assert len(claim_all(source, 11)) == 11
     finally:
         redis_server.send(signal.SIGCONT)
@@ -157,7 +160,7 @@ def test_redis_is_used_again_once_it_is_back(source, app, redis_server):
     assert len(claim_all(source, 1)) == 1
     redis_server.start()
 
-    wait_until(lambda: not app.ready.is_down, seconds=5)
+    wait_until(lambda: not app.ready.is_down, seconds=60)
     enqueued = SourceNote().enqueue()
 
     assert claim_all(source, 1) == [enqueued.id]
@@ -167,11 +170,11 @@ def test_a_wiped_index_is_reported_and_rebuilt(source, app, losses):
     ids = [one.id for one in enqueue_many([SourceNote() for _ in range(2500)])]
     app.ready.wipe()
 
-    wait_until(lambda: source.claim(1, wait_seconds=0.1) or losses, seconds=3)
+    wait_until(lambda: source.claim(1, wait_seconds=0.1) or losses, seconds=60)
     reconcile(app)
 
     assert app.ready.is_intact()
-    assert sorted(claim_all(source, 2500, seconds=20)) == sorted(ids)
+    assert sorted(claim_all(source, 2500)) == sorted(ids)
 
 
 def test_ids_taken_while_the_ledger_is_down_are_claimed_when_it_is_back(source, app, pg_server):
@@ -191,7 +194,7 @@ def test_ids_taken_while_the_ledger_is_down_are_claimed_when_it_is_back(source, 
         except ServiceDown:
             return []
 
-    assert [one.run_id for one in wait_until(claimed, seconds=5)] == [enqueued.id]
+    assert [one.run_id for one in wait_until(claimed, seconds=60)] == [enqueued.id]
 
 
 def test_a_paused_queue_keeps_its_runs_and_goes_on_later(source, app):

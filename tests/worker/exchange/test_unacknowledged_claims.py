@@ -38,7 +38,7 @@ def test_runs_whose_claim_was_committed_and_not_answered_are_performed_at_once(a
 
     with started(app, "unacknowledged"):
         # Well within the lease of 30 s.
-        assert wait_until(lambda: all(jobs.find(one).state is RunState.SUCCEEDED for one in ids), seconds=10)
+        assert wait_until(lambda: all(jobs.find(one).state is RunState.SUCCEEDED for one in ids), seconds=25)
 
     assert unanswered
     with app.database.read() as connection:

@@ -6,6 +6,7 @@ import json
 import os
 import signal
 from pathlib import Path
+from typing import Any
 from uuid import UUID
 
 import pytest
@@ -71,7 +72,7 @@ def test_nothing_is_left_running_when_the_supervisor_is_killed(start_tree: Start
 
     tree.signal(signal.SIGKILL)
 
-    wait_for(lambda: not any(map(is_alive, tree.pids())), "the end of all", seconds=2)
+    wait_for(lambda: not any(map(is_alive, tree.pids())), "the end of all")
     assert len(tree.pids()) == 4
 
 
@@ -88,7 +89,7 @@ def test_a_killed_zygote_is_replaced_and_the_cleanups_of_its_processes_are_assig
     assert {note["dead_process"]["name"] for note in cleaned_up} == {note["name"] for note in before}
     assert all(note["dead_process"]["performing"] == RUNS[:1] for note in cleaned_up)
     assert {note["dead_process"]["cause"] for note in cleaned_up} == {"its zygote died"}
-    assert not any(is_alive(note["pid"]) for note in before)
+    wait_for(lambda: not any(is_alive(note["pid"]) for note in before), "the end of those before")
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
@@ -101,7 +102,7 @@ def test_a_stop_tells_each_process_its_limit_and_ends_with_0(start_tree: StartTr
     assert tree.exit_code() == 0
     assert [note["seconds"] for note in tree.notes("stop")] == [20, 20]
     assert len(tree.notes("left")) == 2
-    assert not any(map(is_alive, tree.pids()))
+    wait_for(lambda: not any(map(is_alive, tree.pids())), "the end of all")
     assert not tree.logged("Process died")
 
 
@@ -114,20 +115,23 @@ def test_a_second_signal_stops_at_once_and_kills_processes_that_do_not_end(start
 
     tree.signal(signal.SIGTERM)
 
-    assert tree.exit_code(6) == 0
+    assert tree.exit_code(30) == 0
     assert len(tree.notes("stop_now")) == 1
     assert [line["worker"] for line in tree.logged("Process died")] == [frozen["name"]]
-    assert not any(map(is_alive, tree.pids()))
+    wait_for(lambda: not any(map(is_alive, tree.pids())), "the end of all")
 
 
 def test_a_process_that_does_not_answer_is_killed_and_cleaned_up_after(start_tree: StartTree) -> None:
-    tree = start_tree(processes=2, answer_limit_seconds=0.5, does={"perform": RUNS[:1]})
+    tree = start_tree(processes=2, answer_limit_seconds=1.5, does={"perform": RUNS[:1]})
     frozen, _ = tree.wait_for_notes("ready", 2)
 
     os.kill(frozen["pid"], signal.SIGSTOP)
 
-    (cleaned_up, *_) = tree.wait_for_notes("clean_up")
-    assert cleaned_up["dead_process"]["name"] == frozen["name"]
+    def notes() -> list[dict[str, Any]]:
+        # On a machine that stands still the other may be too late with an answer, too.
+        return [note for note in tree.notes("clean_up") if note["dead_process"]["name"] == frozen["name"]]
+
+    (cleaned_up, *_) = wait_for(notes, "the cleanup after the frozen one")
     assert cleaned_up["dead_process"]["cause"] == "killed: did not answer"
     tree.wait_for_notes("ready", 3)
 
@@ -221,20 +225,21 @@ def test_a_stop_while_the_application_is_being_imported_ends_with_0(start_tree: 
 
     tree.signal(signal.SIGTERM)
 
-    assert tree.exit_code(3) == 0
+    assert tree.exit_code(30) == 0
 
 
 def test_a_process_that_drains_is_replaced_before_it_leaves(start_tree: StartTree, tmp_path: Path) -> None:
-    tree = start_tree(processes=1, does={"drain": str(tmp_path / "drain")})
+    tree = start_tree(processes=1, does={"drain": str(tmp_path / "drain"), "leave": str(tmp_path / "leave")})
     tree.wait_for_notes("ready")
     wait_for(lambda: tree.logged("Process ready"), "that the supervisor heard it")
 
     (tmp_path / "drain").touch()
 
-    first, second = tree.wait_for_notes("ready", 2)[:2]
-    (left, *_) = tree.wait_for_notes("left")
+    first, _ = tree.wait_for_notes("ready", 2)
+    assert not tree.notes("left")
+    (tmp_path / "leave").touch()
+    (left,) = tree.wait_for_notes("left")
     assert left["name"] == first["name"]
-    assert second["at"] < left["at"]
     assert not tree.logged("Process died")
 
 
@@ -301,7 +306,7 @@ def test_an_application_that_cannot_be_forked_is_named_and_spawned(start_tree: S
     assert cleaned_up["dead_process"]["performing"] == RUNS[:1]
     tree.wait_for_notes("ready", 3)
     tree.signal(signal.SIGKILL)
-    wait_for(lambda: not any(map(is_alive, tree.pids())), "the end of all", seconds=2)
+    wait_for(lambda: not any(map(is_alive, tree.pids())), "the end of all")
 
 
 def test_a_crash_loop_backs_off_and_is_logged_once_for_each_slot(start_tree: StartTree) -> None:

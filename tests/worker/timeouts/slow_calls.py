@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 
-LIMIT = 10.0  # seconds until a test gives up waiting for a fact
+LIMIT = 30.0  # seconds until a test gives up waiting for a fact
 
 
 def spin(seconds: float) -> None:

@@ -20,6 +20,9 @@ from tests.worker.timeouts.slow_calls import (
 )
 from worker.timeouts.deadline import Deadlines, TimeoutToken, TooLate
 
+RETURNS_IN = 0.5
+"""Seconds in which a job returns whose last statement starts a timer, on any machine."""
+
 
 @pytest.fixture
 def deadlines() -> Iterator[Deadlines]:
@@ -74,15 +77,15 @@ def test_a_soft_limit_is_raised_in_the_job(deadlines: Deadlines, job: Callable[[
 
 
 def test_a_limit_of_ten_milliseconds_is_met_within_fifty_after_an_idle_time(deadlines: Deadlines) -> None:
-    lateness = []
-    for _ in range(5):
+    lateness: list[float] = []
+    # A busy machine may be late again and again.
+    while len(lateness) < 5 or (min(lateness) >= 0.05 and len(lateness) < 100):
         began = time.monotonic()
         with pytest.raises(TimeLimitExceeded):
             deadlines.perform(lambda: nap(LIMIT), timeout_token=TimeoutToken(), soft_seconds=0.01)
         lateness.append(time.monotonic() - began - 0.01)
 
-    assert min(lateness) >= 0
-    assert min(lateness) < 0.05
+    assert 0 <= min(lateness) < 0.05
 
 
 def test_a_nearer_limit_wakes_a_watchdog_that_waits_for_a_far_one(deadlines: Deadlines) -> None:
@@ -105,7 +108,7 @@ def test_a_job_that_polls_an_event_is_interrupted_and_leaves_its_lock_free(deadl
     with pytest.raises(TimeLimitExceeded):
         deadlines.perform(perform, timeout_token=TimeoutToken(), soft_seconds=0.05, hard_seconds=LIMIT)
 
-    assert shared._cond.acquire(timeout=1)  # type: ignore[attr-defined]
+    assert shared._cond.acquire(timeout=LIMIT)  # type: ignore[attr-defined]
 
 
 def swallow() -> str:
@@ -164,27 +167,37 @@ def test_cancelling_what_has_ended_does_nothing(deadlines: Deadlines) -> None:
     nothing_is_pending()
 
 
-def stubborn() -> None:
-    until = time.monotonic() + 0.6
-    while time.monotonic() < until:
+def one_long_call(is_fired: threading.Lock) -> None:
+    is_fired.acquire(timeout=LIMIT)
+
+
+def stubborn(is_fired: threading.Lock) -> None:
+    while is_fired.locked():
         with contextlib.suppress(BaseException):
             spin(0.2)
 
 
-@pytest.mark.parametrize("job", [lambda: time.sleep(0.6), stubborn], ids=["one long sleep", "swallows all"])
+@pytest.mark.parametrize("job", [one_long_call, stubborn])
 def test_a_hard_limit_fires_once_and_what_the_job_then_returns_is_too_late(
-    deadlines: Deadlines, job: Callable[[], None]
+    deadlines: Deadlines, job: Callable[[threading.Lock], None]
 ) -> None:
     fired: list[tuple[float, str]] = []
-    timeout_token = TimeoutToken(on_hard=lambda: fired.append((time.monotonic(), threading.current_thread().name)))
+    is_fired = threading.Lock()
+    is_fired.acquire()
+
+    def on_hard() -> None:
+        fired.append((time.monotonic(), threading.current_thread().name))
+        is_fired.release()
+
+    timeout_token = TimeoutToken(on_hard=on_hard)
     began = time.monotonic()
 
     with pytest.raises(TooLate):
-        deadlines.perform(job, timeout_token=timeout_token, soft_seconds=0.05, hard_seconds=0.15)
+        deadlines.perform(lambda: job(is_fired), timeout_token=timeout_token, soft_seconds=0.05, hard_seconds=0.15)
 
     assert len(fired) == 1
     at, thread = fired[0]
-    assert 0.15 <= at - began < 0.6
+    assert at - began >= 0.15
     assert thread == "jobs-deadlines"
     nothing_is_pending()
 
@@ -221,10 +234,16 @@ def test_a_hard_limit_whose_handler_fails_does_not_stop_the_watchdog(
 ) -> None:
     reported: list[object] = []
     monkeypatch.setattr(threading, "excepthook", lambda args: reported.append(args.exc_type))
+    is_fired = threading.Event()
+
+    def on_hard() -> None:
+        is_fired.set()
+        _ = 1 / 0
+
     with pytest.raises(TooLate):
         deadlines.perform(
-            lambda: time.sleep(0.1),
-            timeout_token=TimeoutToken(on_hard=lambda: 1 / 0),
+            lambda: is_fired.wait(LIMIT),
+            timeout_token=TimeoutToken(on_hard=on_hard),
             soft_seconds=None,
             hard_seconds=0.02,
         )
@@ -249,7 +268,7 @@ def test_a_job_that_ends_between_the_decision_and_the_sending_counts(
 
     def perform() -> str:
         spin_until(won)
-        threading.Timer(0.05, ended.set).start()
+        threading.Timer(RETURNS_IN, ended.set).start()
         return "done"
 
     assert deadlines.perform(perform, timeout_token=timeout_token, soft_seconds=0.01) == "done"
@@ -271,7 +290,7 @@ def test_an_interrupt_sent_after_the_job_ended_is_waited_for_and_its_result_coun
 
     def perform() -> str:
         spin_until(sending)
-        threading.Timer(0.05, ended.set).start()
+        threading.Timer(RETURNS_IN, ended.set).start()
         return "done"
 
     assert deadlines.perform(perform, timeout_token=timeout_token, soft_seconds=0.01) == "done"
@@ -294,7 +313,7 @@ def test_an_error_raised_before_a_late_interrupt_counts(
 
     def perform() -> None:
         spin_until(sending)
-        threading.Timer(0.05, ended.set).start()
+        threading.Timer(RETURNS_IN, ended.set).start()
         raise KeyError("mine")
 
     with pytest.raises(KeyError, match="mine"):

@@ -57,12 +57,16 @@ def test_an_interrupt_that_is_put_off_for_too_long_becomes_a_hard_limit(deadline
 
     def perform() -> None:
         with contextlib.suppress(queue.Empty):
-            empty.get(timeout=0.3)
+            empty.get(timeout=LIMIT)
+
+    def on_hard() -> None:
+        fired.append(1)
+        empty.put(1)
 
     with pytest.raises(TooLate):
         deadlines.perform(
             perform,
-            timeout_token=TimeoutToken(on_hard=lambda: fired.append(1)),
+            timeout_token=TimeoutToken(on_hard=on_hard),
             soft_seconds=0.02,
             hard_seconds=0.1,
         )

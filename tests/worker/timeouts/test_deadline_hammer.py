@@ -26,7 +26,7 @@ from worker.timeouts.deadline import Deadlines, TimeoutToken
 
 FULL = bool(os.environ.get("JOBS_HAMMER"))
 THREADS = 8
-JOIN_SECONDS = 150 if FULL else 20
+JOIN_SECONDS = 150 if FULL else 100
 
 
 @pytest.fixture(autouse=True)

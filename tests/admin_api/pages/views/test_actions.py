@@ -135,7 +135,7 @@ def test_many_are_done_in_the_background_and_the_audit_shows_how_far(
     )
 
     where = answer.headers["location"]
-    assert wait_until(lambda: find_action(app, ROOT, where.rpartition("/")[2])[0]["state"] == "finished", seconds=20)
+    assert wait_until(lambda: find_action(app, ROOT, where.rpartition("/")[2])[0]["state"] == "finished", seconds=60)
     assert find_action(app, ROOT, where.rpartition("/")[2])[0]["done"] == 12
     assert "Cancel" in browse("operator").get(where).text
 

@@ -58,7 +58,7 @@ def test_a_statement_on_a_forgotten_connection_ends_and_the_next_has_another(dat
         with database.read() as connection:
             connection.exec_driver_sql("select 1")
 
-    error = ends_within(LIMIT.total_seconds() + SILENCE_SECONDS + 3, ask)
+    error = ends_within(LIMIT.total_seconds() + SILENCE_SECONDS + 30, ask)
 
     assert isinstance(error, ServiceDown)
     assert "no answer" in str(error)
@@ -72,16 +72,16 @@ def test_a_commit_that_is_not_answered_ends(database, proxy):
             connection.exec_driver_sql("select 1")
             proxy.forget()
 
-    assert isinstance(ends_within(LIMIT.total_seconds() + SILENCE_SECONDS + 3, write), ServiceDown)
+    assert isinstance(ends_within(LIMIT.total_seconds() + SILENCE_SECONDS + 30, write), ServiceDown)
 
 
 def test_a_statement_within_its_limit_is_waited_for(database):
     started = time.monotonic()
 
     with database.read() as connection:
-        assert connection.exec_driver_sql("select 7 from pg_sleep(0.8)").scalar() == 7
+        assert connection.exec_driver_sql("select 7 from pg_sleep(0.4)").scalar() == 7
 
-    assert time.monotonic() - started > 0.7
+    assert time.monotonic() - started > 0.3
 
 
 def test_the_server_s_own_limit_comes_first(database):

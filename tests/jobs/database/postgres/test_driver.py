@@ -212,7 +212,7 @@ def test_a_wrong_password_is_one_line_without_it(make_database, pg_database, pg_
     parts = urlsplit(pg_database)
     database = make_database(swap(pg_database, netloc=f"jobs_secret:wr0ng@{parts.hostname}:{parts.port}"))
     try:
-        assert wait_until(lambda: "password" in refusal(database), seconds=20)
+        assert wait_until(lambda: "password" in refusal(database), seconds=60)
         said = refusal(database)
     finally:
         rules.write_text(before)
@@ -230,7 +230,7 @@ def test_a_server_that_never_answers_is_given_up_within_the_time_limit(make_data
         started = time.monotonic()
         said = refusal(database)
 
-    assert time.monotonic() - started < 30
+    assert time.monotonic() - started < 60
     assert "\n" not in said
     assert "s3cret" not in said
 

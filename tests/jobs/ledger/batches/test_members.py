@@ -67,13 +67,13 @@ def test_a_cancel_waits_for_members_that_are_being_added_and_cancels_them(
         done = real(*given, **more)
         cancels.start()
         with ledger.app.database.read() as connection:
-            assert wait_until(lambda: connection.exec_driver_sql(BLOCKED).scalar(), seconds=10)
+            assert wait_until(lambda: connection.exec_driver_sql(BLOCKED).scalar(), seconds=60)
         return done
 
     monkeypatch.setattr(members, "apply", cancel_meanwhile)
 
     ledger.perform(run_id)
-    cancels.join(20)
+    cancels.join(60)
 
     assert {one.state for one in ledger.runs(AddedPart)} == {RunState.CANCELLED}
     assert len(ledger.runs(AddedPart)) == 2

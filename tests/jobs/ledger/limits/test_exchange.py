@@ -168,9 +168,9 @@ def test_claims_and_ends_at_the_same_time_keep_the_limit_and_leave_nothing_parke
     with ThreadPoolExecutor(5) as pool:
         watcher = pool.submit(watch)
         workers = [pool.submit(work, f"w{n}") for n in range(4)]
-        assert over.wait(30), f"{left[0]} of {total} runs have not ended"
+        assert over.wait(90), f"{left[0]} of {total} runs have not ended"
         for one in (*workers, watcher):
-            one.result(10)
+            one.result(60)
 
     assert max(most) <= 2
     with book.database.read() as connection:

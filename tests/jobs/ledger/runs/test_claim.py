@@ -167,7 +167,7 @@ def test_two_workers_at_once_never_share_a_run(book):
     barrier = threading.Barrier(3)
 
     def work(name):
-        barrier.wait(10)
+        barrier.wait(60)
         while claims := book.claim_due(7, worker=name):
             taken[name] += ids(claims)
 

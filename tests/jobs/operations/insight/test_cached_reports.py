@@ -61,7 +61,7 @@ def test_a_stale_report_is_shown_while_it_is_refreshed_in_the_background(
 
     def slow(app: App, operator: Operator) -> object:
         counted.append(threading.current_thread().name)
-        assert go.wait(10)
+        assert go.wait(60)
         return count(app, operator)
 
     keep = figures._renewed
@@ -179,7 +179,7 @@ def test_concurrent_readers_compute_a_report_once(
 
     def slow(app: App, operator: Operator) -> object:
         counted.append(1)
-        assert go.wait(10)
+        assert go.wait(60)
         return count(app, operator)
 
     monkeypatch.setattr(overview, "counts", slow)
@@ -188,6 +188,6 @@ def test_concurrent_readers_compute_a_report_once(
         one.start()
     go.set()
     for one in asking:
-        one.join(10)
+        one.join(60)
 
     assert counted == [1]
