@@ -62,11 +62,13 @@ def pytest_collection_finish() -> None:
 
 @pytest.fixture(autouse=True)
 def forget_local_kinds() -> Iterator[None]:
-    """Forgets the job classes that a test declares in its own functions, so that tests may use the same names."""
+    """Forgets the job classes that a test declares in its own functions or in a module that is gone with it, so that
+    tests may use the same names."""
     known = set(registry.kinds())
     yield
     for kind in set(registry.kinds()) - known:
-        if "<locals>" in registry.place_of(registry.get(kind)):
+        cls = registry.get(kind)
+        if "<locals>" in registry.place_of(cls) or cls.__module__ not in sys.modules:
             registry.forget(kind)
             limited_kinds.pop(kind, None)
             guarded_kinds.pop(kind, None)

@@ -28,8 +28,9 @@ Load = Callable[[str], list[Declared]]
 
 @pytest.fixture
 def load(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Load]:
-    """Imports a module that is ``HEAD`` and the text given; what it declares."""
-    before = set(registry.kinds())
+    """Imports a module that is ``HEAD`` and the text given; what it declares. No other job is known meanwhile."""
+    monkeypatch.setattr(registry, "_classes", {})
+    monkeypatch.setattr(registry, "_aliases", {})
     monkeypatch.syspath_prepend(str(tmp_path))
 
     def read(text: str) -> list[Declared]:
@@ -39,8 +40,6 @@ def load(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Load]:
 
     yield read
     sys.modules.pop("declaring", None)
-    for kind in set(registry.kinds()) - before:
-        registry.forget(kind)
 
 
 def test_a_class_carries_its_schedule_under_its_kind(load: Load) -> None:
