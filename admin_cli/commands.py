@@ -41,6 +41,7 @@ COMMANDS: dict[str, Entry] = {
     "chaos": Entry("admin_cli.chaos.commands:chaos", "Chaos on a staging ledger: allow, run, and prove.", ACT),
     "audit": Entry("admin_cli.insight.audit:audit", "The audit log: who changed which runs, when and why.", ACT),
     "seal": Entry("admin_cli.setup.seal:seal", "Sealed values: keys, rotation, opening and forgetting.", SETUP),
+    "stored": Entry("admin_cli.insight.stored:stored", "Stored values: list them, check and collect them.", SETUP),
     "demo": Entry(
         "admin_cli.demo.command:demo",
         "Run a job for each file of a folder, then check the ledger.",

@@ -57,6 +57,7 @@ if TYPE_CHECKING:
         UnknownEffect,
         WaitExpired,
     )
+    from jobs.ledger.blobs.blob_errors import StoredAltered, StoredMissing, StoreDown
     from jobs.migration.schema import include_name
     from jobs.runtime.context import correlate
     from jobs.runtime.run import Run
@@ -64,6 +65,7 @@ if TYPE_CHECKING:
     from jobs.scheduling.schedule import At, Cron, Every
     from jobs.sealing.seal_errors import SealBroken, SealKeyMissing, SubjectForgotten
     from jobs.states import Cause, Outcome, RunState
+    from jobs.storage.value import Stored
 
 _HOMES = {
     "boot": ("configure",),
@@ -118,6 +120,8 @@ _HOMES = {
     "definition.rate": ("Rate",),
     "definition.retry": ("Retry",),
     "definition.secret": ("Sealed", "Secret"),
+    "storage.value": ("Stored",),
+    "ledger.blobs.blob_errors": ("StoreDown", "StoredAltered", "StoredMissing"),
     "sealing.seal_errors": ("SealBroken", "SealKeyMissing", "SubjectForgotten"),
     "scheduling.schedule": (
         "At",
@@ -180,6 +184,10 @@ __all__ = [
     "Snooze",
     "StepRefused",
     "StepRepeated",
+    "StoreDown",
+    "Stored",
+    "StoredAltered",
+    "StoredMissing",
     "SubjectForgotten",
     "TimeLimitExceeded",
     "UnknownEffect",

@@ -1,7 +1,7 @@
 """Every error, in one tree. Each has a stable ``code``; its message says what happened and what to do next.
 
 Those of signing in are in ``jobs/operations/access/access_errors.py``, those of sealed values in
-``jobs/sealing/seal_errors.py``.
+``jobs/sealing/seal_errors.py``, those of stored values in ``jobs/ledger/blobs/blob_errors.py``.
 
 JobsError
 ├── ConfigurationError        a setting is invalid, or a module or file that it names

@@ -130,7 +130,7 @@ class BatchSettled(Event):
 class RunsSwept(Event):
     """Upkeep moved runs without a lease: ``duty`` is rescue, expire, unknown_kind, reconcile, batches or prune.
 
-    For prune_keys, prune_groups, prune_slots, prune_workers and prune_audit, ``runs`` counts other rows.
+    For prune_keys, prune_groups, prune_slots, prune_workers, prune_audit and prune_stored, ``runs`` counts other rows.
     """
 
     duty: str

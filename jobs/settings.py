@@ -33,6 +33,7 @@ from jobs.formats.setting_types import (
     Size,
     SmtpUrl,
     Span,
+    StoreUrl,
     TextList,
 )
 
@@ -94,6 +95,9 @@ class Settings(BaseModel):
     sqlite_group: bool = Field(
         False, description="A new SQLite ledger may be read and written by its folder's group, not by its user alone."
     )
+    store: StoreUrl = Field("ledger", max_length=900, description="Stored values: ledger, file:///… or s3://BUCKET/…")
+    store_timeout: Span = Field(timedelta(seconds=30), description="Time limit of a wait for data of an S3 store.")
+    max_stored_bytes: Size = Field(2**30, ge=1, description="Largest stored value.")
     seal_keys_file: Path | None = Field(None, description="The keys of sealed arguments, for owner and group only.")
     notify: bool = Field(
         True, description="PostgreSQL without Redis: wake idle workers by NOTIFY, which takes turns at commit."
@@ -114,9 +118,7 @@ class Settings(BaseModel):
     retain_audit: Keep = Field(None, description="Audit entries are deleted after this time, or never.")
     require_reason: bool = Field(False, description="Operators must give a reason: --reason.")
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Lowest level that is logged.")
-    log_format: Literal["auto", "json", "console"] = Field(
-        "auto", description="auto: readable on a terminal, else JSON."
-    )
+    log_format: Literal["auto", "json", "console"] = Field("auto", description="auto: text on a terminal, else JSON.")
     log_starts: bool = Field(False, description="Log the start of each attempt too.")
     capture_logs: Level = Field(
         "off", description="Keep with each attempt what its job logs from this level on, and what it prints."
@@ -141,9 +143,7 @@ class Settings(BaseModel):
     metrics_timeout: Span = Field(timedelta(seconds=5), description="Time limit for reading the ledger's metrics.")
     metrics_cache: Span = Field(timedelta(seconds=5), description="Greatest age of cached ledger metrics.")
     latency_target: Span = Field(timedelta(minutes=5), description="Greatest age of a queue's oldest ready run.")
-    sentry_dsn: SentryDsn | None = Field(
-        None, repr=False, description="Sentry project that receives errors; unset: none."
-    )
+    sentry_dsn: SentryDsn | None = Field(None, repr=False, description="Sentry project for errors; unset: none.")
     sentry_environment: str | None = Field(None, description="Sentry's environment.")
     sentry_retry_level: Literal["off", "debug", "info", "warning", "error"] = Field(
         "warning", description="Sentry level of errors that are retried; a dead run is always an error."
@@ -164,7 +164,7 @@ class Settings(BaseModel):
     api_port: int = Field(9180, ge=0, le=65535, description="Port of the API and its pages; 0: any free one.")
     api_behind_tls: bool = Field(False, description="A proxy ends TLS: the API may listen on other addresses too.")
     public_url: PublicUrl | None = Field(
-        None, description="URL at which outside systems reach the API; callback URLs begin with it."
+        None, description="URL at which others reach the API; callback URLs begin with it."
     )
     api_hosts: TextList = Field((), description="Host names that the API answers to, besides localhost.")
     api_proxies: Proxies = Field(

@@ -62,6 +62,7 @@ DOORS: dict[str, frozenset[str]] = {
     "flask": frozenset({"jobs.flask"}),
     **{name: frozenset({"admin_cli.mcp"}) for name in ("mcp", "mcp_types")},
     "cryptography": frozenset({"jobs.sealing"}),
+    **{name: frozenset({"jobs.storage.s3_store"}) for name in ("boto3", "botocore")},
     "argon2": frozenset({"jobs.operations.access.credentials"}),
     "sentry_sdk": frozenset({"jobs.observe"}),
     "prometheus_client": frozenset({"jobs.observe"}),

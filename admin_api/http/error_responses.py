@@ -12,6 +12,7 @@ from starlette.exceptions import HTTPException
 
 from admin_api.http.envelope import Failure, failure
 from jobs import errors
+from jobs.ledger.blobs import blob_errors
 from jobs.operations.access import access_errors
 from jobs.sealing import seal_errors
 
@@ -35,6 +36,8 @@ STATUS: dict[type[errors.JobsError], int] = {
     errors.KeyBusy: 409,
     seal_errors.SealKeyMissing: 409,
     seal_errors.SubjectForgotten: 409,
+    blob_errors.StoredMissing: 409,
+    blob_errors.StoredAltered: 409,
     access_errors.TooManyAttempts: 429,
     errors.ServiceDown: 503,
     errors.LedgerMissing: 503,

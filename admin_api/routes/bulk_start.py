@@ -10,8 +10,9 @@ from admin_api.shapes.actions import Action, Bulk, Plan
 from jobs.operations.audit.operator import Operator
 from jobs.operations.audit.progress import action_of
 from jobs.operations.bulk import action, undo
+from jobs.operations.bulk.argument_changes import check_changes
 from jobs.operations.bulk.batches import Act
-from jobs.operations.bulk.replay import ReplayAction, check_changes
+from jobs.operations.bulk.replay import ReplayAction
 from jobs.operations.runs.selector import make_selector
 
 

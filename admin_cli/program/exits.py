@@ -58,6 +58,7 @@ def exit_code_for(error: Exception) -> Exit | None:
     """
     # Imported here, because `jobledger --help` must not load the package that applications import.
     from jobs import errors
+    from jobs.ledger.blobs import blob_errors
     from jobs.operations.access import access_errors
     from jobs.sealing import seal_errors
 
@@ -78,6 +79,8 @@ def exit_code_for(error: Exception) -> Exit | None:
         errors.KeyBusy: Exit.CONFLICT,
         seal_errors.SealKeyMissing: Exit.FAILED,
         seal_errors.SubjectForgotten: Exit.CONFLICT,
+        blob_errors.StoredMissing: Exit.CONFLICT,
+        blob_errors.StoredAltered: Exit.FAILED,
         errors.StepRepeated: Exit.USAGE,
         errors.StepRefused: Exit.USAGE,
         errors.UnknownEffect: Exit.CONFLICT,

@@ -102,7 +102,8 @@ def replay_runs(
     allow: tuple[tuple[str, int], ...],
     imports: tuple[str, ...],
 ) -> None:
-    from jobs.operations.bulk.replay import ReplayAction, check_changes
+    from jobs.operations.bulk.argument_changes import check_changes
+    from jobs.operations.bulk.replay import ReplayAction
 
     if from_step is not None and steps == "reset":
         raise click.UsageError("--from cannot be used with --steps reset.")

@@ -15,6 +15,7 @@ import jobs.dramatiq
 import jobs.testing
 from admin_cli.main import cli
 from jobs import errors
+from jobs.ledger.blobs import blob_errors
 from jobs.observe import catalogue
 from jobs.operations.access import access_errors
 from jobs.sealing import seal_errors
@@ -121,7 +122,7 @@ def error_codes() -> str:
         "| --- | --- | --- |",
     ]
     members = inspect.getmembers(errors, inspect.isclass) + inspect.getmembers(access_errors, inspect.isclass)
-    members += inspect.getmembers(seal_errors, inspect.isclass)
+    members += inspect.getmembers(seal_errors, inspect.isclass) + inspect.getmembers(blob_errors, inspect.isclass)
     classes = {one for _, one in members if issubclass(one, errors.JobsError)}
     for one in sorted(classes, key=lambda one: (one.code, one.__name__)):
         text = (one.__dict__.get("__doc__") or _in_tree(one.__name__)).strip().partition("\n\n")[0]

@@ -28,6 +28,7 @@ from jobs.errors import EnqueueRefused
 from jobs.formats.shown import shown
 from jobs.ledger.records import FollowUp, NewRun
 from jobs.runtime.context import correlation_id, current_run
+from jobs.storage.finding import written
 
 if TYPE_CHECKING:
     from jobs.app import App
@@ -85,6 +86,7 @@ class Job(BaseModel, metaclass=JobMeta):
     options: ClassVar[Options] = Options()
     _write_own: ClassVar[Any] = None
     _sealing: ClassVar[Sealing | None] = None
+    _stored_fields: ClassVar[frozenset[str]] = frozenset()
     __slots__ = ("_bound_run",)
 
     def perform(self) -> Any:
@@ -163,7 +165,9 @@ class Job(BaseModel, metaclass=JobMeta):
             KeyConflict: a run with other arguments holds the key; the session's transaction stays usable.
             KeyBusy: another transaction with the key has not ended within ``lock_timeout``.
             QueueFull: as many runs of the queue or kind wait as may; nothing was enqueued.
-            ServiceDown: the ledger does not answer; nothing was enqueued.
+            ServiceDown: the ledger does not answer, or (``StoreDown``) the store of a stored argument; nothing was
+                enqueued.
+            StoredMissing: a stored argument was written more than a day ago, and removed since; nothing was enqueued.
         """
         app = boot.current()
         from jobs.enqueue.write_path import enqueue_runs
@@ -196,16 +200,20 @@ class Job(BaseModel, metaclass=JobMeta):
             from jobs.enqueue.room import Full
             from jobs.enqueue.write_path import enqueue_run_async
 
-            if self._sealing is not None and self._sealing.subject is not None:
+            if self._stored_fields or (self._sealing is not None and self._sealing.subject is not None):
                 from jobs.runtime.off_loop import off_loop
 
-                # The key of a subject comes from the ledger.
+                # Content goes to its store, and the key of a subject comes from the ledger.
                 run = await off_loop(self.new_run, app, **options)
             else:
                 run = self.new_run(app, **options)
             return await enqueue_run_async(app, run, full=Full(on_full, full_timeout))
         from jobs.database.transactions.coroutines import call_in
 
+        if self._stored_fields:
+            from jobs.runtime.off_loop import off_loop
+
+            await off_loop(written, boot.current(), self)
         return await call_in(
             session, lambda plain: self.enqueue(session=plain, on_full=on_full, full_timeout=full_timeout, **options)
         )
@@ -233,6 +241,7 @@ class Job(BaseModel, metaclass=JobMeta):
                 hint="Give it a name: class ExportOrders(Export[Order]): ….",
             )
         parent = current_run.get()
+        blobs = written(app, self) if self._stored_fields else ()
         arguments = write_arguments(self, kind=declared.kind, max_bytes=app.settings.max_argument_bytes)
         queue, priority, key = options.get("queue"), options.get("priority"), options.get("key")
         on_conflict, after = options.get("on_conflict", "keep"), options.get("after", ())
@@ -268,6 +277,7 @@ class Job(BaseModel, metaclass=JobMeta):
             enqueued_by=enqueuer(),
             parent_id=parent.id if parent else None,
             root_id=parent.root_id if parent else None,
+            blobs=blobs,
         )
 
     def __repr_args__(self) -> list[tuple[str | None, Any]]:

@@ -25,6 +25,7 @@ from jobs.definition.max_waiting import record_max_waiting
 from jobs.definition.options import Options, derive
 from jobs.definition.secret import sealing_of
 from jobs.errors import ArgumentsRefused
+from jobs.storage.finding import stored_fields
 
 
 @dataclass_transform(kw_only_default=True, frozen_default=True, field_specifiers=(Field, PrivateAttr))
@@ -45,6 +46,7 @@ class JobMeta(ModelMetaclass):
         cls.options = derive(parent, keywords, name=name, place=place)
         check_redact(cls, cls.options.redact, place)
         cls._sealing = sealing_of(cls, place)
+        cls._stored_fields = stored_fields(cls, place)
         can_perform = cls.perform is not _job(cls).perform and not getattr(cls.perform, "__isabstractmethod__", False)
         if cls.options.schedule is not None:
             check_can_be_scheduled(cls, place, can_perform=can_perform)

@@ -13,6 +13,7 @@ from jobs.definition.max_waiting import OnFull
 from jobs.errors import EnqueueRefused
 from jobs.formats.shown import shown
 from jobs.runtime.context import enclosing_session
+from jobs.storage.finding import written
 
 if TYPE_CHECKING:
     from jobs.database.transactions.joining import AsyncSessionLike, SessionLike
@@ -65,7 +66,7 @@ def enqueue_many(
         EnqueueRefused: an item is not a job, or an option is invalid; nothing was enqueued.
         KeyConflict: a run with other arguments holds a key; nothing was enqueued.
         QueueFull: there is no room for all of them; nothing was enqueued.
-        ServiceDown: the ledger does not answer; nothing was enqueued.
+        ServiceDown, StoredMissing: as ``Job.enqueue``; nothing was enqueued.
     """
     app = boot.current()
     from jobs.enqueue.bulk import enqueue_blocks
@@ -91,7 +92,16 @@ def enqueue_many(
         return job.new_run(app, delay=own, on_conflict=on_conflict if _has_key(job) else "keep", tags=tags)
 
     numbered = enumerate(many)
-    blocks = iter(lambda: list(islice(numbered, BLOCK)), [])
+
+    def next_block() -> list[tuple[int, Job]]:
+        found = list(islice(numbered, BLOCK))
+        for _, job in found:
+            # Now, because nothing else may use the ledger while the block is inserted.
+            if getattr(job, "_stored_fields", None):
+                written(app, job)
+        return found
+
+    blocks = iter(next_block, [])
     return enqueue_blocks(app, (starmap(new_run, block) for block in blocks), session=session, full=full)
 
 
@@ -103,13 +113,17 @@ async def enqueue_many_async(
     Without ``session=``, a call that is cancelled while it waits may still record its runs, because a statement that
     has begun is not undone.
     """
+    from jobs.runtime.off_loop import off_loop
+
     session = enclosing_session() if session is None else session
     if session is None:
-        from jobs.runtime.off_loop import off_loop
-
         return await off_loop(enqueue_many, many, **options)
     from jobs.database.transactions.coroutines import call_in
 
+    many = list(_checked(many))
+    if any(getattr(job, "_stored_fields", None) for job in many):
+        app = boot.current()
+        await off_loop(lambda: [written(app, job) for job in many])
     return await call_in(session, lambda plain: enqueue_many(many, session=plain, **options))
 
 

@@ -74,6 +74,10 @@ def _written(plain: Any) -> str:
 
 
 def _canonical_leaf(value: Any, plain: Any) -> Any:
+    key = getattr(type(value), "equality_key", None)
+    if key is not None:
+        # A stored value: its content counts, and not its id.
+        return key(value)
     if isinstance(value, datetime) and value.tzinfo is not None:
         return _moment_text(value)
     if isinstance(value, time) and (offset := value.utcoffset()) is not None:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from dataclasses import dataclass
 from typing import Any
 
 from jobs.definition import registry
 from jobs.definition.secret import mark_redacted, mark_sealed
 from jobs.errors import ArgumentsRefused
+from jobs.formats.stored_reference import STORED_TYPE
 
 _TYPES: dict[type, str] = {
     str: "string",
@@ -83,7 +84,7 @@ def _published(cls: Any, max_argument_bytes: int) -> PublishedKind:
     options = cls.options
     try:
         marked = mark_redacted(cls.model_json_schema(by_alias=False), options.redact)
-        marked = mark_sealed(marked, cls._sealing)
+        marked = _mark_stored(mark_sealed(marked, cls._sealing), cls._stored_fields)
         schema: str | None = json.dumps(marked, sort_keys=True)
     except Exception:  # A field's type has no JSON schema, or a default that is no JSON.
         schema = None
@@ -99,6 +100,14 @@ def _published(cls: Any, max_argument_bytes: int) -> PublishedKind:
         max_argument_bytes=max_argument_bytes,
         retain_seconds=options.retain.total_seconds() if options.retain is not None else None,
     )
+
+
+def _mark_stored(schema: dict[str, Any], names: Set[str]) -> dict[str, Any]:
+    """The published schema, in which no value fits an argument that may hold a stored value: only its class can."""
+    properties = {
+        name: {"type": STORED_TYPE} if name in names else of for name, of in schema.get("properties", {}).items()
+    }
+    return {**schema, "properties": properties} if names else schema
 
 
 def _unfit(kind: str, field: str, why: str) -> ArgumentsRefused:

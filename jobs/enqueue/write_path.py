@@ -26,6 +26,7 @@ from jobs.ledger.admission.key_waits import key_waits, limit_wait, set_wait
 from jobs.ledger.admission.keys import admit
 from jobs.ledger.admission.with_followups import insert_with_followups
 from jobs.ledger.batches.parents import add_parents
+from jobs.ledger.blobs.references import hold
 from jobs.ledger.records import Admitted, Freed, NewRun
 from jobs.ledger.runs.end_effects import apply_end_effects
 from jobs.ready.protocol import ReadyEntry
@@ -135,7 +136,12 @@ async def enqueue_run_async(app: App, run: NewRun, *, full: Full = ASK_CLASS) ->
 def is_plain(run: NewRun) -> bool:
     """Whether one insert is enough for the run."""
     return (
-        run.key is None and not run.followups and run.batch_id is None and not run.after and run.kind not in fair_kinds
+        run.key is None
+        and not run.followups
+        and run.batch_id is None
+        and not run.after
+        and not run.blobs
+        and run.kind not in fair_kinds
     )
 
 
@@ -153,7 +159,9 @@ def _write_plain(app: App, runs: Sequence[NewRun], may_exist: bool) -> None:
 
 def _write_if_free(app: App, run: NewRun) -> bool:
     """Insert a run whose key is free, by one statement that commits by itself. Returns whether it did."""
-    if run.after or run.batch_id is not None or run.kind in fair_kinds:
+    if run.after or run.batch_id is not None or run.blobs or run.kind in fair_kinds:
+        return False
+    if any(one.run.blobs for one in run.followups):
         return False
     is_kept = run.key is not None and run.hold_seconds != 0.0
     if is_kept and run.followups:
@@ -215,6 +223,8 @@ def _chunks(runs: Sequence[NewRun]) -> Iterator[Sequence[NewRun]]:
 def write_runs(executor: Executor, runs: Sequence[NewRun]) -> list[Admitted]:
     """Insert plain runs directly; those with a key or follow-ups only if their key is free."""
     careful = [run for run in runs if not is_plain(run)]
+    # First of all: if a value is gone, nothing was written.
+    hold(executor, careful)
     plain = [run for run in runs if is_plain(run)] if careful else runs
     for chunk in _chunks(plain):
         insert_runs(executor, chunk)

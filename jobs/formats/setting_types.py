@@ -68,6 +68,12 @@ def _schema_name(schema: str) -> str:
     return schema
 
 
+def _store_url(url: str) -> str:
+    if url != "ledger" and not re.fullmatch(r"file:///[^\0]+|s3://[a-z0-9][a-z0-9.-]{1,62}(/[^\s?#]*)?", url):
+        raise ValueError("is not ledger, file:///FOLDER or s3://BUCKET/PREFIX")
+    return url
+
+
 def _public_url(url: str) -> str:
     if not re.fullmatch(r"https?://[^@/\s?#]+(/[^\s?#]*)?", url):
         raise ValueError("is not an address like https://jobs.example.com")
@@ -103,6 +109,8 @@ Served = Annotated[TextList, AfterValidator(_served)]
 Proxies = Annotated[TextList, AfterValidator(_proxies)]
 Buckets = Annotated[tuple[float, ...], BeforeValidator(_words), AfterValidator(_buckets)]
 SchemaName = Annotated[str, AfterValidator(_schema_name)]
+StoreUrl = Annotated[str, AfterValidator(_store_url)]
+"""Where the content of stored values is."""
 PublicUrl = Annotated[str, AfterValidator(_public_url)]
 SentryDsn = Annotated[str, AfterValidator(_sentry_dsn)]
 Networks = Annotated[TextList, AfterValidator(_networks)]

@@ -48,6 +48,8 @@ class NewRun:
     batch_id: UUID | None = None
     after: tuple[UUID, ...] = ()
     on_parent_dead: Literal["cancel", "run", "hold"] = "cancel"
+    blobs: tuple[UUID, ...] = ()
+    """The stored values that its arguments refer to."""
 
     @property
     def has_followups(self) -> int:

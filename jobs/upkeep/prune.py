@@ -19,6 +19,7 @@ from jobs.ledger.runs import prune
 from jobs.ledger.schedules.slots import prune_slots
 from jobs.ledger.workers import forget_old
 from jobs.states import RunState
+from jobs.storage.collector import Collector
 from jobs.upkeep.lead import Lead
 
 ROLE = "pruner"
@@ -44,6 +45,7 @@ class Pruner:
     def __init__(self, app: App) -> None:
         self._app = app
         self._lead = Lead(app, ROLE)
+        self._collector = Collector(app)
 
     @property
     def leads(self) -> bool:
@@ -68,6 +70,11 @@ class Pruner:
                 self._app.events.emit([RunsSwept(name, gone + deleted)])
             if deleted:
                 return True
+        collected = self._collector.collect(should_go_on=lambda: clock.monotonic() - began < TURN_SECONDS)
+        if collected.deleted:
+            self._app.events.emit([RunsSwept("prune_stored", collected.deleted)])
+        if collected.has_more:
+            return True
         self._lead.rest()
         return False
 

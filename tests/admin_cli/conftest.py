@@ -186,6 +186,7 @@ def in_shop(
         if not (tmp_path / "keys").exists():  # A test may fill two ledgers.
             assert program("seal", "key", "--id", "first").code == 0
         world.seal_for(42)
+        world.store_for(world.DEAD)
         made = program("schedules", "create", "nightly", "Report", "--cron", "0 3 * * *", "--import", "shop.jobs")
         assert made.code == 0, made.err
         return program

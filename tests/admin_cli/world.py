@@ -37,6 +37,7 @@ from jobs.operations.bulk.replay import ReplayAction
 from jobs.operations.control.pause import pause
 from jobs.settings import Settings
 from jobs.states import Cause, Outcome, RunState
+from jobs.storage.value import Stored
 from tests.book import Book
 
 DEAD = UUID("019ab000-0000-7000-8000-0000c9165be1")
@@ -104,6 +105,13 @@ def seal_for(subject: int) -> None:
     """Make the key of a subject, with the keys that the environment names."""
     app = boot.build(Settings.read())
     app.seals.subjects.sealing(app, subject)
+    app.close()
+
+
+def store_for(run_id: UUID) -> None:
+    """Store a value that a run refers to, in the ledger that the environment names."""
+    app = boot.build(Settings.read())
+    Stored(b"an invoice", name="invoice.pdf").write_to(app, run_id=run_id)
     app.close()
 
 

@@ -8,17 +8,20 @@ from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 from pydantic_core import to_json
 
 from jobs.app import App
 from jobs.definition.arguments import holds_nul
+from jobs.errors import ServiceDown
 from jobs.ledger.records import AttemptResult, Claim, Failure
 from jobs.ledger.runs.sweep import crash_delay
 from jobs.messages.message_outcome import MessageOutcome
 from jobs.runtime.failure import MAX_MESSAGE, describe_failure, storable
 from jobs.states import Cause, Outcome
+from jobs.storage.value import Stored
 
 log = logging.getLogger("jobs.worker")
 
@@ -106,7 +109,11 @@ def set_aside(app: App, claim: Claim) -> AttemptResult:
 
 
 def result_text(app: App, claim: Claim, value: Any) -> str | None:
-    """A returned value as JSON. A value that cannot be stored causes a warning only, since the work is done."""
+    """A returned value as JSON. A value that cannot be stored causes a warning only, since the work is done.
+
+    Raises:
+        ServiceDown: the store of a ``Stored`` value does not answer.
+    """
     if value is None:
         return None
     why: str | None = None
@@ -114,12 +121,18 @@ def result_text(app: App, claim: Claim, value: Any) -> str | None:
     try:
         if isinstance(value, Iterator):
             raise TypeError("an iterator is not read, since the job has ended")
-        text = to_json(value, inf_nan_mode="constants").decode()
-        if ("NaN" in text or "Infinity" in text) and (plain := to_json(value, inf_nan_mode="null").decode()) != text:
+        other = partial(_stored_reference, app, claim)
+        text = to_json(value, inf_nan_mode="constants", fallback=other).decode()
+        if ("NaN" in text or "Infinity" in text) and (
+            plain := to_json(value, inf_nan_mode="null", fallback=other).decode()
+        ) != text:
             # Not every database accepts these values; null works in all of them.
             text, why = plain, "holds NaN or Infinity, which is stored as null"
         text = storable(text)
         json.loads(text)
+    except ServiceDown:
+        # A stored value could not be written. Without it the work is not done.
+        raise
     except Exception as error:
         text, why = None, type(error).__name__
     else:
@@ -130,3 +143,12 @@ def result_text(app: App, claim: Claim, value: Any) -> str | None:
         said = "Result could not be stored" if text is None else "Result stored with values replaced"
         log.warning(said, extra={"kind": claim.kind, "run_id": str(claim.run_id), "why": why})
     return text
+
+
+def _stored_reference(app: App, claim: Claim, value: Any) -> Any:
+    """The JSON of a ``Stored`` inside a result: its content is written, and the run refers to it."""
+    if not isinstance(value, Stored):
+        raise TypeError(f"{type(value).__name__} cannot be written as JSON")
+    reference = value.write_to(app, run_id=claim.run_id).reference
+    assert reference is not None
+    return reference.as_json()

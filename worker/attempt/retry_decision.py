@@ -19,6 +19,7 @@ from jobs.errors import (
     TimeLimitExceeded,
     UnknownEffect,
 )
+from jobs.ledger.blobs.blob_errors import StoredAltered, StoredMissing, StoreDown
 from jobs.ledger.records import AttemptResult, Claim
 from jobs.ledger.runs.sweep import crash_delay
 from jobs.messages.encoding import read_message
@@ -34,6 +35,9 @@ ELSEWHERE_WAIT = timedelta(seconds=5)
 
 KEY_WAIT = timedelta(seconds=30)
 """The wait before a run is tried again whose key this process does not have. Source: decision; an operator adds it."""
+
+STORE_WAIT = timedelta(seconds=30)
+"""The wait before a run is tried again whose store is down. Source: as for a key."""
 
 log = logging.getLogger("jobs.worker")
 
@@ -64,6 +68,14 @@ def decide_retry(app: App, claim: Claim, retry: Retry, started: float, error: Ba
         )
         return attempt_result_now(app, claim, started, Outcome.SNOOZED, delay=KEY_WAIT, error=error)
     if isinstance(error, SealBroken):
+        return attempt_result_now(app, claim, started, Outcome.FAILED, cause=Cause.BAD_ARGUMENTS, error=error)
+    if isinstance(error, StoreDown):
+        log.warning(
+            "Run given back, because the store of its values is down",
+            extra={"kind": kind, "run_id": str(claim.run_id), "reason": error.message},
+        )
+        return attempt_result_now(app, claim, started, Outcome.SNOOZED, delay=STORE_WAIT, error=error)
+    if isinstance(error, StoredMissing | StoredAltered):
         return attempt_result_now(app, claim, started, Outcome.FAILED, cause=Cause.BAD_ARGUMENTS, error=error)
     if isinstance(error, SubjectForgotten):
         return attempt_result_now(app, claim, started, Outcome.GAVE_UP, cause=Cause.GAVE_UP, error=error)

@@ -13,6 +13,8 @@ from jobs.app import App
 from jobs.database.engine import Database
 from jobs.database.rollback_only import RollbackOnly
 from jobs.definition import registry
+from jobs.ledger.blobs.blob_errors import StoredMissing
+from jobs.ledger.blobs.content import LEDGER
 from jobs.ledger.bundles import perform
 from jobs.ledger.records import AttemptResult, Claim
 from jobs.ledger.run_records import RunRecord
@@ -39,7 +41,8 @@ def perform_shadow(order: dict[str, Any]) -> dict[str, Any]:
     settings = Settings.of(**order["settings"])
     tables = _open_tables(order["database_url"], settings)
     with closing(tables):
-        app = boot.configure(boot.build(settings.model_copy(update={"database_url": f"sqlite:///{order['ledger']}"})))
+        private = {"database_url": f"sqlite:///{order['ledger']}", "store": LEDGER}
+        app = boot.configure(boot.build(settings.model_copy(update=private)))
         app.database.enqueues_apart = True
         guard = ConnectionGuard(allow=[(host, port) for host, port in order["allow"]], files=[order["ledger"]])
         with app.database.write() as connection:
@@ -79,6 +82,9 @@ def _described(app: App, run_id: UUID, result: AttemptResult, run: ShadowRun, kn
     beyond = list(run.beyond)
     if result.outcome is Outcome.SUSPENDED and result.held_on is not None:
         beyond.append(f"waits for {result.held_on}")
+    if isinstance(result.error, StoredMissing):
+        # The private copy holds no content.
+        beyond.append(f"reads the stored value {result.error.blob_id}")
     failure = result.failure
     with app.database.read() as connection:
         new = perform.new_runs(connection, known)

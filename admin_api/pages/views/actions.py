@@ -23,10 +23,11 @@ from jobs.definition import registry
 from jobs.errors import JobsError
 from jobs.operations.audit.operator import Operator
 from jobs.operations.bulk import action
+from jobs.operations.bulk.argument_changes import check_changes
 from jobs.operations.bulk.batches import BATCH, Act
 from jobs.operations.bulk.cancel import CancelAction
 from jobs.operations.bulk.purge import PurgeAction, RestoreAction
-from jobs.operations.bulk.replay import ReplayAction, check_changes
+from jobs.operations.bulk.replay import ReplayAction
 from jobs.operations.runs.detail import detail
 from jobs.operations.runs.selector import make_selector
 

@@ -12,6 +12,7 @@ from jobs.database.models.access import (
 from jobs.database.models.alerts import AlertRoute, AlertState
 from jobs.database.models.attempt_logs import JobAttemptLog
 from jobs.database.models.batches import JobBatch
+from jobs.database.models.blobs import JobBlob, JobBlobChunk, JobBlobRef
 from jobs.database.models.breakers import JobBreaker, JobBreakerFailure, JobCanary
 from jobs.database.models.chaos import JobChaosEffect, JobChaosTarget
 from jobs.database.models.effects import JobFollowup, JobGroup, JobGroupMember, JobKey, JobStep
@@ -72,6 +73,9 @@ __all__ = [
     "JobAttempt",
     "JobAttemptLog",
     "JobBatch",
+    "JobBlob",
+    "JobBlobChunk",
+    "JobBlobRef",
     "JobBreaker",
     "JobBreakerFailure",
     "JobCallback",

@@ -11,6 +11,7 @@ from jobs.database.sql import Executor, dialect_of
 from jobs.ledger.admission.copy_in import MIN_COPY, copy_members
 from jobs.ledger.admission.insert import is_fair
 from jobs.ledger.admission.keys import admit
+from jobs.ledger.blobs.references import hold
 from jobs.ledger.records import Admitted, NewRun
 
 CHUNK = 500
@@ -27,7 +28,9 @@ def admit_members(
 
     Raises:
         KeyConflict, KeyBusy: as ``admit``.
+        StoredMissing: a value that one of them refers to was removed.
     """
+    hold(session, runs, now=now)
     plain = [run for run in runs if run.key is None and not run.followups and not is_fair(run)]
     by_copy = may_copy and len(plain) >= MIN_COPY and dialect_of(session) == "postgresql"
     found: dict[int, Admitted] = {}

@@ -30,6 +30,7 @@ from jobs.ledger.admission.key_statements import (
     take_keys,
 )
 from jobs.ledger.admission.key_waits import key_waits
+from jobs.ledger.blobs.references import replace_held
 from jobs.ledger.effects.followups import insert_followups, succeed_with
 from jobs.ledger.records import Admitted, NewRun
 from jobs.states import LIVE, RunState
@@ -188,6 +189,7 @@ def _answer(session: Executor, run: NewRun, holder: _Holder, now: datetime | Non
             is None
         ):
             return None
+        replace_held(session, replace(run, id=holder.run_id), now=now)
         # The work of earlier attempts used the replaced arguments.
         session.execute(delete(JobStep).where(JobStep.run_id == holder.run_id))
         if run.hold_seconds != 0.0:

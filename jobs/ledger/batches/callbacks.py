@@ -13,7 +13,9 @@ from jobs.clock import new_run_id
 from jobs.database.models import JobBatch, JobFollowup
 from jobs.database.sql import Executor, ledger_now
 from jobs.errors import KeyConflict
+from jobs.formats.stored_reference import blobs_in
 from jobs.ledger.admission.keys import admit
+from jobs.ledger.blobs.references import hold_possible
 from jobs.ledger.effects.followups import UNREADABLE, read_followup, write_followups
 from jobs.ledger.records import FollowUp, Freed, NewRun
 from jobs.ledger.resealing import reseal
@@ -80,10 +82,14 @@ def renew_callbacks(session: Executor, batch_id: UUID, *, generation: int, now: 
         try:
             run = NewRun(**row.run, id=new_run_id())
             run.arguments = reseal.get()(run.arguments, row.id, run.id)
+            run.blobs = blobs_in(run.arguments)
             again.append((batch_id, FollowUp(row.on_state, run)))
         except TypeError as error:
             log.error("Callback of a batch cannot be read", extra={"batch": str(batch_id), "reason": str(error)})
-    write_followups(session, again, now=now)
+    refused = hold_possible(session, [one.run for _, one in again], now=now)
+    for _ in refused:
+        log.error("Callback of a batch dropped, whose stored value was removed", extra={"batch": str(batch_id)})
+    write_followups(session, [one for one in again if one[1].run.id not in refused], now=now)
 
 
 def batch_of_callback(session: Executor, run_id: UUID) -> tuple[UUID, int] | None:

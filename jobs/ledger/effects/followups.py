@@ -20,6 +20,7 @@ from jobs.database.sql import MOST, Batch, Executor, dialect_of, insert_into, le
 from jobs.definition.arguments import check_json
 from jobs.definition.enqueue_options import MAX_WAIT
 from jobs.errors import ArgumentsRefused
+from jobs.ledger.blobs.references import hold
 from jobs.ledger.records import FollowUp, NewRun
 from jobs.priority import MAX_PRIORITY, MIN_PRIORITY
 from jobs.states import RunState
@@ -123,6 +124,7 @@ def write_followups(session: Executor, rows: Sequence[tuple[UUID, FollowUp]], *,
     """Write follow-ups, each with the id of the run or batch whose end enqueues it."""
     if not rows:
         return
+    hold(session, (one.run for _, one in rows), now=now)
     dialect = dialect_of(session)
     session.execute(_insert_rows(dialect), {**FOLLOWUPS.rows(dialect, followup_rows(rows)), "now": now})
 

@@ -25,6 +25,7 @@ from jobs.database.models import JobAttempt, JobRun, JobSchedule, OperatorAction
 from jobs.database.sql import Executor, ledger_now, plus_seconds
 from jobs.ledger.batches.parents import forget_parents
 from jobs.ledger.batches.prune import forget_gathers, is_read_later
+from jobs.ledger.blobs.references import forget as forget_references
 from jobs.ledger.effects.attempt_logs import forget_logs
 from jobs.ledger.effects.callbacks import forget_callbacks
 from jobs.ledger.effects.followups import forget_followups
@@ -120,6 +121,7 @@ def _delete(
     ).all()
     if not ids:
         return 0
+    forget_references(session, ids, now=now)
     forget_logs(session, ids)
     forget_steps(session, ids)
     forget_signals(session, ids)

@@ -10,6 +10,7 @@ from sqlalchemy import Text, cast, literal, update
 
 from jobs.database.models import JobAttempt, JobRun, JsonText
 from jobs.database.sql import Executor, ledger_now
+from jobs.ledger.blobs.references import forget_erased
 from jobs.ledger.effects.attempt_logs import forget_logs
 from jobs.ledger.effects.callbacks import forget_callbacks
 from jobs.ledger.effects.followups import forget_followups
@@ -48,7 +49,7 @@ def unhide(session: Executor, run_ids: Sequence[UUID]) -> set[UUID]:
 def erase(session: Executor, run_ids: Sequence[UUID], *, now: datetime | None = None) -> set[UUID]:
     """Hide runs that have ended, and permanently blank their arguments, results and errors, and their attempts'.
 
-    Their logs are deleted.
+    Their logs are deleted, and the stored values that no other run refers to.
     """
     erased = set(
         session.scalars(
@@ -68,6 +69,7 @@ def erase(session: Executor, run_ids: Sequence[UUID], *, now: datetime | None = 
             {"now": now},
         )
     )
+    forget_erased(session, sorted(erased), now=now)
     forget_logs(session, sorted(erased))
     forget_steps(session, sorted(erased))
     forget_signals(session, sorted(erased))

@@ -18,7 +18,9 @@ from jobs.definition.arguments import read_arguments, write_arguments
 from jobs.enqueue.publish import entries_of
 from jobs.errors import ArgumentsRefused, SelectorRefused
 from jobs.formats.duration import format_duration
+from jobs.formats.stored_reference import blobs_in
 from jobs.ledger.admission.insert import insert_free
+from jobs.ledger.blobs.references import hold_possible
 from jobs.ledger.effects.resolutions import copy_steps_before, forget_steps_from, runs_with_step, unknown_effects
 from jobs.ledger.effects.signals import forget_signals
 from jobs.ledger.effects.steps import forget_steps
@@ -31,6 +33,7 @@ from jobs.ledger.run_records import RunRecord
 from jobs.ledger.runs.move import arguments_text, move
 from jobs.ledger.runs.replay import REPLAYABLE, reopen
 from jobs.operations.audit.operator import Operator, Permission
+from jobs.operations.bulk.argument_changes import inner, set_argument
 from jobs.operations.bulk.batches import BatchResult
 from jobs.priority import MAX_PRIORITY, MIN_PRIORITY
 from jobs.ready.protocol import ReadyEntry
@@ -131,7 +134,7 @@ class ReplayAction:
         else:
             changed = [("run", "stays as it is", "a new run that names it")]
         given = run.arguments if isinstance(run.arguments, dict) else {}
-        changed += [(f"argument {path}", masked(_inner(given, path)), value) for path, value in self.changes.items()]
+        changed += [(f"argument {path}", masked(inner(given, path)), value) for path, value in self.changes.items()]
         if self.queue is not None:
             changed.append(("queue", run.queue, self.queue))
         if self.priority is not None:
@@ -206,10 +209,14 @@ class ReplayAction:
             fresh.append(new)
             step.notes.append(AuditEntry(run_id, new_run_id=new.id))
             step.ready.append(ReadyEntry(new.id, new.queue, new.priority, None))
+        without_values = hold_possible(session, fresh)
+        fresh = [new for new in fresh if new.id not in without_values]
         made = insert_free(session, fresh)
         # Another transaction took a key between our look and our write.
         step.notes = [
-            AuditEntry(one.run_id, skipped="its key is held by another run")
+            AuditEntry(one.run_id, skipped="a stored value of it was removed")
+            if one.new_run_id in without_values
+            else AuditEntry(one.run_id, skipped="its key is held by another run")
             if one.new_run_id is not None and one.new_run_id not in made
             else one
             for one in step.notes
@@ -221,12 +228,14 @@ class ReplayAction:
 
     def _new_run(self, old: RunRecord, text: str) -> NewRun:
         run_id = new_run_id()
+        arguments = self._arguments(old, text, run_id)
         return NewRun(
             id=run_id,
             kind=old.kind,
             queue=self.queue or old.queue,
             priority=old.priority if self.priority is None else self.priority,
-            arguments=self._arguments(old, text, run_id),
+            arguments=arguments,
+            blobs=blobs_in(arguments),
             arguments_version=old.arguments_version,
             max_attempts=old.max_attempts,
             delay_seconds=self.delay_seconds or 0.0,
@@ -250,7 +259,7 @@ class ReplayAction:
         opened = text if sealing is None else self.app.seals.open_arguments(self.app, text, old.id)[0]
         given = json.loads(opened)
         for path, value in self.changes.items():
-            _set(given, path, value, cls)
+            set_argument(given, path, value, cls)
         job = read_arguments(cls, json.dumps(given), kind=old.kind)
         clear = write_arguments(job, kind=old.kind, max_bytes=self.app.settings.max_argument_bytes)
         return (
@@ -258,42 +267,3 @@ class ReplayAction:
             if sealing is None
             else sealed_run.ClearArguments(self.app, sealing, old.kind, clear).sealed_for(new_id)
         )
-
-
-def _inner(given: Any, path: str) -> object:
-    for part in path.split("."):
-        given = given.get(part) if isinstance(given, dict) else None
-    return given
-
-
-def check_changes(changes: Mapping[str, Any], kinds: list[str]) -> None:
-    """Refuse changes to fields that a kind does not have, before asking or doing anything.
-
-    Raises:
-        NotFound: this process does not know a kind.
-        SelectorRefused: its job does not have a field.
-    """
-    for kind in kinds:
-        cls = registry.get(kind)
-        for path in changes:
-            _field(path, cls)
-
-
-def _field(path: str, cls: Any) -> None:
-    name = path.partition(".")[0]
-    if name not in cls.model_fields:
-        raise SelectorRefused(
-            f"{cls.options.kind} has no argument {name!r}.",
-            hint=f"Its arguments: {', '.join(cls.model_fields) or 'none'}.",
-        )
-
-
-def _set(given: Any, path: str, value: Any, cls: Any) -> None:
-    _field(path, cls)
-    *outer, last = path.split(".")
-    here = given
-    for part in outer:
-        here = here.setdefault(part, {}) if isinstance(here, dict) else None
-        if not isinstance(here, dict):
-            raise ArgumentsRefused(f"argument {path!r} cannot be set: {part!r} is not an object")
-    here[last] = value

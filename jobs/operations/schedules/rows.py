@@ -13,6 +13,7 @@ from jobs.definition.options import MAX_QUEUE, check_name
 from jobs.errors import EnqueueRefused
 from jobs.scheduling.schedule import Schedule
 from jobs.scheduling.serialize import write_data
+from jobs.storage.finding import stored_in
 
 
 def columns_of(job: Any, schedule: Schedule, name: str, *, max_bytes: int) -> dict[str, Any]:
@@ -23,6 +24,7 @@ def columns_of(job: Any, schedule: Schedule, name: str, *, max_bytes: int) -> di
     """
     options = job.options
     refuse_sealed(job)
+    refuse_stored(job)
     return {
         "name": name,
         "kind": options.kind,
@@ -62,7 +64,9 @@ def argument_columns(app: App, kind: str, arguments: Mapping[str, Any]) -> dict[
     """The columns that change with a schedule's arguments; raises the same as ``new_columns``."""
     cls = registry.get(kind)
     refuse_sealed(cls)
-    text = write_arguments(cls(**arguments), kind=cls.options.kind, max_bytes=app.settings.max_argument_bytes)
+    job = cls(**arguments)
+    refuse_stored(job)
+    text = write_arguments(job, kind=cls.options.kind, max_bytes=app.settings.max_argument_bytes)
     return {"arguments": text, "arguments_version": cls.options.version}
 
 
@@ -75,6 +79,19 @@ def refuse_sealed(job: Any) -> None:
     if job._sealing is not None and job._sealing.fields:
         raise EnqueueRefused(
             f"{job.options.kind} has sealed arguments, which a schedule cannot hold.",
+            hint="Schedule another job, whose perform enqueues this one.",
+        )
+
+
+def refuse_stored(job: Any) -> None:
+    """Refuse a schedule of a job with stored values: each run needs a reference of its own.
+
+    Raises:
+        EnqueueRefused: it has some.
+    """
+    if any(True for name in job._stored_fields for _ in stored_in(getattr(job, name, None))):
+        raise EnqueueRefused(
+            f"An argument of {job.options.kind} is a stored value, which a schedule cannot hold.",
             hint="Schedule another job, whose perform enqueues this one.",
         )
 

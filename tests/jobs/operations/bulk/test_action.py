@@ -19,10 +19,11 @@ from jobs.ledger.runs import prune
 from jobs.operations.audit.operator import Operator, Permission
 from jobs.operations.bulk import batches
 from jobs.operations.bulk.action import begin, carry_out, plan
+from jobs.operations.bulk.argument_changes import check_changes
 from jobs.operations.bulk.batches import Act, Report
 from jobs.operations.bulk.cancel import CancelAction
 from jobs.operations.bulk.purge import PurgeAction, RestoreAction
-from jobs.operations.bulk.replay import ReplayAction, check_changes
+from jobs.operations.bulk.replay import ReplayAction
 from jobs.operations.bulk.undo import plan_undo, undo
 from jobs.operations.control.pause import pause, resume
 from jobs.operations.runs import inspect

@@ -1,0 +1,1 @@
+"""Services for stored values: list them, check their content, and collect those that no run refers to."""

@@ -1,0 +1,89 @@
+"""Lists stored values, and checks that the content of each is there and is what was stored."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from uuid import UUID
+
+from jobs.app import App
+from jobs.errors import JobsError, NotFound
+from jobs.formats.stored_reference import Reference
+from jobs.ledger.blobs.listing import BlobRow, find_blobs, list_blobs, runs_of
+from jobs.operations.audit.operator import Operator, Permission
+from jobs.storage.protocol import CHUNK
+from jobs.storage.reader import open_reference
+
+PAGE = 100
+"""Values read from the ledger at once. Source: decision."""
+RUNS_SHOWN = 10
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Checked:
+    """A value whose content was read to its end. ``problem`` says what is wrong with it, and ``code`` is that error's.
+
+    Attributes:
+        runs: some of the runs that need it, if something is wrong.
+    """
+
+    blob: BlobRow
+    code: str | None = None
+    problem: str | None = None
+    runs: Sequence[UUID] = ()
+
+
+def list_stored(app: App, operator: Operator, *, before: UUID | None = None, limit: int = 50) -> list[BlobRow]:
+    """Stored values, the newest first; never their content. ``before`` is the last id of the previous page."""
+    operator.need(Permission.RUNS_READ)
+    with app.database.read() as connection:
+        return list_blobs(connection, before=before, limit=limit)
+
+
+def verify_stored(app: App, operator: Operator, ids: Sequence[UUID] = ()) -> Iterator[Checked]:
+    """Read the content of these values, or of all, and compare their size and SHA-256: of those that runs refer to.
+
+    Raises:
+        NotFound: there is no such value.
+        ServiceDown: the ledger does not answer.
+    """
+    operator.need(Permission.RUNS_READ)
+    for page in [_named(app, ids)] if ids else _pages(app):
+        for one in page:
+            if one.state == "used":
+                yield _check(app, one)
+
+
+def _named(app: App, ids: Sequence[UUID]) -> list[BlobRow]:
+    with app.database.read() as connection:
+        found = find_blobs(connection, ids)
+    missing = set(ids) - {one.id for one in found}
+    if missing:
+        raise NotFound(f"There is no stored value {min(missing)}.")
+    return found
+
+
+def _pages(app: App) -> Iterator[list[BlobRow]]:
+    before: UUID | None = None
+    while True:
+        with app.database.read() as connection:
+            page = list_blobs(connection, before=before, limit=PAGE)
+        if not page:
+            return
+        yield page
+        before = page[-1].id
+
+
+def _check(app: App, blob: BlobRow) -> Checked:
+    assert blob.size is not None
+    assert blob.sha256 is not None
+    try:
+        with open_reference(app, Reference(blob.id, blob.size, blob.sha256)) as file:
+            while file.read(CHUNK):
+                pass
+    except JobsError as error:
+        with app.database.read() as connection:
+            runs = runs_of(connection, blob.id, limit=RUNS_SHOWN)
+        if runs:  # Else it was collected meanwhile.
+            return Checked(blob=blob, code=error.code, problem=error.message, runs=runs)
+    return Checked(blob=blob)

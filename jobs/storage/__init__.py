@@ -1,0 +1,1 @@
+"""Stored values: arguments and results of any size, kept in a store, while the row of a run holds a reference."""
