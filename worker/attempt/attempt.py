@@ -62,6 +62,7 @@ class Attempts:
         self.log_keeper = LogKeeper(app)
         self._captured = level_of(None, app.settings.capture_logs)
         self._pid = os.getpid()
+        self._make_run: Callable[..., Run] = Run
 
     def attempt(self, claim: Claim, perform: Perform, *, stop: StopSign) -> tuple[AttemptResult, Run]:
         """Perform the run. Returns the attempt's result, and the ``Run`` with the transaction that it may have left
@@ -265,7 +266,7 @@ class Attempts:
     def _new_run(self, claim: Claim, cls: type[Job], started: float, stop: StopSign) -> Run:
         options = cls.options
         timeout, own = options.timeout, options.capture_logs
-        run = Run(
+        run = self._make_run(
             self._app,
             claim,
             deadline=None if timeout is None else started + timeout.total_seconds(),

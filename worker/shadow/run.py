@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -12,7 +13,6 @@ from jobs.database.rollback_only import RollbackOnly
 from jobs.errors import Conflict
 from jobs.ledger.effects import steps
 from jobs.ledger.records import Claim
-from jobs.runtime.attempt_state import StopSign
 from jobs.runtime.cursor import Cursor
 from jobs.runtime.run import Run
 from jobs.runtime.steps import IfUnknown, take_name, write_result
@@ -20,8 +20,6 @@ from worker.attempt.attempt import Attempts
 
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session
-
-    from jobs.client.job import Job
 
 
 class BeyondMemos(BaseException):
@@ -133,14 +131,14 @@ class ShadowAttempts(Attempts):
 
     def __init__(self, app: App, *, worker: str, tables: RollbackOnly | None) -> None:
         super().__init__(app, worker=worker)
-        self._tables = tables
+        self._make_run = partial(_shadow_run, tables)
 
-    def _run(self, claim: Claim, cls: type[Job], started: float, stop: StopSign) -> Run:
-        timeout = cls.options.timeout
-        deadline = started + timeout.total_seconds() if timeout is not None else None
-        return ShadowRun(
-            self._app, claim, tables=self._tables, deadline=deadline, stop=stop, worker=self._worker, carry=list
-        )  # fmt: skip
+
+def _shadow_run(
+    tables: RollbackOnly | None, app: App, claim: Claim, *, carry: object, announce: object, **given: Any
+) -> ShadowRun:
+    """A shadow run, which takes neither ``carry`` nor ``announce``: no trace context, and no ready index."""
+    return ShadowRun(app, claim, tables=tables, **given)
 
 
 @contextmanager
