@@ -70,7 +70,17 @@ class Asked:
         return BODIES.get((self.method, self.template))
 
 
+_descriptions: list[dict[str, Any]] = []
+
+
+def description_of(app: App) -> dict[str, Any]:
+    """The OpenAPI description: made once, for it takes half a second and is the same for every App."""
+    if not _descriptions:
+        _descriptions.append(make_routes(app).openapi())
+    return _descriptions[0]
+
+
 def routes_of(app: App) -> list[Asked]:
     """Every method of every path."""
-    paths = make_routes(app).openapi()["paths"]
+    paths = description_of(app)["paths"]
     return [Asked(method.upper(), path) for path, methods in paths.items() for method in methods]

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from admin_api.app import make_routes
 from admin_api.reference import reference
 from jobs.app import App
+from tests.admin_api.route_table import description_of
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "api.md"
 
@@ -20,7 +20,7 @@ def test_the_page_is_what_the_command_prints() -> None:
 
 @pytest.fixture
 def described(app: App) -> dict[str, Any]:
-    return make_routes(app).openapi()
+    return description_of(app)
 
 
 def test_every_route_is_in_it(described: dict[str, Any]) -> None:
