@@ -10,12 +10,14 @@ import socket
 import subprocess
 import sys
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+import redis
+from playwright.sync_api import Page
 
 from tests.waiting import wait_until
 
@@ -45,9 +47,25 @@ def services(request: pytest.FixtureRequest, folder: Path, on: str) -> tuple[str
     """The URL of a ledger and of a ready index; the ledger has no tables yet."""
     if on == "sqlite":
         return f"sqlite:///{folder / 'shop.db'}", None
-    server = request.getfixturevalue("pg_server")
+    server, valkey = request.getfixturevalue("pg_server"), request.getfixturevalue("redis_server")
     server.start()
-    return server.create_database(), request.getfixturevalue("redis_url")
+    valkey.start()
+    with redis.Redis.from_url(valkey.url) as client:
+        client.flushdb()
+    return server.create_database(), valkey.url
+
+
+def reloaded(page: Page, url: str, shows: Callable[[], bool]) -> bool:
+    """Whether the page at ``url`` shows it in time."""
+
+    def is_there() -> bool:
+        page.goto(url)
+        if not shows():
+            # To load a page takes the browser more processor time than it takes the test.
+            page.wait_for_timeout(300)
+        return shows()
+
+    return wait_until(is_there, seconds=60)
 
 
 def line_of(shop: str) -> str:
@@ -71,7 +89,7 @@ def started(shop: str, folder: Path, ledger: str, redis: str | None) -> Iterator
     with closing(socket.socket()) as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    line = line_of(shop) + (f" 127.0.0.1:{port}" if shop == "django_shop" else "")
+    line = line_of(shop)
     made = Shop(f"http://127.0.0.1:{port}", ledger, folder / "shop.log")
     with made.log.open("wb") as log:
         process = subprocess.Popen(
@@ -90,10 +108,6 @@ def _environment(shop: str, port: int, ledger: str, redis: str | None) -> dict[s
     ours = {name: value for name, value in os.environ.items() if not name.startswith(("JOBS_", "DJANGO_"))}
     # The commands of the line are those of this environment.
     ours |= {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}", "PYTHONPATH": str(ROOT)}
-    if shop == "django_shop":
-        is_file = ledger.startswith("sqlite")
-        ours |= {"SHOP_DATABASE": ledger.removeprefix("sqlite:///")} if is_file else {"DATABASE_URL": ledger}
-        return {**ours, **({"REDIS_URL": redis} if redis else {})}
     ours |= {_PORTS[shop]: str(port), "JOBS_DATABASE_URL": ledger, "JOBS_SHUTDOWN": "3s", "JOBS_THREADS": "2"}
     return {**ours, **({"JOBS_REDIS_URL": redis} if redis else {})}
 
