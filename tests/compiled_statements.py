@@ -10,7 +10,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-import pytest
 from sqlalchemy import Engine
 from sqlalchemy.util import LRUCache
 
@@ -42,9 +41,8 @@ class CompiledStatements:
         return type(dialect), dialect.server_version_info, *rest
 
 
-@contextmanager
-def shared() -> Iterator[CompiledStatements]:
-    """During the block, engines of ledgers share their compiled statements."""
+def share() -> CompiledStatements:
+    """From now on, engines of ledgers share their compiled statements."""
     statements, make = CompiledStatements(), Connector._make_engine
 
     def made(self: Connector) -> Engine:
@@ -52,6 +50,15 @@ def shared() -> Iterator[CompiledStatements]:
         engine._compiled_cache = statements  # type: ignore[assignment]
         return engine
 
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Connector, "_make_engine", made)
-        yield statements
+    Connector._make_engine = made  # type: ignore[method-assign]
+    return statements
+
+
+@contextmanager
+def shared() -> Iterator[CompiledStatements]:
+    """During the block, engines of ledgers share their compiled statements."""
+    make = Connector._make_engine
+    try:
+        yield share()
+    finally:
+        Connector._make_engine = make  # type: ignore[method-assign]

@@ -25,7 +25,7 @@ from jobs.definition.fairness import fair_kinds
 from jobs.definition.limits import limited_kinds
 from jobs.operations.access import credentials
 from jobs.settings import Settings
-from tests import compiled_statements, templates
+from tests import compiled_statements, fork_server, templates
 from tests.database_pool import DatabasePool
 from tests.server_process import Server
 from tests.servers import NamedServer, PostgresServer, RedisServer
@@ -95,6 +95,7 @@ def migrated_template(pg_server: PostgresServer | NamedServer) -> Iterator[str]:
     """The URL of the database that each test's own is a copy of."""
     url = pg_server.create_database()
     templates.migrate(url)
+    fork_server.compile_statements(url)
     yield url
     pg_server.start()
     pg_server.drop_database(url)

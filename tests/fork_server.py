@@ -5,6 +5,8 @@ A command imports for most of a second of processor time, a worker for two, and 
 hands its arguments, environment, folder and standard streams to the server, forwards signals, and ends with the exit
 code of the fork. ``tests/forked_zygote.py`` does the same for the interpreters that a worker starts.
 
+The server has compiled the statements of a worker too: on SQLite, and on PostgreSQL once a test has used it.
+
 The forks are no children of the test. Use the real program in a test of its start, its process tree or its speed.
 """
 
@@ -23,10 +25,14 @@ import sys
 import tempfile
 import threading
 import time
+from collections.abc import Sequence
+from contextlib import suppress
 from functools import cache
 from importlib import import_module
 from pathlib import Path
 from typing import Any
+
+from tests import templates
 
 ROOT = Path(__file__).parents[1]
 CLIENT = Path(__file__).with_name("fork_client.py")
@@ -60,6 +66,10 @@ MESSAGE_BYTES = 1 << 16
 START_WITHIN_SECONDS = 30
 _servers: list[sp.Popen[bytes]] = []
 """Kept, because a Popen that is forgotten while its process runs warns."""
+_ledgers: list[str] = []
+"""The URLs of the ledgers on which the server compiles statements."""
+COMPILE = b"\0compile\0"
+"""What a message begins with that is no command: the URL of a ledger follows."""
 
 
 def jobledger() -> list[str]:
@@ -72,6 +82,16 @@ def forked(module: str) -> list[str]:
     return [sys.executable, "-I", "-S", str(CLIENT), str(_server(os.getpid())), module]
 
 
+def compile_statements(url: str) -> None:
+    """Let the server compile statements on the ledger at ``url``, which has tables and nobody else uses."""
+    _ledgers.append(url)
+    if _servers:
+        with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as server:
+            server.connect(str(_server(os.getpid())))
+            socket.send_fds(server, [COMPILE + url.encode()], [0, 1, 2])
+            server.recv(16)
+
+
 @cache
 def _server(pid: int) -> Path:
     """The socket of the started server of this process. It ends with the process, whose pipe it reads."""
@@ -79,8 +99,9 @@ def _server(pid: int) -> Path:
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     path = folder / "fork.sock"
     environment = {name: value for name, value in os.environ.items() if not name.startswith("JOBS_")}
+    ledgers = [templates.sqlite_ledger(folder / "jobs.db"), *_ledgers]
     server = sp.Popen(
-        [sys.executable, "-m", "tests.fork_server", str(path)],
+        [sys.executable, "-m", "tests.fork_server", str(path), *ledgers],
         cwd=ROOT, stdin=sp.PIPE, start_new_session=True, env={**environment, "PYTHONUTF8": "1"},
     )  # fmt: skip
     deadline = time.monotonic() + START_WITHIN_SECONDS
@@ -91,7 +112,7 @@ def _server(pid: int) -> Path:
     return path
 
 
-def serve(path: str) -> None:
+def serve(path: str, ledgers: Sequence[str]) -> None:
     """Answer until standard input is closed. Returns in each fork, which then runs the command."""
     for name in IMPORTED:
         __import__(name)
@@ -99,9 +120,11 @@ def serve(path: str) -> None:
 
     for entry in COMMANDS.values():
         __import__(entry.target.partition(":")[0])
-    assert threading.active_count() == 1, "a thread does not survive a fork"
-    gc.collect()
-    gc.freeze()
+    from tests import compiled_statements
+
+    compiled_statements.share()
+    for ledger in ledgers:
+        _compile(ledger)
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     listener.bind(f"{path}.new")
     listener.listen(64)
@@ -119,6 +142,13 @@ def serve(path: str) -> None:
         if listener in ready:
             client, _ = listener.accept()
             message, streams, _, _ = socket.recv_fds(client, MESSAGE_BYTES, 3)
+            if message.startswith(COMPILE):
+                _compile(message.removeprefix(COMPILE).decode())
+                client.send(b"0")
+                client.close()
+                for stream in streams:
+                    os.close(stream)
+                continue
             pid = os.fork()
             if pid == 0:
                 for other in (listener, client, *clients):
@@ -128,6 +158,31 @@ def serve(path: str) -> None:
             for stream in streams:
                 os.close(stream)
             clients[client] = pid
+
+
+def _compile(url: str) -> None:
+    """Run the statements of a worker on a ledger, and undo them; forks inherit what was compiled."""
+    from jobs import boot
+    from jobs.clock import SystemClock
+    from jobs.errors import JobsError
+    from jobs.settings import Settings
+    from worker.exchange.heartbeat import own_database
+    from worker.startup import statement_warmup as warmup
+
+    settings = Settings(database_url=url)
+    database = boot.open_database(settings, SystemClock())
+    # A test may have stopped the database server.
+    with suppress(JobsError):
+        with warmup._undone(database) as connection:
+            warmup._perform(connection, settings)
+        warmup._perform_directly(database, settings)
+        with warmup._undone(own_database(database, settings)) as connection:
+            warmup._beat(connection, settings.lease)
+    database.close()
+    own_database(database, settings).close()
+    assert threading.active_count() == 1, "a thread does not survive a fork"
+    gc.collect()
+    gc.freeze()
 
 
 def _forward(client: socket.socket, pid: int) -> None:
@@ -198,5 +253,5 @@ def _run() -> int:
 
 
 if __name__ == "__main__":
-    serve(sys.argv[1])
+    serve(sys.argv[1], sys.argv[2:])
     os._exit(_run())
