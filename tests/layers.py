@@ -11,6 +11,7 @@ import graphlib
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 PACKAGES = ("jobs", "worker", "scheduler", "admin_cli", "admin_api")
@@ -210,10 +211,15 @@ def _of_programs(module: str, use: Use) -> list[str]:
     return [] if use.is_late else [f"{module} imports {use.name} at once; import it in the function that needs it"]
 
 
-def uses(path: Path, module: str) -> list[Use]:
-    reader = _Reader(module, is_package=path.name == "__init__.py")
-    reader.visit(ast.parse(path.read_text(encoding="utf-8"), str(path)))
-    return reader.found
+def uses(path: Path, module: str) -> tuple[Use, ...]:
+    return _uses_in(path.read_text(encoding="utf-8"), module, path.name == "__init__.py")
+
+
+@cache
+def _uses_in(text: str, module: str, is_package: bool) -> tuple[Use, ...]:
+    reader = _Reader(module, is_package=is_package)
+    reader.visit(ast.parse(text))
+    return tuple(reader.found)
 
 
 class _Reader(ast.NodeVisitor):

@@ -12,6 +12,7 @@ import tomllib
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -148,6 +149,13 @@ PARTS = {
 }
 
 
+@cache
+def sources() -> dict[str, str]:
+    """The text of each file of ours."""
+    paths = [path for package in PACKAGES for path in (ROOT / package).rglob("*.py")]
+    return {str(path.relative_to(ROOT)): path.read_text(encoding="utf-8") for path in paths}
+
+
 @pytest.mark.parametrize("part", PARTS)
 def test_a_private_part_is_as_we_use_it(part: str) -> None:  # L, Leaner
     assert PARTS[part].missing() == []
@@ -155,12 +163,7 @@ def test_a_private_part_is_as_we_use_it(part: str) -> None:  # L, Leaner
 
 @pytest.mark.parametrize("part", PARTS)
 def test_a_private_part_is_used_in_its_place_only(part: str) -> None:  # L, Leaner
-    found = {
-        str(path.relative_to(ROOT))
-        for package in PACKAGES
-        for path in (ROOT / package).rglob("*.py")
-        if PARTS[part].marker in path.read_text(encoding="utf-8")
-    }
+    found = {place for place, text in sources().items() if PARTS[part].marker in text}
 
     assert found == PARTS[part].places
 

@@ -185,7 +185,11 @@ def loggers(tree: ast.AST) -> set[str]:
         for target in node.targets
         if isinstance(node.value, ast.Call) and ast.unparse(node.value.func).endswith("getLogger")
     }
-    used = {ast.unparse(node.value) for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
+    used = {
+        ast.unparse(node.value)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Attribute) and node.attr in LOG_METHODS
+    }
     return made | {name for name in used if re.fullmatch(r"(self\.)?_?\w*log(ger)?", name)}
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import cache
 from pathlib import Path
 from types import ModuleType
 
@@ -16,6 +17,7 @@ EVENT = re.compile(r"`([A-Z][a-z]+(?:\s+[a-z:]+)+)`")
 OF_ATTEMPTS = next(line for line in LOGS.splitlines() if line.startswith("| `event` |"))
 
 
+@cache
 def events(reference: ModuleType) -> set[str]:
     return {line.split(" | ")[0].removeprefix("| ") for line in reference.log_events().splitlines()[5:]}
 
