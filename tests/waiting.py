@@ -8,11 +8,11 @@ from typing import TypeVar
 
 T = TypeVar("T")
 
-OFTEN_SECONDS = 0.01
+OFTEN_SECONDS = 0.02
 """The pause between two looks, if a look takes little time."""
 RARELY_SECONDS = 0.2
 """The longest pause."""
-MOST_SHARE = 0.2
+MOST_SHARE = 0.1
 """Looking takes at most this share of a processor: what is waited for, and other tests, need it."""
 
 

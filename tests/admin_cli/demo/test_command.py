@@ -96,7 +96,10 @@ def test_killing_workers_during_the_demo_leaves_one_success_per_file_and_records
     database = open_ledger(ledger)
 
     killed = 0
-    while demo.poll() is None and killed < 6:
+
+    def is_over() -> bool:
+        """Whether the demo has ended, or has lost enough workers; kills one after each forty files."""
+        nonlocal killed
         with database.read() as connection:
             workers, counts = live(connection), count_by_state(connection, kind=INVENTORY)
         if workers and counts.get(RunState.SUCCEEDED, 0) > killed * 40:
@@ -105,6 +108,9 @@ def test_killing_workers_during_the_demo_leaves_one_success_per_file_and_records
                 killed += 1
             except ProcessLookupError:
                 pass
+        return demo.poll() is not None or killed == 6
+
+    assert wait_until(is_over, seconds=100)
     out, err = demo.communicate(timeout=100)
 
     assert demo.returncode == 0, (out, err)
