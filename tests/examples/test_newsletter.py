@@ -190,7 +190,7 @@ def test_f1_it_survives_workers_that_are_killed(
 ) -> None:
     newsletter, chance = load("ledger"), random.Random(9)
     # dramatiq's command stops and starts again after each kill, which takes seconds.
-    kills, most = 0, 8 if count > 120 or "dramatiq" not in command else 3
+    kills, most = 0, 8 if count > 120 or "dramatiq" not in command else 1
     with running(command, on_redis, tmp_path):
         newsletter.send(1, count)
         while kills < most and not wait_until(lambda: is_done(newsletter, count), seconds=chance.uniform(0.3, 1.2)):

@@ -15,7 +15,7 @@ pytestmark = [pytest.mark.faults, pytest.mark.slow, pytest.mark.timeout(500), py
 
 
 def test_f10_what_a_program_committed_is_performed_once_wherever_it_exits(make_fleet, load, is_full):
-    times = 50 if is_full else 4
+    times = 50 if is_full else 2
     fleet = make_fleet()
     with fleet.engine.begin() as connection:
         connection.execute(text("create table orders (n integer primary key, point varchar(30) not null)"))
