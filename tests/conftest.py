@@ -45,11 +45,13 @@ OURS = ("jobs", "worker", "scheduler", "admin_cli", "admin_api")
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Compile our packages once, where Python may not write bytecode (``PYTHONDONTWRITEBYTECODE``, in many containers).
+    """Compile our packages once, before several test processes do so at the same time; and where Python may not write
+    bytecode (``PYTHONDONTWRITEBYTECODE``, in many containers).
 
-    Every program that a test starts would compile them again, which takes a third of its start.
+    Every program that a test starts would compile them again there, which takes a third of its start.
     """
-    if sys.dont_write_bytecode and not hasattr(config, "workerinput"):
+    has_processes = config.getoption("numprocesses", None)
+    if (sys.dont_write_bytecode or has_processes) and not hasattr(config, "workerinput"):
         for package in OURS:
             compileall.compile_dir(Path(__file__).parents[1] / package, quiet=2)
 
