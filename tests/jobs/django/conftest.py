@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,7 @@ from jobs import boot
 from jobs.definition import registry
 from jobs.testing import Ledger
 from tests.conftest import MakeApp
+from tests.fork_server import forked
 from tests.servers import NamedServer, PostgresServer
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -120,7 +120,7 @@ def only(items: list[Any]) -> Any:
 
 def migrate(url: str) -> None:
     """``manage.py migrate`` in a process of its own, which leaves no connection behind."""
-    command = [sys.executable, "-m", "django", "migrate", "--verbosity", "0"]
+    command = [*forked("tests.django_project.program"), "migrate", "--verbosity", "0"]
     subprocess.run(command, check=True, cwd=ROOT, env=environment(url), timeout=60)
 
 
