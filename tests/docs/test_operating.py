@@ -20,7 +20,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(400)]
 ROOT = Path(__file__).parents[2]
 TOUR = ROOT / "docs" / "operating.md"
 MARK = "@@next@@"
-HAS_STARTED = "\nn=0; until grep -q pages: worker.log || [ $n -eq 300 ]; do sleep 0.1; n=$((n+1)); done"
+HAS_STARTED = "\nn=0; until grep -q pages: worker.log || [ $n -eq 900 ]; do sleep 0.1; n=$((n+1)); done"
 """Waits until `dev` has signed its pages in. Otherwise the audit has that before or after the first replay."""
 
 

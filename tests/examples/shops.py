@@ -37,7 +37,7 @@ class Shop:
 
     def answers(self, path: str) -> bool:
         try:
-            with urllib.request.urlopen(self.url + path, timeout=2) as answer:
+            with urllib.request.urlopen(self.url + path, timeout=20) as answer:
                 return bool(answer.status == 200)
         except OSError:
             return False

@@ -15,9 +15,13 @@ from jobs.ledger.queries.find import list_attempts, list_runs
 from jobs.ledger.queries.reports import count_by_state
 from jobs.ledger.workers import live
 from jobs.migration import schema
+from jobs.operations.audit.operator import Operator
+from jobs.operations.control.pause import pause, resume
 from jobs.settings import Settings
 from jobs.states import Outcome, RunState
+from tests.conftest import MakeApp
 from tests.fork_server import jobledger
+from tests.templates import sqlite_ledger
 from tests.waiting import wait_until
 
 pytestmark = pytest.mark.slow
@@ -126,10 +130,12 @@ def test_killing_workers_during_the_demo_leaves_one_success_per_file_and_records
     database.close()
 
 
-def test_a_second_demo_continues_with_the_ledger_after_ctrl_c(folder: Path, tmp_path: Path) -> None:
+def test_a_second_demo_continues_with_the_ledger_after_ctrl_c(folder: Path, tmp_path: Path, make_app: MakeApp) -> None:
     ledger = tmp_path / "demo.db"
+    app, ada = make_app(sqlite_ledger(ledger)), Operator("ada")
+    # Otherwise the first demo may be done before it is interrupted.
+    pause(app, ada, "kind", "demo.DueLater", is_new=True)
     demo = start(str(folder), "--keep", str(ledger))
-    assert wait_until(lambda: is_ready(ledger), seconds=60)
     database = open_ledger(ledger)
 
     def has_begun() -> bool:
@@ -137,7 +143,6 @@ def test_a_second_demo_continues_with_the_ledger_after_ctrl_c(folder: Path, tmp_
             return demo.poll() is not None or count_by_state(connection).get(RunState.SUCCEEDED, 0) > 0
 
     assert wait_until(has_begun, seconds=60)
-    # The job that is due in two seconds has not run yet.
     demo.send_signal(signal.SIGINT)
     _, err = demo.communicate(timeout=100)
 
@@ -148,6 +153,7 @@ def test_a_second_demo_continues_with_the_ledger_after_ctrl_c(folder: Path, tmp_
         counts = count_by_state(connection)
     assert sum(counts.values()) == 303 + ODD
     assert counts.get(RunState.SUCCEEDED, 0) < 302 + ODD
+    resume(app, ada, "kind", "demo.DueLater")
 
     out, err = start(str(folder), "--keep", str(ledger)).communicate(timeout=100)
     assert f"{303 + ODD}: 1 dead, {302 + ODD} succeeded" in out, err
