@@ -20,7 +20,8 @@ from jobs.ledger.operators.audit_links import (
     RESUMED,
     UNDONE,
     digest_of,
-    link_entries,
+    insert_link,
+    link_of_entries,
     link_state,
     write_link,
 )
@@ -102,8 +103,13 @@ def record(session: Executor, action_id: UUID, notes: Sequence[AuditEntry]) -> N
     ).one()
     # The number of entries so far is a number that no other batch of the action has.
     batch, state = counted
-    session.execute(_insert(dialect), {**_ENTRIES.rows(dialect, rows), "batch": batch})
-    link_entries(session, action_id, batch, [row[1:] for row in rows])
+    link = link_of_entries(action_id, batch, [row[1:] for row in rows])
+    entries = {**_ENTRIES.rows(dialect, rows), "batch": batch}
+    if dialect == "postgresql":
+        session.execute(_insert_linked(), {**entries, **link})
+    else:
+        session.execute(_insert(dialect), entries)
+        session.execute(insert_link(), link)
     if state != "running":
         # It was told to stop while this batch was under way.
         link_state(session, action_id, ENDED)
@@ -188,6 +194,12 @@ def _insert(dialect: str) -> Insert:
         "batch": bindparam("batch", type_=Integer()),
     }
     return insert(OperatorActionRun).from_select(list(columns), select(*columns.values()), include_defaults=False)
+
+
+@cache
+def _insert_linked() -> Insert:
+    """The same with the link of the entries, in one statement. PostgreSQL only."""
+    return _insert("postgresql").add_cte(insert_link().cte("linked"))
 
 
 def _text(value: Mapping[str, Any] | None) -> str | None:

@@ -9,11 +9,12 @@ import hashlib
 import json
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
+from functools import cache
 from typing import Any
 from uuid import UUID
 from zlib import crc32
 
-from sqlalchemy import Text, cast, insert, select
+from sqlalchemy import Insert, Text, bindparam, cast, insert, select
 
 from jobs.clock import new_run_id
 from jobs.database.models import AuditLink, JsonText, OperatorAction
@@ -23,6 +24,8 @@ START, BEGUN, RUNS, RESUMED, ENDED, UNDONE, PRUNED = "start", "begun", "runs", "
 _BEGUN = ("id", "verb", "actor", "target", "selector", "options", "reason", "started_at", "expected", "before",
           "undoes", "request_id")  # fmt: skip
 _ENDED = ("id", "state", "finished_at", "done", "skipped", "after")
+
+_GIVEN = ("id", "action_id", "part", "batch", "size", "digest", "row_digests")
 
 EntryText = tuple[UUID, str | None, UUID | None, str | None, str | None]
 """An entry of an action as it is stored: run, why it was skipped, the new run, before and after as JSON text."""
@@ -58,13 +61,13 @@ def entry_digest(text: bytes) -> str:
     return f"{crc32(text):08x}"
 
 
-def link_entries(session: Executor, action_id: UUID, batch: int, entries: Sequence[EntryText]) -> None:
-    """Link one batch of entries, in the transaction that inserts them."""
+def link_of_entries(action_id: UUID, batch: int, entries: Sequence[EntryText]) -> dict[str, Any]:
+    """The values of the link of one batch of entries, for ``insert_link`` in the transaction that inserts them."""
     # Each text begins with the id of its run, so this is the order in which they are read.
     texts = sorted(map(entry_text, entries))
     digest = hashlib.blake2b(b"".join(texts), digest_size=32).hexdigest()
     row_digests = ",".join([entry_digest(one) for one in texts])
-    write_link(session, action_id, RUNS, digest, batch=batch, size=len(texts), row_digests=row_digests)
+    return _values(action_id, RUNS, digest, batch=batch, size=len(texts), row_digests=row_digests)
 
 
 def link_state(session: Executor, action_id: UUID, part: str) -> None:
@@ -105,19 +108,22 @@ def write_link(
     row_digests: str | None = None,
 ) -> None:
     """Insert a link without a place."""
-    session.execute(
-        insert(AuditLink).values(
-            id=new_run_id(),
-            action_id=action_id,
-            part=part,
-            batch=batch,
-            size=size,
-            digest=digest,
-            row_digests=row_digests,
-            written_at=ledger_now(),
-        ),
-        {"now": None},
-    )
+    values = _values(action_id, part, digest, batch=batch, size=size, row_digests=row_digests)
+    session.execute(insert_link(), values)
+
+
+@cache
+def insert_link() -> Insert:
+    """Inserts a link without a place, from values of ``link_of_entries``."""
+    given = {name: bindparam(f"link_{name}", type_=getattr(AuditLink, name).type) for name in _GIVEN}
+    return insert(AuditLink).values(**given, written_at=ledger_now())
+
+
+def _values(
+    action_id: UUID | None, part: str, digest: str, *, batch: int | None, size: int, row_digests: str | None
+) -> dict[str, Any]:
+    values = (new_run_id(), action_id, part, batch, size, digest, row_digests)
+    return {"now": None, **{f"link_{name}": value for name, value in zip(_GIVEN, values, strict=True)}}
 
 
 def _plain(value: Any) -> Any:

@@ -114,6 +114,12 @@ def test_statements_are_counted_by_batch_and_not_by_run(app: App, ada: Operator,
 
     assert report.done == 40
     assert len(statements) < 34  # With the links of the audit.
+    entries = [one for one in statements if "INSERT INTO operator_action_runs" in one]
+    assert entries
+    is_linked = app.database.dialect == "postgresql"
+    assert all(("INSERT INTO operator_audit_links" in one) is is_linked for one in entries), (
+        "the link costs no statement"
+    )
 
 
 def test_one_of_two_operators_undoes_an_action(app: App, ada: Operator, book: Book) -> None:
