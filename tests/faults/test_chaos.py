@@ -40,7 +40,7 @@ def worker(environment: dict[str, str], log: Path, *, imports: str, processes: i
     with log.open("w") as file:
         node = subprocess.Popen(command, cwd=FOLDER, env=environment, stdout=file, stderr=file)
     try:
-        assert wait_until(lambda: log.read_text().count("Process ready") >= processes, seconds=60), log.read_text()
+        assert wait_until(lambda: log.read_text().count("Process ready") >= processes, seconds=100), log.read_text()
         yield
     finally:
         node.terminate()
@@ -124,7 +124,8 @@ def test_every_promise_holds_for_the_orders_of_the_example(
     assert {"kill", "stop"} <= set(made), report["made"]
     assert report["holds"], report["promises"]
     assert ended.returncode == 0
-    assert report["took_seconds"] <= seconds
+    # Other tests run beside the short form, on any machine.
+    assert report["took_seconds"] <= seconds + (0 if is_full else 20)
     counts = {one["name"]: one["counts"] for one in report["promises"]}
     assert counts["effects"]["checked"] > 0
     assert counts["attempts"]["checked"] >= counts["effects"]["checked"]

@@ -66,13 +66,13 @@ def table() -> Table:
 
 def answer(future):
     """What a caller got: None, or its error."""
-    return future.exception(timeout=10)
+    return future.exception(timeout=60)
 
 
 def enqueue_while_first_is_under_way(group: EnqueueGroup, table: Table, pool: ThreadPoolExecutor, names: Sequence[str]):
     """The first caller's write is held up; the others arrive, and wait."""
     calls = [pool.submit(group.enqueue, new_run(arguments=names[0]), table.write)]
-    assert table.began.wait(10)
+    assert table.began.wait(60)
     calls += [pool.submit(group.enqueue, new_run(arguments=name), table.write) for name in names[1:]]
     assert wait_until(lambda: len(group._waiting) == len(names) - 1, seconds=60)
     return calls
@@ -161,7 +161,7 @@ def test_coroutines_and_threads_share_one_group(table):
         loop = pool.submit(asyncio.run, coroutines())
         assert wait_until(lambda: len(group._waiting) == 4, seconds=60)
         table.may_go_on.set()
-        assert loop.result(10) == [None, None, None]
+        assert loop.result(60) == [None, None, None]
         assert [answer(call) for call in calls] == [None, None]
 
     assert [len(batch) for batch in table.batches] == [1, 4]
@@ -172,14 +172,14 @@ def test_a_cancelled_waiting_coroutine_affects_no_other(table):
 
     async def cancel_one() -> None:
         first = asyncio.create_task(group.enqueue_async(new_run(arguments="a"), table.write))
-        assert await asyncio.to_thread(table.began.wait, 10)
+        assert await asyncio.to_thread(table.began.wait, 60)
         second, third = (
             asyncio.create_task(group.enqueue_async(new_run(arguments=name), table.write)) for name in "bc"
         )
         await asyncio.sleep(0)
         second.cancel()
         table.may_go_on.set()
-        await asyncio.wait_for(asyncio.gather(first, third), 10)
+        await asyncio.wait_for(asyncio.gather(first, third), 60)
         assert second.cancelled()
 
     asyncio.run(cancel_one())
@@ -198,8 +198,8 @@ def test_a_bug_in_the_write_fails_its_coroutine_and_the_next_one_is_served():
 
     async def calls() -> None:
         with pytest.raises(ZeroDivisionError):
-            await asyncio.wait_for(group.enqueue_async(new_run(arguments="bug"), write), 10)
-        await asyncio.wait_for(group.enqueue_async(new_run(arguments="next"), write), 10)
+            await asyncio.wait_for(group.enqueue_async(new_run(arguments="bug"), write), 60)
+        await asyncio.wait_for(group.enqueue_async(new_run(arguments="next"), write), 60)
 
     asyncio.run(calls())
 
@@ -282,7 +282,7 @@ def test_a_coroutine_in_the_batch_of_an_interrupted_caller_still_gets_its_answer
         group._waiting.append(_Call(new_run(arguments="of a coroutine"), table.write, future))
         with pytest.raises(KeyboardInterrupt):
             group.enqueue(new_run(arguments="of a thread"), table.write)
-        await asyncio.wait_for(future, 10)
+        await asyncio.wait_for(future, 60)
 
     asyncio.run(wait_beside_an_interrupted_caller())
 

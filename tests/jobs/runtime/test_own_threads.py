@@ -64,7 +64,7 @@ def test_a_step_that_is_cancelled_after_it_began_ends_before_the_error_is_raised
 
         def work() -> None:
             begun.set()
-            go_on.wait(10)
+            go_on.wait(60)
             ended.set()
 
         task = asyncio.create_task(own_threads.step(work))

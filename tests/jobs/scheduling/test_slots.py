@@ -246,7 +246,7 @@ def test_a_week_of_seconds_is_counted_and_not_built() -> None:
     newest = backlog(schedule, after=after, until=until, keep=5)
     first = slots(schedule, after=after, until=until, limit=5)
 
-    assert process_time() - began < 0.2
+    assert process_time() - began < 1.0
     assert newest.slots == tuple(until - timedelta(seconds=one) for one in (4, 3, 2, 1, 0))
     assert newest.cut == 7 * 86400 - 5
     assert first == [after + timedelta(seconds=one) for one in (1, 2, 3, 4, 5)]

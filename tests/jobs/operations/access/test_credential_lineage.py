@@ -72,7 +72,7 @@ def test_one_admin_remains_when_two_demote_each_other_at_once(
 
     def act(n: int) -> str:
         by, other = Operator(circle[n]), circle[(n + 1) % number]
-        together.wait(10)
+        together.wait(60)
         try:
             if how == "disable" or (how == "both" and n % 2):
                 disable_user(app, by, other)
@@ -330,14 +330,14 @@ def test_a_token_made_while_its_maker_is_revoked_ends_too(app: App, ada: Operato
         made: list[str] = []
 
         def make(by: Operator = by, together: Barrier = together, made: list[str] = made) -> None:
-            together.wait(10)
+            together.wait(60)
             try:
                 made.append(token(app, by, "ann", "runs:read")[1])
             except Unauthenticated:
                 return
 
         def revoke(by: Operator = by, together: Barrier = together) -> None:
-            together.wait(10)
+            together.wait(60)
             revoke_token(app, ada, id_of(by))
 
         with ThreadPoolExecutor(2) as pool:

@@ -133,13 +133,13 @@ def test_a_run_ends_by_itself_and_a_second_one_at_once_is_refused(app: App, ada:
 
     plan = [Planned(0.1, Fault.KILL, 0.5)]
     report = ChaosRun(
-        app, ada, NoProcesses(), target="staging", span=timedelta(seconds=4), plan=plan, options={"seed": 7},
+        app, ada, NoProcesses(), target="staging", span=timedelta(seconds=30), plan=plan, options={"seed": 7},
         on_done=start_another,
     ).run()  # fmt: skip
 
     assert "ada@desk runs chaos on this ledger now" in refused[0]
     assert report.holds
-    assert report.took_seconds <= 4
+    assert report.took_seconds <= 30
     assert [(one.did, one.is_made) for one in report.done] == [("no worker was there", False)]
     (action, *_) = list_actions(app, ada)
     assert (action["verb"], action["state"], action["done"], action["options"]) == ("chaos", "finished", 0, {"seed": 7})
