@@ -39,14 +39,14 @@ COLUMNS = (
 @IMPORT
 @click.option("-k", "--kind", "kinds", **MANY, shell_complete=complete_kinds, help="Kind; * and ? match.")
 @click.option(
-    "--sample", type=click.IntRange(1), default=5_000, show_default=True, metavar="N",
-    help="Runs checked of each kind, queue and state.",
+    "--sample", type=click.IntRange(1), metavar="N",
+    help="Runs checked of each kind, queue and state; by default up to 5,000.",
 )  # fmt: skip
 @click.option("--all", "is_all", is_flag=True, help="Check every run, however many there are.")
 @output_options(COLUMNS)
 @pass_globals
 def compat(
-    options: Globals, out: Output, imports: tuple[str, ...], kinds: tuple[str, ...], sample: int, is_all: bool
+    options: Globals, out: Output, imports: tuple[str, ...], kinds: tuple[str, ...], sample: int | None, is_all: bool
 ) -> None:
     """Check before a deploy: do the ledger's arguments fit the code?
 
@@ -66,15 +66,19 @@ def compat(
     try:
         if not registry.kinds():
             raise click.UsageError("No kind is known: name the application's modules with --import, or JOBS_IMPORTS.")
-        found = compare(app, this_operator(), kinds=kinds, sample=None if is_all else sample)
+        limits: dict[str, int | None] = {"sample": None} if is_all else {}
+        if sample is not None and not is_all:
+            limits = {"sample": sample, "in_all": None}
+        found = compare(app, this_operator(), kinds=kinds, **limits)
     finally:
         app.close()
     rows = [row for one in found for row in _rows(one)]
     breaking = [one for one in found if one.breaks]
-    meta = {"breaks": bool(breaking), "sample": None if is_all else sample}
+    used = next((one.sample for one in found), sample)
+    meta = {"breaks": bool(breaking), "sample": None if is_all else used}
     out.rows(rows, as_json=lambda row: row, meta=meta, empty="the ledger has no arguments to check")
     if any(one.is_sampled for one in found):
-        streams.write_message(f"{sample:,} runs of each kind, queue and state were checked; --all checks every run.")
+        streams.write_message(f"{used:,} runs of each kind, queue and state were checked; --all checks every run.")
     if breaking:
         told = "; ".join(_dead_text(one) for one in breaking[:3]) + ("; …" if len(breaking) > 3 else "")
         raise CommandFailed(

@@ -21,8 +21,11 @@ from jobs.operations.audit.operator import Operator, Permission
 from jobs.operations.deploys.fit import Fit, Misfit
 from jobs.states import RunState
 
-SAMPLE = 5_000
-"""Runs checked of each kind, queue and state. Source: measured; 40 kinds take four seconds of processor time."""
+SAMPLE, LEAST_SAMPLE = 5_000, 500
+"""Most and fewest runs checked of each kind, queue and state that has more. Source: decision."""
+IN_ALL = 100_000
+"""Runs checked in all, above which the samples are smaller. Source: measured; three seconds of processor time, half of
+it the server's."""
 MAX_SCHEDULES = 10_000
 PLACES = {RunState.QUEUED: "waiting", RunState.RUNNING: "running", RunState.DEAD: "dead"}
 SCHEDULES, FOLLOWUPS = "schedules", "follow-ups"
@@ -48,6 +51,7 @@ class KindCompat:
 
     Attributes:
         number: how many there are; ``fit.checked`` of them were checked.
+        sample: most runs checked of each queue and state; None if every run was.
         here: the release of the kind's class in this process; None if it does not know the kind.
         live: the releases that live workers have, each with the number of worker processes; None is a worker that
             reports none.
@@ -56,6 +60,7 @@ class KindCompat:
     kind: str
     place: str
     number: int = 0
+    sample: int | None = None
     fit: Fit = field(default_factory=Fit)
     result: Result = Result.FITS
     here: ClassRelease | None = None
@@ -77,18 +82,25 @@ class KindCompat:
 
 
 def compare(
-    app: App, operator: Operator, *, kinds: Sequence[str] = (), sample: int | None = SAMPLE
+    app: App,
+    operator: Operator,
+    *,
+    kinds: Sequence[str] = (),
+    sample: int | None = SAMPLE,
+    in_all: int | None = IN_ALL,
 ) -> list[KindCompat]:
     """The kinds in the ledger whose names match ``kinds`` (``*`` and ``?``), those that break first.
 
     Args:
-        sample: runs checked of each kind, queue and state; None checks every run.
+        sample: most runs checked of each kind, queue and state; None checks every run.
+        in_all: most runs checked in all, unless there are so many kinds, queues and states that each gets the fewest;
+            None does not bound them.
 
     Raises:
         Forbidden: the operator may not read runs.
     """
     operator.need(Permission.RUNS_READ)
-    comparison = _Comparison(app, tuple(kinds), sample)
+    comparison = _Comparison(app, tuple(kinds), sample, in_all)
     comparison.read()
     return comparison.decided()
 
@@ -96,16 +108,19 @@ def compare(
 class _Comparison:
     """Fills one ``KindCompat`` for each kind and place."""
 
-    def __init__(self, app: App, kinds: tuple[str, ...], sample: int | None) -> None:
+    def __init__(self, app: App, kinds: tuple[str, ...], sample: int | None, in_all: int | None) -> None:
         self._app = app
         self._kinds = kinds
         self._sample = sample
+        self._in_all = in_all
         self._found: dict[tuple[str, str], KindCompat] = {}
 
     def read(self) -> None:
         states = tuple(str(state) for state in PLACES)
         with self._app.database.read() as connection:
             counted = tally(connection, Selector(kinds=self._kinds, states=states))
+        if self._sample is not None and self._in_all is not None and counted:
+            self._sample = min(self._sample, max(LEAST_SAMPLE, self._in_all // len(counted)))
         for (state, queue, kind), number in sorted(counted.items()):
             self._of(kind, PLACES[RunState(state)]).number += number
             self._read_runs(RunState(state), queue, kind, number)
@@ -135,7 +150,8 @@ class _Comparison:
         one = self._found.get((kind, place))
         if one is None:
             cls = registry.find(kind)
-            one = KindCompat(kind=kind, place=place, here=release_of(cls) if cls is not None else None)
+            here = release_of(cls) if cls is not None else None
+            one = KindCompat(kind=kind, place=place, sample=self._sample, here=here)
             self._found[kind, place] = one
         return one
 

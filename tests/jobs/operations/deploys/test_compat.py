@@ -143,6 +143,22 @@ def test_a_large_queue_is_sampled_over_its_whole_time(app: App, book: Book, apar
         assert 5 <= one.misfits[0].count <= 15
 
 
+def test_many_kinds_have_smaller_samples_so_that_a_bounded_number_is_checked(
+    app: App, book: Book, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("jobs.operations.deploys.compat.LEAST_SAMPLE", 2)
+    for n in range(30):
+        for queue in ("first", "second", "third"):
+            book.enqueue(kind="compat.Renamed", queue=queue, arguments={"order_id": n})
+        book.now += timedelta(seconds=1)
+
+    checked = {
+        in_all: found(app, sample=20, in_all=in_all)["Renamed", "waiting"].fit.checked for in_all in (None, 30, 3)
+    }
+
+    assert checked == {None: 60, 30: 30, 3: 6}
+
+
 def test_misfits_of_many_reasons_are_counted_together(app: App, book: Book) -> None:
     for n in range(30):
         book.enqueue(kind="compat.Renamed", arguments={"order_id": 1, f"field{n}": n})
