@@ -41,7 +41,7 @@ def test_fifty_concurrent_enqueuers_make_one_run(ledger: Ledger, cls: Callable[.
     start = threading.Barrier(50)
 
     def enqueue(place: int) -> jobs.Enqueued:
-        start.wait(20)
+        start.wait(60)
         return cls(account=7).enqueue()
 
     with ThreadPoolExecutor(50) as pool:
@@ -58,7 +58,7 @@ def test_fifty_concurrent_batches_with_the_same_keys_in_any_order_make_one_run_a
     def enqueue(place: int) -> list[jobs.Enqueued]:
         many: list[Job] = [Sync(account=n % 20) for n in range(place, place + 20)]
         many += [Hourly(account=n % 20) for n in range(place, place + 20)]
-        start.wait(20)
+        start.wait(60)
         return jobs.enqueue_many(many[:: 1 if place % 2 else -1])
 
     with ThreadPoolExecutor(50) as pool:
@@ -98,7 +98,7 @@ def test_a_second_enqueue_waits_for_the_commit_of_the_first(ledger: Ledger) -> N
         assert not wait_until(second.done, seconds=0.2)
         session.commit()
 
-        assert second.result(10) == jobs.Enqueued(first.id, created=False)
+        assert second.result(60) == jobs.Enqueued(first.id, created=False)
 
 
 def test_an_enqueue_that_waits_too_long_gets_an_error(ledger: Ledger) -> None:
