@@ -36,7 +36,7 @@ def wait_for(run: Performing, name: str, within: timedelta | None) -> Any:
     take_name(run, name)
     run.refuse_inside("wait_for()")
     found = write_step(run, lambda connection: _look_for_signal(run, connection, name, within))
-    reached("wait:begun")
+    reached("wait:begun" if isinstance(found, Suspended) else "wait:over")
     return _leave_or(run, found)
 
 

@@ -28,6 +28,7 @@ from jobs.ledger.runs.settle_plain import (
     settle_members,
     settle_plain,
 )
+from jobs.runtime import fault_points
 from jobs.states import RunState
 from worker.attempt.ended_event import ended_event
 from worker.attempt.unrecordable import strip
@@ -190,6 +191,7 @@ class Settler(threading.Thread):
             self._running_rows.clear(delivery.running_row)
             if delivery.settled is not None and delivery.attempt_result is not None:
                 settled.append((delivery.attempt_result, delivery.settled))
+        fault_points.committed(settled)
         try:
             self._announce(settled, refused, freed, app.clock.monotonic() - began)
         except Exception:
