@@ -17,11 +17,13 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_stat
 
 import jobs
 from jobs import Job, RunState
+from jobs.database.direct_statements import DirectConnection
 from jobs.errors import ChildDead
 from jobs.ledger.batches.find import broken_counts, list_batches
 from jobs.ledger.runs.replay import reopen
 from jobs.ledger.runs.settle import settle
-from jobs.ledger.runs.settle_plain import is_plain, settle_members
+from jobs.ledger.runs.settle_members import settle_counted, settle_members
+from jobs.ledger.runs.settle_plain import is_plain
 from jobs.testing import Ledger
 
 HELD, FINAL = ("signal", "children", "parents"), (RunState.SUCCEEDED, RunState.DEAD, RunState.CANCELLED)
@@ -174,7 +176,11 @@ class WorkflowMachine(RuleBasedStateMachine):
 def settle_as_a_worker_does(connection: Any, endings: Any, *, worker: str, poison_after: int, monotonic: float) -> Any:
     """Plain ends of members by the statement for them, where the dialect can; the others with care."""
     plain = [one for one in endings if is_plain(one)] if connection.dialect.name == "postgresql" else []
-    done = settle_members(connection, plain, worker=worker, monotonic=monotonic) if plain else []
+    done = []
+    if plain:
+        done = settle_counted(DirectConnection.inside(connection), plain, worker=worker, monotonic=monotonic)
+        left = [one for one in plain if all(one is not settled for settled, _ in done)]
+        done += settle_members(connection, left, worker=worker, monotonic=monotonic)
     rest = [one for one in endings if all(one is not settled for settled, _ in done)]
     settled, refused = settle(connection, rest, worker=worker, poison_after=poison_after, monotonic=monotonic)
     return done + settled, refused

@@ -22,12 +22,8 @@ from jobs.events import AttemptEnded, BatchSettled, ResultRefused, ServiceFailed
 from jobs.ledger.records import AttemptResult, Freed, RecordedAttempt
 from jobs.ledger.runs.give_back import give_back
 from jobs.ledger.runs.settle import settle
-from jobs.ledger.runs.settle_plain import (
-    is_limited_success,
-    is_plain,
-    settle_members,
-    settle_plain,
-)
+from jobs.ledger.runs.settle_members import settle_counted, settle_members
+from jobs.ledger.runs.settle_plain import is_limited_success, is_plain, settle_plain
 from jobs.runtime import fault_points
 from jobs.states import RunState
 from worker.attempt.ended_event import ended_event
@@ -214,7 +210,10 @@ class Settler(threading.Thread):
         members = self._member_kinds
         guessed = [one for one in plain.values() if one.claim.kind in members] if members else []
         try:
-            self._settle_members(results, guessed, began)
+            if guessed:
+                with self._direct() as connection:
+                    _take_out(results, settle_counted(connection, guessed, worker=self._worker, monotonic=began))
+                self._settle_members(results, [one for one in guessed if one.claim.token.int in results], began)
             left = [one for one in plain.values() if one.claim.token.int in results] if guessed else [*plain.values()]
             if left:
                 with self._direct() as connection:
@@ -226,8 +225,7 @@ class Settler(threading.Thread):
                     untried = results.keys() - {one.claim.token.int for one in guessed}
                     self._settle_members(results, [one for one in left if one.claim.token.int in untried], began)
         except LedgerRefused:
-            # One row is at fault, for example a foreign one with an attempt's number. The slow path settles each
-            # alone.
+            # One row is at fault, such as a foreign one with an attempt's number. The slow path settles each alone.
             log.warning("Ledger refused a batch of successes, each is settled alone", exc_info=True)
 
     def _settle_limited(self, results: dict[int, Delivery], began: float) -> list[Freed]:

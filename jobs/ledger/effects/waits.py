@@ -30,8 +30,8 @@ from jobs.database.sql import Batch, Executor, dialect_of, insert_into, ledger_n
 from jobs.errors import StepRefused
 from jobs.ledger.effects.steps import holder, lease_lost
 from jobs.ledger.holds import NOT_HELD, held_now
-from jobs.ledger.records import Freed
-from jobs.states import FAR, Hold, RunState
+from jobs.ledger.records import AttemptResult, Freed, RecordedAttempt
+from jobs.states import FAR, Hold, Outcome, RunState
 
 WAIT, SLEEP, GATHER = "wait", "sleep", "gather"
 SIGNAL_PREFIX, SLEEP_PREFIX = "signal:", "sleep:"
@@ -125,6 +125,22 @@ def hold_suspended(
     rows = [(one.run_id, one.held_on, _signal_of(one.held_on), one.until, one.awaits) for one in waits]
     held = session.execute(_hold(dialect), {**_HELD.rows(dialect, rows), "now": now}).all()
     return {row.id: None if row.run_at == FAR else row.run_at for row in held}
+
+
+def hold_waiting(
+    session: Executor, settled: Sequence[tuple[AttemptResult, RecordedAttempt]], *, now: datetime | None = None
+) -> list[tuple[AttemptResult, RecordedAttempt]]:
+    """Hold the suspended ones among ``settled`` that still have something to wait for; returns all, with that fact."""
+    waits = [
+        Suspension(one.run_id, result.held_on, result.held_until, result.awaits)
+        for result, one in settled
+        if one.outcome is Outcome.SUSPENDED and one.state is RunState.QUEUED and result.held_on is not None
+    ]
+    held = hold_suspended(session, waits, now=now)
+    return [
+        (result, one._replace(is_held=True, retry_at=held[one.run_id]) if one.run_id in held else one)
+        for result, one in settled
+    ]
 
 
 def free_waiting(session: Executor, waits: Sequence[tuple[UUID, str]], *, now: datetime | None = None) -> list[Freed]:

@@ -10,12 +10,12 @@ from jobs.definition.breakers import guarded_kinds
 from jobs.definition.limits import has_rate, limited_kinds
 from jobs.ledger.breakers.ends import apply_ends
 from jobs.ledger.effects.attempt_logs import write_logs
+from jobs.ledger.effects.waits import hold_waiting
 from jobs.ledger.limits.rates import forget_reservations
 from jobs.ledger.limits.reassign import leave_slots
 from jobs.ledger.records import AttemptResult, BreakerChange, Freed, RecordedAttempt
 from jobs.ledger.runs.completion_effects import apply_completion_effects
 from jobs.ledger.runs.end import AttemptEnd, end
-from jobs.ledger.runs.suspend import hold_waiting
 
 
 def settle(

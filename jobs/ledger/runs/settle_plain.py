@@ -1,15 +1,14 @@
 """Settles plain successes by one statement. PostgreSQL only: SQLite does not write within a query.
 
 Most endings are plain: the attempt succeeded and has no follow-ups. They need neither the rules of ``exits`` nor a
-second statement for their attempts. Members of batches end as they do, but each batch is counted, once. ``settle``
-handles the others: a lost lease, a cancelled run, a run with follow-ups.
+second statement for their attempts. ``settle_members`` ends members of batches; ``settle`` handles the others: a lost
+lease, a cancelled run, a run with follow-ups.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
-from functools import cache
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -31,7 +30,6 @@ from sqlalchemy import (
     func,
     insert,
     literal_column,
-    not_,
     null,
     select,
     true,
@@ -41,19 +39,18 @@ from sqlalchemy import (
 from jobs.database.direct_statements import DirectConnection, DirectStatement
 from jobs.database.models import JobAttempt, JobRateSlot, JobRun, JsonText
 from jobs.database.postgres.driver import notified
-from jobs.database.sql import Batch, Executor, ledger_now, one_of, plus_seconds
+from jobs.database.sql import Batch, ledger_now, one_of, plus_seconds
 from jobs.definition.breakers import guarded_kinds
 from jobs.definition.limits import limited_kinds
 from jobs.ledger.limits.counts import Key
 from jobs.ledger.limits.exchange import Successors, exchange, read, rows_of_successors
 from jobs.ledger.records import AttemptResult, Claim, Freed, RecordedAttempt
 from jobs.ledger.runs.claim import in_order
-from jobs.ledger.runs.end_effects import apply_successes
 from jobs.states import Outcome, RunState, checked_move
 
 _SUCCEEDED = checked_move(RunState.RUNNING, RunState.SUCCEEDED)
 
-_DONE = Batch(
+DONE = Batch(
     "done", id=Uuid(), token=Uuid(), attempt=Integer(), result=Text(), ago_seconds=Float(), elapsed_seconds=Float()
 )
 
@@ -106,10 +103,10 @@ def settle_plain(
     Args:
         monotonic: this process's monotonic clock, now; as for ``settle``.
     """
-    ordered, given = _rows_of(endings, worker=worker, monotonic=monotonic, now=now)
+    ordered, given = rows_of(endings, worker=worker, monotonic=monotonic, now=now)
     ((moment, moved),) = _SETTLE.run(connection, {**given, "expected": len(ordered)})
     kept: set[UUID] | None = None if moved is None else set(moved)
-    return [(one, _recorded(one, moment, ago)) for one, ago in ordered if kept is None or one.claim.run_id in kept]
+    return [(one, recorded(one, moment, ago)) for one, ago in ordered if kept is None or one.claim.run_id in kept]
 
 
 def settle_limited(
@@ -128,7 +125,7 @@ def settle_limited(
         successors: the parked runs that this worker may claim at once, instead of letting them wait in their queues.
         notifies: tell the workers that listen of the runs that are ready now.
     """
-    ordered, given = _rows_of(endings, worker=worker, monotonic=monotonic, now=now)
+    ordered, given = rows_of(endings, worker=worker, monotonic=monotonic, now=now)
     given |= {"expected": len(ordered), "notifies": notifies}
     rows = _SETTLE_LIMITED.run(connection, {**given, **rows_of_successors(successors, worker=worker)})
     moment, moved = rows[0][:2]
@@ -137,40 +134,11 @@ def settle_limited(
     settled: list[tuple[AttemptResult, RecordedAttempt]] = []
     for one, ago in ordered:
         if ids is None or one.claim.run_id in ids:
-            settled.append((one, _recorded(one, moment, ago, () if settled else tuple(freed))))
+            settled.append((one, recorded(one, moment, ago, () if settled else tuple(freed))))
     return LimitedSettled(settled, in_order(started), left)
 
 
-def settle_members(
-    session: Executor,
-    endings: Sequence[AttemptResult],
-    *,
-    worker: str,
-    monotonic: float,
-    now: datetime | None = None,
-) -> list[tuple[AttemptResult, RecordedAttempt]]:
-    """Record those of these plain endings, each of another run, whose runs are members of batches.
-
-    Those that are not returned did not change.
-
-    Args:
-        monotonic: this process's monotonic clock, now; as for ``settle``.
-    """
-    ordered, given = _rows_of(endings, worker=worker, monotonic=monotonic, now=now)
-    rows = session.execute(_settle_members(), given).all()
-    if not rows:
-        return []
-    batch_of: dict[UUID, UUID] = {row[1]: row[2] for row in rows}
-    freed = apply_successes(session, batch_of, now=now)
-    moment = rows[0][0]
-    return [
-        (one, _recorded(one, moment, ago, tuple(freed.get(one.claim.run_id, ()))))
-        for one, ago in ordered
-        if one.claim.run_id in batch_of
-    ]
-
-
-def _rows_of(
+def rows_of(
     endings: Sequence[AttemptResult], *, worker: str, monotonic: float, now: datetime | None
 ) -> tuple[list[tuple[AttemptResult, float]], dict[str, Any]]:
     """The endings with the seconds since each, and the parameters that carry them.
@@ -183,11 +151,11 @@ def _rows_of(
         (one.claim.run_id, one.claim.token, one.claim.attempt, one.result, ago, one.elapsed_seconds)
         for one, ago in zip(ordered, agos, strict=True)
     ]
-    given = {**_DONE.rows("postgresql", rows), "by_worker": worker, "now": now}
+    given = {**DONE.rows("postgresql", rows), "by_worker": worker, "now": now}
     return list(zip(ordered, agos, strict=True)), given
 
 
-def _recorded(one: AttemptResult, moment: datetime, ago: float, followed_by: tuple[Freed, ...] = ()) -> RecordedAttempt:
+def recorded(one: AttemptResult, moment: datetime, ago: float, followed_by: tuple[Freed, ...] = ()) -> RecordedAttempt:
     """What the ledger recorded of a plain success at ``moment``, which ended ``ago`` seconds earlier."""
     claim = one.claim
     started_at = moment - timedelta(seconds=ago + one.elapsed_seconds)
@@ -207,26 +175,28 @@ def _recorded(one: AttemptResult, moment: datetime, ago: float, followed_by: tup
     )
 
 
-def _success(which: ColumnElement[bool], *more: Any) -> tuple[CTE, CTE]:
-    """The parts of a statement that end those of the runs that ``which`` describes, and that record their attempts.
+def still_held(done: Any, which: ColumnElement[bool]) -> list[ColumnElement[bool]]:
+    """That a run is the one in ``done``, still performed by that attempt and not cancelled; and ``which``."""
+    return [
+        JobRun.id == done.id,
+        JobRun.token == done.token,
+        JobRun.attempt == done.attempt,
+        # PostgreSQL expects nearly every row to have a value that is not null. For ``is null`` it expects one row in
+        # 200 before a table is analysed, and then joins the batch by nested loops.
+        case((and_(JobRun.cancel_requested_at.is_(None), which), literal_column("1"))).is_not(None),
+        DONE.among("postgresql", JobRun.id, "id"),
+    ]
+
+
+def success(done: Any, which: Sequence[ColumnElement[bool]], *more: Any) -> tuple[CTE, CTE]:
+    """The parts of a statement that end those of the runs of ``done`` that ``which`` describes, and record that.
 
     The first returns their ids, and the columns ``more``.
     """
-    done = _DONE.table("postgresql").c
     started_at = plus_seconds(ledger_now(), -(done.ago_seconds + done.elapsed_seconds))
     moved = (
         update(JobRun)
-        .where(
-            and_(
-                JobRun.id == done.id,
-                JobRun.token == done.token,
-                JobRun.attempt == done.attempt,
-                # PostgreSQL expects nearly every row to have a value that is not null. For ``is null`` it expects one
-                # row in 200 before a table is analysed, and then joins the batch by nested loops.
-                case((and_(JobRun.cancel_requested_at.is_(None), which), literal_column("1"))).is_not(None),
-                _DONE.among("postgresql", JobRun.id, "id"),
-            )
-        )
+        .where(*which)
         .values(
             state=literal_column(f"'{_SUCCEEDED}'"),
             cause=null(),
@@ -258,16 +228,23 @@ def _success(which: ColumnElement[bool], *more: Any) -> tuple[CTE, CTE]:
     return moved, tried
 
 
-def _settle(dialect: str) -> Executable:
-    moved, tried = _success(~JobRun.has_followups)
+def which_moved(moved: CTE, *parts: CTE) -> Executable:
+    """The ledger's moment, and the ids of the runs that ended; null if all did."""
     # Nearly always all of them: their ids then need not come back.
     is_whole = func.count() == bindparam("expected", type_=Integer())
     ids = func.array(select(moved.c.id).scalar_subquery())
-    return select(ledger_now(), case((is_whole, null()), else_=ids)).select_from(moved).add_cte(tried)
+    return select(ledger_now(), case((is_whole, null()), else_=ids)).select_from(moved).add_cte(*parts)
+
+
+def _settle(dialect: str) -> Executable:
+    done = DONE.table(dialect).c
+    moved, tried = success(done, still_held(done, ~JobRun.has_followups))
+    return which_moved(moved, tried)
 
 
 def _settle_limited(dialect: str) -> Executable:
-    moved, tried = _success(not_(JobRun.has_followups))
+    done = DONE.table(dialect).c
+    moved, tried = success(done, still_held(done, ~JobRun.has_followups))
     used = (
         delete(JobRateSlot)
         .where(one_of(dialect, JobRateSlot.run_id, select(moved.c.id)))
@@ -285,12 +262,6 @@ def _settle_limited(dialect: str) -> Executable:
         case((bindparam("notifies", type_=Boolean()), cast(told.scalar_subquery(), Text))).label("told"),
     ).subquery("first")
     return select(*first.c, *exchanged.c).select_from(first.outerjoin(exchanged, true())).add_cte(tried, used, *parts)
-
-
-@cache
-def _settle_members() -> Executable:
-    moved, tried = _success(JobRun.batch_id.is_not(None), JobRun.batch_id)
-    return select(ledger_now(), moved.c.id, moved.c.batch_id).select_from(moved).add_cte(tried)
 
 
 _SETTLE, _SETTLE_LIMITED = DirectStatement(_settle), DirectStatement(_settle_limited)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
@@ -15,9 +16,12 @@ from jobs.ledger.batches.find import broken_counts
 from jobs.ledger.records import AttemptResult, Claim
 from jobs.ledger.runs.claim import claim
 from jobs.ledger.runs.settle import settle
-from jobs.ledger.runs.settle_plain import settle_members
+from jobs.ledger.runs.settle_members import settle_counted, settle_members
 from jobs.states import Outcome
 from jobs.testing import Ledger
+from tests.waiting import wait_until
+
+BLOCKED = "select count(*) from pg_stat_activity where wait_event_type = 'Lock' and datname = current_database()"
 
 
 class MemberPart(Job):
@@ -50,9 +54,18 @@ def start(ledger: Ledger, *run_ids: Any) -> list[AttemptResult]:
     ]
 
 
+def count(ledger: Ledger, endings: list[AttemptResult]) -> list[Any]:
+    with ledger.app.database.direct() as connection:
+        return settle_counted(connection, endings, worker="w", monotonic=1.0)
+
+
 def end(ledger: Ledger, endings: list[AttemptResult]) -> list[Any]:
+    """As a worker ends members: those that end nothing else first."""
+    done = count(ledger, endings)
+    rest = [one for one in endings if all(one is not settled for settled, _ in done)]
     with ledger.app.database.write() as connection:
-        return settle_members(connection, endings, worker="w", monotonic=1.0)
+        done += settle_members(connection, rest, worker="w", monotonic=1.0)
+    return sorted(done, key=lambda one: one[0].claim.run_id)
 
 
 def state(run_id: Any) -> tuple[RunState, Any]:
@@ -83,22 +96,60 @@ def test_members_end_as_plain_runs_and_their_batches_are_counted(ledger: Ledger,
     assert changed == [[inner.id], [outer.id]]
 
 
-def test_the_fast_way_returns_what_the_general_way_returns(ledger: Ledger) -> None:
-    with jobs.batch("two") as batch:
-        plain, careful = batch.add_many(MemberPart() for _ in range(2))
-    first, second = start(ledger, plain, careful)
+def test_the_fast_ways_return_what_the_general_way_returns(ledger: Ledger) -> None:
+    with jobs.batch("three") as batch:
+        ids = batch.add_many(MemberPart() for _ in range(3))
+    first, second, third = start(ledger, *ids)
 
-    ((_, told),) = end(ledger, [first])
     with ledger.app.database.write() as connection:
-        ((_, expected),), _ = settle(connection, [second], worker="w", poison_after=3, monotonic=1.0)
+        ((_, expected),), _ = settle(connection, [first], worker="w", poison_after=3, monotonic=1.0)
+    ((_, counted),) = count(ledger, [second])
+    ((_, last),) = end(ledger, [third])
 
-    moments = {"started_at": told.started_at, "finished_at": told.finished_at, "run_id": plain}
-    assert told == expected._replace(**moments)
-    assert [state(one)[0] for one in (plain, careful)] == [RunState.SUCCEEDED] * 2
+    for told in (counted, last):
+        moments = {"started_at": told.started_at, "finished_at": told.finished_at, "run_id": told.run_id}
+        assert told == expected._replace(**moments)
+    assert [state(one)[0] for one in ids] == [RunState.SUCCEEDED] * 3
     with ledger.app.database.read() as connection:
-        stored = connection.exec_driver_sql("select * from job_runs order by id").mappings().all()
-    differing = {name for name, value in stored[0].items() if stored[1][name] != value}
+        stored = connection.exec_driver_sql("select * from job_runs").mappings().all()
+    differing = {name for row in stored for name, value in row.items() if stored[0][name] != value}
     assert differing <= {"id", "result", "started_at", "finished_at", "state_at", "created_at", "run_at"}
+
+
+def test_only_what_ends_nothing_else_is_counted_by_one_statement(ledger: Ledger) -> None:
+    with jobs.batch("many") as many:
+        ids = many.add_many(MemberPart() for _ in range(3))
+        followed = many.add(MemberPart(), on_success=[MemberPart(n=5)])
+        parent = many.add(MemberPart())
+    with jobs.batch("one") as one:
+        last = one.add(MemberPart())
+    MemberPart(n=6).enqueue(after=[parent])
+    alone = MemberPart().enqueue().id
+
+    done = count(ledger, start(ledger, *ids, followed, parent, last, alone))
+
+    assert [one.run_id for _, one in done] == ids
+    assert [jobs.find_batch(one.id).pending for one in (many, one)] == [2, 1]
+
+
+def test_a_run_that_another_run_just_began_to_wait_for_is_left_to_the_general_way(ledger: Ledger) -> None:
+    with jobs.batch("many") as batch:
+        parent, other, _ = batch.add_many(MemberPart() for _ in range(3))
+    endings = start(ledger, parent, other)
+    done: list[Any] = []
+    counts_them = threading.Thread(target=lambda: done.extend(count(ledger, endings)))
+
+    with ledger.app.database.session() as session, ledger.app.database.read() as connection:
+        after = MemberPart().enqueue(after=[parent], session=session)
+        counts_them.start()
+        assert wait_until(lambda: connection.exec_driver_sql(BLOCKED).scalar(), seconds=30)
+        session.commit()
+    counts_them.join(30)
+
+    assert [one.run_id for _, one in done] == [other]
+    assert jobs.find_batch(batch.id).pending == 2
+    ((_, ended),) = end(ledger, endings[:1])
+    assert [one.run_id for one in ended.followed_by] == [after.id]
 
 
 def test_the_last_member_brings_the_callbacks_or_frees_the_run_that_waits(ledger: Ledger) -> None:
