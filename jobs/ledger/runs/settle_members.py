@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 from functools import cache
+from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Executable, all_, func, literal_column, select, union_all, update
+from sqlalchemy import ColumnElement, Executable, all_, func, literal_column, select, union_all, update
 
 from jobs.database.direct_statements import DirectConnection, DirectStatement
 from jobs.database.models import JobBatch, JobFollowup, JobParent, JobRun
@@ -82,7 +83,7 @@ def _settle_counted(dialect: str) -> Executable:
     changed is left out: that may have been one that starts a run after it.
     """
     done = DONE.table(dialect).c
-    version = literal_column("job_runs.ctid")
+    version: ColumnElement[Any] = literal_column("job_runs.ctid")
     seen = select(JobRun.id, version.label("version")).where(DONE.among(dialect, JobRun.id, "id")).cte("seen")
     others = union_all(
         select(JobFollowup.run_id).where(DONE.among(dialect, JobFollowup.run_id, "id")),
