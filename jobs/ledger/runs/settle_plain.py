@@ -30,6 +30,7 @@ from sqlalchemy import (
     func,
     insert,
     literal_column,
+    not_,
     null,
     select,
     true,
@@ -244,7 +245,7 @@ def _settle(dialect: str) -> Executable:
 
 def _settle_limited(dialect: str) -> Executable:
     done = DONE.table(dialect).c
-    moved, tried = success(done, still_held(done, ~JobRun.has_followups))
+    moved, tried = success(done, still_held(done, not_(JobRun.has_followups)))
     used = (
         delete(JobRateSlot)
         .where(one_of(dialect, JobRateSlot.run_id, select(moved.c.id)))
