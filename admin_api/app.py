@@ -31,6 +31,7 @@ from admin_api.routes import (
     schedules,
     sessions,
     statistics,
+    storage,
     users,
 )
 from jobs.app import App
@@ -72,7 +73,7 @@ def make_routes(app: App) -> FastAPI:
     error_responses.install(api)
     parts = (
         health, callbacks, sessions, runs, batches, effects, actions, dead_letters, fleet, limits, breakers, schedules,
-        audit, statistics, alerts, scale, users,
+        audit, statistics, storage, alerts, scale, users,
     )  # fmt: skip
     for part in parts:
         prefix_route.install(api, part.router)

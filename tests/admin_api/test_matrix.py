@@ -91,6 +91,7 @@ NEEDS: dict[tuple[str, str], Permission | frozenset[Permission]] = {
     ("POST", "/v1/breakers/{name}/release"): P.QUEUES_WRITE,
     ("POST", "/v1/workers/stops"): P.WORKERS_WRITE,
     **{(method, f"/v1/schedules{rest}"): P.SCHEDULES_WRITE for method, rest in SCHEDULES},
+    **{("GET", f"/v1/{what}"): P.RUNS_READ for what in ("history", "stored-values")},
     ("GET", "/v1/audit-entries"): P.AUDIT_READ,
     ("GET", "/v1/audit-entries/{id}"): P.AUDIT_READ,
     ("GET", "/v1/audit-entries/{id}/runs"): P.AUDIT_READ,
