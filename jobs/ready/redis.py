@@ -17,6 +17,7 @@ from uuid import UUID
 
 from jobs.clock import Clock, SystemClock, new_run_id, new_token
 from jobs.errors import ConfigurationError, ServiceDown
+from jobs.formats.uuid_of_number import uuid_of_number
 from jobs.ready.connection import ANSWER_WITHIN_SECONDS, Connections, Script
 from jobs.ready.protocol import ReadyBatch, ReadyEntry
 
@@ -239,9 +240,10 @@ def _milliseconds(moment: datetime) -> int:
 def _run_id(member: bytes) -> UUID | None:
     """The run of a member; None for members that other programs added."""
     try:
-        return UUID(int=int(member, 16)) if len(member) == 32 else None
+        number = int(member, 16) if len(member) == 32 else -1
     except ValueError:
         return None
+    return uuid_of_number(number) if number >= 0 else None
 
 
 def _run_ids(members: bytes) -> Iterator[UUID]:

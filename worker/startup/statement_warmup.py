@@ -23,8 +23,14 @@ from jobs.database.sql import Executor, dialect_of
 from jobs.definition.class_release import codes
 from jobs.formats.installed import installed_version
 from jobs.ledger import workers
+from jobs.ledger.batches.recount import forgotten_dependents, open_batches
+from jobs.ledger.history.settings import history_settings
+from jobs.ledger.operators.alert_routes import has_routes
+from jobs.ledger.operators.audit_chain import has_pending
+from jobs.ledger.published_kinds import retained_kinds
 from jobs.ledger.queries.priority_levels import FROM_THE_START
 from jobs.ledger.queries.waiting import overdue, unclaimed
+from jobs.ledger.rare_rows import rare_rows
 from jobs.ledger.records import AttemptResult, Claim
 from jobs.ledger.runs.claim import (
     claim,
@@ -35,10 +41,10 @@ from jobs.ledger.runs.claim import (
     seconds_until_due_direct,
 )
 from jobs.ledger.runs.give_back import give_back
-from jobs.ledger.runs.lease import cancelled_among, renew, wait_like_a_renewal
+from jobs.ledger.runs.lease import cancelled_among, renew, shorten_far, wait_like_a_renewal
 from jobs.ledger.runs.settle import settle
 from jobs.ledger.runs.settle_plain import settle_plain
-from jobs.ledger.runs.sweep import expire, rescue
+from jobs.ledger.runs.sweep import expire, moment_of, rescue
 from jobs.ledger.schedules import leader
 from jobs.observe.log import configure_logging
 from jobs.settings import Settings
@@ -133,6 +139,23 @@ def _perform(connection: Executor, settings: Settings) -> None:
     rescue(connection, poison_after=settings.poison_after, limit=1)
     expire(connection, limit=1)
     leader.leader(connection, NOBODY, lease=timedelta(seconds=1))
+    leader.lead(connection, NOBODY, NOBODY, lease=timedelta(seconds=1))
+    _look_as_upkeep_does(connection)
+    if dialect_of(connection) == "sqlite":
+        rare_rows(connection)
+        has_pending(connection)
+
+
+def _look_as_upkeep_does(connection: Executor) -> None:
+    """The reads of the first round of upkeep, which begins while the first runs are performed."""
+    shorten_far(connection, lease=timedelta(days=1))
+    rescue(connection, poison_after=1, since=moment_of(connection), limit=1)
+    open_batches(connection, older_than=timedelta(days=1), after=None, limit=1)
+    forgotten_dependents(connection, older_than=timedelta(days=1), limit=1)
+    retained_kinds(connection)
+    has_routes(connection)
+    if dialect_of(connection) == "postgresql":
+        history_settings(connection)
 
 
 def _perform_directly(database: Database, settings: Settings) -> None:
@@ -148,6 +171,8 @@ def _perform_directly(database: Database, settings: Settings) -> None:
         claim_due_direct(direct, [NOTHING], count=1, **given)
         claim_due_direct(direct, [NOTHING], count=1, places={NOTHING: FROM_THE_START}, **given)
         seconds_until_due_direct(direct, [NOTHING])
+        rare_rows(direct)
+        has_pending(direct)
     with closing(of_settler), of_settler.opened() as direct:
         settle_plain(direct, [attempt_result], worker=NOBODY, monotonic=0.0)
 

@@ -175,7 +175,7 @@ def test_hostile_names_of_queues_are_names(index, name):
     assert index.take(["mail"], 5, wait_seconds=0.01).runs == pairs(others)
 
 
-@pytest.mark.parametrize("member", ["look", "", "not-an-id", "{}", "\0", "é", "f" * 31, "9" * 5000])
+@pytest.mark.parametrize("member", ["look", "", "not-an-id", "{}", "\0", "é", "f" * 31, "-" + "f" * 31, "9" * 5000])
 def test_members_that_are_no_ids_are_dropped(index, client, member):
     good = entry()
     client.zadd("jobs:{ready}:now:mail", {member: -5})
