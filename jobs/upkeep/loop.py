@@ -129,8 +129,8 @@ class Upkeep(threading.Thread):
         try:
             with quick_read(self._app.database) as runner:
                 there = rare_rows(runner)
-        except JobsError:
-            pass  # The sweeps report it.
+        except Exception:
+            log.debug("Rare rows not read", exc_info=True)  # The sweeps meet the same, and report it.
         found: list[tuple[str, Task]] = [("breakers", sweep_breakers)] if there.of_breakers else []
         # Slots of runs that were just rescued have been handed on with them.
         return [*found, ("limits", reassign_parked)] if there.of_limits else found

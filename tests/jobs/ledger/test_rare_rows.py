@@ -48,6 +48,23 @@ def found(app: App) -> tuple[bool, bool]:
         return tuple(rare_rows(runner))  # type: ignore[return-value]
 
 
+def watched(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The sweeps that have run; they do nothing else."""
+    swept: list[str] = []
+    for name in ("sweep_breakers", "reassign_parked"):
+        monkeypatch.setattr(loop, name, lambda app, name=name: (swept.append(name) or 0, []))
+    return swept
+
+
+def test_if_the_rows_cannot_be_read_every_sweep_runs(app: App, monkeypatch: pytest.MonkeyPatch) -> None:
+    swept = watched(monkeypatch)
+    monkeypatch.setattr(loop, "rare_rows", lambda runner: 1 / 0)
+
+    Upkeep(app).round()
+
+    assert swept == ["sweep_breakers", "reassign_parked"]
+
+
 def test_a_ledger_of_plain_runs_has_none(app: App, book: Book) -> None:
     book.start()
     book.enqueue()
@@ -58,9 +75,7 @@ def test_a_ledger_of_plain_runs_has_none(app: App, book: Book) -> None:
 @pytest.mark.parametrize("which", ROWS)
 def test_a_row_is_found_and_what_looks_at_it_runs(app: App, monkeypatch: pytest.MonkeyPatch, which: str) -> None:
     table, values, expected = ROWS[which]
-    swept: list[str] = []
-    for name in ("sweep_breakers", "reassign_parked"):
-        monkeypatch.setattr(loop, name, lambda app, name=name: (swept.append(name) or 0, []))
+    swept = watched(monkeypatch)
 
     with app.database.write() as connection:
         connection.execute(insert(table.__table__), values)
