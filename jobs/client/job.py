@@ -17,12 +17,11 @@ from jobs.client.job_class import JobMeta
 from jobs.clock import new_run_id
 from jobs.definition.arguments import write_arguments
 from jobs.definition.checks import is_filled_in
-from jobs.definition.enqueue_options import admission, lapse, parent_ids, priority_of, queue_name, when
+from jobs.definition.enqueue_options import chosen
 from jobs.definition.equality import canonical
 from jobs.definition.max_waiting import OnFull
 from jobs.definition.options import Options
 from jobs.definition.secret import Sealing
-from jobs.definition.tags import write_tags
 from jobs.enqueue.enqueuer import enqueuer
 from jobs.errors import EnqueueRefused
 from jobs.formats.shown import shown
@@ -229,7 +228,7 @@ class Job(BaseModel, metaclass=JobMeta):
 
     def new_run(self, app: App, **options: Unpack[EnqueueOptions]) -> NewRun:
         """For enqueueing: the ledger row for this job."""
-        if not options.keys() <= _ENQUEUE_OPTIONS:
+        if options and not options.keys() <= _ENQUEUE_OPTIONS:
             unknown = min(options.keys() - _ENQUEUE_OPTIONS)
             raise TypeError(f"{type(self).__name__}.enqueue() got an unexpected keyword argument {unknown!r}")
         declared = self.options
@@ -243,41 +242,36 @@ class Job(BaseModel, metaclass=JobMeta):
         parent = current_run.get()
         blobs = written(app, self) if self._stored_fields else ()
         arguments = write_arguments(self, kind=declared.kind, max_bytes=app.settings.max_argument_bytes)
-        queue, priority, key = options.get("queue"), options.get("priority"), options.get("key")
-        on_conflict, after = options.get("on_conflict", "keep"), options.get("after", ())
-        key = self.idempotency_key() if key is None else key
-        canonical_text = canonical(self, arguments) if key is not None else ""
+        key = self.idempotency_key() if options.get("key") is None else options["key"]
+        values: dict[str, Any] = {"queue": declared.queue, "priority": declared.priority}
+        if options or key is not None or declared.unique is not None:
+            canonical_text = canonical(self, arguments) if key is not None else ""
+            if key is not None and self._sealing is not None:
+                canonical_text = app.seals.hash_text(app, "arguments", canonical_text)
+            values |= chosen(declared, options, key, canonical_text)
+            values["followups"] = followups_of(
+                app,
+                succeeded=options.get("on_success", ()),
+                dead=options.get("on_dead", ()),
+                cancelled=options.get("on_cancelled", ()),
+            )
         make: Callable[..., NewRun] = NewRun
         if self._sealing is not None:
             from jobs.sealing.sealed_run import sealed_run
 
             make = partial(sealed_run, app, self._sealing)
-            if key is not None:
-                canonical_text = app.seals.hash_text(app, "arguments", canonical_text)
         return make(
             id=new_run_id(),
             kind=declared.kind,
-            queue=declared.queue if queue is None else queue_name(queue),
-            priority=declared.priority if priority is None else priority_of(priority),
             arguments=arguments,
             arguments_version=declared.version,
             max_attempts=declared.retry.max_attempts,
-            **when(options.get("delay"), options.get("at")),
-            **lapse(options.get("expires")),
-            **admission(declared.kind, key, declared.unique, on_conflict, canonical_text),
-            followups=followups_of(
-                app,
-                succeeded=options.get("on_success", ()),
-                dead=options.get("on_dead", ()),
-                cancelled=options.get("on_cancelled", ()),
-            ),
-            **(parent_ids(after, options.get("on_parent_dead", "cancel"), on_conflict) if after != () else {}),
-            tags=write_tags(options.get("tags", ())),
             correlation_id=correlation_id.get(),
             enqueued_by=enqueuer(),
             parent_id=parent.id if parent else None,
             root_id=parent.root_id if parent else None,
             blobs=blobs,
+            **values,
         )
 
     def __repr_args__(self) -> list[tuple[str | None, Any]]:

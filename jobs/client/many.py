@@ -8,7 +8,7 @@ from itertools import islice, starmap
 from typing import TYPE_CHECKING, Any, TypedDict, Unpack
 
 from jobs import boot
-from jobs.client.job import Job, OnConflict
+from jobs.client.job import EnqueueOptions, Job, OnConflict
 from jobs.definition.max_waiting import OnFull
 from jobs.errors import EnqueueRefused
 from jobs.formats.shown import shown
@@ -84,12 +84,17 @@ def enqueue_many(
         many = list(many)
         step = spread / max(1, len(many))
 
+    # Jobs of a call without options have none, and are made in less time.
+    shared: EnqueueOptions = {"tags": tags} if tags != () else {}
+
     def new_run(place: int, job: Job) -> NewRun:
         if not isinstance(job, Job):
             raise _not_jobs(job)
-        # Most calls have one delay for all.
         own = due + place * step if spread else due
-        return job.new_run(app, delay=own, on_conflict=on_conflict if _has_key(job) else "keep", tags=tags)
+        options: EnqueueOptions = {**shared, "delay": own} if own else shared
+        if on_conflict != "keep" and _has_key(job):
+            options = {**options, "on_conflict": on_conflict}
+        return job.new_run(app, **options)
 
     numbered = enumerate(many)
 

@@ -5,60 +5,33 @@ Source: the format is described under "Binary Format" of COPY in PostgreSQL's ma
 
 from __future__ import annotations
 
-import struct
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from datetime import UTC, datetime
 from typing import Any
-from uuid import UUID
 
 from sqlalchemy import Connection, Table
 from sqlalchemy.exc import DBAPIError
 
-from jobs.database.models.types import Flag, Id, JsonText, Number, SmallNumber, UtcDateTime, Words
+from jobs.database.binary_values import writer_of
 from jobs.database.slow_queries import SLOW, SlowStatements
 
 NULL = b"\xff\xff\xff\xff"
 UUID_LENGTH = b"\0\0\0\x10"
 _HEAD, _END = b"PGCOPY\n\xff\r\n\0" + bytes(8), b"\xff\xff"
-_EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
-
-
-def _flag(value: bool) -> bytes:
-    return b"\0\0\0\x01\x01" if value else b"\0\0\0\x01\0"
-
-
-def _whole(value: int) -> bytes:
-    return struct.pack(">ii", 4, value)
-
-
-def _small(value: int) -> bytes:
-    return struct.pack(">ih", 2, value)
-
-
-def _text(value: str) -> bytes:
-    data = value.encode()  # Every connection of ours speaks UTF-8.
-    return len(data).to_bytes(4, "big") + data
-
-
-def _id(value: UUID) -> bytes:
-    return UUID_LENGTH + value.bytes
-
-
-def _moment(value: datetime) -> bytes:
-    since = value - _EPOCH
-    return struct.pack(">iq", 8, (since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds)
-
-
-_WRITERS: dict[type, Callable[[Any], bytes]] = {
-    Flag: _flag, Id: _id, JsonText: _text, Number: _whole, SmallNumber: _small, UtcDateTime: _moment, Words: _text,
-}  # fmt: skip
 
 
 def field(table: Table, column: str) -> Callable[[Any], bytes]:
     """The function that writes a value of ``column``, NULL included, with its length before it."""
-    write = _WRITERS[type(table.c[column].type)]
-    return lambda value: NULL if value is None else write(value)
+    write = writer_of(table.c[column].type)
+    assert write is not None
+
+    def with_length(value: Any) -> bytes:
+        if value is None:
+            return NULL
+        data = write(value)
+        return len(data).to_bytes(4, "big") + data
+
+    return with_length
 
 
 def row(fields: int) -> bytes:

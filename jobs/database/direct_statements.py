@@ -18,7 +18,9 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.sql import Executable
 
 from jobs.database import sql
-from jobs.database.models import UtcDateTime
+from jobs.database.binary_form import BinaryForm
+from jobs.database.models import UtcDateTime, read_moment
+from jobs.database.postgres.prepared_statements import PreparedStatements
 from jobs.database.slow_queries import SLOW, SlowStatements
 
 _NAMED = sqlite.dialect(paramstyle="named")
@@ -47,6 +49,22 @@ class DirectStatement:
         """
         rendered = self.rendered(connection.dialect, connection.schema)
         return rendered.read(connection.run(rendered.text, rendered.bind(given)))
+
+    def count(self, connection: DirectConnection, given: Mapping[str, Any]) -> int:
+        """Run it, and return how many rows it returns, without reading them.
+
+        Raises:
+            sqlalchemy.exc.DBAPIError: the driver's error, as SQLAlchemy would raise it.
+        """
+        return connection.count(self.rendered(connection.dialect, connection.schema), given)
+
+    def moment(self, connection: DirectConnection, given: Mapping[str, Any]) -> datetime:
+        """Run it, and return the moment in the first column of its one row.
+
+        Raises:
+            sqlalchemy.exc.DBAPIError: the driver's error, as SQLAlchemy would raise it.
+        """
+        return connection.moment(self.rendered(connection.dialect, connection.schema), given)
 
     def rows(self, runner: Runner, given: Mapping[str, Any]) -> Sequence[Sequence[Any]]:
         """The same on a connection of either kind, in its transaction; ``given`` has exactly what is bound."""
@@ -81,6 +99,8 @@ class Rendered:
         # A value that is not passed on each call would be missing.
         assert all(value is None for value in compiled.params.values()), compiled.params
         self._names = tuple(compiled.params)
+        kinds = {name: compiled.binds[name].type for name in self._names}
+        self.binary = BinaryForm.of(self.text, kinds) if dialect.name == "postgresql" else None
         self._turns: list[tuple[str, Callable[[Any], Any]]] = []
         for name in self._names:
             kind = compiled.binds[name].type
@@ -134,12 +154,21 @@ class DirectConnection:
 
     Args:
         origin: the engine or connection of SQLAlchemy that the driver's connection belongs to.
+        prepared: what the connection has prepared, if it is in autocommit and one thread keeps it.
     """
 
-    def __init__(self, origin: Engine | Connection, schema: str | None, connection: Any) -> None:
+    def __init__(
+        self,
+        origin: Engine | Connection,
+        schema: str | None,
+        connection: Any,
+        *,
+        prepared: PreparedStatements | None = None,
+    ) -> None:
         self.dialect = origin.dialect
         self.schema = schema
         self._connection = connection
+        self._prepared = prepared
         self._slow: SlowStatements = origin.get_execution_options()[SLOW]
 
     @classmethod
@@ -147,6 +176,21 @@ class DirectConnection:
         """The driver's connection below ``connection``: statements belong to its transaction."""
         schemas = connection.get_execution_options().get("schema_translate_map")
         return cls(connection, schemas[None] if schemas else None, connection.connection.dbapi_connection)
+
+    def count(self, rendered: Rendered, given: Mapping[str, Any]) -> int:
+        """How many rows a statement returns."""
+        form = rendered.binary
+        parameters = form.parameters(given) if self._prepared is not None and form is not None else None
+        if self._prepared is None or form is None or parameters is None:
+            return len(self.run(rendered.text, rendered.bind(given)))
+        began = self._slow.begin()
+        found = self._prepared.execute(form.text, parameters)
+        self._slow.look(began, form.text)
+        return found
+
+    def moment(self, rendered: Rendered, given: Mapping[str, Any]) -> datetime:
+        """The moment in the first column of the one row that a statement returns."""
+        return read_moment(self.run(rendered.text, rendered.bind(given))[0][0])
 
     def run(self, text: str, values: Mapping[str, Any]) -> list[Sequence[Any]]:
         began = self._slow.begin()

@@ -23,6 +23,7 @@ from jobs.database.database_url import parse_database_url, show_database_url
 from jobs.database.direct_statements import DirectConnection, DirectStatement, Runner, direct
 from jobs.database.driver_errors import DriverErrors, ServerWatch
 from jobs.database.history_reads import HistoryReads
+from jobs.database.insert_connection import InsertConnection
 from jobs.database.own_connection import FOR_CLAIMS, OwnConnection
 from jobs.database.postgres import driver, server
 from jobs.database.sqlite.connection import WRITES
@@ -45,6 +46,7 @@ class Database:
         self, url: str, settings: Settings, clock: Clock | None = None, *, most_connections: int | None = None
     ) -> None:
         self.url = parse_database_url(url)
+        self.shown = show_database_url(self.url)  # without its credentials
         self.errors = DriverErrors(shown=self.shown, password=self.url.password)
         self.dialect = self.url.get_backend_name()
         self.schema = settings.database_schema
@@ -63,12 +65,8 @@ class Database:
         self._apart: dict[timedelta, Database] = {}
         self.history = HistoryReads(self.clock, self.schema, self.dialect)
         self.places = Places(self.dialect, settings, most, self.clock)
+        self.inserts = InsertConnection(self)
         self._queue = WriteQueue(Path(str(self.url.database))) if self.dialect == "sqlite" else None
-
-    @property
-    def shown(self) -> str:
-        """The URL without its credentials."""
-        return show_database_url(self.url)
 
     @contextmanager
     def write(self, *, urgent: bool = False, alone: bool = False) -> Iterator[Connection]:
@@ -266,12 +264,14 @@ class Database:
         return self._settings.pgbouncer
 
     def close(self) -> None:
+        self.inserts.close()
         self.engine.dispose()
         if self._queue is not None:
             self._queue.close()
 
     def forget(self) -> None:
-        """After a fork: drop the pool without closing the parent's connections."""
+        """After a fork: drop the connections without closing the parent's."""
+        self.inserts.forget()
         self.engine.dispose(close=False)
 
     def translated(self) -> AbstractContextManager[None]:

@@ -17,6 +17,7 @@ from jobs.database.direct_statements import DirectConnection
 from jobs.database.driver_errors import ServerWatch
 from jobs.database.postgres.connection import LimitedConnection
 from jobs.database.postgres.driver import is_stale, listen
+from jobs.database.postgres.prepared_statements import PreparedStatements
 from jobs.errors import JobsError
 
 FOR_CLAIMS = ("seqscan", "bitmapscan", "sort", "hashjoin", "mergejoin")
@@ -135,7 +136,9 @@ class OwnConnection:
             if self.listens:
                 listen(self._connection)
                 self._connection.is_notified = True
-            self._direct = DirectConnection(self._engine, self._schema, self._connection)
+            keeps = self._may_prepare and self._connection.autocommit
+            prepared = PreparedStatements(self._connection) if keeps else None
+            self._direct = DirectConnection(self._engine, self._schema, self._connection, prepared=prepared)
         return self._connection, self._direct
 
     def _is_stale(self) -> bool:

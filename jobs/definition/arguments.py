@@ -22,6 +22,7 @@ MIN_INT, MAX_INT = -(2**63), 2**63 - 1
 """Whole numbers beyond 64 bits are refused: databases and other readers of the JSON cannot hold them."""
 
 _PLAIN = (str, int, float, type(None))
+_EXACT = frozenset((*_PLAIN, bool))
 _LONG_NUMBER = re.compile(r"[0-9]{19}")
 _SURROGATE = re.compile(r"(?<!\\)(?:\\\\)*\\u[dD][89a-fA-F]")
 M = TypeVar("M", bound=BaseModel)
@@ -40,6 +41,8 @@ def write_arguments(job: BaseModel, *, kind: str, max_bytes: int) -> str:
     values = _values(job)
     has_sets = False
     for name, value in values.items():
+        if type(value) in _EXACT:
+            continue
         try:
             has_sets |= _contains_set(value, kind, name)
         except RecursionError:
@@ -164,7 +167,10 @@ def _refuse_long_numbers(text: str, what: str) -> None:
 
 def _dump(job: BaseModel, **only: Any) -> str:
     """JSON by the fields' own names, not their aliases, because operators see the names and select by them."""
-    return job.model_dump_json(round_trip=True, by_alias=False, warnings=False, **only)
+    if only or type(job).model_dump_json is not BaseModel.model_dump_json:
+        return job.model_dump_json(round_trip=True, by_alias=False, warnings=False, **only)
+    # What pydantic's own method does, in half its time.
+    return job.__pydantic_serializer__.to_json(job, round_trip=True, by_alias=False, warnings=False).decode()
 
 
 def _load(cls: type[M], text: str) -> M:
@@ -177,7 +183,7 @@ def _values(job: BaseModel) -> dict[str, Any]:
     names, values = type(job).__pydantic_fields__, dict(job.__dict__)
     if values.keys() != names.keys():  # A cached property is in __dict__ too, and a field may be missing there.
         values = {name: getattr(job, name) for name in names}
-    return {**values, **job.model_extra} if job.model_extra else values
+    return {**values, **job.__pydantic_extra__} if job.__pydantic_extra__ else values
 
 
 def _contains_set(value: Any, kind: str, field: str) -> bool:

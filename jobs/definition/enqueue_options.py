@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from jobs.definition.options import MAX_QUEUE, check_name
+from jobs.definition.options import MAX_QUEUE, Options, check_name
+from jobs.definition.tags import write_tags
 from jobs.definition.unique import WHILE_LIVE, Unique
 from jobs.errors import DefinitionError, EnqueueRefused
 from jobs.formats.shown import shown
@@ -20,6 +21,25 @@ MAX_PARENTS = 1000
 """Runs that one run starts after. Source: decision; each end of one reads the states of all."""
 MAX_WAIT = timedelta(days=36525)
 """A hundred years: a later moment is a mistake, and datetime ends with the year 9999. Source: decision."""
+
+
+def chosen(declared: Options, options: Mapping[str, Any], key: str | None, canonical: str) -> dict[str, Any]:
+    """What the options of a call, or a key, say about its run, without follow-ups. Most calls have neither.
+
+    Args:
+        canonical: as for ``admission``.
+    """
+    queue, priority, after = options.get("queue"), options.get("priority"), options.get("after", ())
+    on_conflict, on_parent_dead = options.get("on_conflict", "keep"), options.get("on_parent_dead", "cancel")
+    return {
+        "queue": declared.queue if queue is None else queue_name(queue),
+        "priority": declared.priority if priority is None else priority_of(priority),
+        **when(options.get("delay"), options.get("at")),
+        **lapse(options.get("expires")),
+        **admission(declared.kind, key, declared.unique, on_conflict, canonical),
+        **(parent_ids(after, on_parent_dead, on_conflict) if after != () else {}),
+        "tags": write_tags(options.get("tags", ())),
+    }
 
 
 def admission(kind: str, key: str | None, unique: Unique | None, on_conflict: str, canonical: str) -> dict[str, Any]:

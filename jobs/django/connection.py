@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, TypeVar
 
 from django.db import connections, transaction
 
 from jobs.clock import Clock
+
+T = TypeVar("T")
 
 
 class DjangoConnection:
@@ -47,6 +49,14 @@ class DjangoConnection:
         with wrapper.cursor() as cursor:
             cursor.execute(text, values)
             return cursor.fetchall() if cursor.description else []
+
+    def call(self, work: Callable[[Any], T]) -> T | None:
+        """What ``work`` returns for the driver's connection; None if wrappers, the log or a test watch statements."""
+        wrapper = connections[self.alias]
+        if wrapper.execute_wrappers or wrapper.queries_logged:
+            return None
+        with wrapper.wrap_database_errors:
+            return work(wrapper.connection)
 
     def is_new_to(self, clock: Clock) -> bool:
         wrapper = connections[self.alias]

@@ -152,7 +152,7 @@ def _write_plain(app: App, runs: Sequence[NewRun], may_exist: bool) -> None:
             insert_free(connection, runs)
             app.database.send_notify(connection)
     else:
-        with app.database.direct(urgent=len(runs) == 1) as connection:
+        with app.database.inserts.opened(urgent=len(runs) == 1) as connection:
             insert_plain(connection, runs, notify=app.database.sends_notify)
     announce_runs(app, runs)
 
@@ -170,7 +170,7 @@ def _write_if_free(app: App, run: NewRun) -> bool:
         return False
     insert_one = insert_with_followups if run.followups else insert_and_keep if is_kept else insert_if_free
     try:
-        with app.database.direct(urgent=True) as connection, key_waits():
+        with app.database.inserts.opened(urgent=True) as connection, key_waits():
             is_inserted = insert_one(connection, run, notify=app.database.sends_notify)
     except LedgerRefused:
         if not is_kept:

@@ -98,8 +98,8 @@ def pool_limit(settings: Settings) -> int:
 
 
 def most_connections(settings: Settings) -> int:
-    """Most connections of one process: its pool, and those of heartbeat, fetcher and settler."""
-    return pool_limit(settings) + 3
+    """Most connections of one process: its pool, and those of heartbeat, fetcher, settler and enqueueing."""
+    return pool_limit(settings) + 4
 
 
 CHANNEL = "jobs_ready"

@@ -6,17 +6,22 @@ tasks, whose results are read in the block that enqueued them, and for tests ins
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from typing import TYPE_CHECKING, Any, Protocol
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from sqlalchemy import Connection, Dialect, make_url
 
 from jobs.clock import Clock
+from jobs.database import binary_values
 from jobs.database.connection_limits import NoPlaces
-from jobs.database.direct_statements import DirectConnection
+from jobs.database.database_url import show_database_url
+from jobs.database.direct_statements import DirectConnection, Rendered
 from jobs.database.driver_errors import DriverErrors, ServerWatch
 from jobs.database.engine import Database
+from jobs.database.insert_connection import InsertConnection
+from jobs.database.postgres.prepared_statements import execute_once
 from jobs.database.slow_queries import SLOW, SlowStatements
 from jobs.database.sqlite.connection import register_sqlite_functions
 from jobs.database.transactions.drivers import dialect_named, plain_connection, plain_row
@@ -25,6 +30,9 @@ from jobs.settings import Settings
 
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session
+
+
+T = TypeVar("T")
 
 
 class Owner(Protocol):
@@ -40,6 +48,10 @@ class Owner(Protocol):
 
     def execute(self, text: str, values: Mapping[str, Any]) -> list[Sequence[Any]]:
         """The rows of a statement that the owner executes, in the style of its driver's named parameters."""
+        ...
+
+    def call(self, work: Callable[[Any], T]) -> T | None:
+        """What ``work`` returns for the driver's connection; None, without a call, if the owner watches statements."""
         ...
 
     def is_new_to(self, clock: Clock) -> bool:
@@ -58,12 +70,14 @@ class BorrowedDatabase(Database):
     def __init__(self, url: str, settings: Settings, clock: Clock, *, owner: Owner, commits: bool = True) -> None:
         # Not super().__init__, which makes a pool of connections of our own.
         self.url = make_url(url)
+        self.shown = show_database_url(self.url)
         self.errors = DriverErrors(shown=self.shown, password=self.url.password)
         self.dialect = self.url.get_backend_name()
         self.schema = settings.database_schema
         self.clock = clock
         self.commits = commits
         self.places = NoPlaces()
+        self.inserts = InsertConnection(self)
         self._settings = settings
         self._owner = owner
         self._server = ServerWatch(self.dialect)
@@ -99,6 +113,9 @@ class BorrowedDatabase(Database):
             self._prepare(driver)
             yield _OwnersConnection(self._owner, dialect_named(self.dialect), self.schema)
 
+    def own_connection(self, *, without: Sequence[str] = (), listens: bool = False) -> None:
+        """None: every statement runs on the owner's connection."""
+
     def reserved(self) -> Database:
         return self
 
@@ -132,7 +149,18 @@ class _OwnersConnection(DirectConnection):
     def __init__(self, owner: Owner, dialect: Dialect, schema: str | None) -> None:
         self.dialect = dialect
         self.schema = schema
+        self._prepared = None
         self._owner = owner
+
+    def moment(self, rendered: Rendered, given: Mapping[str, Any]) -> datetime:
+        form = rendered.binary
+        parameters = form.parameters(given) if form is not None else None
+        if form is not None and parameters is not None:
+            # Its cursor writes each value into the text, which takes longer than the server takes to execute it.
+            found = self._owner.call(lambda driver: execute_once(driver, form.text, parameters))
+            if found is not None and (value := found.get_value(0, 0)) is not None:
+                return binary_values.read_moment(value)
+        return super().moment(rendered, given)
 
     def run(self, text: str, values: Mapping[str, Any]) -> list[Sequence[Any]]:
         rows = self._owner.execute(text, values)

@@ -29,7 +29,7 @@ from sqlalchemy import (
 from sqlalchemy.types import TypeEngine
 
 from jobs.database.direct_statements import DirectConnection, DirectStatement
-from jobs.database.models import JobRun, JsonText, UtcDateTime, read_moment
+from jobs.database.models import JobRun, JsonText, UtcDateTime
 from jobs.database.postgres.driver import CHANNEL
 from jobs.database.sql import Batch, Executor, dialect_of, insert_into, ledger_now, plus_seconds
 from jobs.definition.fairness import fair_kinds, tenant_of
@@ -61,6 +61,9 @@ _GIVEN: dict[str, TypeEngine[Any]] = {
     "scheduled_for": UtcDateTime(),
 }
 _KEYED: dict[str, TypeEngine[Any]] = {"key": String(), "arguments_hash": String(), "has_followups": Integer()}
+_UNUSUAL = dict.fromkeys(("tags", "trace_context", "replayed_from", "schedule", *_GIVEN)) | {"delay_seconds": 0.0}
+"""What most runs do not say: a statement without these columns takes less time on both sides."""
+_USUAL = tuple(name for name in PLAIN if name not in _UNUSUAL)
 _JSON = frozenset({"arguments", "tags"})
 _BATCH = Batch("new", **PLAIN, **_GIVEN)
 _KEYED_BATCH = Batch("new", **PLAIN, **_KEYED, **_GIVEN)
@@ -98,11 +101,15 @@ def insert_plain(connection: DirectConnection, runs: Sequence[NewRun], *, notify
         notify: whether workers listen for NOTIFY.
     """
     if len(runs) == 1:
+        if _unusual_of(runs[0]) == _NOTHING_UNUSUAL:
+            values = dict(zip(_USUAL, _usual_of(runs[0]), strict=True))
+            _dated(_USUAL, notify, returns=False).count(connection, values)
+            return
         values = dict(zip(_BATCH.columns, _columns_of(runs[0]), strict=True))
-        (_ONE_NOTIFIED if notify else _ONE).run(connection, values)
+        (_ONE_NOTIFIED if notify else _ONE).count(connection, values)
     else:
         values = _BATCH.rows(connection.dialect.name, [_columns_of(run) for run in runs])
-        (_MANY_NOTIFIED if notify else _MANY).run(connection, values)
+        (_MANY_NOTIFIED if notify else _MANY).count(connection, values)
 
 
 def insert_dated(connection: DirectConnection, run: NewRun, *, notify: bool, now: datetime | None = None) -> datetime:
@@ -123,8 +130,7 @@ def insert_dated(connection: DirectConnection, run: NewRun, *, notify: bool, now
             values["run_at"] = run.run_at or now + timedelta(seconds=values.pop("delay_seconds"))
         _dated(tuple(values), notify, returns=False).run(connection, values)
         return now
-    rows = _dated(tuple(values), notify, returns=True).run(connection, values)
-    return read_moment(rows[0][0])
+    return _dated(tuple(values), notify, returns=True).moment(connection, values)
 
 
 def insert_if_free(connection: DirectConnection, run: NewRun, *, notify: bool) -> bool:
@@ -137,7 +143,7 @@ def insert_if_free(connection: DirectConnection, run: NewRun, *, notify: bool) -
         notify: whether workers listen for NOTIFY.
     """
     values = keyed_columns(run)
-    return bool((_IF_FREE_NOTIFIED if notify else _IF_FREE).run(connection, values))
+    return (_IF_FREE_NOTIFIED if notify else _IF_FREE).count(connection, values) > 0
 
 
 def keyed_columns(run: NewRun) -> dict[str, Any]:
@@ -264,6 +270,8 @@ def _member_rows(runs: Sequence[NewRun]) -> list[tuple[Any, ...]]:
     return rows
 
 
+_usual_of, _unusual_of = attrgetter(*_USUAL), attrgetter(*_UNUSUAL)
+_NOTHING_UNUSUAL = tuple(_UNUSUAL.values())
 _columns_of, _keyed_columns_of = attrgetter(*_BATCH.columns), attrgetter(*_KEYED_BATCH.columns)
 _untenanted_of = attrgetter(*(name for name in _MEMBER_BATCH.columns if name != "tenant"))
 NOTIFY: Any = literal_column(f"pg_notify('{CHANNEL}', '')")

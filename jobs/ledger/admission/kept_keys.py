@@ -29,7 +29,7 @@ def insert_and_keep(connection: DirectConnection, run: NewRun, *, notify: bool) 
         DBAPIError: a live run holds the key for as long as it lives only; nothing was written.
     """
     key = TAKEN.rows("postgresql", [(run.kind, run.key, run.id, run.arguments_hash, run.hold_seconds)])
-    return bool((_KEEP_NOTIFIED if notify else _KEEP).run(connection, {**key, **keyed_columns(run)}))
+    return (_KEEP_NOTIFIED if notify else _KEEP).count(connection, {**key, **keyed_columns(run)}) > 0
 
 
 @cache

@@ -27,7 +27,7 @@ def insert_with_followups(connection: DirectConnection, run: NewRun, *, notify: 
         notify: whether workers listen for NOTIFY.
     """
     rows = FOLLOWUPS.rows("postgresql", followup_rows((run.id, one) for one in run.followups))
-    return bool((_BOTH_NOTIFIED if notify else _BOTH).run(connection, {**keyed_columns(run), **rows}))
+    return (_BOTH_NOTIFIED if notify else _BOTH).count(connection, {**keyed_columns(run), **rows}) > 0
 
 
 def _both(dialect: str, answer: Any) -> Any:

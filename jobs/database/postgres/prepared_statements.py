@@ -1,0 +1,72 @@
+"""Statements with parameters in the binary format, prepared on a connection of ours or not on one of others.
+
+For a small statement psycopg's cursor takes longer than libpq and the server together: it looks up how to write each
+parameter, and describes a result that nobody reads.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import psycopg
+from psycopg import generators
+from psycopg.pq import ExecStatus, PipelineStatus, TransactionStatus
+from psycopg.pq.abc import PGresult
+
+from jobs.database.postgres.connection import LimitedConnection
+
+_BINARY = 1
+_DONE = (ExecStatus.TUPLES_OK, ExecStatus.COMMAND_OK)
+
+
+class PreparedStatements:
+    """The statements of a connection in autocommit, which one thread uses at a time."""
+
+    def __init__(self, connection: LimitedConnection) -> None:
+        self._connection = connection
+        self._names: dict[str, bytes] = {}
+
+    def execute(self, text: str, parameters: Sequence[bytes | None]) -> int:
+        """Execute the statement, prepared at its first use, and return how many rows it returns.
+
+        Args:
+            text: with ``$1``, ``$2``, … for the parameters.
+
+        Raises:
+            psycopg.Error: the statement failed, or the server was silent for too long.
+        """
+        name = self._names.get(text)
+        if name is None:
+            name = f"jobs_{len(self._names)}".encode()
+            self._connection.pgconn.send_prepare(name, text.encode())
+            _answer(self._connection)
+            self._names[text] = name
+        self._connection.pgconn.send_query_prepared(name, parameters, [_BINARY] * len(parameters), _BINARY)
+        return _answer(self._connection).ntuples
+
+
+def execute_once(connection: psycopg.Connection[Any], text: str, parameters: Sequence[bytes | None]) -> PGresult | None:
+    """Execute a statement, without preparing it, on a connection that may belong to others.
+
+    Returns its result in the binary format. None, and nothing was sent: the driver must begin the transaction, or its
+    pipeline is on.
+
+    Raises:
+        psycopg.Error: the statement failed.
+    """
+    pgconn = connection.pgconn
+    with connection.lock:
+        is_begun = connection.autocommit or pgconn.transaction_status != TransactionStatus.IDLE
+        if not is_begun or pgconn.pipeline_status != PipelineStatus.OFF:
+            return None
+        formats = [_BINARY] * len(parameters)
+        pgconn.send_query_params(text.encode(), parameters, param_formats=formats, result_format=_BINARY)
+        return _answer(connection)
+
+
+def _answer(connection: psycopg.Connection[Any]) -> PGresult:
+    found: PGresult = connection.wait(generators.execute(connection.pgconn))[-1]
+    if found.status not in _DONE:
+        raise psycopg.errors.error_from_result(found)
+    return found
