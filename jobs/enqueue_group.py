@@ -2,6 +2,9 @@
 
 One caller (the leader) inserts. Callers that arrive meanwhile wait, and the next leader inserts their runs together.
 No caller waits to fill a batch: a single caller inserts its run at once. Threads and coroutines share one group.
+
+After a batch of several the next leader lets other threads run once. Otherwise the first caller to come back would
+insert its run alone, while the rest of the batch is just waking up.
 """
 
 from __future__ import annotations
@@ -14,6 +17,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Sequence
 
+from jobs.clock import SystemClock
 from jobs.errors import LedgerRefused
 from jobs.ledger.records import NewRun
 
@@ -24,6 +28,7 @@ POLL_SECONDS = 0.05
 
 Write = Callable[[Sequence[NewRun], bool], None]
 """Inserts runs and commits. The second argument is True if some of the runs may be in the ledger already."""
+_CLOCK = SystemClock()
 
 
 class _Call:
@@ -92,6 +97,7 @@ class EnqueueGroup:
         self._thread: threading.Thread | None = None
         self._wakeups: queue.SimpleQueue[None] = queue.SimpleQueue()
         self._is_woken = False
+        self._had_others = False
 
     def enqueue(self, run: NewRun, write: Write) -> None:
         """Insert ``run`` and commit it, together with the runs that others enqueue at the same moment.
@@ -129,12 +135,15 @@ class EnqueueGroup:
         await future
 
     def _insert_waiting(self) -> None:
+        if self._had_others:
+            _CLOCK.sleep(0)
         calls: list[_Call] = []
         while len(calls) < MAX_BATCH:
             try:
                 calls.append(self._waiting.popleft())
             except IndexError:
                 break
+        self._had_others = len(calls) > 1
         if calls:
             self._insert(calls)
 

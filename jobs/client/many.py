@@ -87,9 +87,14 @@ def enqueue_many(
     # Jobs of a call without options have none, and are made in less time.
     shared: EnqueueOptions = {"tags": tags} if tags != () else {}
 
+    known: set[type] = set()
+
     def new_run(place: int, job: Job) -> NewRun:
-        if not isinstance(job, Job):
-            raise _not_jobs(job)
+        if type(job) not in known:
+            # Asking a class of pydantic takes as long as making the run's id.
+            if not isinstance(job, Job):
+                raise _not_jobs(job)
+            known.add(type(job))
         own = due + place * step if spread else due
         options: EnqueueOptions = {**shared, "delay": own} if own else shared
         if on_conflict != "keep" and _has_key(job):

@@ -103,7 +103,7 @@ def check_json(text: str, *, what: str, max_bytes: int) -> None:
         ArgumentsRefused: it breaks one of these rules.
     """
     try:
-        size = len(text.encode())
+        size = len(text) if text.isascii() else len(text.encode())
     except UnicodeEncodeError:
         raise ArgumentsRefused(f"{what} hold half a character (a lone surrogate).", hint="Send whole text.") from None
     if size > max_bytes:
