@@ -58,32 +58,28 @@ def test_migrations_make_what_the_models_say_to_the_last_check_and_index(empty):
     assert all(name for table in said.values() for name in table["checks"]), "each check has a name"
 
 
-def test_alembic_finds_no_difference(empty):
-    database = empty()
-    schema.upgrade(database)
+def test_alembic_finds_no_difference(migrated):
 
-    with database.read() as connection:
+    with migrated.read() as connection:
         context = MigrationContext.configure(
             connection, opts={"version_table": schema.VERSION_TABLE, "compare_type": True}
         )
         assert compare_metadata(context, Base.metadata) == []
 
 
-def test_down_to_the_base_leaves_nothing_and_up_again_makes_the_same(empty):
-    database = empty()
-    schema.upgrade(database)
-    with database.read() as connection:
+def test_down_to_the_base_leaves_nothing_and_up_again_makes_the_same(migrated):
+    with migrated.read() as connection:
         before = described(connection)
 
-    schema.downgrade(database, "base")
+    schema.downgrade(migrated, "base")
 
-    with database.read() as connection:
+    with migrated.read() as connection:
         assert described(connection) == {}
-    assert schema.current(database) is None
-    schema.upgrade(database)
-    with database.read() as connection:
+    assert schema.current(migrated) is None
+    schema.upgrade(migrated)
+    with migrated.read() as connection:
         assert described(connection) == before
-    assert schema.current(database) == schema.REVISION
+    assert schema.current(migrated) == schema.REVISION
 
 
 def test_each_revision_goes_up_and_down_over_rows(empty):
@@ -110,23 +106,19 @@ def test_there_is_one_head_and_the_release_needs_it(empty):
     assert len(script.get_bases()) == 1
 
 
-def test_a_second_migration_changes_nothing_and_keeps_the_rows(empty):
-    database = empty()
-    schema.upgrade(database)
-    Book(database).insert([new_run()])
-    schema.upgrade(database)
+def test_a_second_migration_changes_nothing_and_keeps_the_rows(migrated):
+    Book(migrated).insert([new_run()])
+    schema.upgrade(migrated)
 
-    with database.read() as connection:
+    with migrated.read() as connection:
         assert connection.scalar(select(func.count()).select_from(JobRun)) == 1
-    schema.check(database)
+    schema.check(migrated)
 
 
-def test_rows_that_a_downgrade_deletes_are_counted(empty):
-    database = empty()
-    schema.upgrade(database)
-    Book(database).insert([new_run() for _ in range(3)])
+def test_rows_that_a_downgrade_deletes_are_counted(migrated):
+    Book(migrated).insert([new_run() for _ in range(3)])
 
-    lost = schema.rows_lost_below(database, "base")
+    lost = schema.rows_lost_below(migrated, "base")
 
     assert lost["job_runs"] == 3
     assert set(lost) == set(Base.metadata.tables)
@@ -144,29 +136,23 @@ class TestTheRevisionInForce:
             schema.check(empty())
 
     @pytest.mark.parametrize(("found", "advice"), [("0_0001", "migrate up"), ("2_0001", "Upgrade jobledger")])
-    def test_a_ledger_of_another_epoch_is_refused(self, empty, found, advice):
-        database = empty()
-        schema.upgrade(database)
-        self.stamp(database, found)
+    def test_a_ledger_of_another_epoch_is_refused(self, migrated, found, advice):
+        self.stamp(migrated, found)
 
         with pytest.raises(SchemaMismatch, match=advice):
-            schema.check(database)
+            schema.check(migrated)
 
-    def test_tables_of_a_later_revision_of_this_epoch_serve_with_a_warning(self, empty, caplog):
-        database = empty()
-        schema.upgrade(database)
-        self.stamp(database, "1_9999")
+    def test_tables_of_a_later_revision_of_this_epoch_serve_with_a_warning(self, migrated, caplog):
+        self.stamp(migrated, "1_9999")
 
-        schema.check(database)
+        schema.check(migrated)
 
         assert "newer than this release" in caplog.text
 
-    def test_going_down_to_a_revision_that_is_not_there_is_refused(self, empty):
-        database = empty()
-        schema.upgrade(database)
+    def test_going_down_to_a_revision_that_is_not_there_is_refused(self, migrated):
 
         with pytest.raises(ConfigurationError, match="nonsense"):
-            schema.downgrade(database, "nonsense")
+            schema.downgrade(migrated, "nonsense")
 
 
 def test_a_table_of_the_applications_own_is_left_alone(empty):

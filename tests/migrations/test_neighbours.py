@@ -44,19 +44,18 @@ def shown(database: Database) -> str:
 
 
 @pytest.fixture
-def ahead(empty, tmp_path, monkeypatch, caplog) -> Database:
+def ahead(migrated, tmp_path, monkeypatch, caplog) -> Database:
     """A ledger as a later release left it, which added two columns and a table."""
-    database = empty()
     later = tmp_path / "later"
     shutil.copytree(schema.MIGRATIONS, later)
     (later / "versions" / "1_9001_later.py").write_text(LATER.format(head=schema.REVISION))
     with monkeypatch.context() as patch:
         patch.setattr(schema, "MIGRATIONS", later)
-        schema.upgrade(database)
-    with database.read() as connection:
+        schema.upgrade(migrated)
+    with migrated.read() as connection:
         assert "job_colours" in inspect(connection).get_table_names()
     caplog.clear()
-    return database
+    return migrated
 
 
 class TestALedgerThatIsAhead:
@@ -115,19 +114,17 @@ class TestTheStatements:
             schema.sql(empty(), since="nonsense")
 
 
-def test_an_applications_autogenerate_proposes_nothing_about_our_tables(empty):
-    database = empty()
-    schema.upgrade(database)
+def test_an_applications_autogenerate_proposes_nothing_about_our_tables(migrated):
     theirs = MetaData()
     Table("orders", theirs, Column("id", Integer, primary_key=True), Column("what", String(20)))
-    with database.write() as connection:
+    with migrated.write() as connection:
         context = MigrationContext.configure(connection, opts={"include_name": jobs.include_name})
         proposed = produce_migrations(context, theirs).upgrade_ops
         assert proposed is not None
         assert [type(one).__name__ for one in proposed.ops] == ["CreateTableOp"]
         theirs.create_all(connection)
 
-    with database.read() as connection:
+    with migrated.read() as connection:
         context = MigrationContext.configure(connection, opts={"include_name": jobs.include_name})
         assert compare_metadata(context, theirs) == []
         # Without the filter it would drop them.
