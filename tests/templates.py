@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import atexit
 import shutil
-import tempfile
-from functools import cache
 from pathlib import Path
 
 from jobs.database.engine import Database
 from jobs.migration import schema
 from jobs.settings import Settings
+from jobs.testing.template import template
 
 
 def migrate(url: str) -> None:
@@ -20,13 +18,9 @@ def migrate(url: str) -> None:
     database.close()
 
 
-@cache
 def sqlite_template() -> Path:
-    """A SQLite file that is migrated and empty, and that nobody is connected to."""
-    folder = Path(tempfile.mkdtemp(prefix="jobs-template-"))
-    atexit.register(shutil.rmtree, folder, ignore_errors=True)
-    migrate(f"sqlite:///{folder / 'template.db'}")
-    return folder / "template.db"
+    """A SQLite file that is migrated and empty, and that nobody is connected to: that of ``jobs.testing``."""
+    return template()
 
 
 def sqlite_ledger(path: Path) -> str:

@@ -17,8 +17,6 @@ import pytest
 from sqlalchemy import create_engine, text
 
 from jobs import boot, enqueue_many
-from jobs.database.engine import Database
-from jobs.migration import schema
 from jobs.settings import Settings
 from tests.examples.test_orders import FOLDER, ROOT, check
 from tests.examples.test_orders import book as book
@@ -66,12 +64,9 @@ def environment_for(url: str, **more: str) -> dict[str, str]:
 
 
 @pytest.fixture
-def url(postgres: PostgresServer) -> Iterator[str]:
+def url(postgres: PostgresServer, fleet_template: str) -> Iterator[str]:
     postgres.start()
-    made = postgres.create_database()
-    database = Database(made, Settings(database_url=made))
-    schema.upgrade(database)
-    database.close()
+    made = postgres.create_database(template=fleet_template)
     yield made
     postgres.drop_database(made)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from datetime import timedelta
 from typing import ClassVar
 
@@ -11,6 +12,9 @@ from sqlalchemy import func, select, text
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 from jobs import Job, Outcome, Retry, RunState
+from jobs.database.engine import Database
+from jobs.migration import schema
+from jobs.settings import Settings
 from jobs.testing import Ledger
 
 
@@ -85,9 +89,20 @@ class LosesItsConnection(Job, retry=Retry(max_attempts=2)):
         return "done"
 
 
+@pytest.fixture(scope="module")
+def template_in_a_schema(pg_server):
+    """A database with the tables of a ledger in the schema `work`; to migrate each test's own takes longer than it."""
+    url = pg_server.create_database()
+    with closing(Database(url, Settings(database_url=url, database_schema="work"))) as database:
+        schema.upgrade(database)
+    yield url
+    pg_server.drop_database(url)
+
+
 @pytest.fixture(params=["work", None], ids=["in a schema", "beside ours"])
 def ledger(pg_server, request):
-    url = pg_server.create_database()
+    template = request.getfixturevalue("template_in_a_schema" if request.param else "migrated_template")
+    url = pg_server.create_database(template=template)
     with Ledger(url, database_schema=request.param) as made:
         with psycopg.connect(url, autocommit=True) as connection:
             connection.execute("create table payments (id int primary key)")

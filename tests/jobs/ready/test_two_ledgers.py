@@ -11,13 +11,11 @@ import redis
 from jobs.clock import new_run_id
 from jobs.migration import schema
 from jobs.ready.protocol import ReadyEntry
-from tests.templates import migrate
 
 
 @pytest.fixture
-def other_database(pg_server):
-    url = pg_server.create_database()
-    migrate(url)
+def other_database(pg_server, migrated_template):
+    url = pg_server.create_database(template=migrated_template)
     yield url
     pg_server.drop_database(url)
 
