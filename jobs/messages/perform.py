@@ -22,6 +22,12 @@ RETURNED = (
     "Consider adding the Results middleware to your broker or piping the result into another actor"
 )
 
+SKIPPED = "Message %s was skipped."
+RATE_LIMITED = "Rate limit exceeded in message %s: %s."
+EXPECTED = "Failed to process message %s with expected exception %s."
+UNHANDLED = "Failed to process message %s with unhandled exception."
+"""dramatiq's own texts, each to the last character: filters of logs and of error reports know them."""
+
 
 def process(broker: Broker, message: LedgerMessage, call: Call) -> None:
     """Run the hooks and the actor. Raises nothing: ``message`` has the result or the error."""
@@ -43,17 +49,17 @@ def process(broker: Broker, message: LedgerMessage, call: Call) -> None:
     except SkipMessage as error:
         if message.failed:
             message.stuff_exception(error)
-        log.warning("Message %s was skipped", shown)
+        log.warning(SKIPPED, shown)
         broker.emit_after("skip_message", message)
     except BaseException as error:
         message.stuff_exception(error)
         throws = message.options.get("throws") or (actor and actor.options.get("throws"))
         if isinstance(error, RateLimitExceeded):
-            log.debug("Rate limit exceeded in message %s: %s", shown, error)
+            log.debug(RATE_LIMITED, shown, error)
         elif throws and isinstance(error, throws):
-            log.info("Failed to process message %s with expected exception %s", shown, type(error).__name__)
+            log.info(EXPECTED, shown, type(error).__name__)
         elif not isinstance(error, Retry):
-            log.error("Failed to process message %s with unhandled exception", shown, exc_info=True)
+            log.error(UNHANDLED, shown, exc_info=True)
         broker.emit_after("process_message", message, exception=error)
 
 
