@@ -13,6 +13,7 @@ from jobs.app import App
 from jobs.client.job import EnqueueOptions, Job, followups_of
 from jobs.client.lookup import run_uuid
 from jobs.clock import new_run_id
+from jobs.database.transactions.coroutines import call_in, serves_coroutines
 from jobs.database.transactions.joining import begin_writing, joined
 from jobs.enqueue.enqueuer import enqueuer
 from jobs.enqueue.publish import announce, entries_of
@@ -31,7 +32,7 @@ from jobs.runtime.context import correlation_id, current_run, enclosing_session
 from jobs.runtime.steps import check_name
 
 if TYPE_CHECKING:
-    from jobs.database.transactions.joining import SessionLike
+    from jobs.database.transactions.joining import AsyncSessionLike, SessionLike
     from jobs.ledger.records import FollowUp, Freed, NewRun
 
 MAX_MEMBERS = 100_000
@@ -123,7 +124,7 @@ class Batch:
             if self._outer is not None:
                 self._every[:] = [one for one in self._every if not one._is_inside(self)]
         elif self._outer is None:
-            self._make()
+            self._make(enclosing_session() if self._session is None else self._session)
 
     async def __aenter__(self) -> Self:
         return self
@@ -131,7 +132,12 @@ class Batch:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        await own_threads.step(self.__exit__, kind, error, trace)
+        session = enclosing_session() if self._session is None else self._session
+        if kind is None and self._outer is None and session is not None and serves_coroutines(session):
+            self._is_open = False
+            await call_in(session, self._make)
+        else:
+            await own_threads.step(self.__exit__, kind, error, trace)
 
     def results(self) -> Iterator[Child]:
         """Its members once its block has ended, as ``FoundBatch.results``."""
@@ -149,7 +155,7 @@ class Batch:
             one = one._outer
         return False
 
-    def _make(self) -> None:
+    def _make(self, session: Any) -> None:
         app, carry = self._app, carrier(self._app)
         performing = current_run.get()
         new = [
@@ -161,7 +167,6 @@ class Batch:
             )
             for one in self._every
         ]  # fmt: skip
-        session = enclosing_session() if self._session is None else self._session
         if session is None and performing is not None and performing.app is app:
             session = performing.open_session
         runs = [run for one in self._every for run in one._members] if may_be_limited(app) else []
@@ -239,7 +244,7 @@ def batch(
     on_success: Sequence[Job] = (),
     on_dead: Sequence[Job] = (),
     on_end: Sequence[Job] = (),
-    session: SessionLike | None = None,
+    session: SessionLike | AsyncSessionLike | None = None,
 ) -> Batch:
     """A batch of jobs that belong together, made at the end of its block.
 
@@ -255,7 +260,7 @@ def batch(
         on_success: jobs to enqueue when it ends and all members have succeeded.
         on_dead: jobs to enqueue when the first member dies.
         on_end: jobs to enqueue when it ends, however.
-        session: make it in this transaction, as for ``Job.enqueue``.
+        session: make it in this transaction, as for ``Job.enqueue``; with ``async with`` also as for ``enqueue_async``.
 
     Raises:
         EnqueueRefused: the name or a callback is invalid.

@@ -43,3 +43,11 @@ async def call_in(given: Any, call: Callable[[Any], Result]) -> Result:
     if adapted is None:
         raise refused_async(given)
     return await greenlet_spawn(call, adapted)
+
+
+def serves_coroutines(given: Any) -> bool:
+    """Whether ``call_in`` takes it, or refuses it for another reason than that it is for plain calls."""
+    plain = present(given)
+    if hasattr(plain, "run_sync") or django_alias.alias_of(plain) is not None:
+        return True
+    return async_drivers.adapted(plain) is not None

@@ -67,6 +67,21 @@ def test_a_run_exists_when_and_only_when_atomic_commits(app, alias):
     assert orders(app) == [1, 2, 5]
 
 
+def test_a_process_that_dies_in_atomic_leaves_no_run(app, alias):
+    from django.db import Error, connections, transaction
+
+    @transaction.atomic(using=alias)
+    def die() -> None:
+        Sold(order=1).enqueue(session=f"django:{alias}")
+        connections[alias].connection.close()
+
+    with pytest.raises(Error):
+        die()
+    connections[alias].close()
+
+    assert orders(app) == []
+
+
 def test_outside_atomic_the_run_exists_at_once_as_a_row_of_django_s_does(app, alias):
     Sold(order=1).enqueue(session=f"django:{alias}", key="k")
 
