@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Mapping, Sequence
 
 from jobs.clock import Clock
@@ -21,6 +21,9 @@ WORTH_A_THREAD = 0.01
 """Seconds of waiting work that are worth one more thread. Source: twice Python's switch interval."""
 UNKNOWN_SECONDS = 1.0
 """The assumed duration of a run until some have ended. Source: decision; long enough to wake every thread."""
+RARE = 0.01
+"""A kind with a smaller share of the attempts that ended recently does not count while many end: it occupies a thread,
+and the others go on. Source: measured; the run that gathers 10,000 children is one of them, and slow."""
 _SAMPLES = 64
 _WINDOW = 0.5
 _HOLDS = 0.02
@@ -34,7 +37,7 @@ class PrefetchLimit:
         self._threads = threads
         self._clock = clock
         self._recent: dict[str, dict[str, deque[float]]] = {}
-        self._ended: deque[tuple[float, int]] = deque()
+        self._ended: deque[tuple[float, dict[tuple[str, str], int]]] = deque()
         self._answer = 0
         self._typical = UNKNOWN_SECONDS
         self._asked_at = -_HOLDS
@@ -42,7 +45,7 @@ class PrefetchLimit:
     def record(self, took: Mapping[tuple[str, str], Sequence[float]]) -> None:
         """Record the durations, in seconds, of attempts that have ended, by queue and kind."""
         now = self._clock.monotonic()
-        self._ended.append((now, sum(map(len, took.values()))))
+        self._ended.append((now, {of: len(seconds) for of, seconds in took.items()}))
         while self._ended[0][0] < now - _WINDOW:
             self._ended.popleft()
         for (queue, kind), seconds in took.items():
@@ -73,21 +76,31 @@ class PrefetchLimit:
         return min(waiting, max(1, worth))
 
     def _recompute(self, queues: Sequence[str]) -> int:
-        slowest = typical = 0.0
+        recent = self._recent_counts()
+        few = recent.total() * RARE
+        slowest = slowest_common = typical = 0.0
         for queue in queues:
             kinds = self._recent.get(queue)
-            for samples in list(kinds.values()) if kinds else ():
+            for kind, samples in list(kinds.items()) if kinds else ():
                 ordered = sorted(samples)
-                slowest = max(slowest, ordered[int(len(ordered) * 0.95)])
-                typical = max(typical, ordered[len(ordered) // 2])
+                p95 = ordered[int(len(ordered) * 0.95)]
+                slowest = max(slowest, p95)
+                if recent[queue, kind] >= few:
+                    slowest_common = max(slowest_common, p95)
+                    typical = max(typical, ordered[len(ordered) // 2])
         self._typical = typical or UNKNOWN_SECONDS
         if slowest <= 0:
             return 0
         by_duration = self._threads * AHEAD_SECONDS / slowest
-        by_rate = self._rate() * AHEAD_SECONDS if slowest < SHORT_SECONDS else 0.0
+        # If a burst of a rare kind comes, few attempts end, and this soon falls to nothing.
+        by_rate = recent.total() / _WINDOW * AHEAD_SECONDS if slowest_common < SHORT_SECONDS else 0.0
         return int(max(by_duration, by_rate))
 
-    def _rate(self) -> float:
-        """Attempts that ended per second, recently."""
+    def _recent_counts(self) -> Counter[tuple[str, str]]:
+        """How many attempts ended within the window, by queue and kind."""
         since = self._clock.monotonic() - _WINDOW
-        return sum(count for at, count in list(self._ended) if at >= since) / _WINDOW
+        counts: Counter[tuple[str, str]] = Counter()
+        for at, ended in list(self._ended):
+            if at >= since:
+                counts.update(ended)
+        return counts
