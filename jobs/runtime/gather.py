@@ -61,7 +61,7 @@ def gather(run: Performing, step: str, jobs: Iterable[Any], on_dead: OnDead, mak
     reached("gather:begun")
     state = None if is_new else write_step(run, lambda connection: _open(run, connection, step, gather_id))
     if state is None or not state.is_sealed:
-        state = _make_children(run, step, gather_id, [make(one) for one in many], publish)
+        state = _make_children(run, step, gather_id, [make(one) for one in many], publish, is_new=is_new)
     if not state.is_over:
         leave(run, Suspended(CHILDREN_PREFIX + step, until=None, batch_id=gather_id))
     return _results(run, step, gather_id, on_dead)
@@ -106,23 +106,29 @@ def _open(run: Performing, connection: Connection, step: str, gather_id: UUID) -
 
 
 def _make_children(
-    run: Performing, step: str, gather_id: UUID, new: Sequence[NewRun], publish: Publish
+    run: Performing, step: str, gather_id: UUID, new: Sequence[NewRun], publish: Publish, *, is_new: bool
 ) -> gathering.GatherState:
-    """Insert the children in transactions of bounded size; each checks that this attempt still holds the lease."""
+    """Insert the children in transactions of bounded size; each checks that this attempt still holds the lease.
+
+    Args:
+        is_new: this attempt chose the gather, so that none of its children exists.
+    """
     for position, one in enumerate(new):
         one.id, one.batch_id = child_id(gather_id, position), gather_id
     starts = range(0, max(1, len(new)), CHUNK)
     for start in starts:
         chunk = new[start : start + CHUNK]
 
-        def write(
-            connection: Connection, chunk: Sequence[NewRun] = chunk, is_last: bool = start == starts[-1]
-        ) -> gathering.GatherState:
-            state = _open(run, connection, step, gather_id)
-            gathering.add_children(connection, gather_id, chunk)
+        def write(connection: Connection, chunk: Sequence[NewRun] = chunk, start: int = start) -> gathering.GatherState:
+            if start == starts[0]:
+                _open(run, connection, step, gather_id)
+            else:
+                gathering.look_at_gather(connection, run.id, run.token, gather_id)
             if chunk:
                 run.app.database.send_notify(connection)
-            return gathering.seal_gather(connection, gather_id) if is_last else state
+            return gathering.add_children(
+                connection, gather_id, chunk, may_exist=not is_new, is_last=start == starts[-1]
+            )  # fmt: skip
 
         state = write_step(run, write)
         publish(chunk)

@@ -13,11 +13,14 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import (
+    Boolean,
+    Integer,
     Select,
     String,
     Text,
     Update,
     Uuid,
+    and_,
     bindparam,
     case,
     cast,
@@ -32,7 +35,7 @@ from jobs.database.models import JobBatch, JobRun
 from jobs.database.sql import Executor, dialect_of, insert_into, ledger_now
 from jobs.errors import KeyConflict
 from jobs.ledger.admission.admit_members import admit_members
-from jobs.ledger.batches.counts import GATHER, Delta, apply
+from jobs.ledger.batches.counts import GATHER
 from jobs.ledger.effects.steps import lease_lost
 from jobs.ledger.records import NewRun
 from jobs.states import RunState
@@ -92,41 +95,52 @@ def open_gather(
     values = {"of_run": run_id, "by_token": token, "gather": gather_id, "called": step, "now": now}
     more = {"by_whom": enqueued_by, "correlation": correlation_id}
     session.execute(_open(dialect_of(session)), values | more)
-    row = session.execute(_look(), values).one_or_none()
+    return look_at_gather(session, run_id, token, gather_id)
+
+
+def look_at_gather(session: Executor, run_id: UUID, token: UUID, gather_id: UUID) -> GatherState:
+    """``open_gather`` for one that exists."""
+    row = session.execute(_look(), {"of_run": run_id, "by_token": token, "gather": gather_id}).one_or_none()
     if row is None:
         raise lease_lost(run_id)
     return GatherState(row.total, row.sealed_at is not None, row.ended_at is not None)
 
 
 def add_children(
-    session: Executor, gather_id: UUID, children: Sequence[NewRun], *, now: datetime | None = None
-) -> None:
+    session: Executor,
+    gather_id: UUID,
+    children: Sequence[NewRun],
+    *,
+    may_exist: bool,
+    is_last: bool,
+    now: datetime | None = None,
+) -> GatherState:
     """Insert those of ``children``, in the order of their positions, that do not exist yet, and count them.
+
+    Args:
+        may_exist: an earlier attempt may have made some.
+        is_last: no others follow, so the gather ends with the last of its children.
 
     Raises:
         KeyConflict: another run holds the key of a child, so the child cannot be made.
     """
-    if not children:
-        return
-    # Their ids have the order of their positions, so one range of the index of members has them.
-    span = {"gather": gather_id, "first": children[0].id, "last": children[-1].id}
-    there = set(session.scalars(_existing(), span))
-    new = [one for one in children if one.id not in there] if there else children
-    if not new:
-        return
+    new = _missing(session, gather_id, children) if may_exist and children else children
     for one, admitted in zip(new, admit_members(session, new, may_copy=True, now=now), strict=True):
         if admitted.run.id != one.id:
             raise KeyConflict(
                 f"The key {one.key!r} of {one.kind} is held by run {admitted.run.id}, so it cannot be a child as well.",
                 key=str(one.key), run_id=str(admitted.run.id), hint="Give each child a key of its own, or none.",
             )  # fmt: skip
-    apply(session, {gather_id: Delta(total=len(new), pending=len(new))}, because_of={}, now=now)
+    # Nothing follows from it, as from other changes of a batch: it is open, and no batch is around it.
+    row = session.execute(_grow(), {"gather": gather_id, "more": len(new), "is_last": is_last, "now": now}).one()
+    return GatherState(row.total, is_sealed=row.sealed_at is not None, is_over=row.ended_at is not None)
 
 
-def seal_gather(session: Executor, gather_id: UUID, *, now: datetime | None = None) -> GatherState:
-    """Record that all children were made."""
-    row = session.execute(_seal(), {"gather": gather_id, "now": now}).one()
-    return GatherState(row.total, is_sealed=True, is_over=row.ended_at is not None)
+def _missing(session: Executor, gather_id: UUID, children: Sequence[NewRun]) -> Sequence[NewRun]:
+    # Their ids have the order of their positions, so one range of the index of members has them.
+    span = {"gather": gather_id, "first": children[0].id, "last": children[-1].id}
+    there = set(session.scalars(_existing(), span))
+    return [one for one in children if one.id not in there] if there else children
 
 
 def pending_children(session: Executor, run_id: UUID, step: str) -> tuple[int, int] | None:
@@ -220,13 +234,18 @@ def _existing() -> Select[UUID]:
 
 
 @cache
-def _seal() -> Update:
+def _grow() -> Update:
+    more, is_last = bindparam("more", type_=Integer()), bindparam("is_last", type_=Boolean())
+    sealed_at = case((is_last, func.coalesce(JobBatch.sealed_at, ledger_now())), else_=JobBatch.sealed_at)
+    is_over = and_(is_last, JobBatch.pending + more == 0)
     return (
         update(JobBatch)
         .where(JobBatch.id == _GATHER)
         .values(
-            sealed_at=func.coalesce(JobBatch.sealed_at, ledger_now()),
-            ended_at=case((JobBatch.pending == 0, func.coalesce(JobBatch.ended_at, ledger_now())), else_=null()),
+            total=JobBatch.total + more,
+            pending=JobBatch.pending + more,
+            sealed_at=sealed_at,
+            ended_at=case((is_over, func.coalesce(JobBatch.ended_at, ledger_now())), else_=null()),
         )
-        .returning(JobBatch.total, JobBatch.ended_at)
+        .returning(JobBatch.total, JobBatch.sealed_at, JobBatch.ended_at)
     )
