@@ -6,14 +6,24 @@ import logging
 import threading
 from collections import deque
 from collections.abc import Callable
+from datetime import date, datetime, time, timedelta
+from decimal import Decimal
 from typing import NamedTuple
+from uuid import UUID
 
 MAX_LINE = 4_000
 """Characters of one line. Source: decision; as much as a traceback of thirty frames."""
 MAX_LINES = 1_000
 """Lines kept of an attempt, half of them from its start. Source: decision; a page that a browser shows at once."""
+_HALF = MAX_LINES // 2
 PRINTED = logging.INFO
 """The level of what a job prints."""
+
+
+_LASTING = frozenset({str, int, float, bool, type(None), UUID, Decimal, date, datetime, time, timedelta})
+"""Types whose values cannot change, so that a line with them may be formatted later."""
+MAX_LASTING = 200
+"""Characters of a text that waits to be formatted. Source: decision; a thousand of such lines take little memory."""
 
 
 class Line(NamedTuple):
@@ -29,6 +39,8 @@ class Line(NamedTuple):
 
 _Stored = tuple[int, float, str, str, str, int]
 """A ``Line`` before it is read: making a named tuple takes ten times as long."""
+_Unformatted = tuple[int, float, str, str, str, int, tuple[object, ...]]
+"""The same before it is formatted. Of ten thousand lines most are never read."""
 
 
 class AttemptLog:
@@ -52,32 +64,47 @@ class AttemptLog:
         self._head: list[_Stored] = []
         self._head_bytes = 0
         self._head_is_full = False
-        self._tail: deque[_Stored] = deque()
+        self._tail: deque[_Stored | _Unformatted] = deque()
         self._tail_bytes = 0
         self._unfinished: dict[str, str] = {}
 
     def add(self, level: str, source: str, text: str) -> None:
         """Add one line; a text of several lines, such as a traceback, stays together."""
-        if self.hide is not None:
-            text = self.hide(text)
-        if len(text) > MAX_LINE:
-            text = text[:MAX_LINE] + "…"
-        size = len(text) if text.isascii() else len(text.encode("utf-8", "replace"))
+        text, size = self._shown(text)
         with self._lock:
             if self._is_closed:
                 return
             self.count += 1
             line = (self.count, self._monotonic(), level, source, text, size)
             if not self._head_is_full:
-                if self._head_bytes + size <= self._half_bytes and len(self._head) < MAX_LINES // 2:
+                if self._head_bytes + size <= self._half_bytes and len(self._head) < _HALF:
                     self._head.append(line)
                     self._head_bytes += size
                     return
                 self._head_is_full = True
             self._tail.append(line)
             self._tail_bytes += size
-            while self._tail_bytes > self._half_bytes or len(self._tail) > MAX_LINES // 2:
+            while self._tail_bytes > self._half_bytes or len(self._tail) > _HALF:
                 self._tail_bytes -= self._tail.popleft()[5]
+
+    def add_formatted(self, level: str, source: str, message: object, args: object) -> None:
+        """Add ``message % args``. Behind the head it is formatted when somebody reads it: most lines never are."""
+        if self._head_is_full and type(message) is str and type(args) is tuple and len(message) <= MAX_LASTING:
+            for one in args:
+                kind = type(one)
+                if kind is not int and (len(one) > MAX_LASTING if kind is str else kind not in _LASTING):
+                    break
+            else:
+                with self._lock:
+                    if self._is_closed:
+                        return
+                    self.count = number = self.count + 1
+                    tail = self._tail
+                    tail.append((number, self._monotonic(), level, source, message, 0, args))
+                    if len(tail) > _HALF:
+                        self._tail_bytes -= tail.popleft()[5]
+                return
+        self.add(level, source, formatted(message, args))
 
     def printed(self, stream: str, text: str) -> None:
         """Add what was written to ``stream``, as whole lines; the rest waits for its end."""
@@ -93,7 +120,16 @@ class AttemptLog:
     def kept_lines(self) -> list[Line]:
         """The lines that are kept so far."""
         with self._lock:
-            return [Line(*one) for one in (*self._head, *self._tail)]
+            head, tail = list(self._head), list(self._tail)
+        found: deque[Line] = deque()
+        left = self._half_bytes
+        for one in reversed(tail):
+            line = self._formatted(one)
+            left -= line.size
+            if left < 0:
+                break
+            found.appendleft(line)
+        return [*(Line(*one) for one in head), *found]
 
     def close(self) -> None:
         """Take no more lines: the attempt has ended."""
@@ -103,8 +139,22 @@ class AttemptLog:
         with self._lock:
             self._is_closed = True
 
+    def _shown(self, text: str) -> tuple[str, int]:
+        """A text as it is kept, and its bytes."""
+        if self.hide is not None:
+            text = self.hide(text)
+        if len(text) > MAX_LINE:
+            text = text[:MAX_LINE] + "…"
+        return text, len(text) if text.isascii() else len(text.encode("utf-8", "replace"))
 
-def formatted(message: object, args: tuple[object, ...]) -> str:
+    def _formatted(self, one: _Stored | _Unformatted) -> Line:
+        if len(one) == 6:
+            return Line(*one)
+        number, monotonic, level, source, message, _, args = one
+        return Line(number, monotonic, level, source, *self._shown(formatted(message, args)))
+
+
+def formatted(message: object, args: object) -> str:
     """``message % args`` as ``logging`` does it. Never raises: a job must not fail because of a log line."""
     try:
         text = str(message)

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 from jobs.ledger.batches.gather import Child
 from jobs.ledger.batches.parents import parents_of
 from jobs.runtime import limit_holds, waits
-from jobs.runtime.attempt_log import formatted, level_name
+from jobs.runtime.attempt_log import level_name
 from jobs.runtime.attempt_state import AttemptState
 from jobs.runtime.batch import RunBatch
 from jobs.runtime.cursor import SAVE_EVERY, Cursor, checkpointed
@@ -263,7 +263,7 @@ class Run(AttemptState):
         Args:
             level: as for ``logging``; only shown.
         """
-        self.own_log().add(level_name(level), "run", formatted(message, args))
+        self.own_log().add_formatted(level_name(level), "run", message, args)
 
     def progress(self, done: float, total: float | None = None, message: str | None = None) -> None:
         """Report how far the job has come; ``jobs.find(id).progress`` shows it.

@@ -68,15 +68,16 @@ class _Handler(logging.Handler):
     def handle(self, record: logging.LogRecord) -> bool:
         # Without the handler's lock: the log has its own.
         run = current_run.get()
-        log = run.lines if run is not None else None
-        if log is not None and log.level is not None and record.levelno >= log.level:
-            try:
-                message = record.msg
-                is_plain = type(message) is str and not record.exc_info and not record.stack_info
-                text = (message % record.args if record.args else message) if is_plain else _text_of(record)
-                log.add(record.levelname, record.name, text)
-            except Exception:
-                log.add(record.levelname, record.name, "(a line that cannot be formatted)")
+        if run is None or (log := run.lines) is None or (level := log.level) is None or record.levelno < level:
+            return True
+        if type(record.msg) is str and not record.exc_info and not record.stack_info:
+            log.add_formatted(record.levelname, record.name, record.msg, record.args)
+            return True
+        try:
+            text = _text_of(record)
+        except Exception:
+            text = "(a line that cannot be formatted)"
+        log.add(record.levelname, record.name, text)
         return True
 
 

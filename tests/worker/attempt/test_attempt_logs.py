@@ -320,3 +320,28 @@ def _claim() -> Claim:
         new_run_id(), new_token(), "LogsOddly", "default", 0, 1, 0, 0, 0, 3, "{}", 1, now, now, now, None, None, None,
         None,
     )  # fmt: skip
+
+
+def test_a_line_behind_the_head_reads_as_it_was_logged_and_within_the_bytes() -> None:
+    log = AttemptLog(SystemClock().monotonic, max_bytes=4_000)
+    while not log._head_is_full:
+        log.add("INFO", "run", "x" * 1_000)
+    changing = {"state": "new"}
+
+    log.add_formatted("INFO", "run", "order %s is %s", (7, changing))
+    log.add_formatted("INFO", "run", "order %s of %s costs %.2f", (7, None, 9.5))
+    log.add_formatted("INFO", "run", "100% of it", ())
+    log.add_formatted("INFO", "run", "%d of it", ("half",))
+    changing["state"] = "paid"
+
+    assert [one.text for one in log.kept_lines()[-4:]] == [
+        "order 7 is {'state': 'new'}", "order 7 of None costs 9.50", "100% of it", "'%d of it' ('half',)",
+    ]  # fmt: skip
+    for number in range(600):
+        log.add_formatted("INFO", "run", "%s %s", (number, "y" * 90))
+    log.close()
+    log.add_formatted("INFO", "run", "too late", ())
+    kept = log.kept_lines()
+    assert (log.count, kept[-1].number, kept[-1].text[:4]) == (kept[-1].number, log.count, "599 ")
+    assert sum(one.size for one in kept) <= 4_000
+    assert len(kept) > 20
