@@ -32,6 +32,7 @@ from admin_api.routes import (
     sessions,
     statistics,
     storage,
+    targets,
     users,
 )
 from jobs.app import App
@@ -73,7 +74,7 @@ def make_routes(app: App) -> FastAPI:
     error_responses.install(api)
     parts = (
         health, callbacks, sessions, runs, batches, effects, actions, dead_letters, fleet, limits, breakers, schedules,
-        audit, statistics, storage, alerts, scale, users,
+        audit, statistics, storage, alerts, scale, targets, users,
     )  # fmt: skip
     for part in parts:
         prefix_route.install(api, part.router)

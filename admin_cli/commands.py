@@ -63,7 +63,7 @@ COMMANDS: dict[str, Entry] = {
         "admin_cli.schedules.commands:schedules", "Schedules: list, create, change, pause and preview them.", LOOK
     ),
     "history": Entry("admin_cli.insight.history:history", "History of ended runs: enable, disable and show it.", SETUP),
-    "kinds": Entry("admin_cli.insight.kinds:kinds", "Job kinds: list, show, pause and resume them.", LOOK),
+    "kinds": Entry("admin_cli.insight.kinds:kinds", "Job kinds: list, show and pause them, and set targets.", LOOK),
     "compat": Entry(
         "admin_cli.insight.compat:compat", "Check before a deploy: do the ledger's arguments fit the code?", LOOK
     ),

@@ -14,7 +14,7 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from jobs.operations.insight.drain import Facts, drain_of
+from jobs.forecast.drain import Facts, drain_of
 
 WINDOW, NOW, HORIZON = 300.0, 600.0, 6_000.0
 SEEDED = NOW - 60

@@ -66,6 +66,7 @@ if TYPE_CHECKING:
     from jobs.sealing.seal_errors import SealBroken, SealKeyMissing, SubjectForgotten
     from jobs.states import Cause, Outcome, RunState
     from jobs.storage.value import Stored
+    from jobs.targets.target import Target
 
 _HOMES = {
     "boot": ("configure",),
@@ -129,6 +130,7 @@ _HOMES = {
         "Every",
     ),
     "migration.schema": ("include_name",),
+    "targets.target": ("Target",),
     "states": (
         "Cause",
         "Outcome",
@@ -189,6 +191,7 @@ __all__ = [
     "StoredAltered",
     "StoredMissing",
     "SubjectForgotten",
+    "Target",
     "TimeLimitExceeded",
     "UnknownEffect",
     "WaitExpired",

@@ -51,7 +51,7 @@ def serving(app: App) -> Iterator[SchedulerProgress]:
     if port is None:
         yield progress
         return
-    from jobs.observe.ledger_metrics import serve_ledger
+    from jobs.observe.gauges.ledger_metrics import serve_ledger
 
     endpoint = serve_ledger(app, host=app.settings.metrics_host, port=port, progress=progress.problems)
     log.info("Metrics and health are served", extra={"url": endpoint.url})

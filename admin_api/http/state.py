@@ -13,7 +13,7 @@ from admin_api.http.rate_limits import RateLimits
 from admin_api.http.sign_in_threads import SignInThreads
 from jobs.app import App
 from jobs.clock import new_secret
-from jobs.observe.ledger_metrics import LedgerMetrics
+from jobs.observe.gauges.ledger_metrics import LedgerMetrics
 from jobs.operations.insight.cached_reports import CachedReports
 
 

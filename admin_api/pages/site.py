@@ -29,13 +29,14 @@ from admin_api.pages.views import (
     schedules,
     sign_in,
     signals,
+    targets,
     users,
     workers,
 )
 
 PAGES = (
-    sign_in, overview, runs, actions, run, signals, batches, effects, failure_groups, queues, limits, breakers, workers,
-    schedules, kinds, audit, health, users, account,
+    sign_in, overview, runs, actions, run, signals, batches, effects, failure_groups, queues, targets, limits, breakers,
+    workers, schedules, kinds, audit, health, users, account,
 )  # fmt: skip
 A_YEAR = 365 * 86400
 

@@ -18,16 +18,14 @@ from admin_api.shapes.fleet import (
     Kind,
     KindDetail,
     NewPause,
-    NewTarget,
     NewWaitingLimit,
     Pause,
     Queue,
-    Target,
     WaitingLimit,
     Worker,
     WorkerStop,
 )
-from jobs.operations.control import pause, targets, waiting_limits, workers
+from jobs.operations.control import pause, waiting_limits, workers
 from jobs.operations.insight import kinds
 
 router = APIRouter(prefix="/v1", route_class=Route)
@@ -59,21 +57,6 @@ def pause_queue(app: Ledger, by: By, name: str, body: NewPause) -> Envelope[Paus
 def resume_queue(app: Ledger, by: By, name: str, because: Annotated[Because, Query()]) -> Response:
     """409 if it is not paused."""
     pause.resume(app, by, "queue", name, reason=because.reason)
-    return Response(status_code=204)
-
-
-@router.put("/queues/{name}/target", summary="Set a queue's target", tags=QUEUES)
-def set_target(app: Ledger, by: By, name: str, body: NewTarget) -> Envelope[Target]:
-    """Metrics and alerts use it from then on. It wins over JOBS_LATENCY_TARGET until it is cleared."""
-    latency = timedelta(seconds=body.latency_seconds)
-    seconds = targets.set_target(app, by, name, latency=latency, reason=body.reason, is_new=body.is_new)
-    return Envelope(data=Target(latency_seconds=seconds))
-
-
-@router.delete("/queues/{name}/target", summary="Clear a queue's target", status_code=204, tags=QUEUES)
-def clear_target(app: Ledger, by: By, name: str, because: Annotated[Because, Query()]) -> Response:
-    """JOBS_LATENCY_TARGET holds again. 409 if no target is set."""
-    targets.clear_target(app, by, name, reason=because.reason)
     return Response(status_code=204)
 
 

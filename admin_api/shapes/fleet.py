@@ -26,17 +26,6 @@ class NewPause(Because):
     is_new: bool = Field(False, description="Also if no queue or kind has this name.")
 
 
-class NewTarget(Because):
-    """A target: a queue is late while its oldest ready run has waited for longer."""
-
-    latency_seconds: int = Field(ge=1, le=366 * 86_400, examples=[30], description="How long a ready run may wait.")
-    is_new: bool = Field(False, description="Also if no queue has this name.")
-
-
-class Target(Shape):
-    latency_seconds: int
-
-
 class NewWaitingLimit(Because):
     """How many runs may wait in a queue: an enqueue beyond is refused with 429 and `queue_full`."""
 

@@ -10,6 +10,7 @@ import click
 
 from admin_cli.program.app import open_app, read_settings
 from admin_cli.program.exits import CommandFailed, Exit
+from admin_cli.program.names import command_line
 from admin_cli.program.options import Globals, pass_globals
 from admin_cli.terminal import streams
 from jobs.app import App
@@ -31,7 +32,8 @@ def check(options: Globals, asks_worker: bool, asks_scheduler: bool, ready: bool
     Without options it tests each part as a worker uses it: it records a run and rolls back, sends and receives a
     notification, writes and reads an entry of the ready index, compares the clocks, and reads the problems that live
     workers report. It warns of kinds whose runs died recently because of their arguments, of batches with a wrong
-    count, and of waits that are past their time; these are not failures.
+    count, of waits that are past their time, and of targets that are missed or whose error budget burns; these are
+    not failures.
 
     \b
     Example:
@@ -59,6 +61,7 @@ def check(options: Globals, asks_worker: bool, asks_scheduler: bool, ready: bool
                 streams.write_message(f"{part}: {says}")
             _warn_of_misfits(app)
             _warn_of_workflows(app)
+            _warn_of_targets(app)
             failing = _failing(app)
         finally:
             app.close()
@@ -95,6 +98,16 @@ def _warn_of_workflows(app: App) -> None:
 
     for fault in workflow_faults(app):
         streams.write_message(one_line(f"warning: {fault}"))
+
+
+def _warn_of_targets(app: App) -> None:
+    """Targets that are missed, or whose error budget burns. The ledger is healthy, the promise is in danger."""
+    from admin_cli.program.actor import this_operator
+    from jobs.operations.insight.alerts import alerts
+
+    for one in alerts(app, this_operator()):
+        if one.code in ("late", "burning"):
+            streams.write_message(one_line(f"warning: {one.sentence} See: {command_line(one.command)}"))
 
 
 def _ask(what: str, host: str, port: int | None, path: str, variable: str) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import click
@@ -15,29 +14,11 @@ from admin_cli.runs.run_columns import fields_of
 from admin_cli.runs.selector_options import complete_queues
 from admin_cli.terminal.columns import Column
 from admin_cli.terminal.output import Output, output_options
-from jobs.formats.duration import format_duration
+from jobs.forecast.drain_text import drain_text
 
 if TYPE_CHECKING:
-    from jobs.operations.insight.drain import Drain
+    from jobs.forecast.drain import Drain
     from jobs.operations.insight.forecast import Forecast
-
-
-def drain_text(drain: Drain | None) -> str | None:
-    """``12m (9m to 18m)``, ``never at this rate``, or ``not known yet``."""
-    if drain is None:
-        return None
-    if drain.likely is None or drain.soonest is None or drain.latest is None:
-        return "not known yet"
-    if drain.likely == 0:
-        return "now"
-    if math.isinf(drain.likely):
-        return "never at this rate"
-    latest = "never" if math.isinf(drain.latest) else _span(drain.latest)
-    return f"{_span(drain.likely)} ({_span(drain.soonest)} to {latest})"
-
-
-def _span(seconds: float) -> str:
-    return format_duration(timedelta(seconds=max(1, round(seconds))))
 
 
 def _rate(value: float | None) -> str | None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from admin_cli.insight.queues import pause_kind, pause_pairs, resume_kind
+from admin_cli.insight.targets import target_json, target_kind, target_pairs
 from admin_cli.program.actor import this_operator
 from admin_cli.program.app import import_modules, open_app, read_settings
 from admin_cli.program.options import IMPORT, Globals, pass_globals
@@ -43,7 +44,7 @@ _SHOWN = (
 
 @click.group("kinds", invoke_without_command=False)
 def kinds() -> None:
-    """Job kinds: list, show, pause and resume them.
+    """Job kinds: list, show and pause them, and set targets.
 
     \b
     Example:
@@ -91,11 +92,12 @@ def show_kind(options: Globals, out: Output, kind: str, imports: tuple[str, ...]
     from jobs.definition import registry
     from jobs.operations.insight.kinds import arguments_of, definition_of
     from jobs.operations.insight.queues import look_at_kind
+    from jobs.operations.insight.targets import find_target
 
     app = open_app(options, imports=imports)
     cls = registry.find(kind)
     name = cls.options.kind if cls is not None else kind
-    seen = look_at_kind(app, this_operator(), name)
+    seen, target = look_at_kind(app, this_operator(), name), find_target(app, this_operator(), "kind", name)
     if cls is None and seen.is_empty:
         # Names the nearest kind, and how to import its module.
         registry.get(kind)
@@ -108,6 +110,7 @@ def show_kind(options: Globals, out: Output, kind: str, imports: tuple[str, ...]
             Section("Retry", pairs=_given_pairs(shown.get("retry"))),
             Section("Arguments", columns=FIELD_COLUMNS, rows=arguments_of(cls) if cls is not None else ()),
             Section("In the ledger", pairs=[("runs", runs or "none"), ("workers", ", ".join(seen.workers) or "none")]),
+            Section("Target", pairs=target_pairs(target)),
             Section("Paused", pairs=pause_pairs(seen.pause)),
         ],
         data={
@@ -116,6 +119,7 @@ def show_kind(options: Globals, out: Output, kind: str, imports: tuple[str, ...]
             "runs": {state.value: number for state, number in seen.runs.items()},
             "workers": seen.workers,
             "pause": seen.pause,
+            "target": target_json(target),
         },
     )
     app.close()
@@ -123,6 +127,7 @@ def show_kind(options: Globals, out: Output, kind: str, imports: tuple[str, ...]
 
 kinds.add_command(pause_kind, "pause")
 kinds.add_command(resume_kind, "resume")
+kinds.add_command(target_kind)
 
 
 def _row(cls: type[Job]) -> dict[str, Any]:

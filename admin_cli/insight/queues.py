@@ -10,6 +10,7 @@ import click
 
 from admin_cli.insight.forecast import forecast
 from admin_cli.insight.status import QUEUE_COLUMNS
+from admin_cli.insight.targets import budget_pairs, target_json, target_queue
 from admin_cli.program.actor import this_operator
 from admin_cli.program.app import open_app
 from admin_cli.program.options import DURATION, REASON, Globals, pass_globals
@@ -69,8 +70,10 @@ def show_queue(options: Globals, out: Output, name: str) -> None:
       jobledger queues show mail
     """
     from jobs.operations.insight.queues import look_at
+    from jobs.operations.insight.targets import find_target
 
-    seen = look_at(open_app(options), this_operator(), name)
+    app, operator = open_app(options), this_operator()
+    seen, target = look_at(app, operator, name), find_target(app, operator, "queue", name)
     count, pause = seen.count, seen.pause
     pairs: list[tuple[str, object]] = [("queue", name)]
     if count is not None:
@@ -82,7 +85,11 @@ def show_queue(options: Globals, out: Output, name: str) -> None:
         ("max waiting", f"{seen.max_waiting:,} runs" if seen.max_waiting is not None else None),
     ]
     out.record(
-        [Section(pairs=pairs), Section("Paused", pairs=pause_pairs(pause))],
+        [
+            Section(pairs=pairs),
+            Section("Error budget", pairs=budget_pairs(target)),
+            Section("Paused", pairs=pause_pairs(pause)),
+        ],
         data={
             "queue": name,
             "runs": count,
@@ -90,6 +97,7 @@ def show_queue(options: Globals, out: Output, name: str) -> None:
             "kinds": seen.kinds,
             "pause": pause,
             "target_seconds": seen.target_seconds,
+            "target": target_json(target),
             "max_waiting": seen.max_waiting,
         },
     )
@@ -145,35 +153,7 @@ def resume_queue(options: Globals, name: str, reason: str | None) -> None:
     resume(options, "queue", name, reason=reason)
 
 
-@queues.command("target")
-@click.argument("name", metavar="QUEUE", shell_complete=complete_queues)
-@click.option("--latency", type=DURATION, metavar="DURATION", help="How long a ready run may wait; whole seconds.")
-@click.option("--clear", is_flag=True, help="JOBS_LATENCY_TARGET holds again.")
-@click.option("--new", "is_new", is_flag=True, help="Also if no queue has this name.")
-@REASON
-@pass_globals
-def target_queue(
-    options: Globals, name: str, latency: timedelta | None, clear: bool, is_new: bool, reason: str | None
-) -> None:
-    """Set how long a ready run of a queue may wait before the queue is late.
-
-    \b
-    Example:
-      jobledger queues target mail --latency 30s
-    """
-    from jobs.operations.control import targets
-
-    if clear == (latency is not None):
-        raise click.UsageError("Say either --latency DURATION or --clear.")
-    app = open_app(options)
-    if latency is None:
-        before = targets.clear_target(app, this_operator(), name, reason=reason)
-        now = app.settings.latency_target
-        said = f"The target of queue {name} is {format_duration(now)} again; it was {_span(before)}."
-    else:
-        seconds = targets.set_target(app, this_operator(), name, latency=latency, reason=reason, is_new=is_new)
-        said = f"Queue {name} is late once its oldest ready run has waited {_span(seconds)}."
-    streams.write_message(escape_controls(said))
+queues.add_command(target_queue)
 
 
 @queues.command("limit")

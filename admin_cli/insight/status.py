@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from admin_cli.insight.targets import TARGET_COLUMNS, target_json
 from admin_cli.program.actor import this_operator
 from admin_cli.program.app import open_app
 from admin_cli.program.exits import CommandFailed, Exit
@@ -22,6 +23,7 @@ from admin_cli.terminal.record import Section
 if TYPE_CHECKING:
     from jobs.ledger.queries.reports import QueueCount
     from jobs.operations.insight.alerts import Alert
+    from jobs.operations.insight.targets import TargetSummary
     from jobs.operations.runs.inspect import Status
 
 
@@ -74,11 +76,13 @@ def status(options: Globals, out: Output, watch: timedelta | None, fail_on: str 
 
     def show() -> None:
         from jobs.operations.insight.alerts import alerts
+        from jobs.operations.insight.targets import list_targets
         from jobs.operations.runs.inspect import status as look
 
         seen = look(app, operator)
         wrong = alerts(app, operator)
-        out.record(_blocks(seen, wrong, app.database.shown), data=_data(seen, wrong))
+        targets = list_targets(app, operator)
+        out.record(_blocks(seen, wrong, targets, app.database.shown), data=_data(seen, wrong, targets))
         over = _over(seen, limits)
         if over:
             raise CommandFailed(f"unhealthy: {'; '.join(over)}.", exit_code=Exit.UNHEALTHY)
@@ -124,13 +128,14 @@ def _over(seen: Status, limits: dict[str, float]) -> list[str]:
     return found
 
 
-def _blocks(seen: Status, wrong: Sequence[Alert], ledger: str) -> list[Section]:
+def _blocks(seen: Status, wrong: Sequence[Alert], targets: Sequence[TargetSummary], ledger: str) -> list[Section]:
     ended = ", ".join(f"{number:,} {state}" for state, number in seen.ended_in_5m.items() if number)
     shown: list[Section] = [
         Section(pairs=[("ledger", ledger), ("last 5 minutes", ended or "nothing ended")]),
         # Dead letters have a table of their own, below.
         Section("Wrong", pairs=[(_label(one), _as_data(one)) for one in wrong if one.code != "dead"]),
         Section("Queues", columns=QUEUE_COLUMNS, rows=seen.shown_queues),
+        Section("Targets", columns=TARGET_COLUMNS, rows=targets),
         Section("Workers", columns=WORKER_COLUMNS[:5], rows=seen.workers),
         Section("Dead letters", columns=GROUP_COLUMNS[:6], rows=seen.groups),
     ]
@@ -145,7 +150,7 @@ def _as_data(one: Alert) -> str:
     return f"{one.sentence} See: {command_line(one.command)}"
 
 
-def _data(seen: Status, wrong: Sequence[Alert]) -> dict[str, object]:
+def _data(seen: Status, wrong: Sequence[Alert], targets: Sequence[TargetSummary]) -> dict[str, object]:
     from jobs.ledger.queries.gauges import STATES
 
     return {
@@ -155,5 +160,6 @@ def _data(seen: Status, wrong: Sequence[Alert]) -> dict[str, object]:
         "ended_in_5m": {state.value: number for state, number in seen.ended_in_5m.items()},
         "totals": {name: seen.total(name) for name in STATES},
         "oldest_seconds": seen.oldest_seconds,
+        "targets": [target_json(one) for one in targets],
         "trouble": wrong,
     }

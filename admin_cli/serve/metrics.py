@@ -36,7 +36,7 @@ def serve(options: Globals, host: str | None, port: int | None) -> None:
       jobledger metrics serve --port 9192
     """
     app = open_app(options, metrics_host=host, ledger_metrics_port=port)
-    from jobs.observe.ledger_metrics import serve_ledger
+    from jobs.observe.gauges.ledger_metrics import serve_ledger
 
     chosen = app.settings.ledger_metrics_port
     endpoint = serve_ledger(app, host=app.settings.metrics_host, port=DEFAULT_PORT if chosen is None else chosen)

@@ -30,7 +30,8 @@ def topic_of(code: str) -> str | None:
 
 def fingerprint_of(alert: Alert) -> str:
     """The same for the same problem: by its code and its subject, not by its numbers."""
-    text = f"{alert.code}\n{alert.subject or ''}"
+    # A queue and a kind may have the same name.
+    text = f"{alert.code}\n{alert.subject or ''}" + ("\nkind" if alert.is_of_kind else "")
     return hashlib.blake2b(text.encode(errors="replace"), digest_size=8).hexdigest()
 
 

@@ -20,6 +20,7 @@ from jobs.formats.shown import shown
 from jobs.formats.size import parse_size
 from jobs.priority import MAX_PRIORITY, MIN_PRIORITY
 from jobs.scheduling.schedule import At, Cron, Every, Schedule
+from jobs.targets.target import Target
 
 NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.:\-]*")
 MAX_KIND, MAX_QUEUE = 200, 100
@@ -60,6 +61,7 @@ class Options:
     redact: fields that hold secrets or personal data, besides those of the type ``Secret[…]``; a subclass adds to them.
     capture_logs: keep what an attempt logs through ``logging`` and prints: True, False, or the name of a level. None:
     as ``JOBS_CAPTURE_LOGS`` says.
+    target: how long its ready runs may wait and which share of them shall succeed; a ``Target``.
     seal: store all arguments, the result and steps encrypted, besides fields of the type ``Sealed[…]``.
     subject: the field that names whose data the sealed values are, which have a key of their own then.
     """
@@ -84,6 +86,7 @@ class Options:
     schedule: Schedule | tuple[Schedule, ...] | None = None
     redact: frozenset[str] = frozenset()
     capture_logs: bool | str | None = None
+    target: Target | None = None
     seal: bool = False
     subject: str | None = None
 
@@ -185,6 +188,9 @@ def _check(options: Options, place: str) -> None:
     breaker: Any = options.breaker
     if breaker is not None and not isinstance(breaker, Breaker):
         refuse("breaker", "a Breaker(…), or None")
+    target: Any = options.target
+    if target is not None and not isinstance(target, Target):
+        refuse("target", "a Target(…), or None")
     fair_by: Any = options.fair_by
     if fair_by is not None and not isinstance(fair_by, str):
         refuse("fair_by", "the name of a field or of a method")

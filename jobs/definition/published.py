@@ -32,6 +32,8 @@ class PublishedKind:
         hold_seconds: how long its key is held after the run's enqueue; 0 while the run is live, None for ever.
         retain_seconds: how long its runs are kept after they ended; None as the settings say.
         schema: the JSON schema of its arguments, by the names of fields, as text; None if a type has none.
+        latency_target_seconds: the latency of its ``target=``.
+        success_target: the share of successes of its ``target=``.
     """
 
     kind: str
@@ -44,6 +46,8 @@ class PublishedKind:
     schema: str | None
     max_argument_bytes: int
     retain_seconds: float | None = None
+    latency_target_seconds: int | None = None
+    success_target: float | None = None
 
 
 def published_kinds(max_argument_bytes: int) -> list[PublishedKind]:
@@ -82,6 +86,7 @@ def check_published(published: PublishedKind, arguments: Mapping[str, Any]) -> N
 
 def _published(cls: Any, max_argument_bytes: int) -> PublishedKind:
     options = cls.options
+    latency = options.target.latency if options.target is not None else None
     try:
         marked = mark_redacted(cls.model_json_schema(by_alias=False), options.redact)
         marked = _mark_stored(mark_sealed(marked, cls._sealing), cls._stored_fields)
@@ -99,6 +104,8 @@ def _published(cls: Any, max_argument_bytes: int) -> PublishedKind:
         schema=schema,
         max_argument_bytes=max_argument_bytes,
         retain_seconds=options.retain.total_seconds() if options.retain is not None else None,
+        latency_target_seconds=round(latency.total_seconds()) if latency is not None else None,
+        success_target=options.target.success_share if options.target is not None else None,
     )
 
 

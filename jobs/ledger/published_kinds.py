@@ -26,6 +26,8 @@ _COLUMNS: dict[str, TypeEngine[Any]] = {
     "schema": Text(),
     "max_argument_bytes": Integer(),
     "retain_seconds": Float(),
+    "latency_target_seconds": Integer(),
+    "success_target": Float(),
 }
 _BATCH = Batch("published", **_COLUMNS)
 _read = attrgetter(*_COLUMNS)

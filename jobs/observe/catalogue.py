@@ -77,6 +77,21 @@ LIMIT_PARKED = _gauge("jobs_limit_parked", "Runs that wait for a slot of the lim
 BREAKER_OPEN = _gauge("jobs_breaker_open", "Slices of the breaker that are open: 0 or 1, or its open keys.", "name")
 BREAKER_PARKED = _gauge("jobs_breaker_parked", "Runs that the breaker parks, of all its keys.", "name")
 LATENCY_TARGET = _gauge("jobs_queue_latency_target_seconds", "How old the oldest ready run may be.", "queue")
+SUCCESS_TARGET = _gauge("jobs_target_success_ratio", "The share of ended runs that shall succeed.", "what", "name")
+TARGET_RUNS = _gauge("jobs_target_runs", "Runs that ended within the window.", "what", "name", "window", "state")
+BUDGET_LEFT = _gauge("jobs_error_budget_left_ratio", "What is left of the error budget of 28 days.", "what", "name")
+BUDGET_BURN = _gauge(
+    "jobs_error_budget_burn", "How fast the error budget burns: 1 uses it up in 28 days.", "what", "name", "window"
+)
+TARGETS_LEFT_OUT = _gauge("jobs_targets_left_out", "Success targets that have no series, beyond the first 500.")
+KIND_LATENCY_TARGET = _gauge("jobs_kind_latency_target_seconds", "How old the oldest ready run may be.", "kind")
+KIND_OLDEST_AGE = _gauge(
+    "jobs_kind_oldest_age_seconds", "Since the oldest ready run was due, of kinds with a latency target.", "kind"
+)
+QUEUE_DRAIN = _gauge(
+    "jobs_queue_drain_seconds", "Until the backlog is probably gone; +Inf: never at this rate.", "queue"
+)
+WORKERS_WANTED = _gauge("jobs_workers_wanted", "Worker processes that would meet the queue's target, damped.", "queue")
 QUEUE_WORKERS = _gauge("jobs_queue_workers", "Live worker processes that serve the queue.", "queue")
 QUEUES_LEFT_OUT = _gauge("jobs_queues_left_out", "Queues that have no series, beyond the first thousand.")
 RUNS_LEFT_OUT = _gauge("jobs_queue_runs_left_out", "Runs of the queues that have no series, by state.", "state")
@@ -106,6 +121,15 @@ LEDGER = (
     BREAKER_OPEN,
     BREAKER_PARKED,
     LATENCY_TARGET,
+    SUCCESS_TARGET,
+    TARGET_RUNS,
+    BUDGET_LEFT,
+    BUDGET_BURN,
+    TARGETS_LEFT_OUT,
+    KIND_LATENCY_TARGET,
+    KIND_OLDEST_AGE,
+    QUEUE_DRAIN,
+    WORKERS_WANTED,
     QUEUE_WORKERS,
     QUEUES_LEFT_OUT,
     RUNS_LEFT_OUT,

@@ -23,6 +23,7 @@ from jobs.upkeep.prune import TURN_SECONDS, Pruner
 from jobs.upkeep.quick_read import quick_read
 from jobs.upkeep.reconcile import reconcile
 from jobs.upkeep.rescue import LeaseSearch, expire_waiting, rescue_abandoned
+from jobs.upkeep.targets import TargetCounter
 from jobs.upkeep.unknown_kinds import dead_letter_unknown
 
 log = logging.getLogger("jobs.upkeep")
@@ -46,6 +47,7 @@ class Upkeep(threading.Thread):
         self._wake = threading.Event()
         self._pruner = Pruner(app)
         self._mover = Mover(app)
+        self._target_counter = TargetCounter(app)
         self._batch_sweep = BatchSweep(app)
         self._prunes_on = self._moves_on = False
         self._is_behind = False
@@ -122,6 +124,7 @@ class Upkeep(threading.Thread):
         self._moves_on = False
         if self._pruner.leads:
             self._try("history", self._move)
+            self._try("targets", self._target_counter.turn)
 
     def _sweeps(self) -> list[tuple[str, Task]]:
         """The sweeps of breakers and limits; those that have nothing to look at are left out."""

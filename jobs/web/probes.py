@@ -9,7 +9,7 @@ from jobs.app import App
 from jobs.errors import JobsError
 from jobs.migration import schema
 from jobs.observe.endpoint import METRICS_TYPE
-from jobs.observe.ledger_metrics import LedgerMetrics
+from jobs.observe.gauges.ledger_metrics import LedgerMetrics
 from jobs.web.worker_process import WorkerProcess
 
 

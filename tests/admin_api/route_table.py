@@ -32,6 +32,7 @@ BODIES: dict[tuple[str, str], dict[str, Any]] = {
     ("POST", "/v1/runs/{id}/resolutions"): {"step": "none", "took_place": False},
     ("PUT", "/v1/queues/{name}/pause"): {},
     ("PUT", "/v1/queues/{name}/target"): {"latency_seconds": 30},
+    ("PUT", "/v1/kinds/{name}/target"): {"success": 0.995},
     ("POST", "/v1/runs/{id}/openings"): {"reason": "refund"},
     ("PUT", "/v1/queues/{name}/waiting-limit"): {"max_waiting": 100_000},
     ("PUT", "/v1/kinds/{name}/pause"): {},

@@ -86,7 +86,9 @@ NEEDS: dict[tuple[str, str], Permission | frozenset[Permission]] = {
     ("DELETE", "/v1/alert-routes/{name}"): P.QUEUES_WRITE,
     ("POST", "/v1/alert-routes/{name}/tests"): P.QUEUES_WRITE,
     **{(method, "/v1/limits/{name}"): P.QUEUES_WRITE for method in ("PUT", "DELETE")},
-    **{(method, "/v1/queues/{name}/target"): P.QUEUES_WRITE for method in ("PUT", "DELETE")},
+    **{(method, f"/v1/{what}/{{name}}/target"): P.QUEUES_WRITE
+       for method in ("PUT", "DELETE") for what in ("queues", "kinds")},
+    ("GET", "/v1/targets"): P.RUNS_READ,
     **{(method, "/v1/queues/{name}/waiting-limit"): P.QUEUES_WRITE for method in ("PUT", "DELETE")},
     ("POST", "/v1/breakers/{name}/release"): P.QUEUES_WRITE,
     ("POST", "/v1/workers/stops"): P.WORKERS_WRITE,

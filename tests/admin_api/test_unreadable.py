@@ -14,7 +14,7 @@ from admin_cli.main import run as command
 from jobs import boot
 from jobs.app import App
 from jobs.database.models import Base
-from jobs.observe.ledger_metrics import LedgerMetrics
+from jobs.observe.gauges.ledger_metrics import LedgerMetrics
 from jobs.operations.access import sign_in as signing
 from jobs.operations.access.users import create_user
 from jobs.operations.audit.operator import Operator
@@ -27,7 +27,7 @@ HOSTILE: dict[str, list[Any]] = {
     "sqlite": ["2026-01-01T00:00:00Z", "never", "", b"\xff\x00", 2**63 - 1, -1, 1.5, "x"],
 }
 PAGES = ("/", "/runs", "/dead-letters", "/errors", "/schedules", "/queues", "/limits", "/limits/Charge",
-         "/breakers/Charge", "/kinds", "/workers", "/audit", "/health")  # fmt: skip
+         "/breakers/Charge", "/kinds", "/workers", "/audit", "/health", "/targets", "/forecasts")  # fmt: skip
 COMMANDS = ("list", "status", "dlq list", "dlq groups", "queues list", "kinds list", "workers list", "schedules list",
             "audit list", "users list")  # fmt: skip
 

@@ -15,7 +15,7 @@ from sqlalchemy import func, select
 from jobs import boot, enqueue_many
 from jobs.app import App
 from jobs.database.models import JobAttempt, JobRun
-from jobs.observe.ledger_metrics import serve_ledger
+from jobs.observe.gauges.ledger_metrics import serve_ledger
 from jobs.states import CHARGED, FINAL
 from tests.conftest import MakeApp
 from tests.seen_app import Fine, Flaky, Hopeless, Parent, Quitter, Slowish

@@ -73,8 +73,8 @@ def page(
 def _here(path: str) -> str:
     """The navigation entry of a page."""
     first = "/" + path.strip("/").partition("/")[0]
-    others = {"/actions": "/runs", "/pauses": "/queues", "/targets": "/queues", "/breakers": "/limits",
-              "/stops": "/workers"}  # fmt: skip
+    others = {"/actions": "/runs", "/pauses": "/queues", "/targets": "/queues", "/forecasts": "/queues",
+              "/breakers": "/limits", "/stops": "/workers"}  # fmt: skip
     return others.get(first, first)
 
 

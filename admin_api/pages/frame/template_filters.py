@@ -14,6 +14,7 @@ from jobs.formats import age
 from jobs.formats.duration import format_duration
 from jobs.formats.escaping import escape_controls, escape_lines
 from jobs.formats.jsonable import jsonable
+from jobs.formats.percent import format_percent
 from jobs.formats.short_id import short_id
 from jobs.formats.unreadable import stored_of
 from jobs.ledger.run_records import AttemptRecord, RunRecord
@@ -147,5 +148,5 @@ def _to_the_second(iso: str) -> str:
 FILTERS = {
     "tone": tone, "exact": exact, "short": short_id, "count": count, "span": span, "when": when, "stamp": stamp,
     "pretty": pretty, "lines": lines, "inline": inline, "error_of": error_of, "first_line": first_line,
-    "shell": shlex.quote,
+    "shell": shlex.quote, "percent": format_percent,
 }  # fmt: skip

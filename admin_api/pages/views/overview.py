@@ -47,7 +47,11 @@ def _place(one: Alert) -> str:
         case "no_worker":
             return "/workers"
         case "unserved" | "late":
-            return link("/runs", where=term("queue", subject), state="ready")
+            what = "kind" if one.is_of_kind else "queue"
+            return link("/runs", where=term(what, subject), state="ready")
+        case "burning":
+            what = "kind" if one.is_of_kind else "queue"
+            return link("/runs", where=term(what, subject), state="dead")
         case "dead":
             return link("/runs", where=f"fingerprint:{subject}", state="dead") if subject else "/dead"
         case "lost":

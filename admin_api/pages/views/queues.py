@@ -1,4 +1,4 @@
-"""Queues: lists, pauses and resumes them, and sets their targets."""
+"""Queues: lists, pauses and resumes them, and limits their waiting runs."""
 
 from __future__ import annotations
 
@@ -13,13 +13,21 @@ from admin_api.pages.frame.page_auth import Form, Visitor, local_path
 from admin_api.pages.frame.render import page
 from admin_api.pages.frame.router import page_router
 from admin_api.pages.frame.run_query import term
+from admin_api.pages.frame.template_filters import span
+from jobs.forecast.drain_text import drain_text
+from jobs.forecast.scale import Scale
 from jobs.formats.duration import parse_duration
+from jobs.formats.percent import format_percent
 from jobs.operations.control import pause as pausing
-from jobs.operations.control import targets, waiting_limits
-from jobs.operations.insight.queues import look_at
+from jobs.operations.control import waiting_limits
+from jobs.operations.insight.forecast import Forecast, forecasts, scale_of
+from jobs.operations.insight.queues import QueueSummary, look_at
+from jobs.operations.insight.targets import TargetSummary, find_target
 
 router = page_router()
 MOST = 200
+MORE_THREADS = 8
+"""The threads more that a queue's page asks about: those of one process, by default."""
 
 
 @router.get("/queues")
@@ -32,6 +40,39 @@ def show_queues(request: Request, api_state: CurrentState, visitor: Visitor, aft
         identity=visitor,
         queues=[(one, term("queue", one.name)) for one in found],
         following=found[-1].name if len(found) == MOST else None,
+    )
+
+
+@router.get("/forecasts")
+@cacheable
+def show_forecasts(request: Request, api_state: CurrentState, visitor: Visitor) -> Response:
+    """The queue that takes longest first."""
+    found = forecasts(api_state.app, visitor.operator)
+    worst = sorted(found, key=lambda one: (-(one.drain.likely or 0.0), one.queue))
+    return page(
+        request,
+        "forecasts.html",
+        identity=visitor,
+        forecasts=[(one, drain_text(one.drain)) for one in worst[:MOST]],
+        left_out=max(0, len(worst) - MOST),
+    )
+
+
+@router.get("/queues/{name:path}")
+@cacheable
+def show_queue(request: Request, api_state: CurrentState, visitor: Visitor, name: str) -> Response:
+    """A queue: its runs by state, when its backlog is gone, and its target."""
+    app, operator = api_state.app, visitor.operator
+    seen = look_at(app, operator, name)
+    (forecast,) = forecasts(app, operator, queue=name, more_threads=MORE_THREADS)
+    return page(
+        request,
+        "queue.html",
+        identity=visitor,
+        queue=seen,
+        where=term("queue", name),
+        forecast=_forecast_pairs(forecast, scale_of(app, operator, name)),
+        target=_target_pairs(seen, find_target(app, operator, "queue", name)),
     )
 
 
@@ -55,25 +96,6 @@ def pause_or_resume(app: Ledger, visitor: Visitor, form: Form) -> Response:
     return RedirectResponse(local_path(str(form.get("back", "/queues"))), 303)
 
 
-@router.get("/targets/new")
-def ask_target(request: Request, app: Ledger, visitor: Visitor, name: str) -> Response:
-    """Asks for a latency and a reason."""
-    seen = look_at(app, visitor.operator, name)
-    return page(request, "target.html", identity=visitor, queue=seen, refreshes=False)
-
-
-@router.post("/targets")
-def set_or_clear_target(app: Ledger, visitor: Visitor, form: Form) -> Response:
-    """An empty latency clears the target."""
-    name, reason = str(form.get("name")), str(form.get("reason", "")).strip() or None
-    latency = _span(str(form.get("latency", "")).strip())
-    if latency is None:
-        targets.clear_target(app, visitor.operator, name, reason=reason)
-    else:
-        targets.set_target(app, visitor.operator, name, latency=latency, reason=reason)
-    return RedirectResponse("/queues", 303)
-
-
 @router.get("/waiting-limits/new")
 def ask_waiting_limit(request: Request, app: Ledger, visitor: Visitor, name: str) -> Response:
     """Asks for a number and a reason."""
@@ -93,6 +115,35 @@ def set_or_clear_waiting_limit(app: Ledger, visitor: Visitor, form: Form) -> Res
     else:
         raise HTTPException(422, "How many runs may wait is a whole number from 1.")
     return RedirectResponse("/queues", 303)
+
+
+def _forecast_pairs(found: Forecast, scale: Scale) -> list[tuple[str, object]]:
+    rate = found.drain.capacity
+    return [
+        ("Gone in", drain_text(found.drain)),
+        (f"With {found.more_threads} more threads", drain_text(found.with_more)),
+        ("Comes", f"{found.drain.arrivals:.2f} runs a second"),
+        ("Can end", "not known yet" if rate is None else f"{rate:.2f} runs a second"),
+        ("Threads", f"{found.threads:,}, of which {found.busy:,} are busy"),
+        ("Threads that keep up", "not known yet" if found.drain.threads_needed is None else found.drain.threads_needed),
+        ("Worker processes", f"{scale.workers:,}; {scale.workers_wanted:,} are wanted: {scale.reason}"),
+    ]
+
+
+def _target_pairs(seen: QueueSummary, target: TargetSummary) -> list[tuple[str, object]]:
+    by = "" if seen.is_target_set else ", by JOBS_LATENCY_TARGET"
+    pairs: list[tuple[str, object]] = [("A ready run waits", f"{span(seen.target_seconds)} at most{by}")]
+    if target.budget is None:
+        return [*pairs, ("Runs that succeed", "no target")]
+    burns = ", ".join(f"{one.window} {one.rate:.1f}" for one in target.budget.burns[:-1])
+    rule = target.budget.broken_rule
+    return [
+        *pairs,
+        ("Runs that succeed", format_percent(target.budget.success)),
+        ("Error budget left", f"{target.budget.left:,.0%} of that of 28 days"),
+        ("Burn rates", burns),
+        ("Burns", "no faster than it may" if rule is None else f"too fast, by the rule {rule.name}"),
+    ]
 
 
 def _check(what: str, verb: str) -> None:

@@ -21,6 +21,7 @@ from jobs.database.models.fleet import (
     JobKind,
     JobPublishedKind,
     JobQueue,
+    JobTargetCount,
     JobWorker,
     JobWorkerRelease,
 )
@@ -102,6 +103,7 @@ __all__ = [
     "JobSignal",
     "JobStep",
     "JobSubjectKey",
+    "JobTargetCount",
     "JobTurn",
     "JobWorker",
     "JobWorkerRelease",

@@ -1,14 +1,14 @@
-"""Queues, kinds and workers: what is served, and by whom."""
+"""Queues, kinds and workers: what is served, by whom, and how much of it ended under a target."""
 
 from __future__ import annotations
 
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Float, Index
+from sqlalchemy import BigInteger, CheckConstraint, Float, Index
 
 from jobs.database.models.table_class import Base, Mapped, column
-from jobs.database.models.types import Flag, JsonText, Number, SmallNumber, UtcDateTime, Words
+from jobs.database.models.types import Flag, JsonText, Number, SmallNumber, UtcDateTime, Words, one_of
 
 
 class JobQueue(Base):
@@ -23,10 +23,11 @@ class JobQueue(Base):
     pause_reason: Mapped[str | None] = column(Words(500))
     latency_target_seconds: Mapped[int | None] = column(Number)
     max_waiting: Mapped[int | None] = column(Number)
+    success_target: Mapped[float | None] = column(Float)
 
 
 class JobKind(Base):
-    """An operator's pause of a kind. A kind without a row is not paused."""
+    """What operators set for a kind: a pause, a target. A kind without a row has none."""
 
     __tablename__ = "job_kinds"
 
@@ -35,6 +36,30 @@ class JobKind(Base):
     paused_until: Mapped[datetime | None] = column(UtcDateTime)
     paused_by: Mapped[str | None] = column(Words(200))
     pause_reason: Mapped[str | None] = column(Words(500))
+    latency_target_seconds: Mapped[int | None] = column(Number)
+    success_target: Mapped[float | None] = column(Float)
+
+
+class JobTargetCount(Base):
+    """How many runs of a queue or kind with a target ended before ``counted_at``, since it was first counted.
+
+    One row a minute for some hours, then one an hour. A window's count is the difference of two rows.
+    """
+
+    __tablename__ = "job_target_counts"
+
+    what: Mapped[str] = column(Words(5), primary_key=True)
+    name: Mapped[str] = column(Words(200), primary_key=True)
+    counted_at: Mapped[datetime] = column(UtcDateTime, primary_key=True)
+    succeeded: Mapped[int] = column(BigInteger)
+    dead: Mapped[int] = column(BigInteger)
+    is_hourly: Mapped[bool] = column(Flag)
+
+    __table_args__ = (
+        CheckConstraint(one_of("what", ("kind", "queue")), name="what"),
+        # ledger/targets/counts.py: rows that are no longer needed.
+        Index("ix_job_target_counts_old", "is_hourly", "counted_at"),
+    )
 
 
 class JobPublishedKind(Base):
@@ -53,6 +78,8 @@ class JobPublishedKind(Base):
     max_argument_bytes: Mapped[int] = column(Number)
     published_at: Mapped[datetime] = column(UtcDateTime)
     retain_seconds: Mapped[float | None] = column(Float)
+    latency_target_seconds: Mapped[int | None] = column(Number)
+    success_target: Mapped[float | None] = column(Float)
 
 
 class JobWorker(Base):

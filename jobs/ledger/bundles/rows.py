@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterator, Sequence
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Text, and_, cast, func, insert, or_, select
+from sqlalchemy import ColumnElement, Text, and_, cast, func, insert, or_, select, text
 
 from jobs.database.models import (
     Base,
@@ -141,6 +141,11 @@ def write_rows(session: Executor, model: Model, rows: Sequence[Row]) -> None:
     """Insert rows as they were read; rows that are there already stay."""
     for start in range(0, len(rows), PAGE):
         session.execute(insert(model).prefix_with("OR IGNORE", dialect="sqlite"), rows[start : start + PAGE])
+
+
+def drop_views(session: Executor) -> None:
+    """Drop what a copy does not need: a reader refuses a file that has code of its own, which a view is."""
+    session.execute(text("drop view if exists jobs_scale"))
 
 
 def count_rows(session: Executor) -> dict[str, int]:

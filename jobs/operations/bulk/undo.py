@@ -38,7 +38,7 @@ from jobs.operations.bulk.batches import (
 from jobs.operations.control.alert_routes import undo_route
 from jobs.operations.control.limits import undo_limit
 from jobs.operations.control.pause import undo_pause
-from jobs.operations.control.targets import LATENCY
+from jobs.operations.control.targets import undo_target
 from jobs.operations.control.waiting_limits import WAITING
 from jobs.ready.protocol import ReadyEntry
 from jobs.runtime.context import correlation_id
@@ -64,8 +64,8 @@ _UNDOS = {
     "resume": _Undo(Permission.QUEUES_WRITE, undo_pause),
     "limit": _Undo(Permission.QUEUES_WRITE, undo_limit),
     "clear_limit": _Undo(Permission.QUEUES_WRITE, undo_limit),
-    "target": _Undo(Permission.QUEUES_WRITE, LATENCY.undo),
-    "clear_target": _Undo(Permission.QUEUES_WRITE, LATENCY.undo),
+    "target": _Undo(Permission.QUEUES_WRITE, undo_target),
+    "clear_target": _Undo(Permission.QUEUES_WRITE, undo_target),
     "limit_waiting": _Undo(Permission.QUEUES_WRITE, WAITING.undo),
     "clear_waiting_limit": _Undo(Permission.QUEUES_WRITE, WAITING.undo),
     "add_alert": _Undo(Permission.QUEUES_WRITE, undo_route),

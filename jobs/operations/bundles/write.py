@@ -113,6 +113,8 @@ def _fill(app: App, operator: Operator, selector: Selector, ledger: Path, *, lim
     target = Database(f"sqlite:///{ledger}", Settings.of(database_url=f"sqlite:///{ledger}"))
     try:
         schema.upgrade(target, say=lambda line: None)
+        with target.write() as connection:
+            rows.drop_views(connection)
         with app.database.snapshot() as source:
             walk = places(source, selector, newest_first=True, page=PAGE)
             chosen = [run_id for _, run_id in islice(walk, limit + 1)]

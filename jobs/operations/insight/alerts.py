@@ -11,6 +11,7 @@ from typing import TypeVar
 from jobs.app import App
 from jobs.database.sql import Executor
 from jobs.formats.duration import format_duration
+from jobs.formats.percent import format_percent
 from jobs.formats.queue_weights import served_word
 from jobs.ledger.breakers.reports import list_breakers
 from jobs.ledger.moment import ledger_moment
@@ -19,7 +20,10 @@ from jobs.ledger.operators.queue_values import queue_values
 from jobs.ledger.queries import gauges, reports
 from jobs.ledger.queries.gauges import Gauges
 from jobs.ledger.schedules import leader, schedules
+from jobs.ledger.targets.waiting import oldest_of_kinds
 from jobs.operations.audit.operator import Operator, Permission
+from jobs.operations.insight.targets import TargetSummary, read_targets
+from jobs.targets.burn import RULES, WINDOWS
 
 LATE_SECONDS = 60.0
 """A slot undecided for this long means that no scheduler works. Source: decision; far above a standby's takeover."""
@@ -34,8 +38,8 @@ class Alert:
     """One problem.
 
     Attributes:
-        code: stable: ``failing``, ``no_worker``, ``unserved``, ``late``, ``breaker``, ``paused``, ``dead``,
-            ``lost``, ``no_scheduler``, ``broken_schedule``.
+        code: stable: ``failing``, ``no_worker``, ``unserved``, ``late``, ``burning``, ``breaker``, ``paused``,
+            ``dead``, ``lost``, ``no_scheduler``, ``broken_schedule``.
         is_bad: work is not done; otherwise it only needs attention.
         subject: the queue, kind, schedule or error group concerned.
         command: what to type after ``jobledger``.
@@ -46,6 +50,11 @@ class Alert:
     sentence: str
     command: str
     subject: str | None = None
+
+    @property
+    def is_of_kind(self) -> bool:
+        """Whether the subject of a ``late`` or ``burning`` one is a kind; else it is a queue."""
+        return self.command.startswith("list --kind ")
 
 
 def alerts(app: App, operator: Operator, *, most: int = MOST, without_kind: str | None = None) -> list[Alert]:
@@ -58,10 +67,13 @@ def alerts(app: App, operator: Operator, *, most: int = MOST, without_kind: str 
     operator.need(Permission.RUNS_READ)
     with app.database.read() as connection:
         seen = gauges.read_gauges(connection)
+        targets = read_targets(connection, app.settings)
         found = [
             *_failing(seen, most),
             *_unserved(seen, most),
             *_late(app, seen, queue_values(connection, "latency_target_seconds"), most),
+            *_late_kinds(connection, targets, most),
+            *_burning(targets, most),
             *_breakers(connection, most),
             *_schedules(connection, most),
             *_lost(seen),
@@ -105,6 +117,32 @@ def _late(app: App, seen: Gauges, of_queues: Mapping[str, int], most: int) -> It
         yield Alert(
             code="late", is_bad=False, subject=one.queue, command=f"list --queue {_word(one.queue)} --state ready",
             sentence=f"The oldest ready run of {one.queue} has waited {_span(oldest)}; {_span(target)} is the target.",
+        )  # fmt: skip
+
+
+def _late_kinds(connection: Executor, targets: list[TargetSummary], most: int) -> Iterator[Alert]:
+    of = {one.name: one.latency_seconds for one in targets if one.what == "kind" and one.latency_seconds is not None}
+    waited = oldest_of_kinds(connection, of)
+    late = sorted((-oldest, kind) for kind, oldest in waited.items() if oldest > of[kind])
+    for oldest, kind in _most(late, most):
+        yield Alert(
+            code="late", is_bad=False, subject=kind, command=f"list --kind {_word(kind)} --state ready",
+            sentence=f"The oldest ready {kind} has waited {_span(-oldest)}; {_span(of[kind])} is the target.",
+        )  # fmt: skip
+
+
+def _burning(targets: list[TargetSummary], most: int) -> Iterator[Alert]:
+    burning = [(one.budget.broken_rule, one.budget) for one in targets if one.budget is not None]
+    found = [(RULES.index(rule), budget) for rule, budget in burning if rule is not None]
+    for place, one in _most(sorted(found, key=lambda each: (each[0], -each[1].burn(RULES[each[0]].long).rate)), most):
+        rule = RULES[place]
+        burn = one.burn(rule.long)
+        yield Alert(
+            code="burning", is_bad=rule.is_urgent, subject=one.name,
+            command=f"list --{one.what} {_word(one.name)} --state dead",
+            sentence=f"The error budget of the {one.what} {one.name} burns at {burn.rate:.1f} times its rate:"
+            f" {burn.count.dead:,} of {burn.count.ended:,} runs died in {_span(WINDOWS[rule.long].total_seconds())};"
+            f" {format_percent(one.success)} is the target.",
         )  # fmt: skip
 
 

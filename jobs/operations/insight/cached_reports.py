@@ -33,6 +33,7 @@ from jobs.operations.insight.alerts import Alert, alerts
 from jobs.operations.insight.kinds import KindStatistics
 from jobs.operations.insight.overview import Oldest
 from jobs.operations.insight.queues import QueueSummary
+from jobs.operations.insight.targets import TargetSummary, list_targets
 from jobs.operations.insight.ttl_cache import TtlCache, fresh_seconds
 from jobs.operations.runs import inspect
 from jobs.states import RunState
@@ -148,6 +149,10 @@ class CachedReports:
     def alerts(self, operator: Operator) -> list[Alert]:
         """Like ``alerts.alerts``."""
         return self._get(operator, ("troubles",), FRESH, lambda: alerts(self._app, operator))
+
+    def targets(self, operator: Operator) -> list[TargetSummary]:
+        """Like ``targets.list_targets``."""
+        return self._get(operator, ("targets",), FRESH, lambda: list_targets(self._app, operator))
 
     def _get(self, operator: Operator, key: Hashable, fresh: timedelta, make: Callable[[], T]) -> T:
         """The cached value, if fresh and visible to the operator; else the result of ``make``, which is then cached."""

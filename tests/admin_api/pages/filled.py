@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
+from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -12,7 +13,7 @@ from typing import Any
 from uuid import UUID
 
 from jobs.app import App
-from jobs.clock import new_run_id
+from jobs.clock import new_run_id, new_token
 from jobs.definition import registry
 from jobs.definition.breaker import Breaker
 from jobs.definition.breakers import Slice
@@ -20,13 +21,15 @@ from jobs.definition.limit import Limit
 from jobs.ledger import workers
 from jobs.ledger.breakers.slices import declare as declare_breakers
 from jobs.ledger.breakers.slices import set_open
+from jobs.ledger.effects.attempt_logs import write_logs
 from jobs.ledger.limits.counts import declare
 from jobs.ledger.limits.overrides import set_override
-from jobs.ledger.records import Failure
+from jobs.ledger.records import Failure, KeptLog
 from jobs.operations.access.tokens import create_token
 from jobs.operations.access.users import create_user
 from jobs.operations.audit.operator import Operator
 from jobs.operations.control.pause import pause
+from jobs.operations.control.targets import set_target
 from jobs.operations.schedules.edit import new_schedule
 from jobs.states import Cause, Outcome
 from tests.admin_api.conftest import PASSWORD
@@ -75,6 +78,7 @@ def fill(app: App) -> Places:
     world.build(app)
     book, ada = Book(app.database, now=datetime.now(UTC)), Operator("ada@desk")
     parent = _family(book)
+    _log(app, parent, [*(f"order {number} charged" for number in range(60)), "x" * 4_000], left_out=9_000)
     from tests.admin_api.pages.shop import ChargeCard
 
     registry.register(ChargeCard, kind="shop.ChargeCard")
@@ -94,7 +98,16 @@ def fill(app: App) -> Places:
         )  # fmt: skip
     create_user(app, ada, "grace", password=PASSWORD, role="operator")
     create_token(app, ada, user="grace", name="deploys", permissions=["runs:read"], lasts=timedelta(days=90))
+    set_target(app, Operator("ada@desk"), "payments", latency=timedelta(seconds=30), success=0.995)
     return Places(world.DEAD, dead, parent, world.ACTION, "nightly report", "shop.ChargeCard", "grace", "Charge")
+
+
+def _log(app: App, run_id: UUID, texts: Sequence[str], *, left_out: int = 0) -> None:
+    """The log of a first attempt, as a worker keeps it."""
+    lines = [[number, number / 10, "INFO", "run", text] for number, text in enumerate(texts, start=1)]
+    kept = KeptLog(json.dumps(lines), len(texts) + left_out, left_out)
+    with app.database.write() as connection:
+        write_logs(connection, [(run_id, 1, new_token(), kept)])
 
 
 def _die(book: Book) -> UUID:
@@ -140,10 +153,13 @@ def harm(app: App) -> Places:
         failure = Failure(text[:200], f"{text}\n{text}", f"Traceback\n  File {text}\n{text}", f"{number:012x}")
         (held,) = book.claim(run_id, kinds=[kind], worker=text[:200])
         book.end(held, Outcome.FAILED, failure=failure, cause=Cause.EXHAUSTED, elapsed=0.5, delay=0.0)
+        _log(app, run_id, [text, text])
         book.step(1)
         book.enqueue(kind=kind, queue=queue, arguments={}, parent_id=run_id, root_id=run_id)
         pause(app, villain, "queue", queue, reason=text[:500])
         pause(app, villain, "kind", kind, reason=text[:500])
+        for what, name in (("queue", queue), ("kind", kind)):
+            set_target(app, villain, name, what=what, latency=timedelta(seconds=30), success=0.999)
         with app.database.write() as connection:
             workers.register(
                 connection, f"{text[:150]}/{number}/0.1-aa", host=text[:200], pid=number + 1, version=text[:50],

@@ -13,9 +13,10 @@ from jobs.database.models import JobQueue, JobRun
 from jobs.ledger import workers
 from jobs.ledger.queries import gauges, reports
 from jobs.ledger.schedules import schedules
-from jobs.observe import metrics, schedule_gauges
+from jobs.observe import metrics
 from jobs.observe.exposition import CountsFolder
-from jobs.observe.ledger_metrics import LedgerMetrics
+from jobs.observe.gauges import schedule_gauges
+from jobs.observe.gauges.ledger_metrics import LedgerMetrics
 from jobs.operations.audit.operator import Operator
 from jobs.operations.insight.queues import look_at
 from jobs.operations.runs.inspect import MOST_QUEUES, status

@@ -223,6 +223,16 @@ def test_a_queue_gets_a_target_and_loses_it_again(app: App, full: filled.Places,
     assert "Now: 30s." in client.get("/targets/new?name=mail").text
     assert client.post("/targets", data={**form, "latency": "1.5s"}).status_code == 422
     assert client.post("/targets", data={**form, "name": "nosuch"}).status_code == 404
+    client.post("/targets", data={**form, "latency": "", "success": "99.5%"})
+    assert "Now: 30s. 99.5% of its runs shall succeed." in client.get("/targets/new?name=mail").text
+    assert "99.5%" in client.get("/targets").text
+    shown = client.get("/queues/mail").text
+    assert "Error budget left" in shown
+    assert "are wanted: " in shown
+    assert "mail" in client.get("/forecasts").text
+    assert client.get("/queues/nosuch").status_code == 404
+    assert client.post("/targets", data={**form, "success": "most"}).status_code == 422
+    assert client.get("/targets/new?name=mail&what=worker").status_code == 404
     client.post("/targets", data={**form, "latency": ""})
 
     assert list_actions(app, ROOT, limit=1)[0]["verb"] == "clear_target"

@@ -16,7 +16,7 @@ from jobs.definition.redaction import HIDDEN
 from jobs.errors import Conflict, Forbidden, NotFound, SelectorRefused
 from jobs.ledger.breakers.slices import declare
 from jobs.ledger.records import Failure
-from jobs.observe.breaker_gauges import breaker_gauges
+from jobs.observe.gauges.breaker_gauges import breaker_gauges
 from jobs.operations.audit.actions import list_actions
 from jobs.operations.audit.operator import ROLES, Operator
 from jobs.operations.bulk.undo import plan_undo

@@ -15,7 +15,7 @@ from jobs.definition.limits import limited_kinds, limits_of
 from jobs.definition.redaction import HIDDEN
 from jobs.errors import Conflict, Forbidden, NotFound, SelectorRefused
 from jobs.ledger.limits.counts import declare
-from jobs.observe.limit_gauges import limit_gauges
+from jobs.observe.gauges.limit_gauges import limit_gauges
 from jobs.operations.audit.actions import list_actions
 from jobs.operations.audit.operator import ROLES, Operator
 from jobs.operations.bulk.undo import plan_undo, undo

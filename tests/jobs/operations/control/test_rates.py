@@ -16,7 +16,7 @@ from jobs.definition import registry
 from jobs.definition.limits import limited_kinds, limits_of
 from jobs.errors import SelectorRefused
 from jobs.ledger.limits.counts import declare
-from jobs.observe.limit_gauges import limit_gauges
+from jobs.observe.gauges.limit_gauges import limit_gauges
 from jobs.operations.audit.actions import list_actions
 from jobs.operations.audit.operator import Operator
 from jobs.operations.bulk.undo import plan_undo, undo

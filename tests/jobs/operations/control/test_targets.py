@@ -1,4 +1,4 @@
-"""Targets of queues under operators: in force at once, on record, and can be undone."""
+"""Targets of queues and kinds under operators: in force at once, on record, and can be undone."""
 
 from __future__ import annotations
 
@@ -8,12 +8,15 @@ import pytest
 
 from jobs.app import App
 from jobs.errors import Conflict, Forbidden, NotFound, SelectorRefused
+from jobs.ledger.targets.set_targets import TargetRecord, write_target
 from jobs.operations.audit.actions import list_actions
+from jobs.operations.audit.entry import record_finished
 from jobs.operations.audit.operator import ROLES, Operator
 from jobs.operations.bulk.undo import plan_undo, undo
 from jobs.operations.control.pause import pause
 from jobs.operations.control.targets import clear_target, set_target
 from jobs.operations.insight.queues import list_queues, look_at
+from jobs.operations.insight.targets import find_target, list_targets
 from tests.book import Book
 
 HALF_A_MINUTE = timedelta(seconds=30)
@@ -30,9 +33,9 @@ def test_a_target_is_set_cleared_recorded_and_undone(app: App, ada: Operator, bo
     pause(app, ada, "queue", "default")
     assert target(app, ada) == (300, False)
 
-    assert set_target(app, ada, "default", latency=HALF_A_MINUTE, reason="promised") == 30
+    assert set_target(app, ada, "default", latency=HALF_A_MINUTE, reason="promised") == TargetRecord(30)
     assert target(app, ada) == (30, True)
-    assert clear_target(app, ada, "default") == 30
+    assert clear_target(app, ada, "default") == TargetRecord(30)
     assert target(app, ada) == (300, False)
     cleared, was_set = list_actions(app, ada)[:2]
     assert (was_set["verb"], was_set["target"], was_set["reason"]) == ("target", "target:default", "promised")
@@ -77,4 +80,37 @@ def test_a_queue_without_runs_gets_a_target_on_request(app: App, ada: Operator) 
 
     with pytest.raises(Conflict, match="No target"):
         clear_target(app, ada, "latest")
-    assert clear_target(app, ada, "later") == 30
+    assert clear_target(app, ada, "later") == TargetRecord(30)
+
+
+def test_parts_of_a_target_are_set_apart_and_undone_in_turn(app: App, ada: Operator, book: Book) -> None:
+    book.enqueue()
+    set_target(app, ada, "Mail", what="kind", success=0.995)
+    assert set_target(app, ada, "Mail", what="kind", latency=HALF_A_MINUTE) == TargetRecord(30, 0.995)
+    later, first = list_actions(app, ada)[:2]
+    assert (later["target"], later["before"]) == ("kind_target:Mail", {"latency_seconds": None, "success": 0.995})
+    assert find_target(app, ada, "queue", "Mail").success is None
+
+    with pytest.raises(Conflict, match="kind Mail has been changed since"):
+        undo(app, ada, plan_undo(app, ada, str(first["id"])))
+    undo(app, ada, plan_undo(app, ada, str(later["id"])))
+    assert find_target(app, ada, "kind", "Mail").latency_seconds is None
+    (one,) = list_targets(app, ada)
+    assert (one.what, one.name, one.success, one.is_set, one.is_burning) == ("kind", "Mail", 0.995, True, False)
+    for success in (1.0, 0.4, float("nan")):
+        with pytest.raises(SelectorRefused, match=r"from 50% to 99\.999%"):
+            set_target(app, ada, "Mail", what="kind", success=success)
+
+
+def test_an_action_that_an_earlier_release_recorded_is_undone_without_the_new_part(app: App, ada: Operator) -> None:
+    set_target(app, ada, "default", latency=HALF_A_MINUTE, is_new=True)
+    with app.database.write() as connection:
+        record_finished(
+            connection, "target", ada, target="target:default", reason=None, after={"latency_seconds": 30}
+        )  # fmt: skip
+        write_target(connection, "queue", "default", TargetRecord(30, 0.9))
+
+    undo(app, ada, plan_undo(app, ada, str(list_actions(app, ada)[0]["id"])))
+
+    assert find_target(app, ada, "queue", "default").latency_seconds is None
+    assert find_target(app, ada, "queue", "default").success == 0.9

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from jobs.alerting.grouping import fingerprint_of
 from jobs.app import App
 from jobs.ledger import workers
 from jobs.operations.audit.operator import Operator, Permission
@@ -13,7 +15,7 @@ from jobs.operations.control.pause import pause
 from jobs.operations.control.targets import set_target
 from jobs.operations.insight.alerts import Alert, alerts
 from jobs.operations.insight.health import look
-from jobs.states import Cause, Outcome
+from jobs.states import Cause, Outcome, RunState
 from tests.book import BOOM, Book
 
 ADA = Operator("ada@desk")
@@ -118,3 +120,26 @@ def test_health_reports_each_part(app: App) -> None:
 
     assert before == {"Ledger": True, "Ready index": None, "Workers": False, "Scheduler": None}
     assert after["Workers"] is True
+
+
+def test_a_budget_that_burns_and_a_kind_that_is_late_are_alerts(app: App, book: Book) -> None:
+    set_target(app, ADA, "default", success=0.995, is_new=True)
+    set_target(app, ADA, "Mail", what="kind", latency=timedelta(seconds=5), is_new=True)
+    for state in (RunState.DEAD, RunState.DEAD, RunState.SUCCEEDED, RunState.SUCCEEDED):
+        book.bring(state)
+    assert "late" not in told(app)
+    book.change(book.enqueue(), run_at=book.now - timedelta(seconds=60), state_at=book.now - timedelta(seconds=60))
+
+    found = told(app)
+
+    burning = found["burning"]
+    assert (burning.is_bad, burning.subject, burning.command) == (True, "default", "list --queue default --state dead")
+    assert burning.sentence == (
+        "The error budget of the queue default burns at 100.0 times its rate: 2 of 4 runs died in 1h; 99.5% is the"
+        " target."
+    )
+    assert (found["late"].subject, found["late"].command) == ("Mail", "list --kind Mail --state ready")
+    of_queue = replace(burning, subject="Mail", command="list --queue Mail --state dead")
+    of_kind = replace(of_queue, command="list --kind Mail --state dead")
+    assert fingerprint_of(of_queue) != fingerprint_of(of_kind), "both are told"
+    assert found["late"].sentence.startswith("The oldest ready Mail has waited 1m")

@@ -11,10 +11,10 @@ import pytest
 from benchmarks.forecast import judge, loads
 from jobs.app import App
 from jobs.errors import Forbidden, NotFound
+from jobs.forecast.drain import Facts, drain_of, threads_for
 from jobs.ledger import workers
 from jobs.operations.audit.operator import Operator
 from jobs.operations.control.pause import pause
-from jobs.operations.insight.drain import Facts, drain_of, threads_for
 from jobs.operations.insight.forecast import forecasts, scale_of
 from jobs.states import Outcome
 from tests.book import Book

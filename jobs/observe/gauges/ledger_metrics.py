@@ -17,14 +17,17 @@ from prometheus_client.registry import Collector
 
 from jobs.app import App
 from jobs.errors import JobsError
+from jobs.forecast.queue_states import read_states
 from jobs.ledger.operators.queue_values import queue_values
 from jobs.ledger.queries.gauges import STATES, Gauges, read_gauges
 from jobs.migration.schema import REVISION
 from jobs.observe import catalogue
-from jobs.observe.breaker_gauges import breaker_gauges
 from jobs.observe.endpoint import Answer, Endpoint, Route, as_json
-from jobs.observe.limit_gauges import limit_gauges
-from jobs.observe.schedule_gauges import schedule_gauges
+from jobs.observe.gauges.breaker_gauges import breaker_gauges
+from jobs.observe.gauges.forecast_gauges import forecast_gauges
+from jobs.observe.gauges.limit_gauges import limit_gauges
+from jobs.observe.gauges.schedule_gauges import schedule_gauges
+from jobs.observe.gauges.target_gauges import target_gauges
 
 log = logging.getLogger("jobs.metrics")
 
@@ -40,7 +43,9 @@ class LedgerMetrics(Collector):
 
     def __init__(self, app: App) -> None:
         self._app = app
-        self._more: tuple[MoreGauges, ...] = schedule_gauges(app), limit_gauges(app), breaker_gauges(app)
+        self._more: tuple[MoreGauges, ...] = (
+            schedule_gauges(app), limit_gauges(app), breaker_gauges(app), target_gauges(app),
+        )  # fmt: skip
         self._asking = threading.Lock()
         self._reading: threading.Thread | None = None
         self._kept: list[Metric] | None = None
@@ -88,7 +93,13 @@ class LedgerMetrics(Collector):
             with self._app.database.read() as connection:
                 gauges = read_gauges(connection)
                 targets = queue_values(connection, "latency_target_seconds")
-            families = _families(gauges, targets, default_target=self._app.settings.latency_target.total_seconds())
+                states, _ = read_states(connection, gauges=gauges, more=gauges.queue_workers)
+            settings = self._app.settings
+            default = settings.latency_target.total_seconds()
+            families = _families(gauges, targets, default_target=default)
+            families += _more_families(
+                forecast_gauges(states, targets, default_target=default, default_threads=settings.threads)
+            )
             families += [family for more in self._more for family in _more_families(more())]
         except JobsError as error:
             self.problem = str(error)

@@ -11,7 +11,7 @@ from contextlib import contextmanager, suppress
 from datetime import timedelta
 
 import pytest
-from sqlalchemy import text, update
+from sqlalchemy import select, text, update
 
 from jobs import boot, enqueue_many
 from jobs.app import App
@@ -19,10 +19,11 @@ from jobs.database.models import JobQueue, JobRun
 from jobs.errors import ConfigurationError
 from jobs.ledger import workers
 from jobs.ledger.runs.claim import claim_due
-from jobs.observe import ledger_metrics
+from jobs.ledger.targets.set_targets import TargetRecord, write_target
 from jobs.observe.catalogue import LEDGER
 from jobs.observe.endpoint import Endpoint
-from jobs.observe.ledger_metrics import serve_ledger
+from jobs.observe.gauges import ledger_metrics
+from jobs.observe.gauges.ledger_metrics import serve_ledger
 from tests.conftest import MakeApp
 from tests.seen_app import Fine, Slowish
 from tests.servers import NamedServer, PostgresServer
@@ -79,6 +80,36 @@ def test_dead_letters_expired_leases_and_targets_are_reported(app: App) -> None:
 
     assert total(series, "jobs_leases_expired") == 4
     assert total(series, "jobs_queue_latency_target_seconds", queue="default") == 7
+
+
+def test_error_budgets_and_late_kinds_are_reported(app: App) -> None:
+    enqueue_many([Fine(n=n) for n in range(4)])
+    moment = app.clock.now()
+    with app.database.write() as connection:
+        write_target(connection, "queue", "default", TargetRecord(success=0.9))
+        write_target(connection, "kind", "Fine", TargetRecord(latency_seconds=30))
+        first = select(JobRun.id).limit(1).scalar_subquery()
+        connection.execute(
+            update(JobRun)
+            .where(JobRun.id == first)
+            .values(state="dead", cause="gave_up", finished_at=moment, state_at=moment)
+        )
+        connection.execute(update(JobRun).where(JobRun.state == "queued").values(run_at=moment - timedelta(seconds=60)))
+
+    series = _scrape(app)
+
+    def of_queue(metric: str, **labels: str) -> float:
+        wanted = {"what": "queue", "name": "default", **labels}.items()
+        return sum(value for (name, given), value in series.items() if name == metric and wanted <= set(given))
+
+    assert of_queue("jobs_target_success_ratio") == 0.9
+    for window in ("5m", "30m", "1h", "6h", "3d", "28d"):
+        assert of_queue("jobs_error_budget_burn", window=window) == pytest.approx(10)
+        assert of_queue("jobs_target_runs", window=window, state="dead") == 1
+    assert of_queue("jobs_error_budget_left_ratio") == pytest.approx(-9)
+    assert total(series, "jobs_kind_latency_target_seconds", kind="Fine") == 30
+    assert total(series, "jobs_kind_oldest_age_seconds", kind="Fine") >= 60
+    assert {name for name, _ in series} <= {metric.name for metric in LEDGER}
 
 
 def test_a_scrape_soon_after_another_does_not_query_the_ledger(app: App, monkeypatch: pytest.MonkeyPatch) -> None:

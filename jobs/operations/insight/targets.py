@@ -1,0 +1,70 @@
+"""The targets of queues and kinds, and their error budgets."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from jobs.app import App
+from jobs.database.sql import Executor
+from jobs.ledger.targets.budgets import read_budgets
+from jobs.ledger.targets.set_targets import TargetRecord, set_targets, targets_in_force
+from jobs.operations.audit.operator import Operator, Permission
+from jobs.settings import Settings
+from jobs.targets.burn import Budget
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TargetSummary:
+    """The target of a queue or a kind.
+
+    Attributes:
+        what: ``queue`` or ``kind``.
+        latency_seconds: how long a ready run may wait; None: no target.
+        success: the share of ended runs that shall succeed; None: no target.
+        is_set: whether an operator set a part of it; else the class declares it.
+        budget: the error budget; None without a success target.
+    """
+
+    what: str
+    name: str
+    latency_seconds: int | None
+    success: float | None
+    is_set: bool
+    budget: Budget | None
+
+    @property
+    def is_burning(self) -> bool:
+        """Whether its error budget burns too fast."""
+        return self.budget is not None and self.budget.broken_rule is not None
+
+
+def list_targets(app: App, operator: Operator) -> list[TargetSummary]:
+    """Every target in force: those of queues, then those of kinds, by name."""
+    operator.need(Permission.RUNS_READ)
+    with app.database.read() as connection:
+        return read_targets(connection, app.settings)
+
+
+def find_target(app: App, operator: Operator, what: str, name: str) -> TargetSummary:
+    """The target of a queue or a kind; without one, each part is None."""
+    found = [one for one in list_targets(app, operator) if (one.what, one.name) == (what, name)]
+    if found:
+        return found[0]
+    return TargetSummary(what=what, name=name, latency_seconds=None, success=None, is_set=False, budget=None)
+
+
+def read_targets(connection: Executor, settings: Settings) -> list[TargetSummary]:
+    """The same as ``list_targets``, for a caller that has checked the permission and reads already."""
+    targets = targets_in_force(connection)
+    if not targets:
+        return []
+    of_operators = {(what, name) for what in ("queue", "kind") for name in set_targets(connection, what)}
+    budgets = {(one.what, one.name): one for one in read_budgets(connection, settings)}
+    return [_summary(key, one, key in of_operators, budgets.get(key)) for key, one in targets.items()]
+
+
+def _summary(key: tuple[str, str], target: TargetRecord, is_set: bool, budget: Budget | None) -> TargetSummary:
+    return TargetSummary(
+        what=key[0], name=key[1], latency_seconds=target.latency_seconds, success=target.success, is_set=is_set,
+        budget=budget,
+    )  # fmt: skip
