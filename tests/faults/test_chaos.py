@@ -142,11 +142,12 @@ def test_a_settle_verb_without_its_token_is_found(url: str, tmp_path: Path, monk
     monkeypatch.setattr(boot, "_app", app)
     # Stops are made from this lease: three of the workers' own, so that their runs are claimed elsewhere meanwhile.
     jobledger = cli_in({**environment, "JOBS_LEASE": "6s"}, tmp_path)
-    with worker(environment, tmp_path / "worker.log", imports="tests.faults.chaos_work", processes=3):
+    # Most of six live at any time: a process that was itself stopped just now rescues nothing.
+    with worker(environment, tmp_path / "worker.log", imports="tests.faults.chaos_work", processes=6):
         assert jobledger("allow", "--target", "staging").returncode == 0
-        enqueue_many([ChaosEffect(n=n, seconds=1.0) for n in range(400)])
+        enqueue_many([ChaosEffect(n=n, seconds=1.0) for n in range(600)])
         ended = jobledger(
-            "run", "--target", "staging", "--for", "40s", "--every", "1s", "--seed", "7", "--only", "stop", "-o", "json"
+            "run", "--target", "staging", "--for", "50s", "--every", "2s", "--seed", "7", "--only", "stop", "-o", "json"
         )
     app.close()
     engine.dispose()

@@ -8,7 +8,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import event, text
 
 from jobs import Cause, Job
 from jobs.app import App
@@ -157,6 +157,25 @@ def test_many_kinds_have_smaller_samples_so_that_a_bounded_number_is_checked(
     }
 
     assert checked == {None: 60, 30: 30, 3: 6}
+
+
+def test_the_runs_of_a_state_are_counted_by_one_statement_however_many_kinds_there_are(app: App, book: Book) -> None:
+    for kind in ("compat.Renamed", "compat.Grown"):
+        for queue in ("first", "second"):
+            book.enqueue(kind=kind, queue=queue)
+    statements: list[str] = []
+
+    def hear(conn: Any, cursor: Any, statement: str, *rest: Any) -> None:
+        statements.append(statement)
+
+    event.listen(app.database.engine, "before_cursor_execute", hear)
+    try:
+        counts = {key: one.number for key, one in found(app).items()}
+    finally:
+        event.remove(app.database.engine, "before_cursor_execute", hear)
+
+    assert counts == {("Renamed", "waiting"): 2, ("Grown", "waiting"): 2}
+    assert sum("count(" in one for one in statements) == 3
 
 
 def test_misfits_of_many_reasons_are_counted_together(app: App, book: Book) -> None:
