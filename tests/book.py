@@ -20,7 +20,8 @@ from jobs.definition.limits import limited_kinds
 from jobs.ledger.admission import insert
 from jobs.ledger.breakers.admit import hold_back
 from jobs.ledger.fairness.claim import claim_due_in_turn, claim_in_turn
-from jobs.ledger.limits.admit import admit
+from jobs.ledger.limits.admit import AdmittedClaims, admit
+from jobs.ledger.limits.counts import with_room
 from jobs.ledger.limits.reassign import left_parked, reassign
 from jobs.ledger.queries import find
 from jobs.ledger.records import AttemptResult, Claim, Failure, Freed, NewRun, RecordedAttempt
@@ -72,7 +73,8 @@ class Book:
         with self.database.write() as connection:
             by_ids = candidates if fair_kinds.keys().isdisjoint(kinds) else claim_in_turn
             passed = hold_back(connection, by_ids(connection, run_ids, **given), now=self.now)
-            return admit(connection, passed.claims, worker=worker, lease=lease, now=self.now).claims
+            admitted = admit(connection, passed.claims, worker=worker, lease=lease, now=self.now)
+        return self._reassigned(admitted)
 
     def claim_due(
         self,
@@ -93,7 +95,15 @@ class Book:
             else:
                 due = claim_due_in_turn(connection, queue, **given)
             passed = hold_back(connection, due, now=self.now)
-            return admit(connection, passed.claims, worker=worker, lease=lease, now=self.now).claims
+            admitted = admit(connection, passed.claims, worker=worker, lease=lease, now=self.now)
+        return self._reassigned(admitted)
+
+    def _reassigned(self, admitted: AdmittedClaims) -> list[Claim]:
+        """The claims; as a worker does, look after the commit whether an attempt has ended meanwhile."""
+        if admitted.full and self.is_postgresql:
+            with self.database.write() as connection:
+                reassign(connection, with_room(connection, admitted.full, now=self.now), now=self.now)
+        return admitted.claims
 
     def start(self, *, worker: str = "w1", **given: Any) -> Claim:
         """Enqueue a run and claim it."""
@@ -122,7 +132,7 @@ class Book:
             with self.database.direct() as direct:
                 some = settle_limited(direct, list(limited.values()), worker=worker, monotonic=0.0, now=self.now)
                 done, keys = done + some.settled, some.left
-                parked = left_parked(direct, keys, now=self.now) if keys else []
+                parked = left_parked(direct, keys) if keys else []
             if parked:
                 with self.database.write() as connection:
                     reassign(connection, parked, now=self.now)
@@ -134,9 +144,13 @@ class Book:
         self, *endings: AttemptResult, worker: str = "w1"
     ) -> tuple[list[tuple[AttemptResult, RecordedAttempt]], list[AttemptResult]]:
         with self.database.write() as connection:
-            return settle.settle(
+            settled, refused = settle.settle(
                 connection, endings, worker=worker, poison_after=self.poison_after, monotonic=0.0, now=self.now
             )
+        if left := [key for _, one in settled for key in one.slots_left]:
+            with self.database.write() as connection:
+                reassign(connection, left, now=self.now)
+        return settled, refused
 
     def end(self, held: Claim, outcome: Outcome, **given: Any) -> RecordedAttempt | None:
         """Settle one attempt; None when it was refused."""

@@ -66,6 +66,18 @@ class DirectStatement:
         """
         return connection.moment(self.rendered(connection.dialect, connection.schema), given)
 
+    def send(self, runner: Runner, given: Mapping[str, Any]) -> Callable[[], Sequence[Sequence[Any]]]:
+        """``rows``, without waiting for them if the connection is in pipeline mode. Call the result to read them.
+
+        An error comes when something is read, or when the transaction ends.
+        """
+        if not isinstance(runner, DirectConnection) or runner.pipeline is None:
+            found = self.rows(runner, given)
+            return lambda: found
+        rendered = self.rendered(runner.dialect, runner.schema)
+        read = runner.send(rendered.text, rendered.bind(given))
+        return lambda: rendered.read(read())
+
     def rows(self, runner: Runner, given: Mapping[str, Any]) -> Sequence[Sequence[Any]]:
         """The same on a connection of either kind, in its transaction; ``given`` has exactly what is bound."""
         if isinstance(runner, DirectConnection):
@@ -169,6 +181,8 @@ class DirectConnection:
         self.schema = schema
         self._connection = connection
         self._prepared = prepared
+        self.pipeline: Any = None
+        """The driver's pipeline, while the connection is in pipeline mode."""
         self._slow: SlowStatements = origin.get_execution_options()[SLOW]
 
     @classmethod
@@ -195,9 +209,22 @@ class DirectConnection:
     def run(self, text: str, values: Mapping[str, Any]) -> list[Sequence[Any]]:
         began = self._slow.begin()
         cursor = self._connection.execute(text, values)
+        if self.pipeline is not None:
+            self.pipeline.sync()
         rows = cursor.fetchall() if cursor.description else []
         self._slow.look(began, text)
         return rows
+
+    def send(self, text: str, values: Mapping[str, Any]) -> Callable[[], list[Sequence[Any]]]:
+        """``run`` in pipeline mode, without waiting for the rows."""
+        cursor = self._connection.execute(text, values)
+
+        def read() -> list[Sequence[Any]]:
+            if cursor.description is None:
+                self.pipeline.sync()
+            return cursor.fetchall() if cursor.description else []
+
+        return read
 
 
 Runner: TypeAlias = "sql.Executor | DirectConnection"

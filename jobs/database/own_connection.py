@@ -94,15 +94,27 @@ class OwnConnection:
 
     @contextlib.contextmanager
     def transaction(self) -> Iterator[DirectConnection]:
-        """The connection, for several statements in one transaction.
+        """The connection, for several statements in one transaction, in pipeline mode: its begin goes with the first
+        statement, and its commit with what was sent and not read (``DirectStatement.send``).
+
+        Other threads of the process compete for the interpreter lock, so each answer that is waited for may cost
+        milliseconds, while other processes wait for the locks of the transaction.
 
         Raises:
             sqlalchemy.exc.DBAPIError: as ``opened``.
         """
         with self.opened() as direct:
             assert self._connection is not None
-            with self._connection.transaction():
-                yield direct
+            if not (self._may_prepare and psycopg.Pipeline.is_supported()):
+                with self._connection.transaction():
+                    yield direct
+                return
+            with self._connection.pipeline() as pipeline, self._connection.transaction():
+                direct.pipeline = pipeline
+                try:
+                    yield direct
+                finally:
+                    direct.pipeline = None
 
     def wait_for_notify(self, seconds: float) -> bool:
         """Wait for a notification. True if one came in time, or the connection is new and may have missed one.

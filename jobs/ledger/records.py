@@ -197,6 +197,8 @@ class RecordedAttempt(NamedTuple):
     """Its run waits for something else than its time; ``retry_at`` None: time alone does not make it ready."""
     breakers: tuple[BreakerChange, ...] = ()
     """Breakers that opened or closed with it."""
+    slots_left: tuple[tuple[str, str], ...] = ()
+    """Keys of limits whose slots nobody took: after the commit, hand them to runs that were being parked then."""
 
 
 @dataclass(frozen=True, slots=True)

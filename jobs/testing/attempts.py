@@ -14,8 +14,9 @@ from jobs.app import App
 from jobs.client.job import Job
 from jobs.definition import registry
 from jobs.errors import LedgerRefused
+from jobs.ledger.limits.reassign import reassign
 from jobs.ledger.queries import find as finding
-from jobs.ledger.records import Claim
+from jobs.ledger.records import AttemptResult, Claim, RecordedAttempt
 from jobs.ledger.run_records import RunRecord
 from jobs.ledger.runs import sweep
 from jobs.ledger.runs.settle import settle
@@ -80,20 +81,29 @@ class PlannedAttempts:
             run.rollback()
             outcome = Outcome.CRASHED
             self._dead_letter(claim.token)
-        elif run.session is None or attempts.commit(attempt_result, run, worker=WORKER) is None:
-            with self._app.database.write() as connection:
-                settle(
-                    connection,
-                    [attempt_result],
-                    worker=WORKER,
-                    poison_after=self._app.settings.poison_after,
-                    monotonic=self._app.clock.monotonic(),
-                )
-            outcome = attempt_result.outcome
+        else:
+            recorded = None if run.session is None else attempts.commit(attempt_result, run, worker=WORKER)
+            if recorded is None:
+                recorded = self._settle(attempt_result)
+                outcome = attempt_result.outcome
+            if recorded is not None and recorded.slots_left:
+                with self._app.database.write() as connection:
+                    reassign(connection, recorded.slots_left)
         with self._app.database.read() as connection:
             record = finding.find_run(connection, claim.run_id)
         assert record is not None
         return Performed(record, outcome, attempt_result.error)
+
+    def _settle(self, attempt_result: AttemptResult) -> RecordedAttempt | None:
+        with self._app.database.write() as connection:
+            settled, _ = settle(
+                connection,
+                [attempt_result],
+                worker=WORKER,
+                poison_after=self._app.settings.poison_after,
+                monotonic=self._app.clock.monotonic(),
+            )
+        return settled[0][1] if settled else None
 
     def _plain(self, fn: Callable[[], Any]) -> Callable[[], Any] | None:
         run = self._run_coroutine

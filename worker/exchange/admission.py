@@ -14,10 +14,12 @@ from jobs.definition.fairness import fair_kinds
 from jobs.definition.limit import Limit
 from jobs.definition.limits import limited_kinds, limits_of
 from jobs.enqueue.publish import announce, entries_of
+from jobs.errors import JobsError
 from jobs.ledger.breakers.admit import Passed, hold_back
 from jobs.ledger.breakers.slices import declare as declare_breakers
 from jobs.ledger.limits.admit import admit
-from jobs.ledger.limits.counts import Key, declare
+from jobs.ledger.limits.counts import Key, declare, with_room
+from jobs.ledger.limits.reassign import reassign
 from jobs.ledger.limits.replan import replan
 from jobs.ledger.limits.sweep import reassign_all
 from jobs.ledger.records import Claim, Freed
@@ -81,6 +83,7 @@ class Admission:
             freed = [*passed.freed, *admitted.freed]
             if freed:
                 self._app.database.send_notify(runner)
+        freed += self._reassign_full(admitted.full)
         announce(self._app, entries_of(freed))
         self._parked = passed.parked + admitted.parked
         self.has_parked = self._parked > 0
@@ -97,6 +100,27 @@ class Admission:
             if claims or not self.has_parked:
                 return claims
         return []
+
+    def _reassign_full(self, full: Sequence[Key]) -> list[Freed]:
+        """Make runs ready that were parked although an attempt ended meanwhile: it did not see them.
+
+        The claims are committed, so if the ledger does not answer, the sweep does it.
+        """
+        database = self._app.database
+        if not full or database.dialect == "sqlite":
+            return []
+        try:
+            with database.translated(), self._own.opened() if self._own else database.direct() as direct:
+                roomy = with_room(direct, full)
+            if not roomy:
+                return []
+            with database.write() as connection:
+                freed = reassign(connection, roomy)
+                if freed:
+                    database.send_notify(connection)
+            return freed
+        except JobsError:
+            return []
 
     @contextmanager
     def _transaction(self) -> Iterator[Runner]:

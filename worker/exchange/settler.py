@@ -19,6 +19,7 @@ from jobs.definition.breakers import Slice
 from jobs.enqueue.publish import announce, entries_after, entries_of
 from jobs.errors import JobsError, LedgerRefused
 from jobs.events import AttemptEnded, BatchSettled, ResultRefused, ServiceFailed
+from jobs.ledger.limits.counts import Key
 from jobs.ledger.records import AttemptResult, Freed, RecordedAttempt
 from jobs.ledger.runs.give_back import give_back
 from jobs.ledger.runs.settle import settle
@@ -165,9 +166,10 @@ class Settler(threading.Thread):
         settled: list[tuple[AttemptResult, RecordedAttempt]] = []
         refused: list[AttemptResult] = []
         freed: list[Freed] = []
+        left: list[Key] = []
         if app.database.dialect == "postgresql":
             self._settle_plain(results, began)
-            freed += self._settle_limited(results, began)
+            left += self._settle_limited(results, began)
         if results or unstarted:
             with app.database.write() as connection:
                 settled, refused = settle(
@@ -189,22 +191,20 @@ class Settler(threading.Thread):
                 settled.append((delivery.attempt_result, delivery.settled))
         fault_points.committed(settled)
         try:
+            left += [key for _, one in settled for key in one.slots_left]
+            freed += self.successions.reassign(self._direct, list(dict.fromkeys(left)))
             self._announce(settled, refused, freed, app.clock.monotonic() - began)
         except Exception:
             log.exception("Announcing settled attempts failed")
         for delivery in batch:
             if delivery.attempt_result is not None:
-                # The error's frames keep the job's objects alive, and this thread keeps its last batch until the
-                # next.
+                # The error's frames keep the job's objects alive, and this thread keeps its last batch.
                 delivery.attempt_result.error = None
 
     def _settle_plain(self, results: dict[int, Delivery], began: float) -> None:
         """Settle the plain successes among ``results``, those of members of batches too, and take them out."""
-        plain: dict[int, AttemptResult] = {}
-        for one in results.values():
-            if one.attempt_result is not None and is_plain(one.attempt_result):
-                plain[one.claim.run_id.int] = one.attempt_result
-        if not plain:
+        every = (one.attempt_result for one in results.values())
+        if not (plain := {one.claim.run_id.int: one for one in every if one is not None and is_plain(one)}):
             return
         # A claim does not say whether its run is a member, so the kinds that were members tell which way to try first.
         members = self._member_kinds
@@ -228,20 +228,19 @@ class Settler(threading.Thread):
             # One row is at fault, such as a foreign one with an attempt's number. The slow path settles each alone.
             log.warning("Ledger refused a batch of successes, each is settled alone", exc_info=True)
 
-    def _settle_limited(self, results: dict[int, Delivery], began: float) -> list[Freed]:
-        """Settle plain successes of kinds with limits, and take them out. Returns further runs that are ready now."""
-        ended = (one.attempt_result for one in results.values())
-        limited = {one.claim.run_id.int: one for one in ended if one is not None and is_limited_success(one)}
-        if not limited:
+    def _settle_limited(self, results: dict[int, Delivery], began: float) -> list[Key]:
+        """Settle plain successes of kinds with limits, and take them out. Returns keys whose slots nobody took."""
+        every = (one.attempt_result for one in results.values())
+        if not (limited := {one.claim.run_id.int: one for one in every if one is not None and is_limited_success(one)}):
             return []
         try:
             with self._direct() as direct:
                 done = self.successions.settle(direct, list(limited.values()), began)
-            _take_out(results, done.settled)
-            return self.successions.reassign(self._direct, done.left)
         except LedgerRefused:
             log.warning("Ledger refused a batch of successes, each is settled alone", exc_info=True)
             return []
+        _take_out(results, done.settled)
+        return done.left
 
     def _settle_members(self, results: dict[int, Delivery], some: list[AttemptResult], began: float) -> None:
         if not some:

@@ -102,7 +102,7 @@ class Successions:
     def reassign(
         self, open_direct: Callable[[], AbstractContextManager[DirectConnection]], keys: Sequence[Key]
     ) -> list[Freed]:
-        """Hand on slots that nobody took, if a claim has parked a run of these keys meanwhile.
+        """After the commit: hand on slots that nobody took, if a claim has parked a run of these keys meanwhile.
 
         The ends are committed, so if the ledger does not answer, the sweep does it.
         """

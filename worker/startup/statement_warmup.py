@@ -17,14 +17,20 @@ from typing import Any
 
 from jobs import boot
 from jobs.clock import SystemClock, new_run_id, new_token
+from jobs.database.direct_statements import DirectConnection
 from jobs.database.engine import Database
 from jobs.database.own_connection import FOR_SETTLING
 from jobs.database.sql import Executor, dialect_of
 from jobs.definition.class_release import codes
+from jobs.definition.limits import limited_kinds
 from jobs.formats.installed import installed_version
 from jobs.ledger import workers
 from jobs.ledger.batches.recount import forgotten_dependents, open_batches
 from jobs.ledger.history.settings import history_settings
+from jobs.ledger.limits.counts import lock_limits, with_room
+from jobs.ledger.limits.reassign import left_parked, pass_slots_on
+from jobs.ledger.limits.slots import handed_slots
+from jobs.ledger.limits.written import write_decisions
 from jobs.ledger.operators.alert_routes import has_routes
 from jobs.ledger.operators.audit_chain import has_pending
 from jobs.ledger.published_kinds import retained_kinds
@@ -33,17 +39,19 @@ from jobs.ledger.queries.waiting import overdue, unclaimed
 from jobs.ledger.rare_rows import rare_rows
 from jobs.ledger.records import AttemptResult, Claim
 from jobs.ledger.runs.claim import (
+    candidates,
     claim,
     claim_direct,
     claim_due,
     claim_due_direct,
+    due_candidates,
     seconds_until_due,
     seconds_until_due_direct,
 )
 from jobs.ledger.runs.give_back import give_back
 from jobs.ledger.runs.lease import cancelled_among, renew, shorten_far, wait_like_a_renewal
 from jobs.ledger.runs.settle import settle
-from jobs.ledger.runs.settle_plain import settle_plain
+from jobs.ledger.runs.settle_plain import settle_limited, settle_plain
 from jobs.ledger.runs.sweep import expire, moment_of, rescue
 from jobs.ledger.schedules import leader
 from jobs.observe.log import configure_logging
@@ -134,6 +142,8 @@ def _perform(connection: Executor, settings: Settings) -> None:
     give_back(connection, pair)
     attempt_result = AttemptResult(claim=held, outcome=Outcome.SUCCEEDED, elapsed_seconds=0.0, ended_monotonic=0.0)
     settle(connection, [attempt_result], worker=NOBODY, poison_after=settings.poison_after, monotonic=0.0)
+    if limited_kinds:
+        pass_slots_on(connection, {held.run_id: held.token}, ends_attempts=True)
     overdue(connection, after=settings.overdue_after, limit=1)
     wait_like_a_renewal(connection)
     rescue(connection, poison_after=settings.poison_after, limit=1)
@@ -173,8 +183,23 @@ def _perform_directly(database: Database, settings: Settings) -> None:
         seconds_until_due_direct(direct, [NOTHING])
         rare_rows(direct)
         has_pending(direct)
+        if limited_kinds:
+            _claim_limited(direct, held, given)
     with closing(of_settler), of_settler.opened() as direct:
         settle_plain(direct, [attempt_result], worker=NOBODY, monotonic=0.0)
+        if limited_kinds:
+            settle_limited(direct, [attempt_result], worker=NOBODY, monotonic=0.0)
+            left_parked(direct, [(NOTHING, NOTHING)])
+
+
+def _claim_limited(direct: DirectConnection, held: Claim, given: dict[str, Any]) -> None:
+    """The statements of a claim of a process that knows kinds with limits."""
+    candidates(direct, [held.run_id], **given)
+    due_candidates(direct, [NOTHING], count=1, **given)
+    handed_slots(direct, [held.run_id])
+    with_room(direct, [(NOTHING, NOTHING)])
+    lock_limits(direct, [(NOTHING, NOTHING)])
+    write_decisions(direct, [held], worker=NOBODY, lease=given["lease"])
 
 
 def _beat(connection: Executor, lease: timedelta) -> None:

@@ -15,9 +15,9 @@ from typing import NamedTuple
 
 from jobs.database.direct_statements import Runner
 from jobs.definition.limits import LimitKey, keys_of, limited_kinds
-from jobs.ledger.limits.counts import Key, Rule, in_use, lock_limits, make_rows
-from jobs.ledger.limits.parked import PREFIX, RATE_PREFIX, Refusal, due_by_time, held_on
-from jobs.ledger.limits.rates import Rates
+from jobs.ledger.limits.counts import Key, Rule, in_use, lock_limits, make_rows, send_count, send_lock
+from jobs.ledger.limits.parked import PREFIX, RATE_PREFIX, Refusal, due_by_time, held_on, key_of
+from jobs.ledger.limits.rates import Looked, Rates, send_look
 from jobs.ledger.limits.reassign import return_slots
 from jobs.ledger.limits.slots import handed_slots
 from jobs.ledger.limits.written import claims_at_once, write_decisions
@@ -28,11 +28,16 @@ MAX_KNOWN = 100_000
 
 
 class AdmittedClaims(NamedTuple):
-    """The claims that hold, the number of those that were parked, and parked runs that are ready now or by time."""
+    """The claims that hold, the number of those that were parked, and parked runs that are ready now or by time.
+
+    ``full`` are the keys that runs were parked on: after the commit, ask ``with_room``, because an attempt that ended
+    at the same time has handed its slot to nobody.
+    """
 
     claims: list[Claim]
     parked: int = 0
     freed: Sequence[Freed] = ()
+    full: Sequence[Key] = ()
 
 
 def admit(
@@ -63,19 +68,35 @@ def admit(
         return AdmittedClaims(claims)
     handed = handed_slots(runner, [one.run_id for one in claims if one.run_id.int in limits], now=now) if limits else {}
     used: dict[Key, int] = {}
+    looked: Looked = tuple
     if all(key.rate is None and key[:2] in handed.get(number, ()) for number, keys in limits.items() for key in keys):
         # All slots have been handed to them, so there is nothing to count.
         rules = {key: Rule(hold_until=until) for slots in handed.values() for key, until in slots.items()}
         used = dict.fromkeys(rules, -len(claims))
     else:
-        every = [key for keys in limits.values() for key in keys]
-        rules = _locked(runner, {key[:2]: key for key in every}, set() if known is None else known, now)
-        used = in_use(runner, {key[:2] for key in every if key.most is not None})
+        every = {key[:2]: key for keys in limits.values() for key in keys}
+        counted = {key[:2] for keys in limits.values() for key in keys if key.most is not None}
+        _make_new(runner, every, set() if known is None else known, now)
+        # Sent together, so that the rows are locked for a short time.
+        lock = send_lock(runner, every, now=now)
+        count = send_count(runner, counted)
+        looked = send_look(runner, claims, limits, now=now)
+        rules, used = lock(), count()
+        gone = every.keys() - rules.keys()
+        if gone:
+            # Upkeep deleted them, because nobody had used them for long.
+            if known is not None:
+                known -= gone
+            make_rows(runner, [every[one] for one in gone], now=now)
+            rules |= lock_limits(runner, gone, now=now)
+            used = in_use(runner, counted)
+            # Without its row, which was deleted meanwhile, a limit is what the code of this process declares.
+            rules = {one: rules.get(one, Rule()) for one in every}
         if not claims_at_once(runner):
             # The slots that were handed to them go to the first of all of these runs.
             for slot in (slot for slots in handed.values() for slot in slots):
                 used[slot] = used.get(slot, 0) - 1
-    rates = Rates(runner, claims, limits, rules, now=now)
+    rates = Rates(runner, claims, limits, rules, looked=looked)
     admitted: list[Claim] = []
     parked: list[tuple[Claim, Refusal]] = []
     too_many: list[Claim] = []
@@ -97,25 +118,17 @@ def admit(
     write(admitted, taken=taken, parked=parked, put_back=too_many, of_rates=rates.rows())
     freed = due_by_time(parked)
     freed += return_slots(runner, [one.run_id for one, _ in parked if one.run_id.int in handed], now=now)
-    return AdmittedClaims(admitted, len(parked), freed)
+    full = {key_of(why.held_on): None for _, why in parked if why.until is None}
+    return AdmittedClaims(admitted, len(parked), freed, list(full))
 
 
-def _locked(runner: Runner, keys: dict[Key, LimitKey], known: set[Key], now: datetime | None) -> dict[Key, Rule]:
+def _make_new(runner: Runner, keys: dict[Key, LimitKey], known: set[Key], now: datetime | None) -> None:
     new = [key for one, key in keys.items() if one not in known]
     if new:
         make_rows(runner, new, now=now)
         if len(known) > MAX_KNOWN:
             known.clear()
         known.update(keys)
-    rules = lock_limits(runner, keys, now=now)
-    gone = keys.keys() - rules.keys()
-    if gone:
-        # Upkeep deleted them, because nobody had used them for long.
-        known -= gone
-        make_rows(runner, [keys[one] for one in gone], now=now)
-        rules |= lock_limits(runner, gone, now=now)
-    # Without its row, which was deleted meanwhile, a limit is what the code of this process declares.
-    return {one: rules.get(one, Rule()) for one in keys}
 
 
 def _held(keys: Sequence[LimitKey], rules: dict[Key, Rule]) -> Refusal | None:

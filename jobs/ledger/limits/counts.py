@@ -6,7 +6,7 @@ that does both counts on the snapshot of its start, and lets more runs through t
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from functools import cache
 from typing import Any, NamedTuple
@@ -82,8 +82,13 @@ def make_rows(runner: Runner, keys: Iterable[LimitKey], *, now: datetime | None 
 
 def lock_limits(runner: Runner, keys: Iterable[Key], *, now: datetime | None = None) -> dict[Key, Rule]:
     """Lock the rows of these keys until the transaction ends, in their order. A key without a row has no rule."""
-    found = _LOCK.rows(runner, {**rows_of(dialect_of(runner), sorted(set(keys))), "now": now})
-    return {(row[0], row[1]): _rule(row) for row in found}
+    return send_lock(runner, keys, now=now)()
+
+
+def send_lock(runner: Runner, keys: Iterable[Key], *, now: datetime | None = None) -> Callable[[], dict[Key, Rule]]:
+    """``lock_limits`` whose result is read later. The statements that follow begin once the rows are locked."""
+    read = _LOCK.send(runner, {**rows_of(dialect_of(runner), sorted(set(keys))), "now": now})
+    return lambda: {(row[0], row[1]): _rule(row) for row in read()}
 
 
 def with_room(runner: Runner, keys: Sequence[Key], *, now: datetime | None = None) -> list[Key]:
@@ -182,10 +187,16 @@ def _add(dialect: str) -> Insert:
 
 def in_use(runner: Runner, keys: Iterable[Key]) -> dict[Key, int]:
     """How many slots of each key are taken: by runs that perform, and by runs that were handed one just now."""
+    return send_count(runner, keys)()
+
+
+def send_count(runner: Runner, keys: Iterable[Key]) -> Callable[[], dict[Key, int]]:
+    """``in_use`` whose result is read later."""
     given = list(keys)
     if not given:
-        return {}
-    return {(row[0], row[1]): row[2] for row in _COUNT.rows(runner, rows_of(dialect_of(runner), given))}
+        return dict
+    read = _COUNT.send(runner, rows_of(dialect_of(runner), given))
+    return lambda: {(row[0], row[1]): row[2] for row in read()}
 
 
 def takes_slot() -> Any:

@@ -5,7 +5,8 @@ taken, so nothing is counted and no row of a limit is locked: claims and the end
 other.
 
 A key for which fewer runs are parked than slots become free needs more care: a claim may be parking a run of it right
-now, which only a lock shows. The same is true while more runs than the limit perform, because it was lowered.
+now. So both look again after their commits: ``left_parked`` and ``with_room``. The same is true while more runs than
+the limit perform, because it was lowered.
 """
 
 from __future__ import annotations
@@ -107,7 +108,7 @@ def exchange(gone: FromClause) -> tuple[CTE, Sequence[CTE]]:
     )
     allowed = _allowed(free)
     room = (
-        select(free.c.name, free.c.digest, free.c.count, _held_on(free).label("held_on"))
+        select(free.c.name, free.c.digest, free.c.count, held_on_key(free).label("held_on"))
         .select_from(free.join(allowed, true()))
         .where(_taken(free) <= allowed.c.most)
         .cte("room")
@@ -218,9 +219,9 @@ def _taken(free: CTE) -> ColumnElement[int]:
     return found
 
 
-def _held_on(free: CTE) -> ColumnElement[str]:
-    """What a run is held on that is parked on a key, as ``held_on`` of parked.py writes it."""
-    whole: ColumnElement[str] = literal_column(f"'{PREFIX}'", String()) + free.c.name
+def held_on_key(slots: FromClause) -> ColumnElement[str]:
+    """What a run is held on that is parked on the key of a slot, as ``held_on`` of parked.py writes it."""
+    whole: ColumnElement[str] = literal_column(f"'{PREFIX}'", String()) + slots.c.name
     return case(
-        (free.c.digest == literal_column("''"), whole), else_=whole + literal_column("'#'", String()) + free.c.digest
+        (slots.c.digest == literal_column("''"), whole), else_=whole + literal_column("'#'", String()) + slots.c.digest
     )

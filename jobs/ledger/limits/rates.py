@@ -6,7 +6,7 @@ then or the claim is given back. The slot of a run that is cancelled before is n
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from functools import cache
 from typing import Any
@@ -31,32 +31,52 @@ RESERVED = Batch(
 STATES = Batch("states", rate_name=Text(), digest=Text(), started=BigInteger(), line=Text())
 
 
+Limits = Mapping[int, Sequence[LimitKey]]
+"""The limits and rates of runs, by the numbers of their ids."""
+Looked = Callable[[], Iterable[Sequence[Any]]]
+
+
+def send_look(runner: Runner, claims: Sequence[Claim], limits: Limits, *, now: datetime | None = None) -> Looked:
+    """Ask for the reservations of those with a rate, and for the moment: after their rows were locked, which may have
+    taken a while. None have a rate: asks nothing."""
+    rated = [(one.run_id, one.attempt) for one in claims if _has_rate(one, limits)]
+    if not rated:
+        return tuple
+    return _LOOK.send(runner, {**_ATTEMPTS.rows(dialect_of(runner), rated), "now": now})
+
+
 class Rates:
-    """The rates of the claims of one transaction, which has locked their rows. Costs nothing if none has a rate."""
+    """The rates of the claims of one transaction, which has locked their rows. Costs nothing if none has a rate.
+
+    Args:
+        looked: as ``send_look`` gives it.
+    """
 
     def __init__(
         self,
         runner: Runner,
         claims: Sequence[Claim],
-        limits: Mapping[int, Sequence[LimitKey]],
+        limits: Limits,
         rules: Mapping[Key, Rule],
         *,
-        now: datetime | None = None,
+        looked: Looked,
     ) -> None:
         self._runner = runner
         self._tracks: dict[Key, Track] = {}
         self._places: dict[UUID, dict[Key, int]] = {}
         self._new: list[tuple[UUID, str, str, int, int]] = []
         self._now = 0
-        rated = [one for one in claims if any(key.rate is not None for key in limits.get(one.run_id.int, ()))]
-        if rated:
-            self._read(rated, now)
-            for one in rated:
-                for key in limits[one.run_id.int]:
+        for run_id, name, digest, place, moment in looked():
+            self._now = nanoseconds(moment)
+            if name is not None:
+                self._places.setdefault(run_id, {})[name, digest] = place
+        if self._now:
+            for one in claims:
+                for key in limits.get(one.run_id.int, ()):
                     if key.rate is not None and key[:2] not in self._tracks:
                         self._tracks[key[:2]] = self._track(key, rules[key[:2]])
 
-    def in_order(self, claims: Sequence[Claim], limits: Mapping[int, Sequence[LimitKey]]) -> Sequence[Claim]:
+    def in_order(self, claims: Sequence[Claim], limits: Limits) -> Sequence[Claim]:
         """The same; those of one line of a rate change places, so that they are in the order of their reservations."""
         if not self._places:
             return claims
@@ -103,14 +123,6 @@ class Rates:
         states = [(*key, *track.written(self._now)) for key, track in sorted(self._tracks.items())]
         return {**RESERVED.rows(dialect, self._new), **STATES.rows(dialect, states)}
 
-    def _read(self, rated: Sequence[Claim], now: datetime | None) -> None:
-        """The reservations, and the ledger's moment: after the rows were locked, which may have taken a while."""
-        given = _ATTEMPTS.rows(dialect_of(self._runner), [(one.run_id, one.attempt) for one in rated])
-        for run_id, name, digest, place, moment in _LOOK.rows(self._runner, {**given, "now": now}):
-            self._now = nanoseconds(moment)
-            if name is not None:
-                self._places.setdefault(run_id, {})[name, digest] = place
-
     def _track(self, key: LimitKey, rule: Rule) -> Track:
         assert key.rate is not None
         pace = rule.pace or Pace(key.rate.count, key.rate.per.total_seconds(), key.rate.burst)
@@ -123,6 +135,10 @@ class Rates:
                 places[key] = track.reserve(claim.priority, self._now)
                 self._new.append((claim.run_id, *key, claim.attempt, places[key]))
         return places
+
+
+def _has_rate(one: Claim, limits: Limits) -> bool:
+    return any(key.rate is not None for key in limits.get(one.run_id.int, ()))
 
 
 def forget_reservations(runner: Runner, run_ids: Sequence[UUID]) -> None:

@@ -52,7 +52,7 @@ def write_decisions(
         lasting = {"by_worker": worker, "lease_seconds": lease.total_seconds()}
         started = {**_CLAIMED.rows(dialect, rows), **lasting}
         if claims or parked or of_rates:
-            _WRITE.rows(runner, {**started, **slots, **held, **(of_rates or _NO_RATES)})
+            _WRITE.send(runner, {**started, **slots, **held, **(of_rates or _NO_RATES)})
         return
     if taken:
         _TAKE.rows(runner, slots)

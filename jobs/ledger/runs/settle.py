@@ -11,8 +11,8 @@ from jobs.definition.limits import has_rate, limited_kinds
 from jobs.ledger.breakers.ends import apply_ends
 from jobs.ledger.effects.attempt_logs import write_logs
 from jobs.ledger.effects.waits import hold_waiting
-from jobs.ledger.limits.rates import forget_reservations
-from jobs.ledger.limits.reassign import leave_slots
+from jobs.ledger.limits.counts import Key
+from jobs.ledger.limits.reassign import pass_slots_on
 from jobs.ledger.records import AttemptResult, BreakerChange, Freed, RecordedAttempt
 from jobs.ledger.runs.completion_effects import apply_completion_effects
 from jobs.ledger.runs.end import AttemptEnd, end
@@ -73,9 +73,9 @@ def settle(
         else {}
     )
     if limited:
-        forget_reservations(session, [one.run_id for _, one in settled if has_rate(one.kind)])
-        freed = tuple(leave_slots(session, limited, now=now))
-        settled[0] = _with(settled[0], freed=freed)
+        kinds = {one.kind for _, one in settled}
+        passed = pass_slots_on(session, limited, ends_attempts=any(map(has_rate, kinds)), now=now)
+        settled[0] = _with(settled[0], freed=passed.freed, slots_left=passed.left)
     if not refused:
         return settled, []
     by_token = {one.claim.token: one for one in endings}
@@ -83,8 +83,16 @@ def settle(
 
 
 def _with(
-    first: tuple[AttemptResult, RecordedAttempt], *, freed: Sequence[Freed], breakers: Sequence[BreakerChange] = ()
+    first: tuple[AttemptResult, RecordedAttempt],
+    *,
+    freed: Sequence[Freed],
+    breakers: Sequence[BreakerChange] = (),
+    slots_left: Sequence[Key] = (),
 ) -> tuple[AttemptResult, RecordedAttempt]:
-    """The first of a batch, with what the whole batch made ready, and the breakers that it changed."""
+    """The first of a batch, with what the whole batch made ready, the breakers that it changed, and slots."""
     result, one = first
-    return result, one._replace(followed_by=one.followed_by + tuple(freed), breakers=one.breakers + tuple(breakers))
+    return result, one._replace(
+        followed_by=one.followed_by + tuple(freed),
+        breakers=one.breakers + tuple(breakers),
+        slots_left=one.slots_left + tuple(slots_left),
+    )

@@ -5,23 +5,30 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, closing
+from typing import Any
 from uuid import UUID
 
 import pytest
 from sqlalchemy import func, select, text
 
 from jobs import Job, Limit
+from jobs.app import App
 from jobs.database.models import JobLimitSlot, JobRun
 from jobs.definition import registry
 from jobs.definition.limits import limited_kinds, limits_of
-from jobs.ledger.limits.counts import declare
+from jobs.ledger.limits.admit import AdmittedClaims, admit
+from jobs.ledger.limits.counts import declare, with_room
 from jobs.ledger.limits.exchange import Successors
 from jobs.ledger.limits.overrides import set_override
 from jobs.ledger.limits.reassign import left_parked, reassign
 from jobs.ledger.records import Claim
+from jobs.ledger.runs.claim import due_candidates
+from jobs.ledger.runs.settle import settle
 from jobs.ledger.runs.settle_plain import LimitedSettled, settle_limited
 from jobs.states import Outcome
 from tests.book import LEASE, Book, attempt_result
+from worker.exchange import admission
 
 KINDS = ("ExchangeCall", "ExchangeKeyed")
 
@@ -131,6 +138,61 @@ def test_a_key_whose_slots_nobody_took_is_named_and_a_run_that_is_parked_meanwhi
     with book.database.write() as connection:
         assert [one.run_id for one in reassign(connection, done.left, now=book.now)] == [runs[2]]
     assert second.run_id == runs[1]
+
+
+@pytest.mark.parametrize("claim_commits_first", [True, False])
+def test_a_claim_and_an_end_that_do_not_see_each_other_do_not_wait_and_the_last_to_commit_hands_the_slot_on(
+    book: Book, claim_commits_first: bool
+) -> None:
+    """The end is part of a job's own transaction, which may stay open for long."""
+    runs = calls(book, 3)
+    first, _ = book.claim_due(2, kinds=KINDS)
+    given: dict[str, Any] = {"worker": "w2", "lease": LEASE, "now": book.now}
+    key = ("ExchangeCall", "")
+
+    with ExitStack() as claiming, ExitStack() as ending:
+        claims = claiming.enter_context(book.database.write())
+        found = due_candidates(claims, ["default"], count=5, kinds=KINDS, **given)
+        admitted = admit(claims, found, **given)
+        end = attempt_result(first, Outcome.SUCCEEDED)
+        ends = ending.enter_context(book.database.write())
+        ((_, recorded),), _ = settle(ends, [end], worker="w1", poison_after=3, monotonic=0.0, now=book.now)
+        (claiming if claim_commits_first else ending).close()
+        with book.database.direct() as direct:
+            early = with_room(direct, [key], now=book.now) if claim_commits_first else left_parked(direct, [key])
+        (ending if claim_commits_first else claiming).close()
+    with book.database.direct() as direct:
+        late = left_parked(direct, [key]) if claim_commits_first else with_room(direct, [key], now=book.now)
+    with book.database.write() as connection:
+        freed = reassign(connection, late, now=book.now)
+
+    assert (list(admitted.full), list(recorded.slots_left)) == ([key], [key])
+    assert (early, late) == ([], [key])
+    assert [one.run_id for one in freed] == [runs[2]]
+
+
+def test_a_claim_makes_ready_what_it_has_parked_while_an_attempt_ended(
+    app: App, book: Book, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    runs = calls(book, 3)
+    first, _ = book.claim_due(2, kinds=KINDS)
+
+    def admit_late(*given: Any, **options: Any) -> AdmittedClaims:
+        admitted = admit(*given, **options)
+        assert settled(book, first, most=0).left == [("ExchangeCall", "")], "it does not see what is not committed"
+        return admitted
+
+    monkeypatch.setattr(admission, "admit", admit_late)
+    given: dict[str, Any] = {"kinds": KINDS, "worker": "w2", "lease": LEASE, "now": book.now}
+
+    own = app.database.own_connection()
+    assert own is not None
+    with closing(own):
+        claiming = admission.Admission(app, KINDS, worker="w2", own=own)
+        claims = claiming.claim(lambda runner: due_candidates(runner, ["default"], count=5, **given))
+
+    assert claims == []
+    assert book.run(runs[2]).hold is None
 
 
 def test_claims_and_ends_at_the_same_time_keep_the_limit_and_leave_nothing_parked(book: Book) -> None:

@@ -26,7 +26,7 @@ from jobs.ledger.runs import prune, purge
 from jobs.ledger.schedules.slots import prune_slots
 from jobs.states import FINAL, Outcome, RunState
 from tests.book import Book, new_run
-from tests.jobs.ledger.queries.test_query_plans import MANY, full, rows_read  # noqa: F401
+from tests.jobs.ledger.queries.test_query_plans import MANY, filled, full, rows_read  # noqa: F401
 
 DAY = timedelta(days=1)
 WEEK = 7 * DAY
