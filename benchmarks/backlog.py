@@ -18,7 +18,7 @@ FILL = (
     " abandonments, max_attempts, run_at, created_at, state_at, has_followups)"
     " select gen_random_uuid(), 'Noop', 'default', 0, json_build_object('a', n, 'b', cast(:text as text)), 1, 'queued',"
     " 0, 0, 0, 0, 10, now() - interval '1 hour' + n * interval '1 microsecond', now(), now(), false"
-    " from generate_series(:first, :last) as n"
+    " from generate_series(cast(:first as integer), cast(:last as integer)) as n"
 )
 AT_ONCE = 50_000
 """Runs per statement: a million in one take longer than a connection waits for an answer."""

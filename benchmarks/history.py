@@ -35,8 +35,8 @@ COLUMNS = (
 ENDED = (
     f"insert into %s ({COLUMNS}%s) select gen_random_uuid(), 'Noop', 'default', 0,"
     " json_build_object('a', n, 'b', cast(:text as text)), 1, 'succeeded', 1, 1, 0, 0, 10, at, at, at, at, at, false%s"
-    " from (select n, cast(:first as timestamptz) + (n %% :seconds) * interval '1 second' as at"
-    " from generate_series(1, :count) as n) as ended"
+    " from (select n, cast(:first as timestamptz) + (n %% cast(:seconds as integer)) * interval '1 second' as at"
+    " from generate_series(1, cast(:count as integer)) as n) as ended"
 )
 AT_ONCE = 100_000
 READS: dict[str, Callable[[Place], object]] = {
@@ -136,11 +136,13 @@ def _drop(place: Place, figures: Figures) -> None:
 
     thread = threading.Thread(target=enqueue)
     thread.start()
-    time.sleep(0.5)
-    with stopwatch() as spent:
-        partitions.drop(place.app.database, largest)
-    over.set()
-    thread.join()
+    try:
+        time.sleep(0.5)
+        with stopwatch() as spent:
+            partitions.drop(place.app.database, largest)
+    finally:
+        over.set()
+        thread.join()
     figures.add("drop a partition", "with history", "s", spent())
     figures.add("slowest enqueue meanwhile", "with history", "ms", slowest[0] * 1000)
 

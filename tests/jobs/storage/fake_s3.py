@@ -53,7 +53,7 @@ class _Handler(BaseHTTPRequestHandler):
         path, query, body = self._parts()
         upload = query.get("uploadId", [""])[0]
         if s3.down is not None:
-            self._answer(s3.down, f"{XML}<Error><Code>SlowDown</Code></Error>")
+            self._answer(s3.down, f"{XML}<Error><Code>AccessDenied</Code></Error>")
         elif self.command == "GET" and "uploads" in query:
             prefix = query.get("prefix", [""])[0]
             found = [(one, key) for one, key in s3.of_upload.items() if key.partition("/")[2].startswith(prefix)]
