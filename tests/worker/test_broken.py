@@ -86,7 +86,7 @@ PLACES = {
     "around a thread's attempt": (Broken, (Actors, "_perform_here"), only_for),
     "around an attempt": (Broken, (Attempts, "attempt"), only_for),
     "around a coroutine's attempt": (BrokenAsync, (Attempts, "attempt_async"), only_for),
-    "making ready": (BrokenAsync, (Attempts, "_run"), only_for),
+    "making ready": (BrokenAsync, (Attempts, "_new_run"), only_for),
 }
 
 
