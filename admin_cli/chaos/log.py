@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 if TYPE_CHECKING:
-    from jobs.operations.chaos.plan import Planned
+    from jobs.operations.chaos.plan import PlannedFault
     from jobs.operations.chaos.run import Done
 
 FORMAT = 1
@@ -65,13 +65,13 @@ def line_of(done: Done) -> dict[str, Any]:
     }
 
 
-def read_plan(path: Path) -> tuple[timedelta, tuple[Planned, ...]]:
+def read_plan(path: Path) -> tuple[timedelta, tuple[PlannedFault, ...]]:
     """The length of a logged run, and its faults.
 
     Raises:
         click.UsageError: the file is no log of a run of chaos.
     """
-    from jobs.operations.chaos.plan import Fault, Planned
+    from jobs.operations.chaos.plan import Fault, PlannedFault
 
     try:
         first, *rest = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
@@ -80,7 +80,7 @@ def read_plan(path: Path) -> tuple[timedelta, tuple[Planned, ...]]:
         span = timedelta(seconds=float(first["for_seconds"]))
         stored = [one["planned"] for one in rest if one.get("planned")]
         plan = [
-            Planned(float(one["at"]), Fault(one["fault"]), float(one["pick"]), float(one["stopped_seconds"]))
+            PlannedFault(float(one["at"]), Fault(one["fault"]), float(one["pick"]), float(one["stopped_seconds"]))
             for one in stored
         ]
     except (ValueError, TypeError, KeyError, AttributeError, OverflowError) as error:

@@ -26,7 +26,7 @@ from jobs.formats.escaping import escape_controls
 
 if TYPE_CHECKING:
     from jobs.app import App
-    from jobs.operations.chaos.plan import Planned
+    from jobs.operations.chaos.plan import PlannedFault
     from jobs.operations.chaos.proof import Invariant
     from jobs.operations.chaos.run import ChaosReport, Done
 
@@ -103,7 +103,7 @@ def _plan(
     seed: int | None,
     only: tuple[str, ...],
     repeat: Path | None,
-) -> tuple[timedelta, tuple[Planned, ...], dict[str, Any]]:
+) -> tuple[timedelta, tuple[PlannedFault, ...], dict[str, Any]]:
     """The length of the run, its faults, and what they were made from."""
     from jobs.operations.chaos.plan import make_plan
     from jobs.operations.chaos.run import possible_faults

@@ -11,7 +11,7 @@ from mcp_types import ToolAnnotations
 from pydantic import Field
 
 from admin_cli.mcp.confirmations import LASTS_SECONDS
-from admin_cli.mcp.session import Answer, Session, with_tool_errors
+from admin_cli.mcp.session import Answer, McpSession, with_tool_errors
 from admin_cli.runs.run_columns import run_json
 from jobs.formats.jsonable import jsonable
 from jobs.operations.audit.entry import check_reason
@@ -40,7 +40,7 @@ What = Literal["queue", "kind"]
 ACTS = ToolAnnotations(read_only_hint=False, destructive_hint=True, idempotent_hint=False, open_world_hint=False)
 
 
-def add_act_tools(server: MCPServer, session: Session) -> None:
+def add_act_tools(server: MCPServer, session: McpSession) -> None:
     """Add the tools that act."""
     app = session.app
 

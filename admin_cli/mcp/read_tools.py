@@ -8,7 +8,7 @@ from mcp.server.mcpserver import MCPServer
 from mcp_types import ToolAnnotations
 from pydantic import Field
 
-from admin_cli.mcp.session import Answer, Session, with_tool_errors
+from admin_cli.mcp.session import Answer, McpSession, with_tool_errors
 from admin_cli.runs.run_columns import attempt_json, fields_of, run_json
 from jobs.formats.jsonable import jsonable
 from jobs.operations.deploys.compat import compare
@@ -29,7 +29,7 @@ Limit = Annotated[int, Field(description="Most items.", ge=1, le=200)]
 READS = ToolAnnotations(read_only_hint=True, open_world_hint=False)
 
 
-def add_read_tools(server: MCPServer, session: Session) -> None:
+def add_read_tools(server: MCPServer, session: McpSession) -> None:
     """Add the tools that read."""
     app = session.app
 

@@ -10,7 +10,7 @@ from mcp.server.mcpserver import MCPServer
 from admin_cli.mcp.act_tools import add_act_tools
 from admin_cli.mcp.confirmations import Confirmations
 from admin_cli.mcp.read_tools import add_read_tools
-from admin_cli.mcp.session import Session
+from admin_cli.mcp.session import McpSession
 from jobs.app import App
 from jobs.formats.installed import installed_version
 from jobs.operations.access.sign_in import by_token
@@ -28,7 +28,7 @@ def make_server(app: App, whose: Callable[[], Operator], *, is_read_only: bool =
     server: MCPServer = MCPServer(
         "jobledger", instructions=INSTRUCTIONS, version=installed_version(), log_level="WARNING"
     )
-    session = Session(app, whose, Confirmations(app.clock))
+    session = McpSession(app, whose, Confirmations(app.clock))
     add_read_tools(server, session)
     if not is_read_only:
         add_act_tools(server, session)

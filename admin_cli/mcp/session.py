@@ -19,7 +19,7 @@ Answer = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
-class Session:
+class McpSession:
     """``whose`` says who asks. It is called for every call, so that a revoked token ends at once."""
 
     app: App

@@ -18,7 +18,7 @@ from admin_cli.terminal.output import Output, output_options
 if TYPE_CHECKING:
     from jobs.ledger.run_records import AttemptRecord
     from jobs.operations.runs.attempt_code import AttemptCode
-    from jobs.operations.runs.logs import AttemptLog
+    from jobs.operations.runs.logs import StoredLog
 
 MILLISECOND = timedelta(milliseconds=1)
 
@@ -65,7 +65,7 @@ def _attempt(tries: list[AttemptRecord], number: int, run: str) -> AttemptRecord
     raise NotFound(f"Run {run} has no attempt {number}.", hint=had)
 
 
-def _parts(attempt: AttemptRecord, code: AttemptCode, log: AttemptLog) -> list[tuple[str, object]]:
+def _parts(attempt: AttemptRecord, code: AttemptCode, log: StoredLog) -> list[tuple[str, object]]:
     lines = (attempt.traceback or "").strip().splitlines()
     place = next((line.strip() for line in reversed(lines) if line.strip().startswith("File ")), None)
     return [

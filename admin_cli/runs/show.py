@@ -27,7 +27,7 @@ from admin_cli.terminal.record import Section
 
 if TYPE_CHECKING:
     from jobs.ledger.run_records import RunRecord
-    from jobs.operations.runs.logs import AttemptLog
+    from jobs.operations.runs.logs import StoredLog
 
 SHOWN_LINES = 20
 ACTION_COLUMNS = (
@@ -124,13 +124,13 @@ def _readable(traceback: str | None) -> str:
     return "\n".join(line for line in (traceback or "").splitlines() if line.strip(" ^~") or not line.strip())
 
 
-def _log_title(log: AttemptLog) -> str:
+def _log_title(log: StoredLog) -> str:
     shown = min(SHOWN_LINES, len(log.lines))
     part = f", the last {shown} of {log.line_count:,} lines" if log.line_count > shown else ""
     return f"Log of attempt {log.attempt}{part}"
 
 
-def _last_lines(log: AttemptLog) -> str | None:
+def _last_lines(log: StoredLog) -> str | None:
     return "\n".join(f"{one.level:<7} {one.text}" for one in log.lines[-SHOWN_LINES:]) or None
 
 

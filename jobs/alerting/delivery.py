@@ -11,7 +11,7 @@ from datetime import timedelta
 from typing import Any, ClassVar
 from uuid import UUID
 
-from jobs.alerting.guard import Guard
+from jobs.alerting.guard import AddressGuard
 from jobs.client.job import Job
 from jobs.definition import registry
 from jobs.definition.retry import Retry
@@ -54,7 +54,7 @@ class DeliverAlert(
         if route.kind == "email":
             send_mail(app.settings, target, message_id, as_text(self.message))
             return "accepted by the mail server"
-        guard = Guard(app.settings.alert_networks)
+        guard = AddressGuard(app.settings.alert_networks)
         if route.kind == "slack":
             body, headers = json.dumps(as_slack(self.message)).encode(), {}
         else:

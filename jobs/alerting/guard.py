@@ -24,7 +24,7 @@ class TargetRefused(NotDelivered):
     """The target is an address that must not be reached from here."""
 
 
-class Guard:
+class AddressGuard:
     """Which addresses may be reached: public ones, and those of ``networks``."""
 
     def __init__(self, networks: Sequence[str] = ()) -> None:

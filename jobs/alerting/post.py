@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from urllib.parse import SplitResult
 
-from jobs.alerting.guard import Guard, NotDelivered
+from jobs.alerting.guard import AddressGuard, NotDelivered
 
 LIMIT_SECONDS = 10.0
 """Time limit of the whole exchange. Source: decision; an alert is small, and the job has 30 s."""
@@ -39,7 +39,7 @@ class HttpAnswer:
 
 
 def post(
-    url: str, body: bytes, headers: Mapping[str, str], *, guard: Guard, limit_seconds: float = LIMIT_SECONDS
+    url: str, body: bytes, headers: Mapping[str, str], *, guard: AddressGuard, limit_seconds: float = LIMIT_SECONDS
 ) -> HttpAnswer:
     """Post ``body`` once.
 

@@ -18,7 +18,7 @@ from jobs.errors import NotEnded, NotFound
 from jobs.ledger.effects.steps import StepRecord, list_steps
 from jobs.ledger.queries import find as finding
 from jobs.ledger.run_records import AttemptRecord, RunRecord
-from jobs.ledger.runs.cancel import Cancelled, cancel_runs
+from jobs.ledger.runs.cancel import CancelledRuns, cancel_runs
 from jobs.runtime import own_threads
 from jobs.runtime.context import enclosing_session
 from jobs.sealing.run_seal import opened
@@ -75,7 +75,7 @@ def cancel(run_id: UUID | str, *, reason: str | None = None, session: SessionLik
     return states[wanted]
 
 
-def _cancel(app: App, session: Executor, run_id: UUID, reason: str | None) -> Cancelled:
+def _cancel(app: App, session: Executor, run_id: UUID, reason: str | None) -> CancelledRuns:
     cancelled = cancel_runs(session, [run_id], reason=reason)
     if cancelled.freed:
         app.database.send_notify(session)

@@ -151,7 +151,7 @@ def insert_into(dialect: str, model: type[Any]) -> Any:
     return make(model.__table__)
 
 
-class Batch:
+class RowBatch:
     """Many rows passed to one statement: ``unnest`` of arrays on PostgreSQL, ``json_each`` on SQLite.
 
     >>> ended = Batch("ended", id=Uuid(), outcome=Text())

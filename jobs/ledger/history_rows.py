@@ -9,10 +9,10 @@ from uuid import UUID
 
 from sqlalchemy import CTE, Column, MetaData, Table, Uuid, delete, insert, select, text
 
-from jobs.database.sql import Batch, Executor, dialect_of, schema_of
+from jobs.database.sql import Executor, RowBatch, dialect_of, schema_of
 from jobs.migration.history_tables import RUNS, TWINS, Twin
 
-_BACK = Batch("back", id=Uuid())
+_BACK = RowBatch("back", id=Uuid())
 _HAS = text("select to_regclass(coalesce(quote_ident(:schema) || '.', '') || :name) is not null")
 _COLUMNS = text(
     "select attname from pg_attribute where attrelid = to_regclass(coalesce(quote_ident(:schema) || '.', '') || :name)"

@@ -16,11 +16,11 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, Update, Uuid, bindparam, case, func, literal_column, select, update
 
 from jobs.database.models import JobRun, UtcDateTime
-from jobs.database.sql import Batch, Executor, dialect_of, ledger_now, one_of
+from jobs.database.sql import Executor, RowBatch, dialect_of, ledger_now, one_of
 from jobs.ledger.records import Freed
 from jobs.states import FAR, Hold
 
-_IDS = Batch("wanted", id=Uuid())
+_IDS = RowBatch("wanted", id=Uuid())
 
 NOT_HELD: dict[str, Any] = dict.fromkeys(("hold", "held_at", "held_on", "due_at"))
 """The values of a run that is not held. A claim writes them: time alone may have made the run ready."""

@@ -12,7 +12,7 @@ from sqlalchemy import Float, Integer, String, Text, cast, or_, select, text
 from sqlalchemy.types import TypeEngine
 
 from jobs.database.models import JobPublishedKind, JsonText
-from jobs.database.sql import Batch, Executor, dialect_of, insert_into, ledger_now
+from jobs.database.sql import Executor, RowBatch, dialect_of, insert_into, ledger_now
 from jobs.definition.published import PublishedKind
 
 _COLUMNS: dict[str, TypeEngine[Any]] = {
@@ -29,7 +29,7 @@ _COLUMNS: dict[str, TypeEngine[Any]] = {
     "latency_target_seconds": Integer(),
     "success_target": Float(),
 }
-_BATCH = Batch("published", **_COLUMNS)
+_BATCH = RowBatch("published", **_COLUMNS)
 _read = attrgetter(*_COLUMNS)
 
 

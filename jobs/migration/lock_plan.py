@@ -28,7 +28,7 @@ class Lock(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class MigrationStep:
     """One statement of a migration.
 
     Attributes:
@@ -66,9 +66,9 @@ _DROPPED = _pattern(r"DROP TABLE (?:IF EXISTS )?TABLE_NAME")
 _CATALOGUE = re.compile(r"DROP INDEX |ALTER INDEX ")
 
 
-def steps_of(statements: str) -> list[Step]:
+def steps_of(statements: str) -> list[MigrationStep]:
     """The steps of ``jobledger migrate sql``, in order, without transactions and settings."""
-    found: list[Step] = []
+    found: list[MigrationStep] = []
     made: set[str] = set()
     revision = ""
     for statement in _statements(statements):
@@ -97,52 +97,52 @@ def _statements(text: str) -> Iterator[str]:
         yield kept
 
 
-def _step(revision: str, plain: str, made: set[str]) -> Step:
+def _step(revision: str, plain: str, made: set[str]) -> MigrationStep:
     index, alter, write = _INDEX.match(plain), _ALTER.match(plain), _WRITE.match(plain)
     if _CREATE_TABLE.match(plain) or _FUNCTION.match(plain):
-        return Step(revision, _first_words(plain), None, Lock.NOTHING)
+        return MigrationStep(revision, _first_words(plain), None, Lock.NOTHING)
     if index:
         what = f"index {index['index']} of {index['table']}"
         if index["table"] in made:
-            return Step(revision, what, None, Lock.NOTHING)
+            return MigrationStep(revision, what, None, Lock.NOTHING)
         lock = Lock.NOTHING if index["concurrently"] else Lock.WRITES
-        return Step(revision, what, index["table"], lock, reads_rows=True)
+        return MigrationStep(revision, what, index["table"], lock, reads_rows=True)
     if alter:
         return _alter(revision, alter["table"], alter["change"], made)
     if write:
         # An INSERT into a new table locks nothing; all else changes rows that others may want.
         is_new = write["table"] in made
-        return Step(
+        return MigrationStep(
             revision, _first_words(plain), None if is_new else write["table"], Lock.NOTHING if is_new else Lock.WRITES
         )
     dropped = _DROPPED.match(plain)
     if dropped:
-        return Step(revision, f"drop table {dropped['table']}", dropped["table"], Lock.BRIEFLY)
+        return MigrationStep(revision, f"drop table {dropped['table']}", dropped["table"], Lock.BRIEFLY)
     if _CATALOGUE.match(plain):
-        return Step(revision, _first_words(plain), None, Lock.BRIEFLY)
-    return Step(revision, _first_words(plain), None, Lock.ALL, reads_rows=True)
+        return MigrationStep(revision, _first_words(plain), None, Lock.BRIEFLY)
+    return MigrationStep(revision, _first_words(plain), None, Lock.ALL, reads_rows=True)
 
 
-def _alter(revision: str, table: str, change: str, made: set[str]) -> Step:
+def _alter(revision: str, table: str, change: str, made: set[str]) -> MigrationStep:
     what = _first_words(f"{table}: {change}")
     if table in made:
-        return Step(revision, what, None, Lock.NOTHING)
+        return MigrationStep(revision, what, None, Lock.NOTHING)
     if change.startswith("VALIDATE CONSTRAINT"):
-        return Step(revision, what, table, Lock.NOTHING, reads_rows=True)
+        return MigrationStep(revision, what, table, Lock.NOTHING, reads_rows=True)
     if change.startswith("ADD COLUMN"):
         is_needed = "NOT NULL" in change and "DEFAULT" not in change
         rewrites = (
             is_needed or bool(_VOLATILE.search(change)) or bool(re.search(r"\b(UNIQUE|CHECK|REFERENCES)\b", change))
         )
-        return Step(revision, what, table, Lock.ALL if rewrites else Lock.BRIEFLY, reads_rows=rewrites)
+        return MigrationStep(revision, what, table, Lock.ALL if rewrites else Lock.BRIEFLY, reads_rows=rewrites)
     if change.startswith("ADD CONSTRAINT"):
         is_quick = change.rstrip().endswith("NOT VALID") or "USING INDEX" in change
-        return Step(revision, what, table, Lock.BRIEFLY if is_quick else Lock.ALL, reads_rows=not is_quick)
+        return MigrationStep(revision, what, table, Lock.BRIEFLY if is_quick else Lock.ALL, reads_rows=not is_quick)
     if change.startswith(("DROP CONSTRAINT", "DROP COLUMN", "RENAME", "ALTER COLUMN")) and not re.search(
         r"TYPE|SET NOT NULL", change
     ):
-        return Step(revision, what, table, Lock.BRIEFLY)
-    return Step(revision, what, table, Lock.ALL, reads_rows=True)
+        return MigrationStep(revision, what, table, Lock.BRIEFLY)
+    return MigrationStep(revision, what, table, Lock.ALL, reads_rows=True)
 
 
 def _first_words(statement: str) -> str:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy import Connection, text
 
 from jobs.migration import schema
-from jobs.migration.lock_plan import Lock, Step, steps_of
+from jobs.migration.lock_plan import Lock, MigrationStep, steps_of
 
 if TYPE_CHECKING:
     from jobs.database.engine import Database
@@ -33,7 +33,7 @@ class PlannedStep:
         rows: about how many rows it reads; None if it reads none.
     """
 
-    step: Step
+    step: MigrationStep
     rows: int | None
 
     @property
@@ -52,7 +52,7 @@ def plan(database: Database) -> list[PlannedStep]:
         return []
     steps = steps_of(schema.sql(database, since=at))
     if database.dialect == "sqlite":
-        return [PlannedStep(Step(one.revision, one.what, one.table, Lock.WRITES), None) for one in steps]
+        return [PlannedStep(MigrationStep(one.revision, one.what, one.table, Lock.WRITES), None) for one in steps]
     with database.read() as connection:
         sizes = _sizes(connection, database.schema)
     return [PlannedStep(one, sizes.get(one.table or "", 0) if one.reads_rows else None) for one in steps]

@@ -21,7 +21,7 @@ from jobs.formats.short_id import short_id
 from jobs.ledger.run_records import RunRecord
 from jobs.operations.runs.detail import detail
 from jobs.operations.runs.explain import explain_run
-from jobs.operations.runs.logs import AttemptLog, log_of_run
+from jobs.operations.runs.logs import StoredLog, log_of_run
 from jobs.operations.runs.signal import signals_of
 from jobs.states import LIVE, RunState
 
@@ -63,7 +63,7 @@ def show_run(request: Request, api_state: CurrentState, visitor: Visitor, text: 
     )
 
 
-def _log_lines(log: AttemptLog) -> Iterator[str]:
+def _log_lines(log: StoredLog) -> Iterator[str]:
     last = 0
     for one in log.lines:
         if one.number > last + 1:

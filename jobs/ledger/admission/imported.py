@@ -11,12 +11,12 @@ from uuid import UUID
 from sqlalchemy import Text, Update, Uuid, update
 
 from jobs.database.models import JobRun, UtcDateTime
-from jobs.database.sql import Batch, Executor, dialect_of
+from jobs.database.sql import Executor, RowBatch, dialect_of
 from jobs.ledger.admission.insert import insert_free
 from jobs.ledger.records import NewRun
 from jobs.states import Cause, RunState
 
-_DEAD = Batch(
+_DEAD = RowBatch(
     "letter",
     id=Uuid(),
     cause=Text(),

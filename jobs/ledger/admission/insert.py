@@ -31,7 +31,7 @@ from sqlalchemy.types import TypeEngine
 from jobs.database.direct_statements import DirectConnection, DirectStatement
 from jobs.database.models import JobRun, JsonText, UtcDateTime
 from jobs.database.postgres.driver import CHANNEL
-from jobs.database.sql import Batch, Executor, dialect_of, insert_into, ledger_now, plus_seconds
+from jobs.database.sql import Executor, RowBatch, dialect_of, insert_into, ledger_now, plus_seconds
 from jobs.definition.fairness import fair_kinds, tenant_of
 from jobs.ledger.records import NewRun
 from jobs.states import RunState
@@ -65,10 +65,10 @@ _UNUSUAL = dict.fromkeys(("tags", "trace_context", "replayed_from", "schedule", 
 """What most runs do not say: a statement without these columns takes less time on both sides."""
 _USUAL = tuple(name for name in PLAIN if name not in _UNUSUAL)
 _JSON = frozenset({"arguments", "tags"})
-_BATCH = Batch("new", **PLAIN, **_GIVEN)
-_KEYED_BATCH = Batch("new", **PLAIN, **_KEYED, **_GIVEN)
+_BATCH = RowBatch("new", **PLAIN, **_GIVEN)
+_KEYED_BATCH = RowBatch("new", **PLAIN, **_KEYED, **_GIVEN)
 _MEMBER: dict[str, TypeEngine[Any]] = {**_KEYED, "batch_id": Uuid(), "tenant": String()}
-_MEMBER_BATCH = Batch("new", **PLAIN, **_MEMBER, **_GIVEN)
+_MEMBER_BATCH = RowBatch("new", **PLAIN, **_MEMBER, **_GIVEN)
 
 
 def insert_runs(

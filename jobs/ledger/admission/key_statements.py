@@ -23,14 +23,14 @@ from sqlalchemy import (
 )
 
 from jobs.database.models import JobKey, JobRun, UtcDateTime
-from jobs.database.sql import Batch, insert_into, ledger_now, plus_seconds
+from jobs.database.sql import RowBatch, insert_into, ledger_now, plus_seconds
 from jobs.definition.fairness import tenant_of
 from jobs.ledger.holds import NOT_HELD
 from jobs.ledger.records import NewRun
 from jobs.states import LIVE, RunState
 
-TAKEN = Batch("taken", kind=String(), key=String(), run_id=Uuid(), arguments_hash=String(), hold_seconds=Float())
-WANTED = Batch("wanted", kind=String(), key=String())
+TAKEN = RowBatch("taken", kind=String(), key=String(), run_id=Uuid(), arguments_hash=String(), hold_seconds=Float())
+WANTED = RowBatch("wanted", kind=String(), key=String())
 
 
 @cache

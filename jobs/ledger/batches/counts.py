@@ -18,7 +18,7 @@ from uuid import UUID
 from sqlalchemy import Integer, Select, Update, Uuid, and_, bindparam, case, func, select, update
 
 from jobs.database.models import JobBatch, JobRun
-from jobs.database.sql import Batch, Executor, dialect_of, ledger_now, one_of
+from jobs.database.sql import Executor, RowBatch, dialect_of, ledger_now, one_of
 from jobs.ledger.batches.callbacks import fire, renew_callbacks
 from jobs.ledger.effects.waits import free_waiting
 from jobs.ledger.records import Freed
@@ -28,8 +28,8 @@ GATHER = "gather"
 CHILDREN_PREFIX = "children:"
 """How ``held_on`` names the step of ``gather`` whose children a run waits for."""
 
-_IDS = Batch("wanted", id=Uuid())
-_DELTAS = Batch("delta", id=Uuid(), total=Integer(), pending=Integer(), dead=Integer(), cancelled=Integer())
+_IDS = RowBatch("wanted", id=Uuid())
+_DELTAS = RowBatch("delta", id=Uuid(), total=Integer(), pending=Integer(), dead=Integer(), cancelled=Integer())
 
 
 @dataclass(slots=True)

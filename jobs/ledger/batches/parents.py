@@ -15,7 +15,7 @@ from uuid import UUID
 from sqlalchemy import Integer, Select, String, Update, Uuid, case, delete, func, select, text, update
 
 from jobs.database.models import JobParent, JobRun
-from jobs.database.sql import Batch, Executor, dialect_of, insert_into, ledger_now, one_of
+from jobs.database.sql import Executor, RowBatch, dialect_of, insert_into, ledger_now, one_of
 from jobs.errors import EnqueueRefused
 from jobs.ledger.batches.gather import CHILD_COLUMNS, Child, child_of
 from jobs.ledger.history_rows import bring_back, has_history
@@ -25,9 +25,9 @@ from jobs.states import FINAL, LIVE, Hold, RunState, checked_move
 
 HELD_ON = "parents"
 
-_IDS = Batch("wanted", id=Uuid())
-_REASONS = Batch("cancelled", id=Uuid(), reason=String())
-_ROWS = Batch("parent", run_id=Uuid(), parent_id=Uuid(), position=Integer(), on_dead=String())
+_IDS = RowBatch("wanted", id=Uuid())
+_REASONS = RowBatch("cancelled", id=Uuid(), reason=String())
+_ROWS = RowBatch("parent", run_id=Uuid(), parent_id=Uuid(), position=Integer(), on_dead=String())
 _CANCELLED = checked_move(RunState.QUEUED, RunState.CANCELLED)
 
 

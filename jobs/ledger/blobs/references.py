@@ -15,14 +15,14 @@ from uuid import UUID
 from sqlalchemy import Float, Uuid, bindparam, delete, literal_column, select, update
 
 from jobs.database.models import JobBlob, JobBlobRef, JobFollowup
-from jobs.database.sql import Batch, Executor, dialect_of, insert_into, ledger_now, plus_seconds
+from jobs.database.sql import Executor, RowBatch, dialect_of, insert_into, ledger_now, plus_seconds
 from jobs.ledger.blobs.blob_errors import StoredMissing
 from jobs.ledger.records import NewRun
 
 CHECK_EVERY = timedelta(days=1)
 """How often somebody looks whether the run of a reference is still there: retention of history drops runs with their
 partition. Source: decision."""
-_REFS = Batch("refs", run_id=Uuid(), blob_id=Uuid())
+_REFS = RowBatch("refs", run_id=Uuid(), blob_id=Uuid())
 
 
 def hold(session: Executor, runs: Iterable[NewRun], *, now: datetime | None = None) -> None:

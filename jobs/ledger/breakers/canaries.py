@@ -15,7 +15,7 @@ from uuid import UUID
 from sqlalchemy import Text, Uuid, and_, case, delete, func, literal_column, or_, select, text, tuple_
 
 from jobs.database.models import JobCanary, JobRun, UtcDateTime
-from jobs.database.sql import Batch, Executor, dialect_of, insert_into, ledger_now, one_of, plus_seconds
+from jobs.database.sql import Executor, RowBatch, dialect_of, insert_into, ledger_now, one_of, plus_seconds
 from jobs.definition.breakers import Slice
 from jobs.ledger.breakers.slices import PREFIX
 
@@ -23,9 +23,9 @@ CLAIM_SECONDS = 30.0
 """How long a canary that may go keeps its place while nobody claims it. Source: decision; its queue may be paused or
 long, and other runs of the slice may be claimed sooner."""
 
-_IDS = Batch("wanted", id=Uuid())
-_SLICES = Batch("sliced", breaker_name=Text(), digest=Text())
-_NEW = Batch("chosen", run_id=Uuid(), breaker_name=Text(), digest=Text(), token=Uuid(), since=UtcDateTime())
+_IDS = RowBatch("wanted", id=Uuid())
+_SLICES = RowBatch("sliced", breaker_name=Text(), digest=Text())
+_NEW = RowBatch("chosen", run_id=Uuid(), breaker_name=Text(), digest=Text(), token=Uuid(), since=UtcDateTime())
 
 
 class Canary(NamedTuple):

@@ -11,10 +11,10 @@ from uuid import UUID
 from sqlalchemy import Float, Integer, String, Text, Uuid, and_, bindparam, delete, func, select, text, tuple_
 
 from jobs.database.models import JobBreaker, JobBreakerFailure
-from jobs.database.sql import Batch, Executor, dialect_of, insert_into, ledger_now, plus_seconds
+from jobs.database.sql import Executor, RowBatch, dialect_of, insert_into, ledger_now, plus_seconds
 from jobs.definition.breakers import Slice
 
-_FAILED = Batch("failed", run_id=Uuid(), attempt=Integer(), breaker_name=Text(), digest=Text(), fingerprint=Text())
+_FAILED = RowBatch("failed", run_id=Uuid(), attempt=Integer(), breaker_name=Text(), digest=Text(), fingerprint=Text())
 
 
 def record_failures(

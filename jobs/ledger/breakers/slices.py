@@ -14,12 +14,12 @@ from typing import Any, NamedTuple
 from sqlalchemy import Float, Text, and_, literal, select, tuple_, update
 
 from jobs.database.models import JobBreaker
-from jobs.database.sql import Batch, Executor, dialect_of, insert_into, ledger_now, plus_seconds
+from jobs.database.sql import Executor, RowBatch, dialect_of, insert_into, ledger_now, plus_seconds
 from jobs.definition.breaker import Breaker
 from jobs.definition.breakers import Slice
 
 PREFIX = "breaker:"
-_SLICES = Batch("sliced", breaker_name=Text(), digest=Text())
+_SLICES = RowBatch("sliced", breaker_name=Text(), digest=Text())
 
 
 class Open(NamedTuple):

@@ -12,13 +12,13 @@ from uuid import UUID
 from sqlalchemy import Integer, Text, Uuid, cast, delete, literal_column, select, tuple_
 
 from jobs.database.models import JobAttemptLog, JobRun, JsonText
-from jobs.database.sql import Batch, Executor, dialect_of, insert_into, ledger_now
+from jobs.database.sql import Executor, RowBatch, dialect_of, insert_into, ledger_now
 from jobs.ledger.records import Claim, KeptLog
 
 LOGS_KEPT = 20
 """Attempts of one run whose logs are kept: the latest. Source: decision; a run may snooze a thousand times."""
 
-_LOGS = Batch(
+_LOGS = RowBatch(
     "logs", run_id=Uuid(), attempt=Integer(), token=Uuid(), lines=Text(), line_count=Integer(), left_out=Integer()
 )
 _VALUES = ("lines", "line_count", "left_out", "written_at")

@@ -16,7 +16,7 @@ from uuid import UUID
 from sqlalchemy import String, Text, Uuid, cast, delete, select, update
 
 from jobs.database.models import JobFollowup, JobRun, JsonText
-from jobs.database.sql import MOST, Batch, Executor, dialect_of, insert_into, ledger_now
+from jobs.database.sql import MOST, Executor, RowBatch, dialect_of, insert_into, ledger_now
 from jobs.definition.arguments import check_json
 from jobs.definition.enqueue_options import MAX_WAIT
 from jobs.errors import ArgumentsRefused
@@ -31,7 +31,7 @@ ENDED = "ended"
 MAX_KEPT = 2**30
 """Bytes of arguments. Source: decision; the setting's limit was checked when the follow-up was created."""
 
-FOLLOWUPS = Batch("followups", id=Uuid(), run_id=Uuid(), on_state=String(), kind=String(), run=Text())
+FOLLOWUPS = RowBatch("followups", id=Uuid(), run_id=Uuid(), on_state=String(), kind=String(), run=Text())
 _KEPT = frozenset(field.name for field in fields(NewRun)) & frozenset(
     {
         "kind", "queue", "priority", "arguments", "arguments_version", "arguments_hash", "key", "hold_seconds",

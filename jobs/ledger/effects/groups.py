@@ -12,10 +12,10 @@ from uuid import UUID, uuid5
 from sqlalchemy import Float, Integer, Update, Uuid, bindparam, case, delete, select, update
 
 from jobs.database.models import JobGroup, JobGroupMember
-from jobs.database.sql import Batch, Executor, dialect_of, insert_into, ledger_now, plus_seconds
+from jobs.database.sql import Executor, RowBatch, dialect_of, insert_into, ledger_now, plus_seconds
 from jobs.ledger.records import Completion, NewRun
 
-_DONE = Batch("done_members", id=Uuid(), group_id=Uuid())
+_DONE = RowBatch("done_members", id=Uuid(), group_id=Uuid())
 
 
 def open_group(session: Executor, group_id: UUID, size: int, *, now: datetime | None = None) -> bool:

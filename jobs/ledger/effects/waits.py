@@ -26,7 +26,7 @@ from sqlalchemy import (
 )
 
 from jobs.database.models import JobBatch, JobRun, JobSignal, JobStep, JsonText, UtcDateTime
-from jobs.database.sql import Batch, Executor, dialect_of, insert_into, ledger_now
+from jobs.database.sql import Executor, RowBatch, dialect_of, insert_into, ledger_now
 from jobs.errors import StepRefused
 from jobs.ledger.effects.steps import holder, lease_lost
 from jobs.ledger.holds import NOT_HELD, held_now
@@ -37,8 +37,8 @@ WAIT, SLEEP, GATHER = "wait", "sleep", "gather"
 SIGNAL_PREFIX, SLEEP_PREFIX = "signal:", "sleep:"
 """How ``held_on`` names what a run waits for."""
 
-_HELD = Batch("suspended", id=Uuid(), held_on=String(), signal=String(), until=UtcDateTime(), awaits=Uuid())
-_FREED = Batch("wanted", id=Uuid(), held_on=String())
+_HELD = RowBatch("suspended", id=Uuid(), held_on=String(), signal=String(), until=UtcDateTime(), awaits=Uuid())
+_FREED = RowBatch("wanted", id=Uuid(), held_on=String())
 _RUN, _TOKEN = bindparam("of_run", type_=Uuid()), bindparam("by_token", type_=Uuid())
 _NAME = bindparam("called", type_=String())
 

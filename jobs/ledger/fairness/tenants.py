@@ -25,7 +25,7 @@ from sqlalchemy import (
 )
 
 from jobs.database.models import OF_TENANT, JobRun, JobTurn
-from jobs.database.sql import Batch, Executor, dialect_of, insert_into, ledger_now, plus_seconds
+from jobs.database.sql import Executor, RowBatch, dialect_of, insert_into, ledger_now, plus_seconds
 from jobs.ledger.fairness.shares import Turn
 from jobs.ledger.runs.claim_statements import KINDS, is_claimable
 
@@ -35,8 +35,8 @@ milliseconds."""
 IDLE_SECONDS = 3600.0
 """How long the turn of a tenant is kept after its last. Source: decision; later it starts with the others anyway."""
 
-_SERVED = Batch("served", tenant=Text(), turn=Float(), weight=Float())
-_ASKED = Batch("asked", tenant=Text(), count=Integer())
+_SERVED = RowBatch("served", tenant=Text(), turn=Float(), weight=Float())
+_ASKED = RowBatch("asked", tenant=Text(), count=Integer())
 
 
 class Level(NamedTuple):

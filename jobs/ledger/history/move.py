@@ -28,7 +28,7 @@ from sqlalchemy import (
 )
 
 from jobs.database.models import JobCallback, JobParent, JobRun, JobSignal, UtcDateTime
-from jobs.database.sql import Batch, Executor, ledger_now, plus_seconds
+from jobs.database.sql import Executor, RowBatch, ledger_now, plus_seconds
 from jobs.ledger.history.periods import FIRST
 from jobs.ledger.history_rows import columns_of, insert_from, table_of
 from jobs.ledger.queries.conditions import is_state
@@ -41,7 +41,7 @@ LEASES = 4
 their lease are refused there."""
 BATCH = 1000
 """Runs of one move. Source: measured; see ``benchmarks/history.py``."""
-_MOVED = Batch("moved", id=Uuid(), ended_at=UtcDateTime(), keep=String())
+_MOVED = RowBatch("moved", id=Uuid(), ended_at=UtcDateTime(), keep=String())
 
 Place = tuple[datetime, UUID]
 
@@ -55,7 +55,7 @@ class HistoryBehind(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Ended:
+class EndedRun:
     """A run that may move, locked."""
 
     id: UUID
@@ -71,7 +71,7 @@ def pick(
     age: timedelta,
     limit: int = BATCH,
     now: datetime | None = None,
-) -> list[Ended]:
+) -> list[EndedRun]:
     """Lock the oldest runs in this final state that may move; at most ``limit``, after the place ``beyond``."""
     given = {
         "age_seconds": age.total_seconds(),
@@ -80,10 +80,10 @@ def pick(
         "after_at": beyond[0] if beyond else FIRST,
         "after_id": beyond[1] if beyond else UUID(int=0),
     }
-    return [Ended(*row) for row in session.execute(_pick(state), given)]
+    return [EndedRun(*row) for row in session.execute(_pick(state), given)]
 
 
-def move(session: Executor, runs: Sequence[tuple[Ended, str]]) -> None:
+def move(session: Executor, runs: Sequence[tuple[EndedRun, str]]) -> None:
     """Move these runs, which ``pick`` locked in this transaction. Their partitions exist.
 
     Args:

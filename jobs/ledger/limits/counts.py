@@ -15,7 +15,7 @@ from sqlalchemy import Insert, Text, and_, func, literal_column, or_, select, te
 
 from jobs.database.direct_statements import DirectStatement, Runner
 from jobs.database.models import JobLimit, JobLimitSlot, JobRun, aliased
-from jobs.database.sql import Batch, Executor, dialect_of, insert_into, ledger_now
+from jobs.database.sql import Executor, RowBatch, dialect_of, insert_into, ledger_now
 from jobs.definition.limit import Limit
 from jobs.definition.limits import LimitKey
 from jobs.definition.rate import Rate
@@ -24,7 +24,7 @@ from jobs.ledger.limits.gcra import Pace
 Key = tuple[str, str]
 """The name of a limit, and the digest of a key of it."""
 
-_KEYS = Batch("keyed", limit_name=Text(), digest=Text(), key=Text())
+_KEYS = RowBatch("keyed", limit_name=Text(), digest=Text(), key=Text())
 
 
 class Rule(NamedTuple):

@@ -39,7 +39,7 @@ from sqlalchemy import (
 
 from jobs.database.models import JobLimit, JobLimitSlot, JobRun, aliased
 from jobs.database.random_token import random_token
-from jobs.database.sql import Batch, counted, insert_into, ledger_now, one_of, plus_seconds
+from jobs.database.sql import RowBatch, counted, insert_into, ledger_now, one_of, plus_seconds
 from jobs.ledger.claim_columns import claim_columns
 from jobs.ledger.holds import no_longer_held
 from jobs.ledger.limits.counts import Key
@@ -47,7 +47,7 @@ from jobs.ledger.limits.parked import PREFIX, next_parked
 from jobs.ledger.records import Claim, Freed
 from jobs.states import RunState, checked_move
 
-_KINDS, _QUEUES = Batch("starting", kind=Text()), Batch("serving", queue=Text())
+_KINDS, _QUEUES = RowBatch("starting", kind=Text()), RowBatch("serving", queue=Text())
 _FREED = 4
 """Columns of a run that is ready now, before those of one that starts."""
 

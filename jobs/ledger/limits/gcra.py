@@ -49,7 +49,7 @@ class Pace:
 
 
 @dataclass(slots=True)
-class Line:
+class SlotLine:
     """The slots of one priority. ``end`` and ``head`` are places, moments that the ``delay`` of the line comes on top
     of.
 
@@ -67,13 +67,13 @@ class Track:
 
     pace: Pace
     started: int = 0
-    lines: dict[int, Line] = field(default_factory=dict)
+    lines: dict[int, SlotLine] = field(default_factory=dict)
     _late: int = 0
 
     @classmethod
     def read(cls, pace: Pace, started: int | None, lines: str | None, now: int) -> Track:
         """The state as ``written`` gives it; a ``started`` that no start explains is cut: the clock was set back."""
-        known = {int(priority): Line(*line) for priority, line in json.loads(lines or "{}").items()}
+        known = {int(priority): SlotLine(*line) for priority, line in json.loads(lines or "{}").items()}
         latest = now + pace.tolerance + 2 * pace.interval
         return cls(pace, min(started or 0, latest), known)
 
@@ -90,7 +90,7 @@ class Track:
     def reserve(self, priority: int, now: int) -> int:
         """Reserve the next slot. Returns its place in the line."""
         end = self._end(priority, now)
-        line = self.lines.setdefault(priority, Line(end))
+        line = self.lines.setdefault(priority, SlotLine(end))
         line.end = min(end + self.pace.interval, LATEST) - line.delay
         return min(max(now, end - self.pace.tolerance), LATEST) - line.delay
 
@@ -112,7 +112,7 @@ class Track:
 
     def put_off(self, priority: int, place: int) -> int:
         """There is no room at the slot of a run. Returns its slot now."""
-        line = self.lines.setdefault(priority, Line(place + self.pace.interval))
+        line = self.lines.setdefault(priority, SlotLine(place + self.pace.interval))
         if place < line.head:
             # It comes late for a reason of its own: others behind it have started. They need not wait for it.
             self._late += 1

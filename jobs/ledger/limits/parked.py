@@ -28,7 +28,7 @@ from sqlalchemy import (
 
 from jobs.database.direct_statements import DirectConnection, DirectStatement, Runner
 from jobs.database.models import ON_HOLD, JobRun, UtcDateTime
-from jobs.database.sql import Batch, dialect_of, ledger_now
+from jobs.database.sql import RowBatch, dialect_of, ledger_now
 from jobs.ledger.holds import held_now, no_longer_held, release_held
 from jobs.ledger.limits.counts import Key
 from jobs.ledger.pauses import is_paused
@@ -36,10 +36,10 @@ from jobs.ledger.records import Claim, Freed
 from jobs.states import FAR, Hold, RunState, checked_move
 
 PREFIX, RATE_PREFIX = "limit:", "rate:"
-PARKED = Batch("parked", id=Uuid(), token=Uuid(), held_on=Text(), until=UtcDateTime())
-_CLAIMED = Batch("claimed", id=Uuid(), token=Uuid())
-_HELD = Batch("held", held_on=Text())
-_ROOM = Batch("room", held_on=Text(), count=Integer())
+PARKED = RowBatch("parked", id=Uuid(), token=Uuid(), held_on=Text(), until=UtcDateTime())
+_CLAIMED = RowBatch("claimed", id=Uuid(), token=Uuid())
+_HELD = RowBatch("held", held_on=Text())
+_ROOM = RowBatch("room", held_on=Text(), count=Integer())
 _QUEUED = checked_move(RunState.RUNNING, RunState.QUEUED)
 
 

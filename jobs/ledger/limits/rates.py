@@ -16,19 +16,19 @@ from sqlalchemy import BigInteger, Integer, Text, Uuid, and_, delete, select, te
 
 from jobs.database.direct_statements import DirectStatement, Runner
 from jobs.database.models import JobLimit, JobRateSlot
-from jobs.database.sql import Batch, dialect_of, insert_into, ledger_now, one_of
+from jobs.database.sql import RowBatch, dialect_of, insert_into, ledger_now, one_of
 from jobs.definition.limits import LimitKey
 from jobs.ledger.limits.counts import Key, Rule
 from jobs.ledger.limits.gcra import LATEST, Pace, Track, moment_of, nanoseconds
 from jobs.ledger.limits.parked import RATE_PREFIX, Refusal, held_on
 from jobs.ledger.records import Claim
 
-_IDS = Batch("gone", id=Uuid())
-_ATTEMPTS = Batch("claimed", id=Uuid(), attempt=Integer())
-RESERVED = Batch(
+_IDS = RowBatch("gone", id=Uuid())
+_ATTEMPTS = RowBatch("claimed", id=Uuid(), attempt=Integer())
+RESERVED = RowBatch(
     "reserved", run_id=Uuid(), rate_name=Text(), digest=Text(), attempt=Integer(), place=BigInteger()
 )  # fmt: skip
-STATES = Batch("states", rate_name=Text(), digest=Text(), started=BigInteger(), line=Text())
+STATES = RowBatch("states", rate_name=Text(), digest=Text(), started=BigInteger(), line=Text())
 
 
 Limits = Mapping[int, Sequence[LimitKey]]

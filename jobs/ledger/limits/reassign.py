@@ -12,7 +12,7 @@ from sqlalchemy import Boolean, Uuid, and_, bindparam, delete, false, literal_co
 
 from jobs.database.direct_statements import DirectConnection, DirectStatement, Runner
 from jobs.database.models import JobLimitSlot, JobRateSlot, JobRun
-from jobs.database.sql import Batch, dialect_of, one_of
+from jobs.database.sql import RowBatch, dialect_of, one_of
 from jobs.ledger.limits.counts import Key, in_use, lock_limits
 from jobs.ledger.limits.exchange import exchange, held_on_key, read, rows_of_successors
 from jobs.ledger.limits.parked import release_next, with_parked
@@ -21,7 +21,7 @@ from jobs.ledger.limits.slots import take_away, take_slots
 from jobs.ledger.records import Freed
 from jobs.states import Hold
 
-_GONE = Batch("gone", id=Uuid(), token=Uuid())
+_GONE = RowBatch("gone", id=Uuid(), token=Uuid())
 
 
 class PassedOn(NamedTuple):

@@ -12,15 +12,15 @@ from sqlalchemy import Text, Uuid, and_, delete, literal_column, select, text, t
 
 from jobs.database.direct_statements import DirectStatement, Runner
 from jobs.database.models import JobLimit, JobLimitSlot, aliased
-from jobs.database.sql import Batch, dialect_of, insert_into, ledger_now, one_of, plus_seconds
+from jobs.database.sql import RowBatch, dialect_of, insert_into, ledger_now, one_of, plus_seconds
 from jobs.ledger.limits.counts import Key, keyed, rows_of
 
 HANDOVER_SECONDS = 5.0
 """How long a slot that was handed to a parked run is kept for it. Source: decision; workers claim a ready run within
 milliseconds, and if none does, the slot must go to another run."""
 
-TAKEN = Batch("taken", run_id=Uuid(), limit_name=Text(), digest=Text(), token=Uuid())
-_IDS = Batch("wanted", id=Uuid())
+TAKEN = RowBatch("taken", run_id=Uuid(), limit_name=Text(), digest=Text(), token=Uuid())
+_IDS = RowBatch("wanted", id=Uuid())
 Slot = tuple[UUID, Key, UUID | None]
 """A slot of a run, by run, limit and token; without a token, of a run that is ready and not claimed yet."""
 

@@ -28,7 +28,7 @@ from sqlalchemy import (
 )
 
 from jobs.database.models import ON_HOLD, JobLimit, JobLimitSlot, JobRateSlot, JobRun
-from jobs.database.sql import Batch, Executor, dialect_of, ledger_now, plus_seconds
+from jobs.database.sql import Executor, RowBatch, dialect_of, ledger_now, plus_seconds
 from jobs.ledger.limits.counts import Key, takes_slot
 from jobs.ledger.limits.gcra import SECOND, nanoseconds
 from jobs.ledger.limits.parked import PREFIX, RATE_PREFIX, held_on, key_of
@@ -42,7 +42,7 @@ IDLE_SECONDS = 86_400.0
 """How long a key's row is kept at least. Source: decision; a key that is used daily keeps its row."""
 KEPT_SECONDS = 3600
 """How long after its slot a reservation may be stale. Source: decision; a settled attempt deletes its own."""
-_SLOTS = Batch("locked", run_id=Uuid(), limit_name=Text())
+_SLOTS = RowBatch("locked", run_id=Uuid(), limit_name=Text())
 LOOKED_AT = 2000
 """Old reservations that one sweep reads. Source: decision; some milliseconds."""
 _AFTER = PREFIX[:-1] + chr(ord(PREFIX[-1]) + 1)

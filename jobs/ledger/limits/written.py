@@ -14,7 +14,7 @@ from sqlalchemy import Float, String, Update, Uuid, bindparam, literal_column, n
 
 from jobs.database.direct_statements import DirectStatement, Runner
 from jobs.database.models import JobLimit, JobLimitSlot, JobRateSlot, JobRun
-from jobs.database.sql import Batch, counted, dialect_of, ledger_now, plus_seconds
+from jobs.database.sql import RowBatch, counted, dialect_of, ledger_now, plus_seconds
 from jobs.ledger.claim_columns import without_waiting
 from jobs.ledger.holds import NOT_HELD
 from jobs.ledger.limits.parked import Parked, hold_parked, put_back_claims, rows_of_parked
@@ -23,7 +23,7 @@ from jobs.ledger.limits.slots import Slot, rows_of_slots, take
 from jobs.ledger.records import Claim
 from jobs.states import RunState, checked_move
 
-_CLAIMED = Batch("claimed", id=Uuid(), token=Uuid())
+_CLAIMED = RowBatch("claimed", id=Uuid(), token=Uuid())
 _RUNNING = checked_move(RunState.QUEUED, RunState.RUNNING)
 
 

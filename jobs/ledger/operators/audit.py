@@ -13,7 +13,7 @@ from uuid import UUID
 from sqlalchemy import Insert, Integer, Text, Uuid, bindparam, cast, insert, select, update
 
 from jobs.database.models import JsonText, OperatorAction, OperatorActionRun
-from jobs.database.sql import Batch, Executor, dialect_of, ledger_now
+from jobs.database.sql import Executor, RowBatch, dialect_of, ledger_now
 from jobs.ledger.operators.audit_links import (
     BEGUN,
     ENDED,
@@ -26,7 +26,7 @@ from jobs.ledger.operators.audit_links import (
     write_link,
 )
 
-_ENTRIES = Batch(
+_ENTRIES = RowBatch(
     "entry", action_id=Uuid(), run_id=Uuid(), skipped=Text(), new_run_id=Uuid(), before=Text(), after=Text()
 )
 

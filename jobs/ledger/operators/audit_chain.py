@@ -26,7 +26,7 @@ from sqlalchemy import (
 
 from jobs.database.direct_statements import DirectStatement, Runner
 from jobs.database.models import AuditHead, AuditLink, OperatorAction, OperatorActionRun
-from jobs.database.sql import Batch, Executor, dialect_of, ledger_now, plus_seconds
+from jobs.database.sql import Executor, RowBatch, dialect_of, ledger_now, plus_seconds
 from jobs.ledger.operators.audit_links import (
     BEGUN_COLUMNS,
     ENDED_COLUMNS,
@@ -43,7 +43,7 @@ PAGE = 500
 ACTIONS = 50
 """Actions whose links are read at once. Source: decision; one of a million runs has 2,000 links."""
 ENTRIES = 5000
-_PLACED = Batch("placed", id=Uuid(), seq=Integer(), hash=String())
+_PLACED = RowBatch("placed", id=Uuid(), seq=Integer(), hash=String())
 _HAS_PENDING = DirectStatement(lambda dialect: select(exists().where(AuditLink.seq.is_(None))))
 
 

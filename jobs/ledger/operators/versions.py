@@ -16,7 +16,7 @@ from sqlalchemy import Select, Update, Uuid, bindparam, select, update
 from sqlalchemy.exc import IntegrityError
 
 from jobs.database.models import JobRun, UtcDateTime, aliased
-from jobs.database.sql import Batch, Executor, dialect_of
+from jobs.database.sql import Executor, RowBatch, dialect_of
 from jobs.ledger.batches.counts import count_moved, members_of_batches
 from jobs.ledger.batches.parents import wait_again
 from jobs.ledger.holds import NOT_HELD, due_again
@@ -34,7 +34,7 @@ _COLUMNS = {name: getattr(JobRun, name) for name in _PARTS}
 _READ = {**_COLUMNS, "run_at": due_again().label("run_at")}
 """A held run is put back as one that is due: the next claim holds it again if it must still wait."""
 _MOMENTS = frozenset(name for name, column in _COLUMNS.items() if isinstance(column.type, UtcDateTime))
-_BACK = Batch("back", id=Uuid(), **{name: column.type for name, column in _COLUMNS.items()})
+_BACK = RowBatch("back", id=Uuid(), **{name: column.type for name, column in _COLUMNS.items()})
 
 Version = Mapping[str, Any]
 """The state columns of a run as plain values: moments as ISO text, in UTC."""

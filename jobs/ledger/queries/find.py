@@ -24,7 +24,7 @@ from sqlalchemy import (
 )
 
 from jobs.database.models import JobAttempt, JobRun, id_tail
-from jobs.database.sql import Batch, Executor, dialect_of, one_of
+from jobs.database.sql import Executor, RowBatch, dialect_of, one_of
 from jobs.errors import Ambiguous, NotFound
 from jobs.formats.short_id import MIN_SHORT_ID
 from jobs.formats.unreadable import unreadable_in
@@ -34,7 +34,7 @@ from jobs.states import FAR, Cause, Hold, Outcome, RunState
 
 MAX_PAGE = 1000
 
-_IDS = Batch("wanted", id=Uuid())
+_IDS = RowBatch("wanted", id=Uuid())
 _DIGITS = set("0123456789abcdef")
 _RUN_NAMES = tuple(field.name for field in fields(RunRecord) if field.name != "unreadable")
 _COMPUTED = {

@@ -27,7 +27,7 @@ from sqlalchemy import (
 )
 
 from jobs.database.models import JobRun, UtcDateTime
-from jobs.database.sql import Batch, Executor, dialect_of
+from jobs.database.sql import Executor, RowBatch, dialect_of
 from jobs.ledger.queries.find import RUN_COLUMNS, run_of
 from jobs.ledger.queries.plan_parts import PartGroup, PlanPart, part_groups_of, plan_parts_of
 from jobs.ledger.queries.selectors import Selector
@@ -38,7 +38,7 @@ PAGE = 500
 
 TERMS = 20
 """Most plan parts, or groups of them, in one statement. Source: decision; SQLite's limit is 500."""
-_NAMES = Batch("named", state=String(), queue=String(), kind=String())
+_NAMES = RowBatch("named", state=String(), queue=String(), kind=String())
 
 Place = tuple[datetime, UUID]
 """The position of a run in a list: when it entered its state, and its id."""

@@ -25,11 +25,11 @@ from sqlalchemy import (
 )
 
 from jobs.database.models import JobRun, UtcDateTime
-from jobs.database.sql import Batch
+from jobs.database.sql import RowBatch
 
-QUEUES = Batch("served", queue=Text())
+QUEUES = RowBatch("served", queue=Text())
 """On SQLite a statement is of one queue, ``in_queue``."""
-PLACES = Batch("served", queue=Text(), from_priority=SmallInteger(), from_at=UtcDateTime(), from_id=Uuid())
+PLACES = RowBatch("served", queue=Text(), from_priority=SmallInteger(), from_at=UtcDateTime(), from_id=Uuid())
 """Queues, and from where a claim reads the runs of one priority. PostgreSQL only."""
 FROM_THE_START = (-(2**15), datetime(1970, 1, 1, tzinfo=UTC), UUID(int=0))
 """A place before all runs: no run has this priority."""

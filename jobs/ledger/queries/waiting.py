@@ -29,11 +29,11 @@ from sqlalchemy import (
 )
 
 from jobs.database.models import JobQueue, JobRun, UtcDateTime
-from jobs.database.sql import Batch, Executor, dialect_of, ledger_now, one_of, plus_seconds
+from jobs.database.sql import Executor, RowBatch, dialect_of, ledger_now, one_of, plus_seconds
 from jobs.ledger.records import Freed
 from jobs.states import FAR
 
-_IDS = Batch("wanted", id=Uuid())
+_IDS = RowBatch("wanted", id=Uuid())
 _QUEUED = JobRun.state == literal_column("'queued'")
 
 

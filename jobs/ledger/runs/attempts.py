@@ -14,11 +14,11 @@ from sqlalchemy import Float, Text, Uuid, bindparam, literal_column, select, upd
 from sqlalchemy.types import Integer
 
 from jobs.database.models import JobAttempt, JobRun
-from jobs.database.sql import MOST, Batch, Executor, dialect_of, insert_into, ledger_now, plus_seconds
+from jobs.database.sql import MOST, Executor, RowBatch, dialect_of, insert_into, ledger_now, plus_seconds
 
 log = logging.getLogger("jobs.ledger")
 
-_ATTEMPTS = Batch(
+_ATTEMPTS = RowBatch(
     "tried",
     run_id=Uuid(),
     attempt=Integer(),

@@ -20,7 +20,7 @@ from jobs.states import LIVE, RunState, checked_move
 _CANCELLED = checked_move(RunState.QUEUED, RunState.CANCELLED)
 
 
-class Cancelled(NamedTuple):
+class CancelledRuns(NamedTuple):
     """The states of the runs that were live, and runs that this made ready; publish those after the commit."""
 
     states: dict[UUID, RunState]
@@ -29,7 +29,7 @@ class Cancelled(NamedTuple):
 
 def cancel_runs(
     session: Executor, run_ids: Sequence[UUID], *, reason: str | None = None, now: datetime | None = None
-) -> Cancelled:
+) -> CancelledRuns:
     """Cancel the live ones, in one statement: at once those that wait, and a flag for those that are running."""
     is_queued = JobRun.state == RunState.QUEUED
     moved = session.execute(
@@ -51,4 +51,4 @@ def cancel_runs(
     freed = [one for some in followed.values() for one in some]
     # A parked run that was just given a slot may be among them.
     freed += leave_slots(session, dict.fromkeys(row.id for row in moved if row.state == RunState.CANCELLED), now=now)
-    return Cancelled({row.id: RunState(row.state) for row in moved}, freed)
+    return CancelledRuns({row.id: RunState(row.state) for row in moved}, freed)

@@ -34,7 +34,7 @@ from sqlalchemy import (
 from jobs.database.models import JobKind, JobQueue, JobRun, UtcDateTime
 from jobs.database.random_token import random_token
 from jobs.database.sql import (
-    Batch,
+    RowBatch,
     counted,
     ledger_now,
     one_of,
@@ -47,8 +47,8 @@ from jobs.ledger.pauses import is_paused, paused_names
 from jobs.ledger.queries.priority_levels import is_at, is_from, levels_from_places, levels_of
 from jobs.states import RunState, checked_move
 
-IDS = Batch("wanted", id=Uuid())
-KINDS = Batch("known", kind=Text())
+IDS = RowBatch("wanted", id=Uuid())
+KINDS = RowBatch("known", kind=Text())
 _ONE: ColumnElement[int] = literal_column("1")
 
 

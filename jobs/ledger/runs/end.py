@@ -15,7 +15,7 @@ from uuid import UUID
 from sqlalchemy import Float, Integer, Text, Update, Uuid, case, cast, update
 
 from jobs.database.models import JobAttempt, JobRun, JsonText
-from jobs.database.sql import Batch, Executor, counted, dialect_of, ledger_now, plus_seconds
+from jobs.database.sql import Executor, RowBatch, counted, dialect_of, ledger_now, plus_seconds
 from jobs.definition.enqueue_options import MAX_WAIT
 from jobs.ledger.records import Failure, Freed, RecordedAttempt
 from jobs.ledger.runs.attempts import record
@@ -23,7 +23,7 @@ from jobs.ledger.runs.end_effects import apply_end_effects
 from jobs.ledger.runs.exits import where_to
 from jobs.states import CHARGED, CRASHES, FINAL, Cause, Outcome, RunState
 
-_ENDED = Batch(
+_ENDED = RowBatch(
     "ended",
     id=Uuid(),
     token=Uuid(),
@@ -41,7 +41,7 @@ _ENDED = Batch(
     elapsed_seconds=Float(),
 )
 _STATES = {state.value: state for state in RunState}
-_REFUSED = Batch("refused", run_id=Uuid(), token=Uuid(), outcome=Text())
+_REFUSED = RowBatch("refused", run_id=Uuid(), token=Uuid(), outcome=Text())
 
 
 class AttemptEnd(NamedTuple):

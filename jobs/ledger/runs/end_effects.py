@@ -12,7 +12,7 @@ from uuid import UUID
 from sqlalchemy import Select, Update, Uuid, and_, or_, select, update
 
 from jobs.database.models import JobFollowup, JobParent, JobRun
-from jobs.database.sql import Batch, Executor, dialect_of, ledger_now, one_of
+from jobs.database.sql import Executor, RowBatch, dialect_of, ledger_now, one_of
 from jobs.errors import KeyConflict
 from jobs.ledger.admission.keys import admit
 from jobs.ledger.batches.counts import count_ended, count_succeeded
@@ -23,7 +23,7 @@ from jobs.states import FINAL
 
 log = logging.getLogger("jobs.ledger")
 
-_IDS = Batch("wanted", id=Uuid())
+_IDS = RowBatch("wanted", id=Uuid())
 
 
 def apply_end_effects(

@@ -10,13 +10,13 @@ from uuid import UUID
 from sqlalchemy import Update, Uuid, case, update
 
 from jobs.database.models import JobRun
-from jobs.database.sql import Batch, Executor, dialect_of, ledger_now
+from jobs.database.sql import Executor, RowBatch, dialect_of, ledger_now
 from jobs.ledger.limits.reassign import leave_slots
 from jobs.ledger.records import Freed
 from jobs.ledger.runs.end_effects import apply_end_effects
 from jobs.states import RunState, checked_move
 
-_HELD = Batch("held", id=Uuid(), token=Uuid())
+_HELD = RowBatch("held", id=Uuid(), token=Uuid())
 
 
 def give_back(session: Executor, held: Sequence[tuple[UUID, UUID]], *, now: datetime | None = None) -> list[Freed]:

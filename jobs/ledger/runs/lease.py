@@ -10,9 +10,9 @@ from uuid import UUID
 from sqlalchemy import Float, Select, Update, Uuid, bindparam, false, literal_column, select, true, update
 
 from jobs.database.models import JobRun
-from jobs.database.sql import Batch, Executor, dialect_of, ledger_now, one_of, plus_seconds
+from jobs.database.sql import Executor, RowBatch, dialect_of, ledger_now, one_of, plus_seconds
 
-_HELD = Batch("held", id=Uuid(), token=Uuid())
+_HELD = RowBatch("held", id=Uuid(), token=Uuid())
 
 FAR = timedelta(days=1)
 """No lease is this long, unless ``JOBS_LEASE`` sets it. Source: decision; others' leases may be longer than ours."""

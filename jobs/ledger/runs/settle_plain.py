@@ -40,7 +40,7 @@ from sqlalchemy import (
 from jobs.database.direct_statements import DirectConnection, DirectStatement
 from jobs.database.models import JobAttempt, JobRateSlot, JobRun, JsonText
 from jobs.database.postgres.driver import notified
-from jobs.database.sql import Batch, ledger_now, one_of, plus_seconds
+from jobs.database.sql import RowBatch, ledger_now, one_of, plus_seconds
 from jobs.definition.breakers import guarded_kinds
 from jobs.definition.limits import limited_kinds
 from jobs.ledger.limits.counts import Key
@@ -51,7 +51,7 @@ from jobs.states import Outcome, RunState, checked_move
 
 _SUCCEEDED = checked_move(RunState.RUNNING, RunState.SUCCEEDED)
 
-DONE = Batch(
+DONE = RowBatch(
     "done", id=Uuid(), token=Uuid(), attempt=Integer(), result=Text(), ago_seconds=Float(), elapsed_seconds=Float()
 )
 

@@ -23,7 +23,7 @@ from sqlalchemy import (
 )
 
 from jobs.database.models import JobRun, UtcDateTime, read_moment
-from jobs.database.sql import Batch, Executor, dialect_of, ledger_now, plus_seconds, seconds_between
+from jobs.database.sql import Executor, RowBatch, dialect_of, ledger_now, plus_seconds, seconds_between
 from jobs.ledger.holds import no_longer_held
 from jobs.ledger.limits.reassign import leave_slots
 from jobs.ledger.records import DeadLettered, Failure, Freed, RecordedAttempt
@@ -32,7 +32,7 @@ from jobs.ledger.runs.end_effects import apply_end_effects
 from jobs.ledger.runs.give_back import give_back
 from jobs.states import Cause, Outcome, RunState, checked_move
 
-_KINDS = Batch("known", kind=Text())
+_KINDS = RowBatch("known", kind=Text())
 _QUEUED = JobRun.state == literal_column("'queued'")
 _DEAD = checked_move(RunState.QUEUED, RunState.DEAD)
 _RUNNING = JobRun.state == literal_column("'running'")

@@ -17,7 +17,7 @@ from sqlalchemy import Text, Uuid, bindparam, case, func, update
 
 from jobs.clock import new_run_id
 from jobs.database.models import JobSchedule, UtcDateTime
-from jobs.database.sql import Batch, Executor, dialect_of, ledger_now
+from jobs.database.sql import Executor, RowBatch, dialect_of, ledger_now
 from jobs.ledger.admission.insert import insert_runs
 from jobs.ledger.moment import ledger_moment
 from jobs.ledger.records import Freed, NewRun
@@ -34,7 +34,7 @@ BATCH = 200
 INSERT = 500
 PAUSED = "the schedule was paused"
 
-_MOVED = Batch(
+_MOVED = RowBatch(
     "moved",
     schedule=Text(),
     decided_until=UtcDateTime(),

@@ -26,12 +26,12 @@ from sqlalchemy import (
 from sqlalchemy.dialects import postgresql, sqlite
 
 from jobs.database.models import LIVE_OF_SCHEDULE, JobRun, JobScheduleSlot, UtcDateTime
-from jobs.database.sql import Batch, Executor, dialect_of, ledger_now, plus_seconds
+from jobs.database.sql import Executor, RowBatch, dialect_of, ledger_now, plus_seconds
 from jobs.ledger.records import Freed
 from jobs.ledger.runs.cancel import cancel_runs
 from jobs.scheduling.misfires import SlotState
 
-_NEW = Batch(
+_NEW = RowBatch(
     "slot",
     schedule=Text(),
     slot_at=UtcDateTime(),

@@ -16,7 +16,7 @@ from typing import Any
 from sqlalchemy import BigInteger, Integer, Select, Text, delete, func, literal_column, select, tuple_
 
 from jobs.database.models import JobRun, JobTargetCount, UtcDateTime
-from jobs.database.sql import Batch, Executor, dialect_of, insert_into
+from jobs.database.sql import Executor, RowBatch, dialect_of, insert_into
 from jobs.targets.burn import PERIOD, Count
 
 MINUTELY_KEPT = timedelta(hours=7)
@@ -27,11 +27,11 @@ OLD_ROWS = 10_000
 """Most rows that are deleted at once."""
 Key = tuple[str, str]
 """``("queue" or "kind", name)``."""
-_PARTS = Batch(
+_PARTS = RowBatch(
     "parts", place=Integer(), queue=Text(), kind=Text(), since=UtcDateTime(), until=UtcDateTime()
 )  # fmt: skip
-_ASKED = Batch("asked", place=Integer(), what=Text(), target=Text(), before=UtcDateTime())
-_NEW = Batch(
+_ASKED = RowBatch("asked", place=Integer(), what=Text(), target=Text(), before=UtcDateTime())
+_NEW = RowBatch(
     "counted", what=Text(), target=Text(), counted_at=UtcDateTime(), succeeded=BigInteger(), dead=BigInteger(),
     is_hourly=Integer(),
 )  # fmt: skip

@@ -10,14 +10,14 @@ from typing import Any
 from sqlalchemy import Select, Text, func, literal_column, select
 
 from jobs.database.models import JobKind, JobQueue, JobRun
-from jobs.database.sql import Batch, Executor, dialect_of, ledger_now, seconds_between
+from jobs.database.sql import Executor, RowBatch, dialect_of, ledger_now, seconds_between
 from jobs.ledger.operators.queues import is_paused
 from jobs.ledger.queries.plan_parts import waiting_names
 from jobs.ledger.queries.selectors import Selector
 
 MOST = 10_000
 """Runs of a kind and queue that are looked at, those that have waited longest. Source: decision; some milliseconds."""
-_NAMES = Batch("names", kind=Text(), queue=Text())
+_NAMES = RowBatch("names", kind=Text(), queue=Text())
 
 
 def oldest_of_kinds(session: Executor, kinds: Collection[str], *, now: datetime | None = None) -> dict[str, float]:

@@ -9,7 +9,7 @@ from typing import Protocol
 from jobs.app import App
 from jobs.ledger.chaos.fleet import ChaosWorker, cut_connections
 from jobs.ledger.moment import ledger_moment
-from jobs.operations.chaos.plan import Fault, Planned
+from jobs.operations.chaos.plan import Fault, PlannedFault
 from jobs.operations.chaos.target import check_target, refuse_others
 
 
@@ -47,7 +47,7 @@ class Faults:
         self.hit: set[str] = set()
         self.cuts: list[datetime] = []
 
-    def make(self, planned: Planned) -> Made:
+    def make(self, planned: PlannedFault) -> Made:
         """Make the fault.
 
         Raises:

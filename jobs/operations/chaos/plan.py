@@ -30,7 +30,7 @@ _WEIGHTS = {Fault.KILL: 4, Fault.STOP: 4, Fault.FLUSH: 1, Fault.CUT: 1}
 
 
 @dataclass(frozen=True, slots=True)
-class Planned:
+class PlannedFault:
     """A fault ``at`` seconds after the beginning.
 
     ``pick``, from 0 to 1, chooses one of the workers by name; ``stopped_seconds`` is how long a stop lasts.
@@ -44,17 +44,17 @@ class Planned:
 
 def make_plan(
     seed: int, *, span: timedelta, every: timedelta, faults: Sequence[Fault], lease: timedelta
-) -> tuple[Planned, ...]:
+) -> tuple[PlannedFault, ...]:
     """The faults within ``span``, on average one in ``every``; every stopped process is thawed before its quiet end."""
     rng = SystemClock(seed).rng
     end = busy_seconds(span)
-    plan: list[Planned] = []
+    plan: list[PlannedFault] = []
     at = _gap(rng, every)
     while at < end:
         fault = rng.choices(list(faults), [_WEIGHTS[one] for one in faults])[0]
         pick, leases = rng.random(), rng.uniform(*STOPPED_LEASES)
         stopped = min(leases * lease.total_seconds(), end - at) if fault is Fault.STOP else 0.0
-        plan.append(Planned(round(at, 3), fault, round(pick, 6), round(stopped, 3)))
+        plan.append(PlannedFault(round(at, 3), fault, round(pick, 6), round(stopped, 3)))
         at += _gap(rng, every)
     return tuple(plan)
 

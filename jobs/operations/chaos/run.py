@@ -20,7 +20,7 @@ from jobs.ledger.operators import audit
 from jobs.operations.audit.entry import check_reason
 from jobs.operations.audit.operator import Operator, Permission
 from jobs.operations.chaos.faults import Faults, Processes
-from jobs.operations.chaos.plan import Fault, Planned
+from jobs.operations.chaos.plan import Fault, PlannedFault
 from jobs.operations.chaos.proof import Hits, Invariant, left_to_end, prove
 from jobs.operations.chaos.target import AUDIT_TARGET, check_target, refuse_during_a_run, refuse_others
 
@@ -38,7 +38,7 @@ class Done:
     at: float
     did: str
     is_made: bool = True
-    planned: Planned | None = None
+    planned: PlannedFault | None = None
     worker: str | None = None
     pid: int | None = None
 
@@ -83,7 +83,7 @@ class ChaosRun:
         *,
         target: str,
         span: timedelta,
-        plan: Sequence[Planned],
+        plan: Sequence[PlannedFault],
         options: dict[str, Any],
         reason: str | None = None,
         on_done: Callable[[Done], None] = lambda done: None,

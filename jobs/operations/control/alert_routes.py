@@ -11,7 +11,7 @@ from uuid import UUID
 
 from jobs.alerting.delivery import DeliverAlert
 from jobs.alerting.grouping import TOPICS
-from jobs.alerting.guard import Guard, TargetRefused
+from jobs.alerting.guard import AddressGuard, TargetRefused
 from jobs.app import App
 from jobs.database.sql import Executor
 from jobs.definition.options import check_name
@@ -203,7 +203,7 @@ def _check_target(app: App, kind: str, target: str | None, target_env: str | Non
             raise SelectorRefused(f"{target!r} is no list of e-mail addresses.")
         return
     try:
-        Guard(app.settings.alert_networks).check_url(target)
+        AddressGuard(app.settings.alert_networks).check_url(target)
     except TargetRefused as error:
         raise SelectorRefused(str(error)) from None
 

@@ -34,7 +34,7 @@ class LogLine:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class AttemptLog:
+class StoredLog:
     """The kept lines of an attempt.
 
     Attributes:
@@ -53,7 +53,7 @@ class AttemptLog:
 
 def log_of(
     app: App, operator: Operator, text: str, *, attempt: int | None = None, after: int = 0, limit: int | None = None
-) -> AttemptLog:
+) -> StoredLog:
     """The log of one attempt of the run that ``text`` identifies; by default of the latest that has one.
 
     Args:
@@ -70,7 +70,7 @@ def log_of(
         return _shown(run, find_log(connection, run.id, attempt=attempt), operator, after, limit, attempt)
 
 
-def log_of_run(app: App, operator: Operator, run: RunRecord, *, attempt: int | None = None) -> AttemptLog:
+def log_of_run(app: App, operator: Operator, run: RunRecord, *, attempt: int | None = None) -> StoredLog:
     """``log_of`` for a run that was read already."""
     operator.need(Permission.RUNS_READ)
     with app.database.read() as connection:
@@ -110,14 +110,14 @@ def _shown(
     after: int,
     limit: int | None,
     wanted: int | None,
-) -> AttemptLog:
+) -> StoredLog:
     is_running = run.state is RunState.RUNNING
     if found is None:
         is_open = is_running and wanted in (None, run.attempt)
-        return AttemptLog(run_id=run.id, attempt=None, lines=[], line_count=0, left_out=0, is_open=is_open)
+        return StoredLog(run_id=run.id, attempt=None, lines=[], line_count=0, left_out=0, is_open=is_open)
     may_read = operator.may(Permission.ARGUMENTS_READ)
     lines = [_line(found.attempt, one, may_read) for one in _readable(found.lines) if one[0] > after]
-    return AttemptLog(
+    return StoredLog(
         run_id=run.id,
         attempt=found.attempt,
         lines=lines[:limit],

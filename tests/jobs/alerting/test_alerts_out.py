@@ -19,7 +19,7 @@ from sqlalchemy import select
 
 from jobs import Job, Retry
 from jobs.alerting.delivery import KIND, QUEUE, register
-from jobs.alerting.guard import Guard, NotDelivered, TargetRefused
+from jobs.alerting.guard import AddressGuard, NotDelivered, TargetRefused
 from jobs.alerting.post import post
 from jobs.alerting.serving import with_alerts
 from jobs.alerting.watch import enqueue_messages
@@ -203,7 +203,7 @@ def test_a_redirect_is_not_followed(receiver: Receiver) -> None:
     inner = Receiver()
     receiver.answers = [(302, {"Location": inner.url})]
     with pytest.raises(NotDelivered, match="redirects are not followed"):
-        post(receiver.url, b"{}", {}, guard=Guard(["127.0.0.0/8"])).check()
+        post(receiver.url, b"{}", {}, guard=AddressGuard(["127.0.0.0/8"])).check()
     inner.server.shutdown()
     inner.server.server_close()
 
@@ -226,7 +226,7 @@ def test_a_receiver_that_does_not_answer_in_time_is_left(sends: bytes) -> None:
         threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
         url = f"http://127.0.0.1:{server.server_address[1]}/"
         with pytest.raises(NotDelivered, match=r"longer than 0\.2 s"):
-            post(url, b"{}", {}, guard=Guard(["127.0.0.0/8"]), limit_seconds=0.2)
+            post(url, b"{}", {}, guard=AddressGuard(["127.0.0.0/8"]), limit_seconds=0.2)
         over.set()
         server.shutdown()
 
@@ -256,7 +256,7 @@ def test_a_receiver_that_does_not_answer_in_time_is_left(sends: bytes) -> None:
 )
 def test_an_address_that_is_not_public_is_refused_when_it_is_given(ledger: Ledger, url: str) -> None:
     with pytest.raises(TargetRefused):
-        Guard().check_url(url)
+        AddressGuard().check_url(url)
     if "127.0.0.1" not in url and "7f00" not in url:  # This ledger allows that network.
         with pytest.raises(SelectorRefused):
             alert_routes.add_route(ledger.app, ADA, "webhook", topics=["dead"], target=url)
@@ -276,11 +276,11 @@ def test_a_name_is_resolved_once_and_all_its_addresses_are_checked(
 
     port = receiver.server.server_port
     monkeypatch.setattr(socket, "getaddrinfo", resolve("127.0.0.1"))
-    assert post(f"http://hooks.test:{port}/", b"{}", {}, guard=Guard(["127.0.0.0/8"])).status == 204
+    assert post(f"http://hooks.test:{port}/", b"{}", {}, guard=AddressGuard(["127.0.0.0/8"])).status == 204
     assert asked == ["hooks.test"]
     monkeypatch.setattr(socket, "getaddrinfo", resolve("93.184.216.34", "10.0.0.1"))
     with pytest.raises(TargetRefused, match=r"10\.0\.0\.1"):
-        post("https://rebinding.test/", b"{}", {}, guard=Guard())
+        post("https://rebinding.test/", b"{}", {}, guard=AddressGuard())
 
 
 def test_a_missing_secret_sends_nothing(

@@ -26,7 +26,7 @@ from jobs.ledger.records import AttemptResult, Claim
 from jobs.ledger.runs.prune import prune_ended
 from jobs.ledger.runs.purge import erase
 from jobs.operations.audit.operator import Operator, Permission
-from jobs.operations.runs.logs import AttemptLog as Shown
+from jobs.operations.runs.logs import StoredLog as Shown
 from jobs.operations.runs.logs import follow_log, log_of
 from jobs.runtime.attempt_log import MAX_LINE, AttemptLog
 from jobs.states import Outcome, RunState

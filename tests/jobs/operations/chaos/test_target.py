@@ -12,7 +12,7 @@ from jobs.errors import Conflict, Forbidden, SelectorRefused
 from jobs.ledger import workers
 from jobs.operations.audit.actions import list_actions
 from jobs.operations.audit.operator import ROLES, Operator
-from jobs.operations.chaos.plan import Fault, Planned
+from jobs.operations.chaos.plan import Fault, PlannedFault
 from jobs.operations.chaos.run import ChaosReport, ChaosRun
 from jobs.operations.chaos.target import allow, revoke, show
 from tests.book import Book
@@ -44,7 +44,7 @@ def start_worker(app: App, name: str, *, chaos: str | None, host: str = HERE) ->
         )  # fmt: skip
 
 
-def run(app: App, by: Operator, *, target: str = "staging", plan: Sequence[Planned] = ()) -> ChaosReport:
+def run(app: App, by: Operator, *, target: str = "staging", plan: Sequence[PlannedFault] = ()) -> ChaosReport:
     span = timedelta(seconds=4)
     return ChaosRun(app, by, NoProcesses(), target=target, span=span, plan=plan, options={"seed": 7}).run()
 
@@ -131,7 +131,7 @@ def test_a_run_ends_by_itself_and_a_second_one_at_once_is_refused(app: App, ada:
         with pytest.raises(Conflict, match="runs chaos on this ledger now"):
             allow(app, ada, "staging", span=HOUR)
 
-    plan = [Planned(0.1, Fault.KILL, 0.5)]
+    plan = [PlannedFault(0.1, Fault.KILL, 0.5)]
     report = ChaosRun(
         app, ada, NoProcesses(), target="staging", span=timedelta(seconds=30), plan=plan, options={"seed": 7},
         on_done=start_another,
@@ -150,7 +150,7 @@ def test_a_run_ends_by_itself_and_a_second_one_at_once_is_refused(app: App, ada:
 def test_a_run_ends_early_once_it_is_not_allowed_any_more(app: App, ada: Operator, book: Book) -> None:
     start_worker(app, "desk/1/a", chaos="staging")
     allow(app, ada, "staging", span=HOUR)
-    plan = [Planned(0.05, Fault.KILL, 0.5), Planned(0.1, Fault.KILL, 0.5)]
+    plan = [PlannedFault(0.05, Fault.KILL, 0.5), PlannedFault(0.1, Fault.KILL, 0.5)]
 
     report = ChaosRun(
         app, ada, NoProcesses(), target="staging", span=timedelta(seconds=4), plan=plan, options={},
