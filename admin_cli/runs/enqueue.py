@@ -80,12 +80,13 @@ def read_arguments(pairs: tuple[str, ...], file: TextIO | None) -> dict[str, Any
 
 
 def _object(file: TextIO) -> dict[str, Any]:
+    name = getattr(file, "name", "stdin")  # A program that runs this command may give a stream without a name.
     try:
         given = json.load(file)
     except (ValueError, RecursionError) as error:
-        raise click.UsageError(f"{file.name} is not JSON: {error}.") from None
+        raise click.UsageError(f"{name} is not JSON: {error}.") from None
     if not isinstance(given, dict):
-        raise click.UsageError(f"{file.name} holds {type(given).__name__}, not a JSON object of arguments.")
+        raise click.UsageError(f"{name} holds {type(given).__name__}, not a JSON object of arguments.")
     return given
 
 

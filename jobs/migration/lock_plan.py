@@ -58,7 +58,8 @@ _CREATE_TABLE = _pattern(r"CREATE TABLE (?:IF NOT EXISTS )?TABLE_NAME")
 _INDEX = _pattern(
     r"CREATE (?:UNIQUE )?INDEX (?P<concurrently>CONCURRENTLY )?(?:IF NOT EXISTS )?(?P<index>\w+) ON TABLE_NAME"
 )
-_FUNCTION = re.compile(r"create (or replace )?function|drop function", re.I)
+_DEFINITION = re.compile(r"(create (or replace )?|drop )(function|view)\b", re.I)
+"""Functions and views: what they read is looked up, and not read. Their own name is nobody's table."""
 _ALTER = _pattern(r"ALTER TABLE TABLE_NAME (?P<change>.*)")
 _WRITE = _pattern(r"(?i:insert into|update|delete from) TABLE_NAME")
 _VOLATILE = re.compile(r"\b(gen_random_uuid|clock_timestamp|random|nextval|uuid_generate)|GENERATED|SERIAL", re.I)
@@ -99,7 +100,7 @@ def _statements(text: str) -> Iterator[str]:
 
 def _step(revision: str, plain: str, made: set[str]) -> MigrationStep:
     index, alter, write = _INDEX.match(plain), _ALTER.match(plain), _WRITE.match(plain)
-    if _CREATE_TABLE.match(plain) or _FUNCTION.match(plain):
+    if _CREATE_TABLE.match(plain) or _DEFINITION.match(plain):
         return MigrationStep(revision, _first_words(plain), None, Lock.NOTHING)
     if index:
         what = f"index {index['index']} of {index['table']}"

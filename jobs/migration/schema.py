@@ -7,6 +7,7 @@ works with a later revision of the same epoch (a warning), but not with a later 
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Callable, Mapping
 from contextlib import nullcontext
 from io import StringIO
@@ -104,7 +105,7 @@ def sql(database: Database, *, since: str | None) -> str:
     from alembic import command
     from alembic.util import CommandError
 
-    if since and ":" in since:
+    if since and not re.fullmatch(r"\w+", since):
         raise ConfigurationError(
             f"{since!r} is not a revision.", hint="jobledger migrate current shows the tables' revision."
         )

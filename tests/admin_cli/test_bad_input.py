@@ -36,6 +36,7 @@ CASES = [
     (["worker", "--import", "ok.py"], "made", 2, "Name the module: ok"),
     (["worker", "--import", "nope"], "made", 2, "no module 'nope'"),
     (["worker", "--import", ""], "made", 2, "no module's name"),
+    (["worker", "--import", "a" * 5000], "made", 2, "no file has so long a name"),
     (["worker", "--import", "ok", "--queue", "bad queue"], "made", 2, "'bad queue'"),
     (["worker", "--import", "bytes_"], "made", 2, "syntax error"),
     (["enqueue", "Hii", "--import", "ok"], "made", 3, "Did you mean 'Hi'?"),
@@ -61,6 +62,7 @@ CASES = [
     (["demo", "nofolder"], {}, 2, "nofolder is not a folder"),
     (["migrate", "down", "7_0", "--yes"], "made", 2, "7_0"),
     (["migrate", "sql", "--from", "where:"], "made", 2, "'where:' is not a revision"),
+    (["migrate", "sql", "--from", "@"], "made", 2, "'@' is not a revision"),
 ]
 
 

@@ -12,6 +12,8 @@ from pathlib import Path
 from jobs.errors import ConfigurationError
 from jobs.shadow import other_of
 
+MAX_PART = 240
+"""Bytes of one part of a module's name. Source: file systems allow 255, and the file of the bytecode has a suffix."""
 OURS = frozenset({"jobs", "worker", "scheduler", "admin_cli", "admin_api", "migrations"})
 
 
@@ -40,6 +42,10 @@ def _import_one(name: str) -> None:
         raise ConfigurationError(f"Cannot import {name!r}: that is a file.", hint=f"Name the module: {dotted}.")
     if not all(part.isidentifier() for part in name.split(".")):
         raise ConfigurationError(f"Cannot import {name!r}: that is no module's name.", hint="Write my.module.")
+    if any(len(os.fsencode(part)) > MAX_PART for part in name.split(".")):
+        raise ConfigurationError(
+            f"Cannot import {name[:40] + '…'!r}: no file has so long a name.", hint="Write my.module."
+        )
     head = name.partition(".")[0]
     here = next((path for path in (Path(f"{head}.py"), Path(head, "__init__.py")) if path.exists()), None)
     if head in OURS and here is not None and not _is_ours(here, head):

@@ -47,6 +47,8 @@ def test_no_migration_of_an_existing_ledger_blocks_others_for_as_long_as_a_table
         ("ALTER TABLE job_runs ALTER COLUMN attempt TYPE BIGINT", Lock.ALL),
         ("ALTER TABLE job_runs ALTER COLUMN kind SET NOT NULL", Lock.ALL),
         ("UPDATE job_runs SET priority = 0", Lock.WRITES),
+        ("create view v as select count(*) from job_runs", Lock.NOTHING),
+        ("create materialized view v as select count(*) from job_runs", Lock.ALL),
         ("CLUSTER job_runs", Lock.ALL),
     ],
 )
