@@ -52,6 +52,11 @@ def metaclass() -> list[str]:
     return [] if type(BaseModel) is module.ModelMetaclass else ["BaseModel's metaclass is another"]
 
 
+def generators() -> list[str]:
+    found = importlib.import_module("psycopg.generators")
+    return [] if hasattr(found, "execute") else ["psycopg.generators.execute"]
+
+
 def mmap_files() -> list[str]:
     names = ("read_value", "write_value", "read_all_values_from_file", "close")
     module = importlib.import_module("prometheus_client.mmap_dict")
@@ -133,6 +138,12 @@ PARTS = {
         marker="super().wait(",
         places=frozenset({"jobs/database/postgres/connection.py"}),
         missing=lambda: parameters("psycopg", "Connection", "wait", "gen", "interval", "timeout"),
+    ),
+    "psycopg's generators": Part(
+        package="psycopg",
+        marker="import generators",
+        places=frozenset({"jobs/database/postgres/prepared_statements.py"}),
+        missing=generators,
     ),
     "SQLAlchemy's dialect hook": Part(
         package="sqlalchemy",
