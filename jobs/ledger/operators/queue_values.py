@@ -27,8 +27,8 @@ def queue_value(session: Executor, name: QueueValue, queue: str) -> int | None:
     return found
 
 
-def set_queue_value(session: Executor, name: QueueValue, queue: str, number: int | None) -> None:
-    """Set it for a queue; None removes it."""
-    if number is not None:
+def set_max_waiting(session: Executor, queue: str, most: int | None) -> None:
+    """Set how many runs of a queue may wait; None removes it."""
+    if most is not None:
         make_row(session, JobQueue, queue)
-    session.execute(update(JobQueue).where(JobQueue.name == queue).values({name: number}))
+    session.execute(update(JobQueue).where(JobQueue.name == queue).values(max_waiting=most))

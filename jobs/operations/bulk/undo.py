@@ -39,7 +39,7 @@ from jobs.operations.control.alert_routes import undo_route
 from jobs.operations.control.limits import undo_limit
 from jobs.operations.control.pause import undo_pause
 from jobs.operations.control.targets import undo_target
-from jobs.operations.control.waiting_limits import WAITING
+from jobs.operations.control.waiting_limits import undo_waiting_limit
 from jobs.ready.protocol import ReadyEntry
 from jobs.runtime.context import correlation_id
 from jobs.states import RunState
@@ -66,8 +66,8 @@ _UNDOS = {
     "clear_limit": _Undo(Permission.QUEUES_WRITE, undo_limit),
     "target": _Undo(Permission.QUEUES_WRITE, undo_target),
     "clear_target": _Undo(Permission.QUEUES_WRITE, undo_target),
-    "limit_waiting": _Undo(Permission.QUEUES_WRITE, WAITING.undo),
-    "clear_waiting_limit": _Undo(Permission.QUEUES_WRITE, WAITING.undo),
+    "limit_waiting": _Undo(Permission.QUEUES_WRITE, undo_waiting_limit),
+    "clear_waiting_limit": _Undo(Permission.QUEUES_WRITE, undo_waiting_limit),
     "add_alert": _Undo(Permission.QUEUES_WRITE, undo_route),
     "remove_alert": _Undo(Permission.QUEUES_WRITE, undo_route),
 }

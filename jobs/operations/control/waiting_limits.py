@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from jobs.app import App
-from jobs.definition.max_waiting import MAX_WAITING
-from jobs.errors import SelectorRefused
-from jobs.operations.audit.operator import Operator
-from jobs.operations.control.queue_values import SetValue
+from typing import Any
 
-WAITING = SetValue(
-    column="max_waiting",
-    recorded_as="max_waiting",
-    target="waiting:",
-    verbs=("limit_waiting", "clear_waiting_limit"),
-    called="limit of waiting runs",
-    none_set="The queue {queue} has no limit of waiting runs.",
-)
+from jobs.app import App
+from jobs.database.sql import Executor
+from jobs.definition.max_waiting import MAX_WAITING
+from jobs.errors import Conflict, SelectorRefused
+from jobs.ledger.operators.queue_values import queue_value, set_max_waiting
+from jobs.ledger.records import Freed
+from jobs.operations.audit.entry import check_reason, record_finished
+from jobs.operations.audit.operator import Operator, Permission
+from jobs.operations.control.pause import check_known
+
+TARGET = "waiting:"
+"""The target of an action on how many runs of a queue may wait: this and the queue."""
 
 
 def limit_waiting(
@@ -29,7 +29,9 @@ def limit_waiting(
     """
     if not 1 <= most <= MAX_WAITING:
         raise SelectorRefused(f"A limit of waiting runs is a whole number from 1 to {MAX_WAITING:,}.")
-    WAITING.set(app, operator, queue, most, reason=reason, is_new=is_new)
+    check_known(app, operator, "queue", queue, reason, is_new=is_new)
+    with app.database.write(urgent=True) as connection:
+        _change(connection, operator, "limit_waiting", queue, reason, most)
     app.backlogs.forget()
     return most
 
@@ -40,6 +42,47 @@ def clear_waiting_limit(app: App, operator: Operator, queue: str, *, reason: str
     Raises:
         Conflict: none is set.
     """
-    before = WAITING.clear(app, operator, queue, reason=reason)
+    operator.need(Permission.QUEUES_WRITE)
+    check_reason(app, reason)
+    with app.database.write(urgent=True) as connection:
+        before = _change(connection, operator, "clear_waiting_limit", queue, reason, None)
+        if before is None:
+            raise Conflict(f"The queue {queue} has no limit of waiting runs.")
     app.backlogs.forget()
     return before
+
+
+def undo_waiting_limit(session: Executor, action: dict[str, Any]) -> list[Freed]:
+    """Put back what was set before an action. It makes no run ready.
+
+    Raises:
+        Conflict: it has been changed since.
+    """
+    queue = action["target"].removeprefix(TARGET)
+    if queue_value(session, "max_waiting", queue) != _number(action["after"]):
+        raise Conflict(
+            f"The limit of waiting runs of the queue {queue} has been changed since.", hint="Nothing was changed."
+        )
+    set_max_waiting(session, queue, _number(action["before"]))
+    return []
+
+
+def _change(
+    connection: Executor, operator: Operator, verb: str, queue: str, reason: str | None, most: int | None
+) -> int | None:
+    """Returns what was set before."""
+    before = queue_value(connection, "max_waiting", queue)
+    set_max_waiting(connection, queue, most)
+    record_finished(
+        connection, verb, operator, target=f"{TARGET}{queue}", reason=reason, before=_recorded(before),
+        after=_recorded(most),
+    )  # fmt: skip
+    return before
+
+
+def _recorded(most: int | None) -> dict[str, Any] | None:
+    return None if most is None else {"max_waiting": most}
+
+
+def _number(recorded: dict[str, Any] | None) -> int | None:
+    return None if recorded is None else int(recorded["max_waiting"])

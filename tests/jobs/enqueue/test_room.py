@@ -15,7 +15,7 @@ import jobs
 from jobs.app import App
 from jobs.errors import EnqueueRefused, QueueFull
 from jobs.ledger.admission.waiting_count import count_waiting
-from jobs.ledger.operators.queue_values import set_queue_value
+from jobs.ledger.operators.queue_values import set_max_waiting
 from jobs.operations.audit.operator import Operator
 from jobs.operations.runs.enqueue import enqueue_run
 from jobs.operations.runs.enqueue_bulk import RunCall, enqueue_bulk
@@ -53,7 +53,7 @@ ADA = Operator("ada")
 
 def limit(app: App, queue: str, most: int | None) -> None:
     with app.database.write() as connection:
-        set_queue_value(connection, "max_waiting", queue, most)
+        set_max_waiting(connection, queue, most)
     app.backlogs.forget()
 
 
