@@ -1,10 +1,10 @@
-"""Pauses of queues and kinds, as conditions on runs."""
+"""Pauses of queues and kinds, as conditions on their rows and on runs."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, Text, cast, or_, select
+from sqlalchemy import ColumnElement, Select, Text, and_, cast, or_, select
 
 from jobs.database.models import JobKind, JobQueue, JobRun
 from jobs.database.sql import ledger_now
@@ -17,8 +17,12 @@ def is_paused() -> ColumnElement[bool]:
 
 def paused_names(table: type[JobQueue] | type[JobKind]) -> Select[str]:
     """The names of the queues or kinds that are paused at this moment, as text."""
-    is_on = or_(table.paused_until.is_(None), table.paused_until > ledger_now())
-    return select(cast(table.name, Text)).where(table.paused_at.is_not(None), is_on)
+    return select(cast(table.name, Text)).where(is_in_force(table))
+
+
+def is_in_force(table: type[JobQueue] | type[JobKind]) -> ColumnElement[bool]:
+    """Whether a row of queues or kinds has a pause that is in force now."""
+    return and_(table.paused_at.is_not(None), or_(table.paused_until.is_(None), table.paused_until > ledger_now()))
 
 
 def _has_pause(table: type[JobQueue] | type[JobKind], name: Any) -> ColumnElement[bool]:

@@ -8,11 +8,12 @@ from datetime import datetime
 from functools import cache
 from typing import Any
 
-from sqlalchemy import ColumnElement, Integer, Select, and_, bindparam, insert, literal_column, or_, select, update
+from sqlalchemy import Integer, Select, bindparam, insert, literal_column, select, update
 from sqlalchemy.exc import IntegrityError
 
 from jobs.database.models import JobKind, JobQueue, JobRun
-from jobs.database.sql import Executor, ledger_now
+from jobs.database.sql import Executor
+from jobs.ledger.pauses import is_in_force
 from jobs.ledger.queries.plan_parts import ended_names, waiting_names
 from jobs.ledger.workers import live
 
@@ -44,12 +45,7 @@ def pauses(
 def _pauses(what: str) -> Select[Any]:
     table = _TABLES[what]
     columns = (getattr(table, name) for name in _PAUSE)
-    return select(table.name, *columns).where(is_paused(table)).limit(bindparam("most", type_=Integer()))
-
-
-def is_paused(table: type[JobQueue] | type[JobKind]) -> ColumnElement[bool]:
-    """Whether the pause of a row is in force now."""
-    return and_(table.paused_at.is_not(None), or_(table.paused_until.is_(None), table.paused_until > ledger_now()))
+    return select(table.name, *columns).where(is_in_force(table)).limit(bindparam("most", type_=Integer()))
 
 
 def pause_of(session: Executor, what: str, name: str) -> dict[str, Any] | None:

@@ -11,7 +11,7 @@ from sqlalchemy import Select, Text, func, literal_column, select
 
 from jobs.database.models import JobKind, JobQueue, JobRun
 from jobs.database.sql import Executor, RowBatch, dialect_of, ledger_now, seconds_between
-from jobs.ledger.operators.queues import is_paused
+from jobs.ledger.pauses import paused_names
 from jobs.ledger.queries.plan_parts import waiting_names
 from jobs.ledger.queries.selectors import Selector
 
@@ -50,6 +50,6 @@ def _oldest(dialect: str) -> Select[Any]:
     )
     oldest = select(func.min(first.c.run_at)).where(first.c.run_at <= ledger_now()).correlate(names).scalar_subquery()
     return select(names.c.kind, seconds_between(oldest, ledger_now())).where(
-        names.c.kind.not_in(select(JobKind.name).where(is_paused(JobKind))),
-        names.c.queue.not_in(select(JobQueue.name).where(is_paused(JobQueue))),
+        names.c.kind.not_in(paused_names(JobKind)),
+        names.c.queue.not_in(paused_names(JobQueue)),
     )
