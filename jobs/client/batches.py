@@ -28,7 +28,7 @@ from jobs.ledger.batches.members import NewBatch, live_members, make_batches, ma
 from jobs.ledger.runs.cancel import cancel_runs
 from jobs.runtime import own_threads
 from jobs.runtime.batch import members_of
-from jobs.runtime.context import correlation_id, current_run, enclosing_session
+from jobs.runtime.context import correlation_id, current_run, enclosing_session, session_to_join
 from jobs.runtime.steps import check_name
 
 if TYPE_CHECKING:
@@ -124,7 +124,7 @@ class Batch:
             if self._outer is not None:
                 self._every[:] = [one for one in self._every if not one._is_inside(self)]
         elif self._outer is None:
-            self._make(enclosing_session() if self._session is None else self._session)
+            self._make(self._session)
 
     async def __aenter__(self) -> Self:
         return self
@@ -167,8 +167,7 @@ class Batch:
             )
             for one in self._every
         ]  # fmt: skip
-        if session is None and performing is not None and performing.app is app:
-            session = performing.open_session
+        session = session_to_join(app, session)
         runs = [run for one in self._every for run in one._members] if may_be_limited(app) else []
         if session is None:
             make_room(app, runs, ALL_OR_NONE)

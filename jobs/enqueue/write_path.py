@@ -30,7 +30,7 @@ from jobs.ledger.blobs.references import hold
 from jobs.ledger.records import Admitted, Freed, NewRun
 from jobs.ledger.runs.end_effects import apply_end_effects
 from jobs.ready.protocol import ReadyEntry
-from jobs.runtime.context import current_run, enclosing_session
+from jobs.runtime.context import current_run, enclosing_session, session_to_join
 from jobs.runtime.off_loop import off_loop
 
 if TYPE_CHECKING:
@@ -75,10 +75,7 @@ def enqueue_runs(
     if not runs:
         return []
     runs = carrier(app)(runs)
-    session = enclosing_session() if session is None else session
-    performing = current_run.get()
-    if session is None and performing is not None and performing.app is app:
-        session = performing.open_session
+    session = session_to_join(app, session)
     if may_be_limited(app):
         return _enqueue_limited(app, runs, session, full)
     return _enqueue(app, runs, session)

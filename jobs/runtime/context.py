@@ -77,3 +77,15 @@ def enclosing_session() -> Any:
     """The session of the block around; None outside one, and in a job that is performed inside it."""
     found = _session.get()
     return found[0] if found is not None and found[1] is current_run.get() else None
+
+
+def session_to_join(app: object, given: Any = None) -> Any:
+    """The transaction that a call joins: ``given``, else that of the block around, else the one that the run has open.
+
+    None: a transaction of its own.
+    """
+    session = enclosing_session() if given is None else given
+    performing = current_run.get()
+    if session is None and performing is not None and performing.app is app:
+        return performing.open_session
+    return session

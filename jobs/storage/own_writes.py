@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from jobs.app import App
 from jobs.database.transactions.joining import joined
-from jobs.runtime.context import current_run, enclosing_session
+from jobs.runtime.context import session_to_join
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -21,10 +21,7 @@ def writing(app: App) -> Iterator[Connection]:
     Raises:
         ServiceDown: the ledger does not answer.
     """
-    session = enclosing_session()
-    performing = current_run.get()
-    if session is None and performing is not None and performing.app is app:
-        session = performing.open_session
+    session = session_to_join(app)
     if session is None or app.database.dialect != "sqlite":
         with app.database.write(urgent=True) as connection:
             yield connection
