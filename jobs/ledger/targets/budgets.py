@@ -9,8 +9,8 @@ from jobs.database.sql import Executor
 from jobs.ledger.moment import ledger_moment
 from jobs.ledger.published_kinds import retained_kinds
 from jobs.ledger.queries.plan_parts import ended_names
-from jobs.ledger.targets.counts import CountRecord, Key, Range, count_ended, counts_before
-from jobs.ledger.targets.set_targets import NO_TARGET, set_targets, targets_in_force
+from jobs.ledger.targets.counts import CountRecord, Range, count_ended, counts_before
+from jobs.ledger.targets.set_targets import NO_TARGET, Key, TargetInForce, read_in_force, targets_in_force
 from jobs.settings import Settings
 from jobs.targets.burn import PERIOD, WINDOWS, Budget, Burn, Count, burn_of
 
@@ -25,18 +25,28 @@ LAG = timedelta(seconds=10)
 """A minute is counted this long after its end. Source: decision; by then each end in it has been committed."""
 
 
-def read_budgets(session: Executor, settings: Settings, *, now: datetime | None = None) -> list[Budget]:
-    """The budget of each queue and kind with a success target: what is counted, and what has ended since."""
-    moment = now or ledger_moment(session)
-    targets = targets_in_force(session)
-    of = {key: one.success for key, one in targets.items() if one.success is not None}
+def read_budgets(
+    session: Executor,
+    settings: Settings,
+    *,
+    targets: Mapping[Key, TargetInForce] | None = None,
+    now: datetime | None = None,
+) -> list[Budget]:
+    """The budget of each queue and kind with a success target: what is counted, and what has ended since.
+
+    Args:
+        targets: what ``read_in_force`` returned a moment ago.
+    """
+    known = read_in_force(session) if targets is None else targets
+    of = {key: one.target.success for key, one in known.items() if one.target.success is not None}
     if not of:
         return []
-    by_operator = {(what, name): one for what in ("queue", "kind") for name, one in set_targets(session, what).items()}
+    moment = now or ledger_moment(session)
+    by_operator = {key: one.by_operator or NO_TARGET for key, one in known.items()}
     return [
         Budget(
             what=key[0], name=key[1], success=success, since=since, burns=burns,
-            is_set=by_operator.get(key, NO_TARGET).success is not None,
+            is_set=by_operator[key].success is not None,
         )
         for (key, success), (since, burns) in zip(of.items(), _burns(session, settings, of, moment), strict=True)
     ]  # fmt: skip

@@ -17,6 +17,7 @@ from sqlalchemy import BigInteger, Integer, Select, Text, delete, func, literal_
 
 from jobs.database.models import JobRun, JobTargetCount, UtcDateTime
 from jobs.database.sql import Executor, RowBatch, dialect_of, insert_into
+from jobs.ledger.targets.set_targets import Key
 from jobs.targets.burn import PERIOD, Count
 
 MINUTELY_KEPT = timedelta(hours=7)
@@ -25,8 +26,6 @@ MINUTELY_KEPT = timedelta(hours=7)
 HOURLY_KEPT = PERIOD + timedelta(days=1)
 OLD_ROWS = 10_000
 """Most rows that are deleted at once."""
-Key = tuple[str, str]
-"""``("queue" or "kind", name)``."""
 _PARTS = RowBatch(
     "parts", place=Integer(), queue=Text(), kind=Text(), since=UtcDateTime(), until=UtcDateTime()
 )  # fmt: skip

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from sqlalchemy import or_, select, update
 
@@ -33,6 +34,17 @@ class TargetRecord:
 
 
 NO_TARGET = TargetRecord()
+
+
+class TargetInForce(NamedTuple):
+    """A target, and what of it an operator set; None if operators set nothing."""
+
+    target: TargetRecord
+    by_operator: TargetRecord | None
+
+
+Key = tuple[str, str]
+"""``("queue" or "kind", name)``."""
 
 
 def set_targets(session: Executor, what: str) -> dict[str, TargetRecord]:
@@ -73,13 +85,19 @@ def declared_targets(session: Executor) -> dict[str, TargetRecord]:
     return {one[0]: _record(one[1], one[2]) for one in session.execute(query.order_by(row.kind).limit(MOST))}
 
 
-def targets_in_force(session: Executor) -> dict[tuple[str, str], TargetRecord]:
-    """Every target by ``("queue" or "kind", name)``. What an operator set wins over what a class declares."""
-    found = {("queue", name): one for name, one in set_targets(session, "queue").items()}
+def read_in_force(session: Executor) -> dict[Key, TargetInForce]:
+    """Every target. What an operator set wins over what a class declares."""
+    found = {("queue", name): TargetInForce(one, one) for name, one in set_targets(session, "queue").items()}
     of_kinds, declared = set_targets(session, "kind"), declared_targets(session)
     for name in sorted({*of_kinds, *declared}):
-        found["kind", name] = of_kinds.get(name, NO_TARGET).over(declared.get(name, NO_TARGET))
+        own = of_kinds.get(name)
+        found["kind", name] = TargetInForce((own or NO_TARGET).over(declared.get(name, NO_TARGET)), own)
     return found
+
+
+def targets_in_force(session: Executor) -> dict[Key, TargetRecord]:
+    """Every target, whoever it is of."""
+    return {key: one.target for key, one in read_in_force(session).items()}
 
 
 def _record(latency_seconds: int | None, success: float | None) -> TargetRecord:

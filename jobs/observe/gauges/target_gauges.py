@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 from jobs.app import App
 from jobs.ledger.targets.budgets import read_budgets
-from jobs.ledger.targets.set_targets import targets_in_force
+from jobs.ledger.targets.set_targets import read_in_force
 from jobs.ledger.targets.waiting import oldest_of_kinds
 from jobs.observe import catalogue
 
@@ -21,12 +21,12 @@ def target_gauges(app: App) -> Callable[[], Iterator[Sample]]:
 
     def read() -> Iterator[Sample]:
         with app.database.read() as connection:
-            budgets = read_budgets(connection, app.settings)
-            targets = targets_in_force(connection)
+            targets = read_in_force(connection)
+            budgets = read_budgets(connection, app.settings, targets=targets)
             latencies = {
-                name: one.latency_seconds
+                name: one.target.latency_seconds
                 for (what, name), one in targets.items()
-                if what == "kind" and one.latency_seconds is not None
+                if what == "kind" and one.target.latency_seconds is not None
             }
             ages = oldest_of_kinds(connection, latencies)
         budgets.sort(key=lambda one: one.left)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from jobs.app import App
 from jobs.database.sql import Executor
 from jobs.ledger.targets.budgets import read_budgets
-from jobs.ledger.targets.set_targets import TargetRecord, set_targets, targets_in_force
+from jobs.ledger.targets.set_targets import read_in_force
 from jobs.operations.audit.operator import Operator, Permission
 from jobs.settings import Settings
 from jobs.targets.burn import Budget
@@ -55,16 +55,14 @@ def find_target(app: App, operator: Operator, what: str, name: str) -> TargetSum
 
 def read_targets(connection: Executor, settings: Settings) -> list[TargetSummary]:
     """The same as ``list_targets``, for a caller that has checked the permission and reads already."""
-    targets = targets_in_force(connection)
+    targets = read_in_force(connection)
     if not targets:
         return []
-    of_operators = {(what, name) for what in ("queue", "kind") for name in set_targets(connection, what)}
-    budgets = {(one.what, one.name): one for one in read_budgets(connection, settings)}
-    return [_summary(key, one, key in of_operators, budgets.get(key)) for key, one in targets.items()]
-
-
-def _summary(key: tuple[str, str], target: TargetRecord, is_set: bool, budget: Budget | None) -> TargetSummary:
-    return TargetSummary(
-        what=key[0], name=key[1], latency_seconds=target.latency_seconds, success=target.success, is_set=is_set,
-        budget=budget,
-    )  # fmt: skip
+    budgets = {(one.what, one.name): one for one in read_budgets(connection, settings, targets=targets)}
+    return [
+        TargetSummary(
+            what=key[0], name=key[1], latency_seconds=one.target.latency_seconds, success=one.target.success,
+            is_set=one.by_operator is not None, budget=budgets.get(key),
+        )
+        for key, one in targets.items()
+    ]  # fmt: skip
