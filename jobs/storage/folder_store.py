@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from uuid import UUID
 
-from jobs.ledger.blobs.blob_errors import StoredMissing, StoreDown
+from jobs.ledger.blobs.blob_errors import StoreDown, content_missing
 from jobs.storage.protocol import CHUNK
 
 MARKER = ".jobledger-store"
@@ -53,15 +53,8 @@ class FolderStore:
             try:
                 file = path.open("rb")
             except FileNotFoundError:
-                if not (self._root / MARKER).exists():
-                    raise StoreDown(
-                        f"{self._root} does not look like a store: it has no {MARKER}.", hint="Is it mounted?"
-                    ) from None
-                raise StoredMissing(
-                    f"The content of the stored value {blob_id} is not in {self._root}.",
-                    blob_id=blob_id,
-                    hint="Put it back, and replay the run.",
-                ) from None
+                self._need_marker()
+                raise content_missing(blob_id, str(self._root)) from None
         with file:
             while True:
                 with self._explained():
@@ -73,10 +66,15 @@ class FolderStore:
     def delete(self, blob_id: UUID) -> None:
         path = self._path(blob_id)
         with self._explained():
-            if not (self._root / MARKER).exists():
-                raise StoreDown(f"{self._root} does not look like a store: it has no {MARKER}.", hint="Is it mounted?")
+            self._need_marker()
             path.unlink(missing_ok=True)
             path.with_suffix(".part").unlink(missing_ok=True)
+
+    def _need_marker(self) -> None:
+        if not (self._root / MARKER).exists():
+            raise StoreDown(
+                f"{self._root} does not look like a store: it has no {MARKER}.", hint="Is it mounted?"
+            ) from None
 
     def _path(self, blob_id: UUID) -> Path:
         return self._root / blob_id.hex[:2] / f"{blob_id.hex}.blob"

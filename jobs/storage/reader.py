@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 from jobs.app import App
 from jobs.formats.stored_reference import Reference
-from jobs.ledger.blobs.blob_errors import StoredAltered, StoredMissing
+from jobs.ledger.blobs.blob_errors import StoredAltered, content_missing
 from jobs.ledger.blobs.content import find_blob
 from jobs.ledger.blobs.references import missing_error
 from jobs.storage.ledger_store import as_store_down
@@ -42,11 +42,7 @@ def _checked(chunks: Iterator[bytes], reference: Reference) -> Iterator[bytes]:
             _check(reference, size, sha256.hexdigest())
         yield chunk
     if size == 0 and reference.size:
-        raise StoredMissing(
-            f"The content of the stored value {reference.id} is not in its store.",
-            blob_id=reference.id,
-            hint="Put it back, and replay the run.",
-        )
+        raise content_missing(reference.id, "its store")
     _check(reference, size, sha256.hexdigest())
 
 

@@ -12,7 +12,7 @@ from uuid import UUID
 
 from jobs import fork_hooks
 from jobs.errors import ConfigurationError
-from jobs.ledger.blobs.blob_errors import StoredMissing, StoreDown
+from jobs.ledger.blobs.blob_errors import StoreDown, content_missing
 from jobs.storage.protocol import CHUNK
 from jobs.storage.sources import as_file
 
@@ -88,11 +88,7 @@ class S3Store:
         except ClientError as error:
             code = str(error.response.get("Error", {}).get("Code", ""))
             if code in _ABSENT:
-                raise StoredMissing(
-                    f"The content of the stored value {blob_id} is not in the bucket {self._bucket}.",
-                    blob_id=blob_id,
-                    hint="Put it back, and replay the run.",
-                ) from error
+                raise content_missing(blob_id, f"the bucket {self._bucket}") from error
             raise StoreDown(f"The bucket {self._bucket} refuses us: {code}.") from error
         except (BotoCoreError, Boto3Error) as error:
             raise StoreDown(f"The store of the bucket {self._bucket} does not answer: {error}.") from error

@@ -38,3 +38,12 @@ class StoreDown(ServiceDown):
     """The store of a value does not answer, or refuses us. An enqueue has recorded nothing; a run is tried again."""
 
     code = "store_down"
+
+
+def content_missing(blob_id: UUID, place: str) -> StoredMissing:
+    """The error of a value whose content is not in ``place``, where it was stored."""
+    return StoredMissing(
+        f"The content of the stored value {blob_id} is not in {place}.",
+        blob_id=blob_id,
+        hint="Put it back, and replay the run.",
+    )

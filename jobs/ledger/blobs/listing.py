@@ -40,8 +40,7 @@ class BlobRow:
 
 def list_blobs(session: Executor, *, before: UUID | None = None, limit: int = 50) -> list[BlobRow]:
     """Stored values, the newest first: ids rise with time. ``before`` is the last id of the previous page."""
-    runs = select(func.count()).where(JobBlobRef.blob_id == JobBlob.id).scalar_subquery()
-    query = _rows(runs).order_by(JobBlob.id.desc()).limit(limit)
+    query = _rows().order_by(JobBlob.id.desc()).limit(limit)
     if before is not None:
         query = query.where(JobBlob.id < before)
     return [BlobRow(**row._mapping) for row in session.execute(query)]
@@ -49,8 +48,7 @@ def list_blobs(session: Executor, *, before: UUID | None = None, limit: int = 50
 
 def find_blobs(session: Executor, ids: Sequence[UUID]) -> list[BlobRow]:
     """These stored values, by id, as far as they are there."""
-    runs = select(func.count()).where(JobBlobRef.blob_id == JobBlob.id).scalar_subquery()
-    rows = session.execute(_rows(runs).where(JobBlob.id.in_(list(ids))).order_by(JobBlob.id))
+    rows = session.execute(_rows().where(JobBlob.id.in_(list(ids))).order_by(JobBlob.id))
     return [BlobRow(**row._mapping) for row in rows]
 
 
@@ -59,7 +57,8 @@ def runs_of(session: Executor, blob_id: UUID, *, limit: int) -> list[UUID]:
     return list(session.scalars(select(JobBlobRef.run_id).where(JobBlobRef.blob_id == blob_id).limit(limit)))
 
 
-def _rows(runs: Any) -> Any:
+def _rows() -> Any:
+    runs = select(func.count()).where(JobBlobRef.blob_id == JobBlob.id).scalar_subquery()
     return select(
         JobBlob.id,
         JobBlob.name,
