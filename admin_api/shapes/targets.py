@@ -74,17 +74,4 @@ class TargetInForce(Shape):
 
     @classmethod
     def of(cls, seen: TargetSummary) -> TargetInForce:
-        budget = None
-        if seen.budget is not None:
-            rule = seen.budget.broken_rule
-            burns = [
-                Burn(window=one.window, succeeded=one.count.succeeded, dead=one.count.dead, rate=one.rate)  # type: ignore[arg-type]
-                for one in seen.budget.burns
-            ]
-            budget = Budget(
-                left=seen.budget.left, since=seen.budget.since, burning=rule.name if rule else None, burns=burns
-            )
-        return cls(
-            what=seen.what, name=seen.name, latency_seconds=seen.latency_seconds, success=seen.success,  # type: ignore[arg-type]
-            is_set=seen.is_set, budget=budget,
-        )  # fmt: skip
+        return cls.model_validate(seen.as_data())

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from admin_cli.insight.queues import pause_kind, pause_pairs, resume_kind
-from admin_cli.insight.targets import target_json, target_kind, target_pairs
+from admin_cli.insight.targets import target_kind, target_pairs
 from admin_cli.program.actor import this_operator
 from admin_cli.program.app import import_modules, open_app, read_settings
 from admin_cli.program.options import IMPORT, Globals, pass_globals
@@ -119,7 +119,7 @@ def show_kind(options: Globals, out: Output, kind: str, imports: tuple[str, ...]
             "runs": {state.value: number for state, number in seen.runs.items()},
             "workers": seen.workers,
             "pause": seen.pause,
-            "target": target_json(target),
+            "target": target.as_data(),
         },
     )
     app.close()

@@ -10,7 +10,7 @@ import click
 
 from admin_cli.insight.forecast import forecast
 from admin_cli.insight.status import QUEUE_COLUMNS
-from admin_cli.insight.targets import budget_pairs, target_json, target_queue
+from admin_cli.insight.targets import budget_pairs, target_queue
 from admin_cli.program.actor import this_operator
 from admin_cli.program.app import open_app
 from admin_cli.program.options import DURATION, REASON, Globals, pass_globals
@@ -97,7 +97,7 @@ def show_queue(options: Globals, out: Output, name: str) -> None:
             "kinds": seen.kinds,
             "pause": pause,
             "target_seconds": seen.target_seconds,
-            "target": target_json(target),
+            "target": target.as_data(),
             "max_waiting": seen.max_waiting,
         },
     )

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from admin_cli.insight.targets import TARGET_COLUMNS, target_json
+from admin_cli.insight.targets import TARGET_COLUMNS
 from admin_cli.program.actor import this_operator
 from admin_cli.program.app import open_app
 from admin_cli.program.exits import CommandFailed, Exit
@@ -160,6 +160,6 @@ def _data(seen: Status, wrong: Sequence[Alert], targets: Sequence[TargetSummary]
         "ended_in_5m": {state.value: number for state, number in seen.ended_in_5m.items()},
         "totals": {name: seen.total(name) for name in STATES},
         "oldest_seconds": seen.oldest_seconds,
-        "targets": [target_json(one) for one in targets],
+        "targets": [one.as_data() for one in targets],
         "trouble": wrong,
     }

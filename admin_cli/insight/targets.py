@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -17,6 +17,7 @@ from admin_cli.terminal.columns import Column
 from jobs.formats.duration import format_duration
 from jobs.formats.escaping import escape_controls
 from jobs.formats.percent import format_percent, parse_percent
+from jobs.targets.budget_text import burn_rates_text, burning_text
 
 if TYPE_CHECKING:
     from jobs.operations.insight.targets import TargetSummary
@@ -147,36 +148,12 @@ def budget_pairs(seen: TargetSummary) -> list[tuple[str, object]]:
     """An error budget as lines of a record; none without a success target."""
     if seen.budget is None:
         return []
-    rule = seen.budget.broken_rule
     return [
         ("success", f"{format_percent(seen.budget.success)} of the runs succeed"),
         ("budget left", f"{seen.budget.left:,.1%} of that of 28 days"),
-        ("burn rates", ", ".join(f"{one.window} {one.rate:.1f}" for one in seen.budget.burns[:-1])),
-        ("burns", "no faster than it may" if rule is None else f"too fast, by the rule {rule.name}"),
+        ("burn rates", burn_rates_text(seen.budget)),
+        ("burns", burning_text(seen.budget)),
     ]
-
-
-def target_json(seen: TargetSummary) -> Mapping[str, object]:
-    """A target as JSON."""
-    budget = seen.budget
-    return {
-        "what": seen.what,
-        "name": seen.name,
-        "latency_seconds": seen.latency_seconds,
-        "success": seen.success,
-        "is_set": seen.is_set,
-        "budget": None
-        if budget is None
-        else {
-            "left": budget.left,
-            "since": budget.since,
-            "burning": budget.broken_rule.name if budget.broken_rule is not None else None,
-            "burns": [
-                {"window": one.window, "succeeded": one.count.succeeded, "dead": one.count.dead, "rate": one.rate}
-                for one in budget.burns
-            ],
-        },
-    }
 
 
 def _sentence(latency: float | None, success: float | None) -> str:

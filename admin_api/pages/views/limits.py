@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import timedelta
 
 from fastapi import HTTPException, Request
 from fastapi.responses import RedirectResponse, Response
 
 from admin_api.http.state import ApiState, CurrentState, Ledger
 from admin_api.pages.frame.cacheable import cacheable
+from admin_api.pages.frame.form_values import parsed
 from admin_api.pages.frame.page_auth import Form, Visitor
 from admin_api.pages.frame.render import link, page, part
 from admin_api.pages.frame.router import page_router
@@ -80,7 +80,9 @@ def change(app: Ledger, visitor: Visitor, name: str, verb: str, form: Form) -> R
                 raise HTTPException(422, "Nothing is to be set: write a number or a rate.")
             limits.set_limit(app, operator, name, key=key, most=most, rate=rate, reason=reason)
         case "hold":
-            limits.set_limit(app, operator, name, key=key, hold=_span(str(form.get("for", ""))), reason=reason)
+            limits.set_limit(
+                app, operator, name, key=key, hold=parsed(parse_duration, str(form.get("for", ""))), reason=reason
+            )
         case "clear":
             limits.clear_limit(app, operator, name, key=key, reason=reason)
         case _:
@@ -124,13 +126,6 @@ def number(text: str) -> int | None:
     if not (said.isascii() and said.isdecimal() and len(said) < 10):
         raise HTTPException(422, f"{said[:40]!r} is not a whole number.")
     return int(said)
-
-
-def _span(text: str) -> timedelta:
-    try:
-        return parse_duration(text)
-    except ValueError as error:
-        raise HTTPException(422, f"{error}.") from None
 
 
 def _kinds(api_state: ApiState, operator: Operator) -> set[str]:

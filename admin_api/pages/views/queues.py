@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
-
 from fastapi import HTTPException, Request
 from fastapi.responses import RedirectResponse, Response
 
 from admin_api.http.state import CurrentState, Ledger
 from admin_api.pages.frame.cacheable import cacheable
+from admin_api.pages.frame.form_values import parsed_if_given
 from admin_api.pages.frame.page_auth import Form, Visitor, local_path
 from admin_api.pages.frame.render import page
 from admin_api.pages.frame.router import page_router
@@ -23,6 +22,7 @@ from jobs.operations.control import waiting_limits
 from jobs.operations.insight.forecast import Forecast, forecasts, scale_of
 from jobs.operations.insight.queues import QueueSummary, look_at
 from jobs.operations.insight.targets import TargetSummary, find_target
+from jobs.targets.budget_text import burn_rates_text, burning_text
 
 router = page_router()
 MOST = 200
@@ -90,7 +90,9 @@ def pause_or_resume(app: Ledger, visitor: Visitor, form: Form) -> Response:
     _check(what, verb)
     reason = str(form.get("reason", "")).strip() or None
     if verb == "pause":
-        pausing.pause(app, visitor.operator, what, name, reason=reason, span=_span(str(form.get("for", "")).strip()))
+        pausing.pause(
+            app, visitor.operator, what, name, reason=reason, span=parsed_if_given(parse_duration, form.get("for"))
+        )
     else:
         pausing.resume(app, visitor.operator, what, name, reason=reason)
     return RedirectResponse(local_path(str(form.get("back", "/queues"))), 303)
@@ -135,26 +137,15 @@ def _target_pairs(seen: QueueSummary, target: TargetSummary) -> list[tuple[str, 
     pairs: list[tuple[str, object]] = [("A ready run waits", f"{span(seen.target_seconds)} at most{by}")]
     if target.budget is None:
         return [*pairs, ("Runs that succeed", "no target")]
-    burns = ", ".join(f"{one.window} {one.rate:.1f}" for one in target.budget.burns[:-1])
-    rule = target.budget.broken_rule
     return [
         *pairs,
         ("Runs that succeed", format_percent(target.budget.success)),
         ("Error budget left", f"{target.budget.left:,.0%} of that of 28 days"),
-        ("Burn rates", burns),
-        ("Burns", "no faster than it may" if rule is None else f"too fast, by the rule {rule.name}"),
+        ("Burn rates", burn_rates_text(target.budget)),
+        ("Burns", burning_text(target.budget)),
     ]
 
 
 def _check(what: str, verb: str) -> None:
     if what not in ("queue", "kind") or verb not in ("pause", "resume"):
         raise HTTPException(404)
-
-
-def _span(text: str) -> timedelta | None:
-    if not text:
-        return None
-    try:
-        return parse_duration(text)
-    except ValueError as error:
-        raise HTTPException(422, f"{error}.") from None

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
-
 from fastapi import HTTPException, Request
 from fastapi.responses import RedirectResponse, Response
 
 from admin_api.http.state import CurrentState, Ledger
 from admin_api.pages.frame.cacheable import cacheable
+from admin_api.pages.frame.form_values import parsed_if_given
 from admin_api.pages.frame.page_auth import Form, Visitor
 from admin_api.pages.frame.render import page
 from admin_api.pages.frame.router import page_router
@@ -58,7 +57,8 @@ def set_or_clear_target(app: Ledger, visitor: Visitor, form: Form) -> Response:
     name, what = str(form.get("name")), str(form.get("what") or "queue")
     _check(what)
     reason = str(form.get("reason", "")).strip() or None
-    latency, success = _span(str(form.get("latency", "")).strip()), _share(str(form.get("success", "")).strip())
+    latency = parsed_if_given(parse_duration, form.get("latency"))
+    success = parsed_if_given(parse_percent, form.get("success"))
     if latency is None and success is None:
         targets.clear_target(app, visitor.operator, name, what=what, reason=reason)
     else:
@@ -71,17 +71,3 @@ def set_or_clear_target(app: Ledger, visitor: Visitor, form: Form) -> Response:
 def _check(what: str) -> None:
     if what not in BACK:
         raise HTTPException(404)
-
-
-def _span(text: str) -> timedelta | None:
-    try:
-        return parse_duration(text) if text else None
-    except ValueError as error:
-        raise HTTPException(422, f"{error}.") from None
-
-
-def _share(text: str) -> float | None:
-    try:
-        return parse_percent(text) if text else None
-    except ValueError as error:
-        raise HTTPException(422, f"{error}.") from None

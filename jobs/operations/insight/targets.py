@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from jobs.app import App
 from jobs.database.sql import Executor
@@ -36,6 +37,23 @@ class TargetSummary:
     def is_burning(self) -> bool:
         """Whether its error budget burns too fast."""
         return self.budget is not None and self.budget.broken_rule is not None
+
+    def as_data(self) -> dict[str, Any]:
+        """As commands and the API give it."""
+        budget = self.budget
+        shown: dict[str, Any] = {
+            "what": self.what, "name": self.name, "latency_seconds": self.latency_seconds, "success": self.success,
+            "is_set": self.is_set, "budget": None,
+        }  # fmt: skip
+        if budget is not None:
+            burns = [
+                {"window": one.window, "succeeded": one.count.succeeded, "dead": one.count.dead, "rate": one.rate}
+                for one in budget.burns
+            ]
+            rule = budget.broken_rule
+            burning = rule.name if rule is not None else None
+            shown["budget"] = {"left": budget.left, "since": budget.since, "burning": burning, "burns": burns}
+        return shown
 
 
 def list_targets(app: App, operator: Operator) -> list[TargetSummary]:
