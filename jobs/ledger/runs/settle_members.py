@@ -15,7 +15,7 @@ from jobs.database.models import JobBatch, JobFollowup, JobParent, JobRun
 from jobs.database.sql import Executor, ledger_now, one_of
 from jobs.ledger.records import AttemptResult, RecordedAttempt
 from jobs.ledger.runs.end_effects import apply_successes
-from jobs.ledger.runs.settle_plain import DONE, recorded, rows_of, still_held, success, which_moved
+from jobs.ledger.runs.settle_plain import DONE, recorded, rows_of, settle_by, still_held, success, which_moved
 
 
 def settle_counted(
@@ -34,10 +34,7 @@ def settle_counted(
     Args:
         monotonic: this process's monotonic clock, now; as for ``settle``.
     """
-    ordered, given = rows_of(endings, worker=worker, monotonic=monotonic, now=now)
-    ((moment, moved),) = _COUNTED.run(connection, {**given, "expected": len(ordered)})
-    kept: set[UUID] | None = None if moved is None else set(moved)
-    return [(one, recorded(one, moment, ago)) for one, ago in ordered if kept is None or one.claim.run_id in kept]
+    return settle_by(_COUNTED, connection, endings, worker=worker, monotonic=monotonic, now=now)
 
 
 def settle_members(

@@ -104,8 +104,21 @@ def settle_plain(
     Args:
         monotonic: this process's monotonic clock, now; as for ``settle``.
     """
+    return settle_by(_SETTLE, connection, endings, worker=worker, monotonic=monotonic, now=now)
+
+
+def settle_by(
+    statement: DirectStatement,
+    connection: DirectConnection,
+    endings: Sequence[AttemptResult],
+    *,
+    worker: str,
+    monotonic: float,
+    now: datetime | None,
+) -> list[tuple[AttemptResult, RecordedAttempt]]:
+    """Record these plain endings by a statement that returns what ``which_moved`` selects; those that it recorded."""
     ordered, given = rows_of(endings, worker=worker, monotonic=monotonic, now=now)
-    ((moment, moved),) = _SETTLE.run(connection, {**given, "expected": len(ordered)})
+    ((moment, moved),) = statement.run(connection, {**given, "expected": len(ordered)})
     kept: set[UUID] | None = None if moved is None else set(moved)
     return [(one, recorded(one, moment, ago)) for one, ago in ordered if kept is None or one.claim.run_id in kept]
 
