@@ -6,8 +6,9 @@ by a caller is never a label of the worker's metrics; in the ledger's it is one 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, TypeAlias
 
 BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600, 1800, 3600)
 """Upper bounds of the histograms, in seconds. Source: decision; jobs take from 5 ms to 1 h."""
@@ -34,6 +35,9 @@ class Metric:
             return tuple(f"{self.name}_{part}" for part in ("bucket", "sum", "count"))
         return (self.name,)
 
+
+Sample: TypeAlias = tuple[Metric, Sequence[str], float]
+"""A value of a metric, with its labels."""
 
 ENQUEUED = Metric("jobs_enqueued_total", "counter", ("queue", "kind"), "Runs that worker processes enqueued.")
 ATTEMPTS = Metric("jobs_attempts_total", "counter", ("queue", "kind", "outcome"), "Attempts that ended.")

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 
 from jobs.app import App
 from jobs.ledger.breakers.reports import list_breakers
 from jobs.observe import catalogue
 
-Sample = tuple[catalogue.Metric, Sequence[str], float]
 
-
-def breaker_gauges(app: App) -> Callable[[], Iterator[Sample]]:
+def breaker_gauges(app: App) -> Callable[[], Iterator[catalogue.Sample]]:
     """Returns the function that reads them."""
 
-    def read() -> Iterator[Sample]:
+    def read() -> Iterator[catalogue.Sample]:
         with app.database.read() as connection:
             every = list_breakers(connection)
         for one in every:

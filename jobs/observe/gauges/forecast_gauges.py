@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 
 from jobs.forecast.drain import drain_of
 from jobs.forecast.queue_states import QueueState
 from jobs.forecast.scale import scale_of_state
 from jobs.observe import catalogue
 
-Sample = tuple[catalogue.Metric, Sequence[str], float]
-
 
 def forecast_gauges(
     states: Iterable[QueueState], targets: Mapping[str, int], *, default_target: float, default_threads: int
-) -> Iterator[Sample]:
+) -> Iterator[catalogue.Sample]:
     """The gauges of these queues. A backlog of which nothing is known yet has no time: its series is absent."""
     for one in states:
         likely = drain_of(one.facts).likely

@@ -31,7 +31,7 @@ from jobs.observe.gauges.target_gauges import target_gauges
 
 log = logging.getLogger("jobs.metrics")
 
-MoreGauges = Callable[[], Iterable[tuple[catalogue.Metric, Sequence[str], float]]]
+MoreGauges = Callable[[], Iterable[catalogue.Sample]]
 """Further gauges of the ledger: metric, labels, value. It reads the ledger."""
 
 
@@ -181,7 +181,7 @@ def _families(gauges: Gauges, targets: Mapping[str, int], *, default_target: flo
     ]
 
 
-def _more_families(found: Iterable[tuple[catalogue.Metric, Sequence[str], float]]) -> list[Metric]:
+def _more_families(found: Iterable[catalogue.Sample]) -> list[Metric]:
     by_metric: dict[catalogue.Metric, list[tuple[Sequence[str], float]]] = {}
     for metric, labels, value in found:
         by_metric.setdefault(metric, []).append((labels, value))

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 
 from jobs.app import App
 from jobs.ledger.limits.reports import list_limits
 from jobs.observe import catalogue
 
-Sample = tuple[catalogue.Metric, Sequence[str], float]
 
-
-def limit_gauges(app: App) -> Callable[[], Iterator[Sample]]:
+def limit_gauges(app: App) -> Callable[[], Iterator[catalogue.Sample]]:
     """Returns the function that reads them."""
 
-    def read() -> Iterator[Sample]:
+    def read() -> Iterator[catalogue.Sample]:
         with app.database.read() as connection:
             every = list_limits(connection)
         for one in every:

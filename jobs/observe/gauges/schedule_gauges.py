@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 
 from jobs.app import App
 from jobs.ledger.moment import ledger_moment
@@ -13,13 +13,11 @@ ROLE = "scheduler"
 MAX_SCHEDULES = 1000
 """Most schedules with series, latest first. Source: decision; three metrics with a series each."""
 
-Sample = tuple[catalogue.Metric, Sequence[str], float]
 
-
-def schedule_gauges(app: App) -> Callable[[], Iterator[Sample]]:
+def schedule_gauges(app: App) -> Callable[[], Iterator[catalogue.Sample]]:
     """Returns the function that reads them. If no scheduler has ever led, the last tick is absent, not zero."""
 
-    def read() -> Iterator[Sample]:
+    def read() -> Iterator[catalogue.Sample]:
         with app.database.read() as connection:
             current = leader.leader(connection, ROLE)
             now = ledger_moment(connection)

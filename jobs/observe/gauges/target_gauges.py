@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 
 from jobs.app import App
 from jobs.ledger.targets.budgets import read_budgets
@@ -13,13 +13,11 @@ from jobs.observe import catalogue
 MAX_TARGETS = 500
 """Most targets with series; those with the least budget left come first. Source: decision; each has twenty series."""
 
-Sample = tuple[catalogue.Metric, Sequence[str], float]
 
-
-def target_gauges(app: App) -> Callable[[], Iterator[Sample]]:
+def target_gauges(app: App) -> Callable[[], Iterator[catalogue.Sample]]:
     """Returns the function that reads them. A queue's latency target is among the queues' gauges."""
 
-    def read() -> Iterator[Sample]:
+    def read() -> Iterator[catalogue.Sample]:
         with app.database.read() as connection:
             targets = read_in_force(connection)
             budgets = read_budgets(connection, app.settings, targets=targets)
