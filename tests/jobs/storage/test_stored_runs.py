@@ -4,99 +4,27 @@ from __future__ import annotations
 
 import hashlib
 import io
-import random
-import threading
 import tracemalloc
-from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 from uuid import UUID
 
 import pytest
-from sqlalchemy import delete, func, select, update
+from sqlalchemy import delete, update
 
 import jobs
-from jobs.app import App
-from jobs.database.models import JobBlob, JobBlobChunk, JobBlobRef
+from jobs.database.models import JobBlob, JobBlobChunk
 from jobs.definition.published import check_published, published_kinds
 from jobs.errors import ArgumentsRefused, DefinitionError, EnqueueRefused
-from jobs.ledger.blobs import collect
-from jobs.ledger.blobs.references import hold_pairs
-from jobs.ledger.runs.prune import prune_ended
 from jobs.ledger.runs.purge import erase
-from jobs.operations.audit.operator import Operator
-from jobs.operations.bulk.action import carry_out, plan
-from jobs.operations.bulk.replay import ReplayAction
-from jobs.operations.runs.selector import SelectorInput, make_selector
 from jobs.operations.schedules.rows import new_columns
 from jobs.operations.shadow_runs.compare import differences
-from jobs.runtime import fault_points
 from jobs.states import Outcome, RunState
 from jobs.storage.collector import collect_values
 from jobs.storage.ledger_store import LedgerStore
 from jobs.testing import Ledger
-
-ADA = Operator("ada")
-DAY = timedelta(days=1, minutes=1)
-BIG = random.Random(24).randbytes(3 * 2**20 + 17)
-"""Four chunks."""
-seen: list[Any] = []
-
-
-class Scan(jobs.Job, kind="stored.Scan", retry=jobs.Retry(max_attempts=3, first=timedelta(seconds=1))):
-    document: jobs.Stored[bytes]
-    fails: bool = False
-
-    def perform(self) -> Any:
-        with self.document.open() as file:
-            seen.append(hashlib.sha256(file.read()).hexdigest())
-        if self.fails and self.run.attempt == 1:
-            raise ValueError("again")
-        return {"copy": jobs.Stored.from_file(io.BytesIO(b"read " + self.document.read()[:4]), name="head")}
-
-
-class Words(jobs.Job, kind="stored.Words"):
-    text: jobs.Stored[str]
-    parts: tuple[jobs.Stored[dict[str, int]], ...] = ()
-    pages: int = 0
-
-    def idempotency_key(self) -> str | None:
-        return "words" if self.pages else None
-
-    def perform(self) -> None:
-        seen.append((self.text.load(), [one.load() for one in self.parts]))
-
-
-class Gathers(jobs.Job, kind="stored.Gathers"):
-    def perform(self) -> Any:
-        return len(self.run.gather("all", [Words(text=jobs.Stored("child"))]))
-
-
-@pytest.fixture
-def ledger(ledger_url: str) -> Iterator[Ledger]:
-    seen.clear()
-    with Ledger(ledger_url, lock_timeout="2s") as made:
-        yield made
-
-
-def rows(app: App) -> tuple[int, int, int]:
-    """How many values, chunks and references there are."""
-    with app.database.read() as connection:
-        tables = (JobBlob, JobBlobChunk, JobBlobRef)
-        one, two, three = (connection.scalar(select(func.count()).select_from(table)) or 0 for table in tables)
-        return one, two, three
-
-
-def prune(app: App, state: RunState = RunState.SUCCEEDED) -> int:
-    with app.database.write() as connection:
-        return prune_ended(connection, state, after=timedelta(seconds=-1))
-
-
-def replay(app: App, run_id: UUID, *states: str) -> None:
-    which = make_selector(app, SelectorInput(ids=(str(run_id),), states=states))
-    act = ReplayAction(app=app, operator=ADA)
-    carry_out(app, ADA, act, plan(app, ADA, act, which))
+from tests.jobs.storage.stored_jobs import BIG, DAY, Gathers, Scan, Words, prune, replay, rows, seen
 
 
 def test_a_value_goes_by_reference_through_enqueue_retry_result_and_replay_and_then_it_is_collected(
@@ -162,20 +90,6 @@ def test_values_of_every_way_to_enqueue_are_kept_as_long_as_their_runs(ledger: L
     assert rows(app) == (0, 0, 0)
 
 
-def test_an_enqueue_that_is_rolled_back_leaves_a_value_that_is_collected_after_a_day(ledger: Ledger) -> None:
-    app = ledger.app
-    with app.database.session() as session, jobs.transaction(session):
-        Words(text=jobs.Stored("gone")).enqueue()
-        session.rollback()
-    assert ledger.runs() == []
-    assert collect_values(app).deleted == 0
-
-    ledger.advance(DAY)
-    collect_values(app)
-
-    assert rows(app) == (0, 0, 0)
-
-
 def test_equal_content_is_an_equal_argument_whatever_its_upload(ledger: Ledger) -> None:
     app = ledger.app
     first = Words(text=jobs.Stored("same", name="a.txt"), pages=1).enqueue()
@@ -191,20 +105,6 @@ def test_equal_content_is_an_equal_argument_whatever_its_upload(ledger: Ledger) 
 
     assert seen == [("new", [])]
     assert rows(app) == (1, 1, 1)
-
-
-def test_a_value_that_was_collected_cannot_be_enqueued_again(ledger: Ledger) -> None:
-    text = jobs.Stored("kept for a day").upload()
-    ledger.advance(DAY)
-    collect_values(ledger.app)
-
-    with pytest.raises(jobs.StoredMissing, match="Make it again from its source"):
-        Words(text=text).enqueue()
-    with pytest.raises(jobs.StoredMissing):
-        jobs.enqueue_many([Words(text=jobs.Stored("fine")), Words(text=text)])
-    with pytest.raises(jobs.StoredMissing):
-        Words(text=jobs.Stored("fine")).enqueue(on_success=[Words(text=text)])
-    assert ledger.runs() == []
 
 
 @pytest.mark.parametrize("damage", ["altered", "shortened", "gone", "reference"])
@@ -255,91 +155,6 @@ def test_a_store_that_is_down_gives_the_run_back_and_refuses_an_enqueue(
     ledger.drain(advance=timedelta(minutes=1))
     assert len(seen) == 1
     assert collect_values(ledger.app).deleted == 1  # What the broken upload left.
-
-
-def test_erasing_a_run_deletes_the_values_that_no_other_run_has(ledger: Ledger) -> None:
-    app = ledger.app
-    run = Scan(document=BIG).enqueue(on_dead=[Words(text=jobs.Stored("later"))])  # type: ignore[arg-type]
-    ledger.drain()
-    replay(app, run.id, "succeeded")
-    with app.database.write() as connection:
-        erase(connection, [run.id])
-    collect_values(app)
-    assert rows(app) == (1, 4, 1)
-
-    ledger.drain()
-
-    assert len(seen) == 2
-
-
-class Killed(BaseException):
-    pass
-
-
-@pytest.mark.parametrize("point", fault_points.STORED_POINTS)
-def test_a_death_at_any_point_leaves_no_run_without_its_value_and_nothing_for_ever(
-    ledger: Ledger, monkeypatch: pytest.MonkeyPatch, point: str
-) -> None:
-    app = ledger.app
-    kept = Scan(document=jobs.Stored(BIG)).enqueue()
-
-    def die(at: str) -> None:
-        if at == point:
-            raise Killed
-
-    monkeypatch.setattr(fault_points, "on_reached", die)
-    try:
-        gone = Scan(document=jobs.Stored(BIG)).enqueue()
-        with app.database.write() as connection:
-            connection.execute(delete(JobBlobRef).where(JobBlobRef.run_id == gone.id))
-        ledger.advance(DAY)
-        collect_values(app)
-    except Killed:
-        pass
-    else:
-        pytest.fail(f"{point} was not reached")
-    monkeypatch.setattr(fault_points, "on_reached", None)
-    ledger.advance(DAY)
-
-    while collect_values(app).has_more:
-        pass
-
-    assert rows(app) == (1, 4, 1)
-    assert ledger.perform(kept.id).run.state is RunState.SUCCEEDED
-
-
-def test_the_collector_waits_for_a_reference_that_is_being_added_and_refuses_one_that_comes_later(
-    pg_database: str,
-) -> None:
-    with Ledger(pg_database, lock_timeout="20s") as ledger:
-        app = ledger.app
-        blobs = [jobs.Stored(f"value {n}").upload().reference for n in range(2)]
-        held, late = (one.id for one in blobs if one is not None)
-        ledger.advance(DAY)
-        owner = Words(text=jobs.Stored("owner")).enqueue().id
-        found: list[Any] = []
-
-        with app.database.write() as adding:
-            hold_pairs(adding, [(owner, held)])
-            with app.database.write() as collecting:
-                assert collect.remove_unused(collecting) == 1  # Only the other one: this one is locked.
-                waiting = threading.Thread(target=lambda: found.append(refused(app, owner, late)))
-                waiting.start()
-            waiting.join(60)
-
-        assert [type(one) for one in found] == [jobs.StoredMissing]
-        collect_values(app)
-        with app.database.read() as connection:
-            assert held in set(connection.scalars(select(JobBlob.id)))
-
-
-def refused(app: App, run_id: UUID, blob_id: UUID) -> BaseException | None:
-    try:
-        with app.database.write() as connection:
-            hold_pairs(connection, [(run_id, blob_id)])
-    except jobs.StoredMissing as error:
-        return error
-    return None
 
 
 def test_a_large_value_takes_a_few_chunks_of_memory(ledger: Ledger, tmp_path: Path) -> None:
