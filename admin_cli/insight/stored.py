@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
-from uuid import UUID
 
 import click
 
@@ -52,27 +51,29 @@ def stored() -> None:
 
 @stored.command("list")
 @click.option("-n", "--limit", type=click.IntRange(1, 1000), default=50, show_default=True, help="Values a page.")
-@click.option("--before", type=click.UUID, metavar="ID", help="Values older than this one: the next page.")
+@click.option("--before", metavar="ID", help="Values older than this one: the next page.")
 @output_options(COLUMNS)
 @pass_globals
-def list_command(options: Globals, out: Output, limit: int, before: UUID | None) -> None:
+def list_command(options: Globals, out: Output, limit: int, before: str | None) -> None:
     """List stored values, the newest first; never their content.
 
     \b
     Example:
       jobledger stored list --limit 20
     """
-    from jobs.operations.stored.inspect import list_stored
+    from jobs.operations.stored.inspect import list_stored, stored_id
 
-    found = list_stored(open_app(options), this_operator(), before=before, limit=limit)
+    app, operator = open_app(options), this_operator()
+    last = None if before is None else stored_id(app, operator, before)
+    found = list_stored(app, operator, before=last, limit=limit)
     out.rows(found, as_json=_json, empty="no values are stored")
 
 
 @stored.command("verify")
-@click.argument("ids", metavar="[ID]...", nargs=-1, type=click.UUID)
+@click.argument("ids", metavar="[ID]...", nargs=-1)
 @output_options(CHECKED)
 @pass_globals
-def verify(options: Globals, out: Output, ids: tuple[UUID, ...]) -> None:
+def verify(options: Globals, out: Output, ids: tuple[str, ...]) -> None:
     """Read the content of values: is it what was stored?
 
     Without an ID, all values are read that runs refer to. The exit code is 1 if one is gone or altered.

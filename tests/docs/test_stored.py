@@ -68,7 +68,8 @@ def test_the_commands_of_the_page_list_check_and_collect(sqlite_url: str, monkey
         assert "well" in said(*verifies)
         with ledger.app.database.write() as connection:
             connection.execute(update(JobBlobChunk).values(data=b"54321"))
-        (wrong,) = json.loads(said(*verifies, used["id"], "-o", "json", code=1).partition("\n}")[0] + "\n}")["data"]
+        verified = said(*verifies, used["id"][-8:], "-o", "json", code=1)
+        (wrong,) = json.loads(verified.partition("\n}")[0] + "\n}")["data"]
         assert (wrong["code"], wrong["runs"]) == ("stored_altered", [str(run.id)])
         with ledger.app.database.write() as connection:
             release(connection, [UUID(unused["id"])])

@@ -8,10 +8,15 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import func, select
+from sqlalchemy import ColumnElement, String, cast, func, or_, select
 
 from jobs.database.models import JobBlob, JobBlobRef
-from jobs.database.sql import Executor
+from jobs.database.sql import Executor, dialect_of
+from jobs.errors import Ambiguous, NotFound
+from jobs.formats.short_id import MIN_SHORT_ID, SHORT_ID
+
+MOST_MATCHES = 11
+_DIGITS = frozenset("0123456789abcdef")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,6 +55,45 @@ def find_blobs(session: Executor, ids: Sequence[UUID]) -> list[BlobRow]:
     """These stored values, by id, as far as they are there."""
     rows = session.execute(_rows().where(JobBlob.id.in_(list(ids))).order_by(JobBlob.id))
     return [BlobRow(**row._mapping) for row in rows]
+
+
+def resolve_blob(session: Executor, text: str) -> UUID:
+    """The id of the stored value that ``text`` identifies: a whole id, or a unique head or tail of six characters or
+    more, as lists show it.
+
+    Raises:
+        NotFound: there is no such value, or it is not an id.
+        Ambiguous: several values have it.
+    """
+    plain = text.strip().lower().replace("-", "")
+    if not MIN_SHORT_ID <= len(plain) <= 32 or set(plain) - _DIGITS:
+        raise NotFound(
+            f"{text!r} is not the id of a stored value.",
+            hint=f"Give a whole id, or its last {MIN_SHORT_ID} to {SHORT_ID} characters.",
+        )
+    query = select(JobBlob.id).where(_is_part_of_id(session, plain)).order_by(JobBlob.id).limit(MOST_MATCHES)
+    found = list(session.scalars(query))
+    if not found:
+        raise NotFound(f"There is no stored value {text}.", hint="jobledger stored list shows those there are.")
+    if len(found) > 1:
+        some = ", ".join(map(str, found[: MOST_MATCHES - 1]))
+        raise Ambiguous(
+            f"{text} means more than one stored value: {some}.",
+            matches=tuple(map(str, found)),
+            hint="Give more of it.",
+        )
+    return found[0]
+
+
+def _is_part_of_id(session: Executor, plain: str) -> ColumnElement[bool]:
+    """Whether an id is ``plain``, or begins or ends with it. The end has no index: values are far fewer than runs."""
+    if len(plain) == 32:
+        return JobBlob.id == UUID(plain)
+    digits: ColumnElement[str] = cast(JobBlob.id, String)
+    if dialect_of(session) == "postgresql":
+        digits = func.replace(digits, "-", "")
+    begins_so = JobBlob.id.between(UUID(plain.ljust(32, "0")), UUID(plain.ljust(32, "f")))
+    return or_(begins_so, func.substr(digits, 33 - len(plain)) == plain)
 
 
 def runs_of(session: Executor, blob_id: UUID, *, limit: int) -> list[UUID]:

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from jobs.app import App
-from jobs.errors import JobsError, NotFound
+from jobs.errors import JobsError
 from jobs.formats.stored_reference import Reference
-from jobs.ledger.blobs.listing import BlobRow, find_blobs, list_blobs, runs_of
+from jobs.ledger.blobs.listing import BlobRow, find_blobs, list_blobs, resolve_blob, runs_of
 from jobs.operations.audit.operator import Operator, Permission
 from jobs.storage.protocol import CHUNK
 from jobs.storage.reader import open_reference
@@ -40,11 +40,27 @@ def list_stored(app: App, operator: Operator, *, before: UUID | None = None, lim
         return list_blobs(connection, before=before, limit=limit)
 
 
-def verify_stored(app: App, operator: Operator, ids: Sequence[UUID] = ()) -> Iterator[Checked]:
+def stored_id(app: App, operator: Operator, text: str) -> UUID:
+    """The id of the stored value that ``text`` identifies: a whole id, or a short one as lists show it.
+
+    Raises:
+        NotFound: it identifies none.
+        Ambiguous: it identifies several.
+    """
+    operator.need(Permission.RUNS_READ)
+    with app.database.read() as connection:
+        return resolve_blob(connection, text)
+
+
+def verify_stored(app: App, operator: Operator, ids: Sequence[str] = ()) -> Iterator[Checked]:
     """Read the content of these values, or of all, and compare their size and SHA-256: of those that runs refer to.
+
+    Args:
+        ids: whole or short ids.
 
     Raises:
         NotFound: there is no such value.
+        Ambiguous: a short id means several.
         ServiceDown: the ledger does not answer.
     """
     operator.need(Permission.RUNS_READ)
@@ -54,13 +70,9 @@ def verify_stored(app: App, operator: Operator, ids: Sequence[UUID] = ()) -> Ite
                 yield _check(app, one)
 
 
-def _named(app: App, ids: Sequence[UUID]) -> list[BlobRow]:
+def _named(app: App, ids: Sequence[str]) -> list[BlobRow]:
     with app.database.read() as connection:
-        found = find_blobs(connection, ids)
-    missing = set(ids) - {one.id for one in found}
-    if missing:
-        raise NotFound(f"There is no stored value {min(missing)}.")
-    return found
+        return find_blobs(connection, [resolve_blob(connection, one) for one in ids])
 
 
 def _pages(app: App) -> Iterator[list[BlobRow]]:
