@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import timedelta
+from functools import partial
 from itertools import islice, starmap
 from typing import TYPE_CHECKING, Any, TypedDict, Unpack
 
@@ -16,6 +17,7 @@ from jobs.runtime.context import enclosing_session
 from jobs.storage.finding import written
 
 if TYPE_CHECKING:
+    from jobs.app import App
     from jobs.database.transactions.joining import AsyncSessionLike, SessionLike
     from jobs.enqueue.write_path import Enqueued
     from jobs.ledger.records import NewRun
@@ -128,13 +130,24 @@ async def enqueue_many_async(
     session = enclosing_session() if session is None else session
     if session is None:
         return await off_loop(enqueue_many, many, **options)
-    from jobs.database.transactions.coroutines import call_in
+    app = boot.current()
+    from jobs.database.transactions.coroutines import apart, call_in
 
-    many = list(_checked(many))
-    if any(getattr(job, "_stored_fields", None) for job in many):
-        app = boot.current()
-        await off_loop(lambda: [written(app, job) for job in many])
-    return await call_in(session, lambda plain: enqueue_many(many, session=plain, **options))
+    given = iter(_checked(many))
+
+    def stored_apart() -> Iterator[Job]:
+        while block := list(islice(given, BLOCK)):
+            storing = [job for job in block if getattr(job, "_stored_fields", None)]
+            if storing:
+                apart(partial(_write_all, app, storing), off_loop)
+            yield from block
+
+    return await call_in(session, lambda plain: enqueue_many(stored_apart(), session=plain, **options))
+
+
+def _write_all(app: App, many: Iterable[Job]) -> None:
+    for job in many:
+        written(app, job)
 
 
 def _checked(many: Any) -> Iterable[Job]:

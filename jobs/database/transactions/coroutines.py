@@ -6,11 +6,12 @@ driver waits, so that the event loop goes on.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 
 from sqlalchemy.exc import InvalidRequestError
-from sqlalchemy.util import greenlet_spawn
+from sqlalchemy.util import await_only, greenlet_spawn
+from sqlalchemy.util.concurrency import in_greenlet
 
 from jobs.database.transactions import async_drivers, django_alias
 from jobs.database.transactions.refusals import refused, refused_async
@@ -43,6 +44,15 @@ async def call_in(given: Any, call: Callable[[Any], Result]) -> Result:
     if adapted is None:
         raise refused_async(given)
     return await greenlet_spawn(call, adapted)
+
+
+def apart(call: Callable[[], Result], off_loop: Callable[[Callable[[], Result]], Awaitable[Result]]) -> Result:
+    """Inside the function that ``call_in`` calls: ``call``, which blocks, without blocking the event loop.
+
+    Args:
+        off_loop: awaits a function on a thread.
+    """
+    return await_only(off_loop(call)) if in_greenlet() else call()
 
 
 def serves_coroutines(given: Any) -> bool:

@@ -31,19 +31,21 @@ def hold(session: Executor, runs: Iterable[NewRun], *, now: datetime | None = No
     Raises:
         StoredMissing: a value was removed, or is not complete; nothing was written.
     """
-    pairs = [(run.id, blob) for run in _with_followups(runs) for blob in run.blobs]
+    pairs = _pairs(runs)
     if pairs:
         hold_pairs(session, pairs, now=now)
 
 
 def hold_possible(session: Executor, runs: Sequence[NewRun], *, now: datetime | None = None) -> set[UUID]:
-    """``hold`` for those of ``runs`` whose values are all there. Returns the ids of the others."""
-    wanted = {blob for run in runs for blob in run.blobs}
+    """``hold`` for those of ``runs`` whose values, and those of their follow-ups, are all there. Returns the ids of the
+    others."""
+    pairs = {run.id: _pairs([run]) for run in runs}
+    wanted = {blob for some in pairs.values() for _, blob in some}
     if not wanted:
         return set()
     usable = _lock_usable(session, wanted)
-    refused = {run.id for run in runs if not usable.issuperset(run.blobs)}
-    hold(session, [run for run in runs if run.id not in refused], now=now)
+    refused = {run_id for run_id, some in pairs.items() if not usable.issuperset(blob for _, blob in some)}
+    _add(session, [pair for run_id, some in pairs.items() if run_id not in refused for pair in some], now=now)
     return refused
 
 
@@ -53,6 +55,18 @@ def hold_pairs(session: Executor, pairs: Sequence[tuple[UUID, UUID]], *, now: da
     missing = wanted - _lock_usable(session, wanted)
     if missing:
         raise missing_error(min(missing))
+    _add(session, pairs, now=now)
+
+
+def _pairs(runs: Iterable[NewRun]) -> list[tuple[UUID, UUID]]:
+    """Each run with each value that it refers to; their follow-ups too."""
+    return [(run.id, blob) for run in _with_followups(runs) for blob in run.blobs]
+
+
+def _add(session: Executor, pairs: Sequence[tuple[UUID, UUID]], *, now: datetime | None) -> None:
+    """Write references to values whose rows are locked."""
+    if not pairs:
+        return
     dialect = dialect_of(session)
     given = {**_REFS.rows(dialect, sorted(set(pairs))), "now": now, "check_seconds": CHECK_EVERY.total_seconds()}
     session.execute(_insert(dialect), given)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import weakref
 from contextlib import closing
 
 import dramatiq
@@ -16,6 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncSession, create_async_engine
 from sqlalchemy.orm import Session
 
 import jobs
+import jobs.client.many
 from jobs import Job, RunState
 from jobs.errors import EnqueueRefused, NotFound
 from jobs.events import RunEnqueued
@@ -90,6 +92,32 @@ def test_a_block_with_an_async_session_serves_the_async_calls(app, ledger_url):
         await engine.dispose()
 
     asyncio.run(use())
+
+
+def test_many_jobs_in_an_async_session_are_read_block_by_block(app, ledger_url, monkeypatch):
+    monkeypatch.setattr(jobs.client.many, "BLOCK", 10)
+    made: list[weakref.ref[BlockMail]] = []
+    alive: list[int] = []
+
+    def many():
+        for n in range(100):
+            alive.append(sum(one() is not None for one in made))
+            job = BlockMail(to=str(n))
+            made.append(weakref.ref(job))
+            yield job
+
+    async def use() -> None:
+        driver = {"postgresql": "psycopg", "sqlite": "aiosqlite"}[app.database.dialect]
+        engine = create_async_engine(sqlalchemy_url(ledger_url, driver))
+        async with AsyncSession(engine) as session:
+            assert len(await jobs.enqueue_many_async(many(), session=session)) == 100
+            await session.commit()
+        await engine.dispose()
+
+    asyncio.run(use())
+
+    assert count(app) == 100
+    assert max(alive) < 40
 
 
 @pytest.mark.parametrize("given", [0, "", "default", object()])
