@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import cache
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import CTE, Column, MetaData, Table, Uuid, delete, insert, select, text
+from sqlalchemy import Column, MetaData, Table, Uuid, delete, insert, select, text
 
 from jobs.database.sql import Executor, RowBatch, dialect_of, schema_of
 from jobs.migration.history_tables import RUNS, TWINS, Twin
@@ -15,9 +16,24 @@ from jobs.migration.history_tables import RUNS, TWINS, Twin
 _BACK = RowBatch("back", id=Uuid())
 _HAS = text("select to_regclass(coalesce(quote_ident(:schema) || '.', '') || :name) is not null")
 _COLUMNS = text(
-    "select attname from pg_attribute where attrelid = to_regclass(coalesce(quote_ident(:schema) || '.', '') || :name)"
-    " and attnum > 0 and not attisdropped order by attnum"
+    "select array(select attname::text from pg_attribute"
+    " where attrelid = to_regclass(coalesce(quote_ident(:schema) || '.', '') || name)"
+    " and attnum > 0 and not attisdropped order by attnum)"
+    " from unnest(cast(:names as text[])) with ordinality as tables (name, place) order by place"
 )
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """The columns of the tables as the catalogue has them: a later release may have added some.
+
+    Attributes:
+        hot: of the hot table of each twin, in the order of ``TWINS``.
+        cold: of each twin.
+    """
+
+    hot: tuple[tuple[str, ...], ...]
+    cold: tuple[tuple[str, ...], ...]
 
 
 def has_history(session: Executor) -> bool:
@@ -31,14 +47,16 @@ def bring_back(session: Executor, run_ids: Sequence[UUID]) -> int:
     """Move runs from history back to the hot tables; returns how many were in history. There is one."""
     moved = 0
     given = _BACK.rows("postgresql", [(one,) for one in run_ids])
-    for twin in TWINS:
-        moved = len(session.execute(_back(twin, columns_of(session, twin.hot)), given).all())
+    for twin, columns in zip(TWINS, layout_of(session).hot, strict=True):
+        moved = len(session.execute(_back(twin, columns), given).all())
     return moved
 
 
-def columns_of(session: Executor, name: str) -> tuple[str, ...]:
-    """The columns of a table as the catalogue has them: a later release may have added some."""
-    return tuple(session.scalars(_COLUMNS, {"schema": schema_of(session), "name": name}))
+def layout_of(session: Executor) -> Layout:
+    """The layout at this moment."""
+    names = [one.hot for one in TWINS] + [one.name for one in TWINS]
+    found = [tuple(one) for one in session.scalars(_COLUMNS, {"schema": schema_of(session), "names": names})]
+    return Layout(tuple(found[: len(TWINS)]), tuple(found[len(TWINS) :]))
 
 
 def table_of(name: str, columns: Sequence[str]) -> Table:
@@ -46,14 +64,10 @@ def table_of(name: str, columns: Sequence[str]) -> Table:
     return Table(name, MetaData(), *(Column(one) for one in dict.fromkeys(columns)))
 
 
-def insert_from(into: Table, gone: CTE, columns: Sequence[str]) -> Any:
-    """INSERT what a DELETE returned."""
-    return insert(into).from_select(list(columns), select(*(gone.c[name] for name in columns)))
-
-
 @cache
 def _back(twin: Twin, columns: tuple[str, ...]) -> Any:
     hot, cold = table_of(twin.hot, columns), table_of(twin.name, columns)
     meant = _BACK.among("postgresql", cold.c[twin.run_id], "id")
     gone = delete(cold).where(meant).returning(*(cold.c[name] for name in columns)).cte("gone")
-    return insert_from(hot, gone, columns).returning(hot.c[twin.run_id])
+    there = insert(hot).from_select(list(columns), select(*(gone.c[name] for name in columns)))
+    return there.returning(hot.c[twin.run_id])

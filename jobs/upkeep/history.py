@@ -1,4 +1,4 @@
-"""Moves ended runs to history in small batches, and makes and drops its partitions in time."""
+"""Moves ended runs to history in batches, and makes and drops its partitions in time."""
 
 from __future__ import annotations
 
@@ -8,12 +8,14 @@ from datetime import datetime, timedelta
 
 from jobs.app import App
 from jobs.events import RunsSwept
-from jobs.ledger.history import move, partitions
-from jobs.ledger.history.move import HistoryBehind, Place
+from jobs.ledger.history import move, partitions, pick
+from jobs.ledger.history.move import HistoryBehind, TablesChanged
 from jobs.ledger.history.partitions import Partition
 from jobs.ledger.history.periods import period_of
+from jobs.ledger.history.pick import Place
 from jobs.ledger.history.retention import RULES, Retention
 from jobs.ledger.history.settings import HistorySettings, history_settings
+from jobs.ledger.history_rows import Layout, layout_of
 from jobs.ledger.published_kinds import retained_kinds
 from jobs.migration.history_tables import TWINS
 from jobs.settings import Settings
@@ -27,6 +29,10 @@ LOOK_SECONDS = 20.0
 """Seconds between two looks at the settings and the partitions. Source: decision."""
 PASS_SECONDS = 600.0
 """Seconds after which a walk begins again with the oldest runs: some may move later. Source: decision."""
+BATCH_SECONDS = 0.1
+"""How long a batch takes at best. Source: decision; an operator who replays one of its runs waits for its end."""
+LEAST, MOST = 100, 5000
+"""Fewest and most runs of a batch. Source: measured; see ``benchmarks/history.py``. With more a run costs the same."""
 _NAMES = {one.name for one in TWINS}
 STATES = (RunState.SUCCEEDED, RunState.CANCELLED, RunState.DEAD)
 
@@ -40,7 +46,9 @@ class Mover:
         self._settings: HistorySettings | None = None
         self._known: list[Partition] = []
         self._rules = retention_of(app.settings, {})
+        self._layout: Layout | None = None
         self._beyond: dict[RunState, Place] = {}
+        self._size = LEAST
 
     def turn(self) -> bool:
         """Move for a second at most, each batch in a transaction of its own; returns whether there is more to move.
@@ -60,48 +68,66 @@ class Mover:
         if began >= self._pass_at:
             self._pass_at = began + PASS_SECONDS
             self._beyond.clear()
-        moved = 0
+        moved, left = 0, list(STATES)
         try:
-            for state in STATES:
-                while (some := self._move(state)) and clock.monotonic() - began < TURN_SECONDS:
-                    moved += some
-                moved += some
-                if some:
-                    return True
+            # In turns, so that a backlog of one state does not hold up the others.
+            while left and clock.monotonic() - began < TURN_SECONDS:
+                for state in tuple(left):
+                    count, has_more = self._move(state)
+                    moved += count
+                    if not has_more:
+                        left.remove(state)
+            return bool(left)
         except HistoryBehind as error:
             self._settings = None  # Until the next look.
             log.warning(
                 "History lacks columns, so no run moves: run jobledger migrate up",
                 extra={"table": error.twin, "columns": list(error.missing)},
             )
+        except TablesChanged:
+            self._look_at = began
         finally:
             if moved:
                 self._app.events.emit([RunsSwept("history", moved)])
         return False
 
-    def _move(self, state: RunState) -> int:
-        """Move one batch of runs in this state; how many. Makes the partitions that it needs."""
-        moved = self._try_to_move(state)
-        if moved is None:
-            moved = self._try_to_move(state)
-        return moved or 0
+    def _move(self, state: RunState) -> tuple[int, bool]:
+        """Move one batch of runs in this state, and make the partitions that it needs.
 
-    def _try_to_move(self, state: RunState) -> int | None:
+        Returns how many, and whether there may be more.
+        """
+        return self._try_to_move(state) or self._try_to_move(state) or (0, True)
+
+    def _try_to_move(self, state: RunState) -> tuple[int, bool] | None:
         """None if partitions were missing, which are there now."""
+        assert self._layout is not None
+        clock, size = self._app.clock, self._size
+        self._size = max(LEAST, size // 4)  # If it fails, it may have been too large.
+        began = clock.monotonic()
         with self._app.database.write() as connection:
-            runs = move.pick(
-                connection, state, beyond=self._beyond.get(state), age=move.LEASES * self._app.settings.lease
+            picked = pick.pick(
+                connection,
+                state,
+                beyond=self._beyond.get(state),
+                age=pick.LEASES * self._app.settings.lease,
+                limit=size,
+                rules=self._rules.of_kinds,
             )
-            kept = [(one, self._rules.rule_of(state, one.kind)) for one in runs]
-            missing = [(rule, one.ended_at) for one, rule in kept if not self._has_partition(rule, one.ended_at)]
+            missing = [
+                (part.rule, at)
+                for part in picked.parts
+                for at in (part.first_at, part.last_at)
+                if not self._has_partition(part.rule, at)
+            ]
             if not missing:
-                move.move(connection, kept)
+                move.move(connection, picked, self._layout)
+        self._size = next_size(size, clock.monotonic() - began) if picked.count == size else size
         if missing:
             self._make(missing)
             return None
-        if runs:
-            self._beyond[state] = (runs[-1].ended_at, runs[-1].id)
-        return len(runs)
+        if picked.last:
+            self._beyond[state] = picked.last
+        return picked.count, picked.count == size
 
     def _has_partition(self, rule: str, moment: datetime) -> bool:
         there = {one.twin for one in self._known if one.rule == rule and one.period.begin <= moment < one.period.end}
@@ -117,6 +143,7 @@ class Mover:
             self._known = partitions.partitions(connection, database.schema)
             loose = partitions.loose_tables(connection, database.schema)
             self._rules = retention_of(self._app.settings, retained_kinds(connection))
+            self._layout = layout_of(connection)
         now = self._app.clock.now()
         if self._settings.disabled_at is None:
             soon = period_of(now, self._settings.period).end
@@ -137,6 +164,11 @@ class Mover:
         if wanted and partitions.make_for(database, wanted, length=self._settings.period):
             with database.read() as connection:
                 self._known = partitions.partitions(connection, database.schema)
+
+
+def next_size(size: int, seconds: float) -> int:
+    """How many runs to move next, after a full batch of ``size`` took that long: at most twice as many."""
+    return max(LEAST, min(MOST, 2 * size, int(size * BATCH_SECONDS / max(seconds, 0.001))))
 
 
 def retention_of(settings: Settings, kinds: Mapping[str, timedelta]) -> Retention:

@@ -14,10 +14,11 @@ from click.testing import CliRunner
 
 from admin_cli.main import cli
 from jobs.app import App
-from jobs.ledger.history import move, settings
+from jobs.ledger.history import pick, settings
 from jobs.migration.history_tables import TWINS
 from jobs.settings import Settings
 from jobs.states import RunState
+from jobs.upkeep import history
 from jobs.upkeep.history import Mover
 from tests.book import Book
 
@@ -57,7 +58,8 @@ def run(line: list[str]) -> str:
 
 def test_the_page_names_the_views_and_the_numbers_of_the_code() -> None:
     assert {twin.view for twin in TWINS} == set(re.findall(r"`(job_\w+_all)`", PAGE))
-    assert f"{move.BATCH:,} in a transaction" in PAGE
-    assert "`JOBS_LEASE` ago, two minutes\nby default" in PAGE
-    assert move.LEASES * Settings.model_fields["lease"].default == timedelta(minutes=2)
+    assert f"up to {history.MOST:,}" in PAGE
+    assert ("a tenth of a second" in PAGE) == (history.BATCH_SECONDS == 0.1)
+    assert "`JOBS_LEASE` ago, two minutes by default" in PAGE
+    assert pick.LEASES * Settings.model_fields["lease"].default == timedelta(minutes=2)
     assert timedelta(minutes=1) == settings.MOVES_AFTER

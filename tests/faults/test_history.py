@@ -24,12 +24,12 @@ MOVE = """
 import time
 from jobs import boot
 from jobs.errors import JobsError
-from jobs.ledger.history import move
+from jobs.ledger.history import pick
 from jobs.settings import Settings
-from jobs.upkeep.history import Mover
+from jobs.upkeep import history
 import sys
-move.LEASES, move.BATCH = 0, 100
-mover = Mover(boot.build(Settings.model_validate_json(sys.argv[1])))
+pick.LEASES, history.MOST = 0, 100
+mover = history.Mover(boot.build(Settings.model_validate_json(sys.argv[1])))
 print("ready", flush=True)
 while True:
     try:

@@ -1,49 +1,24 @@
 """Moves runs that ended to history; ``history_rows`` moves them back.
 
-A run is in exactly one of the two: each move is one transaction. What moves are runs that ended a while ago, are not
-purged, and that nothing needs in the hot table any more. These stay: members of batches and gathers, runs with
-follow-ups, signals, callbacks or parents (``after=``), and the newest success of a schedule. The pruner deletes them.
+A run is in exactly one of the two: each move is one transaction. Its rows stay on the server: ``pick`` locks the runs
+of a batch, and ``move`` moves them with all their rows by one statement. The snapshot of that statement is from after
+the locks, so it sees every attempt that was recorded under the lock of its run.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import datetime, timedelta
 from functools import cache
 from typing import Any
-from uuid import UUID
 
-from sqlalchemy import (
-    ColumnElement,
-    Float,
-    Integer,
-    Select,
-    String,
-    Uuid,
-    bindparam,
-    delete,
-    select,
-    tuple_,
-)
+from sqlalchemy import CTE, String, Uuid, bindparam, cast, delete, func, insert, select
 
-from jobs.database.models import JobCallback, JobParent, JobRun, JobSignal, UtcDateTime
-from jobs.database.sql import Executor, RowBatch, ledger_now, plus_seconds
-from jobs.ledger.history.periods import FIRST
-from jobs.ledger.history_rows import columns_of, insert_from, table_of
-from jobs.ledger.queries.conditions import is_state
-from jobs.ledger.runs.prune import is_newest_success
-from jobs.migration.history_tables import KEEP, TWINS, Twin
-from jobs.states import RunState
+from jobs.database.sql import Executor, RowBatch
+from jobs.ledger.history.pick import Picked
+from jobs.ledger.history_rows import Layout, layout_of, table_of
+from jobs.migration.history_tables import KEEP, RUNS, TWINS
 
-LEASES = 4
-"""How many leases a run stays in the hot table after its end. Source: decision; late results of attempts that lost
-their lease are refused there."""
-BATCH = 1000
-"""Runs of one move. Source: measured; see ``benchmarks/history.py``."""
-_MOVED = RowBatch("moved", id=Uuid(), ended_at=UtcDateTime(), keep=String())
-
-Place = tuple[datetime, UUID]
+_MOVED = RowBatch("moved", id=Uuid())
 
 
 class HistoryBehind(Exception):
@@ -54,97 +29,50 @@ class HistoryBehind(Exception):
         self.twin, self.missing = twin, tuple(missing)
 
 
-@dataclass(frozen=True, slots=True)
-class EndedRun:
-    """A run that may move, locked."""
-
-    id: UUID
-    ended_at: datetime
-    kind: str
+class TablesChanged(Exception):
+    """A migration changed the tables meanwhile: read their layout again."""
 
 
-def pick(
-    session: Executor,
-    state: RunState,
-    *,
-    beyond: Place | None,
-    age: timedelta,
-    limit: int = BATCH,
-    now: datetime | None = None,
-) -> list[EndedRun]:
-    """Lock the oldest runs in this final state that may move; at most ``limit``, after the place ``beyond``."""
-    given = {
-        "age_seconds": age.total_seconds(),
-        "limit": limit,
-        "now": now,
-        "after_at": beyond[0] if beyond else FIRST,
-        "after_id": beyond[1] if beyond else UUID(int=0),
-    }
-    return [EndedRun(*row) for row in session.execute(_pick(state), given)]
-
-
-def move(session: Executor, runs: Sequence[tuple[EndedRun, str]]) -> None:
+def move(session: Executor, picked: Picked, layout: Layout) -> None:
     """Move these runs, which ``pick`` locked in this transaction. Their partitions exist.
 
     Args:
-        runs: each with its rule of retention.
+        layout: of the tables, read before.
 
     Raises:
         HistoryBehind: history lacks a column; roll back.
+        TablesChanged: the layout is not theirs any more; roll back.
     """
-    if not runs:
-        return
-    given = _MOVED.rows("postgresql", [(one.id, one.ended_at, keep) for one, keep in runs])
-    for twin in TWINS:
-        columns = columns_of(session, twin.hot)
-        missing = sorted(set(columns) - set(columns_of(session, twin.name)))
-        if missing:
+    for twin, hot, cold in zip(TWINS, layout.hot, layout.cold, strict=True):
+        if missing := sorted(set(hot) - set(cold)):
             raise HistoryBehind(twin.name, missing)
-        session.execute(_move(twin, columns), given)
+    for part in picked.parts:
+        session.execute(_move(layout), {"rule": part.rule, "moved_id": part.ids})
+    # The statements hold locks on the tables by now, so nobody adds a column before the commit.
+    if layout_of(session) != layout:
+        raise TablesChanged
 
 
 @cache
-def _pick(state: RunState) -> Select[UUID, datetime, str]:
-    here = tuple_(JobRun.state_at, JobRun.id)
-    there = tuple_(bindparam("after_at", type_=UtcDateTime()), bindparam("after_id", type_=Uuid()))
-    before = plus_seconds(ledger_now(), -bindparam("age_seconds", type_=Float()))
-    return (
-        select(JobRun.id, JobRun.state_at, JobRun.kind)
-        .where(
-            is_state(state),
-            JobRun.finished_at.is_not(None),
-            JobRun.deleted_at.is_(None),
-            JobRun.state_at < before,
-            here > there,
-            ~JobRun.has_followups,
-            JobRun.batch_id.is_(None),
-            *(~_is_named(model, name) for model, name in _NAMED),
-            ~is_newest_success(),
+def _move(layout: Layout) -> Any:
+    """Delete the runs and their rows here, and insert them there: one statement for all the tables."""
+    moved = _MOVED.table("postgresql")
+    rule = cast(bindparam("rule", type_=String()), String())
+    runs: Any = None
+    inserts: list[CTE] = []
+    for twin, columns in reversed(list(zip(TWINS, layout.hot, strict=True))):
+        hot = table_of(twin.hot, columns)
+        returned: list[Any] = [hot.c[name] for name in columns]
+        if twin is RUNS:
+            query = delete(hot).where(hot.c[twin.run_id] == moved.c.id)
+        else:
+            query = delete(hot).where(hot.c[twin.run_id] == runs.c.id)
+            returned.append(runs.c[RUNS.moment].label(twin.moment))
+        gone = query.returning(*returned).cte(f"gone_{twin.hot}")
+        runs = gone if twin is RUNS else runs
+        names = list(dict.fromkeys((*columns, twin.moment)))
+        there = insert(table_of(twin.name, (*names, KEEP)))
+        inserts.append(
+            there.from_select([*names, KEEP], select(*(gone.c[name] for name in names), rule)).cte(f"to_{twin.name}")
         )
-        .order_by(JobRun.state_at, JobRun.id)
-        .limit(bindparam("limit", type_=Integer()))
-        .with_for_update(skip_locked=True, of=JobRun)
-    )
-
-
-_NAMED: tuple[tuple[Any, str], ...] = (
-    (JobSignal, "run_id"), (JobCallback, "run_id"), (JobParent, "run_id"), (JobParent, "parent_id"),
-)  # fmt: skip
-
-
-def _is_named(model: Any, name: str) -> ColumnElement[bool]:
-    named = getattr(model, name)
-    return select(named).where(named == JobRun.id).correlate(JobRun).exists()
-
-
-@cache
-def _move(twin: Twin, columns: tuple[str, ...]) -> Any:
-    hot, cold = table_of(twin.hot, columns), table_of(twin.name, (*columns, twin.moment, KEEP))
-    moved = _MOVED.table("postgresql").c
-    gone = (
-        delete(hot)
-        .where(hot.c[twin.run_id] == moved.id, _MOVED.among("postgresql", hot.c[twin.run_id], "id"))
-        .returning(*(hot.c[name] for name in columns), moved.keep, moved.ended_at)
-        .cte("gone")
-    )
-    return insert_from(cold, gone, (*columns, *(name for name in (KEEP, twin.moment) if name not in columns)))
+    return select(func.count()).select_from(runs).add_cte(*inserts)

@@ -23,10 +23,10 @@ class Retention:
     kept: Kept
     kinds: Mapping[str, timedelta]
 
-    def rule_of(self, state: RunState, kind: str) -> str:
-        """The rule by which a run of this kind is kept: its state, or the time that its class says."""
-        span = self.kinds.get(kind)
-        return state.value if span is None else f"{OF_KIND}{max(1, round(span.total_seconds()))}"
+    @property
+    def of_kinds(self) -> dict[str, str]:
+        """The rule of each kind whose class says how long its runs are kept. Others are kept by their state."""
+        return {kind: f"{OF_KIND}{max(1, round(span.total_seconds()))}" for kind, span in self.kinds.items()}
 
     def span_of(self, rule: str) -> timedelta | None:
         """How long the runs of a rule are kept after their end; None for ever, or for a rule that is not known here."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import secrets
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import closing
@@ -36,7 +38,7 @@ from jobs.operations.runs.signal import signal_run
 from jobs.operations.seals.rotation import rotate
 from jobs.sealing.keys import new_key
 from jobs.states import Outcome, RunState
-from jobs.upkeep.history import Mover
+from jobs.upkeep.history import BATCH_SECONDS, LEAST, MOST, Mover, next_size
 from tests.book import BOOM, Book
 
 ROOT = Operator("root")
@@ -318,6 +320,55 @@ def test_a_column_of_a_later_release_stops_moves_until_history_has_it(app, book,
     Mover(app).turn()
     assert execute(app, "select later from job_history") == ["x"]
     execute(app, "alter table job_history_settings alter moves_after set default now()")
+
+
+def test_a_column_that_a_migration_adds_between_two_looks_is_not_lost(app, book):
+    enable(app)
+    mover = Mover(app)
+    mover.turn()
+    run_id = book.bring(RunState.SUCCEEDED)[0]
+    execute(app, "alter table job_runs add column later text default 'x'")
+    schema.upgrade(app.database)
+
+    mover.turn()
+
+    assert (execute(app, COLD), execute(app, HOT)) == ([], [run_id])
+    mover.turn()
+    assert execute(app, "select later from job_history") == ["x"]
+
+
+def test_a_batch_of_several_rules_and_days_with_large_values_moves_whole(app, book):
+    with app.database.write() as connection:
+        publish_kinds(connection, [HISTORY_KEPT])
+    enable(app, period="day")
+    ids = []
+    for days in (0, 3, 2):
+        old = Book(app.database, now=datetime.now(UTC) - timedelta(days=days, hours=1))
+        ids += [old.bring(RunState.SUCCEEDED)[0] for _ in range(2)]
+        old.change(ids[-1], kind="Kept", arguments=json.dumps({"large": secrets.token_hex(100_000)}))
+    with app.database.read() as connection:
+        before = find.find_runs(connection, ids)
+
+    Mover(app).turn()
+
+    assert set(execute(app, COLD)) == set(ids)
+    with app.database.read() as connection:
+        assert find.find_runs(connection, ids) == before
+    assert len(execute(app, "select run_id from job_attempts_history")) == len(ids)
+
+
+@pytest.mark.parametrize(
+    ("size", "seconds", "following"),
+    [
+        (1000, BATCH_SECONDS, 1000),
+        (1000, 0.0, 2000),
+        (1000, BATCH_SECONDS * 4, 250),
+        (LEAST, 60.0, LEAST),
+        (MOST, 0.001, MOST),
+    ],
+)
+def test_the_next_batch_has_as_many_runs_as_take_a_tenth_of_a_second(size, seconds, following):
+    assert next_size(size, seconds) == following
 
 
 def test_disabled_history_moves_nothing_more_and_stays_readable(app, book):
