@@ -36,7 +36,8 @@ from worker.shadow.runner import ShadowRunner
 ROOT = Path(__file__).resolve().parents[2]
 FOLDER = ROOT / "examples" / "orders"
 STOCK = 1_000_000
-KILLS = 20
+ORDERS, KILLS = 300, 20
+"""Of the test under random kills: at least so many orders, and exactly so many kills."""
 SEED = int(os.environ.get("JOBS_TEST_ORDERS_SEED") or random.SystemRandom().randrange(10**6))
 """Of the gateway's moods and of the kills; another each time, said where a test fails."""
 
@@ -104,28 +105,34 @@ def test_every_order_ends_once(ledger_url: str, shop: Any, book: Any, monkeypatc
 def test_every_order_ends_once_under_random_kills(
     app: App, ledger_url: str, shop: Any, book: Any, monkeypatch: Any, tmp_path: Path
 ) -> None:
-    count, chance = 300, random.Random(SEED)
+    placed, kills, chance = 0, 0, random.Random(SEED)
     orders, place = shop
     monkeypatch.setenv("JOBS_DATABASE_URL", ledger_url)
     environment = {**os.environ, "PYTHONPATH": f"{ROOT}:{FOLDER}", "JOBS_POISON_AFTER": "50"}
     command = [*jobledger(), "worker", "--import", "orders", "--processes", "3"]
     with (tmp_path / "worker.log").open("w") as log:
         worker = subprocess.Popen(command, cwd=FOLDER, env=environment, stdout=log, stderr=log)
-    kills = 0
     try:
-        place.main(count)
 
         def left() -> int:
             with app.database.read() as connection:
                 by_state = reports.count_by_state(connection)
             return by_state.get(RunState.QUEUED, 0) + by_state.get(RunState.RUNNING, 0)
 
-        # No more than these: a place whose process dies before it lived a second waits twice as long each time, as
-        # it must when a process dies of itself, and a dozen such deaths in a row would make it half a minute.
-        while kills < KILLS and not wait_until(lambda: not left(), seconds=chance.uniform(0.2, 1.5)):
+        def live() -> list[int]:
             with app.database.read() as connection:
-                pids = [one.pid for one in workers.live(connection)]
-            if pids:
+                return [one.pid for one in workers.live(connection)]
+
+        # No more kills than these: a place whose process dies before it lived a second waits twice as long each time,
+        # as it must when a process dies of itself, and a dozen such deaths in a row would make it half a minute.
+        while kills < KILLS or placed < ORDERS:
+            # Some orders before each kill: however fast they are done, they are not all done before the last kill.
+            place.main(ORDERS // KILLS)
+            placed += ORDERS // KILLS
+            moment = chance.uniform(0, chance.choice((0.2, 2.0)))
+            if kills < KILLS and not wait_until(lambda: not left(), seconds=moment):
+                pids = wait_until(live, seconds=60)
+                assert pids, (tmp_path / "worker.log").read_text()[-3000:]
                 with suppress(ProcessLookupError):
                     os.kill(chance.choice(pids), signal.SIGKILL)
                     kills += 1
@@ -133,8 +140,8 @@ def test_every_order_ends_once_under_random_kills(
     finally:
         worker.terminate()
         worker.wait(40)
-    assert kills > 3
-    check(app, orders, book, count)
+    print(f"{placed} orders, {kills} kills")
+    check(app, orders, book, placed)
 
 
 @pytest.mark.faults

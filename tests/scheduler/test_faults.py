@@ -18,6 +18,7 @@ from jobs.app import App
 from jobs.database.models import JobRun, JobScheduleSlot
 from jobs.ledger.moment import ledger_moment
 from jobs.ledger.schedules import leader, schedules
+from tests.faults.fleet import selects_full
 from tests.waiting import wait_until
 
 COUNT = 50
@@ -112,8 +113,8 @@ def moment(app: App) -> datetime:
 
 @pytest.fixture
 def is_full(request: pytest.FixtureRequest) -> bool:
-    """Whether the fault suite was requested by name; a plain test run has a shorter one."""
-    return "faults" in str(request.config.getoption("markexpr"))
+    """Whether this is ``make faults``; a plain test run has a shorter one."""
+    return selects_full(request.config.option.markexpr)
 
 
 @pytest.mark.slow
