@@ -19,9 +19,11 @@ SUPPORTED := 3.11 3.12 3.13 3.14
 DEPENDS := $(addprefix tests/worker/,$(addsuffix .py,timeouts/test_deadline timeouts/test_deadline_code timeouts/test_deadline_hammer timeouts/test_async_timeout \
 	timeouts/test_thread_frames timeouts/test_unsafe_bytecode attempt/test_limits_live attempt/test_odd_jobs_live \
 	children/test_child_pool_live protocol/test_child_result startup/test_statement_warmup supervisor/test_process_group \
-	test_traps test_async_steps)) \
+	traps/test_stop traps/test_claims traps/test_settling traps/test_effects traps/test_middleware test_async_steps)) \
 	$(addprefix tests/jobs/,$(addsuffix .py,definition/test_arguments definition/test_equality client/test_job \
-	runtime/test_own_threads test_interpreter database/sqlite/test_write_queue django/test_backend django/test_connections django/test_pages))
+	runtime/test_own_threads test_interpreter database/sqlite/write_queue/test_turns \
+	database/sqlite/write_queue/test_order database/sqlite/write_queue/test_files django/backend/test_results django/backend/test_performing \
+	django/backend/test_enqueue django/test_connections django/test_pages))
 # How many tests run at a time; many of them wait for processes that they started.
 TESTS := $(or $(WORKERS),3)
 FAULTS := $(or $(WORKERS),2)

@@ -33,7 +33,10 @@ from tests.servers import NamedServer, PostgresServer, RedisServer
 S = TypeVar("S", bound=Server | NamedServer)
 
 pytest_plugins = ["pytester"]
-pytest.register_assert_rewrite("tests.contract.ready", "tests.contract.source")
+RULES = ("expected", "machine_state", "worker_rules", "ledger_rules")
+pytest.register_assert_rewrite(
+    "tests.contract.ready", "tests.contract.source", *(f"tests.property.{one}" for one in RULES)
+)
 
 MakeApp = Callable[..., App]
 

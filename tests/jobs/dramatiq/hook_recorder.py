@@ -1,19 +1,10 @@
-"""A middleware that records its hooks, and the runs of a broker, for tests of dramatiq."""
+"""A middleware that records its hooks, for tests of dramatiq."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from dramatiq.middleware import Middleware
-from sqlalchemy import select
-
-from jobs.database.models import JobRun
-from jobs.dramatiq import LedgerBroker
-
-
-def runs(broker: LedgerBroker) -> list[Any]:
-    with broker.app.database.read() as connection:
-        return list(connection.execute(select(JobRun).order_by(JobRun.created_at, JobRun.id)).mappings())
 
 
 class HookRecorder(Middleware):

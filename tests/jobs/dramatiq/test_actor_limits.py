@@ -21,8 +21,8 @@ from jobs.definition.limits import keys_of, limited_kinds
 from jobs.dramatiq import LedgerBroker
 from jobs.errors import DefinitionError
 from jobs.messages.encoding import write_message
+from tests.jobs.dramatiq.broker_runs import JOIN, runs
 from tests.jobs.dramatiq.conftest import StartWorker
-from tests.jobs.dramatiq.test_actors import JOIN, runs
 from tests.waiting import wait_until
 
 MINUTE = timedelta(minutes=1)

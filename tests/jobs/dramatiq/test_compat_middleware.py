@@ -19,10 +19,9 @@ from dramatiq.results import ResultMissing, Results
 from dramatiq.results.backends import RedisBackend, StubBackend
 
 from jobs.dramatiq import LedgerBroker
+from tests.jobs.dramatiq.broker_runs import JOIN, runs
 from tests.jobs.dramatiq.conftest import StartWorker
-from tests.jobs.dramatiq.hook_recorder import HookRecorder, runs
-
-JOIN = 100_000
+from tests.jobs.dramatiq.hook_recorder import HookRecorder
 
 
 class TestMiddleware:

@@ -17,9 +17,9 @@ from jobs.ledger.effects.groups import open_group
 from jobs.ledger.queries.find import list_attempts, list_runs
 from jobs.ledger.run_records import RunRecord
 from jobs.states import RunState
+from tests.jobs.dramatiq.broker_runs import JOIN
 from tests.jobs.dramatiq.conftest import StartWorker
 
-JOIN = 100_000
 CANNOT = {
     "nan": (float("nan"), "NaN"),
     "inf": (float("inf"), "Infinity"),

@@ -22,10 +22,9 @@ from jobs.ledger.runs.claim import claim_due
 from jobs.ledger.runs.settle import settle
 from jobs.messages.message_outcome import message_outcome_of
 from jobs.messages.proxy import LedgerMessage
+from tests.jobs.dramatiq.broker_runs import JOIN
 from tests.jobs.dramatiq.conftest import StartWorker
 from worker.attempt.outcome import attempt_result_of
-
-JOIN = 100_000
 
 
 @pytest.fixture

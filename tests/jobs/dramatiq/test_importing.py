@@ -22,9 +22,8 @@ from jobs.dramatiq.importing import Imported, import_queues
 from jobs.operations.audit.operator import Operator
 from jobs.ready.dramatiq_queues import OldQueues
 from tests.conftest import MakeApp
+from tests.jobs.dramatiq.broker_runs import JOIN
 from tests.jobs.dramatiq.conftest import StartWorker
-
-JOIN = 100_000
 
 
 @pytest.fixture

@@ -30,8 +30,8 @@ from jobs.operations.runs.enqueue import enqueue_run
 from jobs.operations.schedules.actions import run_schedule
 from jobs.operations.schedules.edit import change_schedule, new_schedule
 from scheduler.sync import sync
+from tests.jobs.dramatiq.broker_runs import JOIN, runs
 from tests.jobs.dramatiq.conftest import StartWorker
-from tests.jobs.dramatiq.test_actors import JOIN, runs
 
 ADA = Operator("ada@desk")
 DAILY = {"type": "cron", "expression": "0 3 * * *"}

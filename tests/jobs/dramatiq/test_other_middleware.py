@@ -27,11 +27,10 @@ from jobs.errors import ConfigurationError, EnqueueRefused
 from jobs.ledger.queries.find import list_runs
 from jobs.messages.groups import LedgerGroupCallbacks
 from jobs.messages.time_limit import LedgerTimeLimit
+from tests.jobs.dramatiq.broker_runs import JOIN
 from tests.jobs.dramatiq.conftest import StartWorker
 from tests.worker.one_process import started
 from worker.dramatiq.middleware_hooks import brokers_of
-
-JOIN = 100_000
 
 
 class WithIds(JSONEncoder):

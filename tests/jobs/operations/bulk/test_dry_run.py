@@ -16,8 +16,7 @@ from jobs.operations.bulk.cancel import CancelAction
 from jobs.operations.bulk.purge import PurgeAction, RestoreAction
 from jobs.states import RunState
 from tests.book import Book
-from tests.jobs.operations.bulk.test_action import act_on, dead_runs, replay
-from tests.jobs.operations.bulk.test_action import mail_job as mail_job
+from tests.jobs.operations.bulk.acting import act_on, dead_runs, replay
 
 
 @pytest.mark.parametrize("verb", ["replay", "cancel", "purge", "erase", "restore"])

@@ -14,7 +14,7 @@ from jobs.operations.audit.operator import Operator
 from jobs.operations.bulk import batches
 from jobs.states import Outcome, RunState
 from tests.book import Book
-from tests.jobs.operations.bulk.test_action import EVERYTHING, act_on, dead_runs, replay
+from tests.jobs.operations.bulk.acting import EVERYTHING, act_on, dead_runs, replay
 
 
 class SteppedClock:

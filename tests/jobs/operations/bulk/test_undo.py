@@ -19,7 +19,7 @@ from jobs.operations.bulk.replay import ReplayAction
 from jobs.operations.bulk.undo import plan_undo, undo
 from jobs.states import RunState
 from tests.book import Book
-from tests.jobs.operations.bulk.test_action import EVERYTHING, act_on, action_of, dead_runs, replay
+from tests.jobs.operations.bulk.acting import EVERYTHING, act_on, action_of, dead_runs, replay
 
 
 def take_back(app: App, ada: Operator, report: Report, **how: Any) -> Report:
