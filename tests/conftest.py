@@ -27,6 +27,7 @@ from jobs.operations.access import credentials
 from jobs.settings import Settings
 from tests import compiled_statements, fork_server, templates
 from tests.database_pool import DatabasePool
+from tests.left_running import LeftRunning
 from tests.server_process import Server
 from tests.servers import NamedServer, PostgresServer, RedisServer
 
@@ -44,6 +45,7 @@ MakeApp = Callable[..., App]
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
+LEFT_RUNNING = pytest.StashKey[LeftRunning]()
 OURS = ("jobs", "worker", "scheduler", "admin_cli", "admin_api")
 
 
@@ -63,6 +65,21 @@ def pytest_collection_finish() -> None:
     """Keep the garbage collector from walking through thousands of tests and modules again and again."""
     gc.collect()
     gc.freeze()
+
+
+def pytest_sessionstart(session: pytest.Session) -> None:
+    session.stash[LEFT_RUNNING] = LeftRunning()
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> Iterator[None]:
+    """Fails after the last test of a module, if something runs that its tests have started; names the test."""
+    yield
+    left_running = item.session.stash[LEFT_RUNNING]
+    left_running.look(item.nodeid)
+    if nextitem is None or nextitem.path != item.path:
+        left = left_running.check(item.nodeid)
+        assert not left, "left running by tests: " + "; ".join(left)
 
 
 @pytest.fixture(autouse=True)

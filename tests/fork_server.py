@@ -82,6 +82,11 @@ def forked(module: str) -> list[str]:
     return [sys.executable, "-I", "-S", str(CLIENT), str(_server(os.getpid())), module]
 
 
+def pids() -> list[int]:
+    """The started servers of this process."""
+    return [server.pid for server in _servers]
+
+
 def compile_statements(url: str) -> None:
     """Let the server compile statements on the ledger at ``url``, which has tables and nobody else uses."""
     _ledgers.append(url)

@@ -14,6 +14,7 @@ import tempfile
 import time
 from pathlib import Path
 from typing import Any
+from weakref import WeakSet
 
 # TMPDIR may be closed to the user PostgreSQL runs as, and too long for the name of a socket.
 SHORT_TMP = "/tmp" if os.access("/tmp", os.W_OK) else None
@@ -29,6 +30,14 @@ if [ -n "$pid" ]; then
   while kill -0 "$pid" && [ $n -lt 20 ]; do sleep 0.1; n=$((n+1)); done; kill -KILL "$pid"
 fi; cd /; n=0
 while [ -e "$1" ] && [ $n -lt 100 ]; do rm -rf "$1" || sleep 0.1; n=$((n+1)); done"""
+
+
+_made: WeakSet[Server] = WeakSet()
+
+
+def pids() -> list[int]:
+    """The processes of the servers of this process, and the shells that wait to end them."""
+    return [one.pid for server in _made for one in (server.process, server._reaper) if one is not None]
 
 
 class Server:
@@ -49,6 +58,7 @@ class Server:
             ["sh", "-c", _REAP, "sh", self.folder],
             cwd=self.folder, stdin=sp.PIPE, stderr=sp.DEVNULL, bufsize=0, start_new_session=True,
         )  # fmt: skip
+        _made.add(self)
         # The pipe closes when this process ends; a forked child must not keep it open.
         os.register_at_fork(after_in_child=self._close_pipe)
 
