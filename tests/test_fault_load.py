@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 
-from tests.faults.fleet import ROOT, selects_full
+from tests.faults.fleet import ROOT
+from tests.faults.load import selects_full
 
 
 def test_make_faults_runs_each_test_in_full_and_make_test_does_not() -> None:

@@ -26,7 +26,7 @@ from jobs.definition import registry
 from jobs.ledger import workers
 from jobs.messages import actor_job
 from tests.conftest import MakeApp
-from tests.faults.fleet import selects_full
+from tests.faults.load import selects_full
 from tests.fork_server import jobledger
 from tests.servers import RedisServer
 from tests.waiting import wait_until

@@ -1,8 +1,8 @@
-"""Fixtures: servers of the fault suite's own, which it may kill, and the load, which is full for `make faults`
-only."""
+"""Fixtures: servers that the fault suite may kill, and the load, which is full for `make faults` only."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing
 from typing import Any
@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from tests import templates
-from tests.faults.fleet import Fleet, Load, selects_full
+from tests.faults.fleet import Fleet
+from tests.faults.load import Load, selects_full
 from tests.servers import PostgresServer, RedisServer
 
 MakeFleet = Callable[..., Fleet]
@@ -31,22 +32,38 @@ def load(is_full: bool) -> Load:
 
 
 @pytest.fixture(scope="session")
-def postgres() -> Iterator[PostgresServer]:
+def has_own_servers(request: pytest.FixtureRequest) -> bool:
+    """Whether the suite starts servers of its own, as they are by default; the short form shares those of other
+    tests, unless somebody else started them."""
+    is_named = bool(os.environ.get("JOBS_TEST_DATABASE_URL") or os.environ.get("JOBS_TEST_REDIS_URL"))
+    return is_named or selects_full(request.config.option.markexpr)
+
+
+@pytest.fixture(scope="session")
+def postgres(request: pytest.FixtureRequest, has_own_servers: bool) -> Iterator[PostgresServer]:
+    if not has_own_servers:
+        yield request.getfixturevalue("pg_server")
+        return
     with closing(PostgresServer(fsync=False)) as server:
         server.start()
         yield server
 
 
 @pytest.fixture(scope="session")
-def fleet_template(postgres: PostgresServer) -> str:
+def fleet_template(request: pytest.FixtureRequest, has_own_servers: bool, postgres: PostgresServer) -> str:
     """The URL of a database with the tables of a ledger, which each fleet's own is a copy of."""
+    if not has_own_servers:
+        return str(request.getfixturevalue("migrated_template"))
     url = postgres.create_database()
     templates.migrate(url)
     return url
 
 
 @pytest.fixture(scope="session")
-def valkey() -> Iterator[RedisServer]:
+def valkey(request: pytest.FixtureRequest, has_own_servers: bool) -> Iterator[RedisServer]:
+    if not has_own_servers:
+        yield request.getfixturevalue("redis_server")
+        return
     with closing(RedisServer()) as server:
         server.start()
         yield server

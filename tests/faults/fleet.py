@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import json
 import os
-import random
 import re
 import signal
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +23,8 @@ from jobs.database.engine import Database
 from jobs.errors import JobsError
 from jobs.migration import schema
 from jobs.settings import Settings
+from tests.faults.load import Load
+from tests.faults.processes import descendants, send, until, workers_of
 from tests.faults.work import CREATE_EFFECTS, Effect
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -45,27 +45,6 @@ if __name__ == "__main__":
         )
     )
 """
-
-
-@dataclass
-class Load:
-    """The number of runs, the seconds they are enqueued in, and the random generator of failures and kills."""
-
-    runs: int
-    seconds: float
-    processes: int = 4
-    threads: int = 4
-    is_timed: bool = True
-    """Whether time limits, and the number of attempts that faults explain, are checked; else every limit is minutes."""
-    seed: int = field(default_factory=lambda: random.SystemRandom().randrange(10**6))
-
-    def __post_init__(self) -> None:
-        print(f"\nseed {self.seed}: {self.runs} runs in {self.seconds:g} s, {self.processes} x {self.threads}")
-        self.rng = random.Random(self.seed)
-
-    def within(self, seconds: float) -> float:
-        """The limit for something that should take at most ``seconds``."""
-        return seconds if self.is_timed else 120.0
 
 
 class Fleet:
@@ -134,7 +113,7 @@ class Fleet:
         for node in self.supervisors:
             if node.poll() is None:
                 for pid in workers_of(node):
-                    _send(pid, signal.SIGCONT)
+                    send(pid, signal.SIGCONT)
                 node.kill()
                 node.wait(10)
         self.engine.dispose()
@@ -155,7 +134,7 @@ class Fleet:
         """SIGKILL a random worker process."""
         pids = self.workers()
         if pids:
-            _send(self.load.rng.choice(pids), signal.SIGKILL)
+            send(self.load.rng.choice(pids), signal.SIGKILL)
             self.kills += 1
         self.fault()
 
@@ -165,23 +144,23 @@ class Fleet:
         if not pids:
             return
         pid = self.load.rng.choice(pids)
-        _send(pid, signal.SIGSTOP)
+        send(pid, signal.SIGSTOP)
         self.zombies += 1
         self.fault()
         time.sleep(seconds)
-        _send(pid, signal.SIGCONT)
+        send(pid, signal.SIGCONT)
         self.fault()
 
     def freeze_nodes(self, seconds: float) -> None:
         """Freeze every process of every node for ``seconds``, like a moved virtual machine or a sleeping laptop."""
         pids = [pid for node in self.supervisors for pid in (node.pid, *descendants(node.pid))]
         for pid in pids:
-            _send(pid, signal.SIGSTOP)
+            send(pid, signal.SIGSTOP)
         self.zombies += len(self.workers())
         self.fault()
         time.sleep(seconds)
         for pid in pids:
-            _send(pid, signal.SIGCONT)
+            send(pid, signal.SIGCONT)
         self.fault()
 
     def fault(self) -> None:
@@ -313,58 +292,8 @@ def _named(url: URL) -> dict[str, Any]:
     return {"application_name": "faults"} if url.get_backend_name() == "postgresql" else {}
 
 
-def selects_full(expression: str) -> bool:
-    """Whether tests that this marker expression selects have their full load."""
-    return expression.startswith("faults")
-
-
 def record(found: dict[str, Any]) -> None:
     """Keep the findings of a full test for the table."""
     RESULTS.parent.mkdir(exist_ok=True)
     with RESULTS.open("a") as file:
         file.write(json.dumps(found) + "\n")
-
-
-def until(fact: Callable[[], Any], *, seconds: float, every: float = 0.02) -> Any:
-    """The value of ``fact`` once it is true, or its value at the time limit."""
-    deadline = time.monotonic() + seconds
-    while not (met := fact()) and time.monotonic() < deadline:
-        time.sleep(every)
-    return met
-
-
-def workers_of(node: subprocess.Popen[bytes]) -> list[int]:
-    """The pids of a node's worker processes: the children of its supervisor's zygotes.
-
-    Without children that perform one run alone after a crash: killing such a child three times makes the run poison.
-    """
-    return [pid for zygote in children(node.pid) for pid in children(zygote) if name_of(pid).startswith("jobs worker")]
-
-
-def name_of(pid: int) -> str:
-    """A process's name; empty once it has ended."""
-    try:
-        return Path(f"/proc/{pid}/comm").read_text()
-    except (FileNotFoundError, ProcessLookupError):
-        return ""
-
-
-def children(pid: int) -> list[int]:
-    """The pids of a process's children."""
-    try:
-        tasks = list(Path(f"/proc/{pid}/task").iterdir())
-        return [int(child) for task in tasks for child in (task / "children").read_text().split()]
-    except (FileNotFoundError, ProcessLookupError):
-        return []
-
-
-def descendants(pid: int) -> list[int]:
-    """The pids of a process's children and grandchildren."""
-    return [one for child in children(pid) for one in (child, *descendants(child))]
-
-
-def _send(pid: int, sig: signal.Signals) -> None:
-    try:
-        os.kill(pid, sig)
-    except ProcessLookupError:
-        pass

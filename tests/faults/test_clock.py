@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.faults.compiled import compile_shared
-from tests.faults.fleet import until
+from tests.faults.processes import until
 from tests.faults.work import Effect, Later
 
 pytestmark = [pytest.mark.faults, pytest.mark.slow, pytest.mark.timeout(240)]

@@ -9,7 +9,8 @@ import pytest
 from sqlalchemy import text
 
 from tests.faults.exiting import POINTS, ROLLED_BACK, UNKNOWN
-from tests.faults.fleet import ROOT, record, until
+from tests.faults.fleet import ROOT, record
+from tests.faults.processes import until
 
 pytestmark = [pytest.mark.faults, pytest.mark.slow, pytest.mark.timeout(500), pytest.mark.short]
 

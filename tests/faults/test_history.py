@@ -15,7 +15,8 @@ from sqlalchemy import text
 
 from jobs.operations.audit.operator import Operator
 from jobs.operations.control.history import enable_history
-from tests.faults.fleet import ROOT, Fleet, until
+from tests.faults.fleet import ROOT, Fleet
+from tests.faults.processes import until
 from tests.servers import PostgresServer
 
 pytestmark = [pytest.mark.faults, pytest.mark.slow, pytest.mark.timeout(300)]

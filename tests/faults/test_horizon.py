@@ -18,7 +18,8 @@ from jobs.ledger.records import NewRun
 from jobs.ledger.runs.cancel import cancel_runs
 from jobs.ledger.runs.claim import claim, claim_due
 from jobs.ledger.runs.give_back import give_back
-from tests.faults.fleet import Fleet, record, until
+from tests.faults.fleet import Fleet, record
+from tests.faults.processes import until
 from tests.faults.work import Hostile
 
 pytestmark = [pytest.mark.faults, pytest.mark.slow, pytest.mark.timeout(300)]

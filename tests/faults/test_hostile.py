@@ -18,7 +18,8 @@ from jobs.enqueue.write_path import enqueue_runs
 from jobs.errors import JobsError
 from jobs.ledger.records import NewRun
 from tests.faults import hostile
-from tests.faults.fleet import record, until
+from tests.faults.fleet import record
+from tests.faults.processes import until
 from tests.faults.work import Effect, Hostile
 
 pytestmark = [pytest.mark.faults, pytest.mark.slow, pytest.mark.timeout(300), pytest.mark.short]

@@ -15,7 +15,8 @@ import pytest
 import redis
 from sqlalchemy import text
 
-from tests.faults.fleet import Fleet, until
+from tests.faults.fleet import Fleet
+from tests.faults.processes import until
 from tests.faults.test_kills import kill_every_second
 from tests.faults.work import BURST, MOST, RATE, LimitedEffect
 

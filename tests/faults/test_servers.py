@@ -10,7 +10,7 @@ import pytest
 import redis
 
 from jobs.errors import JobsError
-from tests.faults.fleet import until
+from tests.faults.processes import until
 from tests.faults.work import Effect
 
 pytestmark = [pytest.mark.faults, pytest.mark.slow, pytest.mark.timeout(240)]

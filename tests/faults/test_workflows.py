@@ -16,8 +16,9 @@ import redis
 import jobs
 from jobs.errors import JobsError
 from jobs.ledger.batches.find import broken_counts
-from tests.faults.fleet import DRAINED_WITHIN, Fleet, record, until
+from tests.faults.fleet import DRAINED_WITHIN, Fleet, record
 from tests.faults.flows import GO, FaultFlowTold, FaultFlowTree
+from tests.faults.processes import until
 from tests.faults.test_kills import kill_every_second
 from tests.servers import PostgresServer, RedisServer
 

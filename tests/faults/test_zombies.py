@@ -10,7 +10,7 @@ import pytest
 import redis
 
 from jobs.upkeep.loop import Upkeep
-from tests.faults.fleet import until
+from tests.faults.processes import until
 from tests.faults.work import EatMemory, Effect, Segfault
 
 pytestmark = [pytest.mark.faults, pytest.mark.slow, pytest.mark.timeout(240)]

@@ -18,7 +18,7 @@ from jobs.app import App
 from jobs.database.models import JobRun, JobScheduleSlot
 from jobs.ledger.moment import ledger_moment
 from jobs.ledger.schedules import leader, schedules
-from tests.faults.fleet import selects_full
+from tests.faults.load import selects_full
 from tests.waiting import wait_until
 
 COUNT = 50
