@@ -16,11 +16,11 @@ ASKED := $(if $(PYTHON),$(shell $(PYTHON) -c '$(VERSION)' 2>/dev/null || echo no
 # Those that are supported, and the tests that depend on which it is: time limits and interrupts, children, forks and
 # arguments.
 SUPPORTED := 3.11 3.12 3.13 3.14
-DEPENDS := $(addprefix tests/worker/,$(addsuffix .py,timeouts/test_deadline timeouts/test_deadline_code timeouts/test_deadline_hammer timeouts/test_async_timeout \
+DEPENDS := $(addprefix tests/worker/,$(addsuffix .py,timeouts/test_deadline timeouts/test_deadline_races timeouts/test_deadline_code timeouts/test_deadline_hammer timeouts/test_async_timeout \
 	timeouts/test_thread_frames timeouts/test_unsafe_bytecode attempt/test_limits_live attempt/test_odd_jobs_live \
 	children/test_child_pool_live protocol/test_child_result startup/test_statement_warmup supervisor/test_process_group \
 	traps/test_stop traps/test_claims traps/test_settling traps/test_effects traps/test_middleware test_async_steps)) \
-	$(addprefix tests/jobs/,$(addsuffix .py,definition/test_arguments definition/test_equality client/test_job \
+	$(addprefix tests/jobs/,$(addsuffix .py,definition/test_arguments definition/test_argument_json definition/test_equality client/test_job \
 	runtime/test_own_threads test_interpreter database/sqlite/write_queue/test_turns \
 	database/sqlite/write_queue/test_order database/sqlite/write_queue/test_files django/backend/test_results django/backend/test_performing \
 	django/backend/test_enqueue django/test_connections django/test_pages))

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from pathlib import Path
 from statistics import median
 
 import pytest
 
-from tests.layers import MOST_MODULES, PACKAGES, application_faults, faults, folders, modules
+from tests.layers import MOST_MODULES, PACKAGES, application_faults, faults, folders, main, modules
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -55,14 +53,12 @@ def test_files_are_short() -> None:
     assert median(lines.values()) <= 100
 
 
-def test_the_floors_are_printed() -> None:
-    answer = subprocess.run(
-        [sys.executable, "-m", "tests.layers"], cwd=ROOT, capture_output=True, text=True, timeout=60
-    )
+def test_the_floors_are_printed(capsys: pytest.CaptureFixture[str]) -> None:
+    code, said = main(), capsys.readouterr().out
 
-    assert answer.returncode == 0, answer.stdout
-    assert "0 faults" in answer.stdout
-    assert all(folder.name in answer.stdout for folder in folders(ROOT))
+    assert code == 0, said
+    assert "0 faults" in said
+    assert all(folder.name in said for folder in folders(ROOT))
 
 
 def test_a_folder_stands_one_floor_above_the_highest_that_it_imports(tmp_path: Path) -> None:
@@ -246,75 +242,3 @@ def test_released_migrations_import_nothing_of_ours() -> None:
         if line.lstrip().startswith(tuple(f"{word} {package}" for word in ("import", "from") for package in PACKAGES))
     ]
     assert ours == []
-
-
-OPENED = """
-import sys, threading
-opened = []
-def hear(event, arguments):
-    if event in ("socket.connect", "socket.bind", "sqlite3.connect", "subprocess.Popen", "os.fork"):
-        opened.append(event)
-    elif event == "open" and isinstance(arguments[1], str) and set(arguments[1]) & set("wax+"):
-        if "__pycache__" not in str(arguments[0]):
-            opened.append(f"open {arguments[0]} {arguments[1]}")
-sys.addaudithook(hear)
-import jobs
-optional = ["redis", "dramatiq", "click", "rich", "sentry_sdk", "prometheus_client", "opentelemetry",
-            "alembic", "psycopg", "aiosqlite", "worker", "scheduler", "admin_cli", "admin_api"]
-print([name for name in optional if name in sys.modules], opened, threading.active_count())
-"""
-
-
-def test_importing_jobs_opens_nothing_and_imports_no_optional_package(tmp_path: Path) -> None:
-    answer = subprocess.run(
-        [sys.executable, "-c", OPENED],
-        cwd=tmp_path,
-        env={"PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1"},
-        capture_output=True,
-        text=True,
-        timeout=60,
-    )
-
-    assert (answer.stdout.strip(), answer.returncode) == ("[] [] 1", 0), answer.stderr
-    assert list(tmp_path.iterdir()) == []
-
-
-DECLARED = {
-    "a job": """
-from jobs import Job, Retry
-
-class Ship(Job, retry=Retry(max_attempts=3)):
-    order_id: int
-
-    def perform(self) -> None: ...
-
-Ship(order_id=7)
-""",
-    "an actor": """
-import dramatiq
-from jobs.dramatiq import LedgerBroker
-
-dramatiq.set_broker(LedgerBroker())
-
-@dramatiq.actor
-def ship(order_id): ...
-
-ship.message(7)
-""",
-}
-
-
-@pytest.mark.parametrize("code", DECLARED.values(), ids=list(DECLARED))
-def test_declaring_loads_no_database_code(code: str, tmp_path: Path) -> None:
-    code += "import sys\nprint([one for one in ('sqlalchemy', 'psycopg', 'sqlite3', 'alembic') if one in sys.modules])"
-
-    answer = subprocess.run(
-        [sys.executable, "-c", code],
-        cwd=tmp_path,
-        env={"PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        text=True,
-        timeout=60,
-    )
-
-    assert answer.stdout.strip() == "[]", answer.stderr

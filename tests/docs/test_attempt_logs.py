@@ -13,7 +13,7 @@ from click.testing import CliRunner
 from admin_cli.main import cli
 from jobs.definition import registry
 from jobs.testing import Ledger
-from tests.worker.attempt.test_attempt_logs import streams as streams
+from tests.worker.attempt.logging_jobs import streams as streams
 
 PAGE = (Path(__file__).resolve().parents[2] / "docs" / "attempt-logs.md").read_text()
 LINES = ["charging order 7", "asking the bank", "bank says yes"]

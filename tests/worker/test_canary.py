@@ -18,7 +18,7 @@ from jobs.operations.audit.operator import Operator
 from jobs.operations.bundles.write import make_bundle
 from jobs.states import RunState
 from tests.fork_server import jobledger
-from tests.jobs.observe.test_sentry import Receiver
+from tests.jobs.observe.sentry_receiver import Receiver
 from tests.seen_app import Keeper
 from tests.waiting import wait_until
 from tests.worker_process import ROOT, worker

@@ -2,39 +2,23 @@
 
 from __future__ import annotations
 
-import http.client
 import json
-import socket
 import threading
-from collections.abc import Callable, Iterator
-from datetime import timedelta
-from typing import Any
+from collections.abc import Callable
 
 import pytest
-import uvicorn
 from starlette.testclient import TestClient
 
-from admin_api.main import listen, make_server, url_of
 from jobs import boot
 from jobs.app import App
 from jobs.operations.access import sign_in as signing
-from jobs.operations.access.tokens import create_token
 from jobs.operations.access.users import create_user
-from jobs.operations.audit.operator import Operator, Permission
+from jobs.operations.audit.operator import Operator
 from tests.admin_api.conftest import BASE, PASSWORD, MakeClient
+from tests.admin_api.http.raw import admin as admin
+from tests.admin_api.http.raw import raw, token_of
+from tests.admin_api.http.raw import served as served
 from tests.conftest import MakeApp
-from tests.waiting import wait_until
-
-
-def token_of(app: App, shell: Operator, user: str) -> str:
-    return create_token(
-        app, shell, user=user, name="t", permissions=sorted(Permission), lasts=timedelta(days=1)
-    )[1]  # fmt: skip
-
-
-@pytest.fixture
-def admin(app: App, make_client: MakeClient, users: dict[str, str], shell: Operator) -> TestClient:
-    return make_client(token_of(app, shell, users["admin"]))
 
 
 @pytest.fixture
@@ -60,8 +44,6 @@ TEXTS = [
     "%25s%25n",
     "'--",
 ]
-
-
 PLACES = (
     "runs/{}", "queues/{}", "kinds/{}", "schedules/{}", "workers/{}", "users/{}", "audit-entries/{}", "replays/{}",
     "runs?where=kind:{}", "runs?key={}", "runs?tag={}", "runs?arg=a={}", "runs?cursor={}", "users?cursor={}",
@@ -210,176 +192,3 @@ def test_a_refresh_token_used_twice_at_once_succeeds_at_most_once(
 
     assert statuses.count(201) <= 1
     assert set(statuses) <= {201, 401}
-
-
-@pytest.fixture
-def served(app: App) -> Iterator[tuple[str, int]]:
-    """A real server on a real socket: host and port."""
-    listener = listen("127.0.0.1", 0)
-    server: uvicorn.Server = make_server(app)
-    thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
-    thread.start()
-    assert wait_until(lambda: server.started, seconds=60)
-    host, _, port = url_of(listener).removeprefix("http://").partition(":")
-    yield host, int(port)
-    server.should_exit = True
-    thread.join(60)
-    listener.close()
-
-
-def raw(place: tuple[str, int], *lines: str, body: bytes = b"") -> tuple[int, bytes]:
-    """The server's response to exactly these lines."""
-    with socket.create_connection(place, timeout=60) as connection:
-        connection.sendall("\r\n".join([*lines, "", ""]).encode("latin-1") + body)
-        answer = http.client.HTTPResponse(connection)
-        answer.begin()
-        return answer.status, answer.read()
-
-
-@pytest.mark.parametrize(
-    ("lines", "statuses"),
-    [
-        (["GET /healthz HTTP/1.1", "Host: evil.example"], {421}),
-        (["GET /healthz HTTP/1.1", "Host: localhost", "Host: evil.example"], {400, 421}),
-        (["GET /healthz HTTP/1.1", "Host: evil.example", "Host: localhost"], {400, 421}),
-        (["GET /healthz HTTP/1.1", "Host: localhost", "Host: localhost"], {400, 421}),
-        (["GET /\xe4\xf6 HTTP/1.1", "Host: localhost"], {400, 404}),
-        (["GET //[::1 HTTP/1.1", "Host: localhost"], {400, 404}),
-        (["GET /healthz HTTP/1.1", "Host: localhost", "X: a\x00b"], {400}),
-        (["GET /healthz HTTP/1.1", "Host: localhost", " folded: x"], {400, 421}),
-        (["GET /healthz HTTP/9.9", "Host: localhost"], {400, 505}),
-        (["BREW /healthz HTTP/1.1", "Host: localhost"], {400, 405}),
-        (["GET /healthz HTTP/1.1"], {400, 421}),
-        (["GET http://evil.example/healthz HTTP/1.1", "Host: evil.example"], {400, 404, 421}),
-        (["POST /v1/runs HTTP/1.1", "Host: localhost", "Content-Length: 9", "Transfer-Encoding: chunked"], {400, 401}),
-        (["POST /v1/runs HTTP/1.1", "Host: localhost", "Content-Length: -5"], {400}),
-        (["POST /v1/runs HTTP/1.1", "Host: localhost", "Content-Length: 5", "Content-Length: 6"], {400}),
-        (["GET /v1/runs HTTP/1.1", "Host: localhost", "Authorization: Bearer \xff\xfe"], {401}),
-        (["GET /v1/runs HTTP/1.1", "Host: localhost", "Authorization : Bearer x"], {400}),
-    ],
-)
-def test_a_request_that_is_no_http_is_refused(served: tuple[str, int], lines: list[str], statuses: set[int]) -> None:
-    status, body = raw(served, *lines, "Connection: close", body=b"0\r\n\r\n")
-
-    assert status in statuses, body
-    assert b"Traceback" not in body
-
-
-CHUNKED = ("POST /v1/runs HTTP/1.1", "Host: localhost", "Transfer-Encoding: chunked")
-
-
-@pytest.mark.parametrize(
-    ("lines", "body", "statuses"),
-    [
-        (["GET /healthz HTTP/1.1", "Host: localhost", "X: " + "a" * 400_000], b"", {400, 431}),
-        (["GET /healthz HTTP/1.1", "Host: localhost", *(f"X-{n}: a" for n in range(40_000))], b"", {400, 431}),
-        (["GET /" + "a" * 400_000 + " HTTP/1.1", "Host: localhost"], b"", {400, 431}),
-        # The head is complete, and credentials are checked before the body is read.
-        ([*CHUNKED], b"1\r\na\r\n0\r\nX: " + b"a" * 400_000, {400, 401, 431}),
-        ([*CHUNKED], b"1;" + b"a" * 400_000, {400, 401, 431}),
-    ],
-    ids=["value", "count", "path", "trailer", "chunk"],
-)
-def test_a_head_without_end_is_cut_off(
-    served: tuple[str, int], lines: list[str], body: bytes, statuses: set[int]
-) -> None:
-    try:
-        status, _ = raw(served, *lines, body=body)
-    except ConnectionError:
-        # The server closed the connection while we were sending.
-        status = 400
-
-    assert status in statuses
-    assert raw(served, "GET /healthz HTTP/1.1", "Host: localhost", "Connection: close")[0] == 200
-
-
-def test_the_connection_of_an_endless_trailer_is_ended(served: tuple[str, int]) -> None:
-    with socket.create_connection(served, timeout=60) as connection:
-        connection.sendall("\r\n".join([*CHUNKED, "", ""]).encode() + b"1\r\na\r\n0\r\n")
-        trailer = b"X: " + b"a" * 1000 + b"\r\n"
-        with pytest.raises(ConnectionError):
-            connection.sendall(trailer * 100_000)
-
-
-def test_a_body_in_the_smallest_chunks_and_many_requests_of_a_connection_are_taken(
-    served: tuple[str, int], app: App, users: dict[str, str], shell: Operator
-) -> None:
-    kinds = json.dumps({"kind": "Nobody", "arguments": {"text": "x" * 20_000}}).encode()
-    secret = token_of(app, shell, users["admin"])
-    heads = [*CHUNKED, "Content-Type: application/json", f"Authorization: Bearer {secret}"]
-    status, said = raw(served, *heads, body=b"".join(b"1\r\n%c\r\n" % one for one in kinds) + b"0\r\n\r\n")
-
-    assert (status, json.loads(said)["error"]["code"]) == (404, "not_found"), said
-    connection = http.client.HTTPConnection(*served, timeout=60)
-    for _ in range(40):
-        connection.request("GET", "/healthz", headers={"Host": "localhost", "X-Long": "a" * 4000})
-        answer = connection.getresponse()
-        answer.read()
-        assert answer.status == 200
-    connection.close()
-
-
-def test_the_request_id_of_a_response_is_in_the_log(anyone: TestClient, caplog: pytest.LogCaptureFixture) -> None:
-    with caplog.at_level("INFO", logger="jobs.api"):
-        anyone.get("/v1/runs", headers={"X-Request-ID": "order-7.check"})
-
-    assert [one.request_id for one in caplog.records if one.msg == "Answered"] == ["order-7.check"]
-
-
-def test_a_bug_is_an_envelope_with_the_request_id_and_the_log_has_the_rest(
-    admin: TestClient, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    from jobs.operations.insight import queues
-
-    def bug(*args: Any) -> None:
-        raise KeyError("secret of ours")
-
-    monkeypatch.setattr(queues, "look_at", bug)
-    answer = admin.get("/v1/queues/mail", headers={"X-Request-ID": "order-7.check"})
-
-    assert (answer.status_code, answer.json()["error"]["code"]) == (500, "bug")
-    assert answer.json()["meta"]["request_id"] == "order-7.check"
-    assert "secret of ours" not in answer.text
-    assert any(one.exc_info for one in caplog.records)
-
-
-def test_a_ledger_that_becomes_unreachable_is_a_503_without_its_address(
-    make_app: MakeApp, make_client: MakeClient
-) -> None:
-    app = make_app("postgresql://ada:hunter2@127.0.0.1:1/ledger")
-    client = make_client("jl_x", over=app)
-
-    for answer in (client.get("/readyz"), client.get("/v1/runs")):
-        assert (answer.status_code, answer.json()["error"]["code"]) == (503, "service_down")
-        assert answer.headers["retry-after"] == "2"
-        assert "hunter2" not in answer.text
-        assert "127.0.0.1" not in answer.text
-    assert client.get("/healthz").status_code == 200
-
-
-def test_a_failed_commit_is_never_reported_as_done(
-    admin: TestClient, app: App, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    from jobs.errors import LedgerBusy
-    from jobs.operations.control import pause
-
-    class Breaking:
-        """A transaction whose commit fails."""
-
-        def __init__(self, inner: Any) -> None:
-            self._inner = inner
-
-        def __enter__(self) -> Any:
-            return self._inner.__enter__()
-
-        def __exit__(self, *error: Any) -> None:
-            self._inner.__exit__(LedgerBusy, LedgerBusy("commit"), None)
-            raise LedgerBusy("commit")
-
-    write = app.database.write
-    monkeypatch.setattr(type(app.database), "write", lambda self, **how: Breaking(write(**how)))
-    with monkeypatch.context() as patch:
-        patch.setattr(pause, "check_known", lambda *args, **given: None)
-        answer = admin.put("/v1/queues/mail/pause", json={"is_new": True})
-
-    assert answer.status_code == 503, json.dumps(answer.json())

@@ -16,8 +16,8 @@ from jobs.app import App
 from jobs.operations.access import credentials
 from jobs.operations.access.access_errors import Overloaded
 from tests.admin_api.conftest import PASSWORD
-from tests.admin_api.http.test_hostile_requests import raw, token_of
-from tests.admin_api.http.test_hostile_requests import served as served
+from tests.admin_api.http.raw import raw, token_of
+from tests.admin_api.http.raw import served as served
 from tests.waiting import wait_until
 
 HEALTH = ("GET /healthz HTTP/1.1", "Host: localhost")

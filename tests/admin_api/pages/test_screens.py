@@ -5,26 +5,19 @@
 
 from __future__ import annotations
 
-import shutil
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import quote
 
 import pytest
 from playwright.sync_api import Browser, Page, Request, Response, Route, expect
 
-from jobs import boot
-from jobs.app import App
-from jobs.definition import registry
 from jobs.operations.access.sign_in import make_link
 from jobs.operations.audit.operator import Operator
-from jobs.settings import Settings
 from tests.admin_api.pages.chromium import (
     ARTIFACTS,
     WAIT_MS,
     Watch,
-    a_browser,
     a_context,
     faults_of_access,
     needs_chromium,
@@ -32,7 +25,11 @@ from tests.admin_api.pages.chromium import (
     served,
     sign_in,
 )
-from tests.admin_api.pages.filled import HOSTILE, Places, fill, harm
+from tests.admin_api.pages.filled import HOSTILE, Places, harm
+from tests.admin_api.pages.screens import Full, made
+from tests.admin_api.pages.screens import browser as browser
+from tests.admin_api.pages.screens import full as full
+from tests.admin_api.pages.screens import kinds_as_they_were as kinds_as_they_were
 from tests.conftest import MakeApp
 
 pytestmark = [pytest.mark.slow, needs_chromium]
@@ -40,45 +37,9 @@ WIDTHS, THEMES = (1440, 375), ("light", "dark")
 CHECKED = ((1440, "light"), (375, "dark"))
 
 
-@pytest.fixture(scope="module", autouse=True)
-def kinds_as_they_were() -> Iterator[None]:
-    known = set(registry.kinds())
-    yield
-    for kind in set(registry.kinds()) - known:
-        registry.forget(kind)
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with a_browser() as made:
-        yield made
-
-
-@dataclass(frozen=True)
-class Full:
-    """A filled ledger, and the ids of what it holds."""
-
-    url: str
-    places: Places
-
-
-@pytest.fixture(scope="module")
-def full(sqlite_template: Path, tmp_path_factory: pytest.TempPathFactory) -> Full:
-    return _made(sqlite_template, tmp_path_factory.mktemp("full"), fill)
-
-
 @pytest.fixture(scope="module")
 def harmful(sqlite_template: Path, tmp_path_factory: pytest.TempPathFactory) -> Full:
-    return _made(sqlite_template, tmp_path_factory.mktemp("harmful"), harm)
-
-
-def _made(template: Path, folder: Path, build: Callable[[App], Places]) -> Full:
-    url = f"sqlite:///{shutil.copy(template, folder / 'jobs.db')}"
-    app = boot.build(Settings(database_url=url))
-    try:
-        return Full(url, build(app))
-    finally:
-        app.close()
+    return made(sqlite_template, tmp_path_factory.mktemp("harmful"), harm)
 
 
 def pages(places: Places) -> dict[str, str]:

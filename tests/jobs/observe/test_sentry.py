@@ -2,75 +2,23 @@
 
 from __future__ import annotations
 
-import gzip
-import json
 import threading
-from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from uuid import uuid4
 
 import pytest
 
-from jobs.events import AttemptEnded, RunDeadLettered, SlotFired
-from jobs.ledger.admission.insert import insert_runs
-from jobs.ledger.schedules import schedules
+from jobs.events import AttemptEnded, RunDeadLettered
 from jobs.observe import sentry, watch
-from jobs.observe.check_ins import slug
 from jobs.observe.scrub import scrub
 from jobs.runtime.failure import describe_failure
-from jobs.scheduling.schedule import Cron, Every
-from jobs.scheduling.serialize import write_data
 from jobs.states import Cause, Outcome, RunState
-from tests.book import new_run
 from tests.conftest import MakeApp
+from tests.jobs.observe.sentry_receiver import Receiver, ended
+from tests.jobs.observe.sentry_receiver import receiver as receiver
 from tests.seen_app import Keeper
 
 CANARY = "canary-" + uuid4().hex
-
-
-class Receiver:
-    """Takes envelopes as Sentry does."""
-
-    def __init__(self) -> None:
-        self.raw: list[bytes] = []
-        taken = self.raw
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_POST(self) -> None:
-                body = self.rfile.read(int(self.headers["Content-Length"]))
-                taken.append(gzip.decompress(body) if self.headers.get("Content-Encoding") == "gzip" else body)
-                self.send_response(200)
-                self.send_header("Content-Length", "2")
-                self.end_headers()
-                self.wfile.write(b"{}")
-
-            def log_message(self, format: str, *args: Any) -> None: ...
-
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        threading.Thread(target=self.server.serve_forever, daemon=True).start()
-
-    @property
-    def dsn(self) -> str:
-        return f"http://key@127.0.0.1:{self.server.server_address[1]}/7"
-
-    def items(self, kind: str) -> list[dict[str, Any]]:
-        found = []
-        for body in list(self.raw):
-            lines = body.split(b"\n")
-            for header, payload in zip(lines[1::2], lines[2::2], strict=False):
-                if json.loads(header)["type"] == kind:
-                    found.append(json.loads(payload))
-        return found
-
-
-@pytest.fixture
-def receiver() -> Iterator[Receiver]:
-    made = Receiver()
-    yield made
-    made.server.shutdown()
-    made.server.server_close()
 
 
 def test_a_failed_attempt_is_reported_with_its_run_and_the_ledgers_fingerprint(
@@ -121,8 +69,8 @@ def test_successes_and_cancellations_are_no_errors_and_no_transactions(
     app = make_app(sqlite_url, sentry_dsn=receiver.dsn)
     close = sentry.subscribe(app)
 
-    app.events.emit([_ended(Outcome.SUCCEEDED, RunState.SUCCEEDED), _ended(Outcome.CANCELLED, RunState.CANCELLED)])
-    app.events.emit([_ended(Outcome.SNOOZED, RunState.QUEUED)])
+    app.events.emit([ended(Outcome.SUCCEEDED, RunState.SUCCEEDED), ended(Outcome.CANCELLED, RunState.CANCELLED)])
+    app.events.emit([ended(Outcome.SNOOZED, RunState.QUEUED)])
     close()
 
     assert receiver.raw == []
@@ -132,7 +80,7 @@ def test_transactions_are_sampled_when_asked(receiver: Receiver, make_app: MakeA
     app = make_app(sqlite_url, sentry_dsn=receiver.dsn, sentry_traces=1.0)
     close = sentry.subscribe(app)
 
-    app.events.emit([_ended(Outcome.SUCCEEDED, RunState.SUCCEEDED)])
+    app.events.emit([ended(Outcome.SUCCEEDED, RunState.SUCCEEDED)])
     close()
 
     (sample,) = receiver.items("transaction")
@@ -157,79 +105,6 @@ def test_arguments_leave_only_when_asked_for_and_then_scrubbed(
     assert event["contexts"].get("arguments", {}).get("note") == ("order 7" if asked else None)
     assert event["contexts"].get("arguments", {}).get("password") == ("[Filtered]" if asked else None)
     assert CANARY not in b"".join(receiver.raw).decode()
-
-
-@pytest.mark.parametrize(
-    ("schedule", "config"),
-    [
-        (
-            Cron("0 3 * * *", timezone="Europe/Paris"),
-            {"schedule": {"type": "crontab", "value": "0 3 * * *"}, "timezone": "Europe/Paris", "max_runtime": 31},
-        ),
-        (
-            Every(timedelta(hours=2)),
-            {"schedule": {"type": "interval", "value": 2, "unit": "hour"}, "max_runtime": 31},
-        ),
-        (Every(timedelta(seconds=90)), None),
-    ],
-    ids=["cron", "every", "seconds"],
-)
-def test_a_slot_that_fires_begins_a_check_in_and_its_runs_end_ends_it(
-    schedule: Any, config: Any, receiver: Receiver, make_app: MakeApp, sqlite_url: str
-) -> None:
-    app = make_app(sqlite_url, sentry_dsn=receiver.dsn, sentry_crons=True)
-    row = {
-        "name": "Nightly report", "owner": "operator", "kind": "Keeper", "queue": "mail", "priority": 0,
-        "arguments": "{}", "arguments_version": 1, "max_attempts": 3, "definition": write_data(schedule),
-    }  # fmt: skip
-    with app.database.write() as connection:
-        schedules.add(connection, row, next_slot_at=None, now=app.clock.now())
-    close = sentry.subscribe(app)
-    run_id = uuid4()
-
-    app.events.emit([SlotFired("Nightly report", "Keeper", app.clock.now(), run_id, 0.1)])
-    app.events.emit([_ended(Outcome.FAILED, RunState.QUEUED, run_id=run_id, schedule="Nightly report")])
-    app.events.emit([_ended(Outcome.SUCCEEDED, RunState.SUCCEEDED, run_id=run_id, schedule="Nightly report")])
-    app.events.emit([_ended(Outcome.GAVE_UP, RunState.DEAD, schedule="other")])
-    app.events.emit([_ended(Outcome.SUCCEEDED, RunState.SUCCEEDED)])
-    close()
-
-    told = receiver.items("check_in")
-    assert [(one["monitor_slug"], one["status"]) for one in told] == [
-        (slug("Nightly report"), "in_progress"),
-        (slug("Nightly report"), "ok"),
-        ("other", "error"),
-    ]
-    assert {one["check_in_id"] for one in told[:2]} == {run_id.hex}
-    assert [one.get("monitor_config") for one in told] == [config, None, None]
-
-
-def test_a_scheduled_run_that_a_dead_process_held_ends_its_check_in_too(
-    receiver: Receiver, make_app: MakeApp, sqlite_url: str
-) -> None:
-    app = make_app(sqlite_url, sentry_dsn=receiver.dsn, sentry_crons=True, sentry_retry_level="off")
-    close = sentry.subscribe(app)
-    made, other = new_run(schedule="nightly"), new_run()
-    with app.database.write() as connection:
-        insert_runs(connection, [made, other])
-
-    for run in (made, other):
-        app.events.emit([_ended(Outcome.CRASHED, RunState.DEAD, run_id=run.id, waited_seconds=None)])
-    app.events.emit([RunDeadLettered(made.id, "Mail", "default", Cause.UNKNOWN_KIND)])
-    close()
-
-    assert [(one["monitor_slug"], one["status"]) for one in receiver.items("check_in")] == [("nightly", "error")] * 2
-
-
-def test_check_ins_are_sent_only_when_asked_for(receiver: Receiver, make_app: MakeApp, sqlite_url: str) -> None:
-    app = make_app(sqlite_url, sentry_dsn=receiver.dsn)
-    close = sentry.subscribe(app)
-
-    app.events.emit([SlotFired("nightly", "Keeper", app.clock.now(), uuid4(), 0.1)])
-    app.events.emit([_ended(Outcome.SUCCEEDED, RunState.SUCCEEDED, schedule="nightly")])
-    close()
-
-    assert receiver.raw == []
 
 
 def test_local_variables_are_not_sent(receiver: Receiver, make_app: MakeApp, sqlite_url: str) -> None:
@@ -290,7 +165,7 @@ def test_text_that_looks_like_a_secret_is_scrubbed(given: object, expected: obje
 def _failed(*, state: RunState, cause: Cause | None = None, attempt: int = 1, run_id: Any = None) -> AttemptEnded:
     error = _raised()
     failure = describe_failure(error, kind="Keeper")
-    return _ended(
+    return ended(
         Outcome.FAILED,
         state,
         cause=cause,
@@ -309,22 +184,3 @@ def _raised() -> ValueError:
         raise ValueError(f"no, {len(password)}")
     except ValueError as error:
         return error
-
-
-def _ended(outcome: Outcome, state: RunState, **more: Any) -> AttemptEnded:
-    return AttemptEnded(
-        **{
-            "run_id": uuid4(),
-            "kind": "Keeper",
-            "queue": "mail",
-            "attempt": 1,
-            "outcome": outcome,
-            "state": state,
-            "cause": None,
-            "started_at": datetime.now(UTC),
-            "elapsed_seconds": 0.5,
-            "waited_seconds": 0.1,
-            "correlation_id": None,
-            **more,
-        }
-    )

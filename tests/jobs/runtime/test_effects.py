@@ -5,28 +5,16 @@ from __future__ import annotations
 import asyncio
 import logging
 import sqlite3
-from collections.abc import Iterator
-from datetime import timedelta
 from pathlib import Path
-from typing import Any
 
 import pytest
 from sqlalchemy import text
 
 import jobs
-from jobs import Cause, Job, Outcome, RunState
-from jobs.definition import registry
+from jobs import Job, Outcome, RunState
 from jobs.testing import Ledger
-
-HOUR = timedelta(hours=1)
-
-
-@pytest.fixture
-def ledger(ledger_url: str) -> Iterator[Ledger]:
-    with Ledger(ledger_url, lock_timeout="2s") as ledger:
-        with ledger.app.database.write() as connection:
-            connection.execute(text("create table paid (n integer)"))
-        yield ledger
+from tests.jobs.runtime.payments import HOUR, Note
+from tests.jobs.runtime.payments import ledger as ledger
 
 
 def paid(ledger: Ledger) -> list[int]:
@@ -42,12 +30,6 @@ class Pay(Job):
             session.execute(text("insert into paid values (:n)"), {"n": self.n})
             Note(n=self.n).enqueue()
         return "done"
-
-
-class Note(Job):
-    n: int
-
-    def perform(self) -> None: ...
 
 
 def test_writes_of_a_job_commit_with_its_success(ledger: Ledger) -> None:
@@ -176,116 +158,6 @@ def test_long_work_after_the_block_is_warned_of(ledger: Ledger, caplog: pytest.L
         ledger.perform(Dawdles())
 
     assert any("after its transaction" in record.message for record in caplog.records)
-
-
-def test_progress_is_read_by_whoever_asks(ledger: Ledger) -> None:
-    seen: list[Any] = []
-
-    class Exporting(Job):
-        def perform(self) -> None:
-            for n in range(1, 101):
-                self.run.progress(n, 100, "rows")
-                seen.append(jobs.find(self.run.id).progress)
-
-    performed = ledger.perform(Exporting())
-
-    assert seen[0] == {"done": 1, "total": 100, "message": "rows"}
-    assert seen[1] == seen[0]
-    assert performed.run.progress["done"] == 100
-
-
-def test_children_know_their_parent_and_the_root_of_it_all(ledger: Ledger) -> None:
-    class Leaf(Job):
-        def perform(self) -> None: ...
-
-    class Branch(Job):
-        def perform(self) -> None:
-            Leaf().enqueue()
-
-    class Root(Job):
-        def perform(self) -> None:
-            jobs.enqueue_many([Branch(), Branch()])
-
-    with jobs.correlate("request-1"):
-        root = Root().enqueue().id
-    ledger.drain()
-
-    branches, leaves = ledger.runs(Branch), ledger.runs(Leaf)
-    assert [run.parent_id for run in branches] == [root, root]
-    assert [run.parent_id for run in leaves] == [run.id for run in branches]
-    assert {run.root_id for run in leaves} == {root}
-    assert {run.correlation_id for run in leaves} == {"request-1"}
-
-
-def test_arguments_of_an_earlier_version_are_brought_up(ledger: Ledger, request: pytest.FixtureRequest) -> None:
-    class Greet(Job):
-        name: str
-
-        def perform(self) -> None: ...
-
-    Greet(name="Ada Lovelace").enqueue()
-    registry.forget("Greet")
-    request.addfinalizer(lambda: registry.forget("Greeting"))
-
-    class Greeting(Job, kind="Greeting", aliases=("Greet",), version=2):
-        first: str
-        last: str
-
-        @classmethod
-        def upcast(cls, arguments: dict[str, Any], version: int) -> dict[str, Any]:
-            first, _, last = arguments["name"].partition(" ")
-            return {"first": first, "last": last}
-
-        def perform(self) -> str:
-            return self.last
-
-    assert [one.result() for one in ledger.drain()] == ["Lovelace"]
-
-
-def test_arguments_that_do_not_fit_make_the_run_dead_and_name_the_field(ledger: Ledger) -> None:
-    run_id = Note(n=1).enqueue().id
-    with ledger.app.database.write() as connection:
-        connection.execute(text("""update job_runs set arguments = '{"n": "many"}'"""))
-
-    performed = ledger.perform(run_id)
-
-    assert (performed.run.state, performed.run.cause) == (RunState.DEAD, Cause.BAD_ARGUMENTS)
-    assert "n:" in (performed.run.error_message or "")
-
-
-def test_an_upcast_that_fails_makes_the_run_dead(ledger: Ledger) -> None:
-    run_id = Note(n=1).enqueue().id
-    registry.forget("Note")
-
-    class Noted(Job, kind="Noted", aliases=("Note",), version=2):
-        m: int
-
-        @classmethod
-        def upcast(cls, arguments: dict[str, Any], version: int) -> dict[str, Any]:
-            return {"m": arguments["no such field"]}
-
-        def perform(self) -> None: ...
-
-    try:
-        assert ledger.perform(run_id).run.cause is Cause.BAD_ARGUMENTS
-    finally:
-        registry.forget("Noted")
-        registry.register(Note, kind="Note")
-
-
-def test_waiting_for_a_run_has_a_limit(ledger: Ledger) -> None:
-    run_id = Note(n=1).enqueue().id
-
-    with pytest.raises(jobs.NotEnded):
-        jobs.wait(run_id, limit=timedelta(milliseconds=50))
-    with pytest.raises(jobs.NotEnded):
-        asyncio.run(jobs.wait_async(run_id, limit=timedelta(milliseconds=50)))
-    ledger.drain()
-    assert jobs.wait(run_id, limit=timedelta(seconds=1)).state is RunState.SUCCEEDED
-    assert asyncio.run(jobs.wait_async(run_id, limit=HOUR)).id == run_id
-    assert [one.attempt for one in asyncio.run(jobs.attempts_async(run_id))] == [1]
-    waiting = Note(n=2).enqueue(delay=HOUR).id
-    assert asyncio.run(jobs.cancel_async(waiting, reason="enough")) is RunState.CANCELLED
 
 
 def test_an_async_session_enqueues_with_its_own_commit(ledger: Ledger, tmp_path: Path) -> None:

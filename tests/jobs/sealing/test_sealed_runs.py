@@ -2,68 +2,28 @@
 
 from __future__ import annotations
 
-import json
 import logging
-from collections.abc import Iterator
-from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
-from uuid import UUID
 
 import pytest
-from sqlalchemy import String, cast, inspect, select, text
+from sqlalchemy import text
 
 import jobs
 from jobs.app import App
-from jobs.database.models import Base
-from jobs.definition.redaction import Redaction
-from jobs.errors import (
-    ArgumentsRefused,
-    Conflict,
-    DefinitionError,
-    EnqueueRefused,
-    Forbidden,
-    NotFound,
-    SelectorRefused,
-)
-from jobs.ledger.queries.selectors import Selector
+from jobs.errors import ArgumentsRefused, Conflict, EnqueueRefused, NotFound
 from jobs.operations.audit.actions import list_actions
-from jobs.operations.audit.operator import ROLES, Operator
-from jobs.operations.bulk.action import carry_out, plan
-from jobs.operations.bulk.replay import ReplayAction
 from jobs.operations.runs.detail import detail
-from jobs.operations.runs.inspect import list_runs
-from jobs.operations.runs.selector import SelectorInput, make_selector
 from jobs.operations.seals.forgetting import forget_subject
-from jobs.operations.seals.opening import open_run
 from jobs.operations.seals.rotation import rotate
-from jobs.sealing.filters import with_hashes
-from jobs.sealing.keys import HASH, new_key
+from jobs.sealing.keys import new_key
 from jobs.sealing.seal_errors import SealKeyMissing
 from jobs.states import Outcome, RunState
 from jobs.testing import Ledger
-from tests.conftest import MakeApp
-
-CANARY = "canary-4111-ünïcode"
-ADA = Operator("ada")
-HASH_LINE = f"{HASH} {new_key()}\n"
-seen: list[Any] = []
-
-
-class Card(jobs.Job, kind="sealed.Card"):
-    order_id: int
-    card: jobs.Sealed[str]
-    fails: bool = False
-
-    def idempotency_key(self) -> str | None:
-        return f"card-{self.card}"
-
-    def perform(self) -> None:
-        seen.append(self.card)
-        self.run.log(f"charging {self.card}")
-        if self.fails:
-            raise ValueError(f"declined: {self.card}")
+from tests.jobs.sealing.cards import ADA, CANARY, HASH_LINE, Card, everything, raw, seen
+from tests.jobs.sealing.cards import keys as keys
+from tests.jobs.sealing.cards import ledger as ledger
 
 
 class Report(jobs.Job, kind="sealed.Report", seal=True, subject="person"):
@@ -82,33 +42,6 @@ class Report(jobs.Job, kind="sealed.Report", seal=True, subject="person"):
 class Parent(jobs.Job, kind="sealed.Parent"):
     def perform(self) -> Any:
         return len(self.run.gather("reports", [Report(person=3, notes=[CANARY])])[0]["said"])
-
-
-@pytest.fixture
-def keys(tmp_path: Path) -> Path:
-    path = tmp_path / "keys"
-    path.touch(mode=0o600)
-    path.write_text(f"one {new_key()}\n{HASH_LINE}")
-    return path
-
-
-@pytest.fixture
-def ledger(ledger_url: str, keys: Path) -> Iterator[Ledger]:
-    seen.clear()
-    with Ledger(ledger_url, seal_keys_file=keys) as made:
-        yield made
-
-
-def everything(app: App) -> str:
-    """All that the tables of the ledger hold, as text."""
-    found = []
-    with app.database.read() as connection:
-        names = set(inspect(connection).get_table_names())
-        for table in Base.metadata.sorted_tables:
-            if table.name in names:
-                rows = connection.execute(select(*(cast(column, String) for column in table.c)))
-                found += [json.dumps([str(one) for one in row], ensure_ascii=False) for row in rows]
-    return "\n".join(found)
 
 
 def test_no_table_and_no_log_holds_what_is_sealed_and_the_jobs_get_it_in_clear(
@@ -156,43 +89,8 @@ def test_values_moved_to_another_run_or_field_are_refused_and_the_run_is_dead(le
     assert "was sealed for another run or field" in str(done[0].run.error_message)
 
 
-def raw(app: App, run_id: UUID) -> str:
-    from jobs.ledger.runs.move import arguments_text
-
-    with app.database.read() as connection:
-        return arguments_text(connection, [run_id])[run_id]
-
-
 def json_param(app: App) -> str:
     return ":given" if app.database.dialect == "sqlite" else "cast(:given as json)"
-
-
-def test_equal_arguments_share_a_key_and_filters_find_them_by_hash(ledger: Ledger) -> None:
-    app = ledger.app
-    first = Card(order_id=1, card=CANARY).enqueue()
-    assert Card(order_id=1, card=CANARY).enqueue() == type(first)(first.id, created=False)
-    with pytest.raises(jobs.KeyConflict):
-        Card(order_id=2, card=CANARY).enqueue()
-    assert Card(order_id=3, card=CANARY).enqueue(on_conflict="replace").id == first.id
-    Card(order_id=4, card="another").enqueue()
-
-    for asked in (
-        SelectorInput(arguments=(f"card={CANARY}",)),
-        SelectorInput(where=f'args.card:"{CANARY}"'),
-        SelectorInput(keys=(f"card-{CANARY}",)),
-    ):
-        assert [one.id for one in list_runs(app, ADA, make_selector(app, asked)).runs] == [first.id]
-
-    ledger.drain()
-    assert seen == [CANARY, "another"]  # Also after the replacement, whose row has the id of the first.
-
-
-def test_filters_of_other_kinds_need_no_keys(make_app: MakeApp, sqlite_url: str) -> None:
-    app = make_app(sqlite_url)
-    for asked in (Selector(keys=("order:1",)), Selector(arguments=(("card.no", "4111"),))):
-        assert with_hashes(app, asked) == asked
-        with pytest.raises((SealKeyMissing, SelectorRefused)):
-            with_hashes(app, replace(asked, kinds=("sealed.Card",)))
 
 
 def test_a_worker_without_the_key_gives_the_run_back_and_names_the_key(
@@ -260,63 +158,6 @@ def test_a_forgotten_subject_is_unreadable_and_the_others_are_not(ledger: Ledger
     with pytest.raises(NotFound):
         forget_subject(app, ADA, "987654")
     Report(person=987_654, notes=["again"]).enqueue()  # Who comes back gets a new key.
-
-
-def test_an_opening_for_a_person_needs_a_permission_and_is_on_record(ledger: Ledger) -> None:
-    run = Card(order_id=1, card=CANARY).enqueue()
-
-    with pytest.raises(Forbidden):
-        open_run(ledger.app, Operator("ola", ROLES["operator"]), str(run.id))
-    opened = open_run(ledger.app, ADA, str(run.id), reason="refund")
-
-    assert opened.arguments["card"] == CANARY
-    (entry,) = list_actions(ledger.app, ADA)
-    assert (entry["verb"], entry["reason"], entry["target"]) == ("open_sealed", "refund", f"run {run.id}")
-
-
-def test_a_replay_seals_again_for_the_new_run(ledger: Ledger) -> None:
-    app = ledger.app
-    run = Card(order_id=1, card=CANARY).enqueue()
-    ledger.perform(run.id)
-    which = make_selector(app, SelectorInput(ids=(str(run.id),), states=("succeeded",)))
-    for changes in ({}, {"order_id": 9}, {"card": f"{CANARY}-new"}):
-        act = ReplayAction(app=app, operator=ADA, changes=changes)
-        carry_out(app, ADA, act, plan(app, ADA, act, which))
-        ledger.drain()
-
-    assert seen == [CANARY, CANARY, CANARY, f"{CANARY}-new"]
-    assert "canary" not in everything(app)
-
-
-def test_a_bundle_holds_neither_value_nor_ciphertext(ledger: Ledger) -> None:
-    run = Card(order_id=1, card=CANARY).enqueue()
-    stored = raw(ledger.app, run.id)
-
-    redaction = Redaction()
-    schema = Card.model_json_schema()
-
-    assert redaction.arguments(json.loads(stored), schema) == {"order_id": 1, "card": "(sealed)", "fails": False}
-    assert redaction.data({"inner": json.loads(stored)["card"]}) == {"inner": "(sealed)"}
-
-
-@pytest.mark.parametrize(
-    ("options", "reason"),
-    [
-        ({"subject": "nobody"}, "is no field of it"),
-        ({"limits": jobs.Limit(1, by="secret")}, "would show a sealed value"),
-        ({"fair_by": "secret"}, "would show a sealed value"),
-        ({"schedule": jobs.Cron("0 * * * *")}, "a schedule cannot hold"),
-    ],
-)
-def test_an_option_that_would_show_a_sealed_value_is_refused(options: dict[str, Any], reason: str) -> None:
-    with pytest.raises(DefinitionError, match=reason):
-        type(
-            "Wrong",
-            (jobs.Job,),
-            {"__annotations__": {"secret": jobs.Sealed[str] | None}, "secret": None, "perform": lambda self: None},
-            kind="sealed.Wrong",
-            **options,
-        )
 
 
 def test_a_caller_without_the_class_cannot_store_a_sealed_field_in_clear(ledger: Ledger) -> None:

@@ -6,40 +6,19 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
 from threading import Barrier
-from uuid import UUID
 
 import pytest
 
 from jobs.app import App
 from jobs.errors import Forbidden, NotFound
-from jobs.operations.access import sessions, sign_in
+from jobs.operations.access import sign_in
 from jobs.operations.access.access_errors import CredentialRefused, Unauthenticated
 from jobs.operations.access.tokens import create_token, list_tokens, revoke_token
 from jobs.operations.access.users import change_role, create_user, disable_user, list_users, reset_password
 from jobs.operations.audit import actions
 from jobs.operations.audit.operator import ROLES, Operator
-
-PASSWORD = "a long enough password"
-DAY = timedelta(days=1)
-
-
-@pytest.fixture
-def admins(app: App, ada: Operator) -> list[str]:
-    names = ["ann", "bob", "cid"]
-    for name in names:
-        create_user(app, ada, name, password=PASSWORD, role="admin")
-    return names
-
-
-def token(app: App, by: Operator, user: str, *permissions: str, lasts: timedelta = DAY) -> tuple[Operator, str]:
-    """A token made by ``by``: who signs in with it, and its secret."""
-    _, secret = create_token(app, by, user=user, name="t", permissions=permissions, lasts=lasts)
-    return sign_in.by_token(app, secret).operator, secret
-
-
-def id_of(by: Operator) -> UUID:
-    assert by.credential is not None
-    return by.credential.id
+from tests.jobs.operations.access.credentials import DAY, PASSWORD, id_of, token
+from tests.jobs.operations.access.credentials import admins as admins
 
 
 def end_of(by: Operator) -> datetime:
@@ -220,67 +199,6 @@ def test_a_user_for_a_time_has_no_session_and_no_token_beyond_it(app: App, ada: 
         token(app, ada, "ann", "runs:read", lasts=DAY)
 
 
-@pytest.mark.parametrize("how", ["disable", "reset", "end the session", "end the link"])
-def test_a_link_session_ends_as_any_other(app: App, ada: Operator, admins: list[str], how: str) -> None:
-    """K2.2"""
-    unused = sign_in.make_link(app, Operator("ann"))
-    link = sign_in.make_link(app, Operator("ann"))
-    opened = sign_in.sign_in_by_link(app, link, address="192.0.2.1")
-    (session, other) = sessions.list_sessions(app, ada)
-    assert (session.kind, session.address, session.parent_id is not None) == ("page", "192.0.2.1", True)
-    assert other.kind == "link"
-
-    if how == "disable":
-        disable_user(app, ada, "ann")
-    elif how == "reset":
-        reset_password(app, ada, "ann", password="another good password")
-    else:
-        assert session.parent_id is not None
-        sessions.end_session(app, ada, session.id if how == "end the session" else session.parent_id)
-
-    with pytest.raises(Unauthenticated):
-        sign_in.by_cookie(app, opened.secret)
-    if how in ("disable", "reset"):
-        assert sessions.list_sessions(app, ada) == []
-        with pytest.raises(Unauthenticated):
-            sign_in.sign_in_by_link(app, unused)
-
-
-def test_a_link_under_a_users_name_is_that_users(app: App, ada: Operator) -> None:
-    """K2.2: a child does not exceed its parent."""
-    create_user(app, ada, "vic", password=PASSWORD, role="viewer")
-
-    opened = sign_in.sign_in_by_link(app, sign_in.make_link(app, Operator("vic")))
-    assert opened.identity.operator.permissions == ROLES["viewer"]
-
-    disable_user(app, ada, "vic")
-    with pytest.raises(Forbidden):
-        sign_in.make_link(app, Operator("vic"))
-
-
-def test_sessions_are_listed_and_ended_by_whose_they_are_and_by_who_sees_to_users(
-    app: App, ada: Operator, admins: list[str]
-) -> None:
-    """K2.2"""
-    create_user(app, ada, "vic", password=PASSWORD, role="viewer")
-    vic = sign_in.sign_in(app, "vic", PASSWORD, kind="page", address="192.0.2.7").identity
-    ann = sign_in.sign_in(app, "ann", PASSWORD, kind="api").identity
-    by_token, _ = token(app, ada, "vic", "runs:read")
-
-    assert [one.actor for one in sessions.list_sessions(app, vic.operator)] == ["vic"]
-    assert {one.actor for one in sessions.list_sessions(app, ann.operator)} == {"ann", "vic"}
-    assert sessions.list_sessions(app, by_token) == []
-    with pytest.raises(NotFound):
-        sessions.end_session(app, vic.operator, id_of(ann.operator))
-    with pytest.raises(NotFound):
-        sessions.end_session(app, by_token, id_of(vic.operator))
-    sessions.end_session(app, ann.operator, id_of(vic.operator), reason="lost laptop")
-
-    assert [one.actor for one in sessions.list_sessions(app, ada)] == ["ann"]
-    (action, *_) = actions.list_actions(app, ada)
-    assert (action["verb"], action["actor"], action["reason"]) == ("end", "ann", "lost laptop")
-
-
 def test_a_token_ends_itself_and_what_it_made_and_no_other_of_its_user(app: App, ada: Operator) -> None:
     """K2.2"""
     create_user(app, ada, "vic", password=PASSWORD, role="viewer")
@@ -295,31 +213,6 @@ def test_a_token_ends_itself_and_what_it_made_and_no_other_of_its_user(app: App,
 
     assert serves(app, other_secret)
     assert sum(one.revoked_at is not None for one in list_tokens(app, ada)) == 2
-
-
-def test_signing_in_and_failing_to_are_on_record(app: App, ada: Operator) -> None:
-    """K2.2"""
-    create_user(app, ada, "ann", password=PASSWORD, role="admin")
-    for _ in range(2):
-        with pytest.raises(Unauthenticated):
-            sign_in.sign_in(app, "ann", "a wrong password", kind="page", address="192.0.2.1")
-    with pytest.raises(Unauthenticated):
-        sign_in.sign_in(app, "typed-a-password-here", "a wrong password", kind="page", address="192.0.2.1")
-    sign_in.sign_in(app, "ann", PASSWORD, kind="page", address="192.0.2.1")
-    sign_in.sign_in_by_link(app, sign_in.make_link(app, ada))
-
-    told = [(one["verb"], one["actor"], one["target"], one["after"]) for one in actions.list_actions(app, ada)][:-1]
-
-    assert [one[:3] for one in told] == [
-        ("sign_in", ada.name, f"user {ada.name}"),
-        ("link", ada.name, f"user {ada.name}"),
-        ("sign_in", "ann", "user ann"),
-        ("sign_in_failed", "(nobody)", "user ann"),
-        ("sign_in_failed", "(nobody)", "user ann"),
-    ]
-    assert (told[0][3]["by"], told[2][3]["by"]) == ("link", "page")
-    assert told[3][3] == {"address": "192.0.2.1", "failures": 2}
-    assert "typed" not in str(told)
 
 
 def test_a_token_made_while_its_maker_is_revoked_ends_too(app: App, ada: Operator, admins: list[str]) -> None:
