@@ -13,6 +13,8 @@ from tests.mutants.planting import KILLED, SURVIVED, UNCLEAR, Copy
 
 MOST_SURVIVORS = 0
 """Lines of ``survivors.txt``. Only ever made smaller."""
+FEW_PLUGINS = {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "PYTEST_PLUGINS": "pytest_timeout"}
+"""To import the others takes longer than these tests do."""
 SIMPLE = Break(name="one", file="code.py", old="n + 1", new="n + 2", tests=("test_code.py",))
 
 
@@ -67,7 +69,7 @@ def test_a_break_that_does_not_fit_the_code_says_why(tree: Path, change: dict[st
     ids=["noticed", "not noticed", "not importable", "an error"],
 )
 def test_a_break_is_planted_tested_and_removed(tree: Path, tmp_path: Path, planted: Break, outcome: str) -> None:
-    copy = Copy(tmp_path / "copy", {})
+    copy = Copy(tmp_path / "copy", FEW_PLUGINS)
     whole = (tree / "code.py").read_text()
 
     found, _ = copy.plant(planted, limit_seconds=60)
@@ -79,6 +81,6 @@ def test_a_break_is_planted_tested_and_removed(tree: Path, tmp_path: Path, plant
 def test_a_break_whose_tests_do_not_end_is_noticed(tree: Path, tmp_path: Path) -> None:
     endless = replace(SIMPLE, old="return n + 1", new="while True: pass")
 
-    found, why = Copy(tmp_path / "copy", {}).plant(endless, limit_seconds=3)
+    found, why = Copy(tmp_path / "copy", FEW_PLUGINS).plant(endless, limit_seconds=3)
 
     assert (found, why) == (KILLED, "its tests did not end in 3 s")
