@@ -14,6 +14,9 @@ from pathlib import Path
 from tests import fork_server, server_process
 from tests.waiting import wait_until
 
+KEPT = ("pytest_timeout", "jobs-hashing")
+"""What the names of threads begin with that may stay: one that ends a test which takes too long, and the pool that
+checks passwords, of which a process has one for good."""
 WITHIN_SECONDS = 60.0
 """What was told to end may take a moment on a busy machine."""
 
@@ -51,7 +54,7 @@ class LeftRunning:
 
     def _running(self, pids: list[int]) -> list[object]:
         kept = {*server_process.pids(), *fork_server.pids(), getattr(resource_tracker._resource_tracker, "_pid", None)}
-        threads = [one for one in threading.enumerate() if not one.daemon and one.is_alive()]
+        threads = [one for one in threading.enumerate() if not one.daemon and not one.name.startswith(KEPT)]
         processes = [pid for pid in pids if pid not in kept and _lives(pid)]
         return [one for one in [*processes, *threads] if one not in self._known]
 

@@ -24,27 +24,39 @@ class Leaves(Job, isolated=True):
         return os.getpid()
 
 class Next(Job, isolated=True):
+    sleeps: float
+    spins: float
     def perform(self):
-        until = time.monotonic() + 2
-        while time.monotonic() < until: pass
+        time.sleep(self.sleeps)
+        until = time.process_time() + self.spins
+        while time.process_time() < until: pass
         return [os.getpid(), os.getcwd() == "/"]
 """
+# How long the next run sleeps, or keeps its processor busy: longer than what was left would take to end it.
+LEFT = {
+    "nothing": (0.0, 0.0),
+    "alarm": (1.5, 0.0),
+    "timer": (1.5, 0.0),
+    "processor": (0.0, 0.5),
+    "handler": (0.0, 0.0),
+    "folder": (0.0, 0.0),
+}
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("what", ["alarm", "timer", "processor", "handler", "folder", "nothing"])
-def test_changes_that_a_run_makes_in_its_child_process_do_not_reach_the_next_run(tmp_path, what):
+def test_changes_that_a_run_makes_in_its_child_process_do_not_reach_the_next_run(tmp_path):
     with live_worker(tmp_path, app=APP, threads=1) as worker:
-        (first,) = worker.enqueue("Leaves", what=what)
-        assert worker.wait_until_final([first]) == {"succeeded": 1}
-        (after,) = worker.enqueue("Next")
+        for what, (sleeps, spins) in LEFT.items():
+            (first,) = worker.enqueue("Leaves", what=what)
+            assert worker.wait_until_final([first]) == {"succeeded": 1}, what
+            (after,) = worker.enqueue("Next", sleeps=sleeps, spins=spins)
 
-        assert worker.wait_until_final([after]) == {"succeeded": 1}
-        assert worker.outcomes(after) == ["succeeded"]
-        pid, is_elsewhere = worker.run(after).result
-        assert not is_elsewhere
-        # The child is reused only if it is unchanged.
-        assert (pid == worker.run(first).result) is (what == "nothing")
+            assert worker.wait_until_final([after]) == {"succeeded": 1}, what
+            assert worker.outcomes(after) == ["succeeded"], what
+            pid, is_elsewhere = worker.run(after).result
+            assert not is_elsewhere
+            # The child is reused only if it is unchanged.
+            assert (pid == worker.run(first).result) is (what == "nothing"), what
 
 
 @pytest.mark.timeout(60, method="thread")  # The other method is a timer, which this would stop.
