@@ -24,27 +24,14 @@ from jobs.errors import JobsError
 from jobs.migration import schema
 from jobs.settings import Settings
 from tests.faults.load import Load
-from tests.faults.processes import descendants, send, until, workers_of
+from tests.faults.processes import Node, descendants, send, until, workers_of
 from tests.faults.work import CREATE_EFFECTS, Effect
+from tests.fork_server import forked
 
 ROOT = Path(__file__).resolve().parents[2]
 RESULTS = ROOT / "artifacts" / "faults.jsonl"
 DRAINED_WITHIN = 15.0
-
-_SUPERVISE = """
-import sys
-from worker.main import main
-if __name__ == "__main__":
-    limit = float(sys.argv[3]) or None
-    sys.exit(
-        main(
-            imports=("tests.faults.work", "tests.faults.flows"),
-            settings_json=sys.argv[1],
-            processes=int(sys.argv[2]),
-            answer_limit_seconds=limit,
-        )
-    )
-"""
+SUPERVISE = "tests.faults.supervise"
 
 
 class Fleet:
@@ -82,7 +69,7 @@ class Fleet:
         self.zombies = 0
         self.last_fault_at = self.loaded_at = time.monotonic()
         self.log = self.folder() / f"fleet-{os.getpid()}-{load.seed}.log"
-        self.supervisors: list[subprocess.Popen[bytes]] = []
+        self.supervisors: list[Node] = []
 
     @staticmethod
     def folder() -> Path:
@@ -94,28 +81,32 @@ class Fleet:
         count = self.load.processes if processes is None else processes
         environment = {name: value for name, value in os.environ.items() if not name.startswith("JOBS_")}
         with self.log.open("ab") as out:
-            node = subprocess.Popen(
-                [sys.executable, "-c", _SUPERVISE, self.settings.model_dump_json(), str(count),
-                 str(self.answer_limit_seconds or 0)],
+            # A fork has no environment of its own before it begins.
+            begin = forked(SUPERVISE) if env is None and not self.load.is_timed else [sys.executable, "-m", SUPERVISE]
+            pid_file = self.log.with_suffix(f".{len(self.supervisors)}.pid")
+            process = subprocess.Popen(
+                [*begin, self.settings.model_dump_json(), str(count), str(self.answer_limit_seconds or 0), pid_file],
                 cwd=ROOT, env={**environment, "PYTHONPATH": str(ROOT), **(env or {})}, stdout=out, stderr=out,
             )  # fmt: skip
+        node = Node(process, pid_file)
         self.supervisors.append(node)
         assert until(lambda: len(workers_of(node)) >= count, seconds=self.load.within(30)), self.said()
 
     def stop(self, *, seconds: float = 40.0) -> int:
         """Ask the supervisors to stop. Returns the highest of their exit codes."""
         for node in self.supervisors:
-            node.send_signal(signal.SIGTERM)
-        return max(node.wait(self.load.within(seconds)) for node in self.supervisors)
+            node.process.send_signal(signal.SIGTERM)
+        return max(node.process.wait(self.load.within(seconds)) for node in self.supervisors)
 
     def close(self) -> None:
         """End the fleet at once. A second call does nothing."""
         for node in self.supervisors:
-            if node.poll() is None:
+            if node.process.poll() is None:
                 for pid in workers_of(node):
                     send(pid, signal.SIGCONT)
-                node.kill()
-                node.wait(10)
+                send(node.pid or node.process.pid, signal.SIGKILL)
+                node.process.wait(10)
+            node.pid_file.unlink(missing_ok=True)
         self.engine.dispose()
         self.app.close()
         boot._app = None

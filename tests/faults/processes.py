@@ -7,6 +7,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,20 @@ def until(fact: Callable[[], Any], *, seconds: float, every: float = 0.02) -> An
     return met
 
 
-def workers_of(node: subprocess.Popen[bytes]) -> list[int]:
+@dataclass(frozen=True)
+class Node:
+    """A supervisor: the process that was started for it, or that stands for its fork, and the file with its own id."""
+
+    process: subprocess.Popen[bytes]
+    pid_file: Path
+
+    @property
+    def pid(self) -> int:
+        """Its id; 0 before it runs."""
+        return int(self.pid_file.read_text()) if self.pid_file.exists() else 0
+
+
+def workers_of(node: Node) -> list[int]:
     """The pids of a node's worker processes: the children of its supervisor's zygotes.
 
     Without children that perform one run alone after a crash: killing such a child three times makes the run poison.

@@ -24,17 +24,27 @@ from tests.examples.test_orders import shop as shop
 from tests.faults.chaos_work import ChaosEffect
 from tests.faults.fleet import record
 from tests.faults.work import CREATE_EFFECTS
+from tests.fork_server import jobledger
 from tests.servers import PostgresServer, RedisServer
 from tests.waiting import wait_until
 
 pytestmark = [pytest.mark.faults, pytest.mark.slow, pytest.mark.timeout(300)]
 
 Cli = Callable[..., subprocess.CompletedProcess[str]]
+PROGRAM = [sys.executable, "-m", "admin_cli.main"]
+
+
+@pytest.fixture
+def program(is_full: bool) -> list[str]:
+    """What starts `jobledger`: the real program, and a fork in the short form."""
+    return PROGRAM if is_full else jobledger()
 
 
 @contextmanager
-def worker(environment: dict[str, str], log: Path, *, imports: str, processes: int) -> Iterator[None]:
-    command = [sys.executable, "-m", "admin_cli.main", "worker", "--import", imports, "--processes", str(processes)]
+def worker(
+    program: list[str], environment: dict[str, str], log: Path, *, imports: str, processes: int
+) -> Iterator[None]:
+    command = [*program, "worker", "--import", imports, "--processes", str(processes)]
     with log.open("w") as file:
         node = subprocess.Popen(command, cwd=FOLDER, env=environment, stdout=file, stderr=file)
     try:
@@ -45,12 +55,13 @@ def worker(environment: dict[str, str], log: Path, *, imports: str, processes: i
         node.wait(60)
 
 
-def cli_in(environment: dict[str, str], folder: Path) -> Cli:
+def cli_in(program: list[str], environment: dict[str, str], folder: Path) -> Cli:
     plain = {name: value for name, value in environment.items() if name != "JOBS_CHAOS"}
 
     def call(*args: str) -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, "-m", "admin_cli.main", "chaos", *args]
-        return subprocess.run(command, cwd=folder, env=plain, capture_output=True, text=True, timeout=240)
+        return subprocess.run(
+            [*program, "chaos", *args], cwd=folder, env=plain, capture_output=True, text=True, timeout=240
+        )
 
     return call
 
@@ -73,8 +84,9 @@ def url(postgres: PostgresServer, fleet_template: str) -> Iterator[str]:
 
 @pytest.mark.short
 def test_every_promise_holds_for_the_orders_of_the_example(
-    url: str, valkey: RedisServer, shop: Any, book: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, is_full: bool
-) -> None:
+    url: str, valkey: RedisServer, shop: Any, book: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, is_full: bool,
+    program: list[str],
+) -> None:  # fmt: skip
     orders, place = shop
     seconds, every, processes, rate = (120, "3s", 4, 20) if is_full else (8, "1s", 2, 15)
     valkey.start()
@@ -84,15 +96,16 @@ def test_every_promise_holds_for_the_orders_of_the_example(
     environment = environment_for(
         url, JOBS_REDIS_URL=valkey.url, JOBS_LEASE="10s" if is_full else "20s", GATEWAY_URL=os.environ["GATEWAY_URL"]
     )
-    jobledger, placed, ends = cli_in(environment, tmp_path), 0, threading.Event()
+    chaos_cli, placed, ends = cli_in(program, environment, tmp_path), 0, threading.Event()
     with ExitStack() as stack:
-        stack.enter_context(worker(environment, tmp_path / "worker.log", imports="orders", processes=processes))
-        assert jobledger("allow", "--target", "staging").returncode == 0
+        log = tmp_path / "worker.log"
+        stack.enter_context(worker(program, environment, log, imports="orders", processes=processes))
+        assert chaos_cli("allow", "--target", "staging").returncode == 0
         told: list[subprocess.CompletedProcess[str]] = []
         began = time.monotonic()
         chaos = threading.Thread(
             target=lambda: told.append(
-                jobledger("run", "--target", "staging", "--for", f"{seconds}s", "--every", every, "--seed", "7",
+                chaos_cli("run", "--target", "staging", "--for", f"{seconds}s", "--every", every, "--seed", "7",
                           "--log", "log.jsonl", "-o", "json")
             )
         )  # fmt: skip
@@ -141,12 +154,12 @@ def test_a_settle_verb_without_its_token_is_found(url: str, tmp_path: Path, monk
     app = boot.build(Settings(database_url=url))
     monkeypatch.setattr(boot, "_app", app)
     # Stops are made from this lease: three of the workers' own, so that their runs are claimed elsewhere meanwhile.
-    jobledger = cli_in({**environment, "JOBS_LEASE": "6s"}, tmp_path)
+    chaos_cli = cli_in(PROGRAM, {**environment, "JOBS_LEASE": "6s"}, tmp_path)
     # Most of six live at any time: a process that was itself stopped just now rescues nothing.
-    with worker(environment, tmp_path / "worker.log", imports="tests.faults.chaos_work", processes=6):
-        assert jobledger("allow", "--target", "staging").returncode == 0
+    with worker(PROGRAM, environment, tmp_path / "worker.log", imports="tests.faults.chaos_work", processes=6):
+        assert chaos_cli("allow", "--target", "staging").returncode == 0
         enqueue_many([ChaosEffect(n=n, seconds=1.0) for n in range(600)])
-        ended = jobledger(
+        ended = chaos_cli(
             "run", "--target", "staging", "--for", "50s", "--every", "2s", "--seed", "7", "--only", "stop", "-o", "json"
         )
     app.close()
