@@ -73,13 +73,12 @@ def pytest_sessionstart(session: pytest.Session) -> None:
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> Iterator[None]:
-    """Fails after the last test of a module, if something runs that its tests have started; names the test."""
+    """Warns after the last test of a module, if something runs that its tests have started; names the test."""
     yield
     left_running = item.session.stash[LEFT_RUNNING]
     left_running.look(item.nodeid)
     if nextitem is None or nextitem.path != item.path:
-        left = left_running.check(item.nodeid)
-        assert not left, "left running by tests: " + "; ".join(left)
+        left_running.warn(item.nodeid)
 
 
 @pytest.fixture(autouse=True)

@@ -8,17 +8,24 @@ holds their files open, or answers in their place. Servers of the session stay: 
 from __future__ import annotations
 
 import threading
+import warnings
 from multiprocessing import resource_tracker
 from pathlib import Path
+
+import pytest
 
 from tests import fork_server, server_process
 from tests.waiting import wait_until
 
-KEPT = ("pytest_timeout", "jobs-hashing")
-"""What the names of threads begin with that may stay: one that ends a test which takes too long, and the pool that
-checks passwords, of which a process has one for good."""
-WITHIN_SECONDS = 60.0
-"""What was told to end may take a moment on a busy machine."""
+KEPT = ("pytest_timeout", "jobs-hashing", "ThreadPoolExecutor", "asyncio_", "AnyIO worker")
+"""What the names of threads begin with that may stay: one that ends a test which takes too long, the pool that checks
+passwords, of which a process has one for good, and the pools of libraries."""
+WITHIN_SECONDS = 3.0
+"""What was told to end may take a moment. On a busy machine it may take longer, so this only warns."""
+
+
+class LeftRunningWarning(pytest.PytestWarning):
+    """A test left a process or a thread running."""
 
 
 class LeftRunning:
@@ -32,6 +39,11 @@ class LeftRunning:
         """Remember that what runs now, and did not before, was started by ``test``."""
         for one in self._running(children(threading.main_thread().native_id)):
             self._seen.setdefault(one, test)
+
+    def warn(self, test: str) -> None:
+        """Warn of what still runs after the last test of a module."""
+        if left := self.check(test):
+            warnings.warn(LeftRunningWarning("left running: " + "; ".join(left)), stacklevel=2)
 
     def check(self, test: str, *, seconds: float = WITHIN_SECONDS) -> list[str]:
         """Wait until nothing runs; what still does then, with the test that was first seen to leave it.
