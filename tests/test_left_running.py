@@ -40,7 +40,7 @@ def test_a_thread_that_outlives_its_test_is_named_and_one_that_ends_in_time_or_i
     short = threading.Thread(target=ends.wait, args=(0.2,), name="short")
     short.start()
 
-    assert left_running.check(f"{HERE}::one") == []
+    assert left_running.check(f"{HERE}::one", seconds=60) == []
     long = threading.Thread(target=ends.wait, name="long")
     long.start()
     assert left_running.check(f"{HERE}::two", seconds=0) == [f"thread long, first seen after {HERE}::two"]

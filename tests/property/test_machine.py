@@ -120,7 +120,7 @@ def run_machine(machine: type[Machine], *, examples: int, steps: int) -> None:
 
 
 def test_the_ledger_keeps_its_invariants_through_random_histories(machine: type[Machine]) -> None:
-    examples = 100 if machine.database.dialect == "sqlite" else 15
+    examples = 50 if machine.database.dialect == "sqlite" else 15
     run_machine(machine, examples=examples, steps=40)
 
 

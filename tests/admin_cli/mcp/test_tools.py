@@ -26,6 +26,7 @@ from jobs.operations.audit.actions import list_actions
 from jobs.operations.audit.operator import ROLES, Operator, Permission
 from jobs.states import RunState
 from jobs.testing import Ledger
+from tests.fork_server import jobledger
 
 ADA = Operator("ada@desk")
 READS = {"status", "list", "show", "why", "logs", "errors", "forecast", "compat"}
@@ -184,11 +185,9 @@ def test_a_pause_is_shown_confirmed_and_undone(ledger: Ledger) -> None:
 
 def test_the_command_speaks_to_a_client_that_starts_it(ledger: Ledger, sqlite_url: str) -> None:
     run = ledger.perform(AskedByAgent()).run
-    code = "from admin_cli.main import main; main()"
     environment = {"JOBS_DATABASE_URL": sqlite_url, "PYTHONPATH": os.pathsep.join(sys.path), "PATH": os.environ["PATH"]}
-    server = StdioServerParameters(
-        command=sys.executable, args=["-c", code, "mcp", "--role", "viewer"], env=environment
-    )
+    program, *args = [*jobledger(), "mcp", "--role", "viewer"]
+    server = StdioServerParameters(command=program, args=args, env=environment)
 
     async def story(call: Call, client: Client) -> None:
         _, why = await call("why", run=str(run.id))
