@@ -96,6 +96,7 @@ class Settings(BaseModel):
         False, description="A new SQLite ledger may be read and written by its folder's group, not by its user alone."
     )
     store: StoreUrl = Field("ledger", max_length=900, description="Stored values: ledger, file:///… or s3://BUCKET/…")
+    store_above: Size | None = Field(None, ge=1024, description="Larger arguments and results are stored; unset: none.")
     store_timeout: Span = Field(timedelta(seconds=30), description="Time limit of a wait for data of an S3 store.")
     max_stored_bytes: Size = Field(2**30, ge=1, description="Largest stored value.")
     seal_keys_file: Path | None = Field(None, description="The keys of sealed arguments, for owner and group only.")

@@ -55,6 +55,7 @@ _READ_BY = {
     "retain_audit": "workers, scheduler",
     "max_argument_bytes": "applications",
     "seal_keys_file": "applications, workers",
+    "store_above": "applications, workers",
     "max_result_bytes": "workers",
     "log_starts": "workers",
     "capture_logs": "workers",

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypedDict, Unpack
 from pydantic import BaseModel, ConfigDict
 
 from jobs import boot
+from jobs.client.async_enqueue import enqueue_job
 from jobs.client.job_class import JobMeta
 from jobs.clock import new_run_id
 from jobs.definition.arguments import write_arguments
@@ -28,6 +29,7 @@ from jobs.formats.shown import shown
 from jobs.ledger.records import FollowUp, NewRun
 from jobs.runtime.context import correlation_id, current_run
 from jobs.storage.finding import written
+from jobs.storage.packing import made_in, pack_arguments, packs
 
 if TYPE_CHECKING:
     from jobs.app import App
@@ -171,12 +173,15 @@ class Job(BaseModel, metaclass=JobMeta):
         app = boot.current()
         from jobs.enqueue.write_path import enqueue_runs
 
+        if session is None:
+            run = self.new_run(app, **options)
+        else:
+            run = made_in(app, session, partial(self.new_run, app, **options))
         if on_full is None and full_timeout is None:
-            return enqueue_runs(app, [self.new_run(app, **options)], session=session)[0]
+            return enqueue_runs(app, [run], session=session)[0]
         from jobs.enqueue.room import Full
 
-        full = Full(on_full, full_timeout)
-        return enqueue_runs(app, [self.new_run(app, **options)], session=session, full=full)[0]
+        return enqueue_runs(app, [run], session=session, full=Full(on_full, full_timeout))[0]
 
     async def enqueue_async(
         self,
@@ -194,28 +199,15 @@ class Job(BaseModel, metaclass=JobMeta):
         Without ``session=``, a call that is cancelled while it waits (by a timeout, or a disconnected client) may have
         recorded the run, because its statement goes on. Give a key if you will call again.
         """
-        if session is None:
-            app = boot.current()
-            from jobs.enqueue.room import Full
-            from jobs.enqueue.write_path import enqueue_run_async
+        app = boot.current()
 
-            if self._stored_fields or (self._sealing is not None and self._sealing.subject is not None):
-                from jobs.runtime.off_loop import off_loop
+        def enqueue_in(plain: SessionLike) -> Enqueued:
+            return self.enqueue(session=plain, on_full=on_full, full_timeout=full_timeout, **options)
 
-                # Content goes to its store, and the key of a subject comes from the ledger.
-                run = await off_loop(self.new_run, app, **options)
-            else:
-                run = self.new_run(app, **options)
-            return await enqueue_run_async(app, run, full=Full(on_full, full_timeout))
-        from jobs.database.transactions.coroutines import call_in
-
-        if self._stored_fields:
-            from jobs.runtime.off_loop import off_loop
-
-            await off_loop(written, boot.current(), self)
-        return await call_in(
-            session, lambda plain: self.enqueue(session=plain, on_full=on_full, full_timeout=full_timeout, **options)
-        )
+        return await enqueue_job(
+            app, self, session=session, on_full=on_full, full_timeout=full_timeout,
+            make=partial(self.new_run, app, **options), enqueue_in=enqueue_in,
+        )  # fmt: skip
 
     def idempotency_key(self) -> str | None:
         """The unique key of this job; None for no key. With ``unique``, one key has at most one run of the kind."""
@@ -241,7 +233,10 @@ class Job(BaseModel, metaclass=JobMeta):
             )
         parent = current_run.get()
         blobs = written(app, self) if self._stored_fields else ()
-        arguments = write_arguments(self, kind=declared.kind, max_bytes=app.settings.max_argument_bytes)
+        settings = app.settings
+        is_packed = settings.store_above is not None and packs(app, type(self))
+        most = settings.max_stored_bytes if is_packed else settings.max_argument_bytes
+        arguments = write_arguments(self, kind=declared.kind, max_bytes=most)
         key = self.idempotency_key() if options.get("key") is None else options["key"]
         values: dict[str, Any] = {"queue": declared.queue, "priority": declared.priority}
         if options or key is not None or declared.unique is not None:
@@ -255,6 +250,9 @@ class Job(BaseModel, metaclass=JobMeta):
                 dead=options.get("on_dead", ()),
                 cancelled=options.get("on_cancelled", ()),
             )
+        if is_packed:
+            arguments, more = pack_arguments(app, type(self), arguments)
+            blobs = (*blobs, *more)
         make: Callable[..., NewRun] = NewRun
         if self._sealing is not None:
             from jobs.sealing.sealed_run import sealed_run

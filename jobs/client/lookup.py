@@ -23,6 +23,7 @@ from jobs.runtime import own_threads
 from jobs.runtime.context import enclosing_session
 from jobs.sealing.run_seal import opened
 from jobs.states import FINAL, RunState
+from jobs.storage.packing import in_clear
 
 if TYPE_CHECKING:
     from jobs.database.transactions.joining import AsyncSessionLike, SessionLike
@@ -32,16 +33,30 @@ FIRST_LOOK, LAST_LOOK = 0.02, 0.5
 
 
 def find(run_id: UUID | str) -> RunRecord:
-    """The run with this id. What is sealed is opened, if this process has the class and the keys.
+    """The run with this id. What is sealed is opened, if this process has the class and the keys. Arguments and results
+    that went to the store by themselves are read from there.
 
     Raises:
         NotFound: there is no such run.
+        StoredMissing, StoredAltered: their content is not there, or is not what was stored.
+        StoreDown: the store does not answer.
     """
+    return _read(_found(run_id))
+
+
+def _found(run_id: UUID | str) -> RunRecord:
+    """The run as the ledger has it."""
     with boot.current().database.read() as connection:
         run = finding.find_run(connection, run_uuid(run_id))
     if run is None:
         raise NotFound(f"There is no run {run_id}.")
-    return opened(boot.current(), run)
+    return run
+
+
+def _read(run: RunRecord) -> RunRecord:
+    """The run with its arguments and result as its job knows them."""
+    app = boot.current()
+    return opened(app, in_clear(app, run))
 
 
 def attempts(run_id: UUID | str) -> list[AttemptRecord]:
@@ -98,7 +113,7 @@ def wait(run_id: UUID | str, *, limit: timedelta) -> RunRecord:
     clock = boot.current().clock
     until = clock.monotonic() + limit.total_seconds()
     pause = FIRST_LOOK
-    while (run := find(run_id)).state not in FINAL:
+    while (run := _found(run_id)).state not in FINAL:
         left = until - clock.monotonic()
         if left <= 0:
             raise NotEnded(
@@ -106,7 +121,7 @@ def wait(run_id: UUID | str, *, limit: timedelta) -> RunRecord:
             )
         clock.sleep(min(pause, left))
         pause = min(pause * 1.5, LAST_LOOK)
-    return run
+    return _read(run)
 
 
 async def find_async(run_id: UUID | str) -> RunRecord:
@@ -134,7 +149,7 @@ async def wait_async(run_id: UUID | str, *, limit: timedelta) -> RunRecord:
     clock = boot.current().clock
     until = clock.monotonic() + limit.total_seconds()
     pause = FIRST_LOOK
-    while (run := await find_async(run_id)).state not in FINAL:
+    while (run := await own_threads.step(_found, run_id)).state not in FINAL:
         left = until - clock.monotonic()
         if left <= 0:
             raise NotEnded(
@@ -142,7 +157,7 @@ async def wait_async(run_id: UUID | str, *, limit: timedelta) -> RunRecord:
             )
         await asyncio.sleep(min(pause, left))
         pause = min(pause * 1.5, LAST_LOOK)
-    return run
+    return await own_threads.step(_read, run)
 
 
 def run_uuid(value: UUID | str) -> UUID:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import timedelta
 from functools import partial
 from itertools import islice, starmap
@@ -15,6 +15,7 @@ from jobs.errors import EnqueueRefused
 from jobs.formats.shown import shown
 from jobs.runtime.context import enclosing_session
 from jobs.storage.finding import written
+from jobs.storage.packing import made_in
 
 if TYPE_CHECKING:
     from jobs.app import App
@@ -114,6 +115,9 @@ def enqueue_many(
         return found
 
     blocks = iter(next_block, [])
+    if app.settings.store_above is not None:
+        made = (_made_now(app, session, partial(list, starmap(new_run, block))) for block in blocks)
+        return enqueue_blocks(app, made, session=session, full=full)
     return enqueue_blocks(app, (starmap(new_run, block) for block in blocks), session=session, full=full)
 
 
@@ -148,6 +152,16 @@ async def enqueue_many_async(
 def _write_all(app: App, many: Iterable[Job]) -> None:
     for job in many:
         written(app, job)
+
+
+def _made_now(app: App, session: SessionLike | None, make: Callable[[], list[NewRun]]) -> list[NewRun]:
+    """The runs of a block, whose large arguments go to the store before the block is inserted."""
+    if app.database.dialect == "sqlite":
+        return made_in(app, session, make)
+    from jobs.database.transactions.coroutines import apart
+    from jobs.runtime.off_loop import off_loop
+
+    return apart(make, off_loop)
 
 
 def _checked(many: Any) -> Iterable[Job]:

@@ -15,6 +15,7 @@ from pydantic_core import PydanticSerializationError
 
 from jobs.definition.equality import equal, in_order
 from jobs.errors import ArgumentsRefused
+from jobs.formats.stored_reference import MARK, may_hold_packed, packed_in
 
 MAX_DEPTH = 64
 """Deeper JSON is refused: parsers give up on it. Source: decision; parsers we tried stop between 100 and 1,000."""
@@ -54,6 +55,7 @@ def write_arguments(job: BaseModel, *, kind: str, max_bytes: int) -> str:
     except (PydanticSerializationError, UnicodeEncodeError, ValueError, RecursionError) as error:
         raise _refusal(kind, _field_at_fault(job), f"cannot be written as JSON: {_first_line(error)}") from None
     check_json(text, what=f"Arguments of {kind}", max_bytes=max_bytes)
+    refuse_packed(text, kind)
     try:
         back = _load(type(job), text)
         # Not by ==, which compares private attributes too: they are the object's own, and not stored.
@@ -109,7 +111,7 @@ def check_json(text: str, *, what: str, max_bytes: int) -> None:
     if size > max_bytes:
         raise ArgumentsRefused(
             f"{what} are {size:,} bytes, and {max_bytes:,} are allowed.",
-            hint="Store the data and enqueue its location; or raise JOBS_MAX_ARGUMENT_BYTES.",
+            hint="Take a Stored argument, set JOBS_STORE_ABOVE, or raise JOBS_MAX_ARGUMENT_BYTES.",
         )
     if holds_nul(text):
         raise ArgumentsRefused(f"{what} hold a NUL character, which databases refuse.", hint="Remove it.")
@@ -122,6 +124,19 @@ def check_json(text: str, *, what: str, max_bytes: int) -> None:
         raise ArgumentsRefused(f"{what} hold half a character (a lone surrogate).", hint="Send whole text.")
     if "NaN" in text or "Infinity" in text:
         _refuse_constants(text, what)
+
+
+def refuse_packed(text: str, kind: str) -> None:
+    """Refuse arguments with a value that looks as if it were in a store, since it would be read from there.
+
+    Raises:
+        ArgumentsRefused: there is one.
+    """
+    if may_hold_packed(text):
+        given = json.loads(text)
+        for name, value in given.items() if isinstance(given, dict) else ():
+            if packed_in(value) is not None:
+                raise _refusal(kind, name, f"has the form of a value in a store: {{{MARK!r}: …}}", "Wrap it in a list.")
 
 
 def holds_nul(text: str) -> bool:

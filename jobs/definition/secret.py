@@ -85,7 +85,7 @@ def sealing_of(cls: Any, place: str) -> Sealing | None:
             f"Job {place} has a schedule and sealed arguments, which a schedule cannot hold.",
             hint="Give the schedule to another job, whose perform enqueues this one.",
         )
-    for what, by in _shown_keys(options):
+    for what, by in shown_keys(options):
         if by in fields or by not in cls.model_fields:
             raise DefinitionError(
                 f"The {what} of job {place} is by {by!r}, which would show a sealed value.",
@@ -105,7 +105,7 @@ def mark_sealed(schema: dict[str, Any], sealing: Sealing | None) -> dict[str, An
     return {**schema, "properties": properties}
 
 
-def _shown_keys(options: Any) -> Iterator[tuple[str, str]]:
+def shown_keys(options: Any) -> Iterator[tuple[str, str]]:
     """What limits, breaker and turns are by: the ledger stores these values in clear."""
     for limit in options.limits:
         if limit.by is not None:

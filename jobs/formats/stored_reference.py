@@ -12,6 +12,8 @@ MARK = "$stored"
 STORED_TYPE = "stored"
 """The type of a stored argument in the published schema: no value fits it, since only the class can store one."""
 MAX_NAME = 200
+_PACKED = re.compile(r'"\$stored": ?\{')
+_PACKED_KEYS = frozenset({MARK, "$sealed", "$hash"})
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _ID = re.compile(r'"\$stored": ?"([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})"')
 
@@ -50,3 +52,22 @@ def blobs_in(text: str) -> tuple[UUID, ...]:
     if MARK not in text:
         return ()
     return tuple(dict.fromkeys(UUID(one) for one in _ID.findall(text)))
+
+
+def packed(reference: Reference) -> dict[str, Any]:
+    """What the row of a run holds in place of a value that is in a store because it is large. A reference inside it
+    stands for the JSON of the value, where a reference alone is the value: a ``Stored``.
+    """
+    return {MARK: reference.as_json()}
+
+
+def packed_in(value: Any) -> Reference | None:
+    """The reference to a value that is in a store because it is large; None for any other value."""
+    if not isinstance(value, dict) or not isinstance(value.get(MARK), dict) or not value.keys() <= _PACKED_KEYS:
+        return None
+    return Reference.of(value[MARK])
+
+
+def may_hold_packed(text: str) -> bool:
+    """Whether JSON text may hold what ``packed`` makes; a look at each value tells."""
+    return MARK in text and _PACKED.search(text) is not None

@@ -15,8 +15,7 @@ from jobs.ledger.batches.members import add_members
 from jobs.runtime.gather import Enqueueable
 from jobs.runtime.steps import write_step
 from jobs.runtime.waits import off_loop
-from jobs.sealing.run_seal import open_result
-from jobs.sealing.values import is_sealed
+from jobs.sealing.run_seal import is_closed, open_result
 
 if TYPE_CHECKING:
     from jobs.app import App
@@ -103,7 +102,7 @@ def members_of(app: App, batch_id: UUID) -> Iterator[Child]:
         with app.database.read() as connection:
             page: list[Any] = children_of(connection, batch_id, after=after, limit=PAGE)
         for one in page:
-            yield replace(one, result=open_result(app, one.kind, one.id, one.result)) if is_sealed(one.result) else one
+            yield replace(one, result=open_result(app, one.kind, one.id, one.result)) if is_closed(one.result) else one
         if len(page) < PAGE:
             return
         after = page[-1].id

@@ -19,8 +19,7 @@ from jobs.runtime.fault_points import reached
 from jobs.runtime.steps import take_name, write_step
 from jobs.runtime.suspended import Suspended
 from jobs.runtime.waits import leave, off_loop
-from jobs.sealing.run_seal import open_result
-from jobs.sealing.values import is_sealed
+from jobs.sealing.run_seal import is_closed, open_result
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -140,7 +139,7 @@ def _make_children(
 def _results(run: Performing, step: str, gather_id: UUID, on_dead: OnDead) -> list[Any]:
     with run.app.database.read() as connection:
         results = gathering.results_of(connection, gather_id)
-        if results is not None and not any(map(is_sealed, results)):
+        if results is not None and not any(map(is_closed, results)):
             return results
         children = gathering.children_of(connection, gather_id)
     bad = [one for one in children if not one.has_succeeded]

@@ -10,6 +10,8 @@ from uuid import UUID
 from jobs.definition import registry
 from jobs.definition.secret import Sealing
 from jobs.errors import ConfigurationError
+from jobs.formats.stored_reference import packed_in
+from jobs.ledger.blobs.packed_content import unpacked
 from jobs.ledger.records import Claim, Failure
 from jobs.ledger.run_records import RunRecord
 from jobs.sealing.seal_errors import SealKeyMissing, SubjectForgotten
@@ -41,6 +43,10 @@ class RunSeal:
         """The run's result as the ledger stores it."""
         return None if text is None else self._sealed(text, RESULT)
 
+    @property
+    def seals_result(self) -> bool:
+        return self._sealing.seals_all
+
     def hidden(self, failure: Failure) -> Failure:
         """An error without the values that were sealed."""
         if not self._secrets:
@@ -66,6 +72,7 @@ def open_claim(app: SealHost, sealing: Sealing, claim: Claim, *, is_older: bool)
 
     Raises:
         SealKeyMissing, SealBroken, SubjectForgotten: they cannot be opened.
+        StoredMissing, StoredAltered, StoreDown: one that is in a store cannot be read.
     """
     text, secrets = app.seals.open_arguments(
         app, claim.arguments, claim.run_id, fields=None if is_older else sealing.fields
@@ -74,14 +81,20 @@ def open_claim(app: SealHost, sealing: Sealing, claim: Claim, *, is_older: bool)
     return text, RunSeal(app, sealing, claim.run_id, subject, secrets)
 
 
+def is_closed(value: Any) -> bool:
+    """Whether ``open_result`` gives another value than this one."""
+    return is_sealed(value) or packed_in(value) is not None
+
+
 def open_result(app: SealHost, kind: str, run_id: UUID, value: Any) -> Any:
-    """The result of a run of a kind that seals it; any other value as it is.
+    """The result of a run that is sealed or in a store; any other as it is.
 
     Raises:
         SealKeyMissing, SealBroken, SubjectForgotten: it cannot be opened.
+        StoredMissing, StoredAltered, StoreDown: it cannot be read from its store.
     """
     if not is_sealed(value):
-        return value
+        return unpacked(app, value)
     sealing = getattr(registry.find(kind), "_sealing", None)
     return app.seals.open(app, value, run_id, RESULT) if sealing is not None and sealing.seals_all else value
 
@@ -89,6 +102,9 @@ def open_result(app: SealHost, kind: str, run_id: UUID, value: Any) -> Any:
 def opened(app: SealHost, run: RunRecord) -> RunRecord:
     """A run with its sealed arguments and result opened, if this process has the class and the keys; else as people
     see it.
+
+    Raises:
+        StoredMissing, StoredAltered, StoreDown: one is in a store, and cannot be read.
     """
     sealing = getattr(registry.find(run.kind), "_sealing", None)
     if sealing is None or not isinstance(run.arguments, dict):

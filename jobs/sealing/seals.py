@@ -11,6 +11,9 @@ from pydantic_core import from_json, to_json
 
 from jobs.definition.redaction import MIN_SECRET
 from jobs.definition.secret import Sealing
+from jobs.formats.stored_reference import packed_in
+from jobs.ledger.blobs.packed_content import content_of
+from jobs.sealing.content import open_content
 from jobs.sealing.keys import KeyHost, Keys
 from jobs.sealing.subjects import PREFIX, Subjects
 from jobs.sealing.values import HASHED, SEALED, SHOWN, is_sealed, key_id_of, keyed_hash, open_value, seal
@@ -48,6 +51,10 @@ class Seals:
             if name not in sealing.fields:
                 stored[name] = value
                 continue
+            if packed_in(value) is not None:
+                # Its content is encrypted already; what it was encrypted with is sealed here.
+                stored[name] = {**value, SEALED: seal(cipher, key_id, _plain(value[SEALED]), run_id, name)}
+                continue
             text = _plain(value)
             stored[name] = {
                 SEALED: seal(cipher, key_id, text, run_id, name),
@@ -67,6 +74,7 @@ class Seals:
             SealKeyMissing: a key is not here.
             SealBroken: a value was sealed for another run or field, or was altered.
             SubjectForgotten: the key of its subject was deleted.
+            StoredMissing, StoredAltered, StoreDown: a value that is in a store cannot be read.
         """
         given = from_json(text)
         if not isinstance(given, dict):
@@ -90,7 +98,13 @@ class Seals:
         key_id = key_id_of(value[SEALED])
         is_subjects = key_id.startswith(PREFIX)
         cipher = self.subjects.opening(app, key_id) if is_subjects else self.keys.cipher(app, key_id)
-        return from_json(open_value(cipher, value[SEALED], run_id, field))
+        opened = from_json(open_value(cipher, value[SEALED], run_id, field))
+        reference = packed_in(value)
+        return opened if reference is None else from_json(open_content(opened, content_of(app, reference)))
+
+    def hash_of(self, app: KeyHost, kind: str, name: str, value: Any) -> str:
+        """The keyed hash of the value of an argument, by which it is found."""
+        return keyed_hash(self.keys.key_set(app).hash_key, kind, name, hashable(value))
 
     def hash_text(self, app: KeyHost, *parts: str) -> str:
         """A keyed hash of texts; 32 hexadecimal digits."""

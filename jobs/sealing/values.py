@@ -1,7 +1,8 @@
 """One sealed value: AES-256-GCM over its JSON, bound to its run and its field, so that no other place can open it.
 
 Its form is ``{"$sealed": "KEY.CIPHERTEXT", "$hash": "…"}``. ``KEY`` is the id of a key of the file, or ``s:`` and the
-id of a subject's key. The hash is keyed, and equal for equal values of one field: it serves filters.
+id of a subject's key. The hash is keyed, and equal for equal values of one field: it serves filters. A value that is
+too large for a row is in a store, encrypted with a key of its own: then that key is sealed here, beside the reference.
 """
 
 from __future__ import annotations
@@ -13,9 +14,11 @@ import os
 from typing import Any
 from uuid import UUID
 
+from jobs.formats.stored_reference import MARK
 from jobs.sealing.seal_errors import SealBroken
 
 SEALED, HASHED = "$sealed", "$hash"
+_FORM = frozenset({SEALED, HASHED, MARK})
 SHOWN = "(sealed)"
 """What people see in place of a sealed value."""
 NONCE_BYTES = 12
@@ -24,7 +27,7 @@ NONCE_BYTES = 12
 
 def is_sealed(value: Any) -> bool:
     """Whether a JSON value has the form of a sealed one."""
-    return isinstance(value, dict) and isinstance(value.get(SEALED), str) and value.keys() <= {SEALED, HASHED}
+    return isinstance(value, dict) and isinstance(value.get(SEALED), str) and value.keys() <= _FORM
 
 
 def seal(cipher: Any, key_id: str, text: str, run_id: UUID, field: str) -> str:

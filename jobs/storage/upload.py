@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator
 from contextlib import suppress
+from dataclasses import replace
 from itertools import chain
 from typing import TYPE_CHECKING
 from uuid import UUID
@@ -13,7 +14,7 @@ from jobs.app import App
 from jobs.clock import new_run_id
 from jobs.errors import ArgumentsRefused, JobsError
 from jobs.formats.size import format_size
-from jobs.formats.stored_reference import Reference
+from jobs.formats.stored_reference import MAX_NAME, Reference
 from jobs.ledger.blobs import content
 from jobs.ledger.blobs.references import hold_pairs, missing_error, release
 from jobs.runtime.fault_points import reached
@@ -62,6 +63,28 @@ def upload(app: App, source: Iterator[bytes], *, name: str | None, run_id: UUID 
         raise
     reached("stored:complete")
     return pieces.reference(blob_id, name)
+
+
+def upload_once(app: App, data: bytes, *, name: str, run_id: UUID | None = None) -> Reference:
+    """``upload`` of a value in memory. If the store has one with this content, returns the reference to that one.
+
+    Args:
+        name: shown to operators; the reference does not hold it.
+        run_id: a run that refers to it from now on.
+
+    Raises:
+        ArgumentsRefused: it is larger than JOBS_MAX_STORED_BYTES.
+        ServiceDown: the ledger does not answer; ``StoreDown`` if it is the store.
+    """
+    sha256 = hashlib.sha256(data).hexdigest()
+    with writing(app) as connection:
+        found = content.find_same(connection, store=app.settings.store, size=len(data), sha256=sha256)
+        if found is not None and run_id is not None:
+            hold_pairs(connection, [(run_id, found)])
+    if found is not None:
+        return Reference(found, len(data), sha256)
+    chunks = (data[start : start + CHUNK] for start in range(0, len(data), CHUNK))
+    return replace(upload(app, chunks, name=name[-MAX_NAME:], run_id=run_id), name=None)
 
 
 def _complete(connection: Connection, blob_id: UUID, pieces: _Pieces, run_id: UUID | None) -> None:

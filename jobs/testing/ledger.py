@@ -31,6 +31,7 @@ from jobs.ledger.runs.claim import due_candidates
 from jobs.migration import schema
 from jobs.sealing.run_seal import opened
 from jobs.settings import Settings
+from jobs.storage.packing import in_clear
 from jobs.testing.attempts import WORKER, Crash, Performed, PlannedAttempts, RunCoroutine
 from jobs.testing.template import template
 
@@ -249,6 +250,6 @@ def _has(run: RunRecord, *, key: str | None, queue: str | None, at: datetime | N
     if at is not None and abs(run.run_at - at) > timedelta(seconds=1):
         return False
     job = registry.get(run.kind).model_validate(
-        opened(boot.current(), run).arguments, strict=False, by_name=True, by_alias=True
+        opened(boot.current(), in_clear(boot.current(), run)).arguments, strict=False, by_name=True, by_alias=True
     )
     return all(equal(getattr(job, name, job), value) for name, value in arguments.items())

@@ -31,7 +31,7 @@ from worker.attempt.call import CurrentRun, become_current, hooked, to_end
 from worker.attempt.job_reader import JobReader
 from worker.attempt.log_capture import capture, level_of
 from worker.attempt.log_keeper import LogKeeper
-from worker.attempt.outcome import attempt_result_now, broken, result_text, succeeded
+from worker.attempt.outcome import attempt_result_now, broken, result_in_row, result_in_row_async, succeeded
 from worker.attempt.prepare import Preparations
 from worker.attempt.retry_decision import decide_retry
 from worker.timeouts.deadline import TooLate
@@ -102,8 +102,7 @@ class Attempts:
                 self._leave_if_forked(claim)
                 run.leave_if_suspended()
                 run.write_progress()
-                text = result_text(self._app, claim, value)
-                text = text if run.seal is None else run.seal.result_text(text)
+                text = result_in_row(self._app, claim, value, run.seal)
                 return note(succeeded(self._app, claim, started, text))
             except TooLate:
                 self._leave_if_forked(claim)
@@ -150,8 +149,7 @@ class Attempts:
                 self._leave_if_forked(claim)
                 run.leave_if_suspended()
                 await run.write_progress_async()
-                text = result_text(self._app, claim, value)
-                text = text if run.seal is None else run.seal.result_text(text)
+                text = await result_in_row_async(self._app, claim, value, run.seal)
                 return note(succeeded(self._app, claim, started, text))
             except BaseException as error:
                 self._leave_if_forked(claim, error)

@@ -10,11 +10,13 @@ from jobs.definition.arguments import read_arguments
 from jobs.definition.class_release import code_of
 from jobs.definition.secret import Sealing
 from jobs.errors import ArgumentsRefused, JobsError, Snooze
+from jobs.formats.stored_reference import may_hold_packed
 from jobs.ledger.queries.class_releases import is_read_elsewhere
 from jobs.ledger.records import Claim
 from jobs.runtime.context import current_run
 from jobs.runtime.own_threads import step
 from jobs.sealing.run_seal import open_claim
+from jobs.storage.packing import unpack_arguments
 from worker.attempt.retry_decision import ReadElsewhere
 
 NEWER_WAIT = timedelta(seconds=5)
@@ -37,6 +39,7 @@ class JobReader:
             them.
             Snooze: the arguments have a later version; a worker of that release will come.
             ArgumentsRefused: the arguments do not fit.
+            StoredMissing, StoredAltered, StoreDown: one of them is in a store, and cannot be read.
         """
         try:
             return self._read(cls, claim)
@@ -48,6 +51,8 @@ class JobReader:
     async def read_async(self, cls: type[Job], claim: Claim) -> Job:
         """The same, without blocking the event loop."""
         try:
+            if may_hold_packed(claim.arguments):
+                return await step(self._read, cls, claim)
             return self._read(cls, claim)
         except ArgumentsRefused as refused:
             if await step(self._is_read_elsewhere, cls, claim):
@@ -57,7 +62,7 @@ class JobReader:
     def _read(self, cls: type[Job], claim: Claim) -> Job:
         version, stored = cls.options.version, claim.arguments_version
         upcast = (lambda old: cls.upcast(old, stored)) if stored < version else None
-        text = claim.arguments
+        text = unpack_arguments(self._app, claim.arguments)
         if cls._sealing is not None:
             text = self._opened(cls._sealing, claim, is_older=stored < version)
         try:

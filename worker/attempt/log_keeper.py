@@ -18,6 +18,7 @@ from jobs.ledger.effects.attempt_logs import write_live_logs
 from jobs.ledger.records import Claim, KeptLog
 from jobs.runtime.attempt_log import AttemptLog, Line
 from jobs.runtime.failure import storable
+from jobs.storage.packing import unpack_arguments
 
 log = logging.getLogger("jobs.worker")
 
@@ -156,9 +157,12 @@ class LogKeeper:
             return None
         redaction = Redaction(only_declared=True)
         try:
-            redaction.arguments(json.loads(claim.arguments), schema)
+            redaction.arguments(json.loads(unpack_arguments(self._app, claim.arguments)), schema)
         except (ValueError, RecursionError):
             return None
+        except JobsError:
+            # What is in a store cannot be read now, so its parts are not known. The job could not read it either.
+            redaction.arguments(json.loads(claim.arguments), schema)
         return redaction
 
 

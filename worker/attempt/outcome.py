@@ -15,12 +15,16 @@ from pydantic_core import to_json
 
 from jobs.app import App
 from jobs.definition.arguments import holds_nul
-from jobs.errors import ServiceDown
+from jobs.errors import ArgumentsRefused, ServiceDown
+from jobs.formats.stored_reference import may_hold_packed, packed_in
 from jobs.ledger.records import AttemptResult, Claim, Failure
 from jobs.ledger.runs.sweep import crash_delay
 from jobs.messages.message_outcome import MessageOutcome
 from jobs.runtime.failure import MAX_MESSAGE, describe_failure, storable
+from jobs.runtime.own_threads import hold
+from jobs.sealing.run_seal import RunSeal
 from jobs.states import Cause, Outcome
+from jobs.storage.packing import pack_result, result_is_large
 from jobs.storage.value import Stored
 
 log = logging.getLogger("jobs.worker")
@@ -37,7 +41,7 @@ def attempt_result_of(app: App, claim: Claim, started: float, message_outcome: M
         ended_monotonic=now,
         delay_seconds=message_outcome.delay_seconds,
         cause=message_outcome.cause,
-        result=result_text(app, claim, message_outcome.value),
+        result=result_in_row(app, claim, message_outcome.value, None),
         failure=describe_failure(error, kind=claim.kind) if error is not None else None,
         error=error,
         then=message_outcome.then,
@@ -108,6 +112,37 @@ def set_aside(app: App, claim: Claim) -> AttemptResult:
     return attempt_result
 
 
+def result_in_row(app: App, claim: Claim, value: Any, seal: RunSeal | None) -> str | None:
+    """A returned value as the row of its run holds it: JSON, sealed or in the store, if it has to be. A value that
+    cannot be stored causes a warning only, since the work is done.
+
+    Raises:
+        SealKeyMissing, ConfigurationError: this process has no keys for it.
+        ServiceDown: the store does not answer.
+    """
+    text = result_text(app, claim, value)
+    return None if text is None else _in_row(app, claim, text, seal)
+
+
+async def result_in_row_async(app: App, claim: Claim, value: Any, seal: RunSeal | None) -> str | None:
+    """The same, without blocking the event loop while a large result goes to the store."""
+    text = result_text(app, claim, value)
+    if text is not None and result_is_large(app, claim.kind, text):
+        return await hold(_in_row, app, claim, text, seal)
+    return None if text is None else _in_row(app, claim, text, seal)
+
+
+def _in_row(app: App, claim: Claim, text: str, seal: RunSeal | None) -> str | None:
+    try:
+        packed = pack_result(app, claim.kind, claim.run_id, text, seal)
+    except ArgumentsRefused:
+        _warn(claim, "too large")
+        return None
+    if packed is not None:
+        return packed
+    return text if seal is None else seal.result_text(text)
+
+
 def result_text(app: App, claim: Claim, value: Any) -> str | None:
     """A returned value as JSON. A value that cannot be stored causes a warning only, since the work is done.
 
@@ -137,12 +172,19 @@ def result_text(app: App, claim: Claim, value: Any) -> str | None:
         text, why = None, type(error).__name__
     else:
         has_nul = holds_nul(text)
-        if len(text) > app.settings.max_result_bytes or has_nul:
+        is_too_large = len(text) > app.settings.max_result_bytes and not result_is_large(app, claim.kind, text)
+        if is_too_large or has_nul:
             text, why = None, "holds NUL" if has_nul else "too large"
+        elif may_hold_packed(text) and packed_in(json.loads(text)) is not None:
+            text, why = None, "has the form of a value in a store"
     if why is not None:
-        said = "Result could not be stored" if text is None else "Result stored with values replaced"
-        log.warning(said, extra={"kind": claim.kind, "run_id": str(claim.run_id), "why": why})
+        _warn(claim, why, is_lost=text is None)
     return text
+
+
+def _warn(claim: Claim, why: str, *, is_lost: bool = True) -> None:
+    said = "Result could not be stored" if is_lost else "Result stored with values replaced"
+    log.warning(said, extra={"kind": claim.kind, "run_id": str(claim.run_id), "why": why})
 
 
 def _stored_reference(app: App, claim: Claim, value: Any) -> Any:

@@ -18,7 +18,8 @@ class JobBlob(Base):
     """A stored value: where it is, its size in bytes and its SHA-256. Both are NULL until it is complete.
 
     ``store`` is ``ledger``, or the URL of another store. From ``collect_at`` on it is looked at: without references it
-    is removed. Once ``removed_at`` is set nothing can refer to it, and its content is deleted.
+    is removed. Once ``removed_at`` is set nothing can refer to it, and its content is deleted. ``problem`` is the code
+    of the error that its content had when it was read to its end at ``verified_at``; NULL: none.
     """
 
     __tablename__ = "job_blobs"
@@ -31,12 +32,16 @@ class JobBlob(Base):
     created_at: Mapped[datetime] = column(UtcDateTime)
     collect_at: Mapped[datetime | None] = column(UtcDateTime)
     removed_at: Mapped[datetime | None] = column(UtcDateTime)
+    verified_at: Mapped[datetime | None] = column(UtcDateTime)
+    problem: Mapped[str | None] = column(Words(40))
 
     __table_args__ = (
         CheckConstraint("(size is null) = (sha256 is null)", name="complete"),
         # ledger/blobs/collect.py: values to look at, and values whose content is to be deleted.
         Index("ix_job_blobs_collect", "collect_at",
               postgresql_where=text(TO_COLLECT), sqlite_where=text(TO_COLLECT)),
+        # ledger/blobs/content.py: a value with the same content.
+        Index("ix_job_blobs_sha256", "sha256"),
         Index("ix_job_blobs_removed", "removed_at", postgresql_where=text(REMOVED), sqlite_where=text(REMOVED)),
     )  # fmt: skip
 

@@ -66,6 +66,28 @@ def complete(session: Executor, blob_id: UUID, *, size: int, sha256: str, now: d
     return session.scalar(done, _given(now)) is not None
 
 
+def find_same(session: Executor, *, store: str, size: int, sha256: str, now: datetime | None = None) -> UUID | None:
+    """A complete value with this content in this store, which is kept for half a day or longer; None if there is none.
+
+    Not one whose content was found to be gone or altered.
+    """
+    # Else each enqueue with a popular value would write its row.
+    is_kept = JobBlob.collect_at > plus_seconds(ledger_now(), bindparam("kept_seconds", type_=Float()))
+    same = (
+        select(JobBlob.id, is_kept)
+        .where(JobBlob.sha256 == sha256, JobBlob.size == size, JobBlob.store == store)
+        .where(JobBlob.removed_at.is_(None), JobBlob.problem.is_(None))
+        .order_by(JobBlob.id.desc())
+        .limit(1)
+    )
+    found = session.execute(same, {"now": now, "kept_seconds": UNUSED_KEPT.total_seconds() / 2}).one_or_none()
+    if found is None:
+        return None
+    blob_id: UUID = found[0]
+    # Somebody may have removed it between the two statements.
+    return blob_id if found[1] or extend(session, blob_id, now=now) else None
+
+
 def find_blob(session: Executor, blob_id: UUID) -> Blob | None:
     """The row of a value."""
     removed = JobBlob.removed_at.is_not(None)

@@ -8,10 +8,10 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, String, cast, func, or_, select
+from sqlalchemy import ColumnElement, String, cast, func, or_, select, update
 
 from jobs.database.models import JobBlob, JobBlobRef
-from jobs.database.sql import Executor, dialect_of
+from jobs.database.sql import Executor, dialect_of, ledger_now
 from jobs.errors import Ambiguous, NotFound
 from jobs.formats.short_id import MIN_SHORT_ID, SHORT_ID
 
@@ -21,7 +21,10 @@ _DIGITS = frozenset("0123456789abcdef")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BlobRow:
-    """A stored value. ``size`` in bytes and ``sha256`` are None until it is complete; ``runs`` refer to it."""
+    """A stored value. ``size`` in bytes and ``sha256`` are None until it is complete; ``runs`` refer to it.
+
+    ``problem`` is the code of the error that its content had at ``verified_at``; None: none, or nobody has looked.
+    """
 
     id: UUID
     name: str | None
@@ -31,6 +34,8 @@ class BlobRow:
     created_at: datetime
     collect_at: datetime | None
     removed_at: datetime | None
+    verified_at: datetime | None
+    problem: str | None
     runs: int
 
     @property
@@ -101,6 +106,12 @@ def runs_of(session: Executor, blob_id: UUID, *, limit: int) -> list[UUID]:
     return list(session.scalars(select(JobBlobRef.run_id).where(JobBlobRef.blob_id == blob_id).limit(limit)))
 
 
+def record_verified(session: Executor, blob_id: UUID, problem: str | None, *, now: datetime | None = None) -> None:
+    """Record that the content of a value was read to its end now, and the code of the error that it had."""
+    looked = update(JobBlob).where(JobBlob.id == blob_id).values(verified_at=ledger_now(), problem=problem)
+    session.execute(looked, {"now": now})
+
+
 def _rows() -> Any:
     runs = select(func.count()).where(JobBlobRef.blob_id == JobBlob.id).scalar_subquery()
     return select(
@@ -112,5 +123,7 @@ def _rows() -> Any:
         JobBlob.created_at,
         JobBlob.collect_at,
         JobBlob.removed_at,
+        JobBlob.verified_at,
+        JobBlob.problem,
         runs.label("runs"),
     )

@@ -13,10 +13,8 @@ from uuid import UUID
 from jobs.app import App
 from jobs.clock import new_run_id
 from jobs.database.sql import Executor
-from jobs.definition import registry
-from jobs.definition.arguments import read_arguments, write_arguments
 from jobs.enqueue.publish import entries_of
-from jobs.errors import ArgumentsRefused, SelectorRefused
+from jobs.errors import SelectorRefused
 from jobs.formats.duration import format_duration
 from jobs.formats.stored_reference import blobs_in
 from jobs.ledger.admission.insert import insert_free
@@ -33,13 +31,11 @@ from jobs.ledger.run_records import RunRecord
 from jobs.ledger.runs.move import arguments_text, move
 from jobs.ledger.runs.replay import REPLAYABLE, reopen
 from jobs.operations.audit.operator import Operator, Permission
-from jobs.operations.bulk.argument_changes import inner, set_argument
+from jobs.operations.bulk.argument_changes import UNREADABLE, changed_arguments, inner
 from jobs.operations.bulk.batches import BatchResult
 from jobs.priority import MAX_PRIORITY, MIN_PRIORITY
 from jobs.ready.protocol import ReadyEntry
-from jobs.sealing import sealed_run
 from jobs.sealing.rotation import reseal
-from jobs.sealing.seal_errors import SealKeyMissing, SubjectForgotten
 from jobs.sealing.values import masked
 from jobs.states import LIVE, Cause, RunState
 
@@ -94,7 +90,7 @@ class ReplayAction:
             for run_id in left:
                 try:
                     self._arguments(found[run_id], texts[run_id], run_id)
-                except ArgumentsRefused as error:
+                except UNREADABLE as error:
                     refused[run_id] = error.message[:200]
         return refused
 
@@ -203,7 +199,7 @@ class ReplayAction:
         for run_id in run_ids:
             try:
                 new = self._new_run(found[run_id], texts[run_id])
-            except (ArgumentsRefused, SealKeyMissing, SubjectForgotten) as error:
+            except UNREADABLE as error:
                 step.notes.append(AuditEntry(run_id, skipped=error.message[:200]))
                 continue
             fresh.append(new)
@@ -252,18 +248,4 @@ class ReplayAction:
         """The arguments of the new run as the ledger stores them: what is sealed is sealed again for its id."""
         if not self.changes:
             return reseal(self.app, text, old.id, new_id)
-        cls = registry.get(old.kind)
-        if cls.options.version != old.arguments_version:
-            raise ArgumentsRefused(f"its arguments are of version {old.arguments_version}, the job's of another")
-        sealing = cls._sealing
-        opened = text if sealing is None else self.app.seals.open_arguments(self.app, text, old.id)[0]
-        given = json.loads(opened)
-        for path, value in self.changes.items():
-            set_argument(given, path, value, cls)
-        job = read_arguments(cls, json.dumps(given), kind=old.kind)
-        clear = write_arguments(job, kind=old.kind, max_bytes=self.app.settings.max_argument_bytes)
-        return (
-            clear
-            if sealing is None
-            else sealed_run.ClearArguments(self.app, sealing, old.kind, clear).sealed_for(new_id)
-        )
+        return changed_arguments(self.app, old, text, new_id, self.changes)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
 from jobs.definition.arguments import read_arguments
 from jobs.errors import ArgumentsRefused
+from jobs.formats.stored_reference import may_hold_packed, packed_in
 
 MAX_GROUPS = 20
 """Most groups of misfits that are told apart for one kind; further ones are counted together. Source: decision."""
@@ -45,8 +47,9 @@ class Fit:
             upcast = (lambda old: cls.upcast(old, version)) if is_older else None
             read_arguments(cls, arguments, kind=kind, upcast=upcast)
         except ArgumentsRefused as refused:
-            self._add(cls, version, refused, since, str(example))
-            return
+            if not _is_elsewhere(refused.field, arguments):
+                self._add(cls, version, refused, since, str(example))
+                return
         self.fits += 1
         self.by_upcast += is_older
 
@@ -71,3 +74,11 @@ class Fit:
 def _general(path: str) -> str:
     """``items.3.price`` as ``items.*.price``."""
     return ".".join("*" if part.isdecimal() else part for part in path.split("."))
+
+
+def _is_elsewhere(field: str | None, arguments: str) -> bool:
+    """Whether the value that does not fit is in a store, where it is not read."""
+    if field is None or not may_hold_packed(arguments):
+        return False
+    given = json.loads(arguments)
+    return isinstance(given, dict) and packed_in(given.get(field.partition(".")[0])) is not None

@@ -15,7 +15,7 @@ from jobs.ledger.queries import find, lineage
 from jobs.ledger.run_records import AttemptRecord, RunRecord
 from jobs.operations.audit import actions
 from jobs.operations.audit.operator import Operator, Permission
-from jobs.operations.runs.inspect import shown, shown_attempts
+from jobs.operations.runs.inspect import shown, shown_attempts, shown_whole
 from jobs.sealing.values import masked
 
 T = TypeVar("T")
@@ -69,7 +69,7 @@ def detail(app: App, operator: Operator, text: str, *, limit: int = FIRST) -> De
         run_id = run.id
         origins = lineage.origins(connection, run)
     return Detail(
-        run=shown(run, operator),
+        run=shown_whole(app, run, operator),
         origins={name: shown(one, operator) for name, one in origins.items()},
         attempts=attempts_of(app, operator, run_id, limit=limit),
         steps=steps_of(app, operator, run_id, limit=limit),

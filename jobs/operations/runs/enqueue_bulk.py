@@ -15,7 +15,7 @@ from typing import Any
 from jobs.app import App
 from jobs.clock import new_run_id
 from jobs.definition import registry
-from jobs.definition.arguments import check_json
+from jobs.definition.arguments import check_json, refuse_packed
 from jobs.definition.enqueue_options import admission, lapse, priority_of, queue_name, when
 from jobs.definition.equality import canonical
 from jobs.definition.published import PublishedKind, check_published
@@ -131,6 +131,7 @@ def _unimported(
     check_published(known, arguments)
     text = json.dumps(arguments, ensure_ascii=False, separators=(",", ":"))
     check_json(text, what=f"Arguments of {known.kind}", max_bytes=app.settings.max_argument_bytes)
+    refuse_packed(text, known.kind)
     held = timedelta(seconds=known.hold_seconds) if known.hold_seconds is not None else None
     unique = Unique(held) if known.is_unique else None
     admitted = admission(known.kind, key, unique, on_conflict, canonical(arguments, text) if key is not None else "")

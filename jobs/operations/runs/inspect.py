@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 from jobs.app import App
 from jobs.definition.redaction import HIDDEN
-from jobs.errors import SelectorRefused
+from jobs.errors import JobsError, SelectorRefused
 from jobs.ledger import workers
 from jobs.ledger.queries import find, reports
 from jobs.ledger.queries.pagination import Place, newest, place_of
@@ -18,6 +19,10 @@ from jobs.ledger.run_records import AttemptRecord, RunRecord
 from jobs.operations.audit.operator import Operator, Permission
 from jobs.sealing.values import masked
 from jobs.states import RunState
+from jobs.storage.packing import in_clear
+
+MAX_SHOWN = 2**18
+"""Bytes of a value in a store that are read to show one run. Source: decision; what a row holds by default."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +61,7 @@ def find_run(app: App, operator: Operator, text: str) -> tuple[RunRecord, list[A
     with app.database.read() as connection:
         run = find.find_named(connection, text)
         attempts = find.list_attempts(connection, run.id)
-    return shown(run, operator), shown_attempts(attempts, operator)
+    return shown_whole(app, run, operator), shown_attempts(attempts, operator)
 
 
 def look_at(app: App, operator: Operator, text: str) -> RunRecord:
@@ -68,7 +73,8 @@ def look_at(app: App, operator: Operator, text: str) -> RunRecord:
     """
     operator.need(Permission.RUNS_READ)
     with app.database.read() as connection:
-        return shown(find.find_named(connection, text), operator)
+        run = find.find_named(connection, text)
+    return shown_whole(app, run, operator)
 
 
 def id_of(app: App, operator: Operator, text: str) -> UUID:
@@ -183,6 +189,16 @@ def shown(run: RunRecord, operator: Operator) -> RunRecord:
         cancel_reason=None if run.cancel_reason is None else HIDDEN,
         tags=[HIDDEN] if run.tags else run.tags,
     )
+
+
+def shown_whole(app: App, run: RunRecord, operator: Operator) -> RunRecord:
+    """``shown``, with what went to the store by itself: values of up to ``MAX_SHOWN``, as far as they can be read. The
+    others, and those in lists of runs, are shown as references.
+    """
+    if operator.may(Permission.ARGUMENTS_READ):
+        with suppress(JobsError):
+            run = in_clear(app, run, max_bytes=MAX_SHOWN)
+    return shown(run, operator)
 
 
 def shown_attempts(attempts: Sequence[AttemptRecord], operator: Operator) -> list[AttemptRecord]:

@@ -10,6 +10,7 @@ from jobs.ledger.run_records import RunRecord
 from jobs.operations.audit.entry import check_reason, record_finished
 from jobs.operations.audit.operator import Operator, Permission
 from jobs.sealing.seals import RESULT
+from jobs.storage.packing import in_clear
 
 
 def open_run(app: App, operator: Operator, text: str, *, reason: str | None = None) -> RunRecord:
@@ -23,11 +24,13 @@ def open_run(app: App, operator: Operator, text: str, *, reason: str | None = No
         SealKeyMissing: this process does not have the key.
         SealBroken: a value was altered, or sealed for another run.
         SubjectForgotten: the key of the subject was deleted.
+        StoredMissing, StoredAltered, StoreDown: a value is in a store, and cannot be read.
     """
     operator.need(Permission.SEALED_READ)
     check_reason(app, reason)
     with app.database.read() as connection:
         run = find.find_named(connection, text)
+    run = in_clear(app, run)
     arguments = run.arguments
     if isinstance(arguments, dict):
         arguments = {name: app.seals.open(app, value, run.id, name) for name, value in arguments.items()}

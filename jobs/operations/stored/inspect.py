@@ -3,20 +3,33 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from uuid import UUID
 
 from jobs.app import App
-from jobs.errors import JobsError
+from jobs.errors import JobsError, NotFound
 from jobs.formats.stored_reference import Reference
-from jobs.ledger.blobs.listing import BlobRow, find_blobs, list_blobs, resolve_blob, runs_of
+from jobs.ledger.blobs.listing import (
+    BlobRow,
+    find_blobs,
+    list_blobs,
+    record_verified,
+    resolve_blob,
+    runs_of,
+)
+from jobs.ledger.queries.find import find_runs
+from jobs.ledger.run_records import RunRecord
 from jobs.operations.audit.operator import Operator, Permission
+from jobs.operations.runs.inspect import shown
 from jobs.storage.protocol import CHUNK
 from jobs.storage.reader import open_reference
 
 PAGE = 100
 """Values read from the ledger at once. Source: decision."""
 RUNS_SHOWN = 10
+MOST_RUNS = 100
+"""Runs shown with one value. Source: decision; a page."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,8 +65,32 @@ def stored_id(app: App, operator: Operator, text: str) -> UUID:
         return resolve_blob(connection, text)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredDetail:
+    """A stored value with some of the runs that refer to it. ``followups`` more will be runs, or were."""
+
+    blob: BlobRow
+    runs: Sequence[RunRecord]
+    followups: int
+
+
+def show_stored(app: App, operator: Operator, text: str) -> StoredDetail:
+    """The stored value that ``text`` identifies; never its content. Raises the same as ``stored_id``."""
+    blob_id = stored_id(app, operator, text)
+    with app.database.read() as connection:
+        found = find_blobs(connection, [blob_id])
+        ids = runs_of(connection, blob_id, limit=MOST_RUNS)
+        runs = find_runs(connection, ids)
+    if not found:
+        raise NotFound(f"There is no stored value {text}.", hint="jobledger stored list shows those there are.")
+    there = [shown(runs[one], operator) for one in sorted(ids, reverse=True) if one in runs]
+    return StoredDetail(blob=found[0], runs=there, followups=len(ids) - len(there))
+
+
 def verify_stored(app: App, operator: Operator, ids: Sequence[str] = ()) -> Iterator[Checked]:
     """Read the content of these values, or of all, and compare their size and SHA-256: of those that runs refer to.
+
+    What came of it is recorded with each value, if this process may write.
 
     Args:
         ids: whole or short ids.
@@ -67,7 +104,10 @@ def verify_stored(app: App, operator: Operator, ids: Sequence[str] = ()) -> Iter
     for page in [_named(app, ids)] if ids else _pages(app):
         for one in page:
             if one.state == "used":
-                yield _check(app, one)
+                checked = _check(app, one)
+                with suppress(JobsError), app.database.write() as connection:
+                    record_verified(connection, one.id, checked.code)
+                yield checked
 
 
 def _named(app: App, ids: Sequence[str]) -> list[BlobRow]:
