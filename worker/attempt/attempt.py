@@ -19,7 +19,7 @@ from jobs.definition.checks import is_async
 from jobs.enqueue.write_path import announce_runs, carrier
 from jobs.errors import LedgerBusy, ServiceDown, TimeLimitExceeded
 from jobs.ledger.records import AttemptResult, Claim, RecordedAttempt
-from jobs.ledger.runs.settle import settle
+from jobs.ledger.runs.settle import settle_one
 from jobs.observe.trace import consumer
 from jobs.runtime.attempt_state import StopSign
 from jobs.runtime.failure import storable
@@ -202,18 +202,18 @@ class Attempts:
         try:
             with self._app.database.translated():
                 with written.ours() as ours:
-                    settled, _ = settle(
+                    settled = settle_one(
                         ours,
-                        [attempt_result],
+                        attempt_result,
                         worker=worker,
                         poison_after=self._app.settings.poison_after,
                         monotonic=self._app.clock.monotonic(),
                     )
-                    if settled and settled[0][1].followed_by:
+                    if settled is not None and settled.followed_by:
                         self._app.database.send_notify(ours)
-                if settled and settled[0][1].state is RunState.SUCCEEDED:
+                if settled is not None and settled.state is RunState.SUCCEEDED:
                     run.commit()
-                    return settled[0][1]
+                    return settled
             run.rollback()
         except BaseException as error:
             run.rollback()

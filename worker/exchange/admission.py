@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
+from uuid import UUID
 
 from jobs.app import App
 from jobs.database.direct_statements import DirectConnection, Runner
@@ -47,6 +48,8 @@ class Admission:
         self._kinds = kinds
         self.has_parked = False
         """Whether the last claim parked runs."""
+        self.parked_without_time: Collection[UUID] = ()
+        """The runs that the last claim parked and that time alone does not make ready."""
         self._is_declared = False
         self._known: set[Key] = set()
         self._parked = 0
@@ -87,6 +90,7 @@ class Admission:
         announce(self._app, entries_of(freed))
         self._parked = passed.parked + admitted.parked
         self.has_parked = self._parked > 0
+        self.parked_without_time = admitted.without_time
         return admitted.claims
 
     def claim_until_some(self, claim: Callable[[Runner, int], list[Claim]], count: int) -> list[Claim]:

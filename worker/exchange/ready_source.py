@@ -138,8 +138,9 @@ class ReadySource:
         claims = self._ledger.claim_ids(self._taken, kinds)
         left: list[UUID] = []
         if len(claims) < len(self._taken) or self._ledger.takes_turns:
-            claimed = {one.run_id for one in claims}
-            left = [one for one in self._taken if one not in claimed]
+            # Whoever gives a parked run its slot publishes it.
+            done = {*(one.run_id for one in claims), *self._ledger.parked_without_time}
+            left = [one for one in self._taken if one not in done]
         self._taken = []
         if left:
             self._look_at(left)

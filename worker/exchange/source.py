@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 from typing import Any, Protocol
@@ -107,6 +107,11 @@ class LedgerSource:
     @property
     def has_parked(self) -> bool:
         return self._admission.has_parked
+
+    @property
+    def parked_without_time(self) -> Collection[UUID]:
+        """The runs that the last claim parked and that time alone does not make ready."""
+        return self._admission.parked_without_time
 
     def queues(self) -> Sequence[str]:
         return self._queues

@@ -22,13 +22,15 @@ from jobs.database.engine import Database
 from jobs.database.own_connection import FOR_SETTLING
 from jobs.database.sql import Executor, dialect_of
 from jobs.definition.class_release import codes
-from jobs.definition.limits import limited_kinds
+from jobs.definition.limits import LimitKey, limited_kinds
+from jobs.definition.rate import Rate
 from jobs.formats.installed import installed_version
 from jobs.ledger import workers
 from jobs.ledger.batches.recount import forgotten_dependents, open_batches
 from jobs.ledger.history.settings import history_settings
-from jobs.ledger.limits.counts import lock_limits, with_room
-from jobs.ledger.limits.reassign import left_parked, pass_slots_on
+from jobs.ledger.limits.counts import in_use, lock_limits, with_room
+from jobs.ledger.limits.rates import send_look
+from jobs.ledger.limits.reassign import exchange_slots, left_parked, pass_slots_on
 from jobs.ledger.limits.slots import handed_slots
 from jobs.ledger.limits.written import write_decisions
 from jobs.ledger.operators.alert_routes import has_routes
@@ -50,7 +52,7 @@ from jobs.ledger.runs.claim import (
 )
 from jobs.ledger.runs.give_back import give_back
 from jobs.ledger.runs.lease import cancelled_among, renew, shorten_far, wait_like_a_renewal
-from jobs.ledger.runs.settle import settle
+from jobs.ledger.runs.settle import settle, settle_one
 from jobs.ledger.runs.settle_plain import settle_limited, settle_plain
 from jobs.ledger.runs.sweep import expire, moment_of, rescue
 from jobs.ledger.schedules import leader
@@ -144,6 +146,11 @@ def _perform(connection: Executor, settings: Settings) -> None:
     settle(connection, [attempt_result], worker=NOBODY, poison_after=settings.poison_after, monotonic=0.0)
     if limited_kinds:
         pass_slots_on(connection, {held.run_id: held.token}, ends_attempts=True)
+        if dialect_of(connection) == "postgresql":
+            exchange_slots(connection, {held.run_id: held.token})
+            limited = held._replace(kind=next(iter(limited_kinds)))
+            ending = AttemptResult(claim=limited, outcome=Outcome.SUCCEEDED, elapsed_seconds=0.0, ended_monotonic=0.0)
+            settle_one(connection, ending, worker=NOBODY, poison_after=settings.poison_after, monotonic=0.0)
     overdue(connection, after=settings.overdue_after, limit=1)
     wait_like_a_renewal(connection)
     rescue(connection, poison_after=settings.poison_after, limit=1)
@@ -199,6 +206,9 @@ def _claim_limited(direct: DirectConnection, held: Claim, given: dict[str, Any])
     handed_slots(direct, [held.run_id])
     with_room(direct, [(NOTHING, NOTHING)])
     lock_limits(direct, [(NOTHING, NOTHING)])
+    in_use(direct, [(NOTHING, NOTHING)])
+    rated = LimitKey(NOTHING, NOTHING, None, None, Rate(1, per=timedelta(seconds=1)))
+    send_look(direct, [held], {held.run_id.int: [rated]})
     write_decisions(direct, [held], worker=NOBODY, lease=given["lease"])
 
 

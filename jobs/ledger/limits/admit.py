@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from functools import partial
 from typing import NamedTuple
+from uuid import UUID
 
 from jobs.database.direct_statements import Runner
 from jobs.definition.limits import LimitKey, keys_of, limited_kinds
@@ -31,13 +32,14 @@ class AdmittedClaims(NamedTuple):
     """The claims that hold, the number of those that were parked, and parked runs that are ready now or by time.
 
     ``full`` are the keys that runs were parked on: after the commit, ask ``with_room``, because an attempt that ended
-    at the same time has handed its slot to nobody.
+    at the same time has handed its slot to nobody. ``without_time`` are the runs that time alone does not make ready.
     """
 
     claims: list[Claim]
     parked: int = 0
     freed: Sequence[Freed] = ()
     full: Sequence[Key] = ()
+    without_time: Sequence[UUID] = ()
 
 
 def admit(
@@ -119,7 +121,8 @@ def admit(
     freed = due_by_time(parked)
     freed += return_slots(runner, [one.run_id for one, _ in parked if one.run_id.int in handed], now=now)
     full = {key_of(why.held_on): None for _, why in parked if why.until is None}
-    return AdmittedClaims(admitted, len(parked), freed, list(full))
+    without_time = [one.run_id for one, why in parked if why.until is None]
+    return AdmittedClaims(admitted, len(parked), freed, list(full), without_time)
 
 
 def _make_new(runner: Runner, keys: dict[Key, LimitKey], known: set[Key], now: datetime | None) -> None:

@@ -31,6 +31,7 @@ from sqlalchemy import (
     delete,
     func,
     literal_column,
+    null,
     or_,
     select,
     true,
@@ -48,6 +49,7 @@ from jobs.ledger.records import Claim, Freed
 from jobs.states import RunState, checked_move
 
 _KINDS, _QUEUES = RowBatch("starting", kind=Text()), RowBatch("serving", queue=Text())
+_SLOT = ["run_id", "name", "digest", "token", "taken_at"]
 _FREED = 4
 """Columns of a run that is ready now, before those of one that starts."""
 
@@ -84,14 +86,14 @@ def rows_of_successors(successors: Successors | None, *, worker: str | None) -> 
     }
 
 
-def exchange(gone: FromClause) -> tuple[CTE, Sequence[CTE]]:
+def exchange(gone: FromClause, *, may_claim: bool = True) -> tuple[CTE, Sequence[CTE]]:
     """The result of an exchange, to select from, and the parts of the statement that it needs.
-
-    It also takes the parameters of ``rows_of_successors``.
 
     Args:
         gone: ids and tokens of the runs that have a slot no longer. A slot is handed on only if it was taken with this
             token (none: it was handed to a run that had not been claimed); else it did not count, and is deleted.
+        may_claim: takes the parameters of ``rows_of_successors`` too, and claims these. Otherwise every run is made
+            ready, and the statement is planned in half the time.
     """
     left = (
         delete(JobLimitSlot)
@@ -113,15 +115,50 @@ def exchange(gone: FromClause) -> tuple[CTE, Sequence[CTE]]:
         .where(_taken(free) <= allowed.c.most)
         .cte("room")
     )
-    one = next_parked(room, JobRun.id, JobRun.priority, JobRun.due_at, _may_start().label("may_start"))
-    place = func.row_number().over(order_by=(one.c.priority, one.c.due_at, one.c.id))
-    starts = and_(one.c.may_start, place <= bindparam("most_started", type_=Integer()))
-    chosen = (
-        select(one.c.id, room.c.name, room.c.digest, starts.label("starts"))
-        .select_from(room.join(one, true()))
-        .cte("chosen")
+    more: list[Any] = [JobRun.priority, JobRun.due_at, _may_start().label("may_start")] if may_claim else []
+    one = next_parked(room, JobRun.id, *more)
+    names: list[Any] = [one.c.id, room.c.name, room.c.digest]
+    if may_claim:
+        place = func.row_number().over(order_by=(one.c.priority, one.c.due_at, one.c.id))
+        names.append(and_(one.c.may_start, place <= bindparam("most_started", type_=Integer())).label("starts"))
+    chosen = select(*names).select_from(room.join(one, true())).cte("chosen")
+    ready = select(chosen.c.id).where(~chosen.c.starts) if may_claim else select(chosen.c.id)
+    released = (
+        update(JobRun)
+        .where(one_of("postgresql", JobRun.id, ready))
+        .values(no_longer_held())
+        .returning(JobRun.id, JobRun.queue, JobRun.priority, JobRun.run_at)
+        .cte("released")
     )
-    started = (
+    started = _started(chosen) if may_claim else None
+    both: Any = chosen.outerjoin(released, released.c.id == chosen.c.id)
+    got_columns = [one.label(f"freed_{one.name}") for one in released.c]
+    new = select(chosen.c.id, chosen.c.name, chosen.c.digest, null().label("token"), ledger_now())
+    if started is not None:
+        claimed = started.c.id == chosen.c.id
+        both = both.outerjoin(started, claimed)
+        got_columns += [one.label(f"new_{one.name}") for one in started.c]
+        new = select(chosen.c.id, chosen.c.name, chosen.c.digest, started.c.token, ledger_now())
+        new = new.select_from(chosen.outerjoin(started, claimed))
+    inserted = insert_into("postgresql", JobLimitSlot).from_select(_SLOT, new, include_defaults=False)
+    changed = {name: inserted.excluded[name] for name in _SLOT[2:]}
+    handed = (
+        inserted.on_conflict_do_update(index_elements=_SLOT[:2], set_=changed)
+        .returning(JobLimitSlot.run_id)
+        .cte("handed")
+    )
+    got = select(chosen.c.name, chosen.c.digest, *got_columns).select_from(both).subquery("got")
+    result = (
+        select(free.c.name, free.c.digest, free.c.count, *list(got.c)[2:])
+        .select_from(free.outerjoin(got, and_(got.c.name == free.c.name, got.c.digest == free.c.digest)))
+        .cte("exchanged")
+    )
+    return result, (handed,)
+
+
+def _started(chosen: CTE) -> CTE:
+    """Claims the chosen runs that start at once."""
+    return (
         update(JobRun)
         .where(one_of("postgresql", JobRun.id, select(chosen.c.id).where(chosen.c.starts)))
         .values(
@@ -137,34 +174,6 @@ def exchange(gone: FromClause) -> tuple[CTE, Sequence[CTE]]:
         .returning(*claim_columns())
         .cte("started")
     )
-    released = (
-        update(JobRun)
-        .where(one_of("postgresql", JobRun.id, select(chosen.c.id).where(~chosen.c.starts)))
-        .values(no_longer_held())
-        .returning(JobRun.id, JobRun.queue, JobRun.priority, JobRun.run_at)
-        .cte("released")
-    )
-    new = select(chosen.c.id, chosen.c.name, chosen.c.digest, started.c.token, ledger_now()).select_from(
-        chosen.outerjoin(started, started.c.id == chosen.c.id)
-    )
-    names = ["run_id", "name", "digest", "token", "taken_at"]
-    inserted = insert_into("postgresql", JobLimitSlot).from_select(names, new, include_defaults=False)
-    changed = {name: inserted.excluded[name] for name in ("digest", "token", "taken_at")}
-    handed = (
-        inserted.on_conflict_do_update(index_elements=["run_id", "name"], set_=changed)
-        .returning(JobLimitSlot.run_id)
-        .cte("handed")
-    )
-    both = chosen.outerjoin(released, released.c.id == chosen.c.id).outerjoin(started, started.c.id == chosen.c.id)
-    freed = [one.label(f"freed_{one.name}") for one in released.c]
-    claimed = [one.label(f"new_{one.name}") for one in started.c]
-    got = select(chosen.c.name, chosen.c.digest, *freed, *claimed).select_from(both).subquery("got")
-    result = (
-        select(free.c.name, free.c.digest, free.c.count, *list(got.c)[2:])
-        .select_from(free.outerjoin(got, and_(got.c.name == free.c.name, got.c.digest == free.c.digest)))
-        .cte("exchanged")
-    )
-    return result, (handed,)
 
 
 def read(rows: Iterable[Sequence[Any]]) -> Exchanged:
@@ -176,7 +185,7 @@ def read(rows: Iterable[Sequence[Any]]) -> Exchanged:
         left = missing.setdefault((name, digest), count)
         if run[0] is not None:
             freed.append(Freed(*run[:_FREED]))
-        elif run[_FREED] is not None:
+        elif len(run) > _FREED and run[_FREED] is not None:
             started.append(Claim(*run[_FREED:]))
         else:
             continue

@@ -14,7 +14,7 @@ from jobs.database.direct_statements import DirectConnection, DirectStatement, R
 from jobs.database.models import JobLimitSlot, JobRateSlot, JobRun
 from jobs.database.sql import RowBatch, dialect_of, one_of
 from jobs.ledger.limits.counts import Key, in_use, lock_limits
-from jobs.ledger.limits.exchange import exchange, held_on_key, read, rows_of_successors
+from jobs.ledger.limits.exchange import exchange, held_on_key, read
 from jobs.ledger.limits.parked import release_next, with_parked
 from jobs.ledger.limits.rates import forget_reservations
 from jobs.ledger.limits.slots import take_away, take_slots
@@ -63,8 +63,14 @@ def pass_slots_on(
     left = [(name, digest) for is_wanted, name, digest in slots if not is_wanted]
     if len(left) == len(slots):
         return PassedOn([], left)
-    done = read(_EXCHANGE.rows(runner, {**given, **rows_of_successors(None, worker=None), "now": now}))
+    done = exchange_slots(runner, gone, now=now)
     return PassedOn(done.freed, left + done.left)
+
+
+def exchange_slots(runner: Runner, gone: Mapping[UUID, UUID | None], *, now: datetime | None = None) -> PassedOn:
+    """Give the slots of these runs to the next parked runs, one for one. PostgreSQL only."""
+    done = read(_EXCHANGE.rows(runner, {**_GONE.rows("postgresql", list(gone.items())), "now": now}))
+    return PassedOn(done.freed, done.left)
 
 
 def return_slots(runner: Runner, run_ids: Sequence[UUID], *, now: datetime | None = None) -> list[Freed]:
@@ -107,16 +113,17 @@ def left_parked(direct: DirectConnection, keys: Sequence[Key]) -> list[Key]:
 
 @cache
 def _exchange(dialect: str) -> Any:
-    result, parts = exchange(_GONE.table(dialect))
+    result, parts = exchange(_GONE.table(dialect), may_claim=False)
     return select(*result.c).add_cte(*parts)
 
 
-@cache
-def _leave_unwanted(dialect: str) -> Any:
-    """Delete the slots that no parked run waits for, and name these and the others. Planned in a tenth of the time of
-    an exchange, for connections that keep no plans."""
-    gone = select(_GONE.table(dialect).c.id)
-    is_theirs = one_of(dialect, JobLimitSlot.run_id, gone)
+def leave_unwanted(gone: Any) -> Any:
+    """Delete the slots of the runs that ``gone`` selects which no parked run waits for. Names these and the others, by
+    a column ``is_wanted``. PostgreSQL only.
+
+    Planned in half the time of an exchange, for connections that keep no plans.
+    """
+    is_theirs = one_of("postgresql", JobLimitSlot.run_id, gone)
     slots = select(JobLimitSlot.run_id, JobLimitSlot.name, JobLimitSlot.digest).where(is_theirs).cte("slots")
     parked = (
         select(JobRun.id)
@@ -137,15 +144,20 @@ def _leave_unwanted(dialect: str) -> Any:
         .returning(JobLimitSlot.name, JobLimitSlot.digest)
         .cte("left_slots")
     )
+    some = select(true().label("is_wanted"), wanted.c.name, wanted.c.digest)
+    return some.union_all(select(false().label("is_wanted"), left.c.name, left.c.digest))
+
+
+@cache
+def _leave_unwanted(dialect: str) -> Any:
+    gone = select(_GONE.table(dialect).c.id)
     used = (
         delete(JobRateSlot)
         .where(bindparam("ends_attempts", type_=Boolean()), one_of(dialect, JobRateSlot.run_id, gone))
         .returning(JobRateSlot.run_id)
         .cte("used_reservations")
     )
-    some = select(true().label("is_wanted"), wanted.c.name, wanted.c.digest)
-    others = select(false().label("is_wanted"), left.c.name, left.c.digest)
-    return some.union_all(others).add_cte(used)
+    return leave_unwanted(gone).add_cte(used)
 
 
 @cache

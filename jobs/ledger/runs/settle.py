@@ -1,21 +1,28 @@
-"""Records the results of a worker's attempts, many in one transaction."""
+"""Records the results of a worker's attempts, many in one transaction, or one in the transaction of its job."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
+from functools import cache
+from typing import Any
 
-from jobs.database.sql import Executor
+from sqlalchemy import delete, func, not_, select, true
+
+from jobs.database.direct_statements import DirectStatement
+from jobs.database.models import JobAttempt, JobRateSlot, JobRun
+from jobs.database.sql import Executor, dialect_of, ledger_now, one_of
 from jobs.definition.breakers import guarded_kinds
 from jobs.definition.limits import has_rate, limited_kinds
 from jobs.ledger.breakers.ends import apply_ends
 from jobs.ledger.effects.attempt_logs import write_logs
 from jobs.ledger.effects.waits import hold_waiting
 from jobs.ledger.limits.counts import Key
-from jobs.ledger.limits.reassign import pass_slots_on
+from jobs.ledger.limits.reassign import exchange_slots, leave_unwanted, pass_slots_on
 from jobs.ledger.records import AttemptResult, BreakerChange, Freed, RecordedAttempt
 from jobs.ledger.runs.completion_effects import apply_completion_effects
 from jobs.ledger.runs.end import AttemptEnd, end
+from jobs.ledger.runs.settle_plain import DONE, is_limited_success, recorded, rows_of, still_held, success
 
 
 def settle(
@@ -96,3 +103,68 @@ def _with(
         breakers=one.breakers + tuple(breakers),
         slots_left=one.slots_left + tuple(slots_left),
     )
+
+
+def settle_one(
+    session: Executor,
+    ending: AttemptResult,
+    *,
+    worker: str,
+    poison_after: int,
+    monotonic: float,
+    now: datetime | None = None,
+) -> RecordedAttempt | None:
+    """End an attempt in its job's own transaction, as ``settle`` does; None if its lease is lost.
+
+    The connection of such a transaction keeps no plans. On PostgreSQL, a plain success of a kind with limits takes one
+    statement, which is planned in half the time of three.
+    """
+    if is_limited_success(ending) and dialect_of(session) == "postgresql":
+        done = _settle_limited(session, ending, worker=worker, monotonic=monotonic, now=now)
+        if done is not None:
+            return done
+    given: dict[str, Any] = {"worker": worker, "poison_after": poison_after, "monotonic": monotonic, "now": now}
+    settled, _ = settle(session, [ending], **given)
+    return settled[0][1] if settled else None
+
+
+def _settle_limited(
+    session: Executor, ending: AttemptResult, *, worker: str, monotonic: float, now: datetime | None
+) -> RecordedAttempt | None:
+    """The same for a plain success of a kind with limits; None, and nothing has changed, if it is not so plain."""
+    ((_, ago),), given = rows_of([ending], worker=worker, monotonic=monotonic, now=now)
+    rows = _SETTLE_LIMITED.rows(session, given)
+    moment, moved = rows[0][:2]
+    if not moved:
+        return None
+    claim = ending.claim
+    left = [(name, digest) for _, _, is_wanted, name, digest in rows if is_wanted is False]
+    freed = []
+    if any(row[2] for row in rows):
+        passed = exchange_slots(session, {claim.run_id: claim.token}, now=now)
+        freed, left = passed.freed, left + passed.left
+    return recorded(ending, moment, ago, tuple(freed))._replace(slots_left=tuple(left))
+
+
+@cache
+def _limited(dialect: str) -> Any:
+    done = DONE.table(dialect)
+    # Another program's row may have the number of the attempt: the careful way takes the next free one.
+    has_row = select(JobAttempt.run_id).where(JobAttempt.run_id == JobRun.id, JobAttempt.attempt == done.c.attempt)
+    is_free = not_(has_row.correlate(JobRun, done).exists())
+    moved, tried = success(done.c, [*still_held(done.c, not_(JobRun.has_followups)), is_free])
+    gone = select(moved.c.id)
+    used = delete(JobRateSlot).where(one_of(dialect, JobRateSlot.run_id, gone)).returning(JobRateSlot.run_id)
+    slots = leave_unwanted(gone).subquery("slots_left")
+    first = select(
+        ledger_now().label("moment"), select(func.count()).select_from(moved).scalar_subquery().label("moved")
+    )
+    each = first.subquery("first")
+    return (
+        select(*each.c, *slots.c)
+        .select_from(each.outerjoin(slots, true()))
+        .add_cte(tried, used.cte("used_reservations"))
+    )
+
+
+_SETTLE_LIMITED = DirectStatement(_limited)

@@ -7,13 +7,18 @@ import time
 from datetime import timedelta
 
 import pytest
+from sqlalchemy import select
 
-from jobs import boot, enqueue_many
+from jobs import Limit, boot, enqueue_many
 from jobs.app import App
 from jobs.client.job import Job
+from jobs.database.models import JobRun
+from jobs.definition import registry
+from jobs.definition.limits import limited_kinds
 from jobs.ledger.runs.claim import claim
 from jobs.upkeep.reconcile import reconcile
 from tests.waiting import wait_until
+from worker.exchange import ready_source
 from worker.exchange.ready_source import ReadySource
 from worker.exchange.source import LedgerSource
 from worker.exchange.wakeups import PollingWakeup
@@ -209,3 +214,34 @@ def test_a_paused_queue_keeps_its_runs_and_goes_on_later(source, app):
         connection.execute(text("delete from job_queues"))
 
     assert claim_all(source, 1) == [enqueued.id]
+
+
+def held(app):
+    with app.database.read() as connection:
+        return connection.scalars(select(JobRun.id).where(JobRun.hold.is_not(None))).all()
+
+
+@pytest.fixture
+def limited_kind():
+    class SourceLimited(Job, queue="notes", limits=Limit(1)):
+        def perform(self) -> None: ...
+
+    yield SourceLimited
+    registry.forget("SourceLimited")
+    limited_kinds.pop("SourceLimited")
+
+
+def test_runs_that_a_claim_parks_on_a_limit_are_not_looked_at_again(app, limited_kind, monkeypatch):
+    """Whoever gives them a slot publishes them, so a look would cost a transaction for nothing."""
+    ledger = LedgerSource(app, queues=["notes"], kinds=["SourceLimited"], worker="w", wakeup=PollingWakeup(app))
+    source = ReadySource(app, app.ready, ledger, kinds=["SourceLimited"], worker="w", on_loss=lambda: None)
+    looked_at: list[object] = []
+    look = ready_source.unclaimed
+    monkeypatch.setattr(ready_source, "unclaimed", lambda *given: looked_at.extend(given[1]) or look(*given))
+    ids = [one.id for one in enqueue_many([limited_kind() for _ in range(3)])]
+
+    assert claim_all(source, 1) == ids[:1]
+    assert wait_until(lambda: not source.claim(5, wait_seconds=0.1) and len(held(app)) == 2, seconds=60)
+
+    assert looked_at == []
+    assert app.ready.take(["notes"], 5, wait_seconds=0).runs == ()

@@ -14,13 +14,17 @@ import pytest
 from sqlalchemy import event, func, select
 from sqlalchemy.engine.interfaces import CacheStats
 
+from jobs import Limit
 from jobs.app import App
 from jobs.clock import new_run_id
 from jobs.database.models import JobWorker
 from jobs.definition.class_release import codes, release_of
+from jobs.definition.limits import limited_kinds
 from jobs.formats.installed import installed_version
+from jobs.ledger.limits import counts, rates, reassign
 from jobs.ledger.queries.waiting import overdue
 from jobs.ledger.runs import claim as claiming
+from jobs.ledger.runs import settle
 from jobs.ledger.runs.claim import claim
 from jobs.ledger.runs.sweep import expire
 from jobs.settings import Settings
@@ -101,6 +105,24 @@ def test_direct_statements_of_the_warm_up_are_not_compiled_again(
         given: dict[str, Any] = {"kinds": ["A", "B"], "worker": "somebody", "lease": timedelta(seconds=5)}
         assert claiming.claim_due_direct(direct, ["mail", "calls"], count=3, **given) == []
 
+    database.close()
+
+
+def test_statements_of_limits_are_warmed_up_where_a_kind_has_limits(
+    pg_database: str, make_app: MakeApp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    app = make_app(pg_database)
+    monkeypatch.setitem(limited_kinds, "WarmedUp", (Limit(1, name="WarmedUp"),))
+    statements = (counts._COUNT, rates._LOOK, reassign._EXCHANGE, settle._SETTLE_LIMITED)
+    for one in statements:
+        monkeypatch.setattr(one, "_rendered", {})
+        monkeypatch.setattr(one, "_built", {})
+
+    warm_up(app.settings.model_dump_json())
+
+    assert all(one._rendered or one._built for one in statements)
+    database = warmed_up(app.settings)
+    assert database is not None
     database.close()
 
 
