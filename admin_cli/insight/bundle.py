@@ -11,7 +11,7 @@ import click
 from admin_cli.program.actor import this_operator
 from admin_cli.program.app import open_app
 from admin_cli.program.names import command_line
-from admin_cli.program.options import IMPORT, Globals, pass_globals
+from admin_cli.program.options import IMPORT, SIZE, Globals, pass_globals
 from admin_cli.runs.selector_options import selector_of, selector_options
 from admin_cli.terminal.streams import write, write_message
 
@@ -33,6 +33,14 @@ if TYPE_CHECKING:
     show_default=True,
     help="full hides nothing, and is recorded in the audit.",
 )
+@click.option(
+    "--stored",
+    "max_stored",
+    type=SIZE,
+    default="64M",
+    show_default=True,
+    help="Most bytes of stored values; with --arguments full.",
+)
 @click.option("--reason", metavar="TEXT", help="Reason, for the audit log; with --arguments full.")
 @click.option("--force", is_flag=True, help="Replace FILE if it exists.")
 @IMPORT
@@ -45,6 +53,7 @@ def bundle(
     limit: int,
     path: Path | None,
     mode: str,
+    max_stored: int,
     reason: str | None,
     force: bool,
     imports: tuple[str, ...],
@@ -74,10 +83,12 @@ def bundle(
     asked = replace(asked, ids=(*asked.ids, *runs), is_all=is_all)
     made = make_bundle(
         app, this_operator(), selector_of(app, asked), path, limit=limit, is_full=is_full, reason=reason,
-        replaces=force,
+        replaces=force, max_stored=max_stored,
     )  # fmt: skip
     more = f" (the latest {limit:,} of more)" if made.is_cut else ""
     write(f"{path}\n")
     counted = "1 run" if made.runs == 1 else f"{made.runs:,} runs"
     write_message(f"{counted}{more}, {made.related:,} related; arguments {made.arguments}.")
+    if made.stored.get("left_out"):
+        write_message(f"{made.stored['left_out']:,} stored values are not in it: --stored takes more.")
     write_message(f"Look into it: {command_line(f'--bundle {path} list')}")

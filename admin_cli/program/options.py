@@ -43,6 +43,23 @@ class DurationType(click.ParamType[timedelta]):
 
 DURATION = DurationType()
 
+
+class SizeType(click.ParamType[int]):
+    """``64M``, ``2G``, ``65536``: bytes."""
+
+    name = "size"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        from jobs.formats.size import parse_size
+
+        try:
+            return value if isinstance(value, int) else parse_size(str(value))
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
+
+
+SIZE = SizeType()
+
 IMPORT = click.option(
     "--import", "imports", metavar="MODULE", multiple=True, help="A module with jobs; JOBS_IMPORTS otherwise."
 )

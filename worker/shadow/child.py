@@ -41,7 +41,11 @@ def perform_shadow(order: dict[str, Any]) -> dict[str, Any]:
     settings = Settings.of(**order["settings"])
     tables = _open_tables(order["database_url"], settings)
     with closing(tables):
-        private = {"database_url": f"sqlite:///{order['ledger']}", "store": LEDGER}
+        private: dict[str, Any] = {"database_url": f"sqlite:///{order['ledger']}", "store": LEDGER}
+        if settings.store_above is not None:
+            # In the rows: the answer has the result, and what was enqueued.
+            private |= dict.fromkeys(("max_argument_bytes", "max_result_bytes"), settings.max_stored_bytes)
+            private["store_above"] = None
         app = boot.configure(boot.build(settings.model_copy(update=private)))
         app.database.enqueues_apart = True
         guard = ConnectionGuard(allow=[(host, port) for host, port in order["allow"]], files=[order["ledger"]])
@@ -83,7 +87,7 @@ def _described(app: App, run_id: UUID, result: AttemptResult, run: ShadowRun, kn
     if result.outcome is Outcome.SUSPENDED and result.held_on is not None:
         beyond.append(f"waits for {result.held_on}")
     if isinstance(result.error, StoredMissing):
-        # The private copy holds no content.
+        # It was too large for the private copy, or is gone.
         beyond.append(f"reads the stored value {result.error.blob_id}")
     failure = result.failure
     with app.database.read() as connection:

@@ -15,8 +15,8 @@ from jobs.ledger.run_records import RunRecord
 from jobs.settings import Settings
 
 _MAIN = "import sys; from worker.shadow.server import main; main(int(sys.argv[1]), int(sys.argv[2]))"
-_PASSED_ON = ("database_schema", "max_argument_bytes", "max_result_bytes", "hard_after", "statement_timeout",
-              "lock_timeout", "connect_timeout", "pgbouncer")  # fmt: skip
+_PASSED_ON = ("database_schema", "max_argument_bytes", "max_result_bytes", "store_above", "max_stored_bytes",
+              "hard_after", "statement_timeout", "lock_timeout", "connect_timeout", "pgbouncer")  # fmt: skip
 """Settings that are in force in a shadow run as in a worker."""
 
 

@@ -16,6 +16,7 @@ from jobs.database.models import (
     JobAttempt,
     JobAttemptLog,
     JobBatch,
+    JobBlob,
     JobCodeRelease,
     JobFollowup,
     JobKind,
@@ -66,6 +67,12 @@ def run_rows(session: Executor, run_ids: Sequence[UUID]) -> list[Row]:
 def rows_of_runs(session: Executor, model: Model, column: Any, run_ids: Sequence[UUID]) -> Iterator[Row]:
     """The rows of one of the tables ``OF_RUN`` that belong to these runs."""
     return _rows(session, model, column.in_(list(run_ids)), limit=None)
+
+
+def blob_rows(session: Executor, ids: Sequence[UUID]) -> list[Row]:
+    """The rows of these stored values, in the order of the ids; without their content."""
+    found = {row["id"]: row for row in _rows(session, JobBlob, JobBlob.id.in_(list(ids)))}
+    return [found[one] for one in ids if one in found]
 
 
 def related_ids(session: Executor, run_ids: Sequence[UUID], *, limit: int) -> list[UUID]:

@@ -35,6 +35,8 @@ class Manifest(BaseModel):
         arguments: ``redacted`` (by what kinds declare), ``hidden`` (all of them) or ``full``.
         runs: the runs that were asked for; ``related`` more go with them. ``is_cut``: more runs matched.
         tables: rows in each table.
+        stored: ``values`` and ``bytes`` of the stored values whose content is in the bundle, and how many were
+            ``left_out``: by default those after the first 64 MB. Empty unless ``arguments`` is ``full``.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -53,6 +55,7 @@ class Manifest(BaseModel):
     is_cut: bool
     settings: dict[str, str]
     tables: dict[str, int]
+    stored: dict[str, int] = {}
     members: dict[str, Member]
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from jobs.clock import new_token
 from jobs.definition.redaction import HIDDEN, Redaction, secret_names
+from jobs.formats.stored_reference import MARK, packed_in
 
 Row = dict[str, Any]
 Schemas = Mapping[str, Mapping[str, Any] | None]
@@ -83,7 +84,7 @@ class RowRedaction:
     def _arguments(self, known: Redaction, kind: str, stored: str) -> str:
         schema = None if self._hides_all else self._schemas.get(kind)
         value = _read(stored)
-        cleaned = known.arguments(value, schema)
+        cleaned = without_digests(known.arguments(value, schema))
         # What is hidden here may come again in the audit, or in the key of a limit.
         self._shared.arguments(value, schema)
         return json.dumps(cleaned)
@@ -103,7 +104,7 @@ class RowRedaction:
     def _json(self, clean: Callable[[Any], Any], stored: str | None, *, is_data: bool) -> str | None:
         if stored is None:
             return None
-        return json.dumps(HIDDEN if self._hides_all and is_data else clean(_read(stored)))
+        return json.dumps(HIDDEN if self._hides_all and is_data else without_digest(clean(_read(stored))))
 
     def _text(self, known: Redaction, stored: str | None) -> str | None:
         if stored is None:
@@ -119,6 +120,18 @@ class RowRedaction:
         if not digest:
             return digest
         return hashlib.blake2b(digest.encode(), key=self._salt, digest_size=16).hexdigest()[: len(digest)]
+
+
+def without_digests(arguments: Any) -> Any:
+    """Arguments without the hashes of those that went to the store by themselves, by which they could be guessed."""
+    if not isinstance(arguments, dict):
+        return arguments
+    return {name: without_digest(value) for name, value in arguments.items()}
+
+
+def without_digest(value: Any) -> Any:
+    """A reference to a value that went to the store by itself, without its hash; any other value as it is."""
+    return value if packed_in(value) is None else {**value, MARK: {**value[MARK], "sha256": HIDDEN}}
 
 
 def _read(stored: str) -> Any:

@@ -38,10 +38,13 @@ from jobs.operations.runs.inspect import check_words
 from jobs.operations.runs.selector import describe
 from jobs.runtime.context import correlation_id
 from jobs.settings import Settings, show
+from jobs.storage.copying import Copies
 
 PAGE = 100
 """Runs that are read and written at once: what is in memory. Source: decision."""
 MAX_RUNS = 10_000
+MAX_STORED = 64 * 2**20
+"""Bytes of stored values in a bundle. Source: decision; a bundle goes by mail."""
 RELATED = 1_000
 """Most runs that go with those that were asked for. Source: decision."""
 
@@ -79,11 +82,13 @@ def make_bundle(
     is_full: bool = False,
     reason: str | None = None,
     replaces: bool = False,
+    max_stored: int = MAX_STORED,
 ) -> Manifest:
     """Write the latest matching runs, at most ``limit``, and what explains them to the file ``path``.
 
     All is read in one snapshot. Secrets are hidden by what the kinds declare, as this process or the last worker knows
-    them; every value of a kind that neither knows is hidden. ``is_full`` hides nothing, and leaves an audit entry.
+    them; every value of a kind that neither knows is hidden. ``is_full`` hides nothing, and leaves an audit entry; then
+    the contents of stored values go with the runs, those of the latest runs first, at most ``max_stored`` bytes.
 
     Raises:
         Forbidden: the operator may not read runs, or ``is_full`` and not their arguments.
@@ -102,14 +107,19 @@ def make_bundle(
         raise Conflict(f"There is a file {path} already.", hint="Give another name, or --force.")
     with tempfile.TemporaryDirectory(prefix="jobledger-bundle-") as folder:
         ledger = Path(folder) / LEDGER
-        manifest = _fill(app, operator, selector, ledger, limit=min(limit, MAX_RUNS), is_full=is_full)
+        manifest = _fill(
+            app, operator, selector, ledger, limit=min(limit, MAX_RUNS), copies=Copies(max_stored) if is_full else None
+        )
         if is_full:
             _record(app, operator, selector, manifest, reason)
         _zip(ledger, manifest, path)
     return manifest
 
 
-def _fill(app: App, operator: Operator, selector: Selector, ledger: Path, *, limit: int, is_full: bool) -> Manifest:
+def _fill(
+    app: App, operator: Operator, selector: Selector, ledger: Path, *, limit: int, copies: Copies | None
+) -> Manifest:
+    is_full = copies is not None
     target = Database(f"sqlite:///{ledger}", Settings.of(database_url=f"sqlite:///{ledger}"))
     try:
         schema.upgrade(target, say=lambda line: None)
@@ -124,6 +134,8 @@ def _fill(app: App, operator: Operator, selector: Selector, ledger: Path, *, lim
             related = _related(source, run_ids)
             redaction = None if is_full else _redaction(source, operator)
             _copy(source, target, [*run_ids, *related], redaction)
+            if copies is not None:
+                copies.add(app, source, target, [*run_ids, *related])
         with target.read() as connection:
             tables = rows.count_rows(connection)
     finally:
@@ -144,6 +156,13 @@ def _fill(app: App, operator: Operator, selector: Selector, ledger: Path, *, lim
         is_cut=len(chosen) > limit,
         settings={name: show(name, getattr(app.settings, name)) for name in Settings.model_fields},
         tables=tables,
+        stored={}
+        if copies is None
+        else {
+            "values": copies.copied,
+            "bytes": copies.bytes,
+            "left_out": copies.left_out,
+        },
         members={LEDGER: member_of(ledger)},
     )
 
