@@ -79,7 +79,7 @@ def test_a_break_is_planted_tested_and_removed(tree: Path, tmp_path: Path, plant
 
 
 def test_a_break_whose_tests_do_not_end_is_noticed(tree: Path, tmp_path: Path) -> None:
-    endless = replace(SIMPLE, old="return n + 1", new="while True: pass")
+    endless = replace(SIMPLE, old="return n + 1", new="while True: __import__('time').sleep(1)")
 
     found, why = Copy(tmp_path / "copy", FEW_PLUGINS).plant(endless, limit_seconds=3)
 

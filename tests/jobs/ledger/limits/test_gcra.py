@@ -103,17 +103,17 @@ def test_no_span_has_too_many_starts_and_no_run_of_a_priority_overtakes_another(
     assert len(claims.starts) == sum(count for count, *_ in steps)
 
 
-def test_three_thousand_runs_at_600_a_minute_take_their_ideal_time_and_are_parked_once() -> None:
+def test_a_thousand_runs_at_600_a_minute_take_their_ideal_time_and_are_parked_once() -> None:
     claims = Claims(Pace(600, 60.0, 10))
-    claims.enqueue(3000)
-    for _ in range(15):
+    claims.enqueue(1000)
+    for _ in range(5):
         claims.claim(200)
     claims.drain(late=20_000_000)
 
     claims.check()
     took = (claims.starts[-1][0] - START) / SECOND
-    assert 299.0 <= took <= 299.1
-    assert claims.parked == 2990
+    assert 99.0 <= took <= 99.1
+    assert claims.parked == 990
 
 
 def test_after_a_pause_of_all_workers_the_line_goes_on_in_its_order_and_each_run_is_parked_once_more() -> None:
