@@ -19,6 +19,7 @@ COLUMNS = (Column("queue"), Column("tasks"))
 @click.argument("url", metavar="REDIS_URL")
 @click.option("--queue", "queues", multiple=True, help="A queue that no worker has declared; may be repeated.")
 @click.option("--prefix", default="", help="Celery's global_keyprefix.")
+@click.option("--sep", "separator", help="Celery's transport option sep, if the import does not find it.")
 @click.option("--map", "mapped", multiple=True, metavar="TASK=KIND", help="The job of a task; may be repeated.")
 @click.option("--fetched", is_flag=True, help="Also tasks that workers had fetched. Stop every Celery worker first.")
 @click.option("--dry-run", is_flag=True, help="Show which tasks it would move or refuse; move nothing.")
@@ -32,6 +33,7 @@ def import_celery(
     url: str,
     queues: tuple[str, ...],
     prefix: str,
+    separator: str | None,
     mapped: tuple[str, ...],
     fetched: bool,
     dry_run: bool,
@@ -54,7 +56,7 @@ def import_celery(
 
     kinds = dict(_pair(one) for one in mapped)
     app = open_app(options, imports=imports)
-    old = CeleryQueues(url, prefix=prefix, names=queues)
+    old = CeleryQueues(url, prefix=prefix, names=queues, separator=separator)
     try:
         if not dry_run:
             there = sum(old.waiting(name) for name in old.names()) + (old.fetched() if fetched else 0)

@@ -16,9 +16,10 @@ from jobs.ready.connection import Connections
 ASIDE = ".jobledger"
 """Suffix of the list that holds the tasks being imported."""
 SEP = "\x06\x16"
-"""kombu's separator, in bindings and before the priority in the name of a list."""
+"""kombu's separator, in bindings and before the priority in the name of a list; its option ``sep`` is another."""
 STEPS = tuple(range(10))
 UNACKED = "unacked"
+BINDING = "_kombu.binding."
 
 
 class CeleryQueues:
@@ -27,15 +28,18 @@ class CeleryQueues:
     Args:
         prefix: Celery's ``global_keyprefix``.
         names: queues that no binding names.
+        separator: kombu's option ``sep``; None finds it in the bindings.
 
     Raises:
         ConfigurationError: not the URL of one Redis server.
     """
 
-    def __init__(self, url: str, *, prefix: str = "", names: Sequence[str] = ()) -> None:
+    def __init__(self, url: str, *, prefix: str = "", names: Sequence[str] = (), separator: str | None = None) -> None:
         self._redis = Connections(url, named_by="REDIS_URL")
         self._prefix = prefix
         self._named = tuple(names)
+        self._separators = [separator] if separator else [SEP]
+        self._finds_separator = not separator
 
     @property
     def shown(self) -> str:
@@ -44,12 +48,30 @@ class CeleryQueues:
 
     def names(self) -> list[str]:
         """Every queue that a worker has declared, or that was named."""
-        found = set(self._named)
-        for key in self._keys(f"{self._prefix}_kombu.binding.*"):
+        start, bindings = f"{self._prefix}{BINDING}", []
+        for key in self._keys(f"{start}*"):
             if key.endswith((".pidbox", ".reply.celery.pidbox", "celeryev")):
                 continue  # Remote control and events.
-            found |= {one.decode(errors="replace").split(SEP)[-1] for one in self._redis.call("SMEMBERS", key)}
-        return sorted(found)
+            for one in self._redis.call("SMEMBERS", key):
+                bindings.append(one.decode(errors="replace"))
+                self._learn(bindings[-1], key.removeprefix(start))
+        return sorted({*self._named, *map(self._queue_of, bindings)})
+
+    def _learn(self, binding: str, exchange: str) -> None:
+        """Find the separator in the binding of a queue whose exchange and routing key have its name, as by default."""
+        if not self._finds_separator or SEP in binding:
+            return
+        if binding.startswith(exchange) and binding.endswith(exchange) and len(binding) > 2 * len(exchange):
+            between = binding[len(exchange) : -len(exchange)]
+            half = between[: len(between) // 2]
+            if half + half == between and half not in self._separators:
+                self._separators.append(half)
+
+    def _queue_of(self, binding: str) -> str:
+        for separator in self._separators:
+            if separator in binding:
+                return binding.rpartition(separator)[2]
+        return binding
 
     def waiting(self, name: str) -> int:
         """How many tasks wait in a queue, those set aside included."""
@@ -59,11 +81,14 @@ class CeleryQueues:
         """How many tasks workers have fetched and not acknowledged."""
         return int(self._redis.call("HLEN", self._prefix + UNACKED))
 
-    def look(self, name: str) -> Iterator[bytes]:
-        """The tasks of a queue, the oldest first; changes nothing."""
+    def look(self, name: str, count: int) -> Iterator[list[bytes]]:
+        """The tasks of a queue, the oldest first, up to ``count`` at once; changes nothing."""
         for key in self._lists(name):
             for place in (key + ASIDE, key):
-                yield from reversed(self._redis.call("LRANGE", place, 0, -1))
+                last = -1
+                while tasks := self._redis.call("LRANGE", place, last - count + 1, last):
+                    yield tasks[::-1]
+                    last -= count
 
     def take(self, name: str, count: int) -> list[tuple[str, bytes]]:
         """Set up to ``count`` tasks aside, the oldest first: no worker fetches them. Returns where, and the task."""
@@ -95,18 +120,16 @@ class CeleryQueues:
             while self._redis.call("LMOVE", key + ASIDE, key, "LEFT", "RIGHT"):
                 pass
 
-    def unacked(self) -> dict[str, bytes]:
-        """The tasks that workers had fetched, by delivery tag."""
-        found: dict[str, bytes] = {}
-        reply = self._redis.call("HGETALL", self._prefix + UNACKED)
-        pairs = reply.items() if isinstance(reply, dict) else zip(reply[::2], reply[1::2], strict=True)
-        for tag, stored in pairs:
-            try:
-                message = json.loads(stored)[0]
-            except (ValueError, IndexError, KeyError, TypeError):
-                message = stored.decode(errors="replace")
-            found[tag.decode(errors="replace")] = json.dumps(message).encode()
-        return found
+    def unacked(self, count: int) -> Iterator[dict[str, bytes]]:
+        """The tasks that workers had fetched, by delivery tag, about ``count`` at once."""
+        cursor: Any = 0
+        while True:
+            cursor, reply = self._redis.call("HSCAN", self._prefix + UNACKED, cursor, "COUNT", count)
+            pairs = reply.items() if isinstance(reply, dict) else zip(reply[::2], reply[1::2], strict=True)
+            if found := {tag.decode(errors="replace"): _task_of(stored) for tag, stored in pairs}:
+                yield found
+            if int(cursor) == 0:
+                return
 
     def drop_unacked(self, tags: Sequence[str]) -> None:
         """Delete tasks that workers had fetched, because they are in the ledger."""
@@ -118,7 +141,8 @@ class CeleryQueues:
         self._redis.close()
 
     def _lists(self, name: str) -> list[str]:
-        return [self._prefix + name + (f"{SEP}{step}" if step else "") for step in STEPS]
+        stepped = [f"{separator}{step}" for step in STEPS if step for separator in self._separators]
+        return [self._prefix + name + end for end in ("", *stepped)]
 
     def _keys(self, pattern: str) -> Iterator[str]:
         cursor: Any = 0
@@ -127,3 +151,11 @@ class CeleryQueues:
             yield from (key.decode(errors="replace") for key in keys)
             if int(cursor) == 0:
                 return
+
+
+def _task_of(stored: bytes) -> bytes:
+    try:
+        message = json.loads(stored)[0]
+    except (ValueError, IndexError, KeyError, TypeError):
+        message = stored.decode(errors="replace")
+    return json.dumps(message).encode()

@@ -8,10 +8,10 @@ from datetime import datetime
 from functools import cache
 from uuid import UUID
 
-from sqlalchemy import Text, Update, Uuid, update
+from sqlalchemy import Select, Text, Update, Uuid, select, update
 
 from jobs.database.models import JobRun, UtcDateTime
-from jobs.database.sql import Executor, RowBatch, dialect_of
+from jobs.database.sql import Executor, RowBatch, dialect_of, one_of
 from jobs.ledger.admission.insert import insert_free
 from jobs.ledger.records import NewRun
 from jobs.states import Cause, RunState
@@ -25,6 +25,7 @@ _DEAD = RowBatch(
     error_message=Text(),
     fingerprint=Text(),
 )
+_IDS = RowBatch("wanted", id=Uuid())
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +45,14 @@ def insert_imported(session: Executor, runs: Sequence[NewRun], *, now: datetime 
     return insert_free(session, runs, now=now)
 
 
+def recorded_ids(session: Executor, run_ids: Sequence[UUID]) -> set[UUID]:
+    """Those of these runs that the ledger has."""
+    if not run_ids:
+        return set()
+    dialect = dialect_of(session)
+    return set(session.scalars(_recorded(dialect), _IDS.rows(dialect, [(one,) for one in run_ids])))
+
+
 def insert_dead_letters(
     session: Executor, dead_letters: Sequence[ImportedDeadLetter], *, now: datetime | None = None
 ) -> set[UUID]:
@@ -58,6 +67,11 @@ def insert_dead_letters(
         dialect = dialect_of(session)
         session.execute(_dead_letter(dialect), _DEAD.rows(dialect, rows))
     return made
+
+
+@cache
+def _recorded(dialect: str) -> Select[UUID]:
+    return select(JobRun.id).where(one_of(dialect, JobRun.id, select(_IDS.table(dialect).c.id)))
 
 
 @cache

@@ -6,14 +6,10 @@ an id derived from the task's, and only then deleted, so that an import that was
 
 from __future__ import annotations
 
-import base64
-import binascii
 import hashlib
-import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
@@ -21,7 +17,8 @@ from jobs.app import App
 from jobs.definition import registry
 from jobs.enqueue.write_path import announce_runs
 from jobs.errors import JobsError
-from jobs.ledger.admission.imported import insert_imported
+from jobs.formats.celery_message import CeleryTask, NotTaken, name_of, read_task
+from jobs.ledger.admission.imported import insert_imported, recorded_ids
 from jobs.ledger.records import NewRun
 from jobs.operations.audit.entry import record_entry
 from jobs.operations.audit.operator import Operator, Permission
@@ -29,12 +26,8 @@ from jobs.ready.celery_queues import CeleryQueues
 
 BATCH = 500
 """Tasks recorded in one transaction. Source: decision."""
-_FOLLOWING = ("callbacks", "errbacks", "chain", "chord")
 FETCHED = "(fetched)"
-
-
-class NotTaken(Exception):
-    """A task that cannot become a run, and why."""
+MAX_CORRELATION = 100
 
 
 @dataclass(slots=True)
@@ -93,93 +86,65 @@ class _Move:
 
     def queue(self, name: str) -> None:
         if self._dry_run:
-            self._record(name, [self._run(name, task) for task in self._old.look(name)])
+            for tasks in self._old.look(name, BATCH):
+                self._record(name, tasks)
             return
         batch = self._old.resume(name)
         while batch or (batch := self._old.take(name, BATCH)):
-            runs = [self._run(name, task) for _, task in batch]
-            self._record(name, runs)
-            self._old.drop([one for one, run in zip(batch, runs, strict=True) if run is not None])
+            are_kept = self._record(name, [task for _, task in batch])
+            self._old.drop([one for one, is_kept in zip(batch, are_kept, strict=True) if is_kept])
             batch = []
         self._old.give_back(name)
 
     def fetched(self) -> None:
-        tasks = self._old.unacked()
-        runs = {tag: self._run(FETCHED, task) for tag, task in tasks.items()}
-        self._record(FETCHED, list(runs.values()))
-        if not self._dry_run:
-            self._old.drop_unacked([tag for tag, run in runs.items() if run is not None])
+        for tasks in self._old.unacked(BATCH):
+            are_kept = self._record(FETCHED, list(tasks.values()))
+            if not self._dry_run:
+                self._old.drop_unacked([tag for tag, is_kept in zip(tasks, are_kept, strict=True) if is_kept])
 
-    def _record(self, queue: str, found: Sequence[NewRun | None]) -> None:
+    def _record(self, queue: str, tasks: Sequence[bytes]) -> list[bool]:
+        """Record tasks. Returns for each whether the ledger has it now, so that it can be deleted in Redis."""
+        found = [self._run(queue, task) for task in tasks]
         runs = [run for run in found if run is not None]
-        made = {run.id for run in runs}
+        made = known = {run.id for run in runs}
         if runs and not self._dry_run:
             with self._app.database.write() as connection:
                 made = insert_imported(connection, runs)
+                known = made | recorded_ids(connection, [run.id for run in runs if run.id not in made])
                 self._app.database.send_notify(connection)
             announce_runs(self._app, [run for run in runs if run.id in made])
         self.done.tasks[queue] += len(made)
-        self.done.known_already += len(runs) - len(made)
+        self.done.known_already += sum(run.id in known for run in runs) - len(made)
+        for task, run in zip(tasks, found, strict=True):
+            if run is not None and run.id not in known:
+                self._refuse(
+                    queue, task, f"A live run of {run.kind} has its key {run.key!r}. Import it after that run."
+                )
+        return [run is not None and run.id in known for run in found]
 
     def _run(self, queue: str, task: bytes) -> NewRun | None:
-        name = "?"
         try:
-            headers, args, kwargs = read_task(task)
-            name = str(headers["task"])
-            return self._new_run(headers, args, kwargs)
+            return self._new_run(read_task(task))
         except (NotTaken, JobsError) as error:
-            self.done.refused.append({"queue": queue, "task": name, "why": " ".join(str(error).split())})
+            self._refuse(queue, task, str(error))
             return None
 
-    def _new_run(self, headers: Mapping[str, Any], args: Sequence[Any], kwargs: Mapping[str, Any]) -> NewRun:
-        cls = registry.get(self._kinds.get(headers["task"], headers["task"]))
+    def _refuse(self, queue: str, task: bytes, why: str) -> None:
+        self.done.refused.append({"queue": queue, "task": name_of(task), "why": " ".join(why.split())})
+
+    def _new_run(self, task: CeleryTask) -> NewRun:
+        cls = registry.get(self._kinds.get(task.name, task.name))
         names = list(getattr(cls, "_parameters", lambda: cls)().model_fields)
-        if len(args) > len(names):
-            raise NotTaken(f"It has {len(args)} positional arguments, and the job {len(names)} fields.")
-        arguments = {**dict(zip(names, args, strict=False)), **kwargs}
-        run: NewRun = cls(**arguments).new_run(
-            self._app, at=_moment(headers, "eta"), expires=_moment(headers, "expires")
-        )
-        return replace(run, id=_id_of(str(headers.get("id"))), enqueued_by="celery")
-
-
-def read_task(task: bytes) -> tuple[dict[str, Any], list[Any], dict[str, Any]]:
-    """Headers, positional and named arguments of a message of Celery's protocol 2 whose content is JSON.
-
-    Nothing else is decoded: a pickle runs code when it is read.
-
-    Raises:
-        NotTaken: it is none, or carries what follows it (a chain, callbacks).
-    """
-    try:
-        message = json.loads(task)
-        headers, kind = message["headers"], message["content-type"]
-        if kind != "application/json":
-            raise NotTaken(f"Its content is {kind}; only JSON is read.")
-        body = message["body"]
-        if message.get("properties", {}).get("body_encoding") == "base64":
-            body = base64.b64decode(body, validate=True)
-        args, kwargs, embed = json.loads(body)
-        if not (isinstance(args, list) and isinstance(kwargs, dict) and isinstance(headers["task"], str)):
-            raise TypeError("not a task")
-        following = [name for name in _FOLLOWING if embed.get(name)]
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError, binascii.Error) as error:
-        raise NotTaken("It is no task of Celery's message protocol 2.") from error
-    if following:
-        raise NotTaken(f"It has {', '.join(following)}: enqueue it in the application, with its follow-ups.")
-    return headers, args, kwargs
-
-
-def _moment(headers: Mapping[str, Any], name: str) -> datetime | None:
-    said = headers.get(name)
-    if said is None:
-        return None
-    try:
-        moment = datetime.fromisoformat(said)
-    except (ValueError, TypeError):
-        raise NotTaken(f"Its {name} is no moment.") from None
-    # Celery writes a moment without a zone in UTC.
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+        if len(task.args) > len(names):
+            raise NotTaken(f"It has {len(task.args)} positional arguments, and the job {len(names)} fields.")
+        arguments = dict(zip(names, task.args, strict=False))
+        if twice := sorted(arguments.keys() & task.kwargs.keys()):
+            raise NotTaken(f"It gives {', '.join(twice)} by position and by name.")
+        options: dict[str, Any] = {} if task.priority is None else {"priority": task.priority}
+        run: NewRun = cls(**arguments, **task.kwargs).new_run(self._app, at=task.eta, expires=task.expires, **options)
+        # The id that the application's own logs and tables know.
+        known_as = task.id if len(task.id) <= MAX_CORRELATION and task.id.isprintable() else None
+        return replace(run, id=_id_of(task.id), enqueued_by="celery", correlation_id=known_as)
 
 
 def _id_of(task_id: str) -> UUID:

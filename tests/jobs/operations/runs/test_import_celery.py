@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import base64
+import bz2
 import json
-from collections.abc import Iterator
-from datetime import UTC, datetime
+import lzma
+import zlib
+from collections.abc import Callable, Iterator
+from datetime import UTC, date, datetime
+from decimal import Decimal
 from typing import Any
 from uuid import uuid4
 
@@ -14,7 +18,7 @@ import redis
 from sqlalchemy import select
 
 from admin_cli import main
-from jobs import Job
+from jobs import WHILE_LIVE, Job
 from jobs.database.models import JobRun
 from jobs.definition import registry
 from jobs.operations.audit.operator import Operator
@@ -32,19 +36,24 @@ def message(
     eta: str | None = None,
     expires: str | None = None,
     id: str | None = None,
+    priority: int = 0,
+    compression: tuple[str, Callable[[bytes], bytes]] | None = None,
     **kwargs: Any,
 ) -> str:
     """As ``task.apply_async`` writes it."""
     following = {"callbacks": None, "errbacks": None, "chain": None, "chord": None, **(embed or {})}
     body = json.dumps([args, kwargs, following]).encode() if content == "application/json" else b"\x80\x05N."
-    headers = {"lang": "py", "task": task, "id": id or str(uuid4()), "eta": eta, "expires": expires, "retries": 0}
+    given = str(uuid4()) if id is None else id
+    headers = {"lang": "py", "task": task, "id": given, "eta": eta, "expires": expires, "retries": 0}
+    if compression:
+        headers["compression"], body = compression[0], compression[1](body)
     return json.dumps(
         {
             "body": base64.b64encode(body).decode(),
             "content-encoding": "utf-8",
             "content-type": content,
             "headers": headers,
-            "properties": {"body_encoding": "base64", "delivery_tag": str(uuid4()), "priority": 0},
+            "properties": {"body_encoding": "base64", "delivery_tag": str(uuid4()), "priority": priority},
         }
     )  # fmt: skip
 
@@ -87,7 +96,10 @@ def run_import(app: Any, url: str, **options: Any) -> ImportedTasks:
 
 def runs(app: Any) -> list[Any]:
     with app.database.read() as connection:
-        columns = (JobRun.kind, JobRun.queue, JobRun.arguments, JobRun.run_at, JobRun.expires_at)
+        columns = (
+            JobRun.kind, JobRun.queue, JobRun.priority, JobRun.arguments, JobRun.run_at, JobRun.expires_at,
+            JobRun.correlation_id,
+        )  # fmt: skip
         return list(connection.execute(select(*columns).order_by(JobRun.created_at, JobRun.id)).all())
 
 
@@ -140,6 +152,88 @@ def test_tasks_that_cannot_move_stay_in_their_order_and_are_named(app, url, brok
     assert [one.decode() for one in reversed(broker.lrange("celery", 0, -1))] == left
     again = run_import(app, url, kinds={"shop.other": "Send"})
     assert (again.total, len(again.refused)) == (1, 7)
+
+
+def test_arguments_arrive_as_the_task_would_have_got_them(app, url, broker):
+    class Book(Job, priority=4):
+        name: str
+        day: date
+        price: Decimal
+        more: dict[str, Any]
+        seal: bytes
+
+        def perform(self) -> None: ...
+
+    def marked(kind: str, value: Any) -> dict[str, Any]:
+        return {"__type__": kind, "__value__": value}
+
+    more = {"naïve": [{"deep": ["päper", None, True, 2**40]}], "at": marked("datetime", "2026-03-01T12:00:00+00:00")}
+    given = {"day": marked("date", "2026-03-01"), "price": marked("decimal", "1.10"), "more": more}
+    ways = (("gzip", zlib.compress), ("bz2", bz2.compress), ("lzma", lzma.compress))
+    for place, (name, compress) in enumerate(ways):
+        sealed = marked("bytes", "ok") if place else {"bytes": "b2s=", "__base64__": True}
+        how = f"application/x-{name}", compress
+        sent = message("Book", "Ünïcode ✓", compression=how, priority=3 * place, id=f"t-{name}", seal=sealed, **given)
+        broker.lpush(f"celery{SEP}{3 * place}" if place else "celery", sent)
+
+    done = run_import(app, url)
+
+    assert (done.total, done.refused) == (3, [])
+    found = {one.correlation_id: one for one in runs(app)}
+    assert {name: one.priority for name, one in found.items()} == {"t-gzip": 4, "t-bz2": 3, "t-lzma": 6}
+    for one in found.values():
+        kept = Book(**one.arguments)
+        assert (kept.name, kept.day, kept.price, kept.seal) == ("Ünïcode ✓", date(2026, 3, 1), Decimal("1.10"), b"ok")
+        assert kept.more == {**more, "at": "2026-03-01T12:00:00Z"}
+    registry.forget("Book")
+
+
+def test_what_would_be_lost_without_a_word_is_refused(app, url, broker):
+    class Once(Job, unique=WHILE_LIVE):
+        order: int
+        to: str
+
+        def idempotency_key(self) -> str:
+            return str(self.order)
+
+        def perform(self) -> None: ...
+
+    whys = {
+        message("shop.send", 1, id=""): "no id",
+        message("shop.send", 1, to=2): "to by position and by name",
+        message("shop.send", 1, {"__type__": "money", "__value__": "1 EUR"}): "type 'money'",
+        message("shop.send", 1, compression=("application/zstd", bytes)): "compressed as application/zstd",
+        message("shop.send", 1, compression=("application/x-gzip", bytes)): "damaged",
+        message("Once", 7, "bob"): "has its key '7'",
+    }
+    for one in (message("Once", 7, "ann"), *whys):
+        broker.lpush("celery", one)
+
+    done = run_import(app, url)
+
+    assert (done.total, done.known_already) == (1, 0)
+    assert all(
+        why in one["why"]
+        for why, one in zip(whys.values(), sorted(done.refused, key=lambda r: r["task"] == "Once"), strict=True)
+    )
+    assert [one.decode() for one in reversed(broker.lrange("celery", 0, -1))] == [*whys]
+    registry.forget("Once")
+
+
+def test_queues_with_another_separator_are_found(app, url, broker):
+    broker.flushdb()
+    broker.sadd("_kombu.binding.celery", "celery::celery")
+    broker.sadd("_kombu.binding.shop", "orders.new::mail")
+    broker.lpush("celery:6", message("shop.send", 1, priority=6))
+    broker.lpush("mail", message("shop.send", 2))
+
+    done = run_import(app, url)
+
+    assert dict(done.tasks) == {"celery": 1, "mail": 1}
+    old = CeleryQueues(url, separator="--")
+    broker.lpush("celery--3", message("shop.send", 3))
+    assert old.waiting("celery") == 1
+    old.close()
 
 
 def test_an_import_that_was_killed_goes_on_and_records_nothing_twice(app, url, broker):
