@@ -8,6 +8,8 @@ environments of their own, as ``benchmarks.peers`` does.
 from __future__ import annotations
 
 import argparse
+import os
+import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from statistics import median
@@ -16,6 +18,7 @@ import jobs
 from benchmarks.kit.figures import Figures, program
 from benchmarks.kit.modes import FLEET, POSTGRESQL
 from benchmarks.kit.places import Place, Places, places, wait_for
+from benchmarks.kit.processes import cpu_seconds, tree
 from benchmarks.kit.work import Answered, Joined, Noop
 from benchmarks.peers import joins
 from jobs import enqueue_many
@@ -31,34 +34,44 @@ DRAIN = (
     " from job_attempts a join job_runs r on r.id = a.run_id where r.kind = 'Noop'"
 )
 WARM = 200
+KEPT = ("job_steps", "job_batches", "job_attempts", "job_runs")
 
 
 @contextmanager
-def warm_worker(place: Place) -> Iterator[None]:
-    """A worker that has performed a few runs, whose rows are gone."""
-    with place.worker():
+def warm_worker(place: Place) -> Iterator[subprocess.Popen[bytes]]:
+    """A worker that has performed plain runs and a gather, so that no statement is its first; their rows are gone."""
+    with place.worker() as worker:
         enqueue_many([Noop(a=number) for number in range(WARM)])
+        Joined(children=WARM).enqueue()
+        wait_for(lambda: place.sql("select 1 from job_runs where kind = 'Joined' and state = 'succeeded'"))
         wait_for(lambda: not place.sql(LEFT))
         with place.app.database.write() as connection:
-            for table in ("job_attempts", "job_runs"):
+            for table in KEPT:
                 connection.exec_driver_sql(f"delete from {table}")
-        yield
+        yield worker
 
 
-def plain(place: Place, runs: int) -> float:
-    """Seconds for ``runs`` plain runs, from the enqueue of the first to the end of the last."""
-    with warm_worker(place):
+def plain(place: Place, runs: int) -> tuple[float, float]:
+    """Seconds for ``runs`` plain runs, from the enqueue of the first to the end of the last; and of processor time."""
+    with warm_worker(place) as worker:
+        before = used(place, worker)
         enqueue_many([Noop(a=number) for number in range(runs)])
         wait_for(lambda: not place.sql(LEFT))
-    return float(place.sql(SPAN.format(kind="Noop"))[0])
+        return float(place.sql(SPAN.format(kind="Noop"))[0]), used(place, worker) - before
 
 
-def joined(place: Place, runs: int) -> float:
-    """Seconds for a run with ``runs`` children, from its enqueue to its end."""
-    with warm_worker(place):
+def joined(place: Place, runs: int) -> tuple[float, float]:
+    """Seconds for a run with ``runs`` children, from its enqueue to its end; and of processor time."""
+    with warm_worker(place) as worker:
+        before = used(place, worker)
         Joined(children=runs).enqueue()
         wait_for(lambda: place.sql("select 1 from job_runs where kind = 'Joined' and state = 'succeeded'"))
-    return float(place.sql(SPAN.format(kind="Joined"))[0])
+        return float(place.sql(SPAN.format(kind="Joined"))[0]), used(place, worker) - before
+
+
+def used(place: Place, worker: subprocess.Popen[bytes]) -> float:
+    """Seconds of processor time so far: this process, the worker's, and the servers."""
+    return cpu_seconds([os.getpid(), *tree(worker.pid)]) + place.server_seconds()
 
 
 def drained(place: Place, runs: int) -> float:
@@ -105,12 +118,17 @@ def hold_many(place: Place, count: int) -> None:
 
 def turn(there: Places, mode: str, given: argparse.Namespace, figures: Figures) -> None:
     with there.ledger(mode) as place:
-        alone = plain(place, given.runs)
+        alone, alone_used = plain(place, given.runs)
         figures.add("plain runs, enqueue to last end", mode, "runs/s", given.runs / alone)
     with there.ledger(mode) as place:
-        together = joined(place, given.runs)
+        together, together_used = joined(place, given.runs)
         figures.add("children of one gather, enqueue to join", mode, "runs/s", given.runs / together)
     figures.add("time of the join against the plain runs", mode, "times", together / alone)
+    figures.add("plain runs: processor time", mode, "µs/run", alone_used / given.runs * 1e6)
+    figures.add("children: processor time", mode, "µs/run", together_used / given.runs * 1e6)
+    figures.add("processor time of the join against the plain runs", mode, "times", together_used / alone_used)
+    if given.joins_only:
+        return
     with there.ledger(mode) as place:
         enqueue_ms, signal_ms = signals(place, given.signals)
         figures.add("enqueue to start, p50", mode, "ms", enqueue_ms)
@@ -141,6 +159,7 @@ if __name__ == "__main__":
         "workflows", run,
         runs=(10_000, "how many children, and plain runs"), waiting=(100_000, "runs that wait for a signal"),
         drained=(20_000, "plain runs drained beside them"), signals=(200, "signals, and enqueues, timed"),
+        joins_only=(0, "1: only the join beside the plain runs"),
         peers=(0, "1: also the joins of DBOS and Celery, and ours beside them"),
         width=(1_000, "children of each of those joins"),
     )  # fmt: skip

@@ -65,7 +65,7 @@ class Joined(Job):
     children: int
 
     def perform(self) -> int:
-        return len(self.run.gather("children", [Noop(a=number) for number in range(self.children)]))
+        return len(self.run.gather("children", (Noop(a=number) for number in range(self.children))))
 
 
 class Answered(Job):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 from uuid import UUID
@@ -13,7 +13,7 @@ from jobs.errors import ChildDead, EnqueueRefused
 from jobs.formats.shown import shown
 from jobs.ledger.batches import gather as gathering
 from jobs.ledger.batches.counts import CHILDREN_PREFIX
-from jobs.ledger.batches.gather import MAX_CHILDREN, Child, child_id
+from jobs.ledger.batches.gather import MAX_CHILDREN, Child, child_ids
 from jobs.ledger.effects import waits
 from jobs.runtime.fault_points import reached
 from jobs.runtime.steps import take_name, write_step
@@ -55,12 +55,15 @@ def gather(run: Performing, step: str, jobs: Iterable[Any], on_dead: OnDead, mak
         raise EnqueueRefused(f"on_dead= is 'raise' or 'collect', got {shown(on_dead)}.")
     take_name(run, step)
     run.refuse_inside("gather()")
-    many = _checked(jobs)
+    _check(jobs)
+    # A generator is read only by an attempt that makes children: the one that joins them need not make the jobs again.
+    many = None if isinstance(jobs, Iterator) else _read(jobs)
     gather_id, is_new = write_step(run, lambda connection: _begin(run, connection, step))
     reached("gather:begun")
     state = None if is_new else write_step(run, lambda connection: _open(run, connection, step, gather_id))
     if state is None or not state.is_sealed:
-        state = _make_children(run, step, gather_id, [make(one) for one in many], publish, is_new=is_new)
+        new = [make(one) for one in (_read(jobs) if many is None else many)]
+        state = _make_children(run, step, gather_id, new, publish, is_new=is_new)
     if not state.is_over:
         leave(run, Suspended(CHILDREN_PREFIX + step, until=None, batch_id=gather_id))
     return _results(run, step, gather_id, on_dead)
@@ -73,9 +76,12 @@ async def gather_async(
     return await off_loop(run, lambda: gather(run, step, jobs, on_dead, make, publish))
 
 
-def _checked(jobs: Iterable[Any]) -> list[Any]:
+def _check(jobs: Iterable[Any]) -> None:
     if not isinstance(jobs, Iterable) or hasattr(jobs, "new_run"):
         raise EnqueueRefused(f"gather() takes a list of jobs, got {shown(jobs)}.", hint='gather("parts", [Part(n=1)])')
+
+
+def _read(jobs: Iterable[Any]) -> list[Any]:
     many = list(islice(jobs, MAX_CHILDREN + 1))
     if len(many) > MAX_CHILDREN:
         raise EnqueueRefused(
@@ -112,8 +118,9 @@ def _make_children(
     Args:
         is_new: this attempt chose the gather, so that none of its children exists.
     """
+    child_id = child_ids(gather_id)
     for position, one in enumerate(new):
-        one.id, one.batch_id = child_id(gather_id, position), gather_id
+        one.id, one.batch_id = child_id(position), gather_id
     starts = range(0, max(1, len(new)), CHUNK)
     for start in starts:
         chunk = new[start : start + CHUNK]

@@ -144,7 +144,7 @@ class Run(AttemptState):
 
         Args:
             step: the name of a step; no other step of this attempt may have it.
-            jobs: at most 100,000.
+            jobs: at most 100,000. A generator is read once, by the attempt that makes the children.
             on_dead: what happens when children are dead or cancelled. ``raise``: ChildDead, which ends the run.
                 ``collect``: their places in the list hold a ChildDead.
 

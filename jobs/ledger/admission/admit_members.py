@@ -36,9 +36,9 @@ def admit_members(
     found: dict[int, Admitted] = {}
     if by_copy and isinstance(session, Connection):
         copy_members(session, plain, now=now)
-        found = {run.id.int: Admitted(run, created=True) for run in plain}
         if len(plain) == len(runs):
-            return list(found.values())
+            return [Admitted(run, created=True) for run in runs]
+        found = {run.id.int: Admitted(run, created=True) for run in plain}
     careful = [run for run in runs if run.id.int not in found]
     for start in range(0, len(careful), CHUNK):
         chunk = careful[start : start + CHUNK]

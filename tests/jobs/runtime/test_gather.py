@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
+from uuid import UUID
 
 import pytest
 from sqlalchemy import text
@@ -13,7 +14,7 @@ import jobs
 from jobs import Job, Outcome, RunState
 from jobs.database.models import JobBatch
 from jobs.errors import ChildDead
-from jobs.ledger.batches.gather import child_id
+from jobs.ledger.batches.gather import child_ids
 from jobs.ledger.effects.steps import forget_steps
 from jobs.ledger.runs import claim as claiming
 from jobs.ledger.runs.prune import prune_ended
@@ -66,7 +67,41 @@ def test_a_run_waits_for_its_children_and_joins_their_results_in_order(ledger: L
     assert [one.outcome for one in jobs.attempts(first.run.id)] == [Outcome.SUSPENDED, Outcome.SUCCEEDED]
     children = ledger.runs(GatherPart)
     assert {(one.parent_id, one.root_id) for one in children} == {(first.run.id, first.run.id)}
-    assert sorted(one.id for one in children) == [child_id(_gather(ledger), place) for place in range(3)]
+    assert sorted(one.id for one in children) == [*map(child_ids(_gather(ledger)), range(3))]
+
+
+def test_the_ids_of_children_never_change() -> None:
+    """A worker of one release goes on with what another's has begun: with other ids it would make children twice."""
+    made = child_ids(UUID("0190b0a0-1234-7abc-8def-0123456789ab"))
+
+    assert [str(made(place)) for place in (0, 1, 256, 99_999)] == [
+        "0190b0a0-1234-7000-8028-a61f87368f28",
+        "0190b0a0-1234-7000-805f-c861c9eba806",
+        "0190b0a0-1234-7001-803e-2ccdbb32cce1",
+        "0190b0a0-1234-7186-a7d0-d4c0c58781b9",
+    ]
+
+
+class GatherRead(Job):
+    def perform(self) -> int:
+        return sum(self.run.gather("parts", (GatherPart(n=n) for n in counted())))
+
+
+READ: list[int] = []
+
+
+def counted() -> Iterator[int]:
+    for n in range(3):
+        READ.append(n)
+        yield n
+
+
+def test_a_generator_is_read_by_the_attempt_that_makes_the_children_only(ledger: Ledger) -> None:
+    READ.clear()
+    ledger.perform(GatherRead())
+
+    assert ledger.drain()[-1].run.result == 5
+    assert READ == [0, 1, 2]
 
 
 def _gather(ledger: Ledger) -> Any:
