@@ -17,11 +17,11 @@ from jobs.app import App
 from jobs.definition import registry
 from jobs.enqueue.write_path import announce_runs
 from jobs.errors import JobsError
-from jobs.formats.celery_message import CeleryTask, NotTaken, name_of, read_task
 from jobs.ledger.admission.imported import insert_imported, recorded_ids
 from jobs.ledger.records import NewRun
 from jobs.operations.audit.entry import record_entry
 from jobs.operations.audit.operator import Operator, Permission
+from jobs.ready.celery_message import CeleryTask, NotTaken, name_of, read_task
 from jobs.ready.celery_queues import CeleryQueues
 
 BATCH = 500
