@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import URL, Engine, event
 from sqlalchemy.engine import ExceptionContext
 
 from jobs.clock import Clock
 from jobs.database.driver_errors import ServerWatch
-from jobs.database.postgres import connect, driver
-from jobs.database.postgres.connection import LimitedConnection
+from jobs.database.postgres import driver
 from jobs.database.slow_queries import SlowStatements
 from jobs.database.sqlite import connection
 from jobs.database.sqlite.file import make_private
 from jobs.settings import Settings
+
+if TYPE_CHECKING:
+    from jobs.database.postgres.connection import LimitedConnection
 
 
 class Connector:
@@ -36,8 +38,10 @@ class Connector:
 
     def connect(self) -> LimitedConnection:
         """A connection to PostgreSQL outside the pool, made in the same way."""
+        from jobs.database.postgres.connect import connect
+
         arguments, options = self.engine.dialect.create_connect_args(self._url)
-        return connect.connect(self._settings, *arguments, **options)
+        return connect(self._settings, *arguments, **options)
 
     def make_private_file(self, *_: Any) -> None:
         """Create the file of a SQLite database, if it is missing, so that only its owner can read it."""
@@ -50,6 +54,11 @@ class Connector:
             engine = connection.make_engine(self._url, settings, self._clock)
             event.listen(engine, "do_connect", self.make_private_file)
         else:
+            # Only a ledger in PostgreSQL needs psycopg. Not imported by the first thread that connects: a child that is
+            # forked meanwhile would inherit the lock of a half imported module.
+            import jobs.database.own_connection
+            import jobs.database.postgres.connect  # noqa: F401
+
             engine = driver.make_engine(self._url, settings, most=self._most)
             event.listen(engine, "do_connect", self._connect_pooled)
             event.listen(engine, "handle_error", self._drop_unusable)
@@ -59,7 +68,9 @@ class Connector:
         return engine
 
     def _connect_pooled(self, dialect: Any, record: Any, arguments: list[Any], options: dict[str, Any]) -> Any:
-        connection = connect.connect(self._settings, *arguments, **options)
+        from jobs.database.postgres.connect import connect
+
+        connection = connect(self._settings, *arguments, **options)
         self.needs_blocks |= connection.needs_blocks
         return connection
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from sqlalchemy import Connection, Dialect, Engine
 from sqlalchemy.dialects import sqlite
@@ -20,8 +20,10 @@ from sqlalchemy.sql import Executable
 from jobs.database import sql
 from jobs.database.binary_form import BinaryForm
 from jobs.database.models import UtcDateTime, read_moment
-from jobs.database.postgres.prepared_statements import PreparedStatements
 from jobs.database.slow_queries import SLOW, SlowStatements
+
+if TYPE_CHECKING:
+    from jobs.database.postgres.prepared_statements import PreparedStatements
 
 _NAMED = sqlite.dialect(paramstyle="named")
 _FLOAT8 = 701

@@ -10,7 +10,7 @@ from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError, Resourc
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from jobs.database.models import Base
-from jobs.database.postgres import connect, driver
+from jobs.database.postgres import driver
 from jobs.errors import ConfigurationError, JobsError, LedgerBusy, LedgerMissing, LedgerRefused, ServiceDown
 from jobs.formats.redact import mask
 
@@ -31,7 +31,7 @@ class DriverErrors:
         """Raise driver errors as our own."""
         try:
             yield
-        except (OperationalError, InterfaceError, PoolTimeout, driver.DriverError) as error:
+        except (OperationalError, InterfaceError, PoolTimeout, *driver.driver_errors()) as error:
             raise self.translate(error) from error
         except ResourceClosedError as error:
             # A statement that returns rows had a result without rows: it was that of another statement.
@@ -93,7 +93,7 @@ class ServerWatch:
 
     def is_lost(self, error: BaseException) -> bool:
         """Whether a connection that raised this error is useless, and those made before it."""
-        if not self._is_postgresql or not connect.is_unusable(error):
+        if not self._is_postgresql or not driver.is_unusable(error):
             return False
         self.moves += 1
         return True

@@ -24,7 +24,6 @@ from jobs.database.direct_statements import DirectConnection, DirectStatement, R
 from jobs.database.driver_errors import DriverErrors, ServerWatch
 from jobs.database.history_reads import HistoryReads
 from jobs.database.insert_connection import InsertConnection
-from jobs.database.own_connection import FOR_CLAIMS, OwnConnection
 from jobs.database.postgres import driver, server
 from jobs.database.sqlite.connection import WRITES
 from jobs.database.sqlite.write_queue import WriteQueue
@@ -33,6 +32,9 @@ from jobs.settings import Settings
 
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session
+
+    from jobs.database.own_connection import OwnConnection
+    from jobs.database.postgres.listener import Listener
 
 log = logging.getLogger("jobs.database")
 
@@ -101,24 +103,26 @@ class Database:
             with direct(self.engine, self.schema, needs_block=needs_block, is_unusable=self._server.is_lost) as one:
                 yield one
 
-    def own_connection(self, *, without: Sequence[str] = FOR_CLAIMS, listens: bool = False) -> OwnConnection | None:
+    def own_connection(self, *, without: Sequence[str] | None = None, listens: bool = False) -> OwnConnection | None:
         """A connection outside the pool, for a thread that repeats a few direct statements; None on SQLite.
 
         Use it within ``translated()``.
 
         Args:
-            without: the planner's ways that its plans may not take.
+            without: the planner's ways that its plans may not take; None: those that a claim may not take.
             listens: also receive what ``send_notify`` sends, if this database sends it.
         """
         if self.dialect == "sqlite":
             return None
+        from jobs.database.own_connection import FOR_CLAIMS, OwnConnection
+
         return OwnConnection(
             self.engine,
             self.schema,
             self._connector.connect,
             watch=self._server,
             may_prepare=not self._settings.pgbouncer,
-            without=without,
+            without=FOR_CLAIMS if without is None else without,
             listens=listens and self.sends_notify,
             translate=self.errors.translate,
         )
@@ -184,13 +188,13 @@ class Database:
         if self.sends_notify:
             _NOTIFY.rows(runner, {})
 
-    def listener(self) -> driver.Listener | None:
+    def listener(self) -> Listener | None:
         """Receives what ``send_notify`` sends; None if the database sends nothing."""
         if not self.sends_notify:
             return None
-        return driver.Listener(
-            self._connector.connect, translate=self.errors.translate, moves=lambda: self._server.moves
-        )
+        from jobs.database.postgres.listener import Listener
+
+        return Listener(self._connector.connect, translate=self.errors.translate, moves=lambda: self._server.moves)
 
     def refuse_read_only(self) -> None:
         """Check that the server accepts writes; drop connections to one that does not, as another may accept them now.

@@ -10,10 +10,12 @@ import os
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from jobs.database.direct_statements import DirectConnection
-from jobs.database.own_connection import OwnConnection
+
+if TYPE_CHECKING:
+    from jobs.database.own_connection import OwnConnection
 
 FOR_INSERTS = ("seqscan", "bitmapscan")
 """The ways that a plan of an insert must not take: what it reads, it finds by a key."""

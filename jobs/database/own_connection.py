@@ -16,7 +16,8 @@ from sqlalchemy.exc import DBAPIError
 from jobs.database.direct_statements import DirectConnection
 from jobs.database.driver_errors import ServerWatch
 from jobs.database.postgres.connection import LimitedConnection
-from jobs.database.postgres.driver import is_stale, listen
+from jobs.database.postgres.driver import is_stale
+from jobs.database.postgres.listener import listen
 from jobs.database.postgres.prepared_statements import PreparedStatements
 from jobs.errors import JobsError
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Set
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from jobs.definition import registry
@@ -52,8 +53,8 @@ class PublishedKind:
 
 def published_kinds(max_argument_bytes: int) -> list[PublishedKind]:
     """Every kind of this process whose arguments are an object of fields: jobs, not dramatiq actors."""
-    classes = {name: registry.get(name) for name in registry.kinds()}
-    return [_published(cls, max_argument_bytes) for cls in classes.values() if getattr(cls, "_write_own", None) is None]
+    classes = (registry.get(name) for name in registry.kinds())
+    return [published_kind(cls, max_argument_bytes) for cls in classes if getattr(cls, "_write_own", None) is None]
 
 
 def check_published(published: PublishedKind, arguments: Mapping[str, Any]) -> None:
@@ -84,7 +85,9 @@ def check_published(published: PublishedKind, arguments: Mapping[str, Any]) -> N
             raise _unfit(published.kind, name, f"takes {' or '.join(wanted)}, got {found}")
 
 
-def _published(cls: Any, max_argument_bytes: int) -> PublishedKind:
+@lru_cache(maxsize=4096)
+def published_kind(cls: Any, max_argument_bytes: int) -> PublishedKind:
+    """What a worker publishes of a job's class. Kept: a schema costs milliseconds, and each new process asks."""
     options = cls.options
     latency = options.target.latency if options.target is not None else None
     try:

@@ -47,17 +47,17 @@ def test_help_and_mistakes_import_nothing_heavy(args: list[str]) -> None:
     assert heavy(loaded) == set()
 
 
-def test_a_list_imports_no_write_path_and_collects_garbage_again(sqlite_url: str) -> None:
+def test_a_list_on_sqlite_imports_neither_write_path_nor_psycopg_and_collects_garbage_again(sqlite_url: str) -> None:
     program = (
         "import atexit, gc, sys\nfrom admin_cli.main import main\n"
-        "names = ('jobs.ledger.admission.keys', 'jobs.enqueue.write_path', 'jobs.ledger.queries.find')\n"
+        "names = ('jobs.ledger.admission.keys', 'jobs.enqueue.write_path', 'psycopg', 'jobs.ledger.queries.find')\n"
         "atexit.register(lambda: print([one in sys.modules for one in names], gc.isenabled()))\n"
         "sys.argv = ['jobledger', 'list']\nmain()\n"
     )
     env = {**os.environ, "JOBS_DATABASE_URL": sqlite_url}
     ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, cwd=ROOT, env=env)
 
-    assert ended.stdout.splitlines()[-1:] == ["[False, False, True] True"], ended.stderr
+    assert ended.stdout.splitlines()[-1:] == ["[False, False, False, True] True"], ended.stderr
 
 
 def test_completion_imports_nothing_heavy(tmp_path) -> None:

@@ -6,7 +6,7 @@ from typing import Protocol
 
 from jobs.app import App
 from jobs.database.own_connection import OwnConnection
-from jobs.database.postgres.driver import Listener
+from jobs.database.postgres.listener import Listener
 from jobs.database.sqlite.change_watch import DataVersion
 from jobs.errors import JobsError
 from jobs.events import ServiceFailed

@@ -23,6 +23,7 @@ from jobs.database.own_connection import FOR_SETTLING
 from jobs.database.sql import Executor, dialect_of
 from jobs.definition.class_release import codes
 from jobs.definition.limits import LimitKey, limited_kinds
+from jobs.definition.published import PublishedKind, published_kinds
 from jobs.definition.rate import Rate
 from jobs.formats.installed import installed_version
 from jobs.ledger import workers
@@ -35,11 +36,12 @@ from jobs.ledger.limits.slots import handed_slots
 from jobs.ledger.limits.written import write_decisions
 from jobs.ledger.operators.alert_routes import has_routes
 from jobs.ledger.operators.audit_chain import has_pending
-from jobs.ledger.published_kinds import retained_kinds
+from jobs.ledger.published_kinds import publish_kinds, retained_kinds
 from jobs.ledger.queries.priority_levels import FROM_THE_START
 from jobs.ledger.queries.waiting import overdue, unclaimed
 from jobs.ledger.rare_rows import rare_rows
 from jobs.ledger.records import AttemptResult, Claim
+from jobs.ledger.releases import record_release
 from jobs.ledger.runs.claim import (
     candidates,
     claim,
@@ -80,6 +82,7 @@ def warm_up(settings_json: str) -> None:
     # Each is kept: the processes share what it takes.
     installed_version()
     codes()
+    published_kinds(settings.max_argument_bytes)
     configure_logging(settings, threaded=False)
     try:
         database = boot.open_database(settings, SystemClock())
@@ -126,16 +129,7 @@ def _perform(connection: Executor, settings: Settings) -> None:
     """The statements of a process that claim runs, end attempts and do upkeep."""
     held = _claim()
     pair = [(held.run_id, held.token)]
-    workers.register(
-        connection,
-        NOBODY,
-        host=platform.node(),
-        pid=os.getpid(),
-        version=NOTHING,
-        queues=[NOTHING],
-        kinds=[NOTHING],
-        threads=settings.threads,
-    )
+    _register(connection, settings)
     if dialect_of(connection) == "sqlite":
         claim(connection, [held.run_id], kinds=[NOTHING], worker=NOBODY, lease=settings.lease)
         claim_due(connection, NOTHING, count=1, kinds=[NOTHING], worker=NOBODY, lease=settings.lease)
@@ -161,6 +155,33 @@ def _perform(connection: Executor, settings: Settings) -> None:
     if dialect_of(connection) == "sqlite":
         rare_rows(connection)
         has_pending(connection)
+
+
+def _register(connection: Executor, settings: Settings) -> None:
+    """What a process writes before its first claim."""
+    workers.register(
+        connection,
+        NOBODY,
+        host=platform.node(),
+        pid=os.getpid(),
+        version=NOTHING,
+        queues=[NOTHING],
+        kinds=[NOTHING],
+        threads=settings.threads,
+    )
+    record_release(connection, NOBODY, release=None, kinds={})
+    nothing = PublishedKind(
+        kind=NOTHING,
+        queue=NOTHING,
+        priority=0,
+        max_attempts=1,
+        arguments_version=1,
+        is_unique=False,
+        hold_seconds=0.0,
+        schema=None,
+        max_argument_bytes=1,
+    )
+    publish_kinds(connection, [nothing])
 
 
 def _look_as_upkeep_does(connection: Executor) -> None:

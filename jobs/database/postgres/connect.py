@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 from typing import Any
 
-import psycopg
 from psycopg import IsolationLevel
 from psycopg.pq import Conninfo
 
@@ -128,12 +127,3 @@ def _set_up(connection: LimitedConnection) -> None:
     row = connection.execute(_SET_UP, prepare=False).fetchone()
     connection.autocommit = False
     connection.needs_blocks = row is not None and row[-1] != _READ_COMMITTED
-
-
-def is_unusable(error: BaseException | None) -> bool:
-    """Whether an error means that the connection's server cannot be used any more.
-
-    The server is read only (after a fail-over with the socket still open), shuts down or has lost the connection.
-    """
-    state = getattr(error, "sqlstate", None) or "" if isinstance(error, psycopg.Error) else ""
-    return state in ("25006", "57P01", "57P02", "57P03", "57P05") or state.startswith("08")

@@ -1,26 +1,25 @@
-"""PostgreSQL details: connections of the pool, NOTIFY and LISTEN, and the meaning of error codes."""
+"""PostgreSQL details: connections of the pool, NOTIFY, and the meaning of error codes.
+
+Every process imports this, also one whose ledger is a SQLite file, so it does not import psycopg.
+"""
 
 from __future__ import annotations
 
 import select as select_module
-from collections.abc import Callable
+import sys
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-import psycopg
 from sqlalchemy import URL, ColumnElement, Connection, Engine, create_engine, event, func, literal_column
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import DisconnectionError
 
 from jobs.database.models import read_json
-from jobs.database.postgres.connection import LimitedConnection
-from jobs.errors import JobsError
 from jobs.settings import Settings
 
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session
 
 Executor: TypeAlias = "Session | Connection"
-DriverError = psycopg.Error
 OWN_CONNECTIONS = 5
 """Threads of a worker process that use the ledger besides its jobs: fetcher, settler, upkeep, control; and heartbeat.
 
@@ -103,7 +102,7 @@ def most_connections(settings: Settings) -> int:
 
 
 CHANNEL = "jobs_ready"
-"""The channel of ``send_notify`` and ``Listener``."""
+"""The channel of ``send_notify``, ``listen`` and ``Listener``."""
 
 
 def notified() -> ColumnElement[Any]:
@@ -111,58 +110,10 @@ def notified() -> ColumnElement[Any]:
     return func.pg_notify(literal_column(f"'{CHANNEL}'"), literal_column("''"))
 
 
-def listen(connection: LimitedConnection) -> None:
-    """Let this connection receive what ``send_notify`` sends, for its ``wait_for_notify``."""
-    connection.record_notifies()
-    connection.execute("listen jobs_ready", prepare=False)
-    if not connection.autocommit:
-        connection.commit()
-
-
-class Listener:
-    """A connection of its own that receives ``send_notify``; made at first use, and again after it broke.
-
-    Args:
-        connect: makes the connection, in the same way as for the pool.
-        translate: gives our error for a driver's error.
-        moves: how often the server was found unusable; after a change the connection is made again.
-    """
-
-    def __init__(
-        self,
-        connect: Callable[[], LimitedConnection],
-        *,
-        translate: Callable[[Exception], JobsError],
-        moves: Callable[[], int],
-    ) -> None:
-        self._connect, self._translate, self._moves = connect, translate, moves
-        self._connection: LimitedConnection | None = None
-        self._made_at_move = 0
-
-    def wait_for_notify(self, seconds: float) -> bool:
-        """Wait for a notification. True if one came in time, or the connection is new and may have missed one.
-
-        Raises:
-            ServiceDown: the server does not let us listen.
-        """
-        if self._made_at_move != self._moves():
-            self.close()
-        try:
-            if self._connection is None:
-                self._made_at_move = self._moves()
-                self._connection = self._connect()
-                self._connection.autocommit = True
-                listen(self._connection)
-                return True
-            return self._connection.wait_for_notify(seconds)
-        except psycopg.Error as error:
-            self.close()
-            raise self._translate(error) from error
-
-    def close(self) -> None:
-        connection, self._connection = self._connection, None
-        if connection is not None:
-            connection.close()
+def driver_errors(*names: str) -> tuple[type[Exception], ...]:
+    """psycopg's classes of errors (``Error`` unless others are named); none if nothing has imported psycopg."""
+    psycopg: Any = sys.modules.get("psycopg")
+    return () if psycopg is None else tuple(getattr(psycopg, name) for name in names or ("Error",))
 
 
 def sqlstate(error: Exception) -> str:
@@ -181,7 +132,7 @@ def return_lost_connections(engine: Engine) -> None:
     def safely(dbapi_connection: DBAPIConnection) -> None:
         try:
             reset(dbapi_connection)
-        except DriverError:
+        except driver_errors():
             dbapi_connection.close()
 
     engine.dialect.reset_isolation_level = safely  # type: ignore[method-assign]
@@ -189,9 +140,18 @@ def return_lost_connections(engine: Engine) -> None:
 
 def is_outage(error: Exception) -> bool:
     """Whether a driver's error is about the server, and not about the data."""
-    if type(getattr(error, "orig", None)) in (psycopg.DatabaseError, psycopg.InternalError) and not sqlstate(error):
+    if type(getattr(error, "orig", None)) in driver_errors("DatabaseError", "InternalError") and not sqlstate(error):
         return True  # libpq's own error: the answer was not valid.
     return sqlstate(error).startswith(_OUTAGES)
+
+
+def is_unusable(error: BaseException | None) -> bool:
+    """Whether an error means that the connection's server cannot be used any more.
+
+    The server is read only (after a fail-over with the socket still open), shuts down or has lost the connection.
+    """
+    state = getattr(error, "sqlstate", None) or "" if isinstance(error, driver_errors()) else ""
+    return state in ("25006", "57P01", "57P02", "57P03", "57P05") or state.startswith("08")
 
 
 def is_interruption(error: BaseException | None) -> bool:

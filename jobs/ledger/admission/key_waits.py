@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from sqlalchemy import func, select
 from sqlalchemy.exc import DBAPIError
 
-from jobs.database.postgres.driver import LOCK_NOT_AVAILABLE, DriverError, sqlstate
+from jobs.database.postgres.driver import LOCK_NOT_AVAILABLE, driver_errors, sqlstate
 from jobs.database.sql import Executor, dialect_of
 from jobs.errors import KeyBusy
 
@@ -33,7 +33,7 @@ def key_waits() -> Iterator[None]:
     """PostgreSQL: raise ``KeyBusy`` for a wait for a key that took too long."""
     try:
         yield
-    except (DBAPIError, DriverError) as error:
+    except (DBAPIError, *driver_errors()) as error:
         if sqlstate(error) != LOCK_NOT_AVAILABLE:
             raise
         raise KeyBusy(

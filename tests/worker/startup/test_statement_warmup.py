@@ -14,24 +14,34 @@ import pytest
 from sqlalchemy import event, func, select
 from sqlalchemy.engine.interfaces import CacheStats
 
-from jobs import Limit
+from jobs import Job, Limit
 from jobs.app import App
 from jobs.clock import new_run_id
 from jobs.database.models import JobWorker
 from jobs.definition.class_release import codes, release_of
 from jobs.definition.limits import limited_kinds
+from jobs.definition.published import published_kind, published_kinds
 from jobs.formats.installed import installed_version
 from jobs.ledger.limits import counts, rates, reassign
+from jobs.ledger.published_kinds import publish_kinds
 from jobs.ledger.queries.waiting import overdue
+from jobs.ledger.releases import record_release
 from jobs.ledger.runs import claim as claiming
 from jobs.ledger.runs import settle
 from jobs.ledger.runs.claim import claim
 from jobs.ledger.runs.sweep import expire
+from jobs.ledger.workers import register
 from jobs.settings import Settings
 from tests.conftest import MakeApp
 from tests.server_process import free_port
 from worker.startup import statement_warmup
 from worker.startup.statement_warmup import warm_up, warmed_up
+
+
+class PublishedBeforeForks(Job):
+    number: int
+
+    def perform(self) -> None: ...
 
 
 @pytest.fixture(autouse=True)
@@ -83,6 +93,12 @@ def test_statements_of_the_warm_up_are_not_compiled_again(app: App) -> None:
         if database.dialect == "sqlite":
             claim(connection, [new_run_id()], kinds=["A", "B"], worker="somebody", lease=timedelta(seconds=5))
         expire(connection)
+        register(
+            connection, "somebody", host="h", pid=1, version="1", queues=["q"], kinds=["A"], codes=codes(), threads=1,
+            chaos=None, process="a/1",
+        )  # fmt: skip
+        record_release(connection, "somebody", release="2026-11", kinds={"A": ("1:a:b", 600.0)})
+        publish_kinds(connection, published_kinds(1_000))
     with database.read() as connection:
         overdue(connection, after=timedelta(seconds=5), limit=1000)
 
@@ -126,16 +142,18 @@ def test_statements_of_limits_are_warmed_up_where_a_kind_has_limits(
     database.close()
 
 
-def test_the_version_and_the_classes_releases_are_read_before_the_forks(app: App) -> None:
-    installed_version.cache_clear()
-    release_of.cache_clear()
+def test_the_version_and_what_is_published_of_classes_are_read_before_the_forks(app: App) -> None:
+    caches = (installed_version, release_of, published_kind)
+    for cache in caches:
+        cache.cache_clear()
 
     warm_up(app.settings.model_dump_json())
 
-    read = installed_version.cache_info().misses, release_of.cache_info().misses
+    read = [cache.cache_info().misses for cache in caches]
     installed_version()
     codes()
-    assert (installed_version.cache_info().misses, release_of.cache_info().misses) == read
+    published_kinds(app.settings.max_argument_bytes)
+    assert [cache.cache_info().misses for cache in caches] == read
 
 
 def test_a_process_with_another_configuration_uses_no_warm_up(app: App) -> None:
