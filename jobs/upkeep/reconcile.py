@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 from jobs.app import App
 from jobs.enqueue.publish import announce, entries_of
 from jobs.errors import JobsError
@@ -29,8 +31,26 @@ def reconcile(app: App) -> bool:
     except JobsError as error:
         app.events.emit([ServiceFailed("ready", "reconcile", str(error))])
         return False
+    return _add_overdue(app, after=app.settings.overdue_after)
+
+
+def add_lost(app: App) -> None:
+    """Add the first due runs of each queue again, however short they have been due. Nothing without a ready index.
+
+    For the moment after a process has died: the index may have given it ids that it had not claimed yet, and its
+    blocked call takes ids until Redis learns that nobody reads the answer. Ids come from the front of a queue.
+
+    Raises:
+        ServiceDown: the ledger does not answer.
+    """
+    if app.ready is not None:
+        _add_overdue(app, after=timedelta(0))
+
+
+def _add_overdue(app: App, *, after: timedelta) -> bool:
+    """Returns whether more runs may be overdue."""
     with app.database.read() as connection:
-        late = overdue(connection, after=app.settings.overdue_after, limit=OVERDUE_BATCH)
+        late = overdue(connection, after=after, limit=OVERDUE_BATCH)
     announce(app, entries_of(late))
     return len(late) >= OVERDUE_BATCH
 

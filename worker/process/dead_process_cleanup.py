@@ -1,4 +1,6 @@
-"""Dead-process cleanup: ends the attempts of dead processes that the supervisor names."""
+"""Dead-process cleanup: ends the attempts of dead processes that the supervisor names, and adds to the ready index what
+they took from it and did not claim.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +13,7 @@ from jobs.errors import JobsError
 from jobs.ledger import workers
 from jobs.ledger.runs.sweep import end_dead_attempts
 from jobs.upkeep.ended_events import ended_events
+from jobs.upkeep.reconcile import add_lost
 from worker.protocol.assignment import DeadProcess
 
 log = logging.getLogger("jobs.worker")
@@ -23,6 +26,7 @@ def clean_up(app: App, dead_processes: Sequence[DeadProcess]) -> list[str]:
         try:
             while _clean_up_some(app, dead_process):
                 pass
+            add_lost(app)
             cleaned_up.append(dead_process.name)
         except JobsError as error:
             log.warning("Attempts of a dead process could not be ended", extra={"reason": str(error)})
