@@ -76,8 +76,7 @@ class Database:
 
         Args:
             urgent: on SQLite, go before the batches (lease renewals, single enqueues).
-            alone: the block writes by one statement. On PostgreSQL the statement then commits by itself: one round trip
-                instead of three.
+            alone: the block writes by one statement, which on PostgreSQL commits by itself: one round trip, not three.
 
         Raises:
             ServiceDown: the database does not answer, or refuses us.
@@ -117,15 +116,10 @@ class Database:
         from jobs.database.own_connection import FOR_CLAIMS, OwnConnection
 
         return OwnConnection(
-            self.engine,
-            self.schema,
-            self._connector.connect,
-            watch=self._server,
-            may_prepare=not self._settings.pgbouncer,
-            without=FOR_CLAIMS if without is None else without,
+            self.engine, self.schema, self._connector.connect, watch=self._server, translate=self.errors.translate,
+            may_prepare=not self._settings.pgbouncer, without=FOR_CLAIMS if without is None else without,
             listens=listens and self.sends_notify,
-            translate=self.errors.translate,
-        )
+        )  # fmt: skip
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
