@@ -31,7 +31,7 @@ class DriverErrors:
         """Raise driver errors as our own."""
         try:
             yield
-        except (OperationalError, InterfaceError, PoolTimeout, *driver.driver_errors()) as error:
+        except driver.driver_errors(OperationalError, InterfaceError, PoolTimeout) as error:
             raise self.translate(error) from error
         except ResourceClosedError as error:
             # A statement that returns rows had a result without rows: it was that of another statement.

@@ -89,6 +89,8 @@ def warm_up(settings_json: str) -> None:
         try:
             with _undone(database) as connection:
                 _perform(connection, settings)
+            with database.read() as connection:  # Also asks whether there is a history.
+                has_routes(connection)
             _perform_directly(database, settings)
             with _undone(own_database(database, settings)) as connection:
                 _beat(connection, settings.lease)
@@ -191,7 +193,6 @@ def _look_as_upkeep_does(connection: Executor) -> None:
     open_batches(connection, older_than=timedelta(days=1), after=None, limit=1)
     forgotten_dependents(connection, older_than=timedelta(days=1), limit=1)
     retained_kinds(connection)
-    has_routes(connection)
     if dialect_of(connection) == "postgresql":
         history_settings(connection)
 

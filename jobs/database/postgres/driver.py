@@ -110,10 +110,10 @@ def notified() -> ColumnElement[Any]:
     return func.pg_notify(literal_column(f"'{CHANNEL}'"), literal_column("''"))
 
 
-def driver_errors(*names: str) -> tuple[type[Exception], ...]:
-    """psycopg's classes of errors (``Error`` unless others are named); none if nothing has imported psycopg."""
+def driver_errors(*others: type[Exception]) -> tuple[type[Exception], ...]:
+    """What to except: psycopg's errors, unless nothing has imported psycopg, and ``others``."""
     psycopg: Any = sys.modules.get("psycopg")
-    return () if psycopg is None else tuple(getattr(psycopg, name) for name in names or ("Error",))
+    return others if psycopg is None else (*others, psycopg.Error)
 
 
 def sqlstate(error: Exception) -> str:
@@ -140,7 +140,9 @@ def return_lost_connections(engine: Engine) -> None:
 
 def is_outage(error: Exception) -> bool:
     """Whether a driver's error is about the server, and not about the data."""
-    if type(getattr(error, "orig", None)) in driver_errors("DatabaseError", "InternalError") and not sqlstate(error):
+    psycopg: Any = sys.modules.get("psycopg")
+    plain = () if psycopg is None else (psycopg.DatabaseError, psycopg.InternalError)
+    if type(getattr(error, "orig", None)) in plain and not sqlstate(error):
         return True  # libpq's own error: the answer was not valid.
     return sqlstate(error).startswith(_OUTAGES)
 

@@ -113,7 +113,7 @@ class BorrowedDatabase(Database):
             self._prepare(driver)
             yield _OwnersConnection(self._owner, dialect_named(self.dialect), self.schema)
 
-    def own_connection(self, *, without: Sequence[str] = (), listens: bool = False) -> None:
+    def own_connection(self, *, without: Sequence[str] | None = None, listens: bool = False) -> None:
         """None: every statement runs on the owner's connection."""
 
     def reserved(self) -> Database:

@@ -33,7 +33,7 @@ def key_waits() -> Iterator[None]:
     """PostgreSQL: raise ``KeyBusy`` for a wait for a key that took too long."""
     try:
         yield
-    except (DBAPIError, *driver_errors()) as error:
+    except driver_errors(DBAPIError) as error:
         if sqlstate(error) != LOCK_NOT_AVAILABLE:
             raise
         raise KeyBusy(
