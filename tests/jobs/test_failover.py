@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import text
 
 from jobs.database.engine import Database
-from jobs.database.postgres import connect
+from jobs.database.postgres import driver
 from jobs.errors import ServiceDown
 from jobs.settings import Settings
 
@@ -108,4 +108,4 @@ def test_health_asks_whether_the_server_takes_writes_and_leaves_one_that_does_no
     ],
 )
 def test_only_errors_of_the_connection_cost_it(error, worthless):
-    assert connect.is_unusable(error) is worthless
+    assert driver.is_unusable(error) is worthless
