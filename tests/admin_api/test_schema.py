@@ -23,7 +23,7 @@ from jobs.operations.audit.operator import Operator, Permission
 from jobs.states import RunState
 from tests.book import Book
 
-EXAMPLES = 6
+EXAMPLES = 4
 """Requests a route, good and again bad. Source: decision; ten times as many found nothing that these do not."""
 CHECKED = (
     "not_a_server_error",
