@@ -46,7 +46,21 @@ does not wait for a disk.""",
 How late they start: the time from `run_at`, or from the last attempt's `retry_at`, to the start of the attempt.""",
     "idle": """Doing nothing
 Memory is the proportional set size (PSS) of all processes: the supervisor, the zygote that forks, and two worker
-processes. Shared memory is counted once. Processor time is of all threads, over 15 s.""",
+processes. Shared memory is counted once. Processor time is of all threads, over 15 s.
+
+What holds the memory of a worker of one process on PostgreSQL that serves metrics (96.5 MB, Python 3.11):
+
+| memory | MB |
+| --- | ---: |
+| the supervisor: Python 3.3, what it imports 8, HTTP and Prometheus for the metrics 3.6, shared libraries 1.2 | 16 |
+| the zygote and the process share: Python's objects and heap after the imports | 38 |
+| the zygote alone: its copies of pages that the process has written to | 18 |
+| the process alone: its copies of them, and 3 of its own (threads, connections, statements of the pruner) | 21 |
+| clean pages of shared libraries | 3 |
+
+Python 3.11 counts references in the objects themselves, so a process that uses a shared object copies its page. Of the
+53 MB after the imports, SQLAlchemy has 14, our own code 12, Python itself 10, pydantic 8, psycopg 5, asyncio 2, and
+Prometheus with dramatiq 2. glibc has nothing to give back after the imports (`malloc_trim`: 0.1 MB).""",
     "coroutines": """Coroutines
 `async` jobs that sleep for a second, in one process with the default `JOBS_ASYNC_CONCURRENCY`.""",
     "mixed": """Long jobs beside short ones
