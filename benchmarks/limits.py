@@ -59,21 +59,36 @@ def speeds(there: Places, runs: int, mode: str, figures: Figures) -> None:
         figures.add(f"{measure}: of no limits", mode, "of 1", speed / first)
 
 
-def accuracy(there: Places, calls: int, mode: str, figures: Figures) -> None:
-    """How much of what is allowed is used, and no more."""
+def example(there: Places, mode: str, figures: Figures) -> None:
+    """How much of what a limit allows is used."""
     with there.ledger(mode) as place:
         took = drain(place, [Export(seconds=EXPORT_SECONDS) for _ in range(EXPORTS)], JOBS_PROCESSES="2")
         figures.add(f"{EXPORTS} runs at 2: of the ideal time", mode, "times", took / (EXPORTS * EXPORT_SECONDS / 2))
+
+
+def rate(there: Places, calls: int, mode: str, figures: Figures) -> None:
+    """How much of a rate is used, and that no more is."""
+    per = PER.total_seconds()
     with there.ledger(mode) as place:
-        ideal = (calls - BURST) * PER.total_seconds() / COUNT
+        ideal = (calls - BURST) * per / COUNT
         drain(place, [Call(a=n) for n in range(calls)], seconds=60 + 2 * ideal, JOBS_PROCESSES="8", JOBS_THREADS="2")
         moments: list[float] = place.sql(MOMENTS)[0]
-        figures.add(f"{COUNT} a minute: of the ideal time", mode, "times", (moments[-1] - moments[0]) / ideal)
-        per = PER.total_seconds()
-        most = max(sum(1 for at in moments[n : n + COUNT + 2 * BURST] if at <= moments[n] + per) for n in range(calls))
-        figures.add(f"{COUNT} a minute: most starts in a minute", mode, "runs", most)
-        within = max(sum(1 for at in moments[n : n + 4 * BURST] if at <= moments[n] + 1) for n in range(calls))
-        figures.add(f"{COUNT} a minute: most starts in a second", mode, "runs", within)
+    figures.add(f"{COUNT} a minute: of the ideal time", mode, "times", (moments[-1] - moments[0]) / ideal)
+    most = max(sum(1 for at in moments[n : n + COUNT + 2 * BURST] if at <= moments[n] + per) for n in range(calls))
+    figures.add(f"{COUNT} a minute: most starts in a minute", mode, "runs", most)
+    figures.add(
+        f"{COUNT} a minute: most starts beyond the rate in any span", mode, "runs", beyond(moments, COUNT / per)
+    )
+
+
+def beyond(moments: Sequence[float], each_second: float) -> float:
+    """By how many starts the fullest span exceeds the rate; a rate allows its burst."""
+    most = least = 0.0
+    for number, at in enumerate(moments):
+        ahead = number - (at - moments[0]) * each_second
+        least = min(least, ahead)
+        most = max(most, ahead - least + 1)
+    return most
 
 
 def peers(there: Places, runs: int, figures: Figures) -> None:
@@ -100,10 +115,18 @@ def run(given: argparse.Namespace, figures: Figures) -> None:
                 peers(there, given.runs, figures)
                 continue
             for mode in (POSTGRESQL, FLEET):
-                speeds(there, given.runs, mode, figures)
-                accuracy(there, given.calls, mode, figures)
+                if given.runs:
+                    speeds(there, given.runs, mode, figures)
+                    example(there, mode, figures)
+                if given.calls:
+                    rate(there, given.calls, mode, figures)
 
 
 if __name__ == "__main__":
-    program("limits", run, runs=(20_000, "how long the backlog is"), calls=(900, "how many runs start at the rate"),
-            peers=(0, "1: only compare with other libraries"))  # fmt: skip
+    program(
+        "limits",
+        run,
+        runs=(20_000, "how long the backlog is; 0: no drains"),
+        calls=(900, "how many runs start at the rate; 0: none"),
+        peers=(0, "1: only compare with other libraries"),
+    )
