@@ -17,8 +17,7 @@ class LimitedDbos(Dbos):
 
         application(place)
         DBOS.launch()
-        partitioned = {"partition_queue": True, "concurrency": KEYED_MOST}
-        await DBOS.register_queue_async("keyed", polling_interval_sec=POLL_SECONDS, **partitioned)
+        await DBOS.register_queue_async("keyed", polling_interval_sec=POLL_SECONDS, partition_concurrency=KEYED_MOST)
         DBOS.destroy()
 
     @asynccontextmanager
