@@ -18,6 +18,9 @@ from jobs.clock import Clock
 
 LOOK_SECONDS = 20.0
 """How long a process trusts that there is no history. Source: decision; runs move a minute after it is enabled."""
+OF_LIVE_RUNS: dict[str, Any] = {"of_live_runs": True}
+"""Execution options of a statement that asks only for queued or running runs, which are never in history. To plan it
+over all partitions takes longer than to answer it."""
 _IS_THERE = text("select to_regclass(coalesce(quote_ident(:schema) || '.', '') || 'job_runs_all') is not null")
 _HOT = re.compile(r"\b(job_runs|job_attempts|job_attempt_logs|job_steps)\b")
 
@@ -52,6 +55,8 @@ class HistoryReads:
 def _of_both(
     connection: Connection, cursor: Any, statement: str, parameters: Any, context: Any, executemany: bool
 ) -> tuple[str, Any]:
+    if context is not None and context.execution_options.get("of_live_runs"):
+        return statement, parameters
     return _renamed(statement), parameters
 
 

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import CTE, ColumnElement, Select, bindparam, select
 
+from jobs.database.history_reads import OF_LIVE_RUNS
 from jobs.database.models import JobRun
 from jobs.database.sql import Executor, dialect_of
 from jobs.ledger.queries.conditions import held_by, is_state, of_names, of_parts, of_states, of_the_rest, states_of
@@ -140,7 +141,8 @@ def _ended_names(has_kinds: bool) -> Select[Any]:
 
 @cache
 def _waiting_names(has_kinds: bool) -> Select[Any]:
-    return _distinct((JobRun.kind, JobRun.queue), is_state(RunState.QUEUED), has_kinds=has_kinds)
+    names = _distinct((JobRun.kind, JobRun.queue), is_state(RunState.QUEUED), has_kinds=has_kinds)
+    return names.execution_options(**OF_LIVE_RUNS)
 
 
 def _distinct(

@@ -10,6 +10,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, and_, case, func, literal_column, or_, select
 
+from jobs.database.history_reads import OF_LIVE_RUNS
 from jobs.database.models import JobAttempt, JobQueue, JobRun
 from jobs.database.sql import Executor, ledger_now, seconds_between
 from jobs.ledger.holds import is_held
@@ -46,7 +47,8 @@ def queue_counts(session: Executor, *, now: datetime | None = None) -> list[Queu
     ready = session.execute(
         select(JobRun.queue, func.count().label("number"), age.label("age"))
         .where(queued, JobRun.run_at <= moment)
-        .group_by(JobRun.queue),
+        .group_by(JobRun.queue)
+        .execution_options(**OF_LIVE_RUNS),
         {"now": now},
     )
     is_free = JobRun.hold.is_(None)
@@ -57,11 +59,12 @@ def queue_counts(session: Executor, *, now: datetime | None = None) -> list[Queu
     later = session.execute(
         select(JobRun.queue, func.count().label("number"), *parts)
         .where(queued, JobRun.run_at > moment)
-        .group_by(JobRun.queue),
+        .group_by(JobRun.queue)
+        .execution_options(**OF_LIVE_RUNS),
         {"now": now},
     )
     due, waiting = ({row.queue: row for row in rows} for rows in (ready, later))
-    running = _by_queue(session, JobRun.state == literal_column("'running'"))
+    running = _by_queue(session, JobRun.state == literal_column("'running'"), **OF_LIVE_RUNS)
     dead = _by_queue(session, and_(JobRun.state == literal_column("'dead'"), JobRun.finished_at.is_not(None)))
     paused = paused_queues(session, now=now)
     counts = []
@@ -108,10 +111,9 @@ def _count(which: ColumnElement[bool]) -> ColumnElement[int]:
     return func.sum(case((which, 1), else_=0))
 
 
-def _by_queue(session: Executor, which: ColumnElement[bool]) -> dict[str, int]:
-    rows = session.execute(
-        select(JobRun.queue, func.count()).where(which, JobRun.deleted_at.is_(None)).group_by(JobRun.queue)
-    )
+def _by_queue(session: Executor, which: ColumnElement[bool], **options: Any) -> dict[str, int]:
+    query = select(JobRun.queue, func.count()).where(which, JobRun.deleted_at.is_(None)).group_by(JobRun.queue)
+    rows = session.execute(query.execution_options(**options))
     return {row[0]: row[1] for row in rows}
 
 

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import event, text
 
 import jobs
 from jobs import Job, Sealed, boot
 from jobs.clock import new_run_id
 from jobs.database.engine import Database
 from jobs.errors import SignalRefused
-from jobs.ledger.queries import find
+from jobs.ledger.queries import find, plan_parts, reports
 from jobs.ledger.queries.selectors import Selector
 from jobs.operations.bulk.action import carry_out, plan
 from jobs.operations.bulk.purge import PurgeAction
@@ -146,3 +147,16 @@ def test_a_process_that_was_there_before_reads_both_in_time(app, book, make_app,
     other.history._look_at = 0.0
     with other.read() as connection:
         assert find.find_run(connection, run_id) is not None
+
+
+def test_counts_of_live_runs_do_not_plan_over_the_partitions_of_history(app, book):
+    enable(app)
+    asked: list[str] = []
+    with app.database.read() as connection:
+        event.listen(connection, "before_cursor_execute", lambda *given: asked.append(given[2]))
+        reports.queue_counts(connection)
+        plan_parts.waiting_names(connection)
+
+    of_runs = [one for one in asked if "job_runs" in one]
+    assert [re.findall(r"state = '(\w+)'", one) for one in of_runs if "job_runs_all" in one] == [["dead"]]
+    assert len(of_runs) == 5
