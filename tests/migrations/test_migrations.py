@@ -17,6 +17,8 @@ from jobs.errors import ConfigurationError, LedgerMissing, SchemaMismatch
 from jobs.migration import schema
 from tests.book import Book, new_run
 
+pytestmark = pytest.mark.filterwarnings("ignore:.*expression-based index")
+"""SQLAlchemy cannot reflect one on SQLite, and says so each time."""
 OURS = {*Base.metadata.tables, schema.VERSION_TABLE}
 
 

@@ -19,6 +19,8 @@ from jobs.errors import ConfigurationError
 from jobs.migration import schema
 from tests.worker.live import live_worker
 
+pytestmark = pytest.mark.filterwarnings("ignore:.*expression-based index")
+"""SQLAlchemy cannot reflect one on SQLite, and says so each time."""
 LATER = """
 import sqlalchemy as sa
 from alembic import op
