@@ -15,13 +15,18 @@ def count_round_trips(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     A wait for a notification does not count.
     """
     trips: list[str] = []
-    real = LimitedConnection.wait
+    real, real_answer = LimitedConnection.wait, LimitedConnection.answer
 
     def wait(self: LimitedConnection, gen: Any, interval: float = 0.1, timeout: float | None = None) -> Any:
         # Only who waits for a notification gives a time limit.
         return real(self, gen if timeout is not None else _counting(gen, trips), interval, timeout)
 
+    def answer(self: LimitedConnection) -> Any:
+        trips.append("answer")
+        return real_answer(self)
+
     monkeypatch.setattr(LimitedConnection, "wait", wait)
+    monkeypatch.setattr(LimitedConnection, "answer", answer)
     return trips
 
 

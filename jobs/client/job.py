@@ -15,8 +15,8 @@ from pydantic import BaseModel, ConfigDict
 from jobs import boot
 from jobs.client.async_enqueue import enqueue_job
 from jobs.client.job_class import JobMeta
+from jobs.client.plain_arguments import arguments_of
 from jobs.clock import new_run_id
-from jobs.definition.arguments import write_arguments
 from jobs.definition.checks import is_filled_in
 from jobs.definition.enqueue_options import chosen
 from jobs.definition.equality import canonical
@@ -236,7 +236,7 @@ class Job(BaseModel, metaclass=JobMeta):
         settings = app.settings
         is_packed = settings.store_above is not None and packs(app, type(self))
         most = settings.max_stored_bytes if is_packed else settings.max_argument_bytes
-        arguments = write_arguments(self, kind=declared.kind, max_bytes=most)
+        arguments = arguments_of(self, kind=declared.kind, max_bytes=most)
         key = self.idempotency_key() if options.get("key") is None else options["key"]
         values: dict[str, Any] = {"queue": declared.queue, "priority": declared.priority}
         if options or key is not None or declared.unique is not None:

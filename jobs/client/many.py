@@ -5,14 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import timedelta
 from functools import partial
-from itertools import islice, starmap
+from itertools import islice
 from typing import TYPE_CHECKING, Any, TypedDict, Unpack
 
 from jobs import boot
 from jobs.client.job import EnqueueOptions, Job, OnConflict
+from jobs.client.plain_arguments import arguments_of
+from jobs.clock import new_run_id
 from jobs.definition.max_waiting import OnFull
 from jobs.errors import EnqueueRefused
 from jobs.formats.shown import shown
+from jobs.ledger.records import similar_run
 from jobs.runtime.context import enclosing_session
 from jobs.storage.finding import written
 from jobs.storage.packing import made_in
@@ -72,7 +75,7 @@ def enqueue_many(
         ServiceDown, StoredMissing: as ``Job.enqueue``; nothing was enqueued.
     """
     app = boot.current()
-    from jobs.enqueue.bulk import enqueue_blocks
+    from jobs.enqueue.bulk import enqueue_blocks, is_copied
     from jobs.enqueue.room import Full
 
     full = Full(on_full, full_timeout)
@@ -82,43 +85,18 @@ def enqueue_many(
         raise EnqueueRefused(f"spread= takes a timedelta of zero or more, got {shown(spread)}.")
     if delay is not None and not isinstance(delay, timedelta):
         raise EnqueueRefused(f"delay= takes a timedelta, got {shown(delay)}.")
-    due, step = delay or timedelta(0), timedelta(0)
+    step = timedelta(0)
     if spread:
         many = list(many)
         step = spread / max(1, len(many))
 
-    # Jobs of a call without options have none, and are made in less time.
-    shared: EnqueueOptions = {"tags": tags} if tags != () else {}
-
-    known: set[type] = set()
-
-    def new_run(place: int, job: Job) -> NewRun:
-        if type(job) not in known:
-            # Asking a class of pydantic takes as long as making the run's id.
-            if not isinstance(job, Job):
-                raise _not_jobs(job)
-            known.add(type(job))
-        own = due + place * step if spread else due
-        options: EnqueueOptions = {**shared, "delay": own} if own else shared
-        if on_conflict != "keep" and _has_key(job):
-            options = {**options, "on_conflict": on_conflict}
-        return job.new_run(app, **options)
-
-    numbered = enumerate(many)
-
-    def next_block() -> list[tuple[int, Job]]:
-        found = list(islice(numbered, BLOCK))
-        for _, job in found:
-            # Now, because nothing else may use the ledger while the block is inserted.
-            if getattr(job, "_stored_fields", None):
-                written(app, job)
-        return found
-
-    blocks = iter(next_block, [])
+    runs = _Runs(app, first=delay or timedelta(0), step=step, on_conflict=on_conflict, tags=tags)
     if app.settings.store_above is not None:
-        made = (_made_now(app, session, partial(list, starmap(new_run, block))) for block in blocks)
+        made = (_made_now(app, session, partial(list, block)) for block in runs.blocks(many))
         return enqueue_blocks(app, made, session=session, full=full)
-    return enqueue_blocks(app, (starmap(new_run, block) for block in blocks), session=session, full=full)
+    # Trace context is added to a copy of each run.
+    runs.may_repeat = not spread and not app.settings.tracing and is_copied(app, session)
+    return enqueue_blocks(app, runs.blocks(many), session=session, full=full)
 
 
 async def enqueue_many_async(
@@ -164,6 +142,57 @@ def _made_now(app: App, session: SessionLike | None, make: Callable[[], list[New
     return apart(make, off_loop)
 
 
+class _Runs:
+    """Makes the runs of one call."""
+
+    def __init__(
+        self, app: App, *, first: timedelta, step: timedelta, on_conflict: OnConflict, tags: Sequence[str]
+    ) -> None:
+        self._app = app
+        self._first, self._step = first, step
+        self._on_conflict = on_conflict
+        # Jobs of a call without options have none, and are made in less time.
+        self._options: EnqueueOptions = {"tags": tags} if tags != () else {}
+        self._known: set[type] = set()
+        self.may_repeat = False
+        """Whether runs of one class may share all values besides their ids and arguments."""
+
+    def blocks(self, many: Iterable[Job]) -> Iterator[Iterator[NewRun]]:
+        """The runs of ``many``, made when they are read; ``many`` is read block by block."""
+        rest, place = iter(many), 0
+        while block := list(islice(rest, BLOCK)):
+            if any(getattr(one, "_stored_fields", None) for one in set(map(type, block))):
+                # Now, because nothing else may use the ledger while the block is inserted.
+                _write_all(self._app, (job for job in block if getattr(job, "_stored_fields", None)))
+            yield self._runs_of(block, place)
+            place += len(block)
+
+    def _runs_of(self, block: Sequence[Job], place: int) -> Iterator[NewRun]:
+        max_bytes = self._app.settings.max_argument_bytes
+        likes: dict[type, NewRun] = {}
+        for number, job in enumerate(block, place):
+            like = likes.get(type(job))
+            if like is None:
+                run = self._new_run(job, number)
+                if self.may_repeat and _differs_by_arguments_only(type(job)):
+                    likes[type(job)] = run
+                yield run
+            else:
+                yield similar_run(like, new_run_id(), arguments_of(job, kind=like.kind, max_bytes=max_bytes))
+
+    def _new_run(self, job: Job, place: int) -> NewRun:
+        if type(job) not in self._known:
+            # Asking a class of pydantic takes as long as making the run's id.
+            if not isinstance(job, Job):
+                raise _not_jobs(job)
+            self._known.add(type(job))
+        due = self._first + place * self._step if self._step else self._first
+        options: EnqueueOptions = {**self._options, "delay": due} if due else self._options
+        if self._on_conflict != "keep" and _has_key(type(job)):
+            options = {**options, "on_conflict": self._on_conflict}
+        return job.new_run(self._app, **options)
+
+
 def _checked(many: Any) -> Iterable[Job]:
     if not isinstance(many, Iterable) or isinstance(many, Job):  # A job is iterable too (over its fields).
         raise _not_jobs(many)
@@ -176,5 +205,11 @@ def _not_jobs(given: Any) -> EnqueueRefused:
     )
 
 
-def _has_key(job: Job) -> bool:
-    return type(job).idempotency_key is not Job.idempotency_key
+def _has_key(cls: type[Job]) -> bool:
+    return cls.idempotency_key is not Job.idempotency_key
+
+
+def _differs_by_arguments_only(cls: type[Job]) -> bool:
+    """Whether two runs of the class, enqueued by one call, differ in their ids and arguments only."""
+    has_own_run = cls.new_run is not Job.new_run or cls._sealing is not None or bool(cls._stored_fields)
+    return not has_own_run and not _has_key(cls)

@@ -12,7 +12,7 @@ from jobs.enqueue.unserved_warning import warn_if_unserved
 from jobs.enqueue.write_path import Enqueued, announce_runs, carrier, enqueue_runs, is_plain, write_runs
 from jobs.events import RunEnqueued
 from jobs.ledger.admission.copy_in import MIN_COPY, copy_in
-from jobs.ledger.records import NewRun
+from jobs.ledger.records import NewRun, SimilarRun
 from jobs.runtime.context import current_run, enclosing_session
 
 if TYPE_CHECKING:
@@ -30,10 +30,7 @@ def enqueue_blocks(
     Args:
         blocks: nothing may use this process's ledger while a block is read; it may between blocks.
     """
-    performing = current_run.get()
-    is_within = performing is not None and performing.app is app and performing.open_session is not None
-    has_session = session is not None or enclosing_session() is not None or is_within
-    if has_session or app.database.dialect != "postgresql":
+    if not is_copied(app, session):
         return enqueue_runs(app, list(chain.from_iterable(blocks)), session=session, full=full)
     rest = map(iter, blocks)
     begun = next(rest, iter(()))
@@ -46,6 +43,14 @@ def enqueue_blocks(
         has_room = make_room(app, first, full)
         return _copy(app, chain([first], rest), (has_room, full.without_waiting()))
     return _copy(app, chain([chain(few, begun)], rest))
+
+
+def is_copied(app: App, session: SessionLike | None) -> bool:
+    """Whether ``enqueue_blocks`` inserts many plain runs by COPY."""
+    performing = current_run.get()
+    is_within = performing is not None and performing.app is app and performing.open_session is not None
+    has_session = session is not None or enclosing_session() is not None or is_within
+    return not has_session and app.database.dialect == "postgresql"
 
 
 def _copy(
@@ -87,14 +92,20 @@ class _Bulk:
 
     def plain(self, block: Iterable[NewRun], has_room: Iterable[bool] = repeat(True)) -> Iterator[NewRun]:
         """Those of ``block`` that COPY inserts; the others are kept in ``careful``, or dropped without room."""
+        like: NewRun | None = None
+        can_copy = False
         for run, fits in zip(block, has_room, strict=False):
             if not fits:
                 self.results.append(Enqueued(run.id, created=False, is_dropped=True))
                 continue
             if self._carry is not None:
                 (run,) = self._carry([run])
-            self.queues.add(run.queue)
-            if is_plain(run):
+            likeness = run.like if type(run) is SimilarRun else None
+            if likeness is None or likeness is not like:
+                like = likeness
+                self.queues.add(run.queue)
+                can_copy = is_plain(run)
+            if can_copy:
                 if self._announces:
                     self.announced.append(run)
                 self.results.append(Enqueued(run.id))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 from uuid import UUID
 
 from jobs.formats.fingerprint import fingerprint_of
@@ -55,6 +55,32 @@ class NewRun:
     def has_followups(self) -> int:
         """Whether its end has effects: follow-ups, or a batch that counts it."""
         return int(bool(self.followups) or self.batch_id is not None)
+
+
+class SimilarRun(NewRun):
+    """A run that differs from ``like`` in its id and arguments only, and is made in a tenth of the time.
+
+    It has the other values of ``like``, which it does not copy. ``like`` is None in a changed copy (``replace``).
+    """
+
+    __slots__ = ("like",)
+    like: NewRun | None
+
+    def __init__(self, **values: Any) -> None:
+        super().__init__(**values)
+        self.like = None
+
+    def __getattr__(self, name: str) -> Any:
+        if name == "like":
+            raise AttributeError(name)
+        return getattr(self.like, name)
+
+
+def similar_run(like: NewRun, id: UUID, arguments: str) -> SimilarRun:
+    """A run of the same kind, with the same options, as ``like``."""
+    run = SimilarRun.__new__(SimilarRun)
+    run.like, run.id, run.arguments = like, id, arguments
+    return run
 
 
 @dataclass(frozen=True, slots=True)

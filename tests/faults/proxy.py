@@ -17,7 +17,10 @@ FAULTS = ("drop", "delay", "duplicate", "cut")
 
 
 class FaultyProxy:
-    """Forwards bytes; while ``is_faulty``, one reply in ``1 / chance`` gets one of the four faults."""
+    """Forwards bytes; while ``is_faulty``, one reply in ``1 / chance`` gets one of the four faults.
+
+    A further one, ``at once twice``, repeats a reply so that the client reads both together.
+    """
 
     def __init__(self, url: str, rng: Random, *, chance: float = 0.01, faults: Sequence[str] = FAULTS) -> None:
         parts = urlsplit(url)
@@ -102,6 +105,8 @@ class FaultyProxy:
                 return
             if fault == "delay":
                 await asyncio.sleep(DELAY_SECONDS)
+            if fault == "at once twice":
+                data *= 2
             writer.write(data[: len(data) // 2] if fault == "cut" else data)
             if fault == "duplicate":
                 writer.write(data)

@@ -7,6 +7,7 @@ quarter of an hour, or for ever while something still acknowledges.
 
 from __future__ import annotations
 
+import contextlib
 import math
 import select
 from collections.abc import Generator
@@ -15,11 +16,16 @@ from typing import Any, TypeVar
 import psycopg
 from psycopg.adapt import Loader, Transformer
 from psycopg.pq import ConnStatus, TransactionStatus
+from psycopg.pq.abc import PGresult
 
 from jobs.clock import SystemClock
 from jobs.formats.unreadable import stand_in_for_moment
 
 T = TypeVar("T")
+_INTERVAL_MS = 100
+"""How often a wait looks for an interruption of its thread, as psycopg does."""
+_CANCEL_SECONDS = 5.0
+"""How long an interrupted caller waits until the server knows of it, as with psycopg."""
 _CLOCK = SystemClock()
 """The machine's own clock, whatever clock the application uses: this waits for a real server."""
 
@@ -91,6 +97,7 @@ class LimitedConnection(psycopg.Connection[Any]):
     is_notified = False
     """Whether a notification has come since ``wait_for_notify`` last reported one."""
     _is_out_of_step = False
+    _socket: select.poll | None = None
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
@@ -158,6 +165,53 @@ class LimitedConnection(psycopg.Connection[Any]):
                 gen.close()
                 raise self._given_up("it sent an answer without a question")
         return super().wait(self._limited(gen), interval=interval)
+
+    def answer(self) -> PGresult:
+        """The result of a statement, once it has been sent whole, in half the time of ``wait``; not for COPY.
+
+        It looks for the interruption of its thread as often as ``wait`` does.
+
+        Raises:
+            OperationalError: the server was silent for too long, or the connection has ended.
+        """
+        pgconn = self.pgconn
+        found = None
+        while True:
+            while pgconn.is_busy():
+                self._read()
+            one = pgconn.get_result()
+            if one is None:
+                break
+            found = one
+        self.take_notifies()
+        assert found is not None
+        return found
+
+    def check_in_step(self) -> None:
+        """Check, before a statement is sent, that the answer to the last one was the last thing that came.
+
+        Raises:
+            OperationalError: it was not; the connection is closed.
+        """
+        self.pgconn.is_busy()
+        if self._is_out_of_step:
+            raise self._given_up("it sent an answer without a question")
+
+    def _read(self) -> None:
+        """Wait until the server has sent something, and read it."""
+        if self._socket is None:
+            self._socket = select.poll()
+            self._socket.register(self.fileno(), select.POLLIN)
+        asked_at = _CLOCK.monotonic()
+        try:
+            while not self._socket.poll(_INTERVAL_MS):
+                if _CLOCK.monotonic() - asked_at > self.silence_seconds:
+                    raise self._given_up(f"no answer within {self.silence_seconds:g} s")
+        except KeyboardInterrupt:
+            with contextlib.suppress(psycopg.Error):
+                self.cancel_safe(timeout=_CANCEL_SECONDS)
+            raise
+        self.pgconn.consume_input()
 
     def _limited(self, gen: Generator[Any, Any, T]) -> Generator[Any, Any, T]:
         """``gen``, ended when nothing has arrived for too long.

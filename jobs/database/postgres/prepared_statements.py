@@ -40,10 +40,18 @@ class PreparedStatements:
         if name is None:
             name = f"jobs_{len(self._names)}".encode()
             self._connection.pgconn.send_prepare(name, text.encode())
-            _answer(self._connection)
+            self._answer()
             self._names[text] = name
+        self._connection.check_in_step()
         self._connection.pgconn.send_query_prepared(name, parameters, [_BINARY] * len(parameters), _BINARY)
-        return _answer(self._connection).ntuples
+        return self._answer().ntuples
+
+    def _answer(self) -> PGresult:
+        connection = self._connection
+        if connection.pgconn.flush():
+            # More than the socket takes at once: the server may want to be read meanwhile.
+            return _checked(connection.wait(generators.execute(connection.pgconn))[-1])
+        return _checked(connection.answer())
 
 
 def execute_once(connection: psycopg.Connection[Any], text: str, parameters: Sequence[bytes | None]) -> PGresult | None:
@@ -62,11 +70,10 @@ def execute_once(connection: psycopg.Connection[Any], text: str, parameters: Seq
             return None
         formats = [_BINARY] * len(parameters)
         pgconn.send_query_params(text.encode(), parameters, param_formats=formats, result_format=_BINARY)
-        return _answer(connection)
+        return _checked(connection.wait(generators.execute(pgconn))[-1])
 
 
-def _answer(connection: psycopg.Connection[Any]) -> PGresult:
-    found: PGresult = connection.wait(generators.execute(connection.pgconn))[-1]
-    if found.status not in _DONE:
-        raise psycopg.errors.error_from_result(found)
-    return found
+def _checked(result: PGresult) -> PGresult:
+    if result.status not in _DONE:
+        raise psycopg.errors.error_from_result(result)
+    return result

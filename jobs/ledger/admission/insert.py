@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import cache
@@ -66,6 +66,7 @@ _UNUSUAL = dict.fromkeys(("tags", "trace_context", "replayed_from", "schedule", 
 _USUAL = tuple(name for name in PLAIN if name not in _UNUSUAL)
 _JSON = frozenset({"arguments", "tags"})
 _BATCH = RowBatch("new", **PLAIN, **_GIVEN)
+_USUAL_BATCH = RowBatch("new", **{name: PLAIN[name] for name in _USUAL})
 _KEYED_BATCH = RowBatch("new", **PLAIN, **_KEYED, **_GIVEN)
 _MEMBER: dict[str, TypeEngine[Any]] = {**_KEYED, "batch_id": Uuid(), "tenant": String()}
 _MEMBER_BATCH = RowBatch("new", **PLAIN, **_MEMBER, **_GIVEN)
@@ -90,8 +91,9 @@ def insert_runs(
         session.execute(statement, {**dict(zip(_BATCH.columns, _columns_of(runs[0]), strict=True)), "now": now})
         return
     dialect = dialect_of(session)
-    statement = _many_notified() if notify else _many(dialect)
-    session.execute(statement, {**_BATCH.rows(dialect, [_columns_of(run) for run in runs]), "now": now})
+    is_usual, values = _rows(dialect, runs)
+    statement = _many_notified(is_usual) if notify else _many(dialect, is_usual)
+    session.execute(statement, {**values, "now": now})
 
 
 def insert_plain(connection: DirectConnection, runs: Sequence[NewRun], *, notify: bool) -> None:
@@ -108,8 +110,8 @@ def insert_plain(connection: DirectConnection, runs: Sequence[NewRun], *, notify
         values = dict(zip(_BATCH.columns, _columns_of(runs[0]), strict=True))
         (_ONE_NOTIFIED if notify else _ONE).count(connection, values)
     else:
-        values = _BATCH.rows(connection.dialect.name, [_columns_of(run) for run in runs])
-        (_MANY_NOTIFIED if notify else _MANY).count(connection, values)
+        is_usual, values = _rows(connection.dialect.name, runs)
+        (_MANY_NOTIFIED if notify else _MANY)[is_usual].count(connection, values)
 
 
 def insert_dated(connection: DirectConnection, run: NewRun, *, notify: bool, now: datetime | None = None) -> datetime:
@@ -197,10 +199,19 @@ def bound(plain: Mapping[str, TypeEngine[Any]], given: Mapping[str, TypeEngine[A
     return values | _moments({name: bindparam(name, type_=kind) for name, kind in given.items()})
 
 
+def _rows(dialect: str, runs: Sequence[NewRun]) -> tuple[bool, dict[str, Any]]:
+    """Whether none of ``runs`` has an unusual value, and the parameters that carry them."""
+    if all(_unusual_of(run) == _NOTHING_UNUSUAL for run in runs):
+        return True, _USUAL_BATCH.rows(dialect, list(map(_usual_of, runs)))
+    return False, _BATCH.rows(dialect, list(map(_columns_of, runs)))
+
+
 @cache
-def _many(dialect: str) -> Any:
-    new = _BATCH.table(dialect)
-    columns = _columns(new.c, PLAIN)
+def _many(dialect: str, is_usual: bool) -> Any:
+    batch = _USUAL_BATCH if is_usual else _BATCH
+    new = batch.table(dialect)
+    plain, given = ({name: kind for name, kind in all_.items() if name in batch.columns} for all_ in (PLAIN, _GIVEN))
+    columns = _columns(new.c, plain, given)
     return insert_into(dialect, JobRun).from_select(list(columns), select(*columns.values()), include_defaults=False)
 
 
@@ -210,8 +221,8 @@ def _one_notified() -> Any:
 
 
 @cache
-def _many_notified() -> Any:
-    return select(NOTIFY).add_cte(_many("postgresql").cte("inserted"))
+def _many_notified(is_usual: bool) -> Any:
+    return select(NOTIFY).add_cte(_many("postgresql", is_usual).cte("inserted"))
 
 
 @cache
@@ -228,11 +239,11 @@ def _free(dialect: str, *, has_members: bool) -> Any:
     )
 
 
-def _columns(new: Any, plain: Mapping[str, Any]) -> dict[str, Any]:
+def _columns(new: Any, plain: Mapping[str, Any], given: Iterable[str] = _GIVEN) -> dict[str, Any]:
     columns = {name: cast(new[name], JsonText) if name in _JSON else new[name] for name in plain}
     if "has_followups" in columns:
         columns["has_followups"] = new["has_followups"] == 1
-    return columns | _moments({name: new[name] for name in _GIVEN})
+    return columns | _moments({name: new[name] for name in given})
 
 
 def _moments(given: Mapping[str, Any]) -> dict[str, Any]:
@@ -277,6 +288,12 @@ _untenanted_of = attrgetter(*(name for name in _MEMBER_BATCH.columns if name != 
 NOTIFY: Any = literal_column(f"pg_notify('{CHANNEL}', '')")
 _IF_FREE = DirectStatement(lambda dialect: _if_free(dialect).returning(JobRun.id))
 _IF_FREE_NOTIFIED = DirectStatement(lambda dialect: _if_free(dialect).returning(NOTIFY))
-_ONE, _MANY = DirectStatement(lambda dialect: _one()), DirectStatement(_many)
-_ONE_NOTIFIED = DirectStatement(lambda dialect: _one_notified())
-_MANY_NOTIFIED = DirectStatement(lambda dialect: _many_notified())
+_ONE, _ONE_NOTIFIED = DirectStatement(lambda dialect: _one()), DirectStatement(lambda dialect: _one_notified())
+_MANY = {
+    False: DirectStatement(lambda dialect: _many(dialect, is_usual=False)),
+    True: DirectStatement(lambda dialect: _many(dialect, is_usual=True)),
+}
+_MANY_NOTIFIED = {
+    False: DirectStatement(lambda dialect: _many_notified(is_usual=False)),
+    True: DirectStatement(lambda dialect: _many_notified(is_usual=True)),
+}

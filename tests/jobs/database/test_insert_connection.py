@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import os
-from contextlib import ExitStack
+from collections.abc import Iterator
+from contextlib import ExitStack, closing
+from datetime import timedelta
+from random import Random
 
 import pytest
 from sqlalchemy import String, bindparam, func, literal_column, select, text
@@ -11,12 +14,16 @@ from sqlalchemy import String, bindparam, func, literal_column, select, text
 from jobs.app import App
 from jobs.clock import new_run_id
 from jobs.database.direct_statements import DirectConnection, DirectStatement
+from jobs.database.engine import Database
 from jobs.database.models import JobRun
 from jobs.database.sql import pinned_now
-from jobs.errors import LedgerRefused
+from jobs.errors import LedgerRefused, ServiceDown
 from jobs.ledger.admission.insert import insert_if_free, insert_plain, insert_runs
+from jobs.settings import Settings
 from tests.book import START, new_run
 from tests.conftest import MakeApp
+from tests.faults.proxy import FaultyProxy
+from tests.jobs.database.postgres.test_connection import ends_within
 from tests.jobs.ledger.admission.test_copy_in import EVERYTHING, rows
 
 PREPARED = "select generic_plans, custom_plans from pg_prepared_statements"
@@ -124,6 +131,60 @@ def test_a_connection_that_the_server_ended_is_opened_again_without_an_error(app
         others.execute(select(text(f"pg_terminate_backend({before}, 5000)"))).all()
 
     insert(app)
+
+    assert count(app) == 1
+
+
+@pytest.fixture
+def proxy(pg_database: str, app: App) -> Iterator[FaultyProxy]:
+    with closing(FaultyProxy(pg_database, Random(1), chance=0.5, faults=("at once twice",))) as it:
+        yield it
+
+
+@pytest.fixture
+def behind(proxy: FaultyProxy) -> Iterator[Database]:
+    with closing(Database(proxy.url, Settings(database_url=proxy.url, statement_timeout=timedelta(seconds=1)))) as it:
+        yield it
+
+
+def test_an_insert_that_is_never_answered_ends(app: App, proxy: FaultyProxy, behind: Database) -> None:
+    def insert_one() -> None:
+        with behind.inserts.opened() as connection:
+            insert_plain(connection, [new_run()], notify=True)
+
+    insert_one()
+    proxy.forget()
+
+    error = ends_within(60, insert_one)
+
+    assert isinstance(error, ServiceDown)
+    assert "no answer within" in str(error)
+    insert_one()
+    assert count(app) >= 2
+
+
+def test_answers_are_right_though_replies_arrive_twice(app: App, proxy: FaultyProxy, behind: Database) -> None:
+    found: dict[int, bool] = {}
+    with behind.inserts.opened() as connection:
+        insert_if_free(connection, new_run(), notify=False)
+    proxy.is_faulty = True
+    for n in range(60):
+        try:
+            with behind.inserts.opened() as connection:
+                found[n] = insert_if_free(connection, new_run(key=f"key {n // 3}"), notify=False)
+        except ServiceDown:
+            pass
+
+    assert proxy.made["at once twice"]
+    # The key of the second and third of three is held, if the first answered.
+    known = {n: is_inserted for n, is_inserted in found.items() if n % 3 == 0 or n - n % 3 in found}
+    assert known == {n: n % 3 == 0 for n in known}
+    assert known
+
+
+def test_a_large_insert_is_sent_whole(app: App) -> None:
+    with app.database.inserts.opened() as connection:
+        insert_plain(connection, [new_run(arguments={"text": "x" * 20_000_000})], notify=True)
 
     assert count(app) == 1
 

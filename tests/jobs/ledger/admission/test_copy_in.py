@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 from uuid import uuid4
@@ -9,11 +10,13 @@ from uuid import uuid4
 import pytest
 from sqlalchemy import select
 
+from jobs.clock import new_run_id
 from jobs.database.engine import Database
 from jobs.database.models import JobRun
 from jobs.errors import LedgerRefused
 from jobs.ledger.admission.copy_in import copy_in, copy_members
 from jobs.ledger.admission.insert import insert_free, insert_runs
+from jobs.ledger.records import similar_run
 from jobs.migration import schema
 from tests.book import SECOND, START, new_run
 
@@ -49,6 +52,29 @@ def test_its_rows_are_those_of_an_insert(database):
     found = rows(database)
 
     assert [found[run.id] for run in copies] == [found[run.id] for run in given]
+
+
+def test_a_run_like_another_has_its_values_in_every_statement(database):
+    likes = [new_run(**terms) for terms in EVERYTHING]
+    first, second, third = (
+        [similar_run(like, new_run_id(), f'{{"n": {n}}}') for n, like in enumerate(likes)] for _ in range(3)
+    )
+    changed = [replace(run, tags='["new"]') for run in third]
+    with database.write() as connection:
+        insert_runs(connection, first, now=START)
+        copy_in(connection, [*likes, *second, *changed], now=START)
+        expected = [
+            replace(like, id=new_run_id(), arguments=run.arguments) for like, run in zip(likes, first, strict=True)
+        ]
+        insert_runs(connection, expected, now=START)
+        others = [replace(run, id=new_run_id(), tags='["new"]') for run in expected]
+        insert_runs(connection, others, now=START)
+
+    found = rows(database)
+
+    for made in (first, second):
+        assert [found[run.id] for run in made] == [found[run.id] for run in expected]
+    assert [found[run.id] for run in changed] == [found[run.id] for run in others]
 
 
 def test_its_members_are_those_of_an_insert(database):
