@@ -3,8 +3,8 @@
 One caller (the leader) inserts. Callers that arrive meanwhile wait, and the next leader inserts their runs together.
 No caller waits to fill a batch: a single caller inserts its run at once. Threads and coroutines share one group.
 
-After a batch of several the next leader lets other threads run once. Otherwise the first caller to come back would
-insert its run alone, while the rest of the batch is just waking up.
+After a batch of several the next leader lets other threads run, as long as more of them come and fewer wait than last
+time. Otherwise the first caller to come back would insert its run alone, while the rest of the batch is just waking up.
 """
 
 from __future__ import annotations
@@ -97,7 +97,8 @@ class EnqueueGroup:
         self._thread: threading.Thread | None = None
         self._wakeups: queue.SimpleQueue[None] = queue.SimpleQueue()
         self._is_woken = False
-        self._had_others = False
+        self._last_size = 0
+        """Runs of the last batch."""
 
     def enqueue(self, run: NewRun, write: Write) -> None:
         """Insert ``run`` and commit it, together with the runs that others enqueue at the same moment.
@@ -135,7 +136,9 @@ class EnqueueGroup:
         await future
 
     def _insert_waiting(self) -> None:
-        if self._had_others:
+        came = 0
+        while came < len(self._waiting) < self._last_size:
+            came = len(self._waiting)
             _CLOCK.sleep(0)
         calls: list[_Call] = []
         while len(calls) < MAX_BATCH:
@@ -143,7 +146,7 @@ class EnqueueGroup:
                 calls.append(self._waiting.popleft())
             except IndexError:
                 break
-        self._had_others = len(calls) > 1
+        self._last_size = len(calls)
         if calls:
             self._insert(calls)
 
