@@ -80,8 +80,8 @@ def status(options: Globals, out: Output, watch: timedelta | None, fail_on: str 
         from jobs.operations.runs.inspect import status as look
 
         seen = look(app, operator)
-        wrong = alerts(app, operator)
         targets = list_targets(app, operator)
+        wrong = alerts(app, operator, targets=targets)
         out.record(_blocks(seen, wrong, targets, app.database.shown), data=_data(seen, wrong, targets))
         over = _over(seen, limits)
         if over:

@@ -85,6 +85,13 @@ def declared_targets(session: Executor) -> dict[str, TargetRecord]:
     return {one[0]: _record(one[1], one[2]) for one in session.execute(query.order_by(row.kind).limit(MOST))}
 
 
+def _declared_target(session: Executor, kind: str) -> TargetRecord:
+    row = JobPublishedKind
+    query = select(row.latency_target_seconds, row.success_target).where(row.kind == kind)
+    found = session.execute(query).one_or_none()
+    return NO_TARGET if found is None else _record(found[0], found[1])
+
+
 def read_in_force(session: Executor) -> dict[Key, TargetInForce]:
     """Every target. What an operator set wins over what a class declares."""
     found = {("queue", name): TargetInForce(one, one) for name, one in set_targets(session, "queue").items()}
@@ -93,6 +100,14 @@ def read_in_force(session: Executor) -> dict[Key, TargetInForce]:
         own = of_kinds.get(name)
         found["kind", name] = TargetInForce((own or NO_TARGET).over(declared.get(name, NO_TARGET)), own)
     return found
+
+
+def target_in_force(session: Executor, what: str, name: str) -> TargetInForce | None:
+    """One target as ``read_in_force`` has it; None if nothing is set or declared."""
+    own = set_target_of(session, what, name)
+    declared = _declared_target(session, name) if what == "kind" else NO_TARGET
+    found = TargetInForce(own.over(declared), None if own == NO_TARGET else own)
+    return None if found.target == NO_TARGET else found
 
 
 def targets_in_force(session: Executor) -> dict[Key, TargetRecord]:

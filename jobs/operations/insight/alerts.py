@@ -57,17 +57,26 @@ class Alert:
         return self.command.startswith("list --kind ")
 
 
-def alerts(app: App, operator: Operator, *, most: int = MOST, without_kind: str | None = None) -> list[Alert]:
+def alerts(
+    app: App,
+    operator: Operator,
+    *,
+    most: int = MOST,
+    without_kind: str | None = None,
+    targets: list[TargetSummary] | None = None,
+) -> list[Alert]:
     """Current problems. Needs only a few statements, however large the ledger.
 
     Args:
         most: alerts of one kind.
         without_kind: leave the dead runs of this kind out.
+        targets: what ``list_targets`` returned a moment ago.
     """
     operator.need(Permission.RUNS_READ)
     with app.database.read() as connection:
         seen = gauges.read_gauges(connection)
-        targets = read_targets(connection, app.settings)
+        if targets is None:
+            targets = read_targets(connection, app.settings)
         found = [
             *_failing(seen, most),
             *_unserved(seen, most),

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from jobs.app import App
 from jobs.database.sql import Executor
 from jobs.ledger.targets.budgets import read_budgets
-from jobs.ledger.targets.set_targets import read_in_force
+from jobs.ledger.targets.set_targets import Key, TargetInForce, read_in_force, target_in_force
 from jobs.operations.audit.operator import Operator, Permission
 from jobs.settings import Settings
 from jobs.targets.burn import Budget
@@ -65,17 +66,20 @@ def list_targets(app: App, operator: Operator) -> list[TargetSummary]:
 
 def find_target(app: App, operator: Operator, what: str, name: str) -> TargetSummary:
     """The target of a queue or a kind; without one, each part is None."""
-    found = [one for one in list_targets(app, operator) if (one.what, one.name) == (what, name)]
-    if found:
-        return found[0]
+    operator.need(Permission.RUNS_READ)
+    with app.database.read() as connection:
+        found = target_in_force(connection, what, name)
+        if found is not None:
+            return _summaries(connection, app.settings, {(what, name): found})[0]
     return TargetSummary(what=what, name=name, latency_seconds=None, success=None, is_set=False, budget=None)
 
 
 def read_targets(connection: Executor, settings: Settings) -> list[TargetSummary]:
     """The same as ``list_targets``, for a caller that has checked the permission and reads already."""
-    targets = read_in_force(connection)
-    if not targets:
-        return []
+    return _summaries(connection, settings, read_in_force(connection))
+
+
+def _summaries(connection: Executor, settings: Settings, targets: Mapping[Key, TargetInForce]) -> list[TargetSummary]:
     budgets = {(one.what, one.name): one for one in read_budgets(connection, settings, targets=targets)}
     return [
         TargetSummary(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -15,8 +16,12 @@ from jobs.operations.audit.operator import ROLES, Operator
 from jobs.operations.bulk.undo import plan_undo, undo
 from jobs.operations.control.pause import pause
 from jobs.operations.control.targets import clear_target, set_target
+from jobs.operations.insight import targets
+from jobs.operations.insight.alerts import alerts
 from jobs.operations.insight.queues import list_queues, look_at
 from jobs.operations.insight.targets import find_target, list_targets
+from jobs.states import RunState
+from jobs.targets.burn import Count
 from tests.book import Book
 
 HALF_A_MINUTE = timedelta(seconds=30)
@@ -100,6 +105,30 @@ def test_parts_of_a_target_are_set_apart_and_undone_in_turn(app: App, ada: Opera
     for success in (1.0, 0.4, float("nan")):
         with pytest.raises(SelectorRefused, match=r"from 50% to 99\.999%"):
             set_target(app, ada, "Mail", what="kind", success=success)
+
+
+def test_one_target_is_found_as_the_list_has_it_without_the_budgets_of_others(
+    app: App, ada: Operator, book: Book, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    book.bring(RunState.DEAD)
+    for what, name in (("queue", "default"), ("kind", "Mail"), ("kind", "Other")):
+        set_target(app, ada, name, what=what, success=0.9, is_new=True)
+    every = {(one.what, one.name): one for one in list_targets(app, ada)}
+    asked: list[str] = []
+    read = targets.read_budgets
+
+    def read_budgets(session: Any, settings: Any, **given: Any) -> Any:
+        asked.extend(name for _, name in given["targets"])
+        return read(session, settings, **given)
+
+    monkeypatch.setattr(targets, "read_budgets", read_budgets)
+
+    found = find_target(app, ada, "kind", "Mail")
+    alerts(app, ada, targets=list(every.values()))
+
+    assert asked == ["Mail"], "nor do alerts that are given the targets"
+    assert (found.success, found.is_set) == (0.9, True)
+    assert [one.budget and one.budget.burn("1h").count for one in (found, every["kind", "Mail"])] == [Count(0, 1)] * 2
 
 
 def test_an_action_that_an_earlier_release_recorded_is_undone_without_the_new_part(app: App, ada: Operator) -> None:
