@@ -18,15 +18,18 @@ from admin_api.shapes.fleet import (
     Kind,
     KindDetail,
     NewPause,
+    NewRetention,
     NewWaitingLimit,
     Pause,
     Queue,
+    Retention,
     WaitingLimit,
     Worker,
     WorkerStop,
 )
-from jobs.operations.control import pause, waiting_limits, workers
+from jobs.operations.control import pause, retention, waiting_limits, workers
 from jobs.operations.insight import kinds
+from jobs.operations.insight.queues import retention_summaries
 
 router = APIRouter(prefix="/v1", route_class=Route)
 Pages = Annotated[Paging, Query()]
@@ -73,6 +76,23 @@ def limit_waiting(app: Ledger, by: By, name: str, body: NewWaitingLimit) -> Enve
 def clear_waiting_limit(app: Ledger, by: By, name: str, because: Annotated[Because, Query()]) -> Response:
     """409 if no limit is set."""
     waiting_limits.clear_waiting_limit(app, by, name, reason=because.reason)
+    return Response(status_code=204)
+
+
+@router.put("/queues/{name}/retention", summary="Set how long a queue's ended runs are kept", tags=QUEUES)
+def retain(app: Ledger, by: By, name: str, body: NewRetention) -> Envelope[list[Retention]]:
+    """The pruner follows at its next turn; what it has deleted does not come back.
+
+    It wins over `retain=` of classes and over JOBS_RETAIN_SUCCEEDED and the like, until it is cleared.
+    """
+    kept = retention.retain_queue(app, by, name, body.times, reason=body.reason, is_new=body.is_new)
+    return Envelope(data=[Retention.model_validate(one) for one in retention_summaries(app, kept)])
+
+
+@router.delete("/queues/{name}/retention", summary="Clear a queue's retention", status_code=204, tags=QUEUES)
+def clear_retention(app: Ledger, by: By, name: str, because: Annotated[Because, Query()]) -> Response:
+    """409 if none is set."""
+    retention.clear_retention(app, by, name, reason=because.reason)
     return Response(status_code=204)
 
 

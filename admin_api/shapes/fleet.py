@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from datetime import datetime
-from typing import Any
+from datetime import datetime, timedelta
+from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from admin_api.shapes.base import Because, Count, Seconds, Shape
+from jobs.definition.options import MAX_RETAIN
 from jobs.operations.insight.kinds import KindStatistics, KindSummary
 from jobs.operations.insight.queues import QueueSummary
+from jobs.states import RunState
 
 
 class Pause(Shape):
@@ -37,6 +39,48 @@ class WaitingLimit(Shape):
     max_waiting: int
 
 
+RetainTime = Annotated[float, Field(gt=0, le=MAX_RETAIN.total_seconds())] | Literal["never", "clear"] | None
+
+
+class NewRetention(Because):
+    """How long ended runs of a queue are kept. At least one state; one that is not given, or null, stays as it is.
+
+    `never` deletes none; `clear` removes what was set, so that `retain=` of the kind or the settings hold again.
+    """
+
+    succeeded_seconds: RetainTime = Field(None, examples=[604_800], description="Seconds, `never` or `clear`.")
+    cancelled_seconds: RetainTime = Field(None, description="Seconds, `never` or `clear`.")
+    dead_seconds: RetainTime = Field(None, examples=["never"], description="Seconds, `never` or `clear`.")
+    is_new: bool = Field(False, description="Also if no queue has this name.")
+
+    @property
+    def times(self) -> dict[RunState, timedelta | Literal["never", "clear"]]:
+        given = {
+            RunState.SUCCEEDED: self.succeeded_seconds,
+            RunState.CANCELLED: self.cancelled_seconds,
+            RunState.DEAD: self.dead_seconds,
+        }
+        return {
+            state: timedelta(seconds=time) if isinstance(time, float) else time
+            for state, time in given.items()
+            if time is not None
+        }
+
+    @model_validator(mode="after")
+    def _has_a_state(self) -> NewRetention:
+        if not self.times:
+            raise ValueError("succeeded_seconds, cancelled_seconds, dead_seconds or several are needed")
+        return self
+
+
+class Retention(Shape):
+    """How long runs of a queue that ended in one state are kept."""
+
+    state: Literal["succeeded", "cancelled", "dead"]
+    seconds: float | None = Field(description="After their end; null: for ever.")
+    is_set: bool = Field(description="An operator set it. Else it is the settings', and `retain=` of a kind wins.")
+
+
 class QueueCount(Shape):
     ready: int = 0
     scheduled: int = 0
@@ -56,6 +100,7 @@ class Queue(Shape):
     kinds: list[str] = Field(description="Kinds that its workers know.")
     target_seconds: float = Field(description="How long a ready run may wait before the queue is late.")
     max_waiting: int | None = Field(description="How many runs may wait; null: no limit.")
+    retention: list[Retention] = Field(description="How long its ended runs are kept, by state.")
 
     @classmethod
     def of(cls, queue: QueueSummary) -> Queue:
@@ -64,6 +109,7 @@ class Queue(Shape):
         return cls(
             name=queue.name, counts=counts, pause=pause, workers=queue.workers, kinds=queue.kinds,
             target_seconds=queue.target_seconds, max_waiting=queue.max_waiting,
+            retention=[Retention.model_validate(one) for one in queue.retention],
         )  # fmt: skip
 
 

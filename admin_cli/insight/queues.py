@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from admin_cli.insight.forecast import forecast
+from admin_cli.insight.retention import retain_queue, retention_pairs
 from admin_cli.insight.status import QUEUE_COLUMNS
 from admin_cli.insight.targets import budget_pairs, target_queue
 from admin_cli.program.actor import this_operator
@@ -87,6 +88,7 @@ def show_queue(options: Globals, out: Output, name: str) -> None:
     out.record(
         [
             Section(pairs=pairs),
+            Section("Retention", pairs=retention_pairs(seen.retention)),
             Section("Error budget", pairs=budget_pairs(target)),
             Section("Paused", pairs=pause_pairs(pause)),
         ],
@@ -99,6 +101,7 @@ def show_queue(options: Globals, out: Output, name: str) -> None:
             "target_seconds": seen.target_seconds,
             "target": target.as_data(),
             "max_waiting": seen.max_waiting,
+            "retention": seen.retention,
         },
     )
 
@@ -154,6 +157,7 @@ def resume_queue(options: Globals, name: str, reason: str | None) -> None:
 
 
 queues.add_command(target_queue)
+queues.add_command(retain_queue)
 
 
 @queues.command("limit")

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from jobs.app import App
 from jobs.events import RunsSwept
@@ -13,13 +12,13 @@ from jobs.ledger.history.move import HistoryBehind, TablesChanged
 from jobs.ledger.history.partitions import Partition
 from jobs.ledger.history.periods import period_of
 from jobs.ledger.history.pick import Place
-from jobs.ledger.history.retention import RULES, Retention
+from jobs.ledger.history.retention import RULES, Rules
 from jobs.ledger.history.settings import HistorySettings, history_settings
 from jobs.ledger.history_rows import Layout, layout_of
-from jobs.ledger.published_kinds import retained_kinds
+from jobs.ledger.operators.retention import Retention, kept_by_settings, read_retention
 from jobs.migration.history_tables import TWINS
-from jobs.settings import Settings
 from jobs.states import RunState
+from jobs.upkeep.history_drops import drop_due
 
 log = logging.getLogger("jobs.upkeep")
 
@@ -45,7 +44,7 @@ class Mover:
         self._look_at = self._pass_at = app.clock.monotonic()
         self._settings: HistorySettings | None = None
         self._known: list[Partition] = []
-        self._rules = retention_of(app.settings, {})
+        self._rules = Rules(Retention(kept_by_settings(app.settings)))
         self._layout: Layout | None = None
         self._beyond: dict[RunState, Place] = {}
         self._size = LEAST
@@ -111,7 +110,8 @@ class Mover:
                 beyond=self._beyond.get(state),
                 age=pick.LEASES * self._app.settings.lease,
                 limit=size,
-                rules=self._rules.of_kinds,
+                kinds=self._rules.of_kinds,
+                queues=self._rules.of_queues(state),
             )
             missing = [
                 (part.rule, at)
@@ -142,16 +142,14 @@ class Mover:
                 return
             self._known = partitions.partitions(connection, database.schema)
             loose = partitions.loose_tables(connection, database.schema)
-            self._rules = retention_of(self._app.settings, retained_kinds(connection))
+            self._rules = Rules(read_retention(connection, self._app.settings))
             self._layout = layout_of(connection)
         now = self._app.clock.now()
         if self._settings.disabled_at is None:
             soon = period_of(now, self._settings.period).end
             self._make([(rule, at) for rule in RULES for at in (now, soon)])
-        for one in self._rules.due(self._known, now):
-            partitions.drop(database, one)
-            log.info("Partition of history dropped", extra={"partition": one.name, "rows": one.rows})
-            self._known.remove(one)
+        for one in drop_due(self._app, self._rules, self._known, self._make, seconds=TURN_SECONDS):
+            self._known = [other for other in self._known if other.name != one.name]
         for other in loose:
             if other.is_ours:
                 partitions.drop_loose(database, other.name)
@@ -169,13 +167,3 @@ class Mover:
 def next_size(size: int, seconds: float) -> int:
     """How many runs to move next, after a full batch of ``size`` took that long: at most twice as many."""
     return max(LEAST, min(MOST, 2 * size, int(size * BATCH_SECONDS / max(seconds, 0.001))))
-
-
-def retention_of(settings: Settings, kinds: Mapping[str, timedelta]) -> Retention:
-    """The rules of the settings, and of kinds with a time of their own."""
-    kept: dict[RunState, timedelta | None] = {
-        RunState.SUCCEEDED: settings.retain_succeeded,
-        RunState.CANCELLED: settings.retain_cancelled,
-        RunState.DEAD: settings.retain_dead,
-    }
-    return Retention(kept, kinds)

@@ -12,7 +12,7 @@ from jobs.ledger.admission.keys import forget_lapsed
 from jobs.ledger.batches.prune import prune_batches
 from jobs.ledger.effects.groups import prune_groups
 from jobs.ledger.operators.audit_chain import prune_links
-from jobs.ledger.published_kinds import retained_kinds
+from jobs.ledger.operators.retention import Retention, read_retention
 from jobs.ledger.queries.plan_parts import ended_names
 from jobs.ledger.releases import forget_releases
 from jobs.ledger.runs import prune
@@ -82,30 +82,25 @@ class Pruner:
         with self._app.database.write() as connection:
             return batch(connection)
 
-    def _retained(self) -> tuple[dict[str, timedelta], list[tuple[RunState, str, str]]]:
-        """The kinds with a time of their own; with any, also each (state, queue, kind) of ended runs.
+    def _retained(self) -> tuple[Retention, list[tuple[RunState, str, str]]]:
+        """How long runs are kept; if a queue or kind has its own time, also each (state, queue, kind) of ended runs.
 
         Then each is a range of an index: runs that are kept for longer are not read over again and again.
         """
         with self._app.database.read() as connection:
-            own = retained_kinds(connection)
-            return own, ended_names(connection) if own else []
+            kept = read_retention(connection, self._app.settings)
+            return kept, ended_names(connection) if kept.has_own else []
 
     def _batches(self) -> Iterator[tuple[str, Batch]]:
         settings = self._app.settings
-        kept = (
-            (RunState.SUCCEEDED, settings.retain_succeeded),
-            (RunState.CANCELLED, settings.retain_cancelled),
-            (RunState.DEAD, settings.retain_dead),
-        )
-        own, names = self._retained()
-        for state, span in kept:
-            if span is not None and not own:
+        kept, names = self._retained()
+        for state, span in kept.states.items():
+            if span is not None and not kept.has_own:
                 yield "prune", _of_state(state, span)
             for of, queue, kind in names:
-                time = own.get(kind, span)
-                if of is state and time is not None:
-                    yield "prune", _of_state(state, time, (queue, kind))
+                own = kept.span_of(state, queue, kind)
+                if of is state and own is not None:
+                    yield "prune", _of_state(state, own, (queue, kind))
         if (purged := settings.retain_purged) is not None:
             yield "prune", lambda session: prune.prune_purged(session, after=purged)
         yield "prune_keys", forget_lapsed
@@ -115,7 +110,7 @@ class Pruner:
             yield "prune_slots", lambda session: prune_slots(session, after=slots)
         gone = max(WORKERS_KEPT, 10 * settings.unknown_kind_wait)
         yield "prune_workers", lambda session: forget_old(session, after=gone)
-        longest = max(RELEASES_KEPT if span is None else span for _, span in kept)
+        longest = max(RELEASES_KEPT if span is None else span for span in kept.spans())
         yield "prune_workers", lambda session: forget_releases(session, after=max(gone, min(longest, RELEASES_KEPT)))
         if (audit := settings.retain_audit) is not None:
             yield "prune_audit", lambda session: prune.prune_audit(session, after=audit)

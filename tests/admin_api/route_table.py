@@ -35,6 +35,7 @@ BODIES: dict[tuple[str, str], dict[str, Any]] = {
     ("PUT", "/v1/kinds/{name}/target"): {"success": 0.995},
     ("POST", "/v1/runs/{id}/openings"): {"reason": "refund"},
     ("PUT", "/v1/queues/{name}/waiting-limit"): {"max_waiting": 100_000},
+    ("PUT", "/v1/queues/{name}/retention"): {"dead_seconds": "never"},
     ("PUT", "/v1/kinds/{name}/pause"): {},
     ("PUT", "/v1/limits/{name}"): {"most": 3},
     ("POST", "/v1/breakers/{name}/release"): {"canary": 1},

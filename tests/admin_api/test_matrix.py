@@ -89,7 +89,8 @@ NEEDS: dict[tuple[str, str], Permission | frozenset[Permission]] = {
     **{(method, f"/v1/{what}/{{name}}/target"): P.QUEUES_WRITE
        for method in ("PUT", "DELETE") for what in ("queues", "kinds")},
     ("GET", "/v1/targets"): P.RUNS_READ,
-    **{(method, "/v1/queues/{name}/waiting-limit"): P.QUEUES_WRITE for method in ("PUT", "DELETE")},
+    **{(method, f"/v1/queues/{{name}}/{what}"): P.QUEUES_WRITE
+       for method in ("PUT", "DELETE") for what in ("retention", "waiting-limit")},
     ("POST", "/v1/breakers/{name}/release"): P.QUEUES_WRITE,
     ("POST", "/v1/workers/stops"): P.WORKERS_WRITE,
     **{(method, f"/v1/schedules{rest}"): P.SCHEDULES_WRITE for method, rest in SCHEDULES},

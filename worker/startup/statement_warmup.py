@@ -36,6 +36,7 @@ from jobs.ledger.limits.slots import handed_slots
 from jobs.ledger.limits.written import write_decisions
 from jobs.ledger.operators.alert_routes import has_routes
 from jobs.ledger.operators.audit_chain import has_pending
+from jobs.ledger.operators.queue_retention import retained_queues
 from jobs.ledger.published_kinds import publish_kinds, retained_kinds
 from jobs.ledger.queries.priority_levels import FROM_THE_START
 from jobs.ledger.queries.waiting import overdue, unclaimed
@@ -193,6 +194,7 @@ def _look_as_upkeep_does(connection: Executor) -> None:
     open_batches(connection, older_than=timedelta(days=1), after=None, limit=1)
     forgotten_dependents(connection, older_than=timedelta(days=1), limit=1)
     retained_kinds(connection)
+    retained_queues(connection)
     if dialect_of(connection) == "postgresql":
         history_settings(connection)
 

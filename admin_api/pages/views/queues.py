@@ -1,6 +1,8 @@
-"""Queues: lists, pauses and resumes them, and limits their waiting runs."""
+"""Queues: lists, pauses and resumes them, limits their waiting runs, and says how long their ended runs are kept."""
 
 from __future__ import annotations
+
+from collections.abc import Iterable
 
 from fastapi import HTTPException, Request
 from fastapi.responses import RedirectResponse, Response
@@ -18,14 +20,18 @@ from jobs.forecast.scale import Scale
 from jobs.formats.duration import parse_duration
 from jobs.formats.percent import format_percent
 from jobs.operations.control import pause as pausing
+from jobs.operations.control import retention as retaining
 from jobs.operations.control import waiting_limits
+from jobs.operations.control.retain_time import format_retain_time, parse_retain_time
 from jobs.operations.insight.forecast import Forecast, forecasts, scale_of
-from jobs.operations.insight.queues import QueueSummary, look_at
+from jobs.operations.insight.queues import QueueSummary, RetentionSummary, look_at
 from jobs.operations.insight.targets import TargetSummary, find_target
+from jobs.states import RunState
 from jobs.targets.budget_text import burn_rates_text, burning_text
 
 router = page_router()
 MOST = 200
+RETAINED = (RunState.SUCCEEDED, RunState.CANCELLED, RunState.DEAD)
 MORE_THREADS = 8
 """The threads more that a queue's page asks about: those of one process, by default."""
 
@@ -61,7 +67,7 @@ def show_forecasts(request: Request, api_state: CurrentState, visitor: Visitor) 
 @router.get("/queues/{name:path}")
 @cacheable
 def show_queue(request: Request, api_state: CurrentState, visitor: Visitor, name: str) -> Response:
-    """A queue: its runs by state, when its backlog is gone, and its target."""
+    """A queue: its runs by state, when its backlog is gone, its target, and how long its ended runs are kept."""
     app, operator = api_state.app, visitor.operator
     seen = look_at(app, operator, name)
     (forecast,) = forecasts(app, operator, queue=name, more_threads=MORE_THREADS)
@@ -72,6 +78,7 @@ def show_queue(request: Request, api_state: CurrentState, visitor: Visitor, name
         queue=seen,
         where=term("queue", name),
         forecast=_forecast_pairs(forecast, scale_of(app, operator, name)),
+        retention=_retention_pairs(seen.retention),
         target=_target_pairs(seen, find_target(app, operator, "queue", name)),
     )
 
@@ -117,6 +124,35 @@ def set_or_clear_waiting_limit(app: Ledger, visitor: Visitor, form: Form) -> Res
     else:
         raise HTTPException(422, "How many runs may wait is a whole number from 1.")
     return RedirectResponse("/queues", 303)
+
+
+@router.get("/retentions/new")
+def ask_retention(request: Request, app: Ledger, visitor: Visitor, name: str) -> Response:
+    """Asks for a time for each state, and a reason."""
+    seen = look_at(app, visitor.operator, name)
+    return page(
+        request, "retention.html", identity=visitor, queue=seen, now=_retention_pairs(seen.retention), refreshes=False
+    )
+
+
+@router.post("/retentions")
+def set_or_clear_retention(app: Ledger, visitor: Visitor, form: Form) -> Response:
+    """Without a time, all is cleared."""
+    name, reason = str(form.get("name")), str(form.get("reason", "")).strip() or None
+    given = {state: parsed_if_given(parse_retain_time, form.get(state.value)) for state in RETAINED}
+    times = {state: time for state, time in given.items() if time is not None}
+    if times:
+        retaining.retain_queue(app, visitor.operator, name, times, reason=reason)
+    else:
+        retaining.clear_retention(app, visitor.operator, name, reason=reason)
+    return RedirectResponse("/queues", 303)
+
+
+def _retention_pairs(found: Iterable[RetentionSummary]) -> list[tuple[str, object]]:
+    return [
+        (one.state.capitalize(), f"{format_retain_time(one.seconds)}{', set by an operator' if one.is_set else ''}")
+        for one in found
+    ]
 
 
 def _forecast_pairs(found: Forecast, scale: Scale) -> list[tuple[str, object]]:

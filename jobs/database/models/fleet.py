@@ -12,7 +12,10 @@ from jobs.database.models.types import Flag, JsonText, Number, SmallNumber, UtcD
 
 
 class JobQueue(Base):
-    """What operators set for a queue: a pause, a target, how many runs may wait. One without a row has none."""
+    """What operators set for a queue: a pause, a target, how many runs may wait, how long ended ones are kept.
+
+    One without a row has none. ``retain`` is ``{"succeeded": 604800.0, "dead": null}``: seconds, null for ever.
+    """
 
     __tablename__ = "job_queues"
 
@@ -23,6 +26,7 @@ class JobQueue(Base):
     pause_reason: Mapped[str | None] = column(Words(500))
     latency_target_seconds: Mapped[int | None] = column(Number)
     max_waiting: Mapped[int | None] = column(Number)
+    retain: Mapped[Any | None] = column(JsonText)
     success_target: Mapped[float | None] = column(Float)
 
 

@@ -48,6 +48,7 @@ _SETTINGS = {
     "synchronous_commit": "off",
 }
 _KINDS = RowBatch("kinds", kind=String(), rule=String())
+_QUEUES = RowBatch("queues", queue=String(), rule=String())
 
 Place = tuple[datetime, UUID]
 
@@ -86,13 +87,15 @@ def pick(
     beyond: Place | None,
     age: timedelta,
     limit: int,
-    rules: Mapping[str, str],
+    kinds: Mapping[str, str],
+    queues: Mapping[str, str],
     now: datetime | None = None,
 ) -> Picked:
     """Lock the oldest runs in this final state that may move; at most ``limit``, after the place ``beyond``.
 
     Args:
-        rules: the rule of retention of each kind that is not kept by its state.
+        kinds: the rule of retention of each kind that is not kept by its state.
+        queues: the same for queues, in this state. It wins.
     """
     session.execute(select(*(func.set_config(name, value, True) for name, value in _SETTINGS.items())))
     given = {
@@ -101,7 +104,8 @@ def pick(
         "now": now,
         "after_at": beyond[0] if beyond else FIRST,
         "after_id": beyond[1] if beyond else UUID(int=0),
-        **_KINDS.rows("postgresql", list(rules.items())),
+        **_KINDS.rows("postgresql", list(kinds.items())),
+        **_QUEUES.rows("postgresql", list(queues.items())),
     }
     found = session.execute(_pick(state), given).all()
     return Picked([Part(*row[2:]) for row in found], (found[0][0], found[0][1]) if found else None)
@@ -113,7 +117,7 @@ def _pick(state: RunState) -> Select[*tuple[Any, ...]]:
     there = tuple_(bindparam("after_at", type_=UtcDateTime()), bindparam("after_id", type_=Uuid()))
     before = plus_seconds(ledger_now(), -bindparam("age_seconds", type_=Float()))
     picked = (
-        select(JobRun.id, JobRun.state_at, JobRun.kind)
+        select(JobRun.id, JobRun.state_at, JobRun.queue, JobRun.kind)
         .where(
             is_state(state),
             JobRun.finished_at.is_not(None),
@@ -130,8 +134,8 @@ def _pick(state: RunState) -> Select[*tuple[Any, ...]]:
         .with_for_update(skip_locked=True, of=JobRun)
         .cte("picked")
     )
-    kinds = _KINDS.table("postgresql")
-    rule = func.coalesce(kinds.c.rule, literal_column(f"'{state.value}'"))
+    kinds, queues = _KINDS.table("postgresql"), _QUEUES.table("postgresql")
+    rule = func.coalesce(queues.c.rule, kinds.c.rule, literal_column(f"'{state.value}'"))
     day = func.date_trunc("day", picked.c.state_at.op("at time zone")(literal_column("'UTC'")))
     last = select(picked.c.state_at, picked.c.id).order_by(picked.c.state_at.desc(), picked.c.id.desc()).limit(1)
     return (
@@ -144,7 +148,9 @@ def _pick(state: RunState) -> Select[*tuple[Any, ...]]:
             func.count(),
             cast(func.array_agg(picked.c.id), Text()),
         )
-        .select_from(picked.outerjoin(kinds, kinds.c.kind == picked.c.kind))
+        .select_from(
+            picked.outerjoin(kinds, kinds.c.kind == picked.c.kind).outerjoin(queues, queues.c.queue == picked.c.queue)
+        )
         .group_by(rule, day)
     )
 

@@ -7,11 +7,12 @@ from datetime import datetime, timedelta
 
 from jobs.database.sql import Executor
 from jobs.ledger.moment import ledger_moment
-from jobs.ledger.published_kinds import retained_kinds
+from jobs.ledger.operators.retention import read_retention
 from jobs.ledger.queries.plan_parts import ended_names
 from jobs.ledger.targets.counts import CountRecord, Range, count_ended, counts_before
 from jobs.ledger.targets.set_targets import NO_TARGET, Key, TargetInForce, read_in_force, targets_in_force
 from jobs.settings import Settings
+from jobs.states import RunState
 from jobs.targets.burn import PERIOD, WINDOWS, Budget, Burn, Count, burn_of
 
 LOOKBACK = timedelta(hours=1)
@@ -112,12 +113,14 @@ def _parts(session: Executor, keys: Iterable[Key]) -> dict[Key, list[tuple[str, 
 
 def _kept(session: Executor, settings: Settings, parts: Mapping[Key, list[tuple[str, str]]]) -> dict[Key, timedelta]:
     """How long ended runs of each key are there to be counted. The pruner needs a while, too."""
-    own = retained_kinds(session)
-    usual = min(span for span in (settings.retain_succeeded, settings.retain_dead, PERIOD) if span is not None)
-    return {
-        key: max(LEAST_KEPT, min([own.get(kind, usual) for _, kind in names], default=usual))
-        for key, names in parts.items()
-    }
+    retention = read_retention(session, settings)
+    counted = (RunState.SUCCEEDED, RunState.DEAD)
+    kept: dict[Key, timedelta] = {}
+    for key, names in parts.items():
+        found = [retention.span_of(state, *name) for name in names for state in counted]
+        spans = found or [retention.states[state] for state in counted]
+        kept[key] = max(LEAST_KEPT, min(PERIOD if span is None else span for span in spans))
+    return kept
 
 
 def _count(

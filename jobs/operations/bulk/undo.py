@@ -38,6 +38,7 @@ from jobs.operations.bulk.batches import (
 from jobs.operations.control.alert_routes import undo_route
 from jobs.operations.control.limits import undo_limit
 from jobs.operations.control.pause import undo_pause
+from jobs.operations.control.retention import undo_retention
 from jobs.operations.control.targets import undo_target
 from jobs.operations.control.waiting_limits import undo_waiting_limit
 from jobs.ready.protocol import ReadyEntry
@@ -68,6 +69,8 @@ _UNDOS = {
     "clear_target": _Undo(Permission.QUEUES_WRITE, undo_target),
     "limit_waiting": _Undo(Permission.QUEUES_WRITE, undo_waiting_limit),
     "clear_waiting_limit": _Undo(Permission.QUEUES_WRITE, undo_waiting_limit),
+    "retain": _Undo(Permission.QUEUES_WRITE, undo_retention),
+    "clear_retention": _Undo(Permission.QUEUES_WRITE, undo_retention),
     "add_alert": _Undo(Permission.QUEUES_WRITE, undo_route),
     "remove_alert": _Undo(Permission.QUEUES_WRITE, undo_route),
 }

@@ -11,12 +11,11 @@ from jobs.app import App
 from jobs.errors import ConfigurationError, Conflict
 from jobs.ledger.history import partitions, settings
 from jobs.ledger.history.partitions import LooseTable, Partition
-from jobs.ledger.history.retention import Retention
-from jobs.ledger.published_kinds import retained_kinds
+from jobs.ledger.history.retention import Rules
+from jobs.ledger.operators.retention import read_retention
 from jobs.migration import history_tables
 from jobs.operations.audit.entry import check_reason, record_finished
 from jobs.operations.audit.operator import Operator, Permission
-from jobs.upkeep.history import retention_of
 
 TARGET = "history"
 
@@ -76,7 +75,8 @@ def enable_history(app: App, operator: Operator, *, period: str = "month", reaso
     database = app.database
     if database.dialect != "postgresql":
         raise ConfigurationError(
-            "History needs PostgreSQL.", hint="A SQLite ledger deletes ended runs: see JOBS_RETAIN_SUCCEEDED."
+            "History needs PostgreSQL: SQLite has no partitions that retention could drop.",
+            hint="Delete ended runs sooner: JOBS_RETAIN_SUCCEEDED, retain= of a class, jobledger queues retain.",
         )
     with database.write() as connection:
         before = settings.history_settings(connection)
@@ -101,7 +101,10 @@ def disable_history(app: App, operator: Operator, *, reason: str | None = None) 
     with app.database.write() as connection:
         before = settings.history_settings(connection)
         if not settings.disable(connection):
-            raise Conflict("History is off already.", hint="jobledger history enable turns it on.")
+            raise Conflict(
+                "History is off already.",
+                hint="jobledger history enable turns it on." if app.database.dialect == "postgresql" else None,
+            )
         record_finished(
             connection, "disable_history", operator, target=TARGET, reason=reason, before=_shown(before), after=None
         )
@@ -120,7 +123,7 @@ def history_status(app: App, operator: Operator) -> HistoryStatus:
             )
         every = partitions.partitions(connection, database.schema)
         loose = partitions.loose_tables(connection, database.schema)
-        rules = retention_of(app.settings, retained_kinds(connection))
+        rules = Rules(read_retention(connection, app.settings))
     state = "disabled" if found.disabled_at is not None else "on" if found.is_due else "waiting"
     return HistoryStatus(
         state=state,
@@ -132,7 +135,7 @@ def history_status(app: App, operator: Operator) -> HistoryStatus:
     )
 
 
-def _together(rules: Retention, every: Sequence[Partition]) -> list[PartitionState]:
+def _together(rules: Rules, every: Sequence[Partition]) -> list[PartitionState]:
     """The partitions of the runs, each with the size of all that belongs to them; the latest first."""
     sizes: dict[tuple[str, datetime], int] = {}
     for one in every:

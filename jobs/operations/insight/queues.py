@@ -9,11 +9,28 @@ from jobs.app import App
 from jobs.errors import NotFound
 from jobs.ledger import workers
 from jobs.ledger.operators import queues
+from jobs.ledger.operators.queue_retention import Kept, retained_queues, retention_of_queue
 from jobs.ledger.operators.queue_values import queue_value, queue_values
+from jobs.ledger.operators.retention import kept_by_settings
 from jobs.ledger.queries import reports
 from jobs.operations.audit.operator import Operator, Permission
 from jobs.operations.insight.names import known_names
 from jobs.states import RunState
+
+
+@dataclass(frozen=True, slots=True)
+class RetentionSummary:
+    """How long runs of a queue that ended in one state are kept.
+
+    Attributes:
+        seconds: None for ever.
+        is_set: whether an operator set it for the queue. Else it is the settings', and ``retain=`` of a kind wins over
+            it.
+    """
+
+    state: str
+    seconds: float | None
+    is_set: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +42,7 @@ class QueueSummary:
         target_seconds: how long a ready run may wait: what an operator set, or JOBS_LATENCY_TARGET.
         is_target_set: whether an operator set it.
         max_waiting: how many runs may wait; None: no limit.
+        retention: how long its ended runs are kept, by state.
     """
 
     name: str
@@ -35,6 +53,7 @@ class QueueSummary:
     target_seconds: float
     is_target_set: bool
     max_waiting: int | None
+    retention: list[RetentionSummary]
 
 
 def look_at(app: App, operator: Operator, name: str) -> QueueSummary:
@@ -52,7 +71,8 @@ def look_at(app: App, operator: Operator, name: str) -> QueueSummary:
         live = workers.live(connection)
         target = queue_value(connection, "latency_target_seconds", name)
         most = queue_value(connection, "max_waiting", name)
-    return _view(app, name, count, pause, live, target, most)
+        kept = retention_of_queue(connection, name)
+    return _view(app, name, count, pause, live, target, most, kept)
 
 
 def list_queues(app: App, operator: Operator, *, after: str = "", limit: int = 50) -> list[QueueSummary]:
@@ -64,9 +84,13 @@ def list_queues(app: App, operator: Operator, *, after: str = "", limit: int = 5
         paused, live = queues.pauses(connection), workers.live(connection)
         set_targets = queue_values(connection, "latency_target_seconds")
         limits = queue_values(connection, "max_waiting")
+        kept = retained_queues(connection)
     return [
-        _view(app, one, counted.get(one), paused.get(one), live, set_targets.get(one), limits.get(one)) for one in names
-    ]
+        _view(
+            app, one, counted.get(one), paused.get(one), live, set_targets.get(one), limits.get(one), kept.get(one, {})
+        )
+        for one in names
+    ]  # fmt: skip
 
 
 def _view(
@@ -77,12 +101,23 @@ def _view(
     live: Sequence[workers.WorkerRecord],
     target: int | None,
     max_waiting: int | None,
+    kept: Kept,
 ) -> QueueSummary:
     serving = [one for one in live if name in one.queues]
     kinds = sorted({kind for one in serving for kind in one.kinds})
     seconds = app.settings.latency_target.total_seconds() if target is None else float(target)
     names = [one.name for one in serving]
-    return QueueSummary(name, count, pause, names, kinds, seconds, target is not None, max_waiting)
+    retention = retention_summaries(app, kept)
+    return QueueSummary(name, count, pause, names, kinds, seconds, target is not None, max_waiting, retention)
+
+
+def retention_summaries(app: App, kept: Kept) -> list[RetentionSummary]:
+    """How long runs of a queue are kept for which operators set ``kept``."""
+    every = {**kept_by_settings(app.settings), **kept}
+    return [
+        RetentionSummary(state.value, None if span is None else span.total_seconds(), state in kept)
+        for state, span in every.items()
+    ]
 
 
 @dataclass(frozen=True, slots=True)

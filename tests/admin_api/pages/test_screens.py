@@ -58,6 +58,8 @@ def pages(places: Places) -> dict[str, str]:
         "targets": "/targets",
         "forecasts": "/forecasts",
         "queue": "/queues/" + quote(HOSTILE["closing"][:100] if places.user == "none" else "mail", safe=""),
+        "retention": "/retentions/new?name="
+        + quote(HOSTILE["closing"][:100] if places.user == "none" else "mail", safe=""),
         "target": "/targets/new?what=kind&name=" + quote(places.kind, safe=""),
         "pause": "/pauses/new?what=queue&name=" + quote(HOSTILE["closing"][:100] if places.user == "none" else "mail"),
         "limits": "/limits",

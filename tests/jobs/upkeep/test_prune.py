@@ -11,6 +11,7 @@ from jobs import RunState
 from jobs.app import App
 from jobs.definition.published import PublishedKind
 from jobs.events import RunsSwept
+from jobs.ledger.operators.queue_retention import set_retention
 from jobs.ledger.published_kinds import publish_kinds
 from jobs.ledger.queries import find, reports
 from jobs.upkeep import prune as pruning
@@ -83,6 +84,35 @@ def test_a_kind_with_a_time_of_its_own_is_kept_for_that(app: App) -> None:
         ("Kept", RunState.SUCCEEDED),
         ("Kept", RunState.DEAD),
         ("Mail", RunState.DEAD),
+    }
+
+
+def test_what_an_operator_set_for_a_queue_wins_over_the_class_and_the_settings(app: App) -> None:
+    with app.database.write() as connection:
+        publish_kinds(
+            connection, [PublishedKind("Brief", "default", 0, 3, 1, False, 0.0, None, 1000, retain_seconds=3600.0)]
+        )
+        set_retention(connection, "law", {RunState.SUCCEEDED: None, RunState.DEAD: timedelta(days=10)})
+        set_retention(connection, "logs", {RunState.DEAD: timedelta(days=30)})
+    made = {}
+    for queue in ("law", "logs", "other"):
+        book = Book(app.database, now=datetime.now(UTC) - timedelta(days=20))
+        for kind in ("Brief", "Mail"):
+            for state in (RunState.SUCCEEDED, RunState.DEAD):
+                run_id = book.bring(state, queue=queue)[0]
+                book.change(run_id, kind=kind)
+                made[queue, kind, state.value] = run_id
+
+    Pruner(app).turn()
+
+    with app.database.read() as connection:
+        left = {one.id for one in find.list_runs(connection)}
+    assert {name for name, run_id in made.items() if run_id in left} == {
+        ("law", "Brief", "succeeded"),
+        ("law", "Mail", "succeeded"),
+        ("logs", "Brief", "dead"),
+        ("logs", "Mail", "dead"),
+        ("other", "Mail", "dead"),
     }
 
 

@@ -83,6 +83,22 @@ def test_a_queue_gets_a_limit_of_waiting_runs_and_loses_it_again(app: App, full:
     assert list_actions(app, ROOT, limit=1)[0]["verb"] == "clear_waiting_limit"
 
 
+def test_a_queue_gets_a_retention_and_loses_it_again(app: App, full: filled.Places, browse: Browse) -> None:
+    client = browse("operator")
+    assert "set by an operator" not in client.get("/retentions/new?name=mail").text
+
+    form = {"name": "mail", "succeeded": "90d", "dead": "never", "reason": "as the law says"}
+    assert client.post("/retentions", data=form).headers["location"] == "/queues"
+    assert client.get("/queues/mail").text.count(", set by an operator") == 2
+    assert client.post("/retentions", data={**form, "dead": "soon"}).status_code == 422
+    assert client.post("/retentions", data={**form, "name": "nosuch"}).status_code == 404
+    client.post("/retentions", data={**form, "succeeded": "", "dead": "clear"})
+    assert client.get("/queues/mail").text.count(", set by an operator") == 1
+    client.post("/retentions", data={"name": "mail", "reason": "over"})
+
+    assert list_actions(app, ROOT, limit=1)[0]["verb"] == "clear_retention"
+
+
 def test_an_action_is_undone_from_its_page(app: App, full: filled.Places, browse: Browse) -> None:
     client = browse("operator")
     assert "Undo" in client.get(f"/audit/{full.action}").text
