@@ -8,6 +8,7 @@ from starlette.staticfiles import StaticFiles
 
 from admin_api.http import prefix_route
 from admin_api.http.state import ApiState
+from admin_api.pages import stored_values
 from admin_api.pages.frame import error_pages
 from admin_api.pages.frame.cache_middleware import CacheMiddleware
 from admin_api.pages.frame.render import STATIC
@@ -35,8 +36,8 @@ from admin_api.pages.views import (
 )
 
 PAGES = (
-    sign_in, overview, runs, actions, run, signals, batches, effects, failure_groups, queues, targets, limits, breakers,
-    workers, schedules, kinds, audit, health, users, account,
+    sign_in, overview, runs, actions, run, signals, batches, stored_values, effects, failure_groups, queues, targets,
+    limits, breakers, workers, schedules, kinds, audit, health, users, account,
 )  # fmt: skip
 A_YEAR = 365 * 86400
 

@@ -54,3 +54,7 @@ class StoredValue(Shape):
     created_at: datetime
     collect_at: datetime | None = Field(description="When somebody looks whether a run still refers to it.")
     removed_at: datetime | None = Field(description="Since when its content is being deleted.")
+    verified_at: datetime | None = Field(description="When its content was last read to its end, to verify it.")
+    problem: str | None = Field(
+        description="The code of what was wrong with it then; null: nothing.", examples=["stored_altered"]
+    )

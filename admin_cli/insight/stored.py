@@ -19,14 +19,21 @@ if TYPE_CHECKING:
     from jobs.ledger.blobs.listing import BlobRow
     from jobs.operations.stored.inspect import Checked
 
-STYLES = {"unused": "yellow", "incomplete": "yellow", "removed": "red"}
+STYLES = {
+    "unused": "yellow",
+    "incomplete": "yellow",
+    "removed": "red",
+    "stored_missing": "red",
+    "stored_altered": "red",
+}
 COLUMNS = (
     Column("id"),
     Column("name", gives=3),
     Column("size", heading="BYTES"),
-    Column("state", paint=lambda value: STYLES.get(str(value))),
+    Column("state", lambda row: row.problem or row.state, paint=lambda value: STYLES.get(str(value))),
     Column("runs"),
     Column("created_at", heading="CREATED"),
+    Column("verified_at", heading="VERIFIED", is_wide=True),
     Column("store", is_wide=True, gives=2),
     Column("sha256", is_wide=True, gives=1),
 )
@@ -119,7 +126,7 @@ def collect(options: Globals, reason: str | None) -> None:
 
 def _json(row: BlobRow) -> dict[str, Any]:
     names = ("id", "name", "size", "sha256", "store", "state", "runs", "created_at", "collect_at", "removed_at")
-    return {name: getattr(row, name) for name in names}
+    return {name: getattr(row, name) for name in (*names, "verified_at", "problem")}
 
 
 def _checked_json(row: Checked) -> dict[str, Any]:

@@ -27,7 +27,8 @@ HOSTILE: dict[str, list[Any]] = {
     "sqlite": ["2026-01-01T00:00:00Z", "never", "", b"\xff\x00", 2**63 - 1, -1, 1.5, "x"],
 }
 PAGES = ("/", "/runs", "/dead-letters", "/errors", "/schedules", "/queues", "/limits", "/limits/Charge",
-         "/breakers/Charge", "/kinds", "/workers", "/audit", "/health", "/targets", "/forecasts")  # fmt: skip
+         "/breakers/Charge", "/kinds", "/workers", "/audit", "/health", "/targets", "/forecasts",
+         "/stored")  # fmt: skip
 COMMANDS = ("list", "status", "dlq list", "dlq groups", "queues list", "kinds list", "workers list", "schedules list",
             "audit list", "users list")  # fmt: skip
 

@@ -74,7 +74,7 @@ def _here(path: str) -> str:
     """The navigation entry of a page."""
     first = "/" + path.strip("/").partition("/")[0]
     others = {"/actions": "/runs", "/pauses": "/queues", "/targets": "/queues", "/forecasts": "/queues",
-              "/breakers": "/limits", "/stops": "/workers"}  # fmt: skip
+              "/breakers": "/limits", "/stops": "/workers", "/stored": "/runs"}  # fmt: skip
     return others.get(first, first)
 
 

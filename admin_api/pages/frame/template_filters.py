@@ -22,6 +22,7 @@ from jobs.operations.runs.inspect import state_word
 
 TONES = {
     "succeeded": "good", "active": "good", "finished": "good", "fired": "good", "backfilled": "good", "live": "good",
+    "stored_missing": "bad", "stored_altered": "bad", "store_down": "warn", "incomplete": "warn", "unused": "warn",
     "dead": "bad", "failed": "bad", "broken": "bad", "crashed": "bad", "timed_out": "bad", "out_of_memory": "bad",
     "gave_up": "bad",
     "retrying": "warn", "parked": "warn", "waiting": "warn",
@@ -54,6 +55,16 @@ def exact(value: object) -> Markup:
 
 def count(number: int) -> str:
     return f"{number:,}"
+
+
+def size(bytes: int) -> str:
+    """``3.1 MB``; decimal units, as file managers show sizes."""
+    shown, unit = float(bytes), "B"
+    for larger in ("kB", "MB", "GB", "TB"):
+        if shown < 1000:
+            break
+        shown, unit = shown / 1000, larger
+    return f"{bytes} B" if unit == "B" else f"{shown:.1f} {unit}"
 
 
 def span(value: timedelta | float | None) -> str:
@@ -146,7 +157,7 @@ def _to_the_second(iso: str) -> str:
 
 
 FILTERS = {
-    "tone": tone, "exact": exact, "short": short_id, "count": count, "span": span, "when": when, "stamp": stamp,
-    "pretty": pretty, "lines": lines, "inline": inline, "error_of": error_of, "first_line": first_line,
+    "tone": tone, "exact": exact, "short": short_id, "count": count, "size": size, "span": span, "when": when,
+    "stamp": stamp, "pretty": pretty, "lines": lines, "inline": inline, "error_of": error_of, "first_line": first_line,
     "shell": shlex.quote, "percent": format_percent,
 }  # fmt: skip

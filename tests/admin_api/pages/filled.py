@@ -32,6 +32,7 @@ from jobs.operations.control.pause import pause
 from jobs.operations.control.targets import set_target
 from jobs.operations.schedules.edit import new_schedule
 from jobs.states import Cause, Outcome
+from jobs.storage.upload import upload
 from tests.admin_api.conftest import PASSWORD
 from tests.admin_cli import world
 from tests.book import Book
@@ -64,6 +65,8 @@ class Places:
     user: str
     limit: str
     """The name of a limit and of a breaker, both by keys."""
+    stored: UUID
+    """A stored value."""
 
 
 def copy_into(app: App, filled: Path) -> None:
@@ -99,7 +102,10 @@ def fill(app: App) -> Places:
     create_user(app, ada, "grace", password=PASSWORD, role="operator")
     create_token(app, ada, user="grace", name="deploys", permissions=["runs:read"], lasts=timedelta(days=90))
     set_target(app, Operator("ada@desk"), "payments", latency=timedelta(seconds=30), success=0.995)
-    return Places(world.DEAD, dead, parent, world.ACTION, "nightly report", "shop.ChargeCard", "grace", "Charge")
+    stored = upload(app, iter([b"content"]), name="invoice.pdf", run_id=dead).id
+    return Places(
+        world.DEAD, dead, parent, world.ACTION, "nightly report", "shop.ChargeCard", "grace", "Charge", stored
+    )
 
 
 def _log(app: App, run_id: UUID, texts: Sequence[str], *, left_out: int = 0) -> None:
@@ -166,9 +172,10 @@ def harm(app: App) -> Places:
                 queues=[queue], kinds=[kind], threads=4,
             )  # fmt: skip
         _limit(app, text, number)
+        stored = upload(app, iter([b"content"]), name=text[:200], run_id=run_id).id
         last = run_id
     action = _replayed(app, villain, last)
-    return Places(last, last, last, action, "none", HOSTILE["svg"][:200], "none", HOSTILE["closing"][:100])
+    return Places(last, last, last, action, "none", HOSTILE["svg"][:200], "none", HOSTILE["closing"][:100], stored)
 
 
 def _limit(app: App, text: str, number: int) -> None:

@@ -54,6 +54,8 @@ def pages(places: Places) -> dict[str, str]:
         "plan": "/actions/new?verb=replay&state=dead",
         "dead": "/dead",
         "errors": "/errors?since=7d",
+        "stored": "/stored",
+        "stored-value": f"/stored/{places.stored}",
         "queues": "/queues",
         "targets": "/targets",
         "forecasts": "/forecasts",
