@@ -19,7 +19,7 @@ LACKS = {
 BEGIN = f"""
 # Whatever is not ours is imported first, as it is: it has its own ways on Windows.
 import alembic.command, asyncio, click, importlib.abc, logging.handlers, multiprocessing, pydantic, rich.console
-import select, shutil, signal, socket, socketserver, sqlalchemy.dialects.sqlite, sqlalchemy.orm, sqlite3, ssl
+import psycopg, select, shutil, signal, socket, socketserver, sqlalchemy.dialects.sqlite, sqlalchemy.orm, sqlite3, ssl
 import subprocess, structlog, sys, tempfile, zoneinfo
 
 import os
@@ -52,7 +52,7 @@ def run(script: str, folder: Path, *arguments: str) -> subprocess.CompletedProce
     )
 
 
-def test_an_application_enqueues_and_looks_where_there_is_no_fork(sqlite_url: str, tmp_path: Path) -> None:
+def test_an_application_enqueues_and_looks_where_there_is_no_fork(ledger_url: str, tmp_path: Path) -> None:
     ended = run(
         f"""
 import jobs
@@ -61,7 +61,7 @@ class Note(jobs.Job):
     n: int
     def perform(self): pass
 
-jobs.configure(database_url={sqlite_url!r})
+jobs.configure(database_url={ledger_url!r})
 made = Note(n=1).enqueue()
 jobs.enqueue_many([Note(n=2), Note(n=3)])
 print(jobs.find(made.id).state)

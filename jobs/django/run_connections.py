@@ -6,7 +6,6 @@ older than ``CONN_MAX_AGE``, is closed before the next run uses it.
 
 from __future__ import annotations
 
-import select
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from typing import Any
@@ -14,6 +13,7 @@ from typing import Any
 from asgiref.sync import sync_to_async
 from django.db import connections
 
+from jobs.database.postgres.readable import is_readable
 from jobs.runtime.run import Run
 
 
@@ -62,8 +62,4 @@ def _has_ended(connection: Any) -> bool:
     driver = connection.connection
     if driver.closed:
         return True
-    if not hasattr(select, "poll"):  # Not on Windows.
-        return not connection.is_usable()
-    waiting = select.poll()
-    waiting.register(driver.fileno(), select.POLLIN)
-    return bool(waiting.poll(0)) and not connection.is_usable()
+    return is_readable(driver.fileno(), 0) and not connection.is_usable()

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import math
-import select
 from collections.abc import Generator
 from typing import Any, TypeVar
 
@@ -19,6 +18,7 @@ from psycopg.pq import ConnStatus, TransactionStatus
 from psycopg.pq.abc import PGresult
 
 from jobs.clock import SystemClock
+from jobs.database.postgres.readable import is_readable
 from jobs.formats.unreadable import stand_in_for_moment
 
 T = TypeVar("T")
@@ -97,7 +97,6 @@ class LimitedConnection(psycopg.Connection[Any]):
     is_notified = False
     """Whether a notification has come since ``wait_for_notify`` last reported one."""
     _is_out_of_step = False
-    _socket: select.poll | None = None
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
@@ -131,10 +130,8 @@ class LimitedConnection(psycopg.Connection[Any]):
             OperationalError: the connection has ended.
         """
         until = _CLOCK.monotonic() + seconds
-        waiting = select.poll()
-        waiting.register(self.fileno(), select.POLLIN)
         while not self.take_notifies():
-            if not waiting.poll(max(0.0, until - _CLOCK.monotonic()) * 1000):
+            if not is_readable(self.fileno(), max(0.0, until - _CLOCK.monotonic()) * 1000):
                 return False
             self.pgconn.consume_input()
         self.is_notified = False
@@ -199,12 +196,9 @@ class LimitedConnection(psycopg.Connection[Any]):
 
     def _read(self) -> None:
         """Wait until the server has sent something, and read it."""
-        if self._socket is None:
-            self._socket = select.poll()
-            self._socket.register(self.fileno(), select.POLLIN)
         asked_at = _CLOCK.monotonic()
         try:
-            while not self._socket.poll(_INTERVAL_MS):
+            while not is_readable(self.fileno(), _INTERVAL_MS):
                 if _CLOCK.monotonic() - asked_at > self.silence_seconds:
                     raise self._given_up(f"no answer within {self.silence_seconds:g} s")
         except KeyboardInterrupt:

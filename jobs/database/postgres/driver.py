@@ -5,7 +5,6 @@ Every process imports this, also one whose ledger is a SQLite file, so it does n
 
 from __future__ import annotations
 
-import select as select_module
 import sys
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -14,6 +13,7 @@ from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import DisconnectionError
 
 from jobs.database.models import read_json
+from jobs.database.postgres.readable import is_readable
 from jobs.settings import Settings
 
 if TYPE_CHECKING:
@@ -86,9 +86,7 @@ def is_stale(connection: Any) -> bool:
     """Whether the server has ended this connection, or sent an unexpected answer, while it was not used."""
     if connection.closed:
         return True
-    waiting = select_module.poll()
-    waiting.register(connection.fileno(), select_module.POLLIN)
-    return bool(waiting.poll(0))
+    return is_readable(connection.fileno(), 0)
 
 
 def pool_limit(settings: Settings) -> int:
