@@ -132,8 +132,9 @@ def test_the_hook_is_entered(project: str, performing: Ledger) -> None:  # noqa:
 
 
 def test_each_point_of_the_contract_has_a_test() -> None:
-    there = ast.parse((ROOT / "tests" / "jobs" / "django" / "test_backend.py").read_text())
-    names = {node.name for node in there.body if isinstance(node, ast.FunctionDef)}
+    files = sorted((ROOT / "tests" / "jobs" / "django" / "backend").glob("test_*.py"))
+    tests = [node for file in files for node in ast.parse(file.read_text()).body]
+    names = {node.name for node in tests if isinstance(node, ast.FunctionDef)}
     table = PAGE.partition("## The contract")[2].partition("\n- ")[0]
 
     points = re.findall(r"^\| .* \| `(\w+)` \|$", table, re.MULTILINE)

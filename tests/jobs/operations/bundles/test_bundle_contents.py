@@ -26,7 +26,7 @@ ROWS = [f"canary-{n}" for n in range(100)]
 
 class BundledScan(Job, kind="bundled.Scan"):
     document: Stored[bytes]
-    rows: list[str]
+    readings: list[str]
 
     def perform(self) -> None: ...
 
@@ -39,16 +39,16 @@ def test_a_full_bundle_has_contents_up_to_a_size_and_any_other_has_none(
     with boot.used(storing), app.database.write() as connection:
         publish_kinds(connection, published_kinds(1000))
     with boot.used(storing):
-        BundledScan(document=b"larger" * 1500, rows=[]).enqueue()  # type: ignore[arg-type]
-        run = BundledScan(document=b"first" * 1000, rows=ROWS).enqueue()  # type: ignore[arg-type]
+        BundledScan(document=b"larger" * 1500, readings=[]).enqueue()  # type: ignore[arg-type]
+        run = BundledScan(document=b"first" * 1000, readings=ROWS).enqueue()  # type: ignore[arg-type]
     with app.database.read() as connection:
-        packed = json.loads(arguments_text(connection, [run.id])[run.id])["rows"]["$stored"]
+        packed = json.loads(arguments_text(connection, [run.id])[run.id])["readings"]["$stored"]
     path = tmp_path / "incident.jlb"
 
     make_bundle(app, ada, Selector(is_all=True), path, limit=200, is_full=mode == "full", max_stored=10_000)
     there, manifest = open_bundle(path, tmp_path)
     try:
-        found = find_run(there, ada, str(run.id))[0].arguments["rows"]
+        found = find_run(there, ada, str(run.id))[0].arguments["readings"]
         if mode == "full":
             assert manifest.stored == {"values": 2, "bytes": 5000 + packed["size"], "left_out": 1}
             assert found == ROWS
