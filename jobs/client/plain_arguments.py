@@ -17,6 +17,7 @@ from pydantic import BaseModel
 from pydantic_core import SchemaSerializer, SchemaValidator
 
 from jobs.definition.arguments import MAX_INT, MIN_INT, write_arguments
+from jobs.fork_uses import serializer_uses
 
 MAX_DEPTH = 8
 """Schemas within each other; deeper ones get the full check, which has a limit. Source: decision."""
@@ -68,7 +69,8 @@ def plain_text(job: Any, *, max_bytes: int) -> str | None:
         for name, fits in tests:
             if not fits(values[name]):
                 return None
-        data: bytes = job.__pydantic_serializer__.to_json(job, round_trip=True, by_alias=False, warnings=False)
+        with serializer_uses:
+            data: bytes = job.__pydantic_serializer__.to_json(job, round_trip=True, by_alias=False, warnings=False)
     except Exception:
         # Half a character, say. The full check describes it.
         return None

@@ -6,12 +6,14 @@ jobs leave a few free for short calls, so that code inside a transaction can alw
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 
 from jobs.clock import Clock
 from jobs.database.postgres.driver import OWN_CONNECTIONS, SPARE_CONNECTIONS
 from jobs.database.semaphore import Semaphore
 from jobs.database.sqlite.connection import OVERFLOW
+from jobs.fork_uses import sqlite_uses
 from jobs.settings import Settings
 
 SQLITE_OWN = OWN_CONNECTIONS + 1
@@ -40,7 +42,8 @@ class Places:
         Raises:
             LedgerBusy: no place was free within the time limit.
         """
-        return self._room.place(self._limit_seconds, what=what)
+        place = self._room.place(self._limit_seconds, what=what)
+        return _counted(place) if self._is_sqlite else place
 
     def reserve(self) -> None:
         """Reserve the worker's own connections; other users share the rest and wait without limit."""
@@ -51,10 +54,17 @@ class Places:
         self._limit_seconds = None
 
 
+@contextmanager
+def _counted(place: AbstractContextManager[None]) -> Iterator[None]:
+    with place, sqlite_uses:
+        yield
+
+
 class NoPlaces(Places):
     """For threads with reserved connections: every call succeeds at once."""
 
-    def __init__(self) -> None: ...
+    def __init__(self, *, is_sqlite: bool = False) -> None:
+        self._is_sqlite = is_sqlite
 
     def one(self, what: str) -> AbstractContextManager[None]:
-        return nullcontext()
+        return sqlite_uses if self._is_sqlite else nullcontext()

@@ -290,7 +290,7 @@ class _Reserved(Database):
 
     def __init__(self, origin: Database) -> None:
         self._origin = origin
-        self.places = NoPlaces()
+        self.places = NoPlaces(is_sqlite=self.dialect == "sqlite")
         # A worker's own threads read live runs, which are in the hot tables only.
         self.history = HistoryReads(origin.clock, None, "")
 

@@ -15,6 +15,7 @@ from pydantic_core import PydanticSerializationError
 
 from jobs.definition.equality import equal, in_order
 from jobs.errors import ArgumentsRefused
+from jobs.fork_uses import serializer_uses
 from jobs.formats.stored_reference import MARK, may_hold_packed, packed_in
 
 MAX_DEPTH = 64
@@ -182,15 +183,17 @@ def _refuse_long_numbers(text: str, what: str) -> None:
 
 def _dump(job: BaseModel, **only: Any) -> str:
     """JSON by the fields' own names, not their aliases, because operators see the names and select by them."""
-    if only or type(job).model_dump_json is not BaseModel.model_dump_json:
-        return job.model_dump_json(round_trip=True, by_alias=False, warnings=False, **only)
-    # What pydantic's own method does, in half its time.
-    return job.__pydantic_serializer__.to_json(job, round_trip=True, by_alias=False, warnings=False).decode()
+    with serializer_uses:
+        if only or type(job).model_dump_json is not BaseModel.model_dump_json:
+            return job.model_dump_json(round_trip=True, by_alias=False, warnings=False, **only)
+        # What pydantic's own method does, in half its time.
+        return job.__pydantic_serializer__.to_json(job, round_trip=True, by_alias=False, warnings=False).decode()
 
 
 def _load(cls: type[M], text: str) -> M:
     """Accepts aliases too, so that an old name (``AliasChoices``) still reads what was stored under it."""
-    return cls.model_validate_json(text, by_name=True, by_alias=True)
+    with serializer_uses:
+        return cls.model_validate_json(text, by_name=True, by_alias=True)
 
 
 def _values(job: BaseModel) -> dict[str, Any]:
