@@ -13,7 +13,7 @@ from sqlalchemy import Text, cast, func, select
 from jobs.database.models import JobBatch, JobRun
 from jobs.database.sql import Executor
 from jobs.errors import Ambiguous, NotFound
-from jobs.formats.short_id import MIN_SHORT_ID
+from jobs.formats.short_id import ID_DIGITS, id_digits
 from jobs.ledger.batches.callbacks import batch_of_callback
 from jobs.ledger.batches.counts import GATHER
 
@@ -77,10 +77,10 @@ def find_named(session: Executor, text: str) -> BatchRecord:
         NotFound: there is none.
         Ambiguous: there are several.
     """
-    plain = text.strip().lower().replace("-", "")
-    if len(plain) < MIN_SHORT_ID or len(plain) > 32 or set(plain) - set("0123456789abcdef"):
+    plain = id_digits(text)
+    if plain is None:
         raise NotFound(f"{text!r} is not the id of a batch.", hint="jobledger batches list shows them.")
-    if len(plain) == 32:
+    if len(plain) == ID_DIGITS:
         found = [one for one in [find_batch(session, UUID(plain))] if one is not None]
     else:
         digits: Any = func.replace(cast(JobBatch.id, Text), "-", "")

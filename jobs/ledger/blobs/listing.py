@@ -13,10 +13,9 @@ from sqlalchemy import ColumnElement, String, cast, func, or_, select, update
 from jobs.database.models import JobBlob, JobBlobRef
 from jobs.database.sql import Executor, dialect_of, ledger_now
 from jobs.errors import Ambiguous, NotFound
-from jobs.formats.short_id import MIN_SHORT_ID, SHORT_ID
+from jobs.formats.short_id import ID_DIGITS, MIN_SHORT_ID, SHORT_ID, id_digits
 
 MOST_MATCHES = 11
-_DIGITS = frozenset("0123456789abcdef")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,8 +69,8 @@ def resolve_blob(session: Executor, text: str) -> UUID:
         NotFound: there is no such value, or it is not an id.
         Ambiguous: several values have it.
     """
-    plain = text.strip().lower().replace("-", "")
-    if not MIN_SHORT_ID <= len(plain) <= 32 or set(plain) - _DIGITS:
+    plain = id_digits(text)
+    if plain is None:
         raise NotFound(
             f"{text!r} is not the id of a stored value.",
             hint=f"Give a whole id, or its last {MIN_SHORT_ID} to {SHORT_ID} characters.",
@@ -92,7 +91,7 @@ def resolve_blob(session: Executor, text: str) -> UUID:
 
 def _is_part_of_id(session: Executor, plain: str) -> ColumnElement[bool]:
     """Whether an id is ``plain``, or begins or ends with it. The end has no index: values are far fewer than runs."""
-    if len(plain) == 32:
+    if len(plain) == ID_DIGITS:
         return JobBlob.id == UUID(plain)
     digits: ColumnElement[str] = cast(JobBlob.id, String)
     if dialect_of(session) == "postgresql":

@@ -26,7 +26,7 @@ from sqlalchemy import (
 from jobs.database.models import JobAttempt, JobRun, id_tail
 from jobs.database.sql import Executor, RowBatch, dialect_of, one_of
 from jobs.errors import Ambiguous, NotFound
-from jobs.formats.short_id import MIN_SHORT_ID
+from jobs.formats.short_id import ID_DIGITS, MIN_SHORT_ID, id_digits
 from jobs.formats.unreadable import unreadable_in
 from jobs.ledger.holds import due_again
 from jobs.ledger.run_records import AttemptRecord, RunRecord
@@ -35,7 +35,6 @@ from jobs.states import FAR, Cause, Hold, Outcome, RunState
 MAX_PAGE = 1000
 
 _IDS = RowBatch("wanted", id=Uuid())
-_DIGITS = set("0123456789abcdef")
 _RUN_NAMES = tuple(field.name for field in fields(RunRecord) if field.name != "unreadable")
 _COMPUTED = {
     "run_at": case((JobRun.run_at >= FAR, due_again()), else_=JobRun.run_at).label("run_at"),
@@ -70,9 +69,8 @@ def find_named(session: Executor, text: str) -> RunRecord:
         NotFound: it identifies none.
         Ambiguous: it identifies several.
     """
-    plain = text.strip().lower().replace("-", "")
-    is_whole = len(plain) == 32 and not set(plain) - _DIGITS
-    run = find_run(session, UUID(plain) if is_whole else resolve_id(session, text))
+    plain = id_digits(text) or ""
+    run = find_run(session, UUID(plain) if len(plain) == ID_DIGITS else resolve_id(session, text))
     if run is None:
         raise _no_run(text)
     return run
@@ -133,12 +131,12 @@ def resolve_id(session: Executor, text: str) -> UUID:
         NotFound: no run has it, or it is not an id.
         Ambiguous: several runs have it.
     """
-    plain = text.strip().lower().replace("-", "")
-    if len(plain) > 32 or len(plain) < MIN_SHORT_ID or set(plain) - _DIGITS:
+    plain = id_digits(text)
+    if plain is None:
         raise NotFound(
             f"{text!r} is not a run id.", hint=f"Give a whole id, or its last {MIN_SHORT_ID} to 8 characters."
         )
-    if len(plain) == 32:
+    if len(plain) == ID_DIGITS:
         whole = UUID(plain)
         if session.execute(_IS_THERE, {"run_id": whole}).one_or_none() is None:
             raise _no_run(text)
