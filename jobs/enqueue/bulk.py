@@ -13,7 +13,7 @@ from jobs.enqueue.write_path import Enqueued, announce_runs, carrier, enqueue_ru
 from jobs.events import RunEnqueued
 from jobs.ledger.admission.copy_in import MIN_COPY, copy_in
 from jobs.ledger.records import NewRun, SimilarRun
-from jobs.runtime.context import current_run, enclosing_session
+from jobs.runtime.context import session_to_join
 
 if TYPE_CHECKING:
     from jobs.database.transactions.joining import SessionLike
@@ -47,10 +47,7 @@ def enqueue_blocks(
 
 def is_copied(app: App, session: SessionLike | None) -> bool:
     """Whether ``enqueue_blocks`` inserts many plain runs by COPY."""
-    performing = current_run.get()
-    is_within = performing is not None and performing.app is app and performing.open_session is not None
-    has_session = session is not None or enclosing_session() is not None or is_within
-    return not has_session and app.database.dialect == "postgresql"
+    return app.database.dialect == "postgresql" and session_to_join(app, session) is None
 
 
 def _copy(
