@@ -13,7 +13,9 @@ from admin_api.app import make_api
 from jobs import boot
 from jobs.app import App
 from jobs.clock import SystemClock
+from jobs.operations.access.tokens import create_token
 from jobs.operations.access.users import create_user
+from jobs.operations.audit.operator import ROLES as PERMISSIONS
 from jobs.operations.audit.operator import Operator
 from tests.conftest import MakeApp
 
@@ -87,6 +89,16 @@ def users(app: App, shell: Operator) -> dict[str, str]:
     for role in ROLES:
         create_user(app, shell, f"the-{role}", password=PASSWORD, role=role)
     return {role: f"the-{role}" for role in ROLES}
+
+
+@pytest.fixture
+def operator_client(app: App, make_client: MakeClient, users: dict[str, str], shell: Operator) -> TestClient:
+    """A client with a token that may do what the role ``operator`` may."""
+    _, secret = create_token(
+        app, shell, user=users["operator"], name="t", permissions=sorted(PERMISSIONS["operator"]),
+        lasts=timedelta(days=1),
+    )  # fmt: skip
+    return make_client(secret)
 
 
 @pytest.fixture

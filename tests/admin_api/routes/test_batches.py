@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 import pytest
 from starlette.testclient import TestClient
@@ -13,22 +13,10 @@ from jobs import Job
 from jobs.app import App
 from jobs.definition import registry
 from jobs.operations.access import sign_in as signing
-from jobs.operations.access.tokens import create_token
-from jobs.operations.audit.operator import ROLES as PERMISSIONS
-from jobs.operations.audit.operator import Operator
 from jobs.states import RunState
-from tests.admin_api.conftest import BASE, PASSWORD, MakeClient
+from tests.admin_api.conftest import BASE, PASSWORD
 from tests.book import Book
 from tests.waiting import wait_until
-
-
-@pytest.fixture
-def client(app: App, make_client: MakeClient, users: dict[str, str], shell: Operator) -> TestClient:
-    _, secret = create_token(
-        app, shell, user=users["operator"], name="t", permissions=sorted(PERMISSIONS["operator"]),
-        lasts=timedelta(days=1),
-    )  # fmt: skip
-    return make_client(secret)
 
 
 @pytest.fixture
@@ -51,22 +39,22 @@ def nightly(app: App) -> Iterator[str]:
     registry._classes.pop("NightlyPart")
 
 
-def test_the_api_lists_shows_cancels_and_replays_batches(client: TestClient, nightly: str, app: App) -> None:
-    (listed,) = client.get("/v1/batches?running=true").json()["data"]
-    shown = client.get(f"/v1/batches/{nightly[-8:]}").json()["data"]
-    members = client.get(f"/v1/runs?batch={nightly}").json()["data"]
-    (inner,) = client.get(f"/v1/batches/{nightly}/batches").json()["data"]
+def test_the_api_lists_shows_cancels_and_replays_batches(operator_client: TestClient, nightly: str, app: App) -> None:
+    (listed,) = operator_client.get("/v1/batches?running=true").json()["data"]
+    shown = operator_client.get(f"/v1/batches/{nightly[-8:]}").json()["data"]
+    members = operator_client.get(f"/v1/runs?batch={nightly}").json()["data"]
+    (inner,) = operator_client.get(f"/v1/batches/{nightly}/batches").json()["data"]
 
     assert listed == shown
     assert [shown[name] for name in ("name", "state", "total", "pending", "dead")] == ["nightly", "running", 4, 3, 1]
     assert (len(members), inner["name"], inner["parent_id"]) == (4, "inner", nightly)
     body = {"selector": {"batch": [nightly]}, "reason": "wrong file"}
-    assert client.post("/v1/replays", json=body).status_code == 202
+    assert operator_client.post("/v1/replays", json=body).status_code == 202
     assert wait_until(lambda: jobs.find_batch(nightly).dead == 0, seconds=60)
-    assert client.post("/v1/cancellations", json=body).status_code == 202
+    assert operator_client.post("/v1/cancellations", json=body).status_code == 202
     assert wait_until(lambda: jobs.find_batch(nightly).state == "cancelled", seconds=60)
     assert {one.state for one in jobs.find_batch(nightly).results()} == {RunState.CANCELLED}
-    assert client.get("/v1/batches/0123456789ab").status_code == 404
+    assert operator_client.get("/v1/batches/0123456789ab").status_code == 404
 
 
 def test_the_pages_show_a_bar_and_the_members(
