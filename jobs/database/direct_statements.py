@@ -196,11 +196,13 @@ class DirectConnection:
     def count(self, rendered: Rendered, given: Mapping[str, Any]) -> int:
         """How many rows a statement returns."""
         form = rendered.binary
-        parameters = form.parameters(given) if self._prepared is not None and form is not None else None
-        if self._prepared is None or form is None or parameters is None:
+        # In a pipeline only the driver knows which answer is the next, and what must be sent for it to come.
+        prepared = self._prepared if self.pipeline is None else None
+        parameters = form.parameters(given) if prepared is not None and form is not None else None
+        if prepared is None or form is None or parameters is None:
             return len(self.run(rendered.text, rendered.bind(given)))
         began = self._slow.begin()
-        found = self._prepared.execute(form.text, parameters)
+        found = prepared.execute(form.text, parameters)
         self._slow.look(began, form.text)
         return found
 
