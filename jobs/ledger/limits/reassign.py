@@ -34,7 +34,8 @@ class PassedOn(NamedTuple):
 def leave_slots(runner: Runner, gone: Mapping[UUID, UUID | None], *, now: datetime | None = None) -> list[Freed]:
     """Give back the slots of runs that perform no longer, and hand them on. Returns the runs that are ready now.
 
-    Call it last in a transaction that moves runs: it may lock rows of limits, and every transaction locks runs first.
+    Call it last in a transaction that moves runs, and only once: it may lock rows of limits. Every transaction locks
+    runs first, and then these rows in the order of their keys.
 
     Args:
         gone: the runs, with the tokens of their claims; None: it was not claimed.

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 from functools import cache
+from typing import NamedTuple
 from uuid import UUID
 
 from sqlalchemy import Update, Uuid, case, update
@@ -19,14 +20,27 @@ from jobs.states import RunState, checked_move
 _HELD = RowBatch("held", id=Uuid(), token=Uuid())
 
 
+class GivenBack(NamedTuple):
+    """The runs that wait again, and all runs that have no slots of limits any more, with the tokens of their claims."""
+
+    freed: list[Freed]
+    gone: dict[UUID, UUID]
+
+
 def give_back(session: Executor, held: Sequence[tuple[UUID, UUID]], *, now: datetime | None = None) -> list[Freed]:
     """Undo claims, by (run id, token), that were never started: restores the attempt number, charges nothing.
 
     Skips runs whose lease was lost meanwhile; a run that was cancelled ends as cancelled.
     Also returns the parked runs that their slots of limits go to.
     """
+    done = give_back_claims(session, held, now=now)
+    return done.freed + leave_slots(session, done.gone, now=now)
+
+
+def give_back_claims(session: Executor, held: Sequence[tuple[UUID, UUID]], *, now: datetime | None = None) -> GivenBack:
+    """The same, but the caller hands their slots on: a transaction calls ``leave_slots`` once, after all its moves."""
     if not held:
-        return []
+        return GivenBack([], {})
     dialect = dialect_of(session)
     rows = session.execute(_give_back(dialect), {**_HELD.rows(dialect, sorted(held)), "now": now}).all()
     apply_end_effects(
@@ -34,7 +48,7 @@ def give_back(session: Executor, held: Sequence[tuple[UUID, UUID]], *, now: date
     )
     tokens = dict(held)
     freed = [Freed(row.id, row.queue, row.priority, row.run_at) for row in rows if row.state == RunState.QUEUED]
-    return freed + leave_slots(session, {row.id: tokens[row.id] for row in rows}, now=now)
+    return GivenBack(freed, {row.id: tokens[row.id] for row in rows})
 
 
 _CANCELLED = checked_move(RunState.RUNNING, RunState.CANCELLED)

@@ -29,7 +29,7 @@ from jobs.ledger.limits.reassign import leave_slots
 from jobs.ledger.records import DeadLettered, Failure, Freed, RecordedAttempt
 from jobs.ledger.runs.end import AttemptEnd, end
 from jobs.ledger.runs.end_effects import apply_end_effects
-from jobs.ledger.runs.give_back import give_back
+from jobs.ledger.runs.give_back import give_back, give_back_claims
 from jobs.states import Cause, Outcome, RunState, checked_move
 
 _KINDS = RowBatch("known", kind=Text())
@@ -119,10 +119,16 @@ def end_dead_attempts(
         elif row.token in done:
             ends.append(_end_of(row, Outcome.RELEASED))
     settled, _ = end(session, ends, poison_after=poison_after, now=now)
-    reported = _with_freed(session, _with_reports(settled, held, ends), held, now)
+    reported = _with_reports(settled, held, ends)
     started = blamed | done
-    freed = give_back(session, [(row.id, row.token) for row in held if row.token not in started], now=now)
-    return reported, freed
+    given_back = give_back_claims(session, [(row.id, row.token) for row in held if row.token not in started], now=now)
+    # All slots at once: whoever locks rows of limits twice meets a claim that locks the same rows in their order.
+    tokens = {row.id: row.token for row in held}
+    gone = {one.run_id: tokens[one.run_id] for one in settled} | given_back.gone
+    freed = leave_slots(session, gone, now=now)
+    if not reported:
+        return reported, given_back.freed + freed
+    return _followed_by(reported, freed), given_back.freed
 
 
 def _with_freed(
@@ -130,7 +136,10 @@ def _with_freed(
 ) -> list[RecordedAttempt]:
     """The same; their slots of limits go to the next parked runs, which follow the first of them."""
     tokens = {row.id: row.token for row in rows}
-    freed = leave_slots(session, {one.run_id: tokens[one.run_id] for one in ended}, now=now)
+    return _followed_by(ended, leave_slots(session, {one.run_id: tokens[one.run_id] for one in ended}, now=now))
+
+
+def _followed_by(ended: list[RecordedAttempt], freed: Sequence[Freed]) -> list[RecordedAttempt]:
     return [ended[0]._replace(followed_by=(*ended[0].followed_by, *freed)), *ended[1:]] if freed else ended
 
 

@@ -2,19 +2,28 @@
 
 from __future__ import annotations
 
+import threading
 from uuid import UUID
+
+import pytest
+from sqlalchemy import text
 
 from jobs import Limit
 from jobs.ledger.limits.admit import admit
-from jobs.ledger.limits.counts import declare
+from jobs.ledger.limits.counts import declare, lock_limits
 from jobs.ledger.limits.reassign import reassign
 from jobs.ledger.limits.sweep import drop_idle_keys, drop_stale_slots, parked_keys, reassign_all
 from jobs.ledger.runs.claim import candidates
+from jobs.ledger.runs.sweep import end_dead_attempts
 from jobs.states import Outcome
 from tests.book import LEASE, Book
 from tests.jobs.ledger.limits.admitted import KINDS, charge, due, ids
 from tests.jobs.ledger.limits.admitted import declared as declared
 from tests.jobs.ledger.limits.admitted import kinds as kinds
+from tests.waiting import wait_until
+
+BLOCKED = "select count(*) from pg_stat_activity where wait_event_type = 'Lock' and datname = current_database()"
+UNLOCKED = "select digest from job_limits where name = 'AdmitCharge' for update skip locked"
 
 
 def test_slots_and_parked_runs_that_a_fault_left_behind_are_found(book: Book) -> None:
@@ -88,3 +97,34 @@ def test_the_rows_of_keys_that_nobody_uses_are_deleted_after_a_day_and_made_agai
 
     assert [admitted(charge(book)) for _ in range(3)] == [1, 1, 0]
     assert len(known) == 2
+
+
+def test_cleanup_after_a_dead_process_locks_the_keys_of_all_its_runs_in_their_order(book: Book) -> None:
+    """As claims do. It locked those of attempts first and then those of runs that had not started: a deadlock."""
+    if not book.is_postgresql:
+        pytest.skip("On SQLite one process writes at a time")
+    digests = {}
+    for account in ("a", "b"):
+        held = book.claim(charge(book, account), kinds=KINDS)[0]
+        with book.database.read() as connection:
+            slot = text("select digest from job_limit_slots where run_id = :run and name = 'AdmitCharge'")
+            digests[connection.scalar(slot, {"run": held.run_id})] = held.token
+    (early, _), (late, performed) = sorted(digests.items())
+
+    def clean_up() -> None:
+        with book.database.write() as connection:
+            connection.execute(text("set local lock_timeout = '5min'"))
+            end_dead_attempts(
+                connection, "w1", performing=[performed], ended=[], why="signal 9", poison_after=3, now=book.now
+            )
+
+    cleaning = threading.Thread(target=clean_up)
+    with book.database.write() as other:
+        lock_limits(other, [("AdmitCharge", early)])
+        cleaning.start()
+        with book.database.read() as watcher:
+            assert wait_until(lambda: watcher.scalar(text(BLOCKED)), seconds=60)
+        assert late in other.scalars(text(UNLOCKED)).all()
+    cleaning.join(60)
+
+    assert not cleaning.is_alive()
