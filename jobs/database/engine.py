@@ -125,22 +125,25 @@ class Database:
     def read(self) -> Iterator[Connection]:
         """A block that only reads. On PostgreSQL each statement runs in autocommit.
 
-        At READ COMMITTED each statement sees what was committed when it began, with or without a transaction, and BEGIN
-        and COMMIT would cost two more round trips.
+        At READ COMMITTED it sees what was committed when it began anyway; BEGIN and COMMIT are two more round trips.
         """
-        with self.translated(), self.places.one(self.shown), self.engine.connect() as plain:
-            itself = self._statements_stand_alone
-            connection = plain.execution_options(isolation_level="AUTOCOMMIT") if itself else plain
+        with self.translated(), self.places.one(self.shown), self.engine.connect() as connection:
+            if self._statements_stand_alone:
+                connection.execution_options(isolation_level="AUTOCOMMIT")
             with connection.begin():
                 self.history.see_both(connection)
                 yield connection
 
+    def read_both(self) -> AbstractContextManager[Connection]:
+        """A block that reads the hot tables and then history, and in which no run moves between them."""
+        return self.snapshot() if self.history.is_there else self.read()
+
     @contextmanager
     def snapshot(self) -> Iterator[Connection]:
         """A block that only reads, in which every statement sees the same rows. It delays vacuum on PostgreSQL."""
-        with self.translated(), self.places.one(self.shown), self.engine.connect() as plain:
-            is_postgresql = self.dialect == "postgresql"
-            connection = plain.execution_options(isolation_level="REPEATABLE READ") if is_postgresql else plain
+        with self.translated(), self.places.one(self.shown), self.engine.connect() as connection:
+            if self.dialect == "postgresql":
+                connection.execution_options(isolation_level="REPEATABLE READ")
             with connection.begin():
                 self.history.see_both(connection)
                 yield connection
@@ -281,8 +284,7 @@ class Database:
             return nullcontext()
         if not self._queue.is_open:
             self._connector.make_private_file()  # Before the lock files, which take its owner and its mode.
-        limit = self._settings.lock_timeout.total_seconds()
-        return self._queue.turn(urgent=urgent, limit_seconds=limit, owner=owner)
+        return self._queue.turn(urgent=urgent, limit_seconds=self._settings.lock_timeout.total_seconds(), owner=owner)
 
 
 class _Reserved(Database):

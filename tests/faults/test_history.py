@@ -23,13 +23,14 @@ pytestmark = [pytest.mark.faults, pytest.mark.slow, pytest.mark.timeout(300)]
 
 MOVE = """
 import time
+from datetime import timedelta
 from jobs import boot
 from jobs.errors import JobsError
 from jobs.ledger.history import pick
 from jobs.settings import Settings
 from jobs.upkeep import history
 import sys
-pick.LEASES, history.MOST = 0, 100
+pick.LEASES, pick.MOVES_AT_AGE, history.MOST = 0, timedelta(0), 100
 mover = history.Mover(boot.build(Settings.model_validate_json(sys.argv[1])))
 print("ready", flush=True)
 while True:

@@ -33,6 +33,7 @@ from sqlalchemy import (
 from jobs.database.models import JobCallback, JobParent, JobRun, JobSignal, UtcDateTime
 from jobs.database.sql import Executor, RowBatch, ledger_now, plus_seconds
 from jobs.ledger.history.periods import FIRST
+from jobs.ledger.history_spans import MOVES_AT_AGE
 from jobs.ledger.queries.conditions import is_state
 from jobs.ledger.runs.prune import is_newest_success
 from jobs.states import RunState
@@ -94,12 +95,13 @@ def pick(
     """Lock the oldest runs in this final state that may move; at most ``limit``, after the place ``beyond``.
 
     Args:
+        age: no run moves that ended more recently, nor one that ended within ``MOVES_AT_AGE``.
         kinds: the rule of retention of each kind that is not kept by its state.
         queues: the same for queues, in this state. It wins.
     """
     session.execute(select(*(func.set_config(name, value, True) for name, value in _SETTINGS.items())))
     given = {
-        "age_seconds": age.total_seconds(),
+        "age_seconds": max(age, MOVES_AT_AGE).total_seconds(),
         "limit": limit,
         "now": now,
         "after_at": beyond[0] if beyond else FIRST,

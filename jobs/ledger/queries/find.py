@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import fields
+from dataclasses import dataclass, fields
 from functools import cache
 from typing import Any
 from uuid import UUID
@@ -23,11 +23,13 @@ from sqlalchemy import (
     select,
 )
 
-from jobs.database.models import JobAttempt, JobRun, id_tail
+from jobs.database.history_reads import HISTORY_ONLY, HOT_ONLY
+from jobs.database.models import JobAttempt, JobRun, UtcDateTime, id_tail
 from jobs.database.sql import Executor, RowBatch, dialect_of, one_of
 from jobs.errors import Ambiguous, NotFound
 from jobs.formats.short_id import ID_DIGITS, MIN_SHORT_ID, id_digits
 from jobs.formats.unreadable import unreadable_in
+from jobs.ledger.history_spans import history_read_by, near
 from jobs.ledger.holds import due_again
 from jobs.ledger.run_records import AttemptRecord, RunRecord
 from jobs.states import FAR, Cause, Hold, Outcome, RunState
@@ -42,8 +44,26 @@ _COMPUTED = {
 }
 RUN_COLUMNS = tuple(_COMPUTED[name] if name in _COMPUTED else getattr(JobRun, name) for name in _RUN_NAMES)
 """The columns that ``run_of`` turns into a record."""
-_ONE = select(*RUN_COLUMNS).where(JobRun.id == bindparam("run_id", type_=Uuid()))
-_IS_THERE = select(JobRun.id).where(JobRun.id == bindparam("run_id", type_=Uuid()))
+_IS_NEAR = JobRun.state_at.between(bindparam("begin", type_=UtcDateTime()), bindparam("end", type_=UtcDateTime()))
+
+
+@dataclass(frozen=True, slots=True)
+class _ById:
+    """A statement that finds the run ``run_id``: in the hot tables, in a span of history, and in both."""
+
+    hot: Select[Any]
+    near: Select[Any]
+    both: Select[Any]
+
+    @classmethod
+    def of(cls, *columns: Any) -> _ById:
+        both = select(*columns).where(JobRun.id == bindparam("run_id", type_=Uuid()))
+        near = both.where(_IS_NEAR).execution_options(**HISTORY_ONLY)
+        return cls(both.execution_options(**HOT_ONLY), near, both)
+
+
+_ONE = _ById.of(*RUN_COLUMNS)
+_IS_THERE = _ById.of(JobRun.id)
 _ATTEMPT_NAMES = tuple(field.name for field in fields(AttemptRecord) if field.name != "unreadable")
 ATTEMPT_COLUMNS = tuple(getattr(JobAttempt, name) for name in _ATTEMPT_NAMES)
 """The columns that ``attempt_of`` turns into a record."""
@@ -58,8 +78,24 @@ _ATTEMPTS_BEFORE = _ATTEMPTS.where(JobAttempt.attempt < bindparam("before", type
 
 def find_run(session: Executor, run_id: UUID) -> RunRecord | None:
     """The run with this id, purged or not; None if there is none."""
-    row = session.execute(_ONE, {"run_id": run_id}).one_or_none()
+    row = _row_of(session, _ONE, run_id)
     return run_of(row) if row is not None else None
+
+
+def _row_of(session: Executor, query: _ById, run_id: UUID) -> Any:
+    """The row of a run: in the hot table, else where its id says that it is in history, else wherever it is.
+
+    The last statement reads both at one moment, since a run may come back from history meanwhile.
+    """
+    given = {"run_id": run_id}
+    row = session.execute(query.hot, given).one_or_none()
+    if row is not None or history_read_by(session) is None:
+        return row
+    span = near(run_id)
+    if span is not None:
+        within = {**given, "begin": span.begin, "end": span.end}
+        row = session.execute(query.near, within).one_or_none()
+    return row if row is not None else session.execute(query.both, given).one_or_none()
 
 
 def find_named(session: Executor, text: str) -> RunRecord:
@@ -120,7 +156,11 @@ def list_attempts(
 ) -> list[AttemptRecord]:
     """The attempts of a run, first to last; at most the last ``limit`` ``before`` that number."""
     given = {"run_id": run_id, "limit": limit, "before": before}
-    rows = session.execute(_ATTEMPTS if before is None else _ATTEMPTS_BEFORE, given)
+    query = _ATTEMPTS if before is None else _ATTEMPTS_BEFORE
+    # All attempts of a run are in one place.
+    rows = session.execute(query.execution_options(**HOT_ONLY), given).all()
+    if not rows and history_read_by(session) is not None:
+        rows = session.execute(query, given).all()
     return [attempt_of(row) for row in rows][::-1]
 
 
@@ -138,7 +178,7 @@ def resolve_id(session: Executor, text: str) -> UUID:
         )
     if len(plain) == ID_DIGITS:
         whole = UUID(plain)
-        if session.execute(_IS_THERE, {"run_id": whole}).one_or_none() is None:
+        if _row_of(session, _IS_THERE, whole) is None:
             raise _no_run(text)
         return whole
     found = _by_part(session, plain)
@@ -165,15 +205,16 @@ def _by_part(session: Executor, plain: str) -> list[UUID]:
     if dialect_of(session) == "postgresql":
         digits = func.replace(digits, "-", "")
     ends_so = func.substr(digits, 33 - len(plain)) == plain
-    searches = (
-        JobRun.id.between(lowest, highest),
-        and_(JobRun.finished_at.is_not(None), id_tail(JobRun.id) == plain[-MIN_SHORT_ID:], ends_so),
-        and_(JobRun.state == literal_column("'queued'"), ends_so),
-        and_(JobRun.state == literal_column("'running'"), ends_so),
+    searches: tuple[tuple[ColumnElement[bool], dict[str, Any]], ...] = (
+        (JobRun.id.between(lowest, highest), {}),
+        (and_(JobRun.finished_at.is_not(None), id_tail(JobRun.id) == plain[-MIN_SHORT_ID:], ends_so), {}),
+        (and_(JobRun.state == literal_column("'queued'"), ends_so), HOT_ONLY),
+        (and_(JobRun.state == literal_column("'running'"), ends_so), HOT_ONLY),
     )
     found: dict[UUID, None] = {}
-    for search in searches:
-        found |= dict.fromkeys(session.scalars(select(JobRun.id).where(search).limit(11)))
+    for search, options in searches:
+        query = select(JobRun.id).where(search).limit(11)
+        found |= dict.fromkeys(session.scalars(query.execution_options(**options)))
     return list(found)[:11]
 
 

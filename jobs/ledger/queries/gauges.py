@@ -8,6 +8,7 @@ from datetime import datetime
 
 from sqlalchemy import func, select
 
+from jobs.database.history_reads import HOT_ONLY
 from jobs.database.models import JobRun
 from jobs.database.sql import Executor, ledger_now
 from jobs.ledger import workers
@@ -79,4 +80,4 @@ def _together(queues: list[QueueCount]) -> QueueCount | None:
 
 def _leases_expired(session: Executor, *, now: datetime | None) -> int:
     expired = select(func.count()).where(JobRun.state == RunState.RUNNING.value, JobRun.lease_until < ledger_now())
-    return session.scalar(expired, {"now": now}) or 0
+    return session.scalar(expired.execution_options(**HOT_ONLY), {"now": now}) or 0

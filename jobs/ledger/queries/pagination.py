@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Hashable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import lru_cache
 from typing import Any
@@ -16,6 +16,7 @@ from sqlalchemy import (
     Select,
     String,
     Uuid,
+    and_,
     bindparam,
     func,
     literal,
@@ -27,9 +28,10 @@ from sqlalchemy import (
 )
 
 from jobs.database.models import JobRun, UtcDateTime
-from jobs.database.sql import Executor, RowBatch, dialect_of
+from jobs.database.sql import Executor, RowBatch, dialect_of, ledger_now
+from jobs.ledger.history_spans import HOT, RECENT, Source, SourceShape, history_read_by, in_turn
 from jobs.ledger.queries.find import RUN_COLUMNS, run_of
-from jobs.ledger.queries.plan_parts import PartGroup, PlanPart, part_groups_of, plan_parts_of
+from jobs.ledger.queries.plan_parts import PartGroup, PlanPart, may_be_in_history, part_groups_of, plan_parts_of
 from jobs.ledger.queries.selectors import Selector
 from jobs.ledger.run_records import RunRecord
 
@@ -67,14 +69,52 @@ def places(
 def newest(
     session: Executor, selector: Selector, *, after: Place | None = None, limit: int, now: datetime | None = None
 ) -> list[RunRecord]:
-    """The ``limit`` latest matching runs, or those after ``after``; usually by one statement."""
+    """The ``limit`` latest matching runs, or those after ``after``; usually by one statement.
+
+    With history, one for the hot tables, and one for each span of history that may have runs of the page. Within
+    ``Database.read_both`` they all see the same rows.
+    """
+    found: dict[UUID, RunRecord] = {}
+    floor: datetime | None = None
+    for source in _sources(session, selector, after):
+        if source is not HOT and floor is not None and source.end is not None and source.end <= floor:
+            break
+        runs, moment = _newest_in(session, selector, source, after, limit, floor, now)
+        found |= {run.id: run for run in runs if run.id not in found}
+        page = sorted(found.values(), key=place_of, reverse=True)[:limit]
+        if len(page) == limit:
+            floor = page[-1].state_at
+            if moment is not None and floor > moment - RECENT:
+                break
+    return sorted(found.values(), key=place_of, reverse=True)[:limit]
+
+
+def _newest_in(
+    session: Executor,
+    selector: Selector,
+    source: Source,
+    after: Place | None,
+    limit: int,
+    floor: datetime | None,
+    now: datetime | None,
+) -> tuple[list[RunRecord], datetime | None]:
+    """The runs of a page in one source, none before ``floor``, and the ledger's moment if there is history."""
+    given = {
+        **({"after_at": after[0], "after_id": after[1]} if after else {}),
+        **({"floor": floor} if floor else {}),
+        **source.given,
+        "now": now,
+    }
     found: list[RunRecord] = []
-    beyond = {"after_at": after[0], "after_id": after[1]} if after else {}
-    for shape in _in_turn(session, selector):
+    moment: datetime | None = None
+    form = _Form(source.shape, limit, after is not None, floor is not None, history_read_by(session) is not None)
+    for shape in _in_turn(session, selector, source):
         build = _newest if shape.key is not None else _newest.__wrapped__
-        query = build(shape, limit, after is not None)
-        found += map(run_of, session.execute(query, {**_names_of(shape.groups), **beyond, "now": now}).all())
-    return sorted(found, key=place_of, reverse=True)[:limit]
+        rows = session.execute(build(shape, form), {**_names_of(shape.groups), **given}).all()
+        if form.tells_moment:
+            moment = rows[0][-1] if rows else None
+        found += [run_of(row[:-1] if form.tells_moment else row) for row in rows]
+    return found, moment
 
 
 def place_of(run: RunRecord) -> Place:
@@ -90,15 +130,36 @@ class _Shape:
     groups: list[PartGroup] = field(compare=False)
 
 
+@dataclass(frozen=True, slots=True)
+class _Form:
+    """What else the statement of a page depends on."""
+
+    source: SourceShape
+    limit: int
+    goes_on: bool
+    has_floor: bool
+    tells_moment: bool
+
+
 @lru_cache(maxsize=256)
-def _newest(shape: _Shape, limit: int, goes_on: bool) -> Select[Any]:
+def _newest(shape: _Shape, form: _Form) -> Select[Any]:
     """Cached, because building it takes longer than the database takes to answer."""
-    after = (bindparam("after_at", type_=UtcDateTime()), bindparam("after_id", type_=Uuid())) if goes_on else None
-    every = _together([_term(one, after, limit) for one in shape.groups])
+    after = (bindparam("after_at", type_=UtcDateTime()), bindparam("after_id", type_=Uuid())) if form.goes_on else None
+    # Conditions on the time alone, by which PostgreSQL leaves out partitions.
+    is_history, bounds = form.source.place == "history", [*form.source.bounds]
+    if is_history and after is not None:
+        bounds.append(JobRun.state_at <= after[0])
+    if form.has_floor:
+        bounds.append(JobRun.state_at >= bindparam("floor", type_=UtcDateTime()))
+    groups = [replace(one, conditions=[*one.conditions, *bounds]) for one in shape.groups]
+    every = _together([_term(one, after, form.limit) for one in groups])
     latest = every.c.state_at.desc(), every.c.id.desc()
-    page = select(every.c.state_at, every.c.id).order_by(*latest).limit(limit).subquery("page")
-    rows = select(*RUN_COLUMNS).join_from(page, JobRun, JobRun.id == page.c.id)
-    return rows.order_by(page.c.state_at.desc(), page.c.id.desc())
+    page = select(every.c.state_at, every.c.id).order_by(*latest).limit(form.limit).subquery("page")
+    is_same = and_(JobRun.id == page.c.id, *((JobRun.state_at == page.c.state_at, *bounds) if is_history else ()))
+    moment = [ledger_now()] if form.tells_moment else []
+    rows = select(*RUN_COLUMNS, *moment).join_from(page, JobRun, is_same)
+    rows = rows.order_by(page.c.state_at.desc(), page.c.id.desc())
+    return rows.execution_options(**form.source.options)
 
 
 def tally(session: Executor, selector: Selector, *, now: datetime | None = None) -> dict[tuple[str, str, str], int]:
@@ -133,19 +194,28 @@ def count_up_to(session: Executor, selector: Selector, *, most: int, now: dateti
     Costs at most ``most`` rows, unless the selector has conditions that must look at each run.
     """
     number = 0
-    for shape in _in_turn(session, selector):
-        every = _together([_term(one, None, most + 1, is_ordered=False) for one in shape.groups])
-        counted = select(every.c.id).limit(most + 1 - number).subquery()
-        given = {**_names_of(shape.groups), "now": now}
-        number += session.scalar(select(func.count()).select_from(counted), given) or 0
-        if number > most:
-            return RunCount(most, True)
+    for source in _sources(session, selector, None):
+        for shape in _in_turn(session, selector, source):
+            every = _together([_term(one, None, most + 1, is_ordered=False) for one in shape.groups])
+            counted = select(every.c.id).limit(most + 1 - number).subquery()
+            query = select(func.count()).select_from(counted).execution_options(**source.shape.options)
+            given = {**_names_of(shape.groups), **source.given, "now": now}
+            number += session.scalar(query, given) or 0
+            if number > most:
+                return RunCount(most, True)
     return RunCount(number)
 
 
-def _in_turn(session: Executor, selector: Selector) -> Iterator[_Shape]:
-    """The part groups of a selector, as many at a time as fit in one statement."""
-    groups = part_groups_of(session, selector)
+def _sources(session: Executor, selector: Selector, after: Place | None) -> Iterator[Source]:
+    """The hot tables, and then the spans of history, the latest first, where matching runs may be."""
+    history = history_read_by(session) if may_be_in_history(selector) else None
+    latest = [one for one in (selector.until, after[0] if after else None) if one is not None]
+    return in_turn(session, history, before=min(latest, default=None), since=selector.since)
+
+
+def _in_turn(session: Executor, selector: Selector, source: Source) -> Iterator[_Shape]:
+    """The part groups of a selector in one source, as many at a time as fit in one statement."""
+    groups = part_groups_of(session, selector, source)
     dialect = dialect_of(session)
     if dialect == "sqlite":
         # SQLite has no LATERAL.

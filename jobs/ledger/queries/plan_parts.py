@@ -16,9 +16,10 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import CTE, ColumnElement, Select, bindparam, select
 
-from jobs.database.history_reads import OF_LIVE_RUNS
+from jobs.database.history_reads import HOT_ONLY
 from jobs.database.models import JobRun
 from jobs.database.sql import Executor, dialect_of
+from jobs.ledger.history_spans import BOTH, Source, SourceShape
 from jobs.ledger.queries.conditions import held_by, is_state, of_names, of_parts, of_states, of_the_rest, states_of
 from jobs.ledger.queries.selectors import Selector, is_pattern
 from jobs.states import FINAL, RunState
@@ -59,31 +60,44 @@ def plan_parts_of(session: Executor, chosen: Selector) -> list[PlanPart]:
     return [part for group in part_groups_of(session, chosen) for part in group.plan_parts]
 
 
-def part_groups_of(session: Executor, chosen: Selector) -> list[PartGroup]:
-    """The same, grouped so that one statement can scan each group."""
+def part_groups_of(session: Executor, chosen: Selector, source: Source = BOTH) -> list[PartGroup]:
+    """The same, grouped so that one statement can scan each group, of the runs in one source.
+
+    The statement needs the options and parameters of the source.
+    """
     dialect = dialect_of(session)
-    heads = _named(session, chosen)
+    heads = _named(session, chosen, source)
     if heads is not None:
         here = [*of_names(chosen, dialect), *of_states(chosen), *of_the_rest(chosen, dialect)]
-        return [PartGroup([head, *here]) for head in heads]
+        return [PartGroup([head, *here, *source.shape.bounds]) for head in heads]
     names, here_of = _conditions(chosen, dialect)
     groups = []
     for state, here in here_of.items():
+        if source.place == "history" or state in FINAL:
+            continue
         if state is RunState.QUEUED:
             groups += _of_waiting(session, chosen, names, here)
-        elif state not in FINAL:
+        else:
             groups.append(PartGroup([*here, *names], state))
     ended = [state for state in here_of if state in FINAL]
-    there = ended_names(session, chosen) if ended and names else []
+    there = ended_names(session, chosen, source) if ended and names else []
     for state in ended:
+        here = [*here_of[state], *source.shape.conditions(state)]
         every = [(queue, kind) for one, queue, kind in there if one is state]
         meant = [one for one in every if _is_meant(chosen, *one)]
         if meant == every and not _kinds_of(chosen):
             # A scan of the state meets only runs that match.
-            groups.append(PartGroup([*here_of[state], *names], state))
+            groups.append(PartGroup([*here, *names], state))
         elif meant:
-            groups.append(PartGroup(here_of[state], state, tuple(meant)))
+            groups.append(PartGroup(here, state, tuple(meant)))
     return groups
+
+
+def may_be_in_history(chosen: Selector) -> bool:
+    """Whether runs that it matches may be there: ended ones that are neither purged nor members of a batch."""
+    if chosen.purged or chosen.held or chosen.batches:
+        return False
+    return any(state in FINAL for state in states_of(chosen))
 
 
 @lru_cache(maxsize=256)
@@ -111,13 +125,14 @@ def _of_waiting(session: Executor, chosen: Selector, names: PlanPart, here: Plan
     return [PartGroup(here, RunState.QUEUED, tuple(meant))] if meant else []
 
 
-def ended_names(session: Executor, chosen: Selector = EVERY) -> list[tuple[RunState, str, str]]:
+def ended_names(session: Executor, chosen: Selector = EVERY, source: Source = BOTH) -> list[tuple[RunState, str, str]]:
     """Each (state, queue, kind) of ended, unpurged runs, for the kinds that ``chosen`` names.
 
-    One index probe for each.
+    One index probe for each, in each partition of a span of history.
     """
     kinds = _kinds_of(chosen)
-    rows = session.execute(_ended_names(bool(kinds)), {"kinds": kinds})
+    names = _ended_names(bool(kinds), source.shape)
+    rows = session.execute(names, {"kinds": kinds, **source.given})
     return [(RunState(row[0]), row[1], row[2]) for row in rows]
 
 
@@ -134,15 +149,16 @@ def _kinds_of(chosen: Selector) -> tuple[str, ...]:
 
 
 @cache
-def _ended_names(has_kinds: bool) -> Select[Any]:
-    shown = (JobRun.finished_at.is_not(None), JobRun.deleted_at.is_(None))
-    return _distinct((JobRun.state, JobRun.queue, JobRun.kind), *shown, has_kinds=has_kinds)
+def _ended_names(has_kinds: bool, shape: SourceShape) -> Select[Any]:
+    shown = (JobRun.finished_at.is_not(None), JobRun.deleted_at.is_(None), *shape.bounds)
+    names = _distinct((JobRun.state, JobRun.queue, JobRun.kind), *shown, has_kinds=has_kinds)
+    return names.execution_options(**shape.options)
 
 
 @cache
 def _waiting_names(has_kinds: bool) -> Select[Any]:
     names = _distinct((JobRun.kind, JobRun.queue), is_state(RunState.QUEUED), has_kinds=has_kinds)
-    return names.execution_options(**OF_LIVE_RUNS)
+    return names.execution_options(**HOT_ONLY)
 
 
 def _distinct(
@@ -175,12 +191,12 @@ def _distinct(
     return select(*found.c).where(list(found.c)[-1].is_not(None))
 
 
-def _named(session: Executor, chosen: Selector) -> list[ColumnElement[bool]] | None:
+def _named(session: Executor, chosen: Selector, source: Source) -> list[ColumnElement[bool]] | None:
     """One condition per plan part if the selector names few rows directly; None if it does not."""
     if chosen.ids:
         return [JobRun.id.in_(chosen.ids[start : start + IDS]) for start in range(0, len(chosen.ids), IDS)]
     if chosen.fingerprints:
-        whole = dict.fromkeys(one for given in chosen.fingerprints for one in _fingerprints(session, given))
+        whole = dict.fromkeys(one for given in chosen.fingerprints for one in _fingerprints(session, given, source))
         return [JobRun.fingerprint == one for one in whole]
     if chosen.held:
         return held_by(chosen)
@@ -193,10 +209,11 @@ def _named(session: Executor, chosen: Selector) -> list[ColumnElement[bool]] | N
     return [JobRun.deleted_at.is_not(None)] if chosen.purged else None
 
 
-def _fingerprints(session: Executor, given: str) -> list[str]:
+def _fingerprints(session: Executor, given: str, source: Source) -> list[str]:
     """The fingerprints with this prefix."""
-    ends = JobRun.fingerprint.between(given, given + "g")
-    return [one for one in session.scalars(select(JobRun.fingerprint).where(ends).distinct().limit(100)) if one]
+    ends = select(JobRun.fingerprint).where(JobRun.fingerprint.between(given, given + "g"), *source.shape.bounds)
+    found = session.scalars(ends.distinct().limit(100).execution_options(**source.shape.options), source.given)
+    return [one for one in found if one]
 
 
 def _is_meant(chosen: Selector, queue: str, kind: str) -> bool:

@@ -10,9 +10,10 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, and_, case, func, literal_column, or_, select
 
-from jobs.database.history_reads import OF_LIVE_RUNS
+from jobs.database.history_reads import HOT_ONLY
 from jobs.database.models import JobAttempt, JobQueue, JobRun
 from jobs.database.sql import Executor, ledger_now, seconds_between
+from jobs.ledger.history_spans import shown_runs
 from jobs.ledger.holds import is_held
 from jobs.ledger.queries.waiting import queued_levels
 from jobs.states import Hold, RunState
@@ -48,7 +49,7 @@ def queue_counts(session: Executor, *, now: datetime | None = None) -> list[Queu
         select(JobRun.queue, func.count().label("number"), age.label("age"))
         .where(queued, JobRun.run_at <= moment)
         .group_by(JobRun.queue)
-        .execution_options(**OF_LIVE_RUNS),
+        .execution_options(**HOT_ONLY),
         {"now": now},
     )
     is_free = JobRun.hold.is_(None)
@@ -60,12 +61,15 @@ def queue_counts(session: Executor, *, now: datetime | None = None) -> list[Queu
         select(JobRun.queue, func.count().label("number"), *parts)
         .where(queued, JobRun.run_at > moment)
         .group_by(JobRun.queue)
-        .execution_options(**OF_LIVE_RUNS),
+        .execution_options(**HOT_ONLY),
         {"now": now},
     )
     due, waiting = ({row.queue: row for row in rows} for rows in (ready, later))
-    running = _by_queue(session, JobRun.state == literal_column("'running'"), **OF_LIVE_RUNS)
-    dead = _by_queue(session, and_(JobRun.state == literal_column("'dead'"), JobRun.finished_at.is_not(None)))
+    running = _by_queue(
+        session, JobRun.queue, JobRun.state == literal_column("'running'"), JobRun.deleted_at.is_(None), **HOT_ONLY
+    )
+    runs, is_dead, options = shown_runs(session, RunState.DEAD)
+    dead = _by_queue(session, runs.queue, *is_dead, **options)
     paused = paused_queues(session, now=now)
     counts = []
     for queue in sorted({*due, *waiting, *running, *dead, *paused}):
@@ -111,8 +115,8 @@ def _count(which: ColumnElement[bool]) -> ColumnElement[int]:
     return func.sum(case((which, 1), else_=0))
 
 
-def _by_queue(session: Executor, which: ColumnElement[bool], **options: Any) -> dict[str, int]:
-    query = select(JobRun.queue, func.count()).where(which, JobRun.deleted_at.is_(None)).group_by(JobRun.queue)
+def _by_queue(session: Executor, queue: Any, *which: ColumnElement[bool], **options: Any) -> dict[str, int]:
+    query = select(queue, func.count()).where(*which).group_by(queue)
     rows = session.execute(query.execution_options(**options))
     return {row[0]: row[1] for row in rows}
 
@@ -135,22 +139,24 @@ def dead_groups(
     session: Executor, *, since: datetime | None = None, limit: int = 100, now: datetime | None = None
 ) -> list[DeadGroup]:
     """Dead runs by kind, cause and error, largest group first. The message is that of one run."""
+    runs, is_dead, options = shown_runs(session, RunState.DEAD)
     query = select(
-        JobRun.fingerprint,
-        JobRun.kind,
-        JobRun.cause,
-        func.max(JobRun.error_type),
-        func.max(JobRun.error_message),
+        runs.fingerprint,
+        runs.kind,
+        runs.cause,
+        func.max(runs.error_type),
+        func.max(runs.error_message),
         func.count().label("number"),
-        func.min(JobRun.state_at),
-        func.max(JobRun.state_at),
-    ).where(JobRun.state == literal_column("'dead'"), JobRun.finished_at.is_not(None), JobRun.deleted_at.is_(None))
+        func.min(runs.state_at),
+        func.max(runs.state_at),
+    ).where(*is_dead)
     if since is not None:
-        query = query.where(JobRun.state_at >= since)
+        query = query.where(runs.state_at >= since)
     rows = session.execute(
-        query.group_by(JobRun.fingerprint, JobRun.kind, JobRun.cause)
-        .order_by(func.count().desc(), JobRun.kind, JobRun.fingerprint)
-        .limit(limit),
+        query.group_by(runs.fingerprint, runs.kind, runs.cause)
+        .order_by(func.count().desc(), runs.kind, runs.fingerprint)
+        .limit(limit)
+        .execution_options(**options),
         {"now": now},
     )
     return [
@@ -172,15 +178,9 @@ def ended_since(session: Executor, since: datetime) -> dict[RunState, int]:
     """How many runs entered each final state since then, without purged ones. One index range per state."""
     counted: dict[RunState, int] = {}
     for state in (RunState.SUCCEEDED, RunState.DEAD, RunState.CANCELLED):
-        number = session.scalar(
-            select(func.count()).where(
-                JobRun.state == literal_column(f"'{state.value}'"),
-                JobRun.finished_at.is_not(None),
-                JobRun.deleted_at.is_(None),
-                JobRun.state_at >= since,
-            )
-        )
-        counted[state] = number or 0
+        runs, is_shown, options = shown_runs(session, state)
+        query = select(func.count()).where(*is_shown, runs.state_at >= since)
+        counted[state] = session.scalar(query.execution_options(**options)) or 0
     return counted
 
 
@@ -198,7 +198,11 @@ def oldest_ready(session: Executor, *, now: datetime | None = None) -> dict[str,
     each = select(levels.c.queue, first).where(levels.c.queue.is_not(None)).subquery("each_level")
     age = func.max(seconds_between(each.c.first, ledger_now()))
     rows = session.execute(
-        select(each.c.queue, age).where(each.c.first <= ledger_now()).group_by(each.c.queue), {"now": now}
+        select(each.c.queue, age)
+        .where(each.c.first <= ledger_now())
+        .group_by(each.c.queue)
+        .execution_options(**HOT_ONLY),
+        {"now": now},
     )
     return {row[0]: row[1] for row in rows}
 
@@ -206,15 +210,15 @@ def oldest_ready(session: Executor, *, now: datetime | None = None) -> dict[str,
 def oldest_running(session: Executor, *, now: datetime | None = None) -> float | None:
     """Seconds since the longest running run started."""
     age = seconds_between(func.min(JobRun.started_at), ledger_now())
-    return session.scalar(select(age).where(JobRun.state == literal_column("'running'")), {"now": now})
+    query = select(age).where(JobRun.state == literal_column("'running'")).execution_options(**HOT_ONLY)
+    return session.scalar(query, {"now": now})
 
 
 def oldest_dead(session: Executor, *, now: datetime | None = None) -> float | None:
     """Seconds since the oldest dead letter died. One index probe."""
-    first = select(JobRun.state_at).where(
-        JobRun.state == literal_column("'dead'"), JobRun.finished_at.is_not(None), JobRun.deleted_at.is_(None)
-    ).order_by(JobRun.state_at).limit(1).scalar_subquery()  # fmt: skip
-    return session.scalar(select(seconds_between(first, ledger_now())), {"now": now})
+    runs, is_dead, options = shown_runs(session, RunState.DEAD)
+    first = select(runs.state_at).where(*is_dead).order_by(runs.state_at).limit(1).scalar_subquery()
+    return session.scalar(select(seconds_between(first, ledger_now())).execution_options(**options), {"now": now})
 
 
 def paused_queues(session: Executor, *, now: datetime | None = None) -> set[str]:

@@ -83,7 +83,7 @@ def over_their_time(app: App, operator: Operator, queue: str, times: Times) -> R
     """
     operator.need(Permission.RUNS_READ)
     number = 0
-    with app.database.read() as connection:
+    with app.database.read_both() as connection:
         for state, time in times.items():
             if isinstance(time, timedelta):
                 over = Selector(queues=(queue,), states=(state.value,), until=app.clock.now() - time)

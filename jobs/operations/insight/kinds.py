@@ -63,7 +63,7 @@ def find_kind(app: App, operator: Operator, name: str) -> KindStatistics:
     cls = registry.find(name)
     kind = name if cls is None else str(cls.options.kind)
     (summary,) = _summaries(app, [kind])
-    with app.database.read() as connection:
+    with app.database.read_both() as connection:
         runs = {
             state: count_up_to(connection, Selector(kinds=(kind,), states=(state.value,)), most=MOST)
             for state in RunState

@@ -29,7 +29,7 @@ def count(app: App, operator: Operator, selector: Selector, *, most: int = MOST)
     """How many runs match, counted up to ``most``: ``str()`` gives ``1,234`` or ``10,000+``."""
     operator.need(Permission.RUNS_READ)
     check_words(selector, operator)
-    with app.database.read() as connection:
+    with app.database.read_both() as connection:
         return count_up_to(connection, selector, most=most)
 
 
@@ -39,7 +39,7 @@ def counts(app: App, operator: Operator, *, most: int = MOST) -> dict[str, RunCo
     These are all the words that ``--state`` takes, each counted up to ``most``.
     """
     operator.need(Permission.RUNS_READ)
-    with app.database.read() as connection:
+    with app.database.read_both() as connection:
         return {word: count_up_to(connection, Selector(states=(word,)), most=most) for word in STATE_WORDS}
 
 

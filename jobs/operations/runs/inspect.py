@@ -44,7 +44,7 @@ def list_runs(
     operator.need(Permission.RUNS_READ)
     check_words(selector, operator)
     after = read_cursor(cursor) if cursor else None
-    with app.database.read() as connection:
+    with app.database.read_both() as connection:
         found = newest(connection, selector, after=after, limit=limit + 1)
     runs = [shown(run, operator) for run in found[:limit]]
     return RunPage(runs, write_cursor(place_of(found[limit - 1])) if len(found) > limit else None)

@@ -158,5 +158,7 @@ def test_counts_of_live_runs_do_not_plan_over_the_partitions_of_history(app, boo
         plan_parts.waiting_names(connection)
 
     of_runs = [one for one in asked if "job_runs" in one]
-    assert [re.findall(r"state = '(\w+)'", one) for one in of_runs if "job_runs_all" in one] == [["dead"]]
+    of_history = [one for one in of_runs if "job_runs_all" in one or "job_history" in one]
+    assert [re.findall(r"state = '(\w+)'", one) for one in of_history] == [["dead", "dead"]]
+    assert re.findall(r"keep != '(\w+)'", of_history[0]) == ["cancelled", "succeeded"]
     assert len(of_runs) == 5
